@@ -1,0 +1,41 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One target a module, in the order of their floors: a target sees only what stands below it
+// (Documentation/Architecture.md). In CI every warning is an error.
+let isCI = Context.environment["CI"] != nil
+let features: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+] + (isCI ? [.treatAllWarnings(as: .error)] : [])
+let safe = features + [.strictMemorySafety()]
+
+let package = Package(
+    name: "slm",
+    products: [.executable(name: "slm", targets: ["slm"])],
+    targets: [
+        // System libraries, each imported by Kernels alone.
+        .systemLibrary(name: "COpenBLAS"),
+        .systemLibrary(name: "CLAPACKE"),
+        .systemLibrary(name: "COneDNN"),
+
+        // Floor 0: arithmetic on buffers, threads, the CPU.
+        .target(name: "CKernels", cSettings: [.headerSearchPath(".")] + (isCI ? [.treatAllWarnings(as: .error)] : [])),
+        .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN"], swiftSettings: features),
+
+        // Floor 1: tensors, the tape, derivatives.
+        .target(name: "Autograd", dependencies: ["Kernels"], swiftSettings: safe),
+
+        // Floor 2: what a GPT is.
+        .target(name: "Model", dependencies: ["Autograd"], swiftSettings: safe),
+
+        // Floor 4: the loop that learns.
+        .target(name: "Train", dependencies: ["Model", "Autograd", "Kernels"], swiftSettings: safe),
+
+        // Floor 6: the command line.
+        .executableTarget(name: "slm", dependencies: ["Train", "Model", "Autograd", "Kernels"], swiftSettings: features),
+    ],
+    cLanguageStandard: .gnu11
+)

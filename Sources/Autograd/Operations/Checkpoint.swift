@@ -1,0 +1,28 @@
+import Kernels
+
+extension Tape {
+    /// What `body` makes of x, without keeping anything for the way back but x: there `body` runs again, and records.
+    /// The gradients are the same bits as without.
+    ///
+    ///     x = tape.checkpoint(x) { block($0, on: tape) }
+    package func checkpoint(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor {
+        guard isRecording else { return body(x) }
+        let start = drawn
+        let y = rehearse { body(x) }.detached
+        // Parameters inside `body` are wanted whether or not x is.
+        return record(y, Checkpoint(x: x, drawn: start, body: body))
+    }
+}
+
+private struct Checkpoint: Operation {
+    let x: Tensor
+    let drawn: UInt64                // where dropout's numbers began
+    let body: (Tensor) -> Tensor
+
+    func backward(_ dy: Tensor, on tape: Tape) {
+        let drawnNow = tape.drawn
+        tape.drawn = drawn
+        tape.replay(gradient: dy) { body(x) }
+        tape.drawn = drawnNow
+    }
+}

@@ -1,0 +1,100 @@
+import Kernels
+
+extension Tape {
+    /// The mean over all targets that count of −log softmax(x)[target].   x [.., V], targets [..], negative where they do not count
+    ///
+    /// 0 when none counts. `count` divides the sum instead, when this is only part of a larger batch.
+    package func crossEntropy(_ x: Tensor, targets: Tensor, count: Int? = nil) -> Tensor {
+        let x = contiguous(x), (N, V) = x.shape.rows
+        precondition(x.shape.rank >= 1 && targets.count == N, "crossEntropy: targets \(targets.shape) for scores \(x.shape)")
+        let losses = processor.buffer(of: N, .float32), scale = targets.share(of: count)
+        processor.crossEntropy(x.elements, N: N, V: V, targets: targets.elements, losses: losses, gradient: nil, scale: 0)
+        return record(total(losses, scale: scale), from: [Slot(x)]) { CrossEntropy(x: x, targets: targets, scale: scale) }
+    }
+
+    /// The same straight from features: x·Wᵀ are the scores, of which only `rows` at a time are ever held.   x [.., C], W [V, C]
+    ///
+    /// When derivatives are wanted they are made along with the loss, while a chunk's scores are at hand.
+    package func linearCrossEntropy(_ x: Tensor, weight: Tensor, targets: Tensor, count: Int? = nil, rows: Int = 512) -> Tensor {
+        let x = contiguous(x), (N, C) = x.shape.rows
+        precondition(weight.shape.rank == 2 && weight.shape[1] == C, "linearCrossEntropy: \(x.shape) through a weight \(weight.shape)")
+        precondition(targets.count == N, "linearCrossEntropy: targets \(targets.shape) for \(x.shape)")
+        precondition(rows > 0, "linearCrossEntropy: chunks of \(rows) rows")
+        let V = weight.shape[0], losses = processor.buffer(of: N, .float32), scale = targets.share(of: count)
+        let isWanted = wantsGradient(of: [Slot(x), Slot(weight)])
+        let dx = isWanted && Slot(x).isWanted ? processor.buffer(of: N * C, x.type) : nil
+        let dw = isWanted && Slot(weight).isWanted ? processor.buffer(of: V * C, .float32) : nil
+        let scores = processor.buffer(of: min(rows, N) * V, .float32)
+        let slopes = !isWanted ? nil : precision == .float32 ? scores : processor.buffer(of: min(rows, N) * V, precision)
+        for start in stride(from: 0, to: N, by: rows) {
+            let n = min(rows, N - start), part = start * C..<(start + n) * C
+            let features = Matrix(x.elements[part], rows: n, columns: C)
+            multiply(features, weight.matrix.transposed, into: Matrix(scores[0..<n * V], rows: n, columns: V), as: "head")
+            processor.crossEntropy(scores[0..<n * V], N: n, V: V, targets: targets.elements[start..<start + n], losses: losses[start..<start + n],
+                                   gradient: slopes?[0..<n * V], scale: scale)
+            guard let slopes else { continue }
+            let slope = Matrix(slopes[0..<n * V], rows: n, columns: V)
+            if let dx { multiply(slope, weight.matrix, into: Matrix(dx[part], rows: n, columns: C), as: "head dx") }
+            if let dw { multiply(slope.transposed, features, into: Matrix(dw, rows: V, columns: C), adding: start > 0, as: "head dW") }
+        }
+        if N == 0, let dw { processor.clear(dw) }
+        return record(total(losses, scale: scale), from: [Slot(x), Slot(weight)]) {
+            LinearCrossEntropy(x: Slot(x), weight: Slot(weight), dx: dx, dw: dw)
+        }
+    }
+
+    private func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, adding: Bool = false, as name: StaticString) {
+        var product = Kernels.Product(of: a, b, into: c)
+        (product.precision, product.accumulates) = (precision, adding)
+        processor.multiply(product, as: name)
+    }
+
+    private func total(_ losses: Buffer, scale: Float) -> Tensor {
+        let y = empty([])
+        processor.sum(losses, outer: 1, R: losses.count, inner: 1, into: y.elements, scale: scale)
+        return y
+    }
+}
+
+extension Tensor {
+    /// What each target that counts contributes to the mean.
+    fileprivate func share(of count: Int?) -> Float {
+        let counted = count ?? elements.readIDs { ids in ids.indices.reduce(0) { $0 + (ids[$1] >= 0 ? 1 : 0) } }
+        return counted > 0 ? 1 / Float(counted) : 0
+    }
+}
+
+/// dx += dy·scale·(softmax(x) − one-hot(target))
+private struct CrossEntropy: Operation {
+    let x, targets: Tensor
+    let scale: Float
+
+    func backward(_ dy: Tensor, on tape: Tape) {
+        let (N, V) = x.shape.rows
+        tape.addGradient(to: Slot(x)) { dx, adding in
+            let d = adding ? tape.processor.buffer(of: dx.count, dx.type) : dx
+            tape.processor.crossEntropy(x.elements, N: N, V: V, targets: targets.elements, losses: nil, gradient: d, scale: dy.scalar * scale)
+            if adding { tape.processor.copy(shape: [1, 1, 1, d.count], d, strides: [0, 0, 0, 1], into: dx, strides: [0, 0, 0, 1], adding: true) }
+        }
+    }
+}
+
+/// The derivatives for dy = 1 are there already.
+private struct LinearCrossEntropy: Operation {
+    let x, weight: Slot
+    let dx, dw: Buffer?
+
+    func backward(_ dy: Tensor, on tape: Tape) {
+        for (slot, part) in [(x, dx), (weight, dw)] {
+            guard let part else { continue }
+            if dy.scalar == 1 {
+                tape.pass(Tensor(part, shape: [part.count]), to: slot)
+            } else {
+                tape.addGradient(to: slot) { target, adding in
+                    tape.processor.copy(shape: [1, 1, 1, part.count], part, strides: [0, 0, 0, 1], into: target, strides: [0, 0, 0, 1],
+                                        scale: dy.scalar, adding: adding)
+                }
+            }
+        }
+    }
+}

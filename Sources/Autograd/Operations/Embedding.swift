@@ -1,0 +1,36 @@
+import Kernels
+
+extension Tape {
+    /// y[i] = table[ids[i]] (+ positions[i's place along the last axis of ids]), in f32.   ids [..], table [V, C], positions [≥ T, C]; y [.., C]
+    package func embed(_ ids: Tensor, in table: Tensor, plus positions: Tensor? = nil) -> Tensor {
+        precondition(table.shape.rank == 2 && ids.type == .int32, "embed: \(ids.type.rawValue) \(ids.shape) in a table \(table.shape)")
+        precondition(ids.shape.rank < 4, "embed: ids \(ids.shape) leave no dimension for the channels")
+        let C = table.shape[1], T = ids.shape.rank == 0 ? 1 : ids.shape[-1]
+        precondition(positions.map { $0.shape.rank == 2 && $0.shape[1] == C && $0.shape[0] >= T } ?? true,
+                     "embed: positions \(positions?.shape ?? []) for ids \(ids.shape) in \(table.shape)")
+        let y = empty(Shape(ids.shape.sizes + [C]))
+        processor.embed(ids.elements, table: table.elements, C: C, plus: positions?.elements, period: Swift.max(T, 1), into: y.elements)
+        let inputs = [Slot(table)] + (positions.map { [Slot($0)] } ?? [])
+        return record(y, from: inputs) { Lookup(ids: ids, table: Slot(table), positions: positions.map { Slot($0) }, T: T, C: C) }
+    }
+}
+
+/// dtable[ids[n]] += dy[n],   dpositions[t] += Σ dy over the rows at position t
+private struct Lookup: Operation {
+    let ids: Tensor
+    let table: Slot
+    let positions: Slot?
+    let T, C: Int
+
+    func backward(_ dy: Tensor, on tape: Tape) {
+        tape.addGradient(to: table) { target, adding in
+            if !adding { tape.processor.clear(target) }
+            tape.processor.embedGradient(ids.elements, dy: dy.elements, C: C, into: target)
+        }
+        guard let positions else { return }
+        tape.addGradient(to: positions) { target, adding in
+            if !adding { tape.processor.clear(target) }
+            tape.processor.sum(dy.elements, outer: 1, R: ids.count / Swift.max(T, 1), inner: T * C, into: target[0..<T * C], adding: true)
+        }
+    }
+}

@@ -1,0 +1,102 @@
+// The transcendental functions, a vector at a time, and their slopes.
+
+// exp to about one unit in the last place: x = n·ln 2 + r, a polynomial in r, and 2ⁿ in two factors
+// so that both ends of the range come out as denormals and infinity. NaN stays NaN.
+static inline vf vexp(vf x) {
+    const vf bounded = pick(x != x, x, vmin(vmax(x, all(-104.0f)), all(89.0f)));
+    const vf magic = all(12582912.0f);                              // 1.5·2²³: adding it rounds to an integer
+    const vf shifted = bounded * all(1.44269504f) + magic;
+    const vf n = shifted - magic;
+    vf r = bounded - n * all(0.693359375f);
+    r = r - n * all(-2.12194440e-4f);
+    vf y = all(1.9875691500e-4f);
+    y = y * r + all(1.3981999507e-3f);
+    y = y * r + all(8.3334519073e-3f);
+    y = y * r + all(4.1665795894e-2f);
+    y = y * r + all(1.6666665459e-1f);
+    y = y * r + all(5.0000001201e-1f);
+    y = y * (r * r) + r + all(1.0f);
+    const vi power = (vi)shifted - (vi)magic, half = power >> 1;
+    return y * (vf)((half + 127) << 23) * (vf)((power - half + 127) << 23);
+}
+
+static inline vf vsigmoid(vf x) { return all(1.0f) / (all(1.0f) + vexp(-x)); }
+
+// Near 0, where 1 − 2/(e²ˣ + 1) would cancel, an odd polynomial.
+static inline vf vtanh(vf x) {
+    const vf square = x * x;
+    vf near = all(-5.70498872745e-3f);
+    near = near * square + all(2.06390887954e-2f);
+    near = near * square + all(-5.37397155531e-2f);
+    near = near * square + all(1.33314422036e-1f);
+    near = near * square + all(-3.33332819422e-1f);
+    near = near * square * x + x;
+    const vf far = all(1.0f) - all(2.0f) / (vexp(x + x) + all(1.0f));
+    return pick(square < all(0.390625f), near, far);
+}
+
+// erfc(x) for x ≥ 0, relative to its own size: Abramowitz & Stegun 7.1.26 in the form that keeps the tail.
+static inline vf verfc(vf x) {
+    const vf t = all(1.0f) / (all(1.0f) + all(0.3275911f) * x);
+    vf y = all(1.061405429f);
+    y = y * t + all(-1.453152027f);
+    y = y * t + all(1.421413741f);
+    y = y * t + all(-0.284496736f);
+    y = y * t + all(0.254829592f);
+    return y * t * vexp(-(x * x));
+}
+
+static inline vf vabs(vf x) { return (vf)((vi)x & 0x7fffffff); }
+
+// Φ(x), the normal distribution's: GELU is x·Φ(x).
+static inline vf normal_cdf(vf x) {
+    const vf tail = all(0.5f) * verfc(vabs(x) * all(0.70710678f));
+    return pick(x < all(0.0f), tail, all(1.0f) - tail);
+}
+
+static inline vf each(vf x, float (*f)(float)) {
+    float part[W];
+    memcpy(part, &x, sizeof part);
+    for (int i = 0; i < W; i++) part[i] = f(part[i]);
+    memcpy(&x, part, sizeof part);
+    return x;
+}
+
+// GELU's tanh form is x·sigmoid(2z) with z = √(2/π)·(x + 0.044715·x³).
+static inline vf gelu_gate(vf x) { return vsigmoid(x * (all(1.59576912f) + all(0.0713548162f) * (x * x))); }
+
+static inline vf apply(int f, vf x) {
+    const vf zero = all(0.0f);
+    switch (f) {
+    case SLM_EXP: return vexp(x);
+    case SLM_LOG: return each(x, logf);
+    case SLM_SQRT: return __builtin_elementwise_sqrt(x);
+    case SLM_TANH: return vtanh(x);
+    case SLM_SIGMOID: return vsigmoid(x);
+    case SLM_RELU: return pick(x < zero, zero, x);                // NaN passes
+    case SLM_RELU_SQUARED: return pick(x < zero, zero, x * x);
+    case SLM_GELU_TANH: return x * gelu_gate(x);
+    case SLM_GELU_ERF: return x * normal_cdf(x);
+    default: return x;
+    }
+}
+
+// f'(x), from x.
+static inline vf slope(int f, vf x) {
+    const vf zero = all(0.0f), one = all(1.0f);
+    switch (f) {
+    case SLM_EXP: return vexp(x);
+    case SLM_LOG: return one / x;
+    case SLM_SQRT: return all(0.5f) / __builtin_elementwise_sqrt(x);
+    case SLM_TANH: { const vf y = vtanh(x); return one - y * y; }
+    case SLM_SIGMOID: { const vf y = vsigmoid(x); return y * (one - y); }
+    case SLM_RELU: return pick(x > zero, one, zero);
+    case SLM_RELU_SQUARED: return pick(x > zero, x + x, zero);
+    case SLM_GELU_TANH: {
+        const vf s = gelu_gate(x);
+        return s + x * s * (one - s) * (all(1.59576912f) + all(0.2140644488f) * (x * x));
+    }
+    case SLM_GELU_ERF: return normal_cdf(x) + x * all(0.39894228f) * vexp(all(-0.5f) * (x * x));
+    default: return one;
+    }
+}

@@ -1,0 +1,267 @@
+// C = A·B on one core: both sides are packed into panels that the innermost loop reads in order.
+//
+// K is counted in *units* of 32 bits: one float, or two neighbouring bf16. Packing is then the same
+// work for both types, and the two innermost loops differ in a single instruction.
+//
+//   A panel: MR rows,    [k][MR] units      B panel: NR = NV·W columns, [k][NR] units
+//
+// Every element of C is summed by one core, in the order of k, whatever tile it falls into: its bits
+// depend on the path and on K alone, not on how the rows were split among threads.
+
+#define NR (NV * W)
+#define MC_BYTES (256 * 1024)       // a block of A stays in the second-level cache
+#define NC_BYTES (4 * 1024 * 1024)  // a block of B, which all threads share, in the third
+#define KC_UNITS 1024               // longer sums are cut where C can hold the partial ones
+
+typedef uint32_t unit;
+typedef float quad __attribute__((vector_size(16)));
+typedef uint32_t quad_u __attribute__((vector_size(16)));
+typedef quad quad_any __attribute__((aligned(4), may_alias));
+typedef quad_u quad_u_any __attribute__((aligned(4), may_alias));
+
+static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static inline size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
+static inline size_t units_of(size_t K, int product) { return product == SLM_F32 ? K : (K + 1) / 2; }
+
+// One unit of K at row p: the slow way, for edges and odd strides.
+static inline unit unit_at(const slm_operand *s, int product, size_t p, size_t k, size_t K) {
+    const size_t i = p * s->outer + k * s->inner;
+    if (product == SLM_F32) {
+        float x = get1(s->data, s->type, i);
+        unit u;
+        memcpy(&u, &x, 4);
+        return u;
+    }
+    unit low = s->type == SLM_F32 ? narrow1(((const float *)s->data)[i]) : ((const bf16 *)s->data)[i];
+    if (k + 1 >= K) return low;
+    const size_t j = i + s->inner;
+    unit high = s->type == SLM_F32 ? narrow1(((const float *)s->data)[j]) : ((const bf16 *)s->data)[j];
+    return low | high << 16;
+}
+
+static inline quad get4(const void *p, int type, size_t i) {
+    if (type == SLM_F32) return *(const quad_any *)((const float *)p + i);
+    typedef uint16_t h4 __attribute__((vector_size(8)));
+    typedef h4 h4_any __attribute__((aligned(2), may_alias));
+    return (quad)(__builtin_convertvector(*(const h4_any *)((const bf16 *)p + i), quad_u) << 16);
+}
+static inline quad_u round4(quad x) {
+    const quad_u bits = (quad_u)x, nan = (quad_u)(x != x);
+    return (nan & (bits | 0x00400000)) | (~nan & (bits + 0x7fff + ((bits >> 16) & 1)));
+}
+
+// Four units along K, from where K is contiguous.
+static inline quad_u four_units(const void *data, int type, int product, size_t i) {
+    if (product == SLM_F32) return (quad_u)get4(data, type, i);
+    if (type == SLM_BF16) return *(const quad_u_any *)((const bf16 *)data + i);
+    const quad_u first = round4(get4(data, type, i)), second = round4(get4(data, type, i + 4));
+    const quad_u even = __builtin_shufflevector(first, second, 0, 2, 4, 6), odd = __builtin_shufflevector(first, second, 1, 3, 5, 7);
+    return even >> 16 | (odd & 0xffff0000);
+}
+
+// P rows of `s`, from row p0 and the k-th element of K on, as [units][P]; missing rows and a missing half are 0.
+static inline void pack_panel(unit *to, const slm_operand *s, int product, int type, size_t P, size_t p0, size_t rows,
+                              size_t k0, size_t k1) {
+    const size_t per = product == SLM_F32 ? 1 : 2, units = units_of(k1 - k0, product);
+    size_t whole = (k1 - k0) / per;                           // units with all their halves
+    if (s->inner == 1 && rows == P) {                         // K is contiguous: transpose, 4 × 4 units at a time
+        const size_t fours = whole / 4 * 4;
+        for (size_t p = 0; p < P; p += 4)
+            for (size_t u = 0; u < fours; u += 4) {
+                const size_t i = (p0 + p) * s->outer + k0 + u * per;
+                quad_u a = four_units(s->data, type, product, i), b = four_units(s->data, type, product, i + s->outer);
+                quad_u c = four_units(s->data, type, product, i + 2 * s->outer);
+                quad_u d = four_units(s->data, type, product, i + 3 * s->outer);
+                quad_u ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+                quad_u cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+                unit *t = to + u * P + p;
+                *(quad_u_any *)(t) = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
+                *(quad_u_any *)(t + P) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
+                *(quad_u_any *)(t + 2 * P) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+                *(quad_u_any *)(t + 3 * P) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+            }
+        for (size_t u = fours; u < units; u++)
+            for (size_t p = 0; p < P; p++) to[u * P + p] = unit_at(s, product, p0 + p, k0 + u * per, k1);
+        return;
+    }
+    for (size_t u = 0; u < units; u++)
+        for (size_t p = 0; p < P; p++) to[u * P + p] = p < rows ? unit_at(s, product, p0 + p, k0 + u * per, k1) : 0;
+}
+
+// One row of units of a panel, from where rows are contiguous: a copy, or two halves beside each other.
+static inline void pack_across(unit *t, const slm_operand *s, int product, int type, size_t P, size_t i) {
+    size_t p = 0;
+    for (; p + W <= P; p += W) {
+        if (product == SLM_F32) {
+            store((float *)(t + p), get(s->data, type, i + p));
+        } else if (type == SLM_F32) {
+            const vu low = round_to_bf16(load((const float *)s->data + i + p)) >> 16;
+            const vu high = round_to_bf16(load((const float *)s->data + i + s->inner + p)) & 0xffff0000;
+            *(vu_any *)(t + p) = low | high;
+        } else {
+            const vu low = __builtin_convertvector(*(const vh_any *)((const bf16 *)s->data + i + p), vu);
+            const vu high = __builtin_convertvector(*(const vh_any *)((const bf16 *)s->data + i + s->inner + p), vu);
+            *(vu_any *)(t + p) = low | high << 16;
+        }
+    }
+    for (; p < P; p += 4) {
+        if (product == SLM_F32) {
+            *(quad_u_any *)(t + p) = (quad_u)get4(s->data, type, i + p);
+        } else if (type == SLM_F32) {
+            const quad_u low = round4(get4(s->data, type, i + p)), high = round4(get4(s->data, type, i + s->inner + p));
+            *(quad_u_any *)(t + p) = low >> 16 | (high & 0xffff0000);
+        } else {
+            const quad_u low = (quad_u)get4(s->data, type, i + p), high = (quad_u)get4(s->data, type, i + s->inner + p);
+            *(quad_u_any *)(t + p) = low >> 16 | high;
+        }
+    }
+}
+
+// Rows p0 ..< p1 of the operand in panels of P.
+static inline void pack_as(unit *to, const slm_operand *s, int product, int type, size_t P, size_t p0, size_t p1, size_t k0, size_t k1) {
+    const size_t per = product == SLM_F32 ? 1 : 2, units = units_of(k1 - k0, product), whole = (k1 - k0) / per;
+    size_t across = p0;
+    if (s->outer == 1) {
+        // Every panel takes its part of a row while the row is in the cache: rows are often a power of two apart,
+        // and going down one narrow panel would throw the lines out before the next one reads the rest of them.
+        across = p0 + (p1 - p0) / P * P;
+        for (size_t u = 0; u < whole; u++)
+            for (size_t p = p0; p < across; p += P)
+                pack_across(to + (p - p0) * units + u * P, s, product, type, P, p + (k0 + u * per) * s->inner);
+        for (size_t p = p0; p < across; p += P)
+            for (size_t u = whole; u < units; u++)
+                for (size_t j = 0; j < P; j++) to[(p - p0) * units + u * P + j] = unit_at(s, product, p + j, k0 + u * per, k1);
+    }
+    for (size_t p = across; p < p1; p += P) pack_panel(to + (p - p0) * units, s, product, type, P, p, least(P, p1 - p), k0, k1);
+}
+
+// The combinations of types, each a loop of its own.
+static void pack(unit *to, const slm_operand *s, int product, size_t P, size_t p0, size_t p1, size_t k0, size_t k1) {
+    if (product == SLM_F32) {
+        if (s->type == SLM_F32) pack_as(to, s, SLM_F32, SLM_F32, P, p0, p1, k0, k1);
+        else pack_as(to, s, SLM_F32, SLM_BF16, P, p0, p1, k0, k1);
+    } else {
+        if (s->type == SLM_F32) pack_as(to, s, SLM_BF16, SLM_F32, P, p0, p1, k0, k1);
+        else pack_as(to, s, SLM_BF16, SLM_BF16, P, p0, p1, k0, k1);
+    }
+}
+
+// tile[MR][NR] = the product of two panels. The loops have constant bounds: the sums live in registers.
+static inline void tile_f32(size_t units, const unit *restrict a, const unit *restrict b, float *restrict tile) {
+    vf sum[MR][NV];
+    for (int i = 0; i < MR; i++)
+        for (int j = 0; j < NV; j++) sum[i][j] = (vf){0};
+    const float *x = (const float *)a, *y = (const float *)b;
+    for (size_t k = 0; k < units; k++, x += MR, y += NR) {
+        vf right[NV];
+        for (int j = 0; j < NV; j++) right[j] = load(y + j * W);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < MR; i++) {
+            const vf left = all(x[i]);
+            for (int j = 0; j < NV; j++) sum[i][j] += left * right[j];
+        }
+    }
+    for (int i = 0; i < MR; i++)
+        for (int j = 0; j < NV; j++) store(tile + i * NR + j * W, sum[i][j]);
+}
+
+static inline void tile_bf16(size_t units, const unit *restrict a, const unit *restrict b, float *restrict tile) {
+#ifdef SLM_NATIVE_BF16
+    __m512 sum[MR][NV];
+    for (int i = 0; i < MR; i++)
+        for (int j = 0; j < NV; j++) sum[i][j] = _mm512_setzero_ps();
+    for (size_t k = 0; k < units; k++, a += MR, b += NR) {
+        __m512bh right[NV];
+        for (int j = 0; j < NV; j++) right[j] = (__m512bh)_mm512_loadu_si512(b + j * W);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < MR; i++) {
+            const __m512bh left = (__m512bh)_mm512_set1_epi32((int)a[i]);
+            for (int j = 0; j < NV; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], left, right[j]);
+        }
+    }
+    for (int i = 0; i < MR; i++)
+        for (int j = 0; j < NV; j++) _mm512_storeu_ps(tile + i * NR + j * W, sum[i][j]);
+#else
+    (void)units, (void)a, (void)b, (void)tile;
+    __builtin_trap();   // the Swift side never asks a path without bf16 instructions for bf16 products
+#endif
+}
+
+static inline void tile_of(int product, size_t units, const unit *a, const unit *b, float *tile) {
+    if (product == SLM_F32) tile_f32(units, a, b, tile); else tile_bf16(units, a, b, tile);
+}
+
+// What happens to `count` ≤ W sums on their way into C, at row m and column n.
+static inline void finish(const slm_product *p, size_t m, size_t n, vf v, size_t count) {
+    const size_t i = m * p->c_stride + n;
+    const bool full = count == W;
+    v *= all(p->scale);
+    if (p->accumulate) {
+        if (full) put(p->c, p->c_type, i, get(p->c, p->c_type, i) + v);
+        else put_first(p->c, p->c_type, i, get_first(p->c, p->c_type, i, count) + v, count);
+        return;
+    }
+    if (p->bias) v += full ? load(p->bias + n) : load_first(p->bias + n, count);
+    if (p->before) { if (full) put(p->before, p->c_type, i, v); else put_first(p->before, p->c_type, i, v, count); }
+    if (p->activation != SLM_IDENTITY) v = apply(p->activation, v);
+    if (p->plus) v += full ? load(p->plus + i) : load_first(p->plus + i, count);
+    if (full) put(p->c, p->c_type, i, v); else put_first(p->c, p->c_type, i, v, count);
+}
+
+static size_t cut(size_t whole, size_t most, size_t step) {   // equal parts of at most `most`, multiples of `step`
+    const size_t parts = whole > most ? (whole + most - 1) / most : 1;
+    return round_up((whole + parts - 1) / parts, step);
+}
+
+static void product_plan(slm_product *p, size_t threads) {
+    const size_t per = p->product == SLM_F32 ? 1 : 2, all = units_of(p->K, p->product);
+    // A sum may be cut where C can hold the parts and nothing is done to them before the last.
+    const bool cuttable = p->c_type == SLM_F32 && p->activation == SLM_IDENTITY && !p->before && !p->bias && !p->plus;
+    const size_t units = cuttable ? cut(all, KC_UNITS, 4) : all;
+    p->k_step = units > 0 ? units * per : per;
+    const size_t unit_bytes = 4 * (units > 0 ? units : 1);
+    const size_t wide = NC_BYTES / unit_bytes / NR * NR, tall = MC_BYTES / unit_bytes / MR * MR;
+    p->n_step = cut(p->N, wide < NR ? NR : wide, NR);
+    // Row blocks small enough for the cache, and as many for every thread.
+    const size_t share = (p->M + threads - 1) / threads;
+    p->m_step = cut(share, tall < 4 * MR ? 4 * MR : tall, MR);
+    if (p->m_step < MR) p->m_step = MR;
+    p->left_bytes = round_up(p->m_step * unit_bytes, 64);
+    p->right_bytes = round_up(p->n_step * unit_bytes, 64);
+}
+
+static void product_pack(const slm_product *p, size_t n0, size_t n1, size_t k0, void *right) {
+    pack(right, &p->b, p->product, NR, n0, n1, k0, least(k0 + p->k_step, p->K));
+}
+
+static void product_rows(const slm_product *whole, size_t m0, size_t n0, size_t k0, const void *right_panels, void *left) {
+    slm_product p = *whole;
+    p.accumulate = p.accumulate || k0 > 0;
+    const size_t m1 = least(m0 + p.m_step, p.M), n1 = least(n0 + p.n_step, p.N), k1 = least(k0 + p.k_step, p.K);
+    const size_t units = units_of(k1 - k0, p.product);
+    unit *a = left;
+    pack(a, &p.a, p.product, MR, m0, m1, k0, k1);
+    for (size_t n = n0; n < n1; n += NR) {
+        const unit *right = (const unit *)right_panels + (n - n0) * units;
+        const size_t columns = least(NR, n1 - n);
+        for (size_t m = m0; m < m1; m += MR) {
+            float tile[MR * NR] __attribute__((aligned(64)));
+            tile_of(p.product, units, a + (m - m0) * units, right, tile);
+            const size_t rows = least(MR, m1 - m);
+            for (size_t i = 0; i < rows; i++) {
+                size_t j = 0;
+                for (; j + W <= columns; j += W) finish(&p, m + i, n + j, load(tile + i * NR + j), W);
+                if (j < columns) finish(&p, m + i, n + j, load(tile + i * NR + j), columns - j);
+            }
+        }
+    }
+}
+
+// The sums are there already, [rows][N] from row m0 on: another library made them.
+static void product_finish(const slm_product *p, const float *sums, size_t m0, size_t m1) {
+    for (size_t m = m0; m < m1; m++)
+        for (size_t n = 0; n < p->N; n += W) {
+            const size_t count = least(W, p->N - n);
+            finish(p, m, n, load_first(sums + (m - m0) * p->N + n, count), count);
+        }
+}

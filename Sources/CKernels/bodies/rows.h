@@ -1,0 +1,185 @@
+// What works along a row: norms, softmax, cross-entropy, and the table of embeddings.
+
+// f(x, i) summed along a row of C: four sums side by side, then pairwise.
+#define SUM_ALONG(C, i, vector_term, scalar_term) ({                                             \
+    vf s0 = {0}, s1 = {0};                                                                       \
+    float rest_ = 0;                                                                             \
+    size_t i = 0;                                                                                \
+    for (; i + 2 * W <= (C); i += W) { s0 += vector_term; i += W; s1 += vector_term; }           \
+    for (; i + W <= (C); i += W) s0 += vector_term;                                              \
+    for (; i < (C); i++) rest_ += scalar_term;                                                   \
+    sum_of(s0 + s1) + rest_; })
+
+static inline void norm_of(const void *x, int xt, const float *w, const float *b, void *y, int yt, float *mean, float *rstd, size_t N, size_t C,
+                           float epsilon) {
+    for (size_t n = 0; n < N; n++) {
+        const size_t at = n * C;
+        const float m = mean ? SUM_ALONG(C, i, get(x, xt, at + i), get1(x, xt, at + i)) / (float)C : 0.0f;
+        const vf middle = all(m);
+        const float square = SUM_ALONG(C, i, (get(x, xt, at + i) - middle) * (get(x, xt, at + i) - middle),
+                                       (get1(x, xt, at + i) - m) * (get1(x, xt, at + i) - m)) / (float)C;
+        const float r = 1.0f / sqrtf(square + epsilon);
+        if (mean) mean[n] = m;
+        rstd[n] = r;
+        size_t i = 0;
+        for (; i + W <= C; i += W) {
+            vf v = (get(x, xt, at + i) - middle) * all(r) * load(w + i);
+            if (b) v += load(b + i);
+            put(y, yt, at + i, v);
+        }
+        for (; i < C; i++) put1(y, yt, at + i, (get1(x, xt, at + i) - m) * r * w[i] + (b ? b[i] : 0.0f));
+    }
+}
+static void norm(const void *x, int xt, const float *w, const float *b, void *y, int yt, float *mean, float *rstd, size_t N, size_t C, float epsilon) {
+    if (xt == SLM_F32 && yt == SLM_F32) norm_of(x, SLM_F32, w, b, y, SLM_F32, mean, rstd, N, C, epsilon);
+    else if (xt == SLM_F32) norm_of(x, SLM_F32, w, b, y, SLM_BF16, mean, rstd, N, C, epsilon);
+    else norm_of(x, xt, w, b, y, yt, mean, rstd, N, C, epsilon);
+}
+
+static inline void norm_gradient_of(const void *dy, int dt, const void *x, int xt, const float *w, const float *mean, const float *rstd, void *dx,
+                                    int dxt, float *dw, float *db, size_t N, size_t C, bool add) {
+    for (size_t n = 0; n < N; n++) {
+        const size_t at = n * C;
+        const float m = mean ? mean[n] : 0.0f, r = rstd[n];
+        vf sum_g = {0}, sum_gx = {0};
+        float rest_g = 0, rest_gx = 0;
+        size_t i = 0;
+        for (; i + W <= C; i += W) {
+            const vf d = get(dy, dt, at + i), hat = (get(x, xt, at + i) - all(m)) * all(r), g = d * load(w + i);
+            sum_g += g;
+            sum_gx += g * hat;
+            if (dw) store(dw + i, load(dw + i) + d * hat);
+            if (db) store(db + i, load(db + i) + d);
+        }
+        for (; i < C; i++) {
+            const float d = get1(dy, dt, at + i), hat = (get1(x, xt, at + i) - m) * r, g = d * w[i];
+            rest_g += g;
+            rest_gx += g * hat;
+            if (dw) dw[i] += d * hat;
+            if (db) db[i] += d;
+        }
+        if (!dx) continue;
+        const float mean_g = mean ? (sum_of(sum_g) + rest_g) / (float)C : 0.0f, mean_gx = (sum_of(sum_gx) + rest_gx) / (float)C;
+        for (i = 0; i + W <= C; i += W) {
+            const vf hat = (get(x, xt, at + i) - all(m)) * all(r);
+            vf v = all(r) * (get(dy, dt, at + i) * load(w + i) - all(mean_g) - hat * all(mean_gx));
+            if (add) v += get(dx, dxt, at + i);
+            put(dx, dxt, at + i, v);
+        }
+        for (; i < C; i++) {
+            const float hat = (get1(x, xt, at + i) - m) * r;
+            const float v = r * (get1(dy, dt, at + i) * w[i] - mean_g - hat * mean_gx);
+            put1(dx, dxt, at + i, add ? get1(dx, dxt, at + i) + v : v);
+        }
+    }
+}
+static void norm_gradient(const void *dy, int dt, const void *x, int xt, const float *w, const float *mean, const float *rstd, void *dx, int dxt,
+                          float *dw, float *db, size_t N, size_t C, bool add) {
+    if (dt == SLM_F32 && xt == SLM_F32 && dxt == SLM_F32) norm_gradient_of(dy, SLM_F32, x, SLM_F32, w, mean, rstd, dx, SLM_F32, dw, db, N, C, add);
+    else if (dt == SLM_BF16 && xt == SLM_F32 && dxt == SLM_F32) norm_gradient_of(dy, SLM_BF16, x, SLM_F32, w, mean, rstd, dx, SLM_F32, dw, db, N, C, add);
+    else norm_gradient_of(dy, dt, x, xt, w, mean, rstd, dx, dxt, dw, db, N, C, add);
+}
+
+// The largest of a row; NaN is passed over here and found again by the sum.
+static inline float largest_in(const void *x, int xt, size_t at, size_t C) {
+    vf most = all(-INFINITY);
+    size_t i = 0;
+    for (; i + W <= C; i += W) most = vmax(get(x, xt, at + i), most);
+    float top = max_of(most);
+    for (; i < C; i++) top = get1(x, xt, at + i) > top ? get1(x, xt, at + i) : top;
+    return top;
+}
+static inline vf exp_first(const void *x, int xt, size_t i, size_t count, float minus) {
+    vf e = vexp(get_first(x, xt, i, count) - all(minus));
+    vf kept = {0};
+    memcpy(&kept, &e, 4 * count);
+    return kept;
+}
+static inline float sum_of_exponentials(const void *x, int xt, size_t at, size_t C, float top) {
+    vf sum = {0};
+    size_t i = 0;
+    for (; i + W <= C; i += W) sum += vexp(get(x, xt, at + i) - all(top));
+    if (i < C) sum += exp_first(x, xt, at + i, C - i, top);
+    return sum_of(sum);
+}
+static inline float log_sum_of(const void *x, int xt, size_t at, size_t C) {
+    const float top = largest_in(x, xt, at, C);
+    return top + logf(sum_of_exponentials(x, xt, at, C, top));
+}
+
+static void softmax(const void *x, int xt, void *y, int yt, size_t N, size_t C, bool logarithm) {
+    for (size_t n = 0; n < N; n++) {
+        const size_t at = n * C;
+        const float top = largest_in(x, xt, at, C), sum = sum_of_exponentials(x, xt, at, C, top), log_sum = top + logf(sum);
+        for (size_t i = 0; i < C; i += W) {
+            const size_t count = least(W, C - i);
+            const vf v = get_first(x, xt, at + i, count);
+            put_first(y, yt, at + i, logarithm ? v - all(log_sum) : vexp(v - all(top)) / all(sum), count);
+        }
+    }
+}
+
+static void softmax_gradient(const void *dy, int dt, const void *y, int yt, void *dx, int dxt, size_t N, size_t C, bool logarithm, bool add) {
+    for (size_t n = 0; n < N; n++) {
+        const size_t at = n * C;
+        vf sums = {0};
+        for (size_t i = 0; i < C; i += W) {
+            const vf d = get_first(dy, dt, at + i, least(W, C - i));
+            sums += logarithm ? d : d * get_first(y, yt, at + i, least(W, C - i));
+        }
+        const vf sum = all(sum_of(sums));
+        for (size_t i = 0; i < C; i += W) {
+            const size_t count = least(W, C - i);
+            const vf d = get_first(dy, dt, at + i, count), out = get_first(y, yt, at + i, count);
+            vf v = logarithm ? d - vexp(out) * sum : out * (d - sum);
+            if (add) v += get_first(dx, dxt, at + i, count);
+            put_first(dx, dxt, at + i, v, count);
+        }
+    }
+}
+
+static inline void cross_entropy_of(const void *x, int xt, const int32_t *targets, float *losses, void *d, int dt, float scale, size_t N, size_t V) {
+    for (size_t n = 0; n < N; n++) {
+        const size_t at = n * V;
+        const bool ignored = targets[n] < 0;
+        const float log_sum = ignored ? 0.0f : log_sum_of(x, xt, at, V);
+        if (losses) losses[n] = ignored ? 0.0f : log_sum - get1(x, xt, at + (size_t)targets[n]);
+        if (!d) continue;
+        size_t i = 0;
+        if (ignored) {
+            for (; i < V; i++) put1(d, dt, at + i, 0.0f);
+            continue;
+        }
+        const float hit = get1(x, xt, at + (size_t)targets[n]);
+        for (; i + W <= V; i += W) put(d, dt, at + i, vexp(get(x, xt, at + i) - all(log_sum)) * all(scale));
+        if (i < V) put_first(d, dt, at + i, vexp(get_first(x, xt, at + i, V - i) - all(log_sum)) * all(scale), V - i);
+        put1(d, dt, at + (size_t)targets[n], (expf(hit - log_sum) - 1.0f) * scale);
+    }
+}
+static void cross_entropy(const void *x, int xt, const int32_t *targets, float *losses, void *d, int dt, float scale, size_t N, size_t V) {
+    if (xt == SLM_F32 && dt == SLM_BF16) cross_entropy_of(x, SLM_F32, targets, losses, d, SLM_BF16, scale, N, V);
+    else if (xt == SLM_F32 && dt == SLM_F32) cross_entropy_of(x, SLM_F32, targets, losses, d, SLM_F32, scale, N, V);
+    else cross_entropy_of(x, xt, targets, losses, d, dt, scale, N, V);
+}
+
+static void embed(const int32_t *ids, const void *table, int tt, const float *more, size_t period, void *y, int yt, size_t N, size_t C) {
+    for (size_t n = 0; n < N; n++) {
+        const size_t from = (size_t)ids[n] * C, extra = more ? n % period * C : 0;
+        for (size_t i = 0; i < C; i += W) {
+            const size_t count = least(W, C - i);
+            vf v = get_first(table, tt, from + i, count);
+            if (more) v += load_first(more + extra + i, count);
+            put_first(y, yt, n * C + i, v, count);
+        }
+    }
+}
+
+static void embed_gradient(const int32_t *ids, const void *dy, int dt, float *table, size_t N, size_t C, size_t c0, size_t c1) {
+    for (size_t n = 0; n < N; n++) {
+        float *row = table + (size_t)ids[n] * C;
+        for (size_t i = c0; i < c1; i += W) {
+            const size_t count = least(W, c1 - i);
+            store_first(row + i, load_first(row + i, count) + get_first(dy, dt, n * C + i, count), count);
+        }
+    }
+}

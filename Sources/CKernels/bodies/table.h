@@ -1,0 +1,24 @@
+// Everything of a path, and the table that names it. A path defines SLM_TABLE, SLM_NAME, W, MR and NV.
+#include "kernels.h"
+#include "bodies/vector.h"
+#include "bodies/functions.h"
+#include "bodies/product.h"
+#include "bodies/attention.h"
+#include "bodies/rows.h"
+#include "bodies/elements.h"
+
+#ifdef SLM_NATIVE_BF16
+#define BF16_PRODUCTS true
+#else
+#define BF16_PRODUCTS false
+#endif
+
+const slm_kernels SLM_TABLE = {
+    .name = SLM_NAME, .width = W, .bf16_products = BF16_PRODUCTS,
+    .panel = NR, .product_plan = product_plan, .product_pack = product_pack, .product_rows = product_rows, .product_finish = product_finish,
+    .attention = attention, .attention_gradient = attention_gradient, .attention_scratch = attention_scratch,
+    .unary = unary, .unary_gradient = unary_gradient, .binary = binary, .copy = copy, .sum = sum, .maximum = maximum,
+    .norm = norm, .norm_gradient = norm_gradient, .softmax = softmax, .softmax_gradient = softmax_gradient,
+    .cross_entropy = cross_entropy, .embed = embed, .embed_gradient = embed_gradient,
+    .dropout = dropout, .uniform = uniform, .normal = normal, .sum_of_squares = sum_of_squares, .adamw = adamw,
+};

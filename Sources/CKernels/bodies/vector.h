@@ -1,0 +1,115 @@
+// One vector type for every instruction set, and the few operations that the bodies are written in.
+//
+// A path (path_*.c) defines W, the floats in a vector, and switches the target on before it includes
+// this file: the same text then becomes AVX-512, AVX2 or whatever the compiler's baseline is.
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+// A multiplication and the addition that follows become one instruction where the machine has it.
+// Sums are reordered only where a body says so: the order is part of what a path promises.
+#pragma clang fp contract(fast)
+
+typedef float vf __attribute__((vector_size(4 * W)));
+typedef int32_t vi __attribute__((vector_size(4 * W)));
+typedef uint32_t vu __attribute__((vector_size(4 * W)));
+typedef uint16_t vh __attribute__((vector_size(2 * W)));
+typedef vf vf_any __attribute__((aligned(4), may_alias));
+typedef vu vu_any __attribute__((aligned(4), may_alias));
+typedef vh vh_any __attribute__((aligned(2), may_alias));
+typedef uint16_t bf16;
+
+static inline vf load(const float *p) { return *(const vf_any *)p; }
+static inline void store(float *p, vf v) { *(vf_any *)p = v; }
+static inline vf all(float x) { return x - (vf){0}; }
+static inline vf pick(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
+static inline vf vmax(vf a, vf b) { return pick(a > b, a, b); }
+static inline vf vmin(vf a, vf b) { return pick(a < b, a, b); }
+
+// Pairwise, so that the order is the same for every compiler.
+static inline float sum_of(vf v) {
+    float part[W];
+    memcpy(part, &v, sizeof part);
+    for (int width = W / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++) part[i] += part[i + width];
+    return part[0];
+}
+
+static inline float max_of(vf v) {
+    float most = v[0];
+    for (int i = 1; i < W; i++) most = v[i] > most ? v[i] : most;
+    return most;
+}
+
+// bf16 is the upper half of a float.
+static inline vf widen(vh h) { return (vf)(__builtin_convertvector(h, vu) << 16); }
+static inline float widen1(bf16 h) {
+    uint32_t bits = (uint32_t)h << 16;
+    float x;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
+// The bits of each float rounded to the nearest bf16, ties to even, still in the upper half.
+// NaN stays NaN: rounding alone could carry it over into infinity.
+static inline vu round_to_bf16(vf x) {
+    vu bits = (vu)x;
+    vu rounded = bits + 0x7fff + ((bits >> 16) & 1);
+    vu nan = (vu)(x != x);
+    return (nan & (bits | 0x00400000)) | (~nan & rounded);
+}
+static inline bf16 narrow1(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    if (x != x) return (bf16)((bits >> 16) | 0x0040);
+    return (bf16)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+#ifdef SLM_NATIVE_BF16
+static inline vh narrow(vf x) { return (vh)_mm512_cvtneps_pbh((__m512)x); }
+#else
+static inline vh narrow(vf x) { return __builtin_convertvector(round_to_bf16(x) >> 16, vh); }
+#endif
+
+static inline vf load_bf16(const bf16 *p) { return widen(*(const vh_any *)p); }
+static inline void store_bf16(bf16 *p, vf v) { *(vh_any *)p = narrow(v); }
+
+// The first `count` ≤ W elements; the lanes behind them are 0.
+static inline vf load_first(const float *p, size_t count) {
+    if (count == W) return load(p);
+    vf v = {0};
+    memcpy(&v, p, 4 * count);
+    return v;
+}
+static inline void store_first(float *p, vf v, size_t count) {
+    if (count == W) store(p, v); else memcpy(p, &v, 4 * count);
+}
+
+// Tensors of either type through one pair of functions: `type` is a constant after inlining.
+static inline vf get(const void *p, int type, size_t i) {
+    return type == SLM_F32 ? load((const float *)p + i) : load_bf16((const bf16 *)p + i);
+}
+static inline void put(void *p, int type, size_t i, vf v) {
+    if (type == SLM_F32) store((float *)p + i, v); else store_bf16((bf16 *)p + i, v);
+}
+static inline vf get_first(const void *p, int type, size_t i, size_t count) {
+    if (count == W) return get(p, type, i);
+    if (type == SLM_F32) return load_first((const float *)p + i, count);
+    vh h = {0};
+    memcpy(&h, (const bf16 *)p + i, 2 * count);
+    return widen(h);
+}
+static inline void put_first(void *p, int type, size_t i, vf v, size_t count) {
+    if (count == W) { put(p, type, i, v); return; }
+    if (type == SLM_F32) { store_first((float *)p + i, v, count); return; }
+    vh h = narrow(v);
+    memcpy((bf16 *)p + i, &h, 2 * count);
+}
+static inline float get1(const void *p, int type, size_t i) {
+    return type == SLM_F32 ? ((const float *)p)[i] : widen1(((const bf16 *)p)[i]);
+}
+static inline void put1(void *p, int type, size_t i, float v) {
+    if (type == SLM_F32) ((float *)p)[i] = v; else ((bf16 *)p)[i] = narrow1(v);
+}

@@ -1,0 +1,12 @@
+// AVX2 with FMA: Haswell, Zen and later.
+#if defined(__x86_64__)
+#include <immintrin.h>
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi2"))), apply_to = function)
+#define SLM_TABLE slm_kernels_avx2
+#define SLM_NAME "avx2"
+#define W 8
+#define MR 4
+#define NV 3
+#include "bodies/table.h"
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,11 @@
+// What every CPU of the compiler's baseline can do: SSE2 on x86-64, NEON on 64-bit ARM.
+#define SLM_TABLE slm_kernels_plain
+#define SLM_NAME "plain"
+#define W 4
+#define MR 4
+#if defined(__aarch64__)
+#define NV 4
+#else
+#define NV 2
+#endif
+#include "bodies/table.h"

@@ -1,0 +1,107 @@
+import Glibc
+
+/// Where every tensor lives: one range of addresses that grows upwards and is handed out in pieces.
+///
+/// A training step asks for the same sizes in the same order each time, so after the first step every request
+/// is served from what the one before gave back and the system is not asked again.
+///
+///     let arena = Arena()
+///     let storage = arena.allocate(bytes: 4_096)      // given back when `storage` is released
+package final class Arena {
+    /// Bytes that were ever in use at once: what the system has given.
+    package private(set) var capacity = 0
+    /// Bytes in use.
+    package private(set) var used = 0
+    /// How often the system had to give more.
+    package private(set) var growths = 0
+
+    private let base: UnsafeMutableRawPointer
+    private let reserved: Int
+    /// Free pieces below `capacity`, by place; neighbours are always merged.
+    private var free: [(start: Int, count: Int)] = []
+
+    private static let alignment = 64
+    /// Growth in steps of this: few system calls, and whole huge pages.
+    private static let step = 4 << 20
+
+    /// Reserves addresses, not memory: a few times what the machine has, or less where that is forbidden.
+    package init() {
+        var wanted = 4 * sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / Self.step * Self.step
+        var address = mmap(nil, wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        while address == MAP_FAILED, wanted > 256 << 20 {
+            wanted /= 2
+            address = mmap(nil, wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        }
+        guard let address, address != MAP_FAILED else { fatalError("no \(wanted >> 20) MB of addresses to be had: raise `ulimit -v`") }
+        base = address
+        reserved = wanted
+    }
+
+    deinit { munmap(base, reserved) }
+
+    /// `bytes` of memory with whatever it holds, 64-byte aligned.
+    package func allocate(bytes: Int) -> Storage {
+        let count = max(Self.alignment, (bytes + Self.alignment - 1) / Self.alignment * Self.alignment)
+        let start = takeBestFit(count) ?? grow(for: count)
+        used += count
+        return Storage(self, start: start, count: count, pointer: base + start)
+    }
+
+    private func takeBestFit(_ count: Int) -> Int? {
+        var best: Int?
+        for (i, piece) in free.enumerated() where piece.count >= count {
+            if best.map({ piece.count < free[$0].count }) ?? true { best = i }
+        }
+        guard let best else { return nil }
+        let start = free[best].start
+        if free[best].count == count { free.remove(at: best) } else { free[best] = (start + count, free[best].count - count) }
+        return start
+    }
+
+    private func grow(for count: Int) -> Int {
+        let last = free.last.flatMap { $0.start + $0.count == capacity ? $0 : nil }
+        let missing = count - (last?.count ?? 0)
+        let more = (missing + Self.step - 1) / Self.step * Self.step
+        guard capacity + more <= reserved, mprotect(base + capacity, more, PROT_READ | PROT_WRITE) == 0 else {
+            fatalError("out of memory: \(count >> 20) MB asked for, \(used >> 20) MB in use")
+        }
+        madvise(base + capacity, more, MADV_HUGEPAGE)   // fewer page-table walks; a refusal only costs time
+        growths += 1
+        release(start: capacity, count: more)
+        capacity += more
+        guard let start = takeBestFit(count) else { preconditionFailure("the arena grew by too little") }
+        return start
+    }
+
+    fileprivate func giveBack(start: Int, count: Int) {
+        used -= count
+        release(start: start, count: count)
+    }
+
+    private func release(start: Int, count: Int) {
+        var start = start, count = count
+        var i = free.firstIndex { $0.start > start } ?? free.count
+        if i < free.count, start + count == free[i].start { count += free.remove(at: i).count }
+        if i > 0, free[i - 1].start + free[i - 1].count == start {
+            i -= 1
+            (start, count) = (free[i].start, free[i].count + count)
+            free.remove(at: i)
+        }
+        free.insert((start, count), at: i)
+    }
+}
+
+/// A piece of an arena, given back with the last reference to it.
+package final class Storage {
+    private let arena: Arena
+    private let start: Int
+    let count: Int
+    /// Valid as long as this object lives; only Kernels sees it.
+    let pointer: UnsafeMutableRawPointer
+
+    fileprivate init(_ arena: Arena, start: Int, count: Int, pointer: UnsafeMutableRawPointer) {
+        (self.arena, self.start, self.count, self.pointer) = (arena, start, count, pointer)
+    }
+
+    deinit { arena.giveBack(start: start, count: count) }
+}

@@ -1,0 +1,56 @@
+/// Elements of one type in a row, somewhere in an arena. Copies share the elements.
+///
+///     let x = processor.buffer(of: 1_024, .float32)
+///     x.write { for i in $0.indices { $0[i] = 0.5 } }
+package struct Buffer {
+    package let type: DataType
+    package let count: Int
+    private var storage: Storage
+    private let offset: Int        // elements from the beginning of the storage
+
+    init(_ storage: Storage, offset: Int = 0, count: Int, type: DataType) {
+        precondition(offset >= 0 && count >= 0 && (offset + count) * type.size <= storage.count,
+                     "a buffer of \(count) \(type.rawValue) from \(offset) leaves its storage of \(storage.count) bytes")
+        (self.storage, self.offset, self.count, self.type) = (storage, offset, count, type)
+    }
+
+    /// Elements `range` of this buffer, shared with it.
+    package subscript(range: Range<Int>) -> Buffer {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "elements \(range) of a buffer of \(count)")
+        return Buffer(storage, offset: offset + range.lowerBound, count: range.count, type: type)
+    }
+
+    /// Whether no other buffer shares this memory, so that it may be written to unseen.
+    package mutating func isUnshared() -> Bool { isKnownUniquelyReferenced(&storage) }
+
+    /// Lends the elements of an f32 buffer for as long as `body` runs.
+    package func read<Result>(_ body: (Span<Float>) -> Result) -> Result {
+        body(UnsafeBufferPointer(start: floats, count: count).span)
+    }
+
+    package func write(_ body: (inout MutableSpan<Float>) -> Void) {
+        var span = UnsafeMutableBufferPointer(start: floats, count: count).mutableSpan
+        body(&span)
+    }
+
+    package func readIDs<Result>(_ body: (Span<Int32>) -> Result) -> Result {
+        body(UnsafeBufferPointer(start: ids, count: count).span)
+    }
+
+    package func writeIDs(_ body: (inout MutableSpan<Int32>) -> Void) {
+        var span = UnsafeMutableBufferPointer(start: ids, count: count).mutableSpan
+        body(&span)
+    }
+
+    var pointer: UnsafeMutableRawPointer { storage.pointer + offset * type.size }
+
+    var floats: UnsafeMutablePointer<Float> {
+        precondition(type == .float32, "expected f32, found \(type.rawValue)")
+        return pointer.assumingMemoryBound(to: Float.self)
+    }
+
+    var ids: UnsafeMutablePointer<Int32> {
+        precondition(type == .int32, "expected i32, found \(type.rawValue)")
+        return pointer.assumingMemoryBound(to: Int32.self)
+    }
+}

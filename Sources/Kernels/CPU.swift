@@ -1,0 +1,53 @@
+internal import CKernels
+import Glibc
+
+/// What the machine says of itself.
+package enum CPU {
+    /// Cores that this process may run on: what `taskset` or a container left of them.
+    package static var availableCores: Int {
+        Int(slm_available_cores())
+    }
+
+    package static var memoryBytes: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
+
+    /// The name that the maker gave it.
+    package static var name: String { line("model name", of: "/proc/cpuinfo") ?? "unknown CPU" }
+
+    /// The instruction sets that matter for what we compute.
+    package static var features: [String] {
+        let flags = Set((line("flags", of: "/proc/cpuinfo") ?? line("Features", of: "/proc/cpuinfo") ?? "").split(separator: " ").map(String.init))
+        return ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "sve"]
+            .filter(flags.contains)
+    }
+
+    /// The most memory that this process has had at once, in bytes.
+    package static var peakMemory: Int {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return usage.ru_maxrss * 1_024
+    }
+
+    /// Memory that could be used without swapping, in bytes.
+    package static var availableMemory: Int? {
+        line("MemAvailable", of: "/proc/meminfo").flatMap { Int($0.split(separator: " ")[0]) }.map { $0 * 1_024 }
+    }
+
+    private static func line(_ key: String, of path: String) -> String? {
+        guard let file = fopen(path, "r") else { return nil }
+        defer { fclose(file) }
+        var text: UnsafeMutablePointer<CChar>?
+        var room = 0
+        defer { free(text) }
+        while getline(&text, &room, file) > 0, let text {
+            let parts = String(cString: text).split(separator: ":", maxSplits: 1)
+            if parts.count == 2, parts[0].trimmed == key { return parts[1].trimmed }
+        }
+        return nil
+    }
+}
+
+extension Substring {
+    fileprivate var trimmed: String {
+        String(drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
+    }
+}

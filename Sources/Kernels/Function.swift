@@ -1,0 +1,12 @@
+/// A function of one number, as kernels and derivatives know it.
+package enum Function: Int32, Sendable, CaseIterable {
+    case identity, exp, log, sqrt, tanh, sigmoid, relu, reluSquared
+    /// GELU in GPT-2's form, x·½·(1 + tanh(√(2/π)·(x + 0.044715·x³))).
+    case gelu
+    /// x·Φ(x) itself.
+    case exactGELU
+}
+
+package enum Arithmetic: Int32, Sendable {
+    case add, subtract, multiply, divide
+}

@@ -1,0 +1,26 @@
+/// Rows and columns laid over a buffer. A transposed matrix is the same buffer walked the other way.
+package struct Matrix {
+    package let buffer: Buffer
+    package let rows, columns: Int
+    let rowStride, columnStride: Int
+
+    package init(_ buffer: Buffer, rows: Int, columns: Int, rowStride: Int? = nil, columnStride: Int = 1) {
+        let rowStride = rowStride ?? columns
+        precondition(rows == 0 || columns == 0 || (rows - 1) * rowStride + (columns - 1) * columnStride < buffer.count,
+                     "a matrix [\(rows), \(columns)] with strides \(rowStride), \(columnStride) leaves its buffer of \(buffer.count)")
+        (self.buffer, self.rows, self.columns) = (buffer, rows, columns)
+        (self.rowStride, self.columnStride) = (rowStride, columnStride)
+    }
+
+    package var transposed: Matrix {
+        Matrix(buffer, rows: columns, columns: rows, rowStride: columnStride, columnStride: rowStride)
+    }
+
+    /// Some of the rows, shared with this matrix.
+    package func rows(_ range: Range<Int>) -> Matrix {
+        precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of a matrix of \(rows)")
+        let end = range.isEmpty ? range.lowerBound * rowStride : (range.upperBound - 1) * rowStride + (columns - 1) * columnStride + 1
+        return Matrix(buffer[min(range.lowerBound * rowStride, buffer.count)..<min(max(end, range.lowerBound * rowStride), buffer.count)],
+                      rows: range.count, columns: columns, rowStride: rowStride, columnStride: columnStride)
+    }
+}

@@ -1,0 +1,97 @@
+internal import CKernels
+internal import COneDNN
+import Glibc
+import Synchronization
+
+/// oneDNN's matrix product. It would bring a team of its own (libgomp's); told to use one thread, it runs on ours.
+final class OneDNN: ProductLibrary {
+    private struct Key: Hashable {
+        let M, N, K, aOuter, aInner, bOuter, bInner, cStride: Int
+        let type: DataType
+        let adding: Bool
+    }
+
+    /// A primitive and its descriptions: made once for a shape, because making it costs more than a small product.
+    private struct Primitive: @unchecked Sendable {   // oneDNN's objects are immutable and may be executed by several threads at once
+        let primitive: dnnl_primitive_t
+        let a, b, c: dnnl_memory_desc_t
+    }
+
+    private let primitives = Mutex<[Key: Primitive]>([:])
+    private let engine: dnnl_engine_t
+
+    init(team: Team) {
+        var engine: dnnl_engine_t?
+        check(dnnl_engine_create(&engine, dnnl_cpu, 0), "engine")
+        guard let engine else { preconditionFailure("oneDNN made no engine") }
+        self.engine = engine
+        team.run { _ in omp_set_num_threads(1) }      // a setting of each thread
+    }
+
+    deinit {
+        for (_, p) in primitives.withLock({ $0 }) { dnnl_primitive_destroy(p.primitive) }
+        dnnl_engine_destroy(engine)
+    }
+
+    var version: String {
+        guard let v = dnnl_version()?.pointee else { return "oneDNN" }
+        return "oneDNN \(v.major).\(v.minor).\(v.patch)"
+    }
+
+    func multiplies(_ type: DataType) -> Bool { true }
+
+    func multiply(_ p: PreparedProduct, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
+        let key = Key(M: rows.count, N: p.N, K: p.K, aOuter: p.a.outer, aInner: p.a.inner, bOuter: p.b.outer, bInner: p.b.inner, cStride: stride,
+                      type: p.type, adding: adding)
+        let made = primitives.withLock { all in
+            if let there = all[key] { return there }
+            let fresh = make(key)
+            all[key] = fresh
+            return fresh
+        }
+        var stream: dnnl_stream_t?
+        check(dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "stream")
+        let a = p.a.data + rows.lowerBound * p.a.outer * p.type.size
+        var memories: [dnnl_memory_t?] = [nil, nil, nil]
+        for (i, (description, data)) in [(made.a, UnsafeMutableRawPointer(mutating: a)), (made.b, UnsafeMutableRawPointer(mutating: p.b.data!)),
+                                         (made.c, UnsafeMutableRawPointer(c))].enumerated() {
+            withUnsafePointer(to: description) { check(dnnl_memory_create(&memories[i], $0, engine, data), "memory") }
+        }
+        let arguments = [dnnl_exec_arg_t(arg: onednn_source, memory: memories[0]), dnnl_exec_arg_t(arg: onednn_weights, memory: memories[1]),
+                         dnnl_exec_arg_t(arg: onednn_destination, memory: memories[2])]
+        check(dnnl_primitive_execute(made.primitive, stream, 3, arguments), "execute")
+        check(dnnl_stream_wait(stream), "wait")
+        for memory in memories { dnnl_memory_destroy(memory) }
+        dnnl_stream_destroy(stream)
+    }
+
+    private func make(_ key: Key) -> Primitive {
+        let type = key.type == .float32 ? dnnl_f32 : dnnl_bf16
+        var a = dnnl_memory_desc_t(), b = dnnl_memory_desc_t(), c = dnnl_memory_desc_t()
+        check(dnnl_memory_desc_init_by_strides(&a, 2, [Int64(key.M), Int64(key.K)], type, [Int64(key.aOuter), Int64(key.aInner)]), "A")
+        check(dnnl_memory_desc_init_by_strides(&b, 2, [Int64(key.K), Int64(key.N)], type, [Int64(key.bInner), Int64(key.bOuter)]), "B")
+        check(dnnl_memory_desc_init_by_strides(&c, 2, [Int64(key.M), Int64(key.N)], dnnl_f32, [Int64(key.cStride), 1]), "C")
+        var attributes: dnnl_primitive_attr_t?, operations: dnnl_post_ops_t?
+        if key.adding {
+            check(dnnl_primitive_attr_create(&attributes), "attributes")
+            check(dnnl_post_ops_create(&operations), "post-operations")
+            check(dnnl_post_ops_append_sum(operations, 1), "sum")
+            check(dnnl_primitive_attr_set_post_ops(attributes, operations), "attributes")
+        }
+        var operation = dnnl_matmul_desc_t()
+        check(dnnl_matmul_desc_init(&operation, &a, &b, nil, &c), "product")
+        var description: dnnl_primitive_desc_t?, primitive: dnnl_primitive_t?
+        check(dnnl_primitive_desc_create(&description, &operation, attributes, engine, nil), "description")
+        check(dnnl_primitive_create(&primitive, description), "primitive")
+        dnnl_primitive_desc_destroy(description)
+        if let operations { dnnl_post_ops_destroy(operations) }
+        if let attributes { dnnl_primitive_attr_destroy(attributes) }
+        guard let primitive else { preconditionFailure("oneDNN made no primitive") }
+        return Primitive(primitive: primitive, a: a, b: b, c: c)
+    }
+}
+
+/// We build every request ourselves, so a refusal is our mistake.
+private func check(_ status: dnnl_status_t, _ what: StaticString) {
+    precondition(status == dnnl_success, "oneDNN refused \(what): status \(status.rawValue)")
+}

@@ -1,0 +1,49 @@
+internal import CKernels
+internal import COpenBLAS
+import Glibc
+
+/// OpenBLAS, opened when it is asked for. It chooses its kernels while it is loaded and takes CPUs it does not
+/// know for Haswell, so it is told its core type first; and it is kept to the calling thread.
+final class OpenBLAS: ProductLibrary {
+    private let sgemm: openblas_sgemm
+    let version: String
+
+    init(for path: String) throws(ProcessorError) {
+        let handle = try SharedLibrary.openBLAS(for: path)
+        guard let sgemm = dlsym(handle, "cblas_sgemm"), let configuration = dlsym(handle, "openblas_get_config") else {
+            throw .noLibrary(.openblas, because: "libopenblas.so.0 has no cblas_sgemm")
+        }
+        self.sgemm = unsafeBitCast(sgemm, to: openblas_sgemm.self)
+        let text = unsafeBitCast(configuration, to: openblas_configuration.self)()
+        version = text.map { String(cString: $0) } ?? "OpenBLAS"
+    }
+
+    func multiplies(_ type: DataType) -> Bool { type == .float32 }
+
+    func multiply(_ p: PreparedProduct, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
+        let a = p.a.data.assumingMemoryBound(to: Float.self) + rows.lowerBound * p.a.outer, b = p.b.data.assumingMemoryBound(to: Float.self)
+        let aInOrder = p.a.inner == 1, bInOrder = p.b.inner == 1
+        sgemm(CblasRowMajor, aInOrder ? CblasNoTrans : CblasTrans, bInOrder ? CblasTrans : CblasNoTrans,
+               blasint(rows.count), blasint(p.N), blasint(p.K), 1,
+               a, blasint(max(1, aInOrder ? p.a.outer : p.a.inner)), b, blasint(max(1, bInOrder ? p.b.outer : p.b.inner)),
+               adding ? 1 : 0, c, blasint(stride))
+    }
+}
+
+/// Libraries that are opened by hand.
+enum SharedLibrary {
+    /// OpenBLAS with the core type that fits our path, unless whoever started us said otherwise.
+    static func openBLAS(for path: String) throws(ProcessorError) -> UnsafeMutableRawPointer {
+        if path.hasPrefix("avx512") { setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) }
+        if path == "avx2" { setenv("OPENBLAS_CORETYPE", "Haswell", 0) }
+        setenv("OPENBLAS_NUM_THREADS", "1", 0)
+        return try open("libopenblas.so.0", for: .openblas)
+    }
+
+    static func open(_ name: String, for blas: BLAS) throws(ProcessorError) -> UnsafeMutableRawPointer {
+        guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
+            throw .noLibrary(blas, because: dlerror().map { String(cString: $0) } ?? "\(name) does not open")
+        }
+        return handle
+    }
+}

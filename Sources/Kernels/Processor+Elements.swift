@@ -1,0 +1,125 @@
+internal import CKernels
+
+// What works element by element, with strides where tensors have them: four of them, outermost first, in elements.
+extension Processor {
+    /// y = f(x)
+    package func apply(_ f: Function, _ x: Buffer, into y: Buffer) {
+        precondition(x.count == y.count, "\(f): \(x.count) numbers into \(y.count)")
+        measured("elements", bytes: x.count * (x.type.size + y.type.size)) {
+            split(x.count, atLeast: 1 << 12) { range in
+                table.unary(f.rawValue, x[range].pointer, x.type.code, y[range].pointer, y.type.code, range.count)
+            }
+        }
+    }
+
+    /// dx = dy·f'(x), or dx += that.
+    package func applyGradient(_ f: Function, dy: Buffer, x: Buffer, into dx: Buffer, adding: Bool) {
+        precondition(x.count == dx.count && dy.count == x.count, "\(f) gradient: \(dy.count) numbers for \(x.count)")
+        measured("elements gradient", bytes: x.count * (x.type.size + dy.type.size + dx.type.size * (adding ? 2 : 1))) {
+            split(x.count, atLeast: 1 << 12) { range in
+                table.unary_gradient(f.rawValue, dy[range].pointer, dy.type.code, x[range].pointer, x.type.code, dx[range].pointer, dx.type.code,
+                                     range.count, adding)
+            }
+        }
+    }
+
+    /// y = a ∘ b, y contiguous.
+    package func combine(_ f: Arithmetic, shape: [Int], _ a: Buffer, strides aStrides: [Int], _ b: Buffer, strides bStrides: [Int], into y: Buffer) {
+        checkReach(a, shape, aStrides)
+        checkReach(b, shape, bStrides)
+        let count = shape.reduce(1, *)
+        precondition(y.count >= count, "\(f): \(shape) into \(y.count) numbers")
+        measured("elements", bytes: count * (a.type.size + b.type.size + y.type.size)) {
+            splitOutermost(shape) { part, place in
+                let out = place * count / max(1, shape[part.axis])
+                table.binary(f.rawValue, part.shape, a.pointer + place * aStrides[part.axis] * a.type.size, a.type.code, aStrides,
+                             b.pointer + place * bStrides[part.axis] * b.type.size, b.type.code, bStrides, y.pointer + out * y.type.size, y.type.code)
+            }
+        }
+    }
+
+    /// y = scale·x, or y += that; strides on both sides. Where a stride of y is 0 and `adding`, elements are summed: see ``sum`` for long axes.
+    package func copy(shape: [Int], _ x: Buffer, strides xStrides: [Int], into y: Buffer, strides yStrides: [Int], scale: Float = 1, adding: Bool = false) {
+        checkReach(x, shape, xStrides)
+        checkReach(y, shape, yStrides)
+        let count = shape.reduce(1, *)
+        measured("copy", bytes: count * (x.type.size + y.type.size * (adding ? 2 : 1))) {
+            splitOutermost(shape) { part, place in
+                table.copy(part.shape, x.pointer + place * xStrides[part.axis] * x.type.size, x.type.code, xStrides,
+                           y.pointer + place * yStrides[part.axis] * y.type.size, y.type.code, yStrides, scale, adding)
+            }
+        }
+    }
+
+    /// y [outer, inner] = scale·Σ x [outer, R, inner] along R, or y += that. Partial sums are f64.
+    package func sum(_ x: Buffer, outer: Int, R: Int, inner: Int, into y: Buffer, scale: Float = 1, adding: Bool = false) {
+        precondition(x.count >= outer * R * inner && y.count >= outer * inner, "sum: [\(outer), \(R), \(inner)] from \(x.count) numbers into \(y.count)")
+        measured("sum", bytes: outer * R * inner * x.type.size) {
+            if outer == 1, inner > 1 {
+                split(inner, atLeast: max(vectorWidth, 4_096 / max(1, R))) { columns in
+                    let i = columns.lowerBound
+                    table.sum(x.pointer + i * x.type.size, x.type.code, 1, R, columns.count, inner, y.floats + i, scale, adding)
+                }
+            } else {
+                split(outer, atLeast: 1 + 4_096 / max(1, R * inner)) { rows in
+                    let o = rows.lowerBound
+                    table.sum(x.pointer + o * R * inner * x.type.size, x.type.code, rows.count, R, inner, inner, y.floats + o * inner, scale, adding)
+                }
+            }
+        }
+    }
+
+    /// y [outer, inner] = the largest of x [outer, R, inner] along R, and where it first stands.
+    package func maximum(_ x: Buffer, outer: Int, R: Int, inner: Int, into y: Buffer, at places: Buffer) {
+        precondition(R > 0, "max: of nothing")
+        precondition(x.count >= outer * R * inner && y.count >= outer * inner && places.count >= outer * inner, "max: [\(outer), \(R), \(inner)] from \(x.count)")
+        measured("max", bytes: outer * R * inner * x.type.size) {
+            split(outer, atLeast: 1 + 4_096 / max(1, R * inner)) { rows in
+                table.maximum(x.pointer + rows.lowerBound * R * inner * x.type.size, x.type.code, rows.count, R, inner, y.floats + rows.lowerBound * inner,
+                              places.ids + rows.lowerBound * inner)
+            }
+        }
+    }
+
+    /// y = x/(1 − p), or 0 with probability p; the same again for the same seed and `start`.
+    package func dropout(_ x: Buffer, into y: Buffer, p: Float, seed: UInt64, start: UInt64, adding: Bool = false) {
+        precondition(x.count == y.count && p >= 0 && p < 1, "dropout: p = \(p), \(x.count) numbers into \(y.count)")
+        measured("dropout", bytes: x.count * (x.type.size + y.type.size)) {
+            split(x.count, atLeast: 1 << 12) { range in
+                table.dropout(x[range].pointer, x.type.code, y[range].pointer, y.type.code, range.count, p, seed, start + UInt64(range.lowerBound), adding)
+            }
+        }
+    }
+
+    /// Evenly distributed in [0, 1): elements `start` and on of the stream `seed`.
+    package func uniform(into y: Buffer, seed: UInt64, start: UInt64 = 0) {
+        split(y.count, atLeast: 1 << 12) { range in
+            table.uniform(y.floats + range.lowerBound, range.count, seed, start + UInt64(range.lowerBound))
+        }
+    }
+
+    /// Normally distributed with mean 0 and variance 1.
+    package func normal(into y: Buffer, seed: UInt64, start: UInt64 = 0) {
+        split(y.count, atLeast: 1 << 12) { range in
+            table.normal(y.floats + range.lowerBound, range.count, seed, start + UInt64(range.lowerBound))
+        }
+    }
+
+    private func checkReach(_ x: Buffer, _ shape: [Int], _ strides: [Int]) {
+        precondition(shape.count == 4 && strides.count == 4, "kernels take four dimensions")
+        let last = zip(shape, strides).reduce(0) { $0 + ($1.0 - 1) * $1.1 }
+        precondition(shape.contains(0) || (last >= 0 && last < x.count), "\(shape) with strides \(strides) leaves a buffer of \(x.count)")
+    }
+
+    /// Splits the first axis that is longer than 1 among the threads; all before it have length 1.
+    private func splitOutermost(_ shape: [Int], _ body: ((axis: Int, shape: [Int]), _ place: Int) -> Void) {
+        if shape.contains(0) { return }
+        let axis = shape.firstIndex { $0 > 1 } ?? 3
+        let rest = shape[(axis + 1)...].reduce(1, *)
+        split(shape[axis], atLeast: 1 + 4_096 / rest) { range in
+            var part = shape
+            part[axis] = range.count
+            body((axis, part), range.lowerBound)
+        }
+    }
+}

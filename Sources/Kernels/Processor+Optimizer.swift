@@ -1,0 +1,50 @@
+internal import CKernels
+
+/// One step's numbers for AdamW.
+package struct AdamWStep {
+    package var rate: Float, beta1: Float, beta2: Float, epsilon: Float, decay: Float
+    /// 1 for the first step.
+    package var number: Int
+    /// What gradients are multiplied by first: from clipping.
+    package var gradientScale: Float
+
+    package init(rate: Float, beta1: Float, beta2: Float, epsilon: Float, decay: Float, number: Int, gradientScale: Float = 1) {
+        precondition(number >= 1, "AdamW's first step is 1, not \(number)")
+        (self.rate, self.beta1, self.beta2, self.epsilon, self.decay) = (rate, beta1, beta2, epsilon, decay)
+        (self.number, self.gradientScale) = (number, gradientScale)
+    }
+}
+
+extension Processor {
+    /// Σ x², in f64; the same for every number of threads.
+    package func sumOfSquares(_ x: Buffer) -> Double {
+        let block = 1 << 16, blocks = (x.count + block - 1) / block
+        var parts = [Double](repeating: 0, count: blocks)
+        measured("clip", bytes: x.count * 4) {
+            parts.withUnsafeMutableBufferPointer { parts in
+                // Every block has a place of its own.
+                let places = UnsafeMutableBufferPointer(rebasing: parts[...])
+                split(blocks, atLeast: 4) { range in
+                    for i in range { places[i] = table.sum_of_squares(x.floats + i * block, min(block, x.count - i * block)) }
+                }
+            }
+        }
+        return parts.reduce(0, +)
+    }
+
+    /// Loshchilov & Hutter 2019, algorithm 2, over a stretch of parameters.
+    package func adamW(_ step: AdamWStep, weights w: Buffer, gradients g: Buffer, first m: Buffer, second v: Buffer) {
+        precondition(g.count == w.count && m.count == w.count && v.count == w.count, "AdamW: \(w.count) weights with \(g.count) gradients")
+        let correction = { (beta: Float) in Float(1 - (0..<step.number).reduce(1.0) { power, _ in power * Double(beta) }) }
+        let parameters = slm_adamw(rate: step.rate, beta1: step.beta1, beta2: step.beta2, epsilon: step.epsilon, decay: step.decay,
+                                   correction1: correction(step.beta1), correction2: correction(step.beta2), gradient_scale: step.gradientScale)
+        withUnsafePointer(to: parameters) { parameters in
+            measured("AdamW", bytes: w.count * 28) {
+                split(w.count, atLeast: 1 << 12) { r in
+                    let i = r.lowerBound
+                    table.adamw(parameters, w.floats + i, g.floats + i, m.floats + i, v.floats + i, r.count)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+internal import CKernels
+
+// What works along the last axis. N rows of C.
+extension Processor {
+    /// Layer norm, or RMS norm where `mean` is nil. The statistics are kept for the way back.
+    package func norm(_ x: Buffer, N: Int, C: Int, scale w: Buffer, shift b: Buffer?, into y: Buffer, mean: Buffer?, rstd: Buffer, epsilon: Float) {
+        precondition(x.count == N * C && y.count == N * C && w.count == C && (b?.count ?? C) == C && rstd.count == N && (mean?.count ?? N) == N,
+                     "norm: [\(N), \(C)] from \(x.count) numbers with \(w.count) scales")
+        measured("norm", bytes: N * C * (x.type.size + y.type.size)) {
+            split(N, atLeast: 16) { rows in
+                let n = rows.lowerBound
+                table.norm(x[n * C..<N * C].pointer, x.type.code, w.floats, b?.floats, y[n * C..<N * C].pointer, y.type.code,
+                           mean.map { $0.floats + n }, rstd.floats + n, rows.count, C, epsilon)
+            }
+        }
+    }
+
+    /// dx is added to or written; dw and db are added to. Each may be nil.
+    package func normGradient(dy: Buffer, x: Buffer, N: Int, C: Int, scale w: Buffer, mean: Buffer?, rstd: Buffer, dx: Buffer?, adding: Bool,
+                              dw: Buffer?, db: Buffer?) {
+        precondition(x.count == N * C && dy.count == N * C && w.count == C && rstd.count == N && (dx?.count ?? N * C) == N * C,
+                     "norm gradient: [\(N), \(C)] from \(x.count) and \(dy.count) numbers")
+        let parts = zeros(2 * C * threads)      // each thread's own sums, added up in the order of the threads
+        measured("norm gradient", bytes: N * C * (x.type.size + dy.type.size + (adding ? 2 : 1) * (dx?.type.size ?? 0))) {
+            team.run { thread in
+                let n = N * thread / threads, count = N * (thread + 1) / threads - n
+                let own = parts.floats + 2 * C * thread
+                table.norm_gradient(dy.pointer + n * C * dy.type.size, dy.type.code, x.pointer + n * C * x.type.size, x.type.code, w.floats,
+                                    mean.map { $0.floats + n }, rstd.floats + n, dx.map { $0.pointer + n * C * $0.type.size }, dx?.type.code ?? 0,
+                                    dw == nil ? nil : own, db == nil ? nil : own + C, count, C, adding)
+            }
+            for (target, offset) in [(dw, 0), (db, C)] {
+                guard let target else { continue }
+                for thread in 0..<threads {
+                    table.copy([1, 1, 1, C], parts.floats + 2 * C * thread + offset, 0, [0, 0, 0, 1], target.floats, 0, [0, 0, 0, 1], 1, true)
+                }
+            }
+        }
+    }
+
+    package func softmax(_ x: Buffer, N: Int, C: Int, into y: Buffer, logarithm: Bool) {
+        precondition(x.count == N * C && y.count == N * C, "softmax: [\(N), \(C)] from \(x.count) numbers")
+        measured("softmax", bytes: N * C * (x.type.size + y.type.size)) {
+            split(N, atLeast: 1 + 4_096 / max(C, 1)) { rows in
+                table.softmax(x.pointer + rows.lowerBound * C * x.type.size, x.type.code, y.pointer + rows.lowerBound * C * y.type.size, y.type.code,
+                              rows.count, C, logarithm)
+            }
+        }
+    }
+
+    package func softmaxGradient(dy: Buffer, y: Buffer, N: Int, C: Int, dx: Buffer, logarithm: Bool, adding: Bool) {
+        precondition(dy.count == N * C && y.count == N * C && dx.count == N * C, "softmax gradient: [\(N), \(C)] from \(dy.count) numbers")
+        measured("softmax gradient", bytes: N * C * (dy.type.size + y.type.size + dx.type.size)) {
+            split(N, atLeast: 1 + 4_096 / max(C, 1)) { rows in
+                let n = rows.lowerBound * C
+                table.softmax_gradient(dy.pointer + n * dy.type.size, dy.type.code, y.pointer + n * y.type.size, y.type.code,
+                                       dx.pointer + n * dx.type.size, dx.type.code, rows.count, C, logarithm, adding)
+            }
+        }
+    }
+
+    /// losses [N] = −log softmax(x)[target], and d = scale·(softmax(x) − one-hot). Negative targets are ignored. d may be x itself.
+    package func crossEntropy(_ x: Buffer, N: Int, V: Int, targets: Buffer, losses: Buffer?, gradient d: Buffer?, scale: Float) {
+        precondition(x.count >= N * V && targets.count == N && (losses?.count ?? N) == N && (d?.count ?? x.count) >= N * V,
+                     "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(targets.count) targets")
+        check(targets, below: V, for: "crossEntropy")
+        measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
+            each(N) { n, _ in
+                table.cross_entropy(x.pointer + n * V * x.type.size, x.type.code, targets.ids + n, losses.map { $0.floats + n },
+                                    d.map { $0.pointer + n * V * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
+            }
+        }
+    }
+
+    /// y [N, C] = table[ids] (+ positions[n % period]).
+    package func embed(_ ids: Buffer, table rows: Buffer, C: Int, plus positions: Buffer?, period: Int, into y: Buffer) {
+        let N = ids.count, V = C == 0 ? 0 : rows.count / C
+        precondition(y.count == N * C && (positions.map { $0.count >= min(period, N) * C } ?? true), "embed: \(N) ids into \(y.count) numbers")
+        checkIDs(ids, below: V, for: "embed")
+        measured("embed", bytes: N * C * (rows.type.size + y.type.size)) {
+            split(N, atLeast: 64) { range in
+                // A part that begins inside a period would begin at the wrong position: positions are taken row by row there.
+                for n in positions == nil ? [range.lowerBound] : Array(range) {
+                    let place = positions.map { $0.floats + n % period * C }
+                    table.embed(ids.ids + n, rows.pointer, rows.type.code, place, 1, y.pointer + n * C * y.type.size, y.type.code,
+                                positions == nil ? range.count : 1, C)
+                }
+            }
+        }
+    }
+
+    /// rows[ids[n]] += dy[n]
+    package func embedGradient(_ ids: Buffer, dy: Buffer, C: Int, into rows: Buffer) {
+        let N = ids.count
+        precondition(dy.count == N * C, "embed gradient: \(N) ids for \(dy.count) numbers")
+        checkIDs(ids, below: C == 0 ? 0 : rows.count / C, for: "embed gradient")
+        measured("embed gradient", bytes: N * C * (dy.type.size + 8)) {
+            split(C, atLeast: vectorWidth) { channels in
+                table.embed_gradient(ids.ids, dy.pointer, dy.type.code, rows.floats, N, C, channels.lowerBound, channels.upperBound)
+            }
+        }
+    }
+
+    private func checkIDs(_ ids: Buffer, below V: Int, for operation: StaticString) {
+        ids.readIDs { ids in
+            for i in ids.indices { precondition(ids[i] >= 0 && ids[i] < V, "\(operation): id \(ids[i]) at \(i), in a table of \(V)") }
+        }
+    }
+
+    private func check(_ targets: Buffer, below V: Int, for operation: StaticString) {
+        targets.readIDs { ids in
+            for i in ids.indices { precondition(ids[i] < V, "\(operation): target \(ids[i]) at \(i), among \(V) classes") }
+        }
+    }
+}

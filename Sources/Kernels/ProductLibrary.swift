@@ -1,0 +1,60 @@
+internal import CKernels
+
+/// What multiplies large matrices.
+package enum BLAS: String, Sendable, CaseIterable {
+    /// Our own kernels: on the machines we measured the fastest, and the only ones with everything fused.
+    case slm
+    case onednn
+    case openblas
+
+    func open(for path: String, team: Team) throws(ProcessorError) -> (any ProductLibrary)? {
+        switch self {
+        case .slm: nil
+        case .onednn: OneDNN(team: team)
+        case .openblas: try OpenBLAS(for: path)
+        }
+    }
+}
+
+/// A library that multiplies on the calling thread: each thread of our team has it compute a slice of the rows.
+protocol ProductLibrary: AnyObject {
+    var version: String { get }
+    func multiplies(_ type: DataType) -> Bool
+    func multiply(_ p: PreparedProduct, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool)
+}
+
+/// A product whose operands the library can read as they are.
+struct PreparedProduct {
+    let M, N, K: Int
+    let type: DataType
+    let a, b: slm_operand
+    /// Keeps what had to be converted alive.
+    private let copies: [Buffer]
+
+    fileprivate init(_ p: slm_product, on processor: Processor) {
+        (M, N, K) = (p.M, p.N, p.K)
+        let type: DataType = p.product == 0 ? .float32 : .bfloat16
+        var copies: [Buffer] = []
+        func readable(_ operand: slm_operand, rows: Int, columns: Int) -> slm_operand {
+            if operand.type == type.code, operand.inner == 1 || operand.outer == 1, operand.inner > 0, operand.outer > 0 { return operand }
+            let copy = processor.buffer(of: rows * columns, type)
+            copies.append(copy)
+            let shape = [1, 1, rows, columns], from = [0, 0, operand.outer, operand.inner], to = [0, 0, columns, 1]
+            processor.table.copy(shape, operand.data, operand.type, from, copy.pointer, type.code, to, 1, false)
+            return slm_operand(data: copy.pointer, type: type.code, outer: columns, inner: 1)
+        }
+        a = readable(p.a, rows: p.M, columns: p.K)
+        b = readable(p.b, rows: p.N, columns: p.K)
+        self.copies = copies
+        self.type = type
+    }
+}
+
+extension ProductLibrary {
+    func prepare(_ p: slm_product, on processor: Processor) -> PreparedProduct { PreparedProduct(p, on: processor) }
+}
+
+extension Processor {
+    /// Name and version of the library that multiplies, if it is not ours.
+    package var libraryVersion: String? { library?.version }
+}

@@ -1,0 +1,28 @@
+internal import CKernels
+
+/// The threads that compute, the calling one among them.
+final class Team {
+    let size: Int
+    private let team: OpaquePointer
+
+    init(threads: Int) throws(ProcessorError) {
+        guard let team = slm_team_create(Int32(threads)) else { throw .noThreads(wanted: threads) }
+        (self.team, size) = (team, threads)
+    }
+
+    deinit { slm_team_destroy(team) }
+
+    /// Calls `body` once on every thread, with the thread's number.
+    func run(_ body: (Int) -> Void) {
+        if size == 1 { return body(0) }
+        withoutActuallyEscaping(body) { escaping in
+            var body = escaping
+            withUnsafeMutablePointer(to: &body) {
+                slm_team_run(team, { context, thread in
+                    guard let context else { return }
+                    context.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(thread))
+                }, $0)
+            }
+        }
+    }
+}

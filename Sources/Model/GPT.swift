@@ -1,0 +1,91 @@
+package import Autograd
+import Kernels
+
+/// A GPT: the only forward pass in the project.
+///
+///     var list = ParameterList()
+///     let model = GPT(.eugpt, in: &list)
+///     let tape = Tape(processor, parameters: try Parameters(list, on: processor, seed: 1))
+///     let loss = model.loss(of: inputs, predicting: targets, on: tape)
+///
+/// B rows · T positions · C channels · H heads of D = C / H · V tokens. The margin says what each line leaves.
+package struct GPT: Sendable {
+    package let configuration: GPTConfiguration
+    /// Whether the blocks are computed again on the way back, for a fraction of the memory.
+    package var recomputesBlocks = false
+    private let tokens: Embedding                             // [V, C]
+    private let positions: Embedding                          // [context, C]
+    private let blocks: [Block]
+    private let norm: Norm
+    private let head: Parameter                               // [V, C], the token embedding itself where tied
+
+    package init(_ configuration: GPTConfiguration, in list: inout ParameterList) {
+        let (C, V) = (configuration.width, configuration.vocabulary)
+        self.configuration = configuration
+        tokens = Embedding(of: V, to: C, named: "tokens", in: &list)
+        positions = Embedding(of: configuration.context, to: C, named: "positions", in: &list)
+        blocks = (0..<configuration.layers).map { Block(configuration, named: "layer\($0)", in: &list) }
+        norm = Norm(configuration.norm, of: C, bias: configuration.hasBias, named: "norm", in: &list)
+        head = configuration.isTied ? tokens.table : list.add("head.weight", [V, C], .normal(deviation: 0.02))
+    }
+
+    /// How surprised the model is, on average, by each target that counts. Negative targets do not.   ids, targets [B, T]
+    ///
+    /// `count` is what the sum is divided by when this is only part of a larger batch.
+    package func loss(of ids: Tensor, predicting targets: Tensor, count: Int? = nil, documents: Tensor? = nil, on tape: Tape) -> Tensor {
+        let x = features(of: ids, documents: documents, on: tape)                                     // [B, T, C]
+        return tape.linearCrossEntropy(x, weight: tape.value(of: head), targets: targets, count: count)  // []; the [B, T, V] in between is never whole
+    }
+
+    /// A score for every token of the vocabulary to come next, at every position.   ids [B, T]
+    package func logits(of ids: Tensor, documents: Tensor? = nil, on tape: Tape) -> Tensor {
+        tape.linear(features(of: ids, documents: documents, on: tape), weight: tape.value(of: head))  // [B, T, V]
+    }
+
+    private func features(of ids: Tensor, documents: Tensor?, on tape: Tape) -> Tensor {
+        precondition(ids.shape.rank == 2 && ids.shape[1] <= configuration.context, "ids \(ids.shape) for a model that sees \(configuration.context) tokens")
+        let (p, recomputes) = (configuration.dropout, recomputesBlocks)
+        var x = tape.embed(ids, in: tape.value(of: tokens.table), plus: tape.value(of: positions.table))  // [B, T, C]
+        x = tape.dropout(x, p)
+        for block in blocks {
+            x = recomputes ? tape.checkpoint(x) { block($0, documents: documents, on: tape) } : block(x, documents: documents, on: tape)
+        }
+        return norm(x, on: tape)                              // [B, T, C]
+    }
+}
+
+/// Each position asks the ones before it, then thinks alone.
+private struct Block: Sendable {
+    let heads: Int
+    let dropout: Float
+    let activation: Function
+    let norm1, norm2: Norm
+    let qkv, output: Linear                                   // C → 3C question, key, value;  C → C
+    let up, down: Linear                                      // C → 4C → C
+
+    init(_ configuration: GPTConfiguration, named name: String, in list: inout ParameterList) {
+        let C = configuration.width, bias = configuration.hasBias
+        (heads, dropout, activation) = (configuration.heads, configuration.dropout, configuration.activation)
+        // Radford et al. 2019: what is added to the residual stream begins smaller, the more layers add to it.
+        let added = Initialization.normal(deviation: 0.02 / Float(2 * configuration.layers).squareRoot())
+        norm1 = Norm(configuration.norm, of: C, bias: bias, named: "\(name).norm1", in: &list)
+        qkv = Linear(from: C, to: 3 * C, bias: bias, named: "\(name).qkv", in: &list, weight: .normal(deviation: 0.02))
+        output = Linear(from: C, to: C, bias: bias, named: "\(name).output", in: &list, weight: added)
+        norm2 = Norm(configuration.norm, of: C, bias: bias, named: "\(name).norm2", in: &list)
+        up = Linear(from: C, to: 4 * C, bias: bias, named: "\(name).up", in: &list, weight: .normal(deviation: 0.02))
+        down = Linear(from: 4 * C, to: C, bias: bias, named: "\(name).down", in: &list, weight: added)
+    }
+
+    func callAsFunction(_ x: Tensor, documents: Tensor?, on tape: Tape) -> Tensor {
+        let question = qkv(norm1(x, on: tape), on: tape)                                     // [B, T, 3C]
+        let answer = tape.causalAttention(question, heads: heads, documents: documents)      // [B, T, C]
+        let x = add(output, of: answer, to: x, on: tape)                                     // [B, T, C]
+        let thought = up(norm2(x, on: tape), on: tape, then: activation)                     // [B, T, 4C]
+        return add(down, of: thought, to: x, on: tape)                                       // [B, T, C]
+    }
+
+    /// x + dropout(layer(y)); without dropout in one pass.
+    private func add(_ layer: Linear, of y: Tensor, to x: Tensor, on tape: Tape) -> Tensor {
+        dropout == 0 ? layer(y, on: tape, plus: x) : tape.add(x, tape.dropout(layer(y, on: tape), dropout))
+    }
+}

@@ -1,0 +1,58 @@
+package import Autograd
+package import Kernels
+
+/// Adam with the decay of weights kept apart (Loshchilov & Hutter 2019). Only matrices decay.
+///
+///     var optimizer = AdamW(for: parameters, on: processor)
+///     tape.backward(from: loss)
+///     optimizer.update(rate: 3e-4, clippingTo: 1)
+package struct AdamW {
+    package var beta1: Float = 0.9
+    package var beta2: Float = 0.95
+    package var epsilon: Float = 1e-8
+    package var decay: Float = 0.1
+    /// Updates so far.
+    package private(set) var steps = 0
+    private let parameters: Parameters
+    private let processor: Processor
+    private let first, second: Buffer        // the moments, like the parameters
+
+    package init(for parameters: Parameters, on processor: Processor) {
+        (self.parameters, self.processor) = (parameters, processor)
+        first = processor.zeros(parameters.values.count)
+        second = processor.zeros(parameters.values.count)
+    }
+
+    /// Moves the weights against their gradients and begins a new sum of gradients. Returns the gradient's length before clipping.
+    ///
+    /// A length that is not finite leaves weights and moments as they are.
+    @discardableResult
+    package mutating func update(rate: Float, clippingTo limit: Float = .infinity) -> Float {
+        let gradients = parameters.completeGradients()
+        let length = Float(processor.sumOfSquares(gradients).squareRoot())
+        parameters.forgetGradients()
+        guard length.isFinite else { return length }
+        steps += 1
+        var step = AdamWStep(rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, decay: 0, number: steps,
+                             gradientScale: length > limit ? limit / (length + 1e-6) : 1)
+        for (range, decays) in stretches {
+            step.decay = decays ? decay : 0
+            processor.adamW(step, weights: parameters.values[range], gradients: gradients[range], first: first[range], second: second[range])
+        }
+        return length
+    }
+
+    /// Neighbours that are treated alike, as one pass over memory.
+    private var stretches: [(range: Range<Int>, decays: Bool)] {
+        var result: [(range: Range<Int>, decays: Bool)] = []
+        for parameter in parameters.list where !parameters.frozen.contains(parameter) {
+            let decays = parameter.shape.rank >= 2
+            if let last = result.last, last.decays == decays, parameter.start - last.range.upperBound < 16 {
+                result[result.count - 1].range = last.range.lowerBound..<parameter.range.upperBound
+            } else {
+                result.append((parameter.range, decays))
+            }
+        }
+        return result
+    }
+}
