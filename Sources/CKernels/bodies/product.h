@@ -191,6 +191,20 @@ static inline void tile_of(int product, size_t units, const unit *a, const unit 
     if (product == SLM_F32) tile_f32(units, a, b, tile); else tile_bf16(units, a, b, tile);
 }
 
+#define PEAK_UNITS 64
+
+static void peak(int product, size_t rounds) {
+    unit a[MR * PEAK_UNITS], b[NR * PEAK_UNITS];
+    float tile[MR * NR] __attribute__((aligned(64)));
+    memset(a, 0, sizeof a);
+    memset(b, 0, sizeof b);
+    for (size_t i = 0; i < rounds; i++) {
+        __asm__ volatile("" ::: "memory");                    // each round is computed again
+        tile_of(product, PEAK_UNITS, a, b, tile);
+    }
+    __asm__ volatile("" : : "r"(tile) : "memory");
+}
+
 // What happens to `count` ≤ W sums on their way into C, at row m and column n.
 static inline void finish(const slm_product *p, size_t m, size_t n, vf v, size_t count) {
     const size_t i = m * p->c_stride + n;
