@@ -58,6 +58,11 @@ static inline vu units_along(const void *data, int type, int product, size_t i) 
     return pair_along(load((const float *)data + i), load((const float *)data + i + W));
 }
 
+// Asks for what is read soon; an address behind the end does no harm.
+static inline void fetch(const void *data, int type, size_t i) {
+    __builtin_prefetch((const char *)((uintptr_t)data + i * (type == SLM_F32 ? 4 : 2)));
+}
+
 // P rows of `s`, from row p0 and the k-th element of K on, as [units][P]; missing rows and a missing half are 0.
 static inline void pack_panel(unit *to, const slm_operand *s, int product, int type, size_t P, size_t p0, size_t rows,
                               size_t k0, size_t k1) {
@@ -65,8 +70,8 @@ static inline void pack_panel(unit *to, const slm_operand *s, int product, int t
     size_t whole = (k1 - k0) / per;                           // units with all their halves
     if (s->inner == 1 && rows == P) {                         // K is contiguous: transpose, four rows at a time
         const size_t vectors = whole / W * W;
-        for (size_t p = 0; p < P; p += 4)
-            for (size_t u = 0; u < vectors; u += W) {
+        for (size_t u = 0; u < vectors; u += W)
+            for (size_t p = 0; p < P; p += 4) {
                 const size_t i = (p0 + p) * s->outer + k0 + u * per;
                 const vu a = units_along(s->data, type, product, i), b = units_along(s->data, type, product, i + s->outer);
                 const vu c = units_along(s->data, type, product, i + 2 * s->outer), d = units_along(s->data, type, product, i + 3 * s->outer);
@@ -122,8 +127,7 @@ static inline void pack_as(unit *to, const slm_operand *s, int product, int type
             if (u + 8 < whole)
                 for (size_t p = p0; p < across; p += type == SLM_F32 ? 16 : 32) {
                     const size_t i = p + (k0 + u * per) * s->inner + ahead;
-                    for (size_t h = 0; h < per; h++)
-                        __builtin_prefetch(type == SLM_F32 ? (const char *)((const float *)s->data + i + h * s->inner) : (const char *)((const bf16 *)s->data + i + h * s->inner));
+                    for (size_t h = 0; h < per; h++) fetch(s->data, type, i + h * s->inner);
                 }
             for (size_t p = p0; p < across; p += P)
                 pack_across(to + (p - p0) * units + u * P, s, product, type, P, p + (k0 + u * per) * s->inner,
@@ -223,6 +227,17 @@ static inline void finish(const slm_product *p, size_t m, size_t n, vf v, size_t
     if (full) put(p->c, p->c_type, i, v); else put_first(p->c, p->c_type, i, v, count);
 }
 
+// Brings the places of C that a tile goes to near while the tile is computed.
+static inline void prefetch_tile(const slm_product *p, size_t m, size_t rows, size_t n, size_t columns) {
+    const size_t size = p->c_type == SLM_F32 ? 4 : 2;
+    for (size_t i = 0; i < rows; i++) {
+        const size_t at = (m + i) * p->c_stride + n;
+        for (size_t j = 0; j < columns * size; j += 64) __builtin_prefetch((char *)p->c + at * size + j, 1);
+        if (p->plus && p->plus != p->c)
+            for (size_t j = 0; j < columns; j += 16) __builtin_prefetch(p->plus + at + j, 0);
+    }
+}
+
 static size_t cut(size_t whole, size_t most, size_t step) {   // equal parts of at most `most`, multiples of `step`
     const size_t parts = whole > most ? (whole + most - 1) / most : 1;
     return round_up((whole + parts - 1) / parts, step);
@@ -270,8 +285,9 @@ static void product_rows(const slm_product *whole, size_t m0, size_t n0, size_t 
         const size_t columns = least(NR, n1 - n);
         for (size_t m = m0; m < m1; m += MR) {
             float tile[MR * NR] __attribute__((aligned(64)));
-            tile_of(p.product, units, a + (m - m0) * units, right, tile);
             const size_t rows = least(MR, m1 - m);
+            prefetch_tile(&p, m, rows, n, columns);
+            tile_of(p.product, units, a + (m - m0) * units, right, tile);
             for (size_t i = 0; i < rows; i++) {
                 size_t j = 0;
                 for (; j + W <= columns; j += W) finish(&p, m + i, n + j, load(tile + i * NR + j), W);
