@@ -1,6 +1,7 @@
 """What PyTorch says: writes operations.safetensors and gpt.safetensors beside this file.
 
-    python Tests/Golden/make_golden.py          # needs torch and numpy; the same files on every run
+    python Tests/Golden/make_golden.py            # needs torch and numpy; the same files on every run
+    python Tests/Golden/make_golden.py --check    # writes nothing: do the files still hold what PyTorch says?
 
 Everything is computed in f64, from inputs that are exactly f32, and stored as f32: what our f32 differs by is then
 our own rounding, not PyTorch's as well. Tensors are named "case/tensor". For every operation the loss is ⟨y, r⟩ with a
@@ -8,6 +9,7 @@ random r, which is stored, and so is the gradient of each input x, as dx.
 """
 import json
 import struct
+import sys
 from pathlib import Path
 
 import numpy
@@ -53,21 +55,40 @@ def some_ignored(targets):
     return torch.where(keep, targets, IGNORED).int()
 
 
+def array(tensor):
+    return tensor.detach().numpy().astype("<i4" if tensor.dtype == torch.int32 else "<f4")
+
+
 def write(name, tensors):
     """safetensors: the header's length in 8 bytes, the header as JSON, the numbers."""
-    header, parts, at = {"__metadata__": {"torch": torch.__version__, "seed": str(generator.initial_seed())}}, [], 0
+    header, parts, at = {"__metadata__": {"torch": torch.__version__, "gpt seed": str(SEED)}}, [], 0
     for key, tensor in tensors.items():
-        tensor = tensor.detach()
-        array = tensor.numpy().astype("<i4" if tensor.dtype == torch.int32 else "<f4")
-        assert numpy.isfinite(array).all(), f"{key} is not finite"
-        size = array.nbytes
-        header[key] = {"dtype": "I32" if array.dtype.kind == "i" else "F32", "shape": list(array.shape), "data_offsets": [at, at + size]}
-        parts.append(array.tobytes())
-        at += size
+        x = array(tensor)
+        assert numpy.isfinite(x).all(), f"{key} is not finite"
+        header[key] = {"dtype": "I32" if x.dtype.kind == "i" else "F32", "shape": list(x.shape), "data_offsets": [at, at + x.nbytes]}
+        parts.append(x.tobytes())
+        at += x.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     (HERE / name).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(parts))
     print(f"{name}: {len(tensors)} tensors, {8 + len(text) + at:,} bytes")
+
+
+def check(name, tensors):
+    """Another CPU or PyTorch may round f64 in another way, which the last bit of an f32 can show."""
+    stored = (HERE / name).read_bytes()
+    start = 8 + struct.unpack("<Q", stored[:8])[0]
+    header = json.loads(stored[8:start])
+    del header["__metadata__"]
+    wrong = sorted(header.keys() ^ tensors.keys())
+    for key in header.keys() & tensors.keys():
+        x, entry = array(tensors[key]), header[key]
+        begin, end = entry["data_offsets"]
+        found = numpy.frombuffer(stored[start + begin : start + end], x.dtype)
+        same = entry["shape"] == list(x.shape) and numpy.allclose(found, x.ravel(), rtol=1e-6, atol=1e-6 * abs(x).max())
+        wrong += [] if same else [key]
+    print(f"{name}: {len(header)} tensors, {len(wrong)} of them not what PyTorch {torch.__version__} says", *wrong, sep="\n    ")
+    return not wrong
 
 
 def clear_of_zero(draw):
@@ -322,6 +343,9 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     for group in [products, elements, reductions, norms, places, attentions, losses]:
         group()
-    write("operations.safetensors", operations)
     generator.manual_seed(SEED)  # whatever operations are added above
-    write("gpt.safetensors", gpts())
+    files = {"operations.safetensors": operations, "gpt.safetensors": gpts()}
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(0 if all([check(*file) for file in files.items()]) else 1)
+    for file in files.items():
+        write(*file)
