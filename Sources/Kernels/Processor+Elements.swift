@@ -44,7 +44,7 @@ extension Processor {
         checkReach(y, shape, yStrides)
         let count = shape.reduce(1, *)
         measured("copy", bytes: count * (x.type.size + y.type.size * (adding ? 2 : 1))) {
-            splitOutermost(shape) { part, place in
+            splitOutermost(shape, unless: { yStrides[$0] == 0 }) { part, place in
                 table.copy(part.shape, x.pointer + place * xStrides[part.axis] * x.type.size, x.type.code, xStrides,
                            y.pointer + place * yStrides[part.axis] * y.type.size, y.type.code, yStrides, scale, adding)
             }
@@ -111,10 +111,11 @@ extension Processor {
         precondition(shape.contains(0) || (last >= 0 && last < x.count), "\(shape) with strides \(strides) leaves a buffer of \(x.count)")
     }
 
-    /// Splits the first axis that is longer than 1 among the threads; all before it have length 1.
-    private func splitOutermost(_ shape: [Int], _ body: ((axis: Int, shape: [Int]), _ place: Int) -> Void) {
+    /// Splits the first axis that is longer than 1 among the threads, unless they would write to the same place; all before it have length 1.
+    private func splitOutermost(_ shape: [Int], unless isShared: (_ axis: Int) -> Bool = { _ in false }, _ body: ((axis: Int, shape: [Int]), _ place: Int) -> Void) {
         if shape.contains(0) { return }
         let axis = shape.firstIndex { $0 > 1 } ?? 3
+        if isShared(axis) { return body((axis, shape), 0) }
         let rest = shape[(axis + 1)...].reduce(1, *)
         split(shape[axis], atLeast: 1 + 4_096 / rest) { range in
             var part = shape

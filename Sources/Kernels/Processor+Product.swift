@@ -37,8 +37,9 @@ package struct Product {
         precondition(!accumulates || (bias == nil && activation == .identity && before == nil && plus == nil),
                      "product: a sum that goes on takes nothing but the product")
         precondition(bias.map { $0.count == c.columns } ?? true, "product: \(bias?.count ?? 0) biases for \(c.columns) columns")
-        precondition(before.map { $0.count >= c.rows * c.columns && $0.type == c.buffer.type } ?? true, "product: `before` is not like the result")
-        precondition(plus.map { $0.count >= c.rows * c.columns } ?? true, "product: \(plus?.count ?? 0) numbers to add to [\(c.rows), \(c.columns)]")
+        let reach = c.rows * c.columns == 0 ? 0 : (c.rows - 1) * c.rowStride + c.columns      // both are laid out as the result is
+        precondition(before.map { $0.count >= reach && $0.type == c.buffer.type } ?? true, "product: `before` is not like the result")
+        precondition(plus.map { $0.count >= reach } ?? true, "product: \(plus?.count ?? 0) numbers to add to [\(c.rows), \(c.columns)]")
         return slm_product(
             M: c.rows, N: c.columns, K: a.columns,
             a: slm_operand(data: a.buffer.pointer, type: a.buffer.type.code, outer: a.rowStride, inner: a.columnStride),
@@ -59,7 +60,8 @@ extension Processor {
         var p = product.forC()
         if p.M == 0 || p.N == 0 { return }
         product.checkMeasured(by: self, as: name) {
-            if let library, library.multiplies(product.precision) { return multiply(&p, with: library) }
+            // oneDNN divides by K.
+            if let library, library.multiplies(product.precision), p.K > 0 { return multiply(&p, with: library) }
             table.product_plan(&p, threads)
             let left = scratch(p.left_bytes), right = sharedScratch(p.right_bytes)
             withUnsafePointer(to: p) { p in
