@@ -36,6 +36,10 @@ let package = Package(
 
         // Floor 6: the command line.
         .executableTarget(name: "slm", dependencies: ["Train", "Model", "Autograd", "Kernels"], swiftSettings: features),
+
+        // What tests share, and the tests.
+        .target(name: "TestSupport", dependencies: ["Autograd", "Kernels"], path: "Tests/TestSupport", swiftSettings: features),
+        .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11
 )
