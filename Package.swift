@@ -40,6 +40,7 @@ let package = Package(
         // What tests share, and the tests.
         .target(name: "TestSupport", dependencies: ["Autograd", "Kernels"], path: "Tests/TestSupport", swiftSettings: features),
         .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
+        .testTarget(name: "AutogradTests", dependencies: ["TestSupport", "Autograd", "Kernels"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11
 )
