@@ -37,10 +37,12 @@ let package = Package(
         // Floor 6: the command line.
         .executableTarget(name: "slm", dependencies: ["Train", "Model", "Autograd", "Kernels"], swiftSettings: features),
 
-        // What tests share, and the tests.
-        .target(name: "TestSupport", dependencies: ["Autograd", "Kernels"], path: "Tests/TestSupport", swiftSettings: features),
+        // Tests, a target a module, and what they share.
+        .target(name: "TestSupport", dependencies: ["Model", "Autograd", "Kernels"], path: "Tests/TestSupport", swiftSettings: features),
         .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
         .testTarget(name: "AutogradTests", dependencies: ["TestSupport", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "ModelTests", dependencies: ["TestSupport", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Model", "Autograd", "Kernels"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11
 )

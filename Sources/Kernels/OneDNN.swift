@@ -15,6 +15,8 @@ final class OneDNN: ProductLibrary {
     private struct Primitive: @unchecked Sendable {   // oneDNN's objects are immutable and may be executed by several threads at once
         let primitive: dnnl_primitive_t
         let a, b, c: dnnl_memory_desc_t
+        /// Memory to work in. Left to the library it would belong to the thread that made the primitive, and to no other.
+        let scratchpad: dnnl_memory_desc_t
     }
 
     private let primitives = Mutex<[Key: Primitive]>([:])
@@ -52,14 +54,15 @@ final class OneDNN: ProductLibrary {
         var stream: dnnl_stream_t?
         check(dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "stream")
         let a = p.a.data + rows.lowerBound * p.a.outer * p.type.size
-        var memories: [dnnl_memory_t?] = [nil, nil, nil]
+        let allocated = UnsafeMutableRawPointer(bitPattern: -1)      // DNNL_MEMORY_ALLOCATE: for the length of this call
+        var memories: [dnnl_memory_t?] = [nil, nil, nil, nil]
         for (i, (description, data)) in [(made.a, UnsafeMutableRawPointer(mutating: a)), (made.b, UnsafeMutableRawPointer(mutating: p.b.data!)),
-                                         (made.c, UnsafeMutableRawPointer(c))].enumerated() {
+                                         (made.c, UnsafeMutableRawPointer(c)), (made.scratchpad, allocated)].enumerated() {
             withUnsafePointer(to: description) { check(dnnl_memory_create(&memories[i], $0, engine, data), "memory") }
         }
         let arguments = [dnnl_exec_arg_t(arg: onednn_source, memory: memories[0]), dnnl_exec_arg_t(arg: onednn_weights, memory: memories[1]),
-                         dnnl_exec_arg_t(arg: onednn_destination, memory: memories[2])]
-        check(dnnl_primitive_execute(made.primitive, stream, 3, arguments), "execute")
+                         dnnl_exec_arg_t(arg: onednn_destination, memory: memories[2]), dnnl_exec_arg_t(arg: onednn_scratchpad, memory: memories[3])]
+        check(dnnl_primitive_execute(made.primitive, stream, 4, arguments), "execute")
         check(dnnl_stream_wait(stream), "wait")
         for memory in memories { dnnl_memory_destroy(memory) }
         dnnl_stream_destroy(stream)
@@ -72,8 +75,9 @@ final class OneDNN: ProductLibrary {
         check(dnnl_memory_desc_init_by_strides(&b, 2, [Int64(key.K), Int64(key.N)], type, [Int64(key.bInner), Int64(key.bOuter)]), "B")
         check(dnnl_memory_desc_init_by_strides(&c, 2, [Int64(key.M), Int64(key.N)], dnnl_f32, [Int64(key.cStride), 1]), "C")
         var attributes: dnnl_primitive_attr_t?, operations: dnnl_post_ops_t?
+        check(dnnl_primitive_attr_create(&attributes), "attributes")
+        check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), "scratchpad")
         if key.adding {
-            check(dnnl_primitive_attr_create(&attributes), "attributes")
             check(dnnl_post_ops_create(&operations), "post-operations")
             check(dnnl_post_ops_append_sum(operations, 1), "sum")
             check(dnnl_primitive_attr_set_post_ops(attributes, operations), "attributes")
@@ -83,11 +87,12 @@ final class OneDNN: ProductLibrary {
         var description: dnnl_primitive_desc_t?, primitive: dnnl_primitive_t?
         check(dnnl_primitive_desc_create(&description, &operation, attributes, engine, nil), "description")
         check(dnnl_primitive_create(&primitive, description), "primitive")
+        let scratchpad = dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0)?.pointee ?? dnnl_memory_desc_t()
         dnnl_primitive_desc_destroy(description)
         if let operations { dnnl_post_ops_destroy(operations) }
         if let attributes { dnnl_primitive_attr_destroy(attributes) }
         guard let primitive else { fatalError("oneDNN made no primitive") }
-        return Primitive(primitive: primitive, a: a, b: b, c: c)
+        return Primitive(primitive: primitive, a: a, b: b, c: c, scratchpad: scratchpad)
     }
 }
 

@@ -23,10 +23,12 @@ final class OpenBLAS: ProductLibrary {
     func multiply(_ p: PreparedProduct, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
         let a = p.a.data.assumingMemoryBound(to: Float.self) + rows.lowerBound * p.a.outer, b = p.b.data.assumingMemoryBound(to: Float.self)
         let aInOrder = p.a.inner == 1, bInOrder = p.b.inner == 1
+        // A vector's stride says nothing, but must not be shorter than a row.
+        let aStride = aInOrder ? max(p.K, p.a.outer) : max(rows.count, p.a.inner)
+        let bStride = bInOrder ? max(p.K, p.b.outer) : max(p.N, p.b.inner)
         sgemm(CblasRowMajor, aInOrder ? CblasNoTrans : CblasTrans, bInOrder ? CblasTrans : CblasNoTrans,
                blasint(rows.count), blasint(p.N), blasint(p.K), 1,
-               a, blasint(max(1, aInOrder ? p.a.outer : p.a.inner)), b, blasint(max(1, bInOrder ? p.b.outer : p.b.inner)),
-               adding ? 1 : 0, c, blasint(stride))
+               a, blasint(max(1, aStride)), b, blasint(max(1, bStride)), adding ? 1 : 0, c, blasint(max(p.N, stride)))
     }
 }
 

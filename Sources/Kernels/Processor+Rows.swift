@@ -60,14 +60,16 @@ extension Processor {
     }
 
     /// losses [N] = −log softmax(x)[target], and d = scale·(softmax(x) − one-hot). Negative targets are ignored. d may be x itself.
-    package func crossEntropy(_ x: Buffer, N: Int, V: Int, targets: Buffer, losses: Buffer?, gradient d: Buffer?, scale: Float) {
-        require(x.count >= N * V && targets.count == N && (losses?.count ?? N) == N && (d?.count ?? x.count) >= N * V,
+    /// Rows are `stride` elements apart, V when nothing is said.
+    package func crossEntropy(_ x: Buffer, N: Int, V: Int, stride: Int? = nil, targets: Buffer, losses: Buffer?, gradient d: Buffer?, scale: Float) {
+        let stride = stride ?? V, reach = N == 0 ? 0 : (N - 1) * stride + V
+        require(x.count >= reach && targets.count == N && (losses?.count ?? N) == N && (d?.count ?? x.count) >= reach,
                 "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(targets.count) targets")
         check(targets, below: V, for: "crossEntropy")
         measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
             each(N) { n, _ in
-                table.cross_entropy(x.pointer + n * V * x.type.size, x.type.code, targets.ids + n, losses.map { $0.floats + n },
-                                    d.map { $0.pointer + n * V * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
+                table.cross_entropy(x.pointer + n * stride * x.type.size, x.type.code, targets.ids + n, losses.map { $0.floats + n },
+                                    d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
             }
         }
     }

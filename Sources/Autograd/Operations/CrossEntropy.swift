@@ -15,7 +15,7 @@ extension Tape {
     /// The same straight from features: x·Wᵀ are the scores, of which only `rows` at a time are ever held.   x [.., C], W [V, C]
     ///
     /// When derivatives are wanted they are made along with the loss, while a chunk's scores are at hand.
-    package func linearCrossEntropy(_ x: Tensor, weight: Tensor, targets: Tensor, count: Int? = nil, rows: Int = 512) -> Tensor {
+    package func linearCrossEntropy(_ x: Tensor, weight: Tensor, targets: Tensor, count: Int? = nil, rows: Int = 768) -> Tensor {
         let x = contiguous(x), (N, C) = x.shape.rows
         require(weight.shape.rank == 2 && weight.shape[1] == C, "linearCrossEntropy: \(x.shape) through a weight \(weight.shape)")
         require(targets.count == N, "linearCrossEntropy: targets \(targets.shape) for \(x.shape)")
@@ -24,16 +24,18 @@ extension Tape {
         let isWanted = wantsGradient(of: [Slot(x), Slot(weight)])
         let dx = isWanted && Slot(x).isWanted ? processor.buffer(of: N * C, x.type) : nil
         let dw = isWanted && Slot(weight).isWanted ? processor.buffer(of: V * C, .float32) : nil
-        let scores = processor.buffer(of: min(rows, N) * V, .float32)
-        let slopes = !isWanted ? nil : precision == .float32 ? scores : processor.buffer(of: min(rows, N) * V, precision)
-        for start in stride(from: 0, to: N, by: rows) {
+        // Rows begin on cache lines: V is rarely a multiple of anything, and every load would touch two lines.
+        let stride = (V + 31) / 32 * 32, room = min(rows, N) * stride
+        let scores = processor.buffer(of: room, .float32)
+        let slopes = !isWanted ? nil : precision == .float32 ? scores : processor.buffer(of: room, precision)
+        for start in Swift.stride(from: 0, to: N, by: rows) {
             let n = min(rows, N - start), part = start * C..<(start + n) * C
             let features = Matrix(x.elements[part], rows: n, columns: C)
-            multiply(features, weight.matrix.transposed, into: Matrix(scores[0..<n * V], rows: n, columns: V), as: "head")
-            processor.crossEntropy(scores[0..<n * V], N: n, V: V, targets: targets.elements[start..<start + n], losses: losses[start..<start + n],
-                                   gradient: slopes?[0..<n * V], scale: scale)
+            multiply(features, weight.matrix.transposed, into: Matrix(scores, rows: n, columns: V, rowStride: stride), as: "head")
+            processor.crossEntropy(scores, N: n, V: V, stride: stride, targets: targets.elements[start..<start + n], losses: losses[start..<start + n],
+                                   gradient: slopes, scale: scale)
             guard let slopes else { continue }
-            let slope = Matrix(slopes[0..<n * V], rows: n, columns: V)
+            let slope = Matrix(slopes, rows: n, columns: V, rowStride: stride)
             if let dx { multiply(slope, weight.matrix, into: Matrix(dx[part], rows: n, columns: C), as: "head dx") }
             if let dw { multiply(slope.transposed, features, into: Matrix(dw, rows: V, columns: C), adding: start > 0, as: "head dW") }
         }

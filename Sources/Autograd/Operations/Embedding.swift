@@ -24,8 +24,14 @@ private struct Lookup: Operation {
 
     func backward(_ dy: Tensor, on tape: Tape) {
         tape.addGradient(to: table) { target, adding in
-            if !adding { tape.processor.clear(target) }
-            tape.processor.embedGradient(ids.elements, dy: dy.elements, C: C, into: target)
+            // Repeated ids are summed in f32, beside a target that is stored in bf16.
+            let direct = target.type == .float32
+            let sums = direct ? target : tape.processor.buffer(of: target.count, .float32)
+            if !adding || !direct { tape.processor.clear(sums) }
+            tape.processor.embedGradient(ids.elements, dy: dy.elements, C: C, into: sums)
+            if !direct {
+                tape.processor.copy(shape: [1, 1, 1, target.count], sums, strides: [0, 0, 0, 1], into: target, strides: [0, 0, 0, 1], adding: adding)
+            }
         }
         guard let positions else { return }
         tape.addGradient(to: positions) { target, adding in

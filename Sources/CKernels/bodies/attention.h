@@ -58,34 +58,45 @@ static inline size_t first_of_strip(const slm_attention *p, size_t q0, size_t q1
     return low & ~(size_t)1;                                  // a pair of bf16 is not torn apart
 }
 
-// A row of scores becomes exp(scale·s − top) inside [from, to] and 0 in the rest of [low, high).
-static float exponentials(float *row, size_t low, size_t high, size_t from, size_t to, float scale, float top) {
-    vf sum = {0};
-    for (size_t k = low; k < from; k++) row[k] = 0;
-    size_t k = from;
-    for (; k + W <= to + 1; k += W) {
-        const vf e = vexp(load(row + k) * all(scale) - all(top));
-        store(row + k, e);
-        sum += e;
-    }
-    float rest = 0;
-    if (k <= to) {
-        const size_t count = to + 1 - k;
-        const vf e = vexp(load_first(row + k, count) * all(scale) - all(top));
-        store_first(row + k, e, count);
-        for (size_t i = 0; i < count; i++) rest += row[k + i];
-    }
-    for (k = to + 1; k < high; k++) row[k] = 0;
-    return sum_of(sum) + rest;
+// Which of W keys from k on lie in [from, to]. What lies outside may never have been computed, and is only ever picked away.
+static inline vi seen(size_t k, size_t from, size_t to) {
+    vi key;
+    for (int i = 0; i < W; i++) key[i] = (int32_t)k + i;
+    return (key >= (int32_t)from) & (key <= (int32_t)to);
 }
 
 static float largest(const float *row, size_t from, size_t to, float scale) {
     vf most = all(-INFINITY);
-    size_t k = from;
-    for (; k + W <= to + 1; k += W) most = vmax(load(row + k) * all(scale), most);
-    float top = max_of(most);
-    for (; k <= to; k++) top = row[k] * scale > top ? row[k] * scale : top;
-    return top;
+    for (size_t k = from / W * W; k <= to; k += W)
+        most = vmax(pick(seen(k, from, to), load(row + k) * all(scale), all(-INFINITY)), most);
+    return max_of(most);
+}
+
+// A row of scores becomes exp(scale·s − top) inside [from, to] and 0 in the rest of [low, high); returns the sum.
+static float exponentials(float *row, size_t low, size_t high, size_t from, size_t to, float scale, float top) {
+    vf sum = {0};
+    for (size_t k = low / W * W; k < high; k += W) {
+        const vf e = pick(seen(k, from, to), vexp(load(row + k) * all(scale) - all(top)), all(0));
+        store(row + k, e);
+        sum += e;
+    }
+    return sum_of(sum);
+}
+
+// The same on the way back, where `slopes` holds dy·vᵀ and becomes ds; `along` is ⟨dy, y⟩.
+static void exponentials_and_slopes(float *row, float *slopes, size_t low, size_t high, size_t from, size_t to, float scale, float log_sum, float along) {
+    for (size_t k = low / W * W; k < high; k += W) {
+        const vi inside = seen(k, from, to);
+        const vf e = vexp(load(row + k) * all(scale) - all(log_sum));
+        store(row + k, pick(inside, e, all(0)));
+        store(slopes + k, pick(inside, e * (load(slopes + k) - all(along)) * all(scale), all(0)));
+    }
+}
+
+static float dot(const void *a, const void *b, int type, size_t at, size_t D) {
+    vf sum = {0};
+    for (size_t j = 0; j < D; j += W) sum += get_first(a, type, at + j, least(W, D - j)) * get_first(b, type, at + j, least(W, D - j));
+    return sum_of(sum);
 }
 
 static slm_operand rows_of(const slm_attention *p, const void *x, size_t stride) { return (slm_operand){x, p->type, stride, 1}; }
@@ -192,20 +203,8 @@ static void attention_gradient(const slm_attention *p, void *scratch) {
         strip_product(p->product, units, r.left, r.values, rows, q0, low, q1, r.slopes, r.width);
         for (size_t i = 0; i < rows; i++) {
             const size_t t = q0 + i, from = first_key(p, t);
-            float *probability = r.scores + i * r.width, *slope_row = r.slopes + i * r.width;
-            exponentials(probability, low_block, q1, from, t, p->scale, p->log_sum[t]);
-            vf dot = {0};                                     // ⟨dy, y⟩
-            float rest = 0;
-            size_t j = 0;
-            for (; j + W <= D; j += W) dot += get(p->dy, p->type, t * p->y_stride + j) * get(p->y, p->type, t * p->y_stride + j);
-            for (; j < D; j++) rest += get1(p->dy, p->type, t * p->y_stride + j) * get1(p->y, p->type, t * p->y_stride + j);
-            const float along = sum_of(dot) + rest;
-            for (size_t n = low_block; n < from; n++) slope_row[n] = 0;
-            size_t n = from;
-            for (; n + W <= t + 1; n += W)
-                store(slope_row + n, load(probability + n) * (load(slope_row + n) - all(along)) * all(p->scale));
-            for (; n <= t; n++) slope_row[n] = probability[n] * (slope_row[n] - along) * p->scale;
-            for (; n < q1; n++) slope_row[n] = 0;
+            const float along = dot(p->dy, p->y, p->type, t * p->y_stride, D);
+            exponentials_and_slopes(r.scores + i * r.width, r.slopes + i * r.width, low_block, q1, from, t, p->scale, p->log_sum[t], along);
         }
         pack(r.right, &dy_across, p->product, NR, 0, D, q0, q1);
         add_columns(p, r.scores, &r, rows, q0, low_block, q1, r.dv);

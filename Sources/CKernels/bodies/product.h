@@ -16,8 +16,8 @@
 typedef uint32_t unit;
 typedef float quad __attribute__((vector_size(16)));
 typedef uint32_t quad_u __attribute__((vector_size(16)));
-typedef quad quad_any __attribute__((aligned(4), may_alias));
-typedef quad_u quad_u_any __attribute__((aligned(4), may_alias));
+typedef quad quad_any __attribute__((aligned(1), may_alias));
+typedef quad_u quad_u_any __attribute__((aligned(1), may_alias));
 
 static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
@@ -39,24 +39,28 @@ static inline unit unit_at(const slm_operand *s, int product, size_t p, size_t k
     return low | high << 16;
 }
 
-static inline quad get4(const void *p, int type, size_t i) {
-    if (type == SLM_F32) return *(const quad_any *)((const float *)p + i);
+static inline quad_u four(const void *p, int type, size_t i) {   // as f32
+    if (type == SLM_F32) return *(const quad_u_any *)((const float *)p + i);
     typedef uint16_t h4 __attribute__((vector_size(8)));
-    typedef h4 h4_any __attribute__((aligned(2), may_alias));
-    return (quad)(__builtin_convertvector(*(const h4_any *)((const bf16 *)p + i), quad_u) << 16);
+    typedef h4 h4_any __attribute__((aligned(1), may_alias));
+    return __builtin_convertvector(*(const h4_any *)((const bf16 *)p + i), quad_u) << 16;
 }
-static inline quad_u round4(quad x) {
-    const quad_u bits = (quad_u)x, nan = (quad_u)(x != x);
+static inline quad_u round4(quad_u bits) {
+    const quad x = (quad)bits;
+    const quad_u nan = (quad_u)(x != x);
     return (nan & (bits | 0x00400000)) | (~nan & (bits + 0x7fff + ((bits >> 16) & 1)));
 }
 
-// Four units along K, from where K is contiguous.
-static inline quad_u four_units(const void *data, int type, int product, size_t i) {
-    if (product == SLM_F32) return (quad_u)get4(data, type, i);
-    if (type == SLM_BF16) return *(const quad_u_any *)((const bf16 *)data + i);
-    const quad_u first = round4(get4(data, type, i)), second = round4(get4(data, type, i + 4));
-    const quad_u even = __builtin_shufflevector(first, second, 0, 2, 4, 6), odd = __builtin_shufflevector(first, second, 1, 3, 5, 7);
-    return even >> 16 | (odd & 0xffff0000);
+// W units along K, from where K is contiguous.
+static inline vu units_along(const void *data, int type, int product, size_t i) {
+    if (product == SLM_F32) return (vu)get(data, type, i);
+    if (type == SLM_BF16) return *(const vu_any *)((const bf16 *)data + i);
+    return pair_along(load((const float *)data + i), load((const float *)data + i + W));
+}
+
+// Asks for what is read soon; an address behind the end does no harm.
+static inline void fetch(const void *data, int type, size_t i) {
+    __builtin_prefetch((const char *)((uintptr_t)data + i * (type == SLM_F32 ? 4 : 2)));
 }
 
 // P rows of `s`, from row p0 and the k-th element of K on, as [units][P]; missing rows and a missing half are 0.
@@ -64,23 +68,23 @@ static inline void pack_panel(unit *to, const slm_operand *s, int product, int t
                               size_t k0, size_t k1) {
     const size_t per = product == SLM_F32 ? 1 : 2, units = units_of(k1 - k0, product);
     size_t whole = (k1 - k0) / per;                           // units with all their halves
-    if (s->inner == 1 && rows == P) {                         // K is contiguous: transpose, 4 × 4 units at a time
-        const size_t fours = whole / 4 * 4;
-        for (size_t p = 0; p < P; p += 4)
-            for (size_t u = 0; u < fours; u += 4) {
+    if (s->inner == 1 && rows == P) {                         // K is contiguous: transpose, four rows at a time
+        const size_t vectors = whole / W * W;
+        for (size_t u = 0; u < vectors; u += W)
+            for (size_t p = 0; p < P; p += 4) {
                 const size_t i = (p0 + p) * s->outer + k0 + u * per;
-                quad_u a = four_units(s->data, type, product, i), b = four_units(s->data, type, product, i + s->outer);
-                quad_u c = four_units(s->data, type, product, i + 2 * s->outer);
-                quad_u d = four_units(s->data, type, product, i + 3 * s->outer);
-                quad_u ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-                quad_u cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+                const vu a = units_along(s->data, type, product, i), b = units_along(s->data, type, product, i + s->outer);
+                const vu c = units_along(s->data, type, product, i + 2 * s->outer), d = units_along(s->data, type, product, i + 3 * s->outer);
+                const vu ab_low = __builtin_shufflevector(a, b, IN_TURN(0)), ab_high = __builtin_shufflevector(a, b, IN_TURN(2));
+                const vu cd_low = __builtin_shufflevector(c, d, IN_TURN(0)), cd_high = __builtin_shufflevector(c, d, IN_TURN(2));
+                // Each quarter of these is one unit of all four rows.
+                vu four[4] = {__builtin_shufflevector(ab_low, cd_low, HALVES(0)), __builtin_shufflevector(ab_low, cd_low, HALVES(2)),
+                              __builtin_shufflevector(ab_high, cd_high, HALVES(0)), __builtin_shufflevector(ab_high, cd_high, HALVES(2))};
                 unit *t = to + u * P + p;
-                *(quad_u_any *)(t) = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
-                *(quad_u_any *)(t + P) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
-                *(quad_u_any *)(t + 2 * P) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
-                *(quad_u_any *)(t + 3 * P) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+                for (int lane = 0; lane < W / 4; lane++)
+                    for (int j = 0; j < 4; j++) memcpy(t + (4 * lane + j) * P, (const char *)&four[j] + 16 * lane, 16);
             }
-        for (size_t u = fours; u < units; u++)
+        for (size_t u = vectors; u < units; u++)
             for (size_t p = 0; p < P; p++) to[u * P + p] = unit_at(s, product, p0 + p, k0 + u * per, k1);
         return;
     }
@@ -88,33 +92,26 @@ static inline void pack_panel(unit *to, const slm_operand *s, int product, int t
         for (size_t p = 0; p < P; p++) to[u * P + p] = p < rows ? unit_at(s, product, p0 + p, k0 + u * per, k1) : 0;
 }
 
-// One row of units of a panel, from where rows are contiguous: a copy, or two halves beside each other.
-static inline void pack_across(unit *t, const slm_operand *s, int product, int type, size_t P, size_t i) {
+// W, or four, units of one k, from where rows are contiguous.
+static inline vu units_across(const slm_operand *s, int product, int type, size_t i) {
+    if (product == SLM_F32) return (vu)get(s->data, type, i);
+    if (type == SLM_F32) return pair_across(load((const float *)s->data + i), load((const float *)s->data + i + s->inner));
+    const vu low = __builtin_convertvector(*(const vh_any *)((const bf16 *)s->data + i), vu);
+    const vu high = __builtin_convertvector(*(const vh_any *)((const bf16 *)s->data + i + s->inner), vu);
+    return low | high << 16;
+}
+static inline quad_u four_across(const slm_operand *s, int product, int type, size_t i) {
+    const quad_u low = four(s->data, type, i);
+    if (product == SLM_F32) return low;
+    const quad_u high = four(s->data, type, i + s->inner);
+    return type == SLM_F32 ? round4(low) >> 16 | (round4(high) & 0xffff0000) : low >> 16 | high;
+}
+
+// One row of units of a panel. Where what lies behind it in both places may be read and overwritten (`spills`), whole vectors do.
+static inline void pack_across(unit *t, const slm_operand *s, int product, int type, size_t P, size_t i, bool spills) {
     size_t p = 0;
-    for (; p + W <= P; p += W) {
-        if (product == SLM_F32) {
-            store((float *)(t + p), get(s->data, type, i + p));
-        } else if (type == SLM_F32) {
-            const vu low = round_to_bf16(load((const float *)s->data + i + p)) >> 16;
-            const vu high = round_to_bf16(load((const float *)s->data + i + s->inner + p)) & 0xffff0000;
-            *(vu_any *)(t + p) = low | high;
-        } else {
-            const vu low = __builtin_convertvector(*(const vh_any *)((const bf16 *)s->data + i + p), vu);
-            const vu high = __builtin_convertvector(*(const vh_any *)((const bf16 *)s->data + i + s->inner + p), vu);
-            *(vu_any *)(t + p) = low | high << 16;
-        }
-    }
-    for (; p < P; p += 4) {
-        if (product == SLM_F32) {
-            *(quad_u_any *)(t + p) = (quad_u)get4(s->data, type, i + p);
-        } else if (type == SLM_F32) {
-            const quad_u low = round4(get4(s->data, type, i + p)), high = round4(get4(s->data, type, i + s->inner + p));
-            *(quad_u_any *)(t + p) = low >> 16 | (high & 0xffff0000);
-        } else {
-            const quad_u low = (quad_u)get4(s->data, type, i + p), high = (quad_u)get4(s->data, type, i + s->inner + p);
-            *(quad_u_any *)(t + p) = low >> 16 | high;
-        }
-    }
+    for (; p + W <= P || (spills && p < P); p += W) *(vu_any *)(t + p) = units_across(s, product, type, i + p);
+    for (; p < P; p += 4) *(quad_u_any *)(t + p) = four_across(s, product, type, i + p);
 }
 
 // Rows p0 ..< p1 of the operand in panels of P.
@@ -125,9 +122,17 @@ static inline void pack_as(unit *to, const slm_operand *s, int product, int type
         // Every panel takes its part of a row while the row is in the cache: rows are often a power of two apart,
         // and going down one narrow panel would throw the lines out before the next one reads the rest of them.
         across = p0 + (p1 - p0) / P * P;
-        for (size_t u = 0; u < whole; u++)
+        const size_t ahead = 8 * per * s->inner;             // far enough apart that no prefetcher follows
+        for (size_t u = 0; u < whole; u++) {
+            if (u + 8 < whole)
+                for (size_t p = p0; p < across; p += type == SLM_F32 ? 16 : 32) {
+                    const size_t i = p + (k0 + u * per) * s->inner + ahead;
+                    for (size_t h = 0; h < per; h++) fetch(s->data, type, i + h * s->inner);
+                }
             for (size_t p = p0; p < across; p += P)
-                pack_across(to + (p - p0) * units + u * P, s, product, type, P, p + (k0 + u * per) * s->inner);
+                pack_across(to + (p - p0) * units + u * P, s, product, type, P, p + (k0 + u * per) * s->inner,
+                            u + round_up(P, W) / P < units && p + round_up(P, W) <= p1);
+        }
         for (size_t p = p0; p < across; p += P)
             for (size_t u = whole; u < units; u++)
                 for (size_t j = 0; j < P; j++) to[(p - p0) * units + u * P + j] = unit_at(s, product, p + j, k0 + u * per, k1);
@@ -191,6 +196,20 @@ static inline void tile_of(int product, size_t units, const unit *a, const unit 
     if (product == SLM_F32) tile_f32(units, a, b, tile); else tile_bf16(units, a, b, tile);
 }
 
+#define PEAK_UNITS 64
+
+static void peak(int product, size_t rounds) {
+    unit a[MR * PEAK_UNITS], b[NR * PEAK_UNITS];
+    float tile[MR * NR] __attribute__((aligned(64)));
+    memset(a, 0, sizeof a);
+    memset(b, 0, sizeof b);
+    for (size_t i = 0; i < rounds; i++) {
+        __asm__ volatile("" ::: "memory");                    // each round is computed again
+        tile_of(product, PEAK_UNITS, a, b, tile);
+    }
+    __asm__ volatile("" : : "r"(tile) : "memory");
+}
+
 // What happens to `count` ≤ W sums on their way into C, at row m and column n.
 static inline void finish(const slm_product *p, size_t m, size_t n, vf v, size_t count) {
     const size_t i = m * p->c_stride + n;
@@ -208,9 +227,32 @@ static inline void finish(const slm_product *p, size_t m, size_t n, vf v, size_t
     if (full) put(p->c, p->c_type, i, v); else put_first(p->c, p->c_type, i, v, count);
 }
 
+// Brings the places of C that a tile goes to near while the tile is computed.
+static inline void prefetch_tile(const slm_product *p, size_t m, size_t rows, size_t n, size_t columns) {
+    const size_t size = p->c_type == SLM_F32 ? 4 : 2;
+    for (size_t i = 0; i < rows; i++) {
+        const size_t at = (m + i) * p->c_stride + n;
+        for (size_t j = 0; j < columns * size; j += 64) __builtin_prefetch((char *)p->c + at * size + j, 1);
+        if (p->plus && p->plus != p->c)
+            for (size_t j = 0; j < columns; j += 16) __builtin_prefetch(p->plus + at + j, 0);
+    }
+}
+
 static size_t cut(size_t whole, size_t most, size_t step) {   // equal parts of at most `most`, multiples of `step`
     const size_t parts = whole > most ? (whole + most - 1) / most : 1;
     return round_up((whole + parts - 1) / parts, step);
+}
+
+// Rows of a block: of all that fit, the ones with which the busiest thread has the least to do, and of those the largest.
+static size_t even_step(size_t M, size_t most, size_t threads) {
+    size_t best = MR, least_work = SIZE_MAX;
+    for (size_t step = MR; step <= most; step += MR) {
+        const size_t blocks = (M + step - 1) / step, turns = (blocks + threads - 1) / threads;
+        const size_t work = blocks % threads == 1 || threads == 1 ? (turns - 1) * step + M - (blocks - 1) * step : turns * step;
+        const bool fewer_sweeps = step > best && work <= least_work;
+        if (work < least_work || fewer_sweeps) best = step, least_work = work < least_work ? work : least_work;
+    }
+    return best;
 }
 
 static void product_plan(slm_product *p, size_t threads) {
@@ -222,10 +264,7 @@ static void product_plan(slm_product *p, size_t threads) {
     const size_t unit_bytes = 4 * (units > 0 ? units : 1);
     const size_t wide = NC_BYTES / unit_bytes / NR * NR, tall = MC_BYTES / unit_bytes / MR * MR;
     p->n_step = cut(p->N, wide < NR ? NR : wide, NR);
-    // Row blocks small enough for the cache, and as many for every thread.
-    const size_t share = (p->M + threads - 1) / threads;
-    p->m_step = cut(share, tall < 4 * MR ? 4 * MR : tall, MR);
-    if (p->m_step < MR) p->m_step = MR;
+    p->m_step = even_step(p->M, tall < 4 * MR ? 4 * MR : tall, threads);
     p->left_bytes = round_up(p->m_step * unit_bytes, 64);
     p->right_bytes = round_up(p->n_step * unit_bytes, 64);
 }
@@ -246,8 +285,9 @@ static void product_rows(const slm_product *whole, size_t m0, size_t n0, size_t 
         const size_t columns = least(NR, n1 - n);
         for (size_t m = m0; m < m1; m += MR) {
             float tile[MR * NR] __attribute__((aligned(64)));
-            tile_of(p.product, units, a + (m - m0) * units, right, tile);
             const size_t rows = least(MR, m1 - m);
+            prefetch_tile(&p, m, rows, n, columns);
+            tile_of(p.product, units, a + (m - m0) * units, right, tile);
             for (size_t i = 0; i < rows; i++) {
                 size_t j = 0;
                 for (; j + W <= columns; j += W) finish(&p, m + i, n + j, load(tile + i * NR + j), W);

@@ -20,5 +20,6 @@ const slm_kernels SLM_TABLE = {
     .unary = unary, .unary_gradient = unary_gradient, .binary = binary, .copy = copy, .sum = sum, .maximum = maximum,
     .norm = norm, .norm_gradient = norm_gradient, .softmax = softmax, .softmax_gradient = softmax_gradient,
     .cross_entropy = cross_entropy, .embed = embed, .embed_gradient = embed_gradient,
+    .peak = peak, .peak_flops = 2 * MR * NR * PEAK_UNITS,
     .dropout = dropout, .uniform = uniform, .normal = normal, .sum_of_squares = sum_of_squares, .adamw = adamw,
 };

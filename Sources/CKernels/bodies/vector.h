@@ -17,9 +17,9 @@ typedef float vf __attribute__((vector_size(4 * W)));
 typedef int32_t vi __attribute__((vector_size(4 * W)));
 typedef uint32_t vu __attribute__((vector_size(4 * W)));
 typedef uint16_t vh __attribute__((vector_size(2 * W)));
-typedef vf vf_any __attribute__((aligned(4), may_alias));
-typedef vu vu_any __attribute__((aligned(4), may_alias));
-typedef vh vh_any __attribute__((aligned(2), may_alias));
+typedef vf vf_any __attribute__((aligned(1), may_alias));
+typedef vu vu_any __attribute__((aligned(1), may_alias));
+typedef vh vh_any __attribute__((aligned(1), may_alias));
 typedef uint16_t bf16;
 
 static inline vf load(const float *p) { return *(const vf_any *)p; }
@@ -71,6 +71,48 @@ static inline bf16 narrow1(float x) {
 static inline vh narrow(vf x) { return (vh)_mm512_cvtneps_pbh((__m512)x); }
 #else
 static inline vh narrow(vf x) { return __builtin_convertvector(round_to_bf16(x) >> 16, vh); }
+#endif
+
+// Pairs of bf16 as 32-bit units. Element i of the first is beside element i of the second …
+static inline vu pair_across(vf low, vf high) {
+#ifdef SLM_NATIVE_BF16
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
+                                           23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return (vu)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low));
+#else
+    return round_to_bf16(low) >> 16 | (round_to_bf16(high) & 0xffff0000);
+#endif
+}
+// … or neighbours stay beside each other.
+static inline vu pair_along(vf first, vf second) {
+#ifdef SLM_NATIVE_BF16
+    return (vu)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+#else
+    const vu a = round_to_bf16(first), b = round_to_bf16(second);
+#if W == 16
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#elif W == 8
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15
+#else
+#define EVEN 0, 2, 4, 6
+#define ODD 1, 3, 5, 7
+#endif
+    return __builtin_shufflevector(a, b, EVEN) >> 16 | (__builtin_shufflevector(a, b, ODD) & 0xffff0000);
+#endif
+}
+
+// Inside every 128 bits: the lower, or upper, two elements of a and b in turn, and the lower, or upper, halves behind each other.
+#if W == 16
+#define IN_TURN(i) i, 16 + i, i + 1, 17 + i, i + 4, 20 + i, i + 5, 21 + i, i + 8, 24 + i, i + 9, 25 + i, i + 12, 28 + i, i + 13, 29 + i
+#define HALVES(i) i, i + 1, 16 + i, 17 + i, i + 4, i + 5, 20 + i, 21 + i, i + 8, i + 9, 24 + i, 25 + i, i + 12, i + 13, 28 + i, 29 + i
+#elif W == 8
+#define IN_TURN(i) i, 8 + i, i + 1, 9 + i, i + 4, 12 + i, i + 5, 13 + i
+#define HALVES(i) i, i + 1, 8 + i, 9 + i, i + 4, i + 5, 12 + i, 13 + i
+#else
+#define IN_TURN(i) i, 4 + i, i + 1, 5 + i
+#define HALVES(i) i, i + 1, 4 + i, 5 + i
 #endif
 
 static inline vf load_bf16(const bf16 *p) { return widen(*(const vh_any *)p); }

@@ -131,6 +131,10 @@ typedef struct {
     /// Normal with mean 0 and variance 1 (Box & Muller 1958).
     void (*normal)(float *y, size_t n, uint64_t seed, uint64_t start);
 
+    /// The innermost loop of a product on data in the first-level cache, so many times: what the machine can do at most.
+    void (*peak)(int product, size_t rounds);
+    size_t peak_flops;            ///< of one round in f32; bf16 does twice as many
+
     double (*sum_of_squares)(const float *x, size_t n);
     /// Loshchilov & Hutter 2019, algorithm 2. Writes w, m and v.
     void (*adamw)(const slm_adamw *, float *w, const float *g, float *m, float *v, size_t n);

@@ -1,0 +1,60 @@
+"""Training speed beside PyTorch's: the two in turn, several rounds, medians and ratios.
+
+    make bench                                      or, with what is built already:
+    .venv/bin/python Benchmarks/train.py --rounds 3 --preset eugpt
+
+Run it with nothing else running. Each figure is a process of its own, so that memory is its own too.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SLM = os.path.join(HERE, "..", ".build", "release", "slm")
+SHAPES = {
+    "eugpt": dict(batch=12, peer=[]),
+    "gpt2": dict(batch=4, peer="--layers 12 --heads 12 --width 768 --context 1024 --vocabulary 50257 --batch 4 --tied".split()),
+}
+
+
+def last_line(command):
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads([line for line in output.splitlines() if line.startswith("{")][-1])
+
+
+def ours(preset, dtype, steps, threads=None):
+    command = [SLM, "bench", "train", "--synthetic", "--preset", preset, "--dtype", dtype, "--batch", str(SHAPES[preset]["batch"]),
+               "--steps", str(steps), "--json"]
+    return last_line(command + (["--threads", str(threads)] if threads else []))
+
+
+def peer(preset, mode, steps):
+    return last_line([sys.executable, os.path.join(HERE, "torch_train.py"), "--modes", mode, "--steps", str(steps)] + SHAPES[preset]["peer"])
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--steps", type=int, default=8)
+    arguments.add_argument("--preset", choices=SHAPES, default="eugpt")
+    arguments.add_argument("--dtypes", default="bf16,f32")
+    options = arguments.parse_args()
+    for dtype in options.dtypes.split(","):
+        figures = {"slm": [], "slm, 1 thread": [], "torch compiled": [], "torch eager": []}
+        for _ in range(options.rounds):
+            figures["slm"].append(ours(options.preset, dtype, options.steps))
+            figures["torch compiled"].append(peer(options.preset, "compile-" + dtype, options.steps))
+            figures["slm, 1 thread"].append(ours(options.preset, dtype, max(2, options.steps // 2), threads=1))
+            figures["torch eager"].append(peer(options.preset, "eager-" + dtype, options.steps))
+        speed = {name: statistics.median(f["tokens_per_s"] for f in runs) for name, runs in figures.items()}
+        for name, runs in figures.items():
+            values = sorted(f["tokens_per_s"] for f in runs)
+            print(f"{options.preset} {dtype:5} {name:16} {speed[name]:7.0f} tokens/s  ({values[0]:.0f}–{values[-1]:.0f})   "
+                  f"peak {max(f['peak_rss_mb'] for f in runs):5} MB   slm is {speed['slm'] / speed[name]:.2f} times this", flush=True)
+
+
+if __name__ == "__main__":
+    main()

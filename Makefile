@@ -1,0 +1,62 @@
+# slm: `make demo` and `make test` are the two commands that do everything on a fresh machine.
+
+PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libgcc-12-dev python3-venv valgrind
+PYTHON   := python3
+VENV     := .venv
+SLM      := .build/release/slm
+SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
+# The C compiler that comes with Swift: the kernels are tested with the compiler that builds them.
+CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
+
+.PHONY: help deps build demo test test-swift test-sanitizers test-valgrind test-peers bench clean
+
+help:           ## What can be made (this list)
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+deps:           ## Install the system libraries that are missing
+	@command -v swift >/dev/null || { echo "slm: there is no Swift here. It needs Swift 6.2 or later: see swift.org/install"; exit 1; }
+	@missing=""; for p in $(PACKAGES); do \
+	    dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	    echo "slm: installing$$missing"; \
+	    $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+
+build: deps     ## Build the release binary: .build/release/slm
+	swift build -c release --product slm
+
+demo: build     ## Learn something and show it
+	$(SLM) demo
+
+test: deps test-swift test-sanitizers test-valgrind   ## All tests that need no Python package
+
+test-swift: deps
+	swift build -c release --build-tests
+	swift test -c release --skip-build
+
+# The kernels on buffers of exactly the right size, where a byte too many is found.
+test-sanitizers: deps
+	@mkdir -p .build/sanitizers
+	$(CLANG) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -ISources/CKernels -ISources/CKernels/include \
+	    -fuse-ld=lld Sources/CKernels/*.c Tests/Sanitizers/kernels.c -lm -lpthread -o .build/sanitizers/kernels
+	.build/sanitizers/kernels
+
+# One whole training step under valgrind, which knows no AVX-512.
+test-valgrind: build
+	valgrind --quiet --error-exitcode=9 --leak-check=no $(SLM) bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
+	    --threads 2 --cpu avx2
+
+test-peers: build $(VENV)/ready   ## Tests against other people's programs, in a virtual environment of their own
+	$(VENV)/bin/python Tests/Golden/make_golden.py --check
+
+$(VENV)/ready: Tests/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement Tests/requirements.txt
+	touch $@
+
+bench: build $(VENV)/ready        ## The figures of the README, each beside its peer, in one run
+	$(SLM) bench gemm
+	$(VENV)/bin/python Benchmarks/train.py
+
+clean:          ## Remove what was built
+	rm -rf .build $(VENV)

@@ -1,0 +1,84 @@
+package import Autograd
+package import Kernels
+package import Model
+
+/// Rows of tokens, each with what comes next.
+package struct Batch: Sendable {
+    /// [B, T], row after row.
+    package let inputs: [Int32]
+    /// [B, T], negative where nothing is to be learned.
+    package let targets: [Int32]
+    package let rows: Int
+    /// [B, T]: where each position's document begins; nil when a row is one document.
+    package var documents: [Int32]?
+
+    package init(inputs: [Int32], targets: [Int32], rows: Int, documents: [Int32]? = nil) {
+        require(rows > 0 && inputs.count % rows == 0 && targets.count == inputs.count && (documents?.count ?? inputs.count) == inputs.count,
+                "a batch of \(inputs.count) inputs and \(targets.count) targets in \(rows) rows")
+        (self.inputs, self.targets, self.rows, self.documents) = (inputs, targets, rows, documents)
+    }
+
+    package var length: Int { inputs.count / rows }
+}
+
+/// What one step did.
+package struct StepReport: Sendable {
+    package let step: Int
+    /// Mean over the targets that count, before the step.
+    package let loss: Float
+    /// Before clipping.
+    package let gradientNorm: Float
+}
+
+/// Takes optimiser steps. It prints nothing, reads no clock and no file.
+///
+///     var trainer = try Trainer(.eugpt, on: processor, precision: .bfloat16, seed: 1)
+///     let report = trainer.advance(batch, rate: 3e-4)
+package struct Trainer {
+    package let model: GPT
+    package let parameters: Parameters
+    package var optimizer: AdamW
+    package var clipping: Float = 1
+    /// A batch is learned from in parts of about so many tokens, as if it were one: activations of more would not stay
+    /// in the cache and would take memory (Documentation/decisions/micro-batches.md).
+    package var tokensAtOnce = 1_536
+    private let tape: Tape
+    private let seed: UInt64
+
+    package init(_ configuration: GPTConfiguration, on processor: Processor, precision: DataType, recomputing: Bool = false, seed: UInt64) throws(ProcessorError) {
+        var list = ParameterList()
+        var model = GPT(configuration, in: &list)
+        model.recomputesBlocks = recomputing
+        self.model = model
+        self.seed = seed
+        parameters = try Parameters(list, on: processor, seed: seed)
+        tape = Tape(processor, parameters: parameters, precision: precision)
+        optimizer = AdamW(for: parameters, on: processor)
+    }
+
+    /// One optimiser step. A loss or gradient that is not finite leaves the weights as they are.
+    package mutating func advance(_ batch: Batch, rate: Float) -> StepReport {
+        let count = batch.targets.reduce(0) { $0 + ($1 >= 0 ? 1 : 0) }
+        var loss: Float = 0
+        for (part, rows) in parts(of: batch).enumerated() {
+            tape.reset(seed: seed &+ UInt64(optimizer.steps) << 20 &+ UInt64(part))
+            let value = model.loss(of: tensor(batch.inputs, rows, of: batch), predicting: tensor(batch.targets, rows, of: batch), count: count,
+                                   documents: batch.documents.map { tensor($0, rows, of: batch) }, on: tape)
+            loss += value.scalar
+            tape.backward(from: value)
+        }
+        let norm = optimizer.update(rate: rate, clippingTo: clipping)
+        return StepReport(step: optimizer.steps, loss: loss, gradientNorm: norm)
+    }
+
+    private func tensor(_ ids: [Int32], _ rows: Range<Int>, of batch: Batch) -> Tensor {
+        let T = batch.length
+        return tape.ids(Array(ids[rows.lowerBound * T..<rows.upperBound * T]), [rows.count, T])
+    }
+
+    /// Equal parts of the rows.
+    private func parts(of batch: Batch) -> [Range<Int>] {
+        let wanted = max(1, (batch.inputs.count + tokensAtOnce - 1) / tokensAtOnce), count = min(wanted, batch.rows)
+        return (0..<count).map { batch.rows * $0 / count..<batch.rows * ($0 + 1) / count }
+    }
+}

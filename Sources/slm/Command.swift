@@ -1,0 +1,152 @@
+/// A command: its options, declared once, from which parsing, the environment and `--help` all read.
+struct Command {
+    let name: String
+    let summary: String
+    let help: String
+    private let parse: ([String], [String: String]) throws -> () throws -> Void
+
+    init<Options>(_ name: String, _ summary: String, _ defaults: Options, _ options: [OptionRow<Options>], example: String,
+                  run: @escaping (Options) throws -> Void) {
+        (self.name, self.summary) = (name, summary)
+        let usage = Usage(command: name, summary: summary, rows: options.map { ($0.label, $0.help, $0.shown(defaults)) }, example: example)
+        help = usage.text
+        parse = { arguments, environment in
+            var result = defaults
+            for row in options {
+                let variable = "SLM_" + row.name.uppercased().replacing("-", with: "_")
+                if let text = environment[variable] { try row.set(&result, text, "\(variable)") }
+            }
+            var rest = arguments[...]
+            while let argument = rest.popFirst() {
+                guard argument.hasPrefix("--") else { throw UsageError("slm \(name): unexpected '\(argument)'. All options: slm \(name) --help") }
+                let parts = argument.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+                guard let row = options.first(where: { $0.name == parts[0] }) else {
+                    let near = nearest(to: parts[0], among: options.map(\.name)).map { "; did you mean --\($0)?" } ?? "."
+                    throw UsageError("slm \(name): unknown option --\(parts[0])\(near) All options: slm \(name) --help")
+                }
+                if parts.count == 2 {
+                    try row.set(&result, parts[1], argument)
+                } else if row.isFlag {
+                    try row.set(&result, "true", argument)
+                } else if let value = rest.popFirst() {
+                    try row.set(&result, value, argument)
+                } else {
+                    throw UsageError("slm \(name): --\(row.name) needs a value. All options: slm \(name) --help")
+                }
+            }
+            return { try run(result) }
+        }
+    }
+
+    /// Parses the arguments behind the command's name, then does the work.
+    func run(_ arguments: [String], environment: [String: String]) throws {
+        if arguments.contains("--help") || arguments.contains("-h") { return print(help) }
+        try parse(arguments, environment)()
+    }
+}
+
+/// A line that was not understood: exit status 2.
+struct UsageError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// One option of a command.
+struct OptionRow<Options> {
+    let name: String
+    let help: String
+    let label: String
+    let isFlag: Bool
+    let set: (inout Options, _ text: String, _ source: String) throws -> Void
+    let shown: (Options) -> String
+
+    static func option<Value: OptionValue>(_ name: String, _ path: WritableKeyPath<Options, Value>, _ help: String) -> OptionRow {
+        OptionRow(name: name, help: help, label: "--\(name)" + (Value.hint.isEmpty ? "" : " \(Value.hint)"), isFlag: Value.hint.isEmpty, set: { options, text, source in
+            guard let value = Value(optionText: text) else { throw UsageError("slm: \(source): expected \(Value.expectation), found '\(text)'.") }
+            options[keyPath: path] = value
+        }, shown: { $0[keyPath: path].optionText })
+    }
+}
+
+/// What can stand behind an option.
+protocol OptionValue {
+    init?(optionText: String)
+    var optionText: String { get }
+    /// Shown in `--help`; empty for a switch.
+    static var hint: String { get }
+    static var expectation: String { get }
+}
+
+extension Int: OptionValue {
+    init?(optionText: String) { self.init(optionText.filter { $0 != "_" && $0 != "," }) }
+    var optionText: String { String(self) }
+    static var hint: String { "N" }
+    static var expectation: String { "a whole number" }
+}
+
+extension String: OptionValue {
+    init?(optionText: String) { self = optionText }
+    var optionText: String { self }
+    static var hint: String { "TEXT" }
+    static var expectation: String { "a text" }
+}
+
+extension Bool: OptionValue {
+    init?(optionText: String) {
+        switch optionText {
+        case "true", "yes", "on", "1": self = true
+        case "false", "no", "off", "0": self = false
+        default: return nil
+        }
+    }
+    var optionText: String { "" }
+    static var hint: String { "" }
+    static var expectation: String { "true or false" }
+}
+
+extension Optional: OptionValue where Wrapped: OptionValue {
+    init?(optionText: String) {
+        guard let value = Wrapped(optionText: optionText) else { return nil }
+        self = value
+    }
+    var optionText: String { self?.optionText ?? "" }
+    static var hint: String { Wrapped.hint }
+    static var expectation: String { Wrapped.expectation }
+}
+
+extension OptionValue where Self: RawRepresentable & CaseIterable, RawValue == String {
+    init?(optionText: String) { self.init(rawValue: optionText) }
+    var optionText: String { rawValue }
+    static var hint: String { allCases.map(\.rawValue).joined(separator: "|") }
+    static var expectation: String { hint.replacing("|", with: ", ") }
+}
+
+/// The text of `--help`.
+private struct Usage {
+    let command, summary: String
+    let rows: [(label: String, help: String, value: String)]
+    let example: String
+
+    var text: String {
+        let width = (rows.map(\.label.count).max() ?? 0) + 2
+        let lines = rows.map { row in
+            "  " + row.label + String(repeating: " ", count: width - row.label.count) + row.help + (row.value.isEmpty ? "" : " [\(row.value)]")
+        }
+        return "slm \(command): \(summary)\n\n" + lines.joined(separator: "\n") + "\n\nEvery option can also come from the environment, as SLM_ and its name.\n\nExample\n  \(example)"
+    }
+}
+
+/// The name that takes the fewest changes to reach, where a slip of the finger may have led.
+func nearest(to word: String, among names: [String]) -> String? {
+    func distance(_ a: [Character], _ b: [Character]) -> Int {
+        var row = Array(0...b.count)
+        for (i, x) in a.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, y) in b.enumerated() { (diagonal, row[j + 1]) = (row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))) }
+        }
+        return row[b.count]
+    }
+    let ranked = names.map { ($0, distance(Array(word), Array($0))) }.min { $0.1 < $1.1 }
+    return ranked.flatMap { $0.1 <= max(2, word.count / 3) ? $0.0 : nil }
+}

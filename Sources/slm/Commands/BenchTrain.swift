@@ -1,0 +1,85 @@
+import Autograd
+import Kernels
+import Model
+import Train
+
+struct BenchTrainOptions: MachineOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var synthetic = false
+    var preset = "eugpt"
+    var dtype = Precision.auto
+    var batch = 12
+    var context: Int?
+    var steps = 8
+    var warmup = 3
+    var tokensAtOnce: Int?
+    var recompute = false
+    var profile = false
+    var json = false
+}
+
+extension Command {
+    static var benchTrain: Command {
+        Command("bench train", "Tokens a second of the whole training step: forward, backward, clip, AdamW.", BenchTrainOptions(),
+                BenchTrainOptions.rows + [
+                    .option("synthetic", \.synthetic, "Random tokens: the figure depends on shapes alone."),
+                    .option("preset", \.preset, "Size of the model: \(GPTConfiguration.presets.map(\.name).joined(separator: ", "))."),
+                    .option("dtype", \.dtype, "What products are computed in."),
+                    .option("batch", \.batch, "Rows of a batch."),
+                    .option("context", \.context, "Tokens of a row; the preset's when not given."),
+                    .option("steps", \.steps, "Timed steps; the median counts."),
+                    .option("warmup", \.warmup, "Steps before those."),
+                    .option("tokens-at-once", \.tokensAtOnce, "About how many tokens of a batch go through the model together."),
+                    .option("recompute", \.recompute, "Compute each block again on the way back instead of keeping its activations."),
+                    .option("profile", \.profile, "Where the time goes, by operation, with each one's share of its limit."),
+                    .option("json", \.json, "One JSON object a line."),
+                ], example: "slm bench train --synthetic --preset eugpt --dtype bf16 --batch 12 --json") { options in
+            guard options.synthetic else { throw UsageError("slm bench train: needs --synthetic; other data is measured by slm train itself.") }
+            guard var configuration = GPTConfiguration.presets.first(where: { $0.name == options.preset })?.configuration else {
+                let names = GPTConfiguration.presets.map(\.name)
+                throw UsageError("slm bench train: unknown preset '\(options.preset)'. Presets: \(names.joined(separator: ", ")).")
+            }
+            guard options.batch > 0, options.steps > 0, options.warmup >= 0, options.context ?? 1 > 0, options.tokensAtOnce ?? 1 > 0 else {
+                throw UsageError("slm bench train: --batch, --steps, --context and --tokens-at-once count from 1.")
+            }
+            if let context = options.context { configuration.context = context }
+            try measure(options, configuration)
+        }
+    }
+
+    private static func measure(_ options: BenchTrainOptions, _ configuration: GPTConfiguration) throws {
+        let processor = try options.processor(), type = processor.dataType(for: options.dtype)
+        var trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: 1)
+        if let tokens = options.tokensAtOnce { trainer.tokensAtOnce = tokens }
+        let batch = Batch.random(rows: options.batch, of: configuration), tokens = batch.inputs.count
+        var loss: Float = 0
+        func step() -> Double { secondsSpent { loss = trainer.advance(batch, rate: 3e-4).loss } }
+        for _ in 0..<options.warmup { _ = step() }
+        let growths = processor.arena.growths
+        if options.profile { processor.profile = Profile() }
+        let seconds = (0..<options.steps).map { _ in step() }
+        let speed = Double(tokens) / median(seconds), best = Double(tokens) / (seconds.min() ?? 1)
+        let peak = CPU.peakMemory >> 20, name = "\(options.preset) \(type.rawValue)"
+        if options.json {
+            print(JSONLine(["bench": "train", "case": .text(name), "params": .whole(trainer.parameters.count), "batch": .whole(options.batch),
+                            "context": .whole(configuration.context), "threads": .whole(processor.threads), "kernels": .text(processor.path),
+                            "blas": .text(processor.blas.rawValue), "tokens_per_s": .number(speed), "best": .number(best), "peak_rss_mb": .whole(peak),
+                            "growths_after_warmup": .whole(processor.arena.growths - growths), "loss": .number(Double(loss))]))
+        } else {
+            print("\(name): \(Int(speed.rounded())) tokens/s (best \(Int(best.rounded()))), peak \(peak) MB, \(trainer.parameters.count) parameters, loss \(loss)")
+        }
+        guard let profile = processor.profile else { return }
+        processor.profile = nil
+        ProfileTable(profile, steps: options.steps, limits: Limits(of: processor, in: type), total: seconds.reduce(0, +)).write(asJSON: options.json)
+    }
+}
+
+extension Batch {
+    fileprivate static func random(rows: Int, of configuration: GPTConfiguration) -> Batch {
+        var generator = SystemRandomNumberGenerator()
+        let tokens = (0...rows * configuration.context).map { _ in Int32.random(in: 0..<Int32(configuration.vocabulary), using: &generator) }
+        return Batch(inputs: Array(tokens.dropLast()), targets: Array(tokens.dropFirst()), rows: rows)
+    }
+}

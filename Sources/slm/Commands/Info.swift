@@ -1,0 +1,43 @@
+import Kernels
+
+struct InfoOptions: MachineOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var json = false
+}
+
+extension Command {
+    static var info: Command {
+        Command("info", "What this machine is, and what slm makes of it.", InfoOptions(),
+                InfoOptions.rows + [.option("json", \.json, "One JSON object instead of lines.")], example: "slm info") { options in
+            let processor = try options.processor()
+            let type = processor.dataType(for: .auto)
+            let reason = type == .bfloat16 ? "the CPU has bf16 instructions" : "\(processor.path) kernels have no bf16 instructions"
+            let libraries = BLAS.allCases.compactMap { blas -> String? in
+                blas == .slm ? nil : (try? Processor(threads: 1, path: options.cpu, blas: blas))?.libraryVersion ?? "\(blas.rawValue): not installed"
+            }
+            let megabytes = { (bytes: Int) in bytes >> 20 }
+            if options.json {
+                return print(JSONLine([
+                    "cpu": .text(CPU.name), "features": .text(CPU.features.joined(separator: " ")), "kernels": .text(processor.path),
+                    "kernels_available": .text(Processor.paths.joined(separator: " ")), "dtype": .text(type.rawValue), "blas": .text(processor.blas.rawValue),
+                    "threads": .whole(processor.threads), "cores": .whole(CPU.availableCores), "memory_mb": .whole(megabytes(CPU.memoryBytes)),
+                    "memory_available_mb": CPU.availableMemory.map { .whole(megabytes($0)) }, "libraries": .text(libraries.joined(separator: "; ")),
+                    "version": .text(version),
+                ]))
+            }
+            print("""
+                slm        \(version)
+                CPU        \(CPU.name), \(CPU.availableCores) cores to use
+                has        \(CPU.features.joined(separator: " "))
+                kernels    \(processor.path)   (can run \(Processor.paths.joined(separator: ", ")); --cpu or SLM_CPU forces one)
+                products   \(processor.blas.rawValue)   (--blas \(BLAS.hint))
+                dtype      \(type.rawValue): \(reason)
+                threads    \(processor.threads)   (--threads or SLM_THREADS)
+                memory     \(megabytes(CPU.memoryBytes)) MB\(CPU.availableMemory.map { ", \(megabytes($0)) MB of it free" } ?? "")
+                libraries  \(libraries.joined(separator: "\n           "))
+                """)
+        }
+    }
+}

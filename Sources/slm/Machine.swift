@@ -1,0 +1,42 @@
+import Glibc
+import Kernels
+
+/// The options that choose what computes, the same for every command.
+protocol MachineOptions {
+    var threads: Int? { get set }
+    var cpu: String? { get set }
+    var blas: BLAS? { get set }
+}
+
+extension BLAS: OptionValue {}
+
+/// What products are computed in.
+enum Precision: String, CaseIterable, OptionValue {
+    case auto, bf16, f32
+}
+
+extension MachineOptions {
+    func processor() throws -> Processor { try Processor(threads: threads, path: cpu, blas: blas) }
+
+    static var rows: [OptionRow<Self>] {
+        [.option("threads", \.threads, "Threads that compute; all cores when not given."),
+         .option("cpu", \.cpu, "Kernels to use instead of the best: \(Processor.paths.joined(separator: ", "))."),
+         .option("blas", \.blas, "What multiplies matrices.")]
+    }
+}
+
+extension Processor {
+    /// bf16 where this machine computes it, f32 elsewhere: said once when it is not what was asked for.
+    func dataType(for precision: Precision) -> DataType {
+        if precision == .bf16, !hasBFloat16 { note("\(path) kernels have no bf16 instructions: computing in f32.") }
+        return precision != .f32 && hasBFloat16 ? .bfloat16 : .float32
+    }
+}
+
+/// Progress and remarks go to standard error; results alone to standard output.
+func note(_ text: String) { complain("slm: \(text)") }
+
+func complain(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}

@@ -1,0 +1,55 @@
+import Glibc
+import Kernels
+
+@main
+struct SLM {
+    private static var commands: [Command] { [.info, .benchGemm, .benchTrain, .demo] }
+
+    static func main() {
+        do {
+            try run(Array(CommandLine.arguments.dropFirst()), environment: environmentVariables())
+        } catch let error as UsageError {
+            complain("\(error)")
+            exit(2)
+        } catch {
+            note("\(error)")
+            exit(1)
+        }
+    }
+
+    private static func run(_ arguments: [String], environment: [String: String]) throws {
+        guard let first = arguments.first, first != "--help", first != "-h", first != "help" else { return print(help) }
+        if first == "--version" { return print("slm \(version)") }
+        // "bench train" is a command of two words.
+        for words in [2, 1] where arguments.count >= words {
+            let name = arguments.prefix(words).joined(separator: " ")
+            if let command = commands.first(where: { $0.name == name }) {
+                return try command.run(Array(arguments.dropFirst(words)), environment: environment)
+            }
+        }
+        let family = commands.filter { $0.name.hasPrefix(first + " ") }
+        if !family.isEmpty { throw UsageError("slm \(first): expected one of \(family.map { $0.name.dropFirst(first.count + 1) }.joined(separator: ", ")).") }
+        let near = nearest(to: first, among: commands.map(\.name)).map { "; did you mean '\($0)'?" } ?? "."
+        throw UsageError("slm: unknown command '\(first)'\(near) All commands: slm --help")
+    }
+
+    private static var help: String {
+        let width = (commands.map(\.name.count).max() ?? 0) + 2
+        return "slm: trains and serves small GPT chat models on the machine you have.\n\n"
+            + commands.map { "  slm " + $0.name + String(repeating: " ", count: width - $0.name.count) + $0.summary }.joined(separator: "\n")
+            + "\n\nslm COMMAND --help tells more."
+    }
+
+    private static func environmentVariables() -> [String: String] {
+        var result: [String: String] = [:]
+        var next = environ
+        while let entry = next.pointee {
+            let parts = String(cString: entry).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { result[String(parts[0])] = String(parts[1]) }
+            next += 1
+        }
+        return result
+    }
+}
+
+let version = "0.1.0"

@@ -1,0 +1,177 @@
+// Runs every kernel of every path that this CPU has, on buffers that end where their contents do: with
+// -fsanitize=address,undefined a byte too many ends the program. Results are judged elsewhere (Tests/KernelsTests).
+//
+//     make test-sanitizers
+#include "kernels.h"
+#include "team.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned state = 1;
+static float noise(void) {
+    state = state * 1664525u + 1013904223u;
+    return (float)(state >> 8) / 8388608.0f - 1.0f;
+}
+
+// Exactly `count` elements, filled. Each test frees what it takes by `release`.
+static void *held[64];
+static int holding;
+static void *make(int type, size_t count) {
+    const size_t bytes = count * (type == SLM_F32 ? 4 : 2);
+    char *p = malloc(bytes ? bytes : 1);
+    for (size_t i = 0; i < count; i++) {
+        const float x = noise();
+        if (type == SLM_F32) memcpy(p + 4 * i, &x, 4); else memcpy(p + 2 * i, (const char *)&x + 2, 2);
+    }
+    return held[holding++] = p;
+}
+static int32_t *make_ids(size_t count, int below) {
+    int32_t *p = malloc(count ? 4 * count : 1);
+    for (size_t i = 0; i < count; i++) p[i] = below > 0 ? (int32_t)(i * 7 % (size_t)below) : 0;
+    return held[holding++] = p;
+}
+static void release(void) { while (holding > 0) free(held[--holding]); }
+
+static void products(const slm_kernels *k, int a_type, int b_type, int c_type, int precision, size_t M, size_t N, size_t K, bool a_across, bool b_across,
+                     bool fused, size_t threads) {
+    slm_product p = {.M = M, .N = N, .K = K, .product = precision, .scale = 1, .c_type = c_type, .c_stride = N};
+    p.a = (slm_operand){make(a_type, M * K), a_type, a_across ? 1 : K, a_across ? M : 1};
+    p.b = (slm_operand){make(b_type, N * K), b_type, b_across ? 1 : K, b_across ? N : 1};
+    p.c = make(c_type, M * N);
+    if (fused) {
+        p.bias = make(SLM_F32, N);
+        p.activation = SLM_GELU_TANH;
+        p.before = make(c_type, M * N);
+        p.plus = make(SLM_F32, M * N);
+    } else {
+        p.accumulate = c_type == SLM_F32;
+    }
+    k->product_plan(&p, threads);
+    void *left = aligned_alloc(64, p.left_bytes + 64), *right = aligned_alloc(64, p.right_bytes + 64);
+    for (size_t n = 0; n < N; n += p.n_step)
+        for (size_t at = 0; at == 0 || at < K; at += p.k_step) {
+            k->product_pack(&p, n, n + p.n_step < N ? n + p.n_step : N, at, right);
+            for (size_t m = 0; m < M; m += p.m_step) k->product_rows(&p, m, n, at, right, left);
+        }
+    k->product_finish(&p, make(SLM_F32, M * N), 0, M);
+    free(left);
+    free(right);
+    release();
+}
+
+static void attentions(const slm_kernels *k, int type, int precision, size_t T, size_t H, size_t D, bool documents) {
+    const size_t C = H * D;
+    char *qkv = make(type, T * 3 * C), *dqkv = make(type, T * 3 * C), *y = make(type, T * C), *dy = make(type, T * C);
+    int32_t *first = make_ids(T, 1);
+    for (size_t t = 0; t < T; t++) first[t] = (int32_t)(t / 5 * 5);
+    slm_attention p = {.T = T, .D = D, .type = type, .product = precision, .stride = 3 * C, .y_stride = C, .scale = 0.5f, .first = documents ? first : NULL};
+    p.log_sum = make(SLM_F32, T);
+    const size_t bytes = type == SLM_F32 ? 4 : 2;
+    char *scratch = malloc(k->attention_scratch(&p));
+    for (size_t h = 0; h < H; h++) {
+        const size_t at = h * D * bytes, next = C * bytes;
+        p.q = qkv + at, p.k = qkv + at + next, p.v = qkv + at + 2 * next, p.y = y + at, p.dy = dy + at;
+        p.dq = dqkv + at, p.dk = dqkv + at + next, p.dv = dqkv + at + 2 * next;
+        k->attention(&p, scratch);
+        k->attention_gradient(&p, scratch);
+    }
+    free(scratch);
+    release();
+}
+
+static void rows(const slm_kernels *k, int x, int y, size_t N, size_t C) {
+    float *w = make(SLM_F32, C), *b = make(SLM_F32, C), *mean = make(SLM_F32, N), *rstd = make(SLM_F32, N), *losses = make(SLM_F32, N);
+    void *in = make(x, N * C), *out = make(y, N * C), *dx = make(x, N * C);
+    k->norm(in, x, w, b, out, y, mean, rstd, N, C, 1e-5f);
+    k->norm_gradient(out, y, in, x, w, mean, rstd, dx, x, make(SLM_F32, C), make(SLM_F32, C), N, C, true);
+    k->norm(in, x, w, NULL, out, y, NULL, rstd, N, C, 1e-5f);
+    k->norm_gradient(out, y, in, x, w, NULL, rstd, dx, x, make(SLM_F32, C), NULL, N, C, false);
+    for (int logarithm = 0; logarithm < 2; logarithm++) {
+        k->softmax(in, x, out, y, N, C, logarithm);
+        k->softmax_gradient(in, x, out, y, dx, x, N, C, logarithm, true);
+    }
+    int32_t *targets = make_ids(N, (int)C);
+    if (N > 1) targets[1] = -1;
+    if (C > 0) k->cross_entropy(in, x, targets, losses, out, y, 0.5f, N, C);
+    if (C > 0) {
+        int32_t *ids = make_ids(N, 3);
+        k->embed(ids, make(x, 3 * C), x, make(SLM_F32, 2 * C), 2, out, y, N, C);
+        k->embed_gradient(ids, out, y, make(SLM_F32, 3 * C), N, C, 0, C);
+    }
+    release();
+}
+
+static void elements(const slm_kernels *k, int x, int y, size_t n) {
+    void *in = make(x, n), *out = make(y, n), *dx = make(x, n);
+    for (int f = SLM_IDENTITY; f <= SLM_GELU_ERF; f++) {
+        k->unary(f, in, x, out, y, n);
+        k->unary_gradient(f, out, y, in, x, dx, x, n, true);
+    }
+    k->dropout(in, x, out, y, n, 0.3f, 1, 2, true);
+    k->uniform(make(SLM_F32, n), n, 1, 2);
+    k->normal(make(SLM_F32, n), n, 1, 2);
+    k->sum_of_squares(make(SLM_F32, n), n);
+    const slm_adamw step = {.rate = 0.1f, .beta1 = 0.9f, .beta2 = 0.95f, .epsilon = 1e-8f, .correction1 = 0.1f, .correction2 = 0.05f, .gradient_scale = 1};
+    float *second = make(SLM_F32, n);
+    for (size_t i = 0; i < n; i++) second[i] = fabsf(second[i]);
+    k->adamw(&step, make(SLM_F32, n), make(SLM_F32, n), make(SLM_F32, n), second, n);
+    release();
+}
+
+static void strided(const slm_kernels *k, int x, int y, size_t a, size_t b) {
+    const size_t shape[4] = {1, 2, a, b}, row[4] = {0, a * b, b, 1}, column[4] = {0, a * b, 1, a}, repeat[4] = {0, 0, 0, 1}, one[4] = {0, 0, 0, 0};
+    void *in = make(x, 2 * a * b), *out = make(y, 2 * a * b);
+    for (int f = SLM_ADD; f <= SLM_DIVIDE; f++) {
+        k->binary(f, shape, in, x, column, make(x, b), x, repeat, out, y);
+        k->binary(f, shape, in, x, row, make(x, 1), x, one, out, y);
+    }
+    k->copy(shape, in, x, column, out, y, row, 2, true);
+    k->copy(shape, in, x, row, out, y, column, 2, true);
+    k->sum(in, x, 2, a, b, b, make(SLM_F32, 2 * b), 1, true);
+    k->sum(in, x, 2 * a * b, 1, 1, 1, make(SLM_F32, 2 * a * b), 1, true);
+    if (a > 0) k->maximum(in, x, 2, a, b, make(SLM_F32, 2 * b), make_ids(2 * b, 1));
+    release();
+}
+
+static void count(void *context, int thread) { __atomic_fetch_add((int *)context, thread + 1, __ATOMIC_RELAXED); }
+
+int main(void) {
+    static const char *const names[] = {"avx512bf16", "avx512", "avx2", "plain"};
+    static const size_t sizes[] = {0, 1, 3, 16, 17, 33, 65};
+    enum { SIZES = sizeof sizes / sizeof *sizes };
+    int ran = 0;
+    for (int path = 0; path < 4; path++) {
+        const slm_kernels *k = slm_kernels_named(names[path]);
+        if (!k) continue;
+        ran++;
+        for (int types = 0; types < 4; types++) {
+            const int x = types & 1, y = types >> 1;
+            for (int i = 0; i < SIZES; i++) {
+                elements(k, x, y, sizes[i]);
+                for (int j = 0; j < SIZES; j++) {
+                    rows(k, x, y, sizes[i], sizes[j]);
+                    strided(k, x, y, sizes[i], sizes[j]);
+                    for (int l = 0; l < SIZES; l++)
+                        for (int layout = 0; layout < 8; layout++)
+                            for (int precision = SLM_F32; precision <= (k->bf16_products ? SLM_BF16 : SLM_F32); precision++)
+                                products(k, x, y, precision, precision, sizes[i], sizes[j], sizes[l], layout & 1, layout & 2, layout & 4, 2);
+                }
+            }
+        }
+        products(k, SLM_F32, SLM_F32, SLM_F32, SLM_F32, 50, 70, 3001, false, true, false, 3);      // a sum that is cut
+        products(k, SLM_BF16, SLM_F32, SLM_BF16, SLM_F32, 5, 3000, 1030, true, false, true, 1);     // several blocks of columns
+        for (int type = SLM_F32; type <= SLM_BF16; type++)
+            for (int precision = SLM_F32; precision <= (k->bf16_products ? SLM_BF16 : SLM_F32); precision++)
+                for (size_t T = 1; T < 120; T = T * 2 + 1)
+                    for (int documents = 0; documents < 2; documents++) attentions(k, type, precision, T, 2, T % 3 == 0 ? 7 : 16, documents);
+    }
+    slm_team *team = slm_team_create(3);
+    int total = 0;
+    for (int i = 0; i < 1000; i++) slm_team_run(team, count, &total);
+    slm_team_destroy(team);
+    if (total != 6000) return printf("the team counted %d instead of 6000\n", total), 1;
+    printf("%d paths, no complaint\n", ran);
+    return 0;
+}

@@ -1,0 +1,45 @@
+package import Autograd
+import Kernels
+package import Model
+
+/// The GPT of Tests/Golden/make_golden.py with its first weights, and what PyTorch says of it.
+package struct GoldenGPT {
+    package enum Variant: String, Sendable, CaseIterable {
+        case untied
+        /// The head is the token embedding, and rows hold several documents.
+        case tied
+    }
+
+    package let golden: SafeTensors
+    package let variant: Variant
+    package let model: GPT
+    package let parameters: Parameters
+    package let tape: Tape
+
+    package init(_ variant: Variant, _ setting: Setting) throws {
+        let golden = try SafeTensors.golden("gpt"), processor = try setting.processor()
+        var configuration = GPTConfiguration(layers: 2, heads: 4, width: 32, context: 24, vocabulary: 61)
+        configuration.isTied = variant == .tied
+        var list = ParameterList()
+        model = GPT(configuration, in: &list)
+        parameters = try Parameters(list, on: processor)
+        for parameter in parameters.list {
+            let weights = golden.floats("weights/\(parameter.name)")
+            precondition(golden.shape("weights/\(parameter.name)") == parameter.shape, "\(parameter.name) has another shape than in PyTorch")
+            parameters.values[parameter.range].write { span in for i in span.indices { span[i] = weights[i] } }
+        }
+        tape = Tape(processor, parameters: parameters, precision: setting.precision)
+        (self.golden, self.variant) = (golden, variant)
+    }
+
+    package var ids: Tensor { tape.ids(golden.ids("batch/ids"), golden.shape("batch/ids")) }
+    package var targets: Tensor { tape.ids(golden.ids("batch/targets"), golden.shape("batch/targets")) }
+    package var documents: Tensor? {
+        variant == .tied ? tape.ids(golden.ids("batch/documents"), golden.shape("batch/documents")) : nil
+    }
+
+    package func loss() -> Tensor { model.loss(of: ids, predicting: targets, documents: documents, on: tape) }
+
+    /// PyTorch's numbers: "logits", "losses", "gradient/…", "trained/…".
+    package func expected(_ name: String) -> [Float] { golden.floats("\(variant.rawValue)/\(name)") }
+}
