@@ -39,6 +39,7 @@ let package = Package(
 
         // Tests, a target a module, and what they share.
         .target(name: "TestSupport", dependencies: ["Model", "Autograd", "Kernels"], path: "Tests/TestSupport", swiftSettings: features),
+        .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
         .testTarget(name: "AutogradTests", dependencies: ["TestSupport", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "ModelTests", dependencies: ["TestSupport", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Model", "Autograd", "Kernels"], swiftSettings: features),

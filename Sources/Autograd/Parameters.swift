@@ -35,7 +35,7 @@ package struct ParameterList: Sendable {
     package init() {}
 
     package mutating func add(_ name: String, _ shape: Shape, _ initialization: Initialization) -> Parameter {
-        precondition(!parameters.contains { $0.name == name }, "two parameters are named \(name)")
+        require(!parameters.contains { $0.name == name }, "two parameters are named \(name)")
         let parameter = Parameter(name: name, shape: shape, initialization: initialization, index: parameters.count, start: count)
         parameters.append(parameter)
         // Every parameter begins on a cache line; the gap is 0 in every buffer and stays so.

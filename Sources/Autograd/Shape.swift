@@ -1,3 +1,5 @@
+import Kernels
+
 /// Up to four sizes, outermost first. No sizes at all is a single number.
 ///
 ///     let shape: Shape = [2, 3]
@@ -6,8 +8,8 @@ package struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStrin
     package let sizes: [Int]
 
     package init(_ sizes: [Int]) {
-        precondition(sizes.count <= 4, "\(sizes): a tensor has at most four dimensions")
-        precondition(sizes.allSatisfy { $0 >= 0 }, "\(sizes): a size below 0")
+        require(sizes.count <= 4, "\(sizes): a tensor has at most four dimensions")
+        require(sizes.allSatisfy { $0 >= 0 }, "\(sizes): a size below 0")
         self.sizes = sizes
     }
 
@@ -23,7 +25,7 @@ package struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStrin
     /// The axis as 0 ..< rank.
     package func place(of axis: Int) -> Int {
         let place = axis < 0 ? axis + rank : axis
-        precondition(sizes.indices.contains(place), "axis \(axis) of a tensor \(self)")
+        require(sizes.indices.contains(place), "axis \(axis) of a tensor \(self)")
         return place
     }
 
@@ -45,7 +47,7 @@ package struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStrin
         let rank = max(self.rank, other.rank)
         let (a, b) = (padded(to: rank), other.padded(to: rank))
         return Shape(zip(a, b).map { x, y in
-            precondition(x == y || x == 1 || y == 1, "\(operation): \(self) and \(other) do not fit")
+            require(x == y || x == 1 || y == 1, "\(operation): \(self) and \(other) do not fit")
             return x == 1 ? y : x
         })
     }

@@ -38,7 +38,7 @@ package final class Tape {
     ///   - parameters: the weights that layers refer to.
     ///   - precision: bf16 needs a processor that ``Processor/hasBFloat16``.
     package init(_ processor: Processor, parameters: Parameters? = nil, precision: DataType = .float32, seed: UInt64 = 0) {
-        precondition(precision != .int32 && (precision == .float32 || processor.hasBFloat16), "a tape in \(precision.rawValue) on \(processor.path) kernels")
+        require(precision != .int32 && (precision == .float32 || processor.hasBFloat16), "a tape in \(precision.rawValue) on \(processor.path) kernels")
         (self.processor, self.parameters, self.precision, self.seed) = (processor, parameters, precision, seed)
     }
 
@@ -69,14 +69,14 @@ package final class Tape {
     // MARK: Values
 
     package func constant(_ values: [Float], _ shape: Shape) -> Tensor {
-        precondition(values.count == shape.count, "\(values.count) numbers for a tensor \(shape)")
+        require(values.count == shape.count, "\(values.count) numbers for a tensor \(shape)")
         let buffer = processor.buffer(of: values.count, .float32)
         buffer.write { span in for i in span.indices { span[i] = values[i] } }
         return Tensor(buffer, shape: shape)
     }
 
     package func ids(_ values: [Int32], _ shape: Shape) -> Tensor {
-        precondition(values.count == shape.count, "\(values.count) ids for a tensor \(shape)")
+        require(values.count == shape.count, "\(values.count) ids for a tensor \(shape)")
         let buffer = processor.buffer(of: values.count, .int32)
         buffer.writeIDs { span in for i in span.indices { span[i] = values[i] } }
         return Tensor(buffer, shape: shape)
@@ -90,7 +90,7 @@ package final class Tape {
     }
 
     package func value(of parameter: Parameter) -> Tensor {
-        guard let parameters else { preconditionFailure("this tape was made without parameters; \(parameter.name) is not on it") }
+        guard let parameters else { fatalError("this tape was made without parameters; \(parameter.name) is not on it") }
         return parameters.value(of: parameter)
     }
 
@@ -112,7 +112,7 @@ package final class Tape {
     /// Whether an operation on these inputs will be asked for its derivative.
     func wantsGradient(of inputs: [Slot]) -> Bool {
         for case .node(let index, let epoch) in inputs.map(\.origin) {
-            precondition(epoch == self.epoch, "a tensor from before the tape was reset, made by its operation \(index)")
+            require(epoch == self.epoch, "a tensor from before the tape was reset, made by its operation \(index)")
         }
         return isRecording && inputs.contains { $0.isWanted }
     }
@@ -129,15 +129,15 @@ package final class Tape {
     ///
     /// The operations are used up on the way, unless they are to be kept for another call.
     package func backward(from loss: Tensor, scale: Float = 1, keeping: Bool = false) {
-        precondition(loss.count == 1, "backward: from a tensor \(loss.shape); a derivative has a direction only from a single number")
+        require(loss.count == 1, "backward: from a tensor \(loss.shape); a derivative has a direction only from a single number")
         backward(from: loss, gradient: constant([scale], loss.shape), keeping: keeping)
     }
 
     /// The same from any tensor, given the gradient of something with respect to it.
     package func backward(from y: Tensor, gradient: Tensor, keeping: Bool = false) {
-        precondition(y.shape == gradient.shape, "backward: a gradient \(gradient.shape) for a tensor \(y.shape)")
-        guard case .node(let last, _) = y.origin else { preconditionFailure("backward: from a tensor that nothing was recorded for") }
-        precondition(nodes[last] != nil, "backward: for the second time; say `keeping: true` the first time")
+        require(y.shape == gradient.shape, "backward: a gradient \(gradient.shape) for a tensor \(y.shape)")
+        guard case .node(let last, _) = y.origin else { fatalError("backward: from a tensor that nothing was recorded for") }
+        require(nodes[last] != nil, "backward: for the second time; say `keeping: true` the first time")
         pass(cast(contiguous(gradient.detached), to: y.type), to: Slot(y))
         run(from: last, through: 0, keeping: keeping)
     }
@@ -186,7 +186,7 @@ package final class Tape {
         switch x.origin {
         case .constant: return
         case .parameter(let parameter):
-            guard let (target, adding) = parameters?.target(for: parameter) else { preconditionFailure("\(parameter.name) is on no tape") }
+            guard let (target, adding) = parameters?.target(for: parameter) else { fatalError("\(parameter.name) is on no tape") }
             body(target, adding)
         case .node(let index, _):
             if var target = gradients[index] {
@@ -204,7 +204,7 @@ package final class Tape {
 
     /// dy itself is x's gradient, or a part of it. Nothing is copied when it is the first part.
     func pass(_ dy: Tensor, to x: Slot) {
-        precondition(dy.count == x.shape.count, "a gradient \(dy.shape) for \(x.shape)")
+        require(dy.count == x.shape.count, "a gradient \(dy.shape) for \(x.shape)")
         if case .node(let index, _) = x.origin, gradients[index] == nil, dy.type == x.type {
             gradients[index] = dy.elements
         } else {

@@ -29,8 +29,8 @@ package struct Tensor {
 
     /// The elements in order, as f32.
     package var floats: [Float] {
-        precondition(isContiguous, "the elements of a view are read after tape.contiguous(_:)")
-        precondition(type == .float32, "the elements of a \(type.rawValue) tensor are read after tape.cast(_:to:)")
+        require(isContiguous, "the elements of a view are read after tape.contiguous(_:)")
+        require(type == .float32, "the elements of a \(type.rawValue) tensor are read after tape.cast(_:to:)")
         return buffer[0..<count].read { span in span.indices.map { span[$0] } }
     }
 
@@ -38,7 +38,7 @@ package struct Tensor {
 
     /// The only element.
     package var scalar: Float {
-        precondition(count == 1, "a tensor \(shape) is not a single number")
+        require(count == 1, "a tensor \(shape) is not a single number")
         return floats[0]
     }
 
@@ -51,7 +51,7 @@ package struct Tensor {
 
     /// Exactly the elements of a contiguous tensor.
     var elements: Buffer {
-        precondition(isContiguous, "expected a contiguous tensor, found \(shape) with strides \(strides)")
+        require(isContiguous, "expected a contiguous tensor, found \(shape) with strides \(strides)")
         return buffer[0..<count]
     }
 

@@ -69,7 +69,7 @@ package final class Arena {
         growths += 1
         release(start: capacity, count: more)
         capacity += more
-        guard let start = takeBestFit(count) else { preconditionFailure("the arena grew by too little") }
+        guard let start = takeBestFit(count) else { fatalError("the arena grew by too little") }
         return start
     }
 

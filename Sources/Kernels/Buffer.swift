@@ -9,14 +9,14 @@ package struct Buffer {
     private let offset: Int        // elements from the beginning of the storage
 
     init(_ storage: Storage, offset: Int = 0, count: Int, type: DataType) {
-        precondition(offset >= 0 && count >= 0 && (offset + count) * type.size <= storage.count,
-                     "a buffer of \(count) \(type.rawValue) from \(offset) leaves its storage of \(storage.count) bytes")
+        require(offset >= 0 && count >= 0 && (offset + count) * type.size <= storage.count,
+                "a buffer of \(count) \(type.rawValue) from \(offset) leaves its storage of \(storage.count) bytes")
         (self.storage, self.offset, self.count, self.type) = (storage, offset, count, type)
     }
 
     /// Elements `range` of this buffer, shared with it.
     package subscript(range: Range<Int>) -> Buffer {
-        precondition(range.lowerBound >= 0 && range.upperBound <= count, "elements \(range) of a buffer of \(count)")
+        require(range.lowerBound >= 0 && range.upperBound <= count, "elements \(range) of a buffer of \(count)")
         return Buffer(storage, offset: offset + range.lowerBound, count: range.count, type: type)
     }
 
@@ -45,12 +45,12 @@ package struct Buffer {
     var pointer: UnsafeMutableRawPointer { storage.pointer + offset * type.size }
 
     var floats: UnsafeMutablePointer<Float> {
-        precondition(type == .float32, "expected f32, found \(type.rawValue)")
+        require(type == .float32, "expected f32, found \(type.rawValue)")
         return pointer.assumingMemoryBound(to: Float.self)
     }
 
     var ids: UnsafeMutablePointer<Int32> {
-        precondition(type == .int32, "expected i32, found \(type.rawValue)")
+        require(type == .int32, "expected i32, found \(type.rawValue)")
         return pointer.assumingMemoryBound(to: Int32.self)
     }
 }

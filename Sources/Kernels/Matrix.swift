@@ -6,8 +6,8 @@ package struct Matrix {
 
     package init(_ buffer: Buffer, rows: Int, columns: Int, rowStride: Int? = nil, columnStride: Int = 1) {
         let rowStride = rowStride ?? columns
-        precondition(rows == 0 || columns == 0 || (rows - 1) * rowStride + (columns - 1) * columnStride < buffer.count,
-                     "a matrix [\(rows), \(columns)] with strides \(rowStride), \(columnStride) leaves its buffer of \(buffer.count)")
+        require(rows == 0 || columns == 0 || (rows - 1) * rowStride + (columns - 1) * columnStride < buffer.count,
+                "a matrix [\(rows), \(columns)] with strides \(rowStride), \(columnStride) leaves its buffer of \(buffer.count)")
         (self.buffer, self.rows, self.columns) = (buffer, rows, columns)
         (self.rowStride, self.columnStride) = (rowStride, columnStride)
     }
@@ -18,7 +18,7 @@ package struct Matrix {
 
     /// Some of the rows, shared with this matrix.
     package func rows(_ range: Range<Int>) -> Matrix {
-        precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of a matrix of \(rows)")
+        require(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of a matrix of \(rows)")
         let end = range.isEmpty ? range.lowerBound * rowStride : (range.upperBound - 1) * rowStride + (columns - 1) * columnStride + 1
         return Matrix(buffer[min(range.lowerBound * rowStride, buffer.count)..<min(max(end, range.lowerBound * rowStride), buffer.count)],
                       rows: range.count, columns: columns, rowStride: rowStride, columnStride: columnStride)

@@ -25,7 +25,7 @@ final class OneDNN: ProductLibrary {
     init(team: Team) {
         var engine: dnnl_engine_t?
         check(dnnl_engine_create(&engine, dnnl_cpu, 0), "engine")
-        guard let engine else { preconditionFailure("oneDNN made no engine") }
+        guard let engine else { fatalError("oneDNN made no engine") }
         self.engine = engine
         team.run { _ in omp_set_num_threads(1) }      // a setting of each thread
     }
@@ -91,12 +91,12 @@ final class OneDNN: ProductLibrary {
         dnnl_primitive_desc_destroy(description)
         if let operations { dnnl_post_ops_destroy(operations) }
         if let attributes { dnnl_primitive_attr_destroy(attributes) }
-        guard let primitive else { preconditionFailure("oneDNN made no primitive") }
+        guard let primitive else { fatalError("oneDNN made no primitive") }
         return Primitive(primitive: primitive, a: a, b: b, c: c, scratchpad: scratchpad)
     }
 }
 
 /// We build every request ourselves, so a refusal is our mistake.
 private func check(_ status: dnnl_status_t, _ what: StaticString) {
-    precondition(status == dnnl_success, "oneDNN refused \(what): status \(status.rawValue)")
+    require(status == dnnl_success, "oneDNN refused \(what): status \(status.rawValue)")
 }

@@ -14,14 +14,14 @@ package struct Attention {
 
     package init(q: Buffer, k: Buffer, v: Buffer, B: Int, T: Int, H: Int, D: Int, stride: Int, first: Buffer? = nil) {
         let needed = B * T == 0 ? 0 : (B * T - 1) * stride + H * D
-        precondition(q.count >= needed && k.count >= needed && v.count >= needed && stride >= H * D,
-                     "causalAttention: [\(B), \(T), \(H)·\(D)] with stride \(stride) leaves buffers of \(q.count), \(k.count), \(v.count)")
-        precondition(q.type == k.type && q.type == v.type, "causalAttention: q, k and v of different types")
+        require(q.count >= needed && k.count >= needed && v.count >= needed && stride >= H * D,
+                "causalAttention: [\(B), \(T), \(H)·\(D)] with stride \(stride) leaves buffers of \(q.count), \(k.count), \(v.count)")
+        require(q.type == k.type && q.type == v.type, "causalAttention: q, k and v of different types")
         if let first {
-            precondition(first.count == B * T, "causalAttention: \(first.count) document starts for [\(B), \(T)]")
+            require(first.count == B * T, "causalAttention: \(first.count) document starts for [\(B), \(T)]")
             first.readIDs { ids in
                 for i in 0..<B * T {
-                    precondition(ids[i] >= 0 && Int(ids[i]) <= i % T, "causalAttention: position \(i % T) cannot begin to see at \(ids[i])")
+                    require(ids[i] >= 0 && Int(ids[i]) <= i % T, "causalAttention: position \(i % T) cannot begin to see at \(ids[i])")
                 }
             }
         }
@@ -51,8 +51,8 @@ extension Buffer {
 extension Processor {
     /// y [B, T, H·D] = softmax(q·kᵀ/√D)·v;  logSums [B, H, T] are kept for the way back.
     package func attend(_ a: Attention, into y: Buffer, logSums: Buffer?) {
-        precondition(y.count >= a.B * a.T * a.H * a.D && y.type == a.q.type && (logSums?.count ?? Int.max) >= a.B * a.H * a.T,
-                     "causalAttention: a result of \(y.count) for [\(a.B), \(a.T), \(a.H)·\(a.D)]")
+        require(y.count >= a.B * a.T * a.H * a.D && y.type == a.q.type && (logSums?.count ?? Int.max) >= a.B * a.H * a.T,
+                "causalAttention: a result of \(y.count) for [\(a.B), \(a.T), \(a.H)·\(a.D)]")
         if a.B * a.T == 0 { return }
         heads(of: a, as: "attention", products: 2) { p, b, h in
             p.y = y.at(b * a.T * a.H * a.D + h * a.D)
@@ -62,9 +62,9 @@ extension Processor {
 
     /// dq, dk, dv: written, not added to; laid out as q, k and v are.
     package func attendGradient(_ a: Attention, y: Buffer, logSums: Buffer, dy: Buffer, dq: Buffer, dk: Buffer, dv: Buffer) {
-        precondition([y.type, dy.type, dq.type, dk.type, dv.type].allSatisfy { $0 == a.q.type }, "causalAttention: gradients of another type than q")
-        precondition(dq.count >= a.q.count && dk.count >= a.k.count && dv.count >= a.v.count && dy.count >= y.count,
-                     "causalAttention: gradients smaller than what they belong to")
+        require([y.type, dy.type, dq.type, dk.type, dv.type].allSatisfy { $0 == a.q.type }, "causalAttention: gradients of another type than q")
+        require(dq.count >= a.q.count && dk.count >= a.k.count && dv.count >= a.v.count && dy.count >= y.count,
+                "causalAttention: gradients smaller than what they belong to")
         if a.B * a.T == 0 { return }
         heads(of: a, as: "attention gradient", products: 5) { p, b, h in
             let at = b * a.T * a.stride + h * a.D, out = b * a.T * a.H * a.D + h * a.D
@@ -75,7 +75,7 @@ extension Processor {
 
     private func heads(of a: Attention, as name: StaticString, products: Int, fill: (inout slm_attention, Int, Int) -> Void,
                        run: (UnsafePointer<slm_attention>, UnsafeMutableRawPointer) -> Void) {
-        precondition(a.precision == .float32 || hasBFloat16, "\(name): bf16 products on \(path) kernels, which have none")
+        require(a.precision == .float32 || hasBFloat16, "\(name): bf16 products on \(path) kernels, which have none")
         var any = a.forC(0, 0)
         let scratch = scratch(table.attention_scratch(&any))
         measured(name, flops: a.flops(products: products), bytes: (products == 2 ? 4 : 8) * a.B * a.T * a.H * a.D * a.q.type.size) {

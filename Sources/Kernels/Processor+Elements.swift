@@ -4,7 +4,7 @@ internal import CKernels
 extension Processor {
     /// y = f(x)
     package func apply(_ f: Function, _ x: Buffer, into y: Buffer) {
-        precondition(x.count == y.count, "\(f): \(x.count) numbers into \(y.count)")
+        require(x.count == y.count, "\(f): \(x.count) numbers into \(y.count)")
         measured("elements", bytes: x.count * (x.type.size + y.type.size)) {
             split(x.count, atLeast: 1 << 12) { range in
                 table.unary(f.rawValue, x[range].pointer, x.type.code, y[range].pointer, y.type.code, range.count)
@@ -14,7 +14,7 @@ extension Processor {
 
     /// dx = dy·f'(x), or dx += that.
     package func applyGradient(_ f: Function, dy: Buffer, x: Buffer, into dx: Buffer, adding: Bool) {
-        precondition(x.count == dx.count && dy.count == x.count, "\(f) gradient: \(dy.count) numbers for \(x.count)")
+        require(x.count == dx.count && dy.count == x.count, "\(f) gradient: \(dy.count) numbers for \(x.count)")
         measured("elements gradient", bytes: x.count * (x.type.size + dy.type.size + dx.type.size * (adding ? 2 : 1))) {
             split(x.count, atLeast: 1 << 12) { range in
                 table.unary_gradient(f.rawValue, dy[range].pointer, dy.type.code, x[range].pointer, x.type.code, dx[range].pointer, dx.type.code,
@@ -28,7 +28,7 @@ extension Processor {
         checkReach(a, shape, aStrides)
         checkReach(b, shape, bStrides)
         let count = shape.reduce(1, *)
-        precondition(y.count >= count, "\(f): \(shape) into \(y.count) numbers")
+        require(y.count >= count, "\(f): \(shape) into \(y.count) numbers")
         measured("elements", bytes: count * (a.type.size + b.type.size + y.type.size)) {
             splitOutermost(shape) { part, place in
                 let out = place * count / max(1, shape[part.axis])
@@ -44,7 +44,7 @@ extension Processor {
         checkReach(y, shape, yStrides)
         let count = shape.reduce(1, *)
         measured("copy", bytes: count * (x.type.size + y.type.size * (adding ? 2 : 1))) {
-            splitOutermost(shape) { part, place in
+            splitOutermost(shape, unless: { yStrides[$0] == 0 }) { part, place in
                 table.copy(part.shape, x.pointer + place * xStrides[part.axis] * x.type.size, x.type.code, xStrides,
                            y.pointer + place * yStrides[part.axis] * y.type.size, y.type.code, yStrides, scale, adding)
             }
@@ -53,7 +53,7 @@ extension Processor {
 
     /// y [outer, inner] = scale·Σ x [outer, R, inner] along R, or y += that. Partial sums are f64.
     package func sum(_ x: Buffer, outer: Int, R: Int, inner: Int, into y: Buffer, scale: Float = 1, adding: Bool = false) {
-        precondition(x.count >= outer * R * inner && y.count >= outer * inner, "sum: [\(outer), \(R), \(inner)] from \(x.count) numbers into \(y.count)")
+        require(x.count >= outer * R * inner && y.count >= outer * inner, "sum: [\(outer), \(R), \(inner)] from \(x.count) numbers into \(y.count)")
         measured("sum", bytes: outer * R * inner * x.type.size) {
             if outer == 1, inner > 1 {
                 split(inner, atLeast: max(vectorWidth, 4_096 / max(1, R))) { columns in
@@ -71,8 +71,8 @@ extension Processor {
 
     /// y [outer, inner] = the largest of x [outer, R, inner] along R, and where it first stands.
     package func maximum(_ x: Buffer, outer: Int, R: Int, inner: Int, into y: Buffer, at places: Buffer) {
-        precondition(R > 0, "max: of nothing")
-        precondition(x.count >= outer * R * inner && y.count >= outer * inner && places.count >= outer * inner, "max: [\(outer), \(R), \(inner)] from \(x.count)")
+        require(R > 0, "max: of nothing")
+        require(x.count >= outer * R * inner && y.count >= outer * inner && places.count >= outer * inner, "max: [\(outer), \(R), \(inner)] from \(x.count)")
         measured("max", bytes: outer * R * inner * x.type.size) {
             split(outer, atLeast: 1 + 4_096 / max(1, R * inner)) { rows in
                 table.maximum(x.pointer + rows.lowerBound * R * inner * x.type.size, x.type.code, rows.count, R, inner, y.floats + rows.lowerBound * inner,
@@ -83,7 +83,7 @@ extension Processor {
 
     /// y = x/(1 − p), or 0 with probability p; the same again for the same seed and `start`.
     package func dropout(_ x: Buffer, into y: Buffer, p: Float, seed: UInt64, start: UInt64, adding: Bool = false) {
-        precondition(x.count == y.count && p >= 0 && p < 1, "dropout: p = \(p), \(x.count) numbers into \(y.count)")
+        require(x.count == y.count && p >= 0 && p < 1, "dropout: p = \(p), \(x.count) numbers into \(y.count)")
         measured("dropout", bytes: x.count * (x.type.size + y.type.size)) {
             split(x.count, atLeast: 1 << 12) { range in
                 table.dropout(x[range].pointer, x.type.code, y[range].pointer, y.type.code, range.count, p, seed, start + UInt64(range.lowerBound), adding)
@@ -106,15 +106,16 @@ extension Processor {
     }
 
     private func checkReach(_ x: Buffer, _ shape: [Int], _ strides: [Int]) {
-        precondition(shape.count == 4 && strides.count == 4, "kernels take four dimensions")
+        require(shape.count == 4 && strides.count == 4, "kernels take four dimensions")
         let last = zip(shape, strides).reduce(0) { $0 + ($1.0 - 1) * $1.1 }
-        precondition(shape.contains(0) || (last >= 0 && last < x.count), "\(shape) with strides \(strides) leaves a buffer of \(x.count)")
+        require(shape.contains(0) || (last >= 0 && last < x.count), "\(shape) with strides \(strides) leaves a buffer of \(x.count)")
     }
 
-    /// Splits the first axis that is longer than 1 among the threads; all before it have length 1.
-    private func splitOutermost(_ shape: [Int], _ body: ((axis: Int, shape: [Int]), _ place: Int) -> Void) {
+    /// Splits the first axis that is longer than 1 among the threads, unless they would write to the same place; all before it have length 1.
+    private func splitOutermost(_ shape: [Int], unless isShared: (_ axis: Int) -> Bool = { _ in false }, _ body: ((axis: Int, shape: [Int]), _ place: Int) -> Void) {
         if shape.contains(0) { return }
         let axis = shape.firstIndex { $0 > 1 } ?? 3
+        if isShared(axis) { return body((axis, shape), 0) }
         let rest = shape[(axis + 1)...].reduce(1, *)
         split(shape[axis], atLeast: 1 + 4_096 / rest) { range in
             var part = shape

@@ -9,7 +9,7 @@ package struct AdamWStep {
     package var gradientScale: Float
 
     package init(rate: Float, beta1: Float, beta2: Float, epsilon: Float, decay: Float, number: Int, gradientScale: Float = 1) {
-        precondition(number >= 1, "AdamW's first step is 1, not \(number)")
+        require(number >= 1, "AdamW's first step is 1, not \(number)")
         (self.rate, self.beta1, self.beta2, self.epsilon, self.decay) = (rate, beta1, beta2, epsilon, decay)
         (self.number, self.gradientScale) = (number, gradientScale)
     }
@@ -34,7 +34,7 @@ extension Processor {
 
     /// Loshchilov & Hutter 2019, algorithm 2, over a stretch of parameters.
     package func adamW(_ step: AdamWStep, weights w: Buffer, gradients g: Buffer, first m: Buffer, second v: Buffer) {
-        precondition(g.count == w.count && m.count == w.count && v.count == w.count, "AdamW: \(w.count) weights with \(g.count) gradients")
+        require(g.count == w.count && m.count == w.count && v.count == w.count, "AdamW: \(w.count) weights with \(g.count) gradients")
         let correction = { (beta: Float) in Float(1 - (0..<step.number).reduce(1.0) { power, _ in power * Double(beta) }) }
         let parameters = slm_adamw(rate: step.rate, beta1: step.beta1, beta2: step.beta2, epsilon: step.epsilon, decay: step.decay,
                                    correction1: correction(step.beta1), correction2: correction(step.beta2), gradient_scale: step.gradientScale)

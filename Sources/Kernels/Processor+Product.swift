@@ -20,9 +20,9 @@ package struct Product {
     package var plus: Buffer?
 
     package init(of a: Matrix, _ b: Matrix, into c: Matrix) {
-        precondition(a.columns == b.rows && c.rows == a.rows && c.columns == b.columns,
-                     "product: [\(a.rows), \(a.columns)]·[\(b.rows), \(b.columns)] does not give [\(c.rows), \(c.columns)]")
-        precondition(c.columnStride == 1 || c.columns <= 1, "product: the result must have its rows contiguous")
+        require(a.columns == b.rows && c.rows == a.rows && c.columns == b.columns,
+                "product: [\(a.rows), \(a.columns)]·[\(b.rows), \(b.columns)] does not give [\(c.rows), \(c.columns)]")
+        require(c.columnStride == 1 || c.columns <= 1, "product: the result must have its rows contiguous")
         (self.a, self.b, self.c) = (a, b, c)
     }
 
@@ -34,11 +34,12 @@ package struct Product {
     }
 
     fileprivate func forC() -> slm_product {
-        precondition(!accumulates || (bias == nil && activation == .identity && before == nil && plus == nil),
-                     "product: a sum that goes on takes nothing but the product")
-        precondition(bias.map { $0.count == c.columns } ?? true, "product: \(bias?.count ?? 0) biases for \(c.columns) columns")
-        precondition(before.map { $0.count >= c.rows * c.columns && $0.type == c.buffer.type } ?? true, "product: `before` is not like the result")
-        precondition(plus.map { $0.count >= c.rows * c.columns } ?? true, "product: \(plus?.count ?? 0) numbers to add to [\(c.rows), \(c.columns)]")
+        require(!accumulates || (bias == nil && activation == .identity && before == nil && plus == nil),
+                "product: a sum that goes on takes nothing but the product")
+        require(bias.map { $0.count == c.columns } ?? true, "product: \(bias?.count ?? 0) biases for \(c.columns) columns")
+        let reach = c.rows * c.columns == 0 ? 0 : (c.rows - 1) * c.rowStride + c.columns      // both are laid out as the result is
+        require(before.map { $0.count >= reach && $0.type == c.buffer.type } ?? true, "product: `before` is not like the result")
+        require(plus.map { $0.count >= reach } ?? true, "product: \(plus?.count ?? 0) numbers to add to [\(c.rows), \(c.columns)]")
         return slm_product(
             M: c.rows, N: c.columns, K: a.columns,
             a: slm_operand(data: a.buffer.pointer, type: a.buffer.type.code, outer: a.rowStride, inner: a.columnStride),
@@ -49,7 +50,7 @@ package struct Product {
     }
 
     fileprivate func checkMeasured(by processor: Processor, as name: StaticString, _ body: () -> Void) {
-        precondition(precision == .float32 || processor.hasBFloat16, "\(name): bf16 products on \(processor.path) kernels, which have none")
+        require(precision == .float32 || processor.hasBFloat16, "\(name): bf16 products on \(processor.path) kernels, which have none")
         processor.measured(name, flops: flops, bytes: bytes, body)
     }
 }
@@ -59,7 +60,8 @@ extension Processor {
         var p = product.forC()
         if p.M == 0 || p.N == 0 { return }
         product.checkMeasured(by: self, as: name) {
-            if let library, library.multiplies(product.precision) { return multiply(&p, with: library) }
+            // oneDNN divides by K.
+            if let library, library.multiplies(product.precision), p.K > 0 { return multiply(&p, with: library) }
             table.product_plan(&p, threads)
             let left = scratch(p.left_bytes), right = sharedScratch(p.right_bytes)
             withUnsafePointer(to: p) { p in
@@ -103,7 +105,7 @@ extension Processor {
         let rightBytes = all.map(\.right_bytes).max() ?? 0
         let scratch = scratch(rightBytes + (all.map(\.left_bytes).max() ?? 0))
         let flops = products.reduce(0) { $0 + $1.flops }
-        precondition(first.precision == .float32 || hasBFloat16, "\(name): bf16 products on \(path) kernels, which have none")
+        require(first.precision == .float32 || hasBFloat16, "\(name): bf16 products on \(path) kernels, which have none")
         measured(name, flops: flops) {
             each(products.count) { item, thread in
                 withUnsafePointer(to: all[item]) { p in

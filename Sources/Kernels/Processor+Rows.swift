@@ -4,8 +4,8 @@ internal import CKernels
 extension Processor {
     /// Layer norm, or RMS norm where `mean` is nil. The statistics are kept for the way back.
     package func norm(_ x: Buffer, N: Int, C: Int, scale w: Buffer, shift b: Buffer?, into y: Buffer, mean: Buffer?, rstd: Buffer, epsilon: Float) {
-        precondition(x.count == N * C && y.count == N * C && w.count == C && (b?.count ?? C) == C && rstd.count == N && (mean?.count ?? N) == N,
-                     "norm: [\(N), \(C)] from \(x.count) numbers with \(w.count) scales")
+        require(x.count == N * C && y.count == N * C && w.count == C && (b?.count ?? C) == C && rstd.count == N && (mean?.count ?? N) == N,
+                "norm: [\(N), \(C)] from \(x.count) numbers with \(w.count) scales")
         measured("norm", bytes: N * C * (x.type.size + y.type.size)) {
             split(N, atLeast: 16) { rows in
                 let n = rows.lowerBound
@@ -18,8 +18,8 @@ extension Processor {
     /// dx is added to or written; dw and db are added to. Each may be nil.
     package func normGradient(dy: Buffer, x: Buffer, N: Int, C: Int, scale w: Buffer, mean: Buffer?, rstd: Buffer, dx: Buffer?, adding: Bool,
                               dw: Buffer?, db: Buffer?) {
-        precondition(x.count == N * C && dy.count == N * C && w.count == C && rstd.count == N && (dx?.count ?? N * C) == N * C,
-                     "norm gradient: [\(N), \(C)] from \(x.count) and \(dy.count) numbers")
+        require(x.count == N * C && dy.count == N * C && w.count == C && rstd.count == N && (dx?.count ?? N * C) == N * C,
+                "norm gradient: [\(N), \(C)] from \(x.count) and \(dy.count) numbers")
         let parts = zeros(2 * C * threads)      // each thread's own sums, added up in the order of the threads
         measured("norm gradient", bytes: N * C * (x.type.size + dy.type.size + (adding ? 2 : 1) * (dx?.type.size ?? 0))) {
             team.run { thread in
@@ -39,7 +39,7 @@ extension Processor {
     }
 
     package func softmax(_ x: Buffer, N: Int, C: Int, into y: Buffer, logarithm: Bool) {
-        precondition(x.count == N * C && y.count == N * C, "softmax: [\(N), \(C)] from \(x.count) numbers")
+        require(x.count == N * C && y.count == N * C, "softmax: [\(N), \(C)] from \(x.count) numbers")
         measured("softmax", bytes: N * C * (x.type.size + y.type.size)) {
             split(N, atLeast: 1 + 4_096 / max(C, 1)) { rows in
                 table.softmax(x.pointer + rows.lowerBound * C * x.type.size, x.type.code, y.pointer + rows.lowerBound * C * y.type.size, y.type.code,
@@ -49,7 +49,7 @@ extension Processor {
     }
 
     package func softmaxGradient(dy: Buffer, y: Buffer, N: Int, C: Int, dx: Buffer, logarithm: Bool, adding: Bool) {
-        precondition(dy.count == N * C && y.count == N * C && dx.count == N * C, "softmax gradient: [\(N), \(C)] from \(dy.count) numbers")
+        require(dy.count == N * C && y.count == N * C && dx.count == N * C, "softmax gradient: [\(N), \(C)] from \(dy.count) numbers")
         measured("softmax gradient", bytes: N * C * (dy.type.size + y.type.size + dx.type.size)) {
             split(N, atLeast: 1 + 4_096 / max(C, 1)) { rows in
                 let n = rows.lowerBound * C
@@ -63,8 +63,8 @@ extension Processor {
     /// Rows are `stride` elements apart, V when nothing is said.
     package func crossEntropy(_ x: Buffer, N: Int, V: Int, stride: Int? = nil, targets: Buffer, losses: Buffer?, gradient d: Buffer?, scale: Float) {
         let stride = stride ?? V, reach = N == 0 ? 0 : (N - 1) * stride + V
-        precondition(x.count >= reach && targets.count == N && (losses?.count ?? N) == N && (d?.count ?? x.count) >= reach,
-                     "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(targets.count) targets")
+        require(x.count >= reach && targets.count == N && (losses?.count ?? N) == N && (d?.count ?? x.count) >= reach,
+                "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(targets.count) targets")
         check(targets, below: V, for: "crossEntropy")
         measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
             each(N) { n, _ in
@@ -77,7 +77,7 @@ extension Processor {
     /// y [N, C] = table[ids] (+ positions[n % period]).
     package func embed(_ ids: Buffer, table rows: Buffer, C: Int, plus positions: Buffer?, period: Int, into y: Buffer) {
         let N = ids.count, V = C == 0 ? 0 : rows.count / C
-        precondition(y.count == N * C && (positions.map { $0.count >= min(period, N) * C } ?? true), "embed: \(N) ids into \(y.count) numbers")
+        require(y.count == N * C && (positions.map { $0.count >= min(period, N) * C } ?? true), "embed: \(N) ids into \(y.count) numbers")
         checkIDs(ids, below: V, for: "embed")
         measured("embed", bytes: N * C * (rows.type.size + y.type.size)) {
             split(N, atLeast: 64) { range in
@@ -94,7 +94,7 @@ extension Processor {
     /// rows[ids[n]] += dy[n]
     package func embedGradient(_ ids: Buffer, dy: Buffer, C: Int, into rows: Buffer) {
         let N = ids.count
-        precondition(dy.count == N * C, "embed gradient: \(N) ids for \(dy.count) numbers")
+        require(dy.count == N * C, "embed gradient: \(N) ids for \(dy.count) numbers")
         checkIDs(ids, below: C == 0 ? 0 : rows.count / C, for: "embed gradient")
         measured("embed gradient", bytes: N * C * (dy.type.size + 8)) {
             split(C, atLeast: vectorWidth) { channels in
@@ -105,13 +105,13 @@ extension Processor {
 
     private func checkIDs(_ ids: Buffer, below V: Int, for operation: StaticString) {
         ids.readIDs { ids in
-            for i in ids.indices { precondition(ids[i] >= 0 && ids[i] < V, "\(operation): id \(ids[i]) at \(i), in a table of \(V)") }
+            for i in ids.indices { require(ids[i] >= 0 && ids[i] < V, "\(operation): id \(ids[i]) at \(i), in a table of \(V)") }
         }
     }
 
     private func check(_ targets: Buffer, below V: Int, for operation: StaticString) {
         targets.readIDs { ids in
-            for i in ids.indices { precondition(ids[i] < V, "\(operation): target \(ids[i]) at \(i), among \(V) classes") }
+            for i in ids.indices { require(ids[i] < V, "\(operation): target \(ids[i]) at \(i), among \(V) classes") }
         }
     }
 }

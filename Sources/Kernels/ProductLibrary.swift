@@ -36,7 +36,12 @@ struct PreparedProduct {
         let type: DataType = p.product == 0 ? .float32 : .bfloat16
         var copies: [Buffer] = []
         func readable(_ operand: slm_operand, rows: Int, columns: Int) -> slm_operand {
-            if operand.type == type.code, operand.inner == 1 || operand.outer == 1, operand.inner > 0, operand.outer > 0 { return operand }
+            var operand = operand
+            // Of a single row or column one stride is never used, but OpenBLAS refuses, in silence, what is less than the other side.
+            if rows == 1 { operand.outer = operand.inner == 1 ? columns : 1 }
+            if columns == 1 { operand.inner = operand.outer == 1 ? rows : 1 }
+            let isReadable = (operand.inner == 1 && operand.outer >= columns) || (operand.outer == 1 && operand.inner >= rows)
+            if operand.type == type.code, isReadable { return operand }
             let copy = processor.buffer(of: rows * columns, type)
             copies.append(copy)
             let shape = [1, 1, rows, columns], from = [0, 0, operand.outer, operand.inner], to = [0, 0, columns, 1]

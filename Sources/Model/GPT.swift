@@ -43,7 +43,7 @@ package struct GPT: Sendable {
     }
 
     private func features(of ids: Tensor, documents: Tensor?, on tape: Tape) -> Tensor {
-        precondition(ids.shape.rank == 2 && ids.shape[1] <= configuration.context, "ids \(ids.shape) for a model that sees \(configuration.context) tokens")
+        require(ids.shape.rank == 2 && ids.shape[1] <= configuration.context, "ids \(ids.shape) for a model that sees \(configuration.context) tokens")
         let (p, recomputes) = (configuration.dropout, recomputesBlocks)
         var x = tape.embed(ids, in: tape.value(of: tokens.table), plus: tape.value(of: positions.table))  // [B, T, C]
         x = tape.dropout(x, p)

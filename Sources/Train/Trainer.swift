@@ -13,8 +13,8 @@ package struct Batch: Sendable {
     package var documents: [Int32]?
 
     package init(inputs: [Int32], targets: [Int32], rows: Int, documents: [Int32]? = nil) {
-        precondition(rows > 0 && inputs.count % rows == 0 && targets.count == inputs.count && (documents?.count ?? inputs.count) == inputs.count,
-                     "a batch of \(inputs.count) inputs and \(targets.count) targets in \(rows) rows")
+        require(rows > 0 && inputs.count % rows == 0 && targets.count == inputs.count && (documents?.count ?? inputs.count) == inputs.count,
+                "a batch of \(inputs.count) inputs and \(targets.count) targets in \(rows) rows")
         (self.inputs, self.targets, self.rows, self.documents) = (inputs, targets, rows, documents)
     }
 

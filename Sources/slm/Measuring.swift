@@ -1,3 +1,5 @@
+import Kernels
+
 /// Wall-clock seconds that `body` takes.
 func secondsSpent(_ body: () throws -> Void) rethrows -> Double {
     let spent = try ContinuousClock().measure(body).components
@@ -5,7 +7,7 @@ func secondsSpent(_ body: () throws -> Void) rethrows -> Double {
 }
 
 func median(_ values: [Double]) -> Double {
-    precondition(!values.isEmpty, "the median of nothing")
+    require(!values.isEmpty, "the median of nothing")
     let sorted = values.sorted(), middle = sorted.count / 2
     return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }

@@ -6,7 +6,7 @@ extension Tape {
     /// 0 when none counts. `count` divides the sum instead, when this is only part of a larger batch.
     package func crossEntropy(_ x: Tensor, targets: Tensor, count: Int? = nil) -> Tensor {
         let x = contiguous(x), (N, V) = x.shape.rows
-        precondition(x.shape.rank >= 1 && targets.count == N, "crossEntropy: targets \(targets.shape) for scores \(x.shape)")
+        require(x.shape.rank >= 1 && targets.count == N, "crossEntropy: targets \(targets.shape) for scores \(x.shape)")
         let losses = processor.buffer(of: N, .float32), scale = targets.share(of: count)
         processor.crossEntropy(x.elements, N: N, V: V, targets: targets.elements, losses: losses, gradient: nil, scale: 0)
         return record(total(losses, scale: scale), from: [Slot(x)]) { CrossEntropy(x: x, targets: targets, scale: scale) }
@@ -17,9 +17,9 @@ extension Tape {
     /// When derivatives are wanted they are made along with the loss, while a chunk's scores are at hand.
     package func linearCrossEntropy(_ x: Tensor, weight: Tensor, targets: Tensor, count: Int? = nil, rows: Int = 768) -> Tensor {
         let x = contiguous(x), (N, C) = x.shape.rows
-        precondition(weight.shape.rank == 2 && weight.shape[1] == C, "linearCrossEntropy: \(x.shape) through a weight \(weight.shape)")
-        precondition(targets.count == N, "linearCrossEntropy: targets \(targets.shape) for \(x.shape)")
-        precondition(rows > 0, "linearCrossEntropy: chunks of \(rows) rows")
+        require(weight.shape.rank == 2 && weight.shape[1] == C, "linearCrossEntropy: \(x.shape) through a weight \(weight.shape)")
+        require(targets.count == N, "linearCrossEntropy: targets \(targets.shape) for \(x.shape)")
+        require(rows > 0, "linearCrossEntropy: chunks of \(rows) rows")
         let V = weight.shape[0], losses = processor.buffer(of: N, .float32), scale = targets.share(of: count)
         let isWanted = wantsGradient(of: [Slot(x), Slot(weight)])
         let dx = isWanted && Slot(x).isWanted ? processor.buffer(of: N * C, x.type) : nil

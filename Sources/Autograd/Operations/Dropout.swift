@@ -6,7 +6,7 @@ extension Tape {
     /// Which elements are dropped follows from the tape's seed and how many numbers were drawn before, so the way
     /// back draws the same again instead of remembering.
     package func dropout(_ x: Tensor, _ p: Float) -> Tensor {
-        precondition(p >= 0 && p < 1, "dropout: with probability \(p)")
+        require(p >= 0 && p < 1, "dropout: with probability \(p)")
         guard p > 0, isTraining else { return x }
         let x = contiguous(x), start = drawn, seed = seed
         drawn += UInt64(x.count)

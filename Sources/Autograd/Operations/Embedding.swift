@@ -3,11 +3,11 @@ import Kernels
 extension Tape {
     /// y[i] = table[ids[i]] (+ positions[i's place along the last axis of ids]), in f32.   ids [..], table [V, C], positions [≥ T, C]; y [.., C]
     package func embed(_ ids: Tensor, in table: Tensor, plus positions: Tensor? = nil) -> Tensor {
-        precondition(table.shape.rank == 2 && ids.type == .int32, "embed: \(ids.type.rawValue) \(ids.shape) in a table \(table.shape)")
-        precondition(ids.shape.rank < 4, "embed: ids \(ids.shape) leave no dimension for the channels")
+        require(table.shape.rank == 2 && ids.type == .int32, "embed: \(ids.type.rawValue) \(ids.shape) in a table \(table.shape)")
+        require(ids.shape.rank < 4, "embed: ids \(ids.shape) leave no dimension for the channels")
         let C = table.shape[1], T = ids.shape.rank == 0 ? 1 : ids.shape[-1]
-        precondition(positions.map { $0.shape.rank == 2 && $0.shape[1] == C && $0.shape[0] >= T } ?? true,
-                     "embed: positions \(positions?.shape ?? []) for ids \(ids.shape) in \(table.shape)")
+        require(positions.map { $0.shape.rank == 2 && $0.shape[1] == C && $0.shape[0] >= T } ?? true,
+                "embed: positions \(positions?.shape ?? []) for ids \(ids.shape) in \(table.shape)")
         let y = empty(Shape(ids.shape.sizes + [C]))
         processor.embed(ids.elements, table: table.elements, C: C, plus: positions?.elements, period: Swift.max(T, 1), into: y.elements)
         let inputs = [Slot(table)] + (positions.map { [Slot($0)] } ?? [])

@@ -5,12 +5,12 @@ extension Tape {
     ///
     /// y is stored in the tape's ``precision``, or in f32 when something is added to it.
     package func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil, then f: Function = .identity, plus: Tensor? = nil) -> Tensor {
-        precondition(weight.shape.rank == 2 && x.shape.rank >= 1 && x.shape[-1] == weight.shape[1], "linear: \(x.shape) through a weight \(weight.shape)")
+        require(weight.shape.rank == 2 && x.shape.rank >= 1 && x.shape[-1] == weight.shape[1], "linear: \(x.shape) through a weight \(weight.shape)")
         let (I, O) = (weight.shape[1], weight.shape[0]), N = x.shape.count / Swift.max(I, 1)
-        precondition(bias.map { $0.shape == [O] } ?? true, "linear: a bias \(bias?.shape ?? []) for a weight \(weight.shape)")
+        require(bias.map { $0.shape == [O] } ?? true, "linear: a bias \(bias?.shape ?? []) for a weight \(weight.shape)")
         let shape = x.shape.replacing(-1, with: O)
-        precondition(plus.map { $0.shape == shape && $0.type == .float32 } ?? true, "linear: \(plus?.shape ?? []) cannot be added to \(shape)")
-        precondition(I > 0, "linear: \(x.shape) has no inputs")
+        require(plus.map { $0.shape == shape && $0.type == .float32 } ?? true, "linear: \(plus?.shape ?? []) cannot be added to \(shape)")
+        require(I > 0, "linear: \(x.shape) has no inputs")
         let x = contiguous(x)
         let y = empty(shape, plus == nil ? precision : .float32)
         let inputs = [Slot(x), Slot(weight)] + [bias, plus].compactMap { $0.map { Slot($0) } }

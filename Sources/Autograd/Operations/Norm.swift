@@ -13,7 +13,7 @@ extension Tape {
 
     private func norm(_ x: Tensor, scale w: Tensor, shift b: Tensor?, epsilon: Float, isCentered: Bool, _ name: StaticString) -> Tensor {
         let x = contiguous(x), (N, C) = x.shape.rows
-        precondition(C > 0 && w.shape == [C] && b.map { $0.shape == [C] } ?? true, "\(name): a scale \(w.shape) for \(x.shape)")
+        require(C > 0 && w.shape == [C] && b.map { $0.shape == [C] } ?? true, "\(name): a scale \(w.shape) for \(x.shape)")
         let y = empty(x.shape, precision)
         let mean = isCentered ? processor.buffer(of: N, .float32) : nil, rstd = processor.buffer(of: N, .float32)
         processor.norm(x.elements, N: N, C: C, scale: w.elements, shift: b?.elements, into: y.elements, mean: mean, rstd: rstd, epsilon: epsilon)

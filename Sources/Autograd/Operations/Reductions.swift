@@ -5,7 +5,7 @@ extension Tape {
     package func sum(_ x: Tensor) -> Tensor { reduced(x, outer: 1, R: x.count, inner: 1, shape: [], scale: 1) }
 
     package func mean(_ x: Tensor) -> Tensor {
-        precondition(x.count > 0, "mean: of an empty tensor \(x.shape)")
+        require(x.count > 0, "mean: of an empty tensor \(x.shape)")
         return reduced(x, outer: 1, R: x.count, inner: 1, shape: [], scale: 1 / Float(x.count))
     }
 
@@ -13,7 +13,7 @@ extension Tape {
     package func sum(_ x: Tensor, along axis: Int) -> Tensor { reduced(x, along: axis, scale: 1) }
 
     package func mean(_ x: Tensor, along axis: Int) -> Tensor {
-        precondition(x.shape[axis] > 0, "mean: along an empty axis of \(x.shape)")
+        require(x.shape[axis] > 0, "mean: along an empty axis of \(x.shape)")
         return reduced(x, along: axis, scale: 1 / Float(x.shape[axis]))
     }
 

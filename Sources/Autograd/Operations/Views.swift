@@ -5,9 +5,9 @@ extension Tape {
     /// The same elements in another shape; one size may be −1 and is worked out.
     package func reshape(_ x: Tensor, _ sizes: [Int]) -> Tensor {
         let known = sizes.filter { $0 != -1 }.reduce(1, *)
-        precondition(sizes.count { $0 == -1 } <= 1 && (known > 0 || !sizes.contains(-1)), "reshape: \(x.shape) to \(sizes)")
+        require(sizes.count { $0 == -1 } <= 1 && (known > 0 || !sizes.contains(-1)), "reshape: \(x.shape) to \(sizes)")
         let shape = Shape(sizes.map { $0 == -1 ? x.count / known : $0 })
-        precondition(shape.count == x.count, "reshape: \(x.shape) has \(x.count) elements, \(shape) has \(shape.count)")
+        require(shape.count == x.count, "reshape: \(x.shape) has \(x.count) elements, \(shape) has \(shape.count)")
         let x = contiguous(x)
         return record(x.view(shape, origin: .constant), from: [Slot(x)]) { Reshape(x: Slot(x)) }
     }
@@ -25,18 +25,18 @@ extension Tape {
     /// Part of an axis. No element moves.
     package func slice(_ x: Tensor, along axis: Int, _ range: Range<Int>) -> Tensor {
         let axis = x.shape.place(of: axis)
-        precondition(range.lowerBound >= 0 && range.upperBound <= x.shape[axis], "slice: \(range) along axis \(axis) of \(x.shape)")
+        require(range.lowerBound >= 0 && range.upperBound <= x.shape[axis], "slice: \(range) along axis \(axis) of \(x.shape)")
         let y = x.view(x.shape.replacing(axis, with: range.count), strides: x.strides, from: range.lowerBound * x.strides[axis], origin: .constant)
         return record(y, from: [Slot(x)]) { View(x: Slot(x), shape: y.shape, of: { $0.slice($1, along: axis, range) }) }
     }
 
     /// Tensors behind each other along an axis.
     package func concat(_ parts: [Tensor], along axis: Int) -> Tensor {
-        guard let first = parts.first else { preconditionFailure("concat: of nothing") }
+        guard let first = parts.first else { fatalError("concat: of nothing") }
         let axis = first.shape.place(of: axis)
         for part in parts {
-            precondition(part.shape.rank == first.shape.rank && part.shape.replacing(axis, with: 0) == first.shape.replacing(axis, with: 0),
-                         "concat: \(first.shape) and \(part.shape) along axis \(axis)")
+            require(part.shape.rank == first.shape.rank && part.shape.replacing(axis, with: 0) == first.shape.replacing(axis, with: 0),
+                    "concat: \(first.shape) and \(part.shape) along axis \(axis)")
         }
         let type: DataType = parts.allSatisfy { $0.type == .bfloat16 } ? .bfloat16 : .float32
         let y = empty(first.shape.replacing(axis, with: parts.reduce(0) { $0 + $1.shape[axis] }), type)

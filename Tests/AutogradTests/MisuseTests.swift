@@ -1,0 +1,88 @@
+import Autograd
+import Kernels
+import Testing
+
+/// Our own mistakes stop the program with a sentence that names the operation and what did not fit.
+@Suite struct Misuse {
+    enum Mistake: String, CaseIterable, Codable, Sendable {
+        case add, matmul, linear, bias, plus, concat, reshape, slice, axis, backward, again, unrecorded,
+             stale, target, id, targets, heads, documents, dropout, norm
+        case emptyMean, namesake, unread, ids
+
+        var sentence: String {
+            switch self {
+            case .add: "add: [2, 3] and [2, 4] do not fit"
+            case .matmul: "matmul: [2, 3]·[4, 2]"
+            case .linear: "linear: [2, 3] through a weight [2, 4]"
+            case .bias: "linear: a bias [3] for a weight [2, 3]"
+            case .plus: "linear: [2, 3] cannot be added to [2, 2]"
+            case .concat: "concat: [2, 3] and [4, 2] along axis 0"
+            case .reshape: "reshape: [2, 3] has 6 elements, [4, 2] has 8"
+            case .slice: "slice: 1..<4 along axis 1 of [2, 3]"
+            case .axis: "axis 2 of a tensor [2, 3]"
+            case .backward: "backward: from a tensor [2, 3]; a derivative has a direction only from a single number"
+            case .again: "backward: for the second time; say `keeping: true` the first time"
+            case .unrecorded: "backward: from a tensor that nothing was recorded for"
+            case .stale: "a tensor from before the tape was reset, made by its operation 0"
+            case .target: "crossEntropy: target 3 at 1, among 3 classes"
+            case .id: "embed: id 2 at 1, in a table of 2"
+            case .targets: "crossEntropy: targets [3] for scores [2, 3]"
+            case .heads: "causalAttention: [1, 2, 3] for 2 heads"
+            case .documents: "causalAttention: position 0 cannot begin to see at 1"
+            case .dropout: "dropout: with probability 1.0"
+            case .norm: "layerNorm: a scale [2] for [2, 3]"
+            case .emptyMean: "mean: of an empty tensor [0, 3]"
+            case .namesake: "two parameters are named layer.weight"
+            case .unread: "the elements of a view are read after tape.contiguous(_:)"
+            case .ids: "ids are looked up, not computed with"
+            }
+        }
+
+        func make() throws {
+            let tape = Tape(try Processor(threads: 1, path: "plain"))
+            let x = tape.variable([1, 2, 3, 4, 5, 6], [2, 3]), w = tape.constant([1, 2, 3, 4, 5, 6, 7, 8], [2, 4]), v = tape.reshape(w, [4, 2])
+            switch self {
+            case .add: _ = tape.add(x, w)
+            case .matmul: _ = tape.matmul(x, v)
+            case .linear: _ = tape.linear(x, weight: w)
+            case .bias: _ = tape.linear(x, weight: x, bias: tape.constant([1, 2, 3], [3]))
+            case .plus: _ = tape.linear(x, weight: x, plus: x)
+            case .concat: _ = tape.concat([x, v], along: 0)
+            case .reshape: _ = tape.reshape(x, [4, 2])
+            case .slice: _ = tape.slice(x, along: 1, 1..<4)
+            case .axis: _ = tape.sum(x, along: 2)
+            case .backward: tape.backward(from: tape.tanh(x))
+            case .again:
+                let loss = tape.sum(x)
+                tape.backward(from: loss)
+                tape.backward(from: loss)
+            case .unrecorded: tape.backward(from: tape.sum(w))
+            case .stale:
+                tape.reset()
+                _ = tape.sum(x)
+            case .target: _ = tape.crossEntropy(x, targets: tape.ids([0, 3], [2]))
+            case .id: _ = tape.embed(tape.ids([0, 2], [2]), in: x)
+            case .targets: _ = tape.crossEntropy(x, targets: tape.ids([0, 1, 2], [3]))
+            case .heads: _ = tape.causalAttention(tape.reshape(x, [1, 2, 3]), heads: 2)
+            case .documents: _ = tape.causalAttention(tape.reshape(x, [1, 2, 3]), heads: 1, documents: tape.ids([1, 0], [1, 2]))
+            case .dropout: _ = tape.dropout(x, 1)
+            case .norm: _ = tape.layerNorm(x, scale: tape.constant([1, 2], [2]))
+            case .emptyMean: _ = tape.mean(tape.constant([], [0, 3]))
+            case .namesake:
+                var list = ParameterList()
+                for _ in 0..<2 { _ = Linear(from: 1, to: 1, named: "layer", in: &list) }
+            case .unread: _ = tape.transpose(x).floats
+            case .ids: _ = tape.tanh(tape.add(x, tape.ids([1], [1])))
+            }
+        }
+    }
+
+    @Test(arguments: Mistake.allCases)
+    func `stops with a sentence`(mistake: Mistake) async {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [mistake] in
+            try mistake.make()
+        }
+        let said = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(said.contains(mistake.sentence), "\(mistake.rawValue): \(said.prefix(200))")
+    }
+}

@@ -1,0 +1,268 @@
+import Autograd
+import Kernels
+import TestSupport
+import Testing
+
+@Suite struct `The tape` {
+    private func tape(_ list: ParameterList? = nil, threads: Int = 2) throws -> (Tape, Parameters?) {
+        let p = try Processor(threads: threads), parameters = try list.map { try Parameters($0, on: p, seed: 1) }
+        return (Tape(p, parameters: parameters, seed: 7), parameters)
+    }
+
+    @Test func `adds up the gradients of every use of a value`() throws {
+        let (tape, _) = try tape()
+        let x = tape.variable([1, 2, 3], [3]), y = tape.multiply(x, x)
+        tape.backward(from: tape.sum(tape.add(tape.add(y, x), tape.multiply(y, x))))      // x² + x + x³
+        #expect(tape.gradient(of: x)?.floats == [6, 17, 34])
+    }
+
+    @Test func `adds up the gradients of several backward calls`() throws {
+        let (tape, _) = try tape()
+        let x = tape.variable([1, 2, 3], [3]), loss = tape.sum(tape.multiply(x, x))
+        tape.backward(from: loss, keeping: true)
+        #expect(tape.gradient(of: x)?.floats == [2, 4, 6])
+        tape.backward(from: loss, scale: 10, keeping: true)
+        #expect(tape.gradient(of: x)?.floats == [22, 44, 66])
+        tape.backward(from: loss)
+        #expect(tape.gradient(of: x)?.floats == [24, 48, 72])
+        let other = tape.sum(x)                                // another loss of the same variable
+        tape.backward(from: other)
+        #expect(tape.gradient(of: x)?.floats == [25, 49, 73])
+    }
+
+    @Test func `adds up the gradients of parameters over tapes that were reset`() throws {
+        var list = ParameterList()
+        let layer = Linear(from: 3, to: 2, named: "layer", in: &list)
+        let (tape, parameters) = try tape(list)
+        func run() { tape.backward(from: tape.sum(layer(tape.constant([1, 2, 3, 4, 5, 6], [2, 3]), on: tape))) }
+        run()
+        #expect(parameters?.gradient(of: layer.weight).floats == [5, 7, 9, 5, 7, 9])
+        tape.reset()
+        run()
+        #expect(parameters?.gradient(of: layer.weight).floats == [10, 14, 18, 10, 14, 18])
+        parameters?.forgetGradients()
+        #expect(parameters?.gradient(of: layer.weight).floats == [0, 0, 0, 0, 0, 0])
+        tape.reset()
+        run()
+        #expect(parameters?.gradient(of: layer.weight).floats == [5, 7, 9, 5, 7, 9])
+        if let bias = layer.bias { #expect(parameters?.gradient(of: bias).floats == [2, 2]) }
+    }
+
+    @Test func `a loss that made its derivatives beforehand can be taken back twice`() throws {
+        let (tape, _) = try tape()
+        var noise = Noise(2)
+        let x = tape.variable(noise.numbers(3 * 5), [3, 5]), w = tape.variable(noise.numbers(7 * 5), [7, 5])
+        let loss = tape.linearCrossEntropy(x, weight: w, targets: tape.ids([0, -1, 6], [3]), rows: 2)
+        tape.backward(from: loss, keeping: true)
+        let once = [x, w].map { tape.gradient(of: $0)?.floats ?? [] }
+        tape.backward(from: loss, keeping: true)
+        tape.backward(from: loss, scale: 2)
+        expectSame([x, w].map { tape.gradient(of: $0)?.floats ?? [] }, once.map { $0.map { 4 * $0 } })
+    }
+
+    @Test func `a weight in two places has the gradients of both`() throws {
+        var noise = Noise(2)
+        let values = noise.numbers(7 * 5), (tape, _) = try tape()
+        func gradients(_ isTied: Bool) -> [[Float]] {
+            tape.reset()
+            let table = tape.variable(values, [7, 5]), head = isTied ? table : tape.variable(values, [7, 5]), ids = tape.ids([0, 3, 3, 6], [4])
+            tape.backward(from: tape.linearCrossEntropy(tape.tanh(tape.embed(ids, in: table)), weight: head, targets: ids))
+            return [table, head].map { tape.gradient(of: $0)?.floats ?? [] }
+        }
+        let apart = gradients(false), tied = gradients(true)[0]
+        #expect(tied.indices.allSatisfy { abs(tied[$0] - apart[0][$0] - apart[1][$0]) < 1e-6 } && tied != apart[0])
+    }
+
+    @Test func `records nothing where no gradient is wanted`() throws {
+        var list = ParameterList()
+        let layer = Linear(from: 3, to: 2, named: "layer", in: &list)
+        let (tape, parameters) = try tape(list)
+        let x = tape.constant([1, 2, 3], [1, 3]), v = tape.variable([1, 2, 3], [1, 3])
+        func keeps(_ body: () -> Tensor) -> Bool {      // what an operation keeps for the way back outlives its result
+            let before = tape.processor.arena.used
+            _ = body()
+            return tape.processor.arena.used > before
+        }
+        #expect(!keeps { tape.tanh(tape.multiply(x, x)) }, "of constants")
+        #expect(keeps { tape.tanh(tape.multiply(v, v)) })
+        #expect(!keeps { tape.withoutRecording { tape.tanh(tape.multiply(v, v)) } }, "in evaluation")
+        #expect(keeps { layer(x, on: tape, then: .tanh) })
+        #expect(!keeps { tape.withoutRecording { layer(v, on: tape, then: .tanh) } }, "in evaluation")
+        parameters?.frozen = Set(parameters?.list ?? [])
+        #expect(!keeps { layer(x, on: tape, then: .tanh) }, "with frozen weights")
+        tape.backward(from: tape.sum(layer(v, on: tape)))
+        #expect(tape.gradient(of: v) != nil)
+        #expect(parameters?.gradient(of: layer.weight).floats == [0, 0, 0, 0, 0, 0])
+        #expect(tape.gradient(of: x) == nil)
+    }
+
+    @Test func `leaves dropout out of evaluation, and records again afterwards`() throws {
+        let (tape, _) = try tape()
+        let x = tape.variable([1, 2, 3], [3])
+        #expect(tape.withoutRecording { tape.dropout(x, 0.9) }.floats == [1, 2, 3])
+        #expect(!tape.withoutRecording { tape.isRecording } && tape.isRecording)
+        tape.backward(from: tape.sum(x))
+        #expect(tape.gradient(of: x)?.floats == [1, 1, 1])
+    }
+
+    /// Both terms of a sum are handed the same gradient; what one of them adds to its own must not show in the other's.
+    @Test func `a residual stream hands the gradient on without spoiling it`() throws {
+        let (tape, _) = try tape()
+        let a = tape.variable([1, 2, 3], [3]), b = tape.variable([4, 5, 6], [3])
+        let stream = tape.add(a, b)
+        tape.backward(from: tape.sum(tape.add(tape.add(stream, tape.multiply(a, a)), tape.scale(b, by: 10))))
+        #expect(tape.gradient(of: a)?.floats == [3, 5, 7])
+        #expect(tape.gradient(of: b)?.floats == [11, 11, 11])
+
+        tape.reset()
+        let x = tape.variable([1, 2, 3], [3])
+        var y = x
+        for _ in 0..<4 { y = tape.add(y, tape.multiply(y, tape.constant([2], []))) }      // times 3, four times over
+        tape.backward(from: y, gradient: tape.constant([1, 1, 2], [3]))
+        #expect(tape.gradient(of: x)?.floats == [81, 81, 162])
+
+        tape.reset()
+        let z = tape.variable([1, 2], [2]), given = tape.constant([1, 1], [2])
+        tape.backward(from: tape.add(z, tape.multiply(z, z)), gradient: given)
+        #expect(tape.gradient(of: z)?.floats == [3, 5])
+        #expect(given.floats == [1, 1], "the caller's gradient stays as it was")
+    }
+
+    @Test(arguments: [Float(0), 0.3], [false, true])
+    func `a checkpoint has the very gradients of what it stands for`(dropout: Float, isNested: Bool) throws {
+        var list = ParameterList()
+        let layers = (0..<3).map { Linear(from: 17, to: 17, named: "layer\($0)", in: &list) }
+        let norm = Norm(of: 17, named: "norm", in: &list)
+        let (tape, found) = try tape(list), parameters = try #require(found)
+        var noise = Noise(1)
+        let values = noise.numbers(5 * 17)
+        func gradients(checkpointed: Bool) -> [[Float]] {
+            tape.reset()
+            parameters.forgetGradients()
+            let x = tape.variable(values, [5, 17])
+            var y = tape.dropout(x, dropout)
+            for layer in layers {
+                let block = { (x: Tensor) in tape.add(x, tape.dropout(layer(norm(x, on: tape), on: tape, then: .gelu), dropout)) }
+                let inner = { (x: Tensor) in isNested ? tape.checkpoint(block(x), block) : block(x) }
+                let plain = { (x: Tensor) in isNested ? block(block(x)) : block(x) }
+                y = checkpointed ? tape.checkpoint(y, inner) : plain(y)
+            }
+            tape.backward(from: tape.sum(tape.multiply(y, y)))
+            return [tape.gradient(of: x)?.floats ?? []] + parameters.list.map { parameters.gradient(of: $0).floats }
+        }
+        let plain = gradients(checkpointed: false), checkpointed = gradients(checkpointed: true)
+        #expect(plain[0].contains { $0 != 0 })
+        expectSame(checkpointed, plain)
+    }
+
+    @Test func `a checkpoint keeps only what goes into it`() throws {
+        let (tape, _) = try tape()
+        let x = tape.variable([Float](repeating: 0.5, count: 10_000), [10_000]), before = tape.processor.arena.used
+        let y = tape.checkpoint(x) { x in (0..<20).reduce(x) { y, _ in tape.tanh(y) } }
+        #expect(tape.processor.arena.used - before <= 45_000)
+        tape.backward(from: tape.sum(y))
+        #expect(tape.gradient(of: x)?.floats.allSatisfy { $0 > 0 && $0 < 1 } == true)
+    }
+
+    @Test func `the same seed draws the same dropout, another one another`() throws {
+        let (tape, _) = try tape()
+        func draw(_ seed: UInt64?) -> [Float] {
+            tape.reset(seed: seed)
+            return tape.dropout(tape.constant([Float](repeating: 1, count: 100), [100]), 0.5).floats
+        }
+        let first = draw(1)
+        #expect(first == draw(1) && first == draw(nil) && first != draw(2))
+        #expect(first != tape.dropout(tape.constant([Float](repeating: 1, count: 100), [100]), 0.5).floats, "the second on one tape")
+    }
+
+    @Test func `asks for no more memory after the first step`() throws {
+        var list = ParameterList()
+        let table = Embedding(of: 33, to: 16, named: "table", in: &list)
+        let layers = (0..<3).map { Linear(from: 16, to: 16, named: "layer\($0)", in: &list) }
+        let question = Linear(from: 16, to: 48, named: "qkv", in: &list)
+        let norm = Norm(of: 16, named: "norm", in: &list)
+        let (tape, found) = try tape(list), parameters = try #require(found), arena = tape.processor.arena
+        func step() -> Float {
+            tape.reset()
+            parameters.forgetGradients()
+            let ids = tape.ids((0..<4 * 200).map { Int32($0 % 33) }, [4, 200])
+            var x = table(ids, on: tape)
+            x = tape.add(x, tape.causalAttention(question(norm(x, on: tape), on: tape), heads: 2))
+            for layer in layers { x = layer(norm(x, on: tape), on: tape, then: .gelu, plus: x) }
+            let loss = tape.linearCrossEntropy(x, weight: tape.value(of: table.table), targets: ids)
+            tape.backward(from: loss)
+            return loss.scalar
+        }
+        let first = step(), (growths, capacity) = (arena.growths, arena.capacity)
+        for _ in 0..<10 { #expect(step() == first) }
+        #expect(arena.growths == growths && arena.capacity == capacity)
+    }
+
+    @Test func `NaN and infinity go through without harm`() throws {
+        let (tape, _) = try tape()
+        for poison in [Float.nan, .infinity, -.infinity] {
+            tape.reset()
+            let x = tape.variable([1, poison, 3, 4, 5, 6], [2, 3]), w = tape.variable([1, 2, 3], [1, 3]), ones = tape.constant([1, 1, 1], [3])
+            var y = tape.layerNorm(x, scale: ones)
+            y = tape.add(y, tape.softmax(tape.exp(x)))
+            y = tape.add(y, tape.max(tape.gelu(x), along: 1))
+            let loss = tape.add(tape.crossEntropy(y, targets: tape.ids([0, 1], [2])), tape.mean(tape.linear(y, weight: w, then: .tanh)))
+            tape.backward(from: loss)
+            #expect(loss.scalar.isNaN)
+            #expect(tape.gradient(of: x)?.floats.count == 6)
+        }
+    }
+
+    @Test func `an empty batch has a loss of 0 and gradients of 0`() throws {
+        var list = ParameterList()
+        let table = Embedding(of: 5, to: 4, named: "table", in: &list), layer = Linear(from: 4, to: 12, named: "layer", in: &list)
+        let norm = Norm(of: 4, named: "norm", in: &list)
+        let (tape, found) = try tape(list), parameters = try #require(found)
+        for shape in [[0, 3], [2, 0], [0, 0]] as [Shape] {
+            tape.reset()
+            let ids = tape.ids([], shape)
+            let x = tape.causalAttention(layer(norm(table(ids, on: tape), on: tape), on: tape, then: .gelu), heads: 2)
+            let loss = tape.linearCrossEntropy(x, weight: tape.value(of: table.table), targets: ids)
+            tape.backward(from: loss)
+            #expect(loss.scalar == 0)
+            #expect(tape.crossEntropy(x, targets: ids).scalar == 0 && tape.sum(x).scalar == 0)
+            for parameter in parameters.list { #expect(parameters.gradient(of: parameter).floats.allSatisfy { $0 == 0 }, "\(parameter.name)") }
+        }
+    }
+
+    @Test func `a batch whose targets are all masked has a loss of 0 and gradients of 0`() throws {
+        let (tape, _) = try tape()
+        var noise = Noise(1)
+        let x = tape.variable(noise.numbers(3 * 5), [3, 5]), w = tape.variable(noise.numbers(7 * 5), [7, 5]), masked = tape.ids([-1, -1, -1], [3])
+        let loss = tape.add(tape.linearCrossEntropy(x, weight: w, targets: masked, rows: 2), tape.crossEntropy(x, targets: masked))
+        tape.backward(from: loss)
+        #expect(loss.scalar == 0)
+        #expect(tape.gradient(of: x)?.floats == [Float](repeating: 0, count: 15))
+        #expect(tape.gradient(of: w)?.floats == [Float](repeating: 0, count: 35))
+    }
+
+    @Test(arguments: [1, 2, 3])
+    func `a second run has the bits of the first`(threads: Int) throws {
+        let runs = try (0..<2).map { _ in
+            let (tape, _) = try tape(threads: threads)
+            var noise = Noise(1)
+            let x = tape.variable(noise.numbers(50 * 33), [2, 25, 33]), w = tape.variable(noise.numbers(33 * 33), [33, 33])
+            let s = tape.variable(noise.numbers(33), [33])
+            let y = tape.causalAttention(tape.linear(tape.layerNorm(tape.dropout(x, 0.1), scale: s), weight: w, then: .gelu), heads: 1)
+            tape.backward(from: tape.mean(tape.multiply(y, y)))
+            return [x, w, s].map { tape.gradient(of: $0)?.floats ?? [] }
+        }
+        expectSame(runs[0], runs[1])
+    }
+
+    @Test func `orthogonal weights keep lengths`() throws {
+        var list = ParameterList()
+        let tall = list.add("tall", [33, 17], .orthogonal(gain: 2)), wide = list.add("wide", [17, 33], .orthogonal(gain: 1))
+        let (tape, _) = try tape(list)
+        for (parameter, size) in [(tall, Float(4)), (wide, 1)] {
+            let w = tape.value(of: parameter)
+            let square = parameter.shape[0] > 17 ? tape.matmul(tape.transpose(w), w) : tape.matmul(w, tape.transpose(w))
+            #expect(square.floats.enumerated().allSatisfy { abs($1 - ($0 / 17 == $0 % 17 ? size : 0)) < 1e-5 })
+        }
+    }
+}

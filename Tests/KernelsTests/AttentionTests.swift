@@ -1,0 +1,123 @@
+import Glibc
+import Kernels
+import TestSupport
+import Testing
+
+@Suite struct `Causal attention` {
+    static let cases = [(B: 1, T: 1, H: 1, D: 1), (2, 1, 2, 3), (1, 3, 3, 17), (1, 47, 1, 8), (2, 48, 1, 33), (1, 49, 2, 5),
+        (1, 97, 2, 17), (1, 65, 1, 64)]
+
+    @Test(arguments: Machine.all, [false, true])
+    func `and its gradient agree with plain loops`(machine: Machine, hasDocuments: Bool) throws {
+        let p = try machine.processor()
+        for (B, T, H, D) in Self.cases {
+            let sample = Sample(B: B, T: T, H: H, D: D, hasDocuments: hasDocuments)
+            for type in [DataType.float32, .bfloat16] {
+                for precision in [DataType.float32] + (p.hasBFloat16 ? [.bfloat16] : []) {
+                    let found = sample.run(on: p, storing: type, in: precision), wanted = sample.plain(storing: type)
+                    let near = type == .float32 && precision == .float32 ? Near(absolute: 2e-5, relative: 1e-4) : Near(absolute: 4e-2, relative: 2e-2)
+                    let what = "\((B, T, H, D)) of \(type) in \(precision)"
+                    expectNear(found.y, wanted.y, within: near, "y \(what)")
+                    expectNear(found.logSums, wanted.logSums, within: near, "log sums \(what)")
+                    expectNear(found.gradient, wanted.gradient, within: near, "gradient \(what)")
+                }
+            }
+        }
+    }
+
+    @Test(arguments: Processor.paths)
+    func `has the same bits for every number of threads`(path: String) throws {
+        let sample = Sample(B: 3, T: 97, H: 3, D: 17, hasDocuments: true)
+        let runs = try [1, 1, 2, 2, 3].map { try sample.run(on: Processor(threads: $0, path: path), storing: .float32, in: .float32) }
+        for run in runs {
+            expectSame(run.y, runs[0].y)
+            expectSame(run.gradient, runs[0].gradient)
+        }
+    }
+
+    @Test(arguments: Machine.all)
+    func `does not look ahead, nor into another document`(machine: Machine) throws {
+        let p = try machine.processor(), T = 50
+        var sample = Sample(B: 1, T: T, H: 1, D: 8, hasDocuments: false)
+        sample.first = (0..<T).map { $0 < 20 ? 0 : 20 }
+        let before = sample.run(on: p, storing: .float32, in: .float32)
+        for i in 0..<24 * 20 { sample.qkv[i] += 1 }             // the first document
+        for i in 24 * 45..<24 * T { sample.qkv[i] -= 1 }        // the last positions
+        let after = sample.run(on: p, storing: .float32, in: .float32)
+        expectSame(Array(before.y[8 * 20..<8 * 45]), Array(after.y[8 * 20..<8 * 45]))
+    }
+
+    @Test(arguments: Machine.all)
+    func `takes scores as large as they come`(machine: Machine) throws {
+        let p = try machine.processor()
+        var sample = Sample(B: 1, T: 33, H: 1, D: 4, hasDocuments: false)
+        for i in sample.qkv.indices where i % 12 < 8 { sample.qkv[i] *= 1_000 }
+        let y = sample.run(on: p, storing: .float32, in: .float32).y
+        expectNear(y, sample.plain(storing: .float32).y, within: Near(absolute: 1e-3, relative: 1e-3))
+        sample.qkv[12 * 20] = .nan                              // position 20's question
+        let poisoned = sample.run(on: p, storing: .float32, in: .float32).y
+        expectSame(Array(poisoned[..<(4 * 20)]), Array(y[..<(4 * 20)]))
+        #expect(poisoned[4 * 20..<4 * 21].allSatisfy { $0.isNaN })
+        expectSame(Array(poisoned[(4 * 21)...]), Array(y[(4 * 21)...]))
+    }
+}
+
+private struct Sample {
+    let B, T, H, D: Int
+    var qkv: [Float]                 // [B, T, 3, H, D]
+    let dy: [Float]                  // [B, T, H, D]
+    var first: [Int32]?              // [B, T]
+
+    init(B: Int, T: Int, H: Int, D: Int, hasDocuments: Bool) {
+        (self.B, self.T, self.H, self.D) = (B, T, H, D)
+        qkv = Noise.numbers(B * T * 3 * H * D, seed: 1)
+        dy = Noise.numbers(B * T * H * D, seed: 2)
+        // Documents of 1, 2, 3 … positions.
+        var starts: [Int32] = []
+        for length in 1...T { starts += [Int32](repeating: Int32(starts.count), count: length) }
+        first = hasDocuments ? (0..<B * T).map { starts[$0 % T] } : nil
+    }
+
+    func run(on p: Processor, storing type: DataType, in precision: DataType) -> (y: [Float], logSums: [Float], gradient: [Float]) {
+        let C = H * D, x = p.buffer(qkv, type), dx = p.buffer(of: x.count, type)
+        let part = { (b: Buffer, i: Int) in b[min(i * C, b.count)..<b.count] }
+        var a = Attention(q: part(x, 0), k: part(x, 1), v: part(x, 2), B: B, T: T, H: H, D: D, stride: 3 * C, first: first.map { p.ids($0) })
+        a.precision = precision
+        let y = p.buffer(of: B * T * C, type), logSums = p.buffer(of: B * H * T, .float32)
+        p.attend(a, into: y, logSums: logSums)
+        p.attendGradient(a, y: y, logSums: logSums, dy: p.buffer(dy, type), dq: part(dx, 0), dk: part(dx, 1), dv: part(dx, 2))
+        return (p.floats(y), p.floats(logSums), p.floats(dx))
+    }
+
+    func plain(storing type: DataType) -> (y: [Double], logSums: [Double], gradient: [Double]) {
+        let x = qkv.map { Double(type == .bfloat16 ? rounded($0) : $0) }, C = H * D
+        let slope = dy.map { Double(type == .bfloat16 ? rounded($0) : $0) }
+        func dot(_ a: [Double], _ i: Int, _ b: [Double], _ j: Int) -> Double { (0..<D).reduce(0) { $0 + a[i + $1] * b[j + $1] } }
+        let root = Double(D).squareRoot()
+        var y = [Double](repeating: 0, count: dy.count), logSums = [Double](repeating: 0, count: B * H * T)
+        var dx = [Double](repeating: 0, count: x.count)
+        for b in 0..<B {
+            for h in 0..<H {
+                let at = { (t: Int, part: Int) in ((b * T + t) * 3 + part) * C + h * D }
+                for t in 0..<T {
+                    let out = (b * T + t) * C + h * D, low = Int(first?[b * T + t] ?? 0)
+                    let scores = (low...t).map { dot(x, at(t, 0), x, at($0, 1)) / root }
+                    let top = scores.max() ?? 0, sum = scores.reduce(0) { $0 + exp($1 - top) }
+                    logSums[(b * H + h) * T + t] = top + log(sum)
+                    let share = scores.map { exp($0 - top) / sum }
+                    for (s, p) in zip(low...t, share) { for d in 0..<D { y[out + d] += p * x[at(s, 2) + d] } }
+                    let along = dot(slope, out, y, out)
+                    for (s, p) in zip(low...t, share) {
+                        let ds = p * (dot(slope, out, x, at(s, 2)) - along) / root
+                        for d in 0..<D {
+                            dx[at(s, 2) + d] += p * slope[out + d]
+                            dx[at(t, 0) + d] += ds * x[at(s, 1) + d]
+                            dx[at(s, 1) + d] += ds * x[at(t, 0) + d]
+                        }
+                    }
+                }
+            }
+        }
+        return (y, logSums, dx)
+    }
+}

@@ -1,0 +1,199 @@
+import Glibc
+import Kernels
+import TestSupport
+import Testing
+
+/// What works element by element, and sums along an axis.
+@Suite struct Elements {
+    static let counts = [0, 1, 3, 17, 33, 65, 5_001, 20_000]
+
+    @Test(arguments: Machine.all, Function.allCases)
+    func `functions and their slopes agree with the C library's`(machine: Machine, f: Function) throws {
+        let p = try machine.processor()
+        for count in Self.counts {
+            let x = Noise.numbers(count, seed: 1).map { f == .log || f == .sqrt ? 1.5 + $0 : 4 * $0 }
+            let dy = Noise.numbers(count, seed: 2), old = Noise.numbers(count, seed: 3)
+            let wanted = x.map { f.value(Double($0)) }, slopes = zip(x, dy).map { f.slope(Double($0)) * Double($1) }
+            for type in [DataType.float32, .bfloat16] {
+                let y = p.buffer(of: count, type), near = type == .float32 ? Near.float32 : .bfloat16
+                p.apply(f, p.buffer(x), into: y)
+                expectNear(p.floats(y), wanted, within: near, "\(f) of \(count)")
+                for adding in [false, true] {
+                    let dx = p.buffer(old, type)
+                    p.applyGradient(f, dy: p.buffer(dy), x: p.buffer(x), into: dx, adding: adding)
+                    expectNear(p.floats(dx), slopes.indices.map { slopes[$0] + (adding ? Double(old[$0]) : 0) },
+                               within: near, scale: 8, "slope of \(f)")
+                }
+            }
+            let place = p.buffer(x)
+            p.apply(f, place, into: place)
+            expectNear(p.floats(place), wanted, within: .float32, "\(f) in place")
+        }
+    }
+
+    @Test(arguments: Machine.all, Function.allCases)
+    func `functions of the ends of the range are as in plain arithmetic`(machine: Machine, f: Function) throws {
+        let p = try machine.processor()
+        let x: [Float] = [.nan, .infinity, -.infinity, 0, -0.0, 1e-30, -1e-30, 1e-4, -200, -104.5, -103, -95, -87.5,
+                -20, -1, 1, 20, 88, 88.7, 89, 200, 1e19]
+        let y = p.buffer(of: x.count, .float32)
+        p.apply(f, p.buffer(x), into: y)
+        // In f32 what leaves its range is infinite; exp and tails of the normal distribution have absolute accuracy.
+        expectNear(p.floats(y), x.map { Double(Float(f.value(Double($0)))) }, within: Near(absolute: 4e-7, relative: 2e-5), "\(f)")
+    }
+
+    @Test(arguments: Machine.all)
+    func `bf16 is rounded to the nearest, ties to even, and NaN stays NaN`(machine: Machine) throws {
+        let p = try machine.processor()
+        var x: [Float] = [0, -0.0, 1, .infinity, -.infinity, .nan, -.nan, .greatestFiniteMagnitude, -.greatestFiniteMagnitude]
+        // Exactly between two bf16 numbers, just below and just above; NaN whose lower half alone says so.
+        x += [0x3F80_8000, 0x3F81_8000, 0x3F80_7FFF, 0x3F80_8001, 0xBF81_8000, 0x7F7F_7FFF, 0x7F7F_8000,
+              0x7F80_0001, 0xFF80_0001, 0x7FFF_FFFF].map(Float.init(bitPattern:))
+        x += Noise.numbers(200, seed: 1)
+        for count in [x.count, 19, 5] {
+            let found = p.floats(p.buffer(Array(x[..<count]), .bfloat16))
+            for (a, b) in zip(x, found) { #expect(a.isNaN ? b.isNaN : rounded(a).bitPattern == b.bitPattern, "\(a) became \(b)") }
+        }
+        for value in x {       // and one by one, where there is no vector
+            let one = p.buffer([value]), two = p.buffer(of: 2, .bfloat16)
+            p.copy(shape: [1, 1, 1, 2], one, strides: [0, 0, 0, 0], into: two, strides: [0, 0, 0, 1])
+            let strided = p.buffer(of: 3, .bfloat16)
+            p.copy(shape: [1, 1, 1, 2], one, strides: [0, 0, 0, 0], into: strided, strides: [0, 0, 0, 2])
+            let found = p.floats(strided)[0]
+            #expect(value.isNaN ? found.isNaN : found.bitPattern == rounded(value).bitPattern)
+        }
+    }
+
+    static let shapes = [[1, 1, 1, 0], [1, 1, 1, 1], [1, 1, 3, 17], [2, 3, 5, 33], [3, 1, 2, 65], [1, 2, 200, 33], [70, 1, 1, 100]]
+
+    @Test(arguments: Machine.all)
+    func `two tensors are combined along any strides`(machine: Machine) throws {
+        let p = try machine.processor()
+        for shape in Self.shapes {
+            for (a, b) in [(Walk.inOrder, Walk.inOrder), (.inOrder, .backwards), (.lastRepeats, .inOrder),
+                        (.inOrder, .firstRepeat), (.backwards, .lastRepeats)] {
+                let all: [(Arithmetic, (Float, Float) -> Float)] = [(.add, +), (.subtract, -), (.multiply, *), (.divide, /)]
+                for (f, plain) in all {
+                    let x = Noise.numbers(a.room(shape), seed: 1), y = Noise.numbers(b.room(shape), seed: 2).map { $0 + 3 }
+                    let z = p.buffer(of: shape.reduce(1, *), .float32)
+                    p.combine(f, shape: shape, p.buffer(x), strides: a.strides(shape), p.buffer(y), strides: b.strides(shape), into: z)
+                    let wanted = places(shape).map { plain(x[a.place($0, shape)], y[b.place($0, shape)]) }
+                    expectSame(p.floats(z), wanted, "\(f) \(shape) \(a) \(b)")
+                }
+            }
+        }
+    }
+
+    @Test(arguments: Machine.all)
+    func `copies go from any strides to any, and may add`(machine: Machine) throws {
+        let p = try machine.processor()
+        for shape in Self.shapes {
+            for (from, to) in [(Walk.inOrder, Walk.inOrder), (.backwards, .inOrder), (.inOrder, .backwards),
+                        (.lastRepeats, .backwards), (.firstRepeat, .inOrder)] {
+                for adding in [false, true] {
+                    let x = Noise.numbers(from.room(shape), seed: 1), old = Noise.numbers(to.room(shape), seed: 2), y = p.buffer(old)
+                    p.copy(shape: shape, p.buffer(x), strides: from.strides(shape), into: y, strides: to.strides(shape), scale: 0.5, adding: adding)
+                    var wanted = old
+                    for i in places(shape) { wanted[to.place(i, shape)] = x[from.place(i, shape)] * 0.5 + (adding ? wanted[to.place(i, shape)] : 0) }
+                    expectNear(p.floats(y), wanted.map(Double.init), within: .float32, "\(shape) from \(from) to \(to), adding \(adding)")
+                }
+            }
+            if shape.contains(0) { continue }
+            let x = Noise.numbers(Walk.inOrder.room(shape), seed: 1), sums = p.zeros(Walk.firstRepeat.room(shape))
+            p.copy(shape: shape, p.buffer(x), strides: Walk.inOrder.strides(shape),
+                   into: sums, strides: Walk.firstRepeat.strides(shape), adding: true)
+            var wanted = [Double](repeating: 0, count: sums.count)
+            for i in places(shape) { wanted[Walk.firstRepeat.place(i, shape)] += Double(x[Walk.inOrder.place(i, shape)]) }
+            expectNear(p.floats(sums), wanted, within: .float32, scale: 20, "\(shape) summed into what repeats")
+        }
+    }
+
+    @Test(arguments: Machine.all)
+    func `sums along an axis agree with plain loops`(machine: Machine) throws {
+        let p = try machine.processor()
+        for (outer, R, inner) in [(0, 3, 2), (1, 0, 3), (2, 0, 1), (1, 1, 1), (3, 17, 1), (1, 33, 17), (3, 5, 65),
+                    (1, 3_000, 40), (200, 65, 3), (1, 5_000, 1)] {
+            for type in [DataType.float32, .bfloat16] {
+                let x = Noise.numbers(outer * R * inner, seed: 1).map { type == .bfloat16 ? rounded($0) : $0 }
+                let old = Noise.numbers(outer * inner, seed: 2)
+                for adding in [false, true] {
+                    let y = p.buffer(old)
+                    p.sum(p.buffer(x, type), outer: outer, R: R, inner: inner, into: y, scale: -0.5, adding: adding)
+                    let wanted = (0..<outer * inner).map { i in
+                        (0..<R).reduce(adding ? Double(old[i]) : 0) { $0 - 0.5 * Double(x[(i / inner * R + $1) * inner + i % inner]) }
+                    }
+                    expectNear(p.floats(y), wanted, within: .float32, scale: 10, "[\(outer), \(R), \(inner)] of \(type)")
+                }
+            }
+        }
+    }
+
+    @Test(arguments: Machine.all.filter { $0.threads == 2 })
+    func `sums of ten million numbers are accurate to a millionth`(machine: Machine) throws {
+        let p = try machine.processor(), count = 10_000_000, y = p.zeros(1), x = p.buffer(of: count, .float32)
+        let few = Noise.numbers(1_000, seed: 1).map { abs($0) }
+        for values in [[0.1], few] {
+            x.write { span in for i in span.indices { span[i] = values[i % values.count] } }
+            p.sum(x, outer: 1, R: count, inner: 1, into: y)
+            let sum = values.reduce(0) { $0 + Double($1) } * Double(count / values.count)
+            expectNear(p.floats(y), [sum], within: Near(absolute: 0, relative: 1e-6), "a row of \(values.count) different numbers")
+            let squares = values.reduce(0) { $0 + Double($1) * Double($1) } * Double(count / values.count)
+            #expect(abs(p.sumOfSquares(x) / squares - 1) < 1e-6)
+            let columns = p.zeros(5)
+            p.sum(x, outer: 1, R: count / 5, inner: 5, into: columns)
+            let each = (0..<5).map { c in (0..<count / 5).reduce(0) { $0 + Double(values[($1 * 5 + c) % values.count]) } }
+            expectNear(p.floats(columns), each, within: Near(absolute: 0, relative: 1e-6), "columns of \(values.count) different numbers")
+        }
+    }
+
+    @Test(arguments: Machine.all)
+    func `NaN and infinity come through sums and combinations`(machine: Machine) throws {
+        let p = try machine.processor(), y = p.buffer(of: 4, .float32)
+        var x = [Float](repeating: 1, count: 4 * 33)
+        (x[3], x[33 + 32], x[66], x[66 + 20]) = (.nan, .infinity, .infinity, -.infinity)
+        p.sum(p.buffer(x), outer: 4, R: 33, inner: 1, into: y)
+        expectNear(p.floats(y), [.nan, .infinity, .nan, 33], within: .exact)
+        p.combine(.divide, shape: [1, 1, 1, 4], p.buffer([0, 1, -1, .infinity]), strides: [0, 0, 0, 1],
+                  p.buffer([0, 0, 0, .infinity]), strides: [0, 0, 0, 1], into: y)
+        expectNear(p.floats(y), [.nan, .infinity, -.infinity, .nan], within: .exact)
+    }
+
+    @Test(arguments: Machine.all)
+    func `the largest is the first of equals, and NaN is larger than all`(machine: Machine) throws {
+        let p = try machine.processor()
+        for (outer, R, inner) in [(0, 3, 2), (1, 1, 1), (3, 17, 1), (2, 33, 17), (300, 65, 1), (1, 5, 65)] {
+            var x = Noise.numbers(outer * R * inner, seed: 1).map { ($0 * 4).rounded() }
+            if R == 33 { (x[40], x[50]) = (.nan, .infinity) }
+            let y = p.buffer(of: outer * inner, .float32), at = p.buffer(of: outer * inner, .int32)
+            p.maximum(p.buffer(x), outer: outer, R: R, inner: inner, into: y, at: at)
+            let columns = (0..<outer * inner).map { i in (0..<R).map { x[(i / inner * R + $0) * inner + i % inner] } }
+            let wanted = columns.map { column in column.contains(where: \.isNaN) ? .nan : column.max() ?? 0 }
+            expectNear(p.floats(y), wanted.map(Double.init), within: .exact)
+            #expect(at.integers == zip(columns, wanted).map { c, w in Int32(c.firstIndex { w.isNaN ? $0.isNaN : $0 == w } ?? -1) })
+        }
+    }
+}
+
+/// Ways to lay four dimensions over a buffer.
+private enum Walk {
+    case inOrder, backwards, lastRepeats, firstRepeat
+
+    func strides(_ shape: [Int]) -> [Int] {
+        let inOrder = [shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], 1]
+        return switch self {
+        case .inOrder: inOrder
+        case .backwards: [1, shape[0], shape[0] * shape[1], shape[0] * shape[1] * shape[2]]
+        case .lastRepeats: [shape[1] * shape[2], shape[2], 1, 0]
+        case .firstRepeat: [0, 0, 0, 1]
+        }
+    }
+
+    func place(_ i: [Int], _ shape: [Int]) -> Int { zip(i, strides(shape)).reduce(0) { $0 + $1.0 * $1.1 } }
+    func room(_ shape: [Int]) -> Int { shape.contains(0) ? 0 : place(shape.map { $0 - 1 }, shape) + 1 }
+}
+
+private func places(_ shape: [Int]) -> [[Int]] {
+    (0..<shape.reduce(1, *)).map { i in
+        [i / (shape[1] * shape[2] * shape[3]), i / (shape[2] * shape[3]) % shape[1], i / shape[3] % shape[2], i % shape[3]]
+    }
+}

@@ -1,0 +1,23 @@
+import Glibc
+import Kernels
+
+extension Function {
+    /// f(x) in f64.
+    func value(_ x: Double) -> Double {
+        switch self {
+        case .identity: x
+        case .exp: Glibc.exp(x)
+        case .log: Glibc.log(x)
+        case .sqrt: x.squareRoot()
+        case .tanh: Glibc.tanh(x)
+        case .sigmoid: 1 / (1 + Glibc.exp(-x))
+        case .relu: x < 0 ? 0 : x
+        case .reluSquared: x < 0 ? 0 : x * x
+        case .gelu: x * 0.5 * (1 + Glibc.tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+        case .exactGELU: x * 0.5 * erfc(-x / 2.0.squareRoot())
+        }
+    }
+
+    /// f'(x), where f has no corner, by a difference.
+    func slope(_ x: Double) -> Double { (value(x + 1e-5) - value(x - 1e-5)) / 2e-5 }
+}

@@ -1,0 +1,21 @@
+import Kernels
+import TestSupport
+import Testing
+
+@Suite struct `Linear algebra` {
+    @Test(arguments: [(0, 0), (3, 0), (1, 1), (3, 1), (17, 17), (33, 17), (130, 65)])
+    func `orthonormal columns have a product of 1 with themselves, and span what was given`(rows: Int, columns: Int) throws {
+        let given = Noise.numbers(rows * columns, seed: 1)
+        var q = given
+        try LinearAlgebra(for: Processor.paths[0]).orthonormalize(&q, rows: rows, columns: columns)
+        let across = (0..<rows * columns).map { q[$0 % max(rows, 1) * columns + $0 / max(rows, 1)] }
+        let square = plainProduct(across, q, M: columns, N: columns, K: rows)
+        expectNear(square.map(Float.init), (0..<columns * columns).map { $0 / columns == $0 % columns ? 1 : 0 }, within: .float32, "QᵀQ")
+        // R = Qᵀ·A is upper triangular with a positive diagonal.
+        let r = plainProduct(across, given, M: columns, N: columns, K: rows)
+        for i in 0..<columns {
+            #expect(r[i * columns + i] > 0)
+            for j in 0..<i { #expect(abs(r[i * columns + j]) < 1e-5) }
+        }
+    }
+}

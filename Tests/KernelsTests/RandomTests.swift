@@ -1,0 +1,68 @@
+import Kernels
+import TestSupport
+import Testing
+
+@Suite struct `Random numbers` {
+    @Test(arguments: Machine.all)
+    func `dropout drops its share, and makes up for it`(machine: Machine) throws {
+        let p = try machine.processor(), count = 100_001
+        for share in [Float(0), 0.1, 0.5, 0.9] {
+            let y = p.buffer(of: count, .float32)
+            p.dropout(p.buffer([Float](repeating: 2, count: count)), into: y, p: share, seed: 3, start: 7)
+            let found = p.floats(y), dropped = found.count { $0 == 0 }
+            #expect(abs(Double(dropped) / Double(count) - Double(share)) < 0.005)
+            #expect(found.allSatisfy { $0 == 0 || $0 == 2 / (1 - share) })
+        }
+    }
+
+    @Test(arguments: Processor.paths)
+    func `the same seed gives the same numbers on every number of threads and in any parts`(path: String) throws {
+        let count = 20_003, x = Noise.numbers(count, seed: 1)
+        let reference = try Self.draw(count, x, on: Processor(threads: 1, path: "plain"))
+        for threads in [1, 2, 3] {
+            let p = try Processor(threads: threads, path: path), found = Self.draw(count, x, on: p)
+            expectSame(found.dropout, reference.dropout)
+            expectSame(found.uniform, reference.uniform)
+            expectNear(found.normal, reference.normal.map(Double.init), within: .float32)
+            let y = p.buffer(of: count, .float32), cut = 5_555
+            p.dropout(p.buffer(Array(x[..<cut])), into: y[0..<cut], p: 0.3, seed: 9, start: 5)
+            p.dropout(p.buffer(Array(x[cut...])), into: y[cut..<count], p: 0.3, seed: 9, start: 5 + UInt64(cut))
+            expectSame(p.floats(y), reference.dropout)
+            p.dropout(p.buffer(x), into: y, p: 0.3, seed: 10, start: 5)
+            let isAnother = p.floats(y) != reference.dropout
+            #expect(isAnother)
+        }
+    }
+
+    private static func draw(_ count: Int, _ x: [Float], on p: Processor) -> (dropout: [Float], uniform: [Float], normal: [Float]) {
+        let y = p.buffer(of: count, .float32), u = p.buffer(of: count, .float32), n = p.buffer(of: count, .float32)
+        p.dropout(p.buffer(x), into: y, p: 0.3, seed: 9, start: 5)
+        p.uniform(into: u, seed: 9, start: 5)
+        p.normal(into: n, seed: 9, start: 5)
+        return (p.floats(y), p.floats(u), p.floats(n))
+    }
+
+    @Test(arguments: Machine.all)
+    func `dropout adds where it is asked to`(machine: Machine) throws {
+        let p = try machine.processor(), x = Noise.numbers(65, seed: 1), y = p.buffer(of: 65, .float32), sums = p.buffer(x)
+        p.dropout(p.buffer(x), into: y, p: 0.5, seed: 1, start: 0)
+        p.dropout(p.buffer(x), into: sums, p: 0.5, seed: 1, start: 0, adding: true)
+        expectNear(p.floats(sums), zip(x, p.floats(y)).map { Double($0) + Double($1) }, within: .float32)
+    }
+
+    @Test(arguments: Machine.all)
+    func `have the moments of their distributions`(machine: Machine) throws {
+        let p = try machine.processor(), count = 200_000, y = p.buffer(of: count, .float32)
+        func moment(_ power: Int) -> Double {
+            p.floats(y).reduce(0) { sum, x in sum + (0..<power).reduce(1) { product, _ in product * Double(x) } } / Double(count)
+        }
+        for seed in [UInt64(0), 1, .max] {
+            p.uniform(into: y, seed: seed)
+            #expect(p.floats(y).allSatisfy { (0..<1).contains($0) })
+            #expect(abs(moment(1) - 0.5) < 0.005 && abs(moment(2) - 1.0 / 3) < 0.005)
+            p.normal(into: y, seed: seed)
+            #expect(p.floats(y).allSatisfy { $0.isFinite })
+            #expect(abs(moment(1)) < 0.01 && abs(moment(2) - 1) < 0.02 && abs(moment(3)) < 0.05 && abs(moment(4) - 3) < 0.15)
+        }
+    }
+}
