@@ -96,11 +96,15 @@ package final class Processor {
 
     /// The same for items that differ in size: each thread takes the next when it is done with one.
     func each(_ count: Int, _ body: (_ item: Int, _ thread: Int) -> Void) {
-        var next = Counter()
+        if count <= 1 || threads == 1 {
+            for item in 0..<count { body(item, 0) }
+            return
+        }
+        var next = 0
         withUnsafeMutablePointer(to: &next) { next in
             team.run { thread in
                 while true {
-                    let item = slm_next(&next.pointee.value)
+                    let item = slm_next(next)
                     if item >= count { return }
                     body(item, thread)
                 }
@@ -108,9 +112,6 @@ package final class Processor {
         }
     }
 }
-
-/// A number that threads draw from.
-struct Counter { var value = 0 }
 
 /// Why there is no processor of the kind that was asked for.
 package enum ProcessorError: Error, Equatable, CustomStringConvertible {

@@ -90,8 +90,8 @@ static inline vf slope(int f, vf x) {
     case SLM_SQRT: return all(0.5f) / __builtin_elementwise_sqrt(x);
     case SLM_TANH: { const vf y = vtanh(x); return one - y * y; }
     case SLM_SIGMOID: { const vf y = vsigmoid(x); return y * (one - y); }
-    case SLM_RELU: return pick(x > zero, one, zero);
-    case SLM_RELU_SQUARED: return pick(x > zero, x + x, zero);
+    case SLM_RELU: return pick(x <= zero, zero, one);             // NaN passes here too
+    case SLM_RELU_SQUARED: return pick(x <= zero, zero, x + x);
     case SLM_GELU_TANH: {
         const vf s = gelu_gate(x);
         return s + x * s * (one - s) * (all(1.59576912f) + all(0.2140644488f) * (x * x));
