@@ -119,19 +119,22 @@ static inline void pack_as(unit *to, const slm_operand *s, int product, int type
     const size_t per = product == SLM_F32 ? 1 : 2, units = units_of(k1 - k0, product), whole = (k1 - k0) / per;
     size_t across = p0;
     if (s->outer == 1) {
-        // Every panel takes its part of a row while the row is in the cache: rows are often a power of two apart,
-        // and going down one narrow panel would throw the lines out before the next one reads the rest of them.
+        // A few panels together, each taking its part of a row while the row is in the cache: rows are often a power of two
+        // apart, and going down one narrow panel would throw the lines out before the next one reads the rest of them. But
+        // no more than a few: each is a place that is written to, and rows so far apart that no prefetcher follows.
         across = p0 + (p1 - p0) / P * P;
-        const size_t ahead = 8 * per * s->inner;             // far enough apart that no prefetcher follows
-        for (size_t u = 0; u < whole; u++) {
-            if (u + 8 < whole)
-                for (size_t p = p0; p < across; p += type == SLM_F32 ? 16 : 32) {
-                    const size_t i = p + (k0 + u * per) * s->inner + ahead;
-                    for (size_t h = 0; h < per; h++) fetch(s->data, type, i + h * s->inner);
-                }
-            for (size_t p = p0; p < across; p += P)
-                pack_across(to + (p - p0) * units + u * P, s, product, type, P, p + (k0 + u * per) * s->inner,
-                            u + round_up(P, W) / P < units && p + round_up(P, W) <= p1);
+        const size_t line = type == SLM_F32 ? 16 : 32, together = round_up(8 * line, P), ahead = 8 * per * s->inner;
+        for (size_t first = p0; first < across; first += together) {
+            const size_t last = least(first + together, across);
+            for (size_t u = 0; u < whole; u++) {
+                const size_t at = (k0 + u * per) * s->inner;
+                if (u + 8 < whole)
+                    for (size_t p = first; p < last; p += line)
+                        for (size_t h = 0; h < per; h++) fetch(s->data, type, at + ahead + p + h * s->inner);
+                for (size_t p = first; p < last; p += P)
+                    pack_across(to + (p - p0) * units + u * P, s, product, type, P, at + p,
+                                u + round_up(P, W) / P < units && p + round_up(P, W) <= p1);
+            }
         }
         for (size_t p = p0; p < across; p += P)
             for (size_t u = whole; u < units; u++)

@@ -7,6 +7,7 @@ struct BenchGemmOptions: MachineOptions {
     var dtype: Precision?
     var json = false
     var runs = 7
+    var only = ""
 }
 
 extension Command {
@@ -15,6 +16,7 @@ extension Command {
                 BenchGemmOptions.rows + [
                     .option("dtype", \.dtype, "Only this type; both when not given."),
                     .option("runs", \.runs, "Timed runs of each case; the median counts."),
+                    .option("only", \.only, "Only products whose name contains this."),
                     .option("json", \.json, "One JSON object a line."),
                 ], example: "slm bench gemm --json") { options in
             let processor = try options.processor()
@@ -24,7 +26,7 @@ extension Command {
             case .bf16?: [processor.dataType(for: .bf16)]
             }
             for type in types {
-                for shape in GemmShape.all {
+                for shape in GemmShape.all where options.only.isEmpty || shape.name.contains(options.only) {
                     let gflops = shape.measured(on: processor, in: type, runs: options.runs)
                     if options.json {
                         print(JSONLine(["bench": "gemm", "case": "\(shape) \(type.rawValue)", "layer": .text(shape.name), "blas": .text(processor.blas.rawValue),
@@ -72,7 +74,9 @@ private struct GemmShape: CustomStringConvertible {
         let isHead = name == "head"
         let a = filled(processor, M * K, type), b = filled(processor, K * N, accumulates ? type : .float32)
         let c = filled(processor, M * N, accumulates || isHead ? .float32 : type)
-        let left = aIsTransposed ? Matrix(a, rows: K, columns: M).transposed : Matrix(a, rows: M, columns: K)
+        // Rows of scores are padded to cache lines, as in training.
+        let padded = (K + 31) / 32 * 32
+        let left = name == "head, to its input" ? Matrix(filled(processor, M * padded, type), rows: M, columns: K, rowStride: padded) : aIsTransposed ? Matrix(a, rows: K, columns: M).transposed : Matrix(a, rows: M, columns: K)
         let right = bIsTransposed ? Matrix(b, rows: N, columns: K).transposed : Matrix(b, rows: K, columns: N)
         var product = Product(of: left, right, into: Matrix(c, rows: M, columns: N))
         (product.precision, product.accumulates) = (type, accumulates)
