@@ -41,9 +41,10 @@ test-sanitizers: deps
 	    -fuse-ld=lld Sources/CKernels/*.c Tests/Sanitizers/kernels.c -lm -lpthread -o .build/sanitizers/kernels
 	.build/sanitizers/kernels
 
-# One whole training step under valgrind, which knows no AVX-512.
+# Two training steps under valgrind, which knows neither AVX-512 nor Swift's debug information.
 test-valgrind: build
-	valgrind --quiet --error-exitcode=9 --leak-check=no $(SLM) bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
+	strip --strip-debug -o .build/slm-for-valgrind $(SLM)
+	valgrind --quiet --error-exitcode=9 .build/slm-for-valgrind bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
 	    --threads 2 --cpu avx2
 
 test-peers: build $(VENV)/ready   ## Tests against other people's programs, in a virtual environment of their own

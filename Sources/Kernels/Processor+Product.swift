@@ -62,20 +62,42 @@ extension Processor {
         product.checkMeasured(by: self, as: name) {
             // oneDNN divides by K.
             if let library, library.multiplies(product.precision), p.K > 0 { return multiply(&p, with: library) }
-            table.product_plan(&p, threads)
-            let left = scratch(p.left_bytes), right = sharedScratch(p.right_bytes)
-            withUnsafePointer(to: p) { p in
-                blocks(of: p.pointee) { n, k, columns in
-                    let panels = (columns + Int(table.panel) - 1) / Int(table.panel)
-                    let panelBytes = 4 * Int(table.panel) * units(of: p.pointee, from: k)
-                    split(panels) { range in
-                        let from = range.lowerBound * Int(table.panel), to = min(range.upperBound * Int(table.panel), columns)
-                        table.product_pack(p, n + from, n + to, k, right + range.lowerBound * panelBytes)
-                    }
-                    each((p.pointee.M + p.pointee.m_step - 1) / p.pointee.m_step) { block, thread in
-                        table.product_rows(p, block * p.pointee.m_step, n, k, right, left[thread])
-                    }
+            if p.K > Self.longestWholeSum, !p.canBeCut { return multiplyInParts(p) }
+            run(&p)
+        }
+    }
+
+    /// Longer sums do not fit in the cache as one.
+    private static var longestWholeSum: Int { 4_096 }
+
+    private func run(_ p: inout slm_product) {
+        table.product_plan(&p, threads)
+        let left = scratch(p.left_bytes), right = sharedScratch(p.right_bytes)
+        withUnsafePointer(to: p) { p in
+            blocks(of: p.pointee) { n, k, columns in
+                let panels = (columns + Int(table.panel) - 1) / Int(table.panel)
+                let panelBytes = 4 * Int(table.panel) * units(of: p.pointee, from: k)
+                split(panels) { range in
+                    let from = range.lowerBound * Int(table.panel), to = min(range.upperBound * Int(table.panel), columns)
+                    table.product_pack(p, n + from, n + to, k, right + range.lowerBound * panelBytes)
                 }
+                each((p.pointee.M + p.pointee.m_step - 1) / p.pointee.m_step) { block, thread in
+                    table.product_rows(p, block * p.pointee.m_step, n, k, right, left[thread])
+                }
+            }
+        }
+    }
+
+    /// Where C cannot hold partial sums, a buffer of f32 does, and C gets what comes of them.
+    private func multiplyInParts(_ whole: slm_product) {
+        let sums = buffer(of: whole.M * whole.N, .float32)
+        var part = slm_product()
+        (part.M, part.N, part.K, part.a, part.b, part.product) = (whole.M, whole.N, whole.K, whole.a, whole.b, whole.product)
+        (part.c, part.c_stride, part.scale) = (sums.pointer, whole.N, 1)
+        run(&part)
+        withUnsafePointer(to: whole) { whole in
+            split(whole.pointee.M, atLeast: 16) { rows in
+                table.product_finish(whole, sums.floats + rows.lowerBound * whole.pointee.N, rows.lowerBound, rows.upperBound)
             }
         }
     }
@@ -142,4 +164,9 @@ extension Processor {
             }
         }
     }
+}
+
+extension slm_product {
+    /// Whether C itself can hold a part of the sum until the rest is added: see product_plan.
+    fileprivate var canBeCut: Bool { c_type == DataType.float32.code && activation == Function.identity.rawValue && before == nil && bias == nil && plus == nil }
 }

@@ -76,9 +76,10 @@ package struct Trainer {
         return tape.ids(Array(ids[rows.lowerBound * T..<rows.upperBound * T]), [rows.count, T])
     }
 
-    /// Equal parts of the rows.
+    /// Parts of the rows, as equal as can be: of two numbers of parts that are near what is wanted, the one that divides the rows.
     private func parts(of batch: Batch) -> [Range<Int>] {
-        let wanted = max(1, (batch.inputs.count + tokensAtOnce - 1) / tokensAtOnce), count = min(wanted, batch.rows)
+        let wanted = min(max(1, (batch.inputs.count + tokensAtOnce - 1) / tokensAtOnce), batch.rows)
+        let count = [wanted, wanted - 1, wanted + 1].first { $0 > 0 && batch.rows % $0 == 0 } ?? wanted
         return (0..<count).map { batch.rows * $0 / count..<batch.rows * ($0 + 1) / count }
     }
 }

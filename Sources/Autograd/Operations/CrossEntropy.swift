@@ -12,14 +12,16 @@ extension Tape {
         return record(total(losses, scale: scale), from: [Slot(x)]) { CrossEntropy(x: x, targets: targets, scale: scale) }
     }
 
-    /// The same straight from features: x·Wᵀ are the scores, of which only `rows` at a time are ever held.   x [.., C], W [V, C]
+    /// The same straight from features: x·Wᵀ are the scores, of which at most `rows` at a time are ever held.   x [.., C], W [V, C]
     ///
     /// When derivatives are wanted they are made along with the loss, while a chunk's scores are at hand.
-    package func linearCrossEntropy(_ x: Tensor, weight: Tensor, targets: Tensor, count: Int? = nil, rows: Int = 768) -> Tensor {
+    package func linearCrossEntropy(_ x: Tensor, weight: Tensor, targets: Tensor, count: Int? = nil, rows most: Int = 1_536) -> Tensor {
         let x = contiguous(x), (N, C) = x.shape.rows
         require(weight.shape.rank == 2 && weight.shape[1] == C, "linearCrossEntropy: \(x.shape) through a weight \(weight.shape)")
         require(targets.count == N, "linearCrossEntropy: targets \(targets.shape) for \(x.shape)")
-        require(rows > 0, "linearCrossEntropy: chunks of \(rows) rows")
+        require(most > 0, "linearCrossEntropy: chunks of \(most) rows")
+        // Equal chunks: each reads the whole weight, and a small one would read it for little.
+        let chunks = Swift.max(1, (N + most - 1) / most), rows = Swift.max(1, (N + chunks - 1) / chunks)
         let V = weight.shape[0], losses = processor.buffer(of: N, .float32), scale = targets.share(of: count)
         let isWanted = wantsGradient(of: [Slot(x), Slot(weight)])
         let dx = isWanted && Slot(x).isWanted ? processor.buffer(of: N * C, x.type) : nil

@@ -76,7 +76,7 @@ static float largest(const float *row, size_t from, size_t to, float scale) {
 static float exponentials(float *row, size_t low, size_t high, size_t from, size_t to, float scale, float top) {
     vf sum = {0};
     for (size_t k = low / W * W; k < high; k += W) {
-        const vf e = pick(seen(k, from, to), vexp(load(row + k) * all(scale) - all(top)), all(0));
+        const vf e = pick(seen(k, from, to), vexp_bounded(load(row + k) * all(scale) - all(top)), all(0));
         store(row + k, e);
         sum += e;
     }
@@ -87,7 +87,7 @@ static float exponentials(float *row, size_t low, size_t high, size_t from, size
 static void exponentials_and_slopes(float *row, float *slopes, size_t low, size_t high, size_t from, size_t to, float scale, float log_sum, float along) {
     for (size_t k = low / W * W; k < high; k += W) {
         const vi inside = seen(k, from, to);
-        const vf e = vexp(load(row + k) * all(scale) - all(log_sum));
+        const vf e = vexp_bounded(load(row + k) * all(scale) - all(log_sum));
         store(row + k, pick(inside, e, all(0)));
         store(slopes + k, pick(inside, e * (load(slopes + k) - all(along)) * all(scale), all(0)));
     }

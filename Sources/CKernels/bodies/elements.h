@@ -31,7 +31,9 @@ static inline void unary_gradient_of(int f, const void *dy, int dt, const void *
     }
 }
 static void unary_gradient(int f, const void *dy, int dt, const void *x, int xt, void *dx, int dxt, size_t n, bool add) {
-#define CALL(A, B) unary_gradient_of(f, dy, A, x, B, dx, dxt, n, add)
+#define CALL(A, B)                                                                                \
+    if (f == SLM_GELU_TANH && !add && dxt == (A)) unary_gradient_of(SLM_GELU_TANH, dy, A, x, B, dx, A, n, false); \
+    else unary_gradient_of(f, dy, A, x, B, dx, dxt, n, add)
     BY_TYPES(CALL, dt, xt)
 #undef CALL
 }

@@ -1,5 +1,15 @@
 // The transcendental functions, a vector at a time, and their slopes.
 
+static inline vf exp_near_zero(vf r) {   // |r| ≤ ln 2 / 2
+    vf y = all(1.9875691500e-4f);
+    y = y * r + all(1.3981999507e-3f);
+    y = y * r + all(8.3334519073e-3f);
+    y = y * r + all(4.1665795894e-2f);
+    y = y * r + all(1.6666665459e-1f);
+    y = y * r + all(5.0000001201e-1f);
+    return y * (r * r) + r + all(1.0f);
+}
+
 // exp to about one unit in the last place: x = n·ln 2 + r, a polynomial in r, and 2ⁿ in two factors
 // so that both ends of the range come out as denormals and infinity. NaN stays NaN.
 static inline vf vexp(vf x) {
@@ -9,18 +19,22 @@ static inline vf vexp(vf x) {
     const vf n = shifted - magic;
     vf r = bounded - n * all(0.693359375f);
     r = r - n * all(-2.12194440e-4f);
-    vf y = all(1.9875691500e-4f);
-    y = y * r + all(1.3981999507e-3f);
-    y = y * r + all(8.3334519073e-3f);
-    y = y * r + all(4.1665795894e-2f);
-    y = y * r + all(1.6666665459e-1f);
-    y = y * r + all(5.0000001201e-1f);
-    y = y * (r * r) + r + all(1.0f);
     const vi power = (vi)shifted - (vi)magic, half = power >> 1;
-    return y * (vf)((half + 127) << 23) * (vf)((power - half + 127) << 23);
+    return exp_near_zero(r) * (vf)((half + 127) << 23) * (vf)((power - half + 127) << 23);
 }
 
-static inline vf vsigmoid(vf x) { return all(1.0f) / (all(1.0f) + vexp(-x)); }
+// The same where both ends may stop short of 0 and infinity, at 10⁻³⁸ and 10³⁸: a quarter less work.
+static inline vf vexp_bounded(vf x) {
+    const vf bounded = vmin(all(88.0f), vmax(all(-87.0f), x));      // in this order NaN passes
+    const vf magic = all(12582912.0f);
+    const vf shifted = bounded * all(1.44269504f) + magic;
+    const vf n = shifted - magic;
+    vf r = bounded - n * all(0.693359375f);
+    r = r - n * all(-2.12194440e-4f);
+    return exp_near_zero(r) * (vf)(((vi)shifted - (vi)magic + 127) << 23);
+}
+
+static inline vf vsigmoid(vf x) { return all(1.0f) / (all(1.0f) + vexp_bounded(-x)); }
 
 // Near 0, where 1 − 2/(e²ˣ + 1) would cancel, an odd polynomial.
 static inline vf vtanh(vf x) {

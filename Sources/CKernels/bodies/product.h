@@ -225,7 +225,8 @@ static inline void finish(const slm_product *p, size_t m, size_t n, vf v, size_t
     }
     if (p->bias) v += full ? load(p->bias + n) : load_first(p->bias + n, count);
     if (p->before) { if (full) put(p->before, p->c_type, i, v); else put_first(p->before, p->c_type, i, v, count); }
-    if (p->activation != SLM_IDENTITY) v = apply(p->activation, v);
+    if (p->activation == SLM_GELU_TANH) v = apply(SLM_GELU_TANH, v);             // inline, where it is one case
+    else if (p->activation != SLM_IDENTITY) v = apply(p->activation, v);
     if (p->plus) v += full ? load(p->plus + i) : load_first(p->plus + i, count);
     if (full) put(p->c, p->c_type, i, v); else put_first(p->c, p->c_type, i, v, count);
 }
@@ -246,15 +247,19 @@ static size_t cut(size_t whole, size_t most, size_t step) {   // equal parts of 
     return round_up((whole + parts - 1) / parts, step);
 }
 
-// Rows of a block: of all that fit, the ones with which the busiest thread has the least to do, and of those the largest.
+// What the busiest thread has to do when blocks of `step` rows are shared out.
+static size_t busiest(size_t M, size_t step, size_t threads) {
+    const size_t blocks = (M + step - 1) / step, turns = (blocks + threads - 1) / threads;
+    return blocks % threads == 1 || threads == 1 ? (turns - 1) * step + M - (blocks - 1) * step : turns * step;
+}
+
+// Rows of a block: the most that fit, unless fewer share the work out better by more than a few percent. Each block
+// reads the whole right side, so small ones cost too.
 static size_t even_step(size_t M, size_t most, size_t threads) {
     size_t best = MR, least_work = SIZE_MAX;
-    for (size_t step = MR; step <= most; step += MR) {
-        const size_t blocks = (M + step - 1) / step, turns = (blocks + threads - 1) / threads;
-        const size_t work = blocks % threads == 1 || threads == 1 ? (turns - 1) * step + M - (blocks - 1) * step : turns * step;
-        const bool fewer_sweeps = step > best && work <= least_work;
-        if (work < least_work || fewer_sweeps) best = step, least_work = work < least_work ? work : least_work;
-    }
+    for (size_t step = MR; step <= most; step += MR) least_work = least(least_work, busiest(M, step, threads));
+    for (size_t step = MR; step <= most; step += MR)
+        if (busiest(M, step, threads) <= least_work + least_work / 25) best = step;
     return best;
 }
 

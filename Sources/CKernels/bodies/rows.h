@@ -102,9 +102,20 @@ static inline float sum_of_exponentials(const void *x, int xt, size_t at, size_t
     if (i < C) sum += exp_first(x, xt, at + i, C - i, top);
     return sum_of(sum);
 }
-static inline float log_sum_of(const void *x, int xt, size_t at, size_t C) {
-    const float top = largest_in(x, xt, at, C);
-    return top + logf(sum_of_exponentials(x, xt, at, C, top));
+static inline float exponentials_of(const void *x, int xt, void *y, int yt, size_t at, size_t C, float top) {
+    vf sum = {0};
+    size_t i = 0;
+    for (; i + W <= C; i += W) {
+        const vf below = get(x, xt, at + i) - all(top), e = pick(below < all(-87.0f), all(0), vexp_bounded(below));
+        put(y, yt, at + i, e);
+        sum += e;
+    }
+    if (i < C) {
+        const vf e = exp_first(x, xt, at + i, C - i, top);
+        put_first(y, yt, at + i, e, C - i);
+        sum += e;
+    }
+    return sum_of(sum);
 }
 
 static void softmax(const void *x, int xt, void *y, int yt, size_t N, size_t C, bool logarithm) {
@@ -141,19 +152,22 @@ static void softmax_gradient(const void *dy, int dt, const void *y, int yt, void
 static inline void cross_entropy_of(const void *x, int xt, const int32_t *targets, float *losses, void *d, int dt, float scale, size_t N, size_t V) {
     for (size_t n = 0; n < N; n++) {
         const size_t at = n * V;
-        const bool ignored = targets[n] < 0;
-        const float log_sum = ignored ? 0.0f : log_sum_of(x, xt, at, V);
-        if (losses) losses[n] = ignored ? 0.0f : log_sum - get1(x, xt, at + (size_t)targets[n]);
-        if (!d) continue;
-        size_t i = 0;
-        if (ignored) {
-            for (; i < V; i++) put1(d, dt, at + i, 0.0f);
+        if (targets[n] < 0) {
+            if (losses) losses[n] = 0;
+            for (size_t i = 0; d && i < V; i++) put1(d, dt, at + i, 0.0f);
             continue;
         }
-        const float hit = get1(x, xt, at + (size_t)targets[n]);
-        for (; i + W <= V; i += W) put(d, dt, at + i, vexp(get(x, xt, at + i) - all(log_sum)) * all(scale));
-        if (i < V) put_first(d, dt, at + i, vexp(get_first(x, xt, at + i, V - i) - all(log_sum)) * all(scale), V - i);
-        put1(d, dt, at + (size_t)targets[n], (expf(hit - log_sum) - 1.0f) * scale);
+        const size_t target = at + (size_t)targets[n];
+        const float hit = get1(x, xt, target), top = largest_in(x, xt, at, V);
+        // The exponentials wait in d for their sum.
+        const float sum = d ? exponentials_of(x, xt, d, dt, at, V, top) : sum_of_exponentials(x, xt, at, V, top);
+        if (losses) losses[n] = top + logf(sum) - hit;
+        if (!d) continue;
+        const vf share = all(scale / sum);
+        size_t i = 0;
+        for (; i + W <= V; i += W) put(d, dt, at + i, get(d, dt, at + i) * share);
+        if (i < V) put_first(d, dt, at + i, get_first(d, dt, at + i, V - i) * share, V - i);
+        put1(d, dt, target, (expf(hit - top) / sum - 1.0f) * scale);
     }
 }
 static void cross_entropy(const void *x, int xt, const int32_t *targets, float *losses, void *d, int dt, float scale, size_t N, size_t V) {

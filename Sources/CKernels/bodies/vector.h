@@ -13,10 +13,10 @@
 // Sums are reordered only where a body says so: the order is part of what a path promises.
 #pragma clang fp contract(fast)
 
-typedef float vf __attribute__((vector_size(4 * W)));
-typedef int32_t vi __attribute__((vector_size(4 * W)));
-typedef uint32_t vu __attribute__((vector_size(4 * W)));
-typedef uint16_t vh __attribute__((vector_size(2 * W)));
+typedef float vf __attribute__((ext_vector_type(W)));
+typedef int32_t vi __attribute__((ext_vector_type(W)));
+typedef uint32_t vu __attribute__((ext_vector_type(W)));
+typedef uint16_t vh __attribute__((ext_vector_type(W)));
 typedef vf vf_any __attribute__((aligned(1), may_alias));
 typedef vu vu_any __attribute__((aligned(1), may_alias));
 typedef vh vh_any __attribute__((aligned(1), may_alias));
@@ -25,8 +25,8 @@ typedef uint16_t bf16;
 static inline vf load(const float *p) { return *(const vf_any *)p; }
 static inline void store(float *p, vf v) { *(vf_any *)p = v; }
 static inline vf all(float x) { return x - (vf){0}; }
-static inline vf pick(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
-static inline vf vmax(vf a, vf b) { return pick(a > b, a, b); }
+static inline vf pick(vi mask, vf yes, vf no) { return mask ? yes : no; }   // element by element
+static inline vf vmax(vf a, vf b) { return pick(a > b, a, b); }             // b where one of them is NaN
 static inline vf vmin(vf a, vf b) { return pick(a < b, a, b); }
 
 // Pairwise, so that the order is the same for every compiler.

@@ -56,6 +56,7 @@ private struct GemmShape: CustomStringConvertible {
         GemmShape(name: "head", M: 512, N: 16_387, K: 512, aIsTransposed: false, bIsTransposed: true, accumulates: false),
         GemmShape(name: "head, to its input", M: 512, N: 512, K: 16_387, aIsTransposed: false, bIsTransposed: false, accumulates: false),
         GemmShape(name: "head, to its weight", M: 16_387, N: 512, K: 512, aIsTransposed: true, bIsTransposed: false, accumulates: true),
+        GemmShape(name: "GPT-2's head, to its input", M: 1_024, N: 768, K: 50_257, aIsTransposed: false, bIsTransposed: false, accumulates: false),
         GemmShape(name: "square", M: 2_048, N: 2_048, K: 2_048, aIsTransposed: false, bIsTransposed: false, accumulates: false),
     ]
 
@@ -76,7 +77,7 @@ private struct GemmShape: CustomStringConvertible {
         let c = filled(processor, M * N, accumulates || isHead ? .float32 : type)
         // Rows of scores are padded to cache lines, as in training.
         let padded = (K + 31) / 32 * 32
-        let left = name == "head, to its input" ? Matrix(filled(processor, M * padded, type), rows: M, columns: K, rowStride: padded) : aIsTransposed ? Matrix(a, rows: K, columns: M).transposed : Matrix(a, rows: M, columns: K)
+        let left = name.hasSuffix("head, to its input") ? Matrix(filled(processor, M * padded, type), rows: M, columns: K, rowStride: padded) : aIsTransposed ? Matrix(a, rows: K, columns: M).transposed : Matrix(a, rows: M, columns: K)
         let right = bIsTransposed ? Matrix(b, rows: N, columns: K).transposed : Matrix(b, rows: K, columns: N)
         var product = Product(of: left, right, into: Matrix(c, rows: M, columns: N))
         (product.precision, product.accumulates) = (type, accumulates)
