@@ -23,9 +23,9 @@ static inline vf vexp(vf x) {
     return exp_near_zero(r) * (vf)((half + 127) << 23) * (vf)((power - half + 127) << 23);
 }
 
-// The same where both ends may stop short of 0 and infinity, at 10⁻³⁸ and 10³⁸: a quarter less work.
+// The same for a quarter less work, where small results may stop at 10⁻³⁸ and large ones become infinity from e⁸⁸·⁴ on.
 static inline vf vexp_bounded(vf x) {
-    const vf bounded = vmin(all(88.0f), vmax(all(-87.0f), x));      // in this order NaN passes
+    const vf bounded = vmin(all(89.0f), vmax(all(-87.0f), x));      // in this order NaN passes
     const vf magic = all(12582912.0f);
     const vf shifted = bounded * all(1.44269504f) + magic;
     const vf n = shifted - magic;
