@@ -1,5 +1,7 @@
 # slm: `make demo` and `make test` are the two commands that do everything on a fresh machine.
 
+# A module sees only what it says it depends on.
+BUILD    := swift build -c release --explicit-target-dependency-import-check error
 PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libgcc-12-dev python3-venv valgrind
 PYTHON   := python3
 VENV     := .venv
@@ -23,7 +25,7 @@ deps:           ## Install the system libraries that are missing
 	fi
 
 build: deps     ## Build the release binary: .build/release/slm
-	swift build -c release --product slm
+	$(BUILD) --product slm
 
 demo: build     ## Learn something and show it
 	$(SLM) demo
@@ -31,7 +33,7 @@ demo: build     ## Learn something and show it
 test: deps test-swift test-sanitizers test-valgrind   ## All tests that need no Python package
 
 test-swift: deps
-	swift build -c release --build-tests
+	$(BUILD) --build-tests
 	swift test -c release --skip-build
 
 # The kernels on buffers of exactly the right size, where a byte too many is found.
@@ -55,9 +57,10 @@ $(VENV)/ready: Tests/requirements.txt
 	$(VENV)/bin/pip install --quiet --requirement Tests/requirements.txt
 	touch $@
 
-bench: build $(VENV)/ready        ## The figures of the README, each beside its peer, in one run
+bench: build $(VENV)/ready   ## The figures of the README, each beside its peer, in one run
 	$(SLM) bench gemm
 	$(VENV)/bin/python Benchmarks/train.py
+	$(VENV)/bin/python Benchmarks/train.py --preset gpt2 --dtypes bf16 --rounds 2 --steps 4 --short
 
 clean:          ## Remove what was built
 	rm -rf .build $(VENV)

@@ -42,6 +42,7 @@ let package = Package(
         .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
         .testTarget(name: "AutogradTests", dependencies: ["TestSupport", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "ModelTests", dependencies: ["TestSupport", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "CommandLineTests", dependencies: ["slm"], swiftSettings: features),
         .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Model", "Autograd", "Kernels"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11

@@ -41,19 +41,25 @@ def main():
     arguments.add_argument("--steps", type=int, default=8)
     arguments.add_argument("--preset", choices=SHAPES, default="eugpt")
     arguments.add_argument("--dtypes", default="bf16,f32")
+    arguments.add_argument("--short", action="store_true", help="leave out one thread and eager PyTorch")
     options = arguments.parse_args()
     for dtype in options.dtypes.split(","):
-        figures = {"slm": [], "slm, 1 thread": [], "torch compiled": [], "torch eager": []}
+        runs = {
+            "slm": lambda: ours(options.preset, dtype, options.steps),
+            "torch compiled": lambda: peer(options.preset, "compile-" + dtype, options.steps),
+        }
+        if not options.short:
+            runs["slm, 1 thread"] = lambda: ours(options.preset, dtype, max(2, options.steps // 2), threads=1)
+            runs["torch eager"] = lambda: peer(options.preset, "eager-" + dtype, options.steps)
+        figures = {name: [] for name in runs}
         for _ in range(options.rounds):
-            figures["slm"].append(ours(options.preset, dtype, options.steps))
-            figures["torch compiled"].append(peer(options.preset, "compile-" + dtype, options.steps))
-            figures["slm, 1 thread"].append(ours(options.preset, dtype, max(2, options.steps // 2), threads=1))
-            figures["torch eager"].append(peer(options.preset, "eager-" + dtype, options.steps))
-        speed = {name: statistics.median(f["tokens_per_s"] for f in runs) for name, runs in figures.items()}
-        for name, runs in figures.items():
-            values = sorted(f["tokens_per_s"] for f in runs)
+            for name, run in runs.items():
+                figures[name].append(run())
+        speed = {name: statistics.median(f["tokens_per_s"] for f in all_runs) for name, all_runs in figures.items()}
+        for name, all_runs in figures.items():
+            values = sorted(f["tokens_per_s"] for f in all_runs)
             print(f"{options.preset} {dtype:5} {name:16} {speed[name]:7.0f} tokens/s  ({values[0]:.0f}–{values[-1]:.0f})   "
-                  f"peak {max(f['peak_rss_mb'] for f in runs):5} MB   slm is {speed['slm'] / speed[name]:.2f} times this", flush=True)
+                  f"peak {max(f['peak_rss_mb'] for f in all_runs):5} MB   slm is {speed['slm'] / speed[name]:.2f} times this", flush=True)
 
 
 if __name__ == "__main__":

@@ -67,14 +67,14 @@ package final class Parameters {
     /// How many numbers are learned.
     package var count: Int { list.reduce(0) { $0 + $1.shape.count } }
 
-    package func named(_ name: String) -> Parameter? { list.first { $0.name == name } }
-
     package func value(of parameter: Parameter) -> Tensor {
-        Tensor(values[parameter.range], shape: parameter.shape, origin: frozen.contains(parameter) ? .constant : .parameter(parameter))
+        check(parameter)
+        return Tensor(values[parameter.range], shape: parameter.shape, origin: frozen.contains(parameter) ? .constant : .parameter(parameter))
     }
 
     /// The gradient so far; zeros where nothing has arrived.
     package func gradient(of parameter: Parameter) -> Tensor {
+        check(parameter)
         if !isWritten[parameter.index] {
             processor.clear(gradients[parameter.range])
             isWritten[parameter.index] = true
@@ -97,10 +97,14 @@ package final class Parameters {
         return (gradients[parameter.range], isWritten[parameter.index])
     }
 
+    private func check(_ parameter: Parameter) {
+        require(list.indices.contains(parameter.index) && list[parameter.index] == parameter, "\(parameter.name) is a parameter of another list")
+    }
+
     private func initialize(_ parameter: Parameter, seed: UInt64) throws(ProcessorError) {
         let buffer = values[parameter.range]
-        // The stream depends on the place among the parameters: the same seed gives the same weights on any machine.
-        let stream = seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(parameter.index)
+        // A stream for each parameter. The factor is not the generator's own, with which the next seed's stream would be this one, shifted.
+        let stream = seed &* 0xD1B5_4A32_D192_ED03 &+ UInt64(parameter.index)
         switch parameter.initialization {
         case .constant(let value): buffer.write { span in for i in span.indices { span[i] = value } }
         case .normal(let deviation):

@@ -30,9 +30,12 @@ package final class Tape {
     private(set) var seed: UInt64
     let parameters: Parameters?
 
+    /// Whether a gradient was asked for since a rehearsal began.
+    private var rehearsalIsWanted = false
+
     private var nodes: [(any Operation)?] = []
     private var gradients: [Buffer?] = []
-    private var epoch = 0
+    private var recording = Recording()
 
     /// - Parameters:
     ///   - parameters: the weights that layers refer to.
@@ -46,7 +49,7 @@ package final class Tape {
     package func reset(seed: UInt64? = nil) {
         nodes.removeAll(keepingCapacity: true)
         gradients.removeAll(keepingCapacity: true)
-        epoch += 1
+        recording = Recording()
         drawn = 0
         if let seed { self.seed = seed }
     }
@@ -59,11 +62,12 @@ package final class Tape {
         return body()
     }
 
-    /// Runs `body` as training will see it again: see ``checkpoint(_:_:)``.
-    func rehearse(_ body: () -> Tensor) -> Tensor {
-        isRecording = false
-        defer { isRecording = true }
-        return body()
+    /// Runs `body` as training will see it again, and says whether it will have to: see ``checkpoint(_:_:)``.
+    func rehearse(_ body: () -> Tensor) -> (y: Tensor, isWanted: Bool) {
+        let wasWanted = rehearsalIsWanted
+        (isRecording, rehearsalIsWanted) = (false, false)
+        defer { (isRecording, rehearsalIsWanted) = (true, wasWanted || rehearsalIsWanted) }
+        return (body(), rehearsalIsWanted)
     }
 
     // MARK: Values
@@ -111,16 +115,23 @@ package final class Tape {
 
     /// Whether an operation on these inputs will be asked for its derivative.
     func wantsGradient(of inputs: [Slot]) -> Bool {
-        for case .node(let index, let epoch) in inputs.map(\.origin) {
-            require(epoch == self.epoch, "a tensor from before the tape was reset, made by its operation \(index)")
-        }
-        return isRecording && inputs.contains { $0.isWanted }
+        for input in inputs { _ = place(of: input.origin) }
+        let isWanted = inputs.contains { $0.isWanted }
+        if isWanted { rehearsalIsWanted = true }
+        return isRecording && isWanted
     }
 
     private func append(_ operation: any Operation) -> Origin {
         nodes.append(operation)
         gradients.append(nil)
-        return .node(nodes.count - 1, epoch: epoch)
+        return .node(nodes.count - 1, recording)
+    }
+
+    /// The operation that made a tensor, if one did.
+    private func place(of origin: Origin) -> Int? {
+        guard case .node(let index, let recording) = origin else { return nil }
+        require(recording === self.recording, "a tensor from before the tape was reset, or of another tape: made by its operation \(index)")
+        return index
     }
 
     // MARK: Back
@@ -136,7 +147,7 @@ package final class Tape {
     /// The same from any tensor, given the gradient of something with respect to it.
     package func backward(from y: Tensor, gradient: Tensor, keeping: Bool = false) {
         require(y.shape == gradient.shape, "backward: a gradient \(gradient.shape) for a tensor \(y.shape)")
-        guard case .node(let last, _) = y.origin else { fatalError("backward: from a tensor that nothing was recorded for") }
+        guard let last = place(of: y.origin) else { fatalError("backward: from a tensor that nothing was recorded for") }
         require(nodes[last] != nil, "backward: for the second time; say `keeping: true` the first time")
         pass(cast(contiguous(gradient.detached), to: y.type), to: Slot(y))
         run(from: last, through: 0, keeping: keeping)
@@ -147,9 +158,10 @@ package final class Tape {
         isRecording = false
         defer { isRecording = wasRecording }
         for i in stride(from: last, through: first, by: -1) {
-            guard let operation = nodes[i], !(operation is Variable) else { continue }
-            if !keeping { nodes[i] = nil }
             guard let dy = gradients[i] else { continue }
+            guard let operation = nodes[i] else { fatalError("backward: operation \(i) was used up by an earlier call; say `keeping: true` there") }
+            if operation is Variable { continue }
+            if !keeping { nodes[i] = nil }
             gradients[i] = nil
             operation.backward(Tensor(dy, shape: [dy.count]), on: self)
         }
@@ -157,16 +169,12 @@ package final class Tape {
 
     /// Runs back what `body` records, and forgets it: for operations that compute their inputs again.
     func replay(gradient dy: Tensor, _ body: () -> Tensor) {
-        let first = nodes.count
-        isRecording = true
+        let first = nodes.count, wasTraining = isTraining
+        (isRecording, isTraining) = (true, true)
         let y = body()
-        isRecording = false
-        if case .node(let last, _) = y.origin, last >= first {
-            pass(dy, to: Slot(y))
-            run(from: last, through: first, keeping: false)
-        } else {
-            pass(dy, to: Slot(y))      // the body handed one of its inputs through
-        }
+        (isRecording, isTraining) = (false, wasTraining)
+        pass(dy, to: Slot(y))
+        if let last = place(of: y.origin), last >= first { run(from: last, through: first, keeping: false) }
         nodes.removeSubrange(first...)
         gradients.removeSubrange(first...)
     }
@@ -175,7 +183,7 @@ package final class Tape {
     package func gradient(of x: Tensor) -> Tensor? {
         switch x.origin {
         case .constant: nil
-        case .node(let index, _): gradients[index].map { Tensor($0, shape: x.shape) }
+        case .node: place(of: x.origin).flatMap { gradients[$0] }.map { Tensor($0, shape: x.shape) }
         case .parameter(let parameter): parameters?.gradient(of: parameter)
         }
     }
@@ -209,14 +217,14 @@ package final class Tape {
             gradients[index] = dy.elements
         } else {
             addGradient(to: x) { target, adding in
-                processor.copy(shape: [1, 1, 1, dy.count], dy.elements, strides: [0, 0, 0, 1], into: target, strides: [0, 0, 0, 1], adding: adding)
+                processor.copy(dy.elements, into: target, adding: adding)
             }
         }
     }
 
     private func copy(of buffer: Buffer) -> Buffer {
         let result = processor.buffer(of: buffer.count, buffer.type)
-        processor.copy(shape: [1, 1, 1, buffer.count], buffer, strides: [0, 0, 0, 1], into: result, strides: [0, 0, 0, 1])
+        processor.copy(buffer, into: result)
         return result
     }
 }
@@ -224,6 +232,9 @@ package final class Tape {
 extension Tensor {
     func with(origin: Origin) -> Tensor { Tensor(buffer, shape: shape, strides: strides, origin: origin) }
 }
+
+/// What a tape records between two resets: tensors remember which one they belong to.
+final class Recording: Sendable {}
 
 /// Stands on the tape for a value that was put there.
 private struct Variable: Operation {

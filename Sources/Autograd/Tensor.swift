@@ -34,7 +34,10 @@ package struct Tensor {
         return buffer[0..<count].read { span in span.indices.map { span[$0] } }
     }
 
-    package var ids: [Int32] { buffer[0..<count].readIDs { span in span.indices.map { span[$0] } } }
+    package var ids: [Int32] {
+        require(isContiguous, "the elements of a view are read after tape.contiguous(_:)")
+        return buffer[0..<count].readIDs { span in span.indices.map { span[$0] } }
+    }
 
     /// The only element.
     package var scalar: Float {
@@ -67,7 +70,7 @@ enum Origin: Sendable {
     /// Nobody asks for its gradient.
     case constant
     /// It was made by the operation at this place of the tape.
-    case node(Int, epoch: Int)
+    case node(Int, Recording)
     case parameter(Parameter)
 }
 

@@ -4,4 +4,5 @@
 #include <cblas.h>
 
 typedef __typeof__(&cblas_sgemm) openblas_sgemm;
+typedef __typeof__(&openblas_set_num_threads) openblas_set_threads;
 typedef __typeof__(&openblas_get_config) openblas_configuration;

@@ -5,10 +5,10 @@ import Glibc
 /// A training step asks for the same sizes in the same order each time, so after the first step every request
 /// is served from what the one before gave back and the system is not asked again.
 ///
-///     let arena = Arena()
+///     let arena = try Arena()
 ///     let storage = arena.allocate(bytes: 4_096)      // given back when `storage` is released
 package final class Arena {
-    /// Bytes that were ever in use at once: what the system has given.
+    /// Bytes that the system has given.
     package private(set) var capacity = 0
     /// Bytes in use.
     package private(set) var used = 0
@@ -25,14 +25,14 @@ package final class Arena {
     private static let step = 4 << 20
 
     /// Reserves addresses, not memory: a few times what the machine has, or less where that is forbidden.
-    package init() {
+    package init() throws(ProcessorError) {
         var wanted = 4 * sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / Self.step * Self.step
         var address = mmap(nil, wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         while address == MAP_FAILED, wanted > 256 << 20 {
             wanted /= 2
             address = mmap(nil, wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         }
-        guard let address, address != MAP_FAILED else { fatalError("no \(wanted >> 20) MB of addresses to be had: raise `ulimit -v`") }
+        guard let address, address != MAP_FAILED else { throw .noAddresses(megabytes: wanted >> 20) }
         base = address
         reserved = wanted
     }

@@ -3,7 +3,7 @@ import Glibc
 
 /// What the machine says of itself.
 package enum CPU {
-    /// Cores that this process may run on: what `taskset` or a container left of them.
+    /// Cores that this process may run on: what `taskset` or a cpuset left of them.
     package static var availableCores: Int {
         Int(slm_available_cores())
     }

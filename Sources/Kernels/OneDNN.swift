@@ -56,7 +56,7 @@ final class OneDNN: ProductLibrary {
         let a = p.a.data + rows.lowerBound * p.a.outer * p.type.size
         let allocated = UnsafeMutableRawPointer(bitPattern: -1)      // DNNL_MEMORY_ALLOCATE: for the length of this call
         var memories: [dnnl_memory_t?] = [nil, nil, nil, nil]
-        for (i, (description, data)) in [(made.a, UnsafeMutableRawPointer(mutating: a)), (made.b, UnsafeMutableRawPointer(mutating: p.b.data!)),
+        for (i, (description, data)) in [(made.a, UnsafeMutableRawPointer(mutating: a)), (made.b, UnsafeMutableRawPointer(mutating: p.b.data)),
                                          (made.c, UnsafeMutableRawPointer(c)), (made.scratchpad, allocated)].enumerated() {
             withUnsafePointer(to: description) { check(dnnl_memory_create(&memories[i], $0, engine, data), "memory") }
         }

@@ -38,8 +38,10 @@ enum SharedLibrary {
     static func openBLAS(for path: String) throws(ProcessorError) -> UnsafeMutableRawPointer {
         if path.hasPrefix("avx512") { setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) }
         if path == "avx2" { setenv("OPENBLAS_CORETYPE", "Haswell", 0) }
-        setenv("OPENBLAS_NUM_THREADS", "1", 0)
-        return try open("libopenblas.so.0", for: .openblas)
+        let handle = try open("libopenblas.so.0", for: .openblas)
+        // Whatever OPENBLAS_NUM_THREADS says: the threads are ours, each calling it.
+        if let setThreads = dlsym(handle, "openblas_set_num_threads") { unsafeBitCast(setThreads, to: openblas_set_threads.self)(1) }
+        return handle
     }
 
     static func open(_ name: String, for blas: BLAS) throws(ProcessorError) -> UnsafeMutableRawPointer {

@@ -51,6 +51,12 @@ extension Processor {
         }
     }
 
+    /// y = scale·x, or y += that, one element after the other.
+    package func copy(_ x: Buffer, into y: Buffer, scale: Float = 1, adding: Bool = false) {
+        require(x.count == y.count, "copy: \(x.count) numbers into \(y.count)")
+        copy(shape: [1, 1, 1, x.count], x, strides: [0, 0, 0, 1], into: y, strides: [0, 0, 0, 1], scale: scale, adding: adding)
+    }
+
     /// y [outer, inner] = scale·Σ x [outer, R, inner] along R, or y += that. Partial sums are f64.
     package func sum(_ x: Buffer, outer: Int, R: Int, inner: Int, into y: Buffer, scale: Float = 1, adding: Bool = false) {
         require(x.count >= outer * R * inner && y.count >= outer * inner, "sum: [\(outer), \(R), \(inner)] from \(x.count) numbers into \(y.count)")

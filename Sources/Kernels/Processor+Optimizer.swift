@@ -1,4 +1,5 @@
 internal import CKernels
+import Glibc
 
 /// One step's numbers for AdamW.
 package struct AdamWStep {
@@ -35,7 +36,7 @@ extension Processor {
     /// Loshchilov & Hutter 2019, algorithm 2, over a stretch of parameters.
     package func adamW(_ step: AdamWStep, weights w: Buffer, gradients g: Buffer, first m: Buffer, second v: Buffer) {
         require(g.count == w.count && m.count == w.count && v.count == w.count, "AdamW: \(w.count) weights with \(g.count) gradients")
-        let correction = { (beta: Float) in Float(1 - (0..<step.number).reduce(1.0) { power, _ in power * Double(beta) }) }
+        let correction = { (beta: Float) in Float(1 - pow(Double(beta), Double(step.number))) }
         let parameters = slm_adamw(rate: step.rate, beta1: step.beta1, beta2: step.beta2, epsilon: step.epsilon, decay: step.decay,
                                    correction1: correction(step.beta1), correction2: correction(step.beta2), gradient_scale: step.gradientScale)
         withUnsafePointer(to: parameters) { parameters in

@@ -123,7 +123,9 @@ extension Processor {
         }
         var all = products.map { $0.forC() }
         if first.c.rows == 0 || first.c.columns == 0 { return }
-        for i in all.indices { table.product_plan(&all[i], 1) }
+        for i in all.indices {
+            if i > 0, all[i].hasShape(of: all[0]) { all[i].takePlan(of: all[0]) } else { table.product_plan(&all[i], 1) }
+        }
         let rightBytes = all.map(\.right_bytes).max() ?? 0
         let scratch = scratch(rightBytes + (all.map(\.left_bytes).max() ?? 0))
         let flops = products.reduce(0) { $0 + $1.flops }
@@ -149,7 +151,7 @@ extension Processor {
         let operands = library.prepare(whole, on: self)
         let slice = (whole.M + threads - 1) / threads
         let scratch = plain ? [] : scratch(slice * whole.N * 4)
-        withUnsafePointer(to: whole) { whole in
+        withUnsafePointer(to: whole) { whole in withExtendedLifetime(operands) {
             team.run { thread in
                 let rows = min(thread * slice, whole.pointee.M)..<min((thread + 1) * slice, whole.pointee.M)
                 if rows.isEmpty { return }
@@ -162,11 +164,18 @@ extension Processor {
                     table.product_finish(whole, sums, rows.lowerBound, rows.upperBound)
                 }
             }
-        }
+        } }
     }
 }
 
 extension slm_product {
+    fileprivate func hasShape(of other: slm_product) -> Bool { M == other.M && N == other.N && K == other.K && product == other.product && canBeCut == other.canBeCut }
+
+    fileprivate mutating func takePlan(of other: slm_product) {
+        (m_step, n_step, k_step) = (other.m_step, other.n_step, other.k_step)
+        (left_bytes, right_bytes) = (other.left_bytes, other.right_bytes)
+    }
+
     /// Whether C itself can hold a part of the sum until the rest is added: see product_plan.
     fileprivate var canBeCut: Bool { c_type == DataType.float32.code && activation == Function.identity.rawValue && before == nil && bias == nil && plus == nil }
 }

@@ -18,7 +18,8 @@ extension Processor {
     /// dx is added to or written; dw and db are added to. Each may be nil.
     package func normGradient(dy: Buffer, x: Buffer, N: Int, C: Int, scale w: Buffer, mean: Buffer?, rstd: Buffer, dx: Buffer?, adding: Bool,
                               dw: Buffer?, db: Buffer?) {
-        require(x.count == N * C && dy.count == N * C && w.count == C && rstd.count == N && (dx?.count ?? N * C) == N * C,
+        require(x.count == N * C && dy.count == N * C && w.count == C && rstd.count == N && (mean?.count ?? N) == N
+                    && (dx?.count ?? N * C) == N * C && (dw?.count ?? C) == C && (db?.count ?? C) == C,
                 "norm gradient: [\(N), \(C)] from \(x.count) and \(dy.count) numbers")
         let parts = zeros(2 * C * threads)      // each thread's own sums, added up in the order of the threads
         measured("norm gradient", bytes: N * C * (x.type.size + dy.type.size + (adding ? 2 : 1) * (dx?.type.size ?? 0))) {
@@ -81,12 +82,8 @@ extension Processor {
         checkIDs(ids, below: V, for: "embed")
         measured("embed", bytes: N * C * (rows.type.size + y.type.size)) {
             split(N, atLeast: 64) { range in
-                // A part that begins inside a period would begin at the wrong position: positions are taken row by row there.
-                for n in positions == nil ? [range.lowerBound] : Array(range) {
-                    let place = positions.map { $0.floats + n % period * C }
-                    table.embed(ids.ids + n, rows.pointer, rows.type.code, place, 1, y.pointer + n * C * y.type.size, y.type.code,
-                                positions == nil ? range.count : 1, C)
-                }
+                let n = range.lowerBound
+                table.embed(ids.ids + n, rows.pointer, rows.type.code, positions?.floats, n, period, y.pointer + n * C * y.type.size, y.type.code, range.count, C)
             }
         }
     }

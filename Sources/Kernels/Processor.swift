@@ -9,7 +9,7 @@ import Glibc
 ///
 /// It belongs to one thread at a time. Two processors share nothing.
 package final class Processor {
-    package let arena = Arena()
+    package let arena: Arena
     /// Name of the instruction set that the kernels use.
     package var path: String { String(cString: table.name) }
     /// Floats in one vector.
@@ -32,12 +32,13 @@ package final class Processor {
     ///   - path: "avx512bf16", "avx512", "avx2" or "plain"; nil takes the best that the CPU has.
     ///   - blas: nil takes our own kernels.
     package init(threads: Int? = nil, path: String? = nil, blas: BLAS? = nil) throws(ProcessorError) {
-        let count = threads ?? CPU.availableCores
+        let count = threads ?? min(CPU.availableCores, 1_024)
         guard (1...1_024).contains(count) else { throw .badThreads(count) }
         guard let table = path.map({ slm_kernels_named($0) }) ?? slm_kernels_best() else {
             throw .unknownPath(path ?? "", known: Self.paths)
         }
         self.table = table.pointee
+        arena = try Arena()
         team = try Team(threads: count)
         scratch = Array(repeating: nil, count: count)
         self.blas = blas ?? .slm
@@ -117,6 +118,7 @@ package final class Processor {
 package enum ProcessorError: Error, Equatable, CustomStringConvertible {
     case badThreads(Int)
     case noThreads(wanted: Int)
+    case noAddresses(megabytes: Int)
     case unknownPath(String, known: [String])
     case noLibrary(BLAS, because: String)
 
@@ -124,6 +126,7 @@ package enum ProcessorError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .badThreads(let count): "\(count) threads: expected 1 to 1,024."
         case .noThreads(let wanted): "the system gives no \(wanted) threads. Ask for fewer: --threads 1"
+        case .noAddresses(let megabytes): "not even \(megabytes) MB of addresses are to be had. Raise `ulimit -v`."
         case .unknownPath(let name, let known): "this CPU has no kernels '\(name)'. It runs: \(known.joined(separator: ", "))."
         case .noLibrary(let blas, let because): "\(blas.rawValue) cannot be used: \(because). Install it with `make deps`, or leave --blas away."
         }

@@ -27,7 +27,7 @@ package struct GPTConfiguration: Sendable, Equatable {
         (self.layers, self.heads, self.width, self.context, self.vocabulary) = (layers, heads, width, context, vocabulary)
     }
 
-    /// Learns the sample in two minutes.
+    /// A million parameters, for trying things out.
     package static let tiny = GPTConfiguration(layers: 4, heads: 4, width: 128, context: 128, vocabulary: 1_024)
     /// The 36M parameter chat model of eugpt.
     package static let eugpt = GPTConfiguration(layers: 6, heads: 8, width: 512, context: 384, vocabulary: 16_387)

@@ -3,10 +3,10 @@ package import Kernels
 
 /// Adam with the decay of weights kept apart (Loshchilov & Hutter 2019). Only matrices decay.
 ///
-///     var optimizer = AdamW(for: parameters, on: processor)
+///     let optimizer = AdamW(for: parameters, on: processor)
 ///     tape.backward(from: loss)
 ///     optimizer.update(rate: 3e-4, clippingTo: 1)
-package struct AdamW {
+package final class AdamW {
     package var beta1: Float = 0.9
     package var beta2: Float = 0.95
     package var epsilon: Float = 1e-8
@@ -27,7 +27,7 @@ package struct AdamW {
     ///
     /// A length that is not finite leaves weights and moments as they are.
     @discardableResult
-    package mutating func update(rate: Float, clippingTo limit: Float = .infinity) -> Float {
+    package func update(rate: Float, clippingTo limit: Float = .infinity) -> Float {
         let gradients = parameters.completeGradients()
         let length = Float(processor.sumOfSquares(gradients).squareRoot())
         parameters.forgetGradients()

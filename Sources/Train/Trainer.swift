@@ -32,12 +32,12 @@ package struct StepReport: Sendable {
 
 /// Takes optimiser steps. It prints nothing, reads no clock and no file.
 ///
-///     var trainer = try Trainer(.eugpt, on: processor, precision: .bfloat16, seed: 1)
+///     let trainer = try Trainer(.eugpt, on: processor, precision: .bfloat16, seed: 1)
 ///     let report = trainer.advance(batch, rate: 3e-4)
-package struct Trainer {
+package final class Trainer {
     package let model: GPT
     package let parameters: Parameters
-    package var optimizer: AdamW
+    package let optimizer: AdamW
     package var clipping: Float = 1
     /// A batch is learned from in parts of about so many tokens, as if it were one: activations of more would not stay
     /// in the cache and would take memory (Documentation/decisions/micro-batches.md).
@@ -57,7 +57,7 @@ package struct Trainer {
     }
 
     /// One optimiser step. A loss or gradient that is not finite leaves the weights as they are.
-    package mutating func advance(_ batch: Batch, rate: Float) -> StepReport {
+    package func advance(_ batch: Batch, rate: Float) -> StepReport {
         let count = batch.targets.reduce(0) { $0 + ($1 >= 0 ? 1 : 0) }
         var loss: Float = 0
         for (part, rows) in parts(of: batch).enumerated() {
@@ -66,6 +66,10 @@ package struct Trainer {
                                    documents: batch.documents.map { tensor($0, rows, of: batch) }, on: tape)
             loss += value.scalar
             tape.backward(from: value)
+        }
+        guard loss.isFinite else {
+            parameters.forgetGradients()
+            return StepReport(step: optimizer.steps, loss: loss, gradientNorm: .nan)
         }
         let norm = optimizer.update(rate: rate, clippingTo: clipping)
         return StepReport(step: optimizer.steps, loss: loss, gradientNorm: norm)
@@ -78,7 +82,7 @@ package struct Trainer {
 
     /// Parts of the rows, as equal as can be: of two numbers of parts that are near what is wanted, the one that divides the rows.
     private func parts(of batch: Batch) -> [Range<Int>] {
-        let wanted = min(max(1, (batch.inputs.count + tokensAtOnce - 1) / tokensAtOnce), batch.rows)
+        let wanted = min(max(1, (batch.inputs.count - 1) / tokensAtOnce + 1), batch.rows)
         let count = [wanted, wanted - 1, wanted + 1].first { $0 > 0 && batch.rows % $0 == 0 } ?? wanted
         return (0..<count).map { batch.rows * $0 / count..<batch.rows * ($0 + 1) / count }
     }

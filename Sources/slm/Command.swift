@@ -11,11 +11,7 @@ struct Command {
         let usage = Usage(command: name, summary: summary, rows: options.map { ($0.label, $0.help, $0.shown(defaults)) }, example: example)
         help = usage.text
         parse = { arguments, environment in
-            var result = defaults
-            for row in options {
-                let variable = "SLM_" + row.name.uppercased().replacing("-", with: "_")
-                if let text = environment[variable] { try row.set(&result, text, "\(variable)") }
-            }
+            var result = defaults, given: [(row: OptionRow<Options>, text: String, source: String)] = []
             var rest = arguments[...]
             while let argument = rest.popFirst() {
                 guard argument.hasPrefix("--") else { throw UsageError("slm \(name): unexpected '\(argument)'. All options: slm \(name) --help") }
@@ -25,15 +21,21 @@ struct Command {
                     throw UsageError("slm \(name): unknown option --\(parts[0])\(near) All options: slm \(name) --help")
                 }
                 if parts.count == 2 {
-                    try row.set(&result, parts[1], argument)
+                    given.append((row, parts[1], "--\(row.name)"))
                 } else if row.isFlag {
-                    try row.set(&result, "true", argument)
+                    given.append((row, "true", argument))
                 } else if let value = rest.popFirst() {
-                    try row.set(&result, value, argument)
+                    given.append((row, value, argument))
                 } else {
                     throw UsageError("slm \(name): --\(row.name) needs a value. All options: slm \(name) --help")
                 }
             }
+            // What the command line says, the environment is not asked for.
+            for row in options where !given.contains(where: { $0.row.name == row.name }) {
+                let variable = "SLM_" + row.name.uppercased().replacing("-", with: "_")
+                if let text = environment[variable], !text.isEmpty { try row.set(&result, text, variable) }
+            }
+            for (row, text, source) in given { try row.set(&result, text, source) }
             return { try run(result) }
         }
     }
@@ -68,6 +70,24 @@ struct OptionRow<Options> {
     }
 }
 
+extension OptionRow {
+    /// A whole number with bounds.
+    static func option(_ name: String, _ path: WritableKeyPath<Options, Int>, in range: ClosedRange<Int>, _ help: String) -> OptionRow {
+        option(name, path, help).checking { range.contains($0[keyPath: path]) ? nil : "from \(range.lowerBound) to \(range.upperBound)" }
+    }
+
+    static func option(_ name: String, _ path: WritableKeyPath<Options, Int?>, in range: ClosedRange<Int>, _ help: String) -> OptionRow {
+        option(name, path, help).checking { $0[keyPath: path].map(range.contains) ?? true ? nil : "from \(range.lowerBound) to \(range.upperBound)" }
+    }
+
+    private func checking(_ expectation: @escaping (Options) -> String?) -> OptionRow {
+        OptionRow(name: name, help: help, label: label, isFlag: isFlag, set: { options, text, source in
+            try set(&options, text, source)
+            if let expected = expectation(options) { throw UsageError("slm: \(source): expected a whole number \(expected), found '\(text)'.") }
+        }, shown: shown)
+    }
+}
+
 /// What can stand behind an option.
 protocol OptionValue {
     init?(optionText: String)
@@ -78,7 +98,12 @@ protocol OptionValue {
 }
 
 extension Int: OptionValue {
-    init?(optionText: String) { self.init(optionText.filter { $0 != "_" && $0 != "," }) }
+    /// 16387, 16_387 or 16,387.
+    init?(optionText: String) {
+        let groups = optionText.split(separator: ",", omittingEmptySubsequences: false)
+        guard groups.dropFirst().allSatisfy({ $0.count == 3 }) else { return nil }
+        self.init(groups.joined().filter { $0 != "_" })
+    }
     var optionText: String { String(self) }
     static var hint: String { "N" }
     static var expectation: String { "a whole number" }
@@ -130,9 +155,10 @@ private struct Usage {
     var text: String {
         let width = (rows.map(\.label.count).max() ?? 0) + 2
         let lines = rows.map { row in
-            "  " + row.label + String(repeating: " ", count: width - row.label.count) + row.help + (row.value.isEmpty ? "" : " [\(row.value)]")
+            "  " + row.label.padded(to: width) + row.help + (row.value.isEmpty ? "" : " [\(row.value)]")
         }
-        return "slm \(command): \(summary)\n\n" + lines.joined(separator: "\n") + "\n\nEvery option can also come from the environment, as SLM_ and its name.\n\nExample\n  \(example)"
+        return "slm \(command): \(summary)\n\n" + lines.joined(separator: "\n")
+            + "\n\nEvery option can also come from the environment, as SLM_ and its name.\n\nExample\n  \(example)"
     }
 }
 

@@ -3,7 +3,7 @@
 ///     print(JSONLine(["bench": "gemm", "gflops": 410.5]))
 struct JSONLine: CustomStringConvertible {
     enum Value {
-        case text(String), number(Double), whole(Int), truth(Bool)
+        case text(String), number(Double), whole(Int)
     }
 
     let pairs: KeyValuePairs<String, Value?>
@@ -25,7 +25,6 @@ extension JSONLine.Value: ExpressibleByStringLiteral, ExpressibleByStringInterpo
         case .text(let text): quoted(text)
         case .number(let number): number.isFinite ? "\((number * 1e4).rounded() / 1e4)" : "null"
         case .whole(let number): "\(number)"
-        case .truth(let truth): "\(truth)"
         }
     }
 }

@@ -16,10 +16,14 @@ enum Precision: String, CaseIterable, OptionValue {
 }
 
 extension MachineOptions {
-    func processor() throws -> Processor { try Processor(threads: threads, path: cpu, blas: blas) }
+    func processor() throws -> Processor {
+        do { return try Processor(threads: threads, path: cpu, blas: blas) } catch ProcessorError.unknownPath(let name, let known) {
+            throw UsageError("slm: \(ProcessorError.unknownPath(name, known: known))")
+        }
+    }
 
     static var rows: [OptionRow<Self>] {
-        [.option("threads", \.threads, "Threads that compute; all cores when not given."),
+        [.option("threads", \.threads, in: 1...1_024, "Threads that compute; all cores when not given."),
          .option("cpu", \.cpu, "Kernels to use instead of the best: \(Processor.paths.joined(separator: ", "))."),
          .option("blas", \.blas, "What multiplies matrices.")]
     }
@@ -31,6 +35,12 @@ extension Processor {
         if precision == .bf16, !hasBFloat16 { note("\(path) kernels have no bf16 instructions: computing in f32.") }
         return precision != .f32 && hasBFloat16 ? .bfloat16 : .float32
     }
+}
+
+/// A result, on standard output at once: whoever reads along, or is there when we are stopped, has it.
+func say(_ line: Any) {
+    print(line)
+    fflush(nil)
 }
 
 /// Progress and remarks go to standard error; results alone to standard output.

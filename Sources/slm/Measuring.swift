@@ -21,6 +21,7 @@ extension String {
 extension Double {
     /// With so many digits behind the point.
     func fixed(_ digits: Int) -> String {
+        guard isFinite else { return "\(self)" }
         let factor = (0..<digits).reduce(1.0) { power, _ in power * 10 }
         let scaled = (magnitude * factor).rounded(), whole = Int(scaled / factor), rest = Int(scaled - Double(whole) * factor)
         let sign = self < 0 && scaled > 0 ? "-" : ""

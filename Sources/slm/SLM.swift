@@ -28,16 +28,19 @@ struct SLM {
             }
         }
         let family = commands.filter { $0.name.hasPrefix(first + " ") }
+        if !family.isEmpty, ["--help", "-h"].contains(arguments.dropFirst().first) { return print(list(family)) }
         if !family.isEmpty { throw UsageError("slm \(first): expected one of \(family.map { $0.name.dropFirst(first.count + 1) }.joined(separator: ", ")).") }
         let near = nearest(to: first, among: commands.map(\.name)).map { "; did you mean '\($0)'?" } ?? "."
         throw UsageError("slm: unknown command '\(first)'\(near) All commands: slm --help")
     }
 
     private static var help: String {
+        "slm: trains small GPT models on the machine you have.\n\n" + list(commands) + "\n\nslm COMMAND --help tells more."
+    }
+
+    private static func list(_ commands: [Command]) -> String {
         let width = (commands.map(\.name.count).max() ?? 0) + 2
-        return "slm: trains and serves small GPT chat models on the machine you have.\n\n"
-            + commands.map { "  slm " + $0.name + String(repeating: " ", count: width - $0.name.count) + $0.summary }.joined(separator: "\n")
-            + "\n\nslm COMMAND --help tells more."
+        return commands.map { "  slm " + $0.name.padded(to: width) + $0.summary }.joined(separator: "\n")
     }
 
     private static func environmentVariables() -> [String: String] {

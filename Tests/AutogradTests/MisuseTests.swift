@@ -7,7 +7,7 @@ import Testing
     enum Mistake: String, CaseIterable, Codable, Sendable {
         case add, matmul, linear, bias, plus, concat, reshape, slice, axis, backward, again, unrecorded,
              stale, target, id, targets, heads, documents, dropout, norm
-        case emptyMean, namesake, unread, ids
+        case emptyMean, namesake, unread, ids, usedUp, foreign, batch, shift
 
         var sentence: String {
             switch self {
@@ -23,7 +23,7 @@ import Testing
             case .backward: "backward: from a tensor [2, 3]; a derivative has a direction only from a single number"
             case .again: "backward: for the second time; say `keeping: true` the first time"
             case .unrecorded: "backward: from a tensor that nothing was recorded for"
-            case .stale: "a tensor from before the tape was reset, made by its operation 0"
+            case .stale: "a tensor from before the tape was reset, or of another tape: made by its operation 0"
             case .target: "crossEntropy: target 3 at 1, among 3 classes"
             case .id: "embed: id 2 at 1, in a table of 2"
             case .targets: "crossEntropy: targets [3] for scores [2, 3]"
@@ -34,6 +34,10 @@ import Testing
             case .emptyMean: "mean: of an empty tensor [0, 3]"
             case .namesake: "two parameters are named layer.weight"
             case .unread: "the elements of a view are read after tape.contiguous(_:)"
+            case .usedUp: "backward: operation 1 was used up by an earlier call; say `keeping: true` there"
+            case .foreign: "a tensor from before the tape was reset, or of another tape: made by its operation 0"
+            case .batch: "matmul: [2, 1, 3]·[3, 3, 1]"
+            case .shift: "layerNorm: a shift [2] for [2, 3]"
             case .ids: "ids are looked up, not computed with"
             }
         }
@@ -56,6 +60,13 @@ import Testing
                 let loss = tape.sum(x)
                 tape.backward(from: loss)
                 tape.backward(from: loss)
+            case .usedUp:
+                let h = tape.exp(x)
+                tape.backward(from: tape.sum(h))
+                tape.backward(from: tape.mean(h))
+            case .foreign: _ = Tape(try Processor(threads: 1, path: "plain")).exp(x)
+            case .batch: _ = tape.matmul(tape.reshape(x, [2, 1, 3]), tape.constant([Float](repeating: 0, count: 9), [3, 3, 1]))
+            case .shift: _ = tape.layerNorm(x, scale: tape.constant([1, 2, 3], [3]), shift: tape.constant([1, 2], [2]))
             case .unrecorded: tape.backward(from: tape.sum(w))
             case .stale:
                 tape.reset()

@@ -30,6 +30,29 @@ import Testing
         #expect(tape.gradient(of: x)?.floats == [25, 49, 73])
     }
 
+    @Test func `one loss taken back leaves the operations of another alone`() throws {
+        let tape = Tape(try Processor(threads: 1))
+        let x = tape.variable([1, 2], [2])
+        let first = tape.sum(tape.multiply(x, x)), second = tape.sum(tape.exp(tape.scale(x, by: 0)))
+        tape.backward(from: second)
+        tape.backward(from: first)
+        #expect(tape.gradient(of: x)?.floats == [2, 4])
+    }
+
+    @Test func `ids are moved like other numbers`() throws {
+        let tape = Tape(try Processor(threads: 1))
+        let ids = tape.ids([0, 1, 2, 3, 4, 5], [2, 3])
+        #expect(tape.contiguous(tape.transpose(ids)).ids == [0, 3, 1, 4, 2, 5])
+        #expect(tape.contiguous(tape.slice(ids, along: 1, 1..<2)).ids == [1, 4])
+        #expect(tape.concat([ids, ids], along: 0).ids == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5])
+    }
+
+    @Test func `a checkpoint of constants records nothing`() throws {
+        let tape = Tape(try Processor(threads: 1))
+        let y = tape.checkpoint(tape.constant([1, 2], [2])) { tape.multiply($0, $0) }
+        #expect(tape.gradient(of: y) == nil && y.floats == [1, 4])
+    }
+
     @Test func `adds up the gradients of parameters over tapes that were reset`() throws {
         var list = ParameterList()
         let layer = Linear(from: 3, to: 2, named: "layer", in: &list)

@@ -97,7 +97,7 @@ static void rows(const slm_kernels *k, int x, int y, size_t N, size_t C) {
     if (C > 0) k->cross_entropy(in, x, targets, losses, out, y, 0.5f, N, C);
     if (C > 0) {
         int32_t *ids = make_ids(N, 3);
-        k->embed(ids, make(x, 3 * C), x, make(SLM_F32, 2 * C), 2, out, y, N, C);
+        k->embed(ids, make(x, 3 * C), x, make(SLM_F32, 2 * C), 1, 2, out, y, N, C);
         k->embed_gradient(ids, out, y, make(SLM_F32, 3 * C), N, C, 0, C);
     }
     release();

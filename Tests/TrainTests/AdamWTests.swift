@@ -10,7 +10,7 @@ import Train
     @Test(arguments: GoldenGPT.Variant.allCases, Setting.tapes)
     func `twenty steps leave PyTorch's losses, lengths and weights`(_ variant: GoldenGPT.Variant, _ setting: Setting) throws {
         let gpt = try GoldenGPT(variant, setting), tape = gpt.tape
-        var optimizer = AdamW(for: gpt.parameters, on: tape.processor)
+        let optimizer = AdamW(for: gpt.parameters, on: tape.processor)
         var losses: [Float] = [], lengths: [Float] = []
         for rate in gpt.golden.floats("batch/rates") {
             tape.reset()

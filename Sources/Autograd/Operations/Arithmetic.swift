@@ -41,7 +41,7 @@ extension Tape {
                 rest = summed(rest, along: axis, scale: scale)
                 scale = 1
             }
-            processor.copy(shape: [1, 1, 1, target.count], rest.elements, strides: [0, 0, 0, 1], into: target, strides: [0, 0, 0, 1], scale: scale, adding: adding)
+            processor.copy(rest.elements, into: target, scale: scale, adding: adding)
         }
     }
 }

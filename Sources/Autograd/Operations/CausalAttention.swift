@@ -42,7 +42,7 @@ private struct CausalAttention: Operation {
             let C = attention.H * attention.D
             let part = { (i: Int) in d[min(i * C, d.count)..<d.count] }
             tape.processor.attendGradient(attention, y: y.elements, logSums: logSums, dy: dy.elements, dq: part(0), dk: part(1), dv: part(2))
-            if adding { tape.processor.copy(shape: [1, 1, 1, d.count], d, strides: [0, 0, 0, 1], into: target, strides: [0, 0, 0, 1], adding: true) }
+            if adding { tape.processor.copy(d, into: target, adding: true) }
         }
     }
 }

@@ -2,15 +2,13 @@ import Kernels
 
 extension Tape {
     /// What `body` makes of x, without keeping anything for the way back but x: there `body` runs again, and records.
-    /// The gradients are the same bits as without.
+    /// The gradients are the same bits as without. The tape holds `body` until `backward` or `reset`.
     ///
     ///     x = tape.checkpoint(x) { block($0, on: tape) }
     package func checkpoint(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor {
         guard isRecording else { return body(x) }
-        let start = drawn
-        let y = rehearse { body(x) }.detached
-        // Parameters inside `body` are wanted whether or not x is.
-        return record(y, Checkpoint(x: x, drawn: start, body: body))
+        let start = drawn, (y, isWanted) = rehearse { body(x) }
+        return isWanted ? record(y.detached, Checkpoint(x: x, drawn: start, body: body)) : y
     }
 }
 

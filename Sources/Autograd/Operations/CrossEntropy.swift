@@ -78,7 +78,7 @@ private struct CrossEntropy: Operation {
         tape.addGradient(to: Slot(x)) { dx, adding in
             let d = adding ? tape.processor.buffer(of: dx.count, dx.type) : dx
             tape.processor.crossEntropy(x.elements, N: N, V: V, targets: targets.elements, losses: nil, gradient: d, scale: dy.scalar * scale)
-            if adding { tape.processor.copy(shape: [1, 1, 1, d.count], d, strides: [0, 0, 0, 1], into: dx, strides: [0, 0, 0, 1], adding: true) }
+            if adding { tape.processor.copy(d, into: dx, adding: true) }
         }
     }
 }
@@ -95,8 +95,7 @@ private struct LinearCrossEntropy: Operation {
                 tape.pass(Tensor(part, shape: [part.count]), to: slot)
             } else {
                 tape.addGradient(to: slot) { target, adding in
-                    tape.processor.copy(shape: [1, 1, 1, part.count], part, strides: [0, 0, 0, 1], into: target, strides: [0, 0, 0, 1],
-                                        scale: dy.scalar, adding: adding)
+                    tape.processor.copy(part, into: target, scale: dy.scalar, adding: adding)
                 }
             }
         }

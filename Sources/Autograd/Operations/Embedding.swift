@@ -2,9 +2,9 @@ import Kernels
 
 extension Tape {
     /// y[i] = table[ids[i]] (+ positions[i's place along the last axis of ids]), in f32.   ids [..], table [V, C], positions [≥ T, C]; y [.., C]
-    package func embed(_ ids: Tensor, in table: Tensor, plus positions: Tensor? = nil) -> Tensor {
-        require(table.shape.rank == 2 && ids.type == .int32, "embed: \(ids.type.rawValue) \(ids.shape) in a table \(table.shape)")
-        require(ids.shape.rank < 4, "embed: ids \(ids.shape) leave no dimension for the channels")
+    package func embed(_ ids: Tensor, in table: Tensor, plus positions: Tensor? = nil, for name: StaticString = "embed") -> Tensor {
+        require(table.shape.rank == 2 && ids.type == .int32, "\(name): \(ids.type.rawValue) \(ids.shape) in a table \(table.shape)")
+        require(ids.shape.rank < 4, "\(name): ids \(ids.shape) leave no dimension for the channels")
         let C = table.shape[1], T = ids.shape.rank == 0 ? 1 : ids.shape[-1]
         require(positions.map { $0.shape.rank == 2 && $0.shape[1] == C && $0.shape[0] >= T } ?? true,
                 "embed: positions \(positions?.shape ?? []) for ids \(ids.shape) in \(table.shape)")
@@ -30,7 +30,7 @@ private struct Lookup: Operation {
             if !adding || !direct { tape.processor.clear(sums) }
             tape.processor.embedGradient(ids.elements, dy: dy.elements, C: C, into: sums)
             if !direct {
-                tape.processor.copy(shape: [1, 1, 1, target.count], sums, strides: [0, 0, 0, 1], into: target, strides: [0, 0, 0, 1], adding: adding)
+                tape.processor.copy(sums, into: target, adding: adding)
             }
         }
         guard let positions else { return }

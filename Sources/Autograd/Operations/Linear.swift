@@ -11,7 +11,7 @@ extension Tape {
         let shape = x.shape.replacing(-1, with: O)
         require(plus.map { $0.shape == shape && $0.type == .float32 } ?? true, "linear: \(plus?.shape ?? []) cannot be added to \(shape)")
         require(I > 0, "linear: \(x.shape) has no inputs")
-        let x = contiguous(x)
+        let x = contiguous(x), weight = contiguous(weight), bias = bias.map(contiguous)
         let y = empty(shape, plus == nil ? precision : .float32)
         let inputs = [Slot(x), Slot(weight)] + [bias, plus].compactMap { $0.map { Slot($0) } }
         let before = f != .identity && wantsGradient(of: inputs) ? empty(shape, y.type) : nil
@@ -34,7 +34,7 @@ extension Tape {
             (product.precision, product.accumulates) = (precision, adding && direct)
             processor.multiply(product, as: "linear dx")
             if !direct {
-                processor.copy(shape: [1, 1, 1, dx.count], target, strides: [0, 0, 0, 1], into: dx, strides: [0, 0, 0, 1], adding: true)
+                processor.copy(target, into: dx, adding: true)
             }
         }
     }

@@ -4,6 +4,8 @@ extension Tape {
     /// [.., M, K]·[.., K, N] → [.., M, N]. Transposed views cost nothing; leading axes must agree, or be absent on one side.
     package func matmul(_ a: Tensor, _ b: Tensor) -> Tensor {
         require(a.shape.rank >= 2 && b.shape.rank >= 2 && a.shape[-1] == b.shape[-2], "matmul: \(a.shape)·\(b.shape)")
+        let (aBatch, bBatch) = (a.shape.sizes.dropLast(2).reversed(), b.shape.sizes.dropLast(2).reversed())
+        require(zip(aBatch, bBatch).allSatisfy { $0 == $1 || $0 == 1 || $1 == 1 }, "matmul: \(a.shape)·\(b.shape)")
         let batch = Shape([Int](a.shape.sizes.dropLast(2))).broadcast(with: Shape([Int](b.shape.sizes.dropLast(2))), for: "matmul")
         let y = empty(Shape(batch.sizes + [a.shape[-2], b.shape[-1]]), a.type == .bfloat16 && b.type == .bfloat16 ? .bfloat16 : .float32)
         multiply(a, b, into: y, batch: batch)

@@ -12,8 +12,9 @@ extension Tape {
     }
 
     private func norm(_ x: Tensor, scale w: Tensor, shift b: Tensor?, epsilon: Float, isCentered: Bool, _ name: StaticString) -> Tensor {
-        let x = contiguous(x), (N, C) = x.shape.rows
-        require(C > 0 && w.shape == [C] && b.map { $0.shape == [C] } ?? true, "\(name): a scale \(w.shape) for \(x.shape)")
+        let x = contiguous(x), w = contiguous(w), b = b.map(contiguous), (N, C) = x.shape.rows
+        require(C > 0 && w.shape == [C], "\(name): a scale \(w.shape) for \(x.shape)")
+        require(b.map { $0.shape == [C] } ?? true, "\(name): a shift \(b?.shape ?? []) for \(x.shape)")
         let y = empty(x.shape, precision)
         let mean = isCentered ? processor.buffer(of: N, .float32) : nil, rstd = processor.buffer(of: N, .float32)
         processor.norm(x.elements, N: N, C: C, scale: w.elements, shift: b?.elements, into: y.elements, mean: mean, rstd: rstd, epsilon: epsilon)

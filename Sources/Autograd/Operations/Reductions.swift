@@ -83,7 +83,7 @@ private struct Largest: Operation {
                     }
                 }
             }
-            tape.processor.copy(shape: [1, 1, 1, dx.count], one, strides: [0, 0, 0, 1], into: dx, strides: [0, 0, 0, 1], adding: adding)
+            tape.processor.copy(one, into: dx, adding: adding)
         }
     }
 }

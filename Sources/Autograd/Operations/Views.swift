@@ -38,7 +38,7 @@ extension Tape {
             require(part.shape.rank == first.shape.rank && part.shape.replacing(axis, with: 0) == first.shape.replacing(axis, with: 0),
                     "concat: \(first.shape) and \(part.shape) along axis \(axis)")
         }
-        let type: DataType = parts.allSatisfy { $0.type == .bfloat16 } ? .bfloat16 : .float32
+        let type = parts.allSatisfy { $0.type == first.type } ? first.type : .float32
         let y = empty(first.shape.replacing(axis, with: parts.reduce(0) { $0 + $1.shape[axis] }), type)
         var place = 0
         for part in parts {
@@ -50,7 +50,7 @@ extension Tape {
     }
 
     /// Rows of a matrix, by number: y[i] = x[ids[i]].
-    package func gather(_ x: Tensor, rows ids: Tensor) -> Tensor { embed(ids, in: x) }
+    package func gather(_ x: Tensor, rows ids: Tensor) -> Tensor { embed(ids, in: x, for: "gather") }
 
     /// The elements in order. Costs nothing when they are.
     package func contiguous(_ x: Tensor) -> Tensor {
@@ -70,7 +70,21 @@ extension Tape {
 
     /// y = x, or y += x; both as they lie. A shape of their own does not matter to the kernel.
     fileprivate func copy(_ x: Tensor, into y: Tensor, adding: Bool = false) {
+        if x.type == .int32, y.type == .int32 { return copyIDs(x, into: y) }
         processor.copy(shape: x.shape.padded(to: 4), x.buffer, strides: x.stretched(to: x.shape), into: y.buffer, strides: y.stretched(to: x.shape), adding: adding)
+    }
+}
+
+extension Tape {
+    private func copyIDs(_ x: Tensor, into y: Tensor) {
+        let shape = x.shape.padded(to: 4), from = x.stretched(to: x.shape), to = y.stretched(to: x.shape)
+        y.buffer.writeIDs { target in
+            x.buffer.readIDs { source in
+                for i in 0..<shape[0] { for j in 0..<shape[1] { for k in 0..<shape[2] { for l in 0..<shape[3] {
+                    target[i * to[0] + j * to[1] + k * to[2] + l * to[3]] = source[i * from[0] + j * from[1] + k * from[2] + l * from[3]]
+                } } } }
+            }
+        }
     }
 }
 

@@ -49,7 +49,7 @@ static inline vf vtanh(vf x) {
     return pick(square < all(0.390625f), near, far);
 }
 
-// erfc(x) for x ≥ 0, relative to its own size: Abramowitz & Stegun 7.1.26 in the form that keeps the tail.
+// erfc(x) for x ≥ 0 to 1.5·10⁻⁷: Abramowitz & Stegun 7.1.26, in the form that does not cancel in the tail.
 static inline vf verfc(vf x) {
     const vf t = all(1.0f) / (all(1.0f) + all(0.3275911f) * x);
     vf y = all(1.061405429f);

@@ -6,7 +6,7 @@
 //   A panel: MR rows,    [k][MR] units      B panel: NR = NV·W columns, [k][NR] units
 //
 // Every element of C is summed by one core, in the order of k, whatever tile it falls into: its bits
-// depend on the path and on K alone, not on how the rows were split among threads.
+// depend on the path, on K and on the types alone, not on how the rows were split among threads.
 
 #define NR (NV * W)
 #define MC_BYTES (256 * 1024)       // a block of A stays in the second-level cache
@@ -257,6 +257,7 @@ static size_t busiest(size_t M, size_t step, size_t threads) {
 // reads the whole right side, so small ones cost too.
 static size_t even_step(size_t M, size_t most, size_t threads) {
     size_t best = MR, least_work = SIZE_MAX;
+    most = least(most, round_up(M, MR));
     for (size_t step = MR; step <= most; step += MR) least_work = least(least_work, busiest(M, step, threads));
     for (size_t step = MR; step <= most; step += MR)
         if (busiest(M, step, threads) <= least_work + least_work / 25) best = step;

@@ -1,6 +1,6 @@
 // What works along a row: norms, softmax, cross-entropy, and the table of embeddings.
 
-// f(x, i) summed along a row of C: four sums side by side, then pairwise.
+// f(x, i) summed along a row of C: two sums side by side, then pairwise.
 #define SUM_ALONG(C, i, vector_term, scalar_term) ({                                             \
     vf s0 = {0}, s1 = {0};                                                                       \
     float rest_ = 0;                                                                             \
@@ -176,9 +176,9 @@ static void cross_entropy(const void *x, int xt, const int32_t *targets, float *
     else cross_entropy_of(x, xt, targets, losses, d, dt, scale, N, V);
 }
 
-static void embed(const int32_t *ids, const void *table, int tt, const float *more, size_t period, void *y, int yt, size_t N, size_t C) {
+static void embed(const int32_t *ids, const void *table, int tt, const float *more, size_t first, size_t period, void *y, int yt, size_t N, size_t C) {
     for (size_t n = 0; n < N; n++) {
-        const size_t from = (size_t)ids[n] * C, extra = more ? n % period * C : 0;
+        const size_t from = (size_t)ids[n] * C, extra = more ? (first + n) % period * C : 0;
         for (size_t i = 0; i < C; i += W) {
             const size_t count = least(W, C - i);
             vf v = get_first(table, tt, from + i, count);

@@ -119,8 +119,9 @@ typedef struct {
     /// A negative target is ignored: loss 0, a row of zeros.
     void (*cross_entropy)(const void *x, int x_type, const int32_t *targets, float *losses, void *d, int d_type, float scale, size_t N, size_t V);
 
-    /// y[n] = table[ids[n]] (+ more[n % period], where more is not NULL).
-    void (*embed)(const int32_t *ids, const void *table, int table_type, const float *more, size_t period, void *y, int y_type, size_t N, size_t C);
+    /// y[n] = table[ids[n]] (+ more[(first + n) % period], where more is not NULL).
+    void (*embed)(const int32_t *ids, const void *table, int table_type, const float *more, size_t first, size_t period, void *y, int y_type, size_t N,
+                  size_t C);
     /// table[ids[n]] += dy[n] for the channels c0 ..< c1 alone: threads share the channels, so the order over n is always the same.
     void (*embed_gradient)(const int32_t *ids, const void *dy, int dy_type, float *table, size_t N, size_t C, size_t c0, size_t c1);
 
@@ -140,7 +141,7 @@ typedef struct {
     void (*adamw)(const slm_adamw *, float *w, const float *g, float *m, float *v, size_t n);
 } slm_kernels;
 
-/// The table for a path by name ("avx512bf16", "avx512", "avx2", "neon", "plain"), or NULL when this CPU cannot run it.
+/// The table for a path by name ("avx512bf16", "avx512", "avx2", "plain"), or NULL when this CPU cannot run it.
 const slm_kernels *slm_kernels_named(const char *name);
 /// The best table that this CPU runs.
 const slm_kernels *slm_kernels_best(void);

@@ -4,7 +4,7 @@
 // microseconds, and then sleep: an idle server uses no processor.
 #pragma once
 
-/// Cores that this process may run on: what taskset or a container left of them. At least 1.
+/// Cores that this process may run on: what taskset or a cpuset left of them. At least 1.
 int slm_available_cores(void);
 
 typedef struct slm_team slm_team;

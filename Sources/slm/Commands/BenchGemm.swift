@@ -15,24 +15,26 @@ extension Command {
         Command("bench gemm", "How fast matrices are multiplied: the ceiling that other figures are held against.", BenchGemmOptions(),
                 BenchGemmOptions.rows + [
                     .option("dtype", \.dtype, "Only this type; both when not given."),
-                    .option("runs", \.runs, "Timed runs of each case; the median counts."),
+                    .option("runs", \.runs, in: 1...10_000, "Timed runs of each case; the median counts."),
                     .option("only", \.only, "Only products whose name contains this."),
                     .option("json", \.json, "One JSON object a line."),
                 ], example: "slm bench gemm --json") { options in
             let processor = try options.processor()
+            let shapes = GemmShape.all.filter { options.only.isEmpty || $0.name.contains(options.only) }
+            if shapes.isEmpty { throw UsageError("slm bench gemm: no product is named '\(options.only)'. Names: \(GemmShape.all.map(\.name).joined(separator: "; ")).") }
             let types: [DataType] = switch options.dtype {
             case nil, .auto: processor.hasBFloat16 ? [.float32, .bfloat16] : [.float32]
             case .f32?: [.float32]
             case .bf16?: [processor.dataType(for: .bf16)]
             }
             for type in types {
-                for shape in GemmShape.all where options.only.isEmpty || shape.name.contains(options.only) {
+                for shape in shapes {
                     let gflops = shape.measured(on: processor, in: type, runs: options.runs)
                     if options.json {
-                        print(JSONLine(["bench": "gemm", "case": "\(shape) \(type.rawValue)", "layer": .text(shape.name), "blas": .text(processor.blas.rawValue),
+                        say(JSONLine(["bench": "gemm", "case": "\(shape) \(type.rawValue)", "layer": .text(shape.name), "blas": .text(processor.blas.rawValue),
                                         "kernels": .text(processor.path), "threads": .whole(processor.threads), "gflops": .number(gflops)]))
                     } else {
-                        print("\(shape.name.padded(to: 28)) \("\(shape)".padded(to: 18)) \(type.rawValue)  \(Int(gflops.rounded())) GFLOP/s")
+                        say("\(shape.name.padded(to: 28)) \("\(shape)".padded(to: 18)) \(type.rawValue)  \(Int(gflops.rounded())) GFLOP/s")
                     }
                 }
             }
@@ -40,47 +42,54 @@ extension Command {
     }
 }
 
-/// A product that training at eugpt's shape asks for, for one part of a batch.
+/// A product that training asks for, for one part of a batch of eugpt's where nothing else is said.
 private struct GemmShape: CustomStringConvertible {
+    /// y = x·Wᵀ, dx = dy·W or dW += dyᵀ·x.
+    enum Way { case forward, toInput, toWeight }
+
     let name: String
     let M, N, K: Int
-    let aIsTransposed, bIsTransposed: Bool
-    let accumulates: Bool
+    let way: Way
+    /// Whether C is f32 in any type of product: scores, and gradients of weights.
+    var isExact = false
 
     var description: String { "\(M)x\(N)x\(K)" }
 
     static let all: [GemmShape] = [
-        forward("qkv", N: 1_536, K: 512), forward("output", N: 512, K: 512), forward("up", N: 2_048, K: 512), forward("down", N: 512, K: 2_048),
-        input("qkv", N: 512, K: 1_536), input("up", N: 512, K: 2_048), input("down", N: 2_048, K: 512),
-        weight("qkv", M: 1_536, N: 512), weight("output", M: 512, N: 512), weight("up", M: 2_048, N: 512), weight("down", M: 512, N: 2_048),
-        GemmShape(name: "head", M: 512, N: 16_387, K: 512, aIsTransposed: false, bIsTransposed: true, accumulates: false),
-        GemmShape(name: "head, to its input", M: 512, N: 512, K: 16_387, aIsTransposed: false, bIsTransposed: false, accumulates: false),
-        GemmShape(name: "head, to its weight", M: 16_387, N: 512, K: 512, aIsTransposed: true, bIsTransposed: false, accumulates: true),
-        GemmShape(name: "GPT-2's head, to its input", M: 1_024, N: 768, K: 50_257, aIsTransposed: false, bIsTransposed: false, accumulates: false),
-        GemmShape(name: "square", M: 2_048, N: 2_048, K: 2_048, aIsTransposed: false, bIsTransposed: false, accumulates: false),
+        GemmShape(name: "qkv", M: 1_536, N: 1_536, K: 512, way: .forward),
+        GemmShape(name: "output", M: 1_536, N: 512, K: 512, way: .forward),
+        GemmShape(name: "up", M: 1_536, N: 2_048, K: 512, way: .forward),
+        GemmShape(name: "down", M: 1_536, N: 512, K: 2_048, way: .forward),
+        GemmShape(name: "head", M: 1_536, N: 16_387, K: 512, way: .forward, isExact: true),
+        GemmShape(name: "qkv, to its input", M: 1_536, N: 512, K: 1_536, way: .toInput),
+        GemmShape(name: "up, to its input", M: 1_536, N: 512, K: 2_048, way: .toInput),
+        GemmShape(name: "down, to its input", M: 1_536, N: 2_048, K: 512, way: .toInput),
+        GemmShape(name: "head, to its input", M: 1_536, N: 512, K: 16_387, way: .toInput),
+        GemmShape(name: "GPT-2's head, to its input", M: 1_024, N: 768, K: 50_257, way: .toInput),
+        GemmShape(name: "qkv, to its weight", M: 1_536, N: 512, K: 1_536, way: .toWeight, isExact: true),
+        GemmShape(name: "output, to its weight", M: 512, N: 512, K: 1_536, way: .toWeight, isExact: true),
+        GemmShape(name: "up, to its weight", M: 2_048, N: 512, K: 1_536, way: .toWeight, isExact: true),
+        GemmShape(name: "down, to its weight", M: 512, N: 2_048, K: 1_536, way: .toWeight, isExact: true),
+        GemmShape(name: "head, to its weight", M: 16_387, N: 512, K: 1_536, way: .toWeight, isExact: true),
+        GemmShape(name: "square", M: 2_048, N: 2_048, K: 2_048, way: .toInput),
     ]
 
-    private static func forward(_ name: String, N: Int, K: Int) -> GemmShape {
-        GemmShape(name: name, M: 1_536, N: N, K: K, aIsTransposed: false, bIsTransposed: true, accumulates: false)
-    }
-    private static func input(_ name: String, N: Int, K: Int) -> GemmShape {
-        GemmShape(name: "\(name), to its input", M: 1_536, N: N, K: K, aIsTransposed: false, bIsTransposed: false, accumulates: false)
-    }
-    private static func weight(_ name: String, M: Int, N: Int) -> GemmShape {
-        GemmShape(name: "\(name), to its weight", M: M, N: N, K: 1_536, aIsTransposed: true, bIsTransposed: false, accumulates: true)
-    }
-
     func measured(on processor: Processor, in type: DataType, runs: Int) -> Double {
-        // As in training: weights are kept in f32, activations in the type of the products, gradients of weights in f32.
-        let isHead = name == "head"
-        let a = filled(processor, M * K, type), b = filled(processor, K * N, accumulates ? type : .float32)
-        let c = filled(processor, M * N, accumulates || isHead ? .float32 : type)
-        // Rows of scores are padded to cache lines, as in training.
-        let padded = (K + 31) / 32 * 32
-        let left = name.hasSuffix("head, to its input") ? Matrix(filled(processor, M * padded, type), rows: M, columns: K, rowStride: padded) : aIsTransposed ? Matrix(a, rows: K, columns: M).transposed : Matrix(a, rows: M, columns: K)
-        let right = bIsTransposed ? Matrix(b, rows: N, columns: K).transposed : Matrix(b, rows: K, columns: N)
+        // As in training: weights are kept in f32, activations in the type of the products, and rows begin on cache lines.
+        let wide = (K + 31) / 32 * 32
+        let left = switch way {
+        case .forward, .toInput: Matrix(filled(processor, M * wide, type), rows: M, columns: K, rowStride: wide)
+        case .toWeight: Matrix(filled(processor, K * M, type), rows: K, columns: M).transposed
+        }
+        let right = switch way {
+        case .forward: Matrix(filled(processor, N * K, .float32), rows: N, columns: K).transposed
+        case .toInput: Matrix(filled(processor, K * N, .float32), rows: K, columns: N)
+        case .toWeight: Matrix(filled(processor, K * N, type), rows: K, columns: N)
+        }
+        let c = processor.buffer(of: M * N, isExact ? .float32 : type)
+        processor.clear(c)
         var product = Product(of: left, right, into: Matrix(c, rows: M, columns: N))
-        (product.precision, product.accumulates) = (type, accumulates)
+        (product.precision, product.accumulates) = (type, way == .toWeight)
         let seconds = (0..<runs + 2).map { _ in secondsSpent { processor.multiply(product, as: "bench") } }.dropFirst(2)
         return Double(product.flops) * 1e-9 / median(Array(seconds))
     }

@@ -3,6 +3,11 @@ import Kernels
 import Model
 import Train
 
+/// Why a measurement cannot be made.
+struct BenchError: Error, CustomStringConvertible {
+    let description: String
+}
+
 struct BenchTrainOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
@@ -27,11 +32,11 @@ extension Command {
                     .option("synthetic", \.synthetic, "Random tokens: the figure depends on shapes alone."),
                     .option("preset", \.preset, "Size of the model: \(GPTConfiguration.presets.map(\.name).joined(separator: ", "))."),
                     .option("dtype", \.dtype, "What products are computed in."),
-                    .option("batch", \.batch, "Rows of a batch."),
-                    .option("context", \.context, "Tokens of a row; the preset's when not given."),
-                    .option("steps", \.steps, "Timed steps; the median counts."),
-                    .option("warmup", \.warmup, "Steps before those."),
-                    .option("tokens-at-once", \.tokensAtOnce, "About how many tokens of a batch go through the model together."),
+                    .option("batch", \.batch, in: 1...65_536, "Rows of a batch."),
+                    .option("context", \.context, in: 1...1_048_576, "Tokens of a row; the preset's when not given."),
+                    .option("steps", \.steps, in: 1...100_000, "Timed steps; the median counts."),
+                    .option("warmup", \.warmup, in: 0...100_000, "Steps before those."),
+                    .option("tokens-at-once", \.tokensAtOnce, in: 1...1_073_741_824, "About how many tokens of a batch go through the model together."),
                     .option("recompute", \.recompute, "Compute each block again on the way back instead of keeping its activations."),
                     .option("profile", \.profile, "Where the time goes, by operation, with each one's share of its limit."),
                     .option("json", \.json, "One JSON object a line."),
@@ -41,17 +46,25 @@ extension Command {
                 let names = GPTConfiguration.presets.map(\.name)
                 throw UsageError("slm bench train: unknown preset '\(options.preset)'. Presets: \(names.joined(separator: ", ")).")
             }
-            guard options.batch > 0, options.steps > 0, options.warmup >= 0, options.context ?? 1 > 0, options.tokensAtOnce ?? 1 > 0 else {
-                throw UsageError("slm bench train: --batch, --steps, --context and --tokens-at-once count from 1.")
-            }
             if let context = options.context { configuration.context = context }
             try measure(options, configuration)
         }
     }
 
+    /// Weights, gradients and two moments in f32, and what a block keeps of each token: refused here rather than by the system later.
+    private static func checkMemory(for c: GPTConfiguration, tokens: Int) throws {
+        let (L, C, V, T) = (Double(c.layers), Double(c.width), Double(c.vocabulary), Double(c.context))
+        let weights = 12 * L * C * C + (c.isTied ? 1 : 2) * V * C + T * C, kept = max(Double(tokens), T) * L * C * 32
+        let needed = 16 * weights + kept, there = Double(CPU.memoryBytes)
+        guard needed < there else {
+            throw BenchError(description: "this needs some \(Int(needed / 1e9)) GB and the machine has \(Int(there / 1e9)). Take a smaller --context or --preset.")
+        }
+    }
+
     private static func measure(_ options: BenchTrainOptions, _ configuration: GPTConfiguration) throws {
         let processor = try options.processor(), type = processor.dataType(for: options.dtype)
-        var trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: 1)
+        try checkMemory(for: configuration, tokens: options.tokensAtOnce ?? 1_536)
+        let trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: 1)
         if let tokens = options.tokensAtOnce { trainer.tokensAtOnce = tokens }
         let batch = Batch.random(rows: options.batch, of: configuration), tokens = batch.inputs.count
         var loss: Float = 0
@@ -63,12 +76,12 @@ extension Command {
         let speed = Double(tokens) / median(seconds), best = Double(tokens) / (seconds.min() ?? 1)
         let peak = CPU.peakMemory >> 20, name = "\(options.preset) \(type.rawValue)"
         if options.json {
-            print(JSONLine(["bench": "train", "case": .text(name), "params": .whole(trainer.parameters.count), "batch": .whole(options.batch),
+            say(JSONLine(["bench": "train", "case": .text(name), "params": .whole(trainer.parameters.count), "batch": .whole(options.batch),
                             "context": .whole(configuration.context), "threads": .whole(processor.threads), "kernels": .text(processor.path),
                             "blas": .text(processor.blas.rawValue), "tokens_per_s": .number(speed), "best": .number(best), "peak_rss_mb": .whole(peak),
                             "growths_after_warmup": .whole(processor.arena.growths - growths), "loss": .number(Double(loss))]))
         } else {
-            print("\(name): \(Int(speed.rounded())) tokens/s (best \(Int(best.rounded()))), peak \(peak) MB, \(trainer.parameters.count) parameters, loss \(loss)")
+            say("\(name): \(Int(speed.rounded())) tokens/s (best \(Int(best.rounded()))), peak \(peak) MB, \(trainer.parameters.count) parameters, loss \(loss)")
         }
         guard let profile = processor.profile else { return }
         processor.profile = nil
@@ -78,8 +91,11 @@ extension Command {
 
 extension Batch {
     fileprivate static func random(rows: Int, of configuration: GPTConfiguration) -> Batch {
-        var generator = SystemRandomNumberGenerator()
-        let tokens = (0...rows * configuration.context).map { _ in Int32.random(in: 0..<Int32(configuration.vocabulary), using: &generator) }
+        var state: UInt64 = 1        // Knuth's linear congruential generator: the same tokens every time
+        let tokens = (0...rows * configuration.context).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int32(state >> 33) % Int32(configuration.vocabulary)
+        }
         return Batch(inputs: Array(tokens.dropLast()), targets: Array(tokens.dropFirst()), rows: rows)
     }
 }

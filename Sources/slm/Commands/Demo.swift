@@ -14,9 +14,8 @@ struct DemoOptions: MachineOptions {
 extension Command {
     static var demo: Command {
         Command("demo", "Learns two spirals with a small network and draws what it sees.", DemoOptions(),
-                DemoOptions.rows + [.option("steps", \.steps, "How long to learn."), .option("seed", \.seed, "Where the weights begin.")],
+                DemoOptions.rows + [.option("steps", \.steps, in: 1...1_000_000, "How long to learn."), .option("seed", \.seed, in: 0...Int.max, "Where the weights begin.")],
                 example: "slm demo --steps 500") { options in
-            guard options.steps > 0, options.seed >= 0 else { throw UsageError("slm demo: --steps counts from 1, --seed from 0.") }
             try SpiralDemo(options).run(steps: options.steps)
         }
     }
@@ -47,7 +46,7 @@ private struct SpiralDemo {
     }
 
     func run(steps: Int) throws {
-        var optimizer = AdamW(for: parameters, on: processor)
+        let optimizer = AdamW(for: parameters, on: processor)
         var loss: Float = 0
         let seconds = secondsSpent {
             for step in 1...steps {
@@ -56,7 +55,7 @@ private struct SpiralDemo {
                 tape.backward(from: value)
                 optimizer.update(rate: 0.01 * (1 - 0.9 * Float(step) / Float(steps)))
                 loss = value.scalar
-                if step == 1 || step % max(1, steps / 4) == 0 { print("step \(String(step).leftPadded(to: 5))   loss \(Double(loss).fixed(4))") }
+                if step == 1 || step % max(1, steps / 4) == 0 { note("step \(String(step).leftPadded(to: 5))   loss \(Double(loss).fixed(4))") }
             }
         }
         draw()

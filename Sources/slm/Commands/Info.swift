@@ -15,11 +15,12 @@ extension Command {
             let type = processor.dataType(for: .auto)
             let reason = type == .bfloat16 ? "the CPU has bf16 instructions" : "\(processor.path) kernels have no bf16 instructions"
             let libraries = BLAS.allCases.compactMap { blas -> String? in
-                blas == .slm ? nil : (try? Processor(threads: 1, path: options.cpu, blas: blas))?.libraryVersion ?? "\(blas.rawValue): not installed"
+                if blas == .slm { return nil }
+                do { return try Processor(threads: 1, path: options.cpu, blas: blas).libraryVersion } catch { return "\(error)" }
             }
             let megabytes = { (bytes: Int) in bytes >> 20 }
             if options.json {
-                return print(JSONLine([
+                return say(JSONLine([
                     "cpu": .text(CPU.name), "features": .text(CPU.features.joined(separator: " ")), "kernels": .text(processor.path),
                     "kernels_available": .text(Processor.paths.joined(separator: " ")), "dtype": .text(type.rawValue), "blas": .text(processor.blas.rawValue),
                     "threads": .whole(processor.threads), "cores": .whole(CPU.availableCores), "memory_mb": .whole(megabytes(CPU.memoryBytes)),
@@ -27,7 +28,7 @@ extension Command {
                     "version": .text(version),
                 ]))
             }
-            print("""
+            say("""
                 slm        \(version)
                 CPU        \(CPU.name), \(CPU.availableCores) cores to use
                 has        \(CPU.features.joined(separator: " "))

@@ -39,7 +39,7 @@ struct ProfileTable {
     func write(asJSON: Bool) {
         if asJSON {
             for row in rows {
-                print(JSONLine(["profile": .text(row.name), "ms_per_step": .number(row.milliseconds), "share": .number(row.share), "calls": .whole(row.calls),
+                say(JSONLine(["profile": .text(row.name), "ms_per_step": .number(row.milliseconds), "share": .number(row.share), "calls": .whole(row.calls),
                                 "gflops": .number(row.gflops), "gb_per_s": .number(row.gigabytes), "of_limit": .number(row.ofLimit)]))
             }
             return

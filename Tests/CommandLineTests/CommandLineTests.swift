@@ -1,0 +1,98 @@
+import Foundation
+import Testing
+
+/// The binary as a person meets it: what it prints where, and how it ends.
+@Suite struct CommandLineTests {
+    struct Outcome {
+        let status: Int32
+        let output, errors: String
+    }
+
+    /// The binary lies beside the tests.
+    private func slm(_ arguments: String..., environment: [String: String] = [:]) throws -> Outcome { try slm(arguments, environment) }
+
+    private func slm(_ arguments: [String], _ environment: [String: String] = [:]) throws -> Outcome {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLM_") }.merging(environment) { $1 }
+        let (output, errors) = (Pipe(), Pipe())
+        (process.standardOutput, process.standardError) = (output, errors)
+        try process.run()
+        let texts = [output, errors].map { String(decoding: $0.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }
+        process.waitUntilExit()
+        return Outcome(status: process.terminationStatus, output: texts[0], errors: texts[1])
+    }
+
+    @Test func `help goes to standard output and names every command`() throws {
+        for arguments in [["--help"], []] as [[String]] {
+            let outcome = try slm(arguments)
+            #expect(outcome.status == 0 && outcome.errors.isEmpty)
+            for command in ["slm info", "slm bench gemm", "slm bench train", "slm demo"] { #expect(outcome.output.contains(command)) }
+        }
+        #expect(try slm("bench", "--help").output.contains("slm bench train"))
+        #expect(try slm("bench", "train", "--help").output.contains("Example\n  slm bench train --synthetic"))
+    }
+
+    @Test(arguments: [
+        (["trian"], "slm: unknown command 'trian'. All commands: slm --help\n"),
+        (["inf"], "slm: unknown command 'inf'; did you mean 'info'? All commands: slm --help\n"),
+        (["bench"], "slm bench: expected one of gemm, train.\n"),
+        (["bench", "train", "--synthetic", "--preest", "tiny"], "slm bench train: unknown option --preest; did you mean --preset? All options: slm bench train --help\n"),
+        (["bench", "train", "--synthetic", "--preset", "huge"], "slm bench train: unknown preset 'huge'. Presets: tiny, eugpt, gpt2.\n"),
+        (["bench", "train", "--synthetic", "--batch"], "slm bench train: --batch needs a value. All options: slm bench train --help\n"),
+        (["bench", "train", "--synthetic", "--batch", "many"], "slm: --batch: expected a whole number, found 'many'.\n"),
+        (["bench", "train", "--synthetic", "--batch", "0"], "slm: --batch: expected a whole number from 1 to 65536, found '0'.\n"),
+        (["bench", "train", "--synthetic", "--batch=9223372036854775807"],
+         "slm: --batch: expected a whole number from 1 to 65536, found '9223372036854775807'.\n"),
+        (["bench", "gemm", "--runs", "-1"], "slm: --runs: expected a whole number from 1 to 10000, found '-1'.\n"),
+        (["demo", "--steps", "1,2"], "slm: --steps: expected a whole number, found '1,2'.\n"),
+        (["info", "--threads", "0"], "slm: --threads: expected a whole number from 1 to 1024, found '0'.\n"),
+        (["info", "more"], "slm info: unexpected 'more'. All options: slm info --help\n"),
+    ])
+    func `what is not understood ends with status 2 and says what was expected`(arguments: [String], sentence: String) throws {
+        let process = try slm(arguments)
+        #expect(process.status == 2)
+        #expect(process.errors == sentence)
+        #expect(process.output.isEmpty)
+    }
+
+    @Test func `an instruction set that the CPU lacks is refused with those it has`() throws {
+        let outcome = try slm("info", "--cpu", "z80")
+        #expect(outcome.status == 2 && outcome.errors.hasPrefix("slm: this CPU has no kernels 'z80'. It runs: ") && outcome.errors.contains("plain"))
+    }
+
+    @Test func `more memory than there is is refused before it is asked for`() throws {
+        let outcome = try slm("bench", "train", "--synthetic", "--preset=gpt2", "--context=1048576", "--tokens-at-once=1000000000")
+        #expect(outcome.status == 1 && outcome.errors.hasPrefix("slm: this needs some "), "\(outcome.errors)")
+    }
+
+    @Test func `the environment sets options, and the command line overrules it`() throws {
+        #expect(try slm("info", "--json", environment: ["SLM_CPU": "plain", "SLM_THREADS": "1"]).output.contains("\"kernels\":\"plain\""))
+        #expect(try slm("info", "--json", "--cpu", "plain", environment: ["SLM_CPU": "nonsense"]).output.contains("\"kernels\":\"plain\""))
+        #expect(try slm("info", "--json", "--threads", "1", environment: ["SLM_THREADS": ""]).output.contains("\"threads\":1"))
+        #expect(try slm("info", environment: ["SLM_THREADS": "some"]).errors == "slm: SLM_THREADS: expected a whole number, found 'some'.\n")
+    }
+
+    @Test func `bf16 falls back to f32 with one line where the kernels have none`() throws {
+        let outcome = try slm("bench", "train", "--synthetic", "--preset=tiny", "--batch=1", "--context=8", "--steps=1", "--warmup=0", "--dtype=bf16",
+                              "--cpu=plain", "--json")
+        #expect(outcome.status == 0 && outcome.output.contains("\"case\":\"tiny f32\""))
+        #expect(outcome.errors == "slm: plain kernels have no bf16 instructions: computing in f32.\n")
+    }
+
+    @Test func `a bench prints one JSON object with the keys that scripts rely on`() throws {
+        let outcome = try slm("bench", "train", "--synthetic", "--preset=tiny", "--batch=2", "--context=8", "--steps=2", "--warmup=1", "--json")
+        let object = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
+        #expect(object?["bench"] as? String == "train")
+        #expect((object?["tokens_per_s"] as? Double ?? 0) > 0 && (object?["peak_rss_mb"] as? Double ?? 0) > 0)
+        #expect(object?["growths_after_warmup"] as? Int == 0)
+    }
+
+    @Test func `the demo learns both spirals`() throws {
+        let outcome = try slm("demo", "--steps", "400", "--threads", "2")
+        let loss = outcome.errors.split(separator: "\n").last?.split(separator: " ").last.flatMap { Double($0) }
+        #expect(outcome.status == 0 && (loss ?? 1) < 0.3, "\(outcome.errors)")
+        #expect(outcome.output.contains("o") && outcome.output.contains("x"))
+    }
+}

@@ -1,0 +1,86 @@
+import Autograd
+import Kernels
+import Model
+import TestSupport
+import Testing
+import Train
+
+@Suite struct TrainerTests {
+    private let configuration = GPTConfiguration(layers: 2, heads: 2, width: 16, context: 12, vocabulary: 29)
+
+    private func batch(rows: Int = 4, masked: Bool = false) -> Batch {
+        let ids = (0...rows * 12).map { Int32($0 * 7 % 29) }
+        return Batch(inputs: Array(ids.dropLast()), targets: ids.dropFirst().map { masked ? -1 : $0 }, rows: rows)
+    }
+
+    private func trainer(threads: Int = 2, dropout: Float = 0, recomputing: Bool = false, seed: UInt64 = 3) throws -> Trainer {
+        var configuration = configuration
+        configuration.dropout = dropout
+        return try Trainer(configuration, on: Processor(threads: threads), precision: .float32, recomputing: recomputing, seed: seed)
+    }
+
+    private func weights(of trainer: Trainer) -> [Float] { trainer.parameters.list.flatMap { trainer.parameters.value(of: $0).floats } }
+
+    @Test func `a batch in parts teaches what the whole batch does`() throws {
+        let whole = try trainer(), parts = try trainer()
+        parts.tokensAtOnce = 12
+        for _ in 0..<3 {
+            let (a, b) = (whole.advance(batch(), rate: 1e-3), parts.advance(batch(), rate: 1e-3))
+            expectClose([b.loss, b.gradientNorm], [a.loss, a.gradientNorm], within: .forward, "loss and length of the gradient")
+        }
+    }
+
+    @Test func `the same seed and thread count give the same bits`() throws {
+        let (a, b) = (try trainer(dropout: 0.2), try trainer(dropout: 0.2))
+        for _ in 0..<3 { #expect(a.advance(batch(), rate: 1e-3).loss == b.advance(batch(), rate: 1e-3).loss) }
+        #expect(weights(of: a) == weights(of: b))
+    }
+
+    @Test func `blocks that are computed again leave the same bits`() throws {
+        let (kept, again) = (try trainer(dropout: 0.2), try trainer(dropout: 0.2, recomputing: true))
+        for _ in 0..<3 { #expect(kept.advance(batch(), rate: 1e-3).loss == again.advance(batch(), rate: 1e-3).loss) }
+        #expect(weights(of: kept) == weights(of: again))
+    }
+
+    @Test func `seeds give weights that have no stretch in common`() throws {
+        let (a, b) = (weights(of: try trainer(seed: 1)), weights(of: try trainer(seed: 2)))
+        let first = Set(a.prefix(464).map(\.bitPattern))          // the token embedding, all random
+        #expect(b.prefix(464).count { first.contains($0.bitPattern) } < 10)
+    }
+
+    @Test func `no memory is asked for after the first step`() throws {
+        let processor = try Processor(threads: 2)
+        let trainer = try Trainer(configuration, on: processor, precision: processor.hasBFloat16 ? .bfloat16 : .float32, seed: 1)
+        trainer.tokensAtOnce = 24
+        _ = trainer.advance(batch(), rate: 1e-3)
+        let (growths, capacity) = (processor.arena.growths, processor.arena.capacity)
+        for _ in 0..<5 { _ = trainer.advance(batch(), rate: 1e-3) }
+        #expect(processor.arena.growths == growths && processor.arena.capacity == capacity)
+    }
+
+    @Test func `a batch without targets changes no direction and is not NaN`() throws {
+        let trainer = try trainer()
+        let report = trainer.advance(batch(masked: true), rate: 1e-3)
+        #expect(report.loss == 0 && report.gradientNorm == 0)
+        #expect(!weights(of: trainer).contains { !$0.isFinite })
+    }
+
+    @Test func `a loss that is not finite leaves weights and moments as they are`() throws {
+        let (broken, twin) = (try trainer(), try trainer())
+        let place = broken.parameters.list[0]
+        let good = broken.parameters.value(of: place).floats
+        broken.parameters.values[place.range].write { $0[0] = .infinity }
+        let report = broken.advance(batch(), rate: 1e-3)
+        #expect(!report.loss.isFinite && report.step == 0)
+        broken.parameters.values[place.range].write { $0[0] = good[0] }
+        #expect(broken.advance(batch(), rate: 1e-3).loss == twin.advance(batch(), rate: 1e-3).loss)
+        #expect(weights(of: broken) == weights(of: twin))
+    }
+
+    @Test func `a small GPT learns a batch by heart`() throws {
+        let trainer = try trainer()
+        var loss: Float = 0
+        for _ in 0..<150 { loss = trainer.advance(batch(), rate: 1e-2).loss }
+        #expect(loss < 0.1, "after 150 steps")
+    }
+}
