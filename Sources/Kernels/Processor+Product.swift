@@ -169,7 +169,9 @@ extension Processor {
 }
 
 extension slm_product {
-    fileprivate func hasShape(of other: slm_product) -> Bool { M == other.M && N == other.N && K == other.K && product == other.product && canBeCut == other.canBeCut }
+    fileprivate func hasShape(of other: slm_product) -> Bool {
+        M == other.M && N == other.N && K == other.K && product == other.product && canBeCut == other.canBeCut
+    }
 
     fileprivate mutating func takePlan(of other: slm_product) {
         (m_step, n_step, k_step) = (other.m_step, other.n_step, other.k_step)
@@ -177,5 +179,7 @@ extension slm_product {
     }
 
     /// Whether C itself can hold a part of the sum until the rest is added: see product_plan.
-    fileprivate var canBeCut: Bool { c_type == DataType.float32.code && activation == Function.identity.rawValue && before == nil && bias == nil && plus == nil }
+    fileprivate var canBeCut: Bool {
+        c_type == DataType.float32.code && activation == Function.identity.rawValue && before == nil && bias == nil && plus == nil
+    }
 }

@@ -83,7 +83,8 @@ extension Processor {
         measured("embed", bytes: N * C * (rows.type.size + y.type.size)) {
             split(N, atLeast: 64) { range in
                 let n = range.lowerBound
-                table.embed(ids.ids + n, rows.pointer, rows.type.code, positions?.floats, n, period, y.pointer + n * C * y.type.size, y.type.code, range.count, C)
+                table.embed(ids.ids + n, rows.pointer, rows.type.code, positions?.floats, n, period, y.pointer + n * C * y.type.size, y.type.code,
+                            range.count, C)
             }
         }
     }

@@ -22,7 +22,8 @@ package struct GPTConfiguration: Sendable, Equatable {
     package var activation = Function.gelu
 
     package init(layers: Int, heads: Int, width: Int, context: Int, vocabulary: Int) {
-        require(layers >= 0 && heads > 0 && context > 0 && vocabulary > 0, "a GPT of \(layers) layers, \(heads) heads, context \(context), vocabulary \(vocabulary)")
+        require(layers >= 0 && heads > 0 && context > 0 && vocabulary > 0,
+                "a GPT of \(layers) layers, \(heads) heads, context \(context), vocabulary \(vocabulary)")
         require(width > 0 && width % heads == 0, "\(width) channels do not divide among \(heads) heads")
         (self.layers, self.heads, self.width, self.context, self.vocabulary) = (layers, heads, width, context, vocabulary)
     }

@@ -45,7 +45,8 @@ package final class Trainer {
     private let tape: Tape
     private let seed: UInt64
 
-    package init(_ configuration: GPTConfiguration, on processor: Processor, precision: DataType, recomputing: Bool = false, seed: UInt64) throws(ProcessorError) {
+    package init(_ configuration: GPTConfiguration, on processor: Processor, precision: DataType, recomputing: Bool = false,
+                 seed: UInt64) throws(ProcessorError) {
         var list = ParameterList()
         var model = GPT(configuration, in: &list)
         model.recomputesBlocks = recomputing

@@ -63,7 +63,8 @@ struct OptionRow<Options> {
     let shown: (Options) -> String
 
     static func option<Value: OptionValue>(_ name: String, _ path: WritableKeyPath<Options, Value>, _ help: String) -> OptionRow {
-        OptionRow(name: name, help: help, label: "--\(name)" + (Value.hint.isEmpty ? "" : " \(Value.hint)"), isFlag: Value.hint.isEmpty, set: { options, text, source in
+        OptionRow(name: name, help: help, label: "--\(name)" + (Value.hint.isEmpty ? "" : " \(Value.hint)"), isFlag: Value.hint.isEmpty,
+                  set: { options, text, source in
             guard let value = Value(optionText: text) else { throw UsageError("slm: \(source): expected \(Value.expectation), found '\(text)'.") }
             options[keyPath: path] = value
         }, shown: { $0[keyPath: path].optionText })

@@ -33,7 +33,9 @@ extension Processor {
     /// bf16 where this machine computes it, f32 elsewhere: said once when it is not what was asked for.
     func dataType(for precision: Precision) -> DataType {
         if precision == .bf16, !hasBFloat16 { note("\(path) kernels have no bf16 instructions: computing in f32.") }
-        return precision != .f32 && hasBFloat16 ? .bfloat16 : .float32
+        let type: DataType = precision != .f32 && hasBFloat16 ? .bfloat16 : .float32
+        if type == .bfloat16, blas == .openblas { note("openblas has no bf16 products: our own kernels make them.") }
+        return type
     }
 }
 

@@ -3,7 +3,9 @@ import Kernels
 extension Tape {
     /// a + b, either stretched along axes where it has size 1 or none.
     package func add(_ a: Tensor, _ b: Tensor) -> Tensor {
-        record(combine(.add, a, b, for: "add"), from: [Slot(a), Slot(b)]) { Sum(a: Slot(a), b: Slot(b), sign: 1, shape: a.shape.broadcast(with: b.shape, for: "add")) }
+        record(combine(.add, a, b, for: "add"), from: [Slot(a), Slot(b)]) {
+            Sum(a: Slot(a), b: Slot(b), sign: 1, shape: a.shape.broadcast(with: b.shape, for: "add"))
+        }
     }
 
     package func subtract(_ a: Tensor, _ b: Tensor) -> Tensor {

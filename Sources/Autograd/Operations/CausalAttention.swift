@@ -7,7 +7,8 @@ extension Tape {
     /// before that is seen: so several conversations share a row.
     package func causalAttention(_ qkv: Tensor, heads H: Int, documents: Tensor? = nil) -> Tensor {
         require(qkv.shape.rank == 3 && H > 0 && qkv.shape[2] % (3 * H) == 0, "causalAttention: \(qkv.shape) for \(H) heads")
-        require(documents.map { $0.shape.sizes == [qkv.shape[0], qkv.shape[1]] } ?? true, "causalAttention: documents \(documents?.shape ?? []) for \(qkv.shape)")
+        require(documents.map { $0.shape.sizes == [qkv.shape[0], qkv.shape[1]] } ?? true,
+                "causalAttention: documents \(documents?.shape ?? []) for \(qkv.shape)")
         let qkv = contiguous(qkv), (B, T, C) = (qkv.shape[0], qkv.shape[1], qkv.shape[2] / 3)
         let attention = Attention(qkv: qkv.elements, B: B, T: T, H: H, D: C / H, documents: documents?.elements, precision: precision)
         let y = empty([B, T, C], qkv.type)

@@ -38,7 +38,8 @@ extension Tensor {
     }
 
     fileprivate func lastMatrix(from offset: Int) -> Matrix {
-        Matrix(buffer[min(offset, buffer.count)..<buffer.count], rows: shape[-2], columns: shape[-1], rowStride: strides[shape.rank - 2], columnStride: strides[shape.rank - 1])
+        Matrix(buffer[min(offset, buffer.count)..<buffer.count], rows: shape[-2], columns: shape[-1],
+               rowStride: strides[shape.rank - 2], columnStride: strides[shape.rank - 1])
     }
 }
 

@@ -71,7 +71,8 @@ extension Tape {
     /// y = x, or y += x; both as they lie. A shape of their own does not matter to the kernel.
     fileprivate func copy(_ x: Tensor, into y: Tensor, adding: Bool = false) {
         if x.type == .int32, y.type == .int32 { return copyIDs(x, into: y) }
-        processor.copy(shape: x.shape.padded(to: 4), x.buffer, strides: x.stretched(to: x.shape), into: y.buffer, strides: y.stretched(to: x.shape), adding: adding)
+        processor.copy(shape: x.shape.padded(to: 4), x.buffer, strides: x.stretched(to: x.shape), into: y.buffer, strides: y.stretched(to: x.shape),
+                       adding: adding)
     }
 }
 

@@ -21,7 +21,10 @@ extension Command {
                 ], example: "slm bench gemm --json") { options in
             let processor = try options.processor()
             let shapes = GemmShape.all.filter { options.only.isEmpty || $0.name.contains(options.only) }
-            if shapes.isEmpty { throw UsageError("slm bench gemm: no product is named '\(options.only)'. Names: \(GemmShape.all.map(\.name).joined(separator: "; ")).") }
+            if shapes.isEmpty {
+                let names = GemmShape.all.map(\.name).joined(separator: "; ")
+                throw UsageError("slm bench gemm: no product is named '\(options.only)'. Names: \(names).")
+            }
             let types: [DataType] = switch options.dtype {
             case nil, .auto: processor.hasBFloat16 ? [.float32, .bfloat16] : [.float32]
             case .f32?: [.float32]

@@ -57,7 +57,8 @@ extension Command {
         let weights = 12 * L * C * C + (c.isTied ? 1 : 2) * V * C + T * C, kept = max(Double(tokens), T) * L * C * 32
         let needed = 16 * weights + kept, there = Double(CPU.memoryBytes)
         guard needed < there else {
-            throw BenchError(description: "this needs some \(Int(needed / 1e9)) GB and the machine has \(Int(there / 1e9)). Take a smaller --context or --preset.")
+            throw BenchError(description: "this needs some \(Int(needed / 1e9)) GB and the machine has \(Int(there / 1e9)). "
+                + "Take a smaller --context or --preset.")
         }
     }
 
@@ -81,7 +82,8 @@ extension Command {
                             "blas": .text(processor.blas.rawValue), "tokens_per_s": .number(speed), "best": .number(best), "peak_rss_mb": .whole(peak),
                             "growths_after_warmup": .whole(processor.arena.growths - growths), "loss": .number(Double(loss))]))
         } else {
-            say("\(name): \(Int(speed.rounded())) tokens/s (best \(Int(best.rounded()))), peak \(peak) MB, \(trainer.parameters.count) parameters, loss \(loss)")
+            say("\(name): \(Int(speed.rounded())) tokens/s (best \(Int(best.rounded()))), peak \(peak) MB, "
+                + "\(trainer.parameters.count) parameters, loss \(loss)")
         }
         guard let profile = processor.profile else { return }
         processor.profile = nil

@@ -32,7 +32,8 @@ struct ProfileTable {
                        ofLimit: entry.flops > 0 ? gflops / limits.gflops : gigabytes / limits.gigabytes, calls: entry.calls / steps)
         }.sorted { $0.milliseconds > $1.milliseconds }
         let rest = total - profile.entries.values.reduce(0) { $0 + $1.seconds }
-        rows.append(Row(name: "between operations", milliseconds: rest * 1e3 / Double(steps), share: rest / total, gflops: 0, gigabytes: 0, ofLimit: 0, calls: 0))
+        rows.append(Row(name: "between operations", milliseconds: rest * 1e3 / Double(steps), share: rest / total, gflops: 0, gigabytes: 0,
+                        ofLimit: 0, calls: 0))
         self.rows = rows
     }
 
