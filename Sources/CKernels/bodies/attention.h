@@ -41,14 +41,9 @@ static size_t attention_scratch(const slm_attention *p) { return lay_out(p, NULL
 // to[rows][width] = left·right for the columns n0 ..< n1 that row block `m` can see; q0 + m + MR is where it goes blind.
 static void strip_product(int product, size_t units, const unit *left, const unit *right, size_t rows, size_t q0, size_t n0, size_t n1,
                           float *to, size_t width) {
-    float tile[MR * NR] __attribute__((aligned(64)));
     for (size_t n = n0 / NR * NR; n < n1; n += NR)
-        for (size_t m = 0; m < rows; m += MR) {
-            if (n > q0 + m + MR - 1) continue;
-            tile_of(product, units, left + m * units, right + n * units, tile);
-            for (size_t i = 0; i < MR; i++)
-                for (size_t j = 0; j < NR; j += W) store(to + (m + i) * width + n + j, load(tile + i * NR + j));
-        }
+        for (size_t m = 0; m < rows; m += MR)
+            if (n < q0 + m + MR) tile_of(product, units, left + m * units, right + n * units, to + m * width + n, width, false);
 }
 
 static inline size_t first_key(const slm_attention *p, size_t t) { return p->first ? (size_t)p->first[t] : 0; }
@@ -115,7 +110,7 @@ static void write_rows(const slm_attention *p, const float *left_rows, const att
     for (size_t m = 0; m < rows; m += MR) {
         const size_t reach = least(units_of(least(q0 + m + MR, high) - low, product), units);
         for (size_t n = 0; n < p->D; n += NR) {
-            tile_of(product, reach, r->left + m * units, across + n * all_units + low / per * NR, tile);
+            tile_of(product, reach, r->left + m * units, across + n * all_units + low / per * NR, tile, NR, false);
             for (size_t i = 0; i < least(MR, rows - m); i++) {
                 const size_t at = (q0 + m + i) * stride + n, columns = least(NR, p->D - n);
                 const float by = factor ? factor[m + i] : 1.0f;
@@ -159,18 +154,12 @@ static void add_columns(const slm_attention *p, const float *left_rows, const at
     const size_t per = product == SLM_F32 ? 1 : 2, units = units_of(rows, product);
     const slm_operand left = strip_across(left_rows, r->width);
     pack(r->left, &left, product, MR, k0, k1, 0, rows);
-    float tile[MR * NR] __attribute__((aligned(64)));
     for (size_t m = k0; m < k1; m += MR) {
         const size_t skip = m > q0 ? (m - q0) / per : 0;      // queries before the first of these keys do not see them
         if (skip >= units) break;
-        for (size_t n = 0; n < p->D; n += NR) {
-            tile_of(product, units - skip, r->left + (m - k0) * units + skip * MR, r->right + n * units + skip * NR, tile);
-            for (size_t i = 0; i < MR; i++)
-                for (size_t j = 0; j < NR; j += W) {
-                    float *t = to + (m + i) * r->columns + n + j;
-                    store(t, load(t) + load(tile + i * NR + j));
-                }
-        }
+        for (size_t n = 0; n < p->D; n += NR)
+            tile_of(product, units - skip, r->left + (m - k0) * units + skip * MR, r->right + n * units + skip * NR, to + m * r->columns + n, r->columns,
+                    true);
     }
 }
 

@@ -154,11 +154,11 @@ static void pack(unit *to, const slm_operand *s, int product, size_t P, size_t p
     }
 }
 
-// tile[MR][NR] = the product of two panels. The loops have constant bounds: the sums live in registers.
-static inline void tile_f32(size_t units, const unit *restrict a, const unit *restrict b, float *restrict tile) {
+// tile[MR][NR] = the product of two panels, or += it; rows of the tile are `stride` apart. The loops have constant bounds: the sums live in registers.
+static inline void tile_f32(size_t units, const unit *restrict a, const unit *restrict b, float *restrict tile, size_t stride, bool add) {
     vf sum[MR][NV];
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < NV; j++) sum[i][j] = (vf){0};
+        for (int j = 0; j < NV; j++) sum[i][j] = add ? load(tile + i * stride + j * W) : (vf){0};
     const float *x = (const float *)a, *y = (const float *)b;
     for (size_t k = 0; k < units; k++, x += MR, y += NR) {
         vf right[NV];
@@ -170,14 +170,14 @@ static inline void tile_f32(size_t units, const unit *restrict a, const unit *re
         }
     }
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < NV; j++) store(tile + i * NR + j * W, sum[i][j]);
+        for (int j = 0; j < NV; j++) store(tile + i * stride + j * W, sum[i][j]);
 }
 
-static inline void tile_bf16(size_t units, const unit *restrict a, const unit *restrict b, float *restrict tile) {
+static inline void tile_bf16(size_t units, const unit *restrict a, const unit *restrict b, float *restrict tile, size_t stride, bool add) {
 #ifdef SLM_NATIVE_BF16
     __m512 sum[MR][NV];
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < NV; j++) sum[i][j] = _mm512_setzero_ps();
+        for (int j = 0; j < NV; j++) sum[i][j] = add ? _mm512_loadu_ps(tile + i * stride + j * W) : _mm512_setzero_ps();
     for (size_t k = 0; k < units; k++, a += MR, b += NR) {
         __m512bh right[NV];
         for (int j = 0; j < NV; j++) right[j] = (__m512bh)_mm512_loadu_si512(b + j * W);
@@ -188,15 +188,15 @@ static inline void tile_bf16(size_t units, const unit *restrict a, const unit *r
         }
     }
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < NV; j++) _mm512_storeu_ps(tile + i * NR + j * W, sum[i][j]);
+        for (int j = 0; j < NV; j++) _mm512_storeu_ps(tile + i * stride + j * W, sum[i][j]);
 #else
-    (void)units, (void)a, (void)b, (void)tile;
+    (void)units, (void)a, (void)b, (void)tile, (void)stride, (void)add;
     __builtin_trap();   // the Swift side never asks a path without bf16 instructions for bf16 products
 #endif
 }
 
-static inline void tile_of(int product, size_t units, const unit *a, const unit *b, float *tile) {
-    if (product == SLM_F32) tile_f32(units, a, b, tile); else tile_bf16(units, a, b, tile);
+static inline void tile_of(int product, size_t units, const unit *a, const unit *b, float *tile, size_t stride, bool add) {
+    if (product == SLM_F32) tile_f32(units, a, b, tile, stride, add); else tile_bf16(units, a, b, tile, stride, add);
 }
 
 #define PEAK_UNITS 64
@@ -208,7 +208,7 @@ static void peak(int product, size_t rounds) {
     memset(b, 0, sizeof b);
     for (size_t i = 0; i < rounds; i++) {
         __asm__ volatile("" ::: "memory");                    // each round is computed again
-        tile_of(product, PEAK_UNITS, a, b, tile);
+        tile_of(product, PEAK_UNITS, a, b, tile, NR, false);
     }
     __asm__ volatile("" : : "r"(tile) : "memory");
 }
@@ -296,7 +296,7 @@ static void product_rows(const slm_product *whole, size_t m0, size_t n0, size_t 
             float tile[MR * NR] __attribute__((aligned(64)));
             const size_t rows = least(MR, m1 - m);
             prefetch_tile(&p, m, rows, n, columns);
-            tile_of(p.product, units, a + (m - m0) * units, right, tile);
+            tile_of(p.product, units, a + (m - m0) * units, right, tile, NR, false);
             for (size_t i = 0; i < rows; i++) {
                 size_t j = 0;
                 for (; j + W <= columns; j += W) finish(&p, m + i, n + j, load(tile + i * NR + j), W);
