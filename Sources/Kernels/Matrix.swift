@@ -15,12 +15,4 @@ package struct Matrix {
     package var transposed: Matrix {
         Matrix(buffer, rows: columns, columns: rows, rowStride: columnStride, columnStride: rowStride)
     }
-
-    /// Some of the rows, shared with this matrix.
-    package func rows(_ range: Range<Int>) -> Matrix {
-        require(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of a matrix of \(rows)")
-        let end = range.isEmpty ? range.lowerBound * rowStride : (range.upperBound - 1) * rowStride + (columns - 1) * columnStride + 1
-        return Matrix(buffer[min(range.lowerBound * rowStride, buffer.count)..<min(max(end, range.lowerBound * rowStride), buffer.count)],
-                      rows: range.count, columns: columns, rowStride: rowStride, columnStride: columnStride)
-    }
 }

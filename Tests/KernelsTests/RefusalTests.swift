@@ -4,7 +4,7 @@ import Testing
 /// What the floor refuses because it would write or read where it must not.
 @Suite struct Refusals {
     enum Mistake: String, CaseIterable, Codable, Sendable {
-        case product, result, plus, bias, precision, matrix, rows, buffer, type, strides, attention, norm, maximum, adamW
+        case product, result, plus, bias, precision, matrix, buffer, type, strides, attention, norm, maximum, adamW
 
         var sentence: String {
             switch self {
@@ -14,7 +14,6 @@ import Testing
             case .bias: "product: 2 biases for 3 columns"
             case .precision: "test: bf16 products on plain kernels, which have none"
             case .matrix: "a matrix [3, 3] with strides 3, 1 leaves its buffer of 6"
-            case .rows: "rows 1..<3 of a matrix of 2"
             case .buffer: "elements 4..<7 of a buffer of 6"
             case .type: "expected f32, found bf16"
             case .strides: "[1, 1, 2, 3] with strides [0, 0, 4, 1] leaves a buffer of 6"
@@ -42,7 +41,6 @@ import Testing
                 good.precision = .bfloat16
                 p.multiply(good, as: "test")
             case .matrix: _ = Matrix(six, rows: 3, columns: 3)
-            case .rows: _ = a.rows(1..<3)
             case .buffer: _ = six[4..<7]
             case .type: p.zeros(2, .bfloat16).read { _ in }
             case .strides: p.copy(shape: [1, 1, 2, 3], six, strides: [0, 0, 4, 1], into: six, strides: [0, 0, 3, 1])
