@@ -210,6 +210,15 @@ package final class Tape {
         }
     }
 
+    /// The same for a derivative that can only write: what it adds to a gradient that is there already is made beside it.
+    func writeGradient(to x: Slot, _ body: (_ target: Buffer) -> Void) {
+        addGradient(to: x) { target, adding in
+            let written = adding ? processor.buffer(of: target.count, target.type) : target
+            body(written)
+            if adding { processor.copy(written, into: target, adding: true) }
+        }
+    }
+
     /// dy itself is x's gradient, or a part of it. Nothing is copied when it is the first part.
     func pass(_ dy: Tensor, to x: Slot) {
         require(dy.count == x.shape.count, "a gradient \(dy.shape) for \(x.shape)")

@@ -41,7 +41,8 @@ package final class Trainer {
     package var clipping: Float = 1
     /// A batch is learned from in parts of about so many tokens, as if it were one: activations of more would not stay
     /// in the cache and would take memory (Documentation/decisions/micro-batches.md).
-    package var tokensAtOnce = 1_536
+    package var tokensAtOnce = usualTokensAtOnce
+    package static let usualTokensAtOnce = 1_536
     private let tape: Tape
     private let seed: UInt64
 

@@ -1,11 +1,5 @@
 import Kernels
 
-/// Wall-clock seconds that `body` takes.
-func secondsSpent(_ body: () throws -> Void) rethrows -> Double {
-    let spent = try ContinuousClock().measure(body).components
-    return Double(spent.seconds) + Double(spent.attoseconds) * 1e-18
-}
-
 func median(_ values: [Double]) -> Double {
     require(!values.isEmpty, "the median of nothing")
     let sorted = values.sorted(), middle = sorted.count / 2

@@ -37,13 +37,10 @@ private struct CausalAttention: Operation {
 
     func backward(_ dy: Tensor, on tape: Tape) {
         guard let logSums else { return }
-        tape.addGradient(to: qkv) { target, adding in
-            // The kernel writes; another use of qkv has its sum made beside it.
-            let d = adding ? tape.processor.buffer(of: target.count, target.type) : target
+        tape.writeGradient(to: qkv) { d in
             let C = attention.H * attention.D
             let part = { (i: Int) in d[min(i * C, d.count)..<d.count] }
             tape.processor.attendGradient(attention, y: y.elements, logSums: logSums, dy: dy.elements, dq: part(0), dk: part(1), dv: part(2))
-            if adding { tape.processor.copy(d, into: target, adding: true) }
         }
     }
 }

@@ -75,10 +75,8 @@ private struct CrossEntropy: Operation {
 
     func backward(_ dy: Tensor, on tape: Tape) {
         let (N, V) = x.shape.rows
-        tape.addGradient(to: Slot(x)) { dx, adding in
-            let d = adding ? tape.processor.buffer(of: dx.count, dx.type) : dx
-            tape.processor.crossEntropy(x.elements, N: N, V: V, targets: targets.elements, losses: nil, gradient: d, scale: dy.scalar * scale)
-            if adding { tape.processor.copy(d, into: dx, adding: true) }
+        tape.writeGradient(to: Slot(x)) { dx in
+            tape.processor.crossEntropy(x.elements, N: N, V: V, targets: targets.elements, losses: nil, gradient: dx, scale: dy.scalar * scale)
         }
     }
 }

@@ -11,10 +11,10 @@
 typedef struct {
     unit *keys, *values;        // as the right side of products along D: [T / NR][D units][NR]
     unit *keys_across;          // as the right side of a product along T: [D / NR][T units][NR]
-    unit *left;                 // [STRIP / MR][units][MR], for whatever is multiplied next
+    unit *left;                 // panels of MR, for whatever is multiplied next: a strip along D or T, or T along a strip
     unit *right;                // [D / NR][STRIP units][NR]
     float *scores, *slopes;     // [STRIP][width]
-    float *dk, *dv;             // [width][columns]
+    float *dk, *dv;             // [T rounded up to MR][columns]
     size_t width, columns;      // T and D, rounded up to NR
 } attention_room;
 
@@ -26,7 +26,8 @@ static size_t lay_out(const slm_attention *p, attention_room *r, void *scratch) 
     ROOM(keys, width * p->D);
     ROOM(values, width * p->D);
     ROOM(keys_across, columns * width);
-    ROOM(left, STRIP * (width > p->D ? width : p->D) + tall * STRIP);
+    const size_t longest = width > tall ? width : tall;
+    ROOM(left, STRIP * (longest > p->D ? longest : p->D));
     ROOM(right, columns * STRIP);
     ROOM(scores, STRIP * width);
     ROOM(slopes, STRIP * width);

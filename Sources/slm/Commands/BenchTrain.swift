@@ -64,7 +64,7 @@ extension Command {
 
     private static func measure(_ options: BenchTrainOptions, _ configuration: GPTConfiguration) throws {
         let processor = try options.processor(), type = processor.dataType(for: options.dtype)
-        try checkMemory(for: configuration, tokens: options.tokensAtOnce ?? 1_536)
+        try checkMemory(for: configuration, tokens: options.tokensAtOnce ?? Trainer.usualTokensAtOnce)
         let trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: 1)
         if let tokens = options.tokensAtOnce { trainer.tokensAtOnce = tokens }
         let batch = Batch.random(rows: options.batch, of: configuration), tokens = batch.inputs.count
