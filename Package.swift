@@ -16,34 +16,47 @@ let package = Package(
     name: "slm",
     products: [.executable(name: "slm", targets: ["slm"])],
     targets: [
-        // System libraries, each imported by Kernels alone.
+        // System libraries, each imported by one module alone.
         .systemLibrary(name: "COpenBLAS"),
         .systemLibrary(name: "CLAPACKE"),
         .systemLibrary(name: "COneDNN"),
+        .systemLibrary(name: "CPCRE2"),
+        .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // Floor 0: arithmetic on buffers, threads, the CPU.
         .target(name: "CKernels", cSettings: [.headerSearchPath(".")] + (isCI ? [.treatAllWarnings(as: .error)] : [])),
         .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN"], swiftSettings: features),
 
-        // Floor 1: tensors, the tape, derivatives.
-        .target(name: "Autograd", dependencies: ["Kernels"], swiftSettings: safe),
+        // … JSON, and files that are written whole or not at all.
+        .target(name: "JSON", dependencies: ["CSimdjson"], swiftSettings: features),
+        .target(name: "Files", swiftSettings: features),
 
-        // Floor 2: what a GPT is.
+        // Floor 1: tensors, the tape, derivatives; bytes to ids and back.
+        .target(name: "Autograd", dependencies: ["Kernels"], swiftSettings: safe),
+        .target(name: "Tokenize", dependencies: ["Kernels", "CPCRE2", "JSON", "Files"], swiftSettings: features),
+
+        // Floor 2: what a GPT is; files of chats, and the files of tokens made from them.
         .target(name: "Model", dependencies: ["Autograd"], swiftSettings: safe),
+        .target(name: "Corpus", dependencies: ["Tokenize", "JSON", "Files"], swiftSettings: safe),
 
         // Floor 4: the loop that learns.
         .target(name: "Train", dependencies: ["Model", "Autograd", "Kernels"], swiftSettings: safe),
 
         // Floor 6: the command line.
-        .executableTarget(name: "slm", dependencies: ["Train", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .executableTarget(name: "slm", dependencies: ["Train", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
 
         // Tests, a target a module, and what they share.
         .target(name: "TestSupport", dependencies: ["Model", "Autograd", "Kernels"], path: "Tests/TestSupport", swiftSettings: features),
         .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
         .testTarget(name: "AutogradTests", dependencies: ["TestSupport", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "ModelTests", dependencies: ["TestSupport", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: features),
+        .testTarget(name: "FilesTests", dependencies: ["Files"], swiftSettings: features),
+        .testTarget(name: "TokenizeTests", dependencies: ["Tokenize", "Kernels", "Files"], swiftSettings: features),
+        .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Tokenize", "Files"], swiftSettings: features),
         .testTarget(name: "CommandLineTests", dependencies: ["slm"], swiftSettings: features),
         .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Model", "Autograd", "Kernels"], swiftSettings: features),
     ],
-    cLanguageStandard: .gnu11
+    cLanguageStandard: .gnu11,
+    cxxLanguageStandard: .cxx17
 )

@@ -1,0 +1,19 @@
+/// What was said, in order.
+package struct Conversation: Sendable, Equatable {
+    package enum Role: String, Sendable {
+        case system, user, assistant
+    }
+
+    package struct Message: Sendable, Equatable {
+        package let role: Role
+        /// UTF-8.
+        package let text: [UInt8]
+
+        package init(_ role: Role, _ text: some Sequence<UInt8>) { (self.role, self.text) = (role, Array(text)) }
+        package init(_ role: Role, _ text: String) { self.init(role, text.utf8) }
+    }
+
+    package var messages: [Message]
+
+    package init(_ messages: [Message]) { self.messages = messages }
+}

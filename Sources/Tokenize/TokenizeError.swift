@@ -1,0 +1,29 @@
+/// What can be wrong with a vocabulary, or with a text for it.
+package enum TokenizeError: Error, Equatable {
+    /// A file that is not what it should be. `place` is a line or a key, where there is one.
+    case malformed(path: String, place: String?, expected: String, found: String)
+    /// A file that is right, and asks for something that is not here.
+    case unsupported(path: String, what: String, advice: String)
+    case unreadable(path: String, reason: String)
+    case notWritten(path: String, reason: String)
+    /// A piece of text that no token stands for.
+    case noToken(for: String, at: Int)
+    case badPattern(String, at: Int, reason: String)
+    /// The file's format cannot hold this vocabulary.
+    case notExpressible(format: String, reason: String)
+}
+
+extension TokenizeError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .malformed(let path, let place, let expected, let found):
+            "\(path)\(place.map { ":\($0)" } ?? ""): expected \(expected), found \(found)."
+        case .unsupported(let path, let what, let advice): "\(path): \(what). \(advice)"
+        case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)."
+        case .notWritten(let path, let reason): "\(path): cannot be written: \(reason)."
+        case .noToken(let piece, let offset): "No token stands for '\(piece)' at byte \(offset): the vocabulary was learned from a text without it."
+        case .badPattern(let pattern, let offset, let reason): "The pattern '\(pattern)' is wrong at \(offset): \(reason)."
+        case .notExpressible(let format, let reason): "\(format) cannot hold this vocabulary: \(reason)."
+        }
+    }
+}
