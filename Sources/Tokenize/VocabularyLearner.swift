@@ -43,7 +43,8 @@ package struct VocabularyLearner {
 }
 
 extension Vocabulary {
-    mutating func add(specials texts: [String]) {
+    /// Appends special tokens, whose ids are the next.
+    package mutating func add(specials texts: [String]) {
         for text in texts {
             specials.append(Special(id: TokenID(tokens.count), text: text))
             tokens.append(text.utf8)

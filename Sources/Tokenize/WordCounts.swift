@@ -51,7 +51,7 @@ package struct WordCounts: ~Copyable {
 }
 
 extension Array<UInt8> {
-    init(_ span: Span<UInt8>) {
+    package init(_ span: Span<UInt8>) {
         self.init(capacity: span.count) { for i in span.indices { $0.append(span[i]) } }
     }
 }
