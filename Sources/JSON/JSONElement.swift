@@ -10,10 +10,10 @@ package struct JSONElement {
         case object = "an object", array = "an array", string = "a string", number = "a number", boolean = "a boolean", null = "null"
     }
 
-    private let document: Document
+    private let tape: Tape
     private let place: Int
 
-    init(_ document: Document, at place: Int) { (self.document, self.place) = (document, place) }
+    init(_ tape: Tape, at place: Int) { (self.tape, self.place) = (tape, place) }
 
     package var kind: Kind {
         switch letter {
@@ -30,84 +30,73 @@ package struct JSONElement {
 
     package var boolean: Bool? { kind == .boolean ? letter == UInt8(ascii: "t") : nil }
 
-    package var string: String? { kind == .string ? document.text(at: payload) : nil }
+    package var string: String? { kind == .string ? tape.text(at: payload) : nil }
 
     /// A string's UTF-8.
-    package var bytes: [UInt8]? { kind == .string ? document.array(at: payload) : nil }
+    package var bytes: [UInt8]? { kind == .string ? tape.array(at: payload) : nil }
 
     /// Lends a string's UTF-8 where it lies.
     package func withBytes<Result, Failure: Error>(_ body: (Span<UInt8>) throws(Failure) -> Result) throws(Failure) -> Result? {
         guard kind == .string else { return nil }
-        return try document.withString(at: payload, body)
+        return try tape.withString(at: payload, body)
     }
 
     /// A number that was written without a point and an exponent, and that fits.
     package var integer: Int? {
         switch letter {
-        case UInt8(ascii: "l"): Int(Int64(bitPattern: document.word(at: place + 1)))
-        case UInt8(ascii: "u"): Int(exactly: document.word(at: place + 1))
+        case UInt8(ascii: "l"): Int(Int64(bitPattern: tape[place + 1]))
+        case UInt8(ascii: "u"): Int(exactly: tape[place + 1])
         default: nil
         }
     }
 
     package var number: Double? {
         switch letter {
-        case UInt8(ascii: "d"): Double(bitPattern: document.word(at: place + 1))
-        case UInt8(ascii: "l"): Double(Int64(bitPattern: document.word(at: place + 1)))
-        case UInt8(ascii: "u"): Double(document.word(at: place + 1))
+        case UInt8(ascii: "d"): Double(bitPattern: tape[place + 1])
+        case UInt8(ascii: "l"): Double(Int64(bitPattern: tape[place + 1]))
+        case UInt8(ascii: "u"): Double(tape[place + 1])
         default: nil
         }
     }
 
     package subscript(key: String) -> JSONElement? {
-        guard let members else { return nil }
-        var found: JSONElement?
-        for (name, value) in members where name.isString(key) { found = value }
-        return found
+        guard kind == .object else { return nil }
+        var i = place + 1, found: Int?
+        while i < end - 1 {
+            if tape.isString(key, at: i) { found = i + 1 }
+            i = tape.end(of: i + 1)
+        }
+        return found.map { JSONElement(tape, at: $0) }
     }
 
     /// An object's members in the order in which they were written.
-    package var members: Members? { kind == .object ? Members(document, from: place + 1, to: end - 1) : nil }
+    package var members: Members? { kind == .object ? Members(tape, from: place + 1, to: end - 1) : nil }
 
     /// An array's elements.
-    package var elements: Elements? { kind == .array ? Elements(document, from: place + 1, to: end - 1) : nil }
+    package var elements: Elements? { kind == .array ? Elements(tape, from: place + 1, to: end - 1) : nil }
 
     /// Whether this is a string and says just that.
-    package func isString(_ text: String) -> Bool {
-        withBytes { bytes in
-            let wanted = text.utf8Span.span
-            guard bytes.count == wanted.count else { return false }
-            for i in bytes.indices where bytes[i] != wanted[i] { return false }
-            return true
-        } ?? false
-    }
+    package func isString(_ text: String) -> Bool { tape.isString(text, at: place) }
 
-    private var letter: UInt8 { UInt8(truncatingIfNeeded: document.word(at: place) >> 56) }
+    private var letter: UInt8 { tape.letter(at: place) }
 
-    private var payload: Int { Int(document.word(at: place) & 0x00FF_FFFF_FFFF_FFFF) }
+    private var payload: Int { tape.payload(at: place) }
 
-    /// The place behind this value: containers know their end, numbers have a second word.
-    fileprivate var end: Int {
-        switch letter {
-        case UInt8(ascii: "{"), UInt8(ascii: "["): payload & 0xFFFF_FFFF
-        case UInt8(ascii: "l"), UInt8(ascii: "u"), UInt8(ascii: "d"): place + 2
-        default: place + 1
-        }
-    }
+    fileprivate var end: Int { tape.end(of: place) }
 }
 
 extension JSONElement {
     /// The values of an array.
     package struct Elements: Sequence, IteratorProtocol {
-        private let document: Document
+        private let tape: Tape
         private var place: Int
         private let end: Int
 
-        fileprivate init(_ document: Document, from place: Int, to end: Int) { (self.document, self.place, self.end) = (document, place, end) }
+        fileprivate init(_ tape: Tape, from place: Int, to end: Int) { (self.tape, self.place, self.end) = (tape, place, end) }
 
         package mutating func next() -> JSONElement? {
             guard place < end else { return nil }
-            let value = JSONElement(document, at: place)
+            let value = JSONElement(tape, at: place)
             place = value.end
             return value
         }
@@ -117,7 +106,7 @@ extension JSONElement {
     package struct Members: Sequence, IteratorProtocol {
         private var values: Elements
 
-        fileprivate init(_ document: Document, from place: Int, to end: Int) { values = Elements(document, from: place, to: end) }
+        fileprivate init(_ tape: Tape, from place: Int, to end: Int) { values = Elements(tape, from: place, to: end) }
 
         package mutating func next() -> (key: JSONElement, value: JSONElement)? {
             guard let key = values.next(), let value = values.next() else { return nil }

@@ -9,16 +9,17 @@
 /// -2^63 ..< 2^64, a number too large for a Double, half of a surrogate pair (`"\ud800"`), a byte-order mark, more than
 /// 1,024 levels, 4 GiB and more. Memory stays at some 5 times the longest text so far; one parser for each thread.
 package struct JSONParser: ~Copyable {
-    private var document: Document
+    private var memory = Tape.Memory()
 
-    package init() { document = Document() }
+    package init() {}
 
     /// The value that the text is. It stays valid, and keeps its memory, for as long as somebody holds it or a value inside it; parsing many
     /// texts is fastest when the values of one are gone before the next.
     package mutating func parse(_ text: Span<UInt8>) throws(JSONError) -> JSONElement {
-        if !isKnownUniquelyReferenced(&document) { document = Document() }
-        if let reason = document.parse(text) { throw JSONFault.first(in: text, otherwise: reason) }
-        return document.root
+        if !isKnownUniquelyReferenced(&memory) { memory = Tape.Memory() }
+        let (tape, reason) = memory.parse(text)
+        guard let tape else { throw JSONFault.first(in: text, otherwise: reason) }
+        return tape.root
     }
 
     package mutating func parse(_ text: [UInt8]) throws(JSONError) -> JSONElement { try parse(text.span) }

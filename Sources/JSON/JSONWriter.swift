@@ -97,29 +97,37 @@ package struct JSONWriter: Sendable {
 
     private mutating func quote(_ text: some Collection<UInt8>) {
         bytes.append(UInt8(ascii: "\""))
-        if text.allSatisfy({ $0 < 0x80 }) {
-            escape(text)
-        } else {
-            escape(String(decoding: text, as: UTF8.self).utf8)      // U+FFFD for what is not UTF-8
-        }
+        escape(Array(text))
         bytes.append(UInt8(ascii: "\""))
     }
 
-    private mutating func escape(_ text: some Sequence<UInt8>) {
-        for byte in text {
+    /// Appends what needs no escape in runs.
+    private mutating func escape(_ text: [UInt8]) {
+        var start = 0, isASCII = true
+        for (i, byte) in text.enumerated() {
+            if byte >= 0x80 { isASCII = false }
+            guard byte < 32 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
+            append(text[start..<i], isASCII: isASCII)
+            (start, isASCII) = (i + 1, true)
+            bytes.append(UInt8(ascii: "\\"))
             switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(UInt8(ascii: "\\")); bytes.append(byte)
-            case 8: bytes.append(contentsOf: #"\b"#.utf8)
-            case 9: bytes.append(contentsOf: #"\t"#.utf8)
-            case 10: bytes.append(contentsOf: #"\n"#.utf8)
-            case 12: bytes.append(contentsOf: #"\f"#.utf8)
-            case 13: bytes.append(contentsOf: #"\r"#.utf8)
-            case 0..<32:
-                bytes.append(contentsOf: #"\u00"#.utf8)
-                bytes.append(UInt8(ascii: "0") + byte / 16)
-                bytes.append(Array("0123456789abcdef".utf8)[Int(byte % 16)])
+            case 8: bytes.append(UInt8(ascii: "b"))
+            case 9: bytes.append(UInt8(ascii: "t"))
+            case 10: bytes.append(UInt8(ascii: "n"))
+            case 12: bytes.append(UInt8(ascii: "f"))
+            case 13: bytes.append(UInt8(ascii: "r"))
+            case 0..<32: bytes.append(contentsOf: ("u00" + (byte < 16 ? "0" : "") + String(byte, radix: 16)).utf8)
             default: bytes.append(byte)
             }
+        }
+        append(text[start...], isASCII: isASCII)
+    }
+
+    private mutating func append(_ run: ArraySlice<UInt8>, isASCII: Bool) {
+        if isASCII {
+            bytes.append(contentsOf: run)
+        } else {
+            bytes.append(contentsOf: String(decoding: run, as: UTF8.self).utf8)     // U+FFFD for what is not UTF-8
         }
     }
 }
