@@ -1,5 +1,4 @@
 internal import CPCRE2
-import Kernels
 
 /// Cuts text at what a regular expression finds: each match is a word, and so is what lies between two. PCRE2, compiled to machine code.
 ///
@@ -14,8 +13,9 @@ package struct Regex: ~Copyable {
     private let pattern: String
     private let code, data, context: OpaquePointer
     private let stack: OpaquePointer?
-    /// How many bytes before the next word have to be handed over again, when there are as many: `^`, `\b` and `(?<=…)` look at them.
-    package let lookbehind: Int
+    /// What `^`, `\b` and `(?<=…)` may look at: so many bytes before the next word, and those that are kept of a text that is not yet at its end.
+    private let lookbehind: Int
+    private var behind: [UInt8] = []
 
     package init(_ pattern: String) throws(TokenizeError) {
         let syntax = try RegexSyntax(pattern)
@@ -50,19 +50,33 @@ package struct Regex: ~Copyable {
         pcre2_code_free_8(code)
     }
 
-    /// Appends where words end.
-    ///
-    /// - Parameters:
-    ///   - start: Where the next word begins: the end of the last one, or 0 at the text's beginning. Before it at least `lookbehind` bytes stay.
-    ///   - isLast: Whether the text ends here. If not, only the words that no further text can change are cut.
-    package mutating func cut(_ text: Span<UInt8>, from start: Int = 0, isLast: Bool, into ends: inout [UInt32]) throws(TokenizeError) {
-        var limit = text.count - (isLast ? 0 : text.unfinishedTail), first = 0
+    /// Replaces `ends` by where the next words end: all of them when the text ends here (`isLast`), else those that no further text can change.
+    /// The next call begins with the bytes behind the last word.
+    package mutating func cut(_ text: Span<UInt8>, isLast: Bool, into ends: inout [UInt32]) throws(TokenizeError) {
+        ends.removeAll(keepingCapacity: true)
+        guard lookbehind > 0 else { return try cut(text, from: 0, isLast: isLast, into: &ends) }
+        let start = behind.count
+        for i in text.indices { behind.append(text[i]) }
+        do throws(TokenizeError) {
+            try cut(behind.span, from: start, isLast: isLast, into: &ends)
+        } catch {
+            behind = []
+            throw error
+        }
+        behind = isLast ? [] : Array(behind[..<(ends.last.map(Int.init) ?? start)].suffix(lookbehind))
+        for i in ends.indices { ends[i] -= UInt32(start) }
+    }
+
+    /// Makes the next call the beginning of a text, whatever the last one was.
+    package mutating func reset() { behind = [] }
+
+    /// Cuts from `start` on; what is before it is only looked at.
+    private func cut(_ text: Span<UInt8>, from start: Int, isLast: Bool, into ends: inout [UInt32]) throws(TokenizeError) {
+        var first = 0
         // What is kept of the text before may begin inside a character.
-        while lookbehind > 0, start >= lookbehind, first < 3, text[first] & 0xC0 == 0x80 { first += 1 }
-        limit = max(limit, start)
-        let known = text.extracting(first..<limit)
+        while start >= lookbehind, first < min(3, start), text[first] & 0xC0 == 0x80 { first += 1 }
+        let known = text.extracting(first..<text.count - (isLast ? 0 : text.extracting(start..<text.count).unfinishedTail))
         if (try? UTF8Span(validating: known)) != nil {
-            require(start == limit || text[start] & 0xC0 != 0x80, "the word at \(start) begins inside a character")
             return try cutValid(known, from: start - first, isLast: isLast, at: first, into: &ends)
         }
         let repaired = RepairedText(known), count = ends.count

@@ -87,7 +87,7 @@ struct RegexSyntax {
         case "p", "P":
             let name = propertyName(), not = name.first == "^" ? "^" : ""
             if let short = Self.categories[name.lowercased().filter(\.isLetter)] {
-                put(#"\#(scalars[i + 1]){\#(not)\#(short)}"#, for: name.unicodeScalars.count + 4)
+                put(#"\\#(scalars[i + 1]){\#(not)\#(short)}"#, for: name.unicodeScalars.count + 4)
             } else {
                 copyWithBraces()
             }

@@ -72,23 +72,18 @@ import Tokenize
         return zip([0] + ends, ends).map { Array(text[Int($0)..<Int($1)]) }
     }
 
-    /// Hands the text over in random pieces; of what is cut already only the last `lookbehind` bytes stay.
+    /// Hands the text over in random pieces, each with what was left of those before.
     private func cutInPieces(_ text: [UInt8], by pattern: String, _ random: inout Random) throws -> [[UInt8]] {
-        var regex = try Regex(pattern), words: [[UInt8]] = []
-        var kept: [UInt8] = [], start = 0, given = 0
+        var regex = try Regex(pattern), ends: [UInt32] = [], words: [[UInt8]] = []
+        var start = 0, given = 0
         while given < text.count {
-            let count = min(text.count - given, 1 + random.below(6))
-            kept += text[given..<given + count]
-            given += count
-            var ends: [UInt32] = []
-            try regex.cut(kept.span, from: start, isLast: given == text.count, into: &ends)
+            given += min(text.count - given, 1 + random.below(6))
+            try regex.cut(text.span.extracting(start..<given), isLast: given == text.count, into: &ends)
+            let begin = start
             for end in ends {
-                words.append(Array(kept[start..<Int(end)]))
-                start = Int(end)
+                words.append(Array(text[start..<begin + Int(end)]))
+                start = begin + Int(end)
             }
-            let gone = max(0, start - regex.lookbehind)
-            kept.removeFirst(gone)
-            start -= gone
         }
         return words
     }
