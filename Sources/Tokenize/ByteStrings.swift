@@ -10,6 +10,7 @@ package struct ByteStrings: Sendable, Equatable {
     package init() {}
 
     package var count: Int { ends.count }
+    package var indices: Range<Int> { 0..<ends.count }
 
     package mutating func append(_ string: some Sequence<UInt8>) {
         bytes.append(contentsOf: string)

@@ -6,6 +6,7 @@
 #include "bodies/attention.h"
 #include "bodies/rows.h"
 #include "bodies/elements.h"
+#include "bodies/words.h"
 
 #ifdef SLM_NATIVE_BF16
 #define BF16_PRODUCTS true
@@ -21,5 +22,6 @@ const slm_kernels SLM_TABLE = {
     .norm = norm, .norm_gradient = norm_gradient, .softmax = softmax, .softmax_gradient = softmax_gradient,
     .cross_entropy = cross_entropy, .embed = embed, .embed_gradient = embed_gradient,
     .peak = peak, .peak_flops = 2 * MR * NR * PEAK_UNITS,
+    .cut_words = cut_words,
     .dropout = dropout, .uniform = uniform, .normal = normal, .sum_of_squares = sum_of_squares, .adamw = adamw,
 };

@@ -1,3 +1,4 @@
 #pragma once
 #include "kernels.h"
 #include "team.h"
+#include "words.h"

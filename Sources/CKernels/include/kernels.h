@@ -17,6 +17,7 @@
 enum { SLM_F32 = 0, SLM_BF16 = 1 };
 
 enum { SLM_IDENTITY, SLM_EXP, SLM_LOG, SLM_SQRT, SLM_TANH, SLM_SIGMOID, SLM_RELU, SLM_RELU_SQUARED, SLM_GELU_TANH, SLM_GELU_ERF };
+enum { SLM_GPT2, SLM_GPT4, SLM_LLAMA3 };
 enum { SLM_ADD, SLM_SUBTRACT, SLM_MULTIPLY, SLM_DIVIDE };
 
 /// One side of a product, seen as rows along the outer side of C and elements along K.
@@ -135,6 +136,10 @@ typedef struct {
     /// The innermost loop of a product on data in the first-level cache, so many times: what the machine can do at most.
     void (*peak)(int product, size_t rounds);
     size_t peak_flops;            ///< of one round in f32; bf16 does twice as many
+
+    /// Cuts a text into words by a pattern, from its first byte on, where a word begins: the ends of the words, in order, `room` at most.
+    /// Returns how many. When more text may follow (`ends` is false), only those that it cannot change.
+    size_t (*cut_words)(int pattern, const uint8_t *text, size_t length, bool ends, uint32_t *word_ends, size_t room);
 
     double (*sum_of_squares)(const float *x, size_t n);
     /// Loshchilov & Hutter 2019, algorithm 2. Writes w, m and v.

@@ -1,0 +1,122 @@
+#include "words.h"
+#include <stdbool.h>
+#include <string.h>
+
+typedef struct { uint64_t low, high; } word_key;
+
+// The bytes of a word, then zeros. It may read up to 16 bytes where the text has them.
+static inline word_key key_of(const uint8_t *word, size_t length, size_t readable) {
+    static const uint8_t ones_then_zeros[32] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    word_key key = {0, 0}, mask;
+    if (readable < sizeof key) {
+        memcpy(&key, word, length);
+        return key;
+    }
+    memcpy(&key, word, sizeof key);
+    memcpy(&mask, ones_then_zeros + 16 - length, sizeof mask);
+    return (word_key){key.low & mask.low, key.high & mask.high};
+}
+
+static inline uint64_t hash_of(word_key key, size_t length) {
+    const unsigned __int128 product = (unsigned __int128)(key.low ^ 0x9E3779B97F4A7C15) * (key.high ^ 0xD1B54A32D192ED03 ^ length);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+// The first of the two neighbouring places in which a word may lie: a cache line.
+static inline size_t place_of(word_key key, size_t length, size_t places) { return hash_of(key, length) & (places - 2); }
+
+static inline bool is(const slm_word *w, word_key key, size_t length) {
+    return w->key[0] == key.low && w->key[1] == key.high && w->length == length;
+}
+
+size_t slm_words_find(const slm_word *table, size_t places, const uint8_t *text, size_t length, const uint32_t *word_ends, size_t words, size_t *at,
+                      int32_t *ids, size_t *written) {
+    enum { AHEAD = 16 };                                  // so many words are on their way from memory at a time
+    const int32_t *const first = ids;
+    size_t found = 0, start = *at;
+    while (found < words) {
+        word_key keys[AHEAD];
+        const slm_word *lines[AHEAD];
+        uint32_t lengths[AHEAD];
+        size_t group = words - found < AHEAD ? words - found : AHEAD;
+        size_t from = start;
+        for (size_t i = 0; i < group; i++) {
+            const size_t end = word_ends[found + i], size = end - from;
+            lengths[i] = (uint32_t)size;
+            if (size > SLM_WORD_BYTES) { group = i; break; }
+            keys[i] = key_of(text + from, size, length - from);
+            lines[i] = table + place_of(keys[i], size, places);
+            __builtin_prefetch(lines[i]);
+            from = end;
+        }
+        size_t i = 0;
+        for (; i < group; i++) {
+            const slm_word *w = lines[i];
+            if (!is(w, keys[i], lengths[i]) && !is(++w, keys[i], lengths[i])) break;
+            memcpy(ids, w->ids, sizeof w->ids);           // all three, of which `count` hold
+            ids += w->count;
+            start += lengths[i];
+        }
+        found += i;
+        if (i < group || group == 0 || (group < AHEAD && found < words)) break;
+    }
+    *at = start;
+    *written = (size_t)(ids - first);
+    return found;
+}
+
+void slm_words_remember(slm_word *table, size_t places, const uint8_t *word, size_t length, const int32_t *ids, size_t count) {
+    const word_key key = key_of(word, length, 0);
+    slm_word *line = table + place_of(key, length, places);
+    if (line[0].length != 0) line[1] = line[0];           // the older of the two gives way
+    line[0] = (slm_word){.key = {key.low, key.high}, .length = (uint8_t)length, .count = (uint8_t)count};
+    memcpy(line[0].ids, ids, count * sizeof *ids);
+}
+
+// Where a word lies, or the empty place where it would.
+static inline slm_counted *counted_at(slm_counted *table, size_t places, size_t place, word_key key, size_t length) {
+    for (;; place++) {
+        slm_counted *w = table + (place & (places - 1));
+        if (w->length == 0 || (w->key[0] == key.low && w->key[1] == key.high && w->length == length)) return w;
+    }
+}
+
+size_t slm_words_count(slm_counted *table, size_t places, size_t *free, const uint8_t *text, size_t length, const uint32_t *word_ends, size_t words,
+                       size_t first, size_t *at) {
+    enum { AHEAD = 16 };
+    size_t word = first;
+    while (word < words) {
+        word_key keys[AHEAD];
+        size_t places_of[AHEAD], group = words - word < AHEAD ? words - word : AHEAD, from = *at, i = 0;
+        for (; i < group; i++) {
+            const size_t size = word_ends[word + i] - from;
+            if (size > SLM_WORD_BYTES) break;
+            keys[i] = key_of(text + from, size, length - from);
+            places_of[i] = hash_of(keys[i], size);
+            __builtin_prefetch(table + (places_of[i] & (places - 1)));
+            from = word_ends[word + i];
+        }
+        const bool stops = i < group;
+        group = i;
+        for (i = 0; i < group; i++) {
+            const size_t size = word_ends[word] - *at;
+            slm_counted *w = counted_at(table, places, places_of[i], keys[i], size);
+            if (w->length == 0) {
+                if (*free == 0) return word;
+                --*free;
+                *w = (slm_counted){.key = {keys[i].low, keys[i].high}, .length = size};
+            }
+            w->count++;
+            *at = word_ends[word++];
+        }
+        if (stops) break;
+    }
+    return word;
+}
+
+void slm_words_add(slm_counted *table, size_t places, slm_counted word) {
+    const word_key key = {word.key[0], word.key[1]};
+    slm_counted *w = counted_at(table, places, hash_of(key, word.length), key, word.length);
+    word.count += w->count;
+    *w = word;
+}

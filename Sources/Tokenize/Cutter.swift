@@ -1,0 +1,30 @@
+import Kernels
+
+/// Cuts texts into words by any pattern, at most 4 GiB of a text at a time.
+struct Cutter: ~Copyable {
+    /// One of the two; with neither, a text is one word.
+    private let scanner: WordCutter?
+    private var regex: Regex?
+
+    init(_ pattern: WordPattern) throws(TokenizeError) {
+        (scanner, regex) = switch pattern {
+        case .gpt2: (WordCutter(.gpt2), nil)
+        case .gpt4: (WordCutter(.gpt4), nil)
+        case .llama3: (WordCutter(.llama3), nil)
+        case .none: (nil, nil)
+        case .regex(let text): (nil, try Regex(text))
+        }
+    }
+
+    /// Replaces `ends` by the ends of the next words of a text: none when there has to be more text first.
+    mutating func cut(_ text: Span<UInt8>, isLast: Bool, into ends: inout [UInt32]) throws(TokenizeError) {
+        let piece = text.extracting(first: Int(UInt32.max)), isLast = isLast && piece.count == text.count
+        if let scanner {
+            scanner.cut(piece, isLast: isLast, into: &ends)
+        } else if regex != nil {
+            try regex?.cut(piece, isLast: isLast, into: &ends)
+        } else {
+            ends = isLast ? [UInt32(piece.count)] : []
+        }
+    }
+}

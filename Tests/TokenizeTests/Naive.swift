@@ -1,0 +1,56 @@
+import Tokenize
+
+/// Byte pair encoding as one would explain it on a blackboard.
+enum Naive {
+    /// The merges that a list of words gives: count all pairs, merge the most frequent everywhere, begin again.
+    static func merges(of words: [[UInt8]: Int], upTo size: Int, leastCount: Int = 1, base: Int = 0) -> [Vocabulary.Merge] {
+        var split = words.map { (tokens: $0.key.map { TokenID(base) + TokenID($0) }, count: $0.value) }
+        var merges: [Vocabulary.Merge] = []
+        while base + 256 + merges.count < size {
+            var counts: [[TokenID]: Int] = [:]
+            for (tokens, count) in split { for i in tokens.indices.dropLast() { counts[[tokens[i], tokens[i + 1]], default: 0] += count } }
+            guard let best = counts.max(by: { a, b in a.value != b.value ? a.value < b.value : b.key.lexicographicallyPrecedes(a.key) }),
+                  best.value >= leastCount else { break }
+            let merge = Vocabulary.Merge(best.key[0], best.key[1], TokenID(base + 256 + merges.count))
+            merges.append(merge)
+            for i in split.indices { apply(merge, to: &split[i].tokens) }
+        }
+        return merges
+    }
+
+    static func apply(_ merge: Vocabulary.Merge, to tokens: inout [TokenID]) {
+        var i = 0
+        while i + 1 < tokens.count {
+            if tokens[i] == merge.left, tokens[i + 1] == merge.right { tokens.replaceSubrange(i...i + 1, with: [merge.result]) }
+            i += 1
+        }
+    }
+
+    /// The earliest merge that is possible, at its leftmost place, until none is.
+    static func encode(_ word: [TokenID], by merges: [Vocabulary.Merge]) -> [TokenID] {
+        var tokens = word
+        while true {
+            var first: (rank: Int, at: Int)?
+            for i in tokens.indices.dropLast() {
+                if let rank = merges.firstIndex(where: { $0.left == tokens[i] && $0.right == tokens[i + 1] }), rank < first?.rank ?? .max { first = (rank, i) }
+            }
+            guard let (rank, at) = first else { return tokens }
+            tokens.replaceSubrange(at...at + 1, with: [merges[rank].result])
+        }
+    }
+}
+
+/// Random numbers that are the same every time (SplitMix64).
+struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+        return z ^ z >> 31
+    }
+}
