@@ -9,6 +9,8 @@ package enum TokenizeError: Error, Equatable {
     /// A piece of text that no token stands for.
     case noToken(for: String, at: Int)
     case badPattern(String, at: Int, reason: String)
+    /// A pattern that takes too long, or too much memory, for the text from this byte on.
+    case patternGaveUp(String, at: Int, reason: String)
     /// The file's format cannot hold this vocabulary.
     case notExpressible(format: String, reason: String)
 }
@@ -23,6 +25,8 @@ extension TokenizeError: CustomStringConvertible {
         case .notWritten(let path, let reason): "\(path): cannot be written: \(reason)."
         case .noToken(let piece, let offset): "No token stands for '\(piece)' at byte \(offset): the vocabulary was learned from a text without it."
         case .badPattern(let pattern, let offset, let reason): "The pattern '\(pattern)' is wrong at \(offset): \(reason)."
+        case .patternGaveUp(let pattern, let offset, let reason):
+            "The pattern '\(pattern)' takes too long at byte \(offset) of the text: \(reason). Repetitions inside repetitions are the usual cause."
         case .notExpressible(let format, let reason): "\(format) cannot hold this vocabulary: \(reason)."
         }
     }

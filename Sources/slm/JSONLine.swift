@@ -1,4 +1,6 @@
-/// One JSON object on a line, its keys in the order they were given.
+import JSON
+
+/// One JSON object on a line, its keys in the order they were given. What is nil is left out.
 ///
 ///     print(JSONLine(["bench": "gemm", "gflops": 410.5]))
 struct JSONLine: CustomStringConvertible {
@@ -11,7 +13,18 @@ struct JSONLine: CustomStringConvertible {
     init(_ pairs: KeyValuePairs<String, Value?>) { self.pairs = pairs }
 
     var description: String {
-        "{" + pairs.compactMap { key, value in value.map { "\(quoted(key)):\($0.json)" } }.joined(separator: ",") + "}"
+        var writer = JSONWriter(.oneLine)
+        writer.object { writer in
+            for case (let key, let value?) in pairs {
+                writer.key(key)
+                switch value {
+                case .text(let text): writer.string(text)
+                case .number(let number): writer.number((number * 1e4).rounded() / 1e4)     // nobody measures more exactly
+                case .whole(let number): writer.integer(number)
+                }
+            }
+        }
+        return writer.text
     }
 }
 
@@ -19,25 +32,4 @@ extension JSONLine.Value: ExpressibleByStringLiteral, ExpressibleByStringInterpo
     init(stringLiteral value: String) { self = .text(value) }
     init(floatLiteral value: Double) { self = .number(value) }
     init(integerLiteral value: Int) { self = .whole(value) }
-
-    fileprivate var json: String {
-        switch self {
-        case .text(let text): quoted(text)
-        case .number(let number): number.isFinite ? "\((number * 1e4).rounded() / 1e4)" : "null"
-        case .whole(let number): "\(number)"
-        }
-    }
-}
-
-private func quoted(_ text: String) -> String {
-    "\"" + text.unicodeScalars.map { scalar in
-        switch scalar {
-        case "\"": "\\\""
-        case "\\": "\\\\"
-        case "\n": "\\n"
-        case let control where control.value < 32:
-            "\\u" + String(repeating: "0", count: 4 - String(control.value, radix: 16).count) + String(control.value, radix: 16)
-        default: String(scalar)
-        }
-    }.joined() + "\""
 }

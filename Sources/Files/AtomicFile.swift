@@ -1,0 +1,132 @@
+import Glibc
+
+/// A file that is there whole or not at all.
+///
+///     var file = try AtomicFile("data/train.bin")
+///     try file.write(bytes)
+///     try file.commit()                                        // until here the old data/train.bin is untouched
+///
+/// It grows as `data/train.bin.part` beside its place and is renamed in the end. If it is dropped before, by an error or by leaving the scope, the
+/// part is removed. A part that a killed program has left is written over by the next; one that another program is writing is refused.
+/// To replace several files together, `finish` each, which is where a disk fills up, and then `commit` each, which only renames.
+package struct AtomicFile: ~Copyable {
+    package let path: String
+    /// The bytes given so far.
+    package private(set) var count = 0
+
+    private let descriptor: Int32
+    private let target: String
+    private var buffer: [UInt8] = []
+    private var isFinished = false, isCommitted = false
+    private var part: String { target + ".part" }
+
+    private static let bufferSize = 1 << 20
+
+    package init(_ path: String) throws(FileError) {
+        _ = Self.longFilesAreErrors
+        let (target, mode) = try Self.target(of: path)
+        let descriptor = try Self.openPart(target + ".part", for: path, mode: mode)
+        (self.path, self.target, self.descriptor) = (path, target, descriptor)
+        buffer.reserveCapacity(Self.bufferSize)
+    }
+
+    deinit {
+        if !isCommitted { unlink(part) }
+        close(descriptor)
+    }
+
+    package mutating func write(_ bytes: Span<UInt8>) throws(FileError) {
+        precondition(!isFinished, "written to after finish")
+        count += bytes.count
+        var start = 0
+        while start < bytes.count {
+            let end = min(bytes.count, start + Self.bufferSize - buffer.count)
+            bytes.extracting(start..<end).withUnsafeBufferPointer { buffer.append(contentsOf: $0) }
+            if buffer.count == Self.bufferSize { try flush() }
+            start = end
+        }
+    }
+
+    package mutating func write(_ bytes: [UInt8]) throws(FileError) { try write(bytes.span) }
+
+    /// All bytes are on the disk after this. What is left for `commit` is the renaming.
+    package mutating func finish() throws(FileError) {
+        if isFinished { return }
+        try flush()
+        guard fsync(descriptor) == 0 || errno == EINVAL else { throw failure() }
+        isFinished = true
+    }
+
+    /// Puts the file into its place.
+    package consuming func commit() throws(FileError) {
+        try finish()
+        guard rename(part, target) == 0 else { throw failure() }
+        isCommitted = true
+        let folder = open(Self.folder(of: part), O_RDONLY | O_DIRECTORY | O_CLOEXEC)        // the name, too, shall survive a power cut
+        if folder >= 0 {
+            _ = fsync(folder)
+            close(folder)
+        }
+    }
+}
+
+extension AtomicFile {
+    private mutating func flush() throws(FileError) {
+        var start = 0
+        while start < buffer.count {
+            let written = buffer.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress.map { $0 + start }, $0.count - start) }
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else { throw failure() }
+            start += written
+        }
+        buffer.removeAll(keepingCapacity: true)
+    }
+
+    private func failure() -> FileError { Self.failure(path, bytes: count) }
+
+    private static func failure(_ path: String, bytes: Int = 0) -> FileError {
+        switch errno {
+        case ENOSPC, EFBIG, EDQUOT: .noRoom(path: path, reason: systemReason(), bytes: bytes)
+        default: .notWritten(path: path, reason: systemReason())
+        }
+    }
+
+    /// Where a path leads: through a symbolic link, and with the permissions of what is there. Only ordinary files are replaced.
+    private static func target(of path: String) throws(FileError) -> (path: String, mode: mode_t?) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return (path, nil) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .notWritten(path: path, reason: "it is not a file") }
+        guard let real = realpath(path, nil) else { throw failure(path) }
+        defer { free(real) }
+        return (String(cString: real), status.st_mode & 0o7777)
+    }
+
+    private static func openPart(_ part: String, for path: String, mode: mode_t?) throws(FileError) -> Int32 {
+        while true {
+            let descriptor = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
+            guard descriptor >= 0 else { throw failure(path) }
+            guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+                close(descriptor)
+                throw .notWritten(path: path, reason: "another program is writing it (\(part))")
+            }
+            // Whoever held the lock before may have renamed the file that was opened.
+            var mine = stat(), named = stat()
+            if fstat(descriptor, &mine) == 0, stat(part, &named) == 0, mine.st_ino == named.st_ino, mine.st_dev == named.st_dev {
+                guard ftruncate(descriptor, 0) == 0 else {
+                    defer { close(descriptor) }
+                    throw failure(path)
+                }
+                if let mode { _ = fchmod(descriptor, mode) }
+                return descriptor
+            }
+            close(descriptor)
+        }
+    }
+
+    private static func folder(of path: String) -> String {
+        path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    }
+
+    /// A file beyond the limit of the shell (ulimit -f) is an error of `write`, where by default it would end the program.
+    private static let longFilesAreErrors: Void = { _ = signal(SIGXFSZ, SIG_IGN) }()
+}

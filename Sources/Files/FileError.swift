@@ -1,0 +1,28 @@
+import Glibc
+
+/// What can go wrong between a program and its files.
+package enum FileError: Error, Equatable {
+    case unreadable(path: String, reason: String)
+    case notWritten(path: String, reason: String)
+    /// The disk is full, or the file longer than it may be.
+    case noRoom(path: String, reason: String, bytes: Int)
+    /// A line that is longer than the reader was told to take.
+    case lineTooLong(path: String, line: Int, limit: Int)
+    /// A folder with no file of the kinds that were looked for.
+    case nothingFound(folder: String, endings: [String])
+}
+
+extension FileError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)."
+        case .notWritten(let path, let reason): "\(path): cannot be written: \(reason)."
+        case .noRoom(let path, let reason, let bytes): "no room for \(path): \(reason) after \(bytes) bytes. What was there before is untouched."
+        case .lineTooLong(let path, let line, let limit): "\(path):\(line): a line longer than \(limit) bytes."
+        case .nothingFound(let folder, let endings): "\(folder): no file in it ends in \(endings.joined(separator: ", "))."
+        }
+    }
+}
+
+/// The system's words for its last error.
+func systemReason() -> String { String(cString: strerror(errno)) }

@@ -1,0 +1,64 @@
+import Glibc
+
+/// What is in folders.
+///
+///     let files = try Folder.files(at: ["data", "more.txt"], endingIn: [".txt", ".jsonl"])
+package enum Folder {
+    /// The files that paths stand for, in the order of the paths. A folder stands for those in it, and in the folders in it, with one of the endings, sorted by
+    /// the bytes of their names; hidden ones, and folders behind symbolic links, are passed over. A file that is named, and "-", stand for themselves.
+    package static func files(at paths: [String], endingIn endings: [String]) throws(FileError) -> [String] {
+        var result: [String] = []
+        for path in paths {
+            guard path != "-", try kind(of: path) == .folder else { result.append(path); continue }
+            let found = try walk(path, endings)
+            if found.isEmpty { throw .nothingFound(folder: path, endings: endings) }
+            result += found
+        }
+        return result
+    }
+
+    /// Makes the folder, and those above it, that are not there.
+    package static func create(_ path: String) throws(FileError) {
+        var end = path.startIndex
+        repeat {
+            end = path[end...].dropFirst().firstIndex(of: "/") ?? path.endIndex
+            let folder = String(path[..<end])
+            if mkdir(folder, 0o777) == 0 { continue }
+            guard errno == EEXIST else { throw .notWritten(path: folder, reason: systemReason()) }
+            guard try kind(of: folder) == .folder else { throw .notWritten(path: folder, reason: "it is not a folder") }
+        } while end < path.endIndex
+    }
+
+    private enum Kind { case file, folder }
+
+    private static func kind(of path: String) throws(FileError) -> Kind {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw .unreadable(path: path, reason: systemReason()) }
+        return status.st_mode & S_IFMT == S_IFDIR ? .folder : .file
+    }
+
+    private static func walk(_ folder: String, _ endings: [String]) throws(FileError) -> [String] {
+        guard let handle = opendir(folder) else { throw .unreadable(path: folder, reason: systemReason()) }
+        var names: [String] = []
+        while let entry = readdir(handle) {
+            names.append(withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            })
+        }
+        closedir(handle)
+        var result: [String] = []
+        for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) where !name.hasPrefix(".") {
+            let path = folder.hasSuffix("/") ? folder + name : folder + "/" + name
+            var own = stat()
+            guard lstat(path, &own) == 0 else { continue }            // gone since
+            let isLink = own.st_mode & S_IFMT == S_IFLNK
+            guard let kind = isLink ? try? kind(of: path) : own.st_mode & S_IFMT == S_IFDIR ? Kind.folder : .file else { continue }
+            if kind == .folder {
+                if !isLink { result += try walk(path, endings) }
+            } else if endings.contains(where: name.hasSuffix) {
+                result.append(path)
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,48 @@
+import Glibc
+
+/// A file, or standard input as "-", that is read from its beginning to its end.
+///
+///     var file = try InputFile("chats.jsonl")
+///     var bytes: [UInt8] = []
+///     while try file.read(atMost: 1 << 20, into: &bytes) > 0 { … }
+package struct InputFile: ~Copyable {
+    /// As messages call it.
+    package let name: String
+    /// nil if nobody knows before the end: standard input, a pipe.
+    package let size: Int?
+    private let descriptor: Int32
+
+    package init(_ path: String) throws(FileError) {
+        name = path == "-" ? "standard input" : path
+        descriptor = path == "-" ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .unreadable(path: name, reason: systemReason()) }
+        var status = stat()
+        _ = fstat(descriptor, &status)
+        size = status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
+    }
+
+    deinit { close(descriptor) }
+
+    /// Appends what comes next, and says how many bytes: 0 at the end.
+    package mutating func read(atMost count: Int, into bytes: inout [UInt8]) throws(FileError) -> Int {
+        let old = bytes.count
+        var got = 0
+        // The tail is written by the system before anybody reads it.
+        bytes.reserveCapacity(old + count)
+        let tail = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            repeat { got = Glibc.read(descriptor, buffer.baseAddress, count) } while got < 0 && errno == EINTR
+            initialized = max(got, 0)
+        }
+        guard got >= 0 else { throw .unreadable(path: name, reason: systemReason()) }
+        if old == 0 { bytes = tail } else { bytes.append(contentsOf: tail) }
+        return got
+    }
+
+    /// All of a file that fits into memory, such as a tokenizer.
+    package static func contents(of path: String) throws(FileError) -> [UInt8] {
+        var file = try InputFile(path), bytes: [UInt8] = []
+        // One byte more than the size, so that the end shows at once.
+        while try file.read(atMost: max((file.size ?? 0) + 1 - bytes.count, 1 << 16), into: &bytes) > 0 {}
+        return bytes
+    }
+}

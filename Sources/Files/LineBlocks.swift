@@ -1,0 +1,116 @@
+import Glibc
+
+/// Some whole lines of a file.
+///
+///     try block.forEachLine { line, number in … }
+package struct LineBlock: Sendable {
+    /// The lines with what ends them; only the last line of a file may have no end.
+    package let bytes: [UInt8]
+    /// The number of the first line, from 1.
+    package let firstLine: Int
+    /// Where the first line begins in the file.
+    package let offset: Int
+
+    package init(bytes: [UInt8], firstLine: Int = 1, offset: Int = 0) { (self.bytes, self.firstLine, self.offset) = (bytes, firstLine, offset) }
+
+    /// Lends each line, without its end (`\n` or `\r\n`), with its number.
+    package func forEachLine<Failure: Error>(_ body: (Span<UInt8>, Int) throws(Failure) -> Void) throws(Failure) {
+        try forEachLineRange { range, number throws(Failure) in try body(bytes.span.extracting(range), number) }
+    }
+
+    /// The same with the places of the lines in `bytes`.
+    package func forEachLineRange<Failure: Error>(_ body: (Range<Int>, Int) throws(Failure) -> Void) throws(Failure) {
+        var start = 0, number = firstLine
+        while start < bytes.count {
+            let newline = bytes.firstIndex(of: UInt8(ascii: "\n"), from: start)
+            var end = newline ?? bytes.count
+            if newline != nil, end > start, bytes[end - 1] == UInt8(ascii: "\r") { end -= 1 }
+            try body(start..<end, number)
+            start = (newline ?? bytes.count) + 1
+            number += 1
+        }
+    }
+}
+
+/// A file in blocks of whole lines, so that one of any length is read in little memory.
+///
+///     var blocks = try LineBlocks("chats.jsonl")
+///     while let block = try blocks.next() { try block.forEachLine { line, number in … } }
+///
+/// A byte-order mark is left out. A block is about `size` bytes; a longer line makes a longer block, up to `limit`. Beyond it the line is read
+/// over, `next` throws, and the block after it follows when `next` is called again.
+package struct LineBlocks: ~Copyable {
+    package static let defaultLimit = 64 << 20
+
+    private var file: InputFile
+    private let size, limit: Int
+    private var rest: [UInt8] = []                  // read, and not given out
+    private var line = 1, offset = 0
+    private var isAtStart = true, isAtEnd = false
+
+    package init(_ path: String, size: Int = 1 << 20, limit: Int = defaultLimit) throws(FileError) {
+        file = try InputFile(path)
+        (self.size, self.limit) = (min(size, limit), limit)
+    }
+
+    package var name: String { file.name }
+    package var fileSize: Int? { file.size }
+
+    package mutating func next() throws(FileError) -> LineBlock? {
+        var bytes = rest
+        rest = []
+        try fill(&bytes, to: isAtStart ? max(size, 3) : size)
+        if isAtStart, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { (offset, bytes) = (3, Array(bytes[3...])) }
+        isAtStart = false
+        if let end = bytes.lastIndex(of: UInt8(ascii: "\n")), !isAtEnd { return take(bytes, to: end + 1) }
+        if isAtEnd, bytes.count <= size { return bytes.isEmpty ? nil : take(bytes, to: bytes.count) }
+        return try takeLongLine(&bytes)
+    }
+
+    /// Reads a line of which the beginning has no end.
+    private mutating func takeLongLine(_ bytes: inout [UInt8]) throws(FileError) -> LineBlock {
+        var searched = 0, skipped = 0               // without an end so far; given up
+        while true {
+            let end = bytes.firstIndex(of: UInt8(ascii: "\n"), from: searched)
+            let length = skipped + (end ?? bytes.count)
+            if end != nil || isAtEnd {
+                let next = end.map { $0 + 1 } ?? bytes.count
+                if length <= limit { return take(bytes, to: next) }
+                rest = Array(bytes[next...])
+                (line, offset) = (line + 1, offset + skipped + next)
+                throw .lineTooLong(path: name, line: line - 1, limit: limit)
+            }
+            if length > limit { (skipped, bytes) = (length, []) }
+            searched = bytes.count
+            try fill(&bytes, to: searched + size)
+        }
+    }
+
+    /// Blocks end at the same places however little the system gives at a time.
+    private mutating func fill(_ bytes: inout [UInt8], to count: Int) throws(FileError) {
+        while !isAtEnd, bytes.count < count { isAtEnd = try file.read(atMost: count - bytes.count, into: &bytes) == 0 }
+    }
+
+    private mutating func take(_ bytes: [UInt8], to end: Int) -> LineBlock {
+        let block = LineBlock(bytes: end == bytes.count ? bytes : Array(bytes[..<end]), firstLine: line, offset: offset)
+        rest = Array(bytes[end...])
+        line += block.bytes.count(of: UInt8(ascii: "\n"))
+        offset += end
+        return block
+    }
+}
+
+extension [UInt8] {
+    fileprivate func firstIndex(of byte: UInt8, from start: Int) -> Int? {
+        withUnsafeBytes { bytes in
+            guard start < count, let base = bytes.baseAddress, let found = memchr(base + start, Int32(byte), count - start) else { return nil }
+            return UnsafeRawPointer(found) - base
+        }
+    }
+
+    fileprivate func count(of byte: UInt8) -> Int {
+        var found = 0, start = 0
+        while let next = firstIndex(of: byte, from: start) { (found, start) = (found + 1, next + 1) }
+        return found
+    }
+}

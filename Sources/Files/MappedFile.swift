@@ -1,0 +1,47 @@
+import Glibc
+
+/// A file that is read where the system keeps it: any place at once, and memory only for what is looked at. It must not be shortened meanwhile.
+///
+///     let file = try MappedFile("data/train.bin")
+///     file.read(as: UInt16.self) { ids in ids[1_000_000] }
+package final class MappedFile: Sendable {
+    package let path: String
+    package let count: Int
+    private let bytes: Pages
+
+    package init(_ path: String) throws(FileError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .unreadable(path: path, reason: systemReason()) }
+        defer { close(descriptor) }
+        var status = stat()
+        _ = fstat(descriptor, &status)
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadable(path: path, reason: "it is not a file") }
+        (self.path, count) = (path, Int(status.st_size))
+        bytes = try Pages(descriptor, count: count, path: path)
+    }
+
+    /// Lends the file as little-endian numbers, which is what every machine that slm runs on reads. A remainder is left out.
+    package func read<Number: FixedWidthInteger & BitwiseCopyable, Result, Failure: Error>(
+        as type: Number.Type, _ body: (Span<Number>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try body(UnsafeRawBufferPointer(start: bytes.start, count: count / MemoryLayout<Number>.size * MemoryLayout<Number>.size)
+            .assumingMemoryBound(to: Number.self).span)
+    }
+}
+
+/// Pages that nobody writes to, so that any thread may read them.
+private struct Pages: ~Copyable, @unchecked Sendable {
+    let start: UnsafeMutableRawPointer?
+    private let count: Int
+
+    init(_ descriptor: Int32, count: Int, path: String) throws(FileError) {
+        self.count = count
+        if count == 0 { start = nil; return }
+        guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
+            throw .unreadable(path: path, reason: systemReason())
+        }
+        self.start = start
+    }
+
+    deinit { if let start { munmap(start, count) } }
+}

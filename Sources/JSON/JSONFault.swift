@@ -1,0 +1,197 @@
+/// Finds where a text stops being JSON. simdjson only says that it does; this reads the text again, byte by byte, once it has been refused.
+enum JSONFault {
+    /// The first fault of `text`. `reason` is for a fault that simdjson saw and this did not.
+    static func first(in text: Span<UInt8>, otherwise reason: String) -> JSONError {
+        do {
+            var reader = FaultReader(count: text.count)
+            try reader.readDocument(text)
+        } catch { return error }
+        return .malformed(offset: 0, expected: "JSON", found: reason)
+    }
+}
+
+/// Reads one document, and throws where it is not one. The levels that are open are kept in an array, not on the stack.
+struct FaultReader {
+    private let count: Int
+    private var offset = 0
+    private var open: [UInt8] = []
+
+    init(count: Int) { self.count = count }
+
+    mutating func readDocument(_ text: Span<UInt8>) throws(JSONError) {
+        skipSpace(text)
+        try readValueStart(text)
+        while let level = open.last {
+            skipSpace(text)
+            let close: UInt8 = level == UInt8(ascii: "{") ? UInt8(ascii: "}") : UInt8(ascii: "]")
+            if peek(text) == close { offset += 1; open.removeLast(); continue }
+            guard peek(text) == UInt8(ascii: ",") else { throw fault(text, "a comma or \(quoted(close))") }
+            offset += 1
+            skipSpace(text)
+            if level == UInt8(ascii: "{") { try readKey(text) }
+            try readValueStart(text)
+        }
+        skipSpace(text)
+        if offset < count { throw fault(text, "the end of the document") }
+    }
+
+    /// Reads a value, or the beginning of one that has others inside, up to the first that has not.
+    private mutating func readValueStart(_ text: Span<UInt8>) throws(JSONError) {
+        while true {
+            skipSpace(text)
+            switch peek(text) {
+            case UInt8(ascii: "{")?:
+                if try enter(text, UInt8(ascii: "}")) { return }
+                try readKey(text)
+            case UInt8(ascii: "[")?:
+                if try enter(text, UInt8(ascii: "]")) { return }
+            case UInt8(ascii: "\"")?: return try readString(text)
+            case UInt8(ascii: "t")?: return try readWord(text, "true")
+            case UInt8(ascii: "f")?: return try readWord(text, "false")
+            case UInt8(ascii: "n")?: return try readWord(text, "null")
+            case UInt8(ascii: "-")?, (UInt8(ascii: "0")...UInt8(ascii: "9"))?: return try readNumber(text)
+            default: throw fault(text, "a value")
+            }
+        }
+    }
+
+    /// Opens a level; true if it is empty, and closed again.
+    private mutating func enter(_ text: Span<UInt8>, _ close: UInt8) throws(JSONError) -> Bool {
+        let start = offset
+        offset += 1
+        skipSpace(text)
+        if peek(text) == close { offset += 1; return true }
+        // simdjson counts the document itself as a level, and does not count what is empty.
+        guard open.count < 1_023 else { throw .malformed(offset: start, expected: "at most 1,024 levels", found: "more") }
+        open.append(text[start])
+        return false
+    }
+
+    private mutating func readKey(_ text: Span<UInt8>) throws(JSONError) {
+        guard peek(text) == UInt8(ascii: "\"") else { throw fault(text, "a key in quotation marks") }
+        try readString(text)
+        skipSpace(text)
+        guard peek(text) == UInt8(ascii: ":") else { throw fault(text, "a colon") }
+        offset += 1
+    }
+
+    private mutating func readString(_ text: Span<UInt8>) throws(JSONError) {
+        offset += 1
+        while let byte = peek(text) {
+            switch byte {
+            case UInt8(ascii: "\""): offset += 1; return
+            case UInt8(ascii: "\\"): try readEscape(text)
+            case 0..<32: throw fault(text, "control characters in strings to be escaped")
+            case 0..<0x80: offset += 1
+            default: try readCharacter(text)
+            }
+        }
+        throw fault(text, "a quotation mark that ends the string")
+    }
+
+    private mutating func readEscape(_ text: Span<UInt8>) throws(JSONError) {
+        let start = offset
+        offset += 1
+        guard let letter = peek(text), #""\/bfnrtu"#.utf8.contains(letter) else { throw fault(text, #"one of "\/bfnrtu"#) }
+        offset += 1
+        guard letter == UInt8(ascii: "u") else { return }
+        let unit = try readFourDigits(text)
+        guard 0xD800...0xDFFF ~= unit else { return }
+        let half = JSONError.malformed(offset: start, expected: "both halves of a surrogate pair", found: "one")
+        guard unit < 0xDC00, peek(text) == UInt8(ascii: "\\"), offset + 1 < count, text[offset + 1] == UInt8(ascii: "u") else { throw half }
+        offset += 2
+        guard 0xDC00...0xDFFF ~= (try readFourDigits(text)) else { throw half }
+    }
+
+    private mutating func readFourDigits(_ text: Span<UInt8>) throws(JSONError) -> Int {
+        var value = 0
+        for _ in 0..<4 {
+            guard let byte = peek(text), let digit = Character(Unicode.Scalar(byte)).hexDigitValue, byte < 0x80 else {
+                throw fault(text, "four hexadecimal digits")
+            }
+            value = value * 16 + digit
+            offset += 1
+        }
+        return value
+    }
+
+    /// A character of several bytes, as Unicode's table 3-7 allows them.
+    private mutating func readCharacter(_ text: Span<UInt8>) throws(JSONError) {
+        let lead = text[offset]
+        let (length, second): (Int, ClosedRange<UInt8>) = switch lead {
+        case 0xC2...0xDF: (2, 0x80...0xBF)
+        case 0xE0: (3, 0xA0...0xBF)
+        case 0xED: (3, 0x80...0x9F)
+        case 0xE1...0xEF: (3, 0x80...0xBF)
+        case 0xF0: (4, 0x90...0xBF)
+        case 0xF1...0xF3: (4, 0x80...0xBF)
+        case 0xF4: (4, 0x80...0x8F)
+        default: throw fault(text, "UTF-8")
+        }
+        for i in 1..<length {
+            guard offset + i < count, (i == 1 ? second : 0x80...0xBF).contains(text[offset + i]) else { throw fault(text, "UTF-8") }
+        }
+        offset += length
+    }
+
+    private mutating func readWord(_ text: Span<UInt8>, _ word: String) throws(JSONError) {
+        let start = offset
+        for byte in word.utf8 {
+            guard peek(text) == byte else { offset = start; throw fault(text, "a value") }
+            offset += 1
+        }
+        try endScalar(text)
+    }
+
+    private mutating func readNumber(_ text: Span<UInt8>) throws(JSONError) {
+        let start = offset
+        var isWhole = true
+        if peek(text) == UInt8(ascii: "-") { offset += 1 }
+        if peek(text) == UInt8(ascii: "0") { offset += 1 } else { try readDigits(text) }
+        if peek(text) == UInt8(ascii: ".") {
+            isWhole = false
+            offset += 1
+            try readDigits(text)
+        }
+        if let e = peek(text), e == UInt8(ascii: "e") || e == UInt8(ascii: "E") {
+            isWhole = false
+            offset += 1
+            if let sign = peek(text), sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") { offset += 1 }
+            try readDigits(text)
+        }
+        try endScalar(text)
+        let number = String(decoding: (start..<offset).map { text[$0] }, as: UTF8.self)
+        if isWhole ? Int64(number) == nil && UInt64(number) == nil : !(Double(number) ?? 0).isFinite {
+            throw .malformed(offset: start, expected: isWhole ? "a whole number of 64 bits" : "a number below 1.8e308", found: "a larger one")
+        }
+    }
+
+    private mutating func readDigits(_ text: Span<UInt8>) throws(JSONError) {
+        let start = offset
+        while let byte = peek(text), UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte { offset += 1 }
+        if offset == start { throw fault(text, "a digit") }
+    }
+
+    /// A number, true, false and null end where something else begins.
+    private func endScalar(_ text: Span<UInt8>) throws(JSONError) {
+        guard let byte = peek(text) else { return }
+        guard " \t\r\n,:{}[]".utf8.contains(byte) else { throw fault(text, "the end of a value") }
+    }
+
+    private mutating func skipSpace(_ text: Span<UInt8>) {
+        while let byte = peek(text), byte == 32 || byte == 10 || byte == 13 || byte == 9 { offset += 1 }
+    }
+
+    private func peek(_ text: Span<UInt8>) -> UInt8? { offset < count ? text[offset] : nil }
+
+    private func fault(_ text: Span<UInt8>, _ expected: String) -> JSONError {
+        .malformed(offset: offset, expected: expected, found: peek(text).map(quoted) ?? "the end")
+    }
+
+    private func quoted(_ byte: UInt8) -> String {
+        switch byte {
+        case 0x21..<0x7F: "'\(Character(Unicode.Scalar(byte)))'"
+        default: "byte 0x" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+        }
+    }
+}

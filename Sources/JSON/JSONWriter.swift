@@ -1,0 +1,133 @@
+/// Writes JSON, on one line or with a line for each value.
+///
+///     var writer = JSONWriter(.oneLine)
+///     writer.object {
+///         $0.key("user"); $0.string("Hi")
+///         $0.key("scores"); $0.array { $0.integer(1); $0.number(2.5) }
+///     }
+///     writer.text                                              // {"user":"Hi","scores":[1,2.5]}
+///
+/// Numbers are the shortest that read back as the same; one that JSON has no word for (infinity, NaN) becomes null. What is not UTF-8
+/// becomes U+FFFD. Only `"`, `\` and control characters are escaped.
+package struct JSONWriter: Sendable {
+    package enum Layout: Sendable {
+        case oneLine, pretty
+    }
+
+    /// What was written so far.
+    package private(set) var bytes: [UInt8] = []
+    private let layout: Layout
+    private var depth = 0
+    private var needsComma = false
+    private var isAfterKey = false
+
+    package init(_ layout: Layout = .oneLine) { self.layout = layout }
+
+    package var text: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// An object, whose members `body` writes: each a key, then a value.
+    package mutating func object<Failure: Error>(_ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) {
+        try nest("{", "}", body)
+    }
+
+    package mutating func array<Failure: Error>(_ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) {
+        try nest("[", "]", body)
+    }
+
+    package mutating func key(_ key: String) { self.key(key.utf8) }
+
+    package mutating func key(_ key: some Collection<UInt8>) {
+        begin()
+        quote(key)
+        bytes.append(contentsOf: layout == .pretty ? [UInt8(ascii: ":"), UInt8(ascii: " ")] : [UInt8(ascii: ":")])
+        isAfterKey = true
+    }
+
+    package mutating func string(_ text: String) { string(text.utf8) }
+
+    package mutating func string(_ text: some Collection<UInt8>) {
+        begin()
+        quote(text)
+    }
+
+    package mutating func integer(_ number: some BinaryInteger) { raw(number.description) }
+
+    package mutating func number(_ number: Double) { raw(number.isFinite ? number.description : "null") }
+
+    package mutating func boolean(_ value: Bool) { raw(value ? "true" : "false") }
+
+    package mutating func null() { raw("null") }
+
+    /// Ends a line, so that another value can follow on the next.
+    package mutating func newline() {
+        bytes.append(UInt8(ascii: "\n"))
+        needsComma = false
+    }
+
+    private mutating func raw(_ text: String) {
+        begin()
+        bytes.append(contentsOf: text.utf8)
+    }
+
+    private mutating func nest<Failure: Error>(_ open: Unicode.Scalar, _ close: Unicode.Scalar,
+                                               _ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) {
+        begin()
+        bytes.append(UInt8(ascii: open))
+        (depth, needsComma) = (depth + 1, false)
+        try body(&self)
+        depth -= 1
+        if needsComma { breakLine() }
+        bytes.append(UInt8(ascii: close))
+        needsComma = true
+    }
+
+    /// What stands before a key, or a value: a comma unless it is the first or follows its key.
+    private mutating func begin() {
+        if isAfterKey { isAfterKey = false; return }
+        if needsComma { bytes.append(UInt8(ascii: ",")) }
+        if depth > 0 { breakLine() }
+        needsComma = true
+    }
+
+    private mutating func breakLine() {
+        guard layout == .pretty else { return }
+        bytes.append(UInt8(ascii: "\n"))
+        bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: 2 * depth))
+    }
+
+    private mutating func quote(_ text: some Collection<UInt8>) {
+        bytes.append(UInt8(ascii: "\""))
+        escape(Array(text))
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Appends what needs no escape in runs.
+    private mutating func escape(_ text: [UInt8]) {
+        var start = 0, isASCII = true
+        for (i, byte) in text.enumerated() {
+            if byte >= 0x80 { isASCII = false }
+            guard byte < 32 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
+            append(text[start..<i], isASCII: isASCII)
+            (start, isASCII) = (i + 1, true)
+            bytes.append(UInt8(ascii: "\\"))
+            switch byte {
+            case 8: bytes.append(UInt8(ascii: "b"))
+            case 9: bytes.append(UInt8(ascii: "t"))
+            case 10: bytes.append(UInt8(ascii: "n"))
+            case 12: bytes.append(UInt8(ascii: "f"))
+            case 13: bytes.append(UInt8(ascii: "r"))
+            case 0..<32: bytes.append(contentsOf: ("u00" + (byte < 16 ? "0" : "") + String(byte, radix: 16)).utf8)
+            default: bytes.append(byte)
+            }
+        }
+        append(text[start...], isASCII: isASCII)
+    }
+
+    private mutating func append(_ run: ArraySlice<UInt8>, isASCII: Bool) {
+        if isASCII {
+            bytes.append(contentsOf: run)
+        } else {
+            bytes.append(contentsOf: String(decoding: run, as: UTF8.self).utf8)     // U+FFFD for what is not UTF-8
+        }
+    }
+}

@@ -1,0 +1,41 @@
+import Files
+import Glibc
+import Testing
+
+@Suite struct FolderTests {
+    let folder = TemporaryFolder()
+
+    @Test func `files come sorted, without hidden ones, other kinds and folders behind links`() throws {
+        try Folder.create(folder("sub/deep"))
+        for name in ["b.txt", "a.txt", "B.jsonl", "é.txt", ".hidden.txt", "c.bin", "sub/z.txt", "sub/deep/y.jsonl", "sub-a.txt"] { folder.write("", to: name) }
+        #expect(symlink(folder("sub"), folder("loop")) == 0 && symlink(folder.path, folder("sub/up")) == 0)
+        #expect(symlink(folder("c.bin"), folder("link.txt")) == 0 && symlink(folder("nowhere"), folder("dead.txt")) == 0)
+        let found = try Folder.files(at: [folder.path], endingIn: [".txt", ".jsonl"])
+        #expect(found == ["B.jsonl", "a.txt", "b.txt", "link.txt", "sub/deep/y.jsonl", "sub/z.txt", "sub-a.txt", "é.txt"].map { folder($0) })
+        #expect(try Folder.files(at: [folder("c.bin"), "-", folder("sub") + "/"], endingIn: [".txt"]) == [folder("c.bin"), "-", folder("sub/z.txt")])
+    }
+
+    @Test func `a folder without any says what was looked for`() {
+        let error = #expect(throws: FileError.self) { try Folder.files(at: [folder.path], endingIn: [".txt", ".jsonl"]) }
+        #expect(error?.description == "\(folder.path): no file in it ends in .txt, .jsonl.")
+        #expect(throws: FileError.unreadable(path: folder("x"), reason: "No such file or directory")) {
+            try Folder.files(at: [folder("x")], endingIn: [])
+        }
+    }
+
+    @Test func `folders are made down to the last`() throws {
+        try Folder.create(folder("a/b/c"))
+        try Folder.create(folder("a/b/c/"))
+        #expect(folder.names == ["a"])
+        folder.write("", to: "file")
+        #expect(throws: FileError.notWritten(path: folder("file"), reason: "it is not a folder")) { try Folder.create(folder("file/x")) }
+    }
+
+    @Test func `a mapped file is read as numbers, and a remainder is left out`() throws {
+        let file = try MappedFile(folder.write([1, 0, 0, 1, 9] as [UInt8], to: "numbers"))
+        #expect(file.count == 5)
+        #expect(file.read(as: UInt16.self) { ids in ids.indices.map { ids[$0] } } == [1, 256])
+        #expect(try MappedFile(folder.write("", to: "nothing")).read(as: UInt64.self) { $0.count } == 0)
+        #expect(throws: FileError.unreadable(path: folder.path, reason: "it is not a file")) { _ = try MappedFile(folder.path) }
+    }
+}

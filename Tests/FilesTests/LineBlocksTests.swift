@@ -1,0 +1,86 @@
+import Files
+import Glibc
+import Testing
+
+@Suite struct LineBlocksTests {
+    let folder = TemporaryFolder()
+
+    private func lines(_ text: [UInt8], size: Int, limit: Int = 1_000) throws -> [String] {
+        var blocks = try LineBlocks(folder.write(text, to: "text"), size: size, limit: limit), lines: [String] = [], bytes: [UInt8] = []
+        while true {
+            do throws(FileError) {
+                guard let block = try blocks.next() else { break }
+                #expect(block.offset == bytes.count)
+                bytes += block.bytes
+                block.forEachLine { line, number in
+                    lines.append("\(number) " + String(decoding: line.indices.map { line[$0] }, as: UTF8.self))
+                }
+            } catch {
+                guard case .lineTooLong(_, let line, limit) = error else { throw error }
+                lines.append("\(line) too long")
+                bytes += [UInt8](repeating: 0, count: limit)        // offsets are compared only where nothing is left out
+                break
+            }
+        }
+        return lines
+    }
+
+    @Test func `blocks of any size have the same lines`() throws {
+        let text = Array("one\n\ntwo\r\nthree and a half\r\r\n\n\nfour".utf8)
+        for size in 1...text.count + 2 {
+            #expect(try lines(text, size: size) == ["1 one", "2 ", "3 two", "4 three and a half\r", "5 ", "6 ", "7 four"], "size \(size)")
+        }
+    }
+
+    @Test func `a byte-order mark is left out, and only at the beginning`() throws {
+        for size in 1...12 {
+            var blocks = try LineBlocks(folder.write([0xEF, 0xBB, 0xBF, 97, 10, 0xEF, 0xBB, 0xBF, 98], to: "mark"), size: size)
+            var bytes: [UInt8] = []
+            while let block = try blocks.next() {
+                #expect(block.offset == bytes.count + 3)
+                bytes += block.bytes
+            }
+            #expect(bytes == [97, 10, 0xEF, 0xBB, 0xBF, 98], "size \(size)")
+        }
+    }
+
+    @Test func `an empty file has no lines`() throws {
+        #expect(try lines([], size: 4) == [])
+        #expect(try lines([10], size: 4) == ["1 "])
+    }
+
+    @Test(arguments: [1, 2, 3, 7, 100]) func `a line may be as long as the limit, and one byte more is refused`(_ size: Int) throws {
+        #expect(try lines(Array("a\n1234567\nb\n".utf8), size: size, limit: 7) == ["1 a", "2 1234567", "3 b"])
+        for text in ["a\n12345678\nb\n", "a\n12345678", "a\n1234567890123456789\nb\n"] {
+            let found = try lines(Array(text.utf8), size: size, limit: 7)
+            #expect(found == ["1 a", "2 too long"], "\(text.debugDescription)")
+        }
+    }
+
+    @Test(arguments: [1, 3, 7]) func `what follows a line that is too long is read`(_ size: Int) throws {
+        var blocks = try LineBlocks(folder.write("123456789012345\nb\n12345678\n\nc", to: "long"), size: size, limit: 7), seen: [String] = []
+        for _ in 0..<20 {
+            do throws(FileError) {
+                guard let block = try blocks.next() else { break }
+                block.forEachLine { line, number in seen.append("\(number):\(line.count)") }
+            } catch { seen.append(error.description) }
+        }
+        let path = folder("long")
+        #expect(seen == ["\(path):1: a line longer than 7 bytes.", "2:1", "\(path):3: a line longer than 7 bytes.", "4:0", "5:1"])
+    }
+
+    @Test func `a file that is not there, and a folder, say so`() throws {
+        #expect(throws: FileError.unreadable(path: folder("no"), reason: "No such file or directory")) { _ = try LineBlocks(folder("no")) }
+        #expect(throws: FileError.unreadable(path: folder.path, reason: "Is a directory")) {
+            var blocks = try LineBlocks(folder.path)
+            _ = try blocks.next()
+        }
+    }
+
+    @Test func `a file is read whole`() throws {
+        let bytes = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        #expect(try InputFile.contents(of: folder.write(bytes, to: "whole")) == bytes)
+        #expect(try InputFile.contents(of: folder.write("", to: "nothing")) == [])
+        #expect(try InputFile.contents(of: "/proc/self/status").isEmpty == false)
+    }
+}

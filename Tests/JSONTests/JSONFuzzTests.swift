@@ -1,0 +1,66 @@
+import Glibc
+import JSON
+import Testing
+
+/// `SLM_FUZZ_ROUNDS=1000000 swift test -c release --filter JSONFuzzTests` for a long run.
+@Suite struct JSONFuzzTests {
+    static let seeds = [
+        #"{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"text","text":"H\u00e9 \ud83d\ude00"}]}]}"#,
+        #"{"timestamp":"2025-01-01T00:00:00","user":"a\nb","assistant":"c\\d\"e"}"#,
+        #"[0,-1,2.5,1e10,1E-3,-0.0,18446744073709551615,-9223372036854775808,true,false,null,{},[],[[]],{"":{}}]"#,
+        #"{"é":"日本😀","a":1,"a":2}"#,
+        #""abc""#, "12", "true", " [ 1 , 2 ] ",
+    ]
+
+    /// simdjson and the search for the place of a fault read the same language: whoever disagrees is found here.
+    @Test func `whatever comes is read or refused with its place`() throws {
+        var random = SplitMix(state: 7), parser = JSONParser()
+        let rounds = getenv("SLM_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 5_000
+        for round in 0..<rounds {
+            var text = Array(Self.seeds[Int(random.next() % UInt64(Self.seeds.count))].utf8)
+            for _ in 0..<(random.next() % 5) { random.mutate(&text) }
+            do throws(JSONError) {
+                _ = try parser.parse(text)
+                do throws(JSONError) {
+                    _ = try parser.parse(text + [32, 120])
+                    Issue.record("round \(round): accepted with an x behind it: \(String(decoding: text, as: UTF8.self))")
+                } catch {
+                    guard case .malformed(text.count + 1, _, "'x'") = error else {
+                        Issue.record("round \(round): \(error) where all is right: \(String(decoding: text, as: UTF8.self))")
+                        continue
+                    }
+                }
+            } catch {
+                guard case .malformed(0...text.count, let expected, _) = error, expected != "JSON" else {
+                    Issue.record("round \(round): no place for \(error): \(String(decoding: text, as: UTF8.self))")
+                    continue
+                }
+            }
+        }
+    }
+}
+
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    mutating func mutate(_ text: inout [UInt8]) {
+        let letters = Array("{}[]\",:\\u0123456789eE+-.truefalsn \n\0\u{7F}é😀".utf8) + [0xFF, 0xC0, 0xED, 0xA0]
+        let place = text.isEmpty ? 0 : Int.random(in: 0..<text.count, using: &self)
+        let length = Int.random(in: 0...min(8, text.count - place), using: &self)
+        switch next() % 5 {
+        case 0: text.insert(letters.randomElement(using: &self)!, at: place)
+        case 1: text.removeSubrange(place..<place + length)
+        case 2: text.insert(contentsOf: Array(text[place..<place + length]), at: Int.random(in: 0...text.count, using: &self))
+        case 3: text.removeSubrange(place...)
+        default: if place < text.count { text[place] = letters.randomElement(using: &self)! }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import JSON
+import Testing
+
+@Suite struct JSONWriterTests {
+    @Test func `one line has no space to spare`() {
+        #expect(written(.oneLine) == #"{"a":1,"b":[true,null,"x",{}],"c":{"d":-2.5},"e":[]}"#)
+    }
+
+    @Test func `pretty has a line for each value`() {
+        #expect(written(.pretty) == """
+            {
+              "a": 1,
+              "b": [
+                true,
+                null,
+                "x",
+                {}
+              ],
+              "c": {
+                "d": -2.5
+              },
+              "e": []
+            }
+            """)
+    }
+
+    private func written(_ layout: JSONWriter.Layout) -> String {
+        var writer = JSONWriter(layout)
+        writer.object {
+            $0.key("a"); $0.integer(1)
+            $0.key("b"); $0.array { $0.boolean(true); $0.null(); $0.string("x"); $0.object { _ in } }
+            $0.key("c"); $0.object { $0.key("d"); $0.number(-2.5) }
+            $0.key("e"); $0.array { _ in }
+        }
+        return writer.text
+    }
+
+    @Test func `every character comes back, in keys and in strings`() throws {
+        let text = String(String.UnicodeScalarView((0..<0x3000).compactMap(Unicode.Scalar.init) + ["😀", "\u{10FFFF}"]))
+        var writer = JSONWriter(), parser = JSONParser()
+        writer.object { $0.key(text); $0.string(text) }
+        let members = try #require(try parser.parse(writer.bytes).members.map(Array.init))
+        #expect(members.count == 1 && members[0].key.string == text && members[0].value.string == text)
+    }
+
+    @Test func `escapes are the short ones where there are any`() {
+        var writer = JSONWriter()
+        writer.string("\"\\/\u{8}\t\n\u{C}\r\u{0}\u{1F}\u{7F}é")
+        #expect(writer.text == #""\"\\/\b\t\n\f\r\u0000\u001f"# + "\u{7F}é\"")
+    }
+
+    @Test func `what is not UTF-8 becomes the character for that`() {
+        var writer = JSONWriter()
+        writer.string([0x61, 0xFF, 0x62])
+        #expect(writer.text == "\"a\u{FFFD}b\"")
+    }
+
+    @Test(arguments: [0, -0.0, 1, 0.1, 1e16, 1e-300, .leastNonzeroMagnitude, .greatestFiniteMagnitude, -123456.789])
+    func `a number reads back as the same`(_ number: Double) throws {
+        var writer = JSONWriter(), parser = JSONParser()
+        writer.number(number)
+        #expect(try parser.parse(writer.bytes).number?.bitPattern == number.bitPattern)
+    }
+
+    @Test func `numbers that JSON has no word for are null`() {
+        var writer = JSONWriter()
+        writer.array { $0.number(.nan); $0.number(-.infinity); $0.integer(UInt64.max); $0.integer(Int64.min) }
+        #expect(writer.text == "[null,null,18446744073709551615,-9223372036854775808]")
+    }
+
+    @Test func `lines follow each other`() {
+        var writer = JSONWriter()
+        for i in 1...2 {
+            writer.object { $0.key("i"); $0.integer(i) }
+            writer.newline()
+        }
+        #expect(writer.text == "{\"i\":1}\n{\"i\":2}\n")
+    }
+}
