@@ -4,7 +4,7 @@ import Tokenize
 @Suite struct LearningTests {
     /// Texts of a kind each: few letters (many ties and runs), words again and again, many languages, bytes.
     static let corpora: [(name: String, text: [UInt8])] = {
-        var random = Seeded(7)
+        var random = Random(seed: 7)
         let letters = (0..<4_000).map { _ in "aab ".utf8.randomElement(using: &random) ?? 0 }
         let syllables = ["ka", "lo", "mi", "the", "ing", "ed", " ", " ", "\n", "'s", "ß", "日本", "👩‍🚀", "12", "!"]
         let words = (0..<3_000).flatMap { _ in (syllables.randomElement(using: &random) ?? "").utf8 }
@@ -26,7 +26,8 @@ import Tokenize
             try again.add(text.span)
             let vocabulary = learner.learn(from: again)
             let expected = Naive.merges(of: words, upTo: 420, leastCount: leastCount, base: specials.count)
-            #expect(vocabulary.merges == expected)
+            let firstDifference = zip(vocabulary.merges, expected).first { $0 != $1 }
+            #expect(firstDifference == nil)
             #expect(vocabulary.count == specials.count + 256 + expected.count)
         }
     }
@@ -67,7 +68,7 @@ import Tokenize
     }
 
     @Test func `a text in pieces is counted as the whole text`() throws {
-        var random = Seeded(3)
+        var random = Random(seed: 3)
         for (_, text) in Self.corpora {
             for pattern in [WordPattern.gpt2, .gpt4, .llama3] {
                 var whole = try WordCounts(cutting: pattern), pieces = try WordCounts(cutting: pattern), kept: [UInt8] = []

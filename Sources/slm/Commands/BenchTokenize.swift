@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Kernels
 import Tokenize
@@ -38,7 +39,15 @@ extension Command {
             let s1 = clock(); vocabulary = learner.learn(from: counts); let t1 = Double(clock() - s1) * 1e-6
             say("count \(t0) learn \(t1) peak \(CPU.peakMemory >> 20) words \(n) bytes \(bytes)")
             let tokenizer = try Tokenizer(vocabulary)
-            for bits in [14, 15, 16, 17] {
+            if let other = getenv("OTHER") {
+                let text = try InputFile.contents(of: String(cString: other))
+                var ids: [TokenID] = []
+                var encoder = try Encoder(tokenizer)
+                let t = secondsSpent { try! encoder.encode(text.span, into: &ids) }
+                say("whole \(t) ids \(ids.count) peak \(CPU.peakMemory >> 20) \(tokenizer.bytes(of: ids) == text)")
+                return
+            }
+            for bits in [16, 17] {
                 filled = 0
                 encoder = try Encoder(tokenizer, remembering: bits)
                 var total = 0
