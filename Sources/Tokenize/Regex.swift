@@ -38,7 +38,7 @@ package struct Regex: ~Copyable {
         var characters: UInt32 = 0
         pcre2_pattern_info_8(code, UInt32(PCRE2_INFO_MAXLOOKBEHIND), &characters)
         // PCRE2 gives the longest; one inside another begins where that ends.
-        let nested = pattern.ranges(of: "(?<").count
+        let nested = syntax.text.ranges(of: "(?<").count
         lookbehind = 4 * Int(characters) * (1 + nested)
         (self.pattern, self.code, self.data, self.context, self.stack) = (pattern, code, data, context, stack)
     }

@@ -7,7 +7,9 @@
 /// | written | to Oniguruma | to PCRE2 |
 /// |---|---|---|
 /// | `\s` | Unicode's White_Space | U+180E too |
-/// | `\w` | letters, marks, decimal digits, connectors, all that is Alphabetic | letters, all numbers, `_` |
+/// | `\w` | what is Alphabetic, marks, decimal digits, connectors, ²³¹¼½¾ | letters, all numbers, `_` |
+/// | `\b` | an end of such a word | of a word of its own kind |
+/// | `[[:alpha:]]` and the like | Unicode's Alphabetic | letters |
 /// | `\h` | a hexadecimal digit | a horizontal space |
 /// | `\v` | U+000B | any vertical space |
 /// | `^ $` | at every line | at the text's ends |
@@ -74,8 +76,10 @@ struct RegexSyntax {
         switch scalars[i + 1] {
         case "s": put(#"\p{White_Space}"#, for: 2)
         case "S": put(#"\P{White_Space}"#, for: 2)
-        case "w": put(inSet ? Self.word : "[\(Self.word)]", for: 2)
+        case "w": put(inSet ? Self.letters : "[\(Self.word)]", for: 2)
         case "W" where !inSet: put("[^\(Self.word)]", for: 2)
+        case "b" where !inSet: put("(?:(?<=[\(Self.word)])(?![\(Self.word)])|(?<![\(Self.word)])(?=[\(Self.word)]))", for: 2)
+        case "B" where !inSet: put("(?:(?<=[\(Self.word)])(?=[\(Self.word)])|(?<![\(Self.word)])(?![\(Self.word)]))", for: 2)
         case "h": put(inSet ? "0-9A-Fa-f" : "[0-9A-Fa-f]", for: 2)
         case "H" where !inSet: put("[^0-9A-Fa-f]", for: 2)
         case "W", "H": throw fault(#"\\#(scalars[i + 1]) inside a set is not supported; write the set without it"#)
@@ -120,7 +124,8 @@ struct RegexSyntax {
                 guard i + 1 < scalars.count, scalars[i + 1] == ":", let end = scalars[(i + 2)...].firstIndex(of: ":") else {
                     throw fault(#"a set inside a set is not supported; a bracket that is meant is written \["#)
                 }
-                copy(min(end + 2, scalars.count) - i)
+                let name = scalars[(i + 2)..<end].map(String.init).joined(), count = min(end + 2, scalars.count) - i
+                if let properties = Self.classes[name] { put(properties, for: count) } else { copy(count) }
             case "&" where i + 1 < scalars.count && scalars[i + 1] == "&": throw fault(#"&& between sets is not supported; two signs that are meant are written &\&"#)
             default: copy(1)
             }
@@ -175,7 +180,14 @@ struct RegexSyntax {
 
     private func fault(_ reason: String) -> TokenizeError { .badPattern(pattern, at: i, reason: reason) }
 
-    private static let word = #"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}"#
+    private static let letters = #"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}"#
+    /// Outside a set, Oniguruma looks into a table of Latin-1 first, in which these numbers are letters.
+    private static let word = letters + "²³¹¼-¾"
+
+    private static let classes = [
+        "alpha": #"\p{Alphabetic}"#, "alnum": #"\p{Alphabetic}\p{Nd}"#, "word": letters, "space": #"\p{White_Space}"#,
+        "upper": #"\p{Uppercase}"#, "lower": #"\p{Lowercase}"#,
+    ]
 
     /// The long names of categories, which PCRE2 does not know.
     private static let categories = [

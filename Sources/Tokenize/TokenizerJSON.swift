@@ -1,0 +1,124 @@
+import JSON
+
+/// Hugging Face's tokenizer.json, for byte-level BPE and for characters. It is our own format, too: all that a `Vocabulary` says is in it.
+///
+///     let vocabulary = try TokenizerJSON.read(bytes, path: "tokenizer.json")
+///     let same = try TokenizerJSON.bytes(of: vocabulary)
+///
+/// What is read, and what becomes of it:
+/// - `model`: BPE only. `ignore_merges` is `takesWholeWords`. An `unk_token` and `byte_fallback` don't matter where every byte is a token.
+/// - `pre_tokenizer`: ByteLevel, alone or behind one Split or Digits, is the pattern; without one, tokens are characters.
+/// - `added_tokens` become special tokens, those with `"special": false` as well: no typed text becomes them here, where Hugging Face's library
+///   looks for all of them in every text (`encode_special_tokens = True` keeps it from doing so with the special ones). `lstrip`, `rstrip`,
+///   `single_word` and `normalized` only say how they are looked for.
+/// - `normalizer`: none, or the one that `addsPrefixSpace` is written as. `post_processor`, `truncation` and `padding` are about whole texts
+///   for models, and not looked at; `decoder` only tells characters from other things.
+package enum TokenizerJSON {
+    package static func read(_ bytes: [UInt8], path: String) throws(TokenizeError) -> Vocabulary {
+        var parser = JSONParser()
+        let root: JSONElement
+        do { root = try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
+        return try read(root, path: path)
+    }
+
+    static func read(_ root: JSONElement, path: String) throws(TokenizeError) -> Vocabulary {
+        let file = JSONFile(path)
+        let model = try file.object(root, "model", at: "")
+        try checkModel(model, file)
+        var vocabulary = Vocabulary()
+        try PreTokenizer(root, file).apply(to: &vocabulary)
+        try readTokens(model, try addedTokens(root, file), into: &vocabulary, file)
+        let isComplete = vocabulary.unit == .bytes && Set(vocabulary.plainTokens.lazy.filter { $0.count == 1 }.map(\.first)).count == 256
+        if !isComplete {
+            let unknown = try file.string(model, "unk_token", else: "", at: "model")
+            if !unknown.isEmpty { throw file.unsupported("it has '\(unknown)' for what no token stands for", "Only a tokenizer with all bytes among its tokens can be read with one.") }
+            if try file.boolean(model, "byte_fallback", else: false, at: "model") {
+                throw file.unsupported("it writes bytes as tokens such as <0x0A> (byte_fallback)", "Only byte-level tokenizers can be read.")
+            }
+        }
+        return vocabulary
+    }
+
+    private static func checkModel(_ model: JSONElement, _ file: JSONFile) throws(TokenizeError) {
+        let type = try file.string(model, "type", else: "BPE", at: "model")
+        guard type == "BPE" else { throw file.unsupported("its model is \(type)", "Only byte-level BPE can be read.") }
+        for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
+            let mark = try file.string(model, key, else: "", at: "model")
+            if !mark.isEmpty { throw file.unsupported("it marks pieces of words with '\(mark)' (\(key))", "Only byte-level BPE, which has no marks, can be read.") }
+        }
+        if let dropout = model["dropout"]?.number, dropout != 0 {
+            throw file.unsupported("it leaves out merges by chance (dropout \(dropout))", "Set model.dropout to null to read it.")
+        }
+    }
+
+    private static func addedTokens(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) -> [Vocabulary.Special] {
+        guard let list = root["added_tokens"], !list.isNull else { return [] }
+        guard let elements = list.elements else { throw file.mismatch("added_tokens", "an array", list) }
+        var specials: [Vocabulary.Special] = []
+        for (i, element) in elements.enumerated() {
+            let place = "added_tokens[\(i)]"
+            let id = try file.integer(element, "id", at: place), text = try file.string(element, "content", at: place)
+            guard (0..<TokenSlots.limit).contains(id) else { throw TokenSlots.Refusal.outOfRange.error(path: file.path, place: place, id: id) }
+            specials.append(Vocabulary.Special(id: TokenID(id), text: text))
+        }
+        return specials
+    }
+
+    private static func readTokens(_ model: JSONElement, _ specials: [Vocabulary.Special], into vocabulary: inout Vocabulary,
+                                   _ file: JSONFile) throws(TokenizeError) {
+        var slots = TokenSlots()
+        for special in specials {
+            do { try slots.put(special.text.utf8, at: Int(special.id)) } catch {
+                throw error.error(path: file.path, place: "added_tokens", id: Int(special.id))
+            }
+        }
+        let special = Dictionary(specials.map { ($0.text, $0.id) }, uniquingKeysWith: { first, _ in first })
+        let ids = Set(specials.map(\.id))
+        if special.count < specials.count { throw file.malformed("added_tokens", "each token once", "one twice") }
+        let isByteLevel = vocabulary.unit == .bytes
+        var token: [UInt8] = []
+        guard let members = try file.object(model, "vocab", at: "model").members else { return }
+        for (key, value) in members {
+            guard let id = value.integer else { throw file.mismatch("model.vocab[\(shown(key.bytes ?? []))]", "a whole number", value) }
+            if ids.contains(TokenID(clamping: id)), key.isString(specials.first { Int($0.id) == id }?.text ?? "") { continue }
+            if !special.isEmpty, let other = special[key.string ?? ""] {
+                throw file.malformed("model.vocab[\(shown(key.bytes ?? []))]", "\(other), its number among the added tokens", "\(id)")
+            }
+            token.removeAll(keepingCapacity: true)
+            let isRight = key.withBytes { text in
+                if isByteLevel { return ByteAlphabet.append(text, to: &token) }
+                for i in text.indices { token.append(text[i]) }
+                return true
+            }
+            guard isRight == true else {
+                throw file.malformed("model.vocab", "tokens in GPT-2's alphabet for bytes, or among the added tokens", shown(key.bytes ?? []))
+            }
+            do { try slots.put(token, at: id) } catch { throw error.error(path: file.path, place: "model.vocab[\(shown(key.bytes ?? []))]", id: id) }
+        }
+        vocabulary.tokens = slots.tokens
+        vocabulary.specials = specials
+        vocabulary.takesWholeWords = try file.boolean(model, "ignore_merges", else: false, at: "model")
+        let index = TokenIndex(vocabulary.tokens, except: ids)
+        if let double = index.firstDouble(in: vocabulary.tokens, except: ids) {
+            throw file.malformed("model.vocab", "each token once", shown(vocabulary.tokens[Int(double)]) + " again")
+        }
+        var merges = MergeReader(vocabulary.tokens, index: index)
+        for (i, element) in try file.array(model, "merges", at: "model").enumerated() {
+            guard isByteLevel else {
+                throw file.unsupported("its tokens are characters that merge", "Only byte-level BPE can be read.")
+            }
+            do throws(MergeReader.Refusal) { try merges.add(element) } catch {
+                throw file.malformed("model.merges[\(i)]", error.expected, error.found)
+            }
+        }
+        vocabulary.merges = merges.merges
+    }
+}
+
+extension Vocabulary {
+    /// The tokens that texts are made of.
+    var plainTokens: some Sequence<ArraySlice<UInt8>> {
+        let left = Set(specials.map(\.id))
+        return tokens.indices.lazy.filter { !left.contains(TokenID($0)) }.map { tokens[$0] }
+    }
+}
