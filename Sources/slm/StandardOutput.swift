@@ -9,7 +9,7 @@ import Glibc
 struct StandardOutput: ~Copyable {
     private var bytes: [UInt8] = []
 
-    init() { fflush(stdout) }
+    init() { fflush(nil) }
 
     mutating func write(_ more: some Sequence<UInt8>) throws(FileError) {
         bytes.append(contentsOf: more)

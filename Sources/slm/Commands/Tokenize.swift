@@ -1,4 +1,4 @@
-import Corpus
+
 import Kernels
 import Tokenize
 
