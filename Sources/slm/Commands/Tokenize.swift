@@ -1,4 +1,5 @@
 import Corpus
+import Files
 import Kernels
 import Tokenize
 
@@ -71,6 +72,8 @@ extension Command {
             if options.decodes { return try options.decode() }
             if options.counts { return try options.count() }
             if let text = options.show { return try options.show(text) }
+            // Before the work, not after it: a place that cannot be written to.
+            if let out = options.out { try Folder.create(forFileAt: out) }
             let vocabulary = try options.isLearning ? options.learn() : options.vocabulary()
             if let out = options.out { try vocabulary.write(to: out) }
             if let folder = options.tokens { try options.writeTokens(with: vocabulary, to: folder) }
