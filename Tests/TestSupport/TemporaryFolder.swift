@@ -19,6 +19,7 @@ package final class TemporaryFolder {
 
     @discardableResult
     package func write(_ bytes: [UInt8], to name: String) -> String {
+        unlink(self(name))          // ext4 waits for the disk when a file is written over, and not when it is another
         guard let file = fopen(self(name), "w"), fwrite(bytes, 1, bytes.count, file) == bytes.count, fclose(file) == 0 else {
             fatalError("\(name) cannot be written")
         }
