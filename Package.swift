@@ -37,7 +37,7 @@ let package = Package(
 
         // Floor 2: what a GPT is; files of chats, and the files of tokens made from them.
         .target(name: "Model", dependencies: ["Autograd"], swiftSettings: safe),
-        .target(name: "Corpus", dependencies: ["Tokenize", "JSON", "Files"], swiftSettings: safe),
+        .target(name: "Corpus", dependencies: ["Tokenize", "JSON", "Files", "Kernels"], swiftSettings: safe),
 
         // Floor 4: the loop that learns.
         .target(name: "Train", dependencies: ["Model", "Autograd", "Kernels"], swiftSettings: safe),

@@ -22,7 +22,7 @@ package struct LineBlock: Sendable {
     package func forEachLineRange<Failure: Error>(_ body: (Range<Int>, Int) throws(Failure) -> Void) throws(Failure) {
         var start = 0, number = firstLine
         while start < bytes.count {
-            let newline = bytes.firstIndex(of: UInt8(ascii: "\n"), from: start)
+            let newline = bytes.place(of: UInt8(ascii: "\n"), in: start..<bytes.count)
             var end = newline ?? bytes.count
             if newline != nil, end > start, bytes[end - 1] == UInt8(ascii: "\r") { end -= 1 }
             try body(start..<end, number)
@@ -71,7 +71,7 @@ package struct LineBlocks: ~Copyable {
     private mutating func takeLongLine(_ bytes: inout [UInt8]) throws(FileError) -> LineBlock {
         var searched = 0, skipped = 0               // without an end so far; given up
         while true {
-            let end = bytes.firstIndex(of: UInt8(ascii: "\n"), from: searched)
+            let end = bytes.place(of: UInt8(ascii: "\n"), in: searched..<bytes.count)
             let length = skipped + (end ?? bytes.count)
             if end != nil || isAtEnd {
                 let next = end.map { $0 + 1 } ?? bytes.count
@@ -94,23 +94,25 @@ package struct LineBlocks: ~Copyable {
     private mutating func take(_ bytes: [UInt8], to end: Int) -> LineBlock {
         let block = LineBlock(bytes: end == bytes.count ? bytes : Array(bytes[..<end]), firstLine: line, offset: offset)
         rest = Array(bytes[end...])
-        line += block.bytes.count(of: UInt8(ascii: "\n"))
+        line += block.bytes.lineEnds
         offset += end
         return block
     }
 }
 
 extension [UInt8] {
-    fileprivate func firstIndex(of byte: UInt8, from start: Int) -> Int? {
+    /// Where the first such byte of a range is: `firstIndex(of:)` in the C library's speed.
+    package func place(of byte: UInt8, in range: Range<Int>) -> Int? {
         withUnsafeBytes { bytes in
-            guard start < count, let base = bytes.baseAddress, let found = memchr(base + start, Int32(byte), count - start) else { return nil }
+            let part = bytes[range]
+            guard !part.isEmpty, let base = bytes.baseAddress, let found = memchr(base + range.lowerBound, Int32(byte), part.count) else { return nil }
             return UnsafeRawPointer(found) - base
         }
     }
 
-    fileprivate func count(of byte: UInt8) -> Int {
+    fileprivate var lineEnds: Int {
         var found = 0, start = 0
-        while let next = firstIndex(of: byte, from: start) { (found, start) = (found + 1, next + 1) }
+        while let next = place(of: UInt8(ascii: "\n"), in: start..<count) { (found, start) = (found + 1, next + 1) }
         return found
     }
 }

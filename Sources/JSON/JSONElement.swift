@@ -50,6 +50,14 @@ package struct JSONElement {
         }
     }
 
+    /// The same for numbers up to 2^64.
+    package var unsigned: UInt64? {
+        switch letter {
+        case UInt8(ascii: "l"), UInt8(ascii: "u"): letter == UInt8(ascii: "u") ? tape[place + 1] : UInt64(exactly: Int64(bitPattern: tape[place + 1]))
+        default: nil
+        }
+    }
+
     package var number: Double? {
         switch letter {
         case UInt8(ascii: "d"): Double(bitPattern: tape[place + 1])

@@ -1,11 +1,14 @@
 internal import CKernels
 
 /// The threads that compute, the calling one among them.
-final class Team {
-    let size: Int
+///
+///     let team = try Team(threads: 2)
+///     team.run { thread in … }
+package final class Team {
+    package let size: Int
     private let team: OpaquePointer
 
-    init(threads: Int) throws(ProcessorError) {
+    package init(threads: Int) throws(ProcessorError) {
         guard let team = slm_team_create(Int32(threads)) else { throw .noThreads(wanted: threads) }
         (self.team, size) = (team, threads)
     }
@@ -13,7 +16,7 @@ final class Team {
     deinit { slm_team_destroy(team) }
 
     /// Calls `body` once on every thread, with the thread's number.
-    func run(_ body: (Int) -> Void) {
+    package func run(_ body: (Int) -> Void) {
         if size == 1 { return body(0) }
         withoutActuallyEscaping(body) { escaping in
             var body = escaping

@@ -19,7 +19,8 @@ package struct Encoder: ~Copyable {
         self.tokenizer = tokenizer
         merger = WordMerger(tokenizer.pairs)
         words = bits > 0 && tokenizer.vocabulary.unit == .bytes ? WordTable(bits: bits) : nil
-        cutter = try Cutter(tokenizer.vocabulary.pattern)
+        // Where nothing merges, any words give the same ids, and these can be told before the text ends.
+        cutter = try Cutter(tokenizer.vocabulary.merges.isEmpty && !tokenizer.vocabulary.takesWholeWords ? .gpt2 : tokenizer.vocabulary.pattern)
     }
 
     /// Appends the ids of a whole text.

@@ -1,0 +1,129 @@
+package import Files
+
+/// The side of a split.
+package enum Part: String, Sendable, CaseIterable {
+    case train, val
+}
+
+/// Some lines of a corpus' file, or a line that could not be read.
+package struct CorpusBlock: Sendable {
+    package enum Content: Sendable {
+        case lines(LineBlock, ChatFormat)
+        case fault(Fault)
+    }
+
+    package let path: String
+    package let content: Content
+    /// Where its conversations belong; nil to let the seed say it.
+    package let part: Part?
+    /// Whether a plain text begins with this block, and whether it ends.
+    package let begins, ends: Bool
+}
+
+/// The blocks of all files of a corpus, in the order of the files; bounded memory for any size.
+///
+///     var blocks = try CorpusBlocks(["data"], format: nil)
+///     while let block = try blocks.next() { … }
+///
+/// A file says its format by how it begins, unless one is forced. Of a plain text the last `heldOut` of its bytes, from a line's beginning on, are for validation:
+/// neighbouring lines of a text know each other, so they are not split by chance. A text of unknown length (standard input) is split by block.
+package struct CorpusBlocks: ~Copyable {
+    package static let endings = [".txt", ".text", ".jsonl", ".ndjson"]
+
+    /// A file that was read, for the record.
+    package struct Source: Sendable, Equatable {
+        package let path: String
+        package let part: Part?
+        package var bytes: Int
+        package var format: ChatFormat?
+    }
+
+    package private(set) var sources: [Source]
+    /// The bytes read so far.
+    package private(set) var bytesRead = 0
+
+    private let forced: ChatFormat?
+    private let heldOut: Double
+    private let blockSize, lineLimit: Int
+    private var current: OpenFile?
+    private var index = -1
+
+    /// - Parameter validation: files whose conversations are all for validation; then all of `paths` are for training.
+    package init(_ paths: [String], validation: [String] = [], format: ChatFormat? = nil, heldOut: Double = 0,
+                 blockSize: Int = 1 << 18, lineLimit: Int = LineBlocks.defaultLimit) throws(CorpusError) {
+        let training = try files { () throws(FileError) in try Folder.files(at: paths, endingIn: Self.endings) }
+        let held = try files { () throws(FileError) in try Folder.files(at: validation, endingIn: Self.endings) }
+        for path in training + held where path != "-" {         // what cannot be opened is heard of before the work begins
+            _ = try files { () throws(FileError) in try InputFile(path) }
+        }
+        sources = training.map { Source(path: $0, part: validation.isEmpty ? nil : .train, bytes: 0) } + held.map { Source(path: $0, part: .val, bytes: 0) }
+        (forced, self.heldOut, self.blockSize, self.lineLimit) = (format, validation.isEmpty ? heldOut : 0, blockSize, lineLimit)
+    }
+
+    package mutating func next() throws(CorpusError) -> CorpusBlock? {
+        while true {
+            if current == nil {
+                index += 1
+                guard index < sources.count else { return nil }
+                current = try files { () throws(FileError) in
+                    OpenFile(try LineBlocks(sources[index].path, size: blockSize, limit: lineLimit), part: sources[index].part, heldOut: heldOut)
+                }
+            }
+            let block = try current?.next(forced: forced)
+            if let file = current.take() {
+                bytesRead += file.bytesRead - sources[index].bytes
+                (sources[index].bytes, sources[index].format) = (file.bytesRead, file.format)
+                if block != nil { current = consume file }
+            }
+            if let block { return block }
+        }
+    }
+}
+
+/// The file that is being read.
+private struct OpenFile: ~Copyable {
+    private(set) var format: ChatFormat?
+    private(set) var bytesRead = 0
+
+    private var blocks: LineBlocks
+    private let part: Part?
+    private var text: TextPieces
+    private var isEmpty = true, isAtEnd = false
+
+    init(_ blocks: consuming LineBlocks, part: Part?, heldOut: Double) {
+        text = TextPieces(size: blocks.fileSize, part: part, heldOut: heldOut)
+        self.part = part
+        self.blocks = blocks
+    }
+
+    mutating func next(forced: ChatFormat?) throws(CorpusError) -> CorpusBlock? {
+        let path = blocks.name
+        while true {
+            if let piece = text.next(isAtEnd: isAtEnd) {
+                return CorpusBlock(path: path, content: .lines(piece.block, .text), part: piece.part, begins: piece.begins, ends: piece.ends)
+            }
+            if isAtEnd { return nil }
+            let block: LineBlock?
+            do throws(FileError) { block = try blocks.next() } catch {
+                guard case .lineTooLong(_, let line, let limit) = error else { throw .file(error) }
+                isEmpty = false
+                return fault(path, line, "a line longer than \(limit) bytes")
+            }
+            guard let block else {
+                isAtEnd = true
+                if isEmpty { return fault(path, 1, "nothing in the file") }
+                continue
+            }
+            bytesRead = block.offset + block.bytes.count
+            if format == nil { format = forced ?? ChatFormat.format(of: block) }
+            guard let format else { continue }          // empty lines so far
+            isEmpty = false
+            if format != .text { return CorpusBlock(path: path, content: .lines(block, format), part: part, begins: false, ends: false) }
+            text.append(block)
+        }
+    }
+
+    private func fault(_ path: String, _ line: Int, _ reason: String) -> CorpusBlock {
+        CorpusBlock(path: path, content: .fault(Fault(path: path, line: line, reason: reason)), part: part, begins: false, ends: false)
+    }
+}

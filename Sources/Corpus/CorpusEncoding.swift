@@ -1,0 +1,112 @@
+import Files
+package import Kernels
+package import Tokenize
+
+/// Turns a corpus into files of tokens: the chats of `data` into `data/train.bin`, `data/val.bin` and what describes them.
+///
+///     var encoding = CorpusEncoding(tokenizer, file: "tokenizer.json", form: .markers)
+///     encoding.skipsBad = true
+///     let report = try encoding.write(["data"], to: "data", on: Team(threads: 2))
+///
+/// - `train.bin`, `val.bin`: ids, little-endian, 16 bits each, or 32 if the vocabulary has more than 65,536. nanoGPT reads them.
+/// - `train.turns.bin`, `val.turns.bin`: who speaks from which token on, little-endian, 64 bits each: position · 4 + side, the positions growing.
+///   Side 0 is a conversation's beginning, which nobody says, 1 the user, 2 the assistant, 3 the system. Plain text is the assistant's.
+/// - `meta.json`: a `TokenMeta`.
+///
+/// The same corpus, settings and tokenizer give the same bytes on any machine and any number of threads. All files are put into place at the end;
+/// an error leaves what was there.
+package struct CorpusEncoding {
+    package let tokenizer: Tokenizer
+    /// The name by which `meta.json` knows the tokenizer.
+    package let tokenizerFile: String
+    package let form: ChatForm
+
+    /// All files are of this format, whatever they look like.
+    package var format: ChatFormat?
+    /// Which conversations are for validation depends on this and on their place in the corpus alone.
+    package var seed: UInt64 = 1
+    /// The share that is for validation.
+    package var heldOut = 0.1
+    /// The most tokens of a conversation; the rest of it is cut off.
+    package var limit: Int?
+    /// Faults are counted, and what they are in is left out.
+    package var skipsBad = false
+    package var lineLimit = LineBlocks.defaultLimit
+    package var blockSize = 1 << 18
+    /// Called after each block with the bytes that are done; throwing stops, and leaves nothing behind.
+    package var progress: (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
+
+    package init(_ tokenizer: Tokenizer, file: String, form: ChatForm) { (self.tokenizer, tokenizerFile, self.form) = (tokenizer, file, form) }
+
+    /// - Parameter validation: files for validation, instead of a share of `paths`.
+    @discardableResult
+    package func write(_ paths: [String], validation: [String] = [], to folder: String, on team: Team) throws(CorpusError) -> CorpusReport {
+        let width = TokenMeta.width(ofVocabulary: tokenizer.vocabulary.count)
+        var blocks = try CorpusBlocks(paths, validation: validation, format: format, heldOut: heldOut, blockSize: blockSize, lineLimit: lineLimit)
+        var workers: [BlockEncoder] = []
+        for _ in 0..<team.size { workers.append(try BlockEncoder(tokenizer, form: form, limit: limit, width: width)) }
+        try files { () throws(FileError) in try Folder.create(folder) }
+        var train = try PartWriter(folder, .train, width: width), val = try PartWriter(folder, .val, width: width)
+        var report = CorpusReport(), index: UInt64 = 0, bytesRead = 0, hasChats = false
+
+        try blocks.forEach(on: team, make: { block, thread in workers[thread].encode(block) }) { block throws(CorpusError) in
+            for fault in block.faults { try report.add(fault, skipsBad: skipsBad) }
+            if let failure = block.failure { throw failure }
+            report.empty += block.empty
+            hasChats = hasChats || block.hasChats
+            var ids = 0, turns = 0
+            for entry in block.entries {
+                let part = block.part ?? (SplitMix.hash(seed, index) < heldOut ? .val : .train)
+                index += 1
+                if entry.isCut { report.cut += 1 } else if entry.beginsHere { report.kept += 1 }
+                switch part {
+                case .train: try train.append(entry, of: block, from: ids, turns)
+                case .val: try val.append(entry, of: block, from: ids, turns)
+                }
+                (ids, turns) = (entry.idEnd, entry.turnEnd)
+            }
+            bytesRead += block.bytesRead
+            try progress(bytesRead)
+        }
+        (report.train, report.val) = (train.counts, val.counts)
+        guard train.counts.tokens + val.counts.tokens > 0 else {
+            throw .nothingToLearn(files: blocks.sources.count, empty: report.empty, malformed: report.malformed)
+        }
+        var meta = try AtomicFile.forCorpus(folder + "/meta.json")
+        let text = TokenMeta(self, width: width, report, blocks.sources, hasChats: hasChats).json
+        do throws(FileError) {
+            try meta.write(text)
+            // What can fail, fails before the first file changes its place.
+            try train.finish()
+            try val.finish()
+            try meta.finish()
+            try train.commit()
+            try val.commit()
+            try meta.commit()
+        } catch { throw .file(error) }
+        return report
+    }
+}
+
+extension AtomicFile {
+    static func forCorpus(_ path: String) throws(CorpusError) -> AtomicFile {
+        try files { () throws(FileError) in try AtomicFile(path) }
+    }
+}
+
+/// A number that looks random and depends on its seed and place alone (Steele et al. 2014).
+enum SplitMix {
+    /// In 0 ..< 1.
+    static func hash(_ seed: UInt64, _ index: UInt64) -> Double {
+        var z = mixed(seed) ^ (index &* 0x9E37_79B9_7F4A_7C15)
+        z = mixed(z)
+        return Double(z >> 11) * 0x1p-53
+    }
+
+    private static func mixed(_ seed: UInt64) -> UInt64 {
+        var z = seed &+ 0x9E37_79B9_7F4A_7C15
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,50 @@
+import JSON
+import Tokenize
+
+/// The formats with an object of JSON on a line. Keys that are not asked for may be there.
+enum JSONChat {
+    /// `{"user": "Hi", "assistant": "Hello!"}`
+    static func exchange(_ root: JSONElement) throws(LineFault) -> Conversation? {
+        guard root.kind == .object else { throw LineFault("expected an object, found \(root.kind.rawValue)") }
+        return try Conversation(checking: [.init(.user, text(root["user"], "user").trimmed),
+                                                .init(.assistant, text(root["assistant"], "assistant").trimmed)])
+    }
+
+    /// `{"messages": [{"role": "user", "content": "Hi"}, …]}`
+    static func conversation(_ root: JSONElement) throws(LineFault) -> Conversation? {
+        guard root.kind == .object else { throw LineFault("expected an object, found \(root.kind.rawValue)") }
+        guard let list = root["messages"] else { throw LineFault(#"no "messages""#) }
+        guard let elements = list.elements else { throw LineFault(#""messages": expected an array, found \#(list.kind.rawValue)"#) }
+        var messages: [Conversation.Message] = []
+        for element in elements {
+            guard element.kind == .object else { throw LineFault(#"in "messages": expected an object, found \#(element.kind.rawValue)"#) }
+            guard let name = element["role"]?.string else {
+                throw LineFault(#""role": expected a string, found \#(element["role"]?.kind.rawValue ?? "nothing")"#)
+            }
+            guard let role = Conversation.Role(rawValue: name) else { throw LineFault(#""role": expected system, user or assistant, found "\#(name.prefix(20))""#) }
+            messages.append(.init(role, try content(element["content"]).trimmed))
+        }
+        return try Conversation(checking: messages)
+    }
+
+    /// A text, or a list of its parts.
+    private static func content(_ element: JSONElement?) throws(LineFault) -> [UInt8] {
+        guard let parts = element?.elements else { return try text(element, "content") }
+        var whole: [UInt8] = []
+        for part in parts {
+            guard part["type"]?.isString("text") ?? false else {
+                throw LineFault(#""content": expected parts of type "text", found \#((part["type"]?.string).map { "\"\($0.prefix(20))\"" } ?? part.kind.rawValue)"#)
+            }
+            whole += try text(part["text"], "text")
+        }
+        return whole
+    }
+
+    private static func text(_ element: JSONElement?, _ key: String) throws(LineFault) -> [UInt8] {
+        guard let element, let bytes = element.bytes else {
+            throw LineFault("\"\(key)\": expected a string, found \(element?.kind.rawValue ?? "nothing")")
+        }
+        guard !bytes.contains(0) else { throw LineFault("\"\(key)\": a NUL character") }
+        return bytes
+    }
+}

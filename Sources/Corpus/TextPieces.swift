@@ -1,0 +1,66 @@
+import Files
+
+/// Cuts a plain text where no word reaches across, so that its pieces encode to the ids of the whole.
+///
+/// That is behind a line end that something other than white space follows: every pattern of ours ends a word there. Only a text with no such place in
+/// 4 MB is cut elsewhere.
+struct TextPieces {
+    struct Piece {
+        let block: LineBlock
+        let part: Part?
+        let begins, ends: Bool
+    }
+
+    /// Where validation begins, in bytes of the file; nil if the text has one part, or if nobody knows how long it is.
+    private let border: Int?
+    private let part: Part?
+    /// Blocks of a text that is split by block stand alone.
+    private let standsAlone: Bool
+    private var waiting: LineBlock?
+    private var begins = true
+
+    init(size: Int?, part: Part?, heldOut: Double) {
+        self.part = part
+        border = part == nil && heldOut > 0 ? size.map { $0 - Int(Double($0) * heldOut) } : nil
+        standsAlone = part == nil && heldOut > 0 && size == nil
+    }
+
+    mutating func append(_ block: LineBlock) {
+        waiting = waiting.map { LineBlock(bytes: $0.bytes + block.bytes, firstLine: $0.firstLine, offset: $0.offset) } ?? block
+    }
+
+    /// A piece, if there is one that no further block can change.
+    mutating func next(isAtEnd: Bool) -> Piece? {
+        guard let block = waiting, !block.bytes.isEmpty else { return nil }
+        if let border, block.offset < border, border <= block.offset + block.bytes.count {
+            // The line that holds the border is the last to be learned from; it may end in a block to come.
+            guard let end = block.bytes.place(of: UInt8(ascii: "\n"), in: max(0, border - block.offset - 1)..<block.bytes.count) ?? (isAtEnd ? block.bytes.count - 1 : nil)
+            else { return nil }
+            return take(end + 1, isEnd: true)
+        }
+        if isAtEnd { return take(block.bytes.count, isEnd: true) }
+        if standsAlone { return take(block.bytes.count, isEnd: true) }
+        if let end = Self.lastBreak(in: block.bytes) { return take(end, isEnd: false) }
+        return block.bytes.count >= 4 << 20 ? take(block.bytes.count - 1, isEnd: false) : nil       // something stays, to be the end
+    }
+
+    private mutating func take(_ count: Int, isEnd: Bool) -> Piece? {
+        guard let block = waiting else { return nil }
+        let bytes = count == block.bytes.count ? block.bytes : Array(block.bytes[..<count])
+        waiting = count == block.bytes.count ? nil : LineBlock(
+            bytes: Array(block.bytes[count...]), firstLine: block.firstLine + bytes.count { $0 == 10 }, offset: block.offset + count)
+        defer { begins = isEnd }
+        return Piece(block: LineBlock(bytes: bytes, firstLine: block.firstLine, offset: block.offset),
+                     part: border.map { block.offset < $0 ? .train : .val } ?? part, begins: begins, ends: isEnd)
+    }
+
+    /// Behind the last line end that a visible character of ASCII follows.
+    private static func lastBreak(in bytes: [UInt8]) -> Int? {
+        var i = bytes.count - 1
+        while i > 0 {
+            if bytes[i - 1] == 10, 33..<127 ~= bytes[i] { return i }
+            i -= 1
+        }
+        return nil
+    }
+}

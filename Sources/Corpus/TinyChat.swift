@@ -1,0 +1,47 @@
+import Files
+import Tokenize
+
+/// `[INST] Hi [/INST] Hello! [INST] Bye [/INST]`: a conversation on a line. The last turn may lack its answer.
+enum TinyChat {
+    static let open = Array("[INST]".utf8), close = Array("[/INST]".utf8)
+
+    /// The conversation on a line of `bytes`; nil if nobody says anything in it.
+    static func conversation(in bytes: [UInt8], line: Range<Int>) throws(LineFault) -> Conversation? {
+        var messages: [Conversation.Message] = []
+        var role: Conversation.Role?, start = line.lowerBound, at = start
+        func endTurn(at end: Int) { if let role { messages.append(.init(role, bytes[start..<end].trimmed)) } }
+        while let bracket = bytes.place(of: UInt8(ascii: "["), in: at..<line.upperBound) {
+            let rest = bytes[bracket..<line.upperBound]
+            if rest.starts(with: open) {
+                if role == nil, !bytes[start..<bracket].trimmed.isEmpty { throw LineFault("text before the first [INST]") }
+                if role == .user { throw LineFault("[INST] inside a turn of the user's") }
+                endTurn(at: bracket)
+                (role, start) = (.user, bracket + open.count)
+                at = start
+            } else if rest.starts(with: close) {
+                guard role == .user else { throw LineFault("[/INST] without [INST] before it") }
+                endTurn(at: bracket)
+                (role, start) = (.assistant, bracket + close.count)
+                at = start
+            } else {
+                at = bracket + 1
+            }
+        }
+        guard role != nil else { throw LineFault("no [INST]") }
+        endTurn(at: line.upperBound)
+        if let last = messages.last, last.role == .assistant, last.text.isEmpty { messages.removeLast() }
+        return try Conversation(checking: messages)
+    }
+}
+
+extension Conversation {
+    /// nil if every text is empty; a fault if only some are.
+    init?(checking messages: [Message]) throws(LineFault) {
+        let empty = messages.first { $0.text.isEmpty }
+        if let empty, messages.contains(where: { !$0.text.isEmpty }) {
+            throw LineFault("a turn of the \(empty.role.rawValue)'s is empty")
+        }
+        if messages.isEmpty || empty != nil { return nil }
+        self.init(messages)
+    }
+}
