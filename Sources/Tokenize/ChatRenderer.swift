@@ -128,11 +128,19 @@ package struct ChatRenderer: Sendable {
     }
 }
 
-extension Collection<UInt8> where Self: BidirectionalCollection {
+// Concrete types: a generic one would be called through tables from another module, for every message.
+extension ArraySlice<UInt8> {
     /// Without the white space, of ASCII's, around it.
-    package var trimmed: SubSequence {
-        func isSpace(_ byte: UInt8) -> Bool { byte == 32 || 9...13 ~= byte }
-        guard let first = firstIndex(where: { !isSpace($0) }), let last = lastIndex(where: { !isSpace($0) }) else { return self[startIndex..<startIndex] }
-        return self[first...last]
+    package var trimmed: ArraySlice<UInt8> {
+        var (start, end) = (startIndex, endIndex)
+        while start < end, Self.isSpace(self[start]) { start += 1 }
+        while end > start, Self.isSpace(self[end - 1]) { end -= 1 }
+        return self[start..<end]
     }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 32 || 9...13 ~= byte }
+}
+
+extension [UInt8] {
+    package var trimmed: ArraySlice<UInt8> { self[...].trimmed }
 }
