@@ -45,7 +45,7 @@ let package = Package(
         .target(name: "Checkpoint", dependencies: ["Model", "Tokenize", "Autograd", "Kernels", "Files", "CHDF5", "CXXHash"], swiftSettings: features),
 
         // Floor 4: the loop that learns.
-        .target(name: "Train", dependencies: ["Model", "Autograd", "Kernels"], swiftSettings: safe),
+        .target(name: "Train", dependencies: ["Corpus", "Tokenize", "Model", "Autograd", "Kernels"], swiftSettings: safe),
 
         // Floor 6: the command line.
         .executableTarget(name: "slm", dependencies: ["Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
@@ -56,16 +56,16 @@ let package = Package(
         .testTarget(name: "AutogradTests", dependencies: ["TestSupport", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "ModelTests", dependencies: ["TestSupport", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: features),
-        .testTarget(name: "FilesTests", dependencies: ["Files"], swiftSettings: features),
+        .testTarget(name: "FilesTests", dependencies: ["TestSupport", "Files"], swiftSettings: features),
         .testTarget(name: "TokenizeTests", dependencies: ["Tokenize", "Kernels", "Files"], swiftSettings: features),
-        .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Tokenize", "Files"], swiftSettings: features),
         // A program that writes checkpoints: to be killed at it, to run out of room, and for h5py to read what it wrote.
         .executableTarget(name: "CheckpointWriter", dependencies: ["TestSupport", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"],
                           path: "Tests/CheckpointWriter", swiftSettings: features),
         .testTarget(name: "CheckpointTests", dependencies: ["CheckpointWriter", "TestSupport", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"],
                     swiftSettings: features),
+        .testTarget(name: "CorpusTests", dependencies: ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], swiftSettings: features),
         .testTarget(name: "CommandLineTests", dependencies: ["slm"], swiftSettings: features),
-        .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11,
     cxxLanguageStandard: .cxx17

@@ -7,16 +7,25 @@ import Files
 ///     length 00000000000144123456
 ///     xxh3-128 99aa06d3014798d86001c324468d497f
 ///     The HDF5 file …
-struct Seal: Equatable {
-    static let version = 1
-    static let size = 512
+package struct Seal: Equatable {
+    package static let version = 1
+    package static let size = 512
 
     /// Of the whole file.
-    let length: Int
+    package let length: Int
     /// Of all that follows the seal.
-    let digest: String
+    package let digest: String
 
-    var bytes: [UInt8] {
+    init(length: Int, digest: String) { (self.length, self.digest) = (length, digest) }
+
+    /// The seal that a file of such bytes, whose first 512 do not matter, should have.
+    package init(for bytes: [UInt8]) {
+        let digest = Digest()
+        digest.add(bytes.span.extracting(droppingFirst: Self.size))
+        self.init(length: bytes.count, digest: digest.text)
+    }
+
+    package var bytes: [UInt8] {
         let number = String(length)
         let text = Self.magic + "\(Self.version)\nlength " + String(repeating: "0", count: 20 - number.count) + number + "\nxxh3-128 \(digest)\n"
             + "The HDF5 file begins at byte 512; h5py and other tools find it there by themselves. The digest is that of all bytes from there on.\n"

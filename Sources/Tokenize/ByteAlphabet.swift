@@ -5,7 +5,7 @@
 ///     ByteAlphabet.bytes(of: "日本".utf8)            // nil: these characters stand for no byte
 ///
 /// A byte that is a visible character of Latin-1 is that character; the other 68 are U+0100 and what follows, in order.
-enum ByteAlphabet {
+package enum ByteAlphabet {
     /// The character of each byte: below U+0144, so at most two bytes of UTF-8.
     static let characters: [UInt16] = {
         var next: UInt16 = 0x100
@@ -56,13 +56,13 @@ enum ByteAlphabet {
         return i == text.count
     }
 
-    static func text(of string: some Sequence<UInt8>) -> String {
+    package static func text(of string: some Sequence<UInt8>) -> String {
         var text: [UInt8] = []
         append(string, to: &text)
         return String(decoding: text, as: UTF8.self)
     }
 
-    static func bytes(of text: some Sequence<UInt8>) -> [UInt8]? {
+    package static func bytes(of text: some Sequence<UInt8>) -> [UInt8]? {
         var bytes: [UInt8] = []
         return append(Array(text).span, to: &bytes) ? bytes : nil
     }

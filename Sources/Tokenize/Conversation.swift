@@ -9,8 +9,8 @@ package struct Conversation: Sendable, Equatable {
         /// UTF-8.
         package let text: [UInt8]
 
-        package init(_ role: Role, _ text: some Sequence<UInt8>) { (self.role, self.text) = (role, Array(text)) }
-        package init(_ role: Role, _ text: String) { self.init(role, text.utf8) }
+        package init(_ role: Role, _ text: [UInt8]) { (self.role, self.text) = (role, text) }
+        package init(_ role: Role, _ text: String) { self.init(role, Array(text.utf8)) }
     }
 
     package var messages: [Message]

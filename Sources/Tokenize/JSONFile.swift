@@ -40,7 +40,8 @@ struct JSONFile {
         do { return try body() } catch {
             switch error {
             case .mismatch(let key, let expected, let found):
-                throw .malformed(path: path, place: [place, key].filter { !$0.isEmpty }.joined(separator: "."), expected: expected, found: found)
+                let place = [place, key].filter { !$0.isEmpty }.joined(separator: ".")
+                throw .malformed(path: path, place: place.isEmpty ? nil : place, expected: expected, found: found)
             case .malformed(_, let expected, let found): throw .malformed(path: path, place: place, expected: expected, found: found)
             }
         }

@@ -25,6 +25,8 @@ struct MergeLearner {
     private var queue = PairQueue()
     private var fresh = FreshPairs()
     private let leastCount: Int
+    /// How many tokens all texts are by now.
+    private(set) var textTokens = 0
 
     /// - Parameters:
     ///   - base: the token of each byte.
@@ -32,14 +34,16 @@ struct MergeLearner {
     init(_ words: borrowing WordCounts, base: [TokenID], leastCount: Int) {
         self.leastCount = max(1, leastCount)
         lengths = Array(repeating: 1, count: Int(base.max() ?? 0) + 1)
-        var (line, places, counts) = (line, self.words, [Int]())
+        var (line, places, counts, total) = (line, self.words, [Int](), 0)
         words.forEach { word, count in
             require(line.count + word.count < Int(Int32.max), "MergeLearner: 2 GiB of different words")
             for i in word.indices { line.append(base[Int(word[i])]) }
             line.append(Self.border)
             places.append(contentsOf: repeatElement(Int32(counts.count), count: word.count + 1))
             counts.append(count)
+            total += word.count * count
         }
+        textTokens = total
         (self.line, self.words, self.counts) = (line, places, counts)
         // All pairs with one byte on the left are found at once: as if it had just come into being.
         var starts = [[Int32]](repeating: [], count: lengths.count)
@@ -89,6 +93,7 @@ struct MergeLearner {
         for i in pair.places {
             let place = Int(places[i])
             guard line[place] == pair.left, line[place + width] == pair.right else { continue }
+            textTokens -= counts[Int(words[place])]
             line[place + width] = Self.inside
             line[place] = result
             line[place + length - 1] = result

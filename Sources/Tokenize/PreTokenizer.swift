@@ -19,9 +19,9 @@ struct PreTokenizer {
     func apply(to vocabulary: inout Vocabulary) throws(TokenizeError) {
         vocabulary.addsPrefixSpace = addsPrefixSpace
         guard let last = steps.last, last.type == "ByteLevel" else {
-            guard decoder.isEmpty || decoder == "Fuse" else { throw file.unsupported("it is not byte-level: it is decoded by \(decoder)", Self.advice) }
             vocabulary.unit = .characters
             vocabulary.pattern = try pattern(of: steps, usesRegex: false)
+            guard decoder.isEmpty || decoder == "Fuse" else { throw file.unsupported("it is not byte-level: it is decoded by \(decoder)", Self.advice) }
             return
         }
         let usesRegex = try file.boolean(last.element, "use_regex", else: true, at: last.place)

@@ -8,9 +8,9 @@ import JSON
 /// What is read, and what becomes of it:
 /// - `model`: BPE only. `ignore_merges` is `takesWholeWords`. An `unk_token` and `byte_fallback` don't matter where every byte is a token.
 /// - `pre_tokenizer`: ByteLevel, alone or behind one Split or Digits, is the pattern; without one, tokens are characters.
-/// - `added_tokens` become special tokens, those with `"special": false` as well: no typed text becomes them here, where Hugging Face's library
-///   looks for all of them in every text (`encode_special_tokens = True` keeps it from doing so with the special ones). `lstrip`, `rstrip`,
-///   `single_word` and `normalized` only say how they are looked for.
+/// - `added_tokens` become special tokens, which no typed text becomes here, where Hugging Face's library looks for them in every text unless
+///   `encode_special_tokens` is set. Those with `"special": false`, for which it always looks, are special, too, or, if the vocabulary has
+///   them, ordinary tokens. `lstrip`, `rstrip`, `single_word` and `normalized` only say how they are looked for.
 /// - `normalizer`: none, or the one that `addsPrefixSpace` is written as. `post_processor`, `truncation` and `padding` are about whole texts
 ///   for models, and not looked at; `decoder` only tells characters from other things.
 package enum TokenizerJSON {
@@ -51,52 +51,59 @@ package enum TokenizerJSON {
         }
     }
 
-    private static func addedTokens(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) -> [Vocabulary.Special] {
+    private struct AddedToken {
+        let token: Vocabulary.Special
+        let isSpecial: Bool
+        /// An ordinary token, which the vocabulary has.
+        var isPlain = false
+    }
+
+    private static func addedTokens(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) -> [AddedToken] {
         guard let list = root["added_tokens"], !list.isNull else { return [] }
         guard let elements = list.elements else { throw file.mismatch("added_tokens", "an array", list) }
-        var specials: [Vocabulary.Special] = []
+        var added: [AddedToken] = []
         for (i, element) in elements.enumerated() {
             let place = "added_tokens[\(i)]"
             let id = try file.integer(element, "id", at: place), text = try file.string(element, "content", at: place)
             guard (0..<TokenSlots.limit).contains(id) else { throw TokenSlots.Refusal.outOfRange.error(path: file.path, place: place, id: id) }
-            specials.append(Vocabulary.Special(id: TokenID(id), text: text))
+            added.append(AddedToken(token: Vocabulary.Special(id: TokenID(id), text: text),
+                                    isSpecial: try file.boolean(element, "special", else: false, at: place)))
         }
-        return specials
+        return added
     }
 
-    private static func readTokens(_ model: JSONElement, _ specials: [Vocabulary.Special], into vocabulary: inout Vocabulary,
-                                   _ file: JSONFile) throws(TokenizeError) {
-        var slots = TokenSlots()
-        for special in specials {
-            do { try slots.put(special.text.utf8, at: Int(special.id)) } catch {
-                throw error.error(path: file.path, place: "added_tokens", id: Int(special.id))
-            }
+    private static func readTokens(_ model: JSONElement, _ added: [AddedToken], into vocabulary: inout Vocabulary, _ file: JSONFile) throws(TokenizeError) {
+        var slots = TokenSlots(), added = added, places: [String: Int] = [:], token: [UInt8] = []
+        for (place, one) in added.enumerated() {
+            guard places.updateValue(place, forKey: one.token.text) == nil else { throw file.malformed("added_tokens", "each token once", shown(one.token.text.utf8) + " again") }
         }
-        let special = Dictionary(specials.map { ($0.text, $0.id) }, uniquingKeysWith: { first, _ in first })
-        let ids = Set(specials.map(\.id))
-        if special.count < specials.count { throw file.malformed("added_tokens", "each token once", "one twice") }
         let isByteLevel = vocabulary.unit == .bytes
-        var token: [UInt8] = []
         guard let members = try file.object(model, "vocab", at: "model").members else { return }
         for (key, value) in members {
-            guard let id = value.integer else { throw file.mismatch("model.vocab[\(shown(key.bytes ?? []))]", "a whole number", value) }
-            if ids.contains(TokenID(clamping: id)), key.isString(specials.first { Int($0.id) == id }?.text ?? "") { continue }
-            if !special.isEmpty, let other = special[key.string ?? ""] {
-                throw file.malformed("model.vocab[\(shown(key.bytes ?? []))]", "\(other), its number among the added tokens", "\(id)")
-            }
+            func place() -> String { "model.vocab[\(shown(key.bytes ?? []))]" }
+            guard let id = value.integer else { throw file.mismatch(place(), "a whole number", value) }
             token.removeAll(keepingCapacity: true)
             let isRight = key.withBytes { text in
                 if isByteLevel { return ByteAlphabet.append(text, to: &token) }
                 for i in text.indices { token.append(text[i]) }
                 return true
-            }
-            guard isRight == true else {
+            } ?? false
+            if !places.isEmpty, let other = places[key.string ?? ""] {
+                guard id == added[other].token.id else { throw file.malformed(place(), "\(added[other].token.id), its number among the added tokens", "\(id)") }
+                if added[other].isSpecial || !isRight { continue }
+                added[other].isPlain = true
+            } else if !isRight {
                 throw file.malformed("model.vocab", "tokens in GPT-2's alphabet for bytes, or among the added tokens", shown(key.bytes ?? []))
             }
-            do { try slots.put(token, at: id) } catch { throw error.error(path: file.path, place: "model.vocab[\(shown(key.bytes ?? []))]", id: id) }
+            do { try slots.put(token, at: id) } catch { throw error.error(path: file.path, place: place(), id: id) }
         }
+        for one in added where !one.isPlain {
+            let special = one.token
+            do { try slots.put(special.text.utf8, at: Int(special.id)) } catch { throw error.error(path: file.path, place: "added_tokens", id: Int(special.id)) }
+            vocabulary.specials.append(special)
+        }
+        let ids = Set(vocabulary.specials.map(\.id))
         vocabulary.tokens = slots.tokens
-        vocabulary.specials = specials
         vocabulary.takesWholeWords = try file.boolean(model, "ignore_merges", else: false, at: "model")
         let index = TokenIndex(vocabulary.tokens, except: ids)
         if let double = index.firstDouble(in: vocabulary.tokens, except: ids) {

@@ -4,7 +4,7 @@ import Tokenize
 @Suite struct LearningTests {
     /// Texts of a kind each: few letters (many ties and runs), words again and again, many languages, bytes.
     static let corpora: [(name: String, text: [UInt8])] = {
-        var random = Random(seed: 7)
+        var random = Seeded(7)
         let letters = (0..<4_000).map { _ in "aab ".utf8.randomElement(using: &random) ?? 0 }
         let syllables = ["ka", "lo", "mi", "the", "ing", "ed", " ", " ", "\n", "'s", "ß", "日本", "👩‍🚀", "12", "!"]
         let words = (0..<3_000).flatMap { _ in (syllables.randomElement(using: &random) ?? "").utf8 }
@@ -24,7 +24,7 @@ import Tokenize
             (learner.leastCount, learner.specials, learner.pattern) = (leastCount, specials, pattern)
             var again = try WordCounts(cutting: pattern)
             try again.add(text.span)
-            let vocabulary = learner.learn(from: again)
+            let vocabulary = learner.learn(from: again).vocabulary
             let expected = Naive.merges(of: words, upTo: 420, leastCount: leastCount, base: specials.count)
             let firstDifference = zip(vocabulary.merges, expected).first { $0 != $1 }
             #expect(firstDifference == nil)
@@ -39,7 +39,7 @@ import Tokenize
         try first.add(text.span.extracting(half + 1..<text.count))
         try second.add(text.span.extracting(0..<half + 1))
         second.add(first)
-        let learner = VocabularyLearner(size: 500), expected = learner.learn(from: whole), together = learner.learn(from: second)
+        let learner = VocabularyLearner(size: 500), expected = learner.learn(from: whole).vocabulary, together = learner.learn(from: second).vocabulary
         #expect(expected == together)
     }
 
@@ -50,7 +50,7 @@ import Tokenize
             (learner.specialsComeFirst, learner.leastCount) = (first, 1)
             let text = Self.corpora[0].text
             try counts.add(text.span)
-            let vocabulary = learner.learn(from: counts)
+            let vocabulary = learner.learn(from: counts).vocabulary
             #expect(vocabulary.count <= 300)
             #expect(vocabulary.specials.map(\.id) == (first ? [0, 1] : [TokenID(vocabulary.count) - 2, TokenID(vocabulary.count) - 1]))
             #expect(vocabulary.specials.map(\.text) == learner.specials)
@@ -62,13 +62,13 @@ import Tokenize
         (learner.longestToken, learner.leastCount) = (3, 1)
         let text = Self.corpora[1].text
         try counts.add(text.span)
-        let vocabulary = learner.learn(from: counts)
+        let vocabulary = learner.learn(from: counts).vocabulary
         #expect(vocabulary.tokens.indices.map { vocabulary.tokens.range(of: $0).count }.max() == 3)
         #expect(vocabulary.count > 260)
     }
 
     @Test func `a text in pieces is counted as the whole text`() throws {
-        var random = Random(seed: 3)
+        var random = Seeded(3)
         for (_, text) in Self.corpora {
             for pattern in [WordPattern.gpt2, .gpt4, .llama3] {
                 var whole = try WordCounts(cutting: pattern), pieces = try WordCounts(cutting: pattern), kept: [UInt8] = []

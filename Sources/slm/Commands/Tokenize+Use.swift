@@ -114,7 +114,7 @@ extension TokenizeOptions {
     }
 
     /// A token's bytes in one line: blanks to be seen, what is no whole character in hexadecimal.
-    private func shown(_ bytes: ArraySlice<UInt8>) -> String {
+    func shown(_ bytes: ArraySlice<UInt8>) -> String {
         guard let text = String(validating: bytes, as: UTF8.self) else { return bytes.map { "\\x" + String($0, radix: 16, uppercase: true) }.joined() }
         return text.unicodeScalars.map { scalar in
             switch scalar {

@@ -1,10 +1,11 @@
-
+import Corpus
+import Files
 import Kernels
 import Tokenize
 
 struct TokenizeOptions {
     var data: [String] = []
-    var format = ""
+    var format: ChatFormat?
     var tokenizer: String?
     var out: String?
     var vocabularySize: Int?
@@ -35,7 +36,7 @@ extension Command {
     static var tokenize: Command {
         Command("tokenize", "Learn a vocabulary, use anyone's, and turn chats into tokens.", TokenizeOptions(), [
             .list("data", \.data, "FILE", "Chats or text to read: files, folders, or - for standard input."),
-            .option("format", \.format, "tinychat, collected, messages or text; told apart by content when not given."),
+            .option("format", \.format, "What the data are; told by their content when not given."),
             .option("tokenizer", \.tokenizer, "A tokenizer's file or folder; or bytes, or characters."),
             .option("out", \.out, "Where the vocabulary goes: X.json (Hugging Face), X.tiktoken, or a folder X/ for vocab.json and merges.txt."),
             .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Tokens in all to learn, special ones included."),
@@ -71,6 +72,8 @@ extension Command {
             if options.decodes { return try options.decode() }
             if options.counts { return try options.count() }
             if let text = options.show { return try options.show(text) }
+            // Before the work, not after it: a place that cannot be written to.
+            if let out = options.out { try Folder.create(forFileAt: out) }
             let vocabulary = try options.isLearning ? options.learn() : options.vocabulary()
             if let out = options.out { try vocabulary.write(to: out) }
             if let folder = options.tokens { try options.writeTokens(with: vocabulary, to: folder) }
@@ -79,6 +82,7 @@ extension Command {
 }
 
 extension ChatForm: OptionValue {}
+extension ChatFormat: OptionValue {}
 
 extension TokenizeOptions {
     var isLearning: Bool { vocabularySize != nil || tokenizer == "characters" && out != nil }
@@ -97,16 +101,7 @@ extension TokenizeOptions {
         if isLearning || tokens != nil, data.isEmpty { throw refuse("\(isLearning ? "learning" : "--tokens") needs --data.") }
     }
 
-    var wordPattern: WordPattern {
-        switch pattern {
-        case nil, "gpt2": .gpt2
-        case "gpt4": .gpt4
-        case "llama3": .llama3
-        case "none": .none
-        case .some(let regex): .regex(regex)
-        }
-    }
-
+    var wordPattern: WordPattern { WordPattern(named: pattern ?? "gpt2") }
     var specialTexts: [String] { specials.split(separator: ",").map(String.init) }
 
     /// The tokenizer that was named.
@@ -115,6 +110,19 @@ extension TokenizeOptions {
         case "bytes": .ofBytes(specials: specialTexts, first: !specialsLast)
         case let path?: try Vocabulary(reading: path, pattern: pattern == nil ? nil : wordPattern)
         case nil: throw UsageError("slm tokenize: no --tokenizer.")
+        }
+    }
+}
+
+extension WordPattern {
+    /// What `--pattern` means.
+    init(named name: String) {
+        self = switch name {
+        case "gpt2": .gpt2
+        case "gpt4": .gpt4
+        case "llama3": .llama3
+        case "none": .none
+        default: .regex(name)
         }
     }
 }
