@@ -1,10 +1,9 @@
 import Corpus
-import Glibc
 import TestSupport
 import Testing
 import Tokenize
 
-/// `SLM_FUZZ_ROUNDS=1000000 swift test -c release --filter CorpusFuzzTests` for a long run. The seeds are here, so that a round is known by its number.
+/// The seeds are here and so is the generator: a round is known by its number.
 @Suite struct CorpusFuzzTests {
     static let seeds = [
         "[INST] Hi [/INST] Hello! [INST] Bye [/INST]\n[INST] é😀 [/INST] [x]\r\n\n[INST] a [/INST] b\n",
@@ -20,8 +19,8 @@ import Tokenize
     /// Whatever comes: every line is a conversation, empty, or malformed; the split into blocks changes nothing; what was read can be rendered.
     @Test func `readers take anything`() throws {
         let folder = TemporaryFolder(), tokenizer = try byteTokenizer(), renderer = try ChatRenderer(.markers, for: tokenizer)
-        var random = Random(state: 11), encoder = try Encoder(tokenizer), read = 0
-        let rounds = getenv("SLM_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 3_000
+        var random = SplitMix(seed: 11), encoder = try Encoder(tokenizer), read = 0
+        let rounds = fuzzRounds(else: 3_000)
         for round in 0..<rounds {
             var text = Array(Self.seeds[Int.random(in: 0..<Self.seeds.count, using: &random)].utf8)
             for _ in 0..<Int.random(in: 0...4, using: &random) { Self.mutate(&text, using: &random) }
@@ -56,7 +55,7 @@ import Tokenize
         #expect(read > rounds / 10)
     }
 
-    private static func mutate(_ text: inout [UInt8], using random: inout Random) {
+    private static func mutate(_ text: inout [UInt8], using random: inout SplitMix) {
         let place = text.isEmpty ? 0 : Int.random(in: 0..<text.count, using: &random)
         let length = Int.random(in: 0...min(12, text.count - place), using: &random)
         switch Int.random(in: 0..<6, using: &random) {
@@ -66,18 +65,5 @@ import Tokenize
         case 4: text.removeSubrange(place...)
         default: if place < text.count { text[place] = UInt8.random(in: 0...255, using: &random) }
         }
-    }
-}
-
-/// Steele et al. 2014: the same numbers everywhere.
-struct Random: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }
