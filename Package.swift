@@ -40,7 +40,7 @@ let package = Package(
         .target(name: "Corpus", dependencies: ["Tokenize", "JSON", "Files", "Kernels"], swiftSettings: safe),
 
         // Floor 4: the loop that learns.
-        .target(name: "Train", dependencies: ["Model", "Autograd", "Kernels"], swiftSettings: safe),
+        .target(name: "Train", dependencies: ["Corpus", "Tokenize", "Model", "Autograd", "Kernels"], swiftSettings: safe),
 
         // Floor 6: the command line.
         .executableTarget(name: "slm", dependencies: ["Train", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
@@ -55,7 +55,7 @@ let package = Package(
         .testTarget(name: "TokenizeTests", dependencies: ["Tokenize", "Kernels", "Files"], swiftSettings: features),
         .testTarget(name: "CorpusTests", dependencies: ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], swiftSettings: features),
         .testTarget(name: "CommandLineTests", dependencies: ["slm"], swiftSettings: features),
-        .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11,
     cxxLanguageStandard: .cxx17

@@ -51,8 +51,8 @@ size_t slm_words_find(const slm_word *table, size_t places, const uint8_t *text,
         }
         size_t i = 0;
         for (; i < group; i++) {
-            const slm_word *w = lines[i];
-            if (!is(w, keys[i], lengths[i]) && !is(++w, keys[i], lengths[i])) break;
+            const slm_word *w = lines[i] + !is(lines[i], keys[i], lengths[i]);     // no branch: nobody could predict it
+            if (!is(w, keys[i], lengths[i])) break;
             memcpy(ids, w->ids, sizeof w->ids);           // all three, of which `count` hold
             ids += w->count;
             start += lengths[i];
@@ -68,9 +68,9 @@ size_t slm_words_find(const slm_word *table, size_t places, const uint8_t *text,
 void slm_words_remember(slm_word *table, size_t places, const uint8_t *word, size_t length, const int32_t *ids, size_t count) {
     const word_key key = key_of(word, length, 0);
     slm_word *line = table + place_of(key, length, places);
-    if (line[0].length != 0) line[1] = line[0];           // the older of the two gives way
-    line[0] = (slm_word){.key = {key.low, key.high}, .length = (uint8_t)length, .count = (uint8_t)count};
-    memcpy(line[0].ids, ids, count * sizeof *ids);
+    slm_word *w = line + (line[0].length != 0);           // whoever comes first, likely a frequent word, stays
+    *w = (slm_word){.key = {key.low, key.high}, .length = (uint8_t)length, .count = (uint8_t)count};
+    memcpy(w->ids, ids, count * sizeof *ids);
 }
 
 // Where a word lies, or the empty place where it would.

@@ -48,10 +48,16 @@ struct TextPieces {
         guard let block = waiting else { return nil }
         let bytes = count == block.bytes.count ? block.bytes : Array(block.bytes[..<count])
         waiting = count == block.bytes.count ? nil : LineBlock(
-            bytes: Array(block.bytes[count...]), firstLine: block.firstLine + bytes.count { $0 == 10 }, offset: block.offset + count)
+            bytes: Array(block.bytes[count...]), firstLine: block.firstLine + Self.lineEnds(in: bytes), offset: block.offset + count)
         defer { begins = isEnd }
         return Piece(block: LineBlock(bytes: bytes, firstLine: block.firstLine, offset: block.offset),
                      part: border.map { block.offset < $0 ? .train : .val } ?? part, begins: begins, ends: isEnd)
+    }
+
+    private static func lineEnds(in bytes: [UInt8]) -> Int {
+        var count = 0, at = 0
+        while let end = bytes.place(of: 10, in: at..<bytes.count) { (count, at) = (count + 1, end + 1) }
+        return count
     }
 
     /// Behind the last line end that a visible character of ASCII follows.

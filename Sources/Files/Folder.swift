@@ -17,6 +17,11 @@ package enum Folder {
         return result
     }
 
+    /// Makes the folder that a file is to lie in, where it is not there.
+    package static func create(forFileAt path: String) throws(FileError) {
+        if let slash = path.lastIndex(of: "/"), slash > path.startIndex { try create(String(path[..<slash])) }
+    }
+
     /// Makes the folder, and those above it, that are not there.
     package static func create(_ path: String) throws(FileError) {
         var end = path.startIndex

@@ -28,7 +28,6 @@ package struct InputFile: ~Copyable {
         let old = bytes.count
         var got = 0
         // The tail is written by the system before anybody reads it.
-        bytes.reserveCapacity(old + count)
         let tail = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             repeat { got = Glibc.read(descriptor, buffer.baseAddress, count) } while got < 0 && errno == EINTR
             initialized = max(got, 0)

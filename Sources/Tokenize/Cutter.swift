@@ -7,13 +7,13 @@ struct Cutter: ~Copyable {
     private var regex: Regex?
 
     init(_ pattern: WordPattern) throws(TokenizeError) {
-        (scanner, regex) = switch pattern {
-        case .gpt2: (WordCutter(.gpt2), nil)
-        case .gpt4: (WordCutter(.gpt4), nil)
-        case .llama3: (WordCutter(.llama3), nil)
-        case .none: (nil, nil)
-        case .regex(let text): (nil, try Regex(text))
+        scanner = switch pattern {
+        case .gpt2: WordCutter(.gpt2)
+        case .gpt4: WordCutter(.gpt4)
+        case .llama3: WordCutter(.llama3)
+        case .none, .regex: nil
         }
+        regex = if case .regex(let text) = pattern { try Regex(text) } else { nil }
     }
 
     /// Replaces `ends` by the ends of the next words of a text: none when there has to be more text first.

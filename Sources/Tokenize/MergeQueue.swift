@@ -24,6 +24,7 @@ struct MergeQueue {
             occupied = Array(repeating: 0, count: (pairs.ranks + 63) / 64)
         }
         nodes.removeAll(keepingCapacity: true)
+        nodes.reserveCapacity(tokens.count)
         for (i, token) in tokens.enumerated() {
             let isLast = i + 1 == tokens.count
             nodes.append(Node(token: token, previous: Int32(i) - 1, next: isLast ? Self.none : Int32(i) + 1,

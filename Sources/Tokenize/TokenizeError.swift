@@ -11,6 +11,8 @@ package enum TokenizeError: Error, Equatable {
     /// A chat form that needs a token, which the vocabulary has not.
     case noMarker(String, form: String)
     case badPattern(String, at: Int, reason: String)
+    /// A pattern that takes too long, or too much memory, for the text from this byte on.
+    case patternGaveUp(String, at: Int, reason: String)
     /// The file's format cannot hold this vocabulary.
     case notExpressible(format: String, reason: String)
 }
@@ -26,6 +28,8 @@ extension TokenizeError: CustomStringConvertible {
         case .noToken(let piece, let offset): "No token stands for '\(piece)' at byte \(offset): the vocabulary was learned from a text without it."
         case .noMarker(let marker, let form): "The chat form '\(form)' needs the token \(marker), which this vocabulary does not have."
         case .badPattern(let pattern, let offset, let reason): "The pattern '\(pattern)' is wrong at \(offset): \(reason)."
+        case .patternGaveUp(let pattern, let offset, let reason):
+            "The pattern '\(pattern)' takes too long at byte \(offset) of the text: \(reason). Repetitions inside repetitions are the usual cause."
         case .notExpressible(let format, let reason): "\(format) cannot hold this vocabulary: \(reason)."
         }
     }

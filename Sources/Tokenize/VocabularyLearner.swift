@@ -2,7 +2,7 @@
 ///
 ///     var settings = VocabularyLearner(size: 16_387)
 ///     settings.specials = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]
-///     let vocabulary = settings.learn(from: counts)
+///     let vocabulary = settings.learn(from: counts).vocabulary
 package struct VocabularyLearner {
     /// Tokens in all, special ones included.
     package var size: Int
@@ -19,14 +19,21 @@ package struct VocabularyLearner {
 
     package init(size: Int) { self.size = size }
 
+    package struct Learned: Sendable, Equatable {
+        package let vocabulary: Vocabulary
+        /// What the texts that it was learned from are in bytes, and in its tokens.
+        package let bytes, tokens: Int
+    }
+
     /// The vocabulary: smaller than `size` where no more pairs occur often enough, never smaller than the bytes and the special tokens.
-    package func learn(from words: consuming WordCounts) -> Vocabulary {
+    package func learn(from words: borrowing WordCounts) -> Learned {
         var vocabulary = Vocabulary()
         vocabulary.pattern = pattern
         if specialsComeFirst { vocabulary.add(specials: specials) }
         let base = TokenID(vocabulary.count)
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
         var learner = MergeLearner(words, base: (0..<256).map { base + $0 }, leastCount: leastCount)
+        let bytes = learner.textTokens
         let target = size - (specialsComeFirst ? 0 : specials.count)
         while vocabulary.count < target {
             if vocabulary.count % 256 == 0, !progress(vocabulary.count) { break }
@@ -38,7 +45,7 @@ package struct VocabularyLearner {
             vocabulary.merges.append(merge)
         }
         if !specialsComeFirst { vocabulary.add(specials: specials) }
-        return vocabulary
+        return Learned(vocabulary: vocabulary, bytes: bytes, tokens: learner.textTokens)
     }
 }
 

@@ -16,6 +16,7 @@ struct WordMerger {
 
     /// Merges `tokens` in place.
     mutating func merge(_ tokens: inout [TokenID]) {
+        if pairs.ranks == 0 { return }
         if tokens.count > Self.short { return queue.merge(&tokens, by: pairs) }
         guard tokens.count > 1 else { return }
         var count = tokens.count

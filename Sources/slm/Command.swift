@@ -26,6 +26,7 @@ struct Command {
                     given.append((row, "true", argument))
                 } else if let value = rest.popFirst() {
                     given.append((row, value, argument))
+                    while row.isList, let next = rest.first, !next.hasPrefix("--") { given.append((row, rest.removeFirst(), argument)) }
                 } else {
                     throw UsageError("slm \(name): --\(row.name) needs a value. All options: slm \(name) --help")
                 }
@@ -33,7 +34,8 @@ struct Command {
             // What the command line says, the environment is not asked for.
             for row in options where !given.contains(where: { $0.row.name == row.name }) {
                 let variable = "SLM_" + row.name.uppercased().replacing("-", with: "_")
-                if let text = environment[variable], !text.isEmpty { try row.set(&result, text, variable) }
+                guard let text = environment[variable], !text.isEmpty else { continue }
+                for part in row.isList ? text.split(separator: ":").map(String.init) : [text] { try row.set(&result, part, variable) }
             }
             for (row, text, source) in given { try row.set(&result, text, source) }
             return { try run(result) }
@@ -59,6 +61,8 @@ struct OptionRow<Options> {
     let help: String
     let label: String
     let isFlag: Bool
+    /// Whether several values may follow; in the environment a colon stands between them.
+    var isList = false
     let set: (inout Options, _ text: String, _ source: String) throws -> Void
     let shown: (Options) -> String
 
@@ -69,24 +73,36 @@ struct OptionRow<Options> {
             options[keyPath: path] = value
         }, shown: { $0[keyPath: path].optionText })
     }
+
+    /// Several texts, such as files: each use of the option adds to them.
+    static func list(_ name: String, _ path: WritableKeyPath<Options, [String]>, _ hint: String, _ help: String) -> OptionRow {
+        OptionRow(name: name, help: help, label: "--\(name) \(hint)…", isFlag: false, isList: true,
+                  set: { options, text, _ in options[keyPath: path].append(text) }, shown: { $0[keyPath: path].joined(separator: " ") })
+    }
 }
 
 extension OptionRow {
-    /// A whole number with bounds.
-    static func option(_ name: String, _ path: WritableKeyPath<Options, Int>, in range: ClosedRange<Int>, _ help: String) -> OptionRow {
-        option(name, path, help).checking { range.contains($0[keyPath: path]) ? nil : "from \(range.lowerBound) to \(range.upperBound)" }
+    /// A number with bounds.
+    static func option<Value: OptionValue & Comparable>(_ name: String, _ path: WritableKeyPath<Options, Value>, in range: ClosedRange<Value>,
+                                                        _ help: String) -> OptionRow {
+        option(name, path, help).checking { range.contains($0[keyPath: path]) ? nil : range.expectation }
     }
 
-    static func option(_ name: String, _ path: WritableKeyPath<Options, Int?>, in range: ClosedRange<Int>, _ help: String) -> OptionRow {
-        option(name, path, help).checking { $0[keyPath: path].map(range.contains) ?? true ? nil : "from \(range.lowerBound) to \(range.upperBound)" }
+    static func option<Value: OptionValue & Comparable>(_ name: String, _ path: WritableKeyPath<Options, Value?>, in range: ClosedRange<Value>,
+                                                        _ help: String) -> OptionRow {
+        option(name, path, help).checking { $0[keyPath: path].map(range.contains) ?? true ? nil : range.expectation }
     }
 
     private func checking(_ expectation: @escaping (Options) -> String?) -> OptionRow {
         OptionRow(name: name, help: help, label: label, isFlag: isFlag, set: { options, text, source in
             try set(&options, text, source)
-            if let expected = expectation(options) { throw UsageError("slm: \(source): expected a whole number \(expected), found '\(text)'.") }
+            if let expected = expectation(options) { throw UsageError("slm: \(source): expected \(expected), found '\(text)'.") }
         }, shown: shown)
     }
+}
+
+extension ClosedRange where Bound: OptionValue {
+    fileprivate var expectation: String { "\(Bound.expectation) from \(lowerBound.optionText) to \(upperBound.optionText)" }
 }
 
 /// What can stand behind an option.
@@ -108,6 +124,13 @@ extension Int: OptionValue {
     var optionText: String { String(self) }
     static var hint: String { "N" }
     static var expectation: String { "a whole number" }
+}
+
+extension Double: OptionValue {
+    init?(optionText: String) { self.init(optionText) }
+    var optionText: String { "\(self)" }
+    static var hint: String { "X" }
+    static var expectation: String { "a number" }
 }
 
 extension String: OptionValue {

@@ -37,7 +37,7 @@ import Testing
     @Test(arguments: [
         (["trian"], "slm: unknown command 'trian'. All commands: slm --help\n"),
         (["inf"], "slm: unknown command 'inf'; did you mean 'info'? All commands: slm --help\n"),
-        (["bench"], "slm bench: expected one of gemm, train.\n"),
+        (["bench"], "slm bench: expected one of gemm, train, tokenize.\n"),
         (["bench", "train", "--synthetic", "--preest", "tiny"], "slm bench train: unknown option --preest; did you mean --preset? All options: slm bench train --help\n"),
         (["bench", "train", "--synthetic", "--preset", "huge"], "slm bench train: unknown preset 'huge'. Presets: tiny, eugpt, gpt2.\n"),
         (["bench", "train", "--synthetic", "--batch"], "slm bench train: --batch needs a value. All options: slm bench train --help\n"),

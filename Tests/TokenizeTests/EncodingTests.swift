@@ -41,7 +41,7 @@ import Tokenize
                 var counts = try WordCounts(cutting: pattern), learner = VocabularyLearner(size: 400)
                 learner.pattern = pattern
                 try counts.add(text.span)
-                let tokenizer = try Tokenizer(learner.learn(from: counts)), expected = try tokenizer.ids(of: text)
+                let tokenizer = try Tokenizer(learner.learn(from: counts).vocabulary), expected = try tokenizer.ids(of: text)
                 #expect(tokenizer.bytes(of: expected) == text)
                 // Two places: nearly every word pushes another one out.
                 for bits in [1, 4, 16] {

@@ -153,17 +153,23 @@ typedef bool b64 __attribute__((ext_vector_type(64)));
 // Bit i says whether element i of a comparison is true.
 #define BITS(comparison) ({ b64 bits_ = __builtin_convertvector((comparison), b64); uint64_t mask_; memcpy(&mask_, &bits_, 8); mask_; })
 
-// The places in 64 bytes of ASCII, the first of which begins a word, where words of GPT-2's pattern begin. Bit 63 is not to be relied on.
-static inline uint64_t starts_gpt2(v64 b) {
+// The places in 64 bytes, the first of which begins a word, where the next words of GPT-2's pattern begin: none when a byte is not ASCII.
+// With fewer than 64 bytes the text ends there, which is marked as if another word began.
+static inline uint64_t starts_gpt2(const uint8_t *bytes, size_t length) {
+    v64 b = {0};
+    if (length < 64) memcpy(&b, bytes, length);
+    else b = *(const v64_any *)bytes;
+    if (BITS(b >= (v64)0x80) != 0) return 0;
+    const uint64_t text = length < 64 ? (1ull << length) - 1 : ~0ull, end = ~text & (text << 1);
     const uint64_t letter = BITS((b | 0x20) - 'a' < (v64)26), number = BITS(b - '0' < (v64)10);
-    const uint64_t blank = BITS(b == ' '), space = blank | BITS(b - '\t' < (v64)5), other = ~(letter | number | space);
+    const uint64_t blank = BITS(b == ' '), space = blank | BITS(b - '\t' < (v64)5), other = text & ~(letter | number | space);
     // Where a run of a kind begins, except that a blank before it is its beginning.
     const uint64_t runs = (letter & ~(letter << 1)) | (number & ~(number << 1)) | (other & ~(other << 1));
     const uint64_t after_blank = blank << 1;
     uint64_t starts = (runs & ~after_blank) | (runs & after_blank) >> 1;
-    // White space: its first, and its last, which is a word of its own if it is not the blank of the next.
+    // White space: its first, and its last, which is a word of its own if it is not the blank of the next; unless the text ends.
     starts |= space & ~(space << 1);
-    starts |= space & ~(space >> 1);
+    starts |= space & ~(space >> 1) & ~(end >> 1);
     const uint64_t apostrophe = BITS(b == '\'') & runs & ~after_blank;
     if (apostrophe & letter >> 1) {
         const uint64_t s = BITS(b == 's') | BITS(b == 'd') | BITS(b == 'm') | BITS(b == 't'), e = BITS(b == 'e'), l = BITS(b == 'l');
@@ -171,7 +177,7 @@ static inline uint64_t starts_gpt2(v64 b) {
         const uint64_t two = apostrophe & ((l >> 1 & l >> 2) | ((BITS(b == 'v') | BITS(b == 'r')) >> 1 & e >> 2));
         starts = (starts & ~((one | two) << 1)) | one << 2 | two << 3;
     }
-    return starts;
+    return length < 64 ? (starts & text & ~1ull) | end : starts & ~(1ull | 1ull << 63);       // what byte 63 begins, the next one decides
 }
 
 // Cuts from the beginning of a word on; see kernels.h.
@@ -179,15 +185,13 @@ static size_t cut_words(int pattern, const uint8_t *bytes, size_t length, bool e
     const cut_text text = {bytes, length, ends};
     size_t at = 0, count = 0;
     while (at < length && count < room) {
-        if (pattern == SLM_GPT2 && at + 64 <= length && count + 64 <= room) {
-            const v64 b = *(const v64_any *)(bytes + at);
-            if (BITS(b >= (v64)0x80) == 0) {
-                uint64_t starts = starts_gpt2(b) & ~(1ull | 1ull << 63);
-                if (starts != 0) {
-                    for (; starts != 0; starts &= starts - 1) word_ends[count++] = (uint32_t)(at + __builtin_ctzll(starts));
-                    at = word_ends[count - 1];
-                    continue;
-                }
+        if (count > 0 && count + 64 > room) break;            // the caller has enough to do; the next call takes 64 at once again
+        if (pattern == SLM_GPT2 && room >= 64 && (length - at >= 64 || ends)) {
+            uint64_t starts = starts_gpt2(bytes + at, length - at);
+            if (starts != 0) {
+                for (; starts != 0; starts &= starts - 1) word_ends[count++] = (uint32_t)(at + __builtin_ctzll(starts));
+                at = word_ends[count - 1];
+                continue;
             }
         }
         const size_t end = pattern == SLM_GPT2 ? word_gpt2(&text, at) : word_gpt4(&text, at, pattern == SLM_GPT4);

@@ -1,63 +1,105 @@
-import Glibc
+import Corpus
+import Files
 import Kernels
 import Tokenize
 
 struct BenchTokenizeOptions {
+    enum Case: String, CaseIterable, OptionValue {
+        case train, encode
+    }
+
     var text = ""
+    var tokenizer: String?
     var vocabularySize = 16_387
+    var pattern = "gpt2"
+    var only: Case?
+    var runs = 5
+    var threads: Int?
+    var json = false
 }
 
 extension Command {
     static var benchTokenize: Command {
-        Command("bench tokenize", "How fast a vocabulary is learned, and text encoded.", BenchTokenizeOptions(), [
-            .option("text", \.text, "FILE"),
-            .option("vocab-size", \.vocabularySize, in: 256...10_000_000, "Tokens in all."),
-        ], example: "slm bench tokenize --text FILE") { options in
-            let file = open(options.text, O_RDONLY)
-            var buffer = [UInt8](repeating: 0, count: 1 << 18), filled = 0
-            var counts = try WordCounts(cutting: .gpt2)
-            var encoder: Encoder?
-            func eachBlock(_ body: (inout Int) -> Void) {}
-            let t0 = secondsSpent {
-                lseek(file, 0, SEEK_SET)
-                while true {
-                    let n = buffer.withUnsafeMutableBytes { read(file, $0.baseAddress! + filled, $0.count - filled) }
-                    if n <= 0 { break }
-                    filled += n
-                    let used = try! counts.add(buffer.span.extracting(first: filled), isLast: false)
-                    buffer.withUnsafeMutableBytes { _ = memmove($0.baseAddress!, $0.baseAddress! + used, filled - used) }
-                    filled -= used
-                }
-                _ = try! counts.add(buffer.span.extracting(first: filled), isLast: true)
+        Command("bench tokenize", "How fast a vocabulary is learned from a file, and the file encoded; reading it counts.", BenchTokenizeOptions(), [
+            .option("text", \.text, "The file, taken as plain text."),
+            .option("tokenizer", \.tokenizer, "Encode with this one instead of the one that was learned."),
+            .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Tokens in all to learn."),
+            .option("pattern", \.pattern, "gpt2, gpt4, llama3, none, or a regular expression."),
+            .option("only", \.only, "Only this case, so that its peak memory is its own."),
+            .option("runs", \.runs, in: 1...1_000, "Timed runs of each case; the median counts."),
+            .option("threads", \.threads, in: 1...1_024, "Only with so many; else learning on all cores, and encoding on one and on all."),
+            .option("json", \.json, "One JSON object a line."),
+        ], example: "slm bench tokenize --text chats.txt --vocab-size 16387 --tokenizer gpt2/ --json") { options in
+            guard !options.text.isEmpty else { throw UsageError("slm bench tokenize: give a file: --text FILE.") }
+            guard let size = try InputFile(options.text).size else { throw UsageError("slm bench tokenize: \(options.text) is no ordinary file.") }
+            var vocabulary: Vocabulary?
+            if options.only != .encode || options.tokenizer == nil {
+                let result = try options.medianSeconds { try options.learn(into: &vocabulary) }
+                if options.only != .encode { options.report("train", threads: options.threads ?? CPU.availableCores, bytes: size, result) }
             }
-            var learner = VocabularyLearner(size: options.vocabularySize)
-            learner.specials = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]
-            var n = 0, bytes = 0
-            counts.forEach { w, c in n += 1; bytes += w.count }
-            var vocabulary = Vocabulary()
-            let s1 = clock(); vocabulary = learner.learn(from: counts); let t1 = Double(clock() - s1) * 1e-6
-            say("count \(t0) learn \(t1) peak \(CPU.peakMemory >> 20) words \(n) bytes \(bytes)")
-            let tokenizer = try Tokenizer(vocabulary)
-            for bits in [14, 15, 16, 17] {
-                filled = 0
-                encoder = try Encoder(tokenizer, remembering: bits)
-                var total = 0
-                var ids: [TokenID] = []
-                let t2 = secondsSpent {
-                    lseek(file, 0, SEEK_SET)
-                    while true {
-                        let n = buffer.withUnsafeMutableBytes { read(file, $0.baseAddress! + filled, $0.count - filled) }
-                        if n <= 0 { break }
-                        filled += n
-                        ids.removeAll(keepingCapacity: true)
-                        let used = try! encoder!.encode(buffer.span.extracting(first: filled), isLast: false, into: &ids)
-                        total += ids.count
-                        buffer.withUnsafeMutableBytes { _ = memmove($0.baseAddress!, $0.baseAddress! + used, filled - used) }
-                        filled -= used
+            if options.only == .train { return }
+            let using = try options.tokenizer.map { path in try Vocabulary(reading: path) } ?? vocabulary ?? .ofBytes()
+            for threads in options.threads.map({ [$0] }) ?? (CPU.availableCores == 1 ? [1] : [1, CPU.availableCores]) {
+                let tokenizer = try Tokenizer(using), team = try Team(threads: threads)
+                let result = try options.medianSeconds { try options.encode(with: tokenizer, on: team) }
+                options.report("encode", threads: threads, bytes: size, result)
+            }
+        }
+    }
+}
+
+extension BenchTokenizeOptions {
+    /// The median of the timed runs, and what the last of them counted.
+    fileprivate func medianSeconds(_ body: () throws -> Int) throws -> (seconds: Double, count: Int) {
+        var count = 0
+        let seconds = try (0..<runs).map { _ in try secondsSpent { count = try body() } }
+        return (median(seconds), count)
+    }
+
+    fileprivate func learn(into vocabulary: inout Vocabulary?) throws -> Int {
+        let pattern = WordPattern(named: pattern)
+        var counting = CorpusCounting(cutting: pattern)
+        counting.format = .text
+        let counted = try counting.count([text], on: Team(threads: threads ?? CPU.availableCores))
+        var learner = VocabularyLearner(size: vocabularySize)
+        (learner.specials, learner.pattern) = (["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"], pattern)
+        let learned = learner.learn(from: counted.words).vocabulary
+        vocabulary = learned
+        return learned.count
+    }
+
+    /// Block by block; the ids are counted and forgotten.
+    fileprivate func encode(with tokenizer: Tokenizer, on team: Team) throws -> Int {
+        final class Worker {
+            var encoder: Encoder, parser = ConversationParser(), ids: [TokenID] = []
+            init(_ tokenizer: Tokenizer) throws { encoder = try Encoder(tokenizer) }
+
+            func count(_ block: CorpusBlock) -> Result<Int, TokenizeError> {
+                Result { () throws(TokenizeError) in
+                    ids.removeAll(keepingCapacity: true)
+                    try parser.parse(block) { entry throws(TokenizeError) in
+                        if case .text(let text, _) = entry { try encoder.encode(text.span, into: &ids) }
                     }
+                    return ids.count
                 }
-                say("bits \(bits) encode \(t2) ids \(total) \(52.6 / t2) MB/s")
             }
+        }
+        let workers = try (0..<team.size).map { _ in try Worker(tokenizer) }
+        var blocks = try CorpusBlocks([text], format: .text, blockSize: 1 << 18), tokens = 0
+        try blocks.forEach(on: team, make: { block, thread in workers[thread].count(block) }) { count throws(CorpusError) in
+            do throws(TokenizeError) { tokens += try count.get() } catch { throw .tokenizer(error) }
+        }
+        return tokens
+    }
+
+    fileprivate func report(_ name: String, threads: Int, bytes: Int, _ result: (seconds: Double, count: Int)) {
+        let rate = Double(bytes) / 1e6 / result.seconds, peak = CPU.peakMemory >> 20
+        if json {
+            say(JSONLine(["bench": "tokenize", "case": .text(name), "threads": .whole(threads), "mb_per_s": .number(rate), "seconds": .number(result.seconds),
+                          "tokens": .whole(result.count), "peak_rss_mb": .whole(peak)]))
+        } else {
+            say("\(name.padded(to: 8))\(threads) thread\(threads == 1 ? " " : "s") \(result.seconds.fixed(3).leftPadded(to: 8)) s "
+                + "\(rate.fixed(1).leftPadded(to: 8)) MB/s  \(result.count) tokens, \(peak) MB at most")
         }
     }
 }

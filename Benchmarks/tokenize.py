@@ -1,0 +1,92 @@
+"""slm beside Hugging Face tokenizers, tiktoken and rustbpe: learning a vocabulary and encoding a text, in one run.
+
+    python Benchmarks/tokenize.py --text chats.txt --gpt2 gpt2/ [--rounds 3]
+
+Prints a line of JSON for each measurement and a table of medians. `--gpt2` is a folder with GPT-2's encoder.json and vocab.bpe. Each measurement is a
+process of its own, so that its peak memory is its own; rounds alternate, so that a noisy neighbour meets everyone.
+"""
+import argparse, json, os, pathlib, resource, statistics, subprocess, sys, time
+
+SLM = pathlib.Path(__file__).parent.parent / ".build/release/slm"
+PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+SPECIALS = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]
+
+def lines(path):
+    with open(path, encoding="utf-8", newline="\n") as file: yield from file
+
+def tiktoken_gpt2(folder):
+    import tiktoken
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    order = printable + [b for b in range(256) if b not in printable]
+    byte = {chr(b if b in printable else 256 + i - len(printable)): b for i, b in enumerate(order)}
+    ranks = {bytes([b]): i for i, b in enumerate(order)}
+    for merge in (folder / "vocab.bpe").read_text(encoding="utf-8").split("\n")[1:]:
+        if " " in merge: ranks[bytes(byte[c] for c in merge.replace(" ", ""))] = len(ranks)
+    return tiktoken.Encoding("gpt2", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={"<|endoftext|>": 50256})
+
+def measure(what, text, gpt2, vocab, threads):
+    """One peer, timed in this process. Reading the text counts when learning (all of them stream it), not when encoding."""
+    os.environ["RAYON_NUM_THREADS"] = str(threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
+    if what == "learn huggingface":
+        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+        start, tokenizer = time.perf_counter(), Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.train_from_iterator(lines(text), trainers.BpeTrainer(
+            vocab_size=vocab, special_tokens=SPECIALS, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    elif what == "learn rustbpe":
+        import rustbpe
+        start, tokenizer = time.perf_counter(), rustbpe.Tokenizer()
+        tokenizer.train_from_iterator(lines(text), vocab_size=vocab, pattern=PATTERN)
+    else:
+        documents = list(lines(text))
+        if what == "encode tiktoken":
+            tokenizer = tiktoken_gpt2(gpt2)
+            start = time.perf_counter()
+            if threads > 1: tokenizer.encode_ordinary_batch(documents, num_threads=threads)
+            else: [tokenizer.encode_ordinary(d) for d in documents]
+        else:
+            from tokenizers import ByteLevelBPETokenizer
+            tokenizer = ByteLevelBPETokenizer(str(gpt2 / "encoder.json"), str(gpt2 / "vocab.bpe"))
+            start = time.perf_counter()
+            if threads > 1: tokenizer.encode_batch(documents)
+            else: [tokenizer.encode(d) for d in documents]
+    seconds = time.perf_counter() - start
+    return dict(what=what, threads=threads, seconds=seconds, mb_per_s=text.stat().st_size / 1e6 / seconds,
+                peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+def slm(text, gpt2, vocab):
+    """Ours: learning on all threads, encoding on each count of threads."""
+    command = [SLM, "bench", "tokenize", "--text", text, "--vocab-size", str(vocab), "--tokenizer", gpt2, "--json"]
+    for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines():
+        r = json.loads(line)
+        yield dict(what="learn slm" if r["case"] == "train" else "encode slm", threads=r["threads"], seconds=r["seconds"], mb_per_s=r["mb_per_s"],
+                   peak_rss_mb=r["peak_rss_mb"])
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", type=pathlib.Path, required=True)
+    parser.add_argument("--gpt2", type=pathlib.Path, required=True)
+    parser.add_argument("--vocab", type=int, default=16387)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help=argparse.SUPPRESS)
+    o = parser.parse_args()
+    if o.one: return print(json.dumps(measure(o.one, o.text, o.gpt2, o.vocab, o.threads)))
+    peers = [("learn huggingface", o.threads), ("learn rustbpe", o.threads), ("encode tiktoken", 1), ("encode tiktoken", o.threads),
+             ("encode huggingface", 1), ("encode huggingface", o.threads)]
+    results = {}
+    for _ in range(o.rounds):
+        measured = list(slm(o.text, o.gpt2, o.vocab))
+        for what, threads in peers:
+            arguments = [sys.executable, __file__, *sys.argv[1:], "--one", what, "--threads", str(threads)]
+            measured.append(json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout))
+        for m in measured:
+            print(json.dumps(m), flush=True)
+            results.setdefault((m["what"], m["threads"]), []).append(m)
+    print(f"\n{'':22}{'threads':>8}{'seconds':>10}{'MB/s':>9}{'peak MB':>9}")
+    for (what, threads), runs in sorted(results.items()):
+        median = {k: statistics.median(r[k] for r in runs) for k in ("seconds", "mb_per_s", "peak_rss_mb")}
+        print(f"{what:22}{threads:8}{median['seconds']:10.3f}{median['mb_per_s']:9.1f}{median['peak_rss_mb']:9.0f}")
+
+if __name__ == "__main__": main()

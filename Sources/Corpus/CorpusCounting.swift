@@ -1,0 +1,121 @@
+import Files
+package import Kernels
+package import Tokenize
+
+/// Counts what a vocabulary is learned from: the words, or the characters, of all that is said in a corpus.
+///
+///     var counting = CorpusCounting(cutting: .gpt2)
+///     let counted = try counting.count(["chats.txt"], on: Team(threads: 2))
+///     let vocabulary = VocabularyLearner(size: 16_387).learn(from: counted.words)
+///
+/// Each message is a text of its own; a plain text is taken in blocks of whole lines. What is counted does not depend on the number of threads.
+package struct CorpusCounting {
+    package enum Unit: Sendable {
+        case words(WordPattern), characters
+    }
+
+    /// What came of it.
+    package struct Counted: ~Copyable {
+        package var words: WordCounts
+        package var characters: Characters
+        package var report: CorpusReport
+    }
+
+    package let unit: Unit
+    package var format: ChatFormat?
+    /// The share of the conversations that is counted; which ones depends on `seed` and on their lines alone.
+    package var sample = 1.0
+    package var seed: UInt64 = 1
+    package var skipsBad = false
+    package var blockSize = 1 << 18
+    /// Called after each block with the bytes that are done; throwing stops.
+    package var progress: (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
+
+    package init(cutting pattern: WordPattern) { unit = .words(pattern) }
+    package init(_ unit: Unit) { self.unit = unit }
+
+    package func count(_ paths: [String], on team: Team) throws(CorpusError) -> Counted {
+        var blocks = try CorpusBlocks(paths, format: format, blockSize: blockSize)
+        var workers: [BlockCounter] = []
+        for _ in 0..<team.size { workers.append(try BlockCounter(self)) }
+        var report = CorpusReport(), bytesRead = 0
+        try blocks.forEach(on: team, make: { block, thread in workers[thread].count(block) }) { block throws(CorpusError) in
+            for fault in block.faults { try report.add(fault, skipsBad: skipsBad) }
+            report.kept += block.kept
+            report.empty += block.empty
+            report.train.bytes.assistant += block.bytes
+            bytesRead += block.bytesRead
+            try progress(bytesRead)
+        }
+        guard report.train.bytes.total > 0 else {
+            throw .nothingToLearn(files: blocks.sources.count, empty: report.empty, malformed: report.malformed)
+        }
+        return Counted(words: try BlockCounter.words(of: workers), characters: BlockCounter.characters(of: workers), report: report)
+    }
+}
+
+/// What a block added to a worker's counts.
+private struct CountedBlock: Sendable {
+    var kept = 0, empty = 0, bytes = 0, bytesRead = 0
+    var faults: [Fault] = []
+}
+
+/// Parses and counts blocks, one for each thread.
+private final class BlockCounter {
+    private let settings: CorpusCounting
+    private var parser = ConversationParser()
+    private var words: WordCounts
+    private var characters = Characters()
+
+    init(_ settings: CorpusCounting) throws(CorpusError) {
+        self.settings = settings
+        let pattern: WordPattern = if case .words(let pattern) = settings.unit { pattern } else { .none }
+        do throws(TokenizeError) { words = try WordCounts(cutting: pattern) } catch { throw .tokenizer(error) }
+    }
+
+    func count(_ block: CorpusBlock) -> CountedBlock {
+        var result = CountedBlock()
+        parser.parse(block) { entry in
+            switch entry {
+            case .empty: result.empty += 1
+            case .malformed(let fault): result.faults.append(fault)
+            case .conversation(let conversation, let line):
+                guard isWanted(line) else { return }
+                result.kept += 1
+                for message in conversation.messages { add(message.text.span, block, line, to: &result) }
+            case .text(let text, let line):
+                guard isWanted(line) else { return }
+                if block.begins { result.kept += 1 }
+                add(text.span, block, line, to: &result)
+            }
+        }
+        if case .lines(let lines, _) = block.content { result.bytesRead = lines.bytes.count }
+        return result
+    }
+
+    private func isWanted(_ line: Int) -> Bool { settings.sample >= 1 || SplitMix.hash(settings.seed, UInt64(line)) < settings.sample }
+
+    private func add(_ text: Span<UInt8>, _ block: CorpusBlock, _ line: Int, to result: inout CountedBlock) {
+        do throws(TokenizeError) {
+            if case .characters = settings.unit { try characters.add(text) } else { try words.add(text) }
+            result.bytes += text.count
+        } catch { result.faults.append(Fault(path: block.path, line: line, reason: error.description)) }
+    }
+
+    /// All counts together. The workers are empty afterwards.
+    static func words(of workers: [BlockCounter]) throws(CorpusError) -> WordCounts {
+        var all: WordCounts
+        do throws(TokenizeError) { all = try WordCounts(cutting: .none) } catch { throw .tokenizer(error) }
+        for worker in workers {
+            swap(&all, &worker.words)
+            all.add(worker.words)
+        }
+        return all
+    }
+
+    static func characters(of workers: [BlockCounter]) -> Characters {
+        var all = Characters()
+        for worker in workers { all.add(worker.characters) }
+        return all
+    }
+}

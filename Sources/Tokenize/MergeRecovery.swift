@@ -1,0 +1,101 @@
+/// The merges of a vocabulary that only says which tokens there are, and in which order they were made.
+///
+///     var recovery = MergeRecovery(tokens, index: TokenIndex(tokens))
+///     recovery.merges()                // th is t and h; the is th and e; …
+///
+/// tiktoken merges, in a word, the neighbours that together are the token of the lowest rank. So the two that a token is made from are what is
+/// left of its bytes when everything has merged but the token itself. They are always the same two: a pair that makes the token somewhere in a
+/// text has seen no merge across its ends, so what happened between them is what happens to the token's bytes alone. Hence a merge for each
+/// token, in the order of ranks, gives tiktoken's ids on every text. Where more than two are left, no text's merging makes the token.
+struct MergeRecovery {
+    private let tokens: ByteStrings
+    private let index: TokenIndex
+    private let byteIDs: [TokenID]
+    // The parts of a token as a list; a part is known by its first byte.
+    private var next: [Int] = []
+    private var previous: [Int] = []
+    private var part: [TokenID] = []
+    /// The token that a part and the next make; -1 for none.
+    private var pair: [TokenID] = []
+    private var queue: [UInt64] = []
+
+    init(_ tokens: ByteStrings, index: TokenIndex) {
+        (self.tokens, self.index) = (tokens, index)
+        byteIDs = (UInt8.min...UInt8.max).map { index[[$0].span] ?? -1 }
+    }
+
+    mutating func merges(except left: Set<TokenID> = []) -> [Vocabulary.Merge] {
+        var merges: [Vocabulary.Merge] = []
+        for id in tokens.indices where tokens.range(of: id).count > 1 && !left.contains(TokenID(id)) {
+            if let (left, right) = halves(of: tokens.range(of: id)) { merges.append(Vocabulary.Merge(left, right, TokenID(id))) }
+        }
+        return merges
+    }
+
+    private mutating func halves(of range: Range<Int>) -> (TokenID, TokenID)? {
+        let tokens = tokens, bytes = tokens.bytes.span.extracting(range)
+        next.removeAll(keepingCapacity: true)
+        previous.removeAll(keepingCapacity: true)
+        part.removeAll(keepingCapacity: true)
+        pair.removeAll(keepingCapacity: true)
+        for i in bytes.indices {
+            guard byteIDs[Int(bytes[i])] >= 0 else { return nil }
+            next.append(i + 1)
+            previous.append(i - 1)
+            part.append(byteIDs[Int(bytes[i])])
+            pair.append(-1)
+        }
+        queue.removeAll(keepingCapacity: true)
+        var count = bytes.count
+        if count > 2 { for i in 0..<count - 1 { consider(i, range) } }
+        while count > 2, let first = pop() {
+            let i = Int(first & 0xFFFF_FFFF), id = TokenID(first >> 32)
+            guard pair[i] == id else { continue }                       // one of the two has merged with another
+            let gone = next[i], behind = next[gone]
+            part[i] = id
+            pair[gone] = -1
+            next[i] = behind
+            if behind < bytes.count { previous[behind] = i }
+            count -= 1
+            consider(i, range)
+            if previous[i] >= 0 { consider(previous[i], range) }
+        }
+        return count == 2 ? (part[0], part[next[0]]) : nil
+    }
+
+    /// Looks up what the part at `i` makes with the next.
+    private mutating func consider(_ i: Int, _ range: Range<Int>) {
+        pair[i] = -1
+        guard next[i] < range.count else { return }
+        let end = next[next[i]]
+        guard i > 0 || end < range.count, let id = index[tokens.bytes.span.extracting(range.lowerBound + i..<range.lowerBound + end)] else { return }
+        pair[i] = id
+        push(UInt64(id) << 32 | UInt64(i))
+    }
+
+    // A binary heap, the least on top: the lowest rank, and of equal ones the leftmost.
+
+    private mutating func push(_ value: UInt64) {
+        queue.append(value)
+        var i = queue.count - 1
+        while i > 0, queue[(i - 1) / 2] > value {
+            queue[i] = queue[(i - 1) / 2]
+            i = (i - 1) / 2
+        }
+        queue[i] = value
+    }
+
+    private mutating func pop() -> UInt64? {
+        guard let top = queue.first, let last = queue.popLast() else { return nil }
+        var i = 0
+        while 2 * i + 1 < queue.count {
+            var child = 2 * i + 1
+            if child + 1 < queue.count, queue[child + 1] < queue[child] { child += 1 }
+            guard queue[child] < last else { break }
+            queue[i] = queue[child]
+            i = child
+        }
+        if !queue.isEmpty { queue[i] = last }
+        return top
+    }
+}

@@ -1,0 +1,47 @@
+extension WordPattern {
+    /// The pattern that a regular expression is, as Oniguruma reads it (tokenizer.json): one of those with a scanner of their own, if it means the
+    /// same on every text.
+    ///
+    ///     WordPattern(regex: #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#)     // .gpt2
+    package init(regex: String) {
+        self = Self.known[regex] ?? .regex(regex)
+    }
+
+    /// The same for a `pat_str` of tiktoken's. In cl100k_base's, `\p{N}{1,3}+` is three digits at most to tiktoken, and any number of them to
+    /// Oniguruma.
+    package init(tiktoken regex: String) {
+        self = regex == Self.cl100k ? .gpt4 : Self(regex: regex)
+    }
+
+    private static let known: [String: WordPattern] = {
+        var known: [String: WordPattern] = [
+            // OpenAI's encoder.py, with and without its needless brackets.
+            #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
+            #"'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
+            // tiktoken's gpt2, r50k_base and p50k_base, since 0.8 and before.
+            #"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"#: .gpt2,
+            #"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
+            // Llama 3's, and tiktoken's cl100k_base before it cared for trailing spaces.
+            #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#: .llama3,
+            #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"#: .llama3,
+        ]
+        for pattern in [WordPattern.gpt2, .gpt4, .llama3] { if let regex = pattern.regex { known[regex] = pattern } }
+        return known
+    }()
+
+    private static let cl100k =
+        #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"#
+
+    /// tiktoken's o200k_base.
+    static let o200k = [
+        #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"#,
+        #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"#,
+        #"\p{N}{1,3}"#, #" ?[^\s\p{L}\p{N}]+[\r\n/]*"#, #"\s*[\r\n]+"#, #"\s+(?!\S)"#, #"\s+"#,
+    ].joined(separator: "|")
+
+    /// GPT-2's pattern between digits that are words of their own, or runs of them: "Digits" before "ByteLevel" in a tokenizer.json. A run of
+    /// spaces also ends where a digit follows, because the digit is not in the text that GPT-2's pattern sees.
+    static func gpt2(betweenDigits digits: String) -> WordPattern {
+        .regex(digits + #"|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"#)
+    }
+}

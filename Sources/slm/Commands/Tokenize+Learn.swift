@@ -1,0 +1,95 @@
+import Corpus
+import Files
+import Kernels
+import Tokenize
+
+/// Learning a vocabulary, and writing tokens with one.
+extension TokenizeOptions {
+    private func team() throws -> Team { try Team(threads: threads ?? CPU.availableCores) }
+
+    /// The bytes of all files, if they can be told.
+    private func bytes(of paths: [String]) throws -> Int? {
+        var sum = 0
+        for path in try Folder.files(at: paths, endingIn: CorpusBlocks.endings) {
+            guard path != "-", let size = try InputFile(path).size else { return nil }
+            sum += size
+        }
+        return sum
+    }
+
+    func learn() throws -> Vocabulary {
+        let isOfCharacters = tokenizer == "characters"
+        var counting = CorpusCounting(isOfCharacters ? .characters : .words(wordPattern))
+        (counting.format, counting.sample, counting.seed, counting.skipsBad) = (format, sample, UInt64(bitPattern: Int64(seed)), skipsBad)
+        let progress = Progress("reading", of: try bytes(of: data), unit: .bytes), team = try team()
+        counting.progress = { progress.show($0) }
+        var learned: VocabularyLearner.Learned?, report = CorpusReport(), vocabulary = Vocabulary()
+        let seconds = try secondsSpent {
+            let counted = try counting.count(data, on: team)
+            report = counted.report
+            if isOfCharacters {
+                vocabulary = .ofCharacters(counted.characters, specials: specialTexts, first: !specialsLast)
+            } else {
+                var learner = VocabularyLearner(size: vocabularySize ?? 0)
+                (learner.specials, learner.specialsComeFirst, learner.pattern) = (specialTexts, !specialsLast, wordPattern)
+                (learner.leastCount, learner.longestToken) = (leastCount, longestToken)
+                let result = learner.learn(from: counted.words)
+                (learned, vocabulary) = (result, result.vocabulary)
+            }
+        }
+        progress.finish()
+        tell(report)
+        summarize(vocabulary, learned, report, seconds: seconds)
+        return vocabulary
+    }
+
+    private func summarize(_ vocabulary: Vocabulary, _ learned: VocabularyLearner.Learned?, _ report: CorpusReport, seconds: Double) {
+        let bytes = report.train.bytes.total, perToken = learned.map { Double($0.bytes) / Double(max(1, $0.tokens)) }
+        if json {
+            return say(JSONLine(["vocabulary": .whole(vocabulary.count), "merges": .whole(vocabulary.merges.count), "bytes": .whole(bytes),
+                                 "tokens": learned.map { .whole($0.tokens) }, "bytes_per_token": perToken.map { .number($0) },
+                                 "conversations": .whole(report.kept), "empty": .whole(report.empty), "malformed": .whole(report.malformed),
+                                 "seconds": .number(seconds), "peak_rss_mb": .whole(CPU.peakMemory >> 20)]))
+        }
+        say("\(vocabulary.count) tokens learned from \(amount(bytes)) of text in \(seconds.fixed(2)) s, \(CPU.peakMemory >> 20) MB at most")
+        if let perToken { say("\(perToken.fixed(2)) bytes a token") }
+        if let size = vocabularySize, vocabulary.count < size {
+            note("\(size) tokens were asked for: no other pair occurs \(leastCount) times" + (longestToken.map { " and makes at most \($0) bytes" } ?? "") + ".")
+        }
+        let longest = vocabulary.merges.map(\.result).sorted { vocabulary.tokens[Int($0)].count > vocabulary.tokens[Int($1)].count }.prefix(8)
+        if !longest.isEmpty { say("longest: " + longest.map { "'\(shown(vocabulary.tokens[Int($0)]))'" }.joined(separator: " ")) }
+    }
+
+    func writeTokens(with vocabulary: Vocabulary, to folder: String) throws {
+        var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: out ?? tokenizer ?? "", form: form)
+        (encoding.format, encoding.seed, encoding.heldOut) = (format, UInt64(bitPattern: Int64(seed)), validationShare)
+        (encoding.limit, encoding.skipsBad) = (longest, skipsBad)
+        let progress = Progress("writing", of: try bytes(of: data + validation), unit: .bytes), team = try team()
+        encoding.progress = { progress.show($0) }
+        var report = CorpusReport()
+        let seconds = try secondsSpent { report = try encoding.write(data, validation: validation, to: folder, on: team) }
+        progress.finish()
+        tell(report)
+        let bytes = report.train.bytes.total + report.val.bytes.total
+        if json {
+            return say(JSONLine(["folder": .text(folder), "kept": .whole(report.kept), "cut": .whole(report.cut), "empty": .whole(report.empty),
+                                 "malformed": .whole(report.malformed), "train_tokens": .whole(report.train.tokens), "val_tokens": .whole(report.val.tokens),
+                                 "train_conversations": .whole(report.train.conversations), "val_conversations": .whole(report.val.conversations),
+                                 "bytes": .whole(bytes), "seconds": .number(seconds), "peak_rss_mb": .whole(CPU.peakMemory >> 20)]))
+        }
+        for (name, counts) in [("train.bin", report.train), ("val.bin", report.val)] {
+            say("\(folder)/\(name): \(counts.tokens) tokens, \(counts.conversations) conversations, \(amount(counts.bytes.total)) of text")
+        }
+        say("in \(seconds.fixed(2)) s, \(CPU.peakMemory >> 20) MB at most")
+    }
+
+    /// What became of the conversations.
+    private func tell(_ report: CorpusReport) {
+        for fault in report.faults { note("left out: \(fault)") }
+        if report.malformed > report.faults.count { note("left out: \(report.malformed - report.faults.count) more") }
+        let parts = [(report.kept, "kept"), (report.cut, "cut"), (report.empty, "empty"), (report.malformed, "malformed")]
+        if !json { say("conversations: " + parts.filter { $0.0 > 0 || $0.1 == "kept" }.map { "\($0) \($1)" }.joined(separator: ", ")) }
+    }
+
+    private func amount(_ bytes: Int) -> String { bytes < 100_000 ? "\(bytes) bytes" : "\((Double(bytes) / 1e6).fixed(1)) MB" }
+}

@@ -1,0 +1,40 @@
+import Files
+import Glibc
+
+/// Bytes on their way to standard output, many at a time.
+///
+///     var output = StandardOutput()
+///     try output.write("12 7".utf8)
+///     try output.flush()
+struct StandardOutput: ~Copyable {
+    private var bytes: [UInt8] = []
+
+    init() { fflush(nil) }
+
+    mutating func write(_ more: some Sequence<UInt8>) throws(FileError) {
+        bytes.append(contentsOf: more)
+        if bytes.count >= 1 << 16 { try flush() }
+    }
+
+    /// A number in decimal digits.
+    mutating func write(_ number: some FixedWidthInteger) throws(FileError) {
+        var digits: [UInt8] = [], rest = number.magnitude
+        repeat {
+            digits.append(48 + UInt8(truncatingIfNeeded: rest % 10))
+            rest /= 10
+        } while rest > 0
+        if number < 0 { digits.append(45) }
+        try write(digits.reversed())
+    }
+
+    mutating func flush() throws(FileError) {
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress.map { $0 + written }, $0.count - written) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw .notWritten(path: "standard output", reason: String(cString: strerror(errno))) }
+            written += count
+        }
+        bytes.removeAll(keepingCapacity: true)
+    }
+}

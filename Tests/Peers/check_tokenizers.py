@@ -1,0 +1,259 @@
+"""Holds `slm tokenize` against tiktoken and Hugging Face's tokenizers, with GPT-2's real vocabulary and one that slm learns.
+
+    python Tests/Peers/check_tokenizers.py .build/release/slm [--quick]
+
+GPT-2's vocabulary is taken from the source package of openai-whisper, which is downloaded once, next to the Python that runs this. All texts are made here, from seeds.
+"""
+import argparse
+import pathlib
+import random
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+import tiktoken
+from tiktoken.load import load_tiktoken_bpe
+from tiktoken_ext import openai_public
+from tokenizers import Regex, Tokenizer, pre_tokenizers
+
+WHISPER = "openai-whisper==20250625"
+R50K = openai_public.r50k_pat_str
+CL100K = (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s")
+# The same patterns as Sources/Tokenize/WordPattern.swift has them, for all engines alike.
+BEFORE_SPACES = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+OURS = {
+    "gpt2": r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    "gpt4": BEFORE_SPACES + r"|\s+\z|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "llama3": BEFORE_SPACES + r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+}
+LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+
+
+# The texts -----------------------------------------------------------------------------------------------------------
+
+def code_points(step=1):
+    """Every code point alone, after a letter, after a space and doubled."""
+    for code in range(0, 0x110000, step):
+        if not 0xD800 <= code < 0xE000 and code != 10:
+            c = chr(code)
+            yield from (c, "a" + c, " " + c, c + c)
+
+
+PIECES = ["a", "B", "é", "ſ", "K", "日本", "🙂", "👩‍🚀", "e\u0301", " ", "  ", "   ", "\t", "\n", "\n\n", "\r\n", "\r", "\u00a0", "\u180e", "\u2003", "\u0085",
+          "\u2028", "\v", "\f", "0", "12", "345", "²", "٣", "ⅷ", "'", "'s", "'S", "'LL", "'ve", "'Re", "'ſ", "’s", "-", "...", "!", "_", "{", "word", "Ünïcödé",
+          "straße", "<|endoftext|>", "the", "ing", "\u200d", "\ufffd", "\x00"]
+
+
+def mixtures(count, seed):
+    """Words, contractions, runs of spaces, digits and signs in random order."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        yield "".join(chance.choice(PIECES) for _ in range(chance.randint(1, 24)))
+
+
+def spaces(count, seed):
+    """Mostly spaces and line ends of every kind, where the patterns differ."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        yield "".join(chance.choice(["  ", " ", "\n", "\r", "\r\n", "\t", "\u00a0", "\u3000", "x", "!", "7", "'s"]) for _ in range(chance.randint(1, 12)))
+
+
+def unicode_noise(count, seed):
+    chance = random.Random(seed)
+    for _ in range(count):
+        codes = [chance.choice([chance.randrange(0x80), chance.randrange(0x800), chance.randrange(0x3000), chance.randrange(0x110000)]) for _ in range(16)]
+        yield "".join(chr(c) for c in codes if not 0xD800 <= c < 0xE000)
+
+
+STRESS = [letter * count for letter in "a 1!é\t日" for count in (1, 2, 3, 63, 64, 65, 1000, 20_000)] + ["ab" * 5_000, " a" * 5_000, "'s" * 2_000, "don't " * 500]
+
+
+# slm -----------------------------------------------------------------------------------------------------------------
+
+class SLM:
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+
+    def run(self, *arguments, text=b""):
+        done = subprocess.run([self.program, "tokenize", *map(str, arguments)], input=text, capture_output=True)
+        if done.returncode != 0:
+            sys.exit(f"slm tokenize {' '.join(map(str, arguments))}: {done.stderr.decode()}")
+        return done.stdout
+
+    def encode(self, tokenizer, texts, pattern=None):
+        """The ids of each text: those of one line all at once, each of the others by itself."""
+        more = ["--pattern", pattern] if pattern else []
+        lines = [i for i, text in enumerate(texts) if "\n" not in text and not text.endswith("\r")]
+        output = self.run("--tokenizer", tokenizer, *more, "--encode", "--lines", text="".join(texts[i] + "\n" for i in lines).encode())
+        ids = {i: [int(n) for n in line.split()] for i, line in zip(lines, output.decode().split("\n"))}
+        for i, text in enumerate(texts):
+            if i not in ids:
+                ids[i] = [int(n) for n in self.run("--tokenizer", tokenizer, *more, "--encode", text=text.encode()).split()]
+        return [ids[i] for i in range(len(texts))]
+
+    def decode(self, tokenizer, ids):
+        return self.run("--tokenizer", tokenizer, "--decode", text=" ".join(map(str, ids)).encode())
+
+
+def compare(what, texts, ours, theirs):
+    if len(ours) != len(theirs):
+        sys.exit(f"{what}: {len(texts)} texts, but {len(ours)} and {len(theirs)} answers")
+    wrong = [i for i in range(len(texts)) if list(ours[i]) != list(theirs[i])]
+    for i in wrong[:10]:
+        print(f"  {texts[i][:80]!r}\n    slm   {str(ours[i])[:160]}\n    peer  {str(theirs[i])[:160]}")
+    print(f"{'ok' if not wrong else 'WRONG'}: {what}: {len(texts)} texts, {len(wrong)} differ", flush=True)
+    return len(wrong)
+
+
+def one_text(texts):
+    """Many texts as one that holds them line by line: what stands at line ends and between lines is checked as well."""
+    return ["\n".join(texts[i:i + 20_000]) for i in range(0, len(texts), 20_000)]
+
+
+# The checks ----------------------------------------------------------------------------------------------------------
+
+def gpt2_file(cache):
+    """gpt2.tiktoken out of openai-whisper, downloaded without what it depends on."""
+    path = cache / "gpt2.tiktoken"
+    if not path.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, WHISPER], check=True)
+            with tarfile.open(next(pathlib.Path(folder).glob("*.tar.gz"))) as archive:
+                member = next(m for m in archive.getmembers() if m.name.endswith("whisper/assets/gpt2.tiktoken"))
+                data = archive.extractfile(member).read()
+        cache.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    return path
+
+
+def encoding(path, pattern, specials):
+    return tiktoken.Encoding("peer", pat_str=pattern, mergeable_ranks=load_tiktoken_bpe(str(path)), special_tokens=specials)
+
+
+def hugging_face(path):
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def hf_ids(tokenizer, texts):
+    return [e.ids for e in tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+
+def check_patterns(quick):
+    """The patterns as slm writes them are, in the engines that read them, what they stand for: all but where Oniguruma reads {1,3}+ in its own way."""
+    texts = list(spaces(2_000 if quick else 60_000, 1)) + list(mixtures(2_000 if quick else 60_000, 2)) + list(unicode_noise(2_000 if quick else 30_000, 3))
+    texts += list(code_points(97 if quick else 1))
+    def onig(pattern):
+        split = pre_tokenizers.Split(Regex(pattern), "isolated")
+        return lambda text: [word for word, _ in split.pre_tokenize_str(text)]
+
+    wrong = 0
+    wrong += compare("gpt2 in Hugging Face's engine, ours and its own", texts, *[[f(t) for t in texts] for f in (onig(OURS["gpt2"]), byte_level())])
+    wrong += compare("llama3 in Hugging Face's engine, ours and its own", texts, *[[f(t) for t in texts] for f in (onig(OURS["llama3"]), onig(LLAMA3))])
+    fixed = CL100K.replace("{1,3}+", "{1,3}")
+    wrong += compare("gpt4 in Hugging Face's engine, ours and tiktoken's", texts, *[[f(t) for t in texts] for f in (onig(OURS["gpt4"]), onig(fixed))])
+    return wrong
+
+
+def byte_level():
+    """GPT-2's own cutting, in whose words letters stand for bytes; put back, so that it can be compared."""
+    step = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return lambda text: [text[a:b] for _, (a, b) in step.pre_tokenize_str(text)]
+
+
+def check_engines(ranks, quick):
+    """tiktoken with our patterns and with its own."""
+    texts = list(spaces(2_000 if quick else 200_000, 4)) + list(mixtures(2_000 if quick else 200_000, 5)) + list(code_points(97 if quick else 1))
+    wrong = 0
+    for name, theirs in (("gpt2", R50K), ("gpt4", CL100K), ("llama3", LLAMA3)):
+        both = [tiktoken.Encoding(name, pat_str=p, mergeable_ranks=ranks, special_tokens={}).encode_ordinary_batch(texts, num_threads=2) for p in (OURS[name], theirs)]
+        wrong += compare(f"{name} in tiktoken's engine, ours and its own", texts, *both)
+    return wrong
+
+
+def check_gpt2(slm, path, quick):
+    """GPT-2's vocabulary, from tiktoken's file and from a tokenizer.json that slm makes of it."""
+    wrong = 0
+    peer = encoding(path, R50K, {"<|endoftext|>": 50256})
+    converted = slm.folder / "gpt2.json"
+    slm.run("--tokenizer", path, "--out", converted)
+    face = hugging_face(converted)
+    sets = {
+        "every code point": list(code_points(97 if quick else 1)),
+        "random Unicode": list(unicode_noise(1_000 if quick else 100_000, 6)),
+        "mixtures": [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 100_000, 7)],
+        "stress": STRESS,
+    }
+    sets["lines"] = one_text([*mixtures(1_000 if quick else 100_000, 8)]) + one_text([*spaces(1_000 if quick else 100_000, 9)])
+    sets["every code point in one text"] = one_text(sets["every code point"])
+    for name, texts in sets.items():
+        ours = slm.encode(path, texts)
+        wrong += compare(f"GPT-2, {name}, tiktoken", texts, ours, peer.encode_ordinary_batch(texts, num_threads=2))
+        if name in ("every code point", "stress") and not quick:
+            texts, ours = texts[::7], ours[::7]
+        wrong += compare(f"GPT-2 as tokenizer.json, {name}, Hugging Face", texts, ours, hf_ids(face, texts))
+        if quick or name != "every code point":
+            wrong += compare(f"GPT-2 as tokenizer.json, {name}, slm itself", texts, ours, slm.encode(converted, texts))
+    for pattern, regex in (("gpt4", CL100K), ("llama3", LLAMA3)):
+        texts = [t.replace("\n", "\r x") for t in mixtures(1_000 if quick else 50_000, 10)] + one_text([*spaces(1_000 if quick else 50_000, 11)])
+        texts += list(code_points(97 if quick else 3))
+        peer_too = encoding(path, regex, {})
+        wrong += compare(f"GPT-2's tokens, cut as {pattern}, tiktoken", texts, slm.encode(path, texts, pattern), peer_too.encode_ordinary_batch(texts, num_threads=2))
+    return wrong
+
+
+def check_bytes(slm, path, quick):
+    """Any bytes come back."""
+    chance, wrong = random.Random(12), 0
+    for size in (1, 2, 3, 1_000, 100_000 if quick else 3_000_000):
+        data = chance.randbytes(size)
+        ids = [int(n) for n in slm.run("--tokenizer", path, "--encode", text=data).split()]
+        wrong += slm.decode(path, ids) != data
+    print(f"{'ok' if not wrong else 'WRONG'}: random bytes come back")
+    return wrong
+
+
+def check_learned(slm, quick):
+    """What slm learns and writes, in the peers."""
+    wrong = 0
+    corpus = slm.folder / "corpus.txt"
+    corpus.write_text("\n".join(mixtures(20_000, 13)).replace("<|endoftext|>", ""), encoding="utf-8")
+    texts = [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 50_000, 14)] + one_text([*spaces(1_000 if quick else 50_000, 15)])
+    texts += list(code_points(97 if quick else 5))
+    for pattern, regex in (("gpt2", R50K), ("gpt4", CL100K), ("llama3", LLAMA3), (r"\s+|\S+?(?=[a-f])", None), ("none", None)):
+        learned, ranks = slm.folder / "learned.json", slm.folder / "learned.tiktoken"
+        slm.run("--data", corpus, "--format", "text", "--vocab-size", 1_000, "--pattern", pattern, "--out", learned)
+        some = texts if pattern != "none" else [t[:2_000] for t in texts]
+        ours = slm.encode(learned, some)
+        wrong += compare(f"learned with {pattern}, Hugging Face", some, ours, hf_ids(hugging_face(learned), some))
+        slm.run("--tokenizer", learned, "--out", ranks)
+        if regex:
+            wrong += compare(f"learned with {pattern}, tiktoken", some, ours, encoding(ranks, regex, {}).encode_ordinary_batch(some, num_threads=2))
+        wrong += compare(f"learned with {pattern}, .tiktoken in slm", some, ours, slm.encode(ranks, some, pattern))
+        face = hugging_face(learned)
+        back = [face.decode(ids, skip_special_tokens=False) for ids in ours[:5_000]]
+        wrong += compare(f"learned with {pattern}, decoded by Hugging Face", some[:5_000], [[t] for t in some[:5_000]], [[t] for t in back])
+    characters = slm.folder / "characters.json"
+    slm.run("--data", corpus, "--format", "text", "--tokenizer", "characters", "--out", characters)
+    some = [t.replace("<|endoftext|>", "") for t in mixtures(2_000, 16) if "\n" not in t]
+    wrong += compare("characters, Hugging Face", some, slm.encode(characters, some), hf_ids(hugging_face(characters), some))
+    return wrong
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("slm")
+    arguments.add_argument("--quick", action="store_true", help="a few texts of each kind")
+    options = arguments.parse_args()
+    path = gpt2_file(pathlib.Path(sys.prefix) / "cache")
+    with tempfile.TemporaryDirectory() as folder:
+        slm = SLM(options.slm, pathlib.Path(folder))
+        wrong = check_patterns(options.quick) + check_engines(load_tiktoken_bpe(str(path)), options.quick)
+        wrong += check_gpt2(slm, path, options.quick) + check_bytes(slm, path, options.quick) + check_learned(slm, options.quick)
+    sys.exit(f"{wrong} differences" if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+/// SplitMix64 (Steele, Lea & Flood 2014): the same numbers from the same seed, everywhere.
+struct Random: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: Int) { state = UInt64(bitPattern: Int64(seed)) }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+        return z ^ z >> 31
+    }
+
+    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+    mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
+
+    /// Words, spaces, digits and signs of several scripts, now and then with bytes that are not UTF-8.
+    mutating func text(pieces: Int, broken: Bool) -> [UInt8] {
+        let parts = ["a", "B", "é", "ſ", "日本", "🙂", "👩‍🚀", "e\u{301}", " ", "  ", "\t", "\n", "\r\n", "\u{A0}", "\u{180E}", "\u{2003}", "0", "12", "345", "²", "٣",
+                     "'", "'s", "'LL", "'ve", "-", "...", "!", "_", "{", "word", "Ünïcödé", "x"]
+        var text: [UInt8] = []
+        for _ in 0..<pieces {
+            if broken, below(6) == 0 {
+                text += [[0xFF], [0xE2, 0x82], [0xC3], [0x80], [0xF0, 0x9F, 0x98], [0xED, 0xA0, 0x80]][below(6)]
+            } else {
+                text += Array(parts[below(parts.count)].utf8)
+            }
+        }
+        return text
+    }
+}

@@ -1,0 +1,90 @@
+import Testing
+import Tokenize
+
+@Suite struct RegexTests {
+    static let patterns = [
+        WordPattern.gpt2.regex ?? "", WordPattern.gpt4.regex ?? "", WordPattern.llama3.regex ?? "",
+        #"\p{L}+"#, #"\p{N}{1,3}+"#, "", "x*", #"(?=[A-Z0-9])"#, #"(?<=a)b|(?<!\s)\S"#, #"\b"#, #"^.*$"#, #"\A.|.\z"#, #"(?<=(?<=a).)."#, #"\R|\X"#,
+        #"(a)|(b)|(\w+)"#, #"\S\K\s"#, "日|本本", #"[^\s\w]+|\h+"#, #"(?m:a.b)"#, "e(?!\u{301})",
+    ]
+
+    @Test("words, and what lies between them", arguments: [
+        (#"\p{L}+"#, "to be, or", ["to", " ", "be", ", ", "or"]),
+        (#"\d{1,3}"#, "12345", ["123", "45"]),
+        (#"\d{1,3}+"#, "12345", ["12345"]),
+        (#"(?=[A-Z])"#, "oneTwoThree", ["one", "Two", "Three"]),
+        (#"^\w+"#, "a b\nc d", ["a", " b\n", "c", " d"]),
+        (#"\w+$"#, "a b\nc d", ["a ", "b", "\nc ", "d"]),
+        (#"\s"#, "a\u{180E}b c", ["a\u{180E}b", " ", "c"]),
+        (#"\w+"#, "ⓐ½⅓١", ["ⓐ½", "⅓", "١"]),
+        (#"\h+|\v"#, "xfgA\u{B}\u{C}", ["x", "f", "g", "A", "\u{B}", "\u{C}"]),
+        (#"(?m:a.)"#, "a\nb", ["a\n", "b"]),
+        (#"\u0062{,1}c"#, "abc", ["a", "bc"]),
+        (#"\p{Letter}+|\p{^Uppercase_Letter}"#, "a1", ["a", "1"]),
+        ("{|}", "a{}", ["a", "{", "}"]),
+        ("", "añb", ["a", "ñ", "b"]),
+        ("x", "", []),
+    ])
+    func words(pattern: String, text: String, words: [String]) throws {
+        #expect(try cut(Array(text.utf8), by: pattern).map { String(decoding: $0, as: UTF8.self) } == words)
+    }
+
+    @Test func `what is not UTF-8 counts as U+FFFD, and comes back as it was`() throws {
+        #expect(try cut([0x61, 0x20, 0xFF, 0xE2, 0x82, 0x62], by: WordPattern.gpt2.regex ?? "") == [[0x61], [0x20, 0xFF, 0xE2, 0x82], [0x62]])
+        #expect(try cut([0xE2, 0x82, 0x41, 0xC3], by: ".") == [[0xE2, 0x82], [0x41], [0xC3]])
+    }
+
+    @Test("in pieces as in one", arguments: patterns) func streaming(pattern: String) throws {
+        var random = Random(seed: 11)
+        for round in 0..<200 {
+            let text = random.text(pieces: 1 + random.below(30), broken: round % 2 == 0)
+            let whole = try cut(text, by: pattern)
+            #expect(whole.flatMap(\.self) == text)
+            #expect(whole.allSatisfy { !$0.isEmpty })
+            #expect(try cutInPieces(text, by: pattern, &random) == whole, "\(String(decoding: text, as: UTF8.self).debugDescription)")
+        }
+    }
+
+    @Test("wrong patterns", arguments: [
+        ("a(b", "The pattern 'a(b' is wrong at 3: missing closing parenthesis."),
+        (#"\s+["#, #"The pattern '\s+[' is wrong at 4: missing terminating ] for character class."#),
+        (#"\s*)"#, #"The pattern '\s*)' is wrong at 3: unmatched closing parenthesis."#),
+        ("[a[b]]", #"The pattern '[a[b]]' is wrong at 2: a set inside a set is not supported; a bracket that is meant is written \[."#),
+        (#"[a&&\w]"#, #"The pattern '[a&&\w]' is wrong at 2: && between sets is not supported; two signs that are meant are written &\&."#),
+        (#"[\W]"#, #"The pattern '[\W]' is wrong at 1: \W inside a set is not supported; write the set without it."#),
+        (#"\u12"#, #"The pattern '\u12' is wrong at 0: \u needs four hexadecimal digits."#),
+    ])
+    func wrong(pattern: String, sentence: String) {
+        let error = #expect(throws: TokenizeError.self) { _ = try Regex(pattern) }
+        #expect(error?.description == sentence)
+    }
+
+    @Test("a pattern without end is given up", arguments: ["x|(a+)+b", "x|(?:a|aa)+b", "x|(a|a?)+b"]) func catastrophe(pattern: String) {
+        let text = "x" + String(repeating: "a", count: 100) + "-b"
+        let error = #expect(throws: TokenizeError.self) { _ = try cut(Array(text.utf8), by: pattern) }
+        #expect(error?.description == "The pattern '\(pattern)' takes too long at byte 1 of the text: match limit exceeded. "
+            + "Repetitions inside repetitions are the usual cause.")
+    }
+
+    private func cut(_ text: [UInt8], by pattern: String) throws -> [[UInt8]] {
+        var regex = try Regex(pattern), ends: [UInt32] = []
+        try regex.cut(text.span, isLast: true, into: &ends)
+        return zip([0] + ends, ends).map { Array(text[Int($0)..<Int($1)]) }
+    }
+
+    /// Hands the text over in random pieces, each with what was left of those before.
+    private func cutInPieces(_ text: [UInt8], by pattern: String, _ random: inout Random) throws -> [[UInt8]] {
+        var regex = try Regex(pattern), ends: [UInt32] = [], words: [[UInt8]] = []
+        var start = 0, given = 0
+        while given < text.count {
+            given += min(text.count - given, 1 + random.below(6))
+            try regex.cut(text.span.extracting(start..<given), isLast: given == text.count, into: &ends)
+            let begin = start
+            for end in ends {
+                words.append(Array(text[start..<begin + Int(end)]))
+                start = begin + Int(end)
+            }
+        }
+        return words
+    }
+}

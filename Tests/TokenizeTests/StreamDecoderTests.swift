@@ -1,0 +1,40 @@
+import Testing
+import Tokenize
+
+@Suite struct StreamDecoderTests {
+    @Test func `a character is held back until it is whole`() throws {
+        var decoder = StreamDecoder(try Fixture.learned(256))
+        #expect("a€b".utf8.map { decoder.add(TokenID($0)) } == ["a", "", "", "€", "b"])
+        #expect(decoder.finish() == "")
+    }
+
+    @Test func `what turns out to be no character is shown as soon as it is known`() throws {
+        var decoder = StreamDecoder(try Fixture.learned(256))
+        #expect([0xE2, 0x82, 0x41, 0xFF, 0xF0, 0x9F].map { decoder.add(TokenID($0)) } == ["", "", "\u{FFFD}A", "\u{FFFD}", "", ""])
+        #expect(decoder.finish() == "\u{FFFD}")
+        #expect(decoder.add(0x41) == "A")
+    }
+
+    @Test func `the pieces are the text of the whole, for random bytes in random pieces`() throws {
+        var random = Random(seed: 5)
+        let vocabulary = try Fixture.learned(specials: ["日本"], first: false)
+        for round in 0..<2_000 {
+            let bytes = round % 2 == 0 ? random.text(pieces: 12, broken: true) : random.bytes(12)
+            var decoder = StreamDecoder(vocabulary), text = "", at = 0
+            while at < bytes.count {
+                let end = min(bytes.count, at + random.below(4))
+                let waiting = Array(bytes[..<end]).span.unfinishedTail
+                text += decoder.add(bytes[at..<end])
+                #expect(text.utf8.elementsEqual(String(decoding: bytes[..<(end - waiting)], as: UTF8.self).utf8))
+                at = end
+            }
+            text += decoder.finish()
+            #expect(Array(text.utf8) == Array(String(decoding: bytes, as: UTF8.self).utf8))
+        }
+    }
+
+    @Test func `ids that are none stand for nothing`() throws {
+        var decoder = StreamDecoder(try Fixture.learned(256))
+        #expect([-1, 256, .max, .min].map { decoder.add($0) } == ["", "", "", ""])
+    }
+}

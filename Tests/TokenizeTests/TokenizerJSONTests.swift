@@ -1,0 +1,116 @@
+import Testing
+import Tokenize
+
+@Suite struct TokenizerJSONTests {
+    @Test func `what is written is read as it was`() throws {
+        for (name, vocabulary) in try Fixture.all() {
+            let bytes = try TokenizerJSON.bytes(of: vocabulary)
+            #expect(try TokenizerJSON.read(bytes, path: "t.json") == vocabulary, "\(name)")
+            #expect(try TokenizerJSON.bytes(of: vocabulary) == bytes)
+        }
+    }
+
+    static let preTokenizers: [(String, WordPattern)] = [
+        (#"{"type":"ByteLevel","add_prefix_space":false}"#, WordPattern.gpt2),
+        (#"{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}"#, .none),
+        (#"{"type":"Sequence","pretokenizers":[{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]}"#, .gpt2),
+        (split(#"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"#), .llama3),
+        (split(#"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"#, "Removed", true), .gpt2),
+        (split("a+"), .regex("a+")),
+        (split(#"\\p{L}+"#).replacing("Regex", with: "String"), .regex(#"\x{5c}p\x{7b}L\x{7d}\x{2b}"#)),
+        (#"{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{"type":"ByteLevel","add_prefix_space":false}]}"#,
+         .regex(#"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"#)),
+        // To Oniguruma, \p{N}{1,3}+ is any number of digits: this is not tiktoken's pattern, though it looks like it.
+        (split(#"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s"#),
+         .regex(#"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"#)),
+    ]
+
+    @Test("cutting as others write it", arguments: preTokenizers)
+    func patterns(preTokenizer: String, pattern: WordPattern) throws {
+        let vocabulary = try read(file(preTokenizer: preTokenizer))
+        #expect(vocabulary.pattern == pattern)
+        #expect(vocabulary.unit == .bytes)
+        #expect(!vocabulary.addsPrefixSpace)
+    }
+
+    @Test func `merges are strings or pairs, and added tokens are special unless they say no and are in the vocabulary`() throws {
+        let vocabulary = try read(file(added: #"{"id":5,"content":"<|eos|>","special":true},{"id":1,"content":"b","special":false}"#,
+                                       vocab: #""a":0,"b":1,"Ġ":2,"ab":3"#, merges: #"["a","b"]"#, rest: #","unk_token":"","dropout":null"#))
+        #expect(vocabulary.specials == [.init(id: 5, text: "<|eos|>")])
+        #expect(vocabulary.tokens.indices.map { String(decoding: vocabulary.tokens[$0], as: UTF8.self) } == ["a", "b", " ", "ab", "", "<|eos|>"])
+    }
+
+    static let faults: [(String, String)] = [
+        ("[", "t.json:1: expected a value, found the end."),
+        ("[]", #"t.json: expected an object with "model", found an array."#),
+        ("{}", "t.json:model: expected an object, found nothing."),
+        (file(vocab: #""a":"x""#), "t.json:model.vocab['a']: expected a whole number, found a string."),
+        (file(vocab: #""a":1.5"#), "t.json:model.vocab['a']: expected a whole number, found 1.5."),
+        (file(vocab: #""a":-1"#), "t.json:model.vocab['a']: expected a number from 0 to 4194303, found -1."),
+        (file(vocab: #""a":4194304"#), "t.json:model.vocab['a']: expected a number from 0 to 4194303, found 4194304."),
+        (file(vocab: #""a":0,"b":0"#), "t.json:model.vocab['b']: expected a number for each token, found 0 a second time."),
+        (file(vocab: #""a":0,"a":1"#), "t.json:model.vocab: expected each token once, found 'a' again."),
+        (file(vocab: #""日":0"#), "t.json:model.vocab: expected tokens in GPT-2's alphabet for bytes, or among the added tokens, found '日'."),
+        (file(vocab: #""":0"#), "t.json:model.vocab['']: expected a token, found nothing."),
+        (file(merges: #""ab""#), "t.json:model.merges[0]: expected two tokens with a space between them, found 'ab'."),
+        (file(merges: #""a b","a a""#), "t.json:model.merges[1]: expected tokens that the vocabulary has, found 'aa'."),
+        (file(merges: #""a b","a b""#), "t.json:model.merges[1]: expected each merge once, found 'ab' again."),
+        (file(merges: #"["a"]"#), "t.json:model.merges[0]: expected two tokens, found an array."),
+        (file(added: #"{"id":0,"content":"x","special":true}"#), "t.json:added_tokens: expected a number for each token, found 0 a second time."),
+        (file(added: #"{"id":7,"content":"a"}"#), "t.json:model.vocab['a']: expected 7, its number among the added tokens, found 0."),
+        (file(added: #"{"id":7}"#), "t.json:added_tokens[0].content: expected a string, found nothing."),
+        (file(preTokenizer: #"{"type":"Metaspace"}"#),
+         "t.json: it cuts texts by Metaspace (pre_tokenizer). Supported are ByteLevel alone, one Split or Digits before it, and neither for characters."),
+        (file(preTokenizer: split("a").replacing("Isolated", with: "MergedWithNext")),
+         "t.json: it cuts texts by a Split that is MergedWithNext (pre_tokenizer.pretokenizers[0]). Supported is Isolated."),
+        (file(preTokenizer: split("(")), "t.json:pre_tokenizer.pretokenizers[0].pattern: expected a regular expression, "
+            + "found The pattern '(' is wrong at 1: missing closing parenthesis.."),
+        (file(normalizer: #"{"type":"NFC"}"#),
+         "t.json: it changes texts before they are cut (normalizer NFC). Change the texts yourself, and set normalizer to null."),
+        (file(rest: #","unk_token":"<unk>""#),
+         "t.json: it has '<unk>' for what no token stands for. Only a tokenizer with all bytes among its tokens can be read with one."),
+        (file(rest: #","byte_fallback":true"#), "t.json: it writes bytes as tokens such as <0x0A> (byte_fallback). Only byte-level tokenizers can be read."),
+        (file(rest: #","dropout":0.1"#), "t.json: it leaves out merges by chance (dropout 0.1). Set model.dropout to null to read it."),
+        (file(rest: #","end_of_word_suffix":"</w>""#),
+         "t.json: it marks pieces of words with '</w>' (end_of_word_suffix). Only byte-level BPE, which has no marks, can be read."),
+        (file().replacing("BPE", with: "WordPiece"), "t.json: its model is WordPiece. Only byte-level BPE can be read."),
+    ]
+
+    @Test("what is wrong, in a sentence", arguments: faults)
+    func wrong(json: String, sentence: String) {
+        let error = #expect(throws: TokenizeError.self) { _ = try read(json) }
+        #expect(error?.description == sentence)
+    }
+
+    @Test func `what the file cannot hold is refused`() throws {
+        var double = try Fixture.learned(256), open = double, special = double
+        double.tokens.append("a".utf8)
+        open.tokens.append([])
+        special.add(specials: ["Ġ"])
+        #expect(refusal(double) == "tokenizer.json cannot hold this vocabulary: token 256 is written like another, 'a'.")
+        #expect(refusal(open) == "tokenizer.json cannot hold this vocabulary: its last number, 256, is no token.")
+        #expect(refusal(special) == "tokenizer.json cannot hold this vocabulary: token 256 is written like another, 'Ġ'.")
+    }
+
+    private func refusal(_ vocabulary: Vocabulary) -> String? {
+        #expect(throws: TokenizeError.self) { _ = try TokenizerJSON.bytes(of: vocabulary) }?.description
+    }
+
+    private func read(_ json: String) throws -> Vocabulary { try TokenizerJSON.read(Array(json.utf8), path: "t.json") }
+
+    static func split(_ regex: String, _ behaviour: String = "Isolated", _ invert: Bool = false) -> String {
+        #"{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":""# + regex + #""},"behavior":""# + behaviour
+            + #"","invert":\#(invert)},{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]}"#
+    }
+
+    static func file(added: String = "", normalizer: String = "null", preTokenizer: String = #"{"type":"ByteLevel","add_prefix_space":false}"#,
+                     vocab: String = #""a":0,"b":1,"ab":2"#, merges: String = "", rest: String = "") -> String {
+        #"{"added_tokens":[\#(added)],"normalizer":\#(normalizer),"pre_tokenizer":\#(preTokenizer),"decoder":{"type":"ByteLevel"},"#
+            + #""model":{"type":"BPE","vocab":{\#(vocab)},"merges":[\#(merges)]\#(rest)}}"#
+    }
+
+    private func file(added: String = "", preTokenizer: String = #"{"type":"ByteLevel","add_prefix_space":false}"#, vocab: String = #""a":0,"b":1,"ab":2"#,
+                      merges: String = "", rest: String = "") -> String {
+        Self.file(added: added, preTokenizer: preTokenizer, vocab: vocab, merges: merges, rest: rest)
+    }
+}

@@ -1,0 +1,53 @@
+import Files
+import Glibc
+import Testing
+import Tokenize
+
+@Suite struct VocabularyFilesTests {
+    @Test func `each kind of file is written by its name and read by what is in it`() throws {
+        try withFolder { folder in
+            let vocabulary = try Fixture.learned(specials: ["<|eos|>"])
+            var whole = vocabulary
+            whole.takesWholeWords = true
+            for (path, written, expected) in [("/t.json", "/t.json", vocabulary), ("/t.tiktoken", "/t.tiktoken", whole), ("/a/b/", "/a/b", vocabulary),
+                                              ("/a/b/", "/a/b/vocab.json", vocabulary), ("/a/b/", "/a/b/merges.txt", vocabulary)] {
+                try vocabulary.write(to: folder + path)
+                #expect(try Vocabulary(reading: folder + written, specials: vocabulary.specials) == expected, "\(path)")
+            }
+            #expect(rename(folder + "/t.tiktoken", folder + "/ranks") == 0)
+            #expect(try Vocabulary(reading: folder + "/ranks", pattern: .gpt4, specials: vocabulary.specials).pattern == .gpt4)
+            #expect(rename(folder + "/a/b/vocab.json", folder + "/a/b/words") == 0)
+            #expect(try Vocabulary(reading: folder + "/a/b/words") == vocabulary)
+            #expect(rename(folder + "/t.json", folder + "/a/tokenizer.json") == 0)
+            #expect(try Vocabulary(reading: folder + "/a/") == vocabulary)
+        }
+    }
+
+    @Test func `what is not there, and what has no kind, is said`() throws {
+        try withFolder { folder in
+            #expect(sentence { _ = try Vocabulary(reading: folder) }
+                == "\(folder): cannot be read: it has no tokenizer.json, no vocab.json with merges.txt and no encoder.json with vocab.bpe.")
+            #expect(sentence { _ = try Vocabulary(reading: folder + "/none.json") } == "\(folder)/none.json: cannot be read: No such file or directory.")
+            #expect(sentence { try Fixture.learned().write(to: folder + "/t.txt") }
+                == "\(folder)/t.txt: the name does not say which kind of tokenizer this shall be. "
+                + "End it in .json, in .tiktoken, or in / for a vocab.json and a merges.txt.")
+            var file = try AtomicFile(folder + "/empty")
+            try file.write([10])
+            try file.commit()
+            #expect(sentence { _ = try Vocabulary(reading: folder + "/empty") } == "\(folder)/empty: expected a tokenizer, found an empty file.")
+        }
+    }
+
+    private func sentence(_ body: () throws -> Void) -> String? { #expect(throws: TokenizeError.self, performing: body)?.description }
+
+    private func withFolder(_ body: (String) throws -> Void) throws {
+        var name = Array("/tmp/slm-vocabulary-XXXXXX".utf8CString)
+        let folder = try #require(mkdtemp(&name).map { String(cString: $0) })
+        defer {
+            for path in ["/a/b/vocab.json", "/a/b/words", "/a/b/merges.txt", "/a/tokenizer.json", "/t.json", "/t.tiktoken", "/ranks", "/empty", "/a/b", "/a", ""] {
+                remove(folder + path)
+            }
+        }
+        try body(folder)
+    }
+}
