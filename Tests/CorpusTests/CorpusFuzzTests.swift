@@ -13,7 +13,8 @@ import Tokenize
         "Once upon a time\n\nthere was a text.\r\n  And more of it.\n",
         "\u{FEFF}[INST] a [/INST] b\n",
     ]
-    private static let pieces = ["[INST]", "[/INST]", "\n", "\r\n", "\0", "\"", "{", "}", "[", "]", ":", ",", "\\u", "\\ud800", "é", "😀", "\u{FEFF}", " ", "\"role\"", "null"].map { Array($0.utf8) }
+    private static let pieces = ["[INST]", "[/INST]", "\n", "\r\n", "\0", "\"", "{", "}", "[", "]", ":", ",", "\\u", "\\ud800", "é", "😀", "\u{FEFF}", " ",
+        "\"role\"", "null"].map { Array($0.utf8) }
         + [[0xFF], [0xC3], [0xED, 0xA0, 0x80]]
 
     /// Whatever comes: every line is a conversation, empty, or malformed; the split into blocks changes nothing; what was read can be rendered.
@@ -37,9 +38,8 @@ import Tokenize
                             var chat = ChatTokens()
                             try renderer.append(conversation, with: &encoder, to: &chat)
                             let texts = conversation.messages.map(\.text)
-                            if chat.bytes.total != texts.reduce(0, { $0 + $1.count }) || texts.contains(where: \.isEmpty) || chat.ids.count(where: { $0 == 2 }) != 1 {
-                                Issue.record("round \(round): \(conversation)")
-                            }
+                            let isRight = chat.bytes.total == texts.reduce(0) { $0 + $1.count } && chat.ids.count { $0 == 2 } == 1
+                            if !isRight || texts.contains(where: \.isEmpty) { Issue.record("round \(round): \(conversation)") }
                             read += 1
                             entries.append("\(line) \(texts)")
                         case .empty(let line): entries.append("\(line) empty")
@@ -49,7 +49,11 @@ import Tokenize
                 }
                 entries.append("\(textSoFar)")
                 // What a file is, is said by its first block: only forced, or in large blocks, are they comparable.
-                if size == 1 << 18 { whole = entries } else if format != nil, entries != whole { Issue.record("round \(round): \(entries) in blocks of \(size), \(whole) as a whole") }
+                if size == 1 << 18 {
+                    whole = entries
+                } else if format != nil, entries != whole {
+                    Issue.record("round \(round): \(entries) in blocks of \(size), \(whole) as a whole")
+                }
             }
         }
         #expect(read > rounds / 10)

@@ -98,7 +98,9 @@ import Testing
         pthread_create(&writer, nil, { argument in
             let job = Unmanaged<Job>.fromOpaque(argument!).takeUnretainedValue()
             let descriptor = open(job.path, O_WRONLY)
-            for start in stride(from: 0, to: job.text.count, by: 777) { _ = job.text[start..<min(start + 777, job.text.count)].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) } }
+            for start in stride(from: 0, to: job.text.count, by: 777) {
+                _ = job.text[start..<min(start + 777, job.text.count)].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            }
             close(descriptor)
             return nil
         }, Unmanaged.passUnretained(job).toOpaque())
