@@ -2,10 +2,12 @@
 
     python Tests/Peers/check_tokenizers.py .build/release/slm [--quick]
 
-GPT-2's vocabulary is taken from the source package of openai-whisper, which is downloaded once, next to the Python that runs this. All texts are made here, from seeds.
+GPT-2's vocabulary is taken from the source package of openai-whisper, which is downloaded once, next to the Python that runs this. All texts are made
+here, from seeds.
 """
 import argparse
 import itertools
+import json
 import os
 import pathlib
 import random
@@ -213,6 +215,40 @@ def check_gpt2(slm, path, quick):
     return wrong
 
 
+def check_foreign(slm, path, quick):
+    """Other people's tokenizer.json: GPT-2's tokens with other ways to cut."""
+    wrong = 0
+    file = slm.folder / "foreign.json"
+    slm.run("--tokenizer", path, "--out", file)
+    content = json.loads(file.read_bytes())
+    texts = [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 20_000, 17)] + one_text([*spaces(1_000 if quick else 20_000, 18)])
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+
+    def split(pattern, behavior="Isolated", invert=False):
+        return {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert}, level]}
+
+    prefix = {"type": "Replace", "pattern": {"Regex": r"\A(?! )"}, "content": " "}
+    regexes = (LLAMA3, CL100K, R50K, r"\p{N}{1,3}+", r"\b", r"^\w+|[^\s\w]+$", r"(?=\p{Lu})", r"\h|\v|[[:alpha:]]+")
+    cases = {f"Split by {regex}": (None, split({"Regex": regex})) for regex in regexes}
+    cases |= {
+        "Split by a string": (None, split({"String": " a.+"})),
+        "Split, Removed and inverted": (None, split({"Regex": LLAMA3}, "Removed", True)),
+        "Digits one by one": (None, {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, level | {"use_regex": True}]}),
+        "Digits in runs": (None, {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": False}, level | {"use_regex": True}]}),
+        "Digits alone": (None, {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, level]}),
+        "a space first": (None, level | {"use_regex": True, "add_prefix_space": True}),
+        "a space first, and Split": (prefix, split({"Regex": LLAMA3})),
+    }
+    for name, (normalizer, pre_tokenizer) in cases.items():
+        for whole in (False, True):
+            content["normalizer"], content["pre_tokenizer"], content["model"]["ignore_merges"] = normalizer, pre_tokenizer, whole
+            file.write_text(json.dumps(content))
+            # A word that is a special token's text becomes that token there when words are taken whole; in slm what is typed never does.
+            some = [t.replace("<|endoftext|>", "") for t in texts] if whole else texts
+            wrong += compare(f"{name}{', words taken whole' if whole else ''}", some, slm.encode(file, some), hf_ids(hugging_face(file), some))
+    return wrong
+
+
 def check_bytes(slm, path, quick):
     """Any bytes come back."""
     chance, wrong = random.Random(12), 0
@@ -260,7 +296,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         slm = SLM(options.slm, pathlib.Path(folder))
         wrong = check_patterns(options.quick) + check_engines(load_tiktoken_bpe(str(path)), options.quick)
-        wrong += check_gpt2(slm, path, options.quick) + check_bytes(slm, path, options.quick) + check_learned(slm, options.quick)
+        wrong += check_foreign(slm, path, options.quick) + check_gpt2(slm, path, options.quick) + check_bytes(slm, path, options.quick) + check_learned(slm, options.quick)
     sys.exit(f"{wrong} differences" if wrong else 0)
 
 
