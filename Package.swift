@@ -21,11 +21,13 @@ let package = Package(
         .systemLibrary(name: "CLAPACKE"),
         .systemLibrary(name: "COneDNN"),
         .systemLibrary(name: "CPCRE2"),
+        .systemLibrary(name: "CXXHash"),
+        .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // Floor 0: arithmetic on buffers, threads, the CPU.
         .target(name: "CKernels", cSettings: [.headerSearchPath(".")] + (isCI ? [.treatAllWarnings(as: .error)] : [])),
-        .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN"], swiftSettings: features),
+        .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Files"], swiftSettings: features),
 
         // … JSON, and files that are written whole or not at all.
         .target(name: "JSON", dependencies: ["CSimdjson"], swiftSettings: features),
@@ -39,23 +41,31 @@ let package = Package(
         .target(name: "Model", dependencies: ["Autograd"], swiftSettings: safe),
         .target(name: "Corpus", dependencies: ["Tokenize", "JSON", "Files", "Kernels"], swiftSettings: safe),
 
+        // Floor 3: the file that a model is kept in.
+        .target(name: "Checkpoint", dependencies: ["Model", "Tokenize", "Autograd", "Kernels", "Files", "CHDF5", "CXXHash"], swiftSettings: features),
+
         // Floor 4: the loop that learns.
-        .target(name: "Train", dependencies: ["Model", "Autograd", "Kernels"], swiftSettings: safe),
+        .target(name: "Train", dependencies: ["Corpus", "Tokenize", "Model", "Autograd", "Kernels"], swiftSettings: safe),
 
         // Floor 6: the command line.
-        .executableTarget(name: "slm", dependencies: ["Train", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .executableTarget(name: "slm", dependencies: ["Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
 
         // Tests, a target a module, and what they share.
-        .target(name: "TestSupport", dependencies: ["Model", "Autograd", "Kernels"], path: "Tests/TestSupport", swiftSettings: features),
+        .target(name: "TestSupport", dependencies: ["Checkpoint", "Model", "Tokenize", "Autograd", "Kernels"], path: "Tests/TestSupport", swiftSettings: features),
         .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
         .testTarget(name: "AutogradTests", dependencies: ["TestSupport", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "ModelTests", dependencies: ["TestSupport", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: features),
-        .testTarget(name: "FilesTests", dependencies: ["Files"], swiftSettings: features),
+        .testTarget(name: "FilesTests", dependencies: ["TestSupport", "Files"], swiftSettings: features),
         .testTarget(name: "TokenizeTests", dependencies: ["Tokenize", "Kernels", "Files"], swiftSettings: features),
-        .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Tokenize", "Files"], swiftSettings: features),
+        // A program that writes checkpoints: to be killed at it, to run out of room, and for h5py to read what it wrote.
+        .executableTarget(name: "CheckpointWriter", dependencies: ["TestSupport", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"],
+                          path: "Tests/CheckpointWriter", swiftSettings: features),
+        .testTarget(name: "CheckpointTests", dependencies: ["CheckpointWriter", "TestSupport", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"],
+                    swiftSettings: features),
+        .testTarget(name: "CorpusTests", dependencies: ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], swiftSettings: features),
         .testTarget(name: "CommandLineTests", dependencies: ["slm"], swiftSettings: features),
-        .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11,
     cxxLanguageStandard: .cxx17

@@ -48,7 +48,8 @@ package struct ParameterList: Sendable {
 package final class Parameters {
     package let list: [Parameter]
     package let values: Buffer
-    package let gradients: Buffer
+    /// Memory is taken for them when they are first asked for: who only answers never does.
+    package private(set) lazy var gradients = processor.zeros(values.count)
     /// Parameters whose gradient is not wanted.
     package var frozen: Set<Parameter> = []
     /// Whether a gradient has been written since they were forgotten: the first to come need not add.
@@ -59,9 +60,15 @@ package final class Parameters {
         self.list = list.parameters
         self.processor = processor
         values = processor.zeros(list.count)
-        gradients = processor.zeros(list.count)
         isWritten = Array(repeating: false, count: list.parameters.count)
         for parameter in self.list { try initialize(parameter, seed: seed) }
+    }
+
+    /// Weights that are there already, such as those of a checkpoint, each where its parameter says.
+    package init(_ list: ParameterList, values: Buffer, on processor: Processor) {
+        require(values.count == list.count, "\(values.count) weights for parameters that take \(list.count)")
+        (self.list, self.values, self.processor) = (list.parameters, values, processor)
+        isWritten = Array(repeating: false, count: list.parameters.count)
     }
 
     /// How many numbers are learned.

@@ -31,7 +31,7 @@ package struct ConversationParser: ~Copyable {
             try lines.forEachLineRange { range, number throws(Failure) in
                 let entry: CorpusEntry
                 do throws(LineFault) {
-                    guard !lines.bytes[range].trimmed.isEmpty else { return }
+                    guard !lines.bytes.trimmed(range).isEmpty else { return }
                     if !isRight { try Self.check(lines.bytes, range) }
                     let conversation = try parse(lines.bytes, range, format)
                     entry = conversation.map { .conversation($0, line: number) } ?? .empty(line: number)

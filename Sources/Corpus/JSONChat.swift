@@ -1,3 +1,4 @@
+import Files
 import JSON
 import Tokenize
 
@@ -18,13 +19,15 @@ enum JSONChat {
         var messages: [Conversation.Message] = []
         for element in elements {
             guard element.kind == .object else { throw LineFault(#"in "messages": expected an object, found \#(element.kind.rawValue)"#) }
-            guard let name = element["role"]?.string else {
-                throw LineFault(#""role": expected a string, found \#(element["role"]?.kind.rawValue ?? "nothing")"#)
-            }
-            guard let role = Conversation.Role(rawValue: name) else { throw LineFault(#""role": expected system, user or assistant, found "\#(name.prefix(20))""#) }
-            messages.append(.init(role, try content(element["content"]).trimmed))
+            messages.append(.init(try role(element["role"]), try content(element["content"]).trimmed))
         }
         return try Conversation(checking: messages)
+    }
+
+    private static func role(_ element: JSONElement?) throws(LineFault) -> Conversation.Role {
+        for role in [Conversation.Role.user, .assistant, .system] where element?.isString(role.rawValue) ?? false { return role }
+        let found = element?.string.map { "\"\($0.prefix(20))\"" } ?? element?.kind.rawValue ?? "nothing"
+        throw LineFault(#""role": expected "system", "user" or "assistant", found \#(found)"#)
     }
 
     /// A text, or a list of its parts.
@@ -44,7 +47,7 @@ enum JSONChat {
         guard let element, let bytes = element.bytes else {
             throw LineFault("\"\(key)\": expected a string, found \(element?.kind.rawValue ?? "nothing")")
         }
-        guard !bytes.contains(0) else { throw LineFault("\"\(key)\": a NUL character") }
+        guard bytes.place(of: 0, in: bytes.indices) == nil else { throw LineFault("\"\(key)\": a NUL character") }
         return bytes
     }
 }

@@ -9,16 +9,15 @@ enum TinyChat {
     static func conversation(in bytes: [UInt8], line: Range<Int>) throws(LineFault) -> Conversation? {
         var messages: [Conversation.Message] = []
         var role: Conversation.Role?, start = line.lowerBound, at = start
-        func endTurn(at end: Int) { if let role { messages.append(.init(role, bytes[start..<end].trimmed)) } }
+        func endTurn(at end: Int) { if let role { messages.append(.init(role, Array(bytes[bytes.trimmed(start..<end)]))) } }
         while let bracket = bytes.place(of: UInt8(ascii: "["), in: at..<line.upperBound) {
-            let rest = bytes[bracket..<line.upperBound]
-            if rest.starts(with: open) {
-                if role == nil, !bytes[start..<bracket].trimmed.isEmpty { throw LineFault("text before the first [INST]") }
+            if bytes.holds(open, at: bracket, in: line) {
+                if role == nil, !bytes.trimmed(start..<bracket).isEmpty { throw LineFault("text before the first [INST]") }
                 if role == .user { throw LineFault("[INST] inside a turn of the user's") }
                 endTurn(at: bracket)
                 (role, start) = (.user, bracket + open.count)
                 at = start
-            } else if rest.starts(with: close) {
+            } else if bytes.holds(close, at: bracket, in: line) {
                 guard role == .user else { throw LineFault("[/INST] without [INST] before it") }
                 endTurn(at: bracket)
                 (role, start) = (.assistant, bracket + close.count)
@@ -31,6 +30,14 @@ enum TinyChat {
         endTurn(at: line.upperBound)
         if let last = messages.last, last.role == .assistant, last.text.isEmpty { messages.removeLast() }
         return try Conversation(checking: messages)
+    }
+}
+
+extension [UInt8] {
+    fileprivate func holds(_ mark: [UInt8], at place: Int, in line: Range<Int>) -> Bool {
+        guard place + mark.count <= line.upperBound else { return false }
+        for i in mark.indices where self[place + i] != mark[i] { return false }
+        return true
     }
 }
 

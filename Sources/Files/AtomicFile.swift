@@ -49,6 +49,19 @@ package struct AtomicFile: ~Copyable {
 
     package mutating func write(_ bytes: [UInt8]) throws(FileError) { try write(bytes.span) }
 
+    /// Writes over bytes that were given before, such as a header that says what came after it.
+    package mutating func overwrite(_ bytes: [UInt8], at offset: Int) throws(FileError) {
+        precondition(!isFinished && offset + bytes.count <= count, "written over what is not there")
+        try flush()
+        var start = 0
+        while start < bytes.count {
+            let written = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress.map { $0 + start }, $0.count - start, offset + start) }
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else { throw failure() }
+            start += written
+        }
+    }
+
     /// All bytes are on the disk after this. What is left for `commit` is the renaming.
     package mutating func finish() throws(FileError) {
         if isFinished { return }

@@ -68,14 +68,14 @@ package struct LineBlocks: ~Copyable {
     }
 
     /// Reads a line of which the beginning has no end.
-    private mutating func takeLongLine(_ bytes: inout [UInt8]) throws(FileError) -> LineBlock {
+    private mutating func takeLongLine(_ bytes: inout [UInt8]) throws(FileError) -> LineBlock? {
         var searched = 0, skipped = 0               // without an end so far; given up
         while true {
             let end = bytes.place(of: UInt8(ascii: "\n"), in: searched..<bytes.count)
             let length = skipped + (end ?? bytes.count)
             if end != nil || isAtEnd {
                 let next = end.map { $0 + 1 } ?? bytes.count
-                if length <= limit { return take(bytes, to: next) }
+                if length <= limit { return next == 0 ? nil : take(bytes, to: next) }
                 rest = Array(bytes[next...])
                 (line, offset) = (line + 1, offset + skipped + next)
                 throw .lineTooLong(path: name, line: line - 1, limit: limit)

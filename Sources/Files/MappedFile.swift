@@ -9,7 +9,8 @@ package final class MappedFile: Sendable {
     package let count: Int
     private let bytes: Pages
 
-    package init(_ path: String) throws(FileError) {
+    /// - Parameter writable: Whether what is in memory may be changed. The file never is: a page that is written to becomes a copy of its own.
+    package init(_ path: String, writable: Bool = false) throws(FileError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .unreadable(path: path, reason: systemReason()) }
         defer { close(descriptor) }
@@ -17,8 +18,11 @@ package final class MappedFile: Sendable {
         _ = fstat(descriptor, &status)
         guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadable(path: path, reason: "it is not a file") }
         (self.path, count) = (path, Int(status.st_size))
-        bytes = try Pages(descriptor, count: count, path: path)
+        bytes = try Pages(descriptor, count: count, writable: writable, path: path)
     }
+
+    /// Where it begins in memory, for as long as this object lives: for `Kernels`, whose buffers may lie in a file. nil if it is empty.
+    package var start: UnsafeMutableRawPointer? { bytes.start }
 
     /// Lends the file as little-endian numbers, which is what every machine that slm runs on reads. A remainder is left out.
     package func read<Number: FixedWidthInteger & BitwiseCopyable, Result, Failure: Error>(
@@ -29,15 +33,15 @@ package final class MappedFile: Sendable {
     }
 }
 
-/// Pages that nobody writes to, so that any thread may read them.
+/// Pages that nobody writes to, or whoever has them alone, so that any thread may read them.
 private struct Pages: ~Copyable, @unchecked Sendable {
     let start: UnsafeMutableRawPointer?
     private let count: Int
 
-    init(_ descriptor: Int32, count: Int, path: String) throws(FileError) {
+    init(_ descriptor: Int32, count: Int, writable: Bool, path: String) throws(FileError) {
         self.count = count
         if count == 0 { start = nil; return }
-        guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
+        guard let start = mmap(nil, count, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
             throw .unreadable(path: path, reason: systemReason())
         }
         self.start = start

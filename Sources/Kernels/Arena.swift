@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Where every tensor lives: one range of addresses that grows upwards and is handed out in pieces.
@@ -91,17 +92,24 @@ package final class Arena {
     }
 }
 
-/// A piece of an arena, given back with the last reference to it.
+/// A piece of an arena, or a file that is mapped, given back with the last reference to it.
 package final class Storage {
-    private let arena: Arena
-    private let start: Int
+    private enum Owner { case arena(Arena, start: Int), file(MappedFile) }
+
+    private let owner: Owner
     let count: Int
     /// Valid as long as this object lives; only Kernels sees it.
     let pointer: UnsafeMutableRawPointer
 
     fileprivate init(_ arena: Arena, start: Int, count: Int, pointer: UnsafeMutableRawPointer) {
-        (self.arena, self.start, self.count, self.pointer) = (arena, start, count, pointer)
+        (owner, self.count, self.pointer) = (.arena(arena, start: start), count, pointer)
     }
 
-    deinit { arena.giveBack(start: start, count: count) }
+    /// nil if the file is empty.
+    init?(_ file: MappedFile) {
+        guard let pointer = file.start else { return nil }
+        (owner, count, self.pointer) = (.file(file), file.count, pointer)
+    }
+
+    deinit { if case .arena(let arena, let start) = owner { arena.giveBack(start: start, count: count) } }
 }

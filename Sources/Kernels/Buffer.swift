@@ -1,4 +1,7 @@
-/// Elements of one type in a row, somewhere in an arena. Copies share the elements.
+package import Files
+import Glibc
+
+/// Elements of one type in a row, somewhere in an arena or in a file. Copies share the elements.
 ///
 ///     let x = processor.buffer(of: 1_024, .float32)
 ///     x.write { for i in $0.indices { $0[i] = 0.5 } }
@@ -14,6 +17,13 @@ package struct Buffer {
         (self.storage, self.offset, self.count, self.type) = (storage, offset, count, type)
     }
 
+    /// Little-endian elements as they stand in a file, from a byte on. To be written to, the file must have been mapped so.
+    package init(in file: MappedFile, at byte: Int, count: Int, _ type: DataType) {
+        require(byte >= 0 && byte % type.size == 0, "a \(type.rawValue) at byte \(byte)")
+        guard let storage = Storage(file) else { fatalError("a buffer in \(file.path), which is empty") }
+        self.init(storage, offset: byte / type.size, count: count, type: type)
+    }
+
     /// Elements `range` of this buffer, shared with it.
     package subscript(range: Range<Int>) -> Buffer {
         require(range.lowerBound >= 0 && range.upperBound <= count, "elements \(range) of a buffer of \(count)")
@@ -24,13 +34,28 @@ package struct Buffer {
     package mutating func isUnshared() -> Bool { isKnownUniquelyReferenced(&storage) }
 
     /// Lends the elements of an f32 buffer for as long as `body` runs.
-    package func read<Result>(_ body: (Span<Float>) -> Result) -> Result {
-        body(UnsafeBufferPointer(start: floats, count: count).span)
+    package func read<Result, Failure: Error>(_ body: (Span<Float>) throws(Failure) -> Result) throws(Failure) -> Result {
+        try body(UnsafeBufferPointer(start: floats, count: count).span)
     }
 
     package func write(_ body: (inout MutableSpan<Float>) -> Void) {
         var span = UnsafeMutableBufferPointer(start: floats, count: count).mutableSpan
         body(&span)
+    }
+
+    /// Takes the elements of another buffer.
+    package func copy(from other: Buffer) {
+        require(type == other.type && count == other.count, "\(other.count) \(other.type.rawValue) into \(count) \(type.rawValue)")
+        memmove(pointer, other.pointer, count * type.size)
+    }
+
+    /// Whether both are the same place in memory.
+    package func isSame(as other: Buffer) -> Bool { pointer == other.pointer && count == other.count && type == other.type }
+
+    /// A buffer of `count` elements that begins `before` elements before this one; nil where its memory does not reach that far.
+    package func extended(by before: Int, to count: Int) -> Buffer? {
+        guard before >= 0, before <= offset, count >= 0, count <= storage.count / type.size - (offset - before) else { return nil }
+        return Buffer(storage, offset: offset - before, count: count, type: type)
     }
 
     package func readIDs<Result>(_ body: (Span<Int32>) -> Result) -> Result {

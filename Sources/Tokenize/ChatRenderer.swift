@@ -111,7 +111,7 @@ package struct ChatRenderer: Sendable {
     private func placed(_ messages: [Conversation.Message]) -> [Conversation.Message] {
         var result: [Conversation.Message] = [], waiting: [UInt8] = []
         for message in messages {
-            var text = Array(message.text.trimmed)
+            var text = message.text.trimmed
             if message.role == .system, system == nil {
                 waiting += (waiting.isEmpty ? [] : [10, 10]) + text
                 continue
@@ -124,23 +124,24 @@ package struct ChatRenderer: Sendable {
     }
 
     private static func oneLine(_ text: [UInt8]) -> [UInt8] {
-        text.split(whereSeparator: { $0 == 10 || $0 == 13 }).map(Array.init).joined(separator: [UInt8(ascii: " ")]).map { $0 }
+        if !text.contains(10), !text.contains(13) { return text }
+        return Array(text.split { $0 == 10 || $0 == 13 }.joined(separator: [UInt8(ascii: " ")]))
     }
-}
-
-// Concrete types: a generic one would be called through tables from another module, for every message.
-extension ArraySlice<UInt8> {
-    /// Without the white space, of ASCII's, around it.
-    package var trimmed: ArraySlice<UInt8> {
-        var (start, end) = (startIndex, endIndex)
-        while start < end, Self.isSpace(self[start]) { start += 1 }
-        while end > start, Self.isSpace(self[end - 1]) { end -= 1 }
-        return self[start..<end]
-    }
-
-    private static func isSpace(_ byte: UInt8) -> Bool { byte == 32 || 9...13 ~= byte }
 }
 
 extension [UInt8] {
-    package var trimmed: ArraySlice<UInt8> { self[...].trimmed }
+    /// Without the white space, of ASCII's, around it.
+    package var trimmed: [UInt8] {
+        let range = trimmed(indices)
+        return range.count == count ? self : Array(self[range])
+    }
+
+    /// A range of it without the white space at its ends.
+    package func trimmed(_ range: Range<Int>) -> Range<Int> {
+        func isSpace(_ byte: UInt8) -> Bool { byte == 32 || 9...13 ~= byte }
+        var (start, end) = (range.lowerBound, range.upperBound)
+        while start < end, isSpace(self[start]) { start += 1 }
+        while start < end, isSpace(self[end - 1]) { end -= 1 }
+        return start..<end
+    }
 }

@@ -10,7 +10,6 @@ package struct Conversation: Sendable, Equatable {
         package let text: [UInt8]
 
         package init(_ role: Role, _ text: [UInt8]) { (self.role, self.text) = (role, text) }
-        package init(_ role: Role, _ text: ArraySlice<UInt8>) { self.init(role, Array(text)) }
         package init(_ role: Role, _ text: String) { self.init(role, Array(text.utf8)) }
     }
 

@@ -1,5 +1,6 @@
 import Files
 import Glibc
+import TestSupport
 import Testing
 
 @Suite struct LineBlocksTests {
@@ -41,6 +42,8 @@ import Testing
                 bytes += block.bytes
             }
             #expect(bytes == [97, 10, 0xEF, 0xBB, 0xBF, 98], "size \(size)")
+            var nothing = try LineBlocks(folder.write([0xEF, 0xBB, 0xBF], to: "only a mark"), size: size)
+            #expect(try nothing.next()?.bytes == nil, "size \(size)")
         }
     }
 

@@ -1,11 +1,10 @@
-import Files
 import Glibc
 
 /// A folder that is gone when the test is over.
-final class TemporaryFolder {
-    let path: String
+package final class TemporaryFolder {
+    package let path: String
 
-    init() {
+    package init() {
         var name = Array("/tmp/slm-tests-XXXXXX".utf8CString)
         guard mkdtemp(&name) != nil else { fatalError("no folder for a test") }
         path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -13,13 +12,14 @@ final class TemporaryFolder {
 
     deinit { remove(path) }
 
-    func callAsFunction(_ name: String) -> String { path + "/" + name }
+    package func callAsFunction(_ name: String) -> String { path + "/" + name }
 
     @discardableResult
-    func write(_ text: String, to name: String) -> String { write(Array(text.utf8), to: name) }
+    package func write(_ text: String, to name: String) -> String { write(Array(text.utf8), to: name) }
 
     @discardableResult
-    func write(_ bytes: [UInt8], to name: String) -> String {
+    package func write(_ bytes: [UInt8], to name: String) -> String {
+        unlink(self(name))          // ext4 waits for the disk when a file is written over, and not when it is another
         guard let file = fopen(self(name), "w"), fwrite(bytes, 1, bytes.count, file) == bytes.count, fclose(file) == 0 else {
             fatalError("\(name) cannot be written")
         }
@@ -27,9 +27,9 @@ final class TemporaryFolder {
     }
 
     /// What is in the folder, hidden files too.
-    var names: [String] { Self.names(in: path).sorted() }
+    package var names: [String] { Self.names(in: path).sorted() }
 
-    private static func names(in path: String) -> [String] {
+    package static func names(in path: String) -> [String] {
         guard let handle = opendir(path) else { return [] }
         defer { closedir(handle) }
         var names: [String] = []

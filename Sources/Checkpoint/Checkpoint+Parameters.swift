@@ -1,0 +1,69 @@
+package import Autograd
+package import Kernels
+
+extension Checkpoint {
+    /// The weights as a model takes them, without copying where the file allows: a page is read when it is looked at, and copied when it is written to.
+    ///
+    ///     var list = ParameterList()
+    ///     let model = GPT(checkpoint.configuration, in: &list)
+    ///     let tape = Tape(processor, parameters: try checkpoint.parameters(list, on: processor))
+    package func parameters(_ list: ParameterList, on processor: Processor) throws(CheckpointError) -> Parameters {
+        try check(weights, "weights", list.parameters)
+        if let mapped = mappedWeights(list) { return Parameters(list, values: mapped, on: processor) }
+        let values = processor.zeros(list.count)
+        copy(weights, into: values, list.parameters)
+        return Parameters(list, values: values, on: processor)
+    }
+
+    /// Copies the weights over those of a model.
+    package func copyWeights(into parameters: Parameters) throws(CheckpointError) {
+        try check(weights, "weights", parameters.list)
+        copy(weights, into: parameters.values, parameters.list)
+    }
+
+    /// Copies what the optimiser kept in a folder, such as its first moments, into a buffer that is laid out like the parameters.
+    ///
+    ///     try checkpoint.copyOptimizer("first", into: moments, like: parameters.list)
+    package func copyOptimizer(_ folder: String, into buffer: Buffer, like parameters: [Parameter]) throws(CheckpointError) {
+        var arrays: Named<FloatArray> = [:]
+        for (name, array) in optimizer where name.hasPrefix(folder + "/") { arrays[String(name.dropFirst(folder.count + 1))] = array }
+        try check(arrays, "optimizer/\(folder)", parameters)
+        copy(arrays, into: buffer, parameters)
+    }
+
+    /// Whether all weights of a model lie in the file as they do in a flat buffer, so that nothing is copied.
+    package func isMappable(_ list: ParameterList) -> Bool { mappedWeights(list) != nil }
+
+    /// The stretch of the file that is the flat buffer of a list of parameters, if there is one.
+    private func mappedWeights(_ list: ParameterList) -> Buffer? {
+        guard path != nil, let first = list.parameters.first(where: { $0.shape.count > 0 }), let start = weights[first.name]?.values else { return nil }
+        guard let whole = start.extended(by: first.start, to: list.count) else { return nil }
+        for parameter in list.parameters where parameter.shape.count > 0 {
+            guard let array = weights[parameter.name]?.values, array.isSame(as: whole[parameter.range]) else { return nil }
+        }
+        return whole
+    }
+
+    private func check(_ arrays: Named<FloatArray>, _ group: String, _ parameters: [Parameter]) throws(CheckpointError) {
+        for parameter in parameters {
+            guard let array = arrays[parameter.name] else {
+                throw .mismatch(path: name, name: "\(group)/\(parameter.name)", expected: "f32 \(parameter.shape)", found: "nothing")
+            }
+            guard array.shape == parameter.shape else {
+                throw .mismatch(path: name, name: "\(group)/\(parameter.name)", expected: "f32 \(parameter.shape)", found: "f32 \(array.shape)")
+            }
+        }
+        guard arrays.count > parameters.count else { return }
+        let known = Set(parameters.map(\.name))
+        for name in arrays.names where !known.contains(name) {
+            throw .mismatch(path: self.name, name: "\(group)/\(name)", expected: "nothing of that name in such a model", found: "an array")
+        }
+    }
+
+    private func copy(_ arrays: Named<FloatArray>, into buffer: Buffer, _ parameters: [Parameter]) {
+        for parameter in parameters {
+            guard let array = arrays[parameter.name] else { continue }     // checked before
+            buffer[parameter.range].copy(from: array.values)
+        }
+    }
+}

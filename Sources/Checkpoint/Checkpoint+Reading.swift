@@ -1,0 +1,74 @@
+import Autograd
+import Files
+import Kernels
+import Model
+import Tokenize
+
+extension Checkpoint {
+    /// Reads a file once, to see that it is whole; the numbers of its arrays then stay there until they are asked for.
+    ///
+    ///     let checkpoint = try Checkpoint(reading: "checkpoints/tiny/best.h5")
+    ///
+    /// The file may be replaced meanwhile, as training does, but must not be shortened. Whatever is wrong with it is an error and no crash.
+    package init(reading path: String) throws(CheckpointError) {
+        let file: MappedFile
+        do { file = try MappedFile(path, writable: true) } catch { throw CheckpointError(error) }
+        self = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in
+            try Seal.check(bytes, path: path)
+            return try Checkpoint(try H5Reader.arrays(in: bytes, path: path), of: bytes, in: file)
+        }
+    }
+
+    private init(_ arrays: [StoredArray], of bytes: borrowing Span<UInt8>, in file: MappedFile) throws(CheckpointError) {
+        let path = file.path
+        var floats: [String: Named<FloatArray>] = [:], values: [String: Named<Value>] = [:]
+        for array in arrays {
+            let parts = array.path.split(separator: "/", maxSplits: 1).map(String.init)
+            guard parts.count == 2, Self.groups.contains(parts[0]) else {
+                throw .mismatch(path: path, name: array.path, expected: "nothing of that name in version \(Seal.version)", found: array.kind)
+            }
+            if ["weights", "optimizer"].contains(parts[0]) {
+                guard array.type == .float32 else { throw .mismatch(path: path, name: array.path, expected: "f32", found: array.kind) }
+                floats[parts[0], default: [:]][parts[1]] = FloatArray(array.range.isEmpty ? Buffer(in: file, at: 0, count: 0, .float32)
+                    : Buffer(in: file, at: array.range.lowerBound, count: array.range.count / 4, .float32), shape: Shape(array.shape))
+            } else {
+                guard let value = Value(array.type, shape: array.shape, bytes: bytes.extracting(array.range)) else {
+                    throw .mismatch(path: path, name: array.path, expected: "a number, a text or a row of numbers", found: array.kind)
+                }
+                values[parts[0], default: [:]][parts[1]] = value
+            }
+        }
+        self.init(path: path, configuration: try GPTConfiguration(values["configuration"] ?? [:], path: path))
+        weights = floats["weights"] ?? [:]
+        optimizer = floats["optimizer"] ?? [:]
+        training = values["training"] ?? [:]
+        metrics = values["metrics"] ?? [:]
+        try readTokenizer(values["tokenizer"] ?? [:], path: path)
+    }
+
+    private mutating func readTokenizer(_ values: Named<Value>, path: String) throws(CheckpointError) {
+        func text(_ name: String) throws(CheckpointError) -> String? {
+            switch values[name] {
+            case nil: nil
+            case .text(let text): text
+            case let value?: throw .mismatch(path: path, name: "tokenizer/\(name)", expected: "a text", found: value.kind)
+            }
+        }
+        if let name = try text("chat_form") {
+            chatForm = ChatForm(rawValue: name)
+            guard chatForm != nil else {
+                let known = ChatForm.allCases.map(\.rawValue).joined(separator: ", ")
+                throw .mismatch(path: path, name: "tokenizer/chat_form", expected: "one of \(known)", found: "'\(name)'")
+            }
+        }
+        if let json = try text("json") {
+            guard let fingerprint = try text("fingerprint") else {
+                throw .mismatch(path: path, name: "tokenizer/fingerprint", expected: "a text", found: "nothing")
+            }
+            tokenizer = StoredTokenizer(json: Array(json.utf8), fingerprint: fingerprint)
+        }
+        for name in values.names where !["json", "fingerprint", "chat_form"].contains(name) {
+            throw .mismatch(path: path, name: "tokenizer/\(name)", expected: "nothing of that name in version \(Seal.version)", found: "an array")
+        }
+    }
+}

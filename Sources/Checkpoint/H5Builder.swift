@@ -1,0 +1,89 @@
+internal import CHDF5
+
+/// Has HDF5 make a file in an image: groups, and arrays that have a place and no numbers yet.
+struct H5Builder {
+    private let image: H5Image
+    /// Bytes that HDF5 will need to describe all arrays, or a little more.
+    private let descriptions: Int
+
+    init(_ image: H5Image, descriptions: Int) { (self.image, self.descriptions) = (image, descriptions) }
+
+    /// Where each array begins in the file.
+    func build(_ arrays: [ArrayDescription], in groups: [String]) throws(H5Refusal) -> [Int] {
+        let file = try createFile(), groupProperties = try self.groupProperties(), arrayProperties = try self.arrayProperties()
+        let links = try H5Handle(H5Pcreate(slm_h5_link_creation()), "H5Pcreate")
+        try H5Refusal.check(H5Pset_char_encoding(links.id, H5T_CSET_UTF8), "H5Pset_char_encoding")
+        var known: Set<String> = []
+        func createGroup(_ path: String) throws(H5Refusal) {
+            if !known.insert(path).inserted { return }
+            if let parent = path.lastIndex(of: "/") { try createGroup(String(path[..<parent])) }
+            _ = try H5Handle(H5Gcreate2(file.id, path, links.id, groupProperties.id, slm_h5_default), "H5Gcreate2")
+        }
+        for group in groups { try createGroup(group) }
+        var places: [Int] = []
+        for array in arrays {
+            if let group = array.path.lastIndex(of: "/") { try createGroup(String(array.path[..<group])) }
+            let type = try self.type(array.type), sizes = array.shape.map { hsize_t($0) }
+            let space = try H5Handle(sizes.isEmpty ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(sizes.count), sizes, sizes), "H5Screate_simple")
+            let set = try H5Handle(H5Dcreate2(file.id, array.path, type.id, space.id, links.id, arrayProperties.id, slm_h5_default), "H5Dcreate2")
+            places.append(array.byteCount == 0 ? 0 : Int(bitPattern: UInt(H5Dget_offset(set.id))))
+        }
+        try file.closeFile()
+        return places
+    }
+
+    private func createFile() throws(H5Refusal) -> H5Handle {
+        let access = try H5Handle(H5Pcreate(slm_h5_file_access()), "H5Pcreate")
+        try H5Refusal.check(H5Pset_fapl_core(access.id, 1 << 16, false), "H5Pset_fapl_core")
+        var callbacks = image.callbacks
+        try H5Refusal.check(H5Pset_file_image_callbacks(access.id, &callbacks), "H5Pset_file_image_callbacks")
+        // The layout of HDF5 1.8, which every tool of today reads, and our own reader.
+        try H5Refusal.check(H5Pset_libver_bounds(access.id, H5F_LIBVER_V18, H5F_LIBVER_V18), "H5Pset_libver_bounds")
+        try H5Refusal.check(H5Pset_alignment(access.id, 1, 64), "H5Pset_alignment")
+        try H5Refusal.check(H5Pset_meta_block_size(access.id, hsize_t(descriptions)), "H5Pset_meta_block_size")
+        try H5Refusal.check(H5Pset_small_data_block_size(access.id, 0), "H5Pset_small_data_block_size")
+        let properties = try H5Handle(H5Pcreate(slm_h5_file_creation()), "H5Pcreate")
+        try H5Refusal.check(H5Pset_userblock(properties.id, hsize_t(Seal.size)), "H5Pset_userblock")
+        try setLinks(of: properties.id)
+        return try H5Handle(H5Fcreate("checkpoint", slm_h5_truncate, properties.id, access.id), "H5Fcreate")
+    }
+
+    private func groupProperties() throws(H5Refusal) -> H5Handle {
+        let properties = try H5Handle(H5Pcreate(slm_h5_group_creation()), "H5Pcreate")
+        try setLinks(of: properties.id)
+        return properties
+    }
+
+    /// The list of a group's members in one piece, in the order in which they came, and without the time: the same checkpoint is the same bytes.
+    private func setLinks(of properties: hid_t) throws(H5Refusal) {
+        try H5Refusal.check(H5Pset_link_phase_change(properties, 65_535, 0), "H5Pset_link_phase_change")
+        try H5Refusal.check(H5Pset_link_creation_order(properties, slm_h5_creation_order), "H5Pset_link_creation_order")
+        try H5Refusal.check(H5Pset_obj_track_times(properties, false), "H5Pset_obj_track_times")
+    }
+
+    /// In one piece, with its place known at once, and never filled.
+    private func arrayProperties() throws(H5Refusal) -> H5Handle {
+        let properties = try H5Handle(H5Pcreate(slm_h5_dataset_creation()), "H5Pcreate")
+        try H5Refusal.check(H5Pset_layout(properties.id, H5D_CONTIGUOUS), "H5Pset_layout")
+        try H5Refusal.check(H5Pset_alloc_time(properties.id, H5D_ALLOC_TIME_EARLY), "H5Pset_alloc_time")
+        try H5Refusal.check(H5Pset_fill_time(properties.id, H5D_FILL_TIME_NEVER), "H5Pset_fill_time")
+        try H5Refusal.check(H5Pset_obj_track_times(properties.id, false), "H5Pset_obj_track_times")
+        return properties
+    }
+
+    private func type(_ type: ElementType) throws(H5Refusal) -> H5Handle {
+        let base = switch type {
+        case .float32: slm_h5_float32()
+        case .float64: slm_h5_float64()
+        case .int64: slm_h5_int64()
+        case .uint8: slm_h5_uint8()
+        case .text: slm_h5_c_string()
+        }
+        let copy = try H5Handle(H5Tcopy(base), "H5Tcopy")
+        if case .text = type {
+            try H5Refusal.check(H5Tset_size(copy.id, type.size), "H5Tset_size")
+            try H5Refusal.check(H5Tset_cset(copy.id, H5T_CSET_UTF8), "H5Tset_cset")
+        }
+        return copy
+    }
+}

@@ -1,0 +1,125 @@
+import Corpus
+import Files
+import TestSupport
+import Testing
+
+@Suite struct ChatFormatTests {
+    let folder = TemporaryFolder()
+
+    private func found(_ text: String, format: ChatFormat? = nil, lineLimit: Int = 1_000_000) throws -> [String] {
+        try CorpusTests.found(folder.write(text, to: "chats.txt"), format: format, lineLimit: lineLimit)
+    }
+
+    @Test(arguments: [
+        ("[INST] a [/INST] b [INST] c [/INST] d\n", ["1 user: a | assistant: b | user: c | assistant: d"]),
+        ("\n  [INST]a[/INST]b\r\n\n[INST] c [/INST]\n[INST] d", ["2 user: a | assistant: b", "4 user: c", "5 user: d"]),
+        ("[INST] [x] [/ [INS] [/INST] [/IN\n", ["1 user: [x] [/ [INS] | assistant: [/IN"]),
+        ("[INST] [/INST]\n[INST]\n[INST] [/INST] \n", ["1 empty", "2 empty", "3 empty"]),
+        ("[INST] a [/INST] [INST] b\n", ["FILE:1: a turn of the assistant's is empty"]),
+        ("[INST] [/INST] b\n", ["FILE:1: a turn of the user's is empty"]),
+        ("[INST] a [/INST] b [INST] [/INST]\n", ["FILE:1: a turn of the user's is empty"]),
+        ("[INST] a [INST] b\n", ["FILE:1: [INST] inside a turn of the user's"]),
+        ("[INST] a [/INST] b [/INST] c\n", ["FILE:1: [/INST] without [INST] before it"]),
+        ("x [INST] a\n[INST] b\nno\n[/INST] c", ["FILE:1: text before the first [INST]", "2 user: b", "FILE:3: no [INST]", "FILE:4: [/INST] without [INST] before it"]),
+    ])
+    func `TinyChat has a conversation on a line`(_ text: String, _ expected: [String]) throws {
+        #expect(try found(text) == expected)
+    }
+
+    @Test(arguments: [
+        (#"{"timestamp": "2025", "user": " a\n", "assistant": "b", "more": [1]}"#, "1 user: a | assistant: b"),
+        (#"{"user": "a", "assistant": " "}"#, "FILE:1: a turn of the assistant's is empty"),
+        (#"{"user": "", "assistant": " "}"#, "1 empty"),
+        (#"{"user": "a"}"#, #"FILE:1: "assistant": expected a string, found nothing"#),
+        (#"{"user": "a", "assistant": 7}"#, #"FILE:1: "assistant": expected a string, found a number"#),
+        (#"{"user": "a\u0000", "assistant": "b"}"#, #"FILE:1: "user": a NUL character"#),
+        (#"{"user": "a", "assistant": "b"} x"#, #"FILE:1: at byte 32: expected the end of the document, found 'x'"#),
+        (#"{"user": "\ud800", "assistant": "b"}"#, #"FILE:1: at byte 10: expected both halves of a surrogate pair, found one"#),
+        (#"["user"]"#, "FILE:1: expected an object, found an array"),
+    ])
+    func `a collected chat is an exchange`(_ text: String, _ expected: String) throws {
+        #expect(try found(text, format: .collected) == [expected])
+    }
+
+    @Test(arguments: [
+        (#"{"messages": [{"role": "system", "content": "s"}, {"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]}"#,
+         "1 system: s | assistant: a | assistant: b"),
+        (#"{"messages": [{"role": "user", "content": [{"type": "text", "text": "a "}, {"type": "text", "text": "b"}]}]}"#, "1 user: a b"),
+        (#"{"messages": []}"#, "1 empty"),
+        (#"{"messages": [{"role": "user", "content": ""}]}"#, "1 empty"),
+        (#"{"messages": [{"role": "user", "content": "a"}, {"role": "system", "content": ""}]}"#, "FILE:1: a turn of the system's is empty"),
+        (#"{"messages": {"role": "user"}}"#, #"FILE:1: "messages": expected an array, found an object"#),
+        (#"{"message": []}"#, #"FILE:1: no "messages""#),
+        (#"{"messages": ["a"]}"#, #"FILE:1: in "messages": expected an object, found a string"#),
+        (#"{"messages": [{"role": "tool", "content": "a"}]}"#, #"FILE:1: "role": expected "system", "user" or "assistant", found "tool""#),
+        (#"{"messages": [{"content": "a"}]}"#, #"FILE:1: "role": expected "system", "user" or "assistant", found nothing"#),
+        (#"{"messages": [{"role": "user", "content": null}]}"#, #"FILE:1: "content": expected a string, found null"#),
+        (#"{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}"#, #"FILE:1: "content": expected parts of type "text", found "image_url""#),
+        (#"{"messages": [{"role": "user", "content": [{"type": "text"}]}]}"#, #"FILE:1: "text": expected a string, found nothing"#),
+        (#"{"messages": [{"role": "user", "content": "a"}"#, "FILE:1: at byte 46: expected a comma or ']', found the end"),
+    ])
+    func `messages are OpenAI's`(_ text: String, _ expected: String) throws {
+        #expect(try found(text) == [expected])
+        #expect(try found(text, format: .messages) == [expected])
+    }
+
+    @Test func `a file says its format by how it begins`() throws {
+        #expect(try found("[INST] a\n") == ["1 user: a"])
+        #expect(try found(#"{"user": "a", "assistant": "b"}"#) == ["1 user: a | assistant: b"])
+        #expect(try found("Once upon a time\n[ a ]\n") == ["text: Once upon a time\n[ a ]\n"])
+        #expect(try found("{ not JSON }\n") == ["text: { not JSON }\n"])
+        // A first line that is broken does not make a text of chats.
+        let broken = try found("{\"user\": \"a\", \"assist\n{\"user\": \"a\", \"assistant\": \"b\"}\n")
+        #expect(broken.count == 2 && broken[0].hasPrefix("FILE:1: at byte ") && broken[1] == "2 user: a | assistant: b")
+        #expect(try found("{\"user\": \"a\", \"assist").first?.hasPrefix("FILE:1: at byte 21") == true)
+        #expect(try found("hello\n[INST] a\n") == ["FILE:1: no [INST]", "2 user: a"])
+        #expect(try found("{\"text\": \"x\"}\n") == [#"FILE:1: no "messages""#])
+    }
+
+    @Test func `a mark at the beginning, and the ends of lines, are no part of what is said`() throws {
+        #expect(try found("\u{FEFF}[INST] a [/INST] b\r\n") == ["1 user: a | assistant: b"])
+        #expect(try found("\u{FEFF}{\"user\": \"a\", \"assistant\": \"b\"}\r\n\r\n") == ["1 user: a | assistant: b"])
+        #expect(try found("\u{FEFF}one\r\ntwo\r\n") == ["text: one\ntwo\n"])
+        #expect(try found("one\r\ntwo") == ["text: one\ntwo"])
+    }
+
+    @Test func `bytes that are no text are found, and the lines around them kept`() throws {
+        let path = folder.write(Array("[INST] a\n[INST] ".utf8) + [0xFF] + Array("\n[INST] b\0\n[INST] c\n".utf8), to: "bad.txt")
+        #expect(try CorpusTests.found(path) == ["1 user: a", "FILE:2: not UTF-8 from byte 7 on", "FILE:3: a NUL byte at byte 8", "4 user: c"])
+        let text = folder.write(Array("one\ntw".utf8) + [0xC3] + Array("\n\0\nfour".utf8), to: "text.txt")
+        #expect(try CorpusTests.found(text) == ["FILE:2: not UTF-8 from byte 2 on", "FILE:3: a NUL byte at byte 0", "text: one\nfour"])
+    }
+
+    @Test func `a line over the limit is named, and the next is read`() throws {
+        #expect(try found("[INST] a\n[INST] 0123456789\n[INST] b\n", lineLimit: 12)
+            == ["1 user: a", "FILE:2: a line longer than 12 bytes", "3 user: b"])
+    }
+
+    @Test func `an empty file is a fault, and so is a folder without chats`() throws {
+        for text in ["", "\n\n \n", "\u{FEFF}"] { #expect(try found(text) == ["FILE:1: nothing in the file"], "\(text.debugDescription)") }
+        let empty = TemporaryFolder()
+        #expect(throws: CorpusError.file(.nothingFound(folder: empty.path, endings: CorpusBlocks.endings))) { _ = try CorpusBlocks([empty.path]) }
+        #expect(throws: CorpusError.file(.unreadable(path: "/no/such", reason: "No such file or directory"))) { _ = try CorpusBlocks(["/no/such"]) }
+    }
+
+    @Test func `files of a folder are each of their own format`() throws {
+        folder.write("[INST] a\n", to: "1.txt")
+        folder.write(#"{"user": "b", "assistant": "c"}"#, to: "2.jsonl")
+        folder.write("d\n", to: "3.txt")
+        folder.write("no chat", to: "tokenizer.json")
+        var reader = try ConversationReader([folder.path]), texts: [String] = []
+        try reader.forEachText { span in texts.append(String(decoding: span.indices.map { span[$0] }, as: UTF8.self)) }
+        #expect(texts == ["a", "b", "c", "d\n"] && reader.report.kept == 3)
+    }
+
+    @Test func `the first fault ends the reading, unless faults are counted`() throws {
+        let path = folder.write("[INST] a\n" + String(repeating: "no\n[INST]\n", count: 12), to: "bad.txt")
+        var reader = try ConversationReader([path])
+        let error = #expect(throws: CorpusError.self) { try reader.forEach { _, _, _ in } }
+        #expect(error?.description == "\(path):2: no [INST].")
+        var patient = try ConversationReader([path], skipsBad: true)
+        try patient.forEach { _, _, line in #expect(line == 1) }
+        #expect(patient.report.kept == 1 && patient.report.malformed == 12 && patient.report.empty == 12)
+        #expect(patient.report.faults.count == 10 && patient.report.faults[9].line == 20)
+    }
+}

@@ -1,0 +1,108 @@
+import Corpus
+import Files
+import Kernels
+import TestSupport
+import Testing
+import Tokenize
+
+@Suite struct TokenFileTests {
+    let folder = TemporaryFolder()
+
+    private func words(_ words: [UInt64]) -> [UInt8] { words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } } }
+
+    private func reason(_ body: () throws(CorpusError) -> TokenFile) -> String? {
+        do throws(CorpusError) { _ = try body(); return nil } catch {
+            guard case .damaged(_, let reason) = error else { return "\(error)" }
+            return reason
+        }
+    }
+
+    @Test func `what is written is what is read, from any place`() throws {
+        let path = folder.write("[INST] Hi [/INST] Yo\n[INST] A\n[INST] B [/INST] C [INST] D\n", to: "chats.txt")
+        var encoding = CorpusEncoding(try byteTokenizer(), file: "tokenizer.json", form: .markers)
+        encoding.heldOut = 0
+        try encoding.write([path], to: folder("out"), on: Team(threads: 2))
+        let file = try TokenFile(.train, in: folder("out"))
+        var whole: [TokenID] = [], sides: [Side] = [], ids: [TokenID] = [], some: [Side] = []
+        file.read(0..<file.count, into: &whole, sides: &sides)
+        #expect(try byteTokenizer().text(of: whole) == "<|user|>Hi<|assistant|>Yo<|eos|><|user|>A<|eos|><|user|>B<|assistant|>C<|user|>D<|eos|>")
+        #expect(sides.map { "\($0.rawValue)" }.joined() == "0111222" + "011" + "0112211")
+        #expect(file.turns.map(\.start) == [0, 1, 4, 7, 8, 10, 11, 13, 15])
+        for low in 0...file.count {
+            for high in low...file.count {
+                file.read(low..<high, into: &ids, sides: &some)
+                #expect(ids == Array(whole[low..<high]) && some == Array(sides[low..<high]))
+            }
+        }
+    }
+
+    @Test func `a vocabulary over 65,536 has ids of 32 bits`() throws {
+        var vocabulary = try byteTokenizer().vocabulary
+        for i in 0..<65_536 { vocabulary.tokens.append("token \(i)".utf8) }
+        vocabulary.add(specials: ["<|last|>"])
+        let path = folder.write("[INST] Hi\n", to: "chats.txt")
+        var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: "t", form: .markers)
+        encoding.heldOut = 0
+        try encoding.write([path], to: folder("out"), on: Team(threads: 1))
+        let file = try TokenFile(.train, in: folder("out"))
+        var ids: [TokenID] = []
+        file.read(0..<file.count, into: &ids)
+        #expect(ids == [0, 76, 109, 2])
+        #expect(try InputFile.contents(of: folder("out/train.bin")).count == 16)
+    }
+
+    @Test func `a file that is not whole is damaged, and says how`() throws {
+        let path = folder.write([1, 0, 2, 0, 3, 0] as [UInt8], to: "train.bin")
+        #expect(try TokenFile(path, vocabularySize: 4).count == 3)
+        #expect(reason { () throws(CorpusError) in try TokenFile(path, vocabularySize: 3) } == "id 3 at token 2, in a vocabulary of 3")
+        #expect(reason { () throws(CorpusError) in try TokenFile(path, width: 4, vocabularySize: 4) } == "6 bytes are no whole number of 32-bit ids; the file was cut short")
+        let odd = folder.write([1, 0, 2] as [UInt8], to: "odd.bin")
+        #expect(reason { () throws(CorpusError) in try TokenFile(odd, vocabularySize: 4) } == "3 bytes are no whole number of 16-bit ids; the file was cut short")
+        for (turns, expected) in [
+            (words([0, 5, 10]), nil), (words([]), nil), (words([0, 5, 12]), "turn 2 is not behind the one before it, or behind the last of 3 tokens"),
+            (words([5, 6]), "turn 1 is not behind the one before it, or behind the last of 3 tokens"),
+            (words([.max]), "turn 0 is not behind the one before it, or behind the last of 3 tokens"),
+            ([1, 2, 3], "3 bytes are no whole number of turns; the file was cut short"),
+        ] as [([UInt8], String?)] {
+            let turns = folder.write(turns, to: "turns.bin")
+            #expect(reason { () throws(CorpusError) in try TokenFile(path, turns: turns, vocabularySize: 4) } == expected)
+        }
+    }
+
+    @Test func `files that do not belong together are found, cut off anywhere`() throws {
+        let path = folder.write("[INST] Hi [/INST] Yo\n", to: "chats.txt"), out = folder("out")
+        var encoding = CorpusEncoding(try byteTokenizer(), file: "t", form: .markers)
+        encoding.heldOut = 0
+        try encoding.write([path], to: out, on: Team(threads: 1))
+        for name in ["train.bin", "train.turns.bin", "meta.json"] {
+            let whole = try InputFile.contents(of: out + "/" + name)
+            for count in 0..<whole.count - 1 {              // but for the line end of meta.json
+                folder.write(Array(whole[..<count]), to: "out/" + name)
+                #expect(throws: CorpusError.self, "\(name) of \(count) bytes") { try TokenFile(.train, in: out) }
+            }
+            folder.write(whole, to: "out/" + name)
+        }
+        #expect(try TokenFile(.train, in: out).count == 7)
+    }
+
+    @Test func `what meta json says is checked`() throws {
+        let path = folder.write("[INST] Hi [/INST] Yo\n", to: "chats.txt"), out = folder("out")
+        var encoding = CorpusEncoding(try byteTokenizer(), file: "t", form: .humanAssistant)
+        (encoding.seed, encoding.limit, encoding.heldOut) = (.max, 1_000, 0.25)
+        let report = try encoding.write([path], to: out, on: Team(threads: 1))
+        let meta = try TokenMeta(reading: out + "/meta.json")
+        #expect(meta.seed == .max && meta.limit == 1_000 && meta.heldOut == 0.25 && meta.form == .humanAssistant && meta.report == report)
+        #expect(meta.sources.map(\.format) == [.tinyChat])
+        let text = String(decoding: try InputFile.contents(of: out + "/meta.json"), as: UTF8.self)
+        for (old, new, expected) in [
+            ("\"version\": 1", "\"version\": 2", "\"version\": expected 1, found 2"),
+            ("uint16", "int8", "\"dtype\": expected uint16 or uint32, found \"int8\""),
+            ("human-assistant", "other", "\"form\": expected markers, human-assistant or text, found \"other\""),
+            ("\"vocabulary\": 260", "\"vocabulary\": 70000", "\"vocabulary\": expected a size that fits uint16, found 70000"),
+            ("\"seed\"", "\"sed\"", "\"seed\": expected a whole number of 64 bits, found nothing"),
+        ] {
+            let changed = folder.write(text.replacing(old, with: new), to: "meta.json")
+            #expect(throws: CorpusError.damaged(path: changed, reason: expected)) { try TokenMeta(reading: changed) }
+        }
+    }
+}
