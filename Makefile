@@ -51,6 +51,7 @@ test-valgrind: build
 
 test-peers: build $(VENV)/ready   ## Tests against other people's programs, in a virtual environment of their own
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
+	$(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM)
 
 $(VENV)/ready: Tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)

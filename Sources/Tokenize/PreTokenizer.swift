@@ -77,7 +77,10 @@ struct PreTokenizer {
         let pattern = try file.object(split, "pattern", at: place)
         if let text = pattern["String"]?.string {
             // A string that is meant as it stands.
-            return text.unicodeScalars.map { $0.properties.isAlphabetic || $0.value >= 0x80 || $0 == " " ? String($0) : #"\x{"# + String($0.value, radix: 16) + "}" }.joined()
+            return text.unicodeScalars.map { character in
+                let isPlain = character.properties.isAlphabetic || character.value >= 0x80 || character == " "
+                return isPlain ? String(character) : #"\x{"# + String(character.value, radix: 16) + "}"
+            }.joined()
         }
         return try file.string(pattern, "Regex", at: "\(place).pattern")
     }
