@@ -116,9 +116,10 @@ package final class TrainingRun {
     }
 
     private func evaluate(_ report: (Event) throws -> Void) throws {
-        let rows = max(1, plan.evaluationTokens / tokensPerStep)
-        // The same rows of the training text every time; a few, since it is the other figure that counts.
-        let known = evaluation(of: training, batches: 0..<max(1, rows / 4)), unknown = validation.map { evaluation(of: $0, batches: 0..<rows) }
+        if state.evaluationBatches == 0 { state.evaluationBatches = evaluationBatches }
+        // The same rows every time. Of the text that is learned from a few are enough: it is the other figure that counts.
+        let known = evaluation(of: training, batches: 0..<max(1, state.evaluationBatches / 4))
+        let unknown = validation.map { evaluation(of: $0, batches: 0..<state.evaluationBatches) }
         let loss = Float((unknown ?? known).loss), isBest = loss < state.best
         state.sinceBest = loss < state.best - plan.smallestGain ? 0 : state.sinceBest + 1
         state.best = min(state.best, loss)
@@ -126,6 +127,12 @@ package final class TrainingRun {
         lastEvaluation = (known, unknown)
         try report(.evaluated(training: known, validation: unknown, isBest: isBest, state: state))
         if isBest { try save("best.h5", report) }
+    }
+
+    /// So many that twenty evaluations take about a tenth of the time: a batch costs a third of one that is learned from.
+    private var evaluationBatches: Int {
+        let all = progress > 0 ? Double(state.step) / progress : 0
+        return min(max(4, Int(all * 0.1 * 3 / 20)), max(1, plan.evaluationTokens / tokensPerStep))
     }
 
     private func evaluation(of examples: any Examples, batches: Range<Int>) -> Evaluation {

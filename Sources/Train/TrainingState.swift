@@ -14,6 +14,8 @@ package struct TrainingState: Sendable, Equatable {
     package var best = Float.infinity
     package var sinceBest = 0
     package var evaluations = 0
+    /// How many batches an evaluation looks at: settled by the first, so that all can be compared.
+    package var evaluationBatches = 0
 
     package init() {}
 }
@@ -22,7 +24,7 @@ extension TrainingState {
     var values: Named<Value> {
         ["step": .integer(step), "seconds": .number(seconds), "tokens": .integer(tokens), "skipped": .integer(skipped),
          "skipped_in_a_row": .integer(skippedInARow), "best": .number(Double(best)), "since_best": .integer(sinceBest),
-         "evaluations": .integer(evaluations)]
+         "evaluations": .integer(evaluations), "evaluation_batches": .integer(evaluationBatches)]
     }
 
     init(from checkpoint: Checkpoint) throws(CheckpointError) {
@@ -34,5 +36,6 @@ extension TrainingState {
         best = Float(try checkpoint.number("best"))
         sinceBest = try checkpoint.integer("since_best")
         evaluations = try checkpoint.integer("evaluations")
+        evaluationBatches = try checkpoint.integer("evaluation_batches")
     }
 }
