@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct `Causal attention` {
     static let cases = [(B: 1, T: 1, H: 1, D: 1), (2, 1, 2, 3), (1, 3, 3, 17), (1, 47, 1, 8), (2, 48, 1, 33), (1, 49, 2, 5),
-        (1, 97, 2, 17), (1, 65, 1, 64)]
+        (1, 97, 2, 17), (1, 65, 1, 64), (1, 205, 1, 40)]
 
     @Test(arguments: Machine.all, [false, true])
     func `and its gradient agree with plain loops`(machine: Machine, hasDocuments: Bool) throws {
