@@ -279,9 +279,7 @@ static size_t even_step(size_t M, size_t most, size_t threads) {
 
 static void product_plan(slm_product *p, size_t threads) {
     const size_t per = per_unit(p->product), all = units_of(p->K, p->product);
-    // A sum may be cut where C can hold the parts and nothing is done to them before the last.
-    const bool cuttable = p->c_type == SLM_F32 && p->activation == SLM_IDENTITY && !p->before && !p->bias && !p->plus;
-    const size_t units = cuttable ? cut(all, KC_UNITS, 4) : all;
+    const size_t units = slm_can_be_cut(*p) ? cut(all, KC_UNITS, 4) : all;
     p->k_step = units > 0 ? units * per : per;
     const size_t unit_bytes = 4 * (units > 0 ? units : 1);
     const size_t wide = NC_BYTES / unit_bytes / NR * NR, tall = MC_BYTES / unit_bytes / MR * MR;
