@@ -102,6 +102,9 @@ static void find_keys(const slm_attention *p, size_t n0, size_t q1, panel_querie
 }
 static inline bool see_all(const panel_queries *of, size_t k) { return k >= of->all_from && k + MR - 1 <= of->all_to; }
 
+// The first vector of the panel's queries n ..< n + NR where all of it comes before the key: it needs no scores.
+static inline size_t blind_queries(size_t key, size_t n) { return key >= n + W ? W : 0; }
+
 // x where the queries of vector j see key k, else `other`: what is not seen is only ever picked away.
 INLINE vf where_seen(bool whole, const panel_queries *of, int j, size_t k, vf x, float other) {
     if (whole) return x;
@@ -153,7 +156,7 @@ INLINE void write_rows(int product, const slm_attention *p, const unit *left, co
     for (size_t m = q0; m < q1; m += MR) {
         const size_t units = units_of(least(m + MR, p->T) - low, product);
         for (size_t n = 0; n < p->D; n += NR) {
-            tile_of(product, units, left + low / per * STRIP + (m - q0), 1, STRIP, right + n * all_units + low / per * NR, tile, NR, false);
+            tile_of(product, units, left + low / per * STRIP + (m - q0), 1, STRIP, right + n * all_units + low / per * NR, p->D - n, tile, NR, false);
             for (size_t i = 0; i < least(MR, q1 - m); i++)
                 write_row(p, tile + i * NR, factor ? factor[m - q0 + i] : 1.0f, to, (m + i) * stride + n, least(NR, p->D - n));
         }
@@ -190,8 +193,9 @@ INLINE void attention_in(int product, const slm_attention *p, void *scratch) {
             find_keys(p, n, q1, &of);
             for (int j = 0; j < NV; j++) top[j] = all(-INFINITY);
             for (size_t m = low; m < high; m += MR) {
+                const size_t blind = blind_queries(m, n);
                 float *scores = r.scores + m * NR;
-                tile_of_panels(product, units, r.keys + m * units, r.q + (n - q0) * units, scores);
+                tile_of_panels(product, units, r.keys + m * units, r.q + (n - q0) * units + blind, NR - blind, scores + blind);
                 if (see_all(&of, m)) raise_tops(true, scores, &of, m, top);
                 else raise_tops(false, scores, &of, m, top);
             }
@@ -244,8 +248,8 @@ INLINE void add_columns(int product, const slm_attention *p, const unit *left, c
     for (size_t m = low; m < q1; m += MR) {
         const size_t skip = m > q0 ? (m - q0) / per : 0;      // queries before the first of these keys do not see them
         for (size_t n = 0; n < p->D; n += NR)
-            tile_of(product, units - skip, left + m * STRIP / per + skip, STRIP / per, 1, right + n * units + skip * NR, to + m * columns + n,
-                    columns, m < q0);
+            tile_of(product, units - skip, left + m * STRIP / per + skip, STRIP / per, 1, right + n * units + skip * NR, p->D - n,
+                    to + m * columns + n, columns, m < q0);
     }
 }
 
@@ -286,9 +290,10 @@ INLINE void attention_gradient_in(int product, const slm_attention *p, void *scr
             memcpy(of.shift, shift, sizeof shift);
             memcpy(of.along, along, sizeof along);
             for (size_t m = low; m < least(n + NR, q1); m += MR) {
+                const size_t blind = blind_queries(m, n);
                 float scores[MR * NR] __attribute__((aligned(64))), dp[MR * NR] __attribute__((aligned(64)));
-                tile_of_panels(product, units, r.keys + m * units, r.q + (n - q0) * units, scores);
-                tile_of_panels(product, units, r.values + m * units, r.dy + (n - q0) * units, dp);
+                tile_of_panels(product, units, r.keys + m * units, r.q + (n - q0) * units + blind, NR - blind, scores + blind);
+                tile_of_panels(product, units, r.values + m * units, r.dy + (n - q0) * units + blind, NR - blind, dp + blind);
                 unit *shares = r.shares + (m * STRIP + n - q0) / per, *slopes = r.slopes + (m * STRIP + n - q0) / per;
                 unit *slopes_across = r.slopes_across + m / per * STRIP + (n - q0);
                 if (see_all(&of, m)) make_slopes(product, true, scores, dp, &of, m, factor, p->scale, shares, slopes, slopes_across);

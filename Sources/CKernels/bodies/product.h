@@ -159,57 +159,63 @@ static void pack(unit *to, const slm_operand *s, int product, size_t P, size_t p
 
 // tile[MR][NR] = left·right, or += it; rows of the tile are `stride` apart. Unit k of the left side's row i is a[i*row + k*step]; the right side is
 // a panel. The loops have constant bounds: the sums live in registers. Always inline, so that `row` is a constant too and no address is computed.
-INLINE void tile_f32(size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b, float *restrict tile, size_t stride,
-                     bool add) {
+INLINE void tile_f32(int vectors, size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b, float *restrict tile,
+                     size_t stride, bool add) {
     vf sum[MR][NV];
 #pragma clang loop unroll(full)
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < NV; j++) sum[i][j] = add ? load(tile + i * stride + j * W) : (vf){0};
+        for (int j = 0; j < vectors; j++) sum[i][j] = add ? load(tile + i * stride + j * W) : (vf){0};
     const float *x = (const float *)a, *y = (const float *)b;
     for (size_t k = 0; k < units; k++, x += step, y += NR) {
         vf right[NV];
-        for (int j = 0; j < NV; j++) right[j] = load(y + j * W);
+        for (int j = 0; j < vectors; j++) right[j] = load(y + j * W);
 #pragma clang loop unroll(full)
         for (int i = 0; i < MR; i++) {
             const vf left = all(x[i * row]);
-            for (int j = 0; j < NV; j++) sum[i][j] += left * right[j];
+            for (int j = 0; j < vectors; j++) sum[i][j] += left * right[j];
         }
     }
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < NV; j++) store(tile + i * stride + j * W, sum[i][j]);
+        for (int j = 0; j < vectors; j++) store(tile + i * stride + j * W, sum[i][j]);
 }
 
-INLINE void tile_bf16(size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b, float *restrict tile, size_t stride,
-                      bool add) {
+INLINE void tile_bf16(int vectors, size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b, float *restrict tile,
+                      size_t stride, bool add) {
 #ifdef SLM_NATIVE_BF16
     __m512 sum[MR][NV];
 #pragma clang loop unroll(full)
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < NV; j++) sum[i][j] = add ? _mm512_loadu_ps(tile + i * stride + j * W) : _mm512_setzero_ps();
+        for (int j = 0; j < vectors; j++) sum[i][j] = add ? _mm512_loadu_ps(tile + i * stride + j * W) : _mm512_setzero_ps();
     for (size_t k = 0; k < units; k++, a += step, b += NR) {
         __m512bh right[NV];
-        for (int j = 0; j < NV; j++) right[j] = (__m512bh)_mm512_loadu_si512(b + j * W);
+        for (int j = 0; j < vectors; j++) right[j] = (__m512bh)_mm512_loadu_si512(b + j * W);
 #pragma clang loop unroll(full)
         for (int i = 0; i < MR; i++) {
             const __m512bh left = (__m512bh)_mm512_set1_epi32((int)a[i * row]);
-            for (int j = 0; j < NV; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], left, right[j]);
+            for (int j = 0; j < vectors; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], left, right[j]);
         }
     }
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < NV; j++) _mm512_storeu_ps(tile + i * stride + j * W, sum[i][j]);
+        for (int j = 0; j < vectors; j++) _mm512_storeu_ps(tile + i * stride + j * W, sum[i][j]);
 #else
-    (void)units, (void)a, (void)row, (void)step, (void)b, (void)tile, (void)stride, (void)add;
+    (void)vectors, (void)units, (void)a, (void)row, (void)step, (void)b, (void)tile, (void)stride, (void)add;
     __builtin_trap();   // the Swift side never asks a path without bf16 instructions for bf16 products
 #endif
 }
 
-INLINE void tile_of(int product, size_t units, const unit *a, size_t row, size_t step, const unit *b, float *tile, size_t stride, bool add) {
-    if (product == SLM_F32) tile_f32(units, a, row, step, b, tile, stride, add);
-    else tile_bf16(units, a, row, step, b, tile, stride, add);
+// Of the tile's columns only the first `columns` are needed: a vector less to compute, where the last panel has one to spare.
+INLINE void tile_of(int product, size_t units, const unit *a, size_t row, size_t step, const unit *b, size_t columns, float *tile, size_t stride,
+                    bool add) {
+    const bool narrow = columns <= (NV - 1) * W;
+    if (product == SLM_F32) {
+        if (narrow) tile_f32(NV - 1, units, a, row, step, b, tile, stride, add);
+        else tile_f32(NV, units, a, row, step, b, tile, stride, add);
+    } else if (narrow) tile_bf16(NV - 1, units, a, row, step, b, tile, stride, add);
+    else tile_bf16(NV, units, a, row, step, b, tile, stride, add);
 }
 // The product of two panels.
-static inline void tile_of_panels(int product, size_t units, const unit *a, const unit *b, float *tile) {
-    tile_of(product, units, a, 1, MR, b, tile, NR, false);
+static inline void tile_of_panels(int product, size_t units, const unit *a, const unit *b, size_t columns, float *tile) {
+    tile_of(product, units, a, 1, MR, b, columns, tile, NR, false);
 }
 
 #define PEAK_UNITS 64
@@ -221,7 +227,7 @@ static void peak(int product, size_t rounds) {
     memset(b, 0, sizeof b);
     for (size_t i = 0; i < rounds; i++) {
         __asm__ volatile("" ::: "memory");                    // each round is computed again
-        tile_of_panels(product, PEAK_UNITS, a, b, tile);
+        tile_of_panels(product, PEAK_UNITS, a, b, NR, tile);
     }
     __asm__ volatile("" : : "r"(tile) : "memory");
 }
@@ -307,7 +313,7 @@ static void product_rows(const slm_product *whole, size_t m0, size_t n0, size_t 
             float tile[MR * NR] __attribute__((aligned(64)));
             const size_t rows = least(MR, m1 - m);
             prefetch_tile(&p, m, rows, n, columns);
-            tile_of_panels(p.product, units, a + (m - m0) * units, right, tile);
+            tile_of_panels(p.product, units, a + (m - m0) * units, right, columns, tile);
             for (size_t i = 0; i < rows; i++) {
                 size_t j = 0;
                 for (; j + W <= columns; j += W) finish(&p, m + i, n + j, load(tile + i * NR + j), W);
