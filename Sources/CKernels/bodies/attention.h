@@ -156,7 +156,9 @@ INLINE void write_rows(int product, const slm_attention *p, const unit *left, co
     for (size_t m = q0; m < q1; m += MR) {
         const size_t units = units_of(least(m + MR, p->T) - low, product);
         for (size_t n = 0; n < p->D; n += NR) {
-            tile_of(product, units, left + low / per * STRIP + (m - q0), 1, STRIP, right + n * all_units + low / per * NR, p->D - n, tile, NR, false);
+            const unit *a = left + low / per * STRIP + (m - q0), *b = right + n * all_units + low / per * NR;
+            if (is_narrow(p->D - n)) tile_of(product, NV - 1, units, a, 1, STRIP, b, tile, NR, false);
+            else tile_of(product, NV, units, a, 1, STRIP, b, tile, NR, false);
             for (size_t i = 0; i < least(MR, q1 - m); i++)
                 write_row(p, tile + i * NR, factor ? factor[m - q0 + i] : 1.0f, to, (m + i) * stride + n, least(NR, p->D - n));
         }
@@ -247,9 +249,12 @@ INLINE void add_columns(int product, const slm_attention *p, const unit *left, c
     const size_t per = per_unit(product), units = units_of(q1 - q0, product);
     for (size_t m = low; m < q1; m += MR) {
         const size_t skip = m > q0 ? (m - q0) / per : 0;      // queries before the first of these keys do not see them
-        for (size_t n = 0; n < p->D; n += NR)
-            tile_of(product, units - skip, left + m * STRIP / per + skip, STRIP / per, 1, right + n * units + skip * NR, p->D - n,
-                    to + m * columns + n, columns, m < q0);
+        for (size_t n = 0; n < p->D; n += NR) {
+            const unit *a = left + m * STRIP / per + skip, *b = right + n * units + skip * NR;
+            float *tile = to + m * columns + n;
+            if (is_narrow(p->D - n)) tile_of(product, NV - 1, units - skip, a, STRIP / per, 1, b, tile, columns, m < q0);
+            else tile_of(product, NV, units - skip, a, STRIP / per, 1, b, tile, columns, m < q0);
+        }
     }
 }
 

@@ -203,19 +203,22 @@ INLINE void tile_bf16(int vectors, size_t units, const unit *restrict a, size_t 
 #endif
 }
 
-// Of the tile's columns only the first `columns` are needed: a vector less to compute, where the last panel has one to spare.
-INLINE void tile_of(int product, size_t units, const unit *a, size_t row, size_t step, const unit *b, size_t columns, float *tile, size_t stride,
+INLINE void tile_of(int product, int vectors, size_t units, const unit *a, size_t row, size_t step, const unit *b, float *tile, size_t stride,
                     bool add) {
-    const bool narrow = columns <= (NV - 1) * W;
-    if (product == SLM_F32) {
-        if (narrow) tile_f32(NV - 1, units, a, row, step, b, tile, stride, add);
-        else tile_f32(NV, units, a, row, step, b, tile, stride, add);
-    } else if (narrow) tile_bf16(NV - 1, units, a, row, step, b, tile, stride, add);
-    else tile_bf16(NV, units, a, row, step, b, tile, stride, add);
+    if (product == SLM_F32) tile_f32(vectors, units, a, row, step, b, tile, stride, add);
+    else tile_bf16(vectors, units, a, row, step, b, tile, stride, add);
 }
-// The product of two panels.
+
+// Whether the first `columns` of a tile, all that is needed of it, leave a vector to spare.
+static inline bool is_narrow(size_t columns) { return columns <= (NV - 1) * W; }
+
+// The product of two panels. The narrow one stands outside, so that it takes no register from the other.
+static __attribute__((noinline)) void narrow_tile_of_panels(int product, size_t units, const unit *a, const unit *b, float *tile) {
+    tile_of(product, NV - 1, units, a, 1, MR, b, tile, NR, false);
+}
 static inline void tile_of_panels(int product, size_t units, const unit *a, const unit *b, size_t columns, float *tile) {
-    tile_of(product, units, a, 1, MR, b, columns, tile, NR, false);
+    if (is_narrow(columns)) narrow_tile_of_panels(product, units, a, b, tile);
+    else tile_of(product, NV, units, a, 1, MR, b, tile, NR, false);
 }
 
 #define PEAK_UNITS 64
