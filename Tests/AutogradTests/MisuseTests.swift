@@ -19,7 +19,7 @@ import Testing
             case .concat: "concat: [2, 3] and [4, 2] along axis 0"
             case .reshape: "reshape: [2, 3] has 6 elements, [4, 2] has 8"
             case .slice: "slice: 1..<4 along axis 1 of [2, 3]"
-            case .axis: "axis 2 of a tensor [2, 3]"
+            case .axis: "sum: axis 2 of a tensor [2, 3]"
             case .backward: "backward: from a tensor [2, 3]; a derivative has a direction only from a single number"
             case .again: "backward: for the second time; say `keeping: true` the first time"
             case .unrecorded: "backward: from a tensor that nothing was recorded for"
