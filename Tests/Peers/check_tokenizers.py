@@ -227,7 +227,6 @@ def check_foreign(slm, path, quick):
     def split(pattern, behavior="Isolated", invert=False):
         return {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert}, level]}
 
-    prefix = {"type": "Replace", "pattern": {"Regex": r"\A(?! )"}, "content": " "}
     regexes = (LLAMA3, CL100K, R50K, r"\p{N}{1,3}+", r"\b", r"^\w+|[^\s\w]+$", r"(?=\p{Lu})", r"\h|\v|[[:alpha:]]+")
     cases = {f"Split by {regex}": (None, split({"Regex": regex})) for regex in regexes}
     cases |= {
@@ -237,7 +236,6 @@ def check_foreign(slm, path, quick):
         "Digits in runs": (None, {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": False}, level | {"use_regex": True}]}),
         "Digits alone": (None, {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, level]}),
         "a space first": (None, level | {"use_regex": True, "add_prefix_space": True}),
-        "a space first, and Split": (prefix, split({"Regex": LLAMA3})),
     }
     for name, (normalizer, pre_tokenizer) in cases.items():
         for whole in (False, True):
