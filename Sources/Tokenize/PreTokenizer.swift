@@ -35,15 +35,9 @@ struct PreTokenizer {
 
     private static let advice = "Supported are ByteLevel alone, one Split or Digits before it, and neither for characters."
 
-    /// How a space at the beginning is written where ByteLevel's own would put one before each word: between nothing and the first character.
-    static let prefixSpacePattern = #"\A(?! )"#
-
-    private mutating func readNormalizer(_ normalizer: JSONElement) throws(TokenizeError) {
+    private func readNormalizer(_ normalizer: JSONElement) throws(TokenizeError) {
         let type = try file.string(normalizer, "type", at: "normalizer")
         if type == "Sequence", normalizer["normalizers"]?.elements?.first(where: { _ in true }) == nil { return }
-        if type == "Replace", normalizer["pattern"]?["Regex"]?.string == Self.prefixSpacePattern, normalizer["content"]?.string == " " {
-            return addsPrefixSpace = true
-        }
         throw file.unsupported("it changes texts before they are cut (normalizer \(type))", "Change the texts yourself, and set normalizer to null.")
     }
 

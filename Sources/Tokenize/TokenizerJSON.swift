@@ -11,7 +11,7 @@ import JSON
 /// - `added_tokens` become special tokens, which no typed text becomes here, where Hugging Face's library looks for them in every text unless
 ///   `encode_special_tokens` is set. Those with `"special": false`, for which it always looks, are special, too, or, if the vocabulary has
 ///   them, ordinary tokens. `lstrip`, `rstrip`, `single_word` and `normalized` only say how they are looked for.
-/// - `normalizer`: none, or the one that `addsPrefixSpace` is written as. `post_processor`, `truncation` and `padding` are about whole texts
+/// - `normalizer`: none. `post_processor`, `truncation` and `padding` are about whole texts
 ///   for models, and not looked at; `decoder` only tells characters from other things.
 package enum TokenizerJSON {
     package static func read(_ bytes: [UInt8], path: String) throws(TokenizeError) -> Vocabulary {
