@@ -1,6 +1,7 @@
 """Holds `slm tokenize` against tiktoken and Hugging Face's tokenizers, with GPT-2's real vocabulary and one that slm learns.
 
-    python Tests/Peers/check_tokenizers.py .build/release/slm [--quick]
+    python Tests/Peers/check_tokenizers.py .build/release/slm [--quick] [--engines]
+    python Tests/Peers/check_tokenizers.py --fetch
 
 GPT-2's vocabulary is taken from the source package of openai-whisper, which is downloaded once, next to the Python that runs this. All texts are made
 here, from seeds.
@@ -287,13 +288,16 @@ def check_learned(slm, quick):
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("slm")
+    arguments.add_argument("slm", nargs="?", default=".build/release/slm")
+    arguments.add_argument("--fetch", action="store_true", help="only download GPT-2's vocabulary")
+    arguments.add_argument("--engines", action="store_true", help="also hold the patterns of slm against the originals in the peers' engines (minutes)")
     arguments.add_argument("--quick", action="store_true", help="a few texts of each kind")
     options = arguments.parse_args()
     path = gpt2_file(pathlib.Path(sys.prefix) / "cache")
+    if options.fetch: return
     with tempfile.TemporaryDirectory() as folder:
         slm = SLM(options.slm, pathlib.Path(folder))
-        wrong = check_patterns(options.quick) + check_engines(load_tiktoken_bpe(str(path)), options.quick)
+        wrong = check_patterns(options.quick) + check_engines(load_tiktoken_bpe(str(path)), options.quick) if options.engines else 0
         wrong += check_foreign(slm, path, options.quick) + check_gpt2(slm, path, options.quick) + check_bytes(slm, path, options.quick) + check_learned(slm, options.quick)
     sys.exit(f"{wrong} differences" if wrong else 0)
 
