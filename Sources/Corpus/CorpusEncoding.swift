@@ -32,7 +32,7 @@ package struct CorpusEncoding {
     /// Faults are counted, and what they are in is left out.
     package var skipsBad = false
     package var lineLimit = LineBlocks.defaultLimit
-    package var blockSize = 1 << 18
+    package var blockSize = 1 << 17
     /// Called after each block with the bytes that are done; throwing `.stopped` stops, and leaves nothing behind.
     package var progress: (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
 

@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// How well a model predicts a text.
 package struct Evaluation: Sendable, Equatable {

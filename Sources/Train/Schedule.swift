@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// How fast to learn when: a linear warmup, then a cosine from the highest rate down to a share of it.
 ///

@@ -25,7 +25,7 @@ extension TokenizeOptions {
         counting.progress = { progress.show(bytes: $0) }
         var learned: VocabularyLearner.Learned?, report = CorpusReport(), vocabulary = Vocabulary()
         let seconds = try secondsSpent {
-            let counted = try counting.count(data, on: team)
+            var counted = try counting.count(data, on: team)
             report = counted.report
             if isOfCharacters {
                 vocabulary = .ofCharacters(counted.characters, specials: specialTexts, first: !specialsLast)
@@ -33,7 +33,7 @@ extension TokenizeOptions {
                 var learner = VocabularyLearner(size: vocabularySize ?? 0)
                 (learner.specials, learner.specialsComeFirst, learner.pattern) = (specialTexts, !specialsLast, wordPattern)
                 (learner.leastCount, learner.longestToken) = (leastCount, longestToken)
-                let result = learner.learn(from: counted.words)
+                let result = learner.learn(from: counted.takeWords())
                 (learned, vocabulary) = (result, result.vocabulary)
             }
         }
