@@ -3,27 +3,6 @@ import Testing
 
 /// The binary as a person meets it: what it prints where, and how it ends.
 @Suite struct CommandLineTests {
-    struct Outcome {
-        let status: Int32
-        let output, errors: String
-    }
-
-    /// The binary lies beside the tests.
-    private func slm(_ arguments: String..., environment: [String: String] = [:]) throws -> Outcome { try slm(arguments, environment) }
-
-    private func slm(_ arguments: [String], _ environment: [String: String] = [:]) throws -> Outcome {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLM_") }.merging(environment) { $1 }
-        let (output, errors) = (Pipe(), Pipe())
-        (process.standardOutput, process.standardError) = (output, errors)
-        try process.run()
-        let texts = [output, errors].map { String(decoding: $0.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }
-        process.waitUntilExit()
-        return Outcome(status: process.terminationStatus, output: texts[0], errors: texts[1])
-    }
-
     @Test func `help goes to standard output and names every command`() throws {
         for arguments in [["--help"], []] as [[String]] {
             let outcome = try slm(arguments)

@@ -1,0 +1,48 @@
+import Foundation
+import Testing
+import TestSupport
+
+/// `slm train` as a person meets it.
+@Suite(.serialized) struct TrainCommandTests {
+    private let folder = TemporaryFolder()
+
+    private func tokens() throws {
+        let chats = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
+        folder.write(chats, to: "chats.txt")
+        let outcome = try slm("tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data/tokenizer.json"), "--tokens", folder("data"))
+        #expect(outcome.status == 0, "\(outcome.errors)")
+    }
+
+    private func train(_ name: String, _ arguments: String...) throws -> Outcome {
+        try slm(["train", "--data", folder("data"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context", "64", "--batch", "4",
+                 "--max-steps", "12", "--eval-every", "5", "--threads", "2"] + arguments)
+    }
+
+    @Test func `a training says what it will do and what came of it, and one that was stopped goes on bit for bit`() throws {
+        try tokens()
+        let whole = try train("whole")
+        #expect(whole.status == 0, "\(whole.errors)")
+        for part in ["parameters: 1 layers", "tokens to learn from", "12 steps", "step     10", "best", "done: "] { #expect(whole.output.contains(part), "\(part)") }
+        #expect(TemporaryFolder.names(in: folder("whole")).sorted() == ["best.h5", "last.h5", "log.jsonl"])
+        let stopped = try train("parts", "--stop-after", "7")
+        #expect(stopped.status == 0 && stopped.errors.contains("stopped at step 7. Go on with: slm train"), "\(stopped.errors)")
+        let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2")
+        #expect(resumed.status == 0 && resumed.output.contains("from step 7 on"), "\(resumed.errors)")
+        let losses = try ["whole", "parts"].map { name in
+            try String(contentsOfFile: folder("\(name)/log.jsonl"), encoding: .utf8).split(separator: "\n").map { $0.replacing(/,"seconds":[0-9.]+/, with: "") }
+        }
+        #expect(losses[0] == losses[1] && losses[0].count == 15)
+    }
+
+    @Test func `a run is not trained over, and other tokens are refused`() throws {
+        try tokens()
+        #expect(try train("run", "--stop-after", "1").status == 0)
+        let again = try train("run")
+        #expect(again.status == 1 && again.errors.contains("holds a training. Go on with it: --resume; or take another folder: --out."))
+        let other = try train("other", "--tokenizer", "nothing.json")
+        #expect(other.status == 1 && other.errors.contains("nothing.json: cannot be read"))
+        #expect(try slm("train", "--out", folder("x")).errors == "slm train: give one folder of tokens: --data FOLDER.\n")
+        #expect(try train("x", "--tokens", "5").errors == "slm train: give one of --max-steps, --epochs, --tokens and --time.\n")
+        #expect(try train("x", "--heads", "3").errors == "slm train: 32 channels (--width) do not divide among 3 heads (--heads).\n")
+    }
+}
