@@ -45,6 +45,9 @@ let package = Package(
         // Floor 6: the command line.
         .executableTarget(name: "slm", dependencies: ["Train", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
 
+        // The chats that `data/` ships, and nothing else: see data/README.md.
+        .executableTarget(name: "sample-chats", swiftSettings: safe),
+
         // Tests, a target a module, and what they share.
         .target(name: "TestSupport", dependencies: ["Model", "Autograd", "Kernels"], path: "Tests/TestSupport", swiftSettings: features),
         .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
