@@ -59,6 +59,7 @@ let package = Package(
         .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Tokenize", "Files"], swiftSettings: features),
         .testTarget(name: "CommandLineTests", dependencies: ["slm"], swiftSettings: features),
         .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "SampleChatsTests", dependencies: ["sample-chats", "Files"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11,
     cxxLanguageStandard: .cxx17
