@@ -12,7 +12,7 @@ SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 # The C compiler that comes with Swift: the kernels are tested with the compiler that builds them.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 
-.PHONY: help deps build demo test test-swift test-sanitizers test-valgrind test-peers bench clean
+.PHONY: help deps build demo sample test test-swift test-sanitizers test-valgrind test-peers bench clean
 
 help:           ## What can be made (this list)
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -31,6 +31,12 @@ build: deps     ## Build the release binary: .build/release/slm
 
 demo: build     ## Learn something and show it
 	$(SLM) demo
+
+# A test says when the two files are not what the program makes.
+sample:         ## Make data/sample.txt and data/sample-val.txt from their grammar again
+	$(BUILD) --product sample-chats
+	.build/release/sample-chats training > data/sample.txt
+	.build/release/sample-chats validation > data/sample-val.txt
 
 test: deps test-swift test-sanitizers test-valgrind   ## All tests that need no Python package
 

@@ -50,6 +50,9 @@ let package = Package(
         // Floor 6: the command line.
         .executableTarget(name: "slm", dependencies: ["Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
 
+        // The chats that `data/` ships, and nothing else: see data/README.md.
+        .executableTarget(name: "sample-chats", swiftSettings: safe),
+
         // Tests, a target a module, and what they share.
         .target(name: "TestSupport", dependencies: ["Checkpoint", "Model", "Tokenize", "Autograd", "Kernels"], path: "Tests/TestSupport", swiftSettings: features),
         .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
@@ -66,6 +69,7 @@ let package = Package(
         .testTarget(name: "CorpusTests", dependencies: ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], swiftSettings: features),
         .testTarget(name: "CommandLineTests", dependencies: ["slm", "TestSupport"], swiftSettings: features),
         .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "SampleChatsTests", dependencies: ["sample-chats", "Files"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11,
     cxxLanguageStandard: .cxx17

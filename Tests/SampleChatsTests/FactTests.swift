@@ -1,0 +1,95 @@
+import Testing
+import sample_chats
+
+/// Facts that a test can work out for itself.
+@Suite struct FactTests {
+    private let turns = Array((Chats.training + Chats.validation).joined())
+    private static let words = (Chats.training + Chats.validation).joined().map { turn in
+        turn.answer.utf8.split { $0 == 32 || $0 == 44 || $0 == 46 }.map { String(Substring($0)) }              // space, comma, full stop
+    }
+
+    /// The answers whose words look like the pattern, where `_` is any word; and those words.
+    private func answers(_ pattern: String) -> [(turn: Chats.Turn, found: [String])] {
+        let pattern = pattern.split(separator: " ").map(String.init)
+        return zip(turns, Self.words).compactMap { turn, words in
+            guard words.count >= pattern.count, zip(pattern, words).allSatisfy({ $0 == "_" || $0 == $1 }) else { return nil }
+            return (turn, zip(pattern, words).filter { $0.0 == "_" }.map { $0.1 })
+        }
+    }
+
+    private func numbers(in text: String) -> [Int] { text.split { !$0.isNumber }.compactMap { Int($0) } }
+
+    @Test(arguments: [("+", 2_000), ("-", 1_000), ("times", 500)])
+    func `sums are right, and are those that were asked`(operation: String, least: Int) throws {
+        let sums = answers("_ \(operation) _ is _")
+        #expect(sums.count > least)
+        for (turn, found) in sums {
+            let found = found.compactMap { Int($0) }
+            try #require(found.count == 3, "\(turn)")
+            let result = switch operation { case "+": found[0] + found[1]; case "-": found[0] - found[1]; default: found[0] * found[1] }
+            #expect(found[2] == result, "\(turn)")
+            let asked = numbers(in: turn.question)
+            if asked.count == 2 { #expect(Set(asked) == [found[0], found[1]], "\(turn)") }
+            if turn.answer.contains("so ") { #expect(numbers(in: turn.answer).dropFirst(2).contains(found[2])) }
+        }
+    }
+
+    @Test func `what comes after comes after`() {
+        let days = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
+        let months = "January February March April May June July August September October November December"
+        let letters = "A B C D E F G H I J K L M N O P Q R S T U V W X Y Z", seasons = "spring summer autumn winter"
+        let rings = [days, months, letters, seasons].map { $0.split(separator: " ").map(String.init) }
+        func next(_ word: String) -> String? {
+            if let n = Int(word) { return "\(n + 1)" }
+            for ring in rings { if let i = ring.firstIndex(of: word) { return ring[(i + 1) % ring.count] } }
+            return nil
+        }
+        let after = answers("After _ comes _"), before = answers("Before _ comes _"), second = answers("Two days after _ is _")
+        #expect(min(after.count, before.count, second.count) > 100)
+        for (turn, found) in after { #expect(next(found[0]) == found[1] && turn.question.lowercased().contains(found[0].lowercased()), "\(turn)") }
+        for (turn, found) in before { #expect(next(found[1]) == found[0] && turn.question.lowercased().contains(found[0].lowercased()), "\(turn)") }
+        for (turn, found) in second { #expect(next(found[0]).flatMap(next) == found[1], "\(turn)") }
+    }
+
+    @Test func `months have their days and their number`() {
+        let months = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+        for (i, month) in months.enumerated() {
+            // 31 and 30 in turn, and from August on the other way round.
+            let days = i == 1 ? 28 : 30 + ((i + 1) + (i + 1) / 8) % 2, season = ["winter", "spring", "summer", "autumn"][(i + 1) / 3 % 4]
+            for (pattern, right) in [("\(month) has _", "\(days)"), ("\(month) is month _ of", "\(i + 1)"), ("In Europe \(month) is in _", season)] {
+                let found = answers(pattern)
+                #expect(!found.isEmpty && found.allSatisfy { $0.found == [right] }, "\(pattern), right is \(right)")
+            }
+        }
+    }
+
+    @Test func `comparisons, even and odd numbers and counting are right`() {
+        for (word, isRight) in [("more", { $0 > $1 }), ("bigger", { $0 > $1 }), ("less", { $0 < $1 }), ("smaller", { $0 < $1 })] as [(String, (Int, Int) -> Bool)] {
+            for (turn, found) in answers("_ is \(word) than _") { #expect(isRight(Int(found[0]) ?? 0, Int(found[1]) ?? 0), "\(turn)") }
+        }
+        for (turn, found) in answers("_ is even") { #expect((Int(found[0]) ?? 1) % 2 == 0, "\(turn)") }
+        for (turn, found) in answers("_ is odd") { #expect((Int(found[0]) ?? 0) % 2 == 1, "\(turn)") }
+        for turn in turns where turn.answer.first?.isNumber == true && turn.answer.contains(", ") && turn.answer.allSatisfy({ $0.isNumber || ", .".contains($0) }) {
+            let list = numbers(in: turn.answer), steps = Set(zip(list, list.dropFirst()).map { $1 - $0 })
+            #expect(steps.count == 1 && steps.isSubset(of: [-1, 1, 2]), "\(turn)")
+            if let last = numbers(in: turn.question).last { #expect(last == list.last, "\(turn)") }
+        }
+    }
+
+    @Test func `a country has one capital, and a capital one country`() {
+        var capitals: [String: Set<String>] = [:], countries: [String: Set<String>] = [:]
+        for turn in turns {
+            let answer = String(turn.answer.dropLast())
+            let pair: (capital: String, country: String)
+            if let range = answer.firstRange(of: " is the capital of ") {
+                pair = (String(answer[..<range.lowerBound]), String(answer[range.upperBound...]))
+            } else if answer.hasPrefix("The capital of "), let range = answer.firstRange(of: " is ") {
+                pair = (String(answer[range.upperBound...]), String(answer[..<range.lowerBound].dropFirst("The capital of ".count)))
+            } else { continue }
+            capitals[pair.country, default: []].insert(pair.capital)
+            countries[pair.capital, default: []].insert(pair.country)
+        }
+        #expect(capitals.count >= 30 && countries.count == capitals.count)
+        #expect(capitals.values.allSatisfy { $0.count == 1 } && countries.values.allSatisfy { $0.count == 1 })
+    }
+}
