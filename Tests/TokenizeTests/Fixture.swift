@@ -8,7 +8,7 @@ enum Fixture {
         var learner = VocabularyLearner(size: size), counts = try WordCounts(cutting: pattern)
         (learner.specials, learner.specialsComeFirst, learner.pattern, learner.leastCount) = (specials, first, pattern, 1)
         try counts.add(Array(text.utf8).span)
-        return learner.learn(from: counts)
+        return learner.learn(from: counts).vocabulary
     }
 
     static var characters: Vocabulary {
