@@ -38,7 +38,7 @@ extension Checkpoint {
                 values[parts[0], default: [:]][parts[1]] = value
             }
         }
-        self.init(path: path, configuration: try GPTConfiguration(values["configuration"] ?? [:], path: path))
+        self.init(path: path, byteCount: bytes.count, configuration: try GPTConfiguration(values["configuration"] ?? [:], path: path))
         weights = floats["weights"] ?? [:]
         optimizer = floats["optimizer"] ?? [:]
         training = values["training"] ?? [:]

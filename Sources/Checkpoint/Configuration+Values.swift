@@ -1,10 +1,10 @@
 import Autograd
 import Kernels
-import Model
+package import Model
 
 extension GPTConfiguration {
     /// The numbers by the names that a checkpoint gives them.
-    var values: Named<Value> {
+    package var values: Named<Value> {
         ["layers": .integer(layers), "heads": .integer(heads), "width": .integer(width), "context": .integer(context), "vocabulary": .integer(vocabulary),
          "dropout": .number(Double(dropout)), "bias": .integer(hasBias ? 1 : 0), "tied": .integer(isTied ? 1 : 0),
          "norm": .text(norm.rawValue), "activation": .text("\(activation)")]

@@ -104,7 +104,7 @@ import Tokenize
         }
     }
 
-    enum Mistake: String, CaseIterable {
+    enum Mistake: String, CaseIterable, Codable {
         case empty, dot, doubled, zero, folder
 
         var names: [String] {
