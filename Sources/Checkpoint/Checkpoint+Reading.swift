@@ -58,7 +58,7 @@ extension Checkpoint {
             chatForm = ChatForm(rawValue: name)
             guard chatForm != nil else {
                 let known = ChatForm.allCases.map(\.rawValue).joined(separator: ", ")
-                throw .mismatch(path: path, name: "tokenizer/chat_form", expected: "one of \(known)", found: "'\(name)'")
+                throw .mismatch(path: path, name: "tokenizer/chat_form", expected: "one of \(known)", found: Value.text(name).shown)
             }
         }
         if let json = try text("json") {

@@ -43,7 +43,7 @@ package struct Checkpoint {
 
 /// Values of `training` that must be there. What is there as something else is an error, too.
 ///
-///     let seed = UInt64(bitPattern: Int64(try checkpoint.integer("seed")))
+///     let seed = UInt64(truncatingIfNeeded: try checkpoint.integer("seed"))
 extension Checkpoint {
     package func integer(_ name: String) throws(CheckpointError) -> Int {
         guard case .integer(let value)? = training[name] else { throw missing(name, "a whole number") }

@@ -41,15 +41,3 @@ extension GPTConfiguration {
         for name in values.names where !known.contains(name) { throw wrong(name, "nothing of that name in version \(Seal.version)") }
     }
 }
-
-extension Value {
-    /// A single value as it is, rows as what they are.
-    package var shown: String {
-        switch self {
-        case .integer(let value): "\(value)"
-        case .number(let value): "\(value)"
-        case .text(let text): "'\(text)'"
-        default: kind
-        }
-    }
-}

@@ -8,10 +8,14 @@ import TestSupport
 @Suite struct HostileTests {
     @Test func `whatever a sealed file says, it is read or refused`() throws {
         let folder = TemporaryFolder(), path = folder("a.h5")
-        try SampleCheckpoint(layers: 0).checkpoint.write(to: path)
+        // Few arrays, so that many rounds take little time.
+        var sample = try SampleCheckpoint(layers: 0).checkpoint
+        for name in sample.weights.names where !name.hasPrefix("norm") && !name.hasPrefix("positions") { sample.weights[name] = nil }
+        for name in sample.optimizer.names where !name.hasPrefix("odd") { sample.optimizer[name] = nil }
+        try sample.write(to: path)
         let whole = try InputFile.contents(of: path), descriptor = open(path, O_WRONLY)
         defer { close(descriptor) }
-        // Where HDF5 describes things, a change does something: every byte that is not 0 and what is near it. The tokens' weights are a tenth of the rounds.
+        // Where HDF5 describes things, a change does something: every byte that is not 0 and what is near it.
         let places = whole.indices.filter { i in i >= Seal.size && (i - 8...i + 8).contains { whole.indices.contains($0) && whole[$0] != 0 } }
         let addresses = stride(from: Seal.size, to: whole.count - 8, by: 1).filter { number(at: $0, in: whole) > 0 && number(at: $0, in: whole) < whole.count }
         var random = Seeded(2), accepted = 0, kinds: [String: Int] = [:]
@@ -21,7 +25,9 @@ import TestSupport
             bytes.replaceSubrange(0..<Seal.size, with: Seal(for: bytes).bytes)
             try rewrite(descriptor, with: bytes)
             do throws(CheckpointError) {
-                try use(Checkpoint(reading: path))
+                let checkpoint = try Checkpoint(reading: path)
+                _ = checkpoint.everything                      // an array that leaves the file would be found here
+                if checkpoint.tokenizer != sample.tokenizer { try readVocabulary(of: checkpoint) }
                 accepted += 1
             } catch {
                 let kind = switch error { case .malformed: "malformed"; case .mismatch: "mismatch"; default: "other" }
@@ -32,9 +38,7 @@ import TestSupport
         #expect(accepted > 0 && kinds["malformed", default: 0] > 0 && kinds["mismatch", default: 0] > 0, "\(accepted) \(kinds)")
     }
 
-    /// Everything is looked at: an array that leaves the file would be found here.
-    private func use(_ checkpoint: Checkpoint) throws(CheckpointError) {
-        _ = checkpoint.everything
+    private func readVocabulary(of checkpoint: Checkpoint) throws(CheckpointError) {
         do throws(CheckpointError) { _ = try checkpoint.vocabulary() } catch { guard case .mismatch = error else { throw error } }
     }
 
