@@ -6,6 +6,8 @@ PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-
 PYTHON   := python3
 VENV     := .venv
 SLM      := .build/release/slm
+# What the tokenizers are measured on: TEXT=your-chats.txt for another.
+TEXT     := data/sample.txt
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 # The C compiler that comes with Swift: the kernels are tested with the compiler that builds them.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
@@ -52,7 +54,8 @@ test-valgrind: build
 test-peers: build $(VENV)/ready   ## Tests against other people's programs, in a virtual environment of their own
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
 	$(BUILD) --product CheckpointWriter
-	$(VENV)/bin/python Tests/Peers/checkpoint.py .build/release/CheckpointWriter
+	$(VENV)/bin/python Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
+	$(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM)
 
 $(VENV)/ready: Tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -63,6 +66,8 @@ bench: build $(VENV)/ready   ## The figures of the README, each beside its peer,
 	$(SLM) bench gemm
 	$(VENV)/bin/python Benchmarks/train.py
 	$(VENV)/bin/python Benchmarks/train.py --preset gpt2 --dtypes bf16 --rounds 2 --steps 4 --short
+	$(VENV)/bin/python Tests/Peers/check_tokenizers.py --fetch
+	$(VENV)/bin/python Benchmarks/tokenize.py --text $(TEXT) --tokenizer $(VENV)/cache/gpt2.tiktoken
 
 clean:          ## Remove what was built
 	rm -rf .build $(VENV)

@@ -1,11 +1,11 @@
 """slm beside Hugging Face tokenizers, tiktoken and rustbpe: learning a vocabulary and encoding a text, in one run.
 
-    python Benchmarks/tokenize.py --text chats.txt --gpt2 gpt2/ [--rounds 3]
+    python Benchmarks/tokenize.py --text chats.txt --tokenizer gpt2.tiktoken [--rounds 3]
 
-Prints a line of JSON for each measurement and a table of medians. `--gpt2` is a folder with GPT-2's encoder.json and vocab.bpe. Each measurement is a
-process of its own, so that its peak memory is its own; rounds alternate, so that a noisy neighbour meets everyone.
+Prints a line of JSON for each measurement and a table of medians. Everyone encodes with the same vocabulary, which slm writes in the form that each
+reads. Each measurement is a process of its own, so that its peak memory is its own; rounds alternate, so that a noisy neighbour meets everyone.
 """
-import argparse, json, os, pathlib, resource, statistics, subprocess, sys, time
+import argparse, json, os, pathlib, resource, statistics, subprocess, sys, tempfile, time
 
 SLM = pathlib.Path(__file__).parent.parent / ".build/release/slm"
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -14,17 +14,7 @@ SPECIALS = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]
 def lines(path):
     with open(path, encoding="utf-8", newline="\n") as file: yield from file
 
-def tiktoken_gpt2(folder):
-    import tiktoken
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    order = printable + [b for b in range(256) if b not in printable]
-    byte = {chr(b if b in printable else 256 + i - len(printable)): b for i, b in enumerate(order)}
-    ranks = {bytes([b]): i for i, b in enumerate(order)}
-    for merge in (folder / "vocab.bpe").read_text(encoding="utf-8").split("\n")[1:]:
-        if " " in merge: ranks[bytes(byte[c] for c in merge.replace(" ", ""))] = len(ranks)
-    return tiktoken.Encoding("gpt2", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={"<|endoftext|>": 50256})
-
-def measure(what, text, gpt2, vocab, threads):
+def measure(what, text, files, vocab, threads):
     """One peer, timed in this process. Reading the text counts when learning (all of them stream it), not when encoding."""
     os.environ["RAYON_NUM_THREADS"] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
@@ -41,13 +31,16 @@ def measure(what, text, gpt2, vocab, threads):
     else:
         documents = list(lines(text))
         if what == "encode tiktoken":
-            tokenizer = tiktoken_gpt2(gpt2)
+            import tiktoken
+            from tiktoken.load import load_tiktoken_bpe
+            ranks = load_tiktoken_bpe(str(files / "vocabulary.tiktoken"))
+            tokenizer = tiktoken.Encoding("bench", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={})
             start = time.perf_counter()
             if threads > 1: tokenizer.encode_ordinary_batch(documents, num_threads=threads)
             else: [tokenizer.encode_ordinary(d) for d in documents]
         else:
-            from tokenizers import ByteLevelBPETokenizer
-            tokenizer = ByteLevelBPETokenizer(str(gpt2 / "encoder.json"), str(gpt2 / "vocab.bpe"))
+            from tokenizers import Tokenizer
+            tokenizer = Tokenizer.from_file(str(files / "tokenizer.json"))
             start = time.perf_counter()
             if threads > 1: tokenizer.encode_batch(documents)
             else: [tokenizer.encode(d) for d in documents]
@@ -55,35 +48,41 @@ def measure(what, text, gpt2, vocab, threads):
     return dict(what=what, threads=threads, seconds=seconds, mb_per_s=text.stat().st_size / 1e6 / seconds,
                 peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
-def slm(text, gpt2, vocab):
-    """Ours: learning on all threads, encoding on each count of threads."""
-    command = [SLM, "bench", "tokenize", "--text", text, "--vocab-size", str(vocab), "--tokenizer", gpt2, "--json"]
-    for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines():
-        r = json.loads(line)
-        yield dict(what="learn slm" if r["case"] == "train" else "encode slm", threads=r["threads"], seconds=r["seconds"], mb_per_s=r["mb_per_s"],
-                   peak_rss_mb=r["peak_rss_mb"])
+def slm(text, files, vocab):
+    """Ours: learning on all threads, encoding on one and on all."""
+    for case in ("train", "encode"):
+        command = [SLM, "bench", "tokenize", "--text", text, "--vocab-size", str(vocab), "--tokenizer", files / "tokenizer.json", "--only", case, "--json"]
+        for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines():
+            r = json.loads(line)
+            yield dict(what="learn slm" if r["case"] == "train" else "encode slm", threads=r["threads"], seconds=r["seconds"], mb_per_s=r["mb_per_s"],
+                       peak_rss_mb=r["peak_rss_mb"])
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=pathlib.Path, required=True)
-    parser.add_argument("--gpt2", type=pathlib.Path, required=True)
+    parser.add_argument("--tokenizer", type=pathlib.Path, required=True, help="any file that slm reads, cut by GPT-2's pattern")
     parser.add_argument("--vocab", type=int, default=16387)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--files", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help=argparse.SUPPRESS)
     o = parser.parse_args()
-    if o.one: return print(json.dumps(measure(o.one, o.text, o.gpt2, o.vocab, o.threads)))
+    if o.one: return print(json.dumps(measure(o.one, o.text, o.files, o.vocab, o.threads)))
     peers = [("learn huggingface", o.threads), ("learn rustbpe", o.threads), ("encode tiktoken", 1), ("encode tiktoken", o.threads),
              ("encode huggingface", 1), ("encode huggingface", o.threads)]
     results = {}
-    for _ in range(o.rounds):
-        measured = list(slm(o.text, o.gpt2, o.vocab))
-        for what, threads in peers:
-            arguments = [sys.executable, __file__, *sys.argv[1:], "--one", what, "--threads", str(threads)]
-            measured.append(json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout))
-        for m in measured:
-            print(json.dumps(m), flush=True)
-            results.setdefault((m["what"], m["threads"]), []).append(m)
+    with tempfile.TemporaryDirectory() as folder:
+        files = pathlib.Path(folder)
+        for name in ("tokenizer.json", "vocabulary.tiktoken"):
+            subprocess.run([SLM, "tokenize", "--tokenizer", o.tokenizer, "--out", files / name], check=True)
+        for _ in range(o.rounds):
+            measured = list(slm(o.text, files, o.vocab))
+            for what, threads in peers:
+                arguments = [sys.executable, __file__, *sys.argv[1:], "--one", what, "--threads", str(threads), "--files", folder]
+                measured.append(json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout))
+            for m in measured:
+                print(json.dumps(m), flush=True)
+                results.setdefault((m["what"], m["threads"]), []).append(m)
     print(f"\n{'':22}{'threads':>8}{'seconds':>10}{'MB/s':>9}{'peak MB':>9}")
     for (what, threads), runs in sorted(results.items()):
         median = {k: statistics.median(r[k] for r in runs) for k in ("seconds", "mb_per_s", "peak_rss_mb")}

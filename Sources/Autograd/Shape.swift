@@ -23,9 +23,9 @@ package struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStrin
     package subscript(axis: Int) -> Int { sizes[place(of: axis)] }
 
     /// The axis as 0 ..< rank.
-    package func place(of axis: Int) -> Int {
+    package func place(of axis: Int, for operation: StaticString = "a shape") -> Int {
         let place = axis < 0 ? axis + rank : axis
-        require(sizes.indices.contains(place), "axis \(axis) of a tensor \(self)")
+        require(sizes.indices.contains(place), "\(operation): axis \(axis) of a tensor \(self)")
         return place
     }
 

@@ -114,9 +114,11 @@ size_t slm_words_count(slm_counted *table, size_t places, size_t *free, const ui
     return word;
 }
 
-void slm_words_add(slm_counted *table, size_t places, slm_counted word) {
+size_t slm_words_add(slm_counted *table, size_t places, slm_counted word) {
     const word_key key = {word.key[0], word.key[1]};
     slm_counted *w = counted_at(table, places, hash_of(key, word.length), key, word.length);
+    const size_t new = w->length == 0;
     word.count += w->count;
     *w = word;
+    return new;
 }

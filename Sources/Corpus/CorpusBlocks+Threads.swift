@@ -7,13 +7,13 @@ extension CorpusBlocks {
     ///
     ///     try blocks.forEach(on: team, make: { block, thread in counts(of: block) }, take: { sum.add($0) })
     ///
-    /// Some 16 MB are read, then worked on, then taken: what lies between a thread's last block and the others' is a small part of that.
+    /// Some 4 MB are read, then worked on, then taken: what lies between a thread's last block and the others' is a small part of that.
     package mutating func forEach<Made: Sendable>(
         on team: Team, make: (CorpusBlock, _ thread: Int) -> Made, take: (Made) throws(CorpusError) -> Void
     ) throws(CorpusError) {
         while true {
             var round: [CorpusBlock] = [], bytes = 0
-            while bytes < 16 << 20, round.count < 128, let block = try next() {
+            while bytes < 4 << 20, round.count < 128, let block = try next() {
                 if case .lines(let lines, _) = block.content { bytes += lines.bytes.count }
                 round.append(block)
             }

@@ -48,14 +48,13 @@ package struct CorpusBlocks: ~Copyable {
     private var current: OpenFile?
     private var index = -1
 
-    /// - Parameter validation: files whose conversations are all for validation; then all of `paths` are for training.
+    /// - Parameter validation: files whose conversations are all for validation; then all others of `paths` are for training.
     package init(_ paths: [String], validation: [String] = [], format: ChatFormat? = nil, heldOut: Double = 0,
                  blockSize: Int = 1 << 18, lineLimit: Int = LineBlocks.defaultLimit) throws(CorpusError) {
-        let training = try files { () throws(FileError) in try Folder.files(at: paths, endingIn: Self.endings) }
         let held = try files { () throws(FileError) in try Folder.files(at: validation, endingIn: Self.endings) }
-        for path in training + held where path != "-" {         // what cannot be opened is heard of before the work begins
-            _ = try files { () throws(FileError) in try InputFile(path) }
-        }
+        let training = try files { () throws(FileError) in try Folder.files(at: paths, endingIn: Self.endings) }.filter { !held.contains($0) }
+        // What cannot be read is heard of before the work begins.
+        for path in training + held { try files { () throws(FileError) in try InputFile.check(path) } }
         sources = training.map { Source(path: $0, part: validation.isEmpty ? nil : .train, bytes: 0) } + held.map { Source(path: $0, part: .val, bytes: 0) }
         (forced, self.heldOut, self.blockSize, self.lineLimit) = (format, validation.isEmpty ? heldOut : 0, blockSize, lineLimit)
     }

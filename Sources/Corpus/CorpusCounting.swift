@@ -5,8 +5,8 @@ package import Tokenize
 /// Counts what a vocabulary is learned from: the words, or the characters, of all that is said in a corpus.
 ///
 ///     var counting = CorpusCounting(cutting: .gpt2)
-///     let counted = try counting.count(["chats.txt"], on: Team(threads: 2))
-///     let vocabulary = VocabularyLearner(size: 16_387).learn(from: counted.words)
+///     var counted = try counting.count(["chats.txt"], on: Team(threads: 2))
+///     let vocabulary = VocabularyLearner(size: 16_387).learn(from: counted.takeWords()).vocabulary
 ///
 /// Each message is a text of its own; a plain text is taken in blocks of whole lines. What is counted does not depend on the number of threads.
 package struct CorpusCounting {
@@ -16,9 +16,16 @@ package struct CorpusCounting {
 
     /// What came of it.
     package struct Counted: ~Copyable {
-        package var words: WordCounts
-        package var characters: Characters
-        package var report: CorpusReport
+        fileprivate var words: WordCounts
+        package let characters: Characters
+        package let report: CorpusReport
+
+        /// The counts of words; there are none afterwards, so that their memory is free when they have been used.
+        package mutating func takeWords() -> WordCounts {
+            var taken = WordCounts()
+            swap(&taken, &words)
+            return taken
+        }
     }
 
     package let unit: Unit
@@ -27,7 +34,7 @@ package struct CorpusCounting {
     package var sample = 1.0
     package var seed: UInt64 = 1
     package var skipsBad = false
-    package var blockSize = 1 << 18
+    package var blockSize = 1 << 17
     /// Called after each block with the bytes that are done; throwing stops.
     package var progress: (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
 
@@ -50,7 +57,7 @@ package struct CorpusCounting {
         guard report.train.bytes.total > 0 else {
             throw .nothingToLearn(files: blocks.sources.count, empty: report.empty, malformed: report.malformed)
         }
-        return Counted(words: try BlockCounter.words(of: workers), characters: BlockCounter.characters(of: workers), report: report)
+        return Counted(words: BlockCounter.words(of: workers), characters: BlockCounter.characters(of: workers), report: report)
     }
 }
 
@@ -103,12 +110,13 @@ private final class BlockCounter {
     }
 
     /// All counts together. The workers are empty afterwards.
-    static func words(of workers: [BlockCounter]) throws(CorpusError) -> WordCounts {
-        var all: WordCounts
-        do throws(TokenizeError) { all = try WordCounts(cutting: .none) } catch { throw .tokenizer(error) }
+    static func words(of workers: [BlockCounter]) -> WordCounts {
+        var all = WordCounts()
         for worker in workers {
+            // The larger goes nowhere: what was counted so far is added to it.
             swap(&all, &worker.words)
             all.add(worker.words)
+            worker.words = WordCounts()
         }
         return all
     }

@@ -32,8 +32,8 @@ package struct CorpusEncoding {
     /// Faults are counted, and what they are in is left out.
     package var skipsBad = false
     package var lineLimit = LineBlocks.defaultLimit
-    package var blockSize = 1 << 18
-    /// Called after each block with the bytes that are done; throwing stops, and leaves nothing behind.
+    package var blockSize = 1 << 17
+    /// Called after each block with the bytes that are done; throwing `.stopped` stops, and leaves nothing behind.
     package var progress: (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
 
     package init(_ tokenizer: Tokenizer, file: String, form: ChatForm) { (self.tokenizer, tokenizerFile, self.form) = (tokenizer, file, form) }

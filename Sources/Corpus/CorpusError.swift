@@ -24,7 +24,8 @@ package enum CorpusError: Error, Equatable {
     case nothingToLearn(files: Int, empty: Int, malformed: Int)
     /// A file of tokens that is not whole, or does not belong to what is beside it.
     case damaged(path: String, reason: String)
-    case noThreads(reason: String)
+    /// Whoever watched the progress said so.
+    case stopped
 }
 
 extension CorpusError: CustomStringConvertible {
@@ -36,7 +37,7 @@ extension CorpusError: CustomStringConvertible {
         case .nothingToLearn(let files, let empty, let malformed):
             "nothing to learn in \(files) file\(files == 1 ? "" : "s"): \(empty) conversations are empty and \(malformed) malformed."
         case .damaged(let path, let reason): "\(path) is damaged: \(reason). Write the tokens again."
-        case .noThreads(let reason): reason
+        case .stopped: "stopped. No file was changed."
         }
     }
 }

@@ -34,9 +34,9 @@ struct TextPieces {
         guard let block = waiting, !block.bytes.isEmpty else { return nil }
         if let border, block.offset < border, border <= block.offset + block.bytes.count {
             // The line that holds the border is the last to be learned from; it may end in a block to come.
-            guard let end = block.bytes.place(of: UInt8(ascii: "\n"), in: max(0, border - block.offset - 1)..<block.bytes.count) ?? (isAtEnd ? block.bytes.count - 1 : nil)
-            else { return nil }
-            return take(end + 1, isEnd: true)
+            let end = block.bytes.place(of: UInt8(ascii: "\n"), in: max(0, border - block.offset - 1)..<block.bytes.count)
+            if end == nil, !isAtEnd { return nil }
+            return take(end.map { $0 + 1 } ?? block.bytes.count, isEnd: true)
         }
         if isAtEnd { return take(block.bytes.count, isEnd: true) }
         if standsAlone { return take(block.bytes.count, isEnd: true) }

@@ -17,6 +17,8 @@ package enum Folder {
         return result
     }
 
+    package static func contains(_ name: String, in folder: String) -> Bool { access("\(folder)/\(name)", F_OK) == 0 }
+
     /// Makes the folder that a file is to lie in, where it is not there.
     package static func create(forFileAt path: String) throws(FileError) {
         if let slash = path.lastIndex(of: "/"), slash > path.startIndex { try create(String(path[..<slash])) }

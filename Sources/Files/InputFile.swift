@@ -37,6 +37,11 @@ package struct InputFile: ~Copyable {
         return got
     }
 
+    /// Whether a file may be read, without opening it: a pipe can be opened once.
+    package static func check(_ path: String) throws(FileError) {
+        guard path == "-" || access(path, R_OK) == 0 else { throw .unreadable(path: path, reason: systemReason()) }
+    }
+
     /// All of a file that fits into memory, such as a tokenizer.
     package static func contents(of path: String) throws(FileError) -> [UInt8] {
         var file = try InputFile(path), bytes: [UInt8] = []

@@ -62,7 +62,7 @@ extension Processor {
         product.checkMeasured(by: self, as: name) {
             // oneDNN divides by K.
             if let library, library.multiplies(product.precision), p.K > 0 { return multiply(&p, with: library) }
-            if p.K > Self.longestWholeSum, !p.canBeCut { return multiplyInParts(p) }
+            if p.K > Self.longestWholeSum, !slm_can_be_cut(p) { return multiplyInParts(p) }
             run(&p)
         }
     }
@@ -170,16 +170,11 @@ extension Processor {
 
 extension slm_product {
     fileprivate func hasShape(of other: slm_product) -> Bool {
-        M == other.M && N == other.N && K == other.K && product == other.product && canBeCut == other.canBeCut
+        M == other.M && N == other.N && K == other.K && product == other.product && slm_can_be_cut(self) == slm_can_be_cut(other)
     }
 
     fileprivate mutating func takePlan(of other: slm_product) {
         (m_step, n_step, k_step) = (other.m_step, other.n_step, other.k_step)
         (left_bytes, right_bytes) = (other.left_bytes, other.right_bytes)
-    }
-
-    /// Whether C itself can hold a part of the sum until the rest is added: see product_plan.
-    fileprivate var canBeCut: Bool {
-        c_type == DataType.float32.code && activation == Function.identity.rawValue && before == nil && bias == nil && plus == nil
     }
 }

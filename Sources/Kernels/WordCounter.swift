@@ -42,8 +42,7 @@ package struct WordCounter: ~Copyable {
     package mutating func add(_ other: borrowing WordCounter) {
         for word in other.places where word.length > 0 {
             if free == 0 { grow(to: places.count * 2) }
-            free -= 1                                            // too many where the word was known: then the table grows a little early
-            slm_words_add(places.baseAddress, places.count, word)
+            free -= Int(slm_words_add(places.baseAddress, places.count, word))
         }
     }
 
@@ -58,8 +57,7 @@ package struct WordCounter: ~Copyable {
         places = Self.table(of: size)
         free = size / 3 * 2
         for word in old where word.length > 0 {
-            slm_words_add(places.baseAddress, places.count, word)
-            free -= 1
+            free -= Int(slm_words_add(places.baseAddress, places.count, word))
         }
         old.deallocate()
     }

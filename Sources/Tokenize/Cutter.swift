@@ -6,6 +6,12 @@ struct Cutter: ~Copyable {
     private let scanner: WordCutter?
     private var regex: Regex?
 
+    /// A text is one word.
+    init() {
+        scanner = nil
+        regex = nil
+    }
+
     init(_ pattern: WordPattern) throws(TokenizeError) {
         scanner = switch pattern {
         case .gpt2: WordCutter(.gpt2)

@@ -35,15 +35,9 @@ struct PreTokenizer {
 
     private static let advice = "Supported are ByteLevel alone, one Split or Digits before it, and neither for characters."
 
-    /// How a space at the beginning is written where ByteLevel's own would put one before each word: between nothing and the first character.
-    static let prefixSpacePattern = #"\A(?! )"#
-
-    private mutating func readNormalizer(_ normalizer: JSONElement) throws(TokenizeError) {
+    private func readNormalizer(_ normalizer: JSONElement) throws(TokenizeError) {
         let type = try file.string(normalizer, "type", at: "normalizer")
         if type == "Sequence", normalizer["normalizers"]?.elements?.first(where: { _ in true }) == nil { return }
-        if type == "Replace", normalizer["pattern"]?["Regex"]?.string == Self.prefixSpacePattern, normalizer["content"]?.string == " " {
-            return addsPrefixSpace = true
-        }
         throw file.unsupported("it changes texts before they are cut (normalizer \(type))", "Change the texts yourself, and set normalizer to null.")
     }
 
@@ -77,7 +71,10 @@ struct PreTokenizer {
         let pattern = try file.object(split, "pattern", at: place)
         if let text = pattern["String"]?.string {
             // A string that is meant as it stands.
-            return text.unicodeScalars.map { $0.properties.isAlphabetic || $0.value >= 0x80 || $0 == " " ? String($0) : #"\x{"# + String($0.value, radix: 16) + "}" }.joined()
+            return text.unicodeScalars.map { character in
+                let isPlain = character.properties.isAlphabetic || character.value >= 0x80 || character == " "
+                return isPlain ? String(character) : #"\x{"# + String(character.value, radix: 16) + "}"
+            }.joined()
         }
         return try file.string(pattern, "Regex", at: "\(place).pattern")
     }

@@ -126,7 +126,8 @@ struct RegexSyntax {
                 }
                 let name = scalars[(i + 2)..<end].map(String.init).joined(), count = min(end + 2, scalars.count) - i
                 if let properties = Self.classes[name] { put(properties, for: count) } else { copy(count) }
-            case "&" where i + 1 < scalars.count && scalars[i + 1] == "&": throw fault(#"&& between sets is not supported; two signs that are meant are written &\&"#)
+            case "&" where i + 1 < scalars.count && scalars[i + 1] == "&":
+                throw fault(#"&& between sets is not supported; two signs that are meant are written &\&"#)
             default: copy(1)
             }
         }

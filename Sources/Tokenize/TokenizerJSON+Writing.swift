@@ -3,6 +3,10 @@ import JSON
 extension TokenizerJSON {
     /// The file's bytes. Hugging Face's library makes the same ids of the same text with it, once `encode_special_tokens` is set, and `read` the same vocabulary.
     package static func bytes(of vocabulary: Vocabulary) throws(TokenizeError) -> [UInt8] {
+        // ByteLevel behind a pattern of its own would put a space before every word.
+        guard !vocabulary.addsPrefixSpace || !hasSplit(vocabulary) && vocabulary.unit == .bytes else {
+            throw .notExpressible(format: "A tokenizer.json", reason: "it begins every text with a space, and cuts otherwise than GPT-2")
+        }
         let keys = try self.keys(of: vocabulary)
         var writer = JSONWriter(.pretty)
         writer.object { file in
@@ -10,7 +14,7 @@ extension TokenizerJSON {
             file.key("truncation"); file.null()
             file.key("padding"); file.null()
             file.key("added_tokens"); file.array { list in for special in vocabulary.specials { write(special, to: &list) } }
-            file.key("normalizer"); writeNormalizer(vocabulary, to: &file)
+            file.key("normalizer"); file.null()
             file.key("pre_tokenizer"); writePreTokenizer(vocabulary, to: &file)
             file.key("post_processor"); file.null()
             file.key("decoder"); file.object {
@@ -61,16 +65,6 @@ extension TokenizerJSON {
             $0.key("content"); $0.string(special.text)
             for key in ["single_word", "lstrip", "rstrip", "normalized"] { $0.key(key); $0.boolean(false) }
             $0.key("special"); $0.boolean(true)
-        }
-    }
-
-    /// With a pattern of its own in front, ByteLevel would put a space before every word, so that is done before.
-    private static func writeNormalizer(_ vocabulary: Vocabulary, to file: inout JSONWriter) {
-        guard vocabulary.addsPrefixSpace, hasSplit(vocabulary) || vocabulary.unit == .characters else { return file.null() }
-        file.object {
-            $0.key("type"); $0.string("Replace")
-            $0.key("pattern"); $0.object { $0.key("Regex"); $0.string(PreTokenizer.prefixSpacePattern) }
-            $0.key("content"); $0.string(" ")
         }
     }
 

@@ -11,7 +11,7 @@ import JSON
 /// - `added_tokens` become special tokens, which no typed text becomes here, where Hugging Face's library looks for them in every text unless
 ///   `encode_special_tokens` is set. Those with `"special": false`, for which it always looks, are special, too, or, if the vocabulary has
 ///   them, ordinary tokens. `lstrip`, `rstrip`, `single_word` and `normalized` only say how they are looked for.
-/// - `normalizer`: none, or the one that `addsPrefixSpace` is written as. `post_processor`, `truncation` and `padding` are about whole texts
+/// - `normalizer`: none. `post_processor`, `truncation` and `padding` are about whole texts
 ///   for models, and not looked at; `decoder` only tells characters from other things.
 package enum TokenizerJSON {
     package static func read(_ bytes: [UInt8], path: String) throws(TokenizeError) -> Vocabulary {
@@ -31,7 +31,9 @@ package enum TokenizerJSON {
         let isComplete = vocabulary.unit == .bytes && Set(vocabulary.plainTokens.lazy.filter { $0.count == 1 }.map(\.first)).count == 256
         if !isComplete {
             let unknown = try file.string(model, "unk_token", else: "", at: "model")
-            if !unknown.isEmpty { throw file.unsupported("it has '\(unknown)' for what no token stands for", "Only a tokenizer with all bytes among its tokens can be read with one.") }
+            if !unknown.isEmpty {
+                throw file.unsupported("it has '\(unknown)' for what no token stands for", "Only a tokenizer with all bytes among its tokens can be read with one.")
+            }
             if try file.boolean(model, "byte_fallback", else: false, at: "model") {
                 throw file.unsupported("it writes bytes as tokens such as <0x0A> (byte_fallback)", "Only byte-level tokenizers can be read.")
             }
@@ -75,7 +77,9 @@ package enum TokenizerJSON {
     private static func readTokens(_ model: JSONElement, _ added: [AddedToken], into vocabulary: inout Vocabulary, _ file: JSONFile) throws(TokenizeError) {
         var slots = TokenSlots(), added = added, places: [String: Int] = [:], token: [UInt8] = []
         for (place, one) in added.enumerated() {
-            guard places.updateValue(place, forKey: one.token.text) == nil else { throw file.malformed("added_tokens", "each token once", shown(one.token.text.utf8) + " again") }
+            guard places.updateValue(place, forKey: one.token.text) == nil else {
+                throw file.malformed("added_tokens", "each token once", shown(one.token.text.utf8) + " again")
+            }
         }
         let isByteLevel = vocabulary.unit == .bytes
         guard let members = try file.object(model, "vocab", at: "model").members else { return }

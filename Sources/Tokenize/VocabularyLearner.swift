@@ -25,8 +25,8 @@ package struct VocabularyLearner {
         package let bytes, tokens: Int
     }
 
-    /// The vocabulary: smaller than `size` where no more pairs occur often enough, never smaller than the bytes and the special tokens.
-    package func learn(from words: borrowing WordCounts) -> Learned {
+    /// The vocabulary, for which the counts are used up: smaller than `size` where no more pairs occur often enough, never smaller than the bytes and the special tokens.
+    package func learn(from words: consuming WordCounts) -> Learned {
         var vocabulary = Vocabulary()
         vocabulary.pattern = pattern
         if specialsComeFirst { vocabulary.add(specials: specials) }

@@ -13,6 +13,9 @@ package struct WordCounts: ~Copyable {
     private var long: [[UInt8]: Int] = [:]
     private var ends: [UInt32] = []
 
+    /// No counts, of words cut at nothing.
+    package init() { cutter = Cutter() }
+
     package init(cutting pattern: WordPattern) throws(TokenizeError) { cutter = try Cutter(pattern) }
 
     /// Counts the words of a whole text.

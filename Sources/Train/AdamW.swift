@@ -12,10 +12,11 @@ package final class AdamW {
     package var epsilon: Float = 1e-8
     package var decay: Float = 0.1
     /// Updates so far.
-    package private(set) var steps = 0
+    package var steps = 0
     private let parameters: Parameters
     private let processor: Processor
-    private let first, second: Buffer        // the moments, like the parameters
+    /// The moments: means of the gradients and of their squares, laid out like the parameters.
+    package let first, second: Buffer
 
     package init(for parameters: Parameters, on processor: Processor) {
         (self.parameters, self.processor) = (parameters, processor)

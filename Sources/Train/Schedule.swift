@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// How fast to learn when: a linear warmup, then a cosine from the highest rate down to a share of it.
 ///
@@ -12,9 +12,9 @@ package struct Schedule: Sendable, Equatable {
     /// Steps in all, after which the rate stays at its lowest.
     package var steps: Int
     /// The lowest rate, as a share of the peak.
-    package var floor: Float = 0.1
+    package var floor: Float
 
-    package init(peak: Float, warmup: Int, steps: Int) { (self.peak, self.warmup, self.steps) = (peak, warmup, steps) }
+    package init(peak: Float, warmup: Int, steps: Int, floor: Float = 0.1) { (self.peak, self.warmup, self.steps, self.floor) = (peak, warmup, steps, floor) }
 
     package func rate(at step: Int) -> Float { rate(at: step, progress: Double(step - warmup) / Double(max(1, steps - warmup))) }
 

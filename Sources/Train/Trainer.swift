@@ -77,6 +77,21 @@ package final class Trainer {
         return StepReport(step: optimizer.steps, loss: loss, gradientNorm: norm)
     }
 
+    /// The sum over all targets that count of how surprising they are, in nats, and how many they are. Nothing is learned.
+    package func surprise(of batch: Batch) -> (nats: Double, count: Int) {
+        let count = batch.targets.reduce(0) { $0 + ($1 >= 0 ? 1 : 0) }
+        guard count > 0 else { return (0, 0) }
+        var nats = 0.0
+        for rows in parts(of: batch) {
+            tape.reset()
+            nats += tape.withoutRecording {
+                Double(model.loss(of: tensor(batch.inputs, rows, of: batch), predicting: tensor(batch.targets, rows, of: batch), count: 1,
+                                  documents: batch.documents.map { tensor($0, rows, of: batch) }, on: tape).scalar)
+            }
+        }
+        return (nats, count)
+    }
+
     private func tensor(_ ids: [Int32], _ rows: Range<Int>, of batch: Batch) -> Tensor {
         let T = batch.length
         return tape.ids(Array(ids[rows.lowerBound * T..<rows.upperBound * T]), [rows.count, T])

@@ -6,6 +6,8 @@ import JSON
 struct JSONLine: CustomStringConvertible {
     enum Value {
         case text(String), number(Double), whole(Int)
+        /// A number with all its digits, such as a learning rate.
+        case exact(Double)
     }
 
     let pairs: KeyValuePairs<String, Value?>
@@ -20,6 +22,7 @@ struct JSONLine: CustomStringConvertible {
                 switch value {
                 case .text(let text): writer.string(text)
                 case .number(let number): writer.number((number * 1e4).rounded() / 1e4)     // nobody measures more exactly
+                case .exact(let number): writer.number(number)
                 case .whole(let number): writer.integer(number)
                 }
             }

@@ -2,51 +2,48 @@ import Glibc
 
 /// How far a piece of work is, on standard error: a bar in a terminal, a line now and then elsewhere.
 ///
-///     let progress = Progress("learning", of: bytes, unit: .bytes)
-///     progress.show(1_000_000)
-///     progress.finish()
+///     let progress = Progress("reading", ofBytes: 1_000_000)
+///     progress.show(bytes: 250_000)                             // reading ━━━━━━━──────────  25 %  120 MB/s  0:03 left
+///     progress.clear()
 final class Progress {
-    enum Unit {
-        case bytes, tokens
-    }
-
     private let title: String
     /// nil if nobody knows.
-    private let total: Int?
-    private let unit: Unit
+    private let bytes: Int?
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let start = now()
     private var lastShown: Double
+    /// How far the work was when it was first shown: what was done before took no time of ours.
+    private var firstShare: Double?
 
-    init(_ title: String, of total: Int?, unit: Unit) {
-        (self.title, self.total, self.unit) = (title, total, unit)
+    init(_ title: String, ofBytes bytes: Int? = nil) {
+        (self.title, self.bytes) = (title, bytes)
         lastShown = start
     }
 
-    private static func now() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    private static func now() -> Double { origin.duration(to: ContinuousClock.now).inSeconds }
+    private static let origin = ContinuousClock.now
+
+    func show(bytes done: Int) {
+        if firstShare == nil { firstShare = 0 }
+        let speed = "\((Double(done) / max(Self.now() - start, 1e-9) / 1e6).fixed(0)) MB/s"
+        show(share: bytes.map { Double(done) / Double(max($0, 1)) }, bytes == nil ? "\((Double(done) / 1e6).fixed(1)) MB  \(speed)" : speed)
     }
 
-    func show(_ done: Int) {
+    func show(share: Double?, _ details: @autoclosure () -> String) {
         let time = Self.now()
+        if firstShare == nil { firstShare = share }
         guard time - lastShown >= (isTerminal ? 0.1 : 10) else { return }
         lastShown = time
-        let rate = Double(done) / max(time - start, 1e-9)
-        let speed = unit == .bytes ? "\((rate / 1e6).fixed(0)) MB/s" : "\(Int(rate)) a second"
-        guard let total, total > 0 else { return write("\(title)  \(amount(done))  \(speed)") }
-        let share = min(1, Double(done) / Double(total)), left = Int((Double(total - done) / max(rate, 1)).rounded(.up))
-        let bar = String(repeating: "━", count: Int(share * 30)) + String(repeating: "─", count: 30 - Int(share * 30))
-        write("\(title)  \(isTerminal ? bar + "  " : "")\(Int(share * 100)) %  \(speed)  \(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60) left")
+        guard let share, let first = firstShare else { return write("\(title)  \(details())") }
+        let filled = min(30, Int(share * 30)), left = share > first ? clockText((time - start) * (1 - share) / (share - first)) : "?"
+        let bar = isTerminal ? String(repeating: "━", count: filled) + String(repeating: "─", count: 30 - filled) + "  " : ""
+        write("\(title)  \(bar)\(Int(share * 100)) %  \(details())  \(left) left")
     }
 
-    /// Takes the bar away.
-    func finish() {
+    /// Takes the bar away, so that a line can be printed or the work is over.
+    func clear() {
         if isTerminal, lastShown > start { write("") }
     }
-
-    private func amount(_ n: Int) -> String { unit == .bytes ? "\((Double(n) / 1e6).fixed(1)) MB" : "\(n)" }
 
     private func write(_ line: String) {
         let bytes = Array((isTerminal ? "\r\u{1B}[K\(line)" : "slm: \(line)\n").utf8)

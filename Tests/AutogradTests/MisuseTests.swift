@@ -6,7 +6,7 @@ import Testing
 @Suite struct Misuse {
     enum Mistake: String, CaseIterable, Codable, Sendable {
         case add, matmul, linear, bias, plus, concat, reshape, slice, axis, backward, again, unrecorded,
-             stale, target, id, targets, heads, documents, dropout, norm
+             stale, target, id, targets, targetsAcross, targetsOfHead, heads, documents, dropout, norm
         case emptyMean, namesake, unread, ids, usedUp, foreign, batch, shift
 
         var sentence: String {
@@ -19,7 +19,7 @@ import Testing
             case .concat: "concat: [2, 3] and [4, 2] along axis 0"
             case .reshape: "reshape: [2, 3] has 6 elements, [4, 2] has 8"
             case .slice: "slice: 1..<4 along axis 1 of [2, 3]"
-            case .axis: "axis 2 of a tensor [2, 3]"
+            case .axis: "sum: axis 2 of a tensor [2, 3]"
             case .backward: "backward: from a tensor [2, 3]; a derivative has a direction only from a single number"
             case .again: "backward: for the second time; say `keeping: true` the first time"
             case .unrecorded: "backward: from a tensor that nothing was recorded for"
@@ -27,6 +27,8 @@ import Testing
             case .target: "crossEntropy: target 3 at 1, among 3 classes"
             case .id: "embed: id 2 at 1, in a table of 2"
             case .targets: "crossEntropy: targets [3] for scores [2, 3]"
+            case .targetsAcross: "crossEntropy: targets [2, 1] for scores [1, 2, 3]"
+            case .targetsOfHead: "linearCrossEntropy: targets [1, 2] for [2, 3]"
             case .heads: "causalAttention: [1, 2, 3] for 2 heads"
             case .documents: "causalAttention: position 0 cannot begin to see at 1"
             case .dropout: "dropout: with probability 1.0"
@@ -74,6 +76,8 @@ import Testing
             case .target: _ = tape.crossEntropy(x, targets: tape.ids([0, 3], [2]))
             case .id: _ = tape.embed(tape.ids([0, 2], [2]), in: x)
             case .targets: _ = tape.crossEntropy(x, targets: tape.ids([0, 1, 2], [3]))
+            case .targetsAcross: _ = tape.crossEntropy(tape.reshape(x, [1, 2, 3]), targets: tape.ids([0, 1], [2, 1]))
+            case .targetsOfHead: _ = tape.linearCrossEntropy(x, weight: x, targets: tape.ids([0, 1], [1, 2]))
             case .heads: _ = tape.causalAttention(tape.reshape(x, [1, 2, 3]), heads: 2)
             case .documents: _ = tape.causalAttention(tape.reshape(x, [1, 2, 3]), heads: 1, documents: tape.ids([1, 0], [1, 2]))
             case .dropout: _ = tape.dropout(x, 1)

@@ -102,8 +102,9 @@ import Tokenize
     }
 
     @Test func `a file for validation leaves all else for training`() throws {
-        let data = folder.write("[INST] a\n[INST] b\n", to: "data.txt"), val = folder.write(#"{"user": "c", "assistant": "d"}"#, to: "val.jsonl")
-        try encoding().write([data], validation: [val], to: folder("out"), on: Team(threads: 2))
+        folder.write("[INST] a\n[INST] b\n", to: "data.txt")
+        let val = folder.write(#"{"user": "c", "assistant": "d"}"#, to: "val.jsonl")      // in the folder, and not learned from
+        try encoding().write([folder.path], validation: [val], to: folder("out"), on: Team(threads: 2))
         #expect(try text(.train, in: folder("out")) == "<|user|>a<|eos|><|user|>b<|eos|>")
         #expect(try text(.val, in: folder("out")) == "<|user|>c<|assistant|>d<|eos|>")
     }
@@ -154,9 +155,8 @@ import Tokenize
         try encoding.write([good], to: out, on: Team(threads: 2))
         #expect(folder.names(in: "out") == outputs)
         #expect(throws: CorpusError.self) { try encoding.write([good, bad], to: out, on: Team(threads: 2)) }
-        struct Stop: Error {}
-        encoding.progress = { _ throws(CorpusError) in throw .noThreads(reason: "stopped") }
-        #expect(throws: CorpusError.noThreads(reason: "stopped")) { try encoding.write([good], to: out, on: Team(threads: 2)) }
+        encoding.progress = { _ throws(CorpusError) in throw .stopped }
+        #expect(throws: CorpusError.stopped) { try encoding.write([good], to: out, on: Team(threads: 2)) }
         #expect(folder.names(in: "out") == outputs)
         #expect(try text(.train, in: out) == "<|user|>a<|eos|>")
         encoding.progress = { _ in }

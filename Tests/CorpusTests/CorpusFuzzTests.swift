@@ -1,10 +1,9 @@
 import Corpus
-import Glibc
 import TestSupport
 import Testing
 import Tokenize
 
-/// `SLM_FUZZ_ROUNDS=1000000 swift test -c release --filter CorpusFuzzTests` for a long run. The seeds are here, so that a round is known by its number.
+/// The seeds are here and so is the generator: a round is known by its number.
 @Suite struct CorpusFuzzTests {
     static let seeds = [
         "[INST] Hi [/INST] Hello! [INST] Bye [/INST]\n[INST] é😀 [/INST] [x]\r\n\n[INST] a [/INST] b\n",
@@ -14,14 +13,15 @@ import Tokenize
         "Once upon a time\n\nthere was a text.\r\n  And more of it.\n",
         "\u{FEFF}[INST] a [/INST] b\n",
     ]
-    private static let pieces = ["[INST]", "[/INST]", "\n", "\r\n", "\0", "\"", "{", "}", "[", "]", ":", ",", "\\u", "\\ud800", "é", "😀", "\u{FEFF}", " ", "\"role\"", "null"].map { Array($0.utf8) }
+    private static let pieces = ["[INST]", "[/INST]", "\n", "\r\n", "\0", "\"", "{", "}", "[", "]", ":", ",", "\\u", "\\ud800", "é", "😀", "\u{FEFF}", " ",
+        "\"role\"", "null"].map { Array($0.utf8) }
         + [[0xFF], [0xC3], [0xED, 0xA0, 0x80]]
 
     /// Whatever comes: every line is a conversation, empty, or malformed; the split into blocks changes nothing; what was read can be rendered.
     @Test func `readers take anything`() throws {
         let folder = TemporaryFolder(), tokenizer = try byteTokenizer(), renderer = try ChatRenderer(.markers, for: tokenizer)
-        var random = Random(state: 11), encoder = try Encoder(tokenizer), read = 0
-        let rounds = getenv("SLM_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 3_000
+        var random = Seeded(11), encoder = try Encoder(tokenizer), read = 0
+        let rounds = fuzzRounds(else: 3_000)
         for round in 0..<rounds {
             var text = Array(Self.seeds[Int.random(in: 0..<Self.seeds.count, using: &random)].utf8)
             for _ in 0..<Int.random(in: 0...4, using: &random) { Self.mutate(&text, using: &random) }
@@ -38,9 +38,8 @@ import Tokenize
                             var chat = ChatTokens()
                             try renderer.append(conversation, with: &encoder, to: &chat)
                             let texts = conversation.messages.map(\.text)
-                            if chat.bytes.total != texts.reduce(0, { $0 + $1.count }) || texts.contains(where: \.isEmpty) || chat.ids.count(where: { $0 == 2 }) != 1 {
-                                Issue.record("round \(round): \(conversation)")
-                            }
+                            let isRight = chat.bytes.total == texts.reduce(0) { $0 + $1.count } && chat.ids.count { $0 == 2 } == 1
+                            if !isRight || texts.contains(where: \.isEmpty) { Issue.record("round \(round): \(conversation)") }
                             read += 1
                             entries.append("\(line) \(texts)")
                         case .empty(let line): entries.append("\(line) empty")
@@ -50,13 +49,17 @@ import Tokenize
                 }
                 entries.append("\(textSoFar)")
                 // What a file is, is said by its first block: only forced, or in large blocks, are they comparable.
-                if size == 1 << 18 { whole = entries } else if format != nil, entries != whole { Issue.record("round \(round): \(entries) in blocks of \(size), \(whole) as a whole") }
+                if size == 1 << 18 {
+                    whole = entries
+                } else if format != nil, entries != whole {
+                    Issue.record("round \(round): \(entries) in blocks of \(size), \(whole) as a whole")
+                }
             }
         }
         #expect(read > rounds / 10)
     }
 
-    private static func mutate(_ text: inout [UInt8], using random: inout Random) {
+    private static func mutate(_ text: inout [UInt8], using random: inout Seeded) {
         let place = text.isEmpty ? 0 : Int.random(in: 0..<text.count, using: &random)
         let length = Int.random(in: 0...min(12, text.count - place), using: &random)
         switch Int.random(in: 0..<6, using: &random) {
@@ -66,18 +69,5 @@ import Tokenize
         case 4: text.removeSubrange(place...)
         default: if place < text.count { text[place] = UInt8.random(in: 0...255, using: &random) }
         }
-    }
-}
-
-/// Steele et al. 2014: the same numbers everywhere.
-struct Random: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -87,3 +87,33 @@ import Testing
         #expect(try InputFile.contents(of: "/proc/self/status").isEmpty == false)
     }
 }
+
+@Suite struct PipeTests {
+    @Test func `a pipe is read in the blocks that a file has, however little comes at a time`() throws {
+        let folder = TemporaryFolder(), text = (0..<3_000).map { "line \($0)\n" }.joined(), pipe = folder("pipe")
+        #expect(mkfifo(pipe, 0o600) == 0)
+        try InputFile.check(pipe)
+        var writer = pthread_t()
+        let job = Job(path: pipe, text: Array(text.utf8))
+        pthread_create(&writer, nil, { argument in
+            let job = Unmanaged<Job>.fromOpaque(argument!).takeUnretainedValue()
+            let descriptor = open(job.path, O_WRONLY)
+            for start in stride(from: 0, to: job.text.count, by: 777) {
+                _ = job.text[start..<min(start + 777, job.text.count)].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            }
+            close(descriptor)
+            return nil
+        }, Unmanaged.passUnretained(job).toOpaque())
+        var piped = try LineBlocks(pipe, size: 5_000), filed = try LineBlocks(folder.write(text, to: "file"), size: 5_000)
+        #expect(piped.fileSize == nil && filed.fileSize == text.utf8.count)
+        while let block = try piped.next() { #expect(try filed.next()?.bytes == block.bytes) }
+        #expect(try filed.next()?.bytes == nil)
+        pthread_join(writer, nil)
+    }
+
+    private final class Job: Sendable {
+        let path: String, text: [UInt8]
+
+        init(path: String, text: [UInt8]) { (self.path, self.text) = (path, text) }
+    }
+}

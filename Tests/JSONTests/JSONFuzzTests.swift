@@ -1,8 +1,7 @@
-import Glibc
 import JSON
+import TestSupport
 import Testing
 
-/// `SLM_FUZZ_ROUNDS=1000000 swift test -c release --filter JSONFuzzTests` for a long run.
 @Suite struct JSONFuzzTests {
     static let seeds = [
         #"{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"text","text":"H\u00e9 \ud83d\ude00"}]}]}"#,
@@ -14,9 +13,8 @@ import Testing
 
     /// simdjson and the search for the place of a fault read the same language: whoever disagrees is found here.
     @Test func `whatever comes is read or refused with its place`() throws {
-        var random = SplitMix(state: 7), parser = JSONParser()
-        let rounds = getenv("SLM_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 5_000
-        for round in 0..<rounds {
+        var random = Seeded(7), parser = JSONParser()
+        for round in 0..<fuzzRounds(else: 5_000) {
             var text = Array(Self.seeds[Int(random.next() % UInt64(Self.seeds.count))].utf8)
             for _ in 0..<(random.next() % 5) { random.mutate(&text) }
             do throws(JSONError) {
@@ -40,18 +38,8 @@ import Testing
     }
 }
 
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func mutate(_ text: inout [UInt8]) {
+extension Seeded {
+    fileprivate mutating func mutate(_ text: inout [UInt8]) {
         let letters = Array("{}[]\",:\\u0123456789eE+-.truefalsn \n\0\u{7F}é😀".utf8) + [0xFF, 0xC0, 0xED, 0xA0]
         let place = text.isEmpty ? 0 : Int.random(in: 0..<text.count, using: &self)
         let length = Int.random(in: 0...min(8, text.count - place), using: &self)

@@ -15,19 +15,19 @@ import Testing
             let dy = Noise.numbers(count, seed: 2), old = Noise.numbers(count, seed: 3)
             let wanted = x.map { f.value(Double($0)) }, slopes = zip(x, dy).map { f.slope(Double($0)) * Double($1) }
             for type in [DataType.float32, .bfloat16] {
-                let y = p.buffer(of: count, type), near = type == .float32 ? Near.float32 : .bfloat16
+                let y = p.buffer(of: count, type), near = type == .float32 ? Tolerance.forward : .stored
                 p.apply(f, p.buffer(x), into: y)
-                expectNear(p.floats(y), wanted, within: near, "\(f) of \(count)")
+                expectClose(p.floats(y), wanted, within: near, "\(f) of \(count)")
                 for adding in [false, true] {
                     let dx = p.buffer(old, type)
                     p.applyGradient(f, dy: p.buffer(dy), x: p.buffer(x), into: dx, adding: adding)
-                    expectNear(p.floats(dx), slopes.indices.map { slopes[$0] + (adding ? Double(old[$0]) : 0) },
-                               within: near, scale: 8, "slope of \(f)")
+                    expectClose(p.floats(dx), slopes.indices.map { slopes[$0] + (adding ? Double(old[$0]) : 0) },
+                               within: near, terms: 1, "slope of \(f)")
                 }
             }
             let place = p.buffer(x)
             p.apply(f, place, into: place)
-            expectNear(p.floats(place), wanted, within: .float32, "\(f) in place")
+            expectClose(p.floats(place), wanted, within: .forward, "\(f) in place")
         }
     }
 
@@ -39,7 +39,7 @@ import Testing
         let y = p.buffer(of: x.count, .float32)
         p.apply(f, p.buffer(x), into: y)
         // In f32 what leaves its range is infinite; exp and tails of the normal distribution have absolute accuracy.
-        expectNear(p.floats(y), x.map { Double(Float(f.value(Double($0)))) }, within: Near(absolute: 4e-7, relative: 2e-5), "\(f)")
+        expectClose(p.floats(y), x.map { Double(Float(f.value(Double($0)))) }, within: .range, "\(f)")
     }
 
     @Test(arguments: Machine.all)
@@ -95,7 +95,7 @@ import Testing
                     p.copy(shape: shape, p.buffer(x), strides: from.strides(shape), into: y, strides: to.strides(shape), scale: 0.5, adding: adding)
                     var wanted = old
                     for i in places(shape) { wanted[to.place(i, shape)] = x[from.place(i, shape)] * 0.5 + (adding ? wanted[to.place(i, shape)] : 0) }
-                    expectNear(p.floats(y), wanted.map(Double.init), within: .float32, "\(shape) from \(from) to \(to), adding \(adding)")
+                    expectClose(p.floats(y), wanted, within: .forward, "\(shape) from \(from) to \(to), adding \(adding)")
                 }
             }
             if shape.contains(0) { continue }
@@ -104,7 +104,7 @@ import Testing
                    into: sums, strides: Walk.firstRepeat.strides(shape), adding: true)
             var wanted = [Double](repeating: 0, count: sums.count)
             for i in places(shape) { wanted[Walk.firstRepeat.place(i, shape)] += Double(x[Walk.inOrder.place(i, shape)]) }
-            expectNear(p.floats(sums), wanted, within: .float32, scale: 20, "\(shape) summed into what repeats")
+            expectClose(p.floats(sums), wanted, within: .forward, "\(shape) summed into what repeats")
         }
     }
 
@@ -122,7 +122,7 @@ import Testing
                     let wanted = (0..<outer * inner).map { i in
                         (0..<R).reduce(adding ? Double(old[i]) : 0) { $0 - 0.5 * Double(x[(i / inner * R + $1) * inner + i % inner]) }
                     }
-                    expectNear(p.floats(y), wanted, within: .float32, scale: 10, "[\(outer), \(R), \(inner)] of \(type)")
+                    expectClose(p.floats(y), wanted, within: .forward, "[\(outer), \(R), \(inner)] of \(type)")
                 }
             }
         }
@@ -136,13 +136,13 @@ import Testing
             x.write { span in for i in span.indices { span[i] = values[i % values.count] } }
             p.sum(x, outer: 1, R: count, inner: 1, into: y)
             let sum = values.reduce(0) { $0 + Double($1) } * Double(count / values.count)
-            expectNear(p.floats(y), [sum], within: Near(absolute: 0, relative: 1e-6), "a row of \(values.count) different numbers")
+            expectClose(p.floats(y), [sum], within: .longSum, "a row of \(values.count) different numbers")
             let squares = values.reduce(0) { $0 + Double($1) * Double($1) } * Double(count / values.count)
-            #expect(abs(p.sumOfSquares(x) / squares - 1) < 1e-6)
+            expectClose([Float(p.sumOfSquares(x))], [squares], within: .longSum, "squares")
             let columns = p.zeros(5)
             p.sum(x, outer: 1, R: count / 5, inner: 5, into: columns)
             let each = (0..<5).map { c in (0..<count / 5).reduce(0) { $0 + Double(values[($1 * 5 + c) % values.count]) } }
-            expectNear(p.floats(columns), each, within: Near(absolute: 0, relative: 1e-6), "columns of \(values.count) different numbers")
+            expectClose(p.floats(columns), each, within: .longSum, "columns of \(values.count) different numbers")
         }
     }
 
@@ -152,10 +152,10 @@ import Testing
         var x = [Float](repeating: 1, count: 4 * 33)
         (x[3], x[33 + 32], x[66], x[66 + 20]) = (.nan, .infinity, .infinity, -.infinity)
         p.sum(p.buffer(x), outer: 4, R: 33, inner: 1, into: y)
-        expectNear(p.floats(y), [.nan, .infinity, .nan, 33], within: .exact)
+        expectClose(p.floats(y), [Float.nan, .infinity, .nan, 33], within: .exact)
         p.combine(.divide, shape: [1, 1, 1, 4], p.buffer([0, 1, -1, .infinity]), strides: [0, 0, 0, 1],
                   p.buffer([0, 0, 0, .infinity]), strides: [0, 0, 0, 1], into: y)
-        expectNear(p.floats(y), [.nan, .infinity, -.infinity, .nan], within: .exact)
+        expectClose(p.floats(y), [Float.nan, .infinity, -.infinity, .nan], within: .exact)
     }
 
     @Test(arguments: Machine.all)
@@ -168,7 +168,7 @@ import Testing
             p.maximum(p.buffer(x), outer: outer, R: R, inner: inner, into: y, at: at)
             let columns = (0..<outer * inner).map { i in (0..<R).map { x[(i / inner * R + $0) * inner + i % inner] } }
             let wanted = columns.map { column in column.contains(where: \.isNaN) ? .nan : column.max() ?? 0 }
-            expectNear(p.floats(y), wanted.map(Double.init), within: .exact)
+            expectClose(p.floats(y), wanted, within: .exact)
             #expect(at.integers == zip(columns, wanted).map { c, w in Int32(c.firstIndex { w.isNaN ? $0.isNaN : $0 == w } ?? -1) })
         }
     }

@@ -47,35 +47,6 @@ extension Buffer {
     var integers: [Int32] { readIDs { span in span.indices.map { span[$0] } } }
 }
 
-/// |found − wanted| ≤ (absolute + relative·|wanted|)·scale
-struct Near {
-    var absolute: Double, relative: Double
-
-    /// One operation in f32 with sums of numbers near 1.
-    static let float32 = Near(absolute: 2e-6, relative: 1e-5)
-    /// A result that is rounded to bf16's 8 bits, or was made of such.
-    static let bfloat16 = Near(absolute: 1e-2, relative: 1e-2)
-    /// What no rounding excuses.
-    static let exact = Near(absolute: 0, relative: 0)
-}
-
-/// Every number is where plain arithmetic in f64 has it; NaN and infinities too.
-func expectNear(_ found: [Float], _ wanted: [Double], within near: Near, scale: Double = 1, _ what: @autoclosure () -> String = "",
-                sourceLocation: SourceLocation = #_sourceLocation) {
-    guard found.count == wanted.count else {
-        Issue.record("\(what()): \(found.count) numbers, expected \(wanted.count)", sourceLocation: sourceLocation)
-        return
-    }
-    let wrong = found.indices.filter { i in
-        let (a, b) = (Double(found[i]), wanted[i])
-        return a.isNaN || b.isNaN ? a.isNaN != b.isNaN : a != b && !(abs(a - b) <= (near.absolute + near.relative * abs(b)) * scale)
-    }
-    if let i = wrong.first {
-        Issue.record("\(what()): \(wrong.count) of \(found.count) are off; number \(i) is \(found[i]), expected \(wanted[i])",
-                     sourceLocation: sourceLocation)
-    }
-}
-
 /// bf16 by the book: the nearest, ties to even, NaN stays NaN.
 func rounded(_ x: Float) -> Float {
     if x.isNaN { return .nan }

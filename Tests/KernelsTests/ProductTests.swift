@@ -30,7 +30,7 @@ import Testing
         if p.hasBFloat16 { check(3, 530, 4_101, type: .bfloat16, across: (true, true), padding: 0, on: p) }
         let made = Sample(M: 5, N: 400, K: 3_001).product(storing: .float32, on: p) { $0.activation = .tanh }
         p.multiply(made.product, as: "test")           // a sum that may not be cut
-        expectNear(p.floats(made.c), made.wanted.map { Function.tanh.value($0) }, within: .float32, scale: 60)
+        expectClose(p.floats(made.c), made.wanted.map { Function.tanh.value($0) }, within: .forward, terms: 60)   // the sums
     }
 
     @Test(arguments: Machine.all + Machine.libraries)
@@ -39,7 +39,7 @@ import Testing
         for (M, N, K) in [(1, 1, 1), (3, 17, 5), (17, 65, 33), (50, 33, 7)] {
             let sample = Sample(M: M, N: N, K: K)
             for type in [DataType.float32, .bfloat16] {
-                let near = type == .float32 ? Near.float32 : .bfloat16, stretch = Double(K).squareRoot() * 4
+                let near = type == .float32 ? Tolerance.forward : .stored
                 for f in Function.allCases where f != .log && f != .sqrt && f != .exp {
                     for plain in [true, false] {
                         let bias = Noise.numbers(N, seed: 3), plus = Noise.numbers(M * N, seed: 4), before = p.buffer(of: M * N, type)
@@ -50,14 +50,14 @@ import Testing
                         p.multiply(product, as: "test")
                         let u = wanted.indices.map { wanted[$0] * 0.5 + Double(bias[$0 % N]) }
                         let y = u.indices.map { f.value(u[$0]) + (plain ? 0 : Double(plus[$0])) }
-                        expectNear(p.floats(c), y, within: near, scale: stretch, "\(f) into \(type)")
-                        if !plain { expectNear(p.floats(before), u, within: near, scale: stretch, "what goes into \(f)") }
+                        expectClose(p.floats(c), y, within: near, "\(f) into \(type)")
+                        if !plain { expectClose(p.floats(before), u, within: near, "what goes into \(f)") }
                     }
                 }
                 let start = Noise.numbers(M * N, seed: 5)
                 let (product, c, wanted) = sample.product(storing: type, on: p, beginning: start) { ($0.accumulates, $0.scale) = (true, -2) }
                 p.multiply(product, as: "test")
-                expectNear(p.floats(c), wanted.indices.map { Double(start[$0]) - 2 * wanted[$0] }, within: near, scale: stretch, "added to \(type)")
+                expectClose(p.floats(c), wanted.indices.map { Double(start[$0]) - 2 * wanted[$0] }, within: near, "added to \(type)")
             }
         }
     }
@@ -70,7 +70,7 @@ import Testing
         var product = Product(of: sample.a, sample.b, into: Matrix(residual, rows: 17, columns: 33))
         product.plus = residual
         p.multiply(product, as: "test")
-        expectNear(p.floats(residual), wanted.indices.map { wanted[$0] + Double(plus[$0]) }, within: .float32, scale: 4)
+        expectClose(p.floats(residual), wanted.indices.map { wanted[$0] + Double(plus[$0]) }, within: .forward)
     }
 
     @Test(arguments: Machine.all + Machine.libraries)
@@ -117,7 +117,7 @@ import Testing
         let c = p.buffer(of: 5 * 33, .float32), b = (0..<17 * 33).map { Float($0 % 5 - 2) + 0.5 }
         let left = Matrix(p.buffer(a), rows: 5, columns: 17), right = Matrix(p.buffer(b), rows: 17, columns: 33)
         p.multiply(Product(of: left, right, into: Matrix(c, rows: 5, columns: 33)), as: "test")
-        expectNear(p.floats(c), plainProduct(a, b, M: 5, N: 33, K: 17), within: .float32, scale: 20)
+        expectClose(p.floats(c), plainProduct(a, b, M: 5, N: 33, K: 17), within: .forward)
     }
 
     /// Both sides lie as asked, with NaN in the gaps; the result has gaps of its own, which must stay.
@@ -135,8 +135,8 @@ import Testing
             p.multiply(product, as: "test")
             let found = p.floats(c)
             let what = "[\(M), \(K)]·[\(K), \(N)] of \(type) in \(precision), across \(across), padding \(padding)"
-            expectNear((0..<M * N).map { found[$0 / N * width + $0 % N] }, wanted, within: .float32, scale: Double(K).squareRoot() * 2 + 1, what,
-                       sourceLocation: sourceLocation)
+            expectClose((0..<M * N).map { found[$0 / N * width + $0 % N] }, wanted, within: .forward, what,
+                        sourceLocation: sourceLocation)
             #expect((0..<M * width).allSatisfy { $0 % width < N || found[$0] == 7 }, "\(what): wrote beside the result",
                     sourceLocation: sourceLocation)
         }

@@ -23,7 +23,7 @@ import Testing
             let p = try Processor(threads: threads, path: path), found = Self.draw(count, x, on: p)
             expectSame(found.dropout, reference.dropout)
             expectSame(found.uniform, reference.uniform)
-            expectNear(found.normal, reference.normal.map(Double.init), within: .float32)
+            expectClose(found.normal, reference.normal, within: .forward)
             let y = p.buffer(of: count, .float32), cut = 5_555
             p.dropout(p.buffer(Array(x[..<cut])), into: y[0..<cut], p: 0.3, seed: 9, start: 5)
             p.dropout(p.buffer(Array(x[cut...])), into: y[cut..<count], p: 0.3, seed: 9, start: 5 + UInt64(cut))
@@ -47,7 +47,7 @@ import Testing
         let p = try machine.processor(), x = Noise.numbers(65, seed: 1), y = p.buffer(of: 65, .float32), sums = p.buffer(x)
         p.dropout(p.buffer(x), into: y, p: 0.5, seed: 1, start: 0)
         p.dropout(p.buffer(x), into: sums, p: 0.5, seed: 1, start: 0, adding: true)
-        expectNear(p.floats(sums), zip(x, p.floats(y)).map { Double($0) + Double($1) }, within: .float32)
+        expectClose(p.floats(sums), zip(x, p.floats(y)).map { Double($0) + Double($1) }, within: .forward)
     }
 
     @Test(arguments: Machine.all)

@@ -16,22 +16,22 @@ import Testing
                 let w = Noise.numbers(C, seed: 2), b = Noise.numbers(C, seed: 3)
                 let dy = Noise.numbers(N * C, seed: 4).map { types.1 == .bfloat16 ? rounded($0) : $0 }, old = Noise.numbers(N * C, seed: 5)
                 let wanted = plainNorm(x, w, isCentered ? b : [], dy, N: N, C: C, isCentered: isCentered)
-                let near = types.1 == .float32 ? Near(absolute: 1e-5, relative: 1e-4) : .bfloat16, what = "[\(N), \(C)] \(types)"
+                let near = types.1 == .float32 ? Tolerance.gradient : .stored, what = "[\(N), \(C)] \(types)"
 
                 let y = p.buffer(of: N * C, types.1), mean = isCentered ? p.buffer(of: N, .float32) : nil, rstd = p.buffer(of: N, .float32)
                 let input = p.buffer(x, types.0), scale = p.buffer(w)
                 p.norm(input, N: N, C: C, scale: scale, shift: isCentered ? p.buffer(b) : nil, into: y, mean: mean, rstd: rstd, epsilon: 1e-3)
-                expectNear(p.floats(y), wanted.y, within: near, "y \(what)")
+                expectClose(p.floats(y), wanted.y, within: types.1 == .float32 ? .forward : .stored, "y \(what)")
 
                 for adding in [false, true] {
                     let dx = p.buffer(old, types.0), dw = p.buffer(w), db = p.buffer(b)
                     p.normGradient(dy: p.buffer(dy, types.1), x: input, N: N, C: C, scale: scale, mean: mean, rstd: rstd,
                                    dx: dx, adding: adding, dw: dw, db: db)
                     // A mean of few numbers leaves little of dy: the error is of the size of what cancels, times rstd ≤ 32.
-                    expectNear(p.floats(dx), wanted.dx.indices.map { wanted.dx[$0] + (adding ? Double(old[$0]) : 0) },
-                               within: near, scale: 8, "dx \(what)")
-                    expectNear(p.floats(dw), wanted.dw.indices.map { wanted.dw[$0] + Double(w[$0]) }, within: near, scale: 8, "dw \(what)")
-                    expectNear(p.floats(db), wanted.db.indices.map { wanted.db[$0] + Double(b[$0]) }, within: near, scale: 8, "db \(what)")
+                    expectClose(p.floats(dx), wanted.dx.indices.map { wanted.dx[$0] + (adding ? Double(old[$0]) : 0) },
+                               within: near, terms: 8, "dx \(what)")
+                    expectClose(p.floats(dw), wanted.dw.indices.map { wanted.dw[$0] + Double(w[$0]) }, within: near, terms: 8, "dw \(what)")
+                    expectClose(p.floats(db), wanted.db.indices.map { wanted.db[$0] + Double(b[$0]) }, within: near, terms: 8, "db \(what)")
                 }
             }
         }
@@ -44,10 +44,10 @@ import Testing
             let x = Noise.numbers(N * C, seed: 1).map { 5 * $0 }, dy = Noise.numbers(N * C, seed: 2), old = Noise.numbers(N * C, seed: 3)
             let y = plainSoftmax(x, N: N, C: C, logarithm: logarithm), out = p.buffer(of: N * C, .float32)
             p.softmax(p.buffer(x), N: N, C: C, into: out, logarithm: logarithm)
-            expectNear(p.floats(out), y, within: .float32, "[\(N), \(C)]")
+            expectClose(p.floats(out), y, within: .forward, "[\(N), \(C)]")
             let narrow = p.buffer(of: N * C, .bfloat16)
             p.softmax(p.buffer(x), N: N, C: C, into: narrow, logarithm: logarithm)
-            expectNear(p.floats(narrow), y, within: .bfloat16, "[\(N), \(C)] as bf16")
+            expectClose(p.floats(narrow), y, within: .stored, "[\(N), \(C)] as bf16")
             var dx = [Double](repeating: 0, count: N * C)
             for n in 0..<N {
                 let row = n * C..<(n + 1) * C, sum = row.reduce(0) { $0 + Double(dy[$1]) * (logarithm ? 1 : y[$1]) }
@@ -56,7 +56,7 @@ import Testing
             for adding in [false, true] {
                 let target = p.buffer(old)
                 p.softmaxGradient(dy: p.buffer(dy), y: out, N: N, C: C, dx: target, logarithm: logarithm, adding: adding)
-                expectNear(p.floats(target), dx.indices.map { dx[$0] + (adding ? Double(old[$0]) : 0) }, within: .float32, scale: 10, "[\(N), \(C)]")
+                expectClose(p.floats(target), dx.indices.map { dx[$0] + (adding ? Double(old[$0]) : 0) }, within: .forward, "[\(N), \(C)]")
             }
         }
     }
@@ -73,11 +73,11 @@ import Testing
                 for type in [DataType.float32, .bfloat16] {
                     let d = p.buffer(of: N * V, type)
                     p.crossEntropy(scores, N: N, V: V, targets: p.ids(targets), losses: losses, gradient: d, scale: 0.25)
-                    expectNear(p.floats(losses), (0..<N).map { targets[$0] < 0 ? 0 : -log[$0 * V + Int(targets[$0])] }, within: .float32, scale: 4)
-                    expectNear(p.floats(d), wanted, within: type == .float32 ? .float32 : .bfloat16, "gradient of [\(N), \(V)]")
+                    expectClose(p.floats(losses), (0..<N).map { targets[$0] < 0 ? 0 : -log[$0 * V + Int(targets[$0])] }, within: .forward)
+                    expectClose(p.floats(d), wanted, within: type == .float32 ? .forward : .stored, "gradient of [\(N), \(V)]")
                 }
                 p.crossEntropy(scores, N: N, V: V, targets: p.ids(targets), losses: nil, gradient: scores, scale: 0.25)
-                expectNear(p.floats(scores), wanted, within: .float32, "gradient in the scores' own place")
+                expectClose(p.floats(scores), wanted, within: .forward, "gradient in the scores' own place")
             }
         }
     }
@@ -108,10 +108,10 @@ import Testing
                 let y = p.buffer(of: 3 * C, .float32), losses = p.buffer(of: 3, .float32), rstd = p.buffer(of: 3, .float32)
                 let mean = p.buffer(of: 3, .float32)
                 p.softmax(p.buffer(x), N: 3, C: C, into: y, logarithm: false)
-                expectNear(p.floats(y), plainSoftmax(x, N: 3, C: C, logarithm: false), within: .float32, "softmax of \(poison)")
+                expectClose(p.floats(y), plainSoftmax(x, N: 3, C: C, logarithm: false), within: .forward, "softmax of \(poison)")
                 p.crossEntropy(p.buffer(x), N: 3, V: C, targets: p.ids([1, 2, 3]), losses: losses, gradient: nil, scale: 1)
                 let log = plainSoftmax(x, N: 3, C: C, logarithm: true)
-                expectNear(p.floats(losses), [-log[1], -log[C + 2], -log[2 * C + 3]], within: .float32, "cross-entropy of \(poison)")
+                expectClose(p.floats(losses), [-log[1], -log[C + 2], -log[2 * C + 3]], within: .forward, "cross-entropy of \(poison)")
                 p.norm(p.buffer(x), N: 3, C: C, scale: p.buffer([Float](repeating: 1, count: C)), shift: nil,
                        into: y, mean: mean, rstd: rstd, epsilon: 1e-5)
                 let found = p.floats(y)

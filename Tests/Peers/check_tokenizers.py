@@ -1,10 +1,15 @@
 """Holds `slm tokenize` against tiktoken and Hugging Face's tokenizers, with GPT-2's real vocabulary and one that slm learns.
 
-    python Tests/Peers/check_tokenizers.py .build/release/slm [--quick]
+    python Tests/Peers/check_tokenizers.py .build/release/slm [--quick] [--engines]
+    python Tests/Peers/check_tokenizers.py --fetch
 
-GPT-2's vocabulary is taken from the source package of openai-whisper, which is downloaded once, next to the Python that runs this. All texts are made here, from seeds.
+GPT-2's vocabulary is taken from the source package of openai-whisper, which is downloaded once, next to the Python that runs this. All texts are made
+here, from seeds.
 """
 import argparse
+import itertools
+import json
+import os
 import pathlib
 import random
 import subprocess
@@ -17,6 +22,7 @@ from tiktoken.load import load_tiktoken_bpe
 from tiktoken_ext import openai_public
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
+os.environ["TIKTOKEN_CACHE_DIR"] = ""                  # or it would take a file for another that had the same name before
 WHISPER = "openai-whisper==20250625"
 R50K = openai_public.r50k_pat_str
 CL100K = (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s")
@@ -106,6 +112,13 @@ def compare(what, texts, ours, theirs):
     return len(wrong)
 
 
+def parts(texts, size=500_000):
+    """The texts in lists that fit into memory."""
+    texts = iter(texts)
+    while part := list(itertools.islice(texts, size)):
+        yield part
+
+
 def one_text(texts):
     """Many texts as one that holds them line by line: what stands at line ends and between lines is checked as well."""
     return ["\n".join(texts[i:i + 20_000]) for i in range(0, len(texts), 20_000)]
@@ -165,7 +178,7 @@ def byte_level():
 
 def check_engines(ranks, quick):
     """tiktoken with our patterns and with its own."""
-    texts = list(spaces(2_000 if quick else 200_000, 4)) + list(mixtures(2_000 if quick else 200_000, 5)) + list(code_points(97 if quick else 1))
+    texts = list(spaces(2_000 if quick else 200_000, 4)) + list(mixtures(2_000 if quick else 200_000, 5)) + list(code_points(97 if quick else 3))
     wrong = 0
     for name, theirs in (("gpt2", R50K), ("gpt4", CL100K), ("llama3", LLAMA3)):
         both = [tiktoken.Encoding(name, pat_str=p, mergeable_ranks=ranks, special_tokens={}).encode_ordinary_batch(texts, num_threads=2) for p in (OURS[name], theirs)]
@@ -180,27 +193,58 @@ def check_gpt2(slm, path, quick):
     converted = slm.folder / "gpt2.json"
     slm.run("--tokenizer", path, "--out", converted)
     face = hugging_face(converted)
-    sets = {
-        "every code point": list(code_points(97 if quick else 1)),
+    sets = {f"code points, part {i + 1}": part for i, part in enumerate(parts(code_points(97 if quick else 1)))}
+    sets |= {
         "random Unicode": list(unicode_noise(1_000 if quick else 100_000, 6)),
         "mixtures": [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 100_000, 7)],
         "stress": STRESS,
     }
     sets["lines"] = one_text([*mixtures(1_000 if quick else 100_000, 8)]) + one_text([*spaces(1_000 if quick else 100_000, 9)])
-    sets["every code point in one text"] = one_text(sets["every code point"])
+    sets["code points in one text"] = one_text(list(code_points(97 if quick else 5)))
     for name, texts in sets.items():
         ours = slm.encode(path, texts)
         wrong += compare(f"GPT-2, {name}, tiktoken", texts, ours, peer.encode_ordinary_batch(texts, num_threads=2))
-        if name in ("every code point", "stress") and not quick:
-            texts, ours = texts[::7], ours[::7]
+        if name.startswith("code points, part") and not quick:
+            texts, ours = texts[::7], ours[::7]                # Hugging Face's library is slow
         wrong += compare(f"GPT-2 as tokenizer.json, {name}, Hugging Face", texts, ours, hf_ids(face, texts))
-        if quick or name != "every code point":
-            wrong += compare(f"GPT-2 as tokenizer.json, {name}, slm itself", texts, ours, slm.encode(converted, texts))
+        wrong += compare(f"GPT-2 as tokenizer.json, {name}, slm itself", texts, ours, slm.encode(converted, texts))
     for pattern, regex in (("gpt4", CL100K), ("llama3", LLAMA3)):
         texts = [t.replace("\n", "\r x") for t in mixtures(1_000 if quick else 50_000, 10)] + one_text([*spaces(1_000 if quick else 50_000, 11)])
         texts += list(code_points(97 if quick else 3))
         peer_too = encoding(path, regex, {})
         wrong += compare(f"GPT-2's tokens, cut as {pattern}, tiktoken", texts, slm.encode(path, texts, pattern), peer_too.encode_ordinary_batch(texts, num_threads=2))
+    return wrong
+
+
+def check_foreign(slm, path, quick):
+    """Other people's tokenizer.json: GPT-2's tokens with other ways to cut."""
+    wrong = 0
+    file = slm.folder / "foreign.json"
+    slm.run("--tokenizer", path, "--out", file)
+    content = json.loads(file.read_bytes())
+    texts = [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 20_000, 17)] + one_text([*spaces(1_000 if quick else 20_000, 18)])
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+
+    def split(pattern, behavior="Isolated", invert=False):
+        return {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert}, level]}
+
+    regexes = (LLAMA3, CL100K, R50K, r"\p{N}{1,3}+", r"\b", r"^\w+|[^\s\w]+$", r"(?=\p{Lu})", r"\h|\v|[[:alpha:]]+")
+    cases = {f"Split by {regex}": (None, split({"Regex": regex})) for regex in regexes}
+    cases |= {
+        "Split by a string": (None, split({"String": " a.+"})),
+        "Split, Removed and inverted": (None, split({"Regex": LLAMA3}, "Removed", True)),
+        "Digits one by one": (None, {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, level | {"use_regex": True}]}),
+        "Digits in runs": (None, {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": False}, level | {"use_regex": True}]}),
+        "Digits alone": (None, {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, level]}),
+        "a space first": (None, level | {"use_regex": True, "add_prefix_space": True}),
+    }
+    for name, (normalizer, pre_tokenizer) in cases.items():
+        for whole in (False, True):
+            content["normalizer"], content["pre_tokenizer"], content["model"]["ignore_merges"] = normalizer, pre_tokenizer, whole
+            file.write_text(json.dumps(content))
+            # A word that is a special token's text becomes that token there when words are taken whole; in slm what is typed never does.
+            some = [t.replace("<|endoftext|>", "") for t in texts] if whole else texts
+            wrong += compare(f"{name}{', words taken whole' if whole else ''}", some, slm.encode(file, some), hf_ids(hugging_face(file), some))
     return wrong
 
 
@@ -219,7 +263,7 @@ def check_learned(slm, quick):
     """What slm learns and writes, in the peers."""
     wrong = 0
     corpus = slm.folder / "corpus.txt"
-    corpus.write_text("\n".join(mixtures(20_000, 13)).replace("<|endoftext|>", ""), encoding="utf-8")
+    corpus.write_bytes("\n".join(mixtures(20_000, 13)).replace("<|endoftext|>", "").replace("\0", "").encode())
     texts = [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 50_000, 14)] + one_text([*spaces(1_000 if quick else 50_000, 15)])
     texts += list(code_points(97 if quick else 5))
     for pattern, regex in (("gpt2", R50K), ("gpt4", CL100K), ("llama3", LLAMA3), (r"\s+|\S+?(?=[a-f])", None), ("none", None)):
@@ -237,21 +281,24 @@ def check_learned(slm, quick):
         wrong += compare(f"learned with {pattern}, decoded by Hugging Face", some[:5_000], [[t] for t in some[:5_000]], [[t] for t in back])
     characters = slm.folder / "characters.json"
     slm.run("--data", corpus, "--format", "text", "--tokenizer", "characters", "--out", characters)
-    some = [t.replace("<|endoftext|>", "") for t in mixtures(2_000, 16) if "\n" not in t]
+    some = [t.replace("<|endoftext|>", "") for t in mixtures(2_000, 16) if "\n" not in t and "\0" not in t and not t.endswith("\r")]
     wrong += compare("characters, Hugging Face", some, slm.encode(characters, some), hf_ids(hugging_face(characters), some))
     return wrong
 
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("slm")
+    arguments.add_argument("slm", nargs="?", default=".build/release/slm")
+    arguments.add_argument("--fetch", action="store_true", help="only download GPT-2's vocabulary")
+    arguments.add_argument("--engines", action="store_true", help="also hold the patterns of slm against the originals in the peers' engines (minutes)")
     arguments.add_argument("--quick", action="store_true", help="a few texts of each kind")
     options = arguments.parse_args()
     path = gpt2_file(pathlib.Path(sys.prefix) / "cache")
+    if options.fetch: return
     with tempfile.TemporaryDirectory() as folder:
         slm = SLM(options.slm, pathlib.Path(folder))
-        wrong = check_patterns(options.quick) + check_engines(load_tiktoken_bpe(str(path)), options.quick)
-        wrong += check_gpt2(slm, path, options.quick) + check_bytes(slm, path, options.quick) + check_learned(slm, options.quick)
+        wrong = check_patterns(options.quick) + check_engines(load_tiktoken_bpe(str(path)), options.quick) if options.engines else 0
+        wrong += check_foreign(slm, path, options.quick) + check_gpt2(slm, path, options.quick) + check_bytes(slm, path, options.quick) + check_learned(slm, options.quick)
     sys.exit(f"{wrong} differences" if wrong else 0)
 
 

@@ -164,7 +164,7 @@ int main(void) {
         products(k, SLM_BF16, SLM_F32, SLM_BF16, SLM_F32, 5, 3000, 1030, true, false, true, 1);     // several blocks of columns
         for (int type = SLM_F32; type <= SLM_BF16; type++)
             for (int precision = SLM_F32; precision <= (k->bf16_products ? SLM_BF16 : SLM_F32); precision++)
-                for (size_t T = 1; T < 120; T = T * 2 + 1)
+                for (size_t T = 1; T < 256; T = T * 2 + 1)
                     for (int documents = 0; documents < 2; documents++) attentions(k, type, precision, T, 2, T % 3 == 0 ? 7 : 16, documents);
     }
     slm_team *team = slm_team_create(3);

@@ -31,5 +31,5 @@ package struct Setting: Sendable, CustomStringConvertible {
     package func processor() throws -> Processor { try Processor(threads: 2, path: path, blas: blas) }
 
     package var forward: Tolerance { precision == .float32 ? .forward : .bfloat16 }
-    package var gradient: Tolerance { precision == .float32 ? .gradient : .bfloat16 }
+    package var gradient: Tolerance { precision == .float32 ? .gradient : .bfloat16Gradient }
 }

@@ -45,10 +45,6 @@ package struct Given: Sendable {
     }
 }
 
-/// How far a gradient may be from a slope found by steps of 0.02: f32 has 1e-7 of a sum, divided by the step, and the
-/// four points leave an error of the fifth derivative times 0.02⁴/30.
-private let absolute = 5e-4, relative = 2e-3
-
 /// The gradients of `body` are its slopes: with y = body(inputs) and a fixed random r, d⟨y, r⟩/dx at every input, measured by
 /// differences of four points. Of large inputs some elements are taken.
 ///
@@ -80,7 +76,7 @@ package func expectSlopes(of inputs: [Given], on processor: Processor, elements 
             // Each difference by the distance that f32 made of the step.
             let slope = 4 / 3 * (c.loss - b.loss) / (c.x - b.x) - 1 / 3 * (d.loss - a.loss) / (d.x - a.x)
             let found = Double(gradients[input][i])
-            if !(abs(found - slope) <= absolute + relative * abs(slope)) {
+            if Tolerance.slope.excess(found, slope) > 1 {
                 Issue.record("\(comment) input \(input) \(inputs[input].shape), element \(i): gradient \(found), slope \(slope)",
                              sourceLocation: sourceLocation)
                 break

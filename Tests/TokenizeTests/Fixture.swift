@@ -42,9 +42,9 @@ enum Fixture {
         for pattern in [WordPattern.gpt4, .llama3, .none, .regex(#"\s+|\S+?(?=\d)|日"#)] {
             var vocabulary = try learned(specials: ["<|eos|>"], pattern: pattern)
             result.append(("\(pattern)", vocabulary))
-            vocabulary.addsPrefixSpace = true
+            vocabulary.addsPrefixSpace = pattern == .none
             vocabulary.takesWholeWords = true
-            result.append(("\(pattern) with a space first", vocabulary))
+            result.append(("\(pattern) with whole words", vocabulary))
         }
         var prefixed = try learned()
         prefixed.addsPrefixSpace = true

@@ -43,7 +43,7 @@ import Tokenize
 
     @Test func patterns() throws {
         let alphabet = Array(#"(((|))?:=!<>[]^$.*+?{}1,23-\\\pLsSwWdhvbBRXKAzZu0041imx&&:alpha: 'aé日"#.unicodeScalars)
-        var random = Random(seed: 4)
+        var random = Seeded(4)
         for round in 0..<Self.rounds {
             let pattern = String(String.UnicodeScalarView((0..<1 + random.below(14)).map { _ in alphabet[random.below(alphabet.count)] }))
             let text = random.text(pieces: 6, broken: round % 2 == 0)
@@ -69,7 +69,7 @@ import Tokenize
     }
 
     private func run(_ seeds: [[UInt8]], words: [String], _ read: ([UInt8]) throws -> Void) throws {
-        var random = Random(seed: 1)
+        var random = Seeded(1)
         for round in 0..<Self.rounds {
             var bytes = seeds[random.below(seeds.count)]
             for _ in 0...random.below(3) { damage(&bytes, words, &random) }
@@ -79,7 +79,7 @@ import Tokenize
         }
     }
 
-    private func damage(_ bytes: inout [UInt8], _ words: [String], _ random: inout Random) {
+    private func damage(_ bytes: inout [UInt8], _ words: [String], _ random: inout Seeded) {
         let at = random.below(bytes.count + 1), end = min(bytes.count, at + random.below(24))
         switch random.below(6) {
         case 0 where at < bytes.count: bytes[at] = UInt8(truncatingIfNeeded: random.next())

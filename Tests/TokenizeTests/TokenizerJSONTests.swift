@@ -113,4 +113,11 @@ import Tokenize
                       merges: String = "", rest: String = "") -> String {
         Self.file(added: added, preTokenizer: preTokenizer, vocab: vocab, merges: merges, rest: rest)
     }
+
+    @Test func `a space before every text cannot be written beside a pattern of its own`() throws {
+        var vocabulary = try Fixture.learned(pattern: .llama3)
+        vocabulary.addsPrefixSpace = true
+        let refusal = TokenizeError.notExpressible(format: "A tokenizer.json", reason: "it begins every text with a space, and cuts otherwise than GPT-2")
+        #expect(throws: refusal) { _ = try TokenizerJSON.bytes(of: vocabulary) }
+    }
 }

@@ -5,8 +5,8 @@ extension Tape {
     ///
     /// 0 when none counts. `count` divides the sum instead, when this is only part of a larger batch.
     package func crossEntropy(_ x: Tensor, targets: Tensor, count: Int? = nil) -> Tensor {
+        require(targets.isTarget(of: x), "crossEntropy: targets \(targets.shape) for scores \(x.shape)")
         let x = contiguous(x), (N, V) = x.shape.rows
-        require(x.shape.rank >= 1 && targets.count == N, "crossEntropy: targets \(targets.shape) for scores \(x.shape)")
         let losses = processor.buffer(of: N, .float32), scale = targets.share(of: count)
         processor.crossEntropy(x.elements, N: N, V: V, targets: targets.elements, losses: losses, gradient: nil, scale: 0)
         return record(total(losses, scale: scale), from: [Slot(x)]) { CrossEntropy(x: x, targets: targets, scale: scale) }
@@ -18,7 +18,7 @@ extension Tape {
     package func linearCrossEntropy(_ x: Tensor, weight: Tensor, targets: Tensor, count: Int? = nil, rows most: Int = 1_536) -> Tensor {
         let x = contiguous(x), (N, C) = x.shape.rows
         require(weight.shape.rank == 2 && weight.shape[1] == C, "linearCrossEntropy: \(x.shape) through a weight \(weight.shape)")
-        require(targets.count == N, "linearCrossEntropy: targets \(targets.shape) for \(x.shape)")
+        require(targets.isTarget(of: x), "linearCrossEntropy: targets \(targets.shape) for \(x.shape)")
         require(most > 0, "linearCrossEntropy: chunks of \(most) rows")
         // Equal chunks: each reads the whole weight, and a small one would read it for little.
         let chunks = Swift.max(1, (N + most - 1) / most), rows = Swift.max(1, (N + chunks - 1) / chunks)
@@ -61,6 +61,9 @@ extension Tape {
 }
 
 extension Tensor {
+    /// Whether these are ids, one for each row of x, and laid out as the rows are.
+    fileprivate func isTarget(of x: Tensor) -> Bool { type == .int32 && x.shape.rank >= 1 && shape.sizes == x.shape.sizes.dropLast() }
+
     /// What each target that counts contributes to the mean.
     fileprivate func share(of count: Int?) -> Float {
         let counted = count ?? elements.readIDs { ids in ids.indices.reduce(0) { $0 + (ids[$1] >= 0 ? 1 : 0) } }

@@ -10,24 +10,25 @@ extension Tape {
     }
 
     /// Sums along one axis, which stays with size 1.
-    package func sum(_ x: Tensor, along axis: Int) -> Tensor { reduced(x, along: axis, scale: 1) }
+    package func sum(_ x: Tensor, along axis: Int) -> Tensor { reduced(x, along: axis, scale: 1, for: "sum") }
 
     package func mean(_ x: Tensor, along axis: Int) -> Tensor {
-        require(x.shape[axis] > 0, "mean: along an empty axis of \(x.shape)")
-        return reduced(x, along: axis, scale: 1 / Float(x.shape[axis]))
+        let R = x.shape.around(axis, for: "mean").R
+        require(R > 0, "mean: along an empty axis of \(x.shape)")
+        return reduced(x, along: axis, scale: 1 / Float(R), for: "mean")
     }
 
     /// The largest elements along one axis, which stays with size 1. Of equal ones the first gets the gradient; NaN is the largest of all.
     package func max(_ x: Tensor, along axis: Int) -> Tensor {
         let x = contiguous(x)
-        let (outer, R, inner) = x.shape.around(axis)
+        let (outer, R, inner) = x.shape.around(axis, for: "max")
         let y = empty(x.shape.replacing(axis, with: 1)), places = processor.buffer(of: outer * inner, .int32)
         processor.maximum(x.elements, outer: outer, R: R, inner: inner, into: y.elements, at: places)
         return record(y, from: [Slot(x)]) { Largest(x: Slot(x), R: R, inner: inner, places: places) }
     }
 
-    private func reduced(_ x: Tensor, along axis: Int, scale: Float) -> Tensor {
-        let (outer, R, inner) = x.shape.around(axis)
+    private func reduced(_ x: Tensor, along axis: Int, scale: Float, for operation: StaticString) -> Tensor {
+        let (outer, R, inner) = x.shape.around(axis, for: operation)
         return reduced(x, outer: outer, R: R, inner: inner, shape: x.shape.replacing(axis, with: 1), scale: scale)
     }
 
@@ -40,14 +41,14 @@ extension Tape {
 
     /// The same without a trace, for derivatives.
     func summed(_ x: Tensor, along axis: Int, scale: Float = 1) -> Tensor {
-        withoutRecording { reduced(x.detached, along: axis, scale: scale) }
+        withoutRecording { reduced(x.detached, along: axis, scale: scale, for: "sum") }
     }
 }
 
 extension Shape {
     /// The elements before, along and behind an axis.
-    func around(_ axis: Int) -> (outer: Int, R: Int, inner: Int) {
-        let place = place(of: axis)
+    func around(_ axis: Int, for operation: StaticString) -> (outer: Int, R: Int, inner: Int) {
+        let place = place(of: axis, for: operation)
         return (sizes[..<place].reduce(1, *), sizes[place], sizes[(place + 1)...].reduce(1, *))
     }
 }

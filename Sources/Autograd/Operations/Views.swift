@@ -14,7 +14,7 @@ extension Tape {
 
     /// Two axes change places. No element moves.
     package func transpose(_ x: Tensor, _ a: Int = -2, _ b: Int = -1) -> Tensor {
-        let (a, b) = (x.shape.place(of: a), x.shape.place(of: b))
+        let (a, b) = (x.shape.place(of: a, for: "transpose"), x.shape.place(of: b, for: "transpose"))
         var sizes = x.shape.sizes, strides = x.strides
         sizes.swapAt(a, b)
         strides.swapAt(a, b)
@@ -24,7 +24,7 @@ extension Tape {
 
     /// Part of an axis. No element moves.
     package func slice(_ x: Tensor, along axis: Int, _ range: Range<Int>) -> Tensor {
-        let axis = x.shape.place(of: axis)
+        let axis = x.shape.place(of: axis, for: "slice")
         require(range.lowerBound >= 0 && range.upperBound <= x.shape[axis], "slice: \(range) along axis \(axis) of \(x.shape)")
         let y = x.view(x.shape.replacing(axis, with: range.count), strides: x.strides, from: range.lowerBound * x.strides[axis], origin: .constant)
         return record(y, from: [Slot(x)]) { View(x: Slot(x), shape: y.shape, of: { $0.slice($1, along: axis, range) }) }
@@ -33,7 +33,7 @@ extension Tape {
     /// Tensors behind each other along an axis.
     package func concat(_ parts: [Tensor], along axis: Int) -> Tensor {
         guard let first = parts.first else { fatalError("concat: of nothing") }
-        let axis = first.shape.place(of: axis)
+        let axis = first.shape.place(of: axis, for: "concat")
         for part in parts {
             require(part.shape.rank == first.shape.rank && part.shape.replacing(axis, with: 0) == first.shape.replacing(axis, with: 0),
                     "concat: \(first.shape) and \(part.shape) along axis \(axis)")

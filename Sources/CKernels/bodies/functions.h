@@ -34,6 +34,20 @@ static inline vf vexp_bounded(vf x) {
     return exp_near_zero(r) * (vf)(((vi)shifted - (vi)magic + 127) << 23);
 }
 
+// 2ˣ for x < 128 to two units in the last place, for half the work of exp: no more than 10⁻³⁸ comes of x < −126. NaN stays NaN.
+static inline vf vexp2_bounded(vf x) {
+    const vf magic = all(12582912.0f);
+    const vf bounded = vmax(all(-126.0f), x);                       // in this order NaN passes
+    const vf shifted = bounded + magic, r = bounded - (shifted - magic);      // |r| ≤ ½
+    vf y = all(1.326472731e-3f);                                    // the relative error's least maximum is 1.1·10⁻⁷
+    y = y * r + all(9.671512991e-3f);
+    y = y * r + all(5.550733581e-2f);
+    y = y * r + all(2.402224243e-1f);
+    y = y * r + all(6.931470037e-1f);
+    y = y * r + all(1.0f);
+    return y * (vf)(((vu)shifted << 23) + 0x3f800000);              // the shift leaves nothing of magic
+}
+
 static inline vf vsigmoid(vf x) { return all(1.0f) / (all(1.0f) + vexp_bounded(-x)); }
 
 // Near 0, where 1 − 2/(e²ˣ + 1) would cancel, an odd polynomial.

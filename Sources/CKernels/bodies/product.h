@@ -13,6 +13,8 @@
 #define NC_BYTES (4 * 1024 * 1024)  // a block of B, which all threads share, in the third
 #define KC_UNITS 1024               // longer sums are cut where C can hold the partial ones
 
+#define INLINE static inline __attribute__((always_inline))   // where an argument must be a constant inside
+
 typedef uint32_t unit;
 typedef float quad __attribute__((vector_size(16)));
 typedef uint32_t quad_u __attribute__((vector_size(16)));
@@ -21,7 +23,8 @@ typedef quad_u quad_u_any __attribute__((aligned(1), may_alias));
 
 static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
-static inline size_t units_of(size_t K, int product) { return product == SLM_F32 ? K : (K + 1) / 2; }
+static inline size_t per_unit(int product) { return product == SLM_F32 ? 1 : 2; }
+static inline size_t units_of(size_t K, int product) { return (K + per_unit(product) - 1) / per_unit(product); }
 
 // One unit of K at row p: the slow way, for edges and odd strides.
 static inline unit unit_at(const slm_operand *s, int product, size_t p, size_t k, size_t K) {
@@ -66,7 +69,7 @@ static inline void fetch(const void *data, int type, size_t i) {
 // P rows of `s`, from row p0 and the k-th element of K on, as [units][P]; missing rows and a missing half are 0.
 static inline void pack_panel(unit *to, const slm_operand *s, int product, int type, size_t P, size_t p0, size_t rows,
                               size_t k0, size_t k1) {
-    const size_t per = product == SLM_F32 ? 1 : 2, units = units_of(k1 - k0, product);
+    const size_t per = per_unit(product), units = units_of(k1 - k0, product);
     size_t whole = (k1 - k0) / per;                           // units with all their halves
     if (s->inner == 1 && rows == P) {                         // K is contiguous: transpose, four rows at a time
         const size_t vectors = whole / W * W;
@@ -116,7 +119,7 @@ static inline void pack_across(unit *t, const slm_operand *s, int product, int t
 
 // Rows p0 ..< p1 of the operand in panels of P.
 static inline void pack_as(unit *to, const slm_operand *s, int product, int type, size_t P, size_t p0, size_t p1, size_t k0, size_t k1) {
-    const size_t per = product == SLM_F32 ? 1 : 2, units = units_of(k1 - k0, product), whole = (k1 - k0) / per;
+    const size_t per = per_unit(product), units = units_of(k1 - k0, product), whole = (k1 - k0) / per;
     size_t across = p0;
     if (s->outer == 1) {
         // A few panels together, each taking its part of a row while the row is in the cache: rows are often a power of two
@@ -154,49 +157,68 @@ static void pack(unit *to, const slm_operand *s, int product, size_t P, size_t p
     }
 }
 
-// tile[MR][NR] = the product of two panels, or += it; rows of the tile are `stride` apart. The loops have constant bounds: the sums live in registers.
-static inline void tile_f32(size_t units, const unit *restrict a, const unit *restrict b, float *restrict tile, size_t stride, bool add) {
+// tile[MR][NR] = left·right, or += it; rows of the tile are `stride` apart. Unit k of the left side's row i is a[i*row + k*step]; the right side is
+// a panel. The loops have constant bounds: the sums live in registers. Always inline, so that `row` is a constant too and no address is computed.
+INLINE void tile_f32(int vectors, size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b, float *restrict tile,
+                     size_t stride, bool add) {
     vf sum[MR][NV];
+#pragma clang loop unroll(full)
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < NV; j++) sum[i][j] = add ? load(tile + i * stride + j * W) : (vf){0};
+        for (int j = 0; j < vectors; j++) sum[i][j] = add ? load(tile + i * stride + j * W) : (vf){0};
     const float *x = (const float *)a, *y = (const float *)b;
-    for (size_t k = 0; k < units; k++, x += MR, y += NR) {
+    for (size_t k = 0; k < units; k++, x += step, y += NR) {
         vf right[NV];
-        for (int j = 0; j < NV; j++) right[j] = load(y + j * W);
+        for (int j = 0; j < vectors; j++) right[j] = load(y + j * W);
 #pragma clang loop unroll(full)
         for (int i = 0; i < MR; i++) {
-            const vf left = all(x[i]);
-            for (int j = 0; j < NV; j++) sum[i][j] += left * right[j];
+            const vf left = all(x[i * row]);
+            for (int j = 0; j < vectors; j++) sum[i][j] += left * right[j];
         }
     }
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < NV; j++) store(tile + i * stride + j * W, sum[i][j]);
+        for (int j = 0; j < vectors; j++) store(tile + i * stride + j * W, sum[i][j]);
 }
 
-static inline void tile_bf16(size_t units, const unit *restrict a, const unit *restrict b, float *restrict tile, size_t stride, bool add) {
+INLINE void tile_bf16(int vectors, size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b, float *restrict tile,
+                      size_t stride, bool add) {
 #ifdef SLM_NATIVE_BF16
     __m512 sum[MR][NV];
+#pragma clang loop unroll(full)
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < NV; j++) sum[i][j] = add ? _mm512_loadu_ps(tile + i * stride + j * W) : _mm512_setzero_ps();
-    for (size_t k = 0; k < units; k++, a += MR, b += NR) {
+        for (int j = 0; j < vectors; j++) sum[i][j] = add ? _mm512_loadu_ps(tile + i * stride + j * W) : _mm512_setzero_ps();
+    for (size_t k = 0; k < units; k++, a += step, b += NR) {
         __m512bh right[NV];
-        for (int j = 0; j < NV; j++) right[j] = (__m512bh)_mm512_loadu_si512(b + j * W);
+        for (int j = 0; j < vectors; j++) right[j] = (__m512bh)_mm512_loadu_si512(b + j * W);
 #pragma clang loop unroll(full)
         for (int i = 0; i < MR; i++) {
-            const __m512bh left = (__m512bh)_mm512_set1_epi32((int)a[i]);
-            for (int j = 0; j < NV; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], left, right[j]);
+            const __m512bh left = (__m512bh)_mm512_set1_epi32((int)a[i * row]);
+            for (int j = 0; j < vectors; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], left, right[j]);
         }
     }
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < NV; j++) _mm512_storeu_ps(tile + i * stride + j * W, sum[i][j]);
+        for (int j = 0; j < vectors; j++) _mm512_storeu_ps(tile + i * stride + j * W, sum[i][j]);
 #else
-    (void)units, (void)a, (void)b, (void)tile, (void)stride, (void)add;
+    (void)vectors, (void)units, (void)a, (void)row, (void)step, (void)b, (void)tile, (void)stride, (void)add;
     __builtin_trap();   // the Swift side never asks a path without bf16 instructions for bf16 products
 #endif
 }
 
-static inline void tile_of(int product, size_t units, const unit *a, const unit *b, float *tile, size_t stride, bool add) {
-    if (product == SLM_F32) tile_f32(units, a, b, tile, stride, add); else tile_bf16(units, a, b, tile, stride, add);
+INLINE void tile_of(int product, int vectors, size_t units, const unit *a, size_t row, size_t step, const unit *b, float *tile, size_t stride,
+                    bool add) {
+    if (product == SLM_F32) tile_f32(vectors, units, a, row, step, b, tile, stride, add);
+    else tile_bf16(vectors, units, a, row, step, b, tile, stride, add);
+}
+
+// Whether the first `columns` of a tile, all that is needed of it, leave a vector to spare.
+static inline bool is_narrow(size_t columns) { return columns <= (NV - 1) * W; }
+
+// The product of two panels. The narrow one stands outside, so that it takes no register from the other.
+static __attribute__((noinline)) void narrow_tile_of_panels(int product, size_t units, const unit *a, const unit *b, float *tile) {
+    tile_of(product, NV - 1, units, a, 1, MR, b, tile, NR, false);
+}
+static inline void tile_of_panels(int product, size_t units, const unit *a, const unit *b, size_t columns, float *tile) {
+    if (is_narrow(columns)) narrow_tile_of_panels(product, units, a, b, tile);
+    else tile_of(product, NV, units, a, 1, MR, b, tile, NR, false);
 }
 
 #define PEAK_UNITS 64
@@ -208,7 +230,7 @@ static void peak(int product, size_t rounds) {
     memset(b, 0, sizeof b);
     for (size_t i = 0; i < rounds; i++) {
         __asm__ volatile("" ::: "memory");                    // each round is computed again
-        tile_of(product, PEAK_UNITS, a, b, tile, NR, false);
+        tile_of_panels(product, PEAK_UNITS, a, b, NR, tile);
     }
     __asm__ volatile("" : : "r"(tile) : "memory");
 }
@@ -265,10 +287,8 @@ static size_t even_step(size_t M, size_t most, size_t threads) {
 }
 
 static void product_plan(slm_product *p, size_t threads) {
-    const size_t per = p->product == SLM_F32 ? 1 : 2, all = units_of(p->K, p->product);
-    // A sum may be cut where C can hold the parts and nothing is done to them before the last.
-    const bool cuttable = p->c_type == SLM_F32 && p->activation == SLM_IDENTITY && !p->before && !p->bias && !p->plus;
-    const size_t units = cuttable ? cut(all, KC_UNITS, 4) : all;
+    const size_t per = per_unit(p->product), all = units_of(p->K, p->product);
+    const size_t units = slm_can_be_cut(*p) ? cut(all, KC_UNITS, 4) : all;
     p->k_step = units > 0 ? units * per : per;
     const size_t unit_bytes = 4 * (units > 0 ? units : 1);
     const size_t wide = NC_BYTES / unit_bytes / NR * NR, tall = MC_BYTES / unit_bytes / MR * MR;
@@ -296,7 +316,7 @@ static void product_rows(const slm_product *whole, size_t m0, size_t n0, size_t 
             float tile[MR * NR] __attribute__((aligned(64)));
             const size_t rows = least(MR, m1 - m);
             prefetch_tile(&p, m, rows, n, columns);
-            tile_of(p.product, units, a + (m - m0) * units, right, tile, NR, false);
+            tile_of_panels(p.product, units, a + (m - m0) * units, right, columns, tile);
             for (size_t i = 0; i < rows; i++) {
                 size_t j = 0;
                 for (; j + W <= columns; j += W) finish(&p, m + i, n + j, load(tile + i * NR + j), W);

@@ -48,6 +48,11 @@ typedef struct {
     size_t left_bytes, right_bytes;  ///< scratch for a block of A, each thread its own, and for a block of B, shared by all
 } slm_product;
 
+/// Whether the sum may be cut: C itself holds a part until the rest is added, and nothing is done to it before the last.
+static inline bool slm_can_be_cut(slm_product p) {
+    return p.c_type == SLM_F32 && p.activation == SLM_IDENTITY && !p.before && !p.bias && !p.plus;
+}
+
 /// Causal attention over B·H independent heads; see attention.h for the formulas.
 typedef struct {
     size_t T, D;

@@ -31,5 +31,5 @@ typedef struct {
 /// left for new ones. `places` is a power of two. Returns the word where it stopped, which begins at `*at`.
 size_t slm_words_count(slm_counted *table, size_t places, size_t *free, const uint8_t *text, size_t length, const uint32_t *word_ends, size_t words,
                        size_t first, size_t *at);
-/// Adds to the count of a word that has a place already, or to an empty place.
-void slm_words_add(slm_counted *table, size_t places, slm_counted word);
+/// Adds to the count of a word that has a place already, or to an empty place: then it returns 1, else 0.
+size_t slm_words_add(slm_counted *table, size_t places, slm_counted word);

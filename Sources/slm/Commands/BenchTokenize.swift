@@ -60,10 +60,10 @@ extension BenchTokenizeOptions {
         let pattern = WordPattern(named: pattern)
         var counting = CorpusCounting(cutting: pattern)
         counting.format = .text
-        let counted = try counting.count([text], on: Team(threads: threads ?? CPU.availableCores))
+        var counted = try counting.count([text], on: Team(threads: threads ?? CPU.availableCores))
         var learner = VocabularyLearner(size: vocabularySize)
         (learner.specials, learner.pattern) = (["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"], pattern)
-        let learned = learner.learn(from: counted.words).vocabulary
+        let learned = learner.learn(from: counted.takeWords()).vocabulary
         vocabulary = learned
         return learned.count
     }
@@ -85,7 +85,7 @@ extension BenchTokenizeOptions {
             }
         }
         let workers = try (0..<team.size).map { _ in try Worker(tokenizer) }
-        var blocks = try CorpusBlocks([text], format: .text, blockSize: 1 << 18), tokens = 0
+        var blocks = try CorpusBlocks([text], format: .text, blockSize: 1 << 17), tokens = 0
         try blocks.forEach(on: team, make: { block, thread in workers[thread].count(block) }) { count throws(CorpusError) in
             do throws(TokenizeError) { tokens += try count.get() } catch { throw .tokenizer(error) }
         }

@@ -3,9 +3,18 @@ import Kernels
 import Model
 import Train
 
-/// Why a measurement cannot be made.
-struct BenchError: Error, CustomStringConvertible {
+/// What cannot be done here.
+struct Refusal: Error, CustomStringConvertible {
     let description: String
+}
+
+/// Refuses here what the system would refuse later, after work was done.
+func checkMemory(for configuration: GPTConfiguration, tokensAtOnce: Int? = nil) throws {
+    let needed = configuration.trainingMemory(tokensAtOnce: tokensAtOnce ?? Trainer.usualTokensAtOnce), there = CPU.memoryBytes
+    guard needed < there else {
+        throw Refusal(description: "this needs some \(Int(needed / 1_000_000_000)) GB and the machine has \(there / 1_000_000_000). "
+            + "Take a smaller --context or --preset.")
+    }
 }
 
 struct BenchTrainOptions: MachineOptions {
@@ -51,20 +60,9 @@ extension Command {
         }
     }
 
-    /// Weights, gradients and two moments in f32, and what a block keeps of each token: refused here rather than by the system later.
-    private static func checkMemory(for c: GPTConfiguration, tokens: Int) throws {
-        let (L, C, V, T) = (Double(c.layers), Double(c.width), Double(c.vocabulary), Double(c.context))
-        let weights = 12 * L * C * C + (c.isTied ? 1 : 2) * V * C + T * C, kept = max(Double(tokens), T) * L * C * 32
-        let needed = 16 * weights + kept, there = Double(CPU.memoryBytes)
-        guard needed < there else {
-            throw BenchError(description: "this needs some \(Int(needed / 1e9)) GB and the machine has \(Int(there / 1e9)). "
-                + "Take a smaller --context or --preset.")
-        }
-    }
-
     private static func measure(_ options: BenchTrainOptions, _ configuration: GPTConfiguration) throws {
         let processor = try options.processor(), type = processor.dataType(for: options.dtype)
-        try checkMemory(for: configuration, tokens: options.tokensAtOnce ?? Trainer.usualTokensAtOnce)
+        try checkMemory(for: configuration, tokensAtOnce: options.tokensAtOnce)
         let trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: 1)
         if let tokens = options.tokensAtOnce { trainer.tokensAtOnce = tokens }
         let batch = Batch.random(rows: options.batch, of: configuration), tokens = batch.inputs.count

@@ -21,11 +21,11 @@ extension TokenizeOptions {
         let isOfCharacters = tokenizer == "characters"
         var counting = CorpusCounting(isOfCharacters ? .characters : .words(wordPattern))
         (counting.format, counting.sample, counting.seed, counting.skipsBad) = (format, sample, UInt64(bitPattern: Int64(seed)), skipsBad)
-        let progress = Progress("reading", of: try bytes(of: data), unit: .bytes), team = try team()
-        counting.progress = { progress.show($0) }
+        let progress = Progress("reading", ofBytes: try bytes(of: data)), team = try team()
+        counting.progress = { progress.show(bytes: $0) }
         var learned: VocabularyLearner.Learned?, report = CorpusReport(), vocabulary = Vocabulary()
         let seconds = try secondsSpent {
-            let counted = try counting.count(data, on: team)
+            var counted = try counting.count(data, on: team)
             report = counted.report
             if isOfCharacters {
                 vocabulary = .ofCharacters(counted.characters, specials: specialTexts, first: !specialsLast)
@@ -33,11 +33,11 @@ extension TokenizeOptions {
                 var learner = VocabularyLearner(size: vocabularySize ?? 0)
                 (learner.specials, learner.specialsComeFirst, learner.pattern) = (specialTexts, !specialsLast, wordPattern)
                 (learner.leastCount, learner.longestToken) = (leastCount, longestToken)
-                let result = learner.learn(from: counted.words)
+                let result = learner.learn(from: counted.takeWords())
                 (learned, vocabulary) = (result, result.vocabulary)
             }
         }
-        progress.finish()
+        progress.clear()
         tell(report)
         summarize(vocabulary, learned, report, seconds: seconds)
         return vocabulary
@@ -61,14 +61,17 @@ extension TokenizeOptions {
     }
 
     func writeTokens(with vocabulary: Vocabulary, to folder: String) throws {
-        var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: out ?? tokenizer ?? "", form: form)
+        // The folder is complete: whoever trains finds the vocabulary in it.
+        try Folder.create(folder)
+        try vocabulary.write(to: folder + "/tokenizer.json")
+        var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: "tokenizer.json", form: form)
         (encoding.format, encoding.seed, encoding.heldOut) = (format, UInt64(bitPattern: Int64(seed)), validationShare)
         (encoding.limit, encoding.skipsBad) = (longest, skipsBad)
-        let progress = Progress("writing", of: try bytes(of: data + validation), unit: .bytes), team = try team()
-        encoding.progress = { progress.show($0) }
+        let progress = Progress("writing", ofBytes: try bytes(of: data + validation)), team = try team()
+        encoding.progress = { progress.show(bytes: $0) }
         var report = CorpusReport()
         let seconds = try secondsSpent { report = try encoding.write(data, validation: validation, to: folder, on: team) }
-        progress.finish()
+        progress.clear()
         tell(report)
         let bytes = report.train.bytes.total + report.val.bytes.total
         if json {

@@ -122,7 +122,7 @@ extension WordPattern {
         case "gpt4": .gpt4
         case "llama3": .llama3
         case "none": .none
-        default: .regex(name)
+        default: WordPattern(tiktoken: name)
         }
     }
 }

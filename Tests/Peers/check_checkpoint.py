@@ -1,6 +1,6 @@
 """A checkpoint that slm's code wrote, as h5py reads it: every array, its shape, its type and its bits; and its seal, as xxhash computes it.
 
-    Tests/Peers/checkpoint.py .build/release/CheckpointWriter
+    Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
 """
 import json
 import pathlib

@@ -1,0 +1,130 @@
+import Autograd
+import Checkpoint
+import Corpus
+import Files
+import Kernels
+import Model
+import Testing
+import TestSupport
+import Tokenize
+import Train
+
+@Suite(.serialized) struct TrainingRunTests {
+    private let folder = TemporaryFolder()
+    private let vocabulary = Vocabulary.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
+
+    /// Forty small conversations, four of them to check with.
+    private func tokens() throws -> TokenMeta {
+        let lines = (0..<40).map { "[INST] what is \($0) and \($0 % 7) [/INST] it is \($0 + $0 % 7)\n" }
+        var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: "tokenizer.json", form: .markers)
+        encoding.seed = 3
+        try encoding.write([folder.write(lines.joined(), to: "chats.txt")], to: folder.path, on: Team(threads: 1))
+        return try TokenMeta(reading: folder("meta.json"))
+    }
+
+    private var plan: TrainingPlan {
+        var plan = TrainingPlan()
+        (plan.length, plan.rows, plan.warmup, plan.evaluateEvery) = (.steps(12), 2, 2, 4)
+        return plan
+    }
+
+    private func run(_ plan: TrainingPlan, in name: String, dropout: Float = 0.1, checking: Bool = true) throws -> TrainingRun {
+        let meta = try tokens()
+        var configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: 32, vocabulary: vocabulary.count)
+        configuration.dropout = dropout
+        let trainer = try Trainer(configuration, on: Processor(threads: 2), precision: .float32, seed: 5)
+        let examples = { (part: Part, seed: UInt64) in
+            try PackedConversations(try TokenFile(part, in: folder.path, meta), rows: plan.rows, context: 32, seed: seed, learning: plan.learned, padding: 3)
+        }
+        try Folder.create(folder(name))
+        return try TrainingRun(trainer, plan, training: examples(.train, 1), validation: checking ? examples(.val, 2) : nil, vocabulary: vocabulary,
+                               form: .markers, folder: folder(name))
+    }
+
+    private func weights(_ run: TrainingRun) -> [Float] { run.trainer.parameters.list.flatMap { run.trainer.parameters.value(of: $0).floats } }
+
+    @Test(arguments: [1, 4, 7, 11]) func `a training that was stopped and goes on is the one that never stopped, bit for bit`(stop: Int) throws {
+        var losses: [Float] = [], others: [Float] = []
+        let whole = try run(plan, in: "whole")
+        #expect(try whole.run(clock: { 0 }, isToStop: { _ in false }) { if case .step(let report, _, _) = $0 { losses.append(report.loss) } } == .finished)
+        let first = try run(plan, in: "parts")
+        #expect(try first.run(clock: { 0 }, isToStop: { $0.step >= stop }) { if case .step(let report, _, _) = $0 { others.append(report.loss) } } == .stopped)
+        let checkpoint = try Checkpoint(reading: folder("parts/last.h5")), second = try run(try TrainingPlan(from: checkpoint), in: "parts")
+        try second.restore(checkpoint)
+        #expect(second.plan == plan && second.state == first.state)
+        #expect(try second.run(clock: { 0 }, isToStop: { _ in false }) { if case .step(let report, _, _) = $0 { others.append(report.loss) } } == .finished)
+        #expect(losses.count == 12 && losses == others)
+        #expect(weights(whole) == weights(second))
+        #expect(whole.state == second.state)
+        #expect(InputsOf(folder("whole/last.h5")) == InputsOf(folder("parts/last.h5")))
+    }
+
+    /// A file's bytes.
+    private struct InputsOf: Equatable {
+        let bytes: [UInt8]?
+        init(_ path: String) { bytes = try? InputFile.contents(of: path) }
+    }
+
+    @Test func `it learns, keeps the best, and says what it did`() throws {
+        var plan = plan
+        (plan.length, plan.rate) = (.steps(60), 1e-2)
+        let run = try run(plan, in: "learns", dropout: 0)
+        var evaluations: [(Evaluation, Bool)] = [], saved: [String] = []
+        let ending = try run.run(clock: { 0 }, isToStop: { _ in false }) { event in
+            switch event {
+            case .evaluated(_, let validation?, let isBest, _): evaluations.append((validation, isBest))
+            case .saved(let path, _): saved.append(path)
+            default: break
+            }
+        }
+        let first = try #require(evaluations.first?.0), last = try #require(evaluations.last?.0)
+        #expect(ending == .finished && evaluations.count == 15)
+        #expect(last.loss < 0.7 * first.loss && last.bitsPerByte < 0.7 * first.bitsPerByte)
+        // A uniform guess among 260 tokens would need log 260 nats.
+        #expect(first.loss < 5.56 && first.targets > 0 && first.bytes < first.targets)
+        let best = try Checkpoint(reading: folder("learns/best.h5"))
+        #expect(evaluations.map(\.0.loss).min().map { best.metrics["validation_loss"] == .number($0) } == true)
+        #expect(saved.filter { $0.hasSuffix("best.h5") }.count == evaluations.count { $0.1 })
+        #expect(try best.tokenizer.map { _ in try best.integer("step") } == best.integer("step"))
+    }
+
+    @Test func `it ends when nothing is gained any more`() throws {
+        var plan = plan
+        (plan.length, plan.rate, plan.patience) = (.steps(1_000), 0, 3)
+        let run = try run(plan, in: "patience")
+        #expect(try run.run(clock: { 0 }, isToStop: { _ in false }) { _ in } == .noGain)
+        #expect(run.state.evaluations == 4 && run.state.step == 16)
+    }
+
+    @Test func `steps that are not finite are skipped, and the third in a row ends it with the last good state`() throws {
+        var plan = plan
+        (plan.length, plan.rate, plan.clipping, plan.warmup) = (.steps(50), 1e30, .infinity, 0)
+        let run = try run(plan, in: "diverges", dropout: 0)
+        var skipped: [Int] = []
+        #expect(try run.run(clock: { 0 }, isToStop: { _ in false }) { if case .skipped(let step) = $0 { skipped.append(step) } } == .diverged)
+        #expect(skipped.suffix(3) == [run.state.step - 3, run.state.step - 2, run.state.step - 1])
+        #expect(run.state.skipped == skipped.count)
+        let saved = try Checkpoint(reading: folder("diverges/last.h5"))
+        #expect(try saved.integer("step") == run.state.step)
+        let isFinite = weights(run).allSatisfy { $0.isFinite }
+        #expect(isFinite)
+    }
+
+    @Test func `time ends it, too`() throws {
+        var plan = plan
+        plan.length = .seconds(10)
+        let run = try run(plan, in: "time")
+        var now = 100.0, rates: [Float] = []
+        let ending = try run.run(clock: { now += 0.1; return now }, isToStop: { _ in false }) { if case .step(_, let rate, _) = $0 { rates.append(rate) } }
+        #expect(ending == .finished && run.state.seconds >= 10 && run.state.seconds < 11)
+        #expect(rates.count > 20 && (rates.last ?? 1) < 0.2 * plan.rate && rates.max() ?? 0 <= plan.rate)
+        #expect(run.state.evaluations >= 2)
+    }
+
+    @Test func `without anything to check with, it keeps the best by what it learned`() throws {
+        let run = try run(plan, in: "alone", checking: false)
+        #expect(try run.run(clock: { 0 }, isToStop: { _ in false }) { _ in } == .finished)
+        let best = try Checkpoint(reading: folder("alone/best.h5"))
+        #expect(best.metrics["validation_loss"] == nil && best.metrics["training_loss"] != nil)
+    }
+}
