@@ -59,6 +59,8 @@ test-valgrind: build
 
 test-peers: build $(VENV)/ready   ## Tests against other people's programs, in a virtual environment of their own
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
+	$(BUILD) --product CheckpointWriter
+	$(VENV)/bin/python Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM)
 
 $(VENV)/ready: Tests/requirements.txt

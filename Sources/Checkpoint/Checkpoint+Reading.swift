@@ -38,7 +38,7 @@ extension Checkpoint {
                 values[parts[0], default: [:]][parts[1]] = value
             }
         }
-        self.init(path: path, configuration: try GPTConfiguration(values["configuration"] ?? [:], path: path))
+        self.init(path: path, byteCount: bytes.count, configuration: try GPTConfiguration(values["configuration"] ?? [:], path: path))
         weights = floats["weights"] ?? [:]
         optimizer = floats["optimizer"] ?? [:]
         training = values["training"] ?? [:]
@@ -58,7 +58,7 @@ extension Checkpoint {
             chatForm = ChatForm(rawValue: name)
             guard chatForm != nil else {
                 let known = ChatForm.allCases.map(\.rawValue).joined(separator: ", ")
-                throw .mismatch(path: path, name: "tokenizer/chat_form", expected: "one of \(known)", found: "'\(name)'")
+                throw .mismatch(path: path, name: "tokenizer/chat_form", expected: "one of \(known)", found: Value.text(name).shown)
             }
         }
         if let json = try text("json") {

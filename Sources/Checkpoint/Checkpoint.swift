@@ -17,6 +17,8 @@ package import Tokenize
 package struct Checkpoint {
     /// Where it was read from; nil if it was made here.
     package private(set) var path: String?
+    /// Of the file it was read from.
+    package private(set) var byteCount = 0
     package var configuration: GPTConfiguration
     package var weights: Named<FloatArray>
     /// What an optimiser keeps for each weight, such as `first/layer0.qkv.weight`.
@@ -31,8 +33,8 @@ package struct Checkpoint {
 
     package init(_ configuration: GPTConfiguration, weights: Named<FloatArray>) { (self.configuration, self.weights) = (configuration, weights) }
 
-    init(path: String, configuration: GPTConfiguration) {
-        (self.path, self.configuration, weights) = (path, configuration, [:])
+    init(path: String, byteCount: Int, configuration: GPTConfiguration) {
+        (self.path, self.byteCount, self.configuration, weights) = (path, byteCount, configuration, [:])
     }
 
     /// As messages call it.
@@ -41,7 +43,7 @@ package struct Checkpoint {
 
 /// Values of `training` that must be there. What is there as something else is an error, too.
 ///
-///     let seed = UInt64(bitPattern: Int64(try checkpoint.integer("seed")))
+///     let seed = UInt64(truncatingIfNeeded: try checkpoint.integer("seed"))
 extension Checkpoint {
     package func integer(_ name: String) throws(CheckpointError) -> Int {
         guard case .integer(let value)? = training[name] else { throw missing(name, "a whole number") }

@@ -1,10 +1,10 @@
 import Autograd
 import Kernels
-import Model
+package import Model
 
 extension GPTConfiguration {
     /// The numbers by the names that a checkpoint gives them.
-    var values: Named<Value> {
+    package var values: Named<Value> {
         ["layers": .integer(layers), "heads": .integer(heads), "width": .integer(width), "context": .integer(context), "vocabulary": .integer(vocabulary),
          "dropout": .number(Double(dropout)), "bias": .integer(hasBias ? 1 : 0), "tied": .integer(isTied ? 1 : 0),
          "norm": .text(norm.rawValue), "activation": .text("\(activation)")]
@@ -39,17 +39,5 @@ extension GPTConfiguration {
         activation = try word("activation", Function.allCases.map { ("\($0)", $0) })
         let known = Set(self.values.names)
         for name in values.names where !known.contains(name) { throw wrong(name, "nothing of that name in version \(Seal.version)") }
-    }
-}
-
-extension Value {
-    /// A single value as it is, rows as what they are.
-    package var shown: String {
-        switch self {
-        case .integer(let value): "\(value)"
-        case .number(let value): "\(value)"
-        case .text(let text): "'\(text)'"
-        default: kind
-        }
     }
 }

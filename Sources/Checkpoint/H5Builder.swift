@@ -10,14 +10,15 @@ struct H5Builder {
 
     /// Where each array begins in the file.
     func build(_ arrays: [ArrayDescription], in groups: [String]) throws(H5Refusal) -> [Int] {
-        let file = try createFile(), groupProperties = try self.groupProperties(), arrayProperties = try self.arrayProperties()
+        let file = try createFile(), arrayProperties = try self.arrayProperties(), members = Self.members(of: arrays)
         let links = try H5Handle(H5Pcreate(slm_h5_link_creation()), "H5Pcreate")
         try H5Refusal.check(H5Pset_char_encoding(links.id, H5T_CSET_UTF8), "H5Pset_char_encoding")
         var known: Set<String> = []
         func createGroup(_ path: String) throws(H5Refusal) {
             if !known.insert(path).inserted { return }
             if let parent = path.lastIndex(of: "/") { try createGroup(String(path[..<parent])) }
-            _ = try H5Handle(H5Gcreate2(file.id, path, links.id, groupProperties.id, slm_h5_default), "H5Gcreate2")
+            let properties = try groupProperties(for: members[path] ?? (0, 0))
+            _ = try H5Handle(H5Gcreate2(file.id, path, links.id, properties.id, slm_h5_default), "H5Gcreate2")
         }
         for group in groups { try createGroup(group) }
         var places: [Int] = []
@@ -48,10 +49,28 @@ struct H5Builder {
         return try H5Handle(H5Fcreate("checkpoint", slm_h5_truncate, properties.id, access.id), "H5Fcreate")
     }
 
-    private func groupProperties() throws(H5Refusal) -> H5Handle {
+    /// A group that has room for all of its members from the start: HDF5 would otherwise look through all of them for each that comes.
+    private func groupProperties(for members: (count: Int, nameBytes: Int)) throws(H5Refusal) -> H5Handle {
         let properties = try H5Handle(H5Pcreate(slm_h5_group_creation()), "H5Pcreate")
         try setLinks(of: properties.id)
+        let length = members.nameBytes / max(1, members.count) + 1
+        try H5Refusal.check(H5Pset_est_link_info(properties.id, UInt32(min(members.count, 65_535)), UInt32(min(length, 65_535))), "H5Pset_est_link_info")
         return properties
+    }
+
+    /// How many things are in each group, and the length of all their names.
+    private static func members(of arrays: [ArrayDescription]) -> [String: (count: Int, nameBytes: Int)] {
+        var result: [String: (count: Int, nameBytes: Int)] = [:], known: Set<String> = []
+        for array in arrays {
+            var path = array.path
+            while let border = path.lastIndex(of: "/"), known.insert(path).inserted {
+                let parent = String(path[..<border])
+                let old = result[parent] ?? (0, 0)
+                result[parent] = (old.count + 1, old.nameBytes + path.utf8.count - parent.utf8.count)
+                path = parent
+            }
+        }
+        return result
     }
 
     /// The list of a group's members in one piece, in the order in which they came, and without the time: the same checkpoint is the same bytes.
@@ -82,6 +101,7 @@ struct H5Builder {
         let copy = try H5Handle(H5Tcopy(base), "H5Tcopy")
         if case .text = type {
             try H5Refusal.check(H5Tset_size(copy.id, type.size), "H5Tset_size")
+            try H5Refusal.check(H5Tset_strpad(copy.id, H5T_STR_NULLPAD), "H5Tset_strpad")     // a zero inside a text does not end it
             try H5Refusal.check(H5Tset_cset(copy.id, H5T_CSET_UTF8), "H5Tset_cset")
         }
         return copy

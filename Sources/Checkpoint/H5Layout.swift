@@ -22,7 +22,7 @@ struct H5Layout {
     ///   - groups: In the order in which they shall be listed.
     init(of arrays: [ArrayDescription], in groups: [String]) throws(H5Refusal) {
         // What HDF5 writes about arrays comes before all of them, so that only that part of the file is ever in memory here.
-        let descriptions = arrays.reduce(4_096) { $0 + 768 + 4 * $1.path.utf8.count + ($1.path.utf8.count { $0 == UInt8(ascii: "/") }) * 256 }
+        let descriptions = arrays.reduce(4_096) { $0 + 512 + 3 * $1.path.utf8.count + ($1.path.utf8.count { $0 == UInt8(ascii: "/") }) * 256 }
         let image = H5Image()
         self.places = try H5Library.only.withLock { library throws(H5Refusal) in
             try library.open()

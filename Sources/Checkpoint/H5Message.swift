@@ -82,7 +82,7 @@ extension ElementType {
     init(_ message: H5Message, of file: borrowing Span<UInt8>) throws(H5Fault) {
         var cursor = message.content
         let start = cursor.place, head = try cursor.unsigned(bytes: 4, of: file, "a type"), size = try cursor.number(bytes: 4, of: file, "a type's size")
-        // A version from 1 to 3 and a class, then what is little-endian, signed, where the sign is; in texts how they end and that they are UTF-8.
+        // A version from 1 to 3 and a class, then what is little-endian, signed, where the sign is; in texts that they are UTF-8 and what is behind them.
         guard (1...3).contains(head >> 4 & 15) else { throw H5Fault(offset: start, expected: "a type of version 1 to 3", found: "\(head >> 4 & 15)") }
         switch (head & ~0xF0, size) {
         case (0x1F2001, 4):
@@ -97,7 +97,7 @@ extension ElementType {
         case (0, 1):
             try cursor.expect([0, 0, 8, 0], of: file, "u8")
             self = .uint8
-        case (0x1003, 1...): self = .text(length: size - 1)
+        case (0x1103, 1...): self = .text(length: size - 1)
         default: throw H5Fault(offset: start, expected: "f32, f64, i64, u8 or a text", found: "a type of \(size) bytes")
         }
     }

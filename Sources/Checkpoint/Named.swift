@@ -4,7 +4,7 @@
 ///     checkpoint.weights["layer0.qkv.weight"]?.shape          // [1536, 512]
 ///     for (name, value) in checkpoint.metrics { … }
 ///
-/// A name is a path: `/` makes a folder, which h5py shows as a group. No part of it may be empty, `.`, or hold a zero byte.
+/// A name is a path: `/` makes a folder, which h5py shows as a group. No part of it may be empty, `.`, or hold a control character.
 package struct Named<Element> {
     package private(set) var names: [String] = []
     private var elements: [String: Element] = [:]

@@ -2,7 +2,7 @@
 ///
 ///     checkpoint.training = ["step": 2_000, "rate": 3e-4, "settings": "{\"batch\":12}", "data/order": .integers(order)]
 ///
-/// An unsigned number, such as a seed, is kept by its bits: `.integer(Int(bitPattern: seed))`.
+/// An unsigned number, such as a seed, is kept by its bits: `.integer(Int(truncatingIfNeeded: seed))`.
 package enum Value: Sendable {
     case integer(Int), number(Double), text(String)
     case integers([Int]), numbers([Double]), floats([Float]), bytes([UInt8])
@@ -61,6 +61,18 @@ extension Value {
             guard bytes[length] == 0, let text = String(validating: [UInt8](littleEndian: bytes.extracting(first: length)), as: UTF8.self) else { return nil }
             self = .text(text)
         default: return nil
+        }
+    }
+}
+
+extension Value {
+    /// A single value as it is, rows as what they are; in one line, and safe for a terminal whoever wrote the file.
+    package var shown: String {
+        switch self {
+        case .integer(let value): "\(value)"
+        case .number(let value): "\(value)"
+        case .text(let text): "'" + String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 })) + "'"
+        default: kind
         }
     }
 }

@@ -14,10 +14,16 @@ struct Command {
             var result = defaults, given: [(row: OptionRow<Options>, text: String, source: String)] = []
             var rest = arguments[...]
             while let argument = rest.popFirst() {
-                guard argument.hasPrefix("--") else { throw UsageError("slm \(name): unexpected '\(argument)'. All options: slm \(name) --help") }
+                guard argument.hasPrefix("--") else {
+                    guard let row = options.first(where: { row in row.isPositional && !given.contains { $0.row.name == row.name } }) else {
+                        throw UsageError("slm \(name): unexpected '\(argument)'. All options: slm \(name) --help")
+                    }
+                    given.append((row, argument, row.name))
+                    continue
+                }
                 let parts = argument.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-                guard let row = options.first(where: { $0.name == parts[0] }) else {
-                    let near = nearest(to: parts[0], among: options.map(\.name)).map { "; did you mean --\($0)?" } ?? "."
+                guard let row = options.first(where: { $0.name == parts[0] && !$0.isPositional }) else {
+                    let near = nearest(to: parts[0], among: options.filter { !$0.isPositional }.map(\.name)).map { "; did you mean --\($0)?" } ?? "."
                     throw UsageError("slm \(name): unknown option --\(parts[0])\(near) All options: slm \(name) --help")
                 }
                 if parts.count == 2 {
@@ -32,7 +38,7 @@ struct Command {
                 }
             }
             // What the command line says, the environment is not asked for.
-            for row in options where !given.contains(where: { $0.row.name == row.name }) {
+            for row in options where !row.isPositional && !given.contains(where: { $0.row.name == row.name }) {
                 let variable = "SLM_" + row.name.uppercased().replacing("-", with: "_")
                 guard let text = environment[variable], !text.isEmpty else { continue }
                 for part in row.isList ? text.split(separator: ":").map(String.init) : [text] { try row.set(&result, part, variable) }
@@ -59,10 +65,12 @@ struct UsageError: Error, CustomStringConvertible {
 struct OptionRow<Options> {
     let name: String
     let help: String
-    let label: String
+    fileprivate(set) var label: String
     let isFlag: Bool
     /// Whether several values may follow; in the environment a colon stands between them.
     var isList = false
+    /// Whether it is given by its place, without a name, such as the file that a command is about.
+    var isPositional = false
     let set: (inout Options, _ text: String, _ source: String) throws -> Void
     let shown: (Options) -> String
 
@@ -72,6 +80,13 @@ struct OptionRow<Options> {
             guard let value = Value(optionText: text) else { throw UsageError("slm: \(source): expected \(Value.expectation), found '\(text)'.") }
             options[keyPath: path] = value
         }, shown: { $0[keyPath: path].optionText })
+    }
+
+    /// A word that stands by itself, such as a file: `slm info CHECKPOINT`.
+    static func argument<Value: OptionValue>(_ name: String, _ path: WritableKeyPath<Options, Value>, _ help: String) -> OptionRow {
+        var row = option(name, path, help)
+        (row.label, row.isPositional) = (name, true)
+        return row
     }
 
     /// Several texts, such as files: each use of the option adds to them.

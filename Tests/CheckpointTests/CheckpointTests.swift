@@ -1,0 +1,130 @@
+import Autograd
+import Checkpoint
+import Files
+import Kernels
+import Model
+import Testing
+import TestSupport
+import Tokenize
+
+/// What is written is what is read, bit for bit.
+@Suite struct CheckpointTests {
+    private let folder = TemporaryFolder()
+
+    @Test func `everything comes back, bit for bit and in its order`() throws {
+        let sample = try SampleCheckpoint().checkpoint, path = folder("a.h5")
+        try sample.write(to: path)
+        let read = try Checkpoint(reading: path)
+        #expect(read.path == path && read.configuration == sample.configuration && read.chatForm == .markers && read.tokenizer == sample.tokenizer)
+        #expect(read.training == sample.training && read.metrics == sample.metrics)
+        #expect(read.weights.names == sample.weights.names && read.optimizer.names == sample.optimizer.names)
+        for (a, b) in zip(read.everything, sample.everything) { #expect(a.path == b.path && a.shape == b.shape && a.bits == b.bits, "\(a.path)") }
+        #expect(read.everything.count == sample.everything.count)
+        #expect(try read.vocabulary() == SampleCheckpoint.vocabulary)
+        #expect(folder.names == ["a.h5"])
+    }
+
+    @Test func `the same checkpoint is the same bytes, also when it was read before`() throws {
+        try SampleCheckpoint().checkpoint.write(to: folder("a.h5"))
+        try SampleCheckpoint().checkpoint.write(to: folder("b.h5"))
+        try Checkpoint(reading: folder("a.h5")).write(to: folder("c.h5"))
+        let bytes = try InputFile.contents(of: folder("a.h5"))
+        #expect(try bytes == InputFile.contents(of: folder("b.h5")) && bytes == InputFile.contents(of: folder("c.h5")))
+    }
+
+    @Test func `a file can be written over while its weights are in use`() throws {
+        let path = folder("a.h5")
+        try SampleCheckpoint().checkpoint.write(to: path)
+        var read = try Checkpoint(reading: path)
+        let before = read.everything.map(\.bits)
+        read.training["step"] = 2
+        try read.write(to: path)
+        try SampleCheckpoint(generation: 9).checkpoint.write(to: path)
+        read.training["step"] = 1
+        #expect(read.everything.map(\.bits) == before)
+    }
+
+    @Test func `weights are mapped as one buffer, and what is written to them stays in memory`() throws {
+        let sample = try SampleCheckpoint().checkpoint, path = folder("a.h5"), processor = try Processor(threads: 1)
+        try sample.write(to: path)
+        let bytes = try InputFile.contents(of: path), read = try Checkpoint(reading: path)
+        var list = ParameterList()
+        _ = GPT(read.configuration, in: &list)
+        #expect(read.isMappable(list) && !sample.isMappable(list))
+        let used = processor.arena.used, parameters = try read.parameters(list, on: processor)
+        #expect(processor.arena.used == used, "memory was taken where none is needed")
+        for parameter in parameters.list {
+            let name = parameter.name
+            #expect(parameters.value(of: parameter).floats == sample.weights[name]?.values.read { span in span.indices.map { span[$0] } }, "\(name)")
+        }
+        parameters.values.write { span in for i in span.indices { span[i] += 1 } }
+        #expect(try InputFile.contents(of: path) == bytes)
+    }
+
+    @Test func `weights and moments are copied into the buffers of a training run`() throws {
+        let sample = try SampleCheckpoint().checkpoint, path = folder("a.h5"), processor = try Processor(threads: 1)
+        try sample.write(to: path)
+        let read = try Checkpoint(reading: path)
+        var list = ParameterList()
+        _ = GPT(read.configuration, in: &list)
+        let parameters = try Parameters(list, on: processor, seed: 77), moments = processor.zeros(list.count)
+        try read.copyWeights(into: parameters)
+        try read.copyOptimizer("second", into: moments, like: parameters.list)
+        let again = Checkpoint(read.configuration, weights: Named(parameters.values, of: parameters.list))
+        var moment: Named<FloatArray> = [:]
+        moment.add(moments, of: parameters.list, in: "second")
+        #expect(again.everything.map(\.bits) == sample.everything.filter { $0.path.hasPrefix("weights/") }.map(\.bits))
+        for (name, array) in moment {
+            #expect(array.values.read { span in span.indices.map { span[$0] } } == sample.optimizer[name]?.values.read { span in span.indices.map { span[$0] } })
+        }
+    }
+
+    @Test(arguments: [0, 1, 300, 5_000]) func `any number of arrays`(_ count: Int) throws {
+        let processor = try Processor(threads: 1), buffer = processor.zeros(count)
+        buffer.write { span in for i in span.indices { span[i] = Float(i) } }
+        var checkpoint = Checkpoint(GPTConfiguration(layers: 0, heads: 1, width: 1, context: 1, vocabulary: 1), weights: [:])
+        for i in 0..<count { checkpoint.weights["a rather long name, so that lists of them are long as well \(i)"] = FloatArray(buffer[i..<i + 1], shape: [1]) }
+        try checkpoint.write(to: folder("a.h5"))
+        let read = try Checkpoint(reading: folder("a.h5"))
+        #expect(read.everything.map(\.bits) == checkpoint.everything.map(\.bits) && read.weights.names == checkpoint.weights.names)
+        #expect(read.tokenizer == nil && read.chatForm == nil && read.training == [:] && read.metrics == [:] && read.optimizer.count == 0)
+    }
+
+    @Test func `checkpoints are written on many threads at once`() async throws {
+        let folder = folder
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for i in 0..<8 {
+                let path = folder("\(i).h5")
+                group.addTask {
+                    for generation in 0..<5 { try SampleCheckpoint(generation: generation).checkpoint.write(to: path) }
+                    #expect(try Checkpoint(reading: path).integer("step") == 4)
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    enum Mistake: String, CaseIterable, Codable {
+        case empty, dot, doubled, zero, folder
+
+        var names: [String] {
+            switch self {
+            case .empty: [""]
+            case .dot: ["a/./b"]
+            case .doubled: ["a//b"]
+            case .zero: ["a\u{0}b"]
+            case .folder: ["a", "a/b"]
+            }
+        }
+    }
+
+    @Test(arguments: Mistake.allCases) func `a name that HDF5 cannot keep stops with a sentence`(mistake: Mistake) async {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [mistake] in
+            var checkpoint = try SampleCheckpoint().checkpoint
+            for name in mistake.names { checkpoint.training[name] = 1 }
+            try checkpoint.write(to: "/dev/null")
+        }
+        let said = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(said.contains(mistake == .folder ? "'training/a' is the name of an array and of a folder" : "an array cannot be named 'training/"), "\(said.prefix(200))")
+    }
+}

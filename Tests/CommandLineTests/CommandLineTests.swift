@@ -1,5 +1,7 @@
+import Checkpoint
 import Foundation
 import Testing
+import TestSupport
 
 /// The binary as a person meets it: what it prints where, and how it ends.
 @Suite struct CommandLineTests {
@@ -28,13 +30,30 @@ import Testing
         (["bench", "gemm", "--runs", "-1"], "slm: --runs: expected a whole number from 1 to 10000, found '-1'.\n"),
         (["demo", "--steps", "1,2"], "slm: --steps: expected a whole number, found '1,2'.\n"),
         (["info", "--threads", "0"], "slm: --threads: expected a whole number from 1 to 1024, found '0'.\n"),
-        (["info", "more"], "slm info: unexpected 'more'. All options: slm info --help\n"),
+        (["demo", "more"], "slm demo: unexpected 'more'. All options: slm demo --help\n"),
+        (["info", "a.h5", "more"], "slm info: unexpected 'more'. All options: slm info --help\n"),
+        (["info", "--CHECKPOINT", "a.h5"], "slm info: unknown option --CHECKPOINT. All options: slm info --help\n"),
     ])
     func `what is not understood ends with status 2 and says what was expected`(arguments: [String], sentence: String) throws {
         let process = try slm(arguments)
         #expect(process.status == 2)
         #expect(process.errors == sentence)
         #expect(process.output.isEmpty)
+    }
+
+    @Test func `a checkpoint is told about, or said what is wrong with it`() throws {
+        let folder = TemporaryFolder(), path = folder("a.h5")
+        try SampleCheckpoint().checkpoint.write(to: path)
+        let told = try slm("info", path)
+        #expect(told.status == 0 && told.errors.isEmpty)
+        for line in ["version 1", "1 layers, 2 heads, 8 wide, context 6, vocabulary 262", "260 tokens", "markers", "step  ", "validation_loss"] {
+            #expect(told.output.contains(line), "\(line) is not in \(told.output)")
+        }
+        let object = try JSONSerialization.jsonObject(with: Data(slm("info", "--json", path).output.utf8)) as? [String: Any]
+        #expect((object?["configuration"] as? [String: Any])?["width"] as? Int == 8 && (object?["training"] as? [String: Any])?["step"] as? Int == 1)
+        #expect((object?["weights"] as? [[String: Any]])?.count == 17)
+        #expect(try slm("info", folder("b.h5")).errors == "slm: \(folder("b.h5")): cannot be read: No such file or directory.\n")
+        #expect(try slm("info", folder("b.h5")).status == 1)
     }
 
     @Test func `an instruction set that the CPU lacks is refused with those it has`() throws {

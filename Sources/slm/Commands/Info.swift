@@ -1,6 +1,8 @@
+import Checkpoint
 import Kernels
 
 struct InfoOptions: MachineOptions {
+    var checkpoint: String?
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
@@ -9,8 +11,13 @@ struct InfoOptions: MachineOptions {
 
 extension Command {
     static var info: Command {
-        Command("info", "What this machine is, and what slm makes of it.", InfoOptions(),
-                InfoOptions.rows + [.option("json", \.json, "One JSON object instead of lines.")], example: "slm info") { options in
+        Command("info", "What this machine is and what slm makes of it, or what a checkpoint holds.", InfoOptions(),
+                [.argument("CHECKPOINT", \.checkpoint, "A checkpoint to tell about, instead of this machine.")]
+                    + InfoOptions.rows + [.option("json", \.json, "One JSON object instead of lines.")], example: "slm info checkpoints/tiny/best.h5") { options in
+            if let path = options.checkpoint {
+                let contents = CheckpointContents(try Checkpoint(reading: path))
+                return say(options.json ? contents.json : contents.text)
+            }
             let processor = try options.processor()
             let type = processor.dataType(for: .auto)
             let reason = type == .bfloat16 ? "the CPU has bf16 instructions" : "\(processor.path) kernels have no bf16 instructions"

@@ -1,0 +1,70 @@
+import Checkpoint
+import Foundation
+import Testing
+import TestSupport
+
+/// Whatever happens while a checkpoint is written, the one before is there, whole.
+@Suite struct WritingTests {
+    private let folder = TemporaryFolder()
+
+    /// Another program, which may be limited or killed.
+    private func writer(_ arguments: String...) throws -> (process: Process, output: Pipe) {
+        let process = Process(), output = Pipe()
+        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("CheckpointWriter")
+        process.arguments = arguments
+        process.standardOutput = output
+        try process.run()
+        return (process, output)
+    }
+
+    private func outcome(_ started: (process: Process, output: Pipe)) -> (status: Int32, text: String) {
+        let text = String(decoding: started.output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        started.process.waitUntilExit()
+        return (started.process.terminationStatus, text.replacingOccurrences(of: folder.path, with: "folder"))
+    }
+
+    /// The first place is refused while HDF5 would lay the file out, were it not in memory; the others as the bytes come, or at the very end.
+    @Test(arguments: [0, 1, 511, 512, 10_000, 100_000]) func `a disk that is full`(room: Int) throws {
+        let path = folder("a.h5")
+        try SampleCheckpoint().checkpoint.write(to: path)
+        let (status, text) = outcome(try writer("limited", path, "\(room)"))
+        #expect(status == 1 && text.hasPrefix("no room for folder/a.h5: ") && text.hasSuffix(" (File too large). What was there before is untouched.\n"), "\(text)")
+        #expect(try Checkpoint(reading: path).integer("step") == 1 && folder.names == ["a.h5"])
+    }
+
+    @Test func `a folder that may not be written to`() throws {
+        let path = folder("a.h5")
+        try SampleCheckpoint().checkpoint.write(to: path)
+        #expect(chmod(folder.path, 0o555) == 0)
+        let (status, text) = outcome(try writer("nobody", path))
+        #expect(chmod(folder.path, 0o755) == 0)
+        #expect(status == 1 && text == "folder/a.h5: cannot be written: Permission denied. What was there before is untouched.\n")
+        #expect(try Checkpoint(reading: path).integer("step") == 1)
+    }
+
+    @Test func `a folder that is not there, a place that is no file`() throws {
+        let sample = try SampleCheckpoint().checkpoint
+        #expect(throws: CheckpointError.notWritten(path: folder("no/a.h5"), reason: "No such file or directory")) { try sample.write(to: folder("no/a.h5")) }
+        #expect(throws: CheckpointError.notWritten(path: "/dev/full", reason: "it is not a file")) { try sample.write(to: "/dev/full") }
+    }
+
+    /// `SLM_KILLS=500 swift test -c release --filter WritingTests` for a long run.
+    @Test func `a program that is killed while it writes leaves a whole checkpoint`() throws {
+        let kills = ProcessInfo.processInfo.environment["SLM_KILLS"].flatMap { Int($0) } ?? 30
+        let path = folder("a.h5")
+        try SampleCheckpoint(generation: 0, layers: 8).checkpoint.write(to: path)
+        var random = Seeded(5), generations: Set<Int> = [0], parts = 0, longest: UInt32 = 60_000
+        for _ in 0..<kills {
+            let (process, _) = try writer("forever", path)
+            usleep(UInt32.random(in: 5_000...longest, using: &random))
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+            let read = try Checkpoint(reading: path), generation = try read.integer("step")
+            // Where a program takes longer to start, it is given longer.
+            if !generations.insert(generation).inserted { longest = min(2_000_000, longest + longest / 4) }
+            if folder.names.contains("a.h5.part") { parts += 1 }
+            #expect(try read.everything.map(\.bits) == SampleCheckpoint(generation: generation, layers: 8).checkpoint.everything.map(\.bits))
+        }
+        #expect(generations.count > 1 && parts > 0, "\(generations.count) generations seen, \(parts) killed while writing")
+    }
+}

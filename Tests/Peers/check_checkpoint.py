@@ -1,0 +1,64 @@
+"""A checkpoint that slm's code wrote, as h5py reads it: every array, its shape, its type and its bits; and its seal, as xxhash computes it.
+
+    Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import h5py
+import numpy as np
+import xxhash
+
+CONFIGURATION = {"layers": 1, "heads": 2, "width": 8, "context": 6, "vocabulary": 262, "bias": 1, "tied": 0, "norm": b"layer", "activation": b"reluSquared"}
+
+
+def bits(dataset):
+    """The numbers of a dataset as whole numbers with the same bits; a text as its bytes."""
+    if dataset.dtype.kind == "S":
+        assert dataset.id.get_type().get_cset() == h5py.h5t.CSET_UTF8
+        text = np.zeros((), dataset.dtype)
+        dataset.id.read(h5py.h5s.ALL, h5py.h5s.ALL, text, dataset.id.get_type())
+        text = text.tobytes()                                  # [()] drops the zeros at the end
+        assert text[-1] == 0 and dataset[()] == text.rstrip(b"\0")
+        return list(text[:-1])
+    assert dataset.dtype.byteorder in "<|="
+    return [int(number) for number in dataset[()].ravel().view(f"u{dataset.dtype.itemsize}")] if dataset.size else []
+
+
+def check_seal(path):
+    data = path.read_bytes()
+    lines = data[:512].split(b"\n")
+    assert lines[0] == b"slm checkpoint, version 1", lines[0]
+    assert lines[1] == b"length %020d" % len(data), lines[1]
+    assert lines[2] == b"xxh3-128 " + xxhash.xxh3_128_hexdigest(data[512:]).encode(), lines[2]
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "sample.h5")
+        expected = json.loads(subprocess.run([sys.argv[1], "sample", path], check=True, capture_output=True).stdout)
+        check_seal(path)
+        with h5py.File(path, "r") as file:
+            for array in expected:
+                dataset = file[array["path"]]
+                assert list(dataset.shape) == array["shape"], (array["path"], dataset.shape, array["shape"])
+                assert bits(dataset) == array["bits"], array["path"]
+            for name, value in CONFIGURATION.items():
+                assert file["configuration"][name][()] == value, name
+            assert np.float32(file["configuration/dropout"][()]) == np.float32(0.1)
+            assert len(json.loads(file["tokenizer/json"][()])["model"]["vocab"]) == 260
+            assert file["tokenizer/chat_form"][()] == b"markers"
+            count = []
+            file.visititems(lambda _, item: count.append(1) if isinstance(item, h5py.Dataset) else None)
+            others = len(file["configuration"]) + len(file["tokenizer"])
+            assert len(count) == len(expected) + others, f"{len(count)} arrays, {len(expected)} + {others} known"
+            names = [array["path"].removeprefix("weights/") for array in expected if array["path"].startswith("weights/")]
+            assert list(file["weights"]) == names, "the order of the weights"
+    print(f"checkpoint: h5py {h5py.__version__} reads all {len(count)} arrays as they were written")
+
+
+if __name__ == "__main__":
+    main()
