@@ -60,7 +60,7 @@ let package = Package(
         .testTarget(name: "ModelTests", dependencies: ["TestSupport", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "JSONTests", dependencies: ["TestSupport", "JSON"], swiftSettings: features),
         .testTarget(name: "FilesTests", dependencies: ["TestSupport", "Files"], swiftSettings: features),
-        .testTarget(name: "TokenizeTests", dependencies: ["Tokenize", "Kernels", "Files"], swiftSettings: features),
+        .testTarget(name: "TokenizeTests", dependencies: ["TestSupport", "Tokenize", "Kernels", "Files"], swiftSettings: features),
         // A program that writes checkpoints: to be killed at it, to run out of room, and for h5py to read what it wrote.
         .executableTarget(name: "CheckpointWriter", dependencies: ["TestSupport", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"],
                           path: "Tests/CheckpointWriter", swiftSettings: features),

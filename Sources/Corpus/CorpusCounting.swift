@@ -100,7 +100,10 @@ private final class BlockCounter {
         return result
     }
 
-    private func isWanted(_ line: Int) -> Bool { settings.sample >= 1 || SplitMix.hash(settings.seed, UInt64(line)) < settings.sample }
+    private func isWanted(_ line: Int) -> Bool {
+        var random = CountedRandom(seed: settings.seed, stream: UInt64(line))
+        return settings.sample >= 1 || random.share() < settings.sample
+    }
 
     private func add(_ text: Span<UInt8>, _ block: CorpusBlock, _ line: Int, to result: inout CountedBlock) {
         do throws(TokenizeError) {

@@ -56,7 +56,7 @@ package struct CorpusEncoding {
             hasChats = hasChats || block.hasChats
             var ids = 0, turns = 0
             for entry in block.entries {
-                let part = block.part ?? (SplitMix.hash(seed, index) < heldOut ? .val : .train)
+                let part = block.part ?? (isHeldOut(index) ? .val : .train)
                 index += 1
                 if entry.isCut { report.cut += 1 } else if entry.beginsHere { report.kept += 1 }
                 switch part {
@@ -88,25 +88,15 @@ package struct CorpusEncoding {
     }
 }
 
-extension AtomicFile {
-    static func forCorpus(_ path: String) throws(CorpusError) -> AtomicFile {
-        try files { () throws(FileError) in try AtomicFile(path) }
+extension CorpusEncoding {
+    private func isHeldOut(_ index: UInt64) -> Bool {
+        var random = CountedRandom(seed: seed, stream: index)
+        return random.share() < heldOut
     }
 }
 
-/// A number that looks random and depends on its seed and place alone (Steele et al. 2014).
-enum SplitMix {
-    /// In 0 ..< 1.
-    static func hash(_ seed: UInt64, _ index: UInt64) -> Double {
-        var z = mixed(seed) ^ (index &* 0x9E37_79B9_7F4A_7C15)
-        z = mixed(z)
-        return Double(z >> 11) * 0x1p-53
-    }
-
-    private static func mixed(_ seed: UInt64) -> UInt64 {
-        var z = seed &+ 0x9E37_79B9_7F4A_7C15
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
+extension AtomicFile {
+    static func forCorpus(_ path: String) throws(CorpusError) -> AtomicFile {
+        try files { () throws(FileError) in try AtomicFile(path) }
     }
 }

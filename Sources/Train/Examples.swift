@@ -1,4 +1,5 @@
 package import Corpus
+import Kernels
 import Tokenize
 
 /// Where batches come from. The batch of a step depends on the step alone, so going on at a step needs no other memory.

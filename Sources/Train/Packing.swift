@@ -1,3 +1,5 @@
+import Kernels
+
 /// Which pieces of which documents share a row.
 ///
 ///     let packing = Packing([0..<300, 300..<420, 420..<500], into: 384, seed: 1)

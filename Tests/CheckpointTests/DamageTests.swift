@@ -39,7 +39,7 @@ import TestSupport
     }
 
     @Test func `every altered byte is noticed`() throws {
-        var bytes = try sample(), random = Seeded(1)
+        var bytes = try sample(), random = Noise(1)
         let path = folder.write(bytes, to: "a.h5"), descriptor = open(path, O_WRONLY)
         defer { close(descriptor) }
         for round in 0..<max(Self.rounds, 2 * Seal.size) {

@@ -18,7 +18,7 @@ import TestSupport
         // Where HDF5 describes things, a change does something: every byte that is not 0 and what is near it.
         let places = whole.indices.filter { i in i >= Seal.size && (i - 8...i + 8).contains { whole.indices.contains($0) && whole[$0] != 0 } }
         let addresses = stride(from: Seal.size, to: whole.count - 8, by: 1).filter { number(at: $0, in: whole) > 0 && number(at: $0, in: whole) < whole.count }
-        var random = Seeded(2), accepted = 0, kinds: [String: Int] = [:]
+        var random = Noise(2), accepted = 0, kinds: [String: Int] = [:]
         for round in 0..<DamageTests.rounds {
             var bytes = whole
             for _ in 0..<Int.random(in: 1...3, using: &random) { mutate(&bytes, places, addresses, &random) }
@@ -42,7 +42,7 @@ import TestSupport
         do throws(CheckpointError) { _ = try checkpoint.vocabulary() } catch { guard case .mismatch = error else { throw error } }
     }
 
-    private func mutate(_ bytes: inout [UInt8], _ places: [Int], _ addresses: [Int], _ random: inout Seeded) {
+    private func mutate(_ bytes: inout [UInt8], _ places: [Int], _ addresses: [Int], _ random: inout Noise) {
         guard let place = places.randomElement(using: &random), let address = addresses.randomElement(using: &random) else { return }
         let numbers = [0, 1, -1, .max, .min, bytes.count, bytes.count - Seal.size, bytes.count - 1, place, place - Seal.size, number(at: address, in: bytes), 1 << 32, 255]
         switch Int.random(in: 0..<6, using: &random) {

@@ -20,7 +20,7 @@ import Tokenize
     /// Whatever comes: every line is a conversation, empty, or malformed; the split into blocks changes nothing; what was read can be rendered.
     @Test func `readers take anything`() throws {
         let folder = TemporaryFolder(), tokenizer = try byteTokenizer(), renderer = try ChatRenderer(.markers, for: tokenizer)
-        var random = Seeded(11), encoder = try Encoder(tokenizer), read = 0
+        var random = Noise(11), encoder = try Encoder(tokenizer), read = 0
         let rounds = fuzzRounds(else: 3_000)
         for round in 0..<rounds {
             var text = Array(Self.seeds[Int.random(in: 0..<Self.seeds.count, using: &random)].utf8)
@@ -59,7 +59,7 @@ import Tokenize
         #expect(read > rounds / 10)
     }
 
-    private static func mutate(_ text: inout [UInt8], using random: inout Seeded) {
+    private static func mutate(_ text: inout [UInt8], using random: inout Noise) {
         let place = text.isEmpty ? 0 : Int.random(in: 0..<text.count, using: &random)
         let length = Int.random(in: 0...min(12, text.count - place), using: &random)
         switch Int.random(in: 0..<6, using: &random) {

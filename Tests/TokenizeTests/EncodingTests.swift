@@ -1,9 +1,10 @@
 import Testing
 import Tokenize
+import TestSupport
 
 @Suite struct EncodingTests {
     /// A vocabulary of so many random merges: few letters, so that pairs meet often. Shuffled, tokens merge before they can be made.
-    private func vocabulary(merges count: Int, shuffled: Bool, _ random: inout Seeded) -> Vocabulary {
+    private func vocabulary(merges count: Int, shuffled: Bool, _ random: inout Noise) -> Vocabulary {
         var vocabulary = Vocabulary(), known = Set<[UInt8]>(), letters = (97..<101).map { TokenID($0) }
         vocabulary.pattern = .none
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append([byte]) }
@@ -21,7 +22,7 @@ import Tokenize
 
     @Test(arguments: [false, true])
     func `words of any length encode as on the blackboard`(shuffled: Bool) throws {
-        var random = Seeded(11)
+        var random = Noise(11)
         for round in 0..<120 {
             let vocabulary = vocabulary(merges: 1 + round, shuffled: shuffled, &random), tokenizer = try Tokenizer(vocabulary)
             for length in [0, 1, 2, 7, 39, 40, 41, 42, 150] {
@@ -35,7 +36,7 @@ import Tokenize
     }
 
     @Test func `an encoder that remembers says the same as one that does not, in pieces as whole`() throws {
-        var random = Seeded(5)
+        var random = Noise(5)
         for (_, text) in LearningTests.corpora {
             for pattern in [WordPattern.gpt2, .gpt4, .llama3, .none] {
                 var counts = try WordCounts(cutting: pattern), learner = VocabularyLearner(size: 400)

@@ -1,6 +1,7 @@
 import Glibc
 import Testing
 import Tokenize
+import TestSupport
 
 /// Files with random damage: each is read, or refused with a sentence that names it; nothing traps, nothing hangs. `SLM_FUZZ_ROUNDS=1000000` for a
 /// long run; a round that fails is found again by its number.
@@ -43,7 +44,7 @@ import Tokenize
 
     @Test func patterns() throws {
         let alphabet = Array(#"(((|))?:=!<>[]^$.*+?{}1,23-\\\pLsSwWdhvbBRXKAzZu0041imx&&:alpha: 'aé日"#.unicodeScalars)
-        var random = Seeded(4)
+        var random = Noise(4)
         for round in 0..<Self.rounds {
             let pattern = String(String.UnicodeScalarView((0..<1 + random.below(14)).map { _ in alphabet[random.below(alphabet.count)] }))
             let text = random.text(pieces: 6, broken: round % 2 == 0)
@@ -69,7 +70,7 @@ import Tokenize
     }
 
     private func run(_ seeds: [[UInt8]], words: [String], _ read: ([UInt8]) throws -> Void) throws {
-        var random = Seeded(1)
+        var random = Noise(1)
         for round in 0..<Self.rounds {
             var bytes = seeds[random.below(seeds.count)]
             for _ in 0...random.below(3) { damage(&bytes, words, &random) }
@@ -79,7 +80,7 @@ import Tokenize
         }
     }
 
-    private func damage(_ bytes: inout [UInt8], _ words: [String], _ random: inout Seeded) {
+    private func damage(_ bytes: inout [UInt8], _ words: [String], _ random: inout Noise) {
         let at = random.below(bytes.count + 1), end = min(bytes.count, at + random.below(24))
         switch random.below(6) {
         case 0 where at < bytes.count: bytes[at] = UInt8(truncatingIfNeeded: random.next())

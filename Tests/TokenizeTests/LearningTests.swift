@@ -1,10 +1,11 @@
 import Testing
 import Tokenize
+import TestSupport
 
 @Suite struct LearningTests {
     /// Texts of a kind each: few letters (many ties and runs), words again and again, many languages, bytes.
     static let corpora: [(name: String, text: [UInt8])] = {
-        var random = Seeded(7)
+        var random = Noise(7)
         let letters = (0..<4_000).map { _ in "aab ".utf8.randomElement(using: &random) ?? 0 }
         let syllables = ["ka", "lo", "mi", "the", "ing", "ed", " ", " ", "\n", "'s", "ß", "日本", "👩‍🚀", "12", "!"]
         let words = (0..<3_000).flatMap { _ in (syllables.randomElement(using: &random) ?? "").utf8 }
@@ -68,7 +69,7 @@ import Tokenize
     }
 
     @Test func `a text in pieces is counted as the whole text`() throws {
-        var random = Seeded(3)
+        var random = Noise(3)
         for (_, text) in Self.corpora {
             for pattern in [WordPattern.gpt2, .gpt4, .llama3] {
                 var whole = try WordCounts(cutting: pattern), pieces = try WordCounts(cutting: pattern), kept: [UInt8] = []

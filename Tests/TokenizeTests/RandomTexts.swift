@@ -1,4 +1,6 @@
-extension Seeded {
+import TestSupport
+
+extension Noise {
     mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
     mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
 

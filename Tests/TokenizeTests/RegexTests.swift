@@ -1,5 +1,6 @@
 import Testing
 import Tokenize
+import TestSupport
 
 @Suite struct RegexTests {
     static let patterns = [
@@ -35,7 +36,7 @@ import Tokenize
     }
 
     @Test("in pieces as in one", arguments: patterns) func streaming(pattern: String) throws {
-        var random = Seeded(11)
+        var random = Noise(11)
         for round in 0..<200 {
             let text = random.text(pieces: 1 + random.below(30), broken: round % 2 == 0)
             let whole = try cut(text, by: pattern)
@@ -73,7 +74,7 @@ import Tokenize
     }
 
     /// Hands the text over in random pieces, each with what was left of those before.
-    private func cutInPieces(_ text: [UInt8], by pattern: String, _ random: inout Seeded) throws -> [[UInt8]] {
+    private func cutInPieces(_ text: [UInt8], by pattern: String, _ random: inout Noise) throws -> [[UInt8]] {
         var regex = try Regex(pattern), ends: [UInt32] = [], words: [[UInt8]] = []
         var start = 0, given = 0
         while given < text.count {

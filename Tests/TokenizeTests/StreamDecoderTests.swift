@@ -1,5 +1,6 @@
 import Testing
 import Tokenize
+import TestSupport
 
 @Suite struct StreamDecoderTests {
     @Test func `a character is held back until it is whole`() throws {
@@ -16,7 +17,7 @@ import Tokenize
     }
 
     @Test func `the pieces are the text of the whole, for random bytes in random pieces`() throws {
-        var random = Seeded(5)
+        var random = Noise(5)
         let vocabulary = try Fixture.learned(specials: ["日本"], first: false)
         for round in 0..<2_000 {
             let bytes = round % 2 == 0 ? random.text(pieces: 12, broken: true) : random.bytes(12)

@@ -1,6 +1,7 @@
 import Kernels
 import Testing
 import Tokenize
+import TestSupport
 
 /// The scanner in C against the patterns, alternative by alternative, on characters.
 @Suite struct WordCutterTests {
@@ -84,7 +85,7 @@ import Tokenize
 
     @Test(arguments: WordCutter.Pattern.allCases)
     func `words are those of the pattern`(pattern: WordCutter.Pattern) {
-        var random = Seeded(17), texts: [[UInt8]] = [[]]
+        var random = Noise(17), texts: [[UInt8]] = [[]]
         for a in Self.pieces { for b in Self.pieces { texts += [a, a + b, a + [32] + b, Array("some words that fill sixty-four bytes of ASCII, then ".utf8) + a + b] } }
         for _ in 0..<2_000 {
             // ASCII alone in one of two, so that 64 bytes are cut at once.
@@ -104,7 +105,7 @@ import Tokenize
 
     @Test(arguments: WordCutter.Pattern.allCases)
     func `words before the end of a piece do not depend on what follows`(pattern: WordCutter.Pattern) {
-        var random = Seeded(23)
+        var random = Noise(23)
         for path in Self.paths {
             let cutter = WordCutter(pattern, path: path)
             for _ in 0..<400 {

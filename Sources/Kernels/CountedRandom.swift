@@ -1,15 +1,21 @@
 /// Random numbers that depend on a seed and a stream alone (SplitMix64, Steele et al. 2014): what a step draws, it draws again after a restart.
-struct CountedRandom: RandomNumberGenerator {
+///
+///     var random = CountedRandom(seed: 1, stream: 700)         // for step 700
+///     Int.random(in: 0..<10, using: &random)
+package struct CountedRandom: RandomNumberGenerator {
     private var state: UInt64
 
-    init(seed: UInt64, stream: UInt64) {
+    package init(seed: UInt64, stream: UInt64) {
         state = Self.mixed(seed &+ 0x9E37_79B9_7F4A_7C15) ^ Self.mixed(stream &* 0xD1B5_4A32_D192_ED03 &+ 1)
     }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         return Self.mixed(state)
     }
+
+    /// Evenly in 0 ..< 1.
+    package mutating func share() -> Double { Double(next() >> 11) * 0x1p-53 }
 
     fileprivate static func mixed(_ x: UInt64) -> UInt64 {
         var z = x
@@ -24,19 +30,19 @@ struct CountedRandom: RandomNumberGenerator {
 ///
 ///     let order = Shuffle(count: 1_000, seed: 7)
 ///     order[0]                                 // which comes first
-struct Shuffle {
+package struct Shuffle {
     private let count: Int
     private let half: UInt64
     private let seed: UInt64
 
-    init(count: Int, seed: UInt64) {
+    package init(count: Int, seed: UInt64) {
         (self.count, self.seed) = (count, seed)
         var bits: UInt64 = 1
         while 1 << (2 * bits) < count { bits += 1 }
         half = bits
     }
 
-    subscript(i: Int) -> Int {
+    package subscript(i: Int) -> Int {
         var x = UInt64(i)
         repeat { x = permuted(x) } while x >= UInt64(count)
         return Int(x)
