@@ -47,8 +47,11 @@ let package = Package(
         // Floor 4: the loop that learns.
         .target(name: "Train", dependencies: ["Checkpoint", "Corpus", "Tokenize", "Model", "Autograd", "Kernels"], swiftSettings: safe),
 
+        // … and the engine that answers.
+        .target(name: "Infer", dependencies: ["Tokenize", "Model", "Autograd", "Kernels"], swiftSettings: safe),
+
         // Floor 6: the command line.
-        .executableTarget(name: "slm", dependencies: ["Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .executableTarget(name: "slm", dependencies: ["Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
 
         // The chats that `data/` ships, and nothing else: see data/README.md.
         .executableTarget(name: "sample-chats", swiftSettings: safe),
@@ -69,6 +72,7 @@ let package = Package(
         .testTarget(name: "CorpusTests", dependencies: ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], swiftSettings: features),
         .testTarget(name: "CommandLineTests", dependencies: ["slm", "TestSupport", "Checkpoint"], swiftSettings: features),
         .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "InferTests", dependencies: ["TestSupport", "Infer", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "SampleChatsTests", dependencies: ["sample-chats", "Files"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11,

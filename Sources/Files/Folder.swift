@@ -17,6 +17,11 @@ package enum Folder {
         return result
     }
 
+    /// Takes files away, those of them that are there.
+    package static func remove(_ names: [String], in folder: String) throws(FileError) {
+        for name in names where unlink("\(folder)/\(name)") != 0 && errno != ENOENT { throw .notWritten(path: "\(folder)/\(name)", reason: systemReason()) }
+    }
+
     package static func contains(_ name: String, in folder: String) -> Bool { access("\(folder)/\(name)", F_OK) == 0 }
 
     /// Makes the folder that a file is to lie in, where it is not there.

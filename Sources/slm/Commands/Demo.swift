@@ -1,92 +1,86 @@
 import Autograd
-import Glibc
+import Checkpoint
+import Corpus
+import Files
+import Infer
 import Kernels
+import Model
+import Tokenize
 import Train
 
 struct DemoOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
-    var steps = 2_000
+    var time = Duration.seconds(120)
+    var data = "data/sample.txt"
+    var validation = "data/sample-val.txt"
+    var out = "checkpoints/demo"
     var seed = 1
 }
 
 extension Command {
     static var demo: Command {
-        Command("demo", "Learns two spirals with a small network and draws what it sees.", DemoOptions(),
-                DemoOptions.rows + [.option("steps", \.steps, in: 1...1_000_000, "How long to learn."), .option("seed", \.seed, in: 0...Int.max, "Where the weights begin.")],
-                example: "slm demo --steps 500") { options in
-            try SpiralDemo(options).run(steps: options.steps)
+        Command("demo", "Learns a vocabulary and a small model from the sample chats, and asks it ten questions it has never seen.", DemoOptions(),
+                DemoOptions.rows + [
+                    .option("time", \.time, "How long to learn."),
+                    .option("data", \.data, "Chats to learn from."),
+                    .option("val", \.validation, "Chats to ask from."),
+                    .option("out", \.out, "Folder for all that is made."),
+                    .option("seed", \.seed, "Of weights and order."),
+                ], example: "slm demo --time 30s") { options in
+            try Demonstration(options).run()
         }
     }
 }
 
-/// Two arms of points wound into each other: no straight line tells them apart, a network of two hidden layers does.
-private struct SpiralDemo {
-    private let tape: Tape
-    private let parameters: Parameters
-    private let processor: Processor
-    private let layers: (Linear, Linear, Linear)
-    private let points: [Float]                               // [N, 2]
-    private let arms: [Int32]                                 // [N]
+/// From a file of chats to answers, in the steps that a person would take.
+private struct Demonstration {
+    private let options: DemoOptions
 
-    init(_ options: DemoOptions) throws {
-        processor = try options.processor()
+    init(_ options: DemoOptions) { self.options = options }
+
+    func run() throws {
+        var tokenize = TokenizeOptions()
+        (tokenize.data, tokenize.validation, tokenize.threads) = ([options.data], [options.validation], options.threads)
+        tokenize.vocabularySize = 2_048
+        say("1. A vocabulary: slm tokenize --data \(options.data) --vocab-size 2048 --out \(options.out)/data/tokenizer.json")
+        let vocabulary = try tokenize.learn()
+        say("\n2. Chats to tokens: slm tokenize … --tokens \(options.out)/data")
+        try tokenize.writeTokens(with: vocabulary, to: options.out + "/data")
+        say("\n3. A model: slm train --preset tiny --data \(options.out)/data --out \(options.out) --time \(options.time.optionText) \(recipe)")
+        try Folder.remove(["last.h5", "best.h5", "log.jsonl"], in: options.out)
+        var train = TrainOptions()
+        (train.threads, train.cpu, train.blas, train.seed, train.time) = (options.threads, options.cpu, options.blas, options.seed, options.time)
+        (train.data, train.out, train.batch, train.rate, train.learn) = ([options.out + "/data"], options.out, 8, 2.5e-3, .assistant)
+        try TrainCommand(train).run()
+        try ask(vocabulary)
+    }
+
+    private let recipe = "--batch 8 --lr 0.0025 --learn-from assistant"
+
+    /// The first ten questions of the chats that were held out, and what the model says to them.
+    private func ask(_ vocabulary: Vocabulary) throws {
+        let processor = try options.processor(), checkpoint = try Checkpoint(reading: options.out + "/best.h5")
         var list = ParameterList()
-        layers = (Linear(from: 2, to: 32, named: "first", in: &list, weight: .uniform(limit: 1)), Linear(from: 32, to: 32, named: "second", in: &list),
-                  Linear(from: 32, to: 2, named: "last", in: &list))
-        parameters = try Parameters(list, on: processor, seed: UInt64(options.seed))
-        tape = Tape(processor, parameters: parameters)
-        let places = (0..<400).map { i -> (x: Float, y: Float, arm: Int32) in
-            let arm = i % 2, t = 0.25 + 0.75 * Float(i / 2) / 200, angle = 3 * Float.pi * t + Float(arm) * .pi
-            return (t * cos(angle), t * sin(angle), Int32(arm))
+        let model = GPT(checkpoint.configuration, in: &list), tokenizer = try Tokenizer(vocabulary)
+        let answers = Recomputation(of: model, try checkpoint.parameters(list, on: processor), on: processor)
+        let renderer = try ChatRenderer(checkpoint.chatForm ?? .markers, for: tokenizer)
+        var encoder = try Encoder(tokenizer), reader = try ConversationReader([options.validation])
+        var asked: [(question: String, expected: String, answer: String)] = []
+        try reader.forEach { conversation, _, _ throws(CorpusError) in
+            guard asked.count < 10, conversation.messages.count >= 2 else { return }
+            var prompt = ChatTokens()
+            do throws(TokenizeError) {
+                try renderer.append(promptOf: [conversation.messages[0]], with: &encoder, to: &prompt)
+            } catch { throw .tokenizer(error) }
+            let answer = tokenizer.text(of: answers.continuation(of: prompt.ids, stoppingAt: renderer.stops))
+            asked.append((String(decoding: conversation.messages[0].text, as: UTF8.self), String(decoding: conversation.messages[1].text, as: UTF8.self), answer))
         }
-        points = places.flatMap { [$0.x, $0.y] }
-        arms = places.map(\.arm)
-    }
-
-    func run(steps: Int) throws {
-        let optimizer = AdamW(for: parameters, on: processor)
-        var loss: Float = 0
-        let seconds = secondsSpent {
-            for step in 1...steps {
-                tape.reset()
-                let value = tape.crossEntropy(scores(of: points), targets: tape.ids(arms, [arms.count]))
-                tape.backward(from: value)
-                optimizer.update(rate: 0.01 * (1 - 0.9 * Float(step) / Float(steps)))
-                loss = value.scalar
-                if step == 1 || step % max(1, steps / 4) == 0 { note("step \(String(step).leftPadded(to: 5))   loss \(Double(loss).fixed(4))") }
-            }
+        say("\n4. Ten questions that it has never seen, the first of \(options.validation):\n")
+        for (question, expected, answer) in asked {
+            say("   you    \(question)\n   model  \(answer)\(answer == expected ? "" : "\n          (the chats say: \(expected))")\n")
         }
-        draw()
-        print("\n\(parameters.count) parameters, \(steps) steps in \(seconds.fixed(2)) s on \(processor.threads) threads (\(processor.path)). o and x are the points,")
-        print("the shades what the network takes the places between them for.")
-    }
-
-    private func scores(of places: [Float]) -> Tensor {
-        let x = tape.constant(places, [places.count / 2, 2])                 // [N, 2]
-        let h = layers.1(layers.0(x, on: tape, then: .tanh), on: tape, then: .tanh)  // [N, 32]
-        return layers.2(h, on: tape)                                         // [N, 2]
-    }
-
-    private func draw() {
-        let (width, height) = (72, 34)
-        let (right, down) = (Float(width - 1) / 2.2, Float(height - 1) / 2.2)      // characters a unit of length
-        let grid = (0..<width * height).flatMap { i -> [Float] in [Float(i % width) / right - 1.1, 1.1 - Float(i / width) / down] }
-        let chances = tape.withoutRecording { tape.softmax(scores(of: grid)).floats }
-        var picture = (0..<width * height).map { i -> Character in
-            switch chances[2 * i] {
-            case ..<0.25: " "
-            case ..<0.5: "."
-            case ..<0.75: ":"
-            default: "#"
-            }
-        }
-        for (i, arm) in arms.enumerated() {
-            let column = Int(((points[2 * i] + 1.1) * right).rounded()), row = Int(((1.1 - points[2 * i + 1]) * down).rounded())
-            picture[row * width + column] = arm == 0 ? "o" : "x"
-        }
-        print()
-        for row in 0..<height { print(String(picture[row * width..<(row + 1) * width])) }
+        say("\(asked.count { $0.answer == $0.expected }) of \(asked.count) word for word as the chats have it. The model is \(options.out)/best.h5.")
     }
 }
