@@ -8,11 +8,12 @@ VENV     := .venv
 SLM      := .build/release/slm
 # What the tokenizers are measured on: TEXT=your-chats.txt for another.
 TEXT     := data/sample.txt
+ROUNDS   := 1000000
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 # The C compiler that comes with Swift: the kernels are tested with the compiler that builds them.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 
-.PHONY: help deps build demo sample test test-swift test-sanitizers test-valgrind test-peers bench clean
+.PHONY: help deps build demo sample test test-swift test-sanitizers test-valgrind test-peers fuzz bench clean
 
 help:           ## What can be made (this list)
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -67,6 +68,10 @@ $(VENV)/ready: Tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement Tests/requirements.txt
 	touch $@
+
+fuzz: deps      ## A million inputs to each reader of foreign bytes: ROUNDS=N for another number (half an hour)
+	$(BUILD) --build-tests
+	SLM_FUZZ_ROUNDS=$(ROUNDS) swift test -c release --skip-build --filter 'Fuzz|Damage|Hostile'
 
 bench: build $(VENV)/ready   ## The figures of the README, each beside its peer, in one run
 	$(SLM) bench gemm

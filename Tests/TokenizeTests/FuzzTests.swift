@@ -6,7 +6,7 @@ import TestSupport
 /// Files with random damage: each is read, or refused with a sentence that names it; nothing traps, nothing hangs. `SLM_FUZZ_ROUNDS=1000000` for a
 /// long run; a round that fails is found again by its number.
 @Suite struct FuzzTests {
-    static let rounds = getenv("SLM_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 2_000
+    static let rounds = fuzzRounds(else: 2_000)
 
     @Test func `tokenizer.json`() throws {
         let seeds = try Fixture.all().map { _, vocabulary in try TokenizerJSON.bytes(of: vocabulary.shortened()) }
