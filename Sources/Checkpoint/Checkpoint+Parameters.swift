@@ -38,11 +38,16 @@ extension Checkpoint {
     private func mappedWeights(_ list: ParameterList) -> Buffer? {
         guard path != nil, let first = list.parameters.first(where: { $0.shape.count > 0 }), let start = weights[first.name]?.values else { return nil }
         guard let whole = start.extended(by: first.start, to: list.count) else { return nil }
+        var end = 0
         for parameter in list.parameters where parameter.shape.count > 0 {
-            guard let array = weights[parameter.name]?.values, array.isSame(as: whole[parameter.range]) else { return nil }
+            guard let array = weights[parameter.name]?.values, array.isSame(as: whole[parameter.range]), isZero(whole[end..<parameter.start]) else { return nil }
+            end = parameter.range.upperBound
         }
-        return whole
+        return isZero(whole[end..<list.count]) ? whole : nil
     }
+
+    /// Between two parameters there is nothing, and nobody may have put something there.
+    private func isZero(_ gap: Buffer) -> Bool { gap.read { span in span.indices.allSatisfy { span[$0].bitPattern == 0 } } }
 
     private func check(_ arrays: Named<FloatArray>, _ group: String, _ parameters: [Parameter]) throws(CheckpointError) {
         for parameter in parameters {

@@ -61,7 +61,7 @@ import TestSupport
             process.waitUntilExit()
             let read = try Checkpoint(reading: path), generation = try read.integer("step")
             // Where a program takes longer to start, it is given longer.
-            if !generations.insert(generation).inserted { longest = min(2_000_000, longest + longest / 4) }
+            if !generations.insert(generation).inserted { longest = min(300_000, longest + longest / 4) }
             if folder.names.contains("a.h5.part") { parts += 1 }
             #expect(try read.everything.map(\.bits) == SampleCheckpoint(generation: generation, layers: 8).checkpoint.everything.map(\.bits))
         }
