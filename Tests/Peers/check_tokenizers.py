@@ -210,7 +210,7 @@ def check_gpt2(slm, path, quick):
         wrong += compare(f"GPT-2 as tokenizer.json, {name}, slm itself", texts, ours, slm.encode(converted, texts))
     for pattern, regex in (("gpt4", CL100K), ("llama3", LLAMA3)):
         texts = [t.replace("\n", "\r x") for t in mixtures(1_000 if quick else 10_000, 10)] + one_text([*spaces(1_000 if quick else 10_000, 11)])
-        texts += list(code_points(97 if quick else 3))
+        texts += list(code_points(97 if quick else 11))
         peer_too = encoding(path, regex, {})
         wrong += compare(f"GPT-2's tokens, cut as {pattern}, tiktoken", texts, slm.encode(path, texts, pattern), peer_too.encode_ordinary_batch(texts, num_threads=2))
     return wrong
@@ -265,7 +265,7 @@ def check_learned(slm, quick):
     corpus = slm.folder / "corpus.txt"
     corpus.write_bytes("\n".join(mixtures(20_000, 13)).replace("<|endoftext|>", "").replace("\0", "").encode())
     texts = [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 10_000, 14)] + one_text([*spaces(1_000 if quick else 10_000, 15)])
-    texts += list(code_points(97 if quick else 5))
+    texts += list(code_points(97 if quick else 61))
     for pattern, regex in (("gpt2", R50K), ("gpt4", CL100K), ("llama3", LLAMA3), (r"\s+|\S+?(?=[a-f])", None), ("none", None)):
         learned, ranks = slm.folder / "learned.json", slm.folder / "learned.tiktoken"
         slm.run("--data", corpus, "--format", "text", "--vocab-size", 1_000, "--pattern", pattern, "--out", learned)
