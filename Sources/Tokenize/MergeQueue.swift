@@ -28,7 +28,7 @@ struct MergeQueue {
         for (i, token) in tokens.enumerated() {
             let isLast = i + 1 == tokens.count
             nodes.append(Node(token: token, previous: Int32(i) - 1, next: isLast ? Self.none : Int32(i) + 1,
-                              rank: isLast ? PairTable.never : pairs[token, tokens[i + 1]].rank, before: Self.none, after: Self.none))
+                              rank: isLast ? PairTable.never : pairs.rank(token, tokens[i + 1]), before: Self.none, after: Self.none))
         }
         // From the right, so that a list runs from left to right.
         for i in nodes.indices.reversed() where nodes[i].rank != PairTable.never { enqueue(i) }
@@ -66,26 +66,26 @@ struct MergeQueue {
 
     /// Merges a node with the next. Returns the lowest rank that came into being.
     private mutating func mergeNode(at i: Int, by pairs: PairTable) -> Int {
-        let next = Int(nodes[i].next), behind = nodes[next].next
+        let next = Int(nodes[i].next), behind = nodes[next].next, rank = nodes[i].rank
         dequeue(i)
         if nodes[next].rank != PairTable.never { dequeue(next) }
-        nodes[i].token = pairs[nodes[i].token, nodes[next].token].result
+        nodes[i].token = pairs.result(of: rank)
         nodes[i].next = behind
         if behind != Self.none { nodes[Int(behind)].previous = Int32(i) }
         var lowest = PairTable.never
-        rank(i, by: pairs, lowest: &lowest)
+        setRank(of: i, by: pairs, lowest: &lowest)
         let previous = Int(nodes[i].previous)
         if previous >= 0 {
             if nodes[previous].rank != PairTable.never { dequeue(previous) }
-            rank(previous, by: pairs, lowest: &lowest)
+            setRank(of: previous, by: pairs, lowest: &lowest)
         }
         return Int(lowest)
     }
 
     /// Gives a node that is in no list its rank, and its place.
-    private mutating func rank(_ i: Int, by pairs: PairTable, lowest: inout Int32) {
+    private mutating func setRank(of i: Int, by pairs: PairTable, lowest: inout Int32) {
         let next = nodes[i].next
-        nodes[i].rank = next == Self.none ? PairTable.never : pairs[nodes[i].token, nodes[Int(next)].token].rank
+        nodes[i].rank = next == Self.none ? PairTable.never : pairs.rank(nodes[i].token, nodes[Int(next)].token)
         if nodes[i].rank != PairTable.never { enqueue(i) }
         lowest = min(lowest, nodes[i].rank)
     }

@@ -19,23 +19,29 @@ struct WordMerger {
         if pairs.ranks == 0 { return }
         if tokens.count > Self.short { return queue.merge(&tokens, by: pairs) }
         guard tokens.count > 1 else { return }
-        var count = tokens.count
-        // ranks[i] is that of tokens i and i + 1.
-        ranks.removeAll(keepingCapacity: true)
-        for i in 1..<count { ranks.append(pairs[tokens[i - 1], tokens[i]].rank) }
+        let count = Self.merge(&tokens, with: &ranks, by: pairs)
+        tokens.removeLast(tokens.count - count)
+    }
+
+    /// Leaves the result at the front, and returns how many tokens it has.
+    private static func merge(_ tokens: inout [TokenID], with ranks: inout [Int32], by pairs: PairTable) -> Int {
+        var count = tokens.count, tokens = tokens.mutableSpan
+        if ranks.count < count { ranks = Array(repeating: 0, count: short) }
+        var ranks = ranks.mutableSpan                           // of each token and the next
+        for i in 1..<count { ranks[i - 1] = pairs.rank(tokens[i - 1], tokens[i]) }
         while count > 1 {
-            var earliest = 0
-            for i in 1..<count - 1 where ranks[i] < ranks[earliest] { earliest = i }
-            if ranks[earliest] == PairTable.never { break }
-            tokens[earliest] = pairs[tokens[earliest], tokens[earliest + 1]].result
-            for i in earliest + 1..<count - 1 {
+            var earliest = 0, rank = ranks[0]
+            for i in 1..<count - 1 where ranks[i] < rank { (earliest, rank) = (i, ranks[i]) }
+            if rank == PairTable.never { break }
+            tokens[earliest] = pairs.result(of: rank)
+            count -= 1
+            for i in earliest + 1..<count {
                 tokens[i] = tokens[i + 1]
                 ranks[i - 1] = ranks[i]
             }
-            count -= 1
-            if earliest > 0 { ranks[earliest - 1] = pairs[tokens[earliest - 1], tokens[earliest]].rank }
-            if earliest < count - 1 { ranks[earliest] = pairs[tokens[earliest], tokens[earliest + 1]].rank }
+            if earliest > 0 { ranks[earliest - 1] = pairs.rank(tokens[earliest - 1], tokens[earliest]) }
+            if earliest < count - 1 { ranks[earliest] = pairs.rank(tokens[earliest], tokens[earliest + 1]) }
         }
-        tokens.removeLast(tokens.count - count)
+        return count
     }
 }
