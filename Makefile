@@ -78,7 +78,7 @@ bench: build $(VENV)/ready   ## The figures of the README, each beside its peer,
 	$(VENV)/bin/python Benchmarks/train.py
 	$(VENV)/bin/python Benchmarks/train.py --preset gpt2 --dtypes bf16 --rounds 2 --steps 4 --short
 	$(VENV)/bin/python Tests/Peers/check_tokenizers.py --fetch
-	$(VENV)/bin/python Benchmarks/tokenize.py --text $(TEXT) --tokenizer $(VENV)/cache/gpt2.tiktoken
+	$(VENV)/bin/python Benchmarks/vocabulary.py --text $(TEXT) --tokenizer $(VENV)/cache/gpt2.tiktoken
 
 clean:          ## Remove what was built
 	rm -rf .build $(VENV)

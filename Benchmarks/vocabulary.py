@@ -1,6 +1,6 @@
 """slm beside Hugging Face tokenizers, tiktoken and rustbpe: learning a vocabulary and encoding a text, in one run.
 
-    python Benchmarks/tokenize.py --text chats.txt --tokenizer gpt2.tiktoken [--rounds 3]
+    python Benchmarks/vocabulary.py --text chats.txt --tokenizer gpt2.tiktoken [--rounds 3]
 
 Prints a line of JSON for each measurement and a table of medians. Everyone encodes with the same vocabulary, which slm writes in the form that each
 reads. Each measurement is a process of its own, so that its peak memory is its own; rounds alternate, so that a noisy neighbour meets everyone.
