@@ -2,6 +2,8 @@ import Files
 import JSON
 
 /// How chats are written in a file. Each format has a conversation on a line, but for plain text.
+///
+///     ChatFormat(rawValue: "tinychat")                         // as --format has it
 package enum ChatFormat: String, Sendable, CaseIterable {
     /// `[INST] Hi [/INST] Hello! [INST] …`
     case tinyChat = "tinychat"

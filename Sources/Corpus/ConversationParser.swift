@@ -3,6 +3,8 @@ import JSON
 package import Tokenize
 
 /// What is found in a block.
+///
+///     if case .conversation(let conversation, let line) = entry { … }
 package enum CorpusEntry {
     case conversation(Conversation, line: Int)
     /// A plain text, or a piece of one.

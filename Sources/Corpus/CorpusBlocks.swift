@@ -1,11 +1,15 @@
 package import Files
 
 /// The side of a split.
+///
+///     TokenFile(.val, in: "data")                              // data/val.bin
 package enum Part: String, Sendable, CaseIterable {
     case train, val
 }
 
 /// Some lines of a corpus' file, or a line that could not be read.
+///
+///     if case .lines(let lines, let format) = block.content { … }
 package struct CorpusBlock: Sendable {
     package enum Content: Sendable {
         case lines(LineBlock, ChatFormat)

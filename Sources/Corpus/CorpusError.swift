@@ -15,6 +15,8 @@ package struct Fault: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// What can go wrong on the way from chats to tokens and back.
+///
+///     do { try encoding.write(…) } catch CorpusError.malformed(let fault) { fault.line }
 package enum CorpusError: Error, Equatable {
     case file(FileError)
     case tokenizer(TokenizeError)

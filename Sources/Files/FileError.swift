@@ -1,6 +1,8 @@
 import Glibc
 
 /// What can go wrong between a program and its files.
+///
+///     do { try file.commit() } catch FileError.noRoom(let path, _, _) { … }
 package enum FileError: Error, Equatable {
     case unreadable(path: String, reason: String)
     case notWritten(path: String, reason: String)

@@ -1,4 +1,6 @@
 /// What can be wrong with a text that should be JSON, or with what it says.
+///
+///     do { root = try parser.parse(text) } catch { error.description }          // at byte 24: expected a value, found the end
 package enum JSONError: Error, Equatable {
     /// Not JSON, from this byte on.
     case malformed(offset: Int, expected: String, found: String)

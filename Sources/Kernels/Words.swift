@@ -34,6 +34,10 @@ package struct WordCutter: Sendable {
 }
 
 /// Words that were met before, with their ids: bounded, new ones take the places of old ones.
+///
+///     let table = WordTable(bits: 16)
+///     table.remember(word, as: ids)
+///     table.find(text, ends: ends, from: 0, at: 0, appendingTo: &found)
 package struct WordTable: ~Copyable {
     /// Longer words, and words of more tokens, are not kept.
     package static let longest = Int(SLM_WORD_BYTES), mostIDs = Int(SLM_WORD_IDS)

@@ -8,6 +8,8 @@ package enum ChatForm: String, Sendable, CaseIterable {
 }
 
 /// Who says a token.
+///
+///     Side(Conversation.Role.assistant)                         // .assistant
 package enum Side: UInt8, Sendable, CaseIterable {
     /// Nobody: the ids that a conversation begins with, before anyone has said a word.
     case nobody, user, assistant, system

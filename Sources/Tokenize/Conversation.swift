@@ -1,4 +1,6 @@
 /// What was said, in order.
+///
+///     Conversation([.init(.user, "Hi"), .init(.assistant, "Hello!")])
 package struct Conversation: Sendable, Equatable {
     package enum Role: String, Sendable {
         case system, user, assistant

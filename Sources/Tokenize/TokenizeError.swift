@@ -1,4 +1,6 @@
 /// What can be wrong with a vocabulary, or with a text for it.
+///
+///     do { ids = try tokenizer.ids(of: text) } catch TokenizeError.noToken(let piece, let offset) { … }
 package enum TokenizeError: Error, Equatable {
     /// A file that is not what it should be. `place` is a line or a key, where there is one.
     case malformed(path: String, place: String?, expected: String, found: String)

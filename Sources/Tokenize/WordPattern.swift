@@ -1,4 +1,6 @@
 /// How a text is cut into words. Tokens never reach across two words.
+///
+///     vocabulary.pattern = .gpt2                               // "don't go" is cut into don, 't, go with its space
 package enum WordPattern: Sendable, Equatable {
     /// GPT-2's: contractions, letters, digits, the rest, each with the space before it.
     case gpt2
