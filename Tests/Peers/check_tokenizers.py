@@ -195,12 +195,12 @@ def check_gpt2(slm, path, quick):
     face = hugging_face(converted)
     sets = {f"code points, part {i + 1}": part for i, part in enumerate(parts(code_points(97 if quick else 1)))}
     sets |= {
-        "random Unicode": list(unicode_noise(1_000 if quick else 20_000, 6)),
-        "mixtures": [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 20_000, 7)],
+        "random Unicode": list(unicode_noise(1_000 if quick else 4_000, 6)),
+        "mixtures": [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 4_000, 7)],
         "stress": STRESS,
     }
-    sets["lines"] = one_text([*mixtures(1_000 if quick else 20_000, 8)]) + one_text([*spaces(1_000 if quick else 20_000, 9)])
-    sets["code points in one text"] = one_text(list(code_points(97 if quick else 5)))
+    sets["lines"] = one_text([*mixtures(1_000 if quick else 4_000, 8)]) + one_text([*spaces(1_000 if quick else 4_000, 9)])
+    sets["code points in one text"] = one_text(list(code_points(97 if quick else 41)))
     for name, texts in sets.items():
         ours = slm.encode(path, texts)
         wrong += compare(f"GPT-2, {name}, tiktoken", texts, ours, peer.encode_ordinary_batch(texts, num_threads=2))
@@ -209,7 +209,7 @@ def check_gpt2(slm, path, quick):
         wrong += compare(f"GPT-2 as tokenizer.json, {name}, Hugging Face", texts, ours, hf_ids(face, texts))
         wrong += compare(f"GPT-2 as tokenizer.json, {name}, slm itself", texts, ours, slm.encode(converted, texts))
     for pattern, regex in (("gpt4", CL100K), ("llama3", LLAMA3)):
-        texts = [t.replace("\n", "\r x") for t in mixtures(1_000 if quick else 10_000, 10)] + one_text([*spaces(1_000 if quick else 10_000, 11)])
+        texts = [t.replace("\n", "\r x") for t in mixtures(1_000 if quick else 3_000, 10)] + one_text([*spaces(1_000 if quick else 3_000, 11)])
         texts += list(code_points(97 if quick else 11))
         peer_too = encoding(path, regex, {})
         wrong += compare(f"GPT-2's tokens, cut as {pattern}, tiktoken", texts, slm.encode(path, texts, pattern), peer_too.encode_ordinary_batch(texts, num_threads=2))
@@ -251,7 +251,7 @@ def check_foreign(slm, path, quick):
 def check_bytes(slm, path, quick):
     """Any bytes come back."""
     chance, wrong = random.Random(12), 0
-    for size in (1, 2, 3, 1_000, 20_000 if quick else 3_000_000):
+    for size in (1, 2, 3, 1_000, 4_000 if quick else 3_000_000):
         data = chance.randbytes(size)
         ids = [int(n) for n in slm.run("--tokenizer", path, "--encode", text=data).split()]
         wrong += slm.decode(path, ids) != data
@@ -264,7 +264,7 @@ def check_learned(slm, quick):
     wrong = 0
     corpus = slm.folder / "corpus.txt"
     corpus.write_bytes("\n".join(mixtures(20_000, 13)).replace("<|endoftext|>", "").replace("\0", "").encode())
-    texts = [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 10_000, 14)] + one_text([*spaces(1_000 if quick else 10_000, 15)])
+    texts = [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 3_000, 14)] + one_text([*spaces(1_000 if quick else 3_000, 15)])
     texts += list(code_points(97 if quick else 61))
     for pattern, regex in (("gpt2", R50K), ("gpt4", CL100K), ("llama3", LLAMA3), (r"\s+|\S+?(?=[a-f])", None), ("none", None)):
         learned, ranks = slm.folder / "learned.json", slm.folder / "learned.tiktoken"
