@@ -2,8 +2,7 @@ import Files
 
 /// Cuts a plain text where no word reaches across, so that its pieces encode to the ids of the whole.
 ///
-/// That is behind a line end that something other than white space follows: every pattern of ours ends a word there. Only a text with no such place in
-/// 4 MB is cut elsewhere.
+/// That is at a line end: see `lastBreak`. Only a text with no such place in 4 MB is cut elsewhere.
 struct TextPieces {
     struct Piece {
         let block: LineBlock
@@ -60,11 +59,17 @@ struct TextPieces {
         return count
     }
 
-    /// Behind the last line end that a visible character of ASCII follows.
+    /// The last place where a word ends, and the next begins, whatever stands around them: behind a single line end between two visible characters,
+    /// or before line ends that follow a letter or digit. (Several line ends are other words at the end of a text than before a word.)
     private static func lastBreak(in bytes: [UInt8]) -> Int? {
-        var i = bytes.count - 1
+        func isVisible(_ i: Int) -> Bool { 33..<127 ~= bytes[i] }
+        func isLetterOrDigit(_ byte: UInt8) -> Bool { 48...57 ~= byte || 97...122 ~= byte | 32 }
+        var i = bytes.count - 2
         while i > 0 {
-            if bytes[i - 1] == 10, 33..<127 ~= bytes[i] { return i }
+            if bytes[i] == 10, isVisible(i - 1) {
+                if isVisible(i + 1) { return i + 1 }
+                if isLetterOrDigit(bytes[i - 1]) { return i }
+            }
             i -= 1
         }
         return nil

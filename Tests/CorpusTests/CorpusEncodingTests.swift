@@ -185,6 +185,31 @@ import Tokenize
         let report = try encoding.write([folder.write("[INST] a [/INST] b\n[INST] aa\n", to: "b.txt")], to: folder("out"), on: Team(threads: 1))
         #expect(report.kept == 1 && report.faults.first?.line == 1 && report.train.tokens == 4 && report.train.bytes.user == 2)
     }
+
+    @Test(arguments: [WordPattern.gpt2, .gpt4, .llama3]) func `a plain text in blocks has the ids of the whole`(pattern: WordPattern) throws {
+        var noise = Noise(8), vocabulary = Vocabulary.ofBytes()
+        let pieces = ["word", "Is.", "7", "!", "\n", "\n", "\n\n", " \n", "\n ", " ", "it's", "日本", "\t"]
+        let text = Array((0..<4_000).map { _ in pieces[Int(noise.next() % UInt64(pieces.count))] }.joined().utf8)
+        // Pairs of everything that stands at borders.
+        vocabulary.pattern = pattern
+        for (left, right) in [(10, 10), (32, 10), (10, 32), (33, 10), (46, 10), (256, 10), (9, 10)] as [(TokenID, TokenID)] {
+            vocabulary.merges.append(.init(left, right, TokenID(vocabulary.count)))
+            vocabulary.tokens.append(Array(vocabulary.tokens[Int(left)] + vocabulary.tokens[Int(right)]))
+        }
+        let tokenizer = try Tokenizer(vocabulary)
+        var encoding = CorpusEncoding(tokenizer, file: "t.json", form: .markers)
+        (encoding.heldOut, encoding.format) = (0, .text)
+        folder.write(text, to: "plain.txt")
+        for block in [100, 777, 1 << 17] {
+            encoding.blockSize = block
+            try encoding.write([folder("plain.txt")], to: folder("plain"), on: Team(threads: 2))
+            let file = try TokenFile(.train, in: folder("plain"))
+            var ids: [TokenID] = []
+            file.read(0..<file.count, into: &ids)
+            let isEqual = ids == (try tokenizer.ids(of: text))
+            #expect(isEqual, "blocks of \(block)")
+        }
+    }
 }
 
 extension TemporaryFolder {
