@@ -54,6 +54,8 @@ package final class Trainer {
         self.model = model
         self.seed = seed
         parameters = try Parameters(list, on: processor, seed: seed)
+        // Before anything that comes and goes: in the middle of it they would leave holes.
+        _ = parameters.gradients
         tape = Tape(processor, parameters: parameters, precision: precision)
         optimizer = AdamW(for: parameters, on: processor)
     }
