@@ -17,13 +17,6 @@ package struct AppendedFile: ~Copyable {
     deinit { close(descriptor) }
 
     package func append(_ line: String) throws(FileError) {
-        let bytes = Array((line + "\n").utf8)
-        var written = 0
-        while written < bytes.count {
-            let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress.map { $0 + written }, $0.count - written) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw .notWritten(path: path, reason: systemReason()) }
-            written += count
-        }
+        guard writeAll(Array((line + "\n").utf8), by: { write(descriptor, $0, $1) }) else { throw .notWritten(path: path, reason: systemReason()) }
     }
 }

@@ -53,13 +53,13 @@ package struct AtomicFile: ~Copyable {
     package mutating func overwrite(_ bytes: [UInt8], at offset: Int) throws(FileError) {
         precondition(!isFinished && offset + bytes.count <= count, "written over what is not there")
         try flush()
-        var start = 0
-        while start < bytes.count {
-            let written = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress.map { $0 + start }, $0.count - start, offset + start) }
-            if written < 0, errno == EINTR { continue }
-            guard written > 0 else { throw failure() }
-            start += written
+        var at = off_t(offset)
+        let isWhole = writeAll(bytes) { rest, count in
+            let written = pwrite(descriptor, rest, count, at)
+            at += off_t(max(0, written))
+            return written
         }
+        guard isWhole else { throw failure() }
     }
 
     /// All bytes are on the disk after this. What is left for `commit` is the renaming.
@@ -85,13 +85,7 @@ package struct AtomicFile: ~Copyable {
 
 extension AtomicFile {
     private mutating func flush() throws(FileError) {
-        var start = 0
-        while start < buffer.count {
-            let written = buffer.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress.map { $0 + start }, $0.count - start) }
-            if written < 0, errno == EINTR { continue }
-            guard written > 0 else { throw failure() }
-            start += written
-        }
+        guard writeAll(buffer, by: { Glibc.write(descriptor, $0, $1) }) else { throw failure() }
         buffer.removeAll(keepingCapacity: true)
     }
 

@@ -3,7 +3,7 @@ enum JSONFault {
     /// The first fault of `text`. `reason` is for a fault that simdjson saw and this did not.
     static func first(in text: Span<UInt8>, otherwise reason: String) -> JSONError {
         do {
-            var reader = FaultReader(count: text.count)
+            var reader = FaultReader(text)
             try reader.readDocument(text)
         } catch { return error }
         return .malformed(offset: 0, expected: "JSON", found: reason)
@@ -13,10 +13,18 @@ enum JSONFault {
 /// Reads one document, and throws where it is not one. The levels that are open are kept in an array, not on the stack.
 struct FaultReader {
     private let count: Int
+    /// Where the text stops being UTF-8; its end if it does not.
+    private let broken: Int
     private var offset = 0
     private var open: [UInt8] = []
 
-    init(count: Int) { self.count = count }
+    init(_ text: Span<UInt8>) {
+        count = text.count
+        do throws(UTF8.ValidationError) {
+            _ = try UTF8Span(validating: text)
+            broken = text.count
+        } catch { broken = error.byteOffsets.lowerBound }
+    }
 
     mutating func readDocument(_ text: Span<UInt8>) throws(JSONError) {
         skipSpace(text)
@@ -82,8 +90,8 @@ struct FaultReader {
             case UInt8(ascii: "\""): offset += 1; return
             case UInt8(ascii: "\\"): try readEscape(text)
             case 0..<32: throw fault(text, "control characters in strings to be escaped")
-            case 0..<0x80: offset += 1
-            default: try readCharacter(text)
+            case _ where offset == broken: throw fault(text, "UTF-8")
+            default: offset += 1
             }
         }
         throw fault(text, "a quotation mark that ends the string")
@@ -113,25 +121,6 @@ struct FaultReader {
             offset += 1
         }
         return value
-    }
-
-    /// A character of several bytes, as Unicode's table 3-7 allows them.
-    private mutating func readCharacter(_ text: Span<UInt8>) throws(JSONError) {
-        let lead = text[offset]
-        let (length, second): (Int, ClosedRange<UInt8>) = switch lead {
-        case 0xC2...0xDF: (2, 0x80...0xBF)
-        case 0xE0: (3, 0xA0...0xBF)
-        case 0xED: (3, 0x80...0x9F)
-        case 0xE1...0xEF: (3, 0x80...0xBF)
-        case 0xF0: (4, 0x90...0xBF)
-        case 0xF1...0xF3: (4, 0x80...0xBF)
-        case 0xF4: (4, 0x80...0x8F)
-        default: throw fault(text, "UTF-8")
-        }
-        for i in 1..<length {
-            guard offset + i < count, (i == 1 ? second : 0x80...0xBF).contains(text[offset + i]) else { throw fault(text, "UTF-8") }
-        }
-        offset += length
     }
 
     private mutating func readWord(_ text: Span<UInt8>, _ word: String) throws(JSONError) {

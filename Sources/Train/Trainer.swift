@@ -19,6 +19,8 @@ package struct Batch: Sendable {
     }
 
     package var length: Int { inputs.count / rows }
+    /// How many targets count.
+    package var learned: Int { targets.reduce(0) { $0 + ($1 >= 0 ? 1 : 0) } }
 }
 
 /// What one step did.
@@ -62,36 +64,38 @@ package final class Trainer {
 
     /// One optimiser step. A loss or gradient that is not finite leaves the weights as they are.
     package func advance(_ batch: Batch, rate: Float) -> StepReport {
-        let count = batch.targets.reduce(0) { $0 + ($1 >= 0 ? 1 : 0) }
-        var loss: Float = 0
+        let count = batch.learned
+        var sum: Float = 0
         for (part, rows) in parts(of: batch).enumerated() {
             tape.reset(seed: seed &+ UInt64(optimizer.steps) << 20 &+ UInt64(part))
-            let value = model.loss(of: tensor(batch.inputs, rows, of: batch), predicting: tensor(batch.targets, rows, of: batch), count: count,
-                                   documents: batch.documents.map { tensor($0, rows, of: batch) }, on: tape)
-            loss += value.scalar
+            let value = loss(of: rows, in: batch, count: count)
+            sum += value.scalar
             tape.backward(from: value)
         }
-        guard loss.isFinite else {
+        guard sum.isFinite else {
             parameters.forgetGradients()
-            return StepReport(step: optimizer.steps, loss: loss, gradientNorm: .nan)
+            return StepReport(step: optimizer.steps, loss: sum, gradientNorm: .nan)
         }
         let norm = optimizer.update(rate: rate, clippingTo: clipping)
-        return StepReport(step: optimizer.steps, loss: loss, gradientNorm: norm)
+        return StepReport(step: optimizer.steps, loss: sum, gradientNorm: norm)
     }
 
     /// The sum over all targets that count of how surprising they are, in nats, and how many they are. Nothing is learned.
     package func surprise(of batch: Batch) -> (nats: Double, count: Int) {
-        let count = batch.targets.reduce(0) { $0 + ($1 >= 0 ? 1 : 0) }
+        let count = batch.learned
         guard count > 0 else { return (0, 0) }
         var nats = 0.0
         for rows in parts(of: batch) {
             tape.reset()
-            nats += tape.withoutRecording {
-                Double(model.loss(of: tensor(batch.inputs, rows, of: batch), predicting: tensor(batch.targets, rows, of: batch), count: 1,
-                                  documents: batch.documents.map { tensor($0, rows, of: batch) }, on: tape).scalar)
-            }
+            nats += tape.withoutRecording { Double(loss(of: rows, in: batch, count: 1).scalar) }
         }
         return (nats, count)
+    }
+
+    /// The loss of some rows, whose sum is divided by `count`.
+    private func loss(of rows: Range<Int>, in batch: Batch, count: Int) -> Tensor {
+        model.loss(of: tensor(batch.inputs, rows, of: batch), predicting: tensor(batch.targets, rows, of: batch), count: count,
+                   documents: batch.documents.map { tensor($0, rows, of: batch) }, on: tape)
     }
 
     private func tensor(_ ids: [Int32], _ rows: Range<Int>, of batch: Batch) -> Tensor {

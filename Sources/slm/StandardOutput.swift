@@ -28,12 +28,8 @@ struct StandardOutput: ~Copyable {
     }
 
     mutating func flush() throws(FileError) {
-        var written = 0
-        while written < bytes.count {
-            let count = bytes.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress.map { $0 + written }, $0.count - written) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw .notWritten(path: "standard output", reason: String(cString: strerror(errno))) }
-            written += count
+        guard writeAll(bytes, by: { Glibc.write(STDOUT_FILENO, $0, $1) }) else {
+            throw .notWritten(path: "standard output", reason: String(cString: strerror(errno)))
         }
         bytes.removeAll(keepingCapacity: true)
     }
