@@ -176,6 +176,29 @@ static void cross_entropy(const void *x, int xt, const int32_t *targets, float *
     else cross_entropy_of(x, xt, targets, losses, d, dt, scale, N, V);
 }
 
+// Row n expects shares[i] of ids[i] for i from starts[n] on, which need not add up to one: a row counts for as much as they do.
+static void cross_entropy_shares(const void *x, int xt, const int32_t *starts, const int32_t *ids, const float *shares, float *losses, void *d, int dt,
+                                 float scale, size_t N, size_t V) {
+    for (size_t n = 0; n < N; n++) {
+        const size_t at = n * V;
+        float weight = 0, hit = 0;
+        for (int32_t i = starts[n]; i < starts[n + 1]; i++) {
+            weight += shares[i];
+            hit += shares[i] * get1(x, xt, at + (size_t)ids[i]);
+        }
+        const float top = largest_in(x, xt, at, V);
+        const float sum = d ? exponentials_of(x, xt, d, dt, at, V, top) : sum_of_exponentials(x, xt, at, V, top);
+        if (losses) losses[n] = weight * (top + logf(sum)) - hit;
+        if (!d) continue;
+        const vf share = all(weight * scale / sum);
+        for (size_t i = 0; i < V; i += W) put_first(d, dt, at + i, get_first(d, dt, at + i, least(W, V - i)) * share, least(W, V - i));
+        for (int32_t i = starts[n]; i < starts[n + 1]; i++) {
+            const size_t target = at + (size_t)ids[i];
+            put1(d, dt, target, get1(d, dt, target) - shares[i] * scale);
+        }
+    }
+}
+
 static void embed(const int32_t *ids, const void *table, int tt, const float *more, size_t first, size_t period, void *y, int yt, size_t N, size_t C) {
     for (size_t n = 0; n < N; n++) {
         const size_t from = (size_t)ids[n] * C, extra = more ? (first + n) % period * C : 0;

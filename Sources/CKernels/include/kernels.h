@@ -124,6 +124,8 @@ typedef struct {
     /// losses[n] = log Σ exp(x[n]) − x[n, target], and d = scale·(softmax(x) − one_hot(target)). Either may be NULL; d may be x.
     /// A negative target is ignored: loss 0, a row of zeros.
     void (*cross_entropy)(const void *x, int x_type, const int32_t *targets, float *losses, void *d, int d_type, float scale, size_t N, size_t V);
+    void (*cross_entropy_shares)(const void *x, int x_type, const int32_t *starts, const int32_t *ids, const float *shares, float *losses, void *d, int d_type,
+                                 float scale, size_t N, size_t V);
 
     /// y[n] = table[ids[n]] (+ more[(first + n) % period], where more is not NULL).
     void (*embed)(const int32_t *ids, const void *table, int table_type, const float *more, size_t first, size_t period, void *y, int y_type, size_t N,
