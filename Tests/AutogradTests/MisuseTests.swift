@@ -90,7 +90,7 @@ import Testing
                 var list = ParameterList()
                 for _ in 0..<2 { _ = Linear(from: 1, to: 1, named: "layer", in: &list) }
             case .unread: _ = tape.transpose(x).floats
-            case .oddHeads: _ = tape.rotate(tape.constant([Float](repeating: 0, count: 18), [1, 2, 9]), heads: 1, by: tape.rotations(of: 2, width: 3))
+            case .oddHeads: _ = tape.rotate(tape.constant([Float](repeating: 0, count: 18), [1, 2, 9]), heads: 1, by: tape.rotations(of: 2, width: 2))
             case .angles: _ = tape.rotate(tape.constant([Float](repeating: 0, count: 12), [1, 2, 6]), heads: 1, by: tape.rotations(of: 1, width: 2))
             case .normHeads: _ = tape.normHeads(x, heads: 1)
             case .ids: _ = tape.tanh(tape.add(x, tape.ids([1], [1])))

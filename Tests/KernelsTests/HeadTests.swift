@@ -31,7 +31,8 @@ import Testing
                 p.rotate(x, N: N, C: C, heads: heads, D: D, by: p.buffer(turns), into: y)
                 expectClose(p.floats(y), wanted, within: near, "\((N, T, heads, D, rest)) of \(type)")
                 p.rotate(y, N: N, C: C, heads: heads, D: D, by: p.buffer(turns), into: y, isBack: true)
-                expectClose(p.floats(y), old, within: near, terms: 1, "turned back in place, \((N, T, heads, D, rest)) of \(type)")
+                expectClose(p.floats(y), old, within: type == .float32 ? .forward : .bfloat16, terms: 1,          // rounded twice
+                             "turned back in place, \((N, T, heads, D, rest)) of \(type)")
             }
         }
     }
