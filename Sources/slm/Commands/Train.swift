@@ -1,3 +1,4 @@
+import Autograd
 import Checkpoint
 import Corpus
 import Files
@@ -29,10 +30,15 @@ struct TrainOptions: MachineOptions {
     var dropout: Double?
     var noBias = false
     var tied = false
+    var norm: Norm.Kind?
+    var activation: Function?
+    var positions: GPTConfiguration.Positions?
+    var qkNorm = false
     var batch = 12
     var rate: Double?
     var warmup: Int?
     var decay = 0.1
+    var beta2 = 0.95
     var clip = 1.0
     var windows = false
     var learn = Learned.all
@@ -45,6 +51,22 @@ struct TrainOptions: MachineOptions {
 }
 
 extension Learned: OptionValue {}
+extension Norm.Kind: OptionValue {}
+extension GPTConfiguration.Positions: OptionValue {}
+
+/// Those that a GPT has between its two linear layers, by the names that a checkpoint gives them.
+extension Function: OptionValue {
+    private static let activations: [Function] = [.gelu, .exactGELU, .relu, .reluSquared, .silu]
+
+    init?(optionText: String) {
+        guard let f = Self.activations.first(where: { $0.optionText == optionText }) else { return nil }
+        self = f
+    }
+
+    var optionText: String { "\(self)" }
+    static var hint: String { activations.map(\.optionText).joined(separator: "|") }
+    static var expectation: String { "one of " + hint.replacing("|", with: ", ") }
+}
 
 extension Command {
     static var train: Command {
@@ -60,17 +82,22 @@ extension Command {
             .option("tokens", \.tokens, in: 1...1_000_000_000_000, "… or how many tokens are learned from."),
             .option("time", \.time, "… or how long it may take, such as 90s, 10m or 2h."),
             .option("stop-after", \.stopAfter, in: 1...1_000_000_000, "Stop at this step, as Ctrl-C would; --resume goes on."),
-            .option("layers", \.layers, in: 1...1_000, "Instead of the preset's."),
+            .option("layers", \.layers, in: 0...1_000, "Instead of the preset's."),
             .option("heads", \.heads, in: 1...1_000, "Instead of the preset's."),
             .option("width", \.width, in: 1...100_000, "Channels, instead of the preset's."),
             .option("context", \.context, in: 1...1_048_576, "Tokens that are seen at once, instead of the preset's."),
             .option("dropout", \.dropout, in: 0...0.99, "Share of the activations that are dropped. [0]"),
             .option("no-bias", \.noBias, "Linear layers and norms without a bias."),
             .option("tied", \.tied, "The head is the token embedding."),
+            .option("norm", \.norm, "Layer norm, or RMS norm, which leaves the mean. [layer]"),
+            .option("activation", \.activation, "Between the two linear layers of a block. [gelu, in GPT-2's form]"),
+            .option("positions", \.positions, "How the model knows where a token stands. [learned]"),
+            .option("qk-norm", \.qkNorm, "Questions and keys are made equally long before they meet."),
             .option("batch", \.batch, in: 1...65_536, "Rows of a batch."),
             .option("lr", \.rate, in: 0...10, "Highest learning rate. [1e-3]"),
             .option("warmup", \.warmup, in: 0...1_000_000_000, "Steps up to it. [100, or a tenth of them all]"),
             .option("weight-decay", \.decay, in: 0...10, "Of matrices alone."),
+            .option("beta2", \.beta2, in: 0...0.99999, "How long AdamW remembers the sizes of gradients: 0.99 for small batches."),
             .option("clip", \.clip, in: 0...1e9, "Gradients get no longer."),
             .option("windows", \.windows, "Windows at random places, as nanoGPT takes them, instead of whole conversations."),
             .option("learn-from", \.learn, "Which words are learned."),
@@ -114,6 +141,14 @@ extension TrainOptions {
         configuration.dropout = Float(dropout ?? Double(preset.dropout))
         configuration.hasBias = preset.hasBias && !noBias
         configuration.isTied = preset.isTied || tied
+        configuration.norm = norm ?? preset.norm
+        configuration.activation = activation ?? preset.activation
+        configuration.positions = positions ?? preset.positions
+        configuration.hasQKNorm = preset.hasQKNorm || qkNorm
+        guard configuration.positions != .rotary || configuration.headWidth % 2 == 0 else {
+            throw UsageError("slm train: rotary positions turn pairs of channels, and \(width) channels (--width) give each of \(heads) heads (--heads) "
+                + "\(configuration.headWidth): an odd number.")
+        }
         return configuration
     }
 
@@ -127,6 +162,7 @@ extension TrainOptions {
             (plan.rows, plan.decay, plan.clipping, plan.seed) = (batch, Float(decay), clip > 0 ? Float(clip) : .infinity, seed)
             (plan.packs, plan.learned, plan.evaluateEvery, plan.saveEvery) = (!windows, learn, evaluateEvery, saveEvery)
             (plan.patience, plan.smallestGain) = (patience == 0 ? nil : patience, Float(smallestGain))
+            plan.beta2 = Float(beta2)
             if let rate { plan.rate = Float(rate) }
             return plan
         }
