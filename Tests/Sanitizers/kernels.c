@@ -95,7 +95,7 @@ static void rows(const slm_kernels *k, int x, int y, size_t N, size_t C) {
     }
     int32_t *targets = make_ids(N, (int)C);
     if (N > 1) targets[1] = -1;
-    if (C > 0) k->cross_entropy(in, x, targets, losses, out, y, 0.5f, N, C);
+    if (C > 0) k->cross_entropy(in, x, targets, losses, make_ids(N, 1), out, y, 0.5f, N, C);
     if (C > 0) {
         int32_t *ids = make_ids(N, 3);
         k->embed(ids, make(x, 3 * C), x, make(SLM_F32, 2 * C), 1, 2, out, y, N, C);
