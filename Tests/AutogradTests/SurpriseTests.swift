@@ -30,7 +30,8 @@ import Testing
                 wanted.append(tape.linearCrossEntropy(x, weight: weight, targets: tape.ids(alone, [7])).scalar)
                 if !best.isEmpty { hits.append(best[n] == target) }
             }
-            expectSame(found.nats, wanted, "\(targets)")
+            // A library may add up in another order where there are other rows beside.
+            if setting.blas == .slm { expectSame(found.nats, wanted, "\(targets)") } else { expectClose(found.nats, wanted, within: setting.forward, "\(targets)") }
             #expect(best.isEmpty || found.isLikeliest == hits)
         }
     }

@@ -34,8 +34,8 @@ class Training:
 
     def arguments(self, run, every, seed=1):
         if (run / "last.h5").exists():
-            return ["train", "--data", self.folder / "data", "--out", run, "--threads", 2, "--resume"]
-        return ["train", "--data", self.folder / "data", "--out", run, "--threads", 2, "--layers", 1, "--width", 32, "--heads", 2, "--context", 32, "--batch", 4,
+            return ["train", "--data", self.folder / "data", "--out", run, "--threads", 1, "--resume"]
+        return ["train", "--data", self.folder / "data", "--out", run, "--threads", 1, "--layers", 1, "--width", 32, "--heads", 2, "--context", 32, "--batch", 4,
                 "--dropout", 0.1, "--max-steps", STEPS, "--save-every", every, "--eval-every", 11, "--patience", 0, "--seed", seed]
 
     def step(self, path):
@@ -108,6 +108,7 @@ def main():
             wrong = different(whole, contents(run / "last.h5"))
             assert not wrong, f"run {runs}, saved every {every} steps, ends with other numbers than the one that never stopped: {wrong[:5]}"
             assert not list(run.glob("*.part")), f"{run}: {list(run.glob('*.part'))} were left behind"
+            print(f"{kills} kills, {runs} trainings through", file=sys.stderr, flush=True)
         print(f"{kills} kills in {runs} trainings of {STEPS} steps ({seconds:.2f} s): {saving} while a file was being written, {early} before the first checkpoint, "
               f"at {len(steps)} different steps. Every checkpoint loaded; all {runs} ended with the {len(whole)} arrays of the training that never stopped, bit for bit.")
 

@@ -25,9 +25,9 @@ import Train
     }
 
     /// A model that has learned enough to be right sometimes.
-    private func checkpoint(form: ChatForm = .markers, threads: Int = 2) throws -> Checkpoint {
+    private func checkpoint(form: ChatForm = .markers) throws -> Checkpoint {
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: context, vocabulary: Self.vocabulary.count)
-        let trainer = try Trainer(configuration, on: Processor(threads: threads), precision: .float32, seed: 5)
+        let trainer = try Trainer(configuration, on: Processor(threads: 1), precision: .float32, seed: 5)
         let ids = Array("what is 3?a3a3a3a3a3a3a3ü two lines".utf8).map { Int32($0) + 4 }
         let batch = Batch(inputs: Array(ids[..<context]), targets: Array(ids[1...context]), rows: 1)
         for _ in 0..<30 { _ = trainer.advance(batch, rate: 1e-2) }
@@ -42,7 +42,7 @@ import Train
         return reader
     }
 
-    private func pieces(_ checkpoint: Checkpoint, _ text: EvaluationText, stride: Int? = nil, rows: Int? = nil, threads: Int = 2) throws -> [Evaluation] {
+    private func pieces(_ checkpoint: Checkpoint, _ text: EvaluationText, stride: Int? = nil, rows: Int? = nil, threads: Int = 1) throws -> [Evaluation] {
         var evaluator = try Evaluator(checkpoint, on: Processor(threads: threads), precision: .float32)
         (evaluator.stride, evaluator.rows) = (stride, rows)
         return try evaluator.pieces(of: text)
