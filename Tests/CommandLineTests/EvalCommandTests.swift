@@ -6,11 +6,11 @@ import TestSupport
 @Suite(.serialized) struct EvalCommandTests {
     private let folder = TemporaryFolder()
 
-    private func train() throws {
+    private func train(_ runs: [(name: String, steps: String)]) throws {
         let chats = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
         folder.write(chats, to: "chats.txt")
         try #expect(slm("tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("tokenizer.json"), "--tokens", folder("data")).status == 0)
-        for (name, steps) in [("a", "5"), ("b", "40")] {
+        for (name, steps) in runs {
             let outcome = try slm("train", "--data", folder("data"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context", "64", "--batch", "4",
                                   "--max-steps", steps, "--lr", "0.01", "--threads", "2")
             #expect(outcome.status == 0, "\(outcome.errors)")
@@ -22,7 +22,7 @@ import TestSupport
     }
 
     @Test func `a line a file and one for all, and which of two is better`() throws {
-        try train()
+        try train([("a", "5"), ("b", "40")])
         let files = [folder("chats.txt"), folder("data")], model = folder("b/last.h5")
         let one = try slm("eval", "--checkpoint", model, "--data", files[0], "--json"), line = try #require(try objects(one).first)
         #expect(try one.status == 0 && objects(one).count == 1)
@@ -51,7 +51,7 @@ import TestSupport
     }
 
     @Test func `what is missing is said`() throws {
-        try train()
+        try train([("a", "1")])
         let model = folder("a/last.h5")
         for (arguments, status, message) in [
             (["--data", "x"], 2, "give the model: --checkpoint FILE, or two of them: --compare A B."),

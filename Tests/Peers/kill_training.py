@@ -52,6 +52,11 @@ class Training:
         return process.returncode == -9
 
 
+def parts(run):
+    """The files that are being written, or were when somebody was killed."""
+    return {(path.name, path.stat().st_ino, path.stat().st_mtime_ns) for path in run.glob("*.part")}
+
+
 def contents(path):
     """The bytes of each array by name, but for what depends on the clock or on what was asked for. The last evaluation is counted again if the kill came
     between it and the end."""
@@ -89,13 +94,14 @@ def main():
             run, every, last, is_through = folder / f"run{runs}", 1 + runs % 5, 0, False
             runs += 1
             while not is_through:
+                before = parts(run)
                 # When all kills are done, it may finish.
                 is_through = kills == options.kills or not training.kill(run, every, draw.uniform(0, seconds / 5))
                 if kills == options.kills:
                     training.call(*training.arguments(run, every))
                 elif not is_through:
                     kills += 1
-                    saving += any(run.glob("*.part"))
+                    saving += bool(parts(run) - before)
                 if (run / "best.h5").exists():
                     training.step(run / "best.h5")
                 if not (run / "last.h5").exists():
@@ -107,7 +113,7 @@ def main():
                 steps.add(step)
             wrong = different(whole, contents(run / "last.h5"))
             assert not wrong, f"run {runs}, saved every {every} steps, ends with other numbers than the one that never stopped: {wrong[:5]}"
-            assert not list(run.glob("*.part")), f"{run}: {list(run.glob('*.part'))} were left behind"
+            assert not parts(run), f"{run}: {parts(run)} were left behind"
             print(f"{kills} kills, {runs} trainings through", file=sys.stderr, flush=True)
         print(f"{kills} kills in {runs} trainings of {STEPS} steps ({seconds:.2f} s): {saving} while a file was being written, {early} before the first checkpoint, "
               f"at {len(steps)} different steps. Every checkpoint loaded; all {runs} ended with the {len(whole)} arrays of the training that never stopped, bit for bit.")
