@@ -61,16 +61,18 @@ extension Processor {
     }
 
     /// losses [N] = −log softmax(x)[target], and d = scale·(softmax(x) − one-hot). Negative targets are ignored. d may be x itself.
+    /// hits [N] are 1 where the target has the largest score, the first if several have it, else 0.
     /// Rows are `stride` elements apart, V when nothing is said.
-    package func crossEntropy(_ x: Buffer, N: Int, V: Int, stride: Int? = nil, targets: Buffer, losses: Buffer?, gradient d: Buffer?, scale: Float) {
+    package func crossEntropy(_ x: Buffer, N: Int, V: Int, stride: Int? = nil, targets: Buffer, losses: Buffer?, hits: Buffer? = nil, gradient d: Buffer?,
+                              scale: Float) {
         let stride = stride ?? V, reach = N == 0 ? 0 : (N - 1) * stride + V
-        require(x.count >= reach && targets.count == N && (losses?.count ?? N) == N && (d?.count ?? x.count) >= reach,
+        require(x.count >= reach && targets.count == N && (losses?.count ?? N) == N && (hits?.count ?? N) == N && (d?.count ?? x.count) >= reach,
                 "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(targets.count) targets")
         check(targets, below: V, for: "crossEntropy")
         measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
             each(N) { n, _ in
                 table.cross_entropy(x.pointer + n * stride * x.type.size, x.type.code, targets.ids + n, losses.map { $0.floats + n },
-                                    d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
+                                    hits.map { $0.ids + n }, d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
             }
         }
     }

@@ -23,6 +23,23 @@ package struct Batch: Sendable {
     package var learned: Int { targets.reduce(0) { $0 + ($1 >= 0 ? 1 : 0) } }
 }
 
+extension Batch {
+    /// Some rows as a tape takes them.
+    fileprivate func tensors(of rows: Range<Int>, on tape: Tape) -> (inputs: Tensor, targets: Tensor, documents: Tensor?) {
+        let range = rows.lowerBound * length..<rows.upperBound * length
+        func tensor(_ ids: [Int32]) -> Tensor { tape.ids(Array(ids[range]), [rows.count, length]) }
+        return (tensor(inputs), tensor(targets), documents.map(tensor))
+    }
+}
+
+extension GPT {
+    /// What each target that counts costs, in some rows of a batch.
+    func surprises(of batch: Batch, rows: Range<Int>, on tape: Tape) -> Surprises {
+        let (inputs, targets, documents) = batch.tensors(of: rows, on: tape)
+        return surprises(of: inputs, predicting: targets, documents: documents, on: tape)
+    }
+}
+
 /// What one step did.
 package struct StepReport: Sendable {
     package let step: Int
@@ -80,27 +97,20 @@ package final class Trainer {
         return StepReport(step: optimizer.steps, loss: sum, gradientNorm: norm)
     }
 
-    /// The sum over all targets that count of how surprising they are, in nats, and how many they are. Nothing is learned.
-    package func surprise(of batch: Batch) -> (nats: Double, count: Int) {
-        let count = batch.learned
-        guard count > 0 else { return (0, 0) }
-        var nats = 0.0
+    /// What each target that counts costs. Nothing is learned.
+    package func surprises(of batch: Batch) -> Surprises {
+        var result = Surprises()
         for rows in parts(of: batch) {
             tape.reset()
-            nats += tape.withoutRecording { Double(loss(of: rows, in: batch, count: 1).scalar) }
+            result += model.surprises(of: batch, rows: rows, on: tape)
         }
-        return (nats, count)
+        return result
     }
 
     /// The loss of some rows, whose sum is divided by `count`.
     private func loss(of rows: Range<Int>, in batch: Batch, count: Int) -> Tensor {
-        model.loss(of: tensor(batch.inputs, rows, of: batch), predicting: tensor(batch.targets, rows, of: batch), count: count,
-                   documents: batch.documents.map { tensor($0, rows, of: batch) }, on: tape)
-    }
-
-    private func tensor(_ ids: [Int32], _ rows: Range<Int>, of batch: Batch) -> Tensor {
-        let T = batch.length
-        return tape.ids(Array(ids[rows.lowerBound * T..<rows.upperBound * T]), [rows.count, T])
+        let (inputs, targets, documents) = batch.tensors(of: rows, on: tape)
+        return model.loss(of: inputs, predicting: targets, count: count, documents: documents, on: tape)
     }
 
     /// Parts of the rows, as equal as can be: of two numbers of parts that are near what is wanted, the one that divides the rows.

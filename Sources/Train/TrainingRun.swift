@@ -44,8 +44,7 @@ package final class TrainingRun {
     package init(_ trainer: Trainer, _ plan: TrainingPlan, training: any Examples, validation: (any Examples)?, vocabulary: Vocabulary, form: ChatForm?,
                  folder: String) throws(TrainingError) {
         (self.trainer, self.plan, self.training, self.validation, self.form, self.folder) = (trainer, plan, training, validation, form, folder)
-        let special = Set(vocabulary.specials.map(\.id))
-        lengths = vocabulary.tokens.indices.map { special.contains(TokenID($0)) ? 0 : vocabulary.tokens.range(of: $0).count }
+        lengths = vocabulary.textLengths
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
         trainer.clipping = plan.clipping
         (trainer.optimizer.decay, trainer.optimizer.beta2) = (plan.decay, plan.beta2)

@@ -106,7 +106,7 @@ static void rows(const slm_kernels *k, int x, int y, size_t N, size_t C) {
     }
     int32_t *targets = make_ids(N, (int)C);
     if (N > 1) targets[1] = -1;
-    if (C > 0) k->cross_entropy(in, x, targets, losses, out, y, 0.5f, N, C);
+    if (C > 0) k->cross_entropy(in, x, targets, losses, make_ids(N, 1), out, y, 0.5f, N, C);
     if (C > 0) {
         int32_t *starts = make_ids(N + 1, 1);
         for (size_t n = 0; n <= N; n++) starts[n] = (int32_t)(2 * n);

@@ -36,29 +36,37 @@ extension Tape {
         let x = contiguous(x), (N, C) = x.shape.rows
         require(weight.shape.rank == 2 && weight.shape[1] == C, "linearCrossEntropy: \(x.shape) through a weight \(weight.shape)")
         require(most > 0, "linearCrossEntropy: chunks of \(most) rows")
-        // Equal chunks: each reads the whole weight, and a small one would read it for little.
-        let chunks = Swift.max(1, (N + most - 1) / most), rows = Swift.max(1, (N + chunks - 1) / chunks)
         let V = weight.shape[0], losses = processor.buffer(of: N, .float32)
         let isWanted = wantsGradient(of: [Slot(x), Slot(weight)])
         let dx = isWanted && Slot(x).isWanted ? processor.buffer(of: N * C, x.type) : nil
         let dw = isWanted && Slot(weight).isWanted ? processor.buffer(of: V * C, .float32) : nil
-        // Rows begin on cache lines: V is rarely a multiple of anything, and every load would touch two lines.
-        let stride = (V + 31) / 32 * 32, room = min(rows, N) * stride
-        let scores = processor.buffer(of: room, .float32)
-        let slopes = !isWanted ? nil : precision == .float32 ? scores : processor.buffer(of: room, precision)
-        for start in Swift.stride(from: 0, to: N, by: rows) {
-            let n = min(rows, N - start), part = start * C..<(start + n) * C
-            let features = Matrix(x.elements[part], rows: n, columns: C)
-            multiply(features, weight.matrix.transposed, into: Matrix(scores, rows: n, columns: V, rowStride: stride), as: "head")
-            compare(scores, start..<start + n, V, stride, losses[start..<start + n], slopes)
-            guard let slopes else { continue }
-            let slope = Matrix(slopes, rows: n, columns: V, rowStride: stride)
-            if let dx { multiply(slope, weight.matrix, into: Matrix(dx[part], rows: n, columns: C), as: "head dx") }
-            if let dw { multiply(slope.transposed, features, into: Matrix(dw, rows: V, columns: C), adding: start > 0, as: "head dW") }
+        var slopes: Buffer?
+        forEachChunk(of: x, through: weight, atMost: most) { rows, features, scores, stride in
+            if isWanted, slopes == nil { slopes = precision == .float32 ? scores : processor.buffer(of: scores.count, precision) }
+            compare(scores, rows, V, stride, losses[rows], slopes)
+            guard let slopes else { return }
+            let slope = Matrix(slopes, rows: rows.count, columns: V, rowStride: stride)
+            if let dx { multiply(slope, weight.matrix, into: Matrix(dx[rows.lowerBound * C..<rows.upperBound * C], rows: rows.count, columns: C), as: "head dx") }
+            if let dw { multiply(slope.transposed, features, into: Matrix(dw, rows: V, columns: C), adding: rows.lowerBound > 0, as: "head dW") }
         }
         if N == 0, let dw { processor.clear(dw) }
         return record(total(losses, scale: scale), from: [Slot(x), Slot(weight)]) {
             LinearCrossEntropy(x: Slot(x), weight: Slot(weight), dx: dx, dw: dw)
+        }
+    }
+
+    /// The scores x·Wᵀ of some rows at a time, `stride` apart, in one and the same buffer.   x [.., C], W [V, C]
+    func forEachChunk(of x: Tensor, through weight: Tensor, atMost most: Int,
+                      _ body: (_ rows: Range<Int>, _ features: Matrix, _ scores: Buffer, _ stride: Int) -> Void) {
+        let (N, C) = x.shape.rows, V = weight.shape[0]
+        // Equal chunks: each reads the whole weight, and a small one would read it for little.
+        let chunks = Swift.max(1, (N + most - 1) / most), size = Swift.max(1, (N + chunks - 1) / chunks)
+        // Rows begin on cache lines: V is rarely a multiple of anything, and every load would touch two lines.
+        let stride = (V + 31) / 32 * 32, scores = processor.buffer(of: min(size, N) * stride, .float32)
+        for start in Swift.stride(from: 0, to: N, by: size) {
+            let rows = start..<min(start + size, N), features = Matrix(x.elements[start * C..<rows.upperBound * C], rows: rows.count, columns: C)
+            multiply(features, weight.matrix.transposed, into: Matrix(scores, rows: rows.count, columns: V, rowStride: stride), as: "head")
+            body(rows, features, scores, stride)
         }
     }
 
