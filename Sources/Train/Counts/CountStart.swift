@@ -43,7 +43,8 @@ package struct CountStart {
 
     /// Whether a model has room for it: learned positions, layer norms and biases, a head of its own, at least 320 channels.
     package static func isPossible(for configuration: GPTConfiguration) -> Bool {
-        configuration.hasBias && !configuration.isTied && configuration.norm == .layer && configuration.layers > 0 && configuration.vocabulary <= 1 << 21
+        configuration.hasBias && !configuration.isTied && configuration.norm == .layer && configuration.positions == .learned && !configuration.hasQKNorm
+            && configuration.layers > 0 && configuration.vocabulary <= 1 << 21
             && [.gelu, .relu].contains(configuration.activation) && Channels(configuration) != nil
     }
 
