@@ -23,15 +23,23 @@ import TestSupport
         let whole = try train("whole")
         #expect(whole.status == 0, "\(whole.errors)")
         for part in ["parameters: 1 layers", "tokens to learn from", "12 steps", "step     10", "best", "done: "] { #expect(whole.output.contains(part), "\(part)") }
-        #expect(TemporaryFolder.names(in: folder("whole")).sorted() == ["best.h5", "last.h5", "log.jsonl"])
+        #expect(TemporaryFolder.names(in: folder("whole")).map { $0.hasPrefix("events.out.tfevents.") ? "events" : $0 }.sorted()
+            == ["best.h5", "events", "last.h5", "log.jsonl", "report.html"])
         let stopped = try train("parts", "--stop-after", "7")
         #expect(stopped.status == 0 && stopped.errors.contains("stopped at step 7. Go on with: slm train"), "\(stopped.errors)")
         let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2")
         #expect(resumed.status == 0 && resumed.output.contains("from step 7 on"), "\(resumed.errors)")
         let losses = try ["whole", "parts"].map { name in
             try String(contentsOfFile: folder("\(name)/log.jsonl"), encoding: .utf8).split(separator: "\n").map { $0.replacing(/,"seconds":[0-9.]+/, with: "") }
+                .filter { !$0.contains(/"event":"(started|stopped)"/) }
         }
-        #expect(losses[0] == losses[1] && losses[0].count == 15)
+        #expect(losses[0] == losses[1] && losses[0].count == 16)
+        let both = try slm("train", "--compare", folder("whole"), folder("parts/"), "--out", folder("both.html"))
+        #expect(both.status == 0 && both.output == "\(folder("both.html"))\n")
+        let page = try String(contentsOfFile: folder("both.html"), encoding: .utf8)
+        #expect(page.contains(">whole<") && page.contains(">parts<"))
+        #expect(try String(contentsOfFile: folder("parts/report.html"), encoding: .utf8).contains("went on after step 7"))
+        #expect(try slm("train", "--compare", folder("none")).errors == "slm: \(folder("none/log.jsonl")): cannot be read: No such file or directory.\n")
     }
 
     @Test func `a run is not trained over, and other tokens are refused`() throws {

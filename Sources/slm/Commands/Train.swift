@@ -41,6 +41,7 @@ struct TrainOptions: MachineOptions {
     var patience = 5
     var smallestGain = 0.001
     var seed = 1
+    var compare: [String] = []
     var json = false
 }
 
@@ -52,7 +53,7 @@ extension Command {
             .option("dtype", \.dtype, "What products are computed in."),
             .list("data", \.data, "FOLDER", "The folder that slm tokenize --tokens wrote."),
             .option("tokenizer", \.tokenizer, "The vocabulary of the tokens; the one in the folder when not given."),
-            .option("out", \.out, "Folder of the run: last.h5, best.h5, log.jsonl. [checkpoints/PRESET]"),
+            .option("out", \.out, "Folder of the run: last.h5, best.h5, log.jsonl, report.html. [checkpoints/PRESET]"),
             .option("preset", \.preset, "Size of the model: \(GPTConfiguration.presets.map(\.name).joined(separator: ", "))."),
             .option("resume", \.resume, "Go on where last.h5 was left, with its own settings."),
             .option("max-steps", \.steps, in: 1...1_000_000_000, "Steps of the schedule."),
@@ -79,6 +80,7 @@ extension Command {
             .option("patience", \.patience, in: 0...1_000_000, "Evaluations without a gain that end the training; 0 for none."),
             .option("min-gain", \.smallestGain, in: 0...100, "What counts as a gain, in nats a token."),
             .option("seed", \.seed, "Of weights, order and dropout."),
+            .list("compare", \.compare, "RUN", "Train nothing: draw these runs' folders in one report, --out FILE. [report.html]"),
             .option("json", \.json, "Events as JSON, one a line, instead of lines to read."),
         ], example: "slm train --preset tiny --data data --out checkpoints/first --time 2m") { options in
             try TrainCommand(options).run()
