@@ -1,3 +1,4 @@
+import Report
 import Train
 
 /// What a person sees of a training.
@@ -26,6 +27,12 @@ final class TrainingBar {
             say("step \("\(state.step)".leftPadded(to: 6))  \(clockText(state.seconds).leftPadded(to: 7))  train \(training.loss.fixed(4))\(check)\(isBest ? "  best" : "")")
         case .saved: break
         }
+    }
+
+    /// A line each for what was asked and what the model says.
+    func show(_ answer: LogEntry.Answer) {
+        let line = { (text: String) in String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }).prefix(160)) }
+        say("             you  \(line(answer.question))\n           model  \(line(answer.answer))")
     }
 
     func clear() { progress.clear() }

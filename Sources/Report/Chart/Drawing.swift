@@ -39,7 +39,7 @@ struct Drawing {
             page.leaf("line", ["class": "axis", "x1": along(value), "x2": along(value), "y1": short(bottom), "y2": short(bottom + 4)])
             drawLabel(label, at: horizontal(value), bottom + size.letters * 1.4, in: &page)
         }
-        drawTitle(chart.axis.title, beside: columns.values.last.map(horizontal), bottom + size.letters * 1.4, in: &page)
+        drawTitle(chart.axis.title, bottom + size.letters * 1.4, in: &page)
         drawTimes(in: &page)
     }
 
@@ -47,16 +47,16 @@ struct Drawing {
     private func drawTimes(in page: inout Markup) {
         guard let first = chart.times.first, let last = chart.times.last else { return }
         let ticks = Ticks(from: min(0, first.y), to: last.y, about: size.width > 500 ? 7 : 4, .time)
-        var free = left - 1, place: Double?
+        var free = left - 1
         for (seconds, label) in zip(ticks.values, ticks.labels) {
             let x = horizontal(step(at: seconds))
             guard x >= free, x <= right + 1 else { continue }
             page.leaf("line", ["class": "axis", "x1": short(x), "x2": short(x), "y1": short(top - 4), "y2": short(top)])
             drawLabel(label, at: x, top - size.letters * 0.65, in: &page)
-            (free, place) = (x + size.letters * 3.6, x)
+            free = x + size.letters * 3.6
         }
         page.leaf("line", ["class": "axis", "x1": short(left), "x2": short(right), "y1": short(top), "y2": short(top)])
-        drawTitle("time", beside: place, top - size.letters * 0.65, in: &page)
+        drawTitle("time", top - size.letters * 0.65, in: &page)
     }
 
     /// The step that was being taken at a time.
@@ -76,11 +76,9 @@ struct Drawing {
         page.element("text", ["x": short(anchor == "end" ? min(x + half, size.width - 1) : x), "y": short(y), "text-anchor": anchor], label)
     }
 
-    /// What the axis counts, at its end, where no number is in its way.
-    private func drawTitle(_ title: String, beside last: Double?, _ y: Double, in page: inout Markup) {
-        let room = right - (last ?? left)
-        guard room > size.letters * (Double(title.count) * 0.55 + 2.4) else { return }
-        page.element("text", ["class": "name", "x": short(right), "y": short(y), "text-anchor": "end"], title)
+    /// What the axis counts, before its first number.
+    private func drawTitle(_ title: String, _ y: Double, in page: inout Markup) {
+        page.element("text", ["class": "name", "x": short(left - size.letters), "y": short(y), "text-anchor": "end"], title)
     }
 
     private func drawMark(_ x: Double, _ what: String, in page: inout Markup) {

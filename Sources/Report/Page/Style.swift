@@ -33,7 +33,7 @@ enum Style {
         svg svg { overflow: hidden; }
         text { font-size: 13px; fill: var(--soft); }
         text.name { font-style: italic; }
-        text.best { fill: var(--ink); font-weight: 600; }
+        text.best { fill: var(--ink); font-weight: 600; paint-order: stroke; stroke: var(--card); stroke-width: 5px; stroke-linejoin: round; }
         .c0 { --c: var(--c0); } .c1 { --c: var(--c1); } .c2 { --c: var(--c2); } .c3 { --c: var(--c3); }
         .c4 { --c: var(--c4); } .c5 { --c: var(--c5); } .c6 { --c: var(--c6); } .c7 { --c: var(--c7); }
         .grid { stroke: var(--grid); } .axis { stroke: var(--soft); stroke-opacity: .6; } .mark { stroke: var(--soft); stroke-dasharray: 2 4; }
@@ -49,7 +49,7 @@ enum Style {
         th:first-child, td:first-child, .words { text-align: left; }
         tr.best td { font-weight: 600; }
         .long { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 12rem; }
-        .settings { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); gap: .8rem; }
+        .settings { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: .8rem; }
         .settings h3 { margin: 0 0 .4rem; font-size: .9rem; }
         .settings dl { margin: 0; display: grid; grid-template-columns: auto 1fr; gap: .1rem .9rem; font-size: .86rem; }
         .settings dt { color: var(--soft); } .settings dd { margin: 0; text-align: right; overflow-wrap: anywhere; min-width: 0; }
@@ -58,7 +58,7 @@ enum Style {
         .chat .asked { align-self: flex-end; background: var(--c0); color: var(--card); }
         .chat .said { align-self: flex-start; background: var(--code); }
         .chat .expected { align-self: flex-start; padding-top: 0; color: var(--soft); font-size: .85rem; }
-        section.card + section.card { margin-top: .8rem; }
+        body > section.card + section.card { margin-top: .8rem; }
         .commands { margin: 0; } .commands dt { color: var(--soft); font-size: .86rem; } .commands dd { margin: .15rem 0 .8rem; }
         code { font: .84rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
         .commands code { display: block; padding: .45rem .7rem; border-radius: 7px; background: var(--code); overflow-wrap: anywhere; }

@@ -8,21 +8,41 @@ import Train
 
 /// What is said before it starts, to people and to the log.
 extension TrainCommand {
-    func announce(_ run: TrainingRun, _ meta: TokenMeta, _ type: DataType, _ threads: Int, _ training: any Examples, hasValidation: Bool) {
+    func announce(_ run: TrainingRun, _ meta: TokenMeta, _ type: DataType, _ threads: Int, _ training: any Examples, _ memory: TrainingMemory, hasValidation: Bool) {
         if options.json { return }
-        let c = run.trainer.model.configuration, packed = training as? PackedConversations
-        let length = switch run.plan.length {
-        case .seconds(let seconds): "\(clockText(seconds)) in all"
-        default: "\(run.steps ?? 0) steps, \((Double(run.steps ?? 0) / training.stepsPerEpoch).fixed(2)) epochs"
-        }
+        let c = run.trainer.model.configuration, counts = meta.counts(of: .train)
         say("""
             model    \(run.trainer.parameters.count) parameters: \(c.layers) layers, \(c.heads) heads, \(c.width) wide, context \(c.context), vocabulary \(c.vocabulary)
-            data     \(meta.counts(of: .train).tokens) tokens to learn from, \(hasValidation ? "\(meta.counts(of: .val).tokens) to check with" : "none to check with")\
-            \(packed.map { "; packed, \(($0.padded * 100).fixed(2)) % padding, none dropped" } ?? "; windows at random places")
-            plan     \(length), \(run.tokensPerStep) tokens a step, rate \(run.plan.rate), \(type.rawValue), \(threads) threads
-            memory   \(c.trainingMemory() / 1_000_000) MB, about
+            data     \(counts.tokens) tokens to learn from, \(hasValidation ? "\(meta.counts(of: .val).tokens) to check with" : "none to check with"); \(waste(meta, training))
+            plan     \(length(of: run, training)), \(run.tokensPerStep) tokens a step, rate \(run.plan.rate), \(type.rawValue), \(threads) threads
+            memory   \(Int(memory.bytes(for: c) / 1e6)) MB, about
+            time     \(expectedTime(of: run, training))
             run      \(folder)\(run.state.step > 0 ? ", from step \(run.state.step) on" : "")
             """)
+    }
+
+    /// What of the tokens is not learned from, and what of the rows is not tokens.
+    private func waste(_ meta: TokenMeta, _ training: any Examples) -> String {
+        let cut = meta.report.cut == 0 ? "none dropped" : "the ends of \(meta.report.cut) long conversations dropped by slm tokenize --max-length"
+        return (training as? PackedConversations).map { "packed: \(($0.padded * 100).fixed(2)) % padding" } .map { "\($0), \(cut)" } ?? "windows at random places: no padding, \(cut)"
+    }
+
+    private func length(of run: TrainingRun, _ training: any Examples) -> String {
+        if case .seconds(let seconds) = run.plan.length { return "\(clockText(seconds)) in all" }
+        return "\(run.steps ?? 0) steps, \((Double(run.steps ?? 0) / training.stepsPerEpoch).fixed(2)) epochs"
+    }
+
+    /// Of a schedule of steps the time, and of one of time the steps.
+    private func expectedTime(of run: TrainingRun, _ training: any Examples) -> String {
+        let clock = ContinuousClock(), begin = clock.now
+        let step = run.trainer.expectedSeconds(for: training.batch(at: run.state.step)) { begin.duration(to: clock.now).inSeconds }
+        let speed = "\(Int(Double(run.tokensPerStep) / max(step, 1e-9))) tokens/s", source = "guessed from a forward pass"
+        // Twenty evaluations take about a tenth of the time.
+        if case .seconds(let seconds) = run.plan.length {
+            let steps = max(0, seconds - run.state.seconds) / max(step, 1e-9) / 1.1
+            return "for some \(Int(steps)) steps, \((steps / training.stepsPerEpoch).fixed(2)) epochs, at \(speed): \(source)"
+        }
+        return "about \(clockText(Double(max(0, (run.steps ?? 0) - run.state.step)) * step * 1.1)) at \(speed): \(source)"
     }
 
     /// All that a report tells of how it was trained.
@@ -46,7 +66,7 @@ extension TrainCommand {
         settings += [
             Setting("learning", "length", .text(plan.length.text)), Setting("learning", "batch", .whole(plan.rows)),
             Setting("learning", "tokens_per_step", .whole(run.tokensPerStep)), Setting("learning", "rate", .number(plan.rate.asWritten)),
-            Setting("learning", "lowest_rate", .number((plan.rate * plan.floor).asWritten)), Setting("learning", "warmup", .whole(plan.warmup)),
+            Setting("learning", "lowest_rate", .text("\(plan.floor) of the rate")), Setting("learning", "warmup", .whole(plan.warmup)),
             Setting("learning", "weight_decay", .number(plan.decay.asWritten)), Setting("learning", "clip", .text(plan.clipping.isFinite ? "\(plan.clipping)" : "no")),
             Setting("learning", "patience", .text(plan.patience.map { "\($0)" } ?? "no end")), Setting("learning", "seed", .whole(plan.seed)),
             Setting("machine", "cpu", .text(CPU.name)), Setting("machine", "kernels", .text(processor.path)), Setting("machine", "dtype", .text(type.rawValue)),

@@ -21,26 +21,28 @@ struct TrainCommand {
 
     func run() throws {
         if !options.compare.isEmpty { return try compare() }
-        guard let data = options.data.first, options.data.count == 1 else { throw UsageError("slm train: give one folder of tokens: --data FOLDER.") }
-        let meta = try TokenMeta(reading: data + "/meta.json"), vocabulary = try vocabulary(meta, data)
         let stored = options.resume ? try Checkpoint(reading: folder + "/last.h5") : nil
         if stored == nil, Folder.contains("last.h5", in: folder) {
             throw Refusal(description: "\(folder) holds a training. Go on with it: --resume; or take another folder: --out.")
         }
-        let configuration = try stored?.configuration ?? options.configuration(vocabulary: vocabulary.count)
+        let tokens = try TrainingTokens(options, goingOnFrom: stored)
+        let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
         var plan = try stored.map { checkpoint in try TrainingPlan(from: checkpoint) } ?? options.plan
-        try checkMemory(for: configuration)
         let processor = try options.processor(), type = processor.dataType(for: options.dtype)
-        let trainer = try Trainer(configuration, on: processor, precision: type, seed: UInt64(bitPattern: Int64(plan.seed)))
-        let training = try examples(.train, data, meta, plan, vocabulary, configuration)
-        let validation = meta.counts(of: .val).tokens > configuration.context ? try examples(.val, data, meta, plan, vocabulary, configuration) : nil
+        let memory = TrainingMemory(type, rows: plan.rows, isRecomputing: options.recompute)
+        try check(memory, for: configuration)
+        let trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
+        let training = try tokens.examples(.train, plan, configuration), validation = try tokens.validation(plan, configuration)
         if stored == nil { plan.warmup = warmup(for: plan, training) }
         try Folder.create(folder)
-        let run = try TrainingRun(trainer, plan, training: training, validation: validation, vocabulary: vocabulary, form: meta.form, folder: folder)
+        let run = try TrainingRun(trainer, plan, training: training, validation: validation, vocabulary: tokens.vocabulary, form: tokens.meta.form,
+                                  tokens: tokens.meta.identity, folder: folder)
         if let stored { try run.restore(stored) }
-        announce(run, meta, type, processor.threads, training, hasValidation: validation != nil)
-        let record = try RunRecord(folder, settings(run, meta, type, processor, training), goingOnAfter: run.state.step, commands: commands)
-        try train(run, record)
+        let samples = try SampleAnswers(options.ask, else: TokenFile(validation == nil ? .train : .val, in: tokens.folder, tokens.meta), tokens.meta.form,
+                                        tokens.vocabulary, trainer, processor, type)
+        announce(run, tokens.meta, type, processor.threads, training, memory, hasValidation: validation != nil)
+        let record = try RunRecord(folder, settings(run, tokens.meta, type, processor, training), goingOnAfter: run.state.step, commands: commands)
+        try train(run, record, samples)
     }
 
     /// Several trainings in one report.
@@ -48,25 +50,6 @@ struct TrainCommand {
         let path = options.out ?? "report.html"
         try Comparison(of: options.compare).write(to: path)
         say(path)
-    }
-
-    private func vocabulary(_ meta: TokenMeta, _ data: String) throws -> Vocabulary {
-        let vocabulary = try Vocabulary(reading: options.tokenizer ?? data + "/tokenizer.json")
-        guard vocabulary.fingerprint == meta.fingerprint else {
-            throw Refusal(description: "the tokens in \(data) were made with another vocabulary (\(meta.fingerprint)) than this one (\(vocabulary.fingerprint)). "
-                + "Write them again: slm tokenize --tokens, or name theirs: --tokenizer.")
-        }
-        return vocabulary
-    }
-
-    private func examples(_ part: Part, _ data: String, _ meta: TokenMeta, _ plan: TrainingPlan, _ vocabulary: Vocabulary,
-                          _ configuration: GPTConfiguration) throws -> any Examples {
-        let tokens = try TokenFile(part, in: data, meta), seed = UInt64(bitPattern: Int64(plan.seed)) &+ (part == .val ? 1 << 32 : 0)
-        if plan.packs, meta.form != nil {
-            return try PackedConversations(tokens, rows: plan.rows, context: configuration.context, seed: seed, learning: plan.learned,
-                                           padding: vocabulary.special("<|pad|>") ?? 0)
-        }
-        return try RandomWindows(tokens, rows: plan.rows, context: configuration.context, seed: seed, learning: plan.learned)
     }
 
     /// A short training cannot spend a hundred steps on warming up.
@@ -81,14 +64,19 @@ struct TrainCommand {
         return max(1, min(100, Int(steps / 10)))
     }
 
-    private func train(_ run: TrainingRun, _ record: RunRecord) throws {
+    private func train(_ run: TrainingRun, _ record: RunRecord, _ samples: SampleAnswers) throws {
         let stop = StopSignal(), bar = TrainingBar(run), clock = ContinuousClock(), begin = clock.now
         let ending = try run.run(clock: { begin.duration(to: clock.now).inSeconds }, isToStop: { state in
             stop.isRaised || options.stopAfter.map { state.step >= $0 } ?? false
         }) { event in
             if let entry = event.entry { try add(entry, to: record) }
             if !options.json { bar.show(event) }
-            if case .evaluated = event { try record.writeReport() }
+            guard case .evaluated = event else { return }
+            for answer in samples.entries(at: run.state.step) {
+                try add(.answered(answer), to: record)
+                if !options.json { bar.show(answer) }
+            }
+            try record.writeReport()
         }
         bar.clear()
         try add(.ended(ending.entry, step: run.state.step), to: record)
@@ -121,5 +109,9 @@ struct TrainCommand {
     }
 
     /// The line that goes on with this training.
-    private var resuming: String { "slm train --data \(options.data.joined(separator: " ")) --out \(folder) --resume" }
+    private var resuming: String {
+        let validation = options.validation.isEmpty ? "" : " --val \(options.validation.joined(separator: " "))"
+        let share = options.validationShare.map { " --val-share \($0)" } ?? ""
+        return "slm train --data \(options.data.joined(separator: " "))\(validation)\(share) --out \(folder) --resume"
+    }
 }
