@@ -9,18 +9,11 @@ package final class RunRecord {
     private let folder: String
     private let file: AppendedFile
     private let events: EventFile
-    private let commands: [Command]
+    private let commands: [RunPage.Command]
     private var log: TrainingLog
 
-    /// What a reader may want to do next.
-    package struct Command: Sendable {
-        package let purpose, line: String
-
-        package init(to purpose: String, _ line: String) { (self.purpose, self.line) = (purpose, line) }
-    }
-
     /// - Parameter step: that of the checkpoint which the training goes on from; 0 at the beginning.
-    package init(_ folder: String, _ settings: [Setting], goingOnAfter step: Int, commands: [Command] = []) throws(FileError) {
+    package init(_ folder: String, _ settings: [Setting], goingOnAfter step: Int, commands: [RunPage.Command] = []) throws(FileError) {
         (self.folder, self.commands) = (folder, commands)
         log = step > 0 && Folder.contains("log.jsonl", in: folder) ? try TrainingLog(of: folder) : TrainingLog()
         file = try AppendedFile(folder + "/log.jsonl")

@@ -13,6 +13,8 @@ package struct TrainingMemory: Sendable {
     package var tokensAtOnce: Int
     /// Whether blocks are computed again on the way back.
     package var isRecomputing: Bool
+    /// Bytes that the examples take.
+    package var examples = 0.0
 
     package init(_ precision: DataType, rows: Int, tokensAtOnce: Int = Trainer.usualTokensAtOnce, isRecomputing: Bool = false) {
         (self.precision, self.rows, self.tokensAtOnce, self.isRecomputing) = (precision, rows, tokensAtOnce, isRecomputing)
@@ -31,7 +33,7 @@ package struct TrainingMemory: Sendable {
         // The scores of the head, in f32, and what products read of their derivative.
         let scores = min(tokens, 1_536) * V * (precision == .bfloat16 ? 6 : 4)
         // Weights, gradients and two moments.
-        return Double(Self.program) + 16 * Double(c.parameterCount) + blocks + scores
+        return Double(Self.program) + examples + 16 * Double(c.parameterCount) + blocks + scores
     }
 
     /// Settings that would need no more than this, each with what it takes; the least loss first.

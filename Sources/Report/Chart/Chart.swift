@@ -33,22 +33,6 @@ struct Chart {
     init(_ title: String, in unit: String, over axis: Axis) { (self.title, self.unit, self.axis) = (title, unit, axis) }
 
     var isEmpty: Bool { curves.allSatisfy { $0.points.count < 2 } }
-
-    /// A figure with its title and legend. Where a screen is narrow, a wide chart is drawn again for it.
-    func write(to page: inout Markup, isWide: Bool = false) {
-        if isEmpty { return }
-        page.element("figure", ["class": isWide ? "wide" : "usual"]) { page in
-            page.element("figcaption") { page in
-                page.element("b", title)
-                page.element("span", ["class": "unit"], unit)
-                if curves.count > 1 {
-                    for curve in curves { page.element("span", ["class": "key c\(curve.colour)"], curve.name) }
-                }
-            }
-            if isWide { Drawing(self, .wide).write(to: &page) }
-            Drawing(self, .usual).write(to: &page)
-        }
-    }
 }
 
 extension Chart {

@@ -1,3 +1,21 @@
+extension Chart {
+    /// A figure with its title and legend. Where a screen is narrow, a wide chart is drawn again for it.
+    func write(to page: inout Markup, isWide: Bool = false) {
+        if isEmpty { return }
+        page.element("figure", ["class": isWide ? "wide" : "usual"]) { page in
+            page.element("figcaption") { page in
+                page.element("b", title)
+                page.element("span", ["class": "unit"], unit)
+                if curves.count > 1 {
+                    for curve in curves { page.element("span", ["class": "key c\(curve.colour)"], curve.name) }
+                }
+            }
+            if isWide { Drawing(self, .wide).write(to: &page) }
+            Drawing(self, .usual).write(to: &page)
+        }
+    }
+}
+
 /// A chart at a size, as SVG. Colours are the style sheet's, so that a page can be light and dark.
 struct Drawing {
     private let chart: Chart

@@ -2,9 +2,16 @@
 package struct RunPage {
     private let log: TrainingLog
     private let folder: String
-    private let commands: [RunRecord.Command]
+    private let commands: [Command]
 
-    package init(_ log: TrainingLog, of folder: String, commands: [RunRecord.Command]) { (self.log, self.folder, self.commands) = (log, folder, commands) }
+    /// What a reader may want to do next.
+    package struct Command: Sendable {
+        package let purpose, line: String
+
+        package init(to purpose: String, _ line: String) { (self.purpose, self.line) = (purpose, line) }
+    }
+
+    package init(_ log: TrainingLog, of folder: String, commands: [Command]) { (self.log, self.folder, self.commands) = (log, folder, commands) }
 
     package var html: String {
         Markup.page(title: "\(folder.lastComponent) · slm") { page in

@@ -74,8 +74,9 @@ enum Style {
           :root { --paper: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #ccc; --grid: #e5e5e5; --code: #f2f2f2;
             --c0: #2f6fde; --c1: #d9480f; --c2: #2b8a3e; --c3: #9c36b5; --c4: #b58900; --c5: #0c8599; --c6: #c2255c; --c7: #5c677d; }
           body { max-width: none; padding: 0; font-size: 10pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-          figure, section, tr, .tiles div { break-inside: avoid; } h2 { break-after: avoid; }
-          .charts { grid-template-columns: 1fr 1fr; }
+          figure, tr, .tiles div, .settings section { break-inside: avoid; } h2 { break-after: avoid; }
+          .tiles { grid-template-columns: repeat(6, 1fr); gap: .4rem; } .tiles dd { font-size: 1.1rem; }
+          .charts { display: block; } figure { margin-bottom: .6rem; } figure.usual { display: inline-block; width: 49%; vertical-align: top; }
         }
 
         """

@@ -6,7 +6,7 @@ import Glibc
 ///     let events = try EventFile(in: "checkpoints/first", at: now, goingOnAfter: 0)
 ///     try events.add([("train/loss", 2.5)], step: 1, at: now)
 ///
-/// Each start of a run has a file of its own. One that goes on says after which step, and TensorBoard forgets what older files have beyond it.
+/// Each start of a run has a file of its own, which says after which step it goes on: TensorBoard forgets what older files have beyond it.
 ///
 /// The file is a TFRecord: each record a length, the length's check, an `Event` of TensorFlow's event.proto, and its check.
 package struct EventFile: ~Copyable {
@@ -16,7 +16,7 @@ package struct EventFile: ~Copyable {
     package init(in folder: String, at time: Double, goingOnAfter step: Int) throws(FileError) {
         let file = try AppendedFile("\(folder)/events.out.tfevents.\(Int(time)).\(getpid()).slm")
         try file.append(Self.event(step: 0, at: time) { $0.add(3, "brain.Event:2") })
-        if step > 0 { try file.append(Self.event(step: step + 1, at: time) { $0.add(7) { $0.add(1, 1) } }) }     // session_log: START
+        try file.append(Self.event(step: step + 1, at: time) { $0.add(7) { $0.add(1, 1) } })        // session_log: START
         self.file = file
     }
 

@@ -29,7 +29,8 @@ struct TrainCommand {
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
         var plan = try stored.map { checkpoint in try TrainingPlan(from: checkpoint) } ?? options.plan
         let processor = try options.processor(), type = processor.dataType(for: options.dtype)
-        let memory = TrainingMemory(type, rows: plan.rows, isRecomputing: options.recompute)
+        var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: options.recompute)
+        memory.examples = tokens.bytes
         try check(memory, for: configuration)
         let trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
         let training = try tokens.examples(.train, plan, configuration), validation = try tokens.validation(plan, configuration)
@@ -100,7 +101,7 @@ struct TrainCommand {
     }
 
     /// What can be done with a training: as much of it as this slm can.
-    private var commands: [RunRecord.Command] {
+    private var commands: [RunPage.Command] {
         let best = "\(folder)/best.h5"
         return [.init(to: "go on where it was left", resuming), .init(to: "see what it holds", "slm info \(best)"),
                 .init(to: "hold it against another", "slm train --compare \(folder) OTHER --out report.html"),

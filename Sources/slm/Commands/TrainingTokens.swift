@@ -68,6 +68,11 @@ struct TrainingTokens {
 }
 
 extension TrainingTokens {
+    /// The memory that they take: the files, which stay in it once they were read, and which conversation goes into which row.
+    var bytes: Double {
+        Part.allCases.map { meta.counts(of: $0) }.reduce(0) { $0 + Double($1.tokens * meta.width + $1.turns * 8 + $1.conversations * 48) }
+    }
+
     /// nil if there are too few to check with.
     func validation(_ plan: TrainingPlan, _ configuration: GPTConfiguration) throws -> (any Examples)? {
         meta.counts(of: .val).tokens > configuration.context ? try examples(.val, plan, configuration) : nil
