@@ -20,14 +20,14 @@ import TestSupport
 
     @Test func `a training says what it will do and what came of it, and one that was stopped goes on bit for bit`() throws {
         try tokens()
-        let whole = try train("whole")
+        let whole = try train("whole", "--ask", "Who?")
         #expect(whole.status == 0, "\(whole.errors)")
         for part in ["parameters: 1 layers", "tokens to learn from", "12 steps", "step     10", "best", "done: "] { #expect(whole.output.contains(part), "\(part)") }
         #expect(TemporaryFolder.names(in: folder("whole")).map { $0.hasPrefix("events.out.tfevents.") ? "events" : $0 }.sorted()
             == ["best.h5", "events", "last.h5", "log.jsonl", "report.html"])
-        let stopped = try train("parts", "--stop-after", "7")
+        let stopped = try train("parts", "--stop-after", "7", "--ask", "Who?")
         #expect(stopped.status == 0 && stopped.errors.contains("stopped at step 7. Go on with: slm train"), "\(stopped.errors)")
-        let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2")
+        let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2", "--ask", "Who?")
         #expect(resumed.status == 0 && resumed.output.contains("from step 7 on"), "\(resumed.errors)")
         let losses = try ["whole", "parts"].map { name in
             try String(contentsOfFile: folder("\(name)/log.jsonl"), encoding: .utf8).split(separator: "\n").map { $0.replacing(/,"seconds":[0-9.]+/, with: "") }
