@@ -113,10 +113,30 @@ package final class Trainer {
         return model.loss(of: inputs, predicting: targets, count: count, documents: documents, on: tape)
     }
 
+    private func parts(of batch: Batch) -> [Range<Int>] { Self.parts(rows: batch.rows, length: batch.length, tokensAtOnce: tokensAtOnce) }
+
     /// Parts of the rows, as equal as can be: of two numbers of parts that are near what is wanted, the one that divides the rows.
-    private func parts(of batch: Batch) -> [Range<Int>] {
-        let wanted = min(max(1, (batch.inputs.count - 1) / tokensAtOnce + 1), batch.rows)
-        let count = [wanted, wanted - 1, wanted + 1].first { $0 > 0 && batch.rows % $0 == 0 } ?? wanted
-        return (0..<count).map { batch.rows * $0 / count..<batch.rows * ($0 + 1) / count }
+    static func parts(rows: Int, length: Int, tokensAtOnce: Int) -> [Range<Int>] {
+        let wanted = min(max(1, (rows * length - 1) / tokensAtOnce + 1), rows)
+        let count = [wanted, wanted - 1, wanted + 1].first { $0 > 0 && rows % $0 == 0 } ?? wanted
+        return (0..<count).map { rows * $0 / count..<rows * ($0 + 1) / count }
+    }
+}
+
+/// Before anything is learned.
+extension Trainer {
+    /// About how long a step with such a batch will take: as many times a part's forward pass as the way back, the optimiser and all parts cost. The pass is
+    /// measured, the second of two, since the first finds nothing in its place. Nothing is learned, and nothing drawn.
+    ///
+    /// - Parameter clock: seconds since whenever.
+    package func expectedSeconds(for batch: Batch, clock: () -> Double) -> Double {
+        let parts = parts(of: batch), length = batch.length
+        guard let rows = parts.first else { return 0 }
+        let cut = { (ids: [Int32]) in Array(ids[rows.lowerBound * length..<rows.upperBound * length]) }
+        let part = Batch(inputs: cut(batch.inputs), targets: cut(batch.targets), rows: rows.count, documents: batch.documents.map(cut))
+        _ = surprise(of: part)
+        let begin = clock()
+        _ = surprise(of: part)
+        return (clock() - begin) * Double(parts.count) * (model.recomputesBlocks ? 4 : 3)
     }
 }

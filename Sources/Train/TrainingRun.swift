@@ -37,14 +37,18 @@ package final class TrainingRun {
     private let lengths: [Int]
     private let tokenizer: StoredTokenizer
     private let form: ChatForm?
+    private let identity: String?
     private let folder: String
     private var lastEvaluation: (training: Evaluation, validation: Evaluation?)?
 
-    /// - Parameter validation: with another seed than the training's, so that an evaluation sees the same rows every time.
+    /// - Parameters:
+    ///   - validation: with another seed than the training's, so that an evaluation sees the same rows every time.
+    ///   - tokens: what tells that a training goes on with the tokens it began with: see `TokenMeta.identity`.
     package init(_ trainer: Trainer, _ plan: TrainingPlan, training: any Examples, validation: (any Examples)?, vocabulary: Vocabulary, form: ChatForm?,
-                 folder: String) throws(TrainingError) {
+                 tokens: String? = nil, folder: String) throws(TrainingError) {
         (self.trainer, self.plan, self.training, self.validation, self.form, self.folder) = (trainer, plan, training, validation, form, folder)
         lengths = vocabulary.textLengths
+        identity = tokens
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
         trainer.clipping = plan.clipping
         (trainer.optimizer.decay, trainer.optimizer.beta2) = (plan.decay, plan.beta2)
@@ -154,6 +158,7 @@ extension TrainingRun {
         for (name, value) in plan.values { checkpoint.training[name] = value }
         checkpoint.training["updates"] = .integer(trainer.optimizer.steps)
         checkpoint.training["seed"] = .integer(plan.seed)
+        if let identity { checkpoint.training["data"] = .text(identity) }
         if let (known, unknown) = lastEvaluation {
             checkpoint.metrics["training_loss"] = .number(known.loss)
             if let unknown {

@@ -47,6 +47,12 @@ struct TrainOptions: MachineOptions {
     var patience = 5
     var smallestGain = 0.001
     var seed = 1
+    var vocabularySize: Int?
+    var validation: [String] = []
+    var validationShare: Double?
+    var ask: [String] = []
+    var recompute = false
+    var compare: [String] = []
     var json = false
 }
 
@@ -72,9 +78,12 @@ extension Command {
     static var train: Command {
         Command("train", "Learn from chats: a new model, or one that was stopped.", TrainOptions(), TrainOptions.rows + [
             .option("dtype", \.dtype, "What products are computed in."),
-            .list("data", \.data, "FOLDER", "The folder that slm tokenize --tokens wrote."),
-            .option("tokenizer", \.tokenizer, "The vocabulary of the tokens; the one in the folder when not given."),
-            .option("out", \.out, "Folder of the run: last.h5, best.h5, log.jsonl. [checkpoints/PRESET]"),
+            .list("data", \.data, "FILE", "Chats or text: files and folders; or the folder that slm tokenize --tokens wrote."),
+            .option("tokenizer", \.tokenizer, "The vocabulary to take; of a folder of tokens its own when not given."),
+            .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Tokens of the vocabulary that is learned from chats; as many as the preset has when not given."),
+            .list("val", \.validation, "FILE", "Chats to check with, instead of a share of the data."),
+            .option("val-share", \.validationShare, in: 0...1, "The share of the chats to check with. [0.1]"),
+            .option("out", \.out, "Folder of the run: last.h5, best.h5, log.jsonl, report.html. [checkpoints/PRESET]"),
             .option("preset", \.preset, "Size of the model: \(GPTConfiguration.presets.map(\.name).joined(separator: ", "))."),
             .option("resume", \.resume, "Go on where last.h5 was left, with its own settings."),
             .option("max-steps", \.steps, in: 1...1_000_000_000, "Steps of the schedule."),
@@ -105,9 +114,16 @@ extension Command {
             .option("save-every", \.saveEvery, in: 1...1_000_000_000, "Steps between saving, besides at evaluations."),
             .option("patience", \.patience, in: 0...1_000_000, "Evaluations without a gain that end the training; 0 for none."),
             .option("min-gain", \.smallestGain, in: 0...100, "What counts as a gain, in nats a token."),
+            .list("ask", \.ask, "TEXT", "What to ask the model at each evaluation; a question of the chats to check with when not given."),
+            .option("recompute", \.recompute, "Compute each block again on the way back: less memory, a third more time, the same bits."),
             .option("seed", \.seed, "Of weights, order and dropout."),
+            .list("compare", \.compare, "RUN", "Train nothing: draw these runs' folders in one report, --out FILE. [report.html]"),
             .option("json", \.json, "Events as JSON, one a line, instead of lines to read."),
-        ], example: "slm train --preset tiny --data data --out checkpoints/first --time 2m") { options in
+        ], example: """
+            slm train --preset tiny --data chats.txt --out checkpoints/first --time 2m
+              slm train --preset tiny --data data --out checkpoints/second --ask "Who are you?" "What is 2 plus 2?"
+              slm train --compare checkpoints/first checkpoints/second --out both.html
+            """) { options in
             try TrainCommand(options).run()
         }
     }
@@ -130,10 +146,15 @@ extension Duration: OptionValue {
 }
 
 extension TrainOptions {
-    func configuration(vocabulary: Int) throws -> GPTConfiguration {
-        guard let preset = GPTConfiguration.presets.first(where: { $0.name == preset })?.configuration else {
+    var presetConfiguration: GPTConfiguration {
+        get throws {
+            if let known = GPTConfiguration.presets.first(where: { $0.name == preset }) { return known.configuration }
             throw UsageError("slm train: unknown preset '\(preset)'. Presets: \(GPTConfiguration.presets.map(\.name).joined(separator: ", ")).")
         }
+    }
+
+    func configuration(vocabulary: Int) throws -> GPTConfiguration {
+        let preset = try presetConfiguration
         let (heads, width) = (heads ?? preset.heads, width ?? preset.width)
         guard width % heads == 0 else { throw UsageError("slm train: \(width) channels (--width) do not divide among \(heads) heads (--heads).") }
         var configuration = GPTConfiguration(layers: layers ?? preset.layers, heads: heads, width: width, context: context ?? preset.context,

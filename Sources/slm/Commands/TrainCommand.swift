@@ -5,14 +5,14 @@ import Files
 import Glibc
 import Kernels
 import Model
-import Synchronization
+import Report
 import Tokenize
 import Train
 
 /// `slm train`: brings the parts together and tells what happens.
 struct TrainCommand {
-    private let options: TrainOptions
-    private let folder: String
+    let options: TrainOptions
+    let folder: String
 
     init(_ options: TrainOptions) {
         self.options = options
@@ -20,44 +20,37 @@ struct TrainCommand {
     }
 
     func run() throws {
-        guard let data = options.data.first, options.data.count == 1 else { throw UsageError("slm train: give one folder of tokens: --data FOLDER.") }
-        let meta = try TokenMeta(reading: data + "/meta.json"), vocabulary = try vocabulary(meta, data)
+        if !options.compare.isEmpty { return try compare() }
         let stored = options.resume ? try Checkpoint(reading: folder + "/last.h5") : nil
         if stored == nil, Folder.contains("last.h5", in: folder) {
             throw Refusal(description: "\(folder) holds a training. Go on with it: --resume; or take another folder: --out.")
         }
-        let configuration = try stored?.configuration ?? options.configuration(vocabulary: vocabulary.count)
+        let tokens = try TrainingTokens(options, goingOnFrom: stored)
+        let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
         var plan = try stored.map { checkpoint in try TrainingPlan(from: checkpoint) } ?? options.plan
-        try checkMemory(for: configuration)
         let processor = try options.processor(), type = processor.dataType(for: options.dtype)
-        let trainer = try Trainer(configuration, on: processor, precision: type, seed: UInt64(bitPattern: Int64(plan.seed)))
-        let training = try examples(.train, data, meta, plan, vocabulary, configuration)
-        let validation = meta.counts(of: .val).tokens > configuration.context ? try examples(.val, data, meta, plan, vocabulary, configuration) : nil
+        var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: options.recompute)
+        memory.examples = tokens.bytes
+        try check(memory, for: configuration)
+        let trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
+        let training = try tokens.examples(.train, plan, configuration), validation = try tokens.validation(plan, configuration)
         if stored == nil { plan.warmup = warmup(for: plan, training) }
         try Folder.create(folder)
-        let run = try TrainingRun(trainer, plan, training: training, validation: validation, vocabulary: vocabulary, form: meta.form, folder: folder)
+        let run = try TrainingRun(trainer, plan, training: training, validation: validation, vocabulary: tokens.vocabulary, form: tokens.meta.form,
+                                  tokens: tokens.meta.identity, folder: folder)
         if let stored { try run.restore(stored) }
-        announce(run, meta, type, processor.threads, training, hasValidation: validation != nil)
-        try train(run)
+        let samples = try SampleAnswers(options.ask, else: TokenFile(validation == nil ? .train : .val, in: tokens.folder, tokens.meta), tokens.meta.form,
+                                        tokens.vocabulary, trainer, processor, type)
+        announce(run, tokens.meta, type, processor.threads, training, memory, hasValidation: validation != nil)
+        let record = try RunRecord(folder, settings(run, tokens.meta, type, processor, training), goingOnAfter: run.state.step, commands: commands)
+        try train(run, record, samples)
     }
 
-    private func vocabulary(_ meta: TokenMeta, _ data: String) throws -> Vocabulary {
-        let vocabulary = try Vocabulary(reading: options.tokenizer ?? data + "/tokenizer.json")
-        guard vocabulary.fingerprint == meta.fingerprint else {
-            throw Refusal(description: "the tokens in \(data) were made with another vocabulary (\(meta.fingerprint)) than this one (\(vocabulary.fingerprint)). "
-                + "Write them again: slm tokenize --tokens, or name theirs: --tokenizer.")
-        }
-        return vocabulary
-    }
-
-    private func examples(_ part: Part, _ data: String, _ meta: TokenMeta, _ plan: TrainingPlan, _ vocabulary: Vocabulary,
-                          _ configuration: GPTConfiguration) throws -> any Examples {
-        let tokens = try TokenFile(part, in: data, meta), seed = UInt64(bitPattern: Int64(plan.seed)) &+ (part == .val ? 1 << 32 : 0)
-        if plan.packs, meta.form != nil {
-            return try PackedConversations(tokens, rows: plan.rows, context: configuration.context, seed: seed, learning: plan.learned,
-                                           padding: vocabulary.special("<|pad|>") ?? 0)
-        }
-        return try RandomWindows(tokens, rows: plan.rows, context: configuration.context, seed: seed, learning: plan.learned)
+    /// Several trainings in one report.
+    private func compare() throws {
+        let path = options.out ?? "report.html"
+        try Comparison(of: options.compare).write(to: path)
+        say(path)
     }
 
     /// A short training cannot spend a hundred steps on warming up.
@@ -72,108 +65,60 @@ struct TrainCommand {
         return max(1, min(100, Int(steps / 10)))
     }
 
-    private func announce(_ run: TrainingRun, _ meta: TokenMeta, _ type: DataType, _ threads: Int, _ training: any Examples, hasValidation: Bool) {
-        if options.json { return }
-        let c = run.trainer.model.configuration, packed = training as? PackedConversations
-        let length = switch run.plan.length {
-        case .seconds(let seconds): "\(clockText(seconds)) in all"
-        default: "\(run.steps ?? 0) steps, \((Double(run.steps ?? 0) / training.stepsPerEpoch).fixed(2)) epochs"
-        }
-        say("""
-            model    \(run.trainer.parameters.count) parameters: \(c.layers) layers, \(c.heads) heads, \(c.width) wide, context \(c.context), vocabulary \(c.vocabulary)
-            data     \(meta.counts(of: .train).tokens) tokens to learn from, \(hasValidation ? "\(meta.counts(of: .val).tokens) to check with" : "none to check with")\
-            \(packed.map { "; packed, \(($0.padded * 100).fixed(2)) % padding, none dropped" } ?? "; windows at random places")
-            plan     \(length), \(run.tokensPerStep) tokens a step, rate \(run.plan.rate), \(type.rawValue), \(threads) threads
-            memory   \(c.trainingMemory() / 1_000_000) MB, about
-            run      \(folder)\(run.state.step > 0 ? ", from step \(run.state.step) on" : "")
-            """)
-    }
-
-    private func train(_ run: TrainingRun) throws {
-        let log = try AppendedFile(folder + "/log.jsonl"), stop = StopSignal(), bar = TrainingBar(run)
-        let clock = ContinuousClock(), begin = clock.now
+    private func train(_ run: TrainingRun, _ record: RunRecord, _ samples: SampleAnswers) throws {
+        let stop = StopSignal(), bar = TrainingBar(run), clock = ContinuousClock(), begin = clock.now
+        var answering = 0.0
         let ending = try run.run(clock: { begin.duration(to: clock.now).inSeconds }, isToStop: { state in
             stop.isRaised || options.stopAfter.map { state.step >= $0 } ?? false
         }) { event in
-            if let line = event.json {
-                try log.append(line)
-                if options.json { say(line) }
-            }
+            if let entry = event.entry { try add(entry, to: record) }
             if !options.json { bar.show(event) }
+            guard case .evaluated = event else { return }
+            // Unasked, it takes a twentieth of the time: where others keep the cores busy, a token may take as long as a step. The last one is always told.
+            if !options.ask.isEmpty || answering <= max(1, run.state.seconds / 20) || run.progress >= 1 {
+                var entries: [LogEntry.Answer] = []
+                answering += secondsSpent { entries = samples.entries(at: run.state.step) }
+                for answer in entries {
+                    try add(.answered(answer), to: record)
+                    if !options.json { bar.show(answer) }
+                }
+            }
+            try record.writeReport()
         }
         bar.clear()
+        try add(.ended(ending.entry, step: run.state.step), to: record)
+        try record.writeReport()
+        try tell(ending, run)
+    }
+
+    private func add(_ entry: LogEntry, to record: RunRecord) throws {
+        try record.add(entry)
+        if options.json { say(entry.json) }
+    }
+
+    private func tell(_ ending: TrainingRun.Ending, _ run: TrainingRun) throws {
         switch ending {
-        case .finished: say(options.json ? "\(JSONLine(["event": "finished"]))" : "done: \(folder)/best.h5")
+        case .finished: if !options.json { say("done: \(folder)/best.h5; \(folder)/report.html shows how it went") }
         case .noGain: note("no gain in \(run.plan.patience ?? 0) evaluations: done. The best is \(folder)/best.h5.")
-        case .stopped: note("stopped at step \(run.state.step). Go on with: slm train --data \(options.data.joined()) --out \(folder) --resume")
+        case .stopped: note("stopped at step \(run.state.step). Go on with: \(resuming)")
         case .diverged:
             throw Refusal(description: "three steps in a row were not finite; the last good state is \(folder)/last.h5. A lower --lr may help.")
         }
     }
-}
 
-/// Ctrl-C once finishes the step and saves; twice stops.
-struct StopSignal: ~Copyable {
-    private static let count = Atomic(0)
-
-    init() {
-        for number in [SIGINT, SIGTERM] {
-            signal(number) { _ in
-                if StopSignal.count.wrappingAdd(1, ordering: .relaxed).oldValue > 0 { _exit(130) }
-            }
-        }
+    /// What can be done with a training: as much of it as this slm can.
+    private var commands: [RunPage.Command] {
+        let best = "\(folder)/best.h5"
+        return [.init(to: "go on where it was left", resuming), .init(to: "see what it holds", "slm info \(best)"),
+                .init(to: "hold it against another", "slm train --compare \(folder) OTHER --out report.html"),
+                .init(to: "talk to it here", "slm chat --checkpoint \(best)"), .init(to: "let people talk to it", "slm serve --checkpoint \(best)")]
+            .filter { command in SLM.commands.contains { command.line.hasPrefix("slm \($0.name) ") } }
     }
 
-    var isRaised: Bool { Self.count.load(ordering: .relaxed) > 0 }
-}
-
-func clockText(_ seconds: Double) -> String {
-    let whole = Int(seconds.rounded()), (hours, minutes) = (whole / 3_600, whole / 60 % 60)
-    let two = { (n: Int) in n < 10 ? "0\(n)" : "\(n)" }
-    return hours > 0 ? "\(hours):\(two(minutes)):\(two(whole % 60))" : "\(minutes):\(two(whole % 60))"
-}
-
-extension TrainingRun.Event {
-    /// A line of log.jsonl.
-    var json: String? {
-        switch self {
-        case .step(let report, let rate, let state):
-            "\(JSONLine(["event": "step", "step": .whole(state.step), "loss": .number(Double(report.loss)), "gradient": .number(Double(report.gradientNorm)), "rate": .exact(Double(rate)), "tokens": .whole(state.tokens), "seconds": .number(state.seconds)]))"
-        case .skipped(let step): "\(JSONLine(["event": "skipped", "step": .whole(step)]))"
-        case .evaluated(let training, let validation, let isBest, let state):
-            "\(JSONLine(["event": "evaluated", "step": .whole(state.step), "train_loss": .number(training.loss), "val_loss": validation.map { .number($0.loss) }, "bits_per_byte": validation.map { .number($0.bitsPerByte) }, "best": .whole(isBest ? 1 : 0), "tokens": .whole(state.tokens), "seconds": .number(state.seconds)]))"
-        case .saved: nil
-        }
+    /// The line that goes on with this training.
+    private var resuming: String {
+        let validation = options.validation.isEmpty ? "" : " --val \(options.validation.joined(separator: " "))"
+        let share = options.validationShare.map { " --val-share \($0)" } ?? ""
+        return "slm train --data \(options.data.joined(separator: " "))\(validation)\(share) --out \(folder) --resume"
     }
-}
-
-/// What a person sees of a training.
-final class TrainingBar {
-    private let run: TrainingRun
-    private let progress: Progress
-    private var loss: Float?
-
-    init(_ run: TrainingRun) {
-        self.run = run
-        progress = Progress("training")
-    }
-
-    func show(_ event: TrainingRun.Event) {
-        switch event {
-        case .step(let report, _, let state):
-            // The mean of the last ten or so: one batch says little.
-            loss = loss.map { 0.9 * $0 + 0.1 * report.loss } ?? report.loss
-            progress.show(share: run.progress, "step \(state.step)  loss \(Double(loss ?? 0).fixed(3))  \(Int(Double(state.tokens) / max(state.seconds, 1e-9))) tokens/s")
-        case .skipped(let step):
-            clear()
-            note("step \(step) was skipped: its loss or gradient is not finite.")
-        case .evaluated(let training, let validation, let isBest, let state):
-            clear()
-            let check = validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits a byte" } ?? ""
-            say("step \("\(state.step)".leftPadded(to: 6))  \(clockText(state.seconds).leftPadded(to: 7))  train \(training.loss.fixed(4))\(check)\(isBest ? "  best" : "")")
-        case .saved: break
-        }
-    }
-
-    func clear() { progress.clear() }
 }
