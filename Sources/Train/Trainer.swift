@@ -134,9 +134,9 @@ extension Trainer {
         guard let rows = parts.first else { return 0 }
         let cut = { (ids: [Int32]) in Array(ids[rows.lowerBound * length..<rows.upperBound * length]) }
         let part = Batch(inputs: cut(batch.inputs), targets: cut(batch.targets), rows: rows.count, documents: batch.documents.map(cut))
-        _ = surprise(of: part)
+        _ = surprises(of: part)
         let begin = clock()
-        _ = surprise(of: part)
+        _ = surprises(of: part)
         return (clock() - begin) * Double(parts.count) * (model.recomputesBlocks ? 4 : 3)
     }
 }
