@@ -11,6 +11,8 @@ package final class AdamW {
     package var beta2: Float = 0.95
     package var epsilon: Float = 1e-8
     package var decay: Float = 0.1
+    /// What each parameter takes of the rate: less where it begins with more than chance.
+    package var rateShare: (Parameter) -> Float = { _ in 1 }
     /// Updates so far.
     package var steps = 0
     private let parameters: Parameters
@@ -36,22 +38,22 @@ package final class AdamW {
         steps += 1
         var step = AdamWStep(rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, decay: 0, number: steps,
                              gradientScale: length > limit ? limit / (length + 1e-6) : 1)
-        for (range, decays) in stretches {
-            step.decay = decays ? decay : 0
+        for (range, decays, share) in stretches {
+            (step.rate, step.decay) = (rate * share, decays ? decay : 0)
             processor.adamW(step, weights: parameters.values[range], gradients: gradients[range], first: first[range], second: second[range])
         }
         return length
     }
 
     /// Neighbours that are treated alike, as one pass over memory.
-    private var stretches: [(range: Range<Int>, decays: Bool)] {
-        var result: [(range: Range<Int>, decays: Bool)] = []
+    private var stretches: [(range: Range<Int>, decays: Bool, share: Float)] {
+        var result: [(range: Range<Int>, decays: Bool, share: Float)] = []
         for parameter in parameters.list where !parameters.frozen.contains(parameter) {
-            let decays = parameter.shape.rank >= 2
-            if let last = result.last, last.decays == decays, parameter.start - last.range.upperBound < 16 {
+            let decays = parameter.shape.rank >= 2, share = rateShare(parameter)
+            if let last = result.last, last.decays == decays, last.share == share, parameter.start - last.range.upperBound < 16 {
                 result[result.count - 1].range = last.range.lowerBound..<parameter.range.upperBound
             } else {
-                result.append((parameter.range, decays))
+                result.append((parameter.range, decays, share))
             }
         }
         return result

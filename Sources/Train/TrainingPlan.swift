@@ -35,7 +35,27 @@ package struct TrainingPlan: Sendable, Equatable {
     /// What counts as a gain, in nats a token.
     package var smallestGain: Float = 0.001
 
+    /// Contexts that are counted and fitted before the first step, so that the model begins with what counting knows; 0 for a start by chance.
+    package var startContexts = 0
+
     package init() {}
+}
+
+/// How a model is learned: named sets of numbers, each of which can still be said for itself.
+package enum Recipe: String, Sendable, CaseIterable {
+    /// A start from counts, small batches, a rate that falls to nothing (Documentation/decisions/start.md).
+    case counts
+    /// nanoGPT's: windows at random places in large batches, from weights drawn by chance.
+    case nanogpt
+
+    package var plan: TrainingPlan {
+        var plan = TrainingPlan()
+        switch self {
+        case .counts: (plan.rows, plan.rate, plan.floor, plan.startContexts) = (4, 1e-3, 0, 409_600)
+        case .nanogpt: plan.packs = false
+        }
+        return plan
+    }
 }
 
 extension TrainingPlan {
@@ -45,7 +65,7 @@ extension TrainingPlan {
             "plan/rows": .integer(rows), "plan/rate": .number(Double(rate)), "plan/warmup": .integer(warmup), "plan/floor": .number(Double(floor)),
             "plan/decay": .number(Double(decay)), "plan/beta2": .number(Double(beta2)), "plan/clipping": .number(Double(clipping)), "plan/seed": .integer(seed),
             "plan/packs": .integer(packs ? 1 : 0), "plan/learned": .text(learned.rawValue), "plan/evaluation_tokens": .integer(evaluationTokens),
-            "plan/smallest_gain": .number(Double(smallestGain)),
+            "plan/smallest_gain": .number(Double(smallestGain)), "plan/start_contexts": .integer(startContexts),
         ]
         switch length {
         case .steps(let n): values["plan/steps"] = .integer(n)
@@ -74,6 +94,7 @@ extension TrainingPlan {
         learned = Learned(rawValue: try checkpoint.text("plan/learned")) ?? .all
         evaluationTokens = try checkpoint.integer("plan/evaluation_tokens")
         smallestGain = Float(try checkpoint.number("plan/smallest_gain"))
+        if has("start_contexts") { startContexts = try checkpoint.integer("plan/start_contexts") }
         if has("epochs") {
             length = .epochs(try checkpoint.number("plan/epochs"))
         } else if has("tokens") {

@@ -12,6 +12,8 @@ package import Tokenize
 /// It keeps `last.h5`, the newest state, and `best.h5`, the state with the lowest validation loss. It prints nothing.
 package final class TrainingRun {
     package enum Event {
+        /// The model has begun with what counting knows of the text.
+        case counted(pairs: Int, state: TrainingState)
         case step(StepReport, rate: Float, state: TrainingState)
         /// Nothing was learned: the loss or the gradient was not finite.
         case skipped(step: Int)
@@ -31,7 +33,7 @@ package final class TrainingRun {
 
     package let trainer: Trainer
     package let plan: TrainingPlan
-    package private(set) var state = TrainingState()
+    package internal(set) var state = TrainingState()
     private let training: any Examples
     private let validation: (any Examples)?
     private let lengths: [Int]
@@ -52,6 +54,7 @@ package final class TrainingRun {
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
         trainer.clipping = plan.clipping
         (trainer.optimizer.decay, trainer.optimizer.beta2) = (plan.decay, plan.beta2)
+        if plan.startContexts > 0 { trainer.optimizer.rateShare = CountStart.rateShare }
     }
 
     package var tokensPerStep: Int { plan.rows * trainer.model.configuration.context }

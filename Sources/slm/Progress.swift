@@ -12,30 +12,27 @@ final class Progress {
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let start = now()
     private var lastShown: Double
-    /// How far the work was when it was first shown: what was done before took no time of ours.
-    private var firstShare: Double?
+    /// How far the work was when it was first shown, and when that was: what was done before took no time of ours.
+    private var first: (share: Double, time: Double)?
 
     init(_ title: String, ofBytes bytes: Int? = nil) {
         (self.title, self.bytes) = (title, bytes)
         lastShown = start
     }
 
-    private static func now() -> Double { origin.duration(to: ContinuousClock.now).inSeconds }
-    private static let origin = ContinuousClock.now
-
     func show(bytes done: Int) {
-        if firstShare == nil { firstShare = 0 }
-        let speed = "\((Double(done) / max(Self.now() - start, 1e-9) / 1e6).fixed(0)) MB/s"
+        if first == nil { first = (0, start) }
+        let speed = "\((Double(done) / max(now() - start, 1e-9) / 1e6).fixed(0)) MB/s"
         show(share: bytes.map { Double(done) / Double(max($0, 1)) }, bytes == nil ? "\((Double(done) / 1e6).fixed(1)) MB  \(speed)" : speed)
     }
 
     func show(share: Double?, _ details: @autoclosure () -> String) {
-        let time = Self.now()
-        if firstShare == nil { firstShare = share }
+        let time = now()
+        if first == nil, let share { first = (share, time) }
         guard time - lastShown >= (isTerminal ? 0.1 : 10) else { return }
         lastShown = time
-        guard let share, let first = firstShare else { return write("\(title)  \(details())") }
-        let filled = min(30, Int(share * 30)), left = share > first ? clockText((time - start) * (1 - share) / (share - first)) : "?"
+        guard let share, let first else { return write("\(title)  \(details())") }
+        let filled = min(30, Int(share * 30)), left = share > first.share ? clockText((time - first.time) * (1 - share) / (share - first.share)) : "?"
         let bar = isTerminal ? String(repeating: "━", count: filled) + String(repeating: "─", count: 30 - filled) + "  " : ""
         write("\(title)  \(bar)\(Int(share * 100)) %  \(details())  \(left) left")
     }
@@ -56,3 +53,7 @@ func clockText(_ seconds: Double) -> String {
     let two = { (n: Int) in n < 10 ? "0\(n)" : "\(n)" }
     return hours > 0 ? "\(hours):\(two(minutes)):\(two(whole % 60))" : "\(minutes):\(two(whole % 60))"
 }
+
+/// Seconds since the program began to ask.
+func now() -> Double { origin.duration(to: ContinuousClock.now).inSeconds }
+private let origin = ContinuousClock.now

@@ -6,6 +6,7 @@ final class TrainingBar {
     private let run: TrainingRun
     private let progress: Progress
     private var loss: Float?
+    private var first: TrainingState?
 
     init(_ run: TrainingRun) {
         self.run = run
@@ -17,7 +18,8 @@ final class TrainingBar {
         case .step(let report, _, let state):
             // The mean of the last ten or so: one batch says little.
             loss = loss.map { 0.9 * $0 + 0.1 * report.loss } ?? report.loss
-            progress.show(share: run.progress, "step \(state.step)  loss \(Double(loss ?? 0).fixed(3))  \(Int(Double(state.tokens) / max(state.seconds, 1e-9))) tokens/s")
+            if first == nil { first = state }
+            progress.show(share: run.progress, "step \(state.step)  loss \(Double(loss ?? 0).fixed(3))  \(speed(at: state)) tokens/s")
         case .skipped(let step):
             clear()
             note("step \(step) was skipped: its loss or gradient is not finite.")
@@ -25,8 +27,17 @@ final class TrainingBar {
             clear()
             let check = validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits a byte" } ?? ""
             say("step \("\(state.step)".leftPadded(to: 6))  \(clockText(state.seconds).leftPadded(to: 7))  train \(training.loss.fixed(4))\(check)\(isBest ? "  best" : "")")
+        case .counted(let pairs, let state):
+            clear()
+            say("begun with what counting knows: which token follows each, and each of \(pairs) pairs  \(clockText(state.seconds))")
         case .saved: break
         }
+    }
+
+    /// Since this bar began: what was counted, or learned before a stop, took other time.
+    private func speed(at state: TrainingState) -> String {
+        guard let first, state.seconds > first.seconds else { return "?" }
+        return "\(Int(Double(state.tokens - first.tokens) / (state.seconds - first.seconds)))"
     }
 
     /// A line each for what was asked and what the model says.

@@ -63,7 +63,7 @@ import Train
         let V = 40, processor = try Processor(threads: 1)
         var configuration = GPTConfiguration(layers: 2, heads: 5, width: 320, context: 64, vocabulary: V)
         let tokens = try file(Self.text(60_000, vocabulary: V, seed: 1), vocabulary: V)
-        let start = try #require(try CountStart(configuration, counting: tokens, rows: 60_000, on: processor, precision: .float32, seed: 3))
+        let start = try #require(try CountStart(configuration, counting: tokens, contexts: 60_000, on: processor, precision: .float32, seed: 3))
         let trainer = try Trainer(configuration, on: processor, precision: .float32, seed: 3)
         start.write(into: trainer.parameters)
         let unseen = Self.text(64 * 16 + 1, vocabulary: V, seed: 9).map(Int32.init)

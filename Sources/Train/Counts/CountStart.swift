@@ -6,7 +6,7 @@ import Glibc
 
 /// Begins a GPT with what counting knows: which word follows each token, and each of the most frequent pairs.
 ///
-///     if let start = try CountStart(configuration, counting: train, rows: 400_000, on: processor, precision: .bfloat16, seed: 1) {
+///     if let start = try CountStart(configuration, counting: train, contexts: 409_600, on: processor, precision: .bfloat16, seed: 1) {
 ///         start.write(into: parameters)
 ///     }
 ///
@@ -48,13 +48,22 @@ package struct CountStart {
             && [.gelu, .relu].contains(configuration.activation) && Channels(configuration) != nil
     }
 
-    /// - Parameter rows: contexts that the table is fitted to, some of them often.
-    package init?(_ configuration: GPTConfiguration, counting tokens: TokenFile, rows: Int, on processor: Processor, precision: DataType,
+    /// What is counted is nearly right, and learned slowly; what only examples can teach, such as where to look, at the whole rate.
+    package static func rateShare(of parameter: Parameter) -> Float {
+        if parameter.shape.rank < 2 { return 0.3 }
+        return parameter.name.hasSuffix(".qkv.weight") || parameter.name.hasSuffix(".output.weight") ? 1 : 0.1
+    }
+
+    /// How many pairs the model knows from the beginning.
+    package var pairs: Int { counts.pairs.count }
+
+    /// - Parameter contexts: how many the table is fitted to, the same one counted as often as it comes.
+    package init?(_ configuration: GPTConfiguration, counting tokens: TokenFile, contexts: Int, on processor: Processor, precision: DataType,
                   seed: UInt64) throws(ProcessorError) {
         guard Self.isPossible(for: configuration), let channels = Channels(configuration) else { return nil }
         (self.configuration, self.channels, self.seed) = (configuration, channels, seed)
         counts = PhraseCounts(tokens, vocabulary: configuration.vocabulary, pairs: configuration.layers * 4 * configuration.width)
-        table = try PhraseTable(of: counts, vocabulary: configuration.vocabulary, width: channels.embedding, fit: .init(rows: rows), on: processor,
+        table = try PhraseTable(of: counts, vocabulary: configuration.vocabulary, width: channels.embedding, fit: .init(rows: contexts), on: processor,
                                 precision: precision, seed: seed)
     }
 

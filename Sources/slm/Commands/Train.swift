@@ -34,11 +34,12 @@ struct TrainOptions: MachineOptions {
     var activation: Function?
     var positions: GPTConfiguration.Positions?
     var qkNorm = false
-    var batch = 12
+    var recipe: Recipe?
+    var batch: Int?
     var rate: Double?
     var warmup: Int?
-    var decay = 0.1
-    var beta2 = 0.95
+    var decay: Double?
+    var beta2: Double?
     var clip = 1.0
     var windows = false
     var learn = Learned.all
@@ -57,6 +58,7 @@ struct TrainOptions: MachineOptions {
 }
 
 extension Learned: OptionValue {}
+extension Recipe: OptionValue {}
 extension Norm.Kind: OptionValue {}
 extension GPTConfiguration.Positions: OptionValue {}
 
@@ -102,11 +104,12 @@ extension Command {
             .option("activation", \.activation, "Between the two linear layers of a block. [gelu, in GPT-2's form]"),
             .option("positions", \.positions, "How the model knows where a token stands. [learned]"),
             .option("qk-norm", \.qkNorm, "Questions and keys are made equally long before they meet."),
-            .option("batch", \.batch, in: 1...65_536, "Rows of a batch."),
+            .option("recipe", \.recipe, "How it is learned. [counts where the model has room for them, else nanogpt with whole conversations]"),
+            .option("batch", \.batch, in: 1...65_536, "Rows of a batch. [4, or nanogpt's 12]"),
             .option("lr", \.rate, in: 0...10, "Highest learning rate. [1e-3]"),
             .option("warmup", \.warmup, in: 0...1_000_000_000, "Steps up to it. [100, or a tenth of them all]"),
-            .option("weight-decay", \.decay, in: 0...10, "Of matrices alone."),
-            .option("beta2", \.beta2, in: 0...0.99999, "How long AdamW remembers the sizes of gradients: 0.99 for small batches."),
+            .option("weight-decay", \.decay, in: 0...10, "Of matrices alone. [0.1]"),
+            .option("beta2", \.beta2, in: 0...0.99999, "How long AdamW remembers the sizes of gradients: 0.99 for small batches. [0.95]"),
             .option("clip", \.clip, in: 0...1e9, "Gradients get no longer."),
             .option("windows", \.windows, "Windows at random places, as nanoGPT takes them, instead of whole conversations."),
             .option("learn-from", \.learn, "Which words are learned."),
@@ -173,19 +176,30 @@ extension TrainOptions {
         return configuration
     }
 
-    var plan: TrainingPlan {
-        get throws {
-            var plan = TrainingPlan()
-            let lengths: [TrainingPlan.Length] = [steps.map { .steps($0) }, epochs.map { .epochs($0) }, tokens.map { .tokens($0) },
-                                                  time.map { .seconds($0.inSeconds) }].compactMap { $0 }
-            if lengths.count > 1 { throw UsageError("slm train: give one of --max-steps, --epochs, --tokens and --time.") }
-            if let length = lengths.first { plan.length = length }
-            (plan.rows, plan.decay, plan.clipping, plan.seed) = (batch, Float(decay), clip > 0 ? Float(clip) : .infinity, seed)
-            (plan.packs, plan.learned, plan.evaluateEvery, plan.saveEvery) = (!windows, learn, evaluateEvery, saveEvery)
-            (plan.patience, plan.smallestGain) = (patience == 0 ? nil : patience, Float(smallestGain))
-            plan.beta2 = Float(beta2)
-            if let rate { plan.rate = Float(rate) }
-            return plan
+    /// The recipe for a model: counts, where nothing else is asked for, if it has room for them.
+    func recipe(for configuration: GPTConfiguration) throws -> Recipe? {
+        let isPossible = CountStart.isPossible(for: configuration)
+        if recipe == .counts, !isPossible {
+            throw UsageError("slm train: --recipe counts needs learned positions, layer norms, biases, a head of its own, at least 320 channels with heads of 32 or more, "
+                + "and GELU or ReLU. Take --recipe nanogpt.")
         }
+        return recipe ?? (isPossible ? .counts : nil)
+    }
+
+    func plan(for configuration: GPTConfiguration) throws -> TrainingPlan {
+        var plan = try recipe(for: configuration)?.plan ?? TrainingPlan()
+        let lengths: [TrainingPlan.Length] = [steps.map { .steps($0) }, epochs.map { .epochs($0) }, tokens.map { .tokens($0) },
+                                              time.map { .seconds($0.inSeconds) }].compactMap { $0 }
+        if lengths.count > 1 { throw UsageError("slm train: give one of --max-steps, --epochs, --tokens and --time.") }
+        if let length = lengths.first { plan.length = length }
+        (plan.clipping, plan.seed) = (clip > 0 ? Float(clip) : .infinity, seed)
+        (plan.learned, plan.evaluateEvery, plan.saveEvery) = (learn, evaluateEvery, saveEvery)
+        if windows { plan.packs = false }
+        (plan.patience, plan.smallestGain) = (patience == 0 ? nil : patience, Float(smallestGain))
+        if let batch { plan.rows = batch }
+        if let decay { plan.decay = Float(decay) }
+        if let beta2 { plan.beta2 = Float(beta2) }
+        if let rate { plan.rate = Float(rate) }
+        return plan
     }
 }

@@ -102,7 +102,7 @@ extension TrainingRun.Event {
         case .evaluated(let training, let validation, let isBest, let state):
             .evaluated(.init(step: state.step, training: training.loss.finite, validation: validation?.loss.finite, bitsPerByte: validation?.bitsPerByte.finite,
                              isBest: isBest, tokens: state.tokens, seconds: state.seconds))
-        case .saved: nil
+        case .counted, .saved: nil
         }
     }
 }

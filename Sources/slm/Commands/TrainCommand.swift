@@ -27,14 +27,17 @@ struct TrainCommand {
         }
         let tokens = try TrainingTokens(options, goingOnFrom: stored)
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
-        var plan = try stored.map { checkpoint in try TrainingPlan(from: checkpoint) } ?? options.plan
+        var plan = try stored.map { checkpoint in try TrainingPlan(from: checkpoint) } ?? options.plan(for: configuration)
         let processor = try options.processor(), type = processor.dataType(for: options.dtype)
         var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: options.recompute)
         memory.examples = tokens.bytes
         try check(memory, for: configuration)
         let trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
         let training = try tokens.examples(.train, plan, configuration), validation = try tokens.validation(plan, configuration)
-        if stored == nil { plan.warmup = warmup(for: plan, training) }
+        if stored == nil {
+            plan.warmup = warmup(for: plan, training)
+            plan.startContexts = startContexts(for: plan, training, trainer)
+        }
         try Folder.create(folder)
         let run = try TrainingRun(trainer, plan, training: training, validation: validation, vocabulary: tokens.vocabulary, form: tokens.meta.form,
                                   tokens: tokens.meta.identity, folder: folder)
@@ -43,7 +46,9 @@ struct TrainCommand {
                                         tokens.vocabulary, trainer, processor, type)
         announce(run, tokens.meta, type, processor.threads, training, memory, hasValidation: validation != nil)
         let record = try RunRecord(folder, settings(run, tokens.meta, type, processor, training), goingOnAfter: run.state.step, commands: commands)
-        try train(run, record, samples)
+        try train(run, record, samples) { clock, report in
+            try run.startFromCounts(of: TokenFile(.train, in: tokens.folder, tokens.meta), on: processor, precision: type, clock: clock, report)
+        }
     }
 
     /// Several trainings in one report.
@@ -65,10 +70,24 @@ struct TrainCommand {
         return max(1, min(100, Int(steps / 10)))
     }
 
-    private func train(_ run: TrainingRun, _ record: RunRecord, _ samples: SampleAnswers) throws {
-        let stop = StopSignal(), bar = TrainingBar(run), clock = ContinuousClock(), begin = clock.now
+    /// The fit of a start takes as long for a context as a step for a third of a token: a tenth of the plan, then.
+    private func startContexts(for plan: TrainingPlan, _ training: any Examples, _ trainer: Trainer) -> Int {
+        let perStep = Double(plan.rows * trainer.model.configuration.context)
+        let tokens: Double = switch plan.length {
+        case .steps(let count): Double(count) * perStep
+        case .epochs(let count): count * training.stepsPerEpoch * perStep
+        case .tokens(let count): Double(count)
+        case .seconds(let seconds): seconds / max(1e-6, trainer.expectedSeconds(for: training.batch(at: 0), clock: now)) * perStep
+        }
+        return min(plan.startContexts, Int(tokens / 3) / 1_024 * 1_024)
+    }
+
+    private func train(_ run: TrainingRun, _ record: RunRecord, _ samples: SampleAnswers,
+                       start: (_ clock: () -> Double, _ report: (TrainingRun.Event) throws -> Void) throws -> Void) throws {
+        let stop = StopSignal(), bar = TrainingBar(run), begin = now(), time = { now() - begin }
         var answering = 0.0
-        let ending = try run.run(clock: { begin.duration(to: clock.now).inSeconds }, isToStop: { state in
+        try start(time) { event in if !options.json { bar.show(event) } }
+        let ending = try run.run(clock: time, isToStop: { state in
             stop.isRaised || options.stopAfter.map { state.step >= $0 } ?? false
         }) { event in
             if let entry = event.entry { try add(entry, to: record) }
