@@ -38,6 +38,23 @@ package struct Followers {
         starts.append(Int32(numbers.count))
     }
 
+    private init() {}
+
+    /// Some of the contexts, in the order of these rows and no other: they are found by their row from then on.
+    func keeping(_ rows: [Int]) -> Followers {
+        var kept = Followers()
+        for row in rows {
+            kept.contexts.append(contexts[row])
+            kept.totals.append(totals[row])
+            kept.left.append(left[row])
+            kept.starts.append(Int32(kept.words.count))
+            kept.words += words[Int(starts[row])..<Int(starts[row + 1])]
+            kept.shares += shares[Int(starts[row])..<Int(starts[row + 1])]
+        }
+        kept.starts.append(Int32(kept.words.count))
+        return kept
+    }
+
     func index(of context: UInt64) -> Int? {
         var low = 0, high = contexts.count
         while low < high {

@@ -1,23 +1,25 @@
 package import Corpus
+import Glibc
 import Kernels
 import Tokenize
 
-/// Which word follows each token, and each of the most frequent pairs of tokens: what counting says about a text, in a second or two.
+/// Which word follows each token, and each of the pairs of tokens that say most: what counting knows of a text, in a few seconds.
 ///
 ///     let counts = PhraseCounts(train, vocabulary: 16_387, pairs: 12_288)
-///     counts.pairs[0]                          // the most frequent: the token before, and the token
+///     counts.pairs[0]                          // the one that says most: the token before, and the token
 package struct PhraseCounts {
     package struct Pair: Equatable {
         package let before, last: Int
     }
 
-    /// The most frequent first.
+    /// The one that tells most beyond its last token first.
     package let pairs: [Pair]
     /// A context for each token that was followed by one, then one for each pair.
     let contexts: [Context]
     private let afterToken, afterPair: Followers
     /// What a pair leaves goes to what followed its last token, counted once for each token before it.
     private let behindPair: Followers
+    /// Tokens of the text, evenly from all of it.
     private let drawn: [Int32]
 
     struct Context {
@@ -33,22 +35,42 @@ package struct PhraseCounts {
     package init(_ tokens: TokenFile, vocabulary: Int, pairs most: Int, tokens limit: Int = 1 << 25) {
         var ids: [TokenID] = []
         tokens.read(0..<min(tokens.count, limit), into: &ids)
-        let bits = max(1, Int.bitWidth - (vocabulary - 1).leadingZeroBitCount), b = UInt64(bits)
+        let bits = max(1, Int.bitWidth - (vocabulary - 1).leadingZeroBitCount), mask: UInt64 = 1 << UInt64(bits) - 1
         require(3 * bits <= 64, "phrases of a vocabulary of \(vocabulary)")
-        let known = ids.map { UInt64($0) }
-        func keys(_ length: Int) -> [UInt64] {
-            (0..<max(0, known.count - length + 1)).map { i in (i..<i + length).reduce(0) { $0 << b | known[$1] } }
+        func phrases(_ length: Int) -> SortedCounts {
+            SortedCounts((0..<max(0, ids.count - length + 1)).map { [ids] i in (i..<i + length).reduce(0) { $0 << UInt64(bits) | UInt64(ids[$1]) } }, bits: length * bits)
         }
-        let triples = SortedCounts(keys(3), bits: 3 * bits), twos = SortedCounts(keys(2), bits: 2 * bits)
-        afterToken = Followers(twos, bits: bits)
-        afterPair = Followers(triples, bits: bits)
-        behindPair = Followers(SortedCounts(triples.numbers.map { $0 & (1 << (2 * b) - 1) }, bits: 2 * bits), bits: bits)
-        let totals = afterPair.totals
-        let best = totals.indices.sorted { (totals[$0], $1) > (totals[$1], $0) }.prefix(most)
-        self.pairs = best.map { [contexts = afterPair.contexts] row in Pair(before: Int(contexts[row] >> b), last: Int(contexts[row] & (1 << b - 1))) }
-        contexts = afterToken.totals.indices.map { [totals = afterToken.totals] in Context(total: totals[$0], row: $0, pair: nil) }
-            + best.enumerated().map { Context(total: totals[$1], row: $1, pair: $0) }
-        drawn = ids
+        afterToken = Followers(phrases(2), bits: bits)
+        let triples = phrases(3)
+        behindPair = Followers(SortedCounts(triples.numbers.map { $0 & (1 << UInt64(2 * bits) - 1) }, bits: 2 * bits), bits: bits)
+        let allPairs = Followers(triples, bits: bits), gains = Self.gains(of: allPairs, over: afterToken, bits: bits, vocabulary: vocabulary)
+        let best = gains.indices.sorted { (gains[$0], $1) > (gains[$1], $0) }.prefix(most)
+        afterPair = allPairs.keeping(Array(best))
+        pairs = afterPair.contexts.map { Pair(before: Int($0 >> UInt64(bits)), last: Int($0 & mask)) }
+        contexts = afterToken.totals.enumerated().map { Context(total: $1, row: $0, pair: nil) } + afterPair.totals.enumerated().map { Context(total: $1, row: $0, pair: $0) }
+        drawn = (0..<1 << 16).map { [ids] i in ids.isEmpty ? 0 : ids[i * ids.count >> 16] }
+    }
+
+    /// By how many nats the text is less surprising, in all, to who knows what follows a pair and not only what follows its last token.
+    ///
+    /// As counts have been discounted, what is left of a pair stands for the words that nobody has seen after it: those become more surprising.
+    private static func gains(of pairs: Followers, over tokens: Followers, bits: Int, vocabulary: Int) -> [Float] {
+        let mask: UInt64 = 1 << UInt64(bits) - 1
+        var byLast = [[Int]](repeating: [], count: vocabulary), gains = [Float](repeating: 0, count: pairs.contexts.count)
+        for (row, context) in pairs.contexts.enumerated() { byLast[Int(context & mask)].append(row) }
+        var chance = [Float](repeating: 0, count: vocabulary)
+        for (last, rows) in byLast.enumerated() where !rows.isEmpty {
+            guard let known = tokens.index(of: UInt64(last)) else { continue }
+            for i in chance.indices { chance[i] = tokens.left[known] / Float(vocabulary) }
+            tokens.forEach(after: known) { chance[Int($0)] += $1 }
+            for row in rows {
+                let left = pairs.left[row]
+                var gain = left > 0 ? left * log(left) : 0
+                pairs.forEach(after: row) { word, share in gain += share * log((share + left * chance[Int(word)]) / chance[Int(word)]) }
+                gains[row] = pairs.totals[row] * gain
+            }
+        }
+        return gains
     }
 
     /// The token of a context, or the last of its pair.

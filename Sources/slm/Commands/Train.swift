@@ -35,6 +35,7 @@ struct TrainOptions: MachineOptions {
     var positions: GPTConfiguration.Positions?
     var qkNorm = false
     var recipe: Recipe?
+    var counted: Int?
     var batch: Int?
     var rate: Double?
     var warmup: Int?
@@ -105,6 +106,7 @@ extension Command {
             .option("positions", \.positions, "How the model knows where a token stands. [learned]"),
             .option("qk-norm", \.qkNorm, "Questions and keys are made equally long before they meet."),
             .option("recipe", \.recipe, "How it is learned. [counts where the model has room for them, else nanogpt with whole conversations]"),
+            .option("counted", \.counted, in: 0...1_000_000_000, "Contexts that a start from counts is fitted to. [409,600, but no more than a third of the tokens]"),
             .option("batch", \.batch, in: 1...65_536, "Rows of a batch. [4, or nanogpt's 12]"),
             .option("lr", \.rate, in: 0...10, "Highest learning rate. [1e-3]"),
             .option("warmup", \.warmup, in: 0...1_000_000_000, "Steps up to it. [100, or a tenth of them all]"),
@@ -196,6 +198,7 @@ extension TrainOptions {
         (plan.learned, plan.evaluateEvery, plan.saveEvery) = (learn, evaluateEvery, saveEvery)
         if windows { plan.packs = false }
         (plan.patience, plan.smallestGain) = (patience == 0 ? nil : patience, Float(smallestGain))
+        if let counted, plan.startContexts > 0 { plan.startContexts = counted }
         if let batch { plan.rows = batch }
         if let decay { plan.decay = Float(decay) }
         if let beta2 { plan.beta2 = Float(beta2) }

@@ -79,7 +79,7 @@ struct TrainCommand {
         case .tokens(let count): Double(count)
         case .seconds(let seconds): seconds / max(1e-6, trainer.expectedSeconds(for: training.batch(at: 0), clock: now)) * perStep
         }
-        return min(plan.startContexts, Int(tokens / 3) / 1_024 * 1_024)
+        return options.counted == nil ? min(plan.startContexts, Int(tokens / 3) / 1_024 * 1_024) : plan.startContexts
     }
 
     private func train(_ run: TrainingRun, _ record: RunRecord, _ samples: SampleAnswers,
