@@ -51,7 +51,7 @@ package enum Recipe: String, Sendable, CaseIterable {
     package var plan: TrainingPlan {
         var plan = TrainingPlan()
         switch self {
-        case .counts: (plan.rows, plan.rate, plan.floor, plan.startContexts) = (4, 1e-3, 0, 409_600)
+        case .counts: (plan.rows, plan.rate, plan.floor, plan.startContexts) = (4, 1e-3, 0, 819_200)
         case .nanogpt: plan.packs = false
         }
         return plan

@@ -6,7 +6,7 @@ import Glibc
 
 /// Begins a GPT with what counting knows: which word follows each token, and each of the most frequent pairs.
 ///
-///     if let start = try CountStart(configuration, counting: train, contexts: 409_600, on: processor, precision: .bfloat16, seed: 1) {
+///     if let start = try CountStart(configuration, counting: train, contexts: 819_200, on: processor, precision: .bfloat16, seed: 1) {
 ///         start.write(into: parameters)
 ///     }
 ///

@@ -106,7 +106,7 @@ extension Command {
             .option("positions", \.positions, "How the model knows where a token stands. [learned]"),
             .option("qk-norm", \.qkNorm, "Questions and keys are made equally long before they meet."),
             .option("recipe", \.recipe, "How it is learned. [counts where the model has room for them, else nanogpt with whole conversations]"),
-            .option("counted", \.counted, in: 0...1_000_000_000, "Contexts that a start from counts is fitted to. [409,600, but no more than a third of the tokens]"),
+            .option("counted", \.counted, in: 0...1_000_000_000, "Contexts that a start from counts is fitted to. [819,200, but no more than two thirds of the tokens]"),
             .option("batch", \.batch, in: 1...65_536, "Rows of a batch. [4, or nanogpt's 12]"),
             .option("lr", \.rate, in: 0...10, "Highest learning rate. [1e-3]"),
             .option("warmup", \.warmup, in: 0...1_000_000_000, "Steps up to it. [100, or a tenth of them all]"),

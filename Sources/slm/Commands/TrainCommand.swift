@@ -70,7 +70,7 @@ struct TrainCommand {
         return max(1, min(100, Int(steps / 10)))
     }
 
-    /// The fit of a start takes as long for a context as a step for a third of a token: a tenth of the plan, then.
+    /// The fit of a start takes as long for a context as a step for a fifth of a token: an eighth of the plan, then.
     private func startContexts(for plan: TrainingPlan, _ training: any Examples, _ trainer: Trainer) -> Int {
         let perStep = Double(plan.rows * trainer.model.configuration.context)
         let tokens: Double = switch plan.length {
@@ -79,7 +79,7 @@ struct TrainCommand {
         case .tokens(let count): Double(count)
         case .seconds(let seconds): seconds / max(1e-6, trainer.expectedSeconds(for: training.batch(at: 0), clock: now)) * perStep
         }
-        return options.counted == nil ? min(plan.startContexts, Int(tokens / 3) / 1_024 * 1_024) : plan.startContexts
+        return options.counted == nil ? min(plan.startContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.startContexts
     }
 
     private func train(_ run: TrainingRun, _ record: RunRecord, _ samples: SampleAnswers,
