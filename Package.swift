@@ -45,7 +45,7 @@ let package = Package(
         .target(name: "Checkpoint", dependencies: ["Model", "Tokenize", "Autograd", "Kernels", "Files", "CHDF5", "CXXHash"], swiftSettings: features),
 
         // Floor 4: the loop that learns.
-        .target(name: "Train", dependencies: ["Checkpoint", "Corpus", "Tokenize", "Model", "Autograd", "Kernels"], swiftSettings: safe),
+        .target(name: "Train", dependencies: ["Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: safe),
 
         // … and the engine that answers.
         .target(name: "Infer", dependencies: ["Tokenize", "Model", "Autograd", "Kernels"], swiftSettings: safe),

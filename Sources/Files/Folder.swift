@@ -41,6 +41,17 @@ package enum Folder {
         } while end < path.endIndex
     }
 
+    /// What an open folder holds, `.` and `..` with it.
+    static func names(in handle: OpaquePointer) -> [String] {
+        var names: [String] = []
+        while let entry = readdir(handle) {
+            names.append(withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            })
+        }
+        return names
+    }
+
     private enum Kind { case file, folder }
 
     private static func kind(of path: String) throws(FileError) -> Kind {
@@ -51,12 +62,7 @@ package enum Folder {
 
     private static func walk(_ folder: String, _ endings: [String]) throws(FileError) -> [String] {
         guard let handle = opendir(folder) else { throw .unreadable(path: folder, reason: systemReason()) }
-        var names: [String] = []
-        while let entry = readdir(handle) {
-            names.append(withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            })
-        }
+        let names = names(in: handle)
         closedir(handle)
         var result: [String] = []
         for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) where !name.hasPrefix(".") {

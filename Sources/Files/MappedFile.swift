@@ -24,6 +24,9 @@ package final class MappedFile: Sendable {
     /// Where it begins in memory, for as long as this object lives: for `Kernels`, whose buffers may lie in a file. nil if it is empty.
     package var start: UnsafeMutableRawPointer? { bytes.start }
 
+    /// Gives back the memory of pages that were read, and that nobody has written to: they come again from the file when they are looked at.
+    package func forget(_ range: Range<Int>) { bytes.forget(range) }
+
     /// Lends the file as little-endian numbers, which is what every machine that slm runs on reads. A remainder is left out.
     package func read<Number: FixedWidthInteger & BitwiseCopyable, Result, Failure: Error>(
         as type: Number.Type, _ body: (Span<Number>) throws(Failure) -> Result
@@ -45,6 +48,14 @@ private struct Pages: ~Copyable, @unchecked Sendable {
             throw .unreadable(path: path, reason: systemReason())
         }
         self.start = start
+    }
+
+    func forget(_ range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes \(range) of \(count)")
+        let page = sysconf(Int32(_SC_PAGESIZE)), first = (range.lowerBound + page - 1) / page * page
+        // A refusal only costs memory. The last page is whole, whatever the file's length.
+        let end = range.upperBound == count ? range.upperBound : range.upperBound / page * page
+        if let start, first < end { madvise(start + first, end - first, MADV_DONTNEED) }
     }
 
     deinit { if let start { munmap(start, count) } }

@@ -48,14 +48,17 @@ package final class Trainer {
     private let tape: Tape
     private let seed: UInt64
 
-    package init(_ configuration: GPTConfiguration, on processor: Processor, precision: DataType, recomputing: Bool = false,
-                 seed: UInt64) throws(ProcessorError) {
+    package convenience init(_ configuration: GPTConfiguration, on processor: Processor, precision: DataType, recomputing: Bool = false,
+                             seed: UInt64) throws(ProcessorError) {
         var list = ParameterList()
         var model = GPT(configuration, in: &list)
         model.recomputesBlocks = recomputing
-        self.model = model
-        self.seed = seed
-        parameters = try Parameters(list, on: processor, seed: seed)
+        self.init(model, try Parameters(list, on: processor, seed: seed), on: processor, precision: precision, seed: seed)
+    }
+
+    /// Learns on from weights that are there.
+    package init(_ model: GPT, _ parameters: Parameters, on processor: Processor, precision: DataType, seed: UInt64) {
+        (self.model, self.parameters, self.seed) = (model, parameters, seed)
         // Before anything that comes and goes: in the middle of it they would leave holes.
         _ = parameters.gradients
         tape = Tape(processor, parameters: parameters, precision: precision)

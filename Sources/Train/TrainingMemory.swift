@@ -1,4 +1,4 @@
-import Autograd
+package import Autograd
 package import Model
 
 extension GPTConfiguration {
@@ -8,8 +8,10 @@ extension GPTConfiguration {
         return 12 * L * C * C + bias + norms + (isTied ? 1 : 2) * V * C + context * C
     }
 
-    /// The bytes that training takes, about: weights, gradients and two moments in f32, and what the blocks keep of each token.
-    package func trainingMemory(tokensAtOnce: Int = Trainer.usualTokensAtOnce) -> Int {
-        16 * parameterCount + max(tokensAtOnce, context) * layers * width * 32
+    /// The bytes that training takes, about: weights in f32 and, of those that are learned, gradients and two moments, and what the blocks keep of each token.
+    package func trainingMemory(tokensAtOnce: Int = Trainer.usualTokensAtOnce, adapting adaptation: LowRank? = nil) -> Int {
+        var list = ParameterList(adapting: adaptation)
+        _ = GPT(self, in: &list)
+        return 4 * list.frozen.count + 16 * list.count + max(tokensAtOnce, context) * layers * width * 32
     }
 }

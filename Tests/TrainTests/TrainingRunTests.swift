@@ -72,7 +72,7 @@ import Train
         var evaluations: [(Evaluation, Bool)] = [], saved: [String] = []
         let ending = try run.run(clock: { 0 }, isToStop: { _ in false }) { event in
             switch event {
-            case .evaluated(_, let validation?, let isBest, _): evaluations.append((validation, isBest))
+            case .evaluated(_, let validation?, _, let isBest, _): evaluations.append((validation, isBest))
             case .saved(let path, _): saved.append(path)
             default: break
             }

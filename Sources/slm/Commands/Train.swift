@@ -7,7 +7,7 @@ import Model
 import Tokenize
 import Train
 
-struct TrainOptions: MachineOptions {
+struct TrainOptions: RunOptions {
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
@@ -32,7 +32,7 @@ struct TrainOptions: MachineOptions {
     var batch = 12
     var rate: Double?
     var warmup: Int?
-    var decay = 0.1
+    var decay: Double?
     var clip = 1.0
     var windows = false
     var learn = Learned.all
@@ -44,22 +44,14 @@ struct TrainOptions: MachineOptions {
     var json = false
 }
 
-extension Learned: OptionValue {}
-
 extension Command {
     static var train: Command {
         Command("train", "Learn from chats: a new model, or one that was stopped.", TrainOptions(), TrainOptions.rows + [
-            .option("dtype", \.dtype, "What products are computed in."),
             .list("data", \.data, "FOLDER", "The folder that slm tokenize --tokens wrote."),
             .option("tokenizer", \.tokenizer, "The vocabulary of the tokens; the one in the folder when not given."),
             .option("out", \.out, "Folder of the run: last.h5, best.h5, log.jsonl. [checkpoints/PRESET]"),
             .option("preset", \.preset, "Size of the model: \(GPTConfiguration.presets.map(\.name).joined(separator: ", "))."),
             .option("resume", \.resume, "Go on where last.h5 was left, with its own settings."),
-            .option("max-steps", \.steps, in: 1...1_000_000_000, "Steps of the schedule."),
-            .option("epochs", \.epochs, in: 0...1_000_000, "… or how often everything is seen."),
-            .option("tokens", \.tokens, in: 1...1_000_000_000_000, "… or how many tokens are learned from."),
-            .option("time", \.time, "… or how long it may take, such as 90s, 10m or 2h."),
-            .option("stop-after", \.stopAfter, in: 1...1_000_000_000, "Stop at this step, as Ctrl-C would; --resume goes on."),
             .option("layers", \.layers, in: 1...1_000, "Instead of the preset's."),
             .option("heads", \.heads, in: 1...1_000, "Instead of the preset's."),
             .option("width", \.width, in: 1...100_000, "Channels, instead of the preset's."),
@@ -67,39 +59,11 @@ extension Command {
             .option("dropout", \.dropout, in: 0...0.99, "Share of the activations that are dropped. [0]"),
             .option("no-bias", \.noBias, "Linear layers and norms without a bias."),
             .option("tied", \.tied, "The head is the token embedding."),
-            .option("batch", \.batch, in: 1...65_536, "Rows of a batch."),
-            .option("lr", \.rate, in: 0...10, "Highest learning rate. [1e-3]"),
-            .option("warmup", \.warmup, in: 0...1_000_000_000, "Steps up to it. [100, or a tenth of them all]"),
-            .option("weight-decay", \.decay, in: 0...10, "Of matrices alone."),
-            .option("clip", \.clip, in: 0...1e9, "Gradients get no longer."),
             .option("windows", \.windows, "Windows at random places, as nanoGPT takes them, instead of whole conversations."),
-            .option("learn-from", \.learn, "Which words are learned."),
-            .option("eval-every", \.evaluateEvery, in: 1...1_000_000_000, "Steps between evaluations; twenty in all when not given."),
-            .option("save-every", \.saveEvery, in: 1...1_000_000_000, "Steps between saving, besides at evaluations."),
-            .option("patience", \.patience, in: 0...1_000_000, "Evaluations without a gain that end the training; 0 for none."),
-            .option("min-gain", \.smallestGain, in: 0...100, "What counts as a gain, in nats a token."),
-            .option("seed", \.seed, "Of weights, order and dropout."),
-            .option("json", \.json, "Events as JSON, one a line, instead of lines to read."),
-        ], example: "slm train --preset tiny --data data --out checkpoints/first --time 2m") { options in
+        ] + TrainOptions.runRows, example: "slm train --preset tiny --data data --out checkpoints/first --time 2m") { options in
             try TrainCommand(options).run()
         }
     }
-}
-
-/// 90s, 10m, 1.5h, or a number of seconds.
-extension Duration: OptionValue {
-    init?(optionText: String) {
-        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
-        let unit = optionText.last.flatMap { units[$0] }
-        guard let number = Double(unit == nil ? optionText : String(optionText.dropLast())), number > 0, number < 1e9 else { return nil }
-        self = .seconds(number * (unit ?? 1))
-    }
-
-    var optionText: String { "\(inSeconds)s" }
-    static var hint: String { "TIME" }
-    static var expectation: String { "a time such as 90s, 10m or 2h" }
-
-    var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }
 
 extension TrainOptions {
@@ -117,17 +81,13 @@ extension TrainOptions {
         return configuration
     }
 
+    static var usualRate: String { "1e-3" }
+    static var usualDecay: String { "0.1" }
+
     var plan: TrainingPlan {
         get throws {
-            var plan = TrainingPlan()
-            let lengths: [TrainingPlan.Length] = [steps.map { .steps($0) }, epochs.map { .epochs($0) }, tokens.map { .tokens($0) },
-                                                  time.map { .seconds($0.inSeconds) }].compactMap { $0 }
-            if lengths.count > 1 { throw UsageError("slm train: give one of --max-steps, --epochs, --tokens and --time.") }
-            if let length = lengths.first { plan.length = length }
-            (plan.rows, plan.decay, plan.clipping, plan.seed) = (batch, Float(decay), clip > 0 ? Float(clip) : .infinity, seed)
-            (plan.packs, plan.learned, plan.evaluateEvery, plan.saveEvery) = (!windows, learn, evaluateEvery, saveEvery)
-            (plan.patience, plan.smallestGain) = (patience == 0 ? nil : patience, Float(smallestGain))
-            if let rate { plan.rate = Float(rate) }
+            var plan = try basicPlan(for: "train")
+            plan.packs = !windows
             return plan
         }
     }

@@ -33,12 +33,12 @@ struct TrainCommand {
         let trainer = try Trainer(configuration, on: processor, precision: type, seed: UInt64(bitPattern: Int64(plan.seed)))
         let training = try examples(.train, data, meta, plan, vocabulary, configuration)
         let validation = meta.counts(of: .val).tokens > configuration.context ? try examples(.val, data, meta, plan, vocabulary, configuration) : nil
-        if stored == nil { plan.warmup = warmup(for: plan, training) }
+        if stored == nil { plan.warmup = options.warmup ?? TrainingPlan.usualWarmup(for: plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: plan.rows * configuration.context)) }
         try Folder.create(folder)
         let run = try TrainingRun(trainer, plan, training: training, validation: validation, vocabulary: vocabulary, form: meta.form, folder: folder)
         if let stored { try run.restore(stored) }
         announce(run, meta, type, processor.threads, training, hasValidation: validation != nil)
-        try train(run)
+        try options.learn(run, in: folder, goOn: "slm train --data \(data) --out \(folder) --resume")
     }
 
     private func vocabulary(_ meta: TokenMeta, _ data: String) throws -> Vocabulary {
@@ -60,18 +60,6 @@ struct TrainCommand {
         return try RandomWindows(tokens, rows: plan.rows, context: configuration.context, seed: seed, learning: plan.learned)
     }
 
-    /// A short training cannot spend a hundred steps on warming up.
-    private func warmup(for plan: TrainingPlan, _ training: any Examples) -> Int {
-        if let warmup = options.warmup { return warmup }
-        let steps: Double = switch plan.length {
-        case .steps(let count): Double(count)
-        case .epochs(let count): count * training.stepsPerEpoch
-        case .tokens(let count): Double(count) / training.stepsPerEpoch
-        case .seconds: 1_000
-        }
-        return max(1, min(100, Int(steps / 10)))
-    }
-
     private func announce(_ run: TrainingRun, _ meta: TokenMeta, _ type: DataType, _ threads: Int, _ training: any Examples, hasValidation: Bool) {
         if options.json { return }
         let c = run.trainer.model.configuration, packed = training as? PackedConversations
@@ -88,27 +76,34 @@ struct TrainCommand {
             run      \(folder)\(run.state.step > 0 ? ", from step \(run.state.step) on" : "")
             """)
     }
+}
 
-    private func train(_ run: TrainingRun) throws {
+extension RunOptions {
+    /// Learns, and tells what happens and what came of it.
+    ///
+    /// - Parameter goOn: the command that goes on after a stop.
+    @discardableResult
+    func learn(_ run: TrainingRun, in folder: String, goOn: String) throws -> TrainingRun.Ending {
         let log = try AppendedFile(folder + "/log.jsonl"), stop = StopSignal(), bar = TrainingBar(run)
         let clock = ContinuousClock(), begin = clock.now
         let ending = try run.run(clock: { begin.duration(to: clock.now).inSeconds }, isToStop: { state in
-            stop.isRaised || options.stopAfter.map { state.step >= $0 } ?? false
+            stop.isRaised || stopAfter.map { state.step >= $0 } ?? false
         }) { event in
             if let line = event.json {
                 try log.append(line)
-                if options.json { say(line) }
+                if json { say(line) }
             }
-            if !options.json { bar.show(event) }
+            if !json { bar.show(event) }
         }
         bar.clear()
         switch ending {
-        case .finished: say(options.json ? "\(JSONLine(["event": "finished"]))" : "done: \(folder)/best.h5")
+        case .finished: say(json ? "\(JSONLine(["event": "finished"]))" : "done: \(folder)/best.h5")
         case .noGain: note("no gain in \(run.plan.patience ?? 0) evaluations: done. The best is \(folder)/best.h5.")
-        case .stopped: note("stopped at step \(run.state.step). Go on with: slm train --data \(options.data.joined()) --out \(folder) --resume")
+        case .stopped: note("stopped at step \(run.state.step). Go on with: \(goOn)")
         case .diverged:
             throw Refusal(description: "three steps in a row were not finite; the last good state is \(folder)/last.h5. A lower --lr may help.")
         }
+        return ending
     }
 }
 
@@ -140,8 +135,8 @@ extension TrainingRun.Event {
         case .step(let report, let rate, let state):
             "\(JSONLine(["event": "step", "step": .whole(state.step), "loss": .number(Double(report.loss)), "gradient": .number(Double(report.gradientNorm)), "rate": .exact(Double(rate)), "tokens": .whole(state.tokens), "seconds": .number(state.seconds)]))"
         case .skipped(let step): "\(JSONLine(["event": "skipped", "step": .whole(step)]))"
-        case .evaluated(let training, let validation, let isBest, let state):
-            "\(JSONLine(["event": "evaluated", "step": .whole(state.step), "train_loss": .number(training.loss), "val_loss": validation.map { .number($0.loss) }, "bits_per_byte": validation.map { .number($0.bitsPerByte) }, "best": .whole(isBest ? 1 : 0), "tokens": .whole(state.tokens), "seconds": .number(state.seconds)]))"
+        case .evaluated(let training, let validation, let replay, let isBest, let state):
+            "\(JSONLine(["event": "evaluated", "step": .whole(state.step), "train_loss": .number(training.loss), "val_loss": validation.map { .number($0.loss) }, "bits_per_byte": validation.map { .number($0.bitsPerByte) }, "replay_loss": replay.map { .number($0.loss) }, "best": .whole(isBest ? 1 : 0), "tokens": .whole(state.tokens), "seconds": .number(state.seconds)]))"
         case .saved: nil
         }
     }
@@ -167,9 +162,10 @@ final class TrainingBar {
         case .skipped(let step):
             clear()
             note("step \(step) was skipped: its loss or gradient is not finite.")
-        case .evaluated(let training, let validation, let isBest, let state):
+        case .evaluated(let training, let validation, let replay, let isBest, let state):
             clear()
-            let check = validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits a byte" } ?? ""
+            let check = (validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits a byte" } ?? "")
+                + (replay.map { "  replay \($0.loss.fixed(4))" } ?? "")
             say("step \("\(state.step)".leftPadded(to: 6))  \(clockText(state.seconds).leftPadded(to: 7))  train \(training.loss.fixed(4))\(check)\(isBest ? "  best" : "")")
         case .saved: break
         }
