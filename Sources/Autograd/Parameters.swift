@@ -107,7 +107,7 @@ package final class Parameters {
         require(values.count == list.count, "\(values.count) weights for parameters that take \(list.count)")
         require((frozen?.count ?? 0) == list.frozen.count, "\(frozen?.count ?? 0) frozen weights for parameters that take \(list.frozen.count)")
         (self.list, self.values, self.processor) = (list.parameters, values, processor)
-        (self.frozen, frozenValues) = (list.frozen.parameters, frozen ?? processor.buffer(of: 0, .float32))
+        (self.frozen, frozenValues) = (list.frozen.parameters, frozen ?? values[0..<0])
         isWritten = Array(repeating: false, count: list.parameters.count)
     }
 

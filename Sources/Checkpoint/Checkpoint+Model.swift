@@ -44,9 +44,9 @@ extension Checkpoint {
         return result
     }
 
-    /// Weights of this base for an adapter to change, without what its learning began by taking off; they lie where the checkpoint's are, which is used up.
-    package func frozenWeights(_ list: ParameterList, for adapter: Adapter, on processor: Processor) throws(CheckpointError) -> Buffer {
-        let frozen = try values(of: list.frozen, on: processor)
+    /// The weights of the base for the adapter to change, without what its learning began by taking off.
+    private func frozenWeights(of base: Checkpoint, _ list: ParameterList, _ adapter: Adapter, on processor: Processor) throws(CheckpointError) -> Buffer {
+        let frozen = try base.values(of: list.frozen, on: processor)
         guard adapter.principals.count > 0 else { return frozen }
         let principals = processor.zeros(list.count), parameters = Parameters(list, values: principals, over: frozen, on: processor)
         try copy(adapter.principals, "principals", into: principals, list.parameters)
@@ -58,7 +58,7 @@ extension Checkpoint {
         var list = ParameterList(adapting: adapter?.shape)
         let model = GPT(configuration, in: &list), learned = try values(of: list.learned, copying: copying, on: processor)
         guard let adapter else { return (model, Parameters(list, values: learned, on: processor), list) }
-        let frozen = try adapterBase(at: base).frozenWeights(list, for: adapter, on: processor)
+        let frozen = try frozenWeights(of: try adapterBase(at: base), list, adapter, on: processor)
         return (model, Parameters(list, values: learned, over: frozen, on: processor), list)
     }
 }

@@ -11,7 +11,7 @@ package final class MappedFile: Sendable {
 
     /// - Parameter writable: Whether what is in memory may be changed. The file never is: a page that is written to becomes a copy of its own.
     package init(_ path: String, writable: Bool = false) throws(FileError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)      // nobody waits for the writer of a pipe
         guard descriptor >= 0 else { throw .unreadable(path: path, reason: systemReason()) }
         defer { close(descriptor) }
         var status = stat()

@@ -9,11 +9,12 @@ struct Refusal: Error, CustomStringConvertible {
 }
 
 /// Refuses here what the system would refuse later, after work was done.
-func checkMemory(for configuration: GPTConfiguration, tokensAtOnce: Int? = nil) throws {
-    let needed = configuration.trainingMemory(tokensAtOnce: tokensAtOnce ?? Trainer.usualTokensAtOnce), there = CPU.memoryBytes
+func checkMemory(for configuration: GPTConfiguration, adapting adaptation: LowRank? = nil, tokensAtOnce: Int? = nil,
+                 advice: String = "Take a smaller --context or --preset.") throws {
+    let needed = configuration.trainingMemory(tokensAtOnce: tokensAtOnce, adapting: adaptation), there = CPU.memoryBytes
     guard needed < there else {
         throw Refusal(description: "this needs some \(Int(needed / 1_000_000_000)) GB and the machine has \(there / 1_000_000_000). "
-            + "Take a smaller --context or --preset.")
+            + advice)
     }
 }
 

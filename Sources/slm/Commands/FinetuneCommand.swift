@@ -23,9 +23,12 @@ struct FinetuneCommand {
         } else {
             guard let base = options.base else { throw UsageError("slm finetune: give the checkpoint to begin with: --base CHECKPOINT.") }
             if options.data.isEmpty { throw UsageError("slm finetune: give the chats to learn: --data FILE.") }
+            let (settings, plan) = (try options.settings, try options.plan)
             folder = "\(options.out)/\(options.name ?? "finetuned_\(timestamp)")"
             if Folder.contains("last.h5", in: folder) { throw Refusal(description: "\(folder) holds a run. Go on with it: --resume \(folder); or take another --name.") }
-            finetuning = try Finetuning(of: base, try options.settings, try options.plan, in: folder, on: processor, precision: type)
+            try checkMemory(for: try Checkpoint(reading: base).configuration, adapting: settings.adaptation,
+                            advice: options.lora == nil ? "Learn an adapter: --lora 16." : "Take a smaller --lora.")
+            finetuning = try Finetuning(of: base, settings, plan, in: folder, on: processor, precision: type)
         }
         announce(finetuning, folder, type, processor.threads)
         let ending = try options.learn(finetuning.run, in: folder, goOn: "slm finetune --resume \(folder)")
@@ -44,13 +47,13 @@ struct FinetuneCommand {
 
     private func announce(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ threads: Int) {
         if options.json { return }
-        let run = finetuning.run, parameters = run.trainer.parameters, all = parameters.frozen.reduce(parameters.count) { $0 + $1.shape.count }
+        let run = finetuning.run, parameters = run.trainer.parameters
         let learned = run.adapter.map {
-            "\(parameters.count) of \(all) parameters: an adapter of rank \($0.shape.rank) to \($0.shape.targets.joined(separator: ", "))"
-                + ($0.principals.count > 0 ? ", begun with the greatest singular values" : "")
-        } ?? "all \(all) parameters"
+            "\(parameters.count) parameters: an adapter of rank \($0.shape.rank) to \($0.shape.targets.joined(separator: ", "))"
+                + ($0.principals.count > 0 ? ", begun with the greatest singular values" : "") + "; \(parameters.frozen.reduce(0) { $0 + $1.shape.count }) stay as they are"
+        } ?? "all \(parameters.count) parameters"
         func text(_ data: ChatData) -> String {
-            "\(data.chats) chats: \(data.count(of: .train)) tokens to learn from, \(data.val.count) chats of \(data.count(of: .val)) to check with"
+            "\(data.train.count) chats of \(data.count(of: .train)) tokens to learn from, \(data.val.count) of \(data.count(of: .val)) to check with"
         }
         let length = if case .seconds(let seconds) = run.plan.length { "\(clockText(seconds)) in all" } else { "\(run.steps ?? 0) steps" }
         say("""
@@ -58,6 +61,7 @@ struct FinetuneCommand {
             data     \(text(finetuning.data)); \(run.plan.learned == .assistant ? "the assistant's words are learned" : "all words are learned")\
             \(finetuning.replay.map { "\nreplay   \(text($0))" } ?? "")
             plan     \(length), \(run.tokensPerStep) tokens a step, rate \(run.plan.rate), warmup \(run.plan.warmup), \(type.rawValue), \(threads) threads
+            memory   \(run.trainer.model.configuration.trainingMemory(adapting: run.adapter?.shape) / 1_000_000) MB, about
             run      \(folder)\(run.state.step > 0 ? ", from step \(run.state.step) on" : "")
             """)
     }
