@@ -2,12 +2,6 @@ package import Autograd
 package import Model
 
 extension GPTConfiguration {
-    package var parameterCount: Int {
-        let (L, C, V) = (layers, width, vocabulary)
-        let bias = hasBias ? L * 9 * C : 0, norms = (2 * L + 1) * C * (norm == .layer && hasBias ? 2 : 1)
-        return 12 * L * C * C + bias + norms + (isTied ? 1 : 2) * V * C + context * C
-    }
-
     /// The bytes that training takes, about: weights in f32 and, of those that are learned, gradients and two moments, and what the blocks keep of each token.
     package func trainingMemory(tokensAtOnce: Int? = nil, adapting adaptation: LowRank? = nil) -> Int {
         var list = ParameterList(adapting: adaptation)
