@@ -7,11 +7,16 @@ extension GPTConfiguration {
     package var values: Named<Value> {
         ["layers": .integer(layers), "heads": .integer(heads), "width": .integer(width), "context": .integer(context), "vocabulary": .integer(vocabulary),
          "dropout": .number(Double(dropout)), "bias": .integer(hasBias ? 1 : 0), "tied": .integer(isTied ? 1 : 0),
-         "norm": .text(norm.rawValue), "activation": .text("\(activation)")]
+         "norm": .text(norm.rawValue), "activation": .text("\(activation)"),
+         "positions": .text(positions.rawValue), "qk_norm": .integer(hasQKNorm ? 1 : 0)]
     }
 
     /// Checks each number: they come from a file, and a model of impossible numbers would stop the program.
-    init(_ values: Named<Value>, path: String) throws(CheckpointError) {
+    ///
+    /// What was added after the first files were written has a default: what every model was before.
+    package init(_ values: Named<Value>, path: String) throws(CheckpointError) {
+        var values = values
+        for (name, value) in [("positions", Value.text(Positions.learned.rawValue)), ("qk_norm", 0)] where values[name] == nil { values[name] = value }
         func wrong(_ name: String, _ expected: String) -> CheckpointError {
             .mismatch(path: path, name: "configuration/\(name)", expected: expected, found: values[name].map(\.shown) ?? "nothing")
         }
@@ -37,6 +42,9 @@ extension GPTConfiguration {
         isTied = try integer("tied", 0...1) == 1
         norm = try word("norm", Norm.Kind.allCases.map { ($0.rawValue, $0) })
         activation = try word("activation", Function.allCases.map { ("\($0)", $0) })
+        positions = try word("positions", Positions.allCases.map { ($0.rawValue, $0) })
+        if positions == .rotary, headWidth % 2 != 0 { throw wrong("positions", "no rotary ones with heads \(headWidth) wide") }
+        hasQKNorm = try integer("qk_norm", 0...1) == 1
         let known = Set(self.values.names)
         for name in values.names where !known.contains(name) { throw wrong(name, "nothing of that name in version \(Seal.version)") }
     }

@@ -5,6 +5,8 @@ package enum Function: Int32, Sendable, CaseIterable {
     case gelu
     /// x·Φ(x) itself.
     case exactGELU
+    /// x·sigmoid(x), also called swish.
+    case silu
 }
 
 package enum Arithmetic: Int32, Sendable {

@@ -14,16 +14,17 @@ package struct GPT: Sendable {
     /// Whether the blocks are computed again on the way back, for a fraction of the memory.
     package var recomputesBlocks = false
     private let tokens: Embedding                             // [V, C]
-    private let positions: Embedding                          // [context, C]
+    private let positions: Embedding?                         // [context, C], where they are learned
     private let blocks: [Block]
     private let norm: Norm
     private let head: Parameter                               // [V, C], the token embedding itself where tied
 
     package init(_ configuration: GPTConfiguration, in list: inout ParameterList) {
         let (C, V) = (configuration.width, configuration.vocabulary)
+        require(configuration.positions != .rotary || configuration.headWidth % 2 == 0, "rotary positions for heads of \(configuration.headWidth) channels")
         self.configuration = configuration
         tokens = Embedding(of: V, to: C, named: "tokens", in: &list)
-        positions = Embedding(of: configuration.context, to: C, named: "positions", in: &list)
+        positions = configuration.positions == .learned ? Embedding(of: configuration.context, to: C, named: "positions", in: &list) : nil
         blocks = (0..<configuration.layers).map { Block(configuration, named: "layer\($0)", in: &list) }
         norm = Norm(configuration.norm, of: C, bias: configuration.hasBias, named: "norm", in: &list)
         head = configuration.isTied ? tokens.table : list.add("head.weight", [V, C], .normal(deviation: 0.02))
@@ -45,10 +46,12 @@ package struct GPT: Sendable {
     private func features(of ids: Tensor, documents: Tensor?, on tape: Tape) -> Tensor {
         require(ids.shape.rank == 2 && ids.shape[1] <= configuration.context, "ids \(ids.shape) for a model that sees \(configuration.context) tokens")
         let (p, recomputes) = (configuration.dropout, recomputesBlocks)
-        var x = tape.embed(ids, in: tape.value(of: tokens.table), plus: tape.value(of: positions.table))  // [B, T, C]
+        let angles = configuration.positions == .rotary ? tape.rotations(of: ids.shape[1], width: configuration.headWidth) : nil  // [T, D]
+        var x = tape.embed(ids, in: tape.value(of: tokens.table), plus: positions.map { tape.value(of: $0.table) })  // [B, T, C]
         x = tape.dropout(x, p)
         for block in blocks {
-            x = recomputes ? tape.checkpoint(x) { block($0, documents: documents, on: tape) } : block(x, documents: documents, on: tape)
+            let think = { (x: Tensor) in block(x, documents: documents, angles: angles, on: tape) }
+            x = recomputes ? tape.checkpoint(x, think) : think(x)                                     // [B, T, C]
         }
         return norm(x, on: tape)                              // [B, T, C]
     }
@@ -59,13 +62,14 @@ private struct Block: Sendable {
     let heads: Int
     let dropout: Float
     let activation: Function
+    let hasQKNorm: Bool
     let norm1, norm2: Norm
     let qkv, output: Linear                                   // C → 3C question, key, value;  C → C
     let up, down: Linear                                      // C → 4C → C
 
     init(_ configuration: GPTConfiguration, named name: String, in list: inout ParameterList) {
         let C = configuration.width, bias = configuration.hasBias
-        (heads, dropout, activation) = (configuration.heads, configuration.dropout, configuration.activation)
+        (heads, dropout, activation, hasQKNorm) = (configuration.heads, configuration.dropout, configuration.activation, configuration.hasQKNorm)
         // Radford et al. 2019: what is added to the residual stream begins smaller, the more layers add to it.
         let added = Initialization.normal(deviation: 0.02 / Float(2 * configuration.layers).squareRoot())
         norm1 = Norm(configuration.norm, of: C, bias: bias, named: "\(name).norm1", in: &list)
@@ -76,8 +80,10 @@ private struct Block: Sendable {
         down = Linear(from: 4 * C, to: C, bias: bias, named: "\(name).down", in: &list, weight: added)
     }
 
-    func callAsFunction(_ x: Tensor, documents: Tensor?, on tape: Tape) -> Tensor {
-        let question = qkv(norm1(x, on: tape), on: tape)                                     // [B, T, 3C]
+    func callAsFunction(_ x: Tensor, documents: Tensor?, angles: Tensor?, on tape: Tape) -> Tensor {
+        var question = qkv(norm1(x, on: tape), on: tape)                                     // [B, T, 3C]
+        if let angles { question = tape.rotate(question, heads: heads, by: angles) }         // [B, T, 3C]
+        if hasQKNorm { question = tape.normHeads(question, heads: heads) }                   // [B, T, 3C]
         let answer = tape.causalAttention(question, heads: heads, documents: documents)      // [B, T, C]
         let x = add(output, of: answer, to: x, on: tape)                                     // [B, T, C]
         let thought = up(norm2(x, on: tape), on: tape, then: activation)                     // [B, T, 4C]

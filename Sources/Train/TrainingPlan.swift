@@ -18,6 +18,7 @@ package struct TrainingPlan: Sendable, Equatable {
     /// The lowest rate, as a share of the highest.
     package var floor: Float = 0.1
     package var decay: Float = 0.1
+    package var beta2: Float = 0.95
     package var clipping: Float = 1
     package var seed = 1
     /// Whole conversations in a row, instead of windows at random places.
@@ -57,7 +58,7 @@ extension TrainingPlan {
     var values: Named<Value> {
         var values: Named<Value> = [
             "plan/rows": .integer(rows), "plan/rate": .number(Double(rate)), "plan/warmup": .integer(warmup), "plan/floor": .number(Double(floor)),
-            "plan/decay": .number(Double(decay)), "plan/clipping": .number(Double(clipping)), "plan/seed": .integer(seed),
+            "plan/decay": .number(Double(decay)), "plan/beta2": .number(Double(beta2)), "plan/clipping": .number(Double(clipping)), "plan/seed": .integer(seed),
             "plan/packs": .integer(packs ? 1 : 0), "plan/evaluates_first": .integer(evaluatesFirst ? 1 : 0), "plan/learned": .text(learned.rawValue), "plan/evaluation_tokens": .integer(evaluationTokens),
             "plan/smallest_gain": .number(Double(smallestGain)),
         ]
@@ -81,6 +82,7 @@ extension TrainingPlan {
         warmup = try checkpoint.integer("plan/warmup")
         floor = Float(try checkpoint.number("plan/floor"))
         decay = Float(try checkpoint.number("plan/decay"))
+        if has("beta2") { beta2 = Float(try checkpoint.number("plan/beta2")) }      // older runs have none
         clipping = Float(try checkpoint.number("plan/clipping"))
         seed = try checkpoint.integer("plan/seed")
         packs = try checkpoint.integer("plan/packs") != 0

@@ -57,7 +57,7 @@ package final class TrainingRun {
         lengths = vocabulary.tokens.indices.map { special.contains(TokenID($0)) ? 0 : vocabulary.tokens.range(of: $0).count }
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
         trainer.clipping = plan.clipping
-        trainer.optimizer.decay = plan.decay
+        (trainer.optimizer.decay, trainer.optimizer.beta2) = (plan.decay, plan.beta2)
     }
 
     package var tokensPerStep: Int { plan.rows * trainer.model.configuration.context }

@@ -11,7 +11,7 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
 
     init(_ name: String, _ call: @escaping @Sendable (Tape, Inputs) -> Tensor) { (self.name, self.call) = (name, call) }
 
-    static let all = products + linears + arithmetic + functions + reductions + rows + places + attentions + losses
+    static let all = products + linears + arithmetic + functions + reductions + rows + places + attentions + heads + losses
 
     private static let products = [
         GoldenCase("matmul") { $0.matmul($1.a, $1.b) },
@@ -30,7 +30,7 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
     ]
 
     /// What GPTs have between their layers.
-    private static let activations: [Function] = [.tanh, .sigmoid, .relu, .reluSquared, .gelu, .exactGELU]
+    private static let activations: [Function] = [.tanh, .sigmoid, .relu, .reluSquared, .gelu, .exactGELU, .silu]
 
     private static let linears = [
         GoldenCase("linear") { $0.linear($1.input, weight: $1.weight) },
@@ -111,6 +111,14 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
     } + [
         GoldenCase("causalAttention in documents of 1 to 65") { $0.causalAttention($1.qkv, heads: 2, documents: $1.documents) },
     ]
+
+    private static let heads = [(2, 3, 2), (5, 3, 6), (3, 1, 66)].flatMap { (T, H, D) in
+        [
+            GoldenCase("rotate from 0 on, \(H) heads of \(D)") { $0.rotate($1.qkv, heads: H, by: $0.rotations(of: T, width: D)) },
+            GoldenCase("rotate from 300 on, \(H) heads of \(D)") { $0.rotate($1.qkv, heads: H, by: $0.rotations(of: T + 1, width: D, from: 300)) },
+            GoldenCase("normHeads, \(H) heads of \(D)") { $0.normHeads($1.qkv, heads: H) },
+        ]
+    }
 
     private static let losses = [3, 65].flatMap { C in
         [

@@ -7,7 +7,7 @@ import Testing
     enum Mistake: String, CaseIterable, Codable, Sendable {
         case add, matmul, linear, bias, plus, concat, reshape, slice, axis, backward, again, unrecorded,
              stale, target, id, targets, targetsAcross, targetsOfHead, heads, documents, dropout, norm
-        case emptyMean, namesake, unread, ids, usedUp, foreign, batch, shift
+        case emptyMean, namesake, unread, ids, usedUp, foreign, batch, shift, oddHeads, angles, normHeads
 
         var sentence: String {
             switch self {
@@ -40,6 +40,9 @@ import Testing
             case .foreign: "a tensor from before the tape was reset, or of another tape: made by its operation 0"
             case .batch: "matmul: [2, 1, 3]·[3, 3, 1]"
             case .shift: "layerNorm: a shift [2] for [2, 3]"
+            case .oddHeads: "rotate: [1, 2, 9] for 1 heads, which must have even widths"
+            case .angles: "rotate: angles [1, 2] for [1, 2, 6] and 1 heads"
+            case .normHeads: "normHeads: [2, 3] for 1 heads"
             case .ids: "ids are looked up, not computed with"
             }
         }
@@ -87,6 +90,9 @@ import Testing
                 var list = ParameterList()
                 for _ in 0..<2 { _ = Linear(from: 1, to: 1, named: "layer", in: &list) }
             case .unread: _ = tape.transpose(x).floats
+            case .oddHeads: _ = tape.rotate(tape.constant([Float](repeating: 0, count: 18), [1, 2, 9]), heads: 1, by: tape.rotations(of: 2, width: 2))
+            case .angles: _ = tape.rotate(tape.constant([Float](repeating: 0, count: 12), [1, 2, 6]), heads: 1, by: tape.rotations(of: 1, width: 2))
+            case .normHeads: _ = tape.normHeads(x, heads: 1)
             case .ids: _ = tape.tanh(tape.add(x, tape.ids([1], [1])))
             }
         }

@@ -89,7 +89,7 @@ import Testing
     func `linear layers`(path: String) throws {
         let p = try Processor(threads: 1, path: path)
         for (N, I, O) in [(1, 1, 1), (3, 17, 5), (17, 3, 33), (0, 3, 2), (2, 65, 1)] {
-            for f in [Function.identity, .tanh, .gelu, .exactGELU, .sigmoid] {
+            for f in [Function.identity, .tanh, .gelu, .exactGELU, .sigmoid, .silu] {
                 expectSlopes(of: [.anything([N, I]), .anything([O, I]), .anything([O]), .anything([N, O])], on: p, "linear, \(f)") { tape, x in
                     tape.linear(x[0], weight: x[1], bias: x[2], then: f, plus: x[3])
                 }
@@ -178,6 +178,22 @@ import Testing
                 return tape.add(y, tape.slice(x[0], along: 2, 0..<H * D))
             }
         }
+    }
+
+    @Test(arguments: Processor.paths)
+    func `what is done to questions and keys`(path: String) throws {
+        let p = try Processor(threads: 1, path: path)
+        for (B, T, H, D) in [(1, 1, 1, 2), (2, 3, 1, 6), (1, 5, 3, 34), (0, 3, 2, 2), (2, 0, 1, 4)] {
+            expectSlopes(of: [.anything([B, T, 3 * H * D])], on: p, "rotate") { tape, x in
+                tape.rotate(x[0], heads: H, by: tape.rotations(of: T + 2, width: D, from: 7))
+            }
+            expectSlopes(of: [.awayFromZero([B, T, 3 * H * D])], on: p, "normHeads") { tape, x in tape.normHeads(x[0], heads: H) }
+            expectSlopes(of: [.awayFromZero([B, T, 3 * H * D])], on: p, "both, used twice") { tape, x in
+                let y = tape.normHeads(tape.rotate(x[0], heads: H, by: tape.rotations(of: T, width: D)), heads: H)
+                return tape.add(tape.multiply(y, y), x[0])
+            }
+        }
+        expectSlopes(of: [.awayFromZero([2, 3, 9])], on: p, "heads of an odd width") { tape, x in tape.normHeads(x[0], heads: 1) }
     }
 
     @Test(arguments: Processor.paths)

@@ -29,6 +29,29 @@ import Tokenize
         #expect(try parameters { $0.hasBias = false } == "folder/a.h5: weights/layer0.norm1.bias: expected nothing of that name in such a model, found an array.")
     }
 
+    @Test func `a configuration without what was added later is what every model was before`() throws {
+        let configuration = try SampleCheckpoint().checkpoint.configuration
+        var old = configuration.values
+        for name in ["positions", "qk_norm"] { old[name] = nil }
+        #expect(try GPTConfiguration(old, path: "old.h5") == configuration)
+        #expect(configuration.positions == .learned && !configuration.hasQKNorm)
+    }
+
+    @Test func `a configuration with all that can be chosen comes back, and an impossible one is refused`() throws {
+        var configuration = GPTConfiguration(layers: 1, heads: 2, width: 12, context: 6, vocabulary: 262)
+        (configuration.positions, configuration.hasQKNorm, configuration.norm, configuration.activation) = (.rotary, true, .rms, .silu)
+        #expect(try GPTConfiguration(configuration.values, path: "a.h5") == configuration)
+        func complaint(_ change: (inout Named<Value>) -> Void) throws -> String {
+            var values = configuration.values
+            change(&values)
+            return "\(try #require(#expect(throws: CheckpointError.self) { _ = try GPTConfiguration(values, path: "a.h5") }))"
+        }
+        #expect(try complaint { $0["heads"] = 4 } == "a.h5: configuration/positions: expected no rotary ones with heads 3 wide, found 'rotary'.")
+        #expect(try complaint { $0["positions"] = "round" } == "a.h5: configuration/positions: expected one of learned, rotary, none, found 'round'.")
+        #expect(try complaint { $0["qk_norm"] = 2 } == "a.h5: configuration/qk_norm: expected a whole number from 0 to 1, found 2.")
+        #expect(try complaint { $0["later"] = 2 } == "a.h5: configuration/later: expected nothing of that name in version 1, found 2.")
+    }
+
     @Test func `tokens of another vocabulary`() throws {
         let checkpoint = try SampleCheckpoint().checkpoint
         try checkpoint.check(fingerprint: SampleCheckpoint.vocabulary.fingerprint)

@@ -34,6 +34,38 @@ import TestSupport
         #expect(losses[0] == losses[1] && losses[0].count == 15)
     }
 
+    @Test func `every kind of model is trained, kept and gone on with`() throws {
+        try tokens()
+        let kind = ["--positions", "rotary", "--qk-norm", "--norm", "rms", "--activation", "reluSquared", "--no-bias", "--tied"]
+        let whole = try slm(["train", "--data", folder("data"), "--out", folder("modern"), "--layers", "1", "--width", "32", "--heads", "2", "--context", "64",
+                             "--batch", "4", "--max-steps", "6", "--stop-after", "3", "--beta2", "0.99", "--threads", "1"] + kind)
+        #expect(whole.status == 0, "\(whole.errors)")
+        let told = try slm("info", folder("modern/last.h5"))
+        #expect(told.output.contains("rms norm, reluSquared, rotary positions, no biases, the head is the embedding, QK-norm, dropout 0.0"), "\(told.output)")
+        #expect(told.output.contains(/plan\/beta2 +0\.99/), "\(told.output)")
+        let resumed = try slm("train", "--data", folder("data"), "--out", folder("modern"), "--resume", "--threads", "1")
+        #expect(resumed.status == 0 && resumed.output.contains("from step 3 on"), "\(resumed.errors)")
+        #expect(try train("x", "--heads", "32", "--positions", "rotary").errors == "slm train: rotary positions turn pairs of channels, and 32 channels (--width) "
+            + "give each of 32 heads (--heads) 1: an odd number.\n")
+        #expect(try train("x", "--activation", "tanh").errors
+            == "slm: --activation: expected one of gelu, exactGELU, relu, reluSquared, silu, found 'tanh'.\n")
+    }
+
+    @Test func `a bigram model learns which token follows which, and no more`() throws {
+        // After a comes b or c, whatever came before: ln 2 in half of the places, and nothing else to learn in the other half.
+        folder.write((0..<4_000).map { $0 % 7 % 2 == 0 ? "ab" : "ac" }.joined() + "\n", to: "text.txt")
+        let tokenized = try slm("tokenize", "--data", folder("text.txt"), "--tokenizer", "characters", "--specials", "", "--val-share", "0",
+                                "--out", folder("letters/tokenizer.json"), "--tokens", folder("letters"))
+        #expect(tokenized.status == 0, "\(tokenized.errors)")
+        let trained = try slm("train", "--preset", "bigram", "--data", folder("letters"), "--out", folder("bigram"), "--width", "8", "--context", "32",
+                              "--max-steps", "150", "--lr", "0.03", "--threads", "1", "--json", "--eval-every", "150")
+        #expect(trained.status == 0, "\(trained.errors)")
+        let loss = try #require(trained.output.firstMatch(of: /"event":"evaluated".*"train_loss":([0-9.]+)/).flatMap { Double($0.output.1) })
+        // Four of seven pairs are ab: -(4/7·ln(4/7) + 3/7·ln(3/7)) nats for the second letter, none for the first.
+        #expect(abs(loss - 0.6829 / 2) < 0.01, "\(loss)")
+        #expect(try slm("info", folder("bigram/best.h5")).output.contains("0 layers, 1 heads, 8 wide"))
+    }
+
     @Test func `a run is not trained over, and other tokens are refused`() throws {
         try tokens()
         #expect(try train("run", "--stop-after", "1").status == 0)

@@ -258,6 +258,37 @@ def losses():
          x=normal(2, 17, 33), weight=normal(65, 33), targets=some_ignored(ids(2, 17, below=65)))
 
 
+def rotated(x, places, base=10_000):
+    """[.., T, D]: each pair (i, i + D/2) as a complex number, times a number of length 1 whose angle grows with the place [.., T]."""
+    D = x.shape[-1]
+    angles = places[..., None] * base ** (-torch.arange(0, D, 2).double() / D)
+    turned = torch.complex(x[..., : D // 2], x[..., D // 2 :]) * torch.polar(torch.ones_like(angles), angles)
+    return torch.cat([turned.real, turned.imag], -1)
+
+
+def of_questions_and_keys(f, heads):
+    def whole(qkv):
+        B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+        q, k, v = (part.reshape(B, T, heads, C // heads).transpose(1, 2) for part in qkv.split(C, dim=-1))
+        return torch.cat([part.transpose(1, 2).reshape(B, T, C) for part in (f(q), f(k), v)], -1)
+    return whole
+
+
+def heads():
+    for T, H, D in [(2, 3, 2), (5, 3, 6), (3, 1, 66)]:
+        for start in [0, 300]:
+            case(f"rotate from {start} on, {H} heads of {D}", of_questions_and_keys(lambda x: rotated(x, torch.arange(start, start + T)), H),
+                 qkv=normal(2, T, 3 * H * D, deviation=1))
+        case(f"normHeads, {H} heads of {D}", of_questions_and_keys(lambda x: F.rms_norm(x, (D,), eps=1e-5), H), qkv=normal(2, T, 3 * H * D, deviation=1))
+
+
+def later_functions():
+    """At the end, so that the numbers of all that came before stay what they were."""
+    case("silu", lambda x: F.silu(x), x=normal(3, 65, deviation=2))
+    case("linear then silu", lambda input, weight, bias: F.silu(F.linear(input, weight, bias)),
+         input=normal(5, 33), weight=normal(17, 33), bias=normal(17))
+
+
 # A GPT as in Sources/Model/GPT.swift.
 
 SEED = 6  # the untied one's gradient is longer than LONGEST for 14 steps, and then shorter
@@ -288,16 +319,34 @@ def gpt_weights():
 
 
 def gpt_logits(w, ids, documents):
+    """Weights without positions are those of a model with everything that GPT-2 has not: rotary positions, QK-norm, RMS norm, squared ReLU."""
+    modern = "positions.weight" not in w
+
     def linear(x, name):
-        return F.linear(x, w[f"{name}.weight"], w[f"{name}.bias"])
+        return F.linear(x, w[f"{name}.weight"], w.get(f"{name}.bias"))
 
     def norm(x, name):
-        return F.layer_norm(x, (C,), w[f"{name}.weight"], w[f"{name}.bias"])
+        weight, bias = w[f"{name}.weight"], w.get(f"{name}.bias")
+        return F.rms_norm(x, (C,), weight, 1e-5) if modern else F.layer_norm(x, (C,), weight, bias)
 
-    x = w["tokens.weight"][ids] + w["positions.weight"][: ids.shape[1]]
+    def activation(x):
+        return torch.relu(x) ** 2 if modern else F.gelu(x, approximate="tanh")
+
+    # From the beginning of each row's documents on: the same as from the row's, since only distances count.
+    place = torch.arange(ids.shape[1]) - documents if modern else None
+
+    def prepared(qkv):
+        if not modern:
+            return qkv
+        turned = of_questions_and_keys(lambda x: rotated(x, place[:, None]), HEADS)(qkv)
+        return of_questions_and_keys(lambda x: F.rms_norm(x, (C // HEADS,), eps=1e-5), HEADS)(turned)
+
+    x = w["tokens.weight"][ids]
+    if not modern:
+        x = x + w["positions.weight"][: ids.shape[1]]
     for i in range(LAYERS):
-        x = x + linear(attention(linear(norm(x, f"layer{i}.norm1"), f"layer{i}.qkv"), HEADS, documents), f"layer{i}.output")
-        x = x + linear(F.gelu(linear(norm(x, f"layer{i}.norm2"), f"layer{i}.up"), approximate="tanh"), f"layer{i}.down")
+        x = x + linear(attention(prepared(linear(norm(x, f"layer{i}.norm1"), f"layer{i}.qkv")), HEADS, documents), f"layer{i}.output")
+        x = x + linear(activation(linear(norm(x, f"layer{i}.norm2"), f"layer{i}.up")), f"layer{i}.down")
     return norm(x, "norm") @ w.get("head.weight", w["tokens.weight"]).mT
 
 
@@ -336,12 +385,13 @@ def gpts():
     golden.update({f"weights/{name}": x for name, x in weights.items()})
     train(golden, "untied", weights)
     train(golden, "tied", {name: x for name, x in weights.items() if name != "head.weight"}, golden["batch/documents"])
+    train(golden, "rotary", {name: x for name, x in weights.items() if name != "positions.weight" and not name.endswith("bias")}, golden["batch/documents"])
     return golden
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for group in [products, elements, reductions, norms, places, attentions, losses]:
+    for group in [products, elements, reductions, norms, places, attentions, losses, heads, later_functions]:
         group()
     generator.manual_seed(SEED)  # whatever operations are added above
     files = {"operations.safetensors": operations, "gpt.safetensors": gpts()}

@@ -15,6 +15,7 @@ extension Function {
         case .reluSquared: x < 0 ? 0 : x * x
         case .gelu: x * 0.5 * (1 + Glibc.tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
         case .exactGELU: x * 0.5 * erfc(-x / 2.0.squareRoot())
+        case .silu: x / (1 + Glibc.exp(-x))
         }
     }
 

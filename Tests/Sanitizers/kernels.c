@@ -82,6 +82,17 @@ static void attentions(const slm_kernels *k, int type, int precision, size_t T, 
     release();
 }
 
+static void heads(const slm_kernels *k, int type, size_t N, size_t D, size_t H) {
+    const size_t C = 3 * H * D;
+    void *x = make(type, N * C), *y = make(type, N * C);
+    float *rstd = make(SLM_F32, N * 2 * H);
+    k->rotate(x, type, make(SLM_F32, 3 * D), 3, 1, 2 * H, D, -1, y, N, C);
+    k->rotate(x, type, make(SLM_F32, 3 * D), 3, 2, 2 * H, D, 1, x, N, C);
+    k->norm_heads(x, type, 2 * H, D, y, rstd, N, C, 1e-5f);
+    k->norm_heads_gradient(x, y, type, 2 * H, D, rstd, make(type, N * C), N, C);
+    release();
+}
+
 static void rows(const slm_kernels *k, int x, int y, size_t N, size_t C) {
     float *w = make(SLM_F32, C), *b = make(SLM_F32, C), *mean = make(SLM_F32, N), *rstd = make(SLM_F32, N), *losses = make(SLM_F32, N);
     void *in = make(x, N * C), *out = make(y, N * C), *dx = make(x, N * C);
@@ -106,7 +117,7 @@ static void rows(const slm_kernels *k, int x, int y, size_t N, size_t C) {
 
 static void elements(const slm_kernels *k, int x, int y, size_t n) {
     void *in = make(x, n), *out = make(y, n), *dx = make(x, n);
-    for (int f = SLM_IDENTITY; f <= SLM_GELU_ERF; f++) {
+    for (int f = SLM_IDENTITY; f <= SLM_SILU; f++) {
         k->unary(f, in, x, out, y, n);
         k->unary_gradient(f, out, y, in, x, dx, x, n, true);
     }
@@ -199,6 +210,7 @@ int main(void) {
                 elements(k, x, y, sizes[i]);
                 for (int j = 0; j < SIZES; j++) {
                     rows(k, x, y, sizes[i], sizes[j]);
+                    if (sizes[j] > 0) heads(k, x, sizes[i], 2 * sizes[j], 2);
                     strided(k, x, y, sizes[i], sizes[j]);
                     for (int l = 0; l < SIZES; l++)
                         for (int layout = 0; layout < 8; layout++)

@@ -8,6 +8,8 @@ package struct GoldenGPT {
         case untied
         /// The head is the token embedding, and rows hold several documents.
         case tied
+        /// What GPT-2 has not: rotary positions, QK-norm, RMS norm, squared ReLU, no biases; in documents.
+        case rotary
     }
 
     package let golden: SafeTensors
@@ -20,6 +22,10 @@ package struct GoldenGPT {
         let golden = try SafeTensors.golden("gpt"), processor = try setting.processor()
         var configuration = GPTConfiguration(layers: 2, heads: 4, width: 32, context: 24, vocabulary: 61)
         configuration.isTied = variant == .tied
+        if variant == .rotary {
+            (configuration.positions, configuration.hasQKNorm, configuration.norm) = (.rotary, true, .rms)
+            (configuration.activation, configuration.hasBias) = (.reluSquared, false)
+        }
         var list = ParameterList()
         model = GPT(configuration, in: &list)
         parameters = try Parameters(list, on: processor)
@@ -35,7 +41,7 @@ package struct GoldenGPT {
     package var ids: Tensor { tape.ids(golden.ids("batch/ids"), golden.shape("batch/ids")) }
     package var targets: Tensor { tape.ids(golden.ids("batch/targets"), golden.shape("batch/targets")) }
     package var documents: Tensor? {
-        variant == .tied ? tape.ids(golden.ids("batch/documents"), golden.shape("batch/documents")) : nil
+        variant == .untied ? nil : tape.ids(golden.ids("batch/documents"), golden.shape("batch/documents"))
     }
 
     package func loss() -> Tensor { model.loss(of: ids, predicting: targets, documents: documents, on: tape) }

@@ -105,6 +105,7 @@ static inline vf apply(int f, vf x) {
     case SLM_RELU_SQUARED: return pick(x < zero, zero, x * x);
     case SLM_GELU_TANH: return x * gelu_gate(x);
     case SLM_GELU_ERF: return x * normal_cdf(x);
+    case SLM_SILU: return x * vsigmoid(x);
     default: return x;
     }
 }
@@ -125,6 +126,7 @@ static inline vf slope(int f, vf x) {
         return s + x * s * (one - s) * (all(1.59576912f) + all(0.2140644488f) * (x * x));
     }
     case SLM_GELU_ERF: return normal_cdf(x) + x * all(0.39894228f) * vexp(all(-0.5f) * (x * x));
+    case SLM_SILU: { const vf s = vsigmoid(x); return s + x * s * (one - s); }
     default: return one;
     }
 }

@@ -5,6 +5,7 @@
 #include "bodies/product.h"
 #include "bodies/attention.h"
 #include "bodies/rows.h"
+#include "bodies/heads.h"
 #include "bodies/elements.h"
 #include "bodies/words.h"
 
@@ -21,6 +22,7 @@ const slm_kernels SLM_TABLE = {
     .unary = unary, .unary_gradient = unary_gradient, .binary = binary, .copy = copy, .sum = sum, .maximum = maximum,
     .norm = norm, .norm_gradient = norm_gradient, .softmax = softmax, .softmax_gradient = softmax_gradient,
     .cross_entropy = cross_entropy, .embed = embed, .embed_gradient = embed_gradient,
+    .rotate = rotate, .norm_heads = norm_heads, .norm_heads_gradient = norm_heads_gradient,
     .peak = peak, .peak_flops = 2 * MR * NR * PEAK_UNITS,
     .cut_words = cut_words,
     .dropout = dropout, .uniform = uniform, .normal = normal, .sum_of_squares = sum_of_squares, .adamw = adamw,

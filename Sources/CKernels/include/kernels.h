@@ -16,7 +16,7 @@
 
 enum { SLM_F32 = 0, SLM_BF16 = 1 };
 
-enum { SLM_IDENTITY, SLM_EXP, SLM_LOG, SLM_SQRT, SLM_TANH, SLM_SIGMOID, SLM_RELU, SLM_RELU_SQUARED, SLM_GELU_TANH, SLM_GELU_ERF };
+enum { SLM_IDENTITY, SLM_EXP, SLM_LOG, SLM_SQRT, SLM_TANH, SLM_SIGMOID, SLM_RELU, SLM_RELU_SQUARED, SLM_GELU_TANH, SLM_GELU_ERF, SLM_SILU };
 enum { SLM_GPT2, SLM_GPT4, SLM_LLAMA3 };
 enum { SLM_ADD, SLM_SUBTRACT, SLM_MULTIPLY, SLM_DIVIDE };
 
@@ -40,7 +40,7 @@ typedef struct {
     bool accumulate;     ///< C += instead of C =
     float scale;
     const float *bias;   ///< [N] or NULL
-    int activation;      ///< SLM_IDENTITY … SLM_GELU_ERF
+    int activation;      ///< SLM_IDENTITY … SLM_SILU
     void *before;        ///< [M,N] like C or NULL: what went into the activation
     const float *plus;   ///< [M,N] with C's stride or NULL; may be C itself
     // The plan, filled in by product_plan: a block of C is m_step × n_step, summed k_step at a time.
@@ -124,6 +124,15 @@ typedef struct {
     /// losses[n] = log Σ exp(x[n]) − x[n, target], and d = scale·(softmax(x) − one_hot(target)). Either may be NULL; d may be x.
     /// A negative target is ignored: loss 0, a row of zeros.
     void (*cross_entropy)(const void *x, int x_type, const int32_t *targets, float *losses, void *d, int d_type, float scale, size_t N, size_t V);
+
+    /// The first `turned` heads of each row, one behind the other, D wide, turned by the angles of place (first + n) % T; what follows them up to C is
+    /// copied. `angles` [T,D] holds the cosines of D/2 angles, then their sines; −1 as `direction` turns back. y may be x.
+    void (*rotate)(const void *x, int type, const float *angles, size_t T, size_t first, size_t turned, size_t D, float direction, void *y, size_t N,
+                   size_t C);
+    /// The first `normed` heads of each row over the root of the mean of their squares, the rest copied. rstd [N,normed] is kept.
+    void (*norm_heads)(const void *x, int type, size_t normed, size_t D, void *y, float *rstd, size_t N, size_t C, float epsilon);
+    /// dx = rstd·(dy − y·⟨dy·y⟩) in those heads, dy in the rest, from the result y.
+    void (*norm_heads_gradient)(const void *dy, const void *y, int type, size_t normed, size_t D, const float *rstd, void *dx, size_t N, size_t C);
 
     /// y[n] = table[ids[n]] (+ more[(first + n) % period], where more is not NULL).
     void (*embed)(const int32_t *ids, const void *table, int table_type, const float *more, size_t first, size_t period, void *y, int y_type, size_t N,

@@ -27,6 +27,8 @@ struct BenchTrainOptions: MachineOptions {
     var dtype = Precision.auto
     var batch = 12
     var context: Int?
+    var positions: GPTConfiguration.Positions?
+    var qkNorm = false
     var steps = 8
     var warmup = 3
     var tokensAtOnce: Int?
@@ -44,6 +46,8 @@ extension Command {
                     .option("dtype", \.dtype, "What products are computed in."),
                     .option("batch", \.batch, in: 1...65_536, "Rows of a batch."),
                     .option("context", \.context, in: 1...1_048_576, "Tokens of a row; the preset's when not given."),
+                    .option("positions", \.positions, "Instead of the preset's."),
+                    .option("qk-norm", \.qkNorm, "Questions and keys are made equally long."),
                     .option("steps", \.steps, in: 1...100_000, "Timed steps; the median counts."),
                     .option("warmup", \.warmup, in: 0...100_000, "Steps before those."),
                     .option("tokens-at-once", \.tokensAtOnce, in: 1...1_073_741_824, "About how many tokens of a batch go through the model together."),
@@ -57,6 +61,8 @@ extension Command {
                 throw UsageError("slm bench train: unknown preset '\(options.preset)'. Presets: \(names.joined(separator: ", ")).")
             }
             if let context = options.context { configuration.context = context }
+            if let positions = options.positions { configuration.positions = positions }
+            if options.qkNorm { configuration.hasQKNorm = true }
             try measure(options, configuration)
         }
     }

@@ -12,8 +12,8 @@ struct CheckpointContents {
 
     var text: String {
         let configuration = checkpoint.configuration
-        let traits = ["\(configuration.norm.rawValue) norm", "\(configuration.activation)", configuration.hasBias ? "biases" : "no biases",
-                      configuration.isTied ? "the head is the embedding" : "a head of its own", "dropout \(configuration.dropout)"]
+        let traits = ["\(configuration.norm.rawValue) norm", "\(configuration.activation)", "\(configuration.positions.rawValue) positions", configuration.hasBias ? "biases" : "no biases",
+                      configuration.isTied ? "the head is the embedding" : "a head of its own"] + (configuration.hasQKNorm ? ["QK-norm"] : []) + ["dropout \(configuration.dropout)"]
         var lines: [(String, String)] = [
             ("checkpoint", "\(checkpoint.path ?? ""), version \(Seal.version), \(checkpoint.byteCount) bytes, whole"),
             ("model", "\(configuration.layers) layers, \(configuration.heads) heads, \(configuration.width) wide, context \(configuration.context), "

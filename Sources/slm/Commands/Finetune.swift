@@ -31,6 +31,7 @@ struct FinetuneOptions: RunOptions {
     var rate: Double?
     var warmup: Int?
     var decay: Double?
+    var beta2 = 0.95
     var clip = 1.0
     var learn = Learned.assistant
     var evaluateEvery: Int?

@@ -12,6 +12,7 @@ protocol RunOptions: MachineOptions {
     var rate: Double? { get set }
     var warmup: Int? { get set }
     var decay: Double? { get set }
+    var beta2: Double { get set }
     var clip: Double { get set }
     var learn: Learned { get set }
     var evaluateEvery: Int? { get set }
@@ -39,6 +40,7 @@ extension RunOptions {
          .option("lr", \.rate, in: 0...10, "Highest learning rate. [\(usualRate)]"),
          .option("warmup", \.warmup, in: 0...1_000_000_000, "Steps up to it. [100, or a tenth of them all]"),
          .option("weight-decay", \.decay, in: 0...10, "Of matrices alone. [\(usualDecay)]"),
+         .option("beta2", \.beta2, in: 0...0.99999, "How long AdamW remembers the sizes of gradients: 0.99 for small batches."),
          .option("clip", \.clip, in: 0...1e9, "Gradients get no longer."),
          .option("learn-from", \.learn, "Which words are learned."),
          .option("eval-every", \.evaluateEvery, in: 1...1_000_000_000, "Steps between evaluations; twenty in all when not given."),
@@ -63,6 +65,7 @@ extension RunOptions {
         (plan.rows, plan.clipping, plan.seed) = (batch, clip > 0 ? Float(clip) : .infinity, seed)
         (plan.learned, plan.evaluateEvery, plan.saveEvery) = (learn, evaluateEvery, saveEvery)
         (plan.patience, plan.smallestGain) = (patience == 0 ? nil : patience, Float(smallestGain))
+        plan.beta2 = Float(beta2)
         if let rate { plan.rate = Float(rate) }
         if let decay { plan.decay = Float(decay) }
         return plan

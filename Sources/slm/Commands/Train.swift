@@ -1,3 +1,4 @@
+import Autograd
 import Checkpoint
 import Corpus
 import Files
@@ -29,10 +30,15 @@ struct TrainOptions: RunOptions {
     var dropout: Double?
     var noBias = false
     var tied = false
+    var norm: Norm.Kind?
+    var activation: Function?
+    var positions: GPTConfiguration.Positions?
+    var qkNorm = false
     var batch = 12
     var rate: Double?
     var warmup: Int?
     var decay: Double?
+    var beta2 = 0.95
     var clip = 1.0
     var windows = false
     var learn = Learned.all
@@ -44,6 +50,23 @@ struct TrainOptions: RunOptions {
     var json = false
 }
 
+extension Norm.Kind: OptionValue {}
+extension GPTConfiguration.Positions: OptionValue {}
+
+/// Those that a GPT has between its two linear layers, by the names that a checkpoint gives them.
+extension Function: OptionValue {
+    private static let activations: [Function] = [.gelu, .exactGELU, .relu, .reluSquared, .silu]
+
+    init?(optionText: String) {
+        guard let f = Self.activations.first(where: { $0.optionText == optionText }) else { return nil }
+        self = f
+    }
+
+    var optionText: String { "\(self)" }
+    static var hint: String { activations.map(\.optionText).joined(separator: "|") }
+    static var expectation: String { "one of " + hint.replacing("|", with: ", ") }
+}
+
 extension Command {
     static var train: Command {
         Command("train", "Learn from chats: a new model, or one that was stopped.", TrainOptions(), TrainOptions.rows + [
@@ -52,13 +75,17 @@ extension Command {
             .option("out", \.out, "Folder of the run: last.h5, best.h5, log.jsonl. [checkpoints/PRESET]"),
             .option("preset", \.preset, "Size of the model: \(GPTConfiguration.presets.map(\.name).joined(separator: ", "))."),
             .option("resume", \.resume, "Go on where last.h5 was left, with its own settings."),
-            .option("layers", \.layers, in: 1...1_000, "Instead of the preset's."),
+            .option("layers", \.layers, in: 0...1_000, "Instead of the preset's."),
             .option("heads", \.heads, in: 1...1_000, "Instead of the preset's."),
             .option("width", \.width, in: 1...100_000, "Channels, instead of the preset's."),
             .option("context", \.context, in: 1...1_048_576, "Tokens that are seen at once, instead of the preset's."),
             .option("dropout", \.dropout, in: 0...0.99, "Share of the activations that are dropped. [0]"),
             .option("no-bias", \.noBias, "Linear layers and norms without a bias."),
             .option("tied", \.tied, "The head is the token embedding."),
+            .option("norm", \.norm, "Layer norm, or RMS norm, which leaves the mean. [layer]"),
+            .option("activation", \.activation, "Between the two linear layers of a block. [gelu, in GPT-2's form]"),
+            .option("positions", \.positions, "How the model knows where a token stands. [learned]"),
+            .option("qk-norm", \.qkNorm, "Questions and keys are made equally long before they meet."),
             .option("windows", \.windows, "Windows at random places, as nanoGPT takes them, instead of whole conversations."),
         ] + TrainOptions.runRows, example: "slm train --preset tiny --data data --out checkpoints/first --time 2m") { options in
             try TrainCommand(options).run()
@@ -78,6 +105,14 @@ extension TrainOptions {
         configuration.dropout = Float(dropout ?? Double(preset.dropout))
         configuration.hasBias = preset.hasBias && !noBias
         configuration.isTied = preset.isTied || tied
+        configuration.norm = norm ?? preset.norm
+        configuration.activation = activation ?? preset.activation
+        configuration.positions = positions ?? preset.positions
+        configuration.hasQKNorm = preset.hasQKNorm || qkNorm
+        guard configuration.positions != .rotary || configuration.headWidth % 2 == 0 else {
+            throw UsageError("slm train: rotary positions turn pairs of channels, and \(width) channels (--width) give each of \(heads) heads (--heads) "
+                + "\(configuration.headWidth): an odd number.")
+        }
         return configuration
     }
 
