@@ -9,11 +9,12 @@ SLM      := .build/release/slm
 # What the tokenizers are measured on: TEXT=your-chats.txt for another.
 TEXT     := data/sample.txt
 ROUNDS   := 1000000
+KILLS    := 500
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 # The C compiler that comes with Swift: the kernels are tested with the compiler that builds them.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 
-.PHONY: help deps build demo sample test test-swift test-sanitizers test-valgrind test-peers fuzz bench clean
+.PHONY: help deps build demo sample test test-swift test-sanitizers test-valgrind test-peers kill-training fuzz bench clean
 
 help:           ## What can be made (this list)
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -63,11 +64,16 @@ test-peers: build $(VENV)/ready   ## Tests against other people's programs, in a
 	$(BUILD) --product CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6
+	$(VENV)/bin/python Tests/Peers/check_report.py $(SLM)
 
 $(VENV)/ready: Tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement Tests/requirements.txt
 	touch $@
+
+kill-training: build $(VENV)/ready   ## Kills trainings at random moments and sees what they leave: KILLS=N for another number
+	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills $(KILLS)
 
 fuzz: deps      ## A million inputs to each reader of foreign bytes: ROUNDS=N for another number (half an hour)
 	$(BUILD) --build-tests

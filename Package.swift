@@ -50,8 +50,11 @@ let package = Package(
         // … and the engine that answers.
         .target(name: "Infer", dependencies: ["Tokenize", "Model", "Autograd", "Kernels"], swiftSettings: safe),
 
+        // … and what people see of a training: its log, TensorBoard's events, pages with curves.
+        .target(name: "Report", dependencies: ["JSON", "Files"], swiftSettings: features),
+
         // Floor 6: the command line.
-        .executableTarget(name: "slm", dependencies: ["Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .executableTarget(name: "slm", dependencies: ["Report", "Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
 
         // The chats that `data/` ships, and nothing else: see data/README.md.
         .executableTarget(name: "sample-chats", swiftSettings: safe),
@@ -73,6 +76,7 @@ let package = Package(
         .testTarget(name: "CommandLineTests", dependencies: ["slm", "TestSupport", "Checkpoint"], swiftSettings: features),
         .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "InferTests", dependencies: ["TestSupport", "Infer", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "ReportTests", dependencies: ["TestSupport", "Report", "JSON", "Files"], swiftSettings: features),
         .testTarget(name: "SampleChatsTests", dependencies: ["sample-chats", "Files"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11,

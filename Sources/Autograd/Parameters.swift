@@ -113,6 +113,7 @@ package final class Parameters {
 
     /// How many numbers are learned.
     package var count: Int { list.reduce(0) { $0 + $1.shape.count } }
+    package var frozenCount: Int { frozen.reduce(0) { $0 + $1.shape.count } }
 
     package func value(of parameter: Parameter) -> Tensor {
         check(parameter)

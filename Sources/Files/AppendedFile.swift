@@ -1,22 +1,30 @@
 import Glibc
 
-/// A file of lines that grows at its end, such as a log. Each line is there when `append` returns.
+/// A file that grows at its end, such as a log. What was given is there when `append` returns.
 ///
 ///     let log = try AppendedFile("log.jsonl")
-///     try log.append(#"{"step":1}"#)
+///     try log.append(line: #"{"step":1}"#)
 package struct AppendedFile: ~Copyable {
     private let path: String
     private let descriptor: Int32
 
     package init(_ path: String) throws(FileError) {
         self.path = path
-        descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
+        descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw .notWritten(path: path, reason: systemReason()) }
     }
 
     deinit { close(descriptor) }
 
-    package func append(_ line: String) throws(FileError) {
-        guard writeAll(Array((line + "\n").utf8), by: { write(descriptor, $0, $1) }) else { throw .notWritten(path: path, reason: systemReason()) }
+    package func append(_ bytes: [UInt8]) throws(FileError) {
+        guard writeAll(bytes, by: { write(descriptor, $0, $1) }) else { throw .notWritten(path: path, reason: systemReason()) }
+    }
+
+    /// A line of its own, also behind one that a killed program has left without an end.
+    package func append(line: String) throws(FileError) {
+        var last: UInt8 = 0x0A
+        let end = lseek(descriptor, 0, SEEK_END)
+        if end > 0 { pread(descriptor, &last, 1, end - 1) }
+        try append(Array(((last == 0x0A ? "" : "\n") + line + "\n").utf8))
     }
 }

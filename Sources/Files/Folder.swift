@@ -41,17 +41,6 @@ package enum Folder {
         } while end < path.endIndex
     }
 
-    /// What an open folder holds, `.` and `..` with it.
-    static func names(in handle: OpaquePointer) -> [String] {
-        var names: [String] = []
-        while let entry = readdir(handle) {
-            names.append(withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            })
-        }
-        return names
-    }
-
     private enum Kind { case file, folder }
 
     private static func kind(of path: String) throws(FileError) -> Kind {
@@ -60,10 +49,56 @@ package enum Folder {
         return status.st_mode & S_IFMT == S_IFDIR ? .folder : .file
     }
 
+    /// A folder that is there whole or not at all: it gets its name when `fill` is done with it. One that somebody else has made meanwhile is taken for ours.
+    ///
+    ///     try Folder.createWhole("tokens") { part in try write(to: part) }
+    package static func createWhole(_ path: String, fill: (_ part: String) throws -> Void) throws {
+        try create(forFileAt: path)
+        removeParts(of: path)
+        let part = "\(path).part.\(getpid())"
+        try create(part)
+        do {
+            try fill(part)
+            guard rename(part, path) == 0 || contains("", in: path) else { throw FileError.notWritten(path: path, reason: systemReason()) }
+        } catch {
+            removeAll(part)
+            throw error
+        }
+        removeAll(part)
+    }
+
+    /// What programs that were killed have left.
+    private static func removeParts(of path: String) {
+        let slash = path.lastIndex(of: "/"), folder = slash.map { String(path[..<$0]) } ?? ".", name = slash.map { String(path[$0...].dropFirst()) } ?? path
+        for other in names(in: folder) ?? [] where other.hasPrefix(name + ".part.") {
+            guard let owner = pid_t(other.dropFirst(name.count + 6)), kill(owner, 0) != 0, errno == ESRCH else { continue }
+            removeAll(folder + "/" + other)
+        }
+    }
+
+    /// Takes a folder away, or a file, with all that is in it; what cannot be taken away stays.
+    package static func removeAll(_ path: String) {
+        guard unlink(path) != 0 else { return }
+        for name in names(in: path) ?? [] { removeAll(path + "/" + name) }
+        rmdir(path)
+    }
+
+    /// nil if it is no folder that can be read.
+    private static func names(in folder: String) -> [String]? {
+        guard let handle = opendir(folder) else { return nil }
+        defer { closedir(handle) }
+        var names: [String] = []
+        while let entry = readdir(handle) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
     private static func walk(_ folder: String, _ endings: [String]) throws(FileError) -> [String] {
-        guard let handle = opendir(folder) else { throw .unreadable(path: folder, reason: systemReason()) }
-        let names = names(in: handle)
-        closedir(handle)
+        guard let names = names(in: folder) else { throw .unreadable(path: folder, reason: systemReason()) }
         var result: [String] = []
         for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) where !name.hasPrefix(".") {
             let path = folder.hasSuffix("/") ? folder + name : folder + "/" + name

@@ -14,10 +14,5 @@ package struct ScratchFolder: ~Copyable {
         path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    deinit {
-        guard let handle = opendir(path) else { return }
-        for name in Folder.names(in: handle) { unlinkat(dirfd(handle), name, 0) }
-        closedir(handle)
-        rmdir(path)
-    }
+    deinit { Folder.removeAll(path) }
 }

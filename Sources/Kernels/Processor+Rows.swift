@@ -61,16 +61,32 @@ extension Processor {
     }
 
     /// losses [N] = −log softmax(x)[target], and d = scale·(softmax(x) − one-hot). Negative targets are ignored. d may be x itself.
+    /// hits [N] are 1 where the target has the largest score, the first if several have it, else 0.
     /// Rows are `stride` elements apart, V when nothing is said.
-    package func crossEntropy(_ x: Buffer, N: Int, V: Int, stride: Int? = nil, targets: Buffer, losses: Buffer?, gradient d: Buffer?, scale: Float) {
+    package func crossEntropy(_ x: Buffer, N: Int, V: Int, stride: Int? = nil, targets: Buffer, losses: Buffer?, hits: Buffer? = nil, gradient d: Buffer?,
+                              scale: Float) {
         let stride = stride ?? V, reach = N == 0 ? 0 : (N - 1) * stride + V
-        require(x.count >= reach && targets.count == N && (losses?.count ?? N) == N && (d?.count ?? x.count) >= reach,
+        require(x.count >= reach && targets.count == N && (losses?.count ?? N) == N && (hits?.count ?? N) == N && (d?.count ?? x.count) >= reach,
                 "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(targets.count) targets")
         check(targets, below: V, for: "crossEntropy")
         measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
             each(N) { n, _ in
                 table.cross_entropy(x.pointer + n * stride * x.type.size, x.type.code, targets.ids + n, losses.map { $0.floats + n },
-                                    d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
+                                    hits.map { $0.ids + n }, d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
+            }
+        }
+    }
+
+    /// The same where a row expects several words: losses [N] = −Σ share·log softmax(x)[word], and d = scale·(Σ share·softmax(x) − shares). d may be x itself.
+    package func crossEntropy(_ x: Buffer, N: Int, V: Int, stride: Int? = nil, shares: WordShares, losses: Buffer?, gradient d: Buffer?, scale: Float) {
+        let stride = stride ?? V, reach = N == 0 ? 0 : (N - 1) * stride + V
+        require(x.count >= reach && shares.rows == N && (losses?.count ?? N) == N && (d?.count ?? x.count) >= reach,
+                "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(shares.rows) rows of shares")
+        require(shares.isWithin(V), "crossEntropy: a word that is none of \(V)")
+        measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
+            each(N) { n, _ in
+                table.cross_entropy_shares(x.pointer + n * stride * x.type.size, x.type.code, shares.starts.ids + n, shares.words.ids, shares.shares.floats,
+                                           losses.map { $0.floats + n }, d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
             }
         }
     }
@@ -110,6 +126,32 @@ extension Processor {
     private func check(_ targets: Buffer, below V: Int, for operation: StaticString) {
         targets.readIDs { ids in
             for i in ids.indices { require(ids[i] < V, "\(operation): target \(ids[i]) at \(i), among \(V) classes") }
+        }
+    }
+}
+
+/// Rows of words, each with a share of what its row expects. The shares of a row add up to how much the row counts.
+package struct WordShares {
+    let starts, words, shares: Buffer
+
+    package init(starts: [Int32], words: [Int32], shares: [Float], on processor: Processor) {
+        require(starts.first == 0 && starts.last.map { Int($0) } == words.count && words.count == shares.count && zip(starts, starts.dropFirst()).allSatisfy { $0 <= $1 },
+                "shares: \(starts.count) starts, \(words.count) words, \(shares.count) shares")
+        self.starts = processor.buffer(of: starts.count, .int32)
+        self.words = processor.buffer(of: words.count, .int32)
+        self.shares = processor.buffer(of: shares.count, .float32)
+        self.starts.writeIDs { span in for i in span.indices { span[i] = starts[i] } }
+        self.words.writeIDs { span in for i in span.indices { span[i] = words[i] } }
+        self.shares.write { span in for i in span.indices { span[i] = shares[i] } }
+    }
+
+    package var rows: Int { starts.count - 1 }
+
+    func isWithin(_ V: Int) -> Bool {
+        words.readIDs { span in
+            var least: Int32 = 0, most: Int32 = -1
+            for i in span.indices { (least, most) = (min(least, span[i]), max(most, span[i])) }
+            return least >= 0 && most < V
         }
     }
 }

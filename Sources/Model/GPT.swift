@@ -38,6 +38,13 @@ package struct GPT: Sendable {
         return tape.linearCrossEntropy(x, weight: tape.value(of: head), targets: targets, count: count)  // []; the [B, T, V] in between is never whole
     }
 
+    /// The same for each target that counts, in their order, and whether it was the likeliest. Nothing is remembered.   ids, targets [B, T]
+    package func surprises(of ids: Tensor, predicting targets: Tensor, documents: Tensor? = nil, on tape: Tape) -> Surprises {
+        tape.withoutRecording {
+            tape.linearSurprises(features(of: ids, documents: documents, on: tape), weight: tape.value(of: head), targets: targets)
+        }
+    }
+
     /// A score for every token of the vocabulary to come next, at every position.   ids [B, T]
     package func logits(of ids: Tensor, documents: Tensor? = nil, on tape: Tape) -> Tensor {
         tape.linear(features(of: ids, documents: documents, on: tape), weight: tape.value(of: head))  // [B, T, V]

@@ -1,6 +1,6 @@
 extension Vocabulary {
     /// 16 hexadecimal digits that are the same wherever the vocabulary is, and others for another: what files of tokens carry, so that nobody reads them with
-    /// the wrong one. FNV-1a, 64 bits; it guards against mistakes, not against malice.
+    /// the wrong one.
     package var fingerprint: String {
         var hash = FNV1a()
         hash.add("slm vocabulary 1")
@@ -20,20 +20,6 @@ extension Vocabulary {
         hash.add(pattern.regex ?? "none")
         hash.add(takesWholeWords ? 1 : 0)
         hash.add(addsPrefixSpace ? 1 : 0)
-        let digits = String(hash.value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
-}
-
-private struct FNV1a {
-    private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
-
-    mutating func add(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
-
-    mutating func add(_ number: Int) { for shift in stride(from: 0, to: 64, by: 8) { add(UInt8(truncatingIfNeeded: number >> shift)) } }
-
-    mutating func add(_ text: String) {
-        add(text.utf8.count)
-        for byte in text.utf8 { add(byte) }
+        return hash.digits
     }
 }

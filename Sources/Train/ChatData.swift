@@ -16,7 +16,7 @@ package struct ChatData: Sendable {
     package let train, val: [Range<Int>]
     /// The same for the same conversations.
     package let digest: String
-    private let tokens: TokenFile
+    package let tokens: TokenFile
 
     package init(_ paths: [String], _ tokenizer: Tokenizer, form: ChatForm, context: Int, seed: UInt64, on team: Team) throws(TrainingError) {
         let tokens: TokenFile

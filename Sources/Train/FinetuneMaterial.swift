@@ -27,7 +27,7 @@ struct FinetuneMaterial {
     let replay: ChatData?
     /// Rows of all new conversations, as far as a batch has room for them.
     let rows: Int
-    private let paths, replayPaths: [String]
+    let paths, replayPaths: [String]
     private let context: Int
     private let padding: Int32
 

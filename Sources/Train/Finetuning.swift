@@ -4,7 +4,7 @@ import Corpus
 import Files
 package import Kernels
 import Model
-import Tokenize
+package import Tokenize
 
 /// From a checkpoint and chats to a run that goes on learning.
 ///
@@ -32,6 +32,11 @@ package struct Finetuning {
     package let run: TrainingRun
     package let data: ChatData
     package let replay: ChatData?
+    /// The files or folders that the chats come from.
+    package let paths, replayPaths: [String]
+    /// The base's own.
+    package let vocabulary: Vocabulary
+    package let form: ChatForm
 
     package init(of path: String, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor, precision: DataType) throws {
         let base = try Checkpoint(reading: path)
@@ -52,7 +57,8 @@ package struct Finetuning {
         let notes = try material.notes(from: folder, share: settings.replayShare)
         run = try TrainingRun(trainer, plan, training: training, validation: try material.validation(plan), replay: try material.replayValidation(plan),
                               vocabulary: words.vocabulary, form: words.form, adapter: adapter, notes: notes, folder: folder)
-        (data, replay) = (material.data, material.replay)
+        (data, replay, paths, replayPaths) = (material.data, material.replay, material.paths, material.replayPaths)
+        (vocabulary, form) = (words.vocabulary, words.form)
     }
 
     /// Goes on where a run was left.
@@ -68,7 +74,8 @@ package struct Finetuning {
                               replay: try material.replayValidation(plan), vocabulary: words.vocabulary, form: words.form, adapter: stored.adapter,
                               notes: try material.notes(from: folder, share: share), folder: folder)
         try run.restore(stored)
-        (data, replay) = (material.data, material.replay)
+        (data, replay, paths, replayPaths) = (material.data, material.replay, material.paths, material.replayPaths)
+        (vocabulary, form) = (words.vocabulary, words.form)
     }
 
     private static func trainer(of base: Checkpoint, _ settings: Settings, basePath: String, on processor: Processor, _ precision: DataType,

@@ -23,6 +23,23 @@ package struct Batch: Sendable {
     package var learned: Int { targets.reduce(0) { $0 + ($1 >= 0 ? 1 : 0) } }
 }
 
+extension Batch {
+    /// Some rows as a tape takes them.
+    fileprivate func tensors(of rows: Range<Int>, on tape: Tape) -> (inputs: Tensor, targets: Tensor, documents: Tensor?) {
+        let range = rows.lowerBound * length..<rows.upperBound * length
+        func tensor(_ ids: [Int32]) -> Tensor { tape.ids(Array(ids[range]), [rows.count, length]) }
+        return (tensor(inputs), tensor(targets), documents.map(tensor))
+    }
+}
+
+extension GPT {
+    /// What each target that counts costs, in some rows of a batch.
+    func surprises(of batch: Batch, rows: Range<Int>, on tape: Tape) -> Surprises {
+        let (inputs, targets, documents) = batch.tensors(of: rows, on: tape)
+        return surprises(of: inputs, predicting: targets, documents: documents, on: tape)
+    }
+}
+
 /// What one step did.
 package struct StepReport: Sendable {
     package let step: Int
@@ -47,6 +64,8 @@ package final class Trainer {
     package static let usualTokensAtOnce = 1_536
     /// Whoever learns an adapter has little memory, and no gradients of large weights to add up part by part.
     package static let adapterTokensAtOnce = 1_024
+
+    package static func usualTokensAtOnce(isAdapting: Bool) -> Int { isAdapting ? adapterTokensAtOnce : usualTokensAtOnce }
     private let tape: Tape
     private let seed: UInt64
 
@@ -61,7 +80,7 @@ package final class Trainer {
     /// Learns on from weights that are there.
     package init(_ model: GPT, _ parameters: Parameters, on processor: Processor, precision: DataType, seed: UInt64) {
         (self.model, self.parameters, self.seed) = (model, parameters, seed)
-        tokensAtOnce = parameters.frozen.isEmpty ? Self.usualTokensAtOnce : Self.adapterTokensAtOnce
+        tokensAtOnce = Self.usualTokensAtOnce(isAdapting: !parameters.frozen.isEmpty)
         // Before anything that comes and goes: in the middle of it they would leave holes.
         _ = parameters.gradients
         tape = Tape(processor, parameters: parameters, precision: precision)
@@ -86,33 +105,46 @@ package final class Trainer {
         return StepReport(step: optimizer.steps, loss: sum, gradientNorm: norm)
     }
 
-    /// The sum over all targets that count of how surprising they are, in nats, and how many they are. Nothing is learned.
-    package func surprise(of batch: Batch) -> (nats: Double, count: Int) {
-        let count = batch.learned
-        guard count > 0 else { return (0, 0) }
-        var nats = 0.0
+    /// What each target that counts costs. Nothing is learned.
+    package func surprises(of batch: Batch) -> Surprises {
+        var result = Surprises()
         for rows in parts(of: batch) {
             tape.reset()
-            nats += tape.withoutRecording { Double(loss(of: rows, in: batch, count: 1).scalar) }
+            result += model.surprises(of: batch, rows: rows, on: tape)
         }
-        return (nats, count)
+        return result
     }
 
     /// The loss of some rows, whose sum is divided by `count`.
     private func loss(of rows: Range<Int>, in batch: Batch, count: Int) -> Tensor {
-        model.loss(of: tensor(batch.inputs, rows, of: batch), predicting: tensor(batch.targets, rows, of: batch), count: count,
-                   documents: batch.documents.map { tensor($0, rows, of: batch) }, on: tape)
+        let (inputs, targets, documents) = batch.tensors(of: rows, on: tape)
+        return model.loss(of: inputs, predicting: targets, count: count, documents: documents, on: tape)
     }
 
-    private func tensor(_ ids: [Int32], _ rows: Range<Int>, of batch: Batch) -> Tensor {
-        let T = batch.length
-        return tape.ids(Array(ids[rows.lowerBound * T..<rows.upperBound * T]), [rows.count, T])
-    }
+    private func parts(of batch: Batch) -> [Range<Int>] { Self.parts(rows: batch.rows, length: batch.length, tokensAtOnce: tokensAtOnce) }
 
     /// Parts of the rows, as equal as can be: of two numbers of parts that are near what is wanted, the one that divides the rows.
-    private func parts(of batch: Batch) -> [Range<Int>] {
-        let wanted = min(max(1, (batch.inputs.count - 1) / tokensAtOnce + 1), batch.rows)
-        let count = [wanted, wanted - 1, wanted + 1].first { $0 > 0 && batch.rows % $0 == 0 } ?? wanted
-        return (0..<count).map { batch.rows * $0 / count..<batch.rows * ($0 + 1) / count }
+    static func parts(rows: Int, length: Int, tokensAtOnce: Int) -> [Range<Int>] {
+        let wanted = min(max(1, (rows * length - 1) / tokensAtOnce + 1), rows)
+        let count = [wanted, wanted - 1, wanted + 1].first { $0 > 0 && rows % $0 == 0 } ?? wanted
+        return (0..<count).map { rows * $0 / count..<rows * ($0 + 1) / count }
+    }
+}
+
+/// Before anything is learned.
+extension Trainer {
+    /// About how long a step with such a batch will take: as many times a part's forward pass as the way back, the optimiser and all parts cost. The pass is
+    /// measured, the second of two, since the first finds nothing in its place. Nothing is learned, and nothing drawn.
+    ///
+    /// - Parameter clock: seconds since whenever.
+    package func expectedSeconds(for batch: Batch, clock: () -> Double) -> Double {
+        let parts = parts(of: batch), length = batch.length
+        guard let rows = parts.first else { return 0 }
+        let cut = { (ids: [Int32]) in Array(ids[rows.lowerBound * length..<rows.upperBound * length]) }
+        let part = Batch(inputs: cut(batch.inputs), targets: cut(batch.targets), rows: rows.count, documents: batch.documents.map(cut))
+        _ = surprises(of: part)
+        let begin = clock()
+        _ = surprises(of: part)
+        return (clock() - begin) * Double(parts.count) * (model.recomputesBlocks ? 4 : 3)
     }
 }

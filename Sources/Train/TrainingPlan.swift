@@ -86,7 +86,7 @@ extension TrainingPlan {
         clipping = Float(try checkpoint.number("plan/clipping"))
         seed = try checkpoint.integer("plan/seed")
         packs = try checkpoint.integer("plan/packs") != 0
-        evaluatesFirst = try checkpoint.integer("plan/evaluates_first") != 0
+        if has("evaluates_first") { evaluatesFirst = try checkpoint.integer("plan/evaluates_first") != 0 }      // nor this
         learned = Learned(rawValue: try checkpoint.text("plan/learned")) ?? .all
         evaluationTokens = try checkpoint.integer("plan/evaluation_tokens")
         smallestGain = Float(try checkpoint.number("plan/smallest_gain"))

@@ -32,6 +32,7 @@ package final class TrainingRun {
 
     package let trainer: Trainer
     package let plan: TrainingPlan
+    package let training: any Examples
     package private(set) var state = TrainingState()
     /// What is known of the model at the last evaluation and, as `base_…`, at one before the first step.
     package private(set) var metrics: Named<Value> = [:]
@@ -39,22 +40,24 @@ package final class TrainingRun {
     package let adapter: Adapter?
     /// What whoever began the run wants to find again in its checkpoints.
     package let notes: Named<Value>
-    private let training: any Examples
     private let validation, replay: (any Examples)?
     private let lengths: [Int]
     private let tokenizer: StoredTokenizer
     private let form: ChatForm?
+    private let identity: String?
     private let folder: String
 
     /// - Parameters:
     ///   - validation: with another seed than the training's, so that an evaluation sees the same rows every time.
     ///   - replay: older data, which is evaluated too.
+    ///   - tokens: what tells that a training goes on with the tokens it began with: see `TokenMeta.identity`.
     package init(_ trainer: Trainer, _ plan: TrainingPlan, training: any Examples, validation: (any Examples)?, replay: (any Examples)? = nil,
-                 vocabulary: Vocabulary, form: ChatForm?, adapter: Adapter? = nil, notes: Named<Value> = [:], folder: String) throws(TrainingError) {
+                 vocabulary: Vocabulary, form: ChatForm?, tokens: String? = nil, adapter: Adapter? = nil, notes: Named<Value> = [:],
+                 folder: String) throws(TrainingError) {
         (self.trainer, self.plan, self.training, self.validation, self.form, self.folder) = (trainer, plan, training, validation, form, folder)
         (self.replay, self.adapter, self.notes) = (replay, adapter, notes)
-        let special = Set(vocabulary.specials.map(\.id))
-        lengths = vocabulary.tokens.indices.map { special.contains(TokenID($0)) ? 0 : vocabulary.tokens.range(of: $0).count }
+        lengths = vocabulary.textLengths
+        identity = tokens
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
         trainer.clipping = plan.clipping
         (trainer.optimizer.decay, trainer.optimizer.beta2) = (plan.decay, plan.beta2)
@@ -170,6 +173,7 @@ extension TrainingRun {
         for (name, value) in plan.values { checkpoint.training[name] = value }
         checkpoint.training["updates"] = .integer(trainer.optimizer.steps)
         checkpoint.training["seed"] = .integer(plan.seed)
+        if let identity { checkpoint.training["data"] = .text(identity) }
         for (name, value) in notes { checkpoint.training[name] = value }
         (checkpoint.metrics, checkpoint.adapter) = (metrics, adapter)
         return checkpoint

@@ -50,3 +50,9 @@ final class Progress {
         _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }
+
+func clockText(_ seconds: Double) -> String {
+    let whole = Int(seconds.rounded()), (hours, minutes) = (whole / 3_600, whole / 60 % 60)
+    let two = { (n: Int) in n < 10 ? "0\(n)" : "\(n)" }
+    return hours > 0 ? "\(hours):\(two(minutes)):\(two(whole % 60))" : "\(minutes):\(two(whole % 60))"
+}

@@ -3,7 +3,7 @@ import Kernels
 
 @main
 struct SLM {
-    private static var commands: [Command] { [.info, .benchGemm, .benchTrain, .benchTokenize, .tokenize, .train, .finetune, .demo] }
+    static var commands: [Command] { [.info, .benchGemm, .benchTrain, .benchTokenize, .tokenize, .train, .finetune, .eval, .demo] }
 
     static func main() {
         do {

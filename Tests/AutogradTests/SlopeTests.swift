@@ -221,6 +221,39 @@ import Testing
     }
 
     @Test(arguments: Processor.paths)
+    func `cross-entropy with shares of several words`(path: String) throws {
+        let p = try Processor(threads: 1, path: path)
+        for (N, V, C) in [(1, 1, 1), (3, 17, 5), (2, 65, 17)] {
+            // Row n expects n words, one of them twice; what a row counts for is the sum.
+            var starts: [Int32] = [0], words: [Int32] = []
+            for n in 0..<N {
+                for i in 0...n { words.append(Int32((7 * n + 3 * i) % V)) }
+                words.append(Int32(7 * n % V))
+                starts.append(Int32(words.count))
+            }
+            let shares: [Float] = words.indices.map { 0.25 + Float($0 % 3) * 0.5 }
+            let given = WordShares(starts: starts, words: words, shares: shares, on: p)
+            expectSlopes(of: [.anything([N, C]), .anything([V, C])], on: p, "shares") { tape, x in
+                tape.linearCrossEntropy(x[0], weight: x[1], shares: given)
+            }
+            // The same as a sum over hard targets.
+            let tape = Tape(p), noise = Noise(3), x = tape.constant(numbers(N * C, noise), [N, C]), w = tape.constant(numbers(V * C, noise), [V, C])
+            let logs = tape.logSoftmax(tape.linear(x, weight: w)).floats
+            var plain: Float = 0
+            for n in 0..<N {
+                for i in Int(starts[n])..<Int(starts[n + 1]) { plain -= shares[i] * logs[n * V + Int(words[i])] }
+            }
+            let loss = tape.linearCrossEntropy(x, weight: w, shares: given).scalar
+            #expect(abs(loss - plain) < 1e-4 * max(1, plain))
+        }
+    }
+
+    private func numbers(_ count: Int, _ noise: Noise) -> [Float] {
+        var noise = noise
+        return noise.numbers(count)
+    }
+
+    @Test(arguments: Processor.paths)
     func `dropout, and of blocks that are computed again`(path: String) throws {
         let p = try Processor(threads: 1, path: path)
         for shape in [[1], [3, 17], [65], [0, 3]] as [Shape] {

@@ -21,7 +21,7 @@ import TestSupport
         (["inf"], "slm: unknown command 'inf'; did you mean 'info'? All commands: slm --help\n"),
         (["bench"], "slm bench: expected one of gemm, train, tokenize.\n"),
         (["bench", "train", "--synthetic", "--preest", "tiny"], "slm bench train: unknown option --preest; did you mean --preset? All options: slm bench train --help\n"),
-        (["bench", "train", "--synthetic", "--preset", "huge"], "slm bench train: unknown preset 'huge'. Presets: tiny, eugpt, gpt2.\n"),
+        (["bench", "train", "--synthetic", "--preset", "huge"], "slm bench train: unknown preset 'huge'. Presets: bigram, characters, tiny, eugpt, gpt2.\n"),
         (["bench", "train", "--synthetic", "--batch"], "slm bench train: --batch needs a value. All options: slm bench train --help\n"),
         (["bench", "train", "--synthetic", "--batch", "many"], "slm: --batch: expected a whole number, found 'many'.\n"),
         (["bench", "train", "--synthetic", "--batch", "0"], "slm: --batch: expected a whole number from 1 to 65536, found '0'.\n"),

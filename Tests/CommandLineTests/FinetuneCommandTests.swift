@@ -31,13 +31,19 @@ import TestSupport
         }
         let name = try #require(TemporaryFolder.names(in: folder("runs")).first)
         #expect(name.wholeMatch(of: /finetuned_20[0-9]{6}_[0-9]{6}/) != nil)
-        #expect(TemporaryFolder.names(in: folder("runs/\(name)")).sorted() == ["best.h5", "last.h5", "log.jsonl"])
+        #expect(TemporaryFolder.names(in: folder("runs/\(name)")).map { $0.hasPrefix("events.out.tfevents.") ? "events" : $0 }.sorted()
+            == ["best.h5", "events", "last.h5", "log.jsonl", "report.html"])
+        let page = try String(contentsOfFile: folder("runs/\(name)/report.html"), encoding: .utf8)
+        for part in [">finished<", "loss on older chats", "Who are you, ", "I am number ", "replay val tokens", "slm finetune --resume ", "slm eval --checkpoint "] { #expect(page.contains(part), "\(part)") }
         let stopped = try finetune("--max-steps", "8", "--lr", "1e-2", "--eval-every", "4", "--replay", folder("chats.txt"), "--name", "parts", "--stop-after", "5")
         #expect(stopped.status == 0 && stopped.errors.contains("stopped at step 5. Go on with: slm finetune --resume \(folder("runs/parts"))"), "\(stopped.errors)")
         let resumed = try slm("finetune", "--resume", folder("runs/parts"), "--threads", "2")
         #expect(resumed.status == 0 && resumed.output.contains("from step 5 on"), "\(resumed.errors)")
+        let trained = try slm("train", "--data", folder("data"), "--out", folder("runs/parts"), "--resume")
+        #expect(trained.errors == "slm: \(folder("runs/parts")) holds a finetune. Go on with it: slm finetune --resume \(folder("runs/parts"))\n")
         let logs = try [name, "parts"].map { name in
             try String(contentsOfFile: folder("runs/\(name)/log.jsonl"), encoding: .utf8).split(separator: "\n").map { $0.replacing(/,"seconds":[0-9.]+/, with: "") }
+                .filter { $0.hasPrefix(#"{"event":"step""#) || $0.hasPrefix(#"{"event":"evaluated""#) }
         }
         #expect(logs[0] == logs[1] && logs[0].count == 11 && logs[0][0].contains(#""event":"evaluated","step":0"#) && logs[0][0].contains("replay_loss"))
     }
@@ -55,6 +61,25 @@ import TestSupport
         #expect(try Checkpoint(reading: folder("merged/model.h5")).adapter == nil)
         #expect(try slm("finetune", "--merge", folder("merged/model.h5"), "--out", folder("x.h5")).errors.contains("is no adapter but a whole model"))
         #expect(try slm("finetune", "--base", adapter, "--data", folder("new.jsonl"), "--out", folder("runs")).errors.contains("is an adapter, not a model. Fold it into its model first"))
+    }
+
+    @Test func `an adapter is evaluated as the model that it makes, wherever its base lies`() throws {
+        try prepare()
+        let outcome = try finetune("--lora", "4", "--max-steps", "8", "--lr", "1e-2", "--name", "small", "--ask", "Who are you?")
+        #expect(outcome.status == 0 && outcome.output.contains("you  Who are you?"), "\(outcome.errors)")
+        let adapter = folder("runs/small/last.h5"), merged = folder("merged.h5"), base = folder("base/best.h5")
+        #expect(try slm("finetune", "--merge", adapter, "--out", merged).status == 0)
+        func loss(_ arguments: String...) throws -> Double {
+            let outcome = try slm(["eval", "--data", folder("new.jsonl"), "--dtype", "f32", "--threads", "2", "--json"] + arguments)
+            let found = try #require(outcome.output.firstMatch(of: /"loss":([0-9.e-]+)/), "\(outcome.errors)")
+            return try #require(Double(found.1))
+        }
+        let expected = try loss("--checkpoint", merged), before = try loss("--checkpoint", base)
+        #expect(try abs(loss("--checkpoint", adapter) - expected) < 1e-4 && expected < before - 0.01)
+        try FileManager.default.moveItem(atPath: base, toPath: folder("elsewhere.h5"))
+        let lost = try slm("eval", "--compare", merged, adapter, "--data", folder("new.jsonl"))
+        #expect(lost.status == 1 && lost.output.isEmpty && lost.errors.contains("Say where it is: --base CHECKPOINT"), "\(lost.errors)")
+        #expect(try abs(loss("--checkpoint", adapter, "--base", folder("elsewhere.h5")) - expected) < 1e-4)
     }
 
     @Test func `what is missing is said`() throws {

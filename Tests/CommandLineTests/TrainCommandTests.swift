@@ -20,18 +20,26 @@ import TestSupport
 
     @Test func `a training says what it will do and what came of it, and one that was stopped goes on bit for bit`() throws {
         try tokens()
-        let whole = try train("whole")
+        let whole = try train("whole", "--ask", "Who?")
         #expect(whole.status == 0, "\(whole.errors)")
         for part in ["parameters: 1 layers", "tokens to learn from", "12 steps", "step     10", "best", "done: "] { #expect(whole.output.contains(part), "\(part)") }
-        #expect(TemporaryFolder.names(in: folder("whole")).sorted() == ["best.h5", "last.h5", "log.jsonl"])
-        let stopped = try train("parts", "--stop-after", "7")
+        #expect(TemporaryFolder.names(in: folder("whole")).map { $0.hasPrefix("events.out.tfevents.") ? "events" : $0 }.sorted()
+            == ["best.h5", "events", "last.h5", "log.jsonl", "report.html"])
+        let stopped = try train("parts", "--stop-after", "7", "--ask", "Who?")
         #expect(stopped.status == 0 && stopped.errors.contains("stopped at step 7. Go on with: slm train"), "\(stopped.errors)")
-        let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2")
+        let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2", "--ask", "Who?")
         #expect(resumed.status == 0 && resumed.output.contains("from step 7 on"), "\(resumed.errors)")
         let losses = try ["whole", "parts"].map { name in
             try String(contentsOfFile: folder("\(name)/log.jsonl"), encoding: .utf8).split(separator: "\n").map { $0.replacing(/,"seconds":[0-9.]+/, with: "") }
+                .filter { !$0.contains(/"event":"(started|stopped)"/) }
         }
-        #expect(losses[0] == losses[1] && losses[0].count == 15)
+        #expect(losses[0] == losses[1] && losses[0].count == 19)
+        let both = try slm("train", "--compare", folder("whole"), folder("parts/"), "--out", folder("both.html"))
+        #expect(both.status == 0 && both.output == "\(folder("both.html"))\n")
+        let page = try String(contentsOfFile: folder("both.html"), encoding: .utf8)
+        #expect(page.contains(">whole<") && page.contains(">parts<"))
+        #expect(try String(contentsOfFile: folder("parts/report.html"), encoding: .utf8).contains("went on after step 7"))
+        #expect(try slm("train", "--compare", folder("none")).errors == "slm: \(folder("none/log.jsonl")): cannot be read: No such file or directory.\n")
     }
 
     @Test func `every kind of model is trained, kept and gone on with`() throws {
@@ -73,8 +81,51 @@ import TestSupport
         #expect(again.status == 1 && again.errors.contains("holds a training. Go on with it: --resume; or take another folder: --out."))
         let other = try train("other", "--tokenizer", "nothing.json")
         #expect(other.status == 1 && other.errors.contains("nothing.json: cannot be read"))
-        #expect(try slm("train", "--out", folder("x")).errors == "slm train: give one folder of tokens: --data FOLDER.\n")
+        #expect(try slm("train", "--out", folder("x")).errors == "slm train: give chats, or a folder of tokens: --data FILE… or --data FOLDER.\n")
         #expect(try train("x", "--tokens", "5").errors == "slm train: give one of --max-steps, --epochs, --tokens and --time.\n")
         #expect(try train("x", "--heads", "3").errors == "slm train: 32 channels (--width) do not divide among 3 heads (--heads).\n")
+    }
+
+    private func trainOnChats(_ name: String, _ arguments: String...) throws -> Outcome {
+        try slm(["train", "--data", folder("chats.txt"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context", "64", "--batch", "4",
+                 "--max-steps", "6", "--eval-every", "3", "--threads", "2"] + arguments, ["XDG_CACHE_HOME": folder("cache")])
+    }
+
+    private func writeChats(_ count: Int) {
+        folder.write((0..<count).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined(), to: "chats.txt")
+    }
+
+    @Test func `chats are learned from straight, and made into tokens once`() throws {
+        writeChats(80)
+        let first = try trainOnChats("first", "--vocab-size", "300", "--stop-after", "4")
+        #expect(first.status == 0 && first.output.contains("conversations: 80 kept") && first.output.contains("vocabulary 300"), "\(first.errors)")
+        #expect(first.output.contains("  you  What comes after") && first.output.contains("model  "))
+        let made = TemporaryFolder.names(in: folder("cache/slm")).sorted()
+        #expect(made.count == 2)
+        let second = try trainOnChats("second", "--vocab-size", "300", "--ask", "Who are you?", "And I?")
+        #expect(second.status == 0 && !second.output.contains("kept") && second.output.contains("you  And I?"), "\(second.errors)")
+        #expect(TemporaryFolder.names(in: folder("cache/slm")).sorted() == made)
+        // Another share to check with: other tokens of the same vocabulary.
+        let share = try trainOnChats("first", "--resume", "--val-share", "0.5")
+        #expect(share.status == 1 && share.errors.contains("these are not the tokens that the training began with. It had: vocabulary "), "\(share.errors)")
+        let resumed = try trainOnChats("first", "--resume")
+        #expect(resumed.status == 0 && resumed.output.contains("from step 4 on"), "\(resumed.errors)")
+        let losses = try ["first", "second"].map { name in
+            try String(contentsOfFile: folder("\(name)/log.jsonl"), encoding: .utf8).split(separator: "\n").filter { $0.contains("\"event\":\"step\"") || $0.contains("\"event\":\"eval") }
+                .map { $0.replacing(/,"seconds":[0-9.]+/, with: "") }
+        }
+        #expect(losses[0] == losses[1] && losses[0].count == 8)
+        writeChats(81)
+        #expect(try trainOnChats("first", "--resume").status == 1)
+        #expect(try trainOnChats("third", "--vocab-size", "300").output.contains("conversations: 81 kept"))
+    }
+
+    @Test func `what cannot be meant is refused, with what to do`() throws {
+        try tokens()
+        #expect(try train("x", "--vocab-size", "300").errors == "slm train: --vocab-size is for chats, and \(folder("data")) holds tokens that are made already.\n")
+        #expect(try trainOnChats("x", "--vocab-size", "300", "--tokenizer", "a.json").errors.contains("--vocab-size learns a vocabulary, --tokenizer takes one"))
+        #expect(try slm("train", "--data", "-").errors.contains("chats from standard input could not be found again by --resume"))
+        let large = try slm("train", "--data", folder("data"), "--out", folder("x"), "--layers", "500", "--width", "8192", "--heads", "8", "--context", "64")
+        #expect(large.status == 1 && large.errors.contains("It would fit with --preset") && large.errors.contains(" GB"), "\(large.errors)")
     }
 }

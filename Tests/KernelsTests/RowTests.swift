@@ -69,15 +69,38 @@ import Testing
                 let x = Noise.numbers(N * V, seed: 1).map { 4 * $0 }
                 let targets = (0..<N).map { Int32(ignored.contains($0) ? -1 : ($0 * 7 + V - 1) % V) }
                 let log = plainSoftmax(x, N: N, C: V, logarithm: true), scores = p.buffer(x), losses = p.buffer(of: N, .float32)
-                let wanted = (0..<N * V).map { i in targets[i / V] < 0 ? 0 : 0.25 * (exp(log[i]) - (Int(targets[i / V]) == i % V ? 1 : 0)) }
+                let hits = p.buffer(of: N, .int32), wanted = (0..<N * V).map { i in targets[i / V] < 0 ? 0 : 0.25 * (exp(log[i]) - (Int(targets[i / V]) == i % V ? 1 : 0)) }
                 for type in [DataType.float32, .bfloat16] {
                     let d = p.buffer(of: N * V, type)
-                    p.crossEntropy(scores, N: N, V: V, targets: p.ids(targets), losses: losses, gradient: d, scale: 0.25)
+                    p.crossEntropy(scores, N: N, V: V, targets: p.ids(targets), losses: losses, hits: hits, gradient: d, scale: 0.25)
                     expectClose(p.floats(losses), (0..<N).map { targets[$0] < 0 ? 0 : -log[$0 * V + Int(targets[$0])] }, within: .forward)
                     expectClose(p.floats(d), wanted, within: type == .float32 ? .forward : .stored, "gradient of [\(N), \(V)]")
                 }
+                let best = (0..<N).map { n -> Int32 in
+                    let row = Array(x[n * V..<(n + 1) * V])
+                    return Int32(row.firstIndex(of: row.max() ?? 0) ?? 0)
+                }
+                let wantedHits: [Int32] = (0..<N).map { best[$0] == targets[$0] ? 1 : 0 }
+                #expect(hits.integers == wantedHits)
                 p.crossEntropy(scores, N: N, V: V, targets: p.ids(targets), losses: nil, gradient: scores, scale: 0.25)
                 expectClose(p.floats(scores), wanted, within: .forward, "gradient in the scores' own place")
+            }
+        }
+    }
+
+    @Test(arguments: Machine.all)
+    func `the first of the largest scores is the likeliest, and NaN is none`(machine: Machine) throws {
+        let p = try machine.processor(), V = 37
+        for top in [0, 5, 16, 36] {
+            for target in 0..<V {
+                var x = Noise.numbers(3 * V, seed: 2)
+                for place in top..<V { x[place] = 3 }                          // the first row: many alike
+                x[V + top] = 3                                                // the second: one
+                x[2 * V + top] = .nan
+                let hits = p.buffer(of: 3, .int32)
+                p.crossEntropy(p.buffer(x), N: 3, V: V, targets: p.ids([Int32](repeating: Int32(target), count: 3)), losses: nil, hits: hits, gradient: nil, scale: 1)
+                let found = hits.integers, isTop: Int32 = target == top ? 1 : 0
+                #expect(found[0] == isTop && found[1] == isTop && (target != top || found[2] == 0), "\(target), \(top)")
             }
         }
     }

@@ -24,6 +24,18 @@ import TestSupport
         }
     }
 
+    @Test(arguments: GoldenGPT.Variant.allCases, Setting.tapes)
+    func `what each target costs is PyTorch's loss in its parts, and the hits are those of its logits`(_ variant: GoldenGPT.Variant, _ setting: Setting) throws {
+        let gpt = try GoldenGPT(variant, setting), logits = gpt.expected("logits"), V = 61
+        let found = gpt.model.surprises(of: gpt.ids, predicting: gpt.targets, documents: gpt.documents, on: gpt.tape)
+        expectClose([found.nats.reduce(0, +) / Float(found.count)], [gpt.expected("losses")[0]], within: setting.forward, "loss")
+        let counted = gpt.targets.ids.enumerated().filter { $0.element >= 0 }
+        #expect(counted.count == found.count)
+        guard setting.precision == .float32 else { return }
+        let hits = counted.map { n, target in logits[n * V..<(n + 1) * V].max() == logits[n * V + Int(target)] }
+        #expect(found.isLikeliest == hits)
+    }
+
     @Test(arguments: GoldenGPT.Variant.allCases)
     func `the parameters are those of PyTorch, by name`(_ variant: GoldenGPT.Variant) throws {
         let gpt = try GoldenGPT(variant, Setting.all[0])

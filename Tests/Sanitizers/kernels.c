@@ -106,7 +106,12 @@ static void rows(const slm_kernels *k, int x, int y, size_t N, size_t C) {
     }
     int32_t *targets = make_ids(N, (int)C);
     if (N > 1) targets[1] = -1;
-    if (C > 0) k->cross_entropy(in, x, targets, losses, out, y, 0.5f, N, C);
+    if (C > 0) k->cross_entropy(in, x, targets, losses, make_ids(N, 1), out, y, 0.5f, N, C);
+    if (C > 0) {
+        int32_t *starts = make_ids(N + 1, 1);
+        for (size_t n = 0; n <= N; n++) starts[n] = (int32_t)(2 * n);
+        k->cross_entropy_shares(in, x, starts, make_ids(2 * N, (int)C), make(SLM_F32, 2 * N), losses, out, y, 0.5f, N, C);
+    }
     if (C > 0) {
         int32_t *ids = make_ids(N, 3);
         k->embed(ids, make(x, 3 * C), x, make(SLM_F32, 2 * C), 1, 2, out, y, N, C);

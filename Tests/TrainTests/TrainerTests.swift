@@ -48,6 +48,17 @@ import Train
         #expect(b.prefix(464).count { first.contains($0.bitPattern) } < 10)
     }
 
+    @Test func `guessing a step's time takes none of its bits`() throws {
+        let (guessed, plain) = (try trainer(dropout: 0.2), try trainer(dropout: 0.2))
+        var reads = 0.0
+        guessed.tokensAtOnce = 24
+        plain.tokensAtOnce = 24
+        // Two parts, a forward pass of one by this clock a second.
+        #expect(guessed.expectedSeconds(for: batch()) { reads += 1; return reads } == 6)
+        for _ in 0..<2 { #expect(guessed.advance(batch(), rate: 1e-3).loss == plain.advance(batch(), rate: 1e-3).loss) }
+        #expect(weights(of: guessed) == weights(of: plain))
+    }
+
     @Test func `no memory is asked for after the first step`() throws {
         let processor = try Processor(threads: 2)
         let trainer = try Trainer(configuration, on: processor, precision: processor.hasBFloat16 ? .bfloat16 : .float32, seed: 1)

@@ -149,16 +149,25 @@ static void softmax_gradient(const void *dy, int dt, const void *y, int yt, void
     }
 }
 
-static inline void cross_entropy_of(const void *x, int xt, const int32_t *targets, float *losses, void *d, int dt, float scale, size_t N, size_t V) {
+// Whether the target's score is the largest, and the first that is so large.
+static inline bool is_likeliest(const void *x, int xt, size_t at, size_t target, float hit, float top) {
+    if (!(hit >= top)) return false;
+    for (size_t i = at; i < target; i++) if (get1(x, xt, i) >= top) return false;
+    return true;
+}
+static inline void cross_entropy_of(const void *x, int xt, const int32_t *targets, float *losses, int32_t *hits, void *d, int dt, float scale, size_t N,
+                                    size_t V) {
     for (size_t n = 0; n < N; n++) {
         const size_t at = n * V;
         if (targets[n] < 0) {
             if (losses) losses[n] = 0;
+            if (hits) hits[n] = 0;
             for (size_t i = 0; d && i < V; i++) put1(d, dt, at + i, 0.0f);
             continue;
         }
         const size_t target = at + (size_t)targets[n];
         const float hit = get1(x, xt, target), top = largest_in(x, xt, at, V);
+        if (hits) hits[n] = is_likeliest(x, xt, at, target, hit, top);     // before d, which may be x
         // The exponentials wait in d for their sum.
         const float sum = d ? exponentials_of(x, xt, d, dt, at, V, top) : sum_of_exponentials(x, xt, at, V, top);
         if (losses) losses[n] = top + logf(sum) - hit;
@@ -170,10 +179,33 @@ static inline void cross_entropy_of(const void *x, int xt, const int32_t *target
         put1(d, dt, target, (expf(hit - top) / sum - 1.0f) * scale);
     }
 }
-static void cross_entropy(const void *x, int xt, const int32_t *targets, float *losses, void *d, int dt, float scale, size_t N, size_t V) {
-    if (xt == SLM_F32 && dt == SLM_BF16) cross_entropy_of(x, SLM_F32, targets, losses, d, SLM_BF16, scale, N, V);
-    else if (xt == SLM_F32 && dt == SLM_F32) cross_entropy_of(x, SLM_F32, targets, losses, d, SLM_F32, scale, N, V);
-    else cross_entropy_of(x, xt, targets, losses, d, dt, scale, N, V);
+static void cross_entropy(const void *x, int xt, const int32_t *targets, float *losses, int32_t *hits, void *d, int dt, float scale, size_t N, size_t V) {
+    if (xt == SLM_F32 && dt == SLM_BF16) cross_entropy_of(x, SLM_F32, targets, losses, hits, d, SLM_BF16, scale, N, V);
+    else if (xt == SLM_F32 && dt == SLM_F32) cross_entropy_of(x, SLM_F32, targets, losses, hits, d, SLM_F32, scale, N, V);
+    else cross_entropy_of(x, xt, targets, losses, hits, d, dt, scale, N, V);
+}
+
+// Row n expects shares[i] of ids[i] for i from starts[n] on, which need not add up to one: a row counts for as much as they do.
+static void cross_entropy_shares(const void *x, int xt, const int32_t *starts, const int32_t *ids, const float *shares, float *losses, void *d, int dt,
+                                 float scale, size_t N, size_t V) {
+    for (size_t n = 0; n < N; n++) {
+        const size_t at = n * V;
+        float weight = 0, hit = 0;
+        for (int32_t i = starts[n]; i < starts[n + 1]; i++) {
+            weight += shares[i];
+            hit += shares[i] * get1(x, xt, at + (size_t)ids[i]);
+        }
+        const float top = largest_in(x, xt, at, V);
+        const float sum = d ? exponentials_of(x, xt, d, dt, at, V, top) : sum_of_exponentials(x, xt, at, V, top);
+        if (losses) losses[n] = weight * (top + logf(sum)) - hit;
+        if (!d) continue;
+        const vf share = all(weight * scale / sum);
+        for (size_t i = 0; i < V; i += W) put_first(d, dt, at + i, get_first(d, dt, at + i, least(W, V - i)) * share, least(W, V - i));
+        for (int32_t i = starts[n]; i < starts[n + 1]; i++) {
+            const size_t target = at + (size_t)ids[i];
+            put1(d, dt, target, get1(d, dt, target) - shares[i] * scale);
+        }
+    }
 }
 
 static void embed(const int32_t *ids, const void *table, int tt, const float *more, size_t first, size_t period, void *y, int yt, size_t N, size_t C) {

@@ -21,7 +21,7 @@ const slm_kernels SLM_TABLE = {
     .attention = attention, .attention_gradient = attention_gradient, .attention_scratch = attention_scratch,
     .unary = unary, .unary_gradient = unary_gradient, .binary = binary, .copy = copy, .sum = sum, .maximum = maximum,
     .norm = norm, .norm_gradient = norm_gradient, .softmax = softmax, .softmax_gradient = softmax_gradient,
-    .cross_entropy = cross_entropy, .embed = embed, .embed_gradient = embed_gradient,
+    .cross_entropy = cross_entropy, .cross_entropy_shares = cross_entropy_shares, .embed = embed, .embed_gradient = embed_gradient,
     .rotate = rotate, .norm_heads = norm_heads, .norm_heads_gradient = norm_heads_gradient,
     .peak = peak, .peak_flops = 2 * MR * NR * PEAK_UNITS,
     .cut_words = cut_words,

@@ -121,9 +121,13 @@ typedef struct {
     /// dx (+)= y·(dy − Σ dy·y), or dx (+)= dy − exp(y)·Σ dy when y is a log softmax.
     void (*softmax_gradient)(const void *dy, int dy_type, const void *y, int y_type, void *dx, int dx_type, size_t N, size_t C, bool logarithm,
                              bool add);
-    /// losses[n] = log Σ exp(x[n]) − x[n, target], and d = scale·(softmax(x) − one_hot(target)). Either may be NULL; d may be x.
-    /// A negative target is ignored: loss 0, a row of zeros.
-    void (*cross_entropy)(const void *x, int x_type, const int32_t *targets, float *losses, void *d, int d_type, float scale, size_t N, size_t V);
+    /// losses[n] = log Σ exp(x[n]) − x[n, target], and d = scale·(softmax(x) − one_hot(target)); hits[n] = 1 where the target is the first of the
+    /// largest, else 0. Each may be NULL; d may be x. A negative target is ignored: loss 0, no hit, a row of zeros.
+    void (*cross_entropy)(const void *x, int x_type, const int32_t *targets, float *losses, int32_t *hits, void *d, int d_type, float scale, size_t N,
+                          size_t V);
+    /// The same where row n expects shares[i] of ids[i], i from starts[n] up to starts[n + 1]; how much it counts is their sum.
+    void (*cross_entropy_shares)(const void *x, int x_type, const int32_t *starts, const int32_t *ids, const float *shares, float *losses, void *d, int d_type,
+                                 float scale, size_t N, size_t V);
 
     /// The first `turned` heads of each row, one behind the other, D wide, turned by the angles of place (first + n) % T; what follows them up to C is
     /// copied. `angles` [T,D] holds the cosines of D/2 angles, then their sines; −1 as `direction` turns back. y may be x.

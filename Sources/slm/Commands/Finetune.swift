@@ -38,6 +38,7 @@ struct FinetuneOptions: RunOptions {
     var saveEvery: Int?
     var patience = 5
     var smallestGain = 0.001
+    var ask: [String] = []
     var seed = 1
     var json = false
 }

@@ -5,6 +5,8 @@ import Files
 import Glibc
 import Kernels
 import Model
+import Report
+import Tokenize
 import Train
 
 /// `slm finetune`: begins a run, goes on with one, or folds an adapter in.
@@ -26,13 +28,33 @@ struct FinetuneCommand {
             let (settings, plan) = (try options.settings, try options.plan)
             folder = "\(options.out)/\(options.name ?? "finetuned_\(timestamp)")"
             if Folder.contains("last.h5", in: folder) { throw Refusal(description: "\(folder) holds a run. Go on with it: --resume \(folder); or take another --name.") }
-            try checkMemory(for: try Checkpoint(reading: base).configuration, adapting: settings.adaptation,
-                            advice: options.lora == nil ? "Learn an adapter: --lora 16." : "Take a smaller --lora.")
+            try check(TrainingMemory(type, rows: plan.rows, adapting: settings.adaptation), for: try Checkpoint(reading: base).configuration,
+                      advice: options.lora == nil ? "Learn an adapter: --lora 16." : "Take a smaller --lora.")
             finetuning = try Finetuning(of: base, settings, plan, in: folder, on: processor, precision: type)
         }
+        try learn(finetuning, folder, type, processor)
+    }
+
+    private func learn(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ processor: Processor) throws {
+        let run = finetuning.run, data = finetuning.data, goOn = "slm finetune --resume \(folder)"
+        let samples = try SampleAnswers(options.ask, else: data.tokens, in: data.val.isEmpty ? data.train : data.val, finetuning.form, finetuning.vocabulary,
+                                        run.trainer, processor, type)
         announce(finetuning, folder, type, processor.threads)
-        let ending = try options.learn(finetuning.run, in: folder, goOn: "slm finetune --resume \(folder)")
-        if ending != .stopped { try conclude(folder) }
+        let more = run.adapter.map { _ in [RunPage.Command(to: "fold it into its model", "slm finetune --merge \(folder)/best.h5 --out merged.h5")] } ?? []
+        let record = try RunRecord(folder, run.settings(settings(finetuning), type, processor), goingOnAfter: run.state.step,
+                                   commands: nextCommands(in: folder, goOn: goOn, more))
+        if try options.learn(run, record, samples, in: folder, goOn: goOn) != .stopped { try conclude(folder) }
+    }
+
+    /// What a report tells of the data.
+    private func settings(_ finetuning: Finetuning) -> [Setting] {
+        func settings(_ prefix: String, _ paths: [String], _ data: ChatData) -> [Setting] {
+            [Setting("data", prefix + "source", .text(paths.joined(separator: " "))), Setting("data", prefix + "train_tokens", .whole(data.count(of: .train))),
+             Setting("data", prefix + "train_conversations", .whole(data.train.count)), Setting("data", prefix + "val_tokens", .whole(data.count(of: .val))),
+             Setting("data", prefix + "val_conversations", .whole(data.val.count))]
+        }
+        return settings("", finetuning.paths, finetuning.data) + (finetuning.replay.map { settings("replay_", finetuning.replayPaths, $0) } ?? [])
+            + [Setting("data", "form", .text(finetuning.form.rawValue)), Setting("data", "vocabulary_hash", .text(finetuning.vocabulary.fingerprint))]
     }
 
     private func merge(_ path: String) throws {
@@ -50,19 +72,17 @@ struct FinetuneCommand {
         let run = finetuning.run, parameters = run.trainer.parameters
         let learned = run.adapter.map {
             "\(parameters.count) parameters: an adapter of rank \($0.shape.rank) to \($0.shape.targets.joined(separator: ", "))"
-                + ($0.principals.count > 0 ? ", begun with the greatest singular values" : "") + "; \(parameters.frozen.reduce(0) { $0 + $1.shape.count }) stay as they are"
+                + ($0.principals.count > 0 ? ", begun with the greatest singular values" : "") + "; \(parameters.frozenCount) stay as they are"
         } ?? "all \(parameters.count) parameters"
         func text(_ data: ChatData) -> String {
             "\(data.train.count) chats of \(data.count(of: .train)) tokens to learn from, \(data.val.count) of \(data.count(of: .val)) to check with"
         }
-        let length = if case .seconds(let seconds) = run.plan.length { "\(clockText(seconds)) in all" } else { "\(run.steps ?? 0) steps" }
+        let memory = TrainingMemory(type, rows: run.plan.rows, adapting: run.adapter?.shape)
         say("""
             learn    \(learned)
             data     \(text(finetuning.data)); \(run.plan.learned == .assistant ? "the assistant's words are learned" : "all words are learned")\
             \(finetuning.replay.map { "\nreplay   \(text($0))" } ?? "")
-            plan     \(length), \(run.tokensPerStep) tokens a step, rate \(run.plan.rate), warmup \(run.plan.warmup), \(type.rawValue), \(threads) threads
-            memory   \(run.trainer.model.configuration.trainingMemory(adapting: run.adapter?.shape) / 1_000_000) MB, about
-            run      \(folder)\(run.state.step > 0 ? ", from step \(run.state.step) on" : "")
+            \(run.announcement(type, threads, memory, in: folder))
             """)
     }
 

@@ -19,6 +19,7 @@ protocol RunOptions: MachineOptions {
     var saveEvery: Int? { get set }
     var patience: Int { get set }
     var smallestGain: Double { get set }
+    var ask: [String] { get set }
     var seed: Int { get set }
     var json: Bool { get set }
     /// As `--help` shows them.
@@ -47,6 +48,7 @@ extension RunOptions {
          .option("save-every", \.saveEvery, in: 1...1_000_000_000, "Steps between saving, besides at evaluations."),
          .option("patience", \.patience, in: 0...1_000_000, "Evaluations without a gain that end the training; 0 for none."),
          .option("min-gain", \.smallestGain, in: 0...100, "What counts as a gain, in nats a token."),
+         .list("ask", \.ask, "TEXT", "What to ask the model at each evaluation; a question of the chats to check with when not given."),
          .option("seed", \.seed, "Of weights, order and dropout."),
          .option("json", \.json, "Events as JSON, one a line, instead of lines to read.")]
     }

@@ -44,6 +44,7 @@ extension TokenizeOptions {
     }
 
     private func summarize(_ vocabulary: Vocabulary, _ learned: VocabularyLearner.Learned?, _ report: CorpusReport, seconds: Double) {
+        if isQuiet { return }
         let bytes = report.train.bytes.total, perToken = learned.map { Double($0.bytes) / Double(max(1, $0.tokens)) }
         if json {
             return say(JSONLine(["vocabulary": .whole(vocabulary.count), "merges": .whole(vocabulary.merges.count), "bytes": .whole(bytes),
@@ -73,6 +74,7 @@ extension TokenizeOptions {
         let seconds = try secondsSpent { report = try encoding.write(data, validation: validation, to: folder, on: team) }
         progress.clear()
         tell(report)
+        if isQuiet { return }
         let bytes = report.train.bytes.total + report.val.bytes.total
         if json {
             return say(JSONLine(["folder": .text(folder), "kept": .whole(report.kept), "cut": .whole(report.cut), "empty": .whole(report.empty),
@@ -91,7 +93,7 @@ extension TokenizeOptions {
         for fault in report.faults { note("left out: \(fault)") }
         if report.malformed > report.faults.count { note("left out: \(report.malformed - report.faults.count) more") }
         let parts = [(report.kept, "kept"), (report.cut, "cut"), (report.empty, "empty"), (report.malformed, "malformed")]
-        if !json { say("conversations: " + parts.filter { $0.0 > 0 || $0.1 == "kept" }.map { "\($0) \($1)" }.joined(separator: ", ")) }
+        if !json, !isQuiet { say("conversations: " + parts.filter { $0.0 > 0 || $0.1 == "kept" }.map { "\($0) \($1)" }.joined(separator: ", ")) }
     }
 
     private func amount(_ bytes: Int) -> String { bytes < 100_000 ? "\(bytes) bytes" : "\((Double(bytes) / 1e6).fixed(1)) MB" }

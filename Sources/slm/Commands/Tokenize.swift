@@ -30,6 +30,8 @@ struct TokenizeOptions {
     var show: String?
     var threads: Int?
     var json = false
+    /// Nothing is told but progress: the work is part of another.
+    var isQuiet = false
 }
 
 extension Command {

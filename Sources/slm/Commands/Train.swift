@@ -47,6 +47,12 @@ struct TrainOptions: RunOptions {
     var patience = 5
     var smallestGain = 0.001
     var seed = 1
+    var vocabularySize: Int?
+    var validation: [String] = []
+    var validationShare: Double?
+    var ask: [String] = []
+    var recompute = false
+    var compare: [String] = []
     var json = false
 }
 
@@ -70,9 +76,12 @@ extension Function: OptionValue {
 extension Command {
     static var train: Command {
         Command("train", "Learn from chats: a new model, or one that was stopped.", TrainOptions(), TrainOptions.rows + [
-            .list("data", \.data, "FOLDER", "The folder that slm tokenize --tokens wrote."),
-            .option("tokenizer", \.tokenizer, "The vocabulary of the tokens; the one in the folder when not given."),
-            .option("out", \.out, "Folder of the run: last.h5, best.h5, log.jsonl. [checkpoints/PRESET]"),
+            .list("data", \.data, "FILE", "Chats or text: files and folders; or the folder that slm tokenize --tokens wrote."),
+            .option("tokenizer", \.tokenizer, "The vocabulary to take; of a folder of tokens its own when not given."),
+            .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Tokens of the vocabulary that is learned from chats; as many as the preset has when not given."),
+            .list("val", \.validation, "FILE", "Chats to check with, instead of a share of the data."),
+            .option("val-share", \.validationShare, in: 0...1, "The share of the chats to check with. [0.1]"),
+            .option("out", \.out, "Folder of the run: last.h5, best.h5, log.jsonl, report.html. [checkpoints/PRESET]"),
             .option("preset", \.preset, "Size of the model: \(GPTConfiguration.presets.map(\.name).joined(separator: ", "))."),
             .option("resume", \.resume, "Go on where last.h5 was left, with its own settings."),
             .option("layers", \.layers, in: 0...1_000, "Instead of the preset's."),
@@ -87,17 +96,28 @@ extension Command {
             .option("positions", \.positions, "How the model knows where a token stands. [learned]"),
             .option("qk-norm", \.qkNorm, "Questions and keys are made equally long before they meet."),
             .option("windows", \.windows, "Windows at random places, as nanoGPT takes them, instead of whole conversations."),
-        ] + TrainOptions.runRows, example: "slm train --preset tiny --data data --out checkpoints/first --time 2m") { options in
+            .option("recompute", \.recompute, "Compute each block again on the way back: less memory, a third more time, the same bits."),
+            .list("compare", \.compare, "RUN", "Train nothing: draw these runs' folders in one report, --out FILE. [report.html]"),
+        ] + TrainOptions.runRows, example: """
+            slm train --preset tiny --data chats.txt --out checkpoints/first --time 2m
+              slm train --preset tiny --data data --out checkpoints/second --ask "Who are you?" "What is 2 plus 2?"
+              slm train --compare checkpoints/first checkpoints/second --out both.html
+            """) { options in
             try TrainCommand(options).run()
         }
     }
 }
 
 extension TrainOptions {
-    func configuration(vocabulary: Int) throws -> GPTConfiguration {
-        guard let preset = GPTConfiguration.presets.first(where: { $0.name == preset })?.configuration else {
+    var presetConfiguration: GPTConfiguration {
+        get throws {
+            if let known = GPTConfiguration.presets.first(where: { $0.name == preset }) { return known.configuration }
             throw UsageError("slm train: unknown preset '\(preset)'. Presets: \(GPTConfiguration.presets.map(\.name).joined(separator: ", ")).")
         }
+    }
+
+    func configuration(vocabulary: Int) throws -> GPTConfiguration {
+        let preset = try presetConfiguration
         let (heads, width) = (heads ?? preset.heads, width ?? preset.width)
         guard width % heads == 0 else { throw UsageError("slm train: \(width) channels (--width) do not divide among \(heads) heads (--heads).") }
         var configuration = GPTConfiguration(layers: layers ?? preset.layers, heads: heads, width: width, context: context ?? preset.context,

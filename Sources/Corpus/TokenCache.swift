@@ -1,0 +1,53 @@
+import Files
+import Tokenize
+
+/// Folders of what was made from files of chats, kept for the next time: found again while the files are what they were, made anew else.
+///
+///     let cache = TokenCache(in: "/home/me/.cache/slm")
+///     let tokens = try cache.folder(of: ["chats.txt"], made: "tokens, share 0.1") { folder in try encoding.write(["chats.txt"], to: folder, on: team) }
+///
+/// A folder's name is a hash of the files (their paths, sizes and times) and of how it is made; a file in it has that in words, so that two of one name are
+/// not taken for each other. It is whole or not there. All of it may be deleted at any time.
+package struct TokenCache {
+    private let root: String
+    private static let keyFile = "made-from.txt"
+
+    package init(in root: String) { self.root = root }
+
+    /// - Parameters:
+    ///   - paths: files, and folders that stand for the chats in them.
+    ///   - manner: all that, beside the files, what is made depends on.
+    ///   - make: fills a folder.
+    package func folder(of paths: [String], made manner: String, _ make: (_ folder: String) throws -> Void) throws -> String {
+        let key = try Self.key(paths, manner)
+        var hash = FNV1a()
+        hash.add(key)
+        let path = "\(root)/\(hash.digits)"
+        if Folder.contains(Self.keyFile, in: path), try InputFile.contents(of: "\(path)/\(Self.keyFile)") == Array(key.utf8) { return path }
+        if Folder.contains(Self.keyFile, in: path) { Folder.removeAll(path) }
+        try Folder.createWhole(path) { part in
+            try make(part)
+            var file = try AtomicFile("\(part)/\(Self.keyFile)")
+            try file.write(Array(key.utf8))
+            try file.commit()
+        }
+        return path
+    }
+
+    private static func key(_ paths: [String], _ manner: String) throws(CorpusError) -> String {
+        let all = try files { () throws(FileError) in try Folder.files(at: paths, endingIn: CorpusBlocks.endings) }
+        var lines = [manner]
+        for path in all { lines.append(try files { () throws(FileError) in try FileStamp(path) }.description) }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+extension TokenMeta {
+    /// What tells whether tokens are those that a training began with, wherever they lie.
+    package var identity: String {
+        "vocabulary \(fingerprint), seed \(seed), " + Part.allCases.map { part in
+            let counts = counts(of: part)
+            return "\(part.rawValue) \(counts.conversations) conversations, \(counts.tokens) tokens, \(counts.turns) turns, \(counts.bytes.total) bytes"
+        }.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,78 @@
+import JSON
+
+/// A line of log.jsonl: what happened in a training.
+///
+///     LogEntry.skipped(step: 12).json                          // {"event":"skipped","step":12}
+///     LogEntry(try parser.parse(line))                         // .skipped(step: 12)
+package enum LogEntry: Sendable, Equatable {
+    /// A training begins, or goes on after a step, with these settings.
+    case started([Setting], after: Int)
+    case step(Step)
+    /// Nothing was learned from this batch, counted from 0: the loss or the gradient was not finite.
+    case skipped(step: Int)
+    case evaluated(Evaluated)
+    case answered(Answer)
+    case ended(Ending, step: Int)
+
+    package struct Step: Sendable, Equatable {
+        package let step: Int
+        package let loss, gradient, rate: Double
+        /// Since the beginning.
+        package let tokens: Int
+        package let seconds: Double
+
+        package init(step: Int, loss: Double, gradient: Double, rate: Double, tokens: Int, seconds: Double) {
+            (self.step, self.loss, self.gradient, self.rate, self.tokens, self.seconds) = (step, loss, gradient, rate, tokens, seconds)
+        }
+    }
+
+    package struct Evaluated: Sendable, Equatable {
+        package let step: Int
+        /// Nats a token.
+        package let training: Double?, validation: Double?
+        package let bitsPerByte: Double?
+        /// Of older chats, which a finetune shall not forget.
+        package let replay: Double?
+        package let isBest: Bool
+        package let tokens: Int
+        package let seconds: Double
+
+        package init(step: Int, training: Double?, validation: Double?, bitsPerByte: Double?, replay: Double? = nil, isBest: Bool, tokens: Int, seconds: Double) {
+            (self.step, self.training, self.validation, self.bitsPerByte, self.replay) = (step, training, validation, bitsPerByte, replay)
+            (self.isBest, self.tokens, self.seconds) = (isBest, tokens, seconds)
+        }
+
+        /// What tells whether a model is better: of what it has not seen, if there is anything.
+        var loss: Double? { validation ?? training }
+    }
+
+    /// What the model of a step says.
+    package struct Answer: Sendable, Equatable {
+        package let step: Int
+        package let question, answer: String
+        /// What the text that it was taken from says.
+        package let expected: String?
+
+        package init(step: Int, question: String, answer: String, expected: String?) {
+            (self.step, self.question, self.answer, self.expected) = (step, question, answer, expected)
+        }
+    }
+
+    package enum Ending: String, Sendable, CaseIterable {
+        case finished, noGain = "no_gain", stopped, diverged
+    }
+}
+
+/// A number or a word that a training was started with.
+package struct Setting: Sendable, Equatable {
+    package enum Value: Sendable, Equatable {
+        case text(String), number(Double), whole(Int)
+    }
+
+    /// What it is about, such as `model`.
+    package let group: String
+    package let name: String
+    package let value: Value
+
+    package init(_ group: String, _ name: String, _ value: Value) { (self.group, self.name, self.value) = (group, name, value) }
+}

@@ -1,0 +1,69 @@
+package import Files
+import Glibc
+
+/// A file of figures that TensorBoard shows: `tensorboard --logdir checkpoints`.
+///
+///     let events = try EventFile(in: "checkpoints/first", at: now, goingOnAfter: 0)
+///     try events.add([("train/loss", 2.5)], step: 1, at: now)
+///
+/// Each start of a run has a file of its own, which says after which step it goes on: TensorBoard forgets what older files have beyond it.
+///
+/// The file is a TFRecord: each record a length, the length's check, an `Event` of TensorFlow's event.proto, and its check.
+package struct EventFile: ~Copyable {
+    private let file: AppendedFile
+
+    /// - Parameter time: seconds since 1970.
+    package init(in folder: String, at time: Double, goingOnAfter step: Int) throws(FileError) {
+        let file = try AppendedFile("\(folder)/events.out.tfevents.\(Int(time)).\(getpid()).slm")
+        try file.append(Self.event(step: 0, at: time) { $0.add(3, "brain.Event:2") })
+        try file.append(Self.event(step: step + 1, at: time) { $0.add(7) { $0.add(1, 1) } })        // session_log: START
+        self.file = file
+    }
+
+    package func add(_ scalars: [(tag: String, value: Double)], step: Int, at time: Double) throws(FileError) {
+        try file.append(Self.event(step: step, at: time) { event in
+            event.add(5) { summary in                                                            // summary
+                for (tag, value) in scalars {
+                    summary.add(1) {                                                             // value
+                        $0.add(1, tag)
+                        $0.add(2, Float(value))                                                  // simple_value
+                    }
+                }
+            }
+        })
+    }
+
+    /// A text, which TensorBoard reads as Markdown.
+    package func add(_ text: String, named tag: String, step: Int, at time: Double) throws(FileError) {
+        try file.append(Self.event(step: step, at: time) {
+            $0.add(5) {
+                $0.add(1) { value in
+                    value.add(1, tag)
+                    value.add(9) {                                                               // metadata
+                        $0.add(1) { $0.add(1, "text") }                                          // plugin_data: plugin_name
+                        $0.add(4, 2)                                                             // data_class: tensor
+                    }
+                    value.add(8) {                                                               // tensor
+                        $0.add(1, 7)                                                             // dtype: string
+                        $0.add(2) { $0.add(2) { $0.add(1, 1) } }                                 // shape [1]
+                        $0.add(8, text)                                                          // string_val
+                    }
+                }
+            }
+        })
+    }
+
+    private static func event(step: Int, at time: Double, _ body: (inout ProtobufMessage) -> Void) -> [UInt8] {
+        var event = ProtobufMessage()
+        event.add(1, time)                                                                       // wall_time
+        event.add(2, step)
+        body(&event)
+        return record(event.bytes)
+    }
+
+    /// A record of a TFRecord file.
+    package static func record(_ content: [UInt8]) -> [UInt8] {
+        let length = UInt64(content.count).littleEndianBytes
+        return length + CRC32C.masked(length).littleEndianBytes + content + CRC32C.masked(content).littleEndianBytes
+    }
+}

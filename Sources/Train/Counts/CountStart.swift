@@ -1,0 +1,166 @@
+package import Autograd
+package import Corpus
+package import Kernels
+package import Model
+import Glibc
+
+/// Begins a GPT with what counting knows: which word follows each token, and each of the most frequent pairs.
+///
+///     if let start = try CountStart(configuration, counting: train, rows: 400_000, on: processor, precision: .bfloat16, seed: 1) {
+///         start.write(into: parameters)
+///     }
+///
+/// The channels of the residual stream are divided: what a token says of the next (E channels), a code of +1 and −1 that names it, room for the code of
+/// the token before, and waves that tell positions apart. The first head of layer 0 looks one position back, by turning the waves, and copies the code it
+/// finds. In every layer, each unit of the perceptron knows one pair by its two codes, and adds what is to be said after it. Everything else begins at
+/// nothing, and all of it is learned further. Documentation/decisions/start.md has the measurements.
+package struct CountStart {
+    private let configuration: GPTConfiguration
+    private let counts: PhraseCounts
+    private let table: PhraseTable
+    private let channels: Channels
+    private let seed: UInt64
+
+    /// Which channels are for what.
+    struct Channels {
+        let all, code, wave: Int
+        /// Layers of the copying: as many heads as a code takes.
+        let heads: Int
+
+        init?(_ configuration: GPTConfiguration) {
+            let perHead = configuration.width / configuration.heads
+            (all, code, wave) = (configuration.width, 64, 32)
+            heads = (code + perHead - 1) / perHead
+            // Codes this long are told apart; what is left must be most of the channels, or it says too little.
+            guard all >= 320, perHead >= wave, heads <= configuration.heads else { return nil }
+        }
+
+        var embedding: Int { all - 2 * code - wave }
+        var codes: Range<Int> { embedding..<embedding + code }
+        var before: Range<Int> { codes.upperBound..<codes.upperBound + code }
+        var waves: Range<Int> { before.upperBound..<all }
+    }
+
+    /// Whether a model has room for it: learned positions, layer norms and biases, a head of its own, at least 320 channels.
+    package static func isPossible(for configuration: GPTConfiguration) -> Bool {
+        configuration.hasBias && !configuration.isTied && configuration.norm == .layer && configuration.positions == .learned && !configuration.hasQKNorm
+            && configuration.layers > 0 && configuration.vocabulary <= 1 << 21
+            && [.gelu, .relu].contains(configuration.activation) && Channels(configuration) != nil
+    }
+
+    /// - Parameter rows: contexts that the table is fitted to, some of them often.
+    package init?(_ configuration: GPTConfiguration, counting tokens: TokenFile, rows: Int, on processor: Processor, precision: DataType,
+                  seed: UInt64) throws(ProcessorError) {
+        guard Self.isPossible(for: configuration), let channels = Channels(configuration) else { return nil }
+        (self.configuration, self.channels, self.seed) = (configuration, channels, seed)
+        counts = PhraseCounts(tokens, vocabulary: configuration.vocabulary, pairs: configuration.layers * 4 * configuration.width)
+        table = try PhraseTable(of: counts, vocabulary: configuration.vocabulary, width: channels.embedding, fit: .init(rows: rows), on: processor,
+                                precision: precision, seed: seed)
+    }
+
+    package func write(into parameters: Parameters) {
+        let writer = Writer(parameters, channels, width: configuration.width)
+        let codes = self.codes
+        writer.fill("tokens.weight") { v, j in
+            j < channels.embedding ? table.rows[v * table.width + j] : channels.codes.contains(j) ? codes[v * channels.code + j - channels.embedding] : 0
+        }
+        writer.fill("positions.weight") { t, j in channels.waves.contains(j) ? wave(j - channels.waves.lowerBound, at: t) : 0 }
+        writer.fill("head.weight") { v, j in j < channels.embedding ? table.head[v * table.width + j] : 0 }
+        // All tokens have the same length, so the norm before the head divides by a number that is known.
+        writer.fill("norm.weight") { _, j in j < channels.embedding ? table.gain[j] * deviation(withCode: true) : 1 }
+        writer.fill("norm.bias") { _, j in j < channels.embedding ? table.shift[j] : 0 }
+        for layer in 0..<configuration.layers {
+            writer.fill("layer\(layer).output.weight") { _, _ in 0 }
+            writePairs(layer, codes, writer)
+        }
+        writeCopying(writer)
+    }
+
+    /// What a layer norm divides by before and after layer 0 has added the code of the token before.
+    private func deviation(withCode: Bool) -> Float {
+        let energy = channels.embedding + channels.code * (withCode ? 2 : 1) + channels.wave / 2
+        return (Float(energy) / Float(channels.all)).squareRoot()
+    }
+
+    /// [V, code] of +1 and −1.
+    private var codes: [Float] {
+        var random = CountedRandom(seed: seed, stream: 1 << 40)
+        return (0..<configuration.vocabulary * channels.code).map { _ in random.next() & 1 == 0 ? 1 : -1 }
+    }
+
+    private func frequency(_ wave: Int) -> Float {
+        var random = CountedRandom(seed: 0, stream: UInt64(wave))                       // evenly spread, but no two in step
+        return Float.pi * (Float(wave) + Float(random.share())) / Float(channels.wave / 2)
+    }
+
+    private func wave(_ i: Int, at t: Int) -> Float {
+        let turn = frequency(i / 2) * Float(t)
+        return i % 2 == 0 ? cos(turn) : sin(turn)
+    }
+
+    /// The heads that look one position back: a question is the waves of its position, turned back by one.
+    private func writeCopying(_ writer: Writer) {
+        let C = channels.all, perHead = C / configuration.heads, own = deviation(withCode: false)
+        // 16 waves agree at one place, and at others for a fifth of that at most.
+        let sharpness = 1.2 * Float(perHead).squareRoot() * own * own
+        let isCopying = { (row: Int) in row < channels.heads * perHead }
+        writer.change("layer0.qkv.weight") { row, j, old in
+            let (part, r) = row.quotientAndRemainder(dividingBy: C)
+            guard isCopying(r) else { return old }
+            if part == 2 { return r < channels.code && j == channels.codes.lowerBound + r ? own : 0 }
+            let (i, k) = (r % perHead, j - channels.waves.lowerBound)
+            guard i < channels.wave, channels.waves.contains(j), k / 2 == i / 2 else { return 0 }
+            if part == 1 { return i == k ? 1 : 0 }
+            let turn = frequency(i / 2)
+            return sharpness * (i == k ? cos(turn) : i % 2 == 0 ? sin(turn) : -sin(turn))
+        }
+        writer.fill("layer0.output.weight") { row, j in
+            channels.before.contains(row) && j == row - channels.before.lowerBound ? 1 : 0
+        }
+    }
+
+    /// The units of a layer, each of which knows a pair: only both codes together lift it above its threshold.
+    private func writePairs(_ layer: Int, _ codes: [Float], _ writer: Writer) {
+        let units = 4 * channels.all, first = layer * units, strength: Float = 8, threshold: Float = 1.5
+        let known = min(max(0, counts.pairs.count - first), units)
+        let scale = strength / Float(channels.code) * deviation(withCode: true)
+        let answer = value(of: configuration.activation, at: strength * (2 - threshold))
+        writer.change("layer\(layer).up.weight") { unit, j, old in
+            guard unit < known else { return old }
+            let pair = counts.pairs[first + unit]
+            if channels.codes.contains(j) { return scale * codes[pair.last * channels.code + j - channels.codes.lowerBound] }
+            return channels.before.contains(j) ? scale * codes[pair.before * channels.code + j - channels.before.lowerBound] : 0
+        }
+        writer.fill("layer\(layer).up.bias") { _, unit in unit < known ? -strength * threshold : 0 }
+        writer.fill("layer\(layer).down.weight") { j, unit in
+            guard unit < known, j < channels.embedding else { return 0 }
+            let pair = configuration.vocabulary + first + unit, last = counts.pairs[first + unit].last
+            return (table.rows[pair * table.width + j] - table.rows[last * table.width + j]) / answer
+        }
+    }
+
+    private func value(of function: Function, at x: Float) -> Float {
+        function == .relu ? max(0, x) : 0.5 * x * (1 + tanh(0.797_884_56 * (x + 0.044_715 * x * x * x)))
+    }
+}
+
+/// Writes parameters by their names, as matrices.
+private struct Writer {
+    private let parameters: Parameters
+    private let byName: [String: Parameter]
+
+    init(_ parameters: Parameters, _ channels: CountStart.Channels, width: Int) {
+        self.parameters = parameters
+        byName = Dictionary(uniqueKeysWithValues: parameters.list.map { ($0.name, $0) })
+    }
+
+    func fill(_ name: String, _ value: (_ row: Int, _ column: Int) -> Float) { change(name) { row, column, _ in value(row, column) } }
+
+    func change(_ name: String, _ value: (_ row: Int, _ column: Int, _ old: Float) -> Float) {
+        guard let parameter = byName[name] else { fatalError("a GPT without \(name)") }
+        let columns = parameter.shape[-1]
+        parameters.values[parameter.range].write { span in
+            for i in span.indices { span[i] = value(i / columns, i % columns, span[i]) }
+        }
+    }
+}

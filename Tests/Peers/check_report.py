@@ -1,0 +1,76 @@
+"""What a training leaves, as others read it: the events by TensorBoard itself, the pages by Python's XML parser. The training is stopped and goes on.
+
+    Tests/Peers/check_report.py .build/release/slm
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import xml.dom.minidom
+
+import tensorboard
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+SHAPE = "--layers 1 --width 32 --heads 2 --context 64 --batch 4 --vocab-size 300 --max-steps 30 --eval-every 10 --threads 2".split()
+TAGS = {"loss": "train/loss", "gradient": "train/gradient_norm", "rate": "train/rate"}
+EVALUATED = {"train_loss": "train/evaluated_loss", "val_loss": "val/loss", "bits_per_byte": "val/bits_per_byte"}
+
+
+def check_scalars(events, lines, tags):
+    for key, tag in tags.items():
+        found = {scalar.step: scalar.value for scalar in events.Scalars(tag)}
+        assert len(found) == len(events.Scalars(tag)), f"{tag}: a step twice"
+        assert found.keys() == {line["step"] for line in lines}, (tag, sorted(found))
+        for line in lines:
+            # The log has four digits behind the point.
+            assert abs(found[line["step"]] - line[key]) <= 5e-5 + 1e-6 * abs(line[key]), (tag, line, found[line["step"]])
+
+
+def main():
+    slm = os.path.abspath(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        run = pathlib.Path(folder, "run")
+        chats = pathlib.Path(folder, "chats.txt")
+        chats.write_text("".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}.\n" for i in range(80)))
+
+        def train(*arguments):
+            subprocess.run([slm, "train", "--data", chats, "--out", run, *arguments], check=True, capture_output=True,
+                           env={**os.environ, "XDG_CACHE_HOME": folder})
+
+        train(*SHAPE, "--ask", "<Who> & \"what\"?", "--save-every", "5", "--stop-after", "17")
+        # As if it had been killed after logging two steps more than it saved.
+        log = run / "log.jsonl"
+        step = next(line for line in log.read_text().splitlines() if '"step":17' in line)
+        with log.open("a") as file:
+            file.write(step.replace('"step":17', '"step":18') + "\n" + step.replace('"step":17', '"step":19')[:40])
+        train("--resume", "--ask", "<Who> & \"what\"?")
+
+        entries = {}
+        for line in log.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            entries[entry["event"], entry["step"]] = entry
+        events = EventAccumulator(str(run), size_guidance={"scalars": 0, "tensors": 0})
+        events.Reload()
+        steps = [entry for (event, _), entry in entries.items() if event == "step"]
+        assert len(steps) == 30
+        check_scalars(events, steps, TAGS)
+        check_scalars(events, [entry for (event, _), entry in entries.items() if event == "evaluated"], EVALUATED)
+        assert all(scalar.value > 0 for scalar in events.Scalars("train/tokens_per_second"))
+        texts = {event.step: event.tensor_proto.string_val[0].decode() for event in events.Tensors("answer")}
+        assert texts.keys() == {10, 20, 30} and texts[30] == f"**<Who> & \"what\"?**\n\n{entries['answered', 30]['answer']}", texts
+        assert events.SummaryMetadata("answer").plugin_data.plugin_name == "text"
+
+        subprocess.run([slm, "train", "--compare", run, run, "--out", pathlib.Path(folder, "both.html")], check=True, capture_output=True)
+        for page in [run / "report.html", pathlib.Path(folder, "both.html")]:
+            document = xml.dom.minidom.parse(str(page))
+            assert document.getElementsByTagName("svg") and not document.getElementsByTagName("script")
+    print(f"report: TensorBoard {tensorboard.__version__} reads {len(steps)} steps of a training that was stopped, as the log has them; the pages are well-formed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""A training that is killed again and again: what it leaves is a checkpoint that loads, and it ends with the numbers of one that never stopped.
+
+    Tests/Peers/kill_training.py .build/release/slm --kills 500
+
+Each kill is a SIGKILL at a moment drawn evenly from the first part of a second, over and over until the training is through; then the next one begins, which
+saves every 1, 2, 3, 4 or 5 steps. h5py reads what is compared: every weight, both moments of each, and all that the run counts but its seconds.
+"""
+import argparse
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import time
+
+import h5py
+
+STEPS = 60
+SKIPPED = {"training/seconds", "training/plan/save_every", "training/evaluations", "training/since_best"}
+
+
+class Training:
+    def __init__(self, slm, folder):
+        self.slm, self.folder = slm, folder
+        chats = [f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}." for i in range(300)]
+        (folder / "chats.txt").write_text("\n".join(chats) + "\n")
+        self.call("tokenize", "--data", folder / "chats.txt", "--vocab-size", 300, "--out", folder / "data/tokenizer.json", "--tokens", folder / "data")
+
+    def call(self, *arguments):
+        done = subprocess.run([self.slm, *map(str, arguments)], capture_output=True, text=True)
+        assert done.returncode == 0, f"slm {' '.join(map(str, arguments))}: exit status {done.returncode}\n{done.stderr}"
+        return done.stdout
+
+    def arguments(self, run, every, seed=1):
+        if (run / "last.h5").exists():
+            return ["train", "--data", self.folder / "data", "--out", run, "--threads", 1, "--resume"]
+        return ["train", "--data", self.folder / "data", "--out", run, "--threads", 1, "--layers", 1, "--width", 32, "--heads", 2, "--context", 32, "--batch", 4,
+                "--dropout", 0.1, "--max-steps", STEPS, "--save-every", every, "--eval-every", 11, "--patience", 0, "--seed", seed]
+
+    def step(self, path):
+        """Where a checkpoint stands, by slm's own word that it is whole."""
+        return json.loads(self.call("info", path, "--json"))["training"]["step"]
+
+    def kill(self, run, every, delay):
+        """Starts the training and kills it after some seconds. Says whether there was still something to kill."""
+        process = subprocess.Popen([self.slm, *map(str, self.arguments(run, every))], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        time.sleep(delay)
+        process.kill()
+        errors = process.communicate()[1].decode()
+        assert process.returncode in (0, -9), f"exit status {process.returncode}: {errors}"
+        return process.returncode == -9
+
+
+def parts(run):
+    """The files that are being written, or were when somebody was killed."""
+    return {(path.name, path.stat().st_ino, path.stat().st_mtime_ns) for path in run.glob("*.part")}
+
+
+def contents(path):
+    """The bytes of each array by name, but for what depends on the clock or on what was asked for. The last evaluation is counted again if the kill came
+    between it and the end."""
+    arrays = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: arrays.update({name: item[()].tobytes()}) if isinstance(item, h5py.Dataset) else None)
+    return {name: value for name, value in arrays.items() if name not in SKIPPED}
+
+
+def different(a, b):
+    return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("slm")
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    draw = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        training = Training(options.slm, folder)
+        begin = time.monotonic()
+        training.call(*training.arguments(folder / "whole", 1))
+        seconds = time.monotonic() - begin
+        whole = contents(folder / "whole/last.h5")
+        training.call(*training.arguments(folder / "other", 1, seed=2))
+        weights = sum(name.startswith("weights/") for name in whole)
+        assert weights and len([n for n in different(whole, contents(folder / "other/last.h5")) if n.startswith("weights/")]) > weights // 2, "another seed must differ"
+
+        kills = runs = saving = early = 0
+        steps = set()
+        while kills < options.kills:
+            run, every, last, is_through = folder / f"run{runs}", 1 + runs % 5, 0, False
+            runs += 1
+            while not is_through:
+                before = parts(run)
+                # When all kills are done, it may finish.
+                is_through = kills == options.kills or not training.kill(run, every, draw.uniform(0, seconds / 5))
+                if kills == options.kills:
+                    training.call(*training.arguments(run, every))
+                elif not is_through:
+                    kills += 1
+                    saving += bool(parts(run) - before)
+                if (run / "best.h5").exists():
+                    training.step(run / "best.h5")
+                if not (run / "last.h5").exists():
+                    early += 1
+                    continue
+                step = training.step(run / "last.h5")
+                assert step >= last, f"{run}: from step {last} back to {step}"
+                last = step
+                steps.add(step)
+            wrong = different(whole, contents(run / "last.h5"))
+            assert not wrong, f"run {runs}, saved every {every} steps, ends with other numbers than the one that never stopped: {wrong[:5]}"
+            assert not parts(run), f"{run}: {parts(run)} were left behind"
+            print(f"{kills} kills, {runs} trainings through", file=sys.stderr, flush=True)
+        print(f"{kills} kills in {runs} trainings of {STEPS} steps ({seconds:.2f} s): {saving} while a file was being written, {early} before the first checkpoint, "
+              f"at {len(steps)} different steps. Every checkpoint loaded; all {runs} ended with the {len(whole)} arrays of the training that never stopped, bit for bit.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

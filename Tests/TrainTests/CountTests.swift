@@ -1,0 +1,79 @@
+import Autograd
+import Corpus
+import Glibc
+import Kernels
+import Model
+import Testing
+import TestSupport
+import Tokenize
+import Train
+
+@Suite struct CountTests {
+    private let folder = TemporaryFolder()
+
+    /// A text in which the two tokens before decide what comes: one of two words, three times out of four the first of them.
+    private static func text(_ count: Int, vocabulary V: Int, seed: UInt64) -> [UInt16] {
+        var noise = Noise(seed), text: [UInt16] = [0, 1]
+        while text.count < count {
+            let (a, b) = (Int(text[text.count - 2]), Int(text[text.count - 1]))
+            text.append(UInt16((a * 7 + b * 13 + (noise.next() % 4 == 0 ? 5 : 1)) % V))
+        }
+        return text
+    }
+
+    private func file(_ ids: [UInt16], vocabulary: Int) throws -> TokenFile {
+        let path = folder.write(ids.flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }, to: "text.bin")
+        return try TokenFile(path, vocabularySize: vocabulary)
+    }
+
+    @Test func `numbers are counted`() {
+        var noise = Noise(1), plain: [UInt64: UInt32] = [:]
+        let numbers = (0..<5_000).map { _ in noise.next() % 700 * 0x1_0000_0001 }
+        for number in numbers { plain[number, default: 0] += 1 }
+        let counted = SortedCounts(numbers, bits: 44)
+        #expect(counted.numbers == plain.keys.sorted())
+        #expect(zip(counted.numbers, counted.counts).allSatisfy { plain[$0] == $1 })
+        #expect(SortedCounts([], bits: 10).numbers.isEmpty)
+    }
+
+    @Test func `what followed a context and what is left add up to one`() {
+        var noise = Noise(2)
+        let followers = Followers(SortedCounts((0..<4_000).map { _ in noise.next() % 40 << 5 | (noise.next() % 32) * (noise.next() % 32) / 32 }, bits: 16), bits: 5)
+        #expect(followers.contexts == Array(0..<40))
+        for i in followers.contexts.indices {
+            var sum = followers.left[i]
+            followers.forEach(after: i) { _, share in
+                #expect(share > 0)
+                sum += share
+            }
+            #expect(abs(sum - 1) < 1e-5)
+        }
+    }
+
+    @Test func `the most frequent pairs come first, as often as they were followed`() throws {
+        let text = Self.text(3_000, vocabulary: 20, seed: 1), counts = PhraseCounts(try file(text, vocabulary: 20), vocabulary: 20, pairs: 50)
+        var plain: [[Int]: Int] = [:]
+        for i in 2..<text.count { plain[[Int(text[i - 2]), Int(text[i - 1])], default: 0] += 1 }
+        #expect(counts.pairs.count == 50)
+        #expect(counts.pairs.map { plain[[$0.before, $0.last]] ?? 0 } == Array(plain.values.sorted(by: >).prefix(50)))
+    }
+
+    /// The text has 0.56 nats a token where both tokens before are known. Where only the last is, nearly ln 40 = 3.7.
+    @Test func `a model begins with what was counted, and answers as the table does`() throws {
+        let V = 40, processor = try Processor(threads: 1)
+        var configuration = GPTConfiguration(layers: 2, heads: 5, width: 320, context: 64, vocabulary: V)
+        let tokens = try file(Self.text(60_000, vocabulary: V, seed: 1), vocabulary: V)
+        let start = try #require(try CountStart(configuration, counting: tokens, rows: 60_000, on: processor, precision: .float32, seed: 3))
+        let trainer = try Trainer(configuration, on: processor, precision: .float32, seed: 3)
+        start.write(into: trainer.parameters)
+        let unseen = Self.text(64 * 16 + 1, vocabulary: V, seed: 9).map(Int32.init)
+        let batch = Batch(inputs: Array(unseen.dropLast()), targets: Array(unseen.dropFirst()), rows: 16)
+        let surprises = trainer.surprises(of: batch)
+        #expect(surprises.nats.reduce(0, +) / Float(surprises.count) < 0.75)
+        #expect(trainer.parameters.values.read { span in span.indices.allSatisfy { span[$0].isFinite } })
+
+        configuration.isTied = true
+        #expect(!CountStart.isPossible(for: configuration))
+        #expect(!CountStart.isPossible(for: .tiny) && CountStart.isPossible(for: .eugpt))
+    }
+}

@@ -1,0 +1,165 @@
+import Autograd
+import Checkpoint
+import Corpus
+import Glibc
+import Kernels
+import Model
+import Testing
+import TestSupport
+import Tokenize
+import Train
+
+@Suite(.serialized) struct EvaluationTests {
+    private let folder = TemporaryFolder()
+    private static let vocabulary = Vocabulary.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
+    private let context = 24
+
+    /// Ten conversations, some longer than the context.
+    private func chats() -> String {
+        let lines = (0..<10).map { i -> String in
+            let answer = String(repeating: "a\(i)", count: 1 + i * i % 17)
+            let first = #"{"role":"user","content":"what is \#(i)?"},{"role":"assistant","content":"\#(answer)"}"#
+            return #"{"messages":["# + first + #",{"role":"user","content":"ü"},{"role":"assistant","content":"two\nlines"}]}"#
+        }
+        return folder.write(lines.joined(separator: "\n"), to: "chats.jsonl")
+    }
+
+    /// A model that has learned enough to be right sometimes.
+    private func checkpoint(form: ChatForm = .markers) throws -> Checkpoint {
+        let configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: context, vocabulary: Self.vocabulary.count)
+        let trainer = try Trainer(configuration, on: Processor(threads: 1), precision: .float32, seed: 5)
+        let ids = Array("what is 3?a3a3a3a3a3a3a3ü two lines".utf8).map { Int32($0) + 4 }
+        let batch = Batch(inputs: Array(ids[..<context]), targets: Array(ids[1...context]), rows: 1)
+        for _ in 0..<30 { _ = trainer.advance(batch, rate: 1e-2) }
+        var checkpoint = Checkpoint(configuration, weights: Named(trainer.parameters.values, of: trainer.parameters.list))
+        (checkpoint.tokenizer, checkpoint.chatForm) = (try StoredTokenizer(Self.vocabulary), form)
+        return checkpoint
+    }
+
+    private func reader(_ checkpoint: Checkpoint, joins: Bool = false, learned: Learned = .all) throws -> EvaluationReader {
+        var reader = try EvaluationReader(checkpoint, on: Team(threads: 1))
+        (reader.joins, reader.learned) = (joins, learned)
+        return reader
+    }
+
+    private func pieces(_ checkpoint: Checkpoint, _ text: EvaluationText, stride: Int? = nil, rows: Int? = nil, threads: Int = 1) throws -> [Evaluation] {
+        var evaluator = try Evaluator(checkpoint, on: Processor(threads: threads), precision: .float32)
+        (evaluator.stride, evaluator.rows) = (stride, rows)
+        return try evaluator.pieces(of: text)
+    }
+
+    /// The plain way: for each token by itself the window that it counts in, the whole softmax, in f64.
+    private struct Naive {
+        let model: GPT
+        let tape: Tape
+
+        init(_ checkpoint: Checkpoint) throws {
+            var list = ParameterList()
+            let processor = try Processor(threads: 1)
+            model = GPT(checkpoint.configuration, in: &list)
+            tape = Tape(processor, parameters: try checkpoint.parameters(list, on: processor))
+        }
+
+        func cost(of place: Int, in document: ArraySlice<TokenID>, stride: Int) -> (nats: Double, isHit: Bool) {
+            let context = model.configuration.context, before = place - document.startIndex
+            let windows = Swift.stride(from: 0, to: document.count, by: stride)
+            let start = document.startIndex + (windows.first { $0 + context >= before } ?? 0)
+            let seen = Array(document[start..<place])
+            tape.reset()
+            let logits = tape.withoutRecording { model.logits(of: tape.ids(seen, [1, seen.count]), on: tape).floats }
+            let scores = logits.suffix(260).map { Double($0) }, target = Int(document[place])
+            let sum: Double = scores.reduce(0) { $0 + exp($1) }
+            return (log(sum) - scores[target], scores[target] == scores.max())
+        }
+    }
+
+    @Test(arguments: [(1, false), (12, false), (24, false), (7, true)], Learned.allCases)
+    func `each token is counted once, with the context that its window gives`(_ setting: (stride: Int, joins: Bool), learned: Learned) throws {
+        let checkpoint = try checkpoint(), naive = try Naive(checkpoint), text = try reader(checkpoint, joins: setting.joins, learned: learned).text(at: chats())
+        let found = try pieces(checkpoint, text, stride: setting.stride), ids = text.ids
+        let ends = text.pieces.map(\.start).dropFirst() + [ids.count]
+        #expect(found.count == 10 && text.conversations == 10 && text.hasChats)
+        var hits = 0
+        for (i, (piece, end)) in zip(text.pieces, ends).enumerated() {
+            let document = setting.joins ? ids[...] : ids[piece.start..<end]
+            var isAssistants = false, nats: [Double] = [], right = 0
+            for place in piece.start..<end {
+                // What the assistant says begins behind its marker and ends with the user's, or with the end.
+                let counts = learned == .all || isAssistants
+                if ids[place] == 1 { isAssistants = true } else if ids[place] == 0 || ids[place] == 2 { isAssistants = false }
+                guard counts, place > document.startIndex else { continue }
+                let (cost, isHit) = naive.cost(of: place, in: document, stride: setting.stride)
+                nats.append(cost)
+                right += isHit ? 1 : 0
+            }
+            expectClose([Float(found[i].nats)], [nats.reduce(0, +)], within: .gradient, "conversation \(i)")
+            #expect(found[i].targets == nats.count && found[i].hits == right)
+            hits += right
+        }
+        #expect(hits > 10)
+    }
+
+    @Test func `windows as long as their stride are nanoGPT's`() throws {
+        let checkpoint = try checkpoint(), naive = try Naive(checkpoint), text = try reader(checkpoint, joins: true).text(at: chats()), T = context
+        let all = try pieces(checkpoint, text, stride: T).reduce(into: Evaluation(), +=)
+        var sum = 0.0, start = 0
+        while start + 1 < text.ids.count {
+            let end = min(start + T, text.ids.count - 1), tape = naive.tape
+            tape.reset()
+            let inputs = tape.ids(Array(text.ids[start..<end]), [1, end - start])
+            let targets = tape.ids(Array(text.ids[start + 1...end]), [1, end - start])
+            let loss = tape.withoutRecording { naive.model.loss(of: inputs, predicting: targets, on: tape) }
+            sum += Double(loss.scalar) * Double(end - start)
+            start += T
+        }
+        expectClose([Float(all.loss)], [sum / Double(text.ids.count - 1)], within: .gradient)
+        #expect(all.targets == text.ids.count - 1)
+    }
+
+    @Test func `the same bits again, however many rows or threads`() throws {
+        let checkpoint = try checkpoint(), text = try reader(checkpoint).text(at: chats())
+        let once = try pieces(checkpoint, text)
+        for (rows, threads) in [(nil, 2), (1, 1), (3, 2), (50, 3)] as [(Int?, Int)] {
+            let again = try pieces(checkpoint, text, rows: rows, threads: threads) == once
+            #expect(again, "\(rows ?? 0) rows, \(threads) threads")
+        }
+    }
+
+    @Test(arguments: ChatForm.allCases, Learned.allCases) func `chats and the tokens made from them give the same figures`(form: ChatForm, learned: Learned) throws {
+        let checkpoint = try checkpoint(form: form), path = chats(), reader = try reader(checkpoint, learned: learned)
+        var encoding = CorpusEncoding(try Tokenizer(Self.vocabulary), file: "tokenizer.json", form: form)
+        encoding.heldOut = 1
+        let report = try encoding.write([path], to: folder("tokens"), on: Team(threads: 1))
+        #expect(try EvaluationReader.files(at: [folder("tokens"), path]) == [folder("tokens/val.bin"), path])
+        let chats = try reader.text(at: path), tokens = try reader.text(at: folder("tokens/val.bin"))
+        let same = try pieces(checkpoint, chats) == pieces(checkpoint, tokens)
+        #expect(same && chats.conversations == tokens.conversations && tokens.hasChats)
+        #expect(chats.pieces.reduce(0) { $0 + $1.bytes } == (learned == .all ? report.val.bytes.total : report.val.bytes.assistant))
+    }
+
+    @Test func `a plain text is one stream, paired by pieces of 4,096 bytes`() throws {
+        let checkpoint = try checkpoint(), words = (0..<2_000).map { "word \($0)\n" }.joined()
+        let text = try reader(checkpoint, learned: .assistant).text(at: folder.write(words, to: "text.txt"))
+        #expect(text.conversations == 1 && !text.hasChats && text.pieces.count == words.utf8.count / 4_096)
+        #expect(text.pieces.reduce(0) { $0 + $1.bytes } == words.utf8.count - 1)                     // nothing predicts the first
+        #expect(text.pieces.map(\.start) == text.pieces.indices.map { $0 * 4_096 })
+        let found = try pieces(checkpoint, text)
+        #expect(found.reduce(into: Evaluation(), +=).targets == text.ids.count - 1)
+    }
+
+    @Test func `what cannot be evaluated is said`() throws {
+        var checkpoint = try checkpoint()
+        let reader = try reader(checkpoint, learned: .assistant)
+        let silent = folder.write(#"{"messages":[{"role":"user","content":"Hi"}]}"#, to: "silent.jsonl")
+        #expect(throws: EvaluationError.nothingCounts(path: silent, learned: .assistant)) { try reader.text(at: silent) }
+        let empty = folder.write("", to: "empty.txt")
+        #expect(throws: CorpusError.malformed(Fault(path: empty, line: 1, reason: "nothing in the file"))) { try reader.text(at: empty) }
+        var other = CorpusEncoding(try Tokenizer(.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>"])), file: "tokenizer.json", form: .markers)
+        other.heldOut = 1
+        try other.write([chats()], to: folder("other"), on: Team(threads: 1))
+        #expect(throws: CheckpointError.self) { try reader.text(at: folder("other/val.bin")) }
+        #expect(throws: EvaluationError.strideTooLong(stride: 25, context: 24)) { try pieces(checkpoint, try reader.text(at: chats()), stride: 25) }
+        checkpoint.tokenizer = nil
+        #expect(throws: EvaluationError.noVocabulary(checkpoint: "the checkpoint")) { try EvaluationReader(checkpoint, on: Team(threads: 1)) }
+    }
+}
