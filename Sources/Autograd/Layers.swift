@@ -2,22 +2,28 @@ package import Kernels
 
 // Layers are values: they hold where their parameters are, not the parameters. The same layer works on any tape.
 
-/// y = f(x·Wᵀ + b)
+/// y = f(x·Wᵀ + b), and where the list adapts it, y = f(x·(W + (α/r)·B·A)ᵀ + b): see ``LowRank``.
 ///
 ///     let hidden = Linear(from: 2, to: 16, named: "hidden", in: &list)
 ///     let y = hidden(x, on: tape, then: .tanh)
 package struct Linear: Sendable {
     package let weight: Parameter                      // [O, I]
     package let bias: Parameter?                       // [O]
+    package let change: LowRankPair?
 
     /// Without an initialisation of its own the weight is uniform in ±1/√I, as in PyTorch; the bias begins at 0.
     package init(from I: Int, to O: Int, bias: Bool = true, named name: String, in list: inout ParameterList, weight: Initialization? = nil) {
         self.weight = list.add("\(name).weight", [O, I], weight ?? .uniform(limit: 1 / Float(I).squareRoot()))
         self.bias = bias ? list.add("\(name).bias", [O], .constant(0)) : nil
+        change = list.addChange(of: self.weight, in: name)
     }
 
     package func callAsFunction(_ x: Tensor, on tape: Tape, then f: Function = .identity, plus: Tensor? = nil) -> Tensor {
-        tape.linear(x, weight: tape.value(of: weight), bias: bias.map(tape.value), then: f, plus: plus)
+        let (w, b) = (tape.value(of: weight), bias.map(tape.value))
+        guard let change else { return tape.linear(x, weight: w, bias: b, then: f, plus: plus) }
+        if let plus, f == .identity { return change(x, on: tape, plus: tape.linear(x, weight: w, bias: b, plus: plus)) }
+        let u = tape.add(tape.linear(x, weight: w, bias: b), change(x, on: tape)), y = f == .identity ? u : tape.apply(f, to: u)
+        return plus.map { tape.add($0, y) } ?? y
     }
 }
 

@@ -4,3 +4,4 @@
 
 typedef __typeof__(&LAPACKE_sgeqrf) lapacke_sgeqrf;
 typedef __typeof__(&LAPACKE_sorgqr) lapacke_sorgqr;
+typedef __typeof__(&LAPACKE_sgesdd) lapacke_sgesdd;

@@ -8,17 +8,23 @@ extension Checkpoint {
     ///     let model = GPT(checkpoint.configuration, in: &list)
     ///     let tape = Tape(processor, parameters: try checkpoint.parameters(list, on: processor))
     package func parameters(_ list: ParameterList, on processor: Processor) throws(CheckpointError) -> Parameters {
-        try check(weights, "weights", list.parameters)
-        if let mapped = mappedWeights(list) { return Parameters(list, values: mapped, on: processor) }
-        let values = processor.zeros(list.count)
-        copy(weights, into: values, list.parameters)
-        return Parameters(list, values: values, on: processor)
+        Parameters(list, values: try values(of: list.learned, on: processor), on: processor)
+    }
+
+    /// The same as the flat buffer alone.
+    ///
+    /// - Parameter copying: for who will write to all of them.
+    package func values(of layout: ParameterList.Layout, copying: Bool = false, on processor: Processor) throws(CheckpointError) -> Buffer {
+        try check(weights, "weights", layout.parameters)
+        if !copying, let mapped = mappedWeights(layout) { return mapped }
+        let values = processor.zeros(layout.count)
+        copy(weights, into: values, layout.parameters)
+        return values
     }
 
     /// Copies the weights over those of a model.
     package func copyWeights(into parameters: Parameters) throws(CheckpointError) {
-        try check(weights, "weights", parameters.list)
-        copy(weights, into: parameters.values, parameters.list)
+        try copy(weights, "weights", into: parameters.values, parameters.list)
     }
 
     /// Copies what the optimiser kept in a folder, such as its first moments, into a buffer that is laid out like the parameters.
@@ -27,15 +33,20 @@ extension Checkpoint {
     package func copyOptimizer(_ folder: String, into buffer: Buffer, like parameters: [Parameter]) throws(CheckpointError) {
         var arrays: Named<FloatArray> = [:]
         for (name, array) in optimizer where name.hasPrefix(folder + "/") { arrays[String(name.dropFirst(folder.count + 1))] = array }
-        try check(arrays, "optimizer/\(folder)", parameters)
+        try copy(arrays, "optimizer/\(folder)", into: buffer, parameters)
+    }
+
+    /// Copies arrays of a group, which must be those of the parameters, to where the parameters are.
+    func copy(_ arrays: Named<FloatArray>, _ group: String, into buffer: Buffer, _ parameters: [Parameter]) throws(CheckpointError) {
+        try check(arrays, group, parameters)
         copy(arrays, into: buffer, parameters)
     }
 
     /// Whether all weights of a model lie in the file as they do in a flat buffer, so that nothing is copied.
-    package func isMappable(_ list: ParameterList) -> Bool { mappedWeights(list) != nil }
+    package func isMappable(_ list: ParameterList) -> Bool { mappedWeights(list.learned) != nil }
 
     /// The stretch of the file that is the flat buffer of a list of parameters, if there is one.
-    private func mappedWeights(_ list: ParameterList) -> Buffer? {
+    private func mappedWeights(_ list: ParameterList.Layout) -> Buffer? {
         guard path != nil, let first = list.parameters.first(where: { $0.shape.count > 0 }), let start = weights[first.name]?.values else { return nil }
         guard let whole = start.extended(by: first.start, to: list.count) else { return nil }
         var end = 0

@@ -14,7 +14,7 @@ extension Checkpoint {
         let file: MappedFile
         do { file = try MappedFile(path, writable: true) } catch { throw CheckpointError(error) }
         self = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in
-            try Seal.check(bytes, path: path)
+            try Seal.check(bytes, path: path, forgetting: file.forget)
             return try Checkpoint(try H5Reader.arrays(in: bytes, path: path), of: bytes, in: file)
         }
     }
@@ -27,7 +27,7 @@ extension Checkpoint {
             guard parts.count == 2, Self.groups.contains(parts[0]) else {
                 throw .mismatch(path: path, name: array.path, expected: "nothing of that name in version \(Seal.version)", found: array.kind)
             }
-            if ["weights", "optimizer"].contains(parts[0]) {
+            if Self.floatGroups.contains(parts[0]) {
                 guard array.type == .float32 else { throw .mismatch(path: path, name: array.path, expected: "f32", found: array.kind) }
                 floats[parts[0], default: [:]][parts[1]] = FloatArray(array.range.isEmpty ? Buffer(in: file, at: 0, count: 0, .float32)
                     : Buffer(in: file, at: array.range.lowerBound, count: array.range.count / 4, .float32), shape: Shape(array.shape))
@@ -43,6 +43,10 @@ extension Checkpoint {
         optimizer = floats["optimizer"] ?? [:]
         training = values["training"] ?? [:]
         metrics = values["metrics"] ?? [:]
+        if values["adapter"] == nil, floats["principals"] != nil {
+            throw .mismatch(path: path, name: "principals", expected: "nothing of that name where there is no adapter", found: "arrays")
+        }
+        adapter = try values["adapter"].map { values throws(CheckpointError) in try Adapter(values, principals: floats["principals"] ?? [:], path: path) }
         try readTokenizer(values["tokenizer"] ?? [:], path: path)
     }
 

@@ -33,7 +33,9 @@ extension Checkpoint {
     }
 
     /// As they are listed. Where they stand in the file is another matter.
-    static let groups = ["configuration", "tokenizer", "weights", "optimizer", "training", "metrics"]
+    static let groups = ["configuration", "tokenizer", "adapter", "weights", "principals", "optimizer", "training", "metrics"]
+    /// Those whose arrays are numbers of a model.
+    static let floatGroups = ["weights", "principals", "optimizer"]
 
     private struct Content {
         enum Numbers { case buffer(Buffer), bytes([UInt8]) }
@@ -56,7 +58,9 @@ extension Checkpoint {
             }
         }
         add(weights, in: "weights")
+        if let adapter { add(adapter.principals, in: "principals") }
         add(optimizer, in: "optimizer")
+        if let adapter { add(adapter.values, in: "adapter") }
         add(configuration.values, in: "configuration")
         var words: Named<Value> = [:]
         if let tokenizer { words = ["json": .text(String(decoding: tokenizer.json, as: UTF8.self)), "fingerprint": .text(tokenizer.fingerprint)] }

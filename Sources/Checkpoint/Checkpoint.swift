@@ -20,6 +20,8 @@ package struct Checkpoint {
     /// Of the file it was read from.
     package private(set) var byteCount = 0
     package var configuration: GPTConfiguration
+    /// Where this is no model but what adapts one: its weights are the adapter's alone.
+    package var adapter: Adapter?
     package var weights: Named<FloatArray>
     /// What an optimiser keeps for each weight, such as `first/layer0.qkv.weight`.
     package var optimizer: Named<FloatArray> = [:]

@@ -19,6 +19,10 @@ package enum CheckpointError: Error, Equatable {
     case mismatch(path: String, name: String, expected: String, found: String)
     /// The checkpoint's vocabulary is not that of the tokens, or of the other model.
     case wrongVocabulary(path: String, expected: String, found: String)
+    /// The model that an adapter needs is not where it was, or none.
+    case noBase(path: String, base: String, reason: String)
+    /// The model is not the one that an adapter was made for.
+    case wrongBase(path: String, base: String, expected: String, found: String)
 }
 
 extension CheckpointError: CustomStringConvertible {
@@ -46,6 +50,11 @@ extension CheckpointError: CustomStringConvertible {
         case .wrongVocabulary(let path, let expected, let found):
             return "\(path) does not belong to these tokens: its vocabulary is \(found), theirs \(expected). "
                 + "Write the tokens again with its tokenizer, or take the checkpoint that was trained with theirs."
+        case .noBase(let path, let base, let reason):
+            return "\(path) is an adapter and needs the model it was made for, and \(base) is not that: \(reason). Say where it is: --base CHECKPOINT"
+        case .wrongBase(let path, let base, let expected, let found):
+            return "\(path) is an adapter for another model than \(base): the digest of the weights should be \(expected) and is \(found). "
+                + "Say where the right one is: --base CHECKPOINT"
         }
     }
 

@@ -32,8 +32,8 @@ package struct Seal: Equatable {
         return Array(text.utf8) + [UInt8](repeating: 0, count: Self.size - text.utf8.count)
     }
 
-    /// Checks all of a file, and reads all of it for that.
-    static func check(_ bytes: Span<UInt8>, path: String) throws(CheckpointError) {
+    /// Checks all of a file, and reads all of it for that, in pieces that may be forgotten: a file of many moments shall not take memory for who wants the weights.
+    static func check(_ bytes: Span<UInt8>, path: String, forgetting forget: (Range<Int>) -> Void) throws(CheckpointError) {
         let magic = Array(magic.utf8)
         guard bytes.count >= 1, (0..<min(magic.count, bytes.count)).allSatisfy({ bytes[$0] == magic[$0] }) else {
             throw .foreign(path: path, found: FileKind.name(of: bytes))
@@ -50,7 +50,11 @@ package struct Seal: Equatable {
         }
         guard length == bytes.count else { throw .wrongLength(path: path, expected: length, found: bytes.count) }
         let digest = Digest()
-        digest.add(bytes.extracting(droppingFirst: size))
+        for start in stride(from: size, to: length, by: 16 << 20) {
+            let piece = start..<min(start + 16 << 20, length)
+            digest.add(bytes.extracting(piece))
+            forget(piece)
+        }
         let found = digest.text, whole = Seal(length: length, digest: found).bytes
         guard (0..<size).allSatisfy({ bytes[$0] == whole[$0] }) else {
             let place = lengthPlace + 21 + "xxh3-128 ".utf8.count

@@ -15,13 +15,16 @@ extension TokenFile {
 
     /// The first question, as a conversation's beginning, that is about so long, with its answer.
     ///
-    /// - Parameter lengths: how many tokens the prompt may have.
-    package func firstExchange(of lengths: ClosedRange<Int>) -> Exchange? {
+    /// - Parameters:
+    ///   - lengths: how many tokens the prompt may have.
+    ///   - conversations: those to look at; nil for all.
+    package func firstExchange(of lengths: ClosedRange<Int>, in conversations: [Range<Int>]? = nil) -> Exchange? {
+        let starts = conversations.map { Set($0.map(\.lowerBound)) }
         var start: Int?, question: Range<Int>?
         for i in turns.indices {
             let turn = turns[i], end = i + 1 < turns.count ? turns[i + 1].start : count
             switch turn.side {
-            case .nobody: (start, question) = (turn.start, nil)
+            case .nobody: (start, question) = (starts?.contains(turn.start) ?? true ? turn.start : nil, nil)
             case .user: question = turn.start..<end
             case .system: break
             case .assistant:

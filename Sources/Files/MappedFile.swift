@@ -11,7 +11,7 @@ package final class MappedFile: Sendable {
 
     /// - Parameter writable: Whether what is in memory may be changed. The file never is: a page that is written to becomes a copy of its own.
     package init(_ path: String, writable: Bool = false) throws(FileError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)      // nobody waits for the writer of a pipe
         guard descriptor >= 0 else { throw .unreadable(path: path, reason: systemReason()) }
         defer { close(descriptor) }
         var status = stat()
@@ -23,6 +23,9 @@ package final class MappedFile: Sendable {
 
     /// Where it begins in memory, for as long as this object lives: for `Kernels`, whose buffers may lie in a file. nil if it is empty.
     package var start: UnsafeMutableRawPointer? { bytes.start }
+
+    /// Gives back the memory of pages that were read, and that nobody has written to: they come again from the file when they are looked at.
+    package func forget(_ range: Range<Int>) { bytes.forget(range) }
 
     /// Lends the file as little-endian numbers, which is what every machine that slm runs on reads. A remainder is left out.
     package func read<Number: FixedWidthInteger & BitwiseCopyable, Result, Failure: Error>(
@@ -45,6 +48,14 @@ private struct Pages: ~Copyable, @unchecked Sendable {
             throw .unreadable(path: path, reason: systemReason())
         }
         self.start = start
+    }
+
+    func forget(_ range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes \(range) of \(count)")
+        let page = sysconf(Int32(_SC_PAGESIZE)), first = (range.lowerBound + page - 1) / page * page
+        // A refusal only costs memory. The last page is whole, whatever the file's length.
+        let end = range.upperBound == count ? range.upperBound : range.upperBound / page * page
+        if let start, first < end { madvise(start + first, end - first, MADV_DONTNEED) }
     }
 
     deinit { if let start { munmap(start, count) } }

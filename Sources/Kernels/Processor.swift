@@ -22,7 +22,7 @@ package final class Processor {
     package var profile: Profile?
 
     let table: slm_kernels
-    let team: Team
+    package let team: Team
     let library: (any ProductLibrary)?
     private var scratch: [Buffer?]
     private var shared: Buffer?

@@ -38,7 +38,7 @@ package final class RunRecord {
             }
             try events.add(scalars, step: step.step, at: time)
         case .evaluated(let e):
-            let values = [("train/evaluated_loss", e.training), ("val/loss", e.validation), ("val/bits_per_byte", e.bitsPerByte)]
+            let values = [("train/evaluated_loss", e.training), ("val/loss", e.validation), ("val/bits_per_byte", e.bitsPerByte), ("replay/loss", e.replay)]
             try events.add(values.compactMap { tag, value in value.map { (tag, $0) } }, step: e.step, at: time)
         case .answered(let answer):
             try events.add("**\(answer.question)**\n\n\(answer.answer)", named: "answer", step: answer.step, at: time)

@@ -48,7 +48,7 @@ package final class AdamW {
     /// Neighbours that are treated alike, as one pass over memory.
     private var stretches: [(range: Range<Int>, decays: Bool, share: Float)] {
         var result: [(range: Range<Int>, decays: Bool, share: Float)] = []
-        for parameter in parameters.list where !parameters.frozen.contains(parameter) {
+        for parameter in parameters.list {
             let decays = parameter.shape.rank >= 2, share = rateShare(parameter)
             if let last = result.last, last.decays == decays, last.share == share, parameter.start - last.range.upperBound < 16 {
                 result[result.count - 1].range = last.range.lowerBound..<parameter.range.upperBound

@@ -18,10 +18,11 @@ package struct Evaluator {
     private let model: GPT
     private let tape: Tape
 
-    package init(_ checkpoint: Checkpoint, on processor: Processor, precision: DataType) throws {
-        var list = ParameterList()
-        model = GPT(checkpoint.configuration, in: &list)
-        tape = Tape(processor, parameters: try checkpoint.parameters(list, on: processor), precision: precision)
+    /// - Parameter base: the model that an adapter is for, where that is not where it was.
+    package init(_ checkpoint: Checkpoint, base: String? = nil, on processor: Processor, precision: DataType) throws(CheckpointError) {
+        let parameters: Parameters
+        (model, parameters) = try checkpoint.model(base: base, on: processor)
+        tape = Tape(processor, parameters: parameters, precision: precision)
     }
 
     /// What is told of each piece of a text.

@@ -54,29 +54,38 @@ package struct PackedConversations: Examples {
     private let seed: UInt64
     private let learned: Learned
     private let packing: Packing
-    private let padding: Int32
+    let padding: Int32
 
-    /// - Parameter padding: the token that fills what is left of a row; nothing is learned from it.
-    package init(_ tokens: TokenFile, rows: Int, context: Int, seed: UInt64, learning learned: Learned = .all, padding: Int32) throws(TrainingError) {
+    /// - Parameters:
+    ///   - documents: the conversations to take, where not all of the tokens are wanted.
+    ///   - padding: the token that fills what is left of a row; nothing is learned from it.
+    package init(_ tokens: TokenFile, documents: [Range<Int>]? = nil, rows: Int, context: Int, seed: UInt64, learning learned: Learned = .all,
+                 padding: Int32) throws(TrainingError) {
         (self.tokens, self.rows, self.context, self.seed, self.learned, self.padding) = (tokens, rows, context, seed, learned, padding)
-        packing = Packing(tokens.conversations, into: context, seed: seed)
+        packing = Packing(documents ?? tokens.conversations, into: context, seed: seed)
         if packing.rows.isEmpty { throw .tooFewTokens(path: tokens.path, count: tokens.count, needed: 2) }
     }
 
     package var stepsPerEpoch: Double { Double(packing.rows.count) / Double(rows) }
+    package var rowsPerEpoch: Int { packing.rows.count }
     /// The share of all positions that nothing stands at.
     package var padded: Double { packing.waste }
 
     package func batch(at step: Int) -> Batch {
         var filler = RowFiller(rows: rows, context: context, padding: padding)
-        for i in step * rows..<(step + 1) * rows {
+        fill(&filler, with: step * rows..<(step + 1) * rows)
+        return filler.batch
+    }
+
+    /// Adds rows, counted through all epochs.
+    func fill(_ filler: inout RowFiller, with rows: Range<Int>) {
+        for i in rows {
             let (epoch, place) = i.quotientAndRemainder(dividingBy: packing.rows.count)
             for piece in packing.rows[Shuffle(count: packing.rows.count, seed: seed &+ UInt64(epoch))[place]] {
                 filler.add(piece, of: tokens, learning: learned)
             }
             filler.endRow()
         }
-        return filler.batch
     }
 }
 

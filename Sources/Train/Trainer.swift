@@ -60,19 +60,27 @@ package final class Trainer {
     package var clipping: Float = 1
     /// A batch is learned from in parts of about so many tokens, as if it were one: activations of more would not stay
     /// in the cache and would take memory (Documentation/decisions/micro-batches.md).
-    package var tokensAtOnce = usualTokensAtOnce
+    package var tokensAtOnce: Int
     package static let usualTokensAtOnce = 1_536
+    /// Whoever learns an adapter has little memory, and no gradients of large weights to add up part by part.
+    package static let adapterTokensAtOnce = 1_024
+
+    package static func usualTokensAtOnce(isAdapting: Bool) -> Int { isAdapting ? adapterTokensAtOnce : usualTokensAtOnce }
     private let tape: Tape
     private let seed: UInt64
 
-    package init(_ configuration: GPTConfiguration, on processor: Processor, precision: DataType, recomputing: Bool = false,
-                 seed: UInt64) throws(ProcessorError) {
+    package convenience init(_ configuration: GPTConfiguration, on processor: Processor, precision: DataType, recomputing: Bool = false,
+                             seed: UInt64) throws(ProcessorError) {
         var list = ParameterList()
         var model = GPT(configuration, in: &list)
         model.recomputesBlocks = recomputing
-        self.model = model
-        self.seed = seed
-        parameters = try Parameters(list, on: processor, seed: seed)
+        self.init(model, try Parameters(list, on: processor, seed: seed), on: processor, precision: precision, seed: seed)
+    }
+
+    /// Learns on from weights that are there.
+    package init(_ model: GPT, _ parameters: Parameters, on processor: Processor, precision: DataType, seed: UInt64) {
+        (self.model, self.parameters, self.seed) = (model, parameters, seed)
+        tokensAtOnce = Self.usualTokensAtOnce(isAdapting: !parameters.frozen.isEmpty)
         // Before anything that comes and goes: in the middle of it they would leave holes.
         _ = parameters.gradients
         tape = Tape(processor, parameters: parameters, precision: precision)

@@ -1,4 +1,4 @@
-import Autograd
+package import Autograd
 package import Kernels
 package import Model
 
@@ -13,11 +13,15 @@ package struct TrainingMemory: Sendable {
     package var tokensAtOnce: Int
     /// Whether blocks are computed again on the way back.
     package var isRecomputing: Bool
+    /// Where an adapter alone is learned: the weights that it changes have neither gradients nor moments.
+    package var adaptation: LowRank?
     /// Bytes that the examples take.
     package var examples = 0.0
 
-    package init(_ precision: DataType, rows: Int, tokensAtOnce: Int = Trainer.usualTokensAtOnce, isRecomputing: Bool = false) {
-        (self.precision, self.rows, self.tokensAtOnce, self.isRecomputing) = (precision, rows, tokensAtOnce, isRecomputing)
+    /// - Parameter tokensAtOnce: nil for what a trainer takes.
+    package init(_ precision: DataType, rows: Int, tokensAtOnce: Int? = nil, isRecomputing: Bool = false, adapting adaptation: LowRank? = nil) {
+        (self.precision, self.rows, self.isRecomputing, self.adaptation) = (precision, rows, isRecomputing, adaptation)
+        self.tokensAtOnce = tokensAtOnce ?? Trainer.usualTokensAtOnce(isAdapting: adaptation != nil)
     }
 
     /// The program itself, its libraries and its threads.
@@ -32,8 +36,15 @@ package struct TrainingMemory: Sendable {
         let blocks = isRecomputing ? min(L, 1) * block + L * tokens * C * 4 : L * block
         // The scores of the head, in f32, and what products read of their derivative.
         let scores = min(tokens, 1_536) * V * (precision == .bfloat16 ? 6 : 4)
-        // Weights, gradients and two moments.
-        return Double(Self.program) + examples + 16 * Double(c.parameterCount) + blocks + scores
+        return Double(Self.program) + examples + parameters(of: c) + blocks + scores
+    }
+
+    /// Weights, and of those that are learned gradients and two moments.
+    private func parameters(of configuration: GPTConfiguration) -> Double {
+        guard let adaptation else { return 16 * Double(configuration.parameterCount) }
+        var list = ParameterList(adapting: adaptation)
+        _ = GPT(configuration, in: &list)
+        return 16 * Double(list.count) + 4 * Double(list.frozen.count)
     }
 
     /// Settings that would need no more than this, each with what it takes; the least loss first.

@@ -28,6 +28,8 @@ package struct TrainingPlan: Sendable, Equatable {
     package var evaluateEvery: Int?
     /// How much of the validation text an evaluation looks at, in tokens.
     package var evaluationTokens = 65_536
+    /// Whether the first evaluation comes before the first step, as where a model is trained on.
+    package var evaluatesFirst = false
     /// Steps between two times that the state is saved, besides those of the evaluations.
     package var saveEvery: Int?
     /// So many evaluations without a gain end the training; nil for none.
@@ -39,6 +41,19 @@ package struct TrainingPlan: Sendable, Equatable {
     package var startContexts = 0
 
     package init() {}
+
+    /// The steps in all, where that is not a matter of time.
+    package func steps(perEpoch: Double, tokensPerStep: Int) -> Int? {
+        switch length {
+        case .steps(let count): count
+        case .epochs(let count): Int((count * perEpoch).rounded(.up))
+        case .tokens(let count): (count + tokensPerStep - 1) / tokensPerStep
+        case .seconds: nil
+        }
+    }
+
+    /// A short training cannot spend a hundred steps on warming up.
+    package static func usualWarmup(for steps: Int?) -> Int { max(1, min(100, (steps ?? 1_000) / 10)) }
 }
 
 /// How a model is learned: named sets of numbers, each of which can still be said for itself.
@@ -64,8 +79,9 @@ extension TrainingPlan {
         var values: Named<Value> = [
             "plan/rows": .integer(rows), "plan/rate": .number(Double(rate)), "plan/warmup": .integer(warmup), "plan/floor": .number(Double(floor)),
             "plan/decay": .number(Double(decay)), "plan/beta2": .number(Double(beta2)), "plan/clipping": .number(Double(clipping)), "plan/seed": .integer(seed),
-            "plan/packs": .integer(packs ? 1 : 0), "plan/learned": .text(learned.rawValue), "plan/evaluation_tokens": .integer(evaluationTokens),
-            "plan/smallest_gain": .number(Double(smallestGain)), "plan/start_contexts": .integer(startContexts),
+            "plan/packs": .integer(packs ? 1 : 0), "plan/evaluates_first": .integer(evaluatesFirst ? 1 : 0), "plan/learned": .text(learned.rawValue),
+            "plan/evaluation_tokens": .integer(evaluationTokens), "plan/smallest_gain": .number(Double(smallestGain)),
+            "plan/start_contexts": .integer(startContexts),
         ]
         switch length {
         case .steps(let n): values["plan/steps"] = .integer(n)
@@ -91,6 +107,7 @@ extension TrainingPlan {
         clipping = Float(try checkpoint.number("plan/clipping"))
         seed = try checkpoint.integer("plan/seed")
         packs = try checkpoint.integer("plan/packs") != 0
+        if has("evaluates_first") { evaluatesFirst = try checkpoint.integer("plan/evaluates_first") != 0 }      // nor this
         learned = Learned(rawValue: try checkpoint.text("plan/learned")) ?? .all
         evaluationTokens = try checkpoint.integer("plan/evaluation_tokens")
         smallestGain = Float(try checkpoint.number("plan/smallest_gain"))

@@ -17,7 +17,8 @@ package final class TrainingRun {
         case step(StepReport, rate: Float, state: TrainingState)
         /// Nothing was learned: the loss or the gradient was not finite.
         case skipped(step: Int)
-        case evaluated(training: Evaluation, validation: Evaluation?, isBest: Bool, state: TrainingState)
+        /// `replay` is of older data that a finetune shall not forget.
+        case evaluated(training: Evaluation, validation: Evaluation?, replay: Evaluation?, isBest: Bool, state: TrainingState)
         case saved(path: String, step: Int)
     }
 
@@ -33,22 +34,30 @@ package final class TrainingRun {
 
     package let trainer: Trainer
     package let plan: TrainingPlan
+    package let training: any Examples
     package internal(set) var state = TrainingState()
-    private let training: any Examples
-    private let validation: (any Examples)?
+    /// What is known of the model at the last evaluation and, as `base_…`, at one before the first step.
+    package private(set) var metrics: Named<Value> = [:]
+    /// Where what is learned is an adapter.
+    package let adapter: Adapter?
+    /// What whoever began the run wants to find again in its checkpoints.
+    package let notes: Named<Value>
+    private let validation, replay: (any Examples)?
     private let lengths: [Int]
     private let tokenizer: StoredTokenizer
     private let form: ChatForm?
     private let identity: String?
     private let folder: String
-    private var lastEvaluation: (training: Evaluation, validation: Evaluation?)?
 
     /// - Parameters:
     ///   - validation: with another seed than the training's, so that an evaluation sees the same rows every time.
+    ///   - replay: older data, which is evaluated too.
     ///   - tokens: what tells that a training goes on with the tokens it began with: see `TokenMeta.identity`.
-    package init(_ trainer: Trainer, _ plan: TrainingPlan, training: any Examples, validation: (any Examples)?, vocabulary: Vocabulary, form: ChatForm?,
-                 tokens: String? = nil, folder: String) throws(TrainingError) {
+    package init(_ trainer: Trainer, _ plan: TrainingPlan, training: any Examples, validation: (any Examples)?, replay: (any Examples)? = nil,
+                 vocabulary: Vocabulary, form: ChatForm?, tokens: String? = nil, adapter: Adapter? = nil, notes: Named<Value> = [:],
+                 folder: String) throws(TrainingError) {
         (self.trainer, self.plan, self.training, self.validation, self.form, self.folder) = (trainer, plan, training, validation, form, folder)
+        (self.replay, self.adapter, self.notes) = (replay, adapter, notes)
         lengths = vocabulary.textLengths
         identity = tokens
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
@@ -60,14 +69,7 @@ package final class TrainingRun {
     package var tokensPerStep: Int { plan.rows * trainer.model.configuration.context }
 
     /// The steps in all, where that is not a matter of time.
-    package var steps: Int? {
-        switch plan.length {
-        case .steps(let count): count
-        case .epochs(let count): Int((count * training.stepsPerEpoch).rounded(.up))
-        case .tokens(let count): (count + tokensPerStep - 1) / tokensPerStep
-        case .seconds: nil
-        }
-    }
+    package var steps: Int? { plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep) }
 
     /// How much of the plan is done, from 0 to 1.
     package var progress: Double {
@@ -80,6 +82,7 @@ package final class TrainingRun {
     /// - Parameter clock: seconds since whenever.
     package func run(clock: () -> Double, isToStop: (TrainingState) -> Bool, _ report: (Event) throws -> Void) throws -> Ending {
         let begin = clock() - state.seconds
+        if plan.evaluatesFirst, state.evaluations == 0 { try evaluate(report) }
         while progress < 1 {
             if isToStop(state) {
                 try save("last.h5", report)
@@ -102,7 +105,7 @@ package final class TrainingRun {
             state.skippedInARow = 0
             state.tokens += tokensPerStep
             try report(.step(result, rate: rate, state: state))
-            if progress < 1, plan.evaluateEvery.map({ state.step % $0 == 0 }) ?? (progress * 20 >= Double(state.evaluations + 1)) {
+            if progress < 1, plan.evaluateEvery.map({ state.step % $0 == 0 }) ?? (progress * 20 >= Double(state.evaluations + (plan.evaluatesFirst ? 0 : 1))) {
                 try evaluate(report)
                 state.seconds = clock() - begin
                 try save("last.h5", report)
@@ -126,24 +129,36 @@ package final class TrainingRun {
         // The same rows every time. Of the text that is learned from a few are enough: it is the other figure that counts.
         let known = evaluation(of: training, batches: 0..<max(1, state.evaluationBatches / 4))
         let unknown = validation.map { evaluation(of: $0, batches: 0..<state.evaluationBatches) }
+        let older = replay.map { evaluation(of: $0, batches: 0..<state.evaluationBatches) }
         let loss = Float((unknown ?? known).loss), isBest = loss < state.best
         state.sinceBest = loss < state.best - plan.smallestGain ? 0 : state.sinceBest + 1
         state.best = min(state.best, loss)
         state.evaluations += 1
-        lastEvaluation = (known, unknown)
-        try report(.evaluated(training: known, validation: unknown, isBest: isBest, state: state))
+        note(known, unknown, older, as: state.step == 0 ? ["", "base_"] : [""])
+        try report(.evaluated(training: known, validation: unknown, replay: older, isBest: isBest, state: state))
         if isBest { try save("best.h5", report) }
+    }
+
+    private func note(_ known: Evaluation, _ unknown: Evaluation?, _ older: Evaluation?, as prefixes: [String]) {
+        for prefix in prefixes {
+            metrics[prefix + "training_loss"] = .number(known.loss)
+            metrics[prefix + "validation_loss"] = unknown.map { .number($0.loss) }
+            metrics[prefix + "bits_per_byte"] = unknown.map { .number($0.bitsPerByte) }
+            metrics[prefix + "replay_loss"] = older.map { .number($0.loss) }
+        }
     }
 
     /// So many that twenty evaluations take about a tenth of the time: a batch costs a third of one that is learned from.
     private var evaluationBatches: Int {
+        if plan.evaluatesFirst { return max(1, plan.evaluationTokens / tokensPerStep) }
         let all = progress > 0 ? Double(state.step) / progress : 0
         return min(max(4, Int(all * 0.1 * 3 / 20)), max(1, plan.evaluationTokens / tokensPerStep))
     }
 
     private func evaluation(of examples: any Examples, batches: Range<Int>) -> Evaluation {
         var sum = Evaluation()
-        for i in batches { sum += trainer.evaluation(of: examples.batch(at: i), lengths: lengths) }
+        // No row twice, as far as that can be.
+        for i in batches.prefix(max(1, Int(examples.stepsPerEpoch.rounded(.up)))) { sum += trainer.evaluation(of: examples.batch(at: i), lengths: lengths) }
         return sum
     }
 }
@@ -162,13 +177,8 @@ extension TrainingRun {
         checkpoint.training["updates"] = .integer(trainer.optimizer.steps)
         checkpoint.training["seed"] = .integer(plan.seed)
         if let identity { checkpoint.training["data"] = .text(identity) }
-        if let (known, unknown) = lastEvaluation {
-            checkpoint.metrics["training_loss"] = .number(known.loss)
-            if let unknown {
-                checkpoint.metrics["validation_loss"] = .number(unknown.loss)
-                checkpoint.metrics["bits_per_byte"] = .number(unknown.bitsPerByte)
-            }
-        }
+        for (name, value) in notes { checkpoint.training[name] = value }
+        (checkpoint.metrics, checkpoint.adapter) = (metrics, adapter)
         return checkpoint
     }
 
@@ -180,6 +190,7 @@ extension TrainingRun {
         try checkpoint.copyOptimizer("second", into: trainer.optimizer.second, like: trainer.parameters.list)
         trainer.optimizer.steps = try checkpoint.integer("updates")
         state = try TrainingState(from: checkpoint)
+        metrics = checkpoint.metrics
     }
 
     private func save(_ name: String, _ report: (Event) throws -> Void) throws {

@@ -23,9 +23,10 @@ final class TrainingBar {
         case .skipped(let step):
             clear()
             note("step \(step) was skipped: its loss or gradient is not finite.")
-        case .evaluated(let training, let validation, let isBest, let state):
+        case .evaluated(let training, let validation, let replay, let isBest, let state):
             clear()
-            let check = validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits a byte" } ?? ""
+            let check = (validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits a byte" } ?? "")
+                + (replay.map { "  replay \($0.loss.fixed(4))" } ?? "")
             say("step \("\(state.step)".leftPadded(to: 6))  \(clockText(state.seconds).leftPadded(to: 7))  train \(training.loss.fixed(4))\(check)\(isBest ? "  best" : "")")
         case .counted(let pairs, let state):
             clear()

@@ -1,17 +1,35 @@
 import Checkpoint
 import Files
 import Glibc
+import Kernels
 import Testing
 import TestSupport
 
 /// Files whose seal is right and whose content somebody has tampered with: read or refused, and nothing else. `SLM_FUZZ_ROUNDS=1000000` for a long run.
 @Suite struct HostileTests {
     @Test func `whatever a sealed file says, it is read or refused`() throws {
-        let folder = TemporaryFolder(), path = folder("a.h5")
         // Few arrays, so that many rounds take little time.
         var sample = try SampleCheckpoint(layers: 0).checkpoint
         for name in sample.weights.names where !name.hasPrefix("norm") && !name.hasPrefix("positions") { sample.weights[name] = nil }
         for name in sample.optimizer.names where !name.hasPrefix("odd") { sample.optimizer[name] = nil }
+        try tamper(with: sample, in: TemporaryFolder()) { _ in }
+    }
+
+    @Test func `whatever an adapter says, its model is made or refused`() throws {
+        let folder = TemporaryFolder(), processor = try Processor(threads: 1)
+        var sample = try SampleAdapter(in: folder, withPrincipals: true).adapter
+        sample.tokenizer = nil
+        try tamper(with: sample, in: folder) { checkpoint throws(CheckpointError) in
+            guard checkpoint.adapter != nil else { return }
+            do throws(CheckpointError) { _ = try checkpoint.model(base: folder("base.h5"), on: processor) } catch {
+                // It says which model it is for, and that was changed.
+                guard case .wrongBase = error else { throw error }
+            }
+        }
+    }
+
+    private func tamper(with sample: Checkpoint, in folder: TemporaryFolder, _ use: (Checkpoint) throws(CheckpointError) -> Void) throws {
+        let path = folder("a.h5")
         try sample.write(to: path)
         let whole = try InputFile.contents(of: path), descriptor = open(path, O_WRONLY)
         defer { close(descriptor) }
@@ -28,11 +46,12 @@ import TestSupport
                 let checkpoint = try Checkpoint(reading: path)
                 _ = checkpoint.everything                      // an array that leaves the file would be found here
                 if checkpoint.tokenizer != sample.tokenizer { try readVocabulary(of: checkpoint) }
+                try use(checkpoint)
                 accepted += 1
             } catch {
                 let kind = switch error { case .malformed: "malformed"; case .mismatch: "mismatch"; default: "other" }
                 kinds[kind, default: 0] += 1
-                if kind == "other" || !"\(error)".contains(path) { Issue.record("round \(round): \(error)") }
+                if kind == "other" || !"\(error)".contains(folder.path) { Issue.record("round \(round): \(error)") }
             }
         }
         #expect(accepted > 0 && kinds["malformed", default: 0] > 0 && kinds["mismatch", default: 0] > 0, "\(accepted) \(kinds)")

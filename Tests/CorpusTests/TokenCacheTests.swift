@@ -96,6 +96,9 @@ import Kernels
         let long = try #require(tokens.firstExchange(of: 1...100))
         #expect(texts(long, tokens, tokenizer)[0] == "<|user|>a very long question<|assistant|>")
         #expect(tokens.firstExchange(of: 1...3) == nil)
+        let starts = tokens.turns.filter { $0.side == .nobody }.map(\.start), conversations = starts.prefix(3).map { $0..<$0 + 1 }
+        #expect(tokens.firstExchange(of: 1...100, in: Array(conversations.dropFirst())) == found)
+        #expect(tokens.firstExchange(of: 1...100, in: [conversations[1]]) == nil)
     }
 
     @Test func `in the form of lines, too; in plain text there is none`() throws {

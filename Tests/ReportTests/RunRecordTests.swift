@@ -39,6 +39,19 @@ import Testing
         #expect(try page().contains("went on after step 40"))
     }
 
+    @Test func `of a finetune the loss on older chats is drawn and told, too`() throws {
+        let record = try record(1...9, after: 0)
+        #expect(try !page().contains("older chats"))
+        for step in [10, 20, 30] { try record.add(TrainingLogTests.evaluated(step, 2, replay: 3.0625 + Double(step))) }
+        try record.writeReport()
+        #expect(try WellFormed.fault(in: page()) == nil)
+        for part in [">older chats<", "line c3", "<th>loss on older chats</th>", "<td>13.0625</td>", "<td>33.0625</td>"] { #expect(try page().contains(part), "\(part)") }
+        try Comparison(of: [folder.path]).write(to: folder("one.html"))
+        #expect(try page("one.html").contains("Loss on older chats"))
+        let events = try #require(folder.names.first { $0.hasPrefix("events") }), bytes = try InputFile.contents(of: folder(events))
+        #expect(String(decoding: bytes, as: UTF8.self).contains("replay/loss"))
+    }
+
     @Test func `a comparison has every training's curve, and only the settings that differ`() throws {
         let other = TemporaryFolder()
         let settings = TrainingLogTests.settings.map { $0.name == "layers" ? Setting("model", "layers", .whole(12_000)) : $0 }

@@ -11,8 +11,8 @@ import Testing
         .step(.init(step: step, loss: loss, gradient: 1.25, rate: 3e-4, tokens: step * 512, seconds: Double(step) / 4))
     }
 
-    static func evaluated(_ step: Int, _ loss: Double?) -> LogEntry {
-        .evaluated(.init(step: step, training: 2.5, validation: loss, bitsPerByte: loss.map { $0 / 2 }, isBest: true, tokens: step * 512, seconds: Double(step) / 4))
+    static func evaluated(_ step: Int, _ loss: Double?, replay: Double? = nil) -> LogEntry {
+        .evaluated(.init(step: step, training: 2.5, validation: loss, bitsPerByte: loss.map { $0 / 2 }, replay: replay, isBest: true, tokens: step * 512, seconds: Double(step) / 4))
     }
 
     static let settings = [Setting("model", "layers", .whole(4)), Setting("model", "dropout", .number(0.1)), Setting("data", "source", .text("a \"b\"\n<c>"))]
@@ -24,7 +24,7 @@ import Testing
 
     private func text(_ entries: [LogEntry]) -> String { entries.map { $0.json + "\n" }.joined() }
 
-    @Test(arguments: [.started(settings, after: 7), step(3, loss: 2.3456), .skipped(step: 9), evaluated(4, 2.125), evaluated(4, nil),
+    @Test(arguments: [.started(settings, after: 7), step(3, loss: 2.3456), .skipped(step: 9), evaluated(4, 2.125), evaluated(4, nil), evaluated(4, 2.125, replay: 3.5),
                       .answered(.init(step: 4, question: "Hi\n\"you\"?", answer: "\u{7}<b>é🎉", expected: nil)),
                       .answered(.init(step: 4, question: "", answer: "", expected: "so")), .ended(.noGain, step: 12), .ended(.finished, step: 0)] as [LogEntry])
     func `an entry is a line, and the line that entry`(entry: LogEntry) throws {

@@ -14,6 +14,14 @@ import Train
         #expect(abs(estimate - measured) <= 0.1 * measured + (measured < 200 ? 15 : 0), "\(estimate) for \(measured)")
     }
 
+    /// What whole runs of `slm finetune` had at most, in MB: Documentation/Finetuning.md.
+    @Test(arguments: [(nil, 2_726.0), (LowRank(rank: 16, targets: GPT.adaptableLayers), 1_211)] as [(LowRank?, Double)])
+    func `of an adapter the weights that it changes have no gradients and moments`(adaptation: LowRank?, measured: Double) {
+        let estimate = TrainingMemory(.bfloat16, rows: 4, tokensAtOnce: 1_024, adapting: adaptation).bytes(for: .gpt2) / 1e6
+        #expect(abs(estimate - measured) <= 0.1 * measured, "\(estimate) for \(measured)")
+        #expect(TrainingMemory(.bfloat16, rows: 4, adapting: adaptation).tokensAtOnce == (adaptation == nil ? 1_536 : 1_024))
+    }
+
     @Test func `advice fits, and there is none where nothing helps`() {
         var large = GPTConfiguration.gpt2
         large.context = 65_536

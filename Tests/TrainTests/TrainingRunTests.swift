@@ -59,6 +59,18 @@ import Train
         #expect(InputsOf(folder("whole/last.h5")) == InputsOf(folder("parts/last.h5")))
     }
 
+    @Test func `a checkpoint of an older slm, whose plan says less, goes on`() throws {
+        try #expect(run(plan, in: "old").run(clock: { 0 }, isToStop: { $0.step >= 4 }) { _ in } == .stopped)
+        var checkpoint = try Checkpoint(reading: folder("old/last.h5"))
+        #expect(checkpoint.training["plan/evaluates_first"] != nil)
+        for name in ["evaluates_first", "beta2"] { checkpoint.training["plan/\(name)"] = nil }
+        try checkpoint.write(to: folder("old/older.h5"))
+        let older = try Checkpoint(reading: folder("old/older.h5")), run = try run(try TrainingPlan(from: older), in: "old")
+        #expect(run.plan == plan)
+        try run.restore(older)
+        #expect(try run.run(clock: { 0 }, isToStop: { _ in false }) { _ in } == .finished)
+    }
+
     /// A file's bytes.
     private struct InputsOf: Equatable {
         let bytes: [UInt8]?
@@ -72,7 +84,7 @@ import Train
         var evaluations: [(Evaluation, Bool)] = [], saved: [String] = []
         let ending = try run.run(clock: { 0 }, isToStop: { _ in false }) { event in
             switch event {
-            case .evaluated(_, let validation?, let isBest, _): evaluations.append((validation, isBest))
+            case .evaluated(_, let validation?, _, let isBest, _): evaluations.append((validation, isBest))
             case .saved(let path, _): saved.append(path)
             default: break
             }

@@ -24,7 +24,7 @@ extension LogEntry {
             case .evaluated(let e):
                 w.write("event", "evaluated")
                 w.write("step", e.step)
-                for (key, value) in [("train_loss", e.training), ("val_loss", e.validation), ("bits_per_byte", e.bitsPerByte)] {
+                for (key, value) in [("train_loss", e.training), ("val_loss", e.validation), ("bits_per_byte", e.bitsPerByte), ("replay_loss", e.replay)] {
                     if let value { w.write(key, rounding: value) }
                 }
                 w.write("best", e.isBest ? 1 : 0)
@@ -57,7 +57,8 @@ extension LogEntry {
         case "evaluated":
             guard let tokens = line.count("tokens"), let seconds = line.figure("seconds") else { return nil }
             self = .evaluated(Evaluated(step: step, training: line.figure("train_loss"), validation: line.figure("val_loss"),
-                                        bitsPerByte: line.figure("bits_per_byte"), isBest: line["best"]?.integer == 1, tokens: tokens, seconds: seconds))
+                                        bitsPerByte: line.figure("bits_per_byte"), replay: line.figure("replay_loss"), isBest: line["best"]?.integer == 1,
+                                        tokens: tokens, seconds: seconds))
         case "answered":
             guard let question = line["question"]?.string, let answer = line["answer"]?.string else { return nil }
             self = .answered(Answer(step: step, question: question, answer: answer, expected: line["expected"]?.string))

@@ -31,12 +31,14 @@ package enum LogEntry: Sendable, Equatable {
         /// Nats a token.
         package let training: Double?, validation: Double?
         package let bitsPerByte: Double?
+        /// Of older chats, which a finetune shall not forget.
+        package let replay: Double?
         package let isBest: Bool
         package let tokens: Int
         package let seconds: Double
 
-        package init(step: Int, training: Double?, validation: Double?, bitsPerByte: Double?, isBest: Bool, tokens: Int, seconds: Double) {
-            (self.step, self.training, self.validation, self.bitsPerByte) = (step, training, validation, bitsPerByte)
+        package init(step: Int, training: Double?, validation: Double?, bitsPerByte: Double?, replay: Double? = nil, isBest: Bool, tokens: Int, seconds: Double) {
+            (self.step, self.training, self.validation, self.bitsPerByte, self.replay) = (step, training, validation, bitsPerByte, replay)
             (self.isBest, self.tokens, self.seconds) = (isBest, tokens, seconds)
         }
 

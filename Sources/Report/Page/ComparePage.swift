@@ -54,6 +54,7 @@ package struct Comparison {
         (rate.startsAtZero, speed.startsAtZero) = (true, true)
         return [evaluated("Validation loss", "nats a token", .steps) { $0.loss }, evaluated("Validation loss", "nats a token", .time) { $0.loss },
                 evaluated("Bits per byte", "of the validation text", .steps) { $0.bitsPerByte },
+                evaluated("Loss on older chats", "nats a token", .steps) { $0.replay },
                 chart("Loss while learning", "nats a token", .steps) { .smoothed($0.name, $0.colour, $0.log.steps.curve(over: .steps) { $0.loss }).withoutBand },
                 chart("Loss while learning", "nats a token", .time) { .smoothed($0.name, $0.colour, $0.log.steps.curve(over: .time) { $0.loss }).withoutBand },
                 rate, speed]

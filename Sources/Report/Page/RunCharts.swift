@@ -10,7 +10,8 @@ struct RunCharts {
         var chart = Chart("Loss", in: "nats a token", over: .steps)
         chart.curves = [.smoothed("batches, smoothed", 0, log.steps.curve(over: .steps) { $0.loss }),
                         .measured("training text", 2, log.evaluations.curve(over: .steps) { $0.training }),
-                        .measured("validation text", 1, log.evaluations.curve(over: .steps) { $0.validation })].filter { !$0.points.isEmpty }
+                        .measured("validation text", 1, log.evaluations.curve(over: .steps) { $0.validation }),
+                        .measured("older chats", 3, log.evaluations.curve(over: .steps) { $0.replay })].filter { !$0.points.isEmpty }
         if let best = log.best, let loss = best.loss { chart.best = (.init(Double(best.step), loss), "best \(loss.fixed(3))") }
         return finished(chart)
     }

@@ -10,18 +10,19 @@ struct EvaluationTable {
     func write(to page: inout Markup) {
         if log.evaluations.isEmpty { return }
         let rows = log.evaluations.thinned(to: Self.mostRows), best = log.best?.step
-        let hasValidation = rows.contains { $0.validation != nil }
+        let hasValidation = rows.contains { $0.validation != nil }, hasReplay = rows.contains { $0.replay != nil }
         page.element("h2", "Evaluations")
         page.element("div", ["class": "card scroll"]) { page in
             page.element("table") { page in
                 page.element("thead") { page in
                     page.element("tr") { page in
-                        for title in ["step", "time", "tokens", "training loss"] + (hasValidation ? ["validation loss", "bits per byte", "perplexity"] : []) {
+                        for title in ["step", "time", "tokens", "training loss"] + (hasValidation ? ["validation loss", "bits per byte", "perplexity"] : [])
+                            + (hasReplay ? ["loss on older chats"] : []) {
                             page.element("th", title)
                         }
                     }
                 }
-                page.element("tbody") { page in for row in rows { write(row, isBest: row.step == best, hasValidation, to: &page) } }
+                page.element("tbody") { page in for row in rows { write(row, isBest: row.step == best, hasValidation, hasReplay, to: &page) } }
             }
         }
         if rows.count < log.evaluations.count {
@@ -29,12 +30,13 @@ struct EvaluationTable {
         }
     }
 
-    private func write(_ row: LogEntry.Evaluated, isBest: Bool, _ hasValidation: Bool, to page: inout Markup) {
+    private func write(_ row: LogEntry.Evaluated, isBest: Bool, _ hasValidation: Bool, _ hasReplay: Bool, to page: inout Markup) {
         page.element("tr", isBest ? ["class": "best"] : [:]) { page in
             var cells = [row.step.grouped, row.seconds.clock, Double(row.tokens).short, row.training?.fixed(4) ?? "–"]
             if hasValidation {
                 cells += [row.validation?.fixed(4) ?? "–", row.bitsPerByte?.fixed(4) ?? "–", row.validation.map { $0 < 20 ? exp($0).fixed(1) : "–" } ?? "–"]
             }
+            if hasReplay { cells.append(row.replay?.fixed(4) ?? "–") }
             for cell in cells { page.element("td", cell) }
         }
     }

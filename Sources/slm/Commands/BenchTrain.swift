@@ -9,15 +9,17 @@ struct Refusal: Error, CustomStringConvertible {
 }
 
 /// Refuses here what the system would refuse later, after work was done.
-func check(_ memory: TrainingMemory, for configuration: GPTConfiguration) throws {
+///
+/// - Parameter advice: what would help, where the settings of a new model do not.
+func check(_ memory: TrainingMemory, for configuration: GPTConfiguration, advice: String? = nil) throws {
     let needed = memory.bytes(for: configuration), there = Double(CPU.memoryBytes), gigabytes = { (bytes: Double) in "\((bytes / 1e9).fixed(1)) GB" }
     if needed < there {
         if let free = CPU.availableMemory, needed > Double(free) { note("this needs some \(gigabytes(needed)), and of the machine's memory \(gigabytes(Double(free))) are free now.") }
         return
     }
-    let advice = memory.advice(for: configuration, within: 0.9 * there).map { "\($0.setting) (\(gigabytes($0.bytes)))" }
+    let settings = memory.advice(for: configuration, within: 0.9 * there).map { "\($0.setting) (\(gigabytes($0.bytes)))" }
     throw Refusal(description: "this needs some \(gigabytes(needed)) and the machine has \(gigabytes(there)). "
-        + (advice.isEmpty ? "Take fewer --layers and less --width." : "It would fit with \(advice.joined(separator: ", or ")).")
+        + (advice ?? (settings.isEmpty ? "Take fewer --layers and less --width." : "It would fit with \(settings.joined(separator: ", or "))."))
         + " A smaller --batch changes little: a batch is learned from in parts.")
 }
 
@@ -72,7 +74,7 @@ extension Command {
 
     private static func measure(_ options: BenchTrainOptions, _ configuration: GPTConfiguration) throws {
         let processor = try options.processor(), type = processor.dataType(for: options.dtype)
-        try check(TrainingMemory(type, rows: options.batch, tokensAtOnce: options.tokensAtOnce ?? Trainer.usualTokensAtOnce, isRecomputing: options.recompute),
+        try check(TrainingMemory(type, rows: options.batch, tokensAtOnce: options.tokensAtOnce, isRecomputing: options.recompute),
                   for: configuration)
         let trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: 1)
         if let tokens = options.tokensAtOnce { trainer.tokensAtOnce = tokens }

@@ -24,6 +24,11 @@ struct CheckpointContents {
             ("tokenizer", tokenizer ?? "none"),
             ("chat form", checkpoint.chatForm?.rawValue ?? "none"),
         ]
+        if let adapter = checkpoint.adapter {
+            let rest = adapter.principals.count > 0 ? ", which begins without its \(adapter.shape.rank) greatest singular values" : ""
+            lines.insert(("adapter", "rank \(adapter.shape.rank), alpha \(adapter.shape.alpha), of \(adapter.shape.targets.joined(separator: ", "))"), at: 1)
+            lines.insert(("", "for the model \(Value.text(adapter.basePath).shown), seen from here\(rest)"), at: 2)
+        }
         for (title, values) in [("training", checkpoint.training), ("metrics", checkpoint.metrics)] {
             let width = (values.names.map(\.count).max() ?? 0) + 2
             for (i, (name, value)) in values.enumerated() { lines.append((i == 0 ? title : "", name.padded(to: width) + value.shown)) }
@@ -45,6 +50,7 @@ struct CheckpointContents {
             file.key("bytes"); file.integer(checkpoint.byteCount)
             file.key("parameters"); file.integer(checkpoint.weights.numberCount)
             file.key("configuration"); write(checkpoint.configuration.values, to: &file)
+            if let adapter = checkpoint.adapter { file.key("adapter"); write(adapter.values, to: &file) }
             if let tokenizer = checkpoint.tokenizer { file.key("fingerprint"); file.string(tokenizer.fingerprint) }
             if let form = checkpoint.chatForm { file.key("chat_form"); file.string(form.rawValue) }
             file.key("weights"); write(checkpoint.weights, to: &file)

@@ -62,9 +62,8 @@ private struct Demonstration {
     /// The first ten questions of the chats that were held out, and what the model says to them.
     private func ask(_ vocabulary: Vocabulary) throws {
         let processor = try options.processor(), checkpoint = try Checkpoint(reading: options.out + "/best.h5")
-        var list = ParameterList()
-        let model = GPT(checkpoint.configuration, in: &list), tokenizer = try Tokenizer(vocabulary)
-        let answers = Recomputation(of: model, try checkpoint.parameters(list, on: processor), on: processor)
+        let (model, parameters) = try checkpoint.model(on: processor), tokenizer = try Tokenizer(vocabulary)
+        let answers = Recomputation(of: model, parameters, on: processor)
         let renderer = try ChatRenderer(checkpoint.chatForm ?? .markers, for: tokenizer)
         var encoder = try Encoder(tokenizer), reader = try ConversationReader([options.validation])
         var asked: [(question: String, expected: String, answer: String)] = []

@@ -9,6 +9,7 @@ struct EvalOptions: MachineOptions {
     var blas: BLAS?
     var dtype = Precision.auto
     var checkpoint: String?
+    var base: String?
     var compare: [String] = []
     var data: [String] = []
     var format: ChatFormat?
@@ -25,6 +26,7 @@ extension Command {
         Command("eval", "How well a model predicts chats or texts: loss, perplexity, bits per byte, accuracy.", EvalOptions(), EvalOptions.rows + [
             .option("dtype", \.dtype, "What products are computed in."),
             .option("checkpoint", \.checkpoint, "The model to ask."),
+            .option("base", \.base, "The model that an adapter is for, where that is not where it was."),
             .list("compare", \.compare, "CHECKPOINT", "Two models instead: which is better, and whether by more than noise."),
             .list("data", \.data, "FILE", "Chats or texts: files, folders, or - for standard input; or a folder that slm tokenize --tokens wrote."),
             .option("format", \.format, "What the data are; told by their content when not given."),
@@ -62,6 +64,7 @@ private struct EvalCommand {
         let files = try EvaluationReader.files(at: options.data)
         // What is wrong with the second is heard of before the first is asked.
         let models = try checkpoints.map { path in try Checkpoint(reading: path) }
+        for model in models { _ = try model.adapterBase(at: options.base) }
         var results: [[Evaluation]] = [], hasChats = true
         for model in models {
             if !options.json, models.count > 1 { say("\(results.isEmpty ? "" : "\n")\(model.path ?? "")") }
@@ -77,7 +80,7 @@ private struct EvalCommand {
         let processor = try options.processor()
         var reader = try EvaluationReader(model, on: Team(threads: processor.threads))
         (reader.learned, reader.joins, reader.format, reader.skipsBad) = (options.learn, options.windows, options.format, options.skipsBad)
-        var evaluator = try Evaluator(model, on: processor, precision: processor.dataType(for: options.dtype))
+        var evaluator = try Evaluator(model, base: options.base, on: processor, precision: processor.dataType(for: options.dtype))
         (evaluator.stride, evaluator.rows) = (options.stride, options.batch)
         var table = EvaluationTable(model.path ?? "", files, json: options.json)
         var all: [Evaluation] = [], conversations = 0, hasChats = true

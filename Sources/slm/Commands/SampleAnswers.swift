@@ -26,7 +26,8 @@ struct SampleAnswers {
     /// - Parameters:
     ///   - asked: questions to take instead of the first of `tokens`.
     ///   - tokens: text that is not learned from, if there is any.
-    init(_ asked: [String], else tokens: TokenFile, _ form: ChatForm?, _ vocabulary: Vocabulary, _ trainer: Trainer,
+    ///   - conversations: those of the text that are not, if some are.
+    init(_ asked: [String], else tokens: TokenFile, in conversations: [Range<Int>]? = nil, _ form: ChatForm?, _ vocabulary: Vocabulary, _ trainer: Trainer,
          _ processor: Processor, _ type: DataType) throws {
         let tokenizer = try Tokenizer(vocabulary)
         self.tokenizer = tokenizer
@@ -34,7 +35,7 @@ struct SampleAnswers {
         let renderer = try form.map { try ChatRenderer($0, for: tokenizer) }, room = max(1, trainer.model.configuration.context / 2)
         stops = renderer?.stops ?? []
         if asked.isEmpty {
-            questions = [Self.question(in: tokens, form, tokenizer, room: room)].compactMap { $0 }
+            questions = [Self.question(in: tokens, conversations, form, tokenizer, room: room)].compactMap { $0 }
         } else {
             var encoder = try Encoder(tokenizer), all: [Question] = []
             for text in asked {
@@ -51,7 +52,7 @@ struct SampleAnswers {
     }
 
     /// A question of the text itself; of one in which nobody speaks, its beginning.
-    private static func question(in tokens: TokenFile, _ form: ChatForm?, _ tokenizer: Tokenizer, room: Int) -> Question? {
+    private static func question(in tokens: TokenFile, _ conversations: [Range<Int>]?, _ form: ChatForm?, _ tokenizer: Tokenizer, room: Int) -> Question? {
         var ids: [TokenID] = []
         func text(_ range: Range<Int>) -> String {
             tokens.read(range, into: &ids)
@@ -62,7 +63,7 @@ struct SampleAnswers {
             let beginning = 0..<min(tokens.count, room, 24), shown = text(beginning)
             return beginning.isEmpty ? nil : Question(text: shown, prompt: ids, expected: nil)
         }
-        guard let found = tokens.firstExchange(of: 1...room) ?? tokens.firstExchange(of: 1...(.max)) else { return nil }
+        guard let found = tokens.firstExchange(of: 1...room, in: conversations) ?? tokens.firstExchange(of: 1...(.max), in: conversations) else { return nil }
         // Where a turn ends with a line, what follows is the next one's label.
         let line = { (text: String) in form == .humanAssistant ? String(text.drop { $0 == " " }.prefix { $0 != "\n" }) : text }
         let (question, expected) = (line(text(found.question)), line(text(found.answer)))

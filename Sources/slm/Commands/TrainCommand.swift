@@ -2,14 +2,13 @@ import Autograd
 import Checkpoint
 import Corpus
 import Files
-import Glibc
 import Kernels
 import Model
 import Report
 import Tokenize
 import Train
 
-/// `slm train`: brings the parts together and tells what happens.
+/// `slm train`: brings the parts together.
 struct TrainCommand {
     let options: TrainOptions
     let folder: String
@@ -25,6 +24,7 @@ struct TrainCommand {
         if stored == nil, Folder.contains("last.h5", in: folder) {
             throw Refusal(description: "\(folder) holds a training. Go on with it: --resume; or take another folder: --out.")
         }
+        if stored?.training["finetune/data/0"] != nil { throw Refusal(description: "\(folder) holds a finetune. Go on with it: slm finetune --resume \(folder)") }
         let tokens = try TrainingTokens(options, goingOnFrom: stored)
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
         var plan = try stored.map { checkpoint in try TrainingPlan(from: checkpoint) } ?? options.plan(for: configuration)
@@ -35,7 +35,8 @@ struct TrainCommand {
         let trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
         let training = try tokens.examples(.train, plan, configuration), validation = try tokens.validation(plan, configuration)
         if stored == nil {
-            plan.warmup = warmup(for: plan, training)
+            let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: plan.rows * configuration.context)
+            plan.warmup = options.warmup ?? TrainingPlan.usualWarmup(for: steps)
             plan.startContexts = startContexts(for: plan, training, trainer)
         }
         try Folder.create(folder)
@@ -44,9 +45,10 @@ struct TrainCommand {
         if let stored { try run.restore(stored) }
         let samples = try SampleAnswers(options.ask, else: TokenFile(validation == nil ? .train : .val, in: tokens.folder, tokens.meta), tokens.meta.form,
                                         tokens.vocabulary, trainer, processor, type)
-        announce(run, tokens.meta, type, processor.threads, training, memory, hasValidation: validation != nil)
-        let record = try RunRecord(folder, settings(run, tokens.meta, type, processor, training), goingOnAfter: run.state.step, commands: commands)
-        try train(run, record, samples) { clock, report in
+        announce(run, tokens.meta, type, processor.threads, memory, hasValidation: validation != nil)
+        let record = try RunRecord(folder, run.settings(settings(tokens.meta), type, processor), goingOnAfter: run.state.step,
+                                   commands: nextCommands(in: folder, goOn: goOn, [.init(to: "teach it your own chats", "slm finetune --base \(folder)/best.h5 --data CHATS")]))
+        try options.learn(run, record, samples, in: folder, goOn: goOn) { clock, report in
             try run.startFromCounts(of: TokenFile(.train, in: tokens.folder, tokens.meta), on: processor, precision: type, clock: clock, report)
         }
     }
@@ -56,18 +58,6 @@ struct TrainCommand {
         let path = options.out ?? "report.html"
         try Comparison(of: options.compare).write(to: path)
         say(path)
-    }
-
-    /// A short training cannot spend a hundred steps on warming up.
-    private func warmup(for plan: TrainingPlan, _ training: any Examples) -> Int {
-        if let warmup = options.warmup { return warmup }
-        let steps: Double = switch plan.length {
-        case .steps(let count): Double(count)
-        case .epochs(let count): count * training.stepsPerEpoch
-        case .tokens(let count): Double(count) / training.stepsPerEpoch
-        case .seconds: 1_000
-        }
-        return max(1, min(100, Int(steps / 10)))
     }
 
     /// The fit of a start takes as long for a context as a step for a fifth of a token: an eighth of the plan, then.
@@ -82,62 +72,34 @@ struct TrainCommand {
         return options.counted == nil ? min(plan.startContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.startContexts
     }
 
-    private func train(_ run: TrainingRun, _ record: RunRecord, _ samples: SampleAnswers,
-                       start: (_ clock: () -> Double, _ report: (TrainingRun.Event) throws -> Void) throws -> Void) throws {
-        let stop = StopSignal(), bar = TrainingBar(run), begin = now(), time = { now() - begin }
-        var answering = 0.0
-        try start(time) { event in if !options.json { bar.show(event) } }
-        let ending = try run.run(clock: time, isToStop: { state in
-            stop.isRaised || options.stopAfter.map { state.step >= $0 } ?? false
-        }) { event in
-            if let entry = event.entry { try add(entry, to: record) }
-            if !options.json { bar.show(event) }
-            guard case .evaluated = event else { return }
-            // Unasked, it takes a twentieth of the time: where others keep the cores busy, a token may take as long as a step. The last one is always told.
-            if !options.ask.isEmpty || answering <= max(1, run.state.seconds / 20) || run.progress >= 1 {
-                var entries: [LogEntry.Answer] = []
-                answering += secondsSpent { entries = samples.entries(at: run.state.step) }
-                for answer in entries {
-                    try add(.answered(answer), to: record)
-                    if !options.json { bar.show(answer) }
-                }
-            }
-            try record.writeReport()
-        }
-        bar.clear()
-        try add(.ended(ending.entry, step: run.state.step), to: record)
-        try record.writeReport()
-        try tell(ending, run)
-    }
-
-    private func add(_ entry: LogEntry, to record: RunRecord) throws {
-        try record.add(entry)
-        if options.json { say(entry.json) }
-    }
-
-    private func tell(_ ending: TrainingRun.Ending, _ run: TrainingRun) throws {
-        switch ending {
-        case .finished: if !options.json { say("done: \(folder)/best.h5; \(folder)/report.html shows how it went") }
-        case .noGain: note("no gain in \(run.plan.patience ?? 0) evaluations: done. The best is \(folder)/best.h5.")
-        case .stopped: note("stopped at step \(run.state.step). Go on with: \(resuming)")
-        case .diverged:
-            throw Refusal(description: "three steps in a row were not finite; the last good state is \(folder)/last.h5. A lower --lr may help.")
-        }
-    }
-
-    /// What can be done with a training: as much of it as this slm can.
-    private var commands: [RunPage.Command] {
-        let best = "\(folder)/best.h5"
-        return [.init(to: "go on where it was left", resuming), .init(to: "see what it holds", "slm info \(best)"),
-                .init(to: "hold it against another", "slm train --compare \(folder) OTHER --out report.html"),
-                .init(to: "talk to it here", "slm chat --checkpoint \(best)"), .init(to: "let people talk to it", "slm serve --checkpoint \(best)")]
-            .filter { command in SLM.commands.contains { command.line.hasPrefix("slm \($0.name) ") } }
-    }
-
     /// The line that goes on with this training.
-    private var resuming: String {
+    private var goOn: String {
         let validation = options.validation.isEmpty ? "" : " --val \(options.validation.joined(separator: " "))"
         let share = options.validationShare.map { " --val-share \($0)" } ?? ""
         return "slm train --data \(options.data.joined(separator: " "))\(validation)\(share) --out \(folder) --resume"
+    }
+
+    private func announce(_ run: TrainingRun, _ meta: TokenMeta, _ type: DataType, _ threads: Int, _ memory: TrainingMemory, hasValidation: Bool) {
+        if options.json { return }
+        let c = run.trainer.model.configuration, counts = meta.counts(of: .train)
+        say("""
+            model    \(run.trainer.parameters.count) parameters: \(c.layers) layers, \(c.heads) heads, \(c.width) wide, context \(c.context), vocabulary \(c.vocabulary)
+            data     \(counts.tokens) tokens to learn from, \(hasValidation ? "\(meta.counts(of: .val).tokens) to check with" : "none to check with"); \(waste(meta, run.training))
+            \(run.announcement(type, threads, memory, in: folder))
+            """)
+    }
+
+    /// What of the tokens is not learned from, and what of the rows is not tokens.
+    private func waste(_ meta: TokenMeta, _ training: any Examples) -> String {
+        let cut = meta.report.cut == 0 ? "none dropped" : "the ends of \(meta.report.cut) long conversations dropped by slm tokenize --max-length"
+        return (training as? PackedConversations).map { "packed: \(($0.padded * 100).fixed(2)) % padding, \(cut)" } ?? "windows at random places: no padding, \(cut)"
+    }
+
+    /// What a report tells of the data.
+    private func settings(_ meta: TokenMeta) -> [Setting] {
+        [Setting("data", "source", .text(options.data.joined(separator: " ")))] + Part.allCases.flatMap { part in
+            let counts = meta.counts(of: part)
+            return [Setting("data", "\(part.rawValue)_tokens", .whole(counts.tokens)), Setting("data", "\(part.rawValue)_conversations", .whole(counts.conversations))]
+        } + [Setting("data", "form", .text(meta.form?.rawValue ?? "text")), Setting("data", "vocabulary_hash", .text(meta.fingerprint))]
     }
 }

@@ -1,0 +1,98 @@
+package import Autograd
+import Checkpoint
+import Corpus
+import Files
+package import Kernels
+import Model
+package import Tokenize
+
+/// From a checkpoint and chats to a run that goes on learning.
+///
+///     let finetuning = try Finetuning(of: "checkpoints/first/best.h5", .init(data: ["chat_history.jsonl"]), plan, in: folder, on: processor, precision: .bfloat16)
+///     try finetuning.run.run(clock: now, isToStop: { _ in false }) { event in … }
+package struct Finetuning {
+    package struct Settings: Sendable {
+        package var data: [String]
+        /// Older chats, so that the model does not forget them, and how many of the rows of all batches are theirs.
+        package var replay: [String] = []
+        package var replayShare = 0.2
+        package var dropout: Float = 0.1
+        /// To learn an adapter alone.
+        package var adaptation: LowRank?
+        /// Whether the adapter begins with the greatest singular values of the weights (PiSSA).
+        package var beginsWithPrincipals = false
+        /// nil for three epochs, or a hundred steps where that is less: early stopping ends it when it has learned enough.
+        package var length: TrainingPlan.Length?
+        package var warmup: Int?
+        package var fewest = 10
+
+        package init(data: [String]) { self.data = data }
+    }
+
+    package let run: TrainingRun
+    package let data: ChatData
+    package let replay: ChatData?
+    /// The files or folders that the chats come from.
+    package let paths, replayPaths: [String]
+    /// The base's own.
+    package let vocabulary: Vocabulary
+    package let form: ChatForm
+
+    package init(of path: String, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor, precision: DataType) throws {
+        let base = try Checkpoint(reading: path)
+        if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
+        let words = try FinetuneWords(base), context = base.configuration.context
+        let material = try FinetuneMaterial(settings.data, settings.replay, words, context: context, plan, on: processor.team)
+        guard material.data.chats >= settings.fewest else {
+            throw TrainingError.tooFewChats(paths: settings.data, count: material.data.chats, needed: settings.fewest)
+        }
+        var plan = plan
+        (plan.rows, plan.evaluatesFirst) = (min(plan.rows, material.rows), true)
+        let training = try material.training(plan, share: settings.replayShare), tokensPerStep = plan.rows * context
+        plan.length = settings.length ?? .steps(max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
+        plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep))
+        try Folder.create(folder)
+        let (trainer, adapter) = try Self.trainer(of: base, settings, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
+                                                  seed: UInt64(bitPattern: Int64(plan.seed)))
+        let notes = try material.notes(from: folder, share: settings.replayShare)
+        run = try TrainingRun(trainer, plan, training: training, validation: try material.validation(plan), replay: try material.replayValidation(plan),
+                              vocabulary: words.vocabulary, form: words.form, adapter: adapter, notes: notes, folder: folder)
+        (data, replay, paths, replayPaths) = (material.data, material.replay, material.paths, material.replayPaths)
+        (vocabulary, form) = (words.vocabulary, words.form)
+    }
+
+    /// Goes on where a run was left.
+    ///
+    /// - Parameter base: the model that an adapter is for, where that is not where it was.
+    package init(resuming folder: String, base: String? = nil, on processor: Processor, precision: DataType) throws {
+        let stored = try Checkpoint(reading: folder + "/last.h5"), words = try FinetuneWords(stored), plan = try TrainingPlan(from: stored)
+        let material = try FinetuneMaterial(goingOnWith: stored, in: folder, words, plan, on: processor.team)
+        let (model, parameters) = try stored.model(base: base, copying: true, on: processor)
+        let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: UInt64(bitPattern: Int64(plan.seed)))
+        let share = try stored.number("finetune/replay_share")
+        run = try TrainingRun(trainer, plan, training: try material.training(plan, share: share), validation: try material.validation(plan),
+                              replay: try material.replayValidation(plan), vocabulary: words.vocabulary, form: words.form, adapter: stored.adapter,
+                              notes: try material.notes(from: folder, share: share), folder: folder)
+        try run.restore(stored)
+        (data, replay, paths, replayPaths) = (material.data, material.replay, material.paths, material.replayPaths)
+        (vocabulary, form) = (words.vocabulary, words.form)
+    }
+
+    private static func trainer(of base: Checkpoint, _ settings: Settings, basePath: String, on processor: Processor, _ precision: DataType,
+                                seed: UInt64) throws -> (Trainer, Adapter?) {
+        var configuration = base.configuration, list = ParameterList(adapting: settings.adaptation)
+        configuration.dropout = settings.dropout
+        let model = GPT(configuration, in: &list)
+        guard let shape = settings.adaptation else {
+            let values = try base.values(of: list.learned, copying: true, on: processor)
+            return (Trainer(model, Parameters(list, values: values, on: processor), on: processor, precision: precision, seed: seed), nil)
+        }
+        var adapter = Adapter(shape, baseDigest: base.weightsDigest, basePath: basePath)
+        let parameters = try Parameters(list, over: try base.values(of: list.frozen, on: processor), on: processor, seed: seed)
+        if settings.beginsWithPrincipals {
+            guard let principals = try parameters.beginWithPrincipals(of: list.changes) else { throw TrainingError.notFinite(path: base.path ?? "") }
+            adapter.principals = Named(principals, of: list.parameters)
+        }
+        return (Trainer(model, parameters, on: processor, precision: precision, seed: seed), adapter)
+    }
+}

@@ -1,0 +1,31 @@
+import Autograd
+package import Checkpoint
+import Kernels
+import Model
+
+/// A small model in `base.h5` of a folder, and an adapter for it whose numbers are all random.
+package struct SampleAdapter {
+    package let base: Checkpoint
+    package let adapter: Checkpoint
+
+    package init(in folder: TemporaryFolder, layers: Int = 1, withPrincipals: Bool = false) throws {
+        var sample = try SampleCheckpoint(layers: layers).checkpoint
+        (sample.optimizer, sample.training, sample.metrics) = ([:], [:], [:])
+        try sample.write(to: folder("base.h5"))
+        base = try Checkpoint(reading: folder("base.h5"))
+        let processor = try Processor(threads: 1)
+        var list = ParameterList(adapting: LowRank(rank: 2, alpha: 3))
+        _ = GPT(base.configuration, in: &list)
+        func values(_ seed: UInt64) -> Named<FloatArray> {
+            let buffer = processor.zeros(list.count)
+            processor.normal(into: buffer, seed: seed)
+            return Named(buffer, of: list.parameters)
+        }
+        var adapter = Checkpoint(base.configuration, weights: values(1))
+        adapter.adapter = Adapter(LowRank(rank: 2, alpha: 3), baseDigest: base.weightsDigest, basePath: "base.h5")
+        if withPrincipals { adapter.adapter?.principals = values(2) }
+        (adapter.tokenizer, adapter.chatForm) = (base.tokenizer, base.chatForm)
+        try adapter.write(to: folder("adapter.h5"))
+        self.adapter = try Checkpoint(reading: folder("adapter.h5"))
+    }
+}

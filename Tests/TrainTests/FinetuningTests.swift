@@ -1,0 +1,180 @@
+import Autograd
+import Checkpoint
+import Corpus
+import Files
+import Kernels
+import Model
+import Testing
+import TestSupport
+import Tokenize
+import Train
+
+@Suite(.serialized) struct FinetuningTests {
+    private let folder = TemporaryFolder()
+    private static let vocabulary = Vocabulary.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
+
+    private enum Topic { case sums, names }
+
+    @discardableResult
+    private func chats(_ topic: Topic, _ count: Int, in name: String) -> String {
+        let lines = (0..<count).map { i in
+            switch topic {
+            case .sums: #"{"timestamp": "2026-01-02T03:04:05", "user": "what is \#(i) and \#(i % 7)", "assistant": "it is \#(i + i % 7)"}"#
+            case .names: #"{"user": "my name is \#(["ann", "bob", "eve", "kim"][i % 4]) \#(i)", "assistant": "good day \#(["ann", "bob", "eve", "kim"][i % 4])!"}"#
+            }
+        }
+        return folder.write(lines.map { $0 + "\n" }.joined(), to: name)
+    }
+
+    /// A model in `base.h5` that has learned sums for so many steps.
+    @discardableResult
+    private func base(steps: Int = 0) throws -> String {
+        let processor = try Processor(threads: 2), tokenizer = try Tokenizer(Self.vocabulary)
+        let configuration = GPTConfiguration(layers: 1, heads: 2, width: 32, context: 48, vocabulary: Self.vocabulary.count)
+        let trainer = try Trainer(configuration, on: processor, precision: .float32, seed: 5)
+        if steps > 0 {
+            let data = try ChatData([chats(.sums, 100, in: "sums.jsonl")], tokenizer, form: .markers, context: 48, seed: 1, on: processor.team)
+            let examples = try data.examples(.train, rows: 4, context: 48, seed: 1, learning: .all, padding: 3)
+            for step in 0..<steps { _ = trainer.advance(examples.batch(at: step), rate: 1e-2) }
+        }
+        var checkpoint = Checkpoint(configuration, weights: Named(trainer.parameters.values, of: trainer.parameters.list))
+        (checkpoint.tokenizer, checkpoint.chatForm) = (try StoredTokenizer(Self.vocabulary), .markers)
+        try checkpoint.write(to: folder("base.h5"))
+        return folder("base.h5")
+    }
+
+    private var plan: TrainingPlan {
+        var plan = TrainingPlan()
+        (plan.rows, plan.rate, plan.evaluateEvery, plan.learned) = (2, 1e-2, 4, .assistant)
+        return plan
+    }
+
+    enum Kind: CaseIterable { case full, plain, pissa }
+
+    private func settings(_ kind: Kind, steps: Int, replay: Bool = false) -> Finetuning.Settings {
+        var settings = Finetuning.Settings(data: [chats(.names, 20, in: "names.jsonl")])
+        settings.length = .steps(steps)
+        if kind != .full { settings.adaptation = LowRank(rank: 3, alpha: 6) }
+        settings.beginsWithPrincipals = kind == .pissa
+        if replay { settings.replay = [chats(.sums, 40, in: "older.jsonl")] }
+        return settings
+    }
+
+    private func finetuning(_ settings: Finetuning.Settings, _ plan: TrainingPlan? = nil, in name: String) throws -> Finetuning {
+        try Finetuning(of: folder("base.h5"), settings, plan ?? self.plan, in: folder(name), on: Processor(threads: 2), precision: .float32)
+    }
+
+    @discardableResult
+    private func run(_ run: TrainingRun, until stop: Int = .max, _ report: (TrainingRun.Event) -> Void = { _ in }) throws -> TrainingRun.Ending {
+        try run.run(clock: { 0 }, isToStop: { $0.step >= stop }, report)
+    }
+
+    @Test(arguments: Kind.allCases) func `what was stopped and goes on is what never stopped, bit for bit, and the base stays as it was`(kind: Kind) throws {
+        let before = try InputFile.contents(of: base())
+        let settings = settings(kind, steps: 12, replay: true)
+        #expect(try run(finetuning(settings, in: "whole").run) == .finished)
+        #expect(try run(finetuning(settings, in: "parts").run, until: 6) == .stopped)
+        let resumed = try Finetuning(resuming: folder("parts"), on: Processor(threads: 2), precision: .float32)
+        #expect(resumed.run.state.step == 6 && resumed.data.chats == 20 && resumed.replay?.chats == 40)
+        #expect(try run(resumed.run) == .finished)
+        for name in ["last.h5", "best.h5"] {
+            let same = try InputFile.contents(of: folder("whole/\(name)")) == InputFile.contents(of: folder("parts/\(name)"))
+            #expect(same, "\(name)")
+        }
+        let (last, isSame) = (try Checkpoint(reading: folder("whole/last.h5")), try InputFile.contents(of: folder("base.h5")) == before)
+        #expect(isSame && (last.adapter == nil) == (kind == .full) && (last.adapter?.principals.count ?? 0 > 0) == (kind == .pissa))
+    }
+
+    @Test(arguments: [Kind.plain, .pissa]) func `base and adapter are the model that was trained`(kind: Kind) throws {
+        try base()
+        let finetuning = try finetuning(settings(kind, steps: 6), in: "run"), trainer = finetuning.run.trainer
+        try run(finetuning.run)
+        let processor = try Processor(threads: 2), (model, parameters) = try Checkpoint(reading: folder("run/last.h5")).model(on: processor)
+        expectSame(parameters.values.read { span in span.indices.map { span[$0] } }, trainer.parameters.values.read { span in span.indices.map { span[$0] } }, "A and B")
+        expectSame(parameters.frozenValues.read { span in span.indices.map { span[$0] } }, trainer.parameters.frozenValues.read { span in span.indices.map { span[$0] } }, "the rest")
+        #expect(model.configuration == trainer.model.configuration && model.configuration.dropout == 0.1)
+    }
+
+    @Test(arguments: Kind.allCases) func `before the first step it is the base that is looked at, and the best can be that`(kind: Kind) throws {
+        try base(steps: 20)
+        var plan = plan, losses: [Double] = []
+        (plan.rate, plan.patience) = (0, 2)
+        let settings = settings(kind, steps: 100, replay: true), finetuning = try finetuning(settings, plan, in: "run")
+        let ending = try run(finetuning.run) { if case .evaluated(_, let new?, let old?, _, let state) = $0, state.step == 0 { losses = [new.loss, old.loss] } }
+        #expect(ending == .noGain && finetuning.run.state.step == 8)
+        let best = try Checkpoint(reading: folder("run/best.h5"))
+        #expect(try best.integer("step") == 0 && losses.count == 2)
+        for (name, loss) in zip(["validation_loss", "replay_loss"], losses) {
+            #expect(best.metrics[name] == .number(loss) && best.metrics["base_\(name)"] == .number(loss))
+        }
+        // The base itself, on the same chats.
+        let processor = try Processor(threads: 2), (model, parameters) = try Checkpoint(reading: folder("base.h5")).model(on: processor)
+        let trainer = Trainer(model, parameters, on: processor, precision: .float32, seed: 1)
+        let data = try ChatData(settings.data, Tokenizer(Self.vocabulary), form: .markers, context: 48, seed: 1, on: processor.team)
+        let held = try data.examples(.val, rows: 2, context: 48, seed: 1, learning: .assistant, padding: 3)
+        let nats = trainer.surprises(of: held.batch(at: 0)).nats.map { Double($0) }
+        expectClose([Float(losses.first ?? 0)], [nats.reduce(0, +) / Double(nats.count)], within: .gradient, "loss")
+    }
+
+    @Test(arguments: Kind.allCases) func `it learns the new, and forgets less of the old that is mixed in`(kind: Kind) throws {
+        try base(steps: 120)
+        func losses(share: Double) throws -> (new: [Double], old: [Double]) {
+            var settings = settings(kind, steps: 40, replay: true), new: [Double] = [], old: [Double] = []
+            settings.replayShare = share
+            try run(finetuning(settings, in: "\(share)").run) { if case .evaluated(_, let a?, let b?, _, _) = $0 { new.append(a.loss); old.append(b.loss) } }
+            return (new, old)
+        }
+        let (without, with) = (try losses(share: 0.001), try losses(share: 0.5))
+        for (name, loss) in [("without", without), ("with", with)] { #expect(loss.new.last ?? 9 < 0.6 * (loss.new.first ?? 0), "\(name): \(loss.new)") }
+        #expect(with.old.last ?? 9 < 0.8 * (without.old.last ?? 0), "\(with.old) \(without.old)")
+    }
+
+    private func refusal(_ settings: Finetuning.Settings) -> String {
+        do { _ = try finetuning(settings, in: "refused") } catch { return "\(error)".replacing(folder.path, with: "folder") }
+        return "accepted"
+    }
+
+    @Test func `fewer than ten chats are too few, unless that is wanted`() throws {
+        try base()
+        var settings = Finetuning.Settings(data: [chats(.names, 9, in: "few.jsonl")])
+        #expect(refusal(settings) == "folder/few.jsonl: 9 chats, and finetuning needs 10. Collect more, or go on with fewer: --force")
+        #expect(!TemporaryFolder.names(in: folder.path).contains("refused"))
+        settings.fewest = 1
+        #expect(refusal(settings) == "accepted")
+        for (count, held) in [(1, 0), (2, 1), (3, 1)] {
+            settings.data = [chats(.names, count, in: "few.jsonl")]
+            let finetuning = try finetuning(settings, in: "few\(count)")
+            #expect(finetuning.data.train.count == count - held && finetuning.data.val.count == held)
+            #expect(try run(finetuning.run, until: 3) == .stopped)
+        }
+        settings.data = [folder.write("", to: "none.jsonl")]
+        #expect(refusal(settings).hasPrefix("folder/none.jsonl:1: nothing in the file"))
+    }
+
+    @Test func `an adapter, other chats and other runs are refused`() throws {
+        try base()
+        try run(finetuning(settings(.plain, steps: 4), in: "run").run)
+        #expect(throws: TrainingError.adapterAsBase(path: folder("run/best.h5"))) {
+            try Finetuning(of: folder("run/best.h5"), settings(.full, steps: 4), plan, in: folder("b"), on: Processor(threads: 1), precision: .float32)
+        }
+        chats(.names, 21, in: "names.jsonl")
+        let resume = { (name: String) in _ = try Finetuning(resuming: folder(name), on: Processor(threads: 1), precision: .float32) }
+        #expect(throws: TrainingError.changedData(paths: [folder("run/../names.jsonl")])) { try resume("run") }
+        try Folder.create(folder("no"))
+        var stored = try Checkpoint(reading: folder("run/last.h5"))
+        for name in stored.training.names where name.hasPrefix("finetune/") { stored.training[name] = nil }
+        try stored.write(to: folder("no/last.h5"))
+        #expect(throws: TrainingError.noFinetune(path: folder("no/last.h5"))) { try resume("no") }
+    }
+
+    @Test func `a short run is a hundred steps, a long one three epochs, and the batch is no larger than all`() throws {
+        try base()
+        var settings = Finetuning.Settings(data: [chats(.names, 20, in: "names.jsonl")]), wide = plan
+        wide.rows = 64
+        let short = try finetuning(settings, wide, in: "short").run
+        #expect(short.steps == 100 && short.plan.warmup == 10 && short.plan.rows < 64)
+        settings.data = [chats(.names, 600, in: "many.jsonl")]
+        let long = try finetuning(settings, in: "long").run
+        #expect(try #require(long.steps) > 200 && long.plan.rows == 2)
+    }
+}
