@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 SHAPE = "--layers 1 --width 32 --heads 2 --context 64 --batch 4 --vocab-size 300 --max-steps 30 --eval-every 10 --threads 2".split()
 TAGS = {"loss": "train/loss", "gradient": "train/gradient_norm", "rate": "train/rate"}
 EVALUATED = {"train_loss": "train/evaluated_loss", "val_loss": "val/loss", "bits_per_byte": "val/bits_per_byte"}
+REPLAYED = EVALUATED | {"replay_loss": "replay/loss"}
 
 
 def check_scalars(events, lines, tags):
@@ -65,8 +66,19 @@ def main():
         assert texts.keys() == {10, 20, 30} and texts[30] == f"**<Who> & \"what\"?**\n\n{entries['answered', 30]['answer']}", texts
         assert events.SummaryMetadata("answer").plugin_data.plugin_name == "text"
 
-        subprocess.run([slm, "train", "--compare", run, run, "--out", pathlib.Path(folder, "both.html")], check=True, capture_output=True)
-        for page in [run / "report.html", pathlib.Path(folder, "both.html")]:
+        # A finetune has the loss on older chats, too.
+        new = pathlib.Path(folder, "new.txt")
+        new.write_text("".join(f"[INST] What is {i}? [/INST] A number.\n" for i in range(20)))
+        subprocess.run([slm, "finetune", "--base", run / "best.h5", "--data", new, "--replay", chats, "--out", folder, "--name", "finetune", "--max-steps", "8",
+                        "--eval-every", "4", "--threads", "2"], check=True, capture_output=True)
+        finetune = pathlib.Path(folder, "finetune")
+        lines = [json.loads(line) for line in (finetune / "log.jsonl").read_text().splitlines()]
+        events = EventAccumulator(str(finetune), size_guidance={"scalars": 0})
+        events.Reload()
+        check_scalars(events, [line for line in lines if line["event"] == "evaluated"], REPLAYED)
+
+        subprocess.run([slm, "train", "--compare", run, finetune, "--out", pathlib.Path(folder, "both.html")], check=True, capture_output=True)
+        for page in [run / "report.html", finetune / "report.html", pathlib.Path(folder, "both.html")]:
             document = xml.dom.minidom.parse(str(page))
             assert document.getElementsByTagName("svg") and not document.getElementsByTagName("script")
     print(f"report: TensorBoard {tensorboard.__version__} reads {len(steps)} steps of a training that was stopped, as the log has them; the pages are well-formed")
