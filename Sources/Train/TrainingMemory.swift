@@ -17,6 +17,8 @@ package struct TrainingMemory: Sendable {
     package var adaptation: LowRank?
     /// Bytes that the examples take.
     package var examples = 0.0
+    /// Tokens that are counted for a start from counts; 0 for none.
+    package var countedTokens = 0
 
     /// - Parameter tokensAtOnce: nil for what a trainer takes.
     package init(_ precision: DataType, rows: Int, tokensAtOnce: Int? = nil, isRecomputing: Bool = false, adapting adaptation: LowRank? = nil) {
@@ -36,7 +38,8 @@ package struct TrainingMemory: Sendable {
         let blocks = isRecomputing ? min(L, 1) * block + L * tokens * C * 4 : L * block
         // The scores of the head, in f32, and what products read of their derivative.
         let scores = min(tokens, 1_536) * V * (precision == .bfloat16 ? 6 : 4)
-        return Double(Self.program) + examples + parameters(of: c) + blocks + scores
+        let start = countedTokens > 0 && CountStart.isPossible(for: c) ? CountStart.bytes(for: c, counting: countedTokens) : 0
+        return Double(Self.program) + examples + parameters(of: c) + max(blocks + scores, start)
     }
 
     /// Weights, and of those that are learned gradients and two moments.

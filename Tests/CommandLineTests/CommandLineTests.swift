@@ -93,9 +93,9 @@ import TestSupport
         let chats = (0..<400).map { "[INST] What comes after \($0 % 9)? [/INST] After \($0 % 9) comes \($0 % 9 + 1).\n" }.joined()
         folder.write(chats, to: "chats.txt")
         folder.write(String(chats.prefix(2_000)), to: "val.txt")
-        let outcome = try slm("demo", "--time", "12s", "--data", folder("chats.txt"), "--val", folder("val.txt"), "--out", folder("run"))
+        let outcome = try slm("demo", "--max-steps", "60", "--data", folder("chats.txt"), "--val", folder("val.txt"), "--out", folder("run"))
         #expect(outcome.status == 0, "\(outcome.errors)")
-        // It has seen all of these: two seconds would be enough on an idle machine.
+        // It has seen all of these.
         #expect(outcome.output.contains("10 of 10 word for word"), "\(outcome.output.suffix(600))")
     }
 }

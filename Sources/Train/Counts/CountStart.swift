@@ -54,6 +54,13 @@ package struct CountStart {
         return parameter.name.hasSuffix(".qkv.weight") || parameter.name.hasSuffix(".output.weight") ? 1 : 0.1
     }
 
+    /// What a start takes besides the model, about: the counts, and of the table weights, gradients, two moments and the scores of a batch.
+    static func bytes(for configuration: GPTConfiguration, counting tokens: Int) -> Double {
+        guard let channels = Channels(configuration) else { return 0 }
+        let V = Double(configuration.vocabulary), pairs = Double(configuration.layers * 4 * configuration.width)
+        return 24 * Double(min(tokens, PhraseCounts.mostTokens)) + 16 * (2 * V + pairs) * Double(channels.embedding) + 1_024 * 6 * V
+    }
+
     /// How many pairs the model knows from the beginning.
     package var pairs: Int { counts.pairs.count }
 

@@ -22,6 +22,9 @@ package struct PhraseCounts {
     /// Tokens of the text, evenly from all of it.
     private let drawn: [Int32]
 
+    /// Of longer texts, so many are counted.
+    static let mostTokens = 1 << 25
+
     struct Context {
         let total: Float
         fileprivate let row: Int
@@ -29,12 +32,10 @@ package struct PhraseCounts {
         let pair: Int?
     }
 
-    /// - Parameters:
-    ///   - pairs: at most so many.
-    ///   - most: of longer texts, so many tokens are counted.
-    package init(_ tokens: TokenFile, vocabulary: Int, pairs most: Int, tokens limit: Int = 1 << 25) {
+    /// - Parameter most: pairs, at most.
+    package init(_ tokens: TokenFile, vocabulary: Int, pairs most: Int) {
         var ids: [TokenID] = []
-        tokens.read(0..<min(tokens.count, limit), into: &ids)
+        tokens.read(0..<min(tokens.count, Self.mostTokens), into: &ids)
         let bits = max(1, Int.bitWidth - (vocabulary - 1).leadingZeroBitCount), mask: UInt64 = 1 << UInt64(bits) - 1
         require(3 * bits <= 64, "phrases of a vocabulary of \(vocabulary)")
         func phrases(_ length: Int) -> SortedCounts {

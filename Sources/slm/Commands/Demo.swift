@@ -13,6 +13,7 @@ struct DemoOptions: MachineOptions {
     var cpu: String?
     var blas: BLAS?
     var time = Duration.seconds(120)
+    var steps: Int?
     var data = "data/sample.txt"
     var validation = "data/sample-val.txt"
     var out = "checkpoints/demo"
@@ -24,6 +25,7 @@ extension Command {
         Command("demo", "Learns a vocabulary and a small model from the sample chats, and asks it ten questions it has never seen.", DemoOptions(),
                 DemoOptions.rows + [
                     .option("time", \.time, "How long to learn."),
+                    .option("max-steps", \.steps, in: 1...1_000_000_000, "… or how many steps."),
                     .option("data", \.data, "Chats to learn from."),
                     .option("val", \.validation, "Chats to ask from."),
                     .option("out", \.out, "Folder for all that is made."),
@@ -48,10 +50,11 @@ private struct Demonstration {
         let vocabulary = try tokenize.learn()
         say("\n2. Chats to tokens: slm tokenize … --tokens \(options.out)/data")
         try tokenize.writeTokens(with: vocabulary, to: options.out + "/data")
-        say("\n3. A model: slm train --preset tiny --data \(options.out)/data --out \(options.out) --time \(options.time.optionText) \(recipe)")
+        say("\n3. A model: slm train --preset tiny --data \(options.out)/data --out \(options.out) \(options.steps.map { "--max-steps \($0)" } ?? "--time \(options.time.optionText)") \(recipe)")
         try Folder.remove(["last.h5", "best.h5", "log.jsonl"], in: options.out)
         var train = TrainOptions()
-        (train.threads, train.cpu, train.blas, train.seed, train.time) = (options.threads, options.cpu, options.blas, options.seed, options.time)
+        (train.threads, train.cpu, train.blas, train.seed) = (options.threads, options.cpu, options.blas, options.seed)
+        (train.steps, train.time) = (options.steps, options.steps == nil ? options.time : nil)
         (train.data, train.out, train.batch, train.rate, train.learn) = ([options.out + "/data"], options.out, 8, 2.5e-3, .assistant)
         try TrainCommand(train).run()
         try ask(vocabulary)

@@ -31,6 +31,7 @@ struct TrainCommand {
         let processor = try options.processor(), type = processor.dataType(for: options.dtype)
         var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: options.recompute)
         memory.examples = tokens.bytes
+        if plan.startContexts > 0, stored == nil { memory.countedTokens = tokens.meta.counts(of: .train).tokens }
         try check(memory, for: configuration)
         let trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
         let training = try tokens.examples(.train, plan, configuration), validation = try tokens.validation(plan, configuration)

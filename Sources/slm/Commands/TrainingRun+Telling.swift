@@ -65,7 +65,8 @@ extension TrainingRun {
     }
 
     private var learningSettings: [Setting] {
-        [Setting("learning", "length", .text(plan.length.text)), Setting("learning", "batch", .whole(plan.rows)),
+        (plan.startContexts > 0 ? [Setting("learning", "start", .text("from counts, fitted to \(plan.startContexts) contexts"))] : []) + [
+         Setting("learning", "length", .text(plan.length.text)), Setting("learning", "batch", .whole(plan.rows)),
          Setting("learning", "tokens_per_step", .whole(tokensPerStep)), Setting("learning", "rate", .number(plan.rate.asWritten)),
          Setting("learning", "lowest_rate", .text("\(plan.floor) of the rate")), Setting("learning", "warmup", .whole(plan.warmup)),
          Setting("learning", "weight_decay", .number(plan.decay.asWritten)), Setting("learning", "clip", .text(plan.clipping.isFinite ? "\(plan.clipping)" : "no")),
