@@ -24,7 +24,7 @@ def lines(command):
 def ours(data, minutes, seed, folder):
     lines([SLM, "train", "--preset", "eugpt", "--data", data, "--out", folder, "--time", f"{minutes}m", "--seed", seed, "--json"])
     log = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
-    evaluated = [(entry["seconds"], entry["bits_per_byte"]) for entry in log if entry["event"] == "evaluated"]
+    evaluated = [(entry["seconds"], entry["bits_per_byte"], entry["tokens"]) for entry in log if entry["event"] == "evaluated"]
     windows = lines([SLM, "eval", "--checkpoint", f"{folder}/best.h5", "--data", data, "--windows", "--stride", 384, "--json"])[-1]
     chats = lines([SLM, "eval", "--checkpoint", f"{folder}/best.h5", "--data", data, "--json"])[-1]
     return evaluated, windows, chats
@@ -44,9 +44,9 @@ def main():
     for seed in options.seeds.split(","):
         with tempfile.TemporaryDirectory() as folder:
             evaluated, windows, chats = ours(options.data, options.minutes, seed, folder + "/run")
-        line = f"slm, seed {seed}  {windows['loss']:.4f} nats a token  {windows['bits_per_byte']:.4f} bits a byte  {chats['bits_per_byte']:.4f} by conversation"
+        line = f"slm, seed {seed}  {windows['loss']:.4f} nats a token  {windows['bits_per_byte']:.4f} bits a byte  {chats['bits_per_byte']:.4f} by conversation  {evaluated[-1][2]} tokens"
         if peer:
-            first = next((seconds for seconds, bits in evaluated if bits <= peer["bits_per_byte"]), None)
+            first = next((seconds for seconds, bits, _ in evaluated if bits <= peer["bits_per_byte"]), None)
             line += f"  {100 * (1 - windows['bits_per_byte'] / peer['bits_per_byte']):.1f} % below"
             line += f"; had torch's last figure after {first:.0f} s" if first else "; never had torch's last figure"
         print(line, flush=True)
