@@ -4,7 +4,7 @@ package import Kernels
 package import Model
 import Glibc
 
-/// Begins a GPT with what counting knows: which word follows each token, and each of the most frequent pairs.
+/// Begins a GPT with what counting knows: which word follows each token, and each of the pairs of tokens that tell most.
 ///
 ///     if let start = try CountStart(configuration, counting: train, contexts: 819_200, on: processor, precision: .bfloat16, seed: 1) {
 ///         start.write(into: parameters)
