@@ -9,11 +9,14 @@ enum CRC32 {
                 while i + 8 <= bytes.count {
                     let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: i, as: UInt64.self)) ^ UInt64(crc)
                     crc = 0
-                    for k in 0..<8 { crc ^= tables[(7 - k) << 8 | Int(word >> UInt64(8 * k) & 255)] }
+                    for k in 0..<8 {
+                        let byte = Int(truncatingIfNeeded: word >> UInt64(8 * k)) & 255
+                        crc ^= tables[(7 - k) * 256 + byte]
+                    }
                     i += 8
                 }
                 while i < bytes.count {
-                    crc = tables[Int(UInt8(truncatingIfNeeded: crc) ^ bytes[i])] ^ crc >> 8
+                    crc = tables[Int(UInt8(truncatingIfNeeded: crc) ^ bytes[i])] ^ (crc >> 8)
                     i += 1
                 }
                 return ~crc
@@ -23,8 +26,16 @@ enum CRC32 {
 
     /// Table k, from 256·k on: what a byte does that stands k bytes before the end.
     private static let tables: [UInt32] = {
-        var tables = (0..<256).map { byte in (0..<8).reduce(UInt32(byte)) { crc, _ in crc & 1 == 1 ? crc >> 1 ^ 0xEDB8_8320 : crc >> 1 } }
-        for i in 256..<2_048 { tables.append(tables[Int(tables[i - 256] & 255)] ^ tables[i - 256] >> 8) }
+        var tables: [UInt32] = []
+        for byte in UInt32(0)..<256 {
+            var crc = byte
+            for _ in 0..<8 { crc = crc & 1 == 1 ? (crc >> 1) ^ 0xEDB8_8320 : crc >> 1 }
+            tables.append(crc)
+        }
+        for i in 256..<2_048 {
+            let shorter = tables[i - 256]
+            tables.append(tables[Int(shorter & 255)] ^ (shorter >> 8))
+        }
         return tables
     }()
 }

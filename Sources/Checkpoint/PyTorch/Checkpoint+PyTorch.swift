@@ -25,7 +25,9 @@ extension Checkpoint {
         configuration.activation = activation
         self.init(configuration, weights: try state.weights(configuration, from: &file, on: processor))
         try readMetrics(&file)
-        guard let vocabulary = try vocabulary ?? Self.characters(beside: file, meta: meta) else { return }
+        var known = vocabulary
+        if known == nil { known = try Self.characters(beside: file, meta: meta) }
+        guard let vocabulary = known else { return }
         guard vocabulary.count <= configuration.vocabulary else {
             throw .mismatch(path: path, name: "vocabulary", expected: "at most \(configuration.vocabulary) tokens, which the model knows", found: "\(vocabulary.count)")
         }

@@ -64,7 +64,8 @@ struct NanoGPTState {
 
     private func headCount(_ arguments: NanoGPTArguments, _ asked: Int?, width: Int) throws(PyTorchError) -> Int {
         if let asked { try arguments.check(NanoGPTArguments.heads, is: asked) }
-        guard let heads = try asked ?? arguments.integer(NanoGPTArguments.heads) ?? (width % 64 == 0 ? width / 64 : nil) else {
+        let said = try arguments.integer(NanoGPTArguments.heads)
+        guard let heads = asked ?? said ?? (width % 64 == 0 ? width / 64 : nil) else {
             throw wrong("model_args/n_head", "a number of heads (say it, for the file does not)", "nothing")
         }
         guard 1...65_536 ~= heads, width % heads == 0 else { throw wrong("model_args/n_head", "a number that divides the width \(width)", "\(heads)") }

@@ -27,16 +27,20 @@ struct TorchFile {
             guard bytes.count >= 2, bytes[0] == 0x50, bytes[1] == 0x4B else {
                 throw .malformed(path: path, part: "the file", offset: 0, expected: "a zip archive, as torch.save writes it", found: FileKind.name(of: bytes))
             }
-            do throws(H5Fault) {
-                let archive = try ZipArchive(bytes), root = try Self.root(of: archive)
-                try Self.checkForm(of: archive, root, in: bytes)
-                let range = try archive.contents(of: root + "data.pkl", in: bytes)
-                guard range.count <= Self.mostDescription else {
-                    throw H5Fault(offset: range.lowerBound, expected: "a data.pkl of at most \(Self.mostDescription) bytes", found: "\(range.count)")
-                }
-                return (archive, root, try Self.pickle(in: bytes.extracting(range), archive, root, path: path))
-            } catch { throw PyTorchError(error, path: path, part: "the file") }
+            let archive: ZipArchive, root: String, range: Range<Int>
+            do throws(H5Fault) { (archive, root, range) = try Self.open(bytes) } catch { throw PyTorchError(error, path: path, part: "the file") }
+            return (archive, root, try Self.pickle(in: bytes.extracting(range), archive, root, path: path))
         }
+    }
+
+    private static func open(_ bytes: Span<UInt8>) throws(H5Fault) -> (ZipArchive, root: String, pickle: Range<Int>) {
+        let archive = try ZipArchive(bytes), root = try root(of: archive)
+        try checkForm(of: archive, root, in: bytes)
+        let range = try archive.contents(of: root + "data.pkl", in: bytes)
+        guard range.count <= mostDescription else {
+            throw H5Fault(offset: range.lowerBound, expected: "a data.pkl of at most \(mostDescription) bytes", found: "\(range.count)")
+        }
+        return (archive, root, range)
     }
 
     private static func pickle(in bytes: Span<UInt8>, _ archive: ZipArchive, _ root: String, path: String) throws(PyTorchError) -> Pickle {
@@ -136,7 +140,7 @@ extension TorchFile {
         let name = root + "data/" + storage.key
         if checked.contains(storage.key), let entry = archive.entries[name] { return entry.bytes }
         let range = try file.read(as: UInt8.self) { bytes throws(PyTorchError) in
-            do { return try archive.contents(of: name, in: bytes) } catch { throw PyTorchError(error, path: path, part: "the file") }
+            do throws(H5Fault) { return try archive.contents(of: name, in: bytes) } catch { throw PyTorchError(error, path: path, part: "the file") }
         }
         checked.insert(storage.key)
         return range
