@@ -38,7 +38,8 @@ import TestSupport
 
     @Test func `what is shared is no more for it, and what is deep is no deeper`() {
         // 60 lists, each twice in the next: 2^60 lists for who would walk through them.
-        let doubled = [0x5D] + (0..<60).flatMap { _ in [0x71, 0, 0x5D, 0x68, 0, 0x61, 0x68, 0, 0x61] as [UInt8] }
+        var doubled: [UInt8] = [0x5D]
+        for _ in 0..<60 { doubled += [0x71, 0, 0x30, 0x5D, 0x68, 0, 0x61, 0x68, 0, 0x61] }
         #expect(sentence(Bytes.file(doubled)) == "FILE: data.pkl: expected a state_dict(), alone or as 'model' of a dictionary, found a list.")
         let deep = [UInt8](repeating: 0x5D, count: 1_000_000) + [UInt8](repeating: 0x61, count: 999_999)
         #expect(sentence(Bytes.file(deep)).contains("found a list"))
@@ -57,7 +58,8 @@ import TestSupport
             let found = sentence(tokens: Bytes.tensor("0", count: 20, sizes: sizes, strides: strides, offset: offset))
             #expect(found.contains("expected a tensor within its storage of 20 elements"), "\(sizes) \(strides) \(offset): \(found)")
         }
-        #expect(sentence(tokens: Bytes.tensor("0", count: 20, sizes: [1 << 20, 4], strides: [0, 1])).contains("expected a tensor that has each number once"))
+        #expect(sentence(tokens: Bytes.tensor("0", count: 20, sizes: [6, 4], strides: [0, 1])).contains("expected a tensor that has each number once"))
+        #expect(sentence(tokens: Bytes.tensor("0", count: 20, sizes: [1 << 20, 4], strides: [0, 1])).contains("expected weights of their own, no more than the file"))
         #expect(sentence(tokens: Bytes.tensor("0", count: 10, sizes: [5, 2], strides: [2, 1], type: "LongStorage")).contains("wpe.weight"))
         #expect(sentence(tokens: Bytes.tensor("0", count: 20, sizes: [1, 1, 1, 1, 1, 1, 1, 5, 4], strides: [1, 1, 1, 1, 1, 1, 1, 4, 1])).contains("at most 8 sizes"))
         // A text, a dictionary and a list that are longer than the file.

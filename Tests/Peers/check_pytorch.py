@@ -46,7 +46,7 @@ def check(program, path, folder):
     with h5py.File(out, "r") as file:
         known = set()
         for name, tensor in tensors.items():
-            if re.search(r"attn\.(bias|mask)$", name):
+            if re.search(r"\.attn\.(bias|mask)$", name):
                 continue
             ours = our_name(name)
             if ours == "head.weight" and file["configuration/tied"][()] == 1:
