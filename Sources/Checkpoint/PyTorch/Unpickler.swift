@@ -4,7 +4,7 @@
 ///
 /// Time and memory grow with the length of the pickle and with nothing else: each of its opcodes adds at most one value, and no value is copied for being shared.
 struct Unpickler {
-    private(set) var pickle = Pickle()
+    var pickle = Pickle()
     private var stack: [PickleValue] = []
     /// How high the stack was at each mark.
     private var marks: [Int] = []
@@ -13,7 +13,7 @@ struct Unpickler {
     /// Where the opcode began that is being read.
     private var start = 0
     /// Bytes of each storage.
-    private let storages: [String: Int]
+    let storages: [String: Int]
 
     /// - Parameter storages: the bytes of each file of numbers, by its name; none beside a pickle that stands alone.
     static func read(_ bytes: Span<UInt8>, storages: [String: Int] = [:]) throws(H5Fault) -> Pickle {
@@ -39,10 +39,9 @@ struct Unpickler {
 
     private mutating func run(_ opcode: PickleOpcode, _ bytes: Span<UInt8>) throws(H5Fault) {
         switch opcode {
-        case .proto:
-            let version = try number(1, bytes)
-            guard 2...5 ~= version else { throw fault("a pickle of protocol 2 to 5", "protocol \(version)") }
-        case .frame, .stop: if opcode == .frame { _ = try cursor.take(8, "the length of a frame") }
+        case .proto: try checkProtocol(try number(1, bytes))
+        case .frame: _ = try cursor.take(8, "the length of a frame")
+        case .stop: break
         case .mark: marks.append(stack.count)
         case .pop: if marks.last == stack.count { marks.removeLast() } else { _ = try pop() }
         case .popMark: _ = try popToMark()
@@ -59,20 +58,14 @@ struct Unpickler {
         case .binUnicode8: stack.append(.text(try text(length: 8, bytes)))
         case .emptyTuple: stack.append(.tuple(node([])))
         case .tuple: stack.append(.tuple(node(try popToMark())))
-        case .tuple1: stack.append(.tuple(node(try pop(1))))
-        case .tuple2: stack.append(.tuple(node(try pop(2))))
-        case .tuple3: stack.append(.tuple(node(try pop(3))))
+        case .tuple1, .tuple2, .tuple3: stack.append(.tuple(node(try pop(Int(opcode.rawValue - PickleOpcode.tuple1.rawValue) + 1))))
         case .emptyList: stack.append(.list(node([])))
-        case .append: try addToList(try pop(1))
-        case .appends: try addToList(try popToMark())
+        case .append, .appends: try addToList(opcode == .append ? pop(1) : popToMark())
         case .emptyDict: stack.append(.dictionary(node([])))
-        case .setItem: try addToDictionary(try pop(2))
-        case .setItems: try addToDictionary(try popToMark())
-        case .binPut: memo[try number(1, bytes)] = try top()
-        case .longBinPut: memo[try number(4, bytes)] = try top()
+        case .setItem, .setItems: try addToDictionary(opcode == .setItem ? pop(2) : popToMark())
+        case .binPut, .longBinPut: memo[try number(opcode == .binPut ? 1 : 4, bytes)] = try top()
         case .memoize: memo[memo.count] = try top()
-        case .binGet: stack.append(try remembered(try number(1, bytes)))
-        case .longBinGet: stack.append(try remembered(try number(4, bytes)))
+        case .binGet, .longBinGet: stack.append(try remembered(try number(opcode == .binGet ? 1 : 4, bytes)))
         case .global: stack.append(.global(try named(module: try line(bytes), name: try line(bytes))))
         case .stackGlobal:
             guard case (.text(let module), .text(let name)) = try popPair() else { throw fault("two texts", "something else") }
@@ -88,19 +81,19 @@ struct Unpickler {
 
 // The stack.
 extension Unpickler {
-    private func fault(_ expected: String, _ found: String) -> H5Fault { H5Fault(offset: start, expected: expected, found: found) }
+    func fault(_ expected: String, _ found: String) -> H5Fault { H5Fault(offset: start, expected: expected, found: found) }
 
-    private mutating func node(_ items: [PickleValue]) -> Int {
+    mutating func node(_ items: [PickleValue]) -> Int {
         pickle.nodes.append(items)
         return pickle.nodes.count - 1
     }
 
-    private func top() throws(H5Fault) -> PickleValue {
+    func top() throws(H5Fault) -> PickleValue {
         guard let value = stack.last, stack.count > marks.last ?? 0 else { throw fault("a value", "none") }
         return value
     }
 
-    private mutating func pop() throws(H5Fault) -> PickleValue {
+    mutating func pop() throws(H5Fault) -> PickleValue {
         let value = try top()
         stack.removeLast()
         return value
@@ -133,6 +126,10 @@ extension Unpickler {
 extension Unpickler {
     private mutating func number(_ count: Int, _ bytes: Span<UInt8>) throws(H5Fault) -> Int { try cursor.number(bytes: count, of: bytes, "a number") }
 
+    private func checkProtocol(_ version: Int) throws(H5Fault) {
+        guard 2...5 ~= version else { throw fault("a pickle of protocol 2 to 5", "protocol \(version)") }
+    }
+
     private mutating func long(_ bytes: Span<UInt8>) throws(H5Fault) -> Int {
         let count = try number(1, bytes)
         guard count <= 8 else { throw fault("a whole number of at most 64 bits", "\(8 * count) bits") }
@@ -158,7 +155,7 @@ extension Unpickler {
         return text
     }
 
-    private func addable(_ expected: String) throws(H5Fault) -> PickleValue {
+    func addable(_ expected: String) throws(H5Fault) -> PickleValue {
         do { return try top() } catch { throw fault(expected, "nothing") }
     }
 
@@ -170,70 +167,5 @@ extension Unpickler {
     private mutating func addToDictionary(_ items: [PickleValue]) throws(H5Fault) {
         guard case .dictionary(let node) = try addable("a dictionary"), items.count % 2 == 0 else { throw fault("a dictionary and pairs to add to it", try top().shown) }
         pickle.nodes[node].append(contentsOf: items)
-    }
-}
-
-// What stands for Python's objects.
-extension Unpickler {
-    private func named(module: String, name: String) throws(H5Fault) -> PickleGlobal {
-        guard let global = PickleGlobal(module: module, name: name) else {
-            throw fault("only dictionaries, numbers, texts and tensors", "\(Value.text("\(module).\(name)").shown), which is nothing that a model needs")
-        }
-        return global
-    }
-
-    private mutating func result(of function: PickleValue, _ arguments: PickleValue, makesObject: Bool) throws(H5Fault) -> PickleValue {
-        guard case .tuple(let place) = arguments, case .global(let global) = function else { throw fault("a name and a tuple", "\(function.shown) and \(arguments.shown)") }
-        let arguments = pickle.nodes[place]
-        switch global {
-        case .orderedDictionary where arguments.isEmpty: return .dictionary(node([]))
-        case .record where arguments.isEmpty && makesObject: return .record(node([]))
-        case .rebuildTensor where !makesObject && (6...7).contains(arguments.count): return .tensor(try tensor(arguments))
-        case .rebuildParameter where !makesObject && arguments.count == 3:
-            guard case .tensor(let tensor) = arguments[0] else { throw fault("a parameter's tensor", arguments[0].shown) }
-            return .tensor(tensor)
-        default: throw fault("an object as PyTorch makes it", "\(arguments.count) arguments of another")
-        }
-    }
-
-    /// Fills a record. What a dictionary has beside its elements, such as the versions of a model's layers, is left out.
-    private mutating func build() throws(H5Fault) {
-        let state = try pop()
-        switch (try addable("an object"), state) {
-        case (.dictionary, .dictionary): break
-        case (.record(let node), .dictionary) where pickle.nodes[node].isEmpty: pickle.nodes[node] = [state]
-        case (let object, _): throw fault("an object and a dictionary of its values", "\(object.shown) and \(state.shown)")
-        }
-    }
-
-    private func storage(_ id: PickleValue) throws(H5Fault) -> TorchStorage {
-        guard case .tuple(let node) = id, pickle.nodes[node].count == 5, case .text("storage") = pickle.nodes[node][0],
-              case .global(.storage(let type)) = pickle.nodes[node][1], case .text(let key) = pickle.nodes[node][2],
-              case .integer(let count) = pickle.nodes[node][4] else { throw fault("('storage', type, key, device, count)", id.shown) }
-        guard let bytes = storages[key] else { throw fault("the storage \(Value.text(key).shown) in the archive", "none") }
-        guard bytes % type.size == 0, count == bytes / type.size else {
-            throw fault("a storage \(Value.text(key).shown) of \(bytes) bytes, as in the archive", "\(count) elements of \(type.size) bytes")
-        }
-        return TorchStorage(key: key, type: type, count: count)
-    }
-
-    /// storage, offset, sizes, strides, whether it learns, hooks
-    private func tensor(_ arguments: [PickleValue]) throws(H5Fault) -> TorchTensor {
-        guard case .storage(let storage) = arguments[0], case .integer(let offset) = arguments[1] else { throw fault("a tensor's storage and offset", arguments[0].shown) }
-        let sizes = try integers(arguments[2]), strides = try integers(arguments[3])
-        guard let tensor = TorchTensor(storage, offset: offset, sizes: sizes, strides: strides) else {
-            throw fault("a tensor within its storage of \(storage.count) elements", "sizes \(sizes), strides \(strides) from \(offset)")
-        }
-        return tensor
-    }
-
-    private func integers(_ value: PickleValue) throws(H5Fault) -> [Int] {
-        guard case .tuple(let node) = value, pickle.nodes[node].count <= TorchTensor.mostDimensions else { throw fault("at most \(TorchTensor.mostDimensions) sizes", value.shown) }
-        var result: [Int] = []
-        for value in pickle.nodes[node] {
-            guard case .integer(let number) = value else { throw fault("a size", value.shown) }
-            result.append(number)
-        }
-        return result
     }
 }
