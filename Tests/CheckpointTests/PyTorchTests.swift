@@ -51,6 +51,17 @@ import Tokenize
         #expect(checkpoint.metrics == ["step": 1_000, "training_loss": 2.25, "validation_loss": 2.5])
     }
 
+    /// The losses that make_pytorch.py prints: heads, the order of questions, keys and values, and the activation are nanoGPT's.
+    @Test(arguments: [("nanogpt.pt", Float(1.5577479)), ("nanogpt-finetuned.pt", Float(1.5867749))])
+    func `it computes what nanoGPT computes`(name: String, expected: Float) throws {
+        var checkpoint = try Checkpoint(importingPyTorch: Self.golden(name), on: processor)
+        checkpoint.configuration.dropout = 0
+        let (model, parameters) = try checkpoint.model(on: processor)
+        let tape = Tape(processor, parameters: parameters)
+        let loss = model.loss(of: tape.ids([0, 3, 4], [1, 3]), predicting: tape.ids([3, 4, 1], [1, 3]), on: tape)
+        expectClose([loss.scalar], [expected], within: .forward, "loss")
+    }
+
     @Test func `a state alone says all but its heads`() throws {
         let path = folder.write(PyTorchBytes.file(PyTorchBytes.dictionary(PyTorchBytes.state())), to: "a.pt")
         let checkpoint = try Checkpoint(importingPyTorch: path, heads: 4, activation: .gelu, on: processor)
