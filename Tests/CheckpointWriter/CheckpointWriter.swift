@@ -12,6 +12,7 @@ import TestSupport
 ///     CheckpointWriter forever PATH         one generation after the other, until it is killed
 ///     CheckpointWriter limited PATH BYTES   one, while no file may grow beyond so many bytes
 ///     CheckpointWriter nobody PATH          one, as a user who owns nothing
+///     CheckpointWriter pytorch PATH FILE    what a .pt of nanoGPT's becomes
 ///     CheckpointWriter time PATH PRESET     one of a preset's size, read back, and how long each took
 @main
 struct CheckpointWriter {
@@ -34,9 +35,13 @@ struct CheckpointWriter {
             case "nobody":
                 if getuid() == 0 { setuid(65_534) }
                 try SampleCheckpoint(generation: 2).checkpoint.write(to: path)
+            case "pytorch": try Checkpoint(importingPyTorch: arguments[3], on: Processor(threads: 1)).write(to: path)
             default: try measure(path, preset: arguments.last ?? "eugpt")
             }
         } catch let error as CheckpointError {
+            print("\(error)")
+            exit(1)
+        } catch let error as PyTorchError {
             print("\(error)")
             exit(1)
         }

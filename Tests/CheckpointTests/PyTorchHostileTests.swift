@@ -1,0 +1,146 @@
+import Checkpoint
+import Files
+import Glibc
+import Kernels
+import Testing
+import TestSupport
+
+/// Files that mean harm, or were damaged: read or refused with a sentence. `SLM_FUZZ_ROUNDS=1000000` for a long run.
+@Suite struct PyTorchHostileTests {
+    private typealias Bytes = PyTorchBytes
+    private let folder = TemporaryFolder()
+    private let processor: Processor
+
+    init() throws { processor = try Processor(threads: 1) }
+
+    private func sentence(_ bytes: [UInt8]) -> String {
+        let path = folder.write(bytes, to: "a.pt")
+        do throws(PyTorchError) { _ = try Checkpoint(importingPyTorch: path, heads: 2, on: processor) } catch { return "\(error)".replacing(path, with: "FILE") }
+        return "accepted"
+    }
+
+    private func sentence(tokens: [UInt8]) -> String { sentence(Bytes.file(Bytes.dictionary(Bytes.state(tokens: tokens)))) }
+
+    @Test func `nothing that a file names is run`() throws {
+        #expect(sentence(Bytes.file(Bytes.dictionary(Bytes.state()))) == "accepted")
+        for (module, name) in [("os", "system"), ("builtins", "eval"), ("torch", "load"), ("torch.storage", "_load_from_bytes"), ("collections", "defaultdict")] {
+            let call = Bytes.global(module, name) + Bytes.tuple([Bytes.text("touch \(folder("harm"))")]) + [0x52]
+            #expect(sentence(Bytes.file(call)) == "FILE: at byte 2 of data.pkl expected only dictionaries, numbers, texts and tensors, "
+                + "found '\(module).\(name)', which is nothing that a model needs.")
+        }
+        // The same by way of the stack, and by calling what is allowed with what is not.
+        #expect(sentence(Bytes.file(Bytes.text("os") + Bytes.text("system") + [0x93])).contains("'os.system', which is nothing that a model needs"))
+        #expect(sentence(Bytes.file(Bytes.global("collections", "OrderedDict") + Bytes.tuple([Bytes.text("a")]) + [0x52])).contains("an object as PyTorch makes it"))
+        #expect(sentence(Bytes.file(Bytes.global("model", "GPTConfig") + [0x29, 0x52])).contains("an object as PyTorch makes it"))
+        #expect(sentence(Bytes.file(Bytes.text("a") + [0x29, 0x52])).contains("a name and a tuple"))
+        #expect(folder.names == ["a.pt"])
+    }
+
+    @Test func `what is shared is no more for it, and what is deep is no deeper`() {
+        // 60 lists, each twice in the next: 2^60 lists for who would walk through them.
+        var doubled: [UInt8] = [0x5D]
+        for _ in 0..<60 { doubled += [0x71, 0, 0x30, 0x5D, 0x68, 0, 0x61, 0x68, 0, 0x61] }
+        #expect(sentence(Bytes.file(doubled)) == "FILE: data.pkl: expected a state_dict(), alone or as 'model' of a dictionary, found a list.")
+        let deep = [UInt8](repeating: 0x5D, count: 1_000_000) + [UInt8](repeating: 0x61, count: 999_999)
+        #expect(sentence(Bytes.file(deep)).contains("found a list"))
+        // A list in itself.
+        #expect(sentence(Bytes.file([0x5D, 0x71, 0, 0x68, 0, 0x61])).contains("found a list"))
+        // A GPTConfig whose values are its own.
+        let own = Bytes.global("model", "GPTConfig") + [0x29, 0x81, 0x71, 0, 0x7D] + Bytes.text("config") + [0x68, 0, 0x73, 0x62]
+        #expect(sentence(Bytes.file(own)).contains("found a GPTConfig"))
+    }
+
+    @Test func `numbers that lie are refused`() {
+        #expect(sentence(tokens: Bytes.tensor("0", count: 21, sizes: [5, 4], strides: [4, 1])).contains("expected a storage '0' of 80 bytes, as in the archive, found 21 elements of 4 bytes"))
+        #expect(sentence(tokens: Bytes.tensor("9", count: 20, sizes: [5, 4], strides: [4, 1])).contains("expected the storage '9' in the archive, found none"))
+        for (sizes, strides, offset) in [([6, 4], [4, 1], 0), ([5, 4], [4, 1], 1), ([5, 4], [5, 1], 0), ([1 << 40, 1 << 40], [0, 0], 0), ([.max, 2], [1, .max], 0),
+                                         ([5, 4], [-4, 1], 19), ([5, -4], [4, 1], 0), ([5, 4], [4, 1], -1), ([5, 4], [4], 0), ([2, 2], [.max, .max], .max)] {
+            let found = sentence(tokens: Bytes.tensor("0", count: 20, sizes: sizes, strides: strides, offset: offset))
+            #expect(found.contains("expected a tensor within its storage of 20 elements"), "\(sizes) \(strides) \(offset): \(found)")
+        }
+        #expect(sentence(tokens: Bytes.tensor("0", count: 20, sizes: [6, 4], strides: [0, 1])).contains("expected a tensor that has each number once"))
+        #expect(sentence(tokens: Bytes.tensor("0", count: 20, sizes: [1 << 20, 4], strides: [0, 1])).contains("expected weights of their own, no more than the file"))
+        #expect(sentence(tokens: Bytes.tensor("0", count: 10, sizes: [5, 2], strides: [2, 1], type: "LongStorage")).contains("wpe.weight"))
+        #expect(sentence(tokens: Bytes.tensor("0", count: 20, sizes: [1, 1, 1, 1, 1, 1, 1, 5, 4], strides: [1, 1, 1, 1, 1, 1, 1, 4, 1])).contains("at most 8 sizes"))
+        // A text, a dictionary and a list that are longer than the file.
+        for bytes in [[0x58, 0xFF, 0xFF, 0xFF, 0xFF], [0x8D, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F], [0x8A, 255], [0x72, 0xFF, 0xFF, 0xFF, 0xFF], [0x6A, 1, 0, 0, 0]] as [[UInt8]] {
+            #expect(sentence(Bytes.file(bytes)).hasPrefix("FILE: at byte "))
+        }
+        for bytes in [[0x30], [0x74], [0x28, 0x52], [0x75], [0x61], [0x62], [0x51], [0x28], [], [0x4E, 0x4E], [0x4E, 0x61], [0x7D, 0x28, 0x4E, 0x75]] as [[UInt8]] {
+            #expect(sentence(Bytes.file(bytes)).hasPrefix("FILE: at byte "), "\(bytes)")
+        }
+    }
+
+    @Test func `archives that lie are refused`() throws {
+        let files = Bytes.files(Bytes.pickle(Bytes.dictionary(Bytes.state()))), whole = Bytes.zip(files)
+        func changed(_ name: String, _ bytes: String) -> String { sentence(Bytes.zip(files.map { $0.name == name ? (name, Array(bytes.utf8)) : $0 })) }
+        #expect(changed("a/byteorder", "big").contains("expected little-endian numbers, found 'big'"))
+        #expect(changed("a/version", "11").contains("expected an archive of version 1 to 10, found '11'"))
+        #expect(sentence(Bytes.zip(files + [files[0]])).contains("expected files of different names, found 'a/data.pkl' twice"))
+        #expect(sentence(Bytes.zip(files + [("a/constants.pkl", [])])).contains("found a TorchScript program"))
+        #expect(sentence(Bytes.zip([])).contains("expected one file NAME/data.pkl in the archive, found 0"))
+        let legacy: [UInt8] = [0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, 0x2E]
+        #expect(sentence(legacy).hasPrefix("FILE is in the format of PyTorch before 1.6."))
+        #expect(sentence([]) == "FILE: at byte 0 of the file expected a zip archive, as torch.save writes it, found an empty file.")
+        for count in whole.indices.dropFirst(2) where !sentence(Array(whole.prefix(count))).hasPrefix("FILE: at byte ") { Issue.record("accepted when cut to \(count)") }
+        // Every byte of the pickle and of the numbers is checked.
+        for (name, bytes) in files where name != "a/version" {
+            var damaged = whole
+            let place = try #require(damaged.indices.first { damaged[$0...].starts(with: Array(name.utf8) + bytes) }) + name.utf8.count
+            damaged[place + bytes.count / 2] ^= 1
+            #expect(sentence(damaged).contains("it was damaged"), "\(name)")
+        }
+        // The list says that two files are at one place, that a file is compressed, that it is elsewhere.
+        let list = try #require(whole.indices.first { whole[$0...].starts(with: [0x50, 0x4B, 1, 2]) })
+        for (place, byte) in [(list + 8, 1), (list + 10, 8), (list + 16, 0), (list + 20, 1), (list + 42, 1), (list + 46, 98)] as [(Int, UInt8)] {
+            var lying = whole
+            lying[place] = byte
+            #expect(sentence(lying).hasPrefix("FILE: at byte "), "\(place - list)")
+        }
+    }
+
+    @Test func `whatever a file says, it is read or refused`() throws {
+        let files = try ["nanogpt.pt", "nanogpt-finetuned.pt"].map { try InputFile.contents(of: PyTorchTests.golden($0)) }
+        var random = Noise(5), accepted = 0, refused = 0
+        for round in 0..<fuzzRounds(else: 3_000) {
+            var bytes = files[round % 2]
+            mutate(&bytes, &random)
+            if sentence(bytes) == "accepted" { accepted += 1 } else { refused += 1 }
+        }
+        #expect(accepted > 0 && refused > 0)
+    }
+
+    @Test func `whatever a pickle says, it is read or refused`() throws {
+        let arguments = Bytes.dictionary([("n_head", Bytes.integer(2)), ("dropout", [0x47, 0, 0, 0, 0, 0, 0, 0, 0])])
+        let stoi = Bytes.dictionary([("b", Bytes.integer(0)), ("c", Bytes.integer(1))])
+        let whole = Bytes.pickle(Bytes.dictionary([("model", Bytes.dictionary(Bytes.state())), ("model_args", arguments), ("stoi", stoi)]))
+        var random = Noise(6), accepted = 0, kinds: Set<String> = []
+        for _ in 0..<fuzzRounds(else: 5_000) {
+            var pickle = whole
+            for _ in 0..<Int.random(in: 1...3, using: &random) { mutate(&pickle, &random) }
+            let path = folder.write(Bytes.zip(Bytes.files(pickle)), to: "a.pt")
+            do throws(PyTorchError) {
+                _ = try Checkpoint(importingPyTorch: path, on: processor).everything
+                accepted += 1
+            } catch {
+                switch error { case .malformed: kinds.insert("malformed"); case .mismatch: kinds.insert("mismatch"); default: Issue.record("\(error)") }
+            }
+        }
+        #expect(accepted > 0 && kinds == ["malformed", "mismatch"], "\(accepted) \(kinds)")
+    }
+
+    private func mutate(_ bytes: inout [UInt8], _ random: inout Noise) {
+        guard let place = bytes.indices.randomElement(using: &random) else { return }
+        switch Int.random(in: 0..<5, using: &random) {
+        case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+        case 1: bytes[place] = UInt8.random(in: 0...255, using: &random)
+        case 2: bytes[place] = Array("()tR}]uasqhcQb0120N.X".utf8).randomElement(using: &random) ?? 0
+        case 3:
+            let number = [0, 1, -1, .max, .min, bytes.count, 1 << 32].randomElement(using: &random) ?? 0
+            for (i, byte) in Bytes.little(number, 8).enumerated() where place + i < bytes.count { bytes[place + i] = byte }
+        default:
+            let other = Int.random(in: 0..<bytes.count, using: &random), count = min(Int.random(in: 1...60, using: &random), bytes.count - max(place, other))
+            bytes.replaceSubrange(place..<place + count, with: Array(bytes[other..<other + count]))
+        }
+    }
+}
