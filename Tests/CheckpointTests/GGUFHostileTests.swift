@@ -43,16 +43,16 @@ import Tokenize
         #expect(try refusal([]) == "a.gguf is not a GGUF file: it is an empty file.")
         #expect(try refusal { $0.version = 1 }.contains("at byte 4 expected version 2 or 3, found 1."))
         #expect(try refusal { $0.version = 3 << 24 }.contains("expected version 2 or 3, found a big-endian file"))
-        // CVE-2024-21836, CVE-2024-25664: so many tensors that their table's size overflows.
+        // CVE-2024-21836, CVE-2024-25666: so many tensors that their table's size overflows.
         for count in [UInt64.max, 1 << 63, 1 << 32, 0xBA2E_8BA2_E8BA_2E9] {
             #expect(try refusal { $0.tensorCount = count }.contains("tensors in the"), "\(count)")
-            // CVE-2024-23605, CVE-2024-25665: the same of keys.
+            // CVE-2024-23605, CVE-2024-25664: the same of keys.
             #expect(try refusal { $0.keyCount = count }.contains("at byte 16 expected at most"), "\(count)")
         }
         #expect(try refusal { $0.keyCount = 0 } != "accepted")
     }
 
-    /// CVE-2024-23496, CVE-2024-25666: a length that is 0 with the one for the zero byte added, or that leaves the file.
+    /// CVE-2024-23496, CVE-2024-25665: a length that is 0 with the one for the zero byte added, or that leaves the file.
     @Test(arguments: [UInt64.max, UInt64.max - 1, 1 << 63, 1 << 40, 100_000]) func `strings longer than the file`(length: UInt64) throws {
         let found = "found \(length)"
         #expect(try refusal { $0.set("general.name", File.little(UInt32(8)) + File.little(length)) }.contains(found))
@@ -62,7 +62,7 @@ import Tokenize
         #expect(try refusal(bytes).contains(found))
     }
 
-    /// CVE-2024-21825, CVE-2024-25667: count times size overflows.
+    /// CVE-2024-21825, CVE-2024-25667, CVE-2024-25668: count times size overflows.
     @Test(arguments: [UInt64.max, 1 << 63, 1 << 62, 1 << 61, 0x1000_0000_0000_0001]) func `arrays longer than the file`(count: UInt64) throws {
         for kind in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] as [UInt32] {
             #expect(try refusal { $0.set("a", File.array(kind, count: count, [])) }.contains("elements in the"), "\(kind)")

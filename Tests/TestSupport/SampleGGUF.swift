@@ -2,6 +2,7 @@ package import Checkpoint
 import Autograd
 import Kernels
 package import Model
+import Tokenize
 
 /// A small model of the kind that a GGUF file can hold, none of whose numbers is 0.
 package struct SampleGGUF {
