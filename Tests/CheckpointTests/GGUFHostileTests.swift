@@ -44,7 +44,7 @@ import Tokenize
         #expect(try refusal { $0.version = 1 }.contains("at byte 4 expected version 2 or 3, found 1."))
         #expect(try refusal { $0.version = 3 << 24 }.contains("expected version 2 or 3, found a big-endian file"))
         // CVE-2024-21836, CVE-2024-25666: so many tensors that their table's size overflows.
-        for count in [UInt64.max, 1 << 63, 1 << 32, 0xBA2E_8BA2_E8BA_2E9] {
+        for count in [.max, 1 << 63, 1 << 32, 0xBA2E_8BA2_E8BA_2E9] as [UInt64] {
             #expect(try refusal { $0.tensorCount = count }.contains("tensors in the"), "\(count)")
             // CVE-2024-23605, CVE-2024-25664: the same of keys.
             #expect(try refusal { $0.keyCount = count }.contains("at byte 16 expected at most"), "\(count)")
@@ -110,7 +110,7 @@ import Tokenize
 
     @Test func `places`() throws {
         for offset in [1, 8, 31] as [UInt64] { #expect(try refusal { $0.tensors[1].offset = offset }.contains("a multiple of 32, found \(offset)")) }
-        for offset in [UInt64.max, .max - 31, 1 << 63, 1 << 40] { #expect(try refusal { $0.tensors[1].offset = offset }.contains("in the file, a multiple of 32")) }
+        for offset in [.max, .max - 31, 1 << 63, 1 << 40] as [UInt64] { #expect(try refusal { $0.tensors[1].offset = offset }.contains("in the file, a multiple of 32")) }
         #expect(try refusal { $0.tensors[1].offset = UInt64($0.data.count) }.contains("bytes of tensors, found it at"))
         #expect(try refusal { $0.data.removeLast(33) }.contains("bytes of tensors, found it at"))
         #expect(try refusal { $0.data = [] }.contains("bytes of tensors, found it at"))
