@@ -49,9 +49,9 @@ extension GGUFBlocks {
     /// Appends whole blocks.
     static func encode(_ numbers: Span<Float>, _ format: GGUFFormat, into bytes: inout [UInt8]) {
         switch format {
-        case .f32: for i in numbers.indices { append(numbers[i].bitPattern, to: &bytes) }
-        case .f16: for i in numbers.indices { append(Float16(numbers[i]).bitPattern, to: &bytes) }
-        case .bf16: for i in numbers.indices { append(bfloat16(numbers[i]), to: &bytes) }
+        case .f32: for i in numbers.indices { bytes.append(littleEndian: numbers[i].bitPattern) }
+        case .f16: for i in numbers.indices { bytes.append(littleEndian: Float16(numbers[i]).bitPattern) }
+        case .bf16: for i in numbers.indices { bytes.append(littleEndian: bfloat16(numbers[i])) }
         case .q8_0: for start in stride(from: 0, to: numbers.count, by: 32) { encodeQ8(numbers, start, into: &bytes) }
         case .q4_0: for start in stride(from: 0, to: numbers.count, by: 32) { encodeQ4(numbers, start, into: &bytes) }
         }
@@ -61,7 +61,7 @@ extension GGUFBlocks {
         var largest: Float = 0
         for i in start..<start + 32 { largest = max(largest, abs(numbers[i])) }
         let d = largest / 127, inverse = d == 0 ? 0 : 1 / d
-        append(Float16(d).bitPattern, to: &bytes)
+        bytes.append(littleEndian: Float16(d).bitPattern)
         // The bounds are for scales so small that their inverse is not finite.
         for i in start..<start + 32 { bytes.append(UInt8(bitPattern: Int8(max(-127, min(127, (numbers[i] * inverse).rounded()))))) }
     }
@@ -71,7 +71,7 @@ extension GGUFBlocks {
         for i in start..<start + 32 where abs(numbers[i]) > abs(largest) { largest = numbers[i] }
         let d = largest / -8, inverse = d == 0 ? 0 : 1 / d
         func digit(_ x: Float) -> UInt8 { UInt8(max(0, min(15, x * inverse + 8.5))) }
-        append(Float16(d).bitPattern, to: &bytes)
+        bytes.append(littleEndian: Float16(d).bitPattern)
         for i in start..<start + 16 { bytes.append(digit(numbers[i]) | digit(numbers[i + 16]) << 4) }
     }
 
@@ -79,9 +79,5 @@ extension GGUFBlocks {
     private static func bfloat16(_ x: Float) -> UInt16 {
         let bits = x.bitPattern
         return x.isNaN ? UInt16(bits >> 16) | 64 : UInt16((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
-    }
-
-    private static func append(_ number: some FixedWidthInteger, to bytes: inout [UInt8]) {
-        for shift in stride(from: 0, to: type(of: number).bitWidth, by: 8) { bytes.append(UInt8(truncatingIfNeeded: number >> shift)) }
     }
 }

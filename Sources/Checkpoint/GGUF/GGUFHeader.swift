@@ -19,12 +19,12 @@ struct GGUFHeader {
 
     mutating func add(_ key: String, _ value: UInt32) {
         begin(key, .u32)
-        Self.append(value, to: &keys)
+        keys.append(littleEndian: value)
     }
 
     mutating func add(_ key: String, _ value: Float) {
         begin(key, .f32)
-        Self.append(value.bitPattern, to: &keys)
+        keys.append(littleEndian: value.bitPattern)
     }
 
     mutating func add(_ key: String, _ value: Bool) {
@@ -39,16 +39,16 @@ struct GGUFHeader {
 
     mutating func add(_ key: String, _ values: [Int32]) {
         begin(key, .i32, count: values.count)
-        for value in values { Self.append(value, to: &keys) }
+        for value in values { keys.append(littleEndian: value) }
     }
 
     /// A tensor whose bytes will follow those of the one before, from the next multiple of the alignment on.
     mutating func add(_ tensor: String, _ shape: [Int], _ type: GGUFType) {
         Self.append(Array(tensor.utf8), to: &tensors)
-        Self.append(UInt32(shape.count), to: &tensors)
-        for size in shape.reversed() { Self.append(UInt64(size), to: &tensors) }
-        Self.append(type.rawValue, to: &tensors)
-        Self.append(UInt64(dataSize), to: &tensors)
+        tensors.append(littleEndian: UInt32(shape.count))
+        for size in shape.reversed() { tensors.append(littleEndian: UInt64(size)) }
+        tensors.append(littleEndian: type.rawValue)
+        tensors.append(littleEndian: UInt64(dataSize))
         dataSize += Self.aligned(shape.reduce(1, *) / type.blockCount * type.blockSize)
         tensorCount += 1
     }
@@ -57,9 +57,9 @@ struct GGUFHeader {
 
     var bytes: [UInt8] {
         var bytes = Array("GGUF".utf8)
-        Self.append(UInt32(3), to: &bytes)
-        Self.append(UInt64(tensorCount), to: &bytes)
-        Self.append(UInt64(keyCount), to: &bytes)
+        bytes.append(littleEndian: UInt32(3))
+        bytes.append(littleEndian: UInt64(tensorCount))
+        bytes.append(littleEndian: UInt64(keyCount))
         bytes += keys + tensors
         bytes += repeatElement(0, count: Self.aligned(bytes.count) - bytes.count)
         return bytes
@@ -71,21 +71,23 @@ struct GGUFHeader {
     private mutating func begin(_ key: String, _ kind: GGUFKind, count: Int? = nil) {
         Self.append(Array(key.utf8), to: &keys)
         if let count {
-            Self.append(GGUFKind.array.rawValue, to: &keys)
-            Self.append(kind.rawValue, to: &keys)
-            Self.append(UInt64(count), to: &keys)
+            keys.append(littleEndian: GGUFKind.array.rawValue)
+            keys.append(littleEndian: kind.rawValue)
+            keys.append(littleEndian: UInt64(count))
         } else {
-            Self.append(kind.rawValue, to: &keys)
+            keys.append(littleEndian: kind.rawValue)
         }
         keyCount += 1
     }
 
     private static func append(_ text: [UInt8], to bytes: inout [UInt8]) {
-        append(UInt64(text.count), to: &bytes)
+        bytes.append(littleEndian: UInt64(text.count))
         bytes += text
     }
+}
 
-    private static func append(_ number: some FixedWidthInteger, to bytes: inout [UInt8]) {
-        for shift in stride(from: 0, to: type(of: number).bitWidth, by: 8) { bytes.append(UInt8(truncatingIfNeeded: number >> shift)) }
+extension [UInt8] {
+    mutating func append(littleEndian number: some FixedWidthInteger) {
+        for shift in stride(from: 0, to: type(of: number).bitWidth, by: 8) { append(UInt8(truncatingIfNeeded: number >> shift)) }
     }
 }
