@@ -89,7 +89,7 @@ package enum VocabularyAndMerges {
 
 extension Vocabulary {
     /// The first token that merging does not make of its bytes: it only occurs if words are taken whole.
-    fileprivate var firstUnmerged: TokenID? {
+    var firstUnmerged: TokenID? {
         let left = Set(specials.map(\.id)), pairs = PairTable(merges)
         var merger = WordMerger(pairs), ids = [TokenID](repeating: -1, count: 256)
         for id in tokens.indices where tokens.range(of: id).count == 1 && !left.contains(TokenID(id)) { ids[Int(tokens[id].first ?? 0)] = TokenID(id) }

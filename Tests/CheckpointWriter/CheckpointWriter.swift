@@ -13,6 +13,8 @@ import TestSupport
 ///     CheckpointWriter limited PATH BYTES   one, while no file may grow beyond so many bytes
 ///     CheckpointWriter nobody PATH          one, as a user who owns nothing
 ///     CheckpointWriter pytorch PATH FILE    what a .pt of nanoGPT's becomes
+///     CheckpointWriter gguf PATH FORMAT     one as GGUF, and beside it, in PATH.h5, as it was
+///     CheckpointWriter ungguf PATH PATH     a GGUF file as a checkpoint
 ///     CheckpointWriter time PATH PRESET     one of a preset's size, read back, and how long each took
 @main
 struct CheckpointWriter {
@@ -36,6 +38,8 @@ struct CheckpointWriter {
                 if getuid() == 0 { setuid(65_534) }
                 try SampleCheckpoint(generation: 2).checkpoint.write(to: path)
             case "pytorch": try Checkpoint(importingPyTorch: arguments[3], on: Processor(threads: 1)).write(to: path)
+            case "gguf": try gguf(path, arguments[3], isTied: arguments.last == "tied")
+            case "ungguf": try Checkpoint(readingGGUF: path, on: Processor(threads: 1)).write(to: arguments[3])
             default: try measure(path, preset: arguments.last ?? "eugpt")
             }
         } catch let error as CheckpointError {
@@ -45,6 +49,13 @@ struct CheckpointWriter {
             print("\(error)")
             exit(1)
         }
+    }
+
+    private static func gguf(_ path: String, _ name: String, isTied: Bool) throws {
+        guard let format = GGUFFormat(rawValue: name) else { return print("unknown format \(name)") }
+        let checkpoint = try SampleGGUF(tied: isTied).checkpoint
+        try checkpoint.writeGGUF(to: path, as: format, name: "sample")
+        try checkpoint.write(to: path + ".h5")
     }
 
     private static func description(of checkpoint: Checkpoint) -> String {

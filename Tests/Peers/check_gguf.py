@@ -1,0 +1,174 @@
+"""GGUF files that slm's code wrote, as llama.cpp's own Python package reads them, and one that the package wrote, as slm's code reads it.
+
+    Tests/Peers/check_gguf.py .build/release/CheckpointWriter
+
+Held against it: every key, name, shape and type, and every number, bit for bit as the package's own quantisation makes it. Where llama-cpp-python is
+installed (it is not in requirements.txt: it builds llama.cpp from source), llama.cpp loads each file, too, and its 64 greedy tokens of the f32 file
+must be those of the same model computed in numpy.
+"""
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import gguf
+import h5py
+import jinja2
+import numpy as np
+from gguf import GGMLQuantizationType as Type
+
+TYPES = {"f32": Type.F32, "f16": Type.F16, "bf16": Type.BF16, "q8_0": Type.Q8_0, "q4_0": Type.Q4_0}
+KEYS = {"general.architecture": "gpt2", "general.name": "sample", "general.alignment": 32, "gpt2.context_length": 96, "gpt2.embedding_length": 64,
+        "gpt2.block_count": 2, "gpt2.feed_forward_length": 256, "gpt2.attention.head_count": 2, "gpt2.vocab_size": 260, "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "gpt-2", "tokenizer.ggml.bos_token_id": 256, "tokenizer.ggml.eos_token_id": 256, "tokenizer.ggml.eot_token_id": 257,
+        "tokenizer.ggml.padding_token_id": 259, "tokenizer.ggml.add_bos_token": False}
+INSIDE = {"norm1": "attn_norm", "qkv": "attn_qkv", "output": "attn_output", "norm2": "ffn_norm", "up": "ffn_up", "down": "ffn_down"}
+OUTSIDE = {"tokens": "token_embd", "positions": "position_embd", "norm": "output_norm", "head": "output"}
+
+
+def peer_name(name):
+    *layer, part, kind = name.split(".")
+    return f"blk.{layer[0][5:]}.{INSIDE[part]}.{kind}" if layer else f"{OUTSIDE[part]}.{kind}"
+
+
+def weights(path):
+    with h5py.File(path) as file:
+        return {peer_name(name): data[()] for name, data in file["weights"].items()}
+
+
+def check_ours(path, kind):
+    reader, expected = gguf.GGUFReader(path), weights(f"{path}.h5")
+    for key, value in KEYS.items():
+        assert reader.fields[key].contents() == value, (key, reader.fields[key].contents())
+    assert reader.fields["general.file_type"].contents() == {"f32": 0, "f16": 1, "bf16": 32, "q8_0": 7, "q4_0": 2}[kind]
+    assert abs(reader.fields["gpt2.attention.layer_norm_epsilon"].contents() - 1e-5) < 1e-9
+    tokens, types = (reader.fields[f"tokenizer.ggml.{key}"].contents() for key in ("tokens", "token_type"))
+    assert tokens[32] == "Ġ" and tokens[65] == "A" and tokens[256:] == ["<|eos|>", "<|user|>", "<|assistant|>", "<|pad|>"]
+    assert types == [1] * 256 + [3] * 4
+    assert [tensor.name for tensor in reader.tensors] == list(expected), "names and their order"
+    for tensor in reader.tensors:
+        numbers = expected[tensor.name]
+        wanted = TYPES[kind] if numbers.ndim == 2 and tensor.name != "position_embd.weight" else Type.F32
+        assert tensor.tensor_type == wanted, (tensor.name, tensor.tensor_type)
+        assert list(tensor.shape)[::-1] == list(numbers.shape), (tensor.name, tensor.shape)
+        assert tensor.data_offset % 32 == 0, tensor.name
+        theirs = gguf.quants.quantize(numbers, wanted)
+        assert np.asarray(tensor.data).tobytes() == theirs.tobytes(), f"{kind}: {tensor.name} as other bytes than the package makes"
+    return reader
+
+
+def check_template(reader):
+    template = jinja2.Environment().from_string(reader.fields["tokenizer.chat_template"].contents())
+    talk = [{"role": role, "content": text} for role, text in
+            [("system", " Be kind. "), ("user", "Hi\n there "), ("assistant", "Hello!"), ("user", "Bye")]]
+    assert template.render(messages=talk, add_generation_prompt=True) == "<|user|>Be kind.\n\nHi\n there<|assistant|>Hello!<|user|>Bye<|assistant|>"
+    assert template.render(messages=talk[1:3]) == "<|user|>Hi\n there<|assistant|>Hello!<|eos|>"
+    assert template.render(messages=talk[:1]) == "<|user|>Be kind.<|eos|>"
+
+
+def write_theirs(path, kind, tensors, alignment):
+    writer = gguf.GGUFWriter(path, "gpt2")
+    writer.add_custom_alignment(alignment)
+    writer.add_context_length(96); writer.add_embedding_length(64); writer.add_block_count(2); writer.add_feed_forward_length(256)
+    writer.add_head_count(2); writer.add_layer_norm_eps(1e-5); writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    for name, numbers in tensors.items():
+        if numbers.ndim == 2 and name != "position_embd.weight" and kind != Type.F32:
+            writer.add_tensor(name, gguf.quants.quantize(numbers, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(name, numbers)
+    writer.write_header_to_file(); writer.write_kv_data_to_file(); writer.write_tensors_to_file(); writer.close()
+
+
+def check_theirs(writer, folder, kind, alignment):
+    random = np.random.default_rng(3)
+    shapes = {name: numbers.shape for name, numbers in weights(folder / "f32.gguf.h5").items()}
+    tensors = {name: random.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
+    write_theirs(folder / "theirs.gguf", TYPES[kind], tensors, alignment)
+    subprocess.run([writer, "ungguf", folder / "theirs.gguf", folder / "theirs.h5"], check=True)
+    found = weights(folder / "theirs.h5")
+    assert set(found) == set(tensors)
+    for tensor in gguf.GGUFReader(folder / "theirs.gguf").tensors:
+        theirs = gguf.quants.dequantize(tensor.data, tensor.tensor_type).reshape(tensors[tensor.name].shape)
+        assert (theirs.view(np.uint32) == found[tensor.name].view(np.uint32)).all(), f"{kind}: {tensor.name}"
+
+
+def check_q6(writer, folder):
+    """llama-quantize keeps the head of a Q4_0 file as Q6_K, of which the package can read random bytes but not make any."""
+    random, name = np.random.default_rng(4), "blk.0.ffn_down.weight"
+    tensors = weights(folder / "f32.gguf.h5")
+    blocks = random.integers(0, 256, (64, 210), dtype=np.uint8)
+    blocks[:, 208:] = random.standard_normal((64, 1)).astype(np.float16).view(np.uint8)
+    path = folder / "q6.gguf"
+    peer = gguf.GGUFWriter(path, "gpt2")
+    peer.add_context_length(96); peer.add_embedding_length(64); peer.add_block_count(2); peer.add_feed_forward_length(256)
+    peer.add_head_count(2); peer.add_layer_norm_eps(1e-5)
+    for other, numbers in tensors.items():
+        if other == name:
+            peer.add_tensor(name, blocks, raw_dtype=Type.Q6_K)
+        else:
+            peer.add_tensor(other, numbers)
+    peer.write_header_to_file(); peer.write_kv_data_to_file(); peer.write_tensors_to_file(); peer.close()
+    subprocess.run([writer, "ungguf", path, folder / "q6.h5"], check=True)
+    theirs = gguf.quants.dequantize(blocks, Type.Q6_K)
+    assert (theirs == weights(folder / "q6.h5")[name]).all(), "Q6_K"
+
+
+def greedy(tensors, ids, count):
+    """GPT-2 in numpy, from nothing but the names of llama.cpp's tensors."""
+    def norm(x, name):
+        x = x - x.mean(-1, keepdims=True)
+        return x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5) * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
+
+    def linear(x, name):
+        return x @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
+
+    for _ in range(count):
+        T, x = len(ids), tensors["token_embd.weight"][ids] + tensors["position_embd.weight"][:len(ids)]
+        for i in range(2):
+            q, k, v = np.split(linear(norm(x, f"blk.{i}.attn_norm"), f"blk.{i}.attn_qkv").reshape(T, 6, 32).transpose(1, 0, 2), 3)
+            scores = q @ k.transpose(0, 2, 1) / np.sqrt(32) + np.triu(np.full((T, T), -np.inf), 1)
+            scores = np.exp(scores - scores.max(-1, keepdims=True))
+            y = (scores / scores.sum(-1, keepdims=True) @ v).transpose(1, 0, 2).reshape(T, 64)
+            x = x + linear(y, f"blk.{i}.attn_output")
+            h = linear(norm(x, f"blk.{i}.ffn_norm"), f"blk.{i}.ffn_up")
+            x = x + linear(h * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h ** 3))), f"blk.{i}.ffn_down")
+        ids = ids + [int(np.argmax(norm(x[-1:], "output_norm") @ tensors.get("output.weight", tensors["token_embd.weight"]).T))]
+    return ids
+
+
+def check_llama(path):
+    try:
+        import llama_cpp
+    except ImportError:
+        return "llama.cpp was not asked: llama-cpp-python is not installed"
+    model, tensors = llama_cpp.Llama(str(path), n_ctx=96, verbose=False), weights(f"{path}.h5")
+    prompt = [72, 105]
+    model.reset(); model.eval(prompt)
+    ids = list(prompt)
+    while len(ids) < 66:
+        ids.append(int(np.argmax(model._scores[-1])))
+        if len(ids) < 66:
+            model.eval(ids[-1:])
+    assert ids == greedy({name: numbers.astype(np.float64) for name, numbers in tensors.items()}, prompt, 64), ids
+    return "llama.cpp says the same greedy tokens"
+
+
+def main():
+    writer = sys.argv[1]
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for kind in TYPES:
+            path = folder / f"{kind}.gguf"
+            subprocess.run([writer, "gguf", path, kind], check=True)
+            check_template(check_ours(path, kind))
+        subprocess.run([writer, "gguf", folder / "tied.gguf", "q8_0", "tied"], check=True)
+        assert "output.weight" not in [tensor.name for tensor in check_ours(folder / "tied.gguf", "q8_0").tensors]
+        for kind in TYPES:
+            check_theirs(writer, folder, kind, alignment=32 if kind == "f32" else 64)
+        check_q6(writer, folder)
+        said = check_llama(folder / "f32.gguf")
+    print(f"gguf: the package's reader finds what we wrote in {', '.join(TYPES)}, and we what it wrote; {said}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+package import Checkpoint
+import Autograd
+import Kernels
+package import Model
+import Tokenize
+
+/// A small model of the kind that a GGUF file can hold, none of whose numbers is 0.
+package struct SampleGGUF {
+    package let checkpoint: Checkpoint
+
+    package init(tied: Bool = false, _ change: (inout GPTConfiguration) -> Void = { _ in }) throws {
+        var configuration = GPTConfiguration(layers: 2, heads: 2, width: 64, context: 96, vocabulary: 260)
+        configuration.isTied = tied
+        change(&configuration)
+        let processor = try Processor(threads: 1)
+        var list = ParameterList()
+        _ = GPT(configuration, in: &list)
+        let values = processor.zeros(list.count)
+        processor.normal(into: values, seed: 11)
+        var checkpoint = Checkpoint(configuration, weights: Named(values, of: list.parameters))
+        checkpoint.tokenizer = try StoredTokenizer(SampleCheckpoint.vocabulary)
+        checkpoint.chatForm = .markers
+        self.checkpoint = checkpoint
+    }
+}
