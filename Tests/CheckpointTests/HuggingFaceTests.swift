@@ -192,7 +192,8 @@ import Tokenize
         var sample = try sample()
         var vocabulary = Vocabulary()
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
-        vocabulary.learn(merging: 116, with: 104)
+        vocabulary.tokens.append("th".utf8)
+        vocabulary.merges = [.init(116, 104, 256)]
         vocabulary.add(specials: ["<|endoftext|>"])
         (sample.tokenizer, sample.chatForm) = (try StoredTokenizer(vocabulary), .humanAssistant)
         try HuggingFace.write(sample, to: folder.path)

@@ -27,8 +27,8 @@ extension HuggingFace {
         }
         do {
             try Folder.create(folder)
-            var writer = try SafeTensorsWriter("\(folder)/\(weights)", of: arrays, as: format)
-            try writer.finish()
+            var writer = try SafeTensorsWriter("\(folder)/\(weights)")
+            try writer.write(arrays, as: format)
             for (name, bytes) in files {
                 var file = try AtomicFile("\(folder)/\(name)")
                 try file.write(bytes)

@@ -66,7 +66,8 @@ package enum HuggingFace {
         }
         let file = ForeignFile("\(folder)/\(index)"), root = try file.json()
         var files: [String] = []
-        guard let members = try file.ask({ () throws(JSONError) in try root.object("weight_map") }).members else { return tensors }
+        let map = try file.ask { () throws(JSONError) in try root.object("weight_map") }
+        guard let members = map.members else { return tensors }              // of an object
         var owners: [(tensor: String, file: String)] = [], seen: Set<String> = []
         for (key, value) in members {
             let tensor = key.string ?? "", place = SafeTensorsHeader.place(tensor)

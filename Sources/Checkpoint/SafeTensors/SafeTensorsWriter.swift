@@ -4,9 +4,9 @@ import Kernels
 
 /// Writes a safetensors file from arrays that stay where they are.
 ///
-///     var file = try SafeTensorsWriter(path, of: arrays, as: .f32)
-///     try file.finish()                                        // all is on the disk
-///     try file.commit()                                        // and has its name
+///     var file = try SafeTensorsWriter(path)
+///     try file.write(arrays, as: .f32)
+///     try file.commit()
 struct SafeTensorsWriter: ~Copyable {
     struct Array {
         let name: String
@@ -20,15 +20,16 @@ struct SafeTensorsWriter: ~Copyable {
 
     private var file: AtomicFile
 
-    /// Writes the header and all numbers.
-    init(_ path: String, of arrays: [Array], as format: WeightFormat) throws(FileError) {
-        file = try AtomicFile(path)
+    init(_ path: String) throws(FileError) { file = try AtomicFile(path) }
+
+    /// Writes the header and all numbers, which are on the disk after this.
+    mutating func write(_ arrays: [Array], as format: WeightFormat) throws(FileError) {
         try file.write(Self.header(of: arrays, as: format))
         for array in arrays { try write(array, as: format) }
+        try file.finish()
     }
 
-    mutating func finish() throws(FileError) { try file.finish() }
-
+    /// Puts the file into its place.
     consuming func commit() throws(FileError) { try file.commit() }
 
     /// Its length, and spaces behind it so that the numbers begin at a multiple of 8.
