@@ -2,7 +2,7 @@
 
     python Tests/Peers/check_huggingface.py .build/release/slm .build/release/Logits [--small]
 
-Logits agree where no two differ by more than 1e-4 of the largest; both compute in f32, and add in different orders.
+Logits agree where no two differ by more than 1e-4, of ten prompts; both compute in f32, and add in different orders.
 """
 import argparse
 import json
@@ -68,7 +68,7 @@ def theirs(model, rows):
 def difference(logits, model, checkpoint, seed):
     rows = prompts(model.config.vocab_size, model.config.n_positions, seed)
     pairs = list(zip(ours(logits, checkpoint, rows, model.config.vocab_size), theirs(model, rows)))
-    return max(np.abs(a - b).max() / np.abs(b).max() for a, b in pairs)
+    return max(np.abs(a - b).max() for a, b in pairs)
 
 
 def check_import(slm, logits, folder, **shape):
@@ -153,7 +153,7 @@ def main():
         check_halves(slm, logits, folder)
         for form, pattern in (("markers", "gpt2"), ("markers", "gpt4"), ("human-assistant", "gpt2")):
             said.append(check_training(slm, logits, folder, form, pattern))
-        print(f"huggingface: transformers {transformers.__version__} and slm agree within {max(said):.1e} of the largest logit, both ways")
+        print(f"huggingface: transformers {transformers.__version__} and slm have logits within {max(said):.1e} of each other, both ways")
         if not options.small:
             print(f"huggingface: at GPT-2's shape within {check_import(slm, logits, folder, **GPT2):.1e}")
 
