@@ -193,6 +193,17 @@ import Tokenize
         #expect(refusal().contains("folder: cannot be read: there is no model.safetensors in it, nor model.safetensors.index.json."))
     }
 
+    @Test func `the chat template says which form it is, where both could be`() throws {
+        var sample = try sample()
+        sample.chatForm = .humanAssistant
+        try HuggingFace.write(sample, to: folder.path)
+        #expect(try read().chatForm == .humanAssistant)
+        folder.write(#"{"chat_template": "another"}"#, to: "tokenizer_config.json")
+        #expect(try read().chatForm == .markers)
+        folder.write("[", to: "tokenizer_config.json")
+        #expect(refusal().hasPrefix("folder/tokenizer_config.json: byte 1 of its JSON"), "\(refusal())")
+    }
+
     @Test func `vocab.json and merges.txt do as well, and text where there are no markers`() throws {
         var sample = try sample()
         var vocabulary = Vocabulary()

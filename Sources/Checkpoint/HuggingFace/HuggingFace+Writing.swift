@@ -23,7 +23,7 @@ extension HuggingFace {
                                                        ("generation_config.json", tokens.generation)]
         if let vocabulary, let stored = checkpoint.tokenizer {
             files += [("tokenizer.json", stored.json), ("special_tokens_map.json", tokens.map),
-                      ("tokenizer_config.json", tokens.settings(context: checkpoint.configuration.context, template: checkpoint.chatForm?.template(for: vocabulary)))]
+                      (tokenizerSettings, tokens.settings(context: checkpoint.configuration.context, template: checkpoint.chatForm?.template(for: vocabulary)))]
         }
         do {
             try Folder.create(folder)

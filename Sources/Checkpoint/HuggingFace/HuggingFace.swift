@@ -11,6 +11,7 @@ import Tokenize
 ///     try HuggingFace.write(checkpoint, to: "exported", as: .f32)
 package enum HuggingFace {
     static let configuration = "config.json", weights = "model.safetensors", index = "model.safetensors.index.json"
+    static let tokenizerSettings = "tokenizer_config.json"
 
     package static func read(_ folder: String, on processor: Processor) throws(CheckpointError) -> Checkpoint {
         let file = ForeignFile("\(folder)/\(configuration)")
@@ -21,7 +22,7 @@ package enum HuggingFace {
             throw ForeignFile(folder).wrong("its tokenizer", "at most \(configuration.vocabulary) tokens, which the model knows (vocab_size)", "\(vocabulary.count)")
         }
         do { checkpoint.tokenizer = try StoredTokenizer(vocabulary) } catch { throw ForeignFile(folder).wrong("its tokenizer", "one that slm can keep", "\(error)") }
-        checkpoint.chatForm = chatForm(of: vocabulary)
+        checkpoint.chatForm = try chatForm(of: vocabulary, in: folder)
         return checkpoint
     }
 
@@ -30,10 +31,13 @@ package enum HuggingFace {
         do { return try Vocabulary(reading: folder) } catch { throw ForeignFile(folder).wrong("its tokenizer", "one that slm can read", "\(error)") }
     }
 
-    /// Markers where there are some; otherwise text, where the vocabulary has a line end to end a turn with.
-    private static func chatForm(of vocabulary: Vocabulary) -> ChatForm? {
+    /// The one that the chat template says, where it is ours. Else markers where there are some, or text, where the vocabulary has a line end to end a turn with.
+    private static func chatForm(of vocabulary: Vocabulary, in folder: String) throws(CheckpointError) -> ChatForm? {
         guard let tokenizer = try? Tokenizer(vocabulary) else { return nil }
-        return ChatForm.allCases.first { (try? ChatRenderer($0, for: tokenizer)) != nil }
+        let forms = ChatForm.allCases.filter { (try? ChatRenderer($0, for: tokenizer)) != nil }
+        guard Folder.contains(tokenizerSettings, in: folder) else { return forms.first }
+        let template = try ForeignFile("\(folder)/\(tokenizerSettings)").json()["chat_template"]?.string
+        return forms.first { $0.template(for: vocabulary) == template } ?? forms.first
     }
 
     private static func readWeights(_ folder: String, _ configuration: GPTConfiguration, on processor: Processor) throws(CheckpointError) -> Named<FloatArray> {
