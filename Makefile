@@ -62,9 +62,11 @@ test-valgrind: build
 test-peers: build $(VENV)/ready   ## Tests against other people's programs, in a virtual environment of their own
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
 	$(BUILD) --product CheckpointWriter
+	$(BUILD) --product Logits
 	$(VENV)/bin/python Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_pytorch.py .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_gguf.py .build/release/CheckpointWriter
+	$(VENV)/bin/python Tests/Peers/check_huggingface.py $(SLM) .build/release/Logits
 	$(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6
 	$(VENV)/bin/python Tests/Peers/check_report.py $(SLM)

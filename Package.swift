@@ -42,7 +42,7 @@ let package = Package(
         .target(name: "Corpus", dependencies: ["Tokenize", "JSON", "Files", "Kernels"], swiftSettings: safe),
 
         // Floor 3: the file that a model is kept in.
-        .target(name: "Checkpoint", dependencies: ["Model", "Tokenize", "Autograd", "Kernels", "Files", "CHDF5", "CXXHash"], swiftSettings: features),
+        .target(name: "Checkpoint", dependencies: ["Model", "Tokenize", "Autograd", "Kernels", "JSON", "Files", "CHDF5", "CXXHash"], swiftSettings: features),
 
         // Floor 4: the loop that learns.
         .target(name: "Train", dependencies: ["Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: safe),
@@ -70,6 +70,8 @@ let package = Package(
         // A program that writes checkpoints: to be killed at it, to run out of room, and for h5py to read what it wrote.
         .executableTarget(name: "CheckpointWriter", dependencies: ["TestSupport", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"],
                           path: "Tests/CheckpointWriter", swiftSettings: features),
+        // A program that prints what a checkpoint's model computes, for peers to compare.
+        .executableTarget(name: "Logits", dependencies: ["Checkpoint", "Model", "Autograd", "Kernels", "Files"], path: "Tests/Logits", swiftSettings: features),
         .testTarget(name: "CheckpointTests", dependencies: ["CheckpointWriter", "TestSupport", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"],
                     swiftSettings: features),
         .testTarget(name: "CorpusTests", dependencies: ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], swiftSettings: features),

@@ -1,5 +1,6 @@
 package import Autograd
 package import Kernels
+import Model
 
 extension Checkpoint {
     /// The weights as a model takes them, without copying where the file allows: a page is read when it is looked at, and copied when it is written to.
@@ -20,6 +21,13 @@ extension Checkpoint {
         let values = processor.zeros(layout.count)
         copy(weights, into: values, layout.parameters)
         return values
+    }
+
+    /// Throws unless the weights are those of such a model.
+    func checkWeights(of configuration: GPTConfiguration) throws(CheckpointError) {
+        var list = ParameterList()
+        _ = GPT(configuration, in: &list)
+        try check(weights, "weights", list.parameters)
     }
 
     /// Copies the weights over those of a model.

@@ -23,6 +23,8 @@ package enum CheckpointError: Error, Equatable {
     case noBase(path: String, base: String, reason: String)
     /// The model is not the one that an adapter was made for.
     case wrongBase(path: String, base: String, expected: String, found: String)
+    /// The format of another program cannot hold this model.
+    case notExpressible(format: String, reason: String)
 }
 
 extension CheckpointError: CustomStringConvertible {
@@ -55,6 +57,7 @@ extension CheckpointError: CustomStringConvertible {
         case .wrongBase(let path, let base, let expected, let found):
             return "\(path) is an adapter for another model than \(base): the digest of the weights should be \(expected) and is \(found). "
                 + "Say where the right one is: --base CHECKPOINT"
+        case .notExpressible(let format, let reason): return "\(format) cannot hold this model: \(reason)."
         }
     }
 

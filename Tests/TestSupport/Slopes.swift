@@ -16,6 +16,8 @@ package struct Noise: RandomNumberGenerator {
         return z ^ (z >> 31)
     }
 
+    package mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+
     /// Evenly in −1 ..< 1.
     package mutating func number() -> Float { Float(next() >> 40) / 8_388_608 - 1 }
     package mutating func numbers(_ count: Int) -> [Float] { (0..<count).map { _ in number() } }

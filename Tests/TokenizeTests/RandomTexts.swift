@@ -1,7 +1,6 @@
 import TestSupport
 
 extension Noise {
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
     mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
 
     /// Words, spaces, digits and signs of several scripts, now and then with bytes that are not UTF-8.

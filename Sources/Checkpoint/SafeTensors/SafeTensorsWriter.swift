@@ -1,0 +1,74 @@
+import Files
+import JSON
+import Kernels
+
+/// Writes a safetensors file from arrays that stay where they are.
+///
+///     var file = try SafeTensorsWriter(path)
+///     try file.write(arrays, as: .f32)
+///     try file.commit()
+struct SafeTensorsWriter: ~Copyable {
+    struct Array {
+        let name: String
+        /// As the file shall have it.
+        let shape: [Int]
+        /// nil for zeros.
+        let values: Buffer?
+        /// Whether `values` has a matrix's columns as rows.
+        let isTransposed: Bool
+    }
+
+    private var file: AtomicFile
+
+    init(_ path: String) throws(FileError) { file = try AtomicFile(path) }
+
+    /// Writes the header and all numbers, which are on the disk after this.
+    mutating func write(_ arrays: [Array], as format: WeightFormat) throws(FileError) {
+        try file.write(Self.header(of: arrays, as: format))
+        for array in arrays { try write(array, as: format) }
+        try file.finish()
+    }
+
+    /// Puts the file into its place.
+    consuming func commit() throws(FileError) { try file.commit() }
+
+    /// Its length, and spaces behind it so that the numbers begin at a multiple of 8.
+    private static func header(of arrays: [Array], as format: WeightFormat) -> [UInt8] {
+        var writer = JSONWriter(), end = 0
+        writer.object { header in
+            // transformers looks for it.
+            header.key("__metadata__"); header.object { $0.key("format"); $0.string("pt") }
+            for array in arrays {
+                let start = end
+                end += array.shape.reduce(format.size, *)
+                header.key(array.name); header.object {
+                    $0.key("dtype"); $0.string(format.rawValue.uppercased())
+                    $0.key("shape"); $0.array { for size in array.shape { $0.integer(size) } }
+                    $0.key("data_offsets"); $0.array { $0.integer(start); $0.integer(end) }
+                }
+            }
+        }
+        let text = writer.bytes + [UInt8](repeating: 32, count: (8 - writer.bytes.count % 8) % 8)
+        return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text
+    }
+
+    /// Some rows at a time.
+    private mutating func write(_ array: Array, as format: WeightFormat) throws(FileError) {
+        let isMatrix = array.shape.count == 2, rows = isMatrix ? array.shape[0] : 1, columns = isMatrix ? array.shape[1] : array.shape.reduce(1, *)
+        var bytes: [UInt8] = []
+        for first in stride(from: 0, to: rows, by: 16) {
+            bytes.removeAll(keepingCapacity: true)
+            let some = first..<min(first + 16, rows)
+            guard let values = array.values else {
+                try file.write([UInt8](repeating: 0, count: some.count * columns * format.size))
+                continue
+            }
+            values.read { span in
+                for row in some {
+                    for column in 0..<columns { format.append(span[array.isTransposed ? column * rows + row : row * columns + column], to: &bytes) }
+                }
+            }
+            try file.write(bytes)
+        }
+    }
+}

@@ -1,0 +1,101 @@
+import Checkpoint
+import Testing
+import TestSupport
+
+/// The head of a safetensors file, right and wrong.
+@Suite struct SafeTensorsTests {
+    private static func file(_ header: String, numbers: Int = 24) -> [UInt8] {
+        let text = Array(header.utf8)
+        return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text + [UInt8](repeating: 1, count: numbers)
+    }
+
+    private static let right = #"{"__metadata__":{"format":"pt"},"b":{"dtype":"F32","shape":[],"data_offsets":[12,16]},"a":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]},"#
+        + #""none":{"dtype":"I64","shape":[7,0],"data_offsets":[12,12]},"c":{"dtype":"BF16","shape":[4],"data_offsets":[16,24]}}  "#
+
+    private func refusal(_ bytes: [UInt8]) -> String? {
+        do throws(CheckpointError) { _ = try SafeTensorsHeader(of: bytes.span, path: "a.safetensors") } catch { return "\(error)" }
+        return nil
+    }
+
+    @Test func `what a header says is what is read`() throws {
+        let bytes = Self.file(Self.right), header = try SafeTensorsHeader(of: bytes.span, path: "a"), start = bytes.count - 24
+        #expect(header.tensors.names == ["b", "a", "none", "c"])
+        let a = try #require(header.tensors["a"]), b = try #require(header.tensors["b"])
+        #expect(a.type == "F16" && a.shape == [2, 3] && a.range == start..<start + 12)
+        #expect(b.type == "F32" && b.shape == [] && b.range == start + 12..<start + 16)
+        let none = Self.file("{}", numbers: 0)
+        #expect(try SafeTensorsHeader(of: none.span, path: "a").tensors.count == 0)
+    }
+
+    @Test(arguments: [
+        ("", 24, "byte 0 of its JSON"), ("[]", 0, "its header: expected an object, found an array"), ("{}", 1, "its numbers: expected 0 bytes, as its header says, found 1"),
+        (#"{"a":1}"#, 0, "expected an object with \"dtype\", found a number"), (#"{"a":{}}"#, 0, "tensor 'a'.dtype: expected a string, found nothing"),
+        (#"{"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}}"#, 4, "tensor 'a'.dtype: expected one of BF16, BOOL, F16"),
+        (#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4, "tensor 'a'.shape: expected whole numbers from 0 on, found -1"),
+        (#"{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}}"#, 4, "expected whole numbers from 0 on, found 1.5"),
+        (#"{"a":{"dtype":"F32","shape":["1"],"data_offsets":[0,4]}}"#, 4, "expected whole numbers from 0 on, found a string"),
+        (#"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}}"#, 4, "expected sizes that fit into the file"),
+        (#"{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,4]}}"#, 4, "tensor 'a'.data_offsets: expected the bytes of"),
+        (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}}"#, 8, "expected the bytes of 1 F32, found 8 bytes"),
+        (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 3, "expected a beginning and an end among the 3 bytes of numbers, found [0, 4]"),
+        (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}"#, 4, "expected a beginning and an end"),
+        (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}"#, 4, "tensor 'a'.data_offsets: expected whole numbers from 0 on, found -4"),
+        (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}}"#, 4, "expected a beginning and an end"),
+        (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,18446744073709551615]}}"#, 4, "expected whole numbers from 0 on"),
+        (#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}"#, 8, "expected each tensor once, found a second one"),
+        (#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[3,7]}}"#, 7, "tensor 'b'.data_offsets: expected 4 as its beginning"),
+        (#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#, 4, "expected 4 as its beginning"),
+        (#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[5,9]}}"#, 9, "expected 4 as its beginning"),
+        ("{\"a\u{1B}\\u001b[31m\":1}", 0, "byte 3 of its JSON"), (#"{"\u001b[31m":{}}"#, 0, "tensor '\u{FFFD}[31m'.dtype"),
+    ] as [(String, Int, String)])
+    func `what is wrong with a header is said`(header: String, numbers: Int, message: String) {
+        let said = refusal(Self.file(header, numbers: numbers)) ?? "accepted"
+        #expect(said.contains(message) && said.hasPrefix("a.safetensors: ") && said.utf8.count < 300, "\(said)")
+    }
+
+    @Test func `lengths and levels have limits`() {
+        for count in 0..<8 { #expect(refusal([UInt8](repeating: 0, count: count)) == "a.safetensors: the length of its header: expected 8 bytes, found the end of the file after \(count).") }
+        for length in [UInt64.max, 1 << 63, 1 << 40, 25] {
+            let bytes = (0..<8).map { UInt8(truncatingIfNeeded: length >> UInt64(8 * $0)) } + Self.file("", numbers: 24).dropFirst(8)
+            #expect(refusal(bytes) == "a.safetensors: the length of its header: expected at most 24 bytes, for such a file, found \(length).")
+        }
+        let deep = #"{"a":"# + String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000) + "}"
+        #expect(refusal(Self.file(deep))?.contains("of its JSON") == true)
+        let whole = Self.file(Self.right)
+        let unnoticed = whole.indices.filter { refusal(Array(whole[..<$0])) == nil }
+        #expect(unnoticed.isEmpty, "cut to \(unnoticed.prefix(5))")
+    }
+
+    @Test func `fuzz: whatever a header says, it is read or refused`() {
+        var random = Noise(5), accepted = 0, refused = 0
+        let words = ["F32", "BF16", "U8", "-1", "0", "4", "12", "4611686018427387904", "9223372036854775807", "18446744073709551615", "1e3", "null", "[", "]", "{", "}", ",", "\"a\"", "\"b\"",
+                     "data_offsets", "[0,12]", "[2,3]", "__metadata__"].map { Array($0.utf8) }
+        for round in 0..<fuzzRounds(else: 20_000) {
+            var header = Array(Self.right.utf8), numbers = [UInt8](repeating: 1, count: 24)
+            for _ in 0...random.below(3) { Self.damage(&header, words, &random) }
+            if random.below(4) == 0 { numbers.removeLast(random.below(25)) }
+            var bytes = Self.file(String(decoding: header, as: UTF8.self), numbers: numbers.count)
+            if random.below(8) == 0 { bytes[random.below(8)] = UInt8(truncatingIfNeeded: random.next()) }
+            do throws(CheckpointError) {
+                let tensors = try SafeTensorsHeader(of: bytes.span, path: "a").tensors
+                accepted += 1
+                let inside = tensors.allSatisfy { $0.element.range.lowerBound >= 8 && $0.element.range.upperBound <= bytes.count }
+                if !inside || tensors.reduce(0, { $0 + $1.element.range.count }) > bytes.count { Issue.record("round \(round): \(tensors)") }
+            } catch {
+                refused += 1
+                guard case .mismatch("a", _, _, _) = error else { Issue.record("round \(round): \(error)"); continue }
+            }
+        }
+        #expect(accepted > 0 && refused > 0)
+    }
+
+    private static func damage(_ bytes: inout [UInt8], _ words: [[UInt8]], _ random: inout Noise) {
+        let at = random.below(bytes.count + 1), end = min(bytes.count, at + random.below(12))
+        switch random.below(5) {
+        case 0 where at < bytes.count: bytes[at] = UInt8(truncatingIfNeeded: random.next())
+        case 1: bytes.removeSubrange(at..<end)
+        case 2: bytes.insert(contentsOf: bytes[at..<end], at: random.below(bytes.count + 1))
+        default: bytes.replaceSubrange(at..<end, with: words[random.below(words.count)])
+        }
+    }
+}

@@ -1,0 +1,162 @@
+"""GPT-2 folders between slm and transformers, both ways: logits, ids, chat templates, greedy answers. Everything is made here, from seeds.
+
+    python Tests/Peers/check_huggingface.py .build/release/slm .build/release/Logits [--small]
+
+Logits agree where no two differ by more than 1e-4, of ten prompts; both compute in f32, and add in different orders.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import tempfile
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+import numpy as np
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+SMALL = dict(n_layer=3, n_head=4, n_embd=64, n_positions=48, vocab_size=700)
+GPT2 = dict(n_layer=12, n_head=12, n_embd=768, n_positions=1024, vocab_size=50_257)
+TEXTS = ["Hello there", " the  quick\tbrown fox's 12345 jumps!\n\nOver", "Ünïcödé 日本 🙂👩‍🚀 e\u0301", "don't DON'T we'll", "   ", "\r\n x", "\u00a0a\u2003b", "a" * 200, "…—“”", "{\"a\": [1, 2]}"]
+TALK = [("system", " Be kind. "), ("user", "Hi\nthere, what's 2+2?  "), ("assistant", " It is 4.\r\n\nYes. "), ("system", "Now rhyme."), ("user", "Go on")]
+
+
+def run(*arguments):
+    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
+    assert done.returncode == 0, f"{arguments}: {done.stderr}"
+    return done.stdout
+
+
+def random_model(seed, **shape):
+    """Larger weights than a fresh model's, so that logits differ clearly between tokens."""
+    torch.manual_seed(seed)
+    model = GPT2LMHeadModel(GPT2Config(bos_token_id=0, eos_token_id=0, **shape)).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.06)
+            elif "ln" in name and "weight" in name:
+                parameter.normal_(1, 0.1)
+            else:
+                parameter.normal_(0, 0.05)
+    return model
+
+
+def prompts(vocabulary, context, seed, count=10):
+    chance = random.Random(seed)
+    return [[chance.randrange(vocabulary) for _ in range(chance.randint(1, min(context, 64)))] for _ in range(count - 1)] + [
+        [chance.randrange(vocabulary) for _ in range(min(context, 200))]]
+
+
+def ours(logits, checkpoint, rows, vocabulary):
+    done = subprocess.run([logits, checkpoint], input="".join(" ".join(map(str, row)) + "\n" for row in rows).encode(), capture_output=True, check=True)
+    numbers = np.frombuffer(done.stdout, "<f4").reshape(-1, vocabulary)
+    return np.split(numbers, np.cumsum([len(row) for row in rows])[:-1])
+
+
+def theirs(model, rows):
+    with torch.no_grad():
+        return [model(torch.tensor([row])).logits[0].float().numpy() for row in rows]
+
+
+def difference(logits, model, checkpoint, seed):
+    rows = prompts(model.config.vocab_size, model.config.n_positions, seed)
+    pairs = list(zip(ours(logits, checkpoint, rows, model.config.vocab_size), theirs(model, rows)))
+    return max(np.abs(a - b).max() for a, b in pairs)
+
+
+def check_import(slm, logits, folder, **shape):
+    model = random_model(1, **shape)
+    model.save_pretrained(folder / "theirs")
+    run(slm, "import", folder / "theirs", "--out", folder / "ours.h5")
+    worst = difference(logits, model, folder / "ours.h5", 2)
+    assert worst < 1e-4, f"{shape}: the import's logits differ by {worst}"
+    run(slm, "export", folder / "ours.h5", "--to", folder / "back")
+    back = AutoModelForCausalLM.from_pretrained(folder / "back").eval()
+    assert isinstance(back, GPT2LMHeadModel)
+    state, again = model.state_dict(), back.state_dict()
+    assert state.keys() == again.keys() and all(torch.equal(state[name], again[name]) for name in state), "there and back is not the identity"
+    shutil.rmtree(folder / "theirs")
+    shutil.rmtree(folder / "back")
+    return worst
+
+
+def check_halves(slm, logits, folder):
+    for dtype in ("float16", "bfloat16"):                                      # f16 and bf16 to slm
+        model = random_model(4, **SMALL).to(getattr(torch, dtype))
+        model.save_pretrained(folder / dtype, max_shard_size="100KB")
+        assert (folder / dtype / "model.safetensors.index.json").exists()
+        run(slm, "import", folder / dtype, "--out", folder / "half.h5")
+        worst = difference(logits, model.float(), folder / "half.h5", 5)
+        assert worst < 1e-4, f"{dtype} in several files: {worst}"
+        run(slm, "export", folder / "half.h5", "--to", folder / "again", "--dtype", dtype.replace("float", "f"))
+        again = AutoModelForCausalLM.from_pretrained(folder / "again")
+        assert again.dtype == getattr(torch, dtype), again.dtype
+        assert all(torch.equal(a, b.float()) for a, b in zip(model.state_dict().values(), again.state_dict().values())), dtype
+
+
+def check_training(slm, logits, folder, form, pattern):
+    """A model that slm trained, as transformers loads it: logits, ids, chats."""
+    chats = "".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}, don't you think?\n" for i in range(200))
+    (folder / "chats.txt").write_text(chats)
+    out = folder / f"{form}-{pattern}"
+    run(slm, "tokenize", "--data", folder / "chats.txt", "--vocab-size", "400", "--pattern", pattern, "--form", form, "--out", out / "tokenizer.json", "--tokens", out / "data")
+    run(slm, "train", "--data", out / "data", "--out", out / "run", "--layers", "2", "--width", "64", "--heads", "4", "--context", "96", "--batch", "4",
+        "--max-steps", "60", "--lr", "0.01")
+    checkpoint = out / "run" / "last.h5"
+    run(slm, "export", checkpoint, "--to", out / "hf")
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(out / "hf").eval(), AutoTokenizer.from_pretrained(out / "hf")
+    worst = difference(logits, model, checkpoint, 6)
+    assert worst < 1e-4, f"{form}: transformers' logits of our export differ by {worst}"
+    template = tokenizer.apply_chat_template([dict(role=role, content=text) for role, text in TALK], add_generation_prompt=True, tokenize=False)
+    expected = ("<|user|>Be kind.\n\nHi\nthere, what's 2+2?<|assistant|>It is 4.\r\n\nYes.<|user|>Now rhyme.\n\nGo on<|assistant|>" if form == "markers"
+                else "Human: Be kind. Hi there, what's 2+2?\nAssistant: It is 4. Yes.\nHuman: Now rhyme. Go on\nAssistant:")
+    assert template == expected, template
+    whole = tokenizer.apply_chat_template([dict(role=role, content=text) for role, text in TALK[1:3]], tokenize=False)
+    assert whole.endswith("Yes.<|eos|>" if form == "markers" else "Yes.\n"), whole
+    question = [dict(role="user", content="What comes after 7?")]
+    prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    answer = model.generate(**prompt, max_new_tokens=40, do_sample=False)[0, prompt["input_ids"].shape[1]:]
+    ends = model.generation_config.eos_token_id
+    assert int(answer[-1]) in (ends if isinstance(ends, list) else [ends]), f"{form}: the answer does not end: {tokenizer.decode(answer)!r}"
+    for text in TEXTS + ["<|user|>"]:
+        told = [int(word) for word in subprocess.run([slm, "tokenize", "--encode", "--tokenizer", out / "hf" / "tokenizer.json"], input=text, text=True,
+                                                     capture_output=True, check=True).stdout.split()]
+        # Typed text never becomes a special token in slm.
+        assert tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True) == told, (form, pattern, text)
+    run(slm, "import", out / "hf", "--out", out / "again.h5")
+    a, b = (json.loads(run(slm, "info", path, "--json")) for path in (checkpoint, out / "again.h5"))
+    assert a["fingerprint"] == b["fingerprint"] and a["chat_form"] == b["chat_form"] and a["configuration"] == b["configuration"], (form, b["chat_form"], b["configuration"])
+    return worst
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("slm")
+    arguments.add_argument("logits")
+    arguments.add_argument("--small", action="store_true", help="without GPT-2's real shape")
+    options = arguments.parse_args()
+    torch.set_num_threads(2)
+    slm, logits = os.path.abspath(options.slm), os.path.abspath(options.logits)
+    with tempfile.TemporaryDirectory() as name:
+        folder, said = pathlib.Path(name), []
+        for tied in (False, True):
+            said.append(check_import(slm, logits, folder, tie_word_embeddings=tied, **SMALL))
+        for activation in ("gelu", "relu", "silu", "relu2", "tanh", "sigmoid", "linear"):
+            said.append(check_import(slm, logits, folder, activation_function=activation, **SMALL))
+        check_halves(slm, logits, folder)
+        for form, pattern in (("markers", "gpt2"), ("markers", "gpt4"), ("human-assistant", "gpt2")):
+            said.append(check_training(slm, logits, folder, form, pattern))
+        print(f"huggingface: transformers {transformers.__version__} and slm have logits within {max(said):.1e} of each other, both ways")
+        if not options.small:
+            print(f"huggingface: at GPT-2's shape within {check_import(slm, logits, folder, **GPT2):.1e}")
+
+
+if __name__ == "__main__":
+    main()
