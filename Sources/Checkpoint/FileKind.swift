@@ -1,15 +1,23 @@
-/// Whose a file is that is not ours, told by its first bytes, so that a message can say so.
-enum FileKind {
-    static func name(of bytes: Span<UInt8>) -> String {
+/// Whose a file is that is not ours, told by its first bytes.
+enum FileKind: String {
+    case empty = "an empty file"
+    case hdf5 = "an HDF5 file that slm did not write"
+    case gguf = "a GGUF file"
+    case zip = "a zip archive, as PyTorch's .pt files are"
+    case safetensors = "a safetensors file"
+    case json = "JSON"
+    case other = "something else"
+
+    init(of bytes: Span<UInt8>) {
         func begins(with prefix: [UInt8], at place: Int = 0) -> Bool {
             bytes.count >= place + prefix.count && prefix.indices.allSatisfy { bytes[place + $0] == prefix[$0] }
         }
-        if bytes.isEmpty { return "an empty file" }
-        if begins(with: Array("\u{89}HDF\r\n\u{1A}\n".unicodeScalars.map { UInt8($0.value) })) { return "an HDF5 file that slm did not write" }
-        if begins(with: Array("GGUF".utf8)) { return "a GGUF file" }
-        if begins(with: Array("PK".utf8)) { return "a zip archive, as PyTorch's .pt files are" }
-        if begins(with: Array("{".utf8), at: 8) { return "a safetensors file" }
-        if begins(with: Array("{".utf8)) { return "JSON" }
-        return "something else"
+        if bytes.isEmpty { self = .empty }
+        else if begins(with: Array("\u{89}HDF\r\n\u{1A}\n".unicodeScalars.map { UInt8($0.value) })) { self = .hdf5 }
+        else if begins(with: Array("GGUF".utf8)) { self = .gguf }
+        else if begins(with: Array("PK".utf8)) { self = .zip }
+        else if begins(with: Array("{".utf8), at: 8) { self = .safetensors }
+        else if begins(with: Array("{".utf8)) { self = .json }
+        else { self = .other }
     }
 }

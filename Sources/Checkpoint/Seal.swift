@@ -36,7 +36,7 @@ package struct Seal: Equatable {
     static func check(_ bytes: Span<UInt8>, path: String, forgetting forget: (Range<Int>) -> Void) throws(CheckpointError) {
         let magic = Array(magic.utf8)
         guard bytes.count >= 1, (0..<min(magic.count, bytes.count)).allSatisfy({ bytes[$0] == magic[$0] }) else {
-            throw .foreign(path: path, found: FileKind.name(of: bytes))
+            throw .foreign(path: path, found: FileKind(of: bytes).rawValue)
         }
         guard let version = number(in: bytes, at: magic.count), version >= 1 else {
             throw bytes.count < size ? .wrongLength(path: path, expected: size, found: bytes.count)

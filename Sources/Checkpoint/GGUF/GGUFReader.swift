@@ -6,7 +6,7 @@ struct GGUFReader {
     private var tensors: [String: GGUFTensor] = [:]
 
     static func read(_ bytes: Span<UInt8>, path: String) throws(GGUFError) -> GGUFFile {
-        guard bytes.count >= 4, (0..<4).allSatisfy({ bytes[$0] == magic[$0] }) else { throw .foreign(path: path, found: FileKind.name(of: bytes)) }
+        guard bytes.count >= 4, (0..<4).allSatisfy({ bytes[$0] == magic[$0] }) else { throw .foreign(path: path, found: FileKind(of: bytes).rawValue) }
         var reader = GGUFReader(cursor: ByteCursor(at: 4, to: bytes.count))
         do throws(LayoutFault) { try reader.read(bytes) } catch {
             throw .malformed(path: path, offset: error.offset, expected: error.expected, found: error.found)

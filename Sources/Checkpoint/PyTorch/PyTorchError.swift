@@ -31,7 +31,7 @@ extension PyTorchError {
         }
     }
 
-    init(_ fault: H5Fault, path: String, part: String) {
+    init(_ fault: LayoutFault, path: String, part: String) {
         self = .malformed(path: path, part: part, offset: fault.offset, expected: fault.expected, found: fault.found)
     }
 }

@@ -25,20 +25,20 @@ struct TorchFile {
         (archive, root, pickle) = try file.read(as: UInt8.self) { bytes throws(PyTorchError) in
             if Self.isLegacy(bytes) { throw .legacy(path: path) }
             guard bytes.count >= 2, bytes[0] == 0x50, bytes[1] == 0x4B else {
-                throw .malformed(path: path, part: "the file", offset: 0, expected: "a zip archive, as torch.save writes it", found: FileKind.name(of: bytes))
+                throw .malformed(path: path, part: "the file", offset: 0, expected: "a zip archive, as torch.save writes it", found: FileKind(of: bytes).rawValue)
             }
             let archive: ZipArchive, root: String, range: Range<Int>
-            do throws(H5Fault) { (archive, root, range) = try Self.open(bytes) } catch { throw PyTorchError(error, path: path, part: "the file") }
+            do throws(LayoutFault) { (archive, root, range) = try Self.open(bytes) } catch { throw PyTorchError(error, path: path, part: "the file") }
             return (archive, root, try Self.pickle(in: bytes.extracting(range), archive, root, path: path))
         }
     }
 
-    private static func open(_ bytes: Span<UInt8>) throws(H5Fault) -> (ZipArchive, root: String, pickle: Range<Int>) {
+    private static func open(_ bytes: Span<UInt8>) throws(LayoutFault) -> (ZipArchive, root: String, pickle: Range<Int>) {
         let archive = try ZipArchive(bytes), root = try root(of: archive)
         try checkForm(of: archive, root, in: bytes)
         let range = try archive.contents(of: root + "data.pkl", in: bytes)
         guard range.count <= mostDescription else {
-            throw H5Fault(offset: range.lowerBound, expected: "a data.pkl of at most \(mostDescription) bytes", found: "\(range.count)")
+            throw LayoutFault(offset: range.lowerBound, expected: "a data.pkl of at most \(mostDescription) bytes", found: "\(range.count)")
         }
         return (archive, root, range)
     }
@@ -55,27 +55,27 @@ struct TorchFile {
         return bytes.count >= magic.count && magic.indices.allSatisfy { bytes[$0] == magic[$0] }
     }
 
-    private static func root(of archive: ZipArchive) throws(H5Fault) -> String {
+    private static func root(of archive: ZipArchive) throws(LayoutFault) -> String {
         let roots = archive.entries.keys.filter { $0.hasSuffix("/data.pkl") && $0.split(separator: "/", omittingEmptySubsequences: false).count == 2 }
-        guard let name = roots.first, roots.count == 1 else { throw H5Fault(offset: 0, expected: "one file NAME/data.pkl in the archive", found: "\(roots.count)") }
+        guard let name = roots.first, roots.count == 1 else { throw LayoutFault(offset: 0, expected: "one file NAME/data.pkl in the archive", found: "\(roots.count)") }
         let root = String(name.dropLast("data.pkl".count))
         guard archive.entries[root + "constants.pkl"] == nil else {
-            throw H5Fault(offset: 0, expected: "what torch.save writes", found: "a TorchScript program; save its state_dict() instead")
+            throw LayoutFault(offset: 0, expected: "what torch.save writes", found: "a TorchScript program; save its state_dict() instead")
         }
         return root
     }
 
-    private static func checkForm(of archive: ZipArchive, _ root: String, in bytes: Span<UInt8>) throws(H5Fault) {
-        func text(_ name: String) throws(H5Fault) -> String? {
+    private static func checkForm(of archive: ZipArchive, _ root: String, in bytes: Span<UInt8>) throws(LayoutFault) {
+        func text(_ name: String) throws(LayoutFault) -> String? {
             guard archive.entries[root + name] != nil else { return nil }
             let range = try archive.contents(of: root + name, in: bytes)
             return String(decoding: range.prefix(16).map { bytes[$0] }.filter { $0 != 10 }, as: UTF8.self)
         }
         let version = try text("version") ?? "none"
-        guard let number = Int(version), 1...10 ~= number else { throw H5Fault(offset: 0, expected: "an archive of version 1 to 10", found: Value.text(version).shown) }
+        guard let number = Int(version), 1...10 ~= number else { throw LayoutFault(offset: 0, expected: "an archive of version 1 to 10", found: Value.text(version).shown) }
         // Before PyTorch 2.1 nothing was said, and all was little-endian.
         let order = try text("byteorder") ?? "little"
-        guard order == "little" else { throw H5Fault(offset: 0, expected: "little-endian numbers", found: Value.text(order).shown) }
+        guard order == "little" else { throw LayoutFault(offset: 0, expected: "little-endian numbers", found: Value.text(order).shown) }
     }
 }
 
@@ -140,7 +140,7 @@ extension TorchFile {
         let name = root + "data/" + storage.key
         if checked.contains(storage.key), let entry = archive.entries[name] { return entry.bytes }
         let range = try file.read(as: UInt8.self) { bytes throws(PyTorchError) in
-            do throws(H5Fault) { return try archive.contents(of: name, in: bytes) } catch { throw PyTorchError(error, path: path, part: "the file") }
+            do throws(LayoutFault) { return try archive.contents(of: name, in: bytes) } catch { throw PyTorchError(error, path: path, part: "the file") }
         }
         checked.insert(storage.key)
         return range

@@ -1,13 +1,13 @@
 // What stands for Python's objects.
 extension Unpickler {
-    func named(module: String, name: String) throws(H5Fault) -> PickleGlobal {
+    func named(module: String, name: String) throws(LayoutFault) -> PickleGlobal {
         guard let global = PickleGlobal(module: module, name: name) else {
             throw fault("only dictionaries, numbers, texts and tensors", "\(Value.text("\(module).\(name)").shown), which is nothing that a model needs")
         }
         return global
     }
 
-    mutating func result(of function: PickleValue, _ arguments: PickleValue, makesObject: Bool) throws(H5Fault) -> PickleValue {
+    mutating func result(of function: PickleValue, _ arguments: PickleValue, makesObject: Bool) throws(LayoutFault) -> PickleValue {
         guard case .tuple(let place) = arguments, case .global(let global) = function else { throw fault("a name and a tuple", "\(function.shown) and \(arguments.shown)") }
         let arguments = pickle.nodes[place]
         switch global {
@@ -22,7 +22,7 @@ extension Unpickler {
     }
 
     /// Fills a record. What a dictionary has beside its elements, such as the versions of a model's layers, is left out.
-    mutating func build() throws(H5Fault) {
+    mutating func build() throws(LayoutFault) {
         let state = try pop()
         switch (try addable("an object"), state) {
         case (.dictionary, .dictionary): break
@@ -31,7 +31,7 @@ extension Unpickler {
         }
     }
 
-    func storage(_ id: PickleValue) throws(H5Fault) -> TorchStorage {
+    func storage(_ id: PickleValue) throws(LayoutFault) -> TorchStorage {
         guard case .tuple(let node) = id, pickle.nodes[node].count == 5, case .text("storage") = pickle.nodes[node][0],
               case .global(.storage(let type)) = pickle.nodes[node][1], case .text(let key) = pickle.nodes[node][2],
               case .integer(let count) = pickle.nodes[node][4] else { throw fault("('storage', type, key, device, count)", id.shown) }
@@ -43,7 +43,7 @@ extension Unpickler {
     }
 
     /// storage, offset, sizes, strides, whether it learns, hooks
-    private func tensor(_ arguments: [PickleValue]) throws(H5Fault) -> TorchTensor {
+    private func tensor(_ arguments: [PickleValue]) throws(LayoutFault) -> TorchTensor {
         guard case .storage(let storage) = arguments[0], case .integer(let offset) = arguments[1] else { throw fault("a tensor's storage and offset", arguments[0].shown) }
         let sizes = try integers(arguments[2]), strides = try integers(arguments[3])
         guard let tensor = TorchTensor(storage, offset: offset, sizes: sizes, strides: strides) else {
@@ -52,7 +52,7 @@ extension Unpickler {
         return tensor
     }
 
-    private func integers(_ value: PickleValue) throws(H5Fault) -> [Int] {
+    private func integers(_ value: PickleValue) throws(LayoutFault) -> [Int] {
         guard case .tuple(let node) = value, pickle.nodes[node].count <= TorchTensor.mostDimensions else { throw fault("at most \(TorchTensor.mostDimensions) sizes", value.shown) }
         var result: [Int] = []
         for value in pickle.nodes[node] {

@@ -9,22 +9,22 @@ struct Unpickler {
     /// How high the stack was at each mark.
     private var marks: [Int] = []
     private var memo: [Int: PickleValue] = [:]
-    private var cursor: H5Cursor
+    private var cursor: ByteCursor
     /// Where the opcode began that is being read.
     private var start = 0
     /// Bytes of each storage.
     let storages: [String: Int]
 
     /// - Parameter storages: the bytes of each file of numbers, by its name; none beside a pickle that stands alone.
-    static func read(_ bytes: Span<UInt8>, storages: [String: Int] = [:]) throws(H5Fault) -> Pickle {
-        var reader = Unpickler(cursor: H5Cursor(at: 0, to: bytes.count), storages: storages)
+    static func read(_ bytes: Span<UInt8>, storages: [String: Int] = [:]) throws(LayoutFault) -> Pickle {
+        var reader = Unpickler(cursor: ByteCursor(at: 0, to: bytes.count), storages: storages)
         try reader.run(bytes)
         return reader.pickle
     }
 
-    private init(cursor: H5Cursor, storages: [String: Int]) { (self.cursor, self.storages) = (cursor, storages) }
+    private init(cursor: ByteCursor, storages: [String: Int]) { (self.cursor, self.storages) = (cursor, storages) }
 
-    private mutating func run(_ bytes: Span<UInt8>) throws(H5Fault) {
+    private mutating func run(_ bytes: Span<UInt8>) throws(LayoutFault) {
         while true {
             start = cursor.place
             let byte = UInt8(try cursor.number(bytes: 1, of: bytes, "an opcode"))
@@ -37,7 +37,7 @@ struct Unpickler {
         pickle.root = stack[0]
     }
 
-    private mutating func run(_ opcode: PickleOpcode, _ bytes: Span<UInt8>) throws(H5Fault) {
+    private mutating func run(_ opcode: PickleOpcode, _ bytes: Span<UInt8>) throws(LayoutFault) {
         switch opcode {
         case .proto: try checkProtocol(try number(1, bytes))
         case .frame: _ = try cursor.take(8, "the length of a frame")
@@ -81,42 +81,42 @@ struct Unpickler {
 
 // The stack.
 extension Unpickler {
-    func fault(_ expected: String, _ found: String) -> H5Fault { H5Fault(offset: start, expected: expected, found: found) }
+    func fault(_ expected: String, _ found: String) -> LayoutFault { LayoutFault(offset: start, expected: expected, found: found) }
 
     mutating func node(_ items: [PickleValue]) -> Int {
         pickle.nodes.append(items)
         return pickle.nodes.count - 1
     }
 
-    func top() throws(H5Fault) -> PickleValue {
+    func top() throws(LayoutFault) -> PickleValue {
         guard let value = stack.last, stack.count > marks.last ?? 0 else { throw fault("a value", "none") }
         return value
     }
 
-    mutating func pop() throws(H5Fault) -> PickleValue {
+    mutating func pop() throws(LayoutFault) -> PickleValue {
         let value = try top()
         stack.removeLast()
         return value
     }
 
-    private mutating func pop(_ count: Int) throws(H5Fault) -> [PickleValue] {
+    private mutating func pop(_ count: Int) throws(LayoutFault) -> [PickleValue] {
         guard stack.count - (marks.last ?? 0) >= count else { throw fault("\(count) values", "\(stack.count - (marks.last ?? 0))") }
         defer { stack.removeLast(count) }
         return Array(stack.suffix(count))
     }
 
-    private mutating func popPair() throws(H5Fault) -> (PickleValue, PickleValue) {
+    private mutating func popPair() throws(LayoutFault) -> (PickleValue, PickleValue) {
         let values = try pop(2)
         return (values[0], values[1])
     }
 
-    private mutating func popToMark() throws(H5Fault) -> [PickleValue] {
+    private mutating func popToMark() throws(LayoutFault) -> [PickleValue] {
         guard let mark = marks.popLast() else { throw fault("a mark", "none") }
         defer { stack.removeLast(stack.count - mark) }
         return Array(stack[mark...])
     }
 
-    private func remembered(_ place: Int) throws(H5Fault) -> PickleValue {
+    private func remembered(_ place: Int) throws(LayoutFault) -> PickleValue {
         guard let value = memo[place] else { throw fault("a value that was remembered as \(place)", "none") }
         return value
     }
@@ -124,13 +124,13 @@ extension Unpickler {
 
 // Numbers, texts, containers.
 extension Unpickler {
-    private mutating func number(_ count: Int, _ bytes: Span<UInt8>) throws(H5Fault) -> Int { try cursor.number(bytes: count, of: bytes, "a number") }
+    private mutating func number(_ count: Int, _ bytes: Span<UInt8>) throws(LayoutFault) -> Int { try cursor.number(bytes: count, of: bytes, "a number") }
 
-    private func checkProtocol(_ version: Int) throws(H5Fault) {
+    private func checkProtocol(_ version: Int) throws(LayoutFault) {
         guard 2...5 ~= version else { throw fault("a pickle of protocol 2 to 5", "protocol \(version)") }
     }
 
-    private mutating func long(_ bytes: Span<UInt8>) throws(H5Fault) -> Int {
+    private mutating func long(_ bytes: Span<UInt8>) throws(LayoutFault) -> Int {
         let count = try number(1, bytes)
         guard count <= 8 else { throw fault("a whole number of at most 64 bits", "\(8 * count) bits") }
         guard count > 0 else { return 0 }
@@ -138,14 +138,14 @@ extension Unpickler {
         return Int(Int64(bitPattern: bits << shift) >> Int64(shift))
     }
 
-    private mutating func text(length: Int, _ bytes: Span<UInt8>) throws(H5Fault) -> String {
+    private mutating func text(length: Int, _ bytes: Span<UInt8>) throws(LayoutFault) -> String {
         let range = try cursor.take(try cursor.number(bytes: length, of: bytes, "the length of a text"), "a text")
         guard let text = String(validating: range.map { bytes[$0] }, as: UTF8.self) else { throw fault("a text in UTF-8", "other bytes") }
         return text
     }
 
     /// A text up to the end of its line, as names are.
-    private mutating func line(_ bytes: Span<UInt8>) throws(H5Fault) -> String {
+    private mutating func line(_ bytes: Span<UInt8>) throws(LayoutFault) -> String {
         var end = cursor.place
         while end < cursor.end, end - cursor.place < 256, bytes[end] != 10 { end += 1 }
         guard end < cursor.end, bytes[end] == 10, let text = String(validating: (cursor.place..<end).map({ bytes[$0] }), as: UTF8.self) else {
@@ -155,16 +155,16 @@ extension Unpickler {
         return text
     }
 
-    func addable(_ expected: String) throws(H5Fault) -> PickleValue {
+    func addable(_ expected: String) throws(LayoutFault) -> PickleValue {
         do { return try top() } catch { throw fault(expected, "nothing") }
     }
 
-    private mutating func addToList(_ items: [PickleValue]) throws(H5Fault) {
+    private mutating func addToList(_ items: [PickleValue]) throws(LayoutFault) {
         guard case .list(let node) = try addable("a list") else { throw fault("a list to add to", try top().shown) }
         pickle.nodes[node].append(contentsOf: items)
     }
 
-    private mutating func addToDictionary(_ items: [PickleValue]) throws(H5Fault) {
+    private mutating func addToDictionary(_ items: [PickleValue]) throws(LayoutFault) {
         guard case .dictionary(let node) = try addable("a dictionary"), items.count % 2 == 0 else { throw fault("a dictionary and pairs to add to it", try top().shown) }
         pickle.nodes[node].append(contentsOf: items)
     }
