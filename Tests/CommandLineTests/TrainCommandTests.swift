@@ -42,6 +42,23 @@ import TestSupport
         #expect(try slm("train", "--compare", folder("none")).errors == "slm: \(folder("none/log.jsonl")): cannot be read: No such file or directory.\n")
     }
 
+    @Test func `a model with room for it begins with counts, and goes on as any other`() throws {
+        try tokens()
+        let shape = ["train", "--data", folder("data"), "--layers", "1", "--width", "320", "--heads", "5", "--context", "64", "--max-steps", "8", "--eval-every", "4",
+                     "--threads", "2", "--json"]
+        let losses = { (output: String) in output.matches(of: /"event":"step","step":\d+,"loss":([0-9.]+)/).compactMap { Double($0.output.1) } }
+        let whole = try slm(shape + ["--out", folder("whole"), "--counted", "20480"]), chance = try slm(shape + ["--out", folder("chance"), "--recipe", "nanogpt"])
+        #expect(whole.status == 0 && chance.status == 0, "\(whole.errors) \(chance.errors)")
+        let (counted, drawn) = (losses(whole.output), losses(chance.output))
+        #expect(counted.count == 8 && drawn.count == 8)
+        #expect((counted.first ?? 9) < 3 && (drawn.first ?? 0) > 5)                     // ln 300 = 5.7
+        let stopped = try slm(shape + ["--out", folder("parts"), "--counted", "20480", "--stop-after", "3"])
+        let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2", "--json")
+        #expect(losses(stopped.output) + losses(resumed.output) == counted, "\(resumed.errors)")
+        let impossible = try train("x", "--recipe", "counts")
+        #expect(impossible.status == 2 && impossible.errors.contains("--recipe counts needs learned positions"), "\(impossible.errors)")
+    }
+
     @Test func `every kind of model is trained, kept and gone on with`() throws {
         try tokens()
         let kind = ["--positions", "rotary", "--qk-norm", "--norm", "rms", "--activation", "reluSquared", "--no-bias", "--tied"]
