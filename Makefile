@@ -81,7 +81,7 @@ kill-training: build $(VENV)/ready   ## Kills trainings at random moments and se
 
 fuzz: deps      ## A million inputs to each reader of foreign bytes: ROUNDS=N for another number (half an hour)
 	$(BUILD) --build-tests
-	SLM_FUZZ_ROUNDS=$(ROUNDS) swift test -c release --skip-build --filter 'Fuzz|Damage|Hostile'
+	SLM_FUZZ_ROUNDS=$(ROUNDS) swift test -c release --skip-build --filter 'Fuzz|fuzz|Damage|Hostile'
 
 bench: build $(VENV)/ready   ## The figures of the README, each beside its peer, in one run
 	$(SLM) bench gemm
