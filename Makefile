@@ -67,7 +67,7 @@ test-peers: build $(VENV)/ready   ## Tests against other people's programs, in a
 	$(VENV)/bin/python Tests/Peers/check_pytorch.py .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_gguf.py .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_huggingface.py $(SLM) .build/release/Logits
-	$(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6
 	$(VENV)/bin/python Tests/Peers/check_report.py $(SLM)
 
