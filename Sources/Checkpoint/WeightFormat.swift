@@ -29,26 +29,11 @@ extension WeightFormat {
 }
 
 extension Float {
-    /// The number that 16 bits are in IEEE 754's half precision: 1 sign, 5 exponent, 10 significand.
-    package init(half bits: UInt16) {
-        let sign = UInt32(bits & 0x8000) << 16, exponent = UInt32(bits >> 10 & 0x1F), significand = UInt32(bits & 0x3FF)
-        switch exponent {
-        case 0: self = Float(sign: sign == 0 ? .plus : .minus, exponent: 0, significand: Float(significand) * 0x1p-24)
-        case 31: self.init(bitPattern: sign | 0x7F80_0000 | significand << 13)
-        default: self.init(bitPattern: sign | (exponent + 112) << 23 | significand << 13)
-        }
-    }
+    /// The number that 16 bits are in IEEE 754's half precision.
+    package init(half bits: UInt16) { self.init(Float16(bitPattern: bits)) }
 
     /// The nearest in half precision; infinity beyond 65,504.
-    package var halfBits: UInt16 {
-        let sign = UInt16(truncatingIfNeeded: bitPattern >> 16) & 0x8000, size = bitPattern & 0x7FFF_FFFF
-        if size > 0x7F80_0000 { return sign | 0x7E00 | UInt16(truncatingIfNeeded: size >> 13) & 0x3FF }        // NaN, a quiet one
-        if size >= 0x4780_0000 { return sign | 0x7C00 }                                                        // 65,536 and more
-        // Below 2⁻¹⁴ the last place is 2⁻²⁴, whatever the number.
-        if size < 0x3880_0000 { return sign | UInt16((magnitude * 0x1p24).rounded(.toNearestOrEven)) }
-        let rounded = size + 0xFFF + (size >> 13 & 1)
-        return sign | UInt16(truncatingIfNeeded: (rounded - 0x3800_0000) >> 13)
-    }
+    package var halfBits: UInt16 { Float16(self).bitPattern }
 
     /// The nearest in bfloat16.
     package var upperHalf: UInt16 {

@@ -42,7 +42,7 @@ enum GGUFBlocks {
 
     private static func half(_ bytes: Span<UInt8>, _ i: Int) -> UInt16 { UInt16(bytes[i]) | UInt16(bytes[i + 1]) << 8 }
 
-    private static func scale(_ bytes: Span<UInt8>, _ i: Int) -> Float { Float(Float16(bitPattern: half(bytes, i))) }
+    private static func scale(_ bytes: Span<UInt8>, _ i: Int) -> Float { Float(half: half(bytes, i)) }
 }
 
 extension GGUFBlocks {

@@ -105,7 +105,7 @@ extension TorchFile {
             var i = 0
             tensor.forEachPlace { place in
                 numbers[i] = switch tensor.storage.type {
-                case .float16: Float(Float16(bitPattern: half(place)))
+                case .float16: Float(half: half(place))
                 case .bfloat16: Float(bitPattern: UInt32(half(place)) << 16)
                 case .float64: Float(bytes.loadUnaligned(fromByteOffset: 8 * place, as: Double.self))
                 default: bytes.loadUnaligned(fromByteOffset: 4 * place, as: Float.self)
