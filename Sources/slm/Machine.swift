@@ -16,7 +16,7 @@ enum Precision: String, CaseIterable, OptionValue {
 }
 
 extension MachineOptions {
-    func processor() throws -> Processor {
+    func processor() throws -> sending Processor {
         do { return try Processor(threads: threads, path: cpu, blas: blas) } catch ProcessorError.unknownPath(let name, let known) {
             throw UsageError("slm: \(ProcessorError.unknownPath(name, known: known))")
         }

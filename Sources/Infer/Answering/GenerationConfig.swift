@@ -25,7 +25,7 @@ package struct GenerationConfig: Sendable, Equatable {
     /// The answer ends before the first of these texts.
     package let stop: [String]
     /// nil for another one each time.
-    package let seed: UInt64?
+    package private(set) var seed: UInt64?
     /// What is added to the scores of tokens.
     package let logitBias: [TokenID: Float]
     /// Of how many other tokens the log-probability is told beside that of the token that came; nil for none, not even that.
@@ -51,6 +51,13 @@ package struct GenerationConfig: Sendable, Equatable {
         var changed = self
         changed.temperature = temperature
         try changed.check()
+        return changed
+    }
+
+    /// The same, drawing something else where it draws with a seed.
+    package func drawing(again attempts: UInt64) -> GenerationConfig {
+        var changed = self
+        changed.seed = seed.map { $0 &+ attempts }
         return changed
     }
 

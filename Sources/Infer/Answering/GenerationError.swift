@@ -1,3 +1,4 @@
+package import Threads
 package import Tokenize
 
 /// Why there is no answer, or why one broke off.
@@ -16,6 +17,7 @@ package enum GenerationError: Error, Equatable, Sendable {
     /// Everything is taken, and so many wait already.
     case busy(waiting: Int)
     case noMemory(what: String, bytes: Int)
+    case noThread(ThreadError)
     /// The model's scores are no numbers.
     case noScores
     /// What only another kind of backend does.
@@ -53,6 +55,7 @@ extension GenerationError: CustomStringConvertible {
         case .tokenizer(let error): error.description
         case .busy(let waiting): "too many are asking: \(waiting) wait already. Try again in a moment."
         case .noMemory(let what, let bytes): "no memory for \(what): \((bytes + 999_999) / 1_000_000) MB needed."
+        case .noThread(let error): error.description
         case .noScores: "the model's scores are no numbers: its file is damaged, or its training has failed."
         case .unsupported(let what): what
         case .remote(let error): error.description
