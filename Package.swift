@@ -77,7 +77,7 @@ let package = Package(
         .testTarget(name: "CorpusTests", dependencies: ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], swiftSettings: features),
         .testTarget(name: "CommandLineTests", dependencies: ["slm", "TestSupport", "Checkpoint"], swiftSettings: features),
         .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: features),
-        .testTarget(name: "InferTests", dependencies: ["TestSupport", "Infer", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "InferTests", dependencies: ["TestSupport", "Infer", "Tokenize", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "ReportTests", dependencies: ["TestSupport", "Report", "JSON", "Files"], swiftSettings: features),
         .testTarget(name: "SampleChatsTests", dependencies: ["sample-chats", "Files"], swiftSettings: features),
     ],
