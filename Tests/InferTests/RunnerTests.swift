@@ -42,9 +42,9 @@ import Tokenize
             }
             // Both together, the other some tokens ahead, and one that only listens.
             let memories = (0..<3).map { _ in runner.recollection() }
-            _ = runner.scores(after: [.init(memories[1], from: 0, ids: Array(other[0..<7]), isAsked: false)])
+            _ = runner.scores(after: [.init(memories[1], from: 0, ids: Array(other[0..<7]), asked: .nobody)])
             for t in 0..<17 {
-                let found = runner.scores(after: [.init(memories[2], from: t, ids: [3], isAsked: false), .init(memories[0], from: t, ids: [mine[t]]),
+                let found = runner.scores(after: [.init(memories[2], from: t, ids: [3], asked: .nobody), .init(memories[0], from: t, ids: [mine[t]]),
                                                   .init(memories[1], from: t + 7, ids: [other[t + 7]])])
                 let bits = found.floats.map(\.bitPattern), same = bits == wanted[t] + others[t + 7]
                 #expect(found.shape == [2, 61] && same, "\(variant), step \(t)")

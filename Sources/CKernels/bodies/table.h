@@ -23,7 +23,7 @@ const slm_kernels SLM_TABLE = {
     .attention = attention, .attention_gradient = attention_gradient, .attention_scratch = attention_scratch,
     .weights_bytes = weights_bytes, .weights_row_bytes = weights_row_bytes, .weights_panel = P, .weights_pack_scratch = weights_pack_scratch,
     .weights_pack = weights_pack, .weights_rows_prepare = weights_rows_prepare, .weights_product = weights_product,
-    .remember = remember, .recall_scratch = recall_scratch, .recall = recall,
+    .recall_key_bytes = recall_key_bytes, .recall_value_bytes = recall_value_bytes, .remember = remember, .recall_scratch = recall_scratch, .recall = recall,
     .unary = unary, .unary_gradient = unary_gradient, .binary = binary, .copy = copy, .sum = sum, .maximum = maximum,
     .norm = norm, .norm_gradient = norm_gradient, .softmax = softmax, .softmax_gradient = softmax_gradient,
     .cross_entropy = cross_entropy, .cross_entropy_shares = cross_entropy_shares, .embed = embed, .embed_gradient = embed_gradient,

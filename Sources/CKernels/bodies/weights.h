@@ -86,29 +86,38 @@ static inline vi round_to_int(vf x) {                                // |x| < 2Â
     return (vi)(x + magic) - (vi)magic;
 }
 
+// Byte i of a row, or the 16 bits that stand for it.
+static inline void put_row_byte(char *row, size_t i, int32_t value) {
+#ifdef SLM_VNNI
+    row[i] = (char)value;
+#else
+    static const size_t place[4] = {0, 2, 1, 3};
+    const int16_t wide = (int16_t)value;
+    memcpy(row + 2 * (i / 4 * 4 + place[i % 4]), &wide, 2);
+#endif
+}
+
 static inline void round_group(const float *x, size_t count, float *scale, int32_t *offset, char *bytes) {
-    float padded[GROUP] = {0}, most = 0;
-    memcpy(padded, x, 4 * count);
+    float rest[GROUP] = {0};
+    const float *padded = x;
+    if (count < GROUP) memcpy(rest, x, 4 * count), padded = rest;
     vf largest = {0};
     for (size_t i = 0; i < GROUP; i += W) largest = vmax(vabs(load(padded + i)), largest);
-    most = max_of(largest);
+    const float most = max_of(largest);
     *scale = most / 127;
     const vf inverse = all(most > 0 ? 127 / most : 0);
-    int32_t rounded[GROUP], sum = 0;
+    vi sums = {0};
     for (size_t i = 0; i < GROUP; i += W) {
-        const vi q = round_to_int(load(padded + i) * inverse);
-        memcpy(rounded + i, &q, sizeof q);
-    }
-    for (size_t i = 0; i < GROUP; i++) {
-        sum += rounded[i];
+        const vi steps = round_to_int(load(padded + i) * inverse);
+        sums += steps;
 #ifdef SLM_VNNI
-        bytes[i] = (char)rounded[i];
+        *(vb_any *)(bytes + i) = __builtin_convertvector(steps, vb);
 #else
-        static const size_t place[4] = {0, 2, 1, 3};
-        const int16_t q = (int16_t)rounded[i];
-        memcpy(bytes + 2 * (i / 4 * 4 + place[i % 4]), &q, 2);
+        for (size_t j = 0; j < W; j++) put_row_byte(bytes, i + j, steps[j]);
 #endif
     }
+    int32_t sum = 0;
+    for (int i = 0; i < W; i++) sum += sums[i];
     *offset = -128 * sum;
 }
 
@@ -341,6 +350,16 @@ INLINE size_t weigh_some(int form, size_t left, const char *rows, size_t step, s
     return 1;
 }
 
+// W sums on their way into C, which is f32.
+static inline void finish_weighed(const slm_product *p, size_t m, size_t n, vf v) {
+    const size_t i = m * p->c_stride + n;
+    if (p->bias) v += load(p->bias + n);
+    if (p->activation == SLM_GELU_TANH) v = apply(SLM_GELU_TANH, v);
+    else if (p->activation != SLM_IDENTITY) v = apply(p->activation, v);
+    if (p->plus) v += load(p->plus + i);
+    store((float *)p->c + i, v);
+}
+
 INLINE void weights_product_as(int form, const slm_product *p, const void *panels, const void *rows, size_t p0, size_t p1) {
     const size_t step = weights_row_bytes(form, p->K), size = panel_bytes(form, p->K);
     for (size_t panel = p0; panel < p1; panel++) {
@@ -348,12 +367,15 @@ INLINE void weights_product_as(int form, const slm_product *p, const void *panel
         for (size_t m = 0; m < p->M;) {
             float tile[12 * P] __attribute__((aligned(64)));
             const size_t done = weigh_some(form, p->M - m, (const char *)rows + m * step, step, p->K, (const char *)panels + panel * size, tile);
-            for (size_t r = 0; r < done; r++, m++)
-                for (size_t j = 0; j < columns; j += W) finish(p, m, n + j, load(tile + r * P + j), least(W, columns - j));
+            for (size_t r = 0; r < done; r++, m++) {
+                size_t j = 0;
+                for (; j + W <= columns; j += W) finish_weighed(p, m, n + j, load(tile + r * P + j));
+                if (j < columns) finish(p, m, n + j, load(tile + r * P + j), columns - j);
+            }
         }
     }
 }
-// Panels p0 ..< p1 of a product's result; of the product, a and b are not looked at.
+// Panels p0 ..< p1 of a product's result, which is f32. Of the product, only its shape, c, bias, activation and plus are looked at.
 static void weights_product(int form, const slm_product *p, const void *panels, const void *rows, size_t p0, size_t p1) {
     switch (form) {
     case SLM_WEIGHTS_F32: weights_product_as(SLM_WEIGHTS_F32, p, panels, rows, p0, p1); break;

@@ -21,7 +21,7 @@ enum { SLM_GPT2, SLM_GPT4, SLM_LLAMA3 };
 /// How weights are kept for answering: see bodies/weights.h.
 enum { SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4 };
 /// Inputs that share a scale in int8 and int4.
-enum { SLM_GROUP = 32 };
+enum { SLM_GROUP = 64 };
 enum { SLM_ADD, SLM_SUBTRACT, SLM_MULTIPLY, SLM_DIVIDE };
 
 /// One side of a product, seen as rows along the outer side of C and elements along K.
@@ -76,11 +76,13 @@ typedef struct {
 /// One position of one sequence asks what the sequence remembers, with one head: see bodies/recall.h.
 typedef struct {
     size_t D;
-    int type;                     ///< of what is remembered
+    int form;                     ///< of what is remembered: SLM_WEIGHTS_F32, _BF16 or _INT8
     float scale;                  ///< of the scores, 1/√D
+    size_t room;                  ///< positions that keys and values have room for
     size_t count;                 ///< positions that are seen, from the first on; at least 1
     const float *q;               ///< [D]
     const void *keys, *values;
+    const void *next_keys;        ///< those of the head that is asked next, or NULL
     float *y;                     ///< [D]
 } slm_recall;
 
@@ -120,8 +122,11 @@ typedef struct {
     void (*weights_rows_prepare)(int form, const float *x, size_t N, size_t I, void *rows);
     /// Panels p0 ..< p1 of C; the product's own sides a and b are not looked at.
     void (*weights_product)(int form, const slm_product *, const void *panels, const void *rows, size_t p0, size_t p1);
+    /// Bytes of the keys, and of the values, of one head.
+    size_t (*recall_key_bytes)(int form, size_t D, size_t room);
+    size_t (*recall_value_bytes)(int form, size_t D, size_t room);
     /// Keeps key and value [D] of position t.
-    void (*remember)(int type, size_t D, size_t t, const float *key, const float *value, void *keys, void *values);
+    void (*remember)(int form, size_t D, size_t room, size_t t, const float *key, const float *value, void *keys, void *values);
     size_t (*recall_scratch)(size_t D, size_t count);   ///< in floats
     void (*recall)(const slm_recall *, float *scratch);
 

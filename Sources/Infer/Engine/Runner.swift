@@ -15,13 +15,15 @@ package import Tokenize
 package final class Runner: Executor {
     /// What is new of one sequence.
     package struct Part {
+        /// Whose scores are wanted.
+        package enum Asked: Sendable { case nobody, last, all }
+
         let rows: RecalledRows
         let ids: [TokenID]
-        /// Whose scores are wanted: the last row's, or none's.
-        let isAsked: Bool
+        let asked: Asked
 
-        package init(_ memory: Recollection, from start: Int, ids: [TokenID], isAsked: Bool = true) {
-            (rows, self.ids, self.isAsked) = (RecalledRows(memory, from: start, count: ids.count), ids, isAsked && !ids.isEmpty)
+        package init(_ memory: Recollection, from start: Int, ids: [TokenID], asked: Asked = .last) {
+            (rows, self.ids, self.asked) = (RecalledRows(memory, from: start, count: ids.count), ids, asked)
         }
     }
 
@@ -44,7 +46,7 @@ package final class Runner: Executor {
     /// Of a sequence that has seen nothing.
     package func recollection() -> Recollection {
         let c = model.configuration
-        return processor.recollection(layers: c.layers, heads: c.heads, headWidth: c.headWidth, room: c.context, form == .float32 ? .float32 : .bfloat16)
+        return processor.recollection(layers: c.layers, heads: c.heads, headWidth: c.headWidth, room: c.context, form == .int4 ? .int8 : form)
     }
 
     /// Bytes of the weights that are packed.
@@ -61,6 +63,21 @@ package final class Runner: Executor {
         }
         let scores = model.logits(of: Tensor(ids, [N, 1]), on: self)
         return Tensor(scores.elements, [scores.shape[0], scores.shape[-1]])
+    }
+
+    /// What each target costs; negative ones do not count. Nothing of it is remembered.
+    package func surprises(of ids: [TokenID], predicting targets: [TokenID]) -> Surprises {
+        require(ids.count == targets.count, "\(ids.count) ids and \(targets.count) targets")
+        let scores = scores(after: [Part(recollection(), from: 0, ids: ids, asked: .all)]), wanted = processor.buffer(of: ids.count, .int32)
+        wanted.writeIDs { span in for i in span.indices { span[i] = targets[i] } }
+        let losses = processor.buffer(of: ids.count, .float32), hits = processor.buffer(of: ids.count, .int32)
+        processor.crossEntropy(scores.elements, N: ids.count, V: model.configuration.vocabulary, targets: wanted, losses: losses, hits: hits, gradient: nil, scale: 0)
+        var result = Surprises()
+        for i in targets.indices where targets[i] >= 0 {
+            result.nats.append(losses.read { $0[i] })
+            result.isLikeliest.append(hits.readIDs { $0[i] } != 0)
+        }
+        return result
     }
 
     // MARK: Operations
@@ -140,8 +157,12 @@ package final class Runner: Executor {
         let (N, C) = x.shape.rows
         var asked: [Int] = [], n = 0
         for part in step {
+            switch part.asked {
+            case .nobody: break
+            case .last: asked.append(n + part.ids.count - 1)
+            case .all: asked += n..<n + part.ids.count
+            }
             n += part.ids.count
-            if part.isAsked { asked.append(n - 1) }
         }
         if asked.count == N { return x }
         let y = empty(asked.count, C)
