@@ -3,9 +3,9 @@ internal import CKernels
 /// How weights are kept for answering.
 package enum WeightForm: String, Sendable, CaseIterable {
     case float32 = "f32", bfloat16 = "bf16"
-    /// A byte a weight, and a scale for 32 of them.
+    /// A byte a weight, and a scale for 64 of them.
     case int8
-    /// Half a byte a weight, one of 16 levels, and a scale for 32 of them.
+    /// Half a byte a weight, one of 16 levels, and a scale for 64 of them.
     case int4
 
     var code: Int32 {

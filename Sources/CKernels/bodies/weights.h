@@ -4,8 +4,8 @@
 //   A panel: P outputs and all their inputs
 //     f32    [I][P] floats
 //     bf16   [I/2][P] pairs of neighbouring inputs
-//     int8   for each group of 32 inputs: [P] scales in bf16, then [8][P] quads of neighbouring inputs, each input a byte: its value + 128
-//     int4   the same with [4][P] quads: the low halves of the bytes are the first quad's places in `int4_levels`, the high halves the next quad's
+//     int8   for each group of 64 inputs: [P] scales in bf16, then [16][P] quads of neighbouring inputs, each input a byte: its value + 128
+//     int4   the same with [8][P] quads: the low halves of the bytes are the first quad's places in `int4_levels`, the high halves the next quad's
 //
 // For int8 and int4 a row is rounded, too: in each group to ±127 steps of its own. The products of bytes are summed in 32 bits, exactly; a group's sum is
 // then scaled and added to the others'. The unsigned bytes of the weights are 128 too large each: `offset`, where a group's sum begins, takes that off.
