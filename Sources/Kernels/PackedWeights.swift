@@ -34,16 +34,20 @@ extension Processor {
     /// Whether weights can be kept in a form here.
     package func offers(_ form: WeightForm) -> Bool { form != .bfloat16 || hasBFloat16 }
 
-    package func pack(_ values: Buffer, outputs O: Int, inputs I: Int, as form: WeightForm) -> PackedWeights {
+    /// - Parameter forgetting: Gives back what was read of a file (see ``Buffer/forget()``), soon after it was.
+    package func pack(_ values: Buffer, outputs O: Int, inputs I: Int, as form: WeightForm, forgetting: Bool = false) -> PackedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) numbers for [\(O), \(I)]")
         require(offers(form), "weights: \(form.rawValue) on \(path) kernels, which have no products of it")
         let panels = buffer(of: (table.weights_bytes(form.code, O, I) + 3) / 4, .int32)
-        let scratch = scratch(table.weights_pack_scratch(I)), count = (O + table.weights_panel - 1) / table.weights_panel
+        let scratch = scratch(table.weights_pack_scratch(I)), width = table.weights_panel, count = (O + width - 1) / width
+        let together = max(threads, (4 << 20) / (4 * I * width))      // some MB
         measured("pack weights", bytes: values.count * 4 + panels.count * 4) {
-            // A few at a time: a matrix is read from its file while others are packed.
-            let together = 4
-            each((count + together - 1) / together) { item, thread in
-                table.weights_pack(form.code, values.floats, I, O, I, item * together, min((item + 1) * together, count), panels.pointer, scratch[thread])
+            for first in stride(from: 0, to: count, by: together) {
+                let last = min(first + together, count)
+                each(last - first) { item, thread in
+                    table.weights_pack(form.code, values.floats, I, O, I, first + item, first + item + 1, panels.pointer, scratch[thread])
+                }
+                if forgetting { values[first * width * I..<min(last * width, O) * I].forget() }
             }
         }
         return PackedWeights(form: form, outputs: O, inputs: I, panels: panels)

@@ -181,7 +181,8 @@ package final class Runner: Executor {
         // What adapts a layer is thin, and much hangs on it: it is not rounded to a few levels.
         let isThin = weight.isLearned && !frozen.isEmpty
         let form = isThin ? (processor.offers(.bfloat16) && form != .float32 ? .bfloat16 : .float32) : form
-        let packed = processor.pack(value(of: weight), outputs: weight.shape[0], inputs: weight.shape[1], as: form)
+        // An adapter may have changed, in memory, what its base's file says.
+        let packed = processor.pack(value(of: weight), outputs: weight.shape[0], inputs: weight.shape[1], as: form, forgetting: frozen.isEmpty)
         if weight.isLearned { learned[weight.index] = packed } else { frozen[weight.index] = packed }
         return packed
     }
