@@ -1,4 +1,5 @@
 package import Autograd
+package import Checkpoint
 package import Kernels
 package import Model
 package import Tokenize
@@ -41,6 +42,12 @@ package final class Runner: Executor {
         learned = Array(repeating: nil, count: parameters.list.count)
         frozen = Array(repeating: nil, count: parameters.frozen.count)
         _ = scores(after: [Part(recollection(), from: 0, ids: [0])])        // so that the first to ask need not wait for the weights
+    }
+
+    /// - Parameter base: the model that an adapter is for, where that is not where it was.
+    package convenience init(of checkpoint: Checkpoint, base: String? = nil, on processor: Processor, form: WeightForm) throws(CheckpointError) {
+        let (model, parameters) = try checkpoint.model(base: base, on: processor)
+        self.init(of: model, parameters, on: processor, form: form)
     }
 
     /// Of a sequence that has seen nothing.

@@ -11,7 +11,7 @@ struct BenchGenerateOptions: MachineOptions {
     var blas: BLAS?
     var checkpoint: String?
     var preset = "eugpt"
-    var dtype = AnswerPrecision.auto
+    var dtype = WeightType.auto
     var batch = 1
     var prompt = 128
     var generate = 200
@@ -45,8 +45,7 @@ extension Command {
     private static func open(_ options: BenchGenerateOptions, on processor: Processor) throws -> Runner {
         let form = processor.weightForm(for: options.dtype)
         if let path = options.checkpoint {
-            let (model, parameters) = try Checkpoint(reading: path).model(on: processor)
-            return Runner(of: model, parameters, on: processor, form: form)
+            return try Runner(of: Checkpoint(reading: path), on: processor, form: form)
         }
         guard let configuration = GPTConfiguration.presets.first(where: { $0.name == options.preset })?.configuration else {
             throw UsageError("slm bench generate: unknown preset '\(options.preset)'. Presets: \(GPTConfiguration.presets.map(\.name).joined(separator: ", ")).")
