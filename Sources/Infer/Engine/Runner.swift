@@ -171,7 +171,7 @@ package final class Runner: Executor {
             }
             n += part.ids.count
         }
-        if asked.count == N { return x }
+        if asked.count == N || n != N { return x }
         let y = empty(asked.count, C)
         for (i, row) in asked.enumerated() { y.elements[i * C..<(i + 1) * C].copy(from: x.elements[row * C..<(row + 1) * C]) }
         return y
@@ -179,7 +179,7 @@ package final class Runner: Executor {
 
     // MARK: Weights
 
-    private func empty(_ N: Int, _ C: Int) -> Tensor { Tensor(processor.buffer(of: N * C, .float32), [N, 1, C]) }
+    private func empty(_ N: Int, _ C: Int) -> Tensor { Tensor(processor.buffer(of: N * C, .float32), Shape(N, 1, C)) }
 
     private func value(of parameter: Parameter) -> Buffer { parameters.value(of: parameter).elements }
 
