@@ -95,7 +95,13 @@ extension AnsweringOptions {
     /// Who answers. What is wrong with the options is told before anything is read.
     func open(for command: String, environment: [String: String]) throws -> any ChatBackend {
         switch (checkpoint, backend) {
-        case (let path?, nil): return try Backends.open(checkpoint: path, base: base, dtype, on: try processor())
+        case (let path?, nil):
+            let make = processorMaker, type = dtype
+            return try Backends.open(checkpoint: path, base: base, type) {
+                let processor = try make()
+                _ = processor.weightForm(for: type)
+                return processor
+            }
         case (nil, let backend?):
             guard backend.hasPrefix("openai:") else { throw UsageError("slm \(command): --backend: expected openai:URL, found '\(backend)'.") }
             return try Backends.open(address: String(backend.dropFirst(7)), model: backendModel, key: environment["SLM_BACKEND_KEY"] ?? environment["OPENAI_API_KEY"])

@@ -9,13 +9,19 @@ import Tokenize
     private func parrot(_ context: Int = 64) throws -> any ChatBackend {
         let folder = TemporaryFolder()
         try Parrot.checkpoint(context: context).write(to: folder("a.h5"))
-        return try Backends.open(checkpoint: folder("a.h5"), .f32, on: try Processor(threads: 1))
+        return try Backends.open(checkpoint: folder("a.h5"), .f32) { try Processor(threads: 1) }
     }
 
     private let hello = Prompt.chat([.init(.user, "Hello")])
 
+    @Test func `the engine keeps the contract`() throws { try BackendContract(parrot(), prompt: hello, answer: Parrot.sentence).check() }
+
     @Test func `plain recomputation keeps the contract`() throws {
-        try BackendContract(parrot(), prompt: hello, answer: Parrot.sentence).check()
+        let folder = TemporaryFolder(), processor = try Processor(threads: 1)
+        try Parrot.checkpoint(context: 64).write(to: folder("a.h5"))
+        let checkpoint = try Checkpoint(reading: folder("a.h5")), (model, parameters) = try checkpoint.model(on: processor)
+        let backend = RecomputationBackend(try Backends.readable(checkpoint, name: "plain"), Recomputation(of: model, parameters, on: processor))
+        try BackendContract(backend, prompt: hello, answer: Parrot.sentence).check()
     }
 
     @Test func `a script keeps the contract`() throws { try BackendContract(ScriptedBackend(), prompt: hello, answer: Parrot.sentence).check() }
