@@ -91,6 +91,8 @@ let package = Package(
         .testTarget(name: "CommandLineTests", dependencies: ["slm", "TestSupport", "Infer", "Threads", "Checkpoint"], swiftSettings: features),
         .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "InferTests", dependencies: ["TestSupport", "Infer", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient"], swiftSettings: features),
+        .testTarget(name: "ThreadsTests", dependencies: ["Threads"], swiftSettings: features),
+        .testTarget(name: "HTTPClientTests", dependencies: ["TestSupport", "HTTPClient"], swiftSettings: features),
         .testTarget(name: "TerminalTests", dependencies: ["TestSupport", "Terminal", "Threads"], swiftSettings: features),
         .testTarget(name: "ChatTests", dependencies: ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"], swiftSettings: features),
         .testTarget(name: "ReportTests", dependencies: ["TestSupport", "Report", "JSON", "Files"], swiftSettings: features),

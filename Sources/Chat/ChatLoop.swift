@@ -18,6 +18,16 @@ package struct ChatLoop: ~Copyable {
     }
 
     package mutating func run() {
+        guard screen.isTerminal else { return converse() }
+        // From the first line to the last: between two of them the terminal would take what is typed too early by other rules, and control-C would leave.
+        TerminalMode.quiet.apply {
+            let interrupts = Interrupts()
+            converse()
+            _ = interrupts.take()
+        }
+    }
+
+    private mutating func converse() {
         if screen.isTerminal { screen.say("\(backend.name.visible)\(backend.context.map { ", \($0) tokens of context" } ?? ""). /help shows what can be done here.\n") }
         while true {
             switch screen.read() {
@@ -90,7 +100,7 @@ extension ChatLoop {
             return screen.note(error.description)
         }
         var whole = WholeAnswer()
-        if screen.isTerminal { TerminalMode.quiet.apply { show(events, &whole) } } else { show(events, &whole) }
+        show(events, &whole)
         session.take(whole)
         screen.endAnswer(ChatSummary(session, context: backend.context).line)
         if case .error(let error) = whole.end.reason { screen.note(error.description) }

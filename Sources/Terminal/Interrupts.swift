@@ -11,6 +11,11 @@ package struct Interrupts: ~Copyable {
 
     package init() {
         Self.count.store(0, ordering: .relaxed)
+        // Whoever has started this program may have blocked it, and programs inherit that.
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, SIGINT)
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
         saved = signal(SIGINT) { _ in Interrupts.count.wrappingAdd(1, ordering: .relaxed) }
     }
 

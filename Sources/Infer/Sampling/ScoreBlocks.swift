@@ -60,7 +60,7 @@ extension Span where Element == Float {
             wide.replace(with: next, where: next .> wide)
             i += 16
         }
-        var largest = wide.max()
+        var largest = wide.largestLane
         while i < range.upperBound {
             if self[i] > largest { largest = self[i] }
             i += 1
@@ -70,22 +70,27 @@ extension Span where Element == Float {
 
     /// Appends exp((score − largest) / temperature) of each, and returns their sum. What is NaN or far below counts nothing.
     func exponentials(above largest: Float, temperature: Float, into result: inout [Float]) -> Double {
-        result.removeAll(keepingCapacity: true)
-        result.reserveCapacity(count)
+        if result.count != count { result = Array(repeating: 0, count: count) }
         let bytes = unsafe bytes, scale = 1 / temperature
         var sum = 0.0, i = 0
-        while i + 16 <= count {
-            var x = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4 * i, as: SIMD16<Float>.self)
-            x = (x - largest) * scale
-            let y = x.exponential
-            for lane in 0..<16 { result.append(y[lane]) }
-            sum += Double(y.sum())
-            i += 16
+        unsafe result.withUnsafeMutableBytes { result in
+            while i + 16 <= count {
+                // A few vectors are added as they are; f64 takes what they make.
+                let end = Swift.min(i + 512, count - 15)
+                var partial = SIMD16<Float>(repeating: 0)
+                while i < end {
+                    let x = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4 * i, as: SIMD16<Float>.self)
+                    let y = ((x - largest) * scale).exponential
+                    unsafe result.storeBytes(of: y, toByteOffset: 4 * i, as: SIMD16<Float>.self)
+                    partial += y
+                    i += 16
+                }
+                for lane in 0..<16 { sum += Double(partial[lane]) }
+            }
         }
         while i < count {
-            let y = SIMD16<Float>(repeating: (self[i] - largest) * scale).exponential[0]
-            result.append(y)
-            sum += Double(y)
+            result[i] = SIMD16<Float>(repeating: (self[i] - largest) * scale).exponential[0]
+            sum += Double(result[i])
             i += 1
         }
         return sum
@@ -93,6 +98,14 @@ extension Span where Element == Float {
 }
 
 extension SIMD16<Float> {
+    /// Of numbers that are no NaN.
+    fileprivate var largestLane: Float {
+        let eight = lowHalf.replacing(with: highHalf, where: highHalf .> lowHalf)
+        let four = eight.lowHalf.replacing(with: eight.highHalf, where: eight.highHalf .> eight.lowHalf)
+        let two = four.lowHalf.replacing(with: four.highHalf, where: four.highHalf .> four.lowHalf)
+        return two.x > two.y ? two.x : two.y
+    }
+
     /// eˣ for x ≤ 0, within 2 of the last place; 0 for NaN and for what is below -87.
     fileprivate var exponential: SIMD16<Float> {
         let isCounted = self .>= -87
