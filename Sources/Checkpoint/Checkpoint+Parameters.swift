@@ -21,6 +21,7 @@ extension Checkpoint {
         try check(weights, "weights", layout.parameters)
         if !copying, let mapped = mappedWeights(layout) { return mapped }
         let values = leavingRounded ? processor.buffer(of: layout.count, .float32) : processor.zeros(layout.count)
+        if leavingRounded { values.spread() }
         copy(weights, into: values, layout.parameters)
         if !leavingRounded { copyRounded(into: values, layout.parameters, on: processor) }
         return values

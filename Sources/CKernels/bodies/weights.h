@@ -296,6 +296,26 @@ static void weights_values(int form, const uint8_t *codes, const float *scales, 
         }
 }
 
+// y[n] = row ids[n] of packed weights (+ more[n]): a table of embeddings that is kept as weights are.
+static void weights_rows(int form, const void *panels, size_t I, const int32_t *ids, const float *more, float *y, size_t N) {
+    for (size_t n = 0; n < N; n++, y += I, more = more ? more + I : NULL) {
+        const size_t lane = (size_t)ids[n] % P;
+        char *panel = (char *)panels + (size_t)ids[n] / P * panel_bytes(form, I);
+        for (size_t i = 0; i < I; i++) {
+            float x;
+            if (form == SLM_WEIGHTS_F32) x = ((const float *)panel)[i * P + lane];
+            else if (form == SLM_WEIGHTS_BF16) x = widen1(((const bf16 *)panel)[2 * (i / 2 * P + lane) + i % 2]);
+            else {
+                int shift;
+                const uint8_t code = ((const uint8_t *)panel)[place_of_code(form, lane, i, &shift)];
+                const int level = form == SLM_WEIGHTS_INT8 ? code - 128 : int4_levels[code >> shift & 15];
+                x = (float)level * widen1(*place_of_scale(form, panel, lane, i / GROUP));
+            }
+            y[i] = more ? x + more[i] : x;
+        }
+    }
+}
+
 // MARK: Products
 
 // tile[R][P] = the sums of R rows, `step` bytes apart, with a panel.
