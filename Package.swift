@@ -38,7 +38,7 @@ let package = Package(
         .target(name: "Threads", swiftSettings: features),
 
         // … and what a person does at a terminal.
-        .target(name: "Terminal", swiftSettings: features),
+        .target(name: "Terminal", dependencies: ["Files"], swiftSettings: features),
 
         // … and asking other programs over HTTP.
         .target(name: "HTTPClient", dependencies: ["CCurl"], swiftSettings: features),
