@@ -1,3 +1,5 @@
+import Terminal
+
 /// A file of settings, for all commands that know them, or for one.
 ///
 ///     threads: 2                       # every command that has --threads

@@ -77,10 +77,6 @@ import Testing
         #expect(refusal(Array(repeating: 0x20, count: 2 << 20)) == "a:1: 2097152 bytes are too long for settings: at most 1048576.")
     }
 
-    @Test func `the nearest name is the one that a slip leads to`() {
-        #expect(nearest(to: "preest", among: ["preset", "seed"]) == "preset" && nearest(to: "fly", among: ["train"]) == nil && nearest(to: "x", among: []) == nil)
-    }
-
     /// Whatever is in it, a file is read or refused; and what is read says the same when it is read again.
     @Test func `files with random changes are read or refused`() throws {
         let seed = Array("""

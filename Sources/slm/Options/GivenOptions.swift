@@ -1,4 +1,5 @@
 import Settings
+import Terminal
 
 /// What is said of a command's options, and where: on the command line, in the environment, in a file. Who comes first is believed.
 ///

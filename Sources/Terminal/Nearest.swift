@@ -1,6 +1,4 @@
 /// The name that takes the fewest changes to reach, where a slip of the finger may have led.
-///
-///     nearest(to: "preest", among: ["preset", "seed"])         // "preset"
 package func nearest(to word: String, among names: [String]) -> String? {
     func distance(_ a: [Character], _ b: [Character]) -> Int {
         var row = Array(0...b.count)
