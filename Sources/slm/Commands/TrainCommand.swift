@@ -50,13 +50,19 @@ struct TrainCommand {
         let record = try RunRecord(folder, run.settings(settings(tokens.meta), type, processor), goingOnAfter: run.state.step,
                                    commands: nextCommands(in: folder, goOn: goOn, [.init(to: "teach it your own chats", "slm finetune --base \("\(folder)/best.h5".shellWord) --data CHATS")]))
         try options.learn(run, record, samples, in: folder, goOn: goOn) { clock, report in
-            let bar = Progress("counting")
-            try run.startFromCounts(of: TokenFile(.train, in: tokens.folder, tokens.meta), on: processor, precision: type, clock: clock, progress: { share in
-                if !options.json { bar.show(share: share, "what follows what") }
-            }) { event in
-                bar.clear()
-                try report(event)
-            }
+            try count(TokenFile(.train, in: tokens.folder, tokens.meta), for: run, processor, type, clock, report)
+        }
+    }
+
+    /// A start from counts, where the plan says so, with a bar of its own.
+    private func count(_ tokens: TokenFile, for run: TrainingRun, _ processor: Processor, _ type: DataType, _ clock: () -> Double,
+                       _ report: (TrainingRun.Event) throws -> Void) throws {
+        let bar = Progress("counting")
+        try run.startFromCounts(of: tokens, on: processor, precision: type, clock: clock, progress: { share in
+            if !options.json { bar.show(share: share, "what follows what") }
+        }) { event in
+            bar.clear()
+            try report(event)
         }
     }
 
