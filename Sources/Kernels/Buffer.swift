@@ -61,6 +61,10 @@ package struct Buffer {
         return Buffer(storage, offset: offset - before, count: count, type: type)
     }
 
+    package func readBytes<Result, Failure: Error>(_ body: (Span<UInt8>) throws(Failure) -> Result) throws(Failure) -> Result {
+        try body(UnsafeBufferPointer(start: bytes, count: count).span)
+    }
+
     package func readIDs<Result>(_ body: (Span<Int32>) -> Result) -> Result {
         body(UnsafeBufferPointer(start: ids, count: count).span)
     }
@@ -75,6 +79,11 @@ package struct Buffer {
     var floats: UnsafeMutablePointer<Float> {
         require(type == .float32, "expected f32, found \(type.rawValue)")
         return pointer.assumingMemoryBound(to: Float.self)
+    }
+
+    var bytes: UnsafeMutablePointer<UInt8> {
+        require(type == .byte, "expected u8, found \(type.rawValue)")
+        return pointer.assumingMemoryBound(to: UInt8.self)
     }
 
     var ids: UnsafeMutablePointer<Int32> {

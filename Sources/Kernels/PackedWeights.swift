@@ -25,7 +25,7 @@ package enum WeightForm: String, Sendable, CaseIterable {
 package struct PackedWeights {
     package let form: WeightForm
     package let outputs, inputs: Int
-    fileprivate let panels: Buffer
+    let panels: Buffer
 
     package var byteCount: Int { panels.count * 4 }
 }

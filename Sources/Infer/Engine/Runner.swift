@@ -34,11 +34,13 @@ package final class Runner: Executor {
     private let parameters: Parameters
     /// By the place of their parameter: made when they are first needed.
     private var learned: [PackedWeights?], frozen: [PackedWeights?]
+    /// Weights that are rounded already, by name: their parameters have no values.
+    private let rounded: Named<RoundedWeights>
     private var step: [Part] = []
     private var angles: Buffer?                        // [context, D]
 
-    package init(of model: GPT, _ parameters: Parameters, on processor: Processor, form: WeightForm) {
-        (self.model, self.parameters, self.processor, self.form) = (model, parameters, processor, form)
+    package init(of model: GPT, _ parameters: Parameters, rounded: Named<RoundedWeights> = [:], on processor: Processor, form: WeightForm) {
+        (self.model, self.parameters, self.rounded, self.processor, self.form) = (model, parameters, rounded, processor, form)
         learned = Array(repeating: nil, count: parameters.list.count)
         frozen = Array(repeating: nil, count: parameters.frozen.count)
         _ = scores(after: [Part(recollection(), from: 0, ids: [0])])        // so that the first to ask need not wait for the weights
@@ -46,8 +48,8 @@ package final class Runner: Executor {
 
     /// - Parameter base: the model that an adapter is for, where that is not where it was.
     package convenience init(of checkpoint: Checkpoint, base: String? = nil, on processor: Processor, form: WeightForm) throws(CheckpointError) {
-        let (model, parameters) = try checkpoint.model(base: base, on: processor)
-        self.init(of: model, parameters, on: processor, form: form)
+        let (model, parameters) = try checkpoint.model(base: base, leavingRounded: true, on: processor)
+        self.init(of: model, parameters, rounded: checkpoint.rounded, on: processor, form: form)
     }
 
     /// Of a sequence that has seen nothing.
@@ -91,6 +93,10 @@ package final class Runner: Executor {
 
     package func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?) -> Tensor {
         let C = table.table.shape[1], y = empty(ids.shape[0], C)
+        if let rounded = rounded[table.table.name] {
+            embed(ids, in: rounded, plus: positions, into: y)
+            return y
+        }
         var n = 0
         for part in step {
             let count = part.ids.count, start = part.rows.start
@@ -99,6 +105,18 @@ package final class Runner: Executor {
             n += count
         }
         return y
+    }
+
+    private func embed(_ ids: Tensor, in table: RoundedWeights, plus positions: Embedding?, into y: Tensor) {
+        let C = table.inputs
+        for (n, id) in ids.ids.enumerated() { processor.values(of: table, rows: Int(id)..<Int(id) + 1, into: y.elements[n * C..<(n + 1) * C]) }
+        guard let positions else { return }
+        var n = 0
+        for part in step {
+            let count = part.ids.count, start = part.rows.start
+            processor.copy(value(of: positions.table)[start * C..<(start + count) * C], into: y.elements[n * C..<(n + count) * C], adding: true)
+            n += count
+        }
     }
 
     package func norm(_ x: Tensor, by norm: Norm) -> Tensor {
@@ -188,10 +206,19 @@ package final class Runner: Executor {
         // What adapts a layer is thin, and much hangs on it: it is not rounded to a few levels.
         let isThin = weight.isLearned && !frozen.isEmpty
         let form = isThin ? (processor.offers(.bfloat16) && form != .float32 ? .bfloat16 : .float32) : form
-        // An adapter may have changed, in memory, what its base's file says.
-        let packed = processor.pack(value(of: weight), outputs: weight.shape[0], inputs: weight.shape[1], as: form, forgetting: frozen.isEmpty)
+        let packed = pack(weight, as: form)
         if weight.isLearned { learned[weight.index] = packed } else { frozen[weight.index] = packed }
         return packed
+    }
+
+    private func pack(_ weight: Parameter, as form: WeightForm) -> PackedWeights {
+        let (O, I) = (weight.shape[0], weight.shape[1])
+        // An adapter may have changed, in memory, what its base's file says.
+        guard let rounded = rounded[weight.name] else { return processor.pack(value(of: weight), outputs: O, inputs: I, as: form, forgetting: frozen.isEmpty) }
+        if rounded.form == form { return processor.pack(rounded, forgetting: true) }
+        let values = processor.buffer(of: O * I, .float32)
+        processor.values(of: rounded, into: values)
+        return processor.pack(values, outputs: O, inputs: I, as: form)
     }
 
     private func angles(width D: Int) -> Buffer {
