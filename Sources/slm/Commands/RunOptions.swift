@@ -88,7 +88,7 @@ extension Duration: OptionValue {
         self = .seconds(number * (unit ?? 1))
     }
 
-    var optionText: String { "\(inSeconds)s" }
+    var optionText: String { inSeconds == inSeconds.rounded() ? "\(Int(inSeconds))s" : "\(inSeconds)s" }
     static var hint: String { "TIME" }
     static var expectation: String { "a time such as 90s, 10m or 2h" }
 
