@@ -24,14 +24,16 @@ let package = Package(
         .systemLibrary(name: "CXXHash"),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // Floor 0: arithmetic on buffers, threads, the CPU.
         .target(name: "CKernels", cSettings: [.headerSearchPath(".")] + (isCI ? [.treatAllWarnings(as: .error)] : [])),
         .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Files"], swiftSettings: features),
 
-        // … JSON, and files that are written whole or not at all.
+        // … JSON, files of settings, and files that are written whole or not at all.
         .target(name: "JSON", dependencies: ["CSimdjson"], swiftSettings: features),
+        .target(name: "Settings", dependencies: ["CYAML", "Terminal"], swiftSettings: features),
         .target(name: "Files", swiftSettings: features),
 
         // … and threads that wait for each other.
@@ -67,7 +69,7 @@ let package = Package(
         .target(name: "Chat", dependencies: ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"], swiftSettings: features),
 
         // Floor 6: the command line.
-        .executableTarget(name: "slm", dependencies: ["Chat", "Terminal", "Report", "Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .executableTarget(name: "slm", dependencies: ["Chat", "Terminal", "Report", "Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels"], swiftSettings: features),
 
         // The chats that `data/` ships, and nothing else: see data/README.md.
         .executableTarget(name: "sample-chats", swiftSettings: safe),
@@ -78,6 +80,7 @@ let package = Package(
         .testTarget(name: "AutogradTests", dependencies: ["TestSupport", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "ModelTests", dependencies: ["TestSupport", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "JSONTests", dependencies: ["TestSupport", "JSON"], swiftSettings: features),
+        .testTarget(name: "SettingsTests", dependencies: ["TestSupport", "Settings"], swiftSettings: features),
         .testTarget(name: "FilesTests", dependencies: ["TestSupport", "Files"], swiftSettings: features),
         .testTarget(name: "TokenizeTests", dependencies: ["TestSupport", "Tokenize", "Kernels", "Files"], swiftSettings: features),
         // A program that writes checkpoints: to be killed at it, to run out of room, and for h5py to read what it wrote.
