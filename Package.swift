@@ -23,6 +23,8 @@ let package = Package(
         .systemLibrary(name: "CPCRE2"),
         .systemLibrary(name: "CXXHash"),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .systemLibrary(name: "CSQLite"),
+        .systemLibrary(name: "CPQ"),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // Floor 0: arithmetic on buffers, threads, the CPU.
@@ -53,6 +55,9 @@ let package = Package(
         // … and what people see of a training: its log, TensorBoard's events, pages with curves.
         .target(name: "Report", dependencies: ["JSON", "Files"], swiftSettings: features),
 
+        // … and who said what.
+        .target(name: "Store", dependencies: ["CSQLite", "CPQ"], swiftSettings: features),
+
         // Floor 6: the command line.
         .executableTarget(name: "slm", dependencies: ["Report", "Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
 
@@ -79,6 +84,9 @@ let package = Package(
         .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "InferTests", dependencies: ["TestSupport", "Infer", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "ReportTests", dependencies: ["TestSupport", "Report", "JSON", "Files"], swiftSettings: features),
+        // A program that writes into stores: to be killed at it, to run out of room, to be in the way.
+        .executableTarget(name: "StoreWriter", dependencies: ["Store"], path: "Tests/StoreWriter", swiftSettings: features),
+        .testTarget(name: "StoreTests", dependencies: ["StoreWriter", "TestSupport", "Store"], exclude: ["Schemas"], swiftSettings: features),
         .testTarget(name: "SampleChatsTests", dependencies: ["sample-chats", "Files"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11,
