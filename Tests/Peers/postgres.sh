@@ -18,6 +18,7 @@ if [ "$(id -u)" = 0 ]; then
     as=(setpriv --reuid="$owner" --regid="$(id -gn "$owner")" --clear-groups)
 fi
 folder=$("${as[@]}" mktemp -d /tmp/slm-postgres-XXXXXX) && cd "$folder" || { echo "no folder for a server"; exit 1; }
+exec 2>> shell.log              # where bash says whom it saw killed
 echo "not-for-logs" | "${as[@]}" tee password > /dev/null
 export PGPASSWORD=not-for-logs LC_ALL=C.UTF-8
 

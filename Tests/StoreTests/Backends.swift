@@ -1,3 +1,4 @@
+import Foundation
 import Store
 import Synchronization
 import TestSupport
@@ -58,4 +59,22 @@ extension Store {
     }
 
     func contents(of id: ConversationID, _ owner: UserID) throws(StoreError) -> [String] { try conversation(id, of: owner).1.map(\.content) }
+}
+
+/// Does something in as many threads at the same time, and waits for all. (Tasks would wait for each other: there are no more of them than cores.)
+func inThreads(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) throws {
+    let group = DispatchGroup(), failures = Failures()
+    for i in 0..<count {
+        group.enter()
+        Thread.detachNewThread {
+            do { try body(i) } catch { failures.list.withLock { $0.append(error) } }
+            group.leave()
+        }
+    }
+    group.wait()
+    if let first = failures.list.withLock({ $0.first }) { throw first }
+}
+
+private final class Failures: Sendable {
+    let list = Mutex<[any Error]>([])
 }

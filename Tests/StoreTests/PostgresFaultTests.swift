@@ -18,31 +18,31 @@ private func sample(_ address: String, patience: Duration = .seconds(5)) throws 
     return (store, ada, try store.createConversation("chat", for: ada).0.id)
 }
 
+/// Whenever some more messages are stored.
+private func killThrice(_ server: PostgresServer, _ done: Done) throws {
+    defer { done.isOver.store(true, ordering: .relaxed) }
+    for _ in 0..<3 {
+        let before = done.messages.withLock { $0.count }
+        while done.messages.withLock({ $0.count }) < before + 40 { usleep(1_000) }
+        try server.tell("kill")
+        try server.tell("start")
+    }
+}
+
 /// On a server of their own.
 @Suite(.serialized) struct LostServerTests {
     private static let server = Result { try PostgresServer() }
 
-    @Test func `a server that is killed and comes back loses nothing, and costs nobody an error that it comes back in time for`() async throws {
+    @Test func `a server that is killed and comes back loses nothing, and costs nobody an error that it comes back in time for`() throws {
         let server = try Self.server.get(), (store, ada, chat) = try sample(server.freshAddress()), other = server.freshAddress()
         let done = Done()
-        try await withThrowingTaskGroup { group in
-            for thread in 0..<4 {
-                group.addTask {
-                    for i in 0... {
-                        if done.isOver.load(ordering: .relaxed) { break }
-                        try store.append(Draft(.user, "\(thread) \(i)"), to: chat, of: ada)
-                        done.messages.withLock { $0.append("\(thread) \(i)") }
-                    }
-                }
+        try inThreads(5) { thread in
+            if thread == 4 { return try killThrice(server, done) }
+            for i in 0... {
+                if done.isOver.load(ordering: .relaxed) { break }
+                try store.append(Draft(.user, "\(thread) \(i)"), to: chat, of: ada)
+                done.messages.withLock { $0.append("\(thread) \(i)") }
             }
-            for _ in 0..<3 {
-                let before = done.messages.withLock { $0.count }
-                while done.messages.withLock({ $0.count }) < before + 40 { usleep(1_000) }
-                try server.tell("kill")
-                try server.tell("start")
-            }
-            done.isOver.store(true, ordering: .relaxed)
-            try await group.waitForAll()
         }
         let (found, wanted) = (try store.contents(of: chat, ada).sorted(), done.messages.withLock { $0.sorted() })
         let isSame = found == wanted

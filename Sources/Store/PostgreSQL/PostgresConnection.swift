@@ -17,8 +17,9 @@ final class PostgresConnection: Connection, @unchecked Sendable {
 
     /// - Parameter store: What it is called in sentences.
     init(_ url: String, store: String, patience: Duration) throws(StoreError) {
-        let seconds = "\(max(2, patience.components.seconds))"
-        let words = [("connect_timeout", seconds), ("fallback_application_name", "slm"), ("dbname", url), ("client_encoding", "UTF8")]
+        // The address may say otherwise, but for the encoding. Who is gone without a word is noticed within a minute and a half.
+        let words = [("connect_timeout", "\(max(2, patience.components.seconds))"), ("keepalives_idle", "60"), ("keepalives_interval", "10"), ("keepalives_count", "3"),
+                     ("fallback_application_name", "slm"), ("dbname", url), ("client_encoding", "UTF8")]
         let opened = withCStrings(words.map(\.0)) { names in withCStrings(words.map(\.1)) { PQconnectdbParams(names, $0, 1) } }
         guard let opened else { throw .unavailable(store: store, reason: "no memory for a connection") }
         (self.store, connection, self.patience) = (store, opened, patience)
@@ -59,12 +60,12 @@ final class PostgresConnection: Connection, @unchecked Sendable {
         }
         // Off would mean: answered, and perhaps on the disk. The other values are stricter than on, or the owner's choice.
         try rows("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'", [])
-        // Whoever was cut off holds no lock for longer than this.
+        // Who was cut off keeps others waiting no longer than a minute. A lock that is not to be had is said in time for us to hear it.
         try rows("SELECT set_config('idle_in_transaction_session_timeout', '60000', false), set_config('lock_timeout', $1, false)",
-                 [.text("\(patience.milliseconds)")])
+                 [.text("\(max(1, patience.milliseconds / 2))")])
     }
 
-    private var message: String { PQerrorMessage(connection).map { String(cString: $0).onOneLine } ?? "" }
+    private var message: String { PQerrorMessage(connection).map { String(cString: $0).firstLine } ?? "" }
 }
 
 /// Asking and waiting, never longer than `patience`.
@@ -121,13 +122,12 @@ extension PostgresConnection {
 
     private func lost(_ reason: String) -> StoreError {
         isLost = true
-        return .unavailable(store: store, reason: reason.onOneLine)
+        return .unavailable(store: store, reason: reason.firstLine)
     }
 
-    /// Only the first line of what the server says: the others may quote a row.
     private func failure(_ result: OpaquePointer) -> StoreError {
         func field(_ letter: Int32) -> String? { PQresultErrorField(result, letter).map { String(cString: $0) } }
-        let state = field(slm_pq_sqlstate) ?? "", reason = (field(slm_pq_primary) ?? message).onOneLine
+        let state = field(slm_pq_sqlstate) ?? "", reason = (field(slm_pq_primary) ?? message).firstLine
         isUndone = ["40001", "40P01"].contains(state)
         switch state {
         case "", "57P01", "57P02", "57P03", "25P03", "25006": return lost(reason)       // 25006: it became the standby of another server
@@ -144,5 +144,6 @@ extension PostgresConnection {
 }
 
 extension String {
-    fileprivate var onOneLine: String { split { $0.isNewline || $0 == "\t" }.joined(separator: " ") }
+    /// What libpq says after it are guesses; what a server says after it may quote a row.
+    fileprivate var firstLine: String { split { $0.isNewline }.first.map(String.init) ?? "" }
 }

@@ -3,17 +3,21 @@ import Synchronization
 
 /// A server, and a few connections to it that are opened when they are needed.
 ///
-/// A connection that is lost costs its caller time, not the answer: as every transaction may be carried out twice, it is, until `patience` is over. A call that
-/// begins while the server cannot be reached fails at once, and half a second later the next one tries again.
+/// A server that is away for a moment costs its callers time, not the answer: as every transaction may be carried out twice, it is, until `patience` is over. Once a server
+/// has been away for longer, calls fail at once, and every half second one of them tries again.
 final class PostgresDatabase: Database {
     let dialect = Dialect.postgresql
     private let url, name: String
     private let patience: Duration
     private let pool: Pool<PostgresConnection>
-    /// Until when nobody tries to connect, and why.
-    private let outage = Mutex<(until: ContinuousClock.Instant, error: StoreError)?>(nil)
+    private let outage = Mutex<Outage?>(nil)
 
-    private static let pause = Duration.milliseconds(500)
+    private struct Outage {
+        let since: ContinuousClock.Instant
+        /// When somebody should try again.
+        let next: ContinuousClock.Instant
+        let error: StoreError
+    }
 
     init(url: String, name: String, options: StoreOptions) throws(StoreError) {
         (self.url, self.name, patience) = (url, name, options.patience)
@@ -26,8 +30,10 @@ final class PostgresDatabase: Database {
         var wasLost = false, undone = 0
         while true {
             let connection: PostgresConnection
-            do { connection = try borrow(tryingAnyway: wasLost) } catch {
-                guard wasLost, ContinuousClock.now < deadline else { throw error }
+            do { connection = try borrow(until: deadline) } catch .unavailable(let store, let reason) {
+                // Who was cut off in the middle wants to know how it ended, however long others have been waiting.
+                let isOver = !wasLost && isLong(outage.withLock { $0 })
+                guard !isOver, ContinuousClock.now < deadline else { throw .unavailable(store: store, reason: reason) }
                 usleep(50_000)
                 continue
             }
@@ -71,8 +77,8 @@ final class PostgresDatabase: Database {
         try connection.rows("SELECT pg_advisory_xact_lock(7564397)", [])
     }
 
-    private func borrow(tryingAnyway: Bool) throws(StoreError) -> PostgresConnection {
-        let borrowed = try pool.borrow(within: patience) { () throws(StoreError) in try connect(tryingAnyway: tryingAnyway) }
+    private func borrow(until deadline: ContinuousClock.Instant) throws(StoreError) -> PostgresConnection {
+        let borrowed = try pool.borrow(within: max(.zero, ContinuousClock.now.duration(to: deadline)), else: connect)
         guard let borrowed else { throw .busy(store: name, reason: "all connections are in use") }
         return borrowed
     }
@@ -83,23 +89,27 @@ final class PostgresDatabase: Database {
         pool.clear()                                        // the others were lost with it, as a rule
     }
 
-    private func connect(tryingAnyway: Bool) throws(StoreError) -> PostgresConnection {
-        if !tryingAnyway, let outage = outage.withLock({ $0 }), ContinuousClock.now < outage.until { throw outage.error }
+    private func connect() throws(StoreError) -> PostgresConnection {
+        let known = outage.withLock { $0 }
+        if let known, isLong(known), ContinuousClock.now < known.next { throw known.error }
         do {
             let connection = try PostgresConnection(url, store: name, patience: patience)
             outage.withLock { $0 = nil }
             return connection
         } catch {
-            outage.withLock { $0 = (ContinuousClock.now + Self.pause, error) }
+            let now = ContinuousClock.now
+            outage.withLock { $0 = Outage(since: known?.since ?? now, next: now + .milliseconds(500), error: error) }
             throw error
         }
     }
+
+    private func isLong(_ outage: Outage?) -> Bool { outage.map { ContinuousClock.now > $0.since + patience } ?? false }
 
     /// A server that is still starting is waited for; one that does not let us in is not.
     private func waitForServer() throws(StoreError) {
         let deadline = ContinuousClock.now + patience
         while true {
-            do { return pool.add(try connect(tryingAnyway: true)) } catch .unavailable(let store, let reason) {
+            do { return pool.add(try connect()) } catch .unavailable(let store, let reason) {
                 if PostgresConnection.answers(url) { throw .refused(store: store, reason: reason) }
                 guard ContinuousClock.now < deadline else { throw .unavailable(store: store, reason: reason) }
                 usleep(100_000)
