@@ -82,7 +82,7 @@ let package = Package(
         .testTarget(name: "CorpusTests", dependencies: ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], swiftSettings: features),
         .testTarget(name: "CommandLineTests", dependencies: ["slm", "TestSupport", "Checkpoint"], swiftSettings: features),
         .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: features),
-        .testTarget(name: "InferTests", dependencies: ["TestSupport", "Infer", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "InferTests", dependencies: ["TestSupport", "Infer", "Tokenize", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "ReportTests", dependencies: ["TestSupport", "Report", "JSON", "Files"], swiftSettings: features),
         // A program that writes into stores: to be killed at it, to run out of room, to be in the way.
         .executableTarget(name: "StoreWriter", dependencies: ["Store"], path: "Tests/StoreWriter", swiftSettings: features),

@@ -35,9 +35,9 @@ package struct LowRankPair: Sendable {
     }
 
     /// (α/r)·(x·Aᵀ)·Bᵀ + plus: two thin products, where B·A would be as large as W.
-    func callAsFunction(_ x: Tensor, on tape: Tape, plus: Tensor? = nil) -> Tensor {
-        let low = tape.linear(x, weight: tape.value(of: a))                                          // [.., R]
-        return tape.linear(scale == 1 ? low : tape.scale(low, by: scale), weight: tape.value(of: b), plus: plus)  // [.., O]
+    func callAsFunction(_ x: Tensor, on executor: some Executor, plus: Tensor? = nil) -> Tensor {
+        let low = executor.linear(x, weight: a, bias: nil, then: .identity, plus: nil)               // [.., R]
+        return executor.linear(scale == 1 ? low : executor.scale(low, by: scale), weight: b, bias: nil, then: .identity, plus: plus)  // [.., O]
     }
 }
 

@@ -14,6 +14,9 @@ package struct Tensor {
     /// Where the tape puts the gradient.
     let origin: Origin
 
+    /// Elements that lie one after the other, about which no tape knows anything.
+    package init(_ elements: Buffer, _ shape: Shape) { self.init(elements, shape: shape) }
+
     init(_ buffer: Buffer, shape: Shape, strides: [Int]? = nil, origin: Origin = .constant) {
         (self.shape, self.buffer, self.origin) = (shape, buffer, origin)
         self.strides = strides ?? shape.strides
@@ -53,7 +56,7 @@ package struct Tensor {
     }
 
     /// Exactly the elements of a contiguous tensor.
-    var elements: Buffer {
+    package var elements: Buffer {
         require(isContiguous, "expected a contiguous tensor, found \(shape) with strides \(strides)")
         return buffer[0..<count]
     }

@@ -111,5 +111,7 @@ package final class Storage {
         (owner, count, self.pointer) = (.file(file), file.count, pointer)
     }
 
+    func forget(_ bytes: Range<Int>) { if case .file(let file) = owner { file.forget(bytes) } }
+
     deinit { if case .arena(let arena, let start) = owner { arena.giveBack(start: start, count: count) } }
 }

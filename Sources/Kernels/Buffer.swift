@@ -49,6 +49,9 @@ package struct Buffer {
         memmove(pointer, other.pointer, count * type.size)
     }
 
+    /// Gives back the memory of elements that lie in a file, and that nobody has written to: they come again when they are looked at.
+    package func forget() { storage.forget(offset * type.size..<(offset + count) * type.size) }
+
     /// Whether both are the same place in memory.
     package func isSame(as other: Buffer) -> Bool { pointer == other.pointer && count == other.count && type == other.type }
 

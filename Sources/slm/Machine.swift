@@ -15,6 +15,11 @@ enum Precision: String, CaseIterable, OptionValue {
     case auto, bf16, f32
 }
 
+/// How weights are kept for answering.
+enum AnswerPrecision: String, CaseIterable, OptionValue {
+    case auto, f32, bf16, int8, int4
+}
+
 extension MachineOptions {
     func processor() throws -> Processor {
         do { return try Processor(threads: threads, path: cpu, blas: blas) } catch ProcessorError.unknownPath(let name, let known) {
@@ -36,6 +41,21 @@ extension Processor {
         let type: DataType = precision != .f32 && hasBFloat16 ? .bfloat16 : .float32
         if type == .bfloat16, blas == .openblas { note("openblas has no bf16 products: our own kernels make them.") }
         return type
+    }
+}
+
+extension Processor {
+    /// As it was asked for where this machine computes it: bf16 needs instructions of its own.
+    func weightForm(for precision: AnswerPrecision) -> WeightForm {
+        switch precision {
+        case .f32: return .float32
+        case .int8: return .int8
+        case .int4: return .int4
+        case .bf16 where !hasBFloat16:
+            note("\(path) kernels have no bf16 instructions: weights are kept in f32.")
+            return .float32
+        case .bf16, .auto: return hasBFloat16 ? .bfloat16 : .float32
+        }
     }
 }
 

@@ -3,7 +3,7 @@ import Kernels
 
 @main
 struct SLM {
-    static var commands: [Command] { [.info, .benchGemm, .benchTrain, .benchTokenize, .tokenize, .train, .finetune, .eval, .importing, .export, .demo] }
+    static var commands: [Command] { [.info, .benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .tokenize, .train, .finetune, .eval, .importing, .export, .demo] }
 
     static func main() {
         do {
