@@ -110,7 +110,9 @@ extension Administration {
                 SELECT c.id, title, c.created_at, updated_at, message_count, owner_id, username FROM conversations AS c JOIN users ON users.id = owner_id
                 WHERE deleted_at IS NULL \(choice) ORDER BY \(column.sql) \(descending ? "DESC" : "ASC"), c.id LIMIT $\(next) OFFSET $\(next + 1)
                 """, chosen + [.integer(limit), .integer(offset)])
-            let items = try rows.map { row throws(StoreError) in OwnedConversation(conversation: try Conversation(row), owner: try row.id(5), username: try row.text(6)) }
+            let items = try rows.map { row throws(StoreError) in
+                OwnedConversation(conversation: try Conversation(row), owner: try row.id(5), username: try row.text(6))
+            }
             let total = try connection.firstRow("SELECT count(*) FROM conversations WHERE deleted_at IS NULL \(choice)", chosen)?.integer(0) ?? 0
             return Listing(items: items, total: total)
         }

@@ -15,7 +15,8 @@ struct Migration: Sendable {
         try database.transaction(.migrate) { connection throws(StoreError) in
             let found = try version(of: connection, dialect, name)
             if found == 0 {
-                try connection.rows("CREATE TABLE slm_schema (version \(dialect.integer) PRIMARY KEY NOT NULL, applied_at \(dialect.integer) NOT NULL) \(dialect.tableEnd)", [])
+                let number = dialect.integer + " NOT NULL"
+                try connection.rows("CREATE TABLE slm_schema (version \(number) PRIMARY KEY, applied_at \(number)) \(dialect.tableEnd)", [])
             }
             for migration in all where found < migration.version && migration.version <= last {
                 for statement in migration.statements(dialect) { try connection.rows(statement, []) }

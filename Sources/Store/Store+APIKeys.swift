@@ -13,9 +13,11 @@ extension Store {
     /// The newest first, those that were revoked too.
     package func apiKeys(of owner: UserID) throws(StoreError) -> [APIKey] {
         try database.transaction(.read) { connection throws(StoreError) in
-            try connection.rows("SELECT id, name, created_at, last_used_at, revoked_at FROM api_keys WHERE owner_id = $1 ORDER BY created_at DESC, id", [.text(owner)])
-                .map { row throws(StoreError) in
-                    APIKey(id: try row.id(0), name: try row.text(1), createdAt: try row.moment(2), lastUsedAt: try row.optionalMoment(3), revokedAt: try row.optionalMoment(4))
+            try connection.rows("""
+                SELECT id, name, created_at, last_used_at, revoked_at FROM api_keys WHERE owner_id = $1 ORDER BY created_at DESC, id
+                """, [.text(owner)]).map { row throws(StoreError) in
+                    APIKey(id: try row.id(0), name: try row.text(1), createdAt: try row.moment(2),
+                           lastUsedAt: try row.optionalMoment(3), revokedAt: try row.optionalMoment(4))
                 }
         }
     }

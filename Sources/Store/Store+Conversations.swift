@@ -48,13 +48,13 @@ extension Store {
         }
     }
 
-    /// The newest first, at most `limit` of them.
+    /// The newest first, at most `limit` of them, and at most 1,000.
     ///
     /// - Parameter text: Only those that have it in their title or in a message, in small or capital letters.
     package func conversations(
         of owner: UserID, containing text: String? = nil, after cursor: ConversationCursor? = nil, limit: Int = 50
     ) throws(StoreError) -> ConversationPage {
-        let start = cursor ?? .start
+        let start = cursor ?? .start, limit = min(max(limit, 1), 1_000)
         let sql = text == nil ? Self.list : Self.search(database.dialect)
         var values: [Value] = [.text(owner), .integer(start.updatedAt), .text(start.id), .integer(limit + 1)]
         if let text { values.append(.text(text)) }
@@ -74,7 +74,8 @@ extension Store {
     @discardableResult
     package func rename(_ id: ConversationID, of owner: UserID, to title: String) throws(StoreError) -> Conversation {
         try database.transaction(.write) { connection throws(StoreError) in
-            try connection.rows("UPDATE conversations SET title = $3 WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL", [.text(id), .text(owner), .text(title)])
+            try connection.rows("UPDATE conversations SET title = $3 WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL",
+                                [.text(id), .text(owner), .text(title)])
             return try Self.conversation(id, of: owner, on: connection)
         }
     }
@@ -82,16 +83,17 @@ extension Store {
     /// It is not found any more, but can be had back for some time.
     package func delete(_ id: ConversationID, of owner: UserID) throws(StoreError) {
         let now = options.now()
-        try change(id, of: owner, "UPDATE conversations SET deleted_at = $3 WHERE id = $1 AND owner_id = $2 AND (deleted_at IS NULL OR deleted_at = $3) RETURNING id", now)
+        try change(id, of: owner, "SET deleted_at = $3", where: "deleted_at IS NULL OR deleted_at = $3", now)         // the same moment: this call, once more
     }
 
     /// Takes back `delete`. Of a conversation that is there nothing changes.
     package func restore(_ id: ConversationID, of owner: UserID) throws(StoreError) {
         let end = options.now().advanced(by: .zero - options.undoWindow)
-        try change(id, of: owner, "UPDATE conversations SET deleted_at = NULL WHERE id = $1 AND owner_id = $2 AND (deleted_at IS NULL OR deleted_at > $3) RETURNING id", end)
+        try change(id, of: owner, "SET deleted_at = NULL", where: "deleted_at IS NULL OR deleted_at > $3", end)
     }
 
-    private func change(_ id: ConversationID, of owner: UserID, _ sql: String, _ moment: Moment) throws(StoreError) {
+    private func change(_ id: ConversationID, of owner: UserID, _ change: StaticString, where condition: StaticString, _ moment: Moment) throws(StoreError) {
+        let sql = "UPDATE conversations \(change) WHERE id = $1 AND owner_id = $2 AND (\(condition)) RETURNING id"
         let isFound = try database.transaction(.write) { connection throws(StoreError) in
             try connection.firstRow(sql, [.text(id), .text(owner), .integer(moment)]) != nil
         }

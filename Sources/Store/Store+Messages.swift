@@ -55,13 +55,15 @@ extension Store {
     package static let thread = "SELECT id, role, content, created_at FROM messages WHERE conversation_id = $1 AND position >= 0 ORDER BY position"
 
     private static func message(under key: String, in conversation: ConversationID, on connection: any Connection) throws(StoreError) -> Message? {
-        let row = try connection.firstRow("SELECT id, role, content, created_at FROM messages WHERE conversation_id = $1 AND write_key = $2", [.text(conversation), .text(key)])
+        let row = try connection.firstRow("SELECT id, role, content, created_at FROM messages WHERE conversation_id = $1 AND write_key = $2",
+                                          [.text(conversation), .text(key)])
         return try row.map { row throws(StoreError) in try Message(row) }
     }
 
     /// - Returns: The position that is free now.
     private static func replace(from first: MessageID, in conversation: ConversationID, at now: Moment, on connection: any Connection) throws(StoreError) -> Int {
-        let row = try connection.firstRow("SELECT position FROM messages WHERE id = $1 AND conversation_id = $2 AND position IS NOT NULL", [.text(first), .text(conversation)])
+        let row = try connection.firstRow("SELECT position FROM messages WHERE id = $1 AND conversation_id = $2 AND position IS NOT NULL",
+                                          [.text(first), .text(conversation)])
         guard let position = try row?.integer(0) else { throw .notFound(.message) }
         try connection.rows("UPDATE messages SET replaced_at = $3, position = NULL WHERE conversation_id = $1 AND position >= $2",
                             [.text(conversation), .integer(position), .integer(now)])
@@ -69,7 +71,8 @@ extension Store {
     }
 
     private static func record(
-        _ generation: Generation, id: MessageID, of user: UserID?, _ conversation: ConversationID?, message: MessageID?, at now: Moment, on connection: any Connection
+        _ generation: Generation, id: MessageID, of user: UserID?, _ conversation: ConversationID?, message: MessageID?,
+        at now: Moment, on connection: any Connection
     ) throws(StoreError) {
         try connection.rows("""
             INSERT INTO generations (id, user_id, conversation_id, message_id, model, prompt_tokens, answer_tokens, seconds, reason, created_at)

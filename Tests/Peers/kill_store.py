@@ -2,9 +2,9 @@
 
     Tests/Peers/kill_store.py .build/release/StoreWriter --kills 300
 
-Each kill is a SIGKILL at a random moment while four threads write. A third of those of PostgreSQL are of the server alone, with all its processes, and the writer goes
-on; a third of both. Each writer begins a little before the end of what is stored, so that it sends again what is there under the same keys. What is in the tables is read with
-other programs: Python's own sqlite3, and psql.
+Each kill is a SIGKILL at a random moment while four threads write. A third of those of PostgreSQL are of the server alone, with all its processes, and the
+writer goes on; a third of both. Each writer begins a little before the end of what is stored, so that it sends again what is there under the same keys.
+What is in the tables is read with other programs: Python's own sqlite3, and psql.
 """
 import argparse
 import pathlib
@@ -103,7 +103,8 @@ def verify(store, acknowledged):
     assert not missing, f"{len(missing)} messages were acknowledged and are gone: {sorted(missing)[:5]}"
     counts = dict(store.rows("counts"))
     for conversation, count, positions, end in store.rows("positions"):
-        assert count == positions == end == counts[conversation], f"conversation {conversation}: {count} messages, {positions} positions up to {end}, count {counts[conversation]}"
+        known = counts[conversation]
+        assert count == positions == end == known, f"conversation {conversation}: {count} messages, {positions} positions up to {end}, count {known}"
     answers = dict(store.rows("answers"))
     assert set(answers.values()) <= {"1"}, "an answer was counted twice"
     assert set(answers) == {key for _, key, _ in messages if int(key) % 4 == 0}, "an answer without what it took, or the reverse"
@@ -135,7 +136,8 @@ def run(store, program, kills, draw):
         if sys.stderr.isatty() or kill % 25 == 24:
             print(f"{store.name}: {kill + 1} kills, {count} messages", file=sys.stderr, flush=True)
     what = f", {servers} of them of the server, after which {failures} calls gave up" if servers else ""
-    print(f"{store.name}: {kills} kills{what}. All {len(acknowledged)} acknowledged messages are there, none of the {total} twice; {unsure} were stored and not acknowledged in time.")
+    print(f"{store.name}: {kills} kills{what}. All {len(acknowledged)} acknowledged messages are there, none of the {total} twice; "
+          f"{unsure} were stored and not acknowledged in time.")
 
 
 def main():

@@ -29,7 +29,8 @@ query() { "$bin/psql" --no-psqlrc --quiet --no-align --tuples-only --set ON_ERRO
 start() {
     for _ in $(seq 100); do
         # Without fsync: what dies here is the server, not the machine.
-        "${as[@]}" "$bin/postgres" -D data -k "$folder" -c listen_addresses= -c fsync=off -c shared_buffers=16MB -c max_connections=80 -c autovacuum=off >> log 2>&1 < /dev/null &
+        "${as[@]}" "$bin/postgres" -D data -k "$folder" -c listen_addresses= -c fsync=off -c shared_buffers=16MB -c max_connections=80 \
+            -c autovacuum=off >> log 2>&1 < /dev/null &
         server=$!
         while kill -0 "$server" 2>/dev/null; do
             "$bin/pg_isready" --quiet --host "$folder" --username slm && return
@@ -41,7 +42,8 @@ start() {
 }
 
 server=
-if ! { "${as[@]}" "$bin/initdb" -D data --username slm --pwfile password --auth scram-sha-256 --encoding UTF8 --locale C.UTF-8 --no-sync --no-instructions > log 2>&1 \
+if ! { "${as[@]}" "$bin/initdb" -D data --username slm --pwfile password --auth scram-sha-256 --encoding UTF8 --locale C.UTF-8 \
+        --no-sync --no-instructions > log 2>&1 \
     && start && "$bin/createdb" --host "$folder" --username slm slm && query "$(printf 'CREATE SCHEMA t%d;' $(seq 64))"; }; then
     tr '\n' ' ' < log
     [ -n "$server" ] && kill -9 $(processes)

@@ -27,10 +27,10 @@ import Testing
     }
 
     @Test func `a cursor is what was given out, and nothing else`() {
-        for text in ["", ".", "1", "1.", ".x", "1.abc", "x.\(ConversationID())", "1.\(ConversationID()).2", "1.\(ConversationID())' OR 1=1", "9999999999999999999999.\(ConversationID())"] {
+        let id = ConversationID()
+        for text in ["", ".", "1", "1.", ".x", "1.abc", "x.\(id)", "1.\(id).2", "1.\(id)' OR 1=1", "9999999999999999999999.\(id)"] {
             #expect(ConversationCursor(text) == nil, "\(text)")
         }
-        let id = ConversationID()
         #expect(ConversationCursor("17.\(id)")?.description == "17.\(id)")
     }
 

@@ -14,8 +14,9 @@ import Testing
         for isCounted in [false, true] {                        // without statistics and with them
             if isCounted { _ = try store.sql("ANALYZE") }
             let page: [Value] = [.text(ada), .integer(Int64.max), .text(""), .integer(51)], search = Store.search(store.database.dialect)
+            let byPosition = backend == .sqlite ? "sqlite_autoindex_messages_2" : "messages_conversation_id_position_key"
             for (sql, values, index) in [(Store.list, page, "conversations_newest"), (search, page + [.text("x")], "conversations_newest"),
-                                         (Store.thread, [.text("c7")], backend == .sqlite ? "sqlite_autoindex_messages_2" : "messages_conversation_id_position_key")] {
+                                         (Store.thread, [.text("c7")], byPosition)] {
                 let plan = try plan(store, sql, values)
                 #expect(plan.contains(index), "\(plan)")
                 for word in ["SCAN conversations", "SCAN messages", "Seq Scan"] { #expect(!plan.contains(word), "\(plan)") }

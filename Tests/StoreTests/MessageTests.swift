@@ -5,7 +5,8 @@ import Testing
 @Suite struct MessageTests {
     @Test(arguments: Backend.allCases) func `messages come back in their order, word for word`(_ backend: Backend) throws {
         let place = try Place(backend), store = try place.store(), ada = try store.somebody("ada")
-        let texts = ["", " ", "a\nb\r\n\tc", "'\"\\;--", "$1 ?1 :x %s", "🧑‍🚀 é e\u{301} שלום", "<script>", "\u{FFFD}", String(repeating: "x", count: 3_000_000)]
+        let texts = ["", " ", "a\nb\r\n\tc", "'\"\\;--", "$1 ?1 :x %s", "🧑‍🚀 é e\u{301} שלום", "<script>", "\u{FFFD}",
+                     String(repeating: "x", count: 3_000_000)]
         let (chat, first) = try store.createConversation(texts[3], for: ada, question: Draft(.system, "be kind"))
         var wanted = [first]
         for (i, text) in texts.enumerated() { wanted.append(try store.append(Draft(i % 2 == 0 ? .user : .assistant, text), to: chat.id, of: ada)) }
@@ -25,7 +26,9 @@ import Testing
         #expect(try store.append(Draft(.user, "hello\0", key: "k"), to: other, of: ada) != message)
         #expect(throws: StoreError.keyReused) { try store.append(Draft(.user, "good-bye", key: "k"), to: chat, of: ada) }
         #expect(throws: StoreError.keyReused) { try store.append(Draft(.assistant, "hello\0", key: "k"), to: chat, of: ada) }
-        #expect(throws: StoreError.tooLong(what: "a key", limit: 255)) { try store.append(Draft(.user, "x", key: String(repeating: "k", count: 256)), to: chat, of: ada) }
+        #expect(throws: StoreError.tooLong(what: "a key", limit: 255)) {
+            try store.append(Draft(.user, "x", key: String(repeating: "k", count: 256)), to: chat, of: ada)
+        }
         #expect(try store.conversation(chat, of: ada).1 == [message] && store.administration.totals().messages == 2)
         try store.append(Draft(.user, "twice"), to: chat, of: ada)
         try store.append(Draft(.user, "twice"), to: chat, of: ada)

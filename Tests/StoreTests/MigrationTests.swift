@@ -45,8 +45,10 @@ import Testing
         } }
         case .postgresql: try store.sql("""
             SELECT table_name, column_name, data_type, is_nullable, collation_name FROM information_schema.columns WHERE table_schema = current_schema()
-            UNION ALL SELECT tablename, indexname, regexp_replace(indexdef, ' t[0-9]+\\.|ON t[0-9]+\\.', ' ', 'g'), NULL, NULL FROM pg_indexes WHERE schemaname = current_schema()
-            UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), NULL, NULL FROM pg_constraint WHERE connamespace = current_schema()::regnamespace
+            UNION ALL SELECT tablename, indexname, regexp_replace(indexdef, ' t[0-9]+\\.|ON t[0-9]+\\.', ' ', 'g'), NULL, NULL
+                FROM pg_indexes WHERE schemaname = current_schema()
+            UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), NULL, NULL
+                FROM pg_constraint WHERE connamespace = current_schema()::regnamespace
             ORDER BY 1, 2, 3
             """)
         }

@@ -23,7 +23,11 @@ private func killThrice(_ server: PostgresServer, _ done: Done) throws {
     defer { done.isOver.store(true, ordering: .relaxed) }
     for _ in 0..<3 {
         let before = done.messages.withLock { $0.count }
-        while done.messages.withLock({ $0.count }) < before + 40 { usleep(1_000) }
+        let deadline = ContinuousClock.now + .seconds(60)
+        while done.messages.withLock({ $0.count }) < before + 40 {
+            try #require(ContinuousClock.now < deadline, "nothing is stored any more")
+            usleep(1_000)
+        }
         try server.tell("kill")
         try server.tell("start")
     }
@@ -89,7 +93,8 @@ private func killThrice(_ server: PostgresServer, _ done: Done) throws {
         let (store, ada, chat) = try sample(PostgresServer.shared.get().freshAddress())
         try store.append(Draft(.user, "before"), to: chat, of: ada)
         _ = try store.sql("""
-            CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend file'; END $$
+            CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend file'; END $$
             """)
         _ = try store.sql("CREATE TRIGGER full_disk BEFORE UPDATE ON conversations FOR EACH ROW EXECUTE FUNCTION full_disk()")
         let error = #expect(throws: StoreError.self) { try store.append(Draft(.user, "lost", key: "k"), to: chat, of: ada) }
@@ -120,7 +125,8 @@ private func killThrice(_ server: PostgresServer, _ done: Done) throws {
     @Test func `a database without UTF-8, without a schema or that is not there is refused`() throws {
         let server = try PostgresServer.shared.get(), address = server.freshAddress()
         try server.tell("sql CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
-        for (other, reason) in [(address.replacing("/slm?", with: "/latin?"), "it keeps no UTF-8"), (address.replacing("/slm?", with: "/nothing?"), #"database "nothing" does not exist"#),
+        for (other, reason) in [(address.replacing("/slm?", with: "/latin?"), "it keeps no UTF-8"),
+                                (address.replacing("/slm?", with: "/nothing?"), #"database "nothing" does not exist"#),
                                 (address + "_", "no schema has been selected")] {
             let error = #expect(throws: StoreError.self) { try Store(other) }
             guard case .refused(_, let said)? = error else { Issue.record("\(String(describing: error))"); continue }

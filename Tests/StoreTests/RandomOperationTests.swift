@@ -109,7 +109,9 @@ private struct Run {
         return (owner, chat?.id ?? ConversationID())
     }
 
-    private mutating func words() -> String { (0...random.below(4)).map { _ in ["Rain", "rain", "snow", "Ωmega", "100%", "", "'"][random.below(7)] }.joined(separator: " ") }
+    private mutating func words() -> String {
+        (0...random.below(4)).map { _ in ["Rain", "rain", "snow", "Ωmega", "100%", "", "'"][random.below(7)] }.joined(separator: " ")
+    }
 
     private mutating func create() throws {
         let owner = random.below(users.count), title = words(), key = random.below(3) == 0 ? "key \(random.below(6))" : nil
@@ -126,7 +128,8 @@ private struct Run {
 
     private mutating func append() throws {
         let (owner, id) = choose(), role = Message.Role.allCases[random.below(3)], key = random.below(2) == 0 ? "key \(random.below(9))" : nil
-        let draft = Draft(role, words(), key: key), took = random.below(4) == 0 ? Generation(model: "m", promptTokens: 1, answerTokens: 1, seconds: 1, reason: "stop") : nil
+        let draft = Draft(role, words(), key: key)
+        let took = random.below(4) == 0 ? Generation(model: "m", promptTokens: 1, answerTokens: 1, seconds: 1, reason: "stop") : nil
         let first = random.below(4) == 0 ? model.chats.first { $0.id == id }?.lines.randomElement(using: &random)?.message.id : nil
         let result = outcome { () throws(StoreError) in try store.append(draft, to: id, of: users[owner], replacingFrom: first, generation: took) }
         let place: Int
@@ -220,7 +223,8 @@ private func failure<Value>(of result: Result<Value, StoreError>) -> StoreError?
 }
 
 @Suite struct RandomOperationTests {
-    @Test(arguments: Backend.allCases, [1, 2, 3]) func `thousands of random operations leave what they would leave in memory`(_ backend: Backend, _ seed: UInt64) throws {
+    @Test(arguments: Backend.allCases, [1, 2, 3] as [UInt64])
+    func `thousands of random operations leave what they would leave in memory`(_ backend: Backend, _ seed: UInt64) throws {
         var run = try Run(backend, seed: seed)
         for _ in 0..<1_000 { try run.step() }
         #expect(run.counts.count == 10 && run.counts.values.allSatisfy { $0 > 10 })

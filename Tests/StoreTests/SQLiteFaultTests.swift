@@ -132,7 +132,8 @@ func outputOfStoreWriter(_ mode: String, _ address: String, _ number: Int = 0) t
         for round in 0..<rounds {
             var bytes = whole
             if round % 3 == 0 { bytes.removeLast(1 + noise.below(bytes.count - 1)) }
-            if round % 3 != 0 { for _ in 0..<(1 + noise.below(round % 3 == 1 ? 3 : 300)) { bytes[noise.below(bytes.count)] = UInt8(truncatingIfNeeded: noise.next()) } }
+            let changes = [0, 1 + noise.below(3), 1 + noise.below(300)][round % 3]
+            for _ in 0..<changes { bytes[noise.below(bytes.count)] = UInt8(truncatingIfNeeded: noise.next()) }
             for name in folder.names where name != "whole.db" { unlink(folder(name)) }
             folder.write(bytes, to: "chat.db")
             do throws(StoreError) { try readEverything() } catch {

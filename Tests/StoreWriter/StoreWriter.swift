@@ -37,9 +37,11 @@ struct StoreWriter {
         let chats = try (0..<8).map { i throws(StoreError) in try store.createConversation("chat \(i)", for: user, key: "\(i)").0.id }
         inParallel(4) {
             while true {
-                let i = next.add(1, ordering: .relaxed).oldValue, took = Generation(model: "m", promptTokens: i, answerTokens: 1, seconds: 1, reason: "stop")
+                let i = next.add(1, ordering: .relaxed).oldValue, isAnswer = i % 4 == 0
+                let draft = Draft(isAnswer ? .assistant : .user, "message \(i)", key: "\(i)")
+                let took = Generation(model: "m", promptTokens: i, answerTokens: 1, seconds: 1, reason: "stop")
                 do throws(StoreError) {
-                    try store.append(Draft(i % 4 == 0 ? .assistant : .user, "message \(i)", key: "\(i)"), to: chats[i % 8], of: user, generation: i % 4 == 0 ? took : nil)
+                    try store.append(draft, to: chats[i % 8], of: user, generation: isAnswer ? took : nil)
                     say(i)
                 } catch {
                     say("failed \(i): \(error)")

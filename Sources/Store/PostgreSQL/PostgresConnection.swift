@@ -18,7 +18,8 @@ final class PostgresConnection: Connection, @unchecked Sendable {
     /// - Parameter store: What it is called in sentences.
     init(_ url: String, store: String, patience: Duration) throws(StoreError) {
         // The address may say otherwise, but for the encoding. Who is gone without a word is noticed within a minute and a half.
-        let words = [("connect_timeout", "\(max(2, patience.components.seconds))"), ("keepalives_idle", "60"), ("keepalives_interval", "10"), ("keepalives_count", "3"),
+        let words = [("connect_timeout", "\(max(2, patience.components.seconds))"),
+                     ("keepalives_idle", "60"), ("keepalives_interval", "10"), ("keepalives_count", "3"),
                      ("fallback_application_name", "slm"), ("dbname", url), ("client_encoding", "UTF8")]
         let opened = withCStrings(words.map(\.0)) { names in withCStrings(words.map(\.1)) { PQconnectdbParams(names, $0, 1) } }
         guard let opened else { throw .unavailable(store: store, reason: "no memory for a connection") }

@@ -3,8 +3,8 @@ import Synchronization
 
 /// A server, and a few connections to it that are opened when they are needed.
 ///
-/// A server that is away for a moment costs its callers time, not the answer: as every transaction may be carried out twice, it is, until `patience` is over. Once a server
-/// has been away for longer, calls fail at once, and every half second one of them tries again.
+/// A server that is away for a moment costs its callers time, not the answer: as every transaction may be carried out twice, it is, until `patience` is
+/// over. Once a server has been away for longer, calls fail at once, and every half second one of them tries again.
 final class PostgresDatabase: Database {
     let dialect = Dialect.postgresql
     private let url, name: String

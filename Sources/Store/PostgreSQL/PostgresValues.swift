@@ -21,7 +21,8 @@ struct Parameters {
     func lend<Result>(_ body: (Int32, [UnsafePointer<CChar>?]) throws(StoreError) -> Result) throws(StoreError) -> Result {
         // A Swift closure over a C array says only `any Error`.
         let result = bytes.withUnsafeBufferPointer { all in
-            Swift.Result { () throws(StoreError) in try body(Int32(starts.count), starts.map { start in start.flatMap { start in all.baseAddress.map { $0 + start } } }) }
+            let texts = starts.map { start in start.flatMap { start in all.baseAddress.map { $0 + start } } }
+            return Swift.Result { () throws(StoreError) in try body(Int32(texts.count), texts) }
         }
         return try result.get()
     }

@@ -1,4 +1,4 @@
-CREATE TABLE slm_schema (version BIGINT PRIMARY KEY NOT NULL, applied_at BIGINT NOT NULL);
+CREATE TABLE slm_schema (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL);
 CREATE TABLE users (
     id TEXT COLLATE "C" PRIMARY KEY NOT NULL, username TEXT COLLATE "C" NOT NULL, username_key TEXT COLLATE "C" NOT NULL UNIQUE, email TEXT COLLATE "C",
     password_hash TEXT COLLATE "C" NOT NULL, created_at BIGINT NOT NULL, last_active_at BIGINT NOT NULL

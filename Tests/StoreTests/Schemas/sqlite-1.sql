@@ -1,4 +1,4 @@
-CREATE TABLE slm_schema (version INTEGER PRIMARY KEY NOT NULL, applied_at INTEGER NOT NULL) STRICT;
+CREATE TABLE slm_schema (version INTEGER NOT NULL PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT;
 CREATE TABLE users (
     id TEXT PRIMARY KEY NOT NULL, username TEXT NOT NULL, username_key TEXT NOT NULL UNIQUE, email TEXT,
     password_hash TEXT NOT NULL, created_at INTEGER NOT NULL, last_active_at INTEGER NOT NULL
