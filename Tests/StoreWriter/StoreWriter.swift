@@ -17,7 +17,10 @@ struct StoreWriter {
         do throws(StoreError) {
             let number = arguments.count > 3 ? Int(arguments[3]) ?? 0 : 0
             switch arguments[1] {
-            case "append": try append(to: Store(arguments[2]), from: number)
+            case "append":
+                var options = StoreOptions()
+                options.patience = .seconds(30)                 // for machines that are busy with other things, too
+                try append(to: Store(arguments[2], options), from: number)
             case "limited": try fillUp(Store(arguments[2]), upTo: number)
             case "nobody":
                 if getuid() == 0 { setuid(65_534) }

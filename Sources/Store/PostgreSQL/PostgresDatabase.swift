@@ -108,10 +108,14 @@ final class PostgresDatabase: Database {
     /// A server that is still starting is waited for; one that does not let us in is not.
     private func waitForServer() throws(StoreError) {
         let deadline = ContinuousClock.now + patience
+        var hasAnswered = false
         while true {
             do { return pool.add(try connect()) } catch .unavailable(let store, let reason) {
-                if PostgresConnection.answers(url) { throw .refused(store: store, reason: reason) }
                 guard ContinuousClock.now < deadline else { throw .unavailable(store: store, reason: reason) }
+                // Once may be a server that was starting a moment ago.
+                let answers = PostgresConnection.answers(url)
+                if answers, hasAnswered { throw .refused(store: store, reason: reason) }
+                hasAnswered = answers
                 usleep(100_000)
             }
         }
