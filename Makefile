@@ -2,7 +2,7 @@
 
 # A module sees only what it says it depends on.
 BUILD    := swift build -c release --explicit-target-dependency-import-check error
-PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev libsqlite3-dev libpq-dev postgresql pkg-config libgcc-12-dev python3-venv valgrind
+PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev postgresql pkg-config libgcc-12-dev python3-venv valgrind
 PYTHON   := python3
 VENV     := .venv
 SLM      := .build/release/slm

@@ -24,7 +24,7 @@ package protocol Executor: AnyObject {
     func dropout(_ x: Tensor, _ p: Float) -> Tensor
     /// body(x); who learns need not remember what is in between.
     func checkpoint(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor
-    /// The rows whose scores somebody wants, of all [B, T, C].
+    /// The rows whose scores somebody wants, of all [B, T, C]; what has been chosen from already stays.
     func wanted(_ x: Tensor) -> Tensor
 }
 

@@ -250,7 +250,7 @@ package final class Tape {
 }
 
 extension Tensor {
-    func with(origin: Origin) -> Tensor { Tensor(buffer, shape: shape, strides: strides, origin: origin) }
+    func with(origin: Origin) -> Tensor { Tensor(buffer, shape: shape, strides: isContiguous ? nil : strides, origin: origin) }
 }
 
 /// What a tape records between two resets: tensors remember which one they belong to.

@@ -66,6 +66,7 @@ package struct GPT: Sendable {
 /// Each position asks the ones before it, then thinks alone.
 private struct Block: Sendable {
     let layer, heads: Int
+    let isLast: Bool
     let dropout: Float
     let activation: Function
     let turns, hasQKNorm: Bool
@@ -76,6 +77,7 @@ private struct Block: Sendable {
     init(_ configuration: GPTConfiguration, layer: Int, in list: inout ParameterList) {
         let C = configuration.width, bias = configuration.hasBias, name = "layer\(layer)"
         (self.layer, heads, dropout, activation) = (layer, configuration.heads, configuration.dropout, configuration.activation)
+        isLast = layer == configuration.layers - 1
         (turns, hasQKNorm) = (configuration.positions == .rotary, configuration.hasQKNorm)
         // Radford et al. 2019: what is added to the residual stream begins smaller, the more layers add to it.
         let added = Initialization.normal(deviation: 0.02 / Float(2 * configuration.layers).squareRoot())
@@ -91,8 +93,10 @@ private struct Block: Sendable {
         var question = qkv(norm1(x, on: executor), on: executor)                                             // [B, T, 3C]
         if turns { question = executor.rotate(question, heads: heads) }                                      // [B, T, 3C]
         if hasQKNorm { question = executor.normHeads(question, heads: heads) }                               // [B, T, 3C]
-        let answer = executor.attend(question, heads: heads, layer: layer, documents: documents)             // [B, T, C]
-        let x = add(output, of: answer, to: x, on: executor)                                                 // [B, T, C]
+        var answer = executor.attend(question, heads: heads, layer: layer, documents: documents), x = x      // [B, T, C]
+        // Nobody asks for more of the last block than what scores are wanted of.
+        if isLast { (answer, x) = (executor.wanted(answer), executor.wanted(x)) }
+        x = add(output, of: answer, to: x, on: executor)                                                     // [B, T, C]
         let thought = up(norm2(x, on: executor), on: executor, then: activation)                             // [B, T, 4C]
         return add(down, of: thought, to: x, on: executor)                                                   // [B, T, C]
     }

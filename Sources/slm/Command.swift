@@ -1,3 +1,5 @@
+import Terminal
+
 /// A command: its options, declared once, from which parsing, the environment and `--help` all read.
 struct Command {
     let name: String
@@ -199,19 +201,4 @@ private struct Usage {
         return "slm \(command): \(summary)\n\n" + lines.joined(separator: "\n")
             + "\n\nEvery option can also come from the environment, as SLM_ and its name.\n\nExample\n  \(example)"
     }
-}
-
-/// The name that takes the fewest changes to reach, where a slip of the finger may have led.
-func nearest(to word: String, among names: [String]) -> String? {
-    func distance(_ a: [Character], _ b: [Character]) -> Int {
-        var row = Array(0...b.count)
-        for (i, x) in a.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for (j, y) in b.enumerated() { (diagonal, row[j + 1]) = (row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))) }
-        }
-        return row[b.count]
-    }
-    let ranked = names.map { ($0, distance(Array(word), Array($0))) }.min { $0.1 < $1.1 }
-    return ranked.flatMap { $0.1 <= max(2, word.count / 3) ? $0.0 : nil }
 }

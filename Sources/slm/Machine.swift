@@ -1,4 +1,5 @@
 import Glibc
+import Infer
 import Kernels
 
 /// The options that choose what computes, the same for every command.
@@ -15,15 +16,16 @@ enum Precision: String, CaseIterable, OptionValue {
     case auto, bf16, f32
 }
 
-/// How weights are kept for answering.
-enum AnswerPrecision: String, CaseIterable, OptionValue {
-    case auto, f32, bf16, int8, int4
-}
-
 extension MachineOptions {
-    func processor() throws -> Processor {
-        do { return try Processor(threads: threads, path: cpu, blas: blas) } catch ProcessorError.unknownPath(let name, let known) {
-            throw UsageError("slm: \(ProcessorError.unknownPath(name, known: known))")
+    func processor() throws -> Processor { try processorMaker() }
+
+    /// For whoever computes on a thread of its own.
+    var processorMaker: @Sendable () throws -> Processor {
+        let (threads, cpu, blas) = (threads, cpu, blas)
+        return {
+            do { return try Processor(threads: threads, path: cpu, blas: blas) } catch ProcessorError.unknownPath(let name, let known) {
+                throw UsageError("slm: \(ProcessorError.unknownPath(name, known: known))")
+            }
         }
     }
 
@@ -45,17 +47,13 @@ extension Processor {
 }
 
 extension Processor {
-    /// As it was asked for where this machine computes it: bf16 needs instructions of its own.
-    func weightForm(for precision: AnswerPrecision) -> WeightForm {
-        switch precision {
-        case .f32: return .float32
-        case .int8: return .int8
-        case .int4: return .int4
-        case .bf16 where !hasBFloat16:
-            note("\(path) kernels have no bf16 instructions: weights are kept in f32.")
-            return .float32
-        case .bf16, .auto: return hasBFloat16 ? .bfloat16 : .float32
-        }
+    /// Said once when it is not what was asked for.
+    ///
+    /// - Parameter stored: what the weights are rounded to in their file.
+    func weightForm(for type: WeightType, stored: WeightForm? = nil) -> WeightForm {
+        let form = type.form(on: self, stored: stored)
+        if type == .bf16, form != .bfloat16 { note("\(path) kernels have no bf16 instructions: weights are kept in \(form.rawValue).") }
+        return form
     }
 }
 

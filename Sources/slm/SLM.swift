@@ -1,9 +1,11 @@
 import Glibc
 import Kernels
+import Terminal
 
 @main
 struct SLM {
-    static var commands: [Command] { [.info, .benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .tokenize, .train, .finetune, .eval, .importing, .export, .demo] }
+    static var commands: [Command] { [.info, .benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .tokenize, .train, .finetune, .eval, .generate, .chat, .importing, .export,
+                                      .demo] }
 
     static func main() {
         do {
@@ -11,6 +13,8 @@ struct SLM {
         } catch let error as UsageError {
             complain("\(error)")
             exit(2)
+        } catch is Interrupted {
+            exit(130)
         } catch {
             note("\(error)")
             exit(1)
@@ -43,7 +47,7 @@ struct SLM {
         return commands.map { "  slm " + $0.name.padded(to: width) + $0.summary }.joined(separator: "\n")
     }
 
-    private static func environmentVariables() -> [String: String] {
+    static func environmentVariables() -> [String: String] {
         var result: [String: String] = [:]
         var next = environ
         while let entry = next.pointee {
@@ -54,5 +58,8 @@ struct SLM {
         return result
     }
 }
+
+/// Control-C, after what came was shown.
+struct Interrupted: Error {}
 
 let version = "0.1.0"

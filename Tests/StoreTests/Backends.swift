@@ -1,8 +1,8 @@
-import Foundation
 import Store
 import Synchronization
 import TestSupport
 import Testing
+import Threads
 
 /// The two databases that all tests are for.
 enum Backend: String, CaseIterable, CustomTestStringConvertible, Sendable {
@@ -63,18 +63,15 @@ extension Store {
 
 /// Does something in as many threads at the same time, and waits for all. (Tasks would wait for each other: there are no more of them than cores.)
 func inThreads(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) throws {
-    let group = DispatchGroup(), failures = Failures()
+    let ends = Mailbox<(any Error)?>()
     for i in 0..<count {
-        group.enter()
-        Thread.detachNewThread {
-            do { try body(i) } catch { failures.list.withLock { $0.append(error) } }
-            group.leave()
+        try BackgroundThread.run {
+            do {
+                try body(i)
+                ends.put(nil)
+            } catch { ends.put(error) }
         }
     }
-    group.wait()
-    if let first = failures.list.withLock({ $0.first }) { throw first }
-}
-
-private final class Failures: Sendable {
-    let list = Mutex<[any Error]>([])
+    let failures = (0..<count).compactMap { _ in ends.take() }
+    if let first = failures.first { throw first }
 }

@@ -1,6 +1,7 @@
 import Glibc
 import Store
 import Synchronization
+import Threads
 
 /// Writes into a store for tests that need a program of its own for it.
 ///
@@ -36,11 +37,11 @@ struct StoreWriter {
 
     /// Message i goes under the key "i" into one of eight conversations. One in four is an answer, with what it took.
     private static func append(to store: Store, from first: Int) throws(StoreError) {
-        let user = try writer(in: store), next = Atomic(first)
+        let user = try writer(in: store), next = Counter(first)
         let chats = try (0..<8).map { i throws(StoreError) in try store.createConversation("chat \(i)", for: user, key: "\(i)").0.id }
-        inParallel(4) {
+        let write = { @Sendable in
             while true {
-                let i = next.add(1, ordering: .relaxed).oldValue, isAnswer = i % 4 == 0
+                let i = next.value.add(1, ordering: .relaxed).oldValue, isAnswer = i % 4 == 0
                 let draft = Draft(isAnswer ? .assistant : .user, "message \(i)", key: "\(i)")
                 let took = Generation(model: "m", promptTokens: i, answerTokens: 1, seconds: 1, reason: "stop")
                 do throws(StoreError) {
@@ -52,6 +53,8 @@ struct StoreWriter {
                 }
             }
         }
+        for _ in 0..<3 { try? BackgroundThread.run(write) }
+        write()
     }
 
     private static func writer(in store: Store) throws(StoreError) -> UserID {
@@ -122,21 +125,8 @@ struct StoreWriter {
         write(1, line, line.count)
     }
 
-    private static func inParallel(_ count: Int, _ body: @escaping @Sendable () -> Void) {
-        var threads: [pthread_t] = []
-        for _ in 0..<count {
-            var thread = pthread_t()
-            pthread_create(&thread, nil, { context in
-                if let context { Unmanaged<Work>.fromOpaque(context).takeRetainedValue().body() }
-                return nil
-            }, Unmanaged.passRetained(Work(body)).toOpaque())
-            threads.append(thread)
-        }
-        for thread in threads { pthread_join(thread, nil) }
-    }
-
-    private final class Work: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    private final class Counter: Sendable {
+        let value: Atomic<Int>
+        init(_ first: Int) { value = Atomic(first) }
     }
 }

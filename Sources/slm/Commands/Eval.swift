@@ -10,7 +10,7 @@ struct EvalOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
-    var dtype = AnswerPrecision.auto
+    var dtype = WeightType.auto
     var checkpoint: String?
     var base: String?
     var compare: [String] = []
@@ -103,13 +103,12 @@ private struct EvalCommand {
     }
 
     private func evaluator(of checkpoint: Checkpoint, on processor: Processor) throws -> Evaluator {
-        let form = processor.weightForm(for: options.dtype)
+        let form = processor.weightForm(for: options.dtype, stored: checkpoint.roundedForm)
         if form == .float32 || form == .bfloat16 {
             return try Evaluator(checkpoint, base: options.base, on: processor, precision: form == .float32 ? .float32 : .bfloat16)
         }
-        let (model, parameters) = try checkpoint.model(base: options.base, on: processor)
-        let runner = Runner(of: model, parameters, on: processor, form: form), T = model.configuration.context
-        return Evaluator(context: T) { batch in
+        let runner = try Runner(of: checkpoint, base: options.base, on: processor, form: form)
+        return Evaluator(context: checkpoint.configuration.context) { batch in
             let length = batch.inputs.count / batch.rows
             return (0..<batch.rows).reduce(into: Surprises()) { sum, row in
                 let range = row * length..<(row + 1) * length
