@@ -96,7 +96,7 @@ struct StoreWriter {
         let user = try writer(in: store), text = "Every second word of this is rain, and the rest of it is snow that fell in winter. "
         for i in 0..<count {
             let chat = try store.createConversation("chat \(i)", for: user, key: "\(i)", question: Draft(.user, text + "\(i)")).0.id
-            for j in 0..<3 { try store.append(Draft(j % 2 == 0 ? .assistant : .user, "\(text)\(text) \(j)", key: "\(j)"), to: chat, of: user) }
+            for j in 0..<3 { try store.append(Draft(j % 2 == 0 ? .assistant : .user, "\(text)\(text) \(j)", key: "m\(j)"), to: chat, of: user) }
         }
         var page = try store.conversations(of: user)
         try time("list, the first page") { () throws(StoreError) in page = try store.conversations(of: user) }
