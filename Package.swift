@@ -25,6 +25,8 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
         .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CSQLite"),
+        .systemLibrary(name: "CPQ"),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // Floor 0: arithmetic on buffers, threads, the CPU.
@@ -65,6 +67,9 @@ let package = Package(
         // … and what people see of a training: its log, TensorBoard's events, pages with curves.
         .target(name: "Report", dependencies: ["JSON", "Files"], swiftSettings: features),
 
+        // … and who said what.
+        .target(name: "Store", dependencies: ["Threads", "CSQLite", "CPQ"], swiftSettings: features),
+
         // Floor 5: a conversation at the terminal.
         .target(name: "Chat", dependencies: ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"], swiftSettings: features),
 
@@ -97,6 +102,9 @@ let package = Package(
         .testTarget(name: "TerminalTests", dependencies: ["TestSupport", "Terminal", "Threads"], swiftSettings: features),
         .testTarget(name: "ChatTests", dependencies: ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"], swiftSettings: features),
         .testTarget(name: "ReportTests", dependencies: ["TestSupport", "Report", "JSON", "Files"], swiftSettings: features),
+        // A program that writes into stores: to be killed at it, to run out of room, to be in the way.
+        .executableTarget(name: "StoreWriter", dependencies: ["Store", "Threads"], path: "Tests/StoreWriter", swiftSettings: features),
+        .testTarget(name: "StoreTests", dependencies: ["StoreWriter", "TestSupport", "Store", "Threads"], exclude: ["Schemas"], swiftSettings: features),
         .testTarget(name: "SampleChatsTests", dependencies: ["sample-chats", "Files"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11,
