@@ -5,7 +5,7 @@ import Kernels
 import Testing
 import TestSupport
 
-/// Files that mean harm, or were damaged: read or refused with a sentence. `SLM_FUZZ_ROUNDS=1000000` for a long run.
+/// Files that mean harm: each is refused with a sentence.
 @Suite struct PyTorchHostileTests {
     private typealias Bytes = PyTorchBytes
     private let folder = TemporaryFolder()
@@ -96,51 +96,6 @@ import TestSupport
             var lying = whole
             lying[place] = byte
             #expect(sentence(lying).hasPrefix("FILE: at byte "), "\(place - list)")
-        }
-    }
-
-    @Test func `whatever a file says, it is read or refused`() throws {
-        let files = try ["nanogpt.pt", "nanogpt-finetuned.pt"].map { try InputFile.contents(of: PyTorchTests.golden($0)) }
-        var random = Noise(5), accepted = 0, refused = 0
-        for round in 0..<fuzzRounds(else: 3_000) {
-            var bytes = files[round % 2]
-            mutate(&bytes, &random)
-            if sentence(bytes) == "accepted" { accepted += 1 } else { refused += 1 }
-        }
-        #expect(accepted > 0 && refused > 0)
-    }
-
-    @Test func `whatever a pickle says, it is read or refused`() throws {
-        let arguments = Bytes.dictionary([("n_head", Bytes.integer(2)), ("dropout", [0x47, 0, 0, 0, 0, 0, 0, 0, 0])])
-        let stoi = Bytes.dictionary([("b", Bytes.integer(0)), ("c", Bytes.integer(1))])
-        let whole = Bytes.pickle(Bytes.dictionary([("model", Bytes.dictionary(Bytes.state())), ("model_args", arguments), ("stoi", stoi)]))
-        var random = Noise(6), accepted = 0, kinds: Set<String> = []
-        for _ in 0..<fuzzRounds(else: 5_000) {
-            var pickle = whole
-            for _ in 0..<Int.random(in: 1...3, using: &random) { mutate(&pickle, &random) }
-            let path = folder.write(Bytes.zip(Bytes.files(pickle)), to: "a.pt")
-            do throws(PyTorchError) {
-                _ = try Checkpoint(importingPyTorch: path, on: processor).everything
-                accepted += 1
-            } catch {
-                switch error { case .malformed: kinds.insert("malformed"); case .mismatch: kinds.insert("mismatch"); default: Issue.record("\(error)") }
-            }
-        }
-        #expect(accepted > 0 && kinds == ["malformed", "mismatch"], "\(accepted) \(kinds)")
-    }
-
-    private func mutate(_ bytes: inout [UInt8], _ random: inout Noise) {
-        guard let place = bytes.indices.randomElement(using: &random) else { return }
-        switch Int.random(in: 0..<5, using: &random) {
-        case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
-        case 1: bytes[place] = UInt8.random(in: 0...255, using: &random)
-        case 2: bytes[place] = Array("()tR}]uasqhcQb0120N.X".utf8).randomElement(using: &random) ?? 0
-        case 3:
-            let number = [0, 1, -1, .max, .min, bytes.count, 1 << 32].randomElement(using: &random) ?? 0
-            for (i, byte) in Bytes.little(number, 8).enumerated() where place + i < bytes.count { bytes[place + i] = byte }
-        default:
-            let other = Int.random(in: 0..<bytes.count, using: &random), count = min(Int.random(in: 1...60, using: &random), bytes.count - max(place, other))
-            bytes.replaceSubrange(place..<place + count, with: Array(bytes[other..<other + count]))
         }
     }
 }
