@@ -1,3 +1,4 @@
+import Model
 package import Tokenize
 
 /// What the tokens of another program's model are taken from.

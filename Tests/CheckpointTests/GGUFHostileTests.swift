@@ -121,9 +121,9 @@ import Tokenize
         // More than the file has behind them, though each begins in it.
         #expect(try refusal { $0.tensors[0].sizes = [2, 1_000] }.contains("no larger than the file"))
         #expect(try refusal { file in file.tensors[0].sizes = [2, UInt64(file.data.count) / 8] }.contains("behind token_embd.weight, which ends at"))
-        for count in [UInt64.max / 33, .max / 400, .max / 72, 1 << 55] { #expect(try refusal { $0.tensorCount = count }.contains("tensors in the"), "\(count)") }
+        for count in [.max / 33, .max / 400, .max / 72, 1 << 55] as [UInt64] { #expect(try refusal { $0.tensorCount = count }.contains("tensors in the"), "\(count)") }
         // A type is a signed number there.
-        for type in [UInt32.max, 1 << 31, .max - 7] { #expect(try refusal { $0.tensors[0].type = type }.contains("found type \(type)")) }
+        for type in [.max, 1 << 31, .max - 7] as [UInt32] { #expect(try refusal { $0.tensors[0].type = type }.contains("found type \(type)")) }
         // An alignment that is no u32 was read as one; i32 is none of the types that it may have.
         #expect(try refusal { $0.set("general.alignment", File.little(UInt32(5)) + File.little(Int32(-32))) }.contains("a power of two from 8 to 1048576, found -32"))
     }

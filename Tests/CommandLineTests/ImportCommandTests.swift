@@ -36,7 +36,7 @@ import TestSupport
         let tokenizer = folder.write(#"{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "\u010a": 3}, "merges": ["a b"]}, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}}"#, to: "tokenizer.json")
         let other = try slm("import", source, "--out", out, "--tokenizer", tokenizer)
         #expect(other.status == 0 && other.errors.isEmpty, "\(other.errors)")
-        #expect(try Checkpoint(reading: out).vocabulary().count == 4)
+        #expect(try Checkpoint(reading: out).tokenizer != nil)
         let none = try slm("import", folder.write(GGUFBytes.sample.bytes, to: "b.gguf"), "--out", out, "--tokenizer", "none")
         #expect(none.status == 0 && none.errors.contains("none was asked for") && none.output.contains("1 layers"))
         #expect(try Checkpoint(reading: out).tokenizer == nil)

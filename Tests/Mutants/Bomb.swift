@@ -90,13 +90,17 @@ struct Bomb {
 
     private static var pickles: [Bomb] {
         func bomb(_ name: String, _ pickle: [UInt8]) -> Bomb { Bomb("pickle, " + name, "a.pt", PyTorchBytes.file(pickle)) }
-        func many(_ bytes: [UInt8]) -> [UInt8] { (0..<10 * count).flatMap { _ in bytes } }
-        let names = (0..<count).flatMap { PyTorchBytes.text("\($0)") + [0x4E] }
+        func many(_ bytes: [UInt8]) -> [UInt8] {
+            var result: [UInt8] = []
+            for _ in 0..<10 * count { result += bytes }
+            return result
+        }
+        let names = (0..<count).flatMap { (number: Int) -> [UInt8] in PyTorchBytes.text("\(number)") + [0x4E] }
         return [
             bomb("lists", many([0x5D])), bomb("dictionaries", many([0x7D])), bomb("marks", many([0x28])), bomb("Nones", many([0x4E])), bomb("tuples", many([0x29])),
-            bomb("doubles", [0x4E] + many([0x32])), bomb("texts", many([0x8C, 0])), bomb("remembered", [0x4E] + many([0x94])), bomb("names", [0x7D, 0x28] + names + [0x75]),
-            bomb("a list in a list", many([0x5D]) + many([0x61]).dropLast()), bomb("floats", many([0x47, 0, 0, 0, 0, 0, 0, 0, 0])),
-            bomb("objects", (0..<count).flatMap { _ in PyTorchBytes.global("model", "GPTConfig") + [0x29, 0x81] }),
+            bomb("doubles", [0x4E] + many([0x32])), bomb("texts", many([0x8C, 0])), bomb("remembered", [0x4E] + many([0x94])), bomb("names", ([0x7D, 0x28] as [UInt8]) + names + [0x75]),
+            bomb("a list in a list", many([0x5D]) + [UInt8](repeating: 0x61, count: 10 * count - 1)), bomb("floats", many([0x47, 0, 0, 0, 0, 0, 0, 0, 0])),
+            bomb("objects", (0..<count).flatMap { (_: Int) -> [UInt8] in PyTorchBytes.global("model", "GPTConfig") + [0x29, 0x81] }),
             bomb("more than a description", [UInt8](repeating: 0x5D, count: 17 << 20)),
         ]
     }

@@ -15,7 +15,6 @@ struct Mutants {
     static func main() throws {
         let arguments = CommandLine.arguments
         guard arguments.count >= 2 else { return print("usage: see Mutants.swift") }
-        setvbuf(stdout, nil, _IOLBF, 0)
         var isSound = true
         if arguments[1] == "bombs" {
             for bomb in Bomb.all() where try !explode(bomb) { isSound = false }
@@ -27,6 +26,11 @@ struct Mutants {
         exit(isSound ? 0 : 1)
     }
 
+    private static func say(_ line: String) {
+        print(line)
+        fflush(nil)
+    }
+
     private static func run(_ format: ForeignFormat, _ rounds: Range<Int>) throws -> Bool {
         let processor = try Processor(threads: 1)
         var fuzz = try ForeignFuzz(format, in: TemporaryFolder()), read = 0, refused = 0, wrong = 0, worst = Cost()
@@ -34,16 +38,16 @@ struct Mutants {
             fuzz.prepare(round)
             let (outcome, cost) = Cost.of(fuzz, format.rawValue, round, on: processor)
             worst.grow(to: cost)
-            if cost.isTooMuch { print("\(format.rawValue): round \(round): \(cost)") }
+            if cost.isTooMuch { say("\(format.rawValue): round \(round): \(cost)") }
             switch outcome {
             case .read: read += 1
             case .refused: refused += 1
             case .wrong(let what):
                 wrong += 1
-                if wrong <= 10 { print("\(format.rawValue): round \(round): \(what)") }
+                if wrong <= 10 { say("\(format.rawValue): round \(round): \(what)") }
             }
         }
-        print("\(format.rawValue): \(rounds.count) files, \(read) read, \(refused) refused, \(wrong) wrong; at most \(worst)")
+        say("\(format.rawValue): \(rounds.count) files, \(read) read, \(refused) refused, \(wrong) wrong; at most \(worst)")
         return wrong == 0 && !worst.isTooMuch && (rounds.count < 1_000 || read > 0 && refused > 0)
     }
 
@@ -53,7 +57,7 @@ struct Mutants {
         fuzz.put(bomb.files, entry: bomb.entry)
         let (outcome, cost) = Cost.of(fuzz, bomb.name, 0, on: processor)
         let said = "\(outcome)".replacing(folder.path, with: "…")
-        print("\(bomb.name): \(fuzz.byteCount) bytes, \(cost): \(said.prefix(200))")
+        say("\(bomb.name): \(fuzz.byteCount) bytes, \(cost): \(said.prefix(200))")
         if case .wrong = outcome { return false }
         return !cost.isTooMuch
     }
@@ -66,11 +70,11 @@ struct Cost: CustomStringConvertible {
     /// By which the arena grew, where weights are. It grows in steps of 4 MB.
     private var arena = 0
     private var seconds = 0.0
-    /// Of memory, for each byte of the file, beyond `besides`.
+    /// Of memory, for each byte of the file, beyond `besides`, which an encoder takes for itself.
     private var ratio = 0.0
 
     static let mostSeconds = 10
-    private static let mostRatio = 40.0, besides = 512 << 10, mostArena = 8 << 20
+    private static let mostRatio = 64.0, besides = 2 << 20, mostArena = 8 << 20
 
     var isTooMuch: Bool { ratio > Self.mostRatio || arena > Self.mostArena }
 

@@ -3,9 +3,10 @@
     make test-llama          or:  python Tests/Peers/check_llama.py .build/release/slm .build/release/Logits
 
 A small model that slm trained here on data/sample.txt goes out in every format. llama.cpp loads each; what it computes is held against slm's f32 arithmetic
-on the same file imported back, so that both have the same weights. What is left is how llama.cpp rounds what the weights are multiplied with: not at all (f32),
-to f16, to bf16, or to 8 bits in blocks of 32 (Q8_0 and Q4_0). `LIMITS` has what that may do to a logit, as a share of the logits' spread; each is some three
-times what was seen, and a control shows that a model with other weights is told from each.
+on the same file imported back, so that both have the same weights. What is left is how llama.cpp rounds: its GELU is a table of f16, in all formats;
+and what the weights are multiplied with is rounded to f16, to bf16, or to 8 bits in blocks of 32 (Q8_0 and Q4_0). `LIMITS` has what that may do to a logit, as
+a share of the logits' spread: some three times what was seen (7e-4, 7e-4, 6e-3, 2.1e-2, 2.1e-2). A control shows that a model with other weights is told from
+each: a Q4_0's logits are 2.4e-1 from everyone else's.
 """
 import argparse
 import contextlib
@@ -23,8 +24,8 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from texts import TALK, TEXTS, WRITTEN
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-LIMITS = {"f32": 1e-4, "f16": 2e-2, "bf16": 5e-2, "q8_0": 5e-2, "q4_0": 5e-2}
-CONTEXT, GREEDY = 128, 64
+LIMITS = {"f32": 2e-3, "f16": 2e-3, "bf16": 2e-2, "q8_0": 6e-2, "q4_0": 6e-2}
+CONTEXT, GREEDY, ANSWERS = 128, 64, 4                        # tokens a prompt, and prompts that are answered
 QUIET = llama.llama_log_callback(lambda level, text, user: None)
 
 
@@ -85,10 +86,9 @@ class Theirs:
         return list(buffer[:count])
 
     def text(self, ids):
-        buffer = ctypes.create_string_buffer(8 * len(ids) + 1_000)
-        count = llama.llama_detokenize(self.vocab, (llama.llama_token * len(ids))(*ids), len(ids), buffer, len(buffer), False, False)
-        assert count >= 0
-        return buffer.raw[:count]
+        """Piece by piece, as a server sends an answer: llama_detokenize takes spaces away before apostrophes."""
+        buffer = ctypes.create_string_buffer(1_000)
+        return b"".join(buffer.raw[:llama.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, True)] for token in ids)
 
     def close(self):
         llama.llama_free(self.context)
@@ -127,7 +127,7 @@ def check_numbers(kind, ours, theirs, rows, spread):
     worst = max(np.abs(ours.logits(row) - theirs.logits(row)).max() for row in rows) / spread
     assert worst < LIMITS[kind], f"{kind}: logits differ by {worst:.1e} of their spread"
     same = 0
-    for row in rows:
+    for row in rows[:ANSWERS]:
         said, margins = greedy(theirs.logits, row)
         history = []
 
@@ -140,7 +140,7 @@ def check_numbers(kind, ours, theirs, rows, spread):
         # From where two tokens are as good as equal, each may go its own way.
         assert place is None or margins[place] < 2 * LIMITS[kind] * spread, f"{kind}: token {place} after {row} is {said[place]} there and {answer[place]} here, {margins[place]:.3f} ahead"
         same += place is None
-    assert same == len(rows) if kind == "f32" else same > 0, f"{kind}: {same} of {len(rows)} greedy continuations are the same"
+    assert same == ANSWERS if kind == "f32" else same > 0, f"{kind}: {same} of {ANSWERS} greedy continuations are the same"
     return worst, same
 
 
@@ -190,7 +190,7 @@ def check_format(slm, logits, folder, kind, checkpoint, rows, others):
         spread = float(np.std(np.concatenate([ours.logits(row) for row in rows])))
         worst, same = check_numbers(kind, ours, theirs, rows, spread)
         others[kind] = [theirs.logits(row) for row in rows]
-    told = f"{kind} {worst:.1e} ({same} of {len(rows)} the same {GREEDY} tokens)"
+    told = f"{kind} {worst:.1e} ({same} of {ANSWERS} the same {GREEDY} tokens)"
     if kind == "q4_0":                                        # the control: its weights are others than everyone's
         for other, theirs in others.items():
             if other != kind:

@@ -48,11 +48,14 @@ package enum ForeignFormat: String, CaseIterable, Sendable {
 
 extension ForeignFormat {
     private static func seeds(_ files: [String: [UInt8]], _ names: [String]) -> [ForeignSeed] {
-        names.compactMap { name in
-            guard let bytes = files[name] else { return nil }
-            let isHeaded = name.hasSuffix(".safetensors")
-            let end = isHeaded ? min(bytes.count, 8 + bytes.prefix(3).enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) } + 8) : bytes.count
-            return ForeignSeed(files: files, damaged: name, range: 0..<end)
+        names.flatMap { name in
+            guard let bytes = files[name] else { return [ForeignSeed]() }
+            let whole = ForeignSeed(files: files, damaged: name, range: 0..<bytes.count)
+            guard name.hasSuffix(".safetensors") else { return [whole] }
+            // Most of it where its header is.
+            let end = 8 + bytes.prefix(3).enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) }
+            let header = ForeignSeed(files: files, damaged: name, range: 0..<min(end + 8, bytes.count))
+            return [header, header, whole]
         }
     }
 

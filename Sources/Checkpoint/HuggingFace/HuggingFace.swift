@@ -38,7 +38,12 @@ package enum HuggingFace {
     }
 
     private static func readWeights(_ folder: String, _ configuration: GPTConfiguration, on processor: Processor) throws(CheckpointError) -> Named<FloatArray> {
-        let tensors = try tensors(in: folder), layout = HuggingFaceLayout(configuration)
+        let tensors = try tensors(in: folder)
+        // A layer has 12 of them: what is missing is told by name, but not of a thousand layers that are nowhere.
+        guard configuration.layers <= tensors.places.count / 12 + 1 else {
+            throw ForeignFile("\(folder)/\(self.configuration)").wrong("n_layer", "no more layers than the weights have tensors for, which are \(tensors.places.count)", "\(configuration.layers)")
+        }
+        let layout = HuggingFaceLayout(configuration)
         let prefix = tensors.places["transformer.\(HuggingFaceLayout.tokens)"] == nil ? "" : "transformer."
         func stored(_ name: String) -> String { name == HuggingFaceLayout.head ? name : prefix + name }
         for array in layout.arrays { try tensors.check(stored(array.name), array.shape, in: folder) }
