@@ -80,7 +80,7 @@ let package = Package(
         .executableTarget(name: "sample-chats", swiftSettings: safe),
 
         // Tests, a target a module, and what they share.
-        .target(name: "TestSupport", dependencies: ["Infer", "JSON", "Threads", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels"], path: "Tests/TestSupport", swiftSettings: features),
+        .target(name: "TestSupport", dependencies: ["Infer", "JSON", "Threads", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"], path: "Tests/TestSupport", swiftSettings: features),
         .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
         .testTarget(name: "AutogradTests", dependencies: ["TestSupport", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "ModelTests", dependencies: ["TestSupport", "Model", "Autograd", "Kernels"], swiftSettings: features),
@@ -93,6 +93,9 @@ let package = Package(
                           path: "Tests/CheckpointWriter", swiftSettings: features),
         // A program that prints what a checkpoint's model computes, for peers to compare.
         .executableTarget(name: "Logits", dependencies: ["Checkpoint", "Model", "Autograd", "Kernels", "Files"], path: "Tests/Logits", swiftSettings: features),
+        // A program that reads damaged files of other programs, and measures what that takes.
+        .target(name: "Watch", path: "Tests/Watch"),
+        .executableTarget(name: "Mutants", dependencies: ["Watch", "TestSupport", "Kernels"], path: "Tests/Mutants", swiftSettings: features),
         .testTarget(name: "CheckpointTests", dependencies: ["CheckpointWriter", "TestSupport", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"],
                     swiftSettings: features),
         .testTarget(name: "CorpusTests", dependencies: ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], swiftSettings: features),
