@@ -5,6 +5,8 @@
 #include "bodies/product.h"
 #include "bodies/attention.h"
 #include "bodies/weights.h"
+#include "bodies/codes.h"
+#include "bodies/weigh.h"
 #include "bodies/recall.h"
 #include "bodies/rows.h"
 #include "bodies/heads.h"
