@@ -87,8 +87,12 @@ class Theirs:
 
     def text(self, ids):
         """Piece by piece, as a server sends an answer: llama_detokenize takes spaces away before apostrophes."""
-        buffer = ctypes.create_string_buffer(1_000)
-        return b"".join(buffer.raw[:llama.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, True)] for token in ids)
+        buffer, pieces = ctypes.create_string_buffer(1_000), []
+        for token in ids:
+            count = llama.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, True)
+            assert count >= 0, token
+            pieces.append(buffer.raw[:count])
+        return b"".join(pieces)
 
     def close(self):
         llama.llama_free(self.context)
