@@ -82,7 +82,7 @@ typedef struct {
     size_t count;                 ///< positions that are seen, from the first on; at least 1
     const float *q;               ///< [D]
     const void *keys, *values;
-    const void *next_keys;        ///< those of the head that is asked next, or NULL
+    const void *next_keys, *next_values;   ///< those of the head that is asked next, or NULL
     float *y;                     ///< [D]
 } slm_recall;
 
