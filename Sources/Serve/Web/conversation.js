@@ -160,7 +160,7 @@ export class Conversation extends EventTarget {
   /** @param {Error} error @param {Message} question @param {Message} answer @param {boolean} stopped */
   #failed(error, question, answer, stopped) {
     const started = answer.state === "streaming";
-    if (stopped) {
+    if (stopped && !(error instanceof Refusal)) {
       answer.state = "stopped";
       return;
     }

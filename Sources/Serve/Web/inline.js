@@ -68,7 +68,7 @@ function code(text, at, missing) {
   ticks.lastIndex = at;
   const fence = /** @type {RegExpExecArray} */ (ticks.exec(text))[0].slice(0, 20);
   const end = indexOf(text, fence, at + fence.length, missing);
-  if (end < 0) return null;
+  if (end <= at + fence.length) return null;
   const inside = text.slice(at + fence.length, end);
   return { node: el("code", { dir: "auto" }, visibleCode(/^ .*\S.* $/s.test(inside) ? inside.slice(1, -1) : inside)), end: end + fence.length };
 }

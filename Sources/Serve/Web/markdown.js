@@ -48,12 +48,20 @@ function draw(block) {
     case "paragraph": return el("p", { dir: "auto" }, ...inline(block.text));
     case "heading": return el("h" + block.level, { class: "size" + block.size, dir: "auto" }, ...inline(block.text));
     case "rule": return el("hr");
-    case "quote": return el("blockquote", {}, ...block.blocks.map(draw));
-    case "list": return el(block.ordered ? "ol" : "ul", { start: block.ordered && block.start !== 1 && block.start, dir: "auto" },
-      ...block.items.map((item) => el("li", { dir: "auto" }, ...drawItem(item))));
+    case "quote": return turned(el("blockquote", {}, ...block.blocks.map(draw)));
+    case "list": return turned(el(block.ordered ? "ol" : "ul", { start: block.ordered && block.start !== 1 && block.start },
+      ...block.items.map((item) => el("li", { dir: "auto" }, ...drawItem(item)))));
     case "code": return drawCode(block.text, block.language);
     case "table": return drawTable(block.rows);
   }
+}
+
+const RIGHT_TO_LEFT = /^[^\p{L}]*[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
+
+/** With the direction of its first letter. `dir=auto` would not do: it passes over children that have a direction of their own. @param {HTMLElement} element */
+function turned(element) {
+  element.dir = RIGHT_TO_LEFT.test(element.textContent ?? "") ? "rtl" : "ltr";
+  return element;
 }
 
 /** An item of one line is a line and not a paragraph. @param {Block[]} blocks */

@@ -44,7 +44,8 @@ export function openMenu(button, choices) {
   menu.addEventListener("keydown", walk);
   document.addEventListener("pointerdown", elsewhere, true);
   addEventListener("resize", away);
-  document.body.append(menu);
+  // Within the part of the page that it belongs to, where who walks by landmarks finds it.
+  (button.closest("aside, main") ?? document.body).append(menu);
   place(menu, button);
   button.setAttribute("aria-expanded", "true");
   items[0].focus();

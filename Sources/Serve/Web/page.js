@@ -120,7 +120,8 @@ export class Page {
     if (this.failedToLoad) return;
     this.#drawn();
     this.measure(conversation);
-    if (matchMedia("(pointer: fine)").matches) this.composer.box.focus();
+    // Not on a phone, where its keyboard would cover half of the page; and not away from an offer to undo.
+    if (matchMedia("(pointer: fine)").matches && !document.activeElement?.closest(".toast")) this.composer.box.focus();
   }
 
   #drawn() {

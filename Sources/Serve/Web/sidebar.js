@@ -157,9 +157,9 @@ export class Sidebar extends EventTarget {
         toast(/** @type {Error} */ (error).message);
       }
     } });
-    // The row that had the focus is gone: its neighbour takes it, so that the keyboard is not thrown to the top of the page.
+    // The row that had the focus is gone: its neighbour takes it, or the offer to undo, so that the keyboard is not thrown to the top of the page.
     const neighbour = this.summaries[Math.min(index, this.summaries.length - 1)];
-    (neighbour && !narrow.matches ? this.#link(neighbour.id) : item.querySelector("button"))?.focus();
+    (neighbour && summary.id !== this.current && !narrow.matches ? this.#link(neighbour.id) : item.querySelector("button"))?.focus();
   }
 
   /** @param {string} id @returns {HTMLElement | undefined} */

@@ -9,7 +9,12 @@ import { byId, el, iconButton } from "./dom.js";
  * @param {string} sentence @param {{ label: string, deed: () => void }} [offer] @param {number} [seconds]
  */
 export function toast(sentence, offer, seconds = offer ? 20 : 6) {
-  const close = () => { clearTimeout(timer); item.remove(); };
+  const close = () => {
+    clearTimeout(timer);
+    const hadFocus = item.contains(document.activeElement);
+    item.remove();
+    if (hadFocus) byId("message").focus();
+  };
   const item = el("div", { class: "toast" }, el("p", { dir: "auto" }, sentence),
     offer && el("button", { type: "button", onclick: () => { close(); offer.deed(); } }, offer.label), iconButton("Dismiss", "close", close));
   let timer = 0;
