@@ -41,7 +41,7 @@ RIGHT_TO_LEFT = """שלום! אני מודל קטן, ואני עונה בעבר�
 
 And a paragraph in English.
 """
-NAMED = {"/markdown": MARKDOWN, "/long": "\n\n".join(f"Paragraph {n}. {PLAIN}" for n in range(1, 13)), "/rtl": RIGHT_TO_LEFT, "/code": MARKDOWN.split("\n\n")[5]}
+NAMED = {"/markdown": MARKDOWN, "How do I bake a good loaf of bread?": MARKDOWN.partition("| Flour")[0].strip(), "/long": "\n\n".join(f"Paragraph {n}. {PLAIN}" for n in range(1, 13)), "/rtl": RIGHT_TO_LEFT, "/code": MARKDOWN.split("\n\n")[5]}
 
 
 def answer(question):

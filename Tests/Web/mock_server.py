@@ -11,6 +11,7 @@ import json
 import pathlib
 import re
 import secrets
+import textwrap
 import threading
 import time
 import urllib.parse
@@ -39,9 +40,9 @@ def now():
 class World:
     """What the server knows. It outlives a server: a restart is a second server in the same world."""
 
-    def __init__(self, context=384, delay=0.02):
+    def __init__(self, context=384, delay=0.02, model="mock"):
         self.lock = threading.RLock()
-        self.context, self.delay, self.token_life = context, delay, 86_400
+        self.model, self.context, self.delay, self.token_life = model, context, delay, 86_400
         self.users, self.tokens, self.conversations, self.running = {}, {}, {}, set()
         self.collected = 0
         self.loading = False
@@ -180,7 +181,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with self.world.lock:
             if name in self.world.users:
                 raise Refused(409, "taken", "This user name is taken.", "username")
-            self.world.users[name] = {"password": password, "email": self.body.get("email")}
+            self.world.users[name] = {"password": password, "email": self.body.get("email"), "created_at": now()}
             self.reply(201, self.world.sign_in(name))
 
     def login(self):
@@ -191,7 +192,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def me(self):
         name = self.person()
-        self.reply(200, {"username": name, "email": self.world.users[name]["email"], "context": self.world.context, "model": "mock"})
+        self.reply(200, {"username": name, "email": self.world.users[name]["email"], "created_at": self.world.users[name]["created_at"], "context": self.world.context, "model": self.world.model})
 
     # Conversations
 
@@ -272,7 +273,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if index is None:
                 raise Refused(422, "invalid", "replace_from: expected the id of a question in this conversation.", "replace_from")
             del conversation["messages"][index:]
-        conversation = conversation or self.world.make_conversation(name, " ".join(text.split()[:8])[:60])
+        conversation = conversation or self.world.make_conversation(name, textwrap.shorten(text, 60, placeholder="…") or "…")
         conversation["messages"].append(message("user", text))
         return conversation
 
@@ -322,7 +323,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # The rest
 
     def health(self):
-        status = {"status": "loading" if self.world.loading else "ready", "model": "mock", "context": self.world.context, "uptime_seconds": 1,
+        status = {"status": "loading" if self.world.loading else "ready", "model": self.world.model, "context": self.world.context, "uptime_seconds": 1,
                   "queue": {"running": len(self.world.running), "waiting": 0}}
         self.reply(503 if self.world.loading else 200, status, {"Retry-After": "1"} if self.world.loading else {})
 

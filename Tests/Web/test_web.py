@@ -7,7 +7,9 @@ import json
 import re
 import sys
 import time
+import traceback
 
+import test_contract
 import test_safety
 from stage import BASE_URL, answered, ask, stage, texts, wide
 
@@ -452,7 +454,7 @@ def test_theme(stage):
 
 
 def main():
-    tests = {name: test for module in (sys.modules[__name__], test_safety) for name, test in vars(module).items() if name.startswith("test_") and callable(test)}
+    tests = {name: test for module in (sys.modules[__name__], test_safety, test_contract) for name, test in vars(module).items() if name.startswith("test_") and callable(test)}
     chosen = {name: test for name, test in tests.items() if (not sys.argv[1:] or any(word in name for word in sys.argv[1:]))
               and not (BASE_URL and getattr(test, "scripted", False))}
     failures = []
@@ -466,12 +468,13 @@ def main():
             except Exception as error:
                 failures.append(name)
                 print(f"    FAILED: {type(error).__name__}: {str(error)[:1500]}", flush=True)
-                import traceback
                 print("    " + "".join(traceback.format_tb(error.__traceback__)[-2:]).replace("\n", "\n    "))
                 try:
                     made.end()
                 except AssertionError as troubles:
                     print(f"    and: {troubles}")
+    if BASE_URL:
+        print(f"left out, for they need the mock server: {', '.join(tests.keys() - chosen.keys())}")
     print(f"{len(chosen) - len(failures)} of {len(chosen)} passed" + (f"; failed: {', '.join(failures)}" if failures else ""))
     sys.exit(bool(failures))
 

@@ -104,5 +104,8 @@ addEventListener("pagehide", () => { if (session.isGuest) keepGuest(page.convers
 page.route();
 page.refresh();
 sidebar.load();
-connection.check().then(() => page.measure());
+connection.check().then(() => {
+  page.measure();
+  if (connection.health.model) byId("model").textContent = connection.health.model;
+});
 document.documentElement.dataset.ready = "";
