@@ -340,21 +340,29 @@ def test_reconnect(stage):
     page.wait_for_selector(".unsent .problem")
     page.wait_for_selector("#banner:not([hidden])")
     assert texts(page, "user") == ["Before", "Precious words"]
+    assert page.locator("#conversations a").count() == 1, "the list stays while the server is away"
+    ask(page, "More of them", wait=False)
+    page.wait_for_selector(".unsent .problem >> nth=1")
     begin()
     page.wait_for_selector("#banner", state="hidden")
-    page.click(".retry")
+    page.click(".retry >> nth=0")
     page.wait_for_selector(".message.assistant >> nth=1")
     answered(page)
-    assert page.locator(".unsent").count() == 0 and len(next(iter(stage.world.conversations.values()))["messages"]) == 4
+    assert texts(page, "user") == ["Before", "More of them", "Precious words"], texts(page, "user")
+    page.click(".retry")
+    page.wait_for_selector(".message.assistant >> nth=2")
+    answered(page)
+    assert page.locator(".unsent").count() == 0 and texts(page, "user") == ["Before", "Precious words", "More of them"]
+    assert len(next(iter(stage.world.conversations.values()))["messages"]) == 6
     # It breaks in the middle: what was said stays, and can be asked for once more.
     stage.world.faults.append(("POST", "/api/chat", {"break_after": 3}))
     ask(page, "Something longer, please")
     page.wait_for_selector(".problem >> text=broke off")
-    assert texts(page, "assistant")[2]
+    assert texts(page, "assistant")[3]
     page.click(".retry")
     page.wait_for_selector(".problem", state="detached")
     answered(page)
-    assert texts(page, "user") == ["Before", "Precious words", "Something longer, please"]
+    assert texts(page, "user") == ["Before", "Precious words", "More of them", "Something longer, please"]
     # What was not sent outlives a reload.
     begin = stage.restart()
     stage.server.kill()

@@ -44,18 +44,18 @@ export class Conversation extends EventTarget {
   get isAnswering() { return this.running !== null; }
 
   /** Sends, and resolves when the answer is over, however it ended; what went wrong stands in the messages. @param {string} text */
-  async send(text) {
-    this.#forgetUnsent();
-    await this.#ask(text, undefined);
-  }
+  send(text) { return this.#ask(text, undefined); }
 
-  /** Asks once more; all that came after this question is replaced. @param {Message} question @param {string} [text] */
+  /**
+   * Asks once more; all that came after this question is replaced. One that the server never got is asked at the end instead.
+   * @param {Message} question @param {string} [text]
+   */
   async resend(question, text = question.content) {
     if (question.state === "unsent") await this.#lookUp(question);
     const index = this.messages.indexOf(question);
     if (index < 0 || this.isAnswering) return;
-    this.messages.length = index;
-    this.#changed();
+    if (question.state === "unsent" && !question.id) this.messages.splice(index, 1);
+    else this.messages.length = index;
     await this.#ask(text, question.id);
   }
 
@@ -76,10 +76,11 @@ export class Conversation extends EventTarget {
     if (last?.role === "user" && last.content === question.content) question.id = last.id;
   }
 
-  /** A question that was not sent gives way to the next one; so does it after a reload. */
-  #forgetUnsent() {
-    this.messages = this.messages.filter((message) => message.state !== "unsent");
-  }
+  /** Those that the server has, or a guest's history. */
+  get sent() { return this.messages.filter((message) => message.state !== "unsent"); }
+
+  /** Those that are still to be sent. */
+  get unsent() { return this.messages.filter((message) => message.state === "unsent"); }
 
   /** @param {string} text @param {string | undefined} replaceFrom */
   async #ask(text, replaceFrom) {
@@ -87,7 +88,7 @@ export class Conversation extends EventTarget {
     const question = { role: "user", content: text, created_at: new Date().toISOString(), id: replaceFrom };
     /** @type {Message} */
     const answer = { role: "assistant", content: "", state: "waiting" };
-    const history = this.messages.filter((message) => message.content !== "").map(({ role, content }) => ({ role, content }));
+    const history = this.sent.filter((message) => message.content !== "").map(({ role, content }) => ({ role, content }));
     this.messages.push(question, answer);
     const running = this.running = new AbortController();
     const begun = this.id;
@@ -183,5 +184,5 @@ export const guestMessages = kept("guest", /** @type {Message[]} */ ([]), sessio
 
 /** The messages of a guest that are worth to be kept. @param {Message[]} messages */
 export function keepGuest(messages) {
-  guestMessages.value = messages.filter((message) => message.state !== "unsent").map(({ role, content, created_at, state }) => ({ role, content, created_at, state: state === "length" ? state : undefined }));
+  guestMessages.value = messages.filter((message) => message.state !== "unsent").map(({ role, content, created_at }) => ({ role, content, created_at }));
 }

@@ -95,7 +95,7 @@ function figures({ figures, state }) {
     figures && figures.tokens_per_second > 0 && `${Math.round(figures.tokens_per_second).toLocaleString("en")} tokens/s`,
     figures && `${figures.seconds.toFixed(figures.seconds < 10 ? 1 : 0)} s`,
   ].filter(Boolean);
-  return parts.length ? el("p", { class: "figures" }, parts.join(" · ")) : null;
+  return parts.length ? el("p", { class: "figures", dir: "ltr" }, parts.join(" · ")) : null;
 }
 
 /** What went wrong, and a button that tries again; if the server said when, not before. @param {Error} error @param {boolean} unsent @param {() => void} retry */

@@ -50,7 +50,7 @@ export class Page {
     }
     this.reason = "";
     if (signsIn) return this.#goBack();
-    const id = first === "c" && second ? decodeURIComponent(second) : "";
+    const id = first === "c" && second ? second : "";
     if (id && this.session.isGuest) return this.askToSignIn("Log in to read this conversation.");
     const isOpen = id ? id === this.conversation.id && !this.failedToLoad : this.session.isGuest && this.conversation.isAnswering;
     if (isOpen) this.#drawn();
@@ -184,33 +184,33 @@ export class Page {
   /** @param {Conversation} conversation @param {{ answer: Message, begun: string | undefined }} detail */
   #answered(conversation, { answer, begun }) {
     if (conversation.id) this.answering.delete(conversation.id);
-    const question = conversation.messages.at(-1), place = begun ?? "new";
-    if (question?.state === "unsent") this.#keepUnsent(conversation, question, place);
-    else unsent(place).value = "";
+    this.#keepUnsent(conversation, begun ?? "new");
     if (this.session.isGuest && conversation === this.conversation) keepGuest(conversation.messages);
     if (conversation === this.conversation) {
       this.#drawn();
-      if (question?.state !== "unsent") this.thread.tell(answer);
+      if (conversation.messages.includes(answer)) this.thread.tell(answer);
     }
     if (!this.session.isGuest) this.#catchUp(conversation);
     this.refresh();
   }
 
-  /** @param {Conversation} conversation @param {Message} question @param {string} place */
-  #keepUnsent(conversation, question, place) {
-    if (question.error instanceof Refusal && question.error.status === 401) {
-      conversation.messages.pop();
-      this.composer.giveBack(question.content, place);
-    } else unsent(place).value = question.content;
+  /** What waits in vain survives a reload; what waits for its writer to log in goes back to the box. @param {Conversation} conversation @param {string} place */
+  #keepUnsent(conversation, place) {
+    const waiting = conversation.unsent, text = waiting.map(({ content }) => content).join("\n");
+    if (waiting.some(({ error }) => error instanceof Refusal && error.status === 401)) {
+      conversation.messages = conversation.sent;
+      this.composer.giveBack(text, place);
+      unsent(place).value = "";
+    } else unsent(place).value = text;
   }
 
   /** A conversation moves to the top of the list; messages that were stopped before their ids came get them. @param {Conversation} conversation */
   async #catchUp(conversation) {
     this.sidebar.load();
-    if (!conversation.id || conversation.messages.every(({ id, state }) => id || state === "unsent")) return;
+    if (!conversation.id || conversation.sent.every(({ id }) => id)) return;
     const found = await this.api.get("/api/conversations/" + encodeURIComponent(conversation.id)).catch(() => null);
     found?.messages.forEach((/** @type {Message} */ stored, /** @type {number} */ index) => {
-      const message = conversation.messages[index];
+      const message = conversation.sent[index];
       if (message?.role === stored.role && !message.id) message.id = stored.id;
     });
   }

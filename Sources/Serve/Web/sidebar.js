@@ -1,4 +1,5 @@
 // @ts-check
+import { Unreachable } from "./api.js";
 import { visible } from "./characters.js";
 import { groupOf } from "./dates.js";
 import { announce, byId, el, icon, narrow } from "./dom.js";
@@ -25,6 +26,8 @@ export class Sidebar extends EventTarget {
     this.current = "";
     /** Counts the requests: an answer that another request has overtaken is thrown away. */
     this.asked = 0;
+    /** While a title is being typed, the list stays as it is. */
+    this.isRenaming = false;
     let pause = 0;
     this.search.addEventListener("input", () => { clearTimeout(pause); pause = setTimeout(() => this.load(), 200); });
     this.list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#walk(event));
@@ -45,7 +48,7 @@ export class Sidebar extends EventTarget {
     const asked = ++this.asked;
     this.list.setAttribute("aria-busy", "true");
     try {
-      const page = await this.api.get("/api/conversations", { limit: PAGE, cursor, search: this.search.value.trim() });
+      const page = await this.api.get("/api/conversations", { limit: cursor ? PAGE : Math.min(Math.max(this.summaries.length, PAGE), 100), cursor, search: this.search.value.trim() });
       if (asked !== this.asked) return;
       this.summaries = cursor ? [...this.summaries, ...page.conversations] : page.conversations;
       this.cursor = page.next_cursor ?? null;
@@ -60,17 +63,24 @@ export class Sidebar extends EventTarget {
 
   /** @param {Error} error @param {string | null} cursor */
   #failed(error, cursor) {
+    // The banner says it already, and what was there before is still worth more than a sentence.
+    if (error instanceof Unreachable && this.summaries.length > 0) return;
     const row = el("div", { class: "empty" }, el("p", {}, error.message), el("button", { type: "button", onclick: () => this.#read(cursor) }, "Try again"));
     if (cursor) this.list.lastElementChild?.replaceWith(row);
     else this.list.replaceChildren(row);
   }
 
   draw() {
+    if (this.isRenaming) return;
+    const held = /** @type {HTMLElement | null} */ (this.list.contains(document.activeElement) ? document.activeElement : null);
+    const id = held?.closest("li")?.querySelector("a")?.dataset.id;
     const groups = Map.groupBy ? Map.groupBy(this.summaries, (one) => groupOf(one.updated_at)) : grouped(this.summaries);
     const nodes = [...groups].map(([name, summaries]) => el("section", {}, el("h2", {}, name), el("ul", {}, ...summaries.map((one) => this.#row(one)))));
     if (nodes.length === 0) nodes.push(el("p", { class: "empty" }, this.search.value.trim() ? "Nothing found." : "No conversations yet."));
     if (this.cursor) nodes.push(el("button", { type: "button", class: "more", onclick: () => this.#read(this.cursor) }, "Show older"));
     this.list.replaceChildren(...nodes);
+    const link = id && this.#link(id);
+    if (link) /** @type {HTMLElement} */ (held?.tagName === "A" ? link : link.nextElementSibling)?.focus();
   }
 
   /** @param {string} id the conversation that is open, "" for a new one */
@@ -88,22 +98,24 @@ export class Sidebar extends EventTarget {
     const link = el("a", { href: "#/c/" + encodeURIComponent(summary.id), "data-id": summary.id, dir: "auto", title, "aria-current": summary.id === this.current && "page" }, title);
     const button = el("button", { type: "button", class: "icon-button", "aria-label": `More about ${title}`, "aria-haspopup": "menu", "aria-expanded": "false",
       onclick: () => openMenu(button, [
-        { label: "Rename", icon: "edit", deed: () => this.#rename(summary, row) },
+        { label: "Rename", icon: "edit", deed: () => this.#rename(summary) },
         ...this.exports(summary),
         { label: "Delete", icon: "trash", danger: true, deed: () => this.remove(summary) },
       ]) }, icon("dots"));
-    const row = el("li", {}, link, button);
-    return row;
+    return el("li", {}, link, button);
   }
 
-  /** The title becomes a text box: Enter keeps it, Escape does not. @param {Summary} summary @param {HTMLElement} row */
-  #rename(summary, row) {
+  /** The title becomes a text box: Enter keeps it, Escape does not. @param {Summary} summary */
+  #rename(summary) {
+    const row = this.#link(summary.id)?.parentElement;
+    if (!row) return;
     const box = el("input", { type: "text", "aria-label": "Title", maxlength: 200, dir: "auto" });
     box.value = summary.title;
     let over = false;
     const end = async (/** @type {boolean} */ keep) => {
       if (over) return;
       over = true;
+      this.isRenaming = false;
       const title = box.value.trim(), old = summary.title, hadFocus = document.activeElement === box;
       if (keep && title && title !== old) this.#titled(summary, title);
       this.draw();
@@ -124,13 +136,14 @@ export class Sidebar extends EventTarget {
       else if (event.key === "Escape") end(false);
     });
     box.addEventListener("blur", () => end(true));
+    this.isRenaming = true;
     row.replaceChildren(box);
     box.select();
   }
 
-  /** @param {Summary} summary @param {string} title */
+  /** The list may have been read anew since this summary was shown. @param {Summary} summary @param {string} title */
   #titled(summary, title) {
-    summary.title = title;
+    for (const one of [summary, ...this.summaries.filter(({ id }) => id === summary.id)]) one.title = title;
     this.dispatchEvent(new CustomEvent("renamed", { detail: summary }));
   }
 
@@ -172,7 +185,7 @@ export class Sidebar extends EventTarget {
     const summary = this.summaries.find((one) => one.id === links[at].dataset.id);
     if (event.key === "ArrowDown") links[Math.min(at + 1, links.length - 1)].focus();
     else if (event.key === "ArrowUp") (links[at - 1] ?? this.search).focus();
-    else if (event.key === "F2" && summary) this.#rename(summary, links[at].parentElement);
+    else if (event.key === "F2" && summary) this.#rename(summary);
     else if (event.key === "Delete" && summary) this.remove(summary);
     else return;
     event.preventDefault();
