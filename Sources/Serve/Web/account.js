@@ -1,5 +1,6 @@
 // @ts-check
 import { Refusal } from "./api.js";
+import { visible } from "./characters.js";
 import { byId } from "./dom.js";
 
 // bcrypt reads so many bytes of a password; the server refuses longer ones, and here it is said before they are sent.
@@ -102,4 +103,12 @@ export class Account {
     input.setAttribute("aria-invalid", String(sentence !== ""));
     return sentence !== "";
   }
+}
+
+/** Who is signed in, at the foot of the sidebar; or the way in. @param {import("./session.js").Session} session */
+export function showPerson(session) {
+  byId("guest").hidden = !session.isGuest;
+  byId("person").hidden = session.isGuest;
+  byId("sidebar-search").hidden = session.isGuest;
+  byId("person-name").textContent = visible(session.username);
 }

@@ -1,4 +1,5 @@
 // @ts-check
+import { visible } from "./characters.js";
 import { byId, narrow } from "./dom.js";
 import { kept } from "./kept.js";
 
@@ -56,4 +57,10 @@ export function prepareDialogs() {
     tellButton();
   });
   tellButton();
+}
+
+/** Of what is open, above it and in the browser's tab. @param {string} title empty for a new chat */
+export function showTitle(title) {
+  byId("title").textContent = visible(title) || "New chat";
+  document.title = title ? `${visible(title)} · slm` : "slm";
 }

@@ -5,7 +5,7 @@ import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
 import { byId } from "./dom.js";
 import { download, FORMS } from "./export.js";
-import { closeDrawer, drawerIsOpen, prepareDialogs, showSidebar, toggleSidebar } from "./frame.js";
+import { closeDrawer, drawerIsOpen, prepareDialogs, showSidebar, showTitle, toggleSidebar } from "./frame.js";
 import { keepGuest } from "./conversation.js";
 import { openMenu } from "./menu.js";
 import { Page } from "./page.js";
@@ -61,7 +61,7 @@ sidebar.addEventListener("renamed", (event) => {
   const { id, title } = /** @type {CustomEvent} */ (event).detail;
   if (id !== page.conversation.id) return;
   page.conversation.title = title;
-  page.title(title);
+  showTitle(title);
 });
 
 function newChat() {

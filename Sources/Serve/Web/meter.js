@@ -24,3 +24,14 @@ export function showCollected(stats) {
   byId("collected-text").textContent = `${stats.count.toLocaleString("en")} ${stats.count === 1 ? "chat" : "chats"} collected`;
   byId("collected-ready").hidden = !stats.ready;
 }
+
+/**
+ * How much of the context a conversation takes that was not answered since it was opened.
+ * @param {import("./api.js").API} api @param {import("./conversation.js").Conversation} conversation @param {number | undefined} size
+ */
+export async function measure(api, conversation, size) {
+  if (conversation.context || conversation.sent.length === 0 || !size) return;
+  const messages = conversation.sent.map(({ role, content }) => ({ role, content }));
+  const found = await api.request("POST", "/tokenize", { messages }).catch(() => null);
+  if (found && !conversation.context) conversation.context = { used: found.count, size };
+}

@@ -2,11 +2,11 @@
 import { Refusal } from "./api.js";
 import { Conversation, guestMessages, keepGuest } from "./conversation.js";
 import { byId, el } from "./dom.js";
-import { closeDrawer } from "./frame.js";
+import { closeDrawer, showTitle } from "./frame.js";
 import { draft, kept } from "./kept.js";
-import { showCollected, showContext } from "./meter.js";
+import { measure, showCollected, showContext } from "./meter.js";
 import { skeleton } from "./thread.js";
-import { visible } from "./characters.js";
+import { showPerson } from "./account.js";
 
 /** @typedef {import("./conversation.js").Message} Message */
 
@@ -44,7 +44,7 @@ export class Page {
     byId("chat").hidden = signsIn;
     closeDrawer();
     if (signsIn && this.session.isGuest) {
-      this.title(first === "login" ? "Log in" : "Create an account");
+      showTitle(first === "login" ? "Log in" : "Create an account");
       this.account.open(first, this.reason);
       return;
     }
@@ -126,7 +126,7 @@ export class Page {
 
   #drawn() {
     const { conversation } = this;
-    this.title(conversation.title);
+    showTitle(conversation.title);
     this.thread.show(conversation.messages);
     this.composer.setBusy(conversation.isAnswering);
     this.sidebar.mark(conversation.id ?? "");
@@ -136,7 +136,7 @@ export class Page {
 
   /** @param {Conversation} conversation */
   async #load(conversation) {
-    this.title("");
+    showTitle("");
     byId("welcome").hidden = true;
     this.thread.list.hidden = false;
     this.thread.list.replaceChildren(skeleton());
@@ -155,7 +155,7 @@ export class Page {
   #notLoaded(error) {
     this.failedToLoad = true;
     const missing = error instanceof Refusal && error.status === 404;
-    this.title(missing ? "Not found" : "Not loaded");
+    showTitle(missing ? "Not found" : "Not loaded");
     const retry = el("button", { type: "button", onclick: () => (missing ? this.go("#/") : this.#open(this.conversation.id ?? "")) }, missing ? "New chat" : "Try again");
     this.thread.list.replaceChildren(el("li", { class: "failed", role: "alert" }, el("p", {}, missing ? "This conversation does not exist, or is not yours." : error.message), retry));
   }
@@ -176,7 +176,7 @@ export class Page {
     draft("new").value = "";
     this.composer.place = id;
     history.replaceState(null, "", "#/c/" + encodeURIComponent(id));
-    this.title(this.conversation.title);
+    showTitle(this.conversation.title);
     this.sidebar.current = id;
     this.sidebar.load();
   }
@@ -215,30 +215,15 @@ export class Page {
     });
   }
 
-  /** How much of the context an old conversation takes. Not worth an error. @param {Conversation} conversation */
+  /** Not worth an error. @param {Conversation} conversation */
   async measure(conversation = this.conversation) {
-    const size = this.connection.health.context;
-    if (conversation.context || conversation.messages.length === 0 || !size) return;
-    const messages = conversation.messages.map(({ role, content }) => ({ role, content }));
-    const found = await this.api.request("POST", "/tokenize", { messages }).catch(() => null);
-    if (!found || conversation.context) return;
-    conversation.context = { used: found.count, size };
+    await measure(this.api, conversation, this.connection.health.context);
     if (conversation === this.conversation) showContext(conversation.context);
   }
 
   /** What the corners of the page say. */
   async refresh() {
-    const guest = this.session.isGuest;
-    byId("guest").hidden = !guest;
-    byId("person").hidden = guest;
-    byId("person-name").textContent = visible(this.session.username);
-    byId("sidebar-search").hidden = guest;
+    showPerson(this.session);
     showCollected(await this.api.get("/stats").catch(() => null));
-  }
-
-  /** @param {string} title */
-  title(title) {
-    byId("title").textContent = visible(title) || "New chat";
-    document.title = title ? `${visible(title)} · slm` : "slm";
   }
 }
