@@ -1,3 +1,4 @@
+import Files
 import Glibc
 package import Terminal
 
@@ -51,12 +52,6 @@ package struct ChatScreen: ~Copyable {
     private func show(_ text: String) { write(text, to: STDOUT_FILENO) }
 
     private func write(_ text: String, to descriptor: Int32) {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
-            rest = rest.dropFirst(count)
-        }
+        _ = writeAll(Array(text.utf8)) { Glibc.write(descriptor, $0, $1) }
     }
 }

@@ -23,6 +23,8 @@ package struct ChatSession: Sendable {
     package struct Totals: Sendable, Equatable {
         package var answers = 0, promptTokens = 0, answerTokens = 0
         package var timings = AnswerTimings()
+
+        package init() {}
     }
 
     package init(config: GenerationConfig = GenerationConfig(), system: String? = nil, policy: HistoryPolicy = .oldestTurns) {

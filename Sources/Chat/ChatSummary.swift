@@ -22,7 +22,7 @@ package struct ChatSummary {
 
     package var text: String {
         let totals = session.totals, times = totals.timings
-        var lines = ["\(session.messages.count) messages, \(totals.answers) answers at temperature \(session.config.temperature)",
+        var lines = ["\(session.messages.count) messages, \(totals.answers) \(totals.answers == 1 ? "answer" : "answers") at temperature \(session.config.temperature)",
                      "\(totals.promptTokens) tokens read in \(short(times.prompt)) s, \(totals.answerTokens) written in \(short(times.answer)) s\(speed)"]
         if let line { lines.append("the last answer: \(line)") }
         return lines.joined(separator: "\n")

@@ -6,14 +6,17 @@ import Tokenize
 
 /// In what a model's weights are kept while it answers.
 package enum WeightType: String, Sendable, CaseIterable {
-    /// The fastest that costs nothing: bf16 where the CPU computes it, f32 elsewhere.
+    /// What the file has; where it is not rounded, the fastest that costs nothing: bf16 where the CPU computes it, f32 elsewhere.
     case auto
     case f32, bf16, int8, int4
 
     /// As it was asked for, where this machine computes it: bf16 needs instructions of its own.
-    package func form(on processor: Processor) -> WeightForm {
+    ///
+    /// - Parameter stored: what the weights are rounded to in their file.
+    package func form(on processor: Processor, stored: WeightForm? = nil) -> WeightForm {
         switch self {
         case .f32: .float32
+        case .auto where stored != nil: stored ?? .float32
         case .bf16, .auto: processor.hasBFloat16 ? .bfloat16 : .float32
         case .int8: .int8
         case .int4: .int4
@@ -33,7 +36,7 @@ package enum Backends {
                              on makeProcessor: @escaping @Sendable () throws -> Processor) throws -> GPTBackend {
         try GPTBackend(limits: limits) {
             let checkpoint = try Checkpoint(reading: path), processor = try makeProcessor()
-            return (try readable(checkpoint, name: path), try Runner(of: checkpoint, base: base, on: processor, form: type.form(on: processor)))
+            return (try readable(checkpoint, name: path), try Runner(of: checkpoint, base: base, on: processor, form: type.form(on: processor, stored: checkpoint.roundedForm)))
         }
     }
 

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Reads lines that a person writes at a terminal: moving and cutting as in a shell, earlier lines with up and down, pastes of several lines.
@@ -62,7 +63,6 @@ package struct LineEditor: ~Copyable {
 
     private mutating func readRow(_ prompt: String, _ columns: Int) -> Outcome {
         (line, row, shown, draft) = (LineBuffer(), 0, history.count, "")
-        draw(prompt, columns)
         while true {
             guard let key = nextKey(beforeWaiting: { $0.draw(prompt, columns) }) else {
                 leave(prompt, columns)
@@ -127,13 +127,5 @@ package struct LineEditor: ~Copyable {
         write("\r\n")
     }
 
-    private func write(_ text: String) {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let written = rest.withUnsafeBytes { Glibc.write(output, $0.baseAddress, $0.count) }
-            if written < 0, errno == EINTR { continue }
-            guard written > 0 else { return }
-            rest = rest.dropFirst(written)
-        }
-    }
+    private func write(_ text: String) { _ = writeAll(Array(text.utf8)) { Glibc.write(output, $0, $1) } }
 }

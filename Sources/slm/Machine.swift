@@ -48,8 +48,10 @@ extension Processor {
 
 extension Processor {
     /// Said once when it is not what was asked for.
-    func weightForm(for type: WeightType) -> WeightForm {
-        let form = type.form(on: self)
+    ///
+    /// - Parameter stored: what the weights are rounded to in their file.
+    func weightForm(for type: WeightType, stored: WeightForm? = nil) -> WeightForm {
+        let form = type.form(on: self, stored: stored)
         if type == .bf16, form != .bfloat16 { note("\(path) kernels have no bf16 instructions: weights are kept in \(form.rawValue).") }
         return form
     }

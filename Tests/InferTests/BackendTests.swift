@@ -35,8 +35,8 @@ import Tokenize
 
     @Test func `a text goes on, with tokens and what else might have come`() throws {
         let answer = try parrot().wholeAnswer(to: AnswerRequest(.text("Hi,"), GenerationConfig(temperature: 0, logProbabilities: 2)))
-        #expect(answer.text == " you! é日" && answer.end.reason == .stop)
-        #expect(answer.tokens.map(\.id) == " you! é日".utf8.map { TokenID($0) } && answer.tokens[0].bytes == [0x20])
+        #expect(answer.text == " you!é日" && answer.end.reason == .stop)
+        #expect(answer.tokens.map(\.id) == " you!é日".utf8.map { TokenID($0) } && answer.tokens[0].bytes == [0x20])
         #expect(answer.tokens.allSatisfy { ($0.logProbability ?? -9) > -0.01 && $0.alternatives.count == 2 && $0.alternatives[0].id == $0.id })
     }
 

@@ -57,12 +57,14 @@ import Tokenize
 
     @Test func `a conversation that goes on is not read again, and says the same`() throws {
         let engine = try backend(), fresh = try backend { $0.answers = 1 }, config = try GenerationConfig(maximumTokens: 12, temperature: 0)
-        var history = [Conversation.Message(.user, "Hello")]
-        for turn in 0..<3 {
+        var history = [Conversation.Message(.user, "Hello, how are you?")], read = 0
+        for turn in 0..<2 {
             let request = AnswerRequest(.chat(history), config), answer = try engine.wholeAnswer(to: request)
             #expect(try fresh.wholeAnswer(to: AnswerRequest(.text("something else"), config)).beginning.cachedTokens == 0)
             #expect(try fresh.wholeAnswer(to: request).text == answer.text)
-            if turn > 0 { #expect(answer.beginning.cachedTokens > (answer.beginning.promptTokens ?? 0) / 2, "\(answer.beginning)") }
+            // What was said may be other tokens when it is read again; what was asked is the same.
+            #expect(answer.beginning.cachedTokens >= read, "\(answer.beginning)")
+            read = answer.beginning.promptTokens ?? 0
             history += [.init(.assistant, answer.text), .init(.user, "And \(turn)?")]
         }
     }

@@ -107,7 +107,9 @@ import Tokenize
         let tokenizer = try Self.tokenizer(system: false), budget = HistoryBudget(context: 20, tokenizer, nil), text = String(repeating: "x", count: 50) + "abc"
         let fitted = try budget.prompt(of: text, policy: .oldestTurns, maximumTokens: nil)
         #expect(fitted.ids.count == 15 && fitted.wasCut && fitted.room == 5 && tokenizer.text(of: fitted.ids).hasSuffix("xabc"))
-        #expect(try budget.prompt(of: "abc", policy: .refuse, maximumTokens: 100) == { var f = HistoryBudget.Fitted(); f.ids = try tokenizer.ids(of: "abc"); f.room = 17; return f }())
+        var whole = HistoryBudget.Fitted()
+        (whole.ids, whole.room) = (try tokenizer.ids(of: "abc"), 17)
+        #expect(try budget.prompt(of: "abc", policy: .refuse, maximumTokens: 100) == whole)
         #expect(throws: GenerationError.tooLong(promptTokens: 53, context: 20)) { try budget.prompt(of: text, policy: .refuse, maximumTokens: nil) }
         // Nothing at all: what begins a text is what ends one.
         #expect(try budget.prompt(of: "", policy: .refuse, maximumTokens: nil).ids == [tokenizer.vocabulary.special("<|eos|>")])

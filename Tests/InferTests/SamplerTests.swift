@@ -25,6 +25,12 @@ import Tokenize
             presencePenalty: maybe(0, -0.4, &noise), seed: noise.next(), logitBias: biases)
     }
 
+    private func next(_ sampler: inout Sampler, _ scores: [Float]) throws -> Sampler.Choice {
+        var row = scores, span = row.mutableSpan
+        let choice = sampler.next(&span)
+        return try #require(choice)
+    }
+
     @Test func `every choice is that of a sampler that sorts everything`() throws {
         var noise = Noise(3), close = 0, different: [String] = [], none = 0
         for round in 0..<4_000 {
@@ -71,8 +77,7 @@ import Tokenize
         let expected = PlainSampler(config, vocabulary: 10, banned: [], prompt: []).candidates(scores), sum = expected.reduce(0) { $0 + $1.weight }
         var sampler = Sampler(config, vocabulary: 10), counts = [Int](repeating: 0, count: 10)
         for _ in 0..<draws {
-            var row = scores, span = row.mutableSpan
-            counts[Int(try #require(sampler.next(&span)).id)] += 1
+            counts[Int(try next(&sampler, scores).id)] += 1
         }
         #expect(counts.reduce(0, +) == draws && counts.enumerated().allSatisfy { id, count in count == 0 || expected.contains { $0.id == id } })
         let chiSquare = expected.reduce(0.0) { total, token in
@@ -91,27 +96,24 @@ import Tokenize
                 var row = [Float](repeating: before, count: 500), span = row.mutableSpan
                 _ = sampler.next(&span)
             }
-            var row = same, span = row.mutableSpan
-            return try #require(sampler.next(&span)).id
+            return try next(&sampler, same).id
         }
         #expect(try third(0, config) == third(7, config))
         let others = try Set((0..<20).map { try third(0, GenerationConfig(seed: $0)) })
         #expect(others.count > 10)
-        #expect(Sampler(try GenerationConfig(), vocabulary: 5).seed != Sampler(try GenerationConfig(), vocabulary: 5).seed)
+        #expect(Sampler(GenerationConfig(), vocabulary: 5).seed != Sampler(GenerationConfig(), vocabulary: 5).seed)
     }
 
     @Test func `log-probabilities are the model's own, whatever changes the choice`() throws {
         let scores: [Float] = [1, 2, 3, 0], sum = log(scores.reduce(0.0) { $0 + exp(Double($1)) })
         let config = try GenerationConfig(temperature: 0, repetitionPenalty: 3, logitBias: [0: 50], logProbabilities: 2)
-        var sampler = Sampler(config, vocabulary: 4, banned: [2], prompt: [1]), row = scores, span = row.mutableSpan
-        let choice = try #require(sampler.next(&span))
+        var sampler = Sampler(config, vocabulary: 4, banned: [2], prompt: [1])
+        let choice = try next(&sampler, scores)
         #expect(choice.id == 0 && abs(Double(choice.logProbability ?? 0) - (1 - sum)) < 1e-6)
         #expect(choice.alternatives.map(\.id) == [2, 1])
         #expect(zip(choice.alternatives, [3.0, 2]).allSatisfy { abs(Double($0.logProbability) - ($1 - sum)) < 1e-6 })
         var plain = Sampler(try GenerationConfig(temperature: 0), vocabulary: 4)
-        row = scores
-        span = row.mutableSpan
-        #expect(plain.next(&span) == Sampler.Choice(2))
+        #expect(try next(&plain, scores) == Sampler.Choice(2))
     }
 
     @Test func `log-probabilities over a large vocabulary are those of f64`() throws {
@@ -119,8 +121,8 @@ import Tokenize
         for count in [1, 15, 16, 17, 63, 64, 65, 5_003] {
             let scores = noise.numbers(count).map { $0 * 20 }, best = scores.max() ?? 0
             let sum = log(scores.reduce(0.0) { $0 + exp(Double($1 - best)) }) + Double(best)
-            var sampler = Sampler(try GenerationConfig(logProbabilities: 20), vocabulary: count), row = scores, span = row.mutableSpan
-            let choice = try #require(sampler.next(&span))
+            var sampler = Sampler(try GenerationConfig(logProbabilities: 20), vocabulary: count)
+            let choice = try next(&sampler, scores)
             #expect(abs(Double(choice.logProbability ?? 0) - (Double(scores[Int(choice.id)]) - sum)) < 1e-5)
             #expect(choice.alternatives.map(\.id) == Array(scores.indices.sorted { (scores[$1], $0) < (scores[$0], $1) }.prefix(20)).map { TokenID($0) })
         }
@@ -130,11 +132,11 @@ import Tokenize
         for temperature in [0, 1.0] {
             for scores in [[Float.nan, .nan], [-.infinity, .nan], []] as [[Float]] {
                 var sampler = Sampler(try GenerationConfig(temperature: temperature, logProbabilities: 3), vocabulary: 2), row = scores, span = row.mutableSpan
-                #expect(sampler.next(&span) == nil)
+                let choice = sampler.next(&span)
+                #expect(choice == nil)
             }
             var sampler = Sampler(try GenerationConfig(temperature: temperature, topP: 0.5, logProbabilities: 1), vocabulary: 3)
-            var row: [Float] = [.nan, .infinity, 5], span = row.mutableSpan
-            #expect(sampler.next(&span)?.id == 1)
+            #expect(try next(&sampler, [.nan, .infinity, 5]).id == 1)
         }
     }
 }

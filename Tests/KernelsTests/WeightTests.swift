@@ -109,6 +109,29 @@ import Testing
         }
     }
 
+    @Test(arguments: Processor.paths) func `are the same through the rows that a file keeps, and mean what those say`(path: String) throws {
+        let p = try Processor(threads: 2, path: path)
+        for (_, O, I) in Self.cases where I > 1 {
+            let values = p.buffer(Noise.numbers(O * I, seed: 4)), x = p.buffer(Noise.numbers(3 * I, seed: 5))
+            for form in [WeightForm.int8, .int4] {
+                let rounded = p.round(values, outputs: O, inputs: I, to: form), direct = p.pack(values, outputs: O, inputs: I, as: form), again = p.pack(rounded)
+                let products = [direct, again].map { weights in
+                    let y = p.buffer(of: 3 * O, .float32)
+                    p.multiply(x, rows: 3, by: weights, into: y)
+                    return p.floats(y).map(\.bitPattern)
+                }
+                let isSame = products[0] == products[1]
+                #expect(isSame, "\(form.rawValue) [\(O), \(I)]")
+                let said = p.buffer(of: O * I, .float32), last = p.buffer(of: I, .float32)
+                p.values(of: rounded, into: said)
+                p.values(of: rounded, rows: O - 1..<O, into: last)
+                expectClose(p.floats(said), meaning(of: direct, on: p), within: .forward, "\(form.rawValue) [\(O), \(I)]")
+                let isLast = p.floats(last) == Array(p.floats(said)[((O - 1) * I)...])
+                #expect(isLast)
+            }
+        }
+    }
+
     @Test func `keep what is no number to its own row`() throws {
         let p = try Processor(threads: 2), (O, I) = (40, 64)
         var x = Noise.numbers(3 * I, seed: 1)

@@ -28,7 +28,8 @@ extension ScriptedServer {
         let messages = try root["messages"]?.elements?.map { Conversation.Message(Conversation.Role(rawValue: try $0.string("role")) ?? .user, try $0.string("content")) }
         let config = try GenerationConfig(maximumTokens: root["max_tokens"]?.integer, temperature: root.number("temperature"), topK: root.integer("top_k", else: 0),
                                           topP: root.number("top_p", else: 1), stop: root["stop"]?.elements?.compactMap(\.string) ?? [], seed: root["seed"]?.unsigned)
-        return AnswerRequest(messages.map { .chat($0) } ?? .text(try root.string("prompt")), config)
+        if let messages { return AnswerRequest(.chat(messages), config) }
+        return AnswerRequest(.text(try root.string("prompt")), config)
     }
 
     private static func chunk(_ event: AnswerEvent) -> String {

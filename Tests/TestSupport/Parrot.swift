@@ -8,7 +8,7 @@ import Tokenize
 ///
 /// Each byte of the sentence must be another, since the model is a table of which token follows which. Other tokens are far less likely, but not impossible.
 package enum Parrot {
-    package static let sentence = "Hi, you! é日"
+    package static let sentence = "Hi, you!é日"
 
     package static func checkpoint(saying text: String = sentence, context: Int = 64) throws -> Checkpoint {
         let processor = try Processor(threads: 1), vocabulary = SampleCheckpoint.vocabulary, V = vocabulary.count

@@ -2,6 +2,7 @@ package import Infer
 import Kernels
 import Synchronization
 import Threads
+import Tokenize
 
 /// A backend that is not a model: it says one sentence, a character a token, and shifts its letters when it draws with temperature.
 package final class ScriptedBackend: ChatBackend {

@@ -118,6 +118,12 @@ typedef struct {
     size_t (*weights_pack_scratch)(size_t I);
     /// Packs panels p0 ..< p1 of w [O,I], whose rows are `stride` apart, to where all panels begin.
     void (*weights_pack)(int form, const float *w, size_t stride, size_t O, size_t I, size_t p0, size_t p1, void *panels, void *scratch);
+    /// Rounded weights by rows (int8 and int4 alone): out of the panels, back into them, and as the numbers that they stand for.
+    void (*weights_unpack)(int form, const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales);
+    void (*weights_repack)(int form, const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1, void *panels);
+    void (*weights_values)(int form, const uint8_t *codes, const float *scales, size_t N, size_t I, float *w);
+    /// y[n] = row ids[n] (+ more[n], where that is not NULL).
+    void (*weights_rows)(int form, const void *panels, size_t I, const int32_t *ids, const float *more, float *y, size_t N);
     /// Makes rows of x [N,I] ready to be multiplied.
     void (*weights_rows_prepare)(int form, const float *x, size_t N, size_t I, void *rows);
     /// Panels p0 ..< p1 of C; the product's own sides a and b are not looked at.

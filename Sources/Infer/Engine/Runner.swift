@@ -34,11 +34,13 @@ package final class Runner: Executor {
     private let parameters: Parameters
     /// By the place of their parameter: made when they are first needed.
     private var learned: [PackedWeights?], frozen: [PackedWeights?]
+    /// Weights that are rounded already, by name: their parameters have no values.
+    private let rounded: Named<RoundedWeights>
     private var step: [Part] = []
     private var angles: Buffer?                        // [context, D]
 
-    package init(of model: GPT, _ parameters: Parameters, on processor: Processor, form: WeightForm) {
-        (self.model, self.parameters, self.processor, self.form) = (model, parameters, processor, form)
+    package init(of model: GPT, _ parameters: Parameters, rounded: Named<RoundedWeights> = [:], on processor: Processor, form: WeightForm) {
+        (self.model, self.parameters, self.rounded, self.processor, self.form) = (model, parameters, rounded, processor, form)
         learned = Array(repeating: nil, count: parameters.list.count)
         frozen = Array(repeating: nil, count: parameters.frozen.count)
         _ = scores(after: [Part(recollection(), from: 0, ids: [0])])        // so that the first to ask need not wait for the weights
@@ -46,8 +48,8 @@ package final class Runner: Executor {
 
     /// - Parameter base: the model that an adapter is for, where that is not where it was.
     package convenience init(of checkpoint: Checkpoint, base: String? = nil, on processor: Processor, form: WeightForm) throws(CheckpointError) {
-        let (model, parameters) = try checkpoint.model(base: base, on: processor)
-        self.init(of: model, parameters, on: processor, form: form)
+        let (model, parameters) = try checkpoint.model(base: base, leavingRounded: true, on: processor)
+        self.init(of: model, parameters, rounded: checkpoint.rounded, on: processor, form: form)
     }
 
     /// Of a sequence that has seen nothing.
@@ -93,13 +95,20 @@ package final class Runner: Executor {
         let C = table.table.shape[1], y = empty(ids.shape[0], C)
         var n = 0
         for part in step {
-            let count = part.ids.count, start = part.rows.start
-            processor.embed(ids.elements[n..<n + count], table: value(of: table.table), C: C, plus: positions.map { value(of: $0.table)[start * C..<(start + count) * C] },
-                            period: count, into: y.elements[n * C..<(n + count) * C])
-            n += count
+            let rows = n..<n + part.ids.count, start = part.rows.start
+            let places = positions.map { value(of: $0.table)[start * C..<(start + rows.count) * C] }, result = y.elements[rows.lowerBound * C..<rows.upperBound * C]
+            if readsTable(table.table) {
+                processor.embed(ids.elements[rows], table: value(of: table.table), C: C, plus: places, period: rows.count, into: result)
+            } else {
+                processor.embed(ids.elements[rows], in: packed(table.table), plus: places, into: result)
+            }
+            n = rows.upperBound
         }
         return y
     }
+
+    /// Whether the rows of a table are looked up where they are, in memory or in a file: where nothing is gained by packing them.
+    private func readsTable(_ table: Parameter) -> Bool { form == .float32 && rounded[table.name] == nil }
 
     package func norm(_ x: Tensor, by norm: Norm) -> Tensor {
         let (N, C) = x.shape.rows, y = empty(N, C), statistics = processor.buffer(of: 2 * N, .float32)
@@ -187,11 +196,22 @@ package final class Runner: Executor {
         if let there = weight.isLearned ? learned[weight.index] : frozen[weight.index] { return there }
         // What adapts a layer is thin, and much hangs on it: it is not rounded to a few levels.
         let isThin = weight.isLearned && !frozen.isEmpty
-        let form = isThin ? (processor.offers(.bfloat16) && form != .float32 ? .bfloat16 : .float32) : form
-        // An adapter may have changed, in memory, what its base's file says.
-        let packed = processor.pack(value(of: weight), outputs: weight.shape[0], inputs: weight.shape[1], as: form, forgetting: frozen.isEmpty)
+        var form = isThin ? (processor.offers(.bfloat16) && form != .float32 ? .bfloat16 : .float32) : form
+        // Everything begins with the embedding of a token: where it is not the head too, int4 would save little there.
+        if form == .int4, weight.name.hasPrefix("tokens"), !model.configuration.isTied { form = .int8 }
+        let packed = pack(weight, as: form)
         if weight.isLearned { learned[weight.index] = packed } else { frozen[weight.index] = packed }
         return packed
+    }
+
+    private func pack(_ weight: Parameter, as form: WeightForm) -> PackedWeights {
+        let (O, I) = (weight.shape[0], weight.shape[1])
+        // An adapter may have changed, in memory, what its base's file says.
+        guard let rounded = rounded[weight.name] else { return processor.pack(value(of: weight), outputs: O, inputs: I, as: form, forgetting: frozen.isEmpty) }
+        if rounded.form == form { return processor.pack(rounded, forgetting: true) }
+        let values = processor.buffer(of: O * I, .float32)
+        processor.values(of: rounded, into: values)
+        return processor.pack(values, outputs: O, inputs: I, as: form)
     }
 
     private func angles(width D: Int) -> Buffer {

@@ -44,7 +44,7 @@ struct Slots {
         let shared = slots.map { $0.shared(with: prompt) }, free = slots.indices.filter { !isTaken[$0] }
         // Of those that know as little, what was needed longest ago is forgotten.
         var place = free.max { (shared[$0], -slots[$0].usedAt) < (shared[$1], -slots[$1].usedAt) }
-        if slots.count < most, place.map({ shared[$0] < Self.worthCopying && !slots[$0].ids.isEmpty }) ?? true {
+        if slots.count < most, place.map({ shared[$0] < Self.worthCopying && 2 * shared[$0] < slots[$0].ids.count }) ?? true {
             slots.append(Slot(memory: makeMemory()))
             isTaken.append(false)
             place = slots.count - 1

@@ -32,7 +32,7 @@ package struct AnswerRules: Sendable, Equatable {
         (self.stops, stopTexts) = (stops.sorted(), texts)
     }
 
-    init(stops: [TokenID], stopTexts: [String], trims: Bool) {
+    package init(stops: [TokenID], stopTexts: [String], trims: Bool) {
         (self.stops, banned, self.stopTexts, self.trims) = (stops, [], stopTexts.map { Array($0.utf8) }, trims)
     }
 

@@ -50,7 +50,8 @@ package struct AnswerText: Sendable {
         if rules.trims {
             let range = held.trimmed(0..<limit)
             if !hasBegun { start = range.lowerBound }
-            end = max(start, range.upperBound)
+            // White space behind a word waits for the next one.
+            end = range.isEmpty ? start : range.upperBound
             hasBegun = hasBegun || start < end
         }
         defer {

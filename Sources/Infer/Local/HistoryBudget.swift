@@ -20,6 +20,8 @@ package struct HistoryBudget: Sendable {
         package var wasCut = false
         /// Tokens that the answer may have.
         package var room = 0
+
+        package init() {}
     }
 
     private let context: Int

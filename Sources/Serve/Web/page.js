@@ -17,7 +17,6 @@ const unsent = (place) => kept("unsent." + place, "");
 export class Page {
   /** @param {{ api: any, session: import("./session.js").Session, connection: import("./connection.js").Connection, settings: any, sidebar: any, thread: any, composer: any, account: any }} parts */
   constructor(parts) {
-    Object.assign(this, parts);
     this.api = parts.api;
     this.session = parts.session;
     this.connection = parts.connection;

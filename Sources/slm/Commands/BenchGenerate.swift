@@ -43,16 +43,16 @@ extension Command {
     }
 
     private static func open(_ options: BenchGenerateOptions, on processor: Processor) throws -> Runner {
-        let form = processor.weightForm(for: options.dtype)
         if let path = options.checkpoint {
-            return try Runner(of: Checkpoint(reading: path), on: processor, form: form)
+            let checkpoint = try Checkpoint(reading: path)
+            return try Runner(of: checkpoint, on: processor, form: processor.weightForm(for: options.dtype, stored: checkpoint.roundedForm))
         }
         guard let configuration = GPTConfiguration.presets.first(where: { $0.name == options.preset })?.configuration else {
             throw UsageError("slm bench generate: unknown preset '\(options.preset)'. Presets: \(GPTConfiguration.presets.map(\.name).joined(separator: ", ")).")
         }
         var list = ParameterList()
         let model = GPT(configuration, in: &list)
-        return Runner(of: model, try Parameters(list, on: processor, seed: 1), on: processor, form: form)
+        return Runner(of: model, try Parameters(list, on: processor, seed: 1), on: processor, form: processor.weightForm(for: options.dtype))
     }
 
     /// The same as llama.cpp is measured by: each prompt for itself, then a token of every sequence at a time, and the scores that follow it.

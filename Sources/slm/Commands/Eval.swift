@@ -103,7 +103,7 @@ private struct EvalCommand {
     }
 
     private func evaluator(of checkpoint: Checkpoint, on processor: Processor) throws -> Evaluator {
-        let form = processor.weightForm(for: options.dtype)
+        let form = processor.weightForm(for: options.dtype, stored: checkpoint.roundedForm)
         if form == .float32 || form == .bfloat16 {
             return try Evaluator(checkpoint, base: options.base, on: processor, precision: form == .float32 ? .float32 : .bfloat16)
         }

@@ -64,10 +64,15 @@ private struct GenerateCommand {
         guard let path = options.prompts else { return try answer(prompt(), by: backend) }
         let prompts = try LineBlocks.texts(of: path).map { $0.replacing("\\n", with: "\n") }
         let interrupts = Interrupts(), requests = prompts.map { request($0) }
-        try backend.answers(to: requests, atOnce: options.atOnce, isStopped: { interrupts.take() > 0 }) { index, result in
+        var isStopped = false
+        try backend.answers(to: requests, atOnce: options.atOnce, isStopped: {
+            isStopped = isStopped || interrupts.take() > 0
+            return isStopped
+        }) { index, result in
             let answer = try result.get()
             say(options.json ? "\(AnswerRecord(answer))" : (options.echo ? prompts[index] : "") + shown(answer.text))
         }
+        if isStopped { throw Interrupted() }
     }
 
     private func prompt() throws -> String {
