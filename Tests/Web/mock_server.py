@@ -5,6 +5,7 @@
 A question chooses its answer: "/markdown", "/long", "/rtl", "/hostile 17", "/error", "/break", "/429"; every other is answered with a few sentences.
 """
 import argparse
+import functools
 import gzip
 import http.server
 import json
@@ -31,6 +32,11 @@ class Refused(Exception):
     def __init__(self, status, code, message, field=None, retry_after=None):
         self.status, self.retry_after = status, retry_after
         self.error = {"code": code, "message": message} | ({"field": field} if field else {})
+
+
+@functools.lru_cache
+def compressed(raw):
+    return gzip.compress(raw)
 
 
 def now():
@@ -167,7 +173,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                    "Cross-Origin-Opener-Policy": "same-origin", "Vary": "Accept-Encoding"}
         raw = file.read_bytes()
         if "gzip" in self.headers.get("Accept-Encoding", ""):
-            raw, headers["Content-Encoding"] = gzip.compress(raw), "gzip"
+            raw, headers["Content-Encoding"] = compressed(raw), "gzip"
         self.send(200, raw, headers)
 
     # Accounts

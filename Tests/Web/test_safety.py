@@ -27,8 +27,6 @@ def test_hostile_answers(stage):
     """Each is shown the way an answer is that streams in, in two halves; the page must be whole after each of them."""
     page = stage.open(width=390, height=700)
     assert len(hostile.ANSWERS) == 200
-    if stage.world:
-        ask(page, "/say begin")
     page.evaluate("""async () => { const { Thread } = await import('/web/thread.js');
         window.show = (text) => { const list = document.getElementById('thread'); const thread = new Thread({});
             thread.clear(); const message = { role: 'assistant', content: text.slice(0, text.length / 2), state: 'streaming' };
@@ -52,14 +50,15 @@ def test_hostile_answers(stage):
 
 def test_hostile_answers_from_the_server(stage):
     """Some of each kind, all the way through the network."""
-    if not stage.world:
-        return
     page = stage.open()
     for number in (0, 20, 45, 80, 98, 113, 128, 162, 194, 195, 199):
         page.click("#new-chat")
         ask(page, f"/hostile {number}")
         assert not stage.troubles and page.evaluate("window.harmed") is None, (number, stage.troubles)
     assert page.locator(".message.assistant").count() == 1
+
+
+test_hostile_answers_from_the_server.scripted = True
 
 
 def test_hostile_names(stage):
@@ -83,7 +82,7 @@ def test_policy(stage):
         const image = document.createElement('div'); image.innerHTML = '<img src=x onerror="window.harmed = 1">'; document.body.append(image); }""")
     page.wait_for_timeout(200)
     assert page.evaluate("window.harmed") is None
-    for name in stage.browser and page.evaluate("performance.getEntriesByType('resource').map((e) => e.name).filter((n) => n.endsWith('.js'))"):
+    for name in page.evaluate("performance.getEntriesByType('resource').map((e) => e.name).filter((n) => n.endsWith('.js'))"):
         text = page.evaluate("(address) => fetch(address).then((r) => r.text())", name)
         assert not any(word in text for word in (".innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser")), name
 
