@@ -15,7 +15,7 @@ SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 # The C compiler that comes with Swift: the kernels are tested with the compiler that builds them.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 
-.PHONY: help deps build demo sample test test-swift test-sanitizers test-valgrind test-peers test-llama test-mutants kill-training kill-store fuzz bench clean
+.PHONY: help deps build demo sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium test-llama test-mutants kill-training kill-store fuzz bench clean
 
 help:           ## What can be made (this list)
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -66,7 +66,7 @@ test-valgrind: build
 	valgrind --quiet --error-exitcode=9 .build/slm-for-valgrind bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
 	    --threads 2 --cpu avx2
 
-test-peers: build $(VENV)/ready   ## Tests against other people's programs, in a virtual environment of their own
+test-peers: build $(VENV)/ready chromium   ## Tests against other people's programs, in a virtual environment of their own
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
 	$(BUILD) --product CheckpointWriter
 	$(BUILD) --product Logits
@@ -79,6 +79,13 @@ test-peers: build $(VENV)/ready   ## Tests against other people's programs, in a
 	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6
 	$(VENV)/bin/python Tests/Peers/check_report.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/kill_store.py .build/release/StoreWriter --kills 20
+	$(VENV)/bin/python Tests/Web/test_web.py
+
+test-web: $(VENV)/ready chromium   ## The page in a real browser, before a server without a model
+	$(VENV)/bin/python Tests/Web/test_web.py
+
+chromium:
+	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
 
 $(VENV)/ready: Tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)
