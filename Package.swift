@@ -24,14 +24,18 @@ let package = Package(
         .systemLibrary(name: "CXXHash"),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CSQLite"),
+        .systemLibrary(name: "CPQ"),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // Floor 0: arithmetic on buffers, threads, the CPU.
         .target(name: "CKernels", cSettings: [.headerSearchPath(".")] + (isCI ? [.treatAllWarnings(as: .error)] : [])),
         .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Files"], swiftSettings: features),
 
-        // … JSON, and files that are written whole or not at all.
+        // … JSON, files of settings, and files that are written whole or not at all.
         .target(name: "JSON", dependencies: ["CSimdjson"], swiftSettings: features),
+        .target(name: "Settings", dependencies: ["CYAML", "Terminal"], swiftSettings: features),
         .target(name: "Files", swiftSettings: features),
 
         // … and threads that wait for each other.
@@ -63,21 +67,25 @@ let package = Package(
         // … and what people see of a training: its log, TensorBoard's events, pages with curves.
         .target(name: "Report", dependencies: ["JSON", "Files"], swiftSettings: features),
 
+        // … and who said what.
+        .target(name: "Store", dependencies: ["Threads", "CSQLite", "CPQ"], swiftSettings: features),
+
         // Floor 5: a conversation at the terminal.
         .target(name: "Chat", dependencies: ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"], swiftSettings: features),
 
         // Floor 6: the command line.
-        .executableTarget(name: "slm", dependencies: ["Chat", "Terminal", "Report", "Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .executableTarget(name: "slm", dependencies: ["Chat", "Terminal", "Report", "Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels"], swiftSettings: features),
 
         // The chats that `data/` ships, and nothing else: see data/README.md.
         .executableTarget(name: "sample-chats", swiftSettings: safe),
 
         // Tests, a target a module, and what they share.
-        .target(name: "TestSupport", dependencies: ["Infer", "JSON", "Threads", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels"], path: "Tests/TestSupport", swiftSettings: features),
+        .target(name: "TestSupport", dependencies: ["Infer", "JSON", "Threads", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"], path: "Tests/TestSupport", swiftSettings: features),
         .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
         .testTarget(name: "AutogradTests", dependencies: ["TestSupport", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "ModelTests", dependencies: ["TestSupport", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "JSONTests", dependencies: ["TestSupport", "JSON"], swiftSettings: features),
+        .testTarget(name: "SettingsTests", dependencies: ["TestSupport", "Settings"], swiftSettings: features),
         .testTarget(name: "FilesTests", dependencies: ["TestSupport", "Files"], swiftSettings: features),
         .testTarget(name: "TokenizeTests", dependencies: ["TestSupport", "Tokenize", "Kernels", "Files"], swiftSettings: features),
         // A program that writes checkpoints: to be killed at it, to run out of room, and for h5py to read what it wrote.
@@ -85,6 +93,9 @@ let package = Package(
                           path: "Tests/CheckpointWriter", swiftSettings: features),
         // A program that prints what a checkpoint's model computes, for peers to compare.
         .executableTarget(name: "Logits", dependencies: ["Checkpoint", "Model", "Autograd", "Kernels", "Files"], path: "Tests/Logits", swiftSettings: features),
+        // A program that reads damaged files of other programs, and measures what that takes.
+        .target(name: "Watch", path: "Tests/Watch"),
+        .executableTarget(name: "Mutants", dependencies: ["Watch", "TestSupport", "Kernels"], path: "Tests/Mutants", swiftSettings: features),
         .testTarget(name: "CheckpointTests", dependencies: ["CheckpointWriter", "TestSupport", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"],
                     swiftSettings: features),
         .testTarget(name: "CorpusTests", dependencies: ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], swiftSettings: features),
@@ -96,6 +107,9 @@ let package = Package(
         .testTarget(name: "TerminalTests", dependencies: ["TestSupport", "Terminal", "Threads"], swiftSettings: features),
         .testTarget(name: "ChatTests", dependencies: ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"], swiftSettings: features),
         .testTarget(name: "ReportTests", dependencies: ["TestSupport", "Report", "JSON", "Files"], swiftSettings: features),
+        // A program that writes into stores: to be killed at it, to run out of room, to be in the way.
+        .executableTarget(name: "StoreWriter", dependencies: ["Store", "Threads"], path: "Tests/StoreWriter", swiftSettings: features),
+        .testTarget(name: "StoreTests", dependencies: ["StoreWriter", "TestSupport", "Store", "Threads"], exclude: ["Schemas"], swiftSettings: features),
         .testTarget(name: "SampleChatsTests", dependencies: ["sample-chats", "Files"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11,

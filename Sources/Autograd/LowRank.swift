@@ -55,9 +55,12 @@ extension Parameters {
 
     /// Begins as PiSSA does (Meng et al. 2024): B·A takes the greatest singular values of the weight, and the weight keeps the rest. Together they are what
     /// the weight was. Returns the values that were taken off, which whoever wants the same weights again needs; nil where a weight is not finite.
-    package func beginWithPrincipals(of pairs: [LowRankPair]) throws(ProcessorError) -> Buffer? {
+    ///
+    /// - Parameter progress: told before each pair how many are done. Each takes as long as the cube of its smaller side.
+    package func beginWithPrincipals(of pairs: [LowRankPair], progress: (_ done: Int) -> Void = { _ in }) throws(ProcessorError) -> Buffer? {
         let algebra = try LinearAlgebra(for: processor.path)
-        for pair in pairs {
+        for (i, pair) in pairs.enumerated() {
+            progress(i)
             let (O, I) = (pair.weight.shape[0], pair.weight.shape[1]), R = min(pair.a.shape[0], min(O, I))
             let weight = frozenValues[pair.weight.range].read { span in span.indices.map { span[$0] } }
             guard let svd = algebra.singularValues(of: weight, rows: O, columns: I) else { return nil }

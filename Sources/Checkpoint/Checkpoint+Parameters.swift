@@ -3,16 +3,11 @@ package import Kernels
 import Model
 
 extension Checkpoint {
-    /// The weights as a model takes them, without copying where the file allows: a page is read when it is looked at, and copied when it is written to.
+    /// The weights as one flat buffer, without copying where the file allows: a page is read when it is looked at, and copied when it is written to.
     ///
     ///     var list = ParameterList()
     ///     let model = GPT(checkpoint.configuration, in: &list)
-    ///     let tape = Tape(processor, parameters: try checkpoint.parameters(list, on: processor))
-    package func parameters(_ list: ParameterList, on processor: Processor) throws(CheckpointError) -> Parameters {
-        Parameters(list, values: try values(of: list.learned, on: processor), on: processor)
-    }
-
-    /// The same as the flat buffer alone.
+    ///     let parameters = Parameters(list, values: try checkpoint.values(of: list.learned, on: processor), on: processor)
     ///
     /// - Parameters:
     ///   - copying: for who will write to all of them.
@@ -21,6 +16,7 @@ extension Checkpoint {
         try check(weights, "weights", layout.parameters)
         if !copying, let mapped = mappedWeights(layout) { return mapped }
         let values = leavingRounded ? processor.buffer(of: layout.count, .float32) : processor.zeros(layout.count)
+        if leavingRounded { values.spread() }
         copy(weights, into: values, layout.parameters)
         if !leavingRounded { copyRounded(into: values, layout.parameters, on: processor) }
         return values

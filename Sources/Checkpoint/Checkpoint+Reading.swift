@@ -12,7 +12,7 @@ extension Checkpoint {
     /// The file may be replaced meanwhile, as training does, but must not be shortened. Whatever is wrong with it is an error and no crash.
     package init(reading path: String) throws(CheckpointError) {
         let file: MappedFile
-        do { file = try MappedFile(path, writable: true) } catch { throw CheckpointError(error) }
+        do { file = try MappedFile(path, writable: true) } catch { throw Folder.contains(".", in: path) ? .folder(path) : CheckpointError(error) }
         self = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in
             try Seal.check(bytes, path: path, forgetting: file.forget)
             return try Checkpoint(try H5Reader.arrays(in: bytes, path: path), of: bytes, in: file)

@@ -52,6 +52,9 @@ package struct Buffer {
     /// Gives back the memory of elements that lie in a file, and that nobody has written to: they come again when they are looked at.
     package func forget() { storage.forget(offset * type.size..<(offset + count) * type.size) }
 
+    /// Asks that only those pages of it take memory that are looked at: for a buffer most of which never is.
+    package func spread() { storage.spread(offset * type.size..<(offset + count) * type.size) }
+
     /// Whether both are the same place in memory.
     package func isSame(as other: Buffer) -> Bool { pointer == other.pointer && count == other.count && type == other.type }
 

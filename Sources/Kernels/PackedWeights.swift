@@ -53,6 +53,19 @@ extension Processor {
         return PackedWeights(form: form, outputs: O, inputs: I, panels: panels)
     }
 
+    /// y [N, I] = the rows `ids` of packed weights (+ more [N, I]): a table of embeddings.
+    package func embed(_ ids: Buffer, in w: PackedWeights, plus more: Buffer?, into y: Buffer) {
+        let I = w.inputs
+        require(y.count == ids.count * I && (more?.count ?? y.count) == y.count, "embed: \(ids.count) ids into \(y.count) numbers")
+        ids.readIDs { span in for i in span.indices { require(span[i] >= 0 && span[i] < w.outputs, "embed: id \(span[i]) at \(i), in a table of \(w.outputs)") } }
+        measured("embed", bytes: y.count * 8) {
+            split(ids.count, atLeast: 32) { range in
+                let n = range.lowerBound
+                table.weights_rows(w.form.code, w.panels.pointer, I, ids.ids + n, more.map { UnsafePointer($0.floats + n * I) }, y.floats + n * I, range.count)
+            }
+        }
+    }
+
     /// y [N, O] = f(x·Wᵀ + bias) + plus, all in f32. A row's bits do not depend on the other rows, nor on the number of threads.
     package func multiply(_ x: Buffer, rows N: Int, by w: PackedWeights, bias: Buffer? = nil, then f: Function = .identity, plus: Buffer? = nil, into y: Buffer,
                           as name: StaticString = "weights") {

@@ -89,7 +89,9 @@ extension Processor {
         (p.D, p.form, p.room, p.scale) = (D, memory.form.code, memory.room, 1 / Float(D).squareRoot())
         (p.keys, p.values) = (UnsafeRawPointer(memory.keys(layer: layer, head: head)), UnsafeRawPointer(memory.values(layer: layer, head: head)))
         for n in 0..<part.count {
-            if n + 1 == part.count, !isLast { p.next_keys = UnsafeRawPointer(memory.keys(layer: layer, head: head + 1)) }
+            if n + 1 == part.count, !isLast {
+                (p.next_keys, p.next_values) = (UnsafeRawPointer(memory.keys(layer: layer, head: head + 1)), UnsafeRawPointer(memory.values(layer: layer, head: head + 1)))
+            }
             (p.q, p.y) = (UnsafePointer(qkv.floats + (row + n) * 3 * C + head * D), y.floats + (row + n) * C + head * D)
             p.count = part.start + n + 1
             table.recall(&p, scratch)

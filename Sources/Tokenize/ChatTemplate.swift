@@ -1,38 +1,11 @@
 extension ChatForm {
-    /// The form as a Jinja template, for programs that know no other way to say it: Hugging Face's `chat_template` and GGUF's.
+    /// The form as a Jinja template, for programs that know no other way to say it: Hugging Face's `chat_template` and GGUF's. It says what
+    /// `ChatRenderer` does, in as much of Jinja as both Python's and llama.cpp's read.
     ///
-    ///     ChatForm.markers.template(hasSystem: vocabulary.special("<|system|>") != nil)
+    ///     let template = ChatForm.markers.template(for: vocabulary)
     ///
-    /// - Parameter hasSystem: Whether the form has a place for a system's text; else it stands before the next user's.
-    package func template(hasSystem: Bool) -> String {
-        let (open, between, close) = parts
-        let holdsSystem = self == .markers && hasSystem
-        let waiting = holdsSystem ? "{%- if true -%}" : """
-            {%- if message['role'] == 'system' -%}\
-            {%- set state.waiting = state.waiting + ('\\n\\n' if state.waiting else '') + text -%}\
-            {%- else -%}\
-            {%- if message['role'] == 'user' and state.waiting -%}\
-            {%- set text = state.waiting + '\\n\\n' + text -%}{%- set state.waiting = '' -%}\
-            {%- endif -%}
-            """
-        let rest = holdsSystem ? "" : "{%- if state.waiting -%}{%- set role = 'user' -%}{%- set text = state.waiting -%}\(open)\(between){%- endif -%}"
-        return "{%- set state = namespace(waiting='') -%}{%- for message in messages -%}"
-            + "{%- set role = message['role'] -%}{%- set text = message['content'] | trim -%}"
-            + waiting + open + between + "{%- endif -%}{%- endfor -%}" + rest + close
-    }
-
-    /// What stands before a text, the text itself, and what stands at the end.
-    private var parts: (open: String, text: String, close: String) {
-        switch self {
-        case .markers:
-            ("{{- '<|' + role + '|>' -}}", "{{- text -}}", "{{- '<|assistant|>' if add_generation_prompt else '<|eos|>' -}}")
-        case .humanAssistant:
-            ("{{- 'Assistant:' if role == 'assistant' else 'Human:' -}}",
-             // A line end would end the turn: the lines of a text, each behind a space.
-             "{%- for line in text.replace('\\r', '\\n').split('\\n') -%}{%- if line or not text -%}{{- ' ' + line -}}{%- endif -%}{%- endfor -%}{{- '\\n' -}}",
-             "{{- 'Assistant:' if add_generation_prompt else '' -}}")
-        }
-    }
+    /// The tokens are the same where a text is not merged over the border of a label or marker: always with markers; in `human-assistant` with GPT-2's pattern.
+    package func template(for vocabulary: Vocabulary) -> String { template(hasSystem: vocabulary.special("<|system|>") != nil) }
 
     /// The form that a template is, if it is one of ours.
     package init?(template: String) {
@@ -41,5 +14,33 @@ extension ChatForm {
             return
         }
         return nil
+    }
+
+    /// - Parameter hasSystem: Whether there is a marker for a system's text; without a place of its own it waits for the next user's.
+    private func template(hasSystem: Bool) -> String {
+        let (user, assistant, close) = turns, hasPlace = self == .markers && hasSystem
+        let system = hasPlace ? "{{- '<|system|>' + text -}}" : #"{%- set ns.waiting = ns.waiting + ('\n\n' if ns.waiting else '') + text -%}"#
+        let join = hasPlace ? "" : #"{%- if ns.waiting -%}{%- set text = ns.waiting + '\n\n' + text -%}{%- set ns.waiting = '' -%}{%- endif -%}"#
+        // A space to strip is one of ASCII's.
+        return #"{%- set ns = namespace(waiting='') -%}"#
+            + #"{%- for message in messages -%}{%- set text = message['content'].strip(' \t\n\r\v\f') -%}"#
+            + "{%- if message['role'] == 'system' -%}\(system)"
+            + "{%- elif message['role'] == 'assistant' -%}\(assistant)"
+            + "{%- else -%}\(join)\(user)"
+            + "{%- endif -%}{%- endfor -%}"
+            + (hasPlace ? "" : "{%- if ns.waiting -%}{%- set text = ns.waiting -%}\(user){%- endif -%}")
+            + close
+    }
+
+    /// What the user and the assistant say, and what stands at the end.
+    private var turns: (user: String, assistant: String, close: String) {
+        switch self {
+        case .markers:
+            return ("{{- '<|user|>' + text -}}", "{{- '<|assistant|>' + text -}}", "{{- '<|assistant|>' if add_generation_prompt else '<|eos|>' -}}")
+        case .humanAssistant:
+            // A line end would end the turn: the lines of a text, each behind a space.
+            let lines = #"{%- for line in text.replace('\r', '\n').split('\n') -%}{%- if line or not text -%}{{- ' ' + line -}}{%- endif -%}{%- endfor -%}{{- '\n' -}}"#
+            return ("{{- 'Human:' -}}" + lines, "{{- 'Assistant:' -}}" + lines, "{{- 'Assistant:' if add_generation_prompt else '' -}}")
+        }
     }
 }

@@ -29,10 +29,13 @@ extension TokenizeError: CustomStringConvertible {
         case .notWritten(let path, let reason): "\(path): cannot be written: \(reason)."
         case .noToken(let piece, let offset): "No token stands for '\(piece)' at byte \(offset): the vocabulary was learned from a text without it."
         case .noMarker(let marker, let form): "The chat form '\(form)' needs the token \(marker), which this vocabulary does not have."
-        case .badPattern(let pattern, let offset, let reason): "The pattern '\(pattern)' is wrong at \(offset): \(reason)."
+        case .badPattern(let pattern, let offset, let reason): "The pattern '\(Self.beginning(of: pattern))' is wrong at \(offset): \(reason)."
         case .patternGaveUp(let pattern, let offset, let reason):
-            "The pattern '\(pattern)' takes too long at byte \(offset) of the text: \(reason). Repetitions inside repetitions are the usual cause."
+            "The pattern '\(Self.beginning(of: pattern))' takes too long at byte \(offset) of the text: \(reason). Repetitions inside repetitions are the usual cause."
         case .notExpressible(let format, let reason): "\(format) cannot hold this vocabulary: \(reason)."
         }
     }
+
+    /// A pattern from a file may be as long as the file.
+    private static func beginning(of pattern: String) -> String { pattern.count > 80 ? pattern.prefix(80) + "…" : pattern }
 }

@@ -82,7 +82,7 @@ extension AnsweringOptions {
             .option("repetition-penalty", \.drawing.repetitionPenalty, "Divides the scores of tokens that were there."),
             .option("frequency-penalty", \.drawing.frequencyPenalty, "Taken from a score each time that the token stands in the answer."),
             .option("presence-penalty", \.drawing.presencePenalty, "Taken from a score once the token stands in the answer."),
-            .list("stop", \.drawing.stop, "TEXT", "The answer ends before any of these texts."),
+            .list("stop", \.drawing.stop, "TEXT", "The answer ends before any of these texts.", separator: "\n"),
             .option("seed", \.drawing.seed, "Draws the same each time. [another each time]"),
             .list("logit-bias", \.drawing.logitBias, "ID=BIAS", "Added to a token's score, from -100 to 100."),
             .option("system", \.system, "What the model is told before everything."),

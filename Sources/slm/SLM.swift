@@ -28,6 +28,7 @@ struct SLM {
         for words in [2, 1] where arguments.count >= words {
             let name = arguments.prefix(words).joined(separator: " ")
             if let command = commands.first(where: { $0.name == name }) {
+                warnOfSlips(in: environment)
                 return try command.run(Array(arguments.dropFirst(words)), environment: environment)
             }
         }
@@ -45,6 +46,15 @@ struct SLM {
     private static func list(_ commands: [Command]) -> String {
         let width = (commands.map(\.name.count).max() ?? 0) + 2
         return commands.map { "  slm " + $0.name.padded(to: width) + $0.summary }.joined(separator: "\n")
+    }
+
+    /// A variable that is nearly one of ours was meant to be. Of short names, most are near to each other.
+    private static func warnOfSlips(in environment: [String: String]) {
+        let known = Set(commands.flatMap(\.options) + ["config"]).map(environmentName).sorted()
+        for variable in environment.keys.sorted() where variable.hasPrefix("SLM_") && variable.count > 8 && !known.contains(variable) {
+            let near = nearest(to: String(variable.dropFirst(4)), among: known.map { String($0.dropFirst(4)) })
+            if let near { note("\(variable) in the environment is no option; did you mean SLM_\(near)?") }
+        }
     }
 
     static func environmentVariables() -> [String: String] {

@@ -108,6 +108,26 @@ import Tokenize
         for type in [4, 36, 255, 1 << 31, .max] as [UInt32] { #expect(try refusal { $0.tensors[0].type = type }.contains("found type \(type)")) }
     }
 
+    /// llama.cpp's issues and requests 15711, 18674, 19856, 24759, 26318 and 27203, and CVE-2026-7482 (Ollama): sums, paddings and signs that wrap around.
+    @Test func `sizes at the edge of what a number holds`() throws {
+        for size in [.max / 4, .max / 4 - 1, .max / 8, 1 << 62, UInt64(Int64.max)] as [UInt64] {
+            for sizes in [[size], [size, 2], [2, size]] {
+                #expect(try refusal { $0.tensors[2].sizes = sizes } != "accepted")
+                #expect(try refusal { $0.tensors[2].sizes = sizes }.contains("expected output_norm.weight no larger than the file"), "\(sizes)")
+            }
+        }
+        // Two whose sizes are 0 when they are added up in 64 bits.
+        #expect(try refusal { ($0.tensors[2].sizes, $0.tensors[3].sizes) = ([1 << 61], [7 << 61]) }.contains("no larger than the file"))
+        // More than the file has behind them, though each begins in it.
+        #expect(try refusal { $0.tensors[0].sizes = [2, 1_000] }.contains("no larger than the file"))
+        #expect(try refusal { file in file.tensors[0].sizes = [2, UInt64(file.data.count) / 8] }.contains("behind token_embd.weight, which ends at"))
+        for count in [.max / 33, .max / 400, .max / 72, 1 << 55] as [UInt64] { #expect(try refusal { $0.tensorCount = count }.contains("tensors in the"), "\(count)") }
+        // A type is a signed number there.
+        for type in [.max, 1 << 31, .max - 7] as [UInt32] { #expect(try refusal { $0.tensors[0].type = type }.contains("found type \(type)")) }
+        // An alignment that is no u32 was read as one; i32 is none of the types that it may have.
+        #expect(try refusal { $0.set("general.alignment", File.little(UInt32(5)) + File.little(Int32(-32))) }.contains("a power of two from 8 to 1048576, found -32"))
+    }
+
     @Test func `places`() throws {
         for offset in [1, 8, 31] as [UInt64] { #expect(try refusal { $0.tensors[1].offset = offset }.contains("a multiple of 32, found \(offset)")) }
         for offset in [.max, .max - 31, 1 << 63, 1 << 40] as [UInt64] { #expect(try refusal { $0.tensors[1].offset = offset }.contains("in the file, a multiple of 32")) }
@@ -150,6 +170,14 @@ import Tokenize
         #expect(try refusal { $0.set("tokenizer.ggml.token_type", File.array(5, count: 4, Array(repeating: 255, count: 16))) }.contains("a number from 1 to 6"))
         #expect(try refusal { $0.set("tokenizer.ggml.merges", File.texts(["a c"])) }.contains("merges[0]: expected tokens that the vocabulary has"))
         #expect(try refusal { $0.set("tokenizer.ggml.merges", File.texts([" "])) }.contains("merges[0]"))
+        // Parts that no token has, and bytes that are none, are nobody's index.
+        for part in ["bos", "eos", "unknown", "padding", "eot"] {
+            #expect(try refusal { file in
+                file.keys.removeAll { $0.name == "tokenizer.ggml.token_type" }
+                file.set("tokenizer.ggml.\(part)_token_id", File.u32(0xFFFF_FFFF))
+            } == "accepted")
+        }
+        #expect(try refusal(tokens(["a", "b", "ab", "<0x-1>"])) == "accepted")
         #expect(try refusal { $0.set("tokenizer.ggml.model", File.text("llama")) }.contains("expected gpt2, byte-level BPE, found llama"))
         #expect(try refusal { $0.set("tokenizer.ggml.pre", File.text("qwen2")) }.contains("expected gpt-2 or llama-bpe, found qwen2"))
     }

@@ -46,7 +46,7 @@ import Tokenize
         let again = try read(), isSame = again.everything.map(\.bits) == sample.everything.map(\.bits)
         #expect(isSame && again.weights.names == sample.weights.names && again.everything.count == sample.everything.count)
         #expect(again.configuration == sample.configuration && again.tokenizer == sample.tokenizer && again.chatForm == .markers)
-        #expect(try ForeignModel.read(folder.path, on: processor).weightsDigest == sample.weightsDigest)
+        #expect(try ForeignModel(reading: folder.path, on: processor).checkpoint.weightsDigest == sample.weightsDigest)
     }
 
     @Test(arguments: [WeightFormat.f16, .bf16]) func `in 16 bits, it is the nearest that they hold`(format: WeightFormat) throws {
@@ -188,7 +188,7 @@ import Tokenize
         try HuggingFace.write(sample { $0.vocabulary = 260 }, to: folder.path)
         #expect(refusal() == "accepted")
         try edit("tokenizer.json", ("\"content\": \"<|pad|>\"", "\"content\": \"<|pad|>\", \"x\": 1"), ("\"id\": 259", "\"id\": 260"), ("\"<|pad|>\": 259", "\"<|pad|>\": 260"))
-        #expect(refusal().contains("its tokenizer: expected at most 260 tokens, which the model knows (vocab_size), found 261."), "\(refusal())")
+        #expect(refusal().contains("its tokenizer: expected at most 260 tokens, which the model knows, found 261."), "\(refusal())")
         unlink(folder("model.safetensors"))
         #expect(refusal().contains("folder: cannot be read: there is no model.safetensors in it, nor model.safetensors.index.json."))
     }
@@ -198,7 +198,7 @@ import Tokenize
         sample.chatForm = .humanAssistant
         try HuggingFace.write(sample, to: folder.path)
         #expect(try read().chatForm == .humanAssistant)
-        folder.write(#"{"chat_template": "another"}"#, to: "tokenizer_config.json")
+        folder.write(#"{"chat_template": "another", "model_max_length": 1000000000000000019884624838656}"#, to: "tokenizer_config.json")
         #expect(try read().chatForm == .markers)
         folder.write("[", to: "tokenizer_config.json")
         #expect(refusal().hasPrefix("folder/tokenizer_config.json: byte 1 of its JSON"), "\(refusal())")
@@ -232,32 +232,5 @@ import Tokenize
             } catch let error as CheckpointError { #expect("\(error)".hasPrefix("A Hugging Face folder cannot hold this model: \(reason)"), "\(error)") }
         }
         #expect(folder.names.isEmpty)
-    }
-
-    @Test func `fuzz: whatever a folder says, it is read or refused`() throws {
-        try HuggingFace.write(sample { ($0.layers, $0.width, $0.vocabulary) = (0, 2, 260) }, to: folder.path)
-        let files = try ["config.json", "model.safetensors"].map { ($0, try InputFile.contents(of: folder($0))) }
-        unlink(folder("tokenizer.json"))
-        var random = Noise(8), accepted = 0, refused = 0
-        let words = ["0", "-1", "1", "2", "3", "1e9", "16777216", "9223372036854775807", "null", "true", "\"x\"", "{", "}", "[", "]", ",", ":", "\"n_ctx\":4"].map { Array($0.utf8) }
-        for round in 0..<fuzzRounds(else: 3_000) {
-            var (name, bytes) = files[random.below(2)]
-            let room = name == "config.json" ? bytes.count : 600          // where the header is
-            for _ in 0...random.below(2) {
-                let at = random.below(min(room, bytes.count)), end = min(bytes.count, at + random.below(6))
-                if random.below(2) == 0 { bytes[at] = UInt8(truncatingIfNeeded: random.next()) } else { bytes.replaceSubrange(at..<end, with: words[random.below(words.count)]) }
-            }
-            folder.write(bytes, to: name)
-            do throws(CheckpointError) {
-                let checkpoint = try read()
-                accepted += 1
-                if checkpoint.weights.numberCount * 4 > bytes.count + 10_000 { Issue.record("round \(round): \(checkpoint.configuration)") }
-            } catch {
-                refused += 1
-                if !"\(error)".hasPrefix(folder.path) { Issue.record("round \(round): \(error)") }
-            }
-            folder.write(files.first { $0.0 == name }?.1 ?? [], to: name)
-        }
-        #expect(accepted > 0 && refused > 0)
     }
 }

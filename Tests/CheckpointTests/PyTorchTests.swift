@@ -84,9 +84,11 @@ import Tokenize
         #expect(vocabulary.tokens.indices.map { Array(vocabulary.tokens[$0]) } == [[10], [97], [0xC3, 0xA9]] && vocabulary.unit == .characters)
         #expect(try Tokenizer(vocabulary).ids(of: "aé\n") == [1, 2, 0])
         let bytes = Vocabulary.ofBytes()
-        #expect(throws: PyTorchError.mismatch(path: path, name: "vocabulary", expected: "at most 5 tokens, which the model knows", found: "256")) {
-            try Checkpoint(importingPyTorch: path, vocabulary: bytes, on: processor)
+        #expect(throws: CheckpointError.mismatch(path: path, name: "its tokenizer", expected: "at most 5 tokens, which the model knows", found: "256")) {
+            try ForeignModel(reading: path, tokenizer: .other(bytes), on: processor)
         }
+        #expect(try ForeignModel(reading: path, tokenizer: .none, on: processor).checkpoint.tokenizer == nil)
+        #expect(try ForeignModel(reading: path, tokenizer: .other(vocabulary), on: processor).checkpoint.vocabulary() == vocabulary)
         let list = PyTorchBytes.dictionary([("b", PyTorchBytes.integer(0)), ("c", PyTorchBytes.integer(1))])
         let other = folder.write(PyTorchBytes.file(PyTorchBytes.dictionary([("model", model), ("config", arguments), ("stoi", list)])), to: "b.pt")
         #expect(try Checkpoint(importingPyTorch: other, on: processor).vocabulary().count == 2)

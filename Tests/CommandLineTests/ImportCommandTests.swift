@@ -24,6 +24,28 @@ import TestSupport
         #expect(sizes[1] < sizes[0] * 3 / 4)
     }
 
+    /// As speed is measured with: random weights, and tokens that nobody can use.
+    @Test func `a tokenizer that cannot be read does not keep its model out`() throws {
+        var file = GGUFBytes.sample
+        file.set("tokenizer.ggml.merges", GGUFBytes.texts(["t 0"]))
+        let source = folder.write(file.bytes, to: "a.gguf"), out = folder("a.h5")
+        let imported = try slm("import", source, "--out", out)
+        #expect(imported.status == 0 && imported.output.hasPrefix("\(out): 1 layers"), "\(imported.errors)")
+        #expect(imported.errors.contains("the model has no tokenizer") && imported.errors.contains("merges[0]: expected tokens that the vocabulary has"))
+        #expect(try Checkpoint(reading: out).tokenizer == nil)
+        let tokenizer = folder.write(#"{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "\u010a": 3}, "merges": ["a b"]}, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}}"#, to: "tokenizer.json")
+        let other = try slm("import", source, "--out", out, "--tokenizer", tokenizer)
+        #expect(other.status == 0 && other.errors.isEmpty, "\(other.errors)")
+        #expect(try Checkpoint(reading: out).tokenizer != nil)
+        let none = try slm("import", folder.write(GGUFBytes.sample.bytes, to: "b.gguf"), "--out", out, "--tokenizer", "none")
+        #expect(none.status == 0 && none.errors.contains("none was asked for") && none.output.contains("1 layers"))
+        #expect(try Checkpoint(reading: out).tokenizer == nil)
+        // What is wrong with the model itself is no matter of tokenizers.
+        file.set("gpt2.attention.head_count", GGUFBytes.u32(3))
+        let refused = try slm("import", folder.write(file.bytes, to: "c.gguf"), "--out", folder("c.h5"))
+        #expect(refused.status == 1 && refused.errors.contains("a divisor of the 2"), "\(refused.errors)")
+    }
+
     @Test func `an adapter goes out in its model`() throws {
         let sample = try SampleAdapter(in: folder)
         try #expect(slm("export", folder("adapter.h5"), "--to", folder("hf")).status == 0)
@@ -38,8 +60,8 @@ import TestSupport
         for (arguments, status, message) in [
             (["import"], 2, "give the model: slm import SOURCE --out CHECKPOINT"), (["import", "x"], 2, "give the checkpoint to write: --out FILE"),
             (["export"], 2, "give the model: slm export CHECKPOINT --to FOLDER"), (["export", "x"], 2, "say where to: --to FOLDER or --to FILE.gguf"),
-            (["export", folder("a.h5"), "--to", folder("b"), "--dtype", "f8"], 2, "expected f32, f16, bf16, q8_0, q4_0, found 'f8'"),
-            (["export", folder("a.h5"), "--to", folder("b"), "--dtype", "q8_0"], 2, "q8_0 is GGUF's: --to FILE.gguf"), (["import", folder("none"), "--out", "x"], 1, "none: cannot be read"),
+            (["export", folder("a.h5"), "--to", folder("b"), "--dtype", "f8"], 2, "expected f32, f16, bf16, q8_0, q4_0, int8, int4, found 'f8'"),
+            (["export", folder("a.h5"), "--to", folder("b"), "--dtype", "q8_0"], 2, "a Hugging Face folder holds f32, f16 or bf16, not q8_0."), (["import", folder("none"), "--out", "x"], 1, "none: cannot be read"),
             (["import", folder.path, "--out", "x"], 1, "found a folder without a config.json."), (["import", folder("text"), "--out", "x"], 1, "found something else."),
         ] {
             let outcome = try slm(arguments)

@@ -76,9 +76,9 @@ import Tokenize
         (begin, "the answer broke off."),
         (begin + "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n", "the answer broke off."),
         (begin + "data: {\"error\":{\"message\":\"out of memory\"}}\n\n", "it says: out of memory."),
-        (begin + "data: {nonsense\n\n", "it sent what cannot be read: at byte 1: expected a key, found 'n'."),
+        (begin + "data: {nonsense\n\n", "it sent what cannot be read: at byte 1: expected a key in quotation marks, found 'n'."),
         (begin + "data: {\"choices\":[{\"delta\":{\"content\":5}}]}\n\n", "it sent what cannot be read: \"content\": expected a string, found 5.0."),
-        ("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 500\r\n\r\ndata: {\"choices\":[]}\n\n", "transfer closed with 479 bytes remaining to read."),
+        ("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 500\r\n\r\ndata: {\"choices\":[]}\n\n", "transfer closed with 478 bytes remaining to read."),
         ("", "Empty reply from server."), ("SSH-2.0\r\n\r\n", "Received HTTP/0.9 when not allowed."),
     ])
     func `what goes wrong is told in a sentence`(words: String, sentence: String) throws {

@@ -21,10 +21,10 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
+from texts import TALK, TEXTS, WRITTEN
+
 SMALL = dict(n_layer=3, n_head=4, n_embd=64, n_positions=48, vocab_size=700)
 GPT2 = dict(n_layer=12, n_head=12, n_embd=768, n_positions=1024, vocab_size=50_257)
-TEXTS = ["Hello there", " the  quick\tbrown fox's 12345 jumps!\n\nOver", "Ünïcödé 日本 🙂👩‍🚀 e\u0301", "don't DON'T we'll", "   ", "\r\n x", "\u00a0a\u2003b", "a" * 200, "…—“”", "{\"a\": [1, 2]}"]
-TALK = [("system", " Be kind. "), ("user", "Hi\nthere, what's 2+2?  "), ("assistant", " It is 4.\r\n\nYes. "), ("system", "Now rhyme."), ("user", "Go on")]
 
 
 def run(*arguments):
@@ -114,18 +114,15 @@ def check_training(slm, logits, folder, form, pattern):
     model, tokenizer = AutoModelForCausalLM.from_pretrained(out / "hf").eval(), AutoTokenizer.from_pretrained(out / "hf")
     worst = difference(logits, model, checkpoint, 6)
     assert worst < 1e-4, f"{form}: transformers' logits of our export differ by {worst}"
-    template = tokenizer.apply_chat_template([dict(role=role, content=text) for role, text in TALK], add_generation_prompt=True, tokenize=False)
-    expected = ("<|user|>Be kind.\n\nHi\nthere, what's 2+2?<|assistant|>It is 4.\r\n\nYes.<|user|>Now rhyme.\n\nGo on<|assistant|>" if form == "markers"
-                else "Human: Be kind. Hi there, what's 2+2?\nAssistant: It is 4. Yes.\nHuman: Now rhyme. Go on\nAssistant:")
-    assert template == expected, template
-    whole = tokenizer.apply_chat_template([dict(role=role, content=text) for role, text in TALK[1:3]], tokenize=False)
-    assert whole.endswith("Yes.<|eos|>" if form == "markers" else "Yes.\n"), whole
+    for (talk, goes_on), expected in zip(TALK, WRITTEN[form]):
+        said = tokenizer.apply_chat_template([dict(role=role, content=text) for role, text in talk], add_generation_prompt=goes_on, tokenize=False)
+        assert said == expected, f"{form}: {said!r} instead of {expected!r}"
     question = [dict(role="user", content="What comes after 7?")]
     prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     answer = model.generate(**prompt, max_new_tokens=40, do_sample=False)[0, prompt["input_ids"].shape[1]:]
     ends = model.generation_config.eos_token_id
     assert int(answer[-1]) in (ends if isinstance(ends, list) else [ends]), f"{form}: the answer does not end: {tokenizer.decode(answer)!r}"
-    for text in TEXTS + ["<|user|>"]:
+    for text in TEXTS:
         told = [int(word) for word in subprocess.run([slm, "tokenize", "--encode", "--tokenizer", out / "hf" / "tokenizer.json"], input=text, text=True,
                                                      capture_output=True, check=True).stdout.split()]
         # Typed text never becomes a special token in slm.

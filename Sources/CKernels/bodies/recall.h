@@ -4,7 +4,7 @@
 //   f32     keys [T/W][D][W] floats                                         values [T][D] floats
 //   bf16    keys [T/W][D/2][W] pairs of neighbouring channels               values [T/2][D] pairs of neighbouring positions
 //   int8    keys [T/W][D/4][W] quads of neighbouring channels, each a byte: its value + 128; behind them a scale for each position
-//           values [T][D] bytes, behind them a scale for each position
+//           values [T/4][D] quads of neighbouring positions, behind them a scale for each position
 //
 // A position's result depends on what it sees alone, and is summed in the same order however many positions are asked about together.
 
@@ -41,7 +41,7 @@ static inline vb in_steps(const float *x, size_t count, float inverse) {
 static void remember(int form, size_t D, size_t room, size_t t, const float *key, const float *value, void *keys, void *values) {
     if (form == SLM_WEIGHTS_INT8) {
         uint8_t *k = (uint8_t *)keys + 4 * (t / W * quads_of(D) * W + t % W);
-        int8_t *v = (int8_t *)values + t * D;
+        int8_t *v = (int8_t *)values + 4 * (t / 4 * D) + t % 4;
         float inverse;
         key_scales(D, room, keys)[t] = steps_of(key, D, &inverse);
         for (size_t d = 0; d < D; d += W) {
@@ -51,7 +51,7 @@ static void remember(int form, size_t D, size_t room, size_t t, const float *key
         value_scales(D, room, values)[t] = steps_of(value, D, &inverse);
         for (size_t d = 0; d < D; d += W) {
             const vb steps = in_steps(value + d, least(W, D - d), inverse);
-            memcpy(v + d, &steps, least(W, D - d));
+            for (size_t i = 0; i < least(W, D - d); i++) v[4 * (d + i)] = steps[i];
         }
     } else if (form == SLM_WEIGHTS_F32) {
         float *k = (float *)keys + t / W * D * W + t % W;
@@ -97,8 +97,7 @@ static inline vf add_pairs(vf sum, vu a, vu b) {                     // sum + a.
 }
 static inline vu all_units(unit u) { return (vu){0} + u; }
 
-// What is remembered comes from far away, in pieces too short for the machine to guess what follows. While keys are read, the values are asked for, and while
-// values are read, the keys of the next head.
+// What is remembered comes from far away, in pieces too short for the machine to guess what follows: while a head is asked, what the next will need is asked for.
 static inline void fetch_bytes(const char *from, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
 }
@@ -147,24 +146,75 @@ static inline float shares_of(float *scores, size_t count) {
     return sum_of(sum);
 }
 
-static inline vf bytes_as_floats(const int8_t *p, size_t count) {
-    vb bytes = {0};
-    if (count == W) bytes = *(const vb_any *)p; else memcpy(&bytes, p, count);
-    return __builtin_convertvector(__builtin_convertvector(bytes, vi), vf);
+// sum + the quads of signed bytes · four unsigned ones, which `shares` has as the products with bytes read them
+static inline vi add_shared_quads(vi sum, vu quads, const char *shares) {
+#ifdef SLM_VNNI
+    int32_t four;
+    memcpy(&four, shares, 4);
+    return (vi)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(four), (__m512i)quads);
+#else
+    typedef int16_t vs __attribute__((ext_vector_type(2 * W)));
+    int32_t row[2];
+    memcpy(row, shares, 8);
+    return sum + multiply_pairs((vi)((vs)quads << 8 >> 8), (vi){0} + row[0]) + multiply_pairs((vi)((vs)quads >> 8), (vi){0} + row[1]);
+#endif
 }
 
-// y[c ..< c + vectors·W] = Σ share·value, or only the first `width` of a single vector. For bf16 the shares are pairs.
-INLINE void mix(int form, int vectors, size_t width, size_t D, size_t count, const void *shares, const void *values, size_t c, float factor, float *y) {
+// Shares in steps of 1/65,535 of the largest, as two rows of bytes: so many 256ths, and the rest. What is behind the last counts nothing.
+typedef struct { float step; char *high, *low; } split_shares;
+static inline split_shares split(const float *shares, size_t count, char *room) {
+    const size_t whole = round_up(count, W);
+    vf most = {0};
+    for (size_t t = 0; t < whole; t += W) most = vmax(load(shares + t), most);
+    const float largest = max_of(most);
+    const split_shares result = {largest / 65535, room, room + whole * ROW_BYTE_SIZE};
+    const vf inverse = all(largest > 0 ? 65535 / largest : 0);
+    for (size_t t = 0; t < whole; t += W) {
+        const vi steps = round_to_int(load(shares + t) * inverse), high = steps >> 8, low = steps & 255;
+#ifdef SLM_VNNI
+        *(vb_any *)(result.high + t) = __builtin_convertvector(high, vb);
+        *(vb_any *)(result.low + t) = __builtin_convertvector(low, vb);
+#else
+        for (size_t i = 0; i < W; i++) put_row_byte(result.high, t + i, high[i]), put_row_byte(result.low, t + i, low[i]);
+#endif
+    }
+    return result;
+}
+
+// y[c ..< c + vectors·W] = Σ share·value, or only the first `width` of a single vector.
+INLINE void mix_bytes(int vectors, size_t width, size_t D, size_t count, split_shares shares, const void *values, size_t c, float factor, float *y) {
+    vf sum[4] = {{0}};
+    // The sums of so many positions fit into 32 bits.
+    for (size_t first = 0; first < quads_of(count); first += 4096) {
+        vi high[4] = {{0}}, low[4] = {{0}};
+        for (size_t t = first; t < least(first + 4096, quads_of(count)); t++)
+            for (int v = 0; v < vectors; v++) {
+                const vu quads = (vu)load_first((const float *)values + t * D + c + v * W, width);
+                high[v] = add_shared_quads(high[v], quads, shares.high + 4 * t * ROW_BYTE_SIZE);
+                low[v] = add_shared_quads(low[v], quads, shares.low + 4 * t * ROW_BYTE_SIZE);
+            }
+        for (int v = 0; v < vectors; v++) sum[v] += __builtin_convertvector(high[v], vf) * all(256) + __builtin_convertvector(low[v], vf);
+    }
+    for (int v = 0; v < vectors; v++) store_first(y + c + v * W, sum[v] * all(factor * shares.step), width);
+}
+
+// The same for floats, and for bf16, where the shares are pairs.
+INLINE void mix_floats(int form, int vectors, size_t width, size_t D, size_t count, const void *shares, const void *values, size_t c, float factor, float *y) {
     vf sum[4] = {{0}};
     const size_t steps = form == SLM_WEIGHTS_BF16 ? pairs_of(count) : count;
     for (size_t t = 0; t < steps; t++)
         for (int v = 0; v < vectors; v++) {
-            const size_t at = t * D + c + v * W;
-            if (form == SLM_WEIGHTS_F32) sum[v] += all(((const float *)shares)[t]) * load_first((const float *)values + at, width);
-            else if (form == SLM_WEIGHTS_BF16) sum[v] = add_pairs(sum[v], all_units(((const unit *)shares)[t]), (vu)load_first((const float *)values + at, width));
-            else sum[v] += all(((const float *)shares)[t]) * bytes_as_floats((const int8_t *)values + at, width);
+            const vf value = load_first((const float *)values + t * D + c + v * W, width);
+            if (form == SLM_WEIGHTS_F32) sum[v] += all(((const float *)shares)[t]) * value;
+            else sum[v] = add_pairs(sum[v], all_units(((const unit *)shares)[t]), (vu)value);
         }
     for (int v = 0; v < vectors; v++) store_first(y + c + v * W, sum[v] * all(factor), width);
+}
+
+INLINE void mix(int form, int vectors, size_t width, size_t D, size_t count, const void *shares, split_shares bytes, const void *values, size_t c, float factor,
+                float *y) {
+    if (form == SLM_WEIGHTS_INT8) mix_bytes(vectors, width, D, count, bytes, values, c, factor, y);
+    else mix_floats(form, vectors, width, D, count, shares, values, c, factor, y);
 }
 
 INLINE void recall_as(int form, const slm_recall *p, float *scratch) {
@@ -176,10 +226,9 @@ INLINE void recall_as(int form, const slm_recall *p, float *scratch) {
     const size_t width = form == SLM_WEIGHTS_F32 ? 4 * D : form == SLM_WEIGHTS_BF16 ? 2 * D : D;       // bytes of a position's value
     size_t b = 0;
     for (; b + 4 <= blocks; b += 4) {
-        fetch_bytes((const char *)p->values + b * W * width, 4 * W * width);
+        if (p->next_keys) fetch_bytes((const char *)p->next_keys + b * W * 4 * units, 4 * W * 4 * units);
         score(form, 4, D, q, keys + b * units * W, scales ? scales + b * W : NULL, scores + b * W);
     }
-    fetch_bytes((const char *)p->values + b * W * width, (blocks - b) * W * width);
     for (; b < blocks; b++) score(form, 1, D, q, keys + b * units * W, scales ? scales + b * W : NULL, scores + b * W);
     const float sum = shares_of(scores, p->count);
     if (form == SLM_WEIGHTS_F32) shares = scores;
@@ -187,12 +236,17 @@ INLINE void recall_as(int form, const slm_recall *p, float *scratch) {
         const vf second = t + W < blocks * W ? load(scores + t + W) : (vf){0};
         *(vu_any *)((unit *)shares + t / 2) = pair_along(load(scores + t), second);
     }
-    for (size_t t = 0; form == SLM_WEIGHTS_INT8 && t < blocks * W; t += W) store(shares + t, load(scores + t) * load(value_scales(D, p->room, p->values) + t));
-    if (p->next_keys) fetch_bytes(p->next_keys, blocks * W * 4 * units);
+    split_shares bytes = {0};
+    if (form == SLM_WEIGHTS_INT8) {
+        const float *steps = value_scales(D, p->room, p->values);
+        for (size_t t = 0; t < blocks * W; t += W) store(scores + t, pick(load(scores + t) > all(0), load(scores + t) * load(steps + t), all(0)));
+        bytes = split(scores, p->count, (char *)shares);
+    }
+    if (p->next_values) fetch_bytes(p->next_values, blocks * W * width);
     size_t c = 0;
-    for (; c + 4 * W <= D; c += 4 * W) mix(form, 4, W, D, p->count, shares, p->values, c, 1 / sum, p->y);
-    for (; c + W <= D; c += W) mix(form, 1, W, D, p->count, shares, p->values, c, 1 / sum, p->y);
-    if (c < D) mix(form, 1, D - c, D, p->count, shares, p->values, c, 1 / sum, p->y);
+    for (; c + 4 * W <= D; c += 4 * W) mix(form, 4, W, D, p->count, shares, bytes, p->values, c, 1 / sum, p->y);
+    for (; c + W <= D; c += W) mix(form, 1, W, D, p->count, shares, bytes, p->values, c, 1 / sum, p->y);
+    if (c < D) mix(form, 1, D - c, D, p->count, shares, bytes, p->values, c, 1 / sum, p->y);
 }
 
 // Floats of scratch for `count` positions.

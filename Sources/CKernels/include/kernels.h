@@ -82,7 +82,7 @@ typedef struct {
     size_t count;                 ///< positions that are seen, from the first on; at least 1
     const float *q;               ///< [D]
     const void *keys, *values;
-    const void *next_keys;        ///< those of the head that is asked next, or NULL
+    const void *next_keys, *next_values;   ///< those of the head that is asked next, or NULL
     float *y;                     ///< [D]
 } slm_recall;
 
@@ -122,6 +122,8 @@ typedef struct {
     void (*weights_unpack)(int form, const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales);
     void (*weights_repack)(int form, const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1, void *panels);
     void (*weights_values)(int form, const uint8_t *codes, const float *scales, size_t N, size_t I, float *w);
+    /// y[n] = row ids[n] (+ more[n], where that is not NULL).
+    void (*weights_rows)(int form, const void *panels, size_t I, const int32_t *ids, const float *more, float *y, size_t N);
     /// Makes rows of x [N,I] ready to be multiplied.
     void (*weights_rows_prepare)(int form, const float *x, size_t N, size_t I, void *rows);
     /// Panels p0 ..< p1 of C; the product's own sides a and b are not looked at.

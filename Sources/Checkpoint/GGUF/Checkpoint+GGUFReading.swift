@@ -12,18 +12,20 @@ extension Checkpoint {
     ///
     /// Whatever is wrong with the file is an error and no crash. Nothing is allocated before all names, sizes and places are checked, and then the
     /// weights, up to seven times what a Q4_0 file holds.
-    package init(readingGGUF path: String, on processor: Processor) throws(GGUFError) {
+    ///
+    /// - Parameter hasTokenizer: Whether its tokenizer is read, too; else the checkpoint has none.
+    package init(readingGGUF path: String, hasTokenizer: Bool = true, on processor: Processor) throws(GGUFError) {
         let file: MappedFile
         do { file = try MappedFile(path) } catch { throw .file(error) }
-        self = try file.read(as: UInt8.self) { bytes throws(GGUFError) in try Checkpoint(GGUFReader.read(bytes, path: path), bytes, on: processor) }
+        self = try file.read(as: UInt8.self) { bytes throws(GGUFError) in try Checkpoint(GGUFReader.read(bytes, path: path), bytes, hasTokenizer, on: processor) }
     }
 
-    private init(_ file: GGUFFile, _ bytes: Span<UInt8>, on processor: Processor) throws(GGUFError) {
+    private init(_ file: GGUFFile, _ bytes: Span<UInt8>, _ hasTokenizer: Bool, on processor: Processor) throws(GGUFError) {
         let configuration = try GPTConfiguration(file, bytes)
         var list = ParameterList()
         _ = GPT(configuration, in: &list)
         let tensors = try file.tensors(of: list.parameters)
-        let vocabulary = try file.vocabulary(for: configuration, in: bytes)
+        let vocabulary = hasTokenizer ? try file.vocabulary(for: configuration, in: bytes) : nil
         let values = processor.zeros(list.count)
         for (parameter, tensor) in zip(list.parameters, tensors) {
             values[parameter.range].write { GGUFBlocks.decode(bytes.extracting(tensor.range), tensor.type, into: &$0) }

@@ -114,7 +114,7 @@ extension GGUFHeader {
         add("tokenizer.ggml.merges", list.merges.indices.map { Array(list.merges[$0]) })
         addParts(of: vocabulary, form)
         add("tokenizer.ggml.add_bos_token", false)
-        if let form { add("tokenizer.chat_template", form.template(hasSystem: vocabulary.special("<|system|>") != nil)) }
+        if let form { add("tokenizer.chat_template", form.template(for: vocabulary)) }
     }
 
     /// llama.cpp stops where an end stands: `eos` ends a conversation, `eot` a turn. GPT-2 knows one token for begin and end.

@@ -13,35 +13,37 @@ package enum HuggingFace {
     static let configuration = "config.json", weights = "model.safetensors", index = "model.safetensors.index.json"
     static let tokenizerSettings = "tokenizer_config.json"
 
-    package static func read(_ folder: String, on processor: Processor) throws(CheckpointError) -> Checkpoint {
+    /// - Parameter hasTokenizer: Whether its tokenizer is read, too; else the checkpoint has none.
+    package static func read(_ folder: String, hasTokenizer: Bool = true, on processor: Processor) throws(CheckpointError) -> Checkpoint {
         let file = ForeignFile("\(folder)/\(configuration)")
         let configuration = try GPTConfiguration(huggingFace: try file.json(), file)
         var checkpoint = Checkpoint(configuration, weights: try readWeights(folder, configuration, on: processor))
-        guard let vocabulary = try vocabulary(in: folder) else { return checkpoint }
-        guard vocabulary.count <= configuration.vocabulary else {
-            throw ForeignFile(folder).wrong("its tokenizer", "at most \(configuration.vocabulary) tokens, which the model knows (vocab_size)", "\(vocabulary.count)")
-        }
-        do { checkpoint.tokenizer = try StoredTokenizer(vocabulary) } catch { throw ForeignFile(folder).wrong("its tokenizer", "one that slm can keep", "\(error)") }
+        guard hasTokenizer, let vocabulary = try vocabulary(in: folder) else { return checkpoint }
+        try checkpoint.take(vocabulary, of: folder)
         checkpoint.chatForm = try chatForm(of: vocabulary, in: folder)
         return checkpoint
     }
 
     private static func vocabulary(in folder: String) throws(CheckpointError) -> Vocabulary? {
         guard ["tokenizer.json", "vocab.json", "encoder.json"].contains(where: { Folder.contains($0, in: folder) }) else { return nil }
-        do { return try Vocabulary(reading: folder) } catch { throw ForeignFile(folder).wrong("its tokenizer", "one that slm can read", "\(error)") }
+        do { return try Vocabulary(reading: folder) } catch { throw ForeignFile(folder).wrong(Checkpoint.foreignTokenizer, "one that slm can read", "\(error)") }
     }
 
     /// The one that the chat template says, where it is ours. Else markers where there are some, or text, where the vocabulary has a line end to end a turn with.
     private static func chatForm(of vocabulary: Vocabulary, in folder: String) throws(CheckpointError) -> ChatForm? {
-        guard let tokenizer = try? Tokenizer(vocabulary) else { return nil }
-        let forms = ChatForm.allCases.filter { (try? ChatRenderer($0, for: tokenizer)) != nil }
+        let forms = ChatForm.forms(of: vocabulary)
         guard Folder.contains(tokenizerSettings, in: folder) else { return forms.first }
-        let template = try ForeignFile("\(folder)/\(tokenizerSettings)").json()["chat_template"]?.string
-        return forms.first { $0.template(for: vocabulary) == template } ?? forms.first
+        let said = try ForeignFile("\(folder)/\(tokenizerSettings)").json()["chat_template"]?.string.flatMap { ChatForm(template: $0) }
+        return forms.first { $0 == said } ?? forms.first
     }
 
     private static func readWeights(_ folder: String, _ configuration: GPTConfiguration, on processor: Processor) throws(CheckpointError) -> Named<FloatArray> {
-        let tensors = try tensors(in: folder), layout = HuggingFaceLayout(configuration)
+        let tensors = try tensors(in: folder)
+        // A layer has 12 of them: what is missing is told by name, but not of a thousand layers that are nowhere.
+        guard configuration.layers <= tensors.places.count / 12 + 1 else {
+            throw ForeignFile("\(folder)/\(self.configuration)").wrong("n_layer", "no more layers than the weights have tensors for, which are \(tensors.places.count)", "\(configuration.layers)")
+        }
+        let layout = HuggingFaceLayout(configuration)
         let prefix = tensors.places["transformer.\(HuggingFaceLayout.tokens)"] == nil ? "" : "transformer."
         func stored(_ name: String) -> String { name == HuggingFaceLayout.head ? name : prefix + name }
         for array in layout.arrays { try tensors.check(stored(array.name), array.shape, in: folder) }

@@ -2,7 +2,7 @@ import Files
 import Glibc
 package import Kernels
 import Model
-package import Tokenize
+import Tokenize
 
 extension Checkpoint {
     /// A model of nanoGPT, or of a program that grew from it, as `torch.save` wrote it. Nothing that the file says is run.
@@ -14,10 +14,10 @@ extension Checkpoint {
     ///
     /// - Parameters:
     ///   - heads: where the file does not say how many; without both, heads are 64 wide as in every GPT-2.
-    ///   - vocabulary: what its tokens are. A file holds none, but for characters, which are in the file, or in a `meta.pkl` beside it.
+    ///   - hasTokenizer: whether its tokens are looked for, too. A file holds none, but for characters, which are in the file, or in a `meta.pkl` beside it.
     ///   - meta: that file, where it is elsewhere.
     ///   - activation: what its perceptrons compute with. nanoGPT's GELU has been the exact one since 2023.
-    package init(importingPyTorch path: String, heads: Int? = nil, vocabulary: Vocabulary? = nil, meta: String? = nil,
+    package init(importingPyTorch path: String, heads: Int? = nil, hasTokenizer: Bool = true, meta: String? = nil,
                  activation: Function = .exactGELU, on processor: Processor) throws(PyTorchError) {
         var file = try TorchFile(path)
         let state = try NanoGPTState(&file, on: processor)
@@ -25,13 +25,8 @@ extension Checkpoint {
         configuration.activation = activation
         self.init(configuration, weights: try state.weights(configuration, from: &file, on: processor))
         try readMetrics(&file)
-        var known = vocabulary
-        if known == nil { known = try Self.characters(beside: file, meta: meta) }
-        guard let vocabulary = known else { return }
-        guard vocabulary.count <= configuration.vocabulary else {
-            throw .mismatch(path: path, name: "vocabulary", expected: "at most \(configuration.vocabulary) tokens, which the model knows", found: "\(vocabulary.count)")
-        }
-        do { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .mismatch(path: path, name: "vocabulary", expected: "tokens that a tokenizer.json can hold", found: "\(error)") }
+        guard hasTokenizer, let vocabulary = try Self.characters(beside: file, meta: meta) else { return }
+        do { try take(vocabulary, of: path) } catch { throw .checkpoint(error) }
     }
 
     private static func characters(beside file: TorchFile, meta: String?) throws(PyTorchError) -> Vocabulary? {

@@ -9,6 +9,7 @@ package enum PyTorchError: Error, Equatable {
     case malformed(path: String, part: String, offset: Int, expected: String, found: String)
     /// Whole, but not what a GPT of nanoGPT's layout needs.
     case mismatch(path: String, name: String, expected: String, found: String)
+    case checkpoint(CheckpointError)
 }
 
 extension PyTorchError: CustomStringConvertible {
@@ -20,6 +21,7 @@ extension PyTorchError: CustomStringConvertible {
         case .malformed(let path, let part, let offset, let expected, let found):
             "\(path): at byte \(offset) of \(part) expected \(expected), found \(found)."
         case .mismatch(let path, let name, let expected, let found): "\(path): \(name): expected \(expected), found \(found)."
+        case .checkpoint(let error): error.description
         }
     }
 }

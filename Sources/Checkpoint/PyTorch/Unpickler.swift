@@ -8,7 +8,7 @@ struct Unpickler {
     private var stack: [PickleValue] = []
     /// How high the stack was at each mark.
     private var marks: [Int] = []
-    private var memo: [Int: PickleValue] = [:]
+    private var memo = Memo()
     private var cursor: ByteCursor
     /// Where the opcode began that is being read.
     private var start = 0
@@ -64,7 +64,7 @@ struct Unpickler {
         case .emptyDict: stack.append(.dictionary(node([])))
         case .setItem, .setItems: try addToDictionary(opcode == .setItem ? pop(2) : popToMark())
         case .binPut, .longBinPut: memo[try number(opcode == .binPut ? 1 : 4, bytes)] = try top()
-        case .memoize: memo[memo.count] = try top()
+        case .memoize: memo.append(try top())
         case .binGet, .longBinGet: stack.append(try remembered(try number(opcode == .binGet ? 1 : 4, bytes)))
         case .global: stack.append(.global(try named(module: try line(bytes), name: try line(bytes))))
         case .stackGlobal:
@@ -168,4 +168,19 @@ extension Unpickler {
         guard case .dictionary(let node) = try addable("a dictionary"), items.count % 2 == 0 else { throw fault("a dictionary and pairs to add to it", try top().shown) }
         pickle.nodes[node].append(contentsOf: items)
     }
+}
+
+/// What a pickle remembers by numbers. Most count up from 0, and are a row; whoever counts otherwise has a table.
+private struct Memo {
+    private var row: [PickleValue] = [], table: [Int: PickleValue] = [:]
+
+    subscript(place: Int) -> PickleValue? {
+        get { place < row.count ? row[place] : table[place] }
+        set {
+            if let newValue, place < row.count { row[place] = newValue } else if let newValue, place == row.count, table.isEmpty { row.append(newValue) } else { table[place] = newValue }
+        }
+    }
+
+    /// Under the number of all that is remembered so far, as Python counts.
+    mutating func append(_ value: PickleValue) { self[row.count + table.count] = value }
 }

@@ -93,31 +93,22 @@ package final class Runner: Executor {
 
     package func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?) -> Tensor {
         let C = table.table.shape[1], y = empty(ids.shape[0], C)
-        if let rounded = rounded[table.table.name] {
-            embed(ids, in: rounded, plus: positions, into: y)
-            return y
-        }
         var n = 0
         for part in step {
-            let count = part.ids.count, start = part.rows.start
-            processor.embed(ids.elements[n..<n + count], table: value(of: table.table), C: C, plus: positions.map { value(of: $0.table)[start * C..<(start + count) * C] },
-                            period: count, into: y.elements[n * C..<(n + count) * C])
-            n += count
+            let rows = n..<n + part.ids.count, start = part.rows.start
+            let places = positions.map { value(of: $0.table)[start * C..<(start + rows.count) * C] }, result = y.elements[rows.lowerBound * C..<rows.upperBound * C]
+            if readsTable(table.table) {
+                processor.embed(ids.elements[rows], table: value(of: table.table), C: C, plus: places, period: rows.count, into: result)
+            } else {
+                processor.embed(ids.elements[rows], in: packed(table.table), plus: places, into: result)
+            }
+            n = rows.upperBound
         }
         return y
     }
 
-    private func embed(_ ids: Tensor, in table: RoundedWeights, plus positions: Embedding?, into y: Tensor) {
-        let C = table.inputs
-        for (n, id) in ids.ids.enumerated() { processor.values(of: table, rows: Int(id)..<Int(id) + 1, into: y.elements[n * C..<(n + 1) * C]) }
-        guard let positions else { return }
-        var n = 0
-        for part in step {
-            let count = part.ids.count, start = part.rows.start
-            processor.copy(value(of: positions.table)[start * C..<(start + count) * C], into: y.elements[n * C..<(n + count) * C], adding: true)
-            n += count
-        }
-    }
+    /// Whether the rows of a table are looked up where they are, in memory or in a file: where nothing is gained by packing them.
+    private func readsTable(_ table: Parameter) -> Bool { form == .float32 && rounded[table.name] == nil }
 
     package func norm(_ x: Tensor, by norm: Norm) -> Tensor {
         let (N, C) = x.shape.rows, y = empty(N, C), statistics = processor.buffer(of: 2 * N, .float32)
@@ -205,7 +196,9 @@ package final class Runner: Executor {
         if let there = weight.isLearned ? learned[weight.index] : frozen[weight.index] { return there }
         // What adapts a layer is thin, and much hangs on it: it is not rounded to a few levels.
         let isThin = weight.isLearned && !frozen.isEmpty
-        let form = isThin ? (processor.offers(.bfloat16) && form != .float32 ? .bfloat16 : .float32) : form
+        var form = isThin ? (processor.offers(.bfloat16) && form != .float32 ? .bfloat16 : .float32) : form
+        // Everything begins with the embedding of a token: where it is not the head too, int4 would save little there.
+        if form == .int4, weight.name.hasPrefix("tokens"), !model.configuration.isTied { form = .int8 }
         let packed = pack(weight, as: form)
         if weight.isLearned { learned[weight.index] = packed } else { frozen[weight.index] = packed }
         return packed

@@ -42,7 +42,8 @@ final class Scheduler {
             admit()
             step()
         }
-        for order in waiting + active.map(\.order) { end(order, because: .cancelled) }
+        for order in waiting { dismiss(order) }
+        for answer in active { end(answer.order, because: .cancelled) }
     }
 
     private func receive(_ message: GPTBackend.Message) {
@@ -57,7 +58,7 @@ final class Scheduler {
         let cancelled = waiting.filter(\.progress.isRaised)
         if !cancelled.isEmpty {
             waiting.removeAll(where: \.progress.isRaised)
-            for order in cancelled { end(order, because: .cancelled) }
+            for order in cancelled { dismiss(order) }
         }
         removeFinished()
     }
@@ -137,6 +138,12 @@ final class Scheduler {
         slots.giveBack(answer.place)
         board.update { $0.answering -= 1 }
         end(answer.order, because: reason)
+    }
+
+    /// Ends what never got a place.
+    private func dismiss(_ order: GPTBackend.Order) {
+        order.deliver(.began(order.course.beginning))
+        end(order, because: .cancelled)
     }
 
     private func end(_ order: GPTBackend.Order, because reason: EndReason?) {

@@ -25,8 +25,8 @@ extension Command {
     static var demo: Command {
         Command("demo", "Learns a vocabulary and a small model from the sample chats, and asks it ten questions it has never seen; then you can.", DemoOptions(),
                 DemoOptions.rows + [
-                    .option("time", \.time, "How long to learn."),
-                    .option("max-steps", \.steps, in: 1...1_000_000_000, "… or how many steps."),
+                    .option("time", \.time, "How long to learn.").choice("length"),
+                    .option("max-steps", \.steps, in: 1...1_000_000_000, "… or how many steps.").choice("length"),
                     .option("data", \.data, "Chats to learn from."),
                     .option("val", \.validation, "Chats to ask from."),
                     .option("out", \.out, "Folder for all that is made."),

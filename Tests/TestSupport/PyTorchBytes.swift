@@ -1,13 +1,13 @@
 /// Bytes of pickles and of zip archives, as PyTorch would write them or as nobody should.
-enum PyTorchBytes {
-    static func text(_ text: String) -> [UInt8] { [0x58] + little(text.utf8.count, 4) + Array(text.utf8) }
-    static func integer(_ number: Int) -> [UInt8] { [0x8A, 8] + little(number, 8) }
-    static func global(_ module: String, _ name: String) -> [UInt8] { Array("c\(module)\n\(name)\n".utf8) }
-    static func tuple(_ items: [[UInt8]]) -> [UInt8] { [0x28] + items.flatMap { $0 } + [0x74] }
-    static func dictionary(_ pairs: [(String, [UInt8])]) -> [UInt8] { [0x7D, 0x28] + pairs.flatMap { text($0.0) + $0.1 } + [0x75] }
-    static func pickle(_ value: [UInt8]) -> [UInt8] { [0x80, 2] + value + [0x2E] }
+package enum PyTorchBytes {
+    package static func text(_ text: String) -> [UInt8] { [0x58] + little(text.utf8.count, 4) + Array(text.utf8) }
+    package static func integer(_ number: Int) -> [UInt8] { [0x8A, 8] + little(number, 8) }
+    package static func global(_ module: String, _ name: String) -> [UInt8] { Array("c\(module)\n\(name)\n".utf8) }
+    package static func tuple(_ items: [[UInt8]]) -> [UInt8] { [0x28] + items.flatMap { $0 } + [0x74] }
+    package static func dictionary(_ pairs: [(String, [UInt8])]) -> [UInt8] { [0x7D, 0x28] + pairs.flatMap { text($0.0) + $0.1 } + [0x75] }
+    package static func pickle(_ value: [UInt8]) -> [UInt8] { [0x80, 2] + value + [0x2E] }
 
-    static func tensor(_ key: String, count: Int, sizes: [Int], strides: [Int], offset: Int = 0, type: String = "FloatStorage") -> [UInt8] {
+    package static func tensor(_ key: String, count: Int, sizes: [Int], strides: [Int], offset: Int = 0, type: String = "FloatStorage") -> [UInt8] {
         let storage = tuple([text("storage"), global("torch", type), text(key), text("cpu"), integer(count)]) + [0x51]
         let hooks = global("collections", "OrderedDict") + [0x29, 0x52]
         return global("torch._utils", "_rebuild_tensor_v2")
@@ -15,21 +15,21 @@ enum PyTorchBytes {
     }
 
     /// The entries of the smallest model that there is: no layers, 5 tokens, 3 positions, 4 channels.
-    static func state(tokens: [UInt8]? = nil) -> [(String, [UInt8])] {
+    package static func state(tokens: [UInt8]? = nil) -> [(String, [UInt8])] {
         [("wte.weight", tokens ?? tensor("0", count: 20, sizes: [5, 4], strides: [4, 1])), ("wpe.weight", tensor("1", count: 12, sizes: [3, 4], strides: [4, 1])),
          ("ln_f.weight", tensor("2", count: 4, sizes: [4], strides: [1]))]
     }
 
     /// A whole file, with storages of 20, 12 and 4 numbers.
-    static func file(_ root: [UInt8]) -> [UInt8] { zip(files(pickle(root))) }
+    package static func file(_ root: [UInt8]) -> [UInt8] { zip(files(pickle(root))) }
 
-    static func files(_ pickle: [UInt8]) -> [(name: String, bytes: [UInt8])] {
+    package static func files(_ pickle: [UInt8]) -> [(name: String, bytes: [UInt8])] {
         let storages = [20, 12, 4].enumerated().map { i, count in (name: "a/data/\(i)", bytes: (0..<count).flatMap { little(Int(Float($0).bitPattern), 4) }) }
         return [("a/data.pkl", pickle), ("a/version", Array("3\n".utf8)), ("a/byteorder", Array("little".utf8))] + storages
     }
 
     /// Entries stored one after the other, with their sizes in front of them.
-    static func zip(_ files: [(name: String, bytes: [UInt8])]) -> [UInt8] {
+    package static func zip(_ files: [(name: String, bytes: [UInt8])]) -> [UInt8] {
         var result: [UInt8] = [], list: [UInt8] = []
         for (name, bytes) in files {
             let numbers = little(0, 4) + little(0, 4) + little(checksum(bytes), 4) + little(bytes.count, 4) + little(bytes.count, 4) + little(name.utf8.count, 2) + little(0, 2)
@@ -40,7 +40,7 @@ enum PyTorchBytes {
         return result + list + end
     }
 
-    static func little(_ number: Int, _ count: Int) -> [UInt8] { (0..<count).map { $0 < 8 ? UInt8(truncatingIfNeeded: number >> (8 * $0)) : 0 } }
+    package static func little(_ number: Int, _ count: Int) -> [UInt8] { (0..<count).map { $0 < 8 ? UInt8(truncatingIfNeeded: number >> (8 * $0)) : 0 } }
 
     private static let table: [UInt32] = (0..<256).map { (byte: UInt32) in
         var crc = byte

@@ -1,32 +1,30 @@
-import Checkpoint
-
 /// A GGUF file put together by hand, so that each of its numbers can be wrong.
-struct GGUFBytes {
-    var version: UInt32 = 3
+package struct GGUFBytes {
+    package var version: UInt32 = 3
     /// What the header says there is; nil is the truth.
-    var tensorCount: UInt64?, keyCount: UInt64?
-    var keys: [(name: String, value: [UInt8])] = []
-    var tensors: [(name: String, sizes: [UInt64], type: UInt32, offset: UInt64)] = []
-    var alignment = 32
-    var data: [UInt8] = []
+    package var tensorCount: UInt64?, keyCount: UInt64?
+    package var keys: [(name: String, value: [UInt8])] = []
+    package var tensors: [(name: String, sizes: [UInt64], type: UInt32, offset: UInt64)] = []
+    package var alignment = 32
+    package var data: [UInt8] = []
 
-    static func little(_ number: some FixedWidthInteger) -> [UInt8] {
+    package static func little(_ number: some FixedWidthInteger) -> [UInt8] {
         stride(from: 0, to: type(of: number).bitWidth, by: 8).map { UInt8(truncatingIfNeeded: number >> $0) }
     }
 
-    static func string(_ text: String) -> [UInt8] { little(UInt64(text.utf8.count)) + text.utf8 }
-    static func text(_ text: String) -> [UInt8] { little(UInt32(8)) + string(text) }
-    static func u32(_ number: Int) -> [UInt8] { little(UInt32(4)) + little(UInt32(number)) }
-    static func f32(_ number: Float) -> [UInt8] { little(UInt32(6)) + little(number.bitPattern) }
-    static func array(_ kind: UInt32, count: UInt64, _ elements: [UInt8]) -> [UInt8] { little(UInt32(9)) + little(kind) + little(count) + elements }
-    static func texts(_ texts: [String]) -> [UInt8] { array(8, count: UInt64(texts.count), texts.flatMap(string)) }
+    package static func string(_ text: String) -> [UInt8] { little(UInt64(text.utf8.count)) + text.utf8 }
+    package static func text(_ text: String) -> [UInt8] { little(UInt32(8)) + string(text) }
+    package static func u32(_ number: Int) -> [UInt8] { little(UInt32(4)) + little(UInt32(number)) }
+    package static func f32(_ number: Float) -> [UInt8] { little(UInt32(6)) + little(number.bitPattern) }
+    package static func array(_ kind: UInt32, count: UInt64, _ elements: [UInt8]) -> [UInt8] { little(UInt32(9)) + little(kind) + little(count) + elements }
+    package static func texts(_ texts: [String]) -> [UInt8] { array(8, count: UInt64(texts.count), texts.flatMap(string)) }
 
-    mutating func set(_ key: String, _ value: [UInt8]) {
+    package mutating func set(_ key: String, _ value: [UInt8]) {
         keys.removeAll { $0.name == key }
         keys.append((key, value))
     }
 
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var bytes = Array("GGUF".utf8) + Self.little(version)
         bytes += Self.little(tensorCount ?? UInt64(tensors.count)) + Self.little(keyCount ?? UInt64(keys.count))
         for (name, value) in keys { bytes += Self.string(name) + value }
@@ -40,7 +38,7 @@ struct GGUFBytes {
     }
 
     /// A whole model: one layer, one head, 2 channels, 3 positions, 4 tokens. All its numbers are 0.
-    static var sample: GGUFBytes {
+    package static var sample: GGUFBytes {
         var file = GGUFBytes()
         file.keys = [
             ("general.architecture", text("gpt2")), ("gpt2.context_length", u32(3)), ("gpt2.embedding_length", u32(2)), ("gpt2.block_count", u32(1)),
