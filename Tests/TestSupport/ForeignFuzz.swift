@@ -43,7 +43,7 @@ package struct ForeignFuzz {
 
     package func read(on processor: Processor) -> Outcome {
         do {
-            let model = try ForeignModel(reading: entry, heads: 2, on: processor), checkpoint = model.checkpoint
+            let model = try ForeignModel(reading: entry, on: processor), checkpoint = model.checkpoint
             if checkpoint.tokenizer != nil { _ = try checkpoint.vocabulary() }
             if let fault = model.fault, !saysEnough(fault) { return .wrong(fault) }
             let bytes = 4 * checkpoint.weights.numberCount
