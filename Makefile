@@ -2,7 +2,7 @@
 
 # A module sees only what it says it depends on.
 BUILD    := swift build -c release --explicit-target-dependency-import-check error
-PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev pkg-config libgcc-12-dev python3-venv valgrind
+PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev postgresql pkg-config libgcc-12-dev python3-venv valgrind
 PYTHON   := python3
 VENV     := .venv
 SLM      := .build/release/slm
@@ -10,11 +10,12 @@ SLM      := .build/release/slm
 TEXT     := data/sample.txt
 ROUNDS   := 1000000
 KILLS    := 500
+STORE_KILLS := 300
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 # The C compiler that comes with Swift: the kernels are tested with the compiler that builds them.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 
-.PHONY: help deps build demo sample test test-swift test-sanitizers test-valgrind test-peers test-llama test-mutants kill-training fuzz bench clean
+.PHONY: help deps build demo sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium test-llama test-mutants kill-training kill-store fuzz bench clean
 
 help:           ## What can be made (this list)
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -65,10 +66,11 @@ test-valgrind: build
 	valgrind --quiet --error-exitcode=9 .build/slm-for-valgrind bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
 	    --threads 2 --cpu avx2
 
-test-peers: build $(VENV)/ready   ## Tests against other people's programs, in a virtual environment of their own
+test-peers: build $(VENV)/ready chromium   ## Tests against other people's programs, in a virtual environment of their own
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
 	$(BUILD) --product CheckpointWriter
 	$(BUILD) --product Logits
+	$(BUILD) --product StoreWriter
 	$(VENV)/bin/python Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_pytorch.py .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_gguf.py .build/release/CheckpointWriter
@@ -76,6 +78,14 @@ test-peers: build $(VENV)/ready   ## Tests against other people's programs, in a
 	$(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6
 	$(VENV)/bin/python Tests/Peers/check_report.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/kill_store.py .build/release/StoreWriter --kills 20
+	$(VENV)/bin/python Tests/Web/test_web.py
+
+test-web: $(VENV)/ready chromium   ## The page in a real browser, before a server without a model
+	$(VENV)/bin/python Tests/Web/test_web.py
+
+chromium:
+	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
 
 $(VENV)/ready: Tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -94,6 +104,10 @@ $(VENV)/llama: $(VENV)/ready Tests/requirements-llama.txt
 
 kill-training: build $(VENV)/ready   ## Kills trainings at random moments and sees what they leave: KILLS=N for another number
 	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills $(KILLS)
+
+kill-store: deps                 ## Kills who writes into a store, and PostgreSQL's server, and sees what is there: STORE_KILLS=N for another number
+	$(BUILD) --product StoreWriter
+	$(PYTHON) Tests/Peers/kill_store.py .build/release/StoreWriter --kills $(STORE_KILLS)
 
 fuzz: deps      ## A million inputs to each reader of foreign bytes: ROUNDS=N for another number (half an hour)
 	$(BUILD) --build-tests

@@ -22,16 +22,30 @@ let package = Package(
         .systemLibrary(name: "COneDNN"),
         .systemLibrary(name: "CPCRE2"),
         .systemLibrary(name: "CXXHash"),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CSQLite"),
+        .systemLibrary(name: "CPQ"),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // Floor 0: arithmetic on buffers, threads, the CPU.
         .target(name: "CKernels", cSettings: [.headerSearchPath(".")] + (isCI ? [.treatAllWarnings(as: .error)] : [])),
         .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Files"], swiftSettings: features),
 
-        // … JSON, and files that are written whole or not at all.
+        // … JSON, files of settings, and files that are written whole or not at all.
         .target(name: "JSON", dependencies: ["CSimdjson"], swiftSettings: features),
+        .target(name: "Settings", dependencies: ["CYAML", "Terminal"], swiftSettings: features),
         .target(name: "Files", swiftSettings: features),
+
+        // … and threads that wait for each other.
+        .target(name: "Threads", swiftSettings: features),
+
+        // … and what a person does at a terminal.
+        .target(name: "Terminal", dependencies: ["Files"], swiftSettings: features),
+
+        // … and asking other programs over HTTP.
+        .target(name: "HTTPClient", dependencies: ["CCurl"], swiftSettings: features),
 
         // Floor 1: tensors, the tape, derivatives; bytes to ids and back.
         .target(name: "Autograd", dependencies: ["Kernels"], swiftSettings: safe),
@@ -48,23 +62,30 @@ let package = Package(
         .target(name: "Train", dependencies: ["Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: safe),
 
         // … and the engine that answers.
-        .target(name: "Infer", dependencies: ["Tokenize", "Model", "Autograd", "Kernels"], swiftSettings: safe),
+        .target(name: "Infer", dependencies: ["Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient"], swiftSettings: safe),
 
         // … and what people see of a training: its log, TensorBoard's events, pages with curves.
         .target(name: "Report", dependencies: ["JSON", "Files"], swiftSettings: features),
 
+        // … and who said what.
+        .target(name: "Store", dependencies: ["Threads", "CSQLite", "CPQ"], swiftSettings: features),
+
+        // Floor 5: a conversation at the terminal.
+        .target(name: "Chat", dependencies: ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"], swiftSettings: features),
+
         // Floor 6: the command line.
-        .executableTarget(name: "slm", dependencies: ["Report", "Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .executableTarget(name: "slm", dependencies: ["Chat", "Terminal", "Report", "Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels"], swiftSettings: features),
 
         // The chats that `data/` ships, and nothing else: see data/README.md.
         .executableTarget(name: "sample-chats", swiftSettings: safe),
 
         // Tests, a target a module, and what they share.
-        .target(name: "TestSupport", dependencies: ["Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"], path: "Tests/TestSupport", swiftSettings: features),
+        .target(name: "TestSupport", dependencies: ["Infer", "JSON", "Threads", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"], path: "Tests/TestSupport", swiftSettings: features),
         .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
         .testTarget(name: "AutogradTests", dependencies: ["TestSupport", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "ModelTests", dependencies: ["TestSupport", "Model", "Autograd", "Kernels"], swiftSettings: features),
         .testTarget(name: "JSONTests", dependencies: ["TestSupport", "JSON"], swiftSettings: features),
+        .testTarget(name: "SettingsTests", dependencies: ["TestSupport", "Settings"], swiftSettings: features),
         .testTarget(name: "FilesTests", dependencies: ["TestSupport", "Files"], swiftSettings: features),
         .testTarget(name: "TokenizeTests", dependencies: ["TestSupport", "Tokenize", "Kernels", "Files"], swiftSettings: features),
         // A program that writes checkpoints: to be killed at it, to run out of room, and for h5py to read what it wrote.
@@ -78,10 +99,15 @@ let package = Package(
         .testTarget(name: "CheckpointTests", dependencies: ["CheckpointWriter", "TestSupport", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"],
                     swiftSettings: features),
         .testTarget(name: "CorpusTests", dependencies: ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], swiftSettings: features),
-        .testTarget(name: "CommandLineTests", dependencies: ["slm", "TestSupport", "Checkpoint"], swiftSettings: features),
+        .testTarget(name: "CommandLineTests", dependencies: ["slm", "TestSupport", "Infer", "Threads", "Checkpoint"], swiftSettings: features),
         .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: features),
-        .testTarget(name: "InferTests", dependencies: ["TestSupport", "Infer", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .testTarget(name: "InferTests", dependencies: ["TestSupport", "Infer", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient"], swiftSettings: features),
+        .testTarget(name: "TerminalTests", dependencies: ["TestSupport", "Terminal", "Threads"], swiftSettings: features),
+        .testTarget(name: "ChatTests", dependencies: ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"], swiftSettings: features),
         .testTarget(name: "ReportTests", dependencies: ["TestSupport", "Report", "JSON", "Files"], swiftSettings: features),
+        // A program that writes into stores: to be killed at it, to run out of room, to be in the way.
+        .executableTarget(name: "StoreWriter", dependencies: ["Store", "Threads"], path: "Tests/StoreWriter", swiftSettings: features),
+        .testTarget(name: "StoreTests", dependencies: ["StoreWriter", "TestSupport", "Store", "Threads"], exclude: ["Schemas"], swiftSettings: features),
         .testTarget(name: "SampleChatsTests", dependencies: ["sample-chats", "Files"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11,

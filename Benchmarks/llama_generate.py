@@ -9,7 +9,7 @@ import argparse
 import ctypes
 import json
 import os
-import resource
+import re
 import statistics
 import time
 
@@ -73,7 +73,7 @@ def main():
     prompt, answer = measure(model, options)
     print(json.dumps(dict(bench="generate", peer="llama.cpp of llama-cpp-python " + llama.__version__, case=os.path.basename(options.model).removesuffix(".gguf"),
                           batch=options.batch, prompt_tokens_per_s=round(prompt), tokens_per_s=round(answer), load_s=round(model.load_seconds, 3),
-                          peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)))
+                          peak_rss_mb=int(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]) // 1024)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 package import Kernels
 
-// Layers are values: they hold where their parameters are, not the parameters. The same layer works on any tape.
+// Layers are values: they hold where their parameters are, not the parameters. The same layer works on any executor.
 
 /// y = f(x·Wᵀ + b), and where the list adapts it, y = f(x·(W + (α/r)·B·A)ᵀ + b): see ``LowRank``.
 ///
@@ -18,12 +18,12 @@ package struct Linear: Sendable {
         change = list.addChange(of: self.weight, in: name)
     }
 
-    package func callAsFunction(_ x: Tensor, on tape: Tape, then f: Function = .identity, plus: Tensor? = nil) -> Tensor {
-        let (w, b) = (tape.value(of: weight), bias.map(tape.value))
-        guard let change else { return tape.linear(x, weight: w, bias: b, then: f, plus: plus) }
-        if let plus, f == .identity { return change(x, on: tape, plus: tape.linear(x, weight: w, bias: b, plus: plus)) }
-        let u = tape.add(tape.linear(x, weight: w, bias: b), change(x, on: tape)), y = f == .identity ? u : tape.apply(f, to: u)
-        return plus.map { tape.add($0, y) } ?? y
+    package func callAsFunction(_ x: Tensor, on executor: some Executor, then f: Function = .identity, plus: Tensor? = nil) -> Tensor {
+        let layer = { (f: Function, plus: Tensor?) in executor.linear(x, weight: weight, bias: bias, then: f, plus: plus) }
+        guard let change else { return layer(f, plus) }
+        if let plus, f == .identity { return change(x, on: executor, plus: layer(.identity, plus)) }
+        let u = executor.add(layer(.identity, nil), change(x, on: executor)), y = f == .identity ? u : executor.apply(f, to: u)
+        return plus.map { executor.add($0, y) } ?? y
     }
 }
 
@@ -35,7 +35,9 @@ package struct Embedding: Sendable {
         table = list.add("\(name).weight", [V, C], weight)
     }
 
-    package func callAsFunction(_ ids: Tensor, on tape: Tape) -> Tensor { tape.embed(ids, in: tape.value(of: table)) }
+    package func callAsFunction(_ ids: Tensor, plus positions: Embedding? = nil, on executor: some Executor) -> Tensor {
+        executor.embed(ids, in: self, plus: positions)
+    }
 }
 
 /// Layer norm or RMS norm, with what it scales and shifts by.
@@ -54,10 +56,5 @@ package struct Norm: Sendable {
         self.bias = bias && kind == .layer ? list.add("\(name).bias", [C], .constant(0)) : nil
     }
 
-    package func callAsFunction(_ x: Tensor, on tape: Tape) -> Tensor {
-        switch kind {
-        case .layer: tape.layerNorm(x, scale: tape.value(of: weight), shift: bias.map(tape.value))
-        case .rms: tape.rmsNorm(x, scale: tape.value(of: weight))
-        }
-    }
+    package func callAsFunction(_ x: Tensor, on executor: some Executor) -> Tensor { executor.norm(x, by: self) }
 }

@@ -35,9 +35,9 @@ package struct LowRankPair: Sendable {
     }
 
     /// (α/r)·(x·Aᵀ)·Bᵀ + plus: two thin products, where B·A would be as large as W.
-    func callAsFunction(_ x: Tensor, on tape: Tape, plus: Tensor? = nil) -> Tensor {
-        let low = tape.linear(x, weight: tape.value(of: a))                                          // [.., R]
-        return tape.linear(scale == 1 ? low : tape.scale(low, by: scale), weight: tape.value(of: b), plus: plus)  // [.., O]
+    func callAsFunction(_ x: Tensor, on executor: some Executor, plus: Tensor? = nil) -> Tensor {
+        let low = executor.linear(x, weight: a, bias: nil, then: .identity, plus: nil)               // [.., R]
+        return executor.linear(scale == 1 ? low : executor.scale(low, by: scale), weight: b, bias: nil, then: .identity, plus: plus)  // [.., O]
     }
 }
 
@@ -55,9 +55,12 @@ extension Parameters {
 
     /// Begins as PiSSA does (Meng et al. 2024): B·A takes the greatest singular values of the weight, and the weight keeps the rest. Together they are what
     /// the weight was. Returns the values that were taken off, which whoever wants the same weights again needs; nil where a weight is not finite.
-    package func beginWithPrincipals(of pairs: [LowRankPair]) throws(ProcessorError) -> Buffer? {
+    ///
+    /// - Parameter progress: told before each pair how many are done. Each takes as long as the cube of its smaller side.
+    package func beginWithPrincipals(of pairs: [LowRankPair], progress: (_ done: Int) -> Void = { _ in }) throws(ProcessorError) -> Buffer? {
         let algebra = try LinearAlgebra(for: processor.path)
-        for pair in pairs {
+        for (i, pair) in pairs.enumerated() {
+            progress(i)
             let (O, I) = (pair.weight.shape[0], pair.weight.shape[1]), R = min(pair.a.shape[0], min(O, I))
             let weight = frozenValues[pair.weight.range].read { span in span.indices.map { span[$0] } }
             guard let svd = algebra.singularValues(of: weight, rows: O, columns: I) else { return nil }

@@ -5,34 +5,49 @@ import Kernels
 ///     let shape: Shape = [2, 3]
 ///     shape.count       // 6
 package struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
-    package let sizes: [Int]
+    package let rank: Int
+    /// No array: a shape is made with every tensor, and answering makes many small ones. What is behind the last size is 1.
+    private let a, b, c, d: Int
 
     package init(_ sizes: [Int]) {
         require(sizes.count <= 4, "\(sizes): a tensor has at most four dimensions")
         require(sizes.allSatisfy { $0 >= 0 }, "\(sizes): a size below 0")
-        self.sizes = sizes
+        rank = sizes.count
+        (a, b, c, d) = (sizes.count > 0 ? sizes[0] : 1, sizes.count > 1 ? sizes[1] : 1, sizes.count > 2 ? sizes[2] : 1, sizes.count > 3 ? sizes[3] : 1)
+    }
+
+    package init(_ a: Int, _ b: Int, _ c: Int) {
+        require(a >= 0 && b >= 0 && c >= 0, "[\(a), \(b), \(c)]: a size below 0")
+        (rank, self.a, self.b, self.c, d) = (3, a, b, c, 1)
     }
 
     package init(arrayLiteral sizes: Int...) { self.init(sizes) }
 
-    package var rank: Int { sizes.count }
-    package var count: Int { sizes.reduce(1, *) }
+    package var sizes: [Int] { Array([a, b, c, d].prefix(rank)) }
+    package var count: Int { a * b * c * d }
     package var description: String { "[" + sizes.map(String.init).joined(separator: ", ") + "]" }
 
     /// Size along an axis; negative ones count from the end.
-    package subscript(axis: Int) -> Int { sizes[place(of: axis)] }
+    package subscript(axis: Int) -> Int {
+        switch place(of: axis) { case 0: a; case 1: b; case 2: c; default: d }
+    }
 
     /// The axis as 0 ..< rank.
     package func place(of axis: Int, for operation: StaticString = "a shape") -> Int {
         let place = axis < 0 ? axis + rank : axis
-        require(sizes.indices.contains(place), "\(operation): axis \(axis) of a tensor \(self)")
+        require(place >= 0 && place < rank, "\(operation): axis \(axis) of a tensor \(self)")
         return place
     }
 
     /// The product of all sizes before the last, and the last.
     package var rows: (N: Int, C: Int) {
-        guard let last = sizes.last else { return (1, 1) }
-        return (sizes.dropLast().reduce(1, *), last)
+        switch rank {
+        case 0: (1, 1)
+        case 1: (1, a)
+        case 2: (a, b)
+        case 3: (a * b, c)
+        default: (a * b * c, d)
+        }
     }
 
     /// Elements from one index to the next along each axis, when rows lie one after the other.

@@ -30,6 +30,9 @@ package final class Tape {
     private(set) var seed: UInt64
     let parameters: Parameters?
 
+    /// The angles of rotary positions, which every layer asks for.
+    private var knownAngles: Tensor?
+
     /// Whether a gradient was asked for since a rehearsal began.
     private var rehearsalIsWanted = false
 
@@ -101,6 +104,14 @@ package final class Tape {
     /// A place for a result: whatever the memory holds.
     func empty(_ shape: Shape, _ type: DataType = .float32) -> Tensor {
         Tensor(processor.buffer(of: shape.count, type), shape: shape)
+    }
+
+    /// The angles of the first T positions for heads D wide.
+    func angles(of T: Int, width D: Int) -> Tensor {
+        if let knownAngles, knownAngles.shape[1] == D, knownAngles.shape[0] >= T { return knownAngles }
+        let angles = rotations(of: T, width: D)
+        knownAngles = angles
+        return angles
     }
 
     // MARK: Recording
@@ -239,7 +250,7 @@ package final class Tape {
 }
 
 extension Tensor {
-    func with(origin: Origin) -> Tensor { Tensor(buffer, shape: shape, strides: strides, origin: origin) }
+    func with(origin: Origin) -> Tensor { Tensor(buffer, shape: shape, strides: isContiguous ? nil : strides, origin: origin) }
 }
 
 /// What a tape records between two resets: tensors remember which one they belong to.

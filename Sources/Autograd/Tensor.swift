@@ -7,24 +7,33 @@ package import Kernels
 ///     y.scalar
 package struct Tensor {
     package let shape: Shape
-    /// Elements from one index to the next, for each axis; 0 repeats.
-    let strides: [Int]
+    /// Elements from one index to the next, for each axis; 0 repeats. nil where rows lie one after the other.
+    private let ownStrides: [Int]?
     /// From the first element of this view on; contiguous views see no more than their own elements.
     let buffer: Buffer
     /// Where the tape puts the gradient.
     let origin: Origin
 
+    /// Elements that lie one after the other, about which no tape knows anything.
+    package init(_ elements: Buffer, _ shape: Shape) {
+        require(elements.count == shape.count, "\(elements.count) elements for a tensor \(shape)")
+        self.init(elements, shape: shape)
+    }
+
     init(_ buffer: Buffer, shape: Shape, strides: [Int]? = nil, origin: Origin = .constant) {
         (self.shape, self.buffer, self.origin) = (shape, buffer, origin)
-        self.strides = strides ?? shape.strides
+        ownStrides = strides
     }
+
+    /// Elements from one index to the next, for each axis; 0 repeats.
+    var strides: [Int] { ownStrides ?? shape.strides }
 
     package var type: DataType { buffer.type }
     package var count: Int { shape.count }
 
     /// Whether the elements lie one after the other, in order.
     package var isContiguous: Bool {
-        zip(zip(strides, shape.strides), shape.sizes).allSatisfy { $0.0 == $0.1 || $1 <= 1 }
+        ownStrides == nil || zip(zip(strides, shape.strides), shape.sizes).allSatisfy { $0.0 == $0.1 || $1 <= 1 }
     }
 
     /// The elements in order, as f32.
@@ -53,7 +62,7 @@ package struct Tensor {
     }
 
     /// Exactly the elements of a contiguous tensor.
-    var elements: Buffer {
+    package var elements: Buffer {
         require(isContiguous, "expected a contiguous tensor, found \(shape) with strides \(strides)")
         return buffer[0..<count]
     }

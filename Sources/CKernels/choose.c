@@ -10,7 +10,7 @@ static bool runs(const slm_kernels *k) {
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
-    if (k == &slm_kernels_avx512bf16) return avx512 && __builtin_cpu_supports("avx512bf16");
+    if (k == &slm_kernels_avx512bf16) return avx512 && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
     if (k == &slm_kernels_avx512) return avx512;
     if (k == &slm_kernels_avx2) return avx2;
     return true;

@@ -7,6 +7,9 @@
 #define W 8
 #define MR 4
 #define NV 3
+#define FLOAT_ROWS 4
+#define INT_ROWS 2
+#define SLM_AVX2
 #include "bodies/table.h"
 #pragma clang attribute pop
 #endif

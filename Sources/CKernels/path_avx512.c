@@ -7,6 +7,9 @@
 #define W 16
 #define MR 12
 #define NV 2
+#define FLOAT_ROWS 12
+#define INT_ROWS 6
+#define SLM_AVX512
 #include "bodies/table.h"
 #pragma clang attribute pop
 #endif

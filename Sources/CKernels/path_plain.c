@@ -3,6 +3,8 @@
 #define SLM_NAME "plain"
 #define W 4
 #define MR 4
+#define FLOAT_ROWS 4
+#define INT_ROWS 2
 #if defined(__aarch64__)
 #define NV 4
 #else

@@ -52,6 +52,12 @@ extension Checkpoint {
             digest.add(Array("\(name) \(array.shape)\n".utf8).span)
             array.values.read { span in span.asBytes { digest.add($0) } }
         }
+        for name in rounded.names.sorted() {
+            guard let weights = rounded[name] else { continue }
+            digest.add(Array("\(name) \(weights.form.rawValue) \(weights.shape)\n".utf8).span)
+            weights.codes.readBytes { digest.add($0) }
+            weights.scales.read { span in span.asBytes { digest.add($0) } }
+        }
         return digest.text
     }
 }

@@ -13,8 +13,10 @@ extension Checkpoint {
     /// - Parameters:
     ///   - base: the model that an adapter is for, where that is not where it was.
     ///   - copying: for who will write to all that is learned.
-    package func model(base: String? = nil, copying: Bool = false, on processor: Processor) throws(CheckpointError) -> (model: GPT, parameters: Parameters) {
-        let (model, parameters, _) = try adaptedModel(base: base, copying: copying, on: processor)
+    ///   - leavingRounded: for who takes ``rounded`` weights as they are.
+    package func model(base: String? = nil, copying: Bool = false, leavingRounded: Bool = false,
+                       on processor: Processor) throws(CheckpointError) -> (model: GPT, parameters: Parameters) {
+        let (model, parameters, _) = try adaptedModel(base: base, copying: copying, leavingRounded: leavingRounded, on: processor)
         return (model, parameters)
     }
 
@@ -54,9 +56,9 @@ extension Checkpoint {
         return frozen
     }
 
-    private func adaptedModel(base: String?, copying: Bool = false, on processor: Processor) throws(CheckpointError) -> (GPT, Parameters, ParameterList) {
+    private func adaptedModel(base: String?, copying: Bool = false, leavingRounded: Bool = false, on processor: Processor) throws(CheckpointError) -> (GPT, Parameters, ParameterList) {
         var list = ParameterList(adapting: adapter?.shape)
-        let model = GPT(configuration, in: &list), learned = try values(of: list.learned, copying: copying, on: processor)
+        let model = GPT(configuration, in: &list), learned = try values(of: list.learned, copying: copying, leavingRounded: leavingRounded, on: processor)
         guard let adapter else { return (model, Parameters(list, values: learned, on: processor), list) }
         let frozen = try frozenWeights(of: try adapterBase(at: base), list, adapter, on: processor)
         return (model, Parameters(list, values: learned, over: frozen, on: processor), list)

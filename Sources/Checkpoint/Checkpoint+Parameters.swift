@@ -3,23 +3,22 @@ package import Kernels
 import Model
 
 extension Checkpoint {
-    /// The weights as a model takes them, without copying where the file allows: a page is read when it is looked at, and copied when it is written to.
+    /// The weights as one flat buffer, without copying where the file allows: a page is read when it is looked at, and copied when it is written to.
     ///
     ///     var list = ParameterList()
     ///     let model = GPT(checkpoint.configuration, in: &list)
-    ///     let tape = Tape(processor, parameters: try checkpoint.parameters(list, on: processor))
-    package func parameters(_ list: ParameterList, on processor: Processor) throws(CheckpointError) -> Parameters {
-        Parameters(list, values: try values(of: list.learned, on: processor), on: processor)
-    }
-
-    /// The same as the flat buffer alone.
+    ///     let parameters = Parameters(list, values: try checkpoint.values(of: list.learned, on: processor), on: processor)
     ///
-    /// - Parameter copying: for who will write to all of them.
-    package func values(of layout: ParameterList.Layout, copying: Bool = false, on processor: Processor) throws(CheckpointError) -> Buffer {
+    /// - Parameters:
+    ///   - copying: for who will write to all of them.
+    ///   - leavingRounded: for who takes weights that are rounded as they are: their places in the buffer are not looked at, and take no memory.
+    package func values(of layout: ParameterList.Layout, copying: Bool = false, leavingRounded: Bool = false, on processor: Processor) throws(CheckpointError) -> Buffer {
         try check(weights, "weights", layout.parameters)
         if !copying, let mapped = mappedWeights(layout) { return mapped }
-        let values = processor.zeros(layout.count)
+        let values = leavingRounded ? processor.buffer(of: layout.count, .float32) : processor.zeros(layout.count)
+        if leavingRounded { values.spread() }
         copy(weights, into: values, layout.parameters)
+        if !leavingRounded { copyRounded(into: values, layout.parameters, on: processor) }
         return values
     }
 
@@ -70,6 +69,7 @@ extension Checkpoint {
 
     private func check(_ arrays: Named<FloatArray>, _ group: String, _ parameters: [Parameter]) throws(CheckpointError) {
         for parameter in parameters {
+            if arrays[parameter.name] == nil, group == "weights", rounded[parameter.name]?.shape == parameter.shape { continue }
             guard let array = arrays[parameter.name] else {
                 throw .mismatch(path: name, name: "\(group)/\(parameter.name)", expected: "f32 \(parameter.shape)", found: "nothing")
             }
@@ -77,7 +77,7 @@ extension Checkpoint {
                 throw .mismatch(path: name, name: "\(group)/\(parameter.name)", expected: "f32 \(parameter.shape)", found: "f32 \(array.shape)")
             }
         }
-        guard arrays.count > parameters.count else { return }
+        guard arrays.count + (group == "weights" ? rounded.count : 0) > parameters.count else { return }
         let known = Set(parameters.map(\.name))
         for name in arrays.names where !known.contains(name) {
             throw .mismatch(path: self.name, name: "\(group)/\(name)", expected: "nothing of that name in such a model", found: "an array")

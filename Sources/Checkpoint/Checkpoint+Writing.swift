@@ -21,6 +21,7 @@ extension Checkpoint {
             for (array, place) in zip(arrays, layout.places).filter({ $0.0.description.byteCount > 0 }).sorted(by: { $0.1 < $1.1 }) {
                 try file.write(layout.bytes(file.count..<place).span)
                 switch array.numbers {
+                case .buffer(let buffer) where buffer.type == .byte: try buffer.readBytes { bytes throws(FileError) in try file.write(bytes) }
                 case .buffer(let buffer): try buffer.read { span throws(FileError) in try span.asBytes { bytes throws(FileError) in try file.write(bytes) } }
                 case .bytes(let bytes): try file.write(bytes.span)
                 }
@@ -33,9 +34,9 @@ extension Checkpoint {
     }
 
     /// As they are listed. Where they stand in the file is another matter.
-    static let groups = ["configuration", "tokenizer", "adapter", "weights", "principals", "optimizer", "training", "metrics"]
+    static let groups = ["configuration", "tokenizer", "adapter", "weights", "rounded", "principals", "optimizer", "training", "metrics"]
     /// Those whose arrays are numbers of a model.
-    static let floatGroups = ["weights", "principals", "optimizer"]
+    static let floatGroups = ["weights", "rounded", "principals", "optimizer"]
 
     private struct Content {
         enum Numbers { case buffer(Buffer), bytes([UInt8]) }
@@ -58,6 +59,11 @@ extension Checkpoint {
             }
         }
         add(weights, in: "weights")
+        for (name, weights) in rounded {
+            let codes = ArrayDescription(path: "rounded/\(name)/codes", type: .uint8, shape: [weights.outputs, weights.codes.count / max(1, weights.outputs)])
+            result.append(Content(description: codes, numbers: .buffer(weights.codes)))
+            add(["\(name)/scales": weights.scaleArray], in: "rounded")
+        }
         if let adapter { add(adapter.principals, in: "principals") }
         add(optimizer, in: "optimizer")
         if let adapter { add(adapter.values, in: "adapter") }

@@ -1,3 +1,4 @@
+package import Kernels
 package import Model
 package import Tokenize
 
@@ -23,6 +24,8 @@ package struct Checkpoint {
     /// Where this is no model but what adapts one: its weights are the adapter's alone.
     package var adapter: Adapter?
     package var weights: Named<FloatArray>
+    /// Those that are rounded to int8 or int4 instead.
+    package var rounded: Named<RoundedWeights> = [:]
     /// What an optimiser keeps for each weight, such as `first/layer0.qkv.weight`.
     package var optimizer: Named<FloatArray> = [:]
     package var tokenizer: StoredTokenizer?

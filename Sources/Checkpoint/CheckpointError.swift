@@ -71,6 +71,12 @@ extension CheckpointError: CustomStringConvertible {
 }
 
 extension CheckpointError {
+    /// Where a folder was given for a file: which file of it is meant, most likely.
+    static func folder(_ path: String) -> CheckpointError {
+        if Folder.contains("best.h5", in: path) { return .unreadable(path: path, reason: "it is the folder of a run: give best.h5 or last.h5 in it") }
+        return .unreadable(path: path, reason: "it is a folder; models of other programs come in with: slm import FOLDER --out CHECKPOINT")
+    }
+
     init(_ error: FileError, needed: Int = 0) {
         switch error {
         case .unreadable(let path, let reason): self = .unreadable(path: path, reason: reason)

@@ -18,7 +18,7 @@ package struct StoredTokenizer: Sendable, Equatable {
 extension Checkpoint {
     /// The vocabulary that the model was trained with.
     package func vocabulary() throws(CheckpointError) -> Vocabulary {
-        guard let tokenizer else { throw .mismatch(path: name, name: "tokenizer/json", expected: "a vocabulary", found: "none") }
+        guard let tokenizer else { throw .mismatch(path: name, name: "tokenizer/json", expected: "a vocabulary, which slm import --tokenizer gives a model", found: "none") }
         let vocabulary: Vocabulary
         do { vocabulary = try TokenizerJSON.read(tokenizer.json, path: "\(name): tokenizer/json") } catch {
             throw .mismatch(path: name, name: "tokenizer/json", expected: "a tokenizer.json", found: "\(error)")

@@ -88,7 +88,8 @@ final class BlockEncoder {
         } catch {
             chat.ids.removeSubrange(ids...)
             chat.turns.removeSubrange(turns...)
-            result.faults.append(Fault(path: block.path, line: line, reason: error.description))
+            let sentence = error.description
+            result.faults.append(Fault(path: block.path, line: line, reason: sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence))
         }
     }
 

@@ -19,9 +19,6 @@ package struct ConversationReader: ~Copyable {
         self.skipsBad = skipsBad
     }
 
-    /// The bytes read so far, for a progress bar.
-    package var bytesRead: Int { blocks.bytesRead }
-
     /// Each conversation with its place. A piece of plain text comes as one turn of the assistant's, who is to learn it.
     package mutating func forEach(_ body: (Conversation, _ path: String, _ line: Int) throws -> Void) throws {
         while let block = try blocks.next() {
@@ -38,10 +35,5 @@ package struct ConversationReader: ~Copyable {
                 }
             }
         }
-    }
-
-    /// Each text alone: what a vocabulary is learned from.
-    package mutating func forEachText(_ body: (Span<UInt8>) throws -> Void) throws {
-        try forEach { conversation, _, _ in for message in conversation.messages { try body(message.text.span) } }
     }
 }

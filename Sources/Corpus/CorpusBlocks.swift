@@ -43,8 +43,6 @@ package struct CorpusBlocks: ~Copyable {
     }
 
     package private(set) var sources: [Source]
-    /// The bytes read so far.
-    package private(set) var bytesRead = 0
 
     private let forced: ChatFormat?
     private let heldOut: Double
@@ -74,7 +72,6 @@ package struct CorpusBlocks: ~Copyable {
             }
             let block = try current?.next(forced: forced)
             if let file = current.take() {
-                bytesRead += file.bytesRead - sources[index].bytes
                 (sources[index].bytes, sources[index].format) = (file.bytesRead, file.format)
                 if block != nil { current = consume file }
             }

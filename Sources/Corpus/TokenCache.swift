@@ -7,12 +7,14 @@ import Tokenize
 ///     let tokens = try cache.folder(of: ["chats.txt"], made: "tokens, share 0.1") { folder in try encoding.write(["chats.txt"], to: folder, on: team) }
 ///
 /// A folder's name is a hash of the files (their paths, sizes and times) and of how it is made; a file in it has that in words, so that two of one name are
-/// not taken for each other. It is whole or not there. All of it may be deleted at any time.
+/// not taken for each other. It is whole or not there. All of it may be deleted at any time; what was not used for longest is, when there is too much.
 package struct TokenCache {
     private let root: String
+    private let mostBytes: Int
     private static let keyFile = "made-from.txt"
 
-    package init(in root: String) { self.root = root }
+    /// - Parameter bytes: so many are kept, and what was used within the last hour: somebody may be about to open it.
+    package init(in root: String, atMost bytes: Int = 4 << 30) { (self.root, mostBytes) = (root, bytes) }
 
     /// - Parameters:
     ///   - paths: files, and folders that stand for the chats in them.
@@ -23,7 +25,10 @@ package struct TokenCache {
         var hash = FNV1a()
         hash.add(key)
         let path = "\(root)/\(hash.digits)"
-        if Folder.contains(Self.keyFile, in: path), try InputFile.contents(of: "\(path)/\(Self.keyFile)") == Array(key.utf8) { return path }
+        if Folder.contains(Self.keyFile, in: path), try InputFile.contents(of: "\(path)/\(Self.keyFile)") == Array(key.utf8) {
+            KeptFolder.use(path, markedBy: Self.keyFile)
+            return path
+        }
         if Folder.contains(Self.keyFile, in: path) { Folder.removeAll(path) }
         try Folder.createWhole(path) { part in
             try make(part)
@@ -31,7 +36,16 @@ package struct TokenCache {
             try file.write(Array(key.utf8))
             try file.commit()
         }
+        forgetOldest()
         return path
+    }
+
+    private func forgetOldest() {
+        var sum = 0
+        for folder in KeptFolder.all(in: root, markedBy: Self.keyFile).sorted(by: { $0.lastUse > $1.lastUse }) {
+            sum += folder.bytes
+            if sum > mostBytes, folder.secondsUnused > 3_600 { folder.remove() }
+        }
     }
 
     private static func key(_ paths: [String], _ manner: String) throws(CorpusError) -> String {

@@ -1,4 +1,5 @@
 import Files
+import Kernels
 package import Tokenize
 
 /// A file of tokens, and who says them. It is checked whole when it is opened; memory is taken only for what is read.
@@ -107,12 +108,8 @@ extension TokenFile {
 
         /// The turn that a token belongs to: the last that begins there or before.
         package func index(ofTurnAt position: Int) -> Int? {
-            var low = 0, high = count
-            while low < high {
-                let middle = (low + high) / 2
-                if self[middle].start <= position { low = middle + 1 } else { high = middle }
-            }
-            return low == 0 ? nil : low - 1
+            let behind = prefixCount { $0.start <= position }
+            return behind == 0 ? nil : behind - 1
         }
     }
 }

@@ -54,7 +54,7 @@ package enum Folder {
     ///     try Folder.createWhole("tokens") { part in try write(to: part) }
     package static func createWhole(_ path: String, fill: (_ part: String) throws -> Void) throws {
         try create(forFileAt: path)
-        removeParts(of: path)
+        removeParts(in: RelativePath.folder(ofFileAt: path))
         let part = "\(path).part.\(getpid())"
         try create(part)
         do {
@@ -68,11 +68,10 @@ package enum Folder {
     }
 
     /// What programs that were killed have left.
-    private static func removeParts(of path: String) {
-        let slash = path.lastIndex(of: "/"), folder = slash.map { String(path[..<$0]) } ?? ".", name = slash.map { String(path[$0...].dropFirst()) } ?? path
-        for other in names(in: folder) ?? [] where other.hasPrefix(name + ".part.") {
-            guard let owner = pid_t(other.dropFirst(name.count + 6)), kill(owner, 0) != 0, errno == ESRCH else { continue }
-            removeAll(folder + "/" + other)
+    private static func removeParts(in folder: String) {
+        for name in names(in: folder) ?? [] {
+            guard let part = name.ranges(of: ".part.").last, let owner = pid_t(name[part.upperBound...]), kill(owner, 0) != 0, errno == ESRCH else { continue }
+            removeAll(folder + "/" + name)
         }
     }
 
@@ -84,7 +83,7 @@ package enum Folder {
     }
 
     /// nil if it is no folder that can be read.
-    private static func names(in folder: String) -> [String]? {
+    static func names(in folder: String) -> [String]? {
         guard let handle = opendir(folder) else { return nil }
         defer { closedir(handle) }
         var names: [String] = []

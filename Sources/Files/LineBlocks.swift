@@ -53,6 +53,17 @@ package struct LineBlocks: ~Copyable {
         (self.size, self.limit) = (min(size, limit), limit)
     }
 
+    /// All lines of a file that are not empty. What is not UTF-8 becomes U+FFFD.
+    package static func texts(of path: String) throws(FileError) -> [String] {
+        var blocks = try LineBlocks(path), texts: [String] = []
+        while let block = try blocks.next() {
+            block.forEachLineRange { range, _ in
+                if !range.isEmpty { texts.append(String(decoding: block.bytes[range], as: UTF8.self)) }
+            }
+        }
+        return texts
+    }
+
     package var name: String { file.name }
     package var fileSize: Int? { file.size }
 

@@ -1,12 +1,20 @@
 /// Finds where a text stops being JSON. simdjson only says that it does; this reads the text again, byte by byte, once it has been refused.
 enum JSONFault {
-    /// The first fault of `text`. `reason` is for a fault that simdjson saw and this did not.
-    static func first(in text: Span<UInt8>, otherwise reason: String) -> JSONError {
-        do {
-            var reader = FaultReader(text)
-            try reader.readDocument(text)
-        } catch { return error }
-        return .malformed(offset: 0, expected: "JSON", found: reason)
+    /// Throws the first fault of `text`. `reason` is for a fault that simdjson saw and this did not.
+    ///
+    /// Where there is none but whole numbers that no 64 bits hold, which simdjson refuses, and which others write (10^30 for "no limit"), returns the
+    /// text with ".0" behind each: Doubles, as in JavaScript.
+    static func textWithoutLongNumbers(_ text: Span<UInt8>, otherwise reason: String) throws(JSONError) -> [UInt8] {
+        var reader = FaultReader(text), result: [UInt8] = [], done = 0
+        try reader.readDocument(text)
+        if reader.longNumbers.isEmpty { throw .malformed(offset: 0, expected: "JSON", found: reason) }
+        for end in reader.longNumbers {
+            for i in done..<end { result.append(text[i]) }
+            result += ".0".utf8
+            done = end
+        }
+        for i in done..<text.count { result.append(text[i]) }
+        return result
     }
 }
 
@@ -17,6 +25,8 @@ struct FaultReader {
     private let broken: Int
     private var offset = 0
     private var open: [UInt8] = []
+    /// Where whole numbers end that no 64 bits hold.
+    private(set) var longNumbers: [Int] = []
 
     init(_ text: Span<UInt8>) {
         count = text.count
@@ -150,9 +160,9 @@ struct FaultReader {
         }
         try endScalar(text)
         let number = String(decoding: (start..<offset).map { text[$0] }, as: UTF8.self)
-        if isWhole ? Int64(number) == nil && UInt64(number) == nil : !(Double(number) ?? 0).isFinite {
-            throw .malformed(offset: start, expected: isWhole ? "a whole number of 64 bits" : "a number below 1.8e308", found: "a larger one")
-        }
+        if isWhole, Int64(number) != nil || UInt64(number) != nil { return }
+        guard (Double(number) ?? .infinity).isFinite else { throw .malformed(offset: start, expected: "a number below 1.8e308", found: "a larger one") }
+        if isWhole { longNumbers.append(offset) }
     }
 
     private mutating func readDigits(_ text: Span<UInt8>) throws(JSONError) {

@@ -5,8 +5,8 @@
 ///     root["user"]?.string                                     // "Hi"
 ///     try root.string("assistant")                             // throws: "assistant": expected a string, found nothing
 ///
-/// A document is read whole and checked whole: UTF-8, numbers and escapes included. These are malformed: a whole number outside
-/// -2^63 ..< 2^64, a number too large for a Double, half of a surrogate pair (`"\ud800"`), a byte-order mark, more than
+/// A document is read whole and checked whole: UTF-8, numbers and escapes included. A whole number outside -2^63 ..< 2^64 is a Double. These are
+/// malformed: a number too large for a Double, half of a surrogate pair (`"\ud800"`), a byte-order mark, more than
 /// 1,024 levels, 4 GiB and more. Memory stays at some 5 times the longest text so far; one parser for each thread.
 package struct JSONParser: ~Copyable {
     private var memory = Tape.Memory()
@@ -18,7 +18,9 @@ package struct JSONParser: ~Copyable {
     package mutating func parse(_ text: Span<UInt8>) throws(JSONError) -> JSONElement {
         if !isKnownUniquelyReferenced(&memory) { memory = Tape.Memory() }
         let (tape, reason) = memory.parse(text)
-        guard let tape else { throw JSONFault.first(in: text, otherwise: reason) }
+        if let tape { return tape.root }
+        let shorter = try JSONFault.textWithoutLongNumbers(text, otherwise: reason)
+        guard let tape = memory.parse(shorter.span).tape else { throw .malformed(offset: 0, expected: "JSON", found: reason) }
         return tape.root
     }
 

@@ -111,5 +111,14 @@ package final class Storage {
         (owner, count, self.pointer) = (.file(file), file.count, pointer)
     }
 
+    func spread(_ bytes: Range<Int>) {
+        let page = sysconf(Int32(_SC_PAGESIZE)), start = UInt(bitPattern: pointer + bytes.lowerBound), first = (Int(bitPattern: start) + page - 1) / page * page
+        let end = (Int(bitPattern: start) + bytes.count) / page * page
+        // A refusal only costs memory.
+        if first < end, let address = UnsafeMutableRawPointer(bitPattern: first) { madvise(address, end - first, MADV_NOHUGEPAGE) }
+    }
+
+    func forget(_ bytes: Range<Int>) { if case .file(let file) = owner { file.forget(bytes) } }
+
     deinit { if case .arena(let arena, let start) = owner { arena.giveBack(start: start, count: count) } }
 }

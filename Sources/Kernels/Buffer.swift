@@ -49,6 +49,12 @@ package struct Buffer {
         memmove(pointer, other.pointer, count * type.size)
     }
 
+    /// Gives back the memory of elements that lie in a file, and that nobody has written to: they come again when they are looked at.
+    package func forget() { storage.forget(offset * type.size..<(offset + count) * type.size) }
+
+    /// Asks that only those pages of it take memory that are looked at: for a buffer most of which never is.
+    package func spread() { storage.spread(offset * type.size..<(offset + count) * type.size) }
+
     /// Whether both are the same place in memory.
     package func isSame(as other: Buffer) -> Bool { pointer == other.pointer && count == other.count && type == other.type }
 
@@ -56,6 +62,10 @@ package struct Buffer {
     package func extended(by before: Int, to count: Int) -> Buffer? {
         guard before >= 0, before <= offset, count >= 0, count <= storage.count / type.size - (offset - before) else { return nil }
         return Buffer(storage, offset: offset - before, count: count, type: type)
+    }
+
+    package func readBytes<Result, Failure: Error>(_ body: (Span<UInt8>) throws(Failure) -> Result) throws(Failure) -> Result {
+        try body(UnsafeBufferPointer(start: bytes, count: count).span)
     }
 
     package func readIDs<Result>(_ body: (Span<Int32>) -> Result) -> Result {
@@ -72,6 +82,11 @@ package struct Buffer {
     var floats: UnsafeMutablePointer<Float> {
         require(type == .float32, "expected f32, found \(type.rawValue)")
         return pointer.assumingMemoryBound(to: Float.self)
+    }
+
+    var bytes: UnsafeMutablePointer<UInt8> {
+        require(type == .byte, "expected u8, found \(type.rawValue)")
+        return pointer.assumingMemoryBound(to: UInt8.self)
     }
 
     var ids: UnsafeMutablePointer<Int32> {

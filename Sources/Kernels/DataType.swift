@@ -5,12 +5,16 @@ package enum DataType: String, Sendable {
     case bfloat16 = "bf16"
     /// Token ids and targets.
     case int32 = "i32"
+    /// Codes of rounded weights.
+    case byte = "u8"
 
-    package var size: Int { self == .bfloat16 ? 2 : 4 }
+    package var size: Int {
+        switch self { case .float32, .int32: 4; case .bfloat16: 2; case .byte: 1 }
+    }
 
     /// The kernels' own number for a type that can be computed with.
     var code: Int32 {
-        require(self != .int32, "ids are looked up, not computed with")
+        require(self == .float32 || self == .bfloat16, "ids and codes are looked up, not computed with")
         return self == .float32 ? 0 : 1
     }
 }

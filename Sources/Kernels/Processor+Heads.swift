@@ -1,7 +1,24 @@
 internal import CKernels
+import Glibc
 
 // What is done to questions and keys, which stand at the beginning of rows that are C wide: `heads` of them, each D wide. The rest of a row is copied.
 extension Processor {
+    /// The cosines and sines [T, D] of the angles at positions `start` and on: pair i of a head's D/2 turns by base^(−2i/D) from one position to the next,
+    /// the first fastest.
+    package func rotations(of T: Int, width D: Int, from start: Int = 0, base: Double = 10_000) -> Buffer {
+        let speeds = (0..<D / 2).map { pow(base, -2 * Double($0) / Double(D)) }, angles = buffer(of: T * D, .float32)
+        angles.write { span in
+            for t in 0..<T {
+                for (i, speed) in speeds.enumerated() {
+                    let angle = Double(start + t) * speed
+                    span[t * D + i] = Float(cos(angle))
+                    span[t * D + D / 2 + i] = Float(sin(angle))
+                }
+            }
+        }
+        return angles
+    }
+
     /// Turns the heads of row n by the angles of place n % T, or back; y may be x. `angles` [T, D] holds cosines, then sines.
     package func rotate(_ x: Buffer, N: Int, C: Int, heads: Int, D: Int, by angles: Buffer, into y: Buffer, isBack: Bool = false) {
         let T = D == 0 ? 0 : angles.count / D

@@ -114,6 +114,11 @@ package final class Processor {
     }
 }
 
+extension Processor {
+    /// Calls `body` for each of 0 ..< count, on whichever thread is free.
+    package func share(_ count: Int, _ body: (Int) -> Void) { each(count) { item, _ in body(item) } }
+}
+
 /// Why there is no processor of the kind that was asked for.
 package enum ProcessorError: Error, Equatable, CustomStringConvertible {
     case badThreads(Int)

@@ -25,7 +25,7 @@ package struct GPT: Sendable {
         self.configuration = configuration
         tokens = Embedding(of: V, to: C, named: "tokens", in: &list)
         positions = configuration.positions == .learned ? Embedding(of: configuration.context, to: C, named: "positions", in: &list) : nil
-        blocks = (0..<configuration.layers).map { Block(configuration, named: "layer\($0)", in: &list) }
+        blocks = (0..<configuration.layers).map { Block(configuration, layer: $0, in: &list) }
         norm = Norm(configuration.norm, of: C, bias: configuration.hasBias, named: "norm", in: &list)
         head = configuration.isTied ? tokens.table : list.add("head.weight", [V, C], .normal(deviation: 0.02))
     }
@@ -46,37 +46,39 @@ package struct GPT: Sendable {
     }
 
     /// A score for every token of the vocabulary to come next, at every position.   ids [B, T]
-    package func logits(of ids: Tensor, documents: Tensor? = nil, on tape: Tape) -> Tensor {
-        tape.linear(features(of: ids, documents: documents, on: tape), weight: tape.value(of: head))  // [B, T, V]
+    package func logits(of ids: Tensor, documents: Tensor? = nil, on executor: some Executor) -> Tensor {
+        let x = features(of: ids, documents: documents, on: executor)                                 // [B, T, C]
+        return executor.linear(x, weight: head, bias: nil, then: .identity, plus: nil)                // [B, T, V]
     }
 
-    private func features(of ids: Tensor, documents: Tensor?, on tape: Tape) -> Tensor {
+    private func features(of ids: Tensor, documents: Tensor?, on executor: some Executor) -> Tensor {
         require(ids.shape.rank == 2 && ids.shape[1] <= configuration.context, "ids \(ids.shape) for a model that sees \(configuration.context) tokens")
-        let (p, recomputes) = (configuration.dropout, recomputesBlocks)
-        let angles = configuration.positions == .rotary ? tape.rotations(of: ids.shape[1], width: configuration.headWidth) : nil  // [T, D]
-        var x = tape.embed(ids, in: tape.value(of: tokens.table), plus: positions.map { tape.value(of: $0.table) })  // [B, T, C]
-        x = tape.dropout(x, p)
+        var x = tokens(ids, plus: positions, on: executor)                                            // [B, T, C]
+        x = executor.dropout(x, configuration.dropout)
         for block in blocks {
-            let think = { (x: Tensor) in block(x, documents: documents, angles: angles, on: tape) }
-            x = recomputes ? tape.checkpoint(x, think) : think(x)                                     // [B, T, C]
+            let think = { (x: Tensor) in block(x, documents: documents, on: executor) }
+            x = recomputesBlocks ? executor.checkpoint(x, think) : think(x)                           // [B, T, C]
         }
-        return norm(x, on: tape)                              // [B, T, C]
+        return norm(executor.wanted(x), on: executor)         // [B, T, C]
     }
 }
 
 /// Each position asks the ones before it, then thinks alone.
 private struct Block: Sendable {
-    let heads: Int
+    let layer, heads: Int
+    let isLast: Bool
     let dropout: Float
     let activation: Function
-    let hasQKNorm: Bool
+    let turns, hasQKNorm: Bool
     let norm1, norm2: Norm
     let qkv, output: Linear                                   // C → 3C question, key, value;  C → C
     let up, down: Linear                                      // C → 4C → C
 
-    init(_ configuration: GPTConfiguration, named name: String, in list: inout ParameterList) {
-        let C = configuration.width, bias = configuration.hasBias
-        (heads, dropout, activation, hasQKNorm) = (configuration.heads, configuration.dropout, configuration.activation, configuration.hasQKNorm)
+    init(_ configuration: GPTConfiguration, layer: Int, in list: inout ParameterList) {
+        let C = configuration.width, bias = configuration.hasBias, name = "layer\(layer)"
+        (self.layer, heads, dropout, activation) = (layer, configuration.heads, configuration.dropout, configuration.activation)
+        isLast = layer == configuration.layers - 1
+        (turns, hasQKNorm) = (configuration.positions == .rotary, configuration.hasQKNorm)
         // Radford et al. 2019: what is added to the residual stream begins smaller, the more layers add to it.
         let added = Initialization.normal(deviation: 0.02 / Float(2 * configuration.layers).squareRoot())
         norm1 = Norm(configuration.norm, of: C, bias: bias, named: "\(name).norm1", in: &list)
@@ -87,18 +89,20 @@ private struct Block: Sendable {
         down = Linear(from: 4 * C, to: C, bias: bias, named: "\(name).down", in: &list, weight: added)
     }
 
-    func callAsFunction(_ x: Tensor, documents: Tensor?, angles: Tensor?, on tape: Tape) -> Tensor {
-        var question = qkv(norm1(x, on: tape), on: tape)                                     // [B, T, 3C]
-        if let angles { question = tape.rotate(question, heads: heads, by: angles) }         // [B, T, 3C]
-        if hasQKNorm { question = tape.normHeads(question, heads: heads) }                   // [B, T, 3C]
-        let answer = tape.causalAttention(question, heads: heads, documents: documents)      // [B, T, C]
-        let x = add(output, of: answer, to: x, on: tape)                                     // [B, T, C]
-        let thought = up(norm2(x, on: tape), on: tape, then: activation)                     // [B, T, 4C]
-        return add(down, of: thought, to: x, on: tape)                                       // [B, T, C]
+    func callAsFunction(_ x: Tensor, documents: Tensor?, on executor: some Executor) -> Tensor {
+        var question = qkv(norm1(x, on: executor), on: executor)                                             // [B, T, 3C]
+        if turns { question = executor.rotate(question, heads: heads) }                                      // [B, T, 3C]
+        if hasQKNorm { question = executor.normHeads(question, heads: heads) }                               // [B, T, 3C]
+        var answer = executor.attend(question, heads: heads, layer: layer, documents: documents), x = x      // [B, T, C]
+        // Nobody asks for more of the last block than what scores are wanted of.
+        if isLast { (answer, x) = (executor.wanted(answer), executor.wanted(x)) }
+        x = add(output, of: answer, to: x, on: executor)                                                     // [B, T, C]
+        let thought = up(norm2(x, on: executor), on: executor, then: activation)                             // [B, T, 4C]
+        return add(down, of: thought, to: x, on: executor)                                                   // [B, T, C]
     }
 
     /// x + dropout(layer(y)); without dropout in one pass.
-    private func add(_ layer: Linear, of y: Tensor, to x: Tensor, on tape: Tape) -> Tensor {
-        dropout == 0 ? layer(y, on: tape, plus: x) : tape.add(x, tape.dropout(layer(y, on: tape), dropout))
+    private func add(_ layer: Linear, of y: Tensor, to x: Tensor, on executor: some Executor) -> Tensor {
+        dropout == 0 ? layer(y, on: executor, plus: x) : executor.add(x, executor.dropout(layer(y, on: executor), dropout))
     }
 }

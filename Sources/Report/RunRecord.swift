@@ -42,7 +42,7 @@ package final class RunRecord {
             try events.add(values.compactMap { tag, value in value.map { (tag, $0) } }, step: e.step, at: time)
         case .answered(let answer):
             try events.add("**\(answer.question)**\n\n\(answer.answer)", named: "answer", step: answer.step, at: time)
-        case .started, .skipped, .ended: break
+        case .started, .counted, .skipped, .ended: break
         }
     }
 

@@ -12,14 +12,19 @@ struct Cutter: ~Copyable {
         regex = nil
     }
 
-    init(_ pattern: WordPattern) throws(TokenizeError) {
+    /// - Parameter compiled: a regular expression that was compiled before.
+    init(_ pattern: WordPattern, compiled: CompiledPattern? = nil) throws(TokenizeError) {
         scanner = switch pattern {
         case .gpt2: WordCutter(.gpt2)
         case .gpt4: WordCutter(.gpt4)
         case .llama3: WordCutter(.llama3)
         case .none, .regex: nil
         }
-        regex = if case .regex(let text) = pattern { try Regex(text) } else { nil }
+        if case .regex(let text) = pattern {
+            if let compiled { regex = Regex(compiled) } else { regex = try Regex(text) }
+        } else {
+            regex = nil
+        }
     }
 
     /// Replaces `ends` by the ends of the next words of a text: none when there has to be more text first.

@@ -20,7 +20,8 @@ package struct Encoder: ~Copyable {
         merger = WordMerger(tokenizer.pairs)
         words = bits > 0 && tokenizer.vocabulary.unit == .bytes ? WordTable(bits: bits) : nil
         // Where nothing merges, any words give the same ids, and these can be told before the text ends.
-        cutter = try Cutter(tokenizer.vocabulary.merges.isEmpty && !tokenizer.vocabulary.takesWholeWords ? .gpt2 : tokenizer.vocabulary.pattern)
+        cutter = try Cutter(tokenizer.vocabulary.merges.isEmpty && !tokenizer.vocabulary.takesWholeWords ? .gpt2 : tokenizer.vocabulary.pattern,
+                            compiled: tokenizer.compiledPattern)
     }
 
     /// Appends the ids of a whole text.

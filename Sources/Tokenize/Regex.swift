@@ -10,51 +10,35 @@ internal import CPCRE2
 /// word. What is not UTF-8 counts as U+FFFD. An empty match cuts too. A pattern that takes more than ten million steps at one place is given up
 /// with an error. One for each thread.
 package struct Regex: ~Copyable {
-    private let pattern: String
-    private let code, data, context: OpaquePointer
+    private let pattern: CompiledPattern
+    private let data, context: OpaquePointer
     private let stack: OpaquePointer?
-    /// What `^`, `\b` and `(?<=…)` may look at: so many bytes before the next word, and those that are kept of a text that is not yet at its end.
-    private let lookbehind: Int
+    /// Those bytes that are kept of a text that is not yet at its end.
     private var behind: [UInt8] = []
 
-    package init(_ pattern: String) throws(TokenizeError) {
-        let syntax = try RegexSyntax(pattern)
-        var error: Int32 = 0, place = 0
-        let options = UInt32(PCRE2_UTF) | UInt32(PCRE2_UCP) | UInt32(PCRE2_NEVER_BACKSLASH_C)
-        let compiling = pcre2_compile_context_create_8(nil)
-        defer { pcre2_compile_context_free_8(compiling) }
-        pcre2_set_newline_8(compiling, UInt32(PCRE2_NEWLINE_LF))
-        let utf8 = Array(syntax.text.utf8)
-        guard let code = pcre2_compile_8(utf8, utf8.count, options, &error, &place, compiling) else {
-            throw .badPattern(pattern, at: syntax.origin(of: place), reason: Self.message(error))
-        }
-        // Without machine code (a system that forbids making it) PCRE2 interprets the pattern.
-        let isCompiled = pcre2_jit_compile_8(code, UInt32(PCRE2_JIT_COMPLETE) | UInt32(PCRE2_JIT_PARTIAL_HARD)) == 0
-        let stack = isCompiled ? pcre2_jit_stack_create_8(32 << 10, 64 << 20, nil) : nil
+    package init(_ pattern: String) throws(TokenizeError) { self.init(try CompiledPattern(pattern)) }
+
+    /// Matches a pattern that was compiled before, in memory of its own.
+    init(_ pattern: CompiledPattern) {
         guard let data = pcre2_match_data_create_8(1, nil), let context = pcre2_match_context_create_8(nil) else { fatalError("no memory for a pattern") }
         pcre2_set_match_limit_8(context, 10_000_000)
         pcre2_set_heap_limit_8(context, 64 << 10)               // KiB
+        stack = pattern.isMachineCode ? pcre2_jit_stack_create_8(32 << 10, 64 << 20, nil) : nil
         if let stack { pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack)) }
-        var characters: UInt32 = 0
-        pcre2_pattern_info_8(code, UInt32(PCRE2_INFO_MAXLOOKBEHIND), &characters)
-        // PCRE2 gives the longest; one inside another begins where that ends.
-        let nested = syntax.text.ranges(of: "(?<").count
-        lookbehind = 4 * Int(characters) * (1 + nested)
-        (self.pattern, self.code, self.data, self.context, self.stack) = (pattern, code, data, context, stack)
+        (self.pattern, self.data, self.context) = (pattern, data, context)
     }
 
     deinit {
         if let stack { pcre2_jit_stack_free_8(stack) }
         pcre2_match_context_free_8(context)
         pcre2_match_data_free_8(data)
-        pcre2_code_free_8(code)
     }
 
     /// Replaces `ends` by where the next words end: all of them when the text ends here (`isLast`), else those that no further text can change.
     /// The next call begins with the bytes behind the last word.
     package mutating func cut(_ text: Span<UInt8>, isLast: Bool, into ends: inout [UInt32]) throws(TokenizeError) {
         ends.removeAll(keepingCapacity: true)
-        guard lookbehind > 0 else { return try cut(text, from: 0, isLast: isLast, into: &ends) }
+        guard pattern.lookbehind > 0 else { return try cut(text, from: 0, isLast: isLast, into: &ends) }
         let start = behind.count
         for i in text.indices { behind.append(text[i]) }
         do throws(TokenizeError) {
@@ -63,7 +47,7 @@ package struct Regex: ~Copyable {
             behind = []
             throw error
         }
-        behind = isLast ? [] : Array(behind[..<(ends.last.map(Int.init) ?? start)].suffix(lookbehind))
+        behind = isLast ? [] : Array(behind[..<(ends.last.map(Int.init) ?? start)].suffix(pattern.lookbehind))
         for i in ends.indices { ends[i] -= UInt32(start) }
     }
 
@@ -74,7 +58,7 @@ package struct Regex: ~Copyable {
     private func cut(_ text: Span<UInt8>, from start: Int, isLast: Bool, into ends: inout [UInt32]) throws(TokenizeError) {
         var first = 0
         // What is kept of the text before may begin inside a character.
-        while start >= lookbehind, first < min(3, start), text[first] & 0xC0 == 0x80 { first += 1 }
+        while start >= pattern.lookbehind, first < min(3, start), text[first] & 0xC0 == 0x80 { first += 1 }
         let known = text.extracting(first..<text.count - (isLast ? 0 : text.extracting(start..<text.count).unfinishedTail))
         if (try? UTF8Span(validating: known)) != nil {
             return try cutValid(known, from: start - first, isLast: isLast, at: first, into: &ends)
@@ -106,19 +90,13 @@ package struct Regex: ~Copyable {
     /// The next match; nil if there is none, or if more text might make it another.
     private func match(_ text: Span<UInt8>, from start: Int, isLast: Bool) throws(TokenizeError) -> Range<Int>? {
         let options = UInt32(PCRE2_NO_UTF_CHECK) | (isLast ? 0 : UInt32(PCRE2_PARTIAL_HARD))
-        let result = text.withUnsafeBufferPointer { pcre2_match_8(code, $0.baseAddress, $0.count, start, options, data, context) }
+        let result = text.withUnsafeBufferPointer { pcre2_match_8(pattern.code, $0.baseAddress, $0.count, start, options, data, context) }
         switch result {
         case PCRE2_ERROR_NOMATCH, PCRE2_ERROR_PARTIAL: return nil
         case 0...:                                                  // 0: there are groups, whose places nobody asked for
             guard let places = pcre2_get_ovector_pointer_8(data), places[0] >= start, places[1] >= places[0] else { return nil }
             return places[0]..<places[1]
-        default: throw .patternGaveUp(pattern, at: start, reason: Self.message(result))
+        default: throw .patternGaveUp(pattern.text, at: start, reason: CompiledPattern.message(result))
         }
-    }
-
-    private static func message(_ error: Int32) -> String {
-        var text = [UInt8](repeating: 0, count: 256)
-        let count = pcre2_get_error_message_8(error, &text, text.count)
-        return String(decoding: text.prefix(max(0, Int(count))), as: UTF8.self)
     }
 }

@@ -1,3 +1,5 @@
+import Kernels
+
 /// A text in which what is not UTF-8 has become U+FFFD, and which knows where everything stood.
 ///
 ///     let text = RepairedText([0x61, 0xFF, 0x62].span)
@@ -34,17 +36,5 @@ struct RepairedText {
     func origin(of place: Int) -> Int {
         let mark = marks[..<marks.prefixCount { $0.after <= place }].last ?? (0, 0)
         return mark.before + place - mark.after
-    }
-}
-
-extension Array {
-    /// How many elements come before the first that is not `within`: these are all at the beginning.
-    fileprivate func prefixCount(_ within: (Element) -> Bool) -> Int {
-        var low = 0, high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if within(self[middle]) { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }

@@ -11,6 +11,8 @@ package struct Tokenizer: Sendable {
     let units: Units
     /// Tokens by their bytes, where a word that is a token is taken whole.
     let wholeWords: TokenIndex?
+    /// What cuts a text into words, where that is a regular expression.
+    let compiledPattern: CompiledPattern?
 
     /// The tokens that a text is made of before anything merges.
     enum Units: Sendable {
@@ -39,7 +41,7 @@ package struct Tokenizer: Sendable {
             units = .characters(ids)
         }
         wholeWords = vocabulary.takesWholeWords ? TokenIndex(vocabulary.tokens, except: special) : nil
-        if case .regex(let pattern) = vocabulary.pattern { _ = try Regex(pattern) }
+        compiledPattern = if case .regex(let pattern) = vocabulary.pattern { try CompiledPattern(pattern) } else { nil }
     }
 
     /// What text may become in `ids(of:)`.

@@ -18,9 +18,9 @@ package struct ChatData: Sendable {
     package let digest: String
     package let tokens: TokenFile
 
-    package init(_ paths: [String], _ tokenizer: Tokenizer, form: ChatForm, context: Int, seed: UInt64, on team: Team) throws(TrainingError) {
+    package init(_ paths: [String], _ tokenizer: Tokenizer, form: ChatForm, context: Int, seed: UInt64, skippingBad: Bool = false, on team: Team) throws(TrainingError) {
         let tokens: TokenFile
-        do throws(CorpusError) { (tokens, report) = try Self.tokens(of: paths, tokenizer, form, on: team) } catch { throw .corpus(error) }
+        do throws(CorpusError) { (tokens, report) = try Self.tokens(of: paths, tokenizer, form, skippingBad, on: team) } catch { throw .corpus(error) }
         // Plain text has no conversations: passages of it do.
         let all = tokens.turns.contains { $0.side == .nobody } ? tokens.conversations
             : stride(from: 0, to: tokens.count - 1, by: context).map { $0..<min($0 + context + 1, tokens.count) }
@@ -46,11 +46,11 @@ package struct ChatData: Sendable {
         return part == .val && even != rows ? try packed(even) : all
     }
 
-    private static func tokens(of paths: [String], _ tokenizer: Tokenizer, _ form: ChatForm, on team: Team) throws(CorpusError) -> (TokenFile, CorpusReport) {
+    private static func tokens(of paths: [String], _ tokenizer: Tokenizer, _ form: ChatForm, _ skipsBad: Bool, on team: Team) throws(CorpusError) -> (TokenFile, CorpusReport) {
         let folder: ScratchFolder
         do throws(FileError) { folder = try ScratchFolder() } catch { throw .file(error) }
         var encoding = CorpusEncoding(tokenizer, file: "", form: form)
-        encoding.heldOut = 0
+        (encoding.heldOut, encoding.skipsBad) = (0, skipsBad)
         let report = try encoding.write(paths, to: folder.path, on: team)
         return (try TokenFile(.train, in: folder.path), report)
     }

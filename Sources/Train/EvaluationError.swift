@@ -16,7 +16,7 @@ extension EvaluationError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .noVocabulary(let checkpoint):
-            "\(checkpoint) has no vocabulary in it, so nobody knows what its tokens mean. Take a checkpoint that slm train or slm import wrote."
+            "\(checkpoint) has no vocabulary in it, so nobody knows what its tokens mean. Give it one where it came from: slm import FILE --tokenizer TOKENIZER"
         case .nothingCounts(let path, .assistant): "\(path): the assistant says nothing in it that could be counted. Leave --learn-from away to count all tokens."
         case .nothingCounts(let path, .all): "\(path): fewer than two tokens, and the first is predicted by nothing. Bring more text."
         case .otherForm(let path, let found, let expected):

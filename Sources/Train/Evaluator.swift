@@ -1,4 +1,4 @@
-import Autograd
+package import Autograd
 package import Checkpoint
 package import Kernels
 import Model
@@ -15,15 +15,21 @@ package struct Evaluator {
     package var stride: Int?
     /// Rows that are read at once; nil for as many as stay in the cache.
     package var rows: Int?
-    private let model: GPT
-    private let tape: Tape
+    private let context: Int
+    /// What the targets of a batch that count cost the model.
+    private let ask: (Batch) -> Surprises
 
     /// - Parameter base: the model that an adapter is for, where that is not where it was.
     package init(_ checkpoint: Checkpoint, base: String? = nil, on processor: Processor, precision: DataType) throws(CheckpointError) {
-        let parameters: Parameters
-        (model, parameters) = try checkpoint.model(base: base, on: processor)
-        tape = Tape(processor, parameters: parameters, precision: precision)
+        let (model, parameters) = try checkpoint.model(base: base, on: processor), tape = Tape(processor, parameters: parameters, precision: precision)
+        self.init(context: model.configuration.context) { batch in
+            tape.reset()
+            return model.surprises(of: batch, rows: 0..<batch.rows, on: tape)
+        }
     }
+
+    /// Whoever else carries a model out: it is asked for what the targets of each batch that count cost it, in their order.
+    package init(context: Int, _ ask: @escaping (Batch) -> Surprises) { (self.context, self.ask) = (context, ask) }
 
     /// What is told of each piece of a text.
     package func pieces(of text: EvaluationText, progress: (_ share: Double) -> Void = { _ in }) throws -> [Evaluation] {
@@ -40,7 +46,7 @@ package struct Evaluator {
 
     /// What each token costs, at its place in the text; −1 for those that do not count.
     private func surprises(of text: EvaluationText, progress: (_ share: Double) -> Void) throws -> Surprises {
-        let context = model.configuration.context, stride = stride ?? max(1, context / 2)
+        let stride = stride ?? max(1, context / 2)
         guard stride <= context else { throw EvaluationError.strideTooLong(stride: stride, context: context) }
         // The longest first: rows of a batch are nearly of one length, and memory is asked for once.
         let windows = text.windows(of: context, stride: stride).sorted { $0.inputs.count > $1.inputs.count }
@@ -50,8 +56,7 @@ package struct Evaluator {
         while done < windows.count {
             let length = windows[done].inputs.count, rows = rows ?? max(1, Trainer.usualTokensAtOnce / length)
             let part = windows[done..<min(done + rows, windows.count)]
-            tape.reset()
-            let found = model.surprises(of: text.batch(part, length: length), rows: 0..<part.count, on: tape)
+            let found = ask(text.batch(part, length: length))
             let places = part.flatMap { $0.targets.filter { text.isCounted[$0] } }
             for (i, place) in places.enumerated() {
                 // What is certain may be rounded to less than nothing.

@@ -30,11 +30,14 @@ struct FinetuneMaterial {
     let paths, replayPaths: [String]
     private let context: Int
     private let padding: Int32
+    private let skipsBad: Bool
 
-    init(_ paths: [String], _ replayPaths: [String], _ words: FinetuneWords, context: Int, _ plan: TrainingPlan, on team: Team) throws {
+    init(_ paths: [String], _ replayPaths: [String], _ words: FinetuneWords, context: Int, _ plan: TrainingPlan, skippingBad: Bool, on team: Team) throws {
+        skipsBad = skippingBad
         (self.paths, self.replayPaths, self.context, padding) = (paths, replayPaths, context, words.padding)
         let read = { (paths: [String]) throws in
-            try ChatData(paths, words.tokenizer, form: words.form, context: context, seed: UInt64(bitPattern: Int64(plan.seed)), on: team)
+            try ChatData(paths, words.tokenizer, form: words.form, context: context, seed: UInt64(bitPattern: Int64(plan.seed)), skippingBad: skippingBad,
+                         on: team)
         }
         data = try read(paths)
         replay = replayPaths.isEmpty ? nil : try read(replayPaths)
@@ -48,7 +51,8 @@ struct FinetuneMaterial {
             return try (0..<count).map { RelativePath.resolve(try stored.text("finetune/\(name)/\($0)"), from: folder) }
         }
         guard stored.training["finetune/data/0"] != nil else { throw TrainingError.noFinetune(path: stored.path ?? folder) }
-        try self.init(try paths("data"), try paths("replay"), words, context: stored.configuration.context, plan, on: team)
+        try self.init(try paths("data"), try paths("replay"), words, context: stored.configuration.context, plan,
+                      skippingBad: stored.training["finetune/skips_bad"] != nil, on: team)
         guard try stored.text("finetune/data_digest") == data.digest else { throw TrainingError.changedData(paths: self.paths) }
         if let replay, try stored.text("finetune/replay_digest") != replay.digest { throw TrainingError.changedData(paths: replayPaths) }
     }
@@ -72,6 +76,7 @@ struct FinetuneMaterial {
     /// What it takes to find the same chats again: their places as seen from the run's folder.
     func notes(from folder: String, share: Double) throws -> Named<Value> {
         var notes: Named<Value> = ["finetune/data_digest": .text(data.digest), "finetune/replay_share": .number(replay == nil ? 0 : share)]
+        if skipsBad { notes["finetune/skips_bad"] = .integer(1) }
         if let replay { notes["finetune/replay_digest"] = .text(replay.digest) }
         for (name, paths) in [("data", paths), ("replay", replayPaths)] {
             for (i, path) in paths.enumerated() { notes["finetune/\(name)/\(i)"] = .text(try RelativePath.of(path, from: folder)) }

@@ -25,6 +25,8 @@ package struct Finetuning {
         package var length: TrainingPlan.Length?
         package var warmup: Int?
         package var fewest = 10
+        /// Chats that cannot be read are left out and counted, instead of ending it.
+        package var skipsBad = false
 
         package init(data: [String]) { self.data = data }
     }
@@ -38,11 +40,13 @@ package struct Finetuning {
     package let vocabulary: Vocabulary
     package let form: ChatForm
 
-    package init(of path: String, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor, precision: DataType) throws {
+    /// - Parameter preparing: told how much of what comes before the first step is done, where that takes long: the singular values of large weights do.
+    package init(of path: String, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor, precision: DataType,
+                 preparing: (_ share: Double) -> Void = { _ in }) throws {
         let base = try Checkpoint(reading: path)
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
         let words = try FinetuneWords(base), context = base.configuration.context
-        let material = try FinetuneMaterial(settings.data, settings.replay, words, context: context, plan, on: processor.team)
+        let material = try FinetuneMaterial(settings.data, settings.replay, words, context: context, plan, skippingBad: settings.skipsBad, on: processor.team)
         guard material.data.chats >= settings.fewest else {
             throw TrainingError.tooFewChats(paths: settings.data, count: material.data.chats, needed: settings.fewest)
         }
@@ -53,7 +57,7 @@ package struct Finetuning {
         plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep))
         try Folder.create(folder)
         let (trainer, adapter) = try Self.trainer(of: base, settings, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
-                                                  seed: UInt64(bitPattern: Int64(plan.seed)))
+                                                  seed: UInt64(bitPattern: Int64(plan.seed)), preparing)
         let notes = try material.notes(from: folder, share: settings.replayShare)
         run = try TrainingRun(trainer, plan, training: training, validation: try material.validation(plan), replay: try material.replayValidation(plan),
                               vocabulary: words.vocabulary, form: words.form, adapter: adapter, notes: notes, folder: folder)
@@ -79,7 +83,7 @@ package struct Finetuning {
     }
 
     private static func trainer(of base: Checkpoint, _ settings: Settings, basePath: String, on processor: Processor, _ precision: DataType,
-                                seed: UInt64) throws -> (Trainer, Adapter?) {
+                                seed: UInt64, _ preparing: (_ share: Double) -> Void) throws -> (Trainer, Adapter?) {
         var configuration = base.configuration, list = ParameterList(adapting: settings.adaptation)
         configuration.dropout = settings.dropout
         let model = GPT(configuration, in: &list)
@@ -90,7 +94,8 @@ package struct Finetuning {
         var adapter = Adapter(shape, baseDigest: base.weightsDigest, basePath: basePath)
         let parameters = try Parameters(list, over: try base.values(of: list.frozen, on: processor), on: processor, seed: seed)
         if settings.beginsWithPrincipals {
-            guard let principals = try parameters.beginWithPrincipals(of: list.changes) else { throw TrainingError.notFinite(path: base.path ?? "") }
+            let principals = try parameters.beginWithPrincipals(of: list.changes) { preparing(Double($0) / Double(list.changes.count)) }
+            guard let principals else { throw TrainingError.notFinite(path: base.path ?? "") }
             adapter.principals = Named(principals, of: list.parameters)
         }
         return (Trainer(model, parameters, on: processor, precision: precision, seed: seed), adapter)

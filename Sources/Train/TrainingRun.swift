@@ -13,7 +13,7 @@ package import Tokenize
 package final class TrainingRun {
     package enum Event {
         /// The model has begun with what counting knows of the text.
-        case counted(pairs: Int, state: TrainingState)
+        case counted(pairs: Int, contexts: Int, state: TrainingState)
         case step(StepReport, rate: Float, state: TrainingState)
         /// Nothing was learned: the loss or the gradient was not finite.
         case skipped(step: Int)

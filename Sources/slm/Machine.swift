@@ -1,4 +1,5 @@
 import Glibc
+import Infer
 import Kernels
 
 /// The options that choose what computes, the same for every command.
@@ -16,9 +17,15 @@ enum Precision: String, CaseIterable, OptionValue {
 }
 
 extension MachineOptions {
-    func processor() throws -> Processor {
-        do { return try Processor(threads: threads, path: cpu, blas: blas) } catch ProcessorError.unknownPath(let name, let known) {
-            throw UsageError("slm: \(ProcessorError.unknownPath(name, known: known))")
+    func processor() throws -> Processor { try processorMaker() }
+
+    /// For whoever computes on a thread of its own.
+    var processorMaker: @Sendable () throws -> Processor {
+        let (threads, cpu, blas) = (threads, cpu, blas)
+        return {
+            do { return try Processor(threads: threads, path: cpu, blas: blas) } catch ProcessorError.unknownPath(let name, let known) {
+                throw UsageError("slm: \(ProcessorError.unknownPath(name, known: known))")
+            }
         }
     }
 
@@ -36,6 +43,17 @@ extension Processor {
         let type: DataType = precision != .f32 && hasBFloat16 ? .bfloat16 : .float32
         if type == .bfloat16, blas == .openblas { note("openblas has no bf16 products: our own kernels make them.") }
         return type
+    }
+}
+
+extension Processor {
+    /// Said once when it is not what was asked for.
+    ///
+    /// - Parameter stored: what the weights are rounded to in their file.
+    func weightForm(for type: WeightType, stored: WeightForm? = nil) -> WeightForm {
+        let form = type.form(on: self, stored: stored)
+        if type == .bf16, form != .bfloat16 { note("\(path) kernels have no bf16 instructions: weights are kept in \(form.rawValue).") }
+        return form
     }
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Report
 
 /// How far a piece of work is, on standard error: a bar in a terminal, a line now and then elsewhere.
 ///
@@ -12,8 +13,7 @@ final class Progress {
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let start = now()
     private var lastShown: Double
-    /// How far the work was when it was first shown, and when that was: what was done before took no time of ours.
-    private var first: (share: Double, time: Double)?
+    private var pace = Pace()
 
     init(_ title: String, ofBytes bytes: Int? = nil) {
         (self.title, self.bytes) = (title, bytes)
@@ -21,18 +21,18 @@ final class Progress {
     }
 
     func show(bytes done: Int) {
-        if first == nil { first = (0, start) }
+        if pace.left == nil { pace.note(share: 0, at: start) }
         let speed = "\((Double(done) / max(now() - start, 1e-9) / 1e6).fixed(0)) MB/s"
         show(share: bytes.map { Double(done) / Double(max($0, 1)) }, bytes == nil ? "\((Double(done) / 1e6).fixed(1)) MB  \(speed)" : speed)
     }
 
     func show(share: Double?, _ details: @autoclosure () -> String) {
         let time = now()
-        if first == nil, let share { first = (share, time) }
+        if let share { pace.note(share: share, at: time) }
         guard time - lastShown >= (isTerminal ? 0.1 : 10) else { return }
         lastShown = time
-        guard let share, let first else { return write("\(title)  \(details())") }
-        let filled = min(30, Int(share * 30)), left = share > first.share ? clockText((time - first.time) * (1 - share) / (share - first.share)) : "?"
+        guard let share else { return write("\(title)  \(details())") }
+        let filled = min(30, Int(share * 30)), left = pace.left.map(clockText) ?? "?"
         let bar = isTerminal ? String(repeating: "━", count: filled) + String(repeating: "─", count: 30 - filled) + "  " : ""
         write("\(title)  \(bar)\(Int(share * 100)) %  \(details())  \(left) left")
     }

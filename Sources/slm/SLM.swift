@@ -1,9 +1,11 @@
 import Glibc
 import Kernels
+import Terminal
 
 @main
 struct SLM {
-    static var commands: [Command] { [.info, .benchGemm, .benchTrain, .benchTokenize, .tokenize, .train, .finetune, .eval, .importing, .export, .demo] }
+    static var commands: [Command] { [.info, .benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .tokenize, .train, .finetune, .eval, .generate, .chat, .importing, .export,
+                                      .demo] }
 
     static func main() {
         do {
@@ -11,6 +13,8 @@ struct SLM {
         } catch let error as UsageError {
             complain("\(error)")
             exit(2)
+        } catch is Interrupted {
+            exit(130)
         } catch {
             note("\(error)")
             exit(1)
@@ -24,6 +28,7 @@ struct SLM {
         for words in [2, 1] where arguments.count >= words {
             let name = arguments.prefix(words).joined(separator: " ")
             if let command = commands.first(where: { $0.name == name }) {
+                warnOfSlips(in: environment)
                 return try command.run(Array(arguments.dropFirst(words)), environment: environment)
             }
         }
@@ -43,7 +48,16 @@ struct SLM {
         return commands.map { "  slm " + $0.name.padded(to: width) + $0.summary }.joined(separator: "\n")
     }
 
-    private static func environmentVariables() -> [String: String] {
+    /// A variable that is nearly one of ours was meant to be. Of short names, most are near to each other.
+    private static func warnOfSlips(in environment: [String: String]) {
+        let known = Set(commands.flatMap(\.options) + ["config"]).map(environmentName).sorted()
+        for variable in environment.keys.sorted() where variable.hasPrefix("SLM_") && variable.count > 8 && !known.contains(variable) {
+            let near = nearest(to: String(variable.dropFirst(4)), among: known.map { String($0.dropFirst(4)) })
+            if let near { note("\(variable) in the environment is no option; did you mean SLM_\(near)?") }
+        }
+    }
+
+    static func environmentVariables() -> [String: String] {
         var result: [String: String] = [:]
         var next = environ
         while let entry = next.pointee {
@@ -54,5 +68,8 @@ struct SLM {
         return result
     }
 }
+
+/// Control-C, after what came was shown.
+struct Interrupted: Error {}
 
 let version = "0.1.0"

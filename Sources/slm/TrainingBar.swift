@@ -28,7 +28,7 @@ final class TrainingBar {
             let check = (validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits a byte" } ?? "")
                 + (replay.map { "  replay \($0.loss.fixed(4))" } ?? "")
             say("step \("\(state.step)".leftPadded(to: 6))  \(clockText(state.seconds).leftPadded(to: 7))  train \(training.loss.fixed(4))\(check)\(isBest ? "  best" : "")")
-        case .counted(let pairs, let state):
+        case .counted(let pairs, _, let state):
             clear()
             say("begun with what counting knows: which token follows each, and each of \(pairs) pairs  \(clockText(state.seconds))")
         case .saved: break

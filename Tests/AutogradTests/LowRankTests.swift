@@ -93,7 +93,9 @@ import TestSupport
         frozen[layer.weight.range].write { span in for i in span.indices { span[i] = noise.number() } }
         let weight = frozen[layer.weight.range].read { span in span.indices.map { span[$0] } }
         let parameters = try Parameters(list, over: frozen, on: processor), algebra = try LinearAlgebra(for: processor.path)
-        let principals = try #require(try parameters.beginWithPrincipals(of: list.changes))
+        var told: [Int] = []
+        let principals = try #require(try parameters.beginWithPrincipals(of: list.changes) { told.append($0) })
+        #expect(told == [0])
         let rest = parameters.value(of: layer.weight).floats
         let sigma = try #require(algebra.singularValues(of: weight, rows: O, columns: I)).values
         let left = try #require(algebra.singularValues(of: rest, rows: O, columns: I)).values

@@ -43,7 +43,7 @@ import Testing
             case .oddHeads: "rotate: [1, 2, 9] for 1 heads, which must have even widths"
             case .angles: "rotate: angles [1, 2] for [1, 2, 6] and 1 heads"
             case .normHeads: "normHeads: [2, 3] for 1 heads"
-            case .ids: "ids are looked up, not computed with"
+            case .ids: "ids and codes are looked up, not computed with"
             }
         }
 

@@ -51,7 +51,7 @@ import Tokenize
         var list = ParameterList()
         _ = GPT(read.configuration, in: &list)
         #expect(read.isMappable(list) && !sample.isMappable(list))
-        let used = processor.arena.used, parameters = try read.parameters(list, on: processor)
+        let used = processor.arena.used, parameters = try read.model(on: processor).parameters
         #expect(processor.arena.used == used, "memory was taken where none is needed")
         for parameter in parameters.list {
             let name = parameter.name
@@ -75,7 +75,7 @@ import Tokenize
         folder.write(bytes, to: "b.h5")
         let read = try Checkpoint(reading: folder("b.h5"))
         #expect(checkpoint.isMappable(list) && !read.isMappable(list))
-        #expect(try read.parameters(list, on: processor).values.read { span in span.indices.allSatisfy { span[$0].isFinite } })
+        #expect(try read.values(of: list.learned, on: processor).read { span in span.indices.allSatisfy { span[$0].isFinite } })
     }
 
     @Test func `weights and moments are copied into the buffers of a training run`() throws {

@@ -7,7 +7,7 @@ import TestSupport
 /// Files that are not, or no longer, what was written: each is refused with a sentence.
 @Suite struct DamageTests {
     private let folder = TemporaryFolder()
-    static let rounds = getenv("SLM_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 4_000
+    static let rounds = fuzzRounds(else: 4_000)
 
     private func sample() throws -> [UInt8] {
         try SampleCheckpoint(layers: 0).checkpoint.write(to: folder("whole.h5"))
@@ -85,7 +85,7 @@ import TestSupport
     }
 
     @Test func `what is not there, or is a folder, says so`() {
-        for (path, reason) in [(folder("none.h5"), "No such file or directory"), (folder.path, "it is not a file"), ("/dev/null", "it is not a file")] {
+        for (path, reason) in [(folder("none.h5"), "No such file or directory"), (folder.path, "it is a folder; models of other programs come in with: slm import FOLDER --out CHECKPOINT"), ("/dev/null", "it is not a file")] {
             #expect(throws: CheckpointError.unreadable(path: path, reason: reason)) { _ = try Checkpoint(reading: path) }
         }
         #expect("\(CheckpointError.unreadable(path: "a", reason: "No such file or directory"))" == "a: cannot be read: No such file or directory.")

@@ -198,7 +198,7 @@ import Tokenize
         sample.chatForm = .humanAssistant
         try HuggingFace.write(sample, to: folder.path)
         #expect(try read().chatForm == .humanAssistant)
-        folder.write(#"{"chat_template": "another"}"#, to: "tokenizer_config.json")
+        folder.write(#"{"chat_template": "another", "model_max_length": 1000000000000000019884624838656}"#, to: "tokenizer_config.json")
         #expect(try read().chatForm == .markers)
         folder.write("[", to: "tokenizer_config.json")
         #expect(refusal().hasPrefix("folder/tokenizer_config.json: byte 1 of its JSON"), "\(refusal())")

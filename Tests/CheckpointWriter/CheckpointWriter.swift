@@ -85,13 +85,13 @@ struct CheckpointWriter {
         }
         checkpoint.training = ["step": 1]
         try time("write weights") { try checkpoint.write(to: path) }
-        try time("read and map") { _ = try Checkpoint(reading: path).parameters(list, on: processor) }
+        try time("read and map") { _ = try Checkpoint(reading: path).model(on: processor) }
         try time("read and copy") { try Checkpoint(reading: path).copyWeights(into: parameters) }
         let fresh = try Checkpoint(reading: path)
         print("mappable: \(fresh.isMappable(list)), \(list.count * 4 / 1_000_000) MB")
-        try time("touch all") { _ = try processor.sumOfSquares(Checkpoint(reading: path).parameters(list, on: processor).values) }
+        try time("touch all") { _ = try processor.sumOfSquares(Checkpoint(reading: path).model(on: processor).parameters.values) }
         for moment in ["first", "second"] { checkpoint.optimizer.add(processor.zeros(list.count), of: parameters.list, in: moment) }
         try time("write with moments") { try checkpoint.write(to: path) }
-        try time("read with moments") { _ = try Checkpoint(reading: path).parameters(list, on: processor) }
+        try time("read with moments") { _ = try Checkpoint(reading: path).model(on: processor) }
     }
 }

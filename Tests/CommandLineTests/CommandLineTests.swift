@@ -19,7 +19,7 @@ import TestSupport
         (["trian"], "slm: unknown command 'trian'; did you mean 'train'? All commands: slm --help\n"),
         (["fly"], "slm: unknown command 'fly'. All commands: slm --help\n"),
         (["inf"], "slm: unknown command 'inf'; did you mean 'info'? All commands: slm --help\n"),
-        (["bench"], "slm bench: expected one of gemm, train, tokenize.\n"),
+        (["bench"], "slm bench: expected one of gemm, train, tokenize, generate.\n"),
         (["bench", "train", "--synthetic", "--preest", "tiny"], "slm bench train: unknown option --preest; did you mean --preset? All options: slm bench train --help\n"),
         (["bench", "train", "--synthetic", "--preset", "huge"], "slm bench train: unknown preset 'huge'. Presets: bigram, characters, tiny, eugpt, gpt2.\n"),
         (["bench", "train", "--synthetic", "--batch"], "slm bench train: --batch needs a value. All options: slm bench train --help\n"),

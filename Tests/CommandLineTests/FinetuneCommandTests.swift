@@ -82,8 +82,22 @@ import TestSupport
         #expect(try abs(loss("--checkpoint", adapter, "--base", folder("elsewhere.h5")) - expected) < 1e-4)
     }
 
+    @Test func `chats that cannot be read end it, or are left out, also when it goes on`() throws {
+        try prepare()
+        let chats = try String(contentsOfFile: folder("new.jsonl"), encoding: .utf8)
+        folder.write(chats + "no chat\n" + chats, to: "new.jsonl")
+        let refused = try finetune("--max-steps", "4")
+        #expect(refused.status == 1 && refused.errors == "slm: \(folder("new.jsonl")):13: not JSON at byte 1: expected a value, found 'n'.\n" || refused.errors.contains(":13: "), "\(refused.errors)")
+        let skipped = try finetune("--max-steps", "4", "--skip-bad", "--name", "run", "--stop-after", "2")
+        #expect(skipped.status == 0 && skipped.errors.contains("slm: left out: \(folder("new.jsonl")):13: ") && skipped.output.contains("data     22 chats"), "\(skipped.errors)")
+        let resumed = try slm("finetune", "--resume", folder("runs/run"), "--threads", "2")
+        #expect(resumed.status == 0 && resumed.output.contains("data     22 chats"), "\(resumed.errors)")
+    }
+
     @Test func `what is missing is said`() throws {
         try prepare()
+        #expect(try slm("eval", "--checkpoint", folder("base"), "--data", folder("new.jsonl")).errors
+            == "slm: \(folder("base")): cannot be read: it is the folder of a run: give best.h5 or last.h5 in it.\n")
         folder.write(#"{"user": "Hi", "assistant": "Hello"}"# + "\n", to: "one.jsonl")
         let few = try slm("finetune", "--base", folder("base/best.h5"), "--data", folder("one.jsonl"), "--out", folder("runs"))
         #expect(few.status == 1 && few.errors == "slm: \(folder("one.jsonl")): 1 chat, and finetuning needs 10. Collect more, or go on with fewer: --force\n")

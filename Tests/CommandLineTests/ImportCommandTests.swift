@@ -60,8 +60,8 @@ import TestSupport
         for (arguments, status, message) in [
             (["import"], 2, "give the model: slm import SOURCE --out CHECKPOINT"), (["import", "x"], 2, "give the checkpoint to write: --out FILE"),
             (["export"], 2, "give the model: slm export CHECKPOINT --to FOLDER"), (["export", "x"], 2, "say where to: --to FOLDER or --to FILE.gguf"),
-            (["export", folder("a.h5"), "--to", folder("b"), "--dtype", "f8"], 2, "expected f32, f16, bf16, q8_0, q4_0, found 'f8'"),
-            (["export", folder("a.h5"), "--to", folder("b"), "--dtype", "q8_0"], 2, "q8_0 is GGUF's: --to FILE.gguf"), (["import", folder("none"), "--out", "x"], 1, "none: cannot be read"),
+            (["export", folder("a.h5"), "--to", folder("b"), "--dtype", "f8"], 2, "expected f32, f16, bf16, q8_0, q4_0, int8, int4, found 'f8'"),
+            (["export", folder("a.h5"), "--to", folder("b"), "--dtype", "q8_0"], 2, "a Hugging Face folder holds f32, f16 or bf16, not q8_0."), (["import", folder("none"), "--out", "x"], 1, "none: cannot be read"),
             (["import", folder.path, "--out", "x"], 1, "found a folder without a config.json."), (["import", folder("text"), "--out", "x"], 1, "found something else."),
         ] {
             let outcome = try slm(arguments)

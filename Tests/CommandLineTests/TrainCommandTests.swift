@@ -22,7 +22,7 @@ import TestSupport
         try tokens()
         let whole = try train("whole", "--ask", "Who?")
         #expect(whole.status == 0, "\(whole.errors)")
-        for part in ["parameters: 1 layers", "tokens to learn from", "12 steps", "step     10", "best", "done: "] { #expect(whole.output.contains(part), "\(part)") }
+        for part in ["parameters: 1 layers", "tokens to learn from", "start    by chance: a start from counts needs 320 channels or more, and there are 32", "12 steps", "step     10", "best", "done: "] { #expect(whole.output.contains(part), "\(part)") }
         #expect(TemporaryFolder.names(in: folder("whole")).map { $0.hasPrefix("events.out.tfevents.") ? "events" : $0 }.sorted()
             == ["best.h5", "events", "last.h5", "log.jsonl", "report.html"])
         let stopped = try train("parts", "--stop-after", "7", "--ask", "Who?")
@@ -52,11 +52,13 @@ import TestSupport
         let (counted, drawn) = (losses(whole.output), losses(chance.output))
         #expect(counted.count == 8 && drawn.count == 8)
         #expect((counted.first ?? 9) < 3 && (drawn.first ?? 0) > 5)                     // ln 300 = 5.7
+        #expect(whole.output.contains(/"event":"counted","step":0,"pairs":[1-9][0-9]*,"contexts":20480,"seconds":[0-9.]+}/) && !chance.output.contains("counted"))
+        #expect(try String(contentsOfFile: folder("whole/report.html"), encoding: .utf8).contains("It began with what counting knows: "))
         let stopped = try slm(shape + ["--out", folder("parts"), "--counted", "20480", "--stop-after", "3"])
         let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2", "--json")
         #expect(losses(stopped.output) + losses(resumed.output) == counted, "\(resumed.errors)")
         let impossible = try train("x", "--recipe", "counts")
-        #expect(impossible.status == 2 && impossible.errors.contains("--recipe counts needs learned positions"), "\(impossible.errors)")
+        #expect(impossible.status == 2 && impossible.errors == "slm train: --recipe counts needs 320 channels or more, and there are 32. Take --recipe nanogpt.\n", "\(impossible.errors)")
     }
 
     @Test func `every kind of model is trained, kept and gone on with`() throws {
@@ -96,6 +98,7 @@ import TestSupport
         #expect(try train("run", "--stop-after", "1").status == 0)
         let again = try train("run")
         #expect(again.status == 1 && again.errors.contains("holds a training. Go on with it: --resume; or take another folder: --out."))
+        #expect(try train("a b's", "--stop-after", "1").errors.hasSuffix(#" --out '"# + folder(#"a b'\''s' --resume"#) + "\n"))
         let other = try train("other", "--tokenizer", "nothing.json")
         #expect(other.status == 1 && other.errors.contains("nothing.json: cannot be read"))
         #expect(try slm("train", "--out", folder("x")).errors == "slm train: give chats, or a folder of tokens: --data FILE… or --data FOLDER.\n")

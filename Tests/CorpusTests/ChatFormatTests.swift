@@ -2,6 +2,7 @@ import Corpus
 import Files
 import TestSupport
 import Testing
+import Tokenize
 
 @Suite struct ChatFormatTests {
     let folder = TemporaryFolder()
@@ -108,7 +109,7 @@ import Testing
         folder.write("d\n", to: "3.txt")
         folder.write("no chat", to: "tokenizer.json")
         var reader = try ConversationReader([folder.path]), texts: [String] = []
-        try reader.forEachText { span in texts.append(String(decoding: span.indices.map { span[$0] }, as: UTF8.self)) }
+        try reader.forEach { conversation, _, _ in texts += conversation.messages.map { String(decoding: $0.text, as: UTF8.self) } }
         #expect(texts == ["a", "b", "c", "d\n"] && reader.report.kept == 3)
     }
 

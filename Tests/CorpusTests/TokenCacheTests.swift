@@ -1,5 +1,6 @@
 import Corpus
 import Files
+import Glibc
 import Testing
 import TestSupport
 import Tokenize
@@ -61,6 +62,25 @@ import Kernels
         for part in [left, busy] { try Folder.create(part + "/deep") }
         try Folder.createWhole(target) { try Folder.create($0 + "/in") }
         #expect(folder.names == ["whole", "whole.part.1"] && TemporaryFolder.names(in: target) == ["in"])
+    }
+
+    @Test func `of more than is to be kept, what was not used for longest goes`() throws {
+        let paths = ["a", "b", "c", "d"].map { folder.write($0, to: $0 + ".txt") }
+        let made = try paths.prefix(3).map { try folder(of: [$0]).path }
+        for (age, path) in [(9_000, made[0]), (8_000, made[1]), (7_000, made[2])] { Self.age(path, by: age) }
+        #expect(try !folder(of: [paths[0]]).isNew)                         // used just now
+        let one = KeptFolder.all(in: folder("cache"), markedBy: "made-from.txt").map(\.bytes).max() ?? 0
+        let small = TokenCache(in: folder("cache"), atMost: 3 * one)
+        _ = try small.folder(of: [paths[3]], made: "so") { part in try AtomicFile(part + "/made").commit() }
+        #expect(made.map { Folder.contains("made", in: $0) } == [true, false, true])
+        // Used within the hour, all of it stays, however little is to be kept.
+        _ = try TokenCache(in: folder("cache"), atMost: 0).folder(of: [paths[1]], made: "so") { part in try AtomicFile(part + "/made").commit() }
+        #expect(TemporaryFolder.names(in: folder("cache")).count == 3 && !Folder.contains("made", in: made[2]))
+    }
+
+    private static func age(_ path: String, by seconds: Int) {
+        var times = [timespec(tv_sec: time(nil) - seconds, tv_nsec: 0), timespec(tv_sec: time(nil) - seconds, tv_nsec: 0)]
+        utimensat(AT_FDCWD, path + "/made-from.txt", &times, 0)
     }
 
     @Test func `a file that is not there, or none, is said`() {

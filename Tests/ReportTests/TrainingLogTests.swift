@@ -24,7 +24,7 @@ import Testing
 
     private func text(_ entries: [LogEntry]) -> String { entries.map { $0.json + "\n" }.joined() }
 
-    @Test(arguments: [.started(settings, after: 7), step(3, loss: 2.3456), .skipped(step: 9), evaluated(4, 2.125), evaluated(4, nil), evaluated(4, 2.125, replay: 3.5),
+    @Test(arguments: [.started(settings, after: 7), .counted(.init(pairs: 12_288, contexts: 819_200, seconds: 38.25)), step(3, loss: 2.3456), .skipped(step: 9), evaluated(4, 2.125), evaluated(4, nil), evaluated(4, 2.125, replay: 3.5),
                       .answered(.init(step: 4, question: "Hi\n\"you\"?", answer: "\u{7}<b>é🎉", expected: nil)),
                       .answered(.init(step: 4, question: "", answer: "", expected: "so")), .ended(.noGain, step: 12), .ended(.finished, step: 0)] as [LogEntry])
     func `an entry is a line, and the line that entry`(entry: LogEntry) throws {

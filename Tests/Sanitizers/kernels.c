@@ -93,6 +93,50 @@ static void heads(const slm_kernels *k, int type, size_t N, size_t D, size_t H) 
     release();
 }
 
+// Weights in every form: packed, multiplied, looked up, by rows and back; `bytes` are exact.
+static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
+    float *w = make(SLM_F32, O * I), *x = make(SLM_F32, N * I);
+    int32_t *ids = make_ids(N, (int)O);
+    for (int form = SLM_WEIGHTS_F32; form <= SLM_WEIGHTS_INT4; form++) {
+        if (form == SLM_WEIGHTS_BF16 && !k->bf16_products) continue;
+        const size_t panels = (O + k->weights_panel - 1) / k->weights_panel, groups = (I + SLM_GROUP - 1) / SLM_GROUP;
+        char *packed = malloc(k->weights_bytes(form, O, I)), *scratch = malloc(k->weights_pack_scratch(I)), *rows = malloc(N * k->weights_row_bytes(form, I) + 1);
+        k->weights_pack(form, w, I, O, I, 0, panels, packed, scratch);
+        k->weights_rows_prepare(form, x, N, I, rows);
+        slm_product p = {.M = N, .N = O, .K = I, .scale = 1, .c = make(SLM_F32, N * O), .c_stride = O, .bias = make(SLM_F32, O),
+                         .activation = SLM_GELU_TANH, .plus = make(SLM_F32, N * O)};
+        k->weights_product(form, &p, packed, rows, 0, panels);
+        k->weights_rows(form, packed, I, ids, make(SLM_F32, N * I), make(SLM_F32, N * I), N);
+        if (form >= SLM_WEIGHTS_INT8) {
+            uint8_t *codes = malloc(O * (form == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2));
+            float *scales = malloc(4 * O * groups);
+            k->weights_unpack(form, packed, I, 0, O, codes, scales);
+            k->weights_repack(form, codes, scales, O, I, 0, panels, packed);
+            k->weights_values(form, codes, scales, O, I, make(SLM_F32, O * I));
+            free(codes), free(scales);
+        }
+        free(packed), free(scratch), free(rows);
+    }
+    release();
+}
+
+// Every position of a memory with room for just so many.
+static void memories(const slm_kernels *k, size_t T, size_t D) {
+    for (int form = SLM_WEIGHTS_F32; form <= SLM_WEIGHTS_INT8; form++) {
+        char *keys = malloc(k->recall_key_bytes(form, D, T)), *values = malloc(k->recall_value_bytes(form, D, T));
+        for (size_t t = 0; t < T; t++) {
+            float *scratch = malloc(4 * k->recall_scratch(D, t + 1));
+            k->remember(form, D, T, t, make(SLM_F32, D), make(SLM_F32, D), keys, values);
+            const slm_recall p = {.D = D, .form = form, .scale = 0.1f, .room = T, .count = t + 1, .q = make(SLM_F32, D), .keys = keys, .values = values,
+                                  .y = make(SLM_F32, D)};
+            k->recall(&p, scratch);
+            free(scratch);
+            release();
+        }
+        free(keys), free(values);
+    }
+}
+
 static void rows(const slm_kernels *k, int x, int y, size_t N, size_t C) {
     float *w = make(SLM_F32, C), *b = make(SLM_F32, C), *mean = make(SLM_F32, N), *rstd = make(SLM_F32, N), *losses = make(SLM_F32, N);
     void *in = make(x, N * C), *out = make(y, N * C), *dx = make(x, N * C);
@@ -209,6 +253,10 @@ int main(void) {
         if (!k) continue;
         ran++;
         words(k);
+        for (int i = 1; i < SIZES; i++) {
+            memories(k, 2 * sizes[i] + 1, sizes[SIZES - i]);
+            for (int j = 1; j < SIZES; j++) weights(k, i < 4 ? sizes[i] : 13, 2 * sizes[j], sizes[SIZES - i] + (j == 2 ? 64 : 0));
+        }
         for (int types = 0; types < 4; types++) {
             const int x = types & 1, y = types >> 1;
             for (int i = 0; i < SIZES; i++) {

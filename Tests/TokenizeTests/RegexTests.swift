@@ -67,6 +67,16 @@ import TestSupport
             + "Repetitions inside repetitions are the usual cause.")
     }
 
+    /// Matches share what was compiled, and nothing else: not what was before, not their stacks.
+    @Test func `one tokenizer cuts on several threads at once`() async throws {
+        let tokenizer = try Tokenizer(Fixture.learned(pattern: .regex(#"(?<=t)h|\p{L}+(?!x)|\s+|(a|b)+?c"#)))
+        let text = String(repeating: Fixture.text + " abababc ", count: 50), expected = try tokenizer.ids(of: text)
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            for _ in 0..<16 { group.addTask { try tokenizer.ids(of: text) == expected } }
+            for try await isSame in group { #expect(isSame) }
+        }
+    }
+
     private func cut(_ text: [UInt8], by pattern: String) throws -> [[UInt8]] {
         var regex = try Regex(pattern), ends: [UInt32] = []
         try regex.cut(text.span, isLast: true, into: &ends)

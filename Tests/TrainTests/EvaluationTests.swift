@@ -54,10 +54,9 @@ import Train
         let tape: Tape
 
         init(_ checkpoint: Checkpoint) throws {
-            var list = ParameterList()
-            let processor = try Processor(threads: 1)
-            model = GPT(checkpoint.configuration, in: &list)
-            tape = Tape(processor, parameters: try checkpoint.parameters(list, on: processor))
+            let processor = try Processor(threads: 1), parameters: Parameters
+            (model, parameters) = try checkpoint.model(on: processor)
+            tape = Tape(processor, parameters: parameters)
         }
 
         func cost(of place: Int, in document: ArraySlice<TokenID>, stride: Int) -> (nats: Double, isHit: Bool) {

@@ -1,4 +1,3 @@
-import Glibc
 import Kernels
 
 extension Tape {
@@ -16,13 +15,9 @@ extension Tape {
         return record(y, from: [Slot(qkv)]) { turn }
     }
 
-    /// The cosines and sines [T, D] of the angles at positions `start` and on: pair i of a head's D/2 turns by base^(−2i/D) from one position to the next,
-    /// the first fastest.
+    /// The angles at positions `start` and on: see ``Processor/rotations(of:width:from:base:)``.
     package func rotations(of T: Int, width D: Int, from start: Int = 0, base: Double = 10_000) -> Tensor {
-        let speeds = (0..<D / 2).map { pow(base, -2 * Double($0) / Double(D)) }
-        return constant((start..<start + T).flatMap { t in
-            speeds.map { Float(cos(Double(t) * $0)) } + speeds.map { Float(sin(Double(t) * $0)) }
-        }, [T, D])
+        Tensor(processor.rotations(of: T, width: D, from: start, base: base), [T, D])
     }
 }
 

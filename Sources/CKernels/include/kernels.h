@@ -18,6 +18,10 @@ enum { SLM_F32 = 0, SLM_BF16 = 1 };
 
 enum { SLM_IDENTITY, SLM_EXP, SLM_LOG, SLM_SQRT, SLM_TANH, SLM_SIGMOID, SLM_RELU, SLM_RELU_SQUARED, SLM_GELU_TANH, SLM_GELU_ERF, SLM_SILU };
 enum { SLM_GPT2, SLM_GPT4, SLM_LLAMA3 };
+/// How weights are kept for answering: see bodies/weights.h.
+enum { SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4 };
+/// Inputs that share a scale in int8 and int4.
+enum { SLM_GROUP = 64 };
 enum { SLM_ADD, SLM_SUBTRACT, SLM_MULTIPLY, SLM_DIVIDE };
 
 /// One side of a product, seen as rows along the outer side of C and elements along K.
@@ -69,6 +73,19 @@ typedef struct {
     void *dq, *dk, *dv;           ///< with `stride`
 } slm_attention;
 
+/// One position of one sequence asks what the sequence remembers, with one head: see bodies/recall.h.
+typedef struct {
+    size_t D;
+    int form;                     ///< of what is remembered: SLM_WEIGHTS_F32, _BF16 or _INT8
+    float scale;                  ///< of the scores, 1/√D
+    size_t room;                  ///< positions that keys and values have room for
+    size_t count;                 ///< positions that are seen, from the first on; at least 1
+    const float *q;               ///< [D]
+    const void *keys, *values;
+    const void *next_keys, *next_values;   ///< those of the head that is asked next, or NULL
+    float *y;                     ///< [D]
+} slm_recall;
+
 typedef struct {
     float rate, beta1, beta2, epsilon, decay;
     float correction1, correction2;  ///< 1 − βᵗ
@@ -93,6 +110,31 @@ typedef struct {
     void (*attention)(const slm_attention *, void *scratch);
     void (*attention_gradient)(const slm_attention *, void *scratch);
     size_t (*attention_scratch)(const slm_attention *);
+
+    /// Bytes of weights [O,I] in a form, and of one row of what they are multiplied with.
+    size_t (*weights_bytes)(int form, size_t O, size_t I);
+    size_t (*weights_row_bytes)(int form, size_t I);
+    size_t weights_panel;         ///< outputs of a panel
+    size_t (*weights_pack_scratch)(size_t I);
+    /// Packs panels p0 ..< p1 of w [O,I], whose rows are `stride` apart, to where all panels begin.
+    void (*weights_pack)(int form, const float *w, size_t stride, size_t O, size_t I, size_t p0, size_t p1, void *panels, void *scratch);
+    /// Rounded weights by rows (int8 and int4 alone): out of the panels, back into them, and as the numbers that they stand for.
+    void (*weights_unpack)(int form, const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales);
+    void (*weights_repack)(int form, const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1, void *panels);
+    void (*weights_values)(int form, const uint8_t *codes, const float *scales, size_t N, size_t I, float *w);
+    /// y[n] = row ids[n] (+ more[n], where that is not NULL).
+    void (*weights_rows)(int form, const void *panels, size_t I, const int32_t *ids, const float *more, float *y, size_t N);
+    /// Makes rows of x [N,I] ready to be multiplied.
+    void (*weights_rows_prepare)(int form, const float *x, size_t N, size_t I, void *rows);
+    /// Panels p0 ..< p1 of C; the product's own sides a and b are not looked at.
+    void (*weights_product)(int form, const slm_product *, const void *panels, const void *rows, size_t p0, size_t p1);
+    /// Bytes of the keys, and of the values, of one head.
+    size_t (*recall_key_bytes)(int form, size_t D, size_t room);
+    size_t (*recall_value_bytes)(int form, size_t D, size_t room);
+    /// Keeps key and value [D] of position t.
+    void (*remember)(int form, size_t D, size_t room, size_t t, const float *key, const float *value, void *keys, void *values);
+    size_t (*recall_scratch)(size_t D, size_t count);   ///< in floats
+    void (*recall)(const slm_recall *, float *scratch);
 
     /// y[i] = f(x[i]). y may be x.
     void (*unary)(int f, const void *x, int x_type, void *y, int y_type, size_t n);

@@ -10,6 +10,12 @@ extension LogEntry {
                 w.write("event", "started")
                 w.write("step", step)
                 w.write(settings)
+            case .counted(let counted):
+                w.write("event", "counted")
+                w.write("step", 0)
+                w.write("pairs", counted.pairs)
+                w.write("contexts", counted.contexts)
+                w.write("seconds", rounding: counted.seconds)
             case .step(let step):
                 w.write("event", "step")
                 w.write("step", step.step)
@@ -50,6 +56,9 @@ extension LogEntry {
         switch event {
         case "started": self = .started(Setting.all(in: line), after: step)
         case "skipped": self = .skipped(step: step)
+        case "counted":
+            guard let pairs = line.count("pairs"), let contexts = line.count("contexts"), let seconds = line.figure("seconds") else { return nil }
+            self = .counted(Counted(pairs: pairs, contexts: contexts, seconds: seconds))
         case "step":
             guard let loss = line.figure("loss"), let gradient = line.figure("gradient"), let rate = line.figure("rate"),
                   let tokens = line.count("tokens"), let seconds = line.figure("seconds") else { return nil }

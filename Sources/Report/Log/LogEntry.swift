@@ -7,12 +7,24 @@ import JSON
 package enum LogEntry: Sendable, Equatable {
     /// A training begins, or goes on after a step, with these settings.
     case started([Setting], after: Int)
+    /// The model has begun with what counting knows of the text.
+    case counted(Counted)
     case step(Step)
     /// Nothing was learned from this batch, counted from 0: the loss or the gradient was not finite.
     case skipped(step: Int)
     case evaluated(Evaluated)
     case answered(Answer)
     case ended(Ending, step: Int)
+
+    package struct Counted: Sendable, Equatable {
+        /// Pairs of tokens that the model knows from the beginning.
+        package let pairs: Int
+        /// How many times a token or a pair was looked at to get there.
+        package let contexts: Int
+        package let seconds: Double
+
+        package init(pairs: Int, contexts: Int, seconds: Double) { (self.pairs, self.contexts, self.seconds) = (pairs, contexts, seconds) }
+    }
 
     package struct Step: Sendable, Equatable {
         package let step: Int

@@ -10,6 +10,8 @@ import JSON
 /// steps. Lines that are torn, or not ours, are passed over and counted.
 package struct TrainingLog: Sendable, Equatable {
     package private(set) var settings: [Setting] = []
+    /// What it began with, where it began with counts.
+    package private(set) var counted: LogEntry.Counted?
     package private(set) var steps: [LogEntry.Step] = []
     /// Batches that nothing was learned from, counted from 0.
     package private(set) var skipped: [Int] = []
@@ -45,7 +47,9 @@ package struct TrainingLog: Sendable, Equatable {
         case .started(let settings, let step):
             self.settings = settings
             forget(after: step)
+            if step == 0 { counted = nil }
             if step > 0 { resumed.append(step) }
+        case .counted(let start): counted = start
         case .step(let step):
             steps.keep { $0.step < step.step }
             steps.append(step)

@@ -51,7 +51,10 @@ package struct RunPage {
         guard case .whole(let parameters)? = log.setting("model", "parameters"), case .whole(let layers)? = log.setting("model", "layers"),
               case .whole(let width)? = log.setting("model", "width"), case .whole(let context)? = log.setting("model", "context") else { return "" }
         let seen = log.tokens == 0 ? "" : " It has learned from \(Double(log.tokens).short) tokens in \(log.seconds.clock)."
-        return "A GPT of \(Double(parameters).short) parameters: \(layers) layers, \(width) wide, which sees \(context.grouped) tokens at once.\(seen)"
+        let start = log.counted.map {
+            " It began with what counting knows: what follows each token, and each of \($0.pairs.grouped) pairs of tokens, in \($0.seconds.clock)."
+        } ?? ""
+        return "A GPT of \(Double(parameters).short) parameters: \(layers) layers, \(width) wide, which sees \(context.grouped) tokens at once.\(start)\(seen)"
     }
 
     private func writeTiles(to page: inout Markup) {

@@ -23,29 +23,42 @@ package struct CountStart {
 
     /// Which channels are for what.
     struct Channels {
-        let all, code, wave: Int
+        let all: Int
         /// Layers of the copying: as many heads as a code takes.
         let heads: Int
 
-        init?(_ configuration: GPTConfiguration) {
-            let perHead = configuration.width / configuration.heads
-            (all, code, wave) = (configuration.width, 64, 32)
-            heads = (code + perHead - 1) / perHead
-            // Codes this long are told apart; what is left must be most of the channels, or it says too little.
-            guard all >= 320, perHead >= wave, heads <= configuration.heads else { return nil }
+        /// Codes this long are told apart; what is left must be most of the channels, or it says too little.
+        static let (code, wave, fewest) = (64, 32, 320)
+
+        init(_ configuration: GPTConfiguration) {
+            all = configuration.width
+            heads = (Self.code + configuration.headWidth - 1) / configuration.headWidth
         }
 
+        var code: Int { Self.code }
+        var wave: Int { Self.wave }
         var embedding: Int { all - 2 * code - wave }
         var codes: Range<Int> { embedding..<embedding + code }
         var before: Range<Int> { codes.upperBound..<codes.upperBound + code }
         var waves: Range<Int> { before.upperBound..<all }
     }
 
-    /// Whether a model has room for it: learned positions, layer norms and biases, a head of its own, at least 320 channels.
-    package static func isPossible(for configuration: GPTConfiguration) -> Bool {
-        configuration.hasBias && !configuration.isTied && configuration.norm == .layer && configuration.positions == .learned && !configuration.hasQKNorm
-            && configuration.layers > 0 && configuration.vocabulary <= 1 << 21
-            && [.gelu, .relu].contains(configuration.activation) && Channels(configuration) != nil
+    package static func isPossible(for configuration: GPTConfiguration) -> Bool { obstacle(for: configuration) == nil }
+
+    /// What it needs and a model has not; nil if the model has room for it.
+    package static func obstacle(for c: GPTConfiguration) -> String? {
+        let needs: [(isMet: Bool, text: String)] = [
+            (c.layers > 0, "layers, and there are none"),
+            (c.width >= Channels.fewest, "\(Channels.fewest) channels or more, and there are \(c.width)"),
+            (c.headWidth >= Channels.wave, "heads of \(Channels.wave) channels or more, and they have \(c.headWidth)"),
+            (!c.isTied, "a head of its own, and it is the token embedding"),
+            (c.positions == .learned, "learned positions"),
+            (c.norm == .layer && c.hasBias, "layer norms, and biases"),
+            (!c.hasQKNorm, "questions and keys of any length, and they are normed"),
+            ([.gelu, .relu].contains(c.activation), "GELU or ReLU"),
+            (c.vocabulary <= 1 << 21, "at most \(1 << 21) tokens"),
+        ]
+        return needs.first { !$0.isMet }?.text
     }
 
     /// What is counted is nearly right, and learned slowly; what only examples can teach, such as where to look, at the whole rate.
@@ -56,7 +69,7 @@ package struct CountStart {
 
     /// What a start takes besides the model, about: the counts, and of the table weights, gradients, two moments and the scores of a batch.
     static func bytes(for configuration: GPTConfiguration, counting tokens: Int) -> Double {
-        guard let channels = Channels(configuration) else { return 0 }
+        let channels = Channels(configuration)
         let V = Double(configuration.vocabulary), pairs = Double(configuration.layers * 4 * configuration.width)
         return 24 * Double(min(tokens, PhraseCounts.mostTokens)) + 16 * (2 * V + pairs) * Double(channels.embedding) + 1_024 * 6 * V
     }
@@ -64,14 +77,16 @@ package struct CountStart {
     /// How many pairs the model knows from the beginning.
     package var pairs: Int { counts.pairs.count }
 
-    /// - Parameter contexts: how many the table is fitted to, the same one counted as often as it comes.
+    /// - Parameters:
+    ///   - contexts: how many the table is fitted to, the same one counted as often as it comes.
+    ///   - progress: how many of them it has been.
     package init?(_ configuration: GPTConfiguration, counting tokens: TokenFile, contexts: Int, on processor: Processor, precision: DataType,
-                  seed: UInt64) throws(ProcessorError) {
-        guard Self.isPossible(for: configuration), let channels = Channels(configuration) else { return nil }
-        (self.configuration, self.channels, self.seed) = (configuration, channels, seed)
+                  seed: UInt64, progress: (_ share: Double) -> Void = { _ in }) throws(ProcessorError) {
+        guard Self.isPossible(for: configuration) else { return nil }
+        (self.configuration, channels, self.seed) = (configuration, Channels(configuration), seed)
         counts = PhraseCounts(tokens, vocabulary: configuration.vocabulary, pairs: configuration.layers * 4 * configuration.width)
         table = try PhraseTable(of: counts, vocabulary: configuration.vocabulary, width: channels.embedding, fit: .init(rows: contexts), on: processor,
-                                precision: precision, seed: seed)
+                                precision: precision, seed: seed, progress: progress)
     }
 
     package func write(into parameters: Parameters) {

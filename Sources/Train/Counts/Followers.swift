@@ -1,3 +1,5 @@
+import Kernels
+
 /// What followed each context, as modified Kneser-Ney sees it (Chen & Goodman 1999): a little is taken from every count, and what was taken goes to the
 /// words that a shorter context expects.
 package struct Followers {
@@ -56,12 +58,8 @@ package struct Followers {
     }
 
     func index(of context: UInt64) -> Int? {
-        var low = 0, high = contexts.count
-        while low < high {
-            let middle = (low + high) / 2
-            if contexts[middle] < context { low = middle + 1 } else { high = middle }
-        }
-        return low < contexts.count && contexts[low] == context ? low : nil
+        let place = contexts.prefixCount { $0 < context }
+        return place < contexts.count && contexts[place] == context ? place : nil
     }
 
     /// The words that followed, each with its share. With what is left they add up to one.

@@ -23,7 +23,8 @@ struct PhraseTable {
         var singles = 0.375
     }
 
-    init(of counts: PhraseCounts, vocabulary V: Int, width: Int, fit: Fit, on processor: Processor, precision: DataType, seed: UInt64) throws(ProcessorError) {
+    init(of counts: PhraseCounts, vocabulary V: Int, width: Int, fit: Fit, on processor: Processor, precision: DataType, seed: UInt64,
+         progress: (_ share: Double) -> Void) throws(ProcessorError) {
         var list = ParameterList()
         let table = Embedding(of: V + counts.pairs.count, to: width, named: "table", in: &list)
         let norm = Norm(of: width, named: "norm", in: &list), head = list.add("head", [V, width], .normal(deviation: 0.02))
@@ -37,6 +38,7 @@ struct PhraseTable {
                 draws = ContextDraws(counts.contexts)
                 Self.beginPairs(parameters.values[table.table.range], counts.pairs, V: V, width: width)
             }
+            progress(Double(step) / Double(steps))
             let batch = draws.batch(counts, fit.rowsAtOnce, V: V, seed: seed, step: step)
             tape.reset()
             let x = norm(table(tape.ids(batch.ids, [batch.ids.count, 1]), on: tape), on: tape)
@@ -104,14 +106,7 @@ private struct ContextDraws {
         return (ids, expected)
     }
 
-    private func draw(_ share: Double) -> Int {
-        var low = 0, high = sums.count - 1
-        while low < high {
-            let middle = (low + high) / 2
-            if sums[middle] < share { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
+    private func draw(_ share: Double) -> Int { min(sums.prefixCount { $0 < share }, sums.count - 1) }
 }
 
 extension Buffer {

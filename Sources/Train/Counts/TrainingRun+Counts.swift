@@ -5,15 +5,17 @@ import Model
 extension TrainingRun {
     /// Begins with what counting knows of the text, where the plan says so and nothing has been learned yet. The time it takes is part of the plan's.
     ///
-    /// - Parameter clock: seconds since whenever.
+    /// - Parameters:
+    ///   - clock: seconds since whenever.
+    ///   - progress: how much of the work is done.
     package func startFromCounts(of tokens: TokenFile, on processor: Processor, precision: DataType, clock: () -> Double,
-                                 _ report: (Event) throws -> Void) throws {
+                                 progress: (_ share: Double) -> Void = { _ in }, _ report: (Event) throws -> Void) throws {
         guard plan.startContexts > 0, state.step == 0 else { return }
         let begin = clock(), seed = UInt64(bitPattern: Int64(plan.seed))
         guard let start = try CountStart(trainer.model.configuration, counting: tokens, contexts: plan.startContexts, on: processor, precision: precision,
-                                         seed: seed) else { return }
+                                         seed: seed, progress: progress) else { return }
         start.write(into: trainer.parameters)
         state.seconds = clock() - begin
-        try report(.counted(pairs: start.pairs, state: state))
+        try report(.counted(pairs: start.pairs, contexts: plan.startContexts, state: state))
     }
 }

@@ -17,7 +17,7 @@ func check(_ memory: TrainingMemory, for configuration: GPTConfiguration, advice
         if let free = CPU.availableMemory, needed > Double(free) { note("this needs some \(gigabytes(needed)), and of the machine's memory \(gigabytes(Double(free))) are free now.") }
         return
     }
-    let settings = memory.advice(for: configuration, within: 0.9 * there).map { "\($0.setting) (\(gigabytes($0.bytes)))" }
+    let settings = memory.advice(for: configuration, within: 0.9 * there).prefix(3).map { "\($0.setting) (\(gigabytes($0.bytes)))" }
     throw Refusal(description: "this needs some \(gigabytes(needed)) and the machine has \(gigabytes(there)). "
         + (advice ?? (settings.isEmpty ? "Take fewer --layers and less --width." : "It would fit with \(settings.joined(separator: ", or "))."))
         + " A smaller --batch changes little: a batch is learned from in parts.")

@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoint
 import JSON
+import Kernels
 import Model
 import Tokenize
 
@@ -20,6 +21,7 @@ struct CheckpointContents {
                 + "vocabulary \(configuration.vocabulary)"),
             ("", traits.joined(separator: ", ")),
             ("weights", "\(checkpoint.weights.numberCount) in \(checkpoint.weights.count) arrays"),
+            ("rounded", checkpoint.roundedForm.map { "\(checkpoint.rounded.reduce(0) { $0 + $1.element.outputs * $1.element.inputs }) in \(checkpoint.rounded.count) matrices, \($0.rawValue)" } ?? "none"),
             ("optimizer", checkpoint.optimizer.count == 0 ? "none" : "\(checkpoint.optimizer.numberCount) numbers in \(checkpoint.optimizer.count) arrays"),
             ("tokenizer", tokenizer ?? "none"),
             ("chat form", checkpoint.chatForm?.rawValue ?? "none"),

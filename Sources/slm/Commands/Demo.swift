@@ -5,6 +5,7 @@ import Files
 import Infer
 import Kernels
 import Model
+import Terminal
 import Tokenize
 import Train
 
@@ -22,10 +23,10 @@ struct DemoOptions: MachineOptions {
 
 extension Command {
     static var demo: Command {
-        Command("demo", "Learns a vocabulary and a small model from the sample chats, and asks it ten questions it has never seen.", DemoOptions(),
+        Command("demo", "Learns a vocabulary and a small model from the sample chats, and asks it ten questions it has never seen; then you can.", DemoOptions(),
                 DemoOptions.rows + [
-                    .option("time", \.time, "How long to learn."),
-                    .option("max-steps", \.steps, in: 1...1_000_000_000, "… or how many steps."),
+                    .option("time", \.time, "How long to learn.").choice("length"),
+                    .option("max-steps", \.steps, in: 1...1_000_000_000, "… or how many steps.").choice("length"),
                     .option("data", \.data, "Chats to learn from."),
                     .option("val", \.validation, "Chats to ask from."),
                     .option("out", \.out, "Folder for all that is made."),
@@ -58,6 +59,7 @@ private struct Demonstration {
         (train.data, train.out, train.batch, train.rate, train.learn) = ([options.out + "/data"], options.out, 8, 2.5e-3, .assistant)
         try TrainCommand(train).run()
         try ask(vocabulary)
+        try chat()
     }
 
     private let recipe = "--batch 8 --lr 0.0025 --learn-from assistant"
@@ -84,5 +86,14 @@ private struct Demonstration {
             say("   you    \(question)\n   model  \(answer)\(answer == expected ? "" : "\n          (the chats say: \(expected))")\n")
         }
         say("\(asked.count { $0.answer == $0.expected }) of \(asked.count) word for word as the chats have it. The model is \(options.out)/best.h5.")
+    }
+
+    /// For who sits there: a conversation with what has just been learned.
+    private func chat() throws {
+        guard TerminalMode.isTerminal(0), TerminalMode.isTerminal(1) else { return }
+        say("\n5. A conversation with it: slm chat --checkpoint \(options.out)/best.h5")
+        var chat = ChatOptions()
+        (chat.threads, chat.cpu, chat.blas, chat.checkpoint) = (options.threads, options.cpu, options.blas, options.out + "/best.h5")
+        try chat.run()
     }
 }

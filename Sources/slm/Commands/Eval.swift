@@ -1,13 +1,16 @@
+import Autograd
 import Checkpoint
 import Corpus
+import Infer
 import Kernels
+import Model
 import Train
 
 struct EvalOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
-    var dtype = Precision.auto
+    var dtype = WeightType.auto
     var checkpoint: String?
     var base: String?
     var compare: [String] = []
@@ -24,7 +27,7 @@ struct EvalOptions: MachineOptions {
 extension Command {
     static var eval: Command {
         Command("eval", "How well a model predicts chats or texts: loss, perplexity, bits per byte, accuracy.", EvalOptions(), EvalOptions.rows + [
-            .option("dtype", \.dtype, "What products are computed in."),
+            .option("dtype", \.dtype, "What products are computed in; int8 and int4 as slm generate computes with them."),
             .option("checkpoint", \.checkpoint, "The model to ask."),
             .option("base", \.base, "The model that an adapter is for, where that is not where it was."),
             .list("compare", \.compare, "CHECKPOINT", "Two models instead: which is better, and whether by more than noise."),
@@ -80,7 +83,7 @@ private struct EvalCommand {
         let processor = try options.processor()
         var reader = try EvaluationReader(model, on: Team(threads: processor.threads))
         (reader.learned, reader.joins, reader.format, reader.skipsBad) = (options.learn, options.windows, options.format, options.skipsBad)
-        var evaluator = try Evaluator(model, base: options.base, on: processor, precision: processor.dataType(for: options.dtype))
+        var evaluator = try evaluator(of: model, on: processor)
         (evaluator.stride, evaluator.rows) = (options.stride, options.batch)
         var table = EvaluationTable(model.path ?? "", files, json: options.json)
         var all: [Evaluation] = [], conversations = 0, hasChats = true
@@ -97,6 +100,21 @@ private struct EvalCommand {
         }
         if files.count > 1 { table.tell(nil, conversations, all) }
         return (all, hasChats)
+    }
+
+    private func evaluator(of checkpoint: Checkpoint, on processor: Processor) throws -> Evaluator {
+        let form = processor.weightForm(for: options.dtype, stored: checkpoint.roundedForm)
+        if form == .float32 || form == .bfloat16 {
+            return try Evaluator(checkpoint, base: options.base, on: processor, precision: form == .float32 ? .float32 : .bfloat16)
+        }
+        let runner = try Runner(of: checkpoint, base: options.base, on: processor, form: form)
+        return Evaluator(context: checkpoint.configuration.context) { batch in
+            let length = batch.inputs.count / batch.rows
+            return (0..<batch.rows).reduce(into: Surprises()) { sum, row in
+                let range = row * length..<(row + 1) * length
+                sum += runner.surprises(of: Array(batch.inputs[range]), predicting: Array(batch.targets[range]))
+            }
+        }
     }
 
     private func tell(_ comparison: Comparison, hasChats: Bool) {

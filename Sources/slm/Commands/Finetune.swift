@@ -33,6 +33,7 @@ struct FinetuneOptions: RunOptions {
     var decay: Double?
     var beta2: Double?
     var clip = 1.0
+    var skipsBad = false
     var learn = Learned.assistant
     var evaluateEvery: Int?
     var saveEvery: Int?
@@ -91,6 +92,7 @@ extension FinetuneOptions {
             (settings.adaptation, settings.beginsWithPrincipals) = (try adaptation, loraInit == .pissa)
             (settings.length, settings.warmup) = (try length(for: "finetune"), warmup)
             if force { settings.fewest = 1 }
+            settings.skipsBad = skipsBad
             return settings
         }
     }

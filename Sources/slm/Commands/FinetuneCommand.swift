@@ -30,17 +30,21 @@ struct FinetuneCommand {
             if Folder.contains("last.h5", in: folder) { throw Refusal(description: "\(folder) holds a run. Go on with it: --resume \(folder); or take another --name.") }
             try check(TrainingMemory(type, rows: plan.rows, adapting: settings.adaptation), for: try Checkpoint(reading: base).configuration,
                       advice: options.lora == nil ? "Learn an adapter: --lora 16." : "Take a smaller --lora.")
-            finetuning = try Finetuning(of: base, settings, plan, in: folder, on: processor, precision: type)
+            let bar = Progress("singular values")
+            finetuning = try Finetuning(of: base, settings, plan, in: folder, on: processor, precision: type) { share in
+                if !options.json { bar.show(share: share, "of the weights") }
+            }
+            bar.clear()
         }
         try learn(finetuning, folder, type, processor)
     }
 
     private func learn(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ processor: Processor) throws {
-        let run = finetuning.run, data = finetuning.data, goOn = "slm finetune --resume \(folder)"
+        let run = finetuning.run, data = finetuning.data, goOn = "slm finetune --resume \(folder.shellWord)"
         let samples = try SampleAnswers(options.ask, else: data.tokens, in: data.val.isEmpty ? data.train : data.val, finetuning.form, finetuning.vocabulary,
                                         run.trainer, processor, type)
         announce(finetuning, folder, type, processor.threads)
-        let more = run.adapter.map { _ in [RunPage.Command(to: "fold it into its model", "slm finetune --merge \(folder)/best.h5 --out merged.h5")] } ?? []
+        let more = run.adapter.map { _ in [RunPage.Command(to: "fold it into its model", "slm finetune --merge \("\(folder)/best.h5".shellWord) --out merged.h5")] } ?? []
         let record = try RunRecord(folder, run.settings(settings(finetuning), type, processor), goingOnAfter: run.state.step,
                                    commands: nextCommands(in: folder, goOn: goOn, more))
         if try options.learn(run, record, samples, in: folder, goOn: goOn) != .stopped { try conclude(folder) }
@@ -68,6 +72,7 @@ struct FinetuneCommand {
     }
 
     private func announce(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ threads: Int) {
+        for data in [finetuning.data, finetuning.replay] { data.map { tellFaults(of: $0.report) } }
         if options.json { return }
         let run = finetuning.run, parameters = run.trainer.parameters
         let learned = run.adapter.map {

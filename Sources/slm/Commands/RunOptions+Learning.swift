@@ -14,12 +14,15 @@ extension RunOptions {
                start: (_ clock: () -> Double, _ report: (TrainingRun.Event) throws -> Void) throws -> Void = { _, _ in }) throws -> TrainingRun.Ending {
         let stop = StopSignal(), bar = TrainingBar(run), begin = now(), time = { now() - begin }
         var answering = 0.0
-        try start(time) { event in if !json { bar.show(event) } }
+        func hear(_ event: TrainingRun.Event) throws {
+            if let entry = event.entry { try add(entry, to: record) }
+            if !json { bar.show(event) }
+        }
+        try start(time, hear)
         let ending = try run.run(clock: time, isToStop: { state in
             stop.isRaised || stopAfter.map { state.step >= $0 } ?? false
         }) { event in
-            if let entry = event.entry { try add(entry, to: record) }
-            if !json { bar.show(event) }
+            try hear(event)
             guard case .evaluated = event else { return }
             // Unasked, it takes a twentieth of the time: where others keep the cores busy, a token may take as long as a step. The last one is always told.
             if !ask.isEmpty || answering <= max(1, run.state.seconds / 20) || run.progress >= 1 {
@@ -59,10 +62,10 @@ extension RunOptions {
 ///
 /// - Parameter more: what only some runs are for.
 func nextCommands(in folder: String, goOn: String, _ more: [RunPage.Command]) -> [RunPage.Command] {
-    let best = "\(folder)/best.h5"
+    let best = "\(folder)/best.h5".shellWord
     let all: [RunPage.Command] = [.init(to: "go on where it was left", goOn), .init(to: "see what it holds", "slm info \(best)"),
                                   .init(to: "see how well it predicts", "slm eval --checkpoint \(best) --data CHATS"),
-                                  .init(to: "hold it against another", "slm train --compare \(folder) OTHER --out report.html")] + more
+                                  .init(to: "hold it against another", "slm train --compare \(folder.shellWord) OTHER --out report.html")] + more
         + [.init(to: "talk to it here", "slm chat --checkpoint \(best)"), .init(to: "let people talk to it", "slm serve --checkpoint \(best)")]
     return all.filter { command in SLM.commands.contains { command.line.hasPrefix("slm \($0.name) ") } }
 }

@@ -64,7 +64,9 @@ extension TokenizeOptions {
     func writeTokens(with vocabulary: Vocabulary, to folder: String) throws {
         // The folder is complete: whoever trains finds the vocabulary in it.
         try Folder.create(folder)
-        try vocabulary.write(to: folder + "/tokenizer.json")
+        let own = folder + "/tokenizer.json"
+        // --out may have put it there a moment ago.
+        if out == nil || (try? FileStamp(own)) != (try? FileStamp(out ?? own)) { try vocabulary.write(to: own) }
         var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: "tokenizer.json", form: form)
         (encoding.format, encoding.seed, encoding.heldOut) = (format, UInt64(bitPattern: Int64(seed)), validationShare)
         (encoding.limit, encoding.skipsBad) = (longest, skipsBad)
@@ -83,18 +85,23 @@ extension TokenizeOptions {
                                  "bytes": .whole(bytes), "seconds": .number(seconds), "peak_rss_mb": .whole(CPU.peakMemory >> 20)]))
         }
         for (name, counts) in [("train.bin", report.train), ("val.bin", report.val)] {
-            say("\(folder)/\(name): \(counts.tokens) tokens, \(counts.conversations) conversations, \(amount(counts.bytes.total)) of text")
+            say("\(hidesFolder ? "" : folder + "/")\(name): \(counts.tokens) tokens, \(counts.conversations) conversations, \(amount(counts.bytes.total)) of text")
         }
         say("in \(seconds.fixed(2)) s, \(CPU.peakMemory >> 20) MB at most")
     }
 
     /// What became of the conversations.
     private func tell(_ report: CorpusReport) {
-        for fault in report.faults { note("left out: \(fault)") }
-        if report.malformed > report.faults.count { note("left out: \(report.malformed - report.faults.count) more") }
+        tellFaults(of: report)
         let parts = [(report.kept, "kept"), (report.cut, "cut"), (report.empty, "empty"), (report.malformed, "malformed")]
         if !json, !isQuiet { say("conversations: " + parts.filter { $0.0 > 0 || $0.1 == "kept" }.map { "\($0) \($1)" }.joined(separator: ", ")) }
     }
 
     private func amount(_ bytes: Int) -> String { bytes < 100_000 ? "\(bytes) bytes" : "\((Double(bytes) / 1e6).fixed(1)) MB" }
+}
+
+/// What was left out: the first of it, and how much.
+func tellFaults(of report: CorpusReport) {
+    for fault in report.faults { note("left out: \(fault)") }
+    if report.malformed > report.faults.count { note("left out: \(report.malformed - report.faults.count) more") }
 }

@@ -32,6 +32,8 @@ struct TokenizeOptions {
     var json = false
     /// Nothing is told but progress: the work is part of another.
     var isQuiet = false
+    /// The folder of the tokens gets its name later: nobody needs to hear of it.
+    var hidesFolder = false
 }
 
 extension Command {
@@ -39,9 +41,9 @@ extension Command {
         Command("tokenize", "Learn a vocabulary, use anyone's, and turn chats into tokens.", TokenizeOptions(), [
             .list("data", \.data, "FILE", "Chats or text to read: files, folders, or - for standard input."),
             .option("format", \.format, "What the data are; told by their content when not given."),
-            .option("tokenizer", \.tokenizer, "A tokenizer's file or folder; or bytes, or characters."),
+            .option("tokenizer", \.tokenizer, "A tokenizer's file or folder; or bytes, or characters.").choice("vocabulary"),
             .option("out", \.out, "Where the vocabulary goes: X.json (Hugging Face), X.tiktoken, or a folder X/ for vocab.json and merges.txt."),
-            .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Tokens in all to learn, special ones included."),
+            .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Tokens in all to learn, special ones included.").choice("vocabulary"),
             .option("pattern", \.pattern, "How text is cut into words: gpt2 (the usual), gpt4, llama3, none, or a regular expression."),
             .option("specials", \.specials, "Special tokens to have, with commas between."),
             .option("specials-last", \.specialsLast, "Special tokens get the last ids instead of the first."),
@@ -49,8 +51,8 @@ extension Command {
             .option("max-token-length", \.longestToken, in: 1...1_000_000, "No token gets longer, in bytes."),
             .option("sample", \.sample, in: 0...1, "Learn from this share of the conversations."),
             .option("tokens", \.tokens, "A folder for train.bin and val.bin, made from the data."),
-            .list("val", \.validation, "FILE", "Conversations for val.bin, instead of a share of the data."),
-            .option("val-share", \.validationShare, in: 0...1, "The share of the conversations that goes into val.bin."),
+            .list("val", \.validation, "FILE", "Conversations for val.bin, instead of a share of the data.").choice("validation"),
+            .option("val-share", \.validationShare, in: 0...1, "The share of the conversations that goes into val.bin.").choice("validation"),
             .option("form", \.form, "How a conversation becomes tokens."),
             .option("max-length", \.longest, in: 1...1_000_000_000, "Conversations are cut after so many tokens."),
             .option("seed", \.seed, "Another seed chooses other conversations for val.bin, or for a sample."),

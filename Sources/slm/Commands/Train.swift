@@ -42,6 +42,7 @@ struct TrainOptions: RunOptions {
     var decay: Double?
     var beta2: Double?
     var clip = 1.0
+    var skipsBad = false
     var windows = false
     var learn = Learned.all
     var evaluateEvery: Int?
@@ -80,10 +81,10 @@ extension Command {
     static var train: Command {
         Command("train", "Learn from chats: a new model, or one that was stopped.", TrainOptions(), TrainOptions.rows + [
             .list("data", \.data, "FILE", "Chats or text: files and folders; or the folder that slm tokenize --tokens wrote."),
-            .option("tokenizer", \.tokenizer, "The vocabulary to take; of a folder of tokens its own when not given."),
-            .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Tokens of the vocabulary that is learned from chats; as many as the preset has when not given."),
-            .list("val", \.validation, "FILE", "Chats to check with, instead of a share of the data."),
-            .option("val-share", \.validationShare, in: 0...1, "The share of the chats to check with. [0.1]"),
+            .option("tokenizer", \.tokenizer, "The vocabulary to take; of a folder of tokens its own when not given.").choice("vocabulary"),
+            .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Tokens of the vocabulary that is learned from chats; as many as the preset has when not given.").choice("vocabulary"),
+            .list("val", \.validation, "FILE", "Chats to check with, instead of a share of the data.").choice("validation"),
+            .option("val-share", \.validationShare, in: 0...1, "The share of the chats to check with. [0.1]").choice("validation"),
             .option("out", \.out, "Folder of the run: last.h5, best.h5, log.jsonl, report.html. [checkpoints/PRESET]"),
             .option("preset", \.preset, "Size of the model: \(GPTConfiguration.presets.map(\.name).joined(separator: ", "))."),
             .option("resume", \.resume, "Go on where last.h5 was left, with its own settings."),
@@ -147,12 +148,9 @@ extension TrainOptions {
 
     /// The recipe for a model: counts, where nothing else is asked for, if it has room for them.
     func recipe(for configuration: GPTConfiguration) throws -> Recipe? {
-        let isPossible = CountStart.isPossible(for: configuration)
-        if recipe == .counts, !isPossible {
-            throw UsageError("slm train: --recipe counts needs learned positions, layer norms, biases, a head of its own, at least 320 channels with heads of 32 or more, "
-                + "and GELU or ReLU. Take --recipe nanogpt.")
-        }
-        return recipe ?? (isPossible ? .counts : nil)
+        let obstacle = CountStart.obstacle(for: configuration)
+        if recipe == .counts, let obstacle { throw UsageError("slm train: --recipe counts needs \(obstacle). Take --recipe nanogpt.") }
+        return recipe ?? (obstacle == nil ? .counts : nil)
     }
 
     func plan(for configuration: GPTConfiguration) throws -> TrainingPlan {

@@ -48,9 +48,21 @@ struct TrainCommand {
                                         tokens.vocabulary, trainer, processor, type)
         announce(run, tokens.meta, type, processor.threads, memory, hasValidation: validation != nil)
         let record = try RunRecord(folder, run.settings(settings(tokens.meta), type, processor), goingOnAfter: run.state.step,
-                                   commands: nextCommands(in: folder, goOn: goOn, [.init(to: "teach it your own chats", "slm finetune --base \(folder)/best.h5 --data CHATS")]))
+                                   commands: nextCommands(in: folder, goOn: goOn, [.init(to: "teach it your own chats", "slm finetune --base \("\(folder)/best.h5".shellWord) --data CHATS")]))
         try options.learn(run, record, samples, in: folder, goOn: goOn) { clock, report in
-            try run.startFromCounts(of: TokenFile(.train, in: tokens.folder, tokens.meta), on: processor, precision: type, clock: clock, report)
+            try count(TokenFile(.train, in: tokens.folder, tokens.meta), for: run, processor, type, clock, report)
+        }
+    }
+
+    /// A start from counts, where the plan says so, with a bar of its own.
+    private func count(_ tokens: TokenFile, for run: TrainingRun, _ processor: Processor, _ type: DataType, _ clock: () -> Double,
+                       _ report: (TrainingRun.Event) throws -> Void) throws {
+        let bar = Progress("counting")
+        try run.startFromCounts(of: tokens, on: processor, precision: type, clock: clock, progress: { share in
+            if !options.json { bar.show(share: share, "what follows what") }
+        }) { event in
+            bar.clear()
+            try report(event)
         }
     }
 
@@ -75,9 +87,9 @@ struct TrainCommand {
 
     /// The line that goes on with this training.
     private var goOn: String {
-        let validation = options.validation.isEmpty ? "" : " --val \(options.validation.joined(separator: " "))"
+        let validation = options.validation.isEmpty ? "" : " --val \(options.validation.shellWords)"
         let share = options.validationShare.map { " --val-share \($0)" } ?? ""
-        return "slm train --data \(options.data.joined(separator: " "))\(validation)\(share) --out \(folder) --resume"
+        return "slm train --data \(options.data.shellWords)\(validation)\(share)\(options.skipsBad ? " --skip-bad" : "") --out \(folder.shellWord) --resume"
     }
 
     private func announce(_ run: TrainingRun, _ meta: TokenMeta, _ type: DataType, _ threads: Int, _ memory: TrainingMemory, hasValidation: Bool) {
@@ -86,8 +98,17 @@ struct TrainCommand {
         say("""
             model    \(run.trainer.parameters.count) parameters: \(c.layers) layers, \(c.heads) heads, \(c.width) wide, context \(c.context), vocabulary \(c.vocabulary)
             data     \(counts.tokens) tokens to learn from, \(hasValidation ? "\(meta.counts(of: .val).tokens) to check with" : "none to check with"); \(waste(meta, run.training))
+            start    \(start(of: run))
             \(run.announcement(type, threads, memory, in: folder))
             """)
+    }
+
+    /// What the weights are before the first step.
+    private func start(of run: TrainingRun) -> String {
+        if run.state.step > 0 { return "from \(folder)/last.h5" }
+        if run.plan.startContexts > 0 { return "from counts of the text, fitted to \(run.plan.startContexts) contexts" }
+        if options.recipe == .nanogpt { return "by chance, as --recipe nanogpt says" }
+        return "by chance: " + (CountStart.obstacle(for: run.trainer.model.configuration).map { "a start from counts needs \($0)" } ?? "the training is too short for counting")
     }
 
     /// What of the tokens is not learned from, and what of the rows is not tokens.

@@ -100,7 +100,8 @@ extension TrainingRun.Event {
         case .evaluated(let training, let validation, let replay, let isBest, let state):
             .evaluated(.init(step: state.step, training: training.loss.finite, validation: validation?.loss.finite, bitsPerByte: validation?.bitsPerByte.finite,
                              replay: replay?.loss.finite, isBest: isBest, tokens: state.tokens, seconds: state.seconds))
-        case .counted, .saved: nil
+        case .counted(let pairs, let contexts, let state): .counted(.init(pairs: pairs, contexts: contexts, seconds: state.seconds))
+        case .saved: nil
         }
     }
 }

@@ -39,20 +39,23 @@ struct TrainingTokens {
         if !options.validation.isEmpty, options.validationShare != nil { throw UsageError("slm train: --val says what to check with, --val-share how much of the chats: give one of them.") }
         var tokenize = TokenizeOptions()
         (tokenize.data, tokenize.validation, tokenize.threads, tokenize.isQuiet) = (options.data, options.validation, options.threads, options.json)
+        (tokenize.skipsBad, tokenize.hidesFolder) = (options.skipsBad, true)
         if let share = options.validationShare { tokenize.validationShare = share }
         let cache = TokenCache(in: try root())
         let vocabulary = try stored ?? options.tokenizer.map { try Vocabulary(reading: $0) } ?? learned(tokenize, options, cache)
         let manner = "tokens, version \(TokenMeta.version), slm \(version), vocabulary \(vocabulary.fingerprint), share \(tokenize.validationShare), "
-            + "seed \(tokenize.seed), form \(tokenize.form.rawValue), \(options.validation.count) files or folders to check with"
+            + "seed \(tokenize.seed), form \(tokenize.form.rawValue), \(options.validation.count) files or folders to check with\(skipping(options))"
         let folder = try cache.folder(of: options.data + options.validation, made: manner) { try tokenize.writeTokens(with: vocabulary, to: $0) }
         return (folder, vocabulary)
     }
+
+    private static func skipping(_ options: TrainOptions) -> String { options.skipsBad ? ", without what cannot be read" : "" }
 
     private static func learned(_ tokenize: TokenizeOptions, _ options: TrainOptions, _ cache: TokenCache) throws -> Vocabulary {
         var tokenize = tokenize
         let size = try options.vocabularySize ?? options.presetConfiguration.vocabulary
         tokenize.vocabularySize = size
-        let folder = try cache.folder(of: options.data, made: "a vocabulary of \(size), slm \(version), special tokens \(tokenize.specials)") { part in
+        let folder = try cache.folder(of: options.data, made: "a vocabulary of \(size), slm \(version), special tokens \(tokenize.specials)\(skipping(options))") { part in
             try tokenize.learn().write(to: part + "/tokenizer.json")
         }
         return try Vocabulary(reading: folder + "/tokenizer.json")

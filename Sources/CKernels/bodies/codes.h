@@ -1,0 +1,75 @@
+// Packed weights one by one: rounded weights by rows, as a file keeps them (a code for each, a byte or half of one, the first in the low half, and a scale for each
+// group); and rows that are looked up.
+
+static inline size_t code_bytes(int form, size_t I) { return form == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2; }
+
+// Where the code of an input stands behind a panel's beginning for one of its outputs; of int4, `shift` says which half.
+static inline size_t place_of_code(int form, size_t lane, size_t i, int *shift) {
+    const size_t g = i / GROUP, q = i % GROUP / 4, j = i % 4;
+    const size_t group = P * (2 + (form == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2));
+    *shift = form == SLM_WEIGHTS_INT8 ? 0 : 4 * (int)(q % 2);
+    return g * group + 2 * P + 4 * ((form == SLM_WEIGHTS_INT8 ? q : q / 2) * P + lane) + j;
+}
+static inline bf16 *place_of_scale(int form, char *panel, size_t lane, size_t g) {
+    return (bf16 *)(panel + g * P * (2 + (form == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2))) + lane;
+}
+
+// Rows o0 ..< o1 out of the panels; codes and scales begin at row o0.
+static void weights_unpack(int form, const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales) {
+    const uint8_t mask = form == SLM_WEIGHTS_INT8 ? 255 : 15;
+    memset(codes, 0, (o1 - o0) * code_bytes(form, I));
+    for (size_t o = o0; o < o1; o++, codes += code_bytes(form, I), scales += groups_of(I)) {
+        char *panel = (char *)panels + o / P * panel_bytes(form, I);
+        for (size_t g = 0; g < groups_of(I); g++) scales[g] = widen1(*place_of_scale(form, panel, o % P, g));
+        for (size_t i = 0; i < I; i++) {
+            int shift;
+            const uint8_t code = (uint8_t)(((const uint8_t *)panel)[place_of_code(form, o % P, i, &shift)] >> shift) & mask;
+            if (form == SLM_WEIGHTS_INT8) codes[i] = code; else codes[i / 2] |= (uint8_t)(code << (4 * (i % 2)));
+        }
+    }
+}
+
+// Panels p0 ..< p1 of all rows.
+static void weights_repack(int form, const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1, void *panels) {
+    for (size_t o = p0 * P; o < p1 * P; o++) {
+        char *panel = (char *)panels + o / P * panel_bytes(form, I);
+        if (o % P == 0) memset(panel, 0, panel_bytes(form, I));
+        if (o >= O) continue;
+        const uint8_t *row = codes + o * code_bytes(form, I);
+        for (size_t g = 0; g < groups_of(I); g++) *place_of_scale(form, panel, o % P, g) = narrow1(scales[o * groups_of(I) + g]);
+        for (size_t i = 0; i < I; i++) {
+            int shift;
+            uint8_t *to = (uint8_t *)panel + place_of_code(form, o % P, i, &shift);
+            *to |= form == SLM_WEIGHTS_INT8 ? row[i] : (uint8_t)((row[i / 2] >> (4 * (i % 2)) & 15) << shift);
+        }
+    }
+}
+
+// What N rows stand for.
+static void weights_values(int form, const uint8_t *codes, const float *scales, size_t N, size_t I, float *w) {
+    for (size_t n = 0; n < N; n++, codes += code_bytes(form, I), scales += groups_of(I), w += I)
+        for (size_t i = 0; i < I; i++) {
+            const int level = form == SLM_WEIGHTS_INT8 ? codes[i] - 128 : int4_levels[codes[i / 2] >> (4 * (i % 2)) & 15];
+            w[i] = (float)level * scales[i / GROUP];
+        }
+}
+
+// y[n] = row ids[n] of packed weights (+ more[n]): a table of embeddings that is kept as weights are.
+static void weights_rows(int form, const void *panels, size_t I, const int32_t *ids, const float *more, float *y, size_t N) {
+    for (size_t n = 0; n < N; n++, y += I, more = more ? more + I : NULL) {
+        const size_t lane = (size_t)ids[n] % P;
+        char *panel = (char *)panels + (size_t)ids[n] / P * panel_bytes(form, I);
+        for (size_t i = 0; i < I; i++) {
+            float x;
+            if (form == SLM_WEIGHTS_F32) x = ((const float *)panel)[i * P + lane];
+            else if (form == SLM_WEIGHTS_BF16) x = widen1(((const bf16 *)panel)[2 * (i / 2 * P + lane) + i % 2]);
+            else {
+                int shift;
+                const uint8_t code = ((const uint8_t *)panel)[place_of_code(form, lane, i, &shift)];
+                const int level = form == SLM_WEIGHTS_INT8 ? code - 128 : int4_levels[code >> shift & 15];
+                x = (float)level * widen1(*place_of_scale(form, panel, lane, i / GROUP));
+            }
+            y[i] = more ? x + more[i] : x;
+        }
+    }
+}

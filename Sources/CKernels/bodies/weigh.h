@@ -1,0 +1,143 @@
+// Products with packed weights (weights.h): few rows, each weight read once.
+
+// tile[R][P] = the sums of R rows, `step` bytes apart, with a panel.
+INLINE void weigh_f32(int R, const char *rows, size_t step, size_t I, const float *panel, float *tile) {
+    vf sum[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
+    for (size_t i = 0; i < I; i++, panel += P) {
+        const vf a = load(panel), b = load(panel + W);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) {
+            const vf x = all(((const float *)(rows + (size_t)r * step))[i]);
+            sum[r][0] += x * a;
+            sum[r][1] += x * b;
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
+}
+
+INLINE void weigh_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
+#ifdef SLM_NATIVE_BF16
+    __m512 sum[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+    for (size_t i = 0; i < (I + 1) / 2; i++, panel += P) {
+        const __m512bh a = (__m512bh)_mm512_loadu_si512(panel), b = (__m512bh)_mm512_loadu_si512(panel + W);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) {
+            const __m512bh x = (__m512bh)_mm512_set1_epi32(((const int *)(rows + (size_t)r * step))[i]);
+            sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, a);
+            sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, b);
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
+#else
+    (void)R, (void)rows, (void)step, (void)I, (void)panel, (void)tile;
+    __builtin_trap();   // the Swift side never packs bf16 where there are no bf16 instructions
+#endif
+}
+
+// sum += quads of unsigned bytes · the quad of a row that stands at `x`
+static inline vi add_quads(vi sum, vu quads, const char *x) {
+#ifdef SLM_VNNI
+    int32_t row;
+    memcpy(&row, x, 4);
+    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)quads, _mm512_set1_epi32(row));
+#else
+    int32_t row[2];
+    memcpy(row, x, 8);
+    return sum + multiply_pairs((vi)(quads & 0x00ff00ff), (vi){0} + row[0]) + multiply_pairs((vi)((quads >> 8) & 0x00ff00ff), (vi){0} + row[1]);
+#endif
+}
+
+INLINE void weigh_int(int form, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    vf sum[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
+    const size_t groups = groups_of(I), size = P * (2 + (form == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2));
+    const int_row first = int_row_at(rows, I);
+    const char *bytes = first.bytes;
+    for (size_t g = 0; g < groups; g++, panel += size, bytes += GROUP * ROW_BYTE_SIZE) {
+        vi part[R][2];
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) part[r][0] = part[r][1] = (vi){0} + *(const int32_t *)((const char *)(first.offsets + g) + (size_t)r * step);
+#pragma clang loop unroll(full)
+        for (int q = 0; q < QUADS; q++) {
+            vu quads[2];
+            for (int v = 0; v < 2; v++) {
+                if (form == SLM_WEIGHTS_INT8) quads[v] = ((const vu_any *)(panel + 2 * P + 4 * q * P))[v];
+                else quads[v] = levels_of((((const vu_any *)(panel + 2 * P + 4 * (q / 2) * P))[v] >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f);
+            }
+#pragma clang loop unroll(full)
+            for (int r = 0; r < R; r++)
+                for (int v = 0; v < 2; v++) part[r][v] = add_quads(part[r][v], quads[v], bytes + (size_t)r * step + 4 * q * ROW_BYTE_SIZE);
+        }
+        const vf scale[2] = {load_bf16((const bf16 *)panel), load_bf16((const bf16 *)panel + W)};
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) {
+            const vf x = all(*(const float *)((const char *)(first.scales + g) + (size_t)r * step));
+            for (int v = 0; v < 2; v++) sum[r][v] += __builtin_convertvector(part[r][v], vf) * x * scale[v];
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
+}
+
+INLINE void weigh(int form, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    switch (form) {
+    case SLM_WEIGHTS_F32: weigh_f32(R, rows, step, I, (const float *)panel, tile); break;
+    case SLM_WEIGHTS_BF16: weigh_bf16(R, rows, step, I, (const unit *)panel, tile); break;
+    default: weigh_int(form, R, rows, step, I, panel, tile);
+    }
+}
+
+// Rows that are multiplied together: as many as there are registers for their sums. The sums of int8 and int4 need two each.
+#define MOST_ROWS(form) (is_int(form) ? INT_ROWS : FLOAT_ROWS)
+INLINE size_t weigh_some(int form, size_t left, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    if (left >= 12 && MOST_ROWS(form) >= 12) { weigh(form, 12, rows, step, I, panel, tile); return 12; }
+    if (left >= 8 && MOST_ROWS(form) >= 8) { weigh(form, 8, rows, step, I, panel, tile); return 8; }
+    if (left >= 6 && MOST_ROWS(form) >= 6) { weigh(form, 6, rows, step, I, panel, tile); return 6; }
+    if (left >= 4 && MOST_ROWS(form) >= 4) { weigh(form, 4, rows, step, I, panel, tile); return 4; }
+    if (left >= 3) { weigh(form, 3, rows, step, I, panel, tile); return 3; }
+    if (left >= 2) { weigh(form, 2, rows, step, I, panel, tile); return 2; }
+    weigh(form, 1, rows, step, I, panel, tile);
+    return 1;
+}
+
+// W sums on their way into C, which is f32.
+static inline void finish_weighed(const slm_product *p, size_t m, size_t n, vf v) {
+    const size_t i = m * p->c_stride + n;
+    if (p->bias) v += load(p->bias + n);
+    if (p->activation == SLM_GELU_TANH) v = apply(SLM_GELU_TANH, v);
+    else if (p->activation != SLM_IDENTITY) v = apply(p->activation, v);
+    if (p->plus) v += load(p->plus + i);
+    store((float *)p->c + i, v);
+}
+
+INLINE void weights_product_as(int form, const slm_product *p, const void *panels, const void *rows, size_t p0, size_t p1) {
+    const size_t step = weights_row_bytes(form, p->K), size = panel_bytes(form, p->K);
+    for (size_t panel = p0; panel < p1; panel++) {
+        const size_t n = panel * P, columns = least(P, p->N - n);
+        for (size_t m = 0; m < p->M;) {
+            float tile[12 * P] __attribute__((aligned(64)));
+            const size_t done = weigh_some(form, p->M - m, (const char *)rows + m * step, step, p->K, (const char *)panels + panel * size, tile);
+            for (size_t r = 0; r < done; r++, m++) {
+                size_t j = 0;
+                for (; j + W <= columns; j += W) finish_weighed(p, m, n + j, load(tile + r * P + j));
+                if (j < columns) finish(p, m, n + j, load(tile + r * P + j), columns - j);
+            }
+        }
+    }
+}
+// Panels p0 ..< p1 of a product's result, which is f32. Of the product, only its shape, c, bias, activation and plus are looked at.
+static void weights_product(int form, const slm_product *p, const void *panels, const void *rows, size_t p0, size_t p1) {
+    switch (form) {
+    case SLM_WEIGHTS_F32: weights_product_as(SLM_WEIGHTS_F32, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_BF16: weights_product_as(SLM_WEIGHTS_BF16, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_INT8: weights_product_as(SLM_WEIGHTS_INT8, p, panels, rows, p0, p1); break;
+    default: weights_product_as(SLM_WEIGHTS_INT4, p, panels, rows, p0, p1);
+    }
+}

@@ -1,0 +1,76 @@
+import HTTPClient
+import JSON
+import Tokenize
+
+/// A request in OpenAI's words. What changes nothing is not said: servers may not know it.
+struct OpenAIRequest {
+    let path: String
+    let body: [UInt8]
+
+    init(_ request: AnswerRequest, model: String) {
+        let config = request.config
+        var writer = JSONWriter(.oneLine)
+        var path = "chat/completions"
+        writer.object { writer in
+            writer.key("model"); writer.string(model)
+            switch request.prompt {
+            case .text(let text):
+                path = "completions"
+                writer.key("prompt"); writer.string(text)
+            case .chat(let messages):
+                writer.key("messages")
+                writer.array { for message in messages { Self.write(message, to: &$0) } }
+            }
+            writer.key("stream"); writer.boolean(true)
+            writer.key("stream_options"); writer.object { $0.key("include_usage"); $0.boolean(true) }
+            Self.write(config, isChat: path == "chat/completions", to: &writer)
+        }
+        (self.path, body) = (path, writer.bytes)
+    }
+
+    private static func write(_ message: Conversation.Message, to writer: inout JSONWriter) {
+        writer.object {
+            $0.key("role"); $0.string(message.role.rawValue)
+            $0.key("content"); $0.string(message.text)
+        }
+    }
+
+    private static func write(_ config: GenerationConfig, isChat: Bool, to writer: inout JSONWriter) {
+        func number(_ key: String, _ value: Double, unless neutral: Double) {
+            if value != neutral { writer.key(key); writer.number(value) }
+        }
+        if let most = config.maximumTokens { writer.key("max_tokens"); writer.integer(most) }
+        writer.key("temperature"); writer.number(config.temperature)
+        number("top_p", config.topP, unless: 1)
+        number("min_p", config.minP, unless: 0)
+        if config.topK != 0 { writer.key("top_k"); writer.integer(config.topK) }
+        number("repetition_penalty", config.repetitionPenalty, unless: 1)
+        number("frequency_penalty", config.frequencyPenalty, unless: 0)
+        number("presence_penalty", config.presencePenalty, unless: 0)
+        if !config.stop.isEmpty { writer.key("stop"); writer.array { for text in config.stop { $0.string(text) } } }
+        if let seed = config.seed { writer.key("seed"); writer.integer(seed) }
+        if !config.logitBias.isEmpty {
+            writer.key("logit_bias")
+            writer.object { for (id, bias) in config.logitBias.sorted(by: { $0.key < $1.key }) { $0.key("\(id)"); $0.number(Double(bias)) } }
+        }
+        if let alternatives = config.logProbabilities {
+            writer.key("logprobs")
+            if isChat {
+                writer.boolean(true)
+                writer.key("top_logprobs"); writer.integer(alternatives)
+            } else {
+                writer.integer(alternatives)
+            }
+        }
+    }
+}
+
+extension OpenAIAddress {
+    func request(_ function: String, body: [UInt8]? = nil, idleSeconds: Int) -> HTTPRequest {
+        var request = HTTPRequest(url(function))
+        request.headers = [("Content-Type", "application/json"), ("Accept", "text/event-stream, application/json"), ("Expect", "")]
+        if let key { request.headers.append(("Authorization", "Bearer \(key)")) }
+        (request.body, request.idleSeconds) = (body, idleSeconds)
+        return request
+    }
+}

@@ -1,0 +1,91 @@
+internal import CKernels
+
+/// How weights are kept for answering.
+package enum WeightForm: String, Sendable, CaseIterable {
+    case float32 = "f32", bfloat16 = "bf16"
+    /// A byte a weight, and a scale for 64 of them.
+    case int8
+    /// Half a byte a weight, one of 16 levels, and a scale for 64 of them.
+    case int4
+
+    var code: Int32 {
+        switch self {
+        case .float32: Int32(SLM_WEIGHTS_F32)
+        case .bfloat16: Int32(SLM_WEIGHTS_BF16)
+        case .int8: Int32(SLM_WEIGHTS_INT8)
+        case .int4: Int32(SLM_WEIGHTS_INT4)
+        }
+    }
+}
+
+/// A weight matrix [O, I] in the order in which answering reads it.
+///
+///     let weights = processor.pack(values, outputs: O, inputs: I, as: .int8)
+///     processor.multiply(x, rows: N, by: weights, into: y)                   // y [N, O] = x·Wᵀ
+package struct PackedWeights {
+    package let form: WeightForm
+    package let outputs, inputs: Int
+    let panels: Buffer
+
+    package var byteCount: Int { panels.count * 4 }
+}
+
+extension Processor {
+    /// Whether weights can be kept in a form here.
+    package func offers(_ form: WeightForm) -> Bool { form != .bfloat16 || hasBFloat16 }
+
+    /// - Parameter forgetting: Gives back what was read of a file (see ``Buffer/forget()``), soon after it was.
+    package func pack(_ values: Buffer, outputs O: Int, inputs I: Int, as form: WeightForm, forgetting: Bool = false) -> PackedWeights {
+        require(values.count == O * I && I > 0, "weights: \(values.count) numbers for [\(O), \(I)]")
+        require(offers(form), "weights: \(form.rawValue) on \(path) kernels, which have no products of it")
+        let panels = buffer(of: (table.weights_bytes(form.code, O, I) + 3) / 4, .int32)
+        let scratch = scratch(table.weights_pack_scratch(I)), width = table.weights_panel, count = (O + width - 1) / width
+        let together = max(threads, (4 << 20) / (4 * I * width))      // some MB
+        measured("pack weights", bytes: values.count * 4 + panels.count * 4) {
+            for first in stride(from: 0, to: count, by: together) {
+                let last = min(first + together, count)
+                each(last - first) { item, thread in
+                    table.weights_pack(form.code, values.floats, I, O, I, first + item, first + item + 1, panels.pointer, scratch[thread])
+                }
+                if forgetting { values[first * width * I..<min(last * width, O) * I].forget() }
+            }
+        }
+        return PackedWeights(form: form, outputs: O, inputs: I, panels: panels)
+    }
+
+    /// y [N, I] = the rows `ids` of packed weights (+ more [N, I]): a table of embeddings.
+    package func embed(_ ids: Buffer, in w: PackedWeights, plus more: Buffer?, into y: Buffer) {
+        let I = w.inputs
+        require(y.count == ids.count * I && (more?.count ?? y.count) == y.count, "embed: \(ids.count) ids into \(y.count) numbers")
+        ids.readIDs { span in for i in span.indices { require(span[i] >= 0 && span[i] < w.outputs, "embed: id \(span[i]) at \(i), in a table of \(w.outputs)") } }
+        measured("embed", bytes: y.count * 8) {
+            split(ids.count, atLeast: 32) { range in
+                let n = range.lowerBound
+                table.weights_rows(w.form.code, w.panels.pointer, I, ids.ids + n, more.map { UnsafePointer($0.floats + n * I) }, y.floats + n * I, range.count)
+            }
+        }
+    }
+
+    /// y [N, O] = f(x·Wᵀ + bias) + plus, all in f32. A row's bits do not depend on the other rows, nor on the number of threads.
+    package func multiply(_ x: Buffer, rows N: Int, by w: PackedWeights, bias: Buffer? = nil, then f: Function = .identity, plus: Buffer? = nil, into y: Buffer,
+                          as name: StaticString = "weights") {
+        let (O, I) = (w.outputs, w.inputs)
+        require(x.count == N * I && y.count == N * O && (bias?.count ?? O) == O && (plus?.count ?? N * O) == N * O,
+                "\(name): [\(N), \(I)] from \(x.count) numbers, through [\(O), \(I)], into \(y.count)")
+        if N == 0 || O == 0 { return }
+        var p = slm_product()
+        (p.M, p.N, p.K, p.scale) = (N, O, I, 1)
+        (p.c, p.c_type, p.c_stride) = (y.pointer, y.type.code, O)
+        (p.bias, p.activation, p.plus) = (bias.map { UnsafePointer($0.floats) }, f.rawValue, plus.map { UnsafePointer($0.floats) })
+        let form = w.form.code, rowBytes = table.weights_row_bytes(form, I), rows = sharedScratch(N * rowBytes)
+        let panels = (O + table.weights_panel - 1) / table.weights_panel
+        measured(name, flops: 2 * N * O * I, bytes: w.byteCount + N * (I + O) * 4) {
+            split(N, atLeast: 4) { range in
+                table.weights_rows_prepare(form, x.floats + range.lowerBound * I, range.count, I, rows + range.lowerBound * rowBytes)
+            }
+            withUnsafePointer(to: p) { p in
+                split(panels) { range in table.weights_product(form, p, w.panels.pointer, rows, range.lowerBound, range.upperBound) }
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+internal import CKernels
+
+/// What a sequence remembers of itself while it is answered: the keys and values of every layer and head.
+///
+///     let memory = processor.recollection(layers: 6, heads: 8, headWidth: 64, room: 384, .int8)
+///     processor.recall(qkv, rows: [.init(memory, from: 0, count: 12)], layer: 0, into: y)
+package final class Recollection {
+    package let layers, heads, headWidth: Int
+    /// The most positions that it has room for.
+    package let room: Int
+    /// How keys and values are kept.
+    package let form: WeightForm
+    private let storage: Buffer
+    private let keyBytes, valueBytes: Int
+
+    fileprivate init(layers: Int, heads: Int, headWidth: Int, room: Int, _ form: WeightForm, on processor: Processor) {
+        require(form != .int4, "keys and values are not kept in int4")
+        (self.layers, self.heads, self.headWidth, self.room, self.form) = (layers, heads, headWidth, room, form)
+        keyBytes = processor.table.recall_key_bytes(form.code, headWidth, room)
+        valueBytes = processor.table.recall_value_bytes(form.code, headWidth, room)
+        storage = processor.buffer(of: layers * heads * (keyBytes + valueBytes) / 4, .int32)
+    }
+
+    package var byteCount: Int { storage.count * 4 }
+
+    fileprivate func keys(layer: Int, head: Int) -> UnsafeMutableRawPointer { storage.pointer + (layer * heads + head) * (keyBytes + valueBytes) }
+    fileprivate func values(layer: Int, head: Int) -> UnsafeMutableRawPointer { keys(layer: layer, head: head) + keyBytes }
+
+    /// Takes what another remembers. Of both alike, only beginnings of the same ids mean the same.
+    package func copy(from other: Recollection) {
+        require(other.layers == layers && other.heads == heads && other.headWidth == headWidth && other.room == room && other.form == form, "memories of different models")
+        storage.copy(from: other.storage)
+    }
+}
+
+/// Rows of a step that follow each other in one sequence.
+package struct RecalledRows {
+    package let memory: Recollection
+    /// The position of the first.
+    package let start: Int
+    package let count: Int
+
+    package init(_ memory: Recollection, from start: Int, count: Int) {
+        require(start >= 0 && count >= 0 && start + count <= memory.room, "positions \(start) to \(start + count) of a memory for \(memory.room)")
+        (self.memory, self.start, self.count) = (memory, start, count)
+    }
+}
+
+extension Processor {
+    package func recollection(layers: Int, heads: Int, headWidth: Int, room: Int, _ form: WeightForm) -> Recollection {
+        Recollection(layers: layers, heads: heads, headWidth: headWidth, room: room, form, on: self)
+    }
+
+    /// Remembers the keys and values of all rows, and has each row ask what its sequence remembers up to it.   qkv [N, 3·H·D], y [N, H·D], both f32
+    package func recall(_ qkv: Buffer, rows parts: [RecalledRows], layer: Int, into y: Buffer) {
+        guard let first = parts.first?.memory else { return }
+        let (H, D) = (first.heads, first.headWidth), N = parts.reduce(0) { $0 + $1.count }, most = parts.reduce(0) { max($0, $1.start + $1.count) }
+        require(qkv.count == 3 * N * H * D && y.count == N * H * D && layer < first.layers, "recall: [\(N), \(H)·\(D)] from \(qkv.count) numbers into \(y.count)")
+        var starts: [Int] = [], next = 0
+        for part in parts { starts.append(next); next += part.count }
+        let scratch = scratch(4 * table.recall_scratch(D, most))
+        measured("attention", flops: parts.reduce(0) { $0 + 4 * H * D * $1.count * ($1.start + $1.count) }) {
+            // A thread takes a few heads that lie side by side.
+            let together = parts.count == 1 ? (H + threads - 1) / threads : min(H, 4), items = (H + together - 1) / together
+            each(parts.count * items) { item, thread in
+                let part = parts[item / items], heads = item % items * together..<min(item % items * together + together, H)
+                for head in heads {
+                    remember(qkv, part, at: starts[item / items], layer, head)
+                    ask(qkv, part, at: starts[item / items], layer, head, isLast: head + 1 == heads.upperBound, into: y,
+                        scratch[thread].assumingMemoryBound(to: Float.self))
+                }
+            }
+        }
+    }
+
+    private func remember(_ qkv: Buffer, _ part: RecalledRows, at row: Int, _ layer: Int, _ head: Int) {
+        let memory = part.memory, D = memory.headWidth, C = memory.heads * D
+        let keys = memory.keys(layer: layer, head: head), values = memory.values(layer: layer, head: head)
+        for n in 0..<part.count {
+            let from = qkv.floats + (row + n) * 3 * C + head * D
+            table.remember(memory.form.code, D, memory.room, part.start + n, from + C, from + 2 * C, keys, values)
+        }
+    }
+
+    private func ask(_ qkv: Buffer, _ part: RecalledRows, at row: Int, _ layer: Int, _ head: Int, isLast: Bool, into y: Buffer,
+                     _ scratch: UnsafeMutablePointer<Float>) {
+        let memory = part.memory, D = memory.headWidth, C = memory.heads * D
+        var p = slm_recall()
+        (p.D, p.form, p.room, p.scale) = (D, memory.form.code, memory.room, 1 / Float(D).squareRoot())
+        (p.keys, p.values) = (UnsafeRawPointer(memory.keys(layer: layer, head: head)), UnsafeRawPointer(memory.values(layer: layer, head: head)))
+        for n in 0..<part.count {
+            if n + 1 == part.count, !isLast {
+                (p.next_keys, p.next_values) = (UnsafeRawPointer(memory.keys(layer: layer, head: head + 1)), UnsafeRawPointer(memory.values(layer: layer, head: head + 1)))
+            }
+            (p.q, p.y) = (UnsafePointer(qkv.floats + (row + n) * 3 * C + head * D), y.floats + (row + n) * C + head * D)
+            p.count = part.start + n + 1
+            table.recall(&p, scratch)
+        }
+    }
+}

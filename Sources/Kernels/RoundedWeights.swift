@@ -1,0 +1,64 @@
+internal import CKernels
+
+/// A weight matrix [O, I] in int8 or int4, row after row, as a file keeps it: the same on every machine.
+///
+///     let rounded = processor.round(values, outputs: O, inputs: I, to: .int8)
+///     let packed = processor.pack(rounded)                                   // what packing the values themselves gives
+///     processor.values(of: rounded, rows: 3..<4, into: row)                  // what they stand for
+package struct RoundedWeights {
+    package let form: WeightForm
+    package let outputs, inputs: Int
+    /// [O, I] of int8: how many steps of its scale a weight is, + 128. [O, (I + 1)/2] of int4: the place of its level, two a byte, the first in the low half.
+    package let codes: Buffer
+    /// [O, groups], for each 64 inputs.
+    package let scales: Buffer
+
+    package init(_ form: WeightForm, outputs: Int, inputs: Int, codes: Buffer, scales: Buffer) {
+        require(codes.type == .byte && codes.count == outputs * Self.codeBytes(form, inputs: inputs) && scales.count == outputs * Self.groups(inputs: inputs),
+                "\(form.rawValue) weights [\(outputs), \(inputs)] of \(codes.count) codes and \(scales.count) scales")
+        (self.form, self.outputs, self.inputs, self.codes, self.scales) = (form, outputs, inputs, codes, scales)
+    }
+
+    /// Bytes of a row's codes.
+    package static func codeBytes(_ form: WeightForm, inputs: Int) -> Int {
+        require(form == .int8 || form == .int4, "\(form.rawValue) weights have no codes")
+        return form == .int8 ? inputs : (inputs + 1) / 2
+    }
+
+    package static func groups(inputs: Int) -> Int { (inputs + Int(SLM_GROUP) - 1) / Int(SLM_GROUP) }
+}
+
+extension Processor {
+    package func round(_ values: Buffer, outputs O: Int, inputs I: Int, to form: WeightForm) -> RoundedWeights {
+        let packed = pack(values, outputs: O, inputs: I, as: form), width = RoundedWeights.codeBytes(form, inputs: I), groups = RoundedWeights.groups(inputs: I)
+        let codes = buffer(of: O * width, .byte), scales = buffer(of: O * groups, .float32)
+        split(O) { rows in
+            table.weights_unpack(form.code, packed.panels.pointer, I, rows.lowerBound, rows.upperBound, codes.bytes + rows.lowerBound * width,
+                                 scales.floats + rows.lowerBound * groups)
+        }
+        return RoundedWeights(form, outputs: O, inputs: I, codes: codes, scales: scales)
+    }
+
+    /// - Parameter forgetting: Gives back what was read of a file (see ``Buffer/forget()``).
+    package func pack(_ rounded: RoundedWeights, forgetting: Bool = false) -> PackedWeights {
+        let (O, I) = (rounded.outputs, rounded.inputs), form = rounded.form
+        let panels = buffer(of: (table.weights_bytes(form.code, O, I) + 3) / 4, .int32)
+        measured("pack weights", bytes: rounded.codes.count + panels.count * 4) {
+            split((O + table.weights_panel - 1) / table.weights_panel) { range in
+                table.weights_repack(form.code, rounded.codes.bytes, rounded.scales.floats, O, I, range.lowerBound, range.upperBound, panels.pointer)
+            }
+        }
+        if forgetting { rounded.codes.forget() }
+        return PackedWeights(form: form, outputs: O, inputs: I, panels: panels)
+    }
+
+    /// What rows of it stand for.   into [rows, I]
+    package func values(of rounded: RoundedWeights, rows: Range<Int>? = nil, into values: Buffer) {
+        let rows = rows ?? 0..<rounded.outputs, I = rounded.inputs, width = RoundedWeights.codeBytes(rounded.form, inputs: I), groups = RoundedWeights.groups(inputs: I)
+        require(rows.lowerBound >= 0 && rows.upperBound <= rounded.outputs && values.count == rows.count * I, "rows \(rows) of \(rounded.outputs) into \(values.count) numbers")
+        split(rows.count, atLeast: 64) { part in
+            let n = rows.lowerBound + part.lowerBound
+            table.weights_values(rounded.form.code, rounded.codes.bytes + n * width, rounded.scales.floats + n * groups, part.count, I, values.floats + part.lowerBound * I)
+        }
+    }
+}

@@ -1,0 +1,33 @@
+import Glibc
+
+/// How a terminal treats its keyboard, and how large it is.
+///
+///     TerminalMode.keys.apply { … }                            // each key comes at once, and nothing is shown by itself
+package enum TerminalMode {
+    /// Keys come as they are, control-C too.
+    case keys
+    /// Keys wait and are not shown; control-C interrupts.
+    case quiet
+
+    /// For as long as `body` runs.
+    package func apply<Result>(to descriptor: Int32 = STDIN_FILENO, _ body: () -> Result) -> Result {
+        var saved = termios()
+        guard tcgetattr(descriptor, &saved) == 0 else { return body() }
+        var mode = saved
+        mode.c_lflag &= ~tcflag_t(ECHO | ICANON | (self == .keys ? ISIG | IEXTEN : 0))
+        if self == .keys { mode.c_iflag &= ~tcflag_t(IXON | ICRNL | INLCR) }
+        withUnsafeMutableBytes(of: &mode.c_cc) { ($0[Int(VMIN)], $0[Int(VTIME)]) = (1, 0) }
+        tcsetattr(descriptor, TCSADRAIN, &mode)
+        defer { tcsetattr(descriptor, TCSADRAIN, &saved) }
+        return body()
+    }
+
+    /// Of the terminal that is written to; what is usual if nobody knows.
+    package static func size(of descriptor: Int32 = STDOUT_FILENO) -> (columns: Int, rows: Int) {
+        var size = winsize()
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return (80, 24) }
+        return (Int(size.ws_col), Int(size.ws_row))
+    }
+
+    package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
+}

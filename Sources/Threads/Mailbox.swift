@@ -1,0 +1,71 @@
+import Glibc
+
+/// A queue between threads: whoever takes from it waits until something is there. What is put first is taken first.
+///
+///     let mailbox = Mailbox<Int>()
+///     try BackgroundThread.run { mailbox.put(42) }
+///     mailbox.take()                                           // 42
+package final class Mailbox<Element: Sendable>: @unchecked Sendable {     // `elements` is touched by whoever holds `mutex` alone
+    private var elements: [Element] = []
+    private var first = 0
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let arrived = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    package init() {
+        pthread_mutex_init(mutex, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(arrived, &attributes)
+        pthread_condattr_destroy(&attributes)
+    }
+
+    deinit {
+        pthread_cond_destroy(arrived)
+        pthread_mutex_destroy(mutex)
+        arrived.deallocate()
+        mutex.deallocate()
+    }
+
+    package func put(_ element: Element) {
+        pthread_mutex_lock(mutex)
+        elements.append(element)
+        pthread_mutex_unlock(mutex)
+        pthread_cond_signal(arrived)
+    }
+
+    package func take() -> Element {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while true {
+            if let element = pop() { return element }
+            pthread_cond_wait(arrived, mutex)
+        }
+    }
+
+    /// nil if nothing comes in that time.
+    package func take(within time: Duration) -> Element? {
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        let nanoseconds = end.tv_nsec + Int(time.components.attoseconds / 1_000_000_000)
+        end.tv_sec += Int(time.components.seconds) + nanoseconds / 1_000_000_000
+        end.tv_nsec = nanoseconds % 1_000_000_000
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while true {
+            if let element = pop() { return element }
+            if pthread_cond_timedwait(arrived, mutex, &end) == ETIMEDOUT { return pop() }
+        }
+    }
+
+    private func pop() -> Element? {
+        guard first < elements.count else { return nil }
+        let element = elements[first]
+        first += 1
+        if first == elements.count {
+            elements.removeAll(keepingCapacity: true)
+            first = 0
+        }
+        return element
+    }
+}

@@ -1,0 +1,112 @@
+import Infer
+import Kernels
+import Tokenize
+
+extension WeightType: OptionValue {}
+extension HistoryPolicy: OptionValue {}
+
+/// The options that choose who answers, and how answers are drawn: the same for every command that answers.
+protocol AnsweringOptions: MachineOptions {
+    var checkpoint: String? { get set }
+    var base: String? { get set }
+    var backend: String? { get set }
+    var backendModel: String? { get set }
+    var dtype: WeightType { get set }
+    var drawing: DrawingOptions { get set }
+    var system: String? { get set }
+    var policy: HistoryPolicy { get set }
+}
+
+/// What is not given is, for a model of ours, what suits small models; another program decides for itself.
+struct DrawingOptions {
+    var maxTokens: Int?
+    var temperature: Double?
+    var topK: Int?
+    var topP: Double?
+    var minP = 0.0
+    var repetitionPenalty = 1.0
+    var frequencyPenalty = 0.0
+    var presencePenalty = 0.0
+    var stop: [String] = []
+    var seed: Int?
+    var logprobs: Int?
+    var logitBias: [String] = []
+
+    func config(isOurs: Bool) throws -> GenerationConfig {
+        do throws(GenerationError) {
+            return try GenerationConfig(
+                maximumTokens: maxTokens, temperature: temperature ?? (isOurs ? 0.8 : 1), topK: topK ?? (isOurs ? 50 : 0), topP: topP ?? (isOurs ? 0.95 : 1), minP: minP,
+                repetitionPenalty: repetitionPenalty, frequencyPenalty: frequencyPenalty, presencePenalty: presencePenalty, stop: stop,
+                seed: seed.map { UInt64(bitPattern: Int64($0)) }, logitBias: Dictionary(biases.get(), uniquingKeysWith: { $1 }), logProbabilities: logprobs)
+        } catch {
+            guard case .field(let name, let value, let expected) = error else { throw error }
+            throw UsageError("slm: \(Self.option(of: name)): expected \(expected), found \(value).")
+        }
+    }
+
+    private var biases: Result<[(TokenID, Float)], GenerationError> {
+        Result { () throws(GenerationError) in
+            try logitBias.map { text throws(GenerationError) in
+                let parts = text.split(separator: "=", maxSplits: 1)
+                guard parts.count == 2, let id = TokenID(parts[0]), let bias = Float(parts[1]) else {
+                    throw .field("logitBias", value: "'\(text)'", expected: "a token's number and its bias, such as 17=-100")
+                }
+                return (id, bias)
+            }
+        }
+    }
+
+    /// topP as --top-p.
+    private static func option(of field: String) -> String {
+        switch field {
+        case "maximumTokens": "--max-tokens"
+        case "logProbabilities": "--logprobs"
+        default: "--" + field.map { $0.isUppercase ? "-" + $0.lowercased() : String($0) }.joined()
+        }
+    }
+}
+
+extension AnsweringOptions {
+    static var answeringRows: [OptionRow<Self>] {
+        rows + [
+            .option("checkpoint", \.checkpoint, "The model that answers."),
+            .option("base", \.base, "The model that an adapter is for, where that is not where it was."),
+            .option("backend", \.backend, "Another program that answers: openai:URL, such as openai:http://localhost:8080. Its key: SLM_BACKEND_KEY or OPENAI_API_KEY."),
+            .option("backend-model", \.backendModel, "Which of its models. [the first]"),
+            .option("dtype", \.dtype, "What the weights are kept in."),
+            .option("max-tokens", \.drawing.maxTokens, "The most tokens of an answer. [what the context leaves]"),
+            .option("temperature", \.drawing.temperature, "0 takes the likeliest token, up to 2 unlikely ones. [0.8]"),
+            .option("top-k", \.drawing.topK, "Draw from so many of the likeliest; 0 from all. [50]"),
+            .option("top-p", \.drawing.topP, "Draw from the likeliest that together have this share. [0.95]"),
+            .option("min-p", \.drawing.minP, "Draw from those that have this share of the likeliest's."),
+            .option("repetition-penalty", \.drawing.repetitionPenalty, "Divides the scores of tokens that were there."),
+            .option("frequency-penalty", \.drawing.frequencyPenalty, "Taken from a score each time that the token stands in the answer."),
+            .option("presence-penalty", \.drawing.presencePenalty, "Taken from a score once the token stands in the answer."),
+            .list("stop", \.drawing.stop, "TEXT", "The answer ends before any of these texts.", separator: "\n"),
+            .option("seed", \.drawing.seed, "Draws the same each time. [another each time]"),
+            .list("logit-bias", \.drawing.logitBias, "ID=BIAS", "Added to a token's score, from -100 to 100."),
+            .option("system", \.system, "What the model is told before everything."),
+            .option("policy", \.policy, "What gives way when a conversation is longer than the context."),
+        ]
+    }
+
+    var config: GenerationConfig { get throws { try drawing.config(isOurs: backend == nil) } }
+
+    /// Who answers. What is wrong with the options is told before anything is read.
+    func open(for command: String, environment: [String: String]) throws -> any ChatBackend {
+        switch (checkpoint, backend) {
+        case (let path?, nil):
+            let make = processorMaker, type = dtype
+            return try Backends.open(checkpoint: path, base: base, type) {
+                let processor = try make()
+                _ = processor.weightForm(for: type)
+                return processor
+            }
+        case (nil, let backend?):
+            guard backend.hasPrefix("openai:") else { throw UsageError("slm \(command): --backend: expected openai:URL, found '\(backend)'.") }
+            return try Backends.open(address: String(backend.dropFirst(7)), model: backendModel, key: environment["SLM_BACKEND_KEY"] ?? environment["OPENAI_API_KEY"])
+        case (nil, nil): throw UsageError("slm \(command): say who answers: --checkpoint FILE, or --backend openai:URL.")
+        default: throw UsageError("slm \(command): give --checkpoint or --backend, not both.")
+        }
+    }
+}

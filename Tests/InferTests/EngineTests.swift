@@ -1,0 +1,129 @@
+import Autograd
+import Checkpoint
+import Infer
+import Kernels
+import Model
+import Synchronization
+import Testing
+import TestSupport
+import Threads
+import Tokenize
+
+/// Many answers at once, by a model of random weights: what it says means nothing, and depends on all that it has read.
+@Suite struct EngineTests {
+    private let folder = TemporaryFolder()
+    private let path: String
+
+    init() throws {
+        let processor = try Processor(threads: 1), vocabulary = SampleCheckpoint.vocabulary
+        let configuration = GPTConfiguration(layers: 2, heads: 2, width: 64, context: 96, vocabulary: vocabulary.count)
+        var list = ParameterList()
+        _ = GPT(configuration, in: &list)
+        let parameters = try Parameters(list, on: processor, seed: 5)
+        parameters.values.write { span in for i in span.indices { span[i] *= 4 } }      // so that tokens differ clearly
+        var checkpoint = Checkpoint(configuration, weights: Named(parameters.values, of: parameters.list))
+        checkpoint.tokenizer = try StoredTokenizer(vocabulary)
+        checkpoint.chatForm = .markers
+        path = folder("random.h5")
+        try checkpoint.write(to: path)
+    }
+
+    private func backend(_ type: WeightType = .f32, _ change: (inout GPTBackend.Limits) -> Void = { _ in }) throws -> GPTBackend {
+        var limits = GPTBackend.Limits()
+        change(&limits)
+        return try Backends.open(checkpoint: path, type, limits: limits) { try Processor(threads: 2) }
+    }
+
+    private func request(_ i: Int, most: Int = 24) throws -> AnswerRequest {
+        let text = String(repeating: "What is \(i)? ", count: 1 + i % 4), config = try GenerationConfig(
+            maximumTokens: most - i % 7, temperature: i % 5 == 0 ? 0 : 0.9, topK: i % 3 == 0 ? 20 : 0, repetitionPenalty: i % 2 == 0 ? 1.2 : 1, seed: UInt64(i))
+        return AnswerRequest(i % 2 == 0 ? .chat([.init(.user, text)]) : .text(text), config)
+    }
+
+    @Test(arguments: [WeightType.f32, .bf16, .int8, .int4]) func `the same seed says the same alone, and among 64`(_ type: WeightType) throws {
+        let alone = try backend(type) { $0.answers = 1 }, many = try backend(type) { limits in
+            (limits.answers, limits.sharedSlice, limits.wholeSlice) = (64, 17, 40)
+        }
+        let requests = try (0..<64).map { try request($0) }, wanted = try requests.map { try alone.wholeAnswer(to: $0) }
+        let found = Mutex([String](repeating: "", count: 64))
+        try many.answers(to: requests, atOnce: 64) { i, answer in
+            let text = try answer.get().text
+            found.withLock { $0[i] = text }
+        }
+        let texts = found.withLock { $0 }, isSame = texts == wanted.map(\.text)
+        #expect(isSame && Set(texts).count > 40, "\(zip(texts, wanted).filter { $0.0 != $0.1.text }.count) differ")
+        #expect(many.status.answering == 0 && many.status.waiting == 0)
+    }
+
+    @Test func `a conversation that goes on is not read again, and says the same`() throws {
+        let engine = try backend(), fresh = try backend { $0.answers = 1 }, config = try GenerationConfig(maximumTokens: 12, temperature: 0)
+        var history = [Conversation.Message(.user, "Hello, how are you?")], read = 0
+        for turn in 0..<2 {
+            let request = AnswerRequest(.chat(history), config), answer = try engine.wholeAnswer(to: request)
+            #expect(try fresh.wholeAnswer(to: AnswerRequest(.text("something else"), config)).beginning.cachedTokens == 0)
+            #expect(try fresh.wholeAnswer(to: request).text == answer.text)
+            // What was said may be other tokens when it is read again; what was asked is the same.
+            #expect(answer.beginning.cachedTokens >= read, "\(answer.beginning)")
+            read = answer.beginning.promptTokens ?? 0
+            history += [.init(.assistant, answer.text), .init(.user, "And \(turn)?")]
+        }
+    }
+
+    @Test func `who begins as another did, who is still being answered, need not read the beginning`() throws {
+        let engine = try backend { $0.answers = 2 }, system = String(repeating: "Be kind. ", count: 5), config = try GenerationConfig(maximumTokens: 40, temperature: 0)
+        func request(_ text: String) -> AnswerRequest { AnswerRequest(.text(system + text), config) }
+        let alone = try engine.wholeAnswer(to: request("B")), other = try backend { $0.answers = 2 }
+        let first = try other.events(of: request("A"))
+        while case .piece? = first.next() {}                   // it has begun
+        _ = first.next()
+        let second = try other.wholeAnswer(to: request("B"))
+        #expect(second.beginning.cachedTokens >= 40 && second.text == alone.text, "\(second.beginning)")
+    }
+
+    @Test func `a cancelled answer leaves its place at once`() throws {
+        let engine = try backend { ($0.answers, $0.waiting) = (1, 1) }
+        let long = try engine.events(of: AnswerRequest(.text("a"), GenerationConfig(temperature: 1, seed: 1)))
+        _ = long.next()
+        let waiting = try engine.events(of: request(2))
+        #expect(throws: GenerationError.busy(waiting: 2)) { try engine.wholeAnswer(to: request(3)) }
+        long.cancel()
+        var last: AnswerEvent?
+        for event in waiting { last = event }
+        guard case .ended(let end)? = last else { Issue.record("no end"); return }
+        #expect(end.reason == .length || end.reason == .stop)
+        #expect(try engine.wholeAnswer(to: request(3)).end.answerTokens > 0)
+    }
+
+    @Test func `a long prompt stalls nobody`() throws {
+        let engine = try backend { ($0.answers, $0.sharedSlice) = (2, 4) }, moments = Mutex<[String]>([])
+        let isOver = Mailbox<Void>(), eager = try GenerationConfig(maximumTokens: 80, temperature: 2, seed: 4)
+        _ = try engine.answer(AnswerRequest(.text("a"), eager)) { event in
+            if case .piece = event { moments.withLock { $0.append("short") } }
+            if case .ended = event { isOver.put(()) }
+        }
+        _ = try engine.answer(AnswerRequest(.text(String(repeating: "long ", count: 12)), GenerationConfig(maximumTokens: 1, temperature: 0))) { event in
+            switch event { case .began: moments.withLock { $0.append("began") }; case .piece: break; case .ended: moments.withLock { $0.append("read") }; isOver.put(()) }
+        }
+        for _ in 0..<2 { isOver.take() }
+        let all = moments.withLock { $0 }
+        guard let began = all.firstIndex(of: "began"), let read = all.firstIndex(of: "read") else { Issue.record("\(all)"); return }
+        // 60 tokens, 4 a step: at least 10 steps in which the other one went on, unless it was over by then.
+        #expect(read - began > 8 || !all[read...].contains("short"), "\(all)")
+    }
+
+    @Test func `whoever lets go of the engine hears the end of what it was saying`() throws {
+        let ends = Mailbox<AnswerEnd>()
+        do {
+            let engine = try backend { $0.answers = 1 }
+            for _ in 0..<3 {
+                _ = try engine.answer(AnswerRequest(.text("a"), GenerationConfig(temperature: 2))) { if case .ended(let end) = $0 { ends.put(end) } }
+            }
+        }
+        let reasons = (0..<3).map { _ in ends.take().reason }
+        #expect(reasons.contains(.cancelled), "\(reasons)")
+    }
+
+    @Test func `what cannot be opened says why`() {
+        #expect(throws: CheckpointError.self) { try Backends.open(checkpoint: folder("none.h5")) { try Processor(threads: 1) } }
+    }
+}

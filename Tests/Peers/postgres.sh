@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# A PostgreSQL server of its own for tests, in a folder that is gone when standard input ends, however its caller ended.
+#
+#     Tests/Peers/postgres.sh < pipe
+#
+# Prints its address when it answers. Then it takes lines: `kill` (-9, with all that it has started), `stop` (the kernel holds all its processes still), `continue`,
+# `start`, `sql STATEMENT`; and answers each with one line, "done" or what went wrong. It listens at a socket in its folder, so that two never meet; the schemas
+# t1 to t64 are there for tests to work beside each other: postgresql://…/slm?options=-csearch_path%3Dt1
+set -u
+trap '' INT TERM HUP            # a Ctrl-C reaches us too, and there is something to remove
+bin=$(pg_config --bindir 2>/dev/null || true)
+[ -x "$bin/initdb" ] || bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
+[ -x "$bin/initdb" ] || { echo "PostgreSQL is not installed, and these tests need a server: make deps"; exit 1; }
+
+as=()                           # PostgreSQL does not run as root
+if [ "$(id -u)" = 0 ]; then
+    owner=$(id -un postgres 2>/dev/null || echo nobody)
+    as=(setpriv --reuid="$owner" --regid="$(id -gn "$owner")" --clear-groups)
+fi
+folder=$("${as[@]}" mktemp -d /tmp/slm-postgres-XXXXXX) && cd "$folder" || { echo "no folder for a server"; exit 1; }
+exec 2>> shell.log              # where bash says whom it saw killed
+echo "not-for-logs" | "${as[@]}" tee password > /dev/null
+export PGPASSWORD=not-for-logs LC_ALL=C.UTF-8
+
+processes() { echo "$server" "$(cat "/proc/$server/task/$server/children" 2>/dev/null)"; }
+
+query() { "$bin/psql" --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 --host "$folder" --username slm slm --command "$1" 2>&1; }
+
+start() {
+    for _ in $(seq 100); do
+        # Without fsync: what dies here is the server, not the machine.
+        "${as[@]}" "$bin/postgres" -D data -k "$folder" -c listen_addresses= -c fsync=off -c shared_buffers=16MB -c max_connections=80 \
+            -c autovacuum=off >> log 2>&1 < /dev/null &
+        server=$!
+        while kill -0 "$server" 2>/dev/null; do
+            "$bin/pg_isready" --quiet --host "$folder" --username slm && return
+            sleep 0.02
+        done
+        sleep 0.05              # those that a kill has left are still going
+    done
+    return 1
+}
+
+server=
+if ! { "${as[@]}" "$bin/initdb" -D data --username slm --pwfile password --auth scram-sha-256 --encoding UTF8 --locale C.UTF-8 \
+        --no-sync --no-instructions > log 2>&1 \
+    && start && "$bin/createdb" --host "$folder" --username slm slm && query "$(printf 'CREATE SCHEMA t%d;' $(seq 64))"; }; then
+    tr '\n' ' ' < log
+    [ -n "$server" ] && kill -9 $(processes)
+    rm -rf "$folder"
+    exit 1
+fi
+echo "postgresql://slm:not-for-logs@$(echo "$folder" | sed 's|/|%2F|g')/slm"
+
+while read -r command rest; do
+    case $command in
+        kill) { kill -9 $(processes); wait "$server"; } 2>/dev/null; echo done ;;
+        stop) kill -STOP $(processes) 2>/dev/null; echo done ;;
+        continue) kill -CONT $(processes) 2>/dev/null; echo done ;;
+        start) start && echo done || tail -1 log ;;
+        sql) answer=$(query "$rest") && echo "done $(echo $answer)" || echo $answer ;;
+        *) echo "unknown: $command" ;;
+    esac
+done
+{ kill -9 $(processes); wait; } 2>/dev/null
+rm -rf "$folder"

@@ -1,0 +1,56 @@
+import Foundation
+import Glibc
+import Synchronization
+
+/// A PostgreSQL server in a folder of its own: Tests/Peers/postgres.sh, which ends when this process does, however it ends.
+///
+///     let address = try PostgresServer.shared.get().freshAddress()
+package final class PostgresServer: Sendable {
+    /// One for all tests that do it no harm.
+    package static let shared = Result { try PostgresServer() }
+
+    package struct NoServer: Error, CustomStringConvertible { package let description: String }
+
+    private let address: String
+    private let pipes: Mutex<(commands: FileHandle, answers: FileHandle)>
+    private let used = Atomic(0)
+    private let process: Process
+
+    package init() throws {
+        let (process, commands, answers) = (Process(), Pipe(), Pipe())
+        process.executableURL = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(path: "Peers/postgres.sh")
+        (process.standardInput, process.standardOutput) = (commands, answers)
+        try process.run()
+        let handles = (commands: commands.fileHandleForWriting, answers: answers.fileHandleForReading)
+        address = Self.line(from: handles.answers)
+        pipes = Mutex(handles)
+        self.process = process
+        guard address.hasPrefix("postgresql://") else { throw NoServer(description: address) }
+    }
+
+    deinit { pipes.withLock { try? $0.commands.close() } }
+
+    /// A schema that nobody else has, and that is empty.
+    package func freshAddress() -> String {
+        let number = used.add(1, ordering: .relaxed).newValue
+        precondition(number <= 64, "postgres.sh makes 64 schemas")
+        return "\(address)?options=-csearch_path%3Dt\(number)"
+    }
+
+    /// See postgres.sh. The answer is what follows "done".
+    @discardableResult
+    package func tell(_ command: String) throws -> String {
+        let answer = pipes.withLock { pipes in
+            pipes.commands.write(Data((command + "\n").utf8))
+            return Self.line(from: pipes.answers)
+        }
+        guard answer.hasPrefix("done") else { throw NoServer(description: "\(command): \(answer)") }
+        return String(answer.dropFirst(5))
+    }
+
+    private static func line(from handle: FileHandle) -> String {
+        var bytes: [UInt8] = [], byte: UInt8 = 0
+        while read(handle.fileDescriptor, &byte, 1) == 1, byte != 0x0A { bytes.append(byte) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

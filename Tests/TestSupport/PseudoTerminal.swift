@@ -1,0 +1,44 @@
+import Glibc
+
+/// A terminal without a screen: what a program writes to it can be read, and what is typed here comes to the program.
+package final class PseudoTerminal: Sendable {
+    package let master, slave: Int32
+
+    package init(columns: UInt16 = 40, rows: UInt16 = 12) {
+        // What posix_openpt, unlockpt and ptsname do on Linux; Swift does not see them.
+        master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
+        var locked: Int32 = 0, number: UInt32 = 0
+        guard master >= 0, ioctl(master, 0x4004_5431 /* TIOCSPTLCK */, &locked) == 0, ioctl(master, 0x8004_5430 /* TIOCGPTN */, &number) == 0 else {
+            fatalError("no terminal for a test")
+        }
+        slave = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY | O_CLOEXEC)
+        var size = winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+        _ = ioctl(master, UInt(TIOCSWINSZ), &size)
+    }
+
+    deinit {
+        close(master)
+        close(slave)
+    }
+
+    package func type(_ text: String) {
+        let bytes = Array(text.utf8)
+        _ = bytes.withUnsafeBytes { write(master, $0.baseAddress, $0.count) }
+    }
+
+    /// What was written, up to the first time that `end` stands in it; all that came in `seconds` if it never does.
+    package func read(until end: String, seconds: Double = 10) -> String {
+        var bytes: [UInt8] = [], chunk = [UInt8](repeating: 0, count: 4_096), waited = 0.0
+        while waited < seconds, !String(decoding: bytes, as: UTF8.self).contains(end) {
+            var poll = pollfd(fd: master, events: Int16(POLLIN), revents: 0)
+            guard Glibc.poll(&poll, 1, 50) == 1 else {
+                waited += 0.05
+                continue
+            }
+            let count = Glibc.read(master, &chunk, chunk.count)
+            guard count > 0 else { break }
+            bytes += chunk[..<count]
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

@@ -1,0 +1,98 @@
+import Glibc
+import Synchronization
+import Threads
+
+/// A server on this machine alone, that does what a test wants. It reads a request from each connection, and closes it when `handle` returns.
+package final class ScriptedServer: Sendable {
+    package struct Asked: Sendable {
+        /// Such as "POST /v1/models".
+        package let line: String
+        /// Names in small letters.
+        package let headers: [String: String]
+        package let body: [UInt8]
+    }
+
+    package struct Connection: Sendable {
+        fileprivate let socket: Int32
+
+        /// False if nobody is there any more.
+        @discardableResult
+        package func send(_ bytes: [UInt8]) -> Bool {
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let sent = rest.withUnsafeBytes { Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+                guard sent > 0 else { return false }
+                rest = rest.dropFirst(sent)
+            }
+            return true
+        }
+
+        @discardableResult
+        package func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+
+        /// Waits until the other side is gone. False if it is not gone after so many milliseconds.
+        package func waitForEnd(milliseconds: Int32) -> Bool {
+            var poll = pollfd(fd: socket, events: Int16(POLLIN), revents: 0), byte: UInt8 = 0
+            return Glibc.poll(&poll, 1, milliseconds) == 1 && recv(socket, &byte, 1, 0) <= 0
+        }
+    }
+
+    package let port: Int
+    private let listener: Int32
+
+    package init(_ handle: @escaping @Sendable (Asked, Connection) -> Void) {
+        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in(), size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let listener = listener
+        port = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                guard bind(listener, address, size) == 0, listen(listener, 64) == 0, getsockname(listener, address, &size) == 0 else { fatalError("no port for a test") }
+            }
+            return Int(UInt16(bigEndian: $0.pointee.sin_port))
+        }
+        start {
+            while true {
+                let socket = accept(listener, nil, nil)
+                guard socket >= 0 else { return }
+                start {
+                    if let asked = Self.read(socket) { handle(asked, Connection(socket: socket)) }
+                    close(socket)
+                }
+            }
+        }
+    }
+
+    deinit {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
+    }
+
+    package var address: String { "http://127.0.0.1:\(port)" }
+
+    private static func read(_ socket: Int32) -> Asked? {
+        var bytes: [UInt8] = [], chunk = [UInt8](repeating: 0, count: 65_536), head: (end: Int, fields: [String: String], line: String)?
+        while true {
+            if head == nil, let end = String(decoding: bytes, as: UTF8.self).utf8.firstRange(of: "\r\n\r\n".utf8) {
+                let text = String(decoding: bytes, as: UTF8.self), lines = text[..<end.lowerBound].split(separator: "\r\n").map(String.init)
+                var fields: [String: String] = [:]
+                for line in lines.dropFirst() {
+                    let parts = line.split(separator: ":", maxSplits: 1).map(String.init)
+                    if parts.count == 2 { fields[parts[0].lowercased()] = String(parts[1].drop { $0 == " " }) }
+                }
+                head = (text.utf8.distance(from: text.startIndex, to: end.upperBound), fields, lines[0].split(separator: " ").prefix(2).joined(separator: " "))
+            }
+            if let head, bytes.count - head.end >= Int(head.fields["content-length"] ?? "0") ?? 0 {
+                return Asked(line: head.line, headers: head.fields, body: Array(bytes[head.end...]))
+            }
+            let count = recv(socket, &chunk, chunk.count, 0)
+            guard count > 0 else { return nil }
+            bytes += chunk[..<count]
+        }
+    }
+}
+
+private func start(_ work: @escaping @Sendable () -> Void) {
+    do throws(ThreadError) { try BackgroundThread.run(work) } catch { fatalError("\(error)") }
+}

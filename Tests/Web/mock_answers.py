@@ -1,0 +1,64 @@
+"""What the mock server says."""
+import re
+
+import hostile
+
+PLAIN = ("That is a good question. A small model like me learns which word tends to follow which, and after enough chats it can hold a simple conversation. "
+         "It does not know much about the world, but it is quick, and it is yours.")
+SHORT = "Hello! I am glad that you are here. What would you like to talk about?"
+MARKDOWN = """# Bread for beginners
+
+Good bread needs **four things**: flour, water, salt and *time*. With a `hydration` of 70 % the dough is easy to handle.
+
+## What to do
+
+1. Mix everything and let it rest for half an hour.
+2. Fold the dough:
+   - from each side once,
+   - then turn it over.
+3. Bake it at 240 °C.
+
+> The longer it rests, the better it tastes.
+
+```python
+def water(flour: float, hydration: float = 0.7) -> float:
+    return flour * hydration   # grams
+```
+
+| Flour | Water | Salt |
+|---|---|---|
+| 500 g | 350 g | 10 g |
+| 1,000 g | 700 g | 20 g |
+
+More at [the bakers' handbook](https://example.org/bread).
+"""
+RIGHT_TO_LEFT = """שלום! אני מודל קטן, ואני עונה בעברית.
+
+- **פריט ראשון** עם הדגשה
+- פריט שני עם `code` בפנים
+
+مرحبا، هذه فقرة بالعربية مع رقم 42.
+
+And a paragraph in English.
+"""
+NAMED = {"/markdown": MARKDOWN, "How do I bake a good loaf of bread?": MARKDOWN.partition("| Flour")[0].strip(), "/long": "\n\n".join(f"Paragraph {n}. {PLAIN}" for n in range(1, 13)), "/rtl": RIGHT_TO_LEFT, "/code": MARKDOWN.split("\n\n")[5]}
+
+
+def answer(question):
+    if question.startswith("/hostile "):
+        return hostile.ANSWERS[int(question.split()[1])]
+    if question.startswith("/say "):
+        return question[5:]
+    return NAMED.get(question.strip(), SHORT if len(question) < 12 else PLAIN)
+
+
+def pieces(question):
+    """The answer as tokens: words with the space before them, and never more than 20 characters, so that a mark may be torn in two."""
+    text = answer(question)
+    if len(text) > 4000:
+        return [text[at:at + 4000] for at in range(0, len(text), 4000)]
+    return re.findall(r"\s*\S{1,20}|\s+", text)
+
+
+def count(text):
+    return len(re.findall(r"\w+|[^\w\s]", text))

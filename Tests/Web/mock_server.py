@@ -1,0 +1,395 @@
+"""A server that speaks Documentation/openapi.yaml to the page and has no model: answers are scripted, faults come on demand. Standard library only.
+
+    python3 Tests/Web/mock_server.py --port 8000          the page at http://127.0.0.1:8000, to work on it
+
+A question chooses its answer: "/markdown", "/long", "/rtl", "/hostile 17", "/error", "/break", "/429"; every other is answered with a few sentences.
+"""
+import argparse
+import functools
+import gzip
+import http.server
+import json
+import pathlib
+import re
+import secrets
+import textwrap
+import threading
+import time
+import urllib.parse
+
+import mock_answers
+
+WEB = pathlib.Path(__file__).resolve().parents[2] / "Sources/Serve/Web"
+POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+          "frame-ancestors 'none'")
+TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+NUMBERS = {"max_tokens": (1, 1e9), "temperature": (0, 2), "top_p": (1e-9, 1), "top_k": (0, 1e9), "min_p": (0, 1), "repetition_penalty": (1e-9, 1e9),
+           "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2), "seed": (0, 2**64 - 1)}
+UNDO_SECONDS = 60
+
+
+class Refused(Exception):
+    def __init__(self, status, code, message, field=None, retry_after=None):
+        self.status, self.retry_after = status, retry_after
+        self.error = {"code": code, "message": message} | ({"field": field} if field else {})
+
+
+@functools.lru_cache
+def compressed(raw):
+    return gzip.compress(raw)
+
+
+def now():
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 1_000_000 % 1000:03d}Z"
+
+
+class World:
+    """What the server knows. It outlives a server: a restart is a second server in the same world."""
+
+    def __init__(self, context=384, delay=0.02, model="mock"):
+        self.lock = threading.RLock()
+        self.model, self.context, self.delay, self.token_life = model, context, delay, 86_400
+        self.users, self.tokens, self.conversations, self.running = {}, {}, {}, set()
+        self.collected = 0
+        self.loading = False
+        # (method, beginning of the path, what happens): each is used up once.
+        self.faults = []
+        self.asked = []
+
+    def sign_in(self, name):
+        token = f"mock.{secrets.token_urlsafe(16)}"
+        self.tokens[token] = (name, time.time() + self.token_life)
+        return {"access_token": token, "token_type": "bearer", "expires_in": self.token_life}
+
+    def fault(self, method, path):
+        with self.lock:
+            for fault in self.faults:
+                if fault[0] == method and path.startswith(fault[1]):
+                    self.faults.remove(fault)
+                    return fault[2]
+        return {}
+
+    def mine(self, name, identity, deleted=False):
+        found = self.conversations.get(identity)
+        if not found or found["owner"] != name or bool(found["deleted"]) != deleted:
+            raise Refused(404, "not_found", "There is no such conversation.")
+        if deleted and time.time() - found["deleted"] > UNDO_SECONDS:
+            raise Refused(404, "not_found", "It was deleted more than a minute ago.")
+        return found
+
+    def make_conversation(self, name, title):
+        made = {"id": secrets.token_hex(8), "owner": name, "title": title, "created_at": now(), "updated_at": now(), "messages": [], "deleted": 0}
+        self.conversations[made["id"]] = made
+        return made
+
+
+def summary(conversation):
+    return {key: conversation[key] for key in ("id", "title", "created_at", "updated_at")}
+
+
+def message(role, content):
+    return {"id": secrets.token_hex(8), "role": role, "content": content, "created_at": now()}
+
+
+def text_field(body, name, longest, required=True, shortest=1):
+    value = body.get(name)
+    if value is None and not required:
+        return None
+    if not isinstance(value, str) or not shortest <= len(value.strip()) <= longest:
+        raise Refused(422, "invalid", f"{name}: expected a text of {shortest} to {longest} characters.", name)
+    return value
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    world: World
+
+    def log_message(self, *_):
+        pass
+
+    def do(self):
+        self.path, _, query = self.path.partition("?")
+        self.query = dict(urllib.parse.parse_qsl(query))
+        try:
+            self.body = self.read_body()
+            fault = self.world.fault(self.command, self.path)
+            if "status" in fault:
+                raise Refused(fault["status"], fault.get("code", "fault"), fault.get("message", "A fault on demand."), retry_after=fault.get("retry_after"))
+            if "sleep" in fault:
+                time.sleep(fault["sleep"])
+            self.fault = fault
+            self.route()
+        except Refused as refused:
+            headers = {"Retry-After": str(refused.retry_after)} if refused.retry_after else {}
+            self.reply(refused.status, {"error": refused.error}, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    do_GET = do_POST = do_PATCH = do_DELETE = do
+
+    def read_body(self):
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if not raw:
+            return {}
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            raise Refused(400, "invalid_json", "The body is not JSON.")
+        if not isinstance(body, dict):
+            raise Refused(400, "invalid_json", "The body is not an object.")
+        return body
+
+    def route(self):
+        for method, pattern, action in ROUTES:
+            found = re.fullmatch(pattern, self.path)
+            if found and method == self.command:
+                return action(self, *found.groups())
+        raise Refused(404, "not_found", f"There is nothing at {self.path}.")
+
+    def reply(self, status, body=None, headers={}):
+        raw = b"" if body is None else json.dumps(body).encode()
+        self.send(status, raw, {"Content-Type": "application/json", "Cache-Control": "no-store"} | headers)
+
+    def send(self, status, raw, headers):
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(raw)), "X-Content-Type-Options": "nosniff"} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def person(self):
+        name, expires = self.world.tokens.get((self.headers.get("Authorization") or "").removeprefix("Bearer "), ("", 0))
+        if expires < time.time():
+            raise Refused(401, "unauthorized", "Your session has ended. Log in again.")
+        return name
+
+    # The page
+
+    def page(self, name="index.html"):
+        file = WEB / name
+        if file.parent != WEB or not file.is_file():
+            raise Refused(404, "not_found", "There is no such file.")
+        headers = {"Content-Type": TYPES[file.suffix], "Cache-Control": "no-cache", "Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer",
+                   "Cross-Origin-Opener-Policy": "same-origin", "Vary": "Accept-Encoding"}
+        raw = file.read_bytes()
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            raw, headers["Content-Encoding"] = compressed(raw), "gzip"
+        self.send(200, raw, headers)
+
+    # Accounts
+
+    def register(self):
+        name, password = text_field(self.body, "username", 64), text_field(self.body, "password", 1000, shortest=8)
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise Refused(422, "invalid", "username: expected letters, digits, '.', '-' and '_'.", "username")
+        if len(password.encode()) > 72:
+            raise Refused(422, "invalid", "password: expected at most 72 bytes.", "password")
+        with self.world.lock:
+            if name in self.world.users:
+                raise Refused(409, "taken", "This user name is taken.", "username")
+            self.world.users[name] = {"password": password, "email": self.body.get("email"), "created_at": now()}
+            self.reply(201, self.world.sign_in(name))
+
+    def login(self):
+        user = self.world.users.get(self.body.get("username"))
+        if not user or user["password"] != self.body.get("password"):
+            raise Refused(401, "wrong_credentials", "User name or password is wrong.")
+        self.reply(200, self.world.sign_in(self.body["username"]))
+
+    def me(self):
+        name = self.person()
+        self.reply(200, {"username": name, "email": self.world.users[name]["email"], "created_at": self.world.users[name]["created_at"], "context": self.world.context, "model": self.world.model})
+
+    # Conversations
+
+    def list(self):
+        name, sought = self.person(), self.query.get("search", "").casefold()
+        with self.world.lock:
+            found = [c for c in self.world.conversations.values() if c["owner"] == name and not c["deleted"]
+                     and (sought in c["title"].casefold() or any(sought in m["content"].casefold() for m in c["messages"]))]
+        found.sort(key=lambda c: (c["updated_at"], c["id"]), reverse=True)
+        limit, start = int(self.query.get("limit", 30)), int(self.query.get("cursor") or 0)
+        end = start + limit
+        self.reply(200, {"conversations": [summary(c) for c in found[start:end]], "next_cursor": str(end) if end < len(found) else None})
+
+    def create(self):
+        self.reply(201, summary(self.world.make_conversation(self.person(), self.body.get("title") or "New chat")))
+
+    def read(self, identity):
+        found = self.world.mine(self.person(), identity)
+        self.reply(200, summary(found) | {"messages": found["messages"]})
+
+    def rename(self, identity):
+        found = self.world.mine(self.person(), identity)
+        found["title"] = text_field(self.body, "title", 200)
+        self.reply(200, summary(found))
+
+    def delete(self, identity):
+        self.world.mine(self.person(), identity)["deleted"] = time.time()
+        self.reply(204)
+
+    def restore(self, identity):
+        found = self.world.mine(self.person(), identity, deleted=True)
+        found["deleted"] = 0
+        self.reply(200, summary(found))
+
+    # Chats
+
+    def check_chat(self):
+        text = text_field(self.body, "message", 100_000)
+        for name, (least, most) in NUMBERS.items():
+            value = self.body.get(name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most):
+                raise Refused(422, "invalid", f"{name}: expected a number from {least:g} to {most:g}, found {value}.", name)
+        if text == "/429":
+            raise Refused(429, "too_many_requests", "Too many messages in a short time.", retry_after=2)
+        if self.world.loading:
+            raise Refused(503, "loading", "The model is being loaded.", retry_after=1)
+        self.world.asked.append(self.body)
+        return text
+
+    def guest_chat(self):
+        text = self.check_chat()
+        turns = [turn["content"] for turn in self.body.get("history", [])]
+        self.stream({}, text, turns)
+
+    def chat(self):
+        name, text = self.person(), self.check_chat()
+        with self.world.lock:
+            conversation = self.world.mine(name, self.body["conversation_id"]) if self.body.get("conversation_id") else None
+            if conversation and conversation["id"] in self.world.running:
+                raise Refused(409, "answering", "This conversation is being answered.", retry_after=1)
+            conversation = self.question(name, conversation, text)
+            self.world.running.add(conversation["id"])
+        question, answer = conversation["messages"][-1], message("assistant", "")
+        turns = [turn["content"] for turn in conversation["messages"][:-1]]
+        try:
+            said = self.stream({"conversation_id": conversation["id"], "title": conversation["title"], "message_id": question["id"], "answer_id": answer["id"]}, text, turns)
+            answer["content"] = said
+        finally:
+            with self.world.lock:
+                conversation["messages"].append(answer)
+                conversation["updated_at"] = now()
+                self.world.running.discard(conversation["id"])
+
+    def question(self, name, conversation, text):
+        first = self.body.get("replace_from")
+        if first:
+            index = next((i for i, m in enumerate(conversation["messages"] if conversation else []) if m["id"] == first and m["role"] == "user"), None)
+            if index is None:
+                raise Refused(422, "invalid", "replace_from: expected the id of a question in this conversation.", "replace_from")
+            del conversation["messages"][index:]
+        conversation = conversation or self.world.make_conversation(name, textwrap.shorten(text, 60, placeholder="…") or "…")
+        conversation["messages"].append(message("user", text))
+        return conversation
+
+    def stream(self, identities, text, turns):
+        """Events until the answer is over or nobody listens; what was said."""
+        self.send_response(200)
+        for header, value in {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}.items():
+            self.send_header(header, value)
+        self.end_headers()
+        self.close_connection = True
+        pieces = mock_answers.pieces(text)[:int(self.body.get("max_tokens") or 1e9)]
+        prompt = sum(map(mock_answers.count, [*turns, text]))
+        dropped = 0
+        while turns and prompt > self.world.context * 3 // 4:
+            prompt -= mock_answers.count(turns.pop(0))
+            dropped += 1
+        cut = prompt > self.world.context * 3 // 4
+        prompt = min(prompt, self.world.context * 3 // 4)
+        said, began = "", time.time()
+        try:
+            self.event("start", identities | {"prompt_tokens": prompt, "context": self.world.context})
+            if dropped or cut:
+                self.event("warning", {"dropped_turns": dropped, "cut": cut})
+            self.wfile.write(b": beat\n\n")
+            for index, piece in enumerate(pieces):
+                if index == self.fault.get("break_after") or (text == "/break" and index == 5):
+                    return said
+                if text == "/error" and index == 3:
+                    self.event("error", {"error": {"code": "no_scores", "message": "The model's scores are no numbers: its file is damaged."}})
+                    return said
+                time.sleep(self.world.delay)
+                self.event("token", {"text": piece})
+                said += piece
+            seconds = time.time() - began
+            reason = "length" if len(pieces) == self.body.get("max_tokens") else "stop"
+            self.event("done", {"reason": reason, "prompt_tokens": prompt, "answer_tokens": len(pieces), "cached_tokens": prompt // 2, "seconds": round(seconds, 3),
+                                "tokens_per_second": round(len(pieces) / max(seconds, 1e-3), 1)})
+            self.world.collected += 1
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        return said
+
+    def event(self, name, data):
+        self.wfile.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
+        self.wfile.flush()
+
+    # The rest
+
+    def health(self):
+        status = {"status": "loading" if self.world.loading else "ready", "model": self.world.model, "context": self.world.context, "uptime_seconds": 1,
+                  "queue": {"running": len(self.world.running), "waiting": 0}}
+        self.reply(503 if self.world.loading else 200, status, {"Retry-After": "1"} if self.world.loading else {})
+
+    def stats(self):
+        self.reply(200, {"count": self.world.collected, "ready": self.world.collected >= 10})
+
+    def tokenize(self):
+        texts = [m["content"] for m in self.body["messages"]] if "messages" in self.body else [text_field(self.body, "text", 1_000_000)]
+        count = sum(map(mock_answers.count, texts))
+        self.reply(200, {"tokens": list(range(count)), "count": count})
+
+
+ROUTES = [
+    ("GET", r"/", Handler.page), ("GET", r"/web/([\w.-]+)", Handler.page),
+    ("POST", r"/api/auth/register", Handler.register), ("POST", r"/api/auth/login", Handler.login), ("GET", r"/api/me", Handler.me),
+    ("GET", r"/api/conversations", Handler.list), ("POST", r"/api/conversations", Handler.create), ("GET", r"/api/conversations/(\w+)", Handler.read),
+    ("PATCH", r"/api/conversations/(\w+)", Handler.rename), ("DELETE", r"/api/conversations/(\w+)", Handler.delete),
+    ("POST", r"/api/conversations/(\w+)/restore", Handler.restore), ("POST", r"/api/chat", Handler.chat), ("POST", r"/api/chat/guest", Handler.guest_chat),
+    ("GET", r"/api/health", Handler.health), ("GET", r"/stats", Handler.stats), ("POST", r"/tokenize", Handler.tokenize),
+]
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 64
+
+    def __init__(self, world, port=0):
+        super().__init__(("127.0.0.1", port), type("WorldHandler", (Handler,), {"world": world}))
+        self.connections = set()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def port(self):
+        return self.server_address[1]
+
+    def process_request(self, request, address):
+        self.connections.add(request)
+        super().process_request(request, address)
+
+    def shutdown_request(self, request):
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, *_):
+        pass
+
+    def kill(self):
+        """As if the process had died: nothing listens, and every connection breaks."""
+        self.shutdown()
+        self.server_close()
+        for connection in list(self.connections):
+            super().shutdown_request(connection)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--delay", type=float, default=0.03, help="seconds a token")
+    arguments = parser.parse_args()
+    server = Server(World(delay=arguments.delay), arguments.port)
+    print(f"http://127.0.0.1:{server.port}")
+    threading.Event().wait()

@@ -1,0 +1,110 @@
+"""Documentation/openapi.yaml, and what is answered to the requests of the page: whatever does not fit the description is told with its path."""
+import json
+import pathlib
+import urllib.error
+import urllib.request
+
+import jsonschema
+import openapi_spec_validator
+import yaml
+
+DESCRIPTION = yaml.safe_load((pathlib.Path(__file__).resolve().parents[2] / "Documentation/openapi.yaml").read_text())
+EVENTS = {"start": {"prompt_tokens", "context"}, "token": {"text"}, "warning": {"dropped_turns", "cut"},
+          "done": {"reason", "prompt_tokens", "answer_tokens", "cached_tokens", "seconds", "tokens_per_second"}, "error": {"error"}}
+IDS = {"conversation_id", "title", "message_id", "answer_id"}
+
+
+def resolved(value):
+    while "$ref" in value:
+        target = DESCRIPTION
+        for part in value["$ref"][2:].split("/"):
+            target = target[part]
+        value = target
+    return value
+
+
+class Client:
+    def __init__(self, url):
+        self.url, self.token = url, None
+
+    def __call__(self, method, path, body=None, template=None, wanted=200):
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode() if body is not None else None, headers, method=method)
+        try:
+            response = urllib.request.urlopen(request, timeout=30)
+        except urllib.error.HTTPError as error:
+            response = error
+        with response:
+            raw, status = response.read(), response.status
+        assert status == wanted, (method, path, status, raw[:300])
+        described = DESCRIPTION["paths"][template or path.partition("?")[0]][method.lower()]["responses"]
+        assert str(status) in described, (method, path, f"{status} is not described")
+        content = resolved(described[str(status)]).get("content", {})
+        if "application/json" in content and response.headers["Content-Type"].startswith("application/json"):
+            schema = content["application/json"]["schema"] | {"components": DESCRIPTION["components"]}
+            found = json.loads(raw)
+            jsonschema.Draft202012Validator(schema).validate(found)
+            return found
+        assert content or not raw, (method, path, "a body that is not described")
+        return raw.decode()
+
+
+def read_events(text):
+    return [(lines[0].removeprefix("event: "), json.loads(lines[1].removeprefix("data: "))) for block in text.split("\n\n")
+            if (lines := [line for line in block.split("\n") if line and not line.startswith(":")])]
+
+
+def check_stream(text, guest):
+    events = read_events(text)
+    names = [name for name, _ in events]
+    assert names[0] == "start" and names[-1] in ("done", "error") and names.count("start") == 1 and "token" in names, names
+    for name, data in events:
+        assert EVENTS[name] <= data.keys(), (name, data)
+    assert (IDS <= events[0][1].keys()) != guest and not (guest and IDS & events[0][1].keys()), events[0]
+    return events[0][1]
+
+
+def test_contract(stage):
+    openapi_spec_validator.validate(DESCRIPTION)
+    ask = Client(stage.url)
+    ask("GET", "/api/health")
+    ask("GET", "/stats")
+    ask("POST", "/tokenize", {"text": "one two"})
+    ask("POST", "/tokenize", {"messages": [{"role": "user", "content": "one two"}]})
+    ask("GET", "/api/me", wanted=401)
+    ask("GET", "/api/conversations", wanted=401)
+    check_stream(ask("POST", "/api/chat/guest", {"message": "hello", "history": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "seed": 7}), guest=True)
+    name = stage.name()
+    assert ask("POST", "/api/auth/register", {"username": name, "password": "short"}, wanted=422)["error"]["field"] == "password"
+    ask.token = ask("POST", "/api/auth/register", {"username": name, "password": "correct horse", "email": f"{name}@example.org"}, wanted=201)["access_token"]
+    ask("POST", "/api/auth/register", {"username": name, "password": "correct horse"}, wanted=409)
+    ask("POST", "/api/auth/login", {"username": name, "password": "wrong horse"}, wanted=401)
+    ask("POST", "/api/auth/login", {"username": name, "password": "correct horse"})
+    assert ask("GET", "/api/me")["username"] == name
+    check_chats(ask)
+
+
+def check_chats(ask):
+    for field, value in {"temperature": 3, "top_p": 0, "top_k": -1, "max_tokens": 0, "message": " "}.items():
+        assert ask("POST", "/api/chat", {"message": "hello"} | {field: value}, wanted=422)["error"]["field"] == field
+    start = check_stream(ask("POST", "/api/chat", {"message": "hello", "max_tokens": 4}), guest=False)
+    path, one = f"/api/conversations/{start['conversation_id']}", "/api/conversations/{id}"
+    stored = ask("GET", path, template=one)
+    assert [m["role"] for m in stored["messages"]] == ["user", "assistant"] and stored["messages"][0]["id"] == start["message_id"] and stored["messages"][1]["id"] == start["answer_id"]
+    again = check_stream(ask("POST", "/api/chat", {"message": "hello again", "conversation_id": stored["id"], "replace_from": start["message_id"], "max_tokens": 4}), guest=False)
+    stored = ask("GET", path, template=one)
+    assert [m["id"] for m in stored["messages"]] == [again["message_id"], again["answer_id"]] and stored["messages"][0]["content"] == "hello again"
+    assert ask("POST", "/api/chat", {"message": "x", "conversation_id": stored["id"], "replace_from": "nowhere"}, wanted=422)["error"]["field"] == "replace_from"
+    ask("POST", "/api/chat", {"message": "x", "conversation_id": "nowhere"}, wanted=404)
+    ask("PATCH", path, {"title": "Another"}, template=one)
+    ask("POST", "/api/conversations", {"title": "Empty"}, wanted=201)
+    first = ask("GET", "/api/conversations?limit=1")
+    second = ask("GET", f"/api/conversations?limit=1&cursor={first['next_cursor']}")
+    assert len({c["id"] for c in first["conversations"] + second["conversations"]}) == 2 and second["next_cursor"] is None
+    assert [c["title"] for c in ask("GET", "/api/conversations?search=aNoTher")["conversations"]] == ["Another"]
+    ask("DELETE", path, template=one, wanted=204)
+    ask("GET", path, template=one, wanted=404)
+    ask("DELETE", path, template=one, wanted=404)
+    ask("POST", path + "/restore", template=one + "/restore")
+    assert len(ask("GET", path, template=one)["messages"]) == 2
+    ask("POST", path + "/restore", template=one + "/restore", wanted=404)

@@ -1,0 +1,489 @@
+"""The page in a real browser.
+
+    Tests/Web/test_web.py [NAME…]                                    before a server without a model
+    BASE_URL=http://127.0.0.1:8000 Tests/Web/test_web.py             before `slm serve`: without those that need faults or certain answers
+"""
+import json
+import re
+import sys
+import time
+import traceback
+
+import test_contract
+import test_safety
+from stage import BASE_URL, answered, ask, stage, texts, wide
+
+
+def scripted(test):
+    """A test that needs the mock server: its answers, its faults, its clock."""
+    test.scripted = True
+    return test
+
+
+def eventually(check, seconds=20):
+    end = time.time() + seconds
+    while not check():
+        assert time.time() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_size(stage):
+    page = stage.open()
+    page.wait_for_load_state("networkidle")
+    files = page.evaluate("performance.getEntriesByType('resource').filter((e) => /\\/web\\//.test(e.name)).map((e) => [e.name, e.encodedBodySize])")
+    total = sum(size for _, size in files) + page.evaluate("performance.getEntriesByType('navigation')[0].encodedBodySize")
+    assert 10_000 < total < 100_000, total
+    # What a module imports and the page does not name is found late, one journey after the other.
+    loaded = {name.split("/web/")[1] for name, _ in files if name.endswith(".js")}
+    assert loaded == set(re.findall(r'/web/([\w-]+\.js)', page.content())), loaded
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
+    print(f"    {total:,} bytes in {len(files) + 1} files; first paint after {paint:.0f} ms")
+
+
+def test_sign_up_chat_reload(stage):
+    page = stage.open()
+    name = stage.register(page)
+    assert page.inner_text("#person-name") == name
+    ask(page, "Good morning to you!")
+    page.wait_for_url("**/#/c/*")
+    answer = texts(page, "assistant")[0]
+    assert answer and page.locator("#conversations a[aria-current=page]").count() == 1
+    assert re.fullmatch(r"\d+ tokens? · .*tokens/s · .* s", page.inner_text(".figures")), page.inner_text(".figures")
+    page.reload()
+    page.wait_for_selector(".message.assistant")
+    assert texts(page, "user") == ["Good morning to you!"] and texts(page, "assistant") == [answer]
+    page.wait_for_selector("#context:not([hidden])")
+    page.click("#log-out")
+    page.wait_for_selector("#guest:not([hidden])")
+    assert page.locator(".message").count() == 0 and page.locator("#conversations a").count() == 0
+    page.goto(stage.url + "/#/login")
+    page.fill("#username", name)
+    page.fill("#password", "wrong horse")
+    page.click("#account-submit")
+    stage.allowed.append("401")
+    page.wait_for_selector("#account-problem:not([hidden])")
+    page.fill("#password", "correct horse")
+    page.click("#account-submit")
+    page.wait_for_selector("#conversations a")
+
+
+def test_register_complaints(stage):
+    page = stage.open("#/register")
+    page.fill("#password", "short")
+    page.click("#account-submit")
+    assert page.inner_text("#username-problem") and page.inner_text("#password-problem")
+    assert page.evaluate("document.activeElement.id") == "username" and page.get_attribute("#username", "aria-invalid") == "true"
+    page.fill("#username", "somebody")
+    page.fill("#password", "é" * 37)
+    page.click("#account-submit")
+    assert "74" in page.inner_text("#password-problem")
+    name = stage.register(page)
+    page.click("#log-out")
+    page.goto(stage.url + "/#/register")
+    page.fill("#username", name)
+    page.fill("#password", "correct horse")
+    page.click("#account-submit")
+    stage.allowed.append("409")
+    page.wait_for_selector("#username-problem:not([hidden])")
+
+
+@scripted
+def test_stream_stop_regenerate_edit(stage):
+    stage.world.delay = 0.02
+    page = stage.open()
+    stage.register(page)
+    ask(page, "/long", wait=False)
+    page.wait_for_selector(".growing .body p")
+    first = len(page.inner_text(".assistant .body"))
+    eventually(lambda: len(page.inner_text(".assistant .body")) > first + 40)
+    assert page.get_attribute(".message.assistant", "aria-busy") == "true" and page.inner_text("#announcer") == ""
+    page.keyboard.press("Escape")
+    answered(page)
+    said = texts(page, "assistant")[0]
+    assert 40 < len(said) and "Stopped" in page.inner_text(".figures")
+    eventually(lambda: page.inner_text("#announcer").startswith("Answer: Paragraph 1"))
+    assert page.inner_text("#announcer").endswith("Stopped.")
+    stage.world.delay = 0
+    ask(page, "And then?")
+    conversation = next(iter(stage.world.conversations.values()))
+    eventually(lambda: len(conversation["messages"]) == 4)
+    assert conversation["messages"][1]["content"].startswith(said[:40]), "what was said before the stop is kept"
+    page.hover(".message.assistant >> nth=1")
+    page.click("[aria-label='Another answer'] >> nth=1")
+    eventually(lambda: len(stage.world.asked) == 3)
+    answered(page)
+    assert stage.world.asked[2]["replace_from"] and len(conversation["messages"]) == 4 and page.locator(".message").count() == 4
+    page.hover(".message.user >> nth=0")
+    page.click("[aria-label='Edit question'] >> nth=0")
+    page.fill(".edit textarea", "A short one")
+    page.press(".edit textarea", "Enter")
+    eventually(lambda: page.locator(".message").count() == 2)
+    answered(page)
+    assert texts(page, "user") == ["A short one"] and [m["content"] for m in conversation["messages"]][0] == "A short one" and len(conversation["messages"]) == 2
+
+
+def test_rename_delete_undo_search(stage):
+    page = stage.open()
+    stage.register(page)
+    for question in ("Apples are red", "Pears are green"):
+        ask(page, question)
+        page.click("#new-chat")
+        page.wait_for_selector("#welcome:not([hidden])")
+    eventually(lambda: page.locator("#conversations a").count() == 2)
+    assert page.inner_text("#conversations h2") == "Today"
+    row = page.locator("#conversations li", has_text="Apples")
+    row.hover()
+    row.locator("button").click()
+    page.click("role=menuitem[name=Rename]")
+    page.fill("#conversations input", "Fruit for the week")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#conversations >> text=Fruit for the week")
+    page.reload()
+    page.wait_for_selector("#conversations >> text=Fruit for the week")
+    page.fill("#search", "fruit")
+    eventually(lambda: page.locator("#conversations a").count() == 1)
+    page.fill("#search", "")
+    eventually(lambda: page.locator("#conversations a").count() == 2)
+    page.focus("#conversations a >> text=Fruit")
+    page.keyboard.press("Delete")
+    eventually(lambda: page.locator("#conversations a").count() == 1)
+    page.click(".toast >> text=Undo")
+    page.wait_for_selector("#conversations >> text=Fruit for the week")
+    page.wait_for_selector(".message.user >> text=Apples")
+
+
+def test_two_people(stage):
+    one, other = stage.open(), stage.open()
+    stage.register(one)
+    ask(one, "My secret is blue")
+    one.wait_for_url("**/#/c/*")
+    stage.register(other)
+    assert other.locator("#conversations a").count() == 0
+    stage.allowed.append("404")
+    other.goto(one.url)
+    other.wait_for_selector(".failed")
+    assert "secret" not in other.inner_text("body")
+
+
+def test_guest(stage):
+    page = stage.open()
+    page.click("#open-settings")
+    page.fill("#setting-max_tokens", "7")
+    page.fill("#setting-temperature", "0.3")
+    page.fill("#setting-top_k", "-4")
+    assert page.get_attribute("#setting-top_k", "aria-invalid") == "true"
+    page.click("#settings .primary")
+    bodies = []
+    page.on("request", lambda request: request.url.endswith("/chat/guest") and bodies.append(request.post_data_json))
+    ask(page, "Hello there, model")
+    ask(page, "And again, please")
+    assert bodies[0] == {"message": "Hello there, model", "max_tokens": 7, "temperature": 0.3, "history": []}, bodies[0]
+    assert [turn["role"] for turn in bodies[1]["history"]] == ["user", "assistant"]
+    page.reload()
+    page.wait_for_selector(".message.assistant >> nth=1")
+    assert page.evaluate("JSON.stringify(localStorage)").find("Hello there") < 0, "a guest's chat outlives the tab"
+    page.click("#new-chat")
+    page.wait_for_selector("#welcome:not([hidden])")
+    page.reload()
+    assert page.locator(".message").count() == 0
+
+
+@scripted
+def test_history_warning_and_meter(stage):
+    page = stage.open()
+    for _ in range(2):
+        ask(page, "/long")
+    page.wait_for_selector(".notice >> text=left out")
+    assert page.get_attribute("#context-gauge", "aria-valuemax") == "384" and "full" in page.get_attribute("#context", "class")
+
+
+@scripted
+def test_collected(stage):
+    stage.world.collected = 9
+    page = stage.open()
+    page.wait_for_selector("#collected >> text=9 chats collected")
+    assert page.is_hidden("#collected-ready")
+    ask(page, "One more")
+    page.wait_for_selector("#collected >> text=10 chats collected")
+    assert page.is_visible("#collected-ready")
+
+
+def test_export(stage):
+    page = stage.open()
+    ask(page, "What is = to 2?")
+    answer = page.evaluate("JSON.parse(sessionStorage['slm.guest'])[1].content")
+    for number, ending in enumerate([".md", ".json", ".jsonl"]):
+        page.click("#export")
+        with page.expect_download() as download:
+            page.click(f"role=menuitem >> nth={number}")
+        with open(download.value.path()) as file:
+            text = file.read()
+        assert download.value.suggested_filename == "conversation" + ending, download.value.suggested_filename
+        if ending == ".md":
+            assert "What is = to 2?" in text and answer in text
+        else:
+            turns = json.loads(text)["messages"]
+            assert [turn["content"] for turn in turns] == ["What is = to 2?", answer]
+            assert ending == ".json" or (set(turns[0]) == {"role", "content"} and text.count("\n") == 1)
+
+
+def test_phone(stage):
+    page = stage.open(width=320, height=600, has_touch=True, is_mobile=True)
+    assert wide(page) == [0], wide(page)
+    page.goto(stage.url + "/#/register")
+    assert wide(page) == [0], wide(page)
+    stage.register(page)
+    ask(page, "/markdown")
+    assert wide(page) == [0], wide(page)
+    assert page.evaluate("document.getElementById('sidebar').getBoundingClientRect().right <= 0")
+    page.tap("#toggle-sidebar")
+    assert page.evaluate("document.getElementById('main').inert && document.activeElement.id") == "new-chat"
+    eventually(lambda: page.evaluate("document.getElementById('sidebar').getBoundingClientRect().left") >= 0)
+    page.keyboard.press("Escape")
+    assert page.evaluate("!document.getElementById('main').inert && document.activeElement.id") == "toggle-sidebar"
+    page.tap("#toggle-sidebar")
+    page.tap("#new-chat")
+    page.wait_for_selector("#welcome:not([hidden])")
+    page.tap("#open-settings")
+    assert wide(page) == [0], wide(page)
+    small = page.evaluate("""[...document.querySelectorAll('button, a.button, input, textarea')].filter((e) => e.checkVisibility() && !e.closest('.visually-hidden, label'))
+        .filter((e) => e.getBoundingClientRect().width < 24 || e.getBoundingClientRect().height < 24).map((e) => e.id || e.className || e.type)""")
+    assert not small, small
+
+
+def press(page, *keys):
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.id || document.activeElement.getAttribute('aria-label') || document.activeElement.textContent")
+
+
+def test_keyboard_only(stage):
+    page = stage.open("#/register")
+    eventually(lambda: focused(page) == "username")
+    page.keyboard.type(stage.name())
+    press(page, "Tab", "Tab")
+    page.keyboard.type("correct horse")
+    press(page, "Enter")
+    eventually(lambda: focused(page) == "message")
+    page.keyboard.type("First line")
+    press(page, "Shift+Enter")
+    page.keyboard.type("second line")
+    press(page, "Enter")
+    answered(page)
+    assert texts(page, "user") == ["First line\nsecond line"]
+    assert focused(page) == "message"
+    press(page, "ArrowUp")
+    assert focused(page) == "Edit your question"
+    press(page, "Escape")
+    assert focused(page) == "Edit question"
+    press(page, "?")
+    assert page.is_visible("#shortcuts")
+    press(page, "Escape")
+    assert not page.is_visible("#shortcuts") and focused(page) == "Edit question"
+    press(page, "Control+k")
+    assert focused(page) == "search"
+    press(page, "Tab", "F2")
+    page.keyboard.type("By hand")
+    press(page, "Enter")
+    page.wait_for_selector("#conversations a >> text=By hand")
+    assert focused(page) == "By hand"
+    press(page, "Tab", "Enter")
+    assert focused(page) == "Rename"
+    press(page, "ArrowUp")
+    assert focused(page) == "Delete"
+    press(page, "Escape")
+    assert focused(page) == "More about By hand"
+    press(page, "Enter", "End", "Enter")
+    page.wait_for_selector(".toast")
+    assert focused(page) == "Undo"
+    press(page, "Enter")
+    page.wait_for_selector("#conversations a >> text=By hand")
+    press(page, "Control+Shift+O")
+    assert focused(page) == "message" and page.inner_text("#title") == "New chat"
+    press(page, "Control+b")
+    assert page.is_hidden("#sidebar")
+    press(page, "Control+b", "Control+Shift+L")
+    assert page.get_attribute("html", "data-theme") == "dark"
+    press(page, "Control+,")
+    assert page.is_visible("#settings")
+
+
+@scripted
+def test_right_to_left(stage):
+    page = stage.open()
+    ask(page, "/rtl")
+    direction = "(e) => getComputedStyle(e).direction"
+    assert [page.locator(".assistant .body > p").nth(n).evaluate(direction) for n in range(3)] == ["rtl", "rtl", "ltr"]
+    assert page.locator(".assistant .body ul").evaluate(direction) == "rtl"
+    page.fill("#message", "שלום")
+    assert page.locator("#message").evaluate(direction) == "rtl"
+    page.press("#message", "Enter")
+    answered(page)
+    assert page.locator(".user .body").nth(1).evaluate(direction) == "rtl"
+    page.evaluate("document.documentElement.dir = 'rtl'")
+    assert wide(page) == [0], wide(page)
+    assert page.evaluate("document.getElementById('sidebar').getBoundingClientRect().right") == 1180
+
+
+@scripted
+def test_reconnect(stage):
+    stage.allowed += ["ERR_", "Failed to load resource"]
+    page = stage.open()
+    stage.register(page)
+    ask(page, "Before")
+    begin = stage.restart()
+    stage.server.kill()
+    ask(page, "Precious words", wait=False)
+    page.wait_for_selector(".unsent .problem")
+    page.wait_for_selector("#banner:not([hidden])")
+    assert texts(page, "user") == ["Before", "Precious words"]
+    assert page.locator("#conversations a").count() == 1, "the list stays while the server is away"
+    ask(page, "More of them", wait=False)
+    page.wait_for_selector(".unsent .problem >> nth=1")
+    begin()
+    page.wait_for_selector("#banner", state="hidden")
+    page.click(".retry >> nth=0")
+    page.wait_for_selector(".message.assistant >> nth=1")
+    answered(page)
+    assert texts(page, "user") == ["Before", "More of them", "Precious words"], texts(page, "user")
+    page.click(".retry")
+    page.wait_for_selector(".message.assistant >> nth=2")
+    answered(page)
+    assert page.locator(".unsent").count() == 0 and texts(page, "user") == ["Before", "Precious words", "More of them"]
+    assert len(next(iter(stage.world.conversations.values()))["messages"]) == 6
+    # It breaks in the middle: what was said stays, and can be asked for once more.
+    stage.world.faults.append(("POST", "/api/chat", {"break_after": 3}))
+    ask(page, "Something longer, please")
+    page.wait_for_selector(".problem >> text=broke off")
+    assert texts(page, "assistant")[3]
+    page.click(".retry")
+    page.wait_for_selector(".problem", state="detached")
+    answered(page)
+    assert texts(page, "user") == ["Before", "Precious words", "More of them", "Something longer, please"]
+    # What was not sent outlives a reload.
+    begin = stage.restart()
+    stage.server.kill()
+    ask(page, "Never lost", wait=False)
+    page.wait_for_selector(".unsent .problem")
+    begin()
+    page.reload()
+    eventually(lambda: page.input_value("#message") == "Never lost")
+
+
+@scripted
+def test_loading(stage):
+    stage.allowed.append("503")
+    stage.world.loading = True
+    page = stage.open()
+    page.wait_for_selector("#banner >> text=loaded")
+    ask(page, "Too early", wait=False)
+    page.wait_for_selector(".unsent .retry:disabled")
+    stage.world.loading = False
+    page.wait_for_selector("#banner", state="hidden")
+    page.click(".retry:enabled")
+    answered(page)
+
+
+@scripted
+def test_expired(stage):
+    stage.allowed.append("401")
+    page = stage.open()
+    name = stage.register(page)
+    ask(page, "Before")
+    page.wait_for_url("**/#/c/*")
+    address = page.url
+    stage.world.tokens.clear()
+    ask(page, "Not to be lost", wait=False)
+    page.wait_for_selector("#account-problem >> text=session has ended")
+    page.fill("#username", name)
+    page.fill("#password", "correct horse")
+    page.click("#account-submit")
+    eventually(lambda: page.input_value("#message") == "Not to be lost")
+    eventually(lambda: texts(page, "user") == ["Before"])
+    assert page.url == address
+    press(page, "Enter")
+    page.wait_for_selector(".message.assistant >> nth=1")
+    # A token whose time is over is noticed before it is used.
+    page.fill("#message", "Half a thought")
+    page.evaluate("localStorage['slm.expires'] = Date.now() + 200; dispatchEvent(new StorageEvent('storage', { key: 'slm.token' }))")
+    page.wait_for_selector("#account-problem >> text=session has ended")
+
+
+@scripted
+def test_too_many(stage):
+    stage.allowed.append("429")
+    page = stage.open()
+    page.fill("#message", "Patience")
+    stage.world.faults.append(("POST", "/api/chat", {"status": 429, "retry_after": 2, "message": "Too many messages."}))
+    page.press("#message", "Enter")
+    page.wait_for_selector(".problem >> text=Try again in")
+    page.wait_for_selector(".retry:enabled")
+    page.click(".retry")
+    answered(page)
+    assert texts(page, "user") == ["Patience"]
+
+
+@scripted
+def test_faults_of_the_list(stage):
+    stage.allowed.append("500")
+    page = stage.open()
+    stage.register(page)
+    ask(page, "One")
+    stage.world.faults.append(("GET", "/api/conversations", {"status": 500, "message": "The database is busy."}))
+    page.reload()
+    page.wait_for_selector(":is(#conversations, .failed) >> text=The database is busy.")
+    page.click("text=Try again")
+    page.wait_for_selector("#conversations a")
+    stage.world.faults.append(("PATCH", "/api/conversations", {"status": 500, "message": "Not written."}))
+    page.focus("#conversations a")
+    press(page, "F2")
+    page.keyboard.type("Lost")
+    press(page, "Enter")
+    page.wait_for_selector(".toast >> text=Not written.")
+    page.wait_for_selector("#conversations a >> text=One")
+
+
+def test_theme(stage):
+    page = stage.open(color_scheme="dark", reduced_motion="reduce")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(paper)
+    page.click("#toggle-theme")
+    assert page.evaluate(paper) != dark
+    page.reload()
+    assert page.evaluate(paper) != dark
+    ask(page, "Hello")
+    moving = page.evaluate("document.getAnimations().filter((a) => a.playState === 'running').length")
+    assert moving == 0, moving
+
+
+def main():
+    tests = {name: test for module in (sys.modules[__name__], test_safety, test_contract) for name, test in vars(module).items() if name.startswith("test_") and callable(test)}
+    chosen = {name: test for name, test in tests.items() if (not sys.argv[1:] or any(word in name for word in sys.argv[1:]))
+              and not (BASE_URL and getattr(test, "scripted", False))}
+    failures = []
+    with stage() as made:
+        for name, test in chosen.items():
+            print(name, flush=True)
+            made.begin()
+            try:
+                test(made)
+                made.end()
+            except Exception as error:
+                failures.append(name)
+                print(f"    FAILED: {type(error).__name__}: {str(error)[:1500]}", flush=True)
+                print("    " + "".join(traceback.format_tb(error.__traceback__)[-2:]).replace("\n", "\n    "))
+                try:
+                    made.end()
+                except AssertionError as troubles:
+                    print(f"    and: {troubles}")
+    if BASE_URL:
+        print(f"left out, for they need the mock server: {', '.join(tests.keys() - chosen.keys())}")
+    print(f"{len(chosen) - len(failures)} of {len(chosen)} passed" + (f"; failed: {', '.join(failures)}" if failures else ""))
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()
