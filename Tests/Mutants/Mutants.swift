@@ -69,6 +69,7 @@ struct Cost: CustomStringConvertible {
     private var memory = 0
     /// By which the arena grew, where weights are. It grows in steps of 4 MB.
     private var arena = 0
+    /// Of the processor's time.
     private var seconds = 0.0
     /// Of memory, for each byte of the file, beyond `besides`, which an encoder takes for itself.
     private var ratio = 0.0
@@ -79,12 +80,12 @@ struct Cost: CustomStringConvertible {
     var isTooMuch: Bool { ratio > Self.mostRatio || arena > Self.mostArena }
 
     static func of(_ fuzz: ForeignFuzz, _ name: String, _ round: Int, on processor: Processor) -> (ForeignFuzz.Outcome, Cost) {
-        let capacity = processor.arena.capacity, clock = ContinuousClock(), start = clock.now
+        let capacity = processor.arena.capacity, start = clock()
         watch_begin(name, round, UInt32(mostSeconds))
         let outcome = fuzz.read(on: processor)
         var cost = Cost()
         cost.memory = watch_end()
-        cost.seconds = (clock.now - start) / .seconds(1)
+        cost.seconds = Double(clock() - start) / 1_000_000       // CLOCKS_PER_SEC is a million in POSIX
         cost.arena = processor.arena.capacity - capacity
         cost.ratio = Double(max(0, cost.memory - besides)) / Double(max(1, fuzz.byteCount))
         return (outcome, cost)
