@@ -92,7 +92,7 @@ $(VENV)/ready: Tests/requirements.txt
 	$(VENV)/bin/pip install --quiet --requirement Tests/requirements.txt
 	touch $@
 
-# It builds llama.cpp, in some ten minutes; after that pip has it in its cache.
+# It builds llama.cpp, which takes some ten minutes of a core; after that pip has it in its cache.
 test-llama: build $(VENV)/llama   ## Our GGUF files in llama.cpp
 	$(BUILD) --product Logits
 	$(VENV)/bin/python Tests/Peers/check_llama.py $(SLM) .build/release/Logits
