@@ -61,7 +61,7 @@ extension Processor {
         let scratch = scratch(4 * table.recall_scratch(D, most))
         measured("attention", flops: parts.reduce(0) { $0 + 4 * H * D * $1.count * ($1.start + $1.count) }) {
             // A thread takes a few heads that lie side by side.
-            let together = parts.count == 1 ? (H + threads - 1) / threads : min(H, 4), items = (H + together - 1) / together
+            let together = parts.count == 1 ? (H + threads - 1) / threads : parts.count < 4 * threads ? min(H, 4) : H, items = (H + together - 1) / together
             each(parts.count * items) { item, thread in
                 let part = parts[item / items], heads = item % items * together..<min(item % items * together + together, H)
                 for head in heads {

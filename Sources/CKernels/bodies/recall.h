@@ -98,8 +98,9 @@ static inline vf add_pairs(vf sum, vu a, vu b) {                     // sum + a.
 static inline vu all_units(unit u) { return (vu){0} + u; }
 
 // What is remembered comes from far away, in pieces too short for the machine to guess what follows: while a head is asked, what the next will need is asked for.
+// It comes as far as the second-level cache: the first has no room for it, and more requests can be under way.
 static inline void fetch_bytes(const char *from, size_t bytes) {
-    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
 }
 
 // Scores of `blocks` ≤ 4 times W positions, all at once so that one sum need not wait for the other.
@@ -229,6 +230,7 @@ INLINE void recall_as(int form, const slm_recall *p, float *scratch) {
         if (p->next_keys) fetch_bytes((const char *)p->next_keys + b * W * 4 * units, 4 * W * 4 * units);
         score(form, 4, D, q, keys + b * units * W, scales ? scales + b * W : NULL, scores + b * W);
     }
+    if (p->next_keys) fetch_bytes((const char *)p->next_keys + b * W * 4 * units, (blocks - b) * W * 4 * units);
     for (; b < blocks; b++) score(form, 1, D, q, keys + b * units * W, scales ? scales + b * W : NULL, scores + b * W);
     const float sum = shares_of(scores, p->count);
     if (form == SLM_WEIGHTS_F32) shares = scores;
