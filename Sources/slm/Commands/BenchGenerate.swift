@@ -47,9 +47,7 @@ extension Command {
             let checkpoint = try Checkpoint(reading: path)
             return try Runner(of: checkpoint, on: processor, form: processor.weightForm(for: options.dtype, stored: checkpoint.roundedForm))
         }
-        guard let configuration = GPTConfiguration.presets.first(where: { $0.name == options.preset })?.configuration else {
-            throw UsageError("slm bench generate: unknown preset '\(options.preset)'. Presets: \(GPTConfiguration.presets.map(\.name).joined(separator: ", ")).")
-        }
+        let configuration = try GPTConfiguration.preset(options.preset, for: "bench generate")
         var list = ParameterList()
         let model = GPT(configuration, in: &list)
         return Runner(of: model, try Parameters(list, on: processor, seed: 1), on: processor, form: processor.weightForm(for: options.dtype))

@@ -61,10 +61,7 @@ extension Command {
                     .option("json", \.json, "One JSON object a line."),
                 ], example: "slm bench train --synthetic --preset eugpt --dtype bf16 --batch 12 --json") { options in
             guard options.synthetic else { throw UsageError("slm bench train: needs --synthetic; other data is measured by slm train itself.") }
-            guard var configuration = GPTConfiguration.presets.first(where: { $0.name == options.preset })?.configuration else {
-                let names = GPTConfiguration.presets.map(\.name)
-                throw UsageError("slm bench train: unknown preset '\(options.preset)'. Presets: \(names.joined(separator: ", ")).")
-            }
+            var configuration = try GPTConfiguration.preset(options.preset, for: "bench train")
             if let context = options.context { configuration.context = context }
             if let positions = options.positions { configuration.positions = positions }
             if options.qkNorm { configuration.hasQKNorm = true }

@@ -116,10 +116,7 @@ extension Command {
 
 extension TrainOptions {
     var presetConfiguration: GPTConfiguration {
-        get throws {
-            if let known = GPTConfiguration.presets.first(where: { $0.name == preset }) { return known.configuration }
-            throw UsageError("slm train: unknown preset '\(preset)'. Presets: \(GPTConfiguration.presets.map(\.name).joined(separator: ", ")).")
-        }
+        get throws { try .preset(preset, for: "train") }
     }
 
     func configuration(vocabulary: Int) throws -> GPTConfiguration {
