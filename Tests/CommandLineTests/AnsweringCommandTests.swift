@@ -126,7 +126,8 @@ import Threads
         try Parrot.checkpoint().write(to: model)
         let chat = try Running(["chat", "--checkpoint", model, "--temperature", "0"])
         #expect(chat.terminal.read(until: "\u{1B}[7C").contains("64 tokens of context"))
-        let answer = chat.type("Hullo\u{1B}[D\u{1B}[D\u{1B}[D\u{7F}e\r", until: "context 20 of 64")
+        // Up to where the next line is read: until then control-C would be a signal, which this terminal sends to nobody.
+        let answer = chat.type("Hullo\u{1B}[D\u{1B}[D\u{1B}[D\u{7F}e\r", until: "context 20 of 64\u{1B}[0m\r\n\r\n\u{1B}[?2004h")
         #expect(answer.contains("Hello") && answer.contains("\u{1B}[1mmodel  \u{1B}[0m") && answer.contains(Parrot.sentence), "\(answer.debugDescription)")
         #expect(chat.type("\u{3}", until: "leaves").contains("Control-D or /quit leaves."))
         #expect(chat.type("/hepl\r", until: "said with a slash").contains("did you mean /help?"))
