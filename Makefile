@@ -2,7 +2,7 @@
 
 # A module sees only what it says it depends on.
 BUILD    := swift build -c release --explicit-target-dependency-import-check error
-PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev postgresql pkg-config libgcc-12-dev python3-venv valgrind
+PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libpq-dev postgresql libsodium-dev libcrypt-dev zlib1g-dev pkg-config libgcc-12-dev python3-venv valgrind
 PYTHON   := python3
 VENV     := .venv
 SLM      := .build/release/slm
@@ -11,11 +11,12 @@ TEXT     := data/sample.txt
 ROUNDS   := 1000000
 KILLS    := 500
 STORE_KILLS := 300
+SERVE_KILLS := 300
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 # The C compiler that comes with Swift: the kernels are tested with the compiler that builds them.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 
-.PHONY: help deps build demo sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium test-llama test-mutants kill-training kill-store fuzz bench clean
+.PHONY: help deps build demo sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium test-llama test-mutants kill-training kill-store kill-serve fuzz bench clean
 
 help:           ## What can be made (this list)
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -79,7 +80,13 @@ test-peers: build $(VENV)/ready chromium   ## Tests against other people's progr
 	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6
 	$(VENV)/bin/python Tests/Peers/check_report.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/kill_store.py .build/release/StoreWriter --kills 20
+	$(VENV)/bin/python Tests/Peers/check_openai.py $(SLM) .build/release/CheckpointWriter
+	$(VENV)/bin/python Tests/Peers/check_api.py $(SLM) .build/release/CheckpointWriter $(if $(CI),--quick)
+	$(BUILD) --product ServeParts
+	$(VENV)/bin/python Tests/Peers/check_metrics.py .build/release/ServeParts
+	$(VENV)/bin/python Tests/Peers/check_serve.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Web/test_web.py
+	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
 
 test-web: $(VENV)/ready chromium   ## The page in a real browser, before a server without a model
 	$(VENV)/bin/python Tests/Web/test_web.py
@@ -108,6 +115,9 @@ kill-training: build $(VENV)/ready   ## Kills trainings at random moments and se
 kill-store: deps                 ## Kills who writes into a store, and PostgreSQL's server, and sees what is there: STORE_KILLS=N for another number
 	$(BUILD) --product StoreWriter
 	$(PYTHON) Tests/Peers/kill_store.py .build/release/StoreWriter --kills $(STORE_KILLS)
+
+kill-serve: build               ## Kills a server that eight people chat with, and sees what is there: SERVE_KILLS=N for another number
+	$(PYTHON) Tests/Peers/check_serve.py $(SLM) --only kills --kills $(SERVE_KILLS)
 
 fuzz: deps      ## A million inputs to each reader of foreign bytes: ROUNDS=N for another number (half an hour)
 	$(BUILD) --build-tests

@@ -23,10 +23,14 @@ let package = Package(
         .systemLibrary(name: "CPCRE2"),
         .systemLibrary(name: "CXXHash"),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
         .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CSQLite"),
         .systemLibrary(name: "CPQ"),
+        .systemLibrary(name: "CSodium", providers: [.apt(["libsodium-dev"])]),
+        .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // Floor 0: arithmetic on buffers, threads, the CPU.
@@ -46,6 +50,13 @@ let package = Package(
 
         // … and asking other programs over HTTP.
         .target(name: "HTTPClient", dependencies: ["CCurl"], swiftSettings: features),
+
+        // … and answering them.
+        .target(name: "HTTPServer", dependencies: ["CMicroHTTPD", "Threads"], swiftSettings: features),
+
+        // … and what nobody else may know; and packing bytes.
+        .target(name: "Secrets", dependencies: ["JSON", "Files", "CSodium", "CCrypt"], swiftSettings: features),
+        .target(name: "Gzip", dependencies: ["CZlib"], swiftSettings: features),
 
         // Floor 1: tensors, the tape, derivatives; bytes to ids and back.
         .target(name: "Autograd", dependencies: ["Kernels"], swiftSettings: safe),
@@ -73,8 +84,12 @@ let package = Package(
         // Floor 5: a conversation at the terminal.
         .target(name: "Chat", dependencies: ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"], swiftSettings: features),
 
+        // … and a server that people and programs chat with.
+        .target(name: "CWebFiles"),
+        .target(name: "Serve", dependencies: ["Infer", "Store", "HTTPServer", "Secrets", "Gzip", "Threads", "Tokenize", "Checkpoint", "Kernels", "JSON", "Files", "CWebFiles"], exclude: ["Web"], swiftSettings: features),
+
         // Floor 6: the command line.
-        .executableTarget(name: "slm", dependencies: ["Chat", "Terminal", "Report", "Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels"], swiftSettings: features),
+        .executableTarget(name: "slm", dependencies: ["Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Terminal", "Report", "Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels"], swiftSettings: features),
 
         // The chats that `data/` ships, and nothing else: see data/README.md.
         .executableTarget(name: "sample-chats", swiftSettings: safe),
@@ -104,12 +119,17 @@ let package = Package(
         .testTarget(name: "InferTests", dependencies: ["TestSupport", "Infer", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient"], swiftSettings: features),
         .testTarget(name: "ThreadsTests", dependencies: ["Threads"], swiftSettings: features),
         .testTarget(name: "HTTPClientTests", dependencies: ["TestSupport", "HTTPClient"], swiftSettings: features),
+        .testTarget(name: "HTTPServerTests", dependencies: ["TestSupport", "HTTPServer", "Threads"], swiftSettings: features),
         .testTarget(name: "TerminalTests", dependencies: ["TestSupport", "Terminal", "Threads"], swiftSettings: features),
         .testTarget(name: "ChatTests", dependencies: ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"], swiftSettings: features),
         .testTarget(name: "ReportTests", dependencies: ["TestSupport", "Report", "JSON", "Files"], swiftSettings: features),
         // A program that writes into stores: to be killed at it, to run out of room, to be in the way.
         .executableTarget(name: "StoreWriter", dependencies: ["Store", "Threads"], path: "Tests/StoreWriter", swiftSettings: features),
         .testTarget(name: "StoreTests", dependencies: ["StoreWriter", "TestSupport", "Store", "Threads"], exclude: ["Schemas"], swiftSettings: features),
+        .testTarget(name: "SecretsTests", dependencies: ["TestSupport", "Secrets", "Files", "JSON"], swiftSettings: features),
+        // A program with parts of the server: to be killed at collecting chats, to run out of room, and for Prometheus's parser to read its figures.
+        .executableTarget(name: "ServeParts", dependencies: ["Serve", "Files"], path: "Tests/ServeParts", swiftSettings: features),
+        .testTarget(name: "ServeTests", dependencies: ["ServeParts", "TestSupport", "Serve", "Infer", "Store", "Secrets", "HTTPServer", "Threads", "Gzip", "Corpus", "Tokenize", "Checkpoint", "Kernels", "Files", "JSON"], swiftSettings: features),
         .testTarget(name: "SampleChatsTests", dependencies: ["sample-chats", "Files"], swiftSettings: features),
     ],
     cLanguageStandard: .gnu11,

@@ -15,7 +15,7 @@
 #define PAUSE() ((void)0)
 #endif
 
-enum { SPINS = 4000 };   // some 50–100 µs: longer than the gap between two operations of a step
+enum { SPINS = 16000 };   // some 200–400 µs: longer than the gap between two operations of a step, and than what is done between two steps of answering
 
 struct slm_team {
     int size;

@@ -89,21 +89,14 @@ extension AtomicFile {
         buffer.removeAll(keepingCapacity: true)
     }
 
-    private func failure() -> FileError { Self.failure(path, bytes: count) }
-
-    private static func failure(_ path: String, bytes: Int = 0) -> FileError {
-        switch errno {
-        case ENOSPC, EFBIG, EDQUOT: .noRoom(path: path, reason: systemReason(), bytes: bytes)
-        default: .notWritten(path: path, reason: systemReason())
-        }
-    }
+    private func failure() -> FileError { .writing(path, after: count) }
 
     /// Where a path leads: through a symbolic link, and with the permissions of what is there. Only ordinary files are replaced.
     private static func target(of path: String) throws(FileError) -> (path: String, mode: mode_t?) {
         var status = stat()
         guard stat(path, &status) == 0 else { return (path, nil) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .notWritten(path: path, reason: "it is not a file") }
-        guard let real = realpath(path, nil) else { throw failure(path) }
+        guard let real = realpath(path, nil) else { throw .writing(path) }
         defer { free(real) }
         return (String(cString: real), status.st_mode & 0o7777)
     }
@@ -111,7 +104,7 @@ extension AtomicFile {
     private static func openPart(_ part: String, for path: String, mode: mode_t?) throws(FileError) -> Int32 {
         while true {
             let descriptor = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
-            guard descriptor >= 0 else { throw failure(path) }
+            guard descriptor >= 0 else { throw .writing(path) }
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
                 close(descriptor)
                 throw .notWritten(path: path, reason: "another program is writing it (\(part))")
@@ -121,7 +114,7 @@ extension AtomicFile {
             if fstat(descriptor, &mine) == 0, stat(part, &named) == 0, mine.st_ino == named.st_ino, mine.st_dev == named.st_dev {
                 guard ftruncate(descriptor, 0) == 0 else {
                     defer { close(descriptor) }
-                    throw failure(path)
+                    throw .writing(path)
                 }
                 if let mode { _ = fchmod(descriptor, mode) }
                 return descriptor

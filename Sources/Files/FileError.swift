@@ -14,6 +14,17 @@ package enum FileError: Error, Equatable {
     case nothingFound(folder: String, endings: [String])
 }
 
+extension FileError {
+    /// The system's last error, when something was written.
+    /// - Parameter bytes: So many were written before.
+    package static func writing(_ path: String, after bytes: Int = 0) -> FileError {
+        switch errno {
+        case ENOSPC, EFBIG, EDQUOT: .noRoom(path: path, reason: systemReason(), bytes: bytes)
+        default: .notWritten(path: path, reason: systemReason())
+        }
+    }
+}
+
 extension FileError: CustomStringConvertible {
     package var description: String {
         switch self {
@@ -27,4 +38,4 @@ extension FileError: CustomStringConvertible {
 }
 
 /// The system's words for its last error.
-func systemReason() -> String { String(cString: strerror(errno)) }
+package func systemReason() -> String { String(cString: strerror(errno)) }

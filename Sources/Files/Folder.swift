@@ -83,7 +83,7 @@ package enum Folder {
     }
 
     /// nil if it is no folder that can be read.
-    static func names(in folder: String) -> [String]? {
+    package static func names(in folder: String) -> [String]? {
         guard let handle = opendir(folder) else { return nil }
         defer { closedir(handle) }
         var names: [String] = []

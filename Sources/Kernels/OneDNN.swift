@@ -3,7 +3,7 @@ internal import COneDNN
 import Glibc
 import Synchronization
 
-/// oneDNN's matrix product. It would bring a team of its own (libgomp's); told to use one thread, it runs on ours.
+/// oneDNN's matrix product, opened when it is asked for. It would bring a team of its own (libgomp's); told to use one thread, it runs on ours.
 final class OneDNN: ProductLibrary {
     private struct Key: Hashable {
         let M, N, K, aOuter, aInner, bOuter, bInner, cStride: Int
@@ -21,22 +21,28 @@ final class OneDNN: ProductLibrary {
 
     private let primitives = Mutex<[Key: Primitive]>([:])
     private let engine: dnnl_engine_t
+    private let dnnl: onednn_functions
 
-    init(team: Team) {
+    init(team: Team) throws(ProcessorError) {
+        let name = String(cString: onednn_file()), handle = try SharedLibrary.open(name, for: .onednn)
+        var dnnl = onednn_functions()
+        if let missing = onednn_find(handle, &dnnl) { throw .noLibrary(.onednn, because: "\(name) has no \(String(cString: missing))") }
+        self.dnnl = dnnl
         var engine: dnnl_engine_t?
-        check(dnnl_engine_create(&engine, dnnl_cpu, 0), "engine")
+        check(dnnl.engine_create(&engine, dnnl_cpu, 0), "engine")
         guard let engine else { fatalError("oneDNN made no engine") }
         self.engine = engine
-        team.run { _ in omp_set_num_threads(1) }      // a setting of each thread
+        let setThreads = dnnl.omp_set_num_threads
+        team.run { _ in setThreads?(1) }      // a setting of each thread
     }
 
     deinit {
-        for (_, p) in primitives.withLock({ $0 }) { dnnl_primitive_destroy(p.primitive) }
-        dnnl_engine_destroy(engine)
+        for (_, p) in primitives.withLock({ $0 }) { _ = dnnl.primitive_destroy(p.primitive) }
+        _ = dnnl.engine_destroy(engine)
     }
 
     var version: String {
-        guard let v = dnnl_version()?.pointee else { return "oneDNN" }
+        guard let v = dnnl.version()?.pointee else { return "oneDNN" }
         return "oneDNN \(v.major).\(v.minor).\(v.patch)"
     }
 
@@ -52,45 +58,45 @@ final class OneDNN: ProductLibrary {
             return fresh
         }
         var stream: dnnl_stream_t?
-        check(dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "stream")
+        check(dnnl.stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "stream")
         let a = p.a.data + rows.lowerBound * p.a.outer * p.type.size
         let allocated = UnsafeMutableRawPointer(bitPattern: -1)      // DNNL_MEMORY_ALLOCATE: for the length of this call
         var memories: [dnnl_memory_t?] = [nil, nil, nil, nil]
         for (i, (description, data)) in [(made.a, UnsafeMutableRawPointer(mutating: a)), (made.b, UnsafeMutableRawPointer(mutating: p.b.data)),
                                          (made.c, UnsafeMutableRawPointer(c)), (made.scratchpad, allocated)].enumerated() {
-            withUnsafePointer(to: description) { check(dnnl_memory_create(&memories[i], $0, engine, data), "memory") }
+            withUnsafePointer(to: description) { check(dnnl.memory_create(&memories[i], $0, engine, data), "memory") }
         }
         let arguments = [dnnl_exec_arg_t(arg: onednn_source, memory: memories[0]), dnnl_exec_arg_t(arg: onednn_weights, memory: memories[1]),
                          dnnl_exec_arg_t(arg: onednn_destination, memory: memories[2]), dnnl_exec_arg_t(arg: onednn_scratchpad, memory: memories[3])]
-        check(dnnl_primitive_execute(made.primitive, stream, 4, arguments), "execute")
-        check(dnnl_stream_wait(stream), "wait")
-        for memory in memories { dnnl_memory_destroy(memory) }
-        dnnl_stream_destroy(stream)
+        check(dnnl.primitive_execute(made.primitive, stream, 4, arguments), "execute")
+        check(dnnl.stream_wait(stream), "wait")
+        for memory in memories { _ = dnnl.memory_destroy(memory) }
+        _ = dnnl.stream_destroy(stream)
     }
 
     private func make(_ key: Key) -> Primitive {
         let type = key.type == .float32 ? dnnl_f32 : dnnl_bf16
         var a = dnnl_memory_desc_t(), b = dnnl_memory_desc_t(), c = dnnl_memory_desc_t()
-        check(dnnl_memory_desc_init_by_strides(&a, 2, [Int64(key.M), Int64(key.K)], type, [Int64(key.aOuter), Int64(key.aInner)]), "A")
-        check(dnnl_memory_desc_init_by_strides(&b, 2, [Int64(key.K), Int64(key.N)], type, [Int64(key.bInner), Int64(key.bOuter)]), "B")
-        check(dnnl_memory_desc_init_by_strides(&c, 2, [Int64(key.M), Int64(key.N)], dnnl_f32, [Int64(key.cStride), 1]), "C")
+        check(dnnl.memory_desc_init_by_strides(&a, 2, [Int64(key.M), Int64(key.K)], type, [Int64(key.aOuter), Int64(key.aInner)]), "A")
+        check(dnnl.memory_desc_init_by_strides(&b, 2, [Int64(key.K), Int64(key.N)], type, [Int64(key.bInner), Int64(key.bOuter)]), "B")
+        check(dnnl.memory_desc_init_by_strides(&c, 2, [Int64(key.M), Int64(key.N)], dnnl_f32, [Int64(key.cStride), 1]), "C")
         var attributes: dnnl_primitive_attr_t?, operations: dnnl_post_ops_t?
-        check(dnnl_primitive_attr_create(&attributes), "attributes")
-        check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), "scratchpad")
+        check(dnnl.primitive_attr_create(&attributes), "attributes")
+        check(dnnl.primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), "scratchpad")
         if key.adding {
-            check(dnnl_post_ops_create(&operations), "post-operations")
-            check(dnnl_post_ops_append_sum(operations, 1), "sum")
-            check(dnnl_primitive_attr_set_post_ops(attributes, operations), "attributes")
+            check(dnnl.post_ops_create(&operations), "post-operations")
+            check(dnnl.post_ops_append_sum(operations, 1), "sum")
+            check(dnnl.primitive_attr_set_post_ops(attributes, operations), "attributes")
         }
         var operation = dnnl_matmul_desc_t()
-        check(dnnl_matmul_desc_init(&operation, &a, &b, nil, &c), "product")
+        check(dnnl.matmul_desc_init(&operation, &a, &b, nil, &c), "product")
         var description: dnnl_primitive_desc_t?, primitive: dnnl_primitive_t?
-        check(dnnl_primitive_desc_create(&description, &operation, attributes, engine, nil), "description")
-        check(dnnl_primitive_create(&primitive, description), "primitive")
-        let scratchpad = dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0)?.pointee ?? dnnl_memory_desc_t()
-        dnnl_primitive_desc_destroy(description)
-        if let operations { dnnl_post_ops_destroy(operations) }
-        if let attributes { dnnl_primitive_attr_destroy(attributes) }
+        check(dnnl.primitive_desc_create(&description, &operation, attributes, engine, nil), "description")
+        check(dnnl.primitive_create(&primitive, description), "primitive")
+        let scratchpad = dnnl.primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0)?.pointee ?? dnnl_memory_desc_t()
+        _ = dnnl.primitive_desc_destroy(description)
+        if let operations { _ = dnnl.post_ops_destroy(operations) }
+        if let attributes { _ = dnnl.primitive_attr_destroy(attributes) }
         guard let primitive else { fatalError("oneDNN made no primitive") }
         return Primitive(primitive: primitive, a: a, b: b, c: c, scratchpad: scratchpad)
     }

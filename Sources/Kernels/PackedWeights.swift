@@ -30,6 +30,11 @@ package struct PackedWeights {
     package var byteCount: Int { panels.count * 4 }
 }
 
+extension slm_kernels {
+    /// Of so many outputs.
+    func panels(of outputs: Int) -> Int { (outputs + weights_panel - 1) / weights_panel }
+}
+
 extension Processor {
     /// Whether weights can be kept in a form here.
     package func offers(_ form: WeightForm) -> Bool { form != .bfloat16 || hasBFloat16 }
@@ -39,7 +44,7 @@ extension Processor {
         require(values.count == O * I && I > 0, "weights: \(values.count) numbers for [\(O), \(I)]")
         require(offers(form), "weights: \(form.rawValue) on \(path) kernels, which have no products of it")
         let panels = buffer(of: (table.weights_bytes(form.code, O, I) + 3) / 4, .int32)
-        let scratch = scratch(table.weights_pack_scratch(I)), width = table.weights_panel, count = (O + width - 1) / width
+        let scratch = scratch(table.weights_pack_scratch(I)), width = table.weights_panel, count = table.panels(of: O)
         let together = max(threads, (4 << 20) / (4 * I * width))      // some MB
         measured("pack weights", bytes: values.count * 4 + panels.count * 4) {
             for first in stride(from: 0, to: count, by: together) {
@@ -78,13 +83,12 @@ extension Processor {
         (p.c, p.c_type, p.c_stride) = (y.pointer, y.type.code, O)
         (p.bias, p.activation, p.plus) = (bias.map { UnsafePointer($0.floats) }, f.rawValue, plus.map { UnsafePointer($0.floats) })
         let form = w.form.code, rowBytes = table.weights_row_bytes(form, I), rows = sharedScratch(N * rowBytes)
-        let panels = (O + table.weights_panel - 1) / table.weights_panel
         measured(name, flops: 2 * N * O * I, bytes: w.byteCount + N * (I + O) * 4) {
             split(N, atLeast: 4) { range in
                 table.weights_rows_prepare(form, x.floats + range.lowerBound * I, range.count, I, rows + range.lowerBound * rowBytes)
             }
             withUnsafePointer(to: p) { p in
-                split(panels) { range in table.weights_product(form, p, w.panels.pointer, rows, range.lowerBound, range.upperBound) }
+                split(table.panels(of: O)) { range in table.weights_product(form, p, w.panels.pointer, rows, range.lowerBound, range.upperBound) }
             }
         }
     }

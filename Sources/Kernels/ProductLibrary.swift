@@ -10,7 +10,7 @@ package enum BLAS: String, Sendable, CaseIterable {
     func open(for path: String, team: Team) throws(ProcessorError) -> (any ProductLibrary)? {
         switch self {
         case .slm: nil
-        case .onednn: OneDNN(team: team)
+        case .onednn: try OneDNN(team: team)
         case .openblas: try OpenBLAS(for: path)
         }
     }

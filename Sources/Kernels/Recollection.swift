@@ -19,6 +19,8 @@ package final class Recollection {
         keyBytes = processor.table.recall_key_bytes(form.code, headWidth, room)
         valueBytes = processor.table.recall_value_bytes(form.code, headWidth, room)
         storage = processor.buffer(of: layers * heads * (keyBytes + valueBytes) / 4, .int32)
+        // What no position has been written to takes no memory: a page is 32 positions of a head in bf16, a large page all of several heads.
+        storage.spread()
     }
 
     package var byteCount: Int { storage.count * 4 }

@@ -4,7 +4,7 @@ internal import CKernels
 ///
 ///     let rounded = processor.round(values, outputs: O, inputs: I, to: .int8)
 ///     let packed = processor.pack(rounded)                                   // what packing the values themselves gives
-///     processor.values(of: rounded, rows: 3..<4, into: row)                  // what they stand for
+///     processor.values(of: rounded, into: values)                            // what they stand for
 package struct RoundedWeights {
     package let form: WeightForm
     package let outputs, inputs: Int
@@ -44,7 +44,7 @@ extension Processor {
         let (O, I) = (rounded.outputs, rounded.inputs), form = rounded.form
         let panels = buffer(of: (table.weights_bytes(form.code, O, I) + 3) / 4, .int32)
         measured("pack weights", bytes: rounded.codes.count + panels.count * 4) {
-            split((O + table.weights_panel - 1) / table.weights_panel) { range in
+            split(table.panels(of: O)) { range in
                 table.weights_repack(form.code, rounded.codes.bytes, rounded.scales.floats, O, I, range.lowerBound, range.upperBound, panels.pointer)
             }
         }
@@ -52,13 +52,13 @@ extension Processor {
         return PackedWeights(form: form, outputs: O, inputs: I, panels: panels)
     }
 
-    /// What rows of it stand for.   into [rows, I]
-    package func values(of rounded: RoundedWeights, rows: Range<Int>? = nil, into values: Buffer) {
-        let rows = rows ?? 0..<rounded.outputs, I = rounded.inputs, width = RoundedWeights.codeBytes(rounded.form, inputs: I), groups = RoundedWeights.groups(inputs: I)
-        require(rows.lowerBound >= 0 && rows.upperBound <= rounded.outputs && values.count == rows.count * I, "rows \(rows) of \(rounded.outputs) into \(values.count) numbers")
-        split(rows.count, atLeast: 64) { part in
-            let n = rows.lowerBound + part.lowerBound
-            table.weights_values(rounded.form.code, rounded.codes.bytes + n * width, rounded.scales.floats + n * groups, part.count, I, values.floats + part.lowerBound * I)
+    /// What it stands for.   into [O, I]
+    package func values(of rounded: RoundedWeights, into values: Buffer) {
+        let (O, I) = (rounded.outputs, rounded.inputs), width = RoundedWeights.codeBytes(rounded.form, inputs: I), groups = RoundedWeights.groups(inputs: I)
+        require(values.count == O * I, "weights [\(O), \(I)] into \(values.count) numbers")
+        split(O, atLeast: 64) { rows in
+            let n = rows.lowerBound
+            table.weights_values(rounded.form.code, rounded.codes.bytes + n * width, rounded.scales.floats + n * groups, rows.count, I, values.floats + n * I)
         }
     }
 }

@@ -14,7 +14,7 @@ package struct Administration: Sendable {
         package let username: String
         package let email: String?
         package let joined, lastActive: Moment
-        package let conversations, messages, generations: Int
+        package let conversations, messages, generations, answerTokens: Int
     }
 
     package struct OwnedConversation: Sendable, Equatable {
@@ -31,24 +31,25 @@ package struct Administration: Sendable {
 
     /// What users can be sorted by. The names are those of the answer's fields.
     package enum UserColumn: String, Sendable, CaseIterable {
-        case username, joined, lastActive = "last_active", conversations, messages, generations
+        case username, joined, lastActive = "last_active", conversations, messages, generations, tokens
 
         fileprivate var sql: String {
             switch self {
             case .username: "username_key"
             case .joined: "created_at"
             case .lastActive: "last_active_at"
-            case .conversations, .messages, .generations: rawValue
+            case .conversations, .messages, .generations, .tokens: rawValue
             }
         }
     }
 
     package enum ConversationColumn: String, Sendable, CaseIterable {
-        case username, createdAt = "created_at", updatedAt = "updated_at", messages
+        case username, title, createdAt = "created_at", updatedAt = "updated_at", messages
 
         fileprivate var sql: String {
             switch self {
             case .username: "username_key"
+            case .title: "lower(title)"
             case .createdAt, .updatedAt: "c." + rawValue
             case .messages: "message_count"
             }
@@ -84,16 +85,16 @@ extension Administration {
         try database.transaction(.read) { connection throws(StoreError) in
             let rows = try connection.rows("""
                 SELECT id, username, email, created_at, last_active_at,
-                    coalesce(conversations, 0) AS conversations, coalesce(messages, 0) AS messages, coalesce(generations, 0) AS generations
+                    coalesce(conversations, 0) AS conversations, coalesce(messages, 0) AS messages, coalesce(generations, 0) AS generations, coalesce(tokens, 0) AS tokens
                 FROM users
                 LEFT JOIN (SELECT owner_id, count(*) AS conversations, CAST(sum(message_count) AS BIGINT) AS messages
                     FROM conversations WHERE deleted_at IS NULL GROUP BY owner_id) AS chats ON chats.owner_id = users.id
-                LEFT JOIN (SELECT user_id, count(*) AS generations FROM generations GROUP BY user_id) AS work ON work.user_id = users.id
+                LEFT JOIN (SELECT user_id, count(*) AS generations, CAST(sum(answer_tokens) AS BIGINT) AS tokens FROM generations GROUP BY user_id) AS work ON work.user_id = users.id
                 ORDER BY \(column.sql) \(descending ? "DESC" : "ASC"), id LIMIT $1 OFFSET $2
                 """, [.integer(limit), .integer(offset)])
             let items = try rows.map { row throws(StoreError) in
                 UserActivity(id: try row.id(0), username: try row.text(1), email: try row.optionalText(2), joined: try row.moment(3), lastActive: try row.moment(4),
-                             conversations: try row.integer(5), messages: try row.integer(6), generations: try row.integer(7))
+                             conversations: try row.integer(5), messages: try row.integer(6), generations: try row.integer(7), answerTokens: try row.integer(8))
             }
             return Listing(items: items, total: try connection.firstRow("SELECT count(*) FROM users", [])?.integer(0) ?? 0)
         }

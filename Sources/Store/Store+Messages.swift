@@ -2,12 +2,13 @@ extension Store {
     /// Stores a message at the end of a conversation. When this returns, it is there and stays, and there once, however often it is sent under its key.
     ///
     /// - Parameter first: Not at the end, but in place of this message and all that follow: a question that was edited, an answer that was made again.
+    /// - Parameter id: What it is to be called, where somebody was told already.
     /// - Parameter generation: What the answer took, if the message is one.
     @discardableResult
     package func append(
-        _ draft: Draft, to conversation: ConversationID, of owner: UserID, replacingFrom first: MessageID? = nil, generation: Generation? = nil
+        _ draft: Draft, as id: MessageID = MessageID(), to conversation: ConversationID, of owner: UserID, replacingFrom first: MessageID? = nil, generation: Generation? = nil
     ) throws(StoreError) -> Message {
-        let id = MessageID(), now = options.now()
+        let now = options.now()
         try draft.key?.checkLength(of: "a key")
         return try database.transaction(.write) { connection throws(StoreError) in
             try Self.append(draft, id: id, to: conversation, of: owner, replacingFrom: first, generation: generation, at: now, on: connection, database.dialect)

@@ -8,7 +8,7 @@ package struct StoreOptions: Sendable {
     /// How long a call may wait for a lock, for a connection, for the server's answer, or for a server that was lost to come back.
     package var patience = Duration.seconds(5)
     /// How long a conversation that was deleted can be had back, and a message that was replaced is kept.
-    package var undoWindow = Duration.seconds(600)
+    package var undoWindow = Duration.seconds(60)
     package var now: @Sendable () -> Moment = Moment.now
 
     package init() {}

@@ -11,11 +11,7 @@ package struct Interrupts: ~Copyable {
 
     package init() {
         Self.count.store(0, ordering: .relaxed)
-        // Whoever has started this program may have blocked it, and programs inherit that.
-        var set = sigset_t()
-        sigemptyset(&set)
-        sigaddset(&set, SIGINT)
-        pthread_sigmask(SIG_UNBLOCK, &set, nil)
+        unblock(SIGINT)
         saved = signal(SIGINT) { _ in Interrupts.count.wrappingAdd(1, ordering: .relaxed) }
     }
 
@@ -23,4 +19,12 @@ package struct Interrupts: ~Copyable {
 
     /// How often it was pressed since the last time.
     package func take() -> Int { Self.count.exchange(0, ordering: .relaxed) }
+}
+
+/// Whoever has started this program may have blocked a signal, and programs inherit that.
+func unblock(_ signal: Int32) {
+    var set = sigset_t()
+    sigemptyset(&set)
+    sigaddset(&set, signal)
+    pthread_sigmask(SIG_UNBLOCK, &set, nil)
 }

@@ -9,7 +9,7 @@ package enum TerminalMode {
     /// Keys wait and are not shown; control-C interrupts.
     case quiet
 
-    /// For as long as `body` runs.
+    /// For as long as `body` runs; a signal that ends the program ends it, too (`TerminalRescue`).
     package func apply<Result>(to descriptor: Int32 = STDIN_FILENO, _ body: () -> Result) -> Result {
         var saved = termios()
         guard tcgetattr(descriptor, &saved) == 0 else { return body() }
@@ -17,8 +17,12 @@ package enum TerminalMode {
         mode.c_lflag &= ~tcflag_t(ECHO | ICANON | (self == .keys ? ISIG | IEXTEN : 0))
         if self == .keys { mode.c_iflag &= ~tcflag_t(IXON | ICRNL | INLCR) }
         withUnsafeMutableBytes(of: &mode.c_cc) { ($0[Int(VMIN)], $0[Int(VTIME)]) = (1, 0) }
+        let isWatched = TerminalRescue.begin(saved, of: descriptor)
         tcsetattr(descriptor, TCSADRAIN, &mode)
-        defer { tcsetattr(descriptor, TCSADRAIN, &saved) }
+        defer {
+            tcsetattr(descriptor, TCSADRAIN, &saved)
+            if isWatched { TerminalRescue.end() }
+        }
         return body()
     }
 

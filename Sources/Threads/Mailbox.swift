@@ -43,6 +43,13 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {     // `el
         }
     }
 
+    /// What is there already.
+    package func takeIfThere() -> Element? {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return pop()
+    }
+
     /// nil if nothing comes in that time.
     package func take(within time: Duration) -> Element? {
         var end = timespec()

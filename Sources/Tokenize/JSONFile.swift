@@ -3,8 +3,10 @@ import JSON
 /// A JSON file with a path for its errors, which say the key.
 struct JSONFile {
     let path: String
+    /// In bytes.
+    let size: Int
 
-    init(_ path: String) { self.path = path }
+    init(_ path: String, size: Int) { (self.path, self.size) = (path, size) }
 
     func object(_ element: JSONElement, _ key: String, at place: String) throws(TokenizeError) -> JSONElement {
         try ask(place) { () throws(JSONError) in try element.object(key) }

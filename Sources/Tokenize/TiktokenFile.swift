@@ -8,7 +8,7 @@
 package enum TiktokenFile {
     package static func read(_ bytes: [UInt8], path: String, pattern: WordPattern? = nil,
                              specials: [Vocabulary.Special]? = nil) throws(TokenizeError) -> Vocabulary {
-        var slots = TokenSlots(), token: [UInt8] = []
+        var slots = TokenSlots(fileSize: bytes.count), token: [UInt8] = []
         for (number, range) in TextLines(bytes) where !range.isEmpty {
             guard let space = bytes[range].firstIndex(of: 32), let id = decimal(bytes[(space + 1)..<range.upperBound]) else {
                 throw .malformed(path: path, place: "\(number)", expected: "a token in base64, a space and its rank", found: shown(bytes[range]))

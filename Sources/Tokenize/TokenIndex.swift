@@ -6,8 +6,9 @@ struct TokenIndex: Sendable {
     /// Of two tokens with the same bytes, the first is found.
     init(_ tokens: ByteStrings, except left: Set<TokenID> = []) {
         self.tokens = tokens
+        let count = tokens.indices.count { !tokens.range(of: $0).isEmpty }
         var size = 16
-        while size < 2 * tokens.count { size *= 2 }
+        while size < 2 * count { size *= 2 }
         places = Array(repeating: -1, count: size)
         for id in 0..<tokens.count where !tokens.range(of: id).isEmpty && !left.contains(TokenID(id)) {
             let place = self.place(of: tokens.bytes.span.extracting(tokens.range(of: id)))

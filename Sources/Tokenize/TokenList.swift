@@ -35,7 +35,7 @@ package struct TokenList: Sendable, Equatable {
 
     /// Checks all of it: it comes from a file. Messages call its parts as GGUF does.
     package func vocabulary(path: String) throws(TokenizeError) -> Vocabulary {
-        var slots = TokenSlots(), vocabulary = Vocabulary(), token: [UInt8] = []
+        var slots = TokenSlots(fileSize: names.count), vocabulary = Vocabulary(), token: [UInt8] = []
         for id in names.indices where kinds[id] != .none {
             func place() -> String { "tokenizer.ggml.tokens[\(id)]" }
             token.removeAll(keepingCapacity: true)

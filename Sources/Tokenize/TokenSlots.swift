@@ -1,39 +1,45 @@
 /// The tokens of a file, in whatever order it has them.
 ///
-///     var slots = TokenSlots()
+///     var slots = TokenSlots(fileSize: bytes.count)
 ///     try slots.put(Array("b".utf8), at: 1)
 ///     slots.tokens                     // "" and "b": 0 is a gap
 struct TokenSlots {
-    /// No file's ids go so far; one that does would fill the memory with gaps.
-    static let limit = 1 << 22
+    /// Every number is below it. A token takes more than a byte of its file: numbers far beyond its size would only fill the memory with gaps, of which
+    /// each takes 12 bytes.
+    let limit: Int
 
-    private var bytes: [UInt8] = []
-    private var places: [Range<Int>] = []
+    /// In the file's order.
+    private var strings = ByteStrings()
+    /// For each number, where its token is among them, or -1.
+    private var places: [Int32] = []
 
     /// What keeps a token out of its place.
-    enum Refusal: Error { case outOfRange, taken, empty }
+    enum Refusal: Error { case outOfRange(limit: Int), taken, empty }
+
+    init(fileSize: Int) { limit = Self.limit(fileSize: fileSize) }
+
+    static func limit(fileSize: Int) -> Int { max(1 << 17, min(1 << 22, fileSize)) }
 
     mutating func put(_ token: some Collection<UInt8>, at id: Int) throws(Refusal) {
-        guard id >= 0, id < Self.limit else { throw .outOfRange }
+        guard id >= 0, id < limit else { throw .outOfRange(limit: limit) }
         guard !token.isEmpty else { throw .empty }
-        if id >= places.count { places.append(contentsOf: repeatElement(0..<0, count: id + 1 - places.count)) }
-        guard places[id].isEmpty else { throw .taken }
-        places[id] = bytes.count..<bytes.count + token.count
-        bytes.append(contentsOf: token)
+        if id >= places.count { places.append(contentsOf: repeatElement(-1, count: id + 1 - places.count)) }
+        guard places[id] < 0 else { throw .taken }
+        replace(id, by: token)
     }
 
     /// Makes another string of what a number stands for.
     mutating func replace(_ id: Int, by token: some Collection<UInt8>) {
-        places[id] = bytes.count..<bytes.count + token.count
-        bytes.append(contentsOf: token)
+        places[id] = Int32(strings.count)
+        strings.append(token)
     }
 
     var count: Int { places.count }
 
     var tokens: ByteStrings {
         var tokens = ByteStrings()
-        tokens.reserveCapacity(places.count, bytes: bytes.count)
-        for place in places { tokens.append(bytes[place]) }
+        tokens.reserveCapacity(places.count, bytes: strings.bytes.count)
+        for place in places { tokens.append(place < 0 ? [] : strings[Int(place)]) }
         return tokens
     }
 }
@@ -42,7 +48,8 @@ extension TokenSlots.Refusal {
     /// The error for a file: what it should have said for token `id`.
     func error(path: String, place: String, id: Int) -> TokenizeError {
         switch self {
-        case .outOfRange: .malformed(path: path, place: place, expected: "a number from 0 to \(TokenSlots.limit - 1)", found: "\(id)")
+        case .outOfRange(let limit):
+            .malformed(path: path, place: place, expected: "a number from 0 to \(limit - 1) in a file of this size", found: "\(id)")
         case .taken: .malformed(path: path, place: place, expected: "a number for each token", found: "\(id) a second time")
         case .empty: .malformed(path: path, place: place, expected: "a token", found: "nothing")
         }

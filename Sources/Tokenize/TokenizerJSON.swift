@@ -18,11 +18,10 @@ package enum TokenizerJSON {
         var parser = JSONParser()
         let root: JSONElement
         do { root = try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
-        return try read(root, path: path)
+        return try read(root, JSONFile(path, size: bytes.count))
     }
 
-    static func read(_ root: JSONElement, path: String) throws(TokenizeError) -> Vocabulary {
-        let file = JSONFile(path)
+    static func read(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) -> Vocabulary {
         let model = try file.object(root, "model", at: "")
         try checkModel(model, file)
         var vocabulary = Vocabulary()
@@ -63,11 +62,12 @@ package enum TokenizerJSON {
     private static func addedTokens(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) -> [AddedToken] {
         guard let list = root["added_tokens"], !list.isNull else { return [] }
         guard let elements = list.elements else { throw file.mismatch("added_tokens", "an array", list) }
+        let limit = TokenSlots.limit(fileSize: file.size)
         var added: [AddedToken] = []
         for (i, element) in elements.enumerated() {
             let place = "added_tokens[\(i)]"
             let id = try file.integer(element, "id", at: place), text = try file.string(element, "content", at: place)
-            guard (0..<TokenSlots.limit).contains(id) else { throw TokenSlots.Refusal.outOfRange.error(path: file.path, place: place, id: id) }
+            guard (0..<limit).contains(id) else { throw TokenSlots.Refusal.outOfRange(limit: limit).error(path: file.path, place: place, id: id) }
             added.append(AddedToken(token: Vocabulary.Special(id: TokenID(id), text: text),
                                     isSpecial: try file.boolean(element, "special", else: false, at: place)))
         }
@@ -75,7 +75,7 @@ package enum TokenizerJSON {
     }
 
     private static func readTokens(_ model: JSONElement, _ added: [AddedToken], into vocabulary: inout Vocabulary, _ file: JSONFile) throws(TokenizeError) {
-        var slots = TokenSlots(), added = added, places: [String: Int] = [:], token: [UInt8] = []
+        var slots = TokenSlots(fileSize: file.size), added = added, places: [String: Int] = [:], token: [UInt8] = []
         for (place, one) in added.enumerated() {
             guard places.updateValue(place, forKey: one.token.text) == nil else {
                 throw file.malformed("added_tokens", "each token once", shown(one.token.text.utf8) + " again")

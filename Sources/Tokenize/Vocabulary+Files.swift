@@ -64,7 +64,7 @@ extension Vocabulary {
             do { root = try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
             // Of a vocab.json all values are numbers, even that of the token "model".
             if root["model"]?.kind != .object, root.members?.first(where: { _ in true })?.value.integer != nil { return try readPair(oneOf: path) }
-            return try TokenizerJSON.read(root, path: path)
+            return try TokenizerJSON.read(root, JSONFile(path, size: bytes.count))
         default: return try TiktokenFile.read(bytes, path: path, pattern: pattern, specials: specials)
         }
     }

@@ -12,11 +12,11 @@ package enum VocabularyAndMerges {
         var parser = JSONParser()
         let root: JSONElement
         do { root = try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
-        let file = JSONFile(path)
+        let file = JSONFile(path, size: bytes.count)
         guard let members = root.members else { throw file.mismatch("the file", "an object with a number for each token", root) }
 
         // A name in another alphabet can only be that of a special token.
-        var slots = TokenSlots(), names: [TokenID: [UInt8]] = [:], token: [UInt8] = []
+        var slots = TokenSlots(fileSize: bytes.count), names: [TokenID: [UInt8]] = [:], token: [UInt8] = []
         var isTextual = Set<TokenID>()
         for (key, value) in members {
             let name = key.bytes ?? []

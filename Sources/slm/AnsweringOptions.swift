@@ -1,3 +1,4 @@
+import Checkpoint
 import Infer
 import Kernels
 import Tokenize
@@ -5,16 +6,23 @@ import Tokenize
 extension WeightType: OptionValue {}
 extension HistoryPolicy: OptionValue {}
 
-/// The options that choose who answers, and how answers are drawn: the same for every command that answers.
+/// The options of every command that answers.
 protocol AnsweringOptions: MachineOptions {
-    var checkpoint: String? { get set }
-    var base: String? { get set }
-    var backend: String? { get set }
-    var backendModel: String? { get set }
-    var dtype: WeightType { get set }
-    var drawing: DrawingOptions { get set }
-    var system: String? { get set }
-    var policy: HistoryPolicy { get set }
+    var answering: AnsweringChoice { get set }
+}
+
+/// Who answers, and how answers are drawn.
+struct AnsweringChoice {
+    var checkpoint: String?
+    var base: String?
+    var backend: String?
+    var backendModel: String?
+    var dtype = WeightType.auto
+    var drawing = DrawingOptions()
+    var system: String?
+    var policy = HistoryPolicy.oldestTurns
+
+    var config: GenerationConfig { get throws { try drawing.config(isOurs: backend == nil) } }
 }
 
 /// What is not given is, for a model of ours, what suits small models; another program decides for itself.
@@ -69,44 +77,50 @@ struct DrawingOptions {
 extension AnsweringOptions {
     static var answeringRows: [OptionRow<Self>] {
         rows + [
-            .option("checkpoint", \.checkpoint, "The model that answers."),
-            .option("base", \.base, "The model that an adapter is for, where that is not where it was."),
-            .option("backend", \.backend, "Another program that answers: openai:URL, such as openai:http://localhost:8080. Its key: SLM_BACKEND_KEY or OPENAI_API_KEY."),
-            .option("backend-model", \.backendModel, "Which of its models. [the first]"),
-            .option("dtype", \.dtype, "What the weights are kept in."),
-            .option("max-tokens", \.drawing.maxTokens, "The most tokens of an answer. [what the context leaves]"),
-            .option("temperature", \.drawing.temperature, "0 takes the likeliest token, up to 2 unlikely ones. [0.8]"),
-            .option("top-k", \.drawing.topK, "Draw from so many of the likeliest; 0 from all. [50]"),
-            .option("top-p", \.drawing.topP, "Draw from the likeliest that together have this share. [0.95]"),
-            .option("min-p", \.drawing.minP, "Draw from those that have this share of the likeliest's."),
-            .option("repetition-penalty", \.drawing.repetitionPenalty, "Divides the scores of tokens that were there."),
-            .option("frequency-penalty", \.drawing.frequencyPenalty, "Taken from a score each time that the token stands in the answer."),
-            .option("presence-penalty", \.drawing.presencePenalty, "Taken from a score once the token stands in the answer."),
-            .list("stop", \.drawing.stop, "TEXT", "The answer ends before any of these texts.", separator: "\n"),
-            .option("seed", \.drawing.seed, "Draws the same each time. [another each time]"),
-            .list("logit-bias", \.drawing.logitBias, "ID=BIAS", "Added to a token's score, from -100 to 100."),
-            .option("system", \.system, "What the model is told before everything."),
-            .option("policy", \.policy, "What gives way when a conversation is longer than the context."),
+            .option("checkpoint", \.answering.checkpoint, "The model that answers. [the newest under checkpoints/, of those that were fine-tuned if there are any]"),
+            .option("base", \.answering.base, "The model that an adapter is for, where that is not where it was."),
+            .option("backend", \.answering.backend, "Another program that answers: openai:URL, such as openai:http://localhost:8080. Its key: SLM_BACKEND_KEY or OPENAI_API_KEY."),
+            .option("backend-model", \.answering.backendModel, "Which of its models. [the first]"),
+            .option("dtype", \.answering.dtype, "What the weights are kept in."),
+            .option("max-tokens", \.answering.drawing.maxTokens, "The most tokens of an answer. [what the context leaves]"),
+            .option("temperature", \.answering.drawing.temperature, "0 takes the likeliest token, up to 2 unlikely ones. [0.8]"),
+            .option("top-k", \.answering.drawing.topK, "Draw from so many of the likeliest; 0 from all. [50]"),
+            .option("top-p", \.answering.drawing.topP, "Draw from the likeliest that together have this share. [0.95]"),
+            .option("min-p", \.answering.drawing.minP, "Draw from those that have this share of the likeliest's."),
+            .option("repetition-penalty", \.answering.drawing.repetitionPenalty, "Divides the scores of tokens that were there."),
+            .option("frequency-penalty", \.answering.drawing.frequencyPenalty, "Taken from a score each time that the token stands in the answer."),
+            .option("presence-penalty", \.answering.drawing.presencePenalty, "Taken from a score once the token stands in the answer."),
+            .list("stop", \.answering.drawing.stop, "TEXT", "The answer ends before any of these texts.", separator: "\n"),
+            .option("seed", \.answering.drawing.seed, "Draws the same each time. [another each time]"),
+            .list("logit-bias", \.answering.drawing.logitBias, "ID=BIAS", "Added to a token's score, from -100 to 100."),
+            .option("system", \.answering.system, "What the model is told before everything."),
+            .option("policy", \.answering.policy, "What gives way when a conversation is longer than the context."),
         ]
     }
 
-    var config: GenerationConfig { get throws { try drawing.config(isOurs: backend == nil) } }
-
     /// Who answers. What is wrong with the options is told before anything is read.
     func open(for command: String, environment: [String: String]) throws -> any ChatBackend {
-        switch (checkpoint, backend) {
-        case (let path?, nil):
-            let make = processorMaker, type = dtype
-            return try Backends.open(checkpoint: path, base: base, type) {
-                let processor = try make()
-                _ = processor.weightForm(for: type)
-                return processor
-            }
+        switch (answering.checkpoint, answering.backend) {
+        case (let path?, nil): return try open(checkpoint: path)
         case (nil, let backend?):
             guard backend.hasPrefix("openai:") else { throw UsageError("slm \(command): --backend: expected openai:URL, found '\(backend)'.") }
-            return try Backends.open(address: String(backend.dropFirst(7)), model: backendModel, key: environment["SLM_BACKEND_KEY"] ?? environment["OPENAI_API_KEY"])
-        case (nil, nil): throw UsageError("slm \(command): say who answers: --checkpoint FILE, or --backend openai:URL.")
+            return try Backends.open(address: String(backend.dropFirst(7)), model: answering.backendModel, key: environment["SLM_BACKEND_KEY"] ?? environment["OPENAI_API_KEY"])
+        case (nil, nil):
+            guard let path = Checkpoint.newest(under: "checkpoints") else {
+                throw UsageError("slm \(command): say who answers: --checkpoint FILE, or --backend openai:URL. There is no model under checkpoints/, where it would be looked for.")
+            }
+            note("\(path) answers, the newest under checkpoints/.")
+            return try open(checkpoint: path)
         default: throw UsageError("slm \(command): give --checkpoint or --backend, not both.")
+        }
+    }
+
+    private func open(checkpoint path: String) throws -> any ChatBackend {
+        let make = processorMaker, type = answering.dtype
+        return try Backends.open(checkpoint: path, base: answering.base, type) {
+            let processor = try make()
+            _ = processor.weightForm(for: type)
+            return processor
         }
     }
 }

@@ -4,7 +4,7 @@ import Terminal
 
 @main
 struct SLM {
-    static var commands: [Command] { [.info, .benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .tokenize, .train, .finetune, .eval, .generate, .chat, .importing, .export,
+    static var commands: [Command] { [.info, .benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .benchServe, .tokenize, .train, .finetune, .eval, .generate, .chat, .serve, .importing, .export,
                                       .demo] }
 
     static func main() {

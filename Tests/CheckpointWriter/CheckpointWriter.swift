@@ -11,6 +11,7 @@ import TestSupport
 ///     CheckpointWriter sample PATH          one with something of everything, and what it holds as JSON
 ///     CheckpointWriter forever PATH         one generation after the other, until it is killed
 ///     CheckpointWriter limited PATH BYTES   one, while no file may grow beyond so many bytes
+///     CheckpointWriter parrot PATH CONTEXT  a chat model that knows one sentence
 ///     CheckpointWriter nobody PATH          one, as a user who owns nothing
 ///     CheckpointWriter pytorch PATH FILE    what a .pt of nanoGPT's becomes
 ///     CheckpointWriter gguf PATH FORMAT     one as GGUF, and beside it, in PATH.h5, as it was
@@ -28,6 +29,7 @@ struct CheckpointWriter {
                 let checkpoint = try SampleCheckpoint().checkpoint
                 try checkpoint.write(to: path)
                 print(description(of: checkpoint))
+            case "parrot": try Parrot.checkpoint(context: Int(arguments[3]) ?? 64).write(to: path)
             case "forever":
                 for generation in 1... { try SampleCheckpoint(generation: generation, layers: 8).checkpoint.write(to: path) }
             case "limited":

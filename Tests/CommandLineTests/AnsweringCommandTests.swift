@@ -1,4 +1,5 @@
 import Checkpoint
+import Files
 import Foundation
 import Infer
 import Testing
@@ -62,13 +63,27 @@ import Threads
         (["--prompt", "a", "--user", "b"], "slm generate: give one of --prompt, --user and --prompts.\n"),
         (["--prompt", "a", "--logprobs", "1"], "slm generate: --logprobs are told with --json.\n"),
         (["--prompt", "a", "--system", "b"], "slm generate: --system is for chats: --user TEXT, or --chat.\n"),
-        (["--prompt", "a"], "slm generate: say who answers: --checkpoint FILE, or --backend openai:URL.\n"),
         (["--prompt", "a", "--backend", "gguf:x"], "slm generate: --backend: expected openai:URL, found 'gguf:x'.\n"),
         (["--prompt", "a", "--backend", "openai:x", "--checkpoint", "y"], "slm generate: give --checkpoint or --backend, not both.\n"),
     ])
     func `options that make no sense are told before anything is read`(arguments: [String], sentence: String) throws {
         let outcome = try slm(["generate"] + arguments)
         #expect(outcome.errors == sentence && outcome.output.isEmpty && outcome.status == 2)
+    }
+
+    @Test func `where nobody is named, the newest under checkpoints answers, and it is said which`() throws {
+        let none = try slm(["generate", "--prompt", "a"], in: folder.path)
+        #expect(none.status == 2 && none.output.isEmpty)
+        #expect(none.errors == "slm generate: say who answers: --checkpoint FILE, or --backend openai:URL. There is no model under checkpoints/, where it would be looked for.\n")
+        try Folder.create(folder("checkpoints/finetuned_20260101_000000"))
+        try Folder.create(folder("checkpoints/other"))
+        try Parrot.checkpoint(saying: "Tuned").write(to: folder("checkpoints/finetuned_20260101_000000/best.h5"))
+        try Parrot.checkpoint(saying: "Other").write(to: folder("checkpoints/other/best.h5"))
+        let named = "slm: checkpoints/finetuned_20260101_000000/best.h5 answers, the newest under checkpoints/.\n"
+        for (command, input) in [(["generate", "--chat"], "Hello"), (["chat"], "Hello\n")] {
+            let outcome = try slm(command + ["--temperature", "0"], input: Data(input.utf8), in: folder.path)
+            #expect(outcome.status == 0 && outcome.output == "Tuned\n" && outcome.errors == named, "\(outcome)")
+        }
     }
 
     @Test func `another program answers, and what is wrong with it is said`() throws {
@@ -114,6 +129,14 @@ import Threads
             return terminal.read(until: end)
         }
 
+        /// Sends a signal, and does not wait for ever where it does nothing.
+        func end(by signal: Int32) {
+            kill(process.processIdentifier, signal)
+            for _ in 0..<1_000 where process.isRunning { usleep(10_000) }
+            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+            process.waitUntilExit()
+        }
+
         func leave() -> Int32 {
             terminal.type("\u{4}")
             process.waitUntilExit()
@@ -133,6 +156,23 @@ import Threads
         #expect(chat.type("/hepl\r", until: "said with a slash").contains("did you mean /help?"))
         #expect(chat.type("\u{1B}[A\u{1B}[A\r", until: "of 64").contains(Parrot.sentence))
         #expect(chat.leave() == 0)
+    }
+
+    @Test(arguments: [SIGTERM, SIGHUP, SIGQUIT])
+    func `a signal ends the program, and the terminal shows what is typed again`(signal: Int32) throws {
+        let hold = Mailbox<Void>()
+        let server = ScriptedServer(speakingFor: ScriptedBackend("abcdefgh") { if $0 == 4 { _ = hold.take(within: .seconds(20)) } })
+        for isAnswering in [false, true] {
+            let chat = try Running(["chat", "--backend", "openai:" + server.address], ["NO_COLOR": "1"])
+            let before = chat.terminal.localModes
+            _ = chat.terminal.read(until: "you    ")
+            if isAnswering { _ = chat.type("Hi\r", until: "abcd") }
+            #expect(before & (ECHO | ICANON) == ECHO | ICANON && chat.terminal.localModes & (ECHO | ICANON) == 0)
+            chat.end(by: signal)
+            #expect(chat.process.terminationReason == .uncaughtSignal && chat.process.terminationStatus == signal)
+            #expect(chat.terminal.localModes == before && chat.terminal.read(until: "\u{1B}[?2004l\r\n", seconds: 1).contains("\u{1B}[?2004l\r\n"))
+        }
+        hold.put(())
     }
 
     @Test func `control-C ends the answer and not the program`() throws {

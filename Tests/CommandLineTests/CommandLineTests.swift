@@ -19,7 +19,7 @@ import TestSupport
         (["trian"], "slm: unknown command 'trian'; did you mean 'train'? All commands: slm --help\n"),
         (["fly"], "slm: unknown command 'fly'. All commands: slm --help\n"),
         (["inf"], "slm: unknown command 'inf'; did you mean 'info'? All commands: slm --help\n"),
-        (["bench"], "slm bench: expected one of gemm, train, tokenize, generate.\n"),
+        (["bench"], "slm bench: expected one of gemm, train, tokenize, generate, serve.\n"),
         (["bench", "train", "--synthetic", "--preest", "tiny"], "slm bench train: unknown option --preest; did you mean --preset? All options: slm bench train --help\n"),
         (["bench", "train", "--synthetic", "--preset", "huge"], "slm bench train: unknown preset 'huge'. Presets: bigram, characters, tiny, eugpt, gpt2.\n"),
         (["bench", "train", "--synthetic", "--batch"], "slm bench train: --batch needs a value. All options: slm bench train --help\n"),
@@ -93,7 +93,7 @@ import TestSupport
         let chats = (0..<400).map { "[INST] What comes after \($0 % 9)? [/INST] After \($0 % 9) comes \($0 % 9 + 1).\n" }.joined()
         folder.write(chats, to: "chats.txt")
         folder.write(String(chats.prefix(2_000)), to: "val.txt")
-        let outcome = try slm("demo", "--max-steps", "60", "--data", folder("chats.txt"), "--val", folder("val.txt"), "--out", folder("run"))
+        let outcome = try slm("demo", "--max-steps", "60", "--data", folder("chats.txt"), "--val", folder("val.txt"), "--out", folder("run"), "--no-serve")
         #expect(outcome.status == 0, "\(outcome.errors)")
         // It has seen all of these.
         #expect(outcome.output.contains("10 of 10 word for word"), "\(outcome.output.suffix(600))")

@@ -11,11 +11,12 @@ func slm(_ arguments: String..., environment: [String: String] = [:], input: Str
     try slm(arguments, environment, input: input.map { Data($0.utf8) })
 }
 
-func slm(_ arguments: [String], _ environment: [String: String] = [:], input: Data? = nil) throws -> Outcome {
+func slm(_ arguments: [String], _ environment: [String: String] = [:], input: Data? = nil, in folder: String? = nil) throws -> Outcome {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLM_") }.merging(environment) { $1 }
+    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
     let (output, errors) = (Pipe(), Pipe())
     (process.standardOutput, process.standardError) = (output, errors)
     if let input {

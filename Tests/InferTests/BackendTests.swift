@@ -40,6 +40,19 @@ import Tokenize
         #expect(answer.tokens.allSatisfy { ($0.logProbability ?? -9) > -0.01 && $0.alternatives.count == 2 && $0.alternatives[0].id == $0.id })
     }
 
+    @Test func `tokens go on as their text does, special ones among them`() throws {
+        let backend = try parrot(), config = try GenerationConfig(temperature: 0), assistant = try #require(SampleCheckpoint.vocabulary.special("<|assistant|>"))
+        #expect(try backend.wholeAnswer(to: AnswerRequest(.tokens("Hi,".utf8.map { TokenID($0) }), config)).text == " you!é日")
+        #expect(try backend.wholeAnswer(to: AnswerRequest(.tokens([assistant]), config)).text == Parrot.sentence)
+        let cut = try backend.wholeAnswer(to: AnswerRequest(.tokens(Array(repeating: 65, count: 99) + [72]), config))
+        #expect(cut.beginning.wasCut && cut.text == "i, you!é日" && cut.end.promptTokens < 64)
+        #expect(throws: GenerationError.emptyPrompt) { try backend.wholeAnswer(to: AnswerRequest(.tokens([]), config)) }
+        #expect(throws: GenerationError.field("prompt", value: "token 260", expected: "tokens from 0 to 259")) { try backend.wholeAnswer(to: AnswerRequest(.tokens([72, 260]), config)) }
+        #expect(throws: GenerationError.tooLong(promptTokens: 99, context: 64)) {
+            try backend.wholeAnswer(to: AnswerRequest(.tokens(Array(repeating: 65, count: 99)), config, policy: .refuse))
+        }
+    }
+
     @Test func `old turns fall out of the window, and whoever asks hears of it`() throws {
         let said = (0..<9).flatMap { [Conversation.Message(.user, "question \($0)"), .init(.assistant, "answer \($0)")] } + [.init(.user, "Hello")]
         let answer = try parrot().wholeAnswer(to: AnswerRequest(.chat(said), GenerationConfig(temperature: 0)))

@@ -113,7 +113,7 @@ import Tokenize
         #expect(throws: GenerationError.tooLong(promptTokens: 53, context: 20)) { try budget.prompt(of: text, policy: .refuse, maximumTokens: nil) }
         // Nothing at all: what begins a text is what ends one.
         #expect(try budget.prompt(of: "", policy: .refuse, maximumTokens: nil).ids == [tokenizer.vocabulary.special("<|eos|>")])
-        #expect(throws: GenerationError.noChats(model: "this model")) { try budget.prompt(of: [], policy: .refuse, maximumTokens: nil) }
+        #expect(throws: GenerationError.noChats(model: "this model")) { try budget.prompt(of: [Conversation.Message](), policy: .refuse, maximumTokens: nil) }
         #expect(throws: GenerationError.tooLong(promptTokens: 1, context: 1)) {
             try HistoryBudget(context: 1, tokenizer, nil).prompt(of: "a", policy: .oldestTurns, maximumTokens: nil)
         }

@@ -47,6 +47,9 @@ import Tokenize
         #expect(String(decoding: full.body, as: UTF8.self) == #"{"model":"m","prompt":"x","stream":true,"stream_options":{"include_usage":true},"max_tokens":7,"temperature":0.5,"#
             + #""top_p":0.9,"min_p":0.1,"top_k":4,"repetition_penalty":1.1,"frequency_penalty":0.2,"presence_penalty":-0.3,"stop":["a"],"seed":9,"#
             + #""logit_bias":{"3":-100.0},"logprobs":2}"#)
+        _ = try backend.wholeAnswer(to: AnswerRequest(.tokens([1, 22])))
+        let tokens = asked.take()
+        #expect(tokens.line == "POST /api/completions" && String(decoding: tokens.body, as: UTF8.self).hasPrefix(#"{"model":"m","prompt":[1,22],"stream":true,"#))
     }
 
     @Test func `pieces, log-probabilities, usage and the end come as they were sent`() throws {
@@ -61,6 +64,19 @@ import Tokenize
         #expect(text.tokens == [GeneratedToken(nil, [97], logProbability: -0.25, alternatives: [.init(nil, [97], -0.25), .init(nil, [98], -2)])])
     }
 
+    private static func chunk(_ text: String) -> String { "data: {\"choices\":[{\"delta\":{\"content\":\"\(text)\"}}]}\n\n" }
+
+    @Test func `in a chat the white space around an answer is left out, as it is in our own`() throws {
+        let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
+        for (pieces, text, count) in [(["  ", "\\n Hi", " ", "\\t", "you ", "\\n"], "Hi \tyou", 6), ([" ", "\\n"], "", 2), (["a", "\u{A0}b\u{A0}"], "a\u{A0}b\u{A0}", 2)] {
+            let whole = try answer(Self.begin + pieces.map(Self.chunk).joined() + end)
+            #expect(whole.text == text && whole.end.reason == .stop && whole.end.answerTokens == count, "\(whole)")
+        }
+        // A text that goes on keeps all of it.
+        let server = ScriptedServer { _, connection in connection.send(Self.begin + "data: {\"choices\":[{\"text\":\" a \",\"finish_reason\":\"stop\"}]}\n\n") }
+        #expect(try Backends.open(address: server.address, model: "m", key: nil).wholeAnswer(to: AnswerRequest(.text("x"))).text == " a ")
+    }
+
     private static func status(_ line: String, _ body: String, _ headers: String = "") -> String {
         "HTTP/1.1 \(line)\r\nContent-Type: application/json\r\n\(headers)Connection: close\r\n\r\n\(body)"
     }
@@ -71,6 +87,8 @@ import Tokenize
         (status("429 Too Many", #"{"error":{"message":"Slow down"}}"#, "Retry-After: 20\r\n"), "has too much to do: Slow down. It asks to wait 20 seconds."),
         (status("500 Oh", "<html>\u{1B}[31mno</html>"), "answers with status 500."),
         (status("400 Bad", #"{"error":"too\u001b long"}"#), "answers with status 400: too  long."),
+        (status("422 No", #"{"detail":[{"loc":["body","top_k"],"msg":"Extra inputs are not permitted"}]}"#), "answers with status 422: Extra inputs are not permitted."),
+        (status("403 No", #"{"detail":"Not you."}"#), "does not let us in: Not you. Give the key in the environment: SLM_BACKEND_KEY"),
         (status("200 OK", "{}"), "it answers application/json, expected text/event-stream."),
         (status("302 Found", "", "Location: http://127.0.0.1:1/\r\n"), "answers with status 302."),
         (begin, "the answer broke off."),

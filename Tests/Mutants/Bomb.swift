@@ -82,6 +82,7 @@ struct Bomb {
         let letters = "Human:".enumerated().map { #""\#($0.element)":\#($0.offset)"# }.joined(separator: ",")
         return [
             bomb("tokens", (0..<count).map { #""\#($0)":\#($0)"# }.joined(separator: ",")), bomb("levels", "\"a\":" + String(repeating: "[", count: 10 * count)),
+            bomb("a number far away", #""a":131071"#), bomb("the last number that the model has", #""a":\(count - 1)"#),
             bomb("merges", #""1":0,"2":1,"12":2"#, [String](repeating: "\"1 2\"", count: count).joined(separator: ",")),
             bomb("a pattern that does not end", pattern: "(?:(?:[a-zH:]*)*)*!", letters),
             bomb("a pattern of patterns", pattern: String(repeating: "(?:a{1,99}", count: 200) + String(repeating: "){1,99}", count: 200), letters),

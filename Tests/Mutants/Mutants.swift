@@ -71,7 +71,7 @@ struct Cost: CustomStringConvertible {
     private var arena = 0
     /// Of the processor's time.
     private var seconds = 0.0
-    /// Of memory, for each byte of the file, beyond `besides`, which an encoder takes for itself.
+    /// Of memory, for each byte of the file, beyond `besides`, which an encoder and a tokenizer's gaps take.
     private var ratio = 0.0
 
     static let mostSeconds = 10

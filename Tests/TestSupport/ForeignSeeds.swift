@@ -39,7 +39,7 @@ package enum ForeignFormat: String, CaseIterable, Sendable {
         switch self {
         case .safetensors: return json + ["F32", "BF16", "U8", "\"dtype\"", "data_offsets", "[0,16]", "[2,3]", "__metadata__", "transformer.wte.weight", "../a.safetensors", "weight_map"]
         case .config: return json + ["\"gpt2\"", "\"n_ctx\":4", "\"n_layer\":1024", "\"n_embd\":1048576", "\"vocab_size\":16777216", "\"gelu\"", "16777216"]
-        case .tokenizer: return json + ["\"Ġ\"", "\"type\"", "\"Sequence\"", "\"Split\"", "\"Digits\"", "\"ByteLevel\"", #""Regex":"(?<=\\w{1,9})x|[\\s&&a]""#, "a b", "4194303", "chat_template"]
+        case .tokenizer: return json + ["\"Ġ\"", "\"type\"", "\"Sequence\"", "\"Split\"", "\"Digits\"", "\"ByteLevel\"", #""Regex":"(?<=\\w{1,9})x|[\\s&&a]""#, "a b", "131071", "4194303", "chat_template"]
         case .gguf: return ["GGUF", "gpt2", "general.alignment", "tokenizer.ggml.tokens", "a b", "\u{8}\0\0\0", "\u{9}\0\0\0\u{9}\0\0\0"]
         case .pt: return ["()", "tR", "}q", "us", "N.", "cos\nsystem\n", "X\u{4}\0\0\0", "]a", "(((", "h\0", "QbR", "PK\u{5}\u{6}", "PK\u{1}\u{2}", "\0\0\0\0"]
         }

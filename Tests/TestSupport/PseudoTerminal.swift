@@ -21,6 +21,13 @@ package final class PseudoTerminal: Sendable {
         close(slave)
     }
 
+    /// Whether it shows what is typed (`ECHO`), gives it line by line (`ICANON`), …
+    package var localModes: Int32 {
+        var mode = termios()
+        tcgetattr(slave, &mode)
+        return Int32(mode.c_lflag)
+    }
+
     package func type(_ text: String) {
         let bytes = Array(text.utf8)
         _ = bytes.withUnsafeBytes { write(master, $0.baseAddress, $0.count) }

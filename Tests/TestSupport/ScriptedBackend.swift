@@ -18,6 +18,7 @@ package final class ScriptedBackend: ChatBackend {
     package func answer(_ request: AnswerRequest, deliver: @escaping @Sendable (AnswerEvent) -> Void) throws(GenerationError) -> any AnswerInProgress {
         let size = switch request.prompt {
         case .text(let text): text.count
+        case .tokens(let ids): ids.count
         case .chat(let messages): messages.reduce(0) { $0 + String(decoding: $1.text, as: UTF8.self).count + 1 }
         }
         if size > 63, request.policy == .refuse { throw .tooLong(promptTokens: size, context: 64) }

@@ -12,7 +12,7 @@ import TestSupport
         let seeds = try Fixture.all().map { _, vocabulary in try TokenizerJSON.bytes(of: vocabulary.shortened()) }
             + TokenizerJSONTests.preTokenizers.map { Array(TokenizerJSONTests.file(preTokenizer: $0.0).utf8) }
             + TokenizerJSONTests.faults.map { Array($0.0.utf8) }
-        try run(seeds, words: ["null", "true", "{}", "[]", "\"\"", "-1", "4194303", "1e9", "18446744073709551616", "\"Ġ\"", "\"\\ud800\"", "\"type\"", "\"Sequence\"",
+        try run(seeds, words: ["null", "true", "{}", "[]", "\"\"", "-1", "131071", "1e9", "18446744073709551616", "\"Ġ\"", "\"\\ud800\"", "\"type\"", "\"Sequence\"",
                                "\"Split\"", "\"Digits\"", "\"ByteLevel\"", "\"Regex\":\"(?<=\\\\w{1,9})x|[\\\\s&&a]\"", "a b", ",", "}"]) { bytes in
             let vocabulary = try TokenizerJSON.read(bytes, path: "t.json")
             if let again = try? TokenizerJSON.bytes(of: vocabulary) { #expect(try TokenizerJSON.read(again, path: "t.json") == vocabulary) }
@@ -23,7 +23,7 @@ import TestSupport
     @Test func `vocab.json with merges.txt`() throws {
         let vocabulary = try Fixture.learned(specials: ["<|eos|>"]).shortened(), (json, merges) = try VocabularyAndMerges.bytes(of: vocabulary)
         try run([json + [0] + merges, Array("{\"a\":0,\"b\":1,\"ab\":2}\0#version: 0.2\na b\n".utf8)],
-                words: ["Ġ", "\n", "a b\n", "0", "\"", ",", ":", "{", "\0", "4194303", "#version"]) { bytes in
+                words: ["Ġ", "\n", "a b\n", "0", "\"", ",", ":", "{", "\0", "131071", "#version"]) { bytes in
             let parts = bytes.split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false).map(Array.init)
             let read = try VocabularyAndMerges.read(vocabulary: parts[0], path: "t.json", merges: parts.last ?? [], mergesPath: "t.json")
             if let (json, merges) = try? VocabularyAndMerges.bytes(of: read) {
@@ -35,7 +35,7 @@ import TestSupport
 
     @Test func `.tiktoken`() throws {
         let seeds = try [TiktokenFile.bytes(of: Fixture.learned(specials: ["<|eos|>"]).shortened(allBytes: true)), Array("YQ== 0\nYWE= 1\nYWFh 2\nYWFhYQ== 3\n".utf8)]
-        try run(seeds, words: [" ", "\n", "=", "YWFhYQ== ", "0", "9", "4194303", "AAAAAAAA"]) { bytes in
+        try run(seeds, words: [" ", "\n", "=", "YWFhYQ== ", "0", "9", "131071", "AAAAAAAA"]) { bytes in
             let vocabulary = try TiktokenFile.read(bytes, path: "t.json", specials: [])
             if let again = try? TiktokenFile.bytes(of: vocabulary) { #expect(try TiktokenFile.read(again, path: "t.json", specials: []) == vocabulary) }
             try use(vocabulary)

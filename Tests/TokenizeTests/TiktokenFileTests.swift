@@ -35,13 +35,21 @@ import Tokenize
         #expect(large.count == 50_257)
     }
 
+    @Test func `numbers go as far as the file is large, so that gaps take no more memory than it`() throws {
+        let file = { (size: Int, id: Int) in String(repeating: "\n", count: size - 11) + "YQ== \(id)" }
+        #expect(try read("YQ== 131071").count == 131_072)
+        #expect(try read(file(200_000, 199_999)).count == 200_000)
+        let error = #expect(throws: TokenizeError.self) { _ = try read(file(200_000, 200_000)) }
+        #expect(error?.description.hasSuffix("expected a number from 0 to 199999 in a file of this size, found 200000.") == true)
+    }
+
     @Test("what is wrong, in a sentence", arguments: [
         ("", "t.tiktoken: expected tokens, found none."),
         ("YQ== 0\nYg==\n", "t.tiktoken:2: expected a token in base64, a space and its rank, found 'Yg=='."),
         ("YQ== x", "t.tiktoken:1: expected a token in base64, a space and its rank, found 'YQ== x'."),
         ("YQ== -1", "t.tiktoken:1: expected a token in base64, a space and its rank, found 'YQ== -1'."),
         ("YQ== 9999999999", "t.tiktoken:1: expected a token in base64, a space and its rank, found 'YQ== 9999999999'."),
-        ("YQ== 4194304", "t.tiktoken:1: expected a number from 0 to 4194303, found 4194304."),
+        ("YQ== 4194304", "t.tiktoken:1: expected a number from 0 to 131071 in a file of this size, found 4194304."),
         ("YQ= 0", "t.tiktoken:1: expected a token in base64, found 'YQ='."),
         ("YR== 0", "t.tiktoken:1: expected a token in base64, found 'YR=='."),
         ("Y*== 0", "t.tiktoken:1: expected a token in base64, found 'Y*=='."),

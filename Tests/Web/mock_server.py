@@ -71,9 +71,9 @@ class World:
 
     def mine(self, name, identity, deleted=False):
         found = self.conversations.get(identity)
-        if not found or found["owner"] != name or bool(found["deleted"]) != deleted:
+        if not found or found["owner"] != name or deleted is not None and bool(found["deleted"]) != deleted:
             raise Refused(404, "not_found", "There is no such conversation.")
-        if deleted and time.time() - found["deleted"] > UNDO_SECONDS:
+        if found["deleted"] and time.time() - found["deleted"] > UNDO_SECONDS:
             raise Refused(404, "not_found", "It was deleted more than a minute ago.")
         return found
 
@@ -179,11 +179,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # Accounts
 
     def register(self):
-        name, password = text_field(self.body, "username", 64), text_field(self.body, "password", 1000, shortest=8)
+        name, password = text_field(self.body, "username", 64), text_field(self.body, "password", 1024, shortest=8)
         if not re.fullmatch(r"[\w.-]+", name):
             raise Refused(422, "invalid", "username: expected letters, digits, '.', '-' and '_'.", "username")
-        if len(password.encode()) > 72:
-            raise Refused(422, "invalid", "password: expected at most 72 bytes.", "password")
+        if len(password.encode()) > 1024:
+            raise Refused(422, "invalid", "password: expected at most 1024 bytes.", "password")
         with self.world.lock:
             if name in self.world.users:
                 raise Refused(409, "taken", "This user name is taken.", "username")
@@ -229,7 +229,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.reply(204)
 
     def restore(self, identity):
-        found = self.world.mine(self.person(), identity, deleted=True)
+        found = self.world.mine(self.person(), identity, deleted=None)
         found["deleted"] = 0
         self.reply(200, summary(found))
 

@@ -107,4 +107,5 @@ def check_chats(ask):
     ask("DELETE", path, template=one, wanted=404)
     ask("POST", path + "/restore", template=one + "/restore")
     assert len(ask("GET", path, template=one)["messages"]) == 2
-    ask("POST", path + "/restore", template=one + "/restore", wanted=404)
+    # Who asks once more, because the answer was lost, hears the same.
+    ask("POST", path + "/restore", template=one + "/restore")

@@ -6,12 +6,12 @@ static inline size_t code_bytes(int form, size_t I) { return form == SLM_WEIGHTS
 // Where the code of an input stands behind a panel's beginning for one of its outputs; of int4, `shift` says which half.
 static inline size_t place_of_code(int form, size_t lane, size_t i, int *shift) {
     const size_t g = i / GROUP, q = i % GROUP / 4, j = i % 4;
-    const size_t group = P * (2 + (form == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2));
+    const size_t group = group_bytes(form);
     *shift = form == SLM_WEIGHTS_INT8 ? 0 : 4 * (int)(q % 2);
     return g * group + 2 * P + 4 * ((form == SLM_WEIGHTS_INT8 ? q : q / 2) * P + lane) + j;
 }
 static inline bf16 *place_of_scale(int form, char *panel, size_t lane, size_t g) {
-    return (bf16 *)(panel + g * P * (2 + (form == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2))) + lane;
+    return (bf16 *)(panel + g * group_bytes(form)) + lane;
 }
 
 // Rows o0 ..< o1 out of the panels; codes and scales begin at row o0.

@@ -57,7 +57,7 @@ INLINE void weigh_int(int form, int R, const char *rows, size_t step, size_t I, 
     vf sum[R][2];
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
-    const size_t groups = groups_of(I), size = P * (2 + (form == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2));
+    const size_t groups = groups_of(I), size = group_bytes(form);
     const int_row first = int_row_at(rows, I);
     const char *bytes = first.bytes;
     for (size_t g = 0; g < groups; g++, panel += size, bytes += GROUP * ROW_BYTE_SIZE) {

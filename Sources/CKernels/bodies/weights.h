@@ -56,12 +56,13 @@ static inline vi multiply_pairs(vi a, vi b) {
 #endif
 
 static inline size_t groups_of(size_t I) { return (I + GROUP - 1) / GROUP; }
+// Of int8 and int4: a group's scales and its quads, for all outputs of a panel.
+static inline size_t group_bytes(int form) { return P * (2 + (form == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2)); }
 static inline size_t panel_bytes(int form, size_t I) {
     switch (form) {
     case SLM_WEIGHTS_F32: return 4 * I * P;
     case SLM_WEIGHTS_BF16: return 4 * ((I + 1) / 2) * P;
-    case SLM_WEIGHTS_INT8: return groups_of(I) * P * (2 + GROUP);
-    default: return groups_of(I) * P * (2 + GROUP / 2);
+    default: return groups_of(I) * group_bytes(form);
     }
 }
 static size_t weights_bytes(int form, size_t O, size_t I) { return (O + P - 1) / P * panel_bytes(form, I); }
@@ -143,7 +144,7 @@ static void weights_rows_prepare(int form, const float *x, size_t N, size_t I, v
 
 // The scale of a group in bf16, and no smaller than it has to be for its largest value to stay within 127 steps.
 static inline vf scale_of(vf most) { return (vf)(((vu)(most * all(1.0f / 127)) + 0xffff) & 0xffff0000); }
-static inline vf inverse_of(vf scale) { return pick(scale > all(0), all(1) / scale, all(0)); }
+static inline vf inverse_of(vf scale) { return pick(vabs(scale) > all(0), all(1) / scale, all(0)); }
 static inline void store_scales(uint16_t *to, vf scale) { *(vh_any *)to = __builtin_convertvector((vu)scale >> 16, vh); }
 
 // `x` is [GROUP][P]: a lane is an output.
@@ -189,7 +190,7 @@ static inline vf best_int4_scale(const float *x, size_t v) {
     for (size_t c = 0; c < sizeof reach / sizeof *reach; c++) {
         const float end = reach[c] > 0 ? int4_levels[0] : -int4_levels[15];
         const vf scale = (vf)(((vu)(extreme * all(reach[c] / end)) + 0x8000) & 0xffff0000);
-        const vf inverse = pick(vabs(scale) > all(0), all(1) / scale, all(0));
+        const vf inverse = inverse_of(scale);
         vf error = {0};
         for (size_t i = 0; i < GROUP; i++) {
             const vf w = load(x + i * P + v);
@@ -206,7 +207,7 @@ static inline vf best_int4_scale(const float *x, size_t v) {
 
 static inline void pack_group_int4(const float *x, char *to) {
     for (size_t v = 0; v < P; v += W) {
-        const vf scale = best_int4_scale(x, v), inverse = pick(vabs(scale) > all(0), all(1) / scale, all(0));
+        const vf scale = best_int4_scale(x, v), inverse = inverse_of(scale);
         store_scales((uint16_t *)to + v, scale);
         for (size_t q = 0; q < QUADS; q += 2) {
             vu quad = {0};
@@ -234,8 +235,7 @@ static void weights_pack(int form, const float *w, size_t stride, size_t O, size
         float *x = scratch;
         pack((unit *)x, &rows, SLM_F32, P, o0, o1, 0, I);
         memset(x + I * P, 0, 4 * P * (round_up(I, GROUP) - I));
-        const size_t step = P * (2 + (form == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2));
-        for (size_t g = 0; g < groups_of(I); g++, to += step) {
+        for (size_t g = 0; g < groups_of(I); g++, to += group_bytes(form)) {
             if (form == SLM_WEIGHTS_INT8) pack_group_int8(x + g * GROUP * P, to); else pack_group_int4(x + g * GROUP * P, to);
         }
     }

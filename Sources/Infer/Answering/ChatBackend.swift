@@ -40,6 +40,8 @@ package struct AnswerRequest: Sendable, Equatable {
 package enum Prompt: Sendable, Equatable {
     /// A text that goes on.
     case text(String)
+    /// The same, from a program that has its tokens; special ones may be among them.
+    case tokens([TokenID])
     /// A conversation in which the assistant speaks next.
     case chat([Conversation.Message])
 }

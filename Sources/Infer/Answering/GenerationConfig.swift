@@ -30,6 +30,8 @@ package struct GenerationConfig: Sendable, Equatable {
     package let logitBias: [TokenID: Float]
     /// Of how many other tokens the log-probability is told beside that of the token that came; nil for none, not even that.
     package let logProbabilities: Int?
+    /// Whether the answer goes on where the model would end it, as when speed is measured.
+    package var ignoresEnd = false
 
     package init(maximumTokens: Int? = nil, temperature: Double = 1, topK: Int = 0, topP: Double = 1, minP: Double = 0, repetitionPenalty: Double = 1,
                  frequencyPenalty: Double = 0, presencePenalty: Double = 0, stop: [String] = [], seed: UInt64? = nil, logitBias: [TokenID: Float] = [:],

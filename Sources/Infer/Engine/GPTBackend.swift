@@ -13,7 +13,7 @@ package final class GPTBackend: ChatBackend {
         package var answers = 16
         /// Requests that wait for a place.
         package var waiting = 64
-        /// Tokens of prompts that are computed in a step: while others wait for their next token, and while nobody does.
+        /// Tokens of prompts that are computed in a step: while others wait too, and while nobody does.
         package var sharedSlice = 64, wholeSlice = 512
 
         package init() {}
@@ -31,6 +31,8 @@ package final class GPTBackend: ChatBackend {
     private let inbox: Mailbox<Message>
     private let board: Board
 
+    /// Its tokenizer, and how it reads a chat.
+    package var readable: ReadableModel { model }
     package var name: String { model.name }
     package var context: Int? { model.context }
     package var status: Status { board.status }

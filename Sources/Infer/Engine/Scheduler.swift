@@ -37,7 +37,7 @@ final class Scheduler {
     func run(taking inbox: Mailbox<GPTBackend.Message>) {
         while !isStopping {
             if active.isEmpty, waiting.isEmpty { receive(inbox.take()) }
-            while let message = inbox.take(within: .zero) { receive(message) }
+            while let message = inbox.takeIfThere() { receive(message) }
             dropCancelled()
             admit()
             step()
@@ -104,16 +104,20 @@ final class Scheduler {
         removeFinished()
     }
 
-    /// How much of each answer takes part: the next token of all that are being given; of the prompts a slice, shared evenly, so that a short one need not wait
-    /// for a long one, nor those who are being answered for either.
+    /// How much of each answer takes part: the next token of all that are being given; of the prompts a slice. Whoever asks shortest is read first, so that most
+    /// wait as little as can be; but a quarter is for who came first, so that a long prompt is not put off for ever.
     private func plan() {
         for answer in active { answer.taking = answer.isReading ? 0 : 1 }
-        let reading = active.filter(\.isReading).sorted { $0.unseen.count < $1.unseen.count }
-        var left = reading.count < active.count ? limits.sharedSlice : limits.wholeSlice
-        for (i, answer) in reading.enumerated() where left > 0 {
-            answer.taking = min(answer.unseen.count, max(1, left / (reading.count - i)))
-            left -= answer.taking
+        let reading = active.filter(\.isReading)
+        guard let first = reading.first else { return }
+        var left = active.count == 1 ? limits.wholeSlice : limits.sharedSlice
+        func give(_ answer: Active, most: Int) {
+            let more = min(answer.unseen.count - answer.taking, most)
+            answer.taking += more
+            left -= more
         }
+        give(first, most: max(1, left / 4))
+        for answer in reading.sorted(by: { $0.unseen.count < $1.unseen.count }) { give(answer, most: left) }
     }
 
     /// Chooses a token for each row of scores, and tells what comes of it.

@@ -49,9 +49,10 @@ package struct AnswerCourse: Sendable {
         let budget = HistoryBudget(context: model.context, model.tokenizer, model.renderer), config = request.config
         let fitted: HistoryBudget.Fitted = switch request.prompt {
         case .text(let text): try budget.prompt(of: text, policy: request.policy, maximumTokens: config.maximumTokens)
+        case .tokens(let ids): try budget.prompt(of: ids, policy: request.policy, maximumTokens: config.maximumTokens)
         case .chat(let history): try budget.prompt(of: history, policy: request.policy, maximumTokens: config.maximumTokens, model: model.name)
         }
-        let vocabulary = model.tokenizer.vocabulary, rules = AnswerRules(for: request.prompt, vocabulary, model.renderer, stop: config.stop)
+        let vocabulary = model.tokenizer.vocabulary, rules = AnswerRules(for: request.prompt, vocabulary, model.renderer, stop: config.stop, ignoresEnd: config.ignoresEnd)
         (prompt, room, stops) = (fitted.ids, fitted.room, rules.stops)
         var beginning = AnswerBeginning(promptTokens: fitted.ids.count, context: model.context)
         (beginning.droppedTurns, beginning.wasCut) = (fitted.droppedTurns, fitted.wasCut)

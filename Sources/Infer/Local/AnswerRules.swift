@@ -16,13 +16,15 @@ package struct AnswerRules: Sendable, Equatable {
     /// What ends a text in the vocabularies that people have.
     private static let endMarkers: Set = ["<|eos|>", "<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<eos>"]
 
-    /// - Parameter renderer: nil for a model without chats.
-    package init(for prompt: Prompt, _ vocabulary: Vocabulary, _ renderer: ChatRenderer?, stop: [String]) {
-        var stops = Set(vocabulary.specials.filter { Self.endMarkers.contains($0.text) }.map(\.id)), texts = stop.map { Array($0.utf8) }
+    /// - Parameters:
+    ///   - renderer: nil for a model without chats.
+    ///   - ignoresEnd: Whether no token ends it; those that would may not come then.
+    package init(for prompt: Prompt, _ vocabulary: Vocabulary, _ renderer: ChatRenderer?, stop: [String], ignoresEnd: Bool = false) {
+        var stops = ignoresEnd ? [] : Set(vocabulary.specials.filter { Self.endMarkers.contains($0.text) }.map(\.id)), texts = stop.map { Array($0.utf8) }
         if case .chat = prompt, let renderer {
-            stops.formUnion(renderer.stops)
+            if !ignoresEnd { stops.formUnion(renderer.stops) }
             // A line ends the turn whatever else is in the token that ends it.
-            if renderer.form == .humanAssistant { texts.append([UInt8(ascii: "\n")]) }
+            if renderer.form == .humanAssistant, !ignoresEnd { texts.append([UInt8(ascii: "\n")]) }
             trims = true
         } else {
             trims = false

@@ -54,11 +54,18 @@ package struct HistoryBudget: Sendable {
 
     /// A text that goes on. Its end is what counts.
     package func prompt(of text: String, policy: HistoryPolicy, maximumTokens: Int?) throws(GenerationError) -> Fitted {
-        let limit = try self.limit(maximumTokens)
+        var ids = try self.ids(of: Array(text.utf8))
+        if ids.isEmpty, let start = AnswerRules(for: .text(text), tokenizer.vocabulary, renderer, stop: []).stops.first { ids = [start] }
+        return try prompt(of: ids, policy: policy, maximumTokens: maximumTokens)
+    }
+
+    /// Tokens that go on.
+    package func prompt(of ids: [TokenID], policy: HistoryPolicy, maximumTokens: Int?) throws(GenerationError) -> Fitted {
+        let limit = try self.limit(maximumTokens), known = tokenizer.vocabulary.tokens.indices
+        guard !ids.isEmpty else { throw .emptyPrompt }
+        if let other = ids.first(where: { !known.contains(Int($0)) }) { throw .field("prompt", value: "token \(other)", expected: "tokens from 0 to \(known.count - 1)") }
         var fitted = Fitted()
-        do throws(TokenizeError) { fitted.ids = try tokenizer.ids(of: text) } catch { throw .tokenizer(error) }
-        if fitted.ids.isEmpty, let start = AnswerRules(for: .text(text), tokenizer.vocabulary, renderer, stop: []).stops.first { fitted.ids = [start] }
-        guard !fitted.ids.isEmpty else { throw .emptyPrompt }
+        fitted.ids = ids
         if fitted.ids.count > limit {
             if policy == .refuse { throw .tooLong(promptTokens: fitted.ids.count, context: context) }
             (fitted.ids, fitted.wasCut) = (Array(fitted.ids.suffix(limit)), true)

@@ -41,7 +41,7 @@ package final class OpenAIBackend: ChatBackend {
 
     package func answer(_ request: AnswerRequest, deliver: @escaping @Sendable (AnswerEvent) -> Void) throws(GenerationError) -> any AnswerInProgress {
         switch request.prompt {
-        case .text(""), .chat([]): throw .emptyPrompt
+        case .text(""), .tokens([]), .chat([]): throw .emptyPrompt
         default: break
         }
         let progress = Progress()
@@ -51,7 +51,7 @@ package final class OpenAIBackend: ChatBackend {
 
     private func run(_ request: AnswerRequest, _ progress: Progress, _ deliver: (AnswerEvent) -> Void) {
         let asked = OpenAIRequest(request, model: model)
-        var stream = OpenAIStream(address: address.base), watch = AnswerWatch(), failure: HTTPError?
+        var stream = OpenAIStream(address: address.base, trims: asked.isChat), watch = AnswerWatch(), failure: HTTPError?
         deliver(.began(AnswerBeginning()))
         do throws(HTTPError) {
             try progress.exchange.run(address.request(asked.path, body: asked.body, idleSeconds: idleSeconds)) { head, bytes in

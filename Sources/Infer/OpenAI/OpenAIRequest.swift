@@ -5,27 +5,27 @@ import Tokenize
 /// A request in OpenAI's words. What changes nothing is not said: servers may not know it.
 struct OpenAIRequest {
     let path: String
+    let isChat: Bool
     let body: [UInt8]
 
     init(_ request: AnswerRequest, model: String) {
         let config = request.config
         var writer = JSONWriter(.oneLine)
-        var path = "chat/completions"
+        let isChat = if case .chat = request.prompt { true } else { false }
         writer.object { writer in
             writer.key("model"); writer.string(model)
             switch request.prompt {
-            case .text(let text):
-                path = "completions"
-                writer.key("prompt"); writer.string(text)
+            case .text(let text): writer.key("prompt"); writer.string(text)
+            case .tokens(let ids): writer.key("prompt"); writer.array { for id in ids { $0.integer(id) } }
             case .chat(let messages):
                 writer.key("messages")
                 writer.array { for message in messages { Self.write(message, to: &$0) } }
             }
             writer.key("stream"); writer.boolean(true)
             writer.key("stream_options"); writer.object { $0.key("include_usage"); $0.boolean(true) }
-            Self.write(config, isChat: path == "chat/completions", to: &writer)
+            Self.write(config, isChat: isChat, to: &writer)
         }
-        (self.path, body) = (path, writer.bytes)
+        (self.isChat, path, body) = (isChat, isChat ? "chat/completions" : "completions", writer.bytes)
     }
 
     private static func write(_ message: Conversation.Message, to writer: inout JSONWriter) {

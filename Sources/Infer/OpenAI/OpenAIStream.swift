@@ -3,7 +3,7 @@ import JSON
 
 /// What a server streams, as events of an answer.
 ///
-///     var stream = OpenAIStream(address: base)
+///     var stream = OpenAIStream(address: base, trims: true)
 ///     stream.take(head, bytes) { event in … }
 ///     stream.end                                               // what is known of the end so far
 struct OpenAIStream: ~Copyable {
@@ -18,8 +18,10 @@ struct OpenAIStream: ~Copyable {
     private var isDone = false
     private var usage: (prompt: Int, answer: Int)?
     private var failure: RemoteError?
+    /// nil where white space belongs to the answer.
+    private var trimmed: TrimmedPieces?
 
-    init(address: String) { self.address = address }
+    init(address: String, trims: Bool) { (self.address, trimmed) = (address, trims ? TrimmedPieces() : nil) }
 
     mutating func take(_ head: HTTPHead, _ bytes: Span<UInt8>, _ deliver: (AnswerPiece) -> Void) {
         self.head = head
@@ -67,7 +69,8 @@ struct OpenAIStream: ~Copyable {
             let tokens = choice["logprobs"].map(Self.tokens) ?? []
             guard !text.isEmpty || !tokens.isEmpty else { return }
             pieces += 1
-            deliver(AnswerPiece(text, tokens))
+            let piece = AnswerPiece(text, tokens)
+            if let piece = trimmed == nil ? piece : trimmed?.add(piece) { deliver(piece) }
         } catch { failure = .broken(address: address, reason: "it sent what cannot be read: \(error)") }
     }
 
@@ -98,7 +101,9 @@ extension RemoteError {
     static func refused(_ head: HTTPHead, by address: String, saying body: [UInt8]) -> RemoteError {
         var parser = JSONParser()
         let root = try? parser.parse(body), error = root?["error"]
-        let told = error?["message"]?.string ?? error?.string ?? root?["message"]?.string ?? ""
+        // "detail" is FastAPI's, in which many servers are written: a text, or a list of what is wrong with which field.
+        let detail = root?["detail"], fault = detail?.elements?.lazy.compactMap { $0["msg"]?.string }.first
+        let told = error?["message"]?.string ?? error?.string ?? root?["message"]?.string ?? detail?.string ?? fault ?? ""
         var message = told.shortened
         while message.hasSuffix(".") { message.removeLast() }
         return switch head.status {

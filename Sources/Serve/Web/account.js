@@ -3,8 +3,8 @@ import { Refusal } from "./api.js";
 import { visible } from "./characters.js";
 import { byId } from "./dom.js";
 
-// bcrypt reads so many bytes of a password; the server refuses longer ones, and here it is said before they are sent.
-const LONGEST_PASSWORD = 72;
+// In bytes of UTF-8. The server refuses longer ones, and here it is said before they are sent.
+const LONGEST_PASSWORD = 1024;
 
 /** The pages to sign in and to make an account. One form: an account is made with the same fields and one more. */
 export class Account {

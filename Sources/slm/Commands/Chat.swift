@@ -6,14 +6,7 @@ struct ChatOptions: AnsweringOptions {
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
-    var checkpoint: String?
-    var base: String?
-    var backend: String?
-    var backendModel: String?
-    var dtype = WeightType.auto
-    var drawing = DrawingOptions()
-    var system: String?
-    var policy = HistoryPolicy.oldestTurns
+    var answering = AnsweringChoice()
 }
 
 extension Command {
@@ -27,7 +20,7 @@ extension Command {
 
 extension ChatOptions {
     func run() throws {
-        let session = ChatSession(config: try config, system: system, policy: policy), environment = SLM.environmentVariables()
+        let session = ChatSession(config: try answering.config, system: answering.system, policy: answering.policy), environment = SLM.environmentVariables()
         var chat = ChatLoop(try open(for: "chat", environment: environment), session, ChatScreen(environment: environment))
         chat.run()
     }

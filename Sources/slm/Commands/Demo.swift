@@ -5,7 +5,6 @@ import Files
 import Infer
 import Kernels
 import Model
-import Terminal
 import Tokenize
 import Train
 
@@ -19,11 +18,13 @@ struct DemoOptions: MachineOptions {
     var validation = "data/sample-val.txt"
     var out = "checkpoints/demo"
     var seed = 1
+    var port = 8_000
+    var endsUnserved = false
 }
 
 extension Command {
     static var demo: Command {
-        Command("demo", "Learns a vocabulary and a small model from the sample chats, and asks it ten questions it has never seen; then you can.", DemoOptions(),
+        Command("demo", "Learns a vocabulary and a small model from the sample chats, asks it ten questions it has never seen, and serves it: then you can.", DemoOptions(),
                 DemoOptions.rows + [
                     .option("time", \.time, "How long to learn.").choice("length"),
                     .option("max-steps", \.steps, in: 1...1_000_000_000, "… or how many steps.").choice("length"),
@@ -31,6 +32,8 @@ extension Command {
                     .option("val", \.validation, "Chats to ask from."),
                     .option("out", \.out, "Folder for all that is made."),
                     .option("seed", \.seed, "Of weights and order."),
+                    .option("port", \.port, in: 0...65_535, "Where to serve it, at 127.0.0.1."),
+                    .option("no-serve", \.endsUnserved, "End when the questions are answered."),
                 ], example: "slm demo --time 30s") { options in
             try Demonstration(options).run()
         }
@@ -59,7 +62,8 @@ private struct Demonstration {
         (train.data, train.out, train.batch, train.rate, train.learn) = ([options.out + "/data"], options.out, 8, 2.5e-3, .assistant)
         try TrainCommand(train).run()
         try ask(vocabulary)
-        try chat()
+        try evaluate()
+        if !options.endsUnserved { try serve() }
     }
 
     private let recipe = "--batch 8 --lr 0.0025 --learn-from assistant"
@@ -88,12 +92,22 @@ private struct Demonstration {
         say("\(asked.count { $0.answer == $0.expected }) of \(asked.count) word for word as the chats have it. The model is \(options.out)/best.h5.")
     }
 
-    /// For who sits there: a conversation with what has just been learned.
-    private func chat() throws {
-        guard TerminalMode.isTerminal(0), TerminalMode.isTerminal(1) else { return }
-        say("\n5. A conversation with it: slm chat --checkpoint \(options.out)/best.h5")
-        var chat = ChatOptions()
-        (chat.threads, chat.cpu, chat.blas, chat.checkpoint) = (options.threads, options.cpu, options.blas, options.out + "/best.h5")
-        try chat.run()
+    /// How well it predicts what was held out.
+    private func evaluate() throws {
+        say("\n5. How well it predicts chats that it has never seen: slm eval --checkpoint \(options.out)/best.h5 --data \(options.validation)")
+        var eval = EvalOptions()
+        (eval.threads, eval.cpu, eval.blas, eval.checkpoint, eval.data) = (options.threads, options.cpu, options.blas, options.out + "/best.h5", [options.validation])
+        try EvalCommand(eval).run()
+    }
+
+    /// Until somebody stops it.
+    private func serve() throws {
+        let database = "sqlite:\(options.out)/slm_chat.db"
+        say("\n6. A page to chat with it, until Control-C: slm serve --checkpoint \(options.out)/best.h5 --database \(database) --collect \(options.out)/chat_history.jsonl")
+        say("   Open the address that follows in a browser. In a terminal instead: slm chat --checkpoint \(options.out)/best.h5\n")
+        var serve = ServeOptions()
+        (serve.threads, serve.cpu, serve.blas, serve.checkpoint) = (options.threads, options.cpu, options.blas, options.out + "/best.h5")
+        (serve.port, serve.database, serve.collect) = (options.port, database, options.out + "/chat_history.jsonl")
+        try ServeCommand(serve, SLM.environmentVariables()).run()
     }
 }

@@ -49,7 +49,7 @@ extension Command {
 }
 
 /// `slm eval`: asks, and tells.
-private struct EvalCommand {
+struct EvalCommand {
     private let options: EvalOptions
     private let checkpoints: [String]
 

@@ -8,14 +8,7 @@ struct GenerateOptions: AnsweringOptions {
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
-    var checkpoint: String?
-    var base: String?
-    var backend: String?
-    var backendModel: String?
-    var dtype = WeightType.auto
-    var drawing = DrawingOptions()
-    var system: String?
-    var policy = HistoryPolicy.oldestTurns
+    var answering = AnsweringChoice()
     var prompt: String?
     var user: String?
     var prompts: String?
@@ -34,7 +27,7 @@ extension Command {
             .option("chat", \.chat, "Take --prompts, or standard input, for what users say."),
             .option("at-once", \.atOnce, in: 1...1_024, "How many of --prompts are answered at the same time."),
             .option("echo", \.echo, "Show the prompt before what follows it."),
-            .option("logprobs", \.drawing.logprobs, "With --json: the log-probability of each token, and of so many others in its place."),
+            .option("logprobs", \.answering.drawing.logprobs, "With --json: the log-probability of each token, and of so many others in its place."),
             .option("json", \.json, "A JSON object for each answer, when it is over."),
         ], example: """
             slm generate --checkpoint checkpoints/first/best.h5 --prompt "Once upon a time" --max-tokens 50
@@ -54,9 +47,9 @@ private struct GenerateCommand {
         if [options.prompt, options.user, options.prompts].count(where: { $0 != nil }) > 1 {
             throw UsageError("slm generate: give one of --prompt, --user and --prompts.")
         }
-        if options.system != nil, options.user == nil, !options.chat { throw UsageError("slm generate: --system is for chats: --user TEXT, or --chat.") }
-        if options.drawing.logprobs != nil, !options.json { throw UsageError("slm generate: --logprobs are told with --json.") }
-        (self.options, config) = (options, try options.config)
+        if options.answering.system != nil, options.user == nil, !options.chat { throw UsageError("slm generate: --system is for chats: --user TEXT, or --chat.") }
+        if options.answering.drawing.logprobs != nil, !options.json { throw UsageError("slm generate: --logprobs are told with --json.") }
+        (self.options, config) = (options, try options.answering.config)
     }
 
     func run() throws {
@@ -84,8 +77,8 @@ private struct GenerateCommand {
     }
 
     private func request(_ text: String) -> AnswerRequest {
-        guard options.user != nil || options.chat else { return AnswerRequest(.text(text), config, policy: options.policy) }
-        return AnswerRequest(.chat((options.system.map { [.init(.system, $0)] } ?? []) + [.init(.user, text)]), config, policy: options.policy)
+        guard options.user != nil || options.chat else { return AnswerRequest(.text(text), config, policy: options.answering.policy) }
+        return AnswerRequest(.chat((options.answering.system.map { [.init(.system, $0)] } ?? []) + [.init(.user, text)]), config, policy: options.answering.policy)
     }
 
     /// One answer, shown as it comes.

@@ -1,0 +1,64 @@
+import CMicroHTTPD
+
+/// A connection of libmicrohttpd's. It is valid until its request is completed; whoever keeps it forgets it then.
+///
+/// `MHD_resume_connection` may be called from any thread, the rest is called on the connection's own: that is why it may be sent.
+struct ConnectionReference: @unchecked Sendable {
+    let pointer: OpaquePointer
+
+    func suspend() { MHD_suspend_connection(pointer) }
+    func resume() { MHD_resume_connection(pointer) }
+
+    /// What a reader of a body returns instead of a count.
+    static let readerFinished = -1, readerFailed = -2
+
+    var descriptor: Int32 { slm_http_descriptor(pointer) }
+    var address: PeerAddress { PeerAddress(slm_http_address(pointer)) }
+
+    /// Names in small letters.
+    var headers: [(name: String, value: String)] {
+        var list: [(name: String, value: String)] = []
+        withUnsafeMutablePointer(to: &list) { list in
+            _ = MHD_get_connection_values(pointer, .HEADER_KIND, { context, _, name, value in
+                guard let name, let list = context?.assumingMemoryBound(to: [(name: String, value: String)].self) else { return .YES }
+                list.pointee.append((String(cString: name).lowercased(), value.map { String(cString: $0) } ?? ""))
+                return .YES
+            }, list)
+        }
+        return list
+    }
+
+    func send(_ response: Response, closing: Bool) -> Bool {
+        let made: OpaquePointer? = switch response.body {
+        case .bytes(let bytes):
+            bytes.withUnsafeBytes { MHD_create_response_from_buffer($0.count, UnsafeMutableRawPointer(mutating: $0.baseAddress), .RESPMEM_MUST_COPY) }
+        case .stream(let stream): Self.made(of: stream, on: self)
+        }
+        guard let made else { return false }
+        defer { MHD_destroy_response(made) }
+        for header in response.headers { MHD_add_response_header(made, header.name, header.value) }
+        if closing { MHD_add_response_header(made, "Connection", "close") }
+        return MHD_queue_response(pointer, UInt32(response.status.rawValue), made) == .YES
+    }
+
+    /// What libmicrohttpd keeps of a stream.
+    private final class Reader {
+        let stream: ResponseStream
+        let connection: ConnectionReference
+
+        init(_ stream: ResponseStream, _ connection: ConnectionReference) { (self.stream, self.connection) = (stream, connection) }
+    }
+
+    private static func made(of stream: ResponseStream, on connection: ConnectionReference) -> OpaquePointer? {
+        let reader = Unmanaged.passRetained(Reader(stream, connection))
+        let made = MHD_create_response_from_callback(slm_http_unknown_size, 4_096, { context, _, memory, most in
+            guard let context, let memory else { return ConnectionReference.readerFailed }
+            let reader = Unmanaged<Reader>.fromOpaque(context).takeUnretainedValue()
+            return reader.stream.read(into: UnsafeMutableRawBufferPointer(start: memory, count: most), for: reader.connection)
+        }, reader.toOpaque(), { context in
+            if let context { Unmanaged<Reader>.fromOpaque(context).release() }
+        })
+        if made == nil { reader.release() }
+        return made
+    }
+}

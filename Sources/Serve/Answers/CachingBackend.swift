@@ -1,0 +1,77 @@
+package import Infer
+import Synchronization
+import Tokenize
+
+/// Gives an answer again that it gave before, where the model would say the same: to the same question, drawn without chance (temperature 0).
+///
+///     let backend = CachingBackend(gpt)
+///
+/// It remembers a bounded number of answers, forgets the oldest first, and ends with the model whose answers they are.
+package final class CachingBackend: ChatBackend {
+    /// What takes more is not worth remembering.
+    private static let longest = 64 << 10
+
+    private let backend: any ChatBackend
+    private let answers: Mutex<RecentTable<Key, WholeAnswer>>
+
+    fileprivate struct Key: Hashable {
+        let prompt: [[UInt8]]
+        let rest: String
+    }
+
+    package init(_ backend: any ChatBackend, remembering most: Int = 1_024) {
+        self.backend = backend
+        answers = Mutex(RecentTable(most: most))
+    }
+
+    package var name: String { backend.name }
+    package var context: Int? { backend.context }
+
+    package func answer(_ request: AnswerRequest, deliver: @escaping @Sendable (AnswerEvent) -> Void) throws(GenerationError) -> any AnswerInProgress {
+        guard let key = Key(request) else { return try backend.answer(request, deliver: deliver) }
+        if let known = answers.withLock({ $0[key] }) {
+            Self.give(known, to: deliver)
+            return Over()
+        }
+        let collected = GrowingAnswer()
+        return try backend.answer(request) { event in
+            let answer = collected.add(event)
+            if case .ended(let end) = event, [.stop, .length].contains(end.reason), answer.text.utf8.count < Self.longest {
+                self.answers.withLock { $0.set(key, to: answer) }
+            }
+            deliver(event)
+        }
+    }
+
+    private static func give(_ answer: WholeAnswer, to deliver: (AnswerEvent) -> Void) {
+        var beginning = answer.beginning, end = answer.end
+        beginning.cachedTokens = beginning.promptTokens ?? 0
+        end.timings = AnswerTimings()
+        deliver(.began(beginning))
+        if !answer.text.isEmpty { deliver(.piece(AnswerPiece(answer.text, answer.tokens))) }
+        deliver(.ended(end))
+    }
+
+    private final class Over: AnswerInProgress {
+        func cancel() {}
+    }
+}
+
+extension CachingBackend.Key {
+    /// nil where the answer is another each time.
+    fileprivate init?(_ request: AnswerRequest) {
+        let config = request.config
+        guard config.temperature == 0 else { return nil }
+        switch request.prompt {
+        case .text(let text): prompt = [Array(text.utf8)]
+        case .tokens(let ids): prompt = [Array("\(ids)".utf8), [], []]
+        case .chat(let turns): prompt = turns.flatMap { [Array($0.role.rawValue.utf8), $0.text] } + [[]]
+        }
+        // What is drawn without chance does not depend on how chance would be.
+        let bias = config.logitBias.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: ",")
+        rest = """
+            \(config.maximumTokens ?? 0) \(config.repetitionPenalty) \(config.frequencyPenalty) \(config.presencePenalty) \(config.logProbabilities ?? -1) \
+            \(request.policy.rawValue) \(bias) \(config.stop)
+            """
+    }
+}

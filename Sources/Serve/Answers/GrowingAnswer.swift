@@ -1,0 +1,16 @@
+import Infer
+import Synchronization
+
+/// An answer that is put together from its events.
+final class GrowingAnswer: Sendable {
+    private let answer = Mutex(WholeAnswer())
+
+    /// What there is with this event.
+    @discardableResult
+    func add(_ event: AnswerEvent) -> WholeAnswer {
+        answer.withLock { answer in
+            answer.add(event)
+            return answer
+        }
+    }
+}

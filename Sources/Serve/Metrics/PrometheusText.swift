@@ -1,0 +1,45 @@
+/// Prometheus's text format 0.0.4. Names and labels come from us; what labels say may come from anywhere.
+///
+///     var text = PrometheusText()
+///     text.metric("slm_queue_length", .gauge, "Answers that wait") { $0.sample(3) }
+struct PrometheusText {
+    enum Kind: String { case counter, gauge, histogram }
+
+    typealias Labels = [(name: String, value: String)]
+
+    private(set) var text = ""
+    private var name = ""
+
+    /// What is known about one name, whatever its labels.
+    mutating func metric(_ name: String, _ kind: Kind, _ help: String, _ samples: (inout PrometheusText) -> Void) {
+        self.name = name
+        text += "# HELP \(name) \(help.replacing("\\", with: "\\\\").replacing("\n", with: "\\n"))\n# TYPE \(name) \(kind.rawValue)\n"
+        samples(&self)
+    }
+
+    mutating func sample(_ value: Double, _ labels: Labels = []) { line(name, labels, Self.number(value)) }
+
+    mutating func sample(_ value: Int, _ labels: Labels = []) { line(name, labels, "\(value)") }
+
+    /// The buckets with all that is in those below them. The count is that of the last bucket, so that both agree while others go on counting.
+    mutating func sample(_ histogram: Histogram, _ labels: Labels = []) {
+        var count = 0
+        for (bound, inBucket) in zip(histogram.bounds + [.infinity], histogram.counts) {
+            count += inBucket
+            line(name + "_bucket", labels + [("le", Self.number(bound))], "\(count)")
+        }
+        line(name + "_sum", labels, Self.number(histogram.sum))
+        line(name + "_count", labels, "\(count)")
+    }
+
+    private mutating func line(_ name: String, _ labels: Labels, _ value: String) {
+        let pairs = labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",")
+        text += "\(name)\(pairs.isEmpty ? "" : "{\(pairs)}") \(value)\n"
+    }
+
+    private static func number(_ value: Double) -> String { value.isNaN ? "NaN" : value.isFinite ? value.description : value < 0 ? "-Inf" : "+Inf" }
+
+    private static func escaped(_ value: String) -> String {
+        value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+    }
+}

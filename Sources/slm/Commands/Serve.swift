@@ -1,0 +1,186 @@
+import Checkpoint
+import Files
+import Glibc
+import HTTPServer
+import Infer
+import Kernels
+import Secrets
+import Serve
+import Store
+import Threads
+
+struct ServeOptions: MachineOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var checkpoint: String?
+    var base: String?
+    var backend: String?
+    var backendModel: String?
+    var dtype = WeightType.auto
+    var name: String?
+    var host = "127.0.0.1"
+    var port = 8_000
+    var database = "sqlite:slm_chat.db"
+    var collect: String?
+    var reloads = false
+    var places = 64
+    var waiting = 256
+    var perPerson = 64
+    var chatsPerMinute = 240
+    var signInsPerMinute = 20
+    var needsKey = false
+    var noGuests = false
+    var noRegistration = false
+    var hosts: [String] = []
+    var origins: [String] = []
+    var behindProxy = false
+    var stayIn = Duration.seconds(7 * 86_400)
+    var drain = Duration.seconds(30)
+}
+
+extension Command {
+    static var serve: Command {
+        Command("serve", "A chat page with accounts and conversations, and an address for programs that know OpenAI's.", ServeOptions(), ServeOptions.rows + [
+            .option("checkpoint", \.checkpoint, "The model that answers. [the newest under checkpoints/, of those that were fine-tuned if there are any]"),
+            .option("base", \.base, "The model that an adapter is for, where that is not where it was."),
+            .option("backend", \.backend, "Another program that answers: openai:URL. Its key: SLM_BACKEND_KEY or OPENAI_API_KEY."),
+            .option("backend-model", \.backendModel, "Which of its models. [the first]"),
+            .option("dtype", \.dtype, "What the weights are kept in."),
+            .option("name", \.name, "What clients call the model. [its run's name]"),
+            .option("host", \.host, "Where to listen: 127.0.0.1 is this machine alone, 0.0.0.0 whoever reaches it."),
+            .option("port", \.port, in: 0...65_535, "At which port; 0 for one that is free."),
+            .option("database", \.database, "Where accounts and conversations are: sqlite:FILE or postgresql://user:password@host/database."),
+            .option("collect", \.collect, "Append finished chats to this file, for slm finetune."),
+            .option("reload", \.reloads, "Take a newer checkpoint as soon as it is there. (The signal HUP does so once.)"),
+            .option("places", \.places, in: 1...4_096, "Answers at a time."),
+            .option("waiting", \.waiting, in: 0...1_000_000, "Answers that may wait for a place."),
+            .option("per-person", \.perPerson, in: 1...4_096, "Answers that one account or address may have under way."),
+            .option("chats-per-minute", \.chatsPerMinute, in: 0...1_000_000, "Questions of one account or address; 0 for any number."),
+            .option("sign-ins-per-minute", \.signInsPerMinute, in: 0...1_000_000, "Attempts to sign in or to register, of one address; 0 for any number."),
+            .option("require-key", \.needsKey, "Programs need a key of an account."),
+            .option("no-guests", \.noGuests, "Only accounts may chat."),
+            .option("no-registration", \.noRegistration, "Strangers make no accounts."),
+            .list("allow-host", \.hosts, "NAME", "Another name that the server is called by.", separator: ","),
+            .list("allow-origin", \.origins, "URL", "Another site whose pages may ask.", separator: ","),
+            .option("behind-proxy", \.behindProxy, "A proxy of this machine says in X-Forwarded-For who asks."),
+            .option("stay-signed-in", \.stayIn, "How long nobody needs to sign in again."),
+            .option("drain", \.drain, "How long answers may take that are under way when the server is stopped."),
+        ], example: """
+            slm serve --checkpoint checkpoints/first/best.h5
+              slm serve --host 0.0.0.0 --allow-host chat.example.org --behind-proxy --database postgresql://slm:…@localhost/slm
+            """) { options in
+            try ServeCommand(options, SLM.environmentVariables()).run()
+        }
+    }
+}
+
+/// `slm serve`: opens everything, then waits for signals.
+struct ServeCommand {
+    private let options: ServeOptions
+    private let environment: [String: String]
+
+    init(_ options: ServeOptions, _ environment: [String: String]) throws {
+        (self.options, self.environment) = (options, environment)
+        if options.checkpoint != nil, options.backend != nil { throw UsageError("slm serve: give --checkpoint or --backend, not both.") }
+        if let backend = options.backend, !backend.hasPrefix("openai:") { throw UsageError("slm serve: --backend: expected openai:URL, found '\(backend)'.") }
+    }
+
+    func run() throws {
+        let signals = SignalWait([SIGINT, SIGTERM, SIGHUP])
+        guard options.backend != nil || checkpoint != nil else {
+            throw UsageError("slm serve: say who answers: --checkpoint FILE, or --backend openai:URL. There is no model under checkpoints/, where it would be looked for.")
+        }
+        let address = try StoreAddress(options.database), store = try Store(address)
+        let server = try Server(settings, store: store, secret: try secret(address, store), chatLog: try options.collect.map { try ChatLog($0) }) { try open() }
+        say("http://\(options.host.contains(":") ? "[\(options.host)]" : options.host):\(server.port)")
+        let failure = Failed()
+        server.load { result in
+            switch result {
+            case .success(let model): note("\(model.name) answers\(model.context.map { ", \($0) tokens at a time" } ?? ""). What is said is kept in \(address).")
+            case .failure(let error):
+                failure.error = error
+                kill(getpid(), SIGTERM)
+            }
+        }
+        serve(server, signals)
+        if let error = failure.error { throw error }
+    }
+
+    /// Until somebody ends it.
+    private func serve(_ server: Server, _ signals: SignalWait) {
+        var stamp = self.stamp
+        while true {
+            let signal = signals.next(within: .seconds(2))
+            if signal == SIGTERM || signal == SIGINT { break }
+            let isNew = options.reloads && self.stamp != stamp
+            if signal == SIGHUP || isNew {
+                stamp = self.stamp
+                server.load { result in
+                    switch result {
+                    case .success(let model): note("\(model.name) answers from now on.")
+                    case .failure(let error): note("the new model cannot be taken, and the old one goes on: \(error)")
+                    }
+                }
+            }
+        }
+        note("stopping: answers that are under way have \(options.drain.optionText).")
+        server.stop(within: options.drain)
+    }
+
+    private var checkpoint: String? { options.checkpoint ?? Checkpoint.newest(under: "checkpoints") }
+
+    /// Which file answers, and as it was written when; nil for none of ours.
+    private var stamp: String? { options.backend == nil ? checkpoint.flatMap { try? FileStamp($0) }?.description : nil }
+
+    private func open() throws -> ServedModel {
+        if let backend = options.backend {
+            let key = environment["SLM_BACKEND_KEY"] ?? environment["OPENAI_API_KEY"]
+            let opened = try Backends.open(address: String(backend.dropFirst(7)), model: options.backendModel, key: key)
+            return ServedModel(name: options.name ?? opened.name, opened, nil)
+        }
+        guard let path = checkpoint else { throw UsageError("slm serve: there is no model under checkpoints/ any more.") }
+        let make = options.processorMaker, type = options.dtype
+        var limits = GPTBackend.Limits()
+        (limits.answers, limits.waiting) = (options.places, 16)          // who waits, waits before it, where turns are fair
+        let backend = try Backends.open(checkpoint: path, base: options.base, type, limits: limits) {
+            let processor = try make()
+            _ = processor.weightForm(for: type)
+            return processor
+        }
+        return ServedModel(name: options.name ?? Self.name(of: path), backend, backend.readable)
+    }
+
+    /// checkpoints/first/best.h5 is first.
+    private static func name(of path: String) -> String {
+        let parts = path.split(separator: "/"), file = String(parts.last ?? "model"), stem = file.split(separator: ".").dropLast().joined(separator: ".")
+        return ["best", "last"].contains(stem) && parts.count > 1 ? String(parts[parts.count - 2]) : stem.isEmpty ? file : stem
+    }
+
+    private var settings: ServeSettings {
+        var settings = ServeSettings()
+        (settings.http.host, settings.http.port) = (options.host, UInt16(options.port))
+        (settings.places, settings.waiting, settings.perPerson) = (options.places, options.waiting, options.perPerson)
+        (settings.chatsPerMinute, settings.signInsPerMinute, settings.registrationsPerMinute) = (options.chatsPerMinute, options.signInsPerMinute, options.signInsPerMinute)
+        settings.adminKey = environment["ADMIN_API_KEY"].flatMap { $0.isEmpty ? nil : $0 }
+        (settings.needsKey, settings.letsGuestsIn, settings.letsPeopleRegister) = (options.needsKey, !options.noGuests, !options.noRegistration)
+        (settings.hosts, settings.origins, settings.trustsProxy) = (options.hosts, options.origins, options.behindProxy)
+        settings.tokenLifetime = max(60, Int(options.stayIn.components.seconds))
+        settings.version = version
+        return settings
+    }
+
+    /// What tokens are signed with: from the environment, else made once and kept beside the database, or in it where several servers share one.
+    private func secret(_ address: StoreAddress, _ store: Store) throws -> Secret {
+        if let text = environment["SLM_JWT_SECRET"] { return try Secret(checking: text, from: "SLM_JWT_SECRET") }
+        switch address {
+        case .sqlite(let path): return try Secret(keptIn: path + ".secret")
+        case .postgresql: return try Secret(checking: try store.setting("jwt_secret", orStore: Secret.fresh()), from: "the database's jwt_secret")
+        }
+    }
+
+    /// What made the first model fail.
+    private final class Failed: @unchecked Sendable {        // written before the signal that ends the wait, read behind it
+        var error: (any Error)?
+    }
+}

@@ -1,0 +1,205 @@
+"""OpenAI's own client for Python, and our own backend, against `slm serve`: everything that a program can ask for, and what it hears when it may not.
+
+    Tests/Peers/check_openai.py .build/release/slm .build/release/CheckpointWriter
+
+The model knows one sentence, byte by byte, so that each answer is known; told that its last token (256) may not come, it goes on for long.
+"""
+import asyncio
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import openai
+from served import Server
+
+SENTENCE = "Hi, you!é日"
+LENGTH = len(SENTENCE.encode())
+HELLO = [{"role": "user", "content": "Hello"}]
+ENDLESS = {"logit_bias": {"256": -100}, "max_tokens": 90_000}
+# Of 260 scores one is 16.13 above the others: what normalising makes of a 1 among zeros.
+LIKELY = -math.log1p(259 * math.exp(-16.13))
+# Neither the sentence nor an end: any byte may come next.
+ANYTHING = {"logit_bias": {"256": -100, "72": -16}, "max_tokens": 20, "temperature": 1, "extra_body": {"top_k": 0, "top_p": 1}}
+
+
+def refused(kind, field, call):
+    """That `call` is refused, and how."""
+    try:
+        call()
+    except kind as error:
+        assert error.param == field, (field, error.param, str(error))
+        return error
+    raise AssertionError(f"expected {kind.__name__} about {field}")
+
+
+def check_chats(client):
+    create = client.chat.completions.create
+    whole = create(model="parrot", messages=HELLO, temperature=0, user="somebody")
+    assert whole.object == "chat.completion" and whole.id.startswith("chatcmpl-") and abs(whole.created - time.time()) < 60 and whole.model == "parrot"
+    assert whole.choices[0].message.content == SENTENCE and whole.choices[0].message.role == "assistant"
+    assert whole.choices[0].finish_reason == "stop" and whole.choices[0].logprobs is None
+    assert whole.usage.completion_tokens == LENGTH and whole.usage.total_tokens == LENGTH + whole.usage.prompt_tokens
+    again = create(model="default", messages=HELLO, temperature=0).usage
+    assert again.prompt_tokens_details.cached_tokens == again.prompt_tokens == whole.usage.prompt_tokens, again
+
+    chunks = list(create(model="parrot", messages=HELLO, temperature=0, stream=True, stream_options={"include_usage": True}))
+    assert len({chunk.id for chunk in chunks}) == 1 and {chunk.object for chunk in chunks} == {"chat.completion.chunk"}
+    assert chunks[0].choices[0].delta.role == "assistant" and chunks[-2].choices[0].finish_reason == "stop"
+    assert "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices) == SENTENCE
+    assert chunks[-1].choices == [] and chunks[-1].usage.completion_tokens == LENGTH and all(chunk.usage is None for chunk in chunks[:-1])
+
+    parts = [{"role": "developer", "content": "Be kind."}, {"role": "user", "content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}], "name": "ada"}]
+    assert create(model="parrot", messages=parts, temperature=0).choices[0].message.content == SENTENCE
+    short = create(model="parrot", messages=HELLO, temperature=0, max_completion_tokens=2).choices[0]
+    assert short.message.content == "Hi" and short.finish_reason == "length"
+    for stop in ["you", ["zzz", ", "]]:
+        answer = create(model="parrot", messages=HELLO, temperature=0, stop=stop).choices[0]
+        assert answer.message.content == ("Hi," if stop == "you" else "Hi") and answer.finish_reason == "stop", answer
+
+
+def check_chance(client):
+    """`n` and `seed`: what is drawn is another each time, and the same for the same seed."""
+    def texts(**fields):
+        answer = client.chat.completions.create(model="parrot", messages=HELLO, **ANYTHING, **fields)
+        return [choice.message.content for choice in sorted(answer.choices, key=lambda choice: choice.index)]
+
+    three = texts(n=3, seed=7)
+    assert three == texts(seed=7) + texts(seed=8) + texts(seed=9) and len(set(three)) == 3
+    assert texts() != texts()
+    assert len(texts(n=8)) == 8
+
+
+def check_tokens(client):
+    """Log-probabilities in both forms, bias, prompts as tokens, echo."""
+    chat = client.chat.completions.create(model="parrot", messages=HELLO, temperature=0, logprobs=True, top_logprobs=3).choices[0].logprobs.content
+    assert bytes(byte for token in chat for byte in token.bytes).decode() == SENTENCE and len(chat) == LENGTH
+    assert all(abs(token.logprob - LIKELY) < 2e-6 and len(token.top_logprobs) == 3 and token.top_logprobs[0].token == token.token for token in chat)
+    stream = client.chat.completions.create(model="parrot", messages=HELLO, temperature=0, logprobs=True, stream=True)
+    assert [token.bytes for chunk in stream for choice in chunk.choices if choice.logprobs for token in choice.logprobs.content] == [token.bytes for token in chat]
+
+    create = client.completions.create
+    text = create(model="parrot", prompt="Hi", temperature=0, logprobs=2).choices[0]
+    assert text.text == SENTENCE[2:] and len(text.logprobs.tokens) == LENGTH - 2
+    assert text.logprobs.text_offset == [0, 1, 2, 3, 4, 5, 6, 6, 7, 7, 7] and all(abs(score - LIKELY) < 2e-6 for score in text.logprobs.token_logprobs)
+    assert all(len(ranked) == 2 for ranked in text.logprobs.top_logprobs) and text.logprobs.tokens[0] == ","
+    assert create(model="parrot", prompt="H", max_tokens=3, temperature=0, logit_bias={"90": 100}).choices[0].text == "ZZZ"
+
+    for prompts in [["H", "you"], [[72], [121, 111, 117]]]:
+        answer = create(model="parrot", prompt=prompts, max_tokens=2, temperature=0, echo=True, n=2)
+        assert [choice.text for choice in answer.choices] == ["Hi,", "Hi,", "you!", "you!"], answer
+        assert answer.usage.prompt_tokens == 4 and answer.usage.completion_tokens == 8
+    assert create(model="parrot", prompt=[72, 105], temperature=0).choices[0].text == SENTENCE[2:]
+    chunks = list(create(model="parrot", prompt="H", temperature=0, max_tokens=2, echo=True, stream=True))
+    assert "".join(choice.text for chunk in chunks for choice in chunk.choices) == "Hi," and chunks[-1].choices[0].finish_reason == "length"
+
+
+def check_refusals(client):
+    chat, text = client.chat.completions.create, client.completions.create
+    missing = refused(openai.NotFoundError, "model", lambda: chat(model="gpt-4", messages=HELLO))
+    assert missing.code == "model_not_found" and missing.type == "invalid_request_error"
+    refused(openai.NotFoundError, "model", lambda: client.models.retrieve("gpt/4"))
+    wrong = {"temperature": 3, "n": 9, "max_tokens": 0, "stop": [""], "seed": -1, "tools": [{"type": "function", "function": {"name": "f"}}], "audio": {"voice": "x"},
+             "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}, "logit_bias": {"1": 101}, "top_logprobs": 3}
+    for field, value in wrong.items():
+        for streams in [False, True]:
+            refused(openai.BadRequestError, field, lambda: chat(model="parrot", messages=HELLO, stream=streams, extra_body={field: value}))
+    for field, value in {"suffix": "x", "best_of": 2, "logprobs": 21}.items():
+        refused(openai.BadRequestError, field, lambda: text(model="parrot", prompt="H", extra_body={field: value}))
+    refused(openai.BadRequestError, "messages[0].content", lambda: chat(model="parrot", messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]))
+    long = refused(openai.BadRequestError, None, lambda: text(model="parrot", prompt="x" * 100_000, stream=True, extra_body={"truncation": "disabled"}))
+    assert long.code == "context_length_exceeded"
+
+
+async def check_many(server):
+    """Sixteen at once, some of them streams, and what belongs to whom."""
+    async with openai.AsyncOpenAI(base_url=server.url + "/v1", api_key="any") as client:
+        async def one(i):
+            length = i % LENGTH + 1
+            if i % 2:
+                stream = await client.completions.create(model="parrot", prompt="H", temperature=0, max_tokens=length, stream=True)
+                return "".join([choice.text async for chunk in stream for choice in chunk.choices])
+            return (await client.completions.create(model="parrot", prompt="H", temperature=0, max_tokens=length)).choices[0].text
+
+        answers = await asyncio.gather(*[one(i) for i in range(16)])
+        # Half a character is not shown.
+        assert answers == [SENTENCE[1:].encode()[:i % LENGTH + 1].decode(errors="ignore") for i in range(16)], answers
+
+
+def check_going(server, client):
+    """A client that goes in the middle frees its place at once, stream or not."""
+    stream = client.chat.completions.create(model="parrot", messages=HELLO, temperature=0, stream=True, n=2, **ENDLESS)
+    next(iter(stream))
+    assert server.queue() == {"running": 2, "waiting": 0}
+    stream.close()
+    emptied(server)
+    try:
+        client.with_options(timeout=0.3, max_retries=0).chat.completions.create(model="parrot", messages=HELLO, temperature=0.1, **ENDLESS)
+        raise AssertionError("an answer of 90,000 tokens in 0.3 seconds")
+    except openai.APITimeoutError:
+        emptied(server)
+
+
+def emptied(server):
+    for _ in range(100):
+        if server.queue() == {"running": 0, "waiting": 0}:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"still under way after a second: {server.queue()}")
+
+
+def check_keys(slm, checkpoint):
+    with Server(slm, checkpoint, "--require-key", "--chats-per-minute", "2") as server:
+        token = server.account("ada")
+        made = server.ask("POST", "/api/keys", {"name": "test"}, token)[1]
+        for wrong in ["any", "slm_" + "A" * 43, made["key"][:-1], token[:-2]]:
+            client = openai.OpenAI(base_url=server.url + "/v1", api_key=wrong, max_retries=0)
+            assert refused(openai.AuthenticationError, None, lambda: client.models.list()).type == "authentication_error"
+            refused(openai.AuthenticationError, None, lambda: client.chat.completions.create(model="parrot", messages=HELLO))
+        client = openai.OpenAI(base_url=server.url + "/v1", api_key=made["key"], max_retries=0)
+        assert [model.id for model in client.models.list()] == ["parrot"]
+        for _ in range(2):
+            assert client.chat.completions.create(model="parrot", messages=HELLO, temperature=0).choices[0].message.content == SENTENCE
+        limited = refused(openai.RateLimitError, None, lambda: client.chat.completions.create(model="parrot", messages=HELLO))
+        assert int(limited.response.headers["retry-after"]) >= 1
+        assert server.ask("DELETE", f"/api/keys/{made['id']}", token=token)[0] == 204
+        refused(openai.AuthenticationError, None, lambda: client.models.list())
+
+
+def check_our_backend(slm, server):
+    """slm as a client of slm."""
+    def generate(*arguments):
+        run = subprocess.run([slm, "generate", "--backend", f"openai:{server.url}", "--json", "--temperature", "0", *arguments], capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        return json.loads(run.stdout)
+
+    answer = generate("--user", "Hello")
+    assert (answer["text"], answer["finish_reason"], answer["answer_tokens"]) == (SENTENCE, "stop", LENGTH), answer
+    answer = generate("--prompt", "Hi", "--max-tokens", "3", "--logprobs", "1")
+    assert (answer["text"], answer["finish_reason"]) == (", y", "length") and len(answer["logprobs"]) == 3, answer
+
+
+def main():
+    slm, writer = map(os.path.abspath, sys.argv[1:3])
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = pathlib.Path(folder, "parrot.h5")
+        subprocess.run([writer, "parrot", checkpoint, "100000"], check=True)
+        with Server(slm, checkpoint, "--chats-per-minute", "0") as server, openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0) as client:
+            assert [model.id for model in client.models.list()] == ["parrot"] and client.models.retrieve("parrot").owned_by == "slm"
+            check_chats(client)
+            check_chance(client)
+            check_tokens(client)
+            check_refusals(client)
+            asyncio.run(check_many(server))
+            check_going(server, client)
+            check_our_backend(slm, server)
+        check_keys(slm, checkpoint)
+    print(f"OpenAI's client {openai.__version__}: chats, texts, tokens, streams, refusals, keys; slm as a client of slm")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""The page before the real server, with a model that has learned to count.
+
+    Tests/Web/test_served.py .build/release/slm
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "Peers"))
+from served import UNLIMITED, Server  # noqa: E402
+
+with tempfile.TemporaryDirectory() as folder:
+    slm, folder = sys.argv[1], pathlib.Path(folder)
+    chats = "".join(f"[INST] What comes after {i % 9}? [/INST] After {i % 9} comes {i % 9 + 1}.\n" for i in range(400))
+    (folder / "chats.txt").write_text(chats)
+    (folder / "val.txt").write_text(chats[:2_000])
+    made = subprocess.run([slm, "demo", "--no-serve", "--max-steps", "60", "--data", folder / "chats.txt", "--val", folder / "val.txt", "--out", folder / "run"],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert made.returncode == 0, made.stderr
+    with Server(slm, folder / "run/best.h5", *UNLIMITED) as server:
+        done = subprocess.run([sys.executable, HERE / "test_web.py", *sys.argv[2:]], env={**os.environ, "BASE_URL": server.url})
+sys.exit(done.returncode)
