@@ -1,7 +1,7 @@
 extension Store {
     /// Stores a message at the end of a conversation. When this returns, it is there and stays, and there once, however often it is sent under its key.
     ///
-    /// - Parameter first: Not at the end, but in place of this message and all that follow: a question that was edited, an answer that was made again.
+    /// - Parameter first: Not at the end, but in place of this message, which is of the same role, and all that follow: a question that was edited, an answer that was made again.
     /// - Parameter id: What it is to be called, where somebody was told already.
     /// - Parameter generation: What the answer took, if the message is one.
     @discardableResult
@@ -29,7 +29,7 @@ extension Store {
             return stored
         }
         var position = try head.integer(0)
-        if let first { position = try replace(from: first, in: conversation, at: now, on: connection) }
+        if let first { position = try replace(from: first, draft.role, in: conversation, at: now, on: connection) }
         try connection.rows("""
             INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
             """, [.text(id), .text(conversation), .integer(position), .text(draft.role.rawValue), .text(draft.content), .text(key), .integer(now)])
@@ -62,9 +62,9 @@ extension Store {
     }
 
     /// - Returns: The position that is free now.
-    private static func replace(from first: MessageID, in conversation: ConversationID, at now: Moment, on connection: any Connection) throws(StoreError) -> Int {
-        let row = try connection.firstRow("SELECT position FROM messages WHERE id = $1 AND conversation_id = $2 AND position IS NOT NULL",
-                                          [.text(first), .text(conversation)])
+    private static func replace(from first: MessageID, _ role: Message.Role, in conversation: ConversationID, at now: Moment, on connection: any Connection) throws(StoreError) -> Int {
+        let row = try connection.firstRow("SELECT position FROM messages WHERE id = $1 AND conversation_id = $2 AND role = $3 AND position IS NOT NULL",
+                                          [.text(first), .text(conversation), .text(role.rawValue)])
         guard let position = try row?.integer(0) else { throw .notFound(.message) }
         try connection.rows("UPDATE messages SET replaced_at = $3, position = NULL WHERE conversation_id = $1 AND position >= $2",
                             [.text(conversation), .integer(position), .integer(now)])

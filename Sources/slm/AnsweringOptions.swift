@@ -1,9 +1,6 @@
-import Checkpoint
 import Infer
-import Kernels
 import Tokenize
 
-extension WeightType: OptionValue {}
 extension HistoryPolicy: OptionValue {}
 
 /// The options of every command that answers.
@@ -13,16 +10,12 @@ protocol AnsweringOptions: MachineOptions {
 
 /// Who answers, and how answers are drawn.
 struct AnsweringChoice {
-    var checkpoint: String?
-    var base: String?
-    var backend: String?
-    var backendModel: String?
-    var dtype = WeightType.auto
+    var answerer = Answerer()
     var drawing = DrawingOptions()
     var system: String?
     var policy = HistoryPolicy.oldestTurns
 
-    var config: GenerationConfig { get throws { try drawing.config(isOurs: backend == nil) } }
+    var config: GenerationConfig { get throws { try drawing.config(usual: answerer.backend == nil ? .ofSmallModels : .theirOwn) } }
 }
 
 /// What is not given is, for a model of ours, what suits small models; another program decides for itself.
@@ -40,10 +33,10 @@ struct DrawingOptions {
     var logprobs: Int?
     var logitBias: [String] = []
 
-    func config(isOurs: Bool) throws -> GenerationConfig {
+    func config(usual: UsualDrawing) throws -> GenerationConfig {
         do throws(GenerationError) {
             return try GenerationConfig(
-                maximumTokens: maxTokens, temperature: temperature ?? (isOurs ? 0.8 : 1), topK: topK ?? (isOurs ? 50 : 0), topP: topP ?? (isOurs ? 0.95 : 1), minP: minP,
+                maximumTokens: maxTokens, temperature: temperature ?? usual.temperature, topK: topK ?? usual.topK, topP: topP ?? usual.topP, minP: minP,
                 repetitionPenalty: repetitionPenalty, frequencyPenalty: frequencyPenalty, presencePenalty: presencePenalty, stop: stop,
                 seed: seed.map { UInt64(bitPattern: Int64($0)) }, logitBias: Dictionary(biases.get(), uniquingKeysWith: { $1 }), logProbabilities: logprobs)
         } catch {
@@ -76,12 +69,7 @@ struct DrawingOptions {
 
 extension AnsweringOptions {
     static var answeringRows: [OptionRow<Self>] {
-        rows + [
-            .option("checkpoint", \.answering.checkpoint, "The model that answers. [the newest under checkpoints/, of those that were fine-tuned if there are any]"),
-            .option("base", \.answering.base, "The model that an adapter is for, where that is not where it was."),
-            .option("backend", \.answering.backend, "Another program that answers: openai:URL, such as openai:http://localhost:8080. Its key: SLM_BACKEND_KEY or OPENAI_API_KEY."),
-            .option("backend-model", \.answering.backendModel, "Which of its models. [the first]"),
-            .option("dtype", \.answering.dtype, "What the weights are kept in."),
+        rows + Answerer.rows(\.answering.answerer) + [
             .option("max-tokens", \.answering.drawing.maxTokens, "The most tokens of an answer. [what the context leaves]"),
             .option("temperature", \.answering.drawing.temperature, "0 takes the likeliest token, up to 2 unlikely ones. [0.8]"),
             .option("top-k", \.answering.drawing.topK, "Draw from so many of the likeliest; 0 from all. [50]"),
@@ -98,29 +86,13 @@ extension AnsweringOptions {
         ]
     }
 
-    /// Who answers. What is wrong with the options is told before anything is read.
     func open(for command: String, environment: [String: String]) throws -> any ChatBackend {
-        switch (answering.checkpoint, answering.backend) {
-        case (let path?, nil): return try open(checkpoint: path)
-        case (nil, let backend?):
-            guard backend.hasPrefix("openai:") else { throw UsageError("slm \(command): --backend: expected openai:URL, found '\(backend)'.") }
-            return try Backends.open(address: String(backend.dropFirst(7)), model: answering.backendModel, key: environment["SLM_BACKEND_KEY"] ?? environment["OPENAI_API_KEY"])
-        case (nil, nil):
-            guard let path = Checkpoint.newest(under: "checkpoints") else {
-                throw UsageError("slm \(command): say who answers: --checkpoint FILE, or --backend openai:URL. There is no model under checkpoints/, where it would be looked for.")
-            }
-            note("\(path) answers, the newest under checkpoints/.")
-            return try open(checkpoint: path)
-        default: throw UsageError("slm \(command): give --checkpoint or --backend, not both.")
-        }
-    }
-
-    private func open(checkpoint path: String) throws -> any ChatBackend {
-        let make = processorMaker, type = answering.dtype
-        return try Backends.open(checkpoint: path, base: answering.base, type) {
-            let processor = try make()
-            _ = processor.weightForm(for: type)
-            return processor
+        let answerer = answering.answerer
+        switch try answerer.source(for: command) {
+        case .address(let address): return try answerer.open(address: address, environment: environment)
+        case .checkpoint(let path):
+            if answerer.checkpoint == nil { note("\(path) answers, the newest under checkpoints/.") }
+            return try answerer.open(checkpoint: path, on: processorMaker)
         }
     }
 }

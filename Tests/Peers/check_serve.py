@@ -349,7 +349,7 @@ def terminate(stage):
         database = stage.folder / f"end{round}.db"
         # Without a moment to end in they are cut off, however fast the machine is; side by side they are done in less than twenty seconds.
         hurried = round % 2 == 0
-        server = stage.server(*(["--drain", "0s", "--places", "1"] if hurried else ["--drain", "20s"]), database=f"sqlite:{database}")
+        server = stage.server(*(["--drain", "0.001s", "--places", "1"] if hurried else ["--drain", "20s"]), database=f"sqlite:{database}")
         token = server.account("ada")
         heard, works = streams(server, 64, [token], 1_000, may_be_late=hurried)
         ended = []

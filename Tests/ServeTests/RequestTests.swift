@@ -110,7 +110,8 @@ import Testing
         _ = try ask(#""temperature":0.5,"seed":1"#)
         _ = try ask(#""temperature":0.5,"seed":1"#)
         #expect(backend.prompts.count == 4)
+        #expect(try ask(#""temperature":0,"ignore_eos":true"#).cached == 0 && backend.prompts.count == 5)
         stage.load()
-        #expect(try ask(#""temperature":0"#).cached == 0 && backend.prompts.count == 5)
+        #expect(try ask(#""temperature":0"#).cached == 0 && backend.prompts.count == 6)
     }
 }

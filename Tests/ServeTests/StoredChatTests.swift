@@ -37,7 +37,9 @@ import Testing
         let backend = HeardBackend("Hi"), stage = try ServeStage(backend), ada = try stage.account("ada")
         let start = try stage.chat(#"{"message":"one"}"#, as: ada).start
         let id = try #require(start["conversation_id"]?.string), first = try #require(start["message_id"]?.string)
-        let second = try #require(try stage.chat(#"{"message":"two","conversation_id":"\#(id)"}"#, as: ada).start["message_id"]?.string)
+        let next = try stage.chat(#"{"message":"two","conversation_id":"\#(id)"}"#, as: ada).start
+        let second = try #require(next["message_id"]?.string), answer = try #require(next["answer_id"]?.string)
+        #expect(try stage.wire().post("/api/chat", #"{"message":"2","conversation_id":"\#(id)","replace_from":"\#(answer)"}"#, ada)?.error.field == "replace_from")
         try stage.chat(#"{"message":"2","conversation_id":"\#(id)","replace_from":"\#(second)"}"#, as: ada)
         #expect(try stage.messages(of: id, as: ada) == ["user: one", "assistant: Hi", "user: 2", "assistant: Hi"])
         try stage.chat(#"{"message":"1","conversation_id":"\#(id)","replace_from":"\#(first)"}"#, as: ada)

@@ -52,7 +52,8 @@ import Testing
         let edited = try store.append(Draft(.user, "q2'", key: "edit"), to: chat, of: ada, replacingFrom: messages[2].id)
         #expect(try store.contents(of: chat, ada) == ["q1", "a1", "q2'"])
         #expect(try store.append(Draft(.user, "q2'", key: "edit"), to: chat, of: ada, replacingFrom: messages[2].id) == edited)
-        #expect(throws: StoreError.notFound(.message)) { try store.append(Draft(.user, "late"), to: chat, of: ada, replacingFrom: messages[3].id) }
+        #expect(throws: StoreError.notFound(.message)) { try store.append(Draft(.user, "late"), to: chat, of: ada, replacingFrom: messages[2].id) }
+        #expect(throws: StoreError.notFound(.message)) { try store.append(Draft(.user, "no question"), to: chat, of: ada, replacingFrom: messages[1].id) }
         // A question sent again after it was replaced is the old one, and stays where it is.
         #expect(try store.append(Draft(.user, "q2", key: "q2"), to: chat, of: ada) == messages[2])
         try store.append(Draft(.assistant, "a2'"), to: chat, of: ada)

@@ -25,8 +25,8 @@ import Testing
         #expect(chat == list[0] && messages.map(\.content) == ["why?", "clouds."] && messages.map(\.role) == [.user, .assistant])
         #expect(try store.setting("secret") == "s3cret" && store.administration.totals().answerTokens == 4)
         #expect(try store.append(Draft(.user, "why?", key: "m"), to: chat.id, of: ada.id) == messages[0])
-        try store.append(Draft(.user, "really?"), to: chat.id, of: ada.id, replacingFrom: messages[1].id)
-        #expect(try store.contents(of: chat.id, ada.id) == ["why?", "really?"])
+        try store.append(Draft(.user, "really?"), to: chat.id, of: ada.id, replacingFrom: messages[0].id)
+        #expect(try store.contents(of: chat.id, ada.id) == ["really?"])
         _ = try store.addAPIKey("key", hash: "hash", for: ada.id)
         #expect(try store.sql("SELECT version FROM slm_schema ORDER BY version") == [[.integer(1)], [.integer(2)]])
     }

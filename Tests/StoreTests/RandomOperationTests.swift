@@ -143,7 +143,7 @@ private struct Run {
             return
         }
         if let first {
-            guard let line = model.chats[place].lines.firstIndex(where: { $0.message.id == first && $0.replacedAt == nil }) else {
+            guard let line = model.chats[place].lines.firstIndex(where: { $0.message.id == first && $0.message.role == role && $0.replacedAt == nil }) else {
                 #expect(result == .failure(.notFound(.message)))
                 return
             }

@@ -19,6 +19,14 @@ final class Scheduler {
         init(_ order: GPTBackend.Order, place: Int, known: Int) { (self.order, self.place, unseen) = (order, place, order.course.prompt[known...]) }
 
         var isReading: Bool { unseen.count > 1 }
+
+        /// By a token, which is what the model sees next; after the last one nothing is unseen.
+        func goOn(after scores: inout MutableSpan<Float>) {
+            let step = order.course.step(&scores)
+            order.watch.tokenCame()
+            if let piece = step.piece { order.deliver(.piece(piece)) }
+            if let next = step.next { unseen = [next] }
+        }
     }
 
     private let runner: Runner
@@ -120,21 +128,13 @@ final class Scheduler {
         for answer in reading.sorted(by: { $0.unseen.count < $1.unseen.count }) { give(answer, most: left) }
     }
 
-    /// Chooses a token for each row of scores, and tells what comes of it.
+    /// Chooses a token for each row of scores, and tells what comes of it. Telling is shared out too: JSON and locks for many listeners take as long as choosing.
     private func draw(_ answers: [Active], from scores: Buffer) {
         let V = runner.model.configuration.vocabulary
-        var steps = [AnswerCourse.Step?](repeating: nil, count: answers.count)
-        unsafe steps.withUnsafeMutableBufferPointer { steps in
-            runner.processor.share(answers.count) { i in
-                scores[i * V..<(i + 1) * V].write { span in unsafe steps[i] = answers[i].order.course.step(&span) }
-            }
+        runner.processor.share(answers.count) { i in
+            scores[i * V..<(i + 1) * V].write { answers[i].goOn(after: &$0) }
         }
-        for (answer, step) in zip(answers, steps) {
-            guard let step else { continue }
-            answer.order.watch.tokenCame()
-            if let piece = step.piece { answer.order.deliver(.piece(piece)) }
-            if let next = step.next { answer.unseen = [next] } else { finish(answer, because: nil) }
-        }
+        for answer in answers where answer.unseen.isEmpty { finish(answer, because: nil) }
     }
 
     private func finish(_ answer: Active, because reason: EndReason?) {

@@ -71,7 +71,7 @@ extension CachingBackend.Key {
         let bias = config.logitBias.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: ",")
         rest = """
             \(config.maximumTokens ?? 0) \(config.repetitionPenalty) \(config.frequencyPenalty) \(config.presencePenalty) \(config.logProbabilities ?? -1) \
-            \(request.policy.rawValue) \(bias) \(config.stop)
+            \(request.policy.rawValue) \(config.ignoresEnd) \(bias) \(config.stop)
             """
     }
 }

@@ -33,7 +33,7 @@ extension CompletionRequest {
         guard (1...Self.mostAnswersPerPrompt).contains(count) else { throw .invalid("n", "expected 1 to \(Self.mostAnswersPerPrompt), found \(count).") }
         guard count * prompts.count <= most else { throw .invalid("n", "expected at most \(most) answers in one request, found \(count * prompts.count).") }
         (self.kind, self.prompts, self.echoes, answersPerPrompt) = (kind, prompts, echoes, count)
-        config = try Drawing.config(fields, maximumTokens: maximumTokens, logitBias: bias, logProbabilities: logProbabilities)
+        config = try Drawing.config(fields, for: model, maximumTokens: maximumTokens, logitBias: bias, logProbabilities: logProbabilities)
         policy = try fields.policy()
         streams = try fields.boolean("stream") ?? false
         tellsUsage = try fields.object("stream_options")?.boolean("include_usage") ?? false

@@ -6,15 +6,13 @@ import Tokenize
 enum Drawing {
     static let names = ["max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty", "stop", "seed", "ignore_eos"]
 
-    /// What suits small models.
-    private static let temperature = 0.8, topK = 50, topP = 0.95
-
-    static func config(_ fields: Fields, maximumTokens: Int? = nil, logitBias: [TokenID: Float] = [:], logProbabilities: Int? = nil) throws(Failure) -> GenerationConfig {
-        let stop = try stops(fields)
+    /// - Parameter model: Who will answer.
+    static func config(_ fields: Fields, for model: ServedModel, maximumTokens: Int? = nil, logitBias: [TokenID: Float] = [:], logProbabilities: Int? = nil) throws(Failure) -> GenerationConfig {
+        let stop = try stops(fields), usual = model.usualDrawing
         var most = maximumTokens
         if most == nil { most = try fields.integer("max_tokens") }
-        let temperature = try fields.number("temperature") ?? temperature, topK = try fields.integer("top_k") ?? topK
-        let topP = try fields.number("top_p") ?? topP, minP = try fields.number("min_p") ?? 0
+        let temperature = try fields.number("temperature") ?? usual.temperature, topK = try fields.integer("top_k") ?? usual.topK
+        let topP = try fields.number("top_p") ?? usual.topP, minP = try fields.number("min_p") ?? 0
         let repetition = try fields.number("repetition_penalty") ?? 1
         let frequency = try fields.number("frequency_penalty") ?? 0, presence = try fields.number("presence_penalty") ?? 0
         let seed = try fields.unsigned("seed"), ignoresEnd = try fields.boolean("ignore_eos") ?? false

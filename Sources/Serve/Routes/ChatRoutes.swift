@@ -18,7 +18,7 @@ extension App {
         guard settings.letsGuestsIn else { throw Failure.unauthorized("Sign in first: this server has no guests.") }
         let fields = try Fields(of: call.request, known: ["message", "history"] + Drawing.names)
         let message = try fields.text("message", 1...Fields.longestText), history = try fields.turns("history") ?? []
-        let request = AnswerRequest(.chat(history + [Turn(.user, message)]), try Drawing.config(fields)), model = try chatModel
+        let model = try chatModel, request = AnswerRequest(.chat(history + [Turn(.user, message)]), try Drawing.config(fields, for: model))
         try rates.checkChat(call.caller.person)
         let place = try desk.enter(call.caller.person), stream = ChatStream { place.cancel() }, began = monotonicSeconds()
         call.respond(stream.response)
@@ -38,7 +38,7 @@ extension App {
     private func plainChat(_ call: Call) throws -> Response? {
         guard settings.letsGuestsIn else { throw Failure.unauthorized("Sign in first: this server has no guests.") }
         let fields = try Fields(of: call.request, known: ["message"] + Drawing.names), message = try fields.text("message", 1...Fields.longestText)
-        let request = AnswerRequest(.chat([Turn(.user, message)]), try Drawing.config(fields)), model = try chatModel
+        let model = try chatModel, request = AnswerRequest(.chat([Turn(.user, message)]), try Drawing.config(fields, for: model))
         try rates.checkChat(call.caller.person)
         let place = try desk.enter(call.caller.person), answer = GrowingAnswer()
         call.exchange.whenGone { place.cancel() }

@@ -6,7 +6,7 @@ import Threads
 /// A chat of somebody who is signed in: the question is stored before the answer begins, the answer when it ends, is stopped or breaks off.
 extension App {
     func chat(_ call: Call) throws -> Response? {
-        let question = try Question(call), model = try chatModel
+        let model = try chatModel, question = try Question(call, to: model)
         try rates.checkChat(call.caller.person)
         let place = try desk.enter(call.caller.person), asked: Asked
         do { asked = try store(question, place) } catch {
@@ -40,18 +40,18 @@ extension App {
         let conversation: ConversationID?
         let replaced: MessageID?
 
-        init(_ call: Call) throws(Failure) {
+        init(_ call: Call, to model: ServedModel) throws(Failure) {
             owner = try call.account
             let fields = try Fields(of: call.request, known: ["message", "conversation_id", "replace_from"] + Drawing.names)
             message = try fields.text("message", 1...Fields.longestText)
-            config = try Drawing.config(fields)
+            config = try Drawing.config(fields, for: model)
             // What is no identifier was never anybody's conversation.
             conversation = try Self.id(fields, "conversation_id") { .notFound("conversation") }
             replaced = try Self.id(fields, "replace_from") { Self.noQuestion }
             if replaced != nil, conversation == nil { throw .invalid("replace_from", "expected together with conversation_id only.") }
         }
 
-        static let noQuestion = Failure.invalid("replace_from", "expected the id of a message of this conversation.")
+        static let noQuestion = Failure.invalid("replace_from", "expected the id of a question of this conversation.")
 
         private static func id<Kind>(_ fields: Fields, _ name: String, _ failure: () -> Failure) throws(Failure) -> Identifier<Kind>? {
             guard let text = try fields.optionalText(name, 0...200) else { return nil }

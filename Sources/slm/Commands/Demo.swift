@@ -106,7 +106,7 @@ private struct Demonstration {
         say("\n6. A page to chat with it, until Control-C: slm serve --checkpoint \(options.out)/best.h5 --database \(database) --collect \(options.out)/chat_history.jsonl")
         say("   Open the address that follows in a browser. In a terminal instead: slm chat --checkpoint \(options.out)/best.h5\n")
         var serve = ServeOptions()
-        (serve.threads, serve.cpu, serve.blas, serve.checkpoint) = (options.threads, options.cpu, options.blas, options.out + "/best.h5")
+        (serve.threads, serve.cpu, serve.blas, serve.answerer.checkpoint) = (options.threads, options.cpu, options.blas, options.out + "/best.h5")
         (serve.port, serve.database, serve.collect) = (options.port, database, options.out + "/chat_history.jsonl")
         try ServeCommand(serve, SLM.environmentVariables()).run()
     }

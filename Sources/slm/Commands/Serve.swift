@@ -13,11 +13,7 @@ struct ServeOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
-    var checkpoint: String?
-    var base: String?
-    var backend: String?
-    var backendModel: String?
-    var dtype = WeightType.auto
+    var answerer = Answerer()
     var name: String?
     var host = "127.0.0.1"
     var port = 8_000
@@ -41,12 +37,7 @@ struct ServeOptions: MachineOptions {
 
 extension Command {
     static var serve: Command {
-        Command("serve", "A chat page with accounts and conversations, and an address for programs that know OpenAI's.", ServeOptions(), ServeOptions.rows + [
-            .option("checkpoint", \.checkpoint, "The model that answers. [the newest under checkpoints/, of those that were fine-tuned if there are any]"),
-            .option("base", \.base, "The model that an adapter is for, where that is not where it was."),
-            .option("backend", \.backend, "Another program that answers: openai:URL. Its key: SLM_BACKEND_KEY or OPENAI_API_KEY."),
-            .option("backend-model", \.backendModel, "Which of its models. [the first]"),
-            .option("dtype", \.dtype, "What the weights are kept in."),
+        Command("serve", "A chat page with accounts and conversations, and an address for programs that know OpenAI's.", ServeOptions(), ServeOptions.rows + Answerer.rows(\.answerer) + [
             .option("name", \.name, "What clients call the model. [its run's name]"),
             .option("host", \.host, "Where to listen: 127.0.0.1 is this machine alone, 0.0.0.0 whoever reaches it."),
             .option("port", \.port, in: 0...65_535, "At which port; 0 for one that is free."),
@@ -80,17 +71,11 @@ struct ServeCommand {
     private let options: ServeOptions
     private let environment: [String: String]
 
-    init(_ options: ServeOptions, _ environment: [String: String]) throws {
-        (self.options, self.environment) = (options, environment)
-        if options.checkpoint != nil, options.backend != nil { throw UsageError("slm serve: give --checkpoint or --backend, not both.") }
-        if let backend = options.backend, !backend.hasPrefix("openai:") { throw UsageError("slm serve: --backend: expected openai:URL, found '\(backend)'.") }
-    }
+    init(_ options: ServeOptions, _ environment: [String: String]) { (self.options, self.environment) = (options, environment) }
 
     func run() throws {
         let signals = SignalWait([SIGINT, SIGTERM, SIGHUP])
-        guard options.backend != nil || checkpoint != nil else {
-            throw UsageError("slm serve: say who answers: --checkpoint FILE, or --backend openai:URL. There is no model under checkpoints/, where it would be looked for.")
-        }
+        _ = try source()
         let address = try StoreAddress(options.database), store = try Store(address)
         let server = try Server(settings, store: store, secret: try secret(address, store), chatLog: try options.collect.map { try ChatLog($0) }) { try open() }
         say("http://\(options.host.contains(":") ? "[\(options.host)]" : options.host):\(server.port)")
@@ -128,27 +113,25 @@ struct ServeCommand {
         server.stop(within: options.drain)
     }
 
-    private var checkpoint: String? { options.checkpoint ?? Checkpoint.newest(under: "checkpoints") }
+    private func source() throws -> Answerer.Source { try options.answerer.source(for: "serve") }
 
     /// Which file answers, and as it was written when; nil for none of ours.
-    private var stamp: String? { options.backend == nil ? checkpoint.flatMap { try? FileStamp($0) }?.description : nil }
+    private var stamp: String? {
+        guard case .checkpoint(let path)? = try? source() else { return nil }
+        return (try? FileStamp(path))?.description
+    }
 
     private func open() throws -> ServedModel {
-        if let backend = options.backend {
-            let key = environment["SLM_BACKEND_KEY"] ?? environment["OPENAI_API_KEY"]
-            let opened = try Backends.open(address: String(backend.dropFirst(7)), model: options.backendModel, key: key)
-            return ServedModel(name: options.name ?? opened.name, opened, nil)
+        switch try source() {
+        case .address(let address):
+            let backend = try options.answerer.open(address: address, environment: environment)
+            return ServedModel(name: options.name ?? backend.name, backend, nil)
+        case .checkpoint(let path):
+            var limits = GPTBackend.Limits()
+            (limits.answers, limits.waiting) = (options.places, 16)          // who waits, waits before it, where turns are fair
+            let backend = try options.answerer.open(checkpoint: path, limits: limits, on: options.processorMaker)
+            return ServedModel(name: options.name ?? Self.name(of: path), backend, backend.readable)
         }
-        guard let path = checkpoint else { throw UsageError("slm serve: there is no model under checkpoints/ any more.") }
-        let make = options.processorMaker, type = options.dtype
-        var limits = GPTBackend.Limits()
-        (limits.answers, limits.waiting) = (options.places, 16)          // who waits, waits before it, where turns are fair
-        let backend = try Backends.open(checkpoint: path, base: options.base, type, limits: limits) {
-            let processor = try make()
-            _ = processor.weightForm(for: type)
-            return processor
-        }
-        return ServedModel(name: options.name ?? Self.name(of: path), backend, backend.readable)
     }
 
     /// checkpoints/first/best.h5 is first.
