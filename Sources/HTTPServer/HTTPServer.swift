@@ -35,8 +35,10 @@ package final class HTTPServer: Sendable {
         package var head = 32 << 10
         /// How long a connection may be silent, and how long a request may take to arrive whole.
         package var silence = Duration.seconds(60), arrival = Duration.seconds(30)
-        /// How long a stream may have nothing to say before it says that it is there, and how long what it says may wait to go out with what follows.
-        package var heartbeat = Duration.seconds(15), gathering = Duration.milliseconds(33)
+        /// How long a stream may have nothing to say before it says that it is there.
+        package var heartbeat = Duration.seconds(15)
+        /// How long what a stream says may wait to go out with what follows: so long at least, longer the more streams there are, and so long at most.
+        package var gathering = Duration.milliseconds(33), gatheringPerStream = Duration.microseconds(1_250), gatheringAtMost = Duration.milliseconds(100)
         /// Bytes that wait for a client that reads slowly; with more it is let go.
         package var backlog = 1 << 20
 

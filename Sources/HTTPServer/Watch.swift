@@ -69,8 +69,7 @@ final class Watch: Sendable {
     private func run() {
         var events = [epoll_event](repeating: epoll_event(), count: 64), lastLook = Instant.now
         while !state.withLock(\.isOver) {
-            let isBusy = state.withLock { !$0.exchanges.isEmpty }
-            let count = epoll_wait(poll, &events, 64, Int32((isBusy ? limits.gathering : .seconds(1)).nanoseconds / 1_000_000))
+            let count = epoll_wait(poll, &events, 64, Int32(pause.nanoseconds / 1_000_000))
             for event in events.prefix(Int(max(0, count))) { notice(event.data.u64) }
             let now = Instant.now
             for exchange in watched { exchange.tick(now, heartbeat: limits.heartbeat) }
@@ -79,6 +78,12 @@ final class Watch: Sendable {
                 lastLook = now
             }
         }
+    }
+
+    /// How long to sleep. Each piece that goes out takes time from whoever computes the next.
+    private var pause: Duration {
+        let streams = state.withLock(\.exchanges.count)
+        return streams == 0 ? .seconds(1) : max(limits.gathering, min(limits.gatheringPerStream * streams, limits.gatheringAtMost))
     }
 
     private func notice(_ id: UInt64) {

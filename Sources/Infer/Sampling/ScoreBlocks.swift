@@ -11,35 +11,57 @@ struct ScoreBlocks: Sendable {
     /// Below it there is only -∞, which no token is chosen with.
     static let lowest = -Float.greatestFiniteMagnitude
     private var maxima: [Float] = []
-    private var ranked: [UInt64] = []
+    /// The largest of each 256th score: of neighbours, each is in another. A vocabulary has its frequent tokens side by side, so that the largest scores are in few
+    /// blocks, but not in few of these.
+    private var comb: [SIMD16<Float>] = []
     private(set) var largest = -Float.infinity
 
     mutating func measure(_ scores: Span<Float>) {
         maxima.removeAll(keepingCapacity: true)
         maxima.reserveCapacity(scores.count / Self.size + 1)
+        comb.removeAll(keepingCapacity: true)
+        for _ in 0..<16 { comb.append(.nothing) }
         largest = -.infinity
-        var start = 0
-        while start < scores.count {
-            let end = min(start + Self.size, scores.count), maximum = scores.largest(in: start..<end)
+        for start in stride(from: 0, to: scores.count, by: Self.size) {
+            let wide = scores.largest(in: start..<min(start + Self.size, scores.count)), maximum = wide.largestLane
+            comb[start / Self.size % 16].raise(to: wide)
             maxima.append(maximum)
             if maximum > largest { largest = maximum }
-            start = end
         }
     }
 
     /// A score that at least `count` others reach, and not many more.
-    mutating func bound(forLargest count: Int) -> Float {
-        guard count < maxima.count else { return Self.lowest }
-        ranked.removeAll(keepingCapacity: true)
-        for maximum in maxima { ranked.append(RankedToken(0, maximum).key) }
-        ranked.moveSmallest(count)
-        // The smallest of the `count` largest maxima: each of them stands for one score at least.
-        return max(Self.lowest, ranked[..<count].max().map { RankedToken(key: $0).score } ?? Self.lowest)
+    func bound(forLargest count: Int) -> Float {
+        guard count < 16 * comb.count, largest > -.infinity, largest < .infinity else { return Self.lowest }
+        // Each tooth of the comb stands for one score at least, so that a bound that enough of them reach is one. It is looked for between one that enough reach and
+        // one that too few do: counting is cheaper than sorting.
+        var low = largest - 1, high = largest, step: Float = 1, reaching = teeth(atLeast: low)
+        while reaching < count {
+            step *= 2
+            (high, low) = (low, largest - step)
+            if low < Self.lowest { return Self.lowest }
+            reaching = teeth(atLeast: low)
+        }
+        for _ in 0..<12 where reaching > count + count / 8 {
+            let middle = (low + high) / 2, found = teeth(atLeast: middle)
+            if found >= count { (low, reaching) = (middle, found) } else { high = middle }
+        }
+        return low
+    }
+
+    private func teeth(atLeast bound: Float) -> Int {
+        var counts = SIMD16<Int32>(repeating: 0)
+        for teeth in comb { counts = counts &+ SIMD16<Int32>(repeating: 0).replacing(with: 1, where: teeth .>= bound) }
+        return Int(counts.wrappedSum())
     }
 
     func forEach(in scores: Span<Float>, atLeast bound: Float, _ body: (_ id: Int, _ score: Float) -> Void) {
         for (block, maximum) in maxima.enumerated() where maximum >= bound {
-            for id in block * Self.size..<min((block + 1) * Self.size, scores.count) where scores[id] >= bound { body(id, scores[id]) }
+            let end = min((block + 1) * Self.size, scores.count)
+            for start in stride(from: block * Self.size, to: end, by: 16) {
+                let part = start..<min(start + 16, end)
+                if scores.largest(in: part).largestLane >= bound { for id in part where scores[id] >= bound { body(id, scores[id]) } }
+            }
         }
     }
 
@@ -51,21 +73,18 @@ struct ScoreBlocks: Sendable {
 }
 
 extension Span where Element == Float {
-    /// The largest number of a range; -∞ if there is none.
-    fileprivate func largest(in range: Range<Int>) -> Float {
-        var i = range.lowerBound, wide = SIMD16<Float>(repeating: -.infinity)
+    /// The largest numbers of a range, each of every sixteenth; -∞ where there is none.
+    fileprivate func largest(in range: Range<Int>) -> SIMD16<Float> {
+        var i = range.lowerBound, wide = SIMD16<Float>.nothing
         let bytes = unsafe bytes
         while i + 16 <= range.upperBound {
-            let next = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4 * i, as: SIMD16<Float>.self)
-            wide.replace(with: next, where: next .> wide)
+            wide.raise(to: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 4 * i, as: SIMD16<Float>.self))
             i += 16
         }
-        var largest = wide.largestLane
-        while i < range.upperBound {
-            if self[i] > largest { largest = self[i] }
-            i += 1
-        }
-        return largest
+        var rest = SIMD16<Float>.nothing
+        for i in i..<range.upperBound { rest[i % 16] = self[i] }
+        if i < range.upperBound { wide.raise(to: rest) }
+        return wide
     }
 
     /// Appends exp((score − largest) / temperature) of each, and returns their sum. What is NaN or far below counts nothing.
@@ -98,6 +117,11 @@ extension Span where Element == Float {
 }
 
 extension SIMD16<Float> {
+    fileprivate static var nothing: SIMD16<Float> { SIMD16(repeating: -.infinity) }
+
+    /// Lane by lane; to NaN never.
+    fileprivate mutating func raise(to other: SIMD16<Float>) { replace(with: other, where: other .> self) }
+
     /// Of numbers that are no NaN.
     fileprivate var largestLane: Float {
         let eight = lowHalf.replacing(with: highHalf, where: highHalf .> lowHalf)

@@ -12,7 +12,7 @@ final class CompletionReply: Sendable {
         /// Characters that each has said.
         var said: [Int]
         var left: Int
-        var hasResponded = false, isOver = false
+        var hasResponded = false, hasSpoken = false, isOver = false
     }
 
     private let request: CompletionRequest
@@ -33,16 +33,21 @@ final class CompletionReply: Sendable {
 
     /// An event of one of the answers.
     func take(_ event: AnswerEvent, of answer: Int) {
-        let start = state.withLock { state -> Int? in
+        let before = state.withLock { state -> (characters: Int, isSilent: Bool)? in
             if state.isOver { return nil }
-            defer { if case .piece(let piece) = event { state.said[answer] += piece.tokens.reduce(0) { $0 + $1.characters } } }
+            defer {
+                if case .piece(let piece) = event {
+                    state.said[answer] += piece.tokens.reduce(0) { $0 + $1.characters }
+                    state.hasSpoken = true
+                }
+            }
             if request.streams, case .piece = event {} else { state.answers[answer].add(event) }
-            return state.said[answer]
+            return (state.said[answer], !state.hasSpoken)
         }
-        guard let start else { return }
+        guard let before else { return }
         switch event {
         case .began(let beginning): if request.streams { begin(beginning, of: answer) }
-        case .piece(let piece): if request.streams { stream.write(form.event(.said(piece, from: start), of: answer)) }
+        case .piece(let piece): if request.streams { stream.write(form.event(.said(piece, from: before.characters), of: answer), atOnce: before.isSilent) }
         case .ended(let end):
             switch end.reason {
             case .error(let error): fail(Failure(error))

@@ -165,7 +165,7 @@ private final class Reading {
 
     /// Whether a piece of the answer has come: in a field that is not empty, as it is in the event that only says whose turn it is.
     private func hasText(_ field: String) -> Bool {
-        tail.firstRange(of: Array(field.utf8)).map { $0.upperBound < tail.count && tail[$0.upperBound] != UInt8(ascii: "\"") } ?? false
+        tail.ranges(of: Array(field.utf8)).contains { $0.upperBound < tail.count && tail[$0.upperBound] != UInt8(ascii: "\"") }
     }
 
     /// What the server says it took; of one that says nothing, a token an event.
