@@ -111,11 +111,18 @@ package final class Storage {
         (owner, count, self.pointer) = (.file(file), file.count, pointer)
     }
 
-    func spread(_ bytes: Range<Int>) {
+    func spread(_ bytes: Range<Int>) { advise(MADV_NOHUGEPAGE, about: bytes) }
+
+    func empty(_ bytes: Range<Int>) {
+        guard case .arena = owner else { return }
+        advise(MADV_DONTNEED, about: bytes)
+    }
+
+    /// About those pages that lie wholly in a range. A refusal only costs memory.
+    private func advise(_ advice: Int32, about bytes: Range<Int>) {
         let page = sysconf(Int32(_SC_PAGESIZE)), start = UInt(bitPattern: pointer + bytes.lowerBound), first = (Int(bitPattern: start) + page - 1) / page * page
         let end = (Int(bitPattern: start) + bytes.count) / page * page
-        // A refusal only costs memory.
-        if first < end, let address = UnsafeMutableRawPointer(bitPattern: first) { madvise(address, end - first, MADV_NOHUGEPAGE) }
+        if first < end, let address = UnsafeMutableRawPointer(bitPattern: first) { madvise(address, end - first, advice) }
     }
 
     func forget(_ bytes: Range<Int>) { if case .file(let file) = owner { file.forget(bytes) } }

@@ -52,6 +52,9 @@ package struct Buffer {
     /// Gives back the memory of elements that lie in a file, and that nobody has written to: they come again when they are looked at.
     package func forget() { storage.forget(offset * type.size..<(offset + count) * type.size) }
 
+    /// Gives back the memory of elements that nobody needs any more: what they are then is not said.
+    package func empty() { storage.empty(offset * type.size..<(offset + count) * type.size) }
+
     /// Asks that only those pages of it take memory that are looked at: for a buffer most of which never is.
     package func spread() { storage.spread(offset * type.size..<(offset + count) * type.size) }
 

@@ -12,10 +12,11 @@ package final class Recollection {
     package let form: WeightForm
     private let storage: Buffer
     private let keyBytes, valueBytes: Int
+    private let table: slm_kernels
 
     fileprivate init(layers: Int, heads: Int, headWidth: Int, room: Int, _ form: WeightForm, on processor: Processor) {
         require(form != .int4, "keys and values are not kept in int4")
-        (self.layers, self.heads, self.headWidth, self.room, self.form) = (layers, heads, headWidth, room, form)
+        (self.layers, self.heads, self.headWidth, self.room, self.form, table) = (layers, heads, headWidth, room, form, processor.table)
         keyBytes = processor.table.recall_key_bytes(form.code, headWidth, room)
         valueBytes = processor.table.recall_value_bytes(form.code, headWidth, room)
         storage = processor.buffer(of: layers * heads * (keyBytes + valueBytes) / 4, .int32)
@@ -28,10 +29,26 @@ package final class Recollection {
     fileprivate func keys(layer: Int, head: Int) -> UnsafeMutableRawPointer { storage.pointer + (layer * heads + head) * (keyBytes + valueBytes) }
     fileprivate func values(layer: Int, head: Int) -> UnsafeMutableRawPointer { keys(layer: layer, head: head) + keyBytes }
 
-    /// Takes what another remembers. Of both alike, only beginnings of the same ids mean the same.
-    package func copy(from other: Recollection) {
+    /// Takes the first `count` positions of what another remembers.
+    package func copy(_ count: Int, from other: Recollection) {
         require(other.layers == layers && other.heads == heads && other.headWidth == headWidth && other.room == room && other.form == form, "memories of different models")
-        storage.copy(from: other.storage)
+        require(count <= room, "\(count) positions of a memory for \(room)")
+        for layer in 0..<layers {
+            for head in 0..<heads {
+                table.recall_copy(form.code, headWidth, room, count, other.keys(layer: layer, head: head), other.values(layer: layer, head: head),
+                              keys(layer: layer, head: head), values(layer: layer, head: head))
+            }
+        }
+    }
+
+    /// Remembers nothing any more, and takes no memory until it does.
+    package func empty() { storage.empty() }
+
+    /// Bytes of memory that `count` positions take.
+    package func byteCount(of count: Int) -> Int {
+        let page = 4_096
+        func pages(_ bytes: Int) -> Int { (bytes * count + room * page - 1) / (room * page) * page }
+        return layers * heads * (pages(keyBytes) + pages(valueBytes))
     }
 }
 

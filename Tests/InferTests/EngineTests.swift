@@ -80,6 +80,25 @@ import Tokenize
         #expect(second.beginning.cachedTokens >= 40 && second.text == alone.text, "\(second.beginning)")
     }
 
+    @Test func `what was answered is remembered as long as there is memory for it`() throws {
+        let config = try GenerationConfig(maximumTokens: 12, temperature: 0), requests = (0..<40).map { AnswerRequest(.text("This is text \($0)."), config) }
+        let plain = try backend { $0.answers = 1 }, wanted = try requests.map { try plain.wholeAnswer(to: $0).text }
+        let page = plain.status.memoryBytes
+        func use(_ remembered: Int, atOnce count: Int) throws -> Int {
+            let engine = try backend { $0.remembered = remembered }, found = Mutex([String](repeating: "", count: requests.count))
+            try engine.answers(to: requests, atOnce: count) { i, answer in
+                let text = try answer.get().text
+                found.withLock { $0[i] = text }
+            }
+            let isSame = found.withLock { $0 } == wanted
+            #expect(isSame)
+            return engine.status.memoryBytes
+        }
+        #expect(page > 0)
+        #expect(try use(0, atOnce: 1) == page && use(4 * page, atOnce: 1) == 4 * page)
+        #expect(try use(0, atOnce: 8) <= page && (1...4 * page).contains(use(4 * page, atOnce: 8)))
+    }
+
     @Test func `a cancelled answer leaves its place at once`() throws {
         let engine = try backend { ($0.answers, $0.waiting) = (1, 1) }
         let long = try engine.events(of: AnswerRequest(.text("a"), GenerationConfig(temperature: 1, seed: 1)))

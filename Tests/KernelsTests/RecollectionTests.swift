@@ -58,11 +58,15 @@ import Testing
             let same = found == wanted
             #expect(same, "\(form)")
             // A copy goes on as the one that it was copied from.
-            let copy = memory(), y = p.buffer(of: C, .float32)
-            copy.copy(from: alone)
-            p.recall(p.buffer(Array(qkv[(T - 1) * 3 * C..<T * 3 * C])), rows: [.init(copy, from: T - 1, count: 1)], layer: 0, into: y)
-            let isCopy = p.floats(y).map(\.bitPattern) == Array(wanted[((T - 1) * C)...])
-            #expect(isCopy, "\(form)")
+            let copy = memory()
+            for known in [T - 1, 33, 7] {
+                copy.empty()
+                copy.copy(known, from: alone)
+                let rest = p.buffer(of: (T - known) * C, .float32)
+                p.recall(p.buffer(Array(qkv[known * 3 * C..<T * 3 * C])), rows: [.init(copy, from: known, count: T - known)], layer: 0, into: rest)
+                let isCopy = p.floats(rest).map(\.bitPattern) == Array(wanted[(known * C)...])
+                #expect(isCopy, "\(form), \(known)")
+            }
         }
     }
 }

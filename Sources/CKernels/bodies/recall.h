@@ -65,6 +65,16 @@ static void remember(int form, size_t D, size_t room, size_t t, const float *key
     }
 }
 
+// Takes the first positions of another's keys and values, and perhaps a few more.
+static void recall_copy(int form, size_t D, size_t room, size_t count, const void *from_keys, const void *from_values, void *keys, void *values) {
+    const size_t T = round_up(count, 2 * W), width = form == SLM_WEIGHTS_F32 ? 4 * D : form == SLM_WEIGHTS_BF16 ? 2 * D : D;
+    memcpy(keys, from_keys, T * 4 * key_units(form, D));
+    memcpy(values, from_values, T * width);
+    if (form != SLM_WEIGHTS_INT8) return;
+    memcpy(key_scales(D, room, keys), key_scales(D, room, from_keys), T * sizeof(float));
+    memcpy(value_scales(D, room, values), value_scales(D, room, from_values), T * sizeof(float));
+}
+
 // A question as the products with keys read it: floats, pairs of bf16, or quads of bytes with what 128 too much of each makes of their sum.
 typedef struct { float scale; int32_t offset; unit *units; } question;
 static inline question round_question(int form, size_t D, const float *q, float scale, unit *to) {

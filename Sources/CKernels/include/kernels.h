@@ -133,6 +133,8 @@ typedef struct {
     size_t (*recall_value_bytes)(int form, size_t D, size_t room);
     /// Keeps key and value [D] of position t.
     void (*remember)(int form, size_t D, size_t room, size_t t, const float *key, const float *value, void *keys, void *values);
+    /// Takes the first `count` positions of a head of another memory for as many.
+    void (*recall_copy)(int form, size_t D, size_t room, size_t count, const void *from_keys, const void *from_values, void *keys, void *values);
     size_t (*recall_scratch)(size_t D, size_t count);   ///< in floats
     void (*recall)(const slm_recall *, float *scratch);
 

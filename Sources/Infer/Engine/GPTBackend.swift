@@ -15,6 +15,8 @@ package final class GPTBackend: ChatBackend {
         package var waiting = 64
         /// Tokens of prompts that are computed in a step: while others wait too, and while nobody does.
         package var sharedSlice = 64, wholeSlice = 512
+        /// Bytes of memories beyond which those of answers that are over are used again; nil for two thirds of the weights, and 48 MB at least.
+        package var remembered: Int?
 
         package init() {}
     }
@@ -23,7 +25,8 @@ package final class GPTBackend: ChatBackend {
     package struct Status: Sendable, Equatable {
         package var answering = 0, waiting = 0
         package var promptTokens = 0, cachedTokens = 0, answerTokens = 0, steps = 0
-        package var weightBytes = 0, memoryBytes = 0
+        /// Of what sequences remember, those that are being answered and those that may go on.
+        package var memoryBytes = 0
     }
 
     private let model: ReadableModel

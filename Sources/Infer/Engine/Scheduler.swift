@@ -39,7 +39,7 @@ final class Scheduler {
 
     init(_ runner: Runner, _ limits: GPTBackend.Limits, _ board: GPTBackend.Board) {
         (self.runner, self.limits, self.board) = (runner, limits, board)
-        slots = Slots(most: limits.answers) { runner.recollection() }
+        slots = Slots(most: limits.answers, plenty: limits.remembered ?? max(48 << 20, runner.weightBytes * 2 / 3)) { runner.recollection() }
     }
 
     func run(taking inbox: Mailbox<GPTBackend.Message>) {
@@ -73,7 +73,7 @@ final class Scheduler {
 
     /// Gives places to those who wait, in the order in which they came.
     private func admit() {
-        while let order = waiting.first, let place = slots.take(for: order.course.prompt) {
+        while let order = waiting.first, let place = slots.take(for: order.course.prompt, room: order.course.room) {
             waiting.removeFirst()
             let answer = Active(order, place: place, known: slots[place].ids.count)
             answer.order.watch.begin()
@@ -100,14 +100,14 @@ final class Scheduler {
         let scores = runner.scores(after: parts)
         let asked = taking.filter { $0.taking == $0.unseen.count }
         for answer in taking {
-            slots[answer.place].ids += answer.unseen.prefix(answer.taking)
+            slots.extend(answer.place, by: answer.unseen.prefix(answer.taking))
             answer.unseen.removeFirst(answer.taking)
         }
         draw(asked, from: scores.elements)
         board.update { status in
             status.steps += 1
             status.answerTokens += asked.count
-            (status.weightBytes, status.memoryBytes) = (runner.weightBytes, slots.memoryBytes)
+            status.memoryBytes = slots.memoryBytes
         }
         removeFinished()
     }

@@ -5,12 +5,20 @@ import Tokenize
 struct Slot {
     let memory: Recollection
     /// What the memory holds keys and values of, in order.
-    var ids: [TokenID] = []
+    fileprivate(set) var ids: [TokenID] = []
+    /// Positions that take memory.
+    fileprivate var reach = 0
+    /// Positions that an answer may come to need; nil where none is under way.
+    fileprivate var expected: Int?
     /// When it was last needed, counted in answers.
-    var usedAt = 0
+    fileprivate var usedAt = 0
+
+    fileprivate var isTaken: Bool { expected != nil }
+    fileprivate var byteCount: Int { memory.byteCount(of: reach) }
+    fileprivate var expectedBytes: Int { memory.byteCount(of: max(reach, expected ?? 0)) }
 
     /// How many ids of a prompt need not be computed again. The last always is: its scores are wanted.
-    func shared(with prompt: [TokenID]) -> Int {
+    fileprivate func shared(with prompt: [TokenID]) -> Int {
         let most = min(ids.count, prompt.count - 1)
         var count = 0
         while count < most, ids[count] == prompt[count] { count += 1 }
@@ -20,47 +28,70 @@ struct Slot {
 
 /// The places that there are. Memory is taken for one when it is first needed.
 struct Slots {
-    /// Copying a whole memory takes as long as computing about so many tokens.
-    private static let worthCopying = 16
+    /// A beginning of so many is worth being kept, or copied.
+    private static let worthKeeping = 16
 
     private var slots: [Slot] = []
-    private var isTaken: [Bool] = []
     private var answers = 0
-    private let most: Int
+    private let most, plenty: Int
     private let makeMemory: () -> Recollection
 
-    init(most: Int, makeMemory: @escaping () -> Recollection) { (self.most, self.makeMemory) = (most, makeMemory) }
+    /// - Parameter plenty: Bytes of memories, in all, beyond which none is kept for later.
+    init(most: Int, plenty: Int, makeMemory: @escaping () -> Recollection) { (self.most, self.plenty, self.makeMemory) = (most, plenty, makeMemory) }
 
-    var hasRoom: Bool { slots.count < most || isTaken.contains(false) }
-    var memoryBytes: Int { slots.reduce(0) { $0 + $1.memory.byteCount } }
+    var memoryBytes: Int { slots.reduce(0) { $0 + $1.byteCount } }
 
-    subscript(place: Int) -> Slot {
-        get { slots[place] }
-        set { slots[place] = newValue }
+    subscript(place: Int) -> Slot { slots[place] }
+
+    mutating func extend(_ place: Int, by ids: ArraySlice<TokenID>) {
+        slots[place].ids += ids
+        slots[place].reach = max(slots[place].reach, slots[place].ids.count)
     }
 
     /// A place for a prompt, the one that knows most of its beginning. It begins with the ids that it shares with the prompt.
-    mutating func take(for prompt: [TokenID]) -> Int? {
-        let shared = slots.map { $0.shared(with: prompt) }, free = slots.indices.filter { !isTaken[$0] }
-        // Of those that know as little, what was needed longest ago is forgotten.
-        var place = free.max { (shared[$0], -slots[$0].usedAt) < (shared[$1], -slots[$1].usedAt) }
-        if slots.count < most, place.map({ shared[$0] < Self.worthCopying && 2 * shared[$0] < slots[$0].ids.count }) ?? true {
-            slots.append(Slot(memory: makeMemory()))
-            isTaken.append(false)
-            place = slots.count - 1
-        }
-        guard let place else { return nil }
+    ///
+    /// - Parameter room: How many tokens the answer may have.
+    mutating func take(for prompt: [TokenID], room: Int) -> Int? {
+        let shared = slots.map { $0.shared(with: prompt) }
+        guard let place = place(shared) else { return nil }
         let known = place < shared.count ? shared[place] : 0
-        if let best = slots.indices.prefix(shared.count).max(by: { shared[$0] < shared[$1] }), shared[best] >= known + Self.worthCopying {
-            slots[place].memory.copy(from: slots[best].memory)
-            slots[place].ids = Array(slots[best].ids.prefix(shared[best]))
+        if let best = shared.indices.max(by: { shared[$0] < shared[$1] }), shared[best] >= known + Self.worthKeeping {
+            slots[place].memory.copy(shared[best], from: slots[best].memory)
+            slots[place].ids = []
+            extend(place, by: slots[best].ids.prefix(shared[best]))
         } else {
             slots[place].ids.removeLast(slots[place].ids.count - known)
         }
         answers += 1
-        (isTaken[place], slots[place].usedAt) = (true, answers)
+        (slots[place].expected, slots[place].usedAt) = (min(prompt.count + room, slots[place].memory.room), answers)
         return place
     }
 
-    mutating func giveBack(_ place: Int) { isTaken[place] = false }
+    /// - Parameter shared: How many ids each of the places has in common with the prompt.
+    private mutating func place(_ shared: [Int]) -> Int? {
+        let free = slots.indices.filter { !slots[$0].isTaken }
+        if let best = free.max(by: { shared[$0] < shared[$1] }), shared[best] >= Self.worthKeeping || 2 * shared[best] > slots[best].ids.count { return best }
+        // What others left stays while there is room for more; then, what was needed longest ago is forgotten.
+        let oldest = free.filter { slots[$0].reach > 0 }.min { slots[$0].usedAt < slots[$1].usedAt }
+        if let oldest, slots.reduce(0, { $0 + $1.expectedBytes }) >= plenty { return oldest }
+        return free.first { slots[$0].reach == 0 } ?? another() ?? oldest
+    }
+
+    private mutating func another() -> Int? {
+        guard slots.count < most else { return nil }
+        slots.append(Slot(memory: makeMemory()))
+        return slots.count - 1
+    }
+
+    /// What is left behind is kept for a while.
+    mutating func giveBack(_ place: Int) {
+        slots[place].expected = nil
+        var left = slots.indices.filter { !slots[$0].isTaken && slots[$0].reach > 0 }.sorted { slots[$0].usedAt < slots[$1].usedAt }[...]
+        var bytes = left.reduce(0) { $0 + slots[$1].byteCount }
+        while bytes > plenty, let oldest = left.popFirst() {
+            bytes -= slots[oldest].byteCount
+            slots[oldest].memory.empty()
+            (slots[oldest].ids, slots[oldest].reach) = ([], 0)
+        }
+    }
 }
