@@ -125,7 +125,7 @@ package final class Storage {
         if first < end, let address = UnsafeMutableRawPointer(bitPattern: first) { madvise(address, end - first, advice) }
     }
 
-    func forget(_ bytes: Range<Int>) { if case .file(let file) = owner { file.forget(bytes) } }
+    func forgetFile() { if case .file(let file) = owner { file.forget(0..<count) } }
 
     deinit { if case .arena(let arena, let start) = owner { arena.giveBack(start: start, count: count) } }
 }

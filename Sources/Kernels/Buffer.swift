@@ -49,8 +49,9 @@ package struct Buffer {
         memmove(pointer, other.pointer, count * type.size)
     }
 
-    /// Gives back the memory of elements that lie in a file, and that nobody has written to: they come again when they are looked at.
-    package func forget() { storage.forget(offset * type.size..<(offset + count) * type.size) }
+    /// Gives back all memory of the file that it lies in, if it does and nobody has written to it: pages come in larger pieces than anybody asked for, and they come
+    /// again when they are looked at.
+    package func forgetFile() { storage.forgetFile() }
 
     /// Gives back the memory of elements that nobody needs any more: what they are then is not said.
     package func empty() { storage.empty(offset * type.size..<(offset + count) * type.size) }

@@ -39,7 +39,7 @@ extension Processor {
     /// Whether weights can be kept in a form here.
     package func offers(_ form: WeightForm) -> Bool { form != .bfloat16 || hasBFloat16 }
 
-    /// - Parameter forgetting: Gives back what was read of a file (see ``Buffer/forget()``), soon after it was.
+    /// - Parameter forgetting: Gives back what was read of a file (see ``Buffer/forgetFile()``), soon after it was.
     package func pack(_ values: Buffer, outputs O: Int, inputs I: Int, as form: WeightForm, forgetting: Bool = false) -> PackedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) numbers for [\(O), \(I)]")
         require(offers(form), "weights: \(form.rawValue) on \(path) kernels, which have no products of it")
@@ -52,7 +52,7 @@ extension Processor {
                 each(last - first) { item, thread in
                     table.weights_pack(form.code, values.floats, I, O, I, first + item, first + item + 1, panels.pointer, scratch[thread])
                 }
-                if forgetting { values[first * width * I..<min(last * width, O) * I].forget() }
+                if forgetting { values.forgetFile() }
             }
         }
         return PackedWeights(form: form, outputs: O, inputs: I, panels: panels)

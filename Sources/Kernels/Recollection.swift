@@ -1,5 +1,7 @@
 internal import CKernels
 
+private let pageBytes = 4_096
+
 /// What a sequence remembers of itself while it is answered: the keys and values of every layer and head.
 ///
 ///     let memory = processor.recollection(layers: 6, heads: 8, headWidth: 64, room: 384, .int8)
@@ -19,7 +21,10 @@ package final class Recollection {
         (self.layers, self.heads, self.headWidth, self.room, self.form, table) = (layers, heads, headWidth, room, form, processor.table)
         keyBytes = processor.table.recall_key_bytes(form.code, headWidth, room)
         valueBytes = processor.table.recall_value_bytes(form.code, headWidth, room)
-        storage = processor.buffer(of: layers * heads * (keyBytes + valueBytes) / 4, .int32)
+        // From the beginning of a page, so that as few as can be are taken.
+        let count = layers * heads * (keyBytes + valueBytes) / 4, whole = processor.buffer(of: count + pageBytes / 4, .int32)
+        let start = -Int(bitPattern: whole.pointer) & (pageBytes - 1)
+        storage = whole[start / 4..<start / 4 + count]
         // What no position has been written to takes no memory: a page is 32 positions of a head in bf16, a large page all of several heads.
         storage.spread()
     }
@@ -46,8 +51,7 @@ package final class Recollection {
 
     /// Bytes of memory that `count` positions take.
     package func byteCount(of count: Int) -> Int {
-        let page = 4_096
-        func pages(_ bytes: Int) -> Int { (bytes * count + room * page - 1) / (room * page) * page }
+        func pages(_ bytes: Int) -> Int { (bytes * count + room * pageBytes - 1) / (room * pageBytes) * pageBytes }
         return layers * heads * (pages(keyBytes) + pages(valueBytes))
     }
 }

@@ -39,16 +39,20 @@ extension Processor {
         return RoundedWeights(form, outputs: O, inputs: I, codes: codes, scales: scales)
     }
 
-    /// - Parameter forgetting: Gives back what was read of a file (see ``Buffer/forget()``).
+    /// - Parameter forgetting: Gives back what was read of a file, soon after it was (see ``Buffer/forgetFile()``).
     package func pack(_ rounded: RoundedWeights, forgetting: Bool = false) -> PackedWeights {
         let (O, I) = (rounded.outputs, rounded.inputs), form = rounded.form
         let panels = buffer(of: (table.weights_bytes(form.code, O, I) + 3) / 4, .int32)
+        let width = RoundedWeights.codeBytes(form, inputs: I), count = table.panels(of: O), together = max(threads, (2 << 20) / (width * table.weights_panel))      // some MB
         measured("pack weights", bytes: rounded.codes.count + panels.count * 4) {
-            split(table.panels(of: O)) { range in
-                table.weights_repack(form.code, rounded.codes.bytes, rounded.scales.floats, O, I, range.lowerBound, range.upperBound, panels.pointer)
+            for first in stride(from: 0, to: count, by: together) {
+                let last = min(first + together, count)
+                split(last - first) { range in
+                    table.weights_repack(form.code, rounded.codes.bytes, rounded.scales.floats, O, I, first + range.lowerBound, first + range.upperBound, panels.pointer)
+                }
+                if forgetting { rounded.codes.forgetFile() }
             }
         }
-        if forgetting { rounded.codes.forget() }
         return PackedWeights(form: form, outputs: O, inputs: I, panels: panels)
     }
 

@@ -15,7 +15,7 @@ package final class GPTBackend: ChatBackend {
         package var waiting = 64
         /// Tokens of prompts that are computed in a step: while others wait too, and while nobody does.
         package var sharedSlice = 64, wholeSlice = 512
-        /// Bytes of memories beyond which those of answers that are over are used again; nil for two thirds of the weights, and 48 MB at least.
+        /// Bytes of memories beyond which those of answers that are over are used again; nil for half of the weights, and 32 MB at least.
         package var remembered: Int?
 
         package init() {}

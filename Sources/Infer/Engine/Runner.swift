@@ -32,8 +32,8 @@ package final class Runner: Executor {
     package let form: WeightForm
     package let processor: Processor
     private let parameters: Parameters
-    /// By the place of their parameter: made when they are first needed.
-    private var learned: [PackedWeights?], frozen: [PackedWeights?]
+    /// Made when they are first needed.
+    private var packs: ByParameter<PackedWeights>, copies: ByParameter<Buffer>
     /// Weights that are rounded already, by name: their parameters have no values.
     private let rounded: Named<RoundedWeights>
     private var step: [Part] = []
@@ -41,8 +41,7 @@ package final class Runner: Executor {
 
     package init(of model: GPT, _ parameters: Parameters, rounded: Named<RoundedWeights> = [:], on processor: Processor, form: WeightForm) {
         (self.model, self.parameters, self.rounded, self.processor, self.form) = (model, parameters, rounded, processor, form)
-        learned = Array(repeating: nil, count: parameters.list.count)
-        frozen = Array(repeating: nil, count: parameters.frozen.count)
+        (packs, copies) = (ByParameter(parameters), ByParameter(parameters))
         _ = scores(after: [Part(recollection(), from: 0, ids: [0])])        // so that the first to ask need not wait for the weights
     }
 
@@ -59,7 +58,7 @@ package final class Runner: Executor {
     }
 
     /// Bytes of the weights that are packed.
-    package var weightBytes: Int { (learned + frozen).reduce(0) { $0 + ($1?.byteCount ?? 0) } }
+    package var weightBytes: Int { packs.all.reduce(0) { $0 + $1.byteCount } }
 
     /// A score for every token to come next, after each part that asks, in their order.   [asked, V]
     package func scores(after parts: [Part]) -> Tensor {
@@ -190,24 +189,38 @@ package final class Runner: Executor {
 
     private func empty(_ N: Int, _ C: Int) -> Tensor { Tensor(processor.buffer(of: N * C, .float32), Shape(N, 1, C)) }
 
-    private func value(of parameter: Parameter) -> Buffer { parameters.value(of: parameter).elements }
+    private func stored(_ parameter: Parameter) -> Buffer { parameters.value(of: parameter).elements }
+
+    /// As it is: norms, biases, positions. What is small is taken out of its file, a page of which brings up to 2 MB of what lies around it.
+    private func value(of parameter: Parameter) -> Buffer {
+        let stored = stored(parameter)
+        if stored.count > 1 << 20 { return stored }
+        if let there = copies[parameter] { return there }
+        let copy = processor.buffer(of: stored.count, .float32)
+        copy.copy(from: stored)
+        if isAsStored { stored.forgetFile() }
+        copies[parameter] = copy
+        return copy
+    }
 
     private func packed(_ weight: Parameter) -> PackedWeights {
-        if let there = weight.isLearned ? learned[weight.index] : frozen[weight.index] { return there }
+        if let there = packs[weight] { return there }
         // What adapts a layer is thin, and much hangs on it: it is not rounded to a few levels.
-        let isThin = weight.isLearned && !frozen.isEmpty
+        let isThin = weight.isLearned && !parameters.frozen.isEmpty
         var form = isThin ? (processor.offers(.bfloat16) && form != .float32 ? .bfloat16 : .float32) : form
         // Everything begins with the embedding of a token: where it is not the head too, int4 would save little there.
         if form == .int4, weight.name.hasPrefix("tokens"), !model.configuration.isTied { form = .int8 }
         let packed = pack(weight, as: form)
-        if weight.isLearned { learned[weight.index] = packed } else { frozen[weight.index] = packed }
+        packs[weight] = packed
         return packed
     }
 
+    /// Whether what is in memory of a file is what the file says: an adapter may have changed its base.
+    private var isAsStored: Bool { parameters.frozen.isEmpty }
+
     private func pack(_ weight: Parameter, as form: WeightForm) -> PackedWeights {
         let (O, I) = (weight.shape[0], weight.shape[1])
-        // An adapter may have changed, in memory, what its base's file says.
-        guard let rounded = rounded[weight.name] else { return processor.pack(value(of: weight), outputs: O, inputs: I, as: form, forgetting: frozen.isEmpty) }
+        guard let rounded = rounded[weight.name] else { return processor.pack(stored(weight), outputs: O, inputs: I, as: form, forgetting: isAsStored) }
         if rounded.form == form { return processor.pack(rounded, forgetting: true) }
         let values = processor.buffer(of: O * I, .float32)
         processor.values(of: rounded, into: values)
@@ -219,5 +232,22 @@ package final class Runner: Executor {
         let made = processor.rotations(of: model.configuration.context, width: D)
         angles = made
         return made
+    }
+}
+
+/// Something for each parameter of a model, or nothing yet.
+private struct ByParameter<Value> {
+    private var learned: [Value?], frozen: [Value?]
+
+    init(_ parameters: Parameters) {
+        learned = Array(repeating: nil, count: parameters.list.count)
+        frozen = Array(repeating: nil, count: parameters.frozen.count)
+    }
+
+    var all: [Value] { (learned + frozen).compactMap(\.self) }
+
+    subscript(parameter: Parameter) -> Value? {
+        get { parameter.isLearned ? learned[parameter.index] : frozen[parameter.index] }
+        set { if parameter.isLearned { learned[parameter.index] = newValue } else { frozen[parameter.index] = newValue } }
     }
 }

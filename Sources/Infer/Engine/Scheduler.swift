@@ -39,7 +39,7 @@ final class Scheduler {
 
     init(_ runner: Runner, _ limits: GPTBackend.Limits, _ board: GPTBackend.Board) {
         (self.runner, self.limits, self.board) = (runner, limits, board)
-        slots = Slots(most: limits.answers, plenty: limits.remembered ?? max(48 << 20, runner.weightBytes * 2 / 3)) { runner.recollection() }
+        slots = Slots(most: limits.answers, plenty: limits.remembered ?? max(32 << 20, runner.weightBytes / 2)) { runner.recollection() }
     }
 
     func run(taking inbox: Mailbox<GPTBackend.Message>) {
@@ -140,7 +140,10 @@ final class Scheduler {
     private func finish(_ answer: Active, because reason: EndReason?) {
         answer.isOver = true
         slots.giveBack(answer.place)
-        board.update { $0.answering -= 1 }
+        board.update { status in
+            status.answering -= 1
+            status.memoryBytes = slots.memoryBytes
+        }
         end(answer.order, because: reason)
     }
 
