@@ -101,11 +101,18 @@ import Tokenize
 
     @Test func `a cancelled answer leaves its place at once`() throws {
         let engine = try backend { ($0.answers, $0.waiting) = (1, 1) }
-        let long = try engine.events(of: AnswerRequest(.text("a"), GenerationConfig(temperature: 1, seed: 1)))
-        _ = long.next()
+        // The engine stands still at its first piece until it may go on.
+        let hasBegun = Mailbox<Void>(), mayGoOn = Mailbox<Void>(), isHeld = Atomic(true)
+        let long = try engine.answer(AnswerRequest(.text("a"), GenerationConfig(temperature: 1, seed: 1))) { event in
+            guard case .piece = event, isHeld.exchange(false, ordering: .relaxed) else { return }
+            hasBegun.put(())
+            mayGoOn.take()
+        }
+        hasBegun.take()
         let waiting = try engine.events(of: request(2))
         #expect(throws: GenerationError.busy(waiting: 2)) { try engine.wholeAnswer(to: request(3)) }
         long.cancel()
+        mayGoOn.put(())
         var last: AnswerEvent?
         for event in waiting { last = event }
         guard case .ended(let end)? = last else { Issue.record("no end"); return }
