@@ -45,7 +45,7 @@ extension Processor {
         require(offers(form), "weights: \(form.rawValue) on \(path) kernels, which have no products of it")
         let panels = buffer(of: (table.weights_bytes(form.code, O, I) + 3) / 4, .int32)
         let scratch = scratch(table.weights_pack_scratch(I)), width = table.weights_panel, count = table.panels(of: O)
-        let together = max(threads, (4 << 20) / (4 * I * width))      // some MB
+        let together = max(threads, (1 << 20) / (4 * I * width))      // a MB
         measured("pack weights", bytes: values.count * 4 + panels.count * 4) {
             for first in stride(from: 0, to: count, by: together) {
                 let last = min(first + together, count)

@@ -43,7 +43,7 @@ extension Processor {
     package func pack(_ rounded: RoundedWeights, forgetting: Bool = false) -> PackedWeights {
         let (O, I) = (rounded.outputs, rounded.inputs), form = rounded.form
         let panels = buffer(of: (table.weights_bytes(form.code, O, I) + 3) / 4, .int32)
-        let width = RoundedWeights.codeBytes(form, inputs: I), count = table.panels(of: O), together = max(threads, (2 << 20) / (width * table.weights_panel))      // some MB
+        let width = RoundedWeights.codeBytes(form, inputs: I), count = table.panels(of: O), together = max(threads, (1 << 20) / (width * table.weights_panel))      // a MB
         measured("pack weights", bytes: rounded.codes.count + panels.count * 4) {
             for first in stride(from: 0, to: count, by: together) {
                 let last = min(first + together, count)
