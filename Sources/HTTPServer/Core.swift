@@ -7,9 +7,11 @@ final class Core: Sendable {
     let handle: @Sendable (Exchange) -> Void
     let connections: Connections
     let watch: Watch
-    /// Requests that began and are not over; bytes of bodies that are being received.
+    /// Requests that began and are not over; bytes of their bodies.
     let inHand = Atomic(0), bodyBytes = Atomic(0)
     let isLeaving = Atomic(false)
+    /// Whether all have been hung up on, and libmicrohttpd may end at any moment: it cannot bear a connection that is put aside then.
+    let isClosed = Atomic(false)
 
     init(_ settings: HTTPServer.Settings, _ handle: @escaping @Sendable (Exchange) -> Void) throws(HTTPServerError) {
         (self.settings, self.handle) = (settings, handle)
@@ -23,7 +25,7 @@ final class Reception {
     let target: String
     private let core: Core
     private let connection: Connections.Entry?
-    private var body: [UInt8] = []
+    private var body: [UInt8] = [], counted = 0
     private var hasHead = false
     /// Why it never becomes a request, though its body is read to the end.
     private var refusal: Refusal?
@@ -51,8 +53,9 @@ final class Reception {
         guard let target = Target(target) else {
             return send(core.settings.refuse(Refusal(status: .badRequest, description: "The path is not one: a percent sign needs two digits behind it, and all is UTF-8.", target: target)), connection)
         }
+        // What came is counted until the request is over: so long it is in memory.
         let exchange = Exchange(Request(String(cString: method), target: target, headers: connection.headers, body: body, peer: connection.address))
-        forgetBody()
+        body = []
         self.exchange = exchange
         core.handle(exchange)
         return answer(exchange, connection)
@@ -74,6 +77,8 @@ final class Reception {
         if isWatched { return }
         isWatched = true
         core.watch.add(exchange, connection.descriptor)
+        // Either who hangs up on all that are watched sees it, or it sees here that they have been.
+        if core.isClosed.load(ordering: .sequentiallyConsistent) { exchange.lose() }
     }
 
     private func send(_ response: Response, _ connection: ConnectionReference, closing: Bool = false) -> Bool {
@@ -115,12 +120,13 @@ final class Reception {
             return true
         }
         body.append(contentsOf: part)
+        counted += part.count
         return true
     }
 
     private func forgetBody() {
-        core.bodyBytes.subtract(body.count, ordering: .relaxed)
-        body = []
+        core.bodyBytes.subtract(counted, ordering: .relaxed)
+        (body, counted) = ([], 0)
     }
 
     /// The last that libmicrohttpd calls.

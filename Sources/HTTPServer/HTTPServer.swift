@@ -29,7 +29,7 @@ package final class HTTPServer: Sendable {
         package var connections = 4_096
         /// From one address of another machine.
         package var connectionsPerAddress = 128
-        /// Bytes of one body, and of all that are being received.
+        /// Bytes of one body, and of all whose requests are not over.
         package var body = 8 << 20, bodies = 128 << 20
         /// Bytes of a request's first line and headers.
         package var head = 32 << 10
@@ -39,7 +39,7 @@ package final class HTTPServer: Sendable {
         package var heartbeat = Duration.seconds(15)
         /// How long what a stream says may wait to go out with what follows: so long at least, longer the more streams there are, and so long at most.
         package var gathering = Duration.milliseconds(33), gatheringPerStream = Duration.microseconds(1_250), gatheringAtMost = Duration.milliseconds(100)
-        /// Bytes that wait for a client that reads slowly; with more it is let go.
+        /// Bytes that may wait for a client for long; with more, one that has read nothing for some seconds is let go.
         package var backlog = 1 << 20
 
         package init() {}
@@ -75,6 +75,7 @@ package final class HTTPServer: Sendable {
         quiesce()
         let end = Instant.now + time
         while core.inHand.load(ordering: .relaxed) > 0, Instant.now < end { usleep(5_000) }
+        core.isClosed.store(true, ordering: .sequentiallyConsistent)
         core.watch.hangUp()
         daemon.stop()
         core.watch.stop()

@@ -19,6 +19,20 @@ package struct PeerAddress: Sendable, Hashable, CustomStringConvertible {
         } else { return nil }
     }
 
+    /// As proxies write it, perhaps with brackets and a port: 203.0.113.7, 203.0.113.7:4711, [2001:db8::1]:4711.
+    package init?(forwarded text: String) {
+        var text = Substring(text.utf8.filter { $0 != UInt8(ascii: " ") }.map { String(UnicodeScalar($0)) }.joined())
+        if text.hasPrefix("["), let end = text.firstIndex(of: "]") {
+            text = text[text.index(after: text.startIndex)..<end]
+        } else if text.contains("."), let colon = text.firstIndex(of: ":") {
+            text = text[..<colon]
+        }
+        self.init(String(text))
+    }
+
+    /// Of whom nobody says where they are: no machine has this address.
+    package static let unknown = PeerAddress(high: 0, low: 0)
+
     init(_ address: UnsafePointer<sockaddr>?) {
         guard let address else { self.init(); return }
         let raw = UnsafeRawPointer(address)

@@ -48,26 +48,28 @@ package struct Target: Sendable {
 
     /// nil for what is no target: it does not begin with a slash, or a `%` has no two digits behind it, or what is decoded is no UTF-8 or has U+0000 in it.
     package init?(_ text: String) {
+        let slash = UInt8(ascii: "/"), question = UInt8(ascii: "?")
+        // Byte by byte, as proxies read it: a mark that combines with what is before it, such as U+0301 behind a slash, changes nothing of that.
+        var rest = text.utf8[...]
         // Proxies are asked with the whole address.
-        var rest = text[...]
-        if let scheme = ["http://", "https://"].first(where: { text.hasPrefix($0) }) {
-            rest = rest.dropFirst(scheme.count)
-            rest = rest[(rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex)...]
-            if !rest.hasPrefix("/") { rest = "/" + rest }
+        if let scheme = ["http://", "https://"].first(where: { rest.starts(with: $0.utf8) }) {
+            rest = rest.dropFirst(scheme.utf8.count)
+            rest = rest[(rest.firstIndex { $0 == slash || $0 == question } ?? rest.endIndex)...]
+            if rest.first != slash { rest = Substring("/" + String(Substring(rest))).utf8 }
         }
-        guard rest.utf8.first == UInt8(ascii: "/") else { return nil }
-        let parts = rest.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        path = String(parts[0])
+        guard rest.first == slash else { return nil }
+        let parts = rest.split(separator: question, maxSplits: 1, omittingEmptySubsequences: false)
+        path = String(Substring(parts[0]))
         var segments: [String] = []
-        for part in parts[0].dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
-            guard let segment = Self.decoded(part.utf8, plusIsSpace: false) else { return nil }
+        for part in parts[0].dropFirst().split(separator: slash, omittingEmptySubsequences: false) {
+            guard let segment = Self.decoded(part, plusIsSpace: false) else { return nil }
             segments.append(segment)
         }
         self.segments = segments == [""] ? [] : segments
         var items: [(name: String, value: String)] = []
-        for part in parts.dropFirst().first?.split(separator: "&") ?? [] {
-            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = Self.decoded(pair[0].utf8, plusIsSpace: true), let value = Self.decoded(pair.dropFirst().first?.utf8 ?? "".utf8[...], plusIsSpace: true) else {
+        for part in parts.dropFirst().first?.split(separator: UInt8(ascii: "&")) ?? [] {
+            let pair = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            guard let name = Self.decoded(pair[0], plusIsSpace: true), let value = Self.decoded(pair.dropFirst().first ?? "".utf8[...], plusIsSpace: true) else {
                 return nil
             }
             items.append((name, value))

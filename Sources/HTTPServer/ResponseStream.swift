@@ -16,10 +16,11 @@ package final class ResponseStream: Sendable {
         /// Whether libmicrohttpd has put the connection aside until there is more.
         var sleeper: ConnectionReference?
         var mayWait = false
-        var lastWrite = Instant.now
+        var lastWrite = Instant.now, lastRead = Instant.now
     }
 
     private let state = Mutex(State())
+    private static let patience = Duration.seconds(5)
     private let backlog: Int
     private let heartbeat: [UInt8]
     private let onGone: @Sendable () -> Void
@@ -37,7 +38,9 @@ package final class ResponseStream: Sendable {
     package func write(_ bytes: [UInt8], atOnce: Bool = false) {
         let isTooMuch = state.withLock { state in
             if state.isFinished || state.isGone { return false }
-            if state.waiting.count - state.taken + bytes.count > backlog { return true }
+            let waiting = state.waiting.count - state.taken + bytes.count
+            // Much at once is no fault of the reader's.
+            if waiting > backlog, waiting > 16 * backlog || state.lastRead + Self.patience < .now { return true }
             state.waiting += bytes
             state.lastWrite = .now
             if atOnce || !state.mayWait || state.waiting.count > 4_096 { state.wake() }
@@ -94,6 +97,7 @@ package final class ResponseStream: Sendable {
             if count > 0 {
                 state.waiting[state.taken..<state.taken + count].withUnsafeBytes { memory.copyMemory(from: UnsafeRawBufferPointer($0)) }
                 state.taken += count
+                state.lastRead = .now
                 if state.taken == state.waiting.count {
                     state.waiting.removeAll(keepingCapacity: true)
                     state.taken = 0

@@ -85,14 +85,25 @@ struct Rates: Sendable {
     func checkSignIn(_ person: Person) throws(Failure) { try Self.check(signIns, person, "Too many attempts to sign in.") }
     func checkRegistration(_ person: Person) throws(Failure) { try Self.check(registrations, person, "Too many accounts from this address.") }
 
-    /// Whether a guess will be looked at, be it right or wrong: many addresses together guess no faster than one.
-    ///
-    /// - Parameter door: Whose account it is, or which address a key comes from.
-    func checkGuess(at door: String) throws(Failure) {
-        if let seconds = guesses?.missing(for: .account(door), at: .now) { throw Self.refusal("Too many wrong guesses.", seconds) }
+    /// Where somebody guesses: a name means nothing at another kind of door.
+    enum Door {
+        case account(String)
+        case owner(from: PeerAddress)
+
+        fileprivate var person: Person {
+            switch self {
+            case .account(let name): .account("account \(name.lowercased())")
+            case .owner(let address): .account("owner from \(address.household)")
+            }
+        }
     }
 
-    func noteWrongGuess(at door: String) { _ = guesses?.wait(for: .account(door), at: .now) }
+    /// Whether a guess will be looked at, be it right or wrong: many addresses together guess no faster than one.
+    func checkGuess(at door: Door) throws(Failure) {
+        if let seconds = guesses?.missing(for: door.person, at: .now) { throw Self.refusal("Too many wrong guesses.", seconds) }
+    }
+
+    func noteWrongGuess(at door: Door) { _ = guesses?.wait(for: door.person, at: .now) }
 
     private static func check(_ limiter: RateLimiter?, _ person: Person, _ text: String) throws(Failure) {
         if let seconds = limiter?.wait(for: person, at: .now) { throw refusal(text, seconds) }

@@ -13,6 +13,9 @@ package protocol Database: Sendable {
     /// A connection that is lost meanwhile may have been lost before or after the last word arrived. Then `body` is carried out again, so it must be such that twice
     /// is like once: whatever names a row is drawn before `transaction` is called.
     func transaction<Result>(_ access: Access, _ body: (any Connection) throws(StoreError) -> Result) throws(StoreError) -> Result
+
+    /// Lets go of all connections that nobody uses; the next call makes new ones. What SQLite has in its log goes into the file then.
+    func closeConnections()
 }
 
 package enum Access: Sendable {

@@ -71,6 +71,11 @@ extension Store {
         }
     }
 
+    /// Throws unless there is such a conversation, and it is theirs.
+    package func check(_ id: ConversationID, of owner: UserID) throws(StoreError) {
+        _ = try database.transaction(.read) { connection throws(StoreError) in try Self.conversation(id, of: owner, on: connection) }
+    }
+
     @discardableResult
     package func rename(_ id: ConversationID, of owner: UserID, to title: String) throws(StoreError) -> Conversation {
         try database.transaction(.write) { connection throws(StoreError) in

@@ -11,13 +11,14 @@ extension Store {
         let now = options.now()
         try draft.key?.checkLength(of: "a key")
         return try database.transaction(.write) { connection throws(StoreError) in
-            try Self.append(draft, id: id, to: conversation, of: owner, replacingFrom: first, generation: generation, at: now, on: connection, database.dialect)
+            try Self.append(draft, id: id, to: conversation, of: owner, replacingFrom: first, generation: generation,
+                            mostLetters: options.mostLetters, at: now, on: connection, database.dialect)
         }
     }
 
     static func append(
         _ draft: Draft, id: MessageID, to conversation: ConversationID, of owner: UserID, replacingFrom first: MessageID? = nil, generation: Generation? = nil,
-        at now: Moment, on connection: any Connection, _ dialect: Dialect
+        mostLetters: Int = .max, at now: Moment, on connection: any Connection, _ dialect: Dialect
     ) throws(StoreError) -> Message {
         // Whoever writes into the same conversation waits here.
         let head = try connection.firstRow(
@@ -30,6 +31,7 @@ extension Store {
         }
         var position = try head.integer(0)
         if let first { position = try replace(from: first, draft.role, in: conversation, at: now, on: connection) }
+        if draft.role == .user { try checkRoom(in: conversation, for: draft.content, most: mostLetters, on: connection) }
         try connection.rows("""
             INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
             """, [.text(id), .text(conversation), .integer(position), .text(draft.role.rawValue), .text(draft.content), .text(key), .integer(now)])
@@ -39,6 +41,13 @@ extension Store {
         if let generation { try record(generation, id: id, of: owner, conversation, message: id, at: now, on: connection) }
         try noteActivity(of: owner, at: now, on: connection)
         return Message(id: id, role: draft.role, content: draft.content, createdAt: now)
+    }
+
+    /// So that nobody makes a conversation that reading takes all memory for. An answer always has room.
+    private static func checkRoom(in conversation: ConversationID, for text: String, most: Int, on connection: any Connection) throws(StoreError) {
+        let row = try connection.firstRow("SELECT COALESCE(SUM(LENGTH(content)), 0) FROM messages WHERE conversation_id = $1 AND position >= 0", [.text(conversation)])
+        let there = try row?.integer(0) ?? 0
+        if there + text.unicodeScalars.count > most { throw .full(limit: most) }
     }
 
     /// What an answer took that is not kept: a guest's, a program's, one that came to nothing.

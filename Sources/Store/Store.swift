@@ -24,6 +24,9 @@ package final class Store: Sendable {
         try self.init(StoreAddress(address), options)
     }
 
+    /// For the end: a database in a file is one file then.
+    package func close() { database.closeConnections() }
+
     /// Deletes for good what was deleted or replaced longer ago than it can be had back. Somebody has to call it now and then.
     ///
     /// - Returns: How many conversations are gone.

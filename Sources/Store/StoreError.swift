@@ -21,6 +21,8 @@ package enum StoreError: Error, Equatable {
     case taken(username: String)
     /// In bytes.
     case tooLong(what: String, limit: Int)
+    /// No question goes into a conversation that has as much text as it may have.
+    case full(limit: Int)
     /// Another message came under the same key.
     case keyReused
     /// Anything else that the database says.
@@ -43,6 +45,7 @@ extension StoreError: CustomStringConvertible {
             "\(store) is of version \(version), and this slm knows up to version \(known). Use the slm that wrote it, or a later one."
         case .notFound(let thing): "there is no such \(thing.rawValue)."
         case .taken(let username): "the name \(username) is taken. Choose another."
+        case .full(let limit): "the conversation is full: it may have \(limit) letters in all. Begin another."
         case .keyReused: "another message came under the same key. A key names one message."
         case .tooLong(let what, let limit): "\(what) is longer than \(limit) bytes."
         case .failed(let store, let reason): "\(store): \(reason)."

@@ -9,6 +9,8 @@ package struct StoreOptions: Sendable {
     package var patience = Duration.seconds(5)
     /// How long a conversation that was deleted can be had back, and a message that was replaced is kept.
     package var undoWindow = Duration.seconds(60)
+    /// Letters of all messages of a conversation, beyond which no question goes into it; in bytes up to four times as many.
+    package var mostLetters = 2_000_000
     package var now: @Sendable () -> Moment = Moment.now
 
     package init() {}

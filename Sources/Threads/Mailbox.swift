@@ -6,7 +6,8 @@ import Glibc
 ///     try BackgroundThread.run { mailbox.put(42) }
 ///     mailbox.take()                                           // 42
 package final class Mailbox<Element: Sendable>: @unchecked Sendable {     // `elements` is touched by whoever holds `mutex` alone
-    private var elements: [Element] = []
+    /// Those before `first` are taken.
+    private var elements: [Element?] = []
     private var first = 0
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let arrived = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -67,10 +68,10 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {     // `el
 
     private func pop() -> Element? {
         guard first < elements.count else { return nil }
-        let element = elements[first]
+        let element = elements[first].take()
         first += 1
-        if first == elements.count {
-            elements.removeAll(keepingCapacity: true)
+        if first == elements.count || first > 64 && 2 * first > elements.count {
+            elements.removeFirst(first)
             first = 0
         }
         return element

@@ -120,6 +120,21 @@ struct HTTPServerTests {
         #expect(gone.take(within: .seconds(20)) == true)
     }
 
+    @Test("a client is not blamed for what is said all at once")
+    func burst() throws {
+        let gone = Mailbox<Bool>(), part = [UInt8](repeating: 65, count: 100_000)
+        let server = try Self.server { exchange in
+            let stream = ResponseStream(backlog: 100_000) { gone.put(true) }
+            for _ in 0..<10 { stream.write(part) }
+            stream.finish()
+            exchange.respond(Response(.ok, [], stream: stream))
+        }
+        defer { server.stop(within: .seconds(1)) }
+        let wire = try #require(Wire(to: server.port))
+        wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        #expect(wire.answer()?.body.count == 1_000_000 && gone.take(within: .zero) == nil)
+    }
+
     @Test("a stream with nothing to say says that it is there")
     func heartbeat() throws {
         let server = try Self.server { exchange in
@@ -164,6 +179,25 @@ struct HTTPServerTests {
         for wire in wires { wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n"); _ = wire.head() }
         server.stop(within: .milliseconds(50))
         for _ in wires { #expect(gone.take(within: .seconds(5)) == true) }
+    }
+
+    /// libmicrohttpd ends the program if a connection is put aside while it stops.
+    @Test("stopping while requests come in on connections that are there")
+    func stoppingWhileAsked() throws {
+        for _ in 0..<30 {
+            let server = try Self.server { exchange in try? BackgroundThread.run { usleep(300); exchange.respond(.text(.ok, "late")) } }
+            let over = Mailbox<Void>(), asked = Mailbox<Void>(), port = server.port
+            for _ in 0..<8 {
+                try BackgroundThread.run {
+                    let wire = Wire(to: port)
+                    while wire?.ask("GET", "/")?.status == 200 { asked.put(()) }
+                    over.put(())
+                }
+            }
+            for _ in 0..<40 { asked.take() }
+            server.stop(within: .zero)
+            for _ in 0..<8 { over.take() }
+        }
     }
 
     @Test("a port that is taken, and a host that is another's, are said")

@@ -2,6 +2,7 @@ import Glibc
 import HTTPServer
 import TestSupport
 import Testing
+import Threads
 
 @Suite("Requests that mean harm")
 struct HostileRequestTests {
@@ -45,6 +46,9 @@ struct HostileRequestTests {
         #expect(Target("http://example.org")?.segments == [])
         #expect(Target("//etc/passwd")?.segments == ["", "etc", "passwd"])
         #expect(Target("example.org:80") == nil && Target("") == nil)
+        // What combines with a slash, a question mark or an equals sign changes nothing of it.
+        #expect(Target("/\u{301}a/\u{301}b")?.segments == ["\u{301}a", "\u{301}b"])
+        #expect(Target("/a?\u{301}b=\u{301}c&\u{301}d")?.queryItems.map { [$0.name, $0.value] } == [["\u{301}b", "\u{301}c"], ["\u{301}d", ""]])
     }
 
     @Test("a body that is too long is refused, by its length and by its chunks")
@@ -56,6 +60,25 @@ struct HostileRequestTests {
         let wire = try #require(Wire(to: server.port))
         wire.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n\(String(repeating: "a", count: 101))\r\n0\r\n\r\n")
         #expect(wire.answer()?.status == 413)
+    }
+
+    @Test("bodies take so much memory in all, until their requests are over")
+    func manyBodies() throws {
+        let arrived = Mailbox<Exchange>(), server = try HTTPServerTests.server { arrived.put($0) } with: { $0.limits.bodies = 250_000 }
+        defer { server.stop(within: .zero) }
+        let request = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + String(repeating: "a", count: 100_000)
+        let wires = try (0..<2).map { _ in try #require(Wire(to: server.port)) }
+        for wire in wires { wire.send(request) }
+        let exchanges = try wires.map { _ in try #require(arrived.take(within: .seconds(10))) }
+        let third = try #require(Wire(to: server.port))
+        third.send(request)
+        // It is told so if it listens already, and hung up on if it does not.
+        #expect([nil, 503].contains(third.answer()?.status) && arrived.take(within: .zero) == nil)
+        for exchange in exchanges { exchange.respond(.text(.ok, "thanks")) }
+        for wire in wires { #expect(wire.answer()?.status == 200) }
+        let again = try #require(Wire(to: server.port))
+        again.send(request)
+        #expect(arrived.take(within: .seconds(10)) != nil)
     }
 
     @Test("headers that are too long are refused")

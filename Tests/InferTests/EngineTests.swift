@@ -80,8 +80,18 @@ import Tokenize
         #expect(second.beginning.cachedTokens >= 40 && second.text == alone.text, "\(second.beginning)")
     }
 
+    @Test func `a beginning that all share takes nobody's conversation`() throws {
+        let engine = try backend(), config = try GenerationConfig(maximumTokens: 4, temperature: 0), common = String(repeating: "Be kind. ", count: 4)
+        func ask(_ rest: String) throws -> AnswerBeginning { try engine.wholeAnswer(to: AnswerRequest(.text(common + rest), config)).beginning }
+        let length = common.utf8.count, ada = "Ada asks why it rains.", bob = "Bob wants to know it too."
+        #expect(try ask(ada).cachedTokens == 0)
+        #expect(try (length..<length + 5).contains(ask(bob).cachedTokens))
+        #expect(try ask(ada + " And?").cachedTokens >= length + ada.utf8.count)
+        #expect(try ask(bob + " And?").cachedTokens >= length + bob.utf8.count)
+    }
+
     @Test func `what was answered is remembered as long as there is memory for it`() throws {
-        let config = try GenerationConfig(maximumTokens: 12, temperature: 0), requests = (0..<40).map { AnswerRequest(.text("This is text \($0)."), config) }
+        let config = try GenerationConfig(maximumTokens: 12, temperature: 0), requests = (0..<40).map { AnswerRequest(.text("\($0) is the number of this text."), config) }
         let plain = try backend { $0.answers = 1 }, wanted = try requests.map { try plain.wholeAnswer(to: $0).text }
         let page = plain.status.memoryBytes
         func use(_ remembered: Int, atOnce count: Int) throws -> Int {

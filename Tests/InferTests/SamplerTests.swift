@@ -128,6 +128,15 @@ import Tokenize
         }
     }
 
+    @Test func `however cold, the likeliest is taken`() throws {
+        for temperature in [0, 1e-300, 1e-40, 1e-7, 1e-6, 1e-3] {
+            for topK in [0, 2] {
+                var sampler = Sampler(try GenerationConfig(temperature: temperature, topK: topK), vocabulary: 40, banned: [0])
+                #expect(try next(&sampler, (0..<40).map { $0 == 17 ? 9 : Float($0 % 8) }).id == 17)
+            }
+        }
+    }
+
     @Test func `what is no score is never chosen, and nothing is chosen from nothing`() throws {
         for temperature in [0, 1.0] {
             for scores in [[Float.nan, .nan], [-.infinity, .nan], []] as [[Float]] {

@@ -111,7 +111,11 @@ import Testing
         _ = try ask(#""temperature":0.5,"seed":1"#)
         #expect(backend.prompts.count == 4)
         #expect(try ask(#""temperature":0,"ignore_eos":true"#).cached == 0 && backend.prompts.count == 5)
+        // What would take much memory is not kept.
+        let long = #""history":[{"role":"user","content":"\#(String(repeating: "long ", count: 4_000))"}],"temperature":0"#
+        _ = try ask(long)
+        #expect(try ask(long).cached == 0 && backend.prompts.count == 7)
         stage.load()
-        #expect(try ask(#""temperature":0"#).cached == 0 && backend.prompts.count == 6)
+        #expect(try ask(#""temperature":0"#).cached == 0 && backend.prompts.count == 8)
     }
 }

@@ -60,6 +60,8 @@ import Testing
         let id = try #require(try listener.next()?.data["conversation_id"]?.string)
         let refused = try stage.wire().post("/api/chat", #"{"message":"two","conversation_id":"\#(id)"}"#, ada)
         #expect(refused?.status == 409 && refused?.error.code == "answering" && refused?.headers["retry-after"] == "1")
+        // To others it is no conversation, whether it is being answered or not.
+        #expect(try stage.wire().post("/api/chat", #"{"message":"two","conversation_id":"\#(id)"}"#, stage.account("eve"))?.status == 404)
         turnstile.open()
         #expect(try listener.hears().last?.name == "done")
         #expect(try stage.chat(#"{"message":"two","conversation_id":"\#(id)"}"#, as: ada).end.name == "done")

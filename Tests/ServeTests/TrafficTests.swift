@@ -51,6 +51,27 @@ import Testing
         #expect(try (0..<4).map { try ask("wrong \($0)") } == [401, 401, 401, 429] && ask("the owner's key") == 429)
     }
 
+    @Test func `nobody shuts the owner's door by guessing at an account's`() throws {
+        let stage = try ServeStage { ($0.signInsPerMinute, $0.adminKey) = (8, "the owner's key") }
+        for name in ["owner from 127.0.0.1", "admin from 127.0.0.1", "127.0.0.1"] {
+            for _ in 0..<2 { _ = try stage.wire().post("/api/auth/login", #"{"username":"\#(name)","password":"wrong"}"#) }
+        }
+        #expect(try stage.wire().ask("GET", "/api/admin/stats", ["X-Admin-Key": "the owner's key"])?.status == 200)
+    }
+
+    @Test func `whoever hides where they are from the proxy is one person, and not the proxy`() throws {
+        let stage = try ServeStage { ($0.chatsPerMinute, $0.trustsProxy) = (1, true) }
+        func chat(_ lines: String...) throws -> Int? {
+            let body = #"{"message":"Hi"}"#, wire = try stage.wire()
+            wire.send("POST /api/chat/guest HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + lines.map { "X-Forwarded-For: \($0)\r\n" }.joined()
+                + "Content-Length: \(body.utf8.count)\r\n\r\n" + body)
+            return wire.answer()?.status
+        }
+        #expect(try [chat("192.0.2.1"), chat("10.0.0.1", "192.0.2.1"), chat("192.0.2.2, 192.0.2.1:4711"), chat("9.9.9.9\u{0600}, 192.0.2.1")] == [200, 429, 429, 429])
+        #expect(try [chat("[2001:db8::1]:80"), chat("2001:db8::1")] == [200, 429])
+        #expect(try [chat("nobody"), chat("nobody else"), chat()] == [200, 429, 200])
+    }
+
     @Test func `X-Forwarded-For is believed of a proxy only`() throws {
         let stage = try ServeStage { $0.chatsPerMinute = 1 }
         func chat(_ address: String) throws -> Int? { try stage.wire().post("/api/chat/guest", #"{"message":"Hi"}"#, ["X-Forwarded-For": address])?.status }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct MessageTests {
     @Test(arguments: Backend.allCases) func `messages come back in their order, word for word`(_ backend: Backend) throws {
-        let place = try Place(backend), store = try place.store(), ada = try store.somebody("ada")
+        let place = try Place(backend), store = try place.store { $0.mostLetters = 4_000_000 }, ada = try store.somebody("ada")
         let texts = ["", " ", "a\nb\r\n\tc", "'\"\\;--", "$1 ?1 :x %s", "🧑‍🚀 é e\u{301} שלום", "<script>", "\u{FFFD}",
                      String(repeating: "x", count: 3_000_000)]
         let (chat, first) = try store.createConversation(texts[3], for: ada, question: Draft(.system, "be kind"))
@@ -43,6 +43,16 @@ import Testing
         #expect(throws: StoreError.keyReused) { try store.createConversation("rain", for: ada, key: "k", question: Draft(.user, "how?")) }
         #expect(try store.createConversation("rain", for: bob, key: "k", question: Draft(.user, "why?")).0.id != first.0.id)
         #expect(try store.administration.totals().conversations == 2 && store.administration.totals().messages == 2)
+    }
+
+    @Test(arguments: Backend.allCases) func `a conversation has room for so many letters, and always for the answer`(_ backend: Backend) throws {
+        let store = try Place(backend).store { $0.mostLetters = 10 }, ada = try store.somebody("ada")
+        let chat = try store.createConversation("chat", for: ada, question: Draft(.user, "äöüßé")).0.id
+        try store.append(Draft(.user, "12345"), to: chat, of: ada)
+        #expect(throws: StoreError.full(limit: 10)) { try store.append(Draft(.user, "6"), to: chat, of: ada) }
+        let answer = try store.append(Draft(.assistant, String(repeating: "a", count: 100)), to: chat, of: ada)
+        #expect(throws: StoreError.full(limit: 10)) { try store.append(Draft(.user, ""), to: chat, of: ada) }
+        #expect(try store.conversation(chat, of: ada).1.last == answer && store.conversation(chat, of: ada).0.messageCount == 3)
     }
 
     @Test(arguments: Backend.allCases) func `a question that is edited takes the place of what followed`(_ backend: Backend) throws {

@@ -28,7 +28,7 @@ package final class Wire {
         let isConnected = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 }
         }
-        if !isConnected { close(descriptor); return nil }
+        if !isConnected { return nil }           // `deinit` closes it
     }
 
     deinit { close(descriptor) }

@@ -15,6 +15,24 @@ import Threads
         #expect(next == [500, 500, 500, 500] && mailbox.take(within: .zero) == nil)
     }
 
+    @Test func `what was taken is let go of, also where something always waits`() {
+        final class Thing: Sendable {}
+        struct Seen { weak var thing: Thing? }
+        let mailbox = Mailbox<Thing>()
+        var seen: [Seen] = []
+        func put() {
+            let thing = Thing()
+            seen.append(Seen(thing: thing))
+            mailbox.put(thing)
+        }
+        put()
+        for _ in 0..<500 {
+            put()
+            _ = mailbox.take()
+        }
+        #expect(seen.filter { $0.thing != nil }.count == 1)
+    }
+
     @Test func `who waits for a while gets what is there, or nothing`() throws {
         let mailbox = Mailbox<Int>()
         #expect(mailbox.take(within: .milliseconds(1)) == nil)

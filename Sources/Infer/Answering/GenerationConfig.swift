@@ -63,6 +63,9 @@ package struct GenerationConfig: Sendable, Equatable {
         return changed
     }
 
+    /// Whether the likeliest token is taken, always: also where the temperature is so small that nothing else is ever drawn.
+    package var isGreedy: Bool { temperature < 1e-6 }
+
     package static let mostStops = 16, mostAlternatives = 20
 
     private func check() throws(GenerationError) {

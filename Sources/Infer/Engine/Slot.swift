@@ -70,7 +70,11 @@ struct Slots {
     /// - Parameter shared: How many ids each of the places has in common with the prompt.
     private mutating func place(_ shared: [Int]) -> Int? {
         let free = slots.indices.filter { !slots[$0].isTaken }
-        if let best = free.max(by: { shared[$0] < shared[$1] }), shared[best] >= Self.worthKeeping || 2 * shared[best] > slots[best].ids.count { return best }
+        // One that goes on from there, or nearly; what others only begin alike is copied from them, and stays.
+        if let best = free.max(by: { shared[$0] < shared[$1] }), shared[best] > 0 {
+            let lost = slots[best].ids.count - shared[best]
+            if lost < Self.worthKeeping || 4 * lost < slots[best].ids.count { return best }
+        }
         // What others left stays while there is room for more; then, what was needed longest ago is forgotten.
         let oldest = free.filter { slots[$0].reach > 0 }.min { slots[$0].usedAt < slots[$1].usedAt }
         if let oldest, slots.reduce(0, { $0 + $1.expectedBytes }) >= plenty { return oldest }

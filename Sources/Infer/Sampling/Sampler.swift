@@ -61,7 +61,7 @@ package struct Sampler: Sendable {
         let allowed = scores.span.extracting(first: vocabulary)
         blocks.measure(allowed)
         guard let best = blocks.best(in: allowed) else { return nil }
-        let id = config.temperature == 0 ? TokenID(best) : draw(from: allowed)
+        let id = config.isGreedy ? TokenID(best) : draw(from: allowed)
         index += 1
         penalties.add(id)
         return Choice(id, logProbability: truth.map { $0.logProbability(original[Int(id)]) }, alternatives: truth?.alternatives ?? [])

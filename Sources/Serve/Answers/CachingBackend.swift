@@ -8,8 +8,8 @@ import Tokenize
 ///
 /// It remembers a bounded number of answers, forgets the oldest first, and ends with the model whose answers they are.
 package final class CachingBackend: ChatBackend {
-    /// What takes more is not worth remembering.
-    private static let longest = 64 << 10
+    /// Bytes of a question, and of an answer: what takes more is not worth remembering.
+    fileprivate static let longestQuestion = 16 << 10, longestAnswer = 64 << 10
 
     private let backend: any ChatBackend
     private let answers: Mutex<RecentTable<Key, WholeAnswer>>
@@ -36,7 +36,7 @@ package final class CachingBackend: ChatBackend {
         let collected = GrowingAnswer()
         return try backend.answer(request) { event in
             let answer = collected.add(event)
-            if case .ended(let end) = event, [.stop, .length].contains(end.reason), answer.text.utf8.count < Self.longest {
+            if case .ended(let end) = event, [.stop, .length].contains(end.reason), answer.byteCount < Self.longestAnswer {
                 self.answers.withLock { $0.set(key, to: answer) }
             }
             deliver(event)
@@ -61,7 +61,7 @@ extension CachingBackend.Key {
     /// nil where the answer is another each time.
     fileprivate init?(_ request: AnswerRequest) {
         let config = request.config
-        guard config.temperature == 0 else { return nil }
+        guard config.isGreedy else { return nil }
         switch request.prompt {
         case .text(let text): prompt = [Array(text.utf8)]
         case .tokens(let ids): prompt = [Array("\(ids)".utf8), [], []]
@@ -73,5 +73,11 @@ extension CachingBackend.Key {
             \(config.maximumTokens ?? 0) \(config.repetitionPenalty) \(config.frequencyPenalty) \(config.presencePenalty) \(config.logProbabilities ?? -1) \
             \(request.policy.rawValue) \(config.ignoresEnd) \(bias) \(config.stop)
             """
+        if prompt.reduce(rest.utf8.count, { $0 + $1.count }) > CachingBackend.longestQuestion { return nil }
     }
+}
+
+extension WholeAnswer {
+    /// Nearly what it takes of memory.
+    fileprivate var byteCount: Int { tokens.reduce(text.utf8.count) { $0 + 96 * (1 + $1.alternatives.count) } }
 }

@@ -30,7 +30,7 @@ extension App {
         let fields = try Fields(of: call.request, known: ["username", "password"])
         let username = try fields.text("username", 1...64), password = try fields.text("password", 1...Passwords.mostBytes)
         try rates.checkSignIn(call.caller.person)
-        let door = username.lowercased()
+        let door = Rates.Door.account(username)
         try rates.checkGuess(at: door)
         let user = try store.user(named: username)
         guard passwords.verify(password, against: user?.passwordHash), let user else {

@@ -7,7 +7,7 @@ extension App {
         [
             Route("GET", "/api/health", by: .here) { app, _ in app.health },
             Route("GET", "/metrics", by: .reading) { app, _ in Response(.ok, [("Content-Type", Metrics.contentType)], Array(app.metrics.text.utf8)) },
-            Route("GET", "/stats", by: .here) { app, _ in
+            Route("GET", "/stats", by: .store) { app, _ in
                 Response.json { stats in
                     stats.key("count"); stats.integer(app.chatLog?.count ?? 0)
                     stats.key("ready"); stats.boolean(app.chatLog?.isEnough ?? false)

@@ -75,6 +75,8 @@ extension App {
             try talks.begin(made.id, place)
             return Asked(conversation: made, message: message?.id ?? MessageID(), history: [Turn(stored: "user", question.message)])
         }
+        // Nobody learns whether somebody else's conversation is being answered, or keeps it from being so.
+        try store.check(id, of: question.owner)
         try talks.begin(id, place)
         do {
             let message = try store.append(draft, to: id, of: question.owner, replacingFrom: question.replaced)

@@ -51,7 +51,7 @@ struct Dispatcher: Sendable {
         case .everybody: return Caller(account: nil, address: address)
         case .admin:
             guard let key = app.settings.adminKey else { throw Failure.notFound("path") }
-            let given = request.header("x-admin-key") ?? "", door = "admin from \(address.household)"
+            let given = request.header("x-admin-key") ?? "", door = Rates.Door.owner(from: address)
             try app.rates.checkGuess(at: door)
             guard ConstantTime.equal(given, key) else {
                 if !given.isEmpty { app.rates.noteWrongGuess(at: door) }
@@ -95,8 +95,10 @@ struct Dispatcher: Sendable {
 
     /// What a proxy of this machine says of whom it asks for is believed where the owner said so.
     private func address(of request: Request) -> PeerAddress {
-        guard app.settings.trustsProxy, request.peer.isLoopback, let last = request.header("x-forwarded-for")?.split(separator: ",").last else { return request.peer }
-        return PeerAddress(String(last.filter { $0 != " " })) ?? request.peer
+        guard app.settings.trustsProxy, request.peer.isLoopback, let line = request.headers.last(where: { $0.name == "x-forwarded-for" })?.value else { return request.peer }
+        let last = line.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).last.map { String(Substring($0)) } ?? ""
+        // Whoever the proxy says no address of are one person together, and not the proxy.
+        return PeerAddress(forwarded: last) ?? .unknown
     }
 
     func refused(_ refusal: Refusal) -> Response {

@@ -40,6 +40,7 @@ extension Failure {
         case .noRoom: self = Failure(status: .noSpace, code: "no_space", message: "The server's disk is full. Nothing was changed.")
         case .unavailable, .busy: self = .unavailable("busy", "The database does not answer at the moment.", seconds: 2)
         case .tooLong(let what, let limit): self = Failure(status: .unprocessable, code: "invalid", message: "\(what) is longer than \(limit) bytes.")
+        case .full: self = Failure(status: .conflict, code: "conversation_full", message: "This conversation is as long as one may be. Begin another.")
         case .keyReused: self = Failure(status: .conflict, code: "conflict", message: error.description)
         case .badAddress, .refused, .damaged, .foreign, .newer, .failed:
             note("\(error)")

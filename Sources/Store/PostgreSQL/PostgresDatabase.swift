@@ -25,6 +25,8 @@ final class PostgresDatabase: Database {
         try waitForServer()
     }
 
+    func closeConnections() { pool.clear() }
+
     func transaction<Result>(_ access: Access, _ body: (any Connection) throws(StoreError) -> Result) throws(StoreError) -> Result {
         let deadline = ContinuousClock.now + patience
         var wasLost = false, undone = 0

@@ -35,6 +35,11 @@ final class SQLiteDatabase: Database {
         }
     }
 
+    func closeConnections() {
+        readers.clear()
+        writer.clear()
+    }
+
     /// An empty file is an empty database. Only its owner may look into it, and SQLite gives the files beside it the same rights.
     private static func create(_ path: String) throws(StoreError) {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)

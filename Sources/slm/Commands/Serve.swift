@@ -89,6 +89,7 @@ struct ServeCommand {
             }
         }
         serve(server, signals)
+        store.close()
         if let error = failure.error { throw error }
     }
 
