@@ -5,8 +5,8 @@ import Synchronization
 /// libmicrohttpd at work.
 final class Daemon: Sendable {
     private let core: Core
-    /// The address of libmicrohttpd's own, until it is stopped; and of the socket that it listens at, once it no longer does.
-    private let state: Mutex<(daemon: UInt?, listening: Int32)>
+    /// The address of libmicrohttpd's own, until it is stopped; and the socket that it listens at, until it no longer does.
+    private let state: Mutex<(daemon: UInt?, listening: Int32?)>
 
     init(_ listening: ListeningSocket, _ core: Core) throws(HTTPServerError) {
         let limits = core.settings.limits
@@ -50,28 +50,28 @@ final class Daemon: Sendable {
             throw .system(what: "libmicrohttpd does not start", reason: String(cString: strerror(errno)))
         }
         self.core = core
-        state = Mutex((UInt(bitPattern: daemon), -1))
+        state = Mutex((UInt(bitPattern: daemon), listening.descriptor))
     }
 
     deinit { stop() }
 
     private static func core(_ context: UnsafeMutableRawPointer?) -> Core? { context.map { Unmanaged<Core>.fromOpaque($0).takeUnretainedValue() } }
 
+    /// Takes no more connections.
+    ///
+    /// libmicrohttpd's own way (`MHD_quiesce_daemon`) and its threads may both want to take the socket off their list, and whoever comes second ends the program.
+    /// So a socket that hears nothing takes its number.
     func quiesce() {
         state.withLock { state in
-            guard state.listening < 0, let daemon = state.daemon.flatMap(OpaquePointer.init(bitPattern:)) else { return }
-            state.listening = MHD_quiesce_daemon(daemon)
-            // Whoever knocks now hears at once that nobody is here.
-            if state.listening >= 0 { shutdown(state.listening, Int32(SHUT_RDWR)) }
+            if let listening = state.listening, ListeningSocket.deafen(listening) { state.listening = nil }
         }
     }
 
     func stop() {
-        let (daemon, listening) = state.withLock { state in
-            defer { state = (nil, -1) }
-            return state
+        let daemon = state.withLock { state in
+            defer { state = (nil, nil) }
+            return state.daemon
         }
-        if let daemon = daemon.flatMap(OpaquePointer.init(bitPattern:)) { MHD_stop_daemon(daemon) }
-        if listening >= 0 { close(listening) }
+        if let daemon = daemon.flatMap(OpaquePointer.init(bitPattern:)) { MHD_stop_daemon(daemon) }      // it closes the socket, too
     }
 }

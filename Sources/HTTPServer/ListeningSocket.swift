@@ -29,6 +29,18 @@ struct ListeningSocket {
         (self.descriptor, self.port) = (descriptor, Self.port(of: descriptor))
     }
 
+    /// Closes a socket, but for its number, which is that of one then that hears nothing. The kernel takes the old one off all lists that it is on.
+    ///
+    /// - Returns: false if there is no descriptor left to do it with.
+    static func deafen(_ descriptor: Int32) -> Bool {
+        let deaf = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        if deaf < 0 { return false }
+        defer { close(deaf) }
+        while dup2(deaf, descriptor) < 0 { if errno != EINTR, errno != EBUSY { return false } }
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        return true
+    }
+
     private static var reason: String { String(cString: strerror(errno)) }
 
     private static func port(of descriptor: Int32) -> UInt16 {
