@@ -361,6 +361,7 @@ def terminate(stage):
         together(*works, end)
         status, seconds = ended[0]
         assert status == 0 and seconds < 25, ended
+        assert not list(stage.folder.glob(f"{database.name}-*")), "the database is more than one file"
         heard = [one for one in heard if one]
         for one in heard:
             assert one[-1][0] == "done", one[-1]

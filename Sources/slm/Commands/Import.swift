@@ -25,7 +25,7 @@ extension Command {
             try model.checkpoint.write(to: out)
             if model.checkpoint.tokenizer == nil {
                 let reason = model.fault.map { "its own cannot be read: \($0)" } ?? (options.tokenizer == nil ? "it brings none." : "none was asked for.")
-                note("the model has no tokenizer, and can be measured but not talked to; \(reason) Another: --tokenizer FILE")
+                note("the model has no tokenizer, and can be timed but neither evaluated nor talked to; \(reason) Another: --tokenizer FILE")
             }
             say("\(out): \(ModelSummary(model.checkpoint))")
         }

@@ -76,6 +76,7 @@ struct ServeCommand {
     func run() throws {
         let signals = SignalWait([SIGINT, SIGTERM, SIGHUP])
         _ = try source()
+        if let key = adminKey, key.utf8.count < 16 { throw UsageError("slm serve: ADMIN_API_KEY: expected at least 16 characters, found \(key.utf8.count). `openssl rand -hex 16` makes some.") }
         let address = try StoreAddress(options.database), store = try Store(address)
         let server = try Server(settings, store: store, secret: try secret(address, store), chatLog: try options.collect.map { try ChatLog($0) }) { try open() }
         say("http://\(options.host.contains(":") ? "[\(options.host)]" : options.host):\(server.port)")
@@ -141,12 +142,14 @@ struct ServeCommand {
         return ["best", "last"].contains(stem) && parts.count > 1 ? String(parts[parts.count - 2]) : stem.isEmpty ? file : stem
     }
 
+    private var adminKey: String? { environment["ADMIN_API_KEY"].flatMap { $0.isEmpty ? nil : $0 } }
+
     private var settings: ServeSettings {
         var settings = ServeSettings()
         (settings.http.host, settings.http.port) = (options.host, UInt16(options.port))
         (settings.places, settings.waiting, settings.perPerson) = (options.places, options.waiting, options.perPerson)
         (settings.chatsPerMinute, settings.signInsPerMinute, settings.registrationsPerMinute) = (options.chatsPerMinute, options.signInsPerMinute, options.signInsPerMinute)
-        settings.adminKey = environment["ADMIN_API_KEY"].flatMap { $0.isEmpty ? nil : $0 }
+        settings.adminKey = adminKey
         (settings.needsKey, settings.letsGuestsIn, settings.letsPeopleRegister) = (options.needsKey, !options.noGuests, !options.noRegistration)
         (settings.hosts, settings.origins, settings.trustsProxy) = (options.hosts, options.origins, options.behindProxy)
         settings.tokenLifetime = max(60, Int(options.stayIn.components.seconds))
