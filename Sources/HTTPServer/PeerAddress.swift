@@ -21,7 +21,7 @@ package struct PeerAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// As proxies write it, perhaps with brackets and a port: 203.0.113.7, 203.0.113.7:4711, [2001:db8::1]:4711.
     package init?(forwarded text: String) {
-        var text = Substring(text.utf8.filter { $0 != UInt8(ascii: " ") }.map { String(UnicodeScalar($0)) }.joined())
+        var text = Substring(String(decoding: text.utf8.filter { $0 != UInt8(ascii: " ") }, as: UTF8.self))
         if text.hasPrefix("["), let end = text.firstIndex(of: "]") {
             text = text[text.index(after: text.startIndex)..<end]
         } else if text.contains("."), let colon = text.firstIndex(of: ":") {

@@ -38,14 +38,17 @@ package final class Crew: Sendable {
             heap.waiting.subtract(1, ordering: .relaxed)
             return false
         }
-        heap.underWay.add(1, ordering: .relaxed)
-        heap.work.put(work)
+        handOver(work)
         return true
     }
 
     /// The same for work that has to be done, however much waits.
     package func insist(_ work: @escaping @Sendable () -> Void) {
         heap.waiting.add(1, ordering: .relaxed)
+        handOver(work)
+    }
+
+    private func handOver(_ work: @escaping @Sendable () -> Void) {
         heap.underWay.add(1, ordering: .relaxed)
         heap.work.put(work)
     }

@@ -91,15 +91,17 @@ struct HTTPServerTests {
 
     @Test("a client that hangs up is noticed at once, before the answer and within it", arguments: [false, true])
     func hangingUp(isStreaming: Bool) throws {
-        let gone = Mailbox<Bool>()
+        let gone = Mailbox<Bool>(), arrived = Mailbox<Bool>()
         let server = try Self.server { exchange in
             if isStreaming {
                 exchange.respond(Response(.ok, [], stream: ResponseStream { gone.put(true) }))
             } else { exchange.whenGone { gone.put(true) } }
+            arrived.put(true)
         }
         defer { server.stop(within: .seconds(1)) }
         var wire = Wire(to: server.port)
         wire?.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        #expect(arrived.take(within: .seconds(30)) == true)      // a machine with much to do may be late
         #expect(gone.take(within: .milliseconds(100)) == nil)
         wire = nil
         #expect(gone.take(within: .seconds(5)) == true)

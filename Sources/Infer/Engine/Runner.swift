@@ -193,9 +193,9 @@ package final class Runner: Executor {
 
     /// As it is: norms, biases, positions. What is small is taken out of its file, a page of which brings up to 2 MB of what lies around it.
     private func value(of parameter: Parameter) -> Buffer {
+        if let there = copies[parameter] { return there }
         let stored = stored(parameter)
         if stored.count > 1 << 20 { return stored }
-        if let there = copies[parameter] { return there }
         let copy = processor.buffer(of: stored.count, .float32)
         copy.copy(from: stored)
         if isAsStored { stored.forgetFile() }
