@@ -16,6 +16,11 @@ package enum WeightForm: String, Sendable, CaseIterable {
         case .int4: Int32(SLM_WEIGHTS_INT4)
         }
     }
+
+    /// How the kernels may lay weights out, the best first: bf16 in twelve bits loses nothing, but some weights are spread too widely for it.
+    fileprivate func layouts(inputs: Int) -> [Int32] {
+        self == .bfloat16 && inputs % Int(SLM_GROUP) == 0 && inputs <= Int(UInt16.max) ? [Int32(SLM_WEIGHTS_TWELVE), code] : [code]
+    }
 }
 
 /// A weight matrix [O, I] in the order in which answering reads it.
@@ -25,6 +30,7 @@ package enum WeightForm: String, Sendable, CaseIterable {
 package struct PackedWeights {
     package let form: WeightForm
     package let outputs, inputs: Int
+    let layout: Int32
     let panels: Buffer
 
     package var byteCount: Int { panels.count * 4 }
@@ -43,19 +49,27 @@ extension Processor {
     package func pack(_ values: Buffer, outputs O: Int, inputs I: Int, as form: WeightForm, forgetting: Bool = false) -> PackedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) numbers for [\(O), \(I)]")
         require(offers(form), "weights: \(form.rawValue) on \(path) kernels, which have no products of it")
-        let panels = buffer(of: (table.weights_bytes(form.code, O, I) + 3) / 4, .int32)
+        for layout in form.layouts(inputs: I) {
+            let panels = panels(of: values, outputs: O, inputs: I, in: layout, forgetting: forgetting)
+            if table.weights_fit(layout, panels.pointer, O, I) { return PackedWeights(form: form, outputs: O, inputs: I, layout: layout, panels: panels) }
+        }
+        preconditionFailure("weights: the last layout of \(form.rawValue) holds whatever there is")
+    }
+
+    private func panels(of values: Buffer, outputs O: Int, inputs I: Int, in layout: Int32, forgetting: Bool) -> Buffer {
+        let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32)
         let scratch = scratch(table.weights_pack_scratch(I)), width = table.weights_panel, count = table.panels(of: O)
         let together = max(threads, (1 << 20) / (4 * I * width))      // a MB
         measured("pack weights", bytes: values.count * 4 + panels.count * 4) {
             for first in stride(from: 0, to: count, by: together) {
                 let last = min(first + together, count)
                 each(last - first) { item, thread in
-                    table.weights_pack(form.code, values.floats, I, O, I, first + item, first + item + 1, panels.pointer, scratch[thread])
+                    table.weights_pack(layout, values.floats, I, O, I, first + item, first + item + 1, panels.pointer, scratch[thread])
                 }
                 if forgetting { values.forgetFile() }
             }
         }
-        return PackedWeights(form: form, outputs: O, inputs: I, panels: panels)
+        return panels
     }
 
     /// y [N, I] = the rows `ids` of packed weights (+ more [N, I]): a table of embeddings.
@@ -66,7 +80,7 @@ extension Processor {
         measured("embed", bytes: y.count * 8) {
             split(ids.count, atLeast: 32) { range in
                 let n = range.lowerBound
-                table.weights_rows(w.form.code, w.panels.pointer, I, ids.ids + n, more.map { UnsafePointer($0.floats + n * I) }, y.floats + n * I, range.count)
+                table.weights_rows(w.layout, w.panels.pointer, I, ids.ids + n, more.map { UnsafePointer($0.floats + n * I) }, y.floats + n * I, range.count)
             }
         }
     }
@@ -82,13 +96,13 @@ extension Processor {
         (p.M, p.N, p.K, p.scale) = (N, O, I, 1)
         (p.c, p.c_type, p.c_stride) = (y.pointer, y.type.code, O)
         (p.bias, p.activation, p.plus) = (bias.map { UnsafePointer($0.floats) }, f.rawValue, plus.map { UnsafePointer($0.floats) })
-        let form = w.form.code, rowBytes = table.weights_row_bytes(form, I), rows = sharedScratch(N * rowBytes)
+        let layout = w.layout, rowBytes = table.weights_row_bytes(layout, I), rows = sharedScratch(N * rowBytes)
         measured(name, flops: 2 * N * O * I, bytes: w.byteCount + N * (I + O) * 4) {
             split(N, atLeast: 4) { range in
-                table.weights_rows_prepare(form, x.floats + range.lowerBound * I, range.count, I, rows + range.lowerBound * rowBytes)
+                table.weights_rows_prepare(layout, x.floats + range.lowerBound * I, range.count, I, rows + range.lowerBound * rowBytes)
             }
             withUnsafePointer(to: p) { p in
-                split(table.panels(of: O)) { range in table.weights_product(form, p, w.panels.pointer, rows, range.lowerBound, range.upperBound) }
+                split(table.panels(of: O)) { range in table.weights_product(layout, p, w.panels.pointer, rows, range.lowerBound, range.upperBound) }
             }
         }
     }

@@ -53,7 +53,7 @@ extension Processor {
                 if forgetting { rounded.codes.forgetFile() }
             }
         }
-        return PackedWeights(form: form, outputs: O, inputs: I, panels: panels)
+        return PackedWeights(form: form, outputs: O, inputs: I, layout: form.code, panels: panels)
     }
 
     /// What it stands for.   into [O, I]

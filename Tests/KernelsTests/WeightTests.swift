@@ -44,6 +44,29 @@ import Testing
         }
     }
 
+    /// In bf16, all that lie together in less than two bytes each, unless they are spread too widely.
+    @Test(arguments: [("normal", 1.6), ("a few much larger, or smaller", 1.6), ("all exponents", 2.1)])
+    func `lose no bit that bf16 has`(spread: String, bytesEach: Double) throws {
+        let p = try Processor(threads: 2), (O, I) = (130, 192)
+        guard p.offers(.bfloat16) else { return }
+        let normal = p.buffer(of: O * I, .float32)
+        p.normal(into: normal, seed: 3)
+        var values = p.floats(normal)
+        if spread != "normal" {
+            for (i, factor) in [Float(1e6), 1e-6, 0, -0.0, 1e30, 1e-30].enumerated() { values[i * 331 + 77] *= factor }
+            for o in stride(from: 0, to: O, by: 4) { values[o * I + 5] *= 1e-7 }
+        }
+        if spread == "all exponents" { for i in values.indices { values[i] = Float(sign: .plus, exponent: i * 7 % 200 - 100, significand: 1.5) } }
+        let packed = p.pack(p.buffer(values), outputs: O, inputs: I, as: .bfloat16), wanted = values.map { Double(rounded($0)) }
+        #expect(Double(packed.byteCount) < bytesEach * Double((O + 31) / 32 * 32 * I), "\(packed.byteCount) bytes")
+        let differing = zip(meaning(of: packed, on: p), wanted).filter { $0 != $1 }
+        #expect(differing.isEmpty, "\(differing.prefix(5))")
+        let rows = p.buffer(of: O * I, .float32)
+        p.embed(p.ids((0..<Int32(O)).map { $0 }), in: packed, plus: nil, into: rows)
+        let asRows = p.floats(rows).map { Double($0) } == wanted
+        #expect(asRows)
+    }
+
     @Test func `lose little when they are rounded`() throws {
         let p = try Processor(threads: 2), (O, I) = (256, 512)
         let normal = p.buffer(of: O * I, .float32)

@@ -97,17 +97,19 @@ static void heads(const slm_kernels *k, int type, size_t N, size_t D, size_t H) 
 static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
     float *w = make(SLM_F32, O * I), *x = make(SLM_F32, N * I);
     int32_t *ids = make_ids(N, (int)O);
-    for (int form = SLM_WEIGHTS_F32; form <= SLM_WEIGHTS_INT4; form++) {
-        if (form == SLM_WEIGHTS_BF16 && !k->bf16_products) continue;
+    for (int form = SLM_WEIGHTS_F32; form <= SLM_WEIGHTS_TWELVE; form++) {
+        if ((form == SLM_WEIGHTS_BF16 || form == SLM_WEIGHTS_TWELVE) && !k->bf16_products) continue;
+        if (form == SLM_WEIGHTS_TWELVE && I % SLM_GROUP) continue;
         const size_t panels = (O + k->weights_panel - 1) / k->weights_panel, groups = (I + SLM_GROUP - 1) / SLM_GROUP;
         char *packed = malloc(k->weights_bytes(form, O, I)), *scratch = malloc(k->weights_pack_scratch(I)), *rows = malloc(N * k->weights_row_bytes(form, I) + 1);
         k->weights_pack(form, w, I, O, I, 0, panels, packed, scratch);
+        if (!k->weights_fit(form, packed, O, I)) abort();
         k->weights_rows_prepare(form, x, N, I, rows);
         slm_product p = {.M = N, .N = O, .K = I, .scale = 1, .c = make(SLM_F32, N * O), .c_stride = O, .bias = make(SLM_F32, O),
                          .activation = SLM_GELU_TANH, .plus = make(SLM_F32, N * O)};
         k->weights_product(form, &p, packed, rows, 0, panels);
         k->weights_rows(form, packed, I, ids, make(SLM_F32, N * I), make(SLM_F32, N * I), N);
-        if (form >= SLM_WEIGHTS_INT8) {
+        if (form == SLM_WEIGHTS_INT8 || form == SLM_WEIGHTS_INT4) {
             uint8_t *codes = malloc(O * (form == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2));
             float *scales = malloc(4 * O * groups);
             k->weights_unpack(form, packed, I, 0, O, codes, scales);

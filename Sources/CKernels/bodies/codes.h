@@ -59,6 +59,11 @@ static void weights_rows(int form, const void *panels, size_t I, const int32_t *
     for (size_t n = 0; n < N; n++, y += I, more = more ? more + I : NULL) {
         const size_t lane = (size_t)ids[n] % P;
         char *panel = (char *)panels + (size_t)ids[n] / P * panel_bytes(form, I);
+        if (form == SLM_WEIGHTS_TWELVE) {
+            twelve_row(panel, I, lane, y);
+            for (size_t i = 0; more && i < I; i++) y[i] += more[i];
+            continue;
+        }
         for (size_t i = 0; i < I; i++) {
             float x;
             if (form == SLM_WEIGHTS_F32) x = ((const float *)panel)[i * P + lane];

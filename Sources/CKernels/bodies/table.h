@@ -23,7 +23,7 @@ const slm_kernels SLM_TABLE = {
     .name = SLM_NAME, .width = W, .bf16_products = BF16_PRODUCTS,
     .panel = NR, .product_plan = product_plan, .product_pack = product_pack, .product_rows = product_rows, .product_finish = product_finish,
     .attention = attention, .attention_gradient = attention_gradient, .attention_scratch = attention_scratch,
-    .weights_bytes = weights_bytes, .weights_row_bytes = weights_row_bytes, .weights_panel = P, .weights_pack_scratch = weights_pack_scratch,
+    .weights_bytes = weights_bytes, .weights_fit = weights_fit, .weights_row_bytes = weights_row_bytes, .weights_panel = P, .weights_pack_scratch = weights_pack_scratch,
     .weights_unpack = weights_unpack, .weights_repack = weights_repack, .weights_values = weights_values, .weights_rows = weights_rows,
     .weights_pack = weights_pack, .weights_rows_prepare = weights_rows_prepare, .weights_product = weights_product,
     .recall_key_bytes = recall_key_bytes, .recall_value_bytes = recall_value_bytes, .remember = remember, .recall_copy = recall_copy,

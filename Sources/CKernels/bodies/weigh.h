@@ -6,6 +6,7 @@ INLINE void weigh_f32(int R, const char *rows, size_t step, size_t I, const floa
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
     for (size_t i = 0; i < I; i++, panel += P) {
+        if (R > 1) ask_ahead(panel, 4 * P);
         const vf a = load(panel), b = load(panel + W);
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
@@ -24,6 +25,7 @@ INLINE void weigh_bf16(int R, const char *rows, size_t step, size_t I, const uni
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
     for (size_t i = 0; i < (I + 1) / 2; i++, panel += P) {
+        if (R > 1) ask_ahead(panel, 4 * P);
         const __m512bh a = (__m512bh)_mm512_loadu_si512(panel), b = (__m512bh)_mm512_loadu_si512(panel + W);
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
@@ -66,10 +68,12 @@ INLINE void weigh_int(int form, int R, const char *rows, size_t step, size_t I, 
         for (int r = 0; r < R; r++) part[r][0] = part[r][1] = (vi){0} + *(const int32_t *)((const char *)(first.offsets + g) + (size_t)r * step);
 #pragma clang loop unroll(full)
         for (int q = 0; q < QUADS; q++) {
+            const char *from = panel + 2 * P + 4 * (form == SLM_WEIGHTS_INT8 ? q : q / 2) * P;
+            if (R > 1 && (form == SLM_WEIGHTS_INT8 || q % 2 == 0)) ask_ahead(from, 4 * P);
             vu quads[2];
             for (int v = 0; v < 2; v++) {
-                if (form == SLM_WEIGHTS_INT8) quads[v] = ((const vu_any *)(panel + 2 * P + 4 * q * P))[v];
-                else quads[v] = levels_of((((const vu_any *)(panel + 2 * P + 4 * (q / 2) * P))[v] >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f);
+                if (form == SLM_WEIGHTS_INT8) quads[v] = ((const vu_any *)from)[v];
+                else quads[v] = levels_of((((const vu_any *)from)[v] >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f);
             }
 #pragma clang loop unroll(full)
             for (int r = 0; r < R; r++)
@@ -90,6 +94,7 @@ INLINE void weigh(int form, int R, const char *rows, size_t step, size_t I, cons
     switch (form) {
     case SLM_WEIGHTS_F32: weigh_f32(R, rows, step, I, (const float *)panel, tile); break;
     case SLM_WEIGHTS_BF16: weigh_bf16(R, rows, step, I, (const unit *)panel, tile); break;
+    case SLM_WEIGHTS_TWELVE: weigh_twelve(R, rows, step, I, panel, tile); break;
     default: weigh_int(form, R, rows, step, I, panel, tile);
     }
 }
@@ -137,6 +142,7 @@ static void weights_product(int form, const slm_product *p, const void *panels, 
     switch (form) {
     case SLM_WEIGHTS_F32: weights_product_as(SLM_WEIGHTS_F32, p, panels, rows, p0, p1); break;
     case SLM_WEIGHTS_BF16: weights_product_as(SLM_WEIGHTS_BF16, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_TWELVE: weights_product_as(SLM_WEIGHTS_TWELVE, p, panels, rows, p0, p1); break;
     case SLM_WEIGHTS_INT8: weights_product_as(SLM_WEIGHTS_INT8, p, panels, rows, p0, p1); break;
     default: weights_product_as(SLM_WEIGHTS_INT4, p, panels, rows, p0, p1);
     }

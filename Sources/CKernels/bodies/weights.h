@@ -4,6 +4,7 @@
 //   A panel: P outputs and all their inputs
 //     f32    [I][P] floats
 //     bf16   [I/2][P] pairs of neighbouring inputs
+//     twelve the same in twelve bits each: twelve.h
 //     int8   for each group of 64 inputs: [P] scales in bf16, then [16][P] quads of neighbouring inputs, each input a byte: its value + 128
 //     int4   the same with [8][P] quads: the low halves of the bytes are the first quad's places in `int4_levels`, the high halves the next quad's
 //
@@ -15,6 +16,15 @@
 #define P (2 * W)
 #define GROUP SLM_GROUP
 #define QUADS (GROUP / 4)
+
+// The machine guesses what is read next, but not far enough where several rows are multiplied between one read and the next, or where bytes are unpacked: there,
+// what is read a little later is asked for. With 12 rows whose weights come from memory that is 1.6 times as fast in f32 and bf16, and twice in int8.
+enum { AHEAD = 12 << 10 };
+INLINE void ask_ahead(const void *from, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)((uintptr_t)from + AHEAD + i));
+}
+
+#include "bodies/twelve.h"
 
 #ifdef SLM_VNNI
 #define ROW_BYTE_SIZE 1
@@ -62,18 +72,20 @@ static inline size_t panel_bytes(int form, size_t I) {
     switch (form) {
     case SLM_WEIGHTS_F32: return 4 * I * P;
     case SLM_WEIGHTS_BF16: return 4 * ((I + 1) / 2) * P;
+    case SLM_WEIGHTS_TWELVE: return twelve_bytes(I);
     default: return groups_of(I) * group_bytes(form);
     }
 }
 static size_t weights_bytes(int form, size_t O, size_t I) { return (O + P - 1) / P * panel_bytes(form, I); }
 
 // A row as the products read it.
-//   f32, bf16   its numbers
+//   f32, bf16   its numbers, and in bf16 those of `twelve`
 //   int8, int4  [groups] scales, [groups] offsets, then the bytes
+static inline bool is_half(int form) { return form == SLM_WEIGHTS_BF16 || form == SLM_WEIGHTS_TWELVE; }
 static inline bool is_int(int form) { return form == SLM_WEIGHTS_INT8 || form == SLM_WEIGHTS_INT4; }
 static size_t weights_row_bytes(int form, size_t I) {
     if (form == SLM_WEIGHTS_F32) return round_up(4 * I, 64);
-    if (form == SLM_WEIGHTS_BF16) return round_up(2 * I, 64);
+    if (is_half(form)) return round_up(2 * I, 64);
     return round_up(groups_of(I) * (8 + GROUP * ROW_BYTE_SIZE), 64);
 }
 typedef struct { float *scales; int32_t *offsets; char *bytes; } int_row;
@@ -128,7 +140,7 @@ static void weights_rows_prepare(int form, const float *x, size_t N, size_t I, v
     for (size_t n = 0; n < N; n++, x += I) {
         char *row = (char *)rows + n * step;
         if (form == SLM_WEIGHTS_F32) memcpy(row, x, 4 * I);
-        else if (form == SLM_WEIGHTS_BF16) {
+        else if (is_half(form)) {
             size_t i = 0;
             for (; i + W <= I; i += W) store_bf16((bf16 *)row + i, load(x + i));
             for (; i < round_up(I, 2); i++) ((bf16 *)row)[i] = i < I ? narrow1(x[i]) : 0;
@@ -229,7 +241,9 @@ static void weights_pack(int form, const float *w, size_t stride, size_t O, size
         char *to = (char *)panels + p * panel_bytes(form, I);
         const size_t o0 = p * P, o1 = least(o0 + P, O);
         if (!is_int(form)) {
-            pack((unit *)to, &rows, form == SLM_WEIGHTS_F32 ? SLM_F32 : SLM_BF16, P, o0, o1, 0, I);
+            unit *units = form == SLM_WEIGHTS_TWELVE ? scratch : (unit *)to;
+            pack(units, &rows, form == SLM_WEIGHTS_F32 ? SLM_F32 : SLM_BF16, P, o0, o1, 0, I);
+            if (form == SLM_WEIGHTS_TWELVE) pack_twelve(units, I, to);
             continue;
         }
         float *x = scratch;

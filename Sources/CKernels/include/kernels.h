@@ -19,7 +19,7 @@ enum { SLM_F32 = 0, SLM_BF16 = 1 };
 enum { SLM_IDENTITY, SLM_EXP, SLM_LOG, SLM_SQRT, SLM_TANH, SLM_SIGMOID, SLM_RELU, SLM_RELU_SQUARED, SLM_GELU_TANH, SLM_GELU_ERF, SLM_SILU };
 enum { SLM_GPT2, SLM_GPT4, SLM_LLAMA3 };
 /// How weights are kept for answering: see bodies/weights.h.
-enum { SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4 };
+enum { SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4, SLM_WEIGHTS_TWELVE };
 /// Inputs that share a scale in int8 and int4.
 enum { SLM_GROUP = 64 };
 enum { SLM_ADD, SLM_SUBTRACT, SLM_MULTIPLY, SLM_DIVIDE };
@@ -114,6 +114,8 @@ typedef struct {
     /// Bytes of weights [O,I] in a form, and of one row of what they are multiplied with.
     size_t (*weights_bytes)(int form, size_t O, size_t I);
     size_t (*weights_row_bytes)(int form, size_t I);
+    /// Whether the form could hold what has been packed into all panels.
+    bool (*weights_fit)(int form, const void *panels, size_t O, size_t I);
     size_t weights_panel;         ///< outputs of a panel
     size_t (*weights_pack_scratch)(size_t I);
     /// Packs panels p0 ..< p1 of w [O,I], whose rows are `stride` apart, to where all panels begin.
