@@ -13,14 +13,16 @@ static inline size_t quads_of(size_t n) { return (n + 3) / 4; }
 static inline size_t key_units(int form, size_t D) {                 // of 32 bits, for each position
     return form == SLM_WEIGHTS_F32 ? D : form == SLM_WEIGHTS_BF16 ? pairs_of(D) : quads_of(D);
 }
+static inline size_t value_width(int form, size_t D) {                // in bytes, for each position
+    return form == SLM_WEIGHTS_F32 ? 4 * D : form == SLM_WEIGHTS_BF16 ? 2 * D : D;
+}
 static inline size_t round_up_room(size_t room) { return round_up(room, 2 * W); }
 
 static size_t recall_key_bytes(int form, size_t D, size_t room) {
     return round_up_room(room) * (4 * key_units(form, D) + (form == SLM_WEIGHTS_INT8 ? 4 : 0));
 }
 static size_t recall_value_bytes(int form, size_t D, size_t room) {
-    const size_t T = round_up_room(room);
-    return round_up(form == SLM_WEIGHTS_F32 ? 4 * T * D : form == SLM_WEIGHTS_BF16 ? 2 * T * D : T * (D + 4), 64);
+    return round_up(round_up_room(room) * (value_width(form, D) + (form == SLM_WEIGHTS_INT8 ? 4 : 0)), 64);
 }
 static inline float *key_scales(size_t D, size_t room, const void *keys) { return (float *)((unit *)keys + round_up_room(room) * quads_of(D)); }
 static inline float *value_scales(size_t D, size_t room, const void *values) { return (float *)((char *)values + round_up_room(room) * D); }
@@ -67,9 +69,9 @@ static void remember(int form, size_t D, size_t room, size_t t, const float *key
 
 // Takes the first positions of another's keys and values, and perhaps a few more.
 static void recall_copy(int form, size_t D, size_t room, size_t count, const void *from_keys, const void *from_values, void *keys, void *values) {
-    const size_t T = round_up(count, 2 * W), width = form == SLM_WEIGHTS_F32 ? 4 * D : form == SLM_WEIGHTS_BF16 ? 2 * D : D;
+    const size_t T = round_up(count, 2 * W);
     memcpy(keys, from_keys, T * 4 * key_units(form, D));
-    memcpy(values, from_values, T * width);
+    memcpy(values, from_values, T * value_width(form, D));
     if (form != SLM_WEIGHTS_INT8) return;
     memcpy(key_scales(D, room, keys), key_scales(D, room, from_keys), T * sizeof(float));
     memcpy(value_scales(D, room, values), value_scales(D, room, from_values), T * sizeof(float));
@@ -234,7 +236,6 @@ INLINE void recall_as(int form, const slm_recall *p, float *scratch) {
     const question q = round_question(form, D, p->q, p->scale * 1.44269504f, (unit *)(shares + blocks * W));     // powers of 2 instead of e
     const unit *keys = p->keys;
     const float *scales = form == SLM_WEIGHTS_INT8 ? key_scales(D, p->room, keys) : NULL;
-    const size_t width = form == SLM_WEIGHTS_F32 ? 4 * D : form == SLM_WEIGHTS_BF16 ? 2 * D : D;       // bytes of a position's value
     size_t b = 0;
     for (; b + 4 <= blocks; b += 4) {
         if (p->next_keys) fetch_bytes((const char *)p->next_keys + b * W * 4 * units, 4 * W * 4 * units);
@@ -254,7 +255,7 @@ INLINE void recall_as(int form, const slm_recall *p, float *scratch) {
         for (size_t t = 0; t < blocks * W; t += W) store(scores + t, pick(load(scores + t) > all(0), load(scores + t) * load(steps + t), all(0)));
         bytes = split(scores, p->count, (char *)shares);
     }
-    if (p->next_values) fetch_bytes(p->next_values, blocks * W * width);
+    if (p->next_values) fetch_bytes(p->next_values, blocks * W * value_width(form, D));
     size_t c = 0;
     for (; c + 4 * W <= D; c += 4 * W) mix(form, 4, W, D, p->count, shares, bytes, p->values, c, 1 / sum, p->y);
     for (; c + W <= D; c += W) mix(form, 1, W, D, p->count, shares, bytes, p->values, c, 1 / sum, p->y);
