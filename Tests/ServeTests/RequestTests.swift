@@ -22,12 +22,14 @@ import Testing
 
     @Test func `nanogpt-chat's answer is one object, and is collected`() throws {
         let stage = try ServeStage(collecting: true)
-        #expect(try stage.wire().ask("GET", "/stats")?.text == #"{"count":0,"ready":false}"#)
+        #expect(try stage.wire().ask("GET", "/stats")?.text == #"{"count":0,"ready":false,"collecting":true}"#)
         for i in 1...10 {
             let answer = try stage.wire().post("/chat", #"{"message":"one","temperature":0}"#)
             #expect(try answer?.json()["response"]?.string == Parrot.sentence && answer?.json()["chat_count"]?.integer == i)
         }
-        #expect(try stage.wire().ask("GET", "/stats")?.text == #"{"count":10,"ready":true}"#)
+        #expect(try stage.wire().ask("GET", "/stats")?.text == #"{"count":10,"ready":true,"collecting":true}"#)
+        let discreet = try ServeStage()
+        #expect(try discreet.wire().ask("GET", "/stats")?.text == #"{"count":0,"ready":false,"collecting":false}"#)
     }
 
     @Test func `an answer that was cut is not collected`() throws {

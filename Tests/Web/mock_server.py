@@ -50,7 +50,7 @@ class World:
         self.lock = threading.RLock()
         self.model, self.context, self.delay, self.token_life = model, context, delay, 86_400
         self.users, self.tokens, self.conversations, self.running = {}, {}, {}, set()
-        self.collected = 0
+        self.collected, self.collecting = 0, True
         self.loading = False
         # (method, beginning of the path, what happens): each is used up once.
         self.faults = []
@@ -334,7 +334,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.reply(503 if self.world.loading else 200, status, {"Retry-After": "1"} if self.world.loading else {})
 
     def stats(self):
-        self.reply(200, {"count": self.world.collected, "ready": self.world.collected >= 10})
+        self.reply(200, {"count": self.world.collected, "ready": self.world.collected >= 10, "collecting": self.world.collecting})
 
     def tokenize(self):
         texts = [m["content"] for m in self.body["messages"]] if "messages" in self.body else [text_field(self.body, "text", 1_000_000)]

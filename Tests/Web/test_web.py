@@ -206,6 +206,11 @@ def test_collected(stage):
     ask(page, "One more")
     page.wait_for_selector("#collected >> text=10 chats collected")
     assert page.is_visible("#collected-ready")
+    page.wait_for_selector("#guest >> text=collected to train with")
+    stage.world.collecting = False
+    page.reload()
+    page.wait_for_selector("#guest >> text=kept nowhere")
+    assert page.is_hidden("#collected")
 
 
 def test_export(stage):

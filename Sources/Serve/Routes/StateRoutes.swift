@@ -11,6 +11,7 @@ extension App {
                 Response.json { stats in
                     stats.key("count"); stats.integer(app.chatLog?.count ?? 0)
                     stats.key("ready"); stats.boolean(app.chatLog?.isEnough ?? false)
+                    stats.key("collecting"); stats.boolean(app.chatLog != nil)
                 }
             },
         ]

@@ -16,10 +16,13 @@ export function showContext(context) {
   gauge.setAttribute("aria-valuetext", `${used} of ${size} tokens of the context`);
 }
 
-/** How many chats the server has collected, and whether a fine-tuning is worth it. @param {{ count: number, ready: boolean } | null} stats */
+/**
+ * Where the server collects chats: that it does, how many, and whether a fine-tuning is worth it.
+ * @param {{ count: number, ready: boolean, collecting: boolean } | null} stats
+ */
 export function showCollected(stats) {
-  const place = byId("collected");
-  place.hidden = !stats;
+  byId("guest-kept").textContent = stats?.collecting ? "you have no conversations here, but what is said is collected to train with." : "your chat is kept nowhere.";
+  byId("collected").hidden = !stats?.collecting;
   if (!stats) return;
   byId("collected-text").textContent = `${stats.count.toLocaleString("en")} ${stats.count === 1 ? "chat" : "chats"} collected`;
   byId("collected-ready").hidden = !stats.ready;
