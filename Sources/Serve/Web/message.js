@@ -87,13 +87,16 @@ function notices(message) {
   return sentences.filter((sentence) => sentence !== false).map((sentence) => el("p", { class: "notice" }, icon("alert"), String(sentence)));
 }
 
+/** @param {number} seconds */
+const duration = (seconds) => seconds < 1 ? `${Math.ceil(seconds * 1000)} ms` : `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+
 /** @param {Message} message */
 function figures({ figures, state }) {
   const parts = [
     state === "stopped" && "Stopped", state === "length" && "Ended at the longest answer",
     figures && `${figures.answer_tokens.toLocaleString("en")} ${figures.answer_tokens === 1 ? "token" : "tokens"}`,
     figures && figures.tokens_per_second > 0 && `${Math.round(figures.tokens_per_second).toLocaleString("en")} tokens/s`,
-    figures && `${figures.seconds.toFixed(figures.seconds < 10 ? 1 : 0)} s`,
+    figures && duration(figures.seconds),
   ].filter(Boolean);
   return parts.length ? el("p", { class: "figures", dir: "ltr" }, parts.join(" · ")) : null;
 }
