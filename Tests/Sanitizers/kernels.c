@@ -122,6 +122,20 @@ static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
     release();
 }
 
+// As many exceptions as a panel has room for, and one more.
+static void exceptions(const slm_kernels *k, size_t I) {
+    const size_t O = k->weights_panel + 1, room = I * k->weights_panel / 256;
+    for (size_t count = room; count <= room + 1; count++) {
+        float *w = make(SLM_F32, O * I);
+        for (size_t i = 0; i < O * I; i++) w[i] = i < count ? 1e-30f : 1;
+        void *packed = malloc(k->weights_bytes(SLM_WEIGHTS_TWELVE, O, I)), *scratch = malloc(k->weights_pack_scratch(I));
+        k->weights_pack(SLM_WEIGHTS_TWELVE, w, I, O, I, 0, 2, packed, scratch);
+        if (k->weights_fit(SLM_WEIGHTS_TWELVE, packed, O, I) != (count == room)) puts("exceptions were not counted"), abort();
+        free(packed), free(scratch);
+    }
+    release();
+}
+
 // Every position of a memory with room for just so many.
 static void memories(const slm_kernels *k, size_t T, size_t D) {
     for (int form = SLM_WEIGHTS_F32; form <= SLM_WEIGHTS_INT8; form++) {
@@ -255,6 +269,10 @@ int main(void) {
         if (!k) continue;
         ran++;
         words(k);
+        for (size_t I = 64; k->bf16_products && I <= 192; I += 64) {
+            exceptions(k, I);
+            for (size_t N = 1; N <= 13; N += 4) weights(k, N, 33, I);
+        }
         for (int i = 1; i < SIZES; i++) {
             memories(k, 2 * sizes[i] + 1, sizes[SIZES - i]);
             for (int j = 1; j < SIZES; j++) weights(k, i < 4 ? sizes[i] : 13, 2 * sizes[j], sizes[SIZES - i] + (j == 2 ? 64 : 0));

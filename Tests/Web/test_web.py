@@ -206,10 +206,10 @@ def test_collected(stage):
     ask(page, "One more")
     page.wait_for_selector("#collected >> text=10 chats collected")
     assert page.is_visible("#collected-ready")
-    page.wait_for_selector("#guest >> text=collected to train with")
+    page.wait_for_selector("#guest >> text=Your chat is collected")
     stage.world.collecting = False
     page.reload()
-    page.wait_for_selector("#guest >> text=kept nowhere")
+    page.wait_for_selector("#guest >> text=Your chat is kept nowhere")      # not said before the server has
     assert page.is_hidden("#collected")
 
 

@@ -1,6 +1,6 @@
 // bf16 in twelve bits, and yet the same numbers. The exponent's eight bits say little: nearly all weights that lie together have one of fourteen exponents in a
 // row. Of a weight's upper byte, which is its sign and the exponent without its last bit, a code of four bits stays: the sign, and which of seven neighbours the
-// rest is. The code 0 is a 0, or one of the few that stand in the panel's list of exceptions with all their bits.
+// rest is, or none: then the weight is a 0, or one of the few that stand in the panel's list of exceptions with all their bits.
 //
 //   A panel: [I/4] bases: for each two pairs of inputs what is below the seven
 //            [I/4] times two pairs: [2P] codes, those of the second pair in the upper halves, and [2][2P] lower bytes
@@ -145,7 +145,10 @@ INLINE void weigh_twelve(int R, const char *rows, size_t step, size_t I, const c
     for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
     const exceptions *rest = exceptions_of(panel, I);
     for (const exception *e = rest->list; e < rest->list + rest->count; e++)
-        for (int r = 0; r < R; r++) tile[(size_t)r * P + e->output] += e->value * widen1(((const bf16 *)(rows + (size_t)r * step))[e->input]);
+        for (int r = 0; r < R; r++) {
+            float *sum_of_row = tile + (size_t)r * P + e->output;
+            *sum_of_row = __builtin_fmaf(e->value, widen1(((const bf16 *)(rows + (size_t)r * step))[e->input]), *sum_of_row);      // rounded once, for any R
+        }
 }
 
 // The weights of one output.

@@ -11,7 +11,7 @@
 // For int8 and int4 a row is rounded, too: in each group to ±127 steps of its own. The products of bytes are summed in 32 bits, exactly; a group's sum is
 // then scaled and added to the others'. The unsigned bytes of the weights are 128 too large each: `offset`, where a group's sum begins, takes that off.
 //
-// Every output of every row is summed in one lane, in the order of the inputs: its bits do not depend on the other rows, or on how panels are shared out.
+// Every output of every row is summed in one lane, in the order of the inputs (of `twelve` its exceptions last): its bits do not depend on the other rows, or on how panels are shared out.
 
 #define P (2 * W)
 #define GROUP SLM_GROUP

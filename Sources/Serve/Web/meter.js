@@ -21,10 +21,10 @@ export function showContext(context) {
  * @param {{ count: number, ready: boolean, collecting: boolean } | null} stats
  */
 export function showCollected(stats) {
-  byId("guest-kept").textContent = stats?.collecting ? "you have no conversations here, but what is said is collected to train with." : "your chat is kept nowhere.";
   byId("collected").hidden = !stats?.collecting;
   if (!stats) return;
-  byId("collected-text").textContent = `${stats.count.toLocaleString("en")} ${stats.count === 1 ? "chat" : "chats"} collected`;
+  byId("guest-kept").textContent = stats.collecting ? "Your chat is collected to train with." : "Your chat is kept nowhere.";
+  byId("collected-text").textContent = `${stats.count.toLocaleString("en")} ${stats.count === 1 ? "chat" : "chats"} collected to train with`;
   byId("collected-ready").hidden = !stats.ready;
 }
 
