@@ -117,39 +117,9 @@ static void pack_twelve(const unit *pairs, size_t I, char *panel) {
     }
 }
 
-INLINE void weigh_twelve(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    __m512 sum[R][2];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
-    const __m512i *from = (const __m512i *)(panel + bases_bytes(I));
-    const __m512i half = _mm512_set1_epi8(15), codes_alone = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, -128, -127, -126, -125, -124, -123, -122, -121));
-    for (size_t i = 0; i < I / 2; i += 2, from += 3) {
-        ask_ahead(from, 6 * P);
-        // What the codes stand for here.
-        const __m512i meaning = _mm512_mask_add_epi8(codes_alone, 0xfefefefefefefefe, codes_alone, _mm512_set1_epi8(panel[i / 2]));
-        const __m512i codes = _mm512_loadu_si512(from);
-#pragma clang loop unroll(full)
-        for (size_t j = 0; j < 2; j++) {
-            const __m512i lower = _mm512_loadu_si512(from + 1 + j);
-            const __m512i upper = _mm512_shuffle_epi8(meaning, _mm512_and_si512(j == 0 ? codes : _mm512_srli_epi16(codes, 4), half));
-            const __m512bh a = (__m512bh)_mm512_unpacklo_epi8(lower, upper), b = (__m512bh)_mm512_unpackhi_epi8(lower, upper);
-#pragma clang loop unroll(full)
-            for (int r = 0; r < R; r++) {
-                const __m512bh x = (__m512bh)_mm512_set1_epi32(((const int *)(rows + (size_t)r * step))[i + j]);
-                sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, a);
-                sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, b);
-            }
-        }
-    }
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
-    const exceptions *rest = exceptions_of(panel, I);
-    for (const exception *e = rest->list; e < rest->list + rest->count; e++)
-        for (int r = 0; r < R; r++) {
-            float *sum_of_row = tile + (size_t)r * P + e->output;
-            *sum_of_row = __builtin_fmaf(e->value, widen1(((const bf16 *)(rows + (size_t)r * step))[e->input]), *sum_of_row);      // rounded once, for any R
-        }
-}
+#else   // the Swift side never packs bf16 where there are no bf16 instructions
+static void pack_twelve(const unit *pairs, size_t I, char *panel) { (void)pairs, (void)I, (void)panel; __builtin_trap(); }
+#endif
 
 // The weights of one output.
 static void twelve_row(const char *panel, size_t I, size_t lane, float *y) {
@@ -164,12 +134,3 @@ static void twelve_row(const char *panel, size_t I, size_t lane, float *y) {
     const exceptions *rest = exceptions_of(panel, I);
     for (const exception *e = rest->list; e < rest->list + rest->count; e++) if (e->output == lane) y[e->input] = e->value;
 }
-
-#else   // the Swift side never packs bf16 where there are no bf16 instructions
-static void pack_twelve(const unit *pairs, size_t I, char *panel) { (void)pairs, (void)I, (void)panel; __builtin_trap(); }
-INLINE void weigh_twelve(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    (void)R, (void)rows, (void)step, (void)I, (void)panel, (void)tile;
-    __builtin_trap();
-}
-static void twelve_row(const char *panel, size_t I, size_t lane, float *y) { (void)panel, (void)I, (void)lane, (void)y; __builtin_trap(); }
-#endif

@@ -19,28 +19,65 @@ INLINE void weigh_f32(int R, const char *rows, size_t step, size_t I, const floa
     for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
 }
 
-INLINE void weigh_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
 #ifdef SLM_NATIVE_BF16
+// R rows' sums += the inputs 2·pair and 2·pair + 1 · the weights of both halves of a panel.
+INLINE void add_pair(int R, __m512 (*sum)[2], const char *rows, size_t step, size_t pair, __m512bh a, __m512bh b) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) {
+        const __m512bh x = (__m512bh)_mm512_set1_epi32(((const int *)(rows + (size_t)r * step))[pair]);
+        sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, a);
+        sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, b);
+    }
+}
+
+INLINE void weigh_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
     __m512 sum[R][2];
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
     for (size_t i = 0; i < (I + 1) / 2; i++, panel += P) {
         if (R > 1) ask_ahead(panel, 4 * P);
-        const __m512bh a = (__m512bh)_mm512_loadu_si512(panel), b = (__m512bh)_mm512_loadu_si512(panel + W);
+        add_pair(R, sum, rows, step, i, (__m512bh)_mm512_loadu_si512(panel), (__m512bh)_mm512_loadu_si512(panel + W));
+    }
 #pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) {
-            const __m512bh x = (__m512bh)_mm512_set1_epi32(((const int *)(rows + (size_t)r * step))[i]);
-            sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, a);
-            sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, b);
+    for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
+}
+
+INLINE void weigh_twelve(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    __m512 sum[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+    const __m512i *from = (const __m512i *)(panel + bases_bytes(I));
+    const __m512i half = _mm512_set1_epi8(15), codes_alone = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, -128, -127, -126, -125, -124, -123, -122, -121));
+    for (size_t i = 0; i < I / 2; i += 2, from += 3) {
+        ask_ahead(from, TWO_PAIRS);
+        // What the codes stand for here.
+        const __m512i meaning = _mm512_mask_add_epi8(codes_alone, 0xfefefefefefefefe, codes_alone, _mm512_set1_epi8(panel[i / 2]));
+        const __m512i codes = _mm512_loadu_si512(from);
+#pragma clang loop unroll(full)
+        for (size_t j = 0; j < 2; j++) {
+            const __m512i lower = _mm512_loadu_si512(from + 1 + j);
+            const __m512i upper = _mm512_shuffle_epi8(meaning, _mm512_and_si512(j == 0 ? codes : _mm512_srli_epi16(codes, 4), half));
+            add_pair(R, sum, rows, step, i + j, (__m512bh)_mm512_unpacklo_epi8(lower, upper), (__m512bh)_mm512_unpackhi_epi8(lower, upper));
         }
     }
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
-#else
-    (void)R, (void)rows, (void)step, (void)I, (void)panel, (void)tile;
-    __builtin_trap();   // the Swift side never packs bf16 where there are no bf16 instructions
-#endif
+    const exceptions *rest = exceptions_of(panel, I);
+    for (const exception *e = rest->list; e < rest->list + rest->count; e++)
+        for (size_t r = 0; r < (size_t)R; r++) {
+            const float x = widen1(((const bf16 *)(rows + r * step))[e->input]);
+            tile[r * P + e->output] = __builtin_fmaf(e->value, x, tile[r * P + e->output]);      // rounded once, for any R
+        }
 }
+#else   // the Swift side never packs bf16 where there are no bf16 instructions
+INLINE void weigh_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
+    (void)R, (void)rows, (void)step, (void)I, (void)panel, (void)tile;
+    __builtin_trap();
+}
+INLINE void weigh_twelve(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    weigh_bf16(R, rows, step, I, (const unit *)panel, tile);
+}
+#endif
 
 // sum += quads of unsigned bytes · the quad of a row that stands at `x`
 static inline vi add_quads(vi sum, vu quads, const char *x) {
