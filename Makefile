@@ -57,8 +57,8 @@ test-mutants: deps
 # The kernels on buffers of exactly the right size, where a byte too many is found.
 test-sanitizers: deps
 	@mkdir -p .build/sanitizers
-	$(CLANG) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -ISources/CKernels -ISources/CKernels/include \
-	    -fuse-ld=lld Sources/CKernels/*.c Tests/Sanitizers/kernels.c -lm -lpthread -o .build/sanitizers/kernels
+	$(CLANG) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -ISources/Kernels/C -ISources/Kernels/C/include \
+	    -fuse-ld=lld Sources/Kernels/C/*.c Tests/Programs/Sanitizers/kernels.c -lm -lpthread -o .build/sanitizers/kernels
 	.build/sanitizers/kernels
 
 # Two training steps under valgrind, which knows neither AVX-512 nor Swift's debug information.

@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// One target a module, in the order of their floors: a target sees only what stands below it
-// (Documentation/Architecture.md). In CI every warning is an error.
+// One target per module, lowest layer first. A target can import only what it lists here (Documentation/Contributing/Architecture.md).
+// In CI every warning is an error.
 let isCI = Context.environment["CI"] != nil
 let features: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -10,127 +10,152 @@ let features: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
 ] + (isCI ? [.treatAllWarnings(as: .error)] : [])
+// Modules without C and without raw pointers.
 let safe = features + [.strictMemorySafety()]
+let cSettings: [CSetting] = isCI ? [.treatAllWarnings(as: .error)] : []
+
+/// A module in `Sources/FOLDER/NAME`, or in `Sources/NAME` without a folder.
+func module(
+    _ name: String, in folder: String = "", _ dependencies: [Target.Dependency] = [], exclude: [String] = [], settings: [SwiftSetting] = features
+) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/" + (folder.isEmpty ? name : "\(folder)/\(name)"), exclude: exclude, swiftSettings: settings)
+}
+
+/// A system library in `Sources/System`. Exactly one module imports it.
+func system(_ name: String, pkgConfig: String? = nil, apt package: String? = nil) -> Target {
+    .systemLibrary(name: name, path: "Sources/System/\(name)", pkgConfig: pkgConfig, providers: package.map { [.apt([$0])] })
+}
+
+/// A program that tests run as a process of its own.
+func testProgram(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: "Tests/Programs/\(name)", swiftSettings: features)
+}
+
+/// The tests of one module, in `Tests/NAME`.
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: features)
+}
 
 let package = Package(
     name: "slm",
     products: [.executable(name: "slm", targets: ["slm"])],
     targets: [
-        // System libraries, each imported by one module alone.
-        .systemLibrary(name: "COpenBLAS"),
-        .systemLibrary(name: "CLAPACKE"),
-        .systemLibrary(name: "COneDNN"),
-        .systemLibrary(name: "CPCRE2"),
-        .systemLibrary(name: "CXXHash"),
-        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
-        .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
-        .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
-        .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
-        .systemLibrary(name: "CSQLite"),
-        .systemLibrary(name: "CPQ"),
-        .systemLibrary(name: "CSodium", providers: [.apt(["libsodium-dev"])]),
-        .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
-        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
-        .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
+        // System libraries.
+        system("COpenBLAS"),
+        system("CLAPACKE"),
+        system("COneDNN"),
+        system("CPCRE2"),
+        system("CXXHash"),
+        system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
+        system("CMicroHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+        system("CHDF5", pkgConfig: "hdf5", apt: "libhdf5-dev"),
+        system("CYAML", apt: "libyaml-dev"),
+        system("CSQLite"),
+        system("CPQ"),
+        system("CSodium", apt: "libsodium-dev"),
+        system("CCrypt", apt: "libcrypt-dev"),
+        system("CZlib", apt: "zlib1g-dev"),
+        .target(name: "CSimdjson", path: "Sources/System/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
-        // Floor 0: arithmetic on buffers, threads, the CPU.
-        .target(name: "CKernels", cSettings: [.headerSearchPath(".")] + (isCI ? [.treatAllWarnings(as: .error)] : [])),
-        .target(name: "Kernels", dependencies: ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Files"], swiftSettings: features),
+        // Support: small modules that know nothing of models.
+        module("Random", in: "Support"),
+        module("JSON", in: "Support", ["CSimdjson"]),
+        module("Files", in: "Support"),
+        module("Threads", in: "Support"),
+        module("Terminal", in: "Support", ["Files"]),
+        module("Settings", in: "Support", ["CYAML", "Terminal"]),
+        module("HTTPClient", in: "Support", ["CCurl"]),
+        module("HTTPServer", in: "Support", ["CMicroHTTPD", "Threads"]),
+        module("Secrets", in: "Support", ["JSON", "Files", "CSodium", "CCrypt"]),
+        module("Gzip", in: "Support", ["CZlib"]),
 
-        // … JSON, files of settings, and files that are written whole or not at all.
-        .target(name: "JSON", dependencies: ["CSimdjson"], swiftSettings: features),
-        .target(name: "Settings", dependencies: ["CYAML", "Terminal"], swiftSettings: features),
-        .target(name: "Files", swiftSettings: features),
+        // Arithmetic on buffers, the worker pool, CPU detection.
+        .target(name: "CKernels", path: "Sources/Kernels/C", exclude: ["make_unicode.py"], cSettings: [.headerSearchPath(".")] + cSettings),
+        module("Kernels", ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Files"], exclude: ["C"]),
 
-        // … and threads that wait for each other.
-        .target(name: "Threads", swiftSettings: features),
+        // Tensors, the tape, derivatives; text to token ids and back.
+        module("Autograd", ["Kernels"], settings: safe),
+        module("Tokenize", ["Kernels", "CPCRE2", "JSON", "Files"]),
 
-        // … and what a person does at a terminal.
-        .target(name: "Terminal", dependencies: ["Files"], swiftSettings: features),
+        // The GPT; chat files and the token files made from them.
+        module("Model", ["Autograd"], settings: safe),
+        module("Corpus", ["Tokenize", "JSON", "Files", "Random"], settings: safe),
 
-        // … and asking other programs over HTTP.
-        .target(name: "HTTPClient", dependencies: ["CCurl"], swiftSettings: features),
+        // slm's own file format, and those of other programs.
+        module("Checkpoint", ["Model", "Tokenize", "Autograd", "Kernels", "JSON", "Files", "CHDF5", "CXXHash"]),
+        module("Formats", ["Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "JSON", "Files", "Gzip"]),
 
-        // … and answering them.
-        .target(name: "HTTPServer", dependencies: ["CMicroHTTPD", "Threads"], swiftSettings: features),
+        // Training, inference, training reports, the database.
+        module("Train", ["Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels", "Random"], settings: safe),
+        module("Infer", ["Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient", "Random"], settings: safe),
+        module("Report", ["JSON", "Files"]),
+        module("Store", ["Threads", "CSQLite", "CPQ"]),
 
-        // … and what nobody else may know; and packing bytes.
-        .target(name: "Secrets", dependencies: ["JSON", "Files", "CSodium", "CCrypt"], swiftSettings: features),
-        .target(name: "Gzip", dependencies: ["CZlib"], swiftSettings: features),
+        // Chat in the terminal; the chat server with its web page.
+        module("Chat", ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"]),
+        .target(name: "CWebFiles", path: "Sources/Serve/EmbeddedWeb", cSettings: cSettings),
+        module(
+            "Serve",
+            ["Infer", "Store", "HTTPServer", "Secrets", "Gzip", "Threads", "Tokenize", "Checkpoint", "Kernels", "JSON", "Files", "CWebFiles"],
+            exclude: ["Web", "EmbeddedWeb"]
+        ),
 
-        // Floor 1: tensors, the tape, derivatives; bytes to ids and back.
-        .target(name: "Autograd", dependencies: ["Kernels"], swiftSettings: safe),
-        .target(name: "Tokenize", dependencies: ["Kernels", "CPCRE2", "JSON", "Files"], swiftSettings: features),
+        // The command line.
+        .executableTarget(
+            name: "slm",
+            dependencies: [
+                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Terminal", "Report", "Infer", "Train", "Formats", "Checkpoint",
+                "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels", "Random",
+            ],
+            swiftSettings: features
+        ),
 
-        // Floor 2: what a GPT is; files of chats, and the files of tokens made from them.
-        .target(name: "Model", dependencies: ["Autograd"], swiftSettings: safe),
-        .target(name: "Corpus", dependencies: ["Tokenize", "JSON", "Files", "Kernels"], swiftSettings: safe),
+        // The generator of data/sample.txt: see data/README.md.
+        .executableTarget(name: "sample-chats", path: "Tools/sample-chats", swiftSettings: safe),
 
-        // Floor 3: the file that a model is kept in.
-        .target(name: "Checkpoint", dependencies: ["Model", "Tokenize", "Autograd", "Kernels", "JSON", "Files", "CHDF5", "CXXHash"], swiftSettings: features),
+        // Test fixtures, and programs that tests start, kill or measure.
+        .target(
+            name: "TestSupport",
+            dependencies: ["Infer", "JSON", "Threads", "Random", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"],
+            path: "Tests/TestSupport", swiftSettings: features
+        ),
+        testProgram("CheckpointWriter", ["TestSupport", "Formats", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"]),
+        testProgram("Logits", ["Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
+        .target(name: "Watch", path: "Tests/Programs/Watch"),
+        testProgram("Mutants", ["Watch", "TestSupport", "Kernels"]),
+        testProgram("StoreWriter", ["Store", "Threads"]),
+        testProgram("ServeParts", ["Serve", "Files"]),
 
-        // Floor 4: the loop that learns.
-        .target(name: "Train", dependencies: ["Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: safe),
-
-        // … and the engine that answers.
-        .target(name: "Infer", dependencies: ["Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient"], swiftSettings: safe),
-
-        // … and what people see of a training: its log, TensorBoard's events, pages with curves.
-        .target(name: "Report", dependencies: ["JSON", "Files"], swiftSettings: features),
-
-        // … and who said what.
-        .target(name: "Store", dependencies: ["Threads", "CSQLite", "CPQ"], swiftSettings: features),
-
-        // Floor 5: a conversation at the terminal.
-        .target(name: "Chat", dependencies: ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"], swiftSettings: features),
-
-        // … and a server that people and programs chat with.
-        .target(name: "CWebFiles"),
-        .target(name: "Serve", dependencies: ["Infer", "Store", "HTTPServer", "Secrets", "Gzip", "Threads", "Tokenize", "Checkpoint", "Kernels", "JSON", "Files", "CWebFiles"], exclude: ["Web"], swiftSettings: features),
-
-        // Floor 6: the command line.
-        .executableTarget(name: "slm", dependencies: ["Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Terminal", "Report", "Infer", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels"], swiftSettings: features),
-
-        // The chats that `data/` ships, and nothing else: see data/README.md.
-        .executableTarget(name: "sample-chats", swiftSettings: safe),
-
-        // Tests, a target a module, and what they share.
-        .target(name: "TestSupport", dependencies: ["Infer", "JSON", "Threads", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"], path: "Tests/TestSupport", swiftSettings: features),
-        .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "Kernels", "CKernels"], swiftSettings: features),
-        .testTarget(name: "AutogradTests", dependencies: ["TestSupport", "Autograd", "Kernels"], swiftSettings: features),
-        .testTarget(name: "ModelTests", dependencies: ["TestSupport", "Model", "Autograd", "Kernels"], swiftSettings: features),
-        .testTarget(name: "JSONTests", dependencies: ["TestSupport", "JSON"], swiftSettings: features),
-        .testTarget(name: "SettingsTests", dependencies: ["TestSupport", "Settings"], swiftSettings: features),
-        .testTarget(name: "FilesTests", dependencies: ["TestSupport", "Files"], swiftSettings: features),
-        .testTarget(name: "TokenizeTests", dependencies: ["TestSupport", "Tokenize", "Kernels", "Files"], swiftSettings: features),
-        // A program that writes checkpoints: to be killed at it, to run out of room, and for h5py to read what it wrote.
-        .executableTarget(name: "CheckpointWriter", dependencies: ["TestSupport", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"],
-                          path: "Tests/CheckpointWriter", swiftSettings: features),
-        // A program that prints what a checkpoint's model computes, for peers to compare.
-        .executableTarget(name: "Logits", dependencies: ["Checkpoint", "Model", "Autograd", "Kernels", "Files"], path: "Tests/Logits", swiftSettings: features),
-        // A program that reads damaged files of other programs, and measures what that takes.
-        .target(name: "Watch", path: "Tests/Watch"),
-        .executableTarget(name: "Mutants", dependencies: ["Watch", "TestSupport", "Kernels"], path: "Tests/Mutants", swiftSettings: features),
-        .testTarget(name: "CheckpointTests", dependencies: ["CheckpointWriter", "TestSupport", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"],
-                    swiftSettings: features),
-        .testTarget(name: "CorpusTests", dependencies: ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"], swiftSettings: features),
-        .testTarget(name: "CommandLineTests", dependencies: ["slm", "TestSupport", "Infer", "Threads", "Checkpoint"], swiftSettings: features),
-        .testTarget(name: "TrainTests", dependencies: ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"], swiftSettings: features),
-        .testTarget(name: "InferTests", dependencies: ["TestSupport", "Infer", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient"], swiftSettings: features),
-        .testTarget(name: "ThreadsTests", dependencies: ["Threads"], swiftSettings: features),
-        .testTarget(name: "HTTPClientTests", dependencies: ["TestSupport", "HTTPClient"], swiftSettings: features),
-        .testTarget(name: "HTTPServerTests", dependencies: ["TestSupport", "HTTPServer", "Threads"], swiftSettings: features),
-        .testTarget(name: "TerminalTests", dependencies: ["TestSupport", "Terminal", "Threads"], swiftSettings: features),
-        .testTarget(name: "ChatTests", dependencies: ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"], swiftSettings: features),
-        .testTarget(name: "ReportTests", dependencies: ["TestSupport", "Report", "JSON", "Files"], swiftSettings: features),
-        // A program that writes into stores: to be killed at it, to run out of room, to be in the way.
-        .executableTarget(name: "StoreWriter", dependencies: ["Store", "Threads"], path: "Tests/StoreWriter", swiftSettings: features),
-        .testTarget(name: "StoreTests", dependencies: ["StoreWriter", "TestSupport", "Store", "Threads"], exclude: ["Schemas"], swiftSettings: features),
-        .testTarget(name: "SecretsTests", dependencies: ["TestSupport", "Secrets", "Files", "JSON"], swiftSettings: features),
-        // A program with parts of the server: to be killed at collecting chats, to run out of room, and for Prometheus's parser to read its figures.
-        .executableTarget(name: "ServeParts", dependencies: ["Serve", "Files"], path: "Tests/ServeParts", swiftSettings: features),
-        .testTarget(name: "ServeTests", dependencies: ["ServeParts", "TestSupport", "Serve", "Infer", "Store", "Secrets", "HTTPServer", "Threads", "Gzip", "Corpus", "Tokenize", "Checkpoint", "Kernels", "Files", "JSON"], swiftSettings: features),
-        .testTarget(name: "SampleChatsTests", dependencies: ["sample-chats", "Files"], swiftSettings: features),
+        // Tests, one target per module.
+        tests("KernelsTests", ["TestSupport", "Kernels", "CKernels"]),
+        tests("AutogradTests", ["TestSupport", "Autograd", "Kernels"]),
+        tests("ModelTests", ["TestSupport", "Model", "Autograd", "Kernels"]),
+        tests("JSONTests", ["TestSupport", "JSON"]),
+        tests("SettingsTests", ["TestSupport", "Settings"]),
+        tests("FilesTests", ["TestSupport", "Files"]),
+        tests("TokenizeTests", ["TestSupport", "Tokenize", "Kernels", "Files"]),
+        tests("CheckpointTests", ["TestSupport", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"]),
+        tests("FormatsTests", ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files", "JSON"]),
+        tests("CorpusTests", ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"]),
+        tests("CommandLineTests", ["slm", "TestSupport", "Infer", "Threads", "Formats", "Checkpoint"]),
+        tests("TrainTests", ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"]),
+        tests("InferTests", ["TestSupport", "Random", "Infer", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient"]),
+        tests("ThreadsTests", ["Threads"]),
+        tests("HTTPClientTests", ["TestSupport", "HTTPClient"]),
+        tests("HTTPServerTests", ["TestSupport", "HTTPServer", "Threads"]),
+        tests("TerminalTests", ["TestSupport", "Terminal", "Threads"]),
+        tests("ChatTests", ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"]),
+        tests("ReportTests", ["TestSupport", "Report", "JSON", "Files"]),
+        tests("StoreTests", ["StoreWriter", "TestSupport", "Store", "Threads"], exclude: ["Schemas"]),
+        tests("SecretsTests", ["TestSupport", "Secrets", "Files", "JSON"]),
+        tests(
+            "ServeTests",
+            [
+                "ServeParts", "TestSupport", "Serve", "Infer", "Store", "Secrets", "HTTPServer", "Threads", "Gzip", "Corpus", "Tokenize", "Checkpoint", "Kernels",
+                "Files", "JSON",
+            ]
+        ),
+        tests("SampleChatsTests", ["sample-chats", "Files"]),
     ],
     cLanguageStandard: .gnu11,
     cxxLanguageStandard: .cxx17

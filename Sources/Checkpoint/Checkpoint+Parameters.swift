@@ -1,6 +1,6 @@
 package import Autograd
 package import Kernels
-import Model
+package import Model
 
 extension Checkpoint {
     /// The weights as one flat buffer, without copying where the file allows: a page is read when it is looked at, and copied when it is written to.
@@ -23,7 +23,7 @@ extension Checkpoint {
     }
 
     /// Throws unless the weights are those of such a model.
-    func checkWeights(of configuration: GPTConfiguration) throws(CheckpointError) {
+    package func checkWeights(of configuration: GPTConfiguration) throws(CheckpointError) {
         var list = ParameterList()
         _ = GPT(configuration, in: &list)
         try check(weights, "weights", list.parameters)

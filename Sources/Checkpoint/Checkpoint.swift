@@ -43,7 +43,7 @@ package struct Checkpoint {
     }
 
     /// As messages call it.
-    var name: String { path ?? "the checkpoint" }
+    package var name: String { path ?? "the checkpoint" }
 }
 
 /// Values of `training` that must be there. What is there as something else is an error, too.

@@ -1,4 +1,4 @@
-import Files
+package import Files
 import Glibc
 
 /// What can go wrong with a checkpoint. Every description says what is wrong, what was expected, and what to do.
@@ -77,7 +77,7 @@ extension CheckpointError {
         return .unreadable(path: path, reason: "it is a folder; models of other programs come in with: slm import FOLDER --out CHECKPOINT")
     }
 
-    init(_ error: FileError, needed: Int = 0) {
+    package init(_ error: FileError, needed: Int = 0) {
         switch error {
         case .unreadable(let path, let reason): self = .unreadable(path: path, reason: reason)
         case .notWritten(let path, let reason): self = .notWritten(path: path, reason: reason)

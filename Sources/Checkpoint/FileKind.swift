@@ -1,5 +1,5 @@
 /// Whose a file is that is not ours, told by its first bytes.
-enum FileKind: String {
+package enum FileKind: String {
     case empty = "an empty file"
     case hdf5 = "an HDF5 file that slm did not write"
     case gguf = "a GGUF file"
@@ -8,7 +8,7 @@ enum FileKind: String {
     case json = "JSON"
     case other = "something else"
 
-    init(of bytes: Span<UInt8>) {
+    package init(of bytes: Span<UInt8>) {
         func begins(with prefix: [UInt8], at place: Int = 0) -> Bool {
             bytes.count >= place + prefix.count && prefix.indices.allSatisfy { bytes[place + $0] == prefix[$0] }
         }

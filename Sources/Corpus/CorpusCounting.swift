@@ -1,6 +1,7 @@
 import Files
 package import Kernels
 package import Tokenize
+import Random
 
 /// Counts what a vocabulary is learned from: the words, or the characters, of all that is said in a corpus.
 ///

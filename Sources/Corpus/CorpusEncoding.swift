@@ -1,6 +1,7 @@
 import Files
 package import Kernels
 package import Tokenize
+import Random
 
 /// Turns a corpus into files of tokens: the chats of `data` into `data/train.bin`, `data/val.bin` and what describes them.
 ///

@@ -3,6 +3,7 @@ package import Corpus
 import Files
 package import Kernels
 package import Tokenize
+import Random
 
 /// Conversations of files as tokens, with a tenth of them, but at least one of two, kept to check with.
 ///

@@ -1,6 +1,7 @@
 package import Corpus
 import Kernels
 import Tokenize
+import Random
 
 /// Where batches come from. The batch of a step depends on the step alone, so going on at a step needs no other memory.
 package protocol Examples: Sendable {

@@ -1,4 +1,5 @@
 import Kernels
+import Random
 
 /// Which pieces of which documents share a row.
 ///

@@ -3,6 +3,7 @@ import Files
 import Glibc
 import Testing
 import TestSupport
+import Formats
 
 /// Files that are not, or no longer, what was written: each is refused with a sentence.
 @Suite struct DamageTests {

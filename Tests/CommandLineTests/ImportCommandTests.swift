@@ -2,6 +2,7 @@ import Checkpoint
 import Foundation
 import Testing
 import TestSupport
+import Formats
 
 /// `slm import` and `slm export` as a person meets them.
 @Suite struct ImportCommandTests {

@@ -2,6 +2,7 @@ import Glibc
 import Infer
 import Kernels
 import Tokenize
+import Random
 
 /// The sampler a second time: everything sorted, in f64.
 struct PlainSampler {

@@ -1,6 +1,7 @@
 import Checkpoint
 import Glibc
 package import Kernels
+import Formats
 
 /// Damages the files of a format, one round after the other, and reads them. A round is the same whenever it runs: what one finds is found again alone.
 ///

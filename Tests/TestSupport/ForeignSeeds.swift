@@ -4,6 +4,7 @@ import Glibc
 import Kernels
 import Model
 import Tokenize
+import Formats
 
 /// A sound model of another program, and which of its files is to be damaged.
 package struct ForeignSeed: Sendable {

@@ -3,6 +3,7 @@ import Autograd
 import Kernels
 package import Model
 import Tokenize
+import Formats
 
 /// A small model of the kind that a GGUF file can hold, none of whose numbers is 0.
 package struct SampleGGUF {

@@ -3,6 +3,7 @@ import Kernels
 import Synchronization
 import Threads
 import Tokenize
+import Random
 
 /// A backend that is not a model: it says one sentence, a character a token, and shifts its letters when it draws with temperature.
 package final class ScriptedBackend: ChatBackend {

@@ -1,6 +1,7 @@
 import Glibc
 import Kernels
 package import Tokenize
+import Random
 
 /// Chooses each token of one answer from the model's scores.
 ///

@@ -3,6 +3,7 @@ package import Corpus
 package import Kernels
 package import Model
 import Glibc
+import Random
 
 /// Begins a GPT with what counting knows: which word follows each token, and each of the pairs of tokens that tell most.
 ///

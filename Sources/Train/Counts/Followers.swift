@@ -1,3 +1,4 @@
+import Tokenize
 import Kernels
 
 /// What followed each context, as modified Kneser-Ney sees it (Chen & Goodman 1999): a little is taken from every count, and what was taken goes to the

@@ -2,6 +2,7 @@ package import Corpus
 import Glibc
 import Kernels
 import Tokenize
+import Random
 
 /// Which word follows each token, and each of the pairs of tokens that say most: what counting knows of a text, in a few seconds.
 ///

@@ -1,6 +1,7 @@
 import Autograd
 import Kernels
 import Tokenize
+import Random
 
 /// What each context of some counts expects, as one row of a table and a head that all share: fitted to the counts themselves, a row for a context
 /// that may have occurred ten thousand times.

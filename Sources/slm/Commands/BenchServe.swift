@@ -3,6 +3,7 @@ import JSON
 import Kernels
 import Synchronization
 import Threads
+import Random
 
 struct BenchServeOptions {
     var url = "http://127.0.0.1:8000"

@@ -1,6 +1,7 @@
 import Checkpoint
 import Files
 import Kernels
+import Formats
 
 struct ExportOptions {
     var checkpoint: String?

@@ -2,6 +2,7 @@ import Checkpoint
 import Files
 import Kernels
 import Tokenize
+import Formats
 
 struct ImportOptions {
     var source: String?

@@ -1,0 +1,145 @@
+#include "CWebFiles.h"
+
+// `#embed` puts a file into the program, and the compiler notes that this object depends on it. SwiftPM's own `embedInCode` makes a Swift array of each, which takes
+// the compiler 6 seconds whenever anything in `Serve` changes.
+#pragma clang diagnostic ignored "-Wc23-extensions"
+
+static const unsigned char account_js[] = {
+#embed "../Web/account.js"
+};
+static const unsigned char api_js[] = {
+#embed "../Web/api.js"
+};
+static const unsigned char blocks_js[] = {
+#embed "../Web/blocks.js"
+};
+static const unsigned char characters_js[] = {
+#embed "../Web/characters.js"
+};
+static const unsigned char composer_js[] = {
+#embed "../Web/composer.js"
+};
+static const unsigned char connection_js[] = {
+#embed "../Web/connection.js"
+};
+static const unsigned char conversation_js[] = {
+#embed "../Web/conversation.js"
+};
+static const unsigned char copy_js[] = {
+#embed "../Web/copy.js"
+};
+static const unsigned char dates_js[] = {
+#embed "../Web/dates.js"
+};
+static const unsigned char dom_js[] = {
+#embed "../Web/dom.js"
+};
+static const unsigned char export_js[] = {
+#embed "../Web/export.js"
+};
+static const unsigned char frame_js[] = {
+#embed "../Web/frame.js"
+};
+static const unsigned char icon_svg[] = {
+#embed "../Web/icon.svg"
+};
+static const unsigned char index_html[] = {
+#embed "../Web/index.html"
+};
+static const unsigned char inline_js[] = {
+#embed "../Web/inline.js"
+};
+static const unsigned char kept_js[] = {
+#embed "../Web/kept.js"
+};
+static const unsigned char main_js[] = {
+#embed "../Web/main.js"
+};
+static const unsigned char markdown_js[] = {
+#embed "../Web/markdown.js"
+};
+static const unsigned char menu_js[] = {
+#embed "../Web/menu.js"
+};
+static const unsigned char message_js[] = {
+#embed "../Web/message.js"
+};
+static const unsigned char meter_js[] = {
+#embed "../Web/meter.js"
+};
+static const unsigned char page_js[] = {
+#embed "../Web/page.js"
+};
+static const unsigned char session_js[] = {
+#embed "../Web/session.js"
+};
+static const unsigned char settings_dialog_js[] = {
+#embed "../Web/settings-dialog.js"
+};
+static const unsigned char settings_js[] = {
+#embed "../Web/settings.js"
+};
+static const unsigned char shortcuts_js[] = {
+#embed "../Web/shortcuts.js"
+};
+static const unsigned char sidebar_js[] = {
+#embed "../Web/sidebar.js"
+};
+static const unsigned char sse_js[] = {
+#embed "../Web/sse.js"
+};
+static const unsigned char style_css[] = {
+#embed "../Web/style.css"
+};
+static const unsigned char theme_choice_js[] = {
+#embed "../Web/theme-choice.js"
+};
+static const unsigned char theme_js[] = {
+#embed "../Web/theme.js"
+};
+static const unsigned char thread_js[] = {
+#embed "../Web/thread.js"
+};
+static const unsigned char toast_js[] = {
+#embed "../Web/toast.js"
+};
+
+#define FILE(name, bytes) { name, bytes, sizeof bytes }
+
+static const slm_web_file files[] = {
+    FILE("account.js", account_js),
+    FILE("api.js", api_js),
+    FILE("blocks.js", blocks_js),
+    FILE("characters.js", characters_js),
+    FILE("composer.js", composer_js),
+    FILE("connection.js", connection_js),
+    FILE("conversation.js", conversation_js),
+    FILE("copy.js", copy_js),
+    FILE("dates.js", dates_js),
+    FILE("dom.js", dom_js),
+    FILE("export.js", export_js),
+    FILE("frame.js", frame_js),
+    FILE("icon.svg", icon_svg),
+    FILE("index.html", index_html),
+    FILE("inline.js", inline_js),
+    FILE("kept.js", kept_js),
+    FILE("main.js", main_js),
+    FILE("markdown.js", markdown_js),
+    FILE("menu.js", menu_js),
+    FILE("message.js", message_js),
+    FILE("meter.js", meter_js),
+    FILE("page.js", page_js),
+    FILE("session.js", session_js),
+    FILE("settings-dialog.js", settings_dialog_js),
+    FILE("settings.js", settings_js),
+    FILE("shortcuts.js", shortcuts_js),
+    FILE("sidebar.js", sidebar_js),
+    FILE("sse.js", sse_js),
+    FILE("style.css", style_css),
+    FILE("theme-choice.js", theme_choice_js),
+    FILE("theme.js", theme_js),
+    FILE("thread.js", thread_js),
+    FILE("toast.js", toast_js),
+};
+
+const slm_web_file *slm_web_file_at(size_t place) { return place < sizeof files / sizeof *files ? &files[place] : NULL; }

@@ -1,0 +1,100 @@
+import Formats
+import Autograd
+import Checkpoint
+import Glibc
+import JSON
+import Kernels
+import Model
+import TestSupport
+
+/// Writes checkpoints for tests that need a program of its own for it.
+///
+///     CheckpointWriter sample PATH          one with something of everything, and what it holds as JSON
+///     CheckpointWriter forever PATH         one generation after the other, until it is killed
+///     CheckpointWriter limited PATH BYTES   one, while no file may grow beyond so many bytes
+///     CheckpointWriter parrot PATH CONTEXT  a chat model that knows one sentence
+///     CheckpointWriter nobody PATH          one, as a user who owns nothing
+///     CheckpointWriter pytorch PATH FILE    what a .pt of nanoGPT's becomes
+///     CheckpointWriter gguf PATH FORMAT     one as GGUF, and beside it, in PATH.h5, as it was
+///     CheckpointWriter ungguf PATH PATH     a GGUF file as a checkpoint
+///     CheckpointWriter time PATH PRESET     one of a preset's size, read back, and how long each took
+@main
+struct CheckpointWriter {
+    static func main() throws {
+        let arguments = CommandLine.arguments
+        guard arguments.count >= 3 else { return print("usage: see CheckpointWriter.swift") }
+        let path = arguments[2]
+        do {
+            switch arguments[1] {
+            case "sample":
+                let checkpoint = try SampleCheckpoint().checkpoint
+                try checkpoint.write(to: path)
+                print(description(of: checkpoint))
+            case "parrot": try Parrot.checkpoint(context: Int(arguments[3]) ?? 64).write(to: path)
+            case "forever":
+                for generation in 1... { try SampleCheckpoint(generation: generation, layers: 8).checkpoint.write(to: path) }
+            case "limited":
+                var limit = rlimit(rlim_cur: UInt(arguments[3]) ?? 0, rlim_max: UInt(arguments[3]) ?? 0)
+                setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+                try SampleCheckpoint(generation: 2).checkpoint.write(to: path)
+            case "nobody":
+                if getuid() == 0 { setuid(65_534) }
+                try SampleCheckpoint(generation: 2).checkpoint.write(to: path)
+            case "pytorch": try Checkpoint(importingPyTorch: arguments[3], on: Processor(threads: 1)).write(to: path)
+            case "gguf": try gguf(path, arguments[3], isTied: arguments.last == "tied")
+            case "ungguf": try Checkpoint(readingGGUF: path, on: Processor(threads: 1)).write(to: arguments[3])
+            default: try measure(path, preset: arguments.last ?? "eugpt")
+            }
+        } catch let error as CheckpointError {
+            print("\(error)")
+            exit(1)
+        } catch let error as PyTorchError {
+            print("\(error)")
+            exit(1)
+        }
+    }
+
+    private static func gguf(_ path: String, _ name: String, isTied: Bool) throws {
+        guard let format = GGUFFormat(rawValue: name) else { return print("unknown format \(name)") }
+        let checkpoint = try SampleGGUF(tied: isTied).checkpoint
+        try checkpoint.writeGGUF(to: path, as: format, name: "sample")
+        try checkpoint.write(to: path + ".h5")
+    }
+
+    private static func description(of checkpoint: Checkpoint) -> String {
+        var writer = JSONWriter()
+        writer.array { list in
+            for (path, shape, bits) in checkpoint.everything {
+                list.object {
+                    $0.key("path"); $0.string(path)
+                    $0.key("shape"); $0.array { for size in shape { $0.integer(size) } }
+                    $0.key("bits"); $0.array { for number in bits { $0.integer(number) } }
+                }
+            }
+        }
+        return writer.text
+    }
+
+    private static func measure(_ path: String, preset: String) throws {
+        guard let configuration = GPTConfiguration.presets.first(where: { $0.name == preset })?.configuration else { return print("unknown preset \(preset)") }
+        let processor = try Processor()
+        var list = ParameterList()
+        _ = GPT(configuration, in: &list)
+        let parameters = try Parameters(list, on: processor, seed: 1)
+        var checkpoint = Checkpoint(configuration, weights: Named(parameters.values, of: parameters.list))
+        func time(_ what: String, _ body: () throws -> Void) rethrows {
+            let clock = ContinuousClock(), spent = try (0..<5).map { _ in try clock.measure(body) }.sorted()
+            print("\(what): best \(spent[0]), median \(spent[2])")
+        }
+        checkpoint.training = ["step": 1]
+        try time("write weights") { try checkpoint.write(to: path) }
+        try time("read and map") { _ = try Checkpoint(reading: path).model(on: processor) }
+        try time("read and copy") { try Checkpoint(reading: path).copyWeights(into: parameters) }
+        let fresh = try Checkpoint(reading: path)
+        print("mappable: \(fresh.isMappable(list)), \(list.count * 4 / 1_000_000) MB")
+        try time("touch all") { _ = try processor.sumOfSquares(Checkpoint(reading: path).model(on: processor).parameters.values) }
+        for moment in ["first", "second"] { checkpoint.optimizer.add(processor.zeros(list.count), of: parameters.list, in: moment) }
+        try time("write with moments") { try checkpoint.write(to: path) }
+        try time("read with moments") { _ = try Checkpoint(reading: path).model(on: processor) }
+    }
+}
