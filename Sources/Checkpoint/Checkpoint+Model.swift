@@ -42,7 +42,7 @@ extension Checkpoint {
         let (_, parameters, list) = try adaptedModel(base: base, on: processor)
         for change in list.changes { parameters.add(1, of: change, from: parameters.values) }
         var result = Checkpoint(configuration, weights: Named(parameters.frozenValues, of: parameters.frozen))
-        (result.tokenizer, result.chatForm, result.metrics) = (tokenizer, chatForm, metrics)
+        (result.tokenizer, result.chatTemplate, result.metrics) = (tokenizer, chatTemplate, metrics)
         return result
     }
 

@@ -85,9 +85,9 @@ extension Checkpoint {
             }
         }
         if let name = try text("chat_form") {
-            chatForm = ChatForm(rawValue: name)
-            guard chatForm != nil else {
-                let known = ChatForm.allCases.map(\.rawValue).joined(separator: ", ")
+            chatTemplate = ChatTemplate(rawValue: name)
+            guard chatTemplate != nil else {
+                let known = ChatTemplate.allCases.map(\.rawValue).joined(separator: ", ")
                 throw .mismatch(path: path, name: "tokenizer/chat_form", expected: "one of \(known)", found: Value.text(name).shown)
             }
         }

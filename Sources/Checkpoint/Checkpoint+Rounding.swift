@@ -9,10 +9,10 @@ extension Checkpoint {
     ///
     /// Embeddings of positions, norms and biases, of which there are few numbers, stay what they are; so does int4 leave the embedding of tokens in int8, whose rows
     /// are what everything begins with.
-    package func rounded(to form: WeightForm, on processor: Processor) throws(CheckpointError) -> Checkpoint {
+    package func rounded(to form: WeightPrecision, on processor: Processor) throws(CheckpointError) -> Checkpoint {
         if adapter != nil { throw .notExpressible(format: "a file of \(form.rawValue) weights", reason: "an adapter is not rounded; merge it into its model first: slm finetune --merge") }
         var result = Checkpoint(configuration, weights: [:])
-        (result.tokenizer, result.chatForm, result.metrics) = (tokenizer, chatForm, metrics)
+        (result.tokenizer, result.chatTemplate, result.metrics) = (tokenizer, chatTemplate, metrics)
         for (name, array) in weights {
             if array.shape.rank == 2, array.shape[1] > 1, !name.hasPrefix("positions") {
                 let isEmbedding = name.hasPrefix("tokens") && !configuration.isTied
@@ -25,7 +25,7 @@ extension Checkpoint {
     }
 
     /// What most of the weights are rounded to; nil where they are not.
-    package var roundedForm: WeightForm? { rounded.contains { $0.element.form == .int4 } ? .int4 : rounded.count > 0 ? .int8 : nil }
+    package var roundedForm: WeightPrecision? { rounded.contains { $0.element.form == .int4 } ? .int4 : rounded.count > 0 ? .int8 : nil }
 
     /// The same with f32 weights again: for programs that know no other.
     package func unrounded(on processor: Processor) throws(CheckpointError) -> Checkpoint {
@@ -52,7 +52,7 @@ extension RoundedWeights {
     /// From the arrays of a file, if they belong together.
     init?(codes: (shape: [Int], values: Buffer), scales: FloatArray, inputs: Int) {
         guard codes.shape.count == 2, inputs > 0, scales.shape == [codes.shape[0], Self.groups(inputs: inputs)] else { return nil }
-        guard let form = [WeightForm.int8, .int4].first(where: { Self.codeBytes($0, inputs: inputs) == codes.shape[1] }) else { return nil }
+        guard let form = [WeightPrecision.int8, .int4].first(where: { Self.codeBytes($0, inputs: inputs) == codes.shape[1] }) else { return nil }
         self.init(form, outputs: codes.shape[0], inputs: inputs, codes: codes.values, scales: scales.values)
     }
 }

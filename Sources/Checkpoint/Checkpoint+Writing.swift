@@ -70,7 +70,7 @@ extension Checkpoint {
         add(configuration.values, in: "configuration")
         var words: Named<Value> = [:]
         if let tokenizer { words = ["json": .text(String(decoding: tokenizer.json, as: UTF8.self)), "fingerprint": .text(tokenizer.fingerprint)] }
-        if let chatForm { words["chat_form"] = .text(chatForm.rawValue) }
+        if let chatTemplate { words["chat_form"] = .text(chatTemplate.rawValue) }
         add(words, in: "tokenizer")
         add(training, in: "training")
         add(metrics, in: "metrics")

@@ -6,7 +6,7 @@ package import Tokenize
 ///
 ///     var checkpoint = Checkpoint(model.configuration, weights: Named(parameters.values, of: parameters.list))
 ///     checkpoint.tokenizer = try StoredTokenizer(vocabulary)
-///     checkpoint.chatForm = .markers
+///     checkpoint.chatTemplate = .markers
 ///     checkpoint.training = ["step": 2_000, "settings": .text(settings)]
 ///     try checkpoint.write(to: "checkpoints/tiny/last.h5")
 ///
@@ -30,7 +30,7 @@ package struct Checkpoint {
     package var optimizer: Named<FloatArray> = [:]
     package var tokenizer: StoredTokenizer?
     /// How a conversation becomes tokens; nil for a model that was not made for them.
-    package var chatForm: ChatForm?
+    package var chatTemplate: ChatTemplate?
     /// What a run needs to go on: step, random state, place in the data, settings, and whatever else its trainer adds.
     package var training: Named<Value> = [:]
     /// What is known of the model: training and validation loss, …

@@ -35,7 +35,7 @@ final class BlockEncoder {
     private let textEnd: TokenID?
     private var chat = ChatTokens()
 
-    init(_ tokenizer: Tokenizer, form: ChatForm, limit: Int?, width: Int) throws(CorpusError) {
+    init(_ tokenizer: Tokenizer, form: ChatTemplate, limit: Int?, width: Int) throws(CorpusError) {
         do throws(TokenizeError) { encoder = try Encoder(tokenizer) } catch { throw .tokenizer(error) }
         // A vocabulary without markers is fine as long as no chat comes.
         renderer = Result { () throws(TokenizeError) in try ChatRenderer(form, for: tokenizer) }

@@ -11,7 +11,7 @@ extension CorpusBlocks {
     /// A thread reads a block, one at a time, makes something of it beside the others, and whoever has the one that is next takes it, and those
     /// that wait for it. No thread gets further than `mostAhead` blocks before the slowest, so that memory stays bounded.
     package mutating func forEach<Made: Sendable>(
-        on team: Team, make: (CorpusBlock, _ thread: Int) -> Made, take: (Made) throws(CorpusError) -> Void
+        on team: WorkerPool, make: (CorpusBlock, _ thread: Int) -> Made, take: (Made) throws(CorpusError) -> Void
     ) throws(CorpusError) {
         let reading = Mutex(0), line = Mutex(Line<Made>())
         team.run { thread in

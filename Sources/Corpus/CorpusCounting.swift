@@ -6,7 +6,7 @@ import Random
 /// Counts what a vocabulary is learned from: the words, or the characters, of all that is said in a corpus.
 ///
 ///     var counting = CorpusCounting(cutting: .gpt2)
-///     var counted = try counting.count(["chats.txt"], on: Team(threads: 2))
+///     var counted = try counting.count(["chats.txt"], on: WorkerPool(threads: 2))
 ///     let vocabulary = VocabularyLearner(size: 16_387).learn(from: counted.takeWords()).vocabulary
 ///
 /// Each message is a text of its own; a plain text is taken in blocks of whole lines. What is counted does not depend on the number of threads.
@@ -42,7 +42,7 @@ package struct CorpusCounting {
     package init(cutting pattern: WordPattern) { unit = .words(pattern) }
     package init(_ unit: Unit) { self.unit = unit }
 
-    package func count(_ paths: [String], on team: Team) throws(CorpusError) -> Counted {
+    package func count(_ paths: [String], on team: WorkerPool) throws(CorpusError) -> Counted {
         var blocks = try CorpusBlocks(paths, format: format, blockSize: blockSize)
         var workers: [BlockCounter] = []
         for _ in 0..<team.size { workers.append(try BlockCounter(self)) }

@@ -18,9 +18,9 @@ package struct EncodedCorpus: Sendable {
 extension CorpusEncoding {
     /// The conversations of some files in their order, none held out, and no file written. It takes some 5 bytes a token.
     ///
-    ///     let corpus = try encoding.tokens(of: ["chats.jsonl"], on: Team(threads: 2))
+    ///     let corpus = try encoding.tokens(of: ["chats.jsonl"], on: WorkerPool(threads: 2))
     ///     corpus.tokens.ids[corpus.entries[0].range]               // the first conversation
-    package func tokens(of paths: [String], on team: Team) throws(CorpusError) -> EncodedCorpus {
+    package func tokens(of paths: [String], on team: WorkerPool) throws(CorpusError) -> EncodedCorpus {
         var blocks = try CorpusBlocks(paths, format: format, blockSize: blockSize, lineLimit: lineLimit)
         var workers: [BlockEncoder] = [], result = EncodedCorpus(), bytesRead = 0
         for _ in 0..<team.size { workers.append(try BlockEncoder(tokenizer, form: form, limit: limit, width: 4)) }

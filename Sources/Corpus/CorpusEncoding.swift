@@ -7,7 +7,7 @@ import Random
 ///
 ///     var encoding = CorpusEncoding(tokenizer, file: "tokenizer.json", form: .markers)
 ///     encoding.skipsBad = true
-///     let report = try encoding.write(["data"], to: "data", on: Team(threads: 2))
+///     let report = try encoding.write(["data"], to: "data", on: WorkerPool(threads: 2))
 ///
 /// - `train.bin`, `val.bin`: ids, little-endian, 16 bits each, or 32 if the vocabulary has more than 65,536. nanoGPT reads them.
 /// - `train.turns.bin`, `val.turns.bin`: who speaks from which token on, little-endian, 64 bits each: position · 4 + side, the positions growing.
@@ -20,7 +20,7 @@ package struct CorpusEncoding {
     package let tokenizer: Tokenizer
     /// The name by which `meta.json` knows the tokenizer.
     package let tokenizerFile: String
-    package let form: ChatForm
+    package let form: ChatTemplate
 
     /// All files are of this format, whatever they look like.
     package var format: ChatFormat?
@@ -37,11 +37,11 @@ package struct CorpusEncoding {
     /// Called after each block with the bytes that are done; throwing `.stopped` stops, and leaves nothing behind.
     package var progress: (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
 
-    package init(_ tokenizer: Tokenizer, file: String, form: ChatForm) { (self.tokenizer, tokenizerFile, self.form) = (tokenizer, file, form) }
+    package init(_ tokenizer: Tokenizer, file: String, form: ChatTemplate) { (self.tokenizer, tokenizerFile, self.form) = (tokenizer, file, form) }
 
     /// - Parameter validation: files for validation, instead of a share of `paths`.
     @discardableResult
-    package func write(_ paths: [String], validation: [String] = [], to folder: String, on team: Team) throws(CorpusError) -> CorpusReport {
+    package func write(_ paths: [String], validation: [String] = [], to folder: String, on team: WorkerPool) throws(CorpusError) -> CorpusReport {
         let width = TokenMeta.width(ofVocabulary: tokenizer.vocabulary.count)
         var blocks = try CorpusBlocks(paths, validation: validation, format: format, heldOut: heldOut, blockSize: blockSize, lineLimit: lineLimit)
         var workers: [BlockEncoder] = []

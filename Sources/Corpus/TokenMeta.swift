@@ -14,7 +14,7 @@ package struct TokenMeta: Sendable, Equatable {
     package var fingerprint: String
     package var vocabularySize: Int
     /// nil if nothing but plain text was there.
-    package var form: ChatForm?
+    package var form: ChatTemplate?
     /// Bytes of an id: 2 or 4.
     package var width: Int
     package var seed: UInt64
@@ -103,7 +103,7 @@ extension TokenMeta {
         (tokenizerFile, fingerprint) = (try tokenizer.string("file"), try tokenizer.string("hash"))
         vocabularySize = try tokenizer.integer("vocabulary")
         let name = try root.string("form")
-        form = ChatForm(rawValue: name)
+        form = ChatTemplate(rawValue: name)
         guard form != nil || name == "text" else { throw reject("form", "markers, human-assistant or text", "\"\(name)\"") }
         let type = try root.string("dtype")
         guard type == "uint16" || type == "uint32" else { throw reject("dtype", "uint16 or uint32", "\"\(type)\"") }

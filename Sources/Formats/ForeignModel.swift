@@ -29,7 +29,7 @@ package struct ForeignModel {
         case .other(let vocabulary):
             checkpoint = try Self.read(path, heads, hasTokenizer: false, processor)
             try checkpoint.take(vocabulary, of: path)
-            checkpoint.chatForm = ChatForm.forms(of: vocabulary).first
+            checkpoint.chatTemplate = ChatTemplate.forms(of: vocabulary).first
         }
     }
 

@@ -25,9 +25,9 @@ extension Checkpoint {
     }
 }
 
-extension ChatForm {
+extension ChatTemplate {
     /// The forms that a vocabulary has the tokens for: markers where there are some; text, where it has a line end to end a turn with.
-    static func forms(of vocabulary: Vocabulary) -> [ChatForm] {
+    static func forms(of vocabulary: Vocabulary) -> [ChatTemplate] {
         guard let tokenizer = try? Tokenizer(vocabulary) else { return [] }
         return allCases.filter { (try? ChatRenderer($0, for: tokenizer)) != nil }
     }

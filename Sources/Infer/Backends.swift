@@ -13,7 +13,7 @@ package enum WeightType: String, Sendable, CaseIterable {
     /// As it was asked for, where this machine computes it: bf16 needs instructions of its own.
     ///
     /// - Parameter stored: what the weights are rounded to in their file.
-    package func form(on processor: Processor, stored: WeightForm? = nil) -> WeightForm {
+    package func form(on processor: Processor, stored: WeightPrecision? = nil) -> WeightPrecision {
         switch self {
         case .f32: .float32
         case .auto where stored != nil: stored ?? .float32
@@ -42,7 +42,7 @@ package enum Backends {
 
     /// What a checkpoint says besides its weights.
     package static func readable(_ checkpoint: Checkpoint, name: String) throws -> ReadableModel {
-        let tokenizer = try Tokenizer(checkpoint.vocabulary()), renderer = try checkpoint.chatForm.map { try ChatRenderer($0, for: tokenizer) }
+        let tokenizer = try Tokenizer(checkpoint.vocabulary()), renderer = try checkpoint.chatTemplate.map { try ChatRenderer($0, for: tokenizer) }
         return ReadableModel(name: name, context: checkpoint.configuration.context, tokenizer, renderer)
     }
 

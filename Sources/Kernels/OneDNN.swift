@@ -23,7 +23,7 @@ final class OneDNN: ProductLibrary {
     private let engine: dnnl_engine_t
     private let dnnl: onednn_functions
 
-    init(team: Team) throws(ProcessorError) {
+    init(team: WorkerPool) throws(ProcessorError) {
         let name = String(cString: onednn_file()), handle = try SharedLibrary.open(name, for: .onednn)
         var dnnl = onednn_functions()
         if let missing = onednn_find(handle, &dnnl) { throw .noLibrary(.onednn, because: "\(name) has no \(String(cString: missing))") }

@@ -1,7 +1,7 @@
 internal import CKernels
 
 /// How weights are kept for answering.
-package enum WeightForm: String, Sendable, CaseIterable {
+package enum WeightPrecision: String, Sendable, CaseIterable {
     case float32 = "f32", bfloat16 = "bf16"
     /// A byte a weight, and a scale for 64 of them.
     case int8
@@ -28,7 +28,7 @@ package enum WeightForm: String, Sendable, CaseIterable {
 ///     let weights = processor.pack(values, outputs: O, inputs: I, as: .int8)
 ///     processor.multiply(x, rows: N, by: weights, into: y)                   // y [N, O] = x·Wᵀ
 package struct PackedWeights {
-    package let form: WeightForm
+    package let form: WeightPrecision
     package let outputs, inputs: Int
     let layout: Int32
     let panels: Buffer
@@ -43,10 +43,10 @@ extension slm_kernels {
 
 extension Processor {
     /// Whether weights can be kept in a form here.
-    package func offers(_ form: WeightForm) -> Bool { form != .bfloat16 || hasBFloat16 }
+    package func offers(_ form: WeightPrecision) -> Bool { form != .bfloat16 || hasBFloat16 }
 
     /// - Parameter forgetting: Gives back what was read of a file (see ``Buffer/forgetFile()``), soon after it was.
-    package func pack(_ values: Buffer, outputs O: Int, inputs I: Int, as form: WeightForm, forgetting: Bool = false) -> PackedWeights {
+    package func pack(_ values: Buffer, outputs O: Int, inputs I: Int, as form: WeightPrecision, forgetting: Bool = false) -> PackedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) numbers for [\(O), \(I)]")
         require(offers(form), "weights: \(form.rawValue) on \(path) kernels, which have no products of it")
         for layout in form.layouts(inputs: I) {

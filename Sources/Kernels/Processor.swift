@@ -22,7 +22,7 @@ package final class Processor {
     package var profile: Profile?
 
     let table: slm_kernels
-    package let team: Team
+    package let team: WorkerPool
     let library: (any ProductLibrary)?
     private var scratch: [Buffer?]
     private var shared: Buffer?
@@ -39,7 +39,7 @@ package final class Processor {
         }
         self.table = table.pointee
         arena = try Arena()
-        team = try Team(threads: count)
+        team = try WorkerPool(threads: count)
         scratch = Array(repeating: nil, count: count)
         self.blas = blas ?? .slm
         library = try self.blas.open(for: String(cString: table.pointee.name), team: team)

@@ -7,7 +7,7 @@ package enum BLAS: String, Sendable, CaseIterable {
     case onednn
     case openblas
 
-    func open(for path: String, team: Team) throws(ProcessorError) -> (any ProductLibrary)? {
+    func open(for path: String, team: WorkerPool) throws(ProcessorError) -> (any ProductLibrary)? {
         switch self {
         case .slm: nil
         case .onednn: try OneDNN(team: team)

@@ -6,21 +6,21 @@ internal import CKernels
 ///     let packed = processor.pack(rounded)                                   // what packing the values themselves gives
 ///     processor.values(of: rounded, into: values)                            // what they stand for
 package struct RoundedWeights {
-    package let form: WeightForm
+    package let form: WeightPrecision
     package let outputs, inputs: Int
     /// [O, I] of int8: how many steps of its scale a weight is, + 128. [O, (I + 1)/2] of int4: the place of its level, two a byte, the first in the low half.
     package let codes: Buffer
     /// [O, groups], for each 64 inputs.
     package let scales: Buffer
 
-    package init(_ form: WeightForm, outputs: Int, inputs: Int, codes: Buffer, scales: Buffer) {
+    package init(_ form: WeightPrecision, outputs: Int, inputs: Int, codes: Buffer, scales: Buffer) {
         require(codes.type == .byte && codes.count == outputs * Self.codeBytes(form, inputs: inputs) && scales.count == outputs * Self.groups(inputs: inputs),
                 "\(form.rawValue) weights [\(outputs), \(inputs)] of \(codes.count) codes and \(scales.count) scales")
         (self.form, self.outputs, self.inputs, self.codes, self.scales) = (form, outputs, inputs, codes, scales)
     }
 
     /// Bytes of a row's codes.
-    package static func codeBytes(_ form: WeightForm, inputs: Int) -> Int {
+    package static func codeBytes(_ form: WeightPrecision, inputs: Int) -> Int {
         require(form == .int8 || form == .int4, "\(form.rawValue) weights have no codes")
         return form == .int8 ? inputs : (inputs + 1) / 2
     }
@@ -29,7 +29,7 @@ package struct RoundedWeights {
 }
 
 extension Processor {
-    package func round(_ values: Buffer, outputs O: Int, inputs I: Int, to form: WeightForm) -> RoundedWeights {
+    package func round(_ values: Buffer, outputs O: Int, inputs I: Int, to form: WeightPrecision) -> RoundedWeights {
         let packed = pack(values, outputs: O, inputs: I, as: form), width = RoundedWeights.codeBytes(form, inputs: I), groups = RoundedWeights.groups(inputs: I)
         let codes = buffer(of: O * width, .byte), scales = buffer(of: O * groups, .float32)
         split(O) { rows in

@@ -39,9 +39,9 @@ package struct GPT: Sendable {
     }
 
     /// The same for each target that counts, in their order, and whether it was the likeliest. Nothing is remembered.   ids, targets [B, T]
-    package func surprises(of ids: Tensor, predicting targets: Tensor, documents: Tensor? = nil, on tape: Tape) -> Surprises {
+    package func tokenLosses(of ids: Tensor, predicting targets: Tensor, documents: Tensor? = nil, on tape: Tape) -> TokenLosses {
         tape.withoutRecording {
-            tape.linearSurprises(features(of: ids, documents: documents, on: tape), weight: tape.value(of: head), targets: targets)
+            tape.linearTokenLosses(features(of: ids, documents: documents, on: tape), weight: tape.value(of: head), targets: targets)
         }
     }
 

@@ -54,13 +54,13 @@ final class App: Sendable {
 /// Threads for what may not hold up a connection's own.
 struct Crews: Sendable {
     /// Waits for the database; reads long texts; hashes passwords, which takes a core for a quarter of a second each.
-    let store, reading, hashing: Crew
+    let store, reading, hashing: ThreadPool
 
     init() throws(ThreadError) {
-        (store, reading, hashing) = (try Crew(of: 8, mostWaiting: 2_000), try Crew(of: 2, mostWaiting: 2_000), try Crew(of: 1, mostWaiting: 32))
+        (store, reading, hashing) = (try ThreadPool(of: 8, mostWaiting: 2_000), try ThreadPool(of: 2, mostWaiting: 2_000), try ThreadPool(of: 1, mostWaiting: 32))
     }
 
-    subscript(place: Route.Place) -> Crew? {
+    subscript(place: Route.Place) -> ThreadPool? {
         switch place {
         case .here: nil
         case .store: store

@@ -8,7 +8,7 @@
 /// Texts lose the white space around them. Where the form has no place for a system's text, it stands before the next user's, an empty line between.
 /// In `human-assistant` an answer begins with a space, that of `Assistant: Hello`, which is not part of what is said.
 package struct ChatRenderer: Sendable {
-    package let form: ChatForm
+    package let form: ChatTemplate
     /// The tokens that end the assistant's turn.
     package let stops: [TokenID]
 
@@ -18,7 +18,7 @@ package struct ChatRenderer: Sendable {
     private let turnEnd, end: [TokenID]
     private let vocabulary: Vocabulary
 
-    package init(_ form: ChatForm, for tokenizer: Tokenizer) throws(TokenizeError) {
+    package init(_ form: ChatTemplate, for tokenizer: Tokenizer) throws(TokenizeError) {
         (self.form, vocabulary) = (form, tokenizer.vocabulary)
         switch form {
         case .markers:

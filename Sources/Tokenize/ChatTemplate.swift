@@ -1,46 +1,63 @@
-extension ChatForm {
-    /// The form as a Jinja template, for programs that know no other way to say it: Hugging Face's `chat_template` and GGUF's. It says what
-    /// `ChatRenderer` does, in as much of Jinja as both Python's and llama.cpp's read.
-    ///
-    ///     let template = ChatForm.markers.template(for: vocabulary)
-    ///
-    /// The tokens are the same where a text is not merged over the border of a label or marker: always with markers; in `human-assistant` with GPT-2's pattern.
-    package func template(for vocabulary: Vocabulary) -> String { template(hasSystem: vocabulary.special("<|system|>") != nil) }
+/// How a conversation becomes one row of tokens. A checkpoint says which it learned.
+///
+/// markers:          `<|user|>` Hi `<|assistant|>` Hello! `<|eos|>`, where the markers are tokens that no typed text becomes.
+/// human-assistant:  `Human: Hi\nAssistant: Hello!\n`, all of it text, for models that began as GPT-2. A run of line ends in a message becomes a
+///                   space, since a line end ends the turn.
+package enum ChatTemplate: String, Sendable, CaseIterable {
+    case markers, humanAssistant = "human-assistant"
+}
 
-    /// The form that a template is, if it is one of ours.
-    package init?(template: String) {
-        for form in Self.allCases where [true, false].contains(where: { form.template(hasSystem: $0) == template }) {
-            self = form
-            return
-        }
-        return nil
+/// Who says a token.
+///
+///     Side(Conversation.Role.assistant)                         // .assistant
+package enum Side: UInt8, Sendable, CaseIterable {
+    /// Nobody: the ids that a conversation begins with, before anyone has said a word.
+    case nobody, user, assistant, system
+
+    package init(_ role: Conversation.Role) {
+        self = switch role { case .user: .user; case .assistant: .assistant; case .system: .system }
+    }
+}
+
+/// Conversations as tokens, and who says which.
+///
+///     var chat = ChatTokens()
+///     try renderer.append(conversation, with: &encoder, to: &chat)
+///     chat.ranges(of: .assistant)                              // what a model learns to say, the token that ends each turn included
+package struct ChatTokens: Sendable, Equatable {
+    /// From this id on, up to the next turn, a side speaks.
+    package struct Turn: Sendable, Equatable {
+        package let start: Int
+        package let side: Side
+
+        package init(_ start: Int, _ side: Side) { (self.start, self.side) = (start, side) }
     }
 
-    /// - Parameter hasSystem: Whether there is a marker for a system's text; without a place of its own it waits for the next user's.
-    private func template(hasSystem: Bool) -> String {
-        let (user, assistant, close) = turns, hasPlace = self == .markers && hasSystem
-        let system = hasPlace ? "{{- '<|system|>' + text -}}" : #"{%- set ns.waiting = ns.waiting + ('\n\n' if ns.waiting else '') + text -%}"#
-        let join = hasPlace ? "" : #"{%- if ns.waiting -%}{%- set text = ns.waiting + '\n\n' + text -%}{%- set ns.waiting = '' -%}{%- endif -%}"#
-        // A space to strip is one of ASCII's.
-        return #"{%- set ns = namespace(waiting='') -%}"#
-            + #"{%- for message in messages -%}{%- set text = message['content'].strip(' \t\n\r\v\f') -%}"#
-            + "{%- if message['role'] == 'system' -%}\(system)"
-            + "{%- elif message['role'] == 'assistant' -%}\(assistant)"
-            + "{%- else -%}\(join)\(user)"
-            + "{%- endif -%}{%- endfor -%}"
-            + (hasPlace ? "" : "{%- if ns.waiting -%}{%- set text = ns.waiting -%}\(user){%- endif -%}")
-            + close
+    package var ids: [TokenID] = []
+    /// In the order of `start`, no two alike. A side's ids include the token that ends its turn. The user has what nobody else says: the marker, or
+    /// the label, that makes the assistant speak.
+    package var turns: [Turn] = []
+    /// The bytes of text that each side's ids stand for; markers, labels and ends of turns are none.
+    package var bytes = Bytes()
+
+    package init() {}
+
+    package func ranges(of side: Side) -> [Range<Int>] {
+        turns.indices.filter { turns[$0].side == side }.map { turns[$0].start..<($0 + 1 < turns.count ? turns[$0 + 1].start : ids.count) }
     }
 
-    /// What the user and the assistant say, and what stands at the end.
-    private var turns: (user: String, assistant: String, close: String) {
-        switch self {
-        case .markers:
-            return ("{{- '<|user|>' + text -}}", "{{- '<|assistant|>' + text -}}", "{{- '<|assistant|>' if add_generation_prompt else '<|eos|>' -}}")
-        case .humanAssistant:
-            // A line end would end the turn: the lines of a text, each behind a space.
-            let lines = #"{%- for line in text.replace('\r', '\n').split('\n') -%}{%- if line or not text -%}{{- ' ' + line -}}{%- endif -%}{%- endfor -%}{{- '\n' -}}"#
-            return ("{{- 'Human:' -}}" + lines, "{{- 'Assistant:' -}}" + lines, "{{- 'Assistant:' if add_generation_prompt else '' -}}")
+    package struct Bytes: Sendable, Equatable {
+        package var user = 0, assistant = 0, system = 0
+
+        package init() {}
+
+        package var total: Int { user + assistant + system }
+
+        package subscript(side: Side) -> Int {
+            get { switch side { case .nobody: 0; case .user: user; case .assistant: assistant; case .system: system } }
+            set { switch side { case .nobody: break; case .user: user = newValue; case .assistant: assistant = newValue; case .system: system = newValue } }
         }
+
+        package static func += (sum: inout Bytes, other: Bytes) { for side in Side.allCases { sum[side] += other[side] } }
     }
 }

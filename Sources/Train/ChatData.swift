@@ -19,7 +19,7 @@ package struct ChatData: Sendable {
     package let digest: String
     package let tokens: TokenFile
 
-    package init(_ paths: [String], _ tokenizer: Tokenizer, form: ChatForm, context: Int, seed: UInt64, skippingBad: Bool = false, on team: Team) throws(TrainingError) {
+    package init(_ paths: [String], _ tokenizer: Tokenizer, form: ChatTemplate, context: Int, seed: UInt64, skippingBad: Bool = false, on team: WorkerPool) throws(TrainingError) {
         let tokens: TokenFile
         do throws(CorpusError) { (tokens, report) = try Self.tokens(of: paths, tokenizer, form, skippingBad, on: team) } catch { throw .corpus(error) }
         // Plain text has no conversations: passages of it do.
@@ -47,7 +47,7 @@ package struct ChatData: Sendable {
         return part == .val && even != rows ? try packed(even) : all
     }
 
-    private static func tokens(of paths: [String], _ tokenizer: Tokenizer, _ form: ChatForm, _ skipsBad: Bool, on team: Team) throws(CorpusError) -> (TokenFile, CorpusReport) {
+    private static func tokens(of paths: [String], _ tokenizer: Tokenizer, _ form: ChatTemplate, _ skipsBad: Bool, on team: WorkerPool) throws(CorpusError) -> (TokenFile, CorpusReport) {
         let folder: ScratchFolder
         do throws(FileError) { folder = try ScratchFolder() } catch { throw .file(error) }
         var encoding = CorpusEncoding(tokenizer, file: "", form: form)

@@ -46,9 +46,9 @@ extension Vocabulary {
 extension Trainer {
     /// - Parameter lengths: how many bytes of text each token stands for.
     package func evaluation(of batch: Batch, lengths: [Int]) -> Evaluation {
-        let surprises = surprises(of: batch)
+        let tokenLosses = tokenLosses(of: batch)
         var result = Evaluation()
-        for (nats, isHit) in zip(surprises.nats, surprises.isLikeliest) { result.add(nats, isHit: isHit) }
+        for (nats, isHit) in zip(tokenLosses.nats, tokenLosses.isLikeliest) { result.add(nats, isHit: isHit) }
         for target in batch.targets where target >= 0 { result.bytes += lengths[Int(target)] }
         return result
     }

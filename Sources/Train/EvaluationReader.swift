@@ -6,7 +6,7 @@ import Tokenize
 
 /// Reads files for a model to be asked about, with the model's own vocabulary and chat form.
 ///
-///     var reader = try EvaluationReader(checkpoint, on: Team(threads: 2))
+///     var reader = try EvaluationReader(checkpoint, on: WorkerPool(threads: 2))
 ///     reader.learned = .assistant
 ///     let texts = try reader.texts(at: ["chats.jsonl", "data"])
 package struct EvaluationReader {
@@ -19,13 +19,13 @@ package struct EvaluationReader {
     private let checkpoint: Checkpoint
     private let tokenizer: Tokenizer
     private let lengths: [Int]
-    private let form: ChatForm
-    private let team: Team
+    private let form: ChatTemplate
+    private let team: WorkerPool
 
-    package init(_ checkpoint: Checkpoint, on team: Team) throws {
+    package init(_ checkpoint: Checkpoint, on team: WorkerPool) throws {
         guard checkpoint.tokenizer != nil else { throw EvaluationError.noVocabulary(checkpoint: checkpoint.path ?? "the checkpoint") }
         let vocabulary = try checkpoint.vocabulary()
-        (self.checkpoint, self.team, form) = (checkpoint, team, checkpoint.chatForm ?? .markers)
+        (self.checkpoint, self.team, form) = (checkpoint, team, checkpoint.chatTemplate ?? .markers)
         (tokenizer, lengths) = (try Tokenizer(vocabulary), vocabulary.textLengths)
     }
 

@@ -17,40 +17,40 @@ package struct Evaluator {
     package var rows: Int?
     private let context: Int
     /// What the targets of a batch that count cost the model.
-    private let ask: (Batch) -> Surprises
+    private let ask: (Batch) -> TokenLosses
 
     /// - Parameter base: the model that an adapter is for, where that is not where it was.
     package init(_ checkpoint: Checkpoint, base: String? = nil, on processor: Processor, precision: DataType) throws(CheckpointError) {
         let (model, parameters) = try checkpoint.model(base: base, on: processor), tape = Tape(processor, parameters: parameters, precision: precision)
         self.init(context: model.configuration.context) { batch in
             tape.reset()
-            return model.surprises(of: batch, rows: 0..<batch.rows, on: tape)
+            return model.tokenLosses(of: batch, rows: 0..<batch.rows, on: tape)
         }
     }
 
     /// Whoever else carries a model out: it is asked for what the targets of each batch that count cost it, in their order.
-    package init(context: Int, _ ask: @escaping (Batch) -> Surprises) { (self.context, self.ask) = (context, ask) }
+    package init(context: Int, _ ask: @escaping (Batch) -> TokenLosses) { (self.context, self.ask) = (context, ask) }
 
     /// What is told of each piece of a text.
     package func pieces(of text: EvaluationText, progress: (_ share: Double) -> Void = { _ in }) throws -> [Evaluation] {
-        let surprises = try surprises(of: text, progress: progress)
+        let tokenLosses = try tokenLosses(of: text, progress: progress)
         return text.pieces.indices.map { i in
             var result = Evaluation()
             result.bytes = text.pieces[i].bytes
-            for place in text.pieces[i].start..<(i + 1 < text.pieces.count ? text.pieces[i + 1].start : text.ids.count) where !(surprises.nats[place] < 0) {
-                result.add(surprises.nats[place], isHit: surprises.isLikeliest[place])
+            for place in text.pieces[i].start..<(i + 1 < text.pieces.count ? text.pieces[i + 1].start : text.ids.count) where !(tokenLosses.nats[place] < 0) {
+                result.add(tokenLosses.nats[place], isHit: tokenLosses.isLikeliest[place])
             }
             return result
         }
     }
 
     /// What each token costs, at its place in the text; −1 for those that do not count.
-    private func surprises(of text: EvaluationText, progress: (_ share: Double) -> Void) throws -> Surprises {
+    private func tokenLosses(of text: EvaluationText, progress: (_ share: Double) -> Void) throws -> TokenLosses {
         let stride = stride ?? max(1, context / 2)
         guard stride <= context else { throw EvaluationError.strideTooLong(stride: stride, context: context) }
         // The longest first: rows of a batch are nearly of one length, and memory is asked for once.
         let windows = text.windows(of: context, stride: stride).sorted { $0.inputs.count > $1.inputs.count }
-        var result = Surprises(), done = 0
+        var result = TokenLosses(), done = 0
         result.nats = Array(repeating: -1, count: text.ids.count)
         result.isLikeliest = Array(repeating: false, count: text.ids.count)
         while done < windows.count {

@@ -9,13 +9,13 @@ import Tokenize
 struct FinetuneWords {
     let vocabulary: Vocabulary
     let tokenizer: Tokenizer
-    let form: ChatForm
+    let form: ChatTemplate
 
     init(_ checkpoint: Checkpoint) throws {
         vocabulary = try checkpoint.vocabulary()
         tokenizer = try Tokenizer(vocabulary)
         // A model that was not made for chats learns the form that its vocabulary allows.
-        form = checkpoint.chatForm ?? (vocabulary.special("<|assistant|>") == nil ? .humanAssistant : .markers)
+        form = checkpoint.chatTemplate ?? (vocabulary.special("<|assistant|>") == nil ? .humanAssistant : .markers)
     }
 
     var padding: Int32 { vocabulary.special("<|pad|>") ?? 0 }
@@ -32,7 +32,7 @@ struct FinetuneMaterial {
     private let padding: Int32
     private let skipsBad: Bool
 
-    init(_ paths: [String], _ replayPaths: [String], _ words: FinetuneWords, context: Int, _ plan: TrainingPlan, skippingBad: Bool, on team: Team) throws {
+    init(_ paths: [String], _ replayPaths: [String], _ words: FinetuneWords, context: Int, _ plan: TrainingPlan, skippingBad: Bool, on team: WorkerPool) throws {
         skipsBad = skippingBad
         (self.paths, self.replayPaths, self.context, padding) = (paths, replayPaths, context, words.padding)
         let read = { (paths: [String]) throws in
@@ -45,7 +45,7 @@ struct FinetuneMaterial {
     }
 
     /// The same chats again, which their digests prove.
-    init(goingOnWith stored: Checkpoint, in folder: String, _ words: FinetuneWords, _ plan: TrainingPlan, on team: Team) throws {
+    init(goingOnWith stored: Checkpoint, in folder: String, _ words: FinetuneWords, _ plan: TrainingPlan, on team: WorkerPool) throws {
         func paths(_ name: String) throws -> [String] {
             let count = stored.training.names.count { $0.hasPrefix("finetune/\(name)/") }
             return try (0..<count).map { RelativePath.resolve(try stored.text("finetune/\(name)/\($0)"), from: folder) }

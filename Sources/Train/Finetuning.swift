@@ -38,7 +38,7 @@ package struct Finetuning {
     package let paths, replayPaths: [String]
     /// The base's own.
     package let vocabulary: Vocabulary
-    package let form: ChatForm
+    package let form: ChatTemplate
 
     /// - Parameter preparing: told how much of what comes before the first step is done, where that takes long: the singular values of large weights do.
     package init(of path: String, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor, precision: DataType,

@@ -34,9 +34,9 @@ extension Batch {
 
 extension GPT {
     /// What each target that counts costs, in some rows of a batch.
-    func surprises(of batch: Batch, rows: Range<Int>, on tape: Tape) -> Surprises {
+    func tokenLosses(of batch: Batch, rows: Range<Int>, on tape: Tape) -> TokenLosses {
         let (inputs, targets, documents) = batch.tensors(of: rows, on: tape)
-        return surprises(of: inputs, predicting: targets, documents: documents, on: tape)
+        return tokenLosses(of: inputs, predicting: targets, documents: documents, on: tape)
     }
 }
 
@@ -106,11 +106,11 @@ package final class Trainer {
     }
 
     /// What each target that counts costs. Nothing is learned.
-    package func surprises(of batch: Batch) -> Surprises {
-        var result = Surprises()
+    package func tokenLosses(of batch: Batch) -> TokenLosses {
+        var result = TokenLosses()
         for rows in parts(of: batch) {
             tape.reset()
-            result += model.surprises(of: batch, rows: rows, on: tape)
+            result += model.tokenLosses(of: batch, rows: rows, on: tape)
         }
         return result
     }
@@ -142,9 +142,9 @@ extension Trainer {
         guard let rows = parts.first else { return 0 }
         let cut = { (ids: [Int32]) in Array(ids[rows.lowerBound * length..<rows.upperBound * length]) }
         let part = Batch(inputs: cut(batch.inputs), targets: cut(batch.targets), rows: rows.count, documents: batch.documents.map(cut))
-        _ = surprises(of: part)
+        _ = tokenLosses(of: part)
         let begin = clock()
-        _ = surprises(of: part)
+        _ = tokenLosses(of: part)
         return (clock() - begin) * Double(parts.count) * (model.recomputesBlocks ? 4 : 3)
     }
 }

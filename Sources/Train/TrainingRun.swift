@@ -45,7 +45,7 @@ package final class TrainingRun {
     private let validation, replay: (any Examples)?
     private let lengths: [Int]
     private let tokenizer: StoredTokenizer
-    private let form: ChatForm?
+    private let form: ChatTemplate?
     private let identity: String?
     private let folder: String
 
@@ -54,7 +54,7 @@ package final class TrainingRun {
     ///   - replay: older data, which is evaluated too.
     ///   - tokens: what tells that a training goes on with the tokens it began with: see `TokenMeta.identity`.
     package init(_ trainer: Trainer, _ plan: TrainingPlan, training: any Examples, validation: (any Examples)?, replay: (any Examples)? = nil,
-                 vocabulary: Vocabulary, form: ChatForm?, tokens: String? = nil, adapter: Adapter? = nil, notes: Named<Value> = [:],
+                 vocabulary: Vocabulary, form: ChatTemplate?, tokens: String? = nil, adapter: Adapter? = nil, notes: Named<Value> = [:],
                  folder: String) throws(TrainingError) {
         (self.trainer, self.plan, self.training, self.validation, self.form, self.folder) = (trainer, plan, training, validation, form, folder)
         (self.replay, self.adapter, self.notes) = (replay, adapter, notes)
@@ -171,7 +171,7 @@ extension TrainingRun {
         var checkpoint = Checkpoint(trainer.model.configuration, weights: Named(parameters.values, of: parameters.list))
         checkpoint.optimizer.add(trainer.optimizer.first, of: parameters.list, in: "first")
         checkpoint.optimizer.add(trainer.optimizer.second, of: parameters.list, in: "second")
-        (checkpoint.tokenizer, checkpoint.chatForm) = (tokenizer, form)
+        (checkpoint.tokenizer, checkpoint.chatTemplate) = (tokenizer, form)
         checkpoint.training = state.values
         for (name, value) in plan.values { checkpoint.training[name] = value }
         checkpoint.training["updates"] = .integer(trainer.optimizer.steps)

@@ -33,7 +33,7 @@ struct DrawingOptions {
     var logprobs: Int?
     var logitBias: [String] = []
 
-    func config(usual: UsualDrawing) throws -> GenerationConfig {
+    func config(usual: DefaultSampling) throws -> GenerationConfig {
         do throws(GenerationError) {
             return try GenerationConfig(
                 maximumTokens: maxTokens, temperature: temperature ?? usual.temperature, topK: topK ?? usual.topK, topP: topP ?? usual.topP, minP: minP,

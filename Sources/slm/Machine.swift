@@ -50,7 +50,7 @@ extension Processor {
     /// Said once when it is not what was asked for.
     ///
     /// - Parameter stored: what the weights are rounded to in their file.
-    func weightForm(for type: WeightType, stored: WeightForm? = nil) -> WeightForm {
+    func weightForm(for type: WeightType, stored: WeightPrecision? = nil) -> WeightPrecision {
         let form = type.form(on: self, stored: stored)
         if type == .bf16, form != .bfloat16 { note("\(path) kernels have no bf16 instructions: weights are kept in \(form.rawValue).") }
         return form

@@ -11,7 +11,7 @@ struct ModelSummary: CustomStringConvertible {
         let shape = checkpoint.configuration, rounded = checkpoint.rounded.reduce(0) { $0 + $1.element.outputs * $1.element.inputs }
         description = "\(shape.layers) layers, \(shape.heads) heads, width \(shape.width), context \(shape.context), \(shape.vocabulary) tokens, "
             + "\(checkpoint.weights.numberCount + rounded) parameters, "
-            + (checkpoint.tokenizer == nil ? "no tokenizer" : checkpoint.chatForm.map { "chats as \($0.rawValue)" } ?? "no chats")
+            + (checkpoint.tokenizer == nil ? "no tokenizer" : checkpoint.chatTemplate.map { "chats as \($0.rawValue)" } ?? "no chats")
     }
 }
 

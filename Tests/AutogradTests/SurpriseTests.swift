@@ -21,7 +21,7 @@ import Testing
     @Test(arguments: Setting.tapes, [1, 3, 1_536]) func `each target costs what cross-entropy makes of it alone`(_ setting: Setting, rows: Int) throws {
         let tape = Tape(try setting.processor(), precision: setting.precision), (x, weight) = inputs(tape)
         for targets: [Int32] in [[3, 18, 0, 7, 7, 1, 2], [-1, 18, -1, -1, 7, 1, -1], Array(repeating: -1, count: 7)] {
-            let found = tape.withoutRecording { tape.linearSurprises(x, weight: weight, targets: tape.ids(targets, [7]), rows: rows) }
+            let found = tape.withoutRecording { tape.linearTokenLosses(x, weight: weight, targets: tape.ids(targets, [7]), rows: rows) }
             var wanted: [Float] = [], hits: [Bool] = []
             // Rounded to bf16, two scores may be alike.
             let best = setting.precision == .float32 ? likeliest(tape.linear(x, weight: weight).floats) : []
@@ -38,7 +38,7 @@ import Testing
 
     @Test func `the likeliest targets are all hits`() throws {
         let tape = Tape(try Processor(threads: 2)), (x, weight) = inputs(tape), best = likeliest(tape.linear(x, weight: weight).floats)
-        let found = tape.withoutRecording { tape.linearSurprises(x, weight: weight, targets: tape.ids(best, [7])) }
+        let found = tape.withoutRecording { tape.linearTokenLosses(x, weight: weight, targets: tape.ids(best, [7])) }
         #expect(found.isLikeliest == Array(repeating: true, count: 7))
     }
 }

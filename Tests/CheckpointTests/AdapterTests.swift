@@ -39,7 +39,7 @@ import Tokenize
         let merged = try sample.adapter.merged(on: processor)
         try merged.write(to: folder("merged.h5"))
         let read = try Checkpoint(reading: folder("merged.h5")), adapter = try #require(sample.adapter.adapter)
-        #expect(read.adapter == nil && read.weights.names == sample.base.weights.names && read.tokenizer == sample.base.tokenizer && read.chatForm == .markers)
+        #expect(read.adapter == nil && read.weights.names == sample.base.weights.names && read.tokenizer == sample.base.tokenizer && read.chatTemplate == .markers)
         expectClose(try logits(read), try logits(sample.adapter), within: .gradient, "logits")
         let floats = { (array: FloatArray?) in array?.values.read { span in span.indices.map { span[$0] } } ?? [] }
         var changed = 0

@@ -15,7 +15,7 @@ import Tokenize
         let sample = try SampleCheckpoint().checkpoint, path = folder("a.h5")
         try sample.write(to: path)
         let read = try Checkpoint(reading: path)
-        #expect(read.path == path && read.configuration == sample.configuration && read.chatForm == .markers && read.tokenizer == sample.tokenizer)
+        #expect(read.path == path && read.configuration == sample.configuration && read.chatTemplate == .markers && read.tokenizer == sample.tokenizer)
         #expect(read.training == sample.training && read.metrics == sample.metrics)
         #expect(read.weights.names == sample.weights.names && read.optimizer.names == sample.optimizer.names)
         for (a, b) in zip(read.everything, sample.everything) { #expect(a.path == b.path && a.shape == b.shape && a.bits == b.bits, "\(a.path)") }
@@ -104,7 +104,7 @@ import Tokenize
         try checkpoint.write(to: folder("a.h5"))
         let read = try Checkpoint(reading: folder("a.h5"))
         #expect(read.everything.map(\.bits) == checkpoint.everything.map(\.bits) && read.weights.names == checkpoint.weights.names)
-        #expect(read.tokenizer == nil && read.chatForm == nil && read.training == [:] && read.metrics == [:] && read.optimizer.count == 0)
+        #expect(read.tokenizer == nil && read.chatTemplate == nil && read.training == [:] && read.metrics == [:] && read.optimizer.count == 0)
     }
 
     @Test func `checkpoints are written on many threads at once`() async throws {

@@ -19,7 +19,7 @@ import TestSupport
         return Checkpoint(configuration, weights: Named(parameters.values, of: parameters.list))
     }
 
-    @Test(arguments: [WeightForm.int8, .int4], [false, true]) func `come back as they were written, small, and near what they were`(_ form: WeightForm, tied: Bool) throws {
+    @Test(arguments: [WeightPrecision.int8, .int4], [false, true]) func `come back as they were written, small, and near what they were`(_ form: WeightPrecision, tied: Bool) throws {
         let processor = try Processor(threads: 2), exact = try exact(processor, tied: tied), path = folder("small.h5")
         try exact.rounded(to: form, on: processor).write(to: path)
         let read = try Checkpoint(reading: path), again = try read.unrounded(on: processor)

@@ -9,7 +9,7 @@ import Tokenize
     let folder = TemporaryFolder()
     let outputs = ["meta.json", "train.bin", "train.turns.bin", "val.bin", "val.turns.bin"]
 
-    private func encoding(_ form: ChatForm = .markers, specials: [String] = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]) throws -> CorpusEncoding {
+    private func encoding(_ form: ChatTemplate = .markers, specials: [String] = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]) throws -> CorpusEncoding {
         CorpusEncoding(try byteTokenizer(specials: specials), file: "tokenizer.json", form: form)
     }
 
@@ -24,7 +24,7 @@ import Tokenize
         let path = folder.write("[INST] Hi [/INST] Yo\n[INST] A\n", to: "chats.txt"), out = folder("out")
         var encoding = try encoding()
         encoding.heldOut = 0
-        try encoding.write([path], to: out, on: Team(threads: 1))
+        try encoding.write([path], to: out, on: WorkerPool(threads: 1))
         let bytes = try InputFile.contents(of: out + "/train.bin"), turns = try InputFile.contents(of: out + "/train.turns.bin")
         let ids: [UInt8] = [0, 76, 109, 1, 93, 115, 2, 0, 69, 2]                // <|user|> H i <|assistant|> Y o <|eos|> …
         let words: [UInt8] = [0, 1 * 4 + 1, 4 * 4 + 2, 7 * 4, 8 * 4 + 1]
@@ -93,7 +93,7 @@ import Tokenize
         for (threads, block, seed) in [(1, 1 << 18, 1), (2, 1 << 18, 1), (3, 777, 1), (2, 100, 1), (1, 1 << 18, 2)] as [(Int, Int, UInt64)] {
             var encoding = try encoding()
             (encoding.blockSize, encoding.seed) = (block, seed)
-            let report = try encoding.write([folder("a.txt"), folder("b.txt")], to: folder("out"), on: Team(threads: threads))
+            let report = try encoding.write([folder("a.txt"), folder("b.txt")], to: folder("out"), on: WorkerPool(threads: threads))
             #expect(report.kept == 3_002 && report.train.conversations + report.val.conversations == 3_002)      // the text is in both
             #expect((250...350).contains(report.val.conversations))
             results.append(try ["train.bin", "val.bin"].map { try InputFile.contents(of: folder("out/" + $0)) })
@@ -104,7 +104,7 @@ import Tokenize
     @Test func `a file for validation leaves all else for training`() throws {
         folder.write("[INST] a\n[INST] b\n", to: "data.txt")
         let val = folder.write(#"{"user": "c", "assistant": "d"}"#, to: "val.jsonl")      // in the folder, and not learned from
-        try encoding().write([folder.path], validation: [val], to: folder("out"), on: Team(threads: 2))
+        try encoding().write([folder.path], validation: [val], to: folder("out"), on: WorkerPool(threads: 2))
         #expect(try text(.train, in: folder("out")) == "<|user|>a<|eos|><|user|>b<|eos|>")
         #expect(try text(.val, in: folder("out")) == "<|user|>c<|assistant|>d<|eos|>")
     }
@@ -114,7 +114,7 @@ import Tokenize
         for block in [10, 64, 1 << 18] {
             var encoding = try encoding(specials: [])
             encoding.blockSize = block
-            let report = try encoding.write([path], to: folder("out"), on: Team(threads: 2))
+            let report = try encoding.write([path], to: folder("out"), on: WorkerPool(threads: 2))
             let (train, val) = (try InputFile.contents(of: folder("out/train.bin")), try InputFile.contents(of: folder("out/val.bin")))
             let text = String(decoding: stride(from: 0, to: train.count + val.count, by: 2).map { (train + val)[$0] }, as: UTF8.self)
             #expect(text == lines, "blocks of \(block)")
@@ -123,7 +123,7 @@ import Tokenize
         let meta = try TokenMeta(reading: folder("out/meta.json"))
         #expect(meta.form == nil && meta.report.train.bytes.total == lines.utf8.count - 72)
         // With a token for it, both parts of the text have an end.
-        try encoding().write([path], to: folder("out"), on: Team(threads: 1))
+        try encoding().write([path], to: folder("out"), on: WorkerPool(threads: 1))
         #expect(try text(.train, in: folder("out")).hasSuffix("line 90\n<|eos|>") && text(.val, in: folder("out")).hasSuffix("line 99\n<|eos|>"))
     }
 
@@ -132,7 +132,7 @@ import Tokenize
         let path = folder.write(lines, to: "text.txt")
         var encoding = try encoding()
         encoding.heldOut = 0
-        let report = try encoding.write([path], to: folder("out"), on: Team(threads: 2))
+        let report = try encoding.write([path], to: folder("out"), on: WorkerPool(threads: 2))
         #expect(report.kept == 1 && report.train.bytes.assistant == lines.utf8.count && report.train.tokens == lines.utf8.count + 1)
         #expect(try text(.train, in: folder("out")) == lines + "<|eos|>")
     }
@@ -141,7 +141,7 @@ import Tokenize
         let path = folder.write("[INST] abc [/INST] defg\n[INST] a\n", to: "a.txt")
         var encoding = try encoding()
         (encoding.heldOut, encoding.limit) = (0, 6)
-        let report = try encoding.write([path], to: folder("out"), on: Team(threads: 1))
+        let report = try encoding.write([path], to: folder("out"), on: WorkerPool(threads: 1))
         #expect(try text(.train, in: folder("out")) == "<|user|>abc<|assistant|>d<|user|>a<|eos|>")
         #expect(report.cut == 1 && report.kept == 1 && report.train.bytes.user == 4 && report.train.bytes.assistant == 1)
     }
@@ -150,39 +150,39 @@ import Tokenize
         let good = folder.write("[INST] a\n", to: "good.txt"), bad = folder.write("[INST] b\nno\n", to: "bad.txt"), out = folder("out")
         var encoding = try encoding()
         encoding.heldOut = 0
-        #expect(throws: CorpusError.malformed(Fault(path: bad, line: 2, reason: "no [INST]"))) { try encoding.write([good, bad], to: out, on: Team(threads: 2)) }
+        #expect(throws: CorpusError.malformed(Fault(path: bad, line: 2, reason: "no [INST]"))) { try encoding.write([good, bad], to: out, on: WorkerPool(threads: 2)) }
         #expect(folder.names(in: "out") == [])
-        try encoding.write([good], to: out, on: Team(threads: 2))
+        try encoding.write([good], to: out, on: WorkerPool(threads: 2))
         #expect(folder.names(in: "out") == outputs)
-        #expect(throws: CorpusError.self) { try encoding.write([good, bad], to: out, on: Team(threads: 2)) }
+        #expect(throws: CorpusError.self) { try encoding.write([good, bad], to: out, on: WorkerPool(threads: 2)) }
         encoding.progress = { _ throws(CorpusError) in throw .stopped }
-        #expect(throws: CorpusError.stopped) { try encoding.write([good], to: out, on: Team(threads: 2)) }
+        #expect(throws: CorpusError.stopped) { try encoding.write([good], to: out, on: WorkerPool(threads: 2)) }
         #expect(folder.names(in: "out") == outputs)
         #expect(try text(.train, in: out) == "<|user|>a<|eos|>")
         encoding.progress = { _ in }
         encoding.skipsBad = true
-        let report = try encoding.write([good, bad], to: out, on: Team(threads: 2))
+        let report = try encoding.write([good, bad], to: out, on: WorkerPool(threads: 2))
         #expect(report.malformed == 1 && report.faults.map(\.description) == ["\(bad):2: no [INST]"] && report.kept == 2)
         #expect(try text(.train, in: out) == "<|user|>a<|eos|><|user|>b<|eos|>")
     }
 
     @Test func `nothing to learn is an error that says why`() throws {
         let path = folder.write("[INST] [/INST]\n", to: "a.txt")
-        let error = #expect(throws: CorpusError.self) { try encoding().write([path], to: folder("out"), on: Team(threads: 1)) }
+        let error = #expect(throws: CorpusError.self) { try encoding().write([path], to: folder("out"), on: WorkerPool(threads: 1)) }
         #expect(error?.description == "nothing to learn in 1 file: 1 conversations are empty and 0 malformed.")
         #expect(folder.names(in: "out") == [])
     }
 
     @Test func `chats need markers, and what has no token is a fault`() throws {
         let path = folder.write("[INST] a\n", to: "a.txt")
-        #expect(throws: CorpusError.tokenizer(.noMarker("<|user|>", form: "markers"))) { try self.encoding(specials: []).write([path], to: folder("out"), on: Team(threads: 1)) }
+        #expect(throws: CorpusError.tokenizer(.noMarker("<|user|>", form: "markers"))) { try self.encoding(specials: []).write([path], to: folder("out"), on: WorkerPool(threads: 1)) }
         var vocabulary = Vocabulary()
         vocabulary.unit = .characters
         vocabulary.add(specials: ["<|user|>", "<|assistant|>", "<|eos|>"])
         vocabulary.tokens.append("a".utf8)
         var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: "t", form: .markers)
         (encoding.heldOut, encoding.skipsBad) = (0, true)
-        let report = try encoding.write([folder.write("[INST] a [/INST] b\n[INST] aa\n", to: "b.txt")], to: folder("out"), on: Team(threads: 1))
+        let report = try encoding.write([folder.write("[INST] a [/INST] b\n[INST] aa\n", to: "b.txt")], to: folder("out"), on: WorkerPool(threads: 1))
         #expect(report.kept == 1 && report.faults.first?.line == 1 && report.train.tokens == 4 && report.train.bytes.user == 2)
     }
 
@@ -202,7 +202,7 @@ import Tokenize
         folder.write(text, to: "plain.txt")
         for block in [100, 777, 1 << 17] {
             encoding.blockSize = block
-            try encoding.write([folder("plain.txt")], to: folder("plain"), on: Team(threads: 2))
+            try encoding.write([folder("plain.txt")], to: folder("plain"), on: WorkerPool(threads: 2))
             let file = try TokenFile(.train, in: folder("plain"))
             var ids: [TokenID] = []
             file.read(0..<file.count, into: &ids)

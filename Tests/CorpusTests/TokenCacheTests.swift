@@ -93,11 +93,11 @@ import Kernels
     private let folder = TemporaryFolder()
     private let vocabulary = Vocabulary.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
 
-    private func file(_ chats: String, form: ChatForm = .markers) throws -> (TokenFile, Tokenizer) {
+    private func file(_ chats: String, form: ChatTemplate = .markers) throws -> (TokenFile, Tokenizer) {
         let tokenizer = try Tokenizer(vocabulary)
         var encoding = CorpusEncoding(tokenizer, file: "tokenizer.json", form: form)
         encoding.heldOut = 0
-        try encoding.write([folder.write(chats, to: "chats.txt")], to: folder.path, on: Team(threads: 1))
+        try encoding.write([folder.write(chats, to: "chats.txt")], to: folder.path, on: WorkerPool(threads: 1))
         return (try TokenFile(.train, in: folder.path), tokenizer)
     }
 

@@ -21,7 +21,7 @@ import Tokenize
         let path = folder.write("[INST] Hi [/INST] Yo\n[INST] A\n[INST] B [/INST] C [INST] D\n", to: "chats.txt")
         var encoding = CorpusEncoding(try byteTokenizer(), file: "tokenizer.json", form: .markers)
         encoding.heldOut = 0
-        try encoding.write([path], to: folder("out"), on: Team(threads: 2))
+        try encoding.write([path], to: folder("out"), on: WorkerPool(threads: 2))
         let file = try TokenFile(.train, in: folder("out"))
         var whole: [TokenID] = [], sides: [Side] = [], ids: [TokenID] = [], some: [Side] = []
         file.read(0..<file.count, into: &whole, sides: &sides)
@@ -43,7 +43,7 @@ import Tokenize
         let path = folder.write("[INST] Hi\n", to: "chats.txt")
         var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: "t", form: .markers)
         encoding.heldOut = 0
-        try encoding.write([path], to: folder("out"), on: Team(threads: 1))
+        try encoding.write([path], to: folder("out"), on: WorkerPool(threads: 1))
         let file = try TokenFile(.train, in: folder("out"))
         var ids: [TokenID] = []
         file.read(0..<file.count, into: &ids)
@@ -73,7 +73,7 @@ import Tokenize
         let path = folder.write("[INST] Hi [/INST] Yo\n", to: "chats.txt"), out = folder("out")
         var encoding = CorpusEncoding(try byteTokenizer(), file: "t", form: .markers)
         encoding.heldOut = 0
-        try encoding.write([path], to: out, on: Team(threads: 1))
+        try encoding.write([path], to: out, on: WorkerPool(threads: 1))
         for name in ["train.bin", "train.turns.bin", "meta.json"] {
             let whole = try InputFile.contents(of: out + "/" + name)
             for count in 0..<whole.count - 1 {              // but for the line end of meta.json
@@ -89,7 +89,7 @@ import Tokenize
         let path = folder.write("[INST] Hi [/INST] Yo\n", to: "chats.txt"), out = folder("out")
         var encoding = CorpusEncoding(try byteTokenizer(), file: "t", form: .humanAssistant)
         (encoding.seed, encoding.limit, encoding.heldOut) = (.max, 1_000, 0.25)
-        let report = try encoding.write([path], to: out, on: Team(threads: 1))
+        let report = try encoding.write([path], to: out, on: WorkerPool(threads: 1))
         let meta = try TokenMeta(reading: out + "/meta.json")
         #expect(meta.seed == .max && meta.limit == 1_000 && meta.heldOut == 0.25 && meta.form == .humanAssistant && meta.report == report)
         #expect(meta.sources.map(\.format) == [.tinyChat])

@@ -25,7 +25,7 @@ import Formats
 
     @Test(arguments: [false, true]) func `there and back is the identity in f32`(tied: Bool) throws {
         let before = try sample(tied: tied), after = try there(before, .f32)
-        #expect(after.configuration == before.configuration && after.tokenizer == before.tokenizer && after.chatForm == .markers)
+        #expect(after.configuration == before.configuration && after.tokenizer == before.tokenizer && after.chatTemplate == .markers)
         #expect(after.weights.names == before.weights.names)
         for (name, array) in before.weights {
             let isSame = after.weights[name]?.shape == array.shape && floats(after.weights[name]).map(\.bitPattern) == floats(array).map(\.bitPattern)
@@ -92,12 +92,12 @@ import Formats
         #expect(try after.vocabulary() == SampleCheckpoint.vocabulary && after.configuration.vocabulary == 300)
     }
 
-    @Test(arguments: ChatForm.allCases) func `chat forms`(form: ChatForm) throws {
+    @Test(arguments: ChatTemplate.allCases) func `chat forms`(form: ChatTemplate) throws {
         var before = try sample()
-        before.chatForm = form
-        #expect(try there(before, .f32).chatForm == form)
-        before.chatForm = nil
-        #expect(try there(before, .f32).chatForm == nil)
+        before.chatTemplate = form
+        #expect(try there(before, .f32).chatTemplate == form)
+        before.chatTemplate = nil
+        #expect(try there(before, .f32).chatTemplate == nil)
         before.tokenizer = nil
         #expect(try there(before, .f32).tokenizer == nil)
     }

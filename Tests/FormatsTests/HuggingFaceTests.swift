@@ -26,7 +26,7 @@ import Formats
         let values = processor.zeros(list.count)
         processor.normal(into: values, seed: 3)
         var checkpoint = Checkpoint(configuration, weights: Named(values, of: list.parameters))
-        (checkpoint.tokenizer, checkpoint.chatForm) = (try StoredTokenizer(SampleCheckpoint.vocabulary), .markers)
+        (checkpoint.tokenizer, checkpoint.chatTemplate) = (try StoredTokenizer(SampleCheckpoint.vocabulary), .markers)
         return checkpoint
     }
 
@@ -46,7 +46,7 @@ import Formats
         #expect(folder.names == ["config.json", "generation_config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"])
         let again = try read(), isSame = again.everything.map(\.bits) == sample.everything.map(\.bits)
         #expect(isSame && again.weights.names == sample.weights.names && again.everything.count == sample.everything.count)
-        #expect(again.configuration == sample.configuration && again.tokenizer == sample.tokenizer && again.chatForm == .markers)
+        #expect(again.configuration == sample.configuration && again.tokenizer == sample.tokenizer && again.chatTemplate == .markers)
         #expect(try ForeignModel(reading: folder.path, on: processor).checkpoint.weightsDigest == sample.weightsDigest)
     }
 
@@ -120,7 +120,7 @@ import Formats
         try edit("config.json", ("\"tie_word_embeddings\": true", "\"_name\": \"x\""), ("\"n_positions\": 6,", ""))
         for name in ["generation_config.json", "tokenizer.json", "tokenizer_config.json"] { unlink(folder(name)) }
         let again = try read(), isSame = again.everything.map(\.bits) == sample.everything.map(\.bits)
-        #expect(isSame && again.tokenizer == nil && again.chatForm == nil && again.configuration == sample.configuration && !table.isEmpty)
+        #expect(isSame && again.tokenizer == nil && again.chatTemplate == nil && again.configuration == sample.configuration && !table.isEmpty)
         try rewrite({ $0 }, adding: [("lm_head.weight", "F32", [262, 20])])
         #expect(refusal() == "folder: lm_head.weight: expected the same as wte.weight, since config.json ties them (tie_word_embeddings), found something else.")
         try rewrite({ $0 == "lm_head.weight" ? nil : $0 }, adding: [("score.weight", "F32", [2])])
@@ -196,11 +196,11 @@ import Formats
 
     @Test func `the chat template says which form it is, where both could be`() throws {
         var sample = try sample()
-        sample.chatForm = .humanAssistant
+        sample.chatTemplate = .humanAssistant
         try HuggingFace.write(sample, to: folder.path)
-        #expect(try read().chatForm == .humanAssistant)
+        #expect(try read().chatTemplate == .humanAssistant)
         folder.write(#"{"chat_template": "another", "model_max_length": 1000000000000000019884624838656}"#, to: "tokenizer_config.json")
-        #expect(try read().chatForm == .markers)
+        #expect(try read().chatTemplate == .markers)
         folder.write("[", to: "tokenizer_config.json")
         #expect(refusal().hasPrefix("folder/tokenizer_config.json: byte 1 of its JSON"), "\(refusal())")
     }
@@ -212,12 +212,12 @@ import Formats
         vocabulary.tokens.append("th".utf8)
         vocabulary.merges = [.init(116, 104, 256)]
         vocabulary.add(specials: ["<|endoftext|>"])
-        (sample.tokenizer, sample.chatForm) = (try StoredTokenizer(vocabulary), .humanAssistant)
+        (sample.tokenizer, sample.chatTemplate) = (try StoredTokenizer(vocabulary), .humanAssistant)
         try HuggingFace.write(sample, to: folder.path)
-        #expect(try read().chatForm == .humanAssistant && read().vocabulary() == vocabulary)
+        #expect(try read().chatTemplate == .humanAssistant && read().vocabulary() == vocabulary)
         unlink(folder("tokenizer.json"))
         try vocabulary.write(to: folder.path)
-        #expect(try read().chatForm == .humanAssistant && read().vocabulary() == vocabulary)
+        #expect(try read().chatTemplate == .humanAssistant && read().vocabulary() == vocabulary)
         let generation = String(decoding: try InputFile.contents(of: folder("generation_config.json")), as: UTF8.self).filter { !$0.isWhitespace }
         #expect(generation == #"{"bos_token_id":257,"pad_token_id":257,"eos_token_id":[10,257],"do_sample":true}"#)
     }

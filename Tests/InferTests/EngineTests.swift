@@ -23,7 +23,7 @@ import Tokenize
         parameters.values.write { span in for i in span.indices { span[i] *= 4 } }      // so that tokens differ clearly
         var checkpoint = Checkpoint(configuration, weights: Named(parameters.values, of: parameters.list))
         checkpoint.tokenizer = try StoredTokenizer(vocabulary)
-        checkpoint.chatForm = .markers
+        checkpoint.chatTemplate = .markers
         path = folder("random.h5")
         try checkpoint.write(to: path)
     }

@@ -34,8 +34,8 @@ import Tokenize
         return chat.ids
     }
 
-    @Test(arguments: ChatForm.allCases, [true, false])
-    func `of ten thousand random histories each fits, and no more goes than must`(form: ChatForm, hasSystem: Bool) throws {
+    @Test(arguments: ChatTemplate.allCases, [true, false])
+    func `of ten thousand random histories each fits, and no more goes than must`(form: ChatTemplate, hasSystem: Bool) throws {
         let tokenizer = try Self.tokenizer(system: hasSystem), renderer = try ChatRenderer(form, for: tokenizer)
         var noise = Noise(hasSystem ? 4 : 5), wrong: [String] = [], counts = (whole: 0, dropped: 0, cut: 0)
         for _ in 0..<fuzzRounds(else: 2_500) {
@@ -85,7 +85,7 @@ import Tokenize
         #expect(min(counts.whole, counts.dropped, counts.cut) > 50, "\(counts)")
     }
 
-    @Test(arguments: ChatForm.allCases) func `a turn that is too long loses its beginning, and keeps its end`(form: ChatForm) throws {
+    @Test(arguments: ChatTemplate.allCases) func `a turn that is too long loses its beginning, and keeps its end`(form: ChatTemplate) throws {
         let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(form, for: tokenizer)
         let long = (0..<40).map { "the \($0) other 日本 " }.joined()
         let messages = [Message(.system, "be there"), .init(.user, "x"), .init(.assistant, "y"), .init(.user, long)]

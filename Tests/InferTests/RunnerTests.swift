@@ -9,7 +9,7 @@ import Tokenize
 /// The same forward pass as in training, carried out for answering.
 @Suite struct RunnerTests {
     private func scores(_ runner: Runner, _ ids: [TokenID], cut: [Int]? = nil) -> [[Float]] {
-        let memory = runner.recollection()
+        let memory = runner.makeKVCache()
         var at = 0
         return (cut ?? Array(repeating: 1, count: ids.count)).map { count in
             defer { at += count }
@@ -30,7 +30,7 @@ import Tokenize
         }
     }
 
-    @Test(arguments: WeightForm.allCases) func `bits depend neither on how a text is cut nor on who else is there`(_ form: WeightForm) throws {
+    @Test(arguments: WeightPrecision.allCases) func `bits depend neither on how a text is cut nor on who else is there`(_ form: WeightPrecision) throws {
         for variant in GoldenGPT.Variant.allCases {
             let gpt = try GoldenGPT(variant, Setting.tapes[0]), processor = gpt.tape.processor
             guard processor.offers(form) else { return }
@@ -44,7 +44,7 @@ import Tokenize
                 #expect(same, "\(variant), cut at \(end)")
             }
             // Both together, the other some tokens ahead, and one that only listens.
-            let memories = (0..<3).map { _ in runner.recollection() }
+            let memories = (0..<3).map { _ in runner.makeKVCache() }
             _ = runner.scores(after: [.init(memories[1], from: 0, ids: Array(other[0..<7]), asked: .nobody)])
             for t in 0..<17 {
                 let found = runner.scores(after: [.init(memories[2], from: t, ids: [3], asked: .nobody), .init(memories[0], from: t, ids: [mine[t]]),
@@ -61,7 +61,7 @@ import Tokenize
         let gpt = try GoldenGPT(.untied, Setting.tapes[0]), processor = gpt.tape.processor
         let ids = Array(gpt.golden.ids("batch/ids").prefix(24)), exact = scores(Runner(of: gpt.model, gpt.parameters, on: processor, form: .float32), ids).flatMap { $0 }
         let size = energy(exact)
-        for (form, most) in [(WeightForm.bfloat16, 2e-4), (.int8, 5e-4), (.int4, 3e-2)] where processor.offers(form) {
+        for (form, most) in [(WeightPrecision.bfloat16, 2e-4), (.int8, 5e-4), (.int4, 3e-2)] where processor.offers(form) {
             let found = scores(Runner(of: gpt.model, gpt.parameters, on: processor, form: form), ids).flatMap { $0 }
             let error = energy(zip(found, exact).map { $0.0 - $0.1 })
             #expect(error / size < most, "\(form.rawValue): \(error / size)")

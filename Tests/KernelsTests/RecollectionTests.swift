@@ -4,8 +4,8 @@ import TestSupport
 import Testing
 
 /// Attention over what sequences remember, against softmax by the book in f64.
-@Suite struct Recollections {
-    private static let forms: [WeightForm] = [.float32, .bfloat16, .int8]
+@Suite struct KVCaches {
+    private static let forms: [WeightPrecision] = [.float32, .bfloat16, .int8]
 
     /// y [T, H·D] for rows qkv [T, 3·H·D], each seeing all rows up to itself.
     private func attention(_ qkv: [Float], T: Int, H: Int, D: Int, kept: (Float) -> Float) -> [Double] {
@@ -30,7 +30,7 @@ import Testing
         for (T, H, D) in [(1, 1, 1), (5, 2, 3), (33, 2, 16), (70, 3, 34), (130, 1, 64), (20, 1, 129)] {
             let qkv = Noise.numbers(T * 3 * H * D, seed: UInt64(T)).map { 2 * $0 }
             for form in Self.forms {
-                let memory = p.recollection(layers: 2, heads: H, headWidth: D, room: T + 3, form), y = p.buffer(of: T * H * D, .float32)
+                let memory = p.makeKVCache(layers: 2, heads: H, headWidth: D, room: T + 3, form), y = p.buffer(of: T * H * D, .float32)
                 p.recall(p.buffer(qkv), rows: [.init(memory, from: 0, count: T)], layer: 1, into: y)
                 let wanted = attention(qkv, T: T, H: H, D: D) { form == .bfloat16 ? rounded($0) : $0 }
                 expectClose(p.floats(y), wanted, within: form == .float32 ? .gradient : .bfloat16Gradient, terms: 2, "\((T, H, D)) \(form)")
@@ -43,7 +43,7 @@ import Testing
         let p = try Processor(threads: 3, path: path), (T, H, D) = (75, 2, 24), C = H * D
         let qkv = Noise.numbers(T * 3 * C, seed: 1), other = Noise.numbers(9 * 3 * C, seed: 2)
         for form in Self.forms {
-            func memory() -> Recollection { p.recollection(layers: 1, heads: H, headWidth: D, room: 80, form) }
+            func memory() -> KVCache { p.makeKVCache(layers: 1, heads: H, headWidth: D, room: 80, form) }
             let whole = p.buffer(of: T * C, .float32), alone = memory()
             p.recall(p.buffer(qkv), rows: [.init(alone, from: 0, count: T)], layer: 0, into: whole)
             let wanted = p.floats(whole).map(\.bitPattern)

@@ -8,7 +8,7 @@ import Testing
     /// Rows N, outputs O, inputs I.
     static let cases = [(N: 1, O: 1, I: 1), (2, 33, 5), (5, 31, 32), (13, 70, 100), (7, 64, 33), (29, 17, 64), (3, 130, 259)]
 
-    private func forms(_ p: Processor) -> [WeightForm] { WeightForm.allCases.filter(p.offers) }
+    private func forms(_ p: Processor) -> [WeightPrecision] { WeightPrecision.allCases.filter(p.offers) }
 
     /// What a packed matrix [O, I] stands for: what it makes of rows that are all 0 but for a 1, which no form rounds.
     private func meaning(of weights: PackedWeights, on p: Processor) -> [Double] {
@@ -80,7 +80,7 @@ import Testing
         let normal = p.buffer(of: O * I, .float32)
         p.normal(into: normal, seed: 3)
         let values = p.floats(normal), energy = values.reduce(0) { $0 + Double($1) * Double($1) }
-        for (form, most) in [(WeightForm.int8, 4e-5), (.int4, 7.5e-3)] {
+        for (form, most) in [(WeightPrecision.int8, 4e-5), (.int4, 7.5e-3)] {
             let meaning = meaning(of: p.pack(normal, outputs: O, inputs: I, as: form), on: p)
             let lost = zip(values, meaning).reduce(0) { $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1) }
             #expect(lost / energy < most, "\(form.rawValue): \(lost / energy) of the square is lost")
@@ -144,7 +144,7 @@ import Testing
         let p = try Processor(threads: 2, path: path)
         for (_, O, I) in Self.cases where I > 1 {
             let values = p.buffer(Noise.numbers(O * I, seed: 4)), x = p.buffer(Noise.numbers(3 * I, seed: 5))
-            for form in [WeightForm.int8, .int4] {
+            for form in [WeightPrecision.int8, .int4] {
                 let rounded = p.round(values, outputs: O, inputs: I, to: form), direct = p.pack(values, outputs: O, inputs: I, as: form), again = p.pack(rounded)
                 let products = [direct, again].map { weights in
                     let y = p.buffer(of: 3 * O, .float32)

@@ -27,7 +27,7 @@ import TestSupport
     @Test(arguments: GoldenGPT.Variant.allCases, Setting.tapes)
     func `what each target costs is PyTorch's loss in its parts, and the hits are those of its logits`(_ variant: GoldenGPT.Variant, _ setting: Setting) throws {
         let gpt = try GoldenGPT(variant, setting), logits = gpt.expected("logits"), V = 61
-        let found = gpt.model.surprises(of: gpt.ids, predicting: gpt.targets, documents: gpt.documents, on: gpt.tape)
+        let found = gpt.model.tokenLosses(of: gpt.ids, predicting: gpt.targets, documents: gpt.documents, on: gpt.tape)
         expectClose([found.nats.reduce(0, +) / Float(found.count)], [gpt.expected("losses")[0]], within: setting.forward, "loss")
         let counted = gpt.targets.ids.enumerated().filter { $0.element >= 0 }
         #expect(counted.count == found.count)

@@ -32,7 +32,7 @@ package enum Parrot {
         }
         var checkpoint = Checkpoint(configuration, weights: Named(parameters.values, of: parameters.list))
         checkpoint.tokenizer = try StoredTokenizer(vocabulary)
-        checkpoint.chatForm = .markers
+        checkpoint.chatTemplate = .markers
         return checkpoint
     }
 }

@@ -24,7 +24,7 @@ package struct SampleAdapter {
         var adapter = Checkpoint(base.configuration, weights: values(1))
         adapter.adapter = Adapter(LowRank(rank: 2, alpha: 3), baseDigest: base.weightsDigest, basePath: "base.h5")
         if withPrincipals { adapter.adapter?.principals = values(2) }
-        (adapter.tokenizer, adapter.chatForm) = (base.tokenizer, base.chatForm)
+        (adapter.tokenizer, adapter.chatTemplate) = (base.tokenizer, base.chatTemplate)
         try adapter.write(to: folder("adapter.h5"))
         self.adapter = try Checkpoint(reading: folder("adapter.h5"))
     }

@@ -37,7 +37,7 @@ package struct SampleCheckpoint {
         checkpoint.optimizer["odd/empty"] = FloatArray(odd[0..<0], shape: [4, 0, 2])
         checkpoint.optimizer["odd/single"] = FloatArray(odd[2..<3], shape: [])
         checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)
-        checkpoint.chatForm = .markers
+        checkpoint.chatTemplate = .markers
         checkpoint.training = [
             "step": .integer(generation), "seed": .integer(.min), "rate": 3e-4, "settings": #"{"batch":12,"note":"ü\n"}"#,
             "data/order": .integers([3, -1, .max]), "data/epoch": 0, "nothing/text": "", "nothing/integers": .integers([]), "nothing/numbers": .numbers([]),

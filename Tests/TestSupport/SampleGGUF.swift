@@ -20,7 +20,7 @@ package struct SampleGGUF {
         processor.normal(into: values, seed: 11)
         var checkpoint = Checkpoint(configuration, weights: Named(values, of: list.parameters))
         checkpoint.tokenizer = try StoredTokenizer(SampleCheckpoint.vocabulary)
-        checkpoint.chatForm = .markers
+        checkpoint.chatTemplate = .markers
         self.checkpoint = checkpoint
     }
 }

@@ -12,7 +12,7 @@ import Tokenize
 
     private static let talk = Conversation([.init(.user, " Hi "), .init(.assistant, "Yo\n\nman"), .init(.user, "\tBye")])
 
-    private func rendered(_ form: ChatForm, _ conversations: [Conversation], specials: [String] = ["<|user|>", "<|assistant|>", "<|eos|>"], limit: Int = .max,
+    private func rendered(_ form: ChatTemplate, _ conversations: [Conversation], specials: [String] = ["<|user|>", "<|assistant|>", "<|eos|>"], limit: Int = .max,
                           prompt: Bool = false) throws -> (text: String, chat: ChatTokens, wasCut: [Bool]) {
         let tokenizer = try Self.tokenizer(specials), renderer = try ChatRenderer(form, for: tokenizer)
         var encoder = try Encoder(tokenizer), chat = ChatTokens(), wasCut: [Bool] = []
@@ -85,7 +85,7 @@ import Tokenize
     }
 
     @Test func `a cut leaves the first tokens, and counts the bytes that are left`() throws {
-        for form in ChatForm.allCases {
+        for form in ChatTemplate.allCases {
             let whole = try rendered(form, [Self.talk])
             for limit in 1...whole.chat.ids.count + 1 {
                 let cut = try rendered(form, [Self.talk], limit: limit)

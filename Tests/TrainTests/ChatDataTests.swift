@@ -11,7 +11,7 @@ import Train
 
     private func data(_ text: String, seed: UInt64 = 1, context: Int = 32) throws -> ChatData {
         let tokenizer = try Tokenizer(.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]))
-        return try ChatData([folder.write(text, to: "chats.txt")], tokenizer, form: .markers, context: context, seed: seed, on: Team(threads: 2))
+        return try ChatData([folder.write(text, to: "chats.txt")], tokenizer, form: .markers, context: context, seed: seed, on: WorkerPool(threads: 2))
     }
 
     private func chats(_ count: Int, answer: String = "a") -> String { (0..<count).map { "[INST] \($0) [/INST] \(answer)\n" }.joined() }

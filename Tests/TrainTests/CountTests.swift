@@ -71,8 +71,8 @@ import Train
         start.write(into: trainer.parameters)
         let unseen = Self.text(64 * 16 + 1, vocabulary: V, seed: 9).map(Int32.init)
         let batch = Batch(inputs: Array(unseen.dropLast()), targets: Array(unseen.dropFirst()), rows: 16)
-        let surprises = trainer.surprises(of: batch)
-        #expect(surprises.nats.reduce(0, +) / Float(surprises.count) < 0.75)
+        let tokenLosses = trainer.tokenLosses(of: batch)
+        #expect(tokenLosses.nats.reduce(0, +) / Float(tokenLosses.count) < 0.75)
         #expect(trainer.parameters.values.read { span in span.indices.allSatisfy { span[$0].isFinite } })
 
         configuration.isTied = true

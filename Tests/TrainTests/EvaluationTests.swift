@@ -25,19 +25,19 @@ import Train
     }
 
     /// A model that has learned enough to be right sometimes.
-    private func checkpoint(form: ChatForm = .markers) throws -> Checkpoint {
+    private func checkpoint(form: ChatTemplate = .markers) throws -> Checkpoint {
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: context, vocabulary: Self.vocabulary.count)
         let trainer = try Trainer(configuration, on: Processor(threads: 1), precision: .float32, seed: 5)
         let ids = Array("what is 3?a3a3a3a3a3a3a3ü two lines".utf8).map { Int32($0) + 4 }
         let batch = Batch(inputs: Array(ids[..<context]), targets: Array(ids[1...context]), rows: 1)
         for _ in 0..<30 { _ = trainer.advance(batch, rate: 1e-2) }
         var checkpoint = Checkpoint(configuration, weights: Named(trainer.parameters.values, of: trainer.parameters.list))
-        (checkpoint.tokenizer, checkpoint.chatForm) = (try StoredTokenizer(Self.vocabulary), form)
+        (checkpoint.tokenizer, checkpoint.chatTemplate) = (try StoredTokenizer(Self.vocabulary), form)
         return checkpoint
     }
 
     private func reader(_ checkpoint: Checkpoint, joins: Bool = false, learned: Learned = .all) throws -> EvaluationReader {
-        var reader = try EvaluationReader(checkpoint, on: Team(threads: 1))
+        var reader = try EvaluationReader(checkpoint, on: WorkerPool(threads: 1))
         (reader.joins, reader.learned) = (joins, learned)
         return reader
     }
@@ -124,11 +124,11 @@ import Train
         }
     }
 
-    @Test(arguments: ChatForm.allCases, Learned.allCases) func `chats and the tokens made from them give the same figures`(form: ChatForm, learned: Learned) throws {
+    @Test(arguments: ChatTemplate.allCases, Learned.allCases) func `chats and the tokens made from them give the same figures`(form: ChatTemplate, learned: Learned) throws {
         let checkpoint = try checkpoint(form: form), path = chats(), reader = try reader(checkpoint, learned: learned)
         var encoding = CorpusEncoding(try Tokenizer(Self.vocabulary), file: "tokenizer.json", form: form)
         encoding.heldOut = 1
-        let report = try encoding.write([path], to: folder("tokens"), on: Team(threads: 1))
+        let report = try encoding.write([path], to: folder("tokens"), on: WorkerPool(threads: 1))
         #expect(try EvaluationReader.files(at: [folder("tokens"), path]) == [folder("tokens/val.bin"), path])
         let chats = try reader.text(at: path), tokens = try reader.text(at: folder("tokens/val.bin"))
         let same = try pieces(checkpoint, chats) == pieces(checkpoint, tokens)
@@ -155,10 +155,10 @@ import Train
         #expect(throws: CorpusError.malformed(Fault(path: empty, line: 1, reason: "nothing in the file"))) { try reader.text(at: empty) }
         var other = CorpusEncoding(try Tokenizer(.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>"])), file: "tokenizer.json", form: .markers)
         other.heldOut = 1
-        try other.write([chats()], to: folder("other"), on: Team(threads: 1))
+        try other.write([chats()], to: folder("other"), on: WorkerPool(threads: 1))
         #expect(throws: CheckpointError.self) { try reader.text(at: folder("other/val.bin")) }
         #expect(throws: EvaluationError.strideTooLong(stride: 25, context: 24)) { try pieces(checkpoint, try reader.text(at: chats()), stride: 25) }
         checkpoint.tokenizer = nil
-        #expect(throws: EvaluationError.noVocabulary(checkpoint: "the checkpoint")) { try EvaluationReader(checkpoint, on: Team(threads: 1)) }
+        #expect(throws: EvaluationError.noVocabulary(checkpoint: "the checkpoint")) { try EvaluationReader(checkpoint, on: WorkerPool(threads: 1)) }
     }
 }

@@ -18,7 +18,7 @@ import Train
         let data = folder.write(lines.joined(), to: "chats.txt")
         var encoding = CorpusEncoding(tokenizer, file: "bytes", form: .markers)
         encoding.heldOut = 0
-        try encoding.write([data], to: folder.path, on: Team(threads: 1))
+        try encoding.write([data], to: folder.path, on: WorkerPool(threads: 1))
         return try TokenFile(.train, in: folder.path)
     }
 

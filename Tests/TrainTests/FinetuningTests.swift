@@ -38,7 +38,7 @@ import Train
             for step in 0..<steps { _ = trainer.advance(examples.batch(at: step), rate: 1e-2) }
         }
         var checkpoint = Checkpoint(configuration, weights: Named(trainer.parameters.values, of: trainer.parameters.list))
-        (checkpoint.tokenizer, checkpoint.chatForm) = (try StoredTokenizer(Self.vocabulary), .markers)
+        (checkpoint.tokenizer, checkpoint.chatTemplate) = (try StoredTokenizer(Self.vocabulary), .markers)
         try checkpoint.write(to: folder("base.h5"))
         return folder("base.h5")
     }
@@ -112,7 +112,7 @@ import Train
         let trainer = Trainer(model, parameters, on: processor, precision: .float32, seed: 1)
         let data = try ChatData(settings.data, Tokenizer(Self.vocabulary), form: .markers, context: 48, seed: 1, on: processor.team)
         let held = try data.examples(.val, rows: 2, context: 48, seed: 1, learning: .assistant, padding: 3)
-        let nats = trainer.surprises(of: held.batch(at: 0)).nats.map { Double($0) }
+        let nats = trainer.tokenLosses(of: held.batch(at: 0)).nats.map { Double($0) }
         expectClose([Float(losses.first ?? 0)], [nats.reduce(0, +) / Double(nats.count)], within: .gradient, "loss")
     }
 

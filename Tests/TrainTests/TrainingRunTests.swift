@@ -18,7 +18,7 @@ import Train
         let lines = (0..<40).map { "[INST] what is \($0) and \($0 % 7) [/INST] it is \($0 + $0 % 7)\n" }
         var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: "tokenizer.json", form: .markers)
         encoding.seed = 3
-        try encoding.write([folder.write(lines.joined(), to: "chats.txt")], to: folder.path, on: Team(threads: 1))
+        try encoding.write([folder.write(lines.joined(), to: "chats.txt")], to: folder.path, on: WorkerPool(threads: 1))
         return try TokenMeta(reading: folder("meta.json"))
     }
 

@@ -62,7 +62,7 @@ extension Checkpoint {
         }
         let vocabulary: Vocabulary
         do { vocabulary = try self.vocabulary() } catch { throw .checkpoint(error) }
-        do throws(TokenizeError) { try header.add(vocabulary, chatForm, rows: configuration.vocabulary) } catch { throw .tokenizer(error) }
+        do throws(TokenizeError) { try header.add(vocabulary, chatTemplate, rows: configuration.vocabulary) } catch { throw .tokenizer(error) }
         return header
     }
 

@@ -89,7 +89,7 @@ extension GGUFFile {
 
 extension GGUFHeader {
     /// - Parameter rows: Those of the embedding: llama.cpp wants a token for each, so what is none gets a name that nothing uses.
-    mutating func add(_ vocabulary: Vocabulary, _ form: ChatForm?, rows: Int) throws(TokenizeError) {
+    mutating func add(_ vocabulary: Vocabulary, _ form: ChatTemplate?, rows: Int) throws(TokenizeError) {
         let list = try TokenList(vocabulary)
         guard let pattern = Self.name(of: vocabulary) else {
             throw .notExpressible(format: "A GGUF file", reason: "llama.cpp does not cut words as it does (\(vocabulary.pattern))")
@@ -118,7 +118,7 @@ extension GGUFHeader {
     }
 
     /// llama.cpp stops where an end stands: `eos` ends a conversation, `eot` a turn. GPT-2 knows one token for begin and end.
-    private mutating func addParts(of vocabulary: Vocabulary, _ form: ChatForm?) {
+    private mutating func addParts(of vocabulary: Vocabulary, _ form: ChatTemplate?) {
         let lineEnd = vocabulary.tokens.indices.first { vocabulary.tokens[$0].elementsEqual([10]) }.map { TokenID($0) }
         let turnEnd = switch form { case .markers?: vocabulary.special("<|user|>"); case .humanAssistant?: lineEnd; case nil: TokenID?.none }
         let end = vocabulary.special("<|eos|>") ?? vocabulary.special("<|endoftext|>") ?? (form == .humanAssistant ? lineEnd : nil)

@@ -17,14 +17,14 @@ extension HuggingFace {
         var vocabulary: Vocabulary?, tokens = HuggingFaceTokens()
         if checkpoint.tokenizer != nil {
             let own = try checkpoint.vocabulary()
-            do { tokens = try HuggingFaceTokens(own, checkpoint.chatForm) } catch { throw notExpressible("\(error)") }
+            do { tokens = try HuggingFaceTokens(own, checkpoint.chatTemplate) } catch { throw notExpressible("\(error)") }
             vocabulary = own
         }
         var files: [(name: String, bytes: [UInt8])] = [(configuration, checkpoint.configuration.writeHuggingFace(tokens, format)),
                                                        ("generation_config.json", tokens.generation)]
         if let vocabulary, let stored = checkpoint.tokenizer {
             files += [("tokenizer.json", stored.json), ("special_tokens_map.json", tokens.map),
-                      (tokenizerSettings, tokens.settings(context: checkpoint.configuration.context, template: checkpoint.chatForm?.template(for: vocabulary)))]
+                      (tokenizerSettings, tokens.settings(context: checkpoint.configuration.context, template: checkpoint.chatTemplate?.template(for: vocabulary)))]
         }
         do {
             try Folder.create(folder)

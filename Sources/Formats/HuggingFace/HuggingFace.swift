@@ -21,7 +21,7 @@ package enum HuggingFace {
         var checkpoint = Checkpoint(configuration, weights: try readWeights(folder, configuration, on: processor))
         guard hasTokenizer, let vocabulary = try vocabulary(in: folder) else { return checkpoint }
         try checkpoint.take(vocabulary, of: folder)
-        checkpoint.chatForm = try chatForm(of: vocabulary, in: folder)
+        checkpoint.chatTemplate = try chatTemplate(of: vocabulary, in: folder)
         return checkpoint
     }
 
@@ -31,10 +31,10 @@ package enum HuggingFace {
     }
 
     /// The one that the chat template says, where it is ours. Else markers where there are some, or text, where the vocabulary has a line end to end a turn with.
-    private static func chatForm(of vocabulary: Vocabulary, in folder: String) throws(CheckpointError) -> ChatForm? {
-        let forms = ChatForm.forms(of: vocabulary)
+    private static func chatTemplate(of vocabulary: Vocabulary, in folder: String) throws(CheckpointError) -> ChatTemplate? {
+        let forms = ChatTemplate.forms(of: vocabulary)
         guard Folder.contains(tokenizerSettings, in: folder) else { return forms.first }
-        let said = try ForeignFile("\(folder)/\(tokenizerSettings)").json()["chat_template"]?.string.flatMap { ChatForm(template: $0) }
+        let said = try ForeignFile("\(folder)/\(tokenizerSettings)").json()["chat_template"]?.string.flatMap { ChatTemplate(template: $0) }
         return forms.first { $0 == said } ?? forms.first
     }
 

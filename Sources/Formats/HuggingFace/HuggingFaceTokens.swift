@@ -11,7 +11,7 @@ struct HuggingFaceTokens {
 
     init() {}
 
-    init(_ vocabulary: Vocabulary, _ form: ChatForm?) throws(TokenizeError) {
+    init(_ vocabulary: Vocabulary, _ form: ChatTemplate?) throws(TokenizeError) {
         func special(_ texts: [String]) -> Vocabulary.Special? { texts.lazy.compactMap { text in vocabulary.specials.first { $0.text == text } }.first }
         end = special(["<|eos|>", "<|endoftext|>"])
         padding = special(["<|pad|>"]) ?? end

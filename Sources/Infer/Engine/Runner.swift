@@ -8,7 +8,7 @@ package import Tokenize
 /// the model, and weights are kept as answering reads them fastest.
 ///
 ///     let runner = Runner(of: model, parameters, on: processor, form: .int8)
-///     let memory = runner.recollection()
+///     let memory = runner.makeKVCache()
 ///     let scores = runner.scores(after: [.init(memory, from: 0, ids: prompt)])               // [1, V]
 ///
 /// Rows of different sequences go through the model together: [N, 1, C], where N counts the new tokens of all. What comes out for a sequence does not
@@ -19,17 +19,17 @@ package final class Runner: Executor {
         /// Whose scores are wanted.
         package enum Asked: Sendable { case nobody, last, all }
 
-        let rows: RecalledRows
+        let rows: CachedRows
         let ids: [TokenID]
         let asked: Asked
 
-        package init(_ memory: Recollection, from start: Int, ids: [TokenID], asked: Asked = .last) {
-            (rows, self.ids, self.asked) = (RecalledRows(memory, from: start, count: ids.count), ids, asked)
+        package init(_ memory: KVCache, from start: Int, ids: [TokenID], asked: Asked = .last) {
+            (rows, self.ids, self.asked) = (CachedRows(memory, from: start, count: ids.count), ids, asked)
         }
     }
 
     package let model: GPT
-    package let form: WeightForm
+    package let form: WeightPrecision
     package let processor: Processor
     private let parameters: Parameters
     /// Made when they are first needed.
@@ -39,22 +39,22 @@ package final class Runner: Executor {
     private var step: [Part] = []
     private var angles: Buffer?                        // [context, D]
 
-    package init(of model: GPT, _ parameters: Parameters, rounded: Named<RoundedWeights> = [:], on processor: Processor, form: WeightForm) {
+    package init(of model: GPT, _ parameters: Parameters, rounded: Named<RoundedWeights> = [:], on processor: Processor, form: WeightPrecision) {
         (self.model, self.parameters, self.rounded, self.processor, self.form) = (model, parameters, rounded, processor, form)
         (packs, copies) = (ByParameter(parameters), ByParameter(parameters))
-        _ = scores(after: [Part(recollection(), from: 0, ids: [0])])        // so that the first to ask need not wait for the weights
+        _ = scores(after: [Part(makeKVCache(), from: 0, ids: [0])])        // so that the first to ask need not wait for the weights
     }
 
     /// - Parameter base: the model that an adapter is for, where that is not where it was.
-    package convenience init(of checkpoint: Checkpoint, base: String? = nil, on processor: Processor, form: WeightForm) throws(CheckpointError) {
+    package convenience init(of checkpoint: Checkpoint, base: String? = nil, on processor: Processor, form: WeightPrecision) throws(CheckpointError) {
         let (model, parameters) = try checkpoint.model(base: base, leavingRounded: true, on: processor)
         self.init(of: model, parameters, rounded: checkpoint.rounded, on: processor, form: form)
     }
 
     /// Of a sequence that has seen nothing.
-    package func recollection() -> Recollection {
+    package func makeKVCache() -> KVCache {
         let c = model.configuration
-        return processor.recollection(layers: c.layers, heads: c.heads, headWidth: c.headWidth, room: c.context, form == .int4 ? .int8 : form)
+        return processor.makeKVCache(layers: c.layers, heads: c.heads, headWidth: c.headWidth, room: c.context, form == .int4 ? .int8 : form)
     }
 
     /// Bytes of the weights that are packed.
@@ -74,13 +74,13 @@ package final class Runner: Executor {
     }
 
     /// What each target costs; negative ones do not count. Nothing of it is remembered.
-    package func surprises(of ids: [TokenID], predicting targets: [TokenID]) -> Surprises {
+    package func tokenLosses(of ids: [TokenID], predicting targets: [TokenID]) -> TokenLosses {
         require(ids.count == targets.count, "\(ids.count) ids and \(targets.count) targets")
-        let scores = scores(after: [Part(recollection(), from: 0, ids: ids, asked: .all)]), wanted = processor.buffer(of: ids.count, .int32)
+        let scores = scores(after: [Part(makeKVCache(), from: 0, ids: ids, asked: .all)]), wanted = processor.buffer(of: ids.count, .int32)
         wanted.writeIDs { span in for i in span.indices { span[i] = targets[i] } }
         let losses = processor.buffer(of: ids.count, .float32), hits = processor.buffer(of: ids.count, .int32)
         processor.crossEntropy(scores.elements, N: ids.count, V: model.configuration.vocabulary, targets: wanted, losses: losses, hits: hits, gradient: nil, scale: 0)
-        var result = Surprises()
+        var result = TokenLosses()
         for i in targets.indices where targets[i] >= 0 {
             result.nats.append(losses.read { $0[i] })
             result.isLikeliest.append(hits.readIDs { $0[i] } != 0)
@@ -218,7 +218,7 @@ package final class Runner: Executor {
     /// Whether what is in memory of a file is what the file says: an adapter may have changed its base.
     private var isAsStored: Bool { parameters.frozen.isEmpty }
 
-    private func pack(_ weight: Parameter, as form: WeightForm) -> PackedWeights {
+    private func pack(_ weight: Parameter, as form: WeightPrecision) -> PackedWeights {
         let (O, I) = (weight.shape[0], weight.shape[1])
         guard let rounded = rounded[weight.name] else { return processor.pack(stored(weight), outputs: O, inputs: I, as: form, forgetting: isAsStored) }
         if rounded.form == form { return processor.pack(rounded, forgetting: true) }

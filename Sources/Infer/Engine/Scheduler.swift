@@ -39,7 +39,7 @@ final class Scheduler {
 
     init(_ runner: Runner, _ limits: GPTBackend.Limits, _ board: GPTBackend.Board) {
         (self.runner, self.limits, self.board) = (runner, limits, board)
-        slots = Slots(most: limits.answers, plenty: limits.remembered ?? max(32 << 20, runner.weightBytes / 2)) { runner.recollection() }
+        slots = Slots(most: limits.answers, plenty: limits.remembered ?? max(32 << 20, runner.weightBytes / 2)) { runner.makeKVCache() }
     }
 
     func run(taking inbox: Mailbox<GPTBackend.Message>) {

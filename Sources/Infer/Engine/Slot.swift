@@ -3,7 +3,7 @@ import Tokenize
 
 /// A place for one sequence at a time: what it remembers, and of which ids. What the last sequence left stays until another needs the place.
 struct Slot {
-    let memory: Recollection
+    let memory: KVCache
     /// What the memory holds keys and values of, in order.
     fileprivate(set) var ids: [TokenID] = []
     /// Positions that take memory.
@@ -34,10 +34,10 @@ struct Slots {
     private var slots: [Slot] = []
     private var answers = 0
     private let most, plenty: Int
-    private let makeMemory: () -> Recollection
+    private let makeMemory: () -> KVCache
 
     /// - Parameter plenty: Bytes of memories, in all, beyond which none is kept for later.
-    init(most: Int, plenty: Int, makeMemory: @escaping () -> Recollection) { (self.most, self.plenty, self.makeMemory) = (most, plenty, makeMemory) }
+    init(most: Int, plenty: Int, makeMemory: @escaping () -> KVCache) { (self.most, self.plenty, self.makeMemory) = (most, plenty, makeMemory) }
 
     var memoryBytes: Int { slots.reduce(0) { $0 + $1.byteCount } }
 

@@ -9,12 +9,12 @@ import Threads
 ///
 /// Whoever enters asks or leaves.
 final class Desk: Sendable {
-    let crew: Crew
+    let crew: ThreadPool
     let metrics: Metrics
     private let queue: FairQueue
     private let underWay = Mutex((places: [ObjectIdentifier: Place](), isClosed: false))
 
-    init(_ queue: FairQueue, _ crew: Crew, _ metrics: Metrics) { (self.queue, self.crew, self.metrics) = (queue, crew, metrics) }
+    init(_ queue: FairQueue, _ crew: ThreadPool, _ metrics: Metrics) { (self.queue, self.crew, self.metrics) = (queue, crew, metrics) }
 
     var status: FairQueue.Status { queue.status }
     var isIdle: Bool { status == FairQueue.Status(running: 0, waiting: 0) }

@@ -13,7 +13,7 @@ package struct ServedModel: Sendable {
     /// Tokens that question and answer may have together; nil if nobody knows.
     package var context: Int? { backend.context }
 
-    var usualDrawing: UsualDrawing { readable == nil ? .theirOwn : .ofSmallModels }
+    var usualDrawing: DefaultSampling { readable == nil ? .theirOwn : .ofSmallModels }
 
     package init(name: String, _ backend: any ChatBackend, _ readable: ReadableModel?) { (self.name, self.backend, self.readable) = (name, backend, readable) }
 }

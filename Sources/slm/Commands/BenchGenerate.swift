@@ -59,7 +59,7 @@ extension Command {
         guard options.prompt + options.generate <= context else {
             throw UsageError("slm bench generate: \(options.prompt) + \(options.generate) tokens for a model that sees \(context).")
         }
-        let memories = (0..<options.batch).map { _ in runner.recollection() }
+        let memories = (0..<options.batch).map { _ in runner.makeKVCache() }
         func id(_ i: Int, _ s: Int) -> TokenID { TokenID((i + s) % V) }
         var prompts: [Double] = [], answers: [Double] = []
         if options.profile { runner.processor.profile = Profile() }

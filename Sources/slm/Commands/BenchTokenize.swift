@@ -40,7 +40,7 @@ extension Command {
             if options.only == .train { return }
             let using = try options.tokenizer.map { path in try Vocabulary(reading: path) } ?? vocabulary ?? .ofBytes()
             for threads in options.threads.map({ [$0] }) ?? (CPU.availableCores == 1 ? [1] : [1, CPU.availableCores]) {
-                let tokenizer = try Tokenizer(using), team = try Team(threads: threads)
+                let tokenizer = try Tokenizer(using), team = try WorkerPool(threads: threads)
                 let result = try options.medianSeconds { try options.encode(with: tokenizer, on: team) }
                 options.report("encode", threads: threads, bytes: size, result)
             }
@@ -60,7 +60,7 @@ extension BenchTokenizeOptions {
         let pattern = WordPattern(named: pattern)
         var counting = CorpusCounting(cutting: pattern)
         counting.format = .text
-        var counted = try counting.count([text], on: Team(threads: threads ?? CPU.availableCores))
+        var counted = try counting.count([text], on: WorkerPool(threads: threads ?? CPU.availableCores))
         var learner = VocabularyLearner(size: vocabularySize)
         (learner.specials, learner.pattern) = (["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"], pattern)
         let learned = learner.learn(from: counted.takeWords()).vocabulary
@@ -69,7 +69,7 @@ extension BenchTokenizeOptions {
     }
 
     /// Block by block; the ids are counted and forgotten.
-    fileprivate func encode(with tokenizer: Tokenizer, on team: Team) throws -> Int {
+    fileprivate func encode(with tokenizer: Tokenizer, on team: WorkerPool) throws -> Int {
         final class Worker {
             var encoder: Encoder, parser = ConversationParser(), ids: [TokenID] = []
             init(_ tokenizer: Tokenizer) throws { encoder = try Encoder(tokenizer) }

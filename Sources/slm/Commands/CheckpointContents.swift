@@ -24,7 +24,7 @@ struct CheckpointContents {
             ("rounded", checkpoint.roundedForm.map { "\(checkpoint.rounded.reduce(0) { $0 + $1.element.outputs * $1.element.inputs }) in \(checkpoint.rounded.count) matrices, \($0.rawValue)" } ?? "none"),
             ("optimizer", checkpoint.optimizer.count == 0 ? "none" : "\(checkpoint.optimizer.numberCount) numbers in \(checkpoint.optimizer.count) arrays"),
             ("tokenizer", tokenizer ?? "none"),
-            ("chat form", checkpoint.chatForm?.rawValue ?? "none"),
+            ("chat form", checkpoint.chatTemplate?.rawValue ?? "none"),
         ]
         if let adapter = checkpoint.adapter {
             let rest = adapter.principals.count > 0 ? ", which begins without its \(adapter.shape.rank) greatest singular values" : ""
@@ -54,7 +54,7 @@ struct CheckpointContents {
             file.key("configuration"); write(checkpoint.configuration.values, to: &file)
             if let adapter = checkpoint.adapter { file.key("adapter"); write(adapter.values, to: &file) }
             if let tokenizer = checkpoint.tokenizer { file.key("fingerprint"); file.string(tokenizer.fingerprint) }
-            if let form = checkpoint.chatForm { file.key("chat_form"); file.string(form.rawValue) }
+            if let form = checkpoint.chatTemplate { file.key("chat_form"); file.string(form.rawValue) }
             file.key("weights"); write(checkpoint.weights, to: &file)
             file.key("optimizer"); write(checkpoint.optimizer, to: &file)
             file.key("training"); write(checkpoint.training, to: &file)

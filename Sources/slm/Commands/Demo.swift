@@ -73,7 +73,7 @@ private struct Demonstration {
         let processor = try options.processor(), checkpoint = try Checkpoint(reading: options.out + "/best.h5")
         let (model, parameters) = try checkpoint.model(on: processor), tokenizer = try Tokenizer(vocabulary)
         let answers = Recomputation(of: model, parameters, on: processor)
-        let renderer = try ChatRenderer(checkpoint.chatForm ?? .markers, for: tokenizer)
+        let renderer = try ChatRenderer(checkpoint.chatTemplate ?? .markers, for: tokenizer)
         var encoder = try Encoder(tokenizer), reader = try ConversationReader([options.validation])
         var asked: [(question: String, expected: String, answer: String)] = []
         try reader.forEach { conversation, _, _ throws(CorpusError) in

@@ -81,7 +81,7 @@ struct EvalCommand {
     /// What the model makes of each piece of all files, told on the way.
     private func ask(_ model: Checkpoint, _ files: [String]) throws -> (pieces: [Evaluation], hasChats: Bool) {
         let processor = try options.processor()
-        var reader = try EvaluationReader(model, on: Team(threads: processor.threads))
+        var reader = try EvaluationReader(model, on: WorkerPool(threads: processor.threads))
         (reader.learned, reader.joins, reader.format, reader.skipsBad) = (options.learn, options.windows, options.format, options.skipsBad)
         var evaluator = try evaluator(of: model, on: processor)
         (evaluator.stride, evaluator.rows) = (options.stride, options.batch)
@@ -110,9 +110,9 @@ struct EvalCommand {
         let runner = try Runner(of: checkpoint, base: options.base, on: processor, form: form)
         return Evaluator(context: checkpoint.configuration.context) { batch in
             let length = batch.inputs.count / batch.rows
-            return (0..<batch.rows).reduce(into: Surprises()) { sum, row in
+            return (0..<batch.rows).reduce(into: TokenLosses()) { sum, row in
                 let range = row * length..<(row + 1) * length
-                sum += runner.surprises(of: Array(batch.inputs[range]), predicting: Array(batch.targets[range]))
+                sum += runner.tokenLosses(of: Array(batch.inputs[range]), predicting: Array(batch.targets[range]))
             }
         }
     }

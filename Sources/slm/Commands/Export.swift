@@ -41,7 +41,7 @@ extension Command {
             return try checkpoint.writeGGUF(to: path, as: format, name: path.split(separator: "/").last.map { String($0.dropLast(5)) } ?? "slm")
         }
         if path.hasSuffix(".h5") {
-            guard let form = WeightForm(rawValue: type.rawValue), form != .bfloat16 else { throw refuse("a checkpoint holds f32, int8 or int4") }
+            guard let form = WeightPrecision(rawValue: type.rawValue), form != .bfloat16 else { throw refuse("a checkpoint holds f32, int8 or int4") }
             try Folder.create(forFileAt: path)
             return try (form == .float32 ? checkpoint : checkpoint.rounded(to: form, on: Processor())).write(to: path)
         }

@@ -1,3 +1,4 @@
+import Threads
 import Train
 
 /// The options of every command that learns: how long, how fast, from what, and what is told.
@@ -91,6 +92,4 @@ extension Duration: OptionValue {
     var optionText: String { inSeconds == inSeconds.rounded() ? "\(Int(inSeconds))s" : "\(inSeconds)s" }
     static var hint: String { "TIME" }
     static var expectation: String { "a time such as 90s, 10m or 2h" }
-
-    var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

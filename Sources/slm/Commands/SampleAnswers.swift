@@ -27,7 +27,7 @@ struct SampleAnswers {
     ///   - asked: questions to take instead of the first of `tokens`.
     ///   - tokens: text that is not learned from, if there is any.
     ///   - conversations: those of the text that are not, if some are.
-    init(_ asked: [String], else tokens: TokenFile, in conversations: [Range<Int>]? = nil, _ form: ChatForm?, _ vocabulary: Vocabulary, _ trainer: Trainer,
+    init(_ asked: [String], else tokens: TokenFile, in conversations: [Range<Int>]? = nil, _ form: ChatTemplate?, _ vocabulary: Vocabulary, _ trainer: Trainer,
          _ processor: Processor, _ type: DataType) throws {
         let tokenizer = try Tokenizer(vocabulary)
         self.tokenizer = tokenizer
@@ -52,7 +52,7 @@ struct SampleAnswers {
     }
 
     /// A question of the text itself; of one in which nobody speaks, its beginning.
-    private static func question(in tokens: TokenFile, _ conversations: [Range<Int>]?, _ form: ChatForm?, _ tokenizer: Tokenizer, room: Int) -> Question? {
+    private static func question(in tokens: TokenFile, _ conversations: [Range<Int>]?, _ form: ChatTemplate?, _ tokenizer: Tokenizer, room: Int) -> Question? {
         var ids: [TokenID] = []
         func text(_ range: Range<Int>) -> String {
             tokens.read(range, into: &ids)

@@ -5,7 +5,7 @@ import Tokenize
 
 /// Learning a vocabulary, and writing tokens with one.
 extension TokenizeOptions {
-    private func team() throws -> Team { try Team(threads: threads ?? CPU.availableCores) }
+    private func team() throws -> WorkerPool { try WorkerPool(threads: threads ?? CPU.availableCores) }
 
     /// The bytes of all files, if they can be told.
     private func bytes(of paths: [String]) throws -> Int? {

@@ -18,7 +18,7 @@ struct TokenizeOptions {
     var tokens: String?
     var validation: [String] = []
     var validationShare = 0.1
-    var form = ChatForm.markers
+    var form = ChatTemplate.markers
     var longest: Int?
     var seed = 1
     var skipsBad = false
@@ -85,7 +85,7 @@ extension Command {
     }
 }
 
-extension ChatForm: OptionValue {}
+extension ChatTemplate: OptionValue {}
 extension ChatFormat: OptionValue {}
 
 extension TokenizeOptions {

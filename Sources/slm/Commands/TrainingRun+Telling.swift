@@ -1,3 +1,4 @@
+import Threads
 import Autograd
 import Checkpoint
 import Kernels

@@ -4,19 +4,19 @@ private let pageBytes = 4_096
 
 /// What a sequence remembers of itself while it is answered: the keys and values of every layer and head.
 ///
-///     let memory = processor.recollection(layers: 6, heads: 8, headWidth: 64, room: 384, .int8)
+///     let memory = processor.makeKVCache(layers: 6, heads: 8, headWidth: 64, room: 384, .int8)
 ///     processor.recall(qkv, rows: [.init(memory, from: 0, count: 12)], layer: 0, into: y)
-package final class Recollection {
+package final class KVCache {
     package let layers, heads, headWidth: Int
     /// The most positions that it has room for.
     package let room: Int
     /// How keys and values are kept.
-    package let form: WeightForm
+    package let form: WeightPrecision
     private let storage: Buffer
     private let keyBytes, valueBytes: Int
     private let table: slm_kernels
 
-    fileprivate init(layers: Int, heads: Int, headWidth: Int, room: Int, _ form: WeightForm, on processor: Processor) {
+    fileprivate init(layers: Int, heads: Int, headWidth: Int, room: Int, _ form: WeightPrecision, on processor: Processor) {
         require(form != .int4, "keys and values are not kept in int4")
         (self.layers, self.heads, self.headWidth, self.room, self.form, table) = (layers, heads, headWidth, room, form, processor.table)
         keyBytes = processor.table.recall_key_bytes(form.code, headWidth, room)
@@ -35,7 +35,7 @@ package final class Recollection {
     fileprivate func values(layer: Int, head: Int) -> UnsafeMutableRawPointer { keys(layer: layer, head: head) + keyBytes }
 
     /// Takes the first `count` positions of what another remembers.
-    package func copy(_ count: Int, from other: Recollection) {
+    package func copy(_ count: Int, from other: KVCache) {
         require(other.layers == layers && other.heads == heads && other.headWidth == headWidth && other.room == room && other.form == form, "memories of different models")
         require(count <= room, "\(count) positions of a memory for \(room)")
         for layer in 0..<layers {
@@ -57,25 +57,25 @@ package final class Recollection {
 }
 
 /// Rows of a step that follow each other in one sequence.
-package struct RecalledRows {
-    package let memory: Recollection
+package struct CachedRows {
+    package let memory: KVCache
     /// The position of the first.
     package let start: Int
     package let count: Int
 
-    package init(_ memory: Recollection, from start: Int, count: Int) {
+    package init(_ memory: KVCache, from start: Int, count: Int) {
         require(start >= 0 && count >= 0 && start + count <= memory.room, "positions \(start) to \(start + count) of a memory for \(memory.room)")
         (self.memory, self.start, self.count) = (memory, start, count)
     }
 }
 
 extension Processor {
-    package func recollection(layers: Int, heads: Int, headWidth: Int, room: Int, _ form: WeightForm) -> Recollection {
-        Recollection(layers: layers, heads: heads, headWidth: headWidth, room: room, form, on: self)
+    package func makeKVCache(layers: Int, heads: Int, headWidth: Int, room: Int, _ form: WeightPrecision) -> KVCache {
+        KVCache(layers: layers, heads: heads, headWidth: headWidth, room: room, form, on: self)
     }
 
     /// Remembers the keys and values of all rows, and has each row ask what its sequence remembers up to it.   qkv [N, 3·H·D], y [N, H·D], both f32
-    package func recall(_ qkv: Buffer, rows parts: [RecalledRows], layer: Int, into y: Buffer) {
+    package func recall(_ qkv: Buffer, rows parts: [CachedRows], layer: Int, into y: Buffer) {
         guard let first = parts.first?.memory else { return }
         let (H, D) = (first.heads, first.headWidth), N = parts.reduce(0) { $0 + $1.count }, most = parts.reduce(0) { max($0, $1.start + $1.count) }
         require(qkv.count == 3 * N * H * D && y.count == N * H * D && layer < first.layers, "recall: [\(N), \(H)·\(D)] from \(qkv.count) numbers into \(y.count)")
@@ -96,7 +96,7 @@ extension Processor {
         }
     }
 
-    private func remember(_ qkv: Buffer, _ part: RecalledRows, at row: Int, _ layer: Int, _ head: Int) {
+    private func remember(_ qkv: Buffer, _ part: CachedRows, at row: Int, _ layer: Int, _ head: Int) {
         let memory = part.memory, D = memory.headWidth, C = memory.heads * D
         let keys = memory.keys(layer: layer, head: head), values = memory.values(layer: layer, head: head)
         for n in 0..<part.count {
@@ -105,7 +105,7 @@ extension Processor {
         }
     }
 
-    private func ask(_ qkv: Buffer, _ part: RecalledRows, at row: Int, _ layer: Int, _ head: Int, isLast: Bool, into y: Buffer,
+    private func ask(_ qkv: Buffer, _ part: CachedRows, at row: Int, _ layer: Int, _ head: Int, isLast: Bool, into y: Buffer,
                      _ scratch: UnsafeMutablePointer<Float>) {
         let memory = part.memory, D = memory.headWidth, C = memory.heads * D
         var p = slm_recall()

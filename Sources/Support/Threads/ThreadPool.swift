@@ -2,11 +2,11 @@ import Synchronization
 
 /// A few threads for work that waits for disks or computes for a while, and a bounded heap of such work.
 ///
-///     let crew = try Crew(of: 4, mostWaiting: 1_000)
+///     let crew = try ThreadPool(of: 4, mostWaiting: 1_000)
 ///     guard crew.run({ store.append(…) }) else { … }           // too much waits already
 ///
 /// The threads end when nobody holds the crew any more.
-package final class Crew: Sendable {
+package final class ThreadPool: Sendable {
     private final class Heap: Sendable {
         let work = Mailbox<(@Sendable () -> Void)?>()
         /// `underWay` are those that wait too.

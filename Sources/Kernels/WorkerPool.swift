@@ -2,9 +2,9 @@ internal import CKernels
 
 /// The threads that compute, the calling one among them.
 ///
-///     let team = try Team(threads: 2)
+///     let team = try WorkerPool(threads: 2)
 ///     team.run { thread in … }
-package final class Team {
+package final class WorkerPool {
     package let size: Int
     private let team: OpaquePointer
 
