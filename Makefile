@@ -2,7 +2,10 @@
 
 # A module sees only what it says it depends on.
 BUILD    := swift build -c release --explicit-target-dependency-import-check error
-PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libpq-dev postgresql libsodium-dev libcrypt-dev zlib1g-dev pkg-config libgcc-12-dev python3-venv valgrind
+# What building and running need, and what only tests need.
+PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev \
+            libmicrohttpd-dev libsqlite3-dev libpq-dev libsodium-dev libcrypt-dev zlib1g-dev pkg-config libgcc-12-dev
+TEST_PACKAGES := postgresql python3-venv valgrind man-db
 PYTHON   := python3
 VENV     := .venv
 SLM      := .build/release/slm
@@ -16,58 +19,87 @@ SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 # The C compiler that comes with Swift: the kernels are tested with the compiler that builds them.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 
-.PHONY: help deps build demo sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium test-llama test-mutants kill-training kill-store kill-serve fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb demo sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium test-llama test-mutants kill-training kill-store kill-serve fuzz bench clean
 
 help:           ## What can be made (this list)
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-deps:           ## Install the system libraries that are missing
-	@command -v swift >/dev/null || { echo "slm: there is no Swift here. It needs Swift 6.2 or later: see swift.org/install"; exit 1; }
-	@missing=""; for p in $(PACKAGES); do \
+# Installs the Debian packages of its argument that are missing.
+define install_packages
+	@missing=""; for p in $(1); do \
 	    dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
 	    echo "slm: installing$$missing"; \
 	    $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
+endef
+
+deps:           ## Install missing system libraries that building and running need
+	@command -v swift >/dev/null || { echo "slm: swift not found. Install Swift 6.2 or later: https://swift.org/install"; exit 1; }
+	$(call install_packages,$(PACKAGES))
+
+test-deps: deps ## Install missing packages that only the tests need
+	$(call install_packages,$(TEST_PACKAGES))
 
 build: deps     ## Build the release binary: .build/release/slm
 	$(BUILD) --product slm
 
-demo: build     ## Learn something and show it
+demo: build     ## Train a small model on the sample chats and chat with it at http://127.0.0.1:8000
 	$(SLM) demo
 
+# A binary with the Swift runtime linked in, so that it runs without the toolchain.
+STATIC   := .build/static/release/slm
+static: deps
+	$(BUILD) --static-swift-stdlib --scratch-path .build/static --product slm
+
+# Where `make install` puts the program, its man pages and shell completions: make install PREFIX=/usr/local
+PREFIX   := $(HOME)/.local
+install: static ## Install slm, its man pages and shell completions: PREFIX=DIR, default ~/.local
+	Tools/install.sh $(STATIC) "$(DESTDIR)$(PREFIX)"
+	@case ":$$PATH:" in *:"$(PREFIX)/bin":*) ;; *) echo 'slm: add $(PREFIX)/bin to your PATH: export PATH="$(PREFIX)/bin:$$PATH"' ;; esac
+
+uninstall:      ## Remove what `make install` installed
+	Tools/install.sh --remove "$(DESTDIR)$(PREFIX)"
+
+deb: static     ## Build a Debian package: .build/slm_VERSION_ARCH.deb
+	$(call install_packages,dpkg-dev)
+	Tools/make-deb.sh $(STATIC) .build
+
 # A test says when the two files are not what the program makes.
-sample:         ## Make data/sample.txt and data/sample-val.txt from their grammar again
+sample:         ## Generate data/sample.txt and data/sample-val.txt again
 	$(BUILD) --product sample-chats
 	.build/release/sample-chats training > data/sample.txt
 	.build/release/sample-chats validation > data/sample-val.txt
 
-test: deps test-swift test-mutants test-sanitizers test-valgrind   ## All tests that need no Python package
+test: test-deps test-swift test-mutants test-sanitizers test-valgrind   ## All tests that need no Python package
 
-test-swift: deps
+test-swift: test-deps
 	$(BUILD) --build-tests
 	swift test -c release --skip-build
 
 # Damaged files of other programs, and what each takes of memory and time. `make fuzz` has a million of them.
-test-mutants: deps
+test-mutants: test-deps
 	$(BUILD) --product Mutants
 	.build/release/Mutants bombs
 	.build/release/Mutants 1000
 
 # The kernels on buffers of exactly the right size, where a byte too many is found.
-test-sanitizers: deps
+test-sanitizers: test-deps
 	@mkdir -p .build/sanitizers
 	$(CLANG) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -ISources/Kernels/C -ISources/Kernels/C/include \
 	    -fuse-ld=lld Sources/Kernels/C/*.c Tests/Programs/Sanitizers/kernels.c -lm -lpthread -o .build/sanitizers/kernels
 	.build/sanitizers/kernels
+	$(CLANG) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -ISources/Tokenize/C -ISources/Tokenize/C/include \
+	    -fuse-ld=lld Sources/Tokenize/C/*.c Tests/Programs/Sanitizers/pretokenize.c -o .build/sanitizers/pretokenize
+	.build/sanitizers/pretokenize
 
 # Two training steps under valgrind, which knows neither AVX-512 nor Swift's debug information.
-test-valgrind: build
+test-valgrind: build test-deps
 	strip --strip-debug -o .build/slm-for-valgrind $(SLM)
 	valgrind --quiet --error-exitcode=9 .build/slm-for-valgrind bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
 	    --threads 2 --cpu avx2
 
-test-peers: build $(VENV)/ready chromium   ## Tests against other people's programs, in a virtual environment of their own
+test-peers: build test-deps $(VENV)/ready chromium   ## Tests against other people's programs, in a virtual environment of their own
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
 	$(BUILD) --product CheckpointWriter
 	$(BUILD) --product Logits
@@ -88,7 +120,7 @@ test-peers: build $(VENV)/ready chromium   ## Tests against other people's progr
 	$(VENV)/bin/python Tests/Web/test_web.py
 	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
 
-test-web: $(VENV)/ready chromium   ## The page in a real browser, before a server without a model
+test-web: test-deps $(VENV)/ready chromium   ## The page in a real browser, before a server without a model
 	$(VENV)/bin/python Tests/Web/test_web.py
 
 chromium:
@@ -109,17 +141,17 @@ $(VENV)/llama: $(VENV)/ready Tests/requirements-llama.txt
 	PATH="$$PWD/$(VENV)/bin:$$PATH" CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF" $(VENV)/bin/pip install --quiet --requirement Tests/requirements-llama.txt
 	touch $@
 
-kill-training: build $(VENV)/ready   ## Kills trainings at random moments and sees what they leave: KILLS=N for another number
+kill-training: build test-deps $(VENV)/ready   ## Kills trainings at random moments and sees what they leave: KILLS=N for another number
 	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills $(KILLS)
 
-kill-store: deps                 ## Kills who writes into a store, and PostgreSQL's server, and sees what is there: STORE_KILLS=N for another number
+kill-store: test-deps                ## Kills who writes into a store, and PostgreSQL's server, and sees what is there: STORE_KILLS=N for another number
 	$(BUILD) --product StoreWriter
 	$(PYTHON) Tests/Peers/kill_store.py .build/release/StoreWriter --kills $(STORE_KILLS)
 
 kill-serve: build               ## Kills a server that eight people chat with, and sees what is there: SERVE_KILLS=N for another number
 	$(PYTHON) Tests/Peers/check_serve.py $(SLM) --only kills --kills $(SERVE_KILLS)
 
-fuzz: deps      ## A million inputs to each reader of foreign bytes: ROUNDS=N for another number (half an hour)
+fuzz: test-deps    ## A million inputs to each reader of foreign bytes: ROUNDS=N for another number (half an hour)
 	$(BUILD) --build-tests
 	$(BUILD) --product Mutants
 	.build/release/Mutants bombs

@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// One target per module, lowest layer first. A target can import only what it lists here (Documentation/Contributing/Architecture.md).
+// One target per module, lowest layer first. A target can import only what it lists here (Documentation/Architecture.md).
 // In CI every warning is an error.
 let isCI = Context.environment["CI"] != nil
 let features: [SwiftSetting] = [
@@ -59,6 +59,8 @@ let package = Package(
 
         // Support: small modules that know nothing of models.
         module("Random", in: "Support"),
+        module("Base64", in: "Support", settings: safe),
+        module("Hashing", in: "Support", ["CXXHash"]),
         module("JSON", in: "Support", ["CSimdjson"]),
         module("Files", in: "Support"),
         module("Threads", in: "Support"),
@@ -66,27 +68,31 @@ let package = Package(
         module("Settings", in: "Support", ["CYAML", "Terminal"]),
         module("HTTPClient", in: "Support", ["CCurl"]),
         module("HTTPServer", in: "Support", ["CMicroHTTPD", "Threads"]),
-        module("Secrets", in: "Support", ["JSON", "Files", "CSodium", "CCrypt"]),
+        module("Secrets", in: "Support", ["Base64", "JSON", "Files", "CSodium", "CCrypt"]),
         module("Gzip", in: "Support", ["CZlib"]),
 
         // Arithmetic on buffers, the worker pool, CPU detection.
-        .target(name: "CKernels", path: "Sources/Kernels/C", exclude: ["make_unicode.py"], cSettings: [.headerSearchPath(".")] + cSettings),
+        .target(name: "CKernels", path: "Sources/Kernels/C", cSettings: [.headerSearchPath(".")] + cSettings),
         module("Kernels", ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Files"], exclude: ["C"]),
 
         // Tensors, the tape, derivatives; text to token ids and back.
         module("Autograd", ["Kernels"], settings: safe),
-        module("Tokenize", ["Kernels", "CPCRE2", "JSON", "Files"]),
+        .target(
+            name: "CPreTokenize", path: "Sources/Tokenize/C", exclude: ["make_unicode.py"],
+            cSettings: [.headerSearchPath(".")] + cSettings
+        ),
+        module("Tokenize", ["CPreTokenize", "CPCRE2", "Base64", "JSON", "Files"], exclude: ["C"]),
 
         // The GPT; chat files and the token files made from them.
         module("Model", ["Autograd"], settings: safe),
-        module("Corpus", ["Tokenize", "JSON", "Files", "Random"], settings: safe),
+        module("Corpus", ["Tokenize", "Kernels", "Hashing", "JSON", "Files", "Random"], settings: safe),
 
         // slm's own file format, and those of other programs.
-        module("Checkpoint", ["Model", "Tokenize", "Autograd", "Kernels", "JSON", "Files", "CHDF5", "CXXHash"]),
+        module("Checkpoint", ["Model", "Tokenize", "Autograd", "Kernels", "Hashing", "JSON", "Files", "CHDF5"]),
         module("Formats", ["Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "JSON", "Files", "Gzip"]),
 
         // Training, inference, training reports, the database.
-        module("Train", ["Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels", "Random"], settings: safe),
+        module("Train", ["Checkpoint", "Corpus", "Tokenize", "Hashing", "Files", "Model", "Autograd", "Kernels", "Random"], settings: safe),
         module("Infer", ["Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient", "Random"], settings: safe),
         module("Report", ["JSON", "Files"]),
         module("Store", ["Threads", "CSQLite", "CPQ"]),
@@ -130,10 +136,11 @@ let package = Package(
         tests("KernelsTests", ["TestSupport", "Kernels", "CKernels"]),
         tests("AutogradTests", ["TestSupport", "Autograd", "Kernels"]),
         tests("ModelTests", ["TestSupport", "Model", "Autograd", "Kernels"]),
+        tests("Base64Tests", ["TestSupport", "Base64"]),
         tests("JSONTests", ["TestSupport", "JSON"]),
         tests("SettingsTests", ["TestSupport", "Settings"]),
         tests("FilesTests", ["TestSupport", "Files"]),
-        tests("TokenizeTests", ["TestSupport", "Tokenize", "Kernels", "Files"]),
+        tests("TokenizeTests", ["TestSupport", "Tokenize", "Files"]),
         tests("CheckpointTests", ["TestSupport", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"]),
         tests("FormatsTests", ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files", "JSON"]),
         tests("CorpusTests", ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"]),
@@ -155,6 +162,7 @@ let package = Package(
                 "Files", "JSON",
             ]
         ),
+        tests("RepositoryTests", [], exclude: ["wording.txt"]),
         tests("SampleChatsTests", ["sample-chats", "Files"]),
     ],
     cLanguageStandard: .gnu11,

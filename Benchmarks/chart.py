@@ -1,7 +1,7 @@
 """Draws what `train.py` printed as bars: tokens a second, a group for each data type.
 
     .venv/bin/python Benchmarks/train.py > figures.txt
-    .venv/bin/python Benchmarks/chart.py < figures.txt > Documentation/training.svg
+    .venv/bin/python Benchmarks/chart.py < figures.txt > Documentation/Performance/training.svg
 """
 import re
 import sys

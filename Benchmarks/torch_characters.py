@@ -1,4 +1,4 @@
-"""nanoGPT's GPT on the characters of a text, in PyTorch: what Documentation/Shakespeare.md holds `slm train --preset characters` against.
+"""nanoGPT's GPT on the characters of a text, in PyTorch: what Documentation/Learn/Shakespeare.md holds `slm train --preset characters` against.
 
     python Benchmarks/torch_characters.py data/characters            # the folder that slm tokenize --tokens wrote
 

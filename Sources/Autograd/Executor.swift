@@ -1,31 +1,34 @@
 package import Kernels
 
-/// Who carries out the operations of a model: a ``Tape``, which learns, or whoever answers, with keys and values that are kept and weights in forms of their own.
-/// Weights are parameters here, not tensors: how their numbers are stored is for the executor to know.
+/// Runs the operations of a model's forward pass.
+///
+/// A ``Tape`` runs them for training. `ModelRunner` (in `Infer`) runs them with a KV cache and packed weights. Weights are passed as
+/// parameters and not as tensors because each executor stores them in its own way.
 ///
 ///     func callAsFunction(_ x: Tensor, on executor: some Executor) -> Tensor { executor.norm(x, by: norm) }
 package protocol Executor: AnyObject {
-    /// table[ids] (+ what stands in `positions` for each one's place).   ids [B, T]; y [B, T, C]
+    /// table[ids] (+ positions[t] at position t).   ids [B, T]; y [B, T, C]
     func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?) -> Tensor
     func norm(_ x: Tensor, by norm: Norm) -> Tensor
     /// f(x·Wᵀ + b) + plus
-    func linear(_ x: Tensor, weight: Parameter, bias: Parameter?, then f: Function, plus: Tensor?) -> Tensor
-    /// Questions and keys turned by where they stand: see ``Tape/rotate(_:heads:by:)``.   qkv [B, T, 3·H·D]
-    func rotate(_ qkv: Tensor, heads H: Int) -> Tensor
-    func normHeads(_ qkv: Tensor, heads H: Int) -> Tensor
-    /// Each position asks itself and what came before.   qkv [B, T, 3·H·D]; y [B, T, H·D]
+    func linear(_ x: Tensor, weight: Parameter, bias: Parameter?, then f: UnaryFunction, plus: Tensor?) -> Tensor
+    /// Applies rotary position embeddings to queries and keys: see ``Tape/applyRotaryEmbedding(_:heads:by:)``.   qkv [B, T, 3·H·D]
+    func applyRotaryEmbedding(_ qkv: Tensor, heads H: Int) -> Tensor
+    /// Normalizes the queries and keys of each head to RMS 1 (QK-norm).   qkv [B, T, 3·H·D]
+    func applyQKNorm(_ qkv: Tensor, heads H: Int) -> Tensor
+    /// Multi-head attention of each position to itself and the positions before it.   qkv [B, T, 3·H·D]; y [B, T, H·D]
     ///
-    /// - Parameter layer: Which of the model's, from 0.
-    func attend(_ qkv: Tensor, heads H: Int, layer: Int, documents: Tensor?) -> Tensor
+    /// - Parameter layer: The index of the layer, from 0.
+    func causalAttention(_ qkv: Tensor, heads H: Int, layer: Int, documentStarts: Tensor?) -> Tensor
     func add(_ a: Tensor, _ b: Tensor) -> Tensor
     func scale(_ x: Tensor, by factor: Float) -> Tensor
-    func apply(_ f: Function, to x: Tensor) -> Tensor
-    /// x with some of it left out, while learning.
+    func apply(_ f: UnaryFunction, to x: Tensor) -> Tensor
+    /// Applies dropout during training.
     func dropout(_ x: Tensor, _ p: Float) -> Tensor
-    /// body(x); who learns need not remember what is in between.
-    func checkpoint(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor
-    /// The rows whose scores somebody wants, of all [B, T, C]; what has been chosen from already stays.
-    func wanted(_ x: Tensor) -> Tensor
+    /// Runs `body(x)`. A tape stores only x and runs `body` again in the backward pass.
+    func recompute(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor
+    /// The rows of x [B, T, C] whose logits the caller needs. Returns x unchanged if the rows were selected already.
+    func rowsNeedingLogits(_ x: Tensor) -> Tensor
 }
 
 extension Tape: Executor {
@@ -40,17 +43,19 @@ extension Tape: Executor {
         }
     }
 
-    package func linear(_ x: Tensor, weight: Parameter, bias: Parameter?, then f: Function, plus: Tensor?) -> Tensor {
+    package func linear(_ x: Tensor, weight: Parameter, bias: Parameter?, then f: UnaryFunction, plus: Tensor?) -> Tensor {
         linear(x, weight: value(of: weight), bias: bias.map(value), then: f, plus: plus)
     }
 
-    package func rotate(_ qkv: Tensor, heads H: Int) -> Tensor {
-        rotate(qkv, heads: H, by: angles(of: qkv.shape[1], width: qkv.shape[2] / (3 * H)))
+    package func applyRotaryEmbedding(_ qkv: Tensor, heads H: Int) -> Tensor {
+        applyRotaryEmbedding(qkv, heads: H, by: cachedRotaryAngles(of: qkv.shape[1], width: qkv.shape[2] / (3 * H)))
     }
 
-    package func normHeads(_ qkv: Tensor, heads H: Int) -> Tensor { normHeads(qkv, heads: H, epsilon: 1e-5) }
+    package func applyQKNorm(_ qkv: Tensor, heads H: Int) -> Tensor { applyQKNorm(qkv, heads: H, epsilon: 1e-5) }
 
-    package func attend(_ qkv: Tensor, heads H: Int, layer: Int, documents: Tensor?) -> Tensor { causalAttention(qkv, heads: H, documents: documents) }
+    package func causalAttention(_ qkv: Tensor, heads H: Int, layer: Int, documentStarts: Tensor?) -> Tensor {
+        causalAttention(qkv, heads: H, documentStarts: documentStarts)
+    }
 
-    package func wanted(_ x: Tensor) -> Tensor { x }
+    package func rowsNeedingLogits(_ x: Tensor) -> Tensor { x }
 }

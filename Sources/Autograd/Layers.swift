@@ -1,28 +1,31 @@
 package import Kernels
 
-// Layers are values: they hold where their parameters are, not the parameters. The same layer works on any executor.
+// A layer is a value that refers to its parameters and holds no weights, so the same layer runs on any executor.
 
-/// y = f(x·Wᵀ + b), and where the list adapts it, y = f(x·(W + (α/r)·B·A)ᵀ + b): see ``LowRank``.
+/// y = f(x·Wᵀ + b). With LoRA, y = f(x·(W + (α/r)·B·A)ᵀ + b): see ``LoRAConfiguration``.
 ///
 ///     let hidden = Linear(from: 2, to: 16, named: "hidden", in: &list)
 ///     let y = hidden(x, on: tape, then: .tanh)
 package struct Linear: Sendable {
     package let weight: Parameter                      // [O, I]
     package let bias: Parameter?                       // [O]
-    package let change: LowRankPair?
+    package let lora: LoRALayer?
 
-    /// Without an initialisation of its own the weight is uniform in ±1/√I, as in PyTorch; the bias begins at 0.
-    package init(from I: Int, to O: Int, bias: Bool = true, named name: String, in list: inout ParameterList, weight: Initialization? = nil) {
+    /// - Parameter weight: The initialization of the weight; by default uniform in ±1/√I, as in PyTorch. The bias starts at 0.
+    package init(
+        from I: Int, to O: Int, bias: Bool = true, named name: String, in list: inout ParameterList, weight: Initialization? = nil
+    ) {
         self.weight = list.add("\(name).weight", [O, I], weight ?? .uniform(limit: 1 / Float(I).squareRoot()))
         self.bias = bias ? list.add("\(name).bias", [O], .constant(0)) : nil
-        change = list.addChange(of: self.weight, in: name)
+        lora = list.addLoRA(to: self.weight, in: name)
     }
 
-    package func callAsFunction(_ x: Tensor, on executor: some Executor, then f: Function = .identity, plus: Tensor? = nil) -> Tensor {
-        let layer = { (f: Function, plus: Tensor?) in executor.linear(x, weight: weight, bias: bias, then: f, plus: plus) }
-        guard let change else { return layer(f, plus) }
-        if let plus, f == .identity { return change(x, on: executor, plus: layer(.identity, plus)) }
-        let u = executor.add(layer(.identity, nil), change(x, on: executor)), y = f == .identity ? u : executor.apply(f, to: u)
+    package func callAsFunction(_ x: Tensor, on executor: some Executor, then f: UnaryFunction = .identity, plus: Tensor? = nil) -> Tensor {
+        let base = { (f: UnaryFunction, plus: Tensor?) in executor.linear(x, weight: weight, bias: bias, then: f, plus: plus) }
+        guard let lora else { return base(f, plus) }
+        if let plus, f == .identity { return lora(x, on: executor, plus: base(.identity, plus)) }
+        let u = executor.add(base(.identity, nil), lora(x, on: executor))
+        let y = f == .identity ? u : executor.apply(f, to: u)
         return plus.map { executor.add($0, y) } ?? y
     }
 }
@@ -31,7 +34,9 @@ package struct Linear: Sendable {
 package struct Embedding: Sendable {
     package let table: Parameter                       // [V, C]
 
-    package init(of V: Int, to C: Int, named name: String, in list: inout ParameterList, weight: Initialization = .normal(deviation: 0.02)) {
+    package init(
+        of V: Int, to C: Int, named name: String, in list: inout ParameterList, weight: Initialization = .normal(deviation: 0.02)
+    ) {
         table = list.add("\(name).weight", [V, C], weight)
     }
 
@@ -40,7 +45,7 @@ package struct Embedding: Sendable {
     }
 }
 
-/// Layer norm or RMS norm, with what it scales and shifts by.
+/// Layer norm or RMS norm with its scale and shift.
 package struct Norm: Sendable {
     package enum Kind: String, Sendable, CaseIterable {
         case layer, rms

@@ -1,82 +1,84 @@
 package import Kernels
 
-/// A name, a shape and a place in a flat buffer of a model: that of what is learned, or that of what is not.
+/// The name, shape and location of one weight in a flat buffer: that of the trainable or that of the frozen parameters.
 package struct Parameter: Hashable, Sendable {
     package let name: String
     package let shape: Shape
     package let initialization: Initialization
-    /// Its place among those of its buffer.
+    /// The index among the parameters of the same buffer.
     package let index: Int
-    /// Where its first element is in the buffer.
+    /// The offset of the first element in the buffer.
     package let start: Int
     /// Whether it has a gradient.
-    package let isLearned: Bool
+    package let isTrainable: Bool
 
     package var range: Range<Int> { start..<start + shape.count }
 }
 
-/// How a parameter begins.
+/// The initial values of a parameter.
 package enum Initialization: Hashable, Sendable {
     case constant(Float)
     case normal(deviation: Float)
-    /// Evenly in ±limit.
+    /// Uniform in ±limit.
     case uniform(limit: Float)
-    /// Rows, or columns where there are fewer of them, at right angles and of length `gain`.
-    case orthogonal(gain: Float)
 }
 
-/// The parameters that layers ask for while a model is put together.
+/// Collects the parameters that layers request while a model is built.
 ///
 ///     var list = ParameterList()
 ///     let hidden = Linear(from: 2, to: 16, named: "hidden", in: &list)
-///     let parameters = try Parameters(list, on: processor, seed: 1)
+///     let parameters = Parameters(list, on: processor, seed: 1)
 ///
-/// With an adaptation, what layers ask for is frozen, and what changes them is learned: it has a flat buffer of its own, so that nothing else needs gradients and moments.
+/// With a LoRA configuration, the parameters of the layers are frozen, and the LoRA matrices are trainable. They have a flat buffer of
+/// their own, so only they need gradients and optimizer moments.
 package struct ParameterList: Sendable {
     /// Parameters that share a flat buffer.
     package struct Layout: Sendable {
         package private(set) var parameters: [Parameter] = []
         package private(set) var count = 0
 
-        fileprivate mutating func add(_ name: String, _ shape: Shape, _ initialization: Initialization, isLearned: Bool) -> Parameter {
-            let parameter = Parameter(name: name, shape: shape, initialization: initialization, index: parameters.count, start: count, isLearned: isLearned)
+        fileprivate mutating func add(_ name: String, _ shape: Shape, _ initialization: Initialization, isTrainable: Bool) -> Parameter {
+            let parameter = Parameter(
+                name: name, shape: shape, initialization: initialization, index: parameters.count, start: count, isTrainable: isTrainable
+            )
             parameters.append(parameter)
-            // Every parameter begins on a cache line; the gap is 0 in every buffer and stays so.
+            // Every parameter starts on a cache line. The gap is 0 in every buffer and stays so.
             count += (shape.count + 15) / 16 * 16
             return parameter
         }
     }
 
-    package private(set) var learned = Layout(), frozen = Layout()
-    package let adaptation: LowRank?
-    /// The changes of layers that the adaptation brought.
-    package private(set) var changes: [LowRankPair] = []
+    package private(set) var trainable = Layout()
+    package private(set) var frozen = Layout()
+    package let lora: LoRAConfiguration?
+    /// The layers that have LoRA matrices.
+    package private(set) var loraLayers: [LoRALayer] = []
     private var names: Set<String> = []
 
-    package init(adapting adaptation: LowRank? = nil) { self.adaptation = adaptation }
+    package init(lora: LoRAConfiguration? = nil) { self.lora = lora }
 
-    /// Those that are learned.
-    package var parameters: [Parameter] { learned.parameters }
-    /// The length of their flat buffer.
-    package var count: Int { learned.count }
+    /// The trainable parameters.
+    package var parameters: [Parameter] { trainable.parameters }
+    /// The length of the flat buffer of the trainable parameters.
+    package var count: Int { trainable.count }
 
     package mutating func add(_ name: String, _ shape: Shape, _ initialization: Initialization) -> Parameter {
-        if adaptation == nil { return addLearned(name, shape, initialization) }
+        if lora == nil { return addTrainable(name, shape, initialization) }
         checkIsNew(name)
-        return frozen.add(name, shape, initialization, isLearned: false)
+        return frozen.add(name, shape, initialization, isTrainable: false)
     }
 
-    mutating func addLearned(_ name: String, _ shape: Shape, _ initialization: Initialization) -> Parameter {
+    mutating func addTrainable(_ name: String, _ shape: Shape, _ initialization: Initialization) -> Parameter {
         checkIsNew(name)
-        return learned.add(name, shape, initialization, isLearned: true)
+        return trainable.add(name, shape, initialization, isTrainable: true)
     }
 
-    /// What is learned of a layer's weight, where that is a target of the adaptation.
-    mutating func addChange(of weight: Parameter, in layer: String) -> LowRankPair? {
-        guard let adaptation, adaptation.targets.contains(where: { layer == $0 || layer.hasSuffix("." + $0) }) else { return nil }
-        let change = LowRankPair(for: weight, of: layer, adaptation, in: &self)
-        changes.append(change)
-        return change
+    /// Adds LoRA matrices for a layer's weight, if the layer is a target.
+    mutating func addLoRA(to weight: Parameter, in layer: String) -> LoRALayer? {
+        guard let lora, lora.targets.contains(where: { layer == $0 || layer.hasSuffix("." + $0) }) else { return nil }
+        let matrices = LoRALayer(for: weight, of: layer, lora, in: &self)
+        loraLayers.append(matrices)
+        return matrices
     }
 
     private mutating func checkIsNew(_ name: String) { require(names.insert(name).inserted, "two parameters are named \(name)") }
@@ -84,47 +86,50 @@ package struct ParameterList: Sendable {
 
 /// The weights of a model and their gradients, each in one flat buffer.
 package final class Parameters {
-    /// Those that are learned.
+    /// The trainable parameters.
     package let list: [Parameter]
     package let values: Buffer
-    /// Those that are not, with neither gradients nor moments; none, unless the list adapts a model.
+    /// The frozen parameters, which have neither gradients nor optimizer moments. Empty unless the list has a LoRA configuration.
     package let frozen: [Parameter]
     package let frozenValues: Buffer
-    /// Memory is taken for them when they are first asked for: who only answers never does.
+    /// Allocated at the first use, so inference needs no memory for gradients.
     package private(set) lazy var gradients = processor.zeros(values.count)
-    /// Whether a gradient has been written since they were forgotten: the first to come need not add.
+    /// Whether a gradient has been written since `zeroGradients`. The first write stores, and later ones add.
     private var isWritten: [Bool]
     let processor: Processor
 
-    /// - Parameter frozen: the weights that are adapted, each where its parameter says.
-    package convenience init(_ list: ParameterList, over frozen: Buffer? = nil, on processor: Processor, seed: UInt64 = 0) throws(ProcessorError) {
+    /// - Parameter frozen: The frozen weights, laid out like `list.frozen`.
+    package convenience init(_ list: ParameterList, over frozen: Buffer? = nil, on processor: Processor, seed: UInt64 = 0) {
         self.init(list, values: processor.zeros(list.count), over: frozen, on: processor)
-        for parameter in self.list { try initialize(parameter, seed: seed) }
+        for parameter in self.list { initialize(parameter, seed: seed) }
     }
 
-    /// Weights that are there already, such as those of a checkpoint, each where its parameter says.
+    /// Uses existing weights, such as those of a checkpoint, laid out like `list.trainable`.
     package init(_ list: ParameterList, values: Buffer, over frozen: Buffer? = nil, on processor: Processor) {
-        require(values.count == list.count, "\(values.count) weights for parameters that take \(list.count)")
-        require((frozen?.count ?? 0) == list.frozen.count, "\(frozen?.count ?? 0) frozen weights for parameters that take \(list.frozen.count)")
-        (self.list, self.values, self.processor) = (list.parameters, values, processor)
-        (self.frozen, frozenValues) = (list.frozen.parameters, frozen ?? values[0..<0])
+        require(values.count == list.count, "expected \(list.count) weights, found \(values.count)")
+        require((frozen?.count ?? 0) == list.frozen.count, "expected \(list.frozen.count) frozen weights, found \(frozen?.count ?? 0)")
+        self.list = list.parameters
+        self.values = values
+        self.processor = processor
+        self.frozen = list.frozen.parameters
+        frozenValues = frozen ?? values[0..<0]
         isWritten = Array(repeating: false, count: list.parameters.count)
     }
 
-    /// How many numbers are learned.
+    /// The number of trainable weights.
     package var count: Int { list.reduce(0) { $0 + $1.shape.count } }
     package var frozenCount: Int { frozen.reduce(0) { $0 + $1.shape.count } }
 
     package func value(of parameter: Parameter) -> Tensor {
         check(parameter)
-        if !parameter.isLearned { return Tensor(frozenValues[parameter.range], shape: parameter.shape) }
+        if !parameter.isTrainable { return Tensor(frozenValues[parameter.range], shape: parameter.shape) }
         return Tensor(values[parameter.range], shape: parameter.shape, origin: .parameter(parameter))
     }
 
-    /// The gradient so far; zeros where nothing has arrived.
+    /// The gradient accumulated so far; zeros if there is none.
     package func gradient(of parameter: Parameter) -> Tensor {
         check(parameter)
-        require(parameter.isLearned, "\(parameter.name) is frozen and has no gradient")
+        require(parameter.isTrainable, "\(parameter.name) is frozen and has no gradient")
         if !isWritten[parameter.index] {
             processor.clear(gradients[parameter.range])
             isWritten[parameter.index] = true
@@ -132,29 +137,33 @@ package final class Parameters {
         return Tensor(gradients[parameter.range], shape: parameter.shape)
     }
 
-    /// Begins a new sum of gradients.
-    package func forgetGradients() { for i in isWritten.indices { isWritten[i] = false } }
+    /// Resets all gradients to zero. Costs nothing: the next gradient is stored instead of added.
+    package func zeroGradients() { for i in isWritten.indices { isWritten[i] = false } }
 
-    /// All gradients in their flat buffer, with zeros where nothing has arrived.
-    package func completeGradients() -> Buffer {
+    /// All gradients in their flat buffer, with zeros where none has been accumulated.
+    package func allGradients() -> Buffer {
         for parameter in list { _ = gradient(of: parameter) }
         return gradients
     }
 
-    /// Where the next part of a gradient goes, and whether it must be added to what is there.
+    /// The buffer for the next part of a gradient, and whether the part has to be added to its contents.
     func target(for parameter: Parameter) -> (Buffer, adding: Bool) {
         defer { isWritten[parameter.index] = true }
         return (gradients[parameter.range], isWritten[parameter.index])
     }
 
     private func check(_ parameter: Parameter) {
-        let known = parameter.isLearned ? list : frozen
-        require(known.indices.contains(parameter.index) && known[parameter.index] == parameter, "\(parameter.name) is a parameter of another list")
+        let known = parameter.isTrainable ? list : frozen
+        require(
+            known.indices.contains(parameter.index) && known[parameter.index] == parameter,
+            "\(parameter.name) is a parameter of another list"
+        )
     }
 
-    private func initialize(_ parameter: Parameter, seed: UInt64) throws(ProcessorError) {
+    private func initialize(_ parameter: Parameter, seed: UInt64) {
         let buffer = values[parameter.range]
-        // A stream for each parameter. The factor is not the generator's own, with which the next seed's stream would be this one, shifted.
+        // One random stream per parameter. The factor differs from the generator's own increment; with that one, the stream of the next
+        // seed would be this stream, shifted.
         let stream = seed &* 0xD1B5_4A32_D192_ED03 &+ UInt64(parameter.index)
         switch parameter.initialization {
         case .constant(let value): buffer.write { span in for i in span.indices { span[i] = value } }
@@ -164,15 +173,6 @@ package final class Parameters {
         case .uniform(let limit):
             processor.uniform(into: buffer, seed: stream)
             buffer.write { span in for i in span.indices { span[i] = (2 * span[i] - 1) * limit } }
-        case .orthogonal(let gain):
-            let (rows, columns) = parameter.shape.rows
-            let (long, short) = (max(rows, columns), min(rows, columns))
-            processor.normal(into: buffer, seed: stream)
-            var q = buffer.read { span in span.indices.map { span[$0] } }
-            try LinearAlgebra(for: processor.path).orthonormalize(&q, rows: long, columns: short)
-            buffer.write { span in
-                for i in 0..<rows { for j in 0..<columns { span[i * columns + j] = gain * (rows >= columns ? q[i * short + j] : q[j * short + i]) } }
-            }
         }
     }
 }

@@ -1,12 +1,12 @@
 package import Kernels
 
-/// A step that can be taken back. Whatever it needs for that, it holds.
+/// An operation on the tape, with all that its derivative needs.
 protocol Operation {
-    /// Adds what follows from dy, the gradient of its result, to the gradients of its inputs: see ``Tape/addGradient(to:_:)``.
+    /// Adds the contribution of dy, the gradient of the result, to the gradients of the inputs: see ``Tape/addGradient(to:_:)``.
     func backward(_ dy: Tensor, on tape: Tape)
 }
 
-/// Carries out operations, remembers them, and runs them back.
+/// Runs operations, records them, and computes gradients by running their derivatives in reverse order (PyTorch's autograd graph).
 ///
 ///     let tape = Tape(processor)
 ///     let x = tape.variable([1, 2, 3], [3])
@@ -14,63 +14,79 @@ protocol Operation {
 ///     tape.backward(from: y)
 ///     tape.gradient(of: x)?.floats                  // [2, 4, 6]
 ///
-/// Each operation has a file in `Operations`: what it computes, the shapes it takes, and its derivative.
-/// Memory is given back as soon as nothing refers to it: a value that no derivative reads lives as long as
-/// the variable it was assigned to.
+/// Each operation has a file in `Operations` with its forward pass, its shape rules and its derivative.
+/// Memory is freed as soon as nothing refers to it: a value that no derivative reads lives only as long as the variable that holds it.
 package final class Tape {
     package let processor: Processor
-    /// What products are computed in, and what activations between them are stored as.
+    /// The type that matmuls are computed in and activations between them are stored as.
     package let precision: DataType
-    /// Whether operations are remembered. Off for evaluation: see ``withoutRecording(_:)``.
+    /// Whether operations are recorded. False inside ``withoutRecording(_:)``.
     package private(set) var isRecording = true
-    /// Whether dropout takes place: also while a checkpointed block runs for the first time, which records nothing.
+    /// Whether dropout is applied. Also true in the first pass of a recomputed block, which records nothing.
     private(set) var isTraining = true
-    /// Random numbers drawn so far by dropout; the same again after ``reset(seed:)``.
-    var drawn: UInt64 = 0
+    /// The position in dropout's random stream. ``reset(seed:)`` sets it back to 0.
+    var dropoutOffset: UInt64 = 0
     private(set) var seed: UInt64
     let parameters: Parameters?
 
-    /// The angles of rotary positions, which every layer asks for.
-    private var knownAngles: Tensor?
+    /// The rotary angles, which every layer needs.
+    private var rotaryAngleCache: Tensor?
 
-    /// Whether a gradient was asked for since a rehearsal began.
-    private var rehearsalIsWanted = false
+    /// Whether an operation since the beginning of `runWithoutRecording` would have been recorded.
+    private var skippedRecording = false
 
     private var nodes: [(any Operation)?] = []
     private var gradients: [Buffer?] = []
     private var recording = Recording()
 
     /// - Parameters:
-    ///   - parameters: the weights that layers refer to.
-    ///   - precision: bf16 needs a processor that ``Processor/hasBFloat16``.
+    ///   - parameters: The weights that layers refer to.
+    ///   - precision: bf16 needs a processor with ``Processor/hasBFloat16``.
     package init(_ processor: Processor, parameters: Parameters? = nil, precision: DataType = .float32, seed: UInt64 = 0) {
-        require(precision != .int32 && (precision == .float32 || processor.hasBFloat16), "a tape in \(precision.rawValue) on \(processor.path) kernels")
-        (self.processor, self.parameters, self.precision, self.seed) = (processor, parameters, precision, seed)
+        require(
+            precision != .int32 && (precision == .float32 || processor.hasBFloat16),
+            "a tape in \(precision.rawValue) on \(processor.instructionSet) kernels"
+        )
+        self.processor = processor
+        self.parameters = parameters
+        self.precision = precision
+        self.seed = seed
     }
 
-    /// Forgets every operation. Tensors made before may still be read, but not used on this tape.
+    /// Deletes all recorded operations. Tensors made before can still be read, but not used on this tape.
     package func reset(seed: UInt64? = nil) {
         nodes.removeAll(keepingCapacity: true)
         gradients.removeAll(keepingCapacity: true)
         recording = Recording()
-        drawn = 0
+        dropoutOffset = 0
         if let seed { self.seed = seed }
     }
 
-    /// Runs `body` as evaluation: nothing is remembered, and no dropout takes place.
+    /// Runs `body` in evaluation mode: nothing is recorded and no dropout is applied (PyTorch's `no_grad` and `eval`).
     package func withoutRecording<Result>(_ body: () -> Result) -> Result {
-        let (wasRecording, wasTraining) = (isRecording, isTraining)
-        (isRecording, isTraining) = (false, false)
-        defer { (isRecording, isTraining) = (wasRecording, wasTraining) }
+        let wasRecording = isRecording
+        let wasTraining = isTraining
+        isRecording = false
+        isTraining = false
+        defer {
+            isRecording = wasRecording
+            isTraining = wasTraining
+        }
         return body()
     }
 
-    /// Runs `body` as training will see it again, and says whether it will have to: see ``checkpoint(_:_:)``.
-    func rehearse(_ body: () -> Tensor) -> (y: Tensor, isWanted: Bool) {
-        let wasWanted = rehearsalIsWanted
-        (isRecording, rehearsalIsWanted) = (false, false)
-        defer { (isRecording, rehearsalIsWanted) = (true, wasWanted || rehearsalIsWanted) }
-        return (body(), rehearsalIsWanted)
+    /// Runs the first pass of a recomputed block: with dropout but without recording. See ``recompute(_:_:)``.
+    ///
+    /// - Returns: The result, and whether the backward pass needs the block.
+    func runWithoutRecording(_ body: () -> Tensor) -> (y: Tensor, needsGradient: Bool) {
+        let hadSkipped = skippedRecording
+        isRecording = false
+        skippedRecording = false
+        defer {
+            isRecording = true
+            skippedRecording = hadSkipped || skippedRecording
+        }
+        return (body(), skippedRecording)
     }
 
     // MARK: Values
@@ -89,47 +105,45 @@ package final class Tape {
         return Tensor(buffer, shape: shape)
     }
 
-    /// A constant whose gradient is kept: see ``gradient(of:)``.
+    /// A tensor that gets a gradient (`requires_grad=True`): see ``gradient(of:)``.
     package func variable(_ values: [Float], _ shape: Shape) -> Tensor { variable(constant(values, shape)) }
 
-    package func variable(_ tensor: Tensor) -> Tensor {
-        tensor.with(origin: append(Variable()))
-    }
+    package func variable(_ tensor: Tensor) -> Tensor { tensor.with(origin: append(Variable())) }
 
     package func value(of parameter: Parameter) -> Tensor {
         guard let parameters else { fatalError("this tape was made without parameters; \(parameter.name) is not on it") }
         return parameters.value(of: parameter)
     }
 
-    /// A place for a result: whatever the memory holds.
+    /// An uninitialized tensor for a result.
     func empty(_ shape: Shape, _ type: DataType = .float32) -> Tensor {
         Tensor(processor.buffer(of: shape.count, type), shape: shape)
     }
 
-    /// The angles of the first T positions for heads D wide.
-    func angles(of T: Int, width D: Int) -> Tensor {
-        if let knownAngles, knownAngles.shape[1] == D, knownAngles.shape[0] >= T { return knownAngles }
-        let angles = rotations(of: T, width: D)
-        knownAngles = angles
+    /// The rotary angles of the first T positions (or more) for heads of width D.
+    func cachedRotaryAngles(of T: Int, width D: Int) -> Tensor {
+        if let rotaryAngleCache, rotaryAngleCache.shape[1] == D, rotaryAngleCache.shape[0] >= T { return rotaryAngleCache }
+        let angles = rotaryAngles(of: T, width: D)
+        rotaryAngleCache = angles
         return angles
     }
 
     // MARK: Recording
 
-    /// `y`, and how to take it back where an input's gradient is wanted.
-    func record(_ y: Tensor, from inputs: [Slot], _ operation: () -> any Operation) -> Tensor {
-        guard wantsGradient(of: inputs) else { return y }
+    /// Returns `y`, recorded with its operation if an input needs a gradient.
+    func record(_ y: Tensor, from inputs: [GradientTarget], _ operation: () -> any Operation) -> Tensor {
+        guard needsGradient(for: inputs) else { return y }
         return record(y, operation())
     }
 
     func record(_ y: Tensor, _ operation: any Operation) -> Tensor { y.with(origin: append(operation)) }
 
-    /// Whether an operation on these inputs will be asked for its derivative.
-    func wantsGradient(of inputs: [Slot]) -> Bool {
-        for input in inputs { _ = place(of: input.origin) }
-        let isWanted = inputs.contains { $0.isWanted }
-        if isWanted { rehearsalIsWanted = true }
-        return isRecording && isWanted
+    /// Whether an operation on these inputs has to be recorded.
+    func needsGradient(for inputs: [GradientTarget]) -> Bool {
+        for input in inputs { _ = nodeIndex(of: input.origin) }
+        let needsGradient = inputs.contains { $0.needsGradient }
+        if needsGradient { skippedRecording = true }
+        return isRecording && needsGradient
     }
 
     private func append(_ operation: any Operation) -> Origin {
@@ -138,70 +152,80 @@ package final class Tape {
         return .node(nodes.count - 1, recording)
     }
 
-    /// The operation that made a tensor, if one did.
-    private func place(of origin: Origin) -> Int? {
+    /// The index of the operation that produced a tensor; nil for constants and parameters.
+    private func nodeIndex(of origin: Origin) -> Int? {
         guard case .node(let index, let recording) = origin else { return nil }
-        require(recording === self.recording, "a tensor from before the tape was reset, or of another tape: made by its operation \(index)")
+        require(
+            recording === self.recording,
+            "a tensor from before the tape was reset, or of another tape: made by its operation \(index)"
+        )
         return index
     }
 
-    // MARK: Back
+    // MARK: Backward pass
 
-    /// Adds d`loss`/d… to the gradient of every parameter and variable, times `scale`.
+    /// Adds the gradient of `loss`, times `scale`, to the gradient of every parameter and variable.
     ///
-    /// The operations are used up on the way, unless they are to be kept for another call.
-    package func backward(from loss: Tensor, scale: Float = 1, keeping: Bool = false) {
-        require(loss.count == 1, "backward: from a tensor \(loss.shape); a derivative has a direction only from a single number")
-        backward(from: loss, gradient: constant([scale], loss.shape), keeping: keeping)
+    /// Frees the recorded operations on the way, unless `retainingGraph` keeps them for another call (PyTorch's `retain_graph`).
+    package func backward(from loss: Tensor, scale: Float = 1, retainingGraph: Bool = false) {
+        require(loss.count == 1, "backward: expected a tensor with one element, found \(loss.shape). Reduce it first, or pass a gradient.")
+        backward(from: loss, gradient: constant([scale], loss.shape), retainingGraph: retainingGraph)
     }
 
-    /// The same from any tensor, given the gradient of something with respect to it.
-    package func backward(from y: Tensor, gradient: Tensor, keeping: Bool = false) {
+    /// Starts from any tensor, given the gradient of the final result with respect to it.
+    package func backward(from y: Tensor, gradient: Tensor, retainingGraph: Bool = false) {
         require(y.shape == gradient.shape, "backward: a gradient \(gradient.shape) for a tensor \(y.shape)")
-        guard let last = place(of: y.origin) else { fatalError("backward: from a tensor that nothing was recorded for") }
-        require(nodes[last] != nil, "backward: for the second time; say `keeping: true` the first time")
-        pass(cast(contiguous(gradient.detached), to: y.type), to: Slot(y))
-        run(from: last, through: 0, keeping: keeping)
+        guard let last = nodeIndex(of: y.origin) else { fatalError("backward: the tensor has no recorded operations") }
+        require(nodes[last] != nil, "backward: called a second time; pass `retainingGraph: true` the first time")
+        passGradient(cast(contiguous(gradient.detached), to: y.type), to: GradientTarget(y))
+        run(from: last, through: 0, retainingGraph: retainingGraph)
     }
 
-    private func run(from last: Int, through first: Int, keeping: Bool) {
+    private func run(from last: Int, through first: Int, retainingGraph: Bool) {
         let wasRecording = isRecording
         isRecording = false
         defer { isRecording = wasRecording }
         for i in stride(from: last, through: first, by: -1) {
             guard let dy = gradients[i] else { continue }
-            guard let operation = nodes[i] else { fatalError("backward: operation \(i) was used up by an earlier call; say `keeping: true` there") }
+            guard let operation = nodes[i] else {
+                fatalError("backward: operation \(i) was freed by an earlier call; pass `retainingGraph: true` there")
+            }
             if operation is Variable { continue }
-            if !keeping { nodes[i] = nil }
+            if !retainingGraph { nodes[i] = nil }
             gradients[i] = nil
             operation.backward(Tensor(dy, shape: [dy.count]), on: self)
         }
     }
 
-    /// Runs back what `body` records, and forgets it: for operations that compute their inputs again.
+    /// Runs `body` with recording, runs its backward pass, and deletes the recording: for operations that recompute their activations.
     func replay(gradient dy: Tensor, _ body: () -> Tensor) {
-        let first = nodes.count, wasTraining = isTraining
-        (isRecording, isTraining) = (true, true)
+        let first = nodes.count
+        let wasTraining = isTraining
+        isRecording = true
+        isTraining = true
         let y = body()
-        (isRecording, isTraining) = (false, wasTraining)
-        pass(dy, to: Slot(y))
-        if let last = place(of: y.origin), last >= first { run(from: last, through: first, keeping: false) }
+        isRecording = false
+        isTraining = wasTraining
+        passGradient(dy, to: GradientTarget(y))
+        if let last = nodeIndex(of: y.origin), last >= first { run(from: last, through: first, retainingGraph: false) }
         nodes.removeSubrange(first...)
         gradients.removeSubrange(first...)
     }
 
-    /// The gradient of a variable, once there is one.
+    /// The gradient of a variable or parameter; nil if there is none.
     package func gradient(of x: Tensor) -> Tensor? {
         switch x.origin {
         case .constant: nil
-        case .node: place(of: x.origin).flatMap { gradients[$0] }.map { Tensor($0, shape: x.shape) }
+        case .node: nodeIndex(of: x.origin).flatMap { gradients[$0] }.map { Tensor($0, shape: x.shape) }
         case .parameter(let parameter): parameters?.gradient(of: parameter)
         }
     }
 
-    /// Where a derivative puts its part of x's gradient: `body` must write every element of the contiguous buffer it
-    /// is given or, where `adding`, add to every element it wants to. It is not called when nobody wants the gradient.
-    func addGradient(to x: Slot, _ body: (_ target: Buffer, _ adding: Bool) -> Void) {
+    /// Lets a derivative add its part to the gradient of x.
+    ///
+    /// - Parameter body: Gets a contiguous buffer. Writes every element of it or, if `adding`, adds to the elements.
+    ///   Not called if x needs no gradient.
+    func addGradient(to x: GradientTarget, _ body: (_ target: Buffer, _ adding: Bool) -> Void) {
         switch x.origin {
         case .constant: return
         case .parameter(let parameter):
@@ -210,7 +234,8 @@ package final class Tape {
         case .node(let index, _):
             if var target = gradients[index] {
                 gradients[index] = nil
-                if !target.isUnshared() { target = copy(of: target) }   // passed on to another value, which still needs it
+                // `passGradient` may have given the same buffer to another value, which still needs it.
+                if !target.isUnshared() { target = copy(of: target) }
                 gradients[index] = target
                 body(target, true)
             } else {
@@ -221,8 +246,8 @@ package final class Tape {
         }
     }
 
-    /// The same for a derivative that can only write: what it adds to a gradient that is there already is made beside it.
-    func writeGradient(to x: Slot, _ body: (_ target: Buffer) -> Void) {
+    /// Lets a derivative that can only overwrite add its part to the gradient of x. Uses a temporary buffer if there is a gradient already.
+    func writeGradient(to x: GradientTarget, _ body: (_ target: Buffer) -> Void) {
         addGradient(to: x) { target, adding in
             let written = adding ? processor.buffer(of: target.count, target.type) : target
             body(written)
@@ -230,8 +255,8 @@ package final class Tape {
         }
     }
 
-    /// dy itself is x's gradient, or a part of it. Nothing is copied when it is the first part.
-    func pass(_ dy: Tensor, to x: Slot) {
+    /// Adds dy unchanged to the gradient of x. Copies nothing if it is the first part.
+    func passGradient(_ dy: Tensor, to x: GradientTarget) {
         require(dy.count == x.shape.count, "a gradient \(dy.shape) for \(x.shape)")
         if case .node(let index, _) = x.origin, gradients[index] == nil, dy.type == x.type {
             gradients[index] = dy.elements
@@ -249,14 +274,10 @@ package final class Tape {
     }
 }
 
-extension Tensor {
-    func with(origin: Origin) -> Tensor { Tensor(buffer, shape: shape, strides: isContiguous ? nil : strides, origin: origin) }
-}
-
-/// What a tape records between two resets: tensors remember which one they belong to.
+/// Identifies what a tape records between two resets. Each recorded tensor refers to it.
 final class Recording: Sendable {}
 
-/// Stands on the tape for a value that was put there.
+/// The tape's entry for a ``Tape/variable(_:)``, which has no inputs.
 private struct Variable: Operation {
     func backward(_ dy: Tensor, on tape: Tape) {}
 }

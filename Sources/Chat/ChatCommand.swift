@@ -1,46 +1,46 @@
 import Terminal
 
-/// What a line of a chat asks for.
+/// A line of input: a message, or a command that begins with a slash.
 ///
 ///     try ChatCommand("/temperature 0.5")                      // .temperature(0.5)
-///     try ChatCommand("Hi")                                    // .say("Hi")
-///     try ChatCommand("//etc")                                 // .say("/etc")
+///     try ChatCommand("Hi")                                    // .send("Hi")
+///     try ChatCommand("//etc")                                 // .send("/etc")
 package enum ChatCommand: Sendable, Equatable {
-    case say(String)
+    case send(String)
     case reset, retry, undo, stats, help, quit
     case save(String), load(String)
-    /// nil asks what it is.
+    /// nil shows the current value.
     case system(String?), temperature(Double?)
     /// An empty line.
     case nothing
 
-    /// A line that begins with a slash and means nothing.
-    package struct Unknown: Error, Equatable, CustomStringConvertible {
+    /// An unknown command, or one with a wrong argument.
+    package struct Invalid: Error, Equatable, CustomStringConvertible {
         package let description: String
     }
 
-    package static let list: [(words: String, what: String)] = [
-        ("/reset", "forget what was said"),
-        ("/retry", "the last answer once more, drawn anew"),
-        ("/undo", "forget the last question and its answer"),
-        ("/system [TEXT]", "what the model is told before everything; without a text, show it; - for none"),
-        ("/temperature [X]", "0 for the likeliest words, up to 2 for unlikely ones"),
-        ("/save FILE", "add the conversation to a file that slm finetune --data reads"),
-        ("/load FILE", "go on with the last conversation of a file"),
-        ("/stats", "tokens, times, and how much of the context is used"),
-        ("/help", "this list"),
-        ("/quit", "leave; control-D does, too"),
+    package static let list: [(usage: String, help: String)] = [
+        ("/reset", "clear the conversation"),
+        ("/retry", "generate the last answer again"),
+        ("/undo", "remove the last message and its answer"),
+        ("/system [TEXT]", "set the system message; without TEXT show it, - removes it"),
+        ("/temperature [X]", "set the temperature, 0 (greedy) to 2; without X show it"),
+        ("/save FILE", "append the conversation to a file for slm finetune --data"),
+        ("/load FILE", "continue the last conversation of a file"),
+        ("/stats", "show tokens, times and context use"),
+        ("/help", "show this list"),
+        ("/quit", "quit, as Control-D does"),
     ]
 
-    package init(_ line: String) throws(Unknown) {
+    package init(_ line: String) throws(Invalid) {
         guard line.hasPrefix("/"), !line.hasPrefix("//") else {
             let text = line.hasPrefix("//") ? String(line.dropFirst()) : line
-            self = text.allSatisfy(\.isWhitespace) ? .nothing : .say(text)
+            self = text.allSatisfy(\.isWhitespace) ? .nothing : .send(text)
             return
         }
         let parts = line.dropFirst().split(maxSplits: 1, omittingEmptySubsequences: false, whereSeparator: \.isWhitespace)
-        let word = parts.first.map(String.init) ?? "", rest = parts.count > 1 ? String(parts[1]).withoutEdges : ""
-        switch (word, rest) {
+        let name = parts.first.map(String.init) ?? "", argument = parts.count > 1 ? String(parts[1]).trimmingWhitespace : ""
+        switch (name, argument) {
         case ("reset", ""): self = .reset
         case ("retry", ""): self = .retry
         case ("undo", ""): self = .undo
@@ -48,25 +48,29 @@ package enum ChatCommand: Sendable, Equatable {
         case ("help", ""), ("?", ""): self = .help
         case ("quit", ""), ("exit", ""): self = .quit
         case ("save", _), ("load", _):
-            if rest.isEmpty { throw Unknown(description: "/\(word) needs the name of a file: /\(word) chats.jsonl") }
-            self = word == "save" ? .save(rest) : .load(rest)
-        case ("system", _): self = .system(rest.isEmpty ? nil : rest)
+            if argument.isEmpty { throw Invalid(description: "/\(name): expected a file name, such as /\(name) chats.jsonl.") }
+            self = name == "save" ? .save(argument) : .load(argument)
+        case ("system", _): self = .system(argument.isEmpty ? nil : argument)
         case ("temperature", ""): self = .temperature(nil)
         case ("temperature", _):
-            guard let value = Double(rest) else { throw Unknown(description: "/temperature: expected a number from 0 to 2, found '\(rest)'.") }
+            guard let value = Double(argument) else {
+                throw Invalid(description: "/temperature: expected a number from 0 to 2, found '\(argument)'.")
+            }
             self = .temperature(value)
-        case let (word, rest) where Self.names.contains(word): throw Unknown(description: "/\(word) takes nothing behind it, found '\(rest)'.")
+        case let (name, argument) where Self.names.contains(name):
+            throw Invalid(description: "/\(name): expected no argument, found '\(argument)'.")
         default:
-            let near = nearest(to: word, among: Self.names).map { "; did you mean /\($0)?" } ?? "."
-            throw Unknown(description: "unknown command '/\(word)'\(near) /help shows all; // begins a line that is said with a slash.")
+            let suggestion = closestMatch(to: name, among: Self.names).map { "; did you mean /\($0)?" } ?? "."
+            let hint = "/help lists all commands; // sends a message that begins with a slash."
+            throw Invalid(description: "unknown command '/\(name)'\(suggestion) \(hint)")
         }
     }
 
-    private static let names: [String] = list.map { String($0.words.dropFirst().prefix { $0 != " " }) } + ["exit"]
+    private static let names: [String] = list.map { String($0.usage.dropFirst().prefix { $0 != " " }) } + ["exit"]
 }
 
 extension String {
-    fileprivate var withoutEdges: String {
+    fileprivate var trimmingWhitespace: String {
         let rest = drop(while: \.isWhitespace)
         return String(rest.dropLast(rest.reversed().prefix(while: \.isWhitespace).count))
     }

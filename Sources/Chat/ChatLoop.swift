@@ -1,67 +1,77 @@
 package import Infer
 import Terminal
 
-/// A conversation between a person and a backend, until the person leaves.
+/// An interactive conversation between a user and a backend.
 ///
 ///     var chat = ChatLoop(backend, ChatSession(config: config), ChatScreen(environment: environment))
 ///     chat.run()
 ///
-/// Control-C ends an answer and keeps what came of it; at the prompt it clears the line, and says how to leave.
+/// Control-C ends an answer and keeps its text. At the prompt it clears the line, and in an empty line shows how to quit.
 package struct ChatLoop: ~Copyable {
     private let backend: any ChatBackend
     private var session: ChatSession
     private var screen: ChatScreen
 
     package init(_ backend: any ChatBackend, _ session: ChatSession, _ screen: consuming ChatScreen) {
-        (self.backend, self.session) = (backend, session)
+        self.backend = backend
+        self.session = session
         self.screen = screen
     }
 
+    /// Runs until the user quits.
     package mutating func run() {
-        guard screen.isTerminal else { return converse() }
-        // From the first line to the last: between two of them the terminal would take what is typed too early by other rules, and control-C would leave.
-        TerminalMode.quiet.apply {
+        guard screen.isTerminal else { return readLines() }
+        // For the whole chat: in the terminal's default mode, text typed during an answer would be echoed, and Control-C would
+        // end the program.
+        TerminalMode.noEcho.apply {
             let interrupts = Interrupts()
-            converse()
+            readLines()
             _ = interrupts.take()
         }
     }
 
-    private mutating func converse() {
-        if screen.isTerminal { screen.say("\(backend.name.visible)\(backend.context.map { ", \($0) tokens of context" } ?? ""). /help shows what can be done here.\n") }
+    private mutating func readLines() {
+        if screen.isTerminal {
+            let context = backend.context.map { ", \($0) tokens of context" } ?? ""
+            screen.print("\(backend.name.printable)\(context). Type /help for a list of commands.\n")
+        }
         while true {
             switch screen.read() {
             case .end: return
-            case .interrupted(let hadText): if !hadText { screen.note("Control-D or /quit leaves.") }
+            case .interrupted(let hadText): if !hadText { screen.note("press Control-D or type /quit to quit.") }
             case .line(let line):
-                do throws(ChatCommand.Unknown) {
+                do throws(ChatCommand.Invalid) {
                     let command = try ChatCommand(line)
                     if command == .quit { return }
-                    carryOut(command)
+                    run(command)
                 } catch { screen.note(error.description) }
             }
         }
     }
 
-    private mutating func carryOut(_ command: ChatCommand) {
+    private mutating func run(_ command: ChatCommand) {
         switch command {
-        case .say(let text): answer(session.ask(text))
-        case .retry: if let request = session.askAgain() { answer(request) } else { screen.note("nothing was asked yet.") }
-        case .undo: screen.note(session.undo() ? "the last question is forgotten; \(session.messages.count) messages are left." : "nothing was asked yet.")
+        case .send(let text): answer(session.request(sending: text))
+        case .retry: if let request = session.requestForRetry() { answer(request) } else { screen.note("there is no message to retry.") }
+        case .undo:
+            let wasRemoved = session.undo()
+            screen.note(wasRemoved ? "last message removed; \(session.messages.count) messages left." : "there is no message to remove.")
         case .reset:
             session.reset()
-            screen.note("everything is forgotten\(session.system == nil ? "" : " but what the system says").")
+            screen.note("conversation cleared\(session.system == nil ? "" : "; the system message stays").")
         case .save(let path): save(to: path)
         case .load(let path): load(from: path)
-        case .system(nil): screen.say(session.system ?? "The system says nothing.")
+        case .system(nil): screen.print(session.system ?? "No system message.")
         case .system(let text?):
             session.system = text == "-" ? nil : text
-            screen.note(text == "-" ? "the system says nothing." : "the system says this from the next answer on.")
-        case .temperature(nil): screen.say("\(session.config.temperature)")
+            screen.note(text == "-" ? "system message removed." : "system message set, from the next answer on.")
+        case .temperature(nil): screen.print("\(session.config.temperature)")
         case .temperature(let value?):
-            do throws(GenerationError) { session.config = try session.config.with(temperature: value) } catch { screen.note(error.description) }
-        case .stats: screen.say(ChatSummary(session, context: backend.context).text)
-        case .help: screen.say(Self.help)
+            do throws(GenerationError) {
+                session.config = try session.config.with(temperature: value)
+            } catch { screen.note(error.description) }
+        case .stats: screen.print(ChatSummary(session, context: backend.context).text)
+        case .help: screen.print(Self.help)
         case .quit, .nothing: break
         }
     }
@@ -69,67 +79,70 @@ package struct ChatLoop: ~Copyable {
     private static var help: String {
         let width = 20
         let lines = ChatCommand.list.map { command -> String in
-            let gap = String(repeating: " ", count: width - command.words.count)
-            return "  " + command.words + gap + command.what
+            let gap = String(repeating: " ", count: width - command.usage.count)
+            return "  " + command.usage + gap + command.help
         }
-        return lines.joined(separator: "\n") + "\n  A line that ends with \\ goes on in the next."
+        return lines.joined(separator: "\n") + "\n  End a line with \\ to continue the message on the next line."
     }
 
     private mutating func save(to path: String) {
-        if session.messages.isEmpty { return screen.note("nothing was said yet.") }
+        if session.messages.isEmpty { return screen.note("there are no messages to save.") }
         do {
-            try SavedChat.add(session.conversation, to: path)
+            try SavedChat.append(session.conversation, to: path)
             screen.note("added to \(path).")
         } catch { screen.note("\(error)") }
     }
 
     private mutating func load(from path: String) {
         do {
-            guard let conversation = try SavedChat.last(in: path) else { return screen.note("\(path) holds no conversation.") }
+            guard let conversation = try SavedChat.last(in: path) else {
+                return screen.note("\(path): expected a conversation, found none.")
+            }
             session.resume(conversation)
-            screen.note("\(session.messages.count) messages of \(path).")
+            screen.note("loaded \(session.messages.count) messages from \(path).")
         } catch { screen.note("\(error)") }
     }
 }
 
 extension ChatLoop {
-    private mutating func answer(_ request: AnswerRequest) {
-        let events: AnswerEvents
-        do throws(GenerationError) { events = try backend.events(of: request) } catch {
-            session.forgetQuestion()
+    private mutating func answer(_ request: GenerationRequest) {
+        let stream: GenerationStream
+        do throws(GenerationError) { stream = try backend.stream(request) } catch {
+            session.discardPendingMessage()
             return screen.note(error.description)
         }
-        var whole = WholeAnswer()
-        show(events, &whole)
-        session.take(whole)
+        var result = GenerationResult()
+        show(stream, &result)
+        session.add(result)
         screen.endAnswer(ChatSummary(session, context: backend.context).line)
-        if case .error(let error) = whole.end.reason { screen.note(error.description) }
-        if whole.text.isEmpty, whole.end.reason == .stop { screen.note("the model says nothing to that.") }
+        if case .error(let error) = result.end.reason { screen.note(error.description) }
+        if result.text.isEmpty, result.end.reason == .stop { screen.note("the model's answer is empty.") }
     }
 
-    /// The answer as it comes, with control-C listened to.
-    private mutating func show(_ events: AnswerEvents, _ whole: inout WholeAnswer) {
+    /// Prints the answer while it is generated. Control-C cancels it.
+    private mutating func show(_ stream: GenerationStream, _ result: inout GenerationResult) {
         let interrupts = Interrupts()
-        var isOver = false
-        while !isOver {
-            if interrupts.take() > 0 { events.cancel() }
-            guard let event = events.next(within: .milliseconds(30)) else { continue }
-            whole.add(event)
+        var isFinished = false
+        while !isFinished {
+            if interrupts.take() > 0 { stream.cancel() }
+            guard let event = stream.next(within: .milliseconds(30)) else { continue }
+            result.add(event)
             switch event {
-            case .began(let beginning):
-                warn(beginning)
+            case .began(let start):
+                warnIfTruncated(start)
                 screen.beginAnswer()
             case .piece(let piece): screen.showAnswer(piece.text)
-            case .ended: isOver = true
+            case .ended: isFinished = true
             }
         }
     }
 
-    private func warn(_ beginning: AnswerBeginning) {
-        let context = beginning.context.map { " of \($0) tokens" } ?? ""
-        if beginning.droppedTurns > 0 {
-            screen.note("the \(beginning.droppedTurns) oldest messages no longer fit into the context\(context): the model has not seen them.")
+    private func warnIfTruncated(_ start: GenerationStart) {
+        let context = start.context.map { " of \($0) tokens" } ?? ""
+        if start.droppedMessages > 0 {
+            let count = start.droppedMessages
+            screen.note("the \(count) oldest messages no longer fit into the context\(context): the model does not see them.")
         }
-        if beginning.wasCut { screen.note("the message is too long for the context\(context): its beginning was left out.") }
+        if start.wasTruncated { screen.note("the message is too long for the context\(context): its beginning was cut.") }
     }
 }

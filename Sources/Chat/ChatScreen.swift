@@ -2,24 +2,33 @@ import Files
 import Glibc
 package import Terminal
 
-/// Where a chat takes place: a terminal with a line editor and colours, or plain lines in and out.
+/// The input and output of a chat: a terminal with a line editor and colours, or plain lines.
 ///
 ///     var screen = ChatScreen(environment: environment)
 ///     while case .line(let line) = screen.read() { … }
 package struct ChatScreen: ~Copyable {
-    /// Whether both a keyboard and a screen are there.
+    /// Whether standard input and output are both a terminal.
     package let isTerminal: Bool
-    private let paint: Paint
+    private let style: ANSIStyle
     private var editor = LineEditor()
-    private static let name = "you    ", continued = "  …    ", answer = "model  "
+    private static let userLabel = "you    "
+    private static let continuationLabel = "  …    "
+    private static let modelLabel = "model  "
 
     package init(environment: [String: String]) {
         isTerminal = TerminalMode.isTerminal(STDIN_FILENO) && TerminalMode.isTerminal(STDOUT_FILENO) && environment["TERM"] != "dumb"
-        paint = Paint(for: STDOUT_FILENO, environment)
+        style = ANSIStyle(for: STDOUT_FILENO, environment)
     }
 
+    /// Reads a message, which may span lines that end with a backslash.
     package mutating func read() -> LineEditor.Outcome {
-        if isTerminal { return editor.read(prompt: paint(Self.name, .cyan), columns: Self.name.columns, then: paint(Self.continued, .cyan)) }
+        if isTerminal {
+            return editor.read(
+                prompt: style(Self.userLabel, .cyan),
+                columns: Self.userLabel.columns,
+                then: style(Self.continuationLabel, .cyan)
+            )
+        }
         var lines: [String] = []
         while let line = readLine() {
             guard line.hasSuffix("\\") else { return .line((lines + [line]).joined(separator: "\n")) }
@@ -29,27 +38,32 @@ package struct ChatScreen: ~Copyable {
     }
 
     package func beginAnswer() {
-        if isTerminal { show(paint(Self.answer, .bold)) }
+        if isTerminal { write(style(Self.modelLabel, .bold)) }
     }
 
-    /// Text of the model: never what a terminal obeys.
-    package func showAnswer(_ text: String) { show(isTerminal ? text.visible.replacing("\n", with: "\n" + String(repeating: " ", count: Self.answer.count)) : text.visible) }
+    /// Prints text of the model, without control characters, so that it cannot control the terminal.
+    package func showAnswer(_ text: String) {
+        let indent = "\n" + String(repeating: " ", count: Self.modelLabel.count)
+        write(isTerminal ? text.printable.replacing("\n", with: indent) : text.printable)
+    }
 
-    /// - Parameter summary: What a person may like to know; only a terminal shows it.
+    /// - Parameter summary: A line below the answer; shown only in a terminal.
     package func endAnswer(_ summary: String?) {
-        show("\n")
-        if isTerminal { show((summary.map { paint(String(repeating: " ", count: Self.answer.count) + $0, .dim) + "\n" } ?? "") + "\n") }
+        write("\n")
+        guard isTerminal else { return }
+        let indent = String(repeating: " ", count: Self.modelLabel.count)
+        write((summary.map { style(indent + $0, .dim) + "\n" } ?? "") + "\n")
     }
 
-    /// What was asked for, such as /stats.
-    package func say(_ text: String) { show(text + "\n") }
+    /// Prints the output of a command such as /stats.
+    package func print(_ text: String) { write(text + "\n") }
 
-    /// A remark beside the conversation.
+    /// Prints a remark: in colour, or to standard error if this is not a terminal.
     package func note(_ text: String) {
-        if isTerminal { show(paint(text.visible, .yellow) + "\n") } else { write("slm: \(text)\n", to: STDERR_FILENO) }
+        if isTerminal { write(style(text.printable, .yellow) + "\n") } else { write("slm: \(text)\n", to: STDERR_FILENO) }
     }
 
-    private func show(_ text: String) { write(text, to: STDOUT_FILENO) }
+    private func write(_ text: String) { write(text, to: STDOUT_FILENO) }
 
     private func write(_ text: String, to descriptor: Int32) {
         _ = writeAll(Array(text.utf8)) { Glibc.write(descriptor, $0, $1) }

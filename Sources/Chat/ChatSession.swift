@@ -1,85 +1,96 @@
 package import Infer
 package import Tokenize
 
-/// A conversation that goes on: what was said, and how answers are drawn.
+/// The history and the settings of a conversation.
 ///
 ///     var session = ChatSession(config: config)
-///     let request = session.ask("Hi")
-///     session.take(try backend.wholeAnswer(to: request))
-///     session.ask("And then?")                                 // knows the first
+///     let request = session.request(sending: "Hi")
+///     session.add(try backend.generate(request))
+///     session.request(sending: "And then?")                    // includes the first exchange
 package struct ChatSession: Sendable {
-    /// Of users and assistants, without the one that waits for its answer.
+    /// User and assistant messages, without the one that waits for its answer.
     package private(set) var messages: [Conversation.Message] = []
+    /// The system message.
     package var system: String?
     package var config: GenerationConfig
-    package var policy: HistoryPolicy
-    /// The question that waits.
-    private var question: Conversation.Message?
-    /// How often the last question was asked: with a seed, each time draws with another.
-    private var attempts: UInt64 = 0
+    package var policy: TruncationPolicy
+    /// The user message that waits for its answer.
+    private var pendingMessage: Conversation.Message?
+    /// The number of retries of the last message. With a fixed seed, each retry uses the next seed.
+    private var retries: UInt64 = 0
     package private(set) var totals = Totals()
-    package private(set) var last: WholeAnswer?
+    package private(set) var lastResult: GenerationResult?
 
     package struct Totals: Sendable, Equatable {
-        package var answers = 0, promptTokens = 0, answerTokens = 0
-        package var timings = AnswerTimings()
+        package var answers = 0
+        package var promptTokens = 0
+        package var answerTokens = 0
+        package var timings = GenerationTimings()
 
         package init() {}
     }
 
-    package init(config: GenerationConfig = GenerationConfig(), system: String? = nil, policy: HistoryPolicy = .oldestTurns) {
-        (self.config, self.system, self.policy) = (config, system, policy)
+    package init(config: GenerationConfig = GenerationConfig(), system: String? = nil, policy: TruncationPolicy = .oldestTurns) {
+        self.config = config
+        self.system = system
+        self.policy = policy
     }
 
-    /// The whole conversation, with what the system says.
+    /// The whole conversation, with the system message.
     package var conversation: Conversation { Conversation((system.map { [.init(.system, $0)] } ?? []) + messages) }
 
-    package mutating func ask(_ text: String) -> AnswerRequest {
-        (question, attempts) = (.init(.user, text), 0)
+    /// The request for an answer to a new user message.
+    package mutating func request(sending text: String) -> GenerationRequest {
+        pendingMessage = .init(.user, text)
+        retries = 0
         return request
     }
 
-    /// The last question once more, without its answer; nil if nothing was asked.
-    package mutating func askAgain() -> AnswerRequest? {
-        guard let place = messages.lastIndex(where: { $0.role == .user }) else { return nil }
-        question = messages[place]
-        messages.removeSubrange(place...)
-        attempts += 1
+    /// The request for another answer to the last user message; nil if there is none. Removes the previous answer.
+    package mutating func requestForRetry() -> GenerationRequest? {
+        guard let index = messages.lastIndex(where: { $0.role == .user }) else { return nil }
+        pendingMessage = messages[index]
+        messages.removeSubrange(index...)
+        retries += 1
         return request
     }
 
-    private var request: AnswerRequest {
-        AnswerRequest(.chat(conversation.messages + (question.map { [$0] } ?? [])), config.drawing(again: attempts), policy: policy)
+    private var request: GenerationRequest {
+        let prompt = conversation.messages + (pendingMessage.map { [$0] } ?? [])
+        return GenerationRequest(.chat(prompt), config.reseeded(attempt: retries), policy: policy)
     }
 
-    /// The answer to what was asked. One that broke off stays as far as it came; a question without any answer is forgotten.
-    package mutating func take(_ answer: WholeAnswer) {
-        defer { question = nil }
-        last = answer
+    /// Adds the answer to the pending message. An incomplete answer is kept; a message without any answer is removed.
+    package mutating func add(_ result: GenerationResult) {
+        defer { pendingMessage = nil }
+        lastResult = result
         totals.answers += 1
-        totals.promptTokens += answer.end.promptTokens
-        totals.answerTokens += answer.end.answerTokens
-        totals.timings.waited += answer.end.timings.waited
-        totals.timings.prompt += answer.end.timings.prompt
-        totals.timings.answer += answer.end.timings.answer
-        guard let question, !answer.text.isEmpty || answer.end.reason == .stop else { return }
-        messages += [question, .init(.assistant, answer.text)]
+        totals.promptTokens += result.end.promptTokens
+        totals.answerTokens += result.end.answerTokens
+        totals.timings.queued += result.end.timings.queued
+        totals.timings.prefill += result.end.timings.prefill
+        totals.timings.decode += result.end.timings.decode
+        guard let pendingMessage, !result.text.isEmpty || result.end.reason == .stop else { return }
+        messages += [pendingMessage, .init(.assistant, result.text)]
     }
 
-    /// The question was not answered at all.
-    package mutating func forgetQuestion() { question = nil }
+    /// Removes a message whose generation could not start.
+    package mutating func discardPendingMessage() { pendingMessage = nil }
 
-    package mutating func reset() { (messages, last) = ([], nil) }
+    package mutating func reset() {
+        messages = []
+        lastResult = nil
+    }
 
-    /// Forgets the last question and what followed it. False if there is none.
+    /// Removes the last user message and its answer. Returns false if there is none.
     package mutating func undo() -> Bool {
-        guard let place = messages.lastIndex(where: { $0.role == .user }) else { return false }
-        messages.removeSubrange(place...)
-        last = nil
+        guard let index = messages.lastIndex(where: { $0.role == .user }) else { return false }
+        messages.removeSubrange(index...)
+        lastResult = nil
         return true
     }
 
-    /// Goes on with another conversation.
+    /// Replaces the conversation by another one.
     package mutating func resume(_ conversation: Conversation) {
         reset()
         let system = conversation.messages.filter { $0.role == .system }.map { String(decoding: $0.text, as: UTF8.self) }

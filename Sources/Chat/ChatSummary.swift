@@ -1,41 +1,50 @@
 import Infer
 
-/// How a conversation goes, in numbers.
+/// The statistics of a conversation as text.
 ///
 ///     ChatSummary(session, context: backend.context).line      // 37 tokens in 0.4 s · context 212 of 384
 package struct ChatSummary {
     private let session: ChatSession
     private let context: Int?
 
-    package init(_ session: ChatSession, context: Int?) { (self.session, self.context) = (session, context) }
-
-    /// Of the last answer, in a line; nil if there is none.
-    package var line: String? {
-        session.last.map { answer in
-            let end = answer.end, seconds = end.timings.waited + end.timings.prompt + end.timings.answer
-            var parts = ["\(end.answerTokens) tokens in \(short(seconds)) s"]
-            if end.reason != .stop { parts.append(["length": "cut: no more tokens were asked for, or fit", "cancelled": "stopped"][end.reason.name] ?? end.reason.name) }
-            if let context { parts.append("context \(end.promptTokens + end.answerTokens) of \(context)") }
-            return parts.joined(separator: " · ")
-        }
+    package init(_ session: ChatSession, context: Int?) {
+        self.session = session
+        self.context = context
     }
 
+    /// The last answer in one line; nil if there is none.
+    package var line: String? {
+        guard let end = session.lastResult?.end else { return nil }
+        let seconds = end.timings.queued + end.timings.prefill + end.timings.decode
+        var parts = ["\(end.answerTokens) tokens in \(twoDecimals(seconds)) s"]
+        switch end.reason {
+        case .stop: break
+        case .length: parts.append("cut off: token limit or end of context")
+        case .cancelled: parts.append("stopped")
+        case .error: parts.append("error")
+        }
+        if let context { parts.append("context \(end.promptTokens + end.answerTokens) of \(context)") }
+        return parts.joined(separator: " · ")
+    }
+
+    /// The whole conversation, in several lines.
     package var text: String {
-        let totals = session.totals, times = totals.timings
-        var lines = ["\(session.messages.count) messages, \(totals.answers) \(totals.answers == 1 ? "answer" : "answers") at temperature \(session.config.temperature)",
-                     "\(totals.promptTokens) tokens read in \(short(times.prompt)) s, \(totals.answerTokens) written in \(short(times.answer)) s\(speed)"]
-        if let line { lines.append("the last answer: \(line)") }
+        let totals = session.totals, answers = "\(totals.answers) \(totals.answers == 1 ? "answer" : "answers")"
+        let prefill = "\(totals.promptTokens) prompt tokens in \(twoDecimals(totals.timings.prefill)) s"
+        let decode = "\(totals.answerTokens) answer tokens in \(twoDecimals(totals.timings.decode)) s\(speed)"
+        var lines = ["\(session.messages.count) messages, \(answers) at temperature \(session.config.temperature)", "\(prefill), \(decode)"]
+        if let line { lines.append("last answer: \(line)") }
         return lines.joined(separator: "\n")
     }
 
     private var speed: String {
-        // The first token of each answer belongs to the reading.
-        let count = session.totals.answerTokens - session.totals.answers, seconds = session.totals.timings.answer
-        return count > 0 && seconds > 0 ? ", \(Int((Double(count) / seconds).rounded())) a second" : ""
+        // The first token of each answer is part of the prefill.
+        let count = session.totals.answerTokens - session.totals.answers, seconds = session.totals.timings.decode
+        return count > 0 && seconds > 0 ? " (\(Int((Double(count) / seconds).rounded())) tokens/s)" : ""
     }
 
-    private func short(_ seconds: Double) -> String {
-        let tenths = Int((seconds * 100).rounded())
-        return "\(tenths / 100).\(tenths % 100 < 10 ? "0" : "")\(tenths % 100)"
+    private func twoDecimals(_ number: Double) -> String {
+        let hundredths = Int((number * 100).rounded())
+        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
     }
 }

@@ -3,12 +3,12 @@ package import Files
 import JSON
 package import Tokenize
 
-/// Conversations in a file, one on a line, as `slm finetune --data` reads them: `{"messages":[{"role":"user","content":"Hi"}, …]}`.
+/// A file with one conversation per line, in the format of `slm finetune --data`: `{"messages":[{"role":"user","content":"Hi"}, …]}`.
 ///
-///     try SavedChat.add(session.conversation, to: "chats.jsonl")
+///     try SavedChat.append(session.conversation, to: "chats.jsonl")
 ///     let conversation = try SavedChat.last(in: "chats.jsonl")
 package enum SavedChat {
-    package static func add(_ conversation: Conversation, to path: String) throws(FileError) {
+    package static func append(_ conversation: Conversation, to path: String) throws(FileError) {
         var writer = JSONWriter(.oneLine)
         writer.object { writer in
             writer.key("messages")
@@ -21,10 +21,10 @@ package enum SavedChat {
                 }
             }
         }
-        try AppendedFile(path).append(line: writer.text)
+        try AppendOnlyFile(path).append(line: writer.text)
     }
 
-    /// nil if there is none in the file.
+    /// The last conversation of a file; nil if it has none.
     package static func last(in path: String) throws -> Conversation? {
         var reader = try ConversationReader([path]), last: Conversation?
         try reader.forEach { conversation, _, _ in last = conversation }

@@ -1,9 +1,15 @@
-/// What can be the name of an array.
+/// Validates array names before they reach HDF5 or a file system.
 package enum ArrayName {
-    /// One part of a path. HDF5 takes `/` for the border of two and `.` for the group itself; a control character would go to whoever is shown the name.
-    package static func isPart(_ part: some StringProtocol) -> Bool {
-        !part.isEmpty && part != "." && part.unicodeScalars.allSatisfy { $0 != "/" && $0.properties.generalCategory != .control }
+    /// Returns whether a string can be one component of a path.
+    ///
+    /// HDF5 uses `/` as the separator and `.` for the group itself. Control characters could reach a terminal through a message.
+    package static func isValidComponent(_ component: some StringProtocol) -> Bool {
+        guard !component.isEmpty, component != "." else { return false }
+        return component.unicodeScalars.allSatisfy { $0 != "/" && $0.properties.generalCategory != .control }
     }
 
-    package static func isPath(_ path: String) -> Bool { path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { isPart($0) } }
+    /// Returns whether every component of a `/`-separated path is valid.
+    package static func isValidPath(_ path: String) -> Bool {
+        path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { isValidComponent($0) }
+    }
 }

@@ -1,5 +1,5 @@
-/// Where a file is not as it should be.
-package struct LayoutFault: Error {
+/// A byte offset at which a binary file does not have the expected content.
+package struct ParseError: Error {
     package let offset: Int
     package let expected, found: String
 
@@ -10,42 +10,58 @@ package struct LayoutFault: Error {
     }
 }
 
-/// A place in a file that moves on as numbers are read, and never past its end.
+/// A position in a binary file that advances as numbers are read, and never past its end.
 ///
 ///     var cursor = ByteCursor(at: 512, to: 560)
-///     let size = try cursor.number(bytes: 2, of: file)
+///     let size = try cursor.readInteger(bytes: 2, of: file, "a size")
+///
+/// The last argument of each method names the field in error messages.
 package struct ByteCursor {
-    package private(set) var place: Int
+    package private(set) var offset: Int
     package let end: Int
 
-    package init(at place: Int, to end: Int) { (self.place, self.end) = (place, end) }
-
-    package var left: Int { end - place }
-
-    /// Moves over so many bytes and says where they are.
-    package mutating func take(_ count: Int, _ what: String) throws(LayoutFault) -> Range<Int> {
-        guard count >= 0, count <= left else { throw LayoutFault(offset: place, expected: "\(count) bytes of \(what)", found: "\(left)") }
-        defer { place += count }
-        return place..<place + count
+    package init(at offset: Int, to end: Int) {
+        self.offset = offset
+        self.end = end
     }
 
-    package mutating func unsigned(bytes count: Int, of file: borrowing Span<UInt8>, _ what: String) throws(LayoutFault) -> UInt64 {
-        let range = try take(count, what)
+    package var remaining: Int { end - offset }
+
+    /// Advances by `count` bytes and returns their range in the file.
+    package mutating func readRange(_ count: Int, _ field: String) throws(ParseError) -> Range<Int> {
+        guard count >= 0, count <= remaining else {
+            throw ParseError(offset: offset, expected: "\(count) bytes of \(field)", found: "\(remaining)")
+        }
+        defer { offset += count }
+        return offset..<offset + count
+    }
+
+    /// Reads a little-endian unsigned integer of up to 8 bytes.
+    package mutating func readUnsigned(
+        bytes count: Int, of file: borrowing Span<UInt8>, _ field: String
+    ) throws(ParseError) -> UInt64 {
+        let range = try readRange(count, field)
         var result: UInt64 = 0
         for i in range.reversed() { result = result << 8 | UInt64(file[i]) }
         return result
     }
 
-    /// A number that is no more than what a file can hold.
-    package mutating func number(bytes count: Int, of file: borrowing Span<UInt8>, _ what: String) throws(LayoutFault) -> Int {
-        let start = place, number = try unsigned(bytes: count, of: file, what)
-        guard let result = Int(exactly: number), result <= 1 << 48 else { throw LayoutFault(offset: start, expected: what, found: "\(number)") }
+    /// Reads an unsigned integer of at most 2^48, which covers every size and offset in a file.
+    package mutating func readInteger(
+        bytes count: Int, of file: borrowing Span<UInt8>, _ field: String
+    ) throws(ParseError) -> Int {
+        let start = offset, number = try readUnsigned(bytes: count, of: file, field)
+        guard let result = Int(exactly: number), result <= 1 << 48 else {
+            throw ParseError(offset: start, expected: field, found: "\(number)")
+        }
         return result
     }
 
-    /// Bytes that can only be one thing.
-    package mutating func expect(_ bytes: [UInt8], of file: borrowing Span<UInt8>, _ what: String) throws(LayoutFault) {
-        let range = try take(bytes.count, what)
-        for (i, byte) in zip(range, bytes) where file[i] != byte { throw LayoutFault(offset: i, expected: "\(what) with \(byte)", found: "\(file[i])") }
+    /// Reads bytes that must equal a constant.
+    package mutating func expect(_ bytes: [UInt8], of file: borrowing Span<UInt8>, _ field: String) throws(ParseError) {
+        let range = try readRange(bytes.count, field)
+        for (i, byte) in zip(range, bytes) where file[i] != byte {
+            throw ParseError(offset: i, expected: "\(field) with \(byte)", found: "\(file[i])")
+        }
     }
 }

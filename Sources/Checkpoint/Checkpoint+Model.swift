@@ -4,61 +4,74 @@ package import Kernels
 package import Model
 
 extension Checkpoint {
-    /// The model, ready to compute with: that of the file or, of an adapter, its base with what the adapter changes. Weights are mapped where they can be, so
-    /// that adapters of one base share it.
+    /// Builds the model with its weights: for a LoRA adapter, the base model with the adapter applied.
     ///
     ///     let checkpoint = try Checkpoint(reading: "checkpoints/finetuned/best.h5")
     ///     let (model, parameters) = try checkpoint.model(on: processor)
     ///
+    /// Weights stay memory-mapped where the file allows, so that adapters of one base share it.
+    ///
     /// - Parameters:
-    ///   - base: the model that an adapter is for, where that is not where it was.
-    ///   - copying: for who will write to all that is learned.
-    ///   - leavingRounded: for who takes ``rounded`` weights as they are.
-    package func model(base: String? = nil, copying: Bool = false, leavingRounded: Bool = false,
-                       on processor: Processor) throws(CheckpointError) -> (model: GPT, parameters: Parameters) {
-        let (model, parameters, _) = try adaptedModel(base: base, copying: copying, leavingRounded: leavingRounded, on: processor)
+    ///   - base: the base model of a LoRA adapter, if it has moved.
+    ///   - copying: copies all trainable weights into memory, for callers that will overwrite them.
+    ///   - keepingQuantized: leaves ``quantized`` matrices out of the f32 buffer, for callers that compute with them directly.
+    package func model(
+        base: String? = nil, copying: Bool = false, keepingQuantized: Bool = false, on processor: Processor
+    ) throws(CheckpointError) -> (model: GPT, parameters: Parameters) {
+        let (model, parameters, _) = try adaptedModel(base: base, copying: copying, keepingQuantized: keepingQuantized, on: processor)
         return (model, parameters)
     }
 
-    /// The model that an adapter was made for: the one that it names, unless another place is given.
-    package func adapterBase(at place: String? = nil) throws(CheckpointError) -> Checkpoint {
+    /// Reads the base model of a LoRA adapter and checks its digest. Returns `self` for a whole model.
+    ///
+    /// - Parameter path: where the base is now; by default, the path stored in the adapter.
+    package func adapterBase(at basePath: String? = nil) throws(CheckpointError) -> Checkpoint {
         guard let adapter else { return self }
-        let found = place ?? RelativePath.resolve(adapter.basePath, from: RelativePath.folder(ofFileAt: path ?? ""))
+        let resolved = basePath ?? RelativePath.resolve(adapter.basePath, from: RelativePath.folder(ofFileAt: path ?? ""))
         let base: Checkpoint
-        do throws(CheckpointError) { base = try Checkpoint(reading: found) } catch {
+        do throws(CheckpointError) { base = try Checkpoint(reading: resolved) } catch {
             guard case .unreadable(_, let reason) = error else { throw error }
-            throw .noBase(path: name, base: found, reason: reason)
+            throw .noBaseModel(path: name, base: resolved, reason: reason)
         }
-        if base.adapter != nil { throw .noBase(path: name, base: found, reason: "it is an adapter itself") }
+        if base.adapter != nil { throw .noBaseModel(path: name, base: resolved, reason: "it is a LoRA adapter itself") }
         let digest = base.weightsDigest
-        guard digest == adapter.baseDigest else { throw .wrongBase(path: name, base: found, expected: adapter.baseDigest, found: digest) }
+        guard digest == adapter.baseDigest else {
+            throw .wrongBaseModel(path: name, base: resolved, expected: adapter.baseDigest, found: digest)
+        }
         return base
     }
 
-    /// An adapter and its base as one ordinary model.
+    /// Merges a LoRA adapter into its base model.
     ///
     ///     try adapter.merged(on: processor).write(to: "checkpoints/merged.h5")
     package func merged(base: String? = nil, on processor: Processor) throws(CheckpointError) -> Checkpoint {
         let (_, parameters, list) = try adaptedModel(base: base, on: processor)
-        for change in list.changes { parameters.add(1, of: change, from: parameters.values) }
-        var result = Checkpoint(configuration, weights: Named(parameters.frozenValues, of: parameters.frozen))
-        (result.tokenizer, result.chatTemplate, result.metrics) = (tokenizer, chatTemplate, metrics)
+        for change in list.loraLayers { parameters.addLoRA(change, scaledBy: 1, from: parameters.values) }
+        var result = Checkpoint(configuration, weights: OrderedDictionary(parameters.frozenValues, of: parameters.frozen))
+        result.tokenizer = tokenizer
+        result.chatTemplate = chatTemplate
+        result.metrics = metrics
         return result
     }
 
-    /// The weights of the base for the adapter to change, without what its learning began by taking off.
-    private func frozenWeights(of base: Checkpoint, _ list: ParameterList, _ adapter: Adapter, on processor: Processor) throws(CheckpointError) -> Buffer {
+    /// Returns the frozen base weights. With PiSSA, subtracts the initial A and B, because training started from W − (α/r)·B₀·A₀.
+    private func frozenWeights(
+        of base: Checkpoint, _ list: ParameterList, _ adapter: LoRAAdapter, on processor: Processor
+    ) throws(CheckpointError) -> Buffer {
         let frozen = try base.values(of: list.frozen, on: processor)
         guard adapter.principals.count > 0 else { return frozen }
         let principals = processor.zeros(list.count), parameters = Parameters(list, values: principals, over: frozen, on: processor)
         try copy(adapter.principals, "principals", into: principals, list.parameters)
-        for change in list.changes { parameters.add(-1, of: change, from: principals) }
+        for change in list.loraLayers { parameters.addLoRA(change, scaledBy: -1, from: principals) }
         return frozen
     }
 
-    private func adaptedModel(base: String?, copying: Bool = false, leavingRounded: Bool = false, on processor: Processor) throws(CheckpointError) -> (GPT, Parameters, ParameterList) {
-        var list = ParameterList(adapting: adapter?.shape)
-        let model = GPT(configuration, in: &list), learned = try values(of: list.learned, copying: copying, leavingRounded: leavingRounded, on: processor)
+    private func adaptedModel(
+        base: String?, copying: Bool = false, keepingQuantized: Bool = false, on processor: Processor
+    ) throws(CheckpointError) -> (GPT, Parameters, ParameterList) {
+        var list = ParameterList(lora: adapter?.shape)
+        let model = GPT(configuration, in: &list)
+        let learned = try values(of: list.trainable, copying: copying, keepingQuantized: keepingQuantized, on: processor)
         guard let adapter else { return (model, Parameters(list, values: learned, on: processor), list) }
         let frozen = try frozenWeights(of: try adapterBase(at: base), list, adapter, on: processor)
         return (model, Parameters(list, values: learned, over: frozen, on: processor), list)

@@ -3,90 +3,101 @@ package import Kernels
 package import Model
 
 extension Checkpoint {
-    /// The weights as one flat buffer, without copying where the file allows: a page is read when it is looked at, and copied when it is written to.
+    /// Returns the weights as one flat f32 buffer.
     ///
     ///     var list = ParameterList()
     ///     let model = GPT(checkpoint.configuration, in: &list)
-    ///     let parameters = Parameters(list, values: try checkpoint.values(of: list.learned, on: processor), on: processor)
+    ///     let parameters = Parameters(list, values: try checkpoint.values(of: list.trainable, on: processor), on: processor)
+    ///
+    /// The buffer is the mapped file itself if the weights lie there in the same layout: the kernel then loads a page when it is
+    /// first read, and copies it when it is first written. Otherwise the weights are copied.
     ///
     /// - Parameters:
-    ///   - copying: for who will write to all of them.
-    ///   - leavingRounded: for who takes weights that are rounded as they are: their places in the buffer are not looked at, and take no memory.
-    package func values(of layout: ParameterList.Layout, copying: Bool = false, leavingRounded: Bool = false, on processor: Processor) throws(CheckpointError) -> Buffer {
+    ///   - copying: always copies, for callers that will overwrite all weights.
+    ///   - keepingQuantized: leaves the regions of quantized matrices uninitialized, where they take no memory.
+    package func values(
+        of layout: ParameterList.Layout, copying: Bool = false, keepingQuantized: Bool = false, on processor: Processor
+    ) throws(CheckpointError) -> Buffer {
         try check(weights, "weights", layout.parameters)
         if !copying, let mapped = mappedWeights(layout) { return mapped }
-        let values = leavingRounded ? processor.buffer(of: layout.count, .float32) : processor.zeros(layout.count)
-        if leavingRounded { values.spread() }
+        let values = keepingQuantized ? processor.buffer(of: layout.count, .float32) : processor.zeros(layout.count)
+        if keepingQuantized { values.disableHugePages() }
         copy(weights, into: values, layout.parameters)
-        if !leavingRounded { copyRounded(into: values, layout.parameters, on: processor) }
+        if !keepingQuantized { dequantize(into: values, layout.parameters, on: processor) }
         return values
     }
 
-    /// Throws unless the weights are those of such a model.
+    /// Throws unless the weights have the names and shapes of such a model.
     package func checkWeights(of configuration: GPTConfiguration) throws(CheckpointError) {
         var list = ParameterList()
         _ = GPT(configuration, in: &list)
         try check(weights, "weights", list.parameters)
     }
 
-    /// Copies the weights over those of a model.
+    /// Overwrites the parameters of a model with the stored weights.
     package func copyWeights(into parameters: Parameters) throws(CheckpointError) {
         try copy(weights, "weights", into: parameters.values, parameters.list)
     }
 
-    /// Copies what the optimiser kept in a folder, such as its first moments, into a buffer that is laid out like the parameters.
+    /// Copies the optimizer state stored under a prefix, such as AdamW's first moments, into a buffer with the layout of the parameters.
     ///
     ///     try checkpoint.copyOptimizer("first", into: moments, like: parameters.list)
-    package func copyOptimizer(_ folder: String, into buffer: Buffer, like parameters: [Parameter]) throws(CheckpointError) {
-        var arrays: Named<FloatArray> = [:]
-        for (name, array) in optimizer where name.hasPrefix(folder + "/") { arrays[String(name.dropFirst(folder.count + 1))] = array }
-        try copy(arrays, "optimizer/\(folder)", into: buffer, parameters)
+    package func copyOptimizer(_ prefix: String, into buffer: Buffer, like parameters: [Parameter]) throws(CheckpointError) {
+        var arrays: OrderedDictionary<FloatArray> = [:]
+        for (name, array) in optimizer where name.hasPrefix(prefix + "/") { arrays[String(name.dropFirst(prefix.count + 1))] = array }
+        try copy(arrays, "optimizer/\(prefix)", into: buffer, parameters)
     }
 
-    /// Copies arrays of a group, which must be those of the parameters, to where the parameters are.
-    func copy(_ arrays: Named<FloatArray>, _ group: String, into buffer: Buffer, _ parameters: [Parameter]) throws(CheckpointError) {
+    /// Copies the arrays of a group into the buffer after checking that they match the parameters.
+    func copy(
+        _ arrays: OrderedDictionary<FloatArray>, _ group: String, into buffer: Buffer, _ parameters: [Parameter]
+    ) throws(CheckpointError) {
         try check(arrays, group, parameters)
         copy(arrays, into: buffer, parameters)
     }
 
-    /// Whether all weights of a model lie in the file as they do in a flat buffer, so that nothing is copied.
-    package func isMappable(_ list: ParameterList) -> Bool { mappedWeights(list.learned) != nil }
+    /// Returns whether the weights lie in the file exactly as in a flat buffer, so that nothing has to be copied.
+    package func isMappable(_ list: ParameterList) -> Bool { mappedWeights(list.trainable) != nil }
 
-    /// The stretch of the file that is the flat buffer of a list of parameters, if there is one.
+    /// Returns the part of the mapped file that is the flat buffer of these parameters, if there is one.
     private func mappedWeights(_ list: ParameterList.Layout) -> Buffer? {
-        guard path != nil, let first = list.parameters.first(where: { $0.shape.count > 0 }), let start = weights[first.name]?.values else { return nil }
-        guard let whole = start.extended(by: first.start, to: list.count) else { return nil }
+        guard path != nil, let first = list.parameters.first(where: { $0.shape.count > 0 }),
+              let start = weights[first.name]?.values,
+              let whole = start.extended(by: first.start, to: list.count) else { return nil }
         var end = 0
         for parameter in list.parameters where parameter.shape.count > 0 {
-            guard let array = weights[parameter.name]?.values, array.isSame(as: whole[parameter.range]), isZero(whole[end..<parameter.start]) else { return nil }
+            guard let array = weights[parameter.name]?.values, array.isSame(as: whole[parameter.range]),
+                  isZero(whole[end..<parameter.start]) else { return nil }
             end = parameter.range.upperBound
         }
         return isZero(whole[end..<list.count]) ? whole : nil
     }
 
-    /// Between two parameters there is nothing, and nobody may have put something there.
+    /// The padding between two parameters must be zero. A modified file can contain anything there.
     private func isZero(_ gap: Buffer) -> Bool { gap.read { span in span.indices.allSatisfy { span[$0].bitPattern == 0 } } }
 
-    private func check(_ arrays: Named<FloatArray>, _ group: String, _ parameters: [Parameter]) throws(CheckpointError) {
+    private func check(_ arrays: OrderedDictionary<FloatArray>, _ group: String, _ parameters: [Parameter]) throws(CheckpointError) {
         for parameter in parameters {
-            if arrays[parameter.name] == nil, group == "weights", rounded[parameter.name]?.shape == parameter.shape { continue }
+            if arrays[parameter.name] == nil, group == "weights", quantized[parameter.name]?.shape == parameter.shape { continue }
             guard let array = arrays[parameter.name] else {
                 throw .mismatch(path: name, name: "\(group)/\(parameter.name)", expected: "f32 \(parameter.shape)", found: "nothing")
             }
             guard array.shape == parameter.shape else {
-                throw .mismatch(path: name, name: "\(group)/\(parameter.name)", expected: "f32 \(parameter.shape)", found: "f32 \(array.shape)")
+                throw .mismatch(
+                    path: name, name: "\(group)/\(parameter.name)", expected: "f32 \(parameter.shape)", found: "f32 \(array.shape)"
+                )
             }
         }
-        guard arrays.count + (group == "weights" ? rounded.count : 0) > parameters.count else { return }
+        guard arrays.count + (group == "weights" ? quantized.count : 0) > parameters.count else { return }
         let known = Set(parameters.map(\.name))
         for name in arrays.names where !known.contains(name) {
-            throw .mismatch(path: self.name, name: "\(group)/\(name)", expected: "nothing of that name in such a model", found: "an array")
+            throw .mismatch(path: self.name, name: "\(group)/\(name)", expected: "no such array in this model", found: "an array")
         }
     }
 
-    private func copy(_ arrays: Named<FloatArray>, into buffer: Buffer, _ parameters: [Parameter]) {
+    private func copy(_ arrays: OrderedDictionary<FloatArray>, into buffer: Buffer, _ parameters: [Parameter]) {
         for parameter in parameters {
-            guard let array = arrays[parameter.name] else { continue }     // checked before
+            guard let array = arrays[parameter.name] else { continue }     // `check` has reported missing arrays
             buffer[parameter.range].copy(from: array.values)
         }
     }

@@ -4,25 +4,28 @@ import Kernels
 import Tokenize
 
 extension Checkpoint {
-    /// Puts the file into its place, whole, or leaves what was there: it grows as `path.part`, is synced, then renamed.
+    /// Writes the checkpoint atomically: to `path.part` first, which is synced and then renamed.
     ///
     ///     try checkpoint.write(to: "checkpoints/tiny/last.h5")
     ///
-    /// One pass over the weights; no more memory than the descriptions of the arrays take. The same checkpoint gives the same bytes.
+    /// Makes one pass over the weights; besides them, only the HDF5 metadata is in memory. Equal checkpoints give identical files.
     package func write(to path: String) throws(CheckpointError) {
         let arrays = contents
         checkNames(arrays.map(\.description.path))
         let layout: H5Layout
         do { layout = try H5Layout(of: arrays.map(\.description), in: Self.groups) } catch {
-            throw .notWritten(path: path, reason: "HDF5 does not lay it out (\(error.function))")
+            throw .notWritten(path: path, reason: "HDF5 could not lay it out (\(error.function))")
         }
+        let nonempty = zip(arrays, layout.offsets).filter { array, _ in array.description.byteCount > 0 }
         do {
-            var file = try SealedFile(path)
-            for (array, place) in zip(arrays, layout.places).filter({ $0.0.description.byteCount > 0 }).sorted(by: { $0.1 < $1.1 }) {
-                try file.write(layout.bytes(file.count..<place).span)
+            var file = try ChecksummedFile(path)
+            for (array, offset) in nonempty.sorted(by: { $0.1 < $1.1 }) {
+                try file.write(layout.bytes(file.count..<offset).span)
                 switch array.numbers {
-                case .buffer(let buffer) where buffer.type == .byte: try buffer.readBytes { bytes throws(FileError) in try file.write(bytes) }
-                case .buffer(let buffer): try buffer.read { span throws(FileError) in try span.asBytes { bytes throws(FileError) in try file.write(bytes) } }
+                case .buffer(let buffer) where buffer.type == .byte:
+                    try buffer.readBytes { bytes throws(FileError) in try file.write(bytes) }
+                case .buffer(let buffer):
+                    try buffer.read { span throws(FileError) in try span.asBytes { bytes throws(FileError) in try file.write(bytes) } }
                 case .bytes(let bytes): try file.write(bytes.span)
                 }
             }
@@ -33,9 +36,9 @@ extension Checkpoint {
         }
     }
 
-    /// As they are listed. Where they stand in the file is another matter.
+    /// HDF5's top-level groups, in the order in which tools list them. Arrays lie in the file in another order.
     static let groups = ["configuration", "tokenizer", "adapter", "weights", "rounded", "principals", "optimizer", "training", "metrics"]
-    /// Those whose arrays are numbers of a model.
+    /// The groups whose arrays are f32 numbers of the model.
     static let floatGroups = ["weights", "rounded", "principals", "optimizer"]
 
     private struct Content {
@@ -44,23 +47,28 @@ extension Checkpoint {
         let numbers: Numbers
     }
 
-    /// In the order in which they stand in the file. Weights come first, so that a whole cache line follows the last of them and they can be mapped as one buffer.
+    /// All arrays in the order in which they lie in the file. Weights come first: a full cache line then follows the last of them, and
+    /// they can be mapped as one buffer.
     private var contents: [Content] {
         var result: [Content] = []
-        func add(_ arrays: Named<FloatArray>, in group: String) {
+        func add(_ arrays: OrderedDictionary<FloatArray>, in group: String) {
             for (name, array) in arrays {
-                result.append(Content(description: ArrayDescription(path: "\(group)/\(name)", type: .float32, shape: array.shape.sizes), numbers: .buffer(array.values)))
+                let description = ArrayDescription(path: "\(group)/\(name)", type: .float32, shape: array.shape.sizes)
+                result.append(Content(description: description, numbers: .buffer(array.values)))
             }
         }
-        func add(_ values: Named<Value>, in group: String) {
+        func add(_ values: OrderedDictionary<CheckpointValue>, in group: String) {
             for (name, value) in values {
-                let (type, shape, bytes) = value.content
-                result.append(Content(description: ArrayDescription(path: "\(group)/\(name)", type: type, shape: shape), numbers: .bytes(bytes)))
+                let (type, shape, bytes) = value.encoded
+                result.append(
+                    Content(description: ArrayDescription(path: "\(group)/\(name)", type: type, shape: shape), numbers: .bytes(bytes))
+                )
             }
         }
         add(weights, in: "weights")
-        for (name, weights) in rounded {
-            let codes = ArrayDescription(path: "rounded/\(name)/codes", type: .uint8, shape: [weights.outputs, weights.codes.count / max(1, weights.outputs)])
+        for (name, weights) in quantized {
+            let shape = [weights.outputs, weights.codes.count / max(1, weights.outputs)]
+            let codes = ArrayDescription(path: "rounded/\(name)/codes", type: .uint8, shape: shape)
             result.append(Content(description: codes, numbers: .buffer(weights.codes)))
             add(["\(name)/scales": weights.scaleArray], in: "rounded")
         }
@@ -68,26 +76,30 @@ extension Checkpoint {
         add(optimizer, in: "optimizer")
         if let adapter { add(adapter.values, in: "adapter") }
         add(configuration.values, in: "configuration")
-        var words: Named<Value> = [:]
-        if let tokenizer { words = ["json": .text(String(decoding: tokenizer.json, as: UTF8.self)), "fingerprint": .text(tokenizer.fingerprint)] }
-        if let chatTemplate { words["chat_form"] = .text(chatTemplate.rawValue) }
-        add(words, in: "tokenizer")
+        var tokenizerFields: OrderedDictionary<CheckpointValue> = [:]
+        if let tokenizer {
+            tokenizerFields["json"] = .text(String(decoding: tokenizer.json, as: UTF8.self))
+            tokenizerFields["fingerprint"] = .text(tokenizer.fingerprint)
+        }
+        if let chatTemplate { tokenizerFields["chat_form"] = .text(chatTemplate.rawValue) }
+        add(tokenizerFields, in: "tokenizer")
         add(training, in: "training")
         add(metrics, in: "metrics")
         return result
     }
 
+    /// Traps on names that HDF5 cannot store: they are a mistake of the caller.
     private func checkNames(_ paths: [String]) {
-        var folders: Set<String> = []
+        var groups: Set<String> = []
         for path in paths {
-            require(ArrayName.isPath(path), "an array cannot be named '\(path)'")
-            var folder = path[...]
-            while let border = folder.lastIndex(of: "/") {
-                folder = folder[..<border]
-                folders.insert(String(folder))
+            require(ArrayName.isValidPath(path), "invalid array name '\(path)'")
+            var group = path[...]
+            while let separator = group.lastIndex(of: "/") {
+                group = group[..<separator]
+                groups.insert(String(group))
             }
         }
-        for path in paths { require(!folders.contains(path), "'\(path)' is the name of an array and of a folder") }
+        for path in paths { require(!groups.contains(path), "'\(path)' is the name of both an array and a group") }
     }
 }
 

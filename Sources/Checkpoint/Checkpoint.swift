@@ -2,92 +2,98 @@ package import Kernels
 package import Model
 package import Tokenize
 
-/// A model as a file keeps it: what it is, its weights, its vocabulary, and all that a run needs to go on where it was.
+/// A model and its training state as stored in a file: configuration, weights, tokenizer, and everything needed to resume training.
 ///
-///     var checkpoint = Checkpoint(model.configuration, weights: Named(parameters.values, of: parameters.list))
+///     var checkpoint = Checkpoint(model.configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
 ///     checkpoint.tokenizer = try StoredTokenizer(vocabulary)
-///     checkpoint.chatTemplate = .markers
+///     checkpoint.chatTemplate = .specialTokens
 ///     checkpoint.training = ["step": 2_000, "settings": .text(settings)]
 ///     try checkpoint.write(to: "checkpoints/tiny/last.h5")
 ///
 ///     let checkpoint = try Checkpoint(reading: "checkpoints/tiny/last.h5")
 ///     let step = try checkpoint.integer("step")
 ///
-/// The file is HDF5, which h5py opens; Documentation/Checkpoint.md says what is where. Arrays share their numbers with whoever made them: what was read
-/// lies in the file, which is mapped, and what is to be written is taken from where it is when `write` is called.
+/// The file is HDF5 and opens in h5py. Documentation/Reference/Checkpoint.md describes its layout. Copies of a checkpoint share their
+/// arrays: arrays of a file that was read stay in the mapped file, and `write` takes arrays from where they are when it is called.
 package struct Checkpoint {
-    /// Where it was read from; nil if it was made here.
+    /// The file that it was read from; nil for a checkpoint made in memory.
     package private(set) var path: String?
-    /// Of the file it was read from.
+    /// The size of that file.
     package private(set) var byteCount = 0
     package var configuration: GPTConfiguration
-    /// Where this is no model but what adapts one: its weights are the adapter's alone.
-    package var adapter: Adapter?
-    package var weights: Named<FloatArray>
-    /// Those that are rounded to int8 or int4 instead.
-    package var rounded: Named<RoundedWeights> = [:]
-    /// What an optimiser keeps for each weight, such as `first/layer0.qkv.weight`.
-    package var optimizer: Named<FloatArray> = [:]
+    /// Set if this is a LoRA adapter instead of a whole model. `weights` then holds only A and B.
+    package var adapter: LoRAAdapter?
+    package var weights: OrderedDictionary<FloatArray>
+    /// Matrices stored in int8 or int4 instead of f32.
+    package var quantized: OrderedDictionary<QuantizedWeights> = [:]
+    /// The optimizer's state per weight, such as `first/layer0.qkv.weight` for AdamW's first moment.
+    package var optimizer: OrderedDictionary<FloatArray> = [:]
     package var tokenizer: StoredTokenizer?
-    /// How a conversation becomes tokens; nil for a model that was not made for them.
+    /// How a conversation becomes tokens; nil for a model that was not trained on chats.
     package var chatTemplate: ChatTemplate?
-    /// What a run needs to go on: step, random state, place in the data, settings, and whatever else its trainer adds.
-    package var training: Named<Value> = [:]
-    /// What is known of the model: training and validation loss, …
-    package var metrics: Named<Value> = [:]
+    /// What a run needs to resume: step, random state, position in the data, settings, and further entries of its trainer.
+    package var training: OrderedDictionary<CheckpointValue> = [:]
+    /// Training loss, validation loss and other measurements of the model.
+    package var metrics: OrderedDictionary<CheckpointValue> = [:]
 
-    package init(_ configuration: GPTConfiguration, weights: Named<FloatArray>) { (self.configuration, self.weights) = (configuration, weights) }
-
-    init(path: String, byteCount: Int, configuration: GPTConfiguration) {
-        (self.path, self.byteCount, self.configuration, weights) = (path, byteCount, configuration, [:])
+    package init(_ configuration: GPTConfiguration, weights: OrderedDictionary<FloatArray>) {
+        self.configuration = configuration
+        self.weights = weights
     }
 
-    /// As messages call it.
+    init(path: String, byteCount: Int, configuration: GPTConfiguration) {
+        self.path = path
+        self.byteCount = byteCount
+        self.configuration = configuration
+        weights = [:]
+    }
+
+    /// The checkpoint's name in messages.
     package var name: String { path ?? "the checkpoint" }
 }
 
-/// Values of `training` that must be there. What is there as something else is an error, too.
+/// Required entries of `training`. Each accessor throws if the entry is missing or has another type.
 ///
 ///     let seed = UInt64(truncatingIfNeeded: try checkpoint.integer("seed"))
 extension Checkpoint {
     package func integer(_ name: String) throws(CheckpointError) -> Int {
-        guard case .integer(let value)? = training[name] else { throw missing(name, "a whole number") }
+        guard case .integer(let value)? = training[name] else { throw mismatch(name, "a whole number") }
         return value
     }
 
-    /// A whole number is one, too.
+    /// Accepts an integer as well.
     package func number(_ name: String) throws(CheckpointError) -> Double {
         if case .integer(let value)? = training[name] { return Double(value) }
-        guard case .number(let value)? = training[name] else { throw missing(name, "a number") }
+        guard case .number(let value)? = training[name] else { throw mismatch(name, "a number") }
         return value
     }
 
     package func text(_ name: String) throws(CheckpointError) -> String {
-        guard case .text(let value)? = training[name] else { throw missing(name, "a text") }
+        guard case .text(let value)? = training[name] else { throw mismatch(name, "a string") }
         return value
     }
 
     package func integers(_ name: String) throws(CheckpointError) -> [Int] {
-        guard case .integers(let value)? = training[name] else { throw missing(name, "a row of whole numbers") }
+        guard case .integers(let value)? = training[name] else { throw mismatch(name, "an array of whole numbers") }
         return value
     }
 
     package func numbers(_ name: String) throws(CheckpointError) -> [Double] {
-        guard case .numbers(let value)? = training[name] else { throw missing(name, "a row of numbers") }
+        guard case .numbers(let value)? = training[name] else { throw mismatch(name, "an array of numbers") }
         return value
     }
 
     package func floats(_ name: String) throws(CheckpointError) -> [Float] {
-        guard case .floats(let value)? = training[name] else { throw missing(name, "a row of f32 numbers") }
+        guard case .floats(let value)? = training[name] else { throw mismatch(name, "an array of f32 numbers") }
         return value
     }
 
     package func bytes(_ name: String) throws(CheckpointError) -> [UInt8] {
-        guard case .bytes(let value)? = training[name] else { throw missing(name, "a row of bytes") }
+        guard case .bytes(let value)? = training[name] else { throw mismatch(name, "an array of bytes") }
         return value
     }
 
-    private func missing(_ name: String, _ expected: String) -> CheckpointError {
-        .mismatch(path: self.name, name: "training/\(name)", expected: expected, found: training[name]?.kind ?? "nothing")
+    private func mismatch(_ name: String, _ expected: String) -> CheckpointError {
+        .mismatch(path: self.name, name: "training/\(name)", expected: expected, found: training[name]?.typeDescription ?? "nothing")
     }
 }

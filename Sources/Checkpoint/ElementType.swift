@@ -1,10 +1,10 @@
-/// What an array in a file is made of. Little-endian, without gaps.
+/// The element type of a stored array: little-endian, without padding.
 enum ElementType: Hashable {
     case float32, float64, int64, uint8
-    /// UTF-8 of so many bytes, with a zero byte behind them: HDF5 knows no text of length 0.
+    /// UTF-8 of so many bytes, followed by a zero byte, because HDF5 has no strings of length 0.
     case text(length: Int)
 
-    /// Bytes of one element.
+    /// Bytes per element.
     var size: Int {
         switch self {
         case .float32: 4
@@ -14,19 +14,19 @@ enum ElementType: Hashable {
         }
     }
 
-    /// As a message calls it.
+    /// The type's name in messages.
     var name: String {
         switch self {
         case .float32: "f32"
         case .float64: "f64"
         case .int64: "i64"
         case .uint8: "u8"
-        case .text: "text"
+        case .text: "string"
         }
     }
 }
 
-/// An array that a file is to hold.
+/// An array to be written.
 struct ArrayDescription {
     /// Groups and name, as in `weights/tokens.weight`.
     let path: String
@@ -36,14 +36,14 @@ struct ArrayDescription {
     var byteCount: Int { shape.reduce(type.size, *) }
 }
 
-/// An array that a file holds, every number of it checked: its bytes lie in the file, and in no other array.
+/// An array found in a file. Its range is checked: it lies in the file and overlaps no other array.
 struct StoredArray {
     let path: String
     let type: ElementType
     let shape: [Int]
-    /// Where its bytes are in the file.
+    /// The array's bytes in the file.
     let range: Range<Int>
 
-    /// As a message calls it: f32 [512, 128].
-    var kind: String { "\(type.name) [\(shape.map(String.init).joined(separator: ", "))]" }
+    /// Type and shape in messages: f32 [512, 128].
+    var typeDescription: String { "\(type.name) [\(shape.map(String.init).joined(separator: ", "))]" }
 }

@@ -1,28 +1,32 @@
-/// One of the things that an object's header says, of a group or of an array.
+/// A message in the object header of an HDF5 group or dataset.
 struct H5Message {
     enum Kind: Int {
         case space = 1, linkInfo = 2, type = 3, link = 6, layout = 8, continuation = 16
     }
 
-    /// nil for what need not be known to read the numbers.
+    /// nil for messages that are not needed to read the numbers.
     let kind: Kind?
     let content: ByteCursor
 
-    /// All messages of the object header at a place, from whatever pieces it is in.
-    static func all(at place: Int, of file: borrowing Span<UInt8>, budget: inout Int) throws(LayoutFault) -> [H5Message] {
-        var cursor = ByteCursor(at: place, to: file.count)
+    /// Reads all messages of the object header at an offset, following its continuation blocks.
+    ///
+    /// - Parameter budget: the bytes of headers that may still be read; guards against headers that refer to each other.
+    static func all(at offset: Int, of file: borrowing Span<UInt8>, budget: inout Int) throws(ParseError) -> [H5Message] {
+        var cursor = ByteCursor(at: offset, to: file.count)
         try cursor.expect(Array("OHDR".utf8) + [2], of: file, "an object header of version 2")
-        let flags = try cursor.number(bytes: 1, of: file, "flags")
-        if flags & 0x20 != 0 { _ = try cursor.take(16, "times") }
-        if flags & 0x10 != 0 { _ = try cursor.take(4, "limits of attributes") }
-        let size = try cursor.number(bytes: 1 << (flags & 3), of: file, "the header's size")
-        var pieces = [try cursor.take(size, "the header")], messages: [H5Message] = []
+        let flags = try cursor.readInteger(bytes: 1, of: file, "flags")
+        if flags & 0x20 != 0 { _ = try cursor.readRange(16, "timestamps") }
+        if flags & 0x10 != 0 { _ = try cursor.readRange(4, "attribute limits") }
+        let size = try cursor.readInteger(bytes: 1 << (flags & 3), of: file, "the header's size")
+        var pieces = [try cursor.readRange(size, "the header")], messages: [H5Message] = []
         while let piece = pieces.popLast() {
             budget -= piece.count + 16
-            guard budget >= 0 else { throw LayoutFault(offset: piece.lowerBound, expected: "headers that are no larger than the file", found: "a circle") }
+            guard budget >= 0 else {
+                throw ParseError(offset: piece.lowerBound, expected: "headers that are no larger than the file", found: "a cycle")
+            }
             var cursor = ByteCursor(at: piece.lowerBound, to: piece.upperBound)
             let headerSize = flags & 4 == 0 ? 4 : 6
-            while cursor.left >= headerSize {
+            while cursor.remaining >= headerSize {
                 let message = try H5Message(&cursor, of: file, hasOrder: flags & 4 != 0)
                 if message.kind == .continuation { pieces.append(try continuation(message, of: file)) } else { messages.append(message) }
             }
@@ -30,60 +34,70 @@ struct H5Message {
         return messages
     }
 
-    private init(_ cursor: inout ByteCursor, of file: borrowing Span<UInt8>, hasOrder: Bool) throws(LayoutFault) {
-        kind = Kind(rawValue: try cursor.number(bytes: 1, of: file, "a kind of message"))
-        let size = try cursor.number(bytes: 2, of: file, "a message's size"), flags = try cursor.number(bytes: 1, of: file, "flags")
-        guard flags & 2 == 0 else { throw LayoutFault(offset: cursor.place - 1, expected: "a message of its own", found: "one that is shared") }
-        if hasOrder { _ = try cursor.take(2, "a message's number") }
-        let range = try cursor.take(size, "a message")
+    private init(_ cursor: inout ByteCursor, of file: borrowing Span<UInt8>, hasOrder: Bool) throws(ParseError) {
+        kind = Kind(rawValue: try cursor.readInteger(bytes: 1, of: file, "a message type"))
+        let size = try cursor.readInteger(bytes: 2, of: file, "a message's size")
+        let flags = try cursor.readInteger(bytes: 1, of: file, "flags")
+        guard flags & 2 == 0 else {
+            throw ParseError(offset: cursor.offset - 1, expected: "a message that is not shared", found: "a shared one")
+        }
+        if hasOrder { _ = try cursor.readRange(2, "a message's creation order") }
+        let range = try cursor.readRange(size, "a message")
         content = ByteCursor(at: range.lowerBound, to: range.upperBound)
     }
 
-    private static func continuation(_ message: H5Message, of file: borrowing Span<UInt8>) throws(LayoutFault) -> Range<Int> {
+    private static func continuation(_ message: H5Message, of file: borrowing Span<UInt8>) throws(ParseError) -> Range<Int> {
         var cursor = message.content
-        guard let place = try cursor.address(of: file, "the rest of a header") else {
-            throw LayoutFault(offset: cursor.place - 8, expected: "the rest of a header", found: "none")
+        guard let offset = try cursor.readAddress(of: file, "a continuation block") else {
+            throw ParseError(offset: cursor.offset - 8, expected: "a continuation block", found: "none")
         }
-        let size = try cursor.number(bytes: 8, of: file, "the size of the rest")
-        var rest = ByteCursor(at: place, to: file.count)
-        let range = try rest.take(size, "the rest of a header")
-        var inside = ByteCursor(at: range.lowerBound, to: range.upperBound)
-        try inside.expect(Array("OCHK".utf8), of: file, "the rest of a header")
-        return try inside.take(inside.left - 4, "the rest of a header")     // without its checksum: the digest has seen to that
+        let size = try cursor.readInteger(bytes: 8, of: file, "the size of a continuation block")
+        var rest = ByteCursor(at: offset, to: file.count)
+        let range = try rest.readRange(size, "a continuation block")
+        var block = ByteCursor(at: range.lowerBound, to: range.upperBound)
+        try block.expect(Array("OCHK".utf8), of: file, "a continuation block")
+        return try block.readRange(block.remaining - 4, "a continuation block")     // HDF5's checksum is redundant here
     }
 }
 
 /// A member of a group.
 struct H5Link {
     let name: String
-    /// When it was made, among the members of its group.
+    /// The creation order among the members of the group.
     let order: UInt64
     let target: Int
 
-    init(_ message: H5Message, of file: borrowing Span<UInt8>) throws(LayoutFault) {
+    init(_ message: H5Message, of file: borrowing Span<UInt8>) throws(ParseError) {
         var cursor = message.content
         try cursor.expect([1], of: file, "a link of version 1")
-        let flags = try cursor.number(bytes: 1, of: file, "flags")
+        let flags = try cursor.readInteger(bytes: 1, of: file, "flags")
         if flags & 8 != 0 { try cursor.expect([0], of: file, "a hard link") }
-        order = flags & 4 == 0 ? 0 : try cursor.unsigned(bytes: 8, of: file, "a creation order")
-        if flags & 16 != 0 { _ = try cursor.take(1, "a character set") }
-        let length = try cursor.number(bytes: 1 << (flags & 3), of: file, "a name's length")
-        let range = try cursor.take(length, "a name")
-        guard let name = String(validating: range.map { file[$0] }, as: UTF8.self), ArrayName.isPart(name) else {
-            throw LayoutFault(offset: range.lowerBound, expected: "a name", found: "\(length) bytes that are none")
+        order = flags & 4 == 0 ? 0 : try cursor.readUnsigned(bytes: 8, of: file, "a creation order")
+        if flags & 16 != 0 { _ = try cursor.readRange(1, "a character set") }
+        let length = try cursor.readInteger(bytes: 1 << (flags & 3), of: file, "a name's length")
+        let range = try cursor.readRange(length, "a name")
+        guard let name = String(validating: range.map { file[$0] }, as: UTF8.self), ArrayName.isValidComponent(name) else {
+            throw ParseError(offset: range.lowerBound, expected: "a valid name", found: "\(length) other bytes")
         }
         self.name = name
-        guard let target = try cursor.address(of: file, name) else { throw LayoutFault(offset: cursor.place - 8, expected: "the place of \(name)", found: "none") }
+        guard let target = try cursor.readAddress(of: file, name) else {
+            throw ParseError(offset: cursor.offset - 8, expected: "the offset of \(name)", found: "none")
+        }
         self.target = target
     }
 }
 
 extension ElementType {
-    init(_ message: H5Message, of file: borrowing Span<UInt8>) throws(LayoutFault) {
+    init(_ message: H5Message, of file: borrowing Span<UInt8>) throws(ParseError) {
         var cursor = message.content
-        let start = cursor.place, head = try cursor.unsigned(bytes: 4, of: file, "a type"), size = try cursor.number(bytes: 4, of: file, "a type's size")
-        // A version from 1 to 3 and a class, then what is little-endian, signed, where the sign is; in texts that they are UTF-8 and what is behind them.
-        guard (1...3).contains(head >> 4 & 15) else { throw LayoutFault(offset: start, expected: "a type of version 1 to 3", found: "\(head >> 4 & 15)") }
+        let start = cursor.offset
+        let head = try cursor.readUnsigned(bytes: 4, of: file, "a type")
+        let size = try cursor.readInteger(bytes: 4, of: file, "a type's size")
+        // Class in the low 4 bits, version 1 to 3 in the next 4, then flags: little-endian, signed, the position of the sign;
+        // for strings, UTF-8 and null padding.
+        guard (1...3).contains(head >> 4 & 15) else {
+            throw ParseError(offset: start, expected: "a type of version 1 to 3", found: "\(head >> 4 & 15)")
+        }
         switch (head & ~0xF0, size) {
         case (0x1F2001, 4):
             try cursor.expect([0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0], of: file, "f32")
@@ -98,18 +112,20 @@ extension ElementType {
             try cursor.expect([0, 0, 8, 0], of: file, "u8")
             self = .uint8
         case (0x1103, 1...): self = .text(length: size - 1)
-        default: throw LayoutFault(offset: start, expected: "f32, f64, i64, u8 or a text", found: "a type of \(size) bytes")
+        default: throw ParseError(offset: start, expected: "f32, f64, i64, u8 or a string", found: "a type of \(size) bytes")
         }
     }
 }
 
 extension ByteCursor {
-    /// A place in the file; nil is HDF5's "nowhere".
-    mutating func address(of file: borrowing Span<UInt8>, _ what: String) throws(LayoutFault) -> Int? {
-        let start = place, number = try unsigned(bytes: 8, of: file, what)
+    /// Reads an HDF5 address and converts it to an offset in the file; nil for HDF5's undefined address.
+    mutating func readAddress(of file: borrowing Span<UInt8>, _ field: String) throws(ParseError) -> Int? {
+        let start = offset, number = try readUnsigned(bytes: 8, of: file, field)
         if number == .max { return nil }
-        // Addresses count from behind the user block.
-        guard number <= UInt64(file.count - Seal.size) else { throw LayoutFault(offset: start, expected: "the place of \(what) in the file", found: "\(number)") }
-        return Seal.size + Int(number)
+        // Addresses count from the end of the user block.
+        guard number <= UInt64(file.count - CheckpointHeader.size) else {
+            throw ParseError(offset: start, expected: "the offset of \(field) in the file", found: "\(number)")
+        }
+        return CheckpointHeader.size + Int(number)
     }
 }

@@ -2,21 +2,21 @@ import Files
 import Glibc
 
 extension Checkpoint {
-    /// The model that answers where nobody has named one: of the runs in a folder, the newest that was fine-tuned (`finetuned_…`), else the newest; nil if there is none.
-    /// A run is a folder with its `best.h5`, or with a `last.h5` as long as nothing was measured; a file `….h5` beside the runs, such as one that was imported, counts as one.
+    /// Returns the default model of a folder of runs: the newest fine-tuned one (`finetuned_…`), otherwise the newest, or nil.
     ///
     ///     let path = Checkpoint.newest(under: "checkpoints")       // checkpoints/finetuned_20261120_204135/best.h5
     ///
-    /// It is the file that was written last, and of two at the same time the one with the later name. Nothing is opened.
+    /// A run counts with its `best.h5`, or with its `last.h5` before the first evaluation. A `.h5` file directly in the folder, such as
+    /// an imported model, counts as a run. The modification time decides, then the name. No file is opened.
     package static func newest(under folder: String) -> String? {
-        let all = (Folder.names(in: folder) ?? []).filter { !$0.hasPrefix(".") }.compactMap { Candidate($0, in: folder) }
-        return all.max { $0.place < $1.place }?.path
+        let names = (Folder.names(in: folder) ?? []).filter { !$0.hasPrefix(".") }
+        return names.compactMap { Candidate($0, in: folder) }.max { $0.rank < $1.rank }?.path
     }
 
     private struct Candidate {
         let path: String
-        /// What is greater is newer.
-        let place: (isFinetuned: Int, second: Int, nanosecond: Int, name: String)
+        /// Greater is newer.
+        let rank: (isFinetuned: Int, second: Int, nanosecond: Int, name: String)
 
         init?(_ name: String, in folder: String) {
             let run = folder + "/" + name
@@ -24,7 +24,8 @@ extension Checkpoint {
             for path in files {
                 var status = stat()
                 guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
-                (self.path, place) = (path, (name.hasPrefix("finetuned_") ? 1 : 0, status.st_mtim.tv_sec, status.st_mtim.tv_nsec, name))
+                self.path = path
+                rank = (name.hasPrefix("finetuned_") ? 1 : 0, status.st_mtim.tv_sec, status.st_mtim.tv_nsec, name)
                 return
             }
             return nil

@@ -1,7 +1,7 @@
 import Model
 package import Tokenize
 
-/// A vocabulary as a checkpoint carries it: the bytes of a tokenizer.json, which are read when somebody asks.
+/// The tokenizer of a checkpoint: the bytes of a tokenizer.json, parsed on demand.
 ///
 ///     checkpoint.tokenizer = try StoredTokenizer(vocabulary)
 ///     let vocabulary = try checkpoint.vocabulary()
@@ -10,33 +10,45 @@ package struct StoredTokenizer: Sendable, Equatable {
     /// `Vocabulary.fingerprint`.
     package let fingerprint: String
 
-    package init(_ vocabulary: Vocabulary) throws(TokenizeError) { self.init(json: try TokenizerJSON.bytes(of: vocabulary), fingerprint: vocabulary.fingerprint) }
+    package init(_ vocabulary: Vocabulary) throws(TokenizeError) {
+        self.init(json: try TokenizerJSON.bytes(of: vocabulary), fingerprint: vocabulary.fingerprint)
+    }
 
-    init(json: [UInt8], fingerprint: String) { (self.json, self.fingerprint) = (json, fingerprint) }
+    init(json: [UInt8], fingerprint: String) {
+        self.json = json
+        self.fingerprint = fingerprint
+    }
 }
 
 extension Checkpoint {
-    /// The vocabulary that the model was trained with.
+    /// Parses the vocabulary that the model was trained with.
     package func vocabulary() throws(CheckpointError) -> Vocabulary {
-        guard let tokenizer else { throw .mismatch(path: name, name: "tokenizer/json", expected: "a vocabulary, which slm import --tokenizer gives a model", found: "none") }
+        guard let tokenizer else {
+            throw mismatch("tokenizer/json", "a tokenizer (to add one: slm import --tokenizer)", "nothing")
+        }
         let vocabulary: Vocabulary
         do { vocabulary = try TokenizerJSON.read(tokenizer.json, path: "\(name): tokenizer/json") } catch {
-            throw .mismatch(path: name, name: "tokenizer/json", expected: "a tokenizer.json", found: "\(error)")
+            throw mismatch("tokenizer/json", "a tokenizer.json", "\(error)")
         }
         guard vocabulary.fingerprint == tokenizer.fingerprint else {
-            throw .mismatch(path: name, name: "tokenizer/fingerprint", expected: vocabulary.fingerprint, found: tokenizer.fingerprint)
+            throw mismatch("tokenizer/fingerprint", vocabulary.fingerprint, tokenizer.fingerprint)
         }
         guard vocabulary.count <= configuration.vocabulary else {
-            throw .mismatch(path: name, name: "tokenizer/json", expected: "at most \(configuration.vocabulary) tokens, which the model knows", found: "\(vocabulary.count)")
+            let expected = "at most \(configuration.vocabulary) tokens, the model's vocabulary size"
+            throw mismatch("tokenizer/json", expected, "\(vocabulary.count)")
         }
         return vocabulary
     }
 
-    /// Throws unless tokens of the vocabulary with this fingerprint are what the model was made for.
+    /// Throws unless the model was trained with the vocabulary that has this fingerprint.
     ///
     ///     try checkpoint.check(fingerprint: meta.fingerprint)
     package func check(fingerprint: String) throws(CheckpointError) {
         let found = tokenizer?.fingerprint ?? "none"
         guard found == fingerprint else { throw .wrongVocabulary(path: name, expected: fingerprint, found: found) }
+    }
+
+    private func mismatch(_ field: String, _ expected: String, _ found: String) -> CheckpointError {
+        .mismatch(path: name, name: field, expected: expected, found: found)
     }
 }

@@ -11,7 +11,7 @@ struct EncodedBlock: Sendable {
         let isCut, beginsHere: Bool
     }
 
-    let part: Part?
+    let part: DatasetSplit?
     /// Little-endian, as they stand in the file.
     var ids: [UInt8] = []
     var turns: [ChatTokens.Turn] = []
@@ -39,7 +39,7 @@ final class BlockEncoder {
         do throws(TokenizeError) { encoder = try Encoder(tokenizer) } catch { throw .tokenizer(error) }
         // A vocabulary without markers is fine as long as no chat comes.
         renderer = Result { () throws(TokenizeError) in try ChatRenderer(form, for: tokenizer) }
-        textEnd = tokenizer.vocabulary.special("<|eos|>") ?? tokenizer.vocabulary.special("<|endoftext|>")
+        textEnd = tokenizer.vocabulary.specialTokenID("<|eos|>") ?? tokenizer.vocabulary.specialTokenID("<|endoftext|>")
         (self.limit, self.width) = (limit ?? .max, width)
     }
 
@@ -89,7 +89,7 @@ final class BlockEncoder {
             chat.ids.removeSubrange(ids...)
             chat.turns.removeSubrange(turns...)
             let sentence = error.description
-            result.faults.append(Fault(path: block.path, line: line, reason: sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence))
+            result.faults.append(MalformedLine(path: block.path, line: line, reason: sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence))
         }
     }
 

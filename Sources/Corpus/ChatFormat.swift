@@ -3,8 +3,8 @@ import JSON
 
 /// How chats are written in a file. Each format has a conversation on a line, but for plain text.
 ///
-///     ChatFormat(rawValue: "tinychat")                         // as --format has it
-package enum ChatFormat: String, Sendable, CaseIterable {
+///     ChatFileFormat(rawValue: "tinychat")                         // as --format has it
+package enum ChatFileFormat: String, Sendable, CaseIterable {
     /// `[INST] Hi [/INST] Hello! [INST] …`
     case tinyChat = "tinychat"
     /// `{"timestamp": …, "user": "Hi", "assistant": "Hello!"}`: one exchange, and each line a conversation of its own.
@@ -18,8 +18,8 @@ package enum ChatFormat: String, Sendable, CaseIterable {
     ///
     /// The first of its first 32 lines that is an object of JSON, or begins with `[INST]`, says it. A file whose first line begins with `{"` and that has none is
     /// broken JSON rather than text, so that it is refused and not learned from.
-    static func format(of block: LineBlock) -> ChatFormat? {
-        var parser = JSONParser(), lines = 0, looksLikeJSON = false, found: ChatFormat?
+    static func format(of block: LineBlock) -> ChatFileFormat? {
+        var parser = JSONParser(), lines = 0, looksLikeJSON = false, found: ChatFileFormat?
         block.forEachLineRange { range, _ in
             guard found == nil, lines < 32 else { return }
             let line = block.bytes[range].drop { $0 == 32 || $0 == 9 }
@@ -40,7 +40,7 @@ package enum ChatFormat: String, Sendable, CaseIterable {
 }
 
 /// Why a line is malformed.
-struct LineFault: Error {
+struct LineError: Error {
     let reason: String
 
     init(_ reason: String) { self.reason = reason }

@@ -32,21 +32,21 @@ package struct ConversationParser: ~Copyable {
             let isRight = format != .tinyChat || lines.bytes.isText
             try lines.forEachLineRange { range, number throws(Failure) in
                 let entry: CorpusEntry
-                do throws(LineFault) {
+                do throws(LineError) {
                     guard !lines.bytes.trimmed(range).isEmpty else { return }
                     if !isRight { try Self.check(lines.bytes, range) }
                     let conversation = try parse(lines.bytes, range, format)
                     entry = conversation.map { .conversation($0, line: number) } ?? .empty(line: number)
-                } catch { entry = .malformed(Fault(path: block.path, line: number, reason: error.reason)) }
+                } catch { entry = .malformed(MalformedLine(path: block.path, line: number, reason: error.reason)) }
                 try body(entry)
             }
         }
     }
 
-    private mutating func parse(_ bytes: [UInt8], _ line: Range<Int>, _ format: ChatFormat) throws(LineFault) -> Conversation? {
+    private mutating func parse(_ bytes: [UInt8], _ line: Range<Int>, _ format: ChatFileFormat) throws(LineError) -> Conversation? {
         if format == .tinyChat { return try TinyChat.conversation(in: bytes, line: line) }
         let root: JSONElement
-        do throws(JSONError) { root = try parser.parse(bytes.span.extracting(line)) } catch { throw LineFault(error.description) }
+        do throws(JSONError) { root = try parser.parse(bytes.span.extracting(line)) } catch { throw LineError(error.description) }
         return format == .collected ? try JSONChat.exchange(root) : try JSONChat.conversation(root)
     }
 
@@ -58,19 +58,19 @@ package struct ConversationParser: ~Copyable {
         var text: [UInt8] = []
         let endsLine = lines.bytes.last == UInt8(ascii: "\n")
         try lines.forEachLineRange { range, number throws(Failure) in
-            do throws(LineFault) {
+            do throws(LineError) {
                 try Self.check(lines.bytes, range)
                 text += lines.bytes[range]
                 if endsLine || range.upperBound < lines.bytes.count { text.append(UInt8(ascii: "\n")) }
-            } catch { try body(.malformed(Fault(path: path, line: number, reason: error.reason))) }
+            } catch { try body(.malformed(MalformedLine(path: path, line: number, reason: error.reason))) }
         }
         try body(.text(text, line: lines.firstLine))
     }
 
-    private static func check(_ bytes: [UInt8], _ line: Range<Int>) throws(LineFault) {
-        if let place = bytes.place(of: 0, in: line) { throw LineFault("a NUL byte at byte \(place - line.lowerBound)") }
+    private static func check(_ bytes: [UInt8], _ line: Range<Int>) throws(LineError) {
+        if let place = bytes.place(of: 0, in: line) { throw LineError("a NUL byte at byte \(place - line.lowerBound)") }
         do throws(UTF8.ValidationError) { _ = try UTF8Span(validating: bytes.span.extracting(line)) } catch {
-            throw LineFault("not UTF-8 from byte \(error.byteOffsets.lowerBound) on")
+            throw LineError("not UTF-8 from byte \(error.byteOffsets.lowerBound) on")
         }
     }
 }

@@ -4,17 +4,17 @@ package import Kernels
 import Synchronization
 
 extension CorpusBlocks {
-    /// Has all threads of a team make something of the blocks, and takes it in the order of the corpus, which does not depend on their number.
+    /// Has all threads of a pool make something of the blocks, and takes it in the order of the corpus, which does not depend on their number.
     ///
-    ///     try blocks.forEach(on: team, make: { block, thread in counts(of: block) }, take: { sum.add($0) })
+    ///     try blocks.forEach(on: pool, make: { block, thread in counts(of: block) }, take: { sum.add($0) })
     ///
     /// A thread reads a block, one at a time, makes something of it beside the others, and whoever has the one that is next takes it, and those
     /// that wait for it. No thread gets further than `mostAhead` blocks before the slowest, so that memory stays bounded.
     package mutating func forEach<Made: Sendable>(
-        on team: WorkerPool, make: (CorpusBlock, _ thread: Int) -> Made, take: (Made) throws(CorpusError) -> Void
+        on pool: WorkerPool, make: (CorpusBlock, _ thread: Int) -> Made, take: (Made) throws(CorpusError) -> Void
     ) throws(CorpusError) {
         let reading = Mutex(0), line = Mutex(Line<Made>())
-        team.run { thread in
+        pool.run { thread in
             while true {
                 let read = reading.withLock { index -> (index: Int, block: Result<CorpusBlock?, CorpusError>) in
                     while line.withLock({ !$0.isOver && index - $0.next >= Self.mostAhead }) { sched_yield() }

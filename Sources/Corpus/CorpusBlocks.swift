@@ -3,7 +3,7 @@ package import Files
 /// The side of a split.
 ///
 ///     TokenFile(.val, in: "data")                              // data/val.bin
-package enum Part: String, Sendable, CaseIterable {
+package enum DatasetSplit: String, Sendable, CaseIterable {
     case train, val
 }
 
@@ -12,14 +12,14 @@ package enum Part: String, Sendable, CaseIterable {
 ///     if case .lines(let lines, let format) = block.content { … }
 package struct CorpusBlock: Sendable {
     package enum Content: Sendable {
-        case lines(LineBlock, ChatFormat)
+        case lines(LineBlock, ChatFileFormat)
         case fault(Fault)
     }
 
     package let path: String
     package let content: Content
     /// Where its conversations belong; nil to let the seed say it.
-    package let part: Part?
+    package let part: DatasetSplit?
     /// Whether a plain text begins with this block, and whether it ends.
     package let begins, ends: Bool
 }
@@ -29,7 +29,7 @@ package struct CorpusBlock: Sendable {
 ///     var blocks = try CorpusBlocks(["data"], format: nil)
 ///     while let block = try blocks.next() { … }
 ///
-/// A file says its format by how it begins, unless one is forced. Of a plain text the last `heldOut` of its bytes, from a line's beginning on, are for validation:
+/// A file says its format by how it begins, unless one is forced. Of a plain text the last `validationShare` of its bytes, from a line's beginning on, are for validation:
 /// neighbouring lines of a text know each other, so they are not split by chance. A text of unknown length (standard input) is split by block.
 package struct CorpusBlocks: ~Copyable {
     package static let endings = [".txt", ".text", ".jsonl", ".ndjson"]
@@ -37,28 +37,28 @@ package struct CorpusBlocks: ~Copyable {
     /// A file that was read, for the record.
     package struct Source: Sendable, Equatable {
         package let path: String
-        package let part: Part?
+        package let part: DatasetSplit?
         package var bytes: Int
-        package var format: ChatFormat?
+        package var format: ChatFileFormat?
     }
 
     package private(set) var sources: [Source]
 
-    private let forced: ChatFormat?
-    private let heldOut: Double
+    private let forced: ChatFileFormat?
+    private let validationShare: Double
     private let blockSize, lineLimit: Int
     private var current: OpenFile?
     private var index = -1
 
     /// - Parameter validation: files whose conversations are all for validation; then all others of `paths` are for training.
-    package init(_ paths: [String], validation: [String] = [], format: ChatFormat? = nil, heldOut: Double = 0,
+    package init(_ paths: [String], validation: [String] = [], format: ChatFileFormat? = nil, validationShare: Double = 0,
                  blockSize: Int = 1 << 18, lineLimit: Int = LineBlocks.defaultLimit) throws(CorpusError) {
-        let held = try files { () throws(FileError) in try Folder.files(at: validation, endingIn: Self.endings) }
-        let training = try files { () throws(FileError) in try Folder.files(at: paths, endingIn: Self.endings) }.filter { !held.contains($0) }
+        let held = try files { () throws(FileError) in try Folder.files(at: validation, withExtensions: Self.endings) }
+        let training = try files { () throws(FileError) in try Folder.files(at: paths, withExtensions: Self.endings) }.filter { !held.contains($0) }
         // What cannot be read is heard of before the work begins.
         for path in training + held { try files { () throws(FileError) in try InputFile.check(path) } }
         sources = training.map { Source(path: $0, part: validation.isEmpty ? nil : .train, bytes: 0) } + held.map { Source(path: $0, part: .val, bytes: 0) }
-        (forced, self.heldOut, self.blockSize, self.lineLimit) = (format, validation.isEmpty ? heldOut : 0, blockSize, lineLimit)
+        (forced, self.validationShare, self.blockSize, self.lineLimit) = (format, validation.isEmpty ? validationShare : 0, blockSize, lineLimit)
     }
 
     package mutating func next() throws(CorpusError) -> CorpusBlock? {
@@ -67,7 +67,7 @@ package struct CorpusBlocks: ~Copyable {
                 index += 1
                 guard index < sources.count else { return nil }
                 current = try files { () throws(FileError) in
-                    OpenFile(try LineBlocks(sources[index].path, size: blockSize, limit: lineLimit), part: sources[index].part, heldOut: heldOut)
+                    OpenFile(try LineBlocks(sources[index].path, size: blockSize, limit: lineLimit), part: sources[index].part, validationShare: validationShare)
                 }
             }
             let block = try current?.next(forced: forced)
@@ -82,21 +82,21 @@ package struct CorpusBlocks: ~Copyable {
 
 /// The file that is being read.
 private struct OpenFile: ~Copyable {
-    private(set) var format: ChatFormat?
+    private(set) var format: ChatFileFormat?
     private(set) var bytesRead = 0
 
     private var blocks: LineBlocks
-    private let part: Part?
-    private var text: TextPieces
+    private let part: DatasetSplit?
+    private var text: PlainTextChunker
     private var isEmpty = true, isAtEnd = false
 
-    init(_ blocks: consuming LineBlocks, part: Part?, heldOut: Double) {
-        text = TextPieces(size: blocks.fileSize, part: part, heldOut: heldOut)
+    init(_ blocks: consuming LineBlocks, part: DatasetSplit?, validationShare: Double) {
+        text = PlainTextChunker(size: blocks.fileSize, part: part, validationShare: validationShare)
         self.part = part
         self.blocks = blocks
     }
 
-    mutating func next(forced: ChatFormat?) throws(CorpusError) -> CorpusBlock? {
+    mutating func next(forced: ChatFileFormat?) throws(CorpusError) -> CorpusBlock? {
         let path = blocks.name
         while true {
             if let piece = text.next(isAtEnd: isAtEnd) {
@@ -115,7 +115,7 @@ private struct OpenFile: ~Copyable {
                 continue
             }
             bytesRead = block.offset + block.bytes.count
-            if format == nil { format = forced ?? ChatFormat.format(of: block) }
+            if format == nil { format = forced ?? ChatFileFormat.format(of: block) }
             guard let format else { continue }          // empty lines so far
             isEmpty = false
             if format != .text { return CorpusBlock(path: path, content: .lines(block, format), part: part, begins: false, ends: false) }
@@ -124,6 +124,6 @@ private struct OpenFile: ~Copyable {
     }
 
     private func fault(_ path: String, _ line: Int, _ reason: String) -> CorpusBlock {
-        CorpusBlock(path: path, content: .fault(Fault(path: path, line: line, reason: reason)), part: part, begins: false, ends: false)
+        CorpusBlock(path: path, content: .fault(MalformedLine(path: path, line: line, reason: reason)), part: part, begins: false, ends: false)
     }
 }

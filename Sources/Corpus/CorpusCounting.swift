@@ -5,14 +5,14 @@ import Random
 
 /// Counts what a vocabulary is learned from: the words, or the characters, of all that is said in a corpus.
 ///
-///     var counting = CorpusCounting(cutting: .gpt2)
+///     var counting = CorpusCounter(pattern: .gpt2)
 ///     var counted = try counting.count(["chats.txt"], on: WorkerPool(threads: 2))
-///     let vocabulary = VocabularyLearner(size: 16_387).learn(from: counted.takeWords()).vocabulary
+///     let vocabulary = BPETrainer(size: 16_387).learn(from: counted.takeWordCounts()).vocabulary
 ///
 /// Each message is a text of its own; a plain text is taken in blocks of whole lines. What is counted does not depend on the number of threads.
-package struct CorpusCounting {
+package struct CorpusCounter {
     package enum Unit: Sendable {
-        case words(WordPattern), characters
+        case words(PreTokenizationPattern), characters
     }
 
     /// What came of it.
@@ -22,7 +22,7 @@ package struct CorpusCounting {
         package let report: CorpusReport
 
         /// The counts of words; there are none afterwards, so that their memory is free when they have been used.
-        package mutating func takeWords() -> WordCounts {
+        package mutating func takeWordCounts() -> WordCounts {
             var taken = WordCounts()
             swap(&taken, &words)
             return taken
@@ -30,7 +30,7 @@ package struct CorpusCounting {
     }
 
     package let unit: Unit
-    package var format: ChatFormat?
+    package var format: ChatFileFormat?
     /// The share of the conversations that is counted; which ones depends on `seed` and on their lines alone.
     package var sample = 1.0
     package var seed: UInt64 = 1
@@ -39,15 +39,15 @@ package struct CorpusCounting {
     /// Called after each block with the bytes that are done; throwing stops.
     package var progress: (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
 
-    package init(cutting pattern: WordPattern) { unit = .words(pattern) }
+    package init(cutting pattern: PreTokenizationPattern) { unit = .words(pattern) }
     package init(_ unit: Unit) { self.unit = unit }
 
-    package func count(_ paths: [String], on team: WorkerPool) throws(CorpusError) -> Counted {
+    package func count(_ paths: [String], on pool: WorkerPool) throws(CorpusError) -> Counted {
         var blocks = try CorpusBlocks(paths, format: format, blockSize: blockSize)
         var workers: [BlockCounter] = []
-        for _ in 0..<team.size { workers.append(try BlockCounter(self)) }
+        for _ in 0..<pool.size { workers.append(try BlockCounter(self)) }
         var report = CorpusReport(), bytesRead = 0
-        try blocks.forEach(on: team, make: { block, thread in workers[thread].count(block) }) { block throws(CorpusError) in
+        try blocks.forEach(on: pool, make: { block, thread in workers[thread].count(block) }) { block throws(CorpusError) in
             for fault in block.faults { try report.add(fault, skipsBad: skipsBad) }
             report.kept += block.kept
             report.empty += block.empty
@@ -70,15 +70,15 @@ private struct CountedBlock: Sendable {
 
 /// Parses and counts blocks, one for each thread.
 private final class BlockCounter {
-    private let settings: CorpusCounting
+    private let settings: CorpusCounter
     private var parser = ConversationParser()
     private var words: WordCounts
     private var characters = Characters()
 
-    init(_ settings: CorpusCounting) throws(CorpusError) {
+    init(_ settings: CorpusCounter) throws(CorpusError) {
         self.settings = settings
-        let pattern: WordPattern = if case .words(let pattern) = settings.unit { pattern } else { .none }
-        do throws(TokenizeError) { words = try WordCounts(cutting: pattern) } catch { throw .tokenizer(error) }
+        let pattern: PreTokenizationPattern = if case .words(let pattern) = settings.unit { pattern } else { .none }
+        do throws(TokenizeError) { words = try WordCounts(pattern: pattern) } catch { throw .tokenizer(error) }
     }
 
     func count(_ block: CorpusBlock) -> CountedBlock {
@@ -102,15 +102,15 @@ private final class BlockCounter {
     }
 
     private func isWanted(_ line: Int) -> Bool {
-        var random = CountedRandom(seed: settings.seed, stream: UInt64(line))
-        return settings.sample >= 1 || random.share() < settings.sample
+        var random = SeededRandom(seed: settings.seed, stream: UInt64(line))
+        return settings.sample >= 1 || random.uniform() < settings.sample
     }
 
     private func add(_ text: Span<UInt8>, _ block: CorpusBlock, _ line: Int, to result: inout CountedBlock) {
         do throws(TokenizeError) {
             if case .characters = settings.unit { try characters.add(text) } else { try words.add(text) }
             result.bytes += text.count
-        } catch { result.faults.append(Fault(path: block.path, line: line, reason: error.description)) }
+        } catch { result.faults.append(MalformedLine(path: block.path, line: line, reason: error.description)) }
     }
 
     /// All counts together. The workers are empty afterwards.

@@ -15,16 +15,16 @@ package struct EncodedCorpus: Sendable {
     package fileprivate(set) var report = CorpusReport()
 }
 
-extension CorpusEncoding {
+extension CorpusEncoder {
     /// The conversations of some files in their order, none held out, and no file written. It takes some 5 bytes a token.
     ///
     ///     let corpus = try encoding.tokens(of: ["chats.jsonl"], on: WorkerPool(threads: 2))
     ///     corpus.tokens.ids[corpus.entries[0].range]               // the first conversation
-    package func tokens(of paths: [String], on team: WorkerPool) throws(CorpusError) -> EncodedCorpus {
+    package func tokens(of paths: [String], on pool: WorkerPool) throws(CorpusError) -> EncodedCorpus {
         var blocks = try CorpusBlocks(paths, format: format, blockSize: blockSize, lineLimit: lineLimit)
         var workers: [BlockEncoder] = [], result = EncodedCorpus(), bytesRead = 0
-        for _ in 0..<team.size { workers.append(try BlockEncoder(tokenizer, form: form, limit: limit, width: 4)) }
-        try blocks.forEach(on: team, make: { block, thread in workers[thread].encode(block) }) { block throws(CorpusError) in
+        for _ in 0..<pool.size { workers.append(try BlockEncoder(tokenizer, form: form, limit: limit, width: 4)) }
+        try blocks.forEach(on: pool, make: { block, thread in workers[thread].encode(block) }) { block throws(CorpusError) in
             for fault in block.faults { try result.report.add(fault, skipsBad: skipsBad) }
             if let failure = block.failure { throw failure }
             result.report.empty += block.empty
@@ -45,7 +45,7 @@ extension EncodedCorpus {
         for at in stride(from: 0, to: block.ids.count, by: 4) {
             tokens.ids.append((0..<4).reduce(0) { $0 | TokenID(block.ids[at + $1]) << (8 * TokenID($1)) })
         }
-        for turn in block.turns { tokens.turns.append(.init(first + turn.start, turn.side)) }
+        for turn in block.turns { tokens.turns.append(.init(first + turn.start, turn.role)) }
         var start = first
         for entry in block.entries {
             let end = first + entry.idEnd

@@ -3,7 +3,7 @@ package import Tokenize
 
 /// A line that is not what its file's format says.
 ///
-///     Fault(path: "chats.jsonl", line: 7, reason: "a turn of the user's is empty").description      // chats.jsonl:7: a turn …
+///     MalformedLine(path: "chats.jsonl", line: 7, reason: "a turn of the user's is empty").description      // chats.jsonl:7: a turn …
 package struct Fault: Sendable, Equatable, CustomStringConvertible {
     package let path: String
     package let line: Int

@@ -3,7 +3,7 @@ package import Tokenize
 /// What became of every conversation, and what was made of them.
 ///
 ///     let report = try encoding.write(["data"], to: "data")
-///     "\(report.kept) kept, \(report.malformed) malformed, such as \(report.faults.first?.description ?? "none")"
+///     "\(report.kept) kept, \(report.malformed) malformed, such as \(report.malformedLines.first?.description ?? "none")"
 package struct CorpusReport: Sendable, Equatable {
     /// Conversations that are whole in the tokens, and those of which only the beginning is. A plain text is one for each part that has some of it.
     package var kept = 0, cut = 0

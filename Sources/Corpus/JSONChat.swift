@@ -5,49 +5,49 @@ import Tokenize
 /// The formats with an object of JSON on a line. Keys that are not asked for may be there.
 enum JSONChat {
     /// `{"user": "Hi", "assistant": "Hello!"}`
-    static func exchange(_ root: JSONElement) throws(LineFault) -> Conversation? {
-        guard root.kind == .object else { throw LineFault("expected an object, found \(root.kind.rawValue)") }
+    static func exchange(_ root: JSONElement) throws(LineError) -> Conversation? {
+        guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
         return try Conversation(checking: [.init(.user, text(root["user"], "user").trimmed),
                                                 .init(.assistant, text(root["assistant"], "assistant").trimmed)])
     }
 
     /// `{"messages": [{"role": "user", "content": "Hi"}, …]}`
-    static func conversation(_ root: JSONElement) throws(LineFault) -> Conversation? {
-        guard root.kind == .object else { throw LineFault("expected an object, found \(root.kind.rawValue)") }
-        guard let list = root["messages"] else { throw LineFault(#"no "messages""#) }
-        guard let elements = list.elements else { throw LineFault(#""messages": expected an array, found \#(list.kind.rawValue)"#) }
+    static func conversation(_ root: JSONElement) throws(LineError) -> Conversation? {
+        guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
+        guard let list = root["messages"] else { throw LineError(#"no "messages""#) }
+        guard let elements = list.elements else { throw LineError(#""messages": expected an array, found \#(list.kind.rawValue)"#) }
         var messages: [Conversation.Message] = []
         for element in elements {
-            guard element.kind == .object else { throw LineFault(#"in "messages": expected an object, found \#(element.kind.rawValue)"#) }
+            guard element.kind == .object else { throw LineError(#"in "messages": expected an object, found \#(element.kind.rawValue)"#) }
             messages.append(.init(try role(element["role"]), try content(element["content"]).trimmed))
         }
         return try Conversation(checking: messages)
     }
 
-    private static func role(_ element: JSONElement?) throws(LineFault) -> Conversation.Role {
+    private static func role(_ element: JSONElement?) throws(LineError) -> Conversation.Role {
         for role in [Conversation.Role.user, .assistant, .system] where element?.isString(role.rawValue) ?? false { return role }
         let found = element?.string.map { "\"\($0.prefix(20))\"" } ?? element?.kind.rawValue ?? "nothing"
-        throw LineFault(#""role": expected "system", "user" or "assistant", found \#(found)"#)
+        throw LineError(#""role": expected "system", "user" or "assistant", found \#(found)"#)
     }
 
     /// A text, or a list of its parts.
-    private static func content(_ element: JSONElement?) throws(LineFault) -> [UInt8] {
+    private static func content(_ element: JSONElement?) throws(LineError) -> [UInt8] {
         guard let parts = element?.elements else { return try text(element, "content") }
         var whole: [UInt8] = []
         for part in parts {
             guard part["type"]?.isString("text") ?? false else {
-                throw LineFault(#""content": expected parts of type "text", found \#((part["type"]?.string).map { "\"\($0.prefix(20))\"" } ?? part.kind.rawValue)"#)
+                throw LineError(#""content": expected parts of type "text", found \#((part["type"]?.string).map { "\"\($0.prefix(20))\"" } ?? part.kind.rawValue)"#)
             }
             whole += try text(part["text"], "text")
         }
         return whole
     }
 
-    private static func text(_ element: JSONElement?, _ key: String) throws(LineFault) -> [UInt8] {
+    private static func text(_ element: JSONElement?, _ key: String) throws(LineError) -> [UInt8] {
         guard let element, let bytes = element.bytes else {
-            throw LineFault("\"\(key)\": expected a string, found \(element?.kind.rawValue ?? "nothing")")
+            throw LineError("\"\(key)\": expected a string, found \(element?.kind.rawValue ?? "nothing")")
         }
-        guard bytes.place(of: 0, in: bytes.indices) == nil else { throw LineFault("\"\(key)\": a NUL character") }
+        guard bytes.place(of: 0, in: bytes.indices) == nil else { throw LineError("\"\(key)\": a NUL character") }
         return bytes
     }
 }

@@ -2,12 +2,12 @@ import Files
 import Tokenize
 
 /// Writes the ids and the turns of one part.
-struct PartWriter: ~Copyable {
+struct SplitWriter: ~Copyable {
     private(set) var counts = CorpusReport.Counts()
     private var ids, turns: AtomicFile
     private let width: Int
 
-    init(_ folder: String, _ part: Part, width: Int) throws(CorpusError) {
+    init(_ folder: String, _ part: DatasetSplit, width: Int) throws(CorpusError) {
         let ids = try AtomicFile.forCorpus("\(folder)/\(part.rawValue).bin")
         let turns = try AtomicFile.forCorpus("\(folder)/\(part.rawValue).turns.bin")
         self.ids = ids
@@ -19,7 +19,7 @@ struct PartWriter: ~Copyable {
     mutating func append(_ entry: EncodedBlock.Entry, of block: EncodedBlock, from id: Int, _ turn: Int) throws(CorpusError) {
         var words: [UInt8] = []
         for turn in block.turns[turn..<entry.turnEnd] {
-            let word = UInt64(counts.tokens + turn.start - id) << 2 | UInt64(turn.side.rawValue)
+            let word = UInt64(counts.tokens + turn.start - id) << 2 | UInt64(turn.role.rawValue)
             for shift in stride(from: 0, to: 64, by: 8) { words.append(UInt8(truncatingIfNeeded: word >> shift)) }
         }
         do throws(FileError) {

@@ -3,25 +3,25 @@ import Files
 /// Cuts a plain text where no word reaches across, so that its pieces encode to the ids of the whole.
 ///
 /// That is at a line end: see `lastBreak`. Only a text with no such place in 4 MB is cut elsewhere.
-struct TextPieces {
+struct PlainTextChunker {
     struct Piece {
         let block: LineBlock
-        let part: Part?
+        let part: DatasetSplit?
         let begins, ends: Bool
     }
 
     /// Where validation begins, in bytes of the file; nil if the text has one part, or if nobody knows how long it is.
     private let border: Int?
-    private let part: Part?
+    private let part: DatasetSplit?
     /// Blocks of a text that is split by block stand alone.
     private let standsAlone: Bool
     private var waiting: LineBlock?
     private var begins = true
 
-    init(size: Int?, part: Part?, heldOut: Double) {
+    init(size: Int?, part: DatasetSplit?, validationShare: Double) {
         self.part = part
-        border = part == nil && heldOut > 0 ? size.map { $0 - Int(Double($0) * heldOut) } : nil
-        standsAlone = part == nil && heldOut > 0 && size == nil
+        border = part == nil && validationShare > 0 ? size.map { $0 - Int(Double($0) * validationShare) } : nil
+        standsAlone = part == nil && validationShare > 0 && size == nil
     }
 
     mutating func append(_ block: LineBlock) {

@@ -6,19 +6,19 @@ enum TinyChat {
     static let open = Array("[INST]".utf8), close = Array("[/INST]".utf8)
 
     /// The conversation on a line of `bytes`; nil if nobody says anything in it.
-    static func conversation(in bytes: [UInt8], line: Range<Int>) throws(LineFault) -> Conversation? {
+    static func conversation(in bytes: [UInt8], line: Range<Int>) throws(LineError) -> Conversation? {
         var messages: [Conversation.Message] = []
         var role: Conversation.Role?, start = line.lowerBound, at = start
         func endTurn(at end: Int) { if let role { messages.append(.init(role, Array(bytes[bytes.trimmed(start..<end)]))) } }
         while let bracket = bytes.place(of: UInt8(ascii: "["), in: at..<line.upperBound) {
             if bytes.holds(open, at: bracket, in: line) {
-                if role == nil, !bytes.trimmed(start..<bracket).isEmpty { throw LineFault("text before the first [INST]") }
-                if role == .user { throw LineFault("[INST] inside a turn of the user's") }
+                if role == nil, !bytes.trimmed(start..<bracket).isEmpty { throw LineError("text before the first [INST]") }
+                if role == .user { throw LineError("[INST] inside a turn of the user's") }
                 endTurn(at: bracket)
                 (role, start) = (.user, bracket + open.count)
                 at = start
             } else if bytes.holds(close, at: bracket, in: line) {
-                guard role == .user else { throw LineFault("[/INST] without [INST] before it") }
+                guard role == .user else { throw LineError("[/INST] without [INST] before it") }
                 endTurn(at: bracket)
                 (role, start) = (.assistant, bracket + close.count)
                 at = start
@@ -26,7 +26,7 @@ enum TinyChat {
                 at = bracket + 1
             }
         }
-        guard role != nil else { throw LineFault("no [INST]") }
+        guard role != nil else { throw LineError("no [INST]") }
         endTurn(at: line.upperBound)
         if let last = messages.last, last.role == .assistant, last.text.isEmpty { messages.removeLast() }
         return try Conversation(checking: messages)
@@ -43,10 +43,10 @@ extension [UInt8] {
 
 extension Conversation {
     /// nil if every text is empty; a fault if only some are.
-    init?(checking messages: [Message]) throws(LineFault) {
+    init?(checking messages: [Message]) throws(LineError) {
         let empty = messages.first { $0.text.isEmpty }
         if let empty, messages.contains(where: { !$0.text.isEmpty }) {
-            throw LineFault("a turn of the \(empty.role.rawValue)'s is empty")
+            throw LineError("a turn of the \(empty.role.rawValue)'s is empty")
         }
         if messages.isEmpty || empty != nil { return nil }
         self.init(messages)

@@ -23,8 +23,8 @@ extension TokenFile {
         var start: Int?, question: Range<Int>?
         for i in turns.indices {
             let turn = turns[i], end = i + 1 < turns.count ? turns[i + 1].start : count
-            switch turn.side {
-            case .nobody: (start, question) = (starts?.contains(turn.start) ?? true ? turn.start : nil, nil)
+            switch turn.role {
+            case .preamble: (start, question) = (starts?.contains(turn.start) ?? true ? turn.start : nil, nil)
             case .user: question = turn.start..<end
             case .system: break
             case .assistant:

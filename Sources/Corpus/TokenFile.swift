@@ -5,8 +5,8 @@ package import Tokenize
 /// A file of tokens, and who says them. It is checked whole when it is opened; memory is taken only for what is read.
 ///
 ///     let train = try TokenFile(.train, in: "data")
-///     var ids: [TokenID] = [], sides: [Side] = []
-///     train.read(0..<256, into: &ids, sides: &sides)
+///     var ids: [TokenID] = [], roles: [TokenRole] = []
+///     train.read(0..<256, into: &ids, roles: &roles)
 ///     train.turns.first                                        // where the first conversation begins
 package struct TokenFile: Sendable {
     package let path: String
@@ -16,15 +16,15 @@ package struct TokenFile: Sendable {
     private let file: MappedFile
     private let width: Int
 
-    /// The file of a part in a folder that `CorpusEncoding` wrote.
-    package init(_ part: Part, in folder: String, _ meta: TokenMeta) throws(CorpusError) {
+    /// The file of a part in a folder that `CorpusEncoder` wrote.
+    package init(_ part: DatasetSplit, in folder: String, _ meta: TokenMeta) throws(CorpusError) {
         let counts = meta.counts(of: part)
         try self.init("\(folder)/\(part.rawValue).bin", turns: "\(folder)/\(part.rawValue).turns.bin", width: meta.width, vocabularySize: meta.vocabularySize)
         guard count == counts.tokens else { throw .damaged(path: path, reason: "\(count) tokens, and meta.json says \(counts.tokens)") }
         guard turns.count == counts.turns else { throw .damaged(path: turns.path, reason: "\(turns.count) turns, and meta.json says \(counts.turns)") }
     }
 
-    package init(_ part: Part, in folder: String) throws(CorpusError) {
+    package init(_ part: DatasetSplit, in folder: String) throws(CorpusError) {
         try self.init(part, in: folder, try TokenMeta(reading: folder + "/meta.json"))
     }
 
@@ -53,15 +53,15 @@ package struct TokenFile: Sendable {
     }
 
     /// The same with who says each.
-    package func read(_ range: Range<Int>, into ids: inout [TokenID], sides: inout [Side]) {
+    package func read(_ range: Range<Int>, into ids: inout [TokenID], roles: inout [TokenRole]) {
         read(range, into: &ids)
-        sides.removeAll(keepingCapacity: true)
+        roles.removeAll(keepingCapacity: true)
         var turn = turns.index(ofTurnAt: range.lowerBound)
-        var side = turn.map { turns[$0].side } ?? (turns.isEmpty ? .assistant : .nobody)
+        var side = turn.map { turns[$0].role } ?? (turns.isEmpty ? .assistant : .preamble)
         for position in range {
             let next = turn.map { $0 + 1 } ?? 0
-            if next < turns.count, turns[next].start == position { (turn, side) = (next, turns[next].side) }
-            sides.append(side)
+            if next < turns.count, turns[next].start == position { (turn, side) = (next, turns[next].role) }
+            roles.append(side)
         }
     }
 
@@ -103,7 +103,7 @@ extension TokenFile {
         package subscript(i: Int) -> ChatTokens.Turn {
             precondition(indices.contains(i), "turn \(i) of \(count)")
             let word = file?.read(as: UInt64.self) { $0[i] } ?? 0
-            return .init(Int(word >> 2), Side(rawValue: UInt8(word & 3)) ?? .nobody)
+            return .init(Int(word >> 2), TokenRole(rawValue: UInt8(word & 3)) ?? .preamble)
         }
 
         /// The turn that a token belongs to: the last that begins there or before.

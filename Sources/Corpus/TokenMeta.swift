@@ -18,22 +18,22 @@ package struct TokenMeta: Sendable, Equatable {
     /// Bytes of an id: 2 or 4.
     package var width: Int
     package var seed: UInt64
-    package var heldOut: Double
+    package var validationShare: Double
     /// The most tokens of a conversation.
     package var limit: Int?
     package var report: CorpusReport
     package var sources: [CorpusBlocks.Source]
 
-    init(_ encoding: CorpusEncoding, width: Int, _ report: CorpusReport, _ sources: [CorpusBlocks.Source], hasChats: Bool) {
+    init(_ encoding: CorpusEncoder, width: Int, _ report: CorpusReport, _ sources: [CorpusBlocks.Source], hasChats: Bool) {
         let vocabulary = encoding.tokenizer.vocabulary
         (tokenizerFile, fingerprint, vocabularySize) = (encoding.tokenizerFile, vocabulary.fingerprint, vocabulary.count)
-        (form, self.width, seed, heldOut) = (hasChats ? encoding.form : nil, width, encoding.seed, encoding.heldOut)
+        (form, self.width, seed, validationShare) = (hasChats ? encoding.form : nil, width, encoding.seed, encoding.validationShare)
         (limit, self.report, self.sources) = (encoding.limit, report, sources)
     }
 
     package static func width(ofVocabulary count: Int) -> Int { count > 65_536 ? 4 : 2 }
 
-    package func counts(of part: Part) -> CorpusReport.Counts { part == .train ? report.train : report.val }
+    package func counts(of part: DatasetSplit) -> CorpusReport.Counts { part == .train ? report.train : report.val }
 }
 
 extension TokenMeta {
@@ -49,14 +49,14 @@ extension TokenMeta {
             w.key("form"); w.string(form?.rawValue ?? "text")
             w.key("dtype"); w.string(width == 2 ? "uint16" : "uint32")
             w.key("seed"); w.integer(seed)
-            w.key("held_out"); w.number(heldOut)
+            w.key("held_out"); w.number(validationShare)
             if let limit { w.key("max_tokens"); w.integer(limit) }
             w.key("conversations"); w.object {
                 for (key, count) in [("kept", report.kept), ("cut", report.cut), ("empty", report.empty), ("malformed", report.malformed)] {
                     $0.key(key); $0.integer(count)
                 }
             }
-            for part in Part.allCases { w.key(part.rawValue); Self.write(counts(of: part), to: &w) }
+            for part in DatasetSplit.allCases { w.key(part.rawValue); Self.write(counts(of: part), to: &w) }
             w.key("sources"); w.array { w in
                 for source in sources {
                     w.object {
@@ -111,7 +111,7 @@ extension TokenMeta {
         guard vocabularySize > 0, width == 4 || vocabularySize <= 65_536 else { throw reject("vocabulary", "a size that fits \(type)", "\(vocabularySize)") }
         guard let seed = root["seed"]?.unsigned else { throw reject("seed", "a whole number of 64 bits", root["seed"]?.kind.rawValue ?? "nothing") }
         self.seed = seed
-        heldOut = try root.number("held_out")
+        validationShare = try root.number("held_out")
         limit = root["max_tokens"] == nil ? nil : try root.integer("max_tokens")
         report = CorpusReport()
         let all = try root.object("conversations")
@@ -120,8 +120,8 @@ extension TokenMeta {
         (report.train, report.val) = (try Self.counts(root.object("train")), try Self.counts(root.object("val")))
         sources = []
         for source in try root.array("sources") {
-            sources.append(.init(path: try source.string("path"), part: source["part"]?.string.flatMap(Part.init(rawValue:)), bytes: try source.integer("bytes"),
-                                 format: source["format"]?.string.flatMap(ChatFormat.init(rawValue:))))
+            sources.append(.init(path: try source.string("path"), part: source["part"]?.string.flatMap(DatasetSplit.init(rawValue:)), bytes: try source.integer("bytes"),
+                                 format: source["format"]?.string.flatMap(ChatFileFormat.init(rawValue:))))
         }
     }
 

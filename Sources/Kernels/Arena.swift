@@ -111,9 +111,9 @@ package final class Storage {
         (owner, count, self.pointer) = (.file(file), file.count, pointer)
     }
 
-    func spread(_ bytes: Range<Int>) { advise(MADV_NOHUGEPAGE, about: bytes) }
+    func disableHugePages(_ bytes: Range<Int>) { advise(MADV_NOHUGEPAGE, about: bytes) }
 
-    func empty(_ bytes: Range<Int>) {
+    func discard(_ bytes: Range<Int>) {
         guard case .arena = owner else { return }
         advise(MADV_DONTNEED, about: bytes)
     }
@@ -125,7 +125,7 @@ package final class Storage {
         if first < end, let address = UnsafeMutableRawPointer(bitPattern: first) { madvise(address, end - first, advice) }
     }
 
-    func forgetFile() { if case .file(let file) = owner { file.forget(0..<count) } }
+    func releaseFilePages() { if case .file(let file) = owner { file.forget(0..<count) } }
 
     deinit { if case .arena(let arena, let start) = owner { arena.giveBack(start: start, count: count) } }
 }

@@ -51,13 +51,13 @@ package struct Buffer {
 
     /// Gives back all memory of the file that it lies in, if it does and nobody has written to it: pages come in larger pieces than anybody asked for, and they come
     /// again when they are looked at.
-    package func forgetFile() { storage.forgetFile() }
+    package func releaseFilePages() { storage.releaseFilePages() }
 
     /// Gives back the memory of elements that nobody needs any more: what they are then is not said.
-    package func empty() { storage.empty(offset * type.size..<(offset + count) * type.size) }
+    package func discard() { storage.discard(offset * type.size..<(offset + count) * type.size) }
 
     /// Asks that only those pages of it take memory that are looked at: for a buffer most of which never is.
-    package func spread() { storage.spread(offset * type.size..<(offset + count) * type.size) }
+    package func disableHugePages() { storage.disableHugePages(offset * type.size..<(offset + count) * type.size) }
 
     /// Whether both are the same place in memory.
     package func isSame(as other: Buffer) -> Bool { pointer == other.pointer && count == other.count && type == other.type }

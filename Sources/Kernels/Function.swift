@@ -1,5 +1,5 @@
 /// A function of one number, as kernels and derivatives know it.
-package enum Function: Int32, Sendable, CaseIterable {
+package enum UnaryFunction: Int32, Sendable, CaseIterable {
     case identity, exp, log, sqrt, tanh, sigmoid, relu, reluSquared
     /// GELU in GPT-2's form, x·½·(1 + tanh(√(2/π)·(x + 0.044715·x³))).
     case gelu
@@ -9,6 +9,6 @@ package enum Function: Int32, Sendable, CaseIterable {
     case silu
 }
 
-package enum Arithmetic: Int32, Sendable {
+package enum ArithmeticOperator: Int32, Sendable {
     case add, subtract, multiply, divide
 }

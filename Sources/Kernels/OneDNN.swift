@@ -3,8 +3,8 @@ internal import COneDNN
 import Glibc
 import Synchronization
 
-/// oneDNN's matrix product, opened when it is asked for. It would bring a team of its own (libgomp's); told to use one thread, it runs on ours.
-final class OneDNN: ProductLibrary {
+/// oneDNN's matrix product, opened when it is asked for. It would bring a pool of its own (libgomp's); told to use one thread, it runs on ours.
+final class OneDNN: MatmulLibrary {
     private struct Key: Hashable {
         let M, N, K, aOuter, aInner, bOuter, bInner, cStride: Int
         let type: DataType
@@ -23,7 +23,7 @@ final class OneDNN: ProductLibrary {
     private let engine: dnnl_engine_t
     private let dnnl: onednn_functions
 
-    init(team: WorkerPool) throws(ProcessorError) {
+    init(pool: WorkerPool) throws(ProcessorError) {
         let name = String(cString: onednn_file()), handle = try SharedLibrary.open(name, for: .onednn)
         var dnnl = onednn_functions()
         if let missing = onednn_find(handle, &dnnl) { throw .noLibrary(.onednn, because: "\(name) has no \(String(cString: missing))") }
@@ -33,7 +33,7 @@ final class OneDNN: ProductLibrary {
         guard let engine else { fatalError("oneDNN made no engine") }
         self.engine = engine
         let setThreads = dnnl.omp_set_num_threads
-        team.run { _ in setThreads?(1) }      // a setting of each thread
+        pool.run { _ in setThreads?(1) }      // a setting of each thread
     }
 
     deinit {
@@ -48,7 +48,7 @@ final class OneDNN: ProductLibrary {
 
     func multiplies(_ type: DataType) -> Bool { true }
 
-    func multiply(_ p: PreparedProduct, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
+    func multiply(_ p: PreparedMatmul, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
         let key = Key(M: rows.count, N: p.N, K: p.K, aOuter: p.a.outer, aInner: p.a.inner, bOuter: p.b.outer, bInner: p.b.inner, cStride: stride,
                       type: p.type, adding: adding)
         let made = primitives.withLock { all in

@@ -4,7 +4,7 @@ import Glibc
 
 /// OpenBLAS, opened when it is asked for. It chooses its kernels while it is loaded and takes CPUs it does not
 /// know for Haswell, so it is told its core type first; and it is kept to the calling thread.
-final class OpenBLAS: ProductLibrary {
+final class OpenBLAS: MatmulLibrary {
     private let sgemm: openblas_sgemm
     let version: String
 
@@ -20,7 +20,7 @@ final class OpenBLAS: ProductLibrary {
 
     func multiplies(_ type: DataType) -> Bool { type == .float32 }
 
-    func multiply(_ p: PreparedProduct, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
+    func multiply(_ p: PreparedMatmul, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
         let a = p.a.data.assumingMemoryBound(to: Float.self) + rows.lowerBound * p.a.outer, b = p.b.data.assumingMemoryBound(to: Float.self)
         let aInOrder = p.a.inner == 1, bInOrder = p.b.inner == 1
         // A vector's stride says nothing, but must not be shorter than a row.

@@ -28,7 +28,7 @@ package enum WeightPrecision: String, Sendable, CaseIterable {
 ///     let weights = processor.pack(values, outputs: O, inputs: I, as: .int8)
 ///     processor.multiply(x, rows: N, by: weights, into: y)                   // y [N, O] = x·Wᵀ
 package struct PackedWeights {
-    package let form: WeightPrecision
+    package let precision: WeightPrecision
     package let outputs, inputs: Int
     let layout: Int32
     let panels: Buffer
@@ -42,31 +42,31 @@ extension slm_kernels {
 }
 
 extension Processor {
-    /// Whether weights can be kept in a form here.
-    package func offers(_ form: WeightPrecision) -> Bool { form != .bfloat16 || hasBFloat16 }
+    /// Whether weights can be kept in a precision here.
+    package func offers(_ precision: WeightPrecision) -> Bool { precision != .bfloat16 || hasBFloat16 }
 
-    /// - Parameter forgetting: Gives back what was read of a file (see ``Buffer/forgetFile()``), soon after it was.
-    package func pack(_ values: Buffer, outputs O: Int, inputs I: Int, as form: WeightPrecision, forgetting: Bool = false) -> PackedWeights {
+    /// - Parameter releasingFile: Gives back what was read of a file (see ``Buffer/releaseFilePages()``), soon after it was.
+    package func pack(_ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, releasingFile: Bool = false) -> PackedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) numbers for [\(O), \(I)]")
-        require(offers(form), "weights: \(form.rawValue) on \(path) kernels, which have no products of it")
-        for layout in form.layouts(inputs: I) {
-            let panels = panels(of: values, outputs: O, inputs: I, in: layout, forgetting: forgetting)
-            if table.weights_fit(layout, panels.pointer, O, I) { return PackedWeights(form: form, outputs: O, inputs: I, layout: layout, panels: panels) }
+        require(offers(precision), "weights: \(precision.rawValue) on \(instructionSet) kernels, which have no products of it")
+        for layout in precision.layouts(inputs: I) {
+            let panels = panels(of: values, outputs: O, inputs: I, in: layout, releasingFile: releasingFile)
+            if table.weights_fit(layout, panels.pointer, O, I) { return PackedWeights(precision: precision, outputs: O, inputs: I, layout: layout, panels: panels) }
         }
-        preconditionFailure("weights: the last layout of \(form.rawValue) holds whatever there is")
+        preconditionFailure("weights: the last layout of \(precision.rawValue) holds whatever there is")
     }
 
-    private func panels(of values: Buffer, outputs O: Int, inputs I: Int, in layout: Int32, forgetting: Bool) -> Buffer {
+    private func panels(of values: Buffer, outputs O: Int, inputs I: Int, in layout: Int32, releasingFile: Bool) -> Buffer {
         let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32)
         let scratch = scratch(table.weights_pack_scratch(I)), width = table.weights_panel, count = table.panels(of: O)
         let together = max(threads, (1 << 20) / (4 * I * width))      // a MB
         measured("pack weights", bytes: values.count * 4 + panels.count * 4) {
             for first in stride(from: 0, to: count, by: together) {
                 let last = min(first + together, count)
-                each(last - first) { item, thread in
+                parallelFor(last - first) { item, thread in
                     table.weights_pack(layout, values.floats, I, O, I, first + item, first + item + 1, panels.pointer, scratch[thread])
                 }
-                if forgetting { values.forgetFile() }
+                if releasingFile { values.releaseFilePages() }
             }
         }
         return panels
@@ -86,7 +86,7 @@ extension Processor {
     }
 
     /// y [N, O] = f(x·Wᵀ + bias) + plus, all in f32. A row's bits do not depend on the other rows, nor on the number of threads.
-    package func multiply(_ x: Buffer, rows N: Int, by w: PackedWeights, bias: Buffer? = nil, then f: Function = .identity, plus: Buffer? = nil, into y: Buffer,
+    package func packedMatmul(_ x: Buffer, rows N: Int, by w: PackedWeights, bias: Buffer? = nil, then f: UnaryFunction = .identity, plus: Buffer? = nil, into y: Buffer,
                           as name: StaticString = "weights") {
         let (O, I) = (w.outputs, w.inputs)
         require(x.count == N * I && y.count == N * O && (bias?.count ?? O) == O && (plus?.count ?? N * O) == N * O,

@@ -75,11 +75,11 @@ extension Processor {
 
     private func heads(of a: Attention, as name: StaticString, products: Int, fill: (inout slm_attention, Int, Int) -> Void,
                        run: (UnsafePointer<slm_attention>, UnsafeMutableRawPointer) -> Void) {
-        require(a.precision == .float32 || hasBFloat16, "\(name): bf16 products on \(path) kernels, which have none")
+        require(a.precision == .float32 || hasBFloat16, "\(name): bf16 products on \(instructionSet) kernels, which have none")
         var any = a.forC(0, 0)
         let scratch = scratch(table.attention_scratch(&any))
         measured(name, flops: a.flops(products: products), bytes: (products == 2 ? 4 : 8) * a.B * a.T * a.H * a.D * a.q.type.size) {
-            each(a.B * a.H) { item, thread in
+            parallelFor(a.B * a.H) { item, thread in
                 var p = a.forC(item / a.H, item % a.H)
                 fill(&p, item / a.H, item % a.H)
                 run(&p, scratch[thread])

@@ -3,7 +3,7 @@ internal import CKernels
 // What works element by element, with strides where tensors have them: four of them, outermost first, in elements.
 extension Processor {
     /// y = f(x)
-    package func apply(_ f: Function, _ x: Buffer, into y: Buffer) {
+    package func apply(_ f: UnaryFunction, _ x: Buffer, into y: Buffer) {
         require(x.count == y.count, "\(f): \(x.count) numbers into \(y.count)")
         measured("elements", bytes: x.count * (x.type.size + y.type.size)) {
             split(x.count, atLeast: 1 << 12) { range in
@@ -13,7 +13,7 @@ extension Processor {
     }
 
     /// dx = dy·f'(x), or dx += that.
-    package func applyGradient(_ f: Function, dy: Buffer, x: Buffer, into dx: Buffer, adding: Bool) {
+    package func applyGradient(_ f: UnaryFunction, dy: Buffer, x: Buffer, into dx: Buffer, adding: Bool) {
         require(x.count == dx.count && dy.count == x.count, "\(f) gradient: \(dy.count) numbers for \(x.count)")
         measured("elements gradient", bytes: x.count * (x.type.size + dy.type.size + dx.type.size * (adding ? 2 : 1))) {
             split(x.count, atLeast: 1 << 12) { range in
@@ -24,7 +24,7 @@ extension Processor {
     }
 
     /// y = a ∘ b, y contiguous.
-    package func combine(_ f: Arithmetic, shape: [Int], _ a: Buffer, strides aStrides: [Int], _ b: Buffer, strides bStrides: [Int], into y: Buffer) {
+    package func combine(_ f: ArithmeticOperator, shape: [Int], _ a: Buffer, strides aStrides: [Int], _ b: Buffer, strides bStrides: [Int], into y: Buffer) {
         checkReach(a, shape, aStrides)
         checkReach(b, shape, bStrides)
         let count = shape.reduce(1, *)

@@ -5,7 +5,7 @@ import Glibc
 extension Processor {
     /// The cosines and sines [T, D] of the angles at positions `start` and on: pair i of a head's D/2 turns by base^(−2i/D) from one position to the next,
     /// the first fastest.
-    package func rotations(of T: Int, width D: Int, from start: Int = 0, base: Double = 10_000) -> Buffer {
+    package func rotaryAngles(of T: Int, width D: Int, from start: Int = 0, base: Double = 10_000) -> Buffer {
         let speeds = (0..<D / 2).map { pow(base, -2 * Double($0) / Double(D)) }, angles = buffer(of: T * D, .float32)
         angles.write { span in
             for t in 0..<T {

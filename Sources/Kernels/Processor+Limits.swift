@@ -6,7 +6,7 @@ extension Processor {
     package func peak(in type: DataType) -> Double {
         let rounds = 20_000
         var best = Double.infinity
-        for _ in 0..<3 { best = min(best, secondsSpent { team.run { _ in table.peak(type.code, rounds) } }) }
+        for _ in 0..<3 { best = min(best, measureSeconds { pool.run { _ in table.peak(type.code, rounds) } }) }
         return Double(rounds * threads) * Double(table.peak_flops) * (type == .bfloat16 ? 2 : 1) / best
     }
 
@@ -15,7 +15,7 @@ extension Processor {
         let count = 64 << 20      // 256 MB of f32
         let x = zeros(count), total = buffer(of: threads, .float32)
         var best = Double.infinity
-        for _ in 0..<3 { best = min(best, secondsSpent { sum(x, outer: threads, R: count / threads, inner: 1, into: total) }) }
+        for _ in 0..<3 { best = min(best, measureSeconds { sum(x, outer: threads, R: count / threads, inner: 1, into: total) }) }
         return Double(count * 4) / best
     }
 }

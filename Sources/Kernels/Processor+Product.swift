@@ -2,10 +2,10 @@ internal import CKernels
 
 /// C = activation(scale·A·B + bias) + plus, where every part but A and B may be absent.
 ///
-///     var product = Product(of: x, weight.transposed, into: y)      // [N, I]·[I, O] → [N, O]
+///     var product = Matmul(of: x, weight.transposed, into: y)      // [N, I]·[I, O] → [N, O]
 ///     product.bias = b
 ///     processor.multiply(product, as: "linear")
-package struct Product {
+package struct Matmul {
     package let a, b, c: Matrix
     /// bf16 rounds A and B before they are multiplied; sums are f32 either way.
     package var precision = DataType.float32
@@ -13,7 +13,7 @@ package struct Product {
     /// C += instead of C =; nothing else may be asked for then.
     package var accumulates = false
     package var bias: Buffer?
-    package var activation = Function.identity
+    package var activation = UnaryFunction.identity
     /// Receives what goes into the activation.
     package var before: Buffer?
     /// Added at the very end; may be C's own buffer.
@@ -50,13 +50,13 @@ package struct Product {
     }
 
     fileprivate func checkMeasured(by processor: Processor, as name: StaticString, _ body: () -> Void) {
-        require(precision == .float32 || processor.hasBFloat16, "\(name): bf16 products on \(processor.path) kernels, which have none")
+        require(precision == .float32 || processor.hasBFloat16, "\(name): bf16 products on \(processor.instructionSet) kernels, which have none")
         processor.measured(name, flops: flops, bytes: bytes, body)
     }
 }
 
 extension Processor {
-    package func multiply(_ product: Product, as name: StaticString) {
+    package func run(_ product: Matmul, as name: StaticString) {
         var p = product.forC()
         if p.M == 0 || p.N == 0 { return }
         product.checkMeasured(by: self, as: name) {
@@ -81,7 +81,7 @@ extension Processor {
                     let from = range.lowerBound * Int(table.panel), to = min(range.upperBound * Int(table.panel), columns)
                     table.product_pack(p, n + from, n + to, k, right + range.lowerBound * panelBytes)
                 }
-                each((p.pointee.M + p.pointee.m_step - 1) / p.pointee.m_step) { block, thread in
+                parallelFor((p.pointee.M + p.pointee.m_step - 1) / p.pointee.m_step) { block, thread in
                     table.product_rows(p, block * p.pointee.m_step, n, k, right, left[thread])
                 }
             }
@@ -116,9 +116,9 @@ extension Processor {
     }
 
     /// Many independent products of one shape, such as one for each head: a thread takes a whole one at a time.
-    package func multiply(_ products: [Product], as name: StaticString) {
+    package func run(_ products: [Matmul], as name: StaticString) {
         guard let first = products.first, products.count > 1, library == nil else {
-            for product in products { multiply(product, as: name) }
+            for product in products { run(product, as: name) }
             return
         }
         var all = products.map { $0.forC() }
@@ -129,9 +129,9 @@ extension Processor {
         let rightBytes = all.map(\.right_bytes).max() ?? 0
         let scratch = scratch(rightBytes + (all.map(\.left_bytes).max() ?? 0))
         let flops = products.reduce(0) { $0 + $1.flops }
-        require(first.precision == .float32 || hasBFloat16, "\(name): bf16 products on \(path) kernels, which have none")
+        require(first.precision == .float32 || hasBFloat16, "\(name): bf16 products on \(instructionSet) kernels, which have none")
         measured(name, flops: flops) {
-            each(products.count) { item, thread in
+            parallelFor(products.count) { item, thread in
                 withUnsafePointer(to: all[item]) { p in
                     blocks(of: p.pointee) { n, k, columns in
                         table.product_pack(p, n, n + columns, k, scratch[thread])
@@ -145,14 +145,14 @@ extension Processor {
     }
 
     /// The library makes the sums of a slice of rows for each thread, and our own kernel what comes after.
-    private func multiply(_ p: inout slm_product, with library: any ProductLibrary) {
+    private func multiply(_ p: inout slm_product, with library: any MatmulLibrary) {
         let whole = p
         let plain = whole.c_type == 0 && whole.scale == 1 && whole.bias == nil && whole.activation == 0 && whole.before == nil && whole.plus == nil
         let operands = library.prepare(whole, on: self)
         let slice = (whole.M + threads - 1) / threads
         let scratch = plain ? [] : scratch(slice * whole.N * 4)
         withUnsafePointer(to: whole) { whole in withExtendedLifetime(operands) {
-            team.run { thread in
+            pool.run { thread in
                 let rows = min(thread * slice, whole.pointee.M)..<min((thread + 1) * slice, whole.pointee.M)
                 if rows.isEmpty { return }
                 if plain {

@@ -23,7 +23,7 @@ extension Processor {
                 "norm gradient: [\(N), \(C)] from \(x.count) and \(dy.count) numbers")
         let parts = zeros(2 * C * threads)      // each thread's own sums, added up in the order of the threads
         measured("norm gradient", bytes: N * C * (x.type.size + dy.type.size + (adding ? 2 : 1) * (dx?.type.size ?? 0))) {
-            team.run { thread in
+            pool.run { thread in
                 let n = N * thread / threads, count = N * (thread + 1) / threads - n
                 let own = parts.floats + 2 * C * thread
                 table.norm_gradient(dy.pointer + n * C * dy.type.size, dy.type.code, x.pointer + n * C * x.type.size, x.type.code, w.floats,
@@ -70,7 +70,7 @@ extension Processor {
                 "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(targets.count) targets")
         check(targets, below: V, for: "crossEntropy")
         measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
-            each(N) { n, _ in
+            parallelFor(N) { n, _ in
                 table.cross_entropy(x.pointer + n * stride * x.type.size, x.type.code, targets.ids + n, losses.map { $0.floats + n },
                                     hits.map { $0.ids + n }, d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
             }
@@ -78,13 +78,13 @@ extension Processor {
     }
 
     /// The same where a row expects several words: losses [N] = −Σ share·log softmax(x)[word], and d = scale·(Σ share·softmax(x) − shares). d may be x itself.
-    package func crossEntropy(_ x: Buffer, N: Int, V: Int, stride: Int? = nil, shares: WordShares, losses: Buffer?, gradient d: Buffer?, scale: Float) {
+    package func crossEntropy(_ x: Buffer, N: Int, V: Int, stride: Int? = nil, shares: SoftTargets, losses: Buffer?, gradient d: Buffer?, scale: Float) {
         let stride = stride ?? V, reach = N == 0 ? 0 : (N - 1) * stride + V
         require(x.count >= reach && shares.rows == N && (losses?.count ?? N) == N && (d?.count ?? x.count) >= reach,
                 "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(shares.rows) rows of shares")
         require(shares.isWithin(V), "crossEntropy: a word that is none of \(V)")
         measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
-            each(N) { n, _ in
+            parallelFor(N) { n, _ in
                 table.cross_entropy_shares(x.pointer + n * stride * x.type.size, x.type.code, shares.starts.ids + n, shares.words.ids, shares.shares.floats,
                                            losses.map { $0.floats + n }, d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
             }
@@ -131,7 +131,7 @@ extension Processor {
 }
 
 /// Rows of words, each with a share of what its row expects. The shares of a row add up to how much the row counts.
-package struct WordShares {
+package struct SoftTargets {
     let starts, words, shares: Buffer
 
     package init(starts: [Int32], words: [Int32], shares: [Float], on processor: Processor) {

@@ -7,24 +7,24 @@ package enum BLAS: String, Sendable, CaseIterable {
     case onednn
     case openblas
 
-    func open(for path: String, team: WorkerPool) throws(ProcessorError) -> (any ProductLibrary)? {
+    func open(for path: String, pool: WorkerPool) throws(ProcessorError) -> (any MatmulLibrary)? {
         switch self {
         case .slm: nil
-        case .onednn: try OneDNN(team: team)
+        case .onednn: try OneDNN(pool: pool)
         case .openblas: try OpenBLAS(for: path)
         }
     }
 }
 
-/// A library that multiplies on the calling thread: each thread of our team has it compute a slice of the rows.
-protocol ProductLibrary: AnyObject {
+/// A library that multiplies on the calling thread: each thread of our pool has it compute a slice of the rows.
+protocol MatmulLibrary: AnyObject {
     var version: String { get }
     func multiplies(_ type: DataType) -> Bool
-    func multiply(_ p: PreparedProduct, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool)
+    func multiply(_ p: PreparedMatmul, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool)
 }
 
 /// A product whose operands the library can read as they are.
-struct PreparedProduct {
+struct PreparedMatmul {
     let M, N, K: Int
     let type: DataType
     let a, b: slm_operand
@@ -55,8 +55,8 @@ struct PreparedProduct {
     }
 }
 
-extension ProductLibrary {
-    func prepare(_ p: slm_product, on processor: Processor) -> PreparedProduct { PreparedProduct(p, on: processor) }
+extension MatmulLibrary {
+    func prepare(_ p: slm_product, on processor: Processor) -> PreparedMatmul { PreparedMatmul(p, on: processor) }
 }
 
 extension Processor {

@@ -25,13 +25,13 @@ extension Processor {
     /// Runs `body`, and writes down what it took when someone wants to know.
     func measured(_ name: StaticString, flops: Int = 0, bytes: Int = 0, _ body: () -> Void) {
         if profile == nil { return body() }
-        let seconds = secondsSpent(body)
+        let seconds = measureSeconds(body)
         profile?.add(name.description, seconds: seconds, flops: Double(flops), bytes: Double(bytes))
     }
 }
 
 /// Wall-clock seconds that `body` takes.
-package func secondsSpent(_ body: () throws -> Void) rethrows -> Double {
+package func measureSeconds(_ body: () throws -> Void) rethrows -> Double {
     let spent = try ContinuousClock().measure(body).components
     return Double(spent.seconds) + Double(spent.attoseconds) * 1e-18
 }

@@ -2,18 +2,18 @@ internal import CKernels
 
 /// The threads that compute, the calling one among them.
 ///
-///     let team = try WorkerPool(threads: 2)
-///     team.run { thread in … }
+///     let pool = try WorkerPool(threads: 2)
+///     pool.run { thread in … }
 package final class WorkerPool {
     package let size: Int
-    private let team: OpaquePointer
+    private let pool: OpaquePointer
 
     package init(threads: Int) throws(ProcessorError) {
-        guard let team = slm_team_create(Int32(threads)) else { throw .noThreads(wanted: threads) }
-        (self.team, size) = (team, threads)
+        guard let pool = slm_pool_create(Int32(threads)) else { throw .noThreads(wanted: threads) }
+        (self.pool, size) = (pool, threads)
     }
 
-    deinit { slm_team_destroy(team) }
+    deinit { slm_pool_destroy(pool) }
 
     /// Calls `body` once on every thread, with the thread's number.
     package func run(_ body: (Int) -> Void) {
@@ -21,7 +21,7 @@ package final class WorkerPool {
         withoutActuallyEscaping(body) { escaping in
             var body = escaping
             withUnsafeMutablePointer(to: &body) {
-                slm_team_run(team, { context, thread in
+                slm_pool_run(pool, { context, thread in
                     guard let context else { return }
                     context.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(thread))
                 }, $0)

@@ -13,8 +13,8 @@ final class App: Sendable {
     let desk: Desk
     let metrics: Metrics
     let crews: Crews
-    let signer: TokenSigner
-    let passwords: Passwords
+    let signer: SessionTokenSigner
+    let passwords: PasswordHasher
     let rates: Rates
     let talks = Talks()
     let chatLog: ChatLog?
@@ -22,13 +22,13 @@ final class App: Sendable {
     private let start = monotonicSeconds()
     private let leaving = Atomic(false)
 
-    init(_ settings: ServeSettings, _ store: Store, _ signer: TokenSigner, _ chatLog: ChatLog?, _ models: ModelHolder) throws {
+    init(_ settings: ServeSettings, _ store: Store, _ signer: SessionTokenSigner, _ chatLog: ChatLog?, _ models: ModelHolder) throws {
         (self.settings, self.store, self.signer, self.chatLog, self.models) = (settings, store, signer, chatLog, models)
         let queue = FairQueue(.init(places: settings.places, waiting: settings.waiting, perPerson: settings.perPerson))
         crews = try Crews()
         metrics = Metrics(routes: Self.routes.map(\.pattern), version: settings.version) { queue.status }
         desk = Desk(queue, crews.reading, metrics)
-        passwords = Passwords(cost: settings.passwordCost)
+        passwords = PasswordHasher(cost: settings.passwordCost)
         rates = Rates(settings)
     }
 
@@ -45,7 +45,7 @@ final class App: Sendable {
         get throws(Failure) {
             if isLeaving { throw .stopping }
             let model = try models.ready
-            if let readable = model.readable, readable.renderer == nil { throw Failure(GenerationError.noChats(model: model.name)) }
+            if let modelInfo = model.modelInfo, modelInfo.renderer == nil { throw Failure(GenerationError.noChatTemplate(model: model.name)) }
             return model
         }
     }
@@ -57,7 +57,7 @@ struct Crews: Sendable {
     let store, reading, hashing: ThreadPool
 
     init() throws(ThreadError) {
-        (store, reading, hashing) = (try ThreadPool(of: 8, mostWaiting: 2_000), try ThreadPool(of: 2, mostWaiting: 2_000), try ThreadPool(of: 1, mostWaiting: 32))
+        (store, reading, hashing) = (try ThreadPool(threads: 8, maxQueued: 2_000), try ThreadPool(threads: 2, maxQueued: 2_000), try ThreadPool(threads: 1, maxQueued: 32))
     }
 
     subscript(place: Route.Place) -> ThreadPool? {

@@ -121,7 +121,7 @@ extension ChatLogFiles {
             var end = size, bytes = [UInt8](repeating: 0, count: 1 << 16)
             while end > 0 {
                 let start = max(0, end - bytes.count), count = pread(descriptor, &bytes, end - start, off_t(start))
-                guard count == end - start else { throw .unreadable(path: path, reason: systemReason()) }
+                guard count == end - start else { throw .unreadable(path: path, reason: systemErrorMessage()) }
                 if let newline = bytes[..<count].lastIndex(of: 0x0A) { return start + newline + 1 }
                 end = start
             }

@@ -1,53 +1,53 @@
-/// Where rows are kept: SQLite or PostgreSQL, which are asked in the same words.
+/// A SQLite or PostgreSQL database. Both accept the same SQL, apart from the differences in `Dialect`.
 ///
 ///     let titles = try database.transaction(.read) { connection throws(StoreError) in
-///         try connection.rows("SELECT title FROM conversations WHERE owner_id = $1", [.text(owner)])
+///         try connection.execute("SELECT title FROM conversations WHERE owner_id = $1", [.text(owner)])
 ///     }
 ///
-/// Any thread may call; the call returns when it is done.
+/// Calls block and may come from any thread.
 package protocol Database: Sendable {
     var dialect: Dialect { get }
 
-    /// Carries out `body` wholly or not at all, on one state of the database. When a `.write` returns, what it wrote is on the disk.
+    /// Runs `body` in a transaction. When a `.write` transaction returns, its changes are on the disk.
     ///
-    /// A connection that is lost meanwhile may have been lost before or after the last word arrived. Then `body` is carried out again, so it must be such that twice
-    /// is like once: whatever names a row is drawn before `transaction` is called.
+    /// If the connection is lost, the commit may or may not have happened, and `body` runs again. `body` must therefore be idempotent:
+    /// generate the ids of inserted rows before the call to `transaction`.
     func transaction<Result>(_ access: Access, _ body: (any Connection) throws(StoreError) -> Result) throws(StoreError) -> Result
 
-    /// Lets go of all connections that nobody uses; the next call makes new ones. What SQLite has in its log goes into the file then.
+    /// Closes all idle connections. Later calls open new ones. SQLite checkpoints its write-ahead log into the database file.
     func closeConnections()
 }
 
 package enum Access: Sendable {
     case read, write
-    /// A writer that nobody else of its kind works beside, and that may take long.
+    /// Writes, excludes other migrations, and has no timeout.
     case migrate
 }
 
-/// Belongs to the thread that it was lent to.
+/// One database connection. Only the thread that borrowed it may use it.
 package protocol Connection: AnyObject {
-    /// Carries out one statement. Its parameters are $1, $2, …: nothing that came from outside is ever a part of `sql`.
+    /// Executes one statement. Its parameters are $1, $2, …; `sql` must never contain untrusted text.
     @discardableResult
-    func rows(_ sql: String, _ values: [Value]) throws(StoreError) -> [Row]
+    func execute(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> [Row]
 }
 
 extension Connection {
-    package func firstRow(_ sql: String, _ values: [Value]) throws(StoreError) -> Row? { try rows(sql, values).first }
+    package func firstRow(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> Row? { try execute(sql, values).first }
 }
 
-package enum Value: Sendable, Equatable {
+package enum SQLValue: Sendable, Equatable {
     case null, integer(Int64), real(Double), text(String)
 
-    package static func text<Kind>(_ id: Identifier<Kind>) -> Value { .text(id.description) }
-    package static func text(_ text: String?) -> Value { text.map { .text($0) } ?? .null }
-    package static func integer(_ moment: Moment) -> Value { .integer(moment.milliseconds) }
-    package static func integer(_ number: Int) -> Value { .integer(Int64(number)) }
+    package static func text<Kind>(_ id: Identifier<Kind>) -> SQLValue { .text(id.description) }
+    package static func text(_ text: String?) -> SQLValue { text.map { .text($0) } ?? .null }
+    package static func integer(_ timestamp: Timestamp) -> SQLValue { .integer(timestamp.milliseconds) }
+    package static func integer(_ number: Int) -> SQLValue { .integer(Int64(number)) }
 }
 
-/// One row of an answer. What is read from it has to be what the schema says; if not, somebody else changed it.
+/// One row of a result. Accessors throw `StoreError.damaged` if a value does not have the type of the schema.
 package struct Row: Sendable, Equatable {
-    package let values: [Value]
-    /// For the sentence of an error.
+    package let values: [SQLValue]
+    /// The name of the database, for error messages.
     let store: String
 
     package func text(_ column: Int) throws(StoreError) -> String {
@@ -57,14 +57,14 @@ package struct Row: Sendable, Equatable {
 
     package func integer(_ column: Int) throws(StoreError) -> Int {
         if case .integer(let number) = values[column] { return Int(number) }
-        throw unexpected(column, "a whole number")
+        throw unexpected(column, "an integer")
     }
 
     package func optionalText(_ column: Int) throws(StoreError) -> String? { values[column] == .null ? nil : try text(column) }
 
-    package func moment(_ column: Int) throws(StoreError) -> Moment { Moment(milliseconds: Int64(try integer(column))) }
+    package func timestamp(_ column: Int) throws(StoreError) -> Timestamp { Timestamp(milliseconds: Int64(try integer(column))) }
 
-    package func optionalMoment(_ column: Int) throws(StoreError) -> Moment? { values[column] == .null ? nil : try moment(column) }
+    package func optionalTimestamp(_ column: Int) throws(StoreError) -> Timestamp? { values[column] == .null ? nil : try timestamp(column) }
 
     func id<Kind>(_ column: Int) throws(StoreError) -> Identifier<Kind> {
         guard let id = Identifier<Kind>(try text(column)) else { throw unexpected(column, "an identifier") }
@@ -72,24 +72,24 @@ package struct Row: Sendable, Equatable {
     }
 
     func unexpected(_ column: Int, _ expected: String) -> StoreError {
-        .damaged(store: store, reason: "column \(column) of a row should be \(expected)")
+        .damaged(store: store, reason: "expected \(expected) in column \(column) of a row, found something else")
     }
 }
 
-/// In which words two databases differ.
+/// The SQL dialect of a database.
 package enum Dialect: Sendable {
     case sqlite, postgresql
 
     var integer: String { self == .sqlite ? "INTEGER" : "BIGINT" }
     var real: String { self == .sqlite ? "REAL" : "DOUBLE PRECISION" }
-    /// Text that is compared by its bytes, whatever language the database is in.
-    var name: String { self == .sqlite ? "TEXT" : #"TEXT COLLATE "C""# }
-    /// SQLite takes any value in any column unless it is told not to.
-    var tableEnd: String { self == .sqlite ? "STRICT" : "" }
-    /// Keeps others from changing the rows of a SELECT until the transaction is over. SQLite has one writer anyway.
-    var locking: String { self == .sqlite ? "" : "FOR UPDATE" }
+    /// Text compared byte by byte, independent of the database's locale.
+    var binaryText: String { self == .sqlite ? "TEXT" : #"TEXT COLLATE "C""# }
+    /// Table options. Without STRICT, SQLite stores values of any type in any column.
+    var tableOptions: String { self == .sqlite ? "STRICT" : "" }
+    /// Locks the rows of a SELECT until the end of the transaction. SQLite has a single writer and needs no row locks.
+    var rowLock: String { self == .sqlite ? "" : "FOR UPDATE" }
 
-    /// Whether a text contains another, in small or capital letters.
+    /// A case-insensitive substring test.
     func contains(_ text: String, _ part: String) -> String {
         switch self {
         case .sqlite: "slm_contains(\(text), \(part))"
@@ -97,7 +97,7 @@ package enum Dialect: Sendable {
         }
     }
 
-    /// Gives 1 if there is a table with the name $1.
+    /// A query that returns 1 if the table named $1 exists, else 0.
     var tableCount: String {
         switch self {
         case .sqlite: "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1"

@@ -1,13 +1,13 @@
-/// A piece of the list of somebody's conversations.
+/// One page of a user's conversation list.
 package struct ConversationPage: Sendable, Equatable {
-    package let conversations: [Conversation]
-    /// Where the next piece begins, if there is one.
+    package let conversations: [StoredConversation]
+    /// The cursor of the next page; nil on the last one.
     package let next: ConversationCursor?
 }
 
-/// A place in a list: behind the conversation that was changed then. Whatever happens to the list, those behind it are found.
+/// A position in the conversation list: after the conversation with this time and id. It stays valid when the list changes.
 package struct ConversationCursor: Sendable, Equatable, LosslessStringConvertible {
-    let updatedAt: Moment
+    let updatedAt: Timestamp
     let id: String
 
     package var description: String { "\(updatedAt.milliseconds).\(id)" }
@@ -15,126 +15,136 @@ package struct ConversationCursor: Sendable, Equatable, LosslessStringConvertibl
     package init?(_ text: String) {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 2, let time = Int64(parts[0]), let id = ConversationID(String(parts[1])) else { return nil }
-        self.init(Moment(milliseconds: time), id.description)
+        self.init(Timestamp(milliseconds: time), id.description)
     }
 
-    init(_ updatedAt: Moment, _ id: String) { (self.updatedAt, self.id) = (updatedAt, id) }
+    init(_ updatedAt: Timestamp, _ id: String) {
+        self.updatedAt = updatedAt
+        self.id = id
+    }
 
-    static let start = ConversationCursor(Moment(milliseconds: .max), "")
+    static let start = ConversationCursor(Timestamp(milliseconds: .max), "")
 }
 
 extension Store {
-    /// - Parameter key: What the sender calls it: under the same key the same user gets the same conversation again.
-    /// - Parameter question: A first message, which is stored with it or not at all.
-    package func createConversation(_ title: String, for owner: UserID, key: String? = nil, question: Draft? = nil) throws(StoreError) -> (Conversation, Message?) {
-        let id = ConversationID(), now = options.now(), message = MessageID()
-        let question = question.map { Draft($0.role, $0.content, key: $0.key ?? key) }
-        try key?.checkLength(of: "a key")
-        try question?.key?.checkLength(of: "a key")
+    /// Creates a conversation, once however often it is called with the same `id`.
+    ///
+    /// - Parameter question: A first message, stored in the same transaction.
+    package func createConversation(
+        _ title: String, as id: ConversationID = ConversationID(), for owner: UserID, question: NewMessage? = nil
+    ) throws(StoreError) -> (StoredConversation, Message?) {
+        let now = options.now()
+        let messageID = MessageID()
         return try database.transaction(.write) { connection throws(StoreError) in
             guard try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(owner)]) != nil else { throw .notFound(.user) }
-            try connection.rows("""
-                INSERT INTO conversations (id, owner_id, title, creation_key, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)
-                ON CONFLICT (owner_id, creation_key) DO NOTHING
-                """, [.text(id), .text(owner), .text(title), .text(key ?? id.description), .integer(now)])
-            let found = try connection.firstRow("SELECT id FROM conversations WHERE owner_id = $1 AND creation_key = $2 AND deleted_at IS NULL",
-                                                [.text(owner), .text(key ?? id.description)])
-            guard let found else { throw .notFound(.conversation) }                 // deleted, and asked for again
-            let conversation: ConversationID = try found.id(0)
-            let stored = try question.map { draft throws(StoreError) in
-                try Self.append(draft, id: message, to: conversation, of: owner, at: now, on: connection, database.dialect)
+            // Nothing reads `creation_key`: it is NOT NULL and unique for each owner, so it repeats the id.
+            try connection.execute("""
+                INSERT INTO conversations (id, owner_id, title, creation_key, created_at, updated_at) VALUES ($1, $2, $3, $1, $4, $4)
+                ON CONFLICT (id) DO NOTHING
+                """, [.text(id), .text(owner), .text(title), .integer(now)])
+            let stored = try question.map { message throws(StoreError) in
+                try Self.append(message, id: messageID, to: id, of: owner, at: now, on: connection, database.dialect)
             }
-            return (try Self.conversation(conversation, of: owner, on: connection), stored)
+            return (try Self.conversation(id, of: owner, on: connection), stored)
         }
     }
 
-    /// The newest first, at most `limit` of them, and at most 1,000.
+    /// Lists a user's conversations, most recently updated first.
     ///
-    /// - Parameter text: Only those that have it in their title or in a message, in small or capital letters.
+    /// - Parameters:
+    ///   - text: If set, only conversations whose title or messages contain it, ignoring case.
+    ///   - limit: The page size, 1 to 1,000.
     package func conversations(
         of owner: UserID, containing text: String? = nil, after cursor: ConversationCursor? = nil, limit: Int = 50
     ) throws(StoreError) -> ConversationPage {
-        let start = cursor ?? .start, limit = min(max(limit, 1), 1_000)
-        let sql = text == nil ? Self.list : Self.search(database.dialect)
-        var values: [Value] = [.text(owner), .integer(start.updatedAt), .text(start.id), .integer(limit + 1)]
+        let start = cursor ?? .start
+        let limit = min(max(limit, 1), 1_000)
+        let sql = text == nil ? Self.listSQL : Self.searchSQL(database.dialect)
+        var values: [SQLValue] = [.text(owner), .integer(start.updatedAt), .text(start.id), .integer(limit + 1)]
         if let text { values.append(.text(text)) }
         let found = try database.transaction(.read) { connection throws(StoreError) in
-            try connection.rows(sql, values).map { row throws(StoreError) in try Conversation(row) }
+            try connection.execute(sql, values).map { row throws(StoreError) in try StoredConversation(row) }
         }
         let page = Array(found.prefix(limit))
-        return ConversationPage(conversations: page, next: found.count > limit ? page.last.map { ConversationCursor($0.updatedAt, $0.id.description) } : nil)
+        let next = found.count > limit ? page.last.map { ConversationCursor($0.updatedAt, $0.id.description) } : nil
+        return ConversationPage(conversations: page, next: next)
     }
 
-    package func conversation(_ id: ConversationID, of owner: UserID) throws(StoreError) -> (Conversation, [Message]) {
+    package func conversation(_ id: ConversationID, of owner: UserID) throws(StoreError) -> (StoredConversation, [Message]) {
         try database.transaction(.read) { connection throws(StoreError) in
             (try Self.conversation(id, of: owner, on: connection), try Self.messages(of: id, on: connection))
         }
     }
 
-    /// Throws unless there is such a conversation, and it is theirs.
-    package func check(_ id: ConversationID, of owner: UserID) throws(StoreError) {
-        _ = try database.transaction(.read) { connection throws(StoreError) in try Self.conversation(id, of: owner, on: connection) }
-    }
-
     @discardableResult
-    package func rename(_ id: ConversationID, of owner: UserID, to title: String) throws(StoreError) -> Conversation {
+    package func rename(_ id: ConversationID, of owner: UserID, to title: String) throws(StoreError) -> StoredConversation {
         try database.transaction(.write) { connection throws(StoreError) in
-            try connection.rows("UPDATE conversations SET title = $3 WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL",
-                                [.text(id), .text(owner), .text(title)])
+            try connection.execute(
+                "UPDATE conversations SET title = $3 WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL",
+                [.text(id), .text(owner), .text(title)])
             return try Self.conversation(id, of: owner, on: connection)
         }
     }
 
-    /// It is not found any more, but can be had back for some time.
+    /// Hides a conversation. `restore` undoes this within `StoreOptions.undoWindow`; later, `purge` deletes it permanently.
     package func delete(_ id: ConversationID, of owner: UserID) throws(StoreError) {
         let now = options.now()
-        try change(id, of: owner, "SET deleted_at = $3", where: "deleted_at IS NULL OR deleted_at = $3", now)         // the same moment: this call, once more
+        // `deleted_at = $3` makes the statement idempotent if the transaction runs again after a lost connection.
+        try update(id, of: owner, "SET deleted_at = $3", where: "deleted_at IS NULL OR deleted_at = $3", now)
     }
 
-    /// Takes back `delete`. Of a conversation that is there nothing changes.
+    /// Undoes `delete`. Has no effect on a conversation that is not deleted.
     package func restore(_ id: ConversationID, of owner: UserID) throws(StoreError) {
         let end = options.now().advanced(by: .zero - options.undoWindow)
-        try change(id, of: owner, "SET deleted_at = NULL", where: "deleted_at IS NULL OR deleted_at > $3", end)
+        try update(id, of: owner, "SET deleted_at = NULL", where: "deleted_at IS NULL OR deleted_at > $3", end)
     }
 
-    private func change(_ id: ConversationID, of owner: UserID, _ change: StaticString, where condition: StaticString, _ moment: Moment) throws(StoreError) {
+    private func update(
+        _ id: ConversationID, of owner: UserID, _ change: StaticString, where condition: StaticString, _ time: Timestamp
+    ) throws(StoreError) {
         let sql = "UPDATE conversations \(change) WHERE id = $1 AND owner_id = $2 AND (\(condition)) RETURNING id"
         let isFound = try database.transaction(.write) { connection throws(StoreError) in
-            try connection.firstRow(sql, [.text(id), .text(owner), .integer(moment)]) != nil
+            try connection.firstRow(sql, [.text(id), .text(owner), .integer(time)]) != nil
         }
         guard isFound else { throw .notFound(.conversation) }
     }
 }
 
 extension Store {
-    package static let columns = "id, title, created_at, updated_at, message_count"
+    private static let columns = "id, title, created_at, updated_at, message_count"
 
-    /// Read along the index `conversations_newest`, from the cursor on.
-    package static let list = """
+    /// Reads the index `conversations_newest` from the cursor on.
+    package static let listSQL = """
         SELECT \(columns) FROM conversations
         WHERE owner_id = $1 AND deleted_at IS NULL AND (updated_at, id) < ($2, $3) ORDER BY updated_at DESC, id DESC LIMIT $4
         """
 
-    /// The same, looking into each on the way until there are enough. (Of EXISTS, PostgreSQL might make one search through the messages of all users.)
-    package static func search(_ dialect: Dialect) -> String {
+    /// Reads the same index and tests each conversation until the page is full. EXISTS instead of `1 = (SELECT 1 …)` would let PostgreSQL
+    /// search the messages of all users first.
+    package static func searchSQL(_ dialect: Dialect) -> String {
         """
         SELECT \(columns) FROM conversations
         WHERE owner_id = $1 AND deleted_at IS NULL AND (updated_at, id) < ($2, $3)
         AND (\(dialect.contains("title", "$5")) OR 1 = (
-            SELECT 1 FROM messages WHERE conversation_id = conversations.id AND position >= 0 AND \(dialect.contains("content", "$5")) LIMIT 1))
+            SELECT 1 FROM messages
+            WHERE conversation_id = conversations.id AND position >= 0 AND \(dialect.contains("content", "$5")) LIMIT 1))
         ORDER BY updated_at DESC, id DESC LIMIT $4
         """
     }
 
-    static func conversation(_ id: ConversationID, of owner: UserID, on connection: any Connection) throws(StoreError) -> Conversation {
-        let row = try connection.firstRow("SELECT \(columns) FROM conversations WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL", [.text(id), .text(owner)])
-        guard let row else { throw .notFound(.conversation) }
-        return try Conversation(row)
+    static func conversation(
+        _ id: ConversationID, of owner: UserID, on connection: any Connection
+    ) throws(StoreError) -> StoredConversation {
+        let sql = "SELECT \(columns) FROM conversations WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL"
+        guard let row = try connection.firstRow(sql, [.text(id), .text(owner)]) else { throw .notFound(.conversation) }
+        return try StoredConversation(row)
     }
 }
 
-extension Conversation {
+extension StoredConversation {
     init(_ row: Row) throws(StoreError) {
-        self.init(id: try row.id(0), title: try row.text(1), createdAt: try row.moment(2), updatedAt: try row.moment(3), messageCount: try row.integer(4))
+        self.init(
+            id: try row.id(0), title: try row.text(1),
+            createdAt: try row.timestamp(2), updatedAt: try row.timestamp(3), messageCount: try row.integer(4))
     }
 }

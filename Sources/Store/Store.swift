@@ -1,47 +1,48 @@
-/// Who said what: accounts, conversations, messages, what answers took, keys of programs.
+/// The database of the chat server: users, conversations, messages, token counts, API keys.
 ///
 ///     let store = try Store("sqlite:slm_chat.db")
 ///     let ada = try store.addUser("ada", passwordHash: hash)
-///     let chat = try store.createConversation("Rain", for: ada.id)
-///     try store.append(Draft(.user, "Why does it rain?"), to: chat.id, of: ada.id)
+///     let chat = try store.createConversation("Rain", for: ada.id).0
+///     try store.append(NewMessage(.user, "Why does it rain?"), to: chat.id, of: ada.id)
 ///
-/// What `append` and all that writes have returned from is on the disk, whatever is killed next. Every call names the user it is for, and finds nothing of
-/// anybody else; only `administration` does. Calls are for any thread; they wait for the disk or the server, at most `StoreOptions.patience` for each.
+/// When a call that writes returns, its changes are on the disk and survive a crash. Calls take the id of the user they act for and never
+/// return or change rows of other users, except through `admin`. Any thread may call; calls block for up to `StoreOptions.timeout`.
 package final class Store: Sendable {
-    package let address: StoreAddress
-    /// The tables themselves, for tests and tools.
+    /// The underlying database, for tests and tools.
     package let database: any Database
     let options: StoreOptions
 
-    /// Opens what is at an address, or makes it, and brings its tables to the latest version.
-    package init(_ address: StoreAddress, _ options: StoreOptions = StoreOptions()) throws(StoreError) {
-        (self.address, self.options) = (address, options)
-        database = try address.database(options)
-        try Migration.run(on: database, named: address.description, at: options.now())
+    /// Opens or creates a database and migrates its schema to the latest version.
+    package init(_ url: DatabaseURL, _ options: StoreOptions = StoreOptions()) throws(StoreError) {
+        self.options = options
+        database = try url.database(options)
+        try Migration.run(on: database, named: url.description, at: options.now())
     }
 
-    package convenience init(_ address: String, _ options: StoreOptions = StoreOptions()) throws(StoreError) {
-        try self.init(StoreAddress(address), options)
+    package convenience init(_ url: String, _ options: StoreOptions = StoreOptions()) throws(StoreError) {
+        try self.init(DatabaseURL(url), options)
     }
 
-    /// For the end: a database in a file is one file then.
+    /// Closes all connections. SQLite then removes its -wal and -shm files.
     package func close() { database.closeConnections() }
 
-    /// Deletes for good what was deleted or replaced longer ago than it can be had back. Somebody has to call it now and then.
+    /// Permanently deletes conversations deleted and messages replaced before the undo window. The server calls it periodically.
     ///
-    /// - Returns: How many conversations are gone.
+    /// - Returns: The number of deleted conversations.
     @discardableResult
     package func purge() throws(StoreError) -> Int {
-        let end = Value.integer(options.now().advanced(by: .zero - options.undoWindow))
+        let end = SQLValue.integer(options.now().advanced(by: .zero - options.undoWindow))
         return try database.transaction(.write) { connection throws(StoreError) in
-            try connection.rows("DELETE FROM messages WHERE replaced_at IS NOT NULL AND replaced_at <= $1", [end])
-            return try connection.rows("DELETE FROM conversations WHERE deleted_at IS NOT NULL AND deleted_at <= $1 RETURNING id", [end]).count
+            try connection.execute("DELETE FROM messages WHERE replaced_at IS NOT NULL AND replaced_at <= $1", [end])
+            let deleted = try connection.execute(
+                "DELETE FROM conversations WHERE deleted_at IS NOT NULL AND deleted_at <= $1 RETURNING id", [end])
+            return deleted.count
         }
     }
 }
 
-extension StoreAddress {
-    /// What is there, as it is.
+extension DatabaseURL {
+    /// Opens the database without migrating its schema.
     package func database(_ options: StoreOptions) throws(StoreError) -> any Database {
         switch self {
         case .sqlite(let path): try SQLiteDatabase(path: path, options: options)

@@ -1,52 +1,51 @@
-/// What can go wrong with the store. Every description says what is wrong, where, and what to do; none holds a password, a key or what somebody wrote.
+/// An error of the store. Descriptions name the problem, the database and a remedy; they never contain passwords, keys or message text.
 ///
-///     do { try store.rename(id, of: user, to: "Rain") } catch .notFound { … } catch .noRoom { … }
+///     do { try store.rename(id, of: user, to: "Rain") } catch .notFound { … } catch .diskFull { … }
 package enum StoreError: Error, Equatable {
-    case badAddress(reason: String)
-    /// There is no answer from the server: lost, starting, out of connections. Later it may be there.
+    case invalidURL(reason: String)
+    /// The server does not respond: the connection was lost, the server is starting, or it has no free connections. May be temporary.
     case unavailable(store: String, reason: String)
-    /// Others hold what was needed for longer than we wait.
+    /// A lock was not available within the timeout.
     case busy(store: String, reason: String)
-    /// The disk is full. Nothing of what was to be written is there, and all that was there before is; reading goes on.
-    case noRoom(store: String, reason: String)
-    /// The server or the system does not let us.
-    case refused(store: String, reason: String)
+    /// The disk is full. The transaction was rolled back, existing data is intact, and reads still work.
+    case diskFull(store: String, reason: String)
+    /// The server or the operating system denies access, or the database does not meet the requirements.
+    case unusable(store: String, reason: String)
     case damaged(store: String, reason: String)
-    /// A database of another program.
-    case foreign(store: String, found: String)
-    /// Made by a version that came after this program.
-    case newer(store: String, version: Int, known: Int)
-    /// It is not there, or it is somebody else's.
-    case notFound(Thing)
-    case taken(username: String)
-    /// In bytes.
+    /// The database was created by another program.
+    case foreignDatabase(store: String, found: String)
+    /// The schema was migrated by a later version of slm.
+    case newerSchema(store: String, version: Int, known: Int)
+    /// The row does not exist or belongs to another user.
+    case notFound(Entity)
+    case usernameTaken(username: String)
+    /// `limit` is in bytes.
     case tooLong(what: String, limit: Int)
-    /// No question goes into a conversation that has as much text as it may have.
-    case full(limit: Int)
-    /// Another message came under the same key.
-    case keyReused
-    /// Anything else that the database says.
+    /// The conversation has reached its size limit and accepts no further user messages.
+    case conversationFull(limit: Int)
+    /// Any other error reported by the database.
     case failed(store: String, reason: String)
 
-    package enum Thing: String, Sendable { case user, conversation, message, key }
+    package enum Entity: String, Sendable { case user, conversation, message, key }
 }
 
 extension StoreError: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .badAddress(let reason): "not the address of a database: \(reason). Write sqlite:FILE or postgresql://user:password@host/database"
-        case .unavailable(let store, let reason): "\(store) does not answer: \(reason). Is the server running?"
-        case .busy(let store, let reason): "\(store) is busy: \(reason). Try again, or see which program holds it."
-        case .noRoom(let store, let reason): "no room in \(store): \(reason). What was there before is untouched; make room and try again."
-        case .refused(let store, let reason): "\(store) cannot be used: \(reason)."
-        case .damaged(let store, let reason): "\(store) is damaged: \(reason). Stop the server, keep a copy, and restore a backup (Documentation/Store.md)."
-        case .foreign(let store, let found): "\(store) is not a database of slm: \(found). Take another name for it."
-        case .newer(let store, let version, let known):
-            "\(store) is of version \(version), and this slm knows up to version \(known). Use the slm that wrote it, or a later one."
-        case .notFound(let thing): "there is no such \(thing.rawValue)."
-        case .taken(let username): "the name \(username) is taken. Choose another."
-        case .full(let limit): "the conversation is full: it may have \(limit) letters in all. Begin another."
-        case .keyReused: "another message came under the same key. A key names one message."
+        case .invalidURL(let reason): "invalid database URL: \(reason). Write sqlite:FILE or postgresql://user:password@host/database"
+        case .unavailable(let store, let reason): "\(store) does not respond: \(reason). Is the server running?"
+        case .busy(let store, let reason): "\(store) is locked: \(reason). Try again, or close the program that holds the lock."
+        case .diskFull(let store, let reason):
+            "no space left for \(store): \(reason). Existing data is unchanged; free some space and try again."
+        case .unusable(let store, let reason): "\(store) cannot be used: \(reason)."
+        case .damaged(let store, let reason):
+            "\(store) is damaged: \(reason). Stop the server, keep a copy, and restore a backup (Documentation/Contributing/Database.md)."
+        case .foreignDatabase(let store, let found): "\(store) is not an slm database: \(found). Choose another file or database."
+        case .newerSchema(let store, let version, let known):
+            "\(store) has schema version \(version); this slm supports versions up to \(known). Use the slm that wrote it, or a later one."
+        case .notFound(let entity): "there is no such \(entity.rawValue)."
+        case .usernameTaken(let username): "the username \(username) is taken. Choose another."
+        case .conversationFull(let limit): "the conversation is full: its limit is \(limit) characters. Start a new one."
         case .tooLong(let what, let limit): "\(what) is longer than \(limit) bytes."
         case .failed(let store, let reason): "\(store): \(reason)."
         }

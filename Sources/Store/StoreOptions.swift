@@ -1,17 +1,17 @@
-/// How a store behaves.
+/// Options of a store.
 ///
 ///     var options = StoreOptions()
 ///     options.connections = 16
 package struct StoreOptions: Sendable {
-    /// As many may read at a time, and of PostgreSQL's also write. (Of SQLite there is one more, which writes.)
+    /// The size of the connection pool. SQLite opens one more connection for writing.
     package var connections = 8
-    /// How long a call may wait for a lock, for a connection, for the server's answer, or for a server that was lost to come back.
-    package var patience = Duration.seconds(5)
-    /// How long a conversation that was deleted can be had back, and a message that was replaced is kept.
+    /// How long a call waits for a lock, a connection, the server's response, or a lost server to come back.
+    package var timeout = Duration.seconds(5)
+    /// How long a deleted conversation can be restored and a replaced message is kept.
     package var undoWindow = Duration.seconds(60)
-    /// Letters of all messages of a conversation, beyond which no question goes into it; in bytes up to four times as many.
-    package var mostLetters = 2_000_000
-    package var now: @Sendable () -> Moment = Moment.now
+    /// The limit of a conversation in characters (Unicode scalars, up to four bytes each). Later user messages are rejected.
+    package var maxCharacters = 2_000_000
+    package var now: @Sendable () -> Timestamp = Timestamp.now
 
     package init() {}
 }

@@ -1,11 +1,11 @@
 /// GPT-2's way to write any bytes as printable characters, in which the files of byte-level tokenizers are written.
 ///
-///     ByteAlphabet.text(of: " the".utf8)            // "Ġthe"
-///     ByteAlphabet.bytes(of: "Ġthe".utf8)           // the bytes of " the"
-///     ByteAlphabet.bytes(of: "日本".utf8)            // nil: these characters stand for no byte
+///     ByteToUnicode.text(of: " the".utf8)            // "Ġthe"
+///     ByteToUnicode.bytes(of: "Ġthe".utf8)           // the bytes of " the"
+///     ByteToUnicode.bytes(of: "日本".utf8)            // nil: these characters stand for no byte
 ///
 /// A byte that is a visible character of Latin-1 is that character; the other 68 are U+0100 and what follows, in order.
-package enum ByteAlphabet {
+package enum ByteToUnicode {
     /// The character of each byte: below U+0144, so at most two bytes of UTF-8.
     static let characters: [UInt16] = {
         var next: UInt16 = 0x100

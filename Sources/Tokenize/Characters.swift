@@ -28,22 +28,22 @@ package struct Characters: Sendable {
 
 extension Vocabulary {
     /// A token for each byte, and nothing merges.
-    package static func ofBytes(specials: [String] = [], first: Bool = true) -> Vocabulary {
+    package static func ofBytes(specialTokens: [String] = [], first: Bool = true) -> Vocabulary {
         var vocabulary = Vocabulary()
         vocabulary.pattern = .none
-        if first { vocabulary.add(specials: specials) }
+        if first { vocabulary.add(specialTokens: specialTokens) }
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
-        if !first { vocabulary.add(specials: specials) }
+        if !first { vocabulary.add(specialTokens: specialTokens) }
         return vocabulary
     }
 
     /// A token for each character that was seen, in the order of Unicode.
-    package static func ofCharacters(_ characters: Characters, specials: [String] = [], first: Bool = true) -> Vocabulary {
+    package static func ofCharacters(_ characters: Characters, specialTokens: [String] = [], first: Bool = true) -> Vocabulary {
         var vocabulary = Vocabulary()
         (vocabulary.unit, vocabulary.pattern) = (.characters, .none)
-        if first { vocabulary.add(specials: specials) }
+        if first { vocabulary.add(specialTokens: specialTokens) }
         for scalar in characters.all { vocabulary.tokens.append(String(scalar).utf8) }
-        if !first { vocabulary.add(specials: specials) }
+        if !first { vocabulary.add(specialTokens: specialTokens) }
         return vocabulary
     }
 }

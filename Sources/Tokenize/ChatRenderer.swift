@@ -1,6 +1,6 @@
 /// Puts conversations into a form. Only read once it is made: all threads may share it, each with an encoder of its own.
 ///
-///     let renderer = try ChatRenderer(.markers, for: tokenizer)
+///     let renderer = try ChatRenderer(.specialTokens, for: tokenizer)
 ///     var prompt = ChatTokens()
 ///     try renderer.append(promptOf: [.init(.user, "Hi")], with: &encoder, to: &prompt)      // … <|assistant|>
 ///     renderer.stops                                                                       // <|user|>, <|eos|>: the answer is complete
@@ -21,19 +21,19 @@ package struct ChatRenderer: Sendable {
     package init(_ form: ChatTemplate, for tokenizer: Tokenizer) throws(TokenizeError) {
         (self.form, vocabulary) = (form, tokenizer.vocabulary)
         switch form {
-        case .markers:
+        case .specialTokens:
             func marker(_ text: String) throws(TokenizeError) -> TokenID {
-                guard let id = tokenizer.vocabulary.special(text) else { throw .noMarker(text, form: form.rawValue) }
+                guard let id = tokenizer.vocabulary.specialTokenID(text) else { throw .missingSpecialToken(text, form: form.rawValue) }
                 return id
             }
             (user, assistant, end) = ([try marker("<|user|>")], [try marker("<|assistant|>")], [try marker("<|eos|>")])
-            system = tokenizer.vocabulary.special("<|system|>").map { [$0] }
+            system = tokenizer.vocabulary.specialTokenID("<|system|>").map { [$0] }
             turnEnd = []
             stops = user + end
         case .humanAssistant:
             (user, assistant) = (try tokenizer.ids(of: "Human:"), try tokenizer.ids(of: "Assistant:"))
             (turnEnd, end, system) = (try tokenizer.ids(of: "\n"), [], nil)
-            guard turnEnd.count == 1 else { throw .noMarker("\\n", form: form.rawValue) }
+            guard turnEnd.count == 1 else { throw .missingSpecialToken("\\n", form: form.rawValue) }
             stops = turnEnd
         }
     }
@@ -55,25 +55,25 @@ package struct ChatRenderer: Sendable {
     package func append(promptOf history: [Conversation.Message], with encoder: inout Encoder, to chat: inout ChatTokens) throws(TokenizeError) {
         let start = chat.ids.count
         _ = try append(history, limit: .max, with: &encoder, to: &chat)
-        if chat.ids.count == start { chat.turns.append(.init(start, .nobody)) }
+        if chat.ids.count == start { chat.turns.append(.init(start, .preamble)) }
         chat.ids += assistant
     }
 
     private func append(_ messages: [Conversation.Message], limit: Int, with encoder: inout Encoder,
                         to chat: inout ChatTokens) throws(TokenizeError) -> Bool {
         let start = chat.ids.count
-        var last: Side?
+        var last: TokenRole?
         for message in placed(messages) {
-            let side = Side(message.role)
+            let side = TokenRole(message.role)
             switch last {
-            case nil: chat.turns.append(.init(chat.ids.count, .nobody))
+            case nil: chat.turns.append(.init(chat.ids.count, .preamble))
             // What the assistant learns to say ends with its own end: a line end, or the marker of the user.
             case .assistant? where form == .humanAssistant || side != .user: chat.turns.append(.init(chat.ids.count, .user))
             default: break
             }
             chat.ids += opening(of: side)
             // The user's label after the assistant's turn is the user's already.
-            if chat.turns.last?.side != side { chat.turns.append(.init(chat.ids.count, side)) }
+            if chat.turns.last?.role != side { chat.turns.append(.init(chat.ids.count, side)) }
             let text = chat.ids.count
             try encode(message.text, with: &encoder, into: &chat.ids)
             let textEnd = chat.ids.count
@@ -90,7 +90,7 @@ package struct ChatRenderer: Sendable {
         return true
     }
 
-    private func opening(of side: Side) -> [TokenID] {
+    private func opening(of side: TokenRole) -> [TokenID] {
         switch side { case .assistant: assistant; case .system: system ?? user; default: user }
     }
 
@@ -102,7 +102,7 @@ package struct ChatRenderer: Sendable {
 
     private func encode(_ text: [UInt8], with encoder: inout Encoder, into ids: inout [TokenID]) throws(TokenizeError) {
         switch form {
-        case .markers: try encoder.encode(text.span, into: &ids)
+        case .specialTokens: try encoder.encode(text.span, into: &ids)
         case .humanAssistant: try encoder.encode(([UInt8(ascii: " ")] + text).span, into: &ids)
         }
     }
@@ -120,7 +120,7 @@ package struct ChatRenderer: Sendable {
             result.append(.init(message.role, text))
         }
         if !waiting.isEmpty { result.append(.init(.user, waiting)) }
-        return form == .markers ? result : result.map { .init($0.role, Self.oneLine($0.text)) }
+        return form == .specialTokens ? result : result.map { .init($0.role, Self.oneLine($0.text)) }
     }
 
     private static func oneLine(_ text: [UInt8]) -> [UInt8] {

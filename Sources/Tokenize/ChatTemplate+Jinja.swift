@@ -5,7 +5,7 @@ extension ChatTemplate {
     ///     let template = ChatTemplate.markers.template(for: vocabulary)
     ///
     /// The tokens are the same where a text is not merged over the border of a label or marker: always with markers; in `human-assistant` with GPT-2's pattern.
-    package func template(for vocabulary: Vocabulary) -> String { template(hasSystem: vocabulary.special("<|system|>") != nil) }
+    package func template(for vocabulary: Vocabulary) -> String { template(hasSystem: vocabulary.specialTokenID("<|system|>") != nil) }
 
     /// The form that a template is, if it is one of ours.
     package init?(template: String) {
@@ -18,7 +18,7 @@ extension ChatTemplate {
 
     /// - Parameter hasSystem: Whether there is a marker for a system's text; without a place of its own it waits for the next user's.
     private func template(hasSystem: Bool) -> String {
-        let (user, assistant, close) = turns, hasPlace = self == .markers && hasSystem
+        let (user, assistant, close) = turns, hasPlace = self == .specialTokens && hasSystem
         let system = hasPlace ? "{{- '<|system|>' + text -}}" : #"{%- set ns.waiting = ns.waiting + ('\n\n' if ns.waiting else '') + text -%}"#
         let join = hasPlace ? "" : #"{%- if ns.waiting -%}{%- set text = ns.waiting + '\n\n' + text -%}{%- set ns.waiting = '' -%}{%- endif -%}"#
         // A space to strip is one of ASCII's.
@@ -35,7 +35,7 @@ extension ChatTemplate {
     /// What the user and the assistant say, and what stands at the end.
     private var turns: (user: String, assistant: String, close: String) {
         switch self {
-        case .markers:
+        case .specialTokens:
             return ("{{- '<|user|>' + text -}}", "{{- '<|assistant|>' + text -}}", "{{- '<|assistant|>' if add_generation_prompt else '<|eos|>' -}}")
         case .humanAssistant:
             // A line end would end the turn: the lines of a text, each behind a space.

@@ -9,8 +9,8 @@ package enum ChatTemplate: String, Sendable, CaseIterable {
 
 /// Who says a token.
 ///
-///     Side(Conversation.Role.assistant)                         // .assistant
-package enum Side: UInt8, Sendable, CaseIterable {
+///     TokenRole(Conversation.Role.assistant)                         // .assistant
+package enum TokenRole: UInt8, Sendable, CaseIterable {
     /// Nobody: the ids that a conversation begins with, before anyone has said a word.
     case nobody, user, assistant, system
 
@@ -28,9 +28,9 @@ package struct ChatTokens: Sendable, Equatable {
     /// From this id on, up to the next turn, a side speaks.
     package struct Turn: Sendable, Equatable {
         package let start: Int
-        package let side: Side
+        package let side: TokenRole
 
-        package init(_ start: Int, _ side: Side) { (self.start, self.side) = (start, side) }
+        package init(_ start: Int, _ side: TokenRole) { (self.start, self.role) = (start, side) }
     }
 
     package var ids: [TokenID] = []
@@ -42,8 +42,8 @@ package struct ChatTokens: Sendable, Equatable {
 
     package init() {}
 
-    package func ranges(of side: Side) -> [Range<Int>] {
-        turns.indices.filter { turns[$0].side == side }.map { turns[$0].start..<($0 + 1 < turns.count ? turns[$0 + 1].start : ids.count) }
+    package func ranges(of side: TokenRole) -> [Range<Int>] {
+        turns.indices.filter { turns[$0].role == side }.map { turns[$0].start..<($0 + 1 < turns.count ? turns[$0 + 1].start : ids.count) }
     }
 
     package struct Bytes: Sendable, Equatable {
@@ -53,11 +53,11 @@ package struct ChatTokens: Sendable, Equatable {
 
         package var total: Int { user + assistant + system }
 
-        package subscript(side: Side) -> Int {
-            get { switch side { case .nobody: 0; case .user: user; case .assistant: assistant; case .system: system } }
-            set { switch side { case .nobody: break; case .user: user = newValue; case .assistant: assistant = newValue; case .system: system = newValue } }
+        package subscript(side: TokenRole) -> Int {
+            get { switch side { case .preamble: 0; case .user: user; case .assistant: assistant; case .system: system } }
+            set { switch side { case .preamble: break; case .user: user = newValue; case .assistant: assistant = newValue; case .system: system = newValue } }
         }
 
-        package static func += (sum: inout Bytes, other: Bytes) { for side in Side.allCases { sum[side] += other[side] } }
+        package static func += (sum: inout Bytes, other: Bytes) { for side in TokenRole.allCases { sum[side] += other[side] } }
     }
 }

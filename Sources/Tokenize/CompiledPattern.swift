@@ -2,11 +2,11 @@ internal import CPCRE2
 
 /// A regular expression, compiled to machine code where the system allows it: compiled once, and shared by all who match it.
 ///
-///     let pattern = try CompiledPattern(#"\p{L}+"#)
+///     let pattern = try CompiledRegex(#"\p{L}+"#)
 ///     var one = Regex(pattern), other = Regex(pattern)         // on two threads
 ///
 /// `@unchecked Sendable`: nobody writes to what was compiled after `init`; a match writes to its own data and stack, which are `Regex`'s (pcre2api, "Multithreading").
-final class CompiledPattern: @unchecked Sendable {
+final class CompiledRegex: @unchecked Sendable {
     let text: String
     let code: OpaquePointer
     /// Without machine code (a system that forbids making it) PCRE2 interprets the pattern.
@@ -15,7 +15,7 @@ final class CompiledPattern: @unchecked Sendable {
     let lookbehind: Int
 
     init(_ pattern: String) throws(TokenizeError) {
-        let syntax = try RegexSyntax(pattern)
+        let syntax = try OnigurumaTranslation(pattern)
         var error: Int32 = 0, place = 0
         let options = UInt32(PCRE2_UTF) | UInt32(PCRE2_UCP) | UInt32(PCRE2_NEVER_BACKSLASH_C)
         let compiling = pcre2_compile_context_create_8(nil)

@@ -1,5 +1,3 @@
-import Kernels
-
 /// Encodes much text: it remembers the words it has met. One for each thread.
 ///
 ///     var encoder = try Encoder(tokenizer), ids: [TokenID] = []
@@ -8,9 +6,9 @@ import Kernels
 /// It takes 4 MB however long the text is. A word that it remembers costs some 10 ns.
 package struct Encoder: ~Copyable {
     private let tokenizer: Tokenizer
-    private var cutter: Cutter
+    private var cutter: PreTokenizer
     private var merger: WordMerger
-    private let words: WordTable?
+    private let words: WordCache?
     private var ends: [UInt32] = []
     private var tokens: [TokenID] = []
 
@@ -18,9 +16,9 @@ package struct Encoder: ~Copyable {
     package init(_ tokenizer: Tokenizer, remembering bits: Int = 17) throws(TokenizeError) {
         self.tokenizer = tokenizer
         merger = WordMerger(tokenizer.pairs)
-        words = bits > 0 && tokenizer.vocabulary.unit == .bytes ? WordTable(bits: bits) : nil
+        words = bits > 0 && tokenizer.vocabulary.unit == .bytes ? WordCache(bits: bits) : nil
         // Where nothing merges, any words give the same ids, and these can be told before the text ends.
-        cutter = try Cutter(tokenizer.vocabulary.merges.isEmpty && !tokenizer.vocabulary.takesWholeWords ? .gpt2 : tokenizer.vocabulary.pattern,
+        cutter = try PreTokenizer(tokenizer.vocabulary.merges.isEmpty && !tokenizer.vocabulary.ignoresMerges ? .gpt2 : tokenizer.vocabulary.pattern,
                             compiled: tokenizer.compiledPattern)
     }
 
@@ -73,7 +71,7 @@ package struct Encoder: ~Copyable {
             }
             merger.merge(&tokens)
         }
-        if word.count <= WordTable.longest, tokens.count <= WordTable.mostIDs { words?.remember(word, as: tokens.span) }
+        if word.count <= WordCache.maxWordBytes, tokens.count <= WordCache.maxIDs { words?.insert(word, ids: tokens.span) }
         ids.append(contentsOf: tokens)
     }
 

@@ -1,5 +1,3 @@
-import Kernels
-
 /// Learns the merges of a byte pair encoding: again and again, of all neighbouring tokens the pair that occurs most often becomes a token.
 ///
 /// Of pairs that occur equally often, the one whose left token is older is merged first, then the one whose right token is: so the same counts
@@ -10,7 +8,7 @@ import Kernels
 /// A pair comes into being in one go, when the newer of its two tokens does, and afterwards only loses places. So it is enough to note its
 /// places then; whoever comes back to it looks which are left. A merge visits the places of its pair alone, and each visit makes a word one
 /// token shorter: all merges together visit fewer places than the different words have bytes.
-struct MergeLearner {
+struct MergeTrainer {
     /// Tokens by the bytes of all words. `border` between two words; inside a token, where one that became a part of it began, `inside`.
     private var line: [TokenID] = [Self.border]
     private static let border: TokenID = -1, inside: TokenID = -2
@@ -36,7 +34,7 @@ struct MergeLearner {
         lengths = Array(repeating: 1, count: Int(base.max() ?? 0) + 1)
         var (line, places, counts, total) = (line, self.words, [Int](), 0)
         words.forEach { word, count in
-            require(line.count + word.count < Int(Int32.max), "MergeLearner: 2 GiB of different words")
+            guard line.count + word.count < Int(Int32.max) else { fatalError("MergeTrainer: expected less than 2 GiB of distinct words") }
             for i in word.indices { line.append(base[Int(word[i])]) }
             line.append(Self.border)
             places.append(contentsOf: repeatElement(Int32(counts.count), count: word.count + 1))
@@ -106,7 +104,7 @@ struct MergeLearner {
 
     /// Notes the pair that begins at a place.
     @inline(__always)
-    private mutating func note(_ place: Int, _ left: TokenID, _ right: TokenID, newer: FreshPairs.Side) {
+    private mutating func note(_ place: Int, _ left: TokenID, _ right: TokenID, newer: FreshPairs.TokenRole) {
         fresh.note(Int32(place), counts[Int(words[place])], left, right, newer: newer)
     }
 
@@ -123,7 +121,7 @@ private struct FreshPairs {
     }
 
     /// Which token of a pair is the one that they have in common.
-    enum Side {
+    enum TokenRole {
         case left, right
     }
 
@@ -133,7 +131,7 @@ private struct FreshPairs {
     private var found: [(pair: Int32, place: Int32)] = []
 
     @inline(__always)
-    mutating func note(_ place: Int32, _ count: Int, _ left: TokenID, _ right: TokenID, newer: Side) {
+    mutating func note(_ place: Int32, _ count: Int, _ left: TokenID, _ right: TokenID, newer: TokenRole) {
         let i = newer == .left ? at(right, in: &byRight) : at(left, in: &byLeft)
         if i == pairs.count { pairs.append(Pair(left: left, right: right)) }
         pairs[i].count += count

@@ -25,9 +25,9 @@ struct MergeReader {
         let halves = element.elements.map { Array($0.prefix(3)) } ?? []
         guard halves.count == 2, halves.allSatisfy({ $0.kind == .string }) else { throw Refusal(expected: "two tokens", found: element.kind.rawValue) }
         bytes.removeAll(keepingCapacity: true)
-        let first = halves[0].withBytes { ByteAlphabet.append($0, to: &bytes) } ?? false
+        let first = halves[0].withBytes { ByteToUnicode.append($0, to: &bytes) } ?? false
         let middle = bytes.count
-        let second = halves[1].withBytes { ByteAlphabet.append($0, to: &bytes) } ?? false
+        let second = halves[1].withBytes { ByteToUnicode.append($0, to: &bytes) } ?? false
         guard first, second else { throw Refusal(expected: "tokens in GPT-2's alphabet for bytes", found: shown((first ? halves[1] : halves[0]).bytes ?? [])) }
         try add(splitAt: middle)
     }
@@ -38,8 +38,8 @@ struct MergeReader {
         for i in text.indices where text[i] == 32 { (space, spaces) = (i, spaces + 1) }
         guard spaces == 1 else { throw Refusal(expected: "two tokens with a space between them", found: shown(text)) }
         bytes.removeAll(keepingCapacity: true)
-        let isFirst = ByteAlphabet.append(text.extracting(..<space), to: &bytes), middle = bytes.count
-        guard isFirst, ByteAlphabet.append(text.extracting((space + 1)...), to: &bytes) else {
+        let isFirst = ByteToUnicode.append(text.extracting(..<space), to: &bytes), middle = bytes.count
+        guard isFirst, ByteToUnicode.append(text.extracting((space + 1)...), to: &bytes) else {
             throw Refusal(expected: "tokens in GPT-2's alphabet for bytes", found: shown(text))
         }
         try add(splitAt: middle)
@@ -49,7 +49,7 @@ struct MergeReader {
         let left = try token(0..<middle), right = try token(middle..<bytes.count), result = try token(0..<bytes.count)
         var other = lastMaking[Int(result)]
         while other >= 0 {
-            if merges[Int(other)].left == left { throw Refusal(expected: "each merge once", found: shown(ByteAlphabet.text(of: bytes).utf8) + " again") }
+            if merges[Int(other)].left == left { throw Refusal(expected: "each merge once", found: shown(ByteToUnicode.text(of: bytes).utf8) + " again") }
             other = previous[Int(other)]
         }
         previous.append(lastMaking[Int(result)])
@@ -59,7 +59,7 @@ struct MergeReader {
 
     private func token(_ range: Range<Int>) throws(Refusal) -> TokenID {
         guard !range.isEmpty, let id = index[bytes.span.extracting(range)] else {
-            throw Refusal(expected: "tokens that the vocabulary has", found: shown(ByteAlphabet.text(of: bytes[range]).utf8))
+            throw Refusal(expected: "tokens that the vocabulary has", found: shown(ByteToUnicode.text(of: bytes[range]).utf8))
         }
         return id
     }

@@ -1,11 +1,11 @@
 /// Pairs of tokens by how often they occur, the most frequent first; of equals the one with the older left token, then the older right token.
 ///
-/// A heap, in which a pair's count may be out of date: it is then too large, and `MergeLearner` puts the pair back where it belongs.
+/// A heap, in which a pair's count may be out of date: it is then too large, and `MergeTrainer` puts the pair back where it belongs.
 struct PairQueue {
     struct Pair: Comparable {
         var count: Int
         let left, right: TokenID
-        /// Where `MergeLearner` keeps the places where it came into being.
+        /// Where `MergeTrainer` keeps the places where it came into being.
         var places: Range<Int>
 
         static func < (a: Pair, b: Pair) -> Bool {

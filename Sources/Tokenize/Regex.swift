@@ -6,20 +6,20 @@ internal import CPCRE2
 ///     try regex.cut(Array("to be, or".utf8).span, isLast: true, into: &ends)
 ///     ends                                         // 2, 3, 5, 7, 9: "to", " ", "be", ", ", "or"
 ///
-/// This is Hugging Face's Split with "Isolated", and the syntax is that of its engine (see `RegexSyntax`). Each byte of a text is in exactly one
+/// This is Hugging Face's Split with "Isolated", and the syntax is that of its engine (see `OnigurumaTranslation`). Each byte of a text is in exactly one
 /// word. What is not UTF-8 counts as U+FFFD. An empty match cuts too. A pattern that takes more than ten million steps at one place is given up
 /// with an error. One for each thread.
 package struct Regex: ~Copyable {
-    private let pattern: CompiledPattern
+    private let pattern: CompiledRegex
     private let data, context: OpaquePointer
     private let stack: OpaquePointer?
     /// Those bytes that are kept of a text that is not yet at its end.
     private var behind: [UInt8] = []
 
-    package init(_ pattern: String) throws(TokenizeError) { self.init(try CompiledPattern(pattern)) }
+    package init(_ pattern: String) throws(TokenizeError) { self.init(try CompiledRegex(pattern)) }
 
     /// Matches a pattern that was compiled before, in memory of its own.
-    init(_ pattern: CompiledPattern) {
+    init(_ pattern: CompiledRegex) {
         guard let data = pcre2_match_data_create_8(1, nil), let context = pcre2_match_context_create_8(nil) else { fatalError("no memory for a pattern") }
         pcre2_set_match_limit_8(context, 10_000_000)
         pcre2_set_heap_limit_8(context, 64 << 10)               // KiB
@@ -59,11 +59,11 @@ package struct Regex: ~Copyable {
         var first = 0
         // What is kept of the text before may begin inside a character.
         while start >= pattern.lookbehind, first < min(3, start), text[first] & 0xC0 == 0x80 { first += 1 }
-        let known = text.extracting(first..<text.count - (isLast ? 0 : text.extracting(start..<text.count).unfinishedTail))
+        let known = text.extracting(first..<text.count - (isLast ? 0 : text.extracting(start..<text.count).incompleteUTF8Suffix))
         if (try? UTF8Span(validating: known)) != nil {
             return try cutValid(known, from: start - first, isLast: isLast, at: first, into: &ends)
         }
-        let repaired = RepairedText(known), count = ends.count
+        let repaired = LossyUTF8Text(known), count = ends.count
         try cutValid(repaired.bytes.span, from: repaired.place(of: start - first), isLast: isLast, at: 0, into: &ends)
         for i in count..<ends.count { ends[i] = UInt32(first + repaired.origin(of: Int(ends[i]))) }
     }
@@ -96,7 +96,7 @@ package struct Regex: ~Copyable {
         case 0...:                                                  // 0: there are groups, whose places nobody asked for
             guard let places = pcre2_get_ovector_pointer_8(data), places[0] >= start, places[1] >= places[0] else { return nil }
             return places[0]..<places[1]
-        default: throw .patternGaveUp(pattern.text, at: start, reason: CompiledPattern.message(result))
+        default: throw .patternGaveUp(pattern.text, at: start, reason: CompiledRegex.message(result))
         }
     }
 }

@@ -1,6 +1,6 @@
 /// A pattern as Oniguruma reads it (Hugging Face's tokenizers, and so every tokenizer.json), in words that mean the same to PCRE2.
 ///
-///     try RegexSyntax(#"\s+$"#).text               // \p{White_Space}+(?m:$)
+///     try OnigurumaTranslation(#"\s+$"#).text               // \p{White_Space}+(?m:$)
 ///
 /// The two agree on nearly everything. Where they don't, and patterns of tokenizers may well say so:
 ///
@@ -20,7 +20,7 @@
 /// | `[a[b]]`, `[a&&b]` | sets within sets | characters like any others |
 ///
 /// The last are refused. Rust's fancy-regex (tiktoken) takes `^ $` for the text's ends and `{2,3}+` for possessive, as PCRE2 does.
-struct RegexSyntax {
+struct OnigurumaTranslation {
     private let pattern: String
     private let scalars: [Unicode.Scalar]
     private var i = 0

@@ -1,11 +1,9 @@
-import Kernels
-
 /// A text in which what is not UTF-8 has become U+FFFD, and which knows where everything stood.
 ///
-///     let text = RepairedText([0x61, 0xFF, 0x62].span)
+///     let text = LossyUTF8Text([0x61, 0xFF, 0x62].span)
 ///     text.bytes                       // a, U+FFFD, b: 5 bytes
 ///     text.place(of: 2)                // 4: where "b" stands now
-struct RepairedText {
+struct LossyUTF8Text {
     private(set) var bytes: [UInt8] = []
     /// Behind each replaced piece: a place in the text, and the same place in `bytes`.
     private var marks: [(before: Int, after: Int)] = []

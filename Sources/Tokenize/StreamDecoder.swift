@@ -21,7 +21,7 @@ package struct StreamDecoder: Sendable {
 
     package mutating func add(_ bytes: some Collection<UInt8>) -> String {
         waiting.append(contentsOf: bytes)
-        let certain = waiting.count - waiting.span.unfinishedTail
+        let certain = waiting.count - waiting.span.incompleteUTF8Suffix
         defer { waiting.removeFirst(certain) }
         return String(decoding: waiting[..<certain], as: UTF8.self)
     }

@@ -19,12 +19,12 @@ package struct TokenList: Sendable, Equatable {
         func refuse(_ reason: String) -> TokenizeError { .notExpressible(format: "A list of tokens", reason: reason) }
         guard vocabulary.unit == .bytes else { throw refuse("its tokens are characters") }
         guard !vocabulary.addsPrefixSpace else { throw refuse("it begins every text with a space") }
-        if vocabulary.takesWholeWords, vocabulary.pattern != .llama3, let id = vocabulary.firstUnmerged {
+        if vocabulary.ignoresMerges, vocabulary.pattern != .llama3, let id = vocabulary.firstUnmerged {
             throw refuse("token \(id) is taken whole, and merging would make others of it")
         }
         names = vocabulary.keys
         if let double = TokenIndex(names).firstDouble(in: names) { throw refuse("token \(double) is written like another, \(shown(names[Int(double)]))") }
-        let special = Set(vocabulary.specials.map(\.id))
+        let special = Set(vocabulary.specialTokens.map(\.id))
         kinds = names.indices.map { special.contains(TokenID($0)) ? .special : names.range(of: $0).isEmpty ? .none : .plain }
         for merge in vocabulary.merges {
             let whole = vocabulary.tokens[Int(merge.left)] + vocabulary.tokens[Int(merge.right)]
@@ -42,14 +42,14 @@ package struct TokenList: Sendable, Equatable {
             if kinds[id] == .special {
                 let text = String(decoding: names[id], as: UTF8.self)
                 token.append(contentsOf: text.utf8)
-                vocabulary.specials.append(.init(id: TokenID(id), text: text))
-            } else if !ByteAlphabet.append(names.bytes.span.extracting(names.range(of: id)), to: &token) {
+                vocabulary.specialTokens.append(.init(id: TokenID(id), text: text))
+            } else if !ByteToUnicode.append(names.bytes.span.extracting(names.range(of: id)), to: &token) {
                 throw .malformed(path: path, place: place(), expected: "a token in GPT-2's alphabet for bytes, or one of another type", found: shown(names[id]))
             }
             do { try slots.put(token, at: id) } catch { throw error.error(path: path, place: place(), id: id) }
         }
         vocabulary.tokens = slots.tokens
-        let special = Set(vocabulary.specials.map(\.id)), index = TokenIndex(vocabulary.tokens, except: special)
+        let special = Set(vocabulary.specialTokens.map(\.id)), index = TokenIndex(vocabulary.tokens, except: special)
         if let double = index.firstDouble(in: vocabulary.tokens, except: special) {
             throw .malformed(path: path, place: "tokenizer.ggml.tokens[\(double)]", expected: "each token once", found: shown(names[Int(double)]) + " again")
         }

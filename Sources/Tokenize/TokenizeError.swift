@@ -11,7 +11,7 @@ package enum TokenizeError: Error, Equatable {
     /// A piece of text that no token stands for.
     case noToken(for: String, at: Int)
     /// A chat form that needs a token, which the vocabulary has not.
-    case noMarker(String, form: String)
+    case missingSpecialToken(String, form: String)
     case badPattern(String, at: Int, reason: String)
     /// A pattern that takes too long, or too much memory, for the text from this byte on.
     case patternGaveUp(String, at: Int, reason: String)
@@ -28,7 +28,7 @@ extension TokenizeError: CustomStringConvertible {
         case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)."
         case .notWritten(let path, let reason): "\(path): cannot be written: \(reason)."
         case .noToken(let piece, let offset): "No token stands for '\(piece)' at byte \(offset): the vocabulary was learned from a text without it."
-        case .noMarker(let marker, let form): "The chat form '\(form)' needs the token \(marker), which this vocabulary does not have."
+        case .missingSpecialToken(let marker, let form): "The chat form '\(form)' needs the token \(marker), which this vocabulary does not have."
         case .badPattern(let pattern, let offset, let reason): "The pattern '\(Self.beginning(of: pattern))' is wrong at \(offset): \(reason)."
         case .patternGaveUp(let pattern, let offset, let reason):
             "The pattern '\(Self.beginning(of: pattern))' takes too long at byte \(offset) of the text: \(reason). Repetitions inside repetitions are the usual cause."

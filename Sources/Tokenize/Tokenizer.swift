@@ -12,7 +12,7 @@ package struct Tokenizer: Sendable {
     /// Tokens by their bytes, where a word that is a token is taken whole.
     let wholeWords: TokenIndex?
     /// What cuts a text into words, where that is a regular expression.
-    let compiledPattern: CompiledPattern?
+    let compiledPattern: CompiledRegex?
 
     /// The tokens that a text is made of before anything merges.
     enum Units: Sendable {
@@ -24,7 +24,7 @@ package struct Tokenizer: Sendable {
     package init(_ vocabulary: Vocabulary) throws(TokenizeError) {
         self.vocabulary = vocabulary
         pairs = PairTable(vocabulary.merges)
-        let special = Set(vocabulary.specials.map(\.id))
+        let special = Set(vocabulary.specialTokens.map(\.id))
         switch vocabulary.unit {
         case .bytes:
             var ids = [TokenID](repeating: -1, count: 256)
@@ -40,8 +40,8 @@ package struct Tokenizer: Sendable {
             }
             units = .characters(ids)
         }
-        wholeWords = vocabulary.takesWholeWords ? TokenIndex(vocabulary.tokens, except: special) : nil
-        compiledPattern = if case .regex(let pattern) = vocabulary.pattern { try CompiledPattern(pattern) } else { nil }
+        wholeWords = vocabulary.ignoresMerges ? TokenIndex(vocabulary.tokens, except: special) : nil
+        compiledPattern = if case .regex(let pattern) = vocabulary.pattern { try CompiledRegex(pattern) } else { nil }
     }
 
     /// What text may become in `ids(of:)`.
@@ -52,13 +52,13 @@ package struct Tokenizer: Sendable {
         case recognized
     }
 
-    package func ids(of text: String, specials: Specials = .asText) throws(TokenizeError) -> [TokenID] {
-        try ids(of: Array(text.utf8), specials: specials)
+    package func ids(of text: String, specialTokens: Specials = .asText) throws(TokenizeError) -> [TokenID] {
+        try ids(of: Array(text.utf8), specialTokens: specialTokens)
     }
 
-    package func ids(of text: [UInt8], specials: Specials = .asText) throws(TokenizeError) -> [TokenID] {
-        var encoder = try Encoder(self, remembering: 0), ids: [TokenID] = []
-        let found = specials == .recognized ? SpecialFinder(vocabulary.specials).ranges(in: text) : []
+    package func ids(of text: [UInt8], specialTokens: Specials = .asText) throws(TokenizeError) -> [TokenID] {
+        var encoder = try Encoder(self, cacheBits: 0), ids: [TokenID] = []
+        let found = specialTokens == .recognized ? SpecialFinder(vocabulary.specialTokens).ranges(in: text) : []
         var at = 0
         for (range, special) in found {
             try encoder.encode(text.span.extracting(at..<range.lowerBound), into: &ids)
@@ -82,17 +82,17 @@ package struct Tokenizer: Sendable {
 
 /// Where the texts of special tokens stand in a text: the leftmost first, of several that begin there the longest.
 struct SpecialFinder {
-    private let specials: [(text: [UInt8], id: TokenID)]
+    private let specialTokens: [(text: [UInt8], id: TokenID)]
 
-    init(_ specials: [Vocabulary.Special]) {
-        self.specials = specials.map { (Array($0.text.utf8), $0.id) }.filter { !$0.text.isEmpty }.sorted { $0.text.count > $1.text.count }
+    init(_ specialTokens: [Vocabulary.SpecialToken]) {
+        self.specialTokens = specialTokens.map { (Array($0.text.utf8), $0.id) }.filter { !$0.text.isEmpty }.sorted { $0.text.count > $1.text.count }
     }
 
     func ranges(in text: [UInt8]) -> [(range: Range<Int>, id: TokenID)] {
-        let begins = Set(specials.compactMap(\.text.first))
+        let begins = Set(specialTokens.compactMap(\.text.first))
         var found: [(Range<Int>, TokenID)] = [], at = 0
         while at < text.count {
-            if begins.contains(text[at]), let special = specials.first(where: { text[at...].starts(with: $0.text) }) {
+            if begins.contains(text[at]), let special = specialTokens.first(where: { text[at...].starts(with: $0.text) }) {
                 found.append((at..<at + special.text.count, special.id))
                 at += special.text.count
             } else {

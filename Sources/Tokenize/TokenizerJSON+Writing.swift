@@ -13,7 +13,7 @@ extension TokenizerJSON {
             file.key("version"); file.string("1.0")
             file.key("truncation"); file.null()
             file.key("padding"); file.null()
-            file.key("added_tokens"); file.array { list in for special in vocabulary.specials { write(special, to: &list) } }
+            file.key("added_tokens"); file.array { list in for special in vocabulary.specialTokens { write(special, to: &list) } }
             file.key("normalizer"); file.null()
             file.key("pre_tokenizer"); writePreTokenizer(vocabulary, to: &file)
             file.key("post_processor"); file.null()
@@ -26,7 +26,7 @@ extension TokenizerJSON {
                 for key in ["dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"] { model.key(key); model.null() }
                 model.key("fuse_unk"); model.boolean(false)
                 model.key("byte_fallback"); model.boolean(false)
-                model.key("ignore_merges"); model.boolean(vocabulary.takesWholeWords)
+                model.key("ignore_merges"); model.boolean(vocabulary.ignoresMerges)
                 model.key("vocab"); model.object { object in
                     for id in keys.indices where !keys.range(of: id).isEmpty { object.key(keys[id]); object.integer(id) }
                 }
@@ -59,7 +59,7 @@ extension TokenizerJSON {
         return keys
     }
 
-    private static func write(_ special: Vocabulary.Special, to list: inout JSONWriter) {
+    private static func write(_ special: Vocabulary.SpecialToken, to list: inout JSONWriter) {
         list.object {
             $0.key("id"); $0.integer(special.id)
             $0.key("content"); $0.string(special.text)
@@ -111,11 +111,11 @@ extension Vocabulary {
     var keys: ByteStrings {
         var keys = ByteStrings(), key: [UInt8] = []
         keys.reserveCapacity(count, bytes: 2 * tokens.bytes.count)
-        let left = Set(specials.map(\.id))
+        let left = Set(specialTokens.map(\.id))
         for id in tokens.indices {
             if unit == .characters || left.contains(TokenID(id)) { keys.append(tokens[id]); continue }
             key.removeAll(keepingCapacity: true)
-            ByteAlphabet.append(tokens[id], to: &key)
+            ByteToUnicode.append(tokens[id], to: &key)
             keys.append(key)
         }
         return keys

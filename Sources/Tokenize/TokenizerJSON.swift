@@ -6,7 +6,7 @@ import JSON
 ///     let same = try TokenizerJSON.bytes(of: vocabulary)
 ///
 /// What is read, and what becomes of it:
-/// - `model`: BPE only. `ignore_merges` is `takesWholeWords`. An `unk_token` and `byte_fallback` don't matter where every byte is a token.
+/// - `model`: BPE only. `ignore_merges` is `ignoresMerges`. An `unk_token` and `byte_fallback` don't matter where every byte is a token.
 /// - `pre_tokenizer`: ByteLevel, alone or behind one Split or Digits, is the pattern; without one, tokens are characters.
 /// - `added_tokens` become special tokens, which no typed text becomes here, where Hugging Face's library looks for them in every text unless
 ///   `encode_special_tokens` is set. Those with `"special": false`, for which it always looks, are special, too, or, if the vocabulary has
@@ -25,7 +25,7 @@ package enum TokenizerJSON {
         let model = try file.object(root, "model", at: "")
         try checkModel(model, file)
         var vocabulary = Vocabulary()
-        try PreTokenizer(root, file).apply(to: &vocabulary)
+        try PreTokenizerJSON(root, file).apply(to: &vocabulary)
         try readTokens(model, try addedTokens(root, file), into: &vocabulary, file)
         let isComplete = vocabulary.unit == .bytes && Set(vocabulary.plainTokens.lazy.filter { $0.count == 1 }.map(\.first)).count == 256
         if !isComplete {
@@ -53,7 +53,7 @@ package enum TokenizerJSON {
     }
 
     private struct AddedToken {
-        let token: Vocabulary.Special
+        let token: Vocabulary.SpecialToken
         let isSpecial: Bool
         /// An ordinary token, which the vocabulary has.
         var isPlain = false
@@ -68,7 +68,7 @@ package enum TokenizerJSON {
             let place = "added_tokens[\(i)]"
             let id = try file.integer(element, "id", at: place), text = try file.string(element, "content", at: place)
             guard (0..<limit).contains(id) else { throw TokenSlots.Refusal.outOfRange(limit: limit).error(path: file.path, place: place, id: id) }
-            added.append(AddedToken(token: Vocabulary.Special(id: TokenID(id), text: text),
+            added.append(AddedToken(token: Vocabulary.SpecialToken(id: TokenID(id), text: text),
                                     isSpecial: try file.boolean(element, "special", else: false, at: place)))
         }
         return added
@@ -88,7 +88,7 @@ package enum TokenizerJSON {
             guard let id = value.integer else { throw file.mismatch(place(), "a whole number", value) }
             token.removeAll(keepingCapacity: true)
             let isRight = key.withBytes { text in
-                if isByteLevel { return ByteAlphabet.append(text, to: &token) }
+                if isByteLevel { return ByteToUnicode.append(text, to: &token) }
                 for i in text.indices { token.append(text[i]) }
                 return true
             } ?? false
@@ -104,11 +104,11 @@ package enum TokenizerJSON {
         for one in added where !one.isPlain {
             let special = one.token
             do { try slots.put(special.text.utf8, at: Int(special.id)) } catch { throw error.error(path: file.path, place: "added_tokens", id: Int(special.id)) }
-            vocabulary.specials.append(special)
+            vocabulary.specialTokens.append(special)
         }
-        let ids = Set(vocabulary.specials.map(\.id))
+        let ids = Set(vocabulary.specialTokens.map(\.id))
         vocabulary.tokens = slots.tokens
-        vocabulary.takesWholeWords = try file.boolean(model, "ignore_merges", else: false, at: "model")
+        vocabulary.ignoresMerges = try file.boolean(model, "ignore_merges", else: false, at: "model")
         let index = TokenIndex(vocabulary.tokens, except: ids)
         if let double = index.firstDouble(in: vocabulary.tokens, except: ids) {
             throw file.malformed("model.vocab", "each token once", shown(vocabulary.tokens[Int(double)]) + " again")
@@ -129,7 +129,7 @@ package enum TokenizerJSON {
 extension Vocabulary {
     /// The tokens that texts are made of.
     var plainTokens: some Sequence<ArraySlice<UInt8>> {
-        let left = Set(specials.map(\.id))
+        let left = Set(specialTokens.map(\.id))
         return tokens.indices.lazy.filter { !left.contains(TokenID($0)) }.map { tokens[$0] }
     }
 }

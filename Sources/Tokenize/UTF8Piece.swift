@@ -5,7 +5,7 @@
 ///
 /// Broken pieces are the longest beginnings of a character (Unicode's "maximal subparts"), as in Swift's `String(decoding:as:)`, in Python's
 /// `errors="replace"` and in browsers.
-package struct UTF8Piece: Equatable {
+package struct UTF8Sequence: Equatable {
     package enum Kind: Sendable {
         case character, broken
         /// The bytes end before it is known which of the two this is.
@@ -17,7 +17,7 @@ package struct UTF8Piece: Equatable {
 }
 
 extension Span where Element == UInt8 {
-    package func piece(at start: Int) -> UTF8Piece {
+    package func piece(at start: Int) -> UTF8Sequence {
         let lead = self[start]
         let (length, second): (Int, ClosedRange<UInt8>) = switch lead {       // Unicode's table 3-7
         case 0..<0x80: (1, 0x80...0xBF)
@@ -30,18 +30,18 @@ extension Span where Element == UInt8 {
         case 0xF4: (4, 0x80...0x8F)
         default: (0, 0x80...0xBF)
         }
-        guard length > 0 else { return UTF8Piece(kind: .broken, length: 1) }
+        guard length > 0 else { return UTF8Sequence(kind: .broken, length: 1) }
         var i = 1
         while i < length {
-            guard start + i < count else { return UTF8Piece(kind: .unfinished, length: i) }
-            guard (i == 1 ? second : 0x80...0xBF).contains(self[start + i]) else { return UTF8Piece(kind: .broken, length: i) }
+            guard start + i < count else { return UTF8Sequence(kind: .unfinished, length: i) }
+            guard (i == 1 ? second : 0x80...0xBF).contains(self[start + i]) else { return UTF8Sequence(kind: .broken, length: i) }
             i += 1
         }
-        return UTF8Piece(kind: .character, length: length)
+        return UTF8Sequence(kind: .character, length: length)
     }
 
     /// How many bytes at the end are the beginning of a character whose other bytes may come.
-    package var unfinishedTail: Int {
+    package var incompleteUTF8Suffix: Int {
         for length in 1...3 where length <= count {
             if self[count - length] & 0xC0 == 0x80 { continue }              // not where a character begins
             return piece(at: count - length).kind == .unfinished ? length : 0

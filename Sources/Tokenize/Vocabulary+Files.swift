@@ -10,9 +10,9 @@ extension Vocabulary {
     ///
     /// - Parameters:
     ///   - pattern: Instead of what the file says, or is known to mean.
-    ///   - specials: The special tokens of a .tiktoken file, which does not hold them.
-    package init(reading path: String, pattern: WordPattern? = nil, specials: [Special]? = nil) throws(TokenizeError) {
-        self = try Self.read(path, pattern, specials)
+    ///   - specialTokens: The special tokens of a .tiktoken file, which does not hold them.
+    package init(reading path: String, pattern: PreTokenizationPattern? = nil, specialTokens: [Special]? = nil) throws(TokenizeError) {
+        self = try Self.read(path, pattern, specialTokens)
         if let pattern { self.pattern = pattern }
     }
 
@@ -52,7 +52,7 @@ extension Vocabulary {
         } catch { throw TokenizeError(error) }
     }
 
-    private static func read(_ path: String, _ pattern: WordPattern?, _ specials: [Special]?) throws(TokenizeError) -> Vocabulary {
+    private static func read(_ path: String, _ pattern: PreTokenizationPattern?, _ specialTokens: [Special]?) throws(TokenizeError) -> Vocabulary {
         if isFolder(path) { return try readFolder(path) }
         if path.hasSuffix("merges.txt") || path.hasSuffix("vocab.bpe") { return try readPair(oneOf: path) }
         let bytes = try contents(of: path)
@@ -65,7 +65,7 @@ extension Vocabulary {
             // Of a vocab.json all values are numbers, even that of the token "model".
             if root["model"]?.kind != .object, root.members?.first(where: { _ in true })?.value.integer != nil { return try readPair(oneOf: path) }
             return try TokenizerJSON.read(root, JSONFile(path, size: bytes.count))
-        default: return try TiktokenFile.read(bytes, path: path, pattern: pattern, specials: specials)
+        default: return try TiktokenFile.read(bytes, path: path, pattern: pattern, specialTokens: specialTokens)
         }
     }
 
@@ -112,7 +112,7 @@ extension TokenizeError {
         switch error {
         case .unreadable(let path, let reason): self = .unreadable(path: path, reason: reason)
         case .notWritten(let path, let reason), .noRoom(let path, let reason, _): self = .notWritten(path: path, reason: reason)
-        case .lineTooLong(let path, _, _), .nothingFound(let path, _): self = .unreadable(path: path, reason: error.description)
+        case .lineTooLong(let path, _, _), .noMatchingFiles(let path, _): self = .unreadable(path: path, reason: error.description)
         }
     }
 }

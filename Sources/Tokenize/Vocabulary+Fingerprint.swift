@@ -12,13 +12,13 @@ extension Vocabulary {
         }
         hash.add(merges.count)
         for merge in merges { for id in [merge.left, merge.right, merge.result] { hash.add(Int(id)) } }
-        hash.add(specials.count)
-        for special in specials {
+        hash.add(specialTokens.count)
+        for special in specialTokens {
             hash.add(Int(special.id))
             hash.add(special.text)
         }
         hash.add(pattern.regex ?? "none")
-        hash.add(takesWholeWords ? 1 : 0)
+        hash.add(ignoresMerges ? 1 : 0)
         hash.add(addsPrefixSpace ? 1 : 0)
         return hash.digits
     }

@@ -3,7 +3,7 @@ package typealias TokenID = Int32
 
 /// Everything that is known of a tokenizer, as a value: what the files of tokenizers hold and `Tokenizer` is made from.
 ///
-///     var vocabulary = Vocabulary(specials: ["<|eos|>"], before: true)          // <|eos|> is 0, the bytes are 1 ... 256
+///     var vocabulary = Vocabulary(specialTokens: ["<|eos|>"], before: true)          // <|eos|> is 0, the bytes are 1 ... 256
 ///     vocabulary.learn(merging: 117, with: 105)                                 // token 257 is "th"
 package struct Vocabulary: Sendable, Equatable {
     /// What a text is made of before anything is merged.
@@ -31,11 +31,11 @@ package struct Vocabulary: Sendable, Equatable {
     package var tokens = ByteStrings()
     /// In the order in which they are made: the earlier of two is made first.
     package var merges: [Merge] = []
-    package var specials: [Special] = []
+    package var specialTokens: [Special] = []
     /// How a text is cut into the words inside which tokens merge.
-    package var pattern = WordPattern.gpt2
+    package var pattern = PreTokenizationPattern.gpt2
     /// Whether a word that is a token as a whole is that token, whatever merging would make of it, as in tiktoken.
-    package var takesWholeWords = false
+    package var ignoresMerges = false
     /// Whether a text is read as if it began with a space.
     package var addsPrefixSpace = false
 
@@ -44,5 +44,5 @@ package struct Vocabulary: Sendable, Equatable {
     /// The number of tokens, special ones and gaps included: every id is below it.
     package var count: Int { tokens.count }
 
-    package func special(_ text: String) -> TokenID? { specials.first { $0.text == text }?.id }
+    package func special(_ text: String) -> TokenID? { specialTokens.first { $0.text == text }?.id }
 }

@@ -8,7 +8,7 @@ import JSON
 /// merges into and that are not a byte, such as <|endoftext|>.
 package enum VocabularyAndMerges {
     package static func read(vocabulary bytes: [UInt8], path: String, merges: [UInt8], mergesPath: String,
-                             pattern: WordPattern = .gpt2) throws(TokenizeError) -> Vocabulary {
+                             pattern: PreTokenizationPattern = .gpt2) throws(TokenizeError) -> Vocabulary {
         var parser = JSONParser()
         let root: JSONElement
         do { root = try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
@@ -22,14 +22,14 @@ package enum VocabularyAndMerges {
             let name = key.bytes ?? []
             guard let id = value.integer else { throw file.mismatch(shown(name), "a whole number", value) }
             token.removeAll(keepingCapacity: true)
-            let isAlphabet = key.withBytes { ByteAlphabet.append($0, to: &token) } ?? false
+            let isAlphabet = key.withBytes { ByteToUnicode.append($0, to: &token) } ?? false
             do { try slots.put(isAlphabet ? token : name, at: id) } catch { throw error.error(path: path, place: shown(name), id: id) }
             if !isAlphabet { isTextual.insert(TokenID(id)) }
             if !isAlphabet || token != name { names[TokenID(id)] = name }
         }
         let tokens = slots.tokens, index = TokenIndex(tokens, except: isTextual)
         if let double = index.firstDouble(in: tokens, except: isTextual) {
-            throw file.malformed("\(double)", "each token once", shown(ByteAlphabet.text(of: tokens[Int(double)]).utf8) + " again")
+            throw file.malformed("\(double)", "each token once", shown(ByteToUnicode.text(of: tokens[Int(double)]).utf8) + " again")
         }
 
         var reader = MergeReader(tokens, index: index)
@@ -47,9 +47,9 @@ package enum VocabularyAndMerges {
             guard isTextual.contains(TokenID(id)) || tokens.range(of: id).count > 1 else { continue }
             let name = names[TokenID(id)] ?? Array(tokens[id])
             slots.replace(id, by: name)
-            vocabulary.specials.append(Vocabulary.Special(id: TokenID(id), text: String(decoding: name, as: UTF8.self)))
+            vocabulary.specialTokens.append(Vocabulary.SpecialToken(id: TokenID(id), text: String(decoding: name, as: UTF8.self)))
         }
-        vocabulary.tokens = vocabulary.specials.isEmpty ? tokens : slots.tokens
+        vocabulary.tokens = vocabulary.specialTokens.isEmpty ? tokens : slots.tokens
         return vocabulary
     }
 
@@ -68,21 +68,21 @@ package enum VocabularyAndMerges {
         guard vocabulary.unit == .bytes else { throw refuse("its tokens are characters") }
         guard vocabulary.pattern == .gpt2 else { throw refuse("they hold no pattern, so GPT-2's is meant, and this has another") }
         guard !vocabulary.addsPrefixSpace else { throw refuse("it begins every text with a space") }
-        let keys = vocabulary.keys, tokens = vocabulary.tokens, left = Set(vocabulary.specials.map(\.id))
+        let keys = vocabulary.keys, tokens = vocabulary.tokens, left = Set(vocabulary.specialTokens.map(\.id))
         if let double = TokenIndex(keys).firstDouble(in: keys) { throw refuse("token \(double) is written like another, \(shown(keys[Int(double)]))") }
         if let last = keys.indices.last, keys.range(of: last).isEmpty { throw refuse("its last number, \(last), is no token") }
         let made = Set(vocabulary.merges.map(\.result))
         for id in tokens.indices where tokens.range(of: id).count > 1 && !left.contains(TokenID(id)) && !made.contains(TokenID(id)) {
             throw refuse("nothing merges into token \(id), so it would be taken for a special one")
         }
-        for special in vocabulary.specials where ByteAlphabet.bytes(of: special.text.utf8)?.count == 1 {
+        for special in vocabulary.specialTokens where ByteToUnicode.bytes(of: special.text.utf8)?.count == 1 {
             throw refuse("the special token '\(special.text)' would be taken for a byte")
         }
         for merge in vocabulary.merges {
             let whole = tokens[Int(merge.left)] + tokens[Int(merge.right)]
             guard whole.elementsEqual(tokens[Int(merge.result)]) else { throw refuse("token \(merge.result) is not what it merges from") }
         }
-        if vocabulary.takesWholeWords, let id = vocabulary.firstUnmerged { throw refuse("token \(id) is taken whole, and merging would make others of it") }
+        if vocabulary.ignoresMerges, let id = vocabulary.firstUnmerged { throw refuse("token \(id) is taken whole, and merging would make others of it") }
         return keys
     }
 }
@@ -90,7 +90,7 @@ package enum VocabularyAndMerges {
 extension Vocabulary {
     /// The first token that merging does not make of its bytes: it only occurs if words are taken whole.
     var firstUnmerged: TokenID? {
-        let left = Set(specials.map(\.id)), pairs = PairTable(merges)
+        let left = Set(specialTokens.map(\.id)), pairs = PairTable(merges)
         var merger = WordMerger(pairs), ids = [TokenID](repeating: -1, count: 256)
         for id in tokens.indices where tokens.range(of: id).count == 1 && !left.contains(TokenID(id)) { ids[Int(tokens[id].first ?? 0)] = TokenID(id) }
         var parts: [TokenID] = []

@@ -1,15 +1,15 @@
 /// Learns a vocabulary from counted words.
 ///
-///     var settings = VocabularyLearner(size: 16_387)
-///     settings.specials = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]
+///     var settings = BPETrainer(size: 16_387)
+///     settings.specialTokens = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]
 ///     let vocabulary = settings.learn(from: counts).vocabulary
-package struct VocabularyLearner {
+package struct BPETrainer {
     /// Tokens in all, special ones included.
     package var size: Int
-    package var specials: [String] = []
+    package var specialTokens: [String] = []
     /// Whether the special tokens have the first ids, or the last.
-    package var specialsComeFirst = true
-    package var pattern = WordPattern.gpt2
+    package var specialTokensFirst = true
+    package var pattern = PreTokenizationPattern.gpt2
     /// Pairs that occur less often do not become tokens.
     package var leastCount = 2
     /// No token gets longer, in bytes; nil for any length.
@@ -29,12 +29,12 @@ package struct VocabularyLearner {
     package func learn(from words: consuming WordCounts) -> Learned {
         var vocabulary = Vocabulary()
         vocabulary.pattern = pattern
-        if specialsComeFirst { vocabulary.add(specials: specials) }
+        if specialTokensFirst { vocabulary.add(specialTokens: specialTokens) }
         let base = TokenID(vocabulary.count)
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
-        var learner = MergeLearner(words, base: (0..<256).map { base + $0 }, leastCount: leastCount)
+        var learner = MergeTrainer(words, base: (0..<256).map { base + $0 }, leastCount: leastCount)
         let bytes = learner.textTokens
-        let target = size - (specialsComeFirst ? 0 : specials.count)
+        let target = size - (specialTokensFirst ? 0 : specialTokens.count)
         while vocabulary.count < target {
             if vocabulary.count % 256 == 0, !progress(vocabulary.count) { break }
             let lengths = { (id: TokenID) in vocabulary.tokens.range(of: Int(id)).count }
@@ -44,16 +44,16 @@ package struct VocabularyLearner {
             vocabulary.tokens.append(Array(vocabulary.tokens[Int(merge.left)] + vocabulary.tokens[Int(merge.right)]))
             vocabulary.merges.append(merge)
         }
-        if !specialsComeFirst { vocabulary.add(specials: specials) }
+        if !specialTokensFirst { vocabulary.add(specialTokens: specialTokens) }
         return Learned(vocabulary: vocabulary, bytes: bytes, tokens: learner.textTokens)
     }
 }
 
 extension Vocabulary {
     /// Appends special tokens, whose ids are the next.
-    package mutating func add(specials texts: [String]) {
+    package mutating func add(specialTokens texts: [String]) {
         for text in texts {
-            specials.append(Special(id: TokenID(tokens.count), text: text))
+            specialTokens.append(Special(id: TokenID(tokens.count), text: text))
             tokens.append(text.utf8)
         }
     }

@@ -1,22 +1,20 @@
-import Kernels
-
 /// How often each word of some texts occurs: all that learning a vocabulary needs to know of them.
 ///
-///     var counts = try WordCounts(cutting: .gpt2)
+///     var counts = try WordCounts(pattern: .gpt2)
 ///     try counts.add("the cat and the hat".utf8.span)
 ///
 /// Memory grows with the number of different words, not with the texts. One for each thread; `add(_: WordCounts)` brings them together.
 package struct WordCounts: ~Copyable {
-    private var cutter: Cutter
-    private var short = WordCounter()
-    /// Words that `WordCounter` does not take.
+    private var cutter: PreTokenizer
+    private var short = ShortWordCounter()
+    /// Words that `ShortWordCounter` does not take.
     private var long: [[UInt8]: Int] = [:]
     private var ends: [UInt32] = []
 
     /// No counts, of words cut at nothing.
-    package init() { cutter = Cutter() }
+    package init() { cutter = PreTokenizer() }
 
-    package init(cutting pattern: WordPattern) throws(TokenizeError) { cutter = try Cutter(pattern) }
+    package init(cutting pattern: PreTokenizationPattern) throws(TokenizeError) { cutter = try PreTokenizer(pattern) }
 
     /// Counts the words of a whole text.
     package mutating func add(_ text: Span<UInt8>) throws(TokenizeError) { _ = try add(text, isLast: true) }

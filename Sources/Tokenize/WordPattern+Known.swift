@@ -1,8 +1,8 @@
-extension WordPattern {
+extension PreTokenizationPattern {
     /// The pattern that a regular expression is, as Oniguruma reads it (tokenizer.json): one of those with a scanner of their own, if it means the
     /// same on every text.
     ///
-    ///     WordPattern(regex: #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#)     // .gpt2
+    ///     PreTokenizationPattern(regex: #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#)     // .gpt2
     package init(regex: String) {
         self = Self.known[regex] ?? .regex(regex)
     }
@@ -13,8 +13,8 @@ extension WordPattern {
         self = regex == Self.cl100k ? .gpt4 : Self(regex: regex)
     }
 
-    private static let known: [String: WordPattern] = {
-        var known: [String: WordPattern] = [
+    private static let known: [String: PreTokenizationPattern] = {
+        var known: [String: PreTokenizationPattern] = [
             // OpenAI's encoder.py, with and without its needless brackets.
             #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
             #"'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
@@ -25,7 +25,7 @@ extension WordPattern {
             #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#: .llama3,
             #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"#: .llama3,
         ]
-        for pattern in [WordPattern.gpt2, .gpt4, .llama3] { if let regex = pattern.regex { known[regex] = pattern } }
+        for pattern in [PreTokenizationPattern.gpt2, .gpt4, .llama3] { if let regex = pattern.regex { known[regex] = pattern } }
         return known
     }()
 
@@ -41,7 +41,7 @@ extension WordPattern {
 
     /// GPT-2's pattern between digits that are words of their own, or runs of them: "Digits" before "ByteLevel" in a tokenizer.json. A run of
     /// spaces also ends where a digit follows, because the digit is not in the text that GPT-2's pattern sees.
-    static func gpt2(betweenDigits digits: String) -> WordPattern {
+    static func gpt2(betweenDigits digits: String) -> PreTokenizationPattern {
         .regex(digits + #"|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"#)
     }
 }

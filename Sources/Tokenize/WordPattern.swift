@@ -1,7 +1,7 @@
 /// How a text is cut into words. Tokens never reach across two words.
 ///
 ///     vocabulary.pattern = .gpt2                               // "don't go" is cut into don, 't, go with its space
-package enum WordPattern: Sendable, Equatable {
+package enum PreTokenizationPattern: Sendable, Equatable {
     /// GPT-2's: contractions, letters, digits, the rest, each with the space before it.
     case gpt2
     /// GPT-4's, as tiktoken cuts for cl100k_base: also three digits at most and line ends apart.

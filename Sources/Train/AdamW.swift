@@ -12,7 +12,7 @@ package final class AdamW {
     package var epsilon: Float = 1e-8
     package var decay: Float = 0.1
     /// What each parameter takes of the rate: less where it begins with more than chance.
-    package var rateShare: (Parameter) -> Float = { _ in 1 }
+    package var learningRateScale: (Parameter) -> Float = { _ in 1 }
     /// Updates so far.
     package var steps = 0
     private let parameters: Parameters
@@ -31,9 +31,9 @@ package final class AdamW {
     /// A length that is not finite leaves weights and moments as they are.
     @discardableResult
     package func update(rate: Float, clippingTo limit: Float = .infinity) -> Float {
-        let gradients = parameters.completeGradients()
+        let gradients = parameters.allGradients()
         let length = Float(processor.sumOfSquares(gradients).squareRoot())
-        parameters.forgetGradients()
+        parameters.zeroGradients()
         guard length.isFinite else { return length }
         steps += 1
         var step = AdamWStep(rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, decay: 0, number: steps,
@@ -49,7 +49,7 @@ package final class AdamW {
     private var stretches: [(range: Range<Int>, decays: Bool, share: Float)] {
         var result: [(range: Range<Int>, decays: Bool, share: Float)] = []
         for parameter in parameters.list {
-            let decays = parameter.shape.rank >= 2, share = rateShare(parameter)
+            let decays = parameter.shape.rank >= 2, share = learningRateScale(parameter)
             if let last = result.last, last.decays == decays, last.share == share, parameter.start - last.range.upperBound < 16 {
                 result[result.count - 1].range = last.range.lowerBound..<parameter.range.upperBound
             } else {

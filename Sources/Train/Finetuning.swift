@@ -9,7 +9,7 @@ package import Tokenize
 /// From a checkpoint and chats to a run that goes on learning.
 ///
 ///     let finetuning = try Finetuning(of: "checkpoints/first/best.h5", .init(data: ["chat_history.jsonl"]), plan, in: folder, on: processor, precision: .bfloat16)
-///     try finetuning.run.run(clock: now, isToStop: { _ in false }) { event in … }
+///     try finetuning.run.run(clock: now, shouldStop: { _ in false }) { event in … }
 package struct Finetuning {
     package struct Settings: Sendable {
         package var data: [String]
@@ -18,7 +18,7 @@ package struct Finetuning {
         package var replayShare = 0.2
         package var dropout: Float = 0.1
         /// To learn an adapter alone.
-        package var adaptation: LowRank?
+        package var adaptation: LoRAConfiguration?
         /// Whether the adapter begins with the greatest singular values of the weights (PiSSA).
         package var beginsWithPrincipals = false
         /// nil for three epochs, or a hundred steps where that is less: early stopping ends it when it has learned enough.
@@ -45,13 +45,13 @@ package struct Finetuning {
                  preparing: (_ share: Double) -> Void = { _ in }) throws {
         let base = try Checkpoint(reading: path)
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
-        let words = try FinetuneWords(base), context = base.configuration.context
-        let material = try FinetuneMaterial(settings.data, settings.replay, words, context: context, plan, skippingBad: settings.skipsBad, on: processor.team)
+        let words = try FinetuningVocabulary(base), context = base.configuration.context
+        let material = try FinetuningData(settings.data, settings.replay, words, context: context, plan, skippingBad: settings.skipsBad, on: processor.pool)
         guard material.data.chats >= settings.fewest else {
             throw TrainingError.tooFewChats(paths: settings.data, count: material.data.chats, needed: settings.fewest)
         }
         var plan = plan
-        (plan.rows, plan.evaluatesFirst) = (min(plan.rows, material.rows), true)
+        (plan.rows, plan.evaluatesBeforeTraining) = (min(plan.rows, material.rows), true)
         let training = try material.training(plan, share: settings.replayShare), tokensPerStep = plan.rows * context
         plan.length = settings.length ?? .steps(max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
         plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep))
@@ -69,8 +69,8 @@ package struct Finetuning {
     ///
     /// - Parameter base: the model that an adapter is for, where that is not where it was.
     package init(resuming folder: String, base: String? = nil, on processor: Processor, precision: DataType) throws {
-        let stored = try Checkpoint(reading: folder + "/last.h5"), words = try FinetuneWords(stored), plan = try TrainingPlan(from: stored)
-        let material = try FinetuneMaterial(goingOnWith: stored, in: folder, words, plan, on: processor.team)
+        let stored = try Checkpoint(reading: folder + "/last.h5"), words = try FinetuningVocabulary(stored), plan = try TrainingPlan(from: stored)
+        let material = try FinetuningData(goingOnWith: stored, in: folder, words, plan, on: processor.pool)
         let (model, parameters) = try stored.model(base: base, copying: true, on: processor)
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: UInt64(bitPattern: Int64(plan.seed)))
         let share = try stored.number("finetune/replay_share")
@@ -83,20 +83,20 @@ package struct Finetuning {
     }
 
     private static func trainer(of base: Checkpoint, _ settings: Settings, basePath: String, on processor: Processor, _ precision: DataType,
-                                seed: UInt64, _ preparing: (_ share: Double) -> Void) throws -> (Trainer, Adapter?) {
-        var configuration = base.configuration, list = ParameterList(adapting: settings.adaptation)
+                                seed: UInt64, _ preparing: (_ share: Double) -> Void) throws -> (Trainer, LoRAAdapter?) {
+        var configuration = base.configuration, list = ParameterList(lora: settings.adaptation)
         configuration.dropout = settings.dropout
         let model = GPT(configuration, in: &list)
         guard let shape = settings.adaptation else {
-            let values = try base.values(of: list.learned, copying: true, on: processor)
+            let values = try base.values(of: list.trainable, copying: true, on: processor)
             return (Trainer(model, Parameters(list, values: values, on: processor), on: processor, precision: precision, seed: seed), nil)
         }
-        var adapter = Adapter(shape, baseDigest: base.weightsDigest, basePath: basePath)
-        let parameters = try Parameters(list, over: try base.values(of: list.frozen, on: processor), on: processor, seed: seed)
+        var adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: basePath)
+        let parameters = Parameters(list, over: try base.values(of: list.frozen, on: processor), on: processor, seed: seed)
         if settings.beginsWithPrincipals {
-            let principals = try parameters.beginWithPrincipals(of: list.changes) { preparing(Double($0) / Double(list.changes.count)) }
+            let principals = try parameters.initializeWithPiSSA(of: list.loraLayers) { preparing(Double($0) / Double(list.loraLayers.count)) }
             guard let principals else { throw TrainingError.notFinite(path: base.path ?? "") }
-            adapter.principals = Named(principals, of: list.parameters)
+            adapter.principals = OrderedDictionary(principals, of: list.parameters)
         }
         return (Trainer(model, parameters, on: processor, precision: precision, seed: seed), adapter)
     }

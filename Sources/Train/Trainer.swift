@@ -51,8 +51,8 @@ package struct StepReport: Sendable {
 
 /// Takes optimiser steps. It prints nothing, reads no clock and no file.
 ///
-///     let trainer = try Trainer(.eugpt, on: processor, precision: .bfloat16, seed: 1)
-///     let report = trainer.advance(batch, rate: 3e-4)
+///     let trainer = Trainer(.eugpt, on: processor, precision: .bfloat16, seed: 1)
+///     let report = trainer.step(batch, rate: 3e-4)
 package final class Trainer {
     package let model: GPT
     package let parameters: Parameters
@@ -60,27 +60,27 @@ package final class Trainer {
     package var clipping: Float = 1
     /// A batch is learned from in parts of about so many tokens, as if it were one: activations of more would not stay
     /// in the cache and would take memory (Documentation/decisions/micro-batches.md).
-    package var tokensAtOnce: Int
-    package static let usualTokensAtOnce = 1_536
+    package var microBatchTokens: Int
+    package static let defaultMicroBatchTokens = 1_536
     /// Whoever learns an adapter has little memory, and no gradients of large weights to add up part by part.
-    package static let adapterTokensAtOnce = 1_024
+    package static let loraMicroBatchTokens = 1_024
 
-    package static func usualTokensAtOnce(isAdapting: Bool) -> Int { isAdapting ? adapterTokensAtOnce : usualTokensAtOnce }
+    package static func defaultMicroBatchTokens(isAdapting: Bool) -> Int { isAdapting ? loraMicroBatchTokens : defaultMicroBatchTokens }
     private let tape: Tape
     private let seed: UInt64
 
     package convenience init(_ configuration: GPTConfiguration, on processor: Processor, precision: DataType, recomputing: Bool = false,
-                             seed: UInt64) throws(ProcessorError) {
+                             seed: UInt64) {
         var list = ParameterList()
         var model = GPT(configuration, in: &list)
         model.recomputesBlocks = recomputing
-        self.init(model, try Parameters(list, on: processor, seed: seed), on: processor, precision: precision, seed: seed)
+        self.init(model, Parameters(list, on: processor, seed: seed), on: processor, precision: precision, seed: seed)
     }
 
     /// Learns on from weights that are there.
     package init(_ model: GPT, _ parameters: Parameters, on processor: Processor, precision: DataType, seed: UInt64) {
         (self.model, self.parameters, self.seed) = (model, parameters, seed)
-        tokensAtOnce = Self.usualTokensAtOnce(isAdapting: !parameters.frozen.isEmpty)
+        microBatchTokens = Self.defaultMicroBatchTokens(isAdapting: !parameters.frozen.isEmpty)
         // Before anything that comes and goes: in the middle of it they would leave holes.
         _ = parameters.gradients
         tape = Tape(processor, parameters: parameters, precision: precision)
@@ -88,7 +88,7 @@ package final class Trainer {
     }
 
     /// One optimiser step. A loss or gradient that is not finite leaves the weights as they are.
-    package func advance(_ batch: Batch, rate: Float) -> StepReport {
+    package func step(_ batch: Batch, rate: Float) -> StepReport {
         let count = batch.learned
         var sum: Float = 0
         for (part, rows) in parts(of: batch).enumerated() {
@@ -98,7 +98,7 @@ package final class Trainer {
             tape.backward(from: value)
         }
         guard sum.isFinite else {
-            parameters.forgetGradients()
+            parameters.zeroGradients()
             return StepReport(step: optimizer.steps, loss: sum, gradientNorm: .nan)
         }
         let norm = optimizer.update(rate: rate, clippingTo: clipping)
@@ -121,11 +121,11 @@ package final class Trainer {
         return model.loss(of: inputs, predicting: targets, count: count, documents: documents, on: tape)
     }
 
-    private func parts(of batch: Batch) -> [Range<Int>] { Self.parts(rows: batch.rows, length: batch.length, tokensAtOnce: tokensAtOnce) }
+    private func parts(of batch: Batch) -> [Range<Int>] { Self.parts(rows: batch.rows, length: batch.length, microBatchTokens: microBatchTokens) }
 
     /// Parts of the rows, as equal as can be: of two numbers of parts that are near what is wanted, the one that divides the rows.
-    static func parts(rows: Int, length: Int, tokensAtOnce: Int) -> [Range<Int>] {
-        let wanted = min(max(1, (rows * length - 1) / tokensAtOnce + 1), rows)
+    static func parts(rows: Int, length: Int, microBatchTokens: Int) -> [Range<Int>] {
+        let wanted = min(max(1, (rows * length - 1) / microBatchTokens + 1), rows)
         let count = [wanted, wanted - 1, wanted + 1].first { $0 > 0 && rows % $0 == 0 } ?? wanted
         return (0..<count).map { rows * $0 / count..<rows * ($0 + 1) / count }
     }
@@ -137,7 +137,7 @@ extension Trainer {
     /// measured, the second of two, since the first finds nothing in its place. Nothing is learned, and nothing drawn.
     ///
     /// - Parameter clock: seconds since whenever.
-    package func expectedSeconds(for batch: Batch, clock: () -> Double) -> Double {
+    package func estimatedStepSeconds(for batch: Batch, clock: () -> Double) -> Double {
         let parts = parts(of: batch), length = batch.length
         guard let rows = parts.first else { return 0 }
         let cut = { (ids: [Int32]) in Array(ids[rows.lowerBound * length..<rows.upperBound * length]) }

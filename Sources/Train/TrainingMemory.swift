@@ -2,7 +2,7 @@ package import Autograd
 package import Kernels
 package import Model
 
-/// What a training will take, before it is begun: held against what was measured in Documentation/Training.md.
+/// What a training will take, before it is begun: held against what was measured in Documentation/Reference/Training.md.
 ///
 ///     TrainingMemory(.bfloat16, rows: 12).bytes(for: .eugpt)   // 9.2e8
 package struct TrainingMemory: Sendable {
@@ -10,20 +10,20 @@ package struct TrainingMemory: Sendable {
     package var precision: DataType
     /// Rows of a batch, of which so many tokens are learned from together as a trainer takes.
     package var rows: Int
-    package var tokensAtOnce: Int
+    package var microBatchTokens: Int
     /// Whether blocks are computed again on the way back.
     package var isRecomputing: Bool
     /// Where an adapter alone is learned: the weights that it changes have neither gradients nor moments.
-    package var adaptation: LowRank?
+    package var adaptation: LoRAConfiguration?
     /// Bytes that the examples take.
     package var examples = 0.0
     /// Tokens that are counted for a start from counts; 0 for none.
-    package var countedTokens = 0
+    package var nGramTokens = 0
 
-    /// - Parameter tokensAtOnce: nil for what a trainer takes.
-    package init(_ precision: DataType, rows: Int, tokensAtOnce: Int? = nil, isRecomputing: Bool = false, adapting adaptation: LowRank? = nil) {
+    /// - Parameter microBatchTokens: nil for what a trainer takes.
+    package init(_ precision: DataType, rows: Int, microBatchTokens: Int? = nil, isRecomputing: Bool = false, adapting adaptation: LoRAConfiguration? = nil) {
         (self.precision, self.rows, self.isRecomputing, self.adaptation) = (precision, rows, isRecomputing, adaptation)
-        self.tokensAtOnce = tokensAtOnce ?? Trainer.usualTokensAtOnce(isAdapting: adaptation != nil)
+        self.microBatchTokens = microBatchTokens ?? Trainer.defaultMicroBatchTokens(isAdapting: adaptation != nil)
     }
 
     /// The program itself, its libraries and its threads.
@@ -31,21 +31,21 @@ package struct TrainingMemory: Sendable {
 
     /// The bytes it takes, about. Double, so that nothing overflows, whatever is asked for.
     package func bytes(for c: GPTConfiguration) -> Double {
-        let tokens = Double(Trainer.parts(rows: rows, length: c.context, tokensAtOnce: tokensAtOnce).map(\.count).max() ?? 1) * Double(c.context)
+        let tokens = Double(Trainer.parts(rows: rows, length: c.context, microBatchTokens: microBatchTokens).map(\.count).max() ?? 1) * Double(c.context)
         let (L, C, V) = (Double(c.layers), Double(c.width), Double(c.vocabulary)), stored = precision == .bfloat16 ? 2.0 : 4.0
         // Of a block: two norms, question, key and value, answer, the wide layer before and after its function; the residual stream twice, in f32.
         let block = tokens * C * (14 * stored + 8)
         let blocks = isRecomputing ? min(L, 1) * block + L * tokens * C * 4 : L * block
         // The scores of the head, in f32, and what products read of their derivative.
         let scores = min(tokens, 1_536) * V * (precision == .bfloat16 ? 6 : 4)
-        let start = countedTokens > 0 && CountStart.isPossible(for: c) ? CountStart.bytes(for: c, counting: countedTokens) : 0
+        let start = nGramTokens > 0 && NGramInitialization.isPossible(for: c) ? NGramInitialization.bytes(for: c, counting: nGramTokens) : 0
         return Double(Self.program) + examples + parameters(of: c) + max(blocks + scores, start)
     }
 
     /// Weights, and of those that are learned gradients and two moments.
     private func parameters(of configuration: GPTConfiguration) -> Double {
         guard let adaptation else { return 16 * Double(configuration.parameterCount) }
-        var list = ParameterList(adapting: adaptation)
+        var list = ParameterList(lora: adaptation)
         _ = GPT(configuration, in: &list)
         return 16 * Double(list.count) + 4 * Double(list.frozen.count)
     }

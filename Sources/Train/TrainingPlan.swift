@@ -23,13 +23,13 @@ package struct TrainingPlan: Sendable, Equatable {
     package var seed = 1
     /// Whole conversations in a row, instead of windows at random places.
     package var packs = true
-    package var learned = Learned.all
+    package var learned = LossScope.all
     /// Steps between two evaluations; nil for twenty of them in all.
     package var evaluateEvery: Int?
     /// How much of the validation text an evaluation looks at, in tokens.
     package var evaluationTokens = 65_536
     /// Whether the first evaluation comes before the first step, as where a model is trained on.
-    package var evaluatesFirst = false
+    package var evaluatesBeforeTraining = false
     /// Steps between two times that the state is saved, besides those of the evaluations.
     package var saveEvery: Int?
     /// So many evaluations without a gain end the training; nil for none.
@@ -38,7 +38,7 @@ package struct TrainingPlan: Sendable, Equatable {
     package var smallestGain: Float = 0.001
 
     /// Contexts that are counted and fitted before the first step, so that the model begins with what counting knows; 0 for a start by chance.
-    package var startContexts = 0
+    package var nGramContexts = 0
 
     package init() {}
 
@@ -66,7 +66,7 @@ package enum Recipe: String, Sendable, CaseIterable {
     package var plan: TrainingPlan {
         var plan = TrainingPlan()
         switch self {
-        case .counts: (plan.rows, plan.rate, plan.floor, plan.startContexts) = (4, 1e-3, 0, 819_200)
+        case .counts: (plan.rows, plan.rate, plan.floor, plan.nGramContexts) = (4, 1e-3, 0, 819_200)
         case .nanogpt: plan.packs = false
         }
         return plan
@@ -75,13 +75,13 @@ package enum Recipe: String, Sendable, CaseIterable {
 
 extension TrainingPlan {
     /// The plan as a checkpoint keeps it.
-    var values: Named<Value> {
-        var values: Named<Value> = [
+    var values: OrderedDictionary<CheckpointValue> {
+        var values: OrderedDictionary<CheckpointValue> = [
             "plan/rows": .integer(rows), "plan/rate": .number(Double(rate)), "plan/warmup": .integer(warmup), "plan/floor": .number(Double(floor)),
             "plan/decay": .number(Double(decay)), "plan/beta2": .number(Double(beta2)), "plan/clipping": .number(Double(clipping)), "plan/seed": .integer(seed),
-            "plan/packs": .integer(packs ? 1 : 0), "plan/evaluates_first": .integer(evaluatesFirst ? 1 : 0), "plan/learned": .text(learned.rawValue),
+            "plan/packs": .integer(packs ? 1 : 0), "plan/evaluates_first": .integer(evaluatesBeforeTraining ? 1 : 0), "plan/learned": .text(learned.rawValue),
             "plan/evaluation_tokens": .integer(evaluationTokens), "plan/smallest_gain": .number(Double(smallestGain)),
-            "plan/start_contexts": .integer(startContexts),
+            "plan/start_contexts": .integer(nGramContexts),
         ]
         switch length {
         case .steps(let n): values["plan/steps"] = .integer(n)
@@ -107,11 +107,11 @@ extension TrainingPlan {
         clipping = Float(try checkpoint.number("plan/clipping"))
         seed = try checkpoint.integer("plan/seed")
         packs = try checkpoint.integer("plan/packs") != 0
-        if has("evaluates_first") { evaluatesFirst = try checkpoint.integer("plan/evaluates_first") != 0 }      // nor this
-        learned = Learned(rawValue: try checkpoint.text("plan/learned")) ?? .all
+        if has("evaluates_first") { evaluatesBeforeTraining = try checkpoint.integer("plan/evaluates_first") != 0 }      // nor this
+        learned = LossScope(rawValue: try checkpoint.text("plan/learned")) ?? .all
         evaluationTokens = try checkpoint.integer("plan/evaluation_tokens")
         smallestGain = Float(try checkpoint.number("plan/smallest_gain"))
-        if has("start_contexts") { startContexts = try checkpoint.integer("plan/start_contexts") }
+        if has("start_contexts") { nGramContexts = try checkpoint.integer("plan/start_contexts") }
         if has("epochs") {
             length = .epochs(try checkpoint.number("plan/epochs"))
         } else if has("tokens") {

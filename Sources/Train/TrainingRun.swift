@@ -6,8 +6,8 @@ package import Tokenize
 
 /// A training from its beginning, or from where it was left, to its end.
 ///
-///     let run = TrainingRun(trainer, plan, training: examples, validation: others, vocabulary: vocabulary, form: .markers, folder: "checkpoints/first")
-///     let ending = try run.run(clock: now, isToStop: { false }) { event in print(event) }
+///     let run = TrainingRun(trainer, plan, training: examples, validation: others, vocabulary: vocabulary, form: .specialTokens, folder: "checkpoints/first")
+///     let ending = try run.run(clock: now, shouldStop: { false }) { event in print(event) }
 ///
 /// It keeps `last.h5`, the newest state, and `best.h5`, the state with the lowest validation loss. It prints nothing.
 package final class TrainingRun {
@@ -34,15 +34,15 @@ package final class TrainingRun {
 
     package let trainer: Trainer
     package let plan: TrainingPlan
-    package let training: any Examples
+    package let training: any TrainingBatches
     package internal(set) var state = TrainingState()
     /// What is known of the model at the last evaluation and, as `base_…`, at one before the first step.
-    package private(set) var metrics: Named<Value> = [:]
+    package private(set) var metrics: OrderedDictionary<CheckpointValue> = [:]
     /// Where what is learned is an adapter.
-    package let adapter: Adapter?
+    package let adapter: LoRAAdapter?
     /// What whoever began the run wants to find again in its checkpoints.
-    package let notes: Named<Value>
-    private let validation, replay: (any Examples)?
+    package let notes: OrderedDictionary<CheckpointValue>
+    private let validation, replay: (any TrainingBatches)?
     private let lengths: [Int]
     private let tokenizer: StoredTokenizer
     private let form: ChatTemplate?
@@ -53,8 +53,8 @@ package final class TrainingRun {
     ///   - validation: with another seed than the training's, so that an evaluation sees the same rows every time.
     ///   - replay: older data, which is evaluated too.
     ///   - tokens: what tells that a training goes on with the tokens it began with: see `TokenMeta.identity`.
-    package init(_ trainer: Trainer, _ plan: TrainingPlan, training: any Examples, validation: (any Examples)?, replay: (any Examples)? = nil,
-                 vocabulary: Vocabulary, form: ChatTemplate?, tokens: String? = nil, adapter: Adapter? = nil, notes: Named<Value> = [:],
+    package init(_ trainer: Trainer, _ plan: TrainingPlan, training: any TrainingBatches, validation: (any TrainingBatches)?, replay: (any TrainingBatches)? = nil,
+                 vocabulary: Vocabulary, form: ChatTemplate?, tokens: String? = nil, adapter: LoRAAdapter? = nil, notes: OrderedDictionary<CheckpointValue> = [:],
                  folder: String) throws(TrainingError) {
         (self.trainer, self.plan, self.training, self.validation, self.form, self.folder) = (trainer, plan, training, validation, form, folder)
         (self.replay, self.adapter, self.notes) = (replay, adapter, notes)
@@ -63,7 +63,7 @@ package final class TrainingRun {
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
         trainer.clipping = plan.clipping
         (trainer.optimizer.decay, trainer.optimizer.beta2) = (plan.decay, plan.beta2)
-        if plan.startContexts > 0 { trainer.optimizer.rateShare = CountStart.rateShare }
+        if plan.nGramContexts > 0 { trainer.optimizer.learningRateScale = NGramInitialization.learningRateScale }
     }
 
     package var tokensPerStep: Int { plan.rows * trainer.model.configuration.context }
@@ -80,16 +80,16 @@ package final class TrainingRun {
     /// Learns until the plan is done, or something ends it earlier.
     ///
     /// - Parameter clock: seconds since whenever.
-    package func run(clock: () -> Double, isToStop: (TrainingState) -> Bool, _ report: (Event) throws -> Void) throws -> Ending {
+    package func run(clock: () -> Double, shouldStop: (TrainingState) -> Bool, _ report: (Event) throws -> Void) throws -> Ending {
         let begin = clock() - state.seconds
-        if plan.evaluatesFirst, state.evaluations == 0 { try evaluate(report) }
+        if plan.evaluatesBeforeTraining, state.evaluations == 0 { try evaluate(report) }
         while progress < 1 {
-            if isToStop(state) {
+            if shouldStop(state) {
                 try save("last.h5", report)
                 return .stopped
             }
             let rate = rateNow, step = state.step
-            let result = trainer.advance(training.batch(at: step), rate: rate)
+            let result = trainer.step(training.batch(at: step), rate: rate)
             state.step += 1
             state.seconds = clock() - begin
             guard result.loss.isFinite, result.gradientNorm.isFinite else {
@@ -105,7 +105,7 @@ package final class TrainingRun {
             state.skippedInARow = 0
             state.tokens += tokensPerStep
             try report(.step(result, rate: rate, state: state))
-            if progress < 1, plan.evaluateEvery.map({ state.step % $0 == 0 }) ?? (progress * 20 >= Double(state.evaluations + (plan.evaluatesFirst ? 0 : 1))) {
+            if progress < 1, plan.evaluateEvery.map({ state.step % $0 == 0 }) ?? (progress * 20 >= Double(state.evaluations + (plan.evaluatesBeforeTraining ? 0 : 1))) {
                 try evaluate(report)
                 state.seconds = clock() - begin
                 try save("last.h5", report)
@@ -120,7 +120,7 @@ package final class TrainingRun {
     }
 
     private var rateNow: Float {
-        let schedule = Schedule(peak: plan.rate, warmup: plan.warmup, steps: steps ?? 0, floor: plan.floor)
+        let schedule = LearningRateSchedule(peak: plan.rate, warmup: plan.warmup, steps: steps ?? 0, floor: plan.floor)
         return steps == nil ? schedule.rate(at: state.step, progress: progress) : schedule.rate(at: state.step)
     }
 
@@ -150,12 +150,12 @@ package final class TrainingRun {
 
     /// So many that twenty evaluations take about a tenth of the time: a batch costs a third of one that is learned from.
     private var evaluationBatches: Int {
-        if plan.evaluatesFirst { return max(1, plan.evaluationTokens / tokensPerStep) }
+        if plan.evaluatesBeforeTraining { return max(1, plan.evaluationTokens / tokensPerStep) }
         let all = progress > 0 ? Double(state.step) / progress : 0
         return min(max(4, Int(all * 0.1 * 3 / 20)), max(1, plan.evaluationTokens / tokensPerStep))
     }
 
-    private func evaluation(of examples: any Examples, batches: Range<Int>) -> Evaluation {
+    private func evaluation(of examples: any TrainingBatches, batches: Range<Int>) -> Evaluation {
         var sum = Evaluation()
         // No row twice, as far as that can be.
         for i in batches.prefix(max(1, Int(examples.stepsPerEpoch.rounded(.up)))) { sum += trainer.evaluation(of: examples.batch(at: i), lengths: lengths) }
@@ -168,7 +168,7 @@ extension TrainingRun {
     /// All there is to know, as a file can keep it.
     package var checkpoint: Checkpoint {
         let parameters = trainer.parameters
-        var checkpoint = Checkpoint(trainer.model.configuration, weights: Named(parameters.values, of: parameters.list))
+        var checkpoint = Checkpoint(trainer.model.configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
         checkpoint.optimizer.add(trainer.optimizer.first, of: parameters.list, in: "first")
         checkpoint.optimizer.add(trainer.optimizer.second, of: parameters.list, in: "second")
         (checkpoint.tokenizer, checkpoint.chatTemplate) = (tokenizer, form)

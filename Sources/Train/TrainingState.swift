@@ -21,7 +21,7 @@ package struct TrainingState: Sendable, Equatable {
 }
 
 extension TrainingState {
-    var values: Named<Value> {
+    var values: OrderedDictionary<CheckpointValue> {
         ["step": .integer(step), "seconds": .number(seconds), "tokens": .integer(tokens), "skipped": .integer(skipped),
          "skipped_in_a_row": .integer(skippedInARow), "best": .number(Double(best)), "since_best": .integer(sinceBest),
          "evaluations": .integer(evaluations), "evaluation_batches": .integer(evaluationBatches)]

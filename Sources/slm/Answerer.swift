@@ -2,7 +2,7 @@ import Checkpoint
 import Infer
 import Kernels
 
-extension WeightType: OptionValue {}
+extension PrecisionOption: OptionValue {}
 
 /// Who answers: a model of this machine, or a program at an address.
 struct Answerer {
@@ -10,7 +10,7 @@ struct Answerer {
     var base: String?
     var backend: String?
     var backendModel: String?
-    var dtype = WeightType.auto
+    var dtype = PrecisionOption.auto
 
     enum Source {
         case checkpoint(String), address(String)
@@ -41,15 +41,15 @@ struct Answerer {
         }
     }
 
-    func open(checkpoint path: String, limits: GPTBackend.Limits = .init(), on makeProcessor: @escaping @Sendable () throws -> Processor) throws -> GPTBackend {
-        try Backends.open(checkpoint: path, base: base, dtype, limits: limits) { [dtype] in
+    func open(checkpoint path: String, limits: LocalBackend.Limits = .init(), on makeProcessor: @escaping @Sendable () throws -> Processor) throws -> LocalBackend {
+        try LocalBackend(checkpoint: path, base: base, dtype, limits: limits) { [dtype] in
             let processor = try makeProcessor()
-            _ = processor.weightForm(for: dtype)
+            _ = processor.weightPrecision(for: dtype)
             return processor
         }
     }
 
     func open(address: String, environment: [String: String]) throws -> any ChatBackend {
-        try Backends.open(address: address, model: backendModel, key: environment["SLM_BACKEND_KEY"] ?? environment["OPENAI_API_KEY"])
+        try OpenAIBackend(address: address, model: backendModel, key: environment["SLM_BACKEND_KEY"] ?? environment["OPENAI_API_KEY"])
     }
 }

@@ -1,7 +1,7 @@
 import Infer
 import Tokenize
 
-extension HistoryPolicy: OptionValue {}
+extension TruncationPolicy: OptionValue {}
 
 /// The options of every command that answers.
 protocol AnsweringOptions: MachineOptions {
@@ -11,15 +11,15 @@ protocol AnsweringOptions: MachineOptions {
 /// Who answers, and how answers are drawn.
 struct AnsweringChoice {
     var answerer = Answerer()
-    var drawing = DrawingOptions()
+    var sampling = SamplingOptions()
     var system: String?
-    var policy = HistoryPolicy.oldestTurns
+    var policy = TruncationPolicy.oldestTurns
 
-    var config: GenerationConfig { get throws { try drawing.config(usual: answerer.backend == nil ? .ofSmallModels : .theirOwn) } }
+    var config: GenerationConfig { get throws { try sampling.config(usual: answerer.backend == nil ? .smallModels : .remoteModels) } }
 }
 
 /// What is not given is, for a model of ours, what suits small models; another program decides for itself.
-struct DrawingOptions {
+struct SamplingOptions {
     var maxTokens: Int?
     var temperature: Double?
     var topK: Int?
@@ -33,7 +33,7 @@ struct DrawingOptions {
     var logprobs: Int?
     var logitBias: [String] = []
 
-    func config(usual: DefaultSampling) throws -> GenerationConfig {
+    func config(usual: SamplingDefaults) throws -> GenerationConfig {
         do throws(GenerationError) {
             return try GenerationConfig(
                 maximumTokens: maxTokens, temperature: temperature ?? usual.temperature, topK: topK ?? usual.topK, topP: topP ?? usual.topP, minP: minP,
@@ -70,17 +70,17 @@ struct DrawingOptions {
 extension AnsweringOptions {
     static var answeringRows: [OptionRow<Self>] {
         rows + Answerer.rows(\.answering.answerer) + [
-            .option("max-tokens", \.answering.drawing.maxTokens, "The most tokens of an answer. [what the context leaves]"),
-            .option("temperature", \.answering.drawing.temperature, "0 takes the likeliest token, up to 2 unlikely ones. [0.8]"),
-            .option("top-k", \.answering.drawing.topK, "Draw from so many of the likeliest; 0 from all. [50]"),
-            .option("top-p", \.answering.drawing.topP, "Draw from the likeliest that together have this share. [0.95]"),
-            .option("min-p", \.answering.drawing.minP, "Draw from those that have this share of the likeliest's."),
-            .option("repetition-penalty", \.answering.drawing.repetitionPenalty, "Divides the scores of tokens that were there."),
-            .option("frequency-penalty", \.answering.drawing.frequencyPenalty, "Taken from a score each time that the token stands in the answer."),
-            .option("presence-penalty", \.answering.drawing.presencePenalty, "Taken from a score once the token stands in the answer."),
-            .list("stop", \.answering.drawing.stop, "TEXT", "The answer ends before any of these texts.", separator: "\n"),
-            .option("seed", \.answering.drawing.seed, "Draws the same each time. [another each time]"),
-            .list("logit-bias", \.answering.drawing.logitBias, "ID=BIAS", "Added to a token's score, from -100 to 100."),
+            .option("max-tokens", \.answering.sampling.maxTokens, "The most tokens of an answer. [what the context leaves]"),
+            .option("temperature", \.answering.sampling.temperature, "0 takes the likeliest token, up to 2 unlikely ones. [0.8]"),
+            .option("top-k", \.answering.sampling.topK, "Draw from so many of the likeliest; 0 from all. [50]"),
+            .option("top-p", \.answering.sampling.topP, "Draw from the likeliest that together have this share. [0.95]"),
+            .option("min-p", \.answering.sampling.minP, "Draw from those that have this share of the likeliest's."),
+            .option("repetition-penalty", \.answering.sampling.repetitionPenalty, "Divides the scores of tokens that were there."),
+            .option("frequency-penalty", \.answering.sampling.frequencyPenalty, "Taken from a score each time that the token stands in the answer."),
+            .option("presence-penalty", \.answering.sampling.presencePenalty, "Taken from a score once the token stands in the answer."),
+            .list("stop", \.answering.sampling.stop, "TEXT", "The answer ends before any of these texts.", separator: "\n"),
+            .option("seed", \.answering.sampling.seed, "Draws the same each time. [another each time]"),
+            .list("logit-bias", \.answering.sampling.logitBias, "ID=BIAS", "Added to a token's score, from -100 to 100."),
             .option("system", \.answering.system, "What the model is told before everything."),
             .option("policy", \.answering.policy, "What gives way when a conversation is longer than the context."),
         ]

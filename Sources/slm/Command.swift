@@ -36,7 +36,7 @@ struct Command {
 extension OptionRow {
     /// The file that has what is not said otherwise. Every command has it, and reads it before anything else.
     fileprivate static var config: OptionRow {
-        OptionRow(name: "config", help: "Take from this file what is not said here: see Documentation/Configuration.md.", label: "--config FILE.yaml",
+        OptionRow(name: "config", help: "Take from this file what is not said here: see Documentation/Reference/Configuration.md.", label: "--config FILE.yaml",
                   isFlag: false, set: { _, _, _ in }, shown: { _ in "" })
     }
 }

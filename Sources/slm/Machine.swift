@@ -23,15 +23,15 @@ extension MachineOptions {
     var processorMaker: @Sendable () throws -> Processor {
         let (threads, cpu, blas) = (threads, cpu, blas)
         return {
-            do { return try Processor(threads: threads, path: cpu, blas: blas) } catch ProcessorError.unknownPath(let name, let known) {
-                throw UsageError("slm: \(ProcessorError.unknownPath(name, known: known))")
+            do { return try Processor(threads: threads, instructionSet: cpu, blas: blas) } catch ProcessorError.unknownInstructionSet(let name, let known) {
+                throw UsageError("slm: \(ProcessorError.unknownInstructionSet(name, known: known))")
             }
         }
     }
 
     static var rows: [OptionRow<Self>] {
         [.option("threads", \.threads, in: 1...1_024, "Threads that compute; all cores when not given."),
-         .option("cpu", \.cpu, "Kernels to use instead of the best: \(Processor.paths.joined(separator: ", "))."),
+         .option("cpu", \.cpu, "Kernels to use instead of the best: \(Processor.instructionSets.joined(separator: ", "))."),
          .option("blas", \.blas, "What multiplies matrices.")]
     }
 }
@@ -50,8 +50,8 @@ extension Processor {
     /// Said once when it is not what was asked for.
     ///
     /// - Parameter stored: what the weights are rounded to in their file.
-    func weightForm(for type: WeightType, stored: WeightPrecision? = nil) -> WeightPrecision {
-        let form = type.form(on: self, stored: stored)
+    func weightPrecision(for type: PrecisionOption, stored: WeightPrecision? = nil) -> WeightPrecision {
+        let form = type.precision(on: self, stored: stored)
         if type == .bf16, form != .bfloat16 { note("\(path) kernels have no bf16 instructions: weights are kept in \(form.rawValue).") }
         return form
     }

@@ -8,9 +8,9 @@ struct ModelSummary: CustomStringConvertible {
     let description: String
 
     init(_ checkpoint: Checkpoint) {
-        let shape = checkpoint.configuration, rounded = checkpoint.rounded.reduce(0) { $0 + $1.element.outputs * $1.element.inputs }
+        let shape = checkpoint.configuration, rounded = checkpoint.quantized.reduce(0) { $0 + $1.element.outputs * $1.element.inputs }
         description = "\(shape.layers) layers, \(shape.heads) heads, width \(shape.width), context \(shape.context), \(shape.vocabulary) tokens, "
-            + "\(checkpoint.weights.numberCount + rounded) parameters, "
+            + "\(checkpoint.weights.elementCount + rounded) parameters, "
             + (checkpoint.tokenizer == nil ? "no tokenizer" : checkpoint.chatTemplate.map { "chats as \($0.rawValue)" } ?? "no chats")
     }
 }

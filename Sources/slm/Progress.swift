@@ -14,7 +14,7 @@ final class Progress {
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let start = now()
     private var lastShown: Double
-    private var pace = Pace()
+    private var pace = RemainingTime()
 
     init(_ title: String, ofBytes bytes: Int? = nil) {
         (self.title, self.bytes) = (title, bytes)

@@ -35,7 +35,7 @@ struct SLM {
         let family = commands.filter { $0.name.hasPrefix(first + " ") }
         if !family.isEmpty, ["--help", "-h"].contains(arguments.dropFirst().first) { return print(list(family)) }
         if !family.isEmpty { throw UsageError("slm \(first): expected one of \(family.map { $0.name.dropFirst(first.count + 1) }.joined(separator: ", ")).") }
-        let near = nearest(to: first, among: commands.map(\.name)).map { "; did you mean '\($0)'?" } ?? "."
+        let near = closestMatch(to: first, among: commands.map(\.name)).map { "; did you mean '\($0)'?" } ?? "."
         throw UsageError("slm: unknown command '\(first)'\(near) All commands: slm --help")
     }
 
@@ -52,7 +52,7 @@ struct SLM {
     private static func warnOfSlips(in environment: [String: String]) {
         let known = Set(commands.flatMap(\.options) + ["config"]).map(environmentName).sorted()
         for variable in environment.keys.sorted() where variable.hasPrefix("SLM_") && variable.count > 8 && !known.contains(variable) {
-            let near = nearest(to: String(variable.dropFirst(4)), among: known.map { String($0.dropFirst(4)) })
+            let near = closestMatch(to: String(variable.dropFirst(4)), among: known.map { String($0.dropFirst(4)) })
             if let near { note("\(variable) in the environment is no option; did you mean SLM_\(near)?") }
         }
     }

@@ -30,7 +30,7 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
     ]
 
     /// What GPTs have between their layers.
-    private static let activations: [Function] = [.tanh, .sigmoid, .relu, .reluSquared, .gelu, .exactGELU, .silu]
+    private static let activations: [UnaryFunction] = [.tanh, .sigmoid, .relu, .reluSquared, .gelu, .exactGELU, .silu]
 
     private static let linears = [
         GoldenCase("linear") { $0.linear($1.input, weight: $1.weight) },
@@ -109,14 +109,14 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
     private static let attentions = [(1, 2, 3), (17, 3, 5), (17, 1, 33), (65, 2, 9), (129, 1, 8)].map { (T, H, D) in
         GoldenCase("causalAttention over \(T), \(H) heads of \(D)") { $0.causalAttention($1.qkv, heads: H) }
     } + [
-        GoldenCase("causalAttention in documents of 1 to 65") { $0.causalAttention($1.qkv, heads: 2, documents: $1.documents) },
+        GoldenCase("causalAttention in documents of 1 to 65") { $0.causalAttention($1.qkv, heads: 2, documentStarts: $1.documents) },
     ]
 
     private static let heads = [(2, 3, 2), (5, 3, 6), (3, 1, 66)].flatMap { (T, H, D) in
         [
-            GoldenCase("rotate from 0 on, \(H) heads of \(D)") { $0.rotate($1.qkv, heads: H, by: $0.rotations(of: T, width: D)) },
-            GoldenCase("rotate from 300 on, \(H) heads of \(D)") { $0.rotate($1.qkv, heads: H, by: $0.rotations(of: T + 1, width: D, from: 300)) },
-            GoldenCase("normHeads, \(H) heads of \(D)") { $0.normHeads($1.qkv, heads: H) },
+            GoldenCase("rotate from 0 on, \(H) heads of \(D)") { $0.applyRotaryEmbedding($1.qkv, heads: H, by: $0.rotaryAngles(of: T, width: D)) },
+            GoldenCase("rotate from 300 on, \(H) heads of \(D)") { $0.applyRotaryEmbedding($1.qkv, heads: H, by: $0.rotaryAngles(of: T + 1, width: D, from: 300)) },
+            GoldenCase("normHeads, \(H) heads of \(D)") { $0.applyQKNorm($1.qkv, heads: H) },
         ]
     }
 
@@ -134,12 +134,12 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
 /// The inputs of a case, by name: numbers as variables of the tape, stored as the setting says, and ids.
 @dynamicMemberLookup struct Inputs {
     let tape: Tape
-    let setting: Setting
+    let setting: KernelVariant
     /// In f32, so that gradients are.
     let variables: [String: Tensor]
     private let ids: [String: Tensor]
 
-    init(of name: String, from golden: SafeTensors, on tape: Tape, _ setting: Setting) {
+    init(of name: String, from golden: GoldenTensors, on tape: Tape, _ setting: KernelVariant) {
         var variables: [String: Tensor] = [:], ids: [String: Tensor] = [:]
         for key in golden.names where key.hasPrefix("\(name)/") {
             let input = String(key.dropFirst(name.count + 1))

@@ -4,8 +4,8 @@ import Testing
 import TestSupport
 
 @Suite(.serialized) struct GoldenOperationTests {
-    @Test(arguments: GoldenCase.all, Setting.all)
-    func `an operation and its derivatives are PyTorch's`(_ operation: GoldenCase, _ setting: Setting) throws {
+    @Test(arguments: GoldenCase.all, KernelVariant.all)
+    func `an operation and its derivatives are PyTorch's`(_ operation: GoldenCase, _ setting: KernelVariant) throws {
         let golden = Self.golden, name = operation.name
         let tape = Tape(try setting.processor(), precision: setting.precision)
         let inputs = Inputs(of: name, from: golden, on: tape, setting)
@@ -30,7 +30,7 @@ import TestSupport
         #expect(written == Set(GoldenCase.all.map(\.name)))
     }
 
-    private static let golden: SafeTensors = {
-        do { return try SafeTensors.golden("operations") } catch { preconditionFailure("\(error)") }
+    private static let golden: GoldenTensors = {
+        do { return try GoldenTensors.golden("operations") } catch { preconditionFailure("\(error)") }
     }()
 }

@@ -14,29 +14,29 @@ import TestSupport
         let tape: Tape
         let x, plus: Tensor
 
-        init(_ setting: Setting = Setting.tapes[0], alpha: Float = 6) throws {
+        init(_ setting: KernelVariant = KernelVariant.standard[0], alpha: Float = 6) throws {
             let processor = try setting.processor()
-            var list = ParameterList(adapting: LowRank(rank: R, alpha: alpha, targets: ["layer"])), noise = Noise(3)
+            var list = ParameterList(lora: LoRAConfiguration(rank: R, alpha: alpha, targets: ["layer"])), noise = TestRandom(3)
             layer = Linear(from: I, to: O, named: "some.layer", in: &list)
             let frozen = processor.zeros(list.frozen.count)
             for parameter in list.frozen.parameters { frozen[parameter.range].write { span in for i in span.indices { span[i] = noise.number() } } }
-            parameters = try Parameters(list, over: frozen, on: processor, seed: 1)
+            parameters = Parameters(list, over: frozen, on: processor, seed: 1)
             parameters.values.write { span in for i in span.indices { span[i] = noise.number() } }
             tape = Tape(processor, parameters: parameters, precision: setting.precision)
             x = tape.constant(noise.numbers(N * I), [N, I])
             plus = tape.constant(noise.numbers(N * O), [N, O])
         }
 
-        func result(then f: Function, adds: Bool) -> Tensor { tape.cast(layer(x, on: tape, then: f, plus: adds ? plus : nil), to: .float32) }
+        func result(then f: UnaryFunction, adds: Bool) -> Tensor { tape.cast(layer(x, on: tape, then: f, plus: adds ? plus : nil), to: .float32) }
     }
 
-    private static let cases: [(Function, Bool)] = [(.identity, false), (.identity, true), (.gelu, false), (.gelu, true)]
+    private static let cases: [(UnaryFunction, Bool)] = [(.identity, false), (.identity, true), (.gelu, false), (.gelu, true)]
 
-    @Test(arguments: Setting.tapes) func `it is the layer whose weight is W and the product of B and A`(_ setting: Setting) throws {
+    @Test(arguments: KernelVariant.standard) func `it is the layer whose weight is W and the product of B and A`(_ setting: KernelVariant) throws {
         for (f, adds) in Self.cases {
             let adapted = try Adapted(setting), layer = adapted.layer, found = adapted.result(then: f, adds: adds).floats
             let change = try #require(layer.change)
-            adapted.parameters.add(1, of: change, from: adapted.parameters.values)
+            adapted.parameters.addLoRA(change, scaledBy: 1, from: adapted.parameters.values)
             adapted.parameters.values[change.b.range].write { span in for i in span.indices { span[i] = 0 } }
             expectClose(found, adapted.result(then: f, adds: adds).floats, within: setting.gradient, "\(f) \(adds)")
             // The product itself, in plain loops: some.layer's weight before, and what was added.
@@ -53,7 +53,7 @@ import TestSupport
     @Test func `the gradients of A and B are slopes, and nothing else has one`() throws {
         for (f, adds) in Self.cases {
             let adapted = try Adapted(), parameters = adapted.parameters
-            var noise = Noise(9)
+            var noise = TestRandom(9)
             let r = noise.numbers(Self.N * Self.O)
             let y = adapted.result(then: f, adds: adds)
             adapted.tape.backward(from: y, gradient: adapted.tape.constant(r, y.shape))
@@ -88,13 +88,13 @@ import TestSupport
 
     @Test(arguments: [1, 3, 8, 9, 12]) func `PiSSA takes the greatest singular values, and leaves what the weight was`(rank: Int) throws {
         let processor = try Processor(threads: 2), (I, O) = (Self.I, Self.O)
-        var list = ParameterList(adapting: LowRank(rank: rank, alpha: 5, targets: ["layer"])), noise = Noise(8)
+        var list = ParameterList(lora: LoRAConfiguration(rank: rank, alpha: 5, targets: ["layer"])), noise = TestRandom(8)
         let layer = Linear(from: I, to: O, named: "layer", in: &list), frozen = processor.zeros(list.frozen.count)
         frozen[layer.weight.range].write { span in for i in span.indices { span[i] = noise.number() } }
         let weight = frozen[layer.weight.range].read { span in span.indices.map { span[$0] } }
-        let parameters = try Parameters(list, over: frozen, on: processor), algebra = try LinearAlgebra(for: processor.path)
+        let parameters = Parameters(list, over: frozen, on: processor), algebra = try LinearAlgebra(for: processor.instructionSet)
         var told: [Int] = []
-        let principals = try #require(try parameters.beginWithPrincipals(of: list.changes) { told.append($0) })
+        let principals = try #require(try parameters.initializeWithPiSSA(of: list.loraLayers) { told.append($0) })
         #expect(told == [0])
         let rest = parameters.value(of: layer.weight).floats
         let sigma = try #require(algebra.singularValues(of: weight, rows: O, columns: I)).values
@@ -103,15 +103,15 @@ import TestSupport
         expectClose(left, Array(sigma.dropFirst(rank)) + [Float](repeating: 0, count: min(rank, O)), within: .gradient, terms: Double(sigma[0]), "what is left")
         let same = principals.read { a in parameters.values.read { b in a.indices.allSatisfy { a[$0] == b[$0] } } }
         #expect(same)
-        parameters.add(1, of: list.changes[0], from: parameters.values)
+        parameters.addLoRA(list.loraLayers[0], scaledBy: 1, from: parameters.values)
         expectClose(parameters.value(of: layer.weight).floats, weight, within: .gradient, "what was left and what was taken")
     }
 
     @Test func `a weight that is not finite has no singular values`() throws {
         let processor = try Processor(threads: 1)
-        var list = ParameterList(adapting: LowRank(rank: 2, targets: ["layer"]))
+        var list = ParameterList(lora: LoRAConfiguration(rank: 2, targets: ["layer"]))
         let layer = Linear(from: 4, to: 4, named: "layer", in: &list), frozen = processor.zeros(list.frozen.count)
         frozen[layer.weight.range].write { $0[3] = .nan }
-        #expect(try Parameters(list, over: frozen, on: processor).beginWithPrincipals(of: list.changes).map { _ in true } == nil)
+        #expect(try Parameters(list, over: frozen, on: processor).initializeWithPiSSA(of: list.loraLayers).map { _ in true } == nil)
     }
 }

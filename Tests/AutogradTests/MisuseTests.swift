@@ -48,7 +48,7 @@ import Testing
         }
 
         func make() throws {
-            let tape = Tape(try Processor(threads: 1, path: "plain"))
+            let tape = Tape(try Processor(threads: 1, instructionSet: "plain"))
             let x = tape.variable([1, 2, 3, 4, 5, 6], [2, 3]), w = tape.constant([1, 2, 3, 4, 5, 6, 7, 8], [2, 4]), v = tape.reshape(w, [4, 2])
             switch self {
             case .add: _ = tape.add(x, w)
@@ -69,7 +69,7 @@ import Testing
                 let h = tape.exp(x)
                 tape.backward(from: tape.sum(h))
                 tape.backward(from: tape.mean(h))
-            case .foreign: _ = Tape(try Processor(threads: 1, path: "plain")).exp(x)
+            case .foreign: _ = Tape(try Processor(threads: 1, instructionSet: "plain")).exp(x)
             case .batch: _ = tape.matmul(tape.reshape(x, [2, 1, 3]), tape.constant([Float](repeating: 0, count: 9), [3, 3, 1]))
             case .shift: _ = tape.layerNorm(x, scale: tape.constant([1, 2, 3], [3]), shift: tape.constant([1, 2], [2]))
             case .unrecorded: tape.backward(from: tape.sum(w))
@@ -82,7 +82,7 @@ import Testing
             case .targetsAcross: _ = tape.crossEntropy(tape.reshape(x, [1, 2, 3]), targets: tape.ids([0, 1], [2, 1]))
             case .targetsOfHead: _ = tape.linearCrossEntropy(x, weight: x, targets: tape.ids([0, 1], [1, 2]))
             case .heads: _ = tape.causalAttention(tape.reshape(x, [1, 2, 3]), heads: 2)
-            case .documents: _ = tape.causalAttention(tape.reshape(x, [1, 2, 3]), heads: 1, documents: tape.ids([1, 0], [1, 2]))
+            case .documents: _ = tape.causalAttention(tape.reshape(x, [1, 2, 3]), heads: 1, documentStarts: tape.ids([1, 0], [1, 2]))
             case .dropout: _ = tape.dropout(x, 1)
             case .norm: _ = tape.layerNorm(x, scale: tape.constant([1, 2], [2]))
             case .emptyMean: _ = tape.mean(tape.constant([], [0, 3]))
@@ -90,9 +90,9 @@ import Testing
                 var list = ParameterList()
                 for _ in 0..<2 { _ = Linear(from: 1, to: 1, named: "layer", in: &list) }
             case .unread: _ = tape.transpose(x).floats
-            case .oddHeads: _ = tape.rotate(tape.constant([Float](repeating: 0, count: 18), [1, 2, 9]), heads: 1, by: tape.rotations(of: 2, width: 2))
-            case .angles: _ = tape.rotate(tape.constant([Float](repeating: 0, count: 12), [1, 2, 6]), heads: 1, by: tape.rotations(of: 1, width: 2))
-            case .normHeads: _ = tape.normHeads(x, heads: 1)
+            case .oddHeads: _ = tape.applyRotaryEmbedding(tape.constant([Float](repeating: 0, count: 18), [1, 2, 9]), heads: 1, by: tape.rotaryAngles(of: 2, width: 2))
+            case .angles: _ = tape.applyRotaryEmbedding(tape.constant([Float](repeating: 0, count: 12), [1, 2, 6]), heads: 1, by: tape.rotaryAngles(of: 1, width: 2))
+            case .normHeads: _ = tape.applyQKNorm(x, heads: 1)
             case .ids: _ = tape.tanh(tape.add(x, tape.ids([1], [1])))
             }
         }

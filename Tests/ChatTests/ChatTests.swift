@@ -27,13 +27,13 @@ import Tokenize
         #expect(error?.description == sentence)
     }
 
-    private func answer(_ text: String, _ reason: EndReason = .stop) -> WholeAnswer {
-        var answer = WholeAnswer()
-        (answer.text, answer.end) = (text, AnswerEnd(reason, promptTokens: 3, answerTokens: 2))
+    private func answer(_ text: String, _ reason: FinishReason = .stop) -> GenerationResult {
+        var answer = GenerationResult()
+        (answer.text, answer.end) = (text, GenerationEnd(reason, promptTokens: 3, answerTokens: 2))
         return answer
     }
 
-    private func asked(_ request: AnswerRequest?) -> [String] {
+    private func asked(_ request: GenerationRequest?) -> [String] {
         guard case .chat(let messages)? = request?.prompt else { return [] }
         return messages.map { "\($0.role.rawValue): " + String(decoding: $0.text, as: UTF8.self) }
     }
@@ -48,7 +48,7 @@ import Tokenize
         // Once more: the same question, drawn with another seed.
         let again = session.askAgain()
         #expect(asked(again) == ["system: Be kind.", "user: Hi", "assistant: Yo", "user: And?"] && again?.config.seed == 8)
-        session.take(answer("", .error(.noScores)))
+        session.take(answer("", .error(.invalidLogits)))
         #expect(session.messages.count == 2, "a question without an answer is forgotten")
         #expect(session.undo() && session.messages.isEmpty && !session.undo() && session.askAgain() == nil)
         #expect(session.totals.answers == 3 && session.totals.promptTokens == 9 && session.totals.answerTokens == 6)

@@ -25,7 +25,7 @@ import Tokenize
 
     @Test(arguments: [false, true]) func `what is written comes back`(withPrincipals: Bool) throws {
         let sample = try SampleAdapter(in: folder, withPrincipals: withPrincipals), found = try #require(sample.adapter.adapter)
-        #expect(found.shape == LowRank(rank: 2, alpha: 3) && found.basePath == "base.h5" && found.baseDigest == sample.base.weightsDigest)
+        #expect(found.shape == LoRAConfiguration(rank: 2, alpha: 3) && found.basePath == "base.h5" && found.baseDigest == sample.base.weightsDigest)
         #expect(found.principals.names == (withPrincipals ? sample.adapter.weights.names : []))
         try sample.adapter.write(to: folder("again.h5"))
         #expect(try InputFile.contents(of: folder("again.h5")) == InputFile.contents(of: folder("adapter.h5")))
@@ -39,7 +39,7 @@ import Tokenize
         let merged = try sample.adapter.merged(on: processor)
         try merged.write(to: folder("merged.h5"))
         let read = try Checkpoint(reading: folder("merged.h5")), adapter = try #require(sample.adapter.adapter)
-        #expect(read.adapter == nil && read.weights.names == sample.base.weights.names && read.tokenizer == sample.base.tokenizer && read.chatTemplate == .markers)
+        #expect(read.adapter == nil && read.weights.names == sample.base.weights.names && read.tokenizer == sample.base.tokenizer && read.chatTemplate == .specialTokens)
         expectClose(try logits(read), try logits(sample.adapter), within: .gradient, "logits")
         let floats = { (array: FloatArray?) in array?.values.read { span in span.indices.map { span[$0] } } ?? [] }
         var changed = 0

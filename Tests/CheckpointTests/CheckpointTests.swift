@@ -15,7 +15,7 @@ import Tokenize
         let sample = try SampleCheckpoint().checkpoint, path = folder("a.h5")
         try sample.write(to: path)
         let read = try Checkpoint(reading: path)
-        #expect(read.path == path && read.configuration == sample.configuration && read.chatTemplate == .markers && read.tokenizer == sample.tokenizer)
+        #expect(read.path == path && read.configuration == sample.configuration && read.chatTemplate == .specialTokens && read.tokenizer == sample.tokenizer)
         #expect(read.training == sample.training && read.metrics == sample.metrics)
         #expect(read.weights.names == sample.weights.names && read.optimizer.names == sample.optimizer.names)
         for (a, b) in zip(read.everything, sample.everything) { #expect(a.path == b.path && a.shape == b.shape && a.bits == b.bits, "\(a.path)") }
@@ -71,11 +71,11 @@ import Tokenize
         let norm = try #require(checkpoint.weights["layer0.norm1.weight"]).values.read { span in span.indices.flatMap { [UInt8](withUnsafeBytes(of: span[$0]) { Array($0) }) } }
         let place = try #require(bytes.indices.first { $0 % 64 == 0 && Array(bytes[$0..<$0 + 32]) == norm })
         bytes[place + 40] = 1
-        bytes.replaceSubrange(0..<Seal.size, with: Seal(for: bytes).bytes)
+        bytes.replaceSubrange(0..<CheckpointHeader.size, with: CheckpointHeader(for: bytes).bytes)
         folder.write(bytes, to: "b.h5")
         let read = try Checkpoint(reading: folder("b.h5"))
         #expect(checkpoint.isMappable(list) && !read.isMappable(list))
-        #expect(try read.values(of: list.learned, on: processor).read { span in span.indices.allSatisfy { span[$0].isFinite } })
+        #expect(try read.values(of: list.trainable, on: processor).read { span in span.indices.allSatisfy { span[$0].isFinite } })
     }
 
     @Test func `weights and moments are copied into the buffers of a training run`() throws {
@@ -84,11 +84,11 @@ import Tokenize
         let read = try Checkpoint(reading: path)
         var list = ParameterList()
         _ = GPT(read.configuration, in: &list)
-        let parameters = try Parameters(list, on: processor, seed: 77), moments = processor.zeros(list.count)
+        let parameters = Parameters(list, on: processor, seed: 77), moments = processor.zeros(list.count)
         try read.copyWeights(into: parameters)
         try read.copyOptimizer("second", into: moments, like: parameters.list)
-        let again = Checkpoint(read.configuration, weights: Named(parameters.values, of: parameters.list))
-        var moment: Named<FloatArray> = [:]
+        let again = Checkpoint(read.configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
+        var moment: OrderedDictionary<FloatArray> = [:]
         moment.add(moments, of: parameters.list, in: "second")
         #expect(again.everything.map(\.bits) == sample.everything.filter { $0.path.hasPrefix("weights/") }.map(\.bits))
         for (name, array) in moment {

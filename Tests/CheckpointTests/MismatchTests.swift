@@ -18,8 +18,8 @@ import Tokenize
         change(&configuration)
         _ = GPT(configuration, in: &list)
         let processor = try Processor(threads: 1)
-        let error = try #require(#expect(throws: CheckpointError.self) { _ = try checkpoint.values(of: list.learned, on: processor) })
-        #expect(throws: error) { try checkpoint.copyWeights(into: try Parameters(list, on: processor)) }
+        let error = try #require(#expect(throws: CheckpointError.self) { _ = try checkpoint.values(of: list.trainable, on: processor) })
+        #expect(throws: error) { try checkpoint.copyWeights(into: Parameters(list, on: processor)) }
         return "\(error)".replacing(folder.path, with: "folder")
     }
 
@@ -41,7 +41,7 @@ import Tokenize
         var configuration = GPTConfiguration(layers: 1, heads: 2, width: 12, context: 6, vocabulary: 262)
         (configuration.positions, configuration.hasQKNorm, configuration.norm, configuration.activation) = (.rotary, true, .rms, .silu)
         #expect(try GPTConfiguration(configuration.values, path: "a.h5") == configuration)
-        func complaint(_ change: (inout Named<Value>) -> Void) throws -> String {
+        func complaint(_ change: (inout OrderedDictionary<CheckpointValue>) -> Void) throws -> String {
             var values = configuration.values
             change(&values)
             return "\(try #require(#expect(throws: CheckpointError.self) { _ = try GPTConfiguration(values, path: "a.h5") }))"

@@ -53,7 +53,7 @@ import TestSupport
         let kills = ProcessInfo.processInfo.environment["SLM_KILLS"].flatMap { Int($0) } ?? 30
         let path = folder("a.h5")
         try SampleCheckpoint(generation: 0, layers: 8).checkpoint.write(to: path)
-        var random = Noise(5), generations: Set<Int> = [0], parts = 0, longest: UInt32 = 60_000
+        var random = TestRandom(5), generations: Set<Int> = [0], parts = 0, longest: UInt32 = 60_000
         for _ in 0..<kills {
             let (process, _) = try writer("forever", path)
             usleep(UInt32.random(in: 5_000...longest, using: &random))

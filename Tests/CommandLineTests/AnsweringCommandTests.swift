@@ -13,7 +13,7 @@ import Threads
 
     init() throws {
         model = folder("parrot.h5")
-        try Parrot.checkpoint().write(to: model)
+        try OneSentenceModel.checkpoint().write(to: model)
     }
 
     private func generate(_ arguments: String..., input: String? = nil) throws -> Outcome {
@@ -25,11 +25,11 @@ import Threads
     }
 
     @Test func `a text goes on, a user is answered`() throws {
-        #expect(try generate("--user", "Hello").output == Parrot.sentence + "\n")
+        #expect(try generate("--user", "Hello").output == OneSentenceModel.sentence + "\n")
         #expect(try generate("--prompt", "Hi").output == ", you!é日\n")
         #expect(try generate("--prompt", "Hi", "--echo", "--max-tokens", "3").output == "Hi, y\n")
         #expect(try generate(input: "Hi,\n").output == " you!é日\n")
-        #expect(try generate("--chat", input: "What?\n").output == Parrot.sentence + "\n")
+        #expect(try generate("--chat", input: "What?\n").output == OneSentenceModel.sentence + "\n")
         #expect(try generate("--user", "Hello", "--stop", "ou", "xyz").output == "Hi, y\n")
     }
 
@@ -43,8 +43,8 @@ import Threads
     @Test func `an object has the keys that scripts rely on`() throws {
         let line = try #require(try objects(generate("--user", "Hello", "--json", "--logprobs", "1")).first)
         #expect(line.keys.sorted() == ["answer_tokens", "finish_reason", "logprobs", "prompt_tokens", "text", "timings", "tokens"])
-        #expect(line["text"] as? String == Parrot.sentence && line["prompt_tokens"] as? Int == 7 && line["finish_reason"] as? String == "stop")
-        #expect(line["tokens"] as? [Int] == Parrot.sentence.utf8.map { Int($0) } && line["answer_tokens"] as? Int == 13)
+        #expect(line["text"] as? String == OneSentenceModel.sentence && line["prompt_tokens"] as? Int == 7 && line["finish_reason"] as? String == "stop")
+        #expect(line["tokens"] as? [Int] == OneSentenceModel.sentence.utf8.map { Int($0) } && line["answer_tokens"] as? Int == 13)
         let first = try #require((line["logprobs"] as? [[String: Any]])?.first)
         #expect(first["token"] as? String == "H" && first["id"] as? Int == 72 && (first["top"] as? [[String: Any]])?.count == 1)
         #expect((line["timings"] as? [String: Double])?.keys.sorted() == ["answer_s", "prompt_s", "waited_s"])
@@ -77,8 +77,8 @@ import Threads
         #expect(none.errors == "slm generate: say who answers: --checkpoint FILE, or --backend openai:URL. There is no model under checkpoints/, where it would be looked for.\n")
         try Folder.create(folder("checkpoints/finetuned_20260101_000000"))
         try Folder.create(folder("checkpoints/other"))
-        try Parrot.checkpoint(saying: "Tuned").write(to: folder("checkpoints/finetuned_20260101_000000/best.h5"))
-        try Parrot.checkpoint(saying: "Other").write(to: folder("checkpoints/other/best.h5"))
+        try OneSentenceModel.checkpoint(saying: "Tuned").write(to: folder("checkpoints/finetuned_20260101_000000/best.h5"))
+        try OneSentenceModel.checkpoint(saying: "Other").write(to: folder("checkpoints/other/best.h5"))
         let named = "slm: checkpoints/finetuned_20260101_000000/best.h5 answers, the newest under checkpoints/.\n"
         for (command, input) in [(["generate", "--chat"], "Hello"), (["chat"], "Hello\n")] {
             let outcome = try slm(command + ["--temperature", "0"], input: Data(input.utf8), in: folder.path)
@@ -99,11 +99,11 @@ import Threads
         let lines = "Hello\n/retry\n/nonsense\n/save \(file)\n/reset\n/load \(file)\n/undo\nlong \\\nquestion\n/temperature\n/temperature 0.5\n/temperature\n/system\n/stats\n/quit\nnever\n"
         let outcome = try slm(["chat", "--checkpoint", model, "--temperature", "0", "--system", "Be a bird."], input: Data(lines.utf8))
         let said = outcome.output.split(separator: "\n").map(String.init), notes = outcome.errors.split(separator: "\n").map(String.init)
-        #expect(outcome.status == 0 && Array(said.prefix(6)) == [Parrot.sentence, Parrot.sentence, Parrot.sentence, "0.0", "0.5", "Be a bird."], "\(said)")
+        #expect(outcome.status == 0 && Array(said.prefix(6)) == [OneSentenceModel.sentence, OneSentenceModel.sentence, OneSentenceModel.sentence, "0.0", "0.5", "Be a bird."], "\(said)")
         #expect(said.count == 9 && said[6] == "2 messages, 3 answers at temperature 0.5" && !outcome.output.contains("\u{1B}"), "\(said)")
-        #expect(notes.count == 5 && notes[0].hasPrefix("slm: unknown command '/nonsense'") && notes[1] == "slm: added to \(file)." && notes[3] == "slm: 2 messages of \(file).", "\(notes)")
+        #expect(notes.count == 5 && notes[0].hasPrefix("slm: unknown command '/nonsense'") && notes[1] == "slm: added to \(file)." && notes[3] == "slm: loaded 2 messages from \(file).", "\(notes)")
         let filled = try slm(["chat", "--checkpoint", model], input: Data((String(repeating: "x", count: 40) + "\n" + String(repeating: "y", count: 40) + "\n").utf8))
-        #expect(filled.errors.contains("slm: the 2 oldest messages no longer fit into the context of 64 tokens: the model has not seen them."))
+        #expect(filled.errors.contains("slm: the 2 oldest messages no longer fit into the context of 64 tokens: the model does not see them."))
     }
 }
 
@@ -146,15 +146,15 @@ import Threads
 
     @Test func `lines are edited, answers are shown, and control-D leaves`() throws {
         let folder = TemporaryFolder(), model = folder("parrot.h5")
-        try Parrot.checkpoint().write(to: model)
+        try OneSentenceModel.checkpoint().write(to: model)
         let chat = try Running(["chat", "--checkpoint", model, "--temperature", "0"])
         #expect(chat.terminal.read(until: "\u{1B}[7C").contains("64 tokens of context"))
         // Up to where the next line is read: until then control-C would be a signal, which this terminal sends to nobody.
         let answer = chat.type("Hullo\u{1B}[D\u{1B}[D\u{1B}[D\u{7F}e\r", until: "context 20 of 64\u{1B}[0m\r\n\r\n\u{1B}[?2004h")
-        #expect(answer.contains("Hello") && answer.contains("\u{1B}[1mmodel  \u{1B}[0m") && answer.contains(Parrot.sentence), "\(answer.debugDescription)")
-        #expect(chat.type("\u{3}", until: "leaves").contains("Control-D or /quit leaves."))
-        #expect(chat.type("/hepl\r", until: "said with a slash").contains("did you mean /help?"))
-        #expect(chat.type("\u{1B}[A\u{1B}[A\r", until: "of 64").contains(Parrot.sentence))
+        #expect(answer.contains("Hello") && answer.contains("\u{1B}[1mmodel  \u{1B}[0m") && answer.contains(OneSentenceModel.sentence), "\(answer.debugDescription)")
+        #expect(chat.type("\u{3}", until: "to quit").contains("press Control-D or type /quit to quit"))
+        #expect(chat.type("/hepl\r", until: "begins with a slash").contains("did you mean /help?"))
+        #expect(chat.type("\u{1B}[A\u{1B}[A\r", until: "of 64").contains(OneSentenceModel.sentence))
         #expect(chat.leave() == 0)
     }
 

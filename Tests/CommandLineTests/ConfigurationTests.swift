@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import TestSupport
 
-/// What is said on the command line, in the environment and in a file: Documentation/Configuration.md.
+/// What is said on the command line, in the environment and in a file: Documentation/Reference/Configuration.md.
 @Suite struct ConfigurationTests {
     private let folder = TemporaryFolder()
 
@@ -64,7 +64,7 @@ import TestSupport
     }
 
     @Test func `the page's example trains, and the command line overrules it`() throws {
-        let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Documentation/Configuration.md").standardized
+        let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Documentation/Reference/Configuration.md").standardized
         let text = try String(contentsOf: page, encoding: .utf8), blocks = text.components(separatedBy: "```")
         let example = try #require(blocks.first { $0.hasPrefix("yaml\n") }).dropFirst(5)
         let file = folder.write(String(example), to: "slm.yaml")

@@ -7,7 +7,7 @@ import Tokenize
 @Suite struct ChatFormatTests {
     let folder = TemporaryFolder()
 
-    private func found(_ text: String, format: ChatFormat? = nil, lineLimit: Int = 1_000_000) throws -> [String] {
+    private func found(_ text: String, format: ChatFileFormat? = nil, lineLimit: Int = 1_000_000) throws -> [String] {
         try CorpusTests.found(folder.write(text, to: "chats.txt"), format: format, lineLimit: lineLimit)
     }
 
@@ -99,7 +99,7 @@ import Tokenize
     @Test func `an empty file is a fault, and so is a folder without chats`() throws {
         for text in ["", "\n\n \n", "\u{FEFF}"] { #expect(try found(text) == ["FILE:1: nothing in the file"], "\(text.debugDescription)") }
         let empty = TemporaryFolder()
-        #expect(throws: CorpusError.file(.nothingFound(folder: empty.path, endings: CorpusBlocks.endings))) { _ = try CorpusBlocks([empty.path]) }
+        #expect(throws: CorpusError.file(.noMatchingFiles(folder: empty.path, endings: CorpusBlocks.fileExtensions))) { _ = try CorpusBlocks([empty.path]) }
         #expect(throws: CorpusError.file(.unreadable(path: "/no/such", reason: "No such file or directory"))) { _ = try CorpusBlocks(["/no/such"]) }
     }
 
@@ -121,6 +121,6 @@ import Tokenize
         var patient = try ConversationReader([path], skipsBad: true)
         try patient.forEach { _, _, line in #expect(line == 1) }
         #expect(patient.report.kept == 1 && patient.report.malformed == 12 && patient.report.empty == 12)
-        #expect(patient.report.faults.count == 10 && patient.report.faults[9].line == 20)
+        #expect(patient.report.malformedLines.count == 10 && patient.report.malformedLines[9].line == 20)
     }
 }

@@ -2,15 +2,15 @@ import Corpus
 import Tokenize
 
 /// A tokenizer of bytes: byte b is b + 4.
-func byteTokenizer(specials: [String] = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]) throws -> Tokenizer {
+func byteTokenizer(specialTokens: [String] = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]) throws -> Tokenizer {
     var vocabulary = Vocabulary()
-    vocabulary.add(specials: specials)
+    vocabulary.add(specialTokens: specialTokens)
     for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
     return try Tokenizer(vocabulary)
 }
 
 /// All that a reader finds: a conversation as `user: Hi | assistant: Hello`, faults as they are printed, and in the end the text, if there is any.
-func found(_ path: String, format: ChatFormat? = nil, lineLimit: Int = 1_000_000) throws -> [String] {
+func found(_ path: String, format: ChatFileFormat? = nil, lineLimit: Int = 1_000_000) throws -> [String] {
     var blocks = try CorpusBlocks([path], format: format, lineLimit: lineLimit), parser = ConversationParser(), result: [String] = [], texts: [UInt8] = []
     while let block = try blocks.next() {
         parser.parse(block) { entry in

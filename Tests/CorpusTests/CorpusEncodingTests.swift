@@ -9,11 +9,11 @@ import Tokenize
     let folder = TemporaryFolder()
     let outputs = ["meta.json", "train.bin", "train.turns.bin", "val.bin", "val.turns.bin"]
 
-    private func encoding(_ form: ChatTemplate = .markers, specials: [String] = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]) throws -> CorpusEncoding {
-        CorpusEncoding(try byteTokenizer(specials: specials), file: "tokenizer.json", form: form)
+    private func encoding(_ form: ChatTemplate = .specialTokens, specialTokens: [String] = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]) throws -> CorpusEncoder {
+        CorpusEncoder(try byteTokenizer(specialTokens: specialTokens), file: "tokenizer.json", template: form)
     }
 
-    private func text(_ part: Part, in path: String) throws -> String {
+    private func text(_ part: DatasetSplit, in path: String) throws -> String {
         let file = try TokenFile(part, in: path)
         var ids: [TokenID] = []
         file.read(0..<file.count, into: &ids)
@@ -23,7 +23,7 @@ import Tokenize
     @Test func `two conversations become these bytes`() throws {
         let path = folder.write("[INST] Hi [/INST] Yo\n[INST] A\n", to: "chats.txt"), out = folder("out")
         var encoding = try encoding()
-        encoding.heldOut = 0
+        encoding.validationShare = 0
         try encoding.write([path], to: out, on: WorkerPool(threads: 1))
         let bytes = try InputFile.contents(of: out + "/train.bin"), turns = try InputFile.contents(of: out + "/train.turns.bin")
         let ids: [UInt8] = [0, 76, 109, 1, 93, 115, 2, 0, 69, 2]                // <|user|> H i <|assistant|> Y o <|eos|> …
@@ -112,7 +112,7 @@ import Tokenize
     @Test func `of a plain text the last lines are for validation`() throws {
         let lines = (0..<100).map { "line \($0)\n" }.joined(), path = folder.write(lines, to: "text.txt")
         for block in [10, 64, 1 << 18] {
-            var encoding = try encoding(specials: [])
+            var encoding = try encoding(specialTokens: [])
             encoding.blockSize = block
             let report = try encoding.write([path], to: folder("out"), on: WorkerPool(threads: 2))
             let (train, val) = (try InputFile.contents(of: folder("out/train.bin")), try InputFile.contents(of: folder("out/val.bin")))
@@ -121,7 +121,7 @@ import Tokenize
             #expect(val.count / 2 == 72 && report.val.bytes.assistant == 72 && report.kept == 2, "blocks of \(block)")
         }
         let meta = try TokenMeta(reading: folder("out/meta.json"))
-        #expect(meta.form == nil && meta.report.train.bytes.total == lines.utf8.count - 72)
+        #expect(meta.template == nil && meta.report.train.bytes.total == lines.utf8.count - 72)
         // With a token for it, both parts of the text have an end.
         try encoding().write([path], to: folder("out"), on: WorkerPool(threads: 1))
         #expect(try text(.train, in: folder("out")).hasSuffix("line 90\n<|eos|>") && text(.val, in: folder("out")).hasSuffix("line 99\n<|eos|>"))
@@ -131,7 +131,7 @@ import Tokenize
         let lines = String(repeating: " é x\n\n", count: 900_000)                     // over 4 MB with nowhere to cut
         let path = folder.write(lines, to: "text.txt")
         var encoding = try encoding()
-        encoding.heldOut = 0
+        encoding.validationShare = 0
         let report = try encoding.write([path], to: folder("out"), on: WorkerPool(threads: 2))
         #expect(report.kept == 1 && report.train.bytes.assistant == lines.utf8.count && report.train.tokens == lines.utf8.count + 1)
         #expect(try text(.train, in: folder("out")) == lines + "<|eos|>")
@@ -140,7 +140,7 @@ import Tokenize
     @Test func `what is too long is cut and counted`() throws {
         let path = folder.write("[INST] abc [/INST] defg\n[INST] a\n", to: "a.txt")
         var encoding = try encoding()
-        (encoding.heldOut, encoding.limit) = (0, 6)
+        (encoding.validationShare, encoding.maxTokens) = (0, 6)
         let report = try encoding.write([path], to: folder("out"), on: WorkerPool(threads: 1))
         #expect(try text(.train, in: folder("out")) == "<|user|>abc<|assistant|>d<|user|>a<|eos|>")
         #expect(report.cut == 1 && report.kept == 1 && report.train.bytes.user == 4 && report.train.bytes.assistant == 1)
@@ -149,8 +149,8 @@ import Tokenize
     @Test func `an error leaves what was there, and nothing half written`() throws {
         let good = folder.write("[INST] a\n", to: "good.txt"), bad = folder.write("[INST] b\nno\n", to: "bad.txt"), out = folder("out")
         var encoding = try encoding()
-        encoding.heldOut = 0
-        #expect(throws: CorpusError.malformed(Fault(path: bad, line: 2, reason: "no [INST]"))) { try encoding.write([good, bad], to: out, on: WorkerPool(threads: 2)) }
+        encoding.validationShare = 0
+        #expect(throws: CorpusError.malformed(MalformedLine(path: bad, line: 2, reason: "no [INST]"))) { try encoding.write([good, bad], to: out, on: WorkerPool(threads: 2)) }
         #expect(folder.names(in: "out") == [])
         try encoding.write([good], to: out, on: WorkerPool(threads: 2))
         #expect(folder.names(in: "out") == outputs)
@@ -162,7 +162,7 @@ import Tokenize
         encoding.progress = { _ in }
         encoding.skipsBad = true
         let report = try encoding.write([good, bad], to: out, on: WorkerPool(threads: 2))
-        #expect(report.malformed == 1 && report.faults.map(\.description) == ["\(bad):2: no [INST]"] && report.kept == 2)
+        #expect(report.malformed == 1 && report.malformedLines.map(\.description) == ["\(bad):2: no [INST]"] && report.kept == 2)
         #expect(try text(.train, in: out) == "<|user|>a<|eos|><|user|>b<|eos|>")
     }
 
@@ -175,19 +175,19 @@ import Tokenize
 
     @Test func `chats need markers, and what has no token is a fault`() throws {
         let path = folder.write("[INST] a\n", to: "a.txt")
-        #expect(throws: CorpusError.tokenizer(.noMarker("<|user|>", form: "markers"))) { try self.encoding(specials: []).write([path], to: folder("out"), on: WorkerPool(threads: 1)) }
+        #expect(throws: CorpusError.tokenizer(.missingSpecialToken("<|user|>", form: "markers"))) { try self.encoding(specialTokens: []).write([path], to: folder("out"), on: WorkerPool(threads: 1)) }
         var vocabulary = Vocabulary()
         vocabulary.unit = .characters
-        vocabulary.add(specials: ["<|user|>", "<|assistant|>", "<|eos|>"])
+        vocabulary.add(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>"])
         vocabulary.tokens.append("a".utf8)
-        var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: "t", form: .markers)
-        (encoding.heldOut, encoding.skipsBad) = (0, true)
+        var encoding = CorpusEncoder(try Tokenizer(vocabulary), file: "t", template: .specialTokens)
+        (encoding.validationShare, encoding.skipsBad) = (0, true)
         let report = try encoding.write([folder.write("[INST] a [/INST] b\n[INST] aa\n", to: "b.txt")], to: folder("out"), on: WorkerPool(threads: 1))
-        #expect(report.kept == 1 && report.faults.first?.line == 1 && report.train.tokens == 4 && report.train.bytes.user == 2)
+        #expect(report.kept == 1 && report.malformedLines.first?.line == 1 && report.train.tokens == 4 && report.train.bytes.user == 2)
     }
 
-    @Test(arguments: [WordPattern.gpt2, .gpt4, .llama3]) func `a plain text in blocks has the ids of the whole`(pattern: WordPattern) throws {
-        var noise = Noise(8), vocabulary = Vocabulary.ofBytes()
+    @Test(arguments: [PreTokenizationPattern.gpt2, .gpt4, .llama3]) func `a plain text in blocks has the ids of the whole`(pattern: PreTokenizationPattern) throws {
+        var noise = TestRandom(8), vocabulary = Vocabulary.ofBytes()
         let pieces = ["word", "Is.", "7", "!", "\n", "\n", "\n\n", " \n", "\n ", " ", "it's", "日本", "\t"]
         let text = Array((0..<4_000).map { _ in pieces[Int(noise.next() % UInt64(pieces.count))] }.joined().utf8)
         // Pairs of everything that stands at borders.
@@ -197,8 +197,8 @@ import Tokenize
             vocabulary.tokens.append(Array(vocabulary.tokens[Int(left)] + vocabulary.tokens[Int(right)]))
         }
         let tokenizer = try Tokenizer(vocabulary)
-        var encoding = CorpusEncoding(tokenizer, file: "t.json", form: .markers)
-        (encoding.heldOut, encoding.format) = (0, .text)
+        var encoding = CorpusEncoder(tokenizer, file: "t.json", template: .specialTokens)
+        (encoding.validationShare, encoding.format) = (0, .text)
         folder.write(text, to: "plain.txt")
         for block in [100, 777, 1 << 17] {
             encoding.blockSize = block

@@ -19,13 +19,13 @@ import Tokenize
 
     /// Whatever comes: every line is a conversation, empty, or malformed; the split into blocks changes nothing; what was read can be rendered.
     @Test func `readers take anything`() throws {
-        let folder = TemporaryFolder(), tokenizer = try byteTokenizer(), renderer = try ChatRenderer(.markers, for: tokenizer)
-        var random = Noise(11), encoder = try Encoder(tokenizer), read = 0
-        let rounds = fuzzRounds(else: 3_000)
+        let folder = TemporaryFolder(), tokenizer = try byteTokenizer(), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
+        var random = TestRandom(11), encoder = try Encoder(tokenizer), read = 0
+        let rounds = fuzzRounds(default: 3_000)
         for round in 0..<rounds {
             var text = Array(Self.seeds[Int.random(in: 0..<Self.seeds.count, using: &random)].utf8)
             for _ in 0..<Int.random(in: 0...4, using: &random) { Self.mutate(&text, using: &random) }
-            let path = folder.write(text, to: "fuzz"), format = ([nil] + ChatFormat.allCases)[Int.random(in: 0...8, using: &random) % 5]
+            let path = folder.write(text, to: "fuzz"), format = ([nil] + ChatFileFormat.allCases)[Int.random(in: 0...8, using: &random) % 5]
             var whole: [String] = []
             for size in [1 << 18, Int.random(in: 1...60, using: &random)] {
                 var blocks = try CorpusBlocks([path], format: format, blockSize: size, lineLimit: 1_000), parser = ConversationParser(), entries: [String] = []
@@ -59,7 +59,7 @@ import Tokenize
         #expect(read > rounds / 10)
     }
 
-    private static func mutate(_ text: inout [UInt8], using random: inout Noise) {
+    private static func mutate(_ text: inout [UInt8], using random: inout TestRandom) {
         let place = text.isEmpty ? 0 : Int.random(in: 0..<text.count, using: &random)
         let length = Int.random(in: 0...min(12, text.count - place), using: &random)
         switch Int.random(in: 0..<6, using: &random) {

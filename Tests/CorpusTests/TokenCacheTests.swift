@@ -8,7 +8,7 @@ import Kernels
 
 @Suite struct TokenCacheTests {
     private let folder = TemporaryFolder()
-    private var cache: TokenCache { TokenCache(in: folder("cache")) }
+    private var cache: DatasetCache { DatasetCache(in: folder("cache")) }
 
     /// The folder, and whether it had to be made.
     private func folder(of paths: [String], made manner: String = "so") throws -> (path: String, isNew: Bool) {
@@ -60,7 +60,7 @@ import Kernels
     @Test func `what a killed program left is taken away, and what another one is making is not`() throws {
         let target = folder("whole"), left = target + ".part.999999999", busy = target + ".part.1"
         for part in [left, busy] { try Folder.create(part + "/deep") }
-        try Folder.createWhole(target) { try Folder.create($0 + "/in") }
+        try Folder.createAtomically(target) { try Folder.create($0 + "/in") }
         #expect(folder.names == ["whole", "whole.part.1"] && TemporaryFolder.names(in: target) == ["in"])
     }
 
@@ -69,12 +69,12 @@ import Kernels
         let made = try paths.prefix(3).map { try folder(of: [$0]).path }
         for (age, path) in [(9_000, made[0]), (8_000, made[1]), (7_000, made[2])] { Self.age(path, by: age) }
         #expect(try !folder(of: [paths[0]]).isNew)                         // used just now
-        let one = KeptFolder.all(in: folder("cache"), markedBy: "made-from.txt").map(\.bytes).max() ?? 0
-        let small = TokenCache(in: folder("cache"), atMost: 3 * one)
+        let one = CachedFolder.all(in: folder("cache"), markedBy: "made-from.txt").map(\.bytes).max() ?? 0
+        let small = DatasetCache(in: folder("cache"), atMost: 3 * one)
         _ = try small.folder(of: [paths[3]], made: "so") { part in try AtomicFile(part + "/made").commit() }
         #expect(made.map { Folder.contains("made", in: $0) } == [true, false, true])
         // Used within the hour, all of it stays, however little is to be kept.
-        _ = try TokenCache(in: folder("cache"), atMost: 0).folder(of: [paths[1]], made: "so") { part in try AtomicFile(part + "/made").commit() }
+        _ = try DatasetCache(in: folder("cache"), atMost: 0).folder(of: [paths[1]], made: "so") { part in try AtomicFile(part + "/made").commit() }
         #expect(TemporaryFolder.names(in: folder("cache")).count == 3 && !Folder.contains("made", in: made[2]))
     }
 
@@ -91,12 +91,12 @@ import Kernels
 
 @Suite struct ExchangeTests {
     private let folder = TemporaryFolder()
-    private let vocabulary = Vocabulary.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
+    private let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
 
-    private func file(_ chats: String, form: ChatTemplate = .markers) throws -> (TokenFile, Tokenizer) {
+    private func file(_ chats: String, form: ChatTemplate = .specialTokens) throws -> (TokenFile, Tokenizer) {
         let tokenizer = try Tokenizer(vocabulary)
-        var encoding = CorpusEncoding(tokenizer, file: "tokenizer.json", form: form)
-        encoding.heldOut = 0
+        var encoding = CorpusEncoder(tokenizer, file: "tokenizer.json", template: form)
+        encoding.validationShare = 0
         try encoding.write([folder.write(chats, to: "chats.txt")], to: folder.path, on: WorkerPool(threads: 1))
         return (try TokenFile(.train, in: folder.path), tokenizer)
     }
@@ -116,7 +116,7 @@ import Kernels
         let long = try #require(tokens.firstExchange(of: 1...100))
         #expect(texts(long, tokens, tokenizer)[0] == "<|user|>a very long question<|assistant|>")
         #expect(tokens.firstExchange(of: 1...3) == nil)
-        let starts = tokens.turns.filter { $0.side == .nobody }.map(\.start), conversations = starts.prefix(3).map { $0..<$0 + 1 }
+        let starts = tokens.turns.filter { $0.role == .preamble }.map(\.start), conversations = starts.prefix(3).map { $0..<$0 + 1 }
         #expect(tokens.firstExchange(of: 1...100, in: Array(conversations.dropFirst())) == found)
         #expect(tokens.firstExchange(of: 1...100, in: [conversations[1]]) == nil)
     }

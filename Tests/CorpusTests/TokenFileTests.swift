@@ -19,19 +19,19 @@ import Tokenize
 
     @Test func `what is written is what is read, from any place`() throws {
         let path = folder.write("[INST] Hi [/INST] Yo\n[INST] A\n[INST] B [/INST] C [INST] D\n", to: "chats.txt")
-        var encoding = CorpusEncoding(try byteTokenizer(), file: "tokenizer.json", form: .markers)
-        encoding.heldOut = 0
+        var encoding = CorpusEncoder(try byteTokenizer(), file: "tokenizer.json", template: .specialTokens)
+        encoding.validationShare = 0
         try encoding.write([path], to: folder("out"), on: WorkerPool(threads: 2))
         let file = try TokenFile(.train, in: folder("out"))
-        var whole: [TokenID] = [], sides: [Side] = [], ids: [TokenID] = [], some: [Side] = []
-        file.read(0..<file.count, into: &whole, sides: &sides)
+        var whole: [TokenID] = [], roles: [TokenRole] = [], ids: [TokenID] = [], some: [TokenRole] = []
+        file.read(0..<file.count, into: &whole, roles: &roles)
         #expect(try byteTokenizer().text(of: whole) == "<|user|>Hi<|assistant|>Yo<|eos|><|user|>A<|eos|><|user|>B<|assistant|>C<|user|>D<|eos|>")
-        #expect(sides.map { "\($0.rawValue)" }.joined() == "0111222" + "011" + "0112211")
+        #expect(roles.map { "\($0.rawValue)" }.joined() == "0111222" + "011" + "0112211")
         #expect(file.turns.map(\.start) == [0, 1, 4, 7, 8, 10, 11, 13, 15])
         for low in 0...file.count {
             for high in low...file.count {
-                file.read(low..<high, into: &ids, sides: &some)
-                #expect(ids == Array(whole[low..<high]) && some == Array(sides[low..<high]))
+                file.read(low..<high, into: &ids, roles: &some)
+                #expect(ids == Array(whole[low..<high]) && some == Array(roles[low..<high]))
             }
         }
     }
@@ -39,10 +39,10 @@ import Tokenize
     @Test func `a vocabulary over 65,536 has ids of 32 bits`() throws {
         var vocabulary = try byteTokenizer().vocabulary
         for i in 0..<65_536 { vocabulary.tokens.append("token \(i)".utf8) }
-        vocabulary.add(specials: ["<|last|>"])
+        vocabulary.add(specialTokens: ["<|last|>"])
         let path = folder.write("[INST] Hi\n", to: "chats.txt")
-        var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: "t", form: .markers)
-        encoding.heldOut = 0
+        var encoding = CorpusEncoder(try Tokenizer(vocabulary), file: "t", template: .specialTokens)
+        encoding.validationShare = 0
         try encoding.write([path], to: folder("out"), on: WorkerPool(threads: 1))
         let file = try TokenFile(.train, in: folder("out"))
         var ids: [TokenID] = []
@@ -71,8 +71,8 @@ import Tokenize
 
     @Test func `files that do not belong together are found, cut off anywhere`() throws {
         let path = folder.write("[INST] Hi [/INST] Yo\n", to: "chats.txt"), out = folder("out")
-        var encoding = CorpusEncoding(try byteTokenizer(), file: "t", form: .markers)
-        encoding.heldOut = 0
+        var encoding = CorpusEncoder(try byteTokenizer(), file: "t", template: .specialTokens)
+        encoding.validationShare = 0
         try encoding.write([path], to: out, on: WorkerPool(threads: 1))
         for name in ["train.bin", "train.turns.bin", "meta.json"] {
             let whole = try InputFile.contents(of: out + "/" + name)
@@ -87,11 +87,11 @@ import Tokenize
 
     @Test func `what meta json says is checked`() throws {
         let path = folder.write("[INST] Hi [/INST] Yo\n", to: "chats.txt"), out = folder("out")
-        var encoding = CorpusEncoding(try byteTokenizer(), file: "t", form: .humanAssistant)
-        (encoding.seed, encoding.limit, encoding.heldOut) = (.max, 1_000, 0.25)
+        var encoding = CorpusEncoder(try byteTokenizer(), file: "t", template: .humanAssistant)
+        (encoding.seed, encoding.maxTokens, encoding.validationShare) = (.max, 1_000, 0.25)
         let report = try encoding.write([path], to: out, on: WorkerPool(threads: 1))
         let meta = try TokenMeta(reading: out + "/meta.json")
-        #expect(meta.seed == .max && meta.limit == 1_000 && meta.heldOut == 0.25 && meta.form == .humanAssistant && meta.report == report)
+        #expect(meta.seed == .max && meta.limit == 1_000 && meta.validationShare == 0.25 && meta.template == .humanAssistant && meta.report == report)
         #expect(meta.sources.map(\.format) == [.tinyChat])
         let text = String(decoding: try InputFile.contents(of: out + "/meta.json"), as: UTF8.self)
         for (old, new, expected) in [

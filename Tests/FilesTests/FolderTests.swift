@@ -11,16 +11,16 @@ import Testing
         for name in ["b.txt", "a.txt", "B.jsonl", "é.txt", ".hidden.txt", "c.bin", "sub/z.txt", "sub/deep/y.jsonl", "sub-a.txt"] { folder.write("", to: name) }
         #expect(symlink(folder("sub"), folder("loop")) == 0 && symlink(folder.path, folder("sub/up")) == 0)
         #expect(symlink(folder("c.bin"), folder("link.txt")) == 0 && symlink(folder("nowhere"), folder("dead.txt")) == 0)
-        let found = try Folder.files(at: [folder.path], endingIn: [".txt", ".jsonl"])
+        let found = try Folder.files(at: [folder.path], withExtensions: [".txt", ".jsonl"])
         #expect(found == ["B.jsonl", "a.txt", "b.txt", "link.txt", "sub/deep/y.jsonl", "sub/z.txt", "sub-a.txt", "é.txt"].map { folder($0) })
-        #expect(try Folder.files(at: [folder("c.bin"), "-", folder("sub") + "/"], endingIn: [".txt"]) == [folder("c.bin"), "-", folder("sub/z.txt")])
+        #expect(try Folder.files(at: [folder("c.bin"), "-", folder("sub") + "/"], withExtensions: [".txt"]) == [folder("c.bin"), "-", folder("sub/z.txt")])
     }
 
     @Test func `a folder without any says what was looked for`() {
-        let error = #expect(throws: FileError.self) { try Folder.files(at: [folder.path], endingIn: [".txt", ".jsonl"]) }
+        let error = #expect(throws: FileError.self) { try Folder.files(at: [folder.path], withExtensions: [".txt", ".jsonl"]) }
         #expect(error?.description == "\(folder.path): no file in it ends in .txt, .jsonl.")
         #expect(throws: FileError.unreadable(path: folder("x"), reason: "No such file or directory")) {
-            try Folder.files(at: [folder("x")], endingIn: [])
+            try Folder.files(at: [folder("x")], withExtensions: [])
         }
     }
 

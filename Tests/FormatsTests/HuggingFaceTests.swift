@@ -25,8 +25,8 @@ import Formats
         _ = GPT(configuration, in: &list)
         let values = processor.zeros(list.count)
         processor.normal(into: values, seed: 3)
-        var checkpoint = Checkpoint(configuration, weights: Named(values, of: list.parameters))
-        (checkpoint.tokenizer, checkpoint.chatTemplate) = (try StoredTokenizer(SampleCheckpoint.vocabulary), .markers)
+        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(values, of: list.parameters))
+        (checkpoint.tokenizer, checkpoint.chatTemplate) = (try StoredTokenizer(SampleCheckpoint.vocabulary), .specialTokens)
         return checkpoint
     }
 
@@ -39,15 +39,15 @@ import Formats
         return "accepted"
     }
 
-    @Test(arguments: Function.allCases.filter { ![.exp, .log, .sqrt].contains($0) }, [false, true])
-    func `there and back is the identity`(activation: Function, isTied: Bool) throws {
+    @Test(arguments: UnaryFunction.allCases.filter { ![.exp, .log, .sqrt].contains($0) }, [false, true])
+    func `there and back is the identity`(activation: UnaryFunction, isTied: Bool) throws {
         let sample = try sample(isTied: isTied) { $0.activation = activation }
         try HuggingFace.write(sample, to: folder.path)
         #expect(folder.names == ["config.json", "generation_config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"])
         let again = try read(), isSame = again.everything.map(\.bits) == sample.everything.map(\.bits)
         #expect(isSame && again.weights.names == sample.weights.names && again.everything.count == sample.everything.count)
-        #expect(again.configuration == sample.configuration && again.tokenizer == sample.tokenizer && again.chatTemplate == .markers)
-        #expect(try ForeignModel(reading: folder.path, on: processor).checkpoint.weightsDigest == sample.weightsDigest)
+        #expect(again.configuration == sample.configuration && again.tokenizer == sample.tokenizer && again.chatTemplate == .specialTokens)
+        #expect(try ImportedModel(reading: folder.path, on: processor).checkpoint.weightsDigest == sample.weightsDigest)
     }
 
     @Test(arguments: [WeightFormat.f16, .bf16]) func `in 16 bits, it is the nearest that they hold`(format: WeightFormat) throws {
@@ -55,7 +55,7 @@ import Formats
         try HuggingFace.write(sample, to: folder.path, as: format)
         let again = try read()
         for name in sample.weights.names {
-            let rounded = floats(sample, name).map { format == .f16 ? Float(Float16($0)) : Float(bitPattern: UInt32($0.upperHalf) << 16) }
+            let rounded = floats(sample, name).map { format == .f16 ? Float(Float16($0)) : Float(bitPattern: UInt32($0.bf16Bits) << 16) }
             let isSame = floats(again, name) == rounded
             #expect(isSame, "\(name)")
         }
@@ -200,7 +200,7 @@ import Formats
         try HuggingFace.write(sample, to: folder.path)
         #expect(try read().chatTemplate == .humanAssistant)
         folder.write(#"{"chat_template": "another", "model_max_length": 1000000000000000019884624838656}"#, to: "tokenizer_config.json")
-        #expect(try read().chatTemplate == .markers)
+        #expect(try read().chatTemplate == .specialTokens)
         folder.write("[", to: "tokenizer_config.json")
         #expect(refusal().hasPrefix("folder/tokenizer_config.json: byte 1 of its JSON"), "\(refusal())")
     }
@@ -211,7 +211,7 @@ import Formats
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
         vocabulary.tokens.append("th".utf8)
         vocabulary.merges = [.init(116, 104, 256)]
-        vocabulary.add(specials: ["<|endoftext|>"])
+        vocabulary.add(specialTokens: ["<|endoftext|>"])
         (sample.tokenizer, sample.chatTemplate) = (try StoredTokenizer(vocabulary), .humanAssistant)
         try HuggingFace.write(sample, to: folder.path)
         #expect(try read().chatTemplate == .humanAssistant && read().vocabulary() == vocabulary)

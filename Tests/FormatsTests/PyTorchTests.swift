@@ -86,10 +86,10 @@ import Formats
         #expect(try Tokenizer(vocabulary).ids(of: "aé\n") == [1, 2, 0])
         let bytes = Vocabulary.ofBytes()
         #expect(throws: CheckpointError.mismatch(path: path, name: "its tokenizer", expected: "at most 5 tokens, which the model knows", found: "256")) {
-            try ForeignModel(reading: path, tokenizer: .other(bytes), on: processor)
+            try ImportedModel(reading: path, tokenizer: .other(bytes), on: processor)
         }
-        #expect(try ForeignModel(reading: path, tokenizer: .none, on: processor).checkpoint.tokenizer == nil)
-        #expect(try ForeignModel(reading: path, tokenizer: .other(vocabulary), on: processor).checkpoint.vocabulary() == vocabulary)
+        #expect(try ImportedModel(reading: path, tokenizer: .none, on: processor).checkpoint.tokenizer == nil)
+        #expect(try ImportedModel(reading: path, tokenizer: .other(vocabulary), on: processor).checkpoint.vocabulary() == vocabulary)
         let list = PyTorchBytes.dictionary([("b", PyTorchBytes.integer(0)), ("c", PyTorchBytes.integer(1))])
         let other = folder.write(PyTorchBytes.file(PyTorchBytes.dictionary([("model", model), ("config", arguments), ("stoi", list)])), to: "b.pt")
         #expect(try Checkpoint(importingPyTorch: other, on: processor).vocabulary().count == 2)

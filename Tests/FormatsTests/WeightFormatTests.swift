@@ -8,26 +8,26 @@ import Formats
     @Test func `every half is the number that it is, and comes back`() {
         let wrong = (UInt16.min...UInt16.max).filter { bits in
             let number = Float(half: bits), expected = Float(Float16(bitPattern: bits))
-            return number.isNaN ? !expected.isNaN || number.halfBits != bits | 0x200 : number.bitPattern != expected.bitPattern || number.halfBits != bits
+            return number.isNaN ? !expected.isNaN || number.f16Bits != bits | 0x200 : number.bitPattern != expected.bitPattern || number.f16Bits != bits
         }
         #expect(wrong.isEmpty, "\(wrong.prefix(5)) and \(wrong.count) in all")
     }
 
     @Test func `any number becomes the nearest`() {
-        var random = Noise(3), wrong: [UInt32] = []
+        var random = TestRandom(3), wrong: [UInt32] = []
         for round in 0..<300_000 {
             // Any bits, then those where a half has its steps, its borders and its ties.
             let bits = UInt32(truncatingIfNeeded: random.next()), small = bits & 0x8000_0000 | UInt32(0x3200_0000 + Int(bits % 0x1600_0000))
             let number = Float(bitPattern: round % 3 == 0 ? bits : round % 3 == 1 ? small : small & ~0xFFF)
             if number.isNaN { continue }
-            if number.halfBits != Float16(number).bitPattern { wrong.append(number.bitPattern) }
-            let upper = Float(bitPattern: UInt32(number.upperHalf) << 16), below = Float(bitPattern: number.bitPattern & 0xFFFF_0000)
+            if number.f16Bits != Float16(number).bitPattern { wrong.append(number.bitPattern) }
+            let upper = Float(bitPattern: UInt32(number.bf16Bits) << 16), below = Float(bitPattern: number.bitPattern & 0xFFFF_0000)
             let above = Float(bitPattern: (number.bitPattern & 0xFFFF_0000) &+ 0x1_0000)
             if above.isFinite, upper != below && upper != above || abs(upper - number) > min(abs(below - number), abs(above - number)) { wrong.append(number.bitPattern) }
-            if above.isFinite, abs(below - number) == abs(above - number), number.upperHalf & 1 == 1 { wrong.append(number.bitPattern) }
+            if above.isFinite, abs(below - number) == abs(above - number), number.bf16Bits & 1 == 1 { wrong.append(number.bitPattern) }
         }
         #expect(wrong.isEmpty, "\(wrong.prefix(5)) and \(wrong.count) in all")
-        #expect(Float.nan.upperHalf & 0x7FFF > 0x7F80 && Float(bitPattern: 0x7F80_0001).upperHalf & 0x7FFF > 0x7F80 && Float(bitPattern: 0x7F80_0001).halfBits & 0x7FFF > 0x7C00)
-        #expect(Float.greatestFiniteMagnitude.upperHalf == 0x7F80 && (-Float.infinity).upperHalf == 0xFF80)
+        #expect(Float.nan.bf16Bits & 0x7FFF > 0x7F80 && Float(bitPattern: 0x7F80_0001).bf16Bits & 0x7FFF > 0x7F80 && Float(bitPattern: 0x7F80_0001).f16Bits & 0x7FFF > 0x7C00)
+        #expect(Float.greatestFiniteMagnitude.bf16Bits == 0x7F80 && (-Float.infinity).bf16Bits == 0xFF80)
     }
 }

@@ -42,9 +42,9 @@ import TestSupport
     }
 
     @Test func `fuzz: any text, cut anywhere, is what the standard makes of it`() throws {
-        var noise = Noise(9)
+        var noise = TestRandom(9)
         let parts = ["data:", "data: x", "data", "dat", ":", "\n", "\r", "\r\n", "\n\n", " ", "é", "\u{FEFF}", "event: y", "data: {\"a\":1}", "\u{0}"]
-        for round in 0..<fuzzRounds(else: 4_000) {
+        for round in 0..<fuzzRounds(default: 4_000) {
             let text = (0..<noise.below(14)).flatMap { _ in Array(parts[noise.below(parts.count)].utf8) }
             var pieces: [[UInt8]] = [], at = 0
             while at < text.count {

@@ -25,7 +25,7 @@ struct HTTPServerTests {
     func requests() throws {
         let server = try Self.server()
         defer { server.stop(within: .seconds(1)) }
-        let wire = try #require(Wire(to: server.port))
+        let wire = try #require(RawHTTPConnection(to: server.port))
         #expect(wire.ask("GET", "/a%20b/c?x=1%262&y=a+b")?.text == #"GET ["a b", "c"] x=1&2&y=a b "#)
         #expect(wire.ask("POST", "/", body: "hello")?.text == "POST []  hello")
         wire.send("POST /in/chunks HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
@@ -46,7 +46,7 @@ struct HTTPServerTests {
             }
         }
         defer { server.stop(within: .seconds(1)) }
-        let wire = try #require(Wire(to: server.port))
+        let wire = try #require(RawHTTPConnection(to: server.port))
         for _ in 0..<20 { #expect(wire.ask("GET", "/")?.text == "later") }
     }
 
@@ -62,7 +62,7 @@ struct HTTPServerTests {
             }
         }
         defer { server.stop(within: .seconds(1)) }
-        let wire = try #require(Wire(to: server.port))
+        let wire = try #require(RawHTTPConnection(to: server.port))
         for _ in 0..<3 {
             wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             #expect(wire.head()?.headers["transfer-encoding"] == "chunked")
@@ -84,7 +84,7 @@ struct HTTPServerTests {
             stream.finish()
         }
         defer { server.stop(within: .seconds(1)) }
-        let body = (0..<count).map { UInt8(65 + $0 % 23) }, wire = try #require(Wire(to: server.port))
+        let body = (0..<count).map { UInt8(65 + $0 % 23) }, wire = try #require(RawHTTPConnection(to: server.port))
         let answer = wire.ask("POST", "/", body: String(decoding: body, as: UTF8.self)), isSame = answer?.body == body
         #expect(isSame)
     }
@@ -99,7 +99,7 @@ struct HTTPServerTests {
             arrived.put(true)
         }
         defer { server.stop(within: .seconds(1)) }
-        var wire = Wire(to: server.port)
+        var wire = RawHTTPConnection(to: server.port)
         wire?.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         #expect(arrived.take(within: .seconds(30)) == true)      // a machine with much to do may be late
         #expect(gone.take(within: .milliseconds(100)) == nil)
@@ -117,7 +117,7 @@ struct HTTPServerTests {
             try? BackgroundThread.run { while !stream.isGone { stream.write([UInt8](repeating: 65, count: 10_000)); usleep(100) } }
         }
         defer { server.stop(within: .seconds(1)) }
-        let wire = try #require(Wire(to: server.port))
+        let wire = try #require(RawHTTPConnection(to: server.port))
         wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         #expect(gone.take(within: .seconds(20)) == true)
     }
@@ -132,7 +132,7 @@ struct HTTPServerTests {
             exchange.respond(Response(.ok, [], stream: stream))
         }
         defer { server.stop(within: .seconds(1)) }
-        let wire = try #require(Wire(to: server.port))
+        let wire = try #require(RawHTTPConnection(to: server.port))
         wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         #expect(wire.answer()?.body.count == 1_000_000 && gone.take(within: .zero) == nil)
     }
@@ -143,7 +143,7 @@ struct HTTPServerTests {
             exchange.respond(Response(.ok, [], stream: ResponseStream(heartbeat: ": beat\n\n")))
         } with: { $0.limits.heartbeat = .milliseconds(50) }
         defer { server.stop(within: .zero) }
-        let wire = try #require(Wire(to: server.port))
+        let wire = try #require(RawHTTPConnection(to: server.port))
         wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         _ = wire.head()
         for _ in 0..<3 { #expect(wire.chunk().map { String(decoding: $0, as: UTF8.self) } == ": beat\n\n") }
@@ -161,12 +161,12 @@ struct HTTPServerTests {
                 stream.finish()
             }
         }
-        let wire = try #require(Wire(to: server.port)), over = Mailbox<Bool>()
+        let wire = try #require(RawHTTPConnection(to: server.port)), over = Mailbox<Bool>()
         wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         _ = arrived.take()
         try BackgroundThread.run { server.stop(within: .seconds(20)); over.put(true) }
         #expect(over.take(within: .milliseconds(100)) == nil)
-        #expect(Wire(to: server.port)?.ask("GET", "/late") == nil)
+        #expect(RawHTTPConnection(to: server.port)?.ask("GET", "/late") == nil)
         more.put("the last word")
         more.put(nil)
         #expect(wire.answer()?.text == "the last word")
@@ -177,7 +177,7 @@ struct HTTPServerTests {
     func stoppingAtOnce() throws {
         let gone = Mailbox<Bool>()
         let server = try Self.server { exchange in exchange.respond(Response(.ok, [], stream: ResponseStream { gone.put(true) })) }
-        let wires = try (0..<10).map { _ in try #require(Wire(to: server.port)) }
+        let wires = try (0..<10).map { _ in try #require(RawHTTPConnection(to: server.port)) }
         for wire in wires { wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n"); _ = wire.head() }
         server.stop(within: .milliseconds(50))
         for _ in wires { #expect(gone.take(within: .seconds(5)) == true) }
@@ -191,7 +191,7 @@ struct HTTPServerTests {
             let over = Mailbox<Void>(), asked = Mailbox<Void>(), port = server.port
             for _ in 0..<8 {
                 try BackgroundThread.run {
-                    let wire = Wire(to: port)
+                    let wire = RawHTTPConnection(to: port)
                     while wire?.ask("GET", "/")?.status == 200 { asked.put(()) }
                     over.put(())
                 }

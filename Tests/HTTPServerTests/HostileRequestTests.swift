@@ -14,7 +14,7 @@ struct HostileRequestTests {
     func smuggling(headers: String) throws {
         let server = try HTTPServerTests.server()
         defer { server.stop(within: .zero) }
-        let wire = try #require(Wire(to: server.port))
+        let wire = try #require(RawHTTPConnection(to: server.port))
         wire.send("POST /first HTTP/1.1\r\n\(headers.hasPrefix("Host") ? "" : "Host: h\r\n")\(headers)\r\n\r\nhelloGET /second HTTP/1.1\r\nHost: h\r\n\r\n")
         let answer = wire.answer()
         #expect(answer.map { [400, 413].contains($0.status) } ?? true)
@@ -25,7 +25,7 @@ struct HostileRequestTests {
     func badChunks(body: String) throws {
         let server = try HTTPServerTests.server()
         defer { server.stop(within: .zero) }
-        let wire = try #require(Wire(to: server.port))
+        let wire = try #require(RawHTTPConnection(to: server.port))
         wire.send("POST /first HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\(body)GET /second HTTP/1.1\r\nHost: h\r\n\r\n")
         wire.closeOurSide()
         while let answer = wire.answer() { #expect(answer.status >= 400, "\(answer.text)") }
@@ -35,7 +35,7 @@ struct HostileRequestTests {
     func badTargets(target: String) throws {
         let server = try HTTPServerTests.server()
         defer { server.stop(within: .zero) }
-        #expect(try #require(Wire(to: server.port)).ask("GET", target)?.status == 400)
+        #expect(try #require(RawHTTPConnection(to: server.port)).ask("GET", target)?.status == 400)
     }
 
     @Test("segments are split before they are decoded")
@@ -55,9 +55,9 @@ struct HostileRequestTests {
     func longBody() throws {
         let server = try HTTPServerTests.server(with: { $0.limits.body = 100 })
         defer { server.stop(within: .zero) }
-        #expect(try #require(Wire(to: server.port)).ask("POST", "/", body: String(repeating: "a", count: 100))?.status == 200)
-        #expect(try #require(Wire(to: server.port)).ask("POST", "/", ["Content-Length": "101"])?.status == 413)
-        let wire = try #require(Wire(to: server.port))
+        #expect(try #require(RawHTTPConnection(to: server.port)).ask("POST", "/", body: String(repeating: "a", count: 100))?.status == 200)
+        #expect(try #require(RawHTTPConnection(to: server.port)).ask("POST", "/", ["Content-Length": "101"])?.status == 413)
+        let wire = try #require(RawHTTPConnection(to: server.port))
         wire.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n\(String(repeating: "a", count: 101))\r\n0\r\n\r\n")
         #expect(wire.answer()?.status == 413)
     }
@@ -67,16 +67,16 @@ struct HostileRequestTests {
         let arrived = Mailbox<Exchange>(), server = try HTTPServerTests.server { arrived.put($0) } with: { $0.limits.bodies = 250_000 }
         defer { server.stop(within: .zero) }
         let request = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + String(repeating: "a", count: 100_000)
-        let wires = try (0..<2).map { _ in try #require(Wire(to: server.port)) }
+        let wires = try (0..<2).map { _ in try #require(RawHTTPConnection(to: server.port)) }
         for wire in wires { wire.send(request) }
         let exchanges = try wires.map { _ in try #require(arrived.take(within: .seconds(10))) }
-        let third = try #require(Wire(to: server.port))
+        let third = try #require(RawHTTPConnection(to: server.port))
         third.send(request)
         // It is told so if it listens already, and hung up on if it does not.
         #expect([nil, 503].contains(third.answer()?.status) && arrived.take(within: .zero) == nil)
         for exchange in exchanges { exchange.respond(.text(.ok, "thanks")) }
         for wire in wires { #expect(wire.answer()?.status == 200) }
-        let again = try #require(Wire(to: server.port))
+        let again = try #require(RawHTTPConnection(to: server.port))
         again.send(request)
         #expect(arrived.take(within: .seconds(10)) != nil)
     }
@@ -85,7 +85,7 @@ struct HostileRequestTests {
     func longHead() throws {
         let server = try HTTPServerTests.server()
         defer { server.stop(within: .zero) }
-        let answer = try #require(Wire(to: server.port)).ask("GET", "/", ["X": String(repeating: "a", count: 100_000)])
+        let answer = try #require(RawHTTPConnection(to: server.port)).ask("GET", "/", ["X": String(repeating: "a", count: 100_000)])
         #expect(answer.map { $0.status == 431 } ?? true)
     }
 
@@ -93,11 +93,11 @@ struct HostileRequestTests {
     func slowLoris() throws {
         let server = try HTTPServerTests.server(with: { $0.limits.arrival = .milliseconds(600) })
         defer { server.stop(within: .zero) }
-        let slow = try (0..<200).map { _ in try #require(Wire(to: server.port)) }
+        let slow = try (0..<200).map { _ in try #require(RawHTTPConnection(to: server.port)) }
         for wire in slow { wire.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n") }
         for _ in 0..<10 {
             for wire in slow { wire.send("a") }
-            #expect(try #require(Wire(to: server.port)).ask("GET", "/")?.status == 200)
+            #expect(try #require(RawHTTPConnection(to: server.port)).ask("GET", "/")?.status == 200)
             usleep(150_000)
         }
         for wire in slow { #expect(wire.isClosed()) }
@@ -109,7 +109,7 @@ struct HostileRequestTests {
         let server = try HTTPServerTests.server()
         defer { server.stop(within: .zero) }
         for _ in 0..<50 {
-            let wire = try #require(Wire(to: server.port))
+            let wire = try #require(RawHTTPConnection(to: server.port))
             wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             wire.closeOurSide()
             #expect(wire.answer()?.status == 200 && wire.isClosed())
@@ -126,11 +126,11 @@ struct HostileRequestTests {
         for round in 0..<150 {
             var bytes = seeds[round % seeds.count]
             for _ in 0..<Int.random(in: 1...6, using: &random) { bytes[Int.random(in: bytes.indices, using: &random)] = .random(in: 0...255, using: &random) }
-            let wire = try #require(Wire(to: server.port))
+            let wire = try #require(RawHTTPConnection(to: server.port))
             wire.send(bytes)
             wire.closeOurSide()
             while wire.answer() != nil {}
         }
-        #expect(try #require(Wire(to: server.port)).ask("GET", "/")?.status == 200)
+        #expect(try #require(RawHTTPConnection(to: server.port)).ask("GET", "/")?.status == 200)
     }
 }

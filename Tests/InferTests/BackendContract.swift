@@ -29,33 +29,33 @@ struct BackendContract {
         if knowsContext { try refusing() }
     }
 
-    private func request(_ most: Int? = nil, temperature: Double = 0, stop: [String] = [], seed: UInt64? = nil) throws -> AnswerRequest {
-        AnswerRequest(prompt, try GenerationConfig(maximumTokens: most, temperature: temperature, stop: stop, seed: seed))
+    private func request(_ most: Int? = nil, temperature: Double = 0, stop: [String] = [], seed: UInt64? = nil) throws -> GenerationRequest {
+        GenerationRequest(prompt, try GenerationConfig(maximumTokens: most, temperature: temperature, stop: stop, seed: seed))
     }
 
     /// All events of an answer, in order; what comes behind the end would be among them.
-    private func events(_ request: AnswerRequest, onEvent: @escaping @Sendable (AnswerEvent, any AnswerInProgress) -> Void = { _, _ in }) throws -> [AnswerEvent] {
+    private func events(_ request: GenerationRequest, onEvent: @escaping @Sendable (GenerationEvent, any GenerationHandle) -> Void = { _, _ in }) throws -> [GenerationEvent] {
         let recorder = Recorder()
-        let progress = try backend.answer(request) { recorder.add($0) }
+        let progress = try backend.start(request) { recorder.add($0) }
         while true {
             let event = recorder.mailbox.take()
             onEvent(event, progress)
             if case .ended = event { break }
         }
         progress.cancel()
-        _ = try backend.wholeAnswer(to: self.request(1))       // whatever still is to come has come when this is over
+        _ = try backend.generate(self.request(1))       // whatever still is to come has come when this is over
         #expect(recorder.overlapped == 0, "two events at once")
         return recorder.all
     }
 
-    private func checkOrder(_ events: [AnswerEvent], _ what: String) {
+    private func checkOrder(_ events: [GenerationEvent], _ what: String) {
         let kinds = events.map { switch $0 { case .began: "b"; case .piece: "p"; case .ended: "e" } }.joined()
         #expect(kinds.wholeMatch(of: /bp*e/) != nil, "\(what): \(kinds)")
     }
 
-    private func text(_ events: [AnswerEvent]) -> String { events.map { if case .piece(let piece) = $0 { piece.text } else { "" } }.joined() }
+    private func text(_ events: [GenerationEvent]) -> String { events.map { if case .piece(let piece) = $0 { piece.text } else { "" } }.joined() }
 
-    private func end(_ events: [AnswerEvent]) throws -> AnswerEnd {
+    private func end(_ events: [GenerationEvent]) throws -> GenerationEnd {
         guard case .ended(let end)? = events.last else { throw Missing() }
         return end
     }
@@ -102,27 +102,27 @@ struct BackendContract {
             #expect([.cancelled, .stop].contains(end.reason) && answer.hasPrefix(text(events)), "\(moment): \(end)")
         }
         let recorder = Recorder()
-        try backend.answer(request()) { recorder.add($0) }.cancel()
+        try backend.start(request()) { recorder.add($0) }.cancel()
         while true { if case .ended = recorder.mailbox.take() { break } }
         checkOrder(recorder.all, "cancelled at once")
         // Whoever drops the events wants no more of them.
-        _ = try backend.events(of: request()).next()
+        _ = try backend.stream(request()).next()
     }
 
     private func seeds() throws {
-        let all = try (0..<8).map { try backend.wholeAnswer(to: request(12, temperature: 2, seed: $0)).text }
-        #expect(try all == (0..<8).map { try backend.wholeAnswer(to: request(12, temperature: 2, seed: $0)).text })
+        let all = try (0..<8).map { try backend.generate(request(12, temperature: 2, seed: $0)).text }
+        #expect(try all == (0..<8).map { try backend.generate(request(12, temperature: 2, seed: $0)).text })
         #expect(Set(all).count > 1, "\(all)")
     }
 
     private func several() throws {
-        let requests = try (1...9).map { (i: Int) throws -> AnswerRequest in
+        let requests = try (1...9).map { (i: Int) throws -> GenerationRequest in
             let most: Int? = i % 3 == 0 ? nil : i
             return try request(most, temperature: i % 2 == 0 ? 0 : 2, seed: UInt64(i))
         }
-        let alone = try requests.map { try backend.wholeAnswer(to: $0) }
-        var together: [WholeAnswer] = []
-        try backend.answers(to: requests, atOnce: 5) { index, result in
+        let alone = try requests.map { try backend.generate($0) }
+        var together: [GenerationResult] = []
+        try backend.generate(requests, concurrency: 5) { index, result in
             #expect(index == together.count)
             together.append(try result.get())
         }
@@ -136,9 +136,9 @@ struct BackendContract {
         let context = try #require(backend.context), long = String(repeating: "ab ", count: context)
         let recorder = Recorder()
         #expect(throws: GenerationError.self) {
-            try backend.answer(AnswerRequest(.chat([.init(.user, long)]), policy: .refuse)) { recorder.add($0) }
+            try backend.answer(GenerationRequest(.chat([.init(.user, long)]), policy: .refuse)) { recorder.add($0) }
         }
-        let answer = try backend.wholeAnswer(to: AnswerRequest(.chat([.init(.user, long)]), GenerationConfig(temperature: 0)))
+        let answer = try backend.generate(GenerationRequest(.chat([.init(.user, long)]), GenerationConfig(temperature: 0)))
         #expect(answer.end.promptTokens + answer.end.answerTokens <= context && recorder.all.isEmpty)
     }
 
@@ -147,17 +147,17 @@ struct BackendContract {
 
 /// Keeps the events of an answer, and counts those that came while another was being delivered.
 private final class Recorder: Sendable {
-    let mailbox = Mailbox<AnswerEvent>()
-    private let events = Mutex<[AnswerEvent]>([])
+    let mailbox = Mailbox<GenerationEvent>()
+    private let events = Mutex<[GenerationEvent]>([])
     private let inside = Atomic(0), overlaps = Atomic(0)
 
-    func add(_ event: AnswerEvent) {
+    func add(_ event: GenerationEvent) {
         if inside.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue > 0 { overlaps.wrappingAdd(1, ordering: .relaxed) }
         events.withLock { $0.append(event) }
         mailbox.put(event)
         inside.wrappingSubtract(1, ordering: .sequentiallyConsistent)
     }
 
-    var all: [AnswerEvent] { events.withLock { $0 } }
+    var all: [GenerationEvent] { events.withLock { $0 } }
     var overlapped: Int { overlaps.load(ordering: .relaxed) }
 }

@@ -8,58 +8,58 @@ import Tokenize
 @Suite struct BackendTests {
     private func parrot(_ context: Int = 64) throws -> any ChatBackend {
         let folder = TemporaryFolder()
-        try Parrot.checkpoint(context: context).write(to: folder("a.h5"))
-        return try Backends.open(checkpoint: folder("a.h5"), .f32) { try Processor(threads: 1) }
+        try OneSentenceModel.checkpoint(context: context).write(to: folder("a.h5"))
+        return try LocalBackend(checkpoint: folder("a.h5"), .f32) { try Processor(threads: 1) }
     }
 
     private let hello = Prompt.chat([.init(.user, "Hello")])
 
-    @Test func `the engine keeps the contract`() throws { try BackendContract(parrot(), prompt: hello, answer: Parrot.sentence).check() }
+    @Test func `the engine keeps the contract`() throws { try BackendContract(parrot(), prompt: hello, answer: OneSentenceModel.sentence).check() }
 
     @Test func `plain recomputation keeps the contract`() throws {
         let folder = TemporaryFolder(), processor = try Processor(threads: 1)
-        try Parrot.checkpoint(context: 64).write(to: folder("a.h5"))
+        try OneSentenceModel.checkpoint(context: 64).write(to: folder("a.h5"))
         let checkpoint = try Checkpoint(reading: folder("a.h5")), (model, parameters) = try checkpoint.model(on: processor)
-        let backend = RecomputationBackend(try Backends.readable(checkpoint, name: "plain"), Recomputation(of: model, parameters, on: processor))
-        try BackendContract(backend, prompt: hello, answer: Parrot.sentence).check()
+        let backend = UncachedBackend(try ModelInfo(of: checkpoint, name: "plain"), UncachedGenerator(of: model, parameters, on: processor))
+        try BackendContract(backend, prompt: hello, answer: OneSentenceModel.sentence).check()
     }
 
-    @Test func `a script keeps the contract`() throws { try BackendContract(ScriptedBackend(), prompt: hello, answer: Parrot.sentence).check() }
+    @Test func `a script keeps the contract`() throws { try BackendContract(ScriptedBackend(), prompt: hello, answer: OneSentenceModel.sentence).check() }
 
     @Test func `another program keeps the contract`() throws {
         let server = ScriptedServer(speakingFor: ScriptedBackend())
-        let backend = try Backends.open(address: server.address, model: nil, key: nil)
+        let backend = try OpenAIBackend(address: server.address, model: nil, key: nil)
         #expect(backend.name == "scripted at \(server.address)/v1")
-        try BackendContract(backend, prompt: hello, answer: Parrot.sentence, knowsContext: false).check()
+        try BackendContract(backend, prompt: hello, answer: OneSentenceModel.sentence, knowsContext: false).check()
     }
 
     @Test func `a text goes on, with tokens and what else might have come`() throws {
-        let answer = try parrot().wholeAnswer(to: AnswerRequest(.text("Hi,"), GenerationConfig(temperature: 0, logProbabilities: 2)))
+        let answer = try parrot().generate(GenerationRequest(.text("Hi,"), GenerationConfig(temperature: 0, logProbabilities: 2)))
         #expect(answer.text == " you!é日" && answer.end.reason == .stop)
         #expect(answer.tokens.map(\.id) == " you!é日".utf8.map { TokenID($0) } && answer.tokens[0].bytes == [0x20])
         #expect(answer.tokens.allSatisfy { ($0.logProbability ?? -9) > -0.01 && $0.alternatives.count == 2 && $0.alternatives[0].id == $0.id })
     }
 
     @Test func `tokens go on as their text does, special ones among them`() throws {
-        let backend = try parrot(), config = try GenerationConfig(temperature: 0), assistant = try #require(SampleCheckpoint.vocabulary.special("<|assistant|>"))
-        #expect(try backend.wholeAnswer(to: AnswerRequest(.tokens("Hi,".utf8.map { TokenID($0) }), config)).text == " you!é日")
-        #expect(try backend.wholeAnswer(to: AnswerRequest(.tokens([assistant]), config)).text == Parrot.sentence)
-        let cut = try backend.wholeAnswer(to: AnswerRequest(.tokens(Array(repeating: 65, count: 99) + [72]), config))
-        #expect(cut.beginning.wasCut && cut.text == "i, you!é日" && cut.end.promptTokens < 64)
-        #expect(throws: GenerationError.emptyPrompt) { try backend.wholeAnswer(to: AnswerRequest(.tokens([]), config)) }
-        #expect(throws: GenerationError.field("prompt", value: "token 260", expected: "tokens from 0 to 259")) { try backend.wholeAnswer(to: AnswerRequest(.tokens([72, 260]), config)) }
+        let backend = try parrot(), config = try GenerationConfig(temperature: 0), assistant = try #require(SampleCheckpoint.vocabulary.specialTokenID("<|assistant|>"))
+        #expect(try backend.generate(GenerationRequest(.tokens("Hi,".utf8.map { TokenID($0) }), config)).text == " you!é日")
+        #expect(try backend.generate(GenerationRequest(.tokens([assistant]), config)).text == OneSentenceModel.sentence)
+        let cut = try backend.generate(GenerationRequest(.tokens(Array(repeating: 65, count: 99) + [72]), config))
+        #expect(cut.start.wasTruncated && cut.text == "i, you!é日" && cut.end.promptTokens < 64)
+        #expect(throws: GenerationError.emptyPrompt) { try backend.generate(GenerationRequest(.tokens([]), config)) }
+        #expect(throws: GenerationError.field("prompt", value: "token 260", expected: "tokens from 0 to 259")) { try backend.generate(GenerationRequest(.tokens([72, 260]), config)) }
         #expect(throws: GenerationError.tooLong(promptTokens: 99, context: 64)) {
-            try backend.wholeAnswer(to: AnswerRequest(.tokens(Array(repeating: 65, count: 99)), config, policy: .refuse))
+            try backend.generate(GenerationRequest(.tokens(Array(repeating: 65, count: 99)), config, policy: .refuse))
         }
     }
 
     @Test func `old turns fall out of the window, and whoever asks hears of it`() throws {
         let said = (0..<9).flatMap { [Conversation.Message(.user, "question \($0)"), .init(.assistant, "answer \($0)")] } + [.init(.user, "Hello")]
-        let answer = try parrot().wholeAnswer(to: AnswerRequest(.chat(said), GenerationConfig(temperature: 0)))
-        #expect(answer.beginning.droppedTurns == 14 && !answer.beginning.wasCut && answer.beginning.context == 64)
-        #expect(answer.text == Parrot.sentence && answer.end.promptTokens == answer.beginning.promptTokens)
-        let cut = try parrot().wholeAnswer(to: AnswerRequest(.chat([.init(.user, String(repeating: "x", count: 99))]), GenerationConfig(temperature: 0)))
-        #expect(cut.beginning.wasCut && cut.text == Parrot.sentence)
+        let answer = try parrot().generate(GenerationRequest(.chat(said), GenerationConfig(temperature: 0)))
+        #expect(answer.start.droppedMessages == 14 && !answer.start.wasTruncated && answer.start.context == 64)
+        #expect(answer.text == OneSentenceModel.sentence && answer.end.promptTokens == answer.start.promptTokens)
+        let cut = try parrot().generate(GenerationRequest(.chat([.init(.user, String(repeating: "x", count: 99))]), GenerationConfig(temperature: 0)))
+        #expect(cut.start.wasTruncated && cut.text == OneSentenceModel.sentence)
     }
 
     @Test func `a field out of range is named with its range`() {

@@ -8,16 +8,16 @@ import Tokenize
 
 @Suite struct OpenAIBackendTests {
     private static let begin = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nConnection: close\r\n\r\n"
-    private static let hello = AnswerRequest(.chat([.init(.user, "Hello")]))
+    private static let hello = GenerationRequest(.chat([.init(.user, "Hello")]))
 
     /// What comes of an answer that a server gives in these words.
-    private func answer(_ words: String...) throws -> WholeAnswer {
+    private func answer(_ words: String...) throws -> GenerationResult {
         let server = ScriptedServer { _, connection in
             for word in words { connection.send(word) }
         }
-        let backend = try Backends.open(address: server.address, model: "m", key: nil)
-        var whole = WholeAnswer()
-        for event in try backend.events(of: Self.hello) { whole.add(event) }
+        let backend = try OpenAIBackend(address: server.address, model: "m", key: nil)
+        var whole = GenerationResult()
+        for event in try backend.stream(Self.hello) { whole.add(event) }
         return whole
     }
 
@@ -28,18 +28,18 @@ import Tokenize
     }
 
     @Test func `a request says what was asked for, and nothing that changes nothing`() throws {
-        let asked = Mailbox<ScriptedServer.Asked>()
+        let asked = Mailbox<ScriptedServer.Request>()
         let server = ScriptedServer { request, connection in
             asked.put(request)
             connection.send(Self.begin + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
         }
-        let backend = try Backends.open(address: server.address + "/api/", model: "m", key: "secret")
-        _ = try backend.wholeAnswer(to: AnswerRequest(.chat([.init(.system, "s"), .init(.user, "\"é")])))
+        let backend = try OpenAIBackend(address: server.address + "/api/", model: "m", key: "secret")
+        _ = try backend.generate(GenerationRequest(.chat([.init(.system, "s"), .init(.user, "\"é")])))
         let plain = asked.take()
         #expect(plain.line == "POST /api/chat/completions" && plain.headers["authorization"] == "Bearer secret" && plain.headers["content-type"] == "application/json")
         #expect(String(decoding: plain.body, as: UTF8.self) == #"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":"\"é"}],"#
             + #""stream":true,"stream_options":{"include_usage":true},"temperature":1.0}"#)
-        _ = try backend.wholeAnswer(to: AnswerRequest(.text("x"), GenerationConfig(
+        _ = try backend.generate(GenerationRequest(.text("x"), GenerationConfig(
             maximumTokens: 7, temperature: 0.5, topK: 4, topP: 0.9, minP: 0.1, repetitionPenalty: 1.1, frequencyPenalty: 0.2, presencePenalty: -0.3, stop: ["a"], seed: 9,
             logitBias: [3: -100], logProbabilities: 2)))
         let full = asked.take()
@@ -47,7 +47,7 @@ import Tokenize
         #expect(String(decoding: full.body, as: UTF8.self) == #"{"model":"m","prompt":"x","stream":true,"stream_options":{"include_usage":true},"max_tokens":7,"temperature":0.5,"#
             + #""top_p":0.9,"min_p":0.1,"top_k":4,"repetition_penalty":1.1,"frequency_penalty":0.2,"presence_penalty":-0.3,"stop":["a"],"seed":9,"#
             + #""logit_bias":{"3":-100.0},"logprobs":2}"#)
-        _ = try backend.wholeAnswer(to: AnswerRequest(.tokens([1, 22])))
+        _ = try backend.generate(GenerationRequest(.tokens([1, 22])))
         let tokens = asked.take()
         #expect(tokens.line == "POST /api/completions" && String(decoding: tokens.body, as: UTF8.self).hasPrefix(#"{"model":"m","prompt":[1,22],"stream":true,"#))
     }
@@ -74,7 +74,7 @@ import Tokenize
         }
         // A text that goes on keeps all of it.
         let server = ScriptedServer { _, connection in connection.send(Self.begin + "data: {\"choices\":[{\"text\":\" a \",\"finish_reason\":\"stop\"}]}\n\n") }
-        #expect(try Backends.open(address: server.address, model: "m", key: nil).wholeAnswer(to: AnswerRequest(.text("x"))).text == " a ")
+        #expect(try OpenAIBackend(address: server.address, model: "m", key: nil).generate(GenerationRequest(.text("x"))).text == " a ")
     }
 
     private static func status(_ line: String, _ body: String, _ headers: String = "") -> String {
@@ -110,10 +110,10 @@ import Tokenize
                 connection.send(Self.status(asked.line == "GET /v1/models" ? "200 OK" : "404 No", body))
             }
             if let name {
-                #expect(try Backends.open(address: server.address, model: nil, key: nil).name == "\(name) at \(server.address)/v1")
+                #expect(try OpenAIBackend(address: server.address, model: nil, key: nil).name == "\(name) at \(server.address)/v1")
             } else {
-                #expect(throws: GenerationError.remote(.broken(address: server.address + "/v1/models", reason: "it names no model. Name one: --backend-model NAME"))) {
-                    try Backends.open(address: server.address, model: nil, key: nil)
+                #expect(throws: GenerationError.remote(.invalidResponse(address: server.address + "/v1/models", reason: "it names no model. Name one: --backend-model NAME"))) {
+                    try OpenAIBackend(address: server.address, model: nil, key: nil)
                 }
             }
         }
@@ -127,7 +127,7 @@ import Tokenize
         #expect((try? OpenAIAddress("HTTP://h:80///"))?.base == "HTTP://h:80/v1")
         #expect((try? OpenAIAddress("https://h/api/v1/"))?.base == "https://h/api/v1")
         #expect(throws: GenerationError.emptyPrompt) {
-            try Backends.open(address: "http://127.0.0.1:1", model: "m", key: nil).wholeAnswer(to: AnswerRequest(.text("")))
+            try OpenAIBackend(address: "http://127.0.0.1:1", model: "m", key: nil).generate(GenerationRequest(.text("")))
         }
     }
 
@@ -139,9 +139,9 @@ import Tokenize
                 asked.put(())
                 gone.put(connection.waitForEnd(milliseconds: 10_000))
             }
-            let events = try Backends.open(address: server.address, model: "m", key: nil).events(of: Self.hello)
+            let events = try OpenAIBackend(address: server.address, model: "m", key: nil).events(of: Self.hello)
             asked.take()
-            var whole = WholeAnswer()
+            var whole = GenerationResult()
             for event in events {
                 whole.add(event)
                 if case .ended = event { break }
@@ -153,12 +153,12 @@ import Tokenize
     }
 
     @Test func `fuzz: whatever a server sends ends with one end`() throws {
-        var noise = Noise(77)
+        var noise = TestRandom(77)
         let stream = Array((Self.begin + "data: {\"choices\":[{\"delta\":{\"content\":\"é\"},\"logprobs\":{\"content\":[{\"bytes\":[1,300]}]}}]}\n\ndata: [DONE]\n\n").utf8)
         let queue = Mailbox<[UInt8]>()
         let server = ScriptedServer { _, connection in connection.send(queue.take()) }
-        let backend = try Backends.open(address: server.address, model: "m", key: nil)
-        for _ in 0..<min(fuzzRounds(else: 150), 20_000) {
+        let backend = try OpenAIBackend(address: server.address, model: "m", key: nil)
+        for _ in 0..<min(fuzzRounds(default: 150), 20_000) {
             var bytes = stream
             for _ in 0..<1 + noise.below(4) {
                 let place = noise.below(bytes.count)
@@ -170,7 +170,7 @@ import Tokenize
                 if bytes.isEmpty { bytes = [10] }
             }
             queue.put(bytes)
-            let events = Array(try backend.events(of: Self.hello))
+            let events = Array(try backend.stream(Self.hello))
             #expect(events.count { if case .ended = $0 { true } else { false } } == 1)
         }
     }

@@ -13,8 +13,8 @@ import Testing
 
     /// simdjson and the search for the place of a fault read the same language: whoever disagrees is found here.
     @Test func `whatever comes is read or refused with its place`() throws {
-        var random = Noise(7), parser = JSONParser()
-        for round in 0..<fuzzRounds(else: 5_000) {
+        var random = TestRandom(7), parser = JSONParser()
+        for round in 0..<fuzzRounds(default: 5_000) {
             var text = Array(Self.seeds[Int(random.next() % UInt64(Self.seeds.count))].utf8)
             for _ in 0..<(random.next() % 5) { random.mutate(&text) }
             do throws(JSONError) {
@@ -38,7 +38,7 @@ import Testing
     }
 }
 
-extension Noise {
+extension TestRandom {
     fileprivate mutating func mutate(_ text: inout [UInt8]) {
         let letters = Array("{}[]\",:\\u0123456789eE+-.truefalsn \n\0\u{7F}é😀".utf8) + [0xFF, 0xC0, 0xED, 0xA0]
         let place = text.isEmpty ? 0 : Int.random(in: 0..<text.count, using: &self)

@@ -7,12 +7,12 @@ import Testing
 @Suite struct Elements {
     static let counts = [0, 1, 3, 17, 33, 65, 5_001, 20_000]
 
-    @Test(arguments: Machine.all, Function.allCases)
-    func `functions and their slopes agree with the C library's`(machine: Machine, f: Function) throws {
+    @Test(arguments: Machine.all, UnaryFunction.allCases)
+    func `functions and their slopes agree with the C library's`(machine: Machine, f: UnaryFunction) throws {
         let p = try machine.processor()
         for count in Self.counts {
-            let x = Noise.numbers(count, seed: 1).map { f == .log || f == .sqrt ? 1.5 + $0 : 4 * $0 }
-            let dy = Noise.numbers(count, seed: 2), old = Noise.numbers(count, seed: 3)
+            let x = TestRandom.numbers(count, seed: 1).map { f == .log || f == .sqrt ? 1.5 + $0 : 4 * $0 }
+            let dy = TestRandom.numbers(count, seed: 2), old = TestRandom.numbers(count, seed: 3)
             let wanted = x.map { f.value(Double($0)) }, slopes = zip(x, dy).map { f.slope(Double($0)) * Double($1) }
             for type in [DataType.float32, .bfloat16] {
                 let y = p.buffer(of: count, type), near = type == .float32 ? Tolerance.forward : .stored
@@ -31,8 +31,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Machine.all, Function.allCases)
-    func `functions of the ends of the range are as in plain arithmetic`(machine: Machine, f: Function) throws {
+    @Test(arguments: Machine.all, UnaryFunction.allCases)
+    func `functions of the ends of the range are as in plain arithmetic`(machine: Machine, f: UnaryFunction) throws {
         let p = try machine.processor()
         let x: [Float] = [.nan, .infinity, -.infinity, 0, -0.0, 1e-30, -1e-30, 1e-4, -200, -104.5, -103, -95, -87.5,
                 -20, -1, 1, 20, 88, 88.7, 89, 200, 1e19]
@@ -49,7 +49,7 @@ import Testing
         // Exactly between two bf16 numbers, just below and just above; NaN whose lower half alone says so.
         x += [0x3F80_8000, 0x3F81_8000, 0x3F80_7FFF, 0x3F80_8001, 0xBF81_8000, 0x7F7F_7FFF, 0x7F7F_8000,
               0x7F80_0001, 0xFF80_0001, 0x7FFF_FFFF].map(Float.init(bitPattern:))
-        x += Noise.numbers(200, seed: 1)
+        x += TestRandom.numbers(200, seed: 1)
         for count in [x.count, 19, 5] {
             let found = p.floats(p.buffer(Array(x[..<count]), .bfloat16))
             for (a, b) in zip(x, found) { #expect(a.isNaN ? b.isNaN : rounded(a).bitPattern == b.bitPattern, "\(a) became \(b)") }
@@ -72,9 +72,9 @@ import Testing
         for shape in Self.shapes {
             for (a, b) in [(Walk.inOrder, Walk.inOrder), (.inOrder, .backwards), (.lastRepeats, .inOrder),
                         (.inOrder, .firstRepeat), (.backwards, .lastRepeats)] {
-                let all: [(Arithmetic, (Float, Float) -> Float)] = [(.add, +), (.subtract, -), (.multiply, *), (.divide, /)]
+                let all: [(ArithmeticOperator, (Float, Float) -> Float)] = [(.add, +), (.subtract, -), (.multiply, *), (.divide, /)]
                 for (f, plain) in all {
-                    let x = Noise.numbers(a.room(shape), seed: 1), y = Noise.numbers(b.room(shape), seed: 2).map { $0 + 3 }
+                    let x = TestRandom.numbers(a.room(shape), seed: 1), y = TestRandom.numbers(b.room(shape), seed: 2).map { $0 + 3 }
                     let z = p.buffer(of: shape.reduce(1, *), .float32)
                     p.combine(f, shape: shape, p.buffer(x), strides: a.strides(shape), p.buffer(y), strides: b.strides(shape), into: z)
                     let wanted = places(shape).map { plain(x[a.place($0, shape)], y[b.place($0, shape)]) }
@@ -91,7 +91,7 @@ import Testing
             for (from, to) in [(Walk.inOrder, Walk.inOrder), (.backwards, .inOrder), (.inOrder, .backwards),
                         (.lastRepeats, .backwards), (.firstRepeat, .inOrder)] {
                 for adding in [false, true] {
-                    let x = Noise.numbers(from.room(shape), seed: 1), old = Noise.numbers(to.room(shape), seed: 2), y = p.buffer(old)
+                    let x = TestRandom.numbers(from.room(shape), seed: 1), old = TestRandom.numbers(to.room(shape), seed: 2), y = p.buffer(old)
                     p.copy(shape: shape, p.buffer(x), strides: from.strides(shape), into: y, strides: to.strides(shape), scale: 0.5, adding: adding)
                     var wanted = old
                     for i in places(shape) { wanted[to.place(i, shape)] = x[from.place(i, shape)] * 0.5 + (adding ? wanted[to.place(i, shape)] : 0) }
@@ -99,7 +99,7 @@ import Testing
                 }
             }
             if shape.contains(0) { continue }
-            let x = Noise.numbers(Walk.inOrder.room(shape), seed: 1), sums = p.zeros(Walk.firstRepeat.room(shape))
+            let x = TestRandom.numbers(Walk.inOrder.room(shape), seed: 1), sums = p.zeros(Walk.firstRepeat.room(shape))
             p.copy(shape: shape, p.buffer(x), strides: Walk.inOrder.strides(shape),
                    into: sums, strides: Walk.firstRepeat.strides(shape), adding: true)
             var wanted = [Double](repeating: 0, count: sums.count)
@@ -114,8 +114,8 @@ import Testing
         for (outer, R, inner) in [(0, 3, 2), (1, 0, 3), (2, 0, 1), (1, 1, 1), (3, 17, 1), (1, 33, 17), (3, 5, 65),
                     (1, 3_000, 40), (200, 65, 3), (1, 5_000, 1)] {
             for type in [DataType.float32, .bfloat16] {
-                let x = Noise.numbers(outer * R * inner, seed: 1).map { type == .bfloat16 ? rounded($0) : $0 }
-                let old = Noise.numbers(outer * inner, seed: 2)
+                let x = TestRandom.numbers(outer * R * inner, seed: 1).map { type == .bfloat16 ? rounded($0) : $0 }
+                let old = TestRandom.numbers(outer * inner, seed: 2)
                 for adding in [false, true] {
                     let y = p.buffer(old)
                     p.sum(p.buffer(x, type), outer: outer, R: R, inner: inner, into: y, scale: -0.5, adding: adding)
@@ -131,7 +131,7 @@ import Testing
     @Test(arguments: Machine.all.filter { $0.threads == 2 })
     func `sums of ten million numbers are accurate to a millionth`(machine: Machine) throws {
         let p = try machine.processor(), count = 10_000_000, y = p.zeros(1), x = p.buffer(of: count, .float32)
-        let few = Noise.numbers(1_000, seed: 1).map { abs($0) }
+        let few = TestRandom.numbers(1_000, seed: 1).map { abs($0) }
         for values in [[0.1], few] {
             x.write { span in for i in span.indices { span[i] = values[i % values.count] } }
             p.sum(x, outer: 1, R: count, inner: 1, into: y)
@@ -162,7 +162,7 @@ import Testing
     func `the largest is the first of equals, and NaN is larger than all`(machine: Machine) throws {
         let p = try machine.processor()
         for (outer, R, inner) in [(0, 3, 2), (1, 1, 1), (3, 17, 1), (2, 33, 17), (300, 65, 1), (1, 5, 65)] {
-            var x = Noise.numbers(outer * R * inner, seed: 1).map { ($0 * 4).rounded() }
+            var x = TestRandom.numbers(outer * R * inner, seed: 1).map { ($0 * 4).rounded() }
             if R == 33 { (x[40], x[50]) = (.nan, .infinity) }
             let y = p.buffer(of: outer * inner, .float32), at = p.buffer(of: outer * inner, .int32)
             p.maximum(p.buffer(x), outer: outer, R: R, inner: inner, into: y, at: at)

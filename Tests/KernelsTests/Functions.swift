@@ -1,7 +1,7 @@
 import Glibc
 import Kernels
 
-extension Function {
+extension UnaryFunction {
     /// f(x) in f64.
     func value(_ x: Double) -> Double {
         switch self {

@@ -12,13 +12,13 @@ import Testing
     func `are turned by their place, and back`(machine: Machine) throws {
         let p = try machine.processor()
         for (N, T, heads, D, rest) in Self.cases {
-            let C = heads * D + rest, half = D / 2, angles = Noise.numbers(T * half, seed: 1).map { 3 * $0 }
+            let C = heads * D + rest, half = D / 2, angles = TestRandom.numbers(T * half, seed: 1).map { 3 * $0 }
             let turns = angles.indices.reduce(into: [Float](repeating: 0, count: T * D)) { turns, i in
                 turns[i / half * D + i % half] = cosf(angles[i])
                 turns[i / half * D + half + i % half] = sinf(angles[i])
             }
             for type in [DataType.float32, .bfloat16] {
-                let given = Noise.numbers(N * C, seed: 2), x = p.buffer(given, type), y = p.buffer(of: N * C, type), old = p.floats(x).map { Double($0) }
+                let given = TestRandom.numbers(N * C, seed: 2), x = p.buffer(given, type), y = p.buffer(of: N * C, type), old = p.floats(x).map { Double($0) }
                 var wanted = old
                 for n in 0..<N {
                     for i in 0..<heads * half {
@@ -43,7 +43,7 @@ import Testing
         for (N, _, heads, D, rest) in Self.cases {
             let C = heads * D + rest
             for type in [DataType.float32, .bfloat16] {
-                let x = p.buffer(Noise.numbers(N * C, seed: 1).map { $0 < 0 ? $0 - 0.2 : $0 + 0.2 }, type), dy = p.buffer(Noise.numbers(N * C, seed: 2), type)
+                let x = p.buffer(TestRandom.numbers(N * C, seed: 1).map { $0 < 0 ? $0 - 0.2 : $0 + 0.2 }, type), dy = p.buffer(TestRandom.numbers(N * C, seed: 2), type)
                 let y = p.buffer(of: N * C, type), dx = p.buffer(of: N * C, type), rstd = p.buffer(of: N * heads, .float32)
                 p.normHeads(x, N: N, C: C, heads: heads, D: D, into: y, rstd: rstd, epsilon: 1e-5)
                 p.normHeadsGradient(dy: dy, y: y, N: N, C: C, heads: heads, D: D, rstd: rstd, into: dx)

@@ -5,9 +5,9 @@ import Testing
 @Suite struct `Linear algebra` {
     @Test(arguments: [(0, 0), (3, 0), (1, 1), (3, 1), (17, 17), (33, 17), (130, 65)])
     func `orthonormal columns have a product of 1 with themselves, and span what was given`(rows: Int, columns: Int) throws {
-        let given = Noise.numbers(rows * columns, seed: 1)
+        let given = TestRandom.numbers(rows * columns, seed: 1)
         var q = given
-        try LinearAlgebra(for: Processor.paths[0]).orthonormalize(&q, rows: rows, columns: columns)
+        try LinearAlgebra(for: Processor.instructionSets[0]).orthonormalize(&q, rows: rows, columns: columns)
         let across = (0..<rows * columns).map { q[$0 % max(rows, 1) * columns + $0 / max(rows, 1)] }
         let square = plainProduct(across, q, M: columns, N: columns, K: rows)
         expectClose(square.map(Float.init), (0..<columns * columns).map { $0 / columns == $0 % columns ? 1.0 : 0 }, within: .forward, "QᵀQ")
@@ -20,8 +20,8 @@ import Testing
 
     @Test(arguments: [(0, 0), (3, 0), (1, 1), (1, 5), (17, 17), (33, 17), (17, 33), (130, 65)])
     func `singular values fall, between columns and rows at right angles, and give the matrix back`(rows: Int, columns: Int) throws {
-        let given = Noise.numbers(rows * columns, seed: 2), count = min(rows, columns)
-        let (left, values, right) = try #require(LinearAlgebra(for: Processor.paths[0]).singularValues(of: given, rows: rows, columns: columns))
+        let given = TestRandom.numbers(rows * columns, seed: 2), count = min(rows, columns)
+        let (left, values, right) = try #require(LinearAlgebra(for: Processor.instructionSets[0]).singularValues(of: given, rows: rows, columns: columns))
         #expect(left.count == rows * count && values.count == count && right.count == count * columns)
         #expect(zip(values, values.dropFirst()).allSatisfy { $0 >= $1 } && values.allSatisfy { $0 >= 0 })
         let one = (0..<count * count).map { $0 / count == $0 % count ? 1.0 : 0 }

@@ -10,11 +10,11 @@ struct Machine: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { "\(path), \(threads) threads" + (blas.map { ", \($0.rawValue)" } ?? "") }
 
-    func processor() throws -> Processor { try Processor(threads: threads, path: path, blas: blas) }
+    func processor() throws -> Processor { try Processor(threads: threads, instructionSet: path, blas: blas) }
 
-    static let all: [Machine] = Processor.paths.flatMap { (path: String) -> [Machine] in [1, 2, 3].map { Machine(path: path, threads: $0) } }
+    static let all: [Machine] = Processor.instructionSets.flatMap { (path: String) -> [Machine] in [1, 2, 3].map { Machine(path: path, threads: $0) } }
     static let libraries: [Machine] = [BLAS.onednn, .openblas].flatMap { (blas: BLAS) -> [Machine] in
-        [1, 2, 3].map { Machine(path: Processor.paths[0], threads: $0, blas: blas) }
+        [1, 2, 3].map { Machine(path: Processor.instructionSets[0], threads: $0, blas: blas) }
     }
 }
 

@@ -8,10 +8,10 @@ import Testing
     func `AdamW follows Loshchilov and Hutter's algorithm 2`(machine: Machine) throws {
         let p = try machine.processor()
         for count in [0, 1, 3, 17, 33, 65, 10_001] {
-            let start = Noise.numbers(count, seed: 1), w = p.buffer(start), m = p.zeros(count), v = p.zeros(count)
+            let start = TestRandom.numbers(count, seed: 1), w = p.buffer(start), m = p.zeros(count), v = p.zeros(count)
             var weights = start.map(Double.init), first = [Double](repeating: 0, count: count), second = first
             for number in 1...4 {
-                let g = Noise.numbers(count, seed: UInt64(10 + number))
+                let g = TestRandom.numbers(count, seed: UInt64(10 + number))
                 let step = AdamWStep(rate: 0.01, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, decay: 0.1, number: number, gradientScale: 0.5)
                 p.adamW(step, weights: w, gradients: p.buffer(g), first: m, second: v)
                 for i in 0..<count {
@@ -28,12 +28,12 @@ import Testing
         }
     }
 
-    @Test(arguments: Processor.paths)
+    @Test(arguments: Processor.instructionSets)
     func `the sum of squares has the same bits for every number of threads`(path: String) throws {
         for count in [0, 1, 33, 65_537, 700_001] {
-            let x = Noise.numbers(count, seed: 1), plain = x.reduce(0) { $0 + Double($1) * Double($1) }
+            let x = TestRandom.numbers(count, seed: 1), plain = x.reduce(0) { $0 + Double($1) * Double($1) }
             let sums = try [1, 2, 3].map { threads in
-                let p = try Processor(threads: threads, path: path)
+                let p = try Processor(threads: threads, instructionSet: path)
                 return p.sumOfSquares(p.buffer(x))
             }
             #expect(sums[0] == sums[1] && sums[0] == sums[2])
@@ -41,11 +41,11 @@ import Testing
         }
     }
 
-    @Test(arguments: Processor.paths, [1, 2, 3])
+    @Test(arguments: Processor.instructionSets, [1, 2, 3])
     func `a second run has the bits of the first`(path: String, threads: Int) throws {
         let runs = try (0..<2).map { _ in
-            let p = try Processor(threads: threads, path: path), N = 200, C = 65
-            let x = p.buffer(Noise.numbers(N * C, seed: 1)), dy = p.buffer(Noise.numbers(N * C, seed: 2)), w = p.buffer(Noise.numbers(C, seed: 3))
+            let p = try Processor(threads: threads, instructionSet: path), N = 200, C = 65
+            let x = p.buffer(TestRandom.numbers(N * C, seed: 1)), dy = p.buffer(TestRandom.numbers(N * C, seed: 2)), w = p.buffer(TestRandom.numbers(C, seed: 3))
             let y = p.buffer(of: N * C, .float32), mean = p.buffer(of: N, .float32), rstd = p.buffer(of: N, .float32)
             let dx = p.buffer(of: N * C, .float32)
             let dw = p.zeros(C), db = p.zeros(C), sums = p.zeros(C), total = p.zeros(1)

@@ -5,8 +5,8 @@ import Testing
 
 @Suite struct Processors {
     @Test func `an unknown path is refused with the ones there are`() {
-        let paths = Processor.paths
-        let error = #expect(throws: ProcessorError.unknownPath("avx1024", known: paths)) { try Processor(path: "avx1024") }
+        let paths = Processor.instructionSets
+        let error = #expect(throws: ProcessorError.unknownInstructionSet("avx1024", known: paths)) { try Processor(instructionSet: "avx1024") }
         #expect(error?.description == "this CPU has no kernels 'avx1024'. It runs: \(paths.joined(separator: ", ")).")
         #expect(paths.last == "plain")
     }
@@ -46,16 +46,16 @@ import Testing
     }
 }
 
-@Suite struct `The team` {
+@Suite struct `The pool` {
     @Test(arguments: [1, 2, 3, 8])
     func `calls every thread once, a thousand times over`(threads: Int) throws {
-        let team = try #require(slm_team_create(Int32(threads)) as OpaquePointer?)
-        defer { slm_team_destroy(team) }
-        #expect(slm_team_size(team) == Int32(threads))
+        let pool = try #require(slm_pool_create(Int32(threads)) as OpaquePointer?)
+        defer { slm_pool_destroy(pool) }
+        #expect(slm_pool_size(pool) == Int32(threads))
         var calls = [Int](repeating: 0, count: threads)
         calls.withUnsafeMutableBufferPointer { calls in
             for _ in 0..<1_000 {
-                slm_team_run(team, { context, thread in
+                slm_pool_run(pool, { context, thread in
                     // Each thread has a place of its own: a second call, or two at once, would show in the count.
                     context?.assumingMemoryBound(to: Int.self)[Int(thread)] += 1
                 }, calls.baseAddress)
@@ -65,18 +65,18 @@ import Testing
     }
 
     @Test func `comes and goes without work`() throws {
-        for threads in [Int32(1), 2, 5] { slm_team_destroy(try #require(slm_team_create(threads) as OpaquePointer?)) }
+        for threads in [Int32(1), 2, 5] { slm_pool_destroy(try #require(slm_pool_create(threads) as OpaquePointer?)) }
     }
 
     @Test func `wakes up after it has slept`() throws {
-        let team = try #require(slm_team_create(3) as OpaquePointer?)
-        defer { slm_team_destroy(team) }
+        let pool = try #require(slm_pool_create(3) as OpaquePointer?)
+        defer { slm_pool_destroy(pool) }
         var calls = [0, 0, 0]
         for _ in 0..<5 {
             var busy = 0
             for i in 0..<3_000_000 { busy &+= i ^ busy }       // longer than the members spin
             #expect(busy != 1)
-            slm_team_run(team, { context, thread in context?.assumingMemoryBound(to: Int.self)[Int(thread)] += 1 }, &calls)
+            slm_pool_run(pool, { context, thread in context?.assumingMemoryBound(to: Int.self)[Int(thread)] += 1 }, &calls)
         }
         #expect(calls == [5, 5, 5])
     }

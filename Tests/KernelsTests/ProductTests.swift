@@ -30,7 +30,7 @@ import Testing
         if p.hasBFloat16 { check(3, 530, 4_101, type: .bfloat16, across: (true, true), padding: 0, on: p) }
         let made = Sample(M: 5, N: 400, K: 3_001).product(storing: .float32, on: p) { $0.activation = .tanh }
         p.multiply(made.product, as: "test")           // a sum that may not be cut
-        expectClose(p.floats(made.c), made.wanted.map { Function.tanh.value($0) }, within: .forward, terms: 60)   // the sums
+        expectClose(p.floats(made.c), made.wanted.map { UnaryFunction.tanh.value($0) }, within: .forward, terms: 60)   // the sums
     }
 
     @Test(arguments: Machine.all + Machine.libraries)
@@ -40,9 +40,9 @@ import Testing
             let sample = Sample(M: M, N: N, K: K)
             for type in [DataType.float32, .bfloat16] {
                 let near = type == .float32 ? Tolerance.forward : .stored
-                for f in Function.allCases where f != .log && f != .sqrt && f != .exp {
+                for f in UnaryFunction.allCases where f != .log && f != .sqrt && f != .exp {
                     for plain in [true, false] {
-                        let bias = Noise.numbers(N, seed: 3), plus = Noise.numbers(M * N, seed: 4), before = p.buffer(of: M * N, type)
+                        let bias = TestRandom.numbers(N, seed: 3), plus = TestRandom.numbers(M * N, seed: 4), before = p.buffer(of: M * N, type)
                         let (product, c, wanted) = sample.product(storing: type, on: p) {
                             ($0.scale, $0.activation, $0.bias) = (0.5, f, p.buffer(bias))
                             if !plain { ($0.before, $0.plus) = (before, p.buffer(plus)) }
@@ -54,7 +54,7 @@ import Testing
                         if !plain { expectClose(p.floats(before), u, within: near, "what goes into \(f)") }
                     }
                 }
-                let start = Noise.numbers(M * N, seed: 5)
+                let start = TestRandom.numbers(M * N, seed: 5)
                 let (product, c, wanted) = sample.product(storing: type, on: p, beginning: start) { ($0.accumulates, $0.scale) = (true, -2) }
                 p.multiply(product, as: "test")
                 expectClose(p.floats(c), wanted.indices.map { Double(start[$0]) - 2 * wanted[$0] }, within: near, "added to \(type)")
@@ -64,10 +64,10 @@ import Testing
 
     @Test(arguments: Machine.all)
     func `may add to the buffer that they write`(machine: Machine) throws {
-        let p = try machine.processor(), plus = Noise.numbers(17 * 33, seed: 6)
+        let p = try machine.processor(), plus = TestRandom.numbers(17 * 33, seed: 6)
         let residual = p.buffer(plus)
         let (sample, _, wanted) = Sample(M: 17, N: 33, K: 5).product(storing: .float32, on: p) { _ in }
-        var product = Product(of: sample.a, sample.b, into: Matrix(residual, rows: 17, columns: 33))
+        var product = Matmul(of: sample.a, sample.b, into: Matrix(residual, rows: 17, columns: 33))
         product.plus = residual
         p.multiply(product, as: "test")
         expectClose(p.floats(residual), wanted.indices.map { wanted[$0] + Double(plus[$0]) }, within: .forward)
@@ -90,11 +90,11 @@ import Testing
         p.multiply([], as: "test")
     }
 
-    @Test(arguments: Processor.paths)
+    @Test(arguments: Processor.instructionSets)
     func `have the same bits for every number of threads`(path: String) throws {
         for (M, N, K) in [(1, 33, 17), (65, 97, 33), (150, 130, 1_100)] {
             let made = try [1, 2, 3].map { threads in
-                let p = try Processor(threads: threads, path: path)
+                let p = try Processor(threads: threads, instructionSet: path)
                 return [DataType.float32, .bfloat16].filter { $0 == .float32 || p.hasBFloat16 }.map { type in
                     let (product, c, _) = Sample(M: M, N: N, K: K).product(storing: .float32, on: p) { $0.precision = type }
                     p.multiply(product, as: "test")
@@ -112,11 +112,11 @@ import Testing
     @Test(arguments: Machine.all)
     func `carry NaN and infinity where plain loops do`(machine: Machine) throws {
         let p = try machine.processor()
-        var a = Noise.numbers(5 * 17, seed: 1)
+        var a = TestRandom.numbers(5 * 17, seed: 1)
         (a[3], a[2 * 17 + 1], a[4 * 17]) = (.nan, .infinity, -.infinity)
         let c = p.buffer(of: 5 * 33, .float32), b = (0..<17 * 33).map { Float($0 % 5 - 2) + 0.5 }
         let left = Matrix(p.buffer(a), rows: 5, columns: 17), right = Matrix(p.buffer(b), rows: 17, columns: 33)
-        p.multiply(Product(of: left, right, into: Matrix(c, rows: 5, columns: 33)), as: "test")
+        p.multiply(Matmul(of: left, right, into: Matrix(c, rows: 5, columns: 33)), as: "test")
         expectClose(p.floats(c), plainProduct(a, b, M: 5, N: 33, K: 17), within: .forward)
     }
 
@@ -124,13 +124,13 @@ import Testing
     private func check(_ M: Int, _ N: Int, _ K: Int, type: DataType, across: (Bool, Bool), padding: Int, on p: Processor,
                        sourceLocation: SourceLocation = #_sourceLocation) {
         let round = { (x: Float) in type == .bfloat16 ? rounded(x) : x }
-        let a = Noise.numbers(M * K, seed: 1).map(round), b = Noise.numbers(K * N, seed: 2).map(round)
+        let a = TestRandom.numbers(M * K, seed: 1).map(round), b = TestRandom.numbers(K * N, seed: 2).map(round)
         let left = side(a, M, K, across: across.0, padding: padding, type, on: p)
         let right = side(b, K, N, across: across.1, padding: padding, type, on: p)
         for precision in [DataType.float32] + (p.hasBFloat16 ? [.bfloat16] : []) {
             let wanted = precision == .float32 ? plainProduct(a, b, M: M, N: N, K: K) : plainProduct(a.map(rounded), b.map(rounded), M: M, N: N, K: K)
             let width = N + padding, c = p.buffer([Float](repeating: 7, count: M * width))
-            var product = Product(of: left, right, into: Matrix(c, rows: M, columns: N, rowStride: width))
+            var product = Matmul(of: left, right, into: Matrix(c, rows: M, columns: N, rowStride: width))
             product.precision = precision
             p.multiply(product, as: "test")
             let found = p.floats(c)
@@ -171,22 +171,22 @@ private struct Sample {
 
     init(M: Int, N: Int, K: Int, seed: UInt64 = 1) {
         (self.M, self.N, self.K) = (M, N, K)
-        (a, b) = (Noise.numbers(M * K, seed: 10 + seed), Noise.numbers(K * N, seed: 20 + seed))
+        (a, b) = (TestRandom.numbers(M * K, seed: 10 + seed), TestRandom.numbers(K * N, seed: 20 + seed))
     }
 
-    func product(storing type: DataType, on p: Processor, beginning: [Float]? = nil, _ asked: (inout Product) -> Void)
-        -> (product: Product, c: Buffer, wanted: [Double]) {
+    func product(storing type: DataType, on p: Processor, beginning: [Float]? = nil, _ asked: (inout Matmul) -> Void)
+        -> (product: Matmul, c: Buffer, wanted: [Double]) {
         let c = beginning.map { p.buffer($0, type) } ?? p.buffer(of: M * N, type)
-        var made = Product(of: Matrix(p.buffer(a), rows: M, columns: K), Matrix(p.buffer(b), rows: K, columns: N),
+        var made = Matmul(of: Matrix(p.buffer(a), rows: M, columns: K), Matrix(p.buffer(b), rows: K, columns: N),
             into: Matrix(c, rows: M, columns: N))
         asked(&made)
         return (made, c, plainProduct(a, b, M: M, N: N, K: K))
     }
 }
 
-extension Noise {
+extension TestRandom {
     static func numbers(_ count: Int, seed: UInt64) -> [Float] {
-        var noise = Noise(seed)
+        var noise = TestRandom(seed)
         return noise.numbers(count)
     }
 }

@@ -15,12 +15,12 @@ import Testing
         }
     }
 
-    @Test(arguments: Processor.paths)
+    @Test(arguments: Processor.instructionSets)
     func `the same seed gives the same numbers on every number of threads and in any parts`(path: String) throws {
-        let count = 20_003, x = Noise.numbers(count, seed: 1)
-        let reference = try Self.draw(count, x, on: Processor(threads: 1, path: "plain"))
+        let count = 20_003, x = TestRandom.numbers(count, seed: 1)
+        let reference = try Self.draw(count, x, on: Processor(threads: 1, instructionSet: "plain"))
         for threads in [1, 2, 3] {
-            let p = try Processor(threads: threads, path: path), found = Self.draw(count, x, on: p)
+            let p = try Processor(threads: threads, instructionSet: path), found = Self.draw(count, x, on: p)
             expectSame(found.dropout, reference.dropout)
             expectSame(found.uniform, reference.uniform)
             expectClose(found.normal, reference.normal, within: .forward)
@@ -44,7 +44,7 @@ import Testing
 
     @Test(arguments: Machine.all)
     func `dropout adds where it is asked to`(machine: Machine) throws {
-        let p = try machine.processor(), x = Noise.numbers(65, seed: 1), y = p.buffer(of: 65, .float32), sums = p.buffer(x)
+        let p = try machine.processor(), x = TestRandom.numbers(65, seed: 1), y = p.buffer(of: 65, .float32), sums = p.buffer(x)
         p.dropout(p.buffer(x), into: y, p: 0.5, seed: 1, start: 0)
         p.dropout(p.buffer(x), into: sums, p: 0.5, seed: 1, start: 0, adding: true)
         expectClose(p.floats(sums), zip(x, p.floats(y)).map { Double($0) + Double($1) }, within: .forward)

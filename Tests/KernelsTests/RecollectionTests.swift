@@ -28,7 +28,7 @@ import Testing
     func `are asked as attention asks`(machine: Machine) throws {
         let p = try machine.processor()
         for (T, H, D) in [(1, 1, 1), (5, 2, 3), (33, 2, 16), (70, 3, 34), (130, 1, 64), (20, 1, 129)] {
-            let qkv = Noise.numbers(T * 3 * H * D, seed: UInt64(T)).map { 2 * $0 }
+            let qkv = TestRandom.numbers(T * 3 * H * D, seed: UInt64(T)).map { 2 * $0 }
             for form in Self.forms {
                 let memory = p.makeKVCache(layers: 2, heads: H, headWidth: D, room: T + 3, form), y = p.buffer(of: T * H * D, .float32)
                 p.recall(p.buffer(qkv), rows: [.init(memory, from: 0, count: T)], layer: 1, into: y)
@@ -38,10 +38,10 @@ import Testing
         }
     }
 
-    @Test(arguments: Processor.paths)
+    @Test(arguments: Processor.instructionSets)
     func `give the same bits in one step, in many, and among others`(path: String) throws {
-        let p = try Processor(threads: 3, path: path), (T, H, D) = (75, 2, 24), C = H * D
-        let qkv = Noise.numbers(T * 3 * C, seed: 1), other = Noise.numbers(9 * 3 * C, seed: 2)
+        let p = try Processor(threads: 3, instructionSet: path), (T, H, D) = (75, 2, 24), C = H * D
+        let qkv = TestRandom.numbers(T * 3 * C, seed: 1), other = TestRandom.numbers(9 * 3 * C, seed: 2)
         for form in Self.forms {
             func memory() -> KVCache { p.makeKVCache(layers: 1, heads: H, headWidth: D, room: 80, form) }
             let whole = p.buffer(of: T * C, .float32), alone = memory()

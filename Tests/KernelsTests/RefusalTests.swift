@@ -25,12 +25,12 @@ import Testing
         }
 
         func make() throws {
-            let p = try Processor(threads: 1, path: "plain")
+            let p = try Processor(threads: 1, instructionSet: "plain")
             let six = p.zeros(6), two = p.zeros(2), a = Matrix(six, rows: 2, columns: 3), square = Matrix(p.zeros(9), rows: 3, columns: 3)
-            var good = Product(of: a, square, into: Matrix(p.zeros(8), rows: 2, columns: 3, rowStride: 4))
+            var good = Matmul(of: a, square, into: Matrix(p.zeros(8), rows: 2, columns: 3, rowStride: 4))
             switch self {
-            case .product: _ = Product(of: a, a, into: a)
-            case .result: _ = Product(of: a, square, into: Matrix(six, rows: 2, columns: 3, rowStride: 1, columnStride: 2))
+            case .product: _ = Matmul(of: a, a, into: a)
+            case .result: _ = Matmul(of: a, square, into: Matrix(six, rows: 2, columns: 3, rowStride: 1, columnStride: 2))
             case .plus:
                 good.plus = six
                 p.multiply(good, as: "test")

@@ -12,9 +12,9 @@ import Testing
         let p = try machine.processor()
         for (N, C) in Self.shapes {
             for types in [(DataType.float32, DataType.float32), (.float32, .bfloat16), (.bfloat16, .bfloat16)] {
-                let x = Noise.numbers(N * C, seed: 1).map { $0 + 0.5 }.map { types.0 == .bfloat16 ? rounded($0) : $0 }
-                let w = Noise.numbers(C, seed: 2), b = Noise.numbers(C, seed: 3)
-                let dy = Noise.numbers(N * C, seed: 4).map { types.1 == .bfloat16 ? rounded($0) : $0 }, old = Noise.numbers(N * C, seed: 5)
+                let x = TestRandom.numbers(N * C, seed: 1).map { $0 + 0.5 }.map { types.0 == .bfloat16 ? rounded($0) : $0 }
+                let w = TestRandom.numbers(C, seed: 2), b = TestRandom.numbers(C, seed: 3)
+                let dy = TestRandom.numbers(N * C, seed: 4).map { types.1 == .bfloat16 ? rounded($0) : $0 }, old = TestRandom.numbers(N * C, seed: 5)
                 let wanted = plainNorm(x, w, isCentered ? b : [], dy, N: N, C: C, isCentered: isCentered)
                 let near = types.1 == .float32 ? Tolerance.gradient : .stored, what = "[\(N), \(C)] \(types)"
 
@@ -41,7 +41,7 @@ import Testing
     func `softmax and its gradient agree with plain loops`(machine: Machine, logarithm: Bool) throws {
         let p = try machine.processor()
         for (N, C) in Self.shapes + [(3, 5_000)] {
-            let x = Noise.numbers(N * C, seed: 1).map { 5 * $0 }, dy = Noise.numbers(N * C, seed: 2), old = Noise.numbers(N * C, seed: 3)
+            let x = TestRandom.numbers(N * C, seed: 1).map { 5 * $0 }, dy = TestRandom.numbers(N * C, seed: 2), old = TestRandom.numbers(N * C, seed: 3)
             let y = plainSoftmax(x, N: N, C: C, logarithm: logarithm), out = p.buffer(of: N * C, .float32)
             p.softmax(p.buffer(x), N: N, C: C, into: out, logarithm: logarithm)
             expectClose(p.floats(out), y, within: .forward, "[\(N), \(C)]")
@@ -66,7 +66,7 @@ import Testing
         let p = try machine.processor()
         for (N, V) in [(0, 3), (1, 1), (3, 17), (17, 33), (5, 65), (4, 3_001)] {
             for ignored in [[], [0], Array(0..<N)] {
-                let x = Noise.numbers(N * V, seed: 1).map { 4 * $0 }
+                let x = TestRandom.numbers(N * V, seed: 1).map { 4 * $0 }
                 let targets = (0..<N).map { Int32(ignored.contains($0) ? -1 : ($0 * 7 + V - 1) % V) }
                 let log = plainSoftmax(x, N: N, C: V, logarithm: true), scores = p.buffer(x), losses = p.buffer(of: N, .float32)
                 let hits = p.buffer(of: N, .int32), wanted = (0..<N * V).map { i in targets[i / V] < 0 ? 0 : 0.25 * (exp(log[i]) - (Int(targets[i / V]) == i % V ? 1 : 0)) }
@@ -93,7 +93,7 @@ import Testing
         let p = try machine.processor(), V = 37
         for top in [0, 5, 16, 36] {
             for target in 0..<V {
-                var x = Noise.numbers(3 * V, seed: 2)
+                var x = TestRandom.numbers(3 * V, seed: 2)
                 for place in top..<V { x[place] = 3 }                          // the first row: many alike
                 x[V + top] = 3                                                // the second: one
                 x[2 * V + top] = .nan
@@ -125,7 +125,7 @@ import Testing
         let p = try machine.processor(), C = 19
         for poison in [Float.nan, .infinity, -.infinity] {
             for place in [0, 18] {
-                let clean = Noise.numbers(3 * C, seed: 1)
+                let clean = TestRandom.numbers(3 * C, seed: 1)
                 var x = clean
                 x[C + place] = poison
                 let y = p.buffer(of: 3 * C, .float32), losses = p.buffer(of: 3, .float32), rstd = p.buffer(of: 3, .float32)
@@ -148,7 +148,7 @@ import Testing
         let p = try machine.processor()
         for (N, C, V) in [(0, 3, 2), (1, 1, 1), (33, 17, 5), (200, 65, 7), (65, 3, 1)] {
             let T = max(1, N / 3), ids = (0..<N).map { Int32(($0 * $0 + 3) % V) }
-            let table = Noise.numbers(V * C, seed: 1), places = Noise.numbers((T + 2) * C, seed: 2), dy = Noise.numbers(N * C, seed: 3)
+            let table = TestRandom.numbers(V * C, seed: 1), places = TestRandom.numbers((T + 2) * C, seed: 2), dy = TestRandom.numbers(N * C, seed: 3)
             for type in [DataType.float32, .bfloat16] {
                 let y = p.buffer(of: N * C, .float32), stored = table.map { type == .bfloat16 ? rounded($0) : $0 }
                 p.embed(p.ids(ids), table: p.buffer(table, type), C: C, plus: nil, period: 1, into: y)

@@ -23,7 +23,7 @@ import Testing
     func `mean what was packed, as nearly as their form can`(machine: Machine) throws {
         let p = try machine.processor()
         for (_, O, I) in Self.cases {
-            let values = Noise.numbers(O * I, seed: UInt64(O + I))
+            let values = TestRandom.numbers(O * I, seed: UInt64(O + I))
             for form in forms(p) {
                 let meaning = meaning(of: p.pack(p.buffer(values), outputs: O, inputs: I, as: form), on: p)
                 for o in 0..<O {
@@ -91,7 +91,7 @@ import Testing
     func `are multiplied, with what comes after`(machine: Machine) throws {
         let p = try machine.processor()
         for (N, O, I) in Self.cases {
-            let x = Noise.numbers(N * I, seed: 1), values = Noise.numbers(O * I, seed: 2), bias = Noise.numbers(O, seed: 3), plus = Noise.numbers(N * O, seed: 4)
+            let x = TestRandom.numbers(N * I, seed: 1), values = TestRandom.numbers(O * I, seed: 2), bias = TestRandom.numbers(O, seed: 3), plus = TestRandom.numbers(N * O, seed: 4)
             for form in forms(p) {
                 let packed = p.pack(p.buffer(values), outputs: O, inputs: I, as: form), w = meaning(of: packed, on: p), y = p.buffer(of: N * O, .float32)
                 let rows = form == .float32 ? x.map { Double($0) } : form == .bfloat16 ? x.map { Double(rounded($0)) } : roundedInGroups(x, I)
@@ -120,11 +120,11 @@ import Testing
         return result
     }
 
-    @Test(arguments: Processor.paths)
+    @Test(arguments: Processor.instructionSets)
     func `give a row the same bits, whoever else is there`(path: String) throws {
-        let one = try Processor(threads: 1, path: path), three = try Processor(threads: 3, path: path), (O, most) = (77, 40)
+        let one = try Processor(threads: 1, instructionSet: path), three = try Processor(threads: 3, instructionSet: path), (O, most) = (77, 40)
         for (form, I) in forms(one).map({ ($0, 130) }) + forms(one).filter({ $0 == .bfloat16 }).map({ ($0, 192) }) {
-            let x = Noise.numbers(most * I, seed: 1), values = numbers(O * I, "a few much larger, or smaller", on: one)
+            let x = TestRandom.numbers(most * I, seed: 1), values = numbers(O * I, "a few much larger, or smaller", on: one)
             let alone = one.pack(one.buffer(values), outputs: O, inputs: I, as: form), shared = three.pack(three.buffer(values), outputs: O, inputs: I, as: form)
             let rows = (0..<most).map { n in
                 let y = one.buffer(of: O, .float32)
@@ -140,10 +140,10 @@ import Testing
         }
     }
 
-    @Test(arguments: Processor.paths) func `are the same through the rows that a file keeps, and mean what those say`(path: String) throws {
-        let p = try Processor(threads: 2, path: path)
+    @Test(arguments: Processor.instructionSets) func `are the same through the rows that a file keeps, and mean what those say`(path: String) throws {
+        let p = try Processor(threads: 2, instructionSet: path)
         for (_, O, I) in Self.cases where I > 1 {
-            let values = p.buffer(Noise.numbers(O * I, seed: 4)), x = p.buffer(Noise.numbers(3 * I, seed: 5))
+            let values = p.buffer(TestRandom.numbers(O * I, seed: 4)), x = p.buffer(TestRandom.numbers(3 * I, seed: 5))
             for form in [WeightPrecision.int8, .int4] {
                 let rounded = p.round(values, outputs: O, inputs: I, to: form), direct = p.pack(values, outputs: O, inputs: I, as: form), again = p.pack(rounded)
                 let products = [direct, again].map { weights in
@@ -162,10 +162,10 @@ import Testing
 
     @Test func `keep what is no number to its own row`() throws {
         let p = try Processor(threads: 2), (O, I) = (40, 64)
-        var x = Noise.numbers(3 * I, seed: 1)
+        var x = TestRandom.numbers(3 * I, seed: 1)
         (x[I + 7], x[I + 9]) = (.nan, .infinity)
         for form in forms(p) {
-            let packed = p.pack(p.buffer(Noise.numbers(O * I, seed: 2)), outputs: O, inputs: I, as: form), y = p.buffer(of: 3 * O, .float32)
+            let packed = p.pack(p.buffer(TestRandom.numbers(O * I, seed: 2)), outputs: O, inputs: I, as: form), y = p.buffer(of: 3 * O, .float32)
             p.multiply(p.buffer(x), rows: 3, by: packed, into: y)
             let found = p.floats(y)
             #expect(found[0..<O].allSatisfy(\.isFinite) && found[(2 * O)...].allSatisfy(\.isFinite))

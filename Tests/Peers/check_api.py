@@ -1,4 +1,4 @@
-"""Documentation/openapi.yaml against `slm serve`: random requests made from the description by schemathesis, right ones and wrong ones. No answer is a 5xx that is not announced, and each is
+"""Documentation/Reference/openapi.yaml against `slm serve`: random requests made from the description by schemathesis, right ones and wrong ones. No answer is a 5xx that is not announced, and each is
 as the description says.
 
     Tests/Peers/check_api.py .build/release/slm .build/release/CheckpointWriter [--each EXAMPLES] [--quick]
@@ -15,7 +15,7 @@ import tempfile
 
 from served import ADMIN_KEY, UNLIMITED, Server
 
-DESCRIPTION = pathlib.Path(__file__).parents[2] / "Documentation" / "openapi.yaml"
+DESCRIPTION = pathlib.Path(__file__).parents[2] / "Documentation" / "Reference" / "openapi.yaml"
 CHECKS = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance", "response_schema_conformance", "negative_data_rejection",
           "unsupported_method"]      # not use_after_free: what was deleted may have been restored in between
 # What is wrong may also be too long.

@@ -1,10 +1,10 @@
-"""A program that stores messages is killed again and again, and so is the server: every message that was acknowledged is there, and none twice.
+"""Kills StoreWriter and the PostgreSQL server at random moments and verifies that every acknowledged message is stored exactly once.
 
     Tests/Peers/kill_store.py .build/release/StoreWriter --kills 300
 
-Each kill is a SIGKILL at a random moment while four threads write. A third of those of PostgreSQL are of the server alone, with all its processes, and the
-writer goes on; a third of both. Each writer begins a little before the end of what is stored, so that it sends again what is there under the same keys.
-What is in the tables is read with other programs: Python's own sqlite3, and psql.
+Each kill is a SIGKILL while four threads write. With PostgreSQL, a third of the kills hit the server alone, with all its processes, while
+the writer goes on, and a third hit both. Each writer starts a little before the last stored message, so that it appends some stored
+messages again with the same ids. The tables are read with other programs: Python's sqlite3, and psql.
 """
 import argparse
 import pathlib
@@ -16,8 +16,8 @@ import tempfile
 import threading
 import time
 
-QUESTIONS = {
-    "messages": "SELECT content, write_key, conversation_id FROM messages ORDER BY content",
+QUERIES = {
+    "messages": "SELECT content, id, conversation_id FROM messages ORDER BY content",
     "positions": "SELECT conversation_id, count(*), count(DISTINCT position), max(position) + 1 FROM messages GROUP BY conversation_id",
     "counts": "SELECT id, message_count FROM conversations",
     "answers": "SELECT prompt_tokens, count(*) FROM generations GROUP BY prompt_tokens",
@@ -31,9 +31,9 @@ class SQLite:
         self.path = folder / "chat.db"
         self.address = f"sqlite:{self.path}"
 
-    def rows(self, question):
+    def rows(self, name):
         with sqlite3.connect(self.path) as database:
-            return [tuple(map(str, row)) for row in database.execute(QUESTIONS[question])]
+            return [tuple(map(str, row)) for row in database.execute(QUERIES[name])]
 
     def check(self):
         with sqlite3.connect(self.path) as database:
@@ -52,14 +52,14 @@ class PostgreSQL:
         bindir = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=True).stdout.strip()
         self.psql = [f"{bindir}/psql", "--no-psqlrc", "--no-align", "--tuples-only", self.address, "--command"]
 
-    def tell(self, command):
+    def send(self, command):
         self.server.stdin.write(command + "\n")
         self.server.stdin.flush()
         answer = self.server.stdout.readline().strip()
         assert answer == "done", answer
 
-    def rows(self, question):
-        lines = subprocess.run(self.psql + [QUESTIONS[question]], capture_output=True, text=True, check=True).stdout.splitlines()
+    def rows(self, name):
+        lines = subprocess.run(self.psql + [QUERIES[name]], capture_output=True, text=True, check=True).stdout.splitlines()
         return [tuple(line.split("|")) for line in lines]
 
     def check(self):
@@ -67,7 +67,7 @@ class PostgreSQL:
 
 
 class Writer:
-    """StoreWriter, and the numbers of the messages that it says are stored."""
+    """A StoreWriter process and the numbers of the messages it has acknowledged."""
 
     def __init__(self, program, address, first):
         self.process = subprocess.Popen([program, "append", address, str(first)], stdout=subprocess.PIPE, text=True)
@@ -85,7 +85,7 @@ class Writer:
     def wait(self, count):
         deadline = time.monotonic() + 60
         while len(self.acknowledged) < count:
-            assert time.monotonic() < deadline and self.process.poll() is None, f"nothing is stored any more: {self.failures[-3:]}"
+            assert time.monotonic() < deadline and self.process.poll() is None, f"no message was stored for a minute: {self.failures[-3:]}"
             time.sleep(0.002)
 
     def kill(self):
@@ -97,49 +97,53 @@ class Writer:
 def verify(store, acknowledged):
     messages = store.rows("messages")
     contents = [content for content, _, _ in messages]
-    assert len(set(contents)) == len(contents), f"{len(contents) - len(set(contents))} messages are there twice"
-    assert all(content == f"message {key}" for content, key, _ in messages)
-    missing = acknowledged - {int(key) for _, key, _ in messages}
-    assert not missing, f"{len(missing)} messages were acknowledged and are gone: {sorted(missing)[:5]}"
+    assert len(set(contents)) == len(contents), f"{len(contents) - len(set(contents))} messages are stored twice"
+    assert all(content == f"message {int(id)}" for content, id, _ in messages)
+    missing = acknowledged - {int(id) for _, id, _ in messages}
+    assert not missing, f"{len(missing)} acknowledged messages are missing: {sorted(missing)[:5]}"
     counts = dict(store.rows("counts"))
     for conversation, count, positions, end in store.rows("positions"):
-        known = counts[conversation]
-        assert count == positions == end == known, f"conversation {conversation}: {count} messages, {positions} positions up to {end}, count {known}"
+        stored = counts[conversation]
+        assert count == positions == end == stored, \
+            f"conversation {conversation}: {count} messages, {positions} positions up to {end}, message_count {stored}"
     answers = dict(store.rows("answers"))
     assert set(answers.values()) <= {"1"}, "an answer was counted twice"
-    assert set(answers) == {key for _, key, _ in messages if int(key) % 4 == 0}, "an answer without what it took, or the reverse"
+    assert set(answers) == {str(int(id)) for _, id, _ in messages if int(id) % 4 == 0}, \
+        "an answer without token counts, or token counts without an answer"
     store.check()
     return max(acknowledged, default=0), len(contents)
 
 
-def run(store, program, kills, draw):
-    acknowledged, last, total, unsure, servers, failures, longest = set(), 0, 0, 0, 0, 0, 0
+def run(store, program, kills, rng):
+    acknowledged = set()
+    last = total = unacknowledged = server_kills = failures = 0
+    longest_outage = 0
     for kill in range(kills):
-        writer = Writer(program, store.address, max(0, last - draw.randrange(20)))
-        writer.wait(draw.randrange(1, 40))
-        time.sleep(draw.uniform(0, 0.05))
-        victim = draw.choice(["writer", "server", "both"]) if isinstance(store, PostgreSQL) else "writer"
+        writer = Writer(program, store.address, max(0, last - rng.randrange(20)))
+        writer.wait(rng.randrange(1, 40))
+        time.sleep(rng.uniform(0, 0.05))
+        victim = rng.choice(["writer", "server", "both"]) if isinstance(store, PostgreSQL) else "writer"
         if victim != "writer":
-            servers += 1
-            store.tell("kill")
+            server_kills += 1
+            store.send("kill")
             if victim == "both":
-                time.sleep(draw.uniform(0, 0.01))
+                time.sleep(rng.uniform(0, 0.01))
                 writer.kill()
-            store.tell("start")
+            store.send("start")
         if victim == "server":
             begin = time.monotonic()
-            writer.wait(len(writer.acknowledged) + 1)           # it goes on by itself
-            longest = max(longest, time.monotonic() - begin)
+            writer.wait(len(writer.acknowledged) + 1)           # the same writer reconnects
+            longest_outage = max(longest_outage, time.monotonic() - begin)
         writer.kill()
         failures += len(writer.failures)
         acknowledged |= writer.acknowledged
         last, count = verify(store, acknowledged)
-        unsure, total = count - len(acknowledged), count
+        unacknowledged, total = count - len(acknowledged), count
         if sys.stderr.isatty() or kill % 25 == 24:
             print(f"{store.name}: {kill + 1} kills, {count} messages", file=sys.stderr, flush=True)
-    what = f", {servers} of them of the server, which was written to again after {longest:.2f} s at most; {failures} calls gave up" if servers else ""
-    print(f"{store.name}: {kills} kills{what}. All {len(acknowledged)} acknowledged messages are there, none of the {total} twice; "
-          f"{unsure} were stored and not acknowledged in time.")
+    detail = f", {server_kills} of the server, longest outage {longest_outage:.2f} s, {failures} calls failed" if server_kills else ""
+    print(f"{store.name}: {kills} kills{detail}. All {len(acknowledged)} acknowledged messages are stored, none of {total} twice; "
+          f"{unacknowledged} were stored but not acknowledged before a kill.")
 
 
 def main():

@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# A PostgreSQL server of its own for tests, in a folder that is gone when standard input ends, however its caller ended.
+# Runs a temporary PostgreSQL server for tests and deletes its folder at the end of standard input, so also when the caller dies.
 #
 #     Tests/Peers/postgres.sh < pipe
 #
-# Prints its address when it answers. Then it takes lines: `kill` (-9, with all that it has started), `stop` (the kernel holds all its processes still), `continue`,
-# `start`, `sql STATEMENT`; and answers each with one line, "done" or what went wrong. It listens at a socket in its folder, so that two never meet; the schemas
-# t1 to t64 are there for tests to work beside each other: postgresql://…/slm?options=-csearch_path%3Dt1
+# Prints the server's URL when it is ready. Then reads commands, one a line: `kill` (SIGKILL to all its processes), `stop` (SIGSTOP),
+# `continue` (SIGCONT), `start`, `sql STATEMENT`; and answers each with one line, "done" or an error. The server listens on a socket in its
+# folder, so several can run at once. The schemas t1 to t64 isolate tests from each other: postgresql://…/slm?options=-csearch_path%3Dt1
 set -u
-trap '' INT TERM HUP            # a Ctrl-C reaches us too, and there is something to remove
+trap '' INT TERM HUP            # a Ctrl-C also reaches this script, which still has to clean up
 bin=$(pg_config --bindir 2>/dev/null || true)
 [ -x "$bin/initdb" ] || bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
-[ -x "$bin/initdb" ] || { echo "PostgreSQL is not installed, and these tests need a server: make deps"; exit 1; }
+[ -x "$bin/initdb" ] || { echo "PostgreSQL is not installed; these tests need a server. Install it: make deps"; exit 1; }
 
-as=()                           # PostgreSQL does not run as root
+as=()                           # PostgreSQL refuses to run as root
 if [ "$(id -u)" = 0 ]; then
     owner=$(id -un postgres 2>/dev/null || echo nobody)
     as=(setpriv --reuid="$owner" --regid="$(id -gn "$owner")" --clear-groups)
 fi
-folder=$("${as[@]}" mktemp -d /tmp/slm-postgres-XXXXXX) && cd "$folder" || { echo "no folder for a server"; exit 1; }
-exec 2>> shell.log              # where bash says whom it saw killed
+folder=$("${as[@]}" mktemp -d /tmp/slm-postgres-XXXXXX) && cd "$folder" || { echo "cannot create a folder for the server"; exit 1; }
+exec 2>> shell.log              # where bash reports killed processes
 echo "not-for-logs" | "${as[@]}" tee password > /dev/null
 export PGPASSWORD=not-for-logs LC_ALL=C.UTF-8
 
@@ -28,7 +28,7 @@ query() { "$bin/psql" --no-psqlrc --quiet --no-align --tuples-only --set ON_ERRO
 
 start() {
     for _ in $(seq 100); do
-        # Without fsync: what dies here is the server, not the machine.
+        # fsync=off is safe here: tests kill the server, not the machine.
         "${as[@]}" "$bin/postgres" -D data -k "$folder" -c listen_addresses= -c fsync=off -c shared_buffers=16MB -c max_connections=80 \
             -c autovacuum=off >> log 2>&1 < /dev/null &
         server=$!
@@ -36,7 +36,7 @@ start() {
             "$bin/pg_isready" --quiet --host "$folder" --username slm && return
             sleep 0.02
         done
-        sleep 0.05              # those that a kill has left are still going
+        sleep 0.05              # processes left by a kill are still shutting down
     done
     return 1
 }

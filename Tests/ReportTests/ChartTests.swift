@@ -7,22 +7,22 @@ import Testing
                       (4.3, 4.52, 5, ["4.30", "4.35", "4.40", "4.45", "4.50"]), (0, 0.001, 4, ["0", "0.0005", "0.0010"]), (0, 2.5e6, 5, ["0", "0.5M", "1.0M", "1.5M", "2.0M", "2.5M"]),
                       (1, 1, 5, []), (.nan, 1, 5, []), (0, .infinity, 5, [])] as [(Double, Double, Int, [String])])
     func `ticks are round numbers`(low: Double, high: Double, count: Int, labels: [String]) {
-        #expect(Ticks(from: low, to: high, about: count).labels == labels)
+        #expect(AxisTicks(from: low, to: high, about: count).labels == labels)
     }
 
     @Test(arguments: [(16.0, ["0", "5 s", "10 s", "15 s"]), (600, ["0", "2 min", "4 min", "6 min", "8 min", "10 min"]),
                       (9_000, ["0", "30 min", "1 h", "1:30 h", "2 h", "2:30 h"]), (40_000, ["0", "3 h", "6 h", "9 h"]),
                       (400_000, ["0", "1 d", "2 d", "3 d", "4 d"])] as [(Double, [String])])
     func `times are told in seconds, minutes, hours, days`(most: Double, labels: [String]) {
-        #expect(Ticks(from: 0, to: most, about: 5, .time).labels == labels)
+        #expect(AxisTicks(from: 0, to: most, about: 5, .time).labels == labels)
     }
 
     @Test func `ticks of any range lie in it, grow, are few, and differ`() {
-        var random = Noise(3)
-        for _ in 0..<fuzzRounds(else: 2_000) {
+        var random = TestRandom(3)
+        for _ in 0..<fuzzRounds(default: 2_000) {
             let size = Double.random(in: -9...12, using: &random), low = Double.random(in: -1...1, using: &random) * size.power, high = low + Double.random(in: 1e-3...1, using: &random) * size.power
-            for kind in [Ticks.Kind.number, .time] {
-                let ticks = Ticks(from: low, to: high, about: 5, kind), slack = (high - low) * 1e-5
+            for kind in [AxisTicks.Kind.number, .time] {
+                let ticks = AxisTicks(from: low, to: high, about: 5, kind), slack = (high - low) * 1e-5
                 #expect(ticks.values.count <= 12 && zip(ticks.values, ticks.values.dropFirst()).allSatisfy { $0 < $1 })
                 #expect(ticks.values.allSatisfy { low - slack <= $0 && $0 <= high + slack })
                 if kind == .number { #expect(Set(ticks.labels).count == ticks.labels.count, "\(low) \(high) \(ticks.labels)") }
@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test func `what comes from outside is escaped`() {
-        var page = Markup()
+        var page = HTMLBuilder()
         page.element("p", ["title": "\"<'>&"]) { $0.text("<script>&amp;\u{0}\u{1F}\u{FFFF}\r</p>é\n") }
         #expect(page.html == "<p title=\"&quot;&lt;'&gt;&amp;\">&lt;script&gt;&amp;amp;\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}&lt;/p&gt;é\n</p>")
     }

@@ -15,7 +15,7 @@ import Testing
         .evaluated(.init(step: step, training: 2.5, validation: loss, bitsPerByte: loss.map { $0 / 2 }, replay: replay, isBest: true, tokens: step * 512, seconds: Double(step) / 4))
     }
 
-    static let settings = [Setting("model", "layers", .whole(4)), Setting("model", "dropout", .number(0.1)), Setting("data", "source", .text("a \"b\"\n<c>"))]
+    static let settings = [RunSetting("model", "layers", .whole(4)), RunSetting("model", "dropout", .number(0.1)), RunSetting("data", "source", .text("a \"b\"\n<c>"))]
 
     private func log(_ text: String) throws -> TrainingLog {
         folder.write(text, to: "log.jsonl")
@@ -58,17 +58,17 @@ import Testing
 
     @Test func `a line behind a torn one stands alone`() throws {
         folder.write(#"{"event":"st"#, to: "log.jsonl")
-        try AppendedFile(folder("log.jsonl")).append(line: Self.step(1).json)
+        try AppendOnlyFile(folder("log.jsonl")).append(line: Self.step(1).json)
         let read = try TrainingLog(of: folder.path)
         #expect(read.steps.count == 1 && read.unreadable == 1)
     }
 
     /// Whatever a log holds, it is read, and every page of it is well-formed.
     @Test func `damaged logs make pages, too, FuzzTests`() throws {
-        var random = Noise(5)
+        var random = TestRandom(5)
         let whole = Array(text([.started(Self.settings, after: 0)] + (1...12).map { Self.step($0, loss: 5 / Double($0)) } + [Self.evaluated(6, 3), Self.evaluated(12, 2),
             .answered(.init(step: 12, question: "<&>", answer: "\"", expected: "'")), .skipped(step: 12), .ended(.diverged, step: 13)]).utf8)
-        for round in 0..<fuzzRounds(else: 400) {
+        for round in 0..<fuzzRounds(default: 400) {
             var bytes = whole
             for _ in 0..<Int.random(in: 1...6, using: &random) {
                 let place = Int.random(in: 0..<bytes.count, using: &random), end = min(bytes.count, place + Int.random(in: 0...60, using: &random))
@@ -81,7 +81,7 @@ import Testing
                 if bytes.isEmpty { bytes = whole }
             }
             folder.write(bytes, to: "log.jsonl")
-            let page = RunPage(try TrainingLog(of: folder.path), of: "a", commands: []).html, comparison = try Comparison(of: [folder.path, folder.path]).html
+            let page = RunPage(try TrainingLog(of: folder.path), of: "a", commands: []).html, comparison = try RunComparison(of: [folder.path, folder.path]).html
             for page in [page, comparison] {
                 if let fault = WellFormed.fault(in: page) { Issue.record("round \(round): \(fault)") }
                 #expect(!page.contains("nan") && !page.contains("inf\""))

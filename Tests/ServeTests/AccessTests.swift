@@ -59,7 +59,7 @@ import Testing
             }
         }
 
-        func ask(_ route: Route, _ headers: [String: String]) throws -> Wire.Answer {
+        func ask(_ route: Route, _ headers: [String: String]) throws -> RawHTTPConnection.Answer {
             let body = body(of: route), type = body == nil ? [:] : ["Content-Type": "application/json"]
             return try #require(try stage.wire().ask(route.method, target(of: route), headers.merging(type) { $1 }, body: body))
         }
@@ -68,7 +68,7 @@ import Testing
         func checkUntouched() throws {
             let wire = try stage.wire()
             let messages = try stage.messages(of: conversation, as: ada)
-            #expect(messages == ["user: \(Self.word)", "assistant: \(Parrot.sentence)"])
+            #expect(messages == ["user: \(Self.word)", "assistant: \(OneSentenceModel.sentence)"])
             #expect(try wire.ask("GET", "/api/conversations/\(conversation)", ada)?.json()["title"]?.string == Self.word)
             #expect(wire.ask("GET", "/api/conversations/\(deleted)", ada)?.status == 404)
             #expect(try wire.ask("GET", "/api/keys", ada)?.json()["keys"]?.elements.flatMap { Array($0).first }?["id"]?.string == key)
@@ -77,13 +77,13 @@ import Testing
 
         /// Tokens that are none, by what is wrong with them.
         func badTokens() throws -> [(kind: String, headers: [String: String])] {
-            let now = Int(time(nil)), signer = TokenSigner(stage.secret), other = TokenSigner(try Secret(checking: Secret.fresh(), from: "another server"))
-            let good = signer.text(of: Token(for: user, at: now, lifetime: 60)), parts = good.split(separator: ".").map(String.init)
+            let now = Int(time(nil)), signer = SessionTokenSigner(stage.secret), other = SessionTokenSigner(try Secret(validating: Secret.generate(), source: "another server"))
+            let good = signer.text(of: SessionToken(for: user, at: now, lifetime: 60)), parts = good.split(separator: ".").map(String.init)
             let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.\(parts[1])."
-            let texts = [("forged", other.text(of: Token(for: user, at: now, lifetime: 60))), ("expired", signer.text(of: Token(for: user, at: now - 100, lifetime: 99))),
-                         ("unsigned", unsigned), ("cut", parts[0] + "." + parts[1]), ("of nobody", signer.text(of: Token(for: "nobody", at: now, lifetime: 60))), ("noise", "x")]
+            let texts = [("forged", other.text(of: SessionToken(for: user, at: now, lifetime: 60))), ("expired", signer.text(of: SessionToken(for: user, at: now - 100, lifetime: 99))),
+                         ("unsigned", unsigned), ("cut", parts[0] + "." + parts[1]), ("of nobody", signer.text(of: SessionToken(for: "nobody", at: now, lifetime: 60))), ("noise", "x")]
             return texts.map { ($0.0, ["Authorization": "Bearer \($0.1)"]) }
-                + [("none", [:]), ("empty", ["Authorization": "Bearer "]), ("basic", ["Authorization": "Basic \(good)"]), ("elsewhere", ["X-Token": good, "Cookie": "token=\(good)"])]
+                + [("none", [:]), ("empty", ["Authorization": "Bearer "]), ("basic", ["Authorization": "Basic \(good)"]), ("elsewhere", ["X-SessionToken": good, "Cookie": "token=\(good)"])]
         }
     }
 
@@ -162,8 +162,8 @@ import Testing
         #expect(try get("/api/admin/users?limit=1")["total"]?.integer == 3)
         #expect(try names("/api/admin/users/\(house.user)/conversations", "conversations") == [House.word])
         #expect(try names("/api/admin/conversations?sort=messages&limit=2", "conversations").count == 2)
-        #expect(try names("/api/admin/conversations/\(house.conversation)/messages", "messages", "content") == [House.word, Parrot.sentence])
-        #expect(try names("/api/admin/conversations/\(house.conversation)/messages?limit=1&offset=1", "messages", "content") == [Parrot.sentence])
+        #expect(try names("/api/admin/conversations/\(house.conversation)/messages", "messages", "content") == [House.word, OneSentenceModel.sentence])
+        #expect(try names("/api/admin/conversations/\(house.conversation)/messages?limit=1&offset=1", "messages", "content") == [OneSentenceModel.sentence])
         for (target, field) in [("users?sort=password", "sort"), ("users?order=up", "order"), ("users?limit=0", "limit"), ("users?limit=201", "limit"), ("users?offset=-1", "offset"),
                                 ("conversations?sort=joined", "sort"), ("conversations?offset=99999999999999999999", "offset")] {
             let answer = wire.ask("GET", "/api/admin/\(target)", key)

@@ -8,11 +8,11 @@ import Testing
 
 /// Accounts and the keys of their programs.
 @Suite struct AccountTests {
-    private func register(_ stage: ServeStage, _ name: String, _ password: String = "correct horse", _ rest: String = "") throws -> Wire.Answer? {
+    private func register(_ stage: ServeStage, _ name: String, _ password: String = "correct horse", _ rest: String = "") throws -> RawHTTPConnection.Answer? {
         try stage.wire().post("/api/auth/register", #"{"username":"\#(name)","password":"\#(password)"\#(rest)}"#)
     }
 
-    private func signIn(_ stage: ServeStage, _ name: String, _ password: String = "correct horse") throws -> Wire.Answer? {
+    private func signIn(_ stage: ServeStage, _ name: String, _ password: String = "correct horse") throws -> RawHTTPConnection.Answer? {
         try stage.wire().post("/api/auth/login", #"{"username":"\#(name)","password":"\#(password)"}"#)
     }
 

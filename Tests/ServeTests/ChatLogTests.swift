@@ -129,7 +129,7 @@ import Tokenize
     }
 
     @Test func `killed at any moment, every chat that was acknowledged is there once`() throws {
-        var next = 0, random = Noise(21)
+        var next = 0, random = TestRandom(21)
         for _ in 0..<12 {
             let (process, output) = try serveParts("chats", folder("a.jsonl"), "\(next)")
             _ = output.availableData

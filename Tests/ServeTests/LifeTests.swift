@@ -49,16 +49,16 @@ import Threads
             server.stop(within: .seconds(10))
             stopped.put(true)
         }
-        try eventually { Wire(to: stage.server.port) == nil }
+        try eventually { RawHTTPConnection(to: stage.server.port) == nil }
         let refused = other.post("/api/chat/guest", #"{"message":"Hi"}"#)
         #expect(refused?.status == 503 && refused?.error.code == "stopping" && refused?.headers["retry-after"] != nil && refused?.headers["connection"] == "close")
         #expect(try open.ask("GET", "/api/health")?.json()["status"]?.string == "stopping")
         #expect(stopped.take(within: .milliseconds(50)) == nil)
         turnstile.open()
         let (text, end) = try listener.hears()
-        #expect(text == Parrot.sentence && end?.data["reason"]?.string == "stop")
+        #expect(text == OneSentenceModel.sentence && end?.data["reason"]?.string == "stop")
         #expect(stopped.take(within: .seconds(10)) == true)
-        #expect(try stored(stage, id) == ["one", Parrot.sentence])
+        #expect(try stored(stage, id) == ["one", OneSentenceModel.sentence])
     }
 
     @Test func `what takes longer is cut off, and kept as far as it came`() throws {
@@ -88,6 +88,6 @@ import Threads
     /// After the server is gone.
     private func stored(_ stage: ServeStage, _ conversation: String) throws -> [String] {
         let id = try #require(ConversationID(conversation))
-        return try stage.store.administration.messages(of: id).map(\.content)
+        return try stage.store.admin.messages(of: id).map(\.content)
     }
 }

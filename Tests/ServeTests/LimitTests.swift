@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test func `whoever waits as long as was said is let in`() {
-        let limiter = RateLimiter(.init(burst: 2, perMinute: 7)), random = Noise(3)
+        let limiter = RateLimiter(.init(burst: 2, perMinute: 7)), random = TestRandom(3)
         var now = 0, generator = random, waited = 0
         for _ in 0..<500 {
             if let seconds = limiter.wait(for: ada, at: time(now)) {
@@ -36,7 +36,7 @@ import Testing
     /// A bucket that is filled and emptied, as one would write it down.
     @Test func `it is a bucket of tokens`() {
         let limiter = RateLimiter(.init(burst: 5, perMinute: 60))
-        var random = Noise(4), now = 0, tokens = 5_000, last = 0                // in thousandths
+        var random = TestRandom(4), now = 0, tokens = 5_000, last = 0                // in thousandths
         for _ in 0..<5_000 {
             now += random.below(1_500)
             tokens = min(5_000, tokens + now - last)
@@ -126,7 +126,7 @@ import Testing
 
     @Test func `whoever comes and goes in whatever order, the places are kept`() throws {
         let limits = FairQueue.Limits(places: 3, waiting: 8, perPerson: 3), queue = FairQueue(limits)
-        var random = Noise(9), alive: [(FairQueue.Ticket, Person)] = []
+        var random = TestRandom(9), alive: [(FairQueue.Ticket, Person)] = []
         let begun = Mutex<Set<FairQueue.Ticket>>([])
         for _ in 0..<5_000 {
             if random.below(5) < 3 {

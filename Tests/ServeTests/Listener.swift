@@ -18,11 +18,11 @@ final class Listener {
         let data: JSONElement
     }
 
-    let head: Wire.Answer
-    private let wire: Wire
+    let head: RawHTTPConnection.Answer
+    private let wire: RawHTTPConnection
     private var text: [UInt8] = []
 
-    init(_ wire: Wire, _ target: String, _ body: String, _ headers: [String: String]) throws {
+    init(_ wire: RawHTTPConnection, _ target: String, _ body: String, _ headers: [String: String]) throws {
         let lines = headers.map { "\($0.key): \($0.value)\r\n" }.joined()
         wire.send("POST \(target) HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\(lines)\r\n\(body)")
         (self.wire, head) = (wire, try #require(wire.head()))
@@ -74,7 +74,7 @@ extension ServeStage {
     }
 }
 
-extension Wire.Answer {
+extension RawHTTPConnection.Answer {
     /// The code of an error, and the field that it names.
     var error: (code: String?, field: String?, message: String?) {
         let error = (try? json())?["error"]
@@ -100,7 +100,7 @@ final class HeardBackend: ChatBackend {
     let cancels = Count()
 
     /// - Parameter turnstile: Where each answer waits before its first letter, and before every other one.
-    init(_ sentence: String = Parrot.sentence, at turnstile: Turnstile? = nil) {
+    init(_ sentence: String = OneSentenceModel.sentence, at turnstile: Turnstile? = nil) {
         self.turnstile = turnstile
         speaker = ScriptedBackend(sentence) { turnstile?.pass(letter: $0) }
     }
@@ -108,17 +108,17 @@ final class HeardBackend: ChatBackend {
     /// Of each answer the turns that were read, as "user: Hi", in the order in which they began.
     var prompts: [[String]] { heard.withLock { $0 } }
 
-    func answer(_ request: AnswerRequest, deliver: @escaping @Sendable (AnswerEvent) -> Void) throws(GenerationError) -> any AnswerInProgress {
+    func start(_ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void) throws(GenerationError) -> any GenerationHandle {
         if case .chat(let turns) = request.prompt {
             heard.withLock { $0.append(turns.map { "\($0.role.rawValue): \(String(decoding: $0.text, as: UTF8.self))" }) }
         }
-        return Cancelling(try speaker.answer(request, deliver: deliver), cancels)
+        return Cancelling(try speaker.start(request, deliver: deliver), cancels)
     }
 
-    private final class Cancelling: AnswerInProgress {
-        private let progress: any AnswerInProgress, cancels: Count
+    private final class Cancelling: GenerationHandle {
+        private let progress: any GenerationHandle, cancels: Count
 
-        init(_ progress: any AnswerInProgress, _ cancels: Count) { (self.progress, self.cancels) = (progress, cancels) }
+        init(_ progress: any GenerationHandle, _ cancels: Count) { (self.progress, self.cancels) = (progress, cancels) }
 
         func cancel() {
             progress.cancel()

@@ -17,7 +17,7 @@ struct OpenAIRoutesTests {
         text.replacing(/"id":"(chat)?cmpl-[0-9a-z]+"/, with: #""id":"…""#).replacing(/"created":[0-9]{10}/, with: #""created":0"#)
     }
 
-    private func chat(_ wire: Wire, _ fields: String) throws -> Wire.Answer {
+    private func chat(_ wire: RawHTTPConnection, _ fields: String) throws -> RawHTTPConnection.Answer {
         try #require(wire.post("/v1/chat/completions", "{\(Self.question)\(fields.isEmpty ? "" : ",")\(fields)}"))
     }
 
@@ -139,7 +139,7 @@ struct OpenAIRoutesTests {
     @Test("a client that goes frees its places", arguments: [false, true])
     func cancelled(streams: Bool) throws {
         let stage = try ServeStage(WaitingBackend())
-        var wire: Wire? = try stage.wire()
+        var wire: RawHTTPConnection? = try stage.wire()
         wire?.sendPost("/v1/chat/completions", #"{\#(Self.question),"n":3,"stream":\#(streams)}"#)
         #expect(try stage.waits(forRunning: 3))
         if streams { #expect(wire?.text(through: #""content":"H""#) != nil) }
@@ -194,8 +194,8 @@ struct OpenAIRoutesTests {
     func recorded() throws {
         let stage = try ServeStage(), ada = try stage.account("ada")
         _ = try stage.wire().post("/v1/chat/completions", #"{\#(Self.question),"n":2}"#, ada)
-        var totals = try stage.store.administration.totals()
-        for _ in 0..<200 where totals.generations < 2 { usleep(5_000); totals = try stage.store.administration.totals() }
+        var totals = try stage.store.admin.totals()
+        for _ in 0..<200 where totals.generations < 2 { usleep(5_000); totals = try stage.store.admin.totals() }
         #expect(totals.generations == 2 && totals.answerTokens == 20 && totals.messages == 0 && totals.conversations == 0)
     }
 }
@@ -204,38 +204,38 @@ struct OpenAIRoutesTests {
 private final class BreakingBackend: ChatBackend {
     let name = "broken", context: Int? = nil
 
-    func answer(_ request: AnswerRequest, deliver: @escaping @Sendable (AnswerEvent) -> Void) throws(GenerationError) -> any AnswerInProgress {
+    func start(_ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void) throws(GenerationError) -> any GenerationHandle {
         let flag = CancelFlag()
         do throws(ThreadError) {
             try BackgroundThread.run {
-                deliver(.began(AnswerBeginning()))
-                deliver(.piece(AnswerPiece("a")))
-                deliver(.ended(AnswerEnd(.error(.remote(.broken(address: "http://model", reason: "it went away"))), promptTokens: 1, answerTokens: 1)))
+                deliver(.began(GenerationStart()))
+                deliver(.piece(TextPiece("a")))
+                deliver(.ended(GenerationEnd(.error(.remote(.invalidResponse(address: "http://model", reason: "it went away"))), promptTokens: 1, answerTokens: 1)))
             }
-        } catch { throw .noThread(error) }
+        } catch { throw .threadNotStarted(error) }
         return flag
     }
 }
 
 /// Says one letter, and then nothing until it is not wanted any more.
 private final class WaitingBackend: ChatBackend {
-    private final class Waiting: AnswerInProgress {
+    private final class Waiting: GenerationHandle {
         let end = Mailbox<Bool>()
         func cancel() { end.put(true) }
     }
 
     let name = "waiting", context: Int? = nil
 
-    func answer(_ request: AnswerRequest, deliver: @escaping @Sendable (AnswerEvent) -> Void) throws(GenerationError) -> any AnswerInProgress {
+    func start(_ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void) throws(GenerationError) -> any GenerationHandle {
         let waiting = Waiting()
         do throws(ThreadError) {
             try BackgroundThread.run {
-                deliver(.began(AnswerBeginning()))
-                deliver(.piece(AnswerPiece("H")))
+                deliver(.began(GenerationStart()))
+                deliver(.piece(TextPiece("H")))
                 _ = waiting.end.take()
-                deliver(.ended(AnswerEnd(.cancelled, promptTokens: 1, answerTokens: 1)))
+                deliver(.ended(GenerationEnd(.cancelled, promptTokens: 1, answerTokens: 1)))
             }
-        } catch { throw .noThread(error) }
+        } catch { throw .threadNotStarted(error) }
         return waiting
     }
 }

@@ -11,14 +11,14 @@ import Tokenize
 @Suite("OpenAI's paths, in tokens")
 struct OpenAITokensTests {
     private func stage() throws -> ServeStage {
-        let backend = try GPTBackend {
-            let checkpoint = try Parrot.checkpoint()
-            return (try Backends.readable(checkpoint, name: "parrot"), try Runner(of: checkpoint, on: try Processor(threads: 1), form: .float32))
+        let backend = try LocalBackend {
+            let checkpoint = try OneSentenceModel.checkpoint()
+            return (try ModelInfo(of: checkpoint, name: "parrot"), try ModelRunner(of: checkpoint, on: try Processor(threads: 1), precision: .float32))
         }
-        return try ServeStage(backend, readable: backend.readable) { $0.rememberedAnswers = 16 }
+        return try ServeStage(backend, modelInfo: backend.model) { $0.rememberedAnswers = 16 }
     }
 
-    private func complete(_ wire: Wire, _ fields: String) throws -> JSONElement {
+    private func complete(_ wire: RawHTTPConnection, _ fields: String) throws -> JSONElement {
         let answer = try #require(wire.post("/v1/completions", "{\"temperature\":0,\(fields)}"))
         #expect(answer.status == 200, "\(answer.text)")
         return try answer.json()
@@ -73,8 +73,8 @@ struct OpenAITokensTests {
         let body = #"{"messages":[{"role":"developer","content":""},{"role":"user","content":[{"type":"text","text":"Hel"},{"type":"text","text":"lo"}]}],"temperature":0,"logprobs":true,"top_logprobs":1}"#
         let answer = try #require(wire.post("/v1/chat/completions", body))
         let choice = try first(answer.json()), content = try #require(choice["logprobs"]?["content"]?.elements.map(Array.init))
-        #expect(choice["message"]?["content"]?.string == Parrot.sentence)
-        #expect(content.flatMap { $0["bytes"]?.elements?.map(\.integer) ?? [] } == Parrot.sentence.utf8.map { Int($0) })
+        #expect(choice["message"]?["content"]?.string == OneSentenceModel.sentence)
+        #expect(content.flatMap { $0["bytes"]?.elements?.map(\.integer) ?? [] } == OneSentenceModel.sentence.utf8.map { Int($0) })
         #expect(content.allSatisfy { $0["top_logprobs"]?.elements.map(Array.init)?.count == 1 } && content[8]["token"]?.string == #"\xc3"#)
     }
 

@@ -12,7 +12,7 @@ struct ProgramAccessTests {
     private static let paths = [("GET", "/v1/models"), ("GET", "/v1/models/test-model"), ("POST", "/v1/chat/completions"), ("POST", "/v1/completions")]
     private static let body = #"{"messages":[{"role":"user","content":"Hello"}],"prompt":"Hello","max_tokens":1}"#
 
-    private func status(_ wire: Wire, _ path: (String, String), _ headers: [String: String]) throws -> Int {
+    private func status(_ wire: RawHTTPConnection, _ path: (String, String), _ headers: [String: String]) throws -> Int {
         let answer = try #require(wire.ask(path.0, path.1, headers.merging(["Content-Type": "application/json"]) { $1 }, body: path.0 == "POST" ? Self.body : nil))
         if answer.status == 401 {
             #expect(answer.headers["www-authenticate"] != nil && answer.error("type") == "authentication_error")
@@ -30,12 +30,12 @@ struct ProgramAccessTests {
         let kept = try key(), revoked = try key()
         #expect(wire.ask("DELETE", "/api/keys/\(revoked.id)", header)?.status == 204)
         let ada = try #require(try stage.store.user(named: "ada")).id.description
-        let foreign = TokenSigner(try Secret(checking: Secret.fresh(), from: "another")), ours = TokenSigner(stage.secret)
+        let foreign = SessionTokenSigner(try Secret(validating: Secret.generate(), source: "another")), ours = SessionTokenSigner(stage.secret)
         let parts = token.split(separator: ".")
         let wrong = [
             "", "nonsense", "sk-1234", "slm_", "slm_" + String(repeating: "A", count: 43), String(kept.text.dropLast()) + (kept.text.hasSuffix("A") ? "E" : "A"), kept.text + "A", revoked.text,
-            foreign.text(of: Token(for: ada, at: time(nil), lifetime: 600)), ours.text(of: Token(for: ada, at: time(nil) - 1_000, lifetime: 900)),
-            ours.text(of: Token(for: "nobody", at: time(nil), lifetime: 600)),
+            foreign.text(of: SessionToken(for: ada, at: time(nil), lifetime: 600)), ours.text(of: SessionToken(for: ada, at: time(nil) - 1_000, lifetime: 900)),
+            ours.text(of: SessionToken(for: "nobody", at: time(nil), lifetime: 600)),
             "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.\(parts[1]).", "\(parts[0]).\(parts[1]).", "\(parts[0]).\(parts[1]).\(parts[2].reversed().map(String.init).joined())",
         ]
         return ([token, kept.text], wrong)

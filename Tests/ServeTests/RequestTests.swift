@@ -15,8 +15,8 @@ import Testing
         let start = try #require(try listener.next())
         #expect(start.name == "start" && start.data["conversation_id"] == nil && start.data["prompt_tokens"]?.integer == 8)
         let (text, end) = try listener.hears()
-        #expect(text == Parrot.sentence && end?.name == "done" && backend.prompts == [["system: S", "user: a", "assistant: b", "user: c"]])
-        let totals = try stage.store.administration.totals()
+        #expect(text == OneSentenceModel.sentence && end?.name == "done" && backend.prompts == [["system: S", "user: a", "assistant: b", "user: c"]])
+        let totals = try stage.store.admin.totals()
         #expect(totals.conversations == 0 && totals.messages == 0)
     }
 
@@ -25,7 +25,7 @@ import Testing
         #expect(try stage.wire().ask("GET", "/stats")?.text == #"{"count":0,"ready":false,"collecting":true}"#)
         for i in 1...10 {
             let answer = try stage.wire().post("/chat", #"{"message":"one","temperature":0}"#)
-            #expect(try answer?.json()["response"]?.string == Parrot.sentence && answer?.json()["chat_count"]?.integer == i)
+            #expect(try answer?.json()["response"]?.string == OneSentenceModel.sentence && answer?.json()["chat_count"]?.integer == i)
         }
         #expect(try stage.wire().ask("GET", "/stats")?.text == #"{"count":10,"ready":true,"collecting":true}"#)
         let discreet = try ServeStage()
@@ -105,8 +105,8 @@ import Testing
             #expect(end?.name == "done")
             return (text, end?.data["cached_tokens"]?.integer)
         }
-        #expect(try ask(#""temperature":0"#) == (Parrot.sentence, 0))
-        #expect(try ask(#""temperature":0"#) == (Parrot.sentence, 3) && backend.prompts.count == 1)
+        #expect(try ask(#""temperature":0"#) == (OneSentenceModel.sentence, 0))
+        #expect(try ask(#""temperature":0"#) == (OneSentenceModel.sentence, 3) && backend.prompts.count == 1)
         #expect(try ask(#""temperature":0,"top_k":7,"seed":5"#).cached == 3 && backend.prompts.count == 1)
         #expect(try ask(#""temperature":0,"max_tokens":2"#) == ("Hi", 0) && backend.prompts.count == 2)
         _ = try ask(#""temperature":0.5,"seed":1"#)

@@ -27,8 +27,8 @@ final class ServeStage {
     /// - Parameters:
     ///   - backend: What answers; nil for a server whose model is still being loaded.
     ///   - next: What answers once the model is loaded again.
-    ///   - readable: What reads its tokens.
-    init(_ backend: (any ChatBackend)? = ScriptedBackend(), next: (any ChatBackend)? = nil, readable: ReadableModel? = nil, collecting: Bool = false,
+    ///   - modelInfo: What reads its tokens.
+    init(_ backend: (any ChatBackend)? = ScriptedBackend(), next: (any ChatBackend)? = nil, modelInfo: ModelInfo? = nil, collecting: Bool = false,
          clock: Clock = Clock(), with change: (inout ServeSettings) -> Void = { _ in }) throws {
         var settings = ServeSettings()
         settings.http.port = 0
@@ -38,13 +38,13 @@ final class ServeStage {
         var storing = StoreOptions()
         storing.now = { clock.now }
         store = try Store("sqlite:" + folder("chats.db"), storing)
-        secret = try Secret(checking: Secret.fresh(), from: "a test")
+        secret = try Secret(validating: Secret.generate(), source: "a test")
         chatLog = collecting ? try ChatLog(folder("chat_history.jsonl")) : nil
         let loads = Count()
         server = try Server(settings, store: store, secret: secret, chatLog: chatLog) {
             guard let backend else { throw GenerationError.unsupported("there is no model in this test") }
-            if let next, loads.next() > 1 { return ServedModel(name: "next-model", next, readable) }
-            return ServedModel(name: "test-model", backend, readable)
+            if let next, loads.next() > 1 { return ServedModel(name: "next-model", next, modelInfo) }
+            return ServedModel(name: "test-model", backend, modelInfo)
         }
         if backend != nil { load() }
     }
@@ -58,7 +58,7 @@ final class ServeStage {
 
     deinit { server.stop(within: .zero) }
 
-    func wire() throws -> Wire { try #require(Wire(to: server.port)) }
+    func wire() throws -> RawHTTPConnection { try #require(RawHTTPConnection(to: server.port)) }
 
     /// Makes an account, and gives the header that shows who asks.
     func account(_ name: String) throws -> [String: String] {
@@ -83,7 +83,7 @@ final class ServeStage {
     }
 }
 
-extension Wire {
+extension RawHTTPConnection {
     /// JSON there, and the answer.
     func post(_ target: String, _ body: String, _ headers: [String: String] = [:]) -> Answer? {
         ask("POST", target, headers.merging(["Content-Type": "application/json"]) { given, _ in given }, body: body)
@@ -95,7 +95,7 @@ extension Wire {
     }
 }
 
-extension Wire.Answer {
+extension RawHTTPConnection.Answer {
     func json() throws -> JSONElement {
         var parser = JSONParser()
         return try parser.parse(body)

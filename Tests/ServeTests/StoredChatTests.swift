@@ -18,9 +18,9 @@ import Testing
         #expect(try stage.messages(of: id, as: ada) == ["user: Why?"])
         turnstile.open()
         let (text, end) = try listener.hears()
-        #expect(text == Parrot.sentence && end?.name == "done" && end?.data["reason"]?.string == "stop")
-        #expect(end?.data["answer_tokens"]?.integer == Parrot.sentence.count && start["context"]?.integer == 64)
-        #expect(try stage.messages(of: id, as: ada) == ["user: Why?", "assistant: \(Parrot.sentence)"])
+        #expect(text == OneSentenceModel.sentence && end?.name == "done" && end?.data["reason"]?.string == "stop")
+        #expect(end?.data["answer_tokens"]?.integer == OneSentenceModel.sentence.count && start["context"]?.integer == 64)
+        #expect(try stage.messages(of: id, as: ada) == ["user: Why?", "assistant: \(OneSentenceModel.sentence)"])
         let whole = try #require(try stage.wire().ask("GET", "/api/conversations/\(id)", ada)).json()
         let ids = whole["messages"]?.elements.map { $0.map { $0["id"]?.string } }
         #expect(ids == [start["message_id"]?.string, start["answer_id"]?.string])
@@ -30,7 +30,7 @@ import Testing
         let backend = HeardBackend(), stage = try ServeStage(backend), ada = try stage.account("ada")
         let id = try #require(try stage.chat(#"{"message":"one"}"#, as: ada).start["conversation_id"]?.string)
         try stage.chat(#"{"message":"two","conversation_id":"\#(id)"}"#, as: ada)
-        #expect(backend.prompts == [["user: one"], ["user: one", "assistant: \(Parrot.sentence)", "user: two"]])
+        #expect(backend.prompts == [["user: one"], ["user: one", "assistant: \(OneSentenceModel.sentence)", "user: two"]])
     }
 
     @Test func `a question that is put anew takes the place of all that follows`() throws {
@@ -91,7 +91,7 @@ import Testing
         try eventually { backend.cancels.value == 1 }
         turnstile.open()
         try eventually { try stage.wire().post("/api/chat", #"{"message":"two","conversation_id":"\#(id)"}"#, ada)?.status == 200 }
-        #expect(try stage.messages(of: id, as: ada) == ["user: one", "user: two", "assistant: \(Parrot.sentence)"])
+        #expect(try stage.messages(of: id, as: ada) == ["user: one", "user: two", "assistant: \(OneSentenceModel.sentence)"])
     }
 
     @Test func `a conversation that is deleted during an answer ends it, and stays deleted`() throws {
@@ -167,7 +167,7 @@ import Testing
 final class Clock: Sendable {
     private let later = Mutex(Duration.zero)
 
-    var now: Moment { Moment.now().advanced(by: later.withLock { $0 }) }
+    var now: Timestamp { Timestamp.now().advanced(by: later.withLock { $0 }) }
     func advance(_ milliseconds: Int) { later.withLock { $0 += .milliseconds(milliseconds) } }
 }
 

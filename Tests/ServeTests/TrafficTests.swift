@@ -26,7 +26,7 @@ import Testing
 
     @Test func `so many attempts to sign in and to register`() throws {
         let stage = try ServeStage { ($0.signInsPerMinute, $0.registrationsPerMinute) = (3, 2) }
-        func knock(_ target: String, _ name: String) throws -> Wire.Answer { try #require(try stage.wire().post(target, #"{"username":"\#(name)","password":"correct horse"}"#)) }
+        func knock(_ target: String, _ name: String) throws -> RawHTTPConnection.Answer { try #require(try stage.wire().post(target, #"{"username":"\#(name)","password":"correct horse"}"#)) }
         #expect(try (0..<3).map { try knock("/api/auth/register", "ada\($0)").status } == [201, 201, 429])
         #expect(try (0..<4).map { try knock("/api/auth/login", "ada\($0)").status } == [200, 200, 401, 429])
         #expect(try knock("/api/auth/login", "ada0").headers["retry-after"] != nil)
@@ -90,7 +90,7 @@ import Testing
         turnstile.open()
         for listener in [first, second, third] { #expect(try listener.hears().last?.data["reason"]?.string == "stop") }
         // Of what was refused nothing is stored.
-        #expect(try stage.store.administration.totals().messages == 6)
+        #expect(try stage.store.admin.totals().messages == 6)
         #expect(try stage.chat(#"{"message":"e"}"#, as: eve).end.name == "done")
     }
 
@@ -136,7 +136,7 @@ import Testing
 
     @Test func `a browser may ask first, for pages that may ask`() throws {
         let stage = try ServeStage { $0.origins = ["https://app.example"] }, wire = try stage.wire()
-        func preflight(_ origin: String) -> Wire.Answer? { wire.ask("OPTIONS", "/api/conversations/x", ["Origin": origin, "Access-Control-Request-Method": "PATCH"]) }
+        func preflight(_ origin: String) -> RawHTTPConnection.Answer? { wire.ask("OPTIONS", "/api/conversations/x", ["Origin": origin, "Access-Control-Request-Method": "PATCH"]) }
         let answer = preflight("https://app.example")
         #expect(answer?.status == 204 && answer?.headers["access-control-allow-methods"]?.contains("PATCH") ?? false)
         #expect(answer?.headers["access-control-allow-headers"] == "Authorization, Content-Type, X-Admin-Key" && answer?.headers["access-control-allow-origin"] == "https://app.example")

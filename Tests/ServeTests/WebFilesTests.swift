@@ -52,7 +52,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1, 100, 65_536, 1_000_000]) func `any bytes come back`(_ count: Int) throws {
-        var random = Noise(UInt64(count))
+        var random = TestRandom(UInt64(count))
         for bytes in [[UInt8](repeating: 7, count: count), (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }] {
             let packed = Gzip.pack(bytes), isSame = try unpacked(packed) == bytes
             #expect(isSame && packed == Gzip.pack(bytes) && packed.starts(with: [0x1F, 0x8B]))

@@ -4,15 +4,15 @@ import TestSupport
 import Testing
 import Threads
 
-/// The two databases that all tests are for.
+/// The databases that most tests run against.
 enum Backend: String, CaseIterable, CustomTestStringConvertible, Sendable {
     case sqlite = "SQLite", postgresql = "PostgreSQL"
 
     var testDescription: String { rawValue }
 }
 
-/// An empty database, which is gone with the test, and a clock that only tests move.
-final class Place: Sendable {
+/// An empty database that is deleted after the test, and a clock that only `advanceClock` changes.
+final class TestDatabase: Sendable {
     let address: String
     private let folder: TemporaryFolderHolder?
     private let milliseconds = Atomic<Int64>(1_700_000_000_000)
@@ -21,23 +21,26 @@ final class Place: Sendable {
         switch backend {
         case .sqlite:
             let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
-            (address, self.folder) = ("sqlite:" + folder("chat.db"), TemporaryFolderHolder(folder))
-        case .postgresql: (address, self.folder) = (try PostgresServer.shared.get().freshAddress(), nil)
+            address = "sqlite:" + folder("chat.db")
+            self.folder = TemporaryFolderHolder(folder)
+        case .postgresql:
+            address = try PostgresServer.shared.get().freshAddress()
+            folder = nil
         }
     }
 
-    /// Opens it, a second time too.
+    /// Opens a store. May be called several times.
     func store(_ change: (inout StoreOptions) -> Void = { _ in }) throws(StoreError) -> Store {
         var options = StoreOptions()
-        options.now = { [self] in Moment(milliseconds: milliseconds.load(ordering: .relaxed)) }
+        options.now = { [self] in Timestamp(milliseconds: milliseconds.load(ordering: .relaxed)) }
         change(&options)
         return try Store(address, options)
     }
 
-    /// What is there as it is, whoever made it.
-    func database() throws(StoreError) -> any Database { try StoreAddress(address).database(StoreOptions()) }
+    /// Opens the database without migrating its schema.
+    func database() throws(StoreError) -> any Database { try DatabaseURL(address).database(StoreOptions()) }
 
-    func wait(_ duration: Duration) {
+    func advanceClock(by duration: Duration) {
         let (seconds, attoseconds) = duration.components
         milliseconds.add(seconds * 1_000 + attoseconds / 1_000_000_000_000_000, ordering: .relaxed)
     }
@@ -45,23 +48,25 @@ final class Place: Sendable {
     var path: String { String(address.dropFirst("sqlite:".count)) }
 }
 
-/// A folder that only its end is wanted of, from whatever thread.
+/// Keeps a folder alive; its deinit deletes the folder. Sendable, because the folder is never read.
 private final class TemporaryFolderHolder: @unchecked Sendable {
-    private let folder: TemporaryFolder               // nobody reads it again
+    private let folder: TemporaryFolder
     init(_ folder: TemporaryFolder) { self.folder = folder }
 }
 
 extension Store {
-    func somebody(_ name: String) throws(StoreError) -> UserID { try addUser(name, passwordHash: "$2b$12$hash").id }
+    func addTestUser(_ name: String) throws(StoreError) -> UserID { try addUser(name, passwordHash: "$2b$12$hash").id }
 
-    func sql(_ sql: String, _ values: [Value] = []) throws(StoreError) -> [[Value]] {
-        try database.transaction(.write) { connection throws(StoreError) in try connection.rows(sql, values).map(\.values) }
+    func sql(_ sql: String, _ values: [SQLValue] = []) throws(StoreError) -> [[SQLValue]] {
+        try database.transaction(.write) { connection throws(StoreError) in try connection.execute(sql, values).map(\.values) }
     }
 
-    func contents(of id: ConversationID, _ owner: UserID) throws(StoreError) -> [String] { try conversation(id, of: owner).1.map(\.content) }
+    func contents(of id: ConversationID, _ owner: UserID) throws(StoreError) -> [String] {
+        try conversation(id, of: owner).1.map(\.content)
+    }
 }
 
-/// Does something in as many threads at the same time, and waits for all. (Tasks would wait for each other: there are no more of them than cores.)
+/// Runs `body` in `count` threads at the same time and waits for all of them. Tasks would not do: no more of them run than there are cores.
 func inThreads(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) throws {
     let ends = Mailbox<(any Error)?>()
     for i in 0..<count {

@@ -1,22 +1,26 @@
 import Store
 import Testing
 
-/// What is asked often, or of much, is found along an index.
+/// Frequent queries and queries over many rows use an index.
 @Suite struct IndexTests {
-    private func plan(_ store: Store, _ sql: String, _ values: [Value]) throws -> String {
+    private func plan(_ store: Store, _ sql: String, _ values: [SQLValue]) throws -> String {
         let prefix = store.database.dialect == .sqlite ? "EXPLAIN QUERY PLAN " : "EXPLAIN "
-        return try store.sql(prefix + sql, values).flatMap { $0 }.compactMap { if case .text(let line) = $0 { line } else { nil } }.joined(separator: "\n")
+        let lines = try store.sql(prefix + sql, values).flatMap { $0 }.compactMap { if case .text(let line) = $0 { line } else { nil } }
+        return lines.joined(separator: "\n")
     }
 
-    @Test(arguments: Backend.allCases) func `lists and conversations are read along an index, and sorted by it`(_ backend: Backend) throws {
-        let store = try Place(backend).store(), ada = try store.somebody("ada")
+    @Test(arguments: Backend.allCases) func `lists and conversations are read and sorted by an index`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada")
         try fill(store, ada)
-        for isCounted in [false, true] {                        // without statistics and with them
-            if isCounted { _ = try store.sql("ANALYZE") }
-            let page: [Value] = [.text(ada), .integer(Int64.max), .text(""), .integer(51)], search = Store.search(store.database.dialect)
+        for hasStatistics in [false, true] {
+            if hasStatistics { _ = try store.sql("ANALYZE") }
+            let page: [SQLValue] = [.text(ada), .integer(Int64.max), .text(""), .integer(51)]
+            let search = Store.searchSQL(store.database.dialect)
             let byPosition = backend == .sqlite ? "sqlite_autoindex_messages_2" : "messages_conversation_id_position_key"
-            for (sql, values, index) in [(Store.list, page, "conversations_newest"), (search, page + [.text("x")], "conversations_newest"),
-                                         (Store.thread, [.text("c7")], byPosition)] {
+            for (sql, values, index) in [
+                (Store.listSQL, page, "conversations_newest"), (search, page + [.text("x")], "conversations_newest"),
+                (Store.messagesSQL, [.text("c7")], byPosition),
+            ] {
                 let plan = try plan(store, sql, values)
                 #expect(plan.contains(index), "\(plan)")
                 for word in ["SCAN conversations", "SCAN messages", "Seq Scan"] { #expect(!plan.contains(word), "\(plan)") }
@@ -25,7 +29,7 @@ import Testing
         }
     }
 
-    /// Enough for PostgreSQL to find an index worth the while: 3,000 conversations of three messages.
+    /// Adds 3,000 conversations of three messages, enough for PostgreSQL to prefer an index.
     private func fill(_ store: Store, _ owner: UserID) throws {
         func numbers(_ last: Int) -> String { "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < \(last - 1))" }
         _ = try store.sql("""

@@ -3,101 +3,131 @@ import Synchronization
 import Testing
 
 @Suite struct MessageTests {
-    @Test(arguments: Backend.allCases) func `messages come back in their order, word for word`(_ backend: Backend) throws {
-        let place = try Place(backend), store = try place.store { $0.mostLetters = 4_000_000 }, ada = try store.somebody("ada")
+    @Test(arguments: Backend.allCases) func `messages are returned unchanged and in order`(_ backend: Backend) throws {
+        let db = try TestDatabase(backend), store = try db.store { $0.maxCharacters = 4_000_000 }, ada = try store.addTestUser("ada")
         let texts = ["", " ", "a\nb\r\n\tc", "'\"\\;--", "$1 ?1 :x %s", "🧑‍🚀 é e\u{301} שלום", "<script>", "\u{FFFD}",
                      String(repeating: "x", count: 3_000_000)]
-        let (chat, first) = try store.createConversation(texts[3], for: ada, question: Draft(.system, "be kind"))
-        var wanted = [first]
-        for (i, text) in texts.enumerated() { wanted.append(try store.append(Draft(i % 2 == 0 ? .user : .assistant, text), to: chat.id, of: ada)) }
-        let (read, messages) = try place.store().conversation(chat.id, of: ada)
-        let isSame = messages == wanted
+        let (chat, first) = try store.createConversation(texts[3], for: ada, question: NewMessage(.system, "be kind"))
+        var expected = [first]
+        for (i, text) in texts.enumerated() {
+            expected.append(try store.append(NewMessage(i % 2 == 0 ? .user : .assistant, text), to: chat.id, of: ada))
+        }
+        let (read, messages) = try db.store().conversation(chat.id, of: ada)
+        let isSame = messages == expected
         #expect(isSame && read.messageCount == texts.count + 1 && read.title == texts[3] && messages[0].role == .system)
-        try store.append(Draft(.user, "a\0b"), to: chat.id, of: ada)
+        try store.append(NewMessage(.user, "a\0b"), to: chat.id, of: ada)
         #expect(try store.contents(of: chat.id, ada).last == "a\u{FFFD}b")
     }
 
-    @Test(arguments: Backend.allCases) func `a message that is sent twice under a key is stored once`(_ backend: Backend) throws {
-        let place = try Place(backend), store = try place.store(), ada = try store.somebody("ada")
-        let chat = try store.createConversation("chat", for: ada).0.id, other = try store.createConversation("other", for: ada).0.id
-        let message = try store.append(Draft(.user, "hello\0", key: "k"), to: chat, of: ada)
-        place.wait(.seconds(9))
-        #expect(try store.append(Draft(.user, "hello\0", key: "k"), to: chat, of: ada) == message)
-        #expect(try store.append(Draft(.user, "hello\0", key: "k"), to: other, of: ada) != message)
-        #expect(throws: StoreError.keyReused) { try store.append(Draft(.user, "good-bye", key: "k"), to: chat, of: ada) }
-        #expect(throws: StoreError.keyReused) { try store.append(Draft(.assistant, "hello\0", key: "k"), to: chat, of: ada) }
-        #expect(throws: StoreError.tooLong(what: "a key", limit: 255)) {
-            try store.append(Draft(.user, "x", key: String(repeating: "k", count: 256)), to: chat, of: ada)
-        }
-        #expect(try store.conversation(chat, of: ada).1 == [message] && store.administration.totals().messages == 2)
-        try store.append(Draft(.user, "twice"), to: chat, of: ada)
-        try store.append(Draft(.user, "twice"), to: chat, of: ada)
+    @Test(arguments: Backend.allCases) func `a message that is appended twice with the same id is stored once`(_ backend: Backend) throws {
+        let db = try TestDatabase(backend), store = try db.store(), ada = try store.addTestUser("ada")
+        let chat = try store.createConversation("chat", for: ada).0.id, id = MessageID()
+        let message = try store.append(NewMessage(.user, "hello\0"), as: id, to: chat, of: ada)
+        db.advanceClock(by: .seconds(9))
+        #expect(try store.append(NewMessage(.user, "hello\0"), as: id, to: chat, of: ada) == message)
+        #expect(try store.conversation(chat, of: ada).1 == [message] && store.admin.totals().messages == 1)
+        try store.append(NewMessage(.user, "twice"), to: chat, of: ada)
+        try store.append(NewMessage(.user, "twice"), to: chat, of: ada)
         #expect(try store.contents(of: chat, ada) == ["hello\u{FFFD}", "twice", "twice"])
     }
 
-    @Test(arguments: Backend.allCases) func `a conversation that is asked for twice under a key is made once, with its question`(_ backend: Backend) throws {
-        let store = try Place(backend).store(), ada = try store.somebody("ada"), bob = try store.somebody("bob")
-        let first = try store.createConversation("rain", for: ada, key: "k", question: Draft(.user, "why?"))
-        let again = try store.createConversation("rain", for: ada, key: "k", question: Draft(.user, "why?"))
-        #expect(first == again && first.1?.content == "why?" && first.0.messageCount == 1)
-        #expect(throws: StoreError.keyReused) { try store.createConversation("rain", for: ada, key: "k", question: Draft(.user, "how?")) }
-        #expect(try store.createConversation("rain", for: bob, key: "k", question: Draft(.user, "why?")).0.id != first.0.id)
-        #expect(try store.administration.totals().conversations == 2 && store.administration.totals().messages == 2)
+    @Test(arguments: Backend.allCases)
+    func `a conversation that is created twice with the same id is stored once`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada"), bob = try store.addTestUser("bob")
+        let id = ConversationID()
+        let first = try store.createConversation("rain", as: id, for: ada)
+        #expect(try store.createConversation("rain", as: id, for: ada) == first && first.0.id == id)
+        #expect(throws: StoreError.notFound(.conversation)) { try store.createConversation("rain", as: id, for: bob) }
+        #expect(try store.admin.totals().conversations == 1)
     }
 
-    @Test(arguments: Backend.allCases) func `a conversation has room for so many letters, and always for the answer`(_ backend: Backend) throws {
-        let store = try Place(backend).store { $0.mostLetters = 10 }, ada = try store.somebody("ada")
-        let chat = try store.createConversation("chat", for: ada, question: Draft(.user, "äöüßé")).0.id
-        try store.append(Draft(.user, "12345"), to: chat, of: ada)
-        #expect(throws: StoreError.full(limit: 10)) { try store.append(Draft(.user, "6"), to: chat, of: ada) }
-        let answer = try store.append(Draft(.assistant, String(repeating: "a", count: 100)), to: chat, of: ada)
-        #expect(throws: StoreError.full(limit: 10)) { try store.append(Draft(.user, ""), to: chat, of: ada) }
+    @Test(arguments: Backend.allCases) func `appendAndRead returns the conversation with the new message last`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store { $0.maxCharacters = 20 }
+        let ada = try store.addTestUser("ada"), eve = try store.addTestUser("eve")
+        let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "q1")).0.id
+        try store.append(NewMessage(.assistant, "a1"), to: chat, of: ada)
+        let (conversation, messages) = try store.appendAndRead(NewMessage(.user, "q2\0"), to: chat, of: ada)
+        let read = try store.conversation(chat, of: ada)
+        #expect(messages.map(\.content) == ["q1", "a1", "q2\u{FFFD}"] && messages == read.1)
+        #expect(conversation == read.0 && conversation.messageCount == 3)
+        let edited = try store.appendAndRead(NewMessage(.user, "q1'"), to: chat, of: ada, replacingFrom: messages[0].id)
+        #expect(edited.1.map(\.content) == ["q1'"] && edited.0.messageCount == 1)
+        #expect(throws: StoreError.notFound(.message)) {
+            try store.appendAndRead(NewMessage(.user, "x"), to: chat, of: ada, replacingFrom: messages[2].id)
+        }
+        #expect(throws: StoreError.notFound(.conversation)) { try store.appendAndRead(NewMessage(.user, "x"), to: chat, of: eve) }
+        #expect(throws: StoreError.conversationFull(limit: 20)) {
+            try store.appendAndRead(NewMessage(.user, String(repeating: "x", count: 18)), to: chat, of: ada)
+        }
+        #expect(try store.contents(of: chat, ada) == ["q1'"])
+    }
+
+    @Test(arguments: Backend.allCases)
+    func `a full conversation rejects user messages but accepts answers`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store { $0.maxCharacters = 10 }, ada = try store.addTestUser("ada")
+        let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "äöüßé")).0.id
+        try store.append(NewMessage(.user, "12345"), to: chat, of: ada)
+        #expect(throws: StoreError.conversationFull(limit: 10)) { try store.append(NewMessage(.user, "6"), to: chat, of: ada) }
+        let answer = try store.append(NewMessage(.assistant, String(repeating: "a", count: 100)), to: chat, of: ada)
+        #expect(throws: StoreError.conversationFull(limit: 10)) { try store.append(NewMessage(.user, ""), to: chat, of: ada) }
         #expect(try store.conversation(chat, of: ada).1.last == answer && store.conversation(chat, of: ada).0.messageCount == 3)
     }
 
-    @Test(arguments: Backend.allCases) func `a question that is edited takes the place of what followed`(_ backend: Backend) throws {
-        let place = try Place(backend), store = try place.store { $0.undoWindow = .seconds(60) }, ada = try store.somebody("ada")
+    @Test(arguments: Backend.allCases) func `an edited message replaces the original and all later messages`(_ backend: Backend) throws {
+        let db = try TestDatabase(backend), store = try db.store { $0.undoWindow = .seconds(60) }, ada = try store.addTestUser("ada")
         let chat = try store.createConversation("chat", for: ada).0.id
-        let messages = try ["q1", "a1", "q2", "a2"].enumerated().map { try store.append(Draft($0 % 2 == 0 ? .user : .assistant, $1, key: $1), to: chat, of: ada) }
-        let edited = try store.append(Draft(.user, "q2'", key: "edit"), to: chat, of: ada, replacingFrom: messages[2].id)
+        let messages = try ["q1", "a1", "q2", "a2"].enumerated().map {
+            try store.append(NewMessage($0 % 2 == 0 ? .user : .assistant, $1), to: chat, of: ada)
+        }
+        let edited = try store.append(NewMessage(.user, "q2'"), to: chat, of: ada, replacingFrom: messages[2].id)
         #expect(try store.contents(of: chat, ada) == ["q1", "a1", "q2'"])
-        #expect(try store.append(Draft(.user, "q2'", key: "edit"), to: chat, of: ada, replacingFrom: messages[2].id) == edited)
-        #expect(throws: StoreError.notFound(.message)) { try store.append(Draft(.user, "late"), to: chat, of: ada, replacingFrom: messages[2].id) }
-        #expect(throws: StoreError.notFound(.message)) { try store.append(Draft(.user, "no question"), to: chat, of: ada, replacingFrom: messages[1].id) }
-        // A question sent again after it was replaced is the old one, and stays where it is.
-        #expect(try store.append(Draft(.user, "q2", key: "q2"), to: chat, of: ada) == messages[2])
-        try store.append(Draft(.assistant, "a2'"), to: chat, of: ada)
+        #expect(try store.append(NewMessage(.user, "q2'"), as: edited.id, to: chat, of: ada, replacingFrom: messages[2].id) == edited)
+        #expect(throws: StoreError.notFound(.message)) {
+            try store.append(NewMessage(.user, "late"), to: chat, of: ada, replacingFrom: messages[2].id)
+        }
+        #expect(throws: StoreError.notFound(.message)) {
+            try store.append(NewMessage(.user, "wrong role"), to: chat, of: ada, replacingFrom: messages[1].id)
+        }
+        // A message that is appended again after it was replaced stays replaced.
+        #expect(try store.append(NewMessage(.user, "q2"), as: messages[2].id, to: chat, of: ada) == messages[2])
+        try store.append(NewMessage(.assistant, "a2'"), to: chat, of: ada)
         #expect(try store.contents(of: chat, ada) == ["q1", "a1", "q2'", "a2'"] && store.conversation(chat, of: ada).0.messageCount == 4)
         #expect(try store.sql("SELECT count(*) FROM messages") == [[.integer(6)]])
-        place.wait(.seconds(60))
+        db.advanceClock(by: .seconds(60))
         try store.purge()
         #expect(try store.sql("SELECT count(*) FROM messages") == [[.integer(4)]])
         #expect(try store.contents(of: chat, ada) == ["q1", "a1", "q2'", "a2'"])
     }
 
-    @Test(arguments: Backend.allCases) func `what an answer took is counted for ever`(_ backend: Backend) throws {
-        let place = try Place(backend), store = try place.store(), ada = try store.somebody("ada")
-        let chat = try store.createConversation("chat", for: ada, question: Draft(.user, "q")).0.id
-        let took = Generation(model: "tiny", promptTokens: 12, answerTokens: 30, seconds: 0.125, reason: "stop")
-        for _ in 0..<2 { try store.append(Draft(.assistant, "a", key: "a"), to: chat, of: ada, generation: took) }
+    @Test(arguments: Backend.allCases) func `token counts of deleted answers are kept`(_ backend: Backend) throws {
+        let db = try TestDatabase(backend), store = try db.store(), ada = try store.addTestUser("ada")
+        let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "q")).0.id
+        let generation = Generation(model: "tiny", promptTokens: 12, answerTokens: 30, seconds: 0.125, reason: "stop")
+        let answer = MessageID()
+        for _ in 0..<2 { try store.append(NewMessage(.assistant, "a"), as: answer, to: chat, of: ada, generation: generation) }
         try store.record(Generation(model: "tiny", promptTokens: 5, answerTokens: 0, seconds: 1e-9, reason: "stopped"))
-        #expect(try store.sql("SELECT model, prompt_tokens, answer_tokens, seconds, reason FROM generations ORDER BY prompt_tokens DESC") == [
-            [.text("tiny"), .integer(12), .integer(30), .real(0.125), .text("stop")], [.text("tiny"), .integer(5), .integer(0), .real(1e-9), .text("stopped")]])
+        let rows = try store.sql("SELECT model, prompt_tokens, answer_tokens, seconds, reason FROM generations ORDER BY prompt_tokens DESC")
+        #expect(rows == [
+            [.text("tiny"), .integer(12), .integer(30), .real(0.125), .text("stop")],
+            [.text("tiny"), .integer(5), .integer(0), .real(1e-9), .text("stopped")],
+        ])
         try store.delete(chat, of: ada)
-        place.wait(.seconds(10_000))
+        db.advanceClock(by: .seconds(10_000))
         try store.purge()
-        let totals = try store.administration.totals()
+        let totals = try store.admin.totals()
         #expect(totals.generations == 2 && totals.promptTokens == 17 && totals.answerTokens == 30 && totals.messages == 0)
     }
 
-    @Test(arguments: Backend.allCases) func `messages from many threads are all there, once, one after the other`(_ backend: Backend) throws {
-        let store = try Place(backend).store { $0.patience = .seconds(30) }, ada = try store.somebody("ada")
+    @Test(arguments: Backend.allCases)
+    func `messages from many threads are stored once each, at distinct positions`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store { $0.timeout = .seconds(30) }, ada = try store.addTestUser("ada")
         let chats = try (0..<3).map { try store.createConversation("chat \($0)", for: ada).0.id }
+        let ids = (0..<60).map { _ in MessageID() }
         try inThreads(12) { thread in
             for i in 0..<20 {
-                // Four threads send the same message under the same key.
-                let key = "\(thread / 4) \(i)"
-                try store.append(Draft(.user, key, key: key), to: chats[i % 3], of: ada)
+                // Four threads append the same message with the same id.
+                let sender = thread / 4
+                try store.append(NewMessage(.user, "\(sender) \(i)"), as: ids[sender * 20 + i], to: chats[i % 3], of: ada)
                 _ = try store.conversation(chats[i % 3], of: ada)
             }
         }
@@ -113,14 +143,14 @@ import Testing
         }
     }
 
-    @Test(arguments: Backend.allCases) func `of many who want a name, one gets it`(_ backend: Backend) throws {
-        let store = try Place(backend).store { $0.patience = .seconds(30) }
+    @Test(arguments: Backend.allCases) func `of many simultaneous registrations of a username, one succeeds`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store { $0.timeout = .seconds(30) }
         let winners = Winners()
         try inThreads(16) { i in
             do throws(StoreError) {
-                _ = try store.somebody(i % 2 == 0 ? "Ada" : "ADA")
+                _ = try store.addTestUser(i % 2 == 0 ? "Ada" : "ADA")
                 winners.count.add(1, ordering: .relaxed)
-            } catch .taken {}
+            } catch .usernameTaken {}
         }
         #expect(winners.count.load(ordering: .relaxed) == 1)
     }

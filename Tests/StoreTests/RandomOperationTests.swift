@@ -2,230 +2,270 @@ import Store
 import TestSupport
 import Testing
 
-/// A conversation as the model makes one.
-private struct Seen: Equatable {
+/// The part of a conversation that the reference model predicts.
+private struct Summary: Equatable {
     let id: ConversationID
     let title: String
-    let createdAt, updatedAt: Moment
+    let createdAt, updatedAt: Timestamp
     let count: Int
 }
 
-extension Conversation {
-    fileprivate var seen: Seen { Seen(id: id, title: title, createdAt: createdAt, updatedAt: updatedAt, count: messageCount) }
+extension StoredConversation {
+    fileprivate var summary: Summary {
+        Summary(id: id, title: title, createdAt: createdAt, updatedAt: updatedAt, count: messageCount)
+    }
 }
 
-/// The store as it would be written if there were no disk.
-private struct Model {
-    struct Line {
+/// A reference implementation of the store in memory.
+private struct ReferenceStore {
+    struct Entry {
         let message: Message
-        let key: String?
-        var replacedAt: Moment?
+        var replacedAt: Timestamp?
     }
 
-    struct Chat {
+    struct ReferenceConversation {
         let id: ConversationID
         let owner: Int
         var title: String
-        let key: String?
-        let createdAt: Moment
-        var updatedAt: Moment
-        var deletedAt: Moment?
-        var lines: [Line] = []
+        let createdAt: Timestamp
+        var updatedAt: Timestamp
+        var deletedAt: Timestamp?
+        var entries: [Entry] = []
 
-        var visible: [Message] { lines.filter { $0.replacedAt == nil }.map(\.message) }
-        var conversation: Seen { Seen(id: id, title: title, createdAt: createdAt, updatedAt: updatedAt, count: visible.count) }
+        var visible: [Message] { entries.filter { $0.replacedAt == nil }.map(\.message) }
+        var summary: Summary {
+            Summary(id: id, title: title, createdAt: createdAt, updatedAt: updatedAt, count: visible.count)
+        }
     }
 
-    var chats: [Chat] = []
+    var chats: [ReferenceConversation] = []
     var users = 0
     var answers = 0
 
-    /// The place of a conversation that this user sees.
-    func place(_ id: ConversationID, _ owner: Int) throws(StoreError) -> Int {
-        guard let place = chats.firstIndex(where: { $0.id == id && $0.owner == owner && $0.deletedAt == nil }) else { throw .notFound(.conversation) }
-        return place
+    /// The index of a conversation that the user can see.
+    func index(_ id: ConversationID, _ owner: Int) throws(StoreError) -> Int {
+        let index = chats.firstIndex { $0.id == id && $0.owner == owner && $0.deletedAt == nil }
+        guard let index else { throw .notFound(.conversation) }
+        return index
     }
 
-    func list(_ owner: Int, containing text: String?) -> [Seen] {
+    func list(_ owner: Int, containing text: String?) -> [Summary] {
         chats.filter { chat in
-            chat.owner == owner && chat.deletedAt == nil
-                && (text.map { text in ([chat.title] + chat.visible.map(\.content)).contains { $0.lowercased().contains(text.lowercased()) } } ?? true)
-        }.map(\.conversation).sorted { ($0.updatedAt, $0.id.description) > ($1.updatedAt, $1.id.description) }
+            guard chat.owner == owner && chat.deletedAt == nil else { return false }
+            guard let text else { return true }
+            return ([chat.title] + chat.visible.map(\.content)).contains { $0.lowercased().contains(text.lowercased()) }
+        }.map(\.summary).sorted { ($0.updatedAt, $0.id.description) > ($1.updatedAt, $1.id.description) }
     }
 
-    mutating func purge(_ end: Moment) -> Int {
-        for i in chats.indices { chats[i].lines.removeAll { $0.replacedAt.map { $0 <= end } ?? false } }
+    mutating func purge(_ end: Timestamp) -> Int {
+        for i in chats.indices { chats[i].entries.removeAll { $0.replacedAt.map { $0 <= end } ?? false } }
         let before = chats.count
         chats.removeAll { $0.deletedAt.map { $0 <= end } ?? false }
         return before - chats.count
     }
 }
 
-/// The same operations on a store and on the model; whatever one says, the other has to.
-private struct Run {
-    let place: Place, store: Store
+/// Applies the same random operations to a store and to the reference model and compares their results.
+private struct RandomRun {
+    let db: TestDatabase
+    let store: Store
     let window = Duration.seconds(20)
-    var model = Model()
+    var model = ReferenceStore()
     var users: [UserID] = []
-    var random: Noise
-    var now = Moment(milliseconds: 1_700_000_000_000)
+    var random: TestRandom
+    var now = Timestamp(milliseconds: 1_700_000_000_000)
     var counts: [String: Int] = [:]
 
     init(_ backend: Backend, seed: UInt64) throws {
         let window = window
-        (place, random) = (try Place(backend), Noise(seed))
-        store = try place.store { $0.undoWindow = window }
-        for i in 0..<3 { users.append(try store.somebody("user \(i)")) }
+        db = try TestDatabase(backend)
+        random = TestRandom(seed)
+        store = try db.store { $0.undoWindow = window }
+        for i in 0..<3 { users.append(try store.addTestUser("user \(i)")) }
         model.users = 3
     }
 
     mutating func step() throws {
-        if random.below(3) == 0 { wait(.milliseconds(random.below(4) == 0 ? 9_000 : random.below(3))) }
+        if random.below(3) == 0 { advanceClock(.milliseconds(random.below(4) == 0 ? 9_000 : random.below(3))) }
         let name: String
         switch random.below(20) {
-        case 0, 1: (name, _) = ("create", try create())
-        case 2...8: (name, _) = ("append", try append())
-        case 9: (name, _) = ("rename", try rename())
-        case 10: (name, _) = ("delete", try delete())
-        case 11: (name, _) = ("restore", try restore())
-        case 12: (name, _) = ("purge", try purge())
-        case 13...15: (name, _) = ("list", try list())
-        case 16, 17: (name, _) = ("read", try read())
-        case 18: (name, _) = ("totals", try totals())
-        default: (name, _) = ("search", try search())
+        case 0, 1:
+            name = "create"
+            try create()
+        case 2...8:
+            name = "append"
+            try append()
+        case 9:
+            name = "rename"
+            try rename()
+        case 10:
+            name = "delete"
+            try delete()
+        case 11:
+            name = "restore"
+            try restore()
+        case 12:
+            name = "purge"
+            try purge()
+        case 13...15:
+            name = "list"
+            try list()
+        case 16, 17:
+            name = "read"
+            try read()
+        case 18:
+            name = "totals"
+            try totals()
+        default:
+            name = "search"
+            try search()
         }
         counts[name, default: 0] += 1
     }
 
-    private mutating func wait(_ duration: Duration) {
-        place.wait(duration)
+    private mutating func advanceClock(_ duration: Duration) {
+        db.advanceClock(by: duration)
         now = now.advanced(by: duration)
     }
 
-    /// Somebody, and a conversation that is probably theirs.
+    /// Picks a user and a conversation, which is usually theirs.
     private mutating func choose() -> (Int, ConversationID) {
         let chat = random.below(12) == 0 ? nil : model.chats.randomElement(using: &random)
         let owner = random.below(8) == 0 ? random.below(users.count) : chat?.owner ?? 0
         return (owner, chat?.id ?? ConversationID())
     }
 
-    private mutating func words() -> String {
+    private mutating func randomText() -> String {
         (0...random.below(4)).map { _ in ["Rain", "rain", "snow", "Ωmega", "100%", "", "'"][random.below(7)] }.joined(separator: " ")
     }
 
     private mutating func create() throws {
-        let owner = random.below(users.count), title = words(), key = random.below(3) == 0 ? "key \(random.below(6))" : nil
-        let found = model.chats.first { $0.owner == owner && $0.key != nil && $0.key == key }
-        let result = outcome { () throws(StoreError) in try store.createConversation(title, for: users[owner], key: key).0.seen }
+        let owner = random.below(users.count)
+        let title = randomText()
+        let sameID = random.below(6) == 0 ? model.chats.randomElement(using: &random)?.id : nil
+        let found = model.chats.first { $0.id == sameID }
+        let result = outcome { () throws(StoreError) in
+            try store.createConversation(title, as: sameID ?? ConversationID(), for: users[owner]).0.summary
+        }
         if let found {
-            #expect(result == (found.deletedAt == nil ? .success(found.conversation) : .failure(.notFound(.conversation))))
+            let isVisible = found.owner == owner && found.deletedAt == nil
+            #expect(result == (isVisible ? .success(found.summary) : .failure(.notFound(.conversation))))
         } else {
-            let made = try result.get()
-            #expect(made.title == title && made.createdAt == now && made.updatedAt == now && made.count == 0)
-            model.chats.append(.init(id: made.id, owner: owner, title: title, key: key, createdAt: now, updatedAt: now))
+            let created = try result.get()
+            #expect(created.title == title && created.createdAt == now && created.updatedAt == now && created.count == 0)
+            model.chats.append(.init(id: created.id, owner: owner, title: title, createdAt: now, updatedAt: now))
         }
     }
 
     private mutating func append() throws {
-        let (owner, id) = choose(), role = Message.Role.allCases[random.below(3)], key = random.below(2) == 0 ? "key \(random.below(9))" : nil
-        let draft = Draft(role, words(), key: key)
-        let took = random.below(4) == 0 ? Generation(model: "m", promptTokens: 1, answerTokens: 1, seconds: 1, reason: "stop") : nil
-        let first = random.below(4) == 0 ? model.chats.first { $0.id == id }?.lines.randomElement(using: &random)?.message.id : nil
-        let result = outcome { () throws(StoreError) in try store.append(draft, to: id, of: users[owner], replacingFrom: first, generation: took) }
-        let place: Int
-        do throws(StoreError) { place = try model.place(id, owner) } catch {
+        let (owner, id) = choose(), role = Message.Role.allCases[random.below(3)]
+        let new = NewMessage(role, randomText())
+        let generation = random.below(4) == 0 ? Generation(model: "m", promptTokens: 1, answerTokens: 1, seconds: 1, reason: "stop") : nil
+        let first = random.below(4) == 0 ? model.chats.first { $0.id == id }?.entries.randomElement(using: &random)?.message.id : nil
+        let sameID = random.below(8) == 0 ? model.chats.first { $0.id == id }?.entries.randomElement(using: &random)?.message.id : nil
+        let result = outcome { () throws(StoreError) in
+            try store.append(new, as: sameID ?? MessageID(), to: id, of: users[owner], replacingFrom: first, generation: generation)
+        }
+        let i: Int
+        do throws(StoreError) { i = try model.index(id, owner) } catch {
             #expect(result == .failure(error))
             return
         }
-        if let stored = model.chats[place].lines.first(where: { $0.key != nil && $0.key == key })?.message {
-            let isSame = stored.role == role && stored.content == draft.content
-            #expect(result == (isSame ? .success(stored) : .failure(.keyReused)))
+        if let stored = model.chats[i].entries.first(where: { $0.message.id == sameID })?.message {
+            #expect(result == .success(stored))
             return
         }
         if let first {
-            guard let line = model.chats[place].lines.firstIndex(where: { $0.message.id == first && $0.message.role == role && $0.replacedAt == nil }) else {
+            let start = model.chats[i].entries.firstIndex {
+                $0.message.id == first && $0.message.role == role && $0.replacedAt == nil
+            }
+            guard let start else {
                 #expect(result == .failure(.notFound(.message)))
                 return
             }
-            for i in line..<model.chats[place].lines.count where model.chats[place].lines[i].replacedAt == nil { model.chats[place].lines[i].replacedAt = now }
+            for j in start..<model.chats[i].entries.count where model.chats[i].entries[j].replacedAt == nil {
+                model.chats[i].entries[j].replacedAt = now
+            }
         }
         let message = try result.get()
-        #expect(message.role == role && message.content == draft.content && message.createdAt == now)
-        model.chats[place].lines.append(.init(message: message, key: key))
-        model.chats[place].updatedAt = now
-        model.answers += took == nil ? 0 : 1
+        #expect(message.role == role && message.content == new.content && message.createdAt == now)
+        model.chats[i].entries.append(.init(message: message))
+        model.chats[i].updatedAt = now
+        model.answers += generation == nil ? 0 : 1
     }
 
     private mutating func rename() throws {
-        let (owner, id) = choose(), title = words()
-        let result = outcome { () throws(StoreError) in try store.rename(id, of: users[owner], to: title).seen }
+        let (owner, id) = choose(), title = randomText()
+        let result = outcome { () throws(StoreError) in try store.rename(id, of: users[owner], to: title).summary }
         #expect(result == outcome { () throws(StoreError) in
-            let place = try model.place(id, owner)
-            model.chats[place].title = title
-            return model.chats[place].conversation
+            let i = try model.index(id, owner)
+            model.chats[i].title = title
+            return model.chats[i].summary
         })
     }
 
     private mutating func delete() throws {
         let (owner, id) = choose()
         let result = outcome { () throws(StoreError) in try store.delete(id, of: users[owner]) }
-        // In the very moment in which it was deleted it can be deleted again.
-        let place = model.chats.firstIndex { $0.id == id && $0.owner == owner && ($0.deletedAt == nil || $0.deletedAt == now) }
-        if let place { model.chats[place].deletedAt = now }
-        #expect(failure(of: result) == (place == nil ? .notFound(.conversation) : nil))
+        // A second deletion at the same time is idempotent.
+        let i = model.chats.firstIndex { $0.id == id && $0.owner == owner && ($0.deletedAt == nil || $0.deletedAt == now) }
+        if let i { model.chats[i].deletedAt = now }
+        #expect(failure(of: result) == (i == nil ? .notFound(.conversation) : nil))
     }
 
     private mutating func restore() throws {
         let (owner, id) = choose(), end = now.advanced(by: .zero - window)
         let result = outcome { () throws(StoreError) in try store.restore(id, of: users[owner]) }
-        let place = model.chats.firstIndex { $0.id == id && $0.owner == owner && ($0.deletedAt.map { $0 > end } ?? true) }
-        if let place { model.chats[place].deletedAt = nil }
-        #expect(failure(of: result) == (place == nil ? .notFound(.conversation) : nil))
+        let i = model.chats.firstIndex { $0.id == id && $0.owner == owner && ($0.deletedAt.map { $0 > end } ?? true) }
+        if let i { model.chats[i].deletedAt = nil }
+        #expect(failure(of: result) == (i == nil ? .notFound(.conversation) : nil))
     }
 
     private mutating func purge() throws { #expect(try store.purge() == model.purge(now.advanced(by: .zero - window))) }
 
     private mutating func list() throws {
         let owner = random.below(users.count), limit = 1 + random.below(9)
-        var found: [Seen] = [], cursor: ConversationCursor?
+        var found: [Summary] = [], cursor: ConversationCursor?
         repeat {
             let page = try store.conversations(of: users[owner], after: cursor, limit: limit)
-            (found, cursor) = (found + page.conversations.map(\.seen), page.next)
+            found += page.conversations.map(\.summary)
+            cursor = page.next
         } while cursor != nil
         #expect(found == model.list(owner, containing: nil))
     }
 
     private mutating func search() throws {
-        let owner = random.below(users.count), text = words()
-        #expect(try store.conversations(of: users[owner], containing: text, limit: 1_000).conversations.map(\.seen) == model.list(owner, containing: text))
+        let owner = random.below(users.count), text = randomText()
+        let page = try store.conversations(of: users[owner], containing: text, limit: 1_000)
+        #expect(page.conversations.map(\.summary) == model.list(owner, containing: text))
     }
 
     private mutating func read() throws {
         let (owner, id) = choose()
         let result = outcome { () throws(StoreError) in try store.conversation(id, of: users[owner]) }
         do throws(StoreError) {
-            let chat = model.chats[try model.place(id, owner)], (conversation, messages) = try result.get()
-            #expect(conversation.seen == chat.conversation && messages == chat.visible)
+            let chat = model.chats[try model.index(id, owner)], (conversation, messages) = try result.get()
+            #expect(conversation.summary == chat.summary && messages == chat.visible)
         } catch { #expect(failure(of: result) == error) }
     }
 
     private mutating func totals() throws {
-        let totals = try store.administration.totals(), visible = model.chats.filter { $0.deletedAt == nil }
+        let totals = try store.admin.totals(), visible = model.chats.filter { $0.deletedAt == nil }
         #expect(totals.users == model.users && totals.conversations == visible.count && totals.generations == model.answers)
         #expect(totals.messages == visible.reduce(0) { $0 + $1.visible.count })
     }
 }
 
-private func outcome<Value>(_ body: () throws(StoreError) -> Value) -> Result<Value, StoreError> { Result(catching: body) }
+private func outcome<Success>(_ body: () throws(StoreError) -> Success) -> Result<Success, StoreError> { Result(catching: body) }
 
-private func failure<Value>(of result: Result<Value, StoreError>) -> StoreError? {
+private func failure<Success>(of result: Result<Success, StoreError>) -> StoreError? {
     if case .failure(let error) = result { error } else { nil }
 }
 
 @Suite struct RandomOperationTests {
     @Test(arguments: Backend.allCases, [1, 2, 3] as [UInt64])
-    func `thousands of random operations leave what they would leave in memory`(_ backend: Backend, _ seed: UInt64) throws {
-        var run = try Run(backend, seed: seed)
+    func `random operations have the same results as a reference implementation`(_ backend: Backend, _ seed: UInt64) throws {
+        var run = try RandomRun(backend, seed: seed)
         for _ in 0..<1_000 { try run.step() }
         #expect(run.counts.count == 10 && run.counts.values.allSatisfy { $0 > 10 })
     }

@@ -29,9 +29,9 @@ import TestSupport
     }
 
     @Test func `fuzz: nothing that is typed hangs or grows`() {
-        var noise = Noise(2)
+        var noise = TestRandom(2)
         let parts: [[UInt8]] = [[0x1B], [0x5B], Array("200~".utf8), Array("201~".utf8), [0x41], [0xE6], [0x97, 0xA5], [0x3B], [0x31], [13], [0], [255], [0x7E]]
-        for _ in 0..<fuzzRounds(else: 5_000) {
+        for _ in 0..<fuzzRounds(default: 5_000) {
             var reader = KeyReader(), line = LineBuffer()
             for _ in 0..<noise.below(30) {
                 for key in reader.keys(in: parts[noise.below(parts.count)]) { line.apply(key) }

@@ -9,7 +9,7 @@ import Threads
     private func read(_ typed: String, lines: Int = 1, columns: UInt16 = 40) -> (outcomes: [LineEditor.Outcome], screen: Screen) {
         let terminal = PseudoTerminal(columns: columns), output = Mailbox<[UInt8]>()
         var outcomes: [LineEditor.Outcome] = []
-        TerminalMode.keys.apply(to: terminal.slave) {
+        TerminalMode.raw.apply(to: terminal.slave) {
             terminal.type(typed)
             var editor = LineEditor(input: terminal.slave, output: terminal.slave)
             for _ in 0..<lines { outcomes.append(editor.read(prompt: "> ", columns: 2, then: ". ")) }
@@ -45,9 +45,9 @@ import Threads
     }
 
     @Test func `fuzz: whatever is typed, the screen shows the line`() {
-        var noise = Noise(31)
+        var noise = TestRandom(31)
         let keys = ["a", "b ", "日", "🙂", "é", "\u{1B}[D", "\u{1B}[C", "\u{7F}", "\u{1}", "\u{5}", "\u{17}", "\u{B}", "\u{19}", "\u{1B}[3~"]
-        for round in 0..<fuzzRounds(else: 60) {
+        for round in 0..<fuzzRounds(default: 60) {
             let typed = (0..<noise.below(30)).map { _ in keys[noise.below(keys.count)] }.joined(), columns = UInt16(8 + noise.below(12))
             let (outcomes, screen) = read(typed + "\r", columns: columns)
             guard case .line(let text)? = outcomes.first else { return #expect(Bool(false), "\(round): \(outcomes)") }

@@ -32,12 +32,12 @@ import TestSupport
     }
 
     @Test func `what a terminal obeys is not shown`() {
-        #expect("a\u{1B}[31mb\u{7}\r\n\tc\u{9B}2Jd\u{202E}e".visible == "a[31mb\n\tc2Jde")
-        #expect("plain 日本 🙂".visible == "plain 日本 🙂")
+        #expect("a\u{1B}[31mb\u{7}\r\n\tc\u{9B}2Jd\u{202E}e".printable == "a[31mb\n\tc2Jde")
+        #expect("plain 日本 🙂".printable == "plain 日本 🙂")
     }
 
     @Test func `the nearest name is told, and no far one`() {
-        #expect(nearest(to: "sav", among: ["save", "load"]) == "save")
-        #expect(nearest(to: "xyzzyq", among: ["save", "load"]) == nil)
+        #expect(closestMatch(to: "sav", among: ["save", "load"]) == "save")
+        #expect(closestMatch(to: "xyzzyq", among: ["save", "load"]) == nil)
     }
 }

@@ -12,14 +12,14 @@ package struct GoldenGPT {
         case rotary
     }
 
-    package let golden: SafeTensors
+    package let golden: GoldenTensors
     package let variant: Variant
     package let model: GPT
     package let parameters: Parameters
     package let tape: Tape
 
-    package init(_ variant: Variant, _ setting: Setting) throws {
-        let golden = try SafeTensors.golden("gpt"), processor = try setting.processor()
+    package init(_ variant: Variant, _ setting: KernelVariant) throws {
+        let golden = try GoldenTensors.golden("gpt"), processor = try setting.processor()
         var configuration = GPTConfiguration(layers: 2, heads: 4, width: 32, context: 24, vocabulary: 61)
         configuration.isTied = variant == .tied
         if variant == .rotary {
@@ -28,7 +28,7 @@ package struct GoldenGPT {
         }
         var list = ParameterList()
         model = GPT(configuration, in: &list)
-        parameters = try Parameters(list, on: processor)
+        parameters = Parameters(list, on: processor)
         for parameter in parameters.list {
             let weights = golden.floats("weights/\(parameter.name)")
             precondition(golden.shape("weights/\(parameter.name)") == parameter.shape, "\(parameter.name) has another shape than in PyTorch")
@@ -40,11 +40,11 @@ package struct GoldenGPT {
 
     package var ids: Tensor { tape.ids(golden.ids("batch/ids"), golden.shape("batch/ids")) }
     package var targets: Tensor { tape.ids(golden.ids("batch/targets"), golden.shape("batch/targets")) }
-    package var documents: Tensor? {
+    package var documentStarts: Tensor? {
         variant == .untied ? nil : tape.ids(golden.ids("batch/documents"), golden.shape("batch/documents"))
     }
 
-    package func loss() -> Tensor { model.loss(of: ids, predicting: targets, documents: documents, on: tape) }
+    package func loss() -> Tensor { model.loss(of: ids, predicting: targets, documentStarts: documentStarts, on: tape) }
 
     /// PyTorch's numbers: "logits", "losses", "gradient/…", "trained/…".
     package func expected(_ name: String) -> [Float] { golden.floats("\(variant.rawValue)/\(name)") }

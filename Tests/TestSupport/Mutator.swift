@@ -3,12 +3,12 @@
 ///     var mutator = Mutator(seed: 3, words: ["null", "-1"])
 ///     mutator.damage(&bytes, in: 0..<600)
 package struct Mutator {
-    package var random: Noise
+    package var random: TestRandom
     private let words: [[UInt8]]
 
     package init(seed: UInt64, words: [String] = []) { self.init(seed: seed, words: words.map { Array($0.utf8) }) }
 
-    package init(seed: UInt64, words: [[UInt8]]) { (random, self.words) = (Noise(seed), words) }
+    package init(seed: UInt64, words: [[UInt8]]) { (random, self.words) = (TestRandom(seed), words) }
 
     /// One to three changes.
     /// - Parameter range: Where they are; everywhere, if it is nil.

@@ -11,7 +11,7 @@ extension ScriptedServer {
                 return
             }
             do {
-                let events = try backend.events(of: Self.request(asked.body))
+                let events = try backend.stream(Self.request(asked.body))
                 connection.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
                 for event in events where !connection.send(Self.chunk(event)) { events.cancel() }
             } catch {
@@ -22,17 +22,17 @@ extension ScriptedServer {
         }
     }
 
-    private static func request(_ body: [UInt8]) throws -> AnswerRequest {
+    private static func request(_ body: [UInt8]) throws -> GenerationRequest {
         var parser = JSONParser()
         let root = try parser.parse(body)
         let messages = try root["messages"]?.elements?.map { Conversation.Message(Conversation.Role(rawValue: try $0.string("role")) ?? .user, try $0.string("content")) }
         let config = try GenerationConfig(maximumTokens: root["max_tokens"]?.integer, temperature: root.number("temperature"), topK: root.integer("top_k", else: 0),
                                           topP: root.number("top_p", else: 1), stop: root["stop"]?.elements?.compactMap(\.string) ?? [], seed: root["seed"]?.unsigned)
-        if let messages { return AnswerRequest(.chat(messages), config) }
-        return AnswerRequest(.text(try root.string("prompt")), config)
+        if let messages { return GenerationRequest(.chat(messages), config) }
+        return GenerationRequest(.text(try root.string("prompt")), config)
     }
 
-    private static func chunk(_ event: AnswerEvent) -> String {
+    private static func chunk(_ event: GenerationEvent) -> String {
         var writer = JSONWriter(.oneLine), isLast = false
         writer.object { writer in
             writer.key("choices")

@@ -14,15 +14,15 @@ package struct SampleAdapter {
         try sample.write(to: folder("base.h5"))
         base = try Checkpoint(reading: folder("base.h5"))
         let processor = try Processor(threads: 1)
-        var list = ParameterList(adapting: LowRank(rank: 2, alpha: 3))
+        var list = ParameterList(lora: LoRAConfiguration(rank: 2, alpha: 3))
         _ = GPT(base.configuration, in: &list)
-        func values(_ seed: UInt64) -> Named<FloatArray> {
+        func values(_ seed: UInt64) -> OrderedDictionary<FloatArray> {
             let buffer = processor.zeros(list.count)
             processor.normal(into: buffer, seed: seed)
-            return Named(buffer, of: list.parameters)
+            return OrderedDictionary(buffer, of: list.parameters)
         }
         var adapter = Checkpoint(base.configuration, weights: values(1))
-        adapter.adapter = Adapter(LowRank(rank: 2, alpha: 3), baseDigest: base.weightsDigest, basePath: "base.h5")
+        adapter.adapter = LoRAAdapter(LoRAConfiguration(rank: 2, alpha: 3), baseDigest: base.weightsDigest, basePath: "base.h5")
         if withPrincipals { adapter.adapter?.principals = values(2) }
         (adapter.tokenizer, adapter.chatTemplate) = (base.tokenizer, base.chatTemplate)
         try adapter.write(to: folder("adapter.h5"))

@@ -12,7 +12,7 @@ package struct SampleCheckpoint {
     package static let vocabulary: Vocabulary = {
         var vocabulary = Vocabulary()
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
-        vocabulary.add(specials: ["<|eos|>", "<|user|>", "<|assistant|>", "<|pad|>"])
+        vocabulary.add(specialTokens: ["<|eos|>", "<|user|>", "<|assistant|>", "<|pad|>"])
         return vocabulary
     }()
 
@@ -24,8 +24,8 @@ package struct SampleCheckpoint {
         configuration.activation = .reluSquared
         var list = ParameterList()
         _ = GPT(configuration, in: &list)
-        let parameters = try Parameters(list, on: processor, seed: UInt64(generation))
-        var checkpoint = Checkpoint(configuration, weights: Named(parameters.values, of: parameters.list))
+        let parameters = Parameters(list, on: processor, seed: UInt64(generation))
+        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
         for (i, moment) in ["first", "second"].enumerated() {
             let buffer = processor.zeros(list.count)
             processor.normal(into: buffer, seed: UInt64(generation * 2 + i))
@@ -37,7 +37,7 @@ package struct SampleCheckpoint {
         checkpoint.optimizer["odd/empty"] = FloatArray(odd[0..<0], shape: [4, 0, 2])
         checkpoint.optimizer["odd/single"] = FloatArray(odd[2..<3], shape: [])
         checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)
-        checkpoint.chatTemplate = .markers
+        checkpoint.chatTemplate = .specialTokens
         checkpoint.training = [
             "step": .integer(generation), "seed": .integer(.min), "rate": 3e-4, "settings": #"{"batch":12,"note":"ü\n"}"#,
             "data/order": .integers([3, -1, .max]), "data/epoch": 0, "nothing/text": "", "nothing/integers": .integers([]), "nothing/numbers": .numbers([]),

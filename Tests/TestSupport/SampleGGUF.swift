@@ -18,9 +18,9 @@ package struct SampleGGUF {
         _ = GPT(configuration, in: &list)
         let values = processor.zeros(list.count)
         processor.normal(into: values, seed: 11)
-        var checkpoint = Checkpoint(configuration, weights: Named(values, of: list.parameters))
+        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(values, of: list.parameters))
         checkpoint.tokenizer = try StoredTokenizer(SampleCheckpoint.vocabulary)
-        checkpoint.chatTemplate = .markers
+        checkpoint.chatTemplate = .specialTokens
         self.checkpoint = checkpoint
     }
 }

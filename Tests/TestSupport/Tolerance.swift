@@ -26,7 +26,7 @@ extension Tolerance {
     /// Functions where they leave the range of f32: exp and the tails of the normal distribution have absolute accuracy.
     package static let range = Tolerance(absolute: 4e-7, relative: 2e-5)
     /// Softmax of scores in the thousands, of which f32 keeps four digits behind the point.
-    package static let hugeScores = Tolerance(absolute: 1e-3, relative: 1e-3)
+    package static let hugeLogits = Tolerance(absolute: 1e-3, relative: 1e-3)
     /// Sums of ten million numbers, made in f64 and rounded once at the end.
     package static let longSum = Tolerance(absolute: 0, relative: 1e-6)
     /// Slopes by differences of four points 0.02 apart: f32 has 1e-7 of a sum, divided by the step, and the four points leave an error of the

@@ -3,7 +3,7 @@ import Testing
 import Threads
 
 @Suite struct MailboxTests {
-    @Test func `what many threads put is taken once, each thread's in its order`() throws {
+    @Test func `every element is taken once and in the order in which its thread put it`() throws {
         let mailbox = Mailbox<(thread: Int, number: Int)>()
         for thread in 0..<4 { try BackgroundThread.run { for number in 0..<500 { mailbox.put((thread, number)) } } }
         var next = [0, 0, 0, 0]
@@ -15,25 +15,25 @@ import Threads
         #expect(next == [500, 500, 500, 500] && mailbox.take(within: .zero) == nil)
     }
 
-    @Test func `what was taken is let go of, also where something always waits`() {
-        final class Thing: Sendable {}
-        struct Seen { weak var thing: Thing? }
-        let mailbox = Mailbox<Thing>()
-        var seen: [Seen] = []
+    @Test func `taken elements are released, even if the mailbox is never empty`() {
+        final class Object: Sendable {}
+        struct WeakReference { weak var object: Object? }
+        let mailbox = Mailbox<Object>()
+        var references: [WeakReference] = []
         func put() {
-            let thing = Thing()
-            seen.append(Seen(thing: thing))
-            mailbox.put(thing)
+            let object = Object()
+            references.append(WeakReference(object: object))
+            mailbox.put(object)
         }
         put()
         for _ in 0..<500 {
             put()
             _ = mailbox.take()
         }
-        #expect(seen.filter { $0.thing != nil }.count == 1)
+        #expect(references.filter { $0.object != nil }.count == 1)
     }
 
-    @Test func `who waits for a while gets what is there, or nothing`() throws {
+    @Test func `take(within) returns an element that arrives in time, otherwise nil`() throws {
         let mailbox = Mailbox<Int>()
         #expect(mailbox.take(within: .milliseconds(1)) == nil)
         mailbox.put(1)

@@ -4,7 +4,7 @@ import TestSupport
 
 @Suite struct EncodingTests {
     /// A vocabulary of so many random merges: few letters, so that pairs meet often. Shuffled, tokens merge before they can be made.
-    private func vocabulary(merges count: Int, shuffled: Bool, _ random: inout Noise) -> Vocabulary {
+    private func vocabulary(merges count: Int, shuffled: Bool, _ random: inout TestRandom) -> Vocabulary {
         var vocabulary = Vocabulary(), known = Set<[UInt8]>(), letters = (97..<101).map { TokenID($0) }
         vocabulary.pattern = .none
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append([byte]) }
@@ -22,7 +22,7 @@ import TestSupport
 
     @Test(arguments: [false, true])
     func `words of any length encode as on the blackboard`(shuffled: Bool) throws {
-        var random = Noise(11)
+        var random = TestRandom(11)
         for round in 0..<120 {
             let vocabulary = vocabulary(merges: 1 + round, shuffled: shuffled, &random), tokenizer = try Tokenizer(vocabulary)
             for length in [0, 1, 2, 7, 39, 40, 41, 42, 150] {
@@ -36,17 +36,17 @@ import TestSupport
     }
 
     @Test func `an encoder that remembers says the same as one that does not, in pieces as whole`() throws {
-        var random = Noise(5)
+        var random = TestRandom(5)
         for (_, text) in LearningTests.corpora {
-            for pattern in [WordPattern.gpt2, .gpt4, .llama3, .none] {
-                var counts = try WordCounts(cutting: pattern), learner = VocabularyLearner(size: 400)
-                learner.pattern = pattern
+            for pattern in [PreTokenizationPattern.gpt2, .gpt4, .llama3, .none] {
+                var counts = try WordCounts(pattern: pattern), trainer = BPETrainer(size: 400)
+                trainer.pattern = pattern
                 try counts.add(text.span)
-                let tokenizer = try Tokenizer(learner.learn(from: counts).vocabulary), expected = try tokenizer.ids(of: text)
+                let tokenizer = try Tokenizer(trainer.train(on: counts).vocabulary), expected = try tokenizer.ids(of: text)
                 #expect(tokenizer.bytes(of: expected) == text)
                 // Two places: nearly every word pushes another one out.
                 for bits in [1, 4, 16] {
-                    var encoder = try Encoder(tokenizer, remembering: bits), ids: [TokenID] = [], kept: [UInt8] = [], at = 0
+                    var encoder = try Encoder(tokenizer, cacheBits: bits), ids: [TokenID] = [], kept: [UInt8] = [], at = 0
                     while at < text.count {
                         let end = min(text.count, at + Int.random(in: 1...200, using: &random))
                         kept += text[at..<end]
@@ -61,11 +61,11 @@ import TestSupport
 
     @Test func `special tokens in a text are text unless they are asked for`() throws {
         var vocabulary = Vocabulary()
-        vocabulary.add(specials: ["<|eos|>", "<|eos|>more"])
+        vocabulary.add(specialTokens: ["<|eos|>", "<|eos|>more"])
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append([byte]) }
         let tokenizer = try Tokenizer(vocabulary), text = "a<|eos|><|eos|>more<|eos|"
         #expect(try tokenizer.ids(of: text) == text.utf8.map { TokenID($0) + 2 })
-        let recognized = try tokenizer.ids(of: text, specials: .recognized)
+        let recognized = try tokenizer.ids(of: text, specialTokens: .recognized)
         #expect(recognized == [99, 0, 1] + "<|eos|".utf8.map { TokenID($0) + 2 })
         #expect(tokenizer.text(of: recognized) == text)
     }
@@ -91,7 +91,7 @@ import TestSupport
         vocabulary.tokens.append("abc".utf8)                       // no merge makes it of a, bc
         vocabulary.merges = [.init(98, 99, 256), .init(97, 98, 257), .init(257, 99, 258)]
         #expect(try Tokenizer(vocabulary).ids(of: "abc") == [97, 256])
-        vocabulary.takesWholeWords = true
+        vocabulary.ignoresMerges = true
         #expect(try Tokenizer(vocabulary).ids(of: "abc abcd") == [258, 32, 97, 256, 100])
     }
 }

@@ -4,17 +4,17 @@ import Tokenize
 enum Fixture {
     static let text = "the other weather is there, isn't it? The theory: 日本 and 日本語, naïve façade 🙂🙂  \n\n  1234 12 123\tthe end"
 
-    static func learned(_ size: Int = 300, specials: [String] = [], first: Bool = true, pattern: WordPattern = .gpt2) throws -> Vocabulary {
-        var learner = VocabularyLearner(size: size), counts = try WordCounts(cutting: pattern)
-        (learner.specials, learner.specialsComeFirst, learner.pattern, learner.leastCount) = (specials, first, pattern, 1)
+    static func learned(_ size: Int = 300, specialTokens: [String] = [], first: Bool = true, pattern: PreTokenizationPattern = .gpt2) throws -> Vocabulary {
+        var trainer = BPETrainer(size: size), counts = try WordCounts(pattern: pattern)
+        (trainer.specialTokens, trainer.specialTokensFirst, trainer.pattern, trainer.minFrequency) = (specialTokens, first, pattern, 1)
         try counts.add(Array(text.utf8).span)
-        return learner.learn(from: counts).vocabulary
+        return trainer.train(on: counts).vocabulary
     }
 
     static var characters: Vocabulary {
         var vocabulary = Vocabulary()
         (vocabulary.unit, vocabulary.pattern) = (.characters, .none)
-        vocabulary.add(specials: ["<|eos|>"])
+        vocabulary.add(specialTokens: ["<|eos|>"])
         for character in Set(text.unicodeScalars).sorted() { vocabulary.tokens.append(String(character).utf8) }
         return vocabulary
     }
@@ -35,15 +35,15 @@ enum Fixture {
     /// All that a tokenizer.json can hold.
     static func all() throws -> [(name: String, vocabulary: Vocabulary)] {
         var result = [
-            ("bytes alone", try learned(256)), ("merges", try learned()), ("special first", try learned(specials: ["<|user|>", "<|eos|>"])),
-            ("special last", try learned(specials: ["<|user|>", "<|eos|>"], first: false)), ("special in odd letters", try learned(specials: ["\"\\\n日 \u{1}"])),
+            ("bytes alone", try learned(256)), ("merges", try learned()), ("special first", try learned(specialTokens: ["<|user|>", "<|eos|>"])),
+            ("special last", try learned(specialTokens: ["<|user|>", "<|eos|>"], first: false)), ("special in odd letters", try learned(specialTokens: ["\"\\\n日 \u{1}"])),
             ("gaps", try withGaps()), ("characters", characters),
         ]
-        for pattern in [WordPattern.gpt4, .llama3, .none, .regex(#"\s+|\S+?(?=\d)|日"#)] {
-            var vocabulary = try learned(specials: ["<|eos|>"], pattern: pattern)
+        for pattern in [PreTokenizationPattern.gpt4, .llama3, .none, .regex(#"\s+|\S+?(?=\d)|日"#)] {
+            var vocabulary = try learned(specialTokens: ["<|eos|>"], pattern: pattern)
             result.append(("\(pattern)", vocabulary))
             vocabulary.addsPrefixSpace = pattern == .none
-            vocabulary.takesWholeWords = true
+            vocabulary.ignoresMerges = true
             result.append(("\(pattern) with whole words", vocabulary))
         }
         var prefixed = try learned()

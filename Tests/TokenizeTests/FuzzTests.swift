@@ -6,7 +6,7 @@ import TestSupport
 /// Files with random damage: each is read, or refused with a sentence that names it; nothing traps, nothing hangs. `SLM_FUZZ_ROUNDS=1000000` for a
 /// long run; a round that fails is found again by its number.
 @Suite struct FuzzTests {
-    static let rounds = fuzzRounds(else: 2_000)
+    static let rounds = fuzzRounds(default: 2_000)
 
     @Test func `tokenizer.json`() throws {
         let seeds = try Fixture.all().map { _, vocabulary in try TokenizerJSON.bytes(of: vocabulary.shortened()) }
@@ -21,7 +21,7 @@ import TestSupport
     }
 
     @Test func `vocab.json with merges.txt`() throws {
-        let vocabulary = try Fixture.learned(specials: ["<|eos|>"]).shortened(), (json, merges) = try VocabularyAndMerges.bytes(of: vocabulary)
+        let vocabulary = try Fixture.learned(specialTokens: ["<|eos|>"]).shortened(), (json, merges) = try VocabularyAndMerges.bytes(of: vocabulary)
         try run([json + [0] + merges, Array("{\"a\":0,\"b\":1,\"ab\":2}\0#version: 0.2\na b\n".utf8)],
                 words: ["Ġ", "\n", "a b\n", "0", "\"", ",", ":", "{", "\0", "131071", "#version"]) { bytes in
             let parts = bytes.split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false).map(Array.init)
@@ -34,17 +34,17 @@ import TestSupport
     }
 
     @Test func `.tiktoken`() throws {
-        let seeds = try [TiktokenFile.bytes(of: Fixture.learned(specials: ["<|eos|>"]).shortened(allBytes: true)), Array("YQ== 0\nYWE= 1\nYWFh 2\nYWFhYQ== 3\n".utf8)]
+        let seeds = try [TiktokenFile.bytes(of: Fixture.learned(specialTokens: ["<|eos|>"]).shortened(allBytes: true)), Array("YQ== 0\nYWE= 1\nYWFh 2\nYWFhYQ== 3\n".utf8)]
         try run(seeds, words: [" ", "\n", "=", "YWFhYQ== ", "0", "9", "131071", "AAAAAAAA"]) { bytes in
-            let vocabulary = try TiktokenFile.read(bytes, path: "t.json", specials: [])
-            if let again = try? TiktokenFile.bytes(of: vocabulary) { #expect(try TiktokenFile.read(again, path: "t.json", specials: []) == vocabulary) }
+            let vocabulary = try TiktokenFile.read(bytes, path: "t.json", specialTokens: [])
+            if let again = try? TiktokenFile.bytes(of: vocabulary) { #expect(try TiktokenFile.read(again, path: "t.json", specialTokens: []) == vocabulary) }
             try use(vocabulary)
         }
     }
 
     @Test func patterns() throws {
         let alphabet = Array(#"(((|))?:=!<>[]^$.*+?{}1,23-\\\pLsSwWdhvbBRXKAzZu0041imx&&:alpha: 'aé日"#.unicodeScalars)
-        var random = Noise(4)
+        var random = TestRandom(4)
         for round in 0..<Self.rounds {
             let pattern = String(String.UnicodeScalarView((0..<1 + random.below(14)).map { _ in alphabet[random.below(alphabet.count)] }))
             let text = random.text(pieces: 6, broken: round % 2 == 0)
@@ -70,7 +70,7 @@ import TestSupport
     }
 
     private func run(_ seeds: [[UInt8]], words: [String], _ read: ([UInt8]) throws -> Void) throws {
-        var random = Noise(1)
+        var random = TestRandom(1)
         for round in 0..<Self.rounds {
             var bytes = seeds[random.below(seeds.count)]
             for _ in 0...random.below(3) { damage(&bytes, words, &random) }
@@ -80,7 +80,7 @@ import TestSupport
         }
     }
 
-    private func damage(_ bytes: inout [UInt8], _ words: [String], _ random: inout Noise) {
+    private func damage(_ bytes: inout [UInt8], _ words: [String], _ random: inout TestRandom) {
         let at = random.below(bytes.count + 1), end = min(bytes.count, at + random.below(24))
         switch random.below(6) {
         case 0 where at < bytes.count: bytes[at] = UInt8(truncatingIfNeeded: random.next())
@@ -97,7 +97,7 @@ extension Vocabulary {
     /// Without most of the bytes, so that damage falls on what matters.
     fileprivate func shortened(allBytes: Bool = false) throws -> Vocabulary {
         guard unit == .bytes, !allBytes, !merges.isEmpty else { return self }
-        var short = self, used = Set(specials.map(\.id))
+        var short = self, used = Set(specialTokens.map(\.id))
         for merge in merges { used.formUnion([merge.left, merge.right, merge.result]) }
         short.tokens = ByteStrings()
         for id in tokens.indices where id <= used.max() ?? 0 { short.tokens.append(used.contains(TokenID(id)) ? tokens[id] : []) }

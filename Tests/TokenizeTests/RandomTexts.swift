@@ -1,6 +1,6 @@
 import TestSupport
 
-extension Noise {
+extension TestRandom {
     mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
 
     /// Words, spaces, digits and signs of several scripts, now and then with bytes that are not UTF-8.

@@ -4,7 +4,7 @@ import TestSupport
 
 @Suite struct RegexTests {
     static let patterns = [
-        WordPattern.gpt2.regex ?? "", WordPattern.gpt4.regex ?? "", WordPattern.llama3.regex ?? "",
+        PreTokenizationPattern.gpt2.regex ?? "", PreTokenizationPattern.gpt4.regex ?? "", PreTokenizationPattern.llama3.regex ?? "",
         #"\p{L}+"#, #"\p{N}{1,3}+"#, "", "x*", #"(?=[A-Z0-9])"#, #"(?<=a)b|(?<!\s)\S"#, #"\b"#, #"^.*$"#, #"\A.|.\z"#, #"(?<=(?<=a).)."#, #"\R|\X"#,
         #"(a)|(b)|(\w+)"#, #"\S\K\s"#, "日|本本", #"[^\s\w]+|\h+"#, #"(?m:a.b)"#, "e(?!\u{301})",
     ]
@@ -31,12 +31,12 @@ import TestSupport
     }
 
     @Test func `what is not UTF-8 counts as U+FFFD, and comes back as it was`() throws {
-        #expect(try cut([0x61, 0x20, 0xFF, 0xE2, 0x82, 0x62], by: WordPattern.gpt2.regex ?? "") == [[0x61], [0x20, 0xFF, 0xE2, 0x82], [0x62]])
+        #expect(try cut([0x61, 0x20, 0xFF, 0xE2, 0x82, 0x62], by: PreTokenizationPattern.gpt2.regex ?? "") == [[0x61], [0x20, 0xFF, 0xE2, 0x82], [0x62]])
         #expect(try cut([0xE2, 0x82, 0x41, 0xC3], by: ".") == [[0xE2, 0x82], [0x41], [0xC3]])
     }
 
     @Test("in pieces as in one", arguments: patterns) func streaming(pattern: String) throws {
-        var random = Noise(11)
+        var random = TestRandom(11)
         for round in 0..<200 {
             let text = random.text(pieces: 1 + random.below(30), broken: round % 2 == 0)
             let whole = try cut(text, by: pattern)
@@ -84,7 +84,7 @@ import TestSupport
     }
 
     /// Hands the text over in random pieces, each with what was left of those before.
-    private func cutInPieces(_ text: [UInt8], by pattern: String, _ random: inout Noise) throws -> [[UInt8]] {
+    private func cutInPieces(_ text: [UInt8], by pattern: String, _ random: inout TestRandom) throws -> [[UInt8]] {
         var regex = try Regex(pattern), ends: [UInt32] = [], words: [[UInt8]] = []
         var start = 0, given = 0
         while given < text.count {

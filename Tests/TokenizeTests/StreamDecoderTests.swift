@@ -17,14 +17,14 @@ import TestSupport
     }
 
     @Test func `the pieces are the text of the whole, for random bytes in random pieces`() throws {
-        var random = Noise(5)
-        let vocabulary = try Fixture.learned(specials: ["日本"], first: false)
+        var random = TestRandom(5)
+        let vocabulary = try Fixture.learned(specialTokens: ["日本"], first: false)
         for round in 0..<2_000 {
             let bytes = round % 2 == 0 ? random.text(pieces: 12, broken: true) : random.bytes(12)
             var decoder = StreamDecoder(vocabulary), text = "", at = 0
             while at < bytes.count {
                 let end = min(bytes.count, at + random.below(4))
-                let waiting = Array(bytes[..<end]).span.unfinishedTail
+                let waiting = Array(bytes[..<end]).span.incompleteUTF8Suffix
                 text += decoder.add(bytes[at..<end])
                 #expect(text.utf8.elementsEqual(String(decoding: bytes[..<(end - waiting)], as: UTF8.self).utf8))
                 at = end

@@ -5,9 +5,9 @@ import Tokenize
     @Test func `what is written is read as it was, if the caller says what the file does not hold`() throws {
         for (name, vocabulary) in try Fixture.all() where vocabulary.unit == .bytes && !vocabulary.addsPrefixSpace {
             var expected = vocabulary
-            expected.takesWholeWords = true
+            expected.ignoresMerges = true
             let bytes = try TiktokenFile.bytes(of: vocabulary)
-            #expect(try TiktokenFile.read(bytes, path: "t.tiktoken", pattern: vocabulary.pattern, specials: vocabulary.specials) == expected, "\(name)")
+            #expect(try TiktokenFile.read(bytes, path: "t.tiktoken", pattern: vocabulary.pattern, specialTokens: vocabulary.specialTokens) == expected, "\(name)")
         }
     }
 
@@ -15,7 +15,7 @@ import Tokenize
         // abc is made of a and bc, which comes later; abcd of no two: with cd first, ab is left, and then abcd would be ab and cd.
         let vocabulary = try read("YQ== 0\nYg== 1\nYw== 2\nZA== 3\nYWJj 4\nYmM= 5\nenp6 6\nY2Q= 7\n")
         #expect(vocabulary.merges == [.init(0, 5, 4), .init(1, 2, 5), .init(2, 3, 7)])
-        #expect(vocabulary.takesWholeWords)
+        #expect(vocabulary.ignoresMerges)
     }
 
     @Test func `a token as long as a text is no trouble`() throws {
@@ -28,10 +28,10 @@ import Tokenize
     @Test func `tiktoken's own files are known by name, and by their size`() throws {
         let small = try TiktokenFile.read(Array("YQ== 0\n".utf8), path: "a/cl100k_base.tiktoken")
         #expect(small.pattern == .gpt4)
-        #expect(small.specials.isEmpty)
+        #expect(small.specialTokens.isEmpty)
         let large = try TiktokenFile.read(Array("YQ== 0\nYg== 50255\n".utf8), path: "gpt2.tiktoken")
         #expect(large.pattern == .gpt2)
-        #expect(large.specials == [.init(id: 50_256, text: "<|endoftext|>")])
+        #expect(large.specialTokens == [.init(id: 50_256, text: "<|endoftext|>")])
         #expect(large.count == 50_257)
     }
 
@@ -63,7 +63,7 @@ import Tokenize
     }
 
     @Test func `what the file cannot hold is refused`() throws {
-        var vocabulary = try Fixture.learned(specials: ["<|eos|>"])
+        var vocabulary = try Fixture.learned(specialTokens: ["<|eos|>"])
         vocabulary.merges.swapAt(1, 5)
         #expect(refusal(vocabulary) == "it makes token 262 where tiktoken would make 258.")
         vocabulary.merges.swapAt(1, 5)

@@ -10,8 +10,8 @@ import Tokenize
         }
     }
 
-    static let preTokenizers: [(String, WordPattern)] = [
-        (#"{"type":"ByteLevel","add_prefix_space":false}"#, WordPattern.gpt2),
+    static let preTokenizers: [(String, PreTokenizationPattern)] = [
+        (#"{"type":"ByteLevel","add_prefix_space":false}"#, PreTokenizationPattern.gpt2),
         (#"{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}"#, .none),
         (#"{"type":"Sequence","pretokenizers":[{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]}"#, .gpt2),
         (split(#"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"#), .llama3),
@@ -26,7 +26,7 @@ import Tokenize
     ]
 
     @Test("cutting as others write it", arguments: preTokenizers)
-    func patterns(preTokenizer: String, pattern: WordPattern) throws {
+    func patterns(preTokenizer: String, pattern: PreTokenizationPattern) throws {
         let vocabulary = try read(file(preTokenizer: preTokenizer))
         #expect(vocabulary.pattern == pattern)
         #expect(vocabulary.unit == .bytes)
@@ -36,7 +36,7 @@ import Tokenize
     @Test func `merges are strings or pairs, and added tokens are special unless they say no and are in the vocabulary`() throws {
         let vocabulary = try read(file(added: #"{"id":5,"content":"<|eos|>","special":true},{"id":1,"content":"b","special":false}"#,
                                        vocab: #""a":0,"b":1,"Ġ":2,"ab":3"#, merges: #"["a","b"]"#, rest: #","unk_token":"","dropout":null"#))
-        #expect(vocabulary.specials == [.init(id: 5, text: "<|eos|>")])
+        #expect(vocabulary.specialTokens == [.init(id: 5, text: "<|eos|>")])
         #expect(vocabulary.tokens.indices.map { String(decoding: vocabulary.tokens[$0], as: UTF8.self) } == ["a", "b", " ", "ab", "", "<|eos|>"])
     }
 
@@ -86,7 +86,7 @@ import Tokenize
         var double = try Fixture.learned(256), open = double, special = double
         double.tokens.append("a".utf8)
         open.tokens.append([])
-        special.add(specials: ["Ġ"])
+        special.add(specialTokens: ["Ġ"])
         #expect(refusal(double) == "tokenizer.json cannot hold this vocabulary: token 256 is written like another, 'a'.")
         #expect(refusal(open) == "tokenizer.json cannot hold this vocabulary: its last number, 256, is no token.")
         #expect(refusal(special) == "tokenizer.json cannot hold this vocabulary: token 256 is written like another, 'Ġ'.")

@@ -12,7 +12,7 @@ import Tokenize
 
     @Test func `what nothing merges into is special, unless it is a byte`() throws {
         let vocabulary = try read(#"{"<|endoftext|>":4,"Ġ":0,"Ċ":1,"ĠĊ":2,"Ġx":3,"日":5}"#, "#version: 0.2\nĠ Ċ\n")
-        #expect(vocabulary.specials == [.init(id: 3, text: "Ġx"), .init(id: 4, text: "<|endoftext|>"), .init(id: 5, text: "日")])
+        #expect(vocabulary.specialTokens == [.init(id: 3, text: "Ġx"), .init(id: 4, text: "<|endoftext|>"), .init(id: 5, text: "日")])
         #expect(vocabulary.merges == [.init(0, 1, 2)])
         #expect(Array(vocabulary.tokens[2]) == [32, 10])
         #expect(Array(vocabulary.tokens[3]) == Array("Ġx".utf8))
@@ -46,7 +46,7 @@ import Tokenize
         var vocabulary = try Fixture.learned()
         vocabulary.tokens.append("zzz".utf8)
         #expect(refusal(vocabulary) == "nothing merges into token 300, so it would be taken for a special one")
-        #expect(refusal(try Fixture.learned(256, specials: ["é"])) == "token 234 is written like another, 'é'")
+        #expect(refusal(try Fixture.learned(256, specialTokens: ["é"])) == "token 234 is written like another, 'é'")
     }
 
     private func refusal(_ vocabulary: Vocabulary) -> String? {

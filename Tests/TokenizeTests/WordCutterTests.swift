@@ -1,4 +1,3 @@
-import Kernels
 import Testing
 import Tokenize
 import TestSupport
@@ -34,7 +33,7 @@ import TestSupport
     }
 
     /// Where the word that begins at `i` ends.
-    private func end(of text: [Character], from i: Int, _ pattern: WordCutter.Pattern) -> Int {
+    private func end(of text: [Character], from i: Int, _ pattern: BuiltInPreTokenizer.Pattern) -> Int {
         func run(_ from: Int, _ isIn: (Character) -> Bool) -> Int { text[from...].firstIndex { !isIn($0) } ?? text.count }
         func kind(_ at: Int) -> Character.Kind? { at < text.count ? text[at].kind : nil }
         func isLine(_ c: Character) -> Bool { c.bytes == [10] || c.bytes == [13] }
@@ -63,7 +62,7 @@ import TestSupport
         return spaces == text.count || spaces == i + 1 ? spaces : spaces - 1
     }
 
-    private func cut(_ text: [UInt8], _ pattern: WordCutter.Pattern) -> [UInt32] {
+    private func cut(_ text: [UInt8], _ pattern: BuiltInPreTokenizer.Pattern) -> [UInt32] {
         let characters = Character.all(of: text)
         var ends: [UInt32] = [], at = 0, byte = 0
         while at < characters.count {
@@ -81,40 +80,40 @@ import TestSupport
         "\u{A0}", "\u{3000}", "\u{2028}", "\u{85}", ".", "...", "!?", "-", "é", "e\u{301}", "日本語", "ß", "ﬁ", "👩‍🚀", "🇨🇭", "\u{200D}", "_", "<|eos|>", "\0",
     ].map { Array($0.utf8) } + [[0xC3], [0xE6, 0x97], [0xF0, 0x9F, 0x91], [0x80], [0xFF], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE0, 0x80, 0x80]]
 
-    private static let paths = ["avx512bf16", "avx512", "avx2", "plain"].filter(Processor.paths.contains)
+    private static let paths = BuiltInPreTokenizer.instructionSets
 
-    @Test(arguments: WordCutter.Pattern.allCases)
-    func `words are those of the pattern`(pattern: WordCutter.Pattern) {
-        var random = Noise(17), texts: [[UInt8]] = [[]]
+    @Test(arguments: BuiltInPreTokenizer.Pattern.allCases)
+    func `words are those of the pattern`(pattern: BuiltInPreTokenizer.Pattern) {
+        var random = TestRandom(17), texts: [[UInt8]] = [[]]
         for a in Self.pieces { for b in Self.pieces { texts += [a, a + b, a + [32] + b, Array("some words that fill sixty-four bytes of ASCII, then ".utf8) + a + b] } }
         for _ in 0..<2_000 {
             // ASCII alone in one of two, so that 64 bytes are cut at once.
             let ascii = Bool.random(using: &random), choice = ascii ? Self.pieces.filter { $0.allSatisfy { $0 < 0x80 } } : Self.pieces
             texts.append((0..<Int.random(in: 1...80, using: &random)).flatMap { _ in choice.randomElement(using: &random) ?? [] })
         }
-        let cutters = Self.paths.map { WordCutter(pattern, path: $0) }
+        let cutters = Self.paths.map { BuiltInPreTokenizer(pattern, instructionSet: $0) }
         for text in texts {
             let expected = cut(text, pattern)
             for (path, cutter) in zip(Self.paths, cutters) {
                 var ends: [UInt32] = []
-                cutter.cut(text.span, isLast: true, into: &ends)
+                cutter.split(text.span, isLast: true, into: &ends)
                 if ends != expected { Issue.record("\(path): \(String(decoding: text, as: UTF8.self).debugDescription)") }
             }
         }
     }
 
-    @Test(arguments: WordCutter.Pattern.allCases)
-    func `words before the end of a piece do not depend on what follows`(pattern: WordCutter.Pattern) {
-        var random = Noise(23)
+    @Test(arguments: BuiltInPreTokenizer.Pattern.allCases)
+    func `words before the end of a piece do not depend on what follows`(pattern: BuiltInPreTokenizer.Pattern) {
+        var random = TestRandom(23)
         for path in Self.paths {
-            let cutter = WordCutter(pattern, path: path)
+            let cutter = BuiltInPreTokenizer(pattern, instructionSet: path)
             for _ in 0..<400 {
                 let text = (0..<60).flatMap { _ in Self.pieces.randomElement(using: &random) ?? [] }
                 var whole: [UInt32] = [], ends: [UInt32] = [], pieces: [UInt32] = [], at = 0, given = 0
-                cutter.cut(text.span, isLast: true, into: &whole)
+                cutter.split(text.span, isLast: true, into: &whole)
                 while at < text.count {
                     given = min(text.count, max(given, at) + Int.random(in: 1...100, using: &random))
-                    cutter.cut(text.span.extracting(at..<given), isLast: given == text.count, atMost: Int.random(in: 1...90, using: &random), into: &ends)
+                    cutter.split(text.span.extracting(at..<given), isLast: given == text.count, maxCount: Int.random(in: 1...90, using: &random), into: &ends)
                     pieces += ends.map { $0 + UInt32(at) }
                     at = Int(pieces.last ?? 0)
                 }

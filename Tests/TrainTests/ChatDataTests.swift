@@ -10,8 +10,8 @@ import Train
     private let folder = TemporaryFolder()
 
     private func data(_ text: String, seed: UInt64 = 1, context: Int = 32) throws -> ChatData {
-        let tokenizer = try Tokenizer(.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]))
-        return try ChatData([folder.write(text, to: "chats.txt")], tokenizer, form: .markers, context: context, seed: seed, on: WorkerPool(threads: 2))
+        let tokenizer = try Tokenizer(.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]))
+        return try ChatData([folder.write(text, to: "chats.txt")], tokenizer, form: .specialTokens, context: context, seed: seed, on: WorkerPool(threads: 2))
     }
 
     private func chats(_ count: Int, answer: String = "a") -> String { (0..<count).map { "[INST] \($0) [/INST] \(answer)\n" }.joined() }
@@ -33,11 +33,11 @@ import Train
     @Test func `plain text is taken in passages`() throws {
         let data = try data(String(repeating: "words and words ", count: 40), context: 32)
         #expect(data.chats == 20 && data.val.count == 2 && data.train.allSatisfy { $0.count <= 33 })
-        #expect(try data.examples(.val, rows: 4, context: 32, seed: 1, learning: .all, padding: 3).rowsPerEpoch == 2)
+        #expect(try data.examples(.val, rows: 4, context: 32, seed: 1, lossScope: .all, padding: 3).rowsPerEpoch == 2)
     }
 
     @Test func `what is checked with is seen once`() throws {
-        let data = try data(chats(300)), examples = try data.examples(.val, rows: 4, context: 32, seed: 1, learning: .all, padding: 3)
+        let data = try data(chats(300)), examples = try data.examples(.val, rows: 4, context: 32, seed: 1, lossScope: .all, padding: 3)
         var seen: [Int32] = []
         for step in 0..<Int(examples.stepsPerEpoch.rounded(.up)) { seen += examples.batch(at: step).targets.filter { $0 >= 0 } }
         let once = data.count(of: .val) - data.val.count
@@ -45,9 +45,9 @@ import Train
     }
 
     @Test(arguments: [0.2, 0.25, 0.5, 0.07]) func `of all rows so far, the share is older, and each newer row comes in its turn`(share: Double) throws {
-        let new = try data(chats(90)).examples(.train, rows: 3, context: 32, seed: 1, learning: .all, padding: 3)
-        let old = try data(chats(200, answer: "zzz")).examples(.train, rows: 3, context: 32, seed: 1, learning: .all, padding: 3)
-        let mixture = Mixture(of: new, and: old, share: share, rows: 3, context: 32)
+        let new = try data(chats(90)).examples(.train, rows: 3, context: 32, seed: 1, lossScope: .all, padding: 3)
+        let old = try data(chats(200, answer: "zzz")).examples(.train, rows: 3, context: 32, seed: 1, lossScope: .all, padding: 3)
+        let mixture = ReplayMixture(of: new, and: old, share: share, rows: 3, context: 32)
         let rows = { (batch: Batch) in (0..<3).map { Array(batch.inputs[$0 * 32..<$0 * 32 + 32]) } }
         let isOld = { (row: [Int32]) in row.contains(126) }                       // z is 122 + 4 specials
         var newer: [[Int32]] = [], older = 0

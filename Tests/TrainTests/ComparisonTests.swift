@@ -11,10 +11,10 @@ import Train
     }
 
     /// Nearly normal: twelve evenly distributed numbers.
-    private func normal(_ noise: inout Noise) -> Double { noise.numbers(12).reduce(0) { $0 + Double($1) } / 2 }
+    private func normal(_ noise: inout TestRandom) -> Double { noise.numbers(12).reduce(0) { $0 + Double($1) } / 2 }
 
     /// Two models on conversations of 20 to 200 bytes; the second needs `difference` bits a byte less, give or take what differs from one to the next.
-    private func pairs(_ count: Int, difference: Double, _ noise: inout Noise) -> (a: [Evaluation], b: [Evaluation]) {
+    private func pairs(_ count: Int, difference: Double, _ noise: inout TestRandom) -> (a: [Evaluation], b: [Evaluation]) {
         var a: [Evaluation] = [], b: [Evaluation] = []
         for _ in 0..<count {
             let bytes = 20 + Int(noise.next() % 181), bits = 1.5 * Double(bytes) + 8 * normal(&noise)
@@ -25,13 +25,13 @@ import Train
     }
 
     @Test(arguments: [8, 60]) func `the interval holds the true difference about 95 times out of 100`(conversations: Int) throws {
-        var noise = Noise(17), held = 0, isNoise = 0
+        var noise = TestRandom(17), held = 0, isNoise = 0
         let rounds = 2_000
         for _ in 0..<rounds {
-            let (a, b) = pairs(conversations, difference: 0.02, &noise), comparison = try Comparison(of: a, with: b)
+            let (a, b) = pairs(conversations, difference: 0.02, &noise), comparison = try ModelComparison(of: a, with: b)
             if comparison.interval.contains(0.02) { held += 1 }
             let (c, d) = pairs(conversations, difference: 0, &noise)
-            if try Comparison(of: c, with: d).isNoise { isNoise += 1 }
+            if try ModelComparison(of: c, with: d).isNoise { isNoise += 1 }
         }
         // The standard error of a share of 2,000 is half a hundredth. The ratio's distribution is not quite Student's where there are few.
         #expect((1_850...1_930).contains(held) && (1_850...1_930).contains(isNoise), "\(held) and \(isNoise) of \(rounds)")
@@ -40,29 +40,29 @@ import Train
     /// [1, 2, 4, 5, 8, 10] bits of 10 bytes each: mean 5, standard deviation √12, and Student's t of five degrees of freedom is 2.5706.
     @Test func `with conversations of one length it is the paired t-test`() throws {
         let a = [1.0, 2, 4, 5, 8, 10].map { evaluation(bits: 20 + $0, bytes: 10) }, b = a.map { _ in evaluation(bits: 20, bytes: 10) }
-        let comparison = try Comparison(of: a, with: b), error = (12.0 / 6).squareRoot() / 10
+        let comparison = try ModelComparison(of: a, with: b), error = (12.0 / 6).squareRoot() / 10
         #expect(abs(comparison.difference - 0.5) < 1e-12)
         #expect(abs(comparison.standardError - error) < 1e-12)
         let reach = comparison.interval.upperBound - 0.5
         #expect(abs(reach / error - 2.5706) < 5e-3)
         #expect(!comparison.isNoise && comparison.count == 6)
-        let two = try Comparison(of: Array(a.prefix(2)), with: Array(b.prefix(2))), wide = two.interval.upperBound - 0.15
+        let two = try ModelComparison(of: Array(a.prefix(2)), with: Array(b.prefix(2))), wide = two.interval.upperBound - 0.15
         #expect(abs(wide - 12.7062 * 0.05) < 1e-9 && two.isNoise)
     }
 
     @Test func `one against the other is the other against the one`() throws {
-        var noise = Noise(5)
-        let (a, b) = pairs(40, difference: 0.3, &noise), there = try Comparison(of: a, with: b), back = try Comparison(of: b, with: a)
+        var noise = TestRandom(5)
+        let (a, b) = pairs(40, difference: 0.3, &noise), there = try ModelComparison(of: a, with: b), back = try ModelComparison(of: b, with: a)
         #expect(there.difference == -back.difference && abs(there.standardError - back.standardError) < 1e-12)
         #expect(!there.isNoise && there.difference > 0)
     }
 
     @Test func `one conversation, and a model against itself, prove nothing`() throws {
-        var noise = Noise(5)
+        var noise = TestRandom(5)
         let (a, b) = pairs(30, difference: 3, &noise)
-        #expect(try Comparison(of: Array(a.prefix(1)), with: Array(b.prefix(1))).isNoise)
-        let same = try Comparison(of: a, with: a)
+        #expect(try ModelComparison(of: Array(a.prefix(1)), with: Array(b.prefix(1))).isNoise)
+        let same = try ModelComparison(of: a, with: a)
         #expect(same.isNoise && same.difference == 0 && same.standardError == 0)
-        #expect(throws: EvaluationError.notPaired(30, 29)) { try Comparison(of: a, with: Array(b.dropLast())) }
+        #expect(throws: EvaluationError.differentPieces(30, 29)) { try ModelComparison(of: a, with: Array(b.dropLast())) }
     }
 }

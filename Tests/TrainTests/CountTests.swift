@@ -13,7 +13,7 @@ import Train
 
     /// A text in which the two tokens before decide what comes: one of two words, three times out of four the first of them.
     private static func text(_ count: Int, vocabulary V: Int, seed: UInt64) -> [UInt16] {
-        var noise = Noise(seed), text: [UInt16] = [0, 1]
+        var noise = TestRandom(seed), text: [UInt16] = [0, 1]
         while text.count < count {
             let (a, b) = (Int(text[text.count - 2]), Int(text[text.count - 1]))
             text.append(UInt16((a * 7 + b * 13 + (noise.next() % 4 == 0 ? 5 : 1)) % V))
@@ -27,7 +27,7 @@ import Train
     }
 
     @Test func `numbers are counted`() {
-        var noise = Noise(1), plain: [UInt64: UInt32] = [:]
+        var noise = TestRandom(1), plain: [UInt64: UInt32] = [:]
         let numbers = (0..<5_000).map { _ in noise.next() % 700 * 0x1_0000_0001 }
         for number in numbers { plain[number, default: 0] += 1 }
         let counted = SortedCounts(numbers, bits: 44)
@@ -37,8 +37,8 @@ import Train
     }
 
     @Test func `what followed a context and what is left add up to one`() {
-        var noise = Noise(2)
-        let followers = Followers(SortedCounts((0..<4_000).map { _ in noise.next() % 40 << 5 | (noise.next() % 32) * (noise.next() % 32) / 32 }, bits: 16), bits: 5)
+        var noise = TestRandom(2)
+        let followers = KneserNeyModel(SortedCounts((0..<4_000).map { _ in noise.next() % 40 << 5 | (noise.next() % 32) * (noise.next() % 32) / 32 }, bits: 16), bits: 5)
         #expect(followers.contexts == Array(0..<40))
         for i in followers.contexts.indices {
             var sum = followers.left[i]
@@ -52,12 +52,12 @@ import Train
 
     /// After 3, whatever is before decides nothing; after all others it decides everything. So 3 is last of no pair that is worth knowing.
     @Test func `the pairs that tell most come first`() throws {
-        var noise = Noise(4), text: [UInt16] = [0, 1]
+        var noise = TestRandom(4), text: [UInt16] = [0, 1]
         while text.count < 6_000 {
             let (a, b) = (Int(text[text.count - 2]), Int(text[text.count - 1]))
             text.append(UInt16(b == 3 || noise.next() % 5 == 0 ? Int(noise.next() % 12) : (a * 5 + b * 7 + 1) % 12))
         }
-        let counts = PhraseCounts(try file(text, vocabulary: 12), vocabulary: 12, pairs: 100)
+        let counts = NGramCounts(try file(text, vocabulary: 12), vocabulary: 12, pairs: 100)
         #expect(counts.pairs.count == 100 && !counts.pairs.contains { $0.last == 3 })
     }
 
@@ -66,8 +66,8 @@ import Train
         let V = 40, processor = try Processor(threads: 1)
         var configuration = GPTConfiguration(layers: 2, heads: 5, width: 320, context: 64, vocabulary: V)
         let tokens = try file(Self.text(60_000, vocabulary: V, seed: 1), vocabulary: V)
-        let start = try #require(try CountStart(configuration, counting: tokens, contexts: 60_000, on: processor, precision: .float32, seed: 3))
-        let trainer = try Trainer(configuration, on: processor, precision: .float32, seed: 3)
+        let start = try #require(try NGramInitialization(configuration, counting: tokens, contexts: 60_000, on: processor, precision: .float32, seed: 3))
+        let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 3)
         start.write(into: trainer.parameters)
         let unseen = Self.text(64 * 16 + 1, vocabulary: V, seed: 9).map(Int32.init)
         let batch = Batch(inputs: Array(unseen.dropLast()), targets: Array(unseen.dropFirst()), rows: 16)
@@ -76,7 +76,7 @@ import Train
         #expect(trainer.parameters.values.read { span in span.indices.allSatisfy { span[$0].isFinite } })
 
         configuration.isTied = true
-        #expect(!CountStart.isPossible(for: configuration))
-        #expect(!CountStart.isPossible(for: .tiny) && CountStart.isPossible(for: .eugpt))
+        #expect(!NGramInitialization.isPossible(for: configuration))
+        #expect(!NGramInitialization.isPossible(for: .tiny) && NGramInitialization.isPossible(for: .eugpt))
     }
 }

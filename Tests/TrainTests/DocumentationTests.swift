@@ -3,7 +3,7 @@ import Kernels
 import Testing
 import Train
 
-/// What Documentation/Autograd.md prints.
+/// What Documentation/Learn/Autograd.md prints.
 @Suite struct DocumentationTests {
     @Test func `a tensor is computed with`() throws {
         let processor = try Processor()
@@ -26,7 +26,7 @@ import Train
         var list = ParameterList()
         let first = Linear(from: 2, to: 16, named: "first", in: &list)
         let last = Linear(from: 16, to: 1, named: "last", in: &list)
-        let parameters = try Parameters(list, on: processor, seed: 1)
+        let parameters = Parameters(list, on: processor, seed: 1)
         let tape = Tape(processor, parameters: parameters)
 
         let optimizer = AdamW(for: parameters, on: processor)

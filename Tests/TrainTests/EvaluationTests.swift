@@ -11,7 +11,7 @@ import Train
 
 @Suite(.serialized) struct EvaluationTests {
     private let folder = TemporaryFolder()
-    private static let vocabulary = Vocabulary.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
+    private static let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
     private let context = 24
 
     /// Ten conversations, some longer than the context.
@@ -25,20 +25,20 @@ import Train
     }
 
     /// A model that has learned enough to be right sometimes.
-    private func checkpoint(form: ChatTemplate = .markers) throws -> Checkpoint {
+    private func checkpoint(form: ChatTemplate = .specialTokens) throws -> Checkpoint {
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: context, vocabulary: Self.vocabulary.count)
         let trainer = try Trainer(configuration, on: Processor(threads: 1), precision: .float32, seed: 5)
         let ids = Array("what is 3?a3a3a3a3a3a3a3ü two lines".utf8).map { Int32($0) + 4 }
         let batch = Batch(inputs: Array(ids[..<context]), targets: Array(ids[1...context]), rows: 1)
-        for _ in 0..<30 { _ = trainer.advance(batch, rate: 1e-2) }
-        var checkpoint = Checkpoint(configuration, weights: Named(trainer.parameters.values, of: trainer.parameters.list))
+        for _ in 0..<30 { _ = trainer.step(batch, rate: 1e-2) }
+        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
         (checkpoint.tokenizer, checkpoint.chatTemplate) = (try StoredTokenizer(Self.vocabulary), form)
         return checkpoint
     }
 
-    private func reader(_ checkpoint: Checkpoint, joins: Bool = false, learned: Learned = .all) throws -> EvaluationReader {
+    private func reader(_ checkpoint: Checkpoint, joins: Bool = false, learned: LossScope = .all) throws -> EvaluationReader {
         var reader = try EvaluationReader(checkpoint, on: WorkerPool(threads: 1))
-        (reader.joins, reader.learned) = (joins, learned)
+        (reader.readsAsOneStream, reader.lossScope) = (joins, learned)
         return reader
     }
 
@@ -72,8 +72,8 @@ import Train
         }
     }
 
-    @Test(arguments: [(1, false), (12, false), (24, false), (7, true)], Learned.allCases)
-    func `each token is counted once, with the context that its window gives`(_ setting: (stride: Int, joins: Bool), learned: Learned) throws {
+    @Test(arguments: [(1, false), (12, false), (24, false), (7, true)], LossScope.allCases)
+    func `each token is counted once, with the context that its window gives`(_ setting: (stride: Int, joins: Bool), learned: LossScope) throws {
         let checkpoint = try checkpoint(), naive = try Naive(checkpoint), text = try reader(checkpoint, joins: setting.joins, learned: learned).text(at: chats())
         let found = try pieces(checkpoint, text, stride: setting.stride), ids = text.ids
         let ends = text.pieces.map(\.start).dropFirst() + [ids.count]
@@ -124,10 +124,10 @@ import Train
         }
     }
 
-    @Test(arguments: ChatTemplate.allCases, Learned.allCases) func `chats and the tokens made from them give the same figures`(form: ChatTemplate, learned: Learned) throws {
+    @Test(arguments: ChatTemplate.allCases, LossScope.allCases) func `chats and the tokens made from them give the same figures`(form: ChatTemplate, learned: LossScope) throws {
         let checkpoint = try checkpoint(form: form), path = chats(), reader = try reader(checkpoint, learned: learned)
-        var encoding = CorpusEncoding(try Tokenizer(Self.vocabulary), file: "tokenizer.json", form: form)
-        encoding.heldOut = 1
+        var encoding = CorpusEncoder(try Tokenizer(Self.vocabulary), file: "tokenizer.json", template: form)
+        encoding.validationShare = 1
         let report = try encoding.write([path], to: folder("tokens"), on: WorkerPool(threads: 1))
         #expect(try EvaluationReader.files(at: [folder("tokens"), path]) == [folder("tokens/val.bin"), path])
         let chats = try reader.text(at: path), tokens = try reader.text(at: folder("tokens/val.bin"))
@@ -150,11 +150,11 @@ import Train
         var checkpoint = try checkpoint()
         let reader = try reader(checkpoint, learned: .assistant)
         let silent = folder.write(#"{"messages":[{"role":"user","content":"Hi"}]}"#, to: "silent.jsonl")
-        #expect(throws: EvaluationError.nothingCounts(path: silent, learned: .assistant)) { try reader.text(at: silent) }
+        #expect(throws: EvaluationError.noTargets(path: silent, scope: .assistant)) { try reader.text(at: silent) }
         let empty = folder.write("", to: "empty.txt")
-        #expect(throws: CorpusError.malformed(Fault(path: empty, line: 1, reason: "nothing in the file"))) { try reader.text(at: empty) }
-        var other = CorpusEncoding(try Tokenizer(.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>"])), file: "tokenizer.json", form: .markers)
-        other.heldOut = 1
+        #expect(throws: CorpusError.malformed(MalformedLine(path: empty, line: 1, reason: "nothing in the file"))) { try reader.text(at: empty) }
+        var other = CorpusEncoder(try Tokenizer(.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>"])), file: "tokenizer.json", template: .specialTokens)
+        other.validationShare = 1
         try other.write([chats()], to: folder("other"), on: WorkerPool(threads: 1))
         #expect(throws: CheckpointError.self) { try reader.text(at: folder("other/val.bin")) }
         #expect(throws: EvaluationError.strideTooLong(stride: 25, context: 24)) { try pieces(checkpoint, try reader.text(at: chats()), stride: 25) }

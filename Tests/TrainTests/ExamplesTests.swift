@@ -11,19 +11,19 @@ import Train
 
     /// Conversations of so many characters on each side, whose tokens are bytes: side, text, …, end.
     private func tokens(_ lengths: [(user: Int, assistant: Int)]) throws -> TokenFile {
-        let tokenizer = try Tokenizer(.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]))
+        let tokenizer = try Tokenizer(.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]))
         let lines = lengths.enumerated().map { i, length in
             "[INST] \(String(repeating: "\(i % 10)", count: length.user)) [/INST] \(String(repeating: "a", count: length.assistant))\n"
         }
         let data = folder.write(lines.joined(), to: "chats.txt")
-        var encoding = CorpusEncoding(tokenizer, file: "bytes", form: .markers)
-        encoding.heldOut = 0
+        var encoding = CorpusEncoder(tokenizer, file: "bytes", template: .specialTokens)
+        encoding.validationShare = 0
         try encoding.write([data], to: folder.path, on: WorkerPool(threads: 1))
         return try TokenFile(.train, in: folder.path)
     }
 
     private static let lengths: [(user: Int, assistant: Int)] = {
-        var noise = Noise(5)
+        var noise = TestRandom(5)
         return (0..<300).map { _ in (1 + Int(noise.next() % 60), 1 + Int(noise.next() % 90)) }
     }()
 
@@ -57,7 +57,7 @@ import Train
 
     @Test func `learning from the assistant alone masks what the user says, and keeps what ends an answer`() throws {
         let tokens = try tokens([(3, 2), (5, 1)])
-        let batch = try PackedConversations(tokens, rows: 1, context: 32, seed: 1, learning: .assistant, padding: 3).batch(at: 0)
+        let batch = try PackedConversations(tokens, rows: 1, context: 32, seed: 1, lossScope: .assistant, padding: 3).batch(at: 0)
         let words = batch.targets.filter { $0 >= 0 }
         #expect(words.sorted() == [2, 2, 101, 101, 101])                    // a is 97 + 4 specials; <|eos|> is 2
     }
@@ -107,7 +107,7 @@ import Train
 
     /// nanoGPT's get_lr, which divides by warmup + 1, at its own settings (peak 6e-4, lowest 6e-5).
     @Test func `the schedule is nanoGPT's`() {
-        let schedule = Schedule(peak: 6e-4, warmup: 100, steps: 1_000)
+        let schedule = LearningRateSchedule(peak: 6e-4, warmup: 100, steps: 1_000)
         for (step, rate) in [(0, 5.940594e-06), (50, 3.029703e-4), (99, 5.940594e-4), (100, 6e-4), (325, 5.209188e-4), (550, 3.3e-4), (1_000, 6e-5), (5_000, 6e-5)] {
             #expect(abs(Double(schedule.rate(at: step)) - rate) < 1e-9, "at \(step)")
         }

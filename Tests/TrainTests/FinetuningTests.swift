@@ -11,7 +11,7 @@ import Train
 
 @Suite(.serialized) struct FinetuningTests {
     private let folder = TemporaryFolder()
-    private static let vocabulary = Vocabulary.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
+    private static let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
 
     private enum Topic { case sums, names }
 
@@ -31,21 +31,21 @@ import Train
     private func base(steps: Int = 0) throws -> String {
         let processor = try Processor(threads: 2), tokenizer = try Tokenizer(Self.vocabulary)
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 32, context: 48, vocabulary: Self.vocabulary.count)
-        let trainer = try Trainer(configuration, on: processor, precision: .float32, seed: 5)
+        let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 5)
         if steps > 0 {
-            let data = try ChatData([chats(.sums, 100, in: "sums.jsonl")], tokenizer, form: .markers, context: 48, seed: 1, on: processor.team)
-            let examples = try data.examples(.train, rows: 4, context: 48, seed: 1, learning: .all, padding: 3)
-            for step in 0..<steps { _ = trainer.advance(examples.batch(at: step), rate: 1e-2) }
+            let data = try ChatData([chats(.sums, 100, in: "sums.jsonl")], tokenizer, form: .specialTokens, context: 48, seed: 1, on: processor.pool)
+            let examples = try data.examples(.train, rows: 4, context: 48, seed: 1, lossScope: .all, padding: 3)
+            for step in 0..<steps { _ = trainer.step(examples.batch(at: step), rate: 1e-2) }
         }
-        var checkpoint = Checkpoint(configuration, weights: Named(trainer.parameters.values, of: trainer.parameters.list))
-        (checkpoint.tokenizer, checkpoint.chatTemplate) = (try StoredTokenizer(Self.vocabulary), .markers)
+        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
+        (checkpoint.tokenizer, checkpoint.chatTemplate) = (try StoredTokenizer(Self.vocabulary), .specialTokens)
         try checkpoint.write(to: folder("base.h5"))
         return folder("base.h5")
     }
 
     private var plan: TrainingPlan {
         var plan = TrainingPlan()
-        (plan.rows, plan.rate, plan.evaluateEvery, plan.learned) = (2, 1e-2, 4, .assistant)
+        (plan.rows, plan.rate, plan.evaluateEvery, plan.lossScope) = (2, 1e-2, 4, .assistant)
         return plan
     }
 
@@ -54,8 +54,8 @@ import Train
     private func settings(_ kind: Kind, steps: Int, replay: Bool = false) -> Finetuning.Settings {
         var settings = Finetuning.Settings(data: [chats(.names, 20, in: "names.jsonl")])
         settings.length = .steps(steps)
-        if kind != .full { settings.adaptation = LowRank(rank: 3, alpha: 6) }
-        settings.beginsWithPrincipals = kind == .pissa
+        if kind != .full { settings.lora = LoRAConfiguration(rank: 3, alpha: 6) }
+        settings.usesPiSSA = kind == .pissa
         if replay { settings.replay = [chats(.sums, 40, in: "older.jsonl")] }
         return settings
     }
@@ -66,7 +66,7 @@ import Train
 
     @discardableResult
     private func run(_ run: TrainingRun, until stop: Int = .max, _ report: (TrainingRun.Event) -> Void = { _ in }) throws -> TrainingRun.Ending {
-        try run.run(clock: { 0 }, isToStop: { $0.step >= stop }, report)
+        try run.run(clock: { 0 }, shouldStop: { $0.step >= stop }, report)
     }
 
     @Test(arguments: Kind.allCases) func `what was stopped and goes on is what never stopped, bit for bit, and the base stays as it was`(kind: Kind) throws {
@@ -110,8 +110,8 @@ import Train
         // The base itself, on the same chats.
         let processor = try Processor(threads: 2), (model, parameters) = try Checkpoint(reading: folder("base.h5")).model(on: processor)
         let trainer = Trainer(model, parameters, on: processor, precision: .float32, seed: 1)
-        let data = try ChatData(settings.data, Tokenizer(Self.vocabulary), form: .markers, context: 48, seed: 1, on: processor.team)
-        let held = try data.examples(.val, rows: 2, context: 48, seed: 1, learning: .assistant, padding: 3)
+        let data = try ChatData(settings.data, Tokenizer(Self.vocabulary), form: .specialTokens, context: 48, seed: 1, on: processor.pool)
+        let held = try data.examples(.val, rows: 2, context: 48, seed: 1, lossScope: .assistant, padding: 3)
         let nats = trainer.tokenLosses(of: held.batch(at: 0)).nats.map { Double($0) }
         expectClose([Float(losses.first ?? 0)], [nats.reduce(0, +) / Double(nats.count)], within: .gradient, "loss")
     }
@@ -139,7 +139,7 @@ import Train
         var settings = Finetuning.Settings(data: [chats(.names, 9, in: "few.jsonl")])
         #expect(refusal(settings) == "folder/few.jsonl: 9 chats, and finetuning needs 10. Collect more, or go on with fewer: --force")
         #expect(!TemporaryFolder.names(in: folder.path).contains("refused"))
-        settings.fewest = 1
+        settings.minimumChats = 1
         #expect(refusal(settings) == "accepted")
         for (count, held) in [(1, 0), (2, 1), (3, 1)] {
             settings.data = [chats(.names, count, in: "few.jsonl")]

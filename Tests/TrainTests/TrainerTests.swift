@@ -23,22 +23,22 @@ import Train
 
     @Test func `a batch in parts teaches what the whole batch does`() throws {
         let whole = try trainer(), parts = try trainer()
-        parts.tokensAtOnce = 12
+        parts.microBatchTokens = 12
         for _ in 0..<3 {
-            let (a, b) = (whole.advance(batch(), rate: 1e-3), parts.advance(batch(), rate: 1e-3))
+            let (a, b) = (whole.step(batch(), rate: 1e-3), parts.step(batch(), rate: 1e-3))
             expectClose([b.loss, b.gradientNorm], [a.loss, a.gradientNorm], within: .forward, "loss and length of the gradient")
         }
     }
 
     @Test func `the same seed and thread count give the same bits`() throws {
         let (a, b) = (try trainer(dropout: 0.2), try trainer(dropout: 0.2))
-        for _ in 0..<3 { #expect(a.advance(batch(), rate: 1e-3).loss == b.advance(batch(), rate: 1e-3).loss) }
+        for _ in 0..<3 { #expect(a.step(batch(), rate: 1e-3).loss == b.step(batch(), rate: 1e-3).loss) }
         #expect(weights(of: a) == weights(of: b))
     }
 
     @Test func `blocks that are computed again leave the same bits`() throws {
         let (kept, again) = (try trainer(dropout: 0.2), try trainer(dropout: 0.2, recomputing: true))
-        for _ in 0..<3 { #expect(kept.advance(batch(), rate: 1e-3).loss == again.advance(batch(), rate: 1e-3).loss) }
+        for _ in 0..<3 { #expect(kept.step(batch(), rate: 1e-3).loss == again.step(batch(), rate: 1e-3).loss) }
         #expect(weights(of: kept) == weights(of: again))
     }
 
@@ -51,27 +51,27 @@ import Train
     @Test func `guessing a step's time takes none of its bits`() throws {
         let (guessed, plain) = (try trainer(dropout: 0.2), try trainer(dropout: 0.2))
         var reads = 0.0
-        guessed.tokensAtOnce = 24
-        plain.tokensAtOnce = 24
+        guessed.microBatchTokens = 24
+        plain.microBatchTokens = 24
         // Two parts, a forward pass of one by this clock a second.
-        #expect(guessed.expectedSeconds(for: batch()) { reads += 1; return reads } == 6)
-        for _ in 0..<2 { #expect(guessed.advance(batch(), rate: 1e-3).loss == plain.advance(batch(), rate: 1e-3).loss) }
+        #expect(guessed.estimatedStepSeconds(for: batch()) { reads += 1; return reads } == 6)
+        for _ in 0..<2 { #expect(guessed.step(batch(), rate: 1e-3).loss == plain.step(batch(), rate: 1e-3).loss) }
         #expect(weights(of: guessed) == weights(of: plain))
     }
 
     @Test func `no memory is asked for after the first step`() throws {
         let processor = try Processor(threads: 2)
-        let trainer = try Trainer(configuration, on: processor, precision: processor.hasBFloat16 ? .bfloat16 : .float32, seed: 1)
-        trainer.tokensAtOnce = 24
-        _ = trainer.advance(batch(), rate: 1e-3)
+        let trainer = Trainer(configuration, on: processor, precision: processor.hasBFloat16 ? .bfloat16 : .float32, seed: 1)
+        trainer.microBatchTokens = 24
+        _ = trainer.step(batch(), rate: 1e-3)
         let (growths, capacity) = (processor.arena.growths, processor.arena.capacity)
-        for _ in 0..<5 { _ = trainer.advance(batch(), rate: 1e-3) }
+        for _ in 0..<5 { _ = trainer.step(batch(), rate: 1e-3) }
         #expect(processor.arena.growths == growths && processor.arena.capacity == capacity)
     }
 
     @Test func `a batch without targets changes no direction and is not NaN`() throws {
         let trainer = try trainer()
-        let report = trainer.advance(batch(masked: true), rate: 1e-3)
+        let report = trainer.step(batch(masked: true), rate: 1e-3)
         #expect(report.loss == 0 && report.gradientNorm == 0)
         #expect(!weights(of: trainer).contains { !$0.isFinite })
     }
@@ -81,17 +81,17 @@ import Train
         let place = broken.parameters.list[0]
         let good = broken.parameters.value(of: place).floats
         broken.parameters.values[place.range].write { $0[0] = .infinity }
-        let report = broken.advance(batch(), rate: 1e-3)
+        let report = broken.step(batch(), rate: 1e-3)
         #expect(!report.loss.isFinite && report.step == 0)
         broken.parameters.values[place.range].write { $0[0] = good[0] }
-        #expect(broken.advance(batch(), rate: 1e-3).loss == twin.advance(batch(), rate: 1e-3).loss)
+        #expect(broken.step(batch(), rate: 1e-3).loss == twin.step(batch(), rate: 1e-3).loss)
         #expect(weights(of: broken) == weights(of: twin))
     }
 
     @Test func `a small GPT learns a batch by heart`() throws {
         let trainer = try trainer()
         var loss: Float = 0
-        for _ in 0..<150 { loss = trainer.advance(batch(), rate: 1e-2).loss }
+        for _ in 0..<150 { loss = trainer.step(batch(), rate: 1e-2).loss }
         #expect(loss < 0.1, "after 150 steps")
     }
 }

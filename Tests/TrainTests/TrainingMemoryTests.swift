@@ -5,7 +5,7 @@ import Testing
 import Train
 
 @Suite struct TrainingMemoryTests {
-    /// What `slm bench train --synthetic` had at most, in MiB, on the machine of Documentation/Performance.md.
+    /// What `slm bench train --synthetic` had at most, in MiB, on the machine of Documentation/Performance/Results.md.
     @Test(arguments: [(GPTConfiguration.tiny, DataType.bfloat16, 12, false, 81.0), (.tiny, .float32, 12, false, 103), (.tiny, .bfloat16, 12, true, 59), (.tiny, .float32, 12, true, 61),
                       (.eugpt, .bfloat16, 12, false, 925), (.eugpt, .float32, 12, false, 1_001), (.eugpt, .bfloat16, 12, true, 789), (.eugpt, .float32, 12, true, 743),
                       (.gpt2, .bfloat16, 4, false, 3_029)])
@@ -14,12 +14,12 @@ import Train
         #expect(abs(estimate - measured) <= 0.1 * measured + (measured < 200 ? 15 : 0), "\(estimate) for \(measured)")
     }
 
-    /// What whole runs of `slm finetune` had at most, in MB: Documentation/Finetuning.md.
-    @Test(arguments: [(nil, 2_726.0), (LowRank(rank: 16, targets: GPT.adaptableLayers), 1_211)] as [(LowRank?, Double)])
-    func `of an adapter the weights that it changes have no gradients and moments`(adaptation: LowRank?, measured: Double) {
-        let estimate = TrainingMemory(.bfloat16, rows: 4, tokensAtOnce: 1_024, adapting: adaptation).bytes(for: .gpt2) / 1e6
+    /// What whole runs of `slm finetune` had at most, in MB: Documentation/Reference/Finetuning.md.
+    @Test(arguments: [(nil, 2_726.0), (LoRAConfiguration(rank: 16, targets: GPT.loraTargets), 1_211)] as [(LoRAConfiguration?, Double)])
+    func `of an adapter the weights that it changes have no gradients and moments`(adaptation: LoRAConfiguration?, measured: Double) {
+        let estimate = TrainingMemory(.bfloat16, rows: 4, microBatchTokens: 1_024, lora: adaptation).bytes(for: .gpt2) / 1e6
         #expect(abs(estimate - measured) <= 0.1 * measured, "\(estimate) for \(measured)")
-        #expect(TrainingMemory(.bfloat16, rows: 4, adapting: adaptation).tokensAtOnce == (adaptation == nil ? 1_536 : 1_024))
+        #expect(TrainingMemory(.bfloat16, rows: 4, lora: adaptation).microBatchTokens == (adaptation == nil ? 1_536 : 1_024))
     }
 
     @Test func `advice fits, and there is none where nothing helps`() {
@@ -33,6 +33,6 @@ import Train
         #expect(memory.advice(for: .gpt2, within: 1e12).first?.setting == "--recompute")
         var absurd = GPTConfiguration.gpt2
         (absurd.layers, absurd.context) = (1_000, 1_048_576)
-        #expect(TrainingMemory(.float32, rows: 65_536, tokensAtOnce: 1 << 30).bytes(for: absurd) > 1e12)
+        #expect(TrainingMemory(.float32, rows: 65_536, microBatchTokens: 1 << 30).bytes(for: absurd) > 1e12)
     }
 }

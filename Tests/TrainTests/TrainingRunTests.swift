@@ -11,12 +11,12 @@ import Train
 
 @Suite(.serialized) struct TrainingRunTests {
     private let folder = TemporaryFolder()
-    private let vocabulary = Vocabulary.ofBytes(specials: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
+    private let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
 
     /// Forty small conversations, four of them to check with.
     private func tokens() throws -> TokenMeta {
         let lines = (0..<40).map { "[INST] what is \($0) and \($0 % 7) [/INST] it is \($0 + $0 % 7)\n" }
-        var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: "tokenizer.json", form: .markers)
+        var encoding = CorpusEncoder(try Tokenizer(vocabulary), file: "tokenizer.json", template: .specialTokens)
         encoding.seed = 3
         try encoding.write([folder.write(lines.joined(), to: "chats.txt")], to: folder.path, on: WorkerPool(threads: 1))
         return try TokenMeta(reading: folder("meta.json"))
@@ -33,12 +33,12 @@ import Train
         var configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: 32, vocabulary: vocabulary.count)
         configuration.dropout = dropout
         let trainer = try Trainer(configuration, on: Processor(threads: 2), precision: .float32, seed: 5)
-        let examples = { (part: Part, seed: UInt64) in
-            try PackedConversations(try TokenFile(part, in: folder.path, meta), rows: plan.rows, context: 32, seed: seed, learning: plan.learned, padding: 3)
+        let examples = { (part: DatasetSplit, seed: UInt64) in
+            try PackedConversations(try TokenFile(part, in: folder.path, meta), rows: plan.rows, context: 32, seed: seed, lossScope: plan.lossScope, padding: 3)
         }
         try Folder.create(folder(name))
         return try TrainingRun(trainer, plan, training: examples(.train, 1), validation: checking ? examples(.val, 2) : nil, vocabulary: vocabulary,
-                               form: .markers, folder: folder(name))
+                               form: .specialTokens, folder: folder(name))
     }
 
     private func weights(_ run: TrainingRun) -> [Float] { run.trainer.parameters.list.flatMap { run.trainer.parameters.value(of: $0).floats } }
@@ -46,13 +46,13 @@ import Train
     @Test(arguments: [1, 4, 7, 11]) func `a training that was stopped and goes on is the one that never stopped, bit for bit`(stop: Int) throws {
         var losses: [Float] = [], others: [Float] = []
         let whole = try run(plan, in: "whole")
-        #expect(try whole.run(clock: { 0 }, isToStop: { _ in false }) { if case .step(let report, _, _) = $0 { losses.append(report.loss) } } == .finished)
+        #expect(try whole.run(clock: { 0 }, shouldStop: { _ in false }) { if case .step(let report, _, _) = $0 { losses.append(report.loss) } } == .finished)
         let first = try run(plan, in: "parts")
-        #expect(try first.run(clock: { 0 }, isToStop: { $0.step >= stop }) { if case .step(let report, _, _) = $0 { others.append(report.loss) } } == .stopped)
+        #expect(try first.run(clock: { 0 }, shouldStop: { $0.step >= stop }) { if case .step(let report, _, _) = $0 { others.append(report.loss) } } == .stopped)
         let checkpoint = try Checkpoint(reading: folder("parts/last.h5")), second = try run(try TrainingPlan(from: checkpoint), in: "parts")
         try second.restore(checkpoint)
         #expect(second.plan == plan && second.state == first.state)
-        #expect(try second.run(clock: { 0 }, isToStop: { _ in false }) { if case .step(let report, _, _) = $0 { others.append(report.loss) } } == .finished)
+        #expect(try second.run(clock: { 0 }, shouldStop: { _ in false }) { if case .step(let report, _, _) = $0 { others.append(report.loss) } } == .finished)
         #expect(losses.count == 12 && losses == others)
         #expect(weights(whole) == weights(second))
         #expect(whole.state == second.state)
@@ -60,7 +60,7 @@ import Train
     }
 
     @Test func `a checkpoint of an older slm, whose plan says less, goes on`() throws {
-        try #expect(run(plan, in: "old").run(clock: { 0 }, isToStop: { $0.step >= 4 }) { _ in } == .stopped)
+        try #expect(run(plan, in: "old").run(clock: { 0 }, shouldStop: { $0.step >= 4 }) { _ in } == .stopped)
         var checkpoint = try Checkpoint(reading: folder("old/last.h5"))
         #expect(checkpoint.training["plan/evaluates_first"] != nil)
         for name in ["evaluates_first", "beta2"] { checkpoint.training["plan/\(name)"] = nil }
@@ -68,7 +68,7 @@ import Train
         let older = try Checkpoint(reading: folder("old/older.h5")), run = try run(try TrainingPlan(from: older), in: "old")
         #expect(run.plan == plan)
         try run.restore(older)
-        #expect(try run.run(clock: { 0 }, isToStop: { _ in false }) { _ in } == .finished)
+        #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .finished)
     }
 
     /// A file's bytes.
@@ -82,7 +82,7 @@ import Train
         (plan.length, plan.rate) = (.steps(60), 1e-2)
         let run = try run(plan, in: "learns", dropout: 0)
         var evaluations: [(Evaluation, Bool)] = [], saved: [String] = []
-        let ending = try run.run(clock: { 0 }, isToStop: { _ in false }) { event in
+        let ending = try run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
             switch event {
             case .evaluated(_, let validation?, _, let isBest, _): evaluations.append((validation, isBest))
             case .saved(let path, _): saved.append(path)
@@ -104,7 +104,7 @@ import Train
         var plan = plan
         (plan.length, plan.rate, plan.patience) = (.steps(1_000), 0, 3)
         let run = try run(plan, in: "patience")
-        #expect(try run.run(clock: { 0 }, isToStop: { _ in false }) { _ in } == .noGain)
+        #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .noGain)
         #expect(run.state.evaluations == 4 && run.state.step == 16)
     }
 
@@ -113,7 +113,7 @@ import Train
         (plan.length, plan.rate, plan.clipping, plan.warmup) = (.steps(50), 1e30, .infinity, 0)
         let run = try run(plan, in: "diverges", dropout: 0)
         var skipped: [Int] = []
-        #expect(try run.run(clock: { 0 }, isToStop: { _ in false }) { if case .skipped(let step) = $0 { skipped.append(step) } } == .diverged)
+        #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { if case .skipped(let step) = $0 { skipped.append(step) } } == .diverged)
         #expect(skipped.suffix(3) == [run.state.step - 3, run.state.step - 2, run.state.step - 1])
         #expect(run.state.skipped == skipped.count)
         let saved = try Checkpoint(reading: folder("diverges/last.h5"))
@@ -127,7 +127,7 @@ import Train
         plan.length = .seconds(10)
         let run = try run(plan, in: "time")
         var now = 100.0, rates: [Float] = []
-        let ending = try run.run(clock: { now += 0.1; return now }, isToStop: { _ in false }) { if case .step(_, let rate, _) = $0 { rates.append(rate) } }
+        let ending = try run.run(clock: { now += 0.1; return now }, shouldStop: { _ in false }) { if case .step(_, let rate, _) = $0 { rates.append(rate) } }
         #expect(ending == .finished && run.state.seconds >= 10 && run.state.seconds < 11)
         #expect(rates.count > 20 && (rates.last ?? 1) < 0.2 * plan.rate && rates.max() ?? 0 <= plan.rate)
         #expect(run.state.evaluations >= 2)
@@ -135,7 +135,7 @@ import Train
 
     @Test func `without anything to check with, it keeps the best by what it learned`() throws {
         let run = try run(plan, in: "alone", checking: false)
-        #expect(try run.run(clock: { 0 }, isToStop: { _ in false }) { _ in } == .finished)
+        #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .finished)
         let best = try Checkpoint(reading: folder("alone/best.h5"))
         #expect(best.metrics["validation_loss"] == nil && best.metrics["training_loss"] != nil)
     }

@@ -1,4 +1,4 @@
-"""A server that speaks Documentation/openapi.yaml to the page and has no model: answers are scripted, faults come on demand. Standard library only.
+"""A server that speaks Documentation/Reference/openapi.yaml to the page and has no model: answers are scripted, faults come on demand. Standard library only.
 
     python3 Tests/Web/mock_server.py --port 8000          the page at http://127.0.0.1:8000, to work on it
 

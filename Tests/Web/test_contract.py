@@ -1,4 +1,4 @@
-"""Documentation/openapi.yaml, and what is answered to the requests of the page: whatever does not fit the description is told with its path."""
+"""Documentation/Reference/openapi.yaml, and what is answered to the requests of the page: whatever does not fit the description is told with its path."""
 import json
 import pathlib
 import urllib.error
@@ -8,7 +8,7 @@ import jsonschema
 import openapi_spec_validator
 import yaml
 
-DESCRIPTION = yaml.safe_load((pathlib.Path(__file__).resolve().parents[2] / "Documentation/openapi.yaml").read_text())
+DESCRIPTION = yaml.safe_load((pathlib.Path(__file__).resolve().parents[2] / "Documentation/Reference/openapi.yaml").read_text())
 EVENTS = {"start": {"prompt_tokens", "context"}, "token": {"text"}, "warning": {"dropped_turns", "cut"},
           "done": {"reason", "prompt_tokens", "answer_tokens", "cached_tokens", "seconds", "tokens_per_second"}, "error": {"error"}}
 IDS = {"conversation_id", "title", "message_id", "answer_id"}

@@ -12,41 +12,49 @@ extension Tape {
     }
 
     private func norm(_ x: Tensor, scale w: Tensor, shift b: Tensor?, epsilon: Float, isCentered: Bool, _ name: StaticString) -> Tensor {
-        let x = contiguous(x), w = contiguous(w), b = b.map(contiguous), (N, C) = x.shape.rows
+        let x = contiguous(x)
+        let w = contiguous(w)
+        let b = b.map(contiguous)
+        let (N, C) = x.shape.rows
         require(C > 0 && w.shape == [C], "\(name): a scale \(w.shape) for \(x.shape)")
         require(b.map { $0.shape == [C] } ?? true, "\(name): a shift \(b?.shape ?? []) for \(x.shape)")
         let y = empty(x.shape, precision)
-        let mean = isCentered ? processor.buffer(of: N, .float32) : nil, rstd = processor.buffer(of: N, .float32)
-        processor.norm(x.elements, N: N, C: C, scale: w.elements, shift: b?.elements, into: y.elements, mean: mean, rstd: rstd, epsilon: epsilon)
-        let inputs = [Slot(x), Slot(w)] + (b.map { [Slot($0)] } ?? [])
-        return record(y, from: inputs) { NormStep(x: x, w: w, b: b.map { Slot($0) }, mean: mean, rstd: rstd) }
+        let mean = isCentered ? processor.buffer(of: N, .float32) : nil
+        let rstd = processor.buffer(of: N, .float32)
+        processor.norm(
+            x.elements, N: N, C: C, scale: w.elements, shift: b?.elements, into: y.elements, mean: mean, rstd: rstd, epsilon: epsilon
+        )
+        let inputs = [GradientTarget(x), GradientTarget(w)] + (b.map { [GradientTarget($0)] } ?? [])
+        return record(y, from: inputs) { NormOperation(x: x, w: w, b: b.map { GradientTarget($0) }, mean: mean, rstd: rstd) }
     }
 }
 
 /// With x̂ = (x − mean)·rstd and g = dy·w:
 ///     dx += rstd·(g − ⟨g⟩ − x̂·⟨g·x̂⟩),   dw += Σₙ dy·x̂,   db += Σₙ dy        ⟨·⟩ is the mean along C; RMS norm has no ⟨g⟩
-private struct NormStep: Operation {
+private struct NormOperation: Operation {
     let x, w: Tensor                                   // [N, C], [C]
-    let b: Slot?
-    let mean: Buffer?                                  // [N], kept with rstd: cheaper than a second walk over x
+    let b: GradientTarget?
+    let mean: Buffer?                                  // [N], stored with rstd: cheaper than a second pass over x
     let rstd: Buffer
 
     func backward(_ dy: Tensor, on tape: Tape) {
         let (N, C) = x.shape.rows
-        func parameter(_ slot: Slot?, _ body: (Buffer?) -> Void) {
-            guard let slot, slot.isWanted else { return body(nil) }
-            tape.addGradient(to: slot) { target, adding in
+        func withParameterGradient(of parameter: GradientTarget?, _ body: (Buffer?) -> Void) {
+            guard let parameter, parameter.needsGradient else { return body(nil) }
+            tape.addGradient(to: parameter) { target, adding in
                 if !adding { tape.processor.clear(target) }
                 body(target)
             }
         }
-        parameter(Slot(w)) { dw in
-            parameter(b) { db in
+        withParameterGradient(of: GradientTarget(w)) { dw in
+            withParameterGradient(of: b) { db in
                 func run(_ dx: Buffer?, _ adding: Bool) {
-                    tape.processor.normGradient(dy: dy.elements, x: x.elements, N: N, C: C, scale: w.elements, mean: mean, rstd: rstd,
-                                                dx: dx, adding: adding, dw: dw, db: db)
+                    tape.processor.normGradient(
+                        dy: dy.elements, x: x.elements, N: N, C: C, scale: w.elements, mean: mean, rstd: rstd, dx: dx, adding: adding,
+                        dw: dw, db: db
+                    )
                 }
-                if Slot(x).isWanted { tape.addGradient(to: Slot(x)) { run($0, $1) } } else { run(nil, false) }
+                if GradientTarget(x).needsGradient { tape.addGradient(to: GradientTarget(x)) { run($0, $1) } } else { run(nil, false) }
             }
         }
     }

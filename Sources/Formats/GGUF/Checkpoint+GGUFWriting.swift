@@ -6,13 +6,14 @@ import Model
 import Tokenize
 
 extension Checkpoint {
-    /// Writes the model as a GGUF file of architecture gpt2, which llama.cpp and what is built on it run. Whole or not at all.
+    /// Writes the model atomically as a GGUF file of architecture gpt2, for llama.cpp and programs based on it.
     ///
     ///     try checkpoint.writeGGUF(to: "chat.Q8_0.gguf", as: .q8_0, name: "chat")
     ///
-    /// Matrices, the embedding of tokens and the head become `format`; norms, biases and positions stay f32. A model without biases gets zeros.
+    /// Matrices, the token embedding and the head are stored as `format`; norms, biases and positions stay f32. A model without biases
+    /// gets zeros.
     package func writeGGUF(to path: String, as format: GGUFFormat, name: String = "slm") throws(GGUFError) {
-        if let reason = reasonAgainstGGUF(format) { throw .notExpressible(path: path, reason: reason) }
+        if let reason = ggufIncompatibility(format) { throw .notExpressible(path: path, reason: reason) }
         let tensors = try tensors(format)
         var header = try header(format, name)
         for tensor in tensors { header.add(tensor.name, tensor.shape.sizes, tensor.format.type) }
@@ -29,16 +30,18 @@ extension Checkpoint {
         } catch { fatalError("\(error)") }
     }
 
-    /// What llama.cpp's GPT-2 has not, if this model has it.
-    private func reasonAgainstGGUF(_ format: GGUFFormat) -> String? {
-        let c = configuration
-        if adapter != nil { return "it is an adapter; merge it into its base first" }
+    /// Why llama.cpp's GPT-2 cannot represent this model; nil if it can.
+    private func ggufIncompatibility(_ format: GGUFFormat) -> String? {
+        let c = configuration, type = format.type
+        if adapter != nil { return "it is a LoRA adapter; merge it into its base model first" }
         if c.layers == 0 { return "it has no layers" }
         if c.positions != .learned { return "its positions are \(c.positions.rawValue), and must be learned" }
         if c.norm != .layer { return "its norms are \(c.norm.rawValue), and must be layer norms" }
-        if c.hasQKNorm { return "it makes questions and keys equally long" }
+        if c.hasQKNorm { return "it normalizes queries and keys (QK-norm)" }
         if c.activation != .gelu { return "its activation is \(c.activation), and must be GPT-2's gelu" }
-        if c.width % format.type.blockCount != 0 { return "\(format.type.name) has blocks of \(format.type.blockCount), and rows of \(c.width) do not divide into them" }
+        if c.width % type.blockCount != 0 {
+            return "its width \(c.width) is not a multiple of \(type.name)'s block size \(type.blockCount)"
+        }
         return nil
     }
 
@@ -50,11 +53,11 @@ extension Checkpoint {
         header.add("general.alignment", UInt32(GGUFHeader.alignment))
         header.add("general.file_type", format.fileType)
         header.add("general.quantization_version", 2 as UInt32)
-        for (key, value) in [("context_length", configuration.context), ("embedding_length", configuration.width), ("block_count", configuration.layers),
-                             ("feed_forward_length", 4 * configuration.width), ("attention.head_count", configuration.heads),
-                             ("vocab_size", configuration.vocabulary)] {
-            header.add("gpt2.\(key)", UInt32(value))
-        }
+        for (key, value) in [
+            ("context_length", configuration.context), ("embedding_length", configuration.width), ("block_count", configuration.layers),
+            ("feed_forward_length", 4 * configuration.width), ("attention.head_count", configuration.heads),
+            ("vocab_size", configuration.vocabulary),
+        ] { header.add("gpt2.\(key)", UInt32(value)) }
         header.add("gpt2.attention.layer_norm_epsilon", 1e-5 as Float)
         guard tokenizer != nil else {
             header.add("tokenizer.ggml.model", "none")
@@ -62,7 +65,9 @@ extension Checkpoint {
         }
         let vocabulary: Vocabulary
         do { vocabulary = try self.vocabulary() } catch { throw .checkpoint(error) }
-        do throws(TokenizeError) { try header.add(vocabulary, chatTemplate, rows: configuration.vocabulary) } catch { throw .tokenizer(error) }
+        do throws(TokenizeError) { try header.add(vocabulary, chatTemplate, rows: configuration.vocabulary) } catch {
+            throw .tokenizer(error)
+        }
         return header
     }
 
@@ -70,7 +75,7 @@ extension Checkpoint {
         let name: String
         let shape: Shape
         let format: GGUFFormat
-        /// nil is all zeros.
+        /// nil for zeros.
         let values: Buffer?
     }
 
@@ -79,45 +84,52 @@ extension Checkpoint {
         biased.hasBias = true
         _ = GPT(biased, in: &list)
         for parameter in list.parameters {
-            let array = weights[parameter.name], isZero = array == nil && !configuration.hasBias && parameter.name.hasSuffix(".bias")
+            let array = weights[parameter.name]
+            let isZero = array == nil && !configuration.hasBias && parameter.name.hasSuffix(".bias")
             guard isZero || array?.shape == parameter.shape else {
-                throw .checkpoint(.mismatch(path: self.name, name: "weights/\(parameter.name)", expected: "f32 \(parameter.shape)",
-                                            found: array.map { "f32 \($0.shape)" } ?? "nothing"))
+                let found = array.map { "f32 \($0.shape)" } ?? "nothing"
+                throw .checkpoint(
+                    .mismatch(path: self.name, name: "weights/\(parameter.name)", expected: "f32 \(parameter.shape)", found: found)
+                )
             }
-            let isPlain = parameter.shape.rank < 2 || parameter.name.hasPrefix("positions.")
-            tensors.append(Tensor(name: GGUFNames.name(of: parameter.name), shape: parameter.shape, format: isPlain ? .f32 : format, values: array?.values))
+            let staysF32 = parameter.shape.rank < 2 || parameter.name.hasPrefix("positions.")
+            let name = GGUFNames.name(of: parameter.name)
+            tensors.append(Tensor(name: name, shape: parameter.shape, format: staysF32 ? .f32 : format, values: array?.values))
         }
         return tensors
     }
 
     private func write(_ tensor: Tensor, to file: inout AtomicFile) throws {
-        let start = file.count, count = tensor.shape.count, step = 1 << 16          // numbers at a time: whole blocks of every format
+        let start = file.count
+        let step = 1 << 16          // numbers at a time: whole blocks of every format
         var bytes: [UInt8] = []
-        for first in stride(from: 0, to: count, by: step) {
-            let range = first..<min(count, first + step)
+        for first in stride(from: 0, to: tensor.shape.count, by: step) {
+            let range = first..<min(tensor.shape.count, first + step)
             bytes.removeAll(keepingCapacity: true)
             if let values = tensor.values {
-                let unfit = values[range].read { numbers in
-                    let unfit = numbers.firstBeyond(tensor.format.limit)
-                    if unfit == nil { GGUFBlocks.encode(numbers, tensor.format, into: &bytes) }
-                    return unfit.map { ($0, numbers[$0]) }
+                let outOfRange = values[range].read { numbers in
+                    let index = numbers.firstIndex(above: tensor.format.limit)
+                    if index == nil { GGUFBlocks.encode(numbers, tensor.format, into: &bytes) }
+                    return index.map { ($0, numbers[$0]) }
                 }
-                if let (place, number) = unfit {
-                    throw GGUFError.notExpressible(path: file.path, reason: "number \(first + place) of \(tensor.name) is \(number), and \(tensor.format.type.name) "
-                        + "reaches to \(tensor.format.limit)")
+                if let (index, number) = outOfRange {
+                    let limit = "\(tensor.format.type.name)'s limit is \(tensor.format.limit)"
+                    let reason = "number \(first + index) of \(tensor.name) is \(number), and \(limit)"
+                    throw GGUFError.notExpressible(path: file.path, reason: reason)
                 }
             } else {
                 bytes.append(contentsOf: repeatElement(0, count: 4 * range.count))
             }
             try file.write(bytes)
         }
-        try file.write([UInt8](repeating: 0, count: GGUFHeader.aligned(file.count - start) - (file.count - start)))
+        let size = file.count - start
+        try file.write([UInt8](repeating: 0, count: GGUFHeader.aligned(size) - size))
     }
 }
 
 extension Span<Float> {
-    /// The first number that is larger than the limit, or none at all (NaN), where there is a limit.
-    fileprivate func firstBeyond(_ limit: Float) -> Int? {
+    /// The first number whose magnitude exceeds the limit, or NaN. Nil without a limit.
+    fileprivate func firstIndex(above limit: Float) -> Int? {
         limit == .infinity ? nil : indices.first { !(abs(self[$0]) <= limit) }
     }
 }

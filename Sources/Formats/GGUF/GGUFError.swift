@@ -2,17 +2,17 @@ package import Checkpoint
 package import Files
 package import Tokenize
 
-/// What can go wrong between a checkpoint and a GGUF file. Every description says what was expected, what was found, and where.
+/// An error while reading or writing a GGUF file. Its description says what was expected, what was found and where.
 ///
 ///     do { try checkpoint.writeGGUF(to: path, as: .q8_0) } catch GGUFError.notExpressible(_, let reason) { … }
 package enum GGUFError: Error, Equatable {
     /// Another program's file.
-    case foreign(path: String, found: String)
-    /// Bytes that cannot stand there in a GGUF file.
+    case notGGUF(path: String, found: String)
+    /// The bytes violate the format.
     case malformed(path: String, offset: Int, expected: String, found: String)
-    /// A sound file whose `name`, a key or a tensor, is not what a GPT-2 has.
+    /// A valid file in which a key or tensor does not have what a GPT-2 needs.
     case mismatch(path: String, name: String, expected: String, found: String)
-    /// A model that a GGUF file of this architecture cannot hold.
+    /// GGUF's gpt2 architecture cannot represent this model.
     case notExpressible(path: String, reason: String)
     case file(FileError)
     case checkpoint(CheckpointError)
@@ -22,9 +22,9 @@ package enum GGUFError: Error, Equatable {
 extension GGUFError: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .foreign(let path, let found): "\(path) is not a GGUF file: it is \(found)."
+        case .notGGUF(let path, let found): "\(path) is not a GGUF file: it is \(found)."
         case .malformed(let path, let offset, let expected, let found):
-            "\(path) is no sound GGUF file: at byte \(offset) expected \(expected), found \(found). Fetch or make it again."
+            "\(path) is not a valid GGUF file: at byte \(offset) expected \(expected), found \(found). Download or create it again."
         case .mismatch(let path, let name, let expected, let found): "\(path): \(name): expected \(expected), found \(found)."
         case .notExpressible(let path, let reason): "\(path): a GGUF file of architecture gpt2 cannot hold this model: \(reason)."
         case .file(let error): error.description

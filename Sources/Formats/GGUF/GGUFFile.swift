@@ -1,4 +1,4 @@
-/// What a GGUF file says, every number of it checked. Texts, rows and tensors stay in the file; this knows where.
+/// The checked content of a GGUF file. Strings, arrays and tensors are ranges of the file.
 struct GGUFFile {
     let path: String
     let metadata: [String: GGUFValue]
@@ -6,46 +6,46 @@ struct GGUFFile {
 }
 
 struct GGUFTensor {
-    let type: GGUFType
-    /// Outermost first, as PyTorch has it: the file has it the other way round.
+    let type: GGUFTensorType
+    /// Outermost dimension first, as in PyTorch. The file has the reverse order.
     let shape: [Int]
-    /// Where its bytes are in the file.
+    /// The tensor's bytes in the file.
     let range: Range<Int>
 
-    /// As a message calls it: Q8_0 [1536, 512].
-    var kind: String { "\(type.name) [\(shape.map(String.init).joined(separator: ", "))]" }
+    /// Type and shape in messages: Q8_0 [1536, 512].
+    var typeDescription: String { "\(type.name) [\(shape.map(String.init).joined(separator: ", "))]" }
 }
 
 enum GGUFValue {
     case unsigned(UInt64), signed(Int64), number(Double), boolean(Bool)
-    /// Where its UTF-8 is.
+    /// The range of its UTF-8.
     case text(Range<Int>)
     case array(GGUFArray)
 
-    /// As a message calls it.
-    var kind: String {
+    /// The value in messages.
+    var displayText: String {
         switch self {
         case .unsigned(let value): "\(value)"
         case .signed(let value): "\(value)"
         case .number(let value): "\(value)"
         case .boolean(let value): "\(value)"
-        case .text: "a text"
-        case .array(let array): "\(array.count) of \(array.element)"
+        case .text: "a string"
+        case .array(let array): "an array of \(array.count) \(array.element)"
         }
     }
 }
 
 struct GGUFArray {
-    let element: GGUFKind
+    let element: GGUFValueType
     let count: Int
     let range: Range<Int>
 }
 
-/// The types of values beside the tensors.
-enum GGUFKind: UInt32 {
+/// The types of metadata values.
+enum GGUFValueType: UInt32 {
     case u8, i8, u16, i16, u32, i32, f32, bool, string, array, u64, i64, f64
 
-    /// Bytes of one; of a string or an array at least so many.
+    /// Bytes per value; the minimum for strings and arrays.
     var size: Int {
         switch self {
         case .u8, .i8, .bool: 1
@@ -57,12 +57,12 @@ enum GGUFKind: UInt32 {
     }
 }
 
-/// Keys that must be there. What is there as something else is an error, too.
+/// Required metadata. Each accessor throws if the key is missing or has another type.
 ///
 ///     let heads = try file.integer("gpt2.attention.head_count", 1...65_536)
 extension GGUFFile {
     func mismatch(_ key: String, _ expected: String) -> GGUFError {
-        .mismatch(path: path, name: key, expected: expected, found: metadata[key]?.kind ?? "nothing")
+        .mismatch(path: path, name: key, expected: expected, found: metadata[key]?.displayText ?? "nothing")
     }
 
     func integer(_ key: String, _ range: ClosedRange<Int>) throws(GGUFError) -> Int {
@@ -71,7 +71,9 @@ extension GGUFFile {
         case .signed(let value)?: Int(value)
         default: nil
         }
-        guard let value, range.contains(value) else { throw mismatch(key, "a whole number from \(range.lowerBound) to \(range.upperBound)") }
+        guard let value, range.contains(value) else {
+            throw mismatch(key, "a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
         return value
     }
 
@@ -81,13 +83,13 @@ extension GGUFFile {
     }
 
     func text(_ key: String, in bytes: Span<UInt8>) throws(GGUFError) -> String {
-        guard case .text(let range)? = metadata[key] else { throw mismatch(key, "a text") }
+        guard case .text(let range)? = metadata[key] else { throw mismatch(key, "a string") }
         return String(decoding: range.map { bytes[$0] }, as: UTF8.self)
     }
 
-    func array(_ key: String, of elements: [GGUFKind]) throws(GGUFError) -> GGUFArray {
+    func array(_ key: String, of elements: [GGUFValueType]) throws(GGUFError) -> GGUFArray {
         guard case .array(let array)? = metadata[key], elements.contains(array.element) else {
-            throw mismatch(key, "a row of " + elements.map { "\($0)" }.joined(separator: " or "))
+            throw mismatch(key, "an array of " + elements.map { "\($0)" }.joined(separator: " or "))
         }
         return array
     }

@@ -1,4 +1,4 @@
-/// What stands before the tensors of a GGUF file.
+/// Builds the part of a GGUF file before the tensor data: metadata and tensor list.
 ///
 ///     var header = GGUFHeader()
 ///     header.add("general.architecture", "gpt2")
@@ -9,7 +9,7 @@ struct GGUFHeader {
 
     private var keys: [UInt8] = [], tensors: [UInt8] = []
     private var keyCount = 0, tensorCount = 0
-    /// Of all tensors so far, each at its multiple of the alignment.
+    /// The size of all tensors so far, each aligned.
     private var dataSize = 0
 
     mutating func add(_ key: String, _ value: String) {
@@ -42,8 +42,8 @@ struct GGUFHeader {
         for value in values { keys.append(littleEndian: value) }
     }
 
-    /// A tensor whose bytes will follow those of the one before, from the next multiple of the alignment on.
-    mutating func add(_ tensor: String, _ shape: [Int], _ type: GGUFType) {
+    /// Adds a tensor whose data follows the previous tensor's, aligned.
+    mutating func add(_ tensor: String, _ shape: [Int], _ type: GGUFTensorType) {
         Self.append(Array(tensor.utf8), to: &tensors)
         tensors.append(littleEndian: UInt32(shape.count))
         for size in shape.reversed() { tensors.append(littleEndian: UInt64(size)) }
@@ -65,17 +65,17 @@ struct GGUFHeader {
         return bytes
     }
 
-    /// Of the whole file.
+    /// The size of the whole file.
     var byteCount: Int { bytes.count + dataSize }
 
-    private mutating func begin(_ key: String, _ kind: GGUFKind, count: Int? = nil) {
+    private mutating func begin(_ key: String, _ type: GGUFValueType, count: Int? = nil) {
         Self.append(Array(key.utf8), to: &keys)
         if let count {
-            keys.append(littleEndian: GGUFKind.array.rawValue)
-            keys.append(littleEndian: kind.rawValue)
+            keys.append(littleEndian: GGUFValueType.array.rawValue)
+            keys.append(littleEndian: type.rawValue)
             keys.append(littleEndian: UInt64(count))
         } else {
-            keys.append(littleEndian: kind.rawValue)
+            keys.append(littleEndian: type.rawValue)
         }
         keyCount += 1
     }

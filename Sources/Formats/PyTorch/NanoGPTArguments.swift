@@ -1,4 +1,5 @@
-/// What a file says of its model beside the weights: `model_args` or `config`, a dictionary or a GPTConfig. Programs that grew from nanoGPT use other words.
+/// The hyperparameters in a nanoGPT checkpoint: `model_args` or `config`, a dictionary or a GPTConfig. Each has several names, because
+/// programs derived from nanoGPT use others.
 struct NanoGPTArguments {
     private let path: String
     private let group: String
@@ -15,25 +16,29 @@ struct NanoGPTArguments {
         group = "model_args"
     }
 
-    static let heads = ["n_head", "num_heads", "n_heads"], layers = ["n_layer", "num_layers", "n_layers"], width = ["n_embd", "dim_embedding", "d_model"]
-    static let context = ["block_size", "seq_length", "context_length"], vocabulary = ["vocab_size"]
-    static let dropout = ["dropout", "dropout_rate"], bias = ["bias", "use_bias"]
+    static let heads = ["n_head", "num_heads", "n_heads"]
+    static let layers = ["n_layer", "num_layers", "n_layers"]
+    static let width = ["n_embd", "dim_embedding", "d_model"]
+    static let context = ["block_size", "seq_length", "context_length"]
+    static let vocabulary = ["vocab_size"]
+    static let dropout = ["dropout", "dropout_rate"]
+    static let bias = ["bias", "use_bias"]
 
     func integer(_ names: [String]) throws(PyTorchError) -> Int? {
         guard let (name, value) = first(names) else { return nil }
-        guard case .integer(let number) = value else { throw wrong(name, "a whole number", value) }
+        guard case .integer(let number) = value else { throw mismatch(name, "a whole number", value) }
         return number
     }
 
-    /// Throws where the file says something else than its weights do.
+    /// Throws if the file contains the argument with a value that contradicts the weights.
     func check(_ names: [String], is expected: Int) throws(PyTorchError) {
         guard let (name, value) = first(names), let found = try integer(names), found != expected else { return }
-        throw wrong(name, "\(expected), as the weights have it", value)
+        throw mismatch(name, "\(expected), as in the weights", value)
     }
 
     func checkBias(is expected: Bool) throws(PyTorchError) {
         guard let (name, value) = first(Self.bias) else { return }
-        guard case .boolean(expected) = value else { throw wrong(name, expected ? "True, as the weights have it" : "False, as the weights have it", value) }
+        guard case .boolean(expected) = value else { throw mismatch(name, "\(expected ? "True" : "False"), as in the weights", value) }
     }
 
     func dropoutRate() throws(PyTorchError) -> Float {
@@ -41,12 +46,12 @@ struct NanoGPTArguments {
         switch value {
         case .number(let rate) where rate >= 0 && rate < 1: return min(Float(rate), Float(1).nextDown)
         case .integer(0): return 0
-        default: throw wrong(name, "a number from 0 to below 1", value)
+        default: throw mismatch(name, "a number from 0 to below 1", value)
         }
     }
 
-    func wrong(_ name: String, _ expected: String, _ found: PickleValue) -> PyTorchError {
-        .mismatch(path: path, name: "\(group)/\(name)", expected: expected, found: found.shown)
+    private func mismatch(_ name: String, _ expected: String, _ found: PickleValue) -> PyTorchError {
+        .mismatch(path: path, name: "\(group)/\(name)", expected: expected, found: found.displayText)
     }
 
     private func first(_ names: [String]) -> (String, PickleValue)? {

@@ -1,4 +1,5 @@
-/// What a pickle can say, by Python's names: as much as `torch.save` and `pickle.dump` need for dictionaries, numbers, texts and tensors.
+/// The pickle opcodes that are supported, by Python's names: those that `torch.save` and `pickle.dump` write for dictionaries, numbers,
+/// strings and tensors.
 enum PickleOpcode: UInt8 {
     case proto = 0x80, frame = 0x95, stop = 0x2E
     case mark = 0x28, pop = 0x30, popMark = 0x31, dup = 0x32

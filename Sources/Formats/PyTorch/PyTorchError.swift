@@ -1,14 +1,14 @@
 package import Checkpoint
 import Files
 
-/// What can go wrong with a file of PyTorch's. Every description says where, what was expected, and what was found.
+/// An error while reading a PyTorch file. Its description says what was expected, what was found and where.
 package enum PyTorchError: Error, Equatable {
     case unreadable(path: String, reason: String)
-    /// What `torch.save` wrote before PyTorch 1.6.
+    /// The format of `torch.save` before PyTorch 1.6.
     case legacy(path: String)
-    /// At a byte of a part of the file: of the archive itself, or of a file in it.
+    /// The bytes of the archive, or of a file in it (`part`), violate the format.
     case malformed(path: String, part: String, offset: Int, expected: String, found: String)
-    /// Whole, but not what a GPT of nanoGPT's layout needs.
+    /// A valid file without what a GPT of nanoGPT's layout needs.
     case mismatch(path: String, name: String, expected: String, found: String)
     case checkpoint(CheckpointError)
 }
@@ -18,7 +18,8 @@ extension PyTorchError: CustomStringConvertible {
         switch self {
         case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)."
         case .legacy(let path):
-            "\(path) is in the format of PyTorch before 1.6. Write it again with a later one: torch.save(torch.load(\"old.pt\"), \"new.pt\")"
+            "\(path) is in the format of PyTorch before 1.6. Save it again with a newer version: "
+                + "torch.save(torch.load(\"old.pt\"), \"new.pt\")"
         case .malformed(let path, let part, let offset, let expected, let found):
             "\(path): at byte \(offset) of \(part) expected \(expected), found \(found)."
         case .mismatch(let path, let name, let expected, let found): "\(path): \(name): expected \(expected), found \(found)."
@@ -34,7 +35,7 @@ extension PyTorchError {
         }
     }
 
-    init(_ fault: LayoutFault, path: String, part: String) {
-        self = .malformed(path: path, part: part, offset: fault.offset, expected: fault.expected, found: fault.found)
+    init(_ error: ParseError, path: String, part: String) {
+        self = .malformed(path: path, part: part, offset: error.offset, expected: error.expected, found: error.found)
     }
 }

@@ -1,53 +1,78 @@
 import Checkpoint
-/// Where the list of an archive's files is, as its last bytes say.
+
+/// The location of a zip archive's central directory, from the end-of-central-directory record.
 struct ZipDirectory {
     let range: Range<Int>
-    /// Of its files.
+    /// The number of files.
     let count: Int
 
-    init(_ file: Span<UInt8>) throws(LayoutFault) {
-        let end = try Self.end(of: file)
+    init(_ file: Span<UInt8>) throws(ParseError) {
+        let end = try Self.endRecord(of: file)
         var cursor = ByteCursor(at: end + 4, to: file.count)
-        let disks = try cursor.number(bytes: 4, of: file, "numbers of disks"), here = try cursor.number(bytes: 2, of: file, "a count")
-        var count = try cursor.number(bytes: 2, of: file, "a count"), size = try cursor.number(bytes: 4, of: file, "a size")
-        var start = try cursor.number(bytes: 4, of: file, "a place"), limit = end
-        guard disks == 0, here == count else { throw LayoutFault(offset: end + 4, expected: "an archive in one piece", found: "one of several disks") }
-        if let large = try Self.largeEnd(of: file, before: end) {
-            for (small, whole, most) in [(count, large.count, 0xFFFF), (size, large.size, 0xFFFF_FFFF), (start, large.start, 0xFFFF_FFFF)] {
-                guard small == whole || small == most else { throw LayoutFault(offset: end, expected: "\(whole), as its zip64 part says", found: "\(small)") }
+        let disks = try cursor.readInteger(bytes: 4, of: file, "disk numbers")
+        let entriesOnDisk = try cursor.readInteger(bytes: 2, of: file, "a count")
+        var count = try cursor.readInteger(bytes: 2, of: file, "a count")
+        var size = try cursor.readInteger(bytes: 4, of: file, "a size")
+        var start = try cursor.readInteger(bytes: 4, of: file, "an offset")
+        var limit = end
+        guard disks == 0, entriesOnDisk == count else {
+            throw ParseError(offset: end + 4, expected: "an archive in one piece", found: "one of several disks")
+        }
+        if let zip64 = try Self.zip64EndRecord(of: file, before: end) {
+            for (small, large, maximum) in [
+                (count, zip64.count, 0xFFFF), (size, zip64.size, 0xFFFF_FFFF), (start, zip64.start, 0xFFFF_FFFF),
+            ] {
+                guard small == large || small == maximum else {
+                    throw ParseError(offset: end, expected: "\(large), as in the zip64 record", found: "\(small)")
+                }
             }
-            (count, size, start, limit) = (large.count, large.size, large.start, large.place)
+            count = zip64.count
+            size = zip64.size
+            start = zip64.start
+            limit = zip64.offset
         }
         guard start <= limit, size <= limit - start, count <= size / 46 else {
-            throw LayoutFault(offset: end, expected: "the list of its files before byte \(limit)", found: "\(count) files in \(size) bytes from \(start)")
+            let found = "\(count) files in \(size) bytes from \(start)"
+            throw ParseError(offset: end, expected: "the central directory before byte \(limit)", found: found)
         }
-        (range, self.count) = (start..<start + size, count)
+        range = start..<start + size
+        self.count = count
     }
 
-    /// The place of the last record, behind which there is only a comment.
-    private static func end(of file: Span<UInt8>) throws(LayoutFault) -> Int {
-        var place = file.count - 22
-        while place >= 0, place >= file.count - 22 - 65_535 {
-            if file[place] == 0x50, file[place + 1] == 0x4B, file[place + 2] == 5, file[place + 3] == 6,
-               place + 22 + Int(file[place + 20]) + Int(file[place + 21]) << 8 == file.count { return place }
-            place -= 1
+    /// Finds the last record of the archive. Only a comment may follow it.
+    private static func endRecord(of file: Span<UInt8>) throws(ParseError) -> Int {
+        var offset = file.count - 22
+        while offset >= 0, offset >= file.count - 22 - 65_535 {
+            if file[offset] == 0x50, file[offset + 1] == 0x4B, file[offset + 2] == 5, file[offset + 3] == 6,
+               offset + 22 + Int(file[offset + 20]) + Int(file[offset + 21]) << 8 == file.count { return offset }
+            offset -= 1
         }
-        throw LayoutFault(offset: max(file.count - 22, 0), expected: "the end of a zip archive", found: "none: the file was cut short, or is something else")
+        let found = "none: the file is truncated, or not a zip archive"
+        throw ParseError(offset: max(file.count - 22, 0), expected: "the end of a zip archive", found: found)
     }
 
-    private static func largeEnd(of file: Span<UInt8>, before end: Int) throws(LayoutFault) -> (place: Int, count: Int, size: Int, start: Int)? {
+    private static func zip64EndRecord(
+        of file: Span<UInt8>, before end: Int
+    ) throws(ParseError) -> (offset: Int, count: Int, size: Int, start: Int)? {
         var cursor = ByteCursor(at: max(end - 20, 0), to: end)
-        guard end >= 20, try cursor.number(bytes: 4, of: file, "a signature") == 0x0706_4B50 else { return nil }
+        guard end >= 20, try cursor.readInteger(bytes: 4, of: file, "a signature") == 0x0706_4B50 else { return nil }
         try cursor.expect([0, 0, 0, 0], of: file, "a single disk")
-        let place = try cursor.number(bytes: 8, of: file, "a place")
+        let offset = try cursor.readInteger(bytes: 8, of: file, "an offset")
         try cursor.expect([1, 0, 0, 0], of: file, "a single disk")
-        guard place <= end - 20 - 56 else { throw LayoutFault(offset: end - 12, expected: "the place of its zip64 part", found: "\(place)") }
-        cursor = ByteCursor(at: place, to: end - 20)
-        try cursor.expect([0x50, 0x4B, 6, 6], of: file, "a zip64 part")
-        _ = try cursor.take(12, "its size and versions")
+        guard offset <= end - 20 - 56 else {
+            throw ParseError(offset: end - 12, expected: "the offset of the zip64 record", found: "\(offset)")
+        }
+        cursor = ByteCursor(at: offset, to: end - 20)
+        try cursor.expect([0x50, 0x4B, 6, 6], of: file, "a zip64 record")
+        _ = try cursor.readRange(12, "its size and versions")
         try cursor.expect([0, 0, 0, 0, 0, 0, 0, 0], of: file, "a single disk")
-        let here = try cursor.number(bytes: 8, of: file, "a count"), count = try cursor.number(bytes: 8, of: file, "a count")
-        guard here == count else { throw LayoutFault(offset: place + 24, expected: "an archive in one piece", found: "\(here) of \(count) files") }
-        return (place, count, try cursor.number(bytes: 8, of: file, "a size"), try cursor.number(bytes: 8, of: file, "a place"))
+        let entriesOnDisk = try cursor.readInteger(bytes: 8, of: file, "a count")
+        let count = try cursor.readInteger(bytes: 8, of: file, "a count")
+        guard entriesOnDisk == count else {
+            throw ParseError(offset: offset + 24, expected: "an archive in one piece", found: "\(entriesOnDisk) of \(count) files")
+        }
+        let size = try cursor.readInteger(bytes: 8, of: file, "a size")
+        let start = try cursor.readInteger(bytes: 8, of: file, "an offset")
+        return (offset, count, size, start)
     }
 }

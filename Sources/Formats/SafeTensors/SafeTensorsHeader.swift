@@ -1,91 +1,109 @@
 package import Checkpoint
 import JSON
 
-/// What a safetensors file says of itself: 8 bytes of length, a JSON object of so many bytes, and the numbers it speaks of, without gaps.
+/// The header of a safetensors file: an 8-byte length and a JSON object of that many bytes. The tensors' data follow without gaps.
 ///
 ///     let header = try SafeTensorsHeader(of: bytes, path: "model.safetensors")
 ///     header.tensors["wte.weight"]?.shape                      // [50257, 768]
 ///
-/// It comes from outside, and every length, type, shape and place is checked here: what a tensor's `range` says lies in the file, and in no other tensor.
+/// Every length, type, shape and offset is checked: a tensor's `range` lies in the file and overlaps no other tensor.
 package struct SafeTensorsHeader {
     package struct Tensor: Equatable {
-        /// As the file calls it: F32, BF16, …
+        /// The format's own type name: F32, BF16, …
         package let type: String
         package let shape: [Int]
-        /// Where its bytes are in the file.
+        /// The tensor's bytes in the file.
         package let range: Range<Int>
     }
 
-    package private(set) var tensors: Named<Tensor> = [:]
+    package private(set) var tensors: OrderedDictionary<Tensor> = [:]
 
-    /// Bytes of an element, by what the format calls them.
-    static let types = ["BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2, "U32": 4, "I32": 4, "F32": 4,
-                        "U64": 8, "I64": 8, "F64": 8]
-    /// As in Hugging Face's own reader.
-    private static let largestHeader = 100_000_000
+    /// Bytes per element by type name.
+    static let elementSizes = [
+        "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2, "U32": 4, "I32": 4, "F32": 4,
+        "U64": 8, "I64": 8, "F64": 8,
+    ]
+    /// The limit of Hugging Face's own reader.
+    private static let maximumHeaderSize = 100_000_000
 
     package init(of bytes: Span<UInt8>, path: String) throws(CheckpointError) {
-        let file = ForeignFile(path)
-        guard bytes.count >= 8 else { throw file.wrong("the length of its header", "8 bytes", "the end of the file after \(bytes.count)") }
-        let length = (0..<8).reduce(0) { $0 | UInt64(bytes[$1]) << UInt64(8 * $1) }, limit = min(bytes.count - 8, Self.largestHeader)
-        guard length <= UInt64(limit) else { throw file.wrong("the length of its header", "at most \(limit) bytes, for such a file", "\(length)") }
-        let start = 8 + Int(length), root = try file.json(bytes.extracting(8..<start))
-        guard let members = root.members else { throw file.wrong("its header", "an object", root.kind.rawValue) }
-        for (key, value) in members where !key.isString("__metadata__") {
-            guard let name = key.string else { continue }            // a key is a string
-            guard tensors[name] == nil else { throw file.wrong(Self.place(name), "each tensor once", "a second one") }
-            tensors[name] = try Self.tensor(value, at: Self.place(name), start..<bytes.count, file)
+        let file = ImportedFile(path)
+        guard bytes.count >= 8 else { throw file.mismatch("header length", "8 bytes", "\(bytes.count)") }
+        let length = (0..<8).reduce(0) { $0 | UInt64(bytes[$1]) << UInt64(8 * $1) }
+        let limit = min(bytes.count - 8, Self.maximumHeaderSize)
+        guard length <= UInt64(limit) else {
+            throw file.mismatch("header length", "at most \(limit) bytes in a file of this size", "\(length)")
         }
-        try checkPlaces(start..<bytes.count, file)
+        let start = 8 + Int(length), root = try file.json(bytes.extracting(8..<start))
+        guard let members = root.members else { throw file.mismatch("header", "an object", root.kind.rawValue) }
+        for (key, value) in members where !key.isString("__metadata__") {
+            guard let name = key.string else { continue }            // keys are strings
+            guard tensors[name] == nil else { throw file.mismatch(Self.field(name), "each tensor once", "a duplicate") }
+            tensors[name] = try Self.tensor(value, Self.field(name), data: start..<bytes.count, file)
+        }
+        try checkGaps(data: start..<bytes.count, file)
     }
 
-    static func place(_ name: String) -> String { "tensor " + Value.text(String(name.prefix(100))).shown }
+    /// The name of a tensor in error messages.
+    static func field(_ name: String) -> String { "tensor " + String(name.prefix(100)).quoted }
 
-    private static func tensor(_ value: JSONElement, at place: String, _ room: Range<Int>, _ file: ForeignFile) throws(CheckpointError) -> Tensor {
-        let type = try file.ask(place) { () throws(JSONError) in try value.string("dtype") }
-        guard let size = types[type] else {
-            throw file.wrong("\(place).dtype", "one of \(types.keys.sorted().joined(separator: ", "))", Value.text(String(type.prefix(40))).shown)
+    private static func tensor(
+        _ value: JSONElement, _ field: String, data: Range<Int>, _ file: ImportedFile
+    ) throws(CheckpointError) -> Tensor {
+        let type = try file.read(field) { () throws(JSONError) in try value.string("dtype") }
+        guard let size = elementSizes[type] else {
+            let known = elementSizes.keys.sorted().joined(separator: ", ")
+            throw file.mismatch("\(field).dtype", "one of \(known)", String(type.prefix(40)).quoted)
         }
-        let shape = try integers(value, "shape", at: place, file), offsets = try integers(value, "data_offsets", at: place, file)
+        let shape = try integers(value, "shape", of: field, file)
+        let offsets = try integers(value, "data_offsets", of: field, file)
         var count = 1
         for length in shape {
-            let (product, isTooLarge) = count.multipliedReportingOverflow(by: length)
-            guard !isTooLarge else { throw file.wrong("\(place).shape", "sizes that fit into the file", "\(shape.prefix(8))") }
+            let (product, overflows) = count.multipliedReportingOverflow(by: length)
+            guard !overflows else { throw file.mismatch("\(field).shape", "sizes that fit into the file", "\(shape.prefix(8))") }
             count = product
         }
-        guard offsets.count == 2, offsets[0] <= offsets[1], offsets[1] <= room.count else {
-            throw file.wrong("\(place).data_offsets", "a beginning and an end among the \(room.count) bytes of numbers", "\(offsets.prefix(8))")
+        guard offsets.count == 2, offsets[0] <= offsets[1], offsets[1] <= data.count else {
+            throw file.mismatch("\(field).data_offsets", "a start and an end within the \(data.count) data bytes", "\(offsets.prefix(8))")
         }
-        let (bytes, isTooLarge) = count.multipliedReportingOverflow(by: size)
-        guard !isTooLarge, bytes == offsets[1] - offsets[0] else {
-            throw file.wrong("\(place).data_offsets", "the bytes of \(count) \(type)", "\(offsets[1] - offsets[0]) bytes")
+        let (bytes, overflows) = count.multipliedReportingOverflow(by: size)
+        guard !overflows, bytes == offsets[1] - offsets[0] else {
+            throw file.mismatch("\(field).data_offsets", "the bytes of \(count) \(type)", "\(offsets[1] - offsets[0]) bytes")
         }
-        return Tensor(type: type, shape: shape, range: room.lowerBound + offsets[0]..<room.lowerBound + offsets[1])
+        return Tensor(type: type, shape: shape, range: data.lowerBound + offsets[0]..<data.lowerBound + offsets[1])
     }
 
-    /// Whole numbers from 0 on.
-    private static func integers(_ value: JSONElement, _ key: String, at place: String, _ file: ForeignFile) throws(CheckpointError) -> [Int] {
+    private static func integers(
+        _ value: JSONElement, _ key: String, of field: String, _ file: ImportedFile
+    ) throws(CheckpointError) -> [Int] {
         var result: [Int] = []
-        for element in try file.ask(place, { () throws(JSONError) in try value.array(key) }) {
+        for element in try file.read(field, { () throws(JSONError) in try value.array(key) }) {
             guard let number = element.integer, number >= 0 else {
-                throw file.wrong("\(place).\(key)", "whole numbers from 0 on", element.number.map { "\($0)" } ?? element.kind.rawValue)
+                let found = element.number.map { "\($0)" } ?? element.kind.rawValue
+                throw file.mismatch("\(field).\(key)", "non-negative whole numbers", found)
             }
             result.append(number)
         }
         return result
     }
 
-    /// The format allows no byte that belongs to two tensors, or to none.
-    private func checkPlaces(_ room: Range<Int>, _ file: ForeignFile) throws(CheckpointError) {
-        var end = room.lowerBound
-        let placed = tensors.sorted { ($0.element.range.lowerBound, $0.element.range.upperBound) < ($1.element.range.lowerBound, $1.element.range.upperBound) }
-        for (name, tensor) in placed {
+    /// The format requires that each data byte belongs to exactly one tensor.
+    private func checkGaps(data: Range<Int>, _ file: ImportedFile) throws(CheckpointError) {
+        var end = data.lowerBound
+        let sorted = tensors.sorted {
+            ($0.element.range.lowerBound, $0.element.range.upperBound) < ($1.element.range.lowerBound, $1.element.range.upperBound)
+        }
+        for (name, tensor) in sorted {
             guard tensor.range.lowerBound == end else {
-                throw file.wrong("\(Self.place(name)).data_offsets", "\(end - room.lowerBound) as its beginning, where the one before it ends",
-                                 "\(tensor.range.lowerBound - room.lowerBound)")
+                throw file.mismatch(
+                    "\(Self.field(name)).data_offsets", "the start \(end - data.lowerBound), the end of the previous tensor",
+                    "\(tensor.range.lowerBound - data.lowerBound)"
+                )
             }
             end = tensor.range.upperBound
         }
-        guard end == room.upperBound else { throw file.wrong("its numbers", "\(end - room.lowerBound) bytes, as its header says", "\(room.count)") }
+        guard end == data.upperBound else {
+            throw file.mismatch("data", "\(end - data.lowerBound) bytes, as in the header", "\(data.count)")
+        }
     }
 }

@@ -2,7 +2,7 @@ import Files
 import JSON
 import Kernels
 
-/// Writes a safetensors file from arrays that stay where they are.
+/// Writes a safetensors file without copying the arrays.
 ///
 ///     var file = try SafeTensorsWriter(path)
 ///     try file.write(arrays, as: .f32)
@@ -10,11 +10,11 @@ import Kernels
 struct SafeTensorsWriter: ~Copyable {
     struct Array {
         let name: String
-        /// As the file shall have it.
+        /// The shape in the file.
         let shape: [Int]
         /// nil for zeros.
         let values: Buffer?
-        /// Whether `values` has a matrix's columns as rows.
+        /// Whether `values` is the transpose of the matrix in the file.
         let isTransposed: Bool
     }
 
@@ -22,21 +22,21 @@ struct SafeTensorsWriter: ~Copyable {
 
     init(_ path: String) throws(FileError) { file = try AtomicFile(path) }
 
-    /// Writes the header and all numbers, which are on the disk after this.
+    /// Writes the header and all data, and syncs them to disk.
     mutating func write(_ arrays: [Array], as format: WeightFormat) throws(FileError) {
         try file.write(Self.header(of: arrays, as: format))
         for array in arrays { try write(array, as: format) }
         try file.finish()
     }
 
-    /// Puts the file into its place.
+    /// Renames the file to its final path.
     consuming func commit() throws(FileError) { try file.commit() }
 
-    /// Its length, and spaces behind it so that the numbers begin at a multiple of 8.
+    /// The length and the JSON, padded with spaces so that the data starts at a multiple of 8.
     private static func header(of arrays: [Array], as format: WeightFormat) -> [UInt8] {
         var writer = JSONWriter(), end = 0
         writer.object { header in
-            // transformers looks for it.
+            // transformers requires it.
             header.key("__metadata__"); header.object { $0.key("format"); $0.string("pt") }
             for array in arrays {
                 let start = end
@@ -52,20 +52,24 @@ struct SafeTensorsWriter: ~Copyable {
         return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text
     }
 
-    /// Some rows at a time.
+    /// Writes an array 16 rows at a time.
     private mutating func write(_ array: Array, as format: WeightFormat) throws(FileError) {
-        let isMatrix = array.shape.count == 2, rows = isMatrix ? array.shape[0] : 1, columns = isMatrix ? array.shape[1] : array.shape.reduce(1, *)
+        let isMatrix = array.shape.count == 2
+        let rows = isMatrix ? array.shape[0] : 1
+        let columns = isMatrix ? array.shape[1] : array.shape.reduce(1, *)
         var bytes: [UInt8] = []
         for first in stride(from: 0, to: rows, by: 16) {
             bytes.removeAll(keepingCapacity: true)
-            let some = first..<min(first + 16, rows)
+            let range = first..<min(first + 16, rows)
             guard let values = array.values else {
-                try file.write([UInt8](repeating: 0, count: some.count * columns * format.size))
+                try file.write([UInt8](repeating: 0, count: range.count * columns * format.size))
                 continue
             }
             values.read { span in
-                for row in some {
-                    for column in 0..<columns { format.append(span[array.isTransposed ? column * rows + row : row * columns + column], to: &bytes) }
+                for row in range {
+                    for column in 0..<columns {
+                        format.append(span[array.isTransposed ? column * rows + row : row * columns + column], to: &bytes)
+                    }
                 }
             }
             try file.write(bytes)

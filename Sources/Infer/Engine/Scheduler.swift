@@ -4,161 +4,174 @@ import Model
 import Threads
 import Tokenize
 
-/// Whose turn it is. Each step takes the next token of every answer that is under way, and a slice of the prompts that are not read yet.
+/// Schedules steps of the model (continuous batching). A step decodes the next token of every running generation, and prefills a
+/// chunk of the prompts that are not yet processed.
 final class Scheduler {
-    /// An answer that has a place.
-    private final class Active {
-        var order: GPTBackend.Order
-        let place: Int
-        /// What the model has not seen yet: the rest of the prompt, then each token that came.
-        var unseen: ArraySlice<TokenID>
-        /// How many of those take part in this step.
-        var taking = 0
-        var isOver = false
+    /// A generation that has a slot.
+    private final class Sequence {
+        var job: LocalBackend.Job
+        let slot: Int
+        /// Tokens that the model has not processed: the rest of the prompt, then each sampled token.
+        var pendingTokens: ArraySlice<TokenID>
+        /// How many of them are part of the current step.
+        var scheduledCount = 0
+        var isFinished = false
 
-        init(_ order: GPTBackend.Order, place: Int, known: Int) { (self.order, self.place, unseen) = (order, place, order.course.prompt[known...]) }
+        init(_ job: LocalBackend.Job, slot: Int, cachedCount: Int) {
+            self.job = job
+            self.slot = slot
+            pendingTokens = job.state.prompt[cachedCount...]
+        }
 
-        var isReading: Bool { unseen.count > 1 }
+        var isPrefilling: Bool { pendingTokens.count > 1 }
+        /// Whether the current step ends with the sequence's last known token, so that its logits give the next one.
+        var needsLogits: Bool { scheduledCount == pendingTokens.count }
 
-        /// By a token, which is what the model sees next; after the last one nothing is unseen.
-        func goOn(after scores: inout MutableSpan<Float>) {
-            let step = order.course.step(&scores)
-            order.watch.tokenCame()
-            if let piece = step.piece { order.deliver(.piece(piece)) }
-            if let next = step.next { unseen = [next] }
+        /// Samples the next token and queues it as input. After the last token nothing is pending.
+        func sample(from logits: inout MutableSpan<Float>) {
+            let step = job.state.advance(&logits)
+            job.timing.sampledToken()
+            if let piece = step.piece { job.deliver(.piece(piece)) }
+            if let token = step.nextToken { pendingTokens = [token] }
         }
     }
 
-    private let runner: Runner
-    private let limits: GPTBackend.Limits
-    private let board: GPTBackend.Board
-    private var slots: Slots
-    private var active: [Active] = []
-    private var waiting: [GPTBackend.Order] = []
+    private let runner: ModelRunner
+    private let limits: LocalBackend.Limits
+    private let admission: LocalBackend.Admission
+    private var slots: SlotPool
+    private var running: [Sequence] = []
+    private var waiting: [LocalBackend.Job] = []
     private var isStopping = false
 
-    init(_ runner: Runner, _ limits: GPTBackend.Limits, _ board: GPTBackend.Board) {
-        (self.runner, self.limits, self.board) = (runner, limits, board)
-        slots = Slots(most: limits.answers, plenty: limits.remembered ?? max(32 << 20, runner.weightBytes / 2)) { runner.makeKVCache() }
+    init(_ runner: ModelRunner, _ limits: LocalBackend.Limits, _ admission: LocalBackend.Admission) {
+        self.runner = runner
+        self.limits = limits
+        self.admission = admission
+        let cacheBudget = limits.cacheBudget ?? max(32 << 20, runner.weightBytes / 2)
+        slots = SlotPool(capacity: limits.slots, cacheBudget: cacheBudget) { runner.makeKVCache() }
     }
 
-    func run(taking inbox: Mailbox<GPTBackend.Message>) {
+    func run(receiving inbox: Mailbox<LocalBackend.Message>) {
         while !isStopping {
-            if active.isEmpty, waiting.isEmpty { receive(inbox.take()) }
-            while let message = inbox.takeIfThere() { receive(message) }
-            dropCancelled()
+            if running.isEmpty, waiting.isEmpty { receive(inbox.take()) }
+            while let message = inbox.takeIfAvailable() { receive(message) }
+            removeCancelled()
             admit()
             step()
         }
-        for order in waiting { dismiss(order) }
-        for answer in active { end(answer.order, because: .cancelled) }
+        for job in waiting { cancelWaiting(job) }
+        for sequence in running { end(sequence.job, because: .cancelled) }
     }
 
-    private func receive(_ message: GPTBackend.Message) {
+    private func receive(_ message: LocalBackend.Message) {
         switch message {
-        case .answer(let order): waiting.append(order)
+        case .generate(let job): waiting.append(job)
         case .stop: isStopping = true
         }
     }
 
-    private func dropCancelled() {
-        for answer in active where answer.order.progress.isRaised { finish(answer, because: .cancelled) }
-        let cancelled = waiting.filter(\.progress.isRaised)
+    private func removeCancelled() {
+        for sequence in running where sequence.job.cancelFlag.isCancelled { finish(sequence, because: .cancelled) }
+        let cancelled = waiting.filter(\.cancelFlag.isCancelled)
         if !cancelled.isEmpty {
-            waiting.removeAll(where: \.progress.isRaised)
-            for order in cancelled { dismiss(order) }
+            waiting.removeAll(where: \.cancelFlag.isCancelled)
+            for job in cancelled { cancelWaiting(job) }
         }
         removeFinished()
     }
 
-    /// Gives places to those who wait, in the order in which they came.
+    /// Gives free slots to waiting jobs, first come, first served.
     private func admit() {
-        while let order = waiting.first, let place = slots.take(for: order.course.prompt, room: order.course.room) {
+        while let job = waiting.first, let slot = slots.acquire(for: job.state.prompt, maxNewTokens: job.state.maxNewTokens) {
             waiting.removeFirst()
-            let answer = Active(order, place: place, known: slots[place].ids.count)
-            answer.order.watch.begin()
-            active.append(answer)
-            var beginning = order.course.beginning
-            beginning.cachedTokens = slots[place].ids.count
-            board.update { status in
-                status.answering += 1
-                status.promptTokens += order.course.prompt.count
-                status.cachedTokens += beginning.cachedTokens
+            let cachedCount = slots[slot].ids.count
+            let sequence = Sequence(job, slot: slot, cachedCount: cachedCount)
+            sequence.job.timing.leftQueue()
+            running.append(sequence)
+            var start = job.state.start
+            start.cachedTokens = cachedCount
+            admission.update { status in
+                status.running += 1
+                status.promptTokens += job.state.prompt.count
+                status.cachedTokens += cachedCount
             }
-            order.deliver(.began(beginning))
+            job.deliver(.began(start))
         }
     }
 
     private func step() {
-        plan()
-        let taking = active.filter { $0.taking > 0 }
-        if taking.isEmpty { return }
-        let parts = taking.map { answer in
-            Runner.Part(slots[answer.place].memory, from: slots[answer.place].ids.count, ids: Array(answer.unseen.prefix(answer.taking)),
-                        asked: answer.taking == answer.unseen.count ? .last : .nobody)
+        schedule()
+        let scheduled = running.filter { $0.scheduledCount > 0 }
+        if scheduled.isEmpty { return }
+        let segments = scheduled.map { sequence in
+            let slot = slots[sequence.slot], ids = Array(sequence.pendingTokens.prefix(sequence.scheduledCount))
+            return ModelRunner.Segment(slot.cache, from: slot.ids.count, ids: ids, logits: sequence.needsLogits ? .last : .none)
         }
-        let scores = runner.scores(after: parts)
-        let asked = taking.filter { $0.taking == $0.unseen.count }
-        for answer in taking {
-            slots.extend(answer.place, by: answer.unseen.prefix(answer.taking))
-            answer.unseen.removeFirst(answer.taking)
+        let logits = runner.logits(for: segments)
+        let sampled = scheduled.filter(\.needsLogits)
+        for sequence in scheduled {
+            slots.append(sequence.pendingTokens.prefix(sequence.scheduledCount), to: sequence.slot)
+            sequence.pendingTokens.removeFirst(sequence.scheduledCount)
         }
-        draw(asked, from: scores.elements)
-        board.update { status in
+        sample(sampled, from: logits.elements)
+        admission.update { status in
             status.steps += 1
-            status.answerTokens += asked.count
-            status.memoryBytes = slots.memoryBytes
+            status.answerTokens += sampled.count
+            status.cacheBytes = slots.cacheBytes
         }
         removeFinished()
     }
 
-    /// How much of each answer takes part: the next token of all that are being given; of the prompts a slice. Whoever asks shortest is read first, so that most
-    /// wait as little as can be; but a quarter is for who came first, so that a long prompt is not put off for ever.
-    private func plan() {
-        for answer in active { answer.taking = answer.isReading ? 0 : 1 }
-        let reading = active.filter(\.isReading)
-        guard let first = reading.first else { return }
-        var left = active.count == 1 ? limits.wholeSlice : limits.sharedSlice
-        func give(_ answer: Active, most: Int) {
-            let more = min(answer.unseen.count - answer.taking, most)
-            answer.taking += more
-            left -= more
+    /// Sets the number of tokens of each sequence in this step: the next token of those that decode, and a chunk of the prompts.
+    /// The shortest prompts come first, which minimises the mean wait; but the oldest prompt gets a quarter of the chunk, so that
+    /// a long one is not delayed forever.
+    private func schedule() {
+        for sequence in running { sequence.scheduledCount = sequence.isPrefilling ? 0 : 1 }
+        let prefilling = running.filter(\.isPrefilling)
+        guard let oldest = prefilling.first else { return }
+        var left = running.count == 1 ? limits.solePrefillChunk : limits.sharedPrefillChunk
+        func assign(_ sequence: Sequence, most: Int) {
+            let count = min(sequence.pendingTokens.count - sequence.scheduledCount, most)
+            sequence.scheduledCount += count
+            left -= count
         }
-        give(first, most: max(1, left / 4))
-        for answer in reading.sorted(by: { $0.unseen.count < $1.unseen.count }) { give(answer, most: left) }
+        assign(oldest, most: max(1, left / 4))
+        for sequence in prefilling.sorted(by: { $0.pendingTokens.count < $1.pendingTokens.count }) { assign(sequence, most: left) }
     }
 
-    /// Chooses a token for each row of scores, and tells what comes of it. Telling is shared out too: JSON and locks for many listeners take as long as choosing.
-    private func draw(_ answers: [Active], from scores: Buffer) {
+    /// Samples a token for each row of logits and delivers its text. Both run on the worker pool: with many clients, writing JSON
+    /// and taking locks costs as much as sampling.
+    private func sample(_ sequences: [Sequence], from logits: Buffer) {
         let V = runner.model.configuration.vocabulary
-        runner.processor.share(answers.count) { i in
-            scores[i * V..<(i + 1) * V].write { answers[i].goOn(after: &$0) }
+        runner.processor.parallelFor(sequences.count) { i, _ in
+            logits[i * V..<(i + 1) * V].write { sequences[i].sample(from: &$0) }
         }
-        for answer in answers where answer.unseen.isEmpty { finish(answer, because: nil) }
+        for sequence in sequences where sequence.pendingTokens.isEmpty { finish(sequence, because: nil) }
     }
 
-    private func finish(_ answer: Active, because reason: EndReason?) {
-        answer.isOver = true
-        slots.giveBack(answer.place)
-        board.update { status in
-            status.answering -= 1
-            status.memoryBytes = slots.memoryBytes
+    private func finish(_ sequence: Sequence, because reason: FinishReason?) {
+        sequence.isFinished = true
+        slots.release(sequence.slot)
+        admission.update { status in
+            status.running -= 1
+            status.cacheBytes = slots.cacheBytes
         }
-        end(answer.order, because: reason)
+        end(sequence.job, because: reason)
     }
 
-    /// Ends what never got a place.
-    private func dismiss(_ order: GPTBackend.Order) {
-        order.deliver(.began(order.course.beginning))
-        end(order, because: .cancelled)
+    /// Ends a job that never got a slot.
+    private func cancelWaiting(_ job: LocalBackend.Job) {
+        job.deliver(.began(job.state.start))
+        end(job, because: .cancelled)
     }
 
-    private func end(_ order: GPTBackend.Order, because reason: EndReason?) {
-        var order = order
-        if let reason, let piece = order.course.over(reason).piece { order.deliver(.piece(piece)) }
-        board.leave()
-        order.deliver(.ended(order.course.end(order.watch.timings)))
+    private func end(_ job: LocalBackend.Job, because reason: FinishReason?) {
+        var job = job
+        if let reason, let piece = job.state.finish(reason).piece { job.deliver(.piece(piece)) }
+        admission.leave()
+        job.deliver(.ended(job.state.end(job.timing.timings)))
     }
 
-    private func removeFinished() { active.removeAll(where: \.isOver) }
+    private func removeFinished() { running.removeAll(where: \.isFinished) }
 }

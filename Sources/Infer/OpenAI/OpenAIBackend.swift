@@ -3,11 +3,12 @@ import JSON
 import Synchronization
 import Threads
 
-/// Answers with a model at any address that speaks OpenAI's language: a server of slm, llama.cpp, vLLM, Ollama, OpenAI itself.
+/// Generates text with a model on an OpenAI-compatible server: another slm, llama.cpp, vLLM, Ollama, or OpenAI.
 ///
-///     let backend = try OpenAIBackend(OpenAIAddress("http://localhost:8080", key: key), model: nil)      // the first that is there
+///     let backend = try OpenAIBackend(OpenAIAddress("http://localhost:8080", key: key), model: nil)      // the server's first model
 ///
-/// The history goes there whole, whatever the policy: only the server knows its tokens. Where it does not tell how many tokens there were, pieces are counted.
+/// Sends the whole conversation, whatever the truncation policy: only the server can count its tokens. If the server does not
+/// report token counts, pieces are counted.
 package final class OpenAIBackend: ChatBackend {
     package let name: String
     package let context: Int? = nil
@@ -15,54 +16,70 @@ package final class OpenAIBackend: ChatBackend {
     private let model: String
     private let idleSeconds: Int
 
-    /// - Parameter model: nil asks the server.
+    /// - Parameters:
+    ///   - model: nil for the first model that the server lists.
+    ///   - idleSeconds: How long the server may send nothing.
     package init(_ address: OpenAIAddress, model: String?, idleSeconds: Int = 300) throws(GenerationError) {
-        (self.address, self.idleSeconds) = (address, idleSeconds)
+        self.address = address
+        self.idleSeconds = idleSeconds
         if let model { self.model = model } else { self.model = try Self.firstModel(at: address, idleSeconds: idleSeconds) }
         name = "\(self.model) at \(address.base)"
     }
 
+    /// - Parameters:
+    ///   - model: nil for the first model that the server lists.
+    ///   - key: The API key, sent with each request.
+    package convenience init(address: String, model: String?, key: String?) throws(GenerationError) {
+        try self.init(OpenAIAddress(address, key: key), model: model)
+    }
+
     private static func firstModel(at address: OpenAIAddress, idleSeconds: Int) throws(GenerationError) -> String {
+        let seconds = min(idleSeconds, 30), url = address.url("models")
         var head = HTTPHead(), body: [UInt8] = []
         do throws(HTTPError) {
-            try HTTPExchange().run(address.request("models", idleSeconds: min(idleSeconds, 30))) { now, bytes in
-                head = now
+            try HTTPExchange().run(address.request("models", idleSeconds: seconds)) { newHead, bytes in
+                head = newHead
                 for i in bytes.indices where body.count < 4 << 20 { body.append(bytes[i]) }
             }
-        } catch { throw .remote(RemoteError(error, at: address.base, idleSeconds: min(idleSeconds, 30))) }
-        guard head.status == 200 else { throw .remote(.refused(head, by: address.url("models"), saying: body)) }
+        } catch { throw .remote(RemoteError(error, at: address.base, idleSeconds: seconds)) }
+        guard head.status == 200 else { throw .remote(.status(of: head, address: url, body: body)) }
         var parser = JSONParser()
         let list = try? parser.parse(body)["data"]?.elements
         guard let first = list?.lazy.compactMap({ $0["id"]?.string }).first else {
-            throw .remote(.broken(address: address.url("models"), reason: "it names no model. Name one: --backend-model NAME"))
+            throw .remote(.invalidResponse(address: url, reason: "the server lists no model. Give a name: --backend-model NAME"))
         }
         return first
     }
 
-    package func answer(_ request: AnswerRequest, deliver: @escaping @Sendable (AnswerEvent) -> Void) throws(GenerationError) -> any AnswerInProgress {
+    package func start(
+        _ request: GenerationRequest,
+        deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
         switch request.prompt {
         case .text(""), .tokens([]), .chat([]): throw .emptyPrompt
         default: break
         }
-        let progress = Progress()
-        do throws(ThreadError) { try BackgroundThread.run { self.run(request, progress, deliver) } } catch { throw .noThread(error) }
-        return progress
+        let handle = Handle()
+        do throws(ThreadError) {
+            try BackgroundThread.run { self.run(request, handle.exchange, deliver) }
+        } catch { throw .threadNotStarted(error) }
+        return handle
     }
 
-    private func run(_ request: AnswerRequest, _ progress: Progress, _ deliver: (AnswerEvent) -> Void) {
-        let asked = OpenAIRequest(request, model: model)
-        var stream = OpenAIStream(address: address.base, trims: asked.isChat), watch = AnswerWatch(), failure: HTTPError?
-        deliver(.began(AnswerBeginning()))
+    private func run(_ request: GenerationRequest, _ exchange: HTTPExchange, _ deliver: (GenerationEvent) -> Void) {
+        let body = OpenAIRequest(request, model: model)
+        var stream = OpenAIStream(address: address.base, trimsWhitespace: body.isChat), timing = TimingRecorder(), failure: HTTPError?
+        deliver(.began(GenerationStart()))
         do throws(HTTPError) {
-            try progress.exchange.run(address.request(asked.path, body: asked.body, idleSeconds: idleSeconds)) { head, bytes in
-                stream.take(head, bytes) { piece in
-                    watch.tokenCame()
+            try exchange.run(address.request(body.path, body: body.body, idleSeconds: idleSeconds)) { head, bytes in
+                stream.receive(head, bytes) { piece in
+                    timing.sampledToken()
                     deliver(.piece(piece))
                 }
             }
         } catch { failure = error }
         var end = stream.end
-        end.timings = watch.timings
+        end.timings = timing.timings
         switch failure {
         case nil: break
         case .cancelled?: end.reason = .cancelled
@@ -71,7 +88,7 @@ package final class OpenAIBackend: ChatBackend {
         deliver(.ended(end))
     }
 
-    private final class Progress: AnswerInProgress {
+    private final class Handle: GenerationHandle {
         let exchange = HTTPExchange()
         func cancel() { exchange.cancel() }
     }

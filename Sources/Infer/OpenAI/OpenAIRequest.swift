@@ -2,13 +2,13 @@ import HTTPClient
 import JSON
 import Tokenize
 
-/// A request in OpenAI's words. What changes nothing is not said: servers may not know it.
+/// The body of a completion request. Settings at their neutral value are left out, since some servers do not know them.
 struct OpenAIRequest {
     let path: String
     let isChat: Bool
     let body: [UInt8]
 
-    init(_ request: AnswerRequest, model: String) {
+    init(_ request: GenerationRequest, model: String) {
         let config = request.config
         var writer = JSONWriter(.oneLine)
         let isChat = if case .chat = request.prompt { true } else { false }
@@ -25,7 +25,9 @@ struct OpenAIRequest {
             writer.key("stream_options"); writer.object { $0.key("include_usage"); $0.boolean(true) }
             Self.write(config, isChat: isChat, to: &writer)
         }
-        (self.isChat, path, body) = (isChat, isChat ? "chat/completions" : "completions", writer.bytes)
+        self.isChat = isChat
+        path = isChat ? "chat/completions" : "completions"
+        body = writer.bytes
     }
 
     private static func write(_ message: Conversation.Message, to writer: inout JSONWriter) {
@@ -39,7 +41,7 @@ struct OpenAIRequest {
         func number(_ key: String, _ value: Double, unless neutral: Double) {
             if value != neutral { writer.key(key); writer.number(value) }
         }
-        if let most = config.maximumTokens { writer.key("max_tokens"); writer.integer(most) }
+        if let maximum = config.maximumTokens { writer.key("max_tokens"); writer.integer(maximum) }
         writer.key("temperature"); writer.number(config.temperature)
         number("top_p", config.topP, unless: 1)
         number("min_p", config.minP, unless: 0)
@@ -51,7 +53,9 @@ struct OpenAIRequest {
         if let seed = config.seed { writer.key("seed"); writer.integer(seed) }
         if !config.logitBias.isEmpty {
             writer.key("logit_bias")
-            writer.object { for (id, bias) in config.logitBias.sorted(by: { $0.key < $1.key }) { $0.key("\(id)"); $0.number(Double(bias)) } }
+            writer.object {
+                for (id, bias) in config.logitBias.sorted(by: { $0.key < $1.key }) { $0.key("\(id)"); $0.number(Double(bias)) }
+            }
         }
         if let alternatives = config.logProbabilities {
             writer.key("logprobs")
@@ -66,11 +70,12 @@ struct OpenAIRequest {
 }
 
 extension OpenAIAddress {
-    func request(_ function: String, body: [UInt8]? = nil, idleSeconds: Int) -> HTTPRequest {
-        var request = HTTPRequest(url(function))
+    func request(_ endpoint: String, body: [UInt8]? = nil, idleSeconds: Int) -> HTTPRequest {
+        var request = HTTPRequest(url(endpoint))
         request.headers = [("Content-Type", "application/json"), ("Accept", "text/event-stream, application/json"), ("Expect", "")]
         if let key { request.headers.append(("Authorization", "Bearer \(key)")) }
-        (request.body, request.idleSeconds) = (body, idleSeconds)
+        request.body = body
+        request.idleSeconds = idleSeconds
         return request
     }
 }

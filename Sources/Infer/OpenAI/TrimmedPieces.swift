@@ -1,24 +1,28 @@
 import Tokenize
 
-/// The pieces of another program's answer without the white space around it: in a chat, answers of this machine come so.
+/// Trims the whitespace around another server's streamed answer. ``TextStreamer`` does the same for models on this machine.
 ///
 ///     var trimmed = TrimmedPieces()
-///     trimmed.add(AnswerPiece(" Hi "))                         // "Hi": the space waits for what comes behind it
-///     trimmed.add(AnswerPiece("you\n"))                        // " you"
+///     trimmed.add(TextPiece(" Hi "))                         // "Hi": the space is held back until text follows
+///     trimmed.add(TextPiece("you\n"))                        // " you"
 struct TrimmedPieces {
-    /// White space that is shown if a word follows.
+    /// Whitespace that is returned once text follows.
     private var held: [UInt8] = []
-    /// Tokens without text that is shown.
-    private var waiting: [GeneratedToken] = []
+    /// Tokens whose text was not returned yet.
+    private var pending: [GeneratedToken] = []
     private var hasBegun = false
 
-    mutating func add(_ piece: AnswerPiece) -> AnswerPiece? {
+    mutating func add(_ piece: TextPiece) -> TextPiece? {
         held += piece.text.utf8
-        waiting += piece.tokens
-        let word = held.trimmed(held.indices)
-        guard !word.isEmpty else { return nil }
-        let shown = held[(hasBegun ? 0 : word.lowerBound)..<word.upperBound]
-        defer { (held, waiting, hasBegun) = (Array(held[word.upperBound...]), [], true) }
-        return AnswerPiece(String(decoding: shown, as: UTF8.self), waiting)
+        pending += piece.tokens
+        let range = held.trimmed(held.indices)
+        guard !range.isEmpty else { return nil }
+        let text = held[(hasBegun ? 0 : range.lowerBound)..<range.upperBound]
+        defer {
+            held = Array(held[range.upperBound...])
+            pending = []
+            hasBegun = true
+        }
+        return TextPiece(String(decoding: text, as: UTF8.self), pending)
     }
 }

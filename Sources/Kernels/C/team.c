@@ -17,7 +17,7 @@
 
 enum { SPINS = 16000 };   // some 200–400 µs: longer than the gap between two operations of a step, and than what is done between two steps of answering
 
-struct slm_team {
+struct slm_pool {
     int size;
     void (*task)(void *, int);
     void *context;
@@ -30,9 +30,9 @@ struct slm_team {
     pthread_t *members;
 };
 
-typedef struct { slm_team *team; int thread; } membership;
+typedef struct { slm_pool *pool; int thread; } membership;
 
-static void wake(slm_team *t) {
+static void wake(slm_pool *t) {
     if (atomic_load(&t->sleepers) == 0) return;
     pthread_mutex_lock(&t->mutex);
     pthread_cond_broadcast(&t->changed);
@@ -41,7 +41,7 @@ static void wake(slm_team *t) {
 
 // Spins, then sleeps, while *word == value. A sleeper announces itself before it looks again, and whoever
 // changes the word looks for sleepers after: one of the two sees the other.
-static void wait_while(slm_team *t, atomic_uint *word, unsigned value) {
+static void wait_while(slm_pool *t, atomic_uint *word, unsigned value) {
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(word, memory_order_acquire) != value) return;
         PAUSE();
@@ -56,7 +56,7 @@ static void wait_while(slm_team *t, atomic_uint *word, unsigned value) {
 static void *member(void *argument) {
     const membership me = *(membership *)argument;
     free(argument);
-    slm_team *t = me.team;
+    slm_pool *t = me.pool;
     for (unsigned seen = 0;; seen++) {
         wait_while(t, &t->call, seen);
         if (atomic_load(&t->leaving)) return NULL;
@@ -65,8 +65,8 @@ static void *member(void *argument) {
     }
 }
 
-slm_team *slm_team_create(int threads) {
-    slm_team *t = calloc(1, sizeof *t);
+slm_pool *slm_pool_create(int threads) {
+    slm_pool *t = calloc(1, sizeof *t);
     if (!t) return NULL;
     t->members = calloc((size_t)threads, sizeof *t->members);
     if (!t->members) { free(t); return NULL; }
@@ -78,7 +78,7 @@ slm_team *slm_team_create(int threads) {
         if (m) *m = (membership){t, i};
         if (!m || pthread_create(&t->members[i], NULL, member, m) != 0) {
             free(m);
-            slm_team_destroy(t);
+            slm_pool_destroy(t);
             return NULL;
         }
         t->size++;
@@ -86,7 +86,7 @@ slm_team *slm_team_create(int threads) {
     return t;
 }
 
-void slm_team_destroy(slm_team *t) {
+void slm_pool_destroy(slm_pool *t) {
     atomic_store(&t->leaving, true);
     atomic_fetch_add(&t->call, 1);
     wake(t);
@@ -97,9 +97,9 @@ void slm_team_destroy(slm_team *t) {
     free(t);
 }
 
-int slm_team_size(const slm_team *t) { return t->size; }
+int slm_pool_size(const slm_pool *t) { return t->size; }
 
-void slm_team_run(slm_team *t, void (*task)(void *, int), void *context) {
+void slm_pool_run(slm_pool *t, void (*task)(void *, int), void *context) {
     if (t->size > 1) {
         t->task = task;
         t->context = context;

@@ -6,7 +6,7 @@
 struct Chart {
     enum Axis {
         case steps, time
-        var ticks: Ticks.Kind { self == .time ? .time : .number }
+        var ticks: AxisTicks.Kind { self == .time ? .time : .number }
         var title: String { self == .time ? "time" : "steps" }
     }
 

@@ -54,7 +54,7 @@ extension LogEntry {
     package init?(_ line: JSONElement) {
         guard let event = line["event"]?.string, let step = line["step"]?.integer, 0...1_000_000_000_000 ~= step else { return nil }
         switch event {
-        case "started": self = .started(Setting.all(in: line), after: step)
+        case "started": self = .started(RunSetting.all(in: line), after: step)
         case "skipped": self = .skipped(step: step)
         case "counted":
             guard let pairs = line.count("pairs"), let contexts = line.count("contexts"), let seconds = line.figure("seconds") else { return nil }
@@ -85,16 +85,16 @@ extension JSONElement {
     fileprivate func count(_ key: String) -> Int? { self[key]?.integer.flatMap { 0...1_000_000_000_000_000 ~= $0 ? $0 : nil } }
 }
 
-extension Setting {
+extension RunSetting {
     /// The objects of a line are the groups.
-    fileprivate static func all(in line: JSONElement) -> [Setting] {
-        var result: [Setting] = []
+    fileprivate static func all(in line: JSONElement) -> [RunSetting] {
+        var result: [RunSetting] = []
         guard let groups = line.members else { return [] }
         for (group, object) in groups {
             guard let members = object.members else { continue }
             for (name, value) in members {
                 let found: Value? = value.string.map { .text($0) } ?? value.integer.map { .whole($0) } ?? value.number.map { .number($0) }
-                if let group = group.string, let name = name.string, let found { result.append(Setting(group, name, found)) }
+                if let group = group.string, let name = name.string, let found { result.append(RunSetting(group, name, found)) }
             }
         }
         return result
@@ -118,7 +118,7 @@ extension JSONWriter {
         self.number((number * 1e4).rounded() / 1e4)
     }
 
-    fileprivate mutating func write(_ settings: [Setting]) {
+    fileprivate mutating func write(_ settings: [RunSetting]) {
         var rest = settings[...]
         while let group = rest.first?.group {
             let members = rest.prefix { $0.group == group }

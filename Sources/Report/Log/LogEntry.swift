@@ -6,7 +6,7 @@ import JSON
 ///     LogEntry(try parser.parse(line))                         // .skipped(step: 12)
 package enum LogEntry: Sendable, Equatable {
     /// A training begins, or goes on after a step, with these settings.
-    case started([Setting], after: Int)
+    case started([RunSetting], after: Int)
     /// The model has begun with what counting knows of the text.
     case counted(Counted)
     case step(Step)
@@ -76,7 +76,7 @@ package enum LogEntry: Sendable, Equatable {
 }
 
 /// A number or a word that a training was started with.
-package struct Setting: Sendable, Equatable {
+package struct RunSetting: Sendable, Equatable {
     package enum Value: Sendable, Equatable {
         case text(String), number(Double), whole(Int)
     }

@@ -14,7 +14,7 @@ package struct RunPage {
     package init(_ log: TrainingLog, of folder: String, commands: [Command]) { (self.log, self.folder, self.commands) = (log, folder, commands) }
 
     package var html: String {
-        Markup.page(title: "\(folder.lastComponent) · slm") { page in
+        HTMLBuilder.page(title: "\(folder.lastComponent) · slm") { page in
             page.element("header") { page in
                 page.element("h1") {
                     $0.text(folder.lastComponent)
@@ -57,7 +57,7 @@ package struct RunPage {
         return "A GPT of \(Double(parameters).short) parameters: \(layers) layers, \(width) wide, which sees \(context.grouped) tokens at once.\(start)\(seen)"
     }
 
-    private func writeTiles(to page: inout Markup) {
+    private func writeTiles(to page: inout HTMLBuilder) {
         var tiles: [(name: String, value: String, more: String)] = []
         if let best = log.best, let loss = best.loss {
             tiles.append((best.validation == nil ? "best training loss" : "best validation loss", loss.fixed(3), "nats a token, at step \(best.step.grouped)"))
@@ -80,7 +80,7 @@ package struct RunPage {
         }
     }
 
-    private func writeSettings(to page: inout Markup) {
+    private func writeSettings(to page: inout HTMLBuilder) {
         if log.settings.isEmpty { return }
         page.element("h2", "Settings")
         page.element("div", ["class": "settings"]) { page in
@@ -98,7 +98,7 @@ package struct RunPage {
         }
     }
 
-    private func writeCommands(to page: inout Markup) {
+    private func writeCommands(to page: inout HTMLBuilder) {
         if commands.isEmpty { return }
         page.element("h2", "What to do with it")
         page.element("dl", ["class": "commands"]) { page in
@@ -110,7 +110,7 @@ package struct RunPage {
     }
 }
 
-extension [Setting] {
+extension [RunSetting] {
     /// What settings are about, in their order.
     var groups: [String] { map(\.group).reduce(into: []) { if !$0.contains($1) { $0.append($1) } } }
 }

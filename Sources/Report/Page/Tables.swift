@@ -7,7 +7,7 @@ struct EvaluationTable {
 
     init(_ log: TrainingLog) { self.log = log }
 
-    func write(to page: inout Markup) {
+    func write(to page: inout HTMLBuilder) {
         if log.evaluations.isEmpty { return }
         let rows = log.evaluations.thinned(to: Self.mostRows), best = log.best?.step
         let hasValidation = rows.contains { $0.validation != nil }, hasReplay = rows.contains { $0.replay != nil }
@@ -30,7 +30,7 @@ struct EvaluationTable {
         }
     }
 
-    private func write(_ row: LogEntry.Evaluated, isBest: Bool, _ hasValidation: Bool, _ hasReplay: Bool, to page: inout Markup) {
+    private func write(_ row: LogEntry.Evaluated, isBest: Bool, _ hasValidation: Bool, _ hasReplay: Bool, to page: inout HTMLBuilder) {
         page.element("tr", isBest ? ["class": "best"] : [:]) { page in
             var cells = [row.step.grouped, row.seconds.clock, Double(row.tokens).short, row.training?.fixed(4) ?? "–"]
             if hasValidation {
@@ -49,7 +49,7 @@ struct AnswerSection {
 
     init(_ log: TrainingLog) { self.log = log }
 
-    func write(to page: inout Markup) {
+    func write(to page: inout HTMLBuilder) {
         let questions = log.answers.questions
         if questions.isEmpty { return }
         page.element("h2", "What it says")
@@ -68,7 +68,7 @@ struct AnswerSection {
         }
     }
 
-    private func writeHistory(_ answers: [LogEntry.Answer], to page: inout Markup) {
+    private func writeHistory(_ answers: [LogEntry.Answer], to page: inout HTMLBuilder) {
         page.element("div", ["class": "scroll"]) { page in
             page.element("table") { page in
                 page.element("tbody") { page in

@@ -10,11 +10,11 @@ import Glibc
 ///
 /// The file is a TFRecord: each record a length, the length's check, an `Event` of TensorFlow's event.proto, and its check.
 package struct EventFile: ~Copyable {
-    private let file: AppendedFile
+    private let file: AppendOnlyFile
 
     /// - Parameter time: seconds since 1970.
     package init(in folder: String, at time: Double, goingOnAfter step: Int) throws(FileError) {
-        let file = try AppendedFile("\(folder)/events.out.tfevents.\(Int(time)).\(getpid()).slm")
+        let file = try AppendOnlyFile("\(folder)/events.out.tfevents.\(Int(time)).\(getpid()).slm")
         try file.append(Self.event(step: 0, at: time) { $0.add(3, "brain.Event:2") })
         try file.append(Self.event(step: step + 1, at: time) { $0.add(7) { $0.add(1, 1) } })        // session_log: START
         self.file = file

@@ -12,7 +12,7 @@ package final class CachingBackend: ChatBackend {
     fileprivate static let longestQuestion = 16 << 10, longestAnswer = 64 << 10
 
     private let backend: any ChatBackend
-    private let answers: Mutex<RecentTable<Key, WholeAnswer>>
+    private let answers: Mutex<RecentTable<Key, GenerationResult>>
 
     fileprivate struct Key: Hashable {
         let prompt: [[UInt8]]
@@ -27,14 +27,14 @@ package final class CachingBackend: ChatBackend {
     package var name: String { backend.name }
     package var context: Int? { backend.context }
 
-    package func answer(_ request: AnswerRequest, deliver: @escaping @Sendable (AnswerEvent) -> Void) throws(GenerationError) -> any AnswerInProgress {
-        guard let key = Key(request) else { return try backend.answer(request, deliver: deliver) }
+    package func start(_ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void) throws(GenerationError) -> any GenerationHandle {
+        guard let key = Key(request) else { return try backend.start(request, deliver: deliver) }
         if let known = answers.withLock({ $0[key] }) {
             Self.give(known, to: deliver)
             return Over()
         }
         let collected = GrowingAnswer()
-        return try backend.answer(request) { event in
+        return try backend.start(request) { event in
             let answer = collected.add(event)
             if case .ended(let end) = event, [.stop, .length].contains(end.reason), answer.byteCount < Self.longestAnswer {
                 self.answers.withLock { $0.set(key, to: answer) }
@@ -43,23 +43,23 @@ package final class CachingBackend: ChatBackend {
         }
     }
 
-    private static func give(_ answer: WholeAnswer, to deliver: (AnswerEvent) -> Void) {
-        var beginning = answer.beginning, end = answer.end
+    private static func give(_ answer: GenerationResult, to deliver: (GenerationEvent) -> Void) {
+        var beginning = answer.start, end = answer.end
         beginning.cachedTokens = beginning.promptTokens ?? 0
-        end.timings = AnswerTimings()
+        end.timings = GenerationTimings()
         deliver(.began(beginning))
-        if !answer.text.isEmpty { deliver(.piece(AnswerPiece(answer.text, answer.tokens))) }
+        if !answer.text.isEmpty { deliver(.piece(TextPiece(answer.text, answer.tokens))) }
         deliver(.ended(end))
     }
 
-    private final class Over: AnswerInProgress {
+    private final class Over: GenerationHandle {
         func cancel() {}
     }
 }
 
 extension CachingBackend.Key {
     /// nil where the answer is another each time.
-    fileprivate init?(_ request: AnswerRequest) {
+    fileprivate init?(_ request: GenerationRequest) {
         let config = request.config
         guard config.isGreedy else { return nil }
         switch request.prompt {
@@ -71,13 +71,13 @@ extension CachingBackend.Key {
         let bias = config.logitBias.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: ",")
         rest = """
             \(config.maximumTokens ?? 0) \(config.repetitionPenalty) \(config.frequencyPenalty) \(config.presencePenalty) \(config.logProbabilities ?? -1) \
-            \(request.policy.rawValue) \(config.ignoresEnd) \(bias) \(config.stop)
+            \(request.policy.rawValue) \(config.ignoresEOS) \(bias) \(config.stop)
             """
         if prompt.reduce(rest.utf8.count, { $0 + $1.count }) > CachingBackend.longestQuestion { return nil }
     }
 }
 
-extension WholeAnswer {
+extension GenerationResult {
     /// Nearly what it takes of memory.
     fileprivate var byteCount: Int { tokens.reduce(text.utf8.count) { $0 + 96 * (1 + $1.alternatives.count) } }
 }

@@ -4,7 +4,7 @@ import JSON
 import Synchronization
 import Tokenize
 
-/// An answer on its way to a page: server-sent events, as `ChatStream` of Documentation/openapi.yaml says.
+/// An answer on its way to a page: server-sent events, as `ChatStream` of Documentation/Reference/openapi.yaml says.
 ///
 ///     let stream = ChatStream()
 ///     exchange.respond(stream.response)
@@ -32,7 +32,7 @@ final class ChatStream: Sendable {
     /// What was said so far.
     var text: String { state.withLock(\.text) }
 
-    func tell(_ beginning: AnswerBeginning) {
+    func tell(_ beginning: GenerationStart) {
         state.withLock { state in
             state.hasBegun = true
             state.cachedTokens = beginning.cachedTokens
@@ -42,14 +42,14 @@ final class ChatStream: Sendable {
             if let count = beginning.promptTokens { event.key("prompt_tokens"); event.integer(count) }
             if let context = beginning.context { event.key("context"); event.integer(context) }
         }
-        guard beginning.droppedTurns > 0 || beginning.wasCut else { return }
+        guard beginning.droppedMessages > 0 || beginning.wasTruncated else { return }
         send("warning") { event in
-            event.key("dropped_turns"); event.integer(beginning.droppedTurns)
-            event.key("cut"); event.boolean(beginning.wasCut)
+            event.key("dropped_turns"); event.integer(beginning.droppedMessages)
+            event.key("cut"); event.boolean(beginning.wasTruncated)
         }
     }
 
-    func tell(_ piece: AnswerPiece) {
+    func tell(_ piece: TextPiece) {
         let isFirst = state.withLock { state in
             state.text += piece.text
             defer { state.hasSpoken = true }
@@ -59,8 +59,8 @@ final class ChatStream: Sendable {
     }
 
     /// The last event, and the end.
-    func finish(_ end: AnswerEnd, seconds: Double) {
-        if !state.withLock(\.hasBegun) { tell(AnswerBeginning()) }
+    func finish(_ end: GenerationEnd, seconds: Double) {
+        if !state.withLock(\.hasBegun) { tell(GenerationStart()) }
         if case .error(let error) = end.reason {
             send("error") { Failure(error).writeMembers(to: &$0) }
         } else {
@@ -79,7 +79,7 @@ final class ChatStream: Sendable {
 
     /// Ends with an error that is not the model's.
     func fail(_ failure: Failure) {
-        if !state.withLock(\.hasBegun) { tell(AnswerBeginning()) }
+        if !state.withLock(\.hasBegun) { tell(GenerationStart()) }
         send("error") { failure.writeMembers(to: &$0) }
         stream.finish()
     }

@@ -56,7 +56,7 @@ final class Desk: Sendable {
 
 extension Metrics {
     /// What hears of the events of an answer that begins now, and counts them on the way.
-    func counting(_ deliver: @escaping @Sendable (AnswerEvent) -> Void) -> @Sendable (AnswerEvent) -> Void {
+    func counting(_ deliver: @escaping @Sendable (GenerationEvent) -> Void) -> @Sendable (GenerationEvent) -> Void {
         let start = monotonicSeconds(), first = OnceFlag()
         return { event in
             switch event {

@@ -3,11 +3,11 @@ import Synchronization
 
 /// An answer that is put together from its events.
 final class GrowingAnswer: Sendable {
-    private let answer = Mutex(WholeAnswer())
+    private let answer = Mutex(GenerationResult())
 
     /// What there is with this event.
     @discardableResult
-    func add(_ event: AnswerEvent) -> WholeAnswer {
+    func add(_ event: GenerationEvent) -> GenerationResult {
         answer.withLock { answer in
             answer.add(event)
             return answer

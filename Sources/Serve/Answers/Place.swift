@@ -9,7 +9,7 @@ final class Place: Sendable {
         case waiting, room
         /// Asked, before there was room.
         case pending(begin: @Sendable () -> Void, dismiss: @Sendable () -> Void)
-        case running((any AnswerInProgress)?)
+        case running((any GenerationHandle)?)
         case over
     }
 
@@ -27,12 +27,12 @@ final class Place: Sendable {
     func take(_ ticket: FairQueue.Ticket) { state.withLock { $0.ticket = ticket } }
 
     /// - Parameter deliver: Hears of events as from a backend, and of errors that way too.
-    func ask(_ request: AnswerRequest, of model: ServedModel, deliver: @escaping @Sendable (AnswerEvent) -> Void) {
+    func ask(_ request: GenerationRequest, of model: ServedModel, deliver: @escaping @Sendable (GenerationEvent) -> Void) {
         let counted = desk.metrics.counting(deliver)
         let begin: @Sendable () -> Void = {
             do throws(GenerationError) {
                 // The model is kept until its last event.
-                self.began(try model.backend.answer(request) { event in
+                self.began(try model.backend.start(request) { event in
                     if case .ended = event { self.leave() }
                     withExtendedLifetime(model) { counted(event) }
                 })
@@ -63,10 +63,10 @@ final class Place: Sendable {
             }
             return nil
         }
-        if let begin { desk.crew.insist(begin) }
+        if let begin { desk.crew.runEvenIfFull(begin) }
     }
 
-    private func began(_ progress: any AnswerInProgress) {
+    private func began(_ progress: any GenerationHandle) {
         let isCancelled = state.withLock { state in
             if case .running = state.stage { state.stage = .running(progress) }
             return state.isCancelled
@@ -89,9 +89,9 @@ final class Place: Sendable {
         next?()
     }
 
-    private func end(_ reason: EndReason, _ deliver: @Sendable (AnswerEvent) -> Void) {
+    private func end(_ reason: FinishReason, _ deliver: @Sendable (GenerationEvent) -> Void) {
         leave()
-        deliver(.ended(AnswerEnd(reason, promptTokens: 0, answerTokens: 0)))
+        deliver(.ended(GenerationEnd(reason, promptTokens: 0, answerTokens: 0)))
     }
 
     /// Gives the place back. A second time changes nothing.

@@ -8,14 +8,14 @@ package struct ServedModel: Sendable {
     package let name: String
     package let backend: any ChatBackend
     /// What reads and writes its tokens; nil for a model elsewhere.
-    package let readable: ReadableModel?
+    package let modelInfo: ModelInfo?
 
     /// Tokens that question and answer may have together; nil if nobody knows.
     package var context: Int? { backend.context }
 
-    var usualDrawing: DefaultSampling { readable == nil ? .theirOwn : .ofSmallModels }
+    var samplingDefaults: SamplingDefaults { modelInfo == nil ? .remoteModels : .smallModels }
 
-    package init(name: String, _ backend: any ChatBackend, _ readable: ReadableModel?) { (self.name, self.backend, self.readable) = (name, backend, readable) }
+    package init(name: String, _ backend: any ChatBackend, _ modelInfo: ModelInfo?) { (self.name, self.backend, self.modelInfo) = (name, backend, modelInfo) }
 }
 
 /// The model that is served: loaded in the background, and replaced by another without a break. What the old one began it ends.

@@ -7,7 +7,7 @@ import Synchronization
 ///     let ticket = try queue.enter(person) { ticket in … }                 // now, or on the thread of whoever leaves
 ///     queue.leave(ticket)                                                  // the answer ended, or nobody waits for it any more
 ///
-/// `GPTBackend` gives its places to whoever came first. Give it as many as this queue, and nobody waits there.
+/// `LocalBackend` gives its places to whoever came first. Give it as many as this queue, and nobody waits there.
 package final class FairQueue: Sendable {
     package struct Limits: Sendable {
         package var places, waiting: Int

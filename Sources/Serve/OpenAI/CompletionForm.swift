@@ -8,10 +8,10 @@ import JSON
 struct CompletionForm: Sendable {
     /// What a chunk says.
     enum Chunk {
-        case began(AnswerBeginning)
+        case began(GenerationStart)
         /// - from: Characters of the text before it.
-        case said(AnswerPiece, from: Int)
-        case over(EndReason)
+        case said(TextPiece, from: Int)
+        case over(FinishReason)
     }
 
     private let request: CompletionRequest
@@ -28,7 +28,7 @@ struct CompletionForm: Sendable {
     private var isChat: Bool { request.kind == .chat }
 
     /// The body of an answer that is no stream.
-    func whole(_ answers: [WholeAnswer]) -> [UInt8] {
+    func whole(_ answers: [GenerationResult]) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { whole in
             writeHead(isChat ? "chat.completion" : "text_completion", to: &whole)
@@ -51,7 +51,7 @@ struct CompletionForm: Sendable {
     }
 
     /// The counts, behind all chunks.
-    func usageEvent(_ answers: [WholeAnswer]) -> [UInt8] {
+    func usageEvent(_ answers: [GenerationResult]) -> [UInt8] {
         Self.event { event in
             writeHead(isChat ? "chat.completion.chunk" : "text_completion", to: &event)
             event.key("choices"); event.array { _ in }
@@ -86,7 +86,7 @@ struct CompletionForm: Sendable {
 
 /// Choices.
 extension CompletionForm {
-    private func write(_ answer: WholeAnswer, _ index: Int, to list: inout JSONWriter) {
+    private func write(_ answer: GenerationResult, _ index: Int, to list: inout JSONWriter) {
         let echo = request.echo(of: index)
         list.object { choice in
             choice.key("index"); choice.integer(index)
@@ -99,7 +99,7 @@ extension CompletionForm {
             } else { choice.key("text"); choice.string(echo + answer.text) }
             writeLogProbabilities(answer.tokens, from: echo.unicodeScalars.count, to: &choice)
             choice.key("finish_reason"); choice.string(answer.end.reason.name)
-            writeWarning(answer.beginning, to: &choice)
+            writeWarning(answer.start, to: &choice)
         }
     }
 
@@ -132,12 +132,12 @@ extension CompletionForm {
     }
 
     /// What OpenAI's own models have no word for: how much of the prompt is not read because it does not fit.
-    private func writeWarning(_ beginning: AnswerBeginning, to choice: inout JSONWriter) {
-        guard beginning.droppedTurns > 0 || beginning.wasCut else { return }
+    private func writeWarning(_ beginning: GenerationStart, to choice: inout JSONWriter) {
+        guard beginning.droppedMessages > 0 || beginning.wasTruncated else { return }
         choice.key("warning")
         choice.object {
-            $0.key("dropped_turns"); $0.integer(beginning.droppedTurns)
-            $0.key("cut"); $0.boolean(beginning.wasCut)
+            $0.key("dropped_turns"); $0.integer(beginning.droppedMessages)
+            $0.key("cut"); $0.boolean(beginning.wasTruncated)
         }
     }
 }
@@ -146,12 +146,12 @@ extension CompletionForm {
 private struct Usage {
     private var prompt = 0, answer = 0, cached = 0
 
-    init(of answers: [WholeAnswer], answersPerPrompt: Int) {
+    init(of answers: [GenerationResult], answersPerPrompt: Int) {
         for (i, answer) in answers.enumerated() {
             self.answer += answer.end.answerTokens
             guard i % answersPerPrompt == 0 else { continue }
             prompt += answer.end.promptTokens
-            cached += answer.beginning.cachedTokens
+            cached += answer.start.cachedTokens
         }
     }
 

@@ -8,7 +8,7 @@ import Synchronization
 ///     place.ask(request[0], of: model) { reply.take($0, of: 0) }
 final class CompletionReply: Sendable {
     private struct State {
-        var answers: [WholeAnswer]
+        var answers: [GenerationResult]
         /// Characters that each has said.
         var said: [Int]
         var left: Int
@@ -27,12 +27,12 @@ final class CompletionReply: Sendable {
         (self.request, self.form, self.call, self.cancel) = (request, form, call, cancel)
         stream = ResponseStream(heartbeat: ": beat\n\n", onGone: cancel)
         let count = request.answerCount
-        state = Mutex(State(answers: Array(repeating: WholeAnswer(), count: count), said: (0..<count).map { request.echo(of: $0).unicodeScalars.count }, left: count))
+        state = Mutex(State(answers: Array(repeating: GenerationResult(), count: count), said: (0..<count).map { request.echo(of: $0).unicodeScalars.count }, left: count))
         call.exchange.whenGone(cancel)
     }
 
     /// An event of one of the answers.
-    func take(_ event: AnswerEvent, of answer: Int) {
+    func take(_ event: GenerationEvent, of answer: Int) {
         let before = state.withLock { state -> (characters: Int, isSilent: Bool)? in
             if state.isOver { return nil }
             defer {
@@ -58,7 +58,7 @@ final class CompletionReply: Sendable {
     }
 
     /// The head of a stream waits for the first answer that begins: what can be told to be wrong before has a status of its own.
-    private func begin(_ beginning: AnswerBeginning, of answer: Int) {
+    private func begin(_ beginning: GenerationStart, of answer: Int) {
         let isFirst = state.withLock { state -> Bool? in
             if state.isOver { return nil }
             defer { state.hasResponded = true }
@@ -71,10 +71,10 @@ final class CompletionReply: Sendable {
         stream.write(form.event(.began(beginning), of: answer))
     }
 
-    private func finish(_ answer: Int, _ reason: EndReason) {
+    private func finish(_ answer: Int, _ reason: FinishReason) {
         // Whoever takes itself off the list last has nothing of the others' behind it.
         if request.streams { stream.write(form.event(.over(reason), of: answer)) }
-        let answers = state.withLock { state -> [WholeAnswer]? in
+        let answers = state.withLock { state -> [GenerationResult]? in
             state.left -= 1
             if state.left > 0 || state.isOver { return nil }
             state.isOver = true

@@ -33,7 +33,7 @@ extension CompletionRequest {
         guard (1...Self.mostAnswersPerPrompt).contains(count) else { throw .invalid("n", "expected 1 to \(Self.mostAnswersPerPrompt), found \(count).") }
         guard count * prompts.count <= most else { throw .invalid("n", "expected at most \(most) answers in one request, found \(count * prompts.count).") }
         (self.kind, self.prompts, self.echoes, answersPerPrompt) = (kind, prompts, echoes, count)
-        config = try Drawing.config(fields, for: model, maximumTokens: maximumTokens, logitBias: bias, logProbabilities: logProbabilities)
+        config = try SamplingFields.config(fields, for: model, maximumTokens: maximumTokens, logitBias: bias, logProbabilities: logProbabilities)
         policy = try fields.policy()
         streams = try fields.boolean("stream") ?? false
         tellsUsage = try fields.object("stream_options")?.boolean("include_usage") ?? false
@@ -49,13 +49,13 @@ extension Fields {
 
     fileprivate func alternatives(_ name: String) throws(Failure) -> Int? {
         guard let count = try integer(name) else { return nil }
-        let range = 0...GenerationConfig.mostAlternatives
+        let range = 0...GenerationConfig.maxAlternatives
         guard range.contains(count) else { throw .invalid(name, "expected 0 to \(range.upperBound), found \(count).") }
         return count
     }
 
     /// `truncation`, as OpenAI's newest path calls it.
-    fileprivate func policy() throws(Failure) -> HistoryPolicy {
+    fileprivate func policy() throws(Failure) -> TruncationPolicy {
         switch try optionalText("truncation", 0...20) {
         case nil, "auto": .oldestTurns
         case "disabled": .refuse
@@ -112,8 +112,8 @@ extension Prompt {
         switch self {
         case .text(let text): return text
         case .tokens(let ids):
-            guard let readable = model.readable else { throw .invalid("echo", "the model answers from another address, and its tokens are known there only.") }
-            return readable.tokenizer.text(of: ids)
+            guard let modelInfo = model.modelInfo else { throw .invalid("echo", "the model answers from another address, and its tokens are known there only.") }
+            return modelInfo.tokenizer.text(of: ids)
         case .chat: return ""
         }
     }
@@ -122,9 +122,9 @@ extension Prompt {
 extension ServedModel {
     /// nil for what is none of its tokens. Those of a model elsewhere are known there only.
     fileprivate func token(_ number: Int) -> TokenID? {
-        guard number >= 0, number < readable?.tokenizer.vocabulary.count ?? Int(TokenID.max) else { return nil }
+        guard number >= 0, number < modelInfo?.tokenizer.vocabulary.count ?? Int(TokenID.max) else { return nil }
         return TokenID(number)
     }
 
-    fileprivate var tokenRange: String { readable.map { ", from 0 to \($0.tokenizer.vocabulary.count - 1)" } ?? "" }
+    fileprivate var tokenRange: String { modelInfo.map { ", from 0 to \($0.tokenizer.vocabulary.count - 1)" } ?? "" }
 }

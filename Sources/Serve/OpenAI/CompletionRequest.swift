@@ -12,7 +12,7 @@ struct CompletionRequest: Sendable {
     /// What stands before the answers to each prompt; empty unless they asked for it.
     let echoes: [String]
     let config: GenerationConfig
-    let policy: HistoryPolicy
+    let policy: TruncationPolicy
     let answersPerPrompt: Int
     let streams: Bool
     /// Whether a stream ends with the counts of tokens.
@@ -22,8 +22,8 @@ struct CompletionRequest: Sendable {
     var tellsLogProbabilities: Bool { config.logProbabilities != nil }
 
     /// What the model is asked for one of the answers: to the same prompt each draws something else, with the seeds `seed`, `seed` + 1, …
-    subscript(answer: Int) -> AnswerRequest {
-        AnswerRequest(prompts[answer / answersPerPrompt], config.drawing(again: UInt64(answer % answersPerPrompt)), policy: policy)
+    subscript(answer: Int) -> GenerationRequest {
+        GenerationRequest(prompts[answer / answersPerPrompt], config.reseeded(attempt: UInt64(answer % answersPerPrompt)), policy: policy)
     }
 
     func echo(of answer: Int) -> String { echoes.isEmpty ? "" : echoes[answer / answersPerPrompt] }

@@ -14,9 +14,9 @@ extension App {
     private func register(_ call: Call) throws -> Response {
         guard settings.letsPeopleRegister else { throw Failure(status: .forbidden, code: "closed", message: "This server takes no new accounts.") }
         let fields = try Fields(of: call.request, known: ["username", "password", "email"])
-        let username = try Self.username(fields), email = try Self.email(fields), password = try fields.text("password", 1...Passwords.mostBytes)
+        let username = try Self.username(fields), email = try Self.email(fields), password = try fields.text("password", 1...PasswordHasher.maxBytes)
         try rates.checkRegistration(call.caller.person)
-        if try store.user(named: username) != nil { throw StoreError.taken(username: username) }
+        if try store.user(named: username) != nil { throw StoreError.usernameTaken(username: username) }
         let hash: String
         do throws(PasswordError) { hash = try passwords.hash(password) } catch {
             if error == .unavailable { throw error }
@@ -28,7 +28,7 @@ extension App {
     /// An unknown name and a wrong password take the same time, and say the same.
     private func signIn(_ call: Call) throws -> Response {
         let fields = try Fields(of: call.request, known: ["username", "password"])
-        let username = try fields.text("username", 1...64), password = try fields.text("password", 1...Passwords.mostBytes)
+        let username = try fields.text("username", 1...64), password = try fields.text("password", 1...PasswordHasher.maxBytes)
         try rates.checkSignIn(call.caller.person)
         let door = Rates.Door.account(username)
         try rates.checkGuess(at: door)
@@ -37,12 +37,12 @@ extension App {
             rates.noteWrongGuess(at: door)
             throw Failure(status: .unauthorized, code: "wrong_credentials", message: "The name or the password is wrong.")
         }
-        try store.noteActivity(of: user.id)
+        try store.recordActivity(of: user.id)
         return try token(for: user.id, .ok)
     }
 
     private func token(for user: UserID, _ status: Status) throws -> Response {
-        let text = signer.text(of: Token(for: user.description, at: unixTime(), lifetime: settings.tokenLifetime))
+        let text = signer.text(of: SessionToken(for: user.description, at: unixTime(), lifetime: settings.tokenLifetime))
         return Response.json(status) { token in
             token.key("access_token"); token.string(text)
             token.key("token_type"); token.string("bearer")

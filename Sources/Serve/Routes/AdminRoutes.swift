@@ -20,7 +20,7 @@ extension App {
     }
 
     private func totals() throws -> Response {
-        let totals = try store.administration.totals(), busiest = try store.administration.users(sortedBy: .messages, descending: true, limit: 10).items
+        let totals = try store.admin.totals(), busiest = try store.admin.users(sortedBy: .messages, descending: true, limit: 10).items
         return Response.json { all in
             all.key("users"); all.integer(totals.users)
             all.key("active_last_day"); all.integer(totals.activeLastDay)
@@ -35,8 +35,8 @@ extension App {
     }
 
     private func users(_ call: Call) throws -> Response {
-        let page = try Self.page(call.request), column = try call.request.choice("sort", else: Administration.UserColumn.lastActive)
-        let users = try store.administration.users(sortedBy: column, descending: page.descending, limit: page.limit, offset: page.offset)
+        let page = try Self.page(call.request), column = try call.request.choice("sort", else: AdminQueries.UserSortKey.lastActive)
+        let users = try store.admin.users(sortedBy: column, descending: page.descending, limit: page.limit, offset: page.offset)
         return Response.json { list in
             list.key("users")
             list.array { for user in users.items { $0.object { Self.write(user, to: &$0) } } }
@@ -45,10 +45,10 @@ extension App {
     }
 
     private func everybodysConversations(_ call: Call, of user: UserID?) throws -> Response {
-        let page = try Self.page(call.request), column = try call.request.choice("sort", else: Administration.ConversationColumn.updatedAt)
-        let found: Administration.Listing<Administration.OwnedConversation>
+        let page = try Self.page(call.request), column = try call.request.choice("sort", else: AdminQueries.ConversationSortKey.updatedAt)
+        let found: AdminQueries.Page<AdminQueries.OwnedConversation>
         do {
-            found = try store.administration.conversations(of: user, sortedBy: column, descending: page.descending, limit: page.limit, offset: page.offset)
+            found = try store.admin.conversations(of: user, sortedBy: column, descending: page.descending, limit: page.limit, offset: page.offset)
         } catch {
             throw error == .notFound(.user) ? Failure.notFound("user") : Failure(error)          // not: whoever asks
         }
@@ -69,7 +69,7 @@ extension App {
     }
 
     private func messages(_ call: Call) throws -> Response {
-        let page = try Self.page(call.request), messages = try store.administration.messages(of: try call.id(of: "conversation"))
+        let page = try Self.page(call.request), messages = try store.admin.messages(of: try call.id(of: "conversation"))
         return Response.json { list in
             list.key("messages")
             list.array { for message in messages.dropFirst(page.offset).prefix(page.limit) { $0.object { message.write(to: &$0) } } }
@@ -77,7 +77,7 @@ extension App {
         }
     }
 
-    private static func write(_ user: Administration.UserActivity, to object: inout JSONWriter) {
+    private static func write(_ user: AdminQueries.UserActivity, to object: inout JSONWriter) {
         object.key("id"); object.string(user.id.description)
         object.key("username"); object.string(user.username)
         object.key("email"); if let email = user.email { object.string(email) } else { object.null() }

@@ -16,9 +16,9 @@ extension App {
     /// A guest's: nothing is stored.
     private func guestChat(_ call: Call) throws -> Response? {
         guard settings.letsGuestsIn else { throw Failure.unauthorized("Sign in first: this server has no guests.") }
-        let fields = try Fields(of: call.request, known: ["message", "history"] + Drawing.names)
+        let fields = try Fields(of: call.request, known: ["message", "history"] + SamplingFields.names)
         let message = try fields.text("message", 1...Fields.longestText), history = try fields.turns("history") ?? []
-        let model = try chatModel, request = AnswerRequest(.chat(history + [Turn(.user, message)]), try Drawing.config(fields, for: model))
+        let model = try chatModel, request = GenerationRequest(.chat(history + [Turn(.user, message)]), try SamplingFields.config(fields, for: model))
         try rates.checkChat(call.caller.person)
         let place = try desk.enter(call.caller.person), stream = ChatStream { place.cancel() }, began = monotonicSeconds()
         call.respond(stream.response)
@@ -37,8 +37,8 @@ extension App {
     /// A message in, the whole answer out, as nanogpt-chat has it.
     private func plainChat(_ call: Call) throws -> Response? {
         guard settings.letsGuestsIn else { throw Failure.unauthorized("Sign in first: this server has no guests.") }
-        let fields = try Fields(of: call.request, known: ["message"] + Drawing.names), message = try fields.text("message", 1...Fields.longestText)
-        let model = try chatModel, request = AnswerRequest(.chat([Turn(.user, message)]), try Drawing.config(fields, for: model))
+        let fields = try Fields(of: call.request, known: ["message"] + SamplingFields.names), message = try fields.text("message", 1...Fields.longestText)
+        let model = try chatModel, request = GenerationRequest(.chat([Turn(.user, message)]), try SamplingFields.config(fields, for: model))
         try rates.checkChat(call.caller.person)
         let place = try desk.enter(call.caller.person), answer = GrowingAnswer()
         call.exchange.whenGone { place.cancel() }
@@ -46,7 +46,7 @@ extension App {
             let whole = answer.add(event)
             guard case .ended(let end) = event else { return }
             if case .error(let error) = end.reason { return call.respond(Failure(error).response(inFormOf: "/chat")) }
-            self.crews.store.insist {
+            self.crews.store.runEvenIfFull {
                 self.log(message, whole.text, end)
                 call.respond(Response.json { json in
                     json.key("response"); json.string(whole.text)
@@ -58,13 +58,13 @@ extension App {
     }
 
     /// Keeps a chat for fine-tuning, where collecting is on, on a thread that may wait for the disk.
-    func collect(_ question: String, _ answer: String, _ end: AnswerEnd) {
-        if chatLog != nil { crews.store.insist { self.log(question, answer, end) } }
+    func collect(_ question: String, _ answer: String, _ end: GenerationEnd) {
+        if chatLog != nil { crews.store.runEvenIfFull { self.log(question, answer, end) } }
     }
 
     /// An answer that was stopped, or cut by its length, is no example to learn from.
-    private func log(_ question: String, _ answer: String, _ end: AnswerEnd) {
+    private func log(_ question: String, _ answer: String, _ end: GenerationEnd) {
         guard let chatLog, end.reason == .stop else { return }
-        do { try chatLog.append(user: question, assistant: answer, at: Moment.now().description) } catch { note("a chat was not collected: \(error)") }
+        do { try chatLog.append(user: question, assistant: answer, at: Timestamp.now().description) } catch { note("a chat was not collected: \(error)") }
     }
 }

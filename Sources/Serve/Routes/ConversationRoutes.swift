@@ -69,7 +69,7 @@ extension App {
     }
 }
 
-extension Conversation {
+extension StoredConversation {
     func write(to object: inout JSONWriter) {
         object.key("id"); object.string(id.description)
         object.key("title"); object.string(title)

@@ -23,7 +23,7 @@ extension App {
     }
 
     private func makeKey(_ call: Call) throws -> Response {
-        let name = try Fields(of: call.request, known: ["name"]).text("name", 1...64), secret = ProgramKey()
+        let name = try Fields(of: call.request, known: ["name"]).text("name", 1...64), secret = APIKeyToken()
         let key = try store.addAPIKey(name, hash: secret.digest, for: try call.account)
         return Response.json(.created) { made in
             Self.write(key, to: &made)

@@ -55,10 +55,10 @@ extension App {
     }
 
     /// What an answer took is told to the owner of the key; what was said is kept nowhere.
-    private func record(_ end: AnswerEnd, of model: String, for caller: Caller, seconds: Double) {
+    private func record(_ end: GenerationEnd, of model: String, for caller: Caller, seconds: Double) {
         guard let account = caller.account, end.promptTokens > 0 else { return }
         let took = Generation(model: model, promptTokens: end.promptTokens, answerTokens: end.answerTokens, seconds: seconds, reason: end.reason.name)
-        crews.store.insist {
+        crews.store.runEvenIfFull {
             do { try self.store.record(took, of: account) } catch { note("what a program's answer took was not recorded: \(error)") }
         }
     }

@@ -17,13 +17,13 @@ extension App {
                                         ("message_id", asked.message.description), ("answer_id", asked.answer.description)]) { place.cancel() }
         let began = monotonicSeconds()
         call.respond(stream.response)
-        place.ask(AnswerRequest(.chat(asked.history), question.config), of: model) { event in
+        place.ask(GenerationRequest(.chat(asked.history), question.config), of: model) { event in
             switch event {
             case .began(let beginning): stream.tell(beginning)
             case .piece(let piece): stream.tell(piece)
             case .ended(let end):
                 let seconds = monotonicSeconds() - began
-                self.crews.store.insist {
+                self.crews.store.runEvenIfFull {
                     self.store(stream, asked, of: question, end, seconds, model.name)
                     self.collect(question.message, stream.text, end)
                 }
@@ -42,9 +42,9 @@ extension App {
 
         init(_ call: Call, to model: ServedModel) throws(Failure) {
             owner = try call.account
-            let fields = try Fields(of: call.request, known: ["message", "conversation_id", "replace_from"] + Drawing.names)
+            let fields = try Fields(of: call.request, known: ["message", "conversation_id", "replace_from"] + SamplingFields.names)
             message = try fields.text("message", 1...Fields.longestText)
-            config = try Drawing.config(fields, for: model)
+            config = try SamplingFields.config(fields, for: model)
             // What is no identifier was never anybody's conversation.
             conversation = try Self.id(fields, "conversation_id") { .notFound("conversation") }
             replaced = try Self.id(fields, "replace_from") { Self.noQuestion }
@@ -62,21 +62,21 @@ extension App {
 
     /// What was stored of a question, and what the model is to read.
     private struct Asked {
-        let conversation: Conversation
+        let conversation: StoredConversation
         let message: MessageID
         let answer = MessageID()
         let history: [Turn]
     }
 
     private func store(_ question: Question, _ place: Place) throws -> Asked {
-        let draft = Draft(.user, question.message)
+        let draft = NewMessage(.user, question.message)
         guard let id = question.conversation else {
             let (made, message) = try store.createConversation(Self.title(of: question.message), for: question.owner, question: draft)
             try talks.begin(made.id, place)
             return Asked(conversation: made, message: message?.id ?? MessageID(), history: [Turn(stored: "user", question.message)])
         }
         // Nobody learns whether somebody else's conversation is being answered, or keeps it from being so.
-        try store.check(id, of: question.owner)
+        _ = try store.conversation(id, of: question.owner)
         try talks.begin(id, place)
         do {
             let message = try store.append(draft, to: id, of: question.owner, replacingFrom: question.replaced)
@@ -89,7 +89,7 @@ extension App {
         }
     }
 
-    private func store(_ stream: ChatStream, _ asked: Asked, of question: Question, _ end: AnswerEnd, _ seconds: Double, _ model: String) {
+    private func store(_ stream: ChatStream, _ asked: Asked, of question: Question, _ end: GenerationEnd, _ seconds: Double, _ model: String) {
         let took = Generation(model: model, promptTokens: end.promptTokens, answerTokens: end.answerTokens, seconds: seconds, reason: end.reason.name)
         let text = stream.text, id = asked.conversation.id
         var failure: Failure?
@@ -97,7 +97,7 @@ extension App {
             if text.isEmpty {
                 try store.record(took, of: question.owner, in: id)
             } else {
-                try store.append(Draft(.assistant, text), as: asked.answer, to: id, of: question.owner, generation: took)
+                try store.append(NewMessage(.assistant, text), as: asked.answer, to: id, of: question.owner, generation: took)
             }
         } catch {
             if error != .notFound(.conversation) { failure = Failure(error) }        // deleted meanwhile

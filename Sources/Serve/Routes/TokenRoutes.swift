@@ -11,17 +11,17 @@ extension App {
 
     private static let mostTokens = 1_000_000
 
-    private var readable: ReadableModel {
+    private var modelInfo: ModelInfo {
         get throws(Failure) {
-            guard let readable = try models.ready.readable else {
+            guard let modelInfo = try models.ready.modelInfo else {
                 throw Failure(status: .notImplemented, code: "unsupported", message: "The model answers from another address, and its tokens are known there only.")
             }
-            return readable
+            return modelInfo
         }
     }
 
     private func tokenize(_ call: Call) throws -> Response {
-        let fields = try Fields(of: call.request, known: ["text", "messages"]), model = try readable
+        let fields = try Fields(of: call.request, known: ["text", "messages"]), model = try modelInfo
         let text = try fields.optionalText("text", 0...1_000_000), turns = try fields.turns("messages")
         guard (text == nil) != (turns == nil) else { throw Failure.invalid("text", "expected either text or messages.") }
         try rates.checkChat(call.caller.person)
@@ -33,15 +33,15 @@ extension App {
         }
     }
 
-    private func promptIDs(_ turns: [Turn], _ model: ReadableModel) throws -> [TokenID] {
-        guard let renderer = model.renderer else { throw GenerationError.noChats(model: model.name) }
-        var encoder = try Encoder(model.tokenizer, remembering: 0), chat = ChatTokens()
+    private func promptIDs(_ turns: [Turn], _ model: ModelInfo) throws -> [TokenID] {
+        guard let renderer = model.renderer else { throw GenerationError.noChatTemplate(model: model.name) }
+        var encoder = try Encoder(model.tokenizer, cacheBits: 0), chat = ChatTokens()
         try renderer.append(promptOf: turns, with: &encoder, to: &chat)
         return chat.ids
     }
 
     private func detokenize(_ call: Call) throws -> Response {
-        let fields = try Fields(of: call.request, known: ["tokens"]), model = try readable
+        let fields = try Fields(of: call.request, known: ["tokens"]), model = try modelInfo
         guard let elements = fields["tokens"]?.elements else { throw Failure.invalid("tokens", "expected a list of tokens.") }
         var ids: [TokenID] = []
         for element in elements {

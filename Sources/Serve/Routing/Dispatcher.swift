@@ -81,14 +81,14 @@ struct Dispatcher: Sendable {
     }
 
     private func account(of text: String) throws -> UserID {
-        if text.hasPrefix(ProgramKey.start) {
-            guard let key = ProgramKey(text), let owner = try app.store.owner(ofAPIKeyWithHash: key.digest) else {
+        if text.hasPrefix(APIKeyToken.prefix) {
+            guard let key = APIKeyToken(text), let owner = try app.store.owner(ofAPIKeyWithHash: key.digest) else {
                 throw Failure.unauthorized("This key is not valid, or no longer.")
             }
             return owner
         }
-        do throws(TokenError) {
-            guard let account = UserID(try app.signer.token(text, at: unixTime()).subject) else { throw TokenError.forged }
+        do throws(SessionTokenError) {
+            guard let account = UserID(try app.signer.token(text, at: unixTime()).subject) else { throw SessionTokenError.forged }
             return account
         } catch { throw Failure.unauthorized("\(error)".capitalizedFirst) }
     }

@@ -3,7 +3,7 @@ import Infer
 import JSON
 import Store
 
-/// Why a request is refused. It becomes the error of Documentation/openapi.yaml, or OpenAI's under `/v1`.
+/// Why a request is refused. It becomes the error of Documentation/Reference/openapi.yaml, or OpenAI's under `/v1`.
 ///
 ///     throw Failure.invalid("temperature", "expected a number from 0 to 2, found 3.")
 struct Failure: Error, Equatable {
@@ -36,13 +36,12 @@ extension Failure {
         switch error {
         case .notFound(.user): self = .unauthorized("This account is no more. Sign in again.")
         case .notFound(let thing): self = .notFound(thing.rawValue)
-        case .taken: self = Failure(status: .conflict, code: "taken", message: "The name is taken. Choose another.", field: "username")
-        case .noRoom: self = Failure(status: .noSpace, code: "no_space", message: "The server's disk is full. Nothing was changed.")
+        case .usernameTaken: self = Failure(status: .conflict, code: "taken", message: "The name is taken. Choose another.", field: "username")
+        case .diskFull: self = Failure(status: .noSpace, code: "no_space", message: "The server's disk is full. Nothing was changed.")
         case .unavailable, .busy: self = .unavailable("busy", "The database does not answer at the moment.", seconds: 2)
         case .tooLong(let what, let limit): self = Failure(status: .unprocessable, code: "invalid", message: "\(what) is longer than \(limit) bytes.")
-        case .full: self = Failure(status: .conflict, code: "conversation_full", message: "This conversation is as long as one may be. Begin another.")
-        case .keyReused: self = Failure(status: .conflict, code: "conflict", message: error.description)
-        case .badAddress, .refused, .damaged, .foreign, .newer, .failed:
+        case .conversationFull: self = Failure(status: .conflict, code: "conversation_full", message: "This conversation is as long as one may be. Begin another.")
+        case .invalidURL, .unusable, .damaged, .foreignDatabase, .newerSchema, .failed:
             note("\(error)")
             self = .broken
         }
@@ -50,12 +49,12 @@ extension Failure {
 
     init(_ error: GenerationError) {
         switch error {
-        case .field(let name, let value, let expected): self = .invalid(Drawing.outerName(of: name), "expected \(expected), found \(value).")
+        case .field(let name, let value, let expected): self = .invalid(SamplingFields.outerName(of: name), "expected \(expected), found \(value).")
         case .tooLong: self = Failure(status: .unprocessable, code: "context_length_exceeded", message: "\(error)")
-        case .emptyPrompt, .noChats, .tokenizer, .unsupported:
+        case .emptyPrompt, .noChatTemplate, .tokenizer, .unsupported:
             self = Failure(status: .unprocessable, code: "invalid", message: "\(error)")
         case .busy: self = .unavailable("busy", "\(error)")
-        case .noMemory, .noThread, .noScores:
+        case .threadNotStarted, .invalidLogits:
             note("\(error)")
             self = .broken
         case .remote(let error): self = Failure(status: .badGateway, code: "backend", message: "\(error)")

@@ -1,83 +1,92 @@
 import CPQ
 import Glibc
 
-/// One connection to a server, and the names of the statements that the server has compiled for it.
+/// A connection to a PostgreSQL server and the names of its prepared statements.
 ///
-/// `@unchecked Sendable`: the pool lends it to one thread at a time, which is what libpq asks.
+/// `@unchecked Sendable`: the pool lends it to one thread at a time, as libpq requires.
 final class PostgresConnection: Connection, @unchecked Sendable {
     private let store: String
     private let connection: OpaquePointer
     private var statements: [String: String] = [:]
-    /// How long a statement may take.
-    var patience: Duration
-    /// The server does not answer on it any more: what was asked last may have been done or not.
+    /// The time limit of a statement.
+    var timeout: Duration
+    /// Whether the connection failed. The last statement may or may not have been executed.
     private(set) var isLost = false
-    /// The server took everything back, because of what others did at the same time.
-    var isUndone = false
+    /// Whether the transaction was rolled back because of a serialization failure or a deadlock and may be retried.
+    var isRetryable = false
 
-    /// - Parameter store: What it is called in sentences.
-    init(_ url: String, store: String, patience: Duration) throws(StoreError) {
-        // The address may say otherwise, but for the encoding. Who is gone without a word is noticed within a minute and a half.
-        let words = [("connect_timeout", "\(max(2, patience.components.seconds))"),
-                     ("keepalives_idle", "60"), ("keepalives_interval", "10"), ("keepalives_count", "3"),
-                     ("fallback_application_name", "slm"), ("dbname", url), ("client_encoding", "UTF8")]
-        let opened = withCStrings(words.map(\.0)) { names in withCStrings(words.map(\.1)) { PQconnectdbParams(names, $0, 1) } }
-        guard let opened else { throw .unavailable(store: store, reason: "no memory for a connection") }
-        (self.store, connection, self.patience) = (store, opened, patience)
+    /// - Parameter store: The name of the database in error messages.
+    init(_ url: String, store: String, timeout: Duration) throws(StoreError) {
+        // The URL overrides the parameters before "dbname". Keepalives detect a dead connection within 90 seconds.
+        let parameters = [
+            ("connect_timeout", "\(max(2, timeout.components.seconds))"),
+            ("keepalives_idle", "60"), ("keepalives_interval", "10"), ("keepalives_count", "3"),
+            ("fallback_application_name", "slm"), ("dbname", url), ("client_encoding", "UTF8"),
+        ]
+        let opened = withCStrings(parameters.map(\.0)) { names in
+            withCStrings(parameters.map(\.1)) { PQconnectdbParams(names, $0, 1) }
+        }
+        guard let opened else { throw .unavailable(store: store, reason: "out of memory while opening a connection") }
+        self.store = store
+        connection = opened
+        self.timeout = timeout
         guard PQstatus(opened) == CONNECTION_OK else { throw .unavailable(store: store, reason: message) }
         PQsetnonblocking(opened, 1)
         slm_pq_silence(opened)
-        try prepareSession()
+        try configureSession()
     }
 
     deinit { PQfinish(connection) }
 
-    /// Whether the server at this address answers at all, if only with a refusal.
-    static func answers(_ url: String) -> Bool {
+    /// Whether the server accepts connections, whatever it says to the user name and password.
+    static func isReachable(_ url: String) -> Bool {
         withCStrings(["connect_timeout", "dbname"]) { names in withCStrings(["2", url]) { PQpingParams(names, $0, 1) } } == PQPING_OK
     }
 
     @discardableResult
-    func rows(_ sql: String, _ values: [Value]) throws(StoreError) -> [Row] {
-        let name = try statement(sql)
-        return try Parameters(values).lend { (count, texts) throws(StoreError) in
-            try answer { PQsendQueryPrepared(connection, name, count, texts, nil, nil, 0) }
+    func execute(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> [Row] {
+        let name = try prepared(sql)
+        return try PostgresParameters(values).withPointers { (count, texts) throws(StoreError) in
+            try results { PQsendQueryPrepared(connection, name, count, texts, nil, nil, 0) }
         }
     }
 
-    private func statement(_ sql: String) throws(StoreError) -> String {
-        if let known = statements[sql] { return known }
+    private func prepared(_ sql: String) throws(StoreError) -> String {
+        if let name = statements[sql] { return name }
         let name = "slm\(statements.count)"
-        try answer { PQsendPrepare(connection, name, sql, 0, nil) }
+        try results { PQsendPrepare(connection, name, sql, 0, nil) }
         statements[sql] = name
         return name
     }
 
-    /// What the store counts on, however the server is set.
-    private func prepareSession() throws(StoreError) {
+    /// Sets the session options that the store relies on, whatever the server's configuration.
+    private func configureSession() throws(StoreError) {
         let encoding = try firstRow("SELECT current_setting('server_encoding')", [])
         guard encoding?.values == [.text("UTF8")] else {
-            throw .refused(store: store, reason: "it keeps no UTF-8; make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0")
+            throw .unusable(
+                store: store, reason: "its encoding is not UTF-8; create it with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0")
         }
-        // Off would mean: answered, and perhaps on the disk. The other values are stricter than on, or the owner's choice.
-        try rows("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'", [])
-        // Who was cut off keeps others waiting no longer than a minute. A lock that is not to be had is said in time for us to hear it.
-        try rows("SELECT set_config('idle_in_transaction_session_timeout', '60000', false), set_config('lock_timeout', $1, false)",
-                 [.text("\(max(1, patience.milliseconds / 2))")])
+        // With `off`, COMMIT may return before the data is on the disk. All other values guarantee at least a local flush, or are the
+        // administrator's choice.
+        try execute("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'", [])
+        // A client that died holds its locks for a minute at most. The lock timeout is half of ours, so that its error arrives in time.
+        try execute("SELECT set_config('idle_in_transaction_session_timeout', '60000', false), set_config('lock_timeout', $1, false)",
+                    [.text("\(max(1, timeout.milliseconds / 2))")])
     }
 
     private var message: String { PQerrorMessage(connection).map { String(cString: $0).firstLine } ?? "" }
 }
 
-/// Asking and waiting, never longer than `patience`.
+/// Sending statements and waiting for results, with a deadline.
 extension PostgresConnection {
     @discardableResult
-    private func answer(_ send: () -> Int32) throws(StoreError) -> [Row] {
-        let deadline = ContinuousClock.now + patience
+    private func results(of send: () -> Int32) throws(StoreError) -> [Row] {
+        let deadline = ContinuousClock.now + timeout
         guard send() == 1 else { throw lost(message) }
         try flush(until: deadline)
-        var rows: [Row] = [], error: StoreError?
-        while let result = try next(until: deadline) {              // until nothing is left, so that the next statement can be sent
+        var rows: [Row] = []
+        var error: StoreError?
+        while let result = try nextResult(until: deadline) {        // read to the end, or the next statement cannot be sent
             defer { PQclear(result) }
             switch PQresultStatus(result) {
             case PGRES_TUPLES_OK, PGRES_COMMAND_OK: rows = PostgresRows(result, store: store).rows
@@ -101,7 +110,7 @@ extension PostgresConnection {
         }
     }
 
-    private func next(until deadline: ContinuousClock.Instant) throws(StoreError) -> OpaquePointer? {
+    private func nextResult(until deadline: ContinuousClock.Instant) throws(StoreError) -> OpaquePointer? {
         while PQisBusy(connection) == 1 {
             try wait(for: Int16(POLLIN), until: deadline)
             guard PQconsumeInput(connection) == 1 else { throw lost(message) }
@@ -114,7 +123,7 @@ extension PostgresConnection {
         var socket = pollfd(fd: PQsocket(connection), events: events, revents: 0)
         while true {
             let rest = ContinuousClock.now.duration(to: deadline).milliseconds
-            guard rest > 0, socket.fd >= 0 else { throw lost("no answer within \(patience.milliseconds) ms") }
+            guard rest > 0, socket.fd >= 0 else { throw lost("no response within \(timeout.milliseconds) ms") }
             let ready = poll(&socket, 1, Int32(clamping: rest))
             if ready > 0 { return socket.revents }
             if ready < 0, errno != EINTR { throw lost(String(cString: strerror(errno))) }
@@ -127,17 +136,18 @@ extension PostgresConnection {
     }
 
     private func failure(_ result: OpaquePointer) -> StoreError {
-        func field(_ letter: Int32) -> String? { PQresultErrorField(result, letter).map { String(cString: $0) } }
-        let state = field(slm_pq_sqlstate) ?? "", reason = (field(slm_pq_primary) ?? message).firstLine
-        isUndone = ["40001", "40P01"].contains(state)
+        func field(_ code: Int32) -> String? { PQresultErrorField(result, code).map { String(cString: $0) } }
+        let state = field(slm_pq_sqlstate) ?? ""
+        let reason = (field(slm_pq_primary) ?? message).firstLine
+        isRetryable = ["40001", "40P01"].contains(state)            // serialization_failure, deadlock_detected
         switch state {
-        case "", "57P01", "57P02", "57P03", "25P03", "25006": return lost(reason)       // 25006: it became the standby of another server
+        case "", "57P01", "57P02", "57P03", "25P03", "25006": return lost(reason)       // 25006: the server became a standby
         case _ where state.hasPrefix("08"): return lost(reason)
-        case "53100": return .noRoom(store: store, reason: reason)
+        case "53100": return .diskFull(store: store, reason: reason)
         case "55P03", "57014", "40001", "40P01": return .busy(store: store, reason: reason)
         case _ where state.hasPrefix("53"): return .unavailable(store: store, reason: reason)
-        case "42501", "3F000": return .refused(store: store, reason: reason)
-        case "42P07", "42P01", "42703": return .foreign(store: store, found: reason)
+        case "42501", "3F000": return .unusable(store: store, reason: reason)
+        case "42P07", "42P01", "42703": return .foreignDatabase(store: store, found: reason)
         case "XX001", "XX002": return .damaged(store: store, reason: reason)
         default: return .failed(store: store, reason: "\(reason) (SQLSTATE \(state))")
         }
@@ -145,6 +155,6 @@ extension PostgresConnection {
 }
 
 extension String {
-    /// What libpq says after it are guesses; what a server says after it may quote a row.
+    /// The rest of a message is guesses of libpq, or details of the server that may quote a row.
     fileprivate var firstLine: String { split { $0.isNewline }.first.map(String.init) ?? "" }
 }

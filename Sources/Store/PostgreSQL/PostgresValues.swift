@@ -1,11 +1,11 @@
 import CPQ
 
-/// The values of a statement as libpq takes them: texts that end in a zero, and nothing for NULL.
-struct Parameters {
+/// The parameters of a statement in libpq's text format: NUL-terminated strings, and nil for NULL.
+struct PostgresParameters {
     private var bytes: [CChar] = []
     private var starts: [Int?] = []
 
-    init(_ values: [Value]) {
+    init(_ values: [SQLValue]) {
         for value in values {
             let text: String? = switch value {
             case .null: nil
@@ -18,8 +18,8 @@ struct Parameters {
         }
     }
 
-    func lend<Result>(_ body: (Int32, [UnsafePointer<CChar>?]) throws(StoreError) -> Result) throws(StoreError) -> Result {
-        // A Swift closure over a C array says only `any Error`.
+    func withPointers<Result>(_ body: (Int32, [UnsafePointer<CChar>?]) throws(StoreError) -> Result) throws(StoreError) -> Result {
+        // `withUnsafeBufferPointer` does not preserve typed throws, so the error travels in a Result.
         let result = bytes.withUnsafeBufferPointer { all in
             let texts = starts.map { start in start.flatMap { start in all.baseAddress.map { $0 + start } } }
             return Swift.Result { () throws(StoreError) in try body(Int32(texts.count), texts) }
@@ -28,9 +28,10 @@ struct Parameters {
     }
 }
 
-/// Lends C an array of C's strings with nil at its end.
+/// Passes a nil-terminated array of C strings to `body`.
 func withCStrings<Result>(_ strings: [String], _ body: ([UnsafePointer<CChar>?]) -> Result) -> Result {
-    var bytes: [CChar] = [], starts: [Int] = []
+    var bytes: [CChar] = []
+    var starts: [Int] = []
     for string in strings {
         starts.append(bytes.count)
         bytes += string.utf8CString
@@ -38,26 +39,30 @@ func withCStrings<Result>(_ strings: [String], _ body: ([UnsafePointer<CChar>?])
     return bytes.withUnsafeBufferPointer { all in body(starts.map { start in all.baseAddress.map { $0 + start } } + [nil]) }
 }
 
-/// What the server answered, in the kinds of value that the columns have.
+/// The rows of a result, with values converted by column type.
 struct PostgresRows {
     private let result: OpaquePointer
     private let store: String
 
-    init(_ result: OpaquePointer, store: String) { (self.result, self.store) = (result, store) }
+    init(_ result: OpaquePointer, store: String) {
+        self.result = result
+        self.store = store
+    }
 
     var rows: [Row] {
-        let columns = PQnfields(result), kinds = (0..<columns).map { PQftype(result, $0) }
+        let columns = PQnfields(result)
+        let types = (0..<columns).map { PQftype(result, $0) }
         return (0..<PQntuples(result)).map { row in
-            Row(values: (0..<columns).map { value(row, $0, kinds[Int($0)]) }, store: store)
+            Row(values: (0..<columns).map { value(row, $0, types[Int($0)]) }, store: store)
         }
     }
 
-    private func value(_ row: Int32, _ column: Int32, _ kind: Oid) -> Value {
+    private func value(_ row: Int32, _ column: Int32, _ type: Oid) -> SQLValue {
         guard PQgetisnull(result, row, column) == 0, let start = PQgetvalue(result, row, column) else { return .null }
         let text = start.withMemoryRebound(to: UInt8.self, capacity: Int(PQgetlength(result, row, column))) {
             String(decoding: UnsafeBufferPointer(start: $0, count: Int(PQgetlength(result, row, column))), as: UTF8.self)
         }
-        switch kind {
+        switch type {
         case 20, 21, 23: return Int64(text).map { .integer($0) } ?? .text(text)          // int8, int2, int4
         case 700, 701: return Double(text).map { .real($0) } ?? .text(text)              // float4, float8
         default: return .text(text)

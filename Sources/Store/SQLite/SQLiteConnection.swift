@@ -1,25 +1,25 @@
 import CSQLite
 import Glibc
 
-/// One connection to a file, and the statements that it has compiled.
+/// A connection to a SQLite file and its prepared statements.
 ///
-/// `@unchecked Sendable`: the pool lends it to one thread at a time, which is what SQLite asks of a connection that is opened with NOMUTEX.
+/// `@unchecked Sendable`: the pool lends it to one thread at a time, as SQLite requires of connections opened with NOMUTEX.
 final class SQLiteConnection: Connection, @unchecked Sendable {
     private let path: String
     private let database: OpaquePointer
     private var statements: [String: OpaquePointer] = [:]
 
-    /// - Parameter path: An absolute one, or one that begins with "./": others may be taken for an address.
-    init(_ path: String, patience: Duration) throws(StoreError) {
+    /// - Parameter path: Absolute or starting with "./", since SQLite may parse other paths as URIs.
+    init(_ path: String, timeout: Duration) throws(StoreError) {
         var opened: OpaquePointer?
         let code = sqlite3_open_v2(path, &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nil)
-        guard let database = opened else { throw .failed(store: path, reason: "no memory for a connection") }
+        guard let database = opened else { throw .failed(store: path, reason: "out of memory while opening a connection") }
         self.path = path
         self.database = database
         sqlite3_extended_result_codes(database, 1)
         guard code == SQLITE_OK else { throw failure(code) }
-        sqlite3_busy_timeout(database, Int32(clamping: patience.milliseconds))
-        addFunctions(to: database)
+        sqlite3_busy_timeout(database, Int32(clamping: timeout.milliseconds))
+        registerFunctions(on: database)
     }
 
     deinit {
@@ -28,8 +28,8 @@ final class SQLiteConnection: Connection, @unchecked Sendable {
     }
 
     @discardableResult
-    func rows(_ sql: String, _ values: [Value]) throws(StoreError) -> [Row] {
-        let statement = try statement(sql)
+    func execute(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> [Row] {
+        let statement = try prepared(sql)
         defer {
             sqlite3_reset(statement)
             sqlite3_clear_bindings(statement)
@@ -46,35 +46,35 @@ final class SQLiteConnection: Connection, @unchecked Sendable {
         }
     }
 
-    private func statement(_ sql: String) throws(StoreError) -> OpaquePointer {
-        if let known = statements[sql] { return known }
-        var compiled: OpaquePointer?
-        let code = sqlite3_prepare_v3(database, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &compiled, nil)
+    private func prepared(_ sql: String) throws(StoreError) -> OpaquePointer {
+        if let statement = statements[sql] { return statement }
+        var statement: OpaquePointer?
+        let code = sqlite3_prepare_v3(database, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
         guard code == SQLITE_OK else { throw failure(code) }
-        guard let compiled else { throw .failed(store: path, reason: "a statement without words") }
-        statements[sql] = compiled
-        return compiled
+        guard let statement else { throw .failed(store: path, reason: "empty SQL statement") }
+        statements[sql] = statement
+        return statement
     }
 
-    private func bind(_ value: Value, to name: String, of statement: OpaquePointer) throws(StoreError) {
-        let place = sqlite3_bind_parameter_index(statement, name)
+    private func bind(_ value: SQLValue, to name: String, of statement: OpaquePointer) throws(StoreError) {
+        let index = sqlite3_bind_parameter_index(statement, name)
         let code = switch value {
-        case .null: sqlite3_bind_null(statement, place)
-        case .integer(let number): sqlite3_bind_int64(statement, place, number)
-        case .real(let number): sqlite3_bind_double(statement, place, number)
-        case .text(let text): Self.bind(text.storable, place, statement)
+        case .null: sqlite3_bind_null(statement, index)
+        case .integer(let number): sqlite3_bind_int64(statement, index, number)
+        case .real(let number): sqlite3_bind_double(statement, index, number)
+        case .text(let text): Self.bind(text.storable, index, statement)
         }
         guard code == SQLITE_OK else { throw failure(code) }
     }
 
-    private static func bind(_ text: String, _ place: Int32, _ statement: OpaquePointer) -> Int32 {
+    private static func bind(_ text: String, _ index: Int32, _ statement: OpaquePointer) -> Int32 {
         var text = text
         return text.withUTF8 { bytes in
-            bytes.withMemoryRebound(to: CChar.self) { slm_sqlite_bind_text(statement, place, $0.baseAddress, Int64($0.count)) }
+            bytes.withMemoryRebound(to: CChar.self) { slm_sqlite_bind_text(statement, index, $0.baseAddress, Int64($0.count)) }
         }
     }
 
-    private func column(_ i: Int32, of statement: OpaquePointer) -> Value {
+    private func column(_ i: Int32, of statement: OpaquePointer) -> SQLValue {
         switch sqlite3_column_type(statement, i) {
         case SQLITE_INTEGER: return .integer(sqlite3_column_int64(statement, i))
         case SQLITE_FLOAT: return .real(sqlite3_column_double(statement, i))
@@ -86,29 +86,31 @@ final class SQLiteConnection: Connection, @unchecked Sendable {
         }
     }
 
-    /// Whether a transaction is going on: SQLite ends one by itself when the disk is full, for instance.
+    /// Whether a transaction is open. SQLite rolls back by itself after some errors, such as a full disk.
     var isInTransaction: Bool { sqlite3_get_autocommit(database) == 0 }
 
-    /// SQLite keeps the system's error of some statements; of a COMMIT it is only in `errno`.
+    /// Uses `errno` where SQLite does not store the system error, as for COMMIT.
     private func failure(_ code: Int32) -> StoreError {
-        let last = errno, kept = sqlite3_system_errno(database)
-        return StoreError(sqlite: code, reason: String(cString: sqlite3_errmsg(database)), systemError: kept != 0 ? kept : last, path: path)
+        let last = errno
+        let stored = sqlite3_system_errno(database)
+        let systemError = stored != 0 ? stored : last
+        return StoreError(sqlite: code, reason: String(cString: sqlite3_errmsg(database)), systemError: systemError, path: path)
     }
 }
 
 extension StoreError {
-    /// - Parameter code: An extended result code, whose lower byte is the kind of error.
+    /// - Parameter code: An extended result code; its low byte is the primary result code.
     fileprivate init(sqlite code: Int32, reason: String, systemError: Int32, path: String) {
         let isSystem = [SQLITE_IOERR, SQLITE_CANTOPEN].contains(code & 0xFF) && systemError != 0
-        let system = !isSystem ? reason : "\(reason) (\(String(cString: strerror(systemError))))"
+        let detail = isSystem ? "\(reason) (\(String(cString: strerror(systemError))))" : reason
         self = switch code & 0xFF {
-        case SQLITE_FULL: .noRoom(store: path, reason: reason)
-        case SQLITE_IOERR where [ENOSPC, EDQUOT, EFBIG].contains(systemError): .noRoom(store: path, reason: system)
+        case SQLITE_FULL: .diskFull(store: path, reason: reason)
+        case SQLITE_IOERR where [ENOSPC, EDQUOT, EFBIG].contains(systemError): .diskFull(store: path, reason: detail)
         case SQLITE_BUSY, SQLITE_LOCKED: .busy(store: path, reason: reason)
-        case SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH: .refused(store: path, reason: system)
+        case SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH: .unusable(store: path, reason: detail)
         case SQLITE_CORRUPT: .damaged(store: path, reason: reason)
-        case SQLITE_NOTADB: .foreign(store: path, found: reason)
-        default: .failed(store: path, reason: system)
+        case SQLITE_NOTADB: .foreignDatabase(store: path, found: reason)
+        default: .failed(store: path, reason: detail)
         }
     }
 }

@@ -1,13 +1,13 @@
 import CSQLite
 import Glibc
 
-/// SQLite's own LIKE knows the small letters of English alone.
+/// Registers `slm_contains(text, part)`, which returns 1 if `text` contains `part`, ignoring case.
 ///
-///     slm_contains(text, part)                      -- 1 if the text has the part in it, in small or capital letters
-func addFunctions(to database: OpaquePointer) {
+/// SQLite's LIKE ignores case for ASCII letters only.
+func registerFunctions(on database: OpaquePointer) {
     sqlite3_create_function_v2(database, "slm_contains", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nil, { context, _, arguments in
         guard let arguments, let text = bytes(arguments[0]), let part = bytes(arguments[1]) else { return sqlite3_result_int(context, 0) }
-        sqlite3_result_int(context, contains(small(text), small(part)) ? 1 : 0)
+        sqlite3_result_int(context, contains(lowercased(text), lowercased(part)) ? 1 : 0)
     }, nil, nil, nil)
 }
 
@@ -16,7 +16,7 @@ private func bytes(_ value: OpaquePointer?) -> UnsafeBufferPointer<UInt8>? {
     return UnsafeBufferPointer(start: text, count: Int(sqlite3_value_bytes(value)))
 }
 
-private func small(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+private func lowercased(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8] {
     if text.allSatisfy({ $0 < 0x80 }) { return text.map { 0x41...0x5A ~= $0 ? $0 | 0x20 : $0 } }
     return Array(String(decoding: text, as: UTF8.self).lowercased().utf8)
 }
@@ -26,7 +26,7 @@ private func contains(_ text: [UInt8], _ part: [UInt8]) -> Bool {
     return text.withUnsafeBytes { text in
         part.withUnsafeBytes { part in
             guard var rest = text.baseAddress, let wanted = part.baseAddress else { return false }
-            let last = rest + text.count - part.count                // where it could begin at the latest
+            let last = rest + text.count - part.count                // the last possible start
             while rest <= last, let start = memchr(rest, Int32(first), last - rest + 1) {
                 if memcmp(start, wanted, part.count) == 0 { return true }
                 rest = UnsafeRawPointer(start) + 1

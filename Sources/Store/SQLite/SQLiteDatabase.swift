@@ -1,36 +1,37 @@
 import Glibc
 
-/// A file: one connection writes, a few read, and none waits for the other, because what is written goes to a log beside the file first (WAL).
+/// A SQLite file in WAL mode: one connection writes and several read, without blocking each other.
 final class SQLiteDatabase: Database {
     let dialect = Dialect.sqlite
     private let path: String
-    private let patience: Duration
-    private let writer: Pool<SQLiteConnection>
-    private let readers: Pool<SQLiteConnection>
+    private let timeout: Duration
+    private let writer: ConnectionPool<SQLiteConnection>
+    private let readers: ConnectionPool<SQLiteConnection>
 
     init(path: String, options: StoreOptions) throws(StoreError) {
         let path = path.hasPrefix("/") ? path : "./" + path
         try Self.create(path)
-        _ = longFilesAreErrors
-        (self.path, patience) = (path, options.patience)
-        let first = try Self.connect(path, .write, patience: options.patience)
-        writer = Pool(capacity: 1, [first])
-        readers = Pool(capacity: options.connections)
+        _ = ignoreFileSizeSignal
+        self.path = path
+        timeout = options.timeout
+        let first = try Self.connect(path, .write, timeout: options.timeout)
+        writer = ConnectionPool(capacity: 1, [first])
+        readers = ConnectionPool(capacity: options.connections)
     }
 
     func transaction<Result>(_ access: Access, _ body: (any Connection) throws(StoreError) -> Result) throws(StoreError) -> Result {
         let pool = access == .read ? readers : writer
-        let borrowed = try pool.borrow(within: patience) { () throws(StoreError) in try Self.connect(path, access, patience: patience) }
+        let borrowed = try pool.borrow(within: timeout) { () throws(StoreError) in try Self.connect(path, access, timeout: timeout) }
         guard let connection = borrowed else { throw .busy(store: path, reason: "all connections are in use") }
-        defer { pool.giveBack(connection) }
-        // IMMEDIATE: who is to write waits here, and not in the middle, where waiting could not end.
-        try connection.rows(access == .read ? "BEGIN" : "BEGIN IMMEDIATE", [])
+        defer { pool.release(connection) }
+        // IMMEDIATE takes the write lock now. A lock taken in the middle of a transaction could not wait without a deadlock.
+        try connection.execute(access == .read ? "BEGIN" : "BEGIN IMMEDIATE", [])
         do {
             let result = try body(connection)
-            try connection.rows("COMMIT", [])
+            try connection.execute("COMMIT", [])
             return result
         } catch {
-            if connection.isInTransaction { _ = try? connection.rows("ROLLBACK", []) }     // what went wrong first is what counts
+            if connection.isInTransaction { _ = try? connection.execute("ROLLBACK", []) }     // report the first error
             throw error
         }
     }
@@ -40,35 +41,43 @@ final class SQLiteDatabase: Database {
         writer.clear()
     }
 
-    /// An empty file is an empty database. Only its owner may look into it, and SQLite gives the files beside it the same rights.
+    /// Creates the file if it does not exist. SQLite treats an empty file as an empty database.
+    ///
+    /// Only the owner may access the file; SQLite gives its -wal and -shm files the same permissions.
     private static func create(_ path: String) throws(StoreError) {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
-        guard descriptor >= 0 else { throw .refused(store: path, reason: "it cannot be opened: \(String(cString: strerror(errno)))") }
+        guard descriptor >= 0 else { throw .unusable(store: path, reason: "it cannot be opened: \(String(cString: strerror(errno)))") }
         defer { close(descriptor) }
         var status = stat()
         let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        guard access(folder, W_OK) == 0 else { throw .refused(store: path, reason: "its folder may not be written to, and its log lies beside it") }
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { throw .refused(store: path, reason: "it is not a file") }
+        guard access(folder, W_OK) == 0 else {
+            throw .unusable(store: path, reason: "its folder is not writable, and SQLite creates a log file in it")
+        }
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw .unusable(store: path, reason: "it is not a regular file")
+        }
     }
 
-    private static func connect(_ path: String, _ access: Access, patience: Duration) throws(StoreError) -> SQLiteConnection {
-        let connection = try SQLiteConnection(path, patience: patience)
-        try startLog(of: connection, path, until: .now + patience)
-        try connection.rows("PRAGMA foreign_keys = ON", [])
-        try connection.rows("PRAGMA synchronous = FULL", [])        // a commit is on the disk, not on its way
-        try connection.rows("PRAGMA secure_delete = ON", [])        // what is deleted is overwritten
-        try connection.rows("PRAGMA trusted_schema = OFF", [])      // a file from elsewhere calls no functions
-        if access == .read { try connection.rows("PRAGMA query_only = ON", []) }
+    private static func connect(_ path: String, _ access: Access, timeout: Duration) throws(StoreError) -> SQLiteConnection {
+        let connection = try SQLiteConnection(path, timeout: timeout)
+        try enableWAL(on: connection, path, until: .now + timeout)
+        try connection.execute("PRAGMA foreign_keys = ON", [])
+        try connection.execute("PRAGMA synchronous = FULL", [])        // COMMIT returns after fsync
+        try connection.execute("PRAGMA secure_delete = ON", [])        // overwrite deleted rows
+        try connection.execute("PRAGMA trusted_schema = OFF", [])      // the schema of a foreign file must not call functions
+        if access == .read { try connection.execute("PRAGMA query_only = ON", []) }
         return connection
     }
 
-    /// Two programs that make a database at the same time refuse each other here, and SQLite does not wait by itself.
-    private static func startLog(of connection: SQLiteConnection, _ path: String, until deadline: ContinuousClock.Instant) throws(StoreError) {
+    /// Switches to WAL mode, retrying while another program does the same: SQLite's busy timeout does not apply here.
+    private static func enableWAL(
+        on connection: SQLiteConnection, _ path: String, until deadline: ContinuousClock.Instant
+    ) throws(StoreError) {
         while true {
             do throws(StoreError) {
                 let mode = try connection.firstRow("PRAGMA journal_mode = WAL", [])
                 if mode?.values == [.text("wal")] { return }
-                throw .refused(store: path, reason: "this file system has no shared memory for its log; put the file onto a local disk")
+                throw .unusable(store: path, reason: "its file system does not support shared memory; move the file to a local disk")
             } catch .busy(let store, let reason) {
                 guard ContinuousClock.now < deadline else { throw .busy(store: store, reason: reason) }
                 usleep(10_000)
@@ -77,5 +86,5 @@ final class SQLiteDatabase: Database {
     }
 }
 
-/// A file beyond the limit of the shell (ulimit -f) is an error of `write`, where by default it would end the program.
-private let longFilesAreErrors: Void = { _ = signal(SIGXFSZ, SIG_IGN) }()
+/// Ignores SIGXFSZ, which would end the program when a file exceeds the limit of `ulimit -f`. `write` then fails with EFBIG.
+private let ignoreFileSizeSignal: Void = { _ = signal(SIGXFSZ, SIG_IGN) }()

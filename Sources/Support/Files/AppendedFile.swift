@@ -2,22 +2,22 @@ import Glibc
 
 /// A file that grows at its end, such as a log. What was given is there when `append` returns.
 ///
-///     let log = try AppendedFile("log.jsonl")
+///     let log = try AppendOnlyFile("log.jsonl")
 ///     try log.append(line: #"{"step":1}"#)
-package struct AppendedFile: ~Copyable {
+package struct AppendOnlyFile: ~Copyable {
     private let path: String
     private let descriptor: Int32
 
     package init(_ path: String) throws(FileError) {
         self.path = path
         descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw .notWritten(path: path, reason: systemReason()) }
+        guard descriptor >= 0 else { throw .notWritten(path: path, reason: systemErrorMessage()) }
     }
 
     deinit { close(descriptor) }
 
     package func append(_ bytes: [UInt8]) throws(FileError) {
-        guard writeAll(bytes, by: { write(descriptor, $0, $1) }) else { throw .notWritten(path: path, reason: systemReason()) }
+        guard writeAll(bytes, by: { write(descriptor, $0, $1) }) else { throw .notWritten(path: path, reason: systemErrorMessage()) }
     }
 
     /// A line of its own, also behind one that a killed program has left without an end.

@@ -11,7 +11,7 @@ package enum FileError: Error, Equatable {
     /// A line that is longer than the reader was told to take.
     case lineTooLong(path: String, line: Int, limit: Int)
     /// A folder with no file of the kinds that were looked for.
-    case nothingFound(folder: String, endings: [String])
+    case noMatchingFiles(folder: String, endings: [String])
 }
 
 extension FileError {
@@ -19,8 +19,8 @@ extension FileError {
     /// - Parameter bytes: So many were written before.
     package static func writing(_ path: String, after bytes: Int = 0) -> FileError {
         switch errno {
-        case ENOSPC, EFBIG, EDQUOT: .noRoom(path: path, reason: systemReason(), bytes: bytes)
-        default: .notWritten(path: path, reason: systemReason())
+        case ENOSPC, EFBIG, EDQUOT: .noRoom(path: path, reason: systemErrorMessage(), bytes: bytes)
+        default: .notWritten(path: path, reason: systemErrorMessage())
         }
     }
 }
@@ -32,10 +32,10 @@ extension FileError: CustomStringConvertible {
         case .notWritten(let path, let reason): "\(path): cannot be written: \(reason)."
         case .noRoom(let path, let reason, let bytes): "no room for \(path): \(reason) after \(bytes) bytes. What was there before is untouched."
         case .lineTooLong(let path, let line, let limit): "\(path):\(line): a line longer than \(limit) bytes."
-        case .nothingFound(let folder, let endings): "\(folder): no file in it ends in \(endings.joined(separator: ", "))."
+        case .noMatchingFiles(let folder, let endings): "\(folder): no file in it ends in \(endings.joined(separator: ", "))."
         }
     }
 }
 
 /// The system's words for its last error.
-package func systemReason() -> String { String(cString: strerror(errno)) }
+package func systemErrorMessage() -> String { String(cString: strerror(errno)) }

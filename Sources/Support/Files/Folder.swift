@@ -2,7 +2,7 @@ import Glibc
 
 /// What is in folders.
 ///
-///     let files = try Folder.files(at: ["data", "more.txt"], endingIn: [".txt", ".jsonl"])
+///     let files = try Folder.files(at: ["data", "more.txt"], withExtensions: [".txt", ".jsonl"])
 package enum Folder {
     /// The files that paths stand for, in the order of the paths. A folder stands for those in it, and in the folders in it, with one of the endings, sorted by
     /// the bytes of their names; hidden ones, and folders behind symbolic links, are passed over. A file that is named, and "-", stand for themselves.
@@ -11,7 +11,7 @@ package enum Folder {
         for path in paths {
             guard path != "-", try kind(of: path) == .folder else { result.append(path); continue }
             let found = try walk(path, endings)
-            if found.isEmpty { throw .nothingFound(folder: path, endings: endings) }
+            if found.isEmpty { throw .noMatchingFiles(folder: path, endings: endings) }
             result += found
         }
         return result
@@ -19,7 +19,7 @@ package enum Folder {
 
     /// Takes files away, those of them that are there.
     package static func remove(_ names: [String], in folder: String) throws(FileError) {
-        for name in names where unlink("\(folder)/\(name)") != 0 && errno != ENOENT { throw .notWritten(path: "\(folder)/\(name)", reason: systemReason()) }
+        for name in names where unlink("\(folder)/\(name)") != 0 && errno != ENOENT { throw .notWritten(path: "\(folder)/\(name)", reason: systemErrorMessage()) }
     }
 
     package static func contains(_ name: String, in folder: String) -> Bool { access("\(folder)/\(name)", F_OK) == 0 }
@@ -36,7 +36,7 @@ package enum Folder {
             end = path[end...].dropFirst().firstIndex(of: "/") ?? path.endIndex
             let folder = String(path[..<end])
             if mkdir(folder, 0o777) == 0 { continue }
-            guard errno == EEXIST else { throw .notWritten(path: folder, reason: systemReason()) }
+            guard errno == EEXIST else { throw .notWritten(path: folder, reason: systemErrorMessage()) }
             guard try kind(of: folder) == .folder else { throw .notWritten(path: folder, reason: "it is not a folder") }
         } while end < path.endIndex
     }
@@ -45,21 +45,21 @@ package enum Folder {
 
     private static func kind(of path: String) throws(FileError) -> Kind {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw .unreadable(path: path, reason: systemReason()) }
+        guard stat(path, &status) == 0 else { throw .unreadable(path: path, reason: systemErrorMessage()) }
         return status.st_mode & S_IFMT == S_IFDIR ? .folder : .file
     }
 
     /// A folder that is there whole or not at all: it gets its name when `fill` is done with it. One that somebody else has made meanwhile is taken for ours.
     ///
-    ///     try Folder.createWhole("tokens") { part in try write(to: part) }
-    package static func createWhole(_ path: String, fill: (_ part: String) throws -> Void) throws {
+    ///     try Folder.createAtomically("tokens") { part in try write(to: part) }
+    package static func createAtomically(_ path: String, fill: (_ part: String) throws -> Void) throws {
         try create(forFileAt: path)
         removeParts(in: RelativePath.folder(ofFileAt: path))
         let part = "\(path).part.\(getpid())"
         try create(part)
         do {
             try fill(part)
-            guard rename(part, path) == 0 || contains("", in: path) else { throw FileError.notWritten(path: path, reason: systemReason()) }
+            guard rename(part, path) == 0 || contains("", in: path) else { throw FileError.notWritten(path: path, reason: systemErrorMessage()) }
         } catch {
             removeAll(part)
             throw error
@@ -97,7 +97,7 @@ package enum Folder {
     }
 
     private static func walk(_ folder: String, _ endings: [String]) throws(FileError) -> [String] {
-        guard let names = names(in: folder) else { throw .unreadable(path: folder, reason: systemReason()) }
+        guard let names = names(in: folder) else { throw .unreadable(path: folder, reason: systemErrorMessage()) }
         var result: [String] = []
         for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) where !name.hasPrefix(".") {
             let path = folder.hasSuffix("/") ? folder + name : folder + "/" + name

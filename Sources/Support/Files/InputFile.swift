@@ -15,7 +15,7 @@ package struct InputFile: ~Copyable {
     package init(_ path: String) throws(FileError) {
         name = path == "-" ? "standard input" : path
         descriptor = path == "-" ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .unreadable(path: name, reason: systemReason()) }
+        guard descriptor >= 0 else { throw .unreadable(path: name, reason: systemErrorMessage()) }
         var status = stat()
         _ = fstat(descriptor, &status)
         size = status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
@@ -32,14 +32,14 @@ package struct InputFile: ~Copyable {
             repeat { got = Glibc.read(descriptor, buffer.baseAddress, count) } while got < 0 && errno == EINTR
             initialized = max(got, 0)
         }
-        guard got >= 0 else { throw .unreadable(path: name, reason: systemReason()) }
+        guard got >= 0 else { throw .unreadable(path: name, reason: systemErrorMessage()) }
         if old == 0 { bytes = tail } else { bytes.append(contentsOf: tail) }
         return got
     }
 
     /// Whether a file may be read, without opening it: a pipe can be opened once.
     package static func check(_ path: String) throws(FileError) {
-        guard path == "-" || access(path, R_OK) == 0 else { throw .unreadable(path: path, reason: systemReason()) }
+        guard path == "-" || access(path, R_OK) == 0 else { throw .unreadable(path: path, reason: systemErrorMessage()) }
     }
 
     /// All of a file that fits into memory, such as a tokenizer.

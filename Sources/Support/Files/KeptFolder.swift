@@ -2,9 +2,9 @@ import Glibc
 
 /// One of many folders that are kept as long as there is room, such as those of a cache. A file in it, its mark, says that it is whole, and when it was last used.
 ///
-///     let oldest = KeptFolder.all(in: cache, markedBy: "made-from.txt").min { $0.lastUse < $1.lastUse }
+///     let oldest = CachedFolder.all(in: cache, markedBy: "made-from.txt").min { $0.lastUse < $1.lastUse }
 ///     oldest?.remove()
-package struct KeptFolder {
+package struct CachedFolder {
     package let path: String
     /// Of the files in it.
     package let bytes: Int
@@ -13,8 +13,8 @@ package struct KeptFolder {
     private let mark: String
 
     /// The folders in a folder that have such a mark.
-    package static func all(in root: String, markedBy mark: String) -> [KeptFolder] {
-        (Folder.names(in: root) ?? []).compactMap { KeptFolder("\(root)/\($0)", mark) }
+    package static func all(in root: String, markedBy mark: String) -> [CachedFolder] {
+        (Folder.names(in: root) ?? []).compactMap { CachedFolder("\(root)/\($0)", mark) }
     }
 
     private init?(_ path: String, _ mark: String) {

@@ -12,7 +12,7 @@ package final class MappedFile: Sendable {
     /// - Parameter writable: Whether what is in memory may be changed. The file never is: a page that is written to becomes a copy of its own.
     package init(_ path: String, writable: Bool = false) throws(FileError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)      // nobody waits for the writer of a pipe
-        guard descriptor >= 0 else { throw .unreadable(path: path, reason: systemReason()) }
+        guard descriptor >= 0 else { throw .unreadable(path: path, reason: systemErrorMessage()) }
         defer { close(descriptor) }
         var status = stat()
         _ = fstat(descriptor, &status)
@@ -45,7 +45,7 @@ private struct Pages: ~Copyable, @unchecked Sendable {
         self.count = count
         if count == 0 { start = nil; return }
         guard let start = mmap(nil, count, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
-            throw .unreadable(path: path, reason: systemReason())
+            throw .unreadable(path: path, reason: systemErrorMessage())
         }
         self.start = start
     }

@@ -21,7 +21,7 @@ package enum RelativePath {
     }
 
     private static func parts(of path: String) throws(FileError) -> [String] {
-        guard let real = realpath(path, nil) else { throw .unreadable(path: path, reason: systemReason()) }
+        guard let real = realpath(path, nil) else { throw .unreadable(path: path, reason: systemErrorMessage()) }
         defer { free(real) }
         return String(cString: real).split(separator: "/").map(String.init)
     }

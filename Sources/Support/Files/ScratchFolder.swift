@@ -3,14 +3,14 @@ import Glibc
 /// A folder that only we may look into, and that is gone with this value.
 ///
 ///     let folder = try ScratchFolder()
-///     try encoding.write(paths, to: folder.path, on: team)
+///     try encoding.write(paths, to: folder.path, on: pool)
 package struct ScratchFolder: ~Copyable {
     package let path: String
 
     package init() throws(FileError) {
         let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         var name = Array("\(parent)/slm-XXXXXX".utf8CString)
-        guard mkdtemp(&name) != nil else { throw .notWritten(path: "\(parent)/slm-XXXXXX", reason: systemReason()) }
+        guard mkdtemp(&name) != nil else { throw .notWritten(path: "\(parent)/slm-XXXXXX", reason: systemErrorMessage()) }
         path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 

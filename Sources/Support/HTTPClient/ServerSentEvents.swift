@@ -1,21 +1,22 @@
-/// Reads a stream of server-sent events (WHATWG HTML, 9.2), however it is cut into pieces.
+/// Parses a stream of server-sent events (WHATWG HTML, 9.2) that arrives in pieces of any size.
 ///
 ///     var events = ServerSentEvents()
-///     try events.add(bytes) { data in … }                      // the data of each event that is whole
+///     try events.add(bytes) { data in … }                      // the data of each complete event
 ///
-/// Lines end with LF, CR LF or CR; a byte-order mark at the beginning and comments are left out; several `data` lines are joined by line ends. Other fields are not
-/// kept. What comes behind the last empty line is not an event yet.
+/// Lines end with LF, CR LF or CR. A leading byte-order mark, comments and other fields are ignored. Several `data` lines are
+/// joined with LF. An empty line completes an event.
 package struct ServerSentEvents: Sendable {
-    /// An event with more data than anybody should send.
+    /// An event that is larger than the limit.
     package struct TooLong: Error, Equatable {
         package let limit: Int
     }
 
     private let limit: Int
     private var line: [UInt8] = []
-    /// nil until a `data` line has come.
+    /// nil before the first `data` line of an event.
     private var data: [UInt8]?
-    private var endsWithCR = false, isFirstLine = true
+    private var endsWithCR = false
+    private var isFirstLine = true
 
     package init(limit: Int = 8 << 20) { self.limit = limit }
 
@@ -47,7 +48,7 @@ package struct ServerSentEvents: Sendable {
         }
     }
 
-    /// What the line says of a field; one space behind the colon does not count.
+    /// The value of a field in the current line, without one space after the colon.
     private func value(of field: String) -> ArraySlice<UInt8>? {
         guard line.starts(with: field.utf8) else { return nil }
         let rest = line[field.utf8.count...]

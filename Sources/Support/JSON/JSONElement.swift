@@ -10,10 +10,10 @@ package struct JSONElement {
         case object = "an object", array = "an array", string = "a string", number = "a number", boolean = "a boolean", null = "null"
     }
 
-    private let tape: Tape
+    private let tape: JSONTape
     private let place: Int
 
-    init(_ tape: Tape, at place: Int) { (self.tape, self.place) = (tape, place) }
+    init(_ tape: JSONTape, at place: Int) { (self.tape, self.place) = (tape, place) }
 
     package var kind: Kind {
         switch letter {
@@ -96,11 +96,11 @@ package struct JSONElement {
 extension JSONElement {
     /// The values of an array.
     package struct Elements: Sequence, IteratorProtocol {
-        private let tape: Tape
+        private let tape: JSONTape
         private var place: Int
         private let end: Int
 
-        fileprivate init(_ tape: Tape, from place: Int, to end: Int) { (self.tape, self.place, self.end) = (tape, place, end) }
+        fileprivate init(_ tape: JSONTape, from place: Int, to end: Int) { (self.tape, self.place, self.end) = (tape, place, end) }
 
         package mutating func next() -> JSONElement? {
             guard place < end else { return nil }
@@ -114,7 +114,7 @@ extension JSONElement {
     package struct Members: Sequence, IteratorProtocol {
         private var values: Elements
 
-        fileprivate init(_ tape: Tape, from place: Int, to end: Int) { values = Elements(tape, from: place, to: end) }
+        fileprivate init(_ tape: JSONTape, from place: Int, to end: Int) { values = Elements(tape, from: place, to: end) }
 
         package mutating func next() -> (key: JSONElement, value: JSONElement)? {
             guard let key = values.next(), let value = values.next() else { return nil }

@@ -1,5 +1,5 @@
 /// Finds where a text stops being JSON. simdjson only says that it does; this reads the text again, byte by byte, once it has been refused.
-enum JSONFault {
+enum JSONSyntaxChecker {
     /// Throws the first fault of `text`. `reason` is for a fault that simdjson saw and this did not.
     ///
     /// Where there is none but whole numbers that no 64 bits hold, which simdjson refuses, and which others write (10^30 for "no limit"), returns the

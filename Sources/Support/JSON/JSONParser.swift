@@ -9,17 +9,17 @@
 /// malformed: a number too large for a Double, half of a surrogate pair (`"\ud800"`), a byte-order mark, more than
 /// 1,024 levels, 4 GiB and more. Memory stays at some 5 times the longest text so far; one parser for each thread.
 package struct JSONParser: ~Copyable {
-    private var memory = Tape.Memory()
+    private var memory = JSONTape.Memory()
 
     package init() {}
 
     /// The value that the text is. It stays valid, and keeps its memory, for as long as somebody holds it or a value inside it; parsing many
     /// texts is fastest when the values of one are gone before the next.
     package mutating func parse(_ text: Span<UInt8>) throws(JSONError) -> JSONElement {
-        if !isKnownUniquelyReferenced(&memory) { memory = Tape.Memory() }
+        if !isKnownUniquelyReferenced(&memory) { memory = JSONTape.Memory() }
         let (tape, reason) = memory.parse(text)
         if let tape { return tape.root }
-        let shorter = try JSONFault.textWithoutLongNumbers(text, otherwise: reason)
+        let shorter = try JSONSyntaxChecker.textWithoutLongNumbers(text, otherwise: reason)
         guard let tape = memory.parse(shorter.span).tape else { throw .malformed(offset: 0, expected: "JSON", found: reason) }
         return tape.root
     }

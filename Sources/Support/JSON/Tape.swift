@@ -3,7 +3,7 @@ internal import CSimdjson
 /// A document as simdjson leaves it: a tape of words and the strings beside it (simdjson's doc/tape.md). The one place with pointers.
 ///
 /// A word is a letter in its upper 8 bits and a payload in the others. Places on the tape come from the tape itself, so they need no check.
-struct Tape {
+struct JSONTape {
     private let words: UnsafePointer<UInt64>
     private let strings: UnsafePointer<UInt8>
     /// Whose memory it is, and who does not parse anything else while this tape is there.
@@ -50,7 +50,7 @@ struct Tape {
     }
 }
 
-extension Tape {
+extension JSONTape {
     /// A parser of simdjson's, and with it the memory of its last document.
     final class Memory {
         private let parser: OpaquePointer
@@ -63,11 +63,11 @@ extension Tape {
         deinit { slm_json_destroy(parser) }
 
         /// The document, or what is wrong in simdjson's words, which know no place. No other tape may be left.
-        func parse(_ text: Span<UInt8>) -> (tape: Tape?, reason: String) {
+        func parse(_ text: Span<UInt8>) -> (tape: JSONTape?, reason: String) {
             var words: UnsafePointer<UInt64>?, strings: UnsafePointer<UInt8>?
             let error = text.withUnsafeBufferPointer { slm_json_parse(parser, $0.baseAddress, $0.count, &words, &strings) }
             guard error == 0, let words, let strings else { return (nil, String(cString: slm_json_error_text(error))) }
-            return (Tape(words: words, strings: strings, memory: self), "")
+            return (JSONTape(words: words, strings: strings, memory: self), "")
         }
     }
 }

@@ -1,13 +1,13 @@
 import Terminal
 
-/// A file of settings, for all commands that know them, or for one.
+/// A YAML file with values of command-line options, for all commands or for one.
 ///
-///     threads: 2                       # every command that has --threads
-///     train:                           # slm train alone
+///     threads: 2                       # all commands that have --threads
+///     train:                           # slm train only
 ///       preset: eugpt
 ///       data: [chats.txt, more]
 ///
-/// Each name in it must be an option of some command, whichever command reads the file.
+/// Every key must be an option of some command, even if another command reads the file.
 ///
 ///     let file = try SettingsFile(bytes, at: "slm.yaml", commands: [("train", ["threads", "preset", "data"]), ("info", ["threads"])])
 ///     file.settings(for: "train").map(\.name)                  // preset, data, threads
@@ -15,9 +15,9 @@ package struct SettingsFile {
     package struct Setting: Equatable {
         package let name: String
         package let texts: [String]
-        /// Whether it was written as a list.
+        /// Whether the value is a YAML list.
         package let isList: Bool
-        /// The place, as a message calls it: slm.yaml:3: threads.
+        /// The position for error messages, such as "slm.yaml:3: threads".
         package let source: String
     }
 
@@ -25,54 +25,61 @@ package struct SettingsFile {
     private var sections: [String: [Setting]] = [:]
 
     /// - Parameters:
-    ///   - path: as messages shall call it.
-    ///   - commands: with the names of their options.
+    ///   - path: The path for error messages.
+    ///   - commands: All commands with the names of their options.
     package init(_ text: [UInt8], at path: String, commands: [(name: String, options: [String])]) throws(SettingsError) {
-        let place = { (line: Int, reason: String) in SettingsError("\(path):\(line)", reason) }
+        let failure = { (line: Int, reason: String) in SettingsError("\(path):\(line)", reason) }
         let root: YAMLNode?
-        do throws(YAMLError) { root = try YAMLNode.parse(text) } catch { throw place(error.line, error.reason + ".") }
+        do throws(YAMLError) { root = try YAMLNode.parse(text) } catch { throw failure(error.line, error.reason + ".") }
         guard let root else { return }
-        guard let members = root.members else { throw place(root.line, "expected options and their values, such as 'threads: 2'.") }
+        guard let entries = root.entries else { throw failure(root.line, "expected options with values, such as 'threads: 2'.") }
         let options = Set(commands.flatMap(\.options)).sorted()
-        for member in members {
-            if let command = commands.first(where: { $0.name == member.key }) {
-                sections[command.name] = try Self.section(member, of: command, path)
-            } else if options.contains(member.key) {
-                common.append(try Self.setting(member, path))
+        for entry in entries {
+            if let command = commands.first(where: { $0.name == entry.key }) {
+                sections[command.name] = try Self.section(entry, of: command, path)
+            } else if options.contains(entry.key) {
+                common.append(try Self.setting(entry, path))
             } else {
-                let near = nearest(to: member.key, among: options + commands.map(\.name)).map { "; did you mean '\($0)'?" } ?? "."
-                throw place(member.line, "no command has an option '\(member.key)'\(near)")
+                let match = closestMatch(to: entry.key, among: options + commands.map(\.name))
+                let hint = match.map { "; did you mean '\($0)'?" } ?? "."
+                throw failure(entry.line, "no command has an option '\(entry.key)'\(hint)")
             }
         }
     }
 
-    /// What the file says for a command: in its own section first.
+    /// The settings for a command; those of its own section come first.
     package func settings(for command: String) -> [Setting] { (sections[command] ?? []) + common }
 
-    private static func section(_ section: YAMLNode.Member, of command: (name: String, options: [String]), _ path: String) throws(SettingsError) -> [Setting] {
+    private static func section(
+        _ section: YAMLNode.Entry, of command: (name: String, options: [String]), _ path: String
+    ) throws(SettingsError) -> [Setting] {
         if section.value.isNull { return [] }
-        guard let members = section.value.members else {
-            throw SettingsError("\(path):\(section.line)", "expected options of slm \(command.name) beneath '\(section.key)', further in, found \(section.value.kind).")
+        guard let entries = section.value.entries else {
+            throw SettingsError(
+                "\(path):\(section.line)",
+                "expected options of slm \(command.name) indented under '\(section.key)', found \(section.value.kind).")
         }
         var result: [Setting] = []
-        for member in members {
-            guard command.options.contains(member.key) else {
-                let near = nearest(to: member.key, among: command.options).map { "; did you mean '\($0)'?" } ?? ". All options: slm \(command.name) --help"
-                throw SettingsError("\(path):\(member.line)", "slm \(command.name) has no option '\(member.key)'\(near)")
+        for entry in entries {
+            guard command.options.contains(entry.key) else {
+                let match = closestMatch(to: entry.key, among: command.options)
+                let hint = match.map { "; did you mean '\($0)'?" } ?? ". All options: slm \(command.name) --help"
+                throw SettingsError("\(path):\(entry.line)", "slm \(command.name) has no option '\(entry.key)'\(hint)")
             }
-            result.append(try setting(member, path))
+            result.append(try setting(entry, path))
         }
         return result
     }
 
-    private static func setting(_ member: YAMLNode.Member, _ path: String) throws(SettingsError) -> Setting {
-        let source = "\(path):\(member.line): \(member.key)", values = member.value.elements ?? [member.value]
+    private static func setting(_ entry: YAMLNode.Entry, _ path: String) throws(SettingsError) -> Setting {
+        let source = "\(path):\(entry.line): \(entry.key)"
+        let values = entry.value.elements ?? [entry.value]
         var texts: [String] = []
         for value in values {
             guard let text = value.text else { throw SettingsError(source, "expected a value, found \(value.kind).") }
             texts.append(text)
         }
-        return Setting(name: member.key, texts: texts, isList: member.value.elements != nil, source: source)
+        return Setting(name: entry.key, texts: texts, isList: entry.value.elements != nil, source: source)
     }
 }
 
@@ -80,15 +87,15 @@ extension YAMLNode {
     fileprivate var kind: String {
         switch value {
         case .text(let text, _): isNull ? "nothing" : "'\(text)'"
-        case .list: "a list"
-        case .members: "names with values of their own"
+        case .sequence: "a list"
+        case .mapping: "a mapping"
         }
     }
 }
 
-/// What is wrong with a file of settings, and where.
+/// An error in a settings file, with its position.
 package struct SettingsError: Error, Equatable, CustomStringConvertible {
     package let description: String
 
-    init(_ place: String, _ reason: String) { description = "\(place): \(reason)" }
+    init(_ source: String, _ reason: String) { description = "\(source): \(reason)" }
 }

@@ -1,7 +1,10 @@
-/// What is wrong with a text that should be YAML, and in which line.
+/// A YAML syntax error or an unsupported feature, with its line.
 package struct YAMLError: Error, Equatable {
     package let line: Int
     package let reason: String
 
-    init(_ line: Int, _ reason: String) { (self.line, self.reason) = (line, reason) }
+    init(_ line: Int, _ reason: String) {
+        self.line = line
+        self.reason = reason
+    }
 }

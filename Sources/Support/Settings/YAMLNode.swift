@@ -1,20 +1,20 @@
-/// A value in a YAML text, and the line where it begins.
+/// A YAML value and the line where it starts.
 ///
 ///     let root = try YAMLNode.parse(Array("threads: 2\ndata: [a.txt, b.txt]\n".utf8))
-///     root?.members?[0].key                                    // "threads"
-///     root?.members?[1].value.elements?[1].text                // "b.txt"
+///     root?.entries?[0].key                                    // "threads"
+///     root?.entries?[1].value.elements?[1].text                // "b.txt"
 ///
-/// It is YAML as settings are written in: texts, lists and members, block or flow, quoted or plain. What a plain text means (a number, a word) is for its reader
-/// to say. Anchors, aliases, tags and a second document are refused, so a text is never more than its own length.
+/// Supports scalars, sequences and mappings in block and flow style. Scalars are not converted to numbers or booleans. Anchors, aliases, tags
+/// and further documents are rejected, so the result is never larger than the text.
 package struct YAMLNode: Sendable, Equatable {
     package enum Value: Sendable, Equatable {
-        /// `isPlain` without quotation marks.
-        case text(String, isPlain: Bool)
-        case list([YAMLNode])
-        case members([Member])
+        /// `isPlain`: without quotation marks.
+        case scalar(String, isPlain: Bool)
+        case sequence([YAMLNode])
+        case mapping([Entry])
     }
 
-    package struct Member: Sendable, Equatable {
+    package struct Entry: Sendable, Equatable {
         package let key: String
         /// The line of the key, from 1.
         package let line: Int
@@ -24,65 +24,68 @@ package struct YAMLNode: Sendable, Equatable {
     package let value: Value
     package let line: Int
 
-    /// nil for a list, members, and where nothing stands.
+    /// The text of a scalar; nil for null, sequences and mappings.
     package var text: String? {
-        guard case .text(let text, _) = value, !isNull else { return nil }
+        guard case .scalar(let text, _) = value, !isNull else { return nil }
         return text
     }
 
-    package var elements: [YAMLNode]? { if case .list(let elements) = value { elements } else { nil } }
-    package var members: [Member]? { if case .members(let members) = value { members } else { nil } }
+    package var elements: [YAMLNode]? { if case .sequence(let elements) = value { elements } else { nil } }
+    package var entries: [Entry]? { if case .mapping(let entries) = value { entries } else { nil } }
 
-    /// Whether nothing stands there, or a word for it.
+    /// Whether the value is missing, `~` or `null`.
     package var isNull: Bool {
-        if case .text(let text, isPlain: true) = value { ["", "~", "null", "Null", "NULL"].contains(text) } else { false }
+        if case .scalar(let text, isPlain: true) = value { ["", "~", "null", "Null", "NULL"].contains(text) } else { false }
     }
 }
 
 extension YAMLNode {
-    private static let mostBytes = 1 << 20
-    private static let mostLevels = 8
+    private static let maxBytes = 1 << 20
+    private static let maxDepth = 8
 
-    /// - Returns: nil for a text in which there is nothing, or comments alone.
+    /// - Returns: nil for a text without values, such as comments only.
     package static func parse(_ text: [UInt8]) throws(YAMLError) -> YAMLNode? {
-        guard text.count <= mostBytes else { throw YAMLError(1, "\(text.count) bytes are too long for settings: at most \(mostBytes)") }
+        guard text.count <= maxBytes else { throw YAMLError(1, "expected at most \(maxBytes) bytes, found \(text.count)") }
         let text = text.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(text.dropFirst(3)) : text          // a byte-order mark
         return try text.withUnsafeBufferPointer { bytes throws(YAMLError) in
-            let events = try YAMLEvents(of: bytes)
-            guard try events.next().event != .end else { return nil }
-            let root = try node(try events.next(), events, level: 0)
-            let (last, lastLine) = try events.next()
-            guard last == .end else { throw YAMLError(lastLine, "expected one document, found a second") }
+            let parser = try YAMLParser(of: bytes)
+            guard try parser.next().event != .streamEnd else { return nil }
+            let root = try node(try parser.next(), parser, depth: 0)
+            let (last, lastLine) = try parser.next()
+            guard last == .streamEnd else { throw YAMLError(lastLine, "expected one document, found a second") }
             return root
         }
     }
 
-    /// The value that an event begins.
-    private static func node(_ event: (event: YAMLEvent, line: Int), _ events: borrowing YAMLEvents, level: Int) throws(YAMLError) -> YAMLNode {
-        guard level < mostLevels else { throw YAMLError(event.line, "expected at most \(mostLevels) levels, found more") }
+    /// Reads the value that starts with an event.
+    private static func node(
+        _ event: (event: YAMLEvent, line: Int), _ parser: borrowing YAMLParser, depth: Int
+    ) throws(YAMLError) -> YAMLNode {
+        guard depth < maxDepth else { throw YAMLError(event.line, "expected at most \(maxDepth) levels of nesting, found more") }
         switch event.event {
-        case .text(let text, let isPlain): return YAMLNode(value: .text(text, isPlain: isPlain), line: event.line)
-        case .listStart:
+        case .scalar(let text, let isPlain): return YAMLNode(value: .scalar(text, isPlain: isPlain), line: event.line)
+        case .sequenceStart:
             var elements: [YAMLNode] = []
             while true {
-                let next = try events.next()
-                if next.event == .close { return YAMLNode(value: .list(elements), line: event.line) }
-                elements.append(try node(next, events, level: level + 1))
+                let next = try parser.next()
+                if next.event == .collectionEnd { return YAMLNode(value: .sequence(elements), line: event.line) }
+                elements.append(try node(next, parser, depth: depth + 1))
             }
-        case .membersStart:
-            return YAMLNode(value: .members(try members(events, level: level)), line: event.line)
-        case .documentStart, .close, .end: throw YAMLError(event.line, "expected a value")
+        case .mappingStart:
+            return YAMLNode(value: .mapping(try entries(parser, depth: depth)), line: event.line)
+        case .documentStart, .collectionEnd, .streamEnd: throw YAMLError(event.line, "expected a value")
         }
     }
 
-    private static func members(_ events: borrowing YAMLEvents, level: Int) throws(YAMLError) -> [Member] {
-        var members: [Member] = [], lines: [String: Int] = [:]
+    private static func entries(_ parser: borrowing YAMLParser, depth: Int) throws(YAMLError) -> [Entry] {
+        var entries: [Entry] = []
+        var lines: [String: Int] = [:]
         while true {
-            let (event, line) = try events.next()
-            if event == .close { return members }
-            guard case .text(let key, _) = event else { throw YAMLError(line, "expected a name before the colon, found a list or members") }
-            if let first = lines.updateValue(line, forKey: key) { throw YAMLError(line, "'\(key)' is there a second time: it is in line \(first)") }
-            members.append(Member(key: key, line: line, value: try node(try events.next(), events, level: level + 1)))
+            let (event, line) = try parser.next()
+            if event == .collectionEnd { return entries }
+            guard case .scalar(let key, _) = event else { throw YAMLError(line, "expected a key before the colon, found a list or mapping") }
+            if let first = lines.updateValue(line, forKey: key) { throw YAMLError(line, "duplicate key '\(key)'; it is also in line \(first)") }
+            entries.append(Entry(key: key, line: line, value: try node(try parser.next(), parser, depth: depth + 1)))
         }
     }
 }

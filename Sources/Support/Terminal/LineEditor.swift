@@ -34,7 +34,7 @@ package struct LineEditor: ~Copyable {
     ///   - columns: What the prompt takes of the row.
     ///   - next: The prompt of further rows, as wide as the first.
     package mutating func read(prompt: String, columns: Int, then next: String) -> Outcome {
-        TerminalMode.keys.apply(to: input) { readRows(prompt, columns, next) }
+        TerminalMode.raw.apply(to: input) { readRows(prompt, columns, next) }
     }
 
     private mutating func readRows(_ prompt: String, _ columns: Int, _ next: String) -> Outcome {

@@ -2,26 +2,26 @@ import Glibc
 
 /// How a terminal treats its keyboard, and how large it is.
 ///
-///     TerminalMode.keys.apply { … }                            // each key comes at once, and nothing is shown by itself
+///     TerminalMode.raw.apply { … }                            // each key comes at once, and nothing is shown by itself
 package enum TerminalMode {
     /// Keys come as they are, control-C too.
-    case keys
+    case raw
     /// Keys wait and are not shown; control-C interrupts.
-    case quiet
+    case noEcho
 
-    /// For as long as `body` runs; a signal that ends the program ends it, too (`TerminalRescue`).
+    /// For as long as `body` runs; a signal that ends the program ends it, too (`TerminalRestore`).
     package func apply<Result>(to descriptor: Int32 = STDIN_FILENO, _ body: () -> Result) -> Result {
         var saved = termios()
         guard tcgetattr(descriptor, &saved) == 0 else { return body() }
         var mode = saved
-        mode.c_lflag &= ~tcflag_t(ECHO | ICANON | (self == .keys ? ISIG | IEXTEN : 0))
-        if self == .keys { mode.c_iflag &= ~tcflag_t(IXON | ICRNL | INLCR) }
+        mode.c_lflag &= ~tcflag_t(ECHO | ICANON | (self == .raw ? ISIG | IEXTEN : 0))
+        if self == .raw { mode.c_iflag &= ~tcflag_t(IXON | ICRNL | INLCR) }
         withUnsafeMutableBytes(of: &mode.c_cc) { ($0[Int(VMIN)], $0[Int(VTIME)]) = (1, 0) }
-        let isWatched = TerminalRescue.begin(saved, of: descriptor)
+        let isWatched = TerminalRestore.begin(saved, of: descriptor)
         tcsetattr(descriptor, TCSADRAIN, &mode)
         defer {
             tcsetattr(descriptor, TCSADRAIN, &saved)
-            if isWatched { TerminalRescue.end() }
+            if isWatched { TerminalRestore.end() }
         }
         return body()
     }

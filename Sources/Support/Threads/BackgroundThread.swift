@@ -1,10 +1,10 @@
 import Glibc
 
-/// A thread that runs a piece of work and is gone. Nobody waits for it.
+/// Runs work on a new detached thread.
 ///
 ///     try BackgroundThread.run { mailbox.put(compute()) }
 ///
-/// Work that computes for long, or waits for others, has no place among Swift's tasks, which share few threads.
+/// For work that computes for long or blocks: Swift's tasks share a few threads, which such work would occupy.
 package enum BackgroundThread {
     package static func run(_ work: @escaping @Sendable () -> Void) throws(ThreadError) {
         let context = Unmanaged.passRetained(Work(work))
@@ -27,9 +27,9 @@ package enum BackgroundThread {
     }
 }
 
-/// The system gives no thread.
+/// The system refused to create a thread.
 package struct ThreadError: Error, Equatable, CustomStringConvertible {
     let reason: String
 
-    package var description: String { "the system gives no thread: \(reason)." }
+    package var description: String { "cannot create a thread: \(reason)." }
 }

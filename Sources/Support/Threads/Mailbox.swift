@@ -1,12 +1,12 @@
 import Glibc
 
-/// A queue between threads: whoever takes from it waits until something is there. What is put first is taken first.
+/// A first-in, first-out queue between threads. Taking from an empty queue blocks.
 ///
 ///     let mailbox = Mailbox<Int>()
 ///     try BackgroundThread.run { mailbox.put(42) }
 ///     mailbox.take()                                           // 42
-package final class Mailbox<Element: Sendable>: @unchecked Sendable {     // `elements` is touched by whoever holds `mutex` alone
-    /// Those before `first` are taken.
+package final class Mailbox<Element: Sendable>: @unchecked Sendable {     // `mutex` protects `elements` and `first`
+    /// Elements before index `first` are already taken.
     private var elements: [Element?] = []
     private var first = 0
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -35,6 +35,7 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {     // `el
         pthread_cond_signal(arrived)
     }
 
+    /// Removes and returns the oldest element. Waits for one if there is none.
     package func take() -> Element {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
@@ -44,14 +45,14 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {     // `el
         }
     }
 
-    /// What is there already.
-    package func takeIfThere() -> Element? {
+    /// Removes and returns the oldest element; nil if the queue is empty.
+    package func takeIfAvailable() -> Element? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return pop()
     }
 
-    /// nil if nothing comes in that time.
+    /// Removes and returns the oldest element; nil if none arrives within `time`.
     package func take(within time: Duration) -> Element? {
         var end = timespec()
         clock_gettime(CLOCK_MONOTONIC, &end)

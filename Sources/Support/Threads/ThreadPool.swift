@@ -1,58 +1,61 @@
 import Synchronization
 
-/// A few threads for work that waits for disks or computes for a while, and a bounded heap of such work.
+/// A fixed number of threads that run blocking or long-running work from a bounded queue.
 ///
-///     let crew = try ThreadPool(of: 4, mostWaiting: 1_000)
-///     guard crew.run({ store.append(…) }) else { … }           // too much waits already
+///     let pool = try ThreadPool(threads: 4, maxQueued: 1_000)
+///     guard pool.run({ store.append(…) }) else { … }           // the queue is full
 ///
-/// The threads end when nobody holds the crew any more.
+/// The threads end when the pool is released.
 package final class ThreadPool: Sendable {
-    private final class Heap: Sendable {
+    private final class Queue: Sendable {
         let work = Mailbox<(@Sendable () -> Void)?>()
-        /// `underWay` are those that wait too.
-        let waiting = Atomic(0), underWay = Atomic(0)
+        /// Work that has not started.
+        let waiting = Atomic(0)
+        /// Work that has not finished; includes `waiting`.
+        let unfinished = Atomic(0)
     }
 
-    private let heap = Heap()
-    private let size, mostWaiting: Int
+    private let queue = Queue()
+    private let threads, maxQueued: Int
 
-    package init(of size: Int, mostWaiting: Int = .max) throws(ThreadError) {
-        (self.size, self.mostWaiting) = (size, mostWaiting)
-        for _ in 0..<size {
-            try BackgroundThread.run { [heap] in
-                while let work = heap.work.take() {
-                    heap.waiting.subtract(1, ordering: .relaxed)
+    package init(threads: Int, maxQueued: Int = .max) throws(ThreadError) {
+        self.threads = threads
+        self.maxQueued = maxQueued
+        for _ in 0..<threads {
+            try BackgroundThread.run { [queue] in
+                while let work = queue.work.take() {
+                    queue.waiting.subtract(1, ordering: .relaxed)
                     work()
-                    heap.underWay.subtract(1, ordering: .releasing)
+                    queue.unfinished.subtract(1, ordering: .releasing)
                 }
             }
         }
     }
 
-    deinit { for _ in 0..<size { heap.work.put(nil) } }
+    deinit { for _ in 0..<threads { queue.work.put(nil) } }
 
-    /// False if too much waits already; then it is not done.
+    /// Queues `work`. Returns false, without queueing it, if `maxQueued` items are already waiting.
     @discardableResult
     package func run(_ work: @escaping @Sendable () -> Void) -> Bool {
-        if heap.waiting.add(1, ordering: .relaxed).newValue > mostWaiting {
-            heap.waiting.subtract(1, ordering: .relaxed)
+        if queue.waiting.add(1, ordering: .relaxed).newValue > maxQueued {
+            queue.waiting.subtract(1, ordering: .relaxed)
             return false
         }
-        handOver(work)
+        enqueue(work)
         return true
     }
 
-    /// The same for work that has to be done, however much waits.
-    package func insist(_ work: @escaping @Sendable () -> Void) {
-        heap.waiting.add(1, ordering: .relaxed)
-        handOver(work)
+    /// Queues `work` that must run, however many items are waiting.
+    package func runEvenIfFull(_ work: @escaping @Sendable () -> Void) {
+        queue.waiting.add(1, ordering: .relaxed)
+        enqueue(work)
     }
 
-    private func handOver(_ work: @escaping @Sendable () -> Void) {
-        heap.underWay.add(1, ordering: .relaxed)
-        heap.work.put(work)
+    private func enqueue(_ work: @escaping @Sendable () -> Void) {
+        queue.unfinished.add(1, ordering: .relaxed)
+        queue.work.put(work)
     }
 
-    /// Whether all that was handed over is done.
-    package var isIdle: Bool { heap.underWay.load(ordering: .acquiring) == 0 }
+    /// Whether all queued work has finished.
+    package var isIdle: Bool { queue.unfinished.load(ordering: .acquiring) == 0 }
 }

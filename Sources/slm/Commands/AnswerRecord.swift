@@ -5,13 +5,13 @@ import JSON
 ///
 ///     say(AnswerRecord(answer))                                // {"text":"Hello!","tokens":[20,17],…}
 struct AnswerRecord: CustomStringConvertible {
-    let answer: WholeAnswer
+    let answer: GenerationResult
 
-    init(_ answer: WholeAnswer) { self.answer = answer }
+    init(_ answer: GenerationResult) { self.answer = answer }
 
     var description: String {
         var writer = JSONWriter(.oneLine)
-        let end = answer.end, beginning = answer.beginning
+        let end = answer.end, beginning = answer.start
         writer.object { writer in
             writer.key("text"); writer.string(answer.text)
             writer.key("tokens"); writer.array { for id in answer.tokens.compactMap(\.id) { $0.integer(id) } }
@@ -22,10 +22,10 @@ struct AnswerRecord: CustomStringConvertible {
             }
             writer.key("finish_reason"); writer.string(end.reason.name)
             if case .error(let error) = end.reason { writer.key("error"); writer.string(error.description) }
-            if beginning.wasCut { writer.key("was_cut"); writer.boolean(true) }
+            if beginning.wasTruncated { writer.key("was_cut"); writer.boolean(true) }
             writer.key("timings")
             writer.object {
-                for (key, seconds) in [("waited_s", end.timings.waited), ("prompt_s", end.timings.prompt), ("answer_s", end.timings.answer)] {
+                for (key, seconds) in [("waited_s", end.timings.queued), ("prompt_s", end.timings.prefill), ("answer_s", end.timings.decode)] {
                     $0.key(key); $0.number((seconds * 1e6).rounded() / 1e6)
                 }
             }

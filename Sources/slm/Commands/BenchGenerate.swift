@@ -11,7 +11,7 @@ struct BenchGenerateOptions: MachineOptions {
     var blas: BLAS?
     var checkpoint: String?
     var preset = "eugpt"
-    var dtype = WeightType.auto
+    var dtype = PrecisionOption.auto
     var batch = 1
     var prompt = 128
     var generate = 200
@@ -35,26 +35,26 @@ extension Command {
                     .option("json", \.json, "One JSON object a line."),
                 ], example: "slm bench generate --checkpoint best.h5 --dtype int8 --batch 16 --prompt 128 --generate 200 --json") { options in
             let processor = try options.processor()
-            var runner: Runner?
-            let load = try secondsSpent { runner = try open(options, on: processor) }
+            var runner: ModelRunner?
+            let load = try measureSeconds { runner = try open(options, on: processor) }
             guard let runner else { return }
             try measure(runner, options, load: load)
         }
     }
 
-    private static func open(_ options: BenchGenerateOptions, on processor: Processor) throws -> Runner {
+    private static func open(_ options: BenchGenerateOptions, on processor: Processor) throws -> ModelRunner {
         if let path = options.checkpoint {
             let checkpoint = try Checkpoint(reading: path)
-            return try Runner(of: checkpoint, on: processor, form: processor.weightForm(for: options.dtype, stored: checkpoint.roundedForm))
+            return try ModelRunner(of: checkpoint, on: processor, precision: processor.weightPrecision(for: options.dtype, stored: checkpoint.quantizedPrecision))
         }
         let configuration = try GPTConfiguration.preset(options.preset, for: "bench generate")
         var list = ParameterList()
         let model = GPT(configuration, in: &list)
-        return Runner(of: model, try Parameters(list, on: processor, seed: 1), on: processor, form: processor.weightForm(for: options.dtype))
+        return ModelRunner(of: model, Parameters(list, on: processor, seed: 1), on: processor, precision: processor.weightPrecision(for: options.dtype))
     }
 
     /// The same as llama.cpp is measured by: each prompt for itself, then a token of every sequence at a time, and the scores that follow it.
-    private static func measure(_ runner: Runner, _ options: BenchGenerateOptions, load: Double) throws {
+    private static func measure(_ runner: ModelRunner, _ options: BenchGenerateOptions, load: Double) throws {
         let V = runner.model.configuration.vocabulary, context = runner.model.configuration.context
         guard options.prompt + options.generate <= context else {
             throw UsageError("slm bench generate: \(options.prompt) + \(options.generate) tokens for a model that sees \(context).")
@@ -66,28 +66,28 @@ extension Command {
         for _ in 0..<options.repeats {
             for (s, memory) in memories.enumerated() {
                 let ids = (0..<options.prompt).map { id($0 * 37, s) }
-                prompts.append(secondsSpent { _ = runner.scores(after: [.init(memory, from: 0, ids: ids)]) })
+                prompts.append(measureSeconds { _ = runner.logits(for: [.init(memory, from: 0, ids: ids)]) })
             }
-            answers.append(secondsSpent {
+            answers.append(measureSeconds {
                 for g in 0..<options.generate {
-                    _ = runner.scores(after: memories.enumerated().map { s, memory in .init(memory, from: options.prompt + g, ids: [id(g * 53, s)]) })
+                    _ = runner.logits(for: memories.enumerated().map { s, memory in .init(memory, from: options.prompt + g, ids: [id(g * 53, s)]) })
                 }
             })
         }
         let prompt = Double(options.prompt) / median(prompts), answer = Double(options.batch * options.generate) / median(answers)
         let peak = CPU.peakMemory >> 20
         if options.json {
-            say(JSONLine(["bench": "generate", "case": .text(runner.form.rawValue), "batch": .whole(options.batch), "threads": .whole(runner.processor.threads),
-                          "kernels": .text(runner.processor.path), "prompt_tokens_per_s": .number(prompt), "tokens_per_s": .number(answer), "load_s": .number(load),
+            say(JSONLine(["bench": "generate", "case": .text(runner.precision.rawValue), "batch": .whole(options.batch), "threads": .whole(runner.processor.threads),
+                          "kernels": .text(runner.processor.instructionSet), "prompt_tokens_per_s": .number(prompt), "tokens_per_s": .number(answer), "load_s": .number(load),
                           "weights_mb": .whole(runner.weightBytes >> 20), "cache_mb": .whole(memories.reduce(0) { $0 + $1.byteCount } >> 20),
                           "peak_rss_mb": .whole(peak)]))
         } else {
-            say("\(runner.form.rawValue), \(options.batch) at a time: prompts \(Int(prompt.rounded())) tokens/s, answers \(Int(answer.rounded())) tokens/s, "
+            say("\(runner.precision.rawValue), \(options.batch) at a time: prompts \(Int(prompt.rounded())) tokens/s, answers \(Int(answer.rounded())) tokens/s, "
                 + "ready after \(load.fixed(2)) s, weights \(runner.weightBytes >> 20) MB, peak \(peak) MB")
         }
         guard let profile = runner.processor.profile else { return }
         runner.processor.profile = nil
-        let type: DataType = runner.form == .float32 || !runner.processor.hasBFloat16 ? .float32 : .bfloat16
+        let type: DataType = runner.precision == .float32 || !runner.processor.hasBFloat16 ? .float32 : .bfloat16
         ProfileTable(profile, steps: options.repeats, limits: Limits(of: runner.processor, in: type), total: (prompts + answers).reduce(0, +)).write(asJSON: options.json)
     }
 }

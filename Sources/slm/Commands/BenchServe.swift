@@ -45,7 +45,7 @@ extension Command {
             .option("key", \.key, "The server's key for programs."),
             .option("json", \.json, "One JSON object."),
         ], example: "slm bench serve --url http://127.0.0.1:8000 --people 16") { options in
-            let crowd = Crowd(options), seconds = try secondsSpent { try crowd.ask() }
+            let crowd = Crowd(options), seconds = try measureSeconds { try crowd.ask() }
             crowd.tell(after: seconds)
         }
     }
@@ -80,7 +80,7 @@ private final class Crowd: Sendable {
     struct ServerFailed: Error, CustomStringConvertible { let description: String }
 
     private func ask(_ person: Int, _ question: Int) {
-        var random = CountedRandom(seed: UInt64(person), stream: UInt64(question))
+        var random = SeededRandom(seed: UInt64(person), stream: UInt64(question))
         if options.pause > 0 { sleep(for: 2 * options.pause * Double(random.next() >> 11) / Double(1 << 53)) }
         var request = HTTPRequest(options.url + options.api.path)
         request.headers = [("Content-Type", "application/json")] + (options.key.map { [("Authorization", "Bearer \($0)")] } ?? [])
@@ -102,7 +102,7 @@ private final class Crowd: Sendable {
     private func fail(_ text: String) { seen.withLock { $0.failures.append(text) } }
 
     /// A text of small words that nobody else asks.
-    private func body(_ random: inout CountedRandom) -> [UInt8] {
+    private func body(_ random: inout SeededRandom) -> [UInt8] {
         let words = (0..<options.prompt).map { _ in Self.words[Int(random.next() % UInt64(Self.words.count))] }.joined(separator: " "), api = options.api
         var writer = JSONWriter()
         writer.object { body in

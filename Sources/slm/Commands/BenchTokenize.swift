@@ -40,8 +40,8 @@ extension Command {
             if options.only == .train { return }
             let using = try options.tokenizer.map { path in try Vocabulary(reading: path) } ?? vocabulary ?? .ofBytes()
             for threads in options.threads.map({ [$0] }) ?? (CPU.availableCores == 1 ? [1] : [1, CPU.availableCores]) {
-                let tokenizer = try Tokenizer(using), team = try WorkerPool(threads: threads)
-                let result = try options.medianSeconds { try options.encode(with: tokenizer, on: team) }
+                let tokenizer = try Tokenizer(using), pool = try WorkerPool(threads: threads)
+                let result = try options.medianSeconds { try options.encode(with: tokenizer, on: pool) }
                 options.report("encode", threads: threads, bytes: size, result)
             }
         }
@@ -52,24 +52,24 @@ extension BenchTokenizeOptions {
     /// The median of the timed runs, and what the last of them counted.
     fileprivate func medianSeconds(_ body: () throws -> Int) throws -> (seconds: Double, count: Int) {
         var count = 0
-        let seconds = try (0..<runs).map { _ in try secondsSpent { count = try body() } }
+        let seconds = try (0..<runs).map { _ in try measureSeconds { count = try body() } }
         return (median(seconds), count)
     }
 
     fileprivate func learn(into vocabulary: inout Vocabulary?) throws -> Int {
-        let pattern = WordPattern(named: pattern)
-        var counting = CorpusCounting(cutting: pattern)
+        let pattern = PreTokenizationPattern(named: pattern)
+        var counting = CorpusCounter(pattern: pattern)
         counting.format = .text
         var counted = try counting.count([text], on: WorkerPool(threads: threads ?? CPU.availableCores))
-        var learner = VocabularyLearner(size: vocabularySize)
-        (learner.specials, learner.pattern) = (["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"], pattern)
-        let learned = learner.learn(from: counted.takeWords()).vocabulary
+        var trainer = BPETrainer(size: vocabularySize)
+        (trainer.specialTokens, trainer.pattern) = (["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"], pattern)
+        let learned = trainer.train(on: counted.takeWordCounts()).vocabulary
         vocabulary = learned
         return learned.count
     }
 
     /// Block by block; the ids are counted and forgotten.
-    fileprivate func encode(with tokenizer: Tokenizer, on team: WorkerPool) throws -> Int {
+    fileprivate func encode(with tokenizer: Tokenizer, on pool: WorkerPool) throws -> Int {
         final class Worker {
             var encoder: Encoder, parser = ConversationParser(), ids: [TokenID] = []
             init(_ tokenizer: Tokenizer) throws { encoder = try Encoder(tokenizer) }
@@ -84,9 +84,9 @@ extension BenchTokenizeOptions {
                 }
             }
         }
-        let workers = try (0..<team.size).map { _ in try Worker(tokenizer) }
+        let workers = try (0..<pool.size).map { _ in try Worker(tokenizer) }
         var blocks = try CorpusBlocks([text], format: .text, blockSize: 1 << 17), tokens = 0
-        try blocks.forEach(on: team, make: { block, thread in workers[thread].count(block) }) { count throws(CorpusError) in
+        try blocks.forEach(on: pool, make: { block, thread in workers[thread].count(block) }) { count throws(CorpusError) in
             do throws(TokenizeError) { tokens += try count.get() } catch { throw .tokenizer(error) }
         }
         return tokens

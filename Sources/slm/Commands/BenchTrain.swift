@@ -71,13 +71,13 @@ extension Command {
 
     private static func measure(_ options: BenchTrainOptions, _ configuration: GPTConfiguration) throws {
         let processor = try options.processor(), type = processor.dataType(for: options.dtype)
-        try check(TrainingMemory(type, rows: options.batch, tokensAtOnce: options.tokensAtOnce, isRecomputing: options.recompute),
+        try check(TrainingMemory(type, rows: options.batch, microBatchTokens: options.tokensAtOnce, isRecomputing: options.recompute),
                   for: configuration)
-        let trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: 1)
-        if let tokens = options.tokensAtOnce { trainer.tokensAtOnce = tokens }
+        let trainer = Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: 1)
+        if let tokens = options.tokensAtOnce { trainer.microBatchTokens = tokens }
         let batch = Batch.random(rows: options.batch, of: configuration), tokens = batch.inputs.count
         var loss: Float = 0
-        func step() -> Double { secondsSpent { loss = trainer.advance(batch, rate: 3e-4).loss } }
+        func step() -> Double { measureSeconds { loss = trainer.step(batch, rate: 3e-4).loss } }
         for _ in 0..<options.warmup { _ = step() }
         let growths = processor.arena.growths
         if options.profile { processor.profile = Profile() }
@@ -86,7 +86,7 @@ extension Command {
         let peak = CPU.peakMemory >> 20, name = "\(options.preset) \(type.rawValue)"
         if options.json {
             say(JSONLine(["bench": "train", "case": .text(name), "params": .whole(trainer.parameters.count), "batch": .whole(options.batch),
-                            "context": .whole(configuration.context), "threads": .whole(processor.threads), "kernels": .text(processor.path),
+                            "context": .whole(configuration.context), "threads": .whole(processor.threads), "kernels": .text(processor.instructionSet),
                             "blas": .text(processor.blas.rawValue), "tokens_per_s": .number(speed), "best": .number(best), "peak_rss_mb": .whole(peak),
                             "growths_after_warmup": .whole(processor.arena.growths - growths), "loss": .number(Double(loss))]))
         } else {

@@ -16,24 +16,24 @@ struct CheckpointContents {
         let traits = ["\(configuration.norm.rawValue) norm", "\(configuration.activation)", "\(configuration.positions.rawValue) positions", configuration.hasBias ? "biases" : "no biases",
                       configuration.isTied ? "the head is the embedding" : "a head of its own"] + (configuration.hasQKNorm ? ["QK-norm"] : []) + ["dropout \(configuration.dropout)"]
         var lines: [(String, String)] = [
-            ("checkpoint", "\(checkpoint.path ?? ""), version \(Seal.version), \(checkpoint.byteCount) bytes, whole"),
+            ("checkpoint", "\(checkpoint.path ?? ""), version \(CheckpointHeader.version), \(checkpoint.byteCount) bytes, whole"),
             ("model", "\(configuration.layers) layers, \(configuration.heads) heads, \(configuration.width) wide, context \(configuration.context), "
                 + "vocabulary \(configuration.vocabulary)"),
             ("", traits.joined(separator: ", ")),
-            ("weights", "\(checkpoint.weights.numberCount) in \(checkpoint.weights.count) arrays"),
-            ("rounded", checkpoint.roundedForm.map { "\(checkpoint.rounded.reduce(0) { $0 + $1.element.outputs * $1.element.inputs }) in \(checkpoint.rounded.count) matrices, \($0.rawValue)" } ?? "none"),
-            ("optimizer", checkpoint.optimizer.count == 0 ? "none" : "\(checkpoint.optimizer.numberCount) numbers in \(checkpoint.optimizer.count) arrays"),
+            ("weights", "\(checkpoint.weights.elementCount) in \(checkpoint.weights.count) arrays"),
+            ("rounded", checkpoint.quantizedPrecision.map { "\(checkpoint.quantized.reduce(0) { $0 + $1.element.outputs * $1.element.inputs }) in \(checkpoint.quantized.count) matrices, \($0.rawValue)" } ?? "none"),
+            ("optimizer", checkpoint.optimizer.count == 0 ? "none" : "\(checkpoint.optimizer.elementCount) numbers in \(checkpoint.optimizer.count) arrays"),
             ("tokenizer", tokenizer ?? "none"),
             ("chat form", checkpoint.chatTemplate?.rawValue ?? "none"),
         ]
         if let adapter = checkpoint.adapter {
             let rest = adapter.principals.count > 0 ? ", which begins without its \(adapter.shape.rank) greatest singular values" : ""
             lines.insert(("adapter", "rank \(adapter.shape.rank), alpha \(adapter.shape.alpha), of \(adapter.shape.targets.joined(separator: ", "))"), at: 1)
-            lines.insert(("", "for the model \(Value.text(adapter.basePath).shown), seen from here\(rest)"), at: 2)
+            lines.insert(("", "for the model \(adapter.basePath.quoted), seen from here\(rest)"), at: 2)
         }
         for (title, values) in [("training", checkpoint.training), ("metrics", checkpoint.metrics)] {
             let width = (values.names.map(\.count).max() ?? 0) + 2
-            for (i, (name, value)) in values.enumerated() { lines.append((i == 0 ? title : "", name.padded(to: width) + value.shown)) }
+            for (i, (name, value)) in values.enumerated() { lines.append((i == 0 ? title : "", name.padded(to: width) + value.displayText)) }
             if values.count == 0 { lines.append((title, "none")) }
         }
         return lines.map { $0.0.padded(to: 12) + $0.1 }.joined(separator: "\n")
@@ -48,9 +48,9 @@ struct CheckpointContents {
         var writer = JSONWriter(.oneLine)
         writer.object { file in
             file.key("checkpoint"); file.string(checkpoint.path ?? "")
-            file.key("version"); file.integer(Seal.version)
+            file.key("version"); file.integer(CheckpointHeader.version)
             file.key("bytes"); file.integer(checkpoint.byteCount)
-            file.key("parameters"); file.integer(checkpoint.weights.numberCount)
+            file.key("parameters"); file.integer(checkpoint.weights.elementCount)
             file.key("configuration"); write(checkpoint.configuration.values, to: &file)
             if let adapter = checkpoint.adapter { file.key("adapter"); write(adapter.values, to: &file) }
             if let tokenizer = checkpoint.tokenizer { file.key("fingerprint"); file.string(tokenizer.fingerprint) }
@@ -63,7 +63,7 @@ struct CheckpointContents {
         return writer.text
     }
 
-    private func write(_ arrays: Named<FloatArray>, to writer: inout JSONWriter) {
+    private func write(_ arrays: OrderedDictionary<FloatArray>, to writer: inout JSONWriter) {
         writer.array { list in
             for (name, array) in arrays {
                 list.object {
@@ -74,7 +74,7 @@ struct CheckpointContents {
         }
     }
 
-    private func write(_ values: Named<Value>, to writer: inout JSONWriter) {
+    private func write(_ values: OrderedDictionary<CheckpointValue>, to writer: inout JSONWriter) {
         writer.object { object in
             for (name, value) in values {
                 object.key(name)

@@ -72,8 +72,8 @@ private struct Demonstration {
     private func ask(_ vocabulary: Vocabulary) throws {
         let processor = try options.processor(), checkpoint = try Checkpoint(reading: options.out + "/best.h5")
         let (model, parameters) = try checkpoint.model(on: processor), tokenizer = try Tokenizer(vocabulary)
-        let answers = Recomputation(of: model, parameters, on: processor)
-        let renderer = try ChatRenderer(checkpoint.chatTemplate ?? .markers, for: tokenizer)
+        let answers = UncachedGenerator(of: model, parameters, on: processor)
+        let renderer = try ChatRenderer(checkpoint.chatTemplate ?? .specialTokens, for: tokenizer)
         var encoder = try Encoder(tokenizer), reader = try ConversationReader([options.validation])
         var asked: [(question: String, expected: String, answer: String)] = []
         try reader.forEach { conversation, _, _ throws(CorpusError) in
@@ -82,7 +82,7 @@ private struct Demonstration {
             do throws(TokenizeError) {
                 try renderer.append(promptOf: [conversation.messages[0]], with: &encoder, to: &prompt)
             } catch { throw .tokenizer(error) }
-            let answer = tokenizer.text(of: answers.continuation(of: prompt.ids, stoppingAt: renderer.stops))
+            let answer = tokenizer.text(of: answers.completion(of: prompt.ids, stoppingAt: renderer.stops))
             asked.append((String(decoding: conversation.messages[0].text, as: UTF8.self), String(decoding: conversation.messages[1].text, as: UTF8.self), answer))
         }
         say("\n4. Ten questions that it has never seen, the first of \(options.validation):\n")

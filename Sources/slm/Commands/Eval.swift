@@ -10,14 +10,14 @@ struct EvalOptions: MachineOptions {
     var threads: Int?
     var cpu: String?
     var blas: BLAS?
-    var dtype = WeightType.auto
+    var dtype = PrecisionOption.auto
     var checkpoint: String?
     var base: String?
     var compare: [String] = []
     var data: [String] = []
-    var format: ChatFormat?
+    var format: ChatFileFormat?
     var skipsBad = false
-    var learn = Learned.all
+    var learn = LossScope.all
     var windows = false
     var stride: Int?
     var batch: Int?
@@ -75,14 +75,14 @@ struct EvalCommand {
             results.append(pieces)
             hasChats = hasChats && areChats
         }
-        if results.count == 2 { tell(try Comparison(of: results[0], with: results[1]), hasChats: hasChats) }
+        if results.count == 2 { tell(try ModelComparison(of: results[0], with: results[1]), hasChats: hasChats) }
     }
 
     /// What the model makes of each piece of all files, told on the way.
     private func ask(_ model: Checkpoint, _ files: [String]) throws -> (pieces: [Evaluation], hasChats: Bool) {
         let processor = try options.processor()
         var reader = try EvaluationReader(model, on: WorkerPool(threads: processor.threads))
-        (reader.learned, reader.joins, reader.format, reader.skipsBad) = (options.learn, options.windows, options.format, options.skipsBad)
+        (reader.lossScope, reader.readsAsOneStream, reader.format, reader.skipsBad) = (options.learn, options.windows, options.format, options.skipsBad)
         var evaluator = try evaluator(of: model, on: processor)
         (evaluator.stride, evaluator.rows) = (options.stride, options.batch)
         var table = EvaluationTable(model.path ?? "", files, json: options.json)
@@ -103,11 +103,11 @@ struct EvalCommand {
     }
 
     private func evaluator(of checkpoint: Checkpoint, on processor: Processor) throws -> Evaluator {
-        let form = processor.weightForm(for: options.dtype, stored: checkpoint.roundedForm)
+        let form = processor.weightPrecision(for: options.dtype, stored: checkpoint.quantizedPrecision)
         if form == .float32 || form == .bfloat16 {
             return try Evaluator(checkpoint, base: options.base, on: processor, precision: form == .float32 ? .float32 : .bfloat16)
         }
-        let runner = try Runner(of: checkpoint, base: options.base, on: processor, form: form)
+        let runner = try ModelRunner(of: checkpoint, base: options.base, on: processor, precision: form)
         return Evaluator(context: checkpoint.configuration.context) { batch in
             let length = batch.inputs.count / batch.rows
             return (0..<batch.rows).reduce(into: TokenLosses()) { sum, row in
@@ -117,7 +117,7 @@ struct EvalCommand {
         }
     }
 
-    private func tell(_ comparison: Comparison, hasChats: Bool) {
+    private func tell(_ comparison: ModelComparison, hasChats: Bool) {
         let (a, b) = (checkpoints[0], checkpoints[1]), isFirst = comparison.difference < 0
         if options.json {
             return say(JSONLine(["a": .text(a), "b": .text(b), "better": comparison.isNoise ? "neither" : isFirst ? "a" : "b",

@@ -27,7 +27,7 @@ extension Command {
             guard let folder = options.to else { throw UsageError("slm export: say where to: --to FOLDER or --to FILE.gguf") }
             var checkpoint = try Checkpoint(reading: path)
             // An adapter is put into its model.
-            if checkpoint.rounded.count > 0 { checkpoint = try checkpoint.unrounded(on: Processor()) }
+            if checkpoint.quantized.count > 0 { checkpoint = try checkpoint.dequantized(on: Processor()) }
             if checkpoint.adapter != nil { checkpoint = try checkpoint.merged(base: options.base, on: try Processor()) }
             try write(checkpoint, to: folder, as: options.dtype)
             say("\(folder): \(ModelSummary(checkpoint)), \(options.dtype.rawValue)")
@@ -43,7 +43,7 @@ extension Command {
         if path.hasSuffix(".h5") {
             guard let form = WeightPrecision(rawValue: type.rawValue), form != .bfloat16 else { throw refuse("a checkpoint holds f32, int8 or int4") }
             try Folder.create(forFileAt: path)
-            return try (form == .float32 ? checkpoint : checkpoint.rounded(to: form, on: Processor())).write(to: path)
+            return try (form == .float32 ? checkpoint : checkpoint.quantized(to: form, on: Processor())).write(to: path)
         }
         guard let format = WeightFormat(rawValue: type.rawValue) else { throw refuse("a Hugging Face folder holds f32, f16 or bf16") }
         try HuggingFace.write(checkpoint, to: path, as: format)

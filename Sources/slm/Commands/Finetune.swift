@@ -19,8 +19,8 @@ struct FinetuneOptions: RunOptions {
     var dropout = 0.1
     var lora: Int?
     var loraAlpha: Double?
-    var loraTargets = GPT.adaptableLayers.joined(separator: ",")
-    var loraInit = AdapterStart.plain
+    var loraTargets = GPT.loraTargets.joined(separator: ",")
+    var loraInit = LoRAInitialization.plain
     var merge: String?
     var steps: Int?
     var epochs: Double?
@@ -34,7 +34,7 @@ struct FinetuneOptions: RunOptions {
     var beta2: Double?
     var clip = 1.0
     var skipsBad = false
-    var learn = Learned.assistant
+    var learn = LossScope.assistant
     var evaluateEvery: Int?
     var saveEvery: Int?
     var patience = 5
@@ -45,7 +45,7 @@ struct FinetuneOptions: RunOptions {
 }
 
 /// How an adapter begins: at 0, or with the greatest singular values of what it adapts.
-enum AdapterStart: String, CaseIterable, OptionValue {
+enum LoRAInitialization: String, CaseIterable, OptionValue {
     case plain, pissa
 }
 
@@ -89,22 +89,22 @@ extension FinetuneOptions {
         get throws {
             var settings = Finetuning.Settings(data: data)
             (settings.replay, settings.replayShare, settings.dropout) = (replay, replayShare, Float(dropout))
-            (settings.adaptation, settings.beginsWithPrincipals) = (try adaptation, loraInit == .pissa)
+            (settings.lora, settings.usesPiSSA) = (try loraConfiguration, loraInit == .pissa)
             (settings.length, settings.warmup) = (try length(for: "finetune"), warmup)
-            if force { settings.fewest = 1 }
+            if force { settings.minimumChats = 1 }
             settings.skipsBad = skipsBad
             return settings
         }
     }
 
-    private var adaptation: LowRank? {
+    private var loraConfiguration: LoRAConfiguration? {
         get throws {
-            let targets = loraTargets.split(separator: ",").map(String.init), known = GPT.adaptableLayers
+            let targets = loraTargets.split(separator: ",").map(String.init), known = GPT.loraTargets
             if let unknown = targets.first(where: { !known.contains($0) }) {
                 throw UsageError("slm finetune: --lora-targets: no layer '\(unknown)'. Layers: \(known.joined(separator: ",")).")
             }
             if targets.isEmpty { throw UsageError("slm finetune: --lora-targets: name one layer at least, of \(known.joined(separator: ",")).") }
-            return lora.map { LowRank(rank: $0, alpha: loraAlpha.map { Float($0) }, targets: targets) }
+            return lora.map { LoRAConfiguration(rank: $0, alpha: loraAlpha.map { Float($0) }, targets: targets) }
         }
     }
 }

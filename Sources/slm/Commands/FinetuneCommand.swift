@@ -28,7 +28,7 @@ struct FinetuneCommand {
             let (settings, plan) = (try options.settings, try options.plan)
             folder = "\(options.out)/\(options.name ?? "finetuned_\(timestamp)")"
             if Folder.contains("last.h5", in: folder) { throw Refusal(description: "\(folder) holds a run. Go on with it: --resume \(folder); or take another --name.") }
-            try check(TrainingMemory(type, rows: plan.rows, adapting: settings.adaptation), for: try Checkpoint(reading: base).configuration,
+            try check(TrainingMemory(type, rows: plan.rows, lora: settings.lora), for: try Checkpoint(reading: base).configuration,
                       advice: options.lora == nil ? "Learn an adapter: --lora 16." : "Take a smaller --lora.")
             let bar = Progress("singular values")
             finetuning = try Finetuning(of: base, settings, plan, in: folder, on: processor, precision: type) { share in
@@ -45,20 +45,20 @@ struct FinetuneCommand {
                                         run.trainer, processor, type)
         announce(finetuning, folder, type, processor.threads)
         let more = run.adapter.map { _ in [RunPage.Command(to: "fold it into its model", "slm finetune --merge \("\(folder)/best.h5".shellWord) --out merged.h5")] } ?? []
-        let record = try RunRecord(folder, run.settings(settings(finetuning), type, processor), goingOnAfter: run.state.step,
+        let record = try RunRecorder(folder, run.settings(settings(finetuning), type, processor), goingOnAfter: run.state.step,
                                    commands: nextCommands(in: folder, goOn: goOn, more))
         if try options.learn(run, record, samples, in: folder, goOn: goOn) != .stopped { try conclude(folder) }
     }
 
     /// What a report tells of the data.
-    private func settings(_ finetuning: Finetuning) -> [Setting] {
-        func settings(_ prefix: String, _ paths: [String], _ data: ChatData) -> [Setting] {
-            [Setting("data", prefix + "source", .text(paths.joined(separator: " "))), Setting("data", prefix + "train_tokens", .whole(data.count(of: .train))),
-             Setting("data", prefix + "train_conversations", .whole(data.train.count)), Setting("data", prefix + "val_tokens", .whole(data.count(of: .val))),
-             Setting("data", prefix + "val_conversations", .whole(data.val.count))]
+    private func settings(_ finetuning: Finetuning) -> [RunSetting] {
+        func settings(_ prefix: String, _ paths: [String], _ data: ChatData) -> [RunSetting] {
+            [RunSetting("data", prefix + "source", .text(paths.joined(separator: " "))), RunSetting("data", prefix + "train_tokens", .whole(data.count(of: .train))),
+             RunSetting("data", prefix + "train_conversations", .whole(data.train.count)), RunSetting("data", prefix + "val_tokens", .whole(data.count(of: .val))),
+             RunSetting("data", prefix + "val_conversations", .whole(data.val.count))]
         }
         return settings("", finetuning.paths, finetuning.data) + (finetuning.replay.map { settings("replay_", finetuning.replayPaths, $0) } ?? [])
-            + [Setting("data", "form", .text(finetuning.form.rawValue)), Setting("data", "vocabulary_hash", .text(finetuning.vocabulary.fingerprint))]
+            + [RunSetting("data", "form", .text(finetuning.form.rawValue)), RunSetting("data", "vocabulary_hash", .text(finetuning.vocabulary.fingerprint))]
     }
 
     private func merge(_ path: String) throws {
@@ -68,7 +68,7 @@ struct FinetuneCommand {
         let merged = try adapter.merged(base: options.base, on: options.processor())
         try Folder.create(forFileAt: options.out)
         try merged.write(to: options.out)
-        say("\(options.out): \(merged.weights.numberCount) weights, the adapter folded in.")
+        say("\(options.out): \(merged.weights.elementCount) weights, the adapter folded in.")
     }
 
     private func announce(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ threads: Int) {
@@ -82,10 +82,10 @@ struct FinetuneCommand {
         func text(_ data: ChatData) -> String {
             "\(data.train.count) chats of \(data.count(of: .train)) tokens to learn from, \(data.val.count) of \(data.count(of: .val)) to check with"
         }
-        let memory = TrainingMemory(type, rows: run.plan.rows, adapting: run.adapter?.shape)
+        let memory = TrainingMemory(type, rows: run.plan.rows, lora: run.adapter?.shape)
         say("""
             learn    \(learned)
-            data     \(text(finetuning.data)); \(run.plan.learned == .assistant ? "the assistant's words are learned" : "all words are learned")\
+            data     \(text(finetuning.data)); \(run.plan.lossScope == .assistant ? "the assistant's words are learned" : "all words are learned")\
             \(finetuning.replay.map { "\nreplay   \(text($0))" } ?? "")
             \(run.announcement(type, threads, memory, in: folder))
             """)

@@ -27,7 +27,7 @@ extension Command {
             .option("chat", \.chat, "Take --prompts, or standard input, for what users say."),
             .option("at-once", \.atOnce, in: 1...1_024, "How many of --prompts are answered at the same time."),
             .option("echo", \.echo, "Show the prompt before what follows it."),
-            .option("logprobs", \.answering.drawing.logprobs, "With --json: the log-probability of each token, and of so many others in its place."),
+            .option("logprobs", \.answering.sampling.logprobs, "With --json: the log-probability of each token, and of so many others in its place."),
             .option("json", \.json, "A JSON object for each answer, when it is over."),
         ], example: """
             slm generate --checkpoint checkpoints/first/best.h5 --prompt "Once upon a time" --max-tokens 50
@@ -48,7 +48,7 @@ private struct GenerateCommand {
             throw UsageError("slm generate: give one of --prompt, --user and --prompts.")
         }
         if options.answering.system != nil, options.user == nil, !options.chat { throw UsageError("slm generate: --system is for chats: --user TEXT, or --chat.") }
-        if options.answering.drawing.logprobs != nil, !options.json { throw UsageError("slm generate: --logprobs are told with --json.") }
+        if options.answering.sampling.logprobs != nil, !options.json { throw UsageError("slm generate: --logprobs are told with --json.") }
         (self.options, config) = (options, try options.answering.config)
     }
 
@@ -58,7 +58,7 @@ private struct GenerateCommand {
         let prompts = try LineBlocks.texts(of: path).map { $0.replacing("\\n", with: "\n") }
         let interrupts = Interrupts(), requests = prompts.map { request($0) }
         var isStopped = false
-        try backend.answers(to: requests, atOnce: options.atOnce, isStopped: {
+        try backend.generate(requests, concurrency: options.atOnce, isStopped: {
             isStopped = isStopped || interrupts.take() > 0
             return isStopped
         }) { index, result in
@@ -76,22 +76,22 @@ private struct GenerateCommand {
         return String(decoding: text.last == 10 ? text.dropLast() : text[...], as: UTF8.self)
     }
 
-    private func request(_ text: String) -> AnswerRequest {
-        guard options.user != nil || options.chat else { return AnswerRequest(.text(text), config, policy: options.answering.policy) }
-        return AnswerRequest(.chat((options.answering.system.map { [.init(.system, $0)] } ?? []) + [.init(.user, text)]), config, policy: options.answering.policy)
+    private func request(_ text: String) -> GenerationRequest {
+        guard options.user != nil || options.chat else { return GenerationRequest(.text(text), config, policy: options.answering.policy) }
+        return GenerationRequest(.chat((options.answering.system.map { [.init(.system, $0)] } ?? []) + [.init(.user, text)]), config, policy: options.answering.policy)
     }
 
     /// One answer, shown as it comes.
     private func answer(_ prompt: String, by backend: any ChatBackend) throws {
-        let interrupts = Interrupts(), events = try backend.events(of: request(prompt))
-        var whole = WholeAnswer(), output = StandardOutput(), isOver = false
+        let interrupts = Interrupts(), events = try backend.stream(request(prompt))
+        var whole = GenerationResult(), output = StandardOutput(), isOver = false
         if options.echo, !options.json { try output.write(shown(prompt).utf8) }
         while !isOver {
             if interrupts.take() > 0 { events.cancel() }
             guard let event = events.next(within: .milliseconds(30)) else { continue }
             whole.add(event)
             switch event {
-            case .began(let beginning): if beginning.wasCut { note("the prompt is longer than the context leaves room for: its beginning was left out.") }
+            case .began(let beginning): if beginning.wasTruncated { note("the prompt is longer than the context leaves room for: its beginning was left out.") }
             case .piece(let piece):
                 if !options.json { try output.write(shown(piece.text).utf8) }
             case .ended: isOver = true
@@ -107,5 +107,5 @@ private struct GenerateCommand {
     }
 
     /// A terminal is shown text alone; a file gets all that there is.
-    private func shown(_ text: String) -> String { TerminalMode.isTerminal(1) ? text.visible : text }
+    private func shown(_ text: String) -> String { TerminalMode.isTerminal(1) ? text.printable : text }
 }

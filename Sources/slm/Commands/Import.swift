@@ -21,22 +21,22 @@ extension Command {
         ], example: "slm import gpt2 --out checkpoints/gpt2.h5") { options in
             guard let source = options.source else { throw UsageError("slm import: give the model: slm import SOURCE --out CHECKPOINT") }
             guard let out = options.out else { throw UsageError("slm import: give the checkpoint to write: --out FILE") }
-            let model = try ForeignModel(reading: source, heads: options.heads, tokenizer: tokenizer(options.tokenizer), on: try Processor())
+            let model = try ImportedModel(reading: source, heads: options.heads, tokenizer: tokenizer(options.tokenizer), on: try Processor())
             try Folder.create(forFileAt: out)
             try model.checkpoint.write(to: out)
             if model.checkpoint.tokenizer == nil {
-                let reason = model.fault.map { "its own cannot be read: \($0)" } ?? (options.tokenizer == nil ? "it brings none." : "none was asked for.")
+                let reason = model.tokenizerError.map { "its own cannot be read: \($0)" } ?? (options.tokenizer == nil ? "it brings none." : "none was asked for.")
                 note("the model has no tokenizer, and can be timed but neither evaluated nor talked to; \(reason) Another: --tokenizer FILE")
             }
             say("\(out): \(ModelSummary(model.checkpoint))")
         }
     }
 
-    private static func tokenizer(_ option: String?) throws -> ForeignTokenizer {
+    private static func tokenizer(_ option: String?) throws -> TokenizerSource {
         switch option {
-        case nil: .own
+        case nil: .included
         case "none"?: .none
-        case let path?: .other(try Vocabulary(reading: path))
+        case let path?: .vocabulary(try Vocabulary(reading: path))
         }
     }
 }

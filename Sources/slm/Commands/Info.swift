@@ -20,16 +20,16 @@ extension Command {
             }
             let processor = try options.processor()
             let type = processor.dataType(for: .auto)
-            let reason = type == .bfloat16 ? "the CPU has bf16 instructions" : "\(processor.path) kernels have no bf16 instructions"
+            let reason = type == .bfloat16 ? "the CPU has bf16 instructions" : "\(processor.instructionSet) kernels have no bf16 instructions"
             let libraries = BLAS.allCases.compactMap { blas -> String? in
                 if blas == .slm { return nil }
-                do { return try Processor(threads: 1, path: options.cpu, blas: blas).libraryVersion } catch { return "\(error)" }
+                do { return try Processor(threads: 1, instructionSet: options.cpu, blas: blas).libraryVersion } catch { return "\(error)" }
             }
             let megabytes = { (bytes: Int) in bytes >> 20 }
             if options.json {
                 return say(JSONLine([
-                    "cpu": .text(CPU.name), "features": .text(CPU.features.joined(separator: " ")), "kernels": .text(processor.path),
-                    "kernels_available": .text(Processor.paths.joined(separator: " ")), "dtype": .text(type.rawValue), "blas": .text(processor.blas.rawValue),
+                    "cpu": .text(CPU.name), "features": .text(CPU.features.joined(separator: " ")), "kernels": .text(processor.instructionSet),
+                    "kernels_available": .text(Processor.instructionSets.joined(separator: " ")), "dtype": .text(type.rawValue), "blas": .text(processor.blas.rawValue),
                     "threads": .whole(processor.threads), "cores": .whole(CPU.availableCores), "memory_mb": .whole(megabytes(CPU.memoryBytes)),
                     "memory_available_mb": CPU.availableMemory.map { .whole(megabytes($0)) }, "libraries": .text(libraries.joined(separator: "; ")),
                     "version": .text(version),
@@ -39,7 +39,7 @@ extension Command {
                 slm        \(version)
                 CPU        \(CPU.name), \(CPU.availableCores) cores to use
                 has        \(CPU.features.joined(separator: " "))
-                kernels    \(processor.path)   (can run \(Processor.paths.joined(separator: ", ")); --cpu or SLM_CPU forces one)
+                kernels    \(processor.instructionSet)   (can run \(Processor.instructionSets.joined(separator: ", ")); --cpu or SLM_CPU forces one)
                 products   \(processor.blas.rawValue)   (--blas \(BLAS.hint))
                 dtype      \(type.rawValue): \(reason)
                 threads    \(processor.threads)   (--threads or SLM_THREADS)

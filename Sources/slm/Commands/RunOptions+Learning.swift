@@ -10,7 +10,7 @@ extension RunOptions {
     ///   - goOn: the command that goes on after a stop.
     ///   - start: what comes before the first step.
     @discardableResult
-    func learn(_ run: TrainingRun, _ record: RunRecord, _ samples: SampleAnswers, in folder: String, goOn: String,
+    func learn(_ run: TrainingRun, _ record: RunRecorder, _ samples: SampleAnswers, in folder: String, goOn: String,
                start: (_ clock: () -> Double, _ report: (TrainingRun.Event) throws -> Void) throws -> Void = { _, _ in }) throws -> TrainingRun.Ending {
         let stop = StopSignal(), bar = TrainingBar(run), begin = now(), time = { now() - begin }
         var answering = 0.0
@@ -19,7 +19,7 @@ extension RunOptions {
             if !json { bar.show(event) }
         }
         try start(time, hear)
-        let ending = try run.run(clock: time, isToStop: { state in
+        let ending = try run.run(clock: time, shouldStop: { state in
             stop.isRaised || stopAfter.map { state.step >= $0 } ?? false
         }) { event in
             try hear(event)
@@ -27,7 +27,7 @@ extension RunOptions {
             // Unasked, it takes a twentieth of the time: where others keep the cores busy, a token may take as long as a step. The last one is always told.
             if !ask.isEmpty || answering <= max(1, run.state.seconds / 20) || run.progress >= 1 {
                 var entries: [LogEntry.Answer] = []
-                answering += secondsSpent { entries = samples.entries(at: run.state.step) }
+                answering += measureSeconds { entries = samples.entries(at: run.state.step) }
                 for answer in entries {
                     try add(.answered(answer), to: record)
                     if !json { bar.show(answer) }
@@ -42,7 +42,7 @@ extension RunOptions {
         return ending
     }
 
-    private func add(_ entry: LogEntry, to record: RunRecord) throws {
+    private func add(_ entry: LogEntry, to record: RunRecorder) throws {
         try record.add(entry)
         if json { say(entry.json) }
     }

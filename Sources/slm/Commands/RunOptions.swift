@@ -16,7 +16,7 @@ protocol RunOptions: MachineOptions {
     var beta2: Double? { get set }
     var clip: Double { get set }
     var skipsBad: Bool { get set }
-    var learn: Learned { get set }
+    var learn: LossScope { get set }
     var evaluateEvery: Int? { get set }
     var saveEvery: Int? { get set }
     var patience: Int { get set }
@@ -30,7 +30,7 @@ protocol RunOptions: MachineOptions {
     static var usualDecay: String { get }
 }
 
-extension Learned: OptionValue {}
+extension LossScope: OptionValue {}
 
 extension RunOptions {
     static var runRows: [OptionRow<Self>] {
@@ -70,7 +70,7 @@ extension RunOptions {
         var plan = usual
         if let length = try length(for: command) { plan.length = length }
         (plan.clipping, plan.seed) = (clip > 0 ? Float(clip) : .infinity, seed)
-        (plan.learned, plan.evaluateEvery, plan.saveEvery) = (learn, evaluateEvery, saveEvery)
+        (plan.lossScope, plan.evaluateEvery, plan.saveEvery) = (learn, evaluateEvery, saveEvery)
         (plan.patience, plan.smallestGain) = (patience == 0 ? nil : patience, Float(smallestGain))
         if let batch { plan.rows = batch }
         if let beta2 { plan.beta2 = Float(beta2) }

@@ -21,7 +21,7 @@ struct SampleAnswers {
     private let questions: [Question]
     private let stops: [TokenID]
     private let tokenizer: Tokenizer
-    private let answers: Recomputation
+    private let answers: UncachedGenerator
 
     /// - Parameters:
     ///   - asked: questions to take instead of the first of `tokens`.
@@ -31,7 +31,7 @@ struct SampleAnswers {
          _ processor: Processor, _ type: DataType) throws {
         let tokenizer = try Tokenizer(vocabulary)
         self.tokenizer = tokenizer
-        answers = Recomputation(of: trainer.model, trainer.parameters, on: processor, precision: type)
+        answers = UncachedGenerator(of: trainer.model, trainer.parameters, on: processor, precision: type)
         let renderer = try form.map { try ChatRenderer($0, for: tokenizer) }, room = max(1, trainer.model.configuration.context / 2)
         stops = renderer?.stops ?? []
         if asked.isEmpty {
@@ -56,7 +56,7 @@ struct SampleAnswers {
         var ids: [TokenID] = []
         func text(_ range: Range<Int>) -> String {
             tokens.read(range, into: &ids)
-            let special = Set(tokenizer.vocabulary.specials.map(\.id))
+            let special = Set(tokenizer.vocabulary.specialTokens.map(\.id))
             return tokenizer.text(of: ids.filter { !special.contains($0) })
         }
         guard let form else {
@@ -73,7 +73,7 @@ struct SampleAnswers {
 
     func entries(at step: Int) -> [LogEntry.Answer] {
         questions.map { question in
-            let ids = answers.continuation(of: question.prompt, stoppingAt: stops, most: Self.longest)
+            let ids = answers.completion(of: question.prompt, stoppingAt: stops, most: Self.longest)
             return LogEntry.Answer(step: step, question: question.text, answer: tokenizer.text(of: ids), expected: question.expected)
         }
     }

@@ -74,10 +74,10 @@ struct ServeCommand {
     init(_ options: ServeOptions, _ environment: [String: String]) { (self.options, self.environment) = (options, environment) }
 
     func run() throws {
-        let signals = SignalWait([SIGINT, SIGTERM, SIGHUP])
+        let signals = SignalListener([SIGINT, SIGTERM, SIGHUP])
         _ = try source()
         if let key = adminKey, key.utf8.count < 16 { throw UsageError("slm serve: ADMIN_API_KEY: expected at least 16 characters, found \(key.utf8.count). `openssl rand -hex 16` makes some.") }
-        let address = try StoreAddress(options.database), store = try Store(address)
+        let address = try DatabaseURL(options.database), store = try Store(address)
         let server = try Server(settings, store: store, secret: try secret(address, store), chatLog: try options.collect.map { try ChatLog($0) }) { try open() }
         say("http://\(options.host.contains(":") ? "[\(options.host)]" : options.host):\(server.port)")
         let failure = Failed()
@@ -95,7 +95,7 @@ struct ServeCommand {
     }
 
     /// Until somebody ends it.
-    private func serve(_ server: Server, _ signals: SignalWait) {
+    private func serve(_ server: Server, _ signals: SignalListener) {
         var stamp = self.stamp
         while true {
             let signal = signals.next(within: .seconds(2))
@@ -129,10 +129,11 @@ struct ServeCommand {
             let backend = try options.answerer.open(address: address, environment: environment)
             return ServedModel(name: options.name ?? backend.name, backend, nil)
         case .checkpoint(let path):
-            var limits = GPTBackend.Limits()
-            (limits.answers, limits.waiting) = (options.places, 16)          // who waits, waits before it, where turns are fair
+            var limits = LocalBackend.Limits()
+            limits.slots = options.places
+            limits.waiting = 16          // who waits, waits before it, where turns are fair
             let backend = try options.answerer.open(checkpoint: path, limits: limits, on: options.processorMaker)
-            return ServedModel(name: options.name ?? Self.name(of: path), backend, backend.readable)
+            return ServedModel(name: options.name ?? Self.name(of: path), backend, backend.model)
         }
     }
 
@@ -158,11 +159,11 @@ struct ServeCommand {
     }
 
     /// What tokens are signed with: from the environment, else made once and kept beside the database, or in it where several servers share one.
-    private func secret(_ address: StoreAddress, _ store: Store) throws -> Secret {
-        if let text = environment["SLM_JWT_SECRET"] { return try Secret(checking: text, from: "SLM_JWT_SECRET") }
+    private func secret(_ address: DatabaseURL, _ store: Store) throws -> Secret {
+        if let text = environment["SLM_JWT_SECRET"] { return try Secret(validating: text, source: "SLM_JWT_SECRET") }
         switch address {
-        case .sqlite(let path): return try Secret(keptIn: path + ".secret")
-        case .postgresql: return try Secret(checking: try store.setting("jwt_secret", orStore: Secret.fresh()), from: "the database's jwt_secret")
+        case .sqlite(let path): return try Secret(storedAt: path + ".secret")
+        case .postgresql: return try Secret(validating: try store.setting("jwt_secret", orInsert: Secret.generate()), source: "the database's jwt_secret")
         }
     }
 

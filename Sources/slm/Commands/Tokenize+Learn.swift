@@ -5,12 +5,12 @@ import Tokenize
 
 /// Learning a vocabulary, and writing tokens with one.
 extension TokenizeOptions {
-    private func team() throws -> WorkerPool { try WorkerPool(threads: threads ?? CPU.availableCores) }
+    private func pool() throws -> WorkerPool { try WorkerPool(threads: threads ?? CPU.availableCores) }
 
     /// The bytes of all files, if they can be told.
     private func bytes(of paths: [String]) throws -> Int? {
         var sum = 0
-        for path in try Folder.files(at: paths, endingIn: CorpusBlocks.endings) {
+        for path in try Folder.files(at: paths, withExtensions: CorpusBlocks.fileExtensions) {
             guard path != "-", let size = try InputFile(path).size else { return nil }
             sum += size
         }
@@ -19,21 +19,21 @@ extension TokenizeOptions {
 
     func learn() throws -> Vocabulary {
         let isOfCharacters = tokenizer == "characters"
-        var counting = CorpusCounting(isOfCharacters ? .characters : .words(wordPattern))
+        var counting = CorpusCounter(isOfCharacters ? .characters : .words(wordPattern))
         (counting.format, counting.sample, counting.seed, counting.skipsBad) = (format, sample, UInt64(bitPattern: Int64(seed)), skipsBad)
-        let progress = Progress("reading", ofBytes: try bytes(of: data)), team = try team()
+        let progress = Progress("reading", ofBytes: try bytes(of: data)), pool = try pool()
         counting.progress = { progress.show(bytes: $0) }
-        var learned: VocabularyLearner.Learned?, report = CorpusReport(), vocabulary = Vocabulary()
-        let seconds = try secondsSpent {
-            var counted = try counting.count(data, on: team)
+        var learned: BPETrainer.TrainedVocabulary?, report = CorpusReport(), vocabulary = Vocabulary()
+        let seconds = try measureSeconds {
+            var counted = try counting.count(data, on: pool)
             report = counted.report
             if isOfCharacters {
-                vocabulary = .ofCharacters(counted.characters, specials: specialTexts, first: !specialsLast)
+                vocabulary = .ofCharacters(counted.characters, specialTokens: specialTexts, first: !specialsLast)
             } else {
-                var learner = VocabularyLearner(size: vocabularySize ?? 0)
-                (learner.specials, learner.specialsComeFirst, learner.pattern) = (specialTexts, !specialsLast, wordPattern)
-                (learner.leastCount, learner.longestToken) = (leastCount, longestToken)
-                let result = learner.learn(from: counted.takeWords())
+                var trainer = BPETrainer(size: vocabularySize ?? 0)
+                (trainer.specialTokens, trainer.specialTokensFirst, trainer.pattern) = (specialTexts, !specialsLast, wordPattern)
+                (trainer.minFrequency, trainer.maxTokenLength) = (leastCount, longestToken)
+                let result = trainer.train(on: counted.takeWordCounts())
                 (learned, vocabulary) = (result, result.vocabulary)
             }
         }
@@ -43,7 +43,7 @@ extension TokenizeOptions {
         return vocabulary
     }
 
-    private func summarize(_ vocabulary: Vocabulary, _ learned: VocabularyLearner.Learned?, _ report: CorpusReport, seconds: Double) {
+    private func summarize(_ vocabulary: Vocabulary, _ learned: BPETrainer.TrainedVocabulary?, _ report: CorpusReport, seconds: Double) {
         if isQuiet { return }
         let bytes = report.train.bytes.total, perToken = learned.map { Double($0.bytes) / Double(max(1, $0.tokens)) }
         if json {
@@ -67,13 +67,13 @@ extension TokenizeOptions {
         let own = folder + "/tokenizer.json"
         // --out may have put it there a moment ago.
         if out == nil || (try? FileStamp(own)) != (try? FileStamp(out ?? own)) { try vocabulary.write(to: own) }
-        var encoding = CorpusEncoding(try Tokenizer(vocabulary), file: "tokenizer.json", form: form)
-        (encoding.format, encoding.seed, encoding.heldOut) = (format, UInt64(bitPattern: Int64(seed)), validationShare)
-        (encoding.limit, encoding.skipsBad) = (longest, skipsBad)
-        let progress = Progress("writing", ofBytes: try bytes(of: data + validation)), team = try team()
+        var encoding = CorpusEncoder(try Tokenizer(vocabulary), file: "tokenizer.json", template: form)
+        (encoding.format, encoding.seed, encoding.validationShare) = (format, UInt64(bitPattern: Int64(seed)), validationShare)
+        (encoding.maxTokens, encoding.skipsBad) = (longest, skipsBad)
+        let progress = Progress("writing", ofBytes: try bytes(of: data + validation)), pool = try pool()
         encoding.progress = { progress.show(bytes: $0) }
         var report = CorpusReport()
-        let seconds = try secondsSpent { report = try encoding.write(data, validation: validation, to: folder, on: team) }
+        let seconds = try measureSeconds { report = try encoding.write(data, validation: validation, to: folder, on: pool) }
         progress.clear()
         tell(report)
         if isQuiet { return }
@@ -102,6 +102,6 @@ extension TokenizeOptions {
 
 /// What was left out: the first of it, and how much.
 func tellFaults(of report: CorpusReport) {
-    for fault in report.faults { note("left out: \(fault)") }
-    if report.malformed > report.faults.count { note("left out: \(report.malformed - report.faults.count) more") }
+    for fault in report.malformedLines { note("left out: \(fault)") }
+    if report.malformed > report.malformedLines.count { note("left out: \(report.malformed - report.malformedLines.count) more") }
 }

@@ -59,7 +59,7 @@ extension TokenizeOptions {
         func text(_ text: [UInt8]) throws {
             ids.removeAll(keepingCapacity: true)
             if recognizesSpecials {
-                ids = try tokenizer.ids(of: text, specials: .recognized)
+                ids = try tokenizer.ids(of: text, specialTokens: .recognized)
             } else {
                 try encoder.encode(text.span, into: &ids)
             }
@@ -97,15 +97,15 @@ extension TokenizeOptions {
 
     /// A text in colours, a colour a token, and what each token is.
     func show(_ text: String) throws {
-        let tokenizer = try Tokenizer(vocabulary()), specials = Set(tokenizer.vocabulary.specials.map(\.id))
-        let ids = try tokenizer.ids(of: text, specials: recognizesSpecials ? .recognized : .asText)
+        let tokenizer = try Tokenizer(vocabulary()), specialTokens = Set(tokenizer.vocabulary.specialTokens.map(\.id))
+        let ids = try tokenizer.ids(of: text, specialTokens: recognizesSpecials ? .recognized : .asText)
         let pieces = ids.map { (id: $0, text: shown(tokenizer.vocabulary.tokens[Int($0)])) }
         if json {
             return say(JSONLine(["tokens": .whole(ids.count), "ids": .text(ids.map(String.init).joined(separator: " "))]))
         }
         let isTerminal = isatty(STDOUT_FILENO) == 1
         let paint = { (text: String, i: Int) in
-            isTerminal ? "\u{1B}[\(specials.contains(ids[i]) ? "7" : "30;\([103, 102, 106, 105, 101, 107][i % 6])")m\(text)\u{1B}[0m" : text
+            isTerminal ? "\u{1B}[\(specialTokens.contains(ids[i]) ? "7" : "30;\([103, 102, 106, 105, 101, 107][i % 6])")m\(text)\u{1B}[0m" : text
         }
         if isTerminal { say(pieces.enumerated().map { paint($1.text, $0) }.joined()) }
         let width = (pieces.map { String($0.id).count }.max() ?? 0)

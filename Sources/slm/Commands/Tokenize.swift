@@ -5,12 +5,12 @@ import Tokenize
 
 struct TokenizeOptions {
     var data: [String] = []
-    var format: ChatFormat?
+    var format: ChatFileFormat?
     var tokenizer: String?
     var out: String?
     var vocabularySize: Int?
     var pattern: String?
-    var specials = "<|user|>,<|assistant|>,<|eos|>,<|pad|>"
+    var specialTokens = "<|user|>,<|assistant|>,<|eos|>,<|pad|>"
     var specialsLast = false
     var leastCount = 2
     var longestToken: Int?
@@ -45,7 +45,7 @@ extension Command {
             .option("out", \.out, "Where the vocabulary goes: X.json (Hugging Face), X.tiktoken, or a folder X/ for vocab.json and merges.txt."),
             .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Tokens in all to learn, special ones included.").choice("vocabulary"),
             .option("pattern", \.pattern, "How text is cut into words: gpt2 (the usual), gpt4, llama3, none, or a regular expression."),
-            .option("specials", \.specials, "Special tokens to have, with commas between."),
+            .option("specials", \.specialTokens, "Special tokens to have, with commas between."),
             .option("specials-last", \.specialsLast, "Special tokens get the last ids instead of the first."),
             .option("min-count", \.leastCount, in: 1...1_000_000_000, "Pairs that occur less often do not become tokens."),
             .option("max-token-length", \.longestToken, in: 1...1_000_000, "No token gets longer, in bytes."),
@@ -86,7 +86,7 @@ extension Command {
 }
 
 extension ChatTemplate: OptionValue {}
-extension ChatFormat: OptionValue {}
+extension ChatFileFormat: OptionValue {}
 
 extension TokenizeOptions {
     var isLearning: Bool { vocabularySize != nil || tokenizer == "characters" && out != nil }
@@ -105,20 +105,20 @@ extension TokenizeOptions {
         if isLearning || tokens != nil, data.isEmpty { throw refuse("\(isLearning ? "learning" : "--tokens") needs --data.") }
     }
 
-    var wordPattern: WordPattern { WordPattern(named: pattern ?? "gpt2") }
-    var specialTexts: [String] { specials.split(separator: ",").map(String.init) }
+    var wordPattern: PreTokenizationPattern { PreTokenizationPattern(named: pattern ?? "gpt2") }
+    var specialTexts: [String] { specialTokens.split(separator: ",").map(String.init) }
 
     /// The tokenizer that was named.
     func vocabulary() throws -> Vocabulary {
         switch tokenizer {
-        case "bytes": .ofBytes(specials: specialTexts, first: !specialsLast)
+        case "bytes": .ofBytes(specialTokens: specialTexts, first: !specialsLast)
         case let path?: try Vocabulary(reading: path, pattern: pattern == nil ? nil : wordPattern)
         case nil: throw UsageError("slm tokenize: no --tokenizer.")
         }
     }
 }
 
-extension WordPattern {
+extension PreTokenizationPattern {
     /// What `--pattern` means.
     init(named name: String) {
         self = switch name {
@@ -126,7 +126,7 @@ extension WordPattern {
         case "gpt4": .gpt4
         case "llama3": .llama3
         case "none": .none
-        default: WordPattern(tiktoken: name)
+        default: PreTokenizationPattern(tiktoken: name)
         }
     }
 }

@@ -31,7 +31,7 @@ struct TrainOptions: RunOptions {
     var noBias = false
     var tied = false
     var norm: Norm.Kind?
-    var activation: Function?
+    var activation: UnaryFunction?
     var positions: GPTConfiguration.Positions?
     var qkNorm = false
     var recipe: Recipe?
@@ -44,7 +44,7 @@ struct TrainOptions: RunOptions {
     var clip = 1.0
     var skipsBad = false
     var windows = false
-    var learn = Learned.all
+    var learn = LossScope.all
     var evaluateEvery: Int?
     var saveEvery: Int?
     var patience = 5
@@ -64,8 +64,8 @@ extension Norm.Kind: OptionValue {}
 extension GPTConfiguration.Positions: OptionValue {}
 
 /// Those that a GPT has between its two linear layers, by the names that a checkpoint gives them.
-extension Function: OptionValue {
-    private static let activations: [Function] = [.gelu, .exactGELU, .relu, .reluSquared, .silu]
+extension UnaryFunction: OptionValue {
+    private static let activations: [UnaryFunction] = [.gelu, .exactGELU, .relu, .reluSquared, .silu]
 
     init?(optionText: String) {
         guard let f = Self.activations.first(where: { $0.optionText == optionText }) else { return nil }
@@ -145,7 +145,7 @@ extension TrainOptions {
 
     /// The recipe for a model: counts, where nothing else is asked for, if it has room for them.
     func recipe(for configuration: GPTConfiguration) throws -> Recipe? {
-        let obstacle = CountStart.obstacle(for: configuration)
+        let obstacle = NGramInitialization.obstacle(for: configuration)
         if recipe == .counts, let obstacle { throw UsageError("slm train: --recipe counts needs \(obstacle). Take --recipe nanogpt.") }
         return recipe ?? (obstacle == nil ? .counts : nil)
     }
@@ -153,7 +153,7 @@ extension TrainOptions {
     func plan(for configuration: GPTConfiguration) throws -> TrainingPlan {
         var plan = try plan(beginningWith: recipe(for: configuration)?.plan ?? TrainingPlan(), for: "train")
         if windows { plan.packs = false }
-        if let counted, plan.startContexts > 0 { plan.startContexts = counted }
+        if let counted, plan.nGramContexts > 0 { plan.nGramContexts = counted }
         return plan
     }
 }

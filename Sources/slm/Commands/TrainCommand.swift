@@ -31,23 +31,23 @@ struct TrainCommand {
         let processor = try options.processor(), type = processor.dataType(for: options.dtype)
         var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: options.recompute)
         memory.examples = tokens.bytes
-        if plan.startContexts > 0, stored == nil { memory.countedTokens = tokens.meta.counts(of: .train).tokens }
+        if plan.nGramContexts > 0, stored == nil { memory.nGramTokens = tokens.meta.counts(of: .train).tokens }
         try check(memory, for: configuration)
-        let trainer = try Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
+        let trainer = Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
         let training = try tokens.examples(.train, plan, configuration), validation = try tokens.validation(plan, configuration)
         if stored == nil {
             let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: plan.rows * configuration.context)
             plan.warmup = options.warmup ?? TrainingPlan.usualWarmup(for: steps)
-            plan.startContexts = startContexts(for: plan, training, trainer)
+            plan.nGramContexts = nGramContexts(for: plan, training, trainer)
         }
         try Folder.create(folder)
-        let run = try TrainingRun(trainer, plan, training: training, validation: validation, vocabulary: tokens.vocabulary, form: tokens.meta.form,
+        let run = try TrainingRun(trainer, plan, training: training, validation: validation, vocabulary: tokens.vocabulary, form: tokens.meta.template,
                                   tokens: tokens.meta.identity, folder: folder)
         if let stored { try run.restore(stored) }
-        let samples = try SampleAnswers(options.ask, else: TokenFile(validation == nil ? .train : .val, in: tokens.folder, tokens.meta), tokens.meta.form,
+        let samples = try SampleAnswers(options.ask, else: TokenFile(validation == nil ? .train : .val, in: tokens.folder, tokens.meta), tokens.meta.template,
                                         tokens.vocabulary, trainer, processor, type)
         announce(run, tokens.meta, type, processor.threads, memory, hasValidation: validation != nil)
-        let record = try RunRecord(folder, run.settings(settings(tokens.meta), type, processor), goingOnAfter: run.state.step,
+        let record = try RunRecorder(folder, run.settings(settings(tokens.meta), type, processor), goingOnAfter: run.state.step,
                                    commands: nextCommands(in: folder, goOn: goOn, [.init(to: "teach it your own chats", "slm finetune --base \("\(folder)/best.h5".shellWord) --data CHATS")]))
         try options.learn(run, record, samples, in: folder, goOn: goOn) { clock, report in
             try count(TokenFile(.train, in: tokens.folder, tokens.meta), for: run, processor, type, clock, report)
@@ -58,7 +58,7 @@ struct TrainCommand {
     private func count(_ tokens: TokenFile, for run: TrainingRun, _ processor: Processor, _ type: DataType, _ clock: () -> Double,
                        _ report: (TrainingRun.Event) throws -> Void) throws {
         let bar = Progress("counting")
-        try run.startFromCounts(of: tokens, on: processor, precision: type, clock: clock, progress: { share in
+        try run.initializeFromNGrams(of: tokens, on: processor, precision: type, clock: clock, progress: { share in
             if !options.json { bar.show(share: share, "what follows what") }
         }) { event in
             bar.clear()
@@ -69,20 +69,20 @@ struct TrainCommand {
     /// Several trainings in one report.
     private func compare() throws {
         let path = options.out ?? "report.html"
-        try Comparison(of: options.compare).write(to: path)
+        try RunComparison(of: options.compare).write(to: path)
         say(path)
     }
 
     /// The fit of a start takes as long for a context as a step for a fifth of a token: an eighth of the plan, then.
-    private func startContexts(for plan: TrainingPlan, _ training: any Examples, _ trainer: Trainer) -> Int {
+    private func nGramContexts(for plan: TrainingPlan, _ training: any TrainingBatches, _ trainer: Trainer) -> Int {
         let perStep = Double(plan.rows * trainer.model.configuration.context)
         let tokens: Double = switch plan.length {
         case .steps(let count): Double(count) * perStep
         case .epochs(let count): count * training.stepsPerEpoch * perStep
         case .tokens(let count): Double(count)
-        case .seconds(let seconds): seconds / max(1e-6, trainer.expectedSeconds(for: training.batch(at: 0), clock: now)) * perStep
+        case .seconds(let seconds): seconds / max(1e-6, trainer.estimatedStepSeconds(for: training.batch(at: 0), clock: now)) * perStep
         }
-        return options.counted == nil ? min(plan.startContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.startContexts
+        return options.counted == nil ? min(plan.nGramContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.nGramContexts
     }
 
     /// The line that goes on with this training.
@@ -106,22 +106,22 @@ struct TrainCommand {
     /// What the weights are before the first step.
     private func start(of run: TrainingRun) -> String {
         if run.state.step > 0 { return "from \(folder)/last.h5" }
-        if run.plan.startContexts > 0 { return "from counts of the text, fitted to \(run.plan.startContexts) contexts" }
+        if run.plan.nGramContexts > 0 { return "from counts of the text, fitted to \(run.plan.nGramContexts) contexts" }
         if options.recipe == .nanogpt { return "by chance, as --recipe nanogpt says" }
-        return "by chance: " + (CountStart.obstacle(for: run.trainer.model.configuration).map { "a start from counts needs \($0)" } ?? "the training is too short for counting")
+        return "by chance: " + (NGramInitialization.obstacle(for: run.trainer.model.configuration).map { "a start from counts needs \($0)" } ?? "the training is too short for counting")
     }
 
     /// What of the tokens is not learned from, and what of the rows is not tokens.
-    private func waste(_ meta: TokenMeta, _ training: any Examples) -> String {
+    private func waste(_ meta: TokenMeta, _ training: any TrainingBatches) -> String {
         let cut = meta.report.cut == 0 ? "none dropped" : "the ends of \(meta.report.cut) long conversations dropped by slm tokenize --max-length"
         return (training as? PackedConversations).map { "packed: \(($0.padded * 100).fixed(2)) % padding, \(cut)" } ?? "windows at random places: no padding, \(cut)"
     }
 
     /// What a report tells of the data.
-    private func settings(_ meta: TokenMeta) -> [Setting] {
-        [Setting("data", "source", .text(options.data.joined(separator: " ")))] + Part.allCases.flatMap { part in
+    private func settings(_ meta: TokenMeta) -> [RunSetting] {
+        [RunSetting("data", "source", .text(options.data.joined(separator: " ")))] + DatasetSplit.allCases.flatMap { part in
             let counts = meta.counts(of: part)
-            return [Setting("data", "\(part.rawValue)_tokens", .whole(counts.tokens)), Setting("data", "\(part.rawValue)_conversations", .whole(counts.conversations))]
-        } + [Setting("data", "form", .text(meta.form?.rawValue ?? "text")), Setting("data", "vocabulary_hash", .text(meta.fingerprint))]
+            return [RunSetting("data", "\(part.rawValue)_tokens", .whole(counts.tokens)), RunSetting("data", "\(part.rawValue)_conversations", .whole(counts.conversations))]
+        } + [RunSetting("data", "form", .text(meta.template?.rawValue ?? "text")), RunSetting("data", "vocabulary_hash", .text(meta.fingerprint))]
     }
 }

@@ -26,7 +26,7 @@ extension TrainingRun {
     /// Of a schedule of steps the time, and of one of time the steps.
     private var expectedTime: String {
         let clock = ContinuousClock(), begin = clock.now
-        let step = trainer.expectedSeconds(for: training.batch(at: state.step)) { begin.duration(to: clock.now).inSeconds }
+        let step = trainer.estimatedStepSeconds(for: training.batch(at: state.step)) { begin.duration(to: clock.now).inSeconds }
         let speed = "\(Int(Double(tokensPerStep) / max(step, 1e-9))) tokens/s", source = "guessed from a forward pass"
         // Twenty evaluations take about a tenth of the time.
         if case .seconds(let seconds) = plan.length {
@@ -39,39 +39,39 @@ extension TrainingRun {
     /// All that a report tells of how it was trained.
     ///
     /// - Parameter data: what it tells of the data.
-    func settings(_ data: [Setting], _ type: DataType, _ processor: Processor) -> [Setting] {
-        var read = [Setting("data", "rows", .text(training is RandomWindows ? "windows" : "whole conversations")), Setting("data", "learned", .text(plan.learned.rawValue))]
-        if let packed = training as? PackedConversations { read.append(Setting("data", "padding", .text("\((packed.padded * 100).fixed(2)) %"))) }
+    func settings(_ data: [RunSetting], _ type: DataType, _ processor: Processor) -> [RunSetting] {
+        var read = [RunSetting("data", "rows", .text(training is RandomWindows ? "windows" : "whole conversations")), RunSetting("data", "learned", .text(plan.lossScope.rawValue))]
+        if let packed = training as? PackedConversations { read.append(RunSetting("data", "padding", .text("\((packed.padded * 100).fixed(2)) %"))) }
         return modelSettings + data + read + learningSettings + [
-            Setting("machine", "cpu", .text(CPU.name)), Setting("machine", "kernels", .text(processor.path)), Setting("machine", "dtype", .text(type.rawValue)),
-            Setting("machine", "threads", .whole(processor.threads)), Setting("machine", "slm", .text(version)),
+            RunSetting("machine", "cpu", .text(CPU.name)), RunSetting("machine", "kernels", .text(processor.instructionSet)), RunSetting("machine", "dtype", .text(type.rawValue)),
+            RunSetting("machine", "threads", .whole(processor.threads)), RunSetting("machine", "slm", .text(version)),
         ]
     }
 
-    private var modelSettings: [Setting] {
+    private var modelSettings: [RunSetting] {
         let c = trainer.model.configuration, parameters = trainer.parameters
         let settings = [
-            Setting("model", "parameters", .whole(adapter == nil ? parameters.count : parameters.frozenCount)), Setting("model", "layers", .whole(c.layers)),
-            Setting("model", "heads", .whole(c.heads)), Setting("model", "width", .whole(c.width)), Setting("model", "context", .whole(c.context)),
-            Setting("model", "vocabulary", .whole(c.vocabulary)), Setting("model", "dropout", .number(c.dropout.asWritten)),
-            Setting("model", "bias", .text(c.hasBias ? "yes" : "no")), Setting("model", "tied_head", .text(c.isTied ? "yes" : "no")),
+            RunSetting("model", "parameters", .whole(adapter == nil ? parameters.count : parameters.frozenCount)), RunSetting("model", "layers", .whole(c.layers)),
+            RunSetting("model", "heads", .whole(c.heads)), RunSetting("model", "width", .whole(c.width)), RunSetting("model", "context", .whole(c.context)),
+            RunSetting("model", "vocabulary", .whole(c.vocabulary)), RunSetting("model", "dropout", .number(c.dropout.asWritten)),
+            RunSetting("model", "bias", .text(c.hasBias ? "yes" : "no")), RunSetting("model", "tied_head", .text(c.isTied ? "yes" : "no")),
         ]
         guard let adapter else { return settings }
         return settings + [
-            Setting("adapter", "parameters", .whole(parameters.count)), Setting("adapter", "rank", .whole(adapter.shape.rank)),
-            Setting("adapter", "alpha", .number(adapter.shape.alpha.asWritten)), Setting("adapter", "targets", .text(adapter.shape.targets.joined(separator: ", "))),
-            Setting("adapter", "begins", .text(adapter.principals.count > 0 ? "with the greatest singular values" : "at 0")),
-            Setting("adapter", "base", .text(adapter.basePath)),
+            RunSetting("adapter", "parameters", .whole(parameters.count)), RunSetting("adapter", "rank", .whole(adapter.shape.rank)),
+            RunSetting("adapter", "alpha", .number(adapter.shape.alpha.asWritten)), RunSetting("adapter", "targets", .text(adapter.shape.targets.joined(separator: ", "))),
+            RunSetting("adapter", "begins", .text(adapter.principals.count > 0 ? "with the greatest singular values" : "at 0")),
+            RunSetting("adapter", "base", .text(adapter.basePath)),
         ]
     }
 
-    private var learningSettings: [Setting] {
-        (plan.startContexts > 0 ? [Setting("learning", "start", .text("from counts, fitted to \(plan.startContexts) contexts"))] : []) + [
-         Setting("learning", "length", .text(plan.length.text)), Setting("learning", "batch", .whole(plan.rows)),
-         Setting("learning", "tokens_per_step", .whole(tokensPerStep)), Setting("learning", "rate", .number(plan.rate.asWritten)),
-         Setting("learning", "lowest_rate", .text("\(plan.floor) of the rate")), Setting("learning", "warmup", .whole(plan.warmup)),
-         Setting("learning", "weight_decay", .number(plan.decay.asWritten)), Setting("learning", "clip", .text(plan.clipping.isFinite ? "\(plan.clipping)" : "no")),
-         Setting("learning", "patience", .text(plan.patience.map { "\($0)" } ?? "no end")), Setting("learning", "seed", .whole(plan.seed))]
+    private var learningSettings: [RunSetting] {
+        (plan.nGramContexts > 0 ? [RunSetting("learning", "start", .text("from counts, fitted to \(plan.nGramContexts) contexts"))] : []) + [
+         RunSetting("learning", "length", .text(plan.length.text)), RunSetting("learning", "batch", .whole(plan.rows)),
+         RunSetting("learning", "tokens_per_step", .whole(tokensPerStep)), RunSetting("learning", "rate", .number(plan.rate.asWritten)),
+         RunSetting("learning", "lowest_rate", .text("\(plan.floor) of the rate")), RunSetting("learning", "warmup", .whole(plan.warmup)),
+         RunSetting("learning", "weight_decay", .number(plan.decay.asWritten)), RunSetting("learning", "clip", .text(plan.clipping.isFinite ? "\(plan.clipping)" : "no")),
+         RunSetting("learning", "patience", .text(plan.patience.map { "\($0)" } ?? "no end")), RunSetting("learning", "seed", .whole(plan.seed))]
     }
 }
 
@@ -101,7 +101,7 @@ extension TrainingRun.Event {
         case .evaluated(let training, let validation, let replay, let isBest, let state):
             .evaluated(.init(step: state.step, training: training.loss.finite, validation: validation?.loss.finite, bitsPerByte: validation?.bitsPerByte.finite,
                              replay: replay?.loss.finite, isBest: isBest, tokens: state.tokens, seconds: state.seconds))
-        case .counted(let pairs, let contexts, let state): .counted(.init(pairs: pairs, contexts: contexts, seconds: state.seconds))
+        case .initialized(let pairs, let contexts, let state): .counted(.init(pairs: pairs, contexts: contexts, seconds: state.seconds))
         case .saved: nil
         }
     }

@@ -41,7 +41,7 @@ struct TrainingTokens {
         (tokenize.data, tokenize.validation, tokenize.threads, tokenize.isQuiet) = (options.data, options.validation, options.threads, options.json)
         (tokenize.skipsBad, tokenize.hidesFolder) = (options.skipsBad, true)
         if let share = options.validationShare { tokenize.validationShare = share }
-        let cache = TokenCache(in: try root())
+        let cache = DatasetCache(in: try root())
         let vocabulary = try stored ?? options.tokenizer.map { try Vocabulary(reading: $0) } ?? learned(tokenize, options, cache)
         let manner = "tokens, version \(TokenMeta.version), slm \(version), vocabulary \(vocabulary.fingerprint), share \(tokenize.validationShare), "
             + "seed \(tokenize.seed), form \(tokenize.form.rawValue), \(options.validation.count) files or folders to check with\(skipping(options))"
@@ -51,11 +51,11 @@ struct TrainingTokens {
 
     private static func skipping(_ options: TrainOptions) -> String { options.skipsBad ? ", without what cannot be read" : "" }
 
-    private static func learned(_ tokenize: TokenizeOptions, _ options: TrainOptions, _ cache: TokenCache) throws -> Vocabulary {
+    private static func learned(_ tokenize: TokenizeOptions, _ options: TrainOptions, _ cache: DatasetCache) throws -> Vocabulary {
         var tokenize = tokenize
         let size = try options.vocabularySize ?? options.presetConfiguration.vocabulary
         tokenize.vocabularySize = size
-        let folder = try cache.folder(of: options.data, made: "a vocabulary of \(size), slm \(version), special tokens \(tokenize.specials)\(skipping(options))") { part in
+        let folder = try cache.folder(of: options.data, made: "a vocabulary of \(size), slm \(version), special tokens \(tokenize.specialTokens)\(skipping(options))") { part in
             try tokenize.learn().write(to: part + "/tokenizer.json")
         }
         return try Vocabulary(reading: folder + "/tokenizer.json")
@@ -73,20 +73,20 @@ struct TrainingTokens {
 extension TrainingTokens {
     /// The memory that they take: the files, which stay in it once they were read, and which conversation goes into which row.
     var bytes: Double {
-        Part.allCases.map { meta.counts(of: $0) }.reduce(0) { $0 + Double($1.tokens * meta.width + $1.turns * 8 + $1.conversations * 48) }
+        DatasetSplit.allCases.map { meta.counts(of: $0) }.reduce(0) { $0 + Double($1.tokens * meta.width + $1.turns * 8 + $1.conversations * 48) }
     }
 
     /// nil if there are too few to check with.
-    func validation(_ plan: TrainingPlan, _ configuration: GPTConfiguration) throws -> (any Examples)? {
+    func validation(_ plan: TrainingPlan, _ configuration: GPTConfiguration) throws -> (any TrainingBatches)? {
         meta.counts(of: .val).tokens > configuration.context ? try examples(.val, plan, configuration) : nil
     }
 
-    func examples(_ part: Part, _ plan: TrainingPlan, _ configuration: GPTConfiguration) throws -> any Examples {
+    func examples(_ part: DatasetSplit, _ plan: TrainingPlan, _ configuration: GPTConfiguration) throws -> any TrainingBatches {
         let tokens = try TokenFile(part, in: folder, meta), seed = UInt64(bitPattern: Int64(plan.seed)) &+ (part == .val ? 1 << 32 : 0)
-        if plan.packs, meta.form != nil {
-            return try PackedConversations(tokens, rows: plan.rows, context: configuration.context, seed: seed, learning: plan.learned,
-                                           padding: vocabulary.special("<|pad|>") ?? 0)
+        if plan.packs, meta.template != nil {
+            return try PackedConversations(tokens, rows: plan.rows, context: configuration.context, seed: seed, lossScope: plan.lossScope,
+                                           padding: vocabulary.specialTokenID("<|pad|>") ?? 0)
         }
-        return try RandomWindows(tokens, rows: plan.rows, context: configuration.context, seed: seed, learning: plan.learned)
+        return try RandomWindows(tokens, rows: plan.rows, context: configuration.context, seed: seed, lossScope: plan.lossScope)
     }
 }

@@ -31,7 +31,7 @@ struct GivenOptions<Options> {
             }
             let parts = argument.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard let row = rows.first(where: { $0.name == parts[0] && !$0.isPositional }) else {
-                let near = nearest(to: parts[0], among: rows.filter { !$0.isPositional }.map(\.name)).map { "; did you mean --\($0)?" } ?? "."
+                let near = closestMatch(to: parts[0], among: rows.filter { !$0.isPositional }.map(\.name)).map { "; did you mean --\($0)?" } ?? "."
                 throw UsageError("slm \(command): unknown option --\(parts[0])\(near) \(more)")
             }
             if parts.count == 2 {

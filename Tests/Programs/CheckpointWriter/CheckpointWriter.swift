@@ -30,7 +30,7 @@ struct CheckpointWriter {
                 let checkpoint = try SampleCheckpoint().checkpoint
                 try checkpoint.write(to: path)
                 print(description(of: checkpoint))
-            case "parrot": try Parrot.checkpoint(context: Int(arguments[3]) ?? 64).write(to: path)
+            case "parrot": try OneSentenceModel.checkpoint(context: Int(arguments[3]) ?? 64).write(to: path)
             case "forever":
                 for generation in 1... { try SampleCheckpoint(generation: generation, layers: 8).checkpoint.write(to: path) }
             case "limited":
@@ -80,8 +80,8 @@ struct CheckpointWriter {
         let processor = try Processor()
         var list = ParameterList()
         _ = GPT(configuration, in: &list)
-        let parameters = try Parameters(list, on: processor, seed: 1)
-        var checkpoint = Checkpoint(configuration, weights: Named(parameters.values, of: parameters.list))
+        let parameters = Parameters(list, on: processor, seed: 1)
+        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
         func time(_ what: String, _ body: () throws -> Void) rethrows {
             let clock = ContinuousClock(), spent = try (0..<5).map { _ in try clock.measure(body) }.sorted()
             print("\(what): best \(spent[0]), median \(spent[2])")

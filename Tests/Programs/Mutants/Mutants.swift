@@ -20,7 +20,7 @@ struct Mutants {
             for bomb in Bomb.all() where try !explode(bomb) { isSound = false }
         } else {
             let rounds = Int(arguments[1]) ?? 0, first = arguments.count > 3 ? Int(arguments[3]) ?? 0 : 0
-            let formats = ForeignFormat.allCases.filter { arguments.count < 3 || arguments[2] == $0.rawValue }
+            let formats = FuzzedFormat.allCases.filter { arguments.count < 3 || arguments[2] == $0.rawValue }
             for format in formats where try !run(format, first..<first + rounds) { isSound = false }
         }
         exit(isSound ? 0 : 1)
@@ -31,9 +31,9 @@ struct Mutants {
         fflush(nil)
     }
 
-    private static func run(_ format: ForeignFormat, _ rounds: Range<Int>) throws -> Bool {
+    private static func run(_ format: FuzzedFormat, _ rounds: Range<Int>) throws -> Bool {
         let processor = try Processor(threads: 1)
-        var fuzz = try ForeignFuzz(format, in: TemporaryFolder()), read = 0, refused = 0, wrong = 0, worst = Cost()
+        var fuzz = try FormatFuzz(format, in: TemporaryFolder()), read = 0, refused = 0, wrong = 0, worst = Cost()
         for round in rounds {
             fuzz.prepare(round)
             let (outcome, cost) = Cost.of(fuzz, format.rawValue, round, on: processor)
@@ -53,7 +53,7 @@ struct Mutants {
 
     private static func explode(_ bomb: Bomb) throws -> Bool {
         let processor = try Processor(threads: 1), folder = TemporaryFolder()
-        var fuzz = try ForeignFuzz(.config, in: folder)
+        var fuzz = try FormatFuzz(.config, in: folder)
         fuzz.put(bomb.files, entry: bomb.entry)
         let (outcome, cost) = Cost.of(fuzz, bomb.name, 0, on: processor)
         let said = "\(outcome)".replacing(folder.path, with: "…")
@@ -79,7 +79,7 @@ struct Cost: CustomStringConvertible {
 
     var isTooMuch: Bool { ratio > Self.mostRatio || arena > Self.mostArena }
 
-    static func of(_ fuzz: ForeignFuzz, _ name: String, _ round: Int, on processor: Processor) -> (ForeignFuzz.Outcome, Cost) {
+    static func of(_ fuzz: FormatFuzz, _ name: String, _ round: Int, on processor: Processor) -> (FormatFuzz.Outcome, Cost) {
         let capacity = processor.arena.capacity, start = clock()
         watch_begin(name, round, UInt32(mostSeconds))
         let outcome = fuzz.read(on: processor)

@@ -4,7 +4,6 @@
 //     make test-sanitizers
 #include "kernels.h"
 #include "team.h"
-#include "words.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -214,51 +213,6 @@ static void strided(const slm_kernels *k, int x, int y, size_t a, size_t b) {
 
 static void count(void *context, int thread) { __atomic_fetch_add((int *)context, thread + 1, __ATOMIC_RELAXED); }
 
-// Texts of every short length, in buffers of just that size: ASCII, broken UTF-8 and what is between; then the tables of words.
-static void words(const slm_kernels *k) {
-    static const uint8_t some[] = "a Z9 ''sll've re\t\n\r .\xC3\xA9\xE6\x97\xA5\xF0\x9F\x8E\x89\x80\xFF\xC0\xED\xA0\xE3\x80\x80\xC5\xBF";
-    uint32_t state = 1;
-    slm_word *table = calloc(4, sizeof *table);                    // so few places that nearly every word pushes another out
-    slm_counted *counted = calloc(256, sizeof *counted);
-    size_t free_places = 100;
-    for (size_t length = 0; length < 300; length++) {
-        uint8_t *text = malloc(length);
-        for (size_t i = 0; i < length; i++) {
-            state = state * 1664525 + 1013904223;
-            text[i] = length % 3 == 0 ? "ab 's 12\n"[state >> 24 & 7] : some[(state >> 16) % (sizeof some - 1)];
-        }
-        for (int pattern = SLM_GPT2; pattern <= SLM_LLAMA3; pattern++)
-            for (int ends = 0; ends < 2; ends++)
-                for (size_t room = 1; room < 100; room = room * 4 + 1) {
-                    uint32_t *word_ends = malloc(room * sizeof *word_ends);
-                    const size_t count = k->cut_words(pattern, text, length, ends, word_ends, room);
-                    for (size_t i = 0; i < count; i++)
-                        if (word_ends[i] > length || (i > 0 && word_ends[i] <= word_ends[i - 1])) abort();
-                    int32_t *ids = malloc((count * SLM_WORD_IDS + 1) * sizeof *ids);
-                    size_t at = 0, written = 0, found = 0;
-                    while (found < count) {
-                        found += slm_words_find(table, 4, text, length, word_ends + found, count - found, &at, ids, &written);
-                        if (found == count) break;
-                        const size_t size = word_ends[found] - at;
-                        const int32_t id[1] = {(int32_t)size};
-                        if (size <= SLM_WORD_BYTES) slm_words_remember(table, 4, text + at, size, id, 1);
-                        at = word_ends[found++];
-                    }
-                    at = 0;
-                    for (size_t word = 0; word < count;) {
-                        word = slm_words_count(counted, 256, &free_places, text, length, word_ends, count, word, &at);
-                        if (free_places == 0) free_places = 100, memset(counted, 0, 256 * sizeof *counted);
-                        else if (word < count) at = word_ends[word++];
-                    }
-                    free(ids);
-                    free(word_ends);
-                }
-        free(text);
-    }
-    free(table);
-    free(counted);
-}
-
 int main(void) {
     static const char *const names[] = {"avx512bf16", "avx512", "avx2", "plain"};
     static const size_t sizes[] = {0, 1, 3, 16, 17, 33, 65};
@@ -268,7 +222,6 @@ int main(void) {
         const slm_kernels *k = slm_kernels_named(names[path]);
         if (!k) continue;
         ran++;
-        words(k);
         for (size_t I = 64; k->bf16_products && I <= 192; I += 64) {
             exceptions(k, I);
             for (size_t N = 1; N <= 13; N += 4) weights(k, N, 33, I);
@@ -299,11 +252,11 @@ int main(void) {
                 for (size_t T = 1; T < 256; T = T * 2 + 1)
                     for (int documents = 0; documents < 2; documents++) attentions(k, type, precision, T, 2, T % 3 == 0 ? 7 : 16, documents);
     }
-    slm_team *team = slm_team_create(3);
+    slm_pool *pool = slm_pool_create(3);
     int total = 0;
-    for (int i = 0; i < 1000; i++) slm_team_run(team, count, &total);
-    slm_team_destroy(team);
-    if (total != 6000) return printf("the team counted %d instead of 6000\n", total), 1;
+    for (int i = 0; i < 1000; i++) slm_pool_run(pool, count, &total);
+    slm_pool_destroy(pool);
+    if (total != 6000) return printf("the pool counted %d instead of 6000\n", total), 1;
     printf("%d paths, no complaint\n", ran);
     return 0;
 }

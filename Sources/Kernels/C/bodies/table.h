@@ -11,7 +11,6 @@
 #include "bodies/rows.h"
 #include "bodies/heads.h"
 #include "bodies/elements.h"
-#include "bodies/words.h"
 
 #ifdef SLM_NATIVE_BF16
 #define BF16_PRODUCTS true
@@ -33,6 +32,5 @@ const slm_kernels SLM_TABLE = {
     .cross_entropy = cross_entropy, .cross_entropy_shares = cross_entropy_shares, .embed = embed, .embed_gradient = embed_gradient,
     .rotate = rotate, .norm_heads = norm_heads, .norm_heads_gradient = norm_heads_gradient,
     .peak = peak, .peak_flops = 2 * MR * NR * PEAK_UNITS,
-    .cut_words = cut_words,
     .dropout = dropout, .uniform = uniform, .normal = normal, .sum_of_squares = sum_of_squares, .adamw = adamw,
 };

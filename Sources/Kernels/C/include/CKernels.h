@@ -1,4 +1,3 @@
 #pragma once
 #include "kernels.h"
 #include "team.h"
-#include "words.h"

@@ -17,7 +17,6 @@
 enum { SLM_F32 = 0, SLM_BF16 = 1 };
 
 enum { SLM_IDENTITY, SLM_EXP, SLM_LOG, SLM_SQRT, SLM_TANH, SLM_SIGMOID, SLM_RELU, SLM_RELU_SQUARED, SLM_GELU_TANH, SLM_GELU_ERF, SLM_SILU };
-enum { SLM_GPT2, SLM_GPT4, SLM_LLAMA3 };
 /// How weights are kept for answering: see bodies/weights.h.
 enum { SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4, SLM_WEIGHTS_TWELVE };
 /// Inputs that share a scale in int8 and int4.
@@ -200,10 +199,6 @@ typedef struct {
     /// The innermost loop of a product on data in the first-level cache, so many times: what the machine can do at most.
     void (*peak)(int product, size_t rounds);
     size_t peak_flops;            ///< of one round in f32; bf16 does twice as many
-
-    /// Cuts a text into words by a pattern, from its first byte on, where a word begins: the ends of the words, in order, `room` at most.
-    /// Returns how many. When more text may follow (`ends` is false), only those that it cannot change.
-    size_t (*cut_words)(int pattern, const uint8_t *text, size_t length, bool ends, uint32_t *word_ends, size_t room);
 
     double (*sum_of_squares)(const float *x, size_t n);
     /// Loshchilov & Hutter 2019, algorithm 2. Writes w, m and v.

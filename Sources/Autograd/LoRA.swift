@@ -1,0 +1,101 @@
+package import Kernels
+
+/// Low-rank adaptation (LoRA, Hu et al. 2021): in the target layers, W becomes W + (α/r)·B·A.
+///
+/// Only A and B are trained; all other weights are frozen.
+///
+///     var list = ParameterList(lora: LoRAConfiguration(rank: 16, targets: ["qkv", "output"]))
+///     let model = GPT(configuration, in: &list)                // its linear layers get A and B from the list
+package struct LoRAConfiguration: Sendable, Equatable {
+    package var rank: Int
+    package var alpha: Float
+    /// The last part of the names of the layers to adapt, such as "qkv".
+    package var targets: [String]
+
+    /// - Parameter alpha: α; the rank by default, so that the scale is 1.
+    package init(rank: Int, alpha: Float? = nil, targets: [String]) {
+        require(rank > 0, "expected a LoRA rank above 0, found \(rank)")
+        self.rank = rank
+        self.alpha = alpha ?? Float(rank)
+        self.targets = targets
+    }
+
+    /// α/r, the factor of B·A.
+    package var scale: Float { alpha / Float(rank) }
+}
+
+/// The matrices A and B of one adapted linear layer.
+package struct LoRALayer: Sendable {
+    /// The frozen weight W.
+    package let weight: Parameter                      // [O, I]
+    package let a: Parameter                           // [R, I]
+    package let b: Parameter                           // [O, R]; starts at 0, so the adapted layer starts as W
+    package let scale: Float
+
+    init(for weight: Parameter, of layer: String, _ configuration: LoRAConfiguration, in list: inout ParameterList) {
+        let (O, I) = (weight.shape[0], weight.shape[1])
+        self.weight = weight
+        scale = configuration.scale
+        a = list.addTrainable("\(layer).lora_A", [configuration.rank, I], .uniform(limit: 1 / Float(I).squareRoot()))
+        b = list.addTrainable("\(layer).lora_B", [O, configuration.rank], .constant(0))
+    }
+
+    /// (α/r)·(x·Aᵀ)·Bᵀ + plus: two thin matmuls, because B·A would be as large as W.
+    func callAsFunction(_ x: Tensor, on executor: some Executor, plus: Tensor? = nil) -> Tensor {
+        let low = executor.linear(x, weight: a, bias: nil, then: .identity, plus: nil)               // [.., R]
+        let scaled = scale == 1 ? low : executor.scale(low, by: scale)                               // [.., R]
+        return executor.linear(scaled, weight: b, bias: nil, then: .identity, plus: plus)            // [.., O]
+    }
+}
+
+extension Parameters {
+    /// Adds `factor`·(α/r)·B·A to the frozen weight of a layer.
+    ///
+    /// - Parameter values: A and B, in a buffer laid out like the trainable parameters.
+    package func addLoRA(_ layer: LoRALayer, scaledBy factor: Float, from values: Buffer) {
+        let (O, I) = (layer.weight.shape[0], layer.weight.shape[1])
+        let R = layer.a.shape[0]
+        let b = processor.buffer(of: O * R, .float32)
+        processor.copy(values[layer.b.range], into: b, scale: factor * layer.scale)
+        var matmul = Matmul(
+            of: Matrix(b, rows: O, columns: R), Matrix(values[layer.a.range], rows: R, columns: I),
+            into: Matrix(frozenValues[layer.weight.range], rows: O, columns: I)
+        )
+        matmul.accumulates = true
+        processor.run(matmul, as: "adapter")
+    }
+
+    /// Initializes A and B with PiSSA (Meng et al. 2024).
+    ///
+    /// B·A takes the largest singular values of the weight, and the frozen weight keeps the rest. Each layer takes time cubic in its
+    /// smaller side.
+    ///
+    /// - Parameter progress: Called before each layer with the number of layers that are done.
+    /// - Returns: The initial A and B, which are needed to restore the original weights; nil if a weight is not finite.
+    package func initializeWithPiSSA(
+        of layers: [LoRALayer], progress: (_ done: Int) -> Void = { _ in }
+    ) throws(ProcessorError) -> Buffer? {
+        let algebra = try LinearAlgebra(for: processor.instructionSet)
+        for (i, layer) in layers.enumerated() {
+            progress(i)
+            let (O, I) = (layer.weight.shape[0], layer.weight.shape[1])
+            let width = layer.a.shape[0]
+            let k = min(O, I)
+            let R = min(width, k)
+            let weight = frozenValues[layer.weight.range].read { span in span.indices.map { span[$0] } }
+            guard let svd = algebra.singularValues(of: weight, rows: O, columns: I) else { return nil }
+            // √(σ/scale) goes to each side. Where the configured rank exceeds the rank of the weight, both sides are 0.
+            let roots = (0..<R).map { (svd.values[$0] / layer.scale).squareRoot() }
+            values[layer.a.range].write { a in
+                for r in 0..<width { for i in 0..<I { a[r * I + i] = r < R ? roots[r] * svd.right[r * I + i] : 0 } }
+            }
+            values[layer.b.range].write { b in
+                for o in 0..<O { for r in 0..<width { b[o * width + r] = r < R ? roots[r] * svd.left[o * k + r] : 0 } }
+            }
+        }
+        let principals = processor.buffer(of: values.count, .float32)
+        principals.copy(from: values)
+        for layer in layers { addLoRA(layer, scaledBy: -1, from: principals) }
+        return principals
+    }
+}

@@ -1,0 +1,128 @@
+package import Kernels
+
+extension Tape {
+    /// The cross-entropy of the logits x·Wᵀ, averaged over the targets that count; 0 if none counts.
+    /// x [.., C], W [V, C], targets [..], negative where they are ignored
+    ///
+    /// Works in chunks: at most `rows` rows of logits exist at a time. If gradients are needed, they are computed along with the loss while
+    /// the logits of a chunk exist.
+    ///
+    /// - Parameter count: The divisor of the sum when this is only part of a larger batch; by default the number of targets that count.
+    package func linearCrossEntropy(_ x: Tensor, weight: Tensor, targets: Tensor, count: Int? = nil, rows most: Int = 1_536) -> Tensor {
+        require(targets.isTarget(of: x), "linearCrossEntropy: targets \(targets.shape) for \(x.shape)")
+        let scale = targets.meanFactor(of: count)
+        return linearCrossEntropy(x, weight: weight, scale: scale, rows: most) { logits, rows, V, stride, losses, dLogits in
+            processor.crossEntropy(
+                logits, N: rows.count, V: V, stride: stride, targets: targets.elements[rows], losses: losses, gradient: dLogits,
+                scale: scale
+            )
+        }
+    }
+
+    /// The sum over all rows of −Σ p·log softmax(x·Wᵀ)[token], for target distributions p over several tokens.   x [N, C], W [V, C]
+    package func linearCrossEntropy(_ x: Tensor, weight: Tensor, softTargets: SoftTargets) -> Tensor {
+        require(softTargets.rows == x.shape.rows.0, "linearCrossEntropy: soft targets for \(softTargets.rows) rows of \(x.shape)")
+        return linearCrossEntropy(x, weight: weight, scale: 1, rows: softTargets.rows) { logits, rows, V, stride, losses, dLogits in
+            processor.crossEntropy(
+                logits, N: rows.count, V: V, stride: stride, shares: softTargets, losses: losses, gradient: dLogits, scale: 1
+            )
+        }
+    }
+
+    private func linearCrossEntropy(
+        _ x: Tensor, weight: Tensor, scale: Float, rows most: Int,
+        _ crossEntropy: (_ logits: Buffer, Range<Int>, _ V: Int, _ stride: Int, _ losses: Buffer, _ dLogits: Buffer?) -> Void
+    ) -> Tensor {
+        let x = contiguous(x)
+        let (N, C) = x.shape.rows
+        require(weight.shape.rank == 2 && weight.shape[1] == C, "linearCrossEntropy: \(x.shape) through a weight \(weight.shape)")
+        require(most > 0, "linearCrossEntropy: chunks of \(most) rows")
+        let V = weight.shape[0]
+        let losses = processor.buffer(of: N, .float32)
+        let needsGradient = needsGradient(for: [GradientTarget(x), GradientTarget(weight)])
+        let dx = needsGradient && GradientTarget(x).needsGradient ? processor.buffer(of: N * C, x.type) : nil
+        let dw = needsGradient && GradientTarget(weight).needsGradient ? processor.buffer(of: V * C, .float32) : nil
+        var dLogits: Buffer?
+        forEachChunk(of: x, through: weight, atMost: most) { rows, features, logits, stride in
+            if needsGradient, dLogits == nil { dLogits = precision == .float32 ? logits : processor.buffer(of: logits.count, precision) }
+            crossEntropy(logits, rows, V, stride, losses[rows], dLogits)
+            guard let dLogits else { return }
+            let slope = Matrix(dLogits, rows: rows.count, columns: V, rowStride: stride)
+            if let dx {
+                let part = Matrix(dx[rows.lowerBound * C..<rows.upperBound * C], rows: rows.count, columns: C)
+                multiply(slope, weight.matrix, into: part, as: "head dx")
+            }
+            if let dw {
+                multiply(slope.transposed, features, into: Matrix(dw, rows: V, columns: C), adding: rows.lowerBound > 0, as: "head dW")
+            }
+        }
+        if N == 0, let dw { processor.clear(dw) }
+        return record(total(losses, scale: scale), from: [GradientTarget(x), GradientTarget(weight)]) {
+            LinearCrossEntropy(x: GradientTarget(x), weight: GradientTarget(weight), dx: dx, dw: dw)
+        }
+    }
+
+    /// Computes the logits x·Wᵀ chunk by chunk, in one buffer with rows `stride` apart.   x [.., C], W [V, C]
+    func forEachChunk(
+        of x: Tensor, through weight: Tensor, atMost most: Int,
+        _ body: (_ rows: Range<Int>, _ features: Matrix, _ logits: Buffer, _ stride: Int) -> Void
+    ) {
+        let (N, C) = x.shape.rows
+        let V = weight.shape[0]
+        // Chunks of equal size: each one reads the whole weight, which does not pay for a small one.
+        let chunks = Swift.max(1, (N + most - 1) / most)
+        let size = Swift.max(1, (N + chunks - 1) / chunks)
+        // Rows start on cache lines. With V as the stride, which is rarely a multiple of 16, every load would touch two lines.
+        let stride = (V + 31) / 32 * 32
+        let logits = processor.buffer(of: min(size, N) * stride, .float32)
+        for start in Swift.stride(from: 0, to: N, by: size) {
+            let rows = start..<min(start + size, N)
+            let features = Matrix(x.elements[start * C..<rows.upperBound * C], rows: rows.count, columns: C)
+            multiply(features, weight.matrix.transposed, into: Matrix(logits, rows: rows.count, columns: V, rowStride: stride), as: "head")
+            body(rows, features, logits, stride)
+        }
+    }
+
+    private func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, adding: Bool = false, as name: StaticString) {
+        var matmul = Matmul(of: a, b, into: c)
+        matmul.precision = precision
+        matmul.accumulates = adding
+        processor.run(matmul, as: name)
+    }
+
+    func total(_ losses: Buffer, scale: Float) -> Tensor {
+        let y = empty([])
+        processor.sum(losses, outer: 1, R: losses.count, inner: 1, into: y.elements, scale: scale)
+        return y
+    }
+}
+
+extension Tensor {
+    /// Whether these are target ids, one for each row of x.
+    func isTarget(of x: Tensor) -> Bool { type == .int32 && x.shape.rank >= 1 && shape.sizes == x.shape.sizes.dropLast() }
+
+    /// The factor that turns the sum of the losses into the mean; 0 if no target counts.
+    func meanFactor(of count: Int?) -> Float {
+        let counted = count ?? elements.readIDs { ids in ids.indices.reduce(0) { $0 + (ids[$1] >= 0 ? 1 : 0) } }
+        return counted > 0 ? 1 / Float(counted) : 0
+    }
+}
+
+/// The gradients for dy = 1 were computed in the forward pass.
+private struct LinearCrossEntropy: Operation {
+    let x, weight: GradientTarget
+    let dx, dw: Buffer?
+
+    func backward(_ dy: Tensor, on tape: Tape) {
+        for (input, gradient) in [(x, dx), (weight, dw)] {
+            guard let gradient else { continue }
+            if dy.scalar == 1 {
+                tape.passGradient(Tensor(gradient, shape: [gradient.count]), to: input)
+            } else {
+                tape.addGradient(to: input) { target, adding in
+                    tape.processor.copy(gradient, into: target, scale: dy.scalar, adding: adding)
+                }
+            }
+        }
+    }
+}

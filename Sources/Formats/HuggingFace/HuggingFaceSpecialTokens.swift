@@ -1,0 +1,73 @@
+import JSON
+import Tokenize
+
+/// The special tokens that the JSON files of a Hugging Face folder name.
+struct HuggingFaceSpecialTokens {
+    /// End of text; also used as the begin-of-text token.
+    private(set) var end: Vocabulary.SpecialToken?
+    private(set) var padding: Vocabulary.SpecialToken?
+    /// The tokens at which generation stops.
+    private(set) var stops: [TokenID] = []
+
+    init() {}
+
+    init(_ vocabulary: Vocabulary, _ chatTemplate: ChatTemplate?) throws(TokenizeError) {
+        func special(_ texts: [String]) -> Vocabulary.SpecialToken? {
+            texts.lazy.compactMap { text in vocabulary.specialTokens.first { $0.text == text } }.first
+        }
+        end = special(["<|eos|>", "<|endoftext|>"])
+        padding = special(["<|pad|>"]) ?? end
+        if let chatTemplate { stops = try ChatRenderer(chatTemplate, for: Tokenizer(vocabulary)).stops }
+        if let end, !stops.contains(end.id) { stops.append(end.id) }
+    }
+
+    /// Writes the ids to config.json. Missing ones are written as null, because transformers would otherwise use GPT-2's.
+    func write(to object: inout JSONWriter) {
+        for (key, special) in [("bos_token_id", end), ("eos_token_id", end), ("pad_token_id", padding)] {
+            object.key(key)
+            if let special { object.integer(special.id) } else { object.null() }
+        }
+    }
+
+    /// generation_config.json: stop tokens and sampling.
+    var generationConfig: [UInt8] {
+        var writer = JSONWriter(.pretty)
+        writer.object { object in
+            for (key, special) in [("bos_token_id", end), ("pad_token_id", padding)] {
+                if let special { object.key(key); object.integer(special.id) }
+            }
+            if !stops.isEmpty { object.key("eos_token_id"); object.array { for id in stops { $0.integer(id) } } }
+            object.key("do_sample"); object.boolean(true)
+        }
+        writer.newline()
+        return writer.bytes
+    }
+
+    /// special_tokens_map.json.
+    var specialTokensMap: [UInt8] {
+        var writer = JSONWriter(.pretty)
+        writer.object { writeTexts(to: &$0) }
+        writer.newline()
+        return writer.bytes
+    }
+
+    /// tokenizer_config.json: the tokenizer class and the chat template.
+    func tokenizerConfig(context: Int, template: String?) -> [UInt8] {
+        var writer = JSONWriter(.pretty)
+        writer.object {
+            $0.key("tokenizer_class"); $0.string("PreTrainedTokenizerFast")
+            $0.key("model_max_length"); $0.integer(context)
+            $0.key("clean_up_tokenization_spaces"); $0.boolean(false)
+            writeTexts(to: &$0)
+            if let template { $0.key("chat_template"); $0.string(template) }
+        }
+        writer.newline()
+        return writer.bytes
+    }
+
+    private func writeTexts(to object: inout JSONWriter) {
+        for (key, special) in [("bos_token", end), ("eos_token", end), ("pad_token", padding)] {
+            if let special { object.key(key); object.string(special.text) }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+import Files
+import Tokenize
+
+/// A character vocabulary in nanoGPT's format: `stoi`, from characters to ids, or `itos`, from ids to characters, in a `meta.pkl` or in
+/// the checkpoint.
+struct NanoGPTCharacterVocabulary {
+    let vocabulary: Vocabulary
+
+    /// Returns nil if the pickle contains neither list.
+    init?(_ pickle: Pickle, path: String) throws(PyTorchError) {
+        guard let (list, pairs) = Self.list(in: pickle) else { return nil }
+        func mismatch(_ expected: String, _ found: String) -> PyTorchError {
+            .mismatch(path: path, name: list, expected: expected, found: found)
+        }
+        var characters: [Int: String] = [:]
+        for (key, value) in pairs {
+            let (text, id) = list == "stoi" ? (key, value) : (value, key)
+            guard case .text(let character) = text, let id = Self.id(id), character.unicodeScalars.count == 1 else {
+                let expected = "a character and its id (if tokens are longer, give the tokenizer: --tokenizer)"
+                throw mismatch(expected, "\(text.displayText) and \(id.displayText)")
+            }
+            guard characters.updateValue(character, forKey: id) == nil else { throw mismatch("distinct ids", "\(id) twice") }
+        }
+        var vocabulary = Vocabulary()
+        vocabulary.unit = .characters
+        vocabulary.pattern = .none
+        for id in 0..<characters.count {
+            guard let character = characters[id] else {
+                throw mismatch("a character for each id from 0 to \(characters.count - 1)", "none for \(id)")
+            }
+            vocabulary.tokens.append(character.utf8)
+        }
+        guard Set(characters.values).count == characters.count else { throw mismatch("distinct characters", "one twice") }
+        self.vocabulary = vocabulary
+    }
+
+    /// Reads a meta.pkl.
+    static func read(_ path: String) throws(PyTorchError) -> Vocabulary {
+        let bytes: [UInt8], pickle: Pickle
+        do { bytes = try InputFile.contents(of: path) } catch { throw PyTorchError(error) }
+        do { pickle = try Unpickler.read(bytes.span) } catch { throw PyTorchError(error, path: path, part: "the file") }
+        guard let characters = try NanoGPTCharacterVocabulary(pickle, path: path) else {
+            throw .mismatch(path: path, name: "stoi", expected: "a dictionary from characters to ids", found: "nothing")
+        }
+        return characters.vocabulary
+    }
+
+    private static func list(in pickle: Pickle) -> (String, [(key: PickleValue, value: PickleValue)])? {
+        for name in ["stoi", "itos"] {
+            if let value = pickle[name, in: pickle.root], let pairs = pickle.pairs(of: value) { return (name, pairs) }
+        }
+        return nil
+    }
+
+    /// Accepts a numeric string, because dictionaries that went through JSON have string keys.
+    private static func id(_ value: PickleValue) -> Int? {
+        switch value {
+        case .integer(let id): id
+        case .text(let text): Int(text)
+        default: nil
+        }
+    }
+}

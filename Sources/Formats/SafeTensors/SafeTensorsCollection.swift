@@ -1,0 +1,80 @@
+import Checkpoint
+import Files
+import Kernels
+
+/// The tensors of one safetensors file, or of a model split into several. Data stays in the mapped files until it is copied.
+///
+///     var tensors = SafeTensorsCollection()
+///     try tensors.add(fileAt: "gpt2/model.safetensors")
+///     try tensors.copy("wte.weight", into: buffer)
+struct SafeTensorsCollection {
+    struct Entry {
+        let file: MappedFile
+        let tensor: SafeTensorsHeader.Tensor
+    }
+
+    private(set) var entries: OrderedDictionary<Entry> = [:]
+
+    mutating func add(fileAt path: String) throws(CheckpointError) {
+        let file: MappedFile
+        do { file = try MappedFile(path) } catch { throw CheckpointError(error) }
+        let header = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in try SafeTensorsHeader(of: bytes, path: path) }
+        for (name, tensor) in header.tensors {
+            if let other = entries[name] {
+                let field = SafeTensorsHeader.field(name)
+                throw ImportedFile(path).mismatch(field, "each tensor in one file", "it in \(other.file.path) as well")
+            }
+            entries[name] = Entry(file: file, tensor: tensor)
+        }
+    }
+
+    /// Throws unless there is a floating-point tensor with this name and shape.
+    func check(_ name: String, _ shape: [Int], in folder: String) throws(CheckpointError) {
+        let field = SafeTensorsHeader.field(name)
+        guard let entry = entries[name] else { throw ImportedFile(folder).mismatch(field, "a tensor \(shape)", "nothing") }
+        let tensor = entry.tensor, file = ImportedFile(entry.file.path)
+        guard WeightFormat(rawValue: tensor.type.lowercased()) != nil else {
+            throw file.mismatch("\(field).dtype", "F32, F16 or BF16", tensor.type)
+        }
+        guard tensor.shape == shape else { throw file.mismatch("\(field).shape", "\(shape)", "\(tensor.shape.prefix(8))") }
+    }
+
+    /// Copies a checked tensor into an f32 buffer, transposing a matrix on request.
+    func copy(_ name: String, into buffer: Buffer, isTransposed: Bool = false) {
+        guard let (entry, format) = numbers(name) else { return }
+        let shape = entry.tensor.shape, isMatrix = isTransposed && shape.count == 2
+        let (rows, columns) = isMatrix ? (shape[0], shape[1]) : (1, buffer.count)              // of the file
+        entry.file.read(as: UInt8.self) { bytes in
+            bytes.extracting(entry.tensor.range).withUnsafeBytes { bytes in
+                guard let start = bytes.baseAddress else { return }
+                buffer.write { target in
+                    // 16 columns at a time: they share the cache lines of a row.
+                    for first in stride(from: 0, to: columns, by: isMatrix ? 16 : max(1, columns)) {
+                        let end = isMatrix ? min(first + 16, columns) : columns
+                        for row in 0..<rows {
+                            for column in first..<end { target[column * rows + row] = format.number(at: start, row * columns + column) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns whether two checked tensors have the same type and bytes.
+    func areEqual(_ a: String, _ b: String) -> Bool {
+        guard let (a, _) = numbers(a), let (b, _) = numbers(b), a.tensor.type == b.tensor.type,
+              a.tensor.range.count == b.tensor.range.count else { return false }
+        return a.file.read(as: UInt8.self) { first in
+            b.file.read(as: UInt8.self) { second in
+                let x = first.extracting(a.tensor.range)
+                let y = second.extracting(b.tensor.range)
+                return x.indices.allSatisfy { x[$0] == y[$0] }
+            }
+        }
+    }
+
+    private func numbers(_ name: String) -> (Entry, WeightFormat)? {
+        guard let entry = entries[name], let format = WeightFormat(rawValue: entry.tensor.type.lowercased()) else { return nil }
+        return (entry, format)
+    }
+}

@@ -1,0 +1,55 @@
+import Checkpoint
+import Model
+package import Tokenize
+
+/// Where an imported model's tokenizer comes from.
+package enum TokenizerSource {
+    /// The model's own files.
+    case included
+    /// A given vocabulary, which replaces the model's own.
+    case vocabulary(Vocabulary)
+    /// No tokenizer.
+    case none
+}
+
+extension Checkpoint {
+    /// The field name of an imported model's tokenizer in error messages.
+    static let importedTokenizerField = "tokenizer"
+
+    mutating func setVocabulary(_ vocabulary: Vocabulary, ofModelAt path: String) throws(CheckpointError) {
+        let file = ImportedFile(path)
+        guard vocabulary.count <= configuration.vocabulary else {
+            let expected = "at most \(configuration.vocabulary) tokens, the model's vocabulary size"
+            throw file.mismatch(Self.importedTokenizerField, expected, "\(vocabulary.count)")
+        }
+        do { tokenizer = try StoredTokenizer(vocabulary) } catch {
+            throw file.mismatch(Self.importedTokenizerField, "one that slm can store", "\(error)")
+        }
+    }
+}
+
+extension ChatTemplate {
+    /// The chat templates that a vocabulary has the tokens for: role tokens if it has them, and plain text if a line break is a token.
+    static func supported(by vocabulary: Vocabulary) -> [ChatTemplate] {
+        guard let tokenizer = try? Tokenizer(vocabulary) else { return [] }
+        return allCases.filter { (try? ChatRenderer($0, for: tokenizer)) != nil }
+    }
+}
+
+// Errors that concern only the tokenizer: the model can be imported without it.
+
+extension GGUFError {
+    var isTokenizerError: Bool {
+        switch self {
+        case .tokenizer: true
+        case .mismatch(_, let name, _, _): name.hasPrefix("tokenizer.")
+        default: false
+        }
+    }
+}
+
+extension CheckpointError {
+    var isTokenizerError: Bool {
+        if case .mismatch(_, Checkpoint.importedTokenizerField, _, _) = self { true } else { false }
+    }
+}

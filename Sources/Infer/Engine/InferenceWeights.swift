@@ -1,0 +1,97 @@
+import Autograd
+import Checkpoint
+import Kernels
+import Model
+
+/// The weights of a model as inference reads them: matrices packed in a precision, vectors in f32. Each is made when it is first used.
+struct InferenceWeights {
+    private let parameters: Parameters
+    /// Weights that are quantized in their file, by name. Their parameters have no values.
+    private let quantizedWeights: OrderedDictionary<QuantizedWeights>
+    private let processor: Processor
+    private let precision: WeightPrecision
+    private let isTied: Bool
+    private var packedWeights: ByParameter<PackedWeights>
+    private var vectors: ByParameter<Buffer>
+
+    init(
+        of model: GPT,
+        _ parameters: Parameters,
+        quantized: OrderedDictionary<QuantizedWeights>,
+        on processor: Processor,
+        precision: WeightPrecision
+    ) {
+        self.parameters = parameters
+        quantizedWeights = quantized
+        self.processor = processor
+        self.precision = precision
+        isTied = model.configuration.isTied
+        packedWeights = ByParameter(parameters)
+        vectors = ByParameter(parameters)
+    }
+
+    var packedBytes: Int { packedWeights.all.reduce(0) { $0 + $1.byteCount } }
+
+    /// Whether the rows of an embedding are read where they are stored, in memory or in a file: packing f32 rows gains nothing.
+    func isUnpackedTable(_ table: Parameter) -> Bool { precision == .float32 && quantizedWeights[table.name] == nil }
+
+    /// The f32 values of a norm, a bias or an embedding of positions. Small ones are copied out of a mapped file, where reading a
+    /// page also loads up to 2 MB around it.
+    mutating func value(of parameter: Parameter) -> Buffer {
+        if let vector = vectors[parameter] { return vector }
+        let stored = stored(parameter)
+        if stored.count > 1 << 20 { return stored }
+        let copy = processor.buffer(of: stored.count, .float32)
+        copy.copy(from: stored)
+        if isUnmodified { stored.releaseFilePages() }
+        vectors[parameter] = copy
+        return copy
+    }
+
+    mutating func packed(_ weight: Parameter) -> PackedWeights {
+        if let packed = packedWeights[weight] { return packed }
+        // LoRA matrices are small and sensitive: they are not quantized.
+        let isLoRA = weight.isTrainable && !parameters.frozen.isEmpty
+        var precision = isLoRA ? (processor.offers(.bfloat16) && precision != .float32 ? .bfloat16 : .float32) : precision
+        // Errors of the token embedding reach every layer, and int4 would save little, unless it is the head too.
+        if precision == .int4, weight.name.hasPrefix("tokens"), !isTied { precision = .int8 }
+        let packed = pack(weight, as: precision)
+        packedWeights[weight] = packed
+        return packed
+    }
+
+    /// Whether weights in memory equal the file's, so that file pages can be released. False for a LoRA adapter, which may have
+    /// changed its base.
+    private var isUnmodified: Bool { parameters.frozen.isEmpty }
+
+    private func stored(_ parameter: Parameter) -> Buffer { parameters.value(of: parameter).elements }
+
+    private func pack(_ weight: Parameter, as precision: WeightPrecision) -> PackedWeights {
+        let O = weight.shape[0], I = weight.shape[1]
+        guard let quantized = quantizedWeights[weight.name] else {
+            return processor.pack(stored(weight), outputs: O, inputs: I, as: precision, releasingFile: isUnmodified)
+        }
+        if quantized.precision == precision { return processor.pack(quantized, releasingFile: true) }
+        let values = processor.buffer(of: O * I, .float32)
+        processor.dequantize(quantized, into: values)
+        return processor.pack(values, outputs: O, inputs: I, as: precision)
+    }
+}
+
+/// An optional value for each parameter of a model.
+private struct ByParameter<Element> {
+    private var trainable: [Element?]
+    private var frozen: [Element?]
+
+    init(_ parameters: Parameters) {
+        trainable = Array(repeating: nil, count: parameters.list.count)
+        frozen = Array(repeating: nil, count: parameters.frozen.count)
+    }
+
+    var all: [Element] { (trainable + frozen).compactMap(\.self) }
+
+    subscript(parameter: Parameter) -> Element? {
+        get { parameter.isTrainable ? trainable[parameter.index] : frozen[parameter.index] }
+        set { if parameter.isTrainable { trainable[parameter.index] = newValue } else { frozen[parameter.index] = newValue } }
+    }
+}

@@ -1,0 +1,36 @@
+package import Checkpoint
+package import Kernels
+import Tokenize
+
+extension LocalBackend {
+    /// Loads a checkpoint.
+    ///
+    ///     let backend = try LocalBackend(checkpoint: "checkpoints/first/best.h5") { try Processor() }
+    ///
+    /// - Parameters:
+    ///   - base: The base model of a LoRA adapter, if it is not at the path that the adapter names.
+    ///   - makeProcessor: Runs on the thread that will run the model.
+    package convenience init(
+        checkpoint path: String,
+        base: String? = nil,
+        _ option: PrecisionOption = .auto,
+        limits: Limits = .init(),
+        on makeProcessor: @escaping @Sendable () throws -> Processor
+    ) throws {
+        try self.init(limits: limits) {
+            let checkpoint = try Checkpoint(reading: path), processor = try makeProcessor()
+            let precision = option.precision(on: processor, stored: checkpoint.quantizedPrecision)
+            let info = try ModelInfo(of: checkpoint, name: path)
+            return (info, try ModelRunner(of: checkpoint, base: base, on: processor, precision: precision))
+        }
+    }
+}
+
+extension ModelInfo {
+    /// Reads the tokenizer and the chat template of a checkpoint.
+    package init(of checkpoint: Checkpoint, name: String) throws {
+        let tokenizer = try Tokenizer(checkpoint.vocabulary())
+        let renderer = try checkpoint.chatTemplate.map { try ChatRenderer($0, for: tokenizer) }
+        self.init(name: name, context: checkpoint.configuration.context, tokenizer, renderer)
+    }
+}

@@ -1,0 +1,119 @@
+import Synchronization
+import Threads
+import Tokenize
+
+/// Runs a model on this machine and serves many generations at once (continuous batching): all of them share each step of the
+/// model, and join and leave between steps.
+///
+///     let backend = try LocalBackend { (info, try ModelRunner(of: checkpoint, on: try Processor(), precision: .int8)) }
+///
+/// An answer does not depend on the other generations of the batch. One thread runs the model, with the worker pool of its
+/// processor; it ends when the backend is released.
+package final class LocalBackend: ChatBackend {
+    package struct Limits: Sendable {
+        /// Generations that run at the same time. Each slot reserves a KV cache of the whole context.
+        package var slots = 16
+        /// Requests that wait for a slot.
+        package var waiting = 64
+        /// Prompt tokens prefilled per step while other generations run.
+        package var sharedPrefillChunk = 64
+        /// Prompt tokens prefilled per step while no other generation runs.
+        package var solePrefillChunk = 512
+        /// Bytes of KV caches beyond which those of finished generations are reused or evicted. nil: half the size of the
+        /// weights, but at least 32 MB.
+        package var cacheBudget: Int?
+
+        package init() {}
+    }
+
+    /// Counters and gauges of the engine.
+    package struct Status: Sendable, Equatable {
+        package var running = 0
+        package var waiting = 0
+        package var promptTokens = 0
+        package var cachedTokens = 0
+        package var answerTokens = 0
+        package var steps = 0
+        /// Memory in use by KV caches, of running and of finished generations.
+        package var cacheBytes = 0
+    }
+
+    /// The tokenizer and the chat template of the model.
+    package let model: ModelInfo
+    private let limits: Limits
+    private let inbox: Mailbox<Message>
+    private let admission: Admission
+
+    package var name: String { model.name }
+    package var context: Int? { model.context }
+    package var status: Status { admission.status }
+
+    /// - Parameter open: Runs on the thread that will run the model.
+    package init(limits: Limits = Limits(), _ open: @escaping @Sendable () throws -> (ModelInfo, ModelRunner)) throws {
+        let inbox = Mailbox<Message>(), opened = Mailbox<Result<ModelInfo, any Error>>(), admission = Admission()
+        try BackgroundThread.run {
+            do {
+                let (model, runner) = try open(), scheduler = Scheduler(runner, limits, admission)
+                opened.put(.success(model))
+                scheduler.run(receiving: inbox)
+            } catch { opened.put(.failure(error)) }
+        }
+        self.limits = limits
+        self.inbox = inbox
+        self.admission = admission
+        model = try opened.take().get()
+    }
+
+    deinit { inbox.put(.stop) }
+
+    package func start(
+        _ request: GenerationRequest,
+        deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
+        let state = try GenerationState(request, for: model), cancelFlag = CancelFlag()
+        try admission.enter(limit: limits.waiting + limits.slots)
+        inbox.put(.generate(Job(state: state, cancelFlag: cancelFlag, timing: TimingRecorder(), deliver: deliver)))
+        return cancelFlag
+    }
+
+    /// A message to the thread that runs the model.
+    enum Message: Sendable {
+        case generate(Job)
+        case stop
+    }
+
+    /// A generation with what the scheduler needs to run it.
+    struct Job: Sendable {
+        var state: GenerationState
+        let cancelFlag: CancelFlag
+        var timing: TimingRecorder
+        let deliver: @Sendable (GenerationEvent) -> Void
+    }
+
+    /// Limits the number of unfinished requests, and holds the status. Shared by all threads.
+    final class Admission: Sendable {
+        private let state = Mutex((unfinished: 0, status: Status()))
+
+        var status: Status {
+            state.withLock { state in
+                var status = state.status
+                status.waiting = max(0, state.unfinished - status.running)
+                return status
+            }
+        }
+
+        /// Admits a request, or throws `GenerationError.busy`.
+        func enter(limit: Int) throws(GenerationError) {
+            let refusedAt = state.withLock { state -> Int? in
+                if state.unfinished >= limit { return state.unfinished }
+                state.unfinished += 1
+                return nil
+            }
+            if let refusedAt { throw .busy(waiting: refusedAt) }
+        }
+
+        /// A request is finished.
+        func leave() { state.withLock { $0.unfinished -= 1 } }
+        func update(_ body: (inout Status) -> Void) { state.withLock { body(&$0.status) } }
+    }
+}

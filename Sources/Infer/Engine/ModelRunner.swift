@@ -1,0 +1,242 @@
+package import Autograd
+package import Checkpoint
+package import Kernels
+package import Model
+package import Tokenize
+
+/// Runs a model's forward pass for inference, with a KV cache for each sequence, so that only new tokens go through the model,
+/// and with packed weights.
+///
+///     let runner = ModelRunner(of: model, parameters, on: processor, precision: .int8)
+///     let cache = runner.makeKVCache()
+///     let logits = runner.logits(for: [.init(cache, from: 0, ids: prompt)])                  // [1, V]
+///
+/// New tokens of different sequences form one batch: [N, 1, C], where N is the number of new tokens of all sequences. The logits
+/// of a sequence do not depend, bit for bit, on the other sequences of the batch, or on how its tokens are divided into steps.
+package final class ModelRunner: Executor {
+    /// Which rows of a segment need logits.
+    package enum LogitRows: Sendable { case none, last, all }
+
+    /// Consecutive new tokens of one sequence.
+    package struct Segment {
+        let rows: CachedRows
+        let ids: [TokenID]
+        let logitRows: LogitRows
+
+        /// - Parameter start: The position of the first id: the number of positions already in the cache.
+        package init(_ cache: KVCache, from start: Int, ids: [TokenID], logits logitRows: LogitRows = .last) {
+            rows = CachedRows(cache, from: start, count: ids.count)
+            self.ids = ids
+            self.logitRows = logitRows
+        }
+    }
+
+    package let model: GPT
+    package let precision: WeightPrecision
+    package let processor: Processor
+    private var weights: InferenceWeights
+    private var batch: [Segment] = []
+    private var rotaryAngles: Buffer?                  // [context, D]
+
+    package init(
+        of model: GPT,
+        _ parameters: Parameters,
+        quantized: OrderedDictionary<QuantizedWeights> = [:],
+        on processor: Processor,
+        precision: WeightPrecision
+    ) {
+        self.model = model
+        self.processor = processor
+        self.precision = precision
+        weights = InferenceWeights(of: model, parameters, quantized: quantized, on: processor, precision: precision)
+        // Packs all weights, so that the first request does not wait for it.
+        _ = logits(for: [Segment(makeKVCache(), from: 0, ids: [0])])
+    }
+
+    /// - Parameter base: The base model of a LoRA adapter, if it is not at the path that the adapter names.
+    package convenience init(
+        of checkpoint: Checkpoint,
+        base: String? = nil,
+        on processor: Processor,
+        precision: WeightPrecision
+    ) throws(CheckpointError) {
+        let (model, parameters) = try checkpoint.model(base: base, keepingQuantized: true, on: processor)
+        self.init(of: model, parameters, quantized: checkpoint.quantized, on: processor, precision: precision)
+    }
+
+    /// An empty KV cache for one sequence.
+    package func makeKVCache() -> KVCache {
+        let c = model.configuration
+        return processor.makeKVCache(
+            layers: c.layers,
+            heads: c.heads,
+            headWidth: c.headWidth,
+            capacity: c.context,
+            precision == .int4 ? .int8 : precision
+        )
+    }
+
+    /// The size of the packed weights in bytes.
+    package var weightBytes: Int { weights.packedBytes }
+
+    /// The logits of the next token, for the rows that the segments ask for, in their order.   [rows, V]
+    ///
+    /// Adds the tokens of all segments to their caches.
+    package func logits(for segments: [Segment]) -> Tensor {
+        batch = segments.filter { !$0.ids.isEmpty }
+        defer { batch = [] }
+        let N = batch.reduce(0) { $0 + $1.ids.count }, ids = processor.buffer(of: N, .int32)
+        ids.writeIDs { span in
+            var n = 0
+            for segment in batch {
+                for id in segment.ids {
+                    span[n] = id
+                    n += 1
+                }
+            }
+        }
+        let logits = model.logits(of: Tensor(ids, [N, 1]), on: self)
+        return Tensor(logits.elements, [logits.shape[0], logits.shape[-1]])
+    }
+
+    /// The loss of each target, without those that are negative. Uses a temporary KV cache.
+    package func tokenLosses(of ids: [TokenID], predicting targets: [TokenID]) -> TokenLosses {
+        require(ids.count == targets.count, "expected a target for each id, found \(ids.count) ids and \(targets.count) targets")
+        let logits = logits(for: [Segment(makeKVCache(), from: 0, ids: ids, logits: .all)])         // [T, V]
+        let targetIDs = processor.buffer(of: ids.count, .int32)
+        targetIDs.writeIDs { span in for i in span.indices { span[i] = targets[i] } }
+        let losses = processor.buffer(of: ids.count, .float32), hits = processor.buffer(of: ids.count, .int32)
+        processor.crossEntropy(
+            logits.elements,
+            N: ids.count,
+            V: model.configuration.vocabulary,
+            targets: targetIDs,
+            losses: losses,
+            hits: hits,
+            gradient: nil,
+            scale: 0
+        )
+        var result = TokenLosses()
+        for i in targets.indices where targets[i] >= 0 {
+            result.nats.append(losses.read { $0[i] })
+            result.isTopPrediction.append(hits.readIDs { $0[i] } != 0)
+        }
+        return result
+    }
+
+    // MARK: Operations
+
+    package func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?) -> Tensor {
+        let C = table.table.shape[1], y = empty(ids.shape[0], C)
+        var n = 0
+        for segment in batch {
+            let rows = n..<n + segment.ids.count, start = segment.rows.start
+            let positionRows = positions.map { weights.value(of: $0.table)[start * C..<(start + rows.count) * C] }
+            let result = y.elements[rows.lowerBound * C..<rows.upperBound * C]
+            if weights.isUnpackedTable(table.table) {
+                let values = weights.value(of: table.table)
+                processor.embed(ids.elements[rows], table: values, C: C, plus: positionRows, period: rows.count, into: result)
+            } else {
+                processor.embed(ids.elements[rows], in: weights.packed(table.table), plus: positionRows, into: result)
+            }
+            n = rows.upperBound
+        }
+        return y
+    }
+
+    package func norm(_ x: Tensor, by norm: Norm) -> Tensor {
+        let (N, C) = x.shape.rows, y = empty(N, C), statistics = processor.buffer(of: 2 * N, .float32)
+        processor.norm(
+            x.elements,
+            N: N,
+            C: C,
+            scale: weights.value(of: norm.weight),
+            shift: norm.bias.map { weights.value(of: $0) },
+            into: y.elements,
+            mean: norm.kind == .layer ? statistics[0..<N] : nil,
+            rstd: statistics[N..<2 * N],
+            epsilon: 1e-5
+        )
+        return y
+    }
+
+    package func linear(_ x: Tensor, weight: Parameter, bias: Parameter?, then f: UnaryFunction, plus: Tensor?) -> Tensor {
+        let N = x.shape.rows.N, y = empty(N, weight.shape[0]), w = weights.packed(weight), b = bias.map { weights.value(of: $0) }
+        processor.packedMatmul(x.elements, rows: N, by: w, bias: b, then: f, plus: plus?.elements, into: y.elements)
+        return y
+    }
+
+    package func applyRotaryEmbedding(_ qkv: Tensor, heads H: Int) -> Tensor {
+        let (N, C) = qkv.shape.rows, D = C / (3 * H), y = empty(N, C), angles = rotaryAngles(width: D)
+        var n = 0
+        for segment in batch {
+            let count = segment.ids.count, rows = n * C..<(n + count) * C, start = segment.rows.start * D
+            let segmentAngles = angles[start..<start + count * D]
+            processor.rotate(qkv.elements[rows], N: count, C: C, heads: 2 * H, D: D, by: segmentAngles, into: y.elements[rows])
+            n += count
+        }
+        return y
+    }
+
+    package func applyQKNorm(_ qkv: Tensor, heads H: Int) -> Tensor {
+        let (N, C) = qkv.shape.rows, y = empty(N, C), rstd = processor.buffer(of: N * 2 * H, .float32)
+        processor.normHeads(qkv.elements, N: N, C: C, heads: 2 * H, D: C / (3 * H), into: y.elements, rstd: rstd, epsilon: 1e-5)
+        return y
+    }
+
+    package func causalAttention(_ qkv: Tensor, heads H: Int, layer: Int, documentStarts: Tensor?) -> Tensor {
+        require(documentStarts == nil, "document boundaries are only for training: each sequence has its own KV cache")
+        let (N, C) = qkv.shape.rows, y = empty(N, C / 3)
+        processor.cachedAttention(qkv.elements, rows: batch.map(\.rows), layer: layer, into: y.elements)
+        return y
+    }
+
+    package func add(_ a: Tensor, _ b: Tensor) -> Tensor {
+        let y = empty(a.shape.rows.N, a.shape.rows.C)
+        y.elements.copy(from: a.elements)
+        processor.copy(b.elements, into: y.elements, adding: true)
+        return y
+    }
+
+    package func scale(_ x: Tensor, by factor: Float) -> Tensor {
+        let y = empty(x.shape.rows.N, x.shape.rows.C)
+        processor.copy(x.elements, into: y.elements, scale: factor)
+        return y
+    }
+
+    package func apply(_ f: UnaryFunction, to x: Tensor) -> Tensor {
+        let y = empty(x.shape.rows.N, x.shape.rows.C)
+        processor.apply(f, x.elements, into: y.elements)
+        return y
+    }
+
+    package func dropout(_ x: Tensor, _ p: Float) -> Tensor { x }
+    package func recompute(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor { body(x) }
+
+    package func rowsNeedingLogits(_ x: Tensor) -> Tensor {
+        let (N, C) = x.shape.rows
+        var selected: [Int] = [], n = 0
+        for segment in batch {
+            switch segment.logitRows {
+            case .none: break
+            case .last: selected.append(n + segment.ids.count - 1)
+            case .all: selected += n..<n + segment.ids.count
+            }
+            n += segment.ids.count
+        }
+        // A call after the first finds the rows selected already.
+        if selected.count == N || n != N { return x }
+        let y = empty(selected.count, C)
+        for (i, row) in selected.enumerated() { y.elements[i * C..<(i + 1) * C].copy(from: x.elements[row * C..<(row + 1) * C]) }
+        return y
+    }
+
+    private func empty(_ N: Int, _ C: Int) -> Tensor { Tensor(processor.buffer(of: N * C, .float32), Shape(N, 1, C)) }
+
+    private func rotaryAngles(width D: Int) -> Buffer {
+        if let rotaryAngles { return rotaryAngles }
+        let angles = processor.rotaryAngles(of: model.configuration.context, width: D)
+        rotaryAngles = angles
+        return angles
+    }
+}

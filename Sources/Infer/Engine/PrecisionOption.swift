@@ -1,0 +1,21 @@
+package import Kernels
+
+/// The precision of the weights during inference, as a user chooses it.
+package enum PrecisionOption: String, Sendable, CaseIterable {
+    /// The file's precision if it is quantized; otherwise the fastest without loss of quality: bf16 if the CPU supports it, f32 otherwise.
+    case auto
+    case f32, bf16, int8, int4
+
+    /// The precision on this machine: bf16 becomes f32 if the CPU has no bf16 instructions.
+    ///
+    /// - Parameter stored: The precision of quantized weights in the file.
+    package func precision(on processor: Processor, stored: WeightPrecision? = nil) -> WeightPrecision {
+        switch self {
+        case .f32: .float32
+        case .auto where stored != nil: stored ?? .float32
+        case .bf16, .auto: processor.hasBFloat16 ? .bfloat16 : .float32
+        case .int8: .int8
+        case .int4: .int4
+        }
+    }
+}

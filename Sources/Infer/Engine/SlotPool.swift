@@ -1,0 +1,113 @@
+import Kernels
+import Tokenize
+
+/// A slot for one sequence: a KV cache and the ids in it. After the sequence ends, both stay for prefix reuse until another
+/// sequence needs the slot.
+struct SequenceSlot {
+    let cache: KVCache
+    /// The ids whose keys and values are in the cache, in order.
+    fileprivate(set) var ids: [TokenID] = []
+    /// The number of positions that occupy memory.
+    fileprivate var usedPositions = 0
+    /// The number of positions that the running generation may need; nil if the slot is free.
+    fileprivate var reservedPositions: Int?
+    /// When the slot was last acquired, counted in generations.
+    fileprivate var lastUse = 0
+
+    fileprivate var isFree: Bool { reservedPositions == nil }
+    fileprivate var byteCount: Int { cache.byteCount(of: usedPositions) }
+    fileprivate var reservedBytes: Int { cache.byteCount(of: max(usedPositions, reservedPositions ?? 0)) }
+
+    /// The length of the common prefix with a prompt. Less than the whole prompt, since the logits of its last token must be computed.
+    fileprivate func commonPrefix(with prompt: [TokenID]) -> Int {
+        let most = min(ids.count, prompt.count - 1)
+        var count = 0
+        while count < most, ids[count] == prompt[count] { count += 1 }
+        return count
+    }
+}
+
+/// The slots of an engine, with prefix reuse between sequences (prompt caching). A slot's KV cache is allocated when it is first needed.
+struct SlotPool {
+    /// Shorter prefixes are not worth keeping or copying.
+    private static let minReusedPrefix = 16
+
+    private var slots: [SequenceSlot] = []
+    private var generations = 0
+    private let capacity: Int
+    private let cacheBudget: Int
+    private let makeKVCache: () -> KVCache
+
+    /// - Parameters:
+    ///   - capacity: The most slots.
+    ///   - cacheBudget: Bytes of all KV caches, beyond which those of finished sequences are reused or evicted.
+    init(capacity: Int, cacheBudget: Int, makeKVCache: @escaping () -> KVCache) {
+        self.capacity = capacity
+        self.cacheBudget = cacheBudget
+        self.makeKVCache = makeKVCache
+    }
+
+    var cacheBytes: Int { slots.reduce(0) { $0 + $1.byteCount } }
+
+    subscript(slot: Int) -> SequenceSlot { slots[slot] }
+
+    /// Records ids that were processed.
+    mutating func append(_ ids: ArraySlice<TokenID>, to slot: Int) {
+        slots[slot].ids += ids
+        slots[slot].usedPositions = max(slots[slot].usedPositions, slots[slot].ids.count)
+    }
+
+    /// Acquires the slot that shares the longest prefix with a prompt, or nil if none is free. The slot keeps the ids of that prefix.
+    mutating func acquire(for prompt: [TokenID], maxNewTokens: Int) -> Int? {
+        let prefixes = slots.map { $0.commonPrefix(with: prompt) }
+        guard let slot = freeSlot(prefixes) else { return nil }
+        let ownPrefix = slot < prefixes.count ? prefixes[slot] : 0
+        let best = prefixes.indices.max { prefixes[$0] < prefixes[$1] }
+        if let best, prefixes[best] >= ownPrefix + Self.minReusedPrefix {
+            slots[slot].cache.copy(prefixes[best], from: slots[best].cache)
+            slots[slot].ids = []
+            append(slots[best].ids.prefix(prefixes[best]), to: slot)
+        } else {
+            slots[slot].ids.removeLast(slots[slot].ids.count - ownPrefix)
+        }
+        generations += 1
+        slots[slot].reservedPositions = min(prompt.count + maxNewTokens, slots[slot].cache.capacity)
+        slots[slot].lastUse = generations
+        return slot
+    }
+
+    /// - Parameter prefixes: The length of each slot's common prefix with the prompt.
+    private mutating func freeSlot(_ prefixes: [Int]) -> Int? {
+        let free = slots.indices.filter { slots[$0].isFree }
+        // Continues a sequence in place if little of it is lost. A prefix of a longer sequence is copied instead, so that the
+        // sequence stays cached.
+        if let best = free.max(by: { prefixes[$0] < prefixes[$1] }), prefixes[best] > 0 {
+            let lost = slots[best].ids.count - prefixes[best]
+            if lost < Self.minReusedPrefix || 4 * lost < slots[best].ids.count { return best }
+        }
+        // Finished sequences stay cached while the budget allows; then the least recently used one is replaced.
+        let oldest = free.filter { slots[$0].usedPositions > 0 }.min { slots[$0].lastUse < slots[$1].lastUse }
+        if let oldest, slots.reduce(0, { $0 + $1.reservedBytes }) >= cacheBudget { return oldest }
+        return free.first { slots[$0].usedPositions == 0 } ?? addSlot() ?? oldest
+    }
+
+    private mutating func addSlot() -> Int? {
+        guard slots.count < capacity else { return nil }
+        slots.append(SequenceSlot(cache: makeKVCache()))
+        return slots.count - 1
+    }
+
+    /// Frees a slot. Its sequence stays cached; beyond the budget the least recently used free slots are evicted.
+    mutating func release(_ slot: Int) {
+        slots[slot].reservedPositions = nil
+        let used = slots.indices.filter { slots[$0].isFree && slots[$0].usedPositions > 0 }
+        var candidates = used.sorted { slots[$0].lastUse < slots[$1].lastUse }[...]
+        var bytes = candidates.reduce(0) { $0 + slots[$1].byteCount }
+        while bytes > cacheBudget, let oldest = candidates.popFirst() {
+            bytes -= slots[oldest].byteCount
+            slots[oldest].cache.clear()
+            slots[oldest].ids = []
+            slots[oldest].usedPositions = 0
+        }
+    }
+}

@@ -1,0 +1,137 @@
+package import Autograd
+import Glibc
+package import Kernels
+package import Model
+package import Tokenize
+
+/// The intermediate results of one forward pass, in plain arrays: what `slm explain` prints and Documentation/Learn talks about.
+///
+///     let explanation = Explanation(of: ids, model, parameters, on: processor)
+///     explanation.attention(layer: 0, head: 1)[3]              // weights of position 3 over positions 0…3
+///     explanation.loss(at: 3)                                  // nats that the model pays for token 4
+package struct Explanation {
+    package let ids: [TokenID]
+    package let configuration: GPTConfiguration
+    /// Token embedding plus position embedding.   [T][C]
+    package let embeddings: [[Float]]
+    /// Queries, keys and values of each layer, after rotary embedding and QK norm.   [L][T][3C]
+    package let qkv: [[[Float]]]
+    /// Outputs of each layer's attention, all heads side by side.   [L][T][C]
+    package let attended: [[[Float]]]
+    /// [T][V]
+    package let logits: [[Float]]
+
+    /// Runs the model on `ids` in f32, without dropout.
+    ///
+    /// - Precondition: 1 … context ids.
+    package init(of ids: [TokenID], _ model: GPT, _ parameters: Parameters, on processor: Processor) {
+        let tape = Tape(processor, parameters: parameters)
+        let recorder = RecordingExecutor(tape)
+        let result = tape.withoutRecording { model.logits(of: tape.ids(ids, [1, ids.count]), on: recorder) }
+        self.ids = ids
+        configuration = model.configuration
+        embeddings = recorder.embeddings
+        qkv = recorder.qkv
+        attended = recorder.attended
+        logits = result.rowsOfFloats
+    }
+
+    /// The part of a query, key or value vector that belongs to one head.   [D]
+    package func query(layer: Int, head: Int, at position: Int) -> [Float] { part(0, layer, head, position) }
+    package func key(layer: Int, head: Int, at position: Int) -> [Float] { part(1, layer, head, position) }
+    package func value(layer: Int, head: Int, at position: Int) -> [Float] { part(2, layer, head, position) }
+
+    /// Scores q·k/√D of a position with itself and all earlier positions.
+    package func scores(layer: Int, head: Int, at position: Int) -> [Float] {
+        let q = query(layer: layer, head: head, at: position)
+        let scale = 1 / Float(q.count).squareRoot()
+        return (0...position).map { earlier in
+            zip(q, key(layer: layer, head: head, at: earlier)).reduce(0) { $0 + $1.0 * $1.1 } * scale
+        }
+    }
+
+    /// Attention weights: the softmax of ``scores(layer:head:at:)``, one row per position, each row summing to 1.
+    package func attention(layer: Int, head: Int) -> [[Float]] {
+        ids.indices.map { Self.softmax(scores(layer: layer, head: head, at: $0)) }
+    }
+
+    /// Probabilities of the next token after a position.   [V]
+    package func probabilities(after position: Int) -> [Float] { Self.softmax(logits[position]) }
+
+    /// The `count` most likely tokens after a position, best first; ties go to the smaller id.
+    package func mostLikely(_ count: Int, after position: Int) -> [(id: TokenID, logit: Float, probability: Float)] {
+        let p = probabilities(after: position)
+        return p.indices.sorted { (p[$0], $1) > (p[$1], $0) }.prefix(count).map { (TokenID($0), logits[position][$0], p[$0]) }
+    }
+
+    /// −ln of the probability that the model gives to the token after `position`.
+    package func loss(at position: Int) -> Float {
+        let row = logits[position], largest = row.max() ?? 0
+        let sum = row.reduce(0.0) { $0 + exp(Double($1 - largest)) }
+        return Float(log(sum) + Double(largest) - Double(row[Int(ids[position + 1])]))
+    }
+
+    /// How many tokens the model finds more likely than the one that follows `position`.
+    package func rank(at position: Int) -> Int {
+        let target = logits[position][Int(ids[position + 1])]
+        return logits[position].count { $0 > target }
+    }
+
+    /// exp(xᵢ) / Σ exp(xⱼ), summed in f64.
+    package static func softmax(_ x: [Float]) -> [Float] {
+        let largest = x.max() ?? 0, exponentials = x.map { exp(Double($0 - largest)) }
+        let sum = exponentials.reduce(0, +)
+        return exponentials.map { Float($0 / sum) }
+    }
+
+    private func part(_ kind: Int, _ layer: Int, _ head: Int, _ position: Int) -> [Float] {
+        let C = configuration.width, D = configuration.headWidth, start = kind * C + head * D
+        return Array(qkv[layer][position][start..<start + D])
+    }
+}
+
+/// Runs a forward pass on a tape and copies what ``Explanation`` shows.
+private final class RecordingExecutor: Executor {
+    private let tape: Tape
+    private(set) var embeddings: [[Float]] = []
+    private(set) var qkv: [[[Float]]] = []
+    private(set) var attended: [[[Float]]] = []
+
+    init(_ tape: Tape) { self.tape = tape }
+
+    func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?) -> Tensor {
+        let x = tape.embed(ids, in: table, plus: positions)
+        embeddings = x.rowsOfFloats
+        return x
+    }
+
+    func causalAttention(_ qkv: Tensor, heads H: Int, layer: Int, documentStarts: Tensor?) -> Tensor {
+        let y = tape.causalAttention(qkv, heads: H, layer: layer, documentStarts: documentStarts)
+        self.qkv.append(qkv.rowsOfFloats)
+        attended.append(y.rowsOfFloats)
+        return y
+    }
+
+    func norm(_ x: Tensor, by norm: Norm) -> Tensor { tape.norm(x, by: norm) }
+
+    func linear(_ x: Tensor, weight: Parameter, bias: Parameter?, then f: UnaryFunction, plus: Tensor?) -> Tensor {
+        tape.linear(x, weight: weight, bias: bias, then: f, plus: plus)
+    }
+
+    func applyRotaryEmbedding(_ qkv: Tensor, heads H: Int) -> Tensor { tape.applyRotaryEmbedding(qkv, heads: H) }
+    func applyQKNorm(_ qkv: Tensor, heads H: Int) -> Tensor { tape.applyQKNorm(qkv, heads: H) }
+    func add(_ a: Tensor, _ b: Tensor) -> Tensor { tape.add(a, b) }
+    func scale(_ x: Tensor, by factor: Float) -> Tensor { tape.scale(x, by: factor) }
+    func apply(_ f: UnaryFunction, to x: Tensor) -> Tensor { tape.apply(f, to: x) }
+    func dropout(_ x: Tensor, _ p: Float) -> Tensor { x }
+    func recompute(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor { body(x) }
+    func rowsNeedingLogits(_ x: Tensor) -> Tensor { x }
+}
+
+extension Tensor {
+    /// The elements of a contiguous f32 tensor as rows along its last axis.
+    fileprivate var rowsOfFloats: [[Float]] {
+        let all = floats, C = shape[-1]
+        return stride(from: 0, to: all.count, by: C).map { Array(all[$0..<$0 + C]) }
+    }
+}

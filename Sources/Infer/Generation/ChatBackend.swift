@@ -1,0 +1,63 @@
+package import Tokenize
+
+/// Generates text: either a model on this machine (``LocalBackend``) or an OpenAI-compatible server (``OpenAIBackend``).
+///
+///     let request = GenerationRequest(.chat([.init(.user, "Hi")]), try GenerationConfig(temperature: 0.8))
+///     for event in try backend.stream(request) {
+///         if case .piece(let piece) = event { print(piece.text, terminator: "") }
+///     }
+///
+/// Any number of generations may run at the same time. Each has its own order of events.
+package protocol ChatBackend: AnyObject, Sendable {
+    /// The name shown to users: a file, or a model at an address.
+    var name: String { get }
+    /// The context length: the most tokens of prompt and answer together. nil if unknown.
+    var context: Int? { get }
+
+    /// Starts a generation and returns without waiting for it. An error that is known at once is thrown, and then no event is delivered.
+    ///
+    /// Events are delivered one at a time, on a thread of the backend: `began`, any number of pieces, and exactly one `ended`,
+    /// also after an error or `cancel`. `deliver` must not block. The generation continues if the returned handle is released.
+    func start(
+        _ request: GenerationRequest,
+        deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) throws(GenerationError) -> any GenerationHandle
+}
+
+/// A generation that is running or finished.
+package protocol GenerationHandle: AnyObject, Sendable {
+    /// Ends the generation within one token, with the reason `cancelled`. Does nothing after the end.
+    func cancel()
+}
+
+/// A prompt, and how to continue it.
+package struct GenerationRequest: Sendable, Equatable {
+    package var prompt: Prompt
+    package var config: GenerationConfig
+    package var policy: TruncationPolicy
+
+    package init(_ prompt: Prompt, _ config: GenerationConfig = GenerationConfig(), policy: TruncationPolicy = .oldestTurns) {
+        self.prompt = prompt
+        self.config = config
+        self.policy = policy
+    }
+}
+
+package enum Prompt: Sendable, Equatable {
+    /// A text to complete.
+    case text(String)
+    /// Token ids to complete; special tokens are allowed.
+    case tokens([TokenID])
+    /// A conversation in which the assistant speaks next.
+    case chat([Conversation.Message])
+}
+
+/// What to drop when a conversation is longer than the context.
+package enum TruncationPolicy: String, Sendable, CaseIterable {
+    /// As few of the oldest turns as possible. The newest user message and system messages stay.
+    case oldestTurns = "oldest-turns"
+    /// Every turn before the newest user message, as soon as not all turns fit. System messages stay.
+    case allButLast = "all-but-last"
+    /// Nothing: throws `GenerationError.tooLong`.
+    case refuse
+}

@@ -1,0 +1,137 @@
+package import Tokenize
+
+/// All settings of a generation: sampling, stop texts, the number of tokens. Values out of range throw an error that names the field.
+///
+///     let config = try GenerationConfig(maximumTokens: 200, temperature: 0.8, topK: 50, topP: 0.9)
+///     let colder = try config.with(temperature: 0.2)
+///
+/// `GenerationConfig()` samples from the model's unmodified distribution until the end of the turn or of the context. ``Sampler``
+/// documents the order in which the settings apply.
+package struct GenerationConfig: Sendable, Equatable {
+    /// nil: up to the end of the context.
+    package let maximumTokens: Int?
+    /// 0 is greedy: always the most likely token.
+    package private(set) var temperature: Double
+    /// Samples from the k most likely tokens; 0 for all.
+    package let topK: Int
+    /// Samples from the smallest set of most likely tokens whose total probability is at least p (nucleus sampling).
+    package let topP: Double
+    /// Samples from tokens with at least this fraction of the highest probability.
+    package let minP: Double
+    /// Divides positive logits, and multiplies negative ones, of tokens in the prompt or the answer. 1 is off.
+    package let repetitionPenalty: Double
+    /// Subtracted from a token's logit for each occurrence in the answer.
+    package let frequencyPenalty: Double
+    /// Subtracted from a token's logit once it occurs in the answer.
+    package let presencePenalty: Double
+    /// The answer ends before the first of these texts.
+    package let stop: [String]
+    /// nil: a random seed for each generation.
+    package private(set) var seed: UInt64?
+    /// Added to the logits of these tokens.
+    package let logitBias: [TokenID: Float]
+    /// The number of alternatives reported beside each token's log-probability; nil to report no log-probabilities.
+    package let logProbabilities: Int?
+    /// Whether generation continues past end-of-text tokens, as in benchmarks.
+    package var ignoresEOS = false
+
+    package init(
+        maximumTokens: Int? = nil,
+        temperature: Double = 1,
+        topK: Int = 0,
+        topP: Double = 1,
+        minP: Double = 0,
+        repetitionPenalty: Double = 1,
+        frequencyPenalty: Double = 0,
+        presencePenalty: Double = 0,
+        stop: [String] = [],
+        seed: UInt64? = nil,
+        logitBias: [TokenID: Float] = [:],
+        logProbabilities: Int? = nil
+    ) throws(GenerationError) {
+        self.maximumTokens = maximumTokens
+        self.temperature = temperature
+        self.topK = topK
+        self.topP = topP
+        self.minP = minP
+        self.repetitionPenalty = repetitionPenalty
+        self.frequencyPenalty = frequencyPenalty
+        self.presencePenalty = presencePenalty
+        self.stop = stop
+        self.seed = seed
+        self.logitBias = logitBias
+        self.logProbabilities = logProbabilities
+        try check()
+    }
+
+    /// Samples from the model's unmodified distribution.
+    package init() {
+        maximumTokens = nil
+        temperature = 1
+        topK = 0
+        topP = 1
+        minP = 0
+        repetitionPenalty = 1
+        frequencyPenalty = 0
+        presencePenalty = 0
+        stop = []
+        seed = nil
+        logitBias = [:]
+        logProbabilities = nil
+    }
+
+    package func with(temperature: Double) throws(GenerationError) -> GenerationConfig {
+        var changed = self
+        changed.temperature = temperature
+        try changed.check()
+        return changed
+    }
+
+    /// Returns the settings for another attempt at the same prompt: a fixed seed is increased, so that the answer differs.
+    package func reseeded(attempt: UInt64) -> GenerationConfig {
+        var changed = self
+        changed.seed = seed.map { $0 &+ attempt }
+        return changed
+    }
+
+    /// Whether the most likely token is always chosen. True also for a temperature so low that nothing else is ever sampled.
+    package var isGreedy: Bool { temperature < 1e-6 }
+
+    package static let maxStopTexts = 16
+    package static let maxAlternatives = 20
+
+    private func check() throws(GenerationError) {
+        if let maximumTokens, maximumTokens < 1 {
+            throw .field("maximumTokens", value: "\(maximumTokens)", expected: "at least 1")
+        }
+        try Self.check("temperature", temperature, in: 0...2)
+        if topK < 0 { throw .field("topK", value: "\(topK)", expected: "at least 0 (0: all tokens)") }
+        guard topP > 0, topP <= 1 else { throw .field("topP", value: "\(topP)", expected: "a number above 0 and up to 1") }
+        try Self.check("minP", minP, in: 0...1)
+        guard repetitionPenalty > 0, repetitionPenalty.isFinite else {
+            throw .field("repetitionPenalty", value: "\(repetitionPenalty)", expected: "a number above 0 (1: off)")
+        }
+        try Self.check("frequencyPenalty", frequencyPenalty, in: -2...2)
+        try Self.check("presencePenalty", presencePenalty, in: -2...2)
+        if stop.count > Self.maxStopTexts {
+            throw .field("stop", value: "\(stop.count) texts", expected: "at most \(Self.maxStopTexts)")
+        }
+        if stop.contains("") { throw .field("stop", value: "an empty text", expected: "texts that are not empty") }
+        for id in logitBias.keys.sorted() {
+            let bias = logitBias[id] ?? 0
+            guard id >= 0 else { throw .field("logitBias", value: "token \(id)", expected: "token ids of at least 0") }
+            guard bias >= -100, bias <= 100 else {
+                throw .field("logitBias", value: "\(bias) for token \(id)", expected: "a number from -100 to 100")
+            }
+        }
+        if let logProbabilities, !(0...Self.maxAlternatives).contains(logProbabilities) {
+            throw .field("logProbabilities", value: "\(logProbabilities)", expected: "a whole number from 0 to \(Self.maxAlternatives)")
+        }
+    }
+
+    private static func check(_ field: String, _ value: Double, in range: ClosedRange<Double>) throws(GenerationError) {
+        guard range.contains(value) else {
+            throw .field(field, value: "\(value)", expected: "a number from \(Int(range.lowerBound)) to \(Int(range.upperBound))")
+        }
+    }
+}

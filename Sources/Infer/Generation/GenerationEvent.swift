@@ -1,0 +1,117 @@
+package import Tokenize
+
+/// The events of a generation: `began` first, then pieces of text, `ended` last.
+package enum GenerationEvent: Sendable, Equatable {
+    case began(GenerationStart)
+    case piece(TextPiece)
+    case ended(GenerationEnd)
+}
+
+/// The prompt as the model reads it.
+package struct GenerationStart: Sendable, Equatable {
+    /// nil if not known yet.
+    package var promptTokens: Int?
+    /// The number of prompt tokens reused from the prompt cache.
+    package var cachedTokens = 0
+    /// The number of old messages dropped because the conversation did not fit.
+    package var droppedMessages = 0
+    /// Whether a single text was too long and lost its beginning.
+    package var wasTruncated = false
+    /// The context length: the most tokens of prompt and answer together.
+    package var context: Int?
+
+    package init(promptTokens: Int? = nil, context: Int? = nil) {
+        self.promptTokens = promptTokens
+        self.context = context
+    }
+}
+
+/// Text that can be shown at once: whole characters, and no part of a stop text.
+package struct TextPiece: Sendable, Equatable {
+    package var text: String
+    /// The tokens of the text, as far as known. A token comes with the piece in which its text begins.
+    package var tokens: [GeneratedToken]
+
+    package init(_ text: String, _ tokens: [GeneratedToken] = []) {
+        self.text = text
+        self.tokens = tokens
+    }
+}
+
+package struct GeneratedToken: Sendable, Equatable {
+    /// Another token that was possible at this position.
+    package struct Alternative: Sendable, Equatable {
+        package let id: TokenID?
+        package let bytes: [UInt8]
+        package let logProbability: Float
+
+        package init(_ id: TokenID?, _ bytes: [UInt8], _ logProbability: Float) {
+            self.id = id
+            self.bytes = bytes
+            self.logProbability = logProbability
+        }
+    }
+
+    /// nil if the backend does not report token ids.
+    package let id: TokenID?
+    package let bytes: [UInt8]
+    /// From the model's own distribution, before penalties, bias and temperature; nil if not requested.
+    package let logProbability: Float?
+    /// Sorted from most to least likely.
+    package let alternatives: [Alternative]
+
+    package init(_ id: TokenID?, _ bytes: [UInt8], logProbability: Float? = nil, alternatives: [Alternative] = []) {
+        self.id = id
+        self.bytes = bytes
+        self.logProbability = logProbability
+        self.alternatives = alternatives
+    }
+}
+
+package struct GenerationEnd: Sendable, Equatable {
+    package var reason: FinishReason
+    package var promptTokens: Int
+    /// All sampled tokens except the one that ended the turn.
+    package var answerTokens: Int
+    package var timings: GenerationTimings
+
+    package init(_ reason: FinishReason, promptTokens: Int, answerTokens: Int, timings: GenerationTimings = GenerationTimings()) {
+        self.reason = reason
+        self.promptTokens = promptTokens
+        self.answerTokens = answerTokens
+        self.timings = timings
+    }
+}
+
+package enum FinishReason: Sendable, Equatable {
+    /// A token that ends the turn, or a stop text.
+    case stop
+    /// The requested number of tokens, or the end of the context.
+    case length
+    case cancelled
+    case error(GenerationError)
+}
+
+extension FinishReason {
+    /// OpenAI's `finish_reason` where it has one.
+    package var name: String {
+        switch self {
+        case .stop: "stop"
+        case .length: "length"
+        case .cancelled: "cancelled"
+        case .error: "error"
+        }
+    }
+}
+
+/// The phases of a generation, in seconds.
+package struct GenerationTimings: Sendable, Equatable {
+    /// From the request until it got a slot.
+    package var queued = 0.0
+    /// From then until the first token was sampled.
+    package var prefill = 0.0
+    /// From the first token to the last.
+    package var decode = 0.0
+
+    package init() {}
+}

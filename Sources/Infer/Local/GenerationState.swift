@@ -1,0 +1,111 @@
+package import Tokenize
+
+/// What generation on this machine needs of a model besides its weights.
+///
+///     let info = ModelInfo(name: path, context: 384, tokenizer, renderer)
+package struct ModelInfo: Sendable {
+    package let name: String
+    /// The context length in tokens.
+    package let context: Int
+    package let tokenizer: Tokenizer
+    /// nil for a model without a chat template.
+    package let renderer: ChatRenderer?
+
+    package init(name: String, context: Int, _ tokenizer: Tokenizer, _ renderer: ChatRenderer?) {
+        self.name = name
+        self.context = context
+        self.tokenizer = tokenizer
+        self.renderer = renderer
+    }
+}
+
+/// The state of one generation, from its request to its end, without the model: the caller computes the logits.
+///
+///     var state = try GenerationState(request, for: info)
+///     deliver(.began(state.start))
+///     while true {                                             // logits after state.prompt, then after each new token
+///         let step = state.advance(&logits)
+///         if let piece = step.piece { deliver(.piece(piece)) }
+///         guard let id = step.nextToken else { break }         // the model's next input
+///     }
+///     deliver(.ended(state.end(timings)))
+package struct GenerationState: Sendable {
+    package struct Step: Sendable, Equatable {
+        package let piece: TextPiece?
+        /// nil when the generation is finished.
+        package let nextToken: TokenID?
+    }
+
+    package let prompt: [TokenID]
+    /// The prompt as it was fitted to the context. The backend adds the number of cached tokens.
+    package let start: GenerationStart
+    /// The most tokens to generate.
+    package let maxNewTokens: Int
+    /// Sampled tokens except the one that ended the turn.
+    package private(set) var answerTokens = 0
+    /// nil until the generation is finished.
+    package private(set) var reason: FinishReason?
+    private let stopTokens: [TokenID]
+    private var sampler: Sampler
+    private var text: TextStreamer
+
+    package init(_ request: GenerationRequest, for model: ModelInfo) throws(GenerationError) {
+        let budget = PromptBudget(context: model.context, model.tokenizer, model.renderer)
+        let config = request.config
+        let fitted: PromptBudget.FittedPrompt = switch request.prompt {
+        case .text(let text): try budget.prompt(of: text, policy: request.policy, maximumTokens: config.maximumTokens)
+        case .tokens(let ids): try budget.prompt(of: ids, policy: request.policy, maximumTokens: config.maximumTokens)
+        case .chat(let history):
+            try budget.prompt(of: history, policy: request.policy, maximumTokens: config.maximumTokens, model: model.name)
+        }
+        let vocabulary = model.tokenizer.vocabulary
+        let rules = StopRules(for: request.prompt, vocabulary, model.renderer, stop: config.stop, ignoresEOS: config.ignoresEOS)
+        prompt = fitted.ids
+        maxNewTokens = fitted.maxNewTokens
+        stopTokens = rules.stopTokens
+        var start = GenerationStart(promptTokens: fitted.ids.count, context: model.context)
+        start.droppedMessages = fitted.droppedMessages
+        start.wasTruncated = fitted.wasTruncated
+        self.start = start
+        sampler = Sampler(config, vocabulary: vocabulary.count, banned: rules.banned, prompt: fitted.ids)
+        text = TextStreamer(vocabulary, rules)
+    }
+
+    /// Samples the next token.
+    ///
+    /// - Parameter logits: Of the next token; they are modified.
+    package mutating func advance(_ logits: inout MutableSpan<Float>) -> Step {
+        guard reason == nil else { return Step(piece: nil, nextToken: nil) }
+        guard let choice = sampler.sample(&logits) else { return finish(.error(.invalidLogits)) }
+        if !stopTokens.contains(choice.id) { answerTokens += 1 }
+        let piece = text.add(choice)
+        if text.isFinished {
+            reason = .stop
+            return Step(piece: piece, nextToken: nil)
+        }
+        guard answerTokens == maxNewTokens else { return Step(piece: piece, nextToken: choice.id) }
+        let last = finish(.length).piece
+        return Step(piece: TextPiece(joining: piece, last), nextToken: nil)
+    }
+
+    /// Ends the generation before its regular end, and returns the text that was held back.
+    package mutating func finish(_ reason: FinishReason) -> Step {
+        if self.reason == nil { self.reason = reason }
+        return Step(piece: text.finish(), nextToken: nil)
+    }
+
+    package func end(_ timings: GenerationTimings) -> GenerationEnd {
+        GenerationEnd(reason ?? .cancelled, promptTokens: prompt.count, answerTokens: answerTokens, timings: timings)
+    }
+}
+
+extension TextPiece {
+    fileprivate init?(joining first: TextPiece?, _ second: TextPiece?) {
+        guard let first else {
+            guard let second else { return nil }
+            self = second
+            return
+        }
+        self = TextPiece(first.text + (second?.text ?? ""), first.tokens + (second?.tokens ?? []))
+    }
+}

@@ -1,0 +1,170 @@
+package import Tokenize
+
+/// Fits prompts into the context, so that prompt and answer together never exceed it.
+///
+///     let budget = PromptBudget(context: 384, tokenizer, renderer)
+///     let prompt = try budget.prompt(of: messages, policy: .oldestTurns, maximumTokens: 200)
+///     prompt.ids.count + prompt.maxNewTokens <= 384
+///
+/// The budget reserves `maximumTokens` for the answer, or a quarter of the context if not given, but at most half of the context:
+/// a long answer limit must not displace the question. After a short prompt the answer may use the rest of the context.
+///
+/// System messages stay, but lose their end if they are longer than half of the prompt's share. If the newest user message does
+/// not fit by itself, it loses its beginning.
+package struct PromptBudget: Sendable {
+    package struct FittedPrompt: Sendable, Equatable {
+        package var ids: [TokenID] = []
+        /// The number of messages that were left out.
+        package var droppedMessages = 0
+        /// Whether a message was shortened.
+        package var wasTruncated = false
+        /// The most tokens to generate.
+        package var maxNewTokens = 0
+
+        package init() {}
+    }
+
+    private let context: Int
+    private let tokenizer: Tokenizer
+    private let renderer: ChatRenderer?
+
+    /// - Parameter renderer: nil for a model without a chat template.
+    package init(context: Int, _ tokenizer: Tokenizer, _ renderer: ChatRenderer?) {
+        self.context = context
+        self.tokenizer = tokenizer
+        self.renderer = renderer
+    }
+
+    /// The prompt of a conversation in which the assistant speaks next.
+    package func prompt(
+        of history: [Conversation.Message],
+        policy: TruncationPolicy,
+        maximumTokens: Int?,
+        model: String = "this model"
+    ) throws(GenerationError) -> FittedPrompt {
+        guard let renderer else { throw .noChatTemplate(model: model) }
+        let limit = try promptLimit(maximumTokens)
+        var fitted = FittedPrompt()
+        fitted.ids = try ids(of: history, renderer)
+        if fitted.ids.count > limit {
+            if policy == .refuse { throw .tooLong(promptTokens: fitted.ids.count, context: context) }
+            let kept = try droppingTurns(of: history, by: policy, to: limit, renderer)
+            fitted.droppedMessages = history.count - kept.count
+            fitted.ids = try ids(of: kept, renderer)
+            if fitted.ids.count > limit {
+                fitted.wasTruncated = true
+                fitted.ids = try ids(of: try truncated(kept, to: limit, renderer), renderer)
+                // In a very small context the role labels alone may be too long.
+                if fitted.ids.count > limit { fitted.ids = Array(fitted.ids.suffix(limit)) }
+            }
+        }
+        fitted.maxNewTokens = maxNewTokens(after: fitted.ids.count, maximumTokens)
+        return fitted
+    }
+
+    /// The prompt of a text to complete. A long text keeps its end.
+    package func prompt(of text: String, policy: TruncationPolicy, maximumTokens: Int?) throws(GenerationError) -> FittedPrompt {
+        var ids = try self.ids(of: Array(text.utf8))
+        // An empty text is completed from the end-of-text token, which also separates texts in the training data.
+        if ids.isEmpty, let start = StopRules(for: .text(text), tokenizer.vocabulary, renderer, stop: []).stopTokens.first { ids = [start] }
+        return try prompt(of: ids, policy: policy, maximumTokens: maximumTokens)
+    }
+
+    /// The prompt of token ids to complete. Many ids keep their end.
+    package func prompt(of ids: [TokenID], policy: TruncationPolicy, maximumTokens: Int?) throws(GenerationError) -> FittedPrompt {
+        let limit = try promptLimit(maximumTokens), known = tokenizer.vocabulary.tokens.indices
+        guard !ids.isEmpty else { throw .emptyPrompt }
+        if let unknown = ids.first(where: { !known.contains(Int($0)) }) {
+            throw .field("prompt", value: "token \(unknown)", expected: "token ids from 0 to \(known.count - 1)")
+        }
+        var fitted = FittedPrompt()
+        fitted.ids = ids
+        if fitted.ids.count > limit {
+            if policy == .refuse { throw .tooLong(promptTokens: fitted.ids.count, context: context) }
+            fitted.ids = Array(fitted.ids.suffix(limit))
+            fitted.wasTruncated = true
+        }
+        fitted.maxNewTokens = maxNewTokens(after: fitted.ids.count, maximumTokens)
+        return fitted
+    }
+
+    private func maxNewTokens(after count: Int, _ maximumTokens: Int?) -> Int { min(maximumTokens ?? context, context - count) }
+
+    /// The most tokens of the prompt.
+    private func promptLimit(_ maximumTokens: Int?) throws(GenerationError) -> Int {
+        guard context > 1 else { throw .tooLong(promptTokens: 1, context: context) }
+        return context - max(1, maximumTokens.map { min($0, context / 2) } ?? context / 4)
+    }
+
+    private func ids(of messages: [Conversation.Message], _ renderer: ChatRenderer) throws(GenerationError) -> [TokenID] {
+        do throws(TokenizeError) {
+            var encoder = try Encoder(tokenizer, cacheBits: 0), chat = ChatTokens()
+            try renderer.append(promptOf: messages, with: &encoder, to: &chat)
+            return chat.ids
+        } catch { throw .tokenizer(error) }
+    }
+}
+
+extension PromptBudget {
+    /// Drops the oldest turns: as few as needed, or all that may be dropped.
+    private func droppingTurns(
+        of history: [Conversation.Message],
+        by policy: TruncationPolicy,
+        to limit: Int,
+        _ renderer: ChatRenderer
+    ) throws(GenerationError) -> [Conversation.Message] {
+        // The kept part may start at each user message.
+        var starts = history.indices.filter { history[$0].role == .user }
+        if starts.isEmpty { starts = history.indices.filter { history[$0].role != .system }.suffix(1) }
+        guard let newest = starts.last else { return history }
+        func messages(from start: Int) -> [Conversation.Message] {
+            history.indices.filter { $0 >= start || history[$0].role == .system }.map { history[$0] }
+        }
+        if policy == .allButLast { return messages(from: newest) }
+        var low = 0
+        var high = starts.count - 1
+        while low < high {
+            let middle = (low + high) / 2
+            if try ids(of: messages(from: starts[middle]), renderer).count <= limit { high = middle } else { low = middle + 1 }
+        }
+        return messages(from: starts[low])
+    }
+
+    /// Cuts the end of long system messages, and the beginning of the newest user message.
+    private func truncated(
+        _ messages: [Conversation.Message],
+        to limit: Int,
+        _ renderer: ChatRenderer
+    ) throws(GenerationError) -> [Conversation.Message] {
+        var messages = messages
+        let templateTokens = try ids(of: messages.map { .init($0.role, [UInt8]()) }, renderer).count
+        var systemShare = max(0, limit - templateTokens) / 2
+        for i in messages.indices where messages[i].role == .system {
+            let ids = try self.ids(of: messages[i].text)
+            if ids.count > systemShare { messages[i] = .init(.system, tokenizer.bytes(of: ids.prefix(systemShare)).wholeCharacters) }
+            systemShare = max(0, systemShare - ids.count)
+        }
+        let newest = messages.lastIndex { $0.role == .user } ?? messages.lastIndex { $0.role != .system }
+        guard let newest else { return messages }
+        // A cut text may have more tokens than before, so each attempt is tokenized again.
+        let ids = try self.ids(of: messages[newest].text)
+        var kept = min(ids.count, max(0, limit - templateTokens))
+        while true {
+            messages[newest] = .init(messages[newest].role, tokenizer.bytes(of: ids.suffix(kept)).wholeCharacters)
+            let excess = try self.ids(of: messages, renderer).count - limit
+            if excess <= 0 || kept == 0 { return messages }
+            kept = max(0, kept - excess)
+        }
+    }
+
+    private func ids(of text: [UInt8]) throws(GenerationError) -> [TokenID] {
+        do throws(TokenizeError) { return try tokenizer.ids(of: text) } catch { throw .tokenizer(error) }
+    }
+}
+
+extension [UInt8] {
+    /// Without incomplete characters at both ends.
+    fileprivate var wholeCharacters: [UInt8] {
+        Array(dropFirst(prefix(3).prefix { $0 & 0xC0 == 0x80 }.count).dropLast(span.incompleteUTF8Suffix))
+    }
+}

@@ -1,0 +1,69 @@
+package import Tokenize
+
+/// What ends an answer, which tokens are banned from it, and whether it is trimmed.
+///
+///     let rules = StopRules(for: .chat(messages), tokenizer.vocabulary, renderer, stop: config.stop)
+package struct StopRules: Sendable, Equatable {
+    package let stopTokens: [TokenID]
+    /// All other special tokens, and ids without a token.
+    package let banned: [TokenID]
+    /// As UTF-8.
+    let stopTexts: [[UInt8]]
+    /// Whether leading and trailing whitespace is removed, as in the training data of chat models.
+    let trimsWhitespace: Bool
+
+    /// Special tokens that end a text, in common vocabularies.
+    private static let endTokens: Set = ["<|eos|>", "<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<eos>"]
+
+    /// - Parameters:
+    ///   - renderer: nil for a model without a chat template.
+    ///   - ignoresEOS: Bans all stop tokens instead of stopping at them.
+    package init(for prompt: Prompt, _ vocabulary: Vocabulary, _ renderer: ChatRenderer?, stop: [String], ignoresEOS: Bool = false) {
+        var tokens = ignoresEOS ? [] : Set(vocabulary.specialTokens.filter { Self.endTokens.contains($0.text) }.map(\.id))
+        var texts = stop.map { Array($0.utf8) }
+        if case .chat = prompt, let renderer {
+            if !ignoresEOS { tokens.formUnion(renderer.stops) }
+            // A line break ends the turn even inside a longer token.
+            if renderer.template == .humanAssistant, !ignoresEOS { texts.append([UInt8(ascii: "\n")]) }
+            trimsWhitespace = true
+        } else {
+            trimsWhitespace = false
+        }
+        let unused = vocabulary.tokens.indices.filter { vocabulary.tokens.range(of: $0).isEmpty }.map { TokenID($0) }
+        banned = Set(vocabulary.specialTokens.map(\.id)).union(unused).subtracting(tokens).sorted()
+        stopTokens = tokens.sorted()
+        stopTexts = texts
+    }
+
+    package init(stopTokens: [TokenID], stopTexts: [String], trimsWhitespace: Bool) {
+        self.stopTokens = stopTokens
+        banned = []
+        self.stopTexts = stopTexts.map { Array($0.utf8) }
+        self.trimsWhitespace = trimsWhitespace
+    }
+
+    /// The start of the first complete stop text; of stop texts that end at the same byte, the longest one's.
+    func stopTextStart(in text: [UInt8]) -> Int? {
+        var found: (start: Int, end: Int)?
+        for stop in stopTexts where stop.count <= text.count {
+            let starts = 0...text.count - stop.count
+            guard let start = starts.first(where: { text[$0..<$0 + stop.count].elementsEqual(stop) }) else { continue }
+            let end = start + stop.count
+            if found.map({ end < $0.end || end == $0.end && start < $0.start }) ?? true { found = (start, end) }
+        }
+        return found?.start
+    }
+
+    /// The number of bytes at the end of a text that may begin a stop text.
+    func partialStopLength(atEndOf text: [UInt8]) -> Int {
+        var longest = 0
+        for stop in stopTexts {
+            for length in stride(from: min(stop.count - 1, text.count), to: longest, by: -1)
+            where text.suffix(length).elementsEqual(stop.prefix(length)) {
+                longest = length
+                break
+            }
+        }
+        return longest
+    }
+}

@@ -1,0 +1,82 @@
+package import Tokenize
+
+/// Turns sampled tokens into pieces of text, and detects stop tokens and stop texts.
+///
+///     var text = TextStreamer(tokenizer.vocabulary, rules)
+///     if let piece = text.add(choice) { deliver(.piece(piece)) }
+///     text.isFinished                                          // after a stop token or stop text
+///     if let piece = text.finish() { … }                       // the text that was held back
+///
+/// A piece consists of whole characters. Text that may begin a stop text is held back until that is decided; the stop text
+/// itself, trimmed whitespace and incomplete characters are never returned. The pieces concatenate to the text of all tokens, cut
+/// before the first stop text, and trimmed.
+package struct TextStreamer: Sendable {
+    private let vocabulary: Vocabulary
+    private let rules: StopRules
+    private var decoder: StreamDecoder
+    /// UTF-8 that was not returned yet.
+    private var held: [UInt8] = []
+    /// The offset of `held` in the text of all tokens.
+    private var offset = 0
+    /// Tokens that were not returned yet, with the offset of their text.
+    private var pending: [(start: Int, token: GeneratedToken)] = []
+    private var hasBegun: Bool
+    package private(set) var isFinished = false
+
+    package init(_ vocabulary: Vocabulary, _ rules: StopRules) {
+        self.vocabulary = vocabulary
+        self.rules = rules
+        hasBegun = !rules.trimsWhitespace
+        decoder = StreamDecoder(vocabulary)
+    }
+
+    /// Adds a token and returns the text that can be shown now. nil if there is none, and after the end.
+    package mutating func add(_ choice: Sampler.Choice) -> TextPiece? {
+        if isFinished { return nil }
+        if rules.stopTokens.contains(choice.id) { return finish() }
+        pending.append((offset + held.count, token(choice)))
+        held += decoder.add(choice.id).utf8
+        if let start = rules.stopTextStart(in: held) {
+            held.removeSubrange(start...)
+            return finish()
+        }
+        return piece(upTo: held.count - rules.partialStopLength(atEndOf: held))
+    }
+
+    /// Ends the text, and returns what was held back.
+    package mutating func finish() -> TextPiece? {
+        if isFinished { return nil }
+        isFinished = true
+        return piece(upTo: held.count)
+    }
+
+    private mutating func piece(upTo limit: Int) -> TextPiece? {
+        var start = 0
+        var end = limit
+        if rules.trimsWhitespace {
+            let range = held.trimmed(0..<limit)
+            if !hasBegun { start = range.lowerBound }
+            // Trailing whitespace is held back until a word follows.
+            end = range.isEmpty ? start : range.upperBound
+            hasBegun = hasBegun || start < end
+        }
+        defer {
+            held.removeFirst(end)
+            offset += end
+        }
+        guard start < end else { return nil }
+        let tokens = pending.prefix { $0.start < offset + end }.map(\.token)
+        pending.removeFirst(tokens.count)
+        return TextPiece(String(decoding: held[start..<end], as: UTF8.self), tokens)
+    }
+
+    private func token(_ choice: Sampler.Choice) -> GeneratedToken {
+        func bytes(_ id: TokenID) -> [UInt8] { vocabulary.tokens.indices.contains(Int(id)) ? Array(vocabulary.tokens[Int(id)]) : [] }
+        return GeneratedToken(
+            choice.id,
+            bytes(choice.id),
+            logProbability: choice.logProbability,
+            alternatives: choice.alternatives.map { .init($0.id, bytes($0.id), $0.logProbability) }
+        )
+    }
+}

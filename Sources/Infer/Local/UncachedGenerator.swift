@@ -1,0 +1,43 @@
+package import Autograd
+package import Kernels
+package import Model
+package import Tokenize
+
+/// Generates greedily without a KV cache: each token costs a forward pass over the whole text. Slow but simple. It reads the
+/// parameters of a training run directly, and it is the reference for the cached path.
+///
+///     let generator = UncachedGenerator(of: model, parameters, on: processor)
+///     let ids = generator.completion(of: prompt, stoppingAt: renderer.stops)
+package struct UncachedGenerator {
+    private let model: GPT
+    private let tape: Tape
+
+    package init(of model: GPT, _ parameters: Parameters, on processor: Processor, precision: DataType = .float32) {
+        self.model = model
+        tape = Tape(processor, parameters: parameters, precision: precision)
+    }
+
+    /// The logits of the next token.   [V]
+    ///
+    /// If the text is longer than the model's context, only its end is used.
+    package func logits(after ids: [TokenID]) -> [Float] {
+        let window = Array(ids.suffix(model.configuration.context)), V = model.configuration.vocabulary
+        require(!window.isEmpty, "expected at least one token, found none")
+        tape.reset()
+        return tape.withoutRecording {
+            let logits = model.logits(of: tape.ids(window, [1, window.count]), on: tape)         // [1, T, V]
+            return Array(tape.cast(logits, to: .float32).floats.suffix(V))
+        }
+    }
+
+    /// Generates the most likely token repeatedly, until a stop token, which is left out, or `most` tokens.
+    package func completion(of prompt: [TokenID], stoppingAt stopTokens: [TokenID], most: Int = 64) -> [TokenID] {
+        var ids = prompt
+        while ids.count < prompt.count + most {
+            let logits = logits(after: ids)
+            guard let best = logits.indices.max(by: { logits[$0] < logits[$1] }), !stopTokens.contains(TokenID(best)) else { break }
+            ids.append(TokenID(best))
+        }
+        return Array(ids.dropFirst(prompt.count))
+    }
+}

@@ -1,0 +1,71 @@
+/// HTML, and the SVG in it, that is well-formed XML, too. What comes from outside is escaped here and nowhere else.
+///
+///     var page = HTMLBuilder()
+///     page.element("p", ["class": "note"]) { $0.text("a < b") }
+///     page.html                                                // <p class="note">a &lt; b</p>
+package struct HTMLBuilder {
+    package private(set) var html = ""
+
+    package init() {}
+
+    package mutating func text(_ text: String) { html += Self.escaped(text) }
+
+    /// An element with what is in it.
+    package mutating func element(_ name: String, _ attributes: KeyValuePairs<String, String> = [:], _ body: (inout HTMLBuilder) -> Void) {
+        open(name, attributes)
+        html += ">"
+        body(&self)
+        html += "</\(name)>"
+    }
+
+    package mutating func element(_ name: String, _ attributes: KeyValuePairs<String, String>, _ content: String) {
+        element(name, attributes) { $0.text(content) }
+    }
+
+    package mutating func element(_ name: String, _ content: String) { element(name, [:], content) }
+
+    /// An element that nothing can be in, such as `<path/>`.
+    package mutating func leaf(_ name: String, _ attributes: KeyValuePairs<String, String>) {
+        open(name, attributes)
+        html += "/>"
+    }
+
+    private mutating func open(_ name: String, _ attributes: KeyValuePairs<String, String>) {
+        html += "<" + name
+        for (key, value) in attributes { html += " \(key)=\"\(Self.escaped(value))\"" }
+    }
+
+    /// A whole page.
+    static func page(title: String, _ body: (inout HTMLBuilder) -> Void) -> String {
+        var page = HTMLBuilder()
+        page.html = "<!DOCTYPE html>\n"
+        page.element("html", ["lang": "en"]) {
+            $0.element("head") {
+                $0.leaf("meta", ["charset": "utf-8"])
+                $0.leaf("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"])
+                $0.element("title", title)
+                // A browser takes what is in it as it stands; it has no & and no <.
+                $0.element("style") { $0.html += StyleSheet.sheet }
+            }
+            $0.element("body") { body(&$0) }
+        }
+        return page.html + "\n"
+    }
+
+    /// What XML has no character for becomes U+FFFD.
+    private static func escaped(_ text: String) -> String {
+        var result = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "&": result.append(contentsOf: "&amp;".unicodeScalars)
+            case "<": result.append(contentsOf: "&lt;".unicodeScalars)
+            case ">": result.append(contentsOf: "&gt;".unicodeScalars)
+            case "\"": result.append(contentsOf: "&quot;".unicodeScalars)
+            case "\t", "\n": result.append(scalar)
+            case "\0"..<" ", "\u{7F}"..<"\u{A0}", "\u{FFFE}", "\u{FFFF}": result.append("\u{FFFD}")
+            default: result.append(scalar)
+            }
+        }
+        return String(result)
+    }
+}

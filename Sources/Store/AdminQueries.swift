@@ -1,0 +1,152 @@
+/// Queries of the admin API. They cover all users; no result contains a password hash.
+///
+///     let busiest = try store.admin.users(sortedBy: .messages, descending: true, limit: 10).items
+package struct AdminQueries: Sendable {
+    let database: any Database
+    let now: @Sendable () -> Timestamp
+
+    package struct Totals: Sendable, Equatable {
+        package let users: Int
+        package let activeLastDay: Int
+        package let conversations: Int
+        package let messages: Int
+        package let generations: Int
+        package let promptTokens: Int
+        package let answerTokens: Int
+        package let apiKeys: Int
+    }
+
+    package struct UserActivity: Sendable, Equatable {
+        package let id: UserID
+        package let username: String
+        package let email: String?
+        package let joined, lastActive: Timestamp
+        package let conversations, messages, generations, answerTokens: Int
+    }
+
+    package struct OwnedConversation: Sendable, Equatable {
+        package let conversation: StoredConversation
+        package let owner: UserID
+        package let username: String
+    }
+
+    /// One page of a list and the length of the whole list.
+    package struct Page<Item: Sendable & Equatable>: Sendable, Equatable {
+        package let items: [Item]
+        package let total: Int
+    }
+
+    /// The sort keys of `users`. Raw values are the values of the query parameter `sort`.
+    package enum UserSortKey: String, Sendable, CaseIterable {
+        case username, joined, lastActive = "last_active", conversations, messages, generations, tokens
+
+        fileprivate var sql: String {
+            switch self {
+            case .username: "username_key"
+            case .joined: "created_at"
+            case .lastActive: "last_active_at"
+            case .conversations, .messages, .generations, .tokens: rawValue
+            }
+        }
+    }
+
+    /// The sort keys of `conversations`. Raw values are the values of the query parameter `sort`.
+    package enum ConversationSortKey: String, Sendable, CaseIterable {
+        case username, title, createdAt = "created_at", updatedAt = "updated_at", messages
+
+        fileprivate var sql: String {
+            switch self {
+            case .username: "username_key"
+            case .title: "lower(title)"
+            case .createdAt, .updatedAt: "c." + rawValue
+            case .messages: "message_count"
+            }
+        }
+    }
+}
+
+extension Store {
+    package var admin: AdminQueries { AdminQueries(database: database, now: options.now) }
+}
+
+/// Counts exclude deleted conversations and replaced messages. Counts of generations and tokens include them.
+extension AdminQueries {
+    package func totals() throws(StoreError) -> Totals {
+        let dayAgo = now().advanced(by: .seconds(-86_400))
+        return try database.transaction(.read) { connection throws(StoreError) in
+            func numbers(_ sql: String, _ values: [SQLValue] = []) throws(StoreError) -> [Int] {
+                guard let row = try connection.firstRow(sql, values) else { return [] }
+                return try row.values.indices.map { column throws(StoreError) in try row.integer(column) }
+            }
+            let users = try numbers(
+                "SELECT count(*), coalesce(sum(CASE WHEN last_active_at > $1 THEN 1 ELSE 0 END), 0) FROM users", [.integer(dayAgo)])
+            let chats = try numbers(
+                "SELECT count(*), CAST(coalesce(sum(message_count), 0) AS BIGINT) FROM conversations WHERE deleted_at IS NULL")
+            let work = try numbers("""
+                SELECT count(*), CAST(coalesce(sum(prompt_tokens), 0) AS BIGINT), CAST(coalesce(sum(answer_tokens), 0) AS BIGINT)
+                FROM generations
+                """)
+            let keys = try numbers("SELECT count(*) FROM api_keys WHERE revoked_at IS NULL")
+            return Totals(
+                users: users[0], activeLastDay: users[1], conversations: chats[0], messages: chats[1],
+                generations: work[0], promptTokens: work[1], answerTokens: work[2], apiKeys: keys[0])
+        }
+    }
+
+    package func users(
+        sortedBy key: UserSortKey, descending: Bool = false, limit: Int = 50, offset: Int = 0
+    ) throws(StoreError) -> Page<UserActivity> {
+        try database.transaction(.read) { connection throws(StoreError) in
+            let rows = try connection.execute("""
+                SELECT id, username, email, created_at, last_active_at,
+                    coalesce(conversations, 0) AS conversations, coalesce(messages, 0) AS messages,
+                    coalesce(generations, 0) AS generations, coalesce(tokens, 0) AS tokens
+                FROM users
+                LEFT JOIN (SELECT owner_id, count(*) AS conversations, CAST(sum(message_count) AS BIGINT) AS messages
+                    FROM conversations WHERE deleted_at IS NULL GROUP BY owner_id) AS chats ON chats.owner_id = users.id
+                LEFT JOIN (SELECT user_id, count(*) AS generations, CAST(sum(answer_tokens) AS BIGINT) AS tokens
+                    FROM generations GROUP BY user_id) AS work ON work.user_id = users.id
+                ORDER BY \(key.sql) \(descending ? "DESC" : "ASC"), id LIMIT $1 OFFSET $2
+                """, [.integer(limit), .integer(offset)])
+            let items = try rows.map { row throws(StoreError) in
+                UserActivity(
+                    id: try row.id(0), username: try row.text(1), email: try row.optionalText(2),
+                    joined: try row.timestamp(3), lastActive: try row.timestamp(4),
+                    conversations: try row.integer(5), messages: try row.integer(6),
+                    generations: try row.integer(7), answerTokens: try row.integer(8))
+            }
+            return Page(items: items, total: try connection.firstRow("SELECT count(*) FROM users", [])?.integer(0) ?? 0)
+        }
+    }
+
+    /// Lists the conversations of one user, or of all users if `user` is nil.
+    package func conversations(
+        of user: UserID? = nil, sortedBy key: ConversationSortKey = .updatedAt, descending: Bool = true, limit: Int = 50, offset: Int = 0
+    ) throws(StoreError) -> Page<OwnedConversation> {
+        let filter = user == nil ? "" : "AND owner_id = $1"
+        let filterValues = user.map { [SQLValue.text($0)] } ?? []
+        let next = filterValues.count + 1
+        return try database.transaction(.read) { connection throws(StoreError) in
+            if let user, try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(user)]) == nil { throw .notFound(.user) }
+            let rows = try connection.execute("""
+                SELECT c.id, title, c.created_at, updated_at, message_count, owner_id, username
+                FROM conversations AS c JOIN users ON users.id = owner_id
+                WHERE deleted_at IS NULL \(filter)
+                ORDER BY \(key.sql) \(descending ? "DESC" : "ASC"), c.id LIMIT $\(next) OFFSET $\(next + 1)
+                """, filterValues + [.integer(limit), .integer(offset)])
+            let items = try rows.map { row throws(StoreError) in
+                OwnedConversation(conversation: try StoredConversation(row), owner: try row.id(5), username: try row.text(6))
+            }
+            let count = try connection.firstRow("SELECT count(*) FROM conversations WHERE deleted_at IS NULL \(filter)", filterValues)
+            return Page(items: items, total: try count?.integer(0) ?? 0)
+        }
+    }
+
+    package func messages(of conversation: ConversationID) throws(StoreError) -> [Message] {
+        try database.transaction(.read) { connection throws(StoreError) in
+            let found = try connection.firstRow("SELECT id FROM conversations WHERE id = $1 AND deleted_at IS NULL", [.text(conversation)])
+            guard found != nil else { throw .notFound(.conversation) }
+            return try Store.messages(of: conversation, on: connection)
+        }
+    }
+}

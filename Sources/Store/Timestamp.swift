@@ -1,0 +1,50 @@
+import Glibc
+
+/// A point in time in milliseconds, the resolution of all database columns.
+///
+///     Timestamp.now().description                   // "2026-11-20T17:36:00.123Z"
+package struct Timestamp: Sendable, Hashable, Comparable {
+    /// Milliseconds since 1970-01-01 UTC.
+    package let milliseconds: Int64
+
+    package init(milliseconds: Int64) { self.milliseconds = milliseconds }
+
+    /// The current time of the system clock.
+    package static func now() -> Timestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(milliseconds: Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000)
+    }
+
+    package static func < (a: Timestamp, b: Timestamp) -> Bool { a.milliseconds < b.milliseconds }
+
+    package func advanced(by duration: Duration) -> Timestamp {
+        let (seconds, attoseconds) = duration.components
+        return Timestamp(milliseconds: milliseconds + seconds * 1_000 + attoseconds / 1_000_000_000_000_000)
+    }
+}
+
+extension Timestamp: CustomStringConvertible {
+    /// ISO 8601 in UTC, with milliseconds.
+    package var description: String {
+        let (seconds, rest) = milliseconds.flooredQuotientAndRemainder(dividingBy: 1_000)
+        var time = time_t(seconds)
+        var parts = tm()
+        gmtime_r(&time, &parts)
+        func digits(_ number: Int, _ count: Int) -> String {
+            let text = String(number)
+            return String(repeating: "0", count: max(0, count - text.count)) + text
+        }
+        let date = "\(digits(Int(parts.tm_year) + 1_900, 4))-\(digits(Int(parts.tm_mon) + 1, 2))-\(digits(Int(parts.tm_mday), 2))"
+        let clock = "\(digits(Int(parts.tm_hour), 2)):\(digits(Int(parts.tm_min), 2)):\(digits(Int(parts.tm_sec), 2))"
+        return "\(date)T\(clock).\(digits(Int(rest), 3))Z"
+    }
+}
+
+extension Int64 {
+    /// Rounds the quotient down, so the remainder is not negative for times before 1970.
+    fileprivate func flooredQuotientAndRemainder(dividingBy divisor: Int64) -> (Int64, Int64) {
+        let rest = (self % divisor + divisor) % divisor
+        return ((self - rest) / divisor, rest)
+    }
+}

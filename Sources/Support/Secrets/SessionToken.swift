@@ -1,0 +1,46 @@
+import Base64
+
+/// The claims of a session token (JWT): the user who signed in, and when the session expires.
+///
+///     let token = SessionToken(for: user.description, at: now, lifetime: 86_400)
+///     let text = signer.text(of: token)                        // "eyJhbGci….eyJzdWIi….k3Jx…"
+///     try signer.token(text, at: now).subject                  // throws if the token is invalid
+package struct SessionToken: Sendable, Equatable {
+    package let subject: String
+    /// Seconds since 1970-01-01 UTC. At `expiresAt` the token is no longer valid.
+    package let issuedAt, expiresAt: Int
+    /// Unique for each token.
+    package let id: String
+
+    package init(for subject: String, at now: Int, lifetime: Int) {
+        self.subject = subject
+        issuedAt = now
+        expiresAt = now + lifetime
+        id = Base64.text(of: RandomBytes.make(16))
+    }
+
+    init(subject: String, issuedAt: Int, expiresAt: Int, id: String) {
+        self.subject = subject
+        self.issuedAt = issuedAt
+        self.expiresAt = expiresAt
+        self.id = id
+    }
+}
+
+/// Why a session token is rejected. Descriptions contain no part of the token.
+package enum SessionTokenError: Error, Equatable, CustomStringConvertible {
+    /// Not a JSON Web Token of the expected kind.
+    case malformed(reason: String)
+    /// Not signed with this server's secret.
+    case forged
+    /// `since` is in seconds since 1970-01-01 UTC.
+    case expired(since: Int)
+
+    package var description: String {
+        switch self {
+        case .malformed(let reason): "invalid session token: \(reason). Sign in again."
+        case .forged: "the session token was not signed by this server. Sign in again."
+        case .expired: "the session has expired. Sign in again."
+        }
+    }
+}

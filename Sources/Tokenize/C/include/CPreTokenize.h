@@ -1,0 +1,3 @@
+#pragma once
+#include "split.h"
+#include "word_tables.h"

@@ -1,0 +1,208 @@
+// Splits text into words by the pre-tokenization patterns of GPT-2 and GPT-4, without a regular expression.
+// Compiled once per instruction set: split_*.c define SLM_SPLIT, the name of the function.
+//
+//     GPT-2   '(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+//     GPT-4   '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+\z|\s*[\r\n]+|\s+(?!\S)|\s+
+//     Llama 3 is GPT-4 without \s+\z.
+//
+// Two implementations give the same words. The scalar one reads one character at a time and supports all of Unicode. The vector one
+// reads 64 bytes of ASCII at once: bit masks tell what each byte is, and shifts and ANDs of the masks tell where words start.
+// A byte that is not part of a valid UTF-8 character counts as one character that is neither letter, number nor space.
+#include "split.h"
+#include <string.h>
+#include "unicode_classes.h"
+
+enum { OTHER, LETTER, NUMBER, SPACE };
+
+// The text being split. If `is_last` is false, more text may follow.
+typedef struct { const uint8_t *bytes; size_t length; bool is_last; } split_text;
+// length 0: the end of the text; −1: unknown until more text is available.
+typedef struct { int kind; int length; } character;
+
+static inline bool is_continuation(const split_text *t, size_t at) { return at < t->length && (t->bytes[at] & 0xC0) == 0x80; }
+
+static inline int kind_of(uint32_t c) { return unicode_kinds[unicode_block[c >> 7] * 8 + ((c >> 4) & 7)] >> 2 * (c & 15) & 3; }
+
+static character character_at(const split_text *t, size_t at) {
+    if (at >= t->length) return (character){-1, t->is_last ? 0 : -1};
+    const uint8_t *b = t->bytes + at;
+    if (b[0] < 0x80) return (character){kind_of(b[0]), 1};
+    const int length = b[0] >= 0xF0 ? 4 : b[0] >= 0xE0 ? 3 : 2;
+    if (b[0] < 0xC2 || b[0] > 0xF4) return (character){OTHER, 1};
+    for (int i = 1; i < length; i++) {
+        if (at + i >= t->length && !t->is_last) return (character){-1, -1};
+        if (!is_continuation(t, at + i)) return (character){OTHER, 1};
+    }
+    const uint32_t c = length == 2 ? (b[0] & 31u) << 6 | (b[1] & 63)
+                     : length == 3 ? (b[0] & 15u) << 12 | (b[1] & 63u) << 6 | (b[2] & 63)
+                                   : (b[0] & 7u) << 18 | (b[1] & 63u) << 12 | (b[2] & 63u) << 6 | (b[3] & 63);
+    // Overlong, a surrogate, or past the last code point: not UTF-8.
+    if ((length == 3 && (c < 0x800 || c >> 11 == 0x1B)) || (length == 4 && (c < 0x10000 || c > 0x10FFFF))) return (character){OTHER, 1};
+    return (character){kind_of(c), length};
+}
+
+// The end of the run of characters of one kind that starts at `at`; `*known` becomes false if more text could extend it.
+static size_t run_end(const split_text *t, size_t at, int kind, bool *known) {
+    for (;;) {
+        const character c = character_at(t, at);
+        if (c.length < 0) *known = false;
+        if (c.length <= 0 || c.kind != kind) return at;
+        at += c.length;
+    }
+}
+
+// The end of a run of white space, the start of its last character, and the end of its last \r or \n (0: none).
+typedef struct { size_t end, last, line; } space_run;
+static space_run spaces_at(const split_text *t, size_t at, bool *known) {
+    space_run r = {at, at, 0};
+    for (;;) {
+        const character c = character_at(t, r.end);
+        if (c.length < 0) *known = false;
+        if (c.length <= 0 || c.kind != SPACE) return r;
+        if (t->bytes[r.end] == '\n' || t->bytes[r.end] == '\r') r.line = r.end + 1;
+        r.last = r.end;
+        r.end += c.length;
+    }
+}
+
+// The length of 's, 'd, 'm, 't, 'll, 've or 're whose apostrophe is at `at`, or 0.
+static size_t contraction(const split_text *t, size_t at, bool any_case, bool *known) {
+    const uint8_t fold = any_case ? 0x20 : 0;
+    const size_t left = t->length - at;
+    const bool enough = left >= 3 || t->is_last;
+    if (left < 2) return *known = enough, 0;
+    const uint8_t a = t->bytes[at + 1] | fold;
+    if (a == 's' || a == 'd' || a == 'm' || a == 't') return 2;
+    const bool two = a == 'l' || a == 'v' || a == 'r', long_s = any_case && t->bytes[at + 1] == 0xC5;   // U+017F folds to s
+    if (!two && !long_s) return 0;
+    if (left < 3) return *known = enough, 0;
+    if (long_s) return t->bytes[at + 2] == 0xBF ? 3 : 0;
+    return (t->bytes[at + 2] | fold) == (a == 'l' ? 'l' : 'e') ? 3 : 0;
+}
+
+// The end of the word that starts at `at`, or 0 if more text could change it.
+static size_t word_gpt2(const split_text *t, size_t at) {
+    bool known = true;
+    if (t->bytes[at] == '\'') {
+        const size_t length = contraction(t, at, false, &known);
+        if (!known) return 0;
+        if (length > 0) return at + length;
+    }
+    character c = character_at(t, at);
+    if (c.length < 0) return 0;
+    size_t from = at + c.length;
+    if (t->bytes[at] == ' ') {
+        const character next = character_at(t, from);
+        if (next.length < 0) return 0;
+        if (next.length > 0 && next.kind != SPACE) from += next.length, c = next;
+    }
+    if (c.kind != SPACE) {
+        const size_t end = run_end(t, from, c.kind, &known);
+        return known ? end : 0;
+    }
+    // \s+(?!\S)|\s+ : the last space belongs to the next word, unless the text ends here.
+    const space_run r = spaces_at(t, at, &known);
+    if (!known) return 0;
+    return r.end < t->length && r.last > at ? r.last : r.end;
+}
+
+// The same for GPT-4's pattern. `trailing_is_one`: white space at the end of the text is one word, even with line ends in it.
+static size_t word_gpt4(const split_text *t, size_t at, bool trailing_is_one) {
+    bool known = true;
+    if (t->bytes[at] == '\'') {
+        const size_t length = contraction(t, at, true, &known);
+        if (!known) return 0;
+        if (length > 0) return at + length;
+    }
+    const character first = character_at(t, at);
+    if (first.length < 0) return 0;
+    const size_t second_at = at + first.length;
+    const uint8_t b = t->bytes[at];
+    if (first.kind == LETTER) {
+        const size_t end = run_end(t, second_at, LETTER, &known);
+        return known ? end : 0;
+    }
+    if (first.kind == NUMBER) {
+        size_t end = second_at;
+        for (int i = 1; i < 3; i++) {
+            const character c = character_at(t, end);
+            if (c.length < 0) return 0;
+            if (c.length == 0 || c.kind != NUMBER) return end;
+            end += c.length;
+        }
+        return end;
+    }
+    const character second = character_at(t, second_at);
+    if (second.length < 0) return 0;
+    if (b != '\r' && b != '\n' && second.kind == LETTER) {
+        const size_t end = run_end(t, second_at, LETTER, &known);
+        return known ? end : 0;
+    }
+    if (first.kind == OTHER || (b == ' ' && second.length > 0 && second.kind == OTHER)) {
+        size_t end = run_end(t, second_at, OTHER, &known);
+        while (end < t->length && (t->bytes[end] == '\r' || t->bytes[end] == '\n')) end++;
+        return known && (end < t->length || t->is_last) ? end : 0;
+    }
+    const space_run r = spaces_at(t, at, &known);
+    if (!known) return 0;
+    if (trailing_is_one && r.end == t->length) return r.end;
+    if (r.line > 0) return r.line;
+    return r.end < t->length && r.last > at ? r.last : r.end;
+}
+
+typedef uint8_t v64 __attribute__((ext_vector_type(64)));
+typedef v64 v64_any __attribute__((aligned(1), may_alias));
+typedef bool b64 __attribute__((ext_vector_type(64)));
+
+// Bit i is 1 if element i of a comparison is true.
+#define BITS(comparison) ({ b64 bits_ = __builtin_convertvector((comparison), b64); uint64_t mask_; memcpy(&mask_, &bits_, 8); mask_; })
+
+// The offsets in 64 bytes, the first of which starts a word, at which further words of GPT-2's pattern start; 0 if a byte is not ASCII.
+// With fewer than 64 bytes the text ends there, which is marked like the start of a word.
+static inline uint64_t starts_gpt2(const uint8_t *bytes, size_t length) {
+    v64 b = {0};
+    if (length < 64) memcpy(&b, bytes, length);
+    else b = *(const v64_any *)bytes;
+    if (BITS(b >= (v64)0x80) != 0) return 0;
+    const uint64_t text = length < 64 ? (1ull << length) - 1 : ~0ull, end = ~text & (text << 1);
+    const uint64_t letter = BITS((b | 0x20) - 'a' < (v64)26), number = BITS(b - '0' < (v64)10);
+    const uint64_t blank = BITS(b == ' '), space = blank | BITS(b - '\t' < (v64)5), other = text & ~(letter | number | space);
+    // Where a run of one kind starts; a blank before it is its start.
+    const uint64_t runs = (letter & ~(letter << 1)) | (number & ~(number << 1)) | (other & ~(other << 1));
+    const uint64_t after_blank = blank << 1;
+    uint64_t starts = (runs & ~after_blank) | (runs & after_blank) >> 1;
+    // White space: its first byte, and its last, which is a word of its own unless it is the blank of the next word or ends the text.
+    starts |= space & ~(space << 1);
+    starts |= space & ~(space >> 1) & ~(end >> 1);
+    const uint64_t apostrophe = BITS(b == '\'') & runs & ~after_blank;
+    if (apostrophe & letter >> 1) {
+        const uint64_t s = BITS(b == 's') | BITS(b == 'd') | BITS(b == 'm') | BITS(b == 't'), e = BITS(b == 'e'), l = BITS(b == 'l');
+        const uint64_t one = apostrophe & s >> 1;
+        const uint64_t two = apostrophe & ((l >> 1 & l >> 2) | ((BITS(b == 'v') | BITS(b == 'r')) >> 1 & e >> 2));
+        starts = (starts & ~((one | two) << 1)) | one << 2 | two << 3;
+    }
+    if (length < 64) return (starts & text & ~1ull) | end;
+    return starts & ~(1ull | 1ull << 63);                     // whether byte 63 starts a word depends on the byte after it
+}
+
+// See split.h.
+size_t SLM_SPLIT(int pattern, const uint8_t *bytes, size_t length, bool is_last, uint32_t *word_ends, size_t capacity) {
+    const split_text text = {bytes, length, is_last};
+    size_t at = 0, count = 0;
+    while (at < length && count < capacity) {
+        if (count > 0 && count + 64 > capacity) break;        // the vector path needs room for 64 ends: the next call has it
+        if (pattern == SLM_PATTERN_GPT2 && capacity >= 64 && (length - at >= 64 || is_last)) {
+            uint64_t starts = starts_gpt2(bytes + at, length - at);
+            if (starts != 0) {
+                for (; starts != 0; starts &= starts - 1) word_ends[count++] = (uint32_t)(at + __builtin_ctzll(starts));
+                at = word_ends[count - 1];
+                continue;
+            }
+        }
+        const size_t end = pattern == SLM_PATTERN_GPT2 ? word_gpt2(&text, at) : word_gpt4(&text, at, pattern == SLM_PATTERN_GPT4);
+        if (end == 0) break;
+        word_ends[count++] = (uint32_t)end;
+        at = end;
+    }
+    return count;
+}

@@ -1,0 +1,90 @@
+import Checkpoint
+import Files
+import Glibc
+import Kernels
+import Testing
+import TestSupport
+
+/// Files whose seal is right and whose content somebody has tampered with: read or refused, and nothing else. `SLM_FUZZ_ROUNDS=1000000` for a long run.
+@Suite struct MaliciousFileTests {
+    @Test func `whatever a sealed file says, it is read or refused`() throws {
+        // Few arrays, so that many rounds take little time.
+        var sample = try SampleCheckpoint(layers: 0).checkpoint
+        for name in sample.weights.names where !name.hasPrefix("norm") && !name.hasPrefix("positions") { sample.weights[name] = nil }
+        for name in sample.optimizer.names where !name.hasPrefix("odd") { sample.optimizer[name] = nil }
+        try tamper(with: sample, in: TemporaryFolder()) { _ in }
+    }
+
+    @Test func `whatever an adapter says, its model is made or refused`() throws {
+        let folder = TemporaryFolder(), processor = try Processor(threads: 1)
+        var sample = try SampleAdapter(in: folder, withPrincipals: true).adapter
+        sample.tokenizer = nil
+        try tamper(with: sample, in: folder) { checkpoint throws(CheckpointError) in
+            guard checkpoint.adapter != nil else { return }
+            do throws(CheckpointError) { _ = try checkpoint.model(base: folder("base.h5"), on: processor) } catch {
+                // It says which model it is for, and that was changed.
+                guard case .wrongBase = error else { throw error }
+            }
+        }
+    }
+
+    private func tamper(with sample: Checkpoint, in folder: TemporaryFolder, _ use: (Checkpoint) throws(CheckpointError) -> Void) throws {
+        let path = folder("a.h5")
+        try sample.write(to: path)
+        let whole = try InputFile.contents(of: path), descriptor = open(path, O_WRONLY)
+        defer { close(descriptor) }
+        // Where HDF5 describes things, a change does something: every byte that is not 0 and what is near it.
+        let places = whole.indices.filter { i in i >= CheckpointHeader.size && (i - 8...i + 8).contains { whole.indices.contains($0) && whole[$0] != 0 } }
+        let addresses = stride(from: CheckpointHeader.size, to: whole.count - 8, by: 1).filter { number(at: $0, in: whole) > 0 && number(at: $0, in: whole) < whole.count }
+        var random = TestRandom(2), accepted = 0, kinds: [String: Int] = [:]
+        for round in 0..<DamagedFileTests.rounds {
+            var bytes = whole
+            for _ in 0..<Int.random(in: 1...3, using: &random) { mutate(&bytes, places, addresses, &random) }
+            bytes.replaceSubrange(0..<CheckpointHeader.size, with: CheckpointHeader(for: bytes).bytes)
+            try rewrite(descriptor, with: bytes)
+            do throws(CheckpointError) {
+                let checkpoint = try Checkpoint(reading: path)
+                _ = checkpoint.everything                      // an array that leaves the file would be found here
+                if checkpoint.tokenizer != sample.tokenizer { try readVocabulary(of: checkpoint) }
+                try use(checkpoint)
+                accepted += 1
+            } catch {
+                let kind = switch error { case .malformed: "malformed"; case .mismatch: "mismatch"; default: "other" }
+                kinds[kind, default: 0] += 1
+                if kind == "other" || !"\(error)".contains(folder.path) { Issue.record("round \(round): \(error)") }
+            }
+        }
+        #expect(accepted > 0 && kinds["malformed", default: 0] > 0 && kinds["mismatch", default: 0] > 0, "\(accepted) \(kinds)")
+    }
+
+    private func readVocabulary(of checkpoint: Checkpoint) throws(CheckpointError) {
+        do throws(CheckpointError) { _ = try checkpoint.vocabulary() } catch { guard case .mismatch = error else { throw error } }
+    }
+
+    private func mutate(_ bytes: inout [UInt8], _ places: [Int], _ addresses: [Int], _ random: inout TestRandom) {
+        guard let place = places.randomElement(using: &random), let address = addresses.randomElement(using: &random) else { return }
+        let numbers = [0, 1, -1, .max, .min, bytes.count, bytes.count - CheckpointHeader.size, bytes.count - 1, place, place - CheckpointHeader.size, number(at: address, in: bytes), 1 << 32, 255]
+        switch Int.random(in: 0..<6, using: &random) {
+        case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+        case 1: bytes[place] = UInt8.random(in: 0...255, using: &random)
+        case 2: write(numbers.randomElement(using: &random) ?? 0, at: place, in: &bytes)
+        case 3: write(numbers.randomElement(using: &random) ?? 0, at: address, in: &bytes)
+        case 4: write(number(at: address, in: bytes), at: addresses.randomElement(using: &random) ?? address, in: &bytes)
+        default:
+            let other = places.randomElement(using: &random) ?? place, count = min(Int.random(in: 1...300, using: &random), bytes.count - max(place, other))
+            bytes.replaceSubrange(place..<place + count, with: Array(bytes[other..<other + count]))
+        }
+    }
+
+    private func number(at place: Int, in bytes: [UInt8]) -> Int {
+        (0..<8).reduce(0) { $0 | (place + $1 < bytes.count ? Int(bytes[place + $1]) << (8 * $1) : 0) }
+    }
+
+    private func write(_ number: Int, at place: Int, in bytes: inout [UInt8]) {
+        for i in 0..<8 where place + i < bytes.count { bytes[place + i] = UInt8(truncatingIfNeeded: number >> (8 * i)) }
+    }
+
+    private func rewrite(_ descriptor: Int32, with bytes: [UInt8]) throws {
+        try #require(pwrite(descriptor, bytes, bytes.count, 0) == bytes.count)
+    }
+}

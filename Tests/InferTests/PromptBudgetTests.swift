@@ -1,0 +1,121 @@
+import Infer
+import Testing
+import TestSupport
+import Tokenize
+
+@Suite struct PromptBudgetTests {
+    private typealias Message = Conversation.Message
+
+    /// With merges, so that a text cut in two may take more tokens than it was.
+    private static func tokenizer(system: Bool) throws -> Tokenizer {
+        var trainer = BPETrainer(size: 330), counts = try WordCounts(pattern: .gpt2)
+        trainer.specialTokens = ["<|eos|>", "<|user|>", "<|assistant|>"] + (system ? ["<|system|>"] : [])
+        trainer.minFrequency = 1
+        try counts.add(Array("the other weather is there and the theory, isn't it? Human: Assistant: 日本日本 thethethe".utf8).span)
+        return try Tokenizer(trainer.train(on: counts).vocabulary)
+    }
+
+    private func history(_ noise: inout TestRandom) -> [Message] {
+        let parts = ["the", " other", " weather", "日本", "é", " ", "\n", "x", " theory", "👩‍🚀"]
+        func text(_ most: Int) -> String { (0..<noise.below(most)).map { _ in parts[noise.below(parts.count)] }.joined() }
+        var messages: [Message] = noise.below(2) == 0 ? [.init(.system, text(noise.below(5) == 0 ? 60 : 8))] : []
+        for turn in 0..<noise.below(8) {
+            if noise.below(12) > 0 { messages.append(.init(.user, text(noise.below(6) == 0 ? 80 : 12))) }
+            if noise.below(20) == 0 { messages.append(.init(.system, text(5))) }
+            if noise.below(12) > 0 || turn == 3 { messages.append(.init(.assistant, text(12))) }
+        }
+        if noise.below(10) > 0 { messages.append(.init(.user, text(noise.below(4) == 0 ? 120 : 12))) }
+        return messages
+    }
+
+    private func ids(_ messages: [Message], _ renderer: ChatRenderer, _ tokenizer: Tokenizer) throws -> [TokenID] {
+        var encoder = try Encoder(tokenizer, cacheBits: 0), chat = ChatTokens()
+        try renderer.append(promptOf: messages, with: &encoder, to: &chat)
+        return chat.ids
+    }
+
+    @Test(arguments: ChatTemplate.allCases, [true, false])
+    func `of ten thousand random histories each fits, and no more goes than must`(form: ChatTemplate, hasSystem: Bool) throws {
+        let tokenizer = try Self.tokenizer(system: hasSystem), renderer = try ChatRenderer(form, for: tokenizer)
+        var noise = TestRandom(hasSystem ? 4 : 5), wrong: [String] = [], counts = (whole: 0, dropped: 0, cut: 0)
+        for _ in 0..<fuzzRounds(default: 2_500) {
+            let context = 2 + noise.below(noise.below(3) == 0 ? 12 : 120), most = noise.below(3) == 0 ? nil : 1 + noise.below(context * 2)
+            let messages = history(&noise), budget = PromptBudget(context: context, tokenizer, renderer)
+            let whole = try ids(messages, renderer, tokenizer), limit = context - max(1, most.map { min($0, context / 2) } ?? context / 4)
+            func check(_ isRight: Bool, _ what: String) { if !isRight { wrong.append("\(what): context \(context), most \(most ?? 0), \(messages.map { ($0.role, $0.text.count) })") } }
+            for policy in TruncationPolicy.allCases {
+                guard policy != .refuse || whole.count <= limit else {
+                    #expect(throws: GenerationError.tooLong(promptTokens: whole.count, context: context)) {
+                        try budget.prompt(of: messages, policy: policy, maximumTokens: most)
+                    }
+                    continue
+                }
+                let fitted = try budget.prompt(of: messages, policy: policy, maximumTokens: most)
+                check(fitted.ids.count + fitted.room <= context && fitted.room >= 1 && !fitted.ids.isEmpty, "does not fit")
+                check(fitted.room == min(most ?? context, context - fitted.ids.count), "room is left over")
+                if whole.count <= limit {
+                    counts.whole += 1
+                    check(fitted.ids == whole && fitted.droppedMessages == 0 && !fitted.wasTruncated, "fits and was changed")
+                    continue
+                }
+                // What is left: what the system says, and the newest turns.
+                let others = messages.indices.filter { messages[$0].role != .system }
+                let gone = Set(others.prefix(fitted.droppedMessages)), left = messages.indices.filter { !gone.contains($0) }.map { messages[$0] }
+                let users = others.filter { messages[$0].role == .user }
+                if fitted.droppedMessages > 0, let first = others.dropFirst(fitted.droppedMessages).first, !users.isEmpty {
+                    check(messages[first].role == .user && first <= users.last ?? 0, "begins in the middle of a turn")
+                }
+                if fitted.wasTruncated {
+                    counts.cut += 1
+                    let least = users.last.map { last in others.filter { $0 >= last } } ?? Array(others.suffix(1))
+                    check(others.isEmpty || left.filter { $0.role != .system }.count == least.count, "was cut with older turns still there")
+                    check(try ids(left, renderer, tokenizer).count > limit, "was cut and fits")
+                } else {
+                    counts.dropped += 1
+                    check(try fitted.ids == ids(left, renderer, tokenizer), "is not what is left")
+                    if policy == .oldestTurns, let last = users.last(where: { gone.contains($0) }) {
+                        let one = messages.indices.filter { $0 >= last || messages[$0].role == .system }.map { messages[$0] }
+                        check(try ids(one, renderer, tokenizer).count > limit, "one more would have fitted")
+                    }
+                    if policy == .allButLast { check(left.count { $0.role == .user } <= 1, "keeps more than the last") }
+                }
+            }
+        }
+        #expect(wrong.isEmpty, "\(wrong.count): \(wrong.first ?? "")")
+        #expect(min(counts.whole, counts.dropped, counts.cut) > 50, "\(counts)")
+    }
+
+    @Test(arguments: ChatTemplate.allCases) func `a turn that is too long loses its beginning, and keeps its end`(form: ChatTemplate) throws {
+        let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(form, for: tokenizer)
+        let long = (0..<40).map { "the \($0) other 日本 " }.joined()
+        let messages = [Message(.system, "be there"), .init(.user, "x"), .init(.assistant, "y"), .init(.user, long)]
+        let fitted = try PromptBudget(context: 90, tokenizer, renderer).prompt(of: messages, policy: .oldestTurns, maximumTokens: 30)
+        let text = tokenizer.text(of: fitted.ids)
+        #expect(fitted.wasTruncated && fitted.droppedMessages == 2 && fitted.room == 30 && (55...60).contains(fitted.ids.count))
+        #expect(text.contains("be there") && text.contains("39 other 日本") && !text.contains("the 3 other") && !text.contains("\u{FFFD}"), "\(text)")
+    }
+
+    @Test func `a system text that would leave no room is cut at its end`() throws {
+        let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
+        let messages = [Message(.system, "first " + String(repeating: "x", count: 300)), .init(.user, String(repeating: "z", count: 300) + " last")]
+        let fitted = try PromptBudget(context: 64, tokenizer, renderer).prompt(of: messages, policy: .oldestTurns, maximumTokens: 4)
+        let text = tokenizer.text(of: fitted.ids)
+        #expect(fitted.ids.count == 60 && text.hasPrefix("<|system|>first x") && text.hasSuffix("z last<|assistant|>"), "\(text)")
+    }
+
+    @Test func `a text goes on from its end`() throws {
+        let tokenizer = try Self.tokenizer(system: false), budget = PromptBudget(context: 20, tokenizer, nil), text = String(repeating: "x", count: 50) + "abc"
+        let fitted = try budget.prompt(of: text, policy: .oldestTurns, maximumTokens: nil)
+        #expect(fitted.ids.count == 15 && fitted.wasTruncated && fitted.room == 5 && tokenizer.text(of: fitted.ids).hasSuffix("xabc"))
+        var whole = PromptBudget.Fitted()
+        (whole.ids, whole.room) = (try tokenizer.ids(of: "abc"), 17)
+        #expect(try budget.prompt(of: "abc", policy: .refuse, maximumTokens: 100) == whole)
+        #expect(throws: GenerationError.tooLong(promptTokens: 53, context: 20)) { try budget.prompt(of: text, policy: .refuse, maximumTokens: nil) }
+        // Nothing at all: what begins a text is what ends one.
+        #expect(try budget.prompt(of: "", policy: .refuse, maximumTokens: nil).ids == [tokenizer.vocabulary.specialTokenID("<|eos|>")])
+        #expect(throws: GenerationError.noChatTemplate(model: "this model")) { try budget.prompt(of: [Conversation.Message](), policy: .refuse, maximumTokens: nil) }
+        #expect(throws: GenerationError.tooLong(promptTokens: 1, context: 1)) {
+            try PromptBudget(context: 1, tokenizer, nil).prompt(of: "a", policy: .oldestTurns, maximumTokens: nil)
+        }
+    }
+}

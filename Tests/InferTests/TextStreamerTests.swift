@@ -1,0 +1,100 @@
+import Infer
+import Testing
+import TestSupport
+import Tokenize
+
+@Suite struct TextStreamerTests {
+    /// 256 bytes, then pieces of several characters and of halves.
+    private static let vocabulary: Vocabulary = {
+        var vocabulary = Vocabulary()
+        for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
+        for text in ["EN", "ND", "END", " E", "\n\n", "é", "日本", "ab", "ba", "aba", "  "] { vocabulary.tokens.append(text.utf8) }
+        vocabulary.tokens.append([0xE6, 0x97] as [UInt8])
+        vocabulary.tokens.append([0xA5, 0x41] as [UInt8])
+        vocabulary.add(specialTokens: ["<|eos|>", "<|user|>"])
+        return vocabulary
+    }()
+    private static let eos: TokenID = 269
+
+    private func run(_ ids: [TokenID], _ stops: [String], trims: Bool) -> (pieces: [TextPiece], used: Int) {
+        var text = TextStreamer(Self.vocabulary, StopRules(stops: [Self.eos], stopTexts: stops, trims: trims)), pieces: [TextPiece] = [], used = 0
+        for id in ids where !text.isOver {
+            used += 1
+            if let piece = text.add(.init(id)) { pieces.append(piece) }
+        }
+        if let piece = text.finish() { pieces.append(piece) }
+        return (pieces, used)
+    }
+
+    /// The same, with all of it in hand.
+    private func plain(_ ids: [TokenID], _ stops: [String], trims: Bool) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for id in ids.prefix(while: { $0 != Self.eos }) { bytes += Self.vocabulary.tokens[Int(id)] }
+        var text = Array(String(decoding: bytes.dropLast(bytes.span.incompleteUTF8Suffix), as: UTF8.self).utf8)
+        let longest = stops.map { Array($0.utf8) }.sorted { $0.count > $1.count }
+        cut: for end in 0...text.count {
+            for stop in longest where end >= stop.count && text[end - stop.count..<end].elementsEqual(stop) {
+                text.removeSubrange((end - stop.count)...)
+                break cut
+            }
+        }
+        return trims ? text.trimmed : text
+    }
+
+    @Test func `pieces are the whole text, up to the first stop, however tokens and stops lie`() {
+        var noise = TestRandom(21), wrong: [String] = []
+        let stops = ["END", "ENDE", "E", " END", "\n\n", "\n", "aba", "ab", "abab", "日本", "é", "  a", "\u{FFFD}", "ND"]
+        for _ in 0..<fuzzRounds(default: 30_000) {
+            let kinds = [(0, 269), (256, 13), (97, 2), (10, 1), (32, 1)]
+            let ids = (0..<noise.below(24)).map { _ in
+                let (start, count) = kinds[noise.below(noise.below(3) == 0 ? 5 : 4)]
+                return noise.below(40) == 0 ? Self.eos : TokenID(start + noise.below(count))
+            }
+            let chosen = (0..<noise.below(4)).map { _ in stops[noise.below(stops.count)] }, trims = noise.below(2) == 0
+            let (pieces, used) = run(ids, chosen, trims: trims), shown = pieces.flatMap { Array($0.text.utf8) }
+            let isSame = shown == plain(ids, chosen, trims: trims)
+            let tokens = pieces.flatMap { $0.tokens.compactMap(\.id) }
+            if !isSame || pieces.contains(where: { $0.text.isEmpty }) || !ids.prefix(used).starts(with: tokens) {
+                wrong.append("\(ids) \(chosen) \(trims): \(pieces.map(\.text))")
+            }
+        }
+        #expect(wrong.isEmpty, "\(wrong.count): \(wrong.first ?? "")")
+    }
+
+    @Test func `what may become a stop waits, and is shown when it does not`() {
+        var text = TextStreamer(Self.vocabulary, StopRules(stops: [Self.eos], stopTexts: ["END."], trims: false))
+        let ids = "aENx".utf8.map { TokenID($0) }
+        #expect(ids.map { text.add(.init($0))?.text } == ["a", nil, nil, "ENx"])
+        #expect("END.z".utf8.map { text.add(.init(TokenID($0)))?.text } == [nil, nil, nil, nil, nil])
+        #expect(text.isOver && text.finish() == nil)
+    }
+
+    @Test func `an answer loses the white space around it, a text keeps it`() {
+        let ids = " \n hi  you \n".utf8.map { TokenID($0) }
+        #expect(run(ids, [], trims: true).pieces.map(\.text) == ["h", "i", "  y", "o", "u"])
+        #expect(run(ids, [], trims: false).pieces.map(\.text).joined() == " \n hi  you \n")
+        #expect(run(" \n ".utf8.map { TokenID($0) }, [], trims: true).pieces.isEmpty)
+    }
+
+    @Test func `a token comes with the piece in which its text begins`() {
+        let ids: [TokenID] = [97, 0xE6, 0x97, 0xA5, 98, 0xE6]
+        let pieces = run(ids, [], trims: false).pieces
+        #expect(pieces.map(\.text) == ["a", "日", "b"])
+        #expect(pieces.map { $0.tokens.map(\.id) } == [[97], [0xE6, 0x97, 0xA5], [98]])
+        #expect(run([97, 256, 68, 99], ["END"], trims: false).pieces.flatMap(\.tokens).map(\.id) == [97])
+    }
+
+    @Test func `rules ban what is special and ends nothing, and numbers that are no token`() throws {
+        var vocabulary = SampleCheckpoint.vocabulary
+        vocabulary.tokens.append([])
+        let tokenizer = try Tokenizer(vocabulary), markers = try ChatRenderer(.specialTokens, for: tokenizer), human = try ChatRenderer(.humanAssistant, for: tokenizer)
+        let chat = StopRules(for: .chat([]), vocabulary, markers, stop: [])
+        #expect(chat.stops == [256, 257] && chat.banned == [258, 259, 260])
+        let text = StopRules(for: .text(""), vocabulary, markers, stop: [])
+        #expect(text.stops == [256] && text.banned == [257, 258, 259, 260])
+        #expect(StopRules(for: .chat([]), vocabulary, human, stop: []).stops == [10, 256])
+        // A line end inside a token ends the turn, too.
+        var lines = TextStreamer(Self.vocabulary, StopRules(for: .chat([]), Self.vocabulary, human, stop: ["x"]))
+        #expect([TokenID(97), 260].map { lines.add(.init($0))?.text } == ["a", nil] && lines.isOver)
+    }
+}

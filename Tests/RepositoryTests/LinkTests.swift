@@ -1,0 +1,51 @@
+import Foundation
+import Testing
+
+/// Links between pages lead somewhere.
+struct LinkTests {
+    static let pages = Repository.files(withSuffix: [".md"])
+
+    /// The anchors that GitHub makes of a page's headings.
+    static func anchors(of page: String) throws -> Set<String> {
+        var anchors: Set<String> = [], isCode = false
+        for (_, line) in try Repository.lines(of: page) {
+            if line.hasPrefix("```") { isCode.toggle() }
+            guard !isCode, line.hasPrefix("#") else { continue }
+            let title = line.drop { $0 == "#" }.trimmingCharacters(in: .whitespaces).lowercased()
+            anchors.insert(String(title.filter { $0.isLetter || $0.isNumber || $0 == " " || $0 == "-" || $0 == "_" }.map { $0 == " " ? "-" : $0 }))
+        }
+        return anchors
+    }
+
+    @Test(arguments: pages)
+    func `links lead to files and headings`(_ page: String) throws {
+        let link = try Regex(#"\[[^\]]*\]\((?<target>[^)\s]+)[^)]*\)|<img src="(?<image>[^"]+)""#)
+        let folder = page.contains("/") ? String(page[..<page.lastIndex(of: "/")!]) + "/" : ""
+        var isCode = false
+        for (number, line) in try Repository.lines(of: page) {
+            if line.hasPrefix("```") { isCode.toggle() }
+            if isCode || line.hasPrefix("    ") { continue }
+            for match in line.matches(of: link) {
+                guard let target = (match["target"]?.substring ?? match["image"]?.substring).map(String.init) else { continue }
+                if target.contains("://") || target.hasPrefix("mailto:") { continue }
+                let parts = target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+                let path = parts[0].isEmpty ? page : NSString(string: folder + parts[0]).standardizingPath
+                var isFolder: ObjCBool = false
+                guard FileManager.default.fileExists(atPath: "\(Repository.root)/\(path)", isDirectory: &isFolder) else {
+                    Issue.record("\(page):\(number): \(target) does not exist")
+                    continue
+                }
+                if parts.count > 1, path.hasSuffix(".md"), try !Self.anchors(of: path).contains(parts[1]) {
+                    Issue.record("\(page):\(number): \(target): no such heading")
+                }
+            }
+        }
+    }
+
+    @Test func `every page is reached from the table of contents`() throws {
+        let contents = try Repository.text(of: "Documentation/README.md")
+        for page in Self.pages where page.hasPrefix("Documentation/") && page != "Documentation/README.md" && !page.hasPrefix("Documentation/decisions/") {
+            #expect(contents.contains("(\(page.dropFirst("Documentation/".count)))"), "Documentation/README.md does not link \(page)")
+        }
+    }
+}

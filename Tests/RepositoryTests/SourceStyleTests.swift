@@ -1,0 +1,46 @@
+import Foundation
+import Testing
+
+/// Rules of shape that a compiler does not check.
+struct SourceStyleTests {
+    static let code = Repository.files(under: ["Sources/", "Tests/", "Tools/", "Package.swift"], withSuffix: [".swift", ".c", ".h", ".cpp", ".js"])
+        .filter { !$0.hasSuffix("unicode_classes.h") }                                     // generated
+
+    @Test func `no line is longer than 140 characters`() throws {
+        for path in Self.code {
+            for (number, line) in try Repository.lines(of: path) where line.count > 140 {
+                Issue.record("\(path):\(number): \(line.count) characters")
+            }
+        }
+    }
+
+    @Test func `tuples are not assigned to save lines`() throws {
+        // `(a, b) = (b, a)` swaps; everything else is written as one assignment a line.
+        let assignment = try Regex(#"^\s*\((?<left>[^()]*,[^()]*)\) = \((?<right>.*)\)\s*(?:\}.*)?$"#)
+        for path in Self.code where path.hasSuffix(".swift") {
+            for (number, line) in try Repository.lines(of: path) {
+                guard let match = try assignment.firstMatch(in: line), let left = match["left"]?.substring, let right = match["right"]?.substring else { continue }
+                let names = Set(left.components(separatedBy: ", ")), values = Set(right.components(separatedBy: ", "))
+                if names != values { Issue.record("\(path):\(number): \(line.trimmingCharacters(in: .whitespaces))") }
+            }
+        }
+    }
+
+    @Test func `no two types share a name`() throws {
+        let declaration = try Regex(#"^(?:@\w+ )*(?:(?:public|package|internal|fileprivate|private|final|indirect) )*(?:struct|class|enum|actor|protocol) (?<name>[A-Z]\w*)"#)
+        var homes: [String: Set<String>] = [:]
+        for path in Repository.files(under: ["Sources/"], withSuffix: [".swift"]) {
+            for (_, line) in try Repository.lines(of: path) {
+                if let name = try declaration.firstMatch(in: line)?["name"]?.substring { homes[String(name), default: []].insert(path) }
+            }
+        }
+        for (name, paths) in homes where paths.count > 1 { Issue.record("\(name): \(paths.sorted().joined(separator: ", "))") }
+    }
+
+    @Test func `files can be read in one sitting`() throws {
+        for path in Self.code where path.hasPrefix("Sources/") {
+            let count = try Repository.lines(of: path).count
+            if count > 500 { Issue.record("\(path): \(count) lines") }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import Store
+import Testing
+
+@Suite struct AdminQueriesTests {
+    /// User i has i conversations of i messages each, and i * i generations; user 3 has one more conversation, which is deleted.
+    private func filledStore(_ backend: Backend) throws -> (TestDatabase, Store, [UserID], deleted: ConversationID) {
+        let db = try TestDatabase(backend), store = try db.store()
+        var users: [UserID] = []
+        for i in 0..<5 {
+            db.advanceClock(by: .seconds(1))
+            let name = ["Eve", "dan", "Cid", "bob", "Ada"][i]
+            users.append(try store.addUser(name, email: i == 0 ? "eve@example.org" : nil, passwordHash: "secret hash").id)
+            for c in 0..<i {
+                let chat = try store.createConversation("chat \(i).\(c)", for: users[i]).0.id
+                for m in 0..<i {
+                    let generation = Generation(model: "tiny", promptTokens: 2, answerTokens: 3, seconds: 1, reason: "stop")
+                    try store.append(NewMessage(.assistant, "message \(m)"), to: chat, of: users[i], generation: generation)
+                }
+            }
+        }
+        let deleted = try store.createConversation("deleted", for: users[3], question: NewMessage(.user, "x")).0.id
+        try store.delete(deleted, of: users[3])
+        return (db, store, users, deleted)
+    }
+
+    @Test(arguments: Backend.allCases) func `totals exclude deleted conversations and revoked keys`(_ backend: Backend) throws {
+        let (db, store, users, _) = try filledStore(backend)
+        _ = try store.addAPIKey("a", hash: "a", for: users[0])
+        try store.revokeAPIKey(store.addAPIKey("b", hash: "b", for: users[0]).id, of: users[0])
+        var totals = try store.admin.totals()
+        #expect(numbers(totals) == [5, 5, 10, 30, 30, 60, 90, 1])
+        db.advanceClock(by: .seconds(90_000))
+        try store.recordActivity(of: users[1])
+        totals = try store.admin.totals()
+        #expect(totals.activeLastDay == 1)
+        #expect(try numbers(TestDatabase(backend).store().administration.totals()) == [0, 0, 0, 0, 0, 0, 0, 0])
+    }
+
+    private func numbers(_ totals: AdminQueries.Totals) -> [Int] {
+        [
+            totals.users, totals.activeLastDay, totals.conversations, totals.messages,
+            totals.generations, totals.promptTokens, totals.answerTokens, totals.apiKeys,
+        ]
+    }
+
+    @Test(arguments: Backend.allCases) func `users can be sorted by every key in both directions, and paged`(_ backend: Backend) throws {
+        let (_, store, users, _) = try filledStore(backend)
+        for column in AdminQueries.UserSortKey.allCases {
+            for descending in [false, true] {
+                let all = try store.admin.users(sortedBy: column, descending: descending).items.map(\.id)
+                // All values increase with i, except the usernames.
+                let isIncreasing = (column != .username) != descending
+                let isSorted = column == .lastActive ? Set(all) == Set(users) : all == (isIncreasing ? users : users.reversed())
+                #expect(isSorted, "\(column) \(descending)")
+                let pages = try [0, 2, 4, 6].map { try store.admin.users(sortedBy: column, descending: descending, limit: 2, offset: $0) }
+                #expect(pages.flatMap { $0.items.map(\.id) } == all && pages.allSatisfy { $0.total == 5 })
+            }
+        }
+        let four = try #require(try store.admin.users(sortedBy: .messages, descending: true, limit: 1).items.first)
+        let user = try #require(try store.user(users[4]))
+        #expect(four.id == user.id && four.username == "Ada" && four.email == nil)
+        #expect(four.joined == user.createdAt && four.lastActive == user.lastActiveAt)
+        #expect([four.conversations, four.messages, four.generations] == [4, 16, 16])
+    }
+
+    @Test(arguments: Backend.allCases) func `conversations of all users can be read, except deleted ones`(_ backend: Backend) throws {
+        let (_, store, users, deleted) = try filledStore(backend)
+        let all = try store.admin.conversations(limit: 4, offset: 8)
+        #expect(all.total == 10 && all.items.count == 2)
+        for column in AdminQueries.ConversationSortKey.allCases {
+            let messages = try store.admin.conversations(sortedBy: column, descending: true).items.map(\.conversation.messageCount)
+            let expected = [[1, 2, 2, 3, 3, 3, 4, 4, 4, 4], [4, 4, 4, 4, 3, 3, 3, 2, 2, 1]]
+            #expect(messages == expected[column == .username ? 0 : 1], "\(column)")
+        }
+        let three = try store.admin.conversations(of: users[3])
+        #expect(three.total == 3 && three.items.allSatisfy { $0.owner == users[3] && $0.username == "bob" })
+        let chat = try #require(three.items.first).conversation
+        #expect(try store.admin.messages(of: chat.id) == store.conversation(chat.id, of: users[3]).1)
+        #expect(throws: StoreError.notFound(.conversation)) { try store.admin.messages(of: deleted) }
+        #expect(throws: StoreError.notFound(.user)) { try store.admin.conversations(of: UserID()) }
+        #expect(try store.admin.conversations(of: users[0]).total == 0)
+    }
+}

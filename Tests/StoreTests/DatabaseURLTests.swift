@@ -1,0 +1,84 @@
+import Store
+import TestSupport
+import Testing
+
+@Suite struct DatabaseURLTests {
+    private func failure(of url: String) -> StoreError? {
+        do throws(StoreError) { _ = try DatabaseURL(url) } catch { return error }
+        return nil
+    }
+
+    @Test(arguments: [
+        "", "chat.db", "sqlite", "sqlite:", "sqlite://chat.db", "sqlite:///chat.db", "sqlite::memory:", "sqlite:a\0b",
+        "mysql://a:hunter2@b/c", "postgresql:a", "postgresql://u:hunter2@h:port/d", "postgresql://u:hun@ter2@h/d",
+        "postgresql://u:hun/ter2@h/d", "postgresql://u:hunter2/d", "postgresql://u:hunter2%40h/d", "postgresql://u:hunter2@h/d?nothing=1",
+        "postgresql://u:hunter2%ZZ@h/d", "postgresql://u:hunter2@[h/d",
+    ])
+    func `an invalid URL is rejected without showing its password`(_ url: String) throws {
+        let error = try #require(failure(of: url))
+        guard case .invalidURL = error else { Issue.record("\(error)"); return }
+        #expect(error.description.hasSuffix("Write sqlite:FILE or postgresql://user:password@host/database"))
+        for part in ["hunter2", "ter2", "hun"] { #expect(!error.description.contains(part)) }
+    }
+
+    @Test func `the description of a URL omits the password`() throws {
+        let names = [
+            "sqlite:a/chat.db": "a/chat.db",
+            "postgresql://u:hunter2@db.example:5433/chats": "PostgreSQL at db.example:5433, database chats",
+            "postgres://u:hunter2@db.example/chats?sslmode=require": "PostgreSQL at db.example, database chats",
+            "postgresql://u@h/d?password=hunter2": "PostgreSQL at h, database d",
+            "postgresql://": "PostgreSQL at this machine",
+            "postgresql://u:hunter%402@%2Ftmp/d": "PostgreSQL at /tmp, database d",
+            "postgresql://u:hun?t#e:r2@h/d": "PostgreSQL at h, database d",
+        ]
+        for (url, name) in names { #expect(try DatabaseURL(url).description == name) }
+    }
+
+    /// Neither parse errors nor connection errors of a malformed URL show a part of its password.
+    @Test func `fuzz: no error contains a password`() throws {
+        var random = TestRandom(5)
+        let signs = Array("@:/?#%&=[]\\ \t'\"$ü\u{0}")
+        for _ in 0..<fuzzRounds(default: 2_000) {
+            var password = "", url = Array("postgresql://user:")
+            for part in ["Kx7q", "Wz9v", "Jd3m"] {
+                password += part
+                if random.below(3) == 0 { password.append(signs[random.below(signs.count)]) }
+            }
+            url += Array(password) + Array("@127.0.0.1:1/d")
+            if random.below(2) == 0 { url.insert(signs[random.below(signs.count)], at: random.below(url.count)) }
+            var options = StoreOptions()
+            options.timeout = .zero
+            do throws(StoreError) {
+                let parsed = try DatabaseURL(String(url)), name = parsed.description
+                for part in ["Kx7q", "Wz9v", "Jd3m"] where name.contains(part) { Issue.record("\(name)") }
+                if name.hasPrefix("PostgreSQL at 127.0.0.1:1,") { _ = try Store(parsed, options) }
+            } catch {
+                for part in ["Kx7q", "Wz9v", "Jd3m"] where error.description.contains(part) { Issue.record("\(String(url)): \(error)") }
+            }
+        }
+    }
+
+    @Test func `a wrong password is not shown`() throws {
+        let url = try PostgresServer.shared.get().freshAddress().replacing("not-for-logs", with: "hunter2")
+        let error = #expect(throws: StoreError.self) { try Store(url) }
+        guard case .unusable(_, let reason)? = error else { Issue.record("\(String(describing: error))"); return }
+        #expect(reason.contains("password authentication failed") && !"\(String(describing: error))".contains("hunter2"))
+    }
+
+    @Test func `identifiers are unique and use all 128 bits`() {
+        let ids = (0..<1_000).map { _ in ConversationID() }
+        #expect(Set(ids).count == 1_000 && ids.allSatisfy { ConversationID($0.description) == $0 && $0.description.utf8.count == 26 })
+        // The first digit holds three of the 128 bits, the others five.
+        for i in 0..<26 { #expect(Set(ids.map { Array($0.description)[i] }).count == (i == 0 ? 8 : 32)) }
+        for (sign, count) in [("", 0), ("0", 1), ("0", 25), ("0", 27), ("i", 26), ("A", 26), ("é", 13), ("'", 26)] {
+            #expect(ConversationID(String(repeating: sign, count: count)) == nil)
+        }
+    }
+
+    @Test func `timestamps are written as ISO 8601`() {
+        #expect(Timestamp(milliseconds: 0).description == "1970-01-01T00:00:00.000Z")
+        #expect(Timestamp(milliseconds: 1_709_210_096_789).description == "2024-02-29T12:34:56.789Z")
+        #expect(Timestamp(milliseconds: -1).description == "1969-12-31T23:59:59.999Z")
+        #expect(Timestamp.now() > Timestamp(milliseconds: 1_700_000_000_000))
+    }
+}
