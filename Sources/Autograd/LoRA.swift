@@ -33,7 +33,8 @@ package struct LoRALayer: Sendable {
     package let scale: Float
 
     init(for weight: Parameter, of layer: String, _ configuration: LoRAConfiguration, in list: inout ParameterList) {
-        let (O, I) = (weight.shape[0], weight.shape[1])
+        let O = weight.shape[0]
+        let I = weight.shape[1]
         self.weight = weight
         scale = configuration.scale
         a = list.addTrainable("\(layer).lora_A", [configuration.rank, I], .uniform(limit: 1 / Float(I).squareRoot()))
@@ -53,7 +54,8 @@ extension Parameters {
     ///
     /// - Parameter values: A and B, in a buffer laid out like the trainable parameters.
     package func addLoRA(_ layer: LoRALayer, scaledBy factor: Float, from values: Buffer) {
-        let (O, I) = (layer.weight.shape[0], layer.weight.shape[1])
+        let O = layer.weight.shape[0]
+        let I = layer.weight.shape[1]
         let R = layer.a.shape[0]
         let b = processor.buffer(of: O * R, .float32)
         processor.copy(values[layer.b.range], into: b, scale: factor * layer.scale)
@@ -78,7 +80,8 @@ extension Parameters {
         let algebra = try LinearAlgebra(for: processor.instructionSet)
         for (i, layer) in layers.enumerated() {
             progress(i)
-            let (O, I) = (layer.weight.shape[0], layer.weight.shape[1])
+            let O = layer.weight.shape[0]
+            let I = layer.weight.shape[1]
             let width = layer.a.shape[0]
             let k = min(O, I)
             let R = min(width, k)

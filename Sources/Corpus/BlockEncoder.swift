@@ -40,7 +40,8 @@ final class BlockEncoder {
         // A vocabulary without markers is fine as long as no chat comes.
         renderer = Result { () throws(TokenizeError) in try ChatRenderer(form, for: tokenizer) }
         textEnd = tokenizer.vocabulary.specialTokenID("<|eos|>") ?? tokenizer.vocabulary.specialTokenID("<|endoftext|>")
-        (self.limit, self.width) = (limit ?? .max, width)
+        self.limit = limit ?? .max
+        self.width = width
     }
 
     func encode(_ block: CorpusBlock) -> EncodedBlock {
@@ -80,16 +81,21 @@ final class BlockEncoder {
     /// What cannot be encoded is taken back, and a fault.
     private func add(_ messages: Int, from block: CorpusBlock, _ line: Int, beginsHere: Bool, to result: inout EncodedBlock,
                      _ encode: () throws(TokenizeError) -> Bool) {
-        let (ids, turns) = (chat.ids.count, chat.turns.count)
+        let ids = chat.ids.count
+        let turns = chat.turns.count
         chat.bytes = .init()
         do throws(TokenizeError) {
             let isCut = try encode()
-            result.entries.append(.init(idEnd: chat.ids.count, turnEnd: chat.turns.count, bytes: chat.bytes, messages: messages, isCut: isCut, beginsHere: beginsHere))
+            result.entries.append(
+                .init(
+                    idEnd: chat.ids.count, turnEnd: chat.turns.count, bytes: chat.bytes, messages: messages, isCut: isCut,
+                    beginsHere: beginsHere))
         } catch {
             chat.ids.removeSubrange(ids...)
             chat.turns.removeSubrange(turns...)
             let sentence = error.description
-            result.faults.append(MalformedLine(path: block.path, line: line, reason: sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence))
+            result.faults.append(
+                MalformedLine(path: block.path, line: line, reason: sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence))
         }
     }
 

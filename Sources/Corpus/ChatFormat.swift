@@ -16,7 +16,8 @@ package enum ChatFileFormat: String, Sendable, CaseIterable {
 
     /// The format of a file that begins like this; nil if there are only empty lines.
     ///
-    /// The first of its first 32 lines that is an object of JSON, or begins with `[INST]`, says it. A file whose first line begins with `{"` and that has none is
+    /// The first of its first 32 lines that is an object of JSON, or begins with `[INST]`, says it. A file whose first line begins with
+    /// `{"` and that has none is
     /// broken JSON rather than text, so that it is refused and not learned from.
     static func format(of block: LineBlock) -> ChatFileFormat? {
         var parser = JSONParser(), lines = 0, looksLikeJSON = false, found: ChatFileFormat?

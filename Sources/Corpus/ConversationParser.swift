@@ -51,7 +51,9 @@ package struct ConversationParser: ~Copyable {
     }
 
     /// Lines that are not text are left out of it.
-    private func parseText<Failure: Error>(_ lines: LineBlock, _ path: String, _ body: (CorpusEntry) throws(Failure) -> Void) throws(Failure) {
+    private func parseText<Failure: Error>(
+        _ lines: LineBlock, _ path: String, _ body: (CorpusEntry) throws(Failure) -> Void
+    ) throws(Failure) {
         if lines.bytes.isText, lines.bytes.place(of: UInt8(ascii: "\r"), in: 0..<lines.bytes.count) == nil {
             return try body(.text(lines.bytes, line: lines.firstLine))
         }

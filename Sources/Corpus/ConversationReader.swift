@@ -14,7 +14,9 @@ package struct ConversationReader: ~Copyable {
     private var parser = ConversationParser()
     private let skipsBad: Bool
 
-    package init(_ paths: [String], format: ChatFileFormat? = nil, skipsBad: Bool = false, lineLimit: Int = LineBlocks.defaultLimit) throws(CorpusError) {
+    package init(
+        _ paths: [String], format: ChatFileFormat? = nil, skipsBad: Bool = false, lineLimit: Int = LineBlocks.defaultLimit
+    ) throws(CorpusError) {
         blocks = try CorpusBlocks(paths, format: format, lineLimit: lineLimit)
         self.skipsBad = skipsBad
     }

@@ -4,11 +4,13 @@ package import Kernels
 import Synchronization
 
 extension CorpusBlocks {
-    /// Has all threads of a pool make something of the blocks, and takes it in the order of the corpus, which does not depend on their number.
+    /// Has all threads of a pool make something of the blocks, and takes it in the order of the corpus, which does not depend on their
+    /// number.
     ///
     ///     try blocks.forEach(on: pool, make: { block, thread in counts(of: block) }, take: { sum.add($0) })
     ///
-    /// A thread reads a block, one at a time, makes something of it beside the others, and whoever has the one that is next takes it, and those
+    /// A thread reads a block, one at a time, makes something of it beside the others, and whoever has the one that is next takes it, and
+    /// those
     /// that wait for it. No thread gets further than `mostAhead` blocks before the slowest, so that memory stays bounded.
     package mutating func forEach<Made: Sendable>(
         on pool: WorkerPool, make: (CorpusBlock, _ thread: Int) -> Made, take: (Made) throws(CorpusError) -> Void
@@ -50,7 +52,10 @@ private struct Line<Made: Sendable> {
             next += 1
             do throws(CorpusError) {
                 if let value = try made.get() { try take(value) } else { isOver = true }
-            } catch { (isOver, failure) = (true, error) }
+            } catch {
+                isOver = true
+                failure = error
+            }
         }
     }
 }

@@ -29,8 +29,10 @@ package struct CorpusBlock: Sendable {
 ///     var blocks = try CorpusBlocks(["data"], format: nil)
 ///     while let block = try blocks.next() { … }
 ///
-/// A file says its format by how it begins, unless one is forced. Of a plain text the last `validationShare` of its bytes, from a line's beginning on, are for validation:
-/// neighbouring lines of a text know each other, so they are not split by chance. A text of unknown length (standard input) is split by block.
+/// A file says its format by how it begins, unless one is forced. Of a plain text the last `validationShare` of its bytes, from a line's
+/// beginning on, are for validation:
+/// neighbouring lines of a text know each other, so they are not split by chance. A text of unknown length (standard input) is split by
+/// block.
 package struct CorpusBlocks: ~Copyable {
     package static let endings = [".txt", ".text", ".jsonl", ".ndjson"]
 
@@ -54,11 +56,18 @@ package struct CorpusBlocks: ~Copyable {
     package init(_ paths: [String], validation: [String] = [], format: ChatFileFormat? = nil, validationShare: Double = 0,
                  blockSize: Int = 1 << 18, lineLimit: Int = LineBlocks.defaultLimit) throws(CorpusError) {
         let held = try files { () throws(FileError) in try Folder.files(at: validation, withExtensions: Self.endings) }
-        let training = try files { () throws(FileError) in try Folder.files(at: paths, withExtensions: Self.endings) }.filter { !held.contains($0) }
+        let training = try files { () throws(FileError) in try Folder.files(at: paths, withExtensions: Self.endings) }.filter {
+            !held.contains($0)
+        }
         // What cannot be read is heard of before the work begins.
         for path in training + held { try files { () throws(FileError) in try InputFile.check(path) } }
-        sources = training.map { Source(path: $0, part: validation.isEmpty ? nil : .train, bytes: 0) } + held.map { Source(path: $0, part: .val, bytes: 0) }
-        (forced, self.validationShare, self.blockSize, self.lineLimit) = (format, validation.isEmpty ? validationShare : 0, blockSize, lineLimit)
+        sources =
+            training.map { Source(path: $0, part: validation.isEmpty ? nil : .train, bytes: 0) }
+            + held.map { Source(path: $0, part: .val, bytes: 0) }
+        forced = format
+        self.validationShare = validation.isEmpty ? validationShare : 0
+        self.blockSize = blockSize
+        self.lineLimit = lineLimit
     }
 
     package mutating func next() throws(CorpusError) -> CorpusBlock? {
@@ -67,12 +76,15 @@ package struct CorpusBlocks: ~Copyable {
                 index += 1
                 guard index < sources.count else { return nil }
                 current = try files { () throws(FileError) in
-                    OpenFile(try LineBlocks(sources[index].path, size: blockSize, limit: lineLimit), part: sources[index].part, validationShare: validationShare)
+                    OpenFile(
+                        try LineBlocks(sources[index].path, size: blockSize, limit: lineLimit), part: sources[index].part,
+                        validationShare: validationShare)
                 }
             }
             let block = try current?.next(forced: forced)
             if let file = current.take() {
-                (sources[index].bytes, sources[index].format) = (file.bytesRead, file.format)
+                sources[index].bytes = file.bytesRead
+                sources[index].format = file.format
                 if block != nil { current = consume file }
             }
             if let block { return block }
@@ -100,7 +112,8 @@ private struct OpenFile: ~Copyable {
         let path = blocks.name
         while true {
             if let piece = text.next(isAtEnd: isAtEnd) {
-                return CorpusBlock(path: path, content: .lines(piece.block, .text), part: piece.part, begins: piece.begins, ends: piece.ends)
+                return CorpusBlock(
+                    path: path, content: .lines(piece.block, .text), part: piece.part, begins: piece.begins, ends: piece.ends)
             }
             if isAtEnd { return nil }
             let block: LineBlock?
@@ -124,6 +137,7 @@ private struct OpenFile: ~Copyable {
     }
 
     private func fault(_ path: String, _ line: Int, _ reason: String) -> CorpusBlock {
-        CorpusBlock(path: path, content: .fault(MalformedLine(path: path, line: line, reason: reason)), part: part, begins: false, ends: false)
+        CorpusBlock(
+            path: path, content: .fault(MalformedLine(path: path, line: line, reason: reason)), part: part, begins: false, ends: false)
     }
 }

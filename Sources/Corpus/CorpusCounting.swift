@@ -9,7 +9,8 @@ import Random
 ///     var counted = try counting.count(["chats.txt"], on: WorkerPool(threads: 2))
 ///     let vocabulary = BPETrainer(size: 16_387).learn(from: counted.takeWordCounts()).vocabulary
 ///
-/// Each message is a text of its own; a plain text is taken in blocks of whole lines. What is counted does not depend on the number of threads.
+/// Each message is a text of its own; a plain text is taken in blocks of whole lines. What is counted does not depend on the number of
+/// threads.
 package struct CorpusCounter {
     package enum Unit: Sendable {
         case words(PreTokenizationPattern), characters

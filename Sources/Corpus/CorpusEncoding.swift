@@ -10,11 +10,13 @@ import Random
 ///     let report = try encoding.write(["data"], to: "data", on: WorkerPool(threads: 2))
 ///
 /// - `train.bin`, `val.bin`: ids, little-endian, 16 bits each, or 32 if the vocabulary has more than 65,536. nanoGPT reads them.
-/// - `train.turns.bin`, `val.turns.bin`: who speaks from which token on, little-endian, 64 bits each: position · 4 + side, the positions growing.
+/// - `train.turns.bin`, `val.turns.bin`: who speaks from which token on, little-endian, 64 bits each: position · 4 + side, the positions
+/// growing.
 ///   TokenRole 0 is a conversation's beginning, which nobody says, 1 the user, 2 the assistant, 3 the system. Plain text is the assistant's.
 /// - `meta.json`: a `TokenMeta`.
 ///
-/// The same corpus, settings and tokenizer give the same bytes on any machine and any number of threads. All files are put into place at the end;
+/// The same corpus, settings and tokenizer give the same bytes on any machine and any number of threads. All files are put into place at
+/// the end;
 /// an error leaves what was there.
 package struct CorpusEncoder {
     package let tokenizer: Tokenizer
@@ -37,13 +39,20 @@ package struct CorpusEncoder {
     /// Called after each block with the bytes that are done; throwing `.stopped` stops, and leaves nothing behind.
     package var progress: (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
 
-    package init(_ tokenizer: Tokenizer, file: String, form: ChatTemplate) { (self.tokenizer, tokenizerFile, self.form) = (tokenizer, file, form) }
+    package init(_ tokenizer: Tokenizer, file: String, form: ChatTemplate) {
+        self.tokenizer = tokenizer
+        tokenizerFile = file
+        self.form = form
+    }
 
     /// - Parameter validation: files for validation, instead of a share of `paths`.
     @discardableResult
-    package func write(_ paths: [String], validation: [String] = [], to folder: String, on pool: WorkerPool) throws(CorpusError) -> CorpusReport {
+    package func write(
+        _ paths: [String], validation: [String] = [], to folder: String, on pool: WorkerPool
+    ) throws(CorpusError) -> CorpusReport {
         let width = TokenMeta.width(ofVocabulary: tokenizer.vocabulary.count)
-        var blocks = try CorpusBlocks(paths, validation: validation, format: format, validationShare: validationShare, blockSize: blockSize, lineLimit: lineLimit)
+        var blocks = try CorpusBlocks(
+            paths, validation: validation, format: format, validationShare: validationShare, blockSize: blockSize, lineLimit: lineLimit)
         var workers: [BlockEncoder] = []
         for _ in 0..<pool.size { workers.append(try BlockEncoder(tokenizer, form: form, limit: limit, width: width)) }
         try files { () throws(FileError) in try Folder.create(folder) }
@@ -64,12 +73,14 @@ package struct CorpusEncoder {
                 case .train: try train.append(entry, of: block, from: ids, turns)
                 case .val: try val.append(entry, of: block, from: ids, turns)
                 }
-                (ids, turns) = (entry.idEnd, entry.turnEnd)
+                ids = entry.idEnd
+                turns = entry.turnEnd
             }
             bytesRead += block.bytesRead
             try progress(bytesRead)
         }
-        (report.train, report.val) = (train.counts, val.counts)
+        report.train = train.counts
+        report.val = val.counts
         guard train.counts.tokens + val.counts.tokens > 0 else {
             throw .nothingToLearn(files: blocks.sources.count, empty: report.empty, malformed: report.malformed)
         }

@@ -9,7 +9,11 @@ package struct Fault: Sendable, Equatable, CustomStringConvertible {
     package let line: Int
     package let reason: String
 
-    package init(path: String, line: Int, reason: String) { (self.path, self.line, self.reason) = (path, line, reason) }
+    package init(path: String, line: Int, reason: String) {
+        self.path = path
+        self.line = line
+        self.reason = reason
+    }
 
     package var description: String { "\(path):\(line): \(reason)" }
 }

@@ -5,7 +5,8 @@ package import Tokenize
 ///     let report = try encoding.write(["data"], to: "data")
 ///     "\(report.kept) kept, \(report.malformed) malformed, such as \(report.malformedLines.first?.description ?? "none")"
 package struct CorpusReport: Sendable, Equatable {
-    /// Conversations that are whole in the tokens, and those of which only the beginning is. A plain text is one for each part that has some of it.
+    /// Conversations that are whole in the tokens, and those of which only the beginning is. A plain text is one for each part that has
+    /// some of it.
     package var kept = 0, cut = 0
     /// Those left out: nobody says anything in them; they are not what their format says.
     package var empty = 0, malformed = 0

@@ -36,7 +36,9 @@ enum JSONChat {
         var whole: [UInt8] = []
         for part in parts {
             guard part["type"]?.isString("text") ?? false else {
-                throw LineError(#""content": expected parts of type "text", found \#((part["type"]?.string).map { "\"\($0.prefix(20))\"" } ?? part.kind.rawValue)"#)
+                throw LineError(
+                    #""content": expected parts of type "text", found \#((part["type"]?.string).map { "\"\($0.prefix(20))\"" } ?? part.kind.rawValue)"#
+                )
             }
             whole += try text(part["text"], "text")
         }

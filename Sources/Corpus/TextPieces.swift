@@ -55,11 +55,15 @@ struct PlainTextChunker {
 
     private static func lineEnds(in bytes: [UInt8]) -> Int {
         var count = 0, at = 0
-        while let end = bytes.place(of: 10, in: at..<bytes.count) { (count, at) = (count + 1, end + 1) }
+        while let end = bytes.place(of: 10, in: at..<bytes.count) {
+            count = count + 1
+            at = end + 1
+        }
         return count
     }
 
-    /// The last place where a word ends, and the next begins, whatever stands around them: behind a single line end between two visible characters,
+    /// The last place where a word ends, and the next begins, whatever stands around them: behind a single line end between two visible
+    /// characters,
     /// or before line ends that follow a letter or digit. (Several line ends are other words at the end of a text than before a word.)
     private static func lastBreak(in bytes: [UInt8]) -> Int? {
         func isVisible(_ i: Int) -> Bool { 33..<127 ~= bytes[i] }

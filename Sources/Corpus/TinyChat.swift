@@ -15,12 +15,14 @@ enum TinyChat {
                 if role == nil, !bytes.trimmed(start..<bracket).isEmpty { throw LineError("text before the first [INST]") }
                 if role == .user { throw LineError("[INST] inside a turn of the user's") }
                 endTurn(at: bracket)
-                (role, start) = (.user, bracket + open.count)
+                role = .user
+                start = bracket + open.count
                 at = start
             } else if bytes.holds(close, at: bracket, in: line) {
                 guard role == .user else { throw LineError("[/INST] without [INST] before it") }
                 endTurn(at: bracket)
-                (role, start) = (.assistant, bracket + close.count)
+                role = .assistant
+                start = bracket + close.count
                 at = start
             } else {
                 at = bracket + 1

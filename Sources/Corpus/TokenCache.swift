@@ -6,15 +6,20 @@ import Tokenize
 ///     let cache = DatasetCache(in: "/home/me/.cache/slm")
 ///     let tokens = try cache.folder(of: ["chats.txt"], made: "tokens, share 0.1") { folder in try encoding.write(["chats.txt"], to: folder, on: pool) }
 ///
-/// A folder's name is a hash of the files (their paths, sizes and times) and of how it is made; a file in it has that in words, so that two of one name are
-/// not taken for each other. It is whole or not there. All of it may be deleted at any time; what was not used for longest is, when there is too much.
+/// A folder's name is a hash of the files (their paths, sizes and times) and of how it is made; a file in it has that in words, so that two
+/// of one name are
+/// not taken for each other. It is whole or not there. All of it may be deleted at any time; what was not used for longest is, when there
+/// is too much.
 package struct DatasetCache {
     private let root: String
     private let mostBytes: Int
     private static let keyFile = "made-from.txt"
 
     /// - Parameter bytes: so many are kept, and what was used within the last hour: somebody may be about to open it.
-    package init(in root: String, atMost bytes: Int = 4 << 30) { (self.root, mostBytes) = (root, bytes) }
+    package init(in root: String, atMost bytes: Int = 4 << 30) {
+        self.root = root
+        mostBytes = bytes
+    }
 
     /// - Parameters:
     ///   - paths: files, and folders that stand for the chats in them.
@@ -59,9 +64,11 @@ package struct DatasetCache {
 extension TokenMeta {
     /// What tells whether tokens are those that a training began with, wherever they lie.
     package var identity: String {
-        "vocabulary \(fingerprint), seed \(seed), " + DatasetSplit.allCases.map { part in
-            let counts = counts(of: part)
-            return "\(part.rawValue) \(counts.conversations) conversations, \(counts.tokens) tokens, \(counts.turns) turns, \(counts.bytes.total) bytes"
-        }.joined(separator: ", ")
+        "vocabulary \(fingerprint), seed \(seed), "
+            + DatasetSplit.allCases.map { part in
+                let counts = counts(of: part)
+                return
+                    "\(part.rawValue) \(counts.conversations) conversations, \(counts.tokens) tokens, \(counts.turns) turns, \(counts.bytes.total) bytes"
+            }.joined(separator: ", ")
     }
 }

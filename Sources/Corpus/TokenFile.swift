@@ -19,9 +19,13 @@ package struct TokenFile: Sendable {
     /// The file of a part in a folder that `CorpusEncoder` wrote.
     package init(_ part: DatasetSplit, in folder: String, _ meta: TokenMeta) throws(CorpusError) {
         let counts = meta.counts(of: part)
-        try self.init("\(folder)/\(part.rawValue).bin", turns: "\(folder)/\(part.rawValue).turns.bin", width: meta.width, vocabularySize: meta.vocabularySize)
+        try self.init(
+            "\(folder)/\(part.rawValue).bin", turns: "\(folder)/\(part.rawValue).turns.bin", width: meta.width,
+            vocabularySize: meta.vocabularySize)
         guard count == counts.tokens else { throw .damaged(path: path, reason: "\(count) tokens, and meta.json says \(counts.tokens)") }
-        guard turns.count == counts.turns else { throw .damaged(path: turns.path, reason: "\(turns.count) turns, and meta.json says \(counts.turns)") }
+        guard turns.count == counts.turns else {
+            throw .damaged(path: turns.path, reason: "\(turns.count) turns, and meta.json says \(counts.turns)")
+        }
     }
 
     package init(_ part: DatasetSplit, in folder: String) throws(CorpusError) {
@@ -31,14 +35,18 @@ package struct TokenFile: Sendable {
     /// Any file of ids, such as nanoGPT's, in which all is said by the assistant unless `turns` says otherwise.
     package init(_ path: String, turns: String? = nil, width: Int = 2, vocabularySize: Int) throws(CorpusError) {
         file = try files { () throws(FileError) in try MappedFile(path) }
-        (self.path, self.width, count) = (path, width, file.count / width)
+        self.path = path
+        self.width = width
+        count = file.count / width
         guard file.count % width == 0 else {
             throw .damaged(path: path, reason: "\(file.count) bytes are no whole number of \(8 * width)-bit ids; the file was cut short")
         }
         self.turns = try Turns(turns, tokens: file.count / width)
         let wrong = width == 2 ? file.read(as: UInt16.self) { ids in Self.first(in: ids, notBelow: vocabularySize) }
             : file.read(as: UInt32.self) { ids in Self.first(in: ids, notBelow: vocabularySize) }
-        if let (place, id) = wrong { throw .damaged(path: path, reason: "id \(id) at token \(place), in a vocabulary of \(vocabularySize)") }
+        if let (place, id) = wrong {
+            throw .damaged(path: path, reason: "id \(id) at token \(place), in a vocabulary of \(vocabularySize)")
+        }
     }
 
     /// The ids of a range, in place of what is in `ids`.
@@ -60,7 +68,10 @@ package struct TokenFile: Sendable {
         var side = turn.map { turns[$0].role } ?? (turns.isEmpty ? .assistant : .preamble)
         for position in range {
             let next = turn.map { $0 + 1 } ?? 0
-            if next < turns.count, turns[next].start == position { (turn, side) = (next, turns[next].role) }
+            if next < turns.count, turns[next].start == position {
+                turn = next
+                side = turns[next].role
+            }
             roles.append(side)
         }
     }
@@ -86,8 +97,11 @@ extension TokenFile {
             self.path = path ?? ""
             guard let path else { (file, endIndex) = (nil, 0); return }
             let file = try files { () throws(FileError) in try MappedFile(path) }
-            guard file.count % 8 == 0 else { throw .damaged(path: path, reason: "\(file.count) bytes are no whole number of turns; the file was cut short") }
-            (self.file, endIndex) = (file, file.count / 8)
+            guard file.count % 8 == 0 else {
+                throw .damaged(path: path, reason: "\(file.count) bytes are no whole number of turns; the file was cut short")
+            }
+            self.file = file
+            endIndex = file.count / 8
             let wrong = file.read(as: UInt64.self) { words -> Int? in
                 var least: UInt64 = 0
                 for i in words.indices {
@@ -97,7 +111,9 @@ extension TokenFile {
                 }
                 return nil
             }
-            if let wrong { throw .damaged(path: path, reason: "turn \(wrong) is not behind the one before it, or behind the last of \(tokens) tokens") }
+            if let wrong {
+                throw .damaged(path: path, reason: "turn \(wrong) is not behind the one before it, or behind the last of \(tokens) tokens")
+            }
         }
 
         package subscript(i: Int) -> ChatTokens.Turn {

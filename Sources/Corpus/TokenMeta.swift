@@ -26,9 +26,16 @@ package struct TokenMeta: Sendable, Equatable {
 
     init(_ encoding: CorpusEncoder, width: Int, _ report: CorpusReport, _ sources: [CorpusBlocks.Source], hasChats: Bool) {
         let vocabulary = encoding.tokenizer.vocabulary
-        (tokenizerFile, fingerprint, vocabularySize) = (encoding.tokenizerFile, vocabulary.fingerprint, vocabulary.count)
-        (form, self.width, seed, validationShare) = (hasChats ? encoding.form : nil, width, encoding.seed, encoding.validationShare)
-        (limit, self.report, self.sources) = (encoding.limit, report, sources)
+        tokenizerFile = encoding.tokenizerFile
+        fingerprint = vocabulary.fingerprint
+        vocabularySize = vocabulary.count
+        form = hasChats ? encoding.form : nil
+        self.width = width
+        seed = encoding.seed
+        validationShare = encoding.validationShare
+        limit = encoding.limit
+        self.report = report
+        self.sources = sources
     }
 
     package static func width(ofVocabulary count: Int) -> Int { count > 65_536 ? 4 : 2 }
@@ -74,7 +81,9 @@ extension TokenMeta {
 
     private static func write(_ counts: CorpusReport.Counts, to writer: inout JSONWriter) {
         writer.object {
-            for (key, count) in [("conversations", counts.conversations), ("messages", counts.messages), ("tokens", counts.tokens), ("turns", counts.turns)] {
+            for (key, count) in [
+                ("conversations", counts.conversations), ("messages", counts.messages), ("tokens", counts.tokens), ("turns", counts.turns),
+            ] {
                 $0.key(key); $0.integer(count)
             }
             $0.key("bytes"); $0.object {
@@ -96,11 +105,14 @@ extension TokenMeta {
     }
 
     private init(_ root: JSONElement) throws(JSONError) {
-        func reject(_ key: String, _ expected: String, _ found: String) -> JSONError { .mismatch(key: key, expected: expected, found: found) }
+        func reject(_ key: String, _ expected: String, _ found: String) -> JSONError {
+            .mismatch(key: key, expected: expected, found: found)
+        }
         let version = try root.integer("version")
         guard version == Self.version else { throw reject("version", "\(Self.version)", "\(version)") }
         let tokenizer = try root.object("tokenizer")
-        (tokenizerFile, fingerprint) = (try tokenizer.string("file"), try tokenizer.string("hash"))
+        tokenizerFile = try tokenizer.string("file")
+        fingerprint = try tokenizer.string("hash")
         vocabularySize = try tokenizer.integer("vocabulary")
         let name = try root.string("form")
         form = ChatTemplate(rawValue: name)
@@ -108,29 +120,42 @@ extension TokenMeta {
         let type = try root.string("dtype")
         guard type == "uint16" || type == "uint32" else { throw reject("dtype", "uint16 or uint32", "\"\(type)\"") }
         width = type == "uint16" ? 2 : 4
-        guard vocabularySize > 0, width == 4 || vocabularySize <= 65_536 else { throw reject("vocabulary", "a size that fits \(type)", "\(vocabularySize)") }
-        guard let seed = root["seed"]?.unsigned else { throw reject("seed", "a whole number of 64 bits", root["seed"]?.kind.rawValue ?? "nothing") }
+        guard vocabularySize > 0, width == 4 || vocabularySize <= 65_536 else {
+            throw reject("vocabulary", "a size that fits \(type)", "\(vocabularySize)")
+        }
+        guard let seed = root["seed"]?.unsigned else {
+            throw reject("seed", "a whole number of 64 bits", root["seed"]?.kind.rawValue ?? "nothing")
+        }
         self.seed = seed
         validationShare = try root.number("held_out")
         limit = root["max_tokens"] == nil ? nil : try root.integer("max_tokens")
         report = CorpusReport()
         let all = try root.object("conversations")
-        (report.kept, report.cut) = (try all.integer("kept"), try all.integer("cut"))
-        (report.empty, report.malformed) = (try all.integer("empty"), try all.integer("malformed"))
-        (report.train, report.val) = (try Self.counts(root.object("train")), try Self.counts(root.object("val")))
+        report.kept = try all.integer("kept")
+        report.cut = try all.integer("cut")
+        report.empty = try all.integer("empty")
+        report.malformed = try all.integer("malformed")
+        report.train = try Self.counts(root.object("train"))
+        report.val = try Self.counts(root.object("val"))
         sources = []
         for source in try root.array("sources") {
-            sources.append(.init(path: try source.string("path"), part: source["part"]?.string.flatMap(DatasetSplit.init(rawValue:)), bytes: try source.integer("bytes"),
-                                 format: source["format"]?.string.flatMap(ChatFileFormat.init(rawValue:))))
+            sources.append(
+                .init(
+                    path: try source.string("path"), part: source["part"]?.string.flatMap(DatasetSplit.init(rawValue:)),
+                    bytes: try source.integer("bytes"),
+                    format: source["format"]?.string.flatMap(ChatFileFormat.init(rawValue:))))
         }
     }
 
     private static func counts(_ object: JSONElement) throws(JSONError) -> CorpusReport.Counts {
         var counts = CorpusReport.Counts()
-        (counts.conversations, counts.messages) = (try object.integer("conversations"), try object.integer("messages"))
-        (counts.tokens, counts.turns) = (try object.integer("tokens"), try object.integer("turns"))
+        counts.conversations = try object.integer("conversations")
+        counts.messages = try object.integer("messages")
+        counts.tokens = try object.integer("tokens")
+        counts.turns = try object.integer("turns")
         let bytes = try object.object("bytes")
-        (counts.bytes.user, counts.bytes.assistant) = (try bytes.integer("user"), try bytes.integer("assistant"))
+        counts.bytes.user = try bytes.integer("user")
+        counts.bytes.assistant = try bytes.integer("assistant")
         counts.bytes.system = try bytes.integer("system")
         return counts
     }

@@ -85,7 +85,8 @@ package final class Arena {
         if i < free.count, start + count == free[i].start { count += free.remove(at: i).count }
         if i > 0, free[i - 1].start + free[i - 1].count == start {
             i -= 1
-            (start, count) = (free[i].start, free[i].count + count)
+            start = free[i].start
+            count = free[i].count + count
             free.remove(at: i)
         }
         free.insert((start, count), at: i)
@@ -102,13 +103,17 @@ package final class Storage {
     let pointer: UnsafeMutableRawPointer
 
     fileprivate init(_ arena: Arena, start: Int, count: Int, pointer: UnsafeMutableRawPointer) {
-        (owner, self.count, self.pointer) = (.arena(arena, start: start), count, pointer)
+        owner = .arena(arena, start: start)
+        self.count = count
+        self.pointer = pointer
     }
 
     /// nil if the file is empty.
     init?(_ file: MappedFile) {
         guard let pointer = file.start else { return nil }
-        (owner, count, self.pointer) = (.file(file), file.count, pointer)
+        owner = .file(file)
+        count = file.count
+        self.pointer = pointer
     }
 
     func disableHugePages(_ bytes: Range<Int>) { advise(MADV_NOHUGEPAGE, about: bytes) }
@@ -120,7 +125,8 @@ package final class Storage {
 
     /// About those pages that lie wholly in a range. A refusal only costs memory.
     private func advise(_ advice: Int32, about bytes: Range<Int>) {
-        let page = sysconf(Int32(_SC_PAGESIZE)), start = UInt(bitPattern: pointer + bytes.lowerBound), first = (Int(bitPattern: start) + page - 1) / page * page
+        let page = sysconf(Int32(_SC_PAGESIZE)), start = UInt(bitPattern: pointer + bytes.lowerBound),
+            first = (Int(bitPattern: start) + page - 1) / page * page
         let end = (Int(bitPattern: start) + bytes.count) / page * page
         if first < end, let address = UnsafeMutableRawPointer(bitPattern: first) { madvise(address, end - first, advice) }
     }

@@ -14,7 +14,10 @@ package struct Buffer {
     init(_ storage: Storage, offset: Int = 0, count: Int, type: DataType) {
         require(offset >= 0 && count >= 0 && (offset + count) * type.size <= storage.count,
                 "a buffer of \(count) \(type.rawValue) from \(offset) leaves its storage of \(storage.count) bytes")
-        (self.storage, self.offset, self.count, self.type) = (storage, offset, count, type)
+        self.storage = storage
+        self.offset = offset
+        self.count = count
+        self.type = type
     }
 
     /// Little-endian elements as they stand in a file, from a byte on. To be written to, the file must have been mapped so.
@@ -49,7 +52,8 @@ package struct Buffer {
         memmove(pointer, other.pointer, count * type.size)
     }
 
-    /// Gives back all memory of the file that it lies in, if it does and nobody has written to it: pages come in larger pieces than anybody asked for, and they come
+    /// Gives back all memory of the file that it lies in, if it does and nobody has written to it: pages come in larger pieces than anybody
+    /// asked for, and they come
     /// again when they are looked at.
     package func releaseFilePages() { storage.releaseFilePages() }
 

@@ -15,7 +15,8 @@ package enum CPU {
 
     /// The instruction sets that matter for what we compute.
     package static var features: [String] {
-        let flags = Set((line("flags", of: "/proc/cpuinfo") ?? line("Features", of: "/proc/cpuinfo") ?? "").split(separator: " ").map(String.init))
+        let flags = Set(
+            (line("flags", of: "/proc/cpuinfo") ?? line("Features", of: "/proc/cpuinfo") ?? "").split(separator: " ").map(String.init))
         return ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "sve"]
             .filter(flags.contains)
     }

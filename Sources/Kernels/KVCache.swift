@@ -18,30 +18,42 @@ package final class KVCache {
 
     fileprivate init(layers: Int, heads: Int, headWidth: Int, capacity: Int, _ precision: WeightPrecision, on processor: Processor) {
         require(precision != .int4, "keys and values are not kept in int4")
-        (self.layers, self.heads, self.headWidth, self.capacity, self.precision, table) = (layers, heads, headWidth, capacity, precision, processor.table)
+        self.layers = layers
+        self.heads = heads
+        self.headWidth = headWidth
+        self.capacity = capacity
+        self.precision = precision
+        table = processor.table
         keyBytes = processor.table.recall_key_bytes(precision.code, headWidth, capacity)
         valueBytes = processor.table.recall_value_bytes(precision.code, headWidth, capacity)
         // From the beginning of a page, so that as few as can be are taken.
         let count = layers * heads * (keyBytes + valueBytes) / 4, whole = processor.buffer(of: count + pageBytes / 4, .int32)
         let start = -Int(bitPattern: whole.pointer) & (pageBytes - 1)
         storage = whole[start / 4..<start / 4 + count]
-        // What no position has been written to takes no memory: a page is 32 positions of a head in bf16, a large page all of several heads.
+        // What no position has been written to takes no memory: a page is 32 positions of a head in bf16, a large page all of several
+        // heads.
         storage.disableHugePages()
     }
 
     package var byteCount: Int { storage.count * 4 }
 
-    fileprivate func keys(layer: Int, head: Int) -> UnsafeMutableRawPointer { storage.pointer + (layer * heads + head) * (keyBytes + valueBytes) }
+    fileprivate func keys(layer: Int, head: Int) -> UnsafeMutableRawPointer {
+        storage.pointer + (layer * heads + head) * (keyBytes + valueBytes)
+    }
     fileprivate func values(layer: Int, head: Int) -> UnsafeMutableRawPointer { keys(layer: layer, head: head) + keyBytes }
 
     /// Takes the first `count` positions of what another remembers.
     package func copy(_ count: Int, from other: KVCache) {
-        require(other.layers == layers && other.heads == heads && other.headWidth == headWidth && other.capacity == capacity && other.precision == precision, "memories of different models")
+        require(
+            other.layers == layers && other.heads == heads && other.headWidth == headWidth && other.capacity == capacity
+                && other.precision == precision, "memories of different models")
         require(count <= capacity, "\(count) positions of a memory for \(capacity)")
         for layer in 0..<layers {
             for head in 0..<heads {
-                table.recall_copy(precision.code, headWidth, capacity, count, other.keys(layer: layer, head: head), other.values(layer: layer, head: head),
-                              keys(layer: layer, head: head), values(layer: layer, head: head))
+                table.recall_copy(
+                    precision.code, headWidth, capacity, count, other.keys(layer: layer, head: head),
+                    other.values(layer: layer, head: head),
+                    keys(layer: layer, head: head), values(layer: layer, head: head))
             }
         }
     }
@@ -64,8 +76,12 @@ package struct CachedRows {
     package let count: Int
 
     package init(_ memory: KVCache, from start: Int, count: Int) {
-        require(start >= 0 && count >= 0 && start + count <= memory.capacity, "positions \(start) to \(start + count) of a memory for \(memory.capacity)")
-        (self.memory, self.start, self.count) = (memory, start, count)
+        require(
+            start >= 0 && count >= 0 && start + count <= memory.capacity,
+            "positions \(start) to \(start + count) of a memory for \(memory.capacity)")
+        self.memory = memory
+        self.start = start
+        self.count = count
     }
 }
 
@@ -74,17 +90,22 @@ extension Processor {
         KVCache(layers: layers, heads: heads, headWidth: headWidth, capacity: capacity, precision, on: self)
     }
 
-    /// Remembers the keys and values of all rows, and has each row ask what its sequence remembers up to it.   qkv [N, 3·H·D], y [N, H·D], both f32
+    /// Remembers the keys and values of all rows, and has each row ask what its sequence remembers up to it.   qkv [N, 3·H·D], y [N, H·D],
+    /// both f32
     package func cachedAttention(_ qkv: Buffer, rows parts: [CachedRows], layer: Int, into y: Buffer) {
         guard let first = parts.first?.memory else { return }
-        let (H, D) = (first.heads, first.headWidth), N = parts.reduce(0) { $0 + $1.count }, most = parts.reduce(0) { max($0, $1.start + $1.count) }
-        require(qkv.count == 3 * N * H * D && y.count == N * H * D && layer < first.layers, "recall: [\(N), \(H)·\(D)] from \(qkv.count) numbers into \(y.count)")
+        let (H, D) = (first.heads, first.headWidth), N = parts.reduce(0) { $0 + $1.count },
+            most = parts.reduce(0) { max($0, $1.start + $1.count) }
+        require(
+            qkv.count == 3 * N * H * D && y.count == N * H * D && layer < first.layers,
+            "recall: [\(N), \(H)·\(D)] from \(qkv.count) numbers into \(y.count)")
         var starts: [Int] = [], next = 0
         for part in parts { starts.append(next); next += part.count }
         let scratch = scratch(4 * table.recall_scratch(D, most))
         measured("attention", flops: parts.reduce(0) { $0 + 4 * H * D * $1.count * ($1.start + $1.count) }) {
             // A thread takes a few heads that lie side by side.
-            let together = parts.count == 1 ? (H + threads - 1) / threads : parts.count < 4 * threads ? min(H, 4) : H, items = (H + together - 1) / together
+            let together = parts.count == 1 ? (H + threads - 1) / threads : parts.count < 4 * threads ? min(H, 4) : H,
+                items = (H + together - 1) / together
             parallelFor(parts.count * items) { item, thread in
                 let part = parts[item / items], heads = item % items * together..<min(item % items * together + together, H)
                 for head in heads {
@@ -109,13 +130,19 @@ extension Processor {
                      _ scratch: UnsafeMutablePointer<Float>) {
         let memory = part.memory, D = memory.headWidth, C = memory.heads * D
         var p = slm_recall()
-        (p.D, p.form, p.room, p.scale) = (D, memory.precision.code, memory.capacity, 1 / Float(D).squareRoot())
-        (p.keys, p.values) = (UnsafeRawPointer(memory.keys(layer: layer, head: head)), UnsafeRawPointer(memory.values(layer: layer, head: head)))
+        p.D = D
+        p.form = memory.precision.code
+        p.room = memory.capacity
+        p.scale = 1 / Float(D).squareRoot()
+        p.keys = UnsafeRawPointer(memory.keys(layer: layer, head: head))
+        p.values = UnsafeRawPointer(memory.values(layer: layer, head: head))
         for n in 0..<part.count {
             if n + 1 == part.count, !isLast {
-                (p.next_keys, p.next_values) = (UnsafeRawPointer(memory.keys(layer: layer, head: head + 1)), UnsafeRawPointer(memory.values(layer: layer, head: head + 1)))
+                p.next_keys = UnsafeRawPointer(memory.keys(layer: layer, head: head + 1))
+                p.next_values = UnsafeRawPointer(memory.values(layer: layer, head: head + 1))
             }
-            (p.q, p.y) = (UnsafePointer(qkv.floats + (row + n) * 3 * C + head * D), y.floats + (row + n) * C + head * D)
+            p.q = UnsafePointer(qkv.floats + (row + n) * 3 * C + head * D)
+            p.y = y.floats + (row + n) * C + head * D
             p.count = part.start + n + 1
             table.recall(&p, scratch)
         }

@@ -13,7 +13,8 @@ package final class LinearAlgebra {
               let gesdd = dlsym(handle, "LAPACKE_sgesdd") else {
             throw .noLibrary(.openblas, because: "liblapacke.so.3 lacks its QR or its singular value factorisation")
         }
-        (sgeqrf, sorgqr) = (unsafeBitCast(geqrf, to: lapacke_sgeqrf.self), unsafeBitCast(orgqr, to: lapacke_sorgqr.self))
+        sgeqrf = unsafeBitCast(geqrf, to: lapacke_sgeqrf.self)
+        sorgqr = unsafeBitCast(orgqr, to: lapacke_sorgqr.self)
         sgesdd = unsafeBitCast(gesdd, to: lapacke_sgesdd.self)
     }
 
@@ -31,16 +32,21 @@ package final class LinearAlgebra {
         for i in matrix.indices { matrix[i] *= signs[i % columns] }
     }
 
-    /// A = left·diag(values)·right, the values falling: left [rows, K], right [K, columns], K = min(rows, columns). nil where A is not finite.
+    /// A = left·diag(values)·right, the values falling: left [rows, K], right [K, columns], K = min(rows, columns). nil where A is not
+    /// finite.
     package func singularValues(of matrix: [Float], rows: Int, columns: Int) -> (left: [Float], values: [Float], right: [Float])? {
         require(matrix.count == rows * columns, "singular values of [\(rows), \(columns)] in \(matrix.count) numbers")
         let count = min(rows, columns)
         if count == 0 { return ([], [], []) }
         guard matrix.allSatisfy(\.isFinite) else { return nil }
-        var (matrix, values) = (matrix, [Float](repeating: 0, count: count))
-        var (left, right) = ([Float](repeating: 0, count: rows * count), [Float](repeating: 0, count: count * columns))
+        var matrix = matrix
+        var values = [Float](repeating: 0, count: count)
+        var left = [Float](repeating: 0, count: rows * count)
+        var right = [Float](repeating: 0, count: count * columns)
         // LAPACK counts in columns, and so sees Aᵀ = rightᵀ·diag(values)·leftᵀ, each already as we want it.
-        let (m, n, k) = (Int32(columns), Int32(rows), Int32(count))
+        let m = Int32(columns)
+        let n = Int32(rows)
+        let k = Int32(count)
         let status = sgesdd(LAPACK_COL_MAJOR, CChar(UInt8(ascii: "S")), m, n, &matrix, m, &values, &right, m, &left, k)
         require(status >= 0, "LAPACK's singular values refused argument \(-status)")
         return status == 0 ? (left, values, right) : nil

@@ -8,8 +8,11 @@ package struct Matrix {
         let rowStride = rowStride ?? columns
         require(rows == 0 || columns == 0 || (rows - 1) * rowStride + (columns - 1) * columnStride < buffer.count,
                 "a matrix [\(rows), \(columns)] with strides \(rowStride), \(columnStride) leaves its buffer of \(buffer.count)")
-        (self.buffer, self.rows, self.columns) = (buffer, rows, columns)
-        (self.rowStride, self.columnStride) = (rowStride, columnStride)
+        self.buffer = buffer
+        self.rows = rows
+        self.columns = columns
+        self.rowStride = rowStride
+        self.columnStride = columnStride
     }
 
     package var transposed: Matrix {

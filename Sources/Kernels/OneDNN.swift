@@ -3,7 +3,8 @@ internal import COneDNN
 import Glibc
 import Synchronization
 
-/// oneDNN's matrix product, opened when it is asked for. It would bring a pool of its own (libgomp's); told to use one thread, it runs on ours.
+/// oneDNN's matrix product, opened when it is asked for. It would bring a pool of its own (libgomp's); told to use one thread, it runs on
+/// ours.
 final class OneDNN: MatmulLibrary {
     private struct Key: Hashable {
         let M, N, K, aOuter, aInner, bOuter, bInner, cStride: Int
@@ -49,8 +50,9 @@ final class OneDNN: MatmulLibrary {
     func multiplies(_ type: DataType) -> Bool { true }
 
     func multiply(_ p: PreparedMatmul, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
-        let key = Key(M: rows.count, N: p.N, K: p.K, aOuter: p.a.outer, aInner: p.a.inner, bOuter: p.b.outer, bInner: p.b.inner, cStride: stride,
-                      type: p.type, adding: adding)
+        let key = Key(
+            M: rows.count, N: p.N, K: p.K, aOuter: p.a.outer, aInner: p.a.inner, bOuter: p.b.outer, bInner: p.b.inner, cStride: stride,
+            type: p.type, adding: adding)
         let made = primitives.withLock { all in
             if let there = all[key] { return there }
             let fresh = make(key)
@@ -62,12 +64,16 @@ final class OneDNN: MatmulLibrary {
         let a = p.a.data + rows.lowerBound * p.a.outer * p.type.size
         let allocated = UnsafeMutableRawPointer(bitPattern: -1)      // DNNL_MEMORY_ALLOCATE: for the length of this call
         var memories: [dnnl_memory_t?] = [nil, nil, nil, nil]
-        for (i, (description, data)) in [(made.a, UnsafeMutableRawPointer(mutating: a)), (made.b, UnsafeMutableRawPointer(mutating: p.b.data)),
-                                         (made.c, UnsafeMutableRawPointer(c)), (made.scratchpad, allocated)].enumerated() {
+        for (i, (description, data)) in [
+            (made.a, UnsafeMutableRawPointer(mutating: a)), (made.b, UnsafeMutableRawPointer(mutating: p.b.data)),
+            (made.c, UnsafeMutableRawPointer(c)), (made.scratchpad, allocated),
+        ].enumerated() {
             withUnsafePointer(to: description) { check(dnnl.memory_create(&memories[i], $0, engine, data), "memory") }
         }
-        let arguments = [dnnl_exec_arg_t(arg: onednn_source, memory: memories[0]), dnnl_exec_arg_t(arg: onednn_weights, memory: memories[1]),
-                         dnnl_exec_arg_t(arg: onednn_destination, memory: memories[2]), dnnl_exec_arg_t(arg: onednn_scratchpad, memory: memories[3])]
+        let arguments = [
+            dnnl_exec_arg_t(arg: onednn_source, memory: memories[0]), dnnl_exec_arg_t(arg: onednn_weights, memory: memories[1]),
+            dnnl_exec_arg_t(arg: onednn_destination, memory: memories[2]), dnnl_exec_arg_t(arg: onednn_scratchpad, memory: memories[3]),
+        ]
         check(dnnl.primitive_execute(made.primitive, stream, 4, arguments), "execute")
         check(dnnl.stream_wait(stream), "wait")
         for memory in memories { _ = dnnl.memory_destroy(memory) }

@@ -17,7 +17,8 @@ package enum WeightPrecision: String, Sendable, CaseIterable {
         }
     }
 
-    /// How the kernels may lay weights out, the best first: bf16 in twelve bits loses nothing, but some weights are spread too widely for it.
+    /// How the kernels may lay weights out, the best first: bf16 in twelve bits loses nothing, but some weights are spread too widely for
+    /// it.
     fileprivate func layouts(inputs: Int) -> [Int32] {
         self == .bfloat16 && inputs % Int(SLM_GROUP) == 0 && inputs <= Int(UInt16.max) ? [Int32(SLM_WEIGHTS_TWELVE), code] : [code]
     }
@@ -46,12 +47,16 @@ extension Processor {
     package func offers(_ precision: WeightPrecision) -> Bool { precision != .bfloat16 || hasBFloat16 }
 
     /// - Parameter releasingFile: Gives back what was read of a file (see ``Buffer/releaseFilePages()``), soon after it was.
-    package func pack(_ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, releasingFile: Bool = false) -> PackedWeights {
+    package func pack(
+        _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, releasingFile: Bool = false
+    ) -> PackedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) numbers for [\(O), \(I)]")
         require(offers(precision), "weights: \(precision.rawValue) on \(instructionSet) kernels, which have no products of it")
         for layout in precision.layouts(inputs: I) {
             let panels = panels(of: values, outputs: O, inputs: I, in: layout, releasingFile: releasingFile)
-            if table.weights_fit(layout, panels.pointer, O, I) { return PackedWeights(precision: precision, outputs: O, inputs: I, layout: layout, panels: panels) }
+            if table.weights_fit(layout, panels.pointer, O, I) {
+                return PackedWeights(precision: precision, outputs: O, inputs: I, layout: layout, panels: panels)
+            }
         }
         preconditionFailure("weights: the last layout of \(precision.rawValue) holds whatever there is")
     }
@@ -76,33 +81,52 @@ extension Processor {
     package func embed(_ ids: Buffer, in w: PackedWeights, plus more: Buffer?, into y: Buffer) {
         let I = w.inputs
         require(y.count == ids.count * I && (more?.count ?? y.count) == y.count, "embed: \(ids.count) ids into \(y.count) numbers")
-        ids.readIDs { span in for i in span.indices { require(span[i] >= 0 && span[i] < w.outputs, "embed: id \(span[i]) at \(i), in a table of \(w.outputs)") } }
+        ids.readIDs { span in
+            for i in span.indices {
+                require(span[i] >= 0 && span[i] < w.outputs, "embed: id \(span[i]) at \(i), in a table of \(w.outputs)")
+            }
+        }
         measured("embed", bytes: y.count * 8) {
             split(ids.count, atLeast: 32) { range in
                 let n = range.lowerBound
-                table.weights_rows(w.layout, w.panels.pointer, I, ids.ids + n, more.map { UnsafePointer($0.floats + n * I) }, y.floats + n * I, range.count)
+                table.weights_rows(
+                    w.layout, w.panels.pointer, I, ids.ids + n, more.map { UnsafePointer($0.floats + n * I) }, y.floats + n * I, range.count
+                )
             }
         }
     }
 
     /// y [N, O] = f(x·Wᵀ + bias) + plus, all in f32. A row's bits do not depend on the other rows, nor on the number of threads.
-    package func packedMatmul(_ x: Buffer, rows N: Int, by w: PackedWeights, bias: Buffer? = nil, then f: UnaryFunction = .identity, plus: Buffer? = nil, into y: Buffer,
-                          as name: StaticString = "weights") {
-        let (O, I) = (w.outputs, w.inputs)
+    package func packedMatmul(
+        _ x: Buffer, rows N: Int, by w: PackedWeights, bias: Buffer? = nil, then f: UnaryFunction = .identity, plus: Buffer? = nil,
+        into y: Buffer,
+        as name: StaticString = "weights"
+    ) {
+        let O = w.outputs
+        let I = w.inputs
         require(x.count == N * I && y.count == N * O && (bias?.count ?? O) == O && (plus?.count ?? N * O) == N * O,
                 "\(name): [\(N), \(I)] from \(x.count) numbers, through [\(O), \(I)], into \(y.count)")
         if N == 0 || O == 0 { return }
         var p = slm_product()
-        (p.M, p.N, p.K, p.scale) = (N, O, I, 1)
-        (p.c, p.c_type, p.c_stride) = (y.pointer, y.type.code, O)
-        (p.bias, p.activation, p.plus) = (bias.map { UnsafePointer($0.floats) }, f.rawValue, plus.map { UnsafePointer($0.floats) })
+        p.M = N
+        p.N = O
+        p.K = I
+        p.scale = 1
+        p.c = y.pointer
+        p.c_type = y.type.code
+        p.c_stride = O
+        p.bias = bias.map { UnsafePointer($0.floats) }
+        p.activation = f.rawValue
+        p.plus = plus.map { UnsafePointer($0.floats) }
         let layout = w.layout, rowBytes = table.weights_row_bytes(layout, I), rows = sharedScratch(N * rowBytes)
         measured(name, flops: 2 * N * O * I, bytes: w.byteCount + N * (I + O) * 4) {
             split(N, atLeast: 4) { range in
                 table.weights_rows_prepare(layout, x.floats + range.lowerBound * I, range.count, I, rows + range.lowerBound * rowBytes)
             }
             withUnsafePointer(to: p) { p in
-                split(table.panels(of: O)) { range in table.weights_product(layout, p, w.panels.pointer, rows, range.lowerBound, range.upperBound) }
+                split(table.panels(of: O)) { range in
+                    table.weights_product(layout, p, w.panels.pointer, rows, range.lowerBound, range.upperBound)
+                }
             }
         }
     }

@@ -25,8 +25,15 @@ package struct Attention {
                 }
             }
         }
-        (self.B, self.T, self.H, self.D, self.stride) = (B, T, H, D, stride)
-        (self.q, self.k, self.v, self.first) = (q, k, v, first)
+        self.B = B
+        self.T = T
+        self.H = H
+        self.D = D
+        self.stride = stride
+        self.q = q
+        self.k = k
+        self.v = v
+        self.first = first
     }
 
     /// With half of the scores left out.
@@ -36,10 +43,17 @@ package struct Attention {
     fileprivate func forC(_ b: Int, _ h: Int) -> slm_attention {
         let at = b * T * stride + h * D
         var p = slm_attention()
-        (p.T, p.D, p.type, p.product, p.stride, p.y_stride) = (T, D, q.type.code, precision.code, stride, H * D)
+        p.T = T
+        p.D = D
+        p.type = q.type.code
+        p.product = precision.code
+        p.stride = stride
+        p.y_stride = H * D
         p.scale = 1 / Float(D).squareRoot()
         p.first = first.map { UnsafePointer($0.ids + b * T) }
-        (p.q, p.k, p.v) = (UnsafeRawPointer(q.at(at)), UnsafeRawPointer(k.at(at)), UnsafeRawPointer(v.at(at)))
+        p.q = UnsafeRawPointer(q.at(at))
+        p.k = UnsafeRawPointer(k.at(at))
+        p.v = UnsafeRawPointer(v.at(at))
         return p
     }
 }
@@ -62,14 +76,20 @@ extension Processor {
 
     /// dq, dk, dv: written, not added to; laid out as q, k and v are.
     package func attendGradient(_ a: Attention, y: Buffer, logSums: Buffer, dy: Buffer, dq: Buffer, dk: Buffer, dv: Buffer) {
-        require([y.type, dy.type, dq.type, dk.type, dv.type].allSatisfy { $0 == a.q.type }, "causalAttention: gradients of another type than q")
-        require(dq.count >= a.q.count && dk.count >= a.k.count && dv.count >= a.v.count && dy.count >= y.count,
-                "causalAttention: gradients smaller than what they belong to")
+        require(
+            [y.type, dy.type, dq.type, dk.type, dv.type].allSatisfy { $0 == a.q.type }, "causalAttention: gradients of another type than q")
+        require(
+            dq.count >= a.q.count && dk.count >= a.k.count && dv.count >= a.v.count && dy.count >= y.count,
+            "causalAttention: gradients smaller than what they belong to")
         if a.B * a.T == 0 { return }
         heads(of: a, as: "attention gradient", products: 5) { p, b, h in
             let at = b * a.T * a.stride + h * a.D, out = b * a.T * a.H * a.D + h * a.D
-            (p.y, p.dy, p.log_sum) = (y.at(out), UnsafeRawPointer(dy.at(out)), logSums.floats + (b * a.H + h) * a.T)
-            (p.dq, p.dk, p.dv) = (dq.at(at), dk.at(at), dv.at(at))
+            p.y = y.at(out)
+            p.dy = UnsafeRawPointer(dy.at(out))
+            p.log_sum = logSums.floats + (b * a.H + h) * a.T
+            p.dq = dq.at(at)
+            p.dk = dk.at(at)
+            p.dv = dv.at(at)
         } run: { table.attention_gradient($0, $1) }
     }
 

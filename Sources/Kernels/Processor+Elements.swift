@@ -17,14 +17,17 @@ extension Processor {
         require(x.count == dx.count && dy.count == x.count, "\(f) gradient: \(dy.count) numbers for \(x.count)")
         measured("elements gradient", bytes: x.count * (x.type.size + dy.type.size + dx.type.size * (adding ? 2 : 1))) {
             split(x.count, atLeast: 1 << 12) { range in
-                table.unary_gradient(f.rawValue, dy[range].pointer, dy.type.code, x[range].pointer, x.type.code, dx[range].pointer, dx.type.code,
-                                     range.count, adding)
+                table.unary_gradient(
+                    f.rawValue, dy[range].pointer, dy.type.code, x[range].pointer, x.type.code, dx[range].pointer, dx.type.code,
+                    range.count, adding)
             }
         }
     }
 
     /// y = a ∘ b, y contiguous.
-    package func combine(_ f: ArithmeticOperator, shape: [Int], _ a: Buffer, strides aStrides: [Int], _ b: Buffer, strides bStrides: [Int], into y: Buffer) {
+    package func combine(
+        _ f: ArithmeticOperator, shape: [Int], _ a: Buffer, strides aStrides: [Int], _ b: Buffer, strides bStrides: [Int], into y: Buffer
+    ) {
         checkReach(a, shape, aStrides)
         checkReach(b, shape, bStrides)
         let count = shape.reduce(1, *)
@@ -32,14 +35,19 @@ extension Processor {
         measured("elements", bytes: count * (a.type.size + b.type.size + y.type.size)) {
             splitOutermost(shape) { part, place in
                 let out = place * count / max(1, shape[part.axis])
-                table.binary(f.rawValue, part.shape, a.pointer + place * aStrides[part.axis] * a.type.size, a.type.code, aStrides,
-                             b.pointer + place * bStrides[part.axis] * b.type.size, b.type.code, bStrides, y.pointer + out * y.type.size, y.type.code)
+                table.binary(
+                    f.rawValue, part.shape, a.pointer + place * aStrides[part.axis] * a.type.size, a.type.code, aStrides,
+                    b.pointer + place * bStrides[part.axis] * b.type.size, b.type.code, bStrides, y.pointer + out * y.type.size, y.type.code
+                )
             }
         }
     }
 
-    /// y = scale·x, or y += that; strides on both sides. Where a stride of y is 0 and `adding`, elements are summed: see ``sum`` for long axes.
-    package func copy(shape: [Int], _ x: Buffer, strides xStrides: [Int], into y: Buffer, strides yStrides: [Int], scale: Float = 1, adding: Bool = false) {
+    /// y = scale·x, or y += that; strides on both sides. Where a stride of y is 0 and `adding`, elements are summed: see ``sum`` for long
+    /// axes.
+    package func copy(
+        shape: [Int], _ x: Buffer, strides xStrides: [Int], into y: Buffer, strides yStrides: [Int], scale: Float = 1, adding: Bool = false
+    ) {
         checkReach(x, shape, xStrides)
         checkReach(y, shape, yStrides)
         let count = shape.reduce(1, *)
@@ -59,7 +67,9 @@ extension Processor {
 
     /// y [outer, inner] = scale·Σ x [outer, R, inner] along R, or y += that. Partial sums are f64.
     package func sum(_ x: Buffer, outer: Int, R: Int, inner: Int, into y: Buffer, scale: Float = 1, adding: Bool = false) {
-        require(x.count >= outer * R * inner && y.count >= outer * inner, "sum: [\(outer), \(R), \(inner)] from \(x.count) numbers into \(y.count)")
+        require(
+            x.count >= outer * R * inner && y.count >= outer * inner,
+            "sum: [\(outer), \(R), \(inner)] from \(x.count) numbers into \(y.count)")
         measured("sum", bytes: outer * R * inner * x.type.size) {
             if outer == 1, inner > 1 {
                 split(inner, atLeast: max(vectorWidth, 4_096 / max(1, R))) { columns in
@@ -69,7 +79,9 @@ extension Processor {
             } else {
                 split(outer, atLeast: 1 + 4_096 / max(1, R * inner)) { rows in
                     let o = rows.lowerBound
-                    table.sum(x.pointer + o * R * inner * x.type.size, x.type.code, rows.count, R, inner, inner, y.floats + o * inner, scale, adding)
+                    table.sum(
+                        x.pointer + o * R * inner * x.type.size, x.type.code, rows.count, R, inner, inner, y.floats + o * inner, scale,
+                        adding)
                 }
             }
         }
@@ -78,11 +90,15 @@ extension Processor {
     /// y [outer, inner] = the largest of x [outer, R, inner] along R, and where it first stands.
     package func maximum(_ x: Buffer, outer: Int, R: Int, inner: Int, into y: Buffer, at places: Buffer) {
         require(R > 0, "max: of nothing")
-        require(x.count >= outer * R * inner && y.count >= outer * inner && places.count >= outer * inner, "max: [\(outer), \(R), \(inner)] from \(x.count)")
+        require(
+            x.count >= outer * R * inner && y.count >= outer * inner && places.count >= outer * inner,
+            "max: [\(outer), \(R), \(inner)] from \(x.count)")
         measured("max", bytes: outer * R * inner * x.type.size) {
             split(outer, atLeast: 1 + 4_096 / max(1, R * inner)) { rows in
-                table.maximum(x.pointer + rows.lowerBound * R * inner * x.type.size, x.type.code, rows.count, R, inner, y.floats + rows.lowerBound * inner,
-                              places.ids + rows.lowerBound * inner)
+                table.maximum(
+                    x.pointer + rows.lowerBound * R * inner * x.type.size, x.type.code, rows.count, R, inner,
+                    y.floats + rows.lowerBound * inner,
+                    places.ids + rows.lowerBound * inner)
             }
         }
     }
@@ -92,7 +108,9 @@ extension Processor {
         require(x.count == y.count && p >= 0 && p < 1, "dropout: p = \(p), \(x.count) numbers into \(y.count)")
         measured("dropout", bytes: x.count * (x.type.size + y.type.size)) {
             split(x.count, atLeast: 1 << 12) { range in
-                table.dropout(x[range].pointer, x.type.code, y[range].pointer, y.type.code, range.count, p, seed, start + UInt64(range.lowerBound), adding)
+                table.dropout(
+                    x[range].pointer, x.type.code, y[range].pointer, y.type.code, range.count, p, seed, start + UInt64(range.lowerBound),
+                    adding)
             }
         }
     }
@@ -117,8 +135,11 @@ extension Processor {
         require(shape.contains(0) || (last >= 0 && last < x.count), "\(shape) with strides \(strides) leaves a buffer of \(x.count)")
     }
 
-    /// Splits the first axis that is longer than 1 among the threads, unless they would write to the same place; all before it have length 1.
-    private func splitOutermost(_ shape: [Int], unless isShared: (_ axis: Int) -> Bool = { _ in false }, _ body: ((axis: Int, shape: [Int]), _ place: Int) -> Void) {
+    /// Splits the first axis that is longer than 1 among the threads, unless they would write to the same place; all before it have length
+    /// 1.
+    private func splitOutermost(
+        _ shape: [Int], unless isShared: (_ axis: Int) -> Bool = { _ in false }, _ body: ((axis: Int, shape: [Int]), _ place: Int) -> Void
+    ) {
         if shape.contains(0) { return }
         let axis = shape.firstIndex { $0 > 1 } ?? 3
         if isShared(axis) { return body((axis, shape), 0) }

@@ -11,8 +11,13 @@ package struct AdamWStep {
 
     package init(rate: Float, beta1: Float, beta2: Float, epsilon: Float, decay: Float, number: Int, gradientScale: Float = 1) {
         require(number >= 1, "AdamW's first step is 1, not \(number)")
-        (self.rate, self.beta1, self.beta2, self.epsilon, self.decay) = (rate, beta1, beta2, epsilon, decay)
-        (self.number, self.gradientScale) = (number, gradientScale)
+        self.rate = rate
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.decay = decay
+        self.number = number
+        self.gradientScale = gradientScale
     }
 }
 
@@ -37,8 +42,9 @@ extension Processor {
     package func adamW(_ step: AdamWStep, weights w: Buffer, gradients g: Buffer, first m: Buffer, second v: Buffer) {
         require(g.count == w.count && m.count == w.count && v.count == w.count, "AdamW: \(w.count) weights with \(g.count) gradients")
         let correction = { (beta: Float) in Float(1 - pow(Double(beta), Double(step.number))) }
-        let parameters = slm_adamw(rate: step.rate, beta1: step.beta1, beta2: step.beta2, epsilon: step.epsilon, decay: step.decay,
-                                   correction1: correction(step.beta1), correction2: correction(step.beta2), gradient_scale: step.gradientScale)
+        let parameters = slm_adamw(
+            rate: step.rate, beta1: step.beta1, beta2: step.beta2, epsilon: step.epsilon, decay: step.decay,
+            correction1: correction(step.beta1), correction2: correction(step.beta2), gradient_scale: step.gradientScale)
         withUnsafePointer(to: parameters) { parameters in
             measured("AdamW", bytes: w.count * 28) {
                 split(w.count, atLeast: 1 << 12) { r in

@@ -23,7 +23,9 @@ package struct Matmul {
         require(a.columns == b.rows && c.rows == a.rows && c.columns == b.columns,
                 "product: [\(a.rows), \(a.columns)]·[\(b.rows), \(b.columns)] does not give [\(c.rows), \(c.columns)]")
         require(c.columnStride == 1 || c.columns <= 1, "product: the result must have its rows contiguous")
-        (self.a, self.b, self.c) = (a, b, c)
+        self.a = a
+        self.b = b
+        self.c = c
     }
 
     package var flops: Int { 2 * a.rows * a.columns * b.columns }
@@ -50,7 +52,9 @@ package struct Matmul {
     }
 
     fileprivate func checkMeasured(by processor: Processor, as name: StaticString, _ body: () -> Void) {
-        require(precision == .float32 || processor.hasBFloat16, "\(name): bf16 products on \(processor.instructionSet) kernels, which have none")
+        require(
+            precision == .float32 || processor.hasBFloat16, "\(name): bf16 products on \(processor.instructionSet) kernels, which have none"
+        )
         processor.measured(name, flops: flops, bytes: bytes, body)
     }
 }
@@ -92,8 +96,15 @@ extension Processor {
     private func multiplyInParts(_ whole: slm_product) {
         let sums = buffer(of: whole.M * whole.N, .float32)
         var part = slm_product()
-        (part.M, part.N, part.K, part.a, part.b, part.product) = (whole.M, whole.N, whole.K, whole.a, whole.b, whole.product)
-        (part.c, part.c_stride, part.scale) = (sums.pointer, whole.N, 1)
+        part.M = whole.M
+        part.N = whole.N
+        part.K = whole.K
+        part.a = whole.a
+        part.b = whole.b
+        part.product = whole.product
+        part.c = sums.pointer
+        part.c_stride = whole.N
+        part.scale = 1
         run(&part)
         withUnsafePointer(to: whole) { whole in
             split(whole.pointee.M, atLeast: 16) { rows in
@@ -147,7 +158,8 @@ extension Processor {
     /// The library makes the sums of a slice of rows for each thread, and our own kernel what comes after.
     private func multiply(_ p: inout slm_product, with library: any MatmulLibrary) {
         let whole = p
-        let plain = whole.c_type == 0 && whole.scale == 1 && whole.bias == nil && whole.activation == 0 && whole.before == nil && whole.plus == nil
+        let plain =
+            whole.c_type == 0 && whole.scale == 1 && whole.bias == nil && whole.activation == 0 && whole.before == nil && whole.plus == nil
         let operands = library.prepare(whole, on: self)
         let slice = (whole.M + threads - 1) / threads
         let scratch = plain ? [] : scratch(slice * whole.N * 4)
@@ -174,7 +186,10 @@ extension slm_product {
     }
 
     fileprivate mutating func takePlan(of other: slm_product) {
-        (m_step, n_step, k_step) = (other.m_step, other.n_step, other.k_step)
-        (left_bytes, right_bytes) = (other.left_bytes, other.right_bytes)
+        m_step = other.m_step
+        n_step = other.n_step
+        k_step = other.k_step
+        left_bytes = other.left_bytes
+        right_bytes = other.right_bytes
     }
 }

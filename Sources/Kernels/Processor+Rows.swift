@@ -3,9 +3,12 @@ internal import CKernels
 // What works along the last axis. N rows of C.
 extension Processor {
     /// Layer norm, or RMS norm where `mean` is nil. The statistics are kept for the way back.
-    package func norm(_ x: Buffer, N: Int, C: Int, scale w: Buffer, shift b: Buffer?, into y: Buffer, mean: Buffer?, rstd: Buffer, epsilon: Float) {
-        require(x.count == N * C && y.count == N * C && w.count == C && (b?.count ?? C) == C && rstd.count == N && (mean?.count ?? N) == N,
-                "norm: [\(N), \(C)] from \(x.count) numbers with \(w.count) scales")
+    package func norm(
+        _ x: Buffer, N: Int, C: Int, scale w: Buffer, shift b: Buffer?, into y: Buffer, mean: Buffer?, rstd: Buffer, epsilon: Float
+    ) {
+        require(
+            x.count == N * C && y.count == N * C && w.count == C && (b?.count ?? C) == C && rstd.count == N && (mean?.count ?? N) == N,
+            "norm: [\(N), \(C)] from \(x.count) numbers with \(w.count) scales")
         measured("norm", bytes: N * C * (x.type.size + y.type.size)) {
             split(N, atLeast: 16) { rows in
                 let n = rows.lowerBound
@@ -16,24 +19,29 @@ extension Processor {
     }
 
     /// dx is added to or written; dw and db are added to. Each may be nil.
-    package func normGradient(dy: Buffer, x: Buffer, N: Int, C: Int, scale w: Buffer, mean: Buffer?, rstd: Buffer, dx: Buffer?, adding: Bool,
-                              dw: Buffer?, db: Buffer?) {
-        require(x.count == N * C && dy.count == N * C && w.count == C && rstd.count == N && (mean?.count ?? N) == N
-                    && (dx?.count ?? N * C) == N * C && (dw?.count ?? C) == C && (db?.count ?? C) == C,
-                "norm gradient: [\(N), \(C)] from \(x.count) and \(dy.count) numbers")
-        let parts = zeros(2 * C * threads)      // each thread's own sums, added up in the order of the threads
+    package func normGradient(
+        dy: Buffer, x: Buffer, N: Int, C: Int, scale w: Buffer, mean: Buffer?, rstd: Buffer, dx: Buffer?, adding: Bool,
+        dw: Buffer?, db: Buffer?
+    ) {
+        require(
+            x.count == N * C && dy.count == N * C && w.count == C && rstd.count == N && (mean?.count ?? N) == N
+                && (dx?.count ?? N * C) == N * C && (dw?.count ?? C) == C && (db?.count ?? C) == C,
+            "norm gradient: [\(N), \(C)] from \(x.count) and \(dy.count) numbers")
+        let parts = zeros(2 * C * threads)  // each thread's own sums, added up in the order of the threads
         measured("norm gradient", bytes: N * C * (x.type.size + dy.type.size + (adding ? 2 : 1) * (dx?.type.size ?? 0))) {
             pool.run { thread in
                 let n = N * thread / threads, count = N * (thread + 1) / threads - n
                 let own = parts.floats + 2 * C * thread
-                table.norm_gradient(dy.pointer + n * C * dy.type.size, dy.type.code, x.pointer + n * C * x.type.size, x.type.code, w.floats,
-                                    mean.map { $0.floats + n }, rstd.floats + n, dx.map { $0.pointer + n * C * $0.type.size }, dx?.type.code ?? 0,
-                                    dw == nil ? nil : own, db == nil ? nil : own + C, count, C, adding)
+                table.norm_gradient(
+                    dy.pointer + n * C * dy.type.size, dy.type.code, x.pointer + n * C * x.type.size, x.type.code, w.floats,
+                    mean.map { $0.floats + n }, rstd.floats + n, dx.map { $0.pointer + n * C * $0.type.size }, dx?.type.code ?? 0,
+                    dw == nil ? nil : own, db == nil ? nil : own + C, count, C, adding)
             }
             for (target, offset) in [(dw, 0), (db, C)] {
                 guard let target else { continue }
                 for thread in 0..<threads {
-                    table.copy([1, 1, 1, C], parts.floats + 2 * C * thread + offset, 0, [0, 0, 0, 1], target.floats, 0, [0, 0, 0, 1], 1, true)
+                    table.copy(
+                        [1, 1, 1, C], parts.floats + 2 * C * thread + offset, 0, [0, 0, 0, 1], target.floats, 0, [0, 0, 0, 1], 1, true)
                 }
             }
         }
@@ -43,8 +51,9 @@ extension Processor {
         require(x.count == N * C && y.count == N * C, "softmax: [\(N), \(C)] from \(x.count) numbers")
         measured("softmax", bytes: N * C * (x.type.size + y.type.size)) {
             split(N, atLeast: 1 + 4_096 / max(C, 1)) { rows in
-                table.softmax(x.pointer + rows.lowerBound * C * x.type.size, x.type.code, y.pointer + rows.lowerBound * C * y.type.size, y.type.code,
-                              rows.count, C, logarithm)
+                table.softmax(
+                    x.pointer + rows.lowerBound * C * x.type.size, x.type.code, y.pointer + rows.lowerBound * C * y.type.size, y.type.code,
+                    rows.count, C, logarithm)
             }
         }
     }
@@ -63,30 +72,39 @@ extension Processor {
     /// losses [N] = −log softmax(x)[target], and d = scale·(softmax(x) − one-hot). Negative targets are ignored. d may be x itself.
     /// hits [N] are 1 where the target has the largest score, the first if several have it, else 0.
     /// Rows are `stride` elements apart, V when nothing is said.
-    package func crossEntropy(_ x: Buffer, N: Int, V: Int, stride: Int? = nil, targets: Buffer, losses: Buffer?, hits: Buffer? = nil, gradient d: Buffer?,
-                              scale: Float) {
+    package func crossEntropy(
+        _ x: Buffer, N: Int, V: Int, stride: Int? = nil, targets: Buffer, losses: Buffer?, hits: Buffer? = nil, gradient d: Buffer?,
+        scale: Float
+    ) {
         let stride = stride ?? V, reach = N == 0 ? 0 : (N - 1) * stride + V
-        require(x.count >= reach && targets.count == N && (losses?.count ?? N) == N && (hits?.count ?? N) == N && (d?.count ?? x.count) >= reach,
-                "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(targets.count) targets")
+        require(
+            x.count >= reach && targets.count == N && (losses?.count ?? N) == N && (hits?.count ?? N) == N
+                && (d?.count ?? x.count) >= reach,
+            "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(targets.count) targets")
         check(targets, below: V, for: "crossEntropy")
         measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
             parallelFor(N) { n, _ in
-                table.cross_entropy(x.pointer + n * stride * x.type.size, x.type.code, targets.ids + n, losses.map { $0.floats + n },
-                                    hits.map { $0.ids + n }, d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
+                table.cross_entropy(
+                    x.pointer + n * stride * x.type.size, x.type.code, targets.ids + n, losses.map { $0.floats + n },
+                    hits.map { $0.ids + n }, d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
             }
         }
     }
 
-    /// The same where a row expects several words: losses [N] = −Σ share·log softmax(x)[word], and d = scale·(Σ share·softmax(x) − shares). d may be x itself.
-    package func crossEntropy(_ x: Buffer, N: Int, V: Int, stride: Int? = nil, shares: SoftTargets, losses: Buffer?, gradient d: Buffer?, scale: Float) {
+    /// The same where a row expects several words: losses [N] = −Σ share·log softmax(x)[word], and d = scale·(Σ share·softmax(x) − shares).
+    /// d may be x itself.
+    package func crossEntropy(
+        _ x: Buffer, N: Int, V: Int, stride: Int? = nil, shares: SoftTargets, losses: Buffer?, gradient d: Buffer?, scale: Float
+    ) {
         let stride = stride ?? V, reach = N == 0 ? 0 : (N - 1) * stride + V
         require(x.count >= reach && shares.rows == N && (losses?.count ?? N) == N && (d?.count ?? x.count) >= reach,
                 "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(shares.rows) rows of shares")
         require(shares.isWithin(V), "crossEntropy: a word that is none of \(V)")
         measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
             parallelFor(N) { n, _ in
-                table.cross_entropy_shares(x.pointer + n * stride * x.type.size, x.type.code, shares.starts.ids + n, shares.words.ids, shares.shares.floats,
-                                           losses.map { $0.floats + n }, d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
+                table.cross_entropy_shares(
+                    x.pointer + n * stride * x.type.size, x.type.code, shares.starts.ids + n, shares.words.ids, shares.shares.floats,
+                    losses.map { $0.floats + n }, d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
             }
         }
     }
@@ -99,8 +117,9 @@ extension Processor {
         measured("embed", bytes: N * C * (rows.type.size + y.type.size)) {
             split(N, atLeast: 64) { range in
                 let n = range.lowerBound
-                table.embed(ids.ids + n, rows.pointer, rows.type.code, positions?.floats, n, period, y.pointer + n * C * y.type.size, y.type.code,
-                            range.count, C)
+                table.embed(
+                    ids.ids + n, rows.pointer, rows.type.code, positions?.floats, n, period, y.pointer + n * C * y.type.size, y.type.code,
+                    range.count, C)
             }
         }
     }
@@ -135,8 +154,10 @@ package struct SoftTargets {
     let starts, words, shares: Buffer
 
     package init(starts: [Int32], words: [Int32], shares: [Float], on processor: Processor) {
-        require(starts.first == 0 && starts.last.map { Int($0) } == words.count && words.count == shares.count && zip(starts, starts.dropFirst()).allSatisfy { $0 <= $1 },
-                "shares: \(starts.count) starts, \(words.count) words, \(shares.count) shares")
+        require(
+            starts.first == 0 && starts.last.map { Int($0) } == words.count && words.count == shares.count
+                && zip(starts, starts.dropFirst()).allSatisfy { $0 <= $1 },
+            "shares: \(starts.count) starts, \(words.count) words, \(shares.count) shares")
         self.starts = processor.buffer(of: starts.count, .int32)
         self.words = processor.buffer(of: words.count, .int32)
         self.shares = processor.buffer(of: shares.count, .float32)
@@ -150,7 +171,10 @@ package struct SoftTargets {
     func isWithin(_ V: Int) -> Bool {
         words.readIDs { span in
             var least: Int32 = 0, most: Int32 = -1
-            for i in span.indices { (least, most) = (min(least, span[i]), max(most, span[i])) }
+            for i in span.indices {
+                least = min(least, span[i])
+                most = max(most, span[i])
+            }
             return least >= 0 && most < V
         }
     }

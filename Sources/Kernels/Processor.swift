@@ -128,7 +128,8 @@ package enum ProcessorError: Error, Equatable, CustomStringConvertible {
         case .noThreads(let wanted): "the system gives no \(wanted) threads. Ask for fewer: --threads 1"
         case .noAddresses(let megabytes): "not even \(megabytes) MB of addresses are to be had. Raise `ulimit -v`."
         case .unknownInstructionSet(let name, let known): "this CPU has no kernels '\(name)'. It runs: \(known.joined(separator: ", "))."
-        case .noLibrary(let blas, let because): "\(blas.rawValue) cannot be used: \(because). Install it with `make deps`, or leave --blas away."
+        case .noLibrary(let blas, let because):
+            "\(blas.rawValue) cannot be used: \(because). Install it with `make deps`, or leave --blas away."
         }
     }
 }

@@ -32,7 +32,9 @@ struct PreparedMatmul {
     private let copies: [Buffer]
 
     fileprivate init(_ p: slm_product, on processor: Processor) {
-        (M, N, K) = (p.M, p.N, p.K)
+        M = p.M
+        N = p.N
+        K = p.K
         let type: DataType = p.product == 0 ? .float32 : .bfloat16
         var copies: [Buffer] = []
         func readable(_ operand: slm_operand, rows: Int, columns: Int) -> slm_operand {

@@ -10,7 +10,8 @@ package final class WorkerPool {
 
     package init(threads: Int) throws(ProcessorError) {
         guard let pool = slm_pool_create(Int32(threads)) else { throw .noThreads(wanted: threads) }
-        (self.pool, size) = (pool, threads)
+        self.pool = pool
+        size = threads
     }
 
     deinit { slm_pool_destroy(pool) }

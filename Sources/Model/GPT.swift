@@ -22,7 +22,8 @@ package struct GPT: Sendable {
 
     /// Adds the model's parameters to `list`.
     package init(_ configuration: GPTConfiguration, in list: inout ParameterList) {
-        let (C, V) = (configuration.width, configuration.vocabulary)
+        let C = configuration.width
+        let V = configuration.vocabulary
         require(
             configuration.positions != .rotary || configuration.headWidth % 2 == 0,
             "rotary positions need an even number of channels per head, found \(configuration.headWidth)"

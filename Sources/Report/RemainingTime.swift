@@ -1,4 +1,5 @@
-/// How long a piece of work will still take, from how long its last tenth took, or its last minute, where that is more: a machine that others use is now
+/// How long a piece of work will still take, from how long its last tenth took, or its last minute, where that is more: a machine that
+/// others use is now
 /// faster, now slower, and an evaluation shall not look like a slow step.
 ///
 ///     var pace = RemainingTime()

@@ -14,7 +14,8 @@ package final class RunRecorder {
 
     /// - Parameter step: that of the checkpoint which the training goes on from; 0 at the beginning.
     package init(_ folder: String, _ settings: [RunSetting], goingOnAfter step: Int, commands: [RunPage.Command] = []) throws(FileError) {
-        (self.folder, self.commands) = (folder, commands)
+        self.folder = folder
+        self.commands = commands
         log = step > 0 && Folder.contains("log.jsonl", in: folder) ? try TrainingLog(of: folder) : TrainingLog()
         file = try AppendOnlyFile(folder + "/log.jsonl")
         events = try EventFile(in: folder, at: Self.now, goingOnAfter: step)
@@ -31,14 +32,18 @@ package final class RunRecorder {
         let time = Self.now
         switch entry {
         case .step(let step):
-            let (before, tokens) = (log.steps.dropLast().last, step.tokens)
+            let before = log.steps.dropLast().last
+            let tokens = step.tokens
             var scalars = [("train/loss", step.loss), ("train/gradient_norm", step.gradient), ("train/rate", step.rate)]
             if let before, step.seconds > before.seconds {
                 scalars.append(("train/tokens_per_second", Double(tokens - before.tokens) / (step.seconds - before.seconds)))
             }
             try events.add(scalars, step: step.step, at: time)
         case .evaluated(let e):
-            let values = [("train/evaluated_loss", e.training), ("val/loss", e.validation), ("val/bits_per_byte", e.bitsPerByte), ("replay/loss", e.replay)]
+            let values = [
+                ("train/evaluated_loss", e.training), ("val/loss", e.validation), ("val/bits_per_byte", e.bitsPerByte),
+                ("replay/loss", e.replay),
+            ]
             try events.add(values.compactMap { tag, value in value.map { (tag, $0) } }, step: e.step, at: time)
         case .answered(let answer):
             try events.add("**\(answer.question)**\n\n\(answer.answer)", named: "answer", step: answer.step, at: time)

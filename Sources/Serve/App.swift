@@ -23,7 +23,11 @@ final class App: Sendable {
     private let leaving = Atomic(false)
 
     init(_ settings: ServeSettings, _ store: Store, _ signer: SessionTokenSigner, _ chatLog: ChatLog?, _ models: ModelHolder) throws {
-        (self.settings, self.store, self.signer, self.chatLog, self.models) = (settings, store, signer, chatLog, models)
+        self.settings = settings
+        self.store = store
+        self.signer = signer
+        self.chatLog = chatLog
+        self.models = models
         let queue = FairQueue(.init(places: settings.places, waiting: settings.waiting, perPerson: settings.perPerson))
         crews = try Crews()
         metrics = Metrics(routes: Self.routes.map(\.pattern), version: settings.version) { queue.status }
@@ -45,7 +49,9 @@ final class App: Sendable {
         get throws(Failure) {
             if isLeaving { throw .stopping }
             let model = try models.ready
-            if let modelInfo = model.modelInfo, modelInfo.renderer == nil { throw Failure(GenerationError.noChatTemplate(model: model.name)) }
+            if let modelInfo = model.modelInfo, modelInfo.renderer == nil {
+                throw Failure(GenerationError.noChatTemplate(model: model.name))
+            }
             return model
         }
     }
@@ -57,7 +63,9 @@ struct Crews: Sendable {
     let store, reading, hashing: ThreadPool
 
     init() throws(ThreadError) {
-        (store, reading, hashing) = (try ThreadPool(threads: 8, maxQueued: 2_000), try ThreadPool(threads: 2, maxQueued: 2_000), try ThreadPool(threads: 1, maxQueued: 32))
+        store = try ThreadPool(threads: 8, maxQueued: 2_000)
+        reading = try ThreadPool(threads: 2, maxQueued: 2_000)
+        hashing = try ThreadPool(threads: 1, maxQueued: 32)
     }
 
     subscript(place: Route.Place) -> ThreadPool? {
@@ -76,14 +84,20 @@ struct Rates: Sendable {
     private let chats, signIns, registrations, guesses: RateLimiter?
 
     init(_ settings: ServeSettings) {
-        func limiter(_ perMinute: Int) -> RateLimiter? { perMinute > 0 ? RateLimiter(.init(burst: perMinute, perMinute: Double(perMinute))) : nil }
-        (chats, signIns, registrations) = (limiter(settings.chatsPerMinute), limiter(settings.signInsPerMinute), limiter(settings.registrationsPerMinute))
+        func limiter(_ perMinute: Int) -> RateLimiter? {
+            perMinute > 0 ? RateLimiter(.init(burst: perMinute, perMinute: Double(perMinute))) : nil
+        }
+        chats = limiter(settings.chatsPerMinute)
+        signIns = limiter(settings.signInsPerMinute)
+        registrations = limiter(settings.registrationsPerMinute)
         guesses = limiter(min(settings.signInsPerMinute, 10))
     }
 
     func checkChat(_ person: Person) throws(Failure) { try Self.check(chats, person, "Too many questions in a minute.") }
     func checkSignIn(_ person: Person) throws(Failure) { try Self.check(signIns, person, "Too many attempts to sign in.") }
-    func checkRegistration(_ person: Person) throws(Failure) { try Self.check(registrations, person, "Too many accounts from this address.") }
+    func checkRegistration(_ person: Person) throws(Failure) {
+        try Self.check(registrations, person, "Too many accounts from this address.")
+    }
 
     /// Where somebody guesses: a name means nothing at another kind of door.
     enum Door {
@@ -109,7 +123,9 @@ struct Rates: Sendable {
         if let seconds = limiter?.wait(for: person, at: .now) { throw refusal(text, seconds) }
     }
 
-    private static func refusal(_ text: String, _ seconds: Int) -> Failure { .tooMany("\(text) Wait for \(seconds) seconds.", seconds: seconds) }
+    private static func refusal(_ text: String, _ seconds: Int) -> Failure {
+        .tooMany("\(text) Wait for \(seconds) seconds.", seconds: seconds)
+    }
 }
 
 /// Conversations that are being answered, one answer each.
@@ -122,7 +138,11 @@ final class Talks: Sendable {
             places[conversation] = place
             return true
         }
-        if !isFree { throw Failure(status: .conflict, code: "answering", message: "This conversation is being answered. Wait, or stop that answer.", retryAfter: 1) }
+        if !isFree {
+            throw Failure(
+                status: .conflict, code: "answering", message: "This conversation is being answered. Wait, or stop that answer.",
+                retryAfter: 1)
+        }
     }
 
     var isEmpty: Bool { places.withLock(\.isEmpty) }

@@ -9,8 +9,10 @@ import Synchronization
 ///     try log.append(user: "Why does it rain?", assistant: "Clouds.", at: now.description)
 ///     log.count                                                // without reading anything
 ///
-/// A line is there whole or not at all: it is one write at the end, and what a full disk lets through of it is taken back. A line that a crash tore is mended when the file is opened.
-/// A file that grew to its limit becomes `chat_history.1.jsonl`, in place of the one before; so the two take at most twice the limit. Whoever takes a file away while it is
+/// A line is there whole or not at all: it is one write at the end, and what a full disk lets through of it is taken back. A line that a
+/// crash tore is mended when the file is opened.
+/// A file that grew to its limit becomes `chat_history.1.jsonl`, in place of the one before; so the two take at most twice the limit.
+/// Whoever takes a file away while it is
 /// written to, to train on it, has it: the next line goes to another.
 package final class ChatLog: Sendable {
     /// So many are worth a fine-tuning.

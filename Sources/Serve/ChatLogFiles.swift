@@ -17,7 +17,9 @@ struct ChatLogFiles: ~Copyable {
         } ?? path
         let older = Self.nameOfOlder(real), file = try File(real)
         olderCount = try Self.lines(ofOlder: older)
-        (self.path, self.older, self.limit) = (real, older, limit)
+        self.path = real
+        self.older = older
+        self.limit = limit
         self.file = file
     }
 
@@ -75,7 +77,9 @@ extension ChatLogFiles {
 
         init(_ path: String) throws(FileError) {
             descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
-            (self.path, size, lines) = (path, 0, 0)
+            self.path = path
+            size = 0
+            lines = 0
             guard descriptor >= 0 else { throw .writing(path) }
             size = try Self.mended(descriptor, path)
             lines = try ChatLogFiles.lines(of: path)
@@ -105,7 +109,9 @@ extension ChatLogFiles {
         /// The size once the end is the end of a line: one of ours that a crash tore is taken away, and another's gets its end.
         private static func mended(_ descriptor: Int32, _ path: String) throws(FileError) -> Int {
             var status = stat()
-            guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { throw .notWritten(path: path, reason: "it is not a file") }
+            guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+                throw .notWritten(path: path, reason: "it is not a file")
+            }
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw .notWritten(path: path, reason: "another program is writing it") }
             let size = Int(status.st_size), start = try startOfLastLine(descriptor, size, path)
             if start == size { return size }

@@ -18,12 +18,17 @@ package final class Server: Sendable {
     package var port: UInt16 { http.port }
 
     /// - Parameter open: Makes the model that answers; called by `load`, on a thread of its own.
-    package init(_ settings: ServeSettings, store: Store, secret: Secret, chatLog: ChatLog?, open: @escaping @Sendable () throws -> ServedModel) throws {
+    package init(
+        _ settings: ServeSettings, store: Store, secret: Secret, chatLog: ChatLog?, open: @escaping @Sendable () throws -> ServedModel
+    ) throws {
         let remembered = settings.rememberedAnswers
-        let app = try App(settings, store, SessionTokenSigner(secret), chatLog, ModelHolder {
-            let model = try open()
-            return remembered > 0 ? ServedModel(name: model.name, CachingBackend(model.backend, remembering: remembered), model.modelInfo) : model
-        })
+        let app = try App(
+            settings, store, SessionTokenSigner(secret), chatLog,
+            ModelHolder {
+                let model = try open()
+                return remembered > 0
+                    ? ServedModel(name: model.name, CachingBackend(model.backend, remembering: remembered), model.modelInfo) : model
+            })
         let router = Router(routes: App.routes), dispatcher = Dispatcher(app, router)
         var http = settings.http
         http.refuse = { dispatcher.refused($0) }

@@ -17,8 +17,11 @@ package struct WebFiles: Sendable {
 
         fileprivate init(_ bytes: [UInt8], _ contentType: String) {
             let packed = Gzip.pack(bytes), digest = SHA256.hex(of: bytes).prefix(32)
-            (self.bytes, self.contentType, gzip) = (bytes, contentType, packed.count < bytes.count ? packed : nil)
-            (etag, gzipETag) = ("\"\(digest)\"", "\"\(digest)-gzip\"")
+            self.bytes = bytes
+            self.contentType = contentType
+            gzip = packed.count < bytes.count ? packed : nil
+            etag = "\"\(digest)\""
+            gzipETag = "\"\(digest)-gzip\""
         }
     }
 

@@ -40,7 +40,8 @@ extension Vocabulary {
     /// A token for each character that was seen, in the order of Unicode.
     package static func ofCharacters(_ characters: Characters, specialTokens: [String] = [], first: Bool = true) -> Vocabulary {
         var vocabulary = Vocabulary()
-        (vocabulary.unit, vocabulary.pattern) = (.characters, .none)
+        vocabulary.unit = .characters
+        vocabulary.pattern = .none
         if first { vocabulary.add(specialTokens: specialTokens) }
         for scalar in characters.all { vocabulary.tokens.append(String(scalar).utf8) }
         if !first { vocabulary.add(specialTokens: specialTokens) }

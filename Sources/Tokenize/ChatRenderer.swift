@@ -5,7 +5,8 @@
 ///     try renderer.append(promptOf: [.init(.user, "Hi")], with: &encoder, to: &prompt)      // … <|assistant|>
 ///     renderer.stops                                                                       // <|user|>, <|eos|>: the answer is complete
 ///
-/// Texts lose the white space around them. Where the form has no place for a system's text, it stands before the next user's, an empty line between.
+/// Texts lose the white space around them. Where the form has no place for a system's text, it stands before the next user's, an empty line
+/// between.
 /// In `human-assistant` an answer begins with a space, that of `Assistant: Hello`, which is not part of what is said.
 package struct ChatRenderer: Sendable {
     package let form: ChatTemplate
@@ -19,20 +20,26 @@ package struct ChatRenderer: Sendable {
     private let vocabulary: Vocabulary
 
     package init(_ form: ChatTemplate, for tokenizer: Tokenizer) throws(TokenizeError) {
-        (self.form, vocabulary) = (form, tokenizer.vocabulary)
+        self.form = form
+        vocabulary = tokenizer.vocabulary
         switch form {
         case .specialTokens:
             func marker(_ text: String) throws(TokenizeError) -> TokenID {
                 guard let id = tokenizer.vocabulary.specialTokenID(text) else { throw .missingSpecialToken(text, form: form.rawValue) }
                 return id
             }
-            (user, assistant, end) = ([try marker("<|user|>")], [try marker("<|assistant|>")], [try marker("<|eos|>")])
+            user = [try marker("<|user|>")]
+            assistant = [try marker("<|assistant|>")]
+            end = [try marker("<|eos|>")]
             system = tokenizer.vocabulary.specialTokenID("<|system|>").map { [$0] }
             turnEnd = []
             stops = user + end
         case .humanAssistant:
-            (user, assistant) = (try tokenizer.ids(of: "Human:"), try tokenizer.ids(of: "Assistant:"))
-            (turnEnd, end, system) = (try tokenizer.ids(of: "\n"), [], nil)
+            user = try tokenizer.ids(of: "Human:")
+            assistant = try tokenizer.ids(of: "Assistant:")
+            turnEnd = try tokenizer.ids(of: "\n")
+            end = []
+            system = nil
             guard turnEnd.count == 1 else { throw .missingSpecialToken("\\n", form: form.rawValue) }
             stops = turnEnd
         }
@@ -52,7 +59,9 @@ package struct ChatRenderer: Sendable {
     }
 
     /// A conversation that the assistant is to go on with.
-    package func append(promptOf history: [Conversation.Message], with encoder: inout Encoder, to chat: inout ChatTokens) throws(TokenizeError) {
+    package func append(
+        promptOf history: [Conversation.Message], with encoder: inout Encoder, to chat: inout ChatTokens
+    ) throws(TokenizeError) {
         let start = chat.ids.count
         _ = try append(history, limit: .max, with: &encoder, to: &chat)
         if chat.ids.count == start { chat.turns.append(.init(start, .preamble)) }
@@ -116,7 +125,10 @@ package struct ChatRenderer: Sendable {
                 waiting += (waiting.isEmpty ? [] : [10, 10]) + text
                 continue
             }
-            if message.role == .user, !waiting.isEmpty { (text, waiting) = (waiting + [10, 10] + text, []) }
+            if message.role == .user, !waiting.isEmpty {
+                text = waiting + [10, 10] + text
+                waiting = []
+            }
             result.append(.init(message.role, text))
         }
         if !waiting.isEmpty { result.append(.init(.user, waiting)) }
@@ -139,7 +151,8 @@ extension [UInt8] {
     /// A range of it without the white space at its ends.
     package func trimmed(_ range: Range<Int>) -> Range<Int> {
         func isSpace(_ byte: UInt8) -> Bool { byte == 32 || 9...13 ~= byte }
-        var (start, end) = (range.lowerBound, range.upperBound)
+        var start = range.lowerBound
+        var end = range.upperBound
         while start < end, isSpace(self[start]) { start += 1 }
         while start < end, isSpace(self[end - 1]) { end -= 1 }
         return start..<end

@@ -1,7 +1,8 @@
 /// How a conversation becomes one row of tokens. A checkpoint says which it learned.
 ///
 /// markers:          `<|user|>` Hi `<|assistant|>` Hello! `<|eos|>`, where the markers are tokens that no typed text becomes.
-/// human-assistant:  `Human: Hi\nAssistant: Hello!\n`, all of it text, for models that began as GPT-2. A run of line ends in a message becomes a
+/// human-assistant:  `Human: Hi\nAssistant: Hello!\n`, all of it text, for models that began as GPT-2. A run of line ends in a message
+/// becomes a
 ///                   space, since a line end ends the turn.
 package enum ChatTemplate: String, Sendable, CaseIterable {
     case markers, humanAssistant = "human-assistant"
@@ -30,11 +31,15 @@ package struct ChatTokens: Sendable, Equatable {
         package let start: Int
         package let side: TokenRole
 
-        package init(_ start: Int, _ side: TokenRole) { (self.start, self.role) = (start, side) }
+        package init(_ start: Int, _ side: TokenRole) {
+            self.start = start
+            self.role = side
+        }
     }
 
     package var ids: [TokenID] = []
-    /// In the order of `start`, no two alike. A side's ids include the token that ends its turn. The user has what nobody else says: the marker, or
+    /// In the order of `start`, no two alike. A side's ids include the token that ends its turn. The user has what nobody else says: the
+    /// marker, or
     /// the label, that makes the assistant speak.
     package var turns: [Turn] = []
     /// The bytes of text that each side's ids stand for; markers, labels and ends of turns are none.
@@ -54,8 +59,22 @@ package struct ChatTokens: Sendable, Equatable {
         package var total: Int { user + assistant + system }
 
         package subscript(side: TokenRole) -> Int {
-            get { switch side { case .preamble: 0; case .user: user; case .assistant: assistant; case .system: system } }
-            set { switch side { case .preamble: break; case .user: user = newValue; case .assistant: assistant = newValue; case .system: system = newValue } }
+            get {
+                switch side {
+                case .preamble: 0;
+                case .user: user;
+                case .assistant: assistant;
+                case .system: system
+                }
+            }
+            set {
+                switch side {
+                case .preamble: break;
+                case .user: user = newValue;
+                case .assistant: assistant = newValue;
+                case .system: system = newValue
+                }
+            }
         }
 
         package static func += (sum: inout Bytes, other: Bytes) { for side in TokenRole.allCases { sum[side] += other[side] } }

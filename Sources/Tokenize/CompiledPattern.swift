@@ -5,7 +5,8 @@ internal import CPCRE2
 ///     let pattern = try CompiledRegex(#"\p{L}+"#)
 ///     var one = Regex(pattern), other = Regex(pattern)         // on two threads
 ///
-/// `@unchecked Sendable`: nobody writes to what was compiled after `init`; a match writes to its own data and stack, which are `Regex`'s (pcre2api, "Multithreading").
+/// `@unchecked Sendable`: nobody writes to what was compiled after `init`; a match writes to its own data and stack, which are `Regex`'s
+/// (pcre2api, "Multithreading").
 final class CompiledRegex: @unchecked Sendable {
     let text: String
     let code: OpaquePointer
@@ -31,7 +32,8 @@ final class CompiledRegex: @unchecked Sendable {
         // PCRE2 gives the longest; one inside another begins where that ends.
         let nested = syntax.text.ranges(of: "(?<").count
         lookbehind = 4 * Int(characters) * (1 + nested)
-        (text, self.code) = (pattern, code)
+        text = pattern
+        self.code = code
     }
 
     deinit { pcre2_code_free_8(code) }

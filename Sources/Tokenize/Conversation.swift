@@ -11,7 +11,10 @@ package struct Conversation: Sendable, Equatable {
         /// UTF-8.
         package let text: [UInt8]
 
-        package init(_ role: Role, _ text: [UInt8]) { (self.role, self.text) = (role, text) }
+        package init(_ role: Role, _ text: [UInt8]) {
+            self.role = role
+            self.text = text
+        }
         package init(_ role: Role, _ text: String) { self.init(role, Array(text.utf8)) }
     }
 

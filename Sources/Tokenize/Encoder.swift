@@ -18,8 +18,9 @@ package struct Encoder: ~Copyable {
         merger = WordMerger(tokenizer.pairs)
         words = bits > 0 && tokenizer.vocabulary.unit == .bytes ? WordCache(bits: bits) : nil
         // Where nothing merges, any words give the same ids, and these can be told before the text ends.
-        cutter = try PreTokenizer(tokenizer.vocabulary.merges.isEmpty && !tokenizer.vocabulary.ignoresMerges ? .gpt2 : tokenizer.vocabulary.pattern,
-                            compiled: tokenizer.compiledPattern)
+        cutter = try PreTokenizer(
+            tokenizer.vocabulary.merges.isEmpty && !tokenizer.vocabulary.ignoresMerges ? .gpt2 : tokenizer.vocabulary.pattern,
+            compiled: tokenizer.compiledPattern)
     }
 
     /// Appends the ids of a whole text.
@@ -83,7 +84,9 @@ package struct Encoder: ~Copyable {
             if at + length > text.count, !isLast { break }
             var bytes: [UInt8] = []
             for i in at..<min(at + length, text.count) { bytes.append(text[i]) }
-            guard let character = String(validating: bytes, as: UTF8.self)?.unicodeScalars.first else { throw .noToken(for: "byte \(text[at])", at: at) }
+            guard let character = String(validating: bytes, as: UTF8.self)?.unicodeScalars.first else {
+                throw .noToken(for: "byte \(text[at])", at: at)
+            }
             guard let id = table[character] else { throw .noToken(for: String(character), at: at) }
             ids.append(id)
             at += length

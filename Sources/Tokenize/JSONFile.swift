@@ -6,7 +6,10 @@ struct JSONFile {
     /// In bytes.
     let size: Int
 
-    init(_ path: String, size: Int) { (self.path, self.size) = (path, size) }
+    init(_ path: String, size: Int) {
+        self.path = path
+        self.size = size
+    }
 
     func object(_ element: JSONElement, _ key: String, at place: String) throws(TokenizeError) -> JSONElement {
         try ask(place) { () throws(JSONError) in try element.object(key) }

@@ -1,6 +1,7 @@
 /// Learns the merges of a byte pair encoding: again and again, of all neighbouring tokens the pair that occurs most often becomes a token.
 ///
-/// Of pairs that occur equally often, the one whose left token is older is merged first, then the one whose right token is: so the same counts
+/// Of pairs that occur equally often, the one whose left token is older is merged first, then the one whose right token is: so the same
+/// counts
 /// give the same merges, on any machine and in whatever order the words come.
 ///
 /// All words lie in one line of bytes, and a token's number stands at the first and at the last of its bytes: so each finds its neighbours.
@@ -32,7 +33,10 @@ struct MergeTrainer {
     init(_ words: borrowing WordCounts, base: [TokenID], leastCount: Int) {
         self.leastCount = max(1, leastCount)
         lengths = Array(repeating: 1, count: Int(base.max() ?? 0) + 1)
-        var (line, places, counts, total) = (line, self.words, [Int](), 0)
+        var line = line
+        var places = self.words
+        var counts = [Int]()
+        var total = 0
         words.forEach { word, count in
             guard line.count + word.count < Int(Int32.max) else { fatalError("MergeTrainer: expected less than 2 GiB of distinct words") }
             for i in word.indices { line.append(base[Int(word[i])]) }
@@ -42,10 +46,14 @@ struct MergeTrainer {
             total += word.count * count
         }
         textTokens = total
-        (self.line, self.words, self.counts) = (line, places, counts)
+        self.line = line
+        self.words = places
+        self.counts = counts
         // All pairs with one byte on the left are found at once: as if it had just come into being.
         var starts = [[Int32]](repeating: [], count: lengths.count)
-        for place in line.indices.dropLast() where line[place] >= 0 && line[place + 1] >= 0 { starts[Int(line[place])].append(Int32(place)) }
+        for place in line.indices.dropLast() where line[place] >= 0 && line[place + 1] >= 0 {
+            starts[Int(line[place])].append(Int32(place))
+        }
         for token in starts.indices {
             for place in starts[token] { note(Int(place), TokenID(token), line[Int(place) + 1], newer: .left) }
             queueFreshPairs()
@@ -53,7 +61,9 @@ struct MergeTrainer {
     }
 
     /// The next merge, as `result`, and how often the pair occurs; nil when none occurs often enough.
-    mutating func learn(as result: TokenID, allowing allowed: (_ left: TokenID, _ right: TokenID) -> Bool) -> (Vocabulary.Merge, count: Int)? {
+    mutating func learn(
+        as result: TokenID, allowing allowed: (_ left: TokenID, _ right: TokenID) -> Bool
+    ) -> (Vocabulary.Merge, count: Int)? {
         while var pair = queue.pop() {
             let counted = pair.count
             recount(&pair)

@@ -1,6 +1,7 @@
 /// Merging for long words, in time proportional to their length.
 ///
-/// The tokens are a linked list. Every neighbour pair that merges lies in the list of its rank, so that the earliest is found by looking for the
+/// The tokens are a linked list. Every neighbour pair that merges lies in the list of its rank, so that the earliest is found by looking
+/// for the
 /// first rank whose list is not empty, and a pair that a merge destroys is taken out of its list where it lies.
 struct MergeQueue {
     private struct Node {
@@ -58,7 +59,10 @@ struct MergeQueue {
         var at = heads[Int(rank)]
         if !inOrder {
             var other = at
-            while other != Self.none { (at, other) = (min(at, other), nodes[Int(other)].after) }
+            while other != Self.none {
+                at = min(at, other)
+                other = nodes[Int(other)].after
+            }
         }
         while nodes[Int(at)].previous != Self.none, nodes[Int(nodes[Int(at)].previous)].rank == rank { at = nodes[Int(at)].previous }
         return at
@@ -92,7 +96,8 @@ struct MergeQueue {
 
     private mutating func enqueue(_ i: Int) {
         let rank = Int(nodes[i].rank), head = heads[rank]
-        (nodes[i].before, nodes[i].after) = (Self.none, head)
+        nodes[i].before = Self.none
+        nodes[i].after = head
         if head != Self.none { nodes[Int(head)].before = Int32(i) }
         heads[rank] = Int32(i)
         occupied[rank >> 6] |= 1 << UInt64(rank & 63)

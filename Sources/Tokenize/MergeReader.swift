@@ -23,19 +23,26 @@ struct MergeReader {
     mutating func add(_ element: JSONElement) throws(Refusal) {
         if try element.withBytes({ text throws(Refusal) in try add(text) }) != nil { return }
         let halves = element.elements.map { Array($0.prefix(3)) } ?? []
-        guard halves.count == 2, halves.allSatisfy({ $0.kind == .string }) else { throw Refusal(expected: "two tokens", found: element.kind.rawValue) }
+        guard halves.count == 2, halves.allSatisfy({ $0.kind == .string }) else {
+            throw Refusal(expected: "two tokens", found: element.kind.rawValue)
+        }
         bytes.removeAll(keepingCapacity: true)
         let first = halves[0].withBytes { ByteToUnicode.append($0, to: &bytes) } ?? false
         let middle = bytes.count
         let second = halves[1].withBytes { ByteToUnicode.append($0, to: &bytes) } ?? false
-        guard first, second else { throw Refusal(expected: "tokens in GPT-2's alphabet for bytes", found: shown((first ? halves[1] : halves[0]).bytes ?? [])) }
+        guard first, second else {
+            throw Refusal(expected: "tokens in GPT-2's alphabet for bytes", found: shown((first ? halves[1] : halves[0]).bytes ?? []))
+        }
         try add(splitAt: middle)
     }
 
     /// Two tokens with a space between.
     mutating func add(_ text: Span<UInt8>) throws(Refusal) {
         var space = -1, spaces = 0
-        for i in text.indices where text[i] == 32 { (space, spaces) = (i, spaces + 1) }
+        for i in text.indices where text[i] == 32 {
+            space = i
+            spaces = spaces + 1
+        }
         guard spaces == 1 else { throw Refusal(expected: "two tokens with a space between them", found: shown(text)) }
         bytes.removeAll(keepingCapacity: true)
         let isFirst = ByteToUnicode.append(text.extracting(..<space), to: &bytes), middle = bytes.count
@@ -49,7 +56,9 @@ struct MergeReader {
         let left = try token(0..<middle), right = try token(middle..<bytes.count), result = try token(0..<bytes.count)
         var other = lastMaking[Int(result)]
         while other >= 0 {
-            if merges[Int(other)].left == left { throw Refusal(expected: "each merge once", found: shown(ByteToUnicode.text(of: bytes).utf8) + " again") }
+            if merges[Int(other)].left == left {
+                throw Refusal(expected: "each merge once", found: shown(ByteToUnicode.text(of: bytes).utf8) + " again")
+            }
             other = previous[Int(other)]
         }
         previous.append(lastMaking[Int(result)])

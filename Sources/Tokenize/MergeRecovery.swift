@@ -3,8 +3,10 @@
 ///     var recovery = MergeRecovery(tokens, index: TokenIndex(tokens))
 ///     recovery.merges()                // th is t and h; the is th and e; …
 ///
-/// tiktoken merges, in a word, the neighbours that together are the token of the lowest rank. So the two that a token is made from are what is
-/// left of its bytes when everything has merged but the token itself. They are always the same two: a pair that makes the token somewhere in a
+/// tiktoken merges, in a word, the neighbours that together are the token of the lowest rank. So the two that a token is made from are what
+/// is
+/// left of its bytes when everything has merged but the token itself. They are always the same two: a pair that makes the token somewhere
+/// in a
 /// text has seen no merge across its ends, so what happened between them is what happens to the token's bytes alone. Hence a merge for each
 /// token, in the order of ranks, gives tiktoken's ids on every text. Where more than two are left, no text's merging makes the token.
 struct MergeRecovery {
@@ -20,7 +22,8 @@ struct MergeRecovery {
     private var queue: [UInt64] = []
 
     init(_ tokens: ByteStrings, index: TokenIndex) {
-        (self.tokens, self.index) = (tokens, index)
+        self.tokens = tokens
+        self.index = index
         byteIDs = (UInt8.min...UInt8.max).map { index[[$0].span] ?? -1 }
     }
 
@@ -68,7 +71,9 @@ struct MergeRecovery {
         pair[i] = -1
         guard next[i] < range.count else { return }
         let end = next[next[i]]
-        guard i > 0 || end < range.count, let id = index[tokens.bytes.span.extracting(range.lowerBound + i..<range.lowerBound + end)] else { return }
+        guard i > 0 || end < range.count, let id = index[tokens.bytes.span.extracting(range.lowerBound + i..<range.lowerBound + end)] else {
+            return
+        }
         pair[i] = id
         push(UInt64(id) << 32 | UInt64(i))
     }

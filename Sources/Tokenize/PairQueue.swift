@@ -1,4 +1,5 @@
-/// Pairs of tokens by how often they occur, the most frequent first; of equals the one with the older left token, then the older right token.
+/// Pairs of tokens by how often they occur, the most frequent first; of equals the one with the older left token, then the older right
+/// token.
 ///
 /// A heap, in which a pair's count may be out of date: it is then too large, and `MergeTrainer` puts the pair back where it belongs.
 struct PairQueue {

@@ -1,6 +1,7 @@
 /// The order in which pairs of neighbouring tokens merge: a hash table with open addressing, built once.
 ///
-/// Half of all lookups are for tokens of a byte each, as every word begins with those: they have a table of their own, of which a text touches little.
+/// Half of all lookups are for tokens of a byte each, as every word begins with those: they have a table of their own, of which a text
+/// touches little.
 struct PairTable: Sendable {
     private struct Entry {
         var pair: UInt64 = .max
@@ -33,7 +34,8 @@ struct PairTable: Sendable {
         var made = [Int](repeating: -1, count: Int(largest) + 1)
         for (rank, merge) in merges.enumerated() { made[Int(merge.result)] = rank }
         isOrdered = merges.enumerated().allSatisfy { rank, merge in made[Int(merge.left)] < rank && made[Int(merge.right)] < rank }
-        for (rank, merge) in merges.enumerated() where self.rank(merge.left, merge.right) == Self.never {       // what stands twice merges at its first rank
+        // what stands twice merges at its first rank
+        for (rank, merge) in merges.enumerated() where self.rank(merge.left, merge.right) == Self.never {
             if merge.left < Self.small, merge.right < Self.small {
                 smallPairs[Int(merge.left * Self.small + merge.right)] = Int32(rank)
             } else {
@@ -45,7 +47,9 @@ struct PairTable: Sendable {
     /// The place of a pair among all merges: the lower, the earlier it merges. `never` if it does not.
     @inline(__always)
     func rank(_ left: TokenID, _ right: TokenID) -> Int32 {
-        if UInt32(bitPattern: left | right) < UInt32(Self.small) { return smallPairs.isEmpty ? Self.never : smallPairs[Int(left * Self.small + right)] }
+        if UInt32(bitPattern: left | right) < UInt32(Self.small) {
+            return smallPairs.isEmpty ? Self.never : smallPairs[Int(left * Self.small + right)]
+        }
         return entries[find(Self.pair(left, right))].rank
     }
 
@@ -54,7 +58,9 @@ struct PairTable: Sendable {
     func result(of rank: Int32) -> TokenID { results[Int(rank)] }
 
     @inline(__always)
-    private static func pair(_ left: TokenID, _ right: TokenID) -> UInt64 { UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right)) }
+    private static func pair(_ left: TokenID, _ right: TokenID) -> UInt64 {
+        UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
+    }
 
     /// Where a pair lies, or the empty place where it would.
     @inline(__always)

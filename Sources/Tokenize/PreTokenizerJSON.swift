@@ -21,12 +21,16 @@ struct PreTokenizerJSON {
         guard let last = steps.last, last.type == "ByteLevel" else {
             vocabulary.unit = .characters
             vocabulary.pattern = try pattern(of: steps, usesRegex: false)
-            guard decoder.isEmpty || decoder == "Fuse" else { throw file.unsupported("it is not byte-level: it is decoded by \(decoder)", Self.advice) }
+            guard decoder.isEmpty || decoder == "Fuse" else {
+                throw file.unsupported("it is not byte-level: it is decoded by \(decoder)", Self.advice)
+            }
             return
         }
         let usesRegex = try file.boolean(last.element, "use_regex", else: true, at: last.place)
         if try file.boolean(last.element, "add_prefix_space", else: true, at: last.place) {
-            guard steps.count == 1 else { throw file.unsupported("it puts a space before every word (\(last.place).add_prefix_space)", Self.advice) }
+            guard steps.count == 1 else {
+                throw file.unsupported("it puts a space before every word (\(last.place).add_prefix_space)", Self.advice)
+            }
             vocabulary.addsPrefixSpace = true
         }
         vocabulary.unit = .bytes
@@ -38,7 +42,8 @@ struct PreTokenizerJSON {
     private func readNormalizer(_ normalizer: JSONElement) throws(TokenizeError) {
         let type = try file.string(normalizer, "type", at: "normalizer")
         if type == "Sequence", normalizer["normalizers"]?.elements?.first(where: { _ in true }) == nil { return }
-        throw file.unsupported("it changes texts before they are cut (normalizer \(type))", "Change the texts yourself, and set normalizer to null.")
+        throw file.unsupported(
+            "it changes texts before they are cut (normalizer \(type))", "Change the texts yourself, and set normalizer to null.")
     }
 
     private mutating func flatten(_ element: JSONElement, _ place: String, depth: Int) throws(TokenizeError) {
@@ -49,7 +54,9 @@ struct PreTokenizerJSON {
         }
     }
 
-    private func pattern(of steps: some Collection<(type: String, element: JSONElement, place: String)>, usesRegex: Bool) throws(TokenizeError) -> PreTokenizationPattern {
+    private func pattern(
+        of steps: some Collection<(type: String, element: JSONElement, place: String)>, usesRegex: Bool
+    ) throws(TokenizeError) -> PreTokenizationPattern {
         guard let first = steps.first else { return usesRegex ? .gpt2 : .none }
         guard steps.count == 1 else { throw file.unsupported("it cuts texts in \(steps.count) steps", Self.advice) }
         switch (first.type, usesRegex) {
@@ -63,7 +70,9 @@ struct PreTokenizerJSON {
                 do { _ = try Regex(text) } catch { throw file.malformed("\(first.place).pattern", "a regular expression", "\(error)") }
             }
             return pattern
-        default: throw file.unsupported("it cuts texts by \(first.type)\(usesRegex ? " and then GPT-2's pattern" : "") (\(first.place))", Self.advice)
+        default:
+            throw file.unsupported(
+                "it cuts texts by \(first.type)\(usesRegex ? " and then GPT-2's pattern" : "") (\(first.place))", Self.advice)
         }
     }
 
@@ -79,13 +88,15 @@ struct PreTokenizerJSON {
         return try file.string(pattern, "Regex", at: "\(place).pattern")
     }
 
-    /// Isolated: matches are words, and what lies between them. Of the others, only one that comes to the same is taken: `Removed` with `invert` throws
+    /// Isolated: matches are words, and what lies between them. Of the others, only one that comes to the same is taken: `Removed` with
+    /// `invert` throws
     /// away what lies between matches, and the known patterns leave nothing there.
     private func checkBehaviour(_ split: JSONElement, _ place: String, _ pattern: PreTokenizationPattern) throws(TokenizeError) {
         let behaviour = try file.string(split, "behavior", at: place)
         let isInverted = try file.boolean(split, "invert", else: false, at: place)
         if behaviour == "Isolated" { return }
         if behaviour == "Removed", isInverted { if case .regex = pattern {} else { return } }
-        throw file.unsupported("it cuts texts by a Split that is \(behaviour)\(isInverted ? " and inverted" : "") (\(place))", "Supported is Isolated.")
+        throw file.unsupported(
+            "it cuts texts by a Split that is \(behaviour)\(isInverted ? " and inverted" : "") (\(place))", "Supported is Isolated.")
     }
 }

@@ -6,8 +6,10 @@ internal import CPCRE2
 ///     try regex.cut(Array("to be, or".utf8).span, isLast: true, into: &ends)
 ///     ends                                         // 2, 3, 5, 7, 9: "to", " ", "be", ", ", "or"
 ///
-/// This is Hugging Face's Split with "Isolated", and the syntax is that of its engine (see `OnigurumaTranslation`). Each byte of a text is in exactly one
-/// word. What is not UTF-8 counts as U+FFFD. An empty match cuts too. A pattern that takes more than ten million steps at one place is given up
+/// This is Hugging Face's Split with "Isolated", and the syntax is that of its engine (see `OnigurumaTranslation`). Each byte of a text is
+/// in exactly one
+/// word. What is not UTF-8 counts as U+FFFD. An empty match cuts too. A pattern that takes more than ten million steps at one place is
+/// given up
 /// with an error. One for each thread.
 package struct Regex: ~Copyable {
     private let pattern: CompiledRegex
@@ -20,12 +22,16 @@ package struct Regex: ~Copyable {
 
     /// Matches a pattern that was compiled before, in memory of its own.
     init(_ pattern: CompiledRegex) {
-        guard let data = pcre2_match_data_create_8(1, nil), let context = pcre2_match_context_create_8(nil) else { fatalError("no memory for a pattern") }
+        guard let data = pcre2_match_data_create_8(1, nil), let context = pcre2_match_context_create_8(nil) else {
+            fatalError("no memory for a pattern")
+        }
         pcre2_set_match_limit_8(context, 10_000_000)
         pcre2_set_heap_limit_8(context, 64 << 10)               // KiB
         stack = pattern.isMachineCode ? pcre2_jit_stack_create_8(32 << 10, 64 << 20, nil) : nil
         if let stack { pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack)) }
-        (self.pattern, self.data, self.context) = (pattern, data, context)
+        self.pattern = pattern
+        self.data = data
+        self.context = context
     }
 
     deinit {
@@ -34,7 +40,8 @@ package struct Regex: ~Copyable {
         pcre2_match_data_free_8(data)
     }
 
-    /// Replaces `ends` by where the next words end: all of them when the text ends here (`isLast`), else those that no further text can change.
+    /// Replaces `ends` by where the next words end: all of them when the text ends here (`isLast`), else those that no further text can
+    /// change.
     /// The next call begins with the bytes behind the last word.
     package mutating func cut(_ text: Span<UInt8>, isLast: Bool, into ends: inout [UInt32]) throws(TokenizeError) {
         ends.removeAll(keepingCapacity: true)
@@ -68,8 +75,11 @@ package struct Regex: ~Copyable {
         for i in count..<ends.count { ends[i] = UInt32(first + repaired.origin(of: Int(ends[i]))) }
     }
 
-    /// The same for UTF-8 alone, whose first byte is byte `offset` of the text. Follows the iterator of Hugging Face's Oniguruma match by match.
-    private func cutValid(_ text: Span<UInt8>, from start: Int, isLast: Bool, at offset: Int, into ends: inout [UInt32]) throws(TokenizeError) {
+    /// The same for UTF-8 alone, whose first byte is byte `offset` of the text. Follows the iterator of Hugging Face's Oniguruma match by
+    /// match.
+    private func cutValid(
+        _ text: Span<UInt8>, from start: Int, isLast: Bool, at offset: Int, into ends: inout [UInt32]
+    ) throws(TokenizeError) {
         // `word` is where the next one begins, which is also where the last match ended; `at` is from where the next match is looked for.
         var word = start, at = start
         search: while at < text.count {
@@ -81,7 +91,8 @@ package struct Regex: ~Copyable {
                 if found.lowerBound == text.count, !isLast { break search }
                 if found.lowerBound > word { ends.append(UInt32(offset + found.lowerBound)) }
                 if !found.isEmpty { ends.append(UInt32(offset + found.upperBound)) }
-                (word, at) = (found.upperBound, found.upperBound)
+                word = found.upperBound
+                at = found.upperBound
             }
         }
         if isLast, word < text.count { ends.append(UInt32(offset + text.count)) }

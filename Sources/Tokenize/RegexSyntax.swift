@@ -86,7 +86,9 @@ struct OnigurumaTranslation {
         case "v": put(#"\x0B"#, for: 2)
         case "u":
             let digits = scalars[(i + 2)...].prefix(4)
-            guard digits.count == 4, digits.allSatisfy({ $0.properties.isASCIIHexDigit }) else { throw fault(#"\u needs four hexadecimal digits"#) }
+            guard digits.count == 4, digits.allSatisfy({ $0.properties.isASCIIHexDigit }) else {
+                throw fault(#"\u needs four hexadecimal digits"#)
+            }
             put(#"\x{"# + digits.map(String.init).joined() + "}", for: 6)
         case "p", "P":
             let name = propertyName(), not = name.first == "^" ? "^" : ""
@@ -103,7 +105,8 @@ struct OnigurumaTranslation {
     private mutating func copyWithBraces() {
         let letter = scalars[i + 1]
         copy(2)
-        guard "pPxoNkg".unicodeScalars.contains(letter), i < scalars.count, scalars[i] == "{", let end = scalars[i...].firstIndex(of: "}") else { return }
+        guard "pPxoNkg".unicodeScalars.contains(letter), i < scalars.count, scalars[i] == "{", let end = scalars[i...].firstIndex(of: "}")
+        else { return }
         copy(end + 1 - i)
     }
 
@@ -192,7 +195,8 @@ struct OnigurumaTranslation {
 
     /// The long names of categories, which PCRE2 does not know.
     private static let categories = [
-        "letter": "L", "uppercaseletter": "Lu", "lowercaseletter": "Ll", "titlecaseletter": "Lt", "modifierletter": "Lm", "otherletter": "Lo",
+        "letter": "L", "uppercaseletter": "Lu", "lowercaseletter": "Ll", "titlecaseletter": "Lt", "modifierletter": "Lm",
+        "otherletter": "Lo",
         "mark": "M", "nonspacingmark": "Mn", "spacingmark": "Mc", "enclosingmark": "Me",
         "number": "N", "decimalnumber": "Nd", "letternumber": "Nl", "othernumber": "No",
         "punctuation": "P", "connectorpunctuation": "Pc", "dashpunctuation": "Pd", "openpunctuation": "Ps", "closepunctuation": "Pe",

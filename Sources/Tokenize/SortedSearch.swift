@@ -1,5 +1,6 @@
 extension RandomAccessCollection where Index == Int {
-    /// How many elements come before the first that is not `within`, where those within are all at the beginning. It looks at as many as the count has bits.
+    /// How many elements come before the first that is not `within`, where those within are all at the beginning. It looks at as many as
+    /// the count has bits.
     ///
     ///     [1, 3, 3, 7].prefixCount { $0 < 4 }                      // 3
     @inlinable

@@ -5,7 +5,8 @@ import Base64
 ///     let gpt2 = try TiktokenFile.read(bytes, path: "gpt2.tiktoken")
 ///     let file = try TiktokenFile.bytes(of: gpt2)           // what was read
 ///
-/// The file holds neither special tokens nor a pattern. tiktoken's own are known by their file names; for others the caller says what they are.
+/// The file holds neither special tokens nor a pattern. tiktoken's own are known by their file names; for others the caller says what they
+/// are.
 /// Nor does it hold merges: see `MergeRecovery`.
 package enum TiktokenFile {
     package static func read(_ bytes: [UInt8], path: String, pattern: PreTokenizationPattern? = nil,
@@ -13,11 +14,13 @@ package enum TiktokenFile {
         var slots = TokenSlots(fileSize: bytes.count), token: [UInt8] = []
         for (number, range) in TextLines(bytes) where !range.isEmpty {
             guard let space = bytes[range].firstIndex(of: 32), let id = decimal(bytes[(space + 1)..<range.upperBound]) else {
-                throw .malformed(path: path, place: "\(number)", expected: "a token in base64, a space and its rank", found: shown(bytes[range]))
+                throw .malformed(
+                    path: path, place: "\(number)", expected: "a token in base64, a space and its rank", found: shown(bytes[range]))
             }
             token.removeAll(keepingCapacity: true)
             guard space > range.lowerBound, Base64.decode(bytes.span.extracting(range.lowerBound..<space), .standard, into: &token) else {
-                throw .malformed(path: path, place: "\(number)", expected: "a token in base64", found: shown(bytes[range.lowerBound..<space]))
+                throw .malformed(
+                    path: path, place: "\(number)", expected: "a token in base64", found: shown(bytes[range.lowerBound..<space]))
             }
             do { try slots.put(token, at: id) } catch { throw error.error(path: path, place: "\(number)", id: id) }
         }
@@ -35,7 +38,8 @@ package enum TiktokenFile {
         vocabulary.ignoresMerges = true
         let left = Set(vocabulary.specialTokens.map(\.id)), index = TokenIndex(vocabulary.tokens, except: left)
         if let double = index.firstDouble(in: vocabulary.tokens, except: left) {
-            throw .malformed(path: path, place: "rank \(double)", expected: "each token once", found: shown(vocabulary.tokens[Int(double)]) + " again")
+            throw .malformed(
+                path: path, place: "rank \(double)", expected: "each token once", found: shown(vocabulary.tokens[Int(double)]) + " again")
         }
         var recovery = MergeRecovery(vocabulary.tokens, index: index)
         vocabulary.merges = recovery.merges(except: left)
@@ -56,8 +60,12 @@ package enum TiktokenFile {
         if let (ours, theirs) = zip(vocabulary.merges, merges).first(where: { $0 != $1 }) {
             throw refuse("it makes token \(ours.result) where tiktoken would make \(theirs.result)")
         }
-        guard vocabulary.merges.count >= merges.count else { throw refuse("nothing merges into token \(merges[vocabulary.merges.count].result)") }
-        guard vocabulary.merges.count == merges.count else { throw refuse("tiktoken would never make token \(vocabulary.merges[merges.count].result)") }
+        guard vocabulary.merges.count >= merges.count else {
+            throw refuse("nothing merges into token \(merges[vocabulary.merges.count].result)")
+        }
+        guard vocabulary.merges.count == merges.count else {
+            throw refuse("tiktoken would never make token \(vocabulary.merges[merges.count].result)")
+        }
         let plain = tokens.indices.filter { !tokens.range(of: $0).isEmpty && !left.contains(TokenID($0)) }
         guard vocabulary.ignoresMerges || plain.count == merges.count + 256 else { throw refuse("it has tokens that nothing merges into") }
         var bytes: [UInt8] = []
@@ -90,7 +98,10 @@ extension TiktokenFile {
             let name = path.split(separator: "/").last ?? ""
             if name.hasPrefix("cl100k") {
                 pattern = .gpt4
-                texts = ["<|endoftext|>": 100_257, "<|fim_prefix|>": 100_258, "<|fim_middle|>": 100_259, "<|fim_suffix|>": 100_260, "<|endofprompt|>": 100_276]
+                texts = [
+                    "<|endoftext|>": 100_257, "<|fim_prefix|>": 100_258, "<|fim_middle|>": 100_259, "<|fim_suffix|>": 100_260,
+                    "<|endofprompt|>": 100_276,
+                ]
             } else if name.hasPrefix("o200k") {
                 pattern = .regex(PreTokenizationPattern.o200k)
                 texts = ["<|endoftext|>": 199_999, "<|endofprompt|>": 200_018]

@@ -23,12 +23,16 @@ package struct TokenList: Sendable, Equatable {
             throw refuse("token \(id) is taken whole, and merging would make others of it")
         }
         names = vocabulary.keys
-        if let double = TokenIndex(names).firstDouble(in: names) { throw refuse("token \(double) is written like another, \(shown(names[Int(double)]))") }
+        if let double = TokenIndex(names).firstDouble(in: names) {
+            throw refuse("token \(double) is written like another, \(shown(names[Int(double)]))")
+        }
         let special = Set(vocabulary.specialTokens.map(\.id))
         kinds = names.indices.map { special.contains(TokenID($0)) ? .special : names.range(of: $0).isEmpty ? .none : .plain }
         for merge in vocabulary.merges {
             let whole = vocabulary.tokens[Int(merge.left)] + vocabulary.tokens[Int(merge.right)]
-            guard whole.elementsEqual(vocabulary.tokens[Int(merge.result)]) else { throw refuse("token \(merge.result) is not what it merges from") }
+            guard whole.elementsEqual(vocabulary.tokens[Int(merge.result)]) else {
+                throw refuse("token \(merge.result) is not what it merges from")
+            }
             merges.append(names[Int(merge.left)] + [32] + names[Int(merge.right)])
         }
     }
@@ -44,14 +48,18 @@ package struct TokenList: Sendable, Equatable {
                 token.append(contentsOf: text.utf8)
                 vocabulary.specialTokens.append(.init(id: TokenID(id), text: text))
             } else if !ByteToUnicode.append(names.bytes.span.extracting(names.range(of: id)), to: &token) {
-                throw .malformed(path: path, place: place(), expected: "a token in GPT-2's alphabet for bytes, or one of another type", found: shown(names[id]))
+                throw .malformed(
+                    path: path, place: place(), expected: "a token in GPT-2's alphabet for bytes, or one of another type",
+                    found: shown(names[id]))
             }
             do { try slots.put(token, at: id) } catch { throw error.error(path: path, place: place(), id: id) }
         }
         vocabulary.tokens = slots.tokens
         let special = Set(vocabulary.specialTokens.map(\.id)), index = TokenIndex(vocabulary.tokens, except: special)
         if let double = index.firstDouble(in: vocabulary.tokens, except: special) {
-            throw .malformed(path: path, place: "tokenizer.ggml.tokens[\(double)]", expected: "each token once", found: shown(names[Int(double)]) + " again")
+            throw .malformed(
+                path: path, place: "tokenizer.ggml.tokens[\(double)]", expected: "each token once",
+                found: shown(names[Int(double)]) + " again")
         }
         var reader = MergeReader(vocabulary.tokens, index: index)
         for i in merges.indices {

@@ -4,7 +4,8 @@
 ///     try slots.put(Array("b".utf8), at: 1)
 ///     slots.tokens                     // "" and "b": 0 is a gap
 struct TokenSlots {
-    /// Every number is below it. A token takes more than a byte of its file: numbers far beyond its size would only fill the memory with gaps, of which
+    /// Every number is below it. A token takes more than a byte of its file: numbers far beyond its size would only fill the memory with
+    /// gaps, of which
     /// each takes 12 bytes.
     let limit: Int
 

@@ -27,9 +27,12 @@ extension TokenizeError: CustomStringConvertible {
         case .unsupported(let path, let what, let advice): "\(path): \(what). \(advice)"
         case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)."
         case .notWritten(let path, let reason): "\(path): cannot be written: \(reason)."
-        case .noToken(let piece, let offset): "No token stands for '\(piece)' at byte \(offset): the vocabulary was learned from a text without it."
-        case .missingSpecialToken(let marker, let form): "The chat form '\(form)' needs the token \(marker), which this vocabulary does not have."
-        case .badPattern(let pattern, let offset, let reason): "The pattern '\(Self.beginning(of: pattern))' is wrong at \(offset): \(reason)."
+        case .noToken(let piece, let offset):
+            "No token stands for '\(piece)' at byte \(offset): the vocabulary was learned from a text without it."
+        case .missingSpecialToken(let marker, let form):
+            "The chat form '\(form)' needs the token \(marker), which this vocabulary does not have."
+        case .badPattern(let pattern, let offset, let reason):
+            "The pattern '\(Self.beginning(of: pattern))' is wrong at \(offset): \(reason)."
         case .patternGaveUp(let pattern, let offset, let reason):
             "The pattern '\(Self.beginning(of: pattern))' takes too long at byte \(offset) of the text: \(reason). Repetitions inside repetitions are the usual cause."
         case .notExpressible(let format, let reason): "\(format) cannot hold this vocabulary: \(reason)."

@@ -85,7 +85,9 @@ struct SpecialFinder {
     private let specialTokens: [(text: [UInt8], id: TokenID)]
 
     init(_ specialTokens: [Vocabulary.SpecialToken]) {
-        self.specialTokens = specialTokens.map { (Array($0.text.utf8), $0.id) }.filter { !$0.text.isEmpty }.sorted { $0.text.count > $1.text.count }
+        self.specialTokens = specialTokens.map { (Array($0.text.utf8), $0.id) }.filter { !$0.text.isEmpty }.sorted {
+            $0.text.count > $1.text.count
+        }
     }
 
     func ranges(in text: [UInt8]) -> [(range: Range<Int>, id: TokenID)] {

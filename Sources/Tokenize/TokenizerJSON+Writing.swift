@@ -1,7 +1,8 @@
 import JSON
 
 extension TokenizerJSON {
-    /// The file's bytes. Hugging Face's library makes the same ids of the same text with it, once `encode_special_tokens` is set, and `read` the same vocabulary.
+    /// The file's bytes. Hugging Face's library makes the same ids of the same text with it, once `encode_special_tokens` is set, and
+    /// `read` the same vocabulary.
     package static func bytes(of vocabulary: Vocabulary) throws(TokenizeError) -> [UInt8] {
         // ByteLevel behind a pattern of its own would put a space before every word.
         guard !vocabulary.addsPrefixSpace || !hasSplit(vocabulary) && vocabulary.unit == .bytes else {
@@ -44,7 +45,9 @@ extension TokenizerJSON {
     private static func keys(of vocabulary: Vocabulary) throws(TokenizeError) -> ByteStrings {
         func refuse(_ reason: String) -> TokenizeError { .notExpressible(format: "tokenizer.json", reason: reason) }
         let keys = vocabulary.keys
-        if let double = TokenIndex(keys).firstDouble(in: keys) { throw refuse("token \(double) is written like another, \(shown(keys[Int(double)]))") }
+        if let double = TokenIndex(keys).firstDouble(in: keys) {
+            throw refuse("token \(double) is written like another, \(shown(keys[Int(double)]))")
+        }
         if let last = keys.indices.last, keys.range(of: last).isEmpty { throw refuse("its last number, \(last), is no token") }
         if vocabulary.unit == .characters {
             guard vocabulary.merges.isEmpty else { throw refuse("its tokens are characters, and merge") }
@@ -54,7 +57,9 @@ extension TokenizerJSON {
         }
         for merge in vocabulary.merges {
             let whole = vocabulary.tokens[Int(merge.left)] + vocabulary.tokens[Int(merge.right)]
-            guard whole.elementsEqual(vocabulary.tokens[Int(merge.result)]) else { throw refuse("token \(merge.result) is not what it merges from") }
+            guard whole.elementsEqual(vocabulary.tokens[Int(merge.result)]) else {
+                throw refuse("token \(merge.result) is not what it merges from")
+            }
         }
         return keys
     }

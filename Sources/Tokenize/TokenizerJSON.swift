@@ -8,7 +8,8 @@ import JSON
 /// What is read, and what becomes of it:
 /// - `model`: BPE only. `ignore_merges` is `ignoresMerges`. An `unk_token` and `byte_fallback` don't matter where every byte is a token.
 /// - `pre_tokenizer`: ByteLevel, alone or behind one Split or Digits, is the pattern; without one, tokens are characters.
-/// - `added_tokens` become special tokens, which no typed text becomes here, where Hugging Face's library looks for them in every text unless
+/// - `added_tokens` become special tokens, which no typed text becomes here, where Hugging Face's library looks for them in every text
+/// unless
 ///   `encode_special_tokens` is set. Those with `"special": false`, for which it always looks, are special, too, or, if the vocabulary has
 ///   them, ordinary tokens. `lstrip`, `rstrip`, `single_word` and `normalized` only say how they are looked for.
 /// - `normalizer`: none. `post_processor`, `truncation` and `padding` are about whole texts
@@ -31,10 +32,13 @@ package enum TokenizerJSON {
         if !isComplete {
             let unknown = try file.string(model, "unk_token", else: "", at: "model")
             if !unknown.isEmpty {
-                throw file.unsupported("it has '\(unknown)' for what no token stands for", "Only a tokenizer with all bytes among its tokens can be read with one.")
+                throw file.unsupported(
+                    "it has '\(unknown)' for what no token stands for",
+                    "Only a tokenizer with all bytes among its tokens can be read with one.")
             }
             if try file.boolean(model, "byte_fallback", else: false, at: "model") {
-                throw file.unsupported("it writes bytes as tokens such as <0x0A> (byte_fallback)", "Only byte-level tokenizers can be read.")
+                throw file.unsupported(
+                    "it writes bytes as tokens such as <0x0A> (byte_fallback)", "Only byte-level tokenizers can be read.")
             }
         }
         return vocabulary
@@ -45,7 +49,10 @@ package enum TokenizerJSON {
         guard type == "BPE" else { throw file.unsupported("its model is \(type)", "Only byte-level BPE can be read.") }
         for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
             let mark = try file.string(model, key, else: "", at: "model")
-            if !mark.isEmpty { throw file.unsupported("it marks pieces of words with '\(mark)' (\(key))", "Only byte-level BPE, which has no marks, can be read.") }
+            if !mark.isEmpty {
+                throw file.unsupported(
+                    "it marks pieces of words with '\(mark)' (\(key))", "Only byte-level BPE, which has no marks, can be read.")
+            }
         }
         if let dropout = model["dropout"]?.number, dropout != 0 {
             throw file.unsupported("it leaves out merges by chance (dropout \(dropout))", "Set model.dropout to null to read it.")
@@ -67,14 +74,20 @@ package enum TokenizerJSON {
         for (i, element) in elements.enumerated() {
             let place = "added_tokens[\(i)]"
             let id = try file.integer(element, "id", at: place), text = try file.string(element, "content", at: place)
-            guard (0..<limit).contains(id) else { throw TokenSlots.Refusal.outOfRange(limit: limit).error(path: file.path, place: place, id: id) }
-            added.append(AddedToken(token: Vocabulary.SpecialToken(id: TokenID(id), text: text),
-                                    isSpecial: try file.boolean(element, "special", else: false, at: place)))
+            guard (0..<limit).contains(id) else {
+                throw TokenSlots.Refusal.outOfRange(limit: limit).error(path: file.path, place: place, id: id)
+            }
+            added.append(
+                AddedToken(
+                    token: Vocabulary.SpecialToken(id: TokenID(id), text: text),
+                    isSpecial: try file.boolean(element, "special", else: false, at: place)))
         }
         return added
     }
 
-    private static func readTokens(_ model: JSONElement, _ added: [AddedToken], into vocabulary: inout Vocabulary, _ file: JSONFile) throws(TokenizeError) {
+    private static func readTokens(
+        _ model: JSONElement, _ added: [AddedToken], into vocabulary: inout Vocabulary, _ file: JSONFile
+    ) throws(TokenizeError) {
         var slots = TokenSlots(fileSize: file.size), added = added, places: [String: Int] = [:], token: [UInt8] = []
         for (place, one) in added.enumerated() {
             guard places.updateValue(place, forKey: one.token.text) == nil else {
@@ -93,17 +106,22 @@ package enum TokenizerJSON {
                 return true
             } ?? false
             if !places.isEmpty, let other = places[key.string ?? ""] {
-                guard id == added[other].token.id else { throw file.malformed(place(), "\(added[other].token.id), its number among the added tokens", "\(id)") }
+                guard id == added[other].token.id else {
+                    throw file.malformed(place(), "\(added[other].token.id), its number among the added tokens", "\(id)")
+                }
                 if added[other].isSpecial || !isRight { continue }
                 added[other].isPlain = true
             } else if !isRight {
-                throw file.malformed("model.vocab", "tokens in GPT-2's alphabet for bytes, or among the added tokens", shown(key.bytes ?? []))
+                throw file.malformed(
+                    "model.vocab", "tokens in GPT-2's alphabet for bytes, or among the added tokens", shown(key.bytes ?? []))
             }
             do { try slots.put(token, at: id) } catch { throw error.error(path: file.path, place: place(), id: id) }
         }
         for one in added where !one.isPlain {
             let special = one.token
-            do { try slots.put(special.text.utf8, at: Int(special.id)) } catch { throw error.error(path: file.path, place: "added_tokens", id: Int(special.id)) }
+            do { try slots.put(special.text.utf8, at: Int(special.id)) } catch {
+                throw error.error(path: file.path, place: "added_tokens", id: Int(special.id))
+            }
             vocabulary.specialTokens.append(special)
         }
         let ids = Set(vocabulary.specialTokens.map(\.id))

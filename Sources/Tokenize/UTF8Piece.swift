@@ -3,7 +3,8 @@
 ///     let bytes: [UInt8] = [0xE2, 0x82, 0x41]
 ///     bytes.span.piece(at: 0)          // broken, 2 bytes: the beginning of "€", and then an A
 ///
-/// Broken pieces are the longest beginnings of a character (Unicode's "maximal subparts"), as in Swift's `String(decoding:as:)`, in Python's
+/// Broken pieces are the longest beginnings of a character (Unicode's "maximal subparts"), as in Swift's `String(decoding:as:)`, in
+/// Python's
 /// `errors="replace"` and in browsers.
 package struct UTF8Sequence: Equatable {
     package enum Kind: Sendable {

@@ -3,7 +3,8 @@ import Glibc
 import JSON
 
 extension Vocabulary {
-    /// Reads anyone's tokenizer: tokenizer.json, vocab.json with merges.txt, encoder.json with vocab.bpe, .tiktoken. A folder is looked through
+    /// Reads anyone's tokenizer: tokenizer.json, vocab.json with merges.txt, encoder.json with vocab.bpe, .tiktoken. A folder is looked
+    /// through
     /// for one; a file is told by what is in it.
     ///
     ///     let gpt2 = try Vocabulary(reading: "gpt2")           // a folder with encoder.json and vocab.bpe
@@ -16,7 +17,8 @@ extension Vocabulary {
         if let pattern { self.pattern = pattern }
     }
 
-    /// Writes the file whole or not at all. The name says what it will be: `.json` is tokenizer.json, `.tiktoken` tiktoken's, and a folder, or what ends
+    /// Writes the file whole or not at all. The name says what it will be: `.json` is tokenizer.json, `.tiktoken` tiktoken's, and a folder,
+    /// or what ends
     /// in `/`, gets a vocab.json and a merges.txt.
     ///
     ///     try vocabulary.write(to: "data/tokenizer.json")
@@ -52,7 +54,9 @@ extension Vocabulary {
         } catch { throw TokenizeError(error) }
     }
 
-    private static func read(_ path: String, _ pattern: PreTokenizationPattern?, _ specialTokens: [Special]?) throws(TokenizeError) -> Vocabulary {
+    private static func read(
+        _ path: String, _ pattern: PreTokenizationPattern?, _ specialTokens: [Special]?
+    ) throws(TokenizeError) -> Vocabulary {
         if isFolder(path) { return try readFolder(path) }
         if path.hasSuffix("merges.txt") || path.hasSuffix("vocab.bpe") { return try readPair(oneOf: path) }
         let bytes = try contents(of: path)
@@ -63,7 +67,9 @@ extension Vocabulary {
             let root: JSONElement
             do { root = try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
             // Of a vocab.json all values are numbers, even that of the token "model".
-            if root["model"]?.kind != .object, root.members?.first(where: { _ in true })?.value.integer != nil { return try readPair(oneOf: path) }
+            if root["model"]?.kind != .object, root.members?.first(where: { _ in true })?.value.integer != nil {
+                return try readPair(oneOf: path)
+            }
             return try TokenizerJSON.read(root, JSONFile(path, size: bytes.count))
         default: return try TiktokenFile.read(bytes, path: path, pattern: pattern, specialTokens: specialTokens)
         }
@@ -71,11 +77,14 @@ extension Vocabulary {
 
     private static func readFolder(_ folder: String) throws(TokenizeError) -> Vocabulary {
         let folder = folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-        if exists(folder + "/tokenizer.json") { return try TokenizerJSON.read(contents(of: folder + "/tokenizer.json"), path: folder + "/tokenizer.json") }
+        if exists(folder + "/tokenizer.json") {
+            return try TokenizerJSON.read(contents(of: folder + "/tokenizer.json"), path: folder + "/tokenizer.json")
+        }
         for (vocabulary, merges) in pairs where exists("\(folder)/\(vocabulary)") && exists("\(folder)/\(merges)") {
             return try readPair("\(folder)/\(vocabulary)", "\(folder)/\(merges)")
         }
-        throw .unreadable(path: folder, reason: "it has no tokenizer.json, no vocab.json with merges.txt and no encoder.json with vocab.bpe")
+        throw .unreadable(
+            path: folder, reason: "it has no tokenizer.json, no vocab.json with merges.txt and no encoder.json with vocab.bpe")
     }
 
     private static let pairs = [("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")]
@@ -92,7 +101,8 @@ extension Vocabulary {
     }
 
     private static func readPair(_ vocabulary: String, _ merges: String) throws(TokenizeError) -> Vocabulary {
-        try VocabularyAndMerges.read(vocabulary: contents(of: vocabulary), path: vocabulary, merges: contents(of: merges), mergesPath: merges)
+        try VocabularyAndMerges.read(
+            vocabulary: contents(of: vocabulary), path: vocabulary, merges: contents(of: merges), mergesPath: merges)
     }
 
     private static func contents(of path: String) throws(TokenizeError) -> [UInt8] {

@@ -1,5 +1,6 @@
 extension Vocabulary {
-    /// 16 hexadecimal digits that are the same wherever the vocabulary is, and others for another: what files of tokens carry, so that nobody reads them with
+    /// 16 hexadecimal digits that are the same wherever the vocabulary is, and others for another: what files of tokens carry, so that
+    /// nobody reads them with
     /// the wrong one.
     package var fingerprint: String {
         var hash = FNV1a()

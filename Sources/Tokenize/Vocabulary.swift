@@ -15,7 +15,11 @@ package struct Vocabulary: Sendable, Equatable {
     package struct Merge: Sendable, Equatable {
         package let left, right, result: TokenID
 
-        package init(_ left: TokenID, _ right: TokenID, _ result: TokenID) { (self.left, self.right, self.result) = (left, right, result) }
+        package init(_ left: TokenID, _ right: TokenID, _ result: TokenID) {
+            self.left = left
+            self.right = right
+            self.result = result
+        }
     }
 
     /// A token that no typed text becomes, such as `<|eos|>`.
@@ -23,7 +27,10 @@ package struct Vocabulary: Sendable, Equatable {
         package let id: TokenID
         package let text: String
 
-        package init(id: TokenID, text: String) { (self.id, self.text) = (id, text) }
+        package init(id: TokenID, text: String) {
+            self.id = id
+            self.text = text
+        }
     }
 
     package var unit = Unit.bytes

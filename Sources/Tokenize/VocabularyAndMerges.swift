@@ -4,7 +4,8 @@ import JSON
 ///
 ///     let gpt2 = try VocabularyAndMerges.read(vocabulary: encoder, path: "encoder.json", merges: bpe, mergesPath: "vocab.bpe")
 ///
-/// The files hold no pattern; GPT-2's is meant unless the caller says otherwise. Nor do they say which tokens are special: those are that nothing
+/// The files hold no pattern; GPT-2's is meant unless the caller says otherwise. Nor do they say which tokens are special: those are that
+/// nothing
 /// merges into and that are not a byte, such as <|endoftext|>.
 package enum VocabularyAndMerges {
     package static func read(vocabulary bytes: [UInt8], path: String, merges: [UInt8], mergesPath: String,
@@ -64,12 +65,16 @@ package enum VocabularyAndMerges {
     }
 
     private static func keys(of vocabulary: Vocabulary) throws(TokenizeError) -> ByteStrings {
-        func refuse(_ reason: String) -> TokenizeError { .notExpressible(format: "vocab.json with merges.txt", reason: reason + "; tokenizer.json can") }
+        func refuse(_ reason: String) -> TokenizeError {
+            .notExpressible(format: "vocab.json with merges.txt", reason: reason + "; tokenizer.json can")
+        }
         guard vocabulary.unit == .bytes else { throw refuse("its tokens are characters") }
         guard vocabulary.pattern == .gpt2 else { throw refuse("they hold no pattern, so GPT-2's is meant, and this has another") }
         guard !vocabulary.addsPrefixSpace else { throw refuse("it begins every text with a space") }
         let keys = vocabulary.keys, tokens = vocabulary.tokens, left = Set(vocabulary.specialTokens.map(\.id))
-        if let double = TokenIndex(keys).firstDouble(in: keys) { throw refuse("token \(double) is written like another, \(shown(keys[Int(double)]))") }
+        if let double = TokenIndex(keys).firstDouble(in: keys) {
+            throw refuse("token \(double) is written like another, \(shown(keys[Int(double)]))")
+        }
         if let last = keys.indices.last, keys.range(of: last).isEmpty { throw refuse("its last number, \(last), is no token") }
         let made = Set(vocabulary.merges.map(\.result))
         for id in tokens.indices where tokens.range(of: id).count > 1 && !left.contains(TokenID(id)) && !made.contains(TokenID(id)) {
@@ -82,7 +87,9 @@ package enum VocabularyAndMerges {
             let whole = tokens[Int(merge.left)] + tokens[Int(merge.right)]
             guard whole.elementsEqual(tokens[Int(merge.result)]) else { throw refuse("token \(merge.result) is not what it merges from") }
         }
-        if vocabulary.ignoresMerges, let id = vocabulary.firstUnmerged { throw refuse("token \(id) is taken whole, and merging would make others of it") }
+        if vocabulary.ignoresMerges, let id = vocabulary.firstUnmerged {
+            throw refuse("token \(id) is taken whole, and merging would make others of it")
+        }
         return keys
     }
 }
@@ -92,7 +99,9 @@ extension Vocabulary {
     var firstUnmerged: TokenID? {
         let left = Set(specialTokens.map(\.id)), pairs = PairTable(merges)
         var merger = WordMerger(pairs), ids = [TokenID](repeating: -1, count: 256)
-        for id in tokens.indices where tokens.range(of: id).count == 1 && !left.contains(TokenID(id)) { ids[Int(tokens[id].first ?? 0)] = TokenID(id) }
+        for id in tokens.indices where tokens.range(of: id).count == 1 && !left.contains(TokenID(id)) {
+            ids[Int(tokens[id].first ?? 0)] = TokenID(id)
+        }
         var parts: [TokenID] = []
         for id in tokens.indices where !tokens.range(of: id).isEmpty && !left.contains(TokenID(id)) {
             parts = tokens[id].map { ids[Int($0)] }

@@ -25,7 +25,8 @@ package struct BPETrainer {
         package let bytes, tokens: Int
     }
 
-    /// The vocabulary, for which the counts are used up: smaller than `size` where no more pairs occur often enough, never smaller than the bytes and the special tokens.
+    /// The vocabulary, for which the counts are used up: smaller than `size` where no more pairs occur often enough, never smaller than the
+    /// bytes and the special tokens.
     package func learn(from words: consuming WordCounts) -> Learned {
         var vocabulary = Vocabulary()
         vocabulary.pattern = pattern

@@ -31,7 +31,10 @@ struct WordMerger {
         for i in 1..<count { ranks[i - 1] = pairs.rank(tokens[i - 1], tokens[i]) }
         while count > 1 {
             var earliest = 0, rank = ranks[0]
-            for i in 1..<count - 1 where ranks[i] < rank { (earliest, rank) = (i, ranks[i]) }
+            for i in 1..<count - 1 where ranks[i] < rank {
+                earliest = i
+                rank = ranks[i]
+            }
             if rank == PairTable.never { break }
             tokens[earliest] = pairs.result(of: rank)
             count -= 1

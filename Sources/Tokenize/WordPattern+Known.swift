@@ -1,5 +1,6 @@
 extension PreTokenizationPattern {
-    /// The pattern that a regular expression is, as Oniguruma reads it (tokenizer.json): one of those with a scanner of their own, if it means the
+    /// The pattern that a regular expression is, as Oniguruma reads it (tokenizer.json): one of those with a scanner of their own, if it
+    /// means the
     /// same on every text.
     ///
     ///     PreTokenizationPattern(regex: #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#)     // .gpt2
@@ -7,7 +8,8 @@ extension PreTokenizationPattern {
         self = Self.known[regex] ?? .regex(regex)
     }
 
-    /// The same for a `pat_str` of tiktoken's. In cl100k_base's, `\p{N}{1,3}+` is three digits at most to tiktoken, and any number of them to
+    /// The same for a `pat_str` of tiktoken's. In cl100k_base's, `\p{N}{1,3}+` is three digits at most to tiktoken, and any number of them
+    /// to
     /// Oniguruma.
     package init(tiktoken regex: String) {
         self = regex == Self.cl100k ? .gpt4 : Self(regex: regex)
@@ -22,7 +24,8 @@ extension PreTokenizationPattern {
             #"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"#: .gpt2,
             #"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
             // Llama 3's, and tiktoken's cl100k_base before it cared for trailing spaces.
-            #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#: .llama3,
+            #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#:
+                .llama3,
             #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"#: .llama3,
         ]
         for pattern in [PreTokenizationPattern.gpt2, .gpt4, .llama3] { if let regex = pattern.regex { known[regex] = pattern } }
@@ -39,7 +42,8 @@ extension PreTokenizationPattern {
         #"\p{N}{1,3}"#, #" ?[^\s\p{L}\p{N}]+[\r\n/]*"#, #"\s*[\r\n]+"#, #"\s+(?!\S)"#, #"\s+"#,
     ].joined(separator: "|")
 
-    /// GPT-2's pattern between digits that are words of their own, or runs of them: "Digits" before "ByteLevel" in a tokenizer.json. A run of
+    /// GPT-2's pattern between digits that are words of their own, or runs of them: "Digits" before "ByteLevel" in a tokenizer.json. A run
+    /// of
     /// spaces also ends where a digit follows, because the digit is not in the text that GPT-2's pattern sees.
     static func gpt2(betweenDigits digits: String) -> PreTokenizationPattern {
         .regex(digits + #"|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"#)

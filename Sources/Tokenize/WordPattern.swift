@@ -15,8 +15,10 @@ package enum PreTokenizationPattern: Sendable, Equatable {
 
     /// The same in words that PCRE2, Rust's fancy-regex (tiktoken) and Oniguruma (Hugging Face) understand alike; nil for `none`.
     ///
-    /// Tests/Peers/check_tokenizers.py holds these strings against the originals, in both engines, on code points in four places and on random texts, most of
-    /// them spaces and line ends: tiktoken's `\s++$` and our `\s+\z` cut alike, for a possessive run of spaces can only stop at a line end if that is the
+    /// Tests/Peers/check_tokenizers.py holds these strings against the originals, in both engines, on code points in four places and on
+    /// random texts, most of
+    /// them spaces and line ends: tiktoken's `\s++$` and our `\s+\z` cut alike, for a possessive run of spaces can only stop at a line end
+    /// if that is the
     /// end of the text. One original does not mean everywhere what it means to tiktoken: see `init(tiktoken:)`.
     package var regex: String? {
         switch self {

@@ -21,7 +21,8 @@ package final class AdamW {
     package let first, second: Buffer
 
     package init(for parameters: Parameters, on processor: Processor) {
-        (self.parameters, self.processor) = (parameters, processor)
+        self.parameters = parameters
+        self.processor = processor
         first = processor.zeros(parameters.values.count)
         second = processor.zeros(parameters.values.count)
     }
@@ -39,8 +40,10 @@ package final class AdamW {
         var step = AdamWStep(rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, decay: 0, number: steps,
                              gradientScale: length > limit ? limit / (length + 1e-6) : 1)
         for (range, decays, share) in stretches {
-            (step.rate, step.decay) = (rate * share, decays ? decay : 0)
-            processor.adamW(step, weights: parameters.values[range], gradients: gradients[range], first: first[range], second: second[range])
+            step.rate = rate * share
+            step.decay = decays ? decay : 0
+            processor.adamW(
+                step, weights: parameters.values[range], gradients: gradients[range], first: first[range], second: second[range])
         }
         return length
     }

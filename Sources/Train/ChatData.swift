@@ -11,7 +11,8 @@ import Random
 ///     let data = try ChatData(["chat_history.jsonl"], tokenizer, form: .specialTokens, context: 384, seed: 1, on: pool)
 ///     let examples = try data.examples(.train, rows: 4, …)
 ///
-/// Which they are depends on the seed and the number of conversations. The tokens lie in files that have no name any more: nothing is left behind.
+/// Which they are depends on the seed and the number of conversations. The tokens lie in files that have no name any more: nothing is left
+/// behind.
 package struct ChatData: Sendable {
     package let report: CorpusReport
     /// Where the conversations are among the tokens.
@@ -20,9 +21,14 @@ package struct ChatData: Sendable {
     package let digest: String
     package let tokens: TokenFile
 
-    package init(_ paths: [String], _ tokenizer: Tokenizer, form: ChatTemplate, context: Int, seed: UInt64, skippingBad: Bool = false, on pool: WorkerPool) throws(TrainingError) {
+    package init(
+        _ paths: [String], _ tokenizer: Tokenizer, form: ChatTemplate, context: Int, seed: UInt64, skippingBad: Bool = false,
+        on pool: WorkerPool
+    ) throws(TrainingError) {
         let tokens: TokenFile
-        do throws(CorpusError) { (tokens, report) = try Self.tokens(of: paths, tokenizer, form, skippingBad, on: pool) } catch { throw .corpus(error) }
+        do throws(CorpusError) { (tokens, report) = try Self.tokens(of: paths, tokenizer, form, skippingBad, on: pool) } catch {
+            throw .corpus(error)
+        }
         // Plain text has no conversations: passages of it do.
         let all = tokens.turns.contains { $0.role == .preamble } ? tokens.conversations
             : stride(from: 0, to: tokens.count - 1, by: context).map { $0..<min($0 + context + 1, tokens.count) }
@@ -30,7 +36,8 @@ package struct ChatData: Sendable {
         let chosen = Set((0..<held).map { order[$0] })
         train = all.indices.filter { !chosen.contains($0) }.map { all[$0] }
         val = all.indices.filter { chosen.contains($0) }.map { all[$0] }
-        (self.tokens, digest) = (tokens, Self.digest(of: tokens))
+        self.tokens = tokens
+        digest = Self.digest(of: tokens)
     }
 
     package var chats: Int { train.count + val.count }
@@ -38,9 +45,13 @@ package struct ChatData: Sendable {
     package func count(of part: DatasetSplit) -> Int { (part == .train ? train : val).reduce(0) { $0 + $1.count } }
 
     /// Rows of a batch are at most as many as there are: of few conversations, none shall be twice in one.
-    package func examples(_ part: DatasetSplit, rows: Int, context: Int, seed: UInt64, learning learned: LossScope, padding: Int32) throws(TrainingError) -> PackedConversations {
+    package func examples(
+        _ part: DatasetSplit, rows: Int, context: Int, seed: UInt64, learning learned: LossScope, padding: Int32
+    ) throws(TrainingError) -> PackedConversations {
         func packed(_ rows: Int) throws(TrainingError) -> PackedConversations {
-            try PackedConversations(tokens, documents: part == .train ? train : val, rows: rows, context: context, seed: seed, learning: learned, padding: padding)
+            try PackedConversations(
+                tokens, documents: part == .train ? train : val, rows: rows, context: context, seed: seed, learning: learned,
+                padding: padding)
         }
         let all = try packed(rows), count = all.rowsPerEpoch
         // What is evaluated is seen once: batches as equal as can be.
@@ -48,11 +59,14 @@ package struct ChatData: Sendable {
         return part == .val && even != rows ? try packed(even) : all
     }
 
-    private static func tokens(of paths: [String], _ tokenizer: Tokenizer, _ form: ChatTemplate, _ skipsBad: Bool, on pool: WorkerPool) throws(CorpusError) -> (TokenFile, CorpusReport) {
+    private static func tokens(
+        of paths: [String], _ tokenizer: Tokenizer, _ form: ChatTemplate, _ skipsBad: Bool, on pool: WorkerPool
+    ) throws(CorpusError) -> (TokenFile, CorpusReport) {
         let folder: ScratchFolder
         do throws(FileError) { folder = try ScratchFolder() } catch { throw .file(error) }
         var encoding = CorpusEncoder(tokenizer, file: "", template: form)
-        (encoding.validationShare, encoding.skipsBad) = (0, skipsBad)
+        encoding.validationShare = 0
+        encoding.skipsBad = skipsBad
         let report = try encoding.write(paths, to: folder.path, on: pool)
         return (try TokenFile(.train, in: folder.path), report)
     }

@@ -40,46 +40,64 @@ package struct Finetuning {
     package let vocabulary: Vocabulary
     package let form: ChatTemplate
 
-    /// - Parameter preparing: told how much of what comes before the first step is done, where that takes long: the singular values of large weights do.
-    package init(of path: String, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor, precision: DataType,
-                 preparing: (_ share: Double) -> Void = { _ in }) throws {
+    /// - Parameter preparing: told how much of what comes before the first step is done, where that takes long: the singular values of
+    /// large weights do.
+    package init(
+        of path: String, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor, precision: DataType,
+        preparing: (_ share: Double) -> Void = { _ in }
+    ) throws {
         let base = try Checkpoint(reading: path)
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
         let words = try FinetuningVocabulary(base), context = base.configuration.context
-        let material = try FinetuningData(settings.data, settings.replay, words, context: context, plan, skippingBad: settings.skipsBad, on: processor.pool)
+        let material = try FinetuningData(
+            settings.data, settings.replay, words, context: context, plan, skippingBad: settings.skipsBad, on: processor.pool)
         guard material.data.chats >= settings.fewest else {
             throw TrainingError.tooFewChats(paths: settings.data, count: material.data.chats, needed: settings.fewest)
         }
         var plan = plan
-        (plan.rows, plan.evaluatesBeforeTraining) = (min(plan.rows, material.rows), true)
+        plan.rows = min(plan.rows, material.rows)
+        plan.evaluatesBeforeTraining = true
         let training = try material.training(plan, share: settings.replayShare), tokensPerStep = plan.rows * context
         plan.length = settings.length ?? .steps(max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
-        plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep))
+        plan.warmup =
+            settings.warmup ?? TrainingPlan.usualWarmup(for: plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep))
         try Folder.create(folder)
-        let (trainer, adapter) = try Self.trainer(of: base, settings, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
-                                                  seed: UInt64(bitPattern: Int64(plan.seed)), preparing)
+        let (trainer, adapter) = try Self.trainer(
+            of: base, settings, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
+            seed: UInt64(bitPattern: Int64(plan.seed)), preparing)
         let notes = try material.notes(from: folder, share: settings.replayShare)
-        run = try TrainingRun(trainer, plan, training: training, validation: try material.validation(plan), replay: try material.replayValidation(plan),
-                              vocabulary: words.vocabulary, form: words.form, adapter: adapter, notes: notes, folder: folder)
-        (data, replay, paths, replayPaths) = (material.data, material.replay, material.paths, material.replayPaths)
-        (vocabulary, form) = (words.vocabulary, words.form)
+        run = try TrainingRun(
+            trainer, plan, training: training, validation: try material.validation(plan), replay: try material.replayValidation(plan),
+            vocabulary: words.vocabulary, form: words.form, adapter: adapter, notes: notes, folder: folder)
+        data = material.data
+        replay = material.replay
+        paths = material.paths
+        replayPaths = material.replayPaths
+        vocabulary = words.vocabulary
+        form = words.form
     }
 
     /// Goes on where a run was left.
     ///
     /// - Parameter base: the model that an adapter is for, where that is not where it was.
     package init(resuming folder: String, base: String? = nil, on processor: Processor, precision: DataType) throws {
-        let stored = try Checkpoint(reading: folder + "/last.h5"), words = try FinetuningVocabulary(stored), plan = try TrainingPlan(from: stored)
+        let stored = try Checkpoint(reading: folder + "/last.h5"), words = try FinetuningVocabulary(stored),
+            plan = try TrainingPlan(from: stored)
         let material = try FinetuningData(goingOnWith: stored, in: folder, words, plan, on: processor.pool)
         let (model, parameters) = try stored.model(base: base, copying: true, on: processor)
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: UInt64(bitPattern: Int64(plan.seed)))
         let share = try stored.number("finetune/replay_share")
-        run = try TrainingRun(trainer, plan, training: try material.training(plan, share: share), validation: try material.validation(plan),
-                              replay: try material.replayValidation(plan), vocabulary: words.vocabulary, form: words.form, adapter: stored.adapter,
-                              notes: try material.notes(from: folder, share: share), folder: folder)
+        run = try TrainingRun(
+            trainer, plan, training: try material.training(plan, share: share), validation: try material.validation(plan),
+            replay: try material.replayValidation(plan), vocabulary: words.vocabulary, form: words.form, adapter: stored.adapter,
+            notes: try material.notes(from: folder, share: share), folder: folder)
         try run.restore(stored)
-        (data, replay, paths, replayPaths) = (material.data, material.replay, material.paths, material.replayPaths)
-        (vocabulary, form) = (words.vocabulary, words.form)
+        data = material.data
+        replay = material.replay
+        paths = material.paths
+        replayPaths = material.replayPaths
+        vocabulary = words.vocabulary
+        form = words.form
     }
 
     private static func trainer(of base: Checkpoint, _ settings: Settings, basePath: String, on processor: Processor, _ precision: DataType,
@@ -94,7 +112,9 @@ package struct Finetuning {
         var adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: basePath)
         let parameters = Parameters(list, over: try base.values(of: list.frozen, on: processor), on: processor, seed: seed)
         if settings.beginsWithPrincipals {
-            let principals = try parameters.initializeWithPiSSA(of: list.loraLayers) { preparing(Double($0) / Double(list.loraLayers.count)) }
+            let principals = try parameters.initializeWithPiSSA(of: list.loraLayers) {
+                preparing(Double($0) / Double(list.loraLayers.count))
+            }
             guard let principals else { throw TrainingError.notFinite(path: base.path ?? "") }
             adapter.principals = OrderedDictionary(principals, of: list.parameters)
         }

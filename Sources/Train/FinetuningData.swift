@@ -32,20 +32,30 @@ struct FinetuningData {
     private let padding: Int32
     private let skipsBad: Bool
 
-    init(_ paths: [String], _ replayPaths: [String], _ words: FinetuningVocabulary, context: Int, _ plan: TrainingPlan, skippingBad: Bool, on pool: WorkerPool) throws {
+    init(
+        _ paths: [String], _ replayPaths: [String], _ words: FinetuningVocabulary, context: Int, _ plan: TrainingPlan, skippingBad: Bool,
+        on pool: WorkerPool
+    ) throws {
         skipsBad = skippingBad
-        (self.paths, self.replayPaths, self.context, padding) = (paths, replayPaths, context, words.padding)
+        self.paths = paths
+        self.replayPaths = replayPaths
+        self.context = context
+        padding = words.padding
         let read = { (paths: [String]) throws in
-            try ChatData(paths, words.tokenizer, form: words.form, context: context, seed: UInt64(bitPattern: Int64(plan.seed)), skippingBad: skippingBad,
-                         on: pool)
+            try ChatData(
+                paths, words.tokenizer, form: words.form, context: context, seed: UInt64(bitPattern: Int64(plan.seed)),
+                skippingBad: skippingBad,
+                on: pool)
         }
         data = try read(paths)
         replay = replayPaths.isEmpty ? nil : try read(replayPaths)
-        rows = try data.examples(.train, rows: plan.rows, context: context, seed: 0, lossScope: plan.lossScope, padding: padding).rowsPerEpoch
+        rows = try data.examples(.train, rows: plan.rows, context: context, seed: 0, lossScope: plan.lossScope, padding: padding)
+            .rowsPerEpoch
     }
 
     /// The same chats again, which their digests prove.
-    init(goingOnWith stored: Checkpoint, in folder: String, _ words: FinetuningVocabulary, _ plan: TrainingPlan, on pool: WorkerPool) throws {
+    init(goingOnWith stored: Checkpoint, in folder: String, _ words: FinetuningVocabulary, _ plan: TrainingPlan, on pool: WorkerPool) throws
+    {
         func paths(_ name: String) throws -> [String] {
             let count = stored.training.names.count { $0.hasPrefix("finetune/\(name)/") }
             return try (0..<count).map { RelativePath.resolve(try stored.text("finetune/\(name)/\($0)"), from: folder) }
@@ -70,12 +80,16 @@ struct FinetuningData {
     }
 
     private func examples(_ data: ChatData, _ part: DatasetSplit, _ plan: TrainingPlan) throws -> PackedConversations {
-        try data.examples(part, rows: plan.rows, context: context, seed: UInt64(bitPattern: Int64(plan.seed)), lossScope: plan.lossScope, padding: padding)
+        try data.examples(
+            part, rows: plan.rows, context: context, seed: UInt64(bitPattern: Int64(plan.seed)), lossScope: plan.lossScope, padding: padding
+        )
     }
 
     /// What it takes to find the same chats again: their places as seen from the run's folder.
     func notes(from folder: String, share: Double) throws -> OrderedDictionary<CheckpointValue> {
-        var notes: OrderedDictionary<CheckpointValue> = ["finetune/data_digest": .text(data.digest), "finetune/replay_share": .number(replay == nil ? 0 : share)]
+        var notes: OrderedDictionary<CheckpointValue> = [
+            "finetune/data_digest": .text(data.digest), "finetune/replay_share": .number(replay == nil ? 0 : share),
+        ]
         if skipsBad { notes["finetune/skips_bad"] = .integer(1) }
         if let replay { notes["finetune/replay_digest"] = .text(replay.digest) }
         for (name, paths) in [("data", paths), ("replay", replayPaths)] {

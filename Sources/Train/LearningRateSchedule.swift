@@ -14,7 +14,12 @@ package struct LearningRateSchedule: Sendable, Equatable {
     /// The lowest rate, as a share of the peak.
     package var floor: Float
 
-    package init(peak: Float, warmup: Int, steps: Int, floor: Float = 0.1) { (self.peak, self.warmup, self.steps, self.floor) = (peak, warmup, steps, floor) }
+    package init(peak: Float, warmup: Int, steps: Int, floor: Float = 0.1) {
+        self.peak = peak
+        self.warmup = warmup
+        self.steps = steps
+        self.floor = floor
+    }
 
     package func rate(at step: Int) -> Float { rate(at: step, progress: Double(step - warmup) / Double(max(1, steps - warmup))) }
 

@@ -10,14 +10,19 @@ package struct ReplayMixture: TrainingBatches {
     private let rows, context: Int
 
     package init(of new: PackedConversations, and old: PackedConversations, share: Double, rows: Int, context: Int) {
-        (self.new, self.old, self.share, self.rows, self.context) = (new, old, share, rows, context)
+        self.new = new
+        self.old = old
+        self.share = share
+        self.rows = rows
+        self.context = context
     }
 
     /// Steps in which every newer token is learned from once.
     package var stepsPerEpoch: Double { Double(new.rowsPerEpoch) / (Double(rows) * (1 - share)) }
 
     package func batch(at step: Int) -> Batch {
-        let (first, last) = (olderRows(before: step), olderRows(before: step + 1))
+        let first = olderRows(before: step)
+        let last = olderRows(before: step + 1)
         var filler = BatchBuilder(rows: rows, context: context, padding: new.padding)
         new.fill(&filler, with: step * rows - first..<(step + 1) * rows - last)
         old.fill(&filler, with: first..<last)

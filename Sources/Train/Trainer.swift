@@ -15,7 +15,10 @@ package struct Batch: Sendable {
     package init(inputs: [Int32], targets: [Int32], rows: Int, documents: [Int32]? = nil) {
         require(rows > 0 && inputs.count % rows == 0 && targets.count == inputs.count && (documents?.count ?? inputs.count) == inputs.count,
                 "a batch of \(inputs.count) inputs and \(targets.count) targets in \(rows) rows")
-        (self.inputs, self.targets, self.rows, self.documents) = (inputs, targets, rows, documents)
+        self.inputs = inputs
+        self.targets = targets
+        self.rows = rows
+        self.documents = documents
     }
 
     package var length: Int { inputs.count / rows }
@@ -79,7 +82,9 @@ package final class Trainer {
 
     /// Learns on from weights that are there.
     package init(_ model: GPT, _ parameters: Parameters, on processor: Processor, precision: DataType, seed: UInt64) {
-        (self.model, self.parameters, self.seed) = (model, parameters, seed)
+        self.model = model
+        self.parameters = parameters
+        self.seed = seed
         microBatchTokens = Self.defaultMicroBatchTokens(isAdapting: !parameters.frozen.isEmpty)
         // Before anything that comes and goes: in the middle of it they would leave holes.
         _ = parameters.gradients
@@ -121,7 +126,9 @@ package final class Trainer {
         return model.loss(of: inputs, predicting: targets, count: count, documents: documents, on: tape)
     }
 
-    private func parts(of batch: Batch) -> [Range<Int>] { Self.parts(rows: batch.rows, length: batch.length, microBatchTokens: microBatchTokens) }
+    private func parts(of batch: Batch) -> [Range<Int>] {
+        Self.parts(rows: batch.rows, length: batch.length, microBatchTokens: microBatchTokens)
+    }
 
     /// Parts of the rows, as equal as can be: of two numbers of parts that are near what is wanted, the one that divides the rows.
     static func parts(rows: Int, length: Int, microBatchTokens: Int) -> [Range<Int>] {
@@ -133,7 +140,8 @@ package final class Trainer {
 
 /// Before anything is learned.
 extension Trainer {
-    /// About how long a step with such a batch will take: as many times a part's forward pass as the way back, the optimiser and all parts cost. The pass is
+    /// About how long a step with such a batch will take: as many times a part's forward pass as the way back, the optimiser and all parts
+    /// cost. The pass is
     /// measured, the second of two, since the first finds nothing in its place. Nothing is learned, and nothing drawn.
     ///
     /// - Parameter clock: seconds since whenever.

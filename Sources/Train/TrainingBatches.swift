@@ -28,7 +28,11 @@ package struct RandomWindows: TrainingBatches {
 
     package init(_ tokens: TokenFile, rows: Int, context: Int, seed: UInt64, learning learned: LossScope = .all) throws(TrainingError) {
         guard tokens.count > context else { throw .tooFewTokens(path: tokens.path, count: tokens.count, needed: context + 1) }
-        (self.tokens, self.rows, self.context, self.seed, self.learned) = (tokens, rows, context, seed, learned)
+        self.tokens = tokens
+        self.rows = rows
+        self.context = context
+        self.seed = seed
+        self.learned = learned
     }
 
     package var stepsPerEpoch: Double { Double(tokens.count) / Double(rows * context) }
@@ -47,7 +51,8 @@ package struct RandomWindows: TrainingBatches {
 
 /// Whole conversations, as many to a row as fit, that do not see each other.
 ///
-/// A conversation longer than the context is learned in pieces, each a document of its own. Every token but a conversation's first is learned
+/// A conversation longer than the context is learned in pieces, each a document of its own. Every token but a conversation's first is
+/// learned
 /// from once an epoch; the rows' order is another in each.
 package struct PackedConversations: TrainingBatches {
     private let tokens: TokenFile
@@ -60,9 +65,16 @@ package struct PackedConversations: TrainingBatches {
     /// - Parameters:
     ///   - documents: the conversations to take, where not all of the tokens are wanted.
     ///   - padding: the token that fills what is left of a row; nothing is learned from it.
-    package init(_ tokens: TokenFile, documents: [Range<Int>]? = nil, rows: Int, context: Int, seed: UInt64, learning learned: LossScope = .all,
-                 padding: Int32) throws(TrainingError) {
-        (self.tokens, self.rows, self.context, self.seed, self.learned, self.padding) = (tokens, rows, context, seed, learned, padding)
+    package init(
+        _ tokens: TokenFile, documents: [Range<Int>]? = nil, rows: Int, context: Int, seed: UInt64, learning learned: LossScope = .all,
+        padding: Int32
+    ) throws(TrainingError) {
+        self.tokens = tokens
+        self.rows = rows
+        self.context = context
+        self.seed = seed
+        self.learned = learned
+        self.padding = padding
         packing = SequencePacking(documents ?? tokens.conversations, into: context, seed: seed)
         if packing.rows.isEmpty { throw .tooFewTokens(path: tokens.path, count: tokens.count, needed: 2) }
     }
@@ -111,7 +123,11 @@ struct BatchBuilder {
     private var inputs: [Int32] = [], targets: [Int32] = [], documents: [Int32] = []
     private var ids: [Int32] = [], roles: [TokenRole] = []
 
-    init(rows: Int, context: Int, padding: Int32 = 0) { (self.rows, self.context, self.padding) = (rows, context, padding) }
+    init(rows: Int, context: Int, padding: Int32 = 0) {
+        self.rows = rows
+        self.context = context
+        self.padding = padding
+    }
 
     /// A document whose inputs are `range`; what they are to predict is one token further.
     mutating func add(_ range: Range<Int>, of tokens: TokenFile, learning learned: LossScope) {

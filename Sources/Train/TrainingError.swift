@@ -22,7 +22,8 @@ package enum TrainingError: Error, Equatable {
 extension TrainingError: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .tooFewTokens(let path, let count, let needed): "\(path): \(count) tokens, and it takes \(needed) to learn from. Bring more text, or make the context shorter."
+        case .tooFewTokens(let path, let count, let needed):
+            "\(path): \(count) tokens, and it takes \(needed) to learn from. Bring more text, or make the context shorter."
         case .corpus(let error): error.description
         case .tokenizer(let error): error.description
         case .checkpoint(let error): error.description
@@ -30,7 +31,8 @@ extension TrainingError: CustomStringConvertible {
             "\(paths.joined(separator: ", ")): \(count) chat\(count == 1 ? "" : "s"), and finetuning needs \(needed). Collect more, or go on with fewer: --force"
         case .adapterAsBase(let path):
             "\(path) is an adapter, not a model. Fold it into its model first: slm finetune --merge \(path) --out MERGED.h5, then finetune that."
-        case .notFinite(let path): "\(path): some of its weights are not finite, so it has no singular values. Take another checkpoint, or begin plainly: --lora-init plain"
+        case .notFinite(let path):
+            "\(path): some of its weights are not finite, so it has no singular values. Take another checkpoint, or begin plainly: --lora-init plain"
         case .noFinetune(let path): "\(path) was not made by slm finetune. Go on with a training: slm train --resume"
         case .changedData(let paths):
             "\(paths.joined(separator: ", ")): not the chats that this finetune began with. Bring them back to go on, or finetune anew from its best.h5."

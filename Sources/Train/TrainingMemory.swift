@@ -21,8 +21,14 @@ package struct TrainingMemory: Sendable {
     package var nGramTokens = 0
 
     /// - Parameter microBatchTokens: nil for what a trainer takes.
-    package init(_ precision: DataType, rows: Int, microBatchTokens: Int? = nil, isRecomputing: Bool = false, adapting adaptation: LoRAConfiguration? = nil) {
-        (self.precision, self.rows, self.isRecomputing, self.adaptation) = (precision, rows, isRecomputing, adaptation)
+    package init(
+        _ precision: DataType, rows: Int, microBatchTokens: Int? = nil, isRecomputing: Bool = false,
+        adapting adaptation: LoRAConfiguration? = nil
+    ) {
+        self.precision = precision
+        self.rows = rows
+        self.isRecomputing = isRecomputing
+        self.adaptation = adaptation
         self.microBatchTokens = microBatchTokens ?? Trainer.defaultMicroBatchTokens(isAdapting: adaptation != nil)
     }
 
@@ -31,9 +37,12 @@ package struct TrainingMemory: Sendable {
 
     /// The bytes it takes, about. Double, so that nothing overflows, whatever is asked for.
     package func bytes(for c: GPTConfiguration) -> Double {
-        let tokens = Double(Trainer.parts(rows: rows, length: c.context, microBatchTokens: microBatchTokens).map(\.count).max() ?? 1) * Double(c.context)
+        let tokens =
+            Double(Trainer.parts(rows: rows, length: c.context, microBatchTokens: microBatchTokens).map(\.count).max() ?? 1)
+            * Double(c.context)
         let (L, C, V) = (Double(c.layers), Double(c.width), Double(c.vocabulary)), stored = precision == .bfloat16 ? 2.0 : 4.0
-        // Of a block: two norms, question, key and value, answer, the wide layer before and after its function; the residual stream twice, in f32.
+        // Of a block: two norms, question, key and value, answer, the wide layer before and after its function; the residual stream twice,
+        // in f32.
         let block = tokens * C * (14 * stored + 8)
         let blocks = isRecomputing ? min(L, 1) * block + L * tokens * C * 4 : L * block
         // The scores of the head, in f32, and what products read of their derivative.
@@ -77,7 +86,9 @@ package struct TrainingMemory: Sendable {
 
 extension GPTConfiguration {
     package var parameterCount: Int {
-        let (L, C, V) = (layers, width, vocabulary)
+        let L = layers
+        let C = width
+        let V = vocabulary
         let bias = hasBias ? L * 9 * C : 0, norms = (2 * L + 1) * C * (norm == .layer && hasBias ? 2 : 1)
         return 12 * L * C * C + bias + norms + (isTied ? 1 : 2) * V * C + (positions == .learned ? context * C : 0)
     }

@@ -37,7 +37,8 @@ package struct TrainingPlan: Sendable, Equatable {
     /// What counts as a gain, in nats a token.
     package var smallestGain: Float = 0.001
 
-    /// Contexts that are counted and fitted before the first step, so that the model begins with what counting knows; 0 for a start by chance.
+    /// Contexts that are counted and fitted before the first step, so that the model begins with what counting knows; 0 for a start by
+    /// chance.
     package var nGramContexts = 0
 
     package init() {}
@@ -77,9 +78,12 @@ extension TrainingPlan {
     /// The plan as a checkpoint keeps it.
     var values: OrderedDictionary<CheckpointValue> {
         var values: OrderedDictionary<CheckpointValue> = [
-            "plan/rows": .integer(rows), "plan/rate": .number(Double(rate)), "plan/warmup": .integer(warmup), "plan/floor": .number(Double(floor)),
-            "plan/decay": .number(Double(decay)), "plan/beta2": .number(Double(beta2)), "plan/clipping": .number(Double(clipping)), "plan/seed": .integer(seed),
-            "plan/packs": .integer(packs ? 1 : 0), "plan/evaluates_first": .integer(evaluatesBeforeTraining ? 1 : 0), "plan/learned": .text(learned.rawValue),
+            "plan/rows": .integer(rows), "plan/rate": .number(Double(rate)), "plan/warmup": .integer(warmup),
+            "plan/floor": .number(Double(floor)),
+            "plan/decay": .number(Double(decay)), "plan/beta2": .number(Double(beta2)), "plan/clipping": .number(Double(clipping)),
+            "plan/seed": .integer(seed),
+            "plan/packs": .integer(packs ? 1 : 0), "plan/evaluates_first": .integer(evaluatesBeforeTraining ? 1 : 0),
+            "plan/learned": .text(learned.rawValue),
             "plan/evaluation_tokens": .integer(evaluationTokens), "plan/smallest_gain": .number(Double(smallestGain)),
             "plan/start_contexts": .integer(nGramContexts),
         ]

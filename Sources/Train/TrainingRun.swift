@@ -53,16 +53,28 @@ package final class TrainingRun {
     ///   - validation: with another seed than the training's, so that an evaluation sees the same rows every time.
     ///   - replay: older data, which is evaluated too.
     ///   - tokens: what tells that a training goes on with the tokens it began with: see `TokenMeta.identity`.
-    package init(_ trainer: Trainer, _ plan: TrainingPlan, training: any TrainingBatches, validation: (any TrainingBatches)?, replay: (any TrainingBatches)? = nil,
-                 vocabulary: Vocabulary, form: ChatTemplate?, tokens: String? = nil, adapter: LoRAAdapter? = nil, notes: OrderedDictionary<CheckpointValue> = [:],
-                 folder: String) throws(TrainingError) {
-        (self.trainer, self.plan, self.training, self.validation, self.form, self.folder) = (trainer, plan, training, validation, form, folder)
-        (self.replay, self.adapter, self.notes) = (replay, adapter, notes)
+    package init(
+        _ trainer: Trainer, _ plan: TrainingPlan, training: any TrainingBatches, validation: (any TrainingBatches)?,
+        replay: (any TrainingBatches)? = nil,
+        vocabulary: Vocabulary, form: ChatTemplate?, tokens: String? = nil, adapter: LoRAAdapter? = nil,
+        notes: OrderedDictionary<CheckpointValue> = [:],
+        folder: String
+    ) throws(TrainingError) {
+        self.trainer = trainer
+        self.plan = plan
+        self.training = training
+        self.validation = validation
+        self.form = form
+        self.folder = folder
+        self.replay = replay
+        self.adapter = adapter
+        self.notes = notes
         lengths = vocabulary.textLengths
         identity = tokens
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
         trainer.clipping = plan.clipping
-        (trainer.optimizer.decay, trainer.optimizer.beta2) = (plan.decay, plan.beta2)
+        trainer.optimizer.decay = plan.decay
+        trainer.optimizer.beta2 = plan.beta2
         if plan.nGramContexts > 0 { trainer.optimizer.learningRateScale = NGramInitialization.learningRateScale }
     }
 
@@ -105,7 +117,10 @@ package final class TrainingRun {
             state.skippedInARow = 0
             state.tokens += tokensPerStep
             try report(.step(result, rate: rate, state: state))
-            if progress < 1, plan.evaluateEvery.map({ state.step % $0 == 0 }) ?? (progress * 20 >= Double(state.evaluations + (plan.evaluatesBeforeTraining ? 0 : 1))) {
+            if progress < 1,
+                plan.evaluateEvery.map({ state.step % $0 == 0 })
+                    ?? (progress * 20 >= Double(state.evaluations + (plan.evaluatesBeforeTraining ? 0 : 1)))
+            {
                 try evaluate(report)
                 state.seconds = clock() - begin
                 try save("last.h5", report)
@@ -158,7 +173,9 @@ package final class TrainingRun {
     private func evaluation(of examples: any TrainingBatches, batches: Range<Int>) -> Evaluation {
         var sum = Evaluation()
         // No row twice, as far as that can be.
-        for i in batches.prefix(max(1, Int(examples.stepsPerEpoch.rounded(.up)))) { sum += trainer.evaluation(of: examples.batch(at: i), lengths: lengths) }
+        for i in batches.prefix(max(1, Int(examples.stepsPerEpoch.rounded(.up)))) {
+            sum += trainer.evaluation(of: examples.batch(at: i), lengths: lengths)
+        }
         return sum
     }
 }
@@ -171,14 +188,16 @@ extension TrainingRun {
         var checkpoint = Checkpoint(trainer.model.configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
         checkpoint.optimizer.add(trainer.optimizer.first, of: parameters.list, in: "first")
         checkpoint.optimizer.add(trainer.optimizer.second, of: parameters.list, in: "second")
-        (checkpoint.tokenizer, checkpoint.chatTemplate) = (tokenizer, form)
+        checkpoint.tokenizer = tokenizer
+        checkpoint.chatTemplate = form
         checkpoint.training = state.values
         for (name, value) in plan.values { checkpoint.training[name] = value }
         checkpoint.training["updates"] = .integer(trainer.optimizer.steps)
         checkpoint.training["seed"] = .integer(plan.seed)
         if let identity { checkpoint.training["data"] = .text(identity) }
         for (name, value) in notes { checkpoint.training[name] = value }
-        (checkpoint.metrics, checkpoint.adapter) = (metrics, adapter)
+        checkpoint.metrics = metrics
+        checkpoint.adapter = adapter
         return checkpoint
     }
 

@@ -36,9 +36,11 @@ struct SamplingOptions {
     func config(usual: SamplingDefaults) throws -> GenerationConfig {
         do throws(GenerationError) {
             return try GenerationConfig(
-                maximumTokens: maxTokens, temperature: temperature ?? usual.temperature, topK: topK ?? usual.topK, topP: topP ?? usual.topP, minP: minP,
+                maximumTokens: maxTokens, temperature: temperature ?? usual.temperature, topK: topK ?? usual.topK, topP: topP ?? usual.topP,
+                minP: minP,
                 repetitionPenalty: repetitionPenalty, frequencyPenalty: frequencyPenalty, presencePenalty: presencePenalty, stop: stop,
-                seed: seed.map { UInt64(bitPattern: Int64($0)) }, logitBias: Dictionary(biases.get(), uniquingKeysWith: { $1 }), logProbabilities: logprobs)
+                seed: seed.map { UInt64(bitPattern: Int64($0)) }, logitBias: Dictionary(biases.get(), uniquingKeysWith: { $1 }),
+                logProbabilities: logprobs)
         } catch {
             guard case .field(let name, let value, let expected) = error else { throw error }
             throw UsageError("slm: \(Self.option(of: name)): expected \(expected), found \(value).")
@@ -76,7 +78,9 @@ extension AnsweringOptions {
             .option("top-p", \.answering.sampling.topP, "Draw from the likeliest that together have this share. [0.95]"),
             .option("min-p", \.answering.sampling.minP, "Draw from those that have this share of the likeliest's."),
             .option("repetition-penalty", \.answering.sampling.repetitionPenalty, "Divides the scores of tokens that were there."),
-            .option("frequency-penalty", \.answering.sampling.frequencyPenalty, "Taken from a score each time that the token stands in the answer."),
+            .option(
+                "frequency-penalty", \.answering.sampling.frequencyPenalty,
+                "Taken from a score each time that the token stands in the answer."),
             .option("presence-penalty", \.answering.sampling.presencePenalty, "Taken from a score once the token stands in the answer."),
             .list("stop", \.answering.sampling.stop, "TEXT", "The answer ends before any of these texts.", separator: "\n"),
             .option("seed", \.answering.sampling.seed, "Draws the same each time. [another each time]"),

@@ -12,7 +12,8 @@ struct Command {
 
     init<Options>(_ name: String, _ summary: String, _ defaults: Options, _ options: [OptionRow<Options>], example: String,
                   run: @escaping (Options) throws -> Void) {
-        (self.name, self.summary) = (name, summary)
+        self.name = name
+        self.summary = summary
         self.options = options.filter { !$0.isPositional }.map(\.name)
         let rows = options + [.config]
         help = Usage(command: name, summary: summary, rows: rows.map { ($0.label, $0.help, $0.shown(defaults)) }, example: example).text
@@ -36,8 +37,10 @@ struct Command {
 extension OptionRow {
     /// The file that has what is not said otherwise. Every command has it, and reads it before anything else.
     fileprivate static var config: OptionRow {
-        OptionRow(name: "config", help: "Take from this file what is not said here: see Documentation/Reference/Configuration.md.", label: "--config FILE.yaml",
-                  isFlag: false, set: { _, _, _ in }, shown: { _ in "" })
+        OptionRow(
+            name: "config", help: "Take from this file what is not said here: see Documentation/Reference/Configuration.md.",
+            label: "--config FILE.yaml",
+            isFlag: false, set: { _, _, _ in }, shown: { _ in "" })
     }
 }
 

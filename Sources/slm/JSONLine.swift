@@ -31,7 +31,9 @@ struct JSONLine: CustomStringConvertible {
     }
 }
 
-extension JSONLine.Value: ExpressibleByStringLiteral, ExpressibleByStringInterpolation, ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral {
+extension JSONLine.Value: ExpressibleByStringLiteral, ExpressibleByStringInterpolation, ExpressibleByFloatLiteral,
+    ExpressibleByIntegerLiteral
+{
     init(stringLiteral value: String) { self = .text(value) }
     init(floatLiteral value: Double) { self = .number(value) }
     init(integerLiteral value: Int) { self = .whole(value) }

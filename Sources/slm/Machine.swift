@@ -21,9 +21,13 @@ extension MachineOptions {
 
     /// For whoever computes on a thread of its own.
     var processorMaker: @Sendable () throws -> Processor {
-        let (threads, cpu, blas) = (threads, cpu, blas)
+        let threads = threads
+        let cpu = cpu
+        let blas = blas
         return {
-            do { return try Processor(threads: threads, instructionSet: cpu, blas: blas) } catch ProcessorError.unknownInstructionSet(let name, let known) {
+            do { return try Processor(threads: threads, instructionSet: cpu, blas: blas) } catch ProcessorError.unknownInstructionSet(
+                let name, let known)
+            {
                 throw UsageError("slm: \(ProcessorError.unknownInstructionSet(name, known: known))")
             }
         }

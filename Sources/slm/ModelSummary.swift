@@ -9,7 +9,8 @@ struct ModelSummary: CustomStringConvertible {
 
     init(_ checkpoint: Checkpoint) {
         let shape = checkpoint.configuration, rounded = checkpoint.quantized.reduce(0) { $0 + $1.element.outputs * $1.element.inputs }
-        description = "\(shape.layers) layers, \(shape.heads) heads, width \(shape.width), context \(shape.context), \(shape.vocabulary) tokens, "
+        description =
+            "\(shape.layers) layers, \(shape.heads) heads, width \(shape.width), context \(shape.context), \(shape.vocabulary) tokens, "
             + "\(checkpoint.weights.elementCount + rounded) parameters, "
             + (checkpoint.tokenizer == nil ? "no tokenizer" : checkpoint.chatTemplate.map { "chats as \($0.rawValue)" } ?? "no chats")
     }

@@ -17,7 +17,8 @@ final class Progress {
     private var pace = RemainingTime()
 
     init(_ title: String, ofBytes bytes: Int? = nil) {
-        (self.title, self.bytes) = (title, bytes)
+        self.title = title
+        self.bytes = bytes
         lastShown = start
     }
 

@@ -4,8 +4,13 @@ import Terminal
 
 @main
 struct SLM {
-    static var commands: [Command] { [.info, .benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .benchServe, .tokenize, .train, .finetune, .eval, .generate, .chat, .serve, .importing, .export,
-                                      .demo] }
+    static var commands: [Command] {
+        [
+            .info, .benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .benchServe, .tokenize, .train, .finetune, .eval, .generate,
+            .chat, .serve, .importing, .export,
+            .demo,
+        ]
+    }
 
     static func main() {
         do {
@@ -34,7 +39,9 @@ struct SLM {
         }
         let family = commands.filter { $0.name.hasPrefix(first + " ") }
         if !family.isEmpty, ["--help", "-h"].contains(arguments.dropFirst().first) { return print(list(family)) }
-        if !family.isEmpty { throw UsageError("slm \(first): expected one of \(family.map { $0.name.dropFirst(first.count + 1) }.joined(separator: ", ")).") }
+        if !family.isEmpty {
+            throw UsageError("slm \(first): expected one of \(family.map { $0.name.dropFirst(first.count + 1) }.joined(separator: ", ")).")
+        }
         let near = closestMatch(to: first, among: commands.map(\.name)).map { "; did you mean '\($0)'?" } ?? "."
         throw UsageError("slm: unknown command '\(first)'\(near) All commands: slm --help")
     }

@@ -27,7 +27,9 @@ final class TrainingBar {
             clear()
             let check = (validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits a byte" } ?? "")
                 + (replay.map { "  replay \($0.loss.fixed(4))" } ?? "")
-            say("step \("\(state.step)".leftPadded(to: 6))  \(clockText(state.seconds).leftPadded(to: 7))  train \(training.loss.fixed(4))\(check)\(isBest ? "  best" : "")")
+            say(
+                "step \("\(state.step)".leftPadded(to: 6))  \(clockText(state.seconds).leftPadded(to: 7))  train \(training.loss.fixed(4))\(check)\(isBest ? "  best" : "")"
+            )
         case .counted(let pairs, _, let state):
             clear()
             say("begun with what counting knows: which token follows each, and each of \(pairs) pairs  \(clockText(state.seconds))")
@@ -43,7 +45,9 @@ final class TrainingBar {
 
     /// A line each for what was asked and what the model says.
     func show(_ answer: LogEntry.Answer) {
-        let line = { (text: String) in String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }).prefix(160)) }
+        let line = { (text: String) in
+            String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }).prefix(160))
+        }
         say("             you  \(line(answer.question))\n           model  \(line(answer.answer))")
     }
 

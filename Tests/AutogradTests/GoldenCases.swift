@@ -9,7 +9,10 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
     let call: @Sendable (Tape, Inputs) -> Tensor
     var testDescription: String { name }
 
-    init(_ name: String, _ call: @escaping @Sendable (Tape, Inputs) -> Tensor) { (self.name, self.call) = (name, call) }
+    init(_ name: String, _ call: @escaping @Sendable (Tape, Inputs) -> Tensor) {
+        self.name = name
+        self.call = call
+    }
 
     static let all = products + linears + arithmetic + functions + reductions + rows + places + attentions + heads + losses
 
@@ -114,8 +117,12 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
 
     private static let heads = [(2, 3, 2), (5, 3, 6), (3, 1, 66)].flatMap { (T, H, D) in
         [
-            GoldenCase("rotate from 0 on, \(H) heads of \(D)") { $0.applyRotaryEmbedding($1.qkv, heads: H, by: $0.rotaryAngles(of: T, width: D)) },
-            GoldenCase("rotate from 300 on, \(H) heads of \(D)") { $0.applyRotaryEmbedding($1.qkv, heads: H, by: $0.rotaryAngles(of: T + 1, width: D, from: 300)) },
+            GoldenCase("rotate from 0 on, \(H) heads of \(D)") {
+                $0.applyRotaryEmbedding($1.qkv, heads: H, by: $0.rotaryAngles(of: T, width: D))
+            },
+            GoldenCase("rotate from 300 on, \(H) heads of \(D)") {
+                $0.applyRotaryEmbedding($1.qkv, heads: H, by: $0.rotaryAngles(of: T + 1, width: D, from: 300))
+            },
             GoldenCase("normHeads, \(H) heads of \(D)") { $0.applyQKNorm($1.qkv, heads: H) },
         ]
     }
@@ -149,7 +156,10 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
                 variables[input] = tape.variable(golden.floats(key), golden.shape(key))
             }
         }
-        (self.tape, self.setting, self.variables, self.ids) = (tape, setting, variables, ids)
+        self.tape = tape
+        self.setting = setting
+        self.variables = variables
+        self.ids = ids
     }
 
     /// Parameters, and what a residual stream adds, are always f32.

@@ -19,7 +19,9 @@ import TestSupport
             var list = ParameterList(lora: LoRAConfiguration(rank: R, alpha: alpha, targets: ["layer"])), noise = TestRandom(3)
             layer = Linear(from: I, to: O, named: "some.layer", in: &list)
             let frozen = processor.zeros(list.frozen.count)
-            for parameter in list.frozen.parameters { frozen[parameter.range].write { span in for i in span.indices { span[i] = noise.number() } } }
+            for parameter in list.frozen.parameters {
+                frozen[parameter.range].write { span in for i in span.indices { span[i] = noise.number() } }
+            }
             parameters = Parameters(list, over: frozen, on: processor, seed: 1)
             parameters.values.write { span in for i in span.indices { span[i] = noise.number() } }
             tape = Tape(processor, parameters: parameters, precision: setting.precision)
@@ -27,12 +29,16 @@ import TestSupport
             plus = tape.constant(noise.numbers(N * O), [N, O])
         }
 
-        func result(then f: UnaryFunction, adds: Bool) -> Tensor { tape.cast(layer(x, on: tape, then: f, plus: adds ? plus : nil), to: .float32) }
+        func result(then f: UnaryFunction, adds: Bool) -> Tensor {
+            tape.cast(layer(x, on: tape, then: f, plus: adds ? plus : nil), to: .float32)
+        }
     }
 
     private static let cases: [(UnaryFunction, Bool)] = [(.identity, false), (.identity, true), (.gelu, false), (.gelu, true)]
 
-    @Test(arguments: KernelVariant.standard) func `it is the layer whose weight is W and the product of B and A`(_ setting: KernelVariant) throws {
+    @Test(arguments: KernelVariant.standard) func `it is the layer whose weight is W and the product of B and A`(
+        _ setting: KernelVariant
+    ) throws {
         for (f, adds) in Self.cases {
             let adapted = try Adapted(setting), layer = adapted.layer, found = adapted.result(then: f, adds: adds).floats
             let change = try #require(layer.change)
@@ -41,7 +47,9 @@ import TestSupport
             expectClose(found, adapted.result(then: f, adds: adds).floats, within: setting.gradient, "\(f) \(adds)")
             // The product itself, in plain loops: some.layer's weight before, and what was added.
             let fresh = try Adapted(setting), pair = try #require(fresh.layer.change)
-            let (w, a, b) = (fresh.tape.value(of: pair.weight).floats, fresh.tape.value(of: pair.a).floats, fresh.tape.value(of: pair.b).floats)
+            let w = fresh.tape.value(of: pair.weight).floats
+            let a = fresh.tape.value(of: pair.a).floats
+            let b = fresh.tape.value(of: pair.b).floats
             let whole = (0..<Self.O * Self.I).map { i -> Float in
                 let (o, c) = i.quotientAndRemainder(dividingBy: Self.I)
                 return w[i] + 2 * (0..<Self.R).reduce(0) { $0 + b[o * Self.R + $1] * a[$1 * Self.I + c] }
@@ -57,11 +65,16 @@ import TestSupport
             let r = noise.numbers(Self.N * Self.O)
             let y = adapted.result(then: f, adds: adds)
             adapted.tape.backward(from: y, gradient: adapted.tape.constant(r, y.shape))
-            #expect(parameters.list.map(\.name) == ["some.layer.lora_A", "some.layer.lora_B"] && parameters.count == Self.R * (Self.I + Self.O))
+            #expect(
+                parameters.list.map(\.name) == ["some.layer.lora_A", "some.layer.lora_B"] && parameters.count == Self.R * (Self.I + Self.O))
             func loss(_ place: Int, _ step: Float) -> (x: Double, y: Double) {
                 var x: Float = 0, old: Float = 0
-                parameters.values.write { span in (old, span[place]) = (span[place], span[place] + step); x = span[place] }
-                let y = adapted.tape.withoutRecording { zip(adapted.result(then: f, adds: adds).floats, r).reduce(0) { $0 + Double($1.0) * Double($1.1) } }
+                parameters.values.write { span in
+                    (old, span[place]) = (span[place], span[place] + step); x = span[place]
+                }
+                let y = adapted.tape.withoutRecording {
+                    zip(adapted.result(then: f, adds: adds).floats, r).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+                }
                 parameters.values.write { span in span[place] = old }
                 return (Double(x), y)
             }
@@ -70,7 +83,9 @@ import TestSupport
                 for i in stride(from: 0, to: parameter.shape.count, by: 4) {
                     let p = parameter.start + i, (a, b, c, d) = (loss(p, -0.04), loss(p, -0.02), loss(p, 0.02), loss(p, 0.04))
                     let slope = 4 / 3 * (c.y - b.y) / (c.x - b.x) - 1 / 3 * (d.y - a.y) / (d.x - a.x)
-                    if Tolerance.slope.excess(Double(gradient[i]), slope) > 1 { Issue.record("\(f) \(adds) \(parameter.name)[\(i)]: gradient \(gradient[i]), slope \(slope)") }
+                    if Tolerance.slope.excess(Double(gradient[i]), slope) > 1 {
+                        Issue.record("\(f) \(adds) \(parameter.name)[\(i)]: gradient \(gradient[i]), slope \(slope)")
+                    }
                 }
             }
         }
@@ -100,7 +115,9 @@ import TestSupport
         let sigma = try #require(algebra.singularValues(of: weight, rows: O, columns: I)).values
         let left = try #require(algebra.singularValues(of: rest, rows: O, columns: I)).values
         // The best approximation of this rank is the one that leaves the other singular values (Eckart & Young 1936).
-        expectClose(left, Array(sigma.dropFirst(rank)) + [Float](repeating: 0, count: min(rank, O)), within: .gradient, terms: Double(sigma[0]), "what is left")
+        expectClose(
+            left, Array(sigma.dropFirst(rank)) + [Float](repeating: 0, count: min(rank, O)), within: .gradient, terms: Double(sigma[0]),
+            "what is left")
         let same = principals.read { a in parameters.values.read { b in a.indices.allSatisfy { a[$0] == b[$0] } } }
         #expect(same)
         parameters.addLoRA(list.loraLayers[0], scaledBy: 1, from: parameters.values)

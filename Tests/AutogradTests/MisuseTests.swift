@@ -49,7 +49,8 @@ import Testing
 
         func make() throws {
             let tape = Tape(try Processor(threads: 1, instructionSet: "plain"))
-            let x = tape.variable([1, 2, 3, 4, 5, 6], [2, 3]), w = tape.constant([1, 2, 3, 4, 5, 6, 7, 8], [2, 4]), v = tape.reshape(w, [4, 2])
+            let x = tape.variable([1, 2, 3, 4, 5, 6], [2, 3]), w = tape.constant([1, 2, 3, 4, 5, 6, 7, 8], [2, 4]),
+                v = tape.reshape(w, [4, 2])
             switch self {
             case .add: _ = tape.add(x, w)
             case .matmul: _ = tape.matmul(x, v)
@@ -90,8 +91,12 @@ import Testing
                 var list = ParameterList()
                 for _ in 0..<2 { _ = Linear(from: 1, to: 1, named: "layer", in: &list) }
             case .unread: _ = tape.transpose(x).floats
-            case .oddHeads: _ = tape.applyRotaryEmbedding(tape.constant([Float](repeating: 0, count: 18), [1, 2, 9]), heads: 1, by: tape.rotaryAngles(of: 2, width: 2))
-            case .angles: _ = tape.applyRotaryEmbedding(tape.constant([Float](repeating: 0, count: 12), [1, 2, 6]), heads: 1, by: tape.rotaryAngles(of: 1, width: 2))
+            case .oddHeads:
+                _ = tape.applyRotaryEmbedding(
+                    tape.constant([Float](repeating: 0, count: 18), [1, 2, 9]), heads: 1, by: tape.rotaryAngles(of: 2, width: 2))
+            case .angles:
+                _ = tape.applyRotaryEmbedding(
+                    tape.constant([Float](repeating: 0, count: 12), [1, 2, 6]), heads: 1, by: tape.rotaryAngles(of: 1, width: 2))
             case .normHeads: _ = tape.applyQKNorm(x, heads: 1)
             case .ids: _ = tape.tanh(tape.add(x, tape.ids([1], [1])))
             }

@@ -11,7 +11,8 @@ import Testing
         let p = try Processor(threads: 1, instructionSet: path)
         for f in UnaryFunction.allCases {
             for shape in [[], [0, 3], [1], [3, 17], [33], [65]] as [Shape] {
-                let x: GradientInput = f == .log || f == .sqrt ? .positive(shape) : f == .relu || f == .reluSquared ? .awayFromZero(shape) : .anything(shape)
+                let x: GradientInput =
+                    f == .log || f == .sqrt ? .positive(shape) : f == .relu || f == .reluSquared ? .awayFromZero(shape) : .anything(shape)
                 expectGradientsMatchSlopes(of: [x], on: p, "\(f)") { tape, x in tape.apply(f, to: x[0]) }
             }
         }
@@ -22,7 +23,8 @@ import Testing
     }
 
     static let pairs: [(Shape, Shape)] = [
-        ([], []), ([1], [1]), ([3, 17], [3, 17]), ([0, 3], [0, 3]), ([0, 3], [3]), ([3, 17], [17]), ([3, 17], [3, 1]), ([3, 1], [1, 17]), ([], [33]),
+        ([], []), ([1], [1]), ([3, 17], [3, 17]), ([0, 3], [0, 3]), ([0, 3], [3]), ([3, 17], [17]), ([3, 17], [3, 1]), ([3, 1], [1, 17]),
+        ([], [33]),
         ([2, 3, 1, 5], [3, 4, 1]), ([65], [1]), ([2, 1, 3, 1], [1, 5, 1, 7]),
     ]
 
@@ -42,8 +44,12 @@ import Testing
                 tape.divide(tape.multiply(x[0], x[0]), by: tape.add(x[0], tape.multiply(x[0], x[0])))
             }
         }
-        expectGradientsMatchSlopes(of: [.anything([3, 5]), .anything([5, 3])], on: p, "views combined") { tape, x in tape.subtract(tape.transpose(x[1]), x[0]) }
-        expectGradientsMatchSlopes(of: [.anything([3, 5]), .anything([5, 1])], on: p, "views stretched") { tape, x in tape.multiply(x[0], tape.transpose(x[1])) }
+        expectGradientsMatchSlopes(of: [.anything([3, 5]), .anything([5, 3])], on: p, "views combined") { tape, x in
+            tape.subtract(tape.transpose(x[1]), x[0])
+        }
+        expectGradientsMatchSlopes(of: [.anything([3, 5]), .anything([5, 1])], on: p, "views stretched") { tape, x in
+            tape.multiply(x[0], tape.transpose(x[1]))
+        }
     }
 
     @Test(arguments: Processor.instructionSets)
@@ -60,7 +66,9 @@ import Testing
             }
         }
         expectGradientsMatchSlopes(of: [.anything([3, 5])], on: p, "sum of a view") { tape, x in tape.sum(tape.transpose(x[0]), along: 0) }
-        expectGradientsMatchSlopes(of: [.apart([3, 5])], on: p, "max twice") { tape, x in tape.multiply(tape.max(x[0], along: 0), tape.max(x[0], along: 0)) }
+        expectGradientsMatchSlopes(of: [.apart([3, 5])], on: p, "max twice") { tape, x in
+            tape.multiply(tape.max(x[0], along: 0), tape.max(x[0], along: 0))
+        }
     }
 
     @Test(arguments: Processor.instructionSets)
@@ -68,8 +76,12 @@ import Testing
         let p = try Processor(threads: 1, instructionSet: path)
         for (M, K, N) in [(1, 1, 1), (3, 17, 5), (17, 3, 33), (0, 3, 2), (3, 0, 2), (65, 1, 2)] {
             expectGradientsMatchSlopes(of: [.anything([M, K]), .anything([K, N])], on: p, "A·B") { tape, x in tape.matmul(x[0], x[1]) }
-            expectGradientsMatchSlopes(of: [.anything([K, M]), .anything([K, N])], on: p, "Aᵀ·B") { tape, x in tape.matmul(tape.transpose(x[0]), x[1]) }
-            expectGradientsMatchSlopes(of: [.anything([M, K]), .anything([N, K])], on: p, "A·Bᵀ") { tape, x in tape.matmul(x[0], tape.transpose(x[1])) }
+            expectGradientsMatchSlopes(of: [.anything([K, M]), .anything([K, N])], on: p, "Aᵀ·B") { tape, x in
+                tape.matmul(tape.transpose(x[0]), x[1])
+            }
+            expectGradientsMatchSlopes(of: [.anything([M, K]), .anything([N, K])], on: p, "A·Bᵀ") { tape, x in
+                tape.matmul(x[0], tape.transpose(x[1]))
+            }
             expectGradientsMatchSlopes(of: [.anything([K, M]), .anything([N, K])], on: p, "Aᵀ·Bᵀ") { tape, x in
                 tape.matmul(tape.transpose(x[0]), tape.transpose(x[1]))
             }
@@ -90,16 +102,22 @@ import Testing
         let p = try Processor(threads: 1, instructionSet: path)
         for (N, I, O) in [(1, 1, 1), (3, 17, 5), (17, 3, 33), (0, 3, 2), (2, 65, 1)] {
             for f in [UnaryFunction.identity, .tanh, .gelu, .exactGELU, .sigmoid, .silu] {
-                expectGradientsMatchSlopes(of: [.anything([N, I]), .anything([O, I]), .anything([O]), .anything([N, O])], on: p, "linear, \(f)") { tape, x in
+                expectGradientsMatchSlopes(
+                    of: [.anything([N, I]), .anything([O, I]), .anything([O]), .anything([N, O])], on: p, "linear, \(f)"
+                ) { tape, x in
                     tape.linear(x[0], weight: x[1], bias: x[2], then: f, plus: x[3])
                 }
             }
-            expectGradientsMatchSlopes(of: [.anything([N, I]), .anything([O, I])], on: p, "without a bias") { tape, x in tape.linear(x[0], weight: x[1]) }
+            expectGradientsMatchSlopes(of: [.anything([N, I]), .anything([O, I])], on: p, "without a bias") { tape, x in
+                tape.linear(x[0], weight: x[1])
+            }
         }
         expectGradientsMatchSlopes(of: [.anything([2, 3, 5]), .anything([5, 5])], on: p, "plus its own input") { tape, x in
             tape.linear(x[0], weight: x[1], then: .tanh, plus: x[0])
         }
-        expectGradientsMatchSlopes(of: [.anything([5, 3]), .anything([2, 5])], on: p, "of a view") { tape, x in tape.linear(tape.transpose(x[0]), weight: x[1]) }
+        expectGradientsMatchSlopes(of: [.anything([5, 3]), .anything([2, 5])], on: p, "of a view") { tape, x in
+            tape.linear(tape.transpose(x[0]), weight: x[1])
+        }
     }
 
     @Test(arguments: Processor.instructionSets)
@@ -108,7 +126,9 @@ import Testing
         for shape in [[1], [3, 17], [2, 3, 5], [65], [0, 3], [2, 33]] as [Shape] {
             expectGradientsMatchSlopes(of: [.anything(shape)], on: p, "softmax") { tape, x in tape.softmax(x[0]) }
             expectGradientsMatchSlopes(of: [.anything(shape)], on: p, "log softmax") { tape, x in tape.logSoftmax(x[0]) }
-            expectGradientsMatchSlopes(of: [.anything(shape)], on: p, "both") { tape, x in tape.add(tape.softmax(x[0]), tape.logSoftmax(x[0])) }
+            expectGradientsMatchSlopes(of: [.anything(shape)], on: p, "both") { tape, x in
+                tape.add(tape.softmax(x[0]), tape.logSoftmax(x[0]))
+            }
         }
     }
 
@@ -120,7 +140,8 @@ import Testing
             expectGradientsMatchSlopes(of: [.anything(shape), .anything(C), .anything(C)], on: p, "layerNorm") { tape, x in
                 tape.layerNorm(x[0], scale: x[1], shift: x[2])
             }
-            expectGradientsMatchSlopes(of: [.anything(shape), .anything(C)], on: p, "rmsNorm") { tape, x in tape.rmsNorm(x[0], scale: x[1]) }
+            expectGradientsMatchSlopes(of: [.anything(shape), .anything(C)], on: p, "rmsNorm") { tape, x in tape.rmsNorm(x[0], scale: x[1])
+            }
             expectGradientsMatchSlopes(of: [.anything(shape), .anything(C)], on: p, "normed and kept") { tape, x in
                 tape.add(x[0], tape.layerNorm(x[0], scale: x[1]))
             }
@@ -129,7 +150,9 @@ import Testing
         expectGradientsMatchSlopes(of: [.awayFromZero([3, 1]), .anything([1]), .anything([1])], on: p, "of one channel") { tape, x in
             tape.layerNorm(x[0], scale: x[1], shift: x[2])
         }
-        expectGradientsMatchSlopes(of: [.positive([3, 1]), .anything([1])], on: p, "of one channel") { tape, x in tape.rmsNorm(x[0], scale: x[1]) }
+        expectGradientsMatchSlopes(of: [.positive([3, 1]), .anything([1])], on: p, "of one channel") { tape, x in
+            tape.rmsNorm(x[0], scale: x[1])
+        }
     }
 
     @Test(arguments: Processor.instructionSets)
@@ -137,9 +160,11 @@ import Testing
         let p = try Processor(threads: 1, instructionSet: path)
         for (shape, C) in [([], 3), ([1], 1), ([7], 17), ([2, 5], 33), ([0], 3), ([0, 5], 3), ([2, 3, 4], 2)] as [(Shape, Int)] {
             let ids = (0..<shape.count).map { Int32($0 * $0 % 5) }, T = shape.rank == 0 ? 1 : shape[-1]
-            expectGradientsMatchSlopes(of: [.anything([5, C])], on: p, "gather") { tape, x in tape.gather(x[0], rows: tape.ids(ids, shape)) }
+            expectGradientsMatchSlopes(of: [.anything([5, C])], on: p, "gather") { tape, x in tape.gather(x[0], rows: tape.ids(ids, shape))
+            }
             expectGradientsMatchSlopes(of: [.anything([5, C]), .anything([T + 2, C])], on: p, "embed \(shape)") { tape, x in
-                tape.multiply(tape.embed(tape.ids(ids, shape), in: x[0], plus: x[1]), tape.embed(tape.ids(ids, shape), in: x[0], plus: x[1]))
+                tape.multiply(
+                    tape.embed(tape.ids(ids, shape), in: x[0], plus: x[1]), tape.embed(tape.ids(ids, shape), in: x[0], plus: x[1]))
             }
         }
     }
@@ -171,7 +196,9 @@ import Testing
     func `attention`(path: String) throws {
         let p = try Processor(threads: 1, instructionSet: path)
         for (B, T, H, D) in [(1, 1, 1, 1), (2, 3, 1, 5), (1, 17, 3, 3), (2, 49, 1, 17), (0, 3, 2, 2), (2, 0, 1, 3)] {
-            expectGradientsMatchSlopes(of: [.anything([B, T, 3 * H * D])], on: p, "attention") { tape, x in tape.causalAttention(x[0], heads: H) }
+            expectGradientsMatchSlopes(of: [.anything([B, T, 3 * H * D])], on: p, "attention") { tape, x in
+                tape.causalAttention(x[0], heads: H)
+            }
             let starts = (0..<B * T).map { Int32($0 % T < 2 ? 0 : $0 % T / 2) }
             expectGradientsMatchSlopes(of: [.anything([B, T, 3 * H * D])], on: p, "of documents, used twice") { tape, x in
                 let y = tape.causalAttention(x[0], heads: H, documentStarts: tape.ids(starts, [B, T]))
@@ -187,13 +214,17 @@ import Testing
             expectGradientsMatchSlopes(of: [.anything([B, T, 3 * H * D])], on: p, "rotate") { tape, x in
                 tape.applyRotaryEmbedding(x[0], heads: H, by: tape.rotaryAngles(of: T + 2, width: D, from: 7))
             }
-            expectGradientsMatchSlopes(of: [.awayFromZero([B, T, 3 * H * D])], on: p, "normHeads") { tape, x in tape.applyQKNorm(x[0], heads: H) }
+            expectGradientsMatchSlopes(of: [.awayFromZero([B, T, 3 * H * D])], on: p, "normHeads") { tape, x in
+                tape.applyQKNorm(x[0], heads: H)
+            }
             expectGradientsMatchSlopes(of: [.awayFromZero([B, T, 3 * H * D])], on: p, "both, used twice") { tape, x in
                 let y = tape.applyQKNorm(tape.applyRotaryEmbedding(x[0], heads: H, by: tape.rotaryAngles(of: T, width: D)), heads: H)
                 return tape.add(tape.multiply(y, y), x[0])
             }
         }
-        expectGradientsMatchSlopes(of: [.awayFromZero([2, 3, 9])], on: p, "heads of an odd width") { tape, x in tape.applyQKNorm(x[0], heads: 1) }
+        expectGradientsMatchSlopes(of: [.awayFromZero([2, 3, 9])], on: p, "heads of an odd width") { tape, x in
+            tape.applyQKNorm(x[0], heads: 1)
+        }
     }
 
     @Test(arguments: Processor.instructionSets)
@@ -202,13 +233,16 @@ import Testing
         for (N, V, C) in [(1, 1, 1), (3, 17, 5), (7, 33, 3), (0, 3, 2), (2, 65, 17)] {
             for hidden in [1, 2] {         // every how manyth target does not count
                 let targets = (0..<N).map { Int32($0 % hidden == 1 ? -1 : ($0 * 5 + 2) % V) }
-                expectGradientsMatchSlopes(of: [.anything([N, V])], on: p, "crossEntropy") { tape, x in tape.crossEntropy(x[0], targets: tape.ids(targets, [N])) }
+                expectGradientsMatchSlopes(of: [.anything([N, V])], on: p, "crossEntropy") { tape, x in
+                    tape.crossEntropy(x[0], targets: tape.ids(targets, [N]))
+                }
                 expectGradientsMatchSlopes(of: [.anything([N, V])], on: p, "of half, used twice") { tape, x in
                     let loss = tape.scale(tape.crossEntropy(x[0], targets: tape.ids(targets, [N]), count: 2 * N + 1), by: 3)
                     return tape.add(loss, tape.crossEntropy(tape.scale(x[0], by: 2), targets: tape.ids(targets, [N])))
                 }
                 for rows in [1, 2, 512] {
-                    expectGradientsMatchSlopes(of: [.anything([N, C]), .anything([V, C])], on: p, "linearCrossEntropy by \(rows)") { tape, x in
+                    expectGradientsMatchSlopes(of: [.anything([N, C]), .anything([V, C])], on: p, "linearCrossEntropy by \(rows)") {
+                        tape, x in
                         tape.linearCrossEntropy(x[0], weight: x[1], targets: tape.ids(targets, [N]), rows: rows)
                     }
                 }
@@ -237,7 +271,8 @@ import Testing
                 tape.linearCrossEntropy(x[0], weight: x[1], shares: given)
             }
             // The same as a sum over hard targets.
-            let tape = Tape(p), noise = TestRandom(3), x = tape.constant(numbers(N * C, noise), [N, C]), w = tape.constant(numbers(V * C, noise), [V, C])
+            let tape = Tape(p), noise = TestRandom(3), x = tape.constant(numbers(N * C, noise), [N, C]),
+                w = tape.constant(numbers(V * C, noise), [V, C])
             let logs = tape.logSoftmax(tape.linear(x, weight: w)).floats
             var plain: Float = 0
             for n in 0..<N {
@@ -267,18 +302,26 @@ import Testing
     @Test func `products in bf16 are near those in f32`() throws {
         guard let p = try? Processor(threads: 2), p.hasBFloat16 else { return }
         var noise = TestRandom(3)
-        let (B, T, C, V) = (2, 33, 16, 65)
-        let x = noise.numbers(B * T * C), weights = { (count: Int) in noise.numbers(count).map { 0.4 * $0 } }      // so that a sum of C is near 1
+        let B = 2
+        let T = 33
+        let C = 16
+        let V = 65
+        // so that a sum of C is near 1
+        let x = noise.numbers(B * T * C), weights = { (count: Int) in noise.numbers(count).map { 0.4 * $0 } }
         let qkv = weights(3 * C * C), up = weights(2 * C * C), down = weights(2 * C * C), head = weights(V * C)
         let ids = (0..<B * T).map { Int32($0 % 9 == 0 ? -1 : $0 * 11 % V) }
         let runs = [DataType.float32, .bfloat16].map { precision in
             let tape = Tape(p, precision: precision), ones = [Float](repeating: 1, count: C)
-            let values = [tape.variable(x, [B, T, C]), tape.variable(qkv, [3 * C, C]), tape.variable(up, [2 * C, C]), tape.variable(down, [C, 2 * C]),
-                          tape.variable(head, [V, C]), tape.variable(ones, [C])]
+            let values = [
+                tape.variable(x, [B, T, C]), tape.variable(qkv, [3 * C, C]), tape.variable(up, [2 * C, C]),
+                tape.variable(down, [C, 2 * C]),
+                tape.variable(head, [V, C]), tape.variable(ones, [C]),
+            ]
             let question = tape.linear(tape.layerNorm(values[0], scale: values[5]), weight: values[1])
             let y = tape.add(values[0], tape.cast(tape.causalAttention(question, heads: 2), to: .float32))
             let z = tape.linear(tape.linear(tape.rmsNorm(y, scale: values[5]), weight: values[2], then: .gelu), weight: values[3], plus: y)
-            let loss = tape.linearCrossEntropy(tape.layerNorm(z, scale: values[5]), weight: values[4], targets: tape.ids(ids, [B, T]), rows: 17)
+            let loss = tape.linearCrossEntropy(
+                tape.layerNorm(z, scale: values[5]), weight: values[4], targets: tape.ids(ids, [B, T]), rows: 17)
             tape.backward(from: loss)
             return [[loss.scalar]] + values.map { tape.gradient(of: $0)?.floats ?? [] }
         }

@@ -18,7 +18,9 @@ import Testing
         }
     }
 
-    @Test(arguments: KernelVariant.standard, [1, 3, 1_536]) func `each target costs what cross-entropy makes of it alone`(_ setting: KernelVariant, rows: Int) throws {
+    @Test(arguments: KernelVariant.standard, [1, 3, 1_536]) func `each target costs what cross-entropy makes of it alone`(
+        _ setting: KernelVariant, rows: Int
+    ) throws {
         let tape = Tape(try setting.processor(), precision: setting.precision), (x, weight) = inputs(tape)
         for targets: [Int32] in [[3, 18, 0, 7, 7, 1, 2], [-1, 18, -1, -1, 7, 1, -1], Array(repeating: -1, count: 7)] {
             let found = tape.withoutRecording { tape.linearTokenLosses(x, weight: weight, targets: tape.ids(targets, [7]), rows: rows) }
@@ -31,7 +33,11 @@ import Testing
                 if !best.isEmpty { hits.append(best[n] == target) }
             }
             // A library may add up in another order where there are other rows beside.
-            if setting.blas == .slm { expectSame(found.nats, wanted, "\(targets)") } else { expectClose(found.nats, wanted, within: setting.forward, "\(targets)") }
+            if setting.blas == .slm {
+                expectSame(found.nats, wanted, "\(targets)")
+            } else {
+                expectClose(found.nats, wanted, within: setting.forward, "\(targets)")
+            }
             #expect(best.isEmpty || found.isTopPrediction == hits)
         }
     }

@@ -88,7 +88,8 @@ import Testing
         let values = noise.numbers(7 * 5), (tape, _) = try tape()
         func gradients(_ isTied: Bool) -> [[Float]] {
             tape.reset()
-            let table = tape.variable(values, [7, 5]), head = isTied ? table : tape.variable(values, [7, 5]), ids = tape.ids([0, 3, 3, 6], [4])
+            let table = tape.variable(values, [7, 5]), head = isTied ? table : tape.variable(values, [7, 5]),
+                ids = tape.ids([0, 3, 3, 6], [4])
             tape.backward(from: tape.linearCrossEntropy(tape.tanh(tape.embed(ids, in: table)), weight: head, targets: ids))
             return [table, head].map { tape.gradient(of: $0)?.floats ?? [] }
         }
@@ -234,7 +235,8 @@ import Testing
         let (tape, _) = try tape()
         for poison in [Float.nan, .infinity, -.infinity] {
             tape.reset()
-            let x = tape.variable([1, poison, 3, 4, 5, 6], [2, 3]), w = tape.variable([1, 2, 3], [1, 3]), ones = tape.constant([1, 1, 1], [3])
+            let x = tape.variable([1, poison, 3, 4, 5, 6], [2, 3]), w = tape.variable([1, 2, 3], [1, 3]),
+                ones = tape.constant([1, 1, 1], [3])
             var y = tape.layerNorm(x, scale: ones)
             y = tape.add(y, tape.softmax(tape.exp(x)))
             y = tape.add(y, tape.max(tape.gelu(x), along: 1))
@@ -258,14 +260,17 @@ import Testing
             tape.backward(from: loss)
             #expect(loss.scalar == 0)
             #expect(tape.crossEntropy(x, targets: ids).scalar == 0 && tape.sum(x).scalar == 0)
-            for parameter in parameters.list { #expect(parameters.gradient(of: parameter).floats.allSatisfy { $0 == 0 }, "\(parameter.name)") }
+            for parameter in parameters.list {
+                #expect(parameters.gradient(of: parameter).floats.allSatisfy { $0 == 0 }, "\(parameter.name)")
+            }
         }
     }
 
     @Test func `a batch whose targets are all masked has a loss of 0 and gradients of 0`() throws {
         let (tape, _) = try tape()
         var noise = TestRandom(1)
-        let x = tape.variable(noise.numbers(3 * 5), [3, 5]), w = tape.variable(noise.numbers(7 * 5), [7, 5]), masked = tape.ids([-1, -1, -1], [3])
+        let x = tape.variable(noise.numbers(3 * 5), [3, 5]), w = tape.variable(noise.numbers(7 * 5), [7, 5]),
+            masked = tape.ids([-1, -1, -1], [3])
         let loss = tape.add(tape.linearCrossEntropy(x, weight: w, targets: masked, rows: 2), tape.crossEntropy(x, targets: masked))
         tape.backward(from: loss)
         #expect(loss.scalar == 0)

@@ -4,7 +4,9 @@ import Testing
 
 @Suite struct Base64Tests {
     /// RFC 4648, section 10.
-    static let vectors = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")]
+    static let vectors = [
+        ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy"),
+    ]
 
     @Test(arguments: vectors)
     func `the vectors of RFC 4648`(plain: String, encoded: String) {
@@ -17,14 +19,19 @@ import Testing
 
     @Test func `both alphabets encode every value`() {
         let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-        let bytes = stride(from: 0, to: 64, by: 4).flatMap { i in [UInt8(i << 2 | (i + 1) >> 4), UInt8((i + 1) << 4 & 255 | (i + 2) >> 2), UInt8((i + 2) << 6 & 255 | (i + 3))] }
+        let bytes = stride(from: 0, to: 64, by: 4).flatMap { i in
+            [UInt8(i << 2 | (i + 1) >> 4), UInt8((i + 1) << 4 & 255 | (i + 2) >> 2), UInt8((i + 2) << 6 & 255 | (i + 3))]
+        }
         for (variant, text) in [(Base64.Variant.standard, letters + "+/"), (.urlSafe, letters + "-_")] {
             #expect(Base64.text(of: bytes, variant) == text)
             #expect(Base64.bytes(of: text, variant) == bytes)
         }
     }
 
-    @Test(arguments: ["Zg", "Zg=", "Zg===", "=", "====", "Z===", "Zh==", "Zm9=", "Zm8=Zm8=", "Zg==\n", " Zg==", "Z*==", "Zm9v=", "-_8=", "Zm9\u{0}", "Zü=="])
+    @Test(arguments: [
+        "Zg", "Zg=", "Zg===", "=", "====", "Z===", "Zh==", "Zm9=", "Zm8=Zm8=", "Zg==\n", " Zg==", "Z*==", "Zm9v=", "-_8=", "Zm9\u{0}",
+        "Zü==",
+    ])
     func `malformed standard Base64 is rejected`(text: String) {
         #expect(Base64.bytes(of: text, .standard) == nil)
     }
@@ -67,7 +74,8 @@ import Testing
         let characters = Array("ABYZabyz0189+/-_==".utf8)
         var valid = 0
         for round in 0..<fuzzRounds(default: 3_000) {
-            let text = String(decoding: (0..<round % 9).map { _ in characters[Int(random.next() % UInt64(characters.count))] }, as: UTF8.self)
+            let text = String(
+                decoding: (0..<round % 9).map { _ in characters[Int(random.next() % UInt64(characters.count))] }, as: UTF8.self)
             for variant in [Base64.Variant.standard, .urlSafe] {
                 guard let bytes = Base64.bytes(of: text, variant) else { continue }
                 valid += 1

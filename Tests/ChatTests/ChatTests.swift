@@ -8,9 +8,12 @@ import Tokenize
 @Suite struct ChatTests {
     @Test func `a line is said, or is a command`() throws {
         let lines: [(String, ChatCommand)] = [
-            ("Hi", .say("Hi")), (" a /b", .say(" a /b")), ("//etc", .say("/etc")), ("  ", .nothing), ("", .nothing), ("/reset", .reset), ("/retry ", .retry), ("/undo", .undo),
-            ("/stats", .stats), ("/help", .help), ("/?", .help), ("/quit", .quit), ("/exit", .quit), ("/save a b.jsonl ", .save("a b.jsonl")), ("/load x", .load("x")),
-            ("/system", .system(nil)), ("/system be kind", .system("be kind")), ("/system -", .system("-")), ("/temperature", .temperature(nil)), ("/temperature 0.5", .temperature(0.5)),
+            ("Hi", .say("Hi")), (" a /b", .say(" a /b")), ("//etc", .say("/etc")), ("  ", .nothing), ("", .nothing), ("/reset", .reset),
+            ("/retry ", .retry), ("/undo", .undo),
+            ("/stats", .stats), ("/help", .help), ("/?", .help), ("/quit", .quit), ("/exit", .quit),
+            ("/save a b.jsonl ", .save("a b.jsonl")), ("/load x", .load("x")),
+            ("/system", .system(nil)), ("/system be kind", .system("be kind")), ("/system -", .system("-")),
+            ("/temperature", .temperature(nil)), ("/temperature 0.5", .temperature(0.5)),
         ]
         for (line, command) in lines { #expect(try ChatCommand(line) == command, "\(line)") }
     }
@@ -29,7 +32,8 @@ import Tokenize
 
     private func answer(_ text: String, _ reason: FinishReason = .stop) -> GenerationResult {
         var answer = GenerationResult()
-        (answer.text, answer.end) = (text, GenerationEnd(reason, promptTokens: 3, answerTokens: 2))
+        answer.text = text
+        answer.end = GenerationEnd(reason, promptTokens: 3, answerTokens: 2)
         return answer
     }
 
@@ -62,7 +66,10 @@ import Tokenize
         try SavedChat.add(Conversation([.init(.user, "old"), .init(.assistant, "one")]), to: path)
         try SavedChat.add(session.conversation, to: path)
         let text = String(decoding: try InputFile.contents(of: path), as: UTF8.self)
-        #expect(text.hasSuffix(#"{"messages":[{"role":"system","content":"Be \"kind\".\n"},{"role":"user","content":"日本\n\\"},{"role":"assistant","content":"é"}]}"# + "\n"))
+        #expect(
+            text.hasSuffix(
+                #"{"messages":[{"role":"system","content":"Be \"kind\".\n"},{"role":"user","content":"日本\n\\"},{"role":"assistant","content":"é"}]}"#
+                    + "\n"))
         var other = ChatSession()
         other.resume(try #require(try SavedChat.last(in: path)))
         #expect(other.messages == session.messages && other.system == "Be \"kind\".")
@@ -74,6 +81,7 @@ import Tokenize
         #expect(ChatSummary(session, context: 64).line == nil)
         _ = session.ask("Hi")
         session.take(answer("Yo", .length))
-        #expect(ChatSummary(session, context: 64).line == "2 tokens in 0.00 s · cut: no more tokens were asked for, or fit · context 5 of 64")
+        #expect(
+            ChatSummary(session, context: 64).line == "2 tokens in 0.00 s · cut: no more tokens were asked for, or fit · context 5 of 64")
     }
 }

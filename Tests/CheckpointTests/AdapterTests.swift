@@ -25,7 +25,9 @@ import Tokenize
 
     @Test(arguments: [false, true]) func `what is written comes back`(withPrincipals: Bool) throws {
         let sample = try SampleAdapter(in: folder, withPrincipals: withPrincipals), found = try #require(sample.adapter.adapter)
-        #expect(found.shape == LoRAConfiguration(rank: 2, alpha: 3) && found.basePath == "base.h5" && found.baseDigest == sample.base.weightsDigest)
+        #expect(
+            found.shape == LoRAConfiguration(rank: 2, alpha: 3) && found.basePath == "base.h5"
+                && found.baseDigest == sample.base.weightsDigest)
         #expect(found.principals.names == (withPrincipals ? sample.adapter.weights.names : []))
         try sample.adapter.write(to: folder("again.h5"))
         #expect(try InputFile.contents(of: folder("again.h5")) == InputFile.contents(of: folder("adapter.h5")))
@@ -33,13 +35,16 @@ import Tokenize
     }
 
     /// With the weights of the base, W − (α/r)·B₀·A₀ + (α/r)·B·A in plain loops.
-    @Test(arguments: [false, true]) func `adapted or merged, it is the same model, and the base is not touched`(withPrincipals: Bool) throws {
+    @Test(arguments: [false, true]) func `adapted or merged, it is the same model, and the base is not touched`(withPrincipals: Bool) throws
+    {
         let sample = try SampleAdapter(in: folder, layers: 2, withPrincipals: withPrincipals), processor = try Processor(threads: 1)
         let bytes = try InputFile.contents(of: folder("base.h5"))
         let merged = try sample.adapter.merged(on: processor)
         try merged.write(to: folder("merged.h5"))
         let read = try Checkpoint(reading: folder("merged.h5")), adapter = try #require(sample.adapter.adapter)
-        #expect(read.adapter == nil && read.weights.names == sample.base.weights.names && read.tokenizer == sample.base.tokenizer && read.chatTemplate == .specialTokens)
+        #expect(
+            read.adapter == nil && read.weights.names == sample.base.weights.names && read.tokenizer == sample.base.tokenizer
+                && read.chatTemplate == .specialTokens)
         expectClose(try logits(read), try logits(sample.adapter), within: .gradient, "logits")
         let floats = { (array: FloatArray?) in array?.values.read { span in span.indices.map { span[$0] } } ?? [] }
         var changed = 0
@@ -47,7 +52,8 @@ import Tokenize
             var expected = floats(sample.base.weights[name])
             let layer = name.replacing(".weight", with: "")
             for (sign, pairs) in [(Float(1), sample.adapter.weights), (-1, adapter.principals)] {
-                let (a, b) = (floats(pairs["\(layer).lora_A"]), floats(pairs["\(layer).lora_B"]))
+                let a = floats(pairs["\(layer).lora_A"])
+                let b = floats(pairs["\(layer).lora_B"])
                 if a.isEmpty { continue }
                 let I = a.count / 2
                 for i in expected.indices { for r in 0..<2 { expected[i] += sign * 1.5 * b[i / I * 2 + r] * a[r * I + i % I] } }
@@ -73,8 +79,10 @@ import Tokenize
         expectSame(try logits(Checkpoint(reading: folder("b/runs/adapter.h5"))), expected)
         try files.moveItem(atPath: folder("b/models/base.h5"), toPath: folder("elsewhere.h5"))
         let moved = try Checkpoint(reading: folder("b/runs/adapter.h5"))
-        #expect(refusal(moved) == "folder/b/runs/adapter.h5 is an adapter and needs the model it was made for, and folder/b/runs/../models/base.h5 is not that: "
-            + "No such file or directory. Say where it is: --base CHECKPOINT")
+        #expect(
+            refusal(moved)
+                == "folder/b/runs/adapter.h5 is an adapter and needs the model it was made for, and folder/b/runs/../models/base.h5 is not that: "
+                + "No such file or directory. Say where it is: --base CHECKPOINT")
         expectSame(try logits(moved, base: folder("elsewhere.h5")), expected)
     }
 
@@ -82,15 +90,20 @@ import Tokenize
         let sample = try SampleAdapter(in: folder)
         try SampleCheckpoint(generation: 2).checkpoint.write(to: folder("other.h5"))
         let digest = try Checkpoint(reading: folder("other.h5")).weightsDigest
-        #expect(refusal(sample.adapter, base: folder("other.h5")) == "folder/adapter.h5 is an adapter for another model than folder/other.h5: the digest of the weights "
-            + "should be \(sample.base.weightsDigest) and is \(digest). Say where the right one is: --base CHECKPOINT")
+        #expect(
+            refusal(sample.adapter, base: folder("other.h5"))
+                == "folder/adapter.h5 is an adapter for another model than folder/other.h5: the digest of the weights "
+                + "should be \(sample.base.weightsDigest) and is \(digest). Say where the right one is: --base CHECKPOINT")
         #expect(refusal(sample.adapter, base: folder("adapter.h5")).contains("folder/adapter.h5 is not that: it is an adapter itself."))
     }
 
     @Test func `the digest is that of the weights alone`() throws {
         var sample = try SampleCheckpoint().checkpoint
         let digest = sample.weightsDigest
-        (sample.optimizer, sample.training, sample.metrics, sample.tokenizer) = ([:], ["step": 7], [:], nil)
+        sample.optimizer = [:]
+        sample.training = ["step": 7]
+        sample.metrics = [:]
+        sample.tokenizer = nil
         try sample.write(to: folder("less.h5"))
         #expect(try Checkpoint(reading: folder("less.h5")).weightsDigest == digest)
         sample.weights["norm.weight"]?.values.write { $0[0] += 1 }
@@ -101,17 +114,23 @@ import Tokenize
         var sample = try SampleAdapter(in: folder, withPrincipals: true).adapter
         sample.adapter?.principals["layer0.up.lora_B"] = nil
         try sample.write(to: folder("a.h5"))
-        #expect(refusal(try Checkpoint(reading: folder("a.h5"))) == "folder/a.h5: principals/layer0.up.lora_B: expected f32 [32, 2], found nothing.")
+        #expect(
+            refusal(try Checkpoint(reading: folder("a.h5")))
+                == "folder/a.h5: principals/layer0.up.lora_B: expected f32 [32, 2], found nothing.")
         sample.adapter?.shape.rank = 3
         try sample.write(to: folder("b.h5"))
-        #expect(refusal(try Checkpoint(reading: folder("b.h5"))) == "folder/b.h5: weights/layer0.qkv.lora_A: expected f32 [3, 8], found f32 [2, 8].")
+        #expect(
+            refusal(try Checkpoint(reading: folder("b.h5")))
+                == "folder/b.h5: weights/layer0.qkv.lora_A: expected f32 [3, 8], found f32 [2, 8].")
         sample.adapter?.shape.alpha = -1
         try sample.write(to: folder("c.h5"))
-        #expect(throws: CheckpointError.mismatch(path: folder("c.h5"), name: "adapter/alpha", expected: "a number above 0", found: "-1.0")) {
+        #expect(throws: CheckpointError.mismatch(path: folder("c.h5"), name: "adapter/alpha", expected: "a number above 0", found: "-1.0"))
+        {
             _ = try Checkpoint(reading: folder("c.h5"))
         }
         sample.adapter = nil
         try sample.write(to: folder("d.h5"))
-        #expect(refusal(try Checkpoint(reading: folder("d.h5"))) == "folder/d.h5: weights/tokens.weight: expected f32 [262, 8], found nothing.")
+        #expect(
+            refusal(try Checkpoint(reading: folder("d.h5"))) == "folder/d.h5: weights/tokens.weight: expected f32 [262, 8], found nothing.")
     }
 }

@@ -15,10 +15,14 @@ import Tokenize
         let sample = try SampleCheckpoint().checkpoint, path = folder("a.h5")
         try sample.write(to: path)
         let read = try Checkpoint(reading: path)
-        #expect(read.path == path && read.configuration == sample.configuration && read.chatTemplate == .specialTokens && read.tokenizer == sample.tokenizer)
+        #expect(
+            read.path == path && read.configuration == sample.configuration && read.chatTemplate == .specialTokens
+                && read.tokenizer == sample.tokenizer)
         #expect(read.training == sample.training && read.metrics == sample.metrics)
         #expect(read.weights.names == sample.weights.names && read.optimizer.names == sample.optimizer.names)
-        for (a, b) in zip(read.everything, sample.everything) { #expect(a.path == b.path && a.shape == b.shape && a.bits == b.bits, "\(a.path)") }
+        for (a, b) in zip(read.everything, sample.everything) {
+            #expect(a.path == b.path && a.shape == b.shape && a.bits == b.bits, "\(a.path)")
+        }
         #expect(read.everything.count == sample.everything.count)
         #expect(try read.vocabulary() == SampleCheckpoint.vocabulary)
         #expect(folder.names == ["a.h5"])
@@ -55,7 +59,9 @@ import Tokenize
         #expect(processor.arena.used == used, "memory was taken where none is needed")
         for parameter in parameters.list {
             let name = parameter.name
-            #expect(parameters.value(of: parameter).floats == sample.weights[name]?.values.read { span in span.indices.map { span[$0] } }, "\(name)")
+            #expect(
+                parameters.value(of: parameter).floats == sample.weights[name]?.values.read { span in span.indices.map { span[$0] } },
+                "\(name)")
         }
         parameters.values.write { span in for i in span.indices { span[i] += 1 } }
         #expect(try InputFile.contents(of: path) == bytes)
@@ -68,7 +74,9 @@ import Tokenize
         let checkpoint = try Checkpoint(reading: path)
         _ = GPT(checkpoint.configuration, in: &list)
         // The norms of a model that is 8 wide end in the middle of a cache line.
-        let norm = try #require(checkpoint.weights["layer0.norm1.weight"]).values.read { span in span.indices.flatMap { [UInt8](withUnsafeBytes(of: span[$0]) { Array($0) }) } }
+        let norm = try #require(checkpoint.weights["layer0.norm1.weight"]).values.read { span in
+            span.indices.flatMap { [UInt8](withUnsafeBytes(of: span[$0]) { Array($0) }) }
+        }
         let place = try #require(bytes.indices.first { $0 % 64 == 0 && Array(bytes[$0..<$0 + 32]) == norm })
         bytes[place + 40] = 1
         bytes.replaceSubrange(0..<CheckpointHeader.size, with: CheckpointHeader(for: bytes).bytes)
@@ -92,7 +100,9 @@ import Tokenize
         moment.add(moments, of: parameters.list, in: "second")
         #expect(again.everything.map(\.bits) == sample.everything.filter { $0.path.hasPrefix("weights/") }.map(\.bits))
         for (name, array) in moment {
-            #expect(array.values.read { span in span.indices.map { span[$0] } } == sample.optimizer[name]?.values.read { span in span.indices.map { span[$0] } })
+            #expect(
+                array.values.read { span in span.indices.map { span[$0] } }
+                    == sample.optimizer[name]?.values.read { span in span.indices.map { span[$0] } })
         }
     }
 
@@ -100,11 +110,15 @@ import Tokenize
         let processor = try Processor(threads: 1), buffer = processor.zeros(count)
         buffer.write { span in for i in span.indices { span[i] = Float(i) } }
         var checkpoint = Checkpoint(GPTConfiguration(layers: 0, heads: 1, width: 1, context: 1, vocabulary: 1), weights: [:])
-        for i in 0..<count { checkpoint.weights["a rather long name, so that lists of them are long as well \(i)"] = FloatArray(buffer[i..<i + 1], shape: [1]) }
+        for i in 0..<count {
+            checkpoint.weights["a rather long name, so that lists of them are long as well \(i)"] = FloatArray(
+                buffer[i..<i + 1], shape: [1])
+        }
         try checkpoint.write(to: folder("a.h5"))
         let read = try Checkpoint(reading: folder("a.h5"))
         #expect(read.everything.map(\.bits) == checkpoint.everything.map(\.bits) && read.weights.names == checkpoint.weights.names)
-        #expect(read.tokenizer == nil && read.chatTemplate == nil && read.training == [:] && read.metrics == [:] && read.optimizer.count == 0)
+        #expect(
+            read.tokenizer == nil && read.chatTemplate == nil && read.training == [:] && read.metrics == [:] && read.optimizer.count == 0)
     }
 
     @Test func `checkpoints are written on many threads at once`() async throws {
@@ -142,6 +156,9 @@ import Tokenize
             try checkpoint.write(to: "/dev/null")
         }
         let said = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
-        #expect(said.contains(mistake == .folder ? "'training/a' is the name of an array and of a folder" : "an array cannot be named 'training/"), "\(said.prefix(200))")
+        #expect(
+            said.contains(
+                mistake == .folder ? "'training/a' is the name of an array and of a folder" : "an array cannot be named 'training/"),
+            "\(said.prefix(200))")
     }
 }

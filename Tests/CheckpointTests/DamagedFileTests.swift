@@ -21,7 +21,9 @@ import Formats
         return nil
     }
 
-    private func sentence(_ bytes: [UInt8]) -> String { refusal(of: bytes).map { "\($0)".replacing(folder.path, with: "folder") } ?? "accepted" }
+    private func sentence(_ bytes: [UInt8]) -> String {
+        refusal(of: bytes).map { "\($0)".replacing(folder.path, with: "folder") } ?? "accepted"
+    }
 
     @Test func `every cut is noticed`() throws {
         let bytes = try sample(), path = folder.write(bytes, to: "a.h5")
@@ -59,36 +61,54 @@ import Formats
 
     @Test func `what was cut, altered or lengthened says so`() throws {
         let bytes = try sample()
-        #expect(sentence(Array(bytes[..<1_000])) == "folder/a.h5 is damaged: it has 1,000 bytes and should have \(bytes.count / 1_000),"
-            + String("\(bytes.count % 1_000 + 1_000)".dropFirst()) + "; the file was cut short. Take another checkpoint of the run, such as the best.h5 or last.h5 beside it.")
+        #expect(
+            sentence(Array(bytes[..<1_000])) == "folder/a.h5 is damaged: it has 1,000 bytes and should have \(bytes.count / 1_000),"
+                + String("\(bytes.count % 1_000 + 1_000)".dropFirst())
+                + "; the file was cut short. Take another checkpoint of the run, such as the best.h5 or last.h5 beside it.")
         #expect(sentence(bytes + [1]).contains("; something was added to it. "))
         var altered = bytes
         altered[bytes.count / 2] ^= 1
-        #expect(sentence(altered) == "folder/a.h5 is damaged: its digest should be \(CheckpointHeader(for: bytes).digest) and is \(CheckpointHeader(for: altered).digest); it was altered "
-            + "after it was written. Take another checkpoint of the run, such as the best.h5 or last.h5 beside it.")
+        #expect(
+            sentence(altered)
+                == "folder/a.h5 is damaged: its digest should be \(CheckpointHeader(for: bytes).digest) and is \(CheckpointHeader(for: altered).digest); it was altered "
+                + "after it was written. Take another checkpoint of the run, such as the best.h5 or last.h5 beside it.")
     }
 
-    @Test(arguments: [
-        ([], "an empty file"), (Array("GGUF\u{3}\0\0\0".utf8), "a GGUF file"), (Array("PK\u{3}\u{4}abc".utf8), "a zip archive, as PyTorch's .pt files are"),
-        ([8, 0, 0, 0, 0, 0, 0, 0] + Array("{\"a\":{}}".utf8), "a safetensors file"), (Array("{}".utf8), "JSON"), (Array("hello".utf8), "something else"),
-        ([0x89] + Array("HDF\r\n\u{1A}\n".utf8), "an HDF5 file that slm did not write"),
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([], "an empty file"), (Array("GGUF\u{3}\0\0\0".utf8), "a GGUF file"),
+            (Array("PK\u{3}\u{4}abc".utf8), "a zip archive, as PyTorch's .pt files are"),
+            ([8, 0, 0, 0, 0, 0, 0, 0] + Array("{\"a\":{}}".utf8), "a safetensors file"), (Array("{}".utf8), "JSON"),
+            (Array("hello".utf8), "something else"),
+            ([0x89] + Array("HDF\r\n\u{1A}\n".utf8), "an HDF5 file that slm did not write"),
+        ] as [([UInt8], String)])
     func `files of others are told apart`(bytes: [UInt8], kind: String) {
-        #expect(sentence(bytes) == "folder/a.h5 is not a checkpoint of slm: it is \(kind). Models of other programs come in with: slm import FILE --out CHECKPOINT")
+        #expect(
+            sentence(bytes)
+                == "folder/a.h5 is not a checkpoint of slm: it is \(kind). Models of other programs come in with: slm import FILE --out CHECKPOINT"
+        )
     }
 
     @Test func `a later version is not guessed at`() throws {
         let bytes = try sample(), later = Array("slm checkpoint, version 12\n".utf8)
         for length in [later.count, 512, bytes.count] {
-            #expect(sentence(Array((later + bytes.dropFirst(later.count)).prefix(length)))
-                == "folder/a.h5 is a checkpoint of version 12, and this slm reads up to version 1. Use the slm that wrote it, or a later one.")
+            #expect(
+                sentence(Array((later + bytes.dropFirst(later.count)).prefix(length)))
+                    == "folder/a.h5 is a checkpoint of version 12, and this slm reads up to version 1. Use the slm that wrote it, or a later one."
+            )
         }
     }
 
     @Test func `what is not there, or is a folder, says so`() {
-        for (path, reason) in [(folder("none.h5"), "No such file or directory"), (folder.path, "it is a folder; models of other programs come in with: slm import FOLDER --out CHECKPOINT"), ("/dev/null", "it is not a file")] {
+        for (path, reason) in [
+            (folder("none.h5"), "No such file or directory"),
+            (folder.path, "it is a folder; models of other programs come in with: slm import FOLDER --out CHECKPOINT"),
+            ("/dev/null", "it is not a file"),
+        ] {
             #expect(throws: CheckpointError.unreadable(path: path, reason: reason)) { _ = try Checkpoint(reading: path) }
         }
-        #expect("\(CheckpointError.unreadable(path: "a", reason: "No such file or directory"))" == "a: cannot be read: No such file or directory.")
+        #expect(
+            "\(CheckpointError.unreadable(path: "a", reason: "No such file or directory"))"
+                == "a: cannot be read: No such file or directory.")
     }
 }

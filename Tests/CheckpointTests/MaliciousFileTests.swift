@@ -5,7 +5,8 @@ import Kernels
 import Testing
 import TestSupport
 
-/// Files whose seal is right and whose content somebody has tampered with: read or refused, and nothing else. `SLM_FUZZ_ROUNDS=1000000` for a long run.
+/// Files whose seal is right and whose content somebody has tampered with: read or refused, and nothing else. `SLM_FUZZ_ROUNDS=1000000` for
+/// a long run.
 @Suite struct MaliciousFileTests {
     @Test func `whatever a sealed file says, it is read or refused`() throws {
         // Few arrays, so that many rounds take little time.
@@ -34,8 +35,12 @@ import TestSupport
         let whole = try InputFile.contents(of: path), descriptor = open(path, O_WRONLY)
         defer { close(descriptor) }
         // Where HDF5 describes things, a change does something: every byte that is not 0 and what is near it.
-        let places = whole.indices.filter { i in i >= CheckpointHeader.size && (i - 8...i + 8).contains { whole.indices.contains($0) && whole[$0] != 0 } }
-        let addresses = stride(from: CheckpointHeader.size, to: whole.count - 8, by: 1).filter { number(at: $0, in: whole) > 0 && number(at: $0, in: whole) < whole.count }
+        let places = whole.indices.filter { i in
+            i >= CheckpointHeader.size && (i - 8...i + 8).contains { whole.indices.contains($0) && whole[$0] != 0 }
+        }
+        let addresses = stride(from: CheckpointHeader.size, to: whole.count - 8, by: 1).filter {
+            number(at: $0, in: whole) > 0 && number(at: $0, in: whole) < whole.count
+        }
         var random = TestRandom(2), accepted = 0, kinds: [String: Int] = [:]
         for round in 0..<DamagedFileTests.rounds {
             var bytes = whole
@@ -63,7 +68,10 @@ import TestSupport
 
     private func mutate(_ bytes: inout [UInt8], _ places: [Int], _ addresses: [Int], _ random: inout TestRandom) {
         guard let place = places.randomElement(using: &random), let address = addresses.randomElement(using: &random) else { return }
-        let numbers = [0, 1, -1, .max, .min, bytes.count, bytes.count - CheckpointHeader.size, bytes.count - 1, place, place - CheckpointHeader.size, number(at: address, in: bytes), 1 << 32, 255]
+        let numbers = [
+            0, 1, -1, .max, .min, bytes.count, bytes.count - CheckpointHeader.size, bytes.count - 1, place, place - CheckpointHeader.size,
+            number(at: address, in: bytes), 1 << 32, 255,
+        ]
         switch Int.random(in: 0..<6, using: &random) {
         case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
         case 1: bytes[place] = UInt8.random(in: 0...255, using: &random)
@@ -71,7 +79,8 @@ import TestSupport
         case 3: write(numbers.randomElement(using: &random) ?? 0, at: address, in: &bytes)
         case 4: write(number(at: address, in: bytes), at: addresses.randomElement(using: &random) ?? address, in: &bytes)
         default:
-            let other = places.randomElement(using: &random) ?? place, count = min(Int.random(in: 1...300, using: &random), bytes.count - max(place, other))
+            let other = places.randomElement(using: &random) ?? place,
+                count = min(Int.random(in: 1...300, using: &random), bytes.count - max(place, other))
             bytes.replaceSubrange(place..<place + count, with: Array(bytes[other..<other + count]))
         }
     }

@@ -10,7 +10,8 @@ import TestSupport
     /// Another program, which may be limited or killed.
     private func writer(_ arguments: String...) throws -> (process: Process, output: Pipe) {
         let process = Process(), output = Pipe()
-        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("CheckpointWriter")
+        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent(
+            "CheckpointWriter")
         process.arguments = arguments
         process.standardOutput = output
         try process.run()
@@ -23,12 +24,15 @@ import TestSupport
         return (started.process.terminationStatus, text.replacingOccurrences(of: folder.path, with: "folder"))
     }
 
-    /// The first place is refused while HDF5 would lay the file out, were it not in memory; the others as the bytes come, or at the very end.
+    /// The first place is refused while HDF5 would lay the file out, were it not in memory; the others as the bytes come, or at the very
+    /// end.
     @Test(arguments: [0, 1, 511, 512, 10_000, 100_000]) func `a disk that is full`(room: Int) throws {
         let path = folder("a.h5")
         try SampleCheckpoint().checkpoint.write(to: path)
         let (status, text) = outcome(try writer("limited", path, "\(room)"))
-        #expect(status == 1 && text.hasPrefix("no room for folder/a.h5: ") && text.hasSuffix(" (File too large). What was there before is untouched.\n"), "\(text)")
+        #expect(
+            status == 1 && text.hasPrefix("no room for folder/a.h5: ")
+                && text.hasSuffix(" (File too large). What was there before is untouched.\n"), "\(text)")
         #expect(try Checkpoint(reading: path).integer("step") == 1 && folder.names == ["a.h5"])
     }
 
@@ -44,7 +48,9 @@ import TestSupport
 
     @Test func `a folder that is not there, a place that is no file`() throws {
         let sample = try SampleCheckpoint().checkpoint
-        #expect(throws: CheckpointError.notWritten(path: folder("no/a.h5"), reason: "No such file or directory")) { try sample.write(to: folder("no/a.h5")) }
+        #expect(throws: CheckpointError.notWritten(path: folder("no/a.h5"), reason: "No such file or directory")) {
+            try sample.write(to: folder("no/a.h5"))
+        }
         #expect(throws: CheckpointError.notWritten(path: "/dev/full", reason: "it is not a file")) { try sample.write(to: "/dev/full") }
     }
 
@@ -63,7 +69,8 @@ import TestSupport
             // Where a program takes longer to start, it is given longer.
             if !generations.insert(generation).inserted { longest = min(300_000, longest + longest / 4) }
             if folder.names.contains("a.h5.part") { parts += 1 }
-            #expect(try read.everything.map(\.bits) == SampleCheckpoint(generation: generation, layers: 8).checkpoint.everything.map(\.bits))
+            #expect(
+                try read.everything.map(\.bits) == SampleCheckpoint(generation: generation, layers: 8).checkpoint.everything.map(\.bits))
         }
         #expect(generations.count > 1 && parts > 0, "\(generations.count) generations seen, \(parts) killed while writing")
     }

@@ -21,7 +21,9 @@ import Threads
     }
 
     private func objects(_ outcome: Outcome) throws -> [[String: Any]] {
-        try outcome.output.split(separator: "\n").map { try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]) }
+        try outcome.output.split(separator: "\n").map {
+            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+        }
     }
 
     @Test func `a text goes on, a user is answered`() throws {
@@ -36,14 +38,17 @@ import Threads
     @Test func `many prompts are answered in their order`() throws {
         folder.write("H\nHi\n\nyou\n", to: "prompts.txt")
         #expect(try generate("--prompts", folder("prompts.txt")).output == "i, you!é日\n, you!é日\n!é日\n")
-        let several = try objects(generate("--prompts", "-", "--chat", "--json", "--max-tokens", "2", input: (0..<40).map { "\($0)\n" }.joined()))
+        let several = try objects(
+            generate("--prompts", "-", "--chat", "--json", "--max-tokens", "2", input: (0..<40).map { "\($0)\n" }.joined()))
         #expect(several.count == 40 && several.allSatisfy { $0["text"] as? String == "Hi" && $0["finish_reason"] as? String == "length" })
     }
 
     @Test func `an object has the keys that scripts rely on`() throws {
         let line = try #require(try objects(generate("--user", "Hello", "--json", "--logprobs", "1")).first)
         #expect(line.keys.sorted() == ["answer_tokens", "finish_reason", "logprobs", "prompt_tokens", "text", "timings", "tokens"])
-        #expect(line["text"] as? String == OneSentenceModel.sentence && line["prompt_tokens"] as? Int == 7 && line["finish_reason"] as? String == "stop")
+        #expect(
+            line["text"] as? String == OneSentenceModel.sentence && line["prompt_tokens"] as? Int == 7
+                && line["finish_reason"] as? String == "stop")
         #expect(line["tokens"] as? [Int] == OneSentenceModel.sentence.utf8.map { Int($0) } && line["answer_tokens"] as? Int == 13)
         let first = try #require((line["logprobs"] as? [[String: Any]])?.first)
         #expect(first["token"] as? String == "H" && first["id"] as? Int == 72 && (first["top"] as? [[String: Any]])?.count == 1)
@@ -51,7 +56,11 @@ import Threads
     }
 
     @Test func `the same seed gives the same text`() throws {
-        let outputs = try ["1", "1", "2", "3", "4"].map { try slm("generate", "--checkpoint", model, "--user", "Hello", "--temperature", "2", "--top-k", "0", "--top-p", "1", "--seed", $0).output }
+        let outputs = try ["1", "1", "2", "3", "4"].map {
+            try slm(
+                "generate", "--checkpoint", model, "--user", "Hello", "--temperature", "2", "--top-k", "0", "--top-p", "1", "--seed", $0
+            ).output
+        }
         #expect(outputs[0] == outputs[1] && Set(outputs).count > 1)
     }
 
@@ -59,7 +68,10 @@ import Threads
         (["--prompt", "a", "--temperature", "3"], "slm: --temperature: expected a number from 0 to 2, found 3.0.\n"),
         (["--prompt", "a", "--top-p", "0"], "slm: --top-p: expected a number above 0 and up to 1, found 0.0.\n"),
         (["--prompt", "a", "--max-tokens", "0"], "slm: --max-tokens: expected at least 1, found 0.\n"),
-        (["--prompt", "a", "--logit-bias", "7"], "slm: --logit-bias: expected a token's number and its bias, such as 17=-100, found '7'.\n"),
+        (
+            ["--prompt", "a", "--logit-bias", "7"],
+            "slm: --logit-bias: expected a token's number and its bias, such as 17=-100, found '7'.\n"
+        ),
         (["--prompt", "a", "--user", "b"], "slm generate: give one of --prompt, --user and --prompts.\n"),
         (["--prompt", "a", "--logprobs", "1"], "slm generate: --logprobs are told with --json.\n"),
         (["--prompt", "a", "--system", "b"], "slm generate: --system is for chats: --user TEXT, or --chat.\n"),
@@ -74,7 +86,10 @@ import Threads
     @Test func `where nobody is named, the newest under checkpoints answers, and it is said which`() throws {
         let none = try slm(["generate", "--prompt", "a"], in: folder.path)
         #expect(none.status == 2 && none.output.isEmpty)
-        #expect(none.errors == "slm generate: say who answers: --checkpoint FILE, or --backend openai:URL. There is no model under checkpoints/, where it would be looked for.\n")
+        #expect(
+            none.errors
+                == "slm generate: say who answers: --checkpoint FILE, or --backend openai:URL. There is no model under checkpoints/, where it would be looked for.\n"
+        )
         try Folder.create(folder("checkpoints/finetuned_20260101_000000"))
         try Folder.create(folder("checkpoints/other"))
         try OneSentenceModel.checkpoint(saying: "Tuned").write(to: folder("checkpoints/finetuned_20260101_000000/best.h5"))
@@ -91,19 +106,31 @@ import Threads
         #expect(try slm("generate", "--backend", "openai:" + server.address, "--user", "Hello").output == "It works.\n")
         let outcome = try slm("generate", "--backend", "openai:http://127.0.0.1:1", "--user", "Hello", "--backend-model", "m")
         #expect(outcome.status == 1 && outcome.errors.hasPrefix("slm: http://127.0.0.1:1/v1 cannot be reached: "), "\(outcome.errors)")
-        #expect(try slm("generate", "--checkpoint", folder("none.h5"), "--user", "Hello").errors == "slm: \(folder("none.h5")): cannot be read: No such file or directory.\n")
+        #expect(
+            try slm("generate", "--checkpoint", folder("none.h5"), "--user", "Hello").errors
+                == "slm: \(folder("none.h5")): cannot be read: No such file or directory.\n")
     }
 
     @Test func `a chat from a pipe is plain lines`() throws {
         let file = folder("saved.jsonl")
-        let lines = "Hello\n/retry\n/nonsense\n/save \(file)\n/reset\n/load \(file)\n/undo\nlong \\\nquestion\n/temperature\n/temperature 0.5\n/temperature\n/system\n/stats\n/quit\nnever\n"
+        let lines =
+            "Hello\n/retry\n/nonsense\n/save \(file)\n/reset\n/load \(file)\n/undo\nlong \\\nquestion\n/temperature\n/temperature 0.5\n/temperature\n/system\n/stats\n/quit\nnever\n"
         let outcome = try slm(["chat", "--checkpoint", model, "--temperature", "0", "--system", "Be a bird."], input: Data(lines.utf8))
         let said = outcome.output.split(separator: "\n").map(String.init), notes = outcome.errors.split(separator: "\n").map(String.init)
-        #expect(outcome.status == 0 && Array(said.prefix(6)) == [OneSentenceModel.sentence, OneSentenceModel.sentence, OneSentenceModel.sentence, "0.0", "0.5", "Be a bird."], "\(said)")
+        #expect(
+            outcome.status == 0
+                && Array(said.prefix(6)) == [
+                    OneSentenceModel.sentence, OneSentenceModel.sentence, OneSentenceModel.sentence, "0.0", "0.5", "Be a bird.",
+                ], "\(said)")
         #expect(said.count == 9 && said[6] == "2 messages, 3 answers at temperature 0.5" && !outcome.output.contains("\u{1B}"), "\(said)")
-        #expect(notes.count == 5 && notes[0].hasPrefix("slm: unknown command '/nonsense'") && notes[1] == "slm: added to \(file)." && notes[3] == "slm: loaded 2 messages from \(file).", "\(notes)")
-        let filled = try slm(["chat", "--checkpoint", model], input: Data((String(repeating: "x", count: 40) + "\n" + String(repeating: "y", count: 40) + "\n").utf8))
-        #expect(filled.errors.contains("slm: the 2 oldest messages no longer fit into the context of 64 tokens: the model does not see them."))
+        #expect(
+            notes.count == 5 && notes[0].hasPrefix("slm: unknown command '/nonsense'") && notes[1] == "slm: added to \(file)."
+                && notes[3] == "slm: loaded 2 messages from \(file).", "\(notes)")
+        let filled = try slm(
+            ["chat", "--checkpoint", model],
+            input: Data((String(repeating: "x", count: 40) + "\n" + String(repeating: "y", count: 40) + "\n").utf8))
+        #expect(
+            filled.errors.contains("slm: the 2 oldest messages no longer fit into the context of 64 tokens: the model does not see them."))
     }
 }
 
@@ -119,7 +146,9 @@ import Threads
             process.arguments = arguments
             process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLM_") && $0.key != "NO_COLOR" }
                 .merging(["TERM": "xterm"]) { $1 }.merging(environment) { $1 }
-            (process.standardInput, process.standardOutput, process.standardError) = (handle, handle, handle)
+            process.standardInput = handle
+            process.standardOutput = handle
+            process.standardError = handle
             try process.run()
         }
 
@@ -151,7 +180,9 @@ import Threads
         #expect(chat.terminal.read(until: "\u{1B}[7C").contains("64 tokens of context"))
         // Up to where the next line is read: until then control-C would be a signal, which this terminal sends to nobody.
         let answer = chat.type("Hullo\u{1B}[D\u{1B}[D\u{1B}[D\u{7F}e\r", until: "context 20 of 64\u{1B}[0m\r\n\r\n\u{1B}[?2004h")
-        #expect(answer.contains("Hello") && answer.contains("\u{1B}[1mmodel  \u{1B}[0m") && answer.contains(OneSentenceModel.sentence), "\(answer.debugDescription)")
+        #expect(
+            answer.contains("Hello") && answer.contains("\u{1B}[1mmodel  \u{1B}[0m") && answer.contains(OneSentenceModel.sentence),
+            "\(answer.debugDescription)")
         #expect(chat.type("\u{3}", until: "to quit").contains("press Control-D or type /quit to quit"))
         #expect(chat.type("/hepl\r", until: "begins with a slash").contains("did you mean /help?"))
         #expect(chat.type("\u{1B}[A\u{1B}[A\r", until: "of 64").contains(OneSentenceModel.sentence))
@@ -170,7 +201,9 @@ import Threads
             #expect(before & (ECHO | ICANON) == ECHO | ICANON && chat.terminal.localModes & (ECHO | ICANON) == 0)
             chat.end(by: signal)
             #expect(chat.process.terminationReason == .uncaughtSignal && chat.process.terminationStatus == signal)
-            #expect(chat.terminal.localModes == before && chat.terminal.read(until: "\u{1B}[?2004l\r\n", seconds: 1).contains("\u{1B}[?2004l\r\n"))
+            #expect(
+                chat.terminal.localModes == before
+                    && chat.terminal.read(until: "\u{1B}[?2004l\r\n", seconds: 1).contains("\u{1B}[?2004l\r\n"))
         }
         hold.put(())
     }

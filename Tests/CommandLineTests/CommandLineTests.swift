@@ -20,8 +20,14 @@ import TestSupport
         (["fly"], "slm: unknown command 'fly'. All commands: slm --help\n"),
         (["inf"], "slm: unknown command 'inf'; did you mean 'info'? All commands: slm --help\n"),
         (["bench"], "slm bench: expected one of gemm, train, tokenize, generate, serve.\n"),
-        (["bench", "train", "--synthetic", "--preest", "tiny"], "slm bench train: unknown option --preest; did you mean --preset? All options: slm bench train --help\n"),
-        (["bench", "train", "--synthetic", "--preset", "huge"], "slm bench train: unknown preset 'huge'. Presets: bigram, characters, tiny, eugpt, gpt2.\n"),
+        (
+            ["bench", "train", "--synthetic", "--preest", "tiny"],
+            "slm bench train: unknown option --preest; did you mean --preset? All options: slm bench train --help\n"
+        ),
+        (
+            ["bench", "train", "--synthetic", "--preset", "huge"],
+            "slm bench train: unknown preset 'huge'. Presets: bigram, characters, tiny, eugpt, gpt2.\n"
+        ),
         (["bench", "train", "--synthetic", "--batch"], "slm bench train: --batch needs a value. All options: slm bench train --help\n"),
         (["bench", "train", "--synthetic", "--batch", "many"], "slm: --batch: expected a whole number, found 'many'.\n"),
         (["bench", "train", "--synthetic", "--batch", "0"], "slm: --batch: expected a whole number from 1 to 65536, found '0'.\n"),
@@ -46,11 +52,15 @@ import TestSupport
         try SampleCheckpoint().checkpoint.write(to: path)
         let told = try slm("info", path)
         #expect(told.status == 0 && told.errors.isEmpty)
-        for line in ["version 1", "1 layers, 2 heads, 8 wide, context 6, vocabulary 262", "260 tokens", "markers", "step  ", "validation_loss"] {
+        for line in [
+            "version 1", "1 layers, 2 heads, 8 wide, context 6, vocabulary 262", "260 tokens", "markers", "step  ", "validation_loss",
+        ] {
             #expect(told.output.contains(line), "\(line) is not in \(told.output)")
         }
         let object = try JSONSerialization.jsonObject(with: Data(slm("info", "--json", path).output.utf8)) as? [String: Any]
-        #expect((object?["configuration"] as? [String: Any])?["width"] as? Int == 8 && (object?["training"] as? [String: Any])?["step"] as? Int == 1)
+        #expect(
+            (object?["configuration"] as? [String: Any])?["width"] as? Int == 8
+                && (object?["training"] as? [String: Any])?["step"] as? Int == 1)
         #expect((object?["weights"] as? [[String: Any]])?.count == 17)
         #expect(try slm("info", folder("b.h5")).errors == "slm: \(folder("b.h5")): cannot be read: No such file or directory.\n")
         #expect(try slm("info", folder("b.h5")).status == 1)
@@ -58,7 +68,9 @@ import TestSupport
 
     @Test func `an instruction set that the CPU lacks is refused with those it has`() throws {
         let outcome = try slm("info", "--cpu", "z80")
-        #expect(outcome.status == 2 && outcome.errors.hasPrefix("slm: this CPU has no kernels 'z80'. It runs: ") && outcome.errors.contains("plain"))
+        #expect(
+            outcome.status == 2 && outcome.errors.hasPrefix("slm: this CPU has no kernels 'z80'. It runs: ")
+                && outcome.errors.contains("plain"))
     }
 
     @Test func `more memory than there is is refused before it is asked for`() throws {
@@ -70,18 +82,21 @@ import TestSupport
         #expect(try slm("info", "--json", environment: ["SLM_CPU": "plain", "SLM_THREADS": "1"]).output.contains("\"kernels\":\"plain\""))
         #expect(try slm("info", "--json", "--cpu", "plain", environment: ["SLM_CPU": "nonsense"]).output.contains("\"kernels\":\"plain\""))
         #expect(try slm("info", "--json", "--threads", "1", environment: ["SLM_THREADS": ""]).output.contains("\"threads\":1"))
-        #expect(try slm("info", environment: ["SLM_THREADS": "some"]).errors == "slm: SLM_THREADS: expected a whole number, found 'some'.\n")
+        #expect(
+            try slm("info", environment: ["SLM_THREADS": "some"]).errors == "slm: SLM_THREADS: expected a whole number, found 'some'.\n")
     }
 
     @Test func `bf16 falls back to f32 with one line where the kernels have none`() throws {
-        let outcome = try slm("bench", "train", "--synthetic", "--preset=tiny", "--batch=1", "--context=8", "--steps=1", "--warmup=0", "--dtype=bf16",
-                              "--cpu=plain", "--json")
+        let outcome = try slm(
+            "bench", "train", "--synthetic", "--preset=tiny", "--batch=1", "--context=8", "--steps=1", "--warmup=0", "--dtype=bf16",
+            "--cpu=plain", "--json")
         #expect(outcome.status == 0 && outcome.output.contains("\"case\":\"tiny f32\""))
         #expect(outcome.errors == "slm: plain kernels have no bf16 instructions: computing in f32.\n")
     }
 
     @Test func `a bench prints one JSON object with the keys that scripts rely on`() throws {
-        let outcome = try slm("bench", "train", "--synthetic", "--preset=tiny", "--batch=2", "--context=8", "--steps=2", "--warmup=1", "--json")
+        let outcome = try slm(
+            "bench", "train", "--synthetic", "--preset=tiny", "--batch=2", "--context=8", "--steps=2", "--warmup=1", "--json")
         let object = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
         #expect(object?["bench"] as? String == "train")
         #expect((object?["tokens_per_s"] as? Double ?? 0) > 0 && (object?["peak_rss_mb"] as? Double ?? 0) > 0)
@@ -93,7 +108,8 @@ import TestSupport
         let chats = (0..<400).map { "[INST] What comes after \($0 % 9)? [/INST] After \($0 % 9) comes \($0 % 9 + 1).\n" }.joined()
         folder.write(chats, to: "chats.txt")
         folder.write(String(chats.prefix(2_000)), to: "val.txt")
-        let outcome = try slm("demo", "--max-steps", "60", "--data", folder("chats.txt"), "--val", folder("val.txt"), "--out", folder("run"), "--no-serve")
+        let outcome = try slm(
+            "demo", "--max-steps", "60", "--data", folder("chats.txt"), "--val", folder("val.txt"), "--out", folder("run"), "--no-serve")
         #expect(outcome.status == 0, "\(outcome.errors)")
         // It has seen all of these.
         #expect(outcome.output.contains("10 of 10 word for word"), "\(outcome.output.suffix(600))")

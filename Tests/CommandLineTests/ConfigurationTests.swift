@@ -18,7 +18,8 @@ import TestSupport
         #expect(try threads(["--config", file, "--threads", "1"], ["SLM_THREADS": "2"]) == 1)
         #expect(try threads([], ["SLM_CONFIG": file]) == 3 && threads(["--config", own], ["SLM_CONFIG": file]) == 4)
         let json = folder.write("json: On\nthreads: 2\n", to: "c.yaml")
-        #expect(try slm("info", "--config", json).output.hasPrefix("{") && !slm("info", "--config", json, "--json=false").output.hasPrefix("{"))
+        #expect(
+            try slm("info", "--config", json).output.hasPrefix("{") && !slm("info", "--config", json, "--json=false").output.hasPrefix("{"))
     }
 
     @Test(arguments: [
@@ -50,7 +51,9 @@ import TestSupport
 
     /// A value that nothing takes must be found wrong, whichever option of `slm train` it is for and whichever way it comes.
     @Test func `every option comes from the environment and from the file`() throws {
-        let rows = try slm("train", "--help").output.split(separator: "\n").filter { $0.hasPrefix("  --") }.map { $0.dropFirst(4).split(separator: " ") }
+        let rows = try slm("train", "--help").output.split(separator: "\n").filter { $0.hasPrefix("  --") }.map {
+            $0.dropFirst(4).split(separator: " ")
+        }
         // Any text is a text, and may be a list.
         let typed = rows.filter { !["TEXT", "FILE…", "RUN…", "TEXT…", "FILE.yaml"].contains($0[1]) }.map { String($0[0]) }
         #expect(typed.count > 35 && typed.contains("resume") && typed.contains("min-gain") && typed.contains("positions"))
@@ -59,18 +62,24 @@ import TestSupport
             let file = folder.write("train:\n  \(name): '?'\n", to: "a.yaml")
             let source = i % 2 == 0 ? variable : "\(file):2: \(name)"
             let outcome = try i % 2 == 0 ? slm(["train"], [variable: "?"]) : slm("train", "--config", file)
-            #expect(outcome.status == 2 && outcome.errors.hasPrefix("slm: \(source): expected ") && outcome.errors.hasSuffix(", found '?'.\n"), "\(outcome.errors)")
+            #expect(
+                outcome.status == 2 && outcome.errors.hasPrefix("slm: \(source): expected ") && outcome.errors.hasSuffix(", found '?'.\n"),
+                "\(outcome.errors)")
         }
     }
 
     @Test func `the page's example trains, and the command line overrules it`() throws {
-        let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Documentation/Reference/Configuration.md").standardized
+        let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+            "../../Documentation/Reference/Configuration.md"
+        ).standardized
         let text = try String(contentsOf: page, encoding: .utf8), blocks = text.components(separatedBy: "```")
         let example = try #require(blocks.first { $0.hasPrefix("yaml\n") }).dropFirst(5)
         let file = folder.write(String(example), to: "slm.yaml")
-        folder.write((0..<400).map { "[INST] What comes after \($0 % 9)? [/INST] After \($0 % 9) comes \($0 % 9 + 1).\n" }.joined(), to: "chats.txt")
-        let outcome = try slm(["train", "--config", file, "--data", folder("chats.txt"), "--max-steps", "3", "--out", folder("run"), "--context", "32"],
-                              ["XDG_CACHE_HOME": folder("cache")])
+        folder.write(
+            (0..<400).map { "[INST] What comes after \($0 % 9)? [/INST] After \($0 % 9) comes \($0 % 9 + 1).\n" }.joined(), to: "chats.txt")
+        let outcome = try slm(
+            ["train", "--config", file, "--data", folder("chats.txt"), "--max-steps", "3", "--out", folder("run"), "--context", "32"],
+            ["XDG_CACHE_HOME": folder("cache")])
         #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(outcome.errors.contains("512 tokens were asked for"))
         for line in ["3 steps,", "2 threads", "you  What comes after 2?", "you  Say it: what comes after 3?"] {

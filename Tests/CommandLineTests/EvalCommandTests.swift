@@ -9,16 +9,24 @@ import TestSupport
     private func train(_ runs: [(name: String, steps: String)]) throws {
         let chats = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
         folder.write(chats, to: "chats.txt")
-        try #expect(slm("tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("tokenizer.json"), "--tokens", folder("data")).status == 0)
+        try #expect(
+            slm(
+                "tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("tokenizer.json"), "--tokens",
+                folder("data")
+            ).status == 0)
         for (name, steps) in runs {
-            let outcome = try slm("train", "--data", folder("data"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context", "64", "--batch", "4",
-                                  "--max-steps", steps, "--lr", "0.01", "--threads", "2")
+            let outcome = try slm(
+                "train", "--data", folder("data"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context",
+                "64", "--batch", "4",
+                "--max-steps", steps, "--lr", "0.01", "--threads", "2")
             #expect(outcome.status == 0, "\(outcome.errors)")
         }
     }
 
     private func objects(_ outcome: Outcome) throws -> [[String: Any]] {
-        try outcome.output.split(separator: "\n").map { try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]) }
+        try outcome.output.split(separator: "\n").map {
+            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+        }
     }
 
     @Test func `a line a file and one for all, and which of two is better`() throws {
@@ -26,8 +34,13 @@ import TestSupport
         let files = [folder("chats.txt"), folder("data")], model = folder("b/last.h5")
         let one = try slm("eval", "--checkpoint", model, "--data", files[0], "--json"), line = try #require(try objects(one).first)
         #expect(try one.status == 0 && objects(one).count == 1)
-        #expect(line.keys.sorted() == ["accuracy", "bits_per_byte", "bytes", "checkpoint", "conversations", "file", "loss", "perplexity", "tokens"])
-        let (loss, tokens, bytes) = try (#require(line["loss"] as? Double), #require(line["tokens"] as? Double), #require(line["bytes"] as? Double))
+        #expect(
+            line.keys.sorted() == [
+                "accuracy", "bits_per_byte", "bytes", "checkpoint", "conversations", "file", "loss", "perplexity", "tokens",
+            ])
+        let (loss, tokens, bytes) = try (
+            #require(line["loss"] as? Double), #require(line["tokens"] as? Double), #require(line["bytes"] as? Double)
+        )
         #expect(abs(try #require(line["perplexity"] as? Double) - exp(loss)) < 1e-9)
         #expect(abs(try #require(line["bits_per_byte"] as? Double) - loss * tokens / bytes / log(2)) < 1e-9)
         #expect(line["conversations"] as? Int == 80 && line["file"] as? String == files[0] && loss < 5.7)
@@ -41,10 +54,13 @@ import TestSupport
         #expect(text.output.contains("bits/byte") && text.output.contains(files[0]))
 
         let compared = try slm("eval", "--compare", folder("a/last.h5"), model, "--data", files[0])
-        #expect(compared.output.contains("\n\(model) is better: ") && compared.output.contains(", 80 conversations)."), "\(compared.output)")
+        #expect(
+            compared.output.contains("\n\(model) is better: ") && compared.output.contains(", 80 conversations)."), "\(compared.output)")
         let json = try #require(try objects(slm("eval", "--compare", folder("a/last.h5"), model, "--data", files[0], "--json")).last)
         #expect(json["better"] as? String == "b" && json["paired"] as? Int == 80)
-        let (low, difference, high) = try (#require(json["low"] as? Double), #require(json["difference"] as? Double), #require(json["high"] as? Double))
+        let (low, difference, high) = try (
+            #require(json["low"] as? Double), #require(json["difference"] as? Double), #require(json["high"] as? Double)
+        )
         #expect(0 < low && low < difference && difference < high)
         let same = try slm("eval", "--compare", model, model, "--data", files[0])
         #expect(same.output.contains("The difference is within noise: "))
@@ -63,7 +79,9 @@ import TestSupport
             (["--checkpoint", model, "--data", folder("chats.txt"), "--stride", "65"], 1, "--stride 65: expected at most 64"),
         ] {
             let outcome = try slm(["eval"] + arguments)
-            #expect(outcome.status == Int32(status) && outcome.errors.contains(message) && outcome.output.isEmpty, "\(arguments): \(outcome.errors)")
+            #expect(
+                outcome.status == Int32(status) && outcome.errors.contains(message) && outcome.output.isEmpty,
+                "\(arguments): \(outcome.errors)")
         }
     }
 }

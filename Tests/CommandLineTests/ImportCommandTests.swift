@@ -10,10 +10,14 @@ import Formats
 
     @Test func `out and in again is the same model`() throws {
         var sample = try SampleCheckpoint().checkpoint
-        (sample.optimizer, sample.training, sample.metrics) = ([:], [:], [:])
+        sample.optimizer = [:]
+        sample.training = [:]
+        sample.metrics = [:]
         try sample.write(to: folder("a.h5"))
         let exported = try slm("export", folder("a.h5"), "--to", folder("new/hf"))
-        #expect(exported.status == 0 && exported.output.hasPrefix("\(folder("new/hf")): 1 layers, 2 heads, width 8, context 6, 262 tokens, "), "\(exported.errors)")
+        #expect(
+            exported.status == 0 && exported.output.hasPrefix("\(folder("new/hf")): 1 layers, 2 heads, width 8, context 6, 262 tokens, "),
+            "\(exported.errors)")
         #expect(exported.output.hasSuffix("parameters, chats as markers, f32\n"))
         let imported = try slm("import", folder("new/hf"), "--out", folder("other/b.h5"))
         #expect(imported.status == 0 && imported.output.hasPrefix(folder("other/b.h5") + ": 1 layers"), "\(imported.errors)")
@@ -32,9 +36,13 @@ import Formats
         let source = folder.write(file.bytes, to: "a.gguf"), out = folder("a.h5")
         let imported = try slm("import", source, "--out", out)
         #expect(imported.status == 0 && imported.output.hasPrefix("\(out): 1 layers"), "\(imported.errors)")
-        #expect(imported.errors.contains("the model has no tokenizer") && imported.errors.contains("merges[0]: expected tokens that the vocabulary has"))
+        #expect(
+            imported.errors.contains("the model has no tokenizer")
+                && imported.errors.contains("merges[0]: expected tokens that the vocabulary has"))
         #expect(try Checkpoint(reading: out).tokenizer == nil)
-        let tokenizer = folder.write(#"{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "\u010a": 3}, "merges": ["a b"]}, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}}"#, to: "tokenizer.json")
+        let tokenizer = folder.write(
+            #"{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "\u010a": 3}, "merges": ["a b"]}, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}}"#,
+            to: "tokenizer.json")
         let other = try slm("import", source, "--out", out, "--tokenizer", tokenizer)
         #expect(other.status == 0 && other.errors.isEmpty, "\(other.errors)")
         #expect(try Checkpoint(reading: out).tokenizer != nil)
@@ -59,14 +67,25 @@ import Formats
         try SampleCheckpoint().checkpoint.write(to: folder("a.h5"))
         folder.write("hello", to: "text")
         for (arguments, status, message) in [
-            (["import"], 2, "give the model: slm import SOURCE --out CHECKPOINT"), (["import", "x"], 2, "give the checkpoint to write: --out FILE"),
-            (["export"], 2, "give the model: slm export CHECKPOINT --to FOLDER"), (["export", "x"], 2, "say where to: --to FOLDER or --to FILE.gguf"),
-            (["export", folder("a.h5"), "--to", folder("b"), "--dtype", "f8"], 2, "expected f32, f16, bf16, q8_0, q4_0, int8, int4, found 'f8'"),
-            (["export", folder("a.h5"), "--to", folder("b"), "--dtype", "q8_0"], 2, "a Hugging Face folder holds f32, f16 or bf16, not q8_0."), (["import", folder("none"), "--out", "x"], 1, "none: cannot be read"),
-            (["import", folder.path, "--out", "x"], 1, "found a folder without a config.json."), (["import", folder("text"), "--out", "x"], 1, "found something else."),
+            (["import"], 2, "give the model: slm import SOURCE --out CHECKPOINT"),
+            (["import", "x"], 2, "give the checkpoint to write: --out FILE"),
+            (["export"], 2, "give the model: slm export CHECKPOINT --to FOLDER"),
+            (["export", "x"], 2, "say where to: --to FOLDER or --to FILE.gguf"),
+            (
+                ["export", folder("a.h5"), "--to", folder("b"), "--dtype", "f8"], 2,
+                "expected f32, f16, bf16, q8_0, q4_0, int8, int4, found 'f8'"
+            ),
+            (
+                ["export", folder("a.h5"), "--to", folder("b"), "--dtype", "q8_0"], 2,
+                "a Hugging Face folder holds f32, f16 or bf16, not q8_0."
+            ), (["import", folder("none"), "--out", "x"], 1, "none: cannot be read"),
+            (["import", folder.path, "--out", "x"], 1, "found a folder without a config.json."),
+            (["import", folder("text"), "--out", "x"], 1, "found something else."),
         ] {
             let outcome = try slm(arguments)
-            #expect(outcome.status == Int32(status) && outcome.errors.contains(message) && outcome.output.isEmpty, "\(arguments): \(outcome.errors)")
+            #expect(
+                outcome.status == Int32(status) && outcome.errors.contains(message) && outcome.output.isEmpty,
+                "\(arguments): \(outcome.errors)")
         }
     }
 }

@@ -6,14 +6,18 @@ import TestSupport
 @Suite struct TokenizeCommandTests {
     private let folder = TemporaryFolder()
 
-    private static let chats = (0..<60).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1), don't you think? 日本 🎉\n" }.joined()
+    private static let chats = (0..<60).map {
+        "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1), don't you think? 日本 🎉\n"
+    }.joined()
 
     /// A vocabulary learned from the chats.
     private func tokenizer() throws -> String {
         folder.write(Self.chats, to: "chats.txt")
         let outcome = try slm("tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("new/tokenizer.json"))
         #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
-        #expect(outcome.output.contains("300 tokens learned from") && outcome.output.contains("bytes a token") && outcome.output.contains("longest: "))
+        #expect(
+            outcome.output.contains("300 tokens learned from") && outcome.output.contains("bytes a token")
+                && outcome.output.contains("longest: "))
         return folder("new/tokenizer.json")
     }
 
@@ -51,8 +55,12 @@ import TestSupport
 
     @Test func `the same data give the same file, from files, a pipe and any number of threads`() throws {
         let file = try String(contentsOfFile: tokenizer(), encoding: .utf8)
-        for (arguments, input) in [(["--data", folder("chats.txt"), "--threads", "1"], ""), (["--data", "-", "--threads", "3"], Self.chats)] {
-            #expect(try slm(["tokenize", "--vocab-size", "300", "--out", folder("again.json")] + arguments, input: Data(input.utf8)).status == 0)
+        for (arguments, input) in [
+            (["--data", folder("chats.txt"), "--threads", "1"], ""), (["--data", "-", "--threads", "3"], Self.chats),
+        ] {
+            #expect(
+                try slm(["tokenize", "--vocab-size", "300", "--out", folder("again.json")] + arguments, input: Data(input.utf8)).status == 0
+            )
             #expect(try String(contentsOfFile: folder("again.json"), encoding: .utf8) == file)
         }
     }
@@ -61,15 +69,19 @@ import TestSupport
         let tokenizer = try tokenizer()
         let outcome = try slm("tokenize", "--data", folder("chats.txt"), "--tokenizer", tokenizer, "--tokens", folder("tokens"))
         #expect(outcome.status == 0 && outcome.output.hasPrefix("conversations: 60 kept\n"), "\(outcome.errors)")
-        #expect(TemporaryFolder.names(in: folder("tokens")).sorted()
-            == ["meta.json", "tokenizer.json", "train.bin", "train.turns.bin", "val.bin", "val.turns.bin"])
-        let meta = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: folder("tokens/meta.json")))) as? [String: Any]
+        #expect(
+            TemporaryFolder.names(in: folder("tokens")).sorted()
+                == ["meta.json", "tokenizer.json", "train.bin", "train.turns.bin", "val.bin", "val.turns.bin"])
+        let meta =
+            try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: folder("tokens/meta.json")))) as? [String: Any]
         #expect(meta?["form"] as? String == "markers" && meta?["dtype"] as? String == "uint16")
     }
 
     @Test func `characters and bytes are vocabularies, too`() throws {
         let text = folder.write("to be, or not to be: ß日", to: "text.txt")
-        #expect(try slm("tokenize", "--data", text, "--tokenizer", "characters", "--specials", "", "--out", folder("characters.json")).status == 0)
+        #expect(
+            try slm("tokenize", "--data", text, "--tokenizer", "characters", "--specials", "", "--out", folder("characters.json")).status
+                == 0)
         let characters = try slm("tokenize", "--tokenizer", folder("characters.json"), "--encode", input: "ß日 to")
         #expect(characters.output == "9 10 0 8 6\n")
         let unknown = try slm("tokenize", "--tokenizer", folder("characters.json"), "--encode", input: "to x")
@@ -95,7 +107,10 @@ import TestSupport
         (["--data", "a.txt", "--out", "x.json"], "give --vocab-size to learn a vocabulary, or a --tokenizer."),
         (["--vocab-size", "300", "--out", "x.json"], "learning needs --data."),
         (["--tokenizer", "bytes", "--tokens", "x"], "--tokens needs --data."),
-        (["--tokenizer", "bytes", "--vocab-size", "300", "--data", "a", "--out", "x.json"], "--vocab-size learns a vocabulary, --tokenizer takes one: give one of them."),
+        (
+            ["--tokenizer", "bytes", "--vocab-size", "300", "--data", "a", "--out", "x.json"],
+            "--vocab-size learns a vocabulary, --tokenizer takes one: give one of them."
+        ),
     ])
     func `options that do not go together are refused`(arguments: [String], reason: String) throws {
         let outcome = try slm(["tokenize"] + arguments)
@@ -105,7 +120,9 @@ import TestSupport
     @Test func `ids that are none are named with their place`() throws {
         let outcome = try slm("tokenize", "--tokenizer", "bytes", "--decode", input: "5 9 300")
         #expect(outcome.status == 1 && outcome.errors == "slm: standard input:number 3: expected an id below 260, found 300.\n")
-        #expect(try slm("tokenize", "--tokenizer", "bytes", "--decode", input: "5 x").errors.contains("number 2: expected ids with spaces between, found 'x'"))
+        #expect(
+            try slm("tokenize", "--tokenizer", "bytes", "--decode", input: "5 x").errors.contains(
+                "number 2: expected ids with spaces between, found 'x'"))
     }
 
     @Test func `tokens are shown with their ids`() throws {
@@ -115,7 +132,8 @@ import TestSupport
 
     @Test func `the bench says what scripts rely on`() throws {
         let text = folder.write(Self.chats, to: "bench.txt")
-        let lines = try slm("bench", "tokenize", "--text", text, "--vocab-size", "280", "--runs", "1", "--json").output.split(separator: "\n")
+        let lines = try slm("bench", "tokenize", "--text", text, "--vocab-size", "280", "--runs", "1", "--json").output.split(
+            separator: "\n")
         let objects = try lines.map { try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] }
         #expect(objects.first??["case"] as? String == "train" && objects.dropFirst().allSatisfy { $0?["case"] as? String == "encode" })
         for object in objects {

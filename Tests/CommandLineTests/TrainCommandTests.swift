@@ -9,29 +9,42 @@ import TestSupport
     private func tokens() throws {
         let chats = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
         folder.write(chats, to: "chats.txt")
-        let outcome = try slm("tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data/tokenizer.json"), "--tokens", folder("data"))
+        let outcome = try slm(
+            "tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("data/tokenizer.json"), "--tokens",
+            folder("data"))
         #expect(outcome.status == 0, "\(outcome.errors)")
     }
 
     private func train(_ name: String, _ arguments: String...) throws -> Outcome {
-        try slm(["train", "--data", folder("data"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context", "64", "--batch", "4",
-                 "--max-steps", "12", "--eval-every", "5", "--threads", "2"] + arguments)
+        try slm(
+            [
+                "train", "--data", folder("data"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context",
+                "64", "--batch", "4",
+                "--max-steps", "12", "--eval-every", "5", "--threads", "2",
+            ] + arguments)
     }
 
     @Test func `a training says what it will do and what came of it, and one that was stopped goes on bit for bit`() throws {
         try tokens()
         let whole = try train("whole", "--ask", "Who?")
         #expect(whole.status == 0, "\(whole.errors)")
-        for part in ["parameters: 1 layers", "tokens to learn from", "start    by chance: a start from counts needs 320 channels or more, and there are 32", "12 steps", "step     10", "best", "done: "] { #expect(whole.output.contains(part), "\(part)") }
-        #expect(TemporaryFolder.names(in: folder("whole")).map { $0.hasPrefix("events.out.tfevents.") ? "events" : $0 }.sorted()
-            == ["best.h5", "events", "last.h5", "log.jsonl", "report.html"])
+        for part in [
+            "parameters: 1 layers", "tokens to learn from",
+            "start    by chance: a start from counts needs 320 channels or more, and there are 32", "12 steps", "step     10", "best",
+            "done: ",
+        ] { #expect(whole.output.contains(part), "\(part)") }
+        #expect(
+            TemporaryFolder.names(in: folder("whole")).map { $0.hasPrefix("events.out.tfevents.") ? "events" : $0 }.sorted()
+                == ["best.h5", "events", "last.h5", "log.jsonl", "report.html"])
         let stopped = try train("parts", "--stop-after", "7", "--ask", "Who?")
         #expect(stopped.status == 0 && stopped.errors.contains("stopped at step 7. Go on with: slm train"), "\(stopped.errors)")
         let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2", "--ask", "Who?")
         #expect(resumed.status == 0 && resumed.output.contains("from step 7 on"), "\(resumed.errors)")
         let losses = try ["whole", "parts"].map { name in
-            try String(contentsOfFile: folder("\(name)/log.jsonl"), encoding: .utf8).split(separator: "\n").map { $0.replacing(/,"seconds":[0-9.]+/, with: "") }
-                .filter { !$0.contains(/"event":"(started|stopped)"/) }
+            try String(contentsOfFile: folder("\(name)/log.jsonl"), encoding: .utf8).split(separator: "\n").map {
+                $0.replacing(/,"seconds":[0-9.]+/, with: "")
+            }
+            .filter { !$0.contains(/"event":"(started|stopped)"/) }
         }
         #expect(losses[0] == losses[1] && losses[0].count == 19)
         let both = try slm("train", "--compare", folder("whole"), folder("parts/"), "--out", folder("both.html"))
@@ -39,43 +52,66 @@ import TestSupport
         let page = try String(contentsOfFile: folder("both.html"), encoding: .utf8)
         #expect(page.contains(">whole<") && page.contains(">parts<"))
         #expect(try String(contentsOfFile: folder("parts/report.html"), encoding: .utf8).contains("went on after step 7"))
-        #expect(try slm("train", "--compare", folder("none")).errors == "slm: \(folder("none/log.jsonl")): cannot be read: No such file or directory.\n")
+        #expect(
+            try slm("train", "--compare", folder("none")).errors
+                == "slm: \(folder("none/log.jsonl")): cannot be read: No such file or directory.\n")
     }
 
     @Test func `a model with room for it begins with counts, and goes on as any other`() throws {
         try tokens()
-        let shape = ["train", "--data", folder("data"), "--layers", "1", "--width", "320", "--heads", "5", "--context", "64", "--max-steps", "8", "--eval-every", "4",
-                     "--threads", "2", "--json"]
-        let losses = { (output: String) in output.matches(of: /"event":"step","step":\d+,"loss":([0-9.]+)/).compactMap { Double($0.output.1) } }
-        let whole = try slm(shape + ["--out", folder("whole"), "--counted", "20480"]), chance = try slm(shape + ["--out", folder("chance"), "--recipe", "nanogpt"])
+        let shape = [
+            "train", "--data", folder("data"), "--layers", "1", "--width", "320", "--heads", "5", "--context", "64", "--max-steps", "8",
+            "--eval-every", "4",
+            "--threads", "2", "--json",
+        ]
+        let losses = { (output: String) in
+            output.matches(of: /"event":"step","step":\d+,"loss":([0-9.]+)/).compactMap { Double($0.output.1) }
+        }
+        let whole = try slm(shape + ["--out", folder("whole"), "--counted", "20480"]),
+            chance = try slm(shape + ["--out", folder("chance"), "--recipe", "nanogpt"])
         #expect(whole.status == 0 && chance.status == 0, "\(whole.errors) \(chance.errors)")
-        let (counted, drawn) = (losses(whole.output), losses(chance.output))
+        let counted = losses(whole.output)
+        let drawn = losses(chance.output)
         #expect(counted.count == 8 && drawn.count == 8)
-        #expect((counted.first ?? 9) < 3 && (drawn.first ?? 0) > 5)                     // ln 300 = 5.7
-        #expect(whole.output.contains(/"event":"counted","step":0,"pairs":[1-9][0-9]*,"contexts":20480,"seconds":[0-9.]+}/) && !chance.output.contains("counted"))
+        #expect((counted.first ?? 9) < 3 && (drawn.first ?? 0) > 5)  // ln 300 = 5.7
+        #expect(
+            whole.output.contains(/"event":"counted","step":0,"pairs":[1-9][0-9]*,"contexts":20480,"seconds":[0-9.]+}/)
+                && !chance.output.contains("counted"))
         #expect(try String(contentsOfFile: folder("whole/report.html"), encoding: .utf8).contains("It began with what counting knows: "))
         let stopped = try slm(shape + ["--out", folder("parts"), "--counted", "20480", "--stop-after", "3"])
         let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2", "--json")
         #expect(losses(stopped.output) + losses(resumed.output) == counted, "\(resumed.errors)")
         let impossible = try train("x", "--recipe", "counts")
-        #expect(impossible.status == 2 && impossible.errors == "slm train: --recipe counts needs 320 channels or more, and there are 32. Take --recipe nanogpt.\n", "\(impossible.errors)")
+        #expect(
+            impossible.status == 2
+                && impossible.errors == "slm train: --recipe counts needs 320 channels or more, and there are 32. Take --recipe nanogpt.\n",
+            "\(impossible.errors)")
     }
 
     @Test func `every kind of model is trained, kept and gone on with`() throws {
         try tokens()
         let kind = ["--positions", "rotary", "--qk-norm", "--norm", "rms", "--activation", "reluSquared", "--no-bias", "--tied"]
-        let whole = try slm(["train", "--data", folder("data"), "--out", folder("modern"), "--layers", "1", "--width", "32", "--heads", "2", "--context", "64",
-                             "--batch", "4", "--max-steps", "6", "--stop-after", "3", "--beta2", "0.99", "--threads", "1"] + kind)
+        let whole = try slm(
+            [
+                "train", "--data", folder("data"), "--out", folder("modern"), "--layers", "1", "--width", "32", "--heads", "2", "--context",
+                "64",
+                "--batch", "4", "--max-steps", "6", "--stop-after", "3", "--beta2", "0.99", "--threads", "1",
+            ] + kind)
         #expect(whole.status == 0, "\(whole.errors)")
         let told = try slm("info", folder("modern/last.h5"))
-        #expect(told.output.contains("rms norm, reluSquared, rotary positions, no biases, the head is the embedding, QK-norm, dropout 0.0"), "\(told.output)")
+        #expect(
+            told.output.contains("rms norm, reluSquared, rotary positions, no biases, the head is the embedding, QK-norm, dropout 0.0"),
+            "\(told.output)")
         #expect(told.output.contains(/plan\/beta2 +0\.99/), "\(told.output)")
         let resumed = try slm("train", "--data", folder("data"), "--out", folder("modern"), "--resume", "--threads", "1")
         #expect(resumed.status == 0 && resumed.output.contains("from step 3 on"), "\(resumed.errors)")
-        #expect(try train("x", "--heads", "32", "--positions", "rotary").errors == "slm train: rotary positions turn pairs of channels, and 32 channels (--width) "
-            + "give each of 32 heads (--heads) 1: an odd number.\n")
-        #expect(try train("x", "--activation", "tanh").errors
-            == "slm: --activation: expected one of gelu, exactGELU, relu, reluSquared, silu, found 'tanh'.\n")
+        #expect(
+            try train("x", "--heads", "32", "--positions", "rotary").errors
+                == "slm train: rotary positions turn pairs of channels, and 32 channels (--width) "
+                + "give each of 32 heads (--heads) 1: an odd number.\n")
+        #expect(
+            try train("x", "--activation", "tanh").errors
+                == "slm: --activation: expected one of gelu, exactGELU, relu, reluSquared, silu, found 'tanh'.\n")
     }
 
     @Test func `a bigram model learns which token follows which, and no more`() throws {
@@ -84,10 +120,12 @@ import TestSupport
         let tokenized = try slm("tokenize", "--data", folder("text.txt"), "--tokenizer", "characters", "--specials", "", "--val-share", "0",
                                 "--out", folder("letters/tokenizer.json"), "--tokens", folder("letters"))
         #expect(tokenized.status == 0, "\(tokenized.errors)")
-        let trained = try slm("train", "--preset", "bigram", "--data", folder("letters"), "--out", folder("bigram"), "--width", "8", "--context", "32",
-                              "--max-steps", "150", "--lr", "0.03", "--threads", "1", "--json", "--eval-every", "150")
+        let trained = try slm(
+            "train", "--preset", "bigram", "--data", folder("letters"), "--out", folder("bigram"), "--width", "8", "--context", "32",
+            "--max-steps", "150", "--lr", "0.03", "--threads", "1", "--json", "--eval-every", "150")
         #expect(trained.status == 0, "\(trained.errors)")
-        let loss = try #require(trained.output.firstMatch(of: /"event":"evaluated".*"train_loss":([0-9.]+)/).flatMap { Double($0.output.1) })
+        let loss = try #require(
+            trained.output.firstMatch(of: /"event":"evaluated".*"train_loss":([0-9.]+)/).flatMap { Double($0.output.1) })
         // Four of seven pairs are ab: -(4/7·ln(4/7) + 3/7·ln(3/7)) nats for the second letter, none for the first.
         #expect(abs(loss - 0.6829 / 2) < 0.01, "\(loss)")
         #expect(try slm("info", folder("bigram/best.h5")).output.contains("0 layers, 1 heads, 8 wide"))
@@ -101,14 +139,20 @@ import TestSupport
         #expect(try train("a b's", "--stop-after", "1").errors.hasSuffix(#" --out '"# + folder(#"a b'\''s' --resume"#) + "\n"))
         let other = try train("other", "--tokenizer", "nothing.json")
         #expect(other.status == 1 && other.errors.contains("nothing.json: cannot be read"))
-        #expect(try slm("train", "--out", folder("x")).errors == "slm train: give chats, or a folder of tokens: --data FILE… or --data FOLDER.\n")
+        #expect(
+            try slm("train", "--out", folder("x")).errors
+                == "slm train: give chats, or a folder of tokens: --data FILE… or --data FOLDER.\n")
         #expect(try train("x", "--tokens", "5").errors == "slm train: give one of --max-steps, --epochs, --tokens and --time.\n")
         #expect(try train("x", "--heads", "3").errors == "slm train: 32 channels (--width) do not divide among 3 heads (--heads).\n")
     }
 
     private func trainOnChats(_ name: String, _ arguments: String...) throws -> Outcome {
-        try slm(["train", "--data", folder("chats.txt"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context", "64", "--batch", "4",
-                 "--max-steps", "6", "--eval-every", "3", "--threads", "2"] + arguments, ["XDG_CACHE_HOME": folder("cache")])
+        try slm(
+            [
+                "train", "--data", folder("chats.txt"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2",
+                "--context", "64", "--batch", "4",
+                "--max-steps", "6", "--eval-every", "3", "--threads", "2",
+            ] + arguments, ["XDG_CACHE_HOME": folder("cache")])
     }
 
     private func writeChats(_ count: Int) {
@@ -118,7 +162,9 @@ import TestSupport
     @Test func `chats are learned from straight, and made into tokens once`() throws {
         writeChats(80)
         let first = try trainOnChats("first", "--vocab-size", "300", "--stop-after", "4")
-        #expect(first.status == 0 && first.output.contains("conversations: 80 kept") && first.output.contains("vocabulary 300"), "\(first.errors)")
+        #expect(
+            first.status == 0 && first.output.contains("conversations: 80 kept") && first.output.contains("vocabulary 300"),
+            "\(first.errors)")
         #expect(first.output.contains("  you  What comes after") && first.output.contains("model  "))
         let made = TemporaryFolder.names(in: folder("cache/slm")).sorted()
         #expect(made.count == 2)
@@ -127,12 +173,16 @@ import TestSupport
         #expect(TemporaryFolder.names(in: folder("cache/slm")).sorted() == made)
         // Another share to check with: other tokens of the same vocabulary.
         let share = try trainOnChats("first", "--resume", "--val-share", "0.5")
-        #expect(share.status == 1 && share.errors.contains("these are not the tokens that the training began with. It had: vocabulary "), "\(share.errors)")
+        #expect(
+            share.status == 1 && share.errors.contains("these are not the tokens that the training began with. It had: vocabulary "),
+            "\(share.errors)")
         let resumed = try trainOnChats("first", "--resume")
         #expect(resumed.status == 0 && resumed.output.contains("from step 4 on"), "\(resumed.errors)")
         let losses = try ["first", "second"].map { name in
-            try String(contentsOfFile: folder("\(name)/log.jsonl"), encoding: .utf8).split(separator: "\n").filter { $0.contains("\"event\":\"step\"") || $0.contains("\"event\":\"eval") }
-                .map { $0.replacing(/,"seconds":[0-9.]+/, with: "") }
+            try String(contentsOfFile: folder("\(name)/log.jsonl"), encoding: .utf8).split(separator: "\n").filter {
+                $0.contains("\"event\":\"step\"") || $0.contains("\"event\":\"eval")
+            }
+            .map { $0.replacing(/,"seconds":[0-9.]+/, with: "") }
         }
         #expect(losses[0] == losses[1] && losses[0].count == 8)
         writeChats(81)
@@ -142,10 +192,16 @@ import TestSupport
 
     @Test func `what cannot be meant is refused, with what to do`() throws {
         try tokens()
-        #expect(try train("x", "--vocab-size", "300").errors == "slm train: --vocab-size is for chats, and \(folder("data")) holds tokens that are made already.\n")
-        #expect(try trainOnChats("x", "--vocab-size", "300", "--tokenizer", "a.json").errors.contains("--vocab-size learns a vocabulary, --tokenizer takes one"))
+        #expect(
+            try train("x", "--vocab-size", "300").errors
+                == "slm train: --vocab-size is for chats, and \(folder("data")) holds tokens that are made already.\n")
+        #expect(
+            try trainOnChats("x", "--vocab-size", "300", "--tokenizer", "a.json").errors.contains(
+                "--vocab-size learns a vocabulary, --tokenizer takes one"))
         #expect(try slm("train", "--data", "-").errors.contains("chats from standard input could not be found again by --resume"))
-        let large = try slm("train", "--data", folder("data"), "--out", folder("x"), "--layers", "500", "--width", "8192", "--heads", "8", "--context", "64")
+        let large = try slm(
+            "train", "--data", folder("data"), "--out", folder("x"), "--layers", "500", "--width", "8192", "--heads", "8", "--context", "64"
+        )
         #expect(large.status == 1 && large.errors.contains("It would fit with --preset") && large.errors.contains(" GB"), "\(large.errors)")
     }
 }

@@ -21,7 +21,10 @@ import Tokenize
         ("[INST] a [/INST] b [INST] [/INST]\n", ["FILE:1: a turn of the user's is empty"]),
         ("[INST] a [INST] b\n", ["FILE:1: [INST] inside a turn of the user's"]),
         ("[INST] a [/INST] b [/INST] c\n", ["FILE:1: [/INST] without [INST] before it"]),
-        ("x [INST] a\n[INST] b\nno\n[/INST] c", ["FILE:1: text before the first [INST]", "2 user: b", "FILE:3: no [INST]", "FILE:4: [/INST] without [INST] before it"]),
+        (
+            "x [INST] a\n[INST] b\nno\n[/INST] c",
+            ["FILE:1: text before the first [INST]", "2 user: b", "FILE:3: no [INST]", "FILE:4: [/INST] without [INST] before it"]
+        ),
     ])
     func `TinyChat has a conversation on a line`(_ text: String, _ expected: [String]) throws {
         #expect(try found(text) == expected)
@@ -43,19 +46,27 @@ import Tokenize
     }
 
     @Test(arguments: [
-        (#"{"messages": [{"role": "system", "content": "s"}, {"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]}"#,
-         "1 system: s | assistant: a | assistant: b"),
+        (
+            #"{"messages": [{"role": "system", "content": "s"}, {"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]}"#,
+            "1 system: s | assistant: a | assistant: b"
+        ),
         (#"{"messages": [{"role": "user", "content": [{"type": "text", "text": "a "}, {"type": "text", "text": "b"}]}]}"#, "1 user: a b"),
         (#"{"messages": []}"#, "1 empty"),
         (#"{"messages": [{"role": "user", "content": ""}]}"#, "1 empty"),
-        (#"{"messages": [{"role": "user", "content": "a"}, {"role": "system", "content": ""}]}"#, "FILE:1: a turn of the system's is empty"),
+        (
+            #"{"messages": [{"role": "user", "content": "a"}, {"role": "system", "content": ""}]}"#,
+            "FILE:1: a turn of the system's is empty"
+        ),
         (#"{"messages": {"role": "user"}}"#, #"FILE:1: "messages": expected an array, found an object"#),
         (#"{"message": []}"#, #"FILE:1: no "messages""#),
         (#"{"messages": ["a"]}"#, #"FILE:1: in "messages": expected an object, found a string"#),
         (#"{"messages": [{"role": "tool", "content": "a"}]}"#, #"FILE:1: "role": expected "system", "user" or "assistant", found "tool""#),
         (#"{"messages": [{"content": "a"}]}"#, #"FILE:1: "role": expected "system", "user" or "assistant", found nothing"#),
         (#"{"messages": [{"role": "user", "content": null}]}"#, #"FILE:1: "content": expected a string, found null"#),
-        (#"{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}"#, #"FILE:1: "content": expected parts of type "text", found "image_url""#),
+        (
+            #"{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}"#,
+            #"FILE:1: "content": expected parts of type "text", found "image_url""#
+        ),
         (#"{"messages": [{"role": "user", "content": [{"type": "text"}]}]}"#, #"FILE:1: "text": expected a string, found nothing"#),
         (#"{"messages": [{"role": "user", "content": "a"}"#, "FILE:1: at byte 46: expected a comma or ']', found the end"),
     ])
@@ -86,7 +97,8 @@ import Tokenize
 
     @Test func `bytes that are no text are found, and the lines around them kept`() throws {
         let path = folder.write(Array("[INST] a\n[INST] ".utf8) + [0xFF] + Array("\n[INST] b\0\n[INST] c\n".utf8), to: "bad.txt")
-        #expect(try CorpusTests.found(path) == ["1 user: a", "FILE:2: not UTF-8 from byte 7 on", "FILE:3: a NUL byte at byte 8", "4 user: c"])
+        #expect(
+            try CorpusTests.found(path) == ["1 user: a", "FILE:2: not UTF-8 from byte 7 on", "FILE:3: a NUL byte at byte 8", "4 user: c"])
         let text = folder.write(Array("one\ntw".utf8) + [0xC3] + Array("\n\0\nfour".utf8), to: "text.txt")
         #expect(try CorpusTests.found(text) == ["FILE:2: not UTF-8 from byte 2 on", "FILE:3: a NUL byte at byte 0", "text: one\nfour"])
     }
@@ -99,8 +111,12 @@ import Tokenize
     @Test func `an empty file is a fault, and so is a folder without chats`() throws {
         for text in ["", "\n\n \n", "\u{FEFF}"] { #expect(try found(text) == ["FILE:1: nothing in the file"], "\(text.debugDescription)") }
         let empty = TemporaryFolder()
-        #expect(throws: CorpusError.file(.noMatchingFiles(folder: empty.path, endings: CorpusBlocks.fileExtensions))) { _ = try CorpusBlocks([empty.path]) }
-        #expect(throws: CorpusError.file(.unreadable(path: "/no/such", reason: "No such file or directory"))) { _ = try CorpusBlocks(["/no/such"]) }
+        #expect(throws: CorpusError.file(.noMatchingFiles(folder: empty.path, endings: CorpusBlocks.fileExtensions))) {
+            _ = try CorpusBlocks([empty.path])
+        }
+        #expect(throws: CorpusError.file(.unreadable(path: "/no/such", reason: "No such file or directory"))) {
+            _ = try CorpusBlocks(["/no/such"])
+        }
     }
 
     @Test func `files of a folder are each of their own format`() throws {

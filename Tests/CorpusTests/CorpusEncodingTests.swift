@@ -9,7 +9,9 @@ import Tokenize
     let folder = TemporaryFolder()
     let outputs = ["meta.json", "train.bin", "train.turns.bin", "val.bin", "val.turns.bin"]
 
-    private func encoding(_ form: ChatTemplate = .specialTokens, specialTokens: [String] = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]) throws -> CorpusEncoder {
+    private func encoding(
+        _ form: ChatTemplate = .specialTokens, specialTokens: [String] = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]
+    ) throws -> CorpusEncoder {
         CorpusEncoder(try byteTokenizer(specialTokens: specialTokens), file: "tokenizer.json", template: form)
     }
 
@@ -90,9 +92,11 @@ import Tokenize
         folder.write(lines, to: "a.txt")
         folder.write(String(repeating: "text of no one\n", count: 500), to: "b.txt")
         var results: [[[UInt8]]] = []
-        for (threads, block, seed) in [(1, 1 << 18, 1), (2, 1 << 18, 1), (3, 777, 1), (2, 100, 1), (1, 1 << 18, 2)] as [(Int, Int, UInt64)] {
+        for (threads, block, seed) in [(1, 1 << 18, 1), (2, 1 << 18, 1), (3, 777, 1), (2, 100, 1), (1, 1 << 18, 2)] as [(Int, Int, UInt64)]
+        {
             var encoding = try encoding()
-            (encoding.blockSize, encoding.seed) = (block, seed)
+            encoding.blockSize = block
+            encoding.seed = seed
             let report = try encoding.write([folder("a.txt"), folder("b.txt")], to: folder("out"), on: WorkerPool(threads: threads))
             #expect(report.kept == 3_002 && report.train.conversations + report.val.conversations == 3_002)      // the text is in both
             #expect((250...350).contains(report.val.conversations))
@@ -115,7 +119,8 @@ import Tokenize
             var encoding = try encoding(specialTokens: [])
             encoding.blockSize = block
             let report = try encoding.write([path], to: folder("out"), on: WorkerPool(threads: 2))
-            let (train, val) = (try InputFile.contents(of: folder("out/train.bin")), try InputFile.contents(of: folder("out/val.bin")))
+            let train = try InputFile.contents(of: folder("out/train.bin"))
+            let val = try InputFile.contents(of: folder("out/val.bin"))
             let text = String(decoding: stride(from: 0, to: train.count + val.count, by: 2).map { (train + val)[$0] }, as: UTF8.self)
             #expect(text == lines, "blocks of \(block)")
             #expect(val.count / 2 == 72 && report.val.bytes.assistant == 72 && report.kept == 2, "blocks of \(block)")
@@ -124,7 +129,9 @@ import Tokenize
         #expect(meta.template == nil && meta.report.train.bytes.total == lines.utf8.count - 72)
         // With a token for it, both parts of the text have an end.
         try encoding().write([path], to: folder("out"), on: WorkerPool(threads: 1))
-        #expect(try text(.train, in: folder("out")).hasSuffix("line 90\n<|eos|>") && text(.val, in: folder("out")).hasSuffix("line 99\n<|eos|>"))
+        #expect(
+            try text(.train, in: folder("out")).hasSuffix("line 90\n<|eos|>") && text(.val, in: folder("out")).hasSuffix("line 99\n<|eos|>")
+        )
     }
 
     @Test func `a text that begins every line with a space is cut all the same, and whole`() throws {
@@ -140,7 +147,8 @@ import Tokenize
     @Test func `what is too long is cut and counted`() throws {
         let path = folder.write("[INST] abc [/INST] defg\n[INST] a\n", to: "a.txt")
         var encoding = try encoding()
-        (encoding.validationShare, encoding.maxTokens) = (0, 6)
+        encoding.validationShare = 0
+        encoding.maxTokens = 6
         let report = try encoding.write([path], to: folder("out"), on: WorkerPool(threads: 1))
         #expect(try text(.train, in: folder("out")) == "<|user|>abc<|assistant|>d<|user|>a<|eos|>")
         #expect(report.cut == 1 && report.kept == 1 && report.train.bytes.user == 4 && report.train.bytes.assistant == 1)
@@ -150,7 +158,9 @@ import Tokenize
         let good = folder.write("[INST] a\n", to: "good.txt"), bad = folder.write("[INST] b\nno\n", to: "bad.txt"), out = folder("out")
         var encoding = try encoding()
         encoding.validationShare = 0
-        #expect(throws: CorpusError.malformed(MalformedLine(path: bad, line: 2, reason: "no [INST]"))) { try encoding.write([good, bad], to: out, on: WorkerPool(threads: 2)) }
+        #expect(throws: CorpusError.malformed(MalformedLine(path: bad, line: 2, reason: "no [INST]"))) {
+            try encoding.write([good, bad], to: out, on: WorkerPool(threads: 2))
+        }
         #expect(folder.names(in: "out") == [])
         try encoding.write([good], to: out, on: WorkerPool(threads: 2))
         #expect(folder.names(in: "out") == outputs)
@@ -175,18 +185,24 @@ import Tokenize
 
     @Test func `chats need markers, and what has no token is a fault`() throws {
         let path = folder.write("[INST] a\n", to: "a.txt")
-        #expect(throws: CorpusError.tokenizer(.missingSpecialToken("<|user|>", form: "markers"))) { try self.encoding(specialTokens: []).write([path], to: folder("out"), on: WorkerPool(threads: 1)) }
+        #expect(throws: CorpusError.tokenizer(.missingSpecialToken("<|user|>", form: "markers"))) {
+            try self.encoding(specialTokens: []).write([path], to: folder("out"), on: WorkerPool(threads: 1))
+        }
         var vocabulary = Vocabulary()
         vocabulary.unit = .characters
         vocabulary.add(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>"])
         vocabulary.tokens.append("a".utf8)
         var encoding = CorpusEncoder(try Tokenizer(vocabulary), file: "t", template: .specialTokens)
-        (encoding.validationShare, encoding.skipsBad) = (0, true)
-        let report = try encoding.write([folder.write("[INST] a [/INST] b\n[INST] aa\n", to: "b.txt")], to: folder("out"), on: WorkerPool(threads: 1))
+        encoding.validationShare = 0
+        encoding.skipsBad = true
+        let report = try encoding.write(
+            [folder.write("[INST] a [/INST] b\n[INST] aa\n", to: "b.txt")], to: folder("out"), on: WorkerPool(threads: 1))
         #expect(report.kept == 1 && report.malformedLines.first?.line == 1 && report.train.tokens == 4 && report.train.bytes.user == 2)
     }
 
-    @Test(arguments: [PreTokenizationPattern.gpt2, .gpt4, .llama3]) func `a plain text in blocks has the ids of the whole`(pattern: PreTokenizationPattern) throws {
+    @Test(arguments: [PreTokenizationPattern.gpt2, .gpt4, .llama3]) func `a plain text in blocks has the ids of the whole`(
+        pattern: PreTokenizationPattern
+    ) throws {
         var noise = TestRandom(8), vocabulary = Vocabulary.ofBytes()
         let pieces = ["word", "Is.", "7", "!", "\n", "\n", "\n\n", " \n", "\n ", " ", "it's", "日本", "\t"]
         let text = Array((0..<4_000).map { _ in pieces[Int(noise.next() % UInt64(pieces.count))] }.joined().utf8)
@@ -198,7 +214,8 @@ import Tokenize
         }
         let tokenizer = try Tokenizer(vocabulary)
         var encoding = CorpusEncoder(tokenizer, file: "t.json", template: .specialTokens)
-        (encoding.validationShare, encoding.format) = (0, .text)
+        encoding.validationShare = 0
+        encoding.format = .text
         folder.write(text, to: "plain.txt")
         for block in [100, 777, 1 << 17] {
             encoding.blockSize = block

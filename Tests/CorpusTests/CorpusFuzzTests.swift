@@ -7,17 +7,22 @@ import Tokenize
 @Suite struct CorpusFuzzTests {
     static let seeds = [
         "[INST] Hi [/INST] Hello! [INST] Bye [/INST]\n[INST] é😀 [/INST] [x]\r\n\n[INST] a [/INST] b\n",
-        #"{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"text","text":"H\u00e9 \ud83d\ude00"}]}]}"# + "\n"
+        #"{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"text","text":"H\u00e9 \ud83d\ude00"}]}]}"#
+            + "\n"
             + #"{"messages":[{"role":"system","content":"s"}]}"# + "\n",
         #"{"timestamp":"2025","user":"a\nb","assistant":"c\\d\"e"}"# + "\n" + #"{"user":"x","assistant":"y"}"#,
         "Once upon a time\n\nthere was a text.\r\n  And more of it.\n",
         "\u{FEFF}[INST] a [/INST] b\n",
     ]
-    private static let pieces = ["[INST]", "[/INST]", "\n", "\r\n", "\0", "\"", "{", "}", "[", "]", ":", ",", "\\u", "\\ud800", "é", "😀", "\u{FEFF}", " ",
-        "\"role\"", "null"].map { Array($0.utf8) }
+    private static let pieces =
+        [
+            "[INST]", "[/INST]", "\n", "\r\n", "\0", "\"", "{", "}", "[", "]", ":", ",", "\\u", "\\ud800", "é", "😀", "\u{FEFF}", " ",
+            "\"role\"", "null",
+        ].map { Array($0.utf8) }
         + [[0xFF], [0xC3], [0xED, 0xA0, 0x80]]
 
-    /// Whatever comes: every line is a conversation, empty, or malformed; the split into blocks changes nothing; what was read can be rendered.
+    /// Whatever comes: every line is a conversation, empty, or malformed; the split into blocks changes nothing; what was read can be
+    /// rendered.
     @Test func `readers take anything`() throws {
         let folder = TemporaryFolder(), tokenizer = try byteTokenizer(), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
         var random = TestRandom(11), encoder = try Encoder(tokenizer), read = 0
@@ -28,7 +33,8 @@ import Tokenize
             let path = folder.write(text, to: "fuzz"), format = ([nil] + ChatFileFormat.allCases)[Int.random(in: 0...8, using: &random) % 5]
             var whole: [String] = []
             for size in [1 << 18, Int.random(in: 1...60, using: &random)] {
-                var blocks = try CorpusBlocks([path], format: format, blockSize: size, lineLimit: 1_000), parser = ConversationParser(), entries: [String] = []
+                var blocks = try CorpusBlocks([path], format: format, blockSize: size, lineLimit: 1_000), parser = ConversationParser(),
+                    entries: [String] = []
                 var textSoFar: [UInt8] = []
                 while let block = try blocks.next() {
                     try parser.parse(block) { entry in

@@ -29,7 +29,9 @@ import Kernels
         #expect(first.isNew)
         let again = try folder(of: [a, b])
         #expect(!again.isNew && again.path == first.path)
-        for (paths, manner) in [([a], "so"), ([b, a], "so"), ([a, b], "thus"), ([folder.path], "so")] { #expect(try folder(of: paths, made: manner).isNew, "\(paths) \(manner)") }
+        for (paths, manner) in [([a], "so"), ([b, a], "so"), ([a, b], "thus"), ([folder.path], "so")] {
+            #expect(try folder(of: paths, made: manner).isNew, "\(paths) \(manner)")
+        }
         folder.write("longer", to: "b.txt")
         #expect(try folder(of: [a, b]).isNew)
         #expect(try !folder(of: [a]).isNew)
@@ -74,7 +76,9 @@ import Kernels
         _ = try small.folder(of: [paths[3]], made: "so") { part in try AtomicFile(part + "/made").commit() }
         #expect(made.map { Folder.contains("made", in: $0) } == [true, false, true])
         // Used within the hour, all of it stays, however little is to be kept.
-        _ = try DatasetCache(in: folder("cache"), atMost: 0).folder(of: [paths[1]], made: "so") { part in try AtomicFile(part + "/made").commit() }
+        _ = try DatasetCache(in: folder("cache"), atMost: 0).folder(of: [paths[1]], made: "so") { part in
+            try AtomicFile(part + "/made").commit()
+        }
         #expect(TemporaryFolder.names(in: folder("cache")).count == 3 && !Folder.contains("made", in: made[2]))
     }
 
@@ -110,7 +114,8 @@ import Kernels
     }
 
     @Test func `the first question that is short enough is found with its answer`() throws {
-        let (tokens, tokenizer) = try file("[INST] a very long question [/INST] no [INST] b? [/INST] b!\n[INST] only asked\n[INST] c? [/INST] c!\n")
+        let (tokens, tokenizer) = try file(
+            "[INST] a very long question [/INST] no [INST] b? [/INST] b!\n[INST] only asked\n[INST] c? [/INST] c!\n")
         let found = try #require(tokens.firstExchange(of: 1...8))
         #expect(texts(found, tokens, tokenizer) == ["<|user|>c?<|assistant|>", "c?<|assistant|>", "c!<|eos|>"])
         let long = try #require(tokens.firstExchange(of: 1...100))

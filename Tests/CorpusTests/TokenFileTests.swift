@@ -8,7 +8,9 @@ import Tokenize
 @Suite struct TokenFileTests {
     let folder = TemporaryFolder()
 
-    private func words(_ words: [UInt64]) -> [UInt8] { words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } } }
+    private func words(_ words: [UInt64]) -> [UInt8] {
+        words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
+    }
 
     private func reason(_ body: () throws(CorpusError) -> TokenFile) -> String? {
         do throws(CorpusError) { _ = try body(); return nil } catch {
@@ -25,7 +27,9 @@ import Tokenize
         let file = try TokenFile(.train, in: folder("out"))
         var whole: [TokenID] = [], roles: [TokenRole] = [], ids: [TokenID] = [], some: [TokenRole] = []
         file.read(0..<file.count, into: &whole, roles: &roles)
-        #expect(try byteTokenizer().text(of: whole) == "<|user|>Hi<|assistant|>Yo<|eos|><|user|>A<|eos|><|user|>B<|assistant|>C<|user|>D<|eos|>")
+        #expect(
+            try byteTokenizer().text(of: whole) == "<|user|>Hi<|assistant|>Yo<|eos|><|user|>A<|eos|><|user|>B<|assistant|>C<|user|>D<|eos|>"
+        )
         #expect(roles.map { "\($0.rawValue)" }.joined() == "0111222" + "011" + "0112211")
         #expect(file.turns.map(\.start) == [0, 1, 4, 7, 8, 10, 11, 13, 15])
         for low in 0...file.count {
@@ -55,11 +59,16 @@ import Tokenize
         let path = folder.write([1, 0, 2, 0, 3, 0] as [UInt8], to: "train.bin")
         #expect(try TokenFile(path, vocabularySize: 4).count == 3)
         #expect(reason { () throws(CorpusError) in try TokenFile(path, vocabularySize: 3) } == "id 3 at token 2, in a vocabulary of 3")
-        #expect(reason { () throws(CorpusError) in try TokenFile(path, width: 4, vocabularySize: 4) } == "6 bytes are no whole number of 32-bit ids; the file was cut short")
+        #expect(
+            reason { () throws(CorpusError) in try TokenFile(path, width: 4, vocabularySize: 4) }
+                == "6 bytes are no whole number of 32-bit ids; the file was cut short")
         let odd = folder.write([1, 0, 2] as [UInt8], to: "odd.bin")
-        #expect(reason { () throws(CorpusError) in try TokenFile(odd, vocabularySize: 4) } == "3 bytes are no whole number of 16-bit ids; the file was cut short")
+        #expect(
+            reason { () throws(CorpusError) in try TokenFile(odd, vocabularySize: 4) }
+                == "3 bytes are no whole number of 16-bit ids; the file was cut short")
         for (turns, expected) in [
-            (words([0, 5, 10]), nil), (words([]), nil), (words([0, 5, 12]), "turn 2 is not behind the one before it, or behind the last of 3 tokens"),
+            (words([0, 5, 10]), nil), (words([]), nil),
+            (words([0, 5, 12]), "turn 2 is not behind the one before it, or behind the last of 3 tokens"),
             (words([5, 6]), "turn 1 is not behind the one before it, or behind the last of 3 tokens"),
             (words([.max]), "turn 0 is not behind the one before it, or behind the last of 3 tokens"),
             ([1, 2, 3], "3 bytes are no whole number of turns; the file was cut short"),
@@ -88,10 +97,14 @@ import Tokenize
     @Test func `what meta json says is checked`() throws {
         let path = folder.write("[INST] Hi [/INST] Yo\n", to: "chats.txt"), out = folder("out")
         var encoding = CorpusEncoder(try byteTokenizer(), file: "t", template: .humanAssistant)
-        (encoding.seed, encoding.maxTokens, encoding.validationShare) = (.max, 1_000, 0.25)
+        encoding.seed = .max
+        encoding.maxTokens = 1_000
+        encoding.validationShare = 0.25
         let report = try encoding.write([path], to: out, on: WorkerPool(threads: 1))
         let meta = try TokenMeta(reading: out + "/meta.json")
-        #expect(meta.seed == .max && meta.limit == 1_000 && meta.validationShare == 0.25 && meta.template == .humanAssistant && meta.report == report)
+        #expect(
+            meta.seed == .max && meta.limit == 1_000 && meta.validationShare == 0.25 && meta.template == .humanAssistant
+                && meta.report == report)
         #expect(meta.sources.map(\.format) == [.tinyChat])
         let text = String(decoding: try InputFile.contents(of: out + "/meta.json"), as: UTF8.self)
         for (old, new, expected) in [

@@ -40,7 +40,8 @@ import Testing
         var file = try AtomicFile(folder("a")), start = 0, piece = 1
         while start < count {
             try file.write(Array(bytes[start..<min(count, start + piece)]))
-            (start, piece) = (min(count, start + piece), piece * 3)
+            start = min(count, start + piece)
+            piece = piece * 3
         }
         try file.commit()
         #expect(try InputFile.contents(of: folder("a")) == bytes)
@@ -75,7 +76,9 @@ import Testing
         for path in ["/dev/null", "/dev/full", folder.path] {
             #expect(throws: FileError.notWritten(path: path, reason: "it is not a file")) { _ = try AtomicFile(path) }
         }
-        #expect(throws: FileError.notWritten(path: folder("no/a"), reason: "No such file or directory")) { _ = try AtomicFile(folder("no/a")) }
+        #expect(throws: FileError.notWritten(path: folder("no/a"), reason: "No such file or directory")) {
+            _ = try AtomicFile(folder("no/a"))
+        }
     }
 
     /// The limit is for the whole process: it is above what any other test writes.

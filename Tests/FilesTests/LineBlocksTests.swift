@@ -61,7 +61,8 @@ import Testing
     }
 
     @Test(arguments: [1, 3, 7]) func `what follows a line that is too long is read`(_ size: Int) throws {
-        var blocks = try LineBlocks(folder.write("123456789012345\nb\n12345678\n\nc", to: "long"), size: size, limit: 7), seen: [String] = []
+        var blocks = try LineBlocks(folder.write("123456789012345\nb\n12345678\n\nc", to: "long"), size: size, limit: 7),
+            seen: [String] = []
         for _ in 0..<20 {
             do throws(FileError) {
                 guard let block = try blocks.next() else { break }
@@ -114,6 +115,9 @@ import Testing
     private final class Job: Sendable {
         let path: String, text: [UInt8]
 
-        init(path: String, text: [UInt8]) { (self.path, self.text) = (path, text) }
+        init(path: String, text: [UInt8]) {
+            self.path = path
+            self.text = text
+        }
     }
 }

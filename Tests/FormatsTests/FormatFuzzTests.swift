@@ -3,7 +3,8 @@ import Kernels
 import Testing
 import TestSupport
 
-/// Other programs' files, damaged: read or refused with a sentence, and nothing else. `SLM_FUZZ_ROUNDS=1000000` for a long run; Mutants also measures
+/// Other programs' files, damaged: read or refused with a sentence, and nothing else. `SLM_FUZZ_ROUNDS=1000000` for a long run; Mutants
+/// also measures
 /// what each round takes.
 @Suite struct FormatFuzzTests {
     @Test(arguments: FuzzedFormat.allCases) func `damaged files are read or refused`(format: FuzzedFormat) throws {

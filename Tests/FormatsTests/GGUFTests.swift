@@ -28,12 +28,15 @@ import Formats
         #expect(after.configuration == before.configuration && after.tokenizer == before.tokenizer && after.chatTemplate == .specialTokens)
         #expect(after.weights.names == before.weights.names)
         for (name, array) in before.weights {
-            let isSame = after.weights[name]?.shape == array.shape && floats(after.weights[name]).map(\.bitPattern) == floats(array).map(\.bitPattern)
+            let isSame =
+                after.weights[name]?.shape == array.shape
+                && floats(after.weights[name]).map(\.bitPattern) == floats(array).map(\.bitPattern)
             #expect(isSame, "\(name)")
         }
     }
 
-    /// The largest difference, as a share of the largest number of its block: half a step of rounding, and what the scale loses as f16. Q4_0 has one step
+    /// The largest difference, as a share of the largest number of its block: half a step of rounding, and what the scale loses as f16.
+    /// Q4_0 has one step
     /// less on the side where the largest number is not.
     @Test(arguments: [(GGUFFormat.f16, 0x1p-11), (.bf16, 0x1p-8), (.q8_0, 0.5 / 127 + 0x1p-11), (.q4_0, 1.0 / 8 + 0x1p-10)])
     func `numbers are near what they were, and the same the next time`(format: GGUFFormat, error: Double) throws {
@@ -59,7 +62,8 @@ import Formats
     /// By hand: the largest number is -4, so Q4_0's scale is 0.5 and 0.26 the ninth step; Q8_0's is 4/127.
     @Test func `blocks as llama.cpp has them`() throws {
         var checkpoint = try sample()
-        let tokens = try #require(checkpoint.weights["tokens.weight"]), processor = try Processor(threads: 1), values = processor.zeros(tokens.shape.count)
+        let tokens = try #require(checkpoint.weights["tokens.weight"]), processor = try Processor(threads: 1),
+            values = processor.zeros(tokens.shape.count)
         values.write { span in (span[0], span[1], span[16], span[31]) = (-4, 0.26, 4, 1) }
         checkpoint.weights["tokens.weight"] = FloatArray(values, shape: tokens.shape)
         func block(_ format: GGUFFormat, _ size: Int) throws -> [UInt8] {
@@ -78,7 +82,11 @@ import Formats
     /// The tensors begin behind the name, the sizes, the type and the place of the last of them.
     private func dataStart(_ bytes: [UInt8]) -> Int? {
         let name = Array("output.weight".utf8)
-        guard let place = (0..<bytes.count - name.count).last(where: { bytes[$0..<$0 + name.count].elementsEqual(name) && bytes[$0 - 8] == 13 }) else { return nil }
+        guard
+            let place = (0..<bytes.count - name.count).last(where: {
+                bytes[$0..<$0 + name.count].elementsEqual(name) && bytes[$0 - 8] == 13
+            })
+        else { return nil }
         return (place + name.count + 4 + 16 + 4 + 8 + 31) / 32 * 32
     }
 
@@ -122,7 +130,9 @@ import Formats
     func `numbers that a format does not reach`(format: GGUFFormat, number: Float) throws {
         let checkpoint = try sample()
         checkpoint.weights["layer0.up.weight"]?.values.write { $0[5] = number }
-        #expect { try checkpoint.writeGGUF(to: folder("a.gguf"), as: format) } throws: { "\($0)".contains("number 5 of blk.0.ffn_up.weight is ") }
+        #expect { try checkpoint.writeGGUF(to: folder("a.gguf"), as: format) } throws: {
+            "\($0)".contains("number 5 of blk.0.ffn_up.weight is ")
+        }
         #expect(folder.names.isEmpty)
     }
 }

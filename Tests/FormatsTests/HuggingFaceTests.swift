@@ -17,20 +17,27 @@ import Formats
     init() throws { processor = try Processor(threads: 1) }
 
     /// A small GPT-2 whose weights, biases and norms included, are all random.
-    private func sample(isTied: Bool = false, hasBias: Bool = true, _ change: (inout GPTConfiguration) -> Void = { _ in }) throws -> Checkpoint {
+    private func sample(
+        isTied: Bool = false, hasBias: Bool = true, _ change: (inout GPTConfiguration) -> Void = { _ in }
+    ) throws -> Checkpoint {
         var configuration = GPTConfiguration(layers: 2, heads: 2, width: 20, context: 6, vocabulary: 262)
-        (configuration.isTied, configuration.hasBias, configuration.dropout) = (isTied, hasBias, 0.15)
+        configuration.isTied = isTied
+        configuration.hasBias = hasBias
+        configuration.dropout = 0.15
         change(&configuration)
         var list = ParameterList()
         _ = GPT(configuration, in: &list)
         let values = processor.zeros(list.count)
         processor.normal(into: values, seed: 3)
         var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(values, of: list.parameters))
-        (checkpoint.tokenizer, checkpoint.chatTemplate) = (try StoredTokenizer(SampleCheckpoint.vocabulary), .specialTokens)
+        checkpoint.tokenizer = try StoredTokenizer(SampleCheckpoint.vocabulary)
+        checkpoint.chatTemplate = .specialTokens
         return checkpoint
     }
 
-    private func floats(_ checkpoint: Checkpoint, _ name: String) -> [Float] { checkpoint.weights[name]?.values.read { span in span.indices.map { span[$0] } } ?? [] }
+    private func floats(_ checkpoint: Checkpoint, _ name: String) -> [Float] {
+        checkpoint.weights[name]?.values.read { span in span.indices.map { span[$0] } } ?? []
+    }
 
     private func read() throws(CheckpointError) -> Checkpoint { try HuggingFace.read(folder.path, on: processor) }
 
@@ -43,7 +50,11 @@ import Formats
     func `there and back is the identity`(activation: UnaryFunction, isTied: Bool) throws {
         let sample = try sample(isTied: isTied) { $0.activation = activation }
         try HuggingFace.write(sample, to: folder.path)
-        #expect(folder.names == ["config.json", "generation_config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"])
+        #expect(
+            folder.names == [
+                "config.json", "generation_config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json",
+                "tokenizer_config.json",
+            ])
         let again = try read(), isSame = again.everything.map(\.bits) == sample.everything.map(\.bits)
         #expect(isSame && again.weights.names == sample.weights.names && again.everything.count == sample.everything.count)
         #expect(again.configuration == sample.configuration && again.tokenizer == sample.tokenizer && again.chatTemplate == .specialTokens)
@@ -65,7 +76,9 @@ import Formats
         let sample = try sample(hasBias: false)
         try HuggingFace.write(sample, to: folder.path)
         let again = try read(), added = again.weights.names.filter { sample.weights[$0] == nil }
-        #expect(added.count == 2 * 6 + 1 && added.allSatisfy { name in floats(again, name).allSatisfy { $0 == 0 } } && again.configuration.hasBias)
+        #expect(
+            added.count == 2 * 6 + 1 && added.allSatisfy { name in floats(again, name).allSatisfy { $0 == 0 } }
+                && again.configuration.hasBias)
         let logits = try [sample, again].map { checkpoint in
             let (model, parameters) = try checkpoint.model(on: processor), tape = Tape(processor, parameters: parameters)
             return tape.withoutRecording { model.logits(of: tape.ids([3, 1, 4, 1, 5], [1, 5]), on: tape) }.floats
@@ -98,7 +111,9 @@ import Formats
     }
 
     /// The tensors of the folder's file, changed, as a file of their own.
-    private func rewrite(as name: String = "model.safetensors", _ change: (String) -> String?, adding: [(String, type: String, [Int])] = []) throws {
+    private func rewrite(
+        as name: String = "model.safetensors", _ change: (String) -> String?, adding: [(String, type: String, [Int])] = []
+    ) throws {
         let bytes = try InputFile.contents(of: folder("model.safetensors")), header = try SafeTensorsHeader(of: bytes.span, path: "a")
         var numbers: [UInt8] = [], entries: [String: Any] = [:]
         func add(_ name: String, _ type: String, _ shape: [Int], _ bytes: some Collection<UInt8>) {
@@ -115,16 +130,24 @@ import Formats
         let sample = try sample(isTied: true)
         try HuggingFace.write(sample, to: folder.path)
         let table = try #require(sample.weights["tokens.weight"]).values.read { span in span.indices.map { span[$0].bitPattern } }
-        try rewrite({ String($0.dropFirst("transformer.".count)) },
-                    adding: [("h.0.attn.bias", "BOOL", [1, 1, 6, 6]), ("h.1.attn.bias", "F32", [1, 1, 6, 6]), ("h.1.attn.masked_bias", "F32", [])])
+        try rewrite(
+            { String($0.dropFirst("transformer.".count)) },
+            adding: [
+                ("h.0.attn.bias", "BOOL", [1, 1, 6, 6]), ("h.1.attn.bias", "F32", [1, 1, 6, 6]), ("h.1.attn.masked_bias", "F32", []),
+            ])
         try edit("config.json", ("\"tie_word_embeddings\": true", "\"_name\": \"x\""), ("\"n_positions\": 6,", ""))
         for name in ["generation_config.json", "tokenizer.json", "tokenizer_config.json"] { unlink(folder(name)) }
         let again = try read(), isSame = again.everything.map(\.bits) == sample.everything.map(\.bits)
-        #expect(isSame && again.tokenizer == nil && again.chatTemplate == nil && again.configuration == sample.configuration && !table.isEmpty)
+        #expect(
+            isSame && again.tokenizer == nil && again.chatTemplate == nil && again.configuration == sample.configuration && !table.isEmpty)
         try rewrite({ $0 }, adding: [("lm_head.weight", "F32", [262, 20])])
-        #expect(refusal() == "folder: lm_head.weight: expected the same as wte.weight, since config.json ties them (tie_word_embeddings), found something else.")
+        #expect(
+            refusal()
+                == "folder: lm_head.weight: expected the same as wte.weight, since config.json ties them (tie_word_embeddings), found something else."
+        )
         try rewrite({ $0 == "lm_head.weight" ? nil : $0 }, adding: [("score.weight", "F32", [2])])
-        #expect(refusal() == "folder/model.safetensors: tensor 'score.weight': expected nothing of that name in such a GPT-2, found F32 [2].")
+        #expect(
+            refusal() == "folder/model.safetensors: tensor 'score.weight': expected nothing of that name in such a GPT-2, found F32 [2].")
     }
 
     private func tensorNames() throws -> [String] {
@@ -147,8 +170,12 @@ import Formats
         index { isFirst($0) ? "a.safetensors" : "b.safetensors" }
         let again = try read(), isSame = again.everything.map(\.bits) == sample.everything.map(\.bits)
         #expect(isSame)
-        for (name, message) in [("../a.safetensors", "expected the name of a file in this folder, found '../a.safetensors'."), ("..", "in this folder, found '..'."),
-                                ("b.safetensors", "expected a tensor of b.safetensors, found none of that name there."), ("c.safetensors", "folder/c.safetensors: cannot be read")] {
+        for (name, message) in [
+            ("../a.safetensors", "expected the name of a file in this folder, found '../a.safetensors'."),
+            ("..", "in this folder, found '..'."),
+            ("b.safetensors", "expected a tensor of b.safetensors, found none of that name there."),
+            ("c.safetensors", "folder/c.safetensors: cannot be read"),
+        ] {
             index { $0.hasSuffix("h.0.mlp.c_fc.bias") ? name : isFirst($0) ? "a.safetensors" : "b.safetensors" }
             #expect(refusal().contains(message), "\(refusal())")
         }
@@ -160,22 +187,34 @@ import Formats
     }
 
     @Test(arguments: [
-        ("\"model_type\": \"gpt2\"", "\"model_type\": \"llama\"", "model_type: expected gpt2, the only kind that slm can compute, found 'llama'."),
+        (
+            "\"model_type\": \"gpt2\"", "\"model_type\": \"llama\"",
+            "model_type: expected gpt2, the only kind that slm can compute, found 'llama'."
+        ),
         ("\"n_layer\": 2", "\"n_layer\": 3", "tensor 'transformer.h.2.ln_1.weight': expected numbers [20], found nothing."),
         ("\"n_layer\": 2", "\"n_layer\": 1", "expected nothing of that name in such a GPT-2, found F32"),
         ("\"n_layer\": 2", "\"n_layer\": 2000000000", "n_layer: expected a whole number from 0 to 1024, found 2000000000."),
-        ("\"n_head\": 2", "\"n_head\": 3", "n_embd: expected a multiple of the 3 heads (n_head), found 20."), ("\"n_head\": 2", "\"n_head\": 0", "n_head: expected a whole number from 1"),
+        ("\"n_head\": 2", "\"n_head\": 3", "n_embd: expected a multiple of the 3 heads (n_head), found 20."),
+        ("\"n_head\": 2", "\"n_head\": 0", "n_head: expected a whole number from 1"),
         ("\"n_embd\": 20", "\"n_embd\": \"x\"", "n_embd: expected a whole number, found a string."),
         ("\"n_embd\": 20", "\"n_embd\": 1048576", "tensor 'transformer.wte.weight'.shape: expected [262, 1048576], found [262, 20]."),
-        ("\"vocab_size\": 262", "\"vocab_size\": 16777216", "tensor 'transformer.wte.weight'.shape: expected [16777216, 20], found [262, 20]."),
+        (
+            "\"vocab_size\": 262", "\"vocab_size\": 16777216",
+            "tensor 'transformer.wte.weight'.shape: expected [16777216, 20], found [262, 20]."
+        ),
         ("\"n_positions\": 6", "\"n_positions\": 7", "tensor 'transformer.wpe.weight'.shape: expected [7, 20], found [6, 20]."),
         ("\"n_inner\": null", "\"n_inner\": 81", "n_inner: expected null or 80, four times n_embd, found 81."),
-        ("\"gelu_new\"", "\"mish\"", "activation_function: expected one of gelu_new, "), ("1e-05", "1e-06", "layer_norm_epsilon: expected 1e-05, which slm computes with, found 1e-06."),
+        ("\"gelu_new\"", "\"mish\"", "activation_function: expected one of gelu_new, "),
+        ("1e-05", "1e-06", "layer_norm_epsilon: expected 1e-05, which slm computes with, found 1e-06."),
         ("\"resid_pdrop\": 0.15", "\"resid_pdrop\": 1", "resid_pdrop: expected a number from 0 to below 1, found 1.0."),
-        ("\"n_ctx\"", "\"scale_attn_weights\": false, \"n_ctx\"", "scale_attn_weights: expected true: slm does it no other way, found false."),
+        (
+            "\"n_ctx\"", "\"scale_attn_weights\": false, \"n_ctx\"",
+            "scale_attn_weights: expected true: slm does it no other way, found false."
+        ),
         ("\"n_ctx\"", "\"scale_attn_by_inverse_layer_idx\": true, \"n_ctx\"", "scale_attn_by_inverse_layer_idx: expected false"),
         ("\"n_ctx\"", "\"quantization_config\": {}, \"n_ctx\"", "quantization_config: expected nothing"),
-        ("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true", "lm_head.weight: expected the same as transformer.wte.weight"), ("{", "[", "of its JSON"),
+        ("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true", "lm_head.weight: expected the same as transformer.wte.weight"),
+        ("{", "[", "of its JSON"),
     ]) func `what slm cannot compute is refused`(old: String, new: String, message: String) throws {
         try HuggingFace.write(sample(), to: folder.path)
         try edit("config.json", (old, new))
@@ -188,7 +227,9 @@ import Formats
         #expect(refusal() == "folder/model.safetensors: tensor 'transformer.ln_f.bias'.dtype: expected F32, F16 or BF16, found U8.")
         try HuggingFace.write(sample { $0.vocabulary = 260 }, to: folder.path)
         #expect(refusal() == "accepted")
-        try edit("tokenizer.json", ("\"content\": \"<|pad|>\"", "\"content\": \"<|pad|>\", \"x\": 1"), ("\"id\": 259", "\"id\": 260"), ("\"<|pad|>\": 259", "\"<|pad|>\": 260"))
+        try edit(
+            "tokenizer.json", ("\"content\": \"<|pad|>\"", "\"content\": \"<|pad|>\", \"x\": 1"), ("\"id\": 259", "\"id\": 260"),
+            ("\"<|pad|>\": 259", "\"<|pad|>\": 260"))
         #expect(refusal().contains("its tokenizer: expected at most 260 tokens, which the model knows, found 261."), "\(refusal())")
         unlink(folder("model.safetensors"))
         #expect(refusal().contains("folder: cannot be read: there is no model.safetensors in it, nor model.safetensors.index.json."))
@@ -212,25 +253,32 @@ import Formats
         vocabulary.tokens.append("th".utf8)
         vocabulary.merges = [.init(116, 104, 256)]
         vocabulary.add(specialTokens: ["<|endoftext|>"])
-        (sample.tokenizer, sample.chatTemplate) = (try StoredTokenizer(vocabulary), .humanAssistant)
+        sample.tokenizer = try StoredTokenizer(vocabulary)
+        sample.chatTemplate = .humanAssistant
         try HuggingFace.write(sample, to: folder.path)
         #expect(try read().chatTemplate == .humanAssistant && read().vocabulary() == vocabulary)
         unlink(folder("tokenizer.json"))
         try vocabulary.write(to: folder.path)
         #expect(try read().chatTemplate == .humanAssistant && read().vocabulary() == vocabulary)
-        let generation = String(decoding: try InputFile.contents(of: folder("generation_config.json")), as: UTF8.self).filter { !$0.isWhitespace }
+        let generation = String(decoding: try InputFile.contents(of: folder("generation_config.json")), as: UTF8.self).filter {
+            !$0.isWhitespace
+        }
         #expect(generation == #"{"bos_token_id":257,"pad_token_id":257,"eos_token_id":[10,257],"do_sample":true}"#)
     }
 
     @Test func `what GPT-2 cannot be is not written`() throws {
         for (change, reason) in [
-            ({ $0.positions = .rotary }, "its positions are rotary, and GPT-2 learns a vector for each"), ({ $0.positions = .none }, "it has no positions"),
-            ({ $0.hasQKNorm = true }, "it normalises questions and keys (QK-norm)"), ({ $0.norm = .rms }, "its norm is RMS norm"), ({ $0.activation = .exp }, "transformers does not have its activation, exp"),
+            ({ $0.positions = .rotary }, "its positions are rotary, and GPT-2 learns a vector for each"),
+            ({ $0.positions = .none }, "it has no positions"),
+            ({ $0.hasQKNorm = true }, "it normalises questions and keys (QK-norm)"), ({ $0.norm = .rms }, "its norm is RMS norm"),
+            ({ $0.activation = .exp }, "transformers does not have its activation, exp"),
         ] as [((inout GPTConfiguration) -> Void, String)] {
             do {
                 try HuggingFace.write(sample(change), to: folder.path)
                 Issue.record("written though \(reason)")
-            } catch let error as CheckpointError { #expect("\(error)".hasPrefix("A Hugging Face folder cannot hold this model: \(reason)"), "\(error)") }
+            } catch let error as CheckpointError {
+                #expect("\(error)".hasPrefix("A Hugging Face folder cannot hold this model: \(reason)"), "\(error)")
+            }
         }
         #expect(folder.names.isEmpty)
     }

@@ -37,7 +37,9 @@ import Formats
 
     @Test func `every cut is refused`() throws {
         let bytes = File.sample.bytes
-        for count in 0..<bytes.count - 32 where try refusal(Array(bytes[..<count])) == "accepted" { Issue.record("\(count) of \(bytes.count) bytes") }
+        for count in 0..<bytes.count - 32 where try refusal(Array(bytes[..<count])) == "accepted" {
+            Issue.record("\(count) of \(bytes.count) bytes")
+        }
     }
 
     @Test func `the header`() throws {
@@ -64,11 +66,14 @@ import Formats
     }
 
     /// CVE-2024-21825, CVE-2024-25667, CVE-2024-25668: count times size overflows.
-    @Test(arguments: [UInt64.max, 1 << 63, 1 << 62, 1 << 61, 0x1000_0000_0000_0001]) func `arrays longer than the file`(count: UInt64) throws {
+    @Test(arguments: [UInt64.max, 1 << 63, 1 << 62, 1 << 61, 0x1000_0000_0000_0001]) func `arrays longer than the file`(
+        count: UInt64
+    ) throws {
         for kind in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] as [UInt32] {
             #expect(try refusal { $0.set("a", File.array(kind, count: count, [])) }.contains("elements in the"), "\(kind)")
         }
-        #expect(try refusal { $0.set("a", File.array(9, count: 1, File.little(UInt32(8)) + File.little(count))) }.contains("elements in the"))
+        #expect(
+            try refusal { $0.set("a", File.array(9, count: 1, File.little(UInt32(8)) + File.little(count))) }.contains("elements in the"))
     }
 
     @Test func `types, nesting and truths`() throws {
@@ -76,7 +81,8 @@ import Formats
         #expect(try refusal { $0.set("a", File.array(.max, count: 0, [])) }.contains("found 4294967295"))
         #expect(try refusal { $0.set("a", File.little(UInt32(7)) + [2]) }.contains("expected 0 or 1, found 2"))
         func nested(_ depth: Int) -> [UInt8] {
-            File.little(UInt32(9)) + (1..<depth).flatMap { _ in File.little(UInt32(9)) + File.little(UInt64(1)) } + File.little(UInt32(0)) + File.little(UInt64(0))
+            File.little(UInt32(9)) + (1..<depth).flatMap { _ in File.little(UInt32(9)) + File.little(UInt64(1)) } + File.little(UInt32(0))
+                + File.little(UInt64(0))
         }
         #expect(try refusal { $0.set("a", nested(4)) } == "accepted")
         for depth in [5, 6, 100_000] { #expect(try refusal { $0.set("a", nested(depth)) }.contains("expected arrays at most 4 deep")) }
@@ -86,7 +92,8 @@ import Formats
 
     @Test func `alignments`() throws {
         for wrong in [0, 1, 3, 4, 33, 1 << 21, 1 << 31] {
-            #expect(try refusal { $0.set("general.alignment", File.u32(wrong)) }.contains("a power of two from 8 to 1048576, found \(wrong)"))
+            #expect(
+                try refusal { $0.set("general.alignment", File.u32(wrong)) }.contains("a power of two from 8 to 1048576, found \(wrong)"))
         }
         #expect(try refusal { $0.set("general.alignment", File.text("32")) }.contains("found a text"))
         #expect(try refusal { $0.set("general.alignment", File.u32(64)) }.contains("a multiple of 64"))
@@ -95,43 +102,65 @@ import Formats
     /// CVE-2024-21802 (more than four dimensions), CVE-2025-53630, CVE-2026-27940 and CVE-2026-33298 (sizes that overflow).
     @Test func `dimensions`() throws {
         for count in [0, 5, 8, 1_000] {
-            #expect(try refusal { $0.tensors[0].sizes = Array(repeating: 1, count: count) }.contains("expected 1 to 4 dimensions of token_embd.weight, found \(count)"))
+            #expect(
+                try refusal { $0.tensors[0].sizes = Array(repeating: 1, count: count) }.contains(
+                    "expected 1 to 4 dimensions of token_embd.weight, found \(count)"))
         }
         #expect(try refusal { $0.tensors[0].sizes = [2, 0] }.contains("expected a size of token_embd.weight above 0, found 0"))
         #expect(try refusal { $0.tensors[0].sizes = [2, 1 << 63] }.contains("above 0, found 9223372036854775808"))
-        for sizes in [[1 << 32, 1 << 32], [1 << 61, 1 << 61, 1 << 61, 1 << 61], [2, 1 << 62], [0x7FFF_FFFF_FFFF_FFFF, 2], [2, 1 << 30]] as [[UInt64]] {
+        for sizes in [
+            [1 << 32, 1 << 32], [1 << 61, 1 << 61, 1 << 61, 1 << 61], [2, 1 << 62], [0x7FFF_FFFF_FFFF_FFFF, 2], [2, 1 << 30],
+        ] as [[UInt64]] {
             for type in [0, 1, 30] as [UInt32] {
-                #expect(try refusal { ($0.tensors[0].sizes, $0.tensors[0].type) = (sizes, type) }.contains("expected token_embd.weight no larger than the file"))
+                #expect(
+                    try refusal { ($0.tensors[0].sizes, $0.tensors[0].type) = (sizes, type) }.contains(
+                        "expected token_embd.weight no larger than the file"))
             }
         }
         #expect(try refusal { $0.tensors[0].type = 2 }.contains("in rows of whole Q4_0 blocks of 32, found 2"))
         #expect(try refusal { $0.tensors[0].type = 12 }.contains("found Q4_K"))
-        for type in [4, 36, 255, 1 << 31, .max] as [UInt32] { #expect(try refusal { $0.tensors[0].type = type }.contains("found type \(type)")) }
+        for type in [4, 36, 255, 1 << 31, .max] as [UInt32] {
+            #expect(try refusal { $0.tensors[0].type = type }.contains("found type \(type)"))
+        }
     }
 
-    /// llama.cpp's issues and requests 15711, 18674, 19856, 24759, 26318 and 27203, and CVE-2026-7482 (Ollama): sums, paddings and signs that wrap around.
+    /// llama.cpp's issues and requests 15711, 18674, 19856, 24759, 26318 and 27203, and CVE-2026-7482 (Ollama): sums, paddings and signs
+    /// that wrap around.
     @Test func `sizes at the edge of what a number holds`() throws {
         for size in [.max / 4, .max / 4 - 1, .max / 8, 1 << 62, UInt64(Int64.max)] as [UInt64] {
             for sizes in [[size], [size, 2], [2, size]] {
                 #expect(try refusal { $0.tensors[2].sizes = sizes } != "accepted")
-                #expect(try refusal { $0.tensors[2].sizes = sizes }.contains("expected output_norm.weight no larger than the file"), "\(sizes)")
+                #expect(
+                    try refusal { $0.tensors[2].sizes = sizes }.contains("expected output_norm.weight no larger than the file"), "\(sizes)")
             }
         }
         // Two whose sizes are 0 when they are added up in 64 bits.
         #expect(try refusal { ($0.tensors[2].sizes, $0.tensors[3].sizes) = ([1 << 61], [7 << 61]) }.contains("no larger than the file"))
         // More than the file has behind them, though each begins in it.
         #expect(try refusal { $0.tensors[0].sizes = [2, 1_000] }.contains("no larger than the file"))
-        #expect(try refusal { file in file.tensors[0].sizes = [2, UInt64(file.data.count) / 8] }.contains("behind token_embd.weight, which ends at"))
-        for count in [.max / 33, .max / 400, .max / 72, 1 << 55] as [UInt64] { #expect(try refusal { $0.tensorCount = count }.contains("tensors in the"), "\(count)") }
+        #expect(
+            try refusal { file in file.tensors[0].sizes = [2, UInt64(file.data.count) / 8] }.contains(
+                "behind token_embd.weight, which ends at"))
+        for count in [.max / 33, .max / 400, .max / 72, 1 << 55] as [UInt64] {
+            #expect(try refusal { $0.tensorCount = count }.contains("tensors in the"), "\(count)")
+        }
         // A type is a signed number there.
-        for type in [.max, 1 << 31, .max - 7] as [UInt32] { #expect(try refusal { $0.tensors[0].type = type }.contains("found type \(type)")) }
+        for type in [.max, 1 << 31, .max - 7] as [UInt32] {
+            #expect(try refusal { $0.tensors[0].type = type }.contains("found type \(type)"))
+        }
         // An alignment that is no u32 was read as one; i32 is none of the types that it may have.
-        #expect(try refusal { $0.set("general.alignment", File.little(UInt32(5)) + File.little(Int32(-32))) }.contains("a power of two from 8 to 1048576, found -32"))
+        #expect(
+            try refusal { $0.set("general.alignment", File.little(UInt32(5)) + File.little(Int32(-32))) }.contains(
+                "a power of two from 8 to 1048576, found -32"))
     }
 
     @Test func `places`() throws {
-        for offset in [1, 8, 31] as [UInt64] { #expect(try refusal { $0.tensors[1].offset = offset }.contains("a multiple of 32, found \(offset)")) }
-        for offset in [.max, .max - 31, 1 << 63, 1 << 40] as [UInt64] { #expect(try refusal { $0.tensors[1].offset = offset }.contains("in the file, a multiple of 32")) }
+        for offset in [1, 8, 31] as [UInt64] {
+            #expect(try refusal { $0.tensors[1].offset = offset }.contains("a multiple of 32, found \(offset)"))
+        }
+        for offset in [.max, .max - 31, 1 << 63, 1 << 40] as [UInt64] {
+            #expect(try refusal { $0.tensors[1].offset = offset }.contains("in the file, a multiple of 32"))
+        }
         #expect(try refusal { $0.tensors[1].offset = UInt64($0.data.count) }.contains("bytes of tensors, found it at"))
         #expect(try refusal { $0.data.removeLast(33) }.contains("bytes of tensors, found it at"))
         #expect(try refusal { $0.data = [] }.contains("bytes of tensors, found it at"))
@@ -144,20 +173,29 @@ import Formats
     }
 
     @Test func `what is sound and no GPT-2`() throws {
-        #expect(try refusal { $0.set("general.architecture", File.text("llama")) } == "a.gguf: general.architecture: expected gpt2, found llama.")
-        for (key, wrong, expected) in [("context_length", 4, "position_embd.weight: expected a tensor [4, 2], found F32 [3, 2]"), ("embedding_length", 0, "from 1 to 1048576, found 0"),
-                                       ("block_count", 2, "from 0 to 1, found 2"), ("block_count", 1 << 31, "found 2147483648"), ("attention.head_count", 3, "a divisor of the 2"),
-                                       ("attention.head_count", 0, "found 0"), ("feed_forward_length", 9, "from 8 to 8, found 9"), ("block_count", 0, "blk.0.attn_norm.bias: expected nothing")] {
+        #expect(
+            try refusal { $0.set("general.architecture", File.text("llama")) }
+                == "a.gguf: general.architecture: expected gpt2, found llama.")
+        for (key, wrong, expected) in [
+            ("context_length", 4, "position_embd.weight: expected a tensor [4, 2], found F32 [3, 2]"),
+            ("embedding_length", 0, "from 1 to 1048576, found 0"),
+            ("block_count", 2, "from 0 to 1, found 2"), ("block_count", 1 << 31, "found 2147483648"),
+            ("attention.head_count", 3, "a divisor of the 2"),
+            ("attention.head_count", 0, "found 0"), ("feed_forward_length", 9, "from 8 to 8, found 9"),
+            ("block_count", 0, "blk.0.attn_norm.bias: expected nothing"),
+        ] {
             #expect(try refusal { $0.set("gpt2.\(key)", File.u32(wrong)) }.contains(expected), "\(key) \(wrong)")
         }
-        #expect(try refusal { $0.set("gpt2.attention.layer_norm_epsilon", File.f32(1e-6)) }.contains("layer_norm_epsilon: expected 0.00001"))
+        #expect(
+            try refusal { $0.set("gpt2.attention.layer_norm_epsilon", File.f32(1e-6)) }.contains("layer_norm_epsilon: expected 0.00001"))
         #expect(try refusal { $0.set("gpt2.attention.layer_norm_epsilon", File.f32(.nan)) }.contains("found nan"))
         #expect(try refusal { $0.tensors.removeLast() }.contains("blk.0.ffn_norm.bias: expected a tensor [2], found nothing"))
         #expect(try refusal { $0.tensors[3].name = "output.weight" }.contains("output_norm.bias: expected a tensor [2], found nothing"))
         #expect(try refusal { $0.tensors[0].sizes = [4, 2] }.contains("token_embd.weight: expected a tensor [2, 2], found F32 [2, 4]"))
     }
 
-    /// Among them CVE-2025-49847 (a token longer than an i32 can say) as far as a small file goes, and rows of another type or length than the tokens.
+    /// Among them CVE-2025-49847 (a token longer than an i32 can say) as far as a small file goes, and rows of another type or length than
+    /// the tokens.
     @Test func `vocabularies`() throws {
         func tokens(_ texts: [String]) -> (inout GGUFBytes) -> Void { { $0.set("tokenizer.ggml.tokens", File.texts(texts)) } }
         #expect(try refusal(tokens(["a", "b", "ab", "c", "d"])).contains("at most 4 tokens"))
@@ -166,10 +204,18 @@ import Formats
         #expect(try refusal(tokens(["a", "b", "a", "e"])).contains("expected each token once"))
         #expect(try refusal(tokens(["a", "日", "ab", "e"])).contains("GPT-2's alphabet"))
         #expect(try refusal(tokens(["a", "b", "ab", String(repeating: "e", count: 1 << 20)])) == "accepted")
-        #expect(try refusal { $0.set("tokenizer.ggml.tokens", File.array(4, count: 1, File.little(UInt32(1)))) }.contains("a row of string, found 1 of u32"))
-        #expect(try refusal { $0.set("tokenizer.ggml.token_type", File.array(0, count: 4, [1, 1, 1, 3])) }.contains("a row of i32 or u32, found 4 of u8"))
-        #expect(try refusal { $0.set("tokenizer.ggml.token_type", File.array(5, count: 4, Array(repeating: 255, count: 16))) }.contains("a number from 1 to 6"))
-        #expect(try refusal { $0.set("tokenizer.ggml.merges", File.texts(["a c"])) }.contains("merges[0]: expected tokens that the vocabulary has"))
+        #expect(
+            try refusal { $0.set("tokenizer.ggml.tokens", File.array(4, count: 1, File.little(UInt32(1)))) }.contains(
+                "a row of string, found 1 of u32"))
+        #expect(
+            try refusal { $0.set("tokenizer.ggml.token_type", File.array(0, count: 4, [1, 1, 1, 3])) }.contains(
+                "a row of i32 or u32, found 4 of u8"))
+        #expect(
+            try refusal { $0.set("tokenizer.ggml.token_type", File.array(5, count: 4, Array(repeating: 255, count: 16))) }.contains(
+                "a number from 1 to 6"))
+        #expect(
+            try refusal { $0.set("tokenizer.ggml.merges", File.texts(["a c"])) }.contains(
+                "merges[0]: expected tokens that the vocabulary has"))
         #expect(try refusal { $0.set("tokenizer.ggml.merges", File.texts([" "])) }.contains("merges[0]"))
         // Parts that no token has, and bytes that are none, are nobody's index.
         for part in ["bos", "eos", "unknown", "padding", "eot"] {

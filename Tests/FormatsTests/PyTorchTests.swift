@@ -15,7 +15,9 @@ import Formats
 
     init() throws { processor = try Processor(threads: 1) }
 
-    static func golden(_ name: String, beside file: String = #filePath) -> String { RelativePath.folder(ofFileAt: file) + "/../Golden/\(name)" }
+    static func golden(_ name: String, beside file: String = #filePath) -> String {
+        RelativePath.folder(ofFileAt: file) + "/../Golden/\(name)"
+    }
 
     /// The numbers that make_pytorch.py gives tensor i.
     private func expected(_ i: Int, count: Int) -> [Float] { (0..<count).map { Float(($0 + 3 * i) % 31 - 15) / 16 } }
@@ -23,18 +25,23 @@ import Formats
     private func isExpected(_ array: FloatArray?, _ i: Int) -> Bool {
         guard let array else { return false }
         let expected = expected(i, count: array.shape.count)
-        return array.values.read { numbers in numbers.count == expected.count && expected.indices.allSatisfy { numbers[$0] == expected[$0] } }
+        return array.values.read { numbers in numbers.count == expected.count && expected.indices.allSatisfy { numbers[$0] == expected[$0] }
+        }
     }
 
     @Test func `a checkpoint of nanoGPT is the same model here`() throws {
         let checkpoint = try Checkpoint(importingPyTorch: Self.golden("nanogpt.pt"), on: processor)
         var configuration = GPTConfiguration(layers: 1, heads: 2, width: 4, context: 3, vocabulary: 5)
-        (configuration.isTied, configuration.activation, configuration.dropout) = (true, .exactGELU, 0.25)
+        configuration.isTied = true
+        configuration.activation = .exactGELU
+        configuration.dropout = 0.25
         #expect(checkpoint.configuration == configuration)
         var list = ParameterList()
         _ = GPT(configuration, in: &list)
         #expect(checkpoint.weights.names == list.parameters.map(\.name))
-        for (i, name) in checkpoint.weights.names.enumerated() where !isExpected(checkpoint.weights[name], i) { Issue.record("\(name) has other numbers") }
+        for (i, name) in checkpoint.weights.names.enumerated() where !isExpected(checkpoint.weights[name], i) {
+            Issue.record("\(name) has other numbers")
+        }
         #expect(checkpoint.metrics == ["step": 2_000, "validation_loss": 1.5])
         #expect(checkpoint.tokenizer == nil)
         try checkpoint.write(to: folder("a.h5"))
@@ -45,10 +52,13 @@ import Formats
     @Test func `a finetuned model of nanogpt-chat brings its configuration and its losses`() throws {
         let checkpoint = try Checkpoint(importingPyTorch: Self.golden("nanogpt-finetuned.pt"), on: processor)
         var configuration = GPTConfiguration(layers: 1, heads: 1, width: 4, context: 3, vocabulary: 5)
-        (configuration.hasBias, configuration.activation) = (false, .exactGELU)
+        configuration.hasBias = false
+        configuration.activation = .exactGELU
         #expect(checkpoint.configuration == configuration)
         #expect(checkpoint.weights.count == 10)
-        for (i, name) in checkpoint.weights.names.enumerated() where !isExpected(checkpoint.weights[name], i) { Issue.record("\(name) has other numbers") }
+        for (i, name) in checkpoint.weights.names.enumerated() where !isExpected(checkpoint.weights[name], i) {
+            Issue.record("\(name) has other numbers")
+        }
         #expect(checkpoint.metrics == ["step": 1_000, "training_loss": 2.25, "validation_loss": 2.5])
     }
 
@@ -68,30 +78,44 @@ import Formats
         let checkpoint = try Checkpoint(importingPyTorch: path, heads: 4, activation: .gelu, on: processor)
         #expect(checkpoint.configuration.heads == 4 && checkpoint.configuration.layers == 0 && checkpoint.configuration.activation == .gelu)
         #expect(!checkpoint.configuration.hasBias && checkpoint.configuration.isTied)
-        #expect(throws: PyTorchError.mismatch(path: path, name: "model_args/n_head", expected: "a number of heads (say it, for the file does not)", found: "nothing")) {
+        #expect(
+            throws: PyTorchError.mismatch(
+                path: path, name: "model_args/n_head", expected: "a number of heads (say it, for the file does not)", found: "nothing")
+        ) {
             try Checkpoint(importingPyTorch: path, on: processor)
         }
     }
 
     @Test func `characters come from the file, from meta.pkl beside it, or from whoever asks`() throws {
-        let model = PyTorchBytes.dictionary(PyTorchBytes.state()), arguments = PyTorchBytes.dictionary([("n_head", PyTorchBytes.integer(2))])
+        let model = PyTorchBytes.dictionary(PyTorchBytes.state()),
+            arguments = PyTorchBytes.dictionary([("n_head", PyTorchBytes.integer(2))])
         let path = folder.write(PyTorchBytes.file(PyTorchBytes.dictionary([("model", model), ("model_args", arguments)])), to: "a.pt")
         #expect(try Checkpoint(importingPyTorch: path, on: processor).tokenizer == nil)
         // What Python's pickle.dump({"vocab_size": 3, "itos": {0: "\n", 1: "a", 2: "é"}}) writes.
-        let meta: [UInt8] = [0x80, 4, 0x95, 41, 0, 0, 0, 0, 0, 0, 0, 0x7D, 0x94, 0x28, 0x8C, 10] + Array("vocab_size".utf8) + [0x94, 0x4B, 3, 0x8C, 4] + Array("itos".utf8)
-            + [0x94, 0x7D, 0x94, 0x28, 0x4B, 0, 0x8C, 1, 10, 0x94, 0x4B, 1, 0x8C, 1, 97, 0x94, 0x4B, 2, 0x8C, 2, 0xC3, 0xA9, 0x94, 0x75, 0x75, 0x2E]
+        let meta: [UInt8] =
+            [0x80, 4, 0x95, 41, 0, 0, 0, 0, 0, 0, 0, 0x7D, 0x94, 0x28, 0x8C, 10] + Array("vocab_size".utf8) + [0x94, 0x4B, 3, 0x8C, 4]
+            + Array("itos".utf8)
+            + [
+                0x94, 0x7D, 0x94, 0x28, 0x4B, 0, 0x8C, 1, 10, 0x94, 0x4B, 1, 0x8C, 1, 97, 0x94, 0x4B, 2, 0x8C, 2, 0xC3, 0xA9, 0x94, 0x75,
+                0x75, 0x2E,
+            ]
         folder.write(meta, to: "meta.pkl")
         let vocabulary = try Checkpoint(importingPyTorch: path, on: processor).vocabulary()
-        #expect(vocabulary.tokens.indices.map { Array(vocabulary.tokens[$0]) } == [[10], [97], [0xC3, 0xA9]] && vocabulary.unit == .characters)
+        #expect(
+            vocabulary.tokens.indices.map { Array(vocabulary.tokens[$0]) } == [[10], [97], [0xC3, 0xA9]] && vocabulary.unit == .characters)
         #expect(try Tokenizer(vocabulary).ids(of: "aé\n") == [1, 2, 0])
         let bytes = Vocabulary.ofBytes()
-        #expect(throws: CheckpointError.mismatch(path: path, name: "its tokenizer", expected: "at most 5 tokens, which the model knows", found: "256")) {
+        #expect(
+            throws: CheckpointError.mismatch(
+                path: path, name: "its tokenizer", expected: "at most 5 tokens, which the model knows", found: "256")
+        ) {
             try ImportedModel(reading: path, tokenizer: .other(bytes), on: processor)
         }
         #expect(try ImportedModel(reading: path, tokenizer: .none, on: processor).checkpoint.tokenizer == nil)
         #expect(try ImportedModel(reading: path, tokenizer: .other(vocabulary), on: processor).checkpoint.vocabulary() == vocabulary)
         let list = PyTorchBytes.dictionary([("b", PyTorchBytes.integer(0)), ("c", PyTorchBytes.integer(1))])
-        let other = folder.write(PyTorchBytes.file(PyTorchBytes.dictionary([("model", model), ("config", arguments), ("stoi", list)])), to: "b.pt")
+        let other = folder.write(
+            PyTorchBytes.file(PyTorchBytes.dictionary([("model", model), ("config", arguments), ("stoi", list)])), to: "b.pt")
         #expect(try Checkpoint(importingPyTorch: other, on: processor).vocabulary().count == 2)
     }
 }

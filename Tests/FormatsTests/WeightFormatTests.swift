@@ -8,7 +8,8 @@ import Formats
     @Test func `every half is the number that it is, and comes back`() {
         let wrong = (UInt16.min...UInt16.max).filter { bits in
             let number = Float(half: bits), expected = Float(Float16(bitPattern: bits))
-            return number.isNaN ? !expected.isNaN || number.f16Bits != bits | 0x200 : number.bitPattern != expected.bitPattern || number.f16Bits != bits
+            return number.isNaN
+                ? !expected.isNaN || number.f16Bits != bits | 0x200 : number.bitPattern != expected.bitPattern || number.f16Bits != bits
         }
         #expect(wrong.isEmpty, "\(wrong.prefix(5)) and \(wrong.count) in all")
     }
@@ -23,11 +24,15 @@ import Formats
             if number.f16Bits != Float16(number).bitPattern { wrong.append(number.bitPattern) }
             let upper = Float(bitPattern: UInt32(number.bf16Bits) << 16), below = Float(bitPattern: number.bitPattern & 0xFFFF_0000)
             let above = Float(bitPattern: (number.bitPattern & 0xFFFF_0000) &+ 0x1_0000)
-            if above.isFinite, upper != below && upper != above || abs(upper - number) > min(abs(below - number), abs(above - number)) { wrong.append(number.bitPattern) }
+            if above.isFinite, upper != below && upper != above || abs(upper - number) > min(abs(below - number), abs(above - number)) {
+                wrong.append(number.bitPattern)
+            }
             if above.isFinite, abs(below - number) == abs(above - number), number.bf16Bits & 1 == 1 { wrong.append(number.bitPattern) }
         }
         #expect(wrong.isEmpty, "\(wrong.prefix(5)) and \(wrong.count) in all")
-        #expect(Float.nan.bf16Bits & 0x7FFF > 0x7F80 && Float(bitPattern: 0x7F80_0001).bf16Bits & 0x7FFF > 0x7F80 && Float(bitPattern: 0x7F80_0001).f16Bits & 0x7FFF > 0x7C00)
+        #expect(
+            Float.nan.bf16Bits & 0x7FFF > 0x7F80 && Float(bitPattern: 0x7F80_0001).bf16Bits & 0x7FFF > 0x7F80
+                && Float(bitPattern: 0x7F80_0001).f16Bits & 0x7FFF > 0x7C00)
         #expect(Float.greatestFiniteMagnitude.bf16Bits == 0x7F80 && (-Float.infinity).bf16Bits == 0xFF80)
     }
 }

@@ -43,7 +43,10 @@ import TestSupport
 
     @Test func `fuzz: any text, cut anywhere, is what the standard makes of it`() throws {
         var noise = TestRandom(9)
-        let parts = ["data:", "data: x", "data", "dat", ":", "\n", "\r", "\r\n", "\n\n", " ", "é", "\u{FEFF}", "event: y", "data: {\"a\":1}", "\u{0}"]
+        let parts = [
+            "data:", "data: x", "data", "dat", ":", "\n", "\r", "\r\n", "\n\n", " ", "é", "\u{FEFF}", "event: y", "data: {\"a\":1}",
+            "\u{0}",
+        ]
         for round in 0..<fuzzRounds(default: 4_000) {
             let text = (0..<noise.below(14)).flatMap { _ in Array(parts[noise.below(parts.count)].utf8) }
             var pieces: [[UInt8]] = [], at = 0
@@ -57,7 +60,11 @@ import TestSupport
     }
 
     @Test func `a line without an end is refused`() {
-        #expect(throws: ServerSentEvents.TooLong.self) { try events([Array("data: ".utf8), [UInt8](repeating: 65, count: 200)], limit: 100) }
-        #expect(throws: ServerSentEvents.TooLong.self) { try events([Array(String(repeating: "data: 123456789\n", count: 20).utf8)], limit: 100) }
+        #expect(throws: ServerSentEvents.TooLong.self) {
+            try events([Array("data: ".utf8), [UInt8](repeating: 65, count: 200)], limit: 100)
+        }
+        #expect(throws: ServerSentEvents.TooLong.self) {
+            try events([Array(String(repeating: "data: 123456789\n", count: 20).utf8)], limit: 100)
+        }
     }
 }

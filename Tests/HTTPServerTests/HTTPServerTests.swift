@@ -7,7 +7,9 @@ import Threads
 
 @Suite("A server of HTTP")
 struct HTTPServerTests {
-    static func server(_ handle: @escaping @Sendable (Exchange) -> Void = echo, with change: (inout HTTPServer.Settings) -> Void = { _ in }) throws -> HTTPServer {
+    static func server(
+        _ handle: @escaping @Sendable (Exchange) -> Void = echo, with change: (inout HTTPServer.Settings) -> Void = { _ in }
+    ) throws -> HTTPServer {
         var settings = HTTPServer.Settings()
         settings.port = 0
         change(&settings)
@@ -206,7 +208,9 @@ struct HTTPServerTests {
     func noAddress() throws {
         let server = try Self.server()
         defer { server.stop(within: .zero) }
-        #expect(throws: HTTPServerError.taken(host: "127.0.0.1", port: server.port)) { _ = try Self.server(with: { $0.port = server.port }) }
+        #expect(throws: HTTPServerError.taken(host: "127.0.0.1", port: server.port)) {
+            _ = try Self.server(with: { $0.port = server.port })
+        }
         #expect(throws: HTTPServerError.self) { _ = try Self.server(with: { $0.host = "198.51.100.7" }) }
         #expect(throws: HTTPServerError.self) { _ = try Self.server(with: { $0.host = "no such host" }) }
     }

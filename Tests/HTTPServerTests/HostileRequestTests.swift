@@ -6,22 +6,31 @@ import Threads
 
 @Suite("Requests that mean harm")
 struct HostileRequestTests {
-    @Test("a length that could be read in two ways is refused, and the connection closed", arguments: [
-        "Content-Length: 5\r\nContent-Length: 5", "Content-Length: 5\r\nContent-Length: 6", "Content-Length: 5\r\nTransfer-Encoding: chunked",
-        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "Transfer-Encoding: identity", "Transfer-Encoding: gzip, chunked", "Content-Length: +5",
-        "Content-Length: 5, 5", "Content-Length: 0x5", "Content-Length: -1", "Content-Length: 99999999999999999999999", "Host: a\r\nHost: b",
-    ])
+    @Test(
+        "a length that could be read in two ways is refused, and the connection closed",
+        arguments: [
+            "Content-Length: 5\r\nContent-Length: 5", "Content-Length: 5\r\nContent-Length: 6",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "Transfer-Encoding: identity", "Transfer-Encoding: gzip, chunked",
+            "Content-Length: +5",
+            "Content-Length: 5, 5", "Content-Length: 0x5", "Content-Length: -1", "Content-Length: 99999999999999999999999",
+            "Host: a\r\nHost: b",
+        ])
     func smuggling(headers: String) throws {
         let server = try HTTPServerTests.server()
         defer { server.stop(within: .zero) }
         let wire = try #require(RawHTTPConnection(to: server.port))
-        wire.send("POST /first HTTP/1.1\r\n\(headers.hasPrefix("Host") ? "" : "Host: h\r\n")\(headers)\r\n\r\nhelloGET /second HTTP/1.1\r\nHost: h\r\n\r\n")
+        wire.send(
+            "POST /first HTTP/1.1\r\n\(headers.hasPrefix("Host") ? "" : "Host: h\r\n")\(headers)\r\n\r\nhelloGET /second HTTP/1.1\r\nHost: h\r\n\r\n"
+        )
         let answer = wire.answer()
         #expect(answer.map { [400, 413].contains($0.status) } ?? true)
         #expect(wire.answer() == nil)
     }
 
-    @Test("chunks that are none end the connection", arguments: ["zz\r\nabc\r\n", "-1\r\na\r\n", "ffffffffffffffffff\r\na\r\n", "3\r\nabcdef\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n"])
+    @Test(
+        "chunks that are none end the connection",
+        arguments: ["zz\r\nabc\r\n", "-1\r\na\r\n", "ffffffffffffffffff\r\na\r\n", "3\r\nabcdef\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n"])
     func badChunks(body: String) throws {
         let server = try HTTPServerTests.server()
         defer { server.stop(within: .zero) }
@@ -48,7 +57,10 @@ struct HostileRequestTests {
         #expect(Target("example.org:80") == nil && Target("") == nil)
         // What combines with a slash, a question mark or an equals sign changes nothing of it.
         #expect(Target("/\u{301}a/\u{301}b")?.segments == ["\u{301}a", "\u{301}b"])
-        #expect(Target("/a?\u{301}b=\u{301}c&\u{301}d")?.queryItems.map { [$0.name, $0.value] } == [["\u{301}b", "\u{301}c"], ["\u{301}d", ""]])
+        #expect(
+            Target("/a?\u{301}b=\u{301}c&\u{301}d")?.queryItems.map { [$0.name, $0.value] } == [
+                ["\u{301}b", "\u{301}c"], ["\u{301}d", ""],
+            ])
     }
 
     @Test("a body that is too long is refused, by its length and by its chunks")
@@ -58,7 +70,8 @@ struct HostileRequestTests {
         #expect(try #require(RawHTTPConnection(to: server.port)).ask("POST", "/", body: String(repeating: "a", count: 100))?.status == 200)
         #expect(try #require(RawHTTPConnection(to: server.port)).ask("POST", "/", ["Content-Length": "101"])?.status == 413)
         let wire = try #require(RawHTTPConnection(to: server.port))
-        wire.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n\(String(repeating: "a", count: 101))\r\n0\r\n\r\n")
+        wire.send(
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n\(String(repeating: "a", count: 101))\r\n0\r\n\r\n")
         #expect(wire.answer()?.status == 413)
     }
 
@@ -125,7 +138,9 @@ struct HostileRequestTests {
                      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"].map { Array($0.utf8) }
         for round in 0..<150 {
             var bytes = seeds[round % seeds.count]
-            for _ in 0..<Int.random(in: 1...6, using: &random) { bytes[Int.random(in: bytes.indices, using: &random)] = .random(in: 0...255, using: &random) }
+            for _ in 0..<Int.random(in: 1...6, using: &random) {
+                bytes[Int.random(in: bytes.indices, using: &random)] = .random(in: 0...255, using: &random)
+            }
             let wire = try #require(RawHTTPConnection(to: server.port))
             wire.send(bytes)
             wire.closeOurSide()

@@ -9,14 +9,18 @@ import Tokenize
 ///     try BackendContract(backend, prompt: .chat([.init(.user, "Hi")]), answer: "Hi, you!").check()
 struct BackendContract {
     let backend: any ChatBackend
-    /// Something that is answered with `answer` at temperature 0, which is longer than three tokens, and with this or that at temperature 2.
+    /// Something that is answered with `answer` at temperature 0, which is longer than three tokens, and with this or that at temperature
+    /// 2.
     let prompt: Prompt
     let answer: String
     /// Whether the backend knows its context, and refuses what is longer.
     var knowsContext = true
 
     init(_ backend: any ChatBackend, prompt: Prompt, answer: String, knowsContext: Bool = true) {
-        (self.backend, self.prompt, self.answer, self.knowsContext) = (backend, prompt, answer, knowsContext)
+        self.backend = backend
+        self.prompt = prompt
+        self.answer = answer
+        self.knowsContext = knowsContext
     }
 
     func check() throws {
@@ -29,12 +33,15 @@ struct BackendContract {
         if knowsContext { try refusing() }
     }
 
-    private func request(_ most: Int? = nil, temperature: Double = 0, stop: [String] = [], seed: UInt64? = nil) throws -> GenerationRequest {
+    private func request(_ most: Int? = nil, temperature: Double = 0, stop: [String] = [], seed: UInt64? = nil) throws -> GenerationRequest
+    {
         GenerationRequest(prompt, try GenerationConfig(maximumTokens: most, temperature: temperature, stop: stop, seed: seed))
     }
 
     /// All events of an answer, in order; what comes behind the end would be among them.
-    private func events(_ request: GenerationRequest, onEvent: @escaping @Sendable (GenerationEvent, any GenerationHandle) -> Void = { _, _ in }) throws -> [GenerationEvent] {
+    private func events(
+        _ request: GenerationRequest, onEvent: @escaping @Sendable (GenerationEvent, any GenerationHandle) -> Void = { _, _ in }
+    ) throws -> [GenerationEvent] {
         let recorder = Recorder()
         let progress = try backend.start(request) { recorder.add($0) }
         while true {
@@ -53,7 +60,9 @@ struct BackendContract {
         #expect(kinds.wholeMatch(of: /bp*e/) != nil, "\(what): \(kinds)")
     }
 
-    private func text(_ events: [GenerationEvent]) -> String { events.map { if case .piece(let piece) = $0 { piece.text } else { "" } }.joined() }
+    private func text(_ events: [GenerationEvent]) -> String {
+        events.map { if case .piece(let piece) = $0 { piece.text } else { "" } }.joined()
+    }
 
     private func end(_ events: [GenerationEvent]) throws -> GenerationEnd {
         guard case .ended(let end)? = events.last else { throw Missing() }
@@ -87,7 +96,8 @@ struct BackendContract {
             let events = try events(request(stop: [String(characters[place...place + 1])])), shown = text(events)
             checkOrder(events, "stop at \(place)")
             #expect(try end(events).reason == .stop)
-            #expect(String(characters[..<place]).hasPrefix(shown) && characters[shown.count..<place].allSatisfy(\.isWhitespace), "'\(shown)'")
+            #expect(
+                String(characters[..<place]).hasPrefix(shown) && characters[shown.count..<place].allSatisfy(\.isWhitespace), "'\(shown)'")
         }
     }
 

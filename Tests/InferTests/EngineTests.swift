@@ -35,15 +35,22 @@ import Tokenize
     }
 
     private func request(_ i: Int, most: Int = 24) throws -> GenerationRequest {
-        let text = String(repeating: "What is \(i)? ", count: 1 + i % 4), config = try GenerationConfig(
-            maximumTokens: most - i % 7, temperature: i % 5 == 0 ? 0 : 0.9, topK: i % 3 == 0 ? 20 : 0, repetitionPenalty: i % 2 == 0 ? 1.2 : 1, seed: UInt64(i))
+        let text = String(repeating: "What is \(i)? ", count: 1 + i % 4),
+            config = try GenerationConfig(
+                maximumTokens: most - i % 7, temperature: i % 5 == 0 ? 0 : 0.9, topK: i % 3 == 0 ? 20 : 0,
+                repetitionPenalty: i % 2 == 0 ? 1.2 : 1, seed: UInt64(i))
         return GenerationRequest(i % 2 == 0 ? .chat([.init(.user, text)]) : .text(text), config)
     }
 
-    @Test(arguments: [PrecisionOption.f32, .bf16, .int8, .int4]) func `the same seed says the same alone, and among 64`(_ type: PrecisionOption) throws {
-        let alone = try backend(type) { $0.answers = 1 }, many = try backend(type) { limits in
-            (limits.answers, limits.sharedSlice, limits.wholeSlice) = (64, 17, 40)
-        }
+    @Test(arguments: [PrecisionOption.f32, .bf16, .int8, .int4]) func `the same seed says the same alone, and among 64`(
+        _ type: PrecisionOption
+    ) throws {
+        let alone = try backend(type) { $0.answers = 1 },
+            many = try backend(type) { limits in
+                limits.answers = 64
+                limits.sharedSlice = 17
+                limits.wholeSlice = 40
+            }
         let requests = try (0..<64).map { try request($0) }, wanted = try requests.map { try alone.generate($0) }
         let found = Mutex([String](repeating: "", count: 64))
         try many.answers(to: requests, atOnce: 64) { i, answer in
@@ -70,7 +77,8 @@ import Tokenize
     }
 
     @Test func `who begins as another did, who is still being answered, need not read the beginning`() throws {
-        let engine = try backend { $0.answers = 2 }, system = String(repeating: "Be kind. ", count: 5), config = try GenerationConfig(maximumTokens: 40, temperature: 0)
+        let engine = try backend { $0.answers = 2 }, system = String(repeating: "Be kind. ", count: 5),
+            config = try GenerationConfig(maximumTokens: 40, temperature: 0)
         func request(_ text: String) -> GenerationRequest { GenerationRequest(.text(system + text), config) }
         let alone = try engine.generate(request("B")), other = try backend { $0.answers = 2 }
         let first = try other.stream(request("A"))
@@ -81,8 +89,11 @@ import Tokenize
     }
 
     @Test func `a beginning that all share takes nobody's conversation`() throws {
-        let engine = try backend(), config = try GenerationConfig(maximumTokens: 4, temperature: 0), common = String(repeating: "Be kind. ", count: 4)
-        func ask(_ rest: String) throws -> GenerationStart { try engine.generate(GenerationRequest(.text(common + rest), config)).beginning }
+        let engine = try backend(), config = try GenerationConfig(maximumTokens: 4, temperature: 0),
+            common = String(repeating: "Be kind. ", count: 4)
+        func ask(_ rest: String) throws -> GenerationStart {
+            try engine.generate(GenerationRequest(.text(common + rest), config)).beginning
+        }
         let length = common.utf8.count, ada = "Ada asks why it rains.", bob = "Bob wants to know it too."
         #expect(try ask(ada).cachedTokens == 0)
         #expect(try (length..<length + 5).contains(ask(bob).cachedTokens))
@@ -91,7 +102,8 @@ import Tokenize
     }
 
     @Test func `what was answered is remembered as long as there is memory for it`() throws {
-        let config = try GenerationConfig(maximumTokens: 12, temperature: 0), requests = (0..<40).map { GenerationRequest(.text("\($0) is the number of this text."), config) }
+        let config = try GenerationConfig(maximumTokens: 12, temperature: 0),
+            requests = (0..<40).map { GenerationRequest(.text("\($0) is the number of this text."), config) }
         let plain = try backend { $0.answers = 1 }, wanted = try requests.map { try plain.generate($0).text }
         let page = plain.status.memoryBytes
         func use(_ remembered: Int, atOnce count: Int) throws -> Int {
@@ -110,7 +122,10 @@ import Tokenize
     }
 
     @Test func `a cancelled answer leaves its place at once`() throws {
-        let engine = try backend { ($0.answers, $0.waiting) = (1, 1) }
+        let engine = try backend {
+            $0.answers = 1
+            $0.waiting = 1
+        }
         // The engine stands still at its first piece until it may go on.
         let hasBegun = Mailbox<Void>(), mayGoOn = Mailbox<Void>(), isHeld = Atomic(true)
         let long = try engine.answer(GenerationRequest(.text("a"), GenerationConfig(temperature: 1, seed: 1))) { event in
@@ -137,8 +152,14 @@ import Tokenize
             if case .piece = event { moments.withLock { $0.append("short") } }
             if case .ended = event { isOver.put(()) }
         }
-        _ = try engine.answer(GenerationRequest(.text(String(repeating: "long ", count: 12)), GenerationConfig(maximumTokens: 1, temperature: 0))) { event in
-            switch event { case .began: moments.withLock { $0.append("began") }; case .piece: break; case .ended: moments.withLock { $0.append("read") }; isOver.put(()) }
+        _ = try engine.answer(
+            GenerationRequest(.text(String(repeating: "long ", count: 12)), GenerationConfig(maximumTokens: 1, temperature: 0))
+        ) { event in
+            switch event {
+            case .began: moments.withLock { $0.append("began") };
+            case .piece: break;
+            case .ended: moments.withLock { $0.append("read") }; isOver.put(())
+            }
         }
         for _ in 0..<2 { isOver.take() }
         let all = moments.withLock { $0 }
@@ -152,7 +173,9 @@ import Tokenize
         do {
             let engine = try backend { $0.answers = 1 }
             for _ in 0..<3 {
-                _ = try engine.answer(GenerationRequest(.text("a"), GenerationConfig(temperature: 2))) { if case .ended(let end) = $0 { ends.put(end) } }
+                _ = try engine.answer(GenerationRequest(.text("a"), GenerationConfig(temperature: 2))) {
+                    if case .ended(let end) = $0 { ends.put(end) }
+                }
             }
         }
         let reasons = (0..<3).map { _ in ends.take().reason }

@@ -27,8 +27,12 @@ import Tokenize
                 for (position, weights) in explanation.attention(layer: layer, head: head).enumerated() {
                     #expect(abs(weights.reduce(0, +) - 1) < 1e-5)
                     for d in 0..<D {
-                        let y = weights.indices.reduce(Float(0)) { $0 + weights[$1] * explanation.value(layer: layer, head: head, at: $1)[d] }
-                        #expect(abs(y - explanation.attended[layer][position][head * D + d]) < 1e-5, "layer \(layer), head \(head), \(position)")
+                        let y = weights.indices.reduce(Float(0)) {
+                            $0 + weights[$1] * explanation.value(layer: layer, head: head, at: $1)[d]
+                        }
+                        #expect(
+                            abs(y - explanation.attended[layer][position][head * D + d]) < 1e-5, "layer \(layer), head \(head), \(position)"
+                        )
                     }
                 }
             }

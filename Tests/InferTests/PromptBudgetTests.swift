@@ -42,7 +42,9 @@ import Tokenize
             let context = 2 + noise.below(noise.below(3) == 0 ? 12 : 120), most = noise.below(3) == 0 ? nil : 1 + noise.below(context * 2)
             let messages = history(&noise), budget = PromptBudget(context: context, tokenizer, renderer)
             let whole = try ids(messages, renderer, tokenizer), limit = context - max(1, most.map { min($0, context / 2) } ?? context / 4)
-            func check(_ isRight: Bool, _ what: String) { if !isRight { wrong.append("\(what): context \(context), most \(most ?? 0), \(messages.map { ($0.role, $0.text.count) })") } }
+            func check(_ isRight: Bool, _ what: String) {
+                if !isRight { wrong.append("\(what): context \(context), most \(most ?? 0), \(messages.map { ($0.role, $0.text.count) })") }
+            }
             for policy in TruncationPolicy.allCases {
                 guard policy != .refuse || whole.count <= limit else {
                     #expect(throws: GenerationError.tooLong(promptTokens: whole.count, context: context)) {
@@ -60,7 +62,8 @@ import Tokenize
                 }
                 // What is left: what the system says, and the newest turns.
                 let others = messages.indices.filter { messages[$0].role != .system }
-                let gone = Set(others.prefix(fitted.droppedMessages)), left = messages.indices.filter { !gone.contains($0) }.map { messages[$0] }
+                let gone = Set(others.prefix(fitted.droppedMessages)),
+                    left = messages.indices.filter { !gone.contains($0) }.map { messages[$0] }
                 let users = others.filter { messages[$0].role == .user }
                 if fitted.droppedMessages > 0, let first = others.dropFirst(fitted.droppedMessages).first, !users.isEmpty {
                     check(messages[first].role == .user && first <= users.last ?? 0, "begins in the middle of a turn")
@@ -85,35 +88,46 @@ import Tokenize
         #expect(min(counts.whole, counts.dropped, counts.cut) > 50, "\(counts)")
     }
 
-    @Test(arguments: ChatTemplate.allCases) func `a turn that is too long loses its beginning, and keeps its end`(form: ChatTemplate) throws {
+    @Test(arguments: ChatTemplate.allCases) func `a turn that is too long loses its beginning, and keeps its end`(form: ChatTemplate) throws
+    {
         let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(form, for: tokenizer)
         let long = (0..<40).map { "the \($0) other 日本 " }.joined()
         let messages = [Message(.system, "be there"), .init(.user, "x"), .init(.assistant, "y"), .init(.user, long)]
         let fitted = try PromptBudget(context: 90, tokenizer, renderer).prompt(of: messages, policy: .oldestTurns, maximumTokens: 30)
         let text = tokenizer.text(of: fitted.ids)
         #expect(fitted.wasTruncated && fitted.droppedMessages == 2 && fitted.room == 30 && (55...60).contains(fitted.ids.count))
-        #expect(text.contains("be there") && text.contains("39 other 日本") && !text.contains("the 3 other") && !text.contains("\u{FFFD}"), "\(text)")
+        #expect(
+            text.contains("be there") && text.contains("39 other 日本") && !text.contains("the 3 other") && !text.contains("\u{FFFD}"),
+            "\(text)")
     }
 
     @Test func `a system text that would leave no room is cut at its end`() throws {
         let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
-        let messages = [Message(.system, "first " + String(repeating: "x", count: 300)), .init(.user, String(repeating: "z", count: 300) + " last")]
+        let messages = [
+            Message(.system, "first " + String(repeating: "x", count: 300)), .init(.user, String(repeating: "z", count: 300) + " last"),
+        ]
         let fitted = try PromptBudget(context: 64, tokenizer, renderer).prompt(of: messages, policy: .oldestTurns, maximumTokens: 4)
         let text = tokenizer.text(of: fitted.ids)
         #expect(fitted.ids.count == 60 && text.hasPrefix("<|system|>first x") && text.hasSuffix("z last<|assistant|>"), "\(text)")
     }
 
     @Test func `a text goes on from its end`() throws {
-        let tokenizer = try Self.tokenizer(system: false), budget = PromptBudget(context: 20, tokenizer, nil), text = String(repeating: "x", count: 50) + "abc"
+        let tokenizer = try Self.tokenizer(system: false), budget = PromptBudget(context: 20, tokenizer, nil),
+            text = String(repeating: "x", count: 50) + "abc"
         let fitted = try budget.prompt(of: text, policy: .oldestTurns, maximumTokens: nil)
         #expect(fitted.ids.count == 15 && fitted.wasTruncated && fitted.room == 5 && tokenizer.text(of: fitted.ids).hasSuffix("xabc"))
         var whole = PromptBudget.Fitted()
-        (whole.ids, whole.room) = (try tokenizer.ids(of: "abc"), 17)
+        whole.ids = try tokenizer.ids(of: "abc")
+        whole.room = 17
         #expect(try budget.prompt(of: "abc", policy: .refuse, maximumTokens: 100) == whole)
-        #expect(throws: GenerationError.tooLong(promptTokens: 53, context: 20)) { try budget.prompt(of: text, policy: .refuse, maximumTokens: nil) }
+        #expect(throws: GenerationError.tooLong(promptTokens: 53, context: 20)) {
+            try budget.prompt(of: text, policy: .refuse, maximumTokens: nil)
+        }
         // Nothing at all: what begins a text is what ends one.
         #expect(try budget.prompt(of: "", policy: .refuse, maximumTokens: nil).ids == [tokenizer.vocabulary.specialTokenID("<|eos|>")])
-        #expect(throws: GenerationError.noChatTemplate(model: "this model")) { try budget.prompt(of: [Conversation.Message](), policy: .refuse, maximumTokens: nil) }
+        #expect(throws: GenerationError.noChatTemplate(model: "this model")) {
+            try budget.prompt(of: [Conversation.Message](), policy: .refuse, maximumTokens: nil)
+        }
         #expect(throws: GenerationError.tooLong(promptTokens: 1, context: 1)) {
             try PromptBudget(context: 1, tokenizer, nil).prompt(of: "a", policy: .oldestTurns, maximumTokens: nil)
         }

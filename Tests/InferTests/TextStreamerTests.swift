@@ -17,7 +17,8 @@ import Tokenize
     private static let eos: TokenID = 269
 
     private func run(_ ids: [TokenID], _ stops: [String], trims: Bool) -> (pieces: [TextPiece], used: Int) {
-        var text = TextStreamer(Self.vocabulary, StopRules(stops: [Self.eos], stopTexts: stops, trims: trims)), pieces: [TextPiece] = [], used = 0
+        var text = TextStreamer(Self.vocabulary, StopRules(stops: [Self.eos], stopTexts: stops, trims: trims)), pieces: [TextPiece] = [],
+            used = 0
         for id in ids where !text.isOver {
             used += 1
             if let piece = text.add(.init(id)) { pieces.append(piece) }
@@ -87,7 +88,8 @@ import Tokenize
     @Test func `rules ban what is special and ends nothing, and numbers that are no token`() throws {
         var vocabulary = SampleCheckpoint.vocabulary
         vocabulary.tokens.append([])
-        let tokenizer = try Tokenizer(vocabulary), markers = try ChatRenderer(.specialTokens, for: tokenizer), human = try ChatRenderer(.humanAssistant, for: tokenizer)
+        let tokenizer = try Tokenizer(vocabulary), markers = try ChatRenderer(.specialTokens, for: tokenizer),
+            human = try ChatRenderer(.humanAssistant, for: tokenizer)
         let chat = StopRules(for: .chat([]), vocabulary, markers, stop: [])
         #expect(chat.stops == [256, 257] && chat.banned == [258, 259, 260])
         let text = StopRules(for: .text(""), vocabulary, markers, stop: [])

@@ -35,7 +35,9 @@ import Testing
 
     @Test func `whole numbers that no 64 bits hold are numbers all the same`() throws {
         var parser = JSONParser()
-        let root = try parser.parse(#"{"model_max_length": 1000000000000000019884624838656, "a": [18446744073709551616,18446744073709551615], "b": "18446744073709551616", "c": -9223372036854775809}"#)
+        let root = try parser.parse(
+            #"{"model_max_length": 1000000000000000019884624838656, "a": [18446744073709551616,18446744073709551615], "b": "18446744073709551616", "c": -9223372036854775809}"#
+        )
         #expect(root["model_max_length"]?.number == 1e30 && root["model_max_length"]?.integer == nil)
         #expect(root["a"]?.elements?.map(\.number) == [0x1p64, 0x1p64] && root["a"]?.elements?.map(\.unsigned) == [nil, .max])
         #expect(root["b"]?.string == "18446744073709551616" && root["c"]?.number == -0x1p63)
@@ -80,7 +82,11 @@ import Testing
         #expect(throws: refusal.error) { try parser.parse(refusal.text) }
     }
 
-    @Test(arguments: [[0x22, 0xFF, 0x22], [0x22, 0xC0, 0x80, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xF4, 0x90, 0x80, 0x80, 0x22], [0x22, 0xC3, 0x22]] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0x22, 0xFF, 0x22], [0x22, 0xC0, 0x80, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xF4, 0x90, 0x80, 0x80, 0x22],
+            [0x22, 0xC3, 0x22],
+        ] as [[UInt8]])
     func `what is not UTF-8 is found at its first byte`(_ text: [UInt8]) {
         var parser = JSONParser()
         #expect(throws: JSONError.malformed(offset: 1, expected: "UTF-8", found: "byte 0x" + String(text[1], radix: 16, uppercase: true))) {
@@ -95,7 +101,9 @@ import Testing
             if fits {
                 #expect(throws: Never.self) { try parser.parse(text) }
             } else {
-                #expect(throws: JSONError.malformed(offset: 1_023, expected: "at most 1,024 levels", found: "more")) { try parser.parse(text) }
+                #expect(throws: JSONError.malformed(offset: 1_023, expected: "at most 1,024 levels", found: "more")) {
+                    try parser.parse(text)
+                }
             }
         }
     }
@@ -103,13 +111,17 @@ import Testing
     @Test func `asking for what is not there names the key and what there is`() throws {
         var parser = JSONParser()
         let root = try parser.parse(#"{"name": "x", "size": 1.5, "none": null}"#)
-        #expect(try root.string("name") == "x" && root.number("size") == 1.5 && root.integer("none", else: 7) == 7 && root.integer("absent", else: 8) == 8)
+        #expect(
+            try root.string("name") == "x" && root.number("size") == 1.5 && root.integer("none", else: 7) == 7
+                && root.integer("absent", else: 8) == 8)
         #expect(throws: JSONError.mismatch(key: "size", expected: "a whole number", found: "1.5")) { try root.integer("size", else: 3) }
         #expect(throws: JSONError.mismatch(key: "name", expected: "an array", found: "a string")) { try root.array("name") }
         #expect(throws: JSONError.mismatch(key: "absent", expected: "a string", found: "nothing")) { try root.string("absent") }
         let error = #expect(throws: JSONError.self) { try root.object("none") }
         #expect(error?.description == #""none": expected an object, found null"#)
-        #expect(throws: JSONError.mismatch(key: "", expected: #"an object with "a""#, found: "an array")) { try parser.parse("[]").string("a") }
+        #expect(throws: JSONError.mismatch(key: "", expected: #"an object with "a""#, found: "an array")) {
+            try parser.parse("[]").string("a")
+        }
     }
 }
 
@@ -117,7 +129,8 @@ struct Refusal: CustomTestStringConvertible {
     let text: String, error: JSONError
 
     init(_ text: String, at offset: Int, _ expected: String, _ found: String) {
-        (self.text, error) = (text, .malformed(offset: offset, expected: expected, found: found))
+        self.text = text
+        error = .malformed(offset: offset, expected: expected, found: found)
     }
 
     var testDescription: String { text.debugDescription }

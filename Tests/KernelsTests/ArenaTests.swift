@@ -2,7 +2,9 @@ import Kernels
 import Testing
 
 @Suite struct `The arena` {
-    private func address(_ buffer: Buffer) -> Int { buffer.read { span in span.withUnsafeBufferPointer { Int(bitPattern: $0.baseAddress) } } }
+    private func address(_ buffer: Buffer) -> Int {
+        buffer.read { span in span.withUnsafeBufferPointer { Int(bitPattern: $0.baseAddress) } }
+    }
 
     @Test func `gives out aligned pieces that do not overlap`() throws {
         let p = try Processor(threads: 1)
@@ -38,7 +40,8 @@ import Testing
         let a = p.buffer(of: 16, .float32)
         var small: Buffer? = p.buffer(of: 1_024, .float32)
         let b = p.buffer(of: 16, .float32), place = small.map(address)
-        (large, small) = (nil, nil)
+        large = nil
+        small = nil
         #expect(address(p.buffer(of: 1_000, .float32)) == place)
         #expect(large == nil && small == nil && a.count + b.count == 32)
     }
@@ -47,7 +50,8 @@ import Testing
         let p = try Processor(threads: 1)
         func step() { _ = (0..<50).map { p.buffer(of: 1_000 * ($0 % 7) + 100_000, .float32) } }
         step()
-        let (growths, capacity) = (p.arena.growths, p.arena.capacity)
+        let growths = p.arena.growths
+        let capacity = p.arena.capacity
         for _ in 0..<20 { step() }
         #expect(p.arena.growths == growths && p.arena.capacity == capacity && p.arena.used == 0)
         #expect(capacity >= 50 * 400_000)

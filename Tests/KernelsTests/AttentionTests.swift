@@ -28,7 +28,9 @@ import Testing
     @Test(arguments: Processor.instructionSets)
     func `has the same bits for every number of threads`(path: String) throws {
         let sample = Sample(B: 3, T: 97, H: 3, D: 17, hasDocuments: true)
-        let runs = try [1, 1, 2, 2, 3].map { try sample.run(on: Processor(threads: $0, instructionSet: path), storing: .float32, in: .float32) }
+        let runs = try [1, 1, 2, 2, 3].map {
+            try sample.run(on: Processor(threads: $0, instructionSet: path), storing: .float32, in: .float32)
+        }
         for run in runs {
             expectSame(run.y, runs[0].y)
             expectSame(run.gradient, runs[0].gradient)
@@ -69,7 +71,10 @@ private struct Sample {
     var first: [Int32]?              // [B, T]
 
     init(B: Int, T: Int, H: Int, D: Int, hasDocuments: Bool) {
-        (self.B, self.T, self.H, self.D) = (B, T, H, D)
+        self.B = B
+        self.T = T
+        self.H = H
+        self.D = D
         qkv = TestRandom.numbers(B * T * 3 * H * D, seed: 1)
         dy = TestRandom.numbers(B * T * H * D, seed: 2)
         // Documents of 1, 2, 3 … positions.
@@ -81,7 +86,8 @@ private struct Sample {
     func run(on p: Processor, storing type: DataType, in precision: DataType) -> (y: [Float], logSums: [Float], gradient: [Float]) {
         let C = H * D, x = p.buffer(qkv, type), dx = p.buffer(of: x.count, type)
         let part = { (b: Buffer, i: Int) in b[min(i * C, b.count)..<b.count] }
-        var a = Attention(q: part(x, 0), k: part(x, 1), v: part(x, 2), B: B, T: T, H: H, D: D, stride: 3 * C, first: first.map { p.ids($0) })
+        var a = Attention(
+            q: part(x, 0), k: part(x, 1), v: part(x, 2), B: B, T: T, H: H, D: D, stride: 3 * C, first: first.map { p.ids($0) })
         a.precision = precision
         let y = p.buffer(of: B * T * C, type), logSums = p.buffer(of: B * H * T, .float32)
         p.attend(a, into: y, logSums: logSums)

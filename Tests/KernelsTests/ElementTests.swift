@@ -91,10 +91,15 @@ import Testing
             for (from, to) in [(Walk.inOrder, Walk.inOrder), (.backwards, .inOrder), (.inOrder, .backwards),
                         (.lastRepeats, .backwards), (.firstRepeat, .inOrder)] {
                 for adding in [false, true] {
-                    let x = TestRandom.numbers(from.room(shape), seed: 1), old = TestRandom.numbers(to.room(shape), seed: 2), y = p.buffer(old)
-                    p.copy(shape: shape, p.buffer(x), strides: from.strides(shape), into: y, strides: to.strides(shape), scale: 0.5, adding: adding)
+                    let x = TestRandom.numbers(from.room(shape), seed: 1), old = TestRandom.numbers(to.room(shape), seed: 2),
+                        y = p.buffer(old)
+                    p.copy(
+                        shape: shape, p.buffer(x), strides: from.strides(shape), into: y, strides: to.strides(shape), scale: 0.5,
+                        adding: adding)
                     var wanted = old
-                    for i in places(shape) { wanted[to.place(i, shape)] = x[from.place(i, shape)] * 0.5 + (adding ? wanted[to.place(i, shape)] : 0) }
+                    for i in places(shape) {
+                        wanted[to.place(i, shape)] = x[from.place(i, shape)] * 0.5 + (adding ? wanted[to.place(i, shape)] : 0)
+                    }
                     expectClose(p.floats(y), wanted, within: .forward, "\(shape) from \(from) to \(to), adding \(adding)")
                 }
             }
@@ -150,7 +155,10 @@ import Testing
     func `NaN and infinity come through sums and combinations`(machine: Machine) throws {
         let p = try machine.processor(), y = p.buffer(of: 4, .float32)
         var x = [Float](repeating: 1, count: 4 * 33)
-        (x[3], x[33 + 32], x[66], x[66 + 20]) = (.nan, .infinity, .infinity, -.infinity)
+        x[3] = .nan
+        x[33 + 32] = .infinity
+        x[66] = .infinity
+        x[66 + 20] = -.infinity
         p.sum(p.buffer(x), outer: 4, R: 33, inner: 1, into: y)
         expectClose(p.floats(y), [Float.nan, .infinity, .nan, 33], within: .exact)
         p.combine(.divide, shape: [1, 1, 1, 4], p.buffer([0, 1, -1, .infinity]), strides: [0, 0, 0, 1],
@@ -163,7 +171,10 @@ import Testing
         let p = try machine.processor()
         for (outer, R, inner) in [(0, 3, 2), (1, 1, 1), (3, 17, 1), (2, 33, 17), (300, 65, 1), (1, 5, 65)] {
             var x = TestRandom.numbers(outer * R * inner, seed: 1).map { ($0 * 4).rounded() }
-            if R == 33 { (x[40], x[50]) = (.nan, .infinity) }
+            if R == 33 {
+                x[40] = .nan
+                x[50] = .infinity
+            }
             let y = p.buffer(of: outer * inner, .float32), at = p.buffer(of: outer * inner, .int32)
             p.maximum(p.buffer(x), outer: outer, R: R, inner: inner, into: y, at: at)
             let columns = (0..<outer * inner).map { i in (0..<R).map { x[(i / inner * R + $0) * inner + i % inner] } }

@@ -6,7 +6,9 @@ import Testing
 /// What is done to questions and keys before they meet, against plain loops in f64.
 @Suite struct Heads {
     /// Rows N, of which every T-th stands at the same place; heads of D, and what follows them.
-    static let cases = [(N: 0, T: 2, heads: 2, D: 4, rest: 3), (1, 1, 1, 2, 0), (5, 3, 2, 6, 6), (70, 35, 3, 34, 17), (3, 3, 1, 66, 1), (2, 2, 2, 64, 64)]
+    static let cases = [
+        (N: 0, T: 2, heads: 2, D: 4, rest: 3), (1, 1, 1, 2, 0), (5, 3, 2, 6, 6), (70, 35, 3, 34, 17), (3, 3, 1, 66, 1), (2, 2, 2, 64, 64),
+    ]
 
     @Test(arguments: Machine.all)
     func `are turned by their place, and back`(machine: Machine) throws {
@@ -18,7 +20,8 @@ import Testing
                 turns[i / half * D + half + i % half] = sinf(angles[i])
             }
             for type in [DataType.float32, .bfloat16] {
-                let given = TestRandom.numbers(N * C, seed: 2), x = p.buffer(given, type), y = p.buffer(of: N * C, type), old = p.floats(x).map { Double($0) }
+                let given = TestRandom.numbers(N * C, seed: 2), x = p.buffer(given, type), y = p.buffer(of: N * C, type),
+                    old = p.floats(x).map { Double($0) }
                 var wanted = old
                 for n in 0..<N {
                     for i in 0..<heads * half {
@@ -43,7 +46,8 @@ import Testing
         for (N, _, heads, D, rest) in Self.cases {
             let C = heads * D + rest
             for type in [DataType.float32, .bfloat16] {
-                let x = p.buffer(TestRandom.numbers(N * C, seed: 1).map { $0 < 0 ? $0 - 0.2 : $0 + 0.2 }, type), dy = p.buffer(TestRandom.numbers(N * C, seed: 2), type)
+                let x = p.buffer(TestRandom.numbers(N * C, seed: 1).map { $0 < 0 ? $0 - 0.2 : $0 + 0.2 }, type),
+                    dy = p.buffer(TestRandom.numbers(N * C, seed: 2), type)
                 let y = p.buffer(of: N * C, type), dx = p.buffer(of: N * C, type), rstd = p.buffer(of: N * heads, .float32)
                 p.normHeads(x, N: N, C: C, heads: heads, D: D, into: y, rstd: rstd, epsilon: 1e-5)
                 p.normHeadsGradient(dy: dy, y: y, N: N, C: C, heads: heads, D: D, rstd: rstd, into: dx)
@@ -52,7 +56,10 @@ import Testing
                 for start in (0..<N).flatMap({ n in (0..<heads).map { n * C + $0 * D } }) {
                     let head = start..<start + D, r = 1 / (head.reduce(0) { $0 + old[$1] * old[$1] } / Double(D) + 1e-5).squareRoot()
                     let along = head.reduce(0) { $0 + slope[$1] * old[$1] * r } / Double(D)
-                    for i in head { (wanted[i], gradient[i]) = (old[i] * r, r * (slope[i] - old[i] * r * along)) }
+                    for i in head {
+                        wanted[i] = old[i] * r
+                        gradient[i] = r * (slope[i] - old[i] * r * along)
+                    }
                 }
                 let isExact = type == .float32, what = "\((N, heads, D, rest)) of \(type)"
                 expectClose(p.floats(y), wanted, within: isExact ? .forward : .stored, what)

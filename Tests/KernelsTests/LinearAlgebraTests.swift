@@ -21,13 +21,17 @@ import Testing
     @Test(arguments: [(0, 0), (3, 0), (1, 1), (1, 5), (17, 17), (33, 17), (17, 33), (130, 65)])
     func `singular values fall, between columns and rows at right angles, and give the matrix back`(rows: Int, columns: Int) throws {
         let given = TestRandom.numbers(rows * columns, seed: 2), count = min(rows, columns)
-        let (left, values, right) = try #require(LinearAlgebra(for: Processor.instructionSets[0]).singularValues(of: given, rows: rows, columns: columns))
+        let (left, values, right) = try #require(
+            LinearAlgebra(for: Processor.instructionSets[0]).singularValues(of: given, rows: rows, columns: columns))
         #expect(left.count == rows * count && values.count == count && right.count == count * columns)
         #expect(zip(values, values.dropFirst()).allSatisfy { $0 >= $1 } && values.allSatisfy { $0 >= 0 })
         let one = (0..<count * count).map { $0 / count == $0 % count ? 1.0 : 0 }
         let across = { (x: [Float], rows: Int, columns: Int) in (0..<rows * columns).map { x[$0 % rows * columns + $0 / rows] } }
-        expectClose(plainProduct(across(left, rows, count), left, M: count, N: count, K: rows).map { Float($0) }, one, within: .gradient, "UᵀU")
-        expectClose(plainProduct(right, across(right, count, columns), M: count, N: count, K: columns).map { Float($0) }, one, within: .gradient, "VVᵀ")
+        expectClose(
+            plainProduct(across(left, rows, count), left, M: count, N: count, K: rows).map { Float($0) }, one, within: .gradient, "UᵀU")
+        expectClose(
+            plainProduct(right, across(right, count, columns), M: count, N: count, K: columns).map { Float($0) }, one, within: .gradient,
+            "VVᵀ")
         let scaled = left.indices.map { left[$0] * values[$0 % count] }
         expectClose(plainProduct(scaled, right, M: rows, N: columns, K: count).map { Float($0) }, given, within: .gradient, "U·diag(σ)·V")
     }

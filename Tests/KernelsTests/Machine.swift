@@ -12,7 +12,9 @@ struct Machine: Sendable, CustomTestStringConvertible {
 
     func processor() throws -> Processor { try Processor(threads: threads, instructionSet: path, blas: blas) }
 
-    static let all: [Machine] = Processor.instructionSets.flatMap { (path: String) -> [Machine] in [1, 2, 3].map { Machine(path: path, threads: $0) } }
+    static let all: [Machine] = Processor.instructionSets.flatMap { (path: String) -> [Machine] in
+        [1, 2, 3].map { Machine(path: path, threads: $0) }
+    }
     static let libraries: [Machine] = [BLAS.onednn, .openblas].flatMap { (blas: BLAS) -> [Machine] in
         [1, 2, 3].map { Machine(path: Processor.instructionSets[0], threads: $0, blas: blas) }
     }

@@ -45,7 +45,8 @@ import Testing
     func `a second run has the bits of the first`(path: String, threads: Int) throws {
         let runs = try (0..<2).map { _ in
             let p = try Processor(threads: threads, instructionSet: path), N = 200, C = 65
-            let x = p.buffer(TestRandom.numbers(N * C, seed: 1)), dy = p.buffer(TestRandom.numbers(N * C, seed: 2)), w = p.buffer(TestRandom.numbers(C, seed: 3))
+            let x = p.buffer(TestRandom.numbers(N * C, seed: 1)), dy = p.buffer(TestRandom.numbers(N * C, seed: 2)),
+                w = p.buffer(TestRandom.numbers(C, seed: 3))
             let y = p.buffer(of: N * C, .float32), mean = p.buffer(of: N, .float32), rstd = p.buffer(of: N, .float32)
             let dx = p.buffer(of: N * C, .float32)
             let dw = p.zeros(C), db = p.zeros(C), sums = p.zeros(C), total = p.zeros(1)

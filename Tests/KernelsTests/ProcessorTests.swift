@@ -6,7 +6,9 @@ import Testing
 @Suite struct Processors {
     @Test func `an unknown path is refused with the ones there are`() {
         let paths = Processor.instructionSets
-        let error = #expect(throws: ProcessorError.unknownInstructionSet("avx1024", known: paths)) { try Processor(instructionSet: "avx1024") }
+        let error = #expect(throws: ProcessorError.unknownInstructionSet("avx1024", known: paths)) {
+            try Processor(instructionSet: "avx1024")
+        }
         #expect(error?.description == "this CPU has no kernels 'avx1024'. It runs: \(paths.joined(separator: ", ")).")
         #expect(paths.last == "plain")
     }
@@ -19,8 +21,10 @@ import Testing
 
     @Test func `other errors say what to do`() {
         #expect(ProcessorError.noThreads(wanted: 900).description == "the system gives no 900 threads. Ask for fewer: --threads 1")
-        #expect(ProcessorError.noLibrary(.openblas, because: "libopenblas.so.0: cannot open shared object file").description
-            == "openblas cannot be used: libopenblas.so.0: cannot open shared object file. Install it with `make deps`, or leave --blas away.")
+        #expect(
+            ProcessorError.noLibrary(.openblas, because: "libopenblas.so.0: cannot open shared object file").description
+                == "openblas cannot be used: libopenblas.so.0: cannot open shared object file. Install it with `make deps`, or leave --blas away."
+        )
     }
 
     @Test(arguments: Machine.all)

@@ -42,10 +42,16 @@ import Testing
                 let near = type == .float32 ? Tolerance.forward : .stored
                 for f in UnaryFunction.allCases where f != .log && f != .sqrt && f != .exp {
                     for plain in [true, false] {
-                        let bias = TestRandom.numbers(N, seed: 3), plus = TestRandom.numbers(M * N, seed: 4), before = p.buffer(of: M * N, type)
+                        let bias = TestRandom.numbers(N, seed: 3), plus = TestRandom.numbers(M * N, seed: 4),
+                            before = p.buffer(of: M * N, type)
                         let (product, c, wanted) = sample.product(storing: type, on: p) {
-                            ($0.scale, $0.activation, $0.bias) = (0.5, f, p.buffer(bias))
-                            if !plain { ($0.before, $0.plus) = (before, p.buffer(plus)) }
+                            $0.scale = 0.5
+                            $0.activation = f
+                            $0.bias = p.buffer(bias)
+                            if !plain {
+                                $0.before = before
+                                $0.plus = p.buffer(plus)
+                            }
                         }
                         p.multiply(product, as: "test")
                         let u = wanted.indices.map { wanted[$0] * 0.5 + Double(bias[$0 % N]) }
@@ -55,7 +61,10 @@ import Testing
                     }
                 }
                 let start = TestRandom.numbers(M * N, seed: 5)
-                let (product, c, wanted) = sample.product(storing: type, on: p, beginning: start) { ($0.accumulates, $0.scale) = (true, -2) }
+                let (product, c, wanted) = sample.product(storing: type, on: p, beginning: start) {
+                    $0.accumulates = true
+                    $0.scale = -2
+                }
                 p.multiply(product, as: "test")
                 expectClose(p.floats(c), wanted.indices.map { Double(start[$0]) - 2 * wanted[$0] }, within: near, "added to \(type)")
             }
@@ -113,7 +122,9 @@ import Testing
     func `carry NaN and infinity where plain loops do`(machine: Machine) throws {
         let p = try machine.processor()
         var a = TestRandom.numbers(5 * 17, seed: 1)
-        (a[3], a[2 * 17 + 1], a[4 * 17]) = (.nan, .infinity, -.infinity)
+        a[3] = .nan
+        a[2 * 17 + 1] = .infinity
+        a[4 * 17] = -.infinity
         let c = p.buffer(of: 5 * 33, .float32), b = (0..<17 * 33).map { Float($0 % 5 - 2) + 0.5 }
         let left = Matrix(p.buffer(a), rows: 5, columns: 17), right = Matrix(p.buffer(b), rows: 17, columns: 33)
         p.multiply(Matmul(of: left, right, into: Matrix(c, rows: 5, columns: 33)), as: "test")
@@ -128,7 +139,9 @@ import Testing
         let left = side(a, M, K, across: across.0, padding: padding, type, on: p)
         let right = side(b, K, N, across: across.1, padding: padding, type, on: p)
         for precision in [DataType.float32] + (p.hasBFloat16 ? [.bfloat16] : []) {
-            let wanted = precision == .float32 ? plainProduct(a, b, M: M, N: N, K: K) : plainProduct(a.map(rounded), b.map(rounded), M: M, N: N, K: K)
+            let wanted =
+                precision == .float32
+                ? plainProduct(a, b, M: M, N: N, K: K) : plainProduct(a.map(rounded), b.map(rounded), M: M, N: N, K: K)
             let width = N + padding, c = p.buffer([Float](repeating: 7, count: M * width))
             var product = Matmul(of: left, right, into: Matrix(c, rows: M, columns: N, rowStride: width))
             product.precision = precision
@@ -170,8 +183,11 @@ private struct Sample {
     let a, b: [Float]
 
     init(M: Int, N: Int, K: Int, seed: UInt64 = 1) {
-        (self.M, self.N, self.K) = (M, N, K)
-        (a, b) = (TestRandom.numbers(M * K, seed: 10 + seed), TestRandom.numbers(K * N, seed: 20 + seed))
+        self.M = M
+        self.N = N
+        self.K = K
+        a = TestRandom.numbers(M * K, seed: 10 + seed)
+        b = TestRandom.numbers(K * N, seed: 20 + seed)
     }
 
     func product(storing type: DataType, on p: Processor, beginning: [Float]? = nil, _ asked: (inout Matmul) -> Void)

@@ -14,7 +14,9 @@ import Testing
         for t in 0..<T {
             for h in 0..<H {
                 let q = (0..<D).map { Double(qkv[t * 3 * C + h * D + $0]) }
-                let scores = (0...t).map { s in (0..<D).reduce(0.0) { $0 + q[$1] * Double(kept(qkv[s * 3 * C + C + h * D + $1])) } / Double(D).squareRoot() }
+                let scores = (0...t).map { s in
+                    (0..<D).reduce(0.0) { $0 + q[$1] * Double(kept(qkv[s * 3 * C + C + h * D + $1])) } / Double(D).squareRoot()
+                }
                 let most = scores.max() ?? 0, shares = scores.map { exp($0 - most) }, sum = shares.reduce(0, +)
                 for d in 0..<D {
                     y[t * C + h * D + d] = (0...t).reduce(0.0) { $0 + shares[$1] / sum * Double(kept(qkv[$1 * 3 * C + 2 * C + h * D + d])) }
@@ -51,7 +53,9 @@ import Testing
             var at = 0, found: [UInt32] = []
             for count in [1, 1, 30, 1, 17, 2, 23] {
                 let y = p.buffer(of: (9 + count) * C, .float32)
-                p.recall(p.buffer(other + qkv[at * 3 * C..<(at + count) * 3 * C]), rows: [.init(theirs, from: 0, count: 9), .init(mine, from: at, count: count)], layer: 0, into: y)
+                p.recall(
+                    p.buffer(other + qkv[at * 3 * C..<(at + count) * 3 * C]),
+                    rows: [.init(theirs, from: 0, count: 9), .init(mine, from: at, count: count)], layer: 0, into: y)
                 found += p.floats(y)[(9 * C)...].map(\.bitPattern)
                 at += count
             }
@@ -63,7 +67,9 @@ import Testing
                 copy.empty()
                 copy.copy(known, from: alone)
                 let rest = p.buffer(of: (T - known) * C, .float32)
-                p.recall(p.buffer(Array(qkv[known * 3 * C..<T * 3 * C])), rows: [.init(copy, from: known, count: T - known)], layer: 0, into: rest)
+                p.recall(
+                    p.buffer(Array(qkv[known * 3 * C..<T * 3 * C])), rows: [.init(copy, from: known, count: T - known)], layer: 0,
+                    into: rest)
                 let isCopy = p.floats(rest).map(\.bitPattern) == Array(wanted[(known * C)...])
                 #expect(isCopy, "\(form), \(known)")
             }

@@ -14,13 +14,15 @@ import Testing
             for types in [(DataType.float32, DataType.float32), (.float32, .bfloat16), (.bfloat16, .bfloat16)] {
                 let x = TestRandom.numbers(N * C, seed: 1).map { $0 + 0.5 }.map { types.0 == .bfloat16 ? rounded($0) : $0 }
                 let w = TestRandom.numbers(C, seed: 2), b = TestRandom.numbers(C, seed: 3)
-                let dy = TestRandom.numbers(N * C, seed: 4).map { types.1 == .bfloat16 ? rounded($0) : $0 }, old = TestRandom.numbers(N * C, seed: 5)
+                let dy = TestRandom.numbers(N * C, seed: 4).map { types.1 == .bfloat16 ? rounded($0) : $0 },
+                    old = TestRandom.numbers(N * C, seed: 5)
                 let wanted = plainNorm(x, w, isCentered ? b : [], dy, N: N, C: C, isCentered: isCentered)
                 let near = types.1 == .float32 ? Tolerance.gradient : .stored, what = "[\(N), \(C)] \(types)"
 
                 let y = p.buffer(of: N * C, types.1), mean = isCentered ? p.buffer(of: N, .float32) : nil, rstd = p.buffer(of: N, .float32)
                 let input = p.buffer(x, types.0), scale = p.buffer(w)
-                p.norm(input, N: N, C: C, scale: scale, shift: isCentered ? p.buffer(b) : nil, into: y, mean: mean, rstd: rstd, epsilon: 1e-3)
+                p.norm(
+                    input, N: N, C: C, scale: scale, shift: isCentered ? p.buffer(b) : nil, into: y, mean: mean, rstd: rstd, epsilon: 1e-3)
                 expectClose(p.floats(y), wanted.y, within: types.1 == .float32 ? .forward : .stored, "y \(what)")
 
                 for adding in [false, true] {
@@ -41,7 +43,8 @@ import Testing
     func `softmax and its gradient agree with plain loops`(machine: Machine, logarithm: Bool) throws {
         let p = try machine.processor()
         for (N, C) in Self.shapes + [(3, 5_000)] {
-            let x = TestRandom.numbers(N * C, seed: 1).map { 5 * $0 }, dy = TestRandom.numbers(N * C, seed: 2), old = TestRandom.numbers(N * C, seed: 3)
+            let x = TestRandom.numbers(N * C, seed: 1).map { 5 * $0 }, dy = TestRandom.numbers(N * C, seed: 2),
+                old = TestRandom.numbers(N * C, seed: 3)
             let y = plainSoftmax(x, N: N, C: C, logarithm: logarithm), out = p.buffer(of: N * C, .float32)
             p.softmax(p.buffer(x), N: N, C: C, into: out, logarithm: logarithm)
             expectClose(p.floats(out), y, within: .forward, "[\(N), \(C)]")
@@ -69,7 +72,8 @@ import Testing
                 let x = TestRandom.numbers(N * V, seed: 1).map { 4 * $0 }
                 let targets = (0..<N).map { Int32(ignored.contains($0) ? -1 : ($0 * 7 + V - 1) % V) }
                 let log = plainSoftmax(x, N: N, C: V, logarithm: true), scores = p.buffer(x), losses = p.buffer(of: N, .float32)
-                let hits = p.buffer(of: N, .int32), wanted = (0..<N * V).map { i in targets[i / V] < 0 ? 0 : 0.25 * (exp(log[i]) - (Int(targets[i / V]) == i % V ? 1 : 0)) }
+                let hits = p.buffer(of: N, .int32),
+                    wanted = (0..<N * V).map { i in targets[i / V] < 0 ? 0 : 0.25 * (exp(log[i]) - (Int(targets[i / V]) == i % V ? 1 : 0)) }
                 for type in [DataType.float32, .bfloat16] {
                     let d = p.buffer(of: N * V, type)
                     p.crossEntropy(scores, N: N, V: V, targets: p.ids(targets), losses: losses, hits: hits, gradient: d, scale: 0.25)
@@ -98,7 +102,9 @@ import Testing
                 x[V + top] = 3                                                // the second: one
                 x[2 * V + top] = .nan
                 let hits = p.buffer(of: 3, .int32)
-                p.crossEntropy(p.buffer(x), N: 3, V: V, targets: p.ids([Int32](repeating: Int32(target), count: 3)), losses: nil, hits: hits, gradient: nil, scale: 1)
+                p.crossEntropy(
+                    p.buffer(x), N: 3, V: V, targets: p.ids([Int32](repeating: Int32(target), count: 3)), losses: nil, hits: hits,
+                    gradient: nil, scale: 1)
                 let found = hits.integers, isTop: Int32 = target == top ? 1 : 0
                 #expect(found[0] == isTop && found[1] == isTop && (target != top || found[2] == 0), "\(target), \(top)")
             }
@@ -110,7 +116,8 @@ import Testing
         let p = try machine.processor(), V = 33
         for size in [Float(1e4), 1e30, 3e38] {
             var x = [Float](repeating: -size, count: 2 * V)
-            (x[3], x[V + 32]) = (size, size)
+            x[3] = size
+            x[V + 32] = size
             let losses = p.buffer(of: 2, .float32), d = p.buffer(of: 2 * V, .float32), y = p.buffer(of: 2 * V, .float32)
             p.crossEntropy(p.buffer(x), N: 2, V: V, targets: p.ids([3, 32]), losses: losses, gradient: d, scale: 1)
             #expect(p.floats(losses) == [0, 0])
@@ -148,7 +155,8 @@ import Testing
         let p = try machine.processor()
         for (N, C, V) in [(0, 3, 2), (1, 1, 1), (33, 17, 5), (200, 65, 7), (65, 3, 1)] {
             let T = max(1, N / 3), ids = (0..<N).map { Int32(($0 * $0 + 3) % V) }
-            let table = TestRandom.numbers(V * C, seed: 1), places = TestRandom.numbers((T + 2) * C, seed: 2), dy = TestRandom.numbers(N * C, seed: 3)
+            let table = TestRandom.numbers(V * C, seed: 1), places = TestRandom.numbers((T + 2) * C, seed: 2),
+                dy = TestRandom.numbers(N * C, seed: 3)
             for type in [DataType.float32, .bfloat16] {
                 let y = p.buffer(of: N * C, .float32), stored = table.map { type == .bfloat16 ? rounded($0) : $0 }
                 p.embed(p.ids(ids), table: p.buffer(table, type), C: C, plus: nil, period: 1, into: y)

@@ -32,7 +32,8 @@ import Testing
                         let allowed: Double = switch form {
                         case .float32: 1e-7
                         case .bfloat16: 1.0 / 256
-                        case .int8: 0.5 / 127 * 1.01             // half a step, and the scale in bf16 is up to 1/128 larger than it has to be
+                        // half a step, and the scale in bf16 is up to 1/128 larger than it has to be
+                        case .int8: 0.5 / 127 * 1.01
                         case .int4: 0.25                         // what lies far out may be cut off, for the good of the others
                         }
                         for i in group where abs(meaning[i] - Double(values[i])) > allowed * most * 1.01 {
@@ -56,7 +57,8 @@ import Testing
         let wanted = numbers(O * I, spread, on: p).map { rounded($0).bitPattern }
         let differing = zip(p.floats(rows).map(\.bitPattern), wanted).enumerated().filter { $1.0 != $1.1 }
         #expect(differing.isEmpty, "\(differing.prefix(5))")
-        if spread != "huge" { #expect(meaning(of: packed, on: p) == wanted.map { Double(Float(bitPattern: $0)) }) }      // 0 · ∞ is no number
+        // 0 · ∞ is no number
+        if spread != "huge" { #expect(meaning(of: packed, on: p) == wanted.map { Double(Float(bitPattern: $0)) }) }
     }
 
     private func numbers(_ count: Int, _ spread: String, on p: Processor) -> [Float] {
@@ -68,7 +70,8 @@ import Testing
         case "a few much larger, or smaller": strange = [1e6, 1e-6, 0, -0.0, 1e30, -1e-30]
         case "tiny": (values, strange) = (values.map { $0 * 1e-33 }, [0, -0.0])
         case "huge": (values, strange) = (values.map { $0 * 1e37 }, [.infinity, -.infinity, -0.0])
-        case "all exponents": (values, strange) = (values.indices.map { Float(sign: .plus, exponent: $0 * 7 % 200 - 100, significand: 1.5) }, [])
+        case "all exponents":
+            (values, strange) = (values.indices.map { Float(sign: .plus, exponent: $0 * 7 % 200 - 100, significand: 1.5) }, [])
         default: strange = []
         }
         for (i, value) in strange.enumerated() { for place in stride(from: 77 + 331 * i, to: count, by: 3_000) { values[place] = value } }
@@ -91,10 +94,13 @@ import Testing
     func `are multiplied, with what comes after`(machine: Machine) throws {
         let p = try machine.processor()
         for (N, O, I) in Self.cases {
-            let x = TestRandom.numbers(N * I, seed: 1), values = TestRandom.numbers(O * I, seed: 2), bias = TestRandom.numbers(O, seed: 3), plus = TestRandom.numbers(N * O, seed: 4)
+            let x = TestRandom.numbers(N * I, seed: 1), values = TestRandom.numbers(O * I, seed: 2), bias = TestRandom.numbers(O, seed: 3),
+                plus = TestRandom.numbers(N * O, seed: 4)
             for form in forms(p) {
-                let packed = p.pack(p.buffer(values), outputs: O, inputs: I, as: form), w = meaning(of: packed, on: p), y = p.buffer(of: N * O, .float32)
-                let rows = form == .float32 ? x.map { Double($0) } : form == .bfloat16 ? x.map { Double(rounded($0)) } : roundedInGroups(x, I)
+                let packed = p.pack(p.buffer(values), outputs: O, inputs: I, as: form), w = meaning(of: packed, on: p),
+                    y = p.buffer(of: N * O, .float32)
+                let rows =
+                    form == .float32 ? x.map { Double($0) } : form == .bfloat16 ? x.map { Double(rounded($0)) } : roundedInGroups(x, I)
                 p.multiply(p.buffer(x), rows: N, by: packed, bias: p.buffer(bias), then: .relu, plus: p.buffer(plus), into: y)
                 var wanted = plus.map { Double($0) }
                 for n in 0..<N {
@@ -122,10 +128,12 @@ import Testing
 
     @Test(arguments: Processor.instructionSets)
     func `give a row the same bits, whoever else is there`(path: String) throws {
-        let one = try Processor(threads: 1, instructionSet: path), three = try Processor(threads: 3, instructionSet: path), (O, most) = (77, 40)
+        let one = try Processor(threads: 1, instructionSet: path), three = try Processor(threads: 3, instructionSet: path),
+            (O, most) = (77, 40)
         for (form, I) in forms(one).map({ ($0, 130) }) + forms(one).filter({ $0 == .bfloat16 }).map({ ($0, 192) }) {
             let x = TestRandom.numbers(most * I, seed: 1), values = numbers(O * I, "a few much larger, or smaller", on: one)
-            let alone = one.pack(one.buffer(values), outputs: O, inputs: I, as: form), shared = three.pack(three.buffer(values), outputs: O, inputs: I, as: form)
+            let alone = one.pack(one.buffer(values), outputs: O, inputs: I, as: form),
+                shared = three.pack(three.buffer(values), outputs: O, inputs: I, as: form)
             let rows = (0..<most).map { n in
                 let y = one.buffer(of: O, .float32)
                 one.multiply(one.buffer(Array(x[n * I..<(n + 1) * I])), rows: 1, by: alone, into: y)
@@ -140,12 +148,15 @@ import Testing
         }
     }
 
-    @Test(arguments: Processor.instructionSets) func `are the same through the rows that a file keeps, and mean what those say`(path: String) throws {
+    @Test(arguments: Processor.instructionSets) func `are the same through the rows that a file keeps, and mean what those say`(
+        path: String
+    ) throws {
         let p = try Processor(threads: 2, instructionSet: path)
         for (_, O, I) in Self.cases where I > 1 {
             let values = p.buffer(TestRandom.numbers(O * I, seed: 4)), x = p.buffer(TestRandom.numbers(3 * I, seed: 5))
             for form in [WeightPrecision.int8, .int4] {
-                let rounded = p.round(values, outputs: O, inputs: I, to: form), direct = p.pack(values, outputs: O, inputs: I, as: form), again = p.pack(rounded)
+                let rounded = p.round(values, outputs: O, inputs: I, to: form), direct = p.pack(values, outputs: O, inputs: I, as: form),
+                    again = p.pack(rounded)
                 let products = [direct, again].map { weights in
                     let y = p.buffer(of: 3 * O, .float32)
                     p.multiply(x, rows: 3, by: weights, into: y)
@@ -163,9 +174,11 @@ import Testing
     @Test func `keep what is no number to its own row`() throws {
         let p = try Processor(threads: 2), (O, I) = (40, 64)
         var x = TestRandom.numbers(3 * I, seed: 1)
-        (x[I + 7], x[I + 9]) = (.nan, .infinity)
+        x[I + 7] = .nan
+        x[I + 9] = .infinity
         for form in forms(p) {
-            let packed = p.pack(p.buffer(TestRandom.numbers(O * I, seed: 2)), outputs: O, inputs: I, as: form), y = p.buffer(of: 3 * O, .float32)
+            let packed = p.pack(p.buffer(TestRandom.numbers(O * I, seed: 2)), outputs: O, inputs: I, as: form),
+                y = p.buffer(of: 3 * O, .float32)
             p.multiply(p.buffer(x), rows: 3, by: packed, into: y)
             let found = p.floats(y)
             #expect(found[0..<O].allSatisfy(\.isFinite) && found[(2 * O)...].allSatisfy(\.isFinite))

@@ -8,7 +8,9 @@ import TestSupport
     @Test(arguments: GoldenGPT.Variant.allCases, KernelVariant.standard)
     func `the logits are PyTorch's`(_ variant: GoldenGPT.Variant, _ setting: KernelVariant) throws {
         let gpt = try GoldenGPT(variant, setting), tape = gpt.tape
-        let logits = tape.withoutRecording { tape.cast(gpt.model.logits(of: gpt.ids, documentStarts: gpt.documentStarts, on: tape), to: .float32) }
+        let logits = tape.withoutRecording {
+            tape.cast(gpt.model.logits(of: gpt.ids, documentStarts: gpt.documentStarts, on: tape), to: .float32)
+        }
         expectClose(logits.floats, gpt.expected("logits"), within: setting.forward, "logits")
     }
 
@@ -25,7 +27,9 @@ import TestSupport
     }
 
     @Test(arguments: GoldenGPT.Variant.allCases, KernelVariant.standard)
-    func `what each target costs is PyTorch's loss in its parts, and the hits are those of its logits`(_ variant: GoldenGPT.Variant, _ setting: KernelVariant) throws {
+    func `what each target costs is PyTorch's loss in its parts, and the hits are those of its logits`(
+        _ variant: GoldenGPT.Variant, _ setting: KernelVariant
+    ) throws {
         let gpt = try GoldenGPT(variant, setting), logits = gpt.expected("logits"), V = 61
         let found = gpt.model.tokenLosses(of: gpt.ids, predicting: gpt.targets, documentStarts: gpt.documentStarts, on: gpt.tape)
         expectClose([found.nats.reduce(0, +) / Float(found.count)], [gpt.expected("losses")[0]], within: setting.forward, "loss")

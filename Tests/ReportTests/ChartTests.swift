@@ -3,9 +3,14 @@ import TestSupport
 import Testing
 
 @Suite struct ChartTests {
-    @Test(arguments: [(0.0, 930.0, 5, ["0", "200", "400", "600", "800"]), (0, 20_000, 5, ["0", "5k", "10k", "15k", "20k"]), (4.02, 7.1, 5, ["5", "6", "7"]),
-                      (4.3, 4.52, 5, ["4.30", "4.35", "4.40", "4.45", "4.50"]), (0, 0.001, 4, ["0", "0.0005", "0.0010"]), (0, 2.5e6, 5, ["0", "0.5M", "1.0M", "1.5M", "2.0M", "2.5M"]),
-                      (1, 1, 5, []), (.nan, 1, 5, []), (0, .infinity, 5, [])] as [(Double, Double, Int, [String])])
+    @Test(
+        arguments: [
+            (0.0, 930.0, 5, ["0", "200", "400", "600", "800"]), (0, 20_000, 5, ["0", "5k", "10k", "15k", "20k"]),
+            (4.02, 7.1, 5, ["5", "6", "7"]),
+            (4.3, 4.52, 5, ["4.30", "4.35", "4.40", "4.45", "4.50"]), (0, 0.001, 4, ["0", "0.0005", "0.0010"]),
+            (0, 2.5e6, 5, ["0", "0.5M", "1.0M", "1.5M", "2.0M", "2.5M"]),
+            (1, 1, 5, []), (.nan, 1, 5, []), (0, .infinity, 5, []),
+        ] as [(Double, Double, Int, [String])])
     func `ticks are round numbers`(low: Double, high: Double, count: Int, labels: [String]) {
         #expect(AxisTicks(from: low, to: high, about: count).labels == labels)
     }
@@ -20,7 +25,8 @@ import Testing
     @Test func `ticks of any range lie in it, grow, are few, and differ`() {
         var random = TestRandom(3)
         for _ in 0..<fuzzRounds(default: 2_000) {
-            let size = Double.random(in: -9...12, using: &random), low = Double.random(in: -1...1, using: &random) * size.power, high = low + Double.random(in: 1e-3...1, using: &random) * size.power
+            let size = Double.random(in: -9...12, using: &random), low = Double.random(in: -1...1, using: &random) * size.power,
+                high = low + Double.random(in: 1e-3...1, using: &random) * size.power
             for kind in [AxisTicks.Kind.number, .time] {
                 let ticks = AxisTicks(from: low, to: high, about: 5, kind), slack = (high - low) * 1e-5
                 #expect(ticks.values.count <= 12 && zip(ticks.values, ticks.values.dropFirst()).allSatisfy { $0 < $1 })

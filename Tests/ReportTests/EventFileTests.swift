@@ -4,8 +4,12 @@ import Testing
 /// TensorBoard itself reads a whole file in Tests/Peers/check_report.py.
 @Suite struct EventFileTests {
     /// RFC 3720, B.4.
-    @Test(arguments: [(Array("123456789".utf8), 0xE306_9283), ([UInt8](repeating: 0, count: 32), 0x8A91_36AA), ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43),
-                      (Array(0..<32), 0x46DD_794E), ([], 0)] as [([UInt8], UInt32)])
+    @Test(
+        arguments: [
+            (Array("123456789".utf8), 0xE306_9283), ([UInt8](repeating: 0, count: 32), 0x8A91_36AA),
+            ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43),
+            (Array(0..<32), 0x46DD_794E), ([], 0),
+        ] as [([UInt8], UInt32)])
     func `checks are Castagnoli's`(bytes: [UInt8], crc: UInt32) {
         #expect(CRC32C.of(bytes) == crc)
         #expect(CRC32C.masked(bytes) == (crc >> 15 | crc << 17) &+ 0xA282_EAD8)
@@ -28,7 +32,9 @@ import Testing
 
     @Test func `a record is its length, a check, its bytes, a check`() {
         let record = EventFile.record(Array("abc".utf8))
-        #expect(record.count == 8 + 4 + 3 + 4 && record.prefix(8).elementsEqual([3, 0, 0, 0, 0, 0, 0, 0]) && record[12..<15].elementsEqual("abc".utf8))
+        #expect(
+            record.count == 8 + 4 + 3 + 4 && record.prefix(8).elementsEqual([3, 0, 0, 0, 0, 0, 0, 0])
+                && record[12..<15].elementsEqual("abc".utf8))
         #expect(Array(record[8..<12]) == CRC32C.masked([3, 0, 0, 0, 0, 0, 0, 0]).littleEndianBytes)
         #expect(Array(record[15...]) == CRC32C.masked(Array("abc".utf8)).littleEndianBytes)
     }

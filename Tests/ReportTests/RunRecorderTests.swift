@@ -6,13 +6,17 @@ import Testing
 @Suite struct RunRecorderTests {
     private let folder = TemporaryFolder()
 
-    private func page(_ name: String = "report.html") throws -> String { String(decoding: try InputFile.contents(of: folder(name)), as: UTF8.self) }
+    private func page(_ name: String = "report.html") throws -> String {
+        String(decoding: try InputFile.contents(of: folder(name)), as: UTF8.self)
+    }
 
     private func record(_ range: ClosedRange<Int>, after step: Int) throws -> RunRecorder {
-        let record = try RunRecorder(folder.path, TrainingLogTests.settings, goingOnAfter: step, commands: [.init(to: "go on", "slm train --out <here>")])
+        let record = try RunRecorder(
+            folder.path, TrainingLogTests.settings, goingOnAfter: step, commands: [.init(to: "go on", "slm train --out <here>")])
         for step in range { try record.add(TrainingLogTests.step(step, loss: 8 / Double(step))) }
         try record.add(TrainingLogTests.evaluated(range.upperBound, 8 / Double(range.upperBound)))
-        try record.add(.answered(.init(step: range.upperBound, question: "<b>Who?</b>", answer: "I & \u{1B}[1m\"you\"", expected: "Nobody")))
+        try record.add(
+            .answered(.init(step: range.upperBound, question: "<b>Who?</b>", answer: "I & \u{1B}[1m\"you\"", expected: "Nobody")))
         try record.writeReport()
         return record
     }
@@ -21,7 +25,10 @@ import Testing
         let record = try record(1...120, after: 0)
         let going = try page()
         #expect(WellFormed.fault(in: going) == nil, "\(WellFormed.fault(in: going) ?? "")")
-        for part in ["as of step 120", "&lt;b&gt;Who?&lt;/b&gt;", "I &amp; \u{FFFD}[1m&quot;you&quot;", "The text says: Nobody", "best 0.067", "slm train --out &lt;here&gt;", "dropout"] {
+        for part in [
+            "as of step 120", "&lt;b&gt;Who?&lt;/b&gt;", "I &amp; \u{FFFD}[1m&quot;you&quot;", "The text says: Nobody", "best 0.067",
+            "slm train --out &lt;here&gt;", "dropout",
+        ] {
             #expect(going.contains(part), "\(part)")
         }
         for outside in ["<script", "http:", "https:", "url(", "@import", "<b>Who"] { #expect(!going.contains(outside), "\(outside)") }
@@ -45,7 +52,9 @@ import Testing
         for step in [10, 20, 30] { try record.add(TrainingLogTests.evaluated(step, 2, replay: 3.0625 + Double(step))) }
         try record.writeReport()
         #expect(try WellFormed.fault(in: page()) == nil)
-        for part in [">older chats<", "line c3", "<th>loss on older chats</th>", "<td>13.0625</td>", "<td>33.0625</td>"] { #expect(try page().contains(part), "\(part)") }
+        for part in [">older chats<", "line c3", "<th>loss on older chats</th>", "<td>13.0625</td>", "<td>33.0625</td>"] {
+            #expect(try page().contains(part), "\(part)")
+        }
         try RunComparison(of: [folder.path]).write(to: folder("one.html"))
         #expect(try page("one.html").contains("Loss on older chats"))
         let events = try #require(folder.names.first { $0.hasPrefix("events") }), bytes = try InputFile.contents(of: folder(events))
@@ -66,16 +75,23 @@ import Testing
         #expect(!both.contains("model: dropout"))
     }
 
-    @Test(arguments: [(9, 45.4, "9", "45 s", "4,608"), (12_345, 725, "12,345", "12:05", "6.32 M"), (1_000, 10_930, "1,000", "3:02:10", "512 k")] as [(Int, Double, String, String, String)])
+    @Test(
+        arguments: [
+            (9, 45.4, "9", "45 s", "4,608"), (12_345, 725, "12,345", "12:05", "6.32 M"), (1_000, 10_930, "1,000", "3:02:10", "512 k"),
+        ] as [(Int, Double, String, String, String)])
     func `numbers are written as people read them`(step: Int, seconds: Double, shownStep: String, clock: String, tokens: String) {
         var log = TrainingLog()
-        log.add(.evaluated(.init(step: step, training: 9.99996, validation: 2, bitsPerByte: 0.05, isBest: true, tokens: step * 512, seconds: seconds)))
+        log.add(
+            .evaluated(
+                .init(step: step, training: 9.99996, validation: 2, bitsPerByte: 0.05, isBest: true, tokens: step * 512, seconds: seconds)))
         let html = RunPage(log, of: "a", commands: []).html
         for text in [shownStep, clock, tokens, "10.0000", "2.0000", "0.0500", "7.4"] { #expect(html.contains(">\(text)<"), "\(text)") }
     }
 
     @Test func `a page without a single step is a page`() throws {
         let html = RunPage(TrainingLog(), of: "checkpoints/none/", commands: []).html
-        #expect(WellFormed.fault(in: html) == nil && html.contains("<title>none · slm</title>") && html.contains("Curves come with the second step."))
+        #expect(
+            WellFormed.fault(in: html) == nil && html.contains("<title>none · slm</title>")
+                && html.contains("Curves come with the second step."))
     }
 }

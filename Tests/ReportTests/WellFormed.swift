@@ -24,8 +24,11 @@ enum WellFormed {
 
     private static func textFault(_ text: Substring, isStyle: Bool) -> String? {
         if isStyle { return text.contains("&") ? "& in a style" : nil }
-        if let scalar = text.unicodeScalars.first(where: { $0.value < 32 && $0 != "\n" && $0 != "\t" || $0 == "<" || $0 == ">" }) { return "\(scalar.value) in a text" }
-        for part in text.split(separator: "&", omittingEmptySubsequences: false).dropFirst() where !["amp;", "lt;", "gt;", "quot;"].contains(where: part.hasPrefix) {
+        if let scalar = text.unicodeScalars.first(where: { $0.value < 32 && $0 != "\n" && $0 != "\t" || $0 == "<" || $0 == ">" }) {
+            return "\(scalar.value) in a text"
+        }
+        for part in text.split(separator: "&", omittingEmptySubsequences: false).dropFirst()
+        where !["amp;", "lt;", "gt;", "quot;"].contains(where: part.hasPrefix) {
             return "& in a text"
         }
         return nil

@@ -39,14 +39,17 @@ struct ArchitectureTests {
         }
         var expected: Set<String> = []
         for (module, dependencies) in modules {
-            for dependency in dependencies where !dependencies.contains(where: { $0 != dependency && reachable(from: $0).contains(dependency) }) {
+            for dependency in dependencies
+            where !dependencies.contains(where: { $0 != dependency && reachable(from: $0).contains(dependency) }) {
                 expected.insert("\(module) --> \(dependency)")
             }
         }
         let arrow = try Regex(#"(?<from>\w+) --> (?<to>\w+)"#)
         var drawn: Set<String> = []
         for line in try Self.diagram(after: "## Modules") {
-            if let match = try arrow.firstMatch(in: line), let from = match["from"]?.substring, let to = match["to"]?.substring { drawn.insert("\(from) --> \(to)") }
+            if let match = try arrow.firstMatch(in: line), let from = match["from"]?.substring, let to = match["to"]?.substring {
+                drawn.insert("\(from) --> \(to)")
+            }
         }
         #expect(drawn.subtracting(expected).sorted() == [], "drawn, but not in Package.swift")
         #expect(expected.subtracting(drawn).sorted() == [], "in Package.swift, but not drawn")

@@ -12,7 +12,8 @@ struct LinkTests {
             if line.hasPrefix("```") { isCode.toggle() }
             guard !isCode, line.hasPrefix("#") else { continue }
             let title = line.drop { $0 == "#" }.trimmingCharacters(in: .whitespaces).lowercased()
-            anchors.insert(String(title.filter { $0.isLetter || $0.isNumber || $0 == " " || $0 == "-" || $0 == "_" }.map { $0 == " " ? "-" : $0 }))
+            anchors.insert(
+                String(title.filter { $0.isLetter || $0.isNumber || $0 == " " || $0 == "-" || $0 == "_" }.map { $0 == " " ? "-" : $0 }))
         }
         return anchors
     }
@@ -44,7 +45,8 @@ struct LinkTests {
 
     @Test func `every page is reached from the table of contents`() throws {
         let contents = try Repository.text(of: "Documentation/README.md")
-        for page in Self.pages where page.hasPrefix("Documentation/") && page != "Documentation/README.md" && !page.hasPrefix("Documentation/decisions/") {
+        for page in Self.pages
+        where page.hasPrefix("Documentation/") && page != "Documentation/README.md" && !page.hasPrefix("Documentation/decisions/") {
             #expect(contents.contains("(\(page.dropFirst("Documentation/".count)))"), "Documentation/README.md does not link \(page)")
         }
     }

@@ -7,7 +7,9 @@ enum Repository {
     /// Paths relative to the root, sorted. Build products, virtual environments and training runs are left out.
     static let files: [String] = {
         let skipped: Set = [".build", ".venv", ".git"]
-        guard let walk = FileManager.default.enumerator(at: URL(filePath: root), includingPropertiesForKeys: [.isRegularFileKey]) else { return [] }
+        guard let walk = FileManager.default.enumerator(at: URL(filePath: root), includingPropertiesForKeys: [.isRegularFileKey]) else {
+            return []
+        }
         var paths: [String] = []
         for case let url as URL in walk {
             if skipped.contains(url.lastPathComponent) { walk.skipDescendants(); continue }

@@ -3,8 +3,10 @@ import Testing
 
 /// Rules of shape that a compiler does not check.
 struct SourceStyleTests {
-    static let code = Repository.files(under: ["Sources/", "Tests/", "Tools/", "Package.swift"], withSuffix: [".swift", ".c", ".h", ".cpp", ".js"])
-        .filter { !$0.hasSuffix("unicode_classes.h") }                                     // generated
+    static let code = Repository.files(
+        under: ["Sources/", "Tests/", "Tools/", "Package.swift"], withSuffix: [".swift", ".c", ".h", ".cpp", ".js"]
+    )
+    .filter { !$0.hasSuffix("unicode_classes.h") }  // generated
 
     @Test func `no line is longer than 140 characters`() throws {
         for path in Self.code {
@@ -19,7 +21,9 @@ struct SourceStyleTests {
         let assignment = try Regex(#"^\s*\((?<left>[^()]*,[^()]*)\) = \((?<right>.*)\)\s*(?:\}.*)?$"#)
         for path in Self.code where path.hasSuffix(".swift") {
             for (number, line) in try Repository.lines(of: path) {
-                guard let match = try assignment.firstMatch(in: line), let left = match["left"]?.substring, let right = match["right"]?.substring else { continue }
+                guard let match = try assignment.firstMatch(in: line), let left = match["left"]?.substring,
+                    let right = match["right"]?.substring
+                else { continue }
                 let names = Set(left.components(separatedBy: ", ")), values = Set(right.components(separatedBy: ", "))
                 if names != values { Issue.record("\(path):\(number): \(line.trimmingCharacters(in: .whitespaces))") }
             }
@@ -27,7 +31,9 @@ struct SourceStyleTests {
     }
 
     @Test func `no two types share a name`() throws {
-        let declaration = try Regex(#"^(?:@\w+ )*(?:(?:public|package|internal|fileprivate|private|final|indirect) )*(?:struct|class|enum|actor|protocol) (?<name>[A-Z]\w*)"#)
+        let declaration = try Regex(
+            #"^(?:@\w+ )*(?:(?:public|package|internal|fileprivate|private|final|indirect) )*(?:struct|class|enum|actor|protocol) (?<name>[A-Z]\w*)"#
+        )
         var homes: [String: Set<String>] = [:]
         for path in Repository.files(under: ["Sources/"], withSuffix: [".swift"]) {
             for (_, line) in try Repository.lines(of: path) {

@@ -24,8 +24,10 @@ struct WordingTests {
     }()
 
     /// Every file that people read, apart from the list itself, sample data, golden data and the history of decisions' raw logs.
-    static let subjects = Repository.files(withSuffix: [".swift", ".c", ".h", ".cpp", ".js", ".html", ".css", ".md", ".yaml", ".py", ".sh", "Makefile"])
-        .filter { $0 != list && !$0.hasPrefix("Tools/sample-chats/Topics/") && !$0.hasPrefix("data/") }
+    static let subjects = Repository.files(withSuffix: [
+        ".swift", ".c", ".h", ".cpp", ".js", ".html", ".css", ".md", ".yaml", ".py", ".sh", "Makefile",
+    ])
+    .filter { $0 != list && !$0.hasPrefix("Tools/sample-chats/Topics/") && !$0.hasPrefix("data/") }
 
     @Test func `the list is there and covers the glossary`() throws {
         #expect(Self.rules.count >= 30)

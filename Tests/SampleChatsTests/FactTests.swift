@@ -46,17 +46,25 @@ import sample_chats
         }
         let after = answers("After _ comes _"), before = answers("Before _ comes _"), second = answers("Two days after _ is _")
         #expect(min(after.count, before.count, second.count) > 100)
-        for (turn, found) in after { #expect(next(found[0]) == found[1] && turn.question.lowercased().contains(found[0].lowercased()), "\(turn)") }
-        for (turn, found) in before { #expect(next(found[1]) == found[0] && turn.question.lowercased().contains(found[0].lowercased()), "\(turn)") }
+        for (turn, found) in after {
+            #expect(next(found[0]) == found[1] && turn.question.lowercased().contains(found[0].lowercased()), "\(turn)")
+        }
+        for (turn, found) in before {
+            #expect(next(found[1]) == found[0] && turn.question.lowercased().contains(found[0].lowercased()), "\(turn)")
+        }
         for (turn, found) in second { #expect(next(found[0]).flatMap(next) == found[1], "\(turn)") }
     }
 
     @Test func `months have their days and their number`() {
-        let months = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+        let months = [
+            "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+        ]
         for (i, month) in months.enumerated() {
             // 31 and 30 in turn, and from August on the other way round.
             let days = i == 1 ? 28 : 30 + ((i + 1) + (i + 1) / 8) % 2, season = ["winter", "spring", "summer", "autumn"][(i + 1) / 3 % 4]
-            for (pattern, right) in [("\(month) has _", "\(days)"), ("\(month) is month _ of", "\(i + 1)"), ("In Europe \(month) is in _", season)] {
+            for (pattern, right) in [
+                ("\(month) has _", "\(days)"), ("\(month) is month _ of", "\(i + 1)"), ("In Europe \(month) is in _", season),
+            ] {
                 let found = answers(pattern)
                 #expect(!found.isEmpty && found.allSatisfy { $0.found == [right] }, "\(pattern), right is \(right)")
             }
@@ -64,12 +72,17 @@ import sample_chats
     }
 
     @Test func `comparisons, even and odd numbers and counting are right`() {
-        for (word, isRight) in [("more", { $0 > $1 }), ("bigger", { $0 > $1 }), ("less", { $0 < $1 }), ("smaller", { $0 < $1 })] as [(String, (Int, Int) -> Bool)] {
+        for (word, isRight) in [("more", { $0 > $1 }), ("bigger", { $0 > $1 }), ("less", { $0 < $1 }), ("smaller", { $0 < $1 })]
+            as [(String, (Int, Int) -> Bool)]
+        {
             for (turn, found) in answers("_ is \(word) than _") { #expect(isRight(Int(found[0]) ?? 0, Int(found[1]) ?? 0), "\(turn)") }
         }
         for (turn, found) in answers("_ is even") { #expect((Int(found[0]) ?? 1) % 2 == 0, "\(turn)") }
         for (turn, found) in answers("_ is odd") { #expect((Int(found[0]) ?? 0) % 2 == 1, "\(turn)") }
-        for turn in turns where turn.answer.first?.isNumber == true && turn.answer.contains(", ") && turn.answer.allSatisfy({ $0.isNumber || ", .".contains($0) }) {
+        for turn in turns
+        where turn.answer.first?.isNumber == true && turn.answer.contains(", ")
+            && turn.answer.allSatisfy({ $0.isNumber || ", .".contains($0) })
+        {
             let list = numbers(in: turn.answer), steps = Set(zip(list, list.dropFirst()).map { $1 - $0 })
             #expect(steps.count == 1 && steps.isSubset(of: [-1, 1, 2]), "\(turn)")
             if let last = numbers(in: turn.question).last { #expect(last == list.last, "\(turn)") }

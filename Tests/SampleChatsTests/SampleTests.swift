@@ -28,7 +28,9 @@ import sample_chats
             let turns = Chats.turns(of: line), again = turns.map { "[INST] \($0.question) [/INST] \($0.answer)" }.joined(separator: " ")
             #expect(again == line && !turns.isEmpty)
             for text in turns.flatMap({ [$0.question, $0.answer] }) {
-                let isClean = !text.isEmpty && text.first != " " && text.last != " " && !text.contains("  ") && !text.contains { "[](){}|".contains($0) }
+                let isClean =
+                    !text.isEmpty && text.first != " " && text.last != " " && !text.contains("  ")
+                    && !text.contains { "[](){}|".contains($0) }
                 #expect(isClean && text.utf8.allSatisfy { (32..<127).contains($0) }, "\(line)")
             }
             #expect(turns.allSatisfy { $0.answer.split(separator: " ").count <= 30 }, "\(line)")

@@ -20,7 +20,9 @@ import Testing
                 settings.adminKey = "the owner's key"
                 change(&settings)
             }
-            let wire = try stage.wire(), made = wire.post("/api/auth/register", #"{"username":"\#(Self.word)","password":"correct horse","email":"\#(Self.word)@example.org"}"#)
+            let wire = try stage.wire(),
+                made = wire.post(
+                    "/api/auth/register", #"{"username":"\#(Self.word)","password":"correct horse","email":"\#(Self.word)@example.org"}"#)
             ada = ["Authorization": "Bearer \(try #require(try made?.json()["access_token"]?.string))"]
             let start = try stage.chat(#"{"message":"\#(Self.word)"}"#, as: ada).start
             conversation = try #require(start["conversation_id"]?.string)
@@ -77,13 +79,21 @@ import Testing
 
         /// Tokens that are none, by what is wrong with them.
         func badTokens() throws -> [(kind: String, headers: [String: String])] {
-            let now = Int(time(nil)), signer = SessionTokenSigner(stage.secret), other = SessionTokenSigner(try Secret(validating: Secret.generate(), source: "another server"))
+            let now = Int(time(nil)), signer = SessionTokenSigner(stage.secret),
+                other = SessionTokenSigner(try Secret(validating: Secret.generate(), source: "another server"))
             let good = signer.text(of: SessionToken(for: user, at: now, lifetime: 60)), parts = good.split(separator: ".").map(String.init)
             let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.\(parts[1])."
-            let texts = [("forged", other.text(of: SessionToken(for: user, at: now, lifetime: 60))), ("expired", signer.text(of: SessionToken(for: user, at: now - 100, lifetime: 99))),
-                         ("unsigned", unsigned), ("cut", parts[0] + "." + parts[1]), ("of nobody", signer.text(of: SessionToken(for: "nobody", at: now, lifetime: 60))), ("noise", "x")]
+            let texts = [
+                ("forged", other.text(of: SessionToken(for: user, at: now, lifetime: 60))),
+                ("expired", signer.text(of: SessionToken(for: user, at: now - 100, lifetime: 99))),
+                ("unsigned", unsigned), ("cut", parts[0] + "." + parts[1]),
+                ("of nobody", signer.text(of: SessionToken(for: "nobody", at: now, lifetime: 60))), ("noise", "x"),
+            ]
             return texts.map { ($0.0, ["Authorization": "Bearer \($0.1)"]) }
-                + [("none", [:]), ("empty", ["Authorization": "Bearer "]), ("basic", ["Authorization": "Basic \(good)"]), ("elsewhere", ["X-SessionToken": good, "Cookie": "token=\(good)"])]
+                + [
+                    ("none", [:]), ("empty", ["Authorization": "Bearer "]), ("basic", ["Authorization": "Basic \(good)"]),
+                    ("elsewhere", ["X-SessionToken": good, "Cookie": "token=\(good)"]),
+                ]
         }
     }
 
@@ -94,7 +104,9 @@ import Testing
         for route in routes {
             for (kind, headers) in try house.badTokens() {
                 let answer = try house.ask(route, headers)
-                #expect(answer.status == 401 && answer.error.code == "unauthorized", "\(route.method) \(route.pattern), \(kind): \(answer.status) \(answer.text)")
+                #expect(
+                    answer.status == 401 && answer.error.code == "unauthorized",
+                    "\(route.method) \(route.pattern), \(kind): \(answer.status) \(answer.text)")
                 #expect(answer.headers["www-authenticate"]?.hasPrefix("Bearer") ?? false)
                 #expect(!answer.text.contains(House.word))
             }
@@ -110,8 +122,12 @@ import Testing
                 #expect(!answer.text.contains(House.word), "\(name) shows what is Ada's: \(answer.text)")
                 #expect(answer.status < 500 || answer.status == 501, "\(name): \(answer.status)")
                 guard route.access == .accounts, headers == eve else { continue }
-                let asksForAdas = [house.conversation, house.deleted, house.key].contains { house.target(of: route).contains($0) || house.body(of: route)?.contains($0) ?? false }
-                #expect(asksForAdas ? answer.status == 404 : (200...204).contains(answer.status), "\(name) answers another \(answer.status): \(answer.text)")
+                let asksForAdas = [house.conversation, house.deleted, house.key].contains {
+                    house.target(of: route).contains($0) || house.body(of: route)?.contains($0) ?? false
+                }
+                #expect(
+                    asksForAdas ? answer.status == 404 : (200...204).contains(answer.status),
+                    "\(name) answers another \(answer.status): \(answer.text)")
             }
         }
         try house.checkUntouched()
@@ -120,8 +136,10 @@ import Testing
     @Test func `no route of the owner's answers without the owner's key`() throws {
         let house = try House(), routes = Server.routes.filter { $0.access == .admin }
         #expect(routes.count >= 5)
-        let bad: [[String: String]] = [[:], house.ada, ["X-Admin-Key": ""], ["X-Admin-Key": "the owner's kez"], ["x-admin-key": "the owner's ke"],
-                                       ["Authorization": "Bearer the owner's key"]]
+        let bad: [[String: String]] = [
+            [:], house.ada, ["X-Admin-Key": ""], ["X-Admin-Key": "the owner's kez"], ["x-admin-key": "the owner's ke"],
+            ["Authorization": "Bearer the owner's key"],
+        ]
         for route in routes {
             for headers in bad {
                 let answer = try house.ask(route, headers)
@@ -138,7 +156,9 @@ import Testing
     @Test func `programs need a key where the server says so`() throws {
         let house = try House { $0.needsKey = true }
         for route in Server.routes where route.access == .programs {
-            for (kind, headers) in try house.badTokens() { #expect(try house.ask(route, headers).status == 401, "\(route.pattern), \(kind)") }
+            for (kind, headers) in try house.badTokens() {
+                #expect(try house.ask(route, headers).status == 401, "\(route.pattern), \(kind)")
+            }
             #expect(try house.ask(route, house.ada).status == 200, "\(route.pattern)")
         }
     }
@@ -154,7 +174,9 @@ import Testing
             try get(target)[list]?.elements.map { $0.compactMap { $0[field]?.string } } ?? []
         }
         let totals = try get("/api/admin/stats")
-        #expect(totals["users"]?.integer == 3 && totals["messages"]?.integer == 8 && totals["generations"]?.integer == 5 && totals["conversations"]?.integer == 4)
+        #expect(
+            totals["users"]?.integer == 3 && totals["messages"]?.integer == 8 && totals["generations"]?.integer == 5
+                && totals["conversations"]?.integer == 4)
         #expect(totals["top_users"]?.elements.flatMap { Array($0).first }?["username"]?.string == "carl")
         #expect(try names("/api/admin/users?sort=username&order=asc") == [House.word, "bob", "carl"])
         #expect(try names("/api/admin/users?sort=messages") == ["carl", House.word, "bob"])
@@ -162,14 +184,26 @@ import Testing
         #expect(try get("/api/admin/users?limit=1")["total"]?.integer == 3)
         #expect(try names("/api/admin/users/\(house.user)/conversations", "conversations") == [House.word])
         #expect(try names("/api/admin/conversations?sort=messages&limit=2", "conversations").count == 2)
-        #expect(try names("/api/admin/conversations/\(house.conversation)/messages", "messages", "content") == [House.word, OneSentenceModel.sentence])
-        #expect(try names("/api/admin/conversations/\(house.conversation)/messages?limit=1&offset=1", "messages", "content") == [OneSentenceModel.sentence])
-        for (target, field) in [("users?sort=password", "sort"), ("users?order=up", "order"), ("users?limit=0", "limit"), ("users?limit=201", "limit"), ("users?offset=-1", "offset"),
-                                ("conversations?sort=joined", "sort"), ("conversations?offset=99999999999999999999", "offset")] {
+        #expect(
+            try names("/api/admin/conversations/\(house.conversation)/messages", "messages", "content") == [
+                House.word, OneSentenceModel.sentence,
+            ])
+        #expect(
+            try names("/api/admin/conversations/\(house.conversation)/messages?limit=1&offset=1", "messages", "content") == [
+                OneSentenceModel.sentence
+            ])
+        for (target, field) in [
+            ("users?sort=password", "sort"), ("users?order=up", "order"), ("users?limit=0", "limit"), ("users?limit=201", "limit"),
+            ("users?offset=-1", "offset"),
+            ("conversations?sort=joined", "sort"), ("conversations?offset=99999999999999999999", "offset"),
+        ] {
             let answer = wire.ask("GET", "/api/admin/\(target)", key)
             #expect(answer?.status == 422 && answer?.error.field == field, "\(target)")
         }
-        for target in ["users/x/conversations", "users/\(UserID())/conversations", "conversations/x/messages", "conversations/\(house.deleted)/messages"] {
+        for target in [
+            "users/x/conversations", "users/\(UserID())/conversations", "conversations/x/messages",
+            "conversations/\(house.deleted)/messages",
+        ] {
             #expect(wire.ask("GET", "/api/admin/\(target)", key)?.status == 404, "\(target)")
         }
     }

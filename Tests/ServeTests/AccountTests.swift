@@ -8,7 +8,9 @@ import Testing
 
 /// Accounts and the keys of their programs.
 @Suite struct AccountTests {
-    private func register(_ stage: ServeStage, _ name: String, _ password: String = "correct horse", _ rest: String = "") throws -> RawHTTPConnection.Answer? {
+    private func register(
+        _ stage: ServeStage, _ name: String, _ password: String = "correct horse", _ rest: String = ""
+    ) throws -> RawHTTPConnection.Answer? {
         try stage.wire().post("/api/auth/register", #"{"username":"\#(name)","password":"\#(password)"\#(rest)}"#)
     }
 
@@ -23,7 +25,9 @@ import Testing
         #expect(answer.status == 200 && token["token_type"]?.string == "bearer" && token["expires_in"]?.integer == 7 * 86_400)
         let me = try stage.wire().ask("GET", "/api/me", ["Authorization": "bEARER  \(token["access_token"]?.string ?? "")"])
         let shown = try #require(try me?.json())
-        #expect(shown["username"]?.string == "Ada" && shown["email"]?.string == "ada@example.org" && shown["model"]?.string == "test-model" && shown["context"]?.integer == 64)
+        #expect(
+            shown["username"]?.string == "Ada" && shown["email"]?.string == "ada@example.org" && shown["model"]?.string == "test-model"
+                && shown["context"]?.integer == 64)
         #expect(!(me?.text.contains("$2b$") ?? true))
     }
 
@@ -42,7 +46,8 @@ import Testing
         let stage = try ServeStage()
         #expect(try register(stage, "ada")?.status == 201)
         let wrong = try #require(try signIn(stage, "ada", "wrong horse")), nobody = try #require(try signIn(stage, "eve", "wrong horse"))
-        #expect(wrong.status == 401 && wrong.error.code == "wrong_credentials" && wrong.text == nobody.text && wrong.status == nobody.status)
+        #expect(
+            wrong.status == 401 && wrong.error.code == "wrong_credentials" && wrong.text == nobody.text && wrong.status == nobody.status)
         #expect(Set(wrong.headers.keys) == Set(nobody.headers.keys))
     }
 
@@ -65,19 +70,27 @@ import Testing
             let answer = try register(stage, "a\(i)", "correct horse", #","email":"\#(email)""#)
             #expect(answer?.status == 422 && answer?.error.field == "email", "\(email)")
         }
-        #expect(try register(stage, "b", "correct horse", #","email":null"#)?.status == 201 && register(stage, "c", "correct horse", #","email":"""#)?.status == 201)
+        #expect(
+            try register(stage, "b", "correct horse", #","email":null"#)?.status == 201
+                && register(stage, "c", "correct horse", #","email":"""#)?.status == 201)
         #expect(try register(stage, "d", "correct horse", #","phone":"5""#)?.error.field == "phone")
     }
 
     @Test func `a server that takes no accounts, and one without guests`() throws {
-        let stage = try ServeStage { ($0.letsPeopleRegister, $0.letsGuestsIn) = (false, false) }
+        let stage = try ServeStage {
+            $0.letsPeopleRegister = false
+            $0.letsGuestsIn = false
+        }
         #expect(try register(stage, "ada")?.status == 403)
-        #expect(try stage.wire().post("/api/chat/guest", #"{"message":"Hi"}"#)?.status == 401 && stage.wire().post("/chat", #"{"message":"Hi"}"#)?.status == 401)
+        #expect(
+            try stage.wire().post("/api/chat/guest", #"{"message":"Hi"}"#)?.status == 401
+                && stage.wire().post("/chat", #"{"message":"Hi"}"#)?.status == 401)
     }
 
     @Test func `a key speaks for its account until it is taken back`() throws {
         let stage = try ServeStage(), ada = try stage.account("ada"), wire = try stage.wire()
-        let made = try #require(wire.post("/api/keys", #"{"name":"laptop"}"#, ada)), key = try #require(try made.json()["key"]?.string), id = try #require(try made.json()["id"]?.string)
+        let made = try #require(wire.post("/api/keys", #"{"name":"laptop"}"#, ada)), key = try #require(try made.json()["key"]?.string),
+            id = try #require(try made.json()["id"]?.string)
         #expect(made.status == 201 && key.hasPrefix("slm_"))
         let withKey = ["Authorization": "Bearer \(key)"]
         #expect(try wire.ask("GET", "/api/me", withKey)?.json()["username"]?.string == "ada")
@@ -91,6 +104,7 @@ import Testing
         for wrong in ["slm_", "slm_" + String(repeating: "A", count: 43), String(key.dropLast()), key + "A"] {
             #expect(wire.ask("GET", "/api/me", ["Authorization": "Bearer \(wrong)"])?.status == 401)
         }
-        #expect(wire.post("/api/keys", #"{"name":""}"#, ada)?.error.field == "name" && wire.post("/api/keys", "{}", ada)?.error.field == "name")
+        #expect(
+            wire.post("/api/keys", #"{"name":""}"#, ada)?.error.field == "name" && wire.post("/api/keys", "{}", ada)?.error.field == "name")
     }
 }

@@ -25,25 +25,35 @@ import Tokenize
         let log = try ChatLog(folder("chat_history.jsonl"))
         #expect(log.count == 0 && !log.isEnough)
         #expect(try log.append(user: "Hi", assistant: "Hello \"you\"", at: Self.time) == 1)
-        #expect(try text("chat_history.jsonl") == #"{"timestamp":"2026-11-20T17:36:00.123Z","user":"Hi","assistant":"Hello \"you\""}"# + "\n")
+        #expect(
+            try text("chat_history.jsonl") == #"{"timestamp":"2026-11-20T17:36:00.123Z","user":"Hi","assistant":"Hello \"you\""}"# + "\n")
         var status = stat()
         #expect(stat(folder("chat_history.jsonl"), &status) == 0 && status.st_mode & 0o777 == 0o600)
     }
 
     @Test func `whatever was said is one line, and is read as it was said`() throws {
         let log = try ChatLog(folder("a.jsonl"))
-        let said = ["a\nb\r\nc\u{B}\u{C}d", "x\u{85}y\u{2028}z\u{2029}", "\u{1}\u{1B}[31m\u{7F}", "\\u0000 \"quoted\" {\"user\":1}", "日本 😀 \u{202E}", "Â\u{85}â\u{80}\u{A8}"]
+        let said = [
+            "a\nb\r\nc\u{B}\u{C}d", "x\u{85}y\u{2028}z\u{2029}", "\u{1}\u{1B}[31m\u{7F}", "\\u0000 \"quoted\" {\"user\":1}",
+            "日本 😀 \u{202E}", "Â\u{85}â\u{80}\u{A8}",
+        ]
         for text in said { try log.append(user: text, assistant: "< \(text) >", at: Self.time) }
         try log.append(user: "a\0b", assistant: "\0", at: Self.time)
         #expect(try chats(log.paths) == said.map { [$0, "< \($0) >"] } + [["a\u{FFFD}b", "\u{FFFD}"]])
         // As Python's splitlines counts them, and others that know more ends of lines than one.
-        let file = try text("a.jsonl"), ends = file.unicodeScalars.count { $0.properties.generalCategory == .lineSeparator || $0.properties.generalCategory == .paragraphSeparator || $0 == "\u{85}" || $0.value < 32 }
+        let file = try text("a.jsonl"),
+            ends = file.unicodeScalars.count {
+                $0.properties.generalCategory == .lineSeparator || $0.properties.generalCategory == .paragraphSeparator || $0 == "\u{85}"
+                    || $0.value < 32
+            }
         #expect(ends == 7 && log.count == 7)
     }
 
     @Test func `what teaches nothing is left out`() throws {
         let log = try ChatLog(folder("a.jsonl"))
-        for (user, assistant) in [("", "x"), ("x", ""), (" \n\t", "x"), ("x", "\r\n")] { #expect(try log.append(user: user, assistant: assistant, at: Self.time) == 0) }
+        for (user, assistant) in [("", "x"), ("x", ""), (" \n\t", "x"), ("x", "\r\n")] {
+            #expect(try log.append(user: user, assistant: assistant, at: Self.time) == 0)
+        }
         #expect(try text("a.jsonl") == "")
     }
 
@@ -57,7 +67,8 @@ import Tokenize
     }
 
     @Test func `a line that a crash tore is taken away, wherever it was torn`() throws {
-        let whole = #"{"timestamp":"2026-11-20T17:36:00.123Z","user":"One {a}","assistant":"b"}"# + "\n", last = #"{"timestamp":"2026-11-20T17:36:00.123Z","user":"Two}","assistant":"ü"}"#
+        let whole = #"{"timestamp":"2026-11-20T17:36:00.123Z","user":"One {a}","assistant":"b"}"# + "\n",
+            last = #"{"timestamp":"2026-11-20T17:36:00.123Z","user":"Two}","assistant":"ü"}"#
         for cut in 0...last.utf8.count {
             folder.write(Array(whole.utf8) + Array(last.utf8.prefix(cut)), to: "a.jsonl")
             let log = try ChatLog(folder("a.jsonl")), isWhole = cut == last.utf8.count
@@ -65,7 +76,8 @@ import Tokenize
             try log.append(user: "Three", assistant: "c", at: Self.time)
             #expect(try chats(log.paths).map { $0[0] } == ["One {a}"] + (isWhole ? ["Two}"] : []) + ["Three"], "cut at \(cut)")
         }
-        folder.write(Array(whole.utf8) + [UInt8](repeating: 0, count: 5_000), to: "a.jsonl")              // what some file systems leave after a power cut
+        // what some file systems leave after a power cut
+        folder.write(Array(whole.utf8) + [UInt8](repeating: 0, count: 5_000), to: "a.jsonl")
         #expect(try ChatLog(folder("a.jsonl")).count == 1 && text("a.jsonl") == whole)
     }
 
@@ -102,17 +114,23 @@ import Tokenize
 
     @Test func `one server writes a file`() throws {
         let log = try ChatLog(folder("a.jsonl"))
-        #expect(throws: FileError.notWritten(path: folder("a.jsonl"), reason: "another program is writing it")) { try ChatLog(folder("a.jsonl")) }
+        #expect(throws: FileError.notWritten(path: folder("a.jsonl"), reason: "another program is writing it")) {
+            try ChatLog(folder("a.jsonl"))
+        }
         try log.append(user: "q", assistant: "a", at: Self.time)
         #expect(throws: FileError.notWritten(path: folder.path, reason: "Is a directory")) { try ChatLog(folder.path) }
         #expect(throws: FileError.notWritten(path: "/dev/null", reason: "it is not a file")) { try ChatLog("/dev/null") }
-        #expect(throws: FileError.notWritten(path: folder("no/a.jsonl"), reason: "No such file or directory")) { try ChatLog(folder("no/a.jsonl")) }
+        #expect(throws: FileError.notWritten(path: folder("no/a.jsonl"), reason: "No such file or directory")) {
+            try ChatLog(folder("no/a.jsonl"))
+        }
     }
 
     @Test func `from many threads, each line is whole`() async throws {
         let log = try ChatLog(folder("a.jsonl")), long = String(repeating: "long ", count: 2_000)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for thread in 0..<8 { group.addTask { for i in 0..<50 { try log.append(user: "\(thread * 50 + i)", assistant: long, at: Self.time) } } }
+            for thread in 0..<8 {
+                group.addTask { for i in 0..<50 { try log.append(user: "\(thread * 50 + i)", assistant: long, at: Self.time) } }
+            }
             try await group.waitForAll()
         }
         let numbers = try chats(log.paths).compactMap { Int($0[0]) }
@@ -125,7 +143,9 @@ import Tokenize
         process.waitUntilExit()
         #expect(said.count == 2 && said[0].hasPrefix("10 no room for \(folder("a.jsonl"))") && said[1] == "11")
         let found = try chats([folder("a.jsonl")])
-        #expect(found.count == 11 && found.last == ["afterwards", "there is room"] && found.dropLast().allSatisfy { $0 == ["question", "an answer of some length"] })
+        #expect(
+            found.count == 11 && found.last == ["afterwards", "there is room"]
+                && found.dropLast().allSatisfy { $0 == ["question", "an answer of some length"] })
     }
 
     @Test func `killed at any moment, every chat that was acknowledged is there once`() throws {
@@ -140,7 +160,9 @@ import Tokenize
             let log = try ChatLog(folder("a.jsonl"), limit: 20_000)
             let numbers = try chats(log.paths).compactMap { Int($0[0].dropFirst("question ".count)) }, last = try #require(numbers.last)
             #expect(log.count == numbers.count && zip(numbers, numbers.dropFirst()).allSatisfy { $1 == $0 + 1 })
-            if let said = rest.split(separator: "\n").dropLast(rest.hasSuffix("\n") ? 0 : 1).last.flatMap({ Int($0) }) { #expect(last >= said) }
+            if let said = rest.split(separator: "\n").dropLast(rest.hasSuffix("\n") ? 0 : 1).last.flatMap({ Int($0) }) {
+                #expect(last >= said)
+            }
             next = last + 1
         }
         #expect(next > 100)

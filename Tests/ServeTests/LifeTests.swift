@@ -11,14 +11,19 @@ import Threads
 @Suite struct LifeTests {
     @Test func `loading, ready`() throws {
         let loading = try ServeStage(nil), wire = try loading.wire(), health = try #require(wire.ask("GET", "/api/health"))
-        #expect(try health.status == 503 && health.json()["status"]?.string == "loading" && health.json()["model"]?.isNull ?? false && health.headers["retry-after"] != nil)
+        #expect(
+            try health.status == 503 && health.json()["status"]?.string == "loading" && health.json()["model"]?.isNull ?? false
+                && health.headers["retry-after"] != nil)
         let chat = wire.post("/api/chat/guest", #"{"message":"Hi"}"#)
         #expect(chat?.status == 503 && chat?.error.code == "loading" && chat?.headers["retry-after"] != nil)
         let ada = try loading.account("ada")
-        #expect(wire.post("/api/chat", #"{"message":"Hi"}"#, ada)?.status == 503 && wire.post("/tokenize", #"{"text":"Hi"}"#)?.status == 503)
+        #expect(
+            wire.post("/api/chat", #"{"message":"Hi"}"#, ada)?.status == 503 && wire.post("/tokenize", #"{"text":"Hi"}"#)?.status == 503)
         #expect(try wire.ask("GET", "/api/conversations", ada)?.json()["conversations"]?.elements.map { Array($0).count } == 0)
         let stage = try ServeStage(), ready = try #require(try stage.wire().ask("GET", "/api/health")).json()
-        #expect(ready["status"]?.string == "ready" && ready["model"]?.string == "test-model" && ready["context"]?.integer == 64 && ready["uptime_seconds"]?.number ?? -1 >= 0)
+        #expect(
+            ready["status"]?.string == "ready" && ready["model"]?.string == "test-model" && ready["context"]?.integer == 64
+                && ready["uptime_seconds"]?.number ?? -1 >= 0)
     }
 
     @Test func `an answer that began goes on with the model that began it, and the next has the new one`() throws {
@@ -51,7 +56,9 @@ import Threads
         }
         try eventually { RawHTTPConnection(to: stage.server.port) == nil }
         let refused = other.post("/api/chat/guest", #"{"message":"Hi"}"#)
-        #expect(refused?.status == 503 && refused?.error.code == "stopping" && refused?.headers["retry-after"] != nil && refused?.headers["connection"] == "close")
+        #expect(
+            refused?.status == 503 && refused?.error.code == "stopping" && refused?.headers["retry-after"] != nil
+                && refused?.headers["connection"] == "close")
         #expect(try open.ask("GET", "/api/health")?.json()["status"]?.string == "stopping")
         #expect(stopped.take(within: .milliseconds(50)) == nil)
         turnstile.open()
@@ -64,7 +71,8 @@ import Threads
     @Test func `what takes longer is cut off, and kept as far as it came`() throws {
         let slow = ScriptedBackend("0123456789abcdefghijklmnopqrstuvwxyz") { if $0 > 4 { usleep(20_000) } }
         let stage = try ServeStage(slow) { $0.places = 1 }, ada = try stage.account("ada"), bob = try stage.account("bob")
-        let listener = try stage.listen("/api/chat", #"{"message":"one"}"#, ada), waiting = try stage.listen("/api/chat", #"{"message":"two"}"#, bob)
+        let listener = try stage.listen("/api/chat", #"{"message":"one"}"#, ada),
+            waiting = try stage.listen("/api/chat", #"{"message":"two"}"#, bob)
         let id = try #require(try listener.next()?.data["conversation_id"]?.string)
         #expect(try listener.hears(5).text == "01234")
         stage.server.stop(within: .milliseconds(50))
@@ -76,7 +84,8 @@ import Threads
     }
 
     @Test func `who hung up just before the end has what was said stored all the same`() throws {
-        let slow = ScriptedBackend("0123456789abcdefghijklmnopqrstuvwxyz") { if $0 > 4 { usleep(20_000) } }, stage = try ServeStage(slow), ada = try stage.account("ada")
+        let slow = ScriptedBackend("0123456789abcdefghijklmnopqrstuvwxyz") { if $0 > 4 { usleep(20_000) } }, stage = try ServeStage(slow),
+            ada = try stage.account("ada")
         var listeners = try (0..<8).map { _ in try stage.listen("/api/chat", #"{"message":"one"}"#, ada) }
         let ids = try listeners.map { try #require(try $0.next()?.data["conversation_id"]?.string) }
         for listener in listeners { #expect(try listener.hears(5).text == "01234") }

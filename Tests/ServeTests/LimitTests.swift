@@ -12,10 +12,13 @@ import Testing
     @Test func `some at once, then one after the other`() {
         let limiter = RateLimiter(.init(burst: 3, perMinute: 30))               // one in two seconds
         #expect((0..<3).allSatisfy { _ in limiter.wait(for: ada, at: time(0)) == nil })
-        #expect(limiter.wait(for: ada, at: time(0)) == 2 && limiter.wait(for: ada, at: time(900)) == 2 && limiter.wait(for: ada, at: time(1_001)) == 1)
+        #expect(
+            limiter.wait(for: ada, at: time(0)) == 2 && limiter.wait(for: ada, at: time(900)) == 2
+                && limiter.wait(for: ada, at: time(1_001)) == 1)
         #expect(limiter.wait(for: .account("eve"), at: time(0)) == nil)
         #expect(limiter.wait(for: ada, at: time(2_000)) == nil && limiter.wait(for: ada, at: time(2_000)) == 2)
-        #expect((0..<3).allSatisfy { _ in limiter.wait(for: ada, at: time(3_600_000)) == nil })          // no more than three, however long nothing came
+        // no more than three, however long nothing came
+        #expect((0..<3).allSatisfy { _ in limiter.wait(for: ada, at: time(3_600_000)) == nil })
         #expect(limiter.wait(for: ada, at: time(3_600_000)) == 2)
     }
 
@@ -52,7 +55,8 @@ import Testing
         #expect(limiter.wait(for: ada, at: time(0)) == nil)
         for i in 0..<100_000 {
             #expect(limiter.wait(for: .ipv4(UInt32(i)), at: time(1)) == nil)
-            if i % 500 == 0 { #expect(limiter.wait(for: ada, at: time(1)) == 60) }                      // who comes again and again is not forgotten
+            // who comes again and again is not forgotten
+            if i % 500 == 0 { #expect(limiter.wait(for: ada, at: time(1)) == 60) }
         }
         #expect(limiter.count == 1_000)
         #expect(limiter.wait(for: .ipv4(99_999), at: time(2)) == 60 && limiter.wait(for: .ipv4(0), at: time(2)) == nil)
@@ -60,8 +64,12 @@ import Testing
 
     @Test func `a household is one person`() {
         #expect(Person(address: "192.0.2.1") == .ipv4(0xC000_0201) && Person(address: "::ffff:192.0.2.1") == .ipv4(0xC000_0201))
-        #expect(Person(address: "2001:db8:1:2::7") == .ipv6(0x2001_0DB8_0001_0002) && Person(address: "2001:db8:1:2:ffff::1") == .ipv6(0x2001_0DB8_0001_0002))
-        #expect(Person(address: "2001:db8:1:3::7") != Person(address: "2001:db8:1:2::7") && Person(address: "::1") == .ipv6(0) && Person(address: "fe80::1%eth0") == .ipv6(0xFE80 << 48))
+        #expect(
+            Person(address: "2001:db8:1:2::7") == .ipv6(0x2001_0DB8_0001_0002)
+                && Person(address: "2001:db8:1:2:ffff::1") == .ipv6(0x2001_0DB8_0001_0002))
+        #expect(
+            Person(address: "2001:db8:1:3::7") != Person(address: "2001:db8:1:2::7") && Person(address: "::1") == .ipv6(0)
+                && Person(address: "fe80::1%eth0") == .ipv6(0xFE80 << 48))
         for text in ["", "localhost", "192.0.2", "192.0.2.1:80", "[::1]", "1.2.3.4.5", "::g"] { #expect(Person(address: text) == nil) }
     }
 }
@@ -80,7 +88,8 @@ import Testing
     let course = Course()
 
     @Test func `places go to those who came first, and then to who has fewest`() throws {
-        let queue = FairQueue(.init(places: 2, waiting: 10, perPerson: 4)), ada = Person.account("ada"), bob = Person.account("bob"), cid = Person.account("cid")
+        let queue = FairQueue(.init(places: 2, waiting: 10, perPerson: 4)), ada = Person.account("ada"), bob = Person.account("bob"),
+            cid = Person.account("cid")
         var tickets: [FairQueue.Ticket] = []
         for i in 1...4 { tickets.append(try queue.enter(ada, begin: course.begin("ada \(i)"))) }
         try queue.enter(bob, begin: course.begin("bob 1"))

@@ -24,8 +24,11 @@ final class Listener {
 
     init(_ wire: RawHTTPConnection, _ target: String, _ body: String, _ headers: [String: String]) throws {
         let lines = headers.map { "\($0.key): \($0.value)\r\n" }.joined()
-        wire.send("POST \(target) HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\(lines)\r\n\(body)")
-        (self.wire, head) = (wire, try #require(wire.head()))
+        wire.send(
+            "POST \(target) HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\(lines)\r\n\(body)"
+        )
+        self.wire = wire
+        head = try #require(wire.head())
     }
 
     /// nil at the end.
@@ -34,7 +37,8 @@ final class Listener {
             if let range = text.firstRange(of: Array("\n\n".utf8)) {
                 let lines = String(decoding: text[..<range.lowerBound], as: UTF8.self).split(separator: "\n")
                 text.removeSubrange(..<range.upperBound)
-                guard let name = lines.first(where: { $0.hasPrefix("event: ") }), let data = lines.first(where: { $0.hasPrefix("data: ") }) else { continue }
+                guard let name = lines.first(where: { $0.hasPrefix("event: ") }), let data = lines.first(where: { $0.hasPrefix("data: ") })
+                else { continue }
                 var parser = JSONParser()
                 return Event(name: String(name.dropFirst(7)), data: try parser.parse(Array(data.utf8.dropFirst(6))))
             }
@@ -55,7 +59,9 @@ final class Listener {
 }
 
 extension ServeStage {
-    func listen(_ target: String, _ body: String, _ headers: [String: String] = [:]) throws -> Listener { try Listener(wire(), target, body, headers) }
+    func listen(_ target: String, _ body: String, _ headers: [String: String] = [:]) throws -> Listener {
+        try Listener(wire(), target, body, headers)
+    }
 
     /// Asks, hears the answer to its end, and gives what `start` said.
     @discardableResult
@@ -70,7 +76,8 @@ extension ServeStage {
     func messages(of conversation: String, as account: [String: String]) throws -> [String] {
         let answer = try #require(try wire().ask("GET", "/api/conversations/\(conversation)", account))
         #expect(answer.status == 200)
-        return (try answer.json()["messages"]?.elements).map { $0.map { "\($0["role"]?.string ?? ""): \($0["content"]?.string ?? "")" } } ?? []
+        return (try answer.json()["messages"]?.elements).map { $0.map { "\($0["role"]?.string ?? ""): \($0["content"]?.string ?? "")" } }
+            ?? []
     }
 }
 
@@ -108,7 +115,9 @@ final class HeardBackend: ChatBackend {
     /// Of each answer the turns that were read, as "user: Hi", in the order in which they began.
     var prompts: [[String]] { heard.withLock { $0 } }
 
-    func start(_ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void) throws(GenerationError) -> any GenerationHandle {
+    func start(
+        _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
         if case .chat(let turns) = request.prompt {
             heard.withLock { $0.append(turns.map { "\($0.role.rawValue): \(String(decoding: $0.text, as: UTF8.self))" }) }
         }
@@ -118,7 +127,10 @@ final class HeardBackend: ChatBackend {
     private final class Cancelling: GenerationHandle {
         private let progress: any GenerationHandle, cancels: Count
 
-        init(_ progress: any GenerationHandle, _ cancels: Count) { (self.progress, self.cancels) = (progress, cancels) }
+        init(_ progress: any GenerationHandle, _ cancels: Count) {
+            self.progress = progress
+            self.cancels = cancels
+        }
 
         func cancel() {
             progress.cancel()

@@ -6,7 +6,9 @@ import Testing
 @Suite struct MetricsTests {
     private func metrics() -> Metrics { Metrics(routes: ["/api/health", "/api/chat"], version: "1") { .init(running: 2, waiting: 3) } }
 
-    private func line(_ start: String, of metrics: Metrics) -> Substring? { metrics.text.split(separator: "\n").first { $0.hasPrefix(start + " ") }?.dropFirst(start.count + 1) }
+    private func line(_ start: String, of metrics: Metrics) -> Substring? {
+        metrics.text.split(separator: "\n").first { $0.hasPrefix(start + " ") }?.dropFirst(start.count + 1)
+    }
 
     @Test func `requests are counted by route, method and status`() {
         let metrics = metrics()
@@ -16,15 +18,23 @@ import Testing
         #expect(line(#"slm_http_requests_total{route="/api/chat",method="POST",status="200"}"#, of: metrics) == "3")
         #expect(line(#"slm_http_requests_total{route="/api/chat",method="POST",status="429"}"#, of: metrics) == "1")
         #expect(line(#"slm_http_requests_total{route="other",method="other",status="other"}"#, of: metrics) == "1")
-        #expect(metrics.text.split(separator: "\n").count { $0.hasPrefix("slm_http_requests_total{") } == 3)         // nothing for what nobody asked for
-        #expect(line(#"slm_http_request_seconds_count{route="/api/chat"}"#, of: metrics) == "4" && !metrics.text.contains(#"{route="/api/health""#))
+        // nothing for what nobody asked for
+        #expect(metrics.text.split(separator: "\n").count { $0.hasPrefix("slm_http_requests_total{") } == 3)
+        #expect(
+            line(#"slm_http_request_seconds_count{route="/api/chat"}"#, of: metrics) == "4"
+                && !metrics.text.contains(#"{route="/api/health""#))
     }
 
     @Test func `a bucket holds all that is no larger`() {
         let metrics = metrics()
-        for seconds in [0.001, 0.0010001, 0.5, 121, .infinity, .nan] { metrics.answerSeconds.observe(seconds) }       // the last two are no times
-        #expect(line(#"slm_answer_seconds_bucket{le="0.0005"}"#, of: metrics) == "0" && line(#"slm_answer_seconds_bucket{le="0.001"}"#, of: metrics) == "1")
-        #expect(line(#"slm_answer_seconds_bucket{le="0.0025"}"#, of: metrics) == "2" && line(#"slm_answer_seconds_bucket{le="120.0"}"#, of: metrics) == "3")
+        // the last two are no times
+        for seconds in [0.001, 0.0010001, 0.5, 121, .infinity, .nan] { metrics.answerSeconds.observe(seconds) }
+        #expect(
+            line(#"slm_answer_seconds_bucket{le="0.0005"}"#, of: metrics) == "0"
+                && line(#"slm_answer_seconds_bucket{le="0.001"}"#, of: metrics) == "1")
+        #expect(
+            line(#"slm_answer_seconds_bucket{le="0.0025"}"#, of: metrics) == "2"
+                && line(#"slm_answer_seconds_bucket{le="120.0"}"#, of: metrics) == "3")
         #expect(line(#"slm_answer_seconds_bucket{le="+Inf"}"#, of: metrics) == "4" && line("slm_answer_seconds_count", of: metrics) == "4")
         #expect(line("slm_answer_seconds_sum", of: metrics) == "121.5020001")
     }
@@ -42,7 +52,8 @@ import Testing
                 }
             }
             for _ in 0..<20 {
-                let text = metrics.text.split(separator: "\n"), end = { (start: String) in text.first { $0.hasPrefix(start) }?.split(separator: " ").last }
+                let text = metrics.text.split(separator: "\n"),
+                    end = { (start: String) in text.first { $0.hasPrefix(start) }?.split(separator: " ").last }
                 #expect(end("slm_first_token_seconds_count") == end(#"slm_first_token_seconds_bucket{le="+Inf"}"#))
             }
         }
@@ -54,9 +65,14 @@ import Testing
     @Test func `the process is this one`() throws {
         let metrics = metrics(), value = { line($0, of: metrics).flatMap { Double($0) } ?? -1 }
         #expect(value("process_resident_memory_bytes") > 4e6 && value("process_resident_memory_bytes") < 1e12)
-        #expect(value("process_start_time_seconds") <= Double(time(nil)) + 1 && value("process_start_time_seconds") > Double(time(nil)) - 86_400)
-        #expect(value("process_cpu_seconds_total") > 0 && value("process_open_fds") >= 3 && value("slm_queue_length") == 3 && value("slm_answers_running") == 2)
-        let before = value("process_open_fds"), files = (0..<300).map { _ in open("/dev/null", O_RDONLY) }            // so many that what other tests do does not matter
+        #expect(
+            value("process_start_time_seconds") <= Double(time(nil)) + 1 && value("process_start_time_seconds") > Double(time(nil)) - 86_400
+        )
+        #expect(
+            value("process_cpu_seconds_total") > 0 && value("process_open_fds") >= 3 && value("slm_queue_length") == 3
+                && value("slm_answers_running") == 2)
+        // so many that what other tests do does not matter
+        let before = value("process_open_fds"), files = (0..<300).map { _ in open("/dev/null", O_RDONLY) }
         #expect(value("process_open_fds") > before + 200)
         for file in files { close(file) }
     }

@@ -23,23 +23,36 @@ struct OpenAIRoutesTests {
 
     @Test("a chat, whole")
     func whole() throws {
-        let stage = try ServeStage(), answer = try chat(try stage.wire(), #""model":"test-model","user":"u","metadata":{"a":"b"},"store":true"#)
+        let stage = try ServeStage(),
+            answer = try chat(try stage.wire(), #""model":"test-model","user":"u","metadata":{"a":"b"},"store":true"#)
         #expect(answer.status == 200 && answer.headers["content-type"] == "application/json")
-        #expect(Self.settled(answer.text) == """
-            {"id":"…","object":"chat.completion","created":0,"model":"test-model","choices":[{"index":0,"message":{"role":"assistant","content":"Hi, you!é日"},"logprobs":null,\
-            "finish_reason":"stop"}],"usage":{"prompt_tokens":6,"completion_tokens":10,"total_tokens":16,"prompt_tokens_details":{"cached_tokens":0}}}
-            """)
+        #expect(
+            Self.settled(answer.text) == """
+                {"id":"…","object":"chat.completion","created":0,"model":"test-model","choices":[{"index":0,"message":{"role":"assistant","content":"Hi, you!é日"},"logprobs":null,\
+                "finish_reason":"stop"}],"usage":{"prompt_tokens":6,"completion_tokens":10,"total_tokens":16,"prompt_tokens_details":{"cached_tokens":0}}}
+                """)
     }
 
     @Test("a chat, in chunks", arguments: [false, true])
     func chunks(tellsUsage: Bool) throws {
         let stage = try ServeStage()
-        let answer = try chat(try stage.wire(), #""stream":true,"max_completion_tokens":2,"max_tokens":1,"stream_options":{"include_usage":\#(tellsUsage)}"#)
-        #expect(answer.headers["content-type"] == "text/event-stream; charset=utf-8" && answer.headers["cache-control"] == "no-store" && answer.headers["x-accel-buffering"] == "no")
-        let head = #"{"id":"…","object":"chat.completion.chunk","created":0,"model":"test-model","choices":["#, tail = tellsUsage ? #"],"usage":null}"# : "]}"
-        let deltas = [(#"{"role":"assistant","content":""}"#, "null"), (#"{"content":"H"}"#, "null"), (#"{"content":"i"}"#, "null"), ("{}", #""length""#)]
+        let answer = try chat(
+            try stage.wire(), #""stream":true,"max_completion_tokens":2,"max_tokens":1,"stream_options":{"include_usage":\#(tellsUsage)}"#)
+        #expect(
+            answer.headers["content-type"] == "text/event-stream; charset=utf-8" && answer.headers["cache-control"] == "no-store"
+                && answer.headers["x-accel-buffering"] == "no")
+        let head = #"{"id":"…","object":"chat.completion.chunk","created":0,"model":"test-model","choices":["#,
+            tail = tellsUsage ? #"],"usage":null}"# : "]}"
+        let deltas = [
+            (#"{"role":"assistant","content":""}"#, "null"), (#"{"content":"H"}"#, "null"), (#"{"content":"i"}"#, "null"),
+            ("{}", #""length""#),
+        ]
         var expected = deltas.map { head + #"{"index":0,"delta":\#($0.0),"logprobs":null,"finish_reason":\#($0.1)}"# + tail }
-        if tellsUsage { expected.append(head + #"],"usage":{"prompt_tokens":6,"completion_tokens":2,"total_tokens":8,"prompt_tokens_details":{"cached_tokens":0}}}"#) }
+        if tellsUsage {
+            expected.append(
+                head + #"],"usage":{"prompt_tokens":6,"completion_tokens":2,"total_tokens":8,"prompt_tokens_details":{"cached_tokens":0}}}"#
+            )
+        }
         #expect(answer.data.map(Self.settled) == expected + ["[DONE]"])
         #expect(Set(answer.data.dropLast().map { $0.prefix(60) }).count == 1, "one id in all chunks")
     }
@@ -48,10 +61,13 @@ struct OpenAIRoutesTests {
     func texts() throws {
         let stage = try ServeStage(), wire = try stage.wire()
         let stream = try #require(wire.post("/v1/completions", #"{"prompt":"Say:","max_tokens":1,"echo":true,"stream":true}"#))
-        #expect(stream.data.map(Self.settled) == ["Say:", "H", ""].map {
-            #"{"id":"…","object":"text_completion","created":0,"model":"test-model","choices":[{"index":0,"text":"\#($0)","logprobs":null,"finish_reason":\#($0.isEmpty ? #""length""# : "null")}]}"#
-        } + ["[DONE]"])
-        let whole = try #require(wire.post("/v1/completions", #"{"prompt":["a","bb"],"n":2,"max_tokens":2,"stop":["i"],"echo":true,"best_of":1,"suffix":""}"#)).json()
+        #expect(
+            stream.data.map(Self.settled) == ["Say:", "H", ""].map {
+                #"{"id":"…","object":"text_completion","created":0,"model":"test-model","choices":[{"index":0,"text":"\#($0)","logprobs":null,"finish_reason":\#($0.isEmpty ? #""length""# : "null")}]}"#
+            } + ["[DONE]"])
+        let whole = try #require(
+            wire.post("/v1/completions", #"{"prompt":["a","bb"],"n":2,"max_tokens":2,"stop":["i"],"echo":true,"best_of":1,"suffix":""}"#)
+        ).json()
         #expect(whole["choices"]?.elements?.map { $0["text"]?.string } == ["aH", "aH", "bbH", "bbH"])
         #expect(whole["choices"]?.elements?.map { $0["index"]?.integer } == [0, 1, 2, 3])
         #expect(whole["usage"]?["prompt_tokens"]?.integer == 3 && whole["usage"]?["completion_tokens"]?.integer == 4)
@@ -69,40 +85,61 @@ struct OpenAIRoutesTests {
         var streamed = ["", "", ""], reasons: [String] = []
         for line in stream.data.dropLast() {
             var parser = JSONParser()
-            let choice = try #require(try parser.parse(Array(line.utf8))["choices"]?.elements?.first { _ in true }), index = try #require(choice["index"]?.integer)
+            let choice = try #require(try parser.parse(Array(line.utf8))["choices"]?.elements?.first { _ in true }),
+                index = try #require(choice["index"]?.integer)
             streamed[index] += choice["delta"]?["content"]?.string ?? ""
             if let reason = choice["finish_reason"]?.string { reasons.append(reason) }
         }
         #expect(streamed == three && reasons == ["stop", "stop", "stop"] && stream.data.last == "[DONE]")
     }
 
-    @Test("what is wrong is named", arguments: [
-        ("{}", "messages", "invalid"), (#"{"messages":[]}"#, "messages", "invalid"), (#"{"messages":[{"role":"tool","content":"x"}]}"#, "messages[0].role", "invalid"),
-        (#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#, "messages[0].content", "invalid"),
-        ("{\(question),\"n\":0}", "n", "invalid"), ("{\(question),\"n\":9}", "n", "invalid"), ("{\(question),\"n\":true}", "n", "invalid"),
-        ("{\(question),\"temperature\":3}", "temperature", "invalid"), ("{\(question),\"max_tokens\":0}", "max_tokens", "invalid"),
-        ("{\(question),\"max_completion_tokens\":0}", "max_completion_tokens", "invalid"), ("{\(question),\"top_logprobs\":2}", "top_logprobs", "invalid"),
-        ("{\(question),\"logprobs\":true,\"top_logprobs\":21}", "top_logprobs", "invalid"), ("{\(question),\"logit_bias\":{\"x\":1}}", "logit_bias", "invalid"),
-        ("{\(question),\"logit_bias\":{\"1\":101}}", "logit_bias", "invalid"), ("{\(question),\"stop\":[\"\"]}", "stop", "invalid"), ("{\(question),\"stream\":1}", "stream", "invalid"),
-        ("{\(question),\"stream_options\":{\"include_usage\":3}}", "include_usage", "invalid"), ("{\(question),\"seed\":-1}", "seed", "invalid"),
-        ("{\(question),\"truncation\":\"some\"}", "truncation", "invalid"), ("{\(question),\"user\":7}", "user", "invalid"),
-        ("{\(question),\"tools\":[{\"type\":\"function\"}]}", "tools", "invalid"), ("{\(question),\"tool_choice\":\"required\"}", "tool_choice", "invalid"),
-        ("{\(question),\"functions\":[{}]}", "functions", "invalid"), ("{\(question),\"response_format\":{\"type\":\"json_schema\"}}", "response_format", "invalid"),
-        ("{\(question),\"modalities\":[\"text\",\"audio\"]}", "modalities", "invalid"), ("{\(question),\"audio\":{}}", "audio", "invalid"),
-    ])
+    @Test(
+        "what is wrong is named",
+        arguments: [
+            ("{}", "messages", "invalid"), (#"{"messages":[]}"#, "messages", "invalid"),
+            (#"{"messages":[{"role":"tool","content":"x"}]}"#, "messages[0].role", "invalid"),
+            (#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#, "messages[0].content", "invalid"),
+            ("{\(question),\"n\":0}", "n", "invalid"), ("{\(question),\"n\":9}", "n", "invalid"),
+            ("{\(question),\"n\":true}", "n", "invalid"),
+            ("{\(question),\"temperature\":3}", "temperature", "invalid"), ("{\(question),\"max_tokens\":0}", "max_tokens", "invalid"),
+            ("{\(question),\"max_completion_tokens\":0}", "max_completion_tokens", "invalid"),
+            ("{\(question),\"top_logprobs\":2}", "top_logprobs", "invalid"),
+            ("{\(question),\"logprobs\":true,\"top_logprobs\":21}", "top_logprobs", "invalid"),
+            ("{\(question),\"logit_bias\":{\"x\":1}}", "logit_bias", "invalid"),
+            ("{\(question),\"logit_bias\":{\"1\":101}}", "logit_bias", "invalid"), ("{\(question),\"stop\":[\"\"]}", "stop", "invalid"),
+            ("{\(question),\"stream\":1}", "stream", "invalid"),
+            ("{\(question),\"stream_options\":{\"include_usage\":3}}", "include_usage", "invalid"),
+            ("{\(question),\"seed\":-1}", "seed", "invalid"),
+            ("{\(question),\"truncation\":\"some\"}", "truncation", "invalid"), ("{\(question),\"user\":7}", "user", "invalid"),
+            ("{\(question),\"tools\":[{\"type\":\"function\"}]}", "tools", "invalid"),
+            ("{\(question),\"tool_choice\":\"required\"}", "tool_choice", "invalid"),
+            ("{\(question),\"functions\":[{}]}", "functions", "invalid"),
+            ("{\(question),\"response_format\":{\"type\":\"json_schema\"}}", "response_format", "invalid"),
+            ("{\(question),\"modalities\":[\"text\",\"audio\"]}", "modalities", "invalid"),
+            ("{\(question),\"audio\":{}}", "audio", "invalid"),
+        ])
     func refusals(body: String, field: String, code: String) throws {
-        let stage = try ServeStage(), wire = try stage.wire(), answer = try #require(wire.post("/v1/chat/completions", body)), error = try answer.json()["error"]
-        #expect(answer.status == 400 && error?["param"]?.string == field && error?["code"]?.string == code && error?["type"]?.string == "invalid_request_error", "\(answer.text)")
+        let stage = try ServeStage(), wire = try stage.wire(), answer = try #require(wire.post("/v1/chat/completions", body)),
+            error = try answer.json()["error"]
+        #expect(
+            answer.status == 400 && error?["param"]?.string == field && error?["code"]?.string == code
+                && error?["type"]?.string == "invalid_request_error", "\(answer.text)")
         // In a stream, too.
         if body.count > 2 { #expect(wire.post("/v1/chat/completions", #"{"stream":true,"# + body.dropFirst())?.status == 400) }
     }
 
-    @Test("what is wrong with a text's request is named", arguments: [
-        ("{}", "prompt"), (#"{"prompt":[]}"#, "prompt"), (#"{"prompt":[[]]}"#, "prompt[0]"), (#"{"prompt":["a",1]}"#, "prompt[1]"), (#"{"prompt":[1,"a"]}"#, "prompt[1]"),
-        (#"{"prompt":[1.5]}"#, "prompt[0]"), (#"{"prompt":[-1]}"#, "prompt[0]"), (#"{"prompt":7}"#, "prompt"), (#"{"prompt":"a","suffix":"b"}"#, "suffix"),
-        (#"{"prompt":"a","best_of":2}"#, "best_of"), (#"{"prompt":"a","logprobs":21}"#, "logprobs"), (#"{"prompt":"a","echo":true,"logprobs":0}"#, "echo"),
-        (#"{"prompt":[1],"echo":true}"#, "echo"), (#"{"prompt":["a","b","c"],"n":2}"#, "n"), (#"{"prompt":["a","b","c","d","e","f"]}"#, "prompt"),
-    ])
+    @Test(
+        "what is wrong with a text's request is named",
+        arguments: [
+            ("{}", "prompt"), (#"{"prompt":[]}"#, "prompt"), (#"{"prompt":[[]]}"#, "prompt[0]"), (#"{"prompt":["a",1]}"#, "prompt[1]"),
+            (#"{"prompt":[1,"a"]}"#, "prompt[1]"),
+            (#"{"prompt":[1.5]}"#, "prompt[0]"), (#"{"prompt":[-1]}"#, "prompt[0]"), (#"{"prompt":7}"#, "prompt"),
+            (#"{"prompt":"a","suffix":"b"}"#, "suffix"),
+            (#"{"prompt":"a","best_of":2}"#, "best_of"), (#"{"prompt":"a","logprobs":21}"#, "logprobs"),
+            (#"{"prompt":"a","echo":true,"logprobs":0}"#, "echo"),
+            (#"{"prompt":[1],"echo":true}"#, "echo"), (#"{"prompt":["a","b","c"],"n":2}"#, "n"),
+            (#"{"prompt":["a","b","c","d","e","f"]}"#, "prompt"),
+        ])
     func textRefusals(body: String, field: String) throws {
         let stage = try ServeStage { $0.perPerson = 5 }, answer = try #require(try stage.wire().post("/v1/completions", body))
         #expect(answer.status == 400 && answer.error("param") == field, "\(answer.text)")
@@ -132,7 +169,9 @@ struct OpenAIRoutesTests {
         let whole = try chat(wire, #""n":\#(count)"#)
         #expect(whole.status == 502 && whole.error("type") == "server_error")
         let stream = try chat(wire, #""stream":true,"n":\#(count)"#)
-        #expect(stream.status == 200 && stream.data.last?.contains(#"{"error":{"message":"#) ?? false && !stream.data.contains("[DONE]"), "\(stream.text)")
+        #expect(
+            stream.status == 200 && stream.data.last?.contains(#"{"error":{"message":"#) ?? false && !stream.data.contains("[DONE]"),
+            "\(stream.text)")
         #expect(try stage.waits(forRunning: 0))
     }
 
@@ -162,13 +201,18 @@ struct OpenAIRoutesTests {
     @Test("who has too many under way, and who comes when all wait, is told when to come again")
     func full() throws {
         let gate = Mailbox<Bool>()
-        let stage = try ServeStage(ScriptedBackend { said in if said == 1 { _ = gate.take() } }) { ($0.places, $0.waiting, $0.perPerson) = (1, 1, 2) }
+        let stage = try ServeStage(ScriptedBackend { said in if said == 1 { _ = gate.take() } }) {
+            $0.places = 1
+            $0.waiting = 1
+            $0.perPerson = 2
+        }
         let first = try stage.wire(), second = try stage.wire(), ada = try stage.account("ada")
         first.sendPost("/v1/chat/completions", "{\(Self.question)}")
         #expect(try stage.waits(forRunning: 1))
         second.sendPost("/v1/chat/completions", "{\(Self.question)}")
         #expect(try stage.waits(forRunning: 1, waiting: 1))
-        let third = try chat(try stage.wire(), ""), other = try #require(try stage.wire().post("/v1/chat/completions", "{\(Self.question)}", ada))
+        let third = try chat(try stage.wire(), ""),
+            other = try #require(try stage.wire().post("/v1/chat/completions", "{\(Self.question)}", ada))
         #expect(third.status == 429 && third.headers["retry-after"] == "2" && third.error("type") == "rate_limit_error")
         #expect(other.status == 503 && other.headers["retry-after"] == "5" && other.error("code") == "busy")
         for _ in 0..<2 { gate.put(true) }
@@ -178,7 +222,8 @@ struct OpenAIRoutesTests {
     @Test("the models")
     func models() throws {
         let stage = try ServeStage(), wire = try stage.wire()
-        let list = try #require(wire.ask("GET", "/v1/models")), one = #"{"id":"test-model","object":"model","created":0,"owned_by":"slm","context_length":64}"#
+        let list = try #require(wire.ask("GET", "/v1/models")),
+            one = #"{"id":"test-model","object":"model","created":0,"owned_by":"slm","context_length":64}"#
         #expect(Self.settled(list.text) == #"{"object":"list","data":[\#(one)]}"#)
         #expect(wire.ask("GET", "/v1/models/test-model").map { Self.settled($0.text) } == one)
         for answer in [wire.ask("GET", "/v1/models/gpt%2F4"), try chat(wire, #""model":"gpt-4""#)] {
@@ -204,13 +249,19 @@ struct OpenAIRoutesTests {
 private final class BreakingBackend: ChatBackend {
     let name = "broken", context: Int? = nil
 
-    func start(_ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void) throws(GenerationError) -> any GenerationHandle {
+    func start(
+        _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
         let flag = CancelFlag()
         do throws(ThreadError) {
             try BackgroundThread.run {
                 deliver(.began(GenerationStart()))
                 deliver(.piece(TextPiece("a")))
-                deliver(.ended(GenerationEnd(.error(.remote(.invalidResponse(address: "http://model", reason: "it went away"))), promptTokens: 1, answerTokens: 1)))
+                deliver(
+                    .ended(
+                        GenerationEnd(
+                            .error(.remote(.invalidResponse(address: "http://model", reason: "it went away"))), promptTokens: 1,
+                            answerTokens: 1)))
             }
         } catch { throw .threadNotStarted(error) }
         return flag
@@ -226,7 +277,9 @@ private final class WaitingBackend: ChatBackend {
 
     let name = "waiting", context: Int? = nil
 
-    func start(_ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void) throws(GenerationError) -> any GenerationHandle {
+    func start(
+        _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
         let waiting = Waiting()
         do throws(ThreadError) {
             try BackgroundThread.run {

@@ -13,7 +13,10 @@ struct OpenAITokensTests {
     private func stage() throws -> ServeStage {
         let backend = try LocalBackend {
             let checkpoint = try OneSentenceModel.checkpoint()
-            return (try ModelInfo(of: checkpoint, name: "parrot"), try ModelRunner(of: checkpoint, on: try Processor(threads: 1), precision: .float32))
+            return (
+                try ModelInfo(of: checkpoint, name: "parrot"),
+                try ModelRunner(of: checkpoint, on: try Processor(threads: 1), precision: .float32)
+            )
         }
         return try ServeStage(backend, modelInfo: backend.model) { $0.rememberedAnswers = 16 }
     }
@@ -31,7 +34,9 @@ struct OpenAITokensTests {
         let stage = try stage(), wire = try stage.wire()
         let texts = try complete(wire, #""prompt":["H","yo"],"max_tokens":3,"echo":true"#)["choices"]?.elements?.map { $0["text"]?.string }
         #expect(texts == ["Hi, ", "you!é"] || texts == ["Hi, ", "you!\u{FFFD}"] || texts == ["Hi, ", "you!"])
-        let ids = try complete(wire, #""prompt":[[72],[121,111]],"max_tokens":3,"echo":true"#)["choices"]?.elements?.map { $0["text"]?.string }
+        let ids = try complete(wire, #""prompt":[[72],[121,111]],"max_tokens":3,"echo":true"#)["choices"]?.elements?.map {
+            $0["text"]?.string
+        }
         #expect(ids == texts)
         #expect(try first(complete(wire, #""prompt":[72]"#))["text"]?.string == "i, you!é日")
         let wrong = try #require(wire.post("/v1/completions", #"{"prompt":[72,260]}"#))
@@ -56,11 +61,15 @@ struct OpenAITokensTests {
             scores += logprobs["token_logprobs"]?.elements?.map(\.number) ?? []
             others += logprobs["top_logprobs"]?.elements?.map { $0.members?.map(\.key.string) } ?? []
         }
-        let body = #"{"prompt":"H","temperature":0,"logprobs":2,"stream":\#(streams)}"#, answer = try #require(wire.post("/v1/completions", body))
+        let body = #"{"prompt":"H","temperature":0,"logprobs":2,"stream":\#(streams)}"#,
+            answer = try #require(wire.post("/v1/completions", body))
         if streams {
             for line in answer.data.dropLast() { var parser = JSONParser(); take(try first(parser.parse(Array(line.utf8)))) }
-        } else { take(try first(answer.json())) }
-        #expect(tokens == ["i", ",", " ", "y", "o", "u", "!", #"bytes:\xc3"#, #"bytes:\xa9"#, #"bytes:\xe6"#, #"bytes:\x97"#, #"bytes:\xa5"#])
+        } else {
+            take(try first(answer.json()))
+        }
+        #expect(
+            tokens == ["i", ",", " ", "y", "o", "u", "!", #"bytes:\xc3"#, #"bytes:\xa9"#, #"bytes:\xe6"#, #"bytes:\x97"#, #"bytes:\xa5"#])
         #expect(places == [0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 8, 8])
         // Of 260 scores one is 16.13 above the others.
         #expect(scores.count == 12 && scores.allSatisfy { abs(($0 ?? 0) + 2.56e-5) < 2e-6 }, "\(scores)")
@@ -70,7 +79,8 @@ struct OpenAITokensTests {
     @Test("log-probabilities of a chat's tokens: each with its bytes and the likeliest others")
     func chatLogProbabilities() throws {
         let stage = try stage(), wire = try stage.wire()
-        let body = #"{"messages":[{"role":"developer","content":""},{"role":"user","content":[{"type":"text","text":"Hel"},{"type":"text","text":"lo"}]}],"temperature":0,"logprobs":true,"top_logprobs":1}"#
+        let body =
+            #"{"messages":[{"role":"developer","content":""},{"role":"user","content":[{"type":"text","text":"Hel"},{"type":"text","text":"lo"}]}],"temperature":0,"logprobs":true,"top_logprobs":1}"#
         let answer = try #require(wire.post("/v1/chat/completions", body))
         let choice = try first(answer.json()), content = try #require(choice["logprobs"]?["content"]?.elements.map(Array.init))
         #expect(choice["message"]?["content"]?.string == OneSentenceModel.sentence)
@@ -82,7 +92,11 @@ struct OpenAITokensTests {
     func cached() throws {
         let stage = try stage(), wire = try stage.wire()
         let fresh = try complete(wire, #""prompt":"Hi, you""#)["usage"], again = try complete(wire, #""prompt":"Hi, you""#)["usage"]
-        #expect(fresh?["prompt_tokens_details"]?["cached_tokens"]?.integer == 0 && again?["prompt_tokens_details"]?["cached_tokens"]?.integer == 7)
-        #expect(again?["completion_tokens"]?.integer == fresh?["completion_tokens"]?.integer && again?["total_tokens"]?.integer == fresh?["total_tokens"]?.integer)
+        #expect(
+            fresh?["prompt_tokens_details"]?["cached_tokens"]?.integer == 0
+                && again?["prompt_tokens_details"]?["cached_tokens"]?.integer == 7)
+        #expect(
+            again?["completion_tokens"]?.integer == fresh?["completion_tokens"]?.integer
+                && again?["total_tokens"]?.integer == fresh?["total_tokens"]?.integer)
     }
 }

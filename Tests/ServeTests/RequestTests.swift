@@ -15,7 +15,9 @@ import Testing
         let start = try #require(try listener.next())
         #expect(start.name == "start" && start.data["conversation_id"] == nil && start.data["prompt_tokens"]?.integer == 8)
         let (text, end) = try listener.hears()
-        #expect(text == OneSentenceModel.sentence && end?.name == "done" && backend.prompts == [["system: S", "user: a", "assistant: b", "user: c"]])
+        #expect(
+            text == OneSentenceModel.sentence && end?.name == "done"
+                && backend.prompts == [["system: S", "user: a", "assistant: b", "user: c"]])
         let totals = try stage.store.admin.totals()
         #expect(totals.conversations == 0 && totals.messages == 0)
     }
@@ -41,35 +43,48 @@ import Testing
     }
 
     static let wrong: [(field: String, json: String)] = [
-        ("message", #""message":"""#), ("message", #""message":"  \n""#), ("message", #""message":5"#), ("message", #""message":null"#), ("message", ""),
-        ("max_tokens", #""max_tokens":0"#), ("max_tokens", #""max_tokens":1.5"#), ("max_tokens", #""max_tokens":"5""#), ("max_tokens", #""max_tokens":1e99"#),
+        ("message", #""message":"""#), ("message", #""message":"  \n""#), ("message", #""message":5"#), ("message", #""message":null"#),
+        ("message", ""),
+        ("max_tokens", #""max_tokens":0"#), ("max_tokens", #""max_tokens":1.5"#), ("max_tokens", #""max_tokens":"5""#),
+        ("max_tokens", #""max_tokens":1e99"#),
         ("temperature", #""temperature":-0.1"#), ("temperature", #""temperature":2.1"#), ("temperature", #""temperature":"hot""#),
-        ("top_k", #""top_k":-1"#), ("top_k", #""top_k":true"#), ("top_p", #""top_p":0"#), ("top_p", #""top_p":1.1"#), ("min_p", #""min_p":-0.1"#), ("min_p", #""min_p":1.1"#),
-        ("repetition_penalty", #""repetition_penalty":0"#), ("frequency_penalty", #""frequency_penalty":2.5"#), ("presence_penalty", #""presence_penalty":-2.5"#),
+        ("top_k", #""top_k":-1"#), ("top_k", #""top_k":true"#), ("top_p", #""top_p":0"#), ("top_p", #""top_p":1.1"#),
+        ("min_p", #""min_p":-0.1"#), ("min_p", #""min_p":1.1"#),
+        ("repetition_penalty", #""repetition_penalty":0"#), ("frequency_penalty", #""frequency_penalty":2.5"#),
+        ("presence_penalty", #""presence_penalty":-2.5"#),
         ("stop", #""stop":"""#), ("stop", #""stop":5"#), ("stop", #""stop":["a",5]"#), ("stop", #""stop":["a",""]"#),
         ("stop", #""stop":["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"]"#),
-        ("seed", #""seed":-1"#), ("seed", #""seed":18446744073709551616"#), ("seed", #""seed":"x""#), ("ignore_eos", #""ignore_eos":1"#), ("temprature", #""temprature":1"#),
+        ("seed", #""seed":-1"#), ("seed", #""seed":18446744073709551616"#), ("seed", #""seed":"x""#), ("ignore_eos", #""ignore_eos":1"#),
+        ("temprature", #""temprature":1"#),
     ]
 
     @Test(arguments: ["/api/chat", "/api/chat/guest", "/chat"]) func `a wrong field is named`(_ target: String) throws {
         let stage = try ServeStage(), ada = try stage.account("ada"), wire = try stage.wire()
         for (field, json) in Self.wrong {
             let body = field == "message" ? "{\(json)}" : #"{"message":"Hi",\#(json)}"#, answer = wire.post(target, body, ada)
-            #expect(answer?.status == 422 && answer?.error.code == "invalid" && answer?.error.field == field, "\(body): \(answer?.text ?? "nothing")")
+            #expect(
+                answer?.status == 422 && answer?.error.code == "invalid" && answer?.error.field == field,
+                "\(body): \(answer?.text ?? "nothing")")
             #expect(answer?.error.message?.hasPrefix(field) ?? false, "\(answer?.text ?? "")")
         }
         let long = wire.post(target, #"{"message":"\#(String(repeating: "a", count: 100_001))"}"#, ada)
         #expect(long?.status == 422 && long?.error.field == "message")
         // null says nothing, and a whole number may be written with a point.
-        let fine = wire.post(target, #"{"message":"Hi","max_tokens":3.0,"temperature":null,"stop":null,"seed":18446744073709551615,"ignore_eos":false}"#, ada)
+        let fine = wire.post(
+            target, #"{"message":"Hi","max_tokens":3.0,"temperature":null,"stop":null,"seed":18446744073709551615,"ignore_eos":false}"#, ada
+        )
         #expect(fine?.status == 200)
     }
 
     @Test func `wrong turns of a history are named by their place`() throws {
         let stage = try ServeStage(), wire = try stage.wire()
-        for (field, history) in [("history", #""x""#), ("history[0]", "[5]"), ("history[0].role", "[{}]"), ("history[0].role", #"[{"role":"tool","content":""}]"#),
-                                 ("history[1].content", #"[{"role":"user","content":"a"},{"role":"user"}]"#), ("history[0].name", #"[{"role":"user","content":"a","name":"b"}]"#),
-                                 ("history", "[" + Array(repeating: #"{"role":"user","content":""}"#, count: 1_001).joined(separator: ",") + "]")] {
+        for (field, history) in [
+            ("history", #""x""#), ("history[0]", "[5]"), ("history[0].role", "[{}]"),
+            ("history[0].role", #"[{"role":"tool","content":""}]"#),
+            ("history[1].content", #"[{"role":"user","content":"a"},{"role":"user"}]"#),
+            ("history[0].name", #"[{"role":"user","content":"a","name":"b"}]"#),
+            ("history", "[" + Array(repeating: #"{"role":"user","content":""}"#, count: 1_001).joined(separator: ",") + "]"),
+        ] {
             let answer = wire.post("/api/chat/guest", #"{"message":"Hi","history":\#(history)}"#)
             #expect(answer?.status == 422 && answer?.error.field == field, "\(answer?.text ?? "")")
         }
@@ -78,7 +93,10 @@ import Testing
 
     @Test func `what is no JSON object, or does not say so, is refused`() throws {
         let stage = try ServeStage(), wire = try stage.wire()
-        for body in ["", "{", "[]", "5", #""x""#, "null", #"{"message":"a"} x"#, #"{"message":"\xff"}"#, #"{"message":"\ud800"}"#, String(repeating: "[", count: 100_000)] {
+        for body in [
+            "", "{", "[]", "5", #""x""#, "null", #"{"message":"a"} x"#, #"{"message":"\xff"}"#, #"{"message":"\ud800"}"#,
+            String(repeating: "[", count: 100_000),
+        ] {
             #expect(wire.post("/api/chat/guest", body)?.status == 400, "\(body.prefix(20))")
         }
         for type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", ""] {
@@ -86,7 +104,9 @@ import Testing
             #expect(answer?.status == 415 && answer?.error.code == "unsupported_media_type")
         }
         #expect(wire.ask("POST", "/api/chat/guest", body: #"{"message":"Hi"}"#)?.status == 415)
-        #expect(wire.ask("POST", "/api/chat/guest", ["Content-Type": "Application/JSON ; charset=utf-8"], body: #"{"message":"Hi"}"#)?.status == 200)
+        #expect(
+            wire.ask("POST", "/api/chat/guest", ["Content-Type": "Application/JSON ; charset=utf-8"], body: #"{"message":"Hi"}"#)?.status
+                == 200)
     }
 
     @Test func `other paths and methods`() throws {

@@ -28,12 +28,19 @@ final class ServeStage {
     ///   - backend: What answers; nil for a server whose model is still being loaded.
     ///   - next: What answers once the model is loaded again.
     ///   - modelInfo: What reads its tokens.
-    init(_ backend: (any ChatBackend)? = ScriptedBackend(), next: (any ChatBackend)? = nil, modelInfo: ModelInfo? = nil, collecting: Bool = false,
-         clock: Clock = Clock(), with change: (inout ServeSettings) -> Void = { _ in }) throws {
+    init(
+        _ backend: (any ChatBackend)? = ScriptedBackend(), next: (any ChatBackend)? = nil, modelInfo: ModelInfo? = nil,
+        collecting: Bool = false,
+        clock: Clock = Clock(), with change: (inout ServeSettings) -> Void = { _ in }
+    ) throws {
         var settings = ServeSettings()
         settings.http.port = 0
-        (settings.chatsPerMinute, settings.signInsPerMinute, settings.registrationsPerMinute, settings.passwordCost) = (0, 0, 0, 4)
-        (settings.rememberedAnswers, settings.version) = (0, "test")
+        settings.chatsPerMinute = 0
+        settings.signInsPerMinute = 0
+        settings.registrationsPerMinute = 0
+        settings.passwordCost = 4
+        settings.rememberedAnswers = 0
+        settings.version = "test"
         change(&settings)
         var storing = StoreOptions()
         storing.now = { clock.now }
@@ -91,7 +98,9 @@ extension RawHTTPConnection {
 
     /// The same, without waiting for an answer.
     func sendPost(_ target: String, _ body: String) {
-        send("POST \(target) HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        send(
+            "POST \(target) HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        )
     }
 }
 

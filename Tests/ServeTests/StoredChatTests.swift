@@ -39,7 +39,9 @@ import Testing
         let id = try #require(start["conversation_id"]?.string), first = try #require(start["message_id"]?.string)
         let next = try stage.chat(#"{"message":"two","conversation_id":"\#(id)"}"#, as: ada).start
         let second = try #require(next["message_id"]?.string), answer = try #require(next["answer_id"]?.string)
-        #expect(try stage.wire().post("/api/chat", #"{"message":"2","conversation_id":"\#(id)","replace_from":"\#(answer)"}"#, ada)?.error.field == "replace_from")
+        #expect(
+            try stage.wire().post("/api/chat", #"{"message":"2","conversation_id":"\#(id)","replace_from":"\#(answer)"}"#, ada)?.error.field
+                == "replace_from")
         try stage.chat(#"{"message":"2","conversation_id":"\#(id)","replace_from":"\#(second)"}"#, as: ada)
         #expect(try stage.messages(of: id, as: ada) == ["user: one", "assistant: Hi", "user: 2", "assistant: Hi"])
         try stage.chat(#"{"message":"1","conversation_id":"\#(id)","replace_from":"\#(first)"}"#, as: ada)
@@ -69,7 +71,8 @@ import Testing
     }
 
     @Test func `what was said when the client hung up is kept, and its place is free`() throws {
-        let turnstile = Turnstile(before: 4), backend = HeardBackend(at: turnstile), stage = try ServeStage(backend), ada = try stage.account("ada")
+        let turnstile = Turnstile(before: 4), backend = HeardBackend(at: turnstile), stage = try ServeStage(backend),
+            ada = try stage.account("ada")
         var listener: Listener? = try stage.listen("/api/chat", #"{"message":"one"}"#, ada)
         let id = try #require(try listener?.next()?.data["conversation_id"]?.string)
         let said = try #require(try listener?.hears(4).text)
@@ -84,7 +87,8 @@ import Testing
     }
 
     @Test func `nothing said, nothing stored but the question`() throws {
-        let turnstile = Turnstile(before: 0), backend = HeardBackend(at: turnstile), stage = try ServeStage(backend), ada = try stage.account("ada")
+        let turnstile = Turnstile(before: 0), backend = HeardBackend(at: turnstile), stage = try ServeStage(backend),
+            ada = try stage.account("ada")
         var listener: Listener? = try stage.listen("/api/chat", #"{"message":"one"}"#, ada)
         let id = try #require(try listener?.next()?.data["conversation_id"]?.string)
         listener = nil
@@ -139,7 +143,8 @@ import Testing
         let made = try stage.wire().post("/api/conversations", #"{"title":"Rain"}"#, ada)
         #expect(try made?.status == 201 && made?.json()["title"]?.string == "Rain")
         let id = try #require(try made?.json()["id"]?.string), before = try made?.json()["updated_at"]?.string
-        let renamed = try stage.wire().ask("PATCH", "/api/conversations/\(id)", ada.merging(["Content-Type": "application/json"]) { $1 }, body: #"{"title":"Snow"}"#)
+        let renamed = try stage.wire().ask(
+            "PATCH", "/api/conversations/\(id)", ada.merging(["Content-Type": "application/json"]) { $1 }, body: #"{"title":"Snow"}"#)
         #expect(try renamed?.json()["title"]?.string == "Snow" && renamed?.json()["updated_at"]?.string == before)
         #expect(try stage.wire().ask("POST", "/api/conversations", ada)?.status == 201)
     }
@@ -149,12 +154,15 @@ import Testing
         for i in 0..<7 { try stage.chat(#"{"message":"about \#(i)"}"#, as: ada) }
         var titles: [String] = [], cursor: String?
         repeat {
-            let page = try #require(try stage.wire().ask("GET", "/api/conversations?limit=3" + (cursor.map { "&cursor=\($0)" } ?? ""), ada)).json()
+            let page = try #require(try stage.wire().ask("GET", "/api/conversations?limit=3" + (cursor.map { "&cursor=\($0)" } ?? ""), ada))
+                .json()
             titles += page["conversations"]?.elements.map { $0.compactMap { $0["title"]?.string } } ?? []
             cursor = page["next_cursor"]?.string
         } while cursor != nil && titles.count < 20
         #expect(titles.sorted() == (0..<7).map { "about \($0)" })
-        let found = try stage.wire().ask("GET", "/api/conversations?search=BOUT%203", ada)?.json()["conversations"]?.elements.map { $0.compactMap { $0["title"]?.string } }
+        let found = try stage.wire().ask("GET", "/api/conversations?search=BOUT%203", ada)?.json()["conversations"]?.elements.map {
+            $0.compactMap { $0["title"]?.string }
+        }
         #expect(found == ["about 3"])
         for wrong in ["limit=0", "limit=101", "limit=x", "limit=%2B5", "cursor=x", "search=\(String(repeating: "a", count: 201))"] {
             let answer = try stage.wire().ask("GET", "/api/conversations?\(wrong)", ada)

@@ -8,7 +8,9 @@ import Testing
 @Suite struct WebFilesTests {
     let folder = TemporaryFolder()
     let files = WebFiles()
-    static let web = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().appending(path: "Sources/Serve/Web").path
+    static let web = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().appending(
+        path: "Sources/Serve/Web"
+    ).path
 
     /// As the gzip program unpacks it.
     private func unpacked(_ bytes: [UInt8]) throws -> [UInt8] {
@@ -34,10 +36,13 @@ import Testing
     }
 
     @Test func `each has its type and its names`() throws {
-        #expect(files["/"]?.contentType == "text/html; charset=utf-8" && files["/web/main.js"]?.contentType == "text/javascript; charset=utf-8")
+        #expect(
+            files["/"]?.contentType == "text/html; charset=utf-8" && files["/web/main.js"]?.contentType == "text/javascript; charset=utf-8")
         #expect(files["/web/style.css"]?.contentType == "text/css; charset=utf-8" && files["/web/icon.svg"]?.contentType == "image/svg+xml")
         let all = files.paths.compactMap { files[$0] }, etags = all.map(\.etag) + all.map(\.gzipETag)
-        #expect(Set(etags).count == 2 * files.paths.count && etags.allSatisfy { $0.hasPrefix("\"") && $0.hasSuffix("\"") && $0.utf8.count > 32 })
+        #expect(
+            Set(etags).count == 2 * files.paths.count && etags.allSatisfy { $0.hasPrefix("\"") && $0.hasSuffix("\"") && $0.utf8.count > 32 }
+        )
         #expect(WebFiles()["/web/main.js"]?.etag == files["/web/main.js"]?.etag)
     }
 

@@ -100,10 +100,12 @@ import Testing
             ? a
             : &b !c *d
             """.utf8)
-        let pieces = [
-            "{", "}", "[", "]", ":", ": ", "\n", "\n  ", "- ", "? ", "&a ", "*a", "!t ", "|", ">", "'", "\"", "\\", "#", "---\n", "...\n", "\t",
-            "%YAML 1.1\n", "\u{FEFF}", "é", "~",
-        ].map { Array($0.utf8) } + [[0], [0xFF], [0xC3], [0xFE, 0xFF], [0x85]]
+        let pieces =
+            [
+                "{", "}", "[", "]", ":", ": ", "\n", "\n  ", "- ", "? ", "&a ", "*a", "!t ", "|", ">", "'", "\"", "\\", "#", "---\n",
+                "...\n", "\t",
+                "%YAML 1.1\n", "\u{FEFF}", "é", "~",
+            ].map { Array($0.utf8) } + [[0], [0xFF], [0xC3], [0xFE, 0xFF], [0x85]]
         var random = TestRandom(11), read = 0
         for _ in 0..<fuzzRounds(default: 20_000) {
             var text = seed

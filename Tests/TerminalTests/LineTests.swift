@@ -26,7 +26,9 @@ import TestSupport
     }
 
     @Test func `wide characters take two columns, marks none`() {
-        for (text, columns) in [("abc", 3), ("日本", 4), ("é", 1), ("e\u{301}", 1), ("🙂", 2), ("👩‍🚀", 2), ("❤️", 2), ("ｆ", 2), ("한", 2), ("", 0), ("\u{200B}", 0)] {
+        for (text, columns) in [
+            ("abc", 3), ("日本", 4), ("é", 1), ("e\u{301}", 1), ("🙂", 2), ("👩‍🚀", 2), ("❤️", 2), ("ｆ", 2), ("한", 2), ("", 0), ("\u{200B}", 0),
+        ] {
             #expect(text.columns == columns, "\(text)")
         }
     }

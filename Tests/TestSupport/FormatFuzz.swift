@@ -3,7 +3,8 @@ import Glibc
 package import Kernels
 import Formats
 
-/// Damages the files of a format, one round after the other, and reads them. A round is the same whenever it runs: what one finds is found again alone.
+/// Damages the files of a format, one round after the other, and reads them. A round is the same whenever it runs: what one finds is found
+/// again alone.
 ///
 ///     let fuzz = try FormatFuzz(.gguf, in: folder)
 ///     fuzz.prepare(17)
@@ -22,7 +23,11 @@ package struct FormatFuzz {
     /// Of what lies in the folder.
     package private(set) var byteCount = 0
 
-    package init(_ format: FuzzedFormat, in folder: TemporaryFolder) throws { (self.format, seeds, self.folder) = (format, try format.seeds(), folder) }
+    package init(_ format: FuzzedFormat, in folder: TemporaryFolder) throws {
+        self.format = format
+        seeds = try format.seeds()
+        self.folder = folder
+    }
 
     /// Puts a damaged model into the folder.
     package mutating func prepare(_ round: Int) {

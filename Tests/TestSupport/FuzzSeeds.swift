@@ -27,22 +27,43 @@ package enum FuzzedFormat: String, CaseIterable, Sendable {
 
     package func seeds() throws -> [FuzzSeed] {
         switch self {
-        case .safetensors: try Self.folders().flatMap { files in Self.seeds(files, ["model.safetensors", "model.safetensors.index.json", "a.safetensors"]) }
+        case .safetensors:
+            try Self.folders().flatMap { files in Self.seeds(files, ["model.safetensors", "model.safetensors.index.json", "a.safetensors"])
+            }
         case .config: try Self.folders().prefix(1).flatMap { Self.seeds($0, ["config.json"]) }
-        case .tokenizer: try Self.folders().prefix(1).flatMap { Self.seeds($0, ["tokenizer.json", "tokenizer_config.json"]) } + Self.vocabularies()
+        case .tokenizer:
+            try Self.folders().prefix(1).flatMap { Self.seeds($0, ["tokenizer.json", "tokenizer_config.json"]) } + Self.vocabularies()
         case .gguf: try Self.ggufs()
         case .pt: try Self.pickles()
         }
     }
 
     package var words: [String] {
-        let json = ["null", "true", "\"\"", "{", "}", "[", "]", ",", ":", "0", "-1", "1e9", "1.5", "4611686018427387904", "9223372036854775807", "18446744073709551616", "\"\\ud800\""]
+        let json = [
+            "null", "true", "\"\"", "{", "}", "[", "]", ",", ":", "0", "-1", "1e9", "1.5", "4611686018427387904", "9223372036854775807",
+            "18446744073709551616", "\"\\ud800\"",
+        ]
         switch self {
-        case .safetensors: return json + ["F32", "BF16", "U8", "\"dtype\"", "data_offsets", "[0,16]", "[2,3]", "__metadata__", "transformer.wte.weight", "../a.safetensors", "weight_map"]
-        case .config: return json + ["\"gpt2\"", "\"n_ctx\":4", "\"n_layer\":1024", "\"n_embd\":1048576", "\"vocab_size\":16777216", "\"gelu\"", "16777216"]
-        case .tokenizer: return json + ["\"Ġ\"", "\"type\"", "\"Sequence\"", "\"Split\"", "\"Digits\"", "\"ByteLevel\"", #""Regex":"(?<=\\w{1,9})x|[\\s&&a]""#, "a b", "131071", "4194303", "chat_template"]
+        case .safetensors:
+            return json + [
+                "F32", "BF16", "U8", "\"dtype\"", "data_offsets", "[0,16]", "[2,3]", "__metadata__", "transformer.wte.weight",
+                "../a.safetensors", "weight_map",
+            ]
+        case .config:
+            return json + [
+                "\"gpt2\"", "\"n_ctx\":4", "\"n_layer\":1024", "\"n_embd\":1048576", "\"vocab_size\":16777216", "\"gelu\"", "16777216",
+            ]
+        case .tokenizer:
+            return json + [
+                "\"Ġ\"", "\"type\"", "\"Sequence\"", "\"Split\"", "\"Digits\"", "\"ByteLevel\"", #""Regex":"(?<=\\w{1,9})x|[\\s&&a]""#,
+                "a b", "131071", "4194303", "chat_template",
+            ]
         case .gguf: return ["GGUF", "gpt2", "general.alignment", "tokenizer.ggml.tokens", "a b", "\u{8}\0\0\0", "\u{9}\0\0\0\u{9}\0\0\0"]
-        case .pt: return ["()", "tR", "}q", "us", "N.", "cos\nsystem\n", "X\u{4}\0\0\0", "]a", "(((", "h\0", "QbR", "PK\u{5}\u{6}", "PK\u{1}\u{2}", "\0\0\0\0"]
+        case .pt:
+            return [
+                "()", "tR", "}q", "us", "N.", "cos\nsystem\n", "X\u{4}\0\0\0", "]a", "(((", "h\0", "QbR", "PK\u{5}\u{6}", "PK\u{1}\u{2}",
+                "\0\0\0\0",
+            ]
         }
     }
 }
@@ -79,7 +100,8 @@ extension FuzzedFormat {
         let weights = split.removeValue(forKey: "model.safetensors") ?? []
         let names = try SafeTensorsHeader(of: weights.span, path: "a").tensors.names
         split["a.safetensors"] = weights
-        split["model.safetensors.index.json"] = Array("{\"weight_map\": {\(names.map { "\"\($0)\": \"a.safetensors\"" }.joined(separator: ", "))}}".utf8)
+        split["model.safetensors.index.json"] = Array(
+            "{\"weight_map\": {\(names.map { "\"\($0)\": \"a.safetensors\"" }.joined(separator: ", "))}}".utf8)
         return result + [split]
     }
 
@@ -90,7 +112,9 @@ extension FuzzedFormat {
     /// Vocabularies in which every byte matters.
     private static func vocabularies() throws -> [FuzzSeed] {
         guard var files = try folders().last else { return [] }
-        files["tokenizer.json"] = Array(#"{"version": "1.0", "added_tokens": [{"id": 3, "content": "<|eos|>", "special": true}], "normalizer": null, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "\\p{N}{1,3}| ?\\w+|\\s+"}, "behavior": "Isolated"}, {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}, "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "<|eos|>": 3}, "merges": ["a b"]}}"#.utf8)
+        files["tokenizer.json"] = Array(
+            #"{"version": "1.0", "added_tokens": [{"id": 3, "content": "<|eos|>", "special": true}], "normalizer": null, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "\\p{N}{1,3}| ?\\w+|\\s+"}, "behavior": "Isolated"}, {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}, "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "<|eos|>": 3}, "merges": ["a b"]}}"#
+                .utf8)
         files["vocab.json"] = Array(#"{"a": 0, "b": 1, "ab": 2, "Ċ": 3}"#.utf8)
         files["merges.txt"] = Array("#version: 0.2\na b\n".utf8)
         let first = seeds(files, ["tokenizer.json"])
@@ -119,10 +143,13 @@ extension FuzzedFormat {
         }
         let arguments = PyTorchBytes.dictionary([("n_head", PyTorchBytes.integer(2)), ("dropout", [0x47, 0, 0, 0, 0, 0, 0, 0, 0])])
         let stoi = PyTorchBytes.dictionary([("b", PyTorchBytes.integer(0)), ("c", PyTorchBytes.integer(1))])
-        let pickle = PyTorchBytes.pickle(PyTorchBytes.dictionary([("model", PyTorchBytes.dictionary(PyTorchBytes.state())), ("model_args", arguments), ("stoi", stoi)]))
+        let pickle = PyTorchBytes.pickle(
+            PyTorchBytes.dictionary([("model", PyTorchBytes.dictionary(PyTorchBytes.state())), ("model_args", arguments), ("stoi", stoi)]))
         let archive = PyTorchBytes.zip(PyTorchBytes.files(pickle))
         seeds.append(FuzzSeed(files: ["a.pt": archive], damaged: "a.pt", range: 0..<archive.count, entry: "a.pt"))
-        let inner = FuzzSeed(files: ["a.pt": pickle], damaged: "a.pt", range: 0..<pickle.count, entry: "a.pt") { PyTorchBytes.zip(PyTorchBytes.files($0)) }
-        return seeds + [inner, inner, inner]                  // where most of the faults could be
+        let inner = FuzzSeed(files: ["a.pt": pickle], damaged: "a.pt", range: 0..<pickle.count, entry: "a.pt") {
+            PyTorchBytes.zip(PyTorchBytes.files($0))
+        }
+        return seeds + [inner, inner, inner]  // where most of the faults could be
     }
 }

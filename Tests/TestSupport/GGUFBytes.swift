@@ -16,7 +16,9 @@ package struct GGUFBytes {
     package static func text(_ text: String) -> [UInt8] { little(UInt32(8)) + string(text) }
     package static func u32(_ number: Int) -> [UInt8] { little(UInt32(4)) + little(UInt32(number)) }
     package static func f32(_ number: Float) -> [UInt8] { little(UInt32(6)) + little(number.bitPattern) }
-    package static func array(_ kind: UInt32, count: UInt64, _ elements: [UInt8]) -> [UInt8] { little(UInt32(9)) + little(kind) + little(count) + elements }
+    package static func array(_ kind: UInt32, count: UInt64, _ elements: [UInt8]) -> [UInt8] {
+        little(UInt32(9)) + little(kind) + little(count) + elements
+    }
     package static func texts(_ texts: [String]) -> [UInt8] { array(8, count: UInt64(texts.count), texts.flatMap(string)) }
 
     package mutating func set(_ key: String, _ value: [UInt8]) {
@@ -41,13 +43,18 @@ package struct GGUFBytes {
     package static var sample: GGUFBytes {
         var file = GGUFBytes()
         file.keys = [
-            ("general.architecture", text("gpt2")), ("gpt2.context_length", u32(3)), ("gpt2.embedding_length", u32(2)), ("gpt2.block_count", u32(1)),
+            ("general.architecture", text("gpt2")), ("gpt2.context_length", u32(3)), ("gpt2.embedding_length", u32(2)),
+            ("gpt2.block_count", u32(1)),
             ("gpt2.feed_forward_length", u32(8)), ("gpt2.attention.head_count", u32(1)), ("gpt2.attention.layer_norm_epsilon", f32(1e-5)),
-            ("tokenizer.ggml.model", text("gpt2")), ("tokenizer.ggml.pre", text("gpt-2")), ("tokenizer.ggml.tokens", texts(["a", "b", "ab", "<|eos|>"])),
-            ("tokenizer.ggml.token_type", array(5, count: 4, [1, 1, 1, 3].flatMap { little(Int32($0)) })), ("tokenizer.ggml.merges", texts(["a b"])),
+            ("tokenizer.ggml.model", text("gpt2")), ("tokenizer.ggml.pre", text("gpt-2")),
+            ("tokenizer.ggml.tokens", texts(["a", "b", "ab", "<|eos|>"])),
+            ("tokenizer.ggml.token_type", array(5, count: 4, [1, 1, 1, 3].flatMap { little(Int32($0)) })),
+            ("tokenizer.ggml.merges", texts(["a b"])),
             ("tokenizer.ggml.eos_token_id", u32(3)),
         ]
-        for (name, sizes) in [("token_embd.weight", [2, 4]), ("position_embd.weight", [2, 3]), ("output_norm.weight", [2]), ("output_norm.bias", [2])] {
+        for (name, sizes) in [
+            ("token_embd.weight", [2, 4]), ("position_embd.weight", [2, 3]), ("output_norm.weight", [2]), ("output_norm.bias", [2]),
+        ] {
             file.add(name, sizes)
         }
         for (name, inner, outer) in [("attn_qkv", 2, 6), ("attn_output", 2, 2), ("ffn_up", 2, 8), ("ffn_down", 8, 2)] {

@@ -23,19 +23,24 @@ package struct GoldenGPT {
         var configuration = GPTConfiguration(layers: 2, heads: 4, width: 32, context: 24, vocabulary: 61)
         configuration.isTied = variant == .tied
         if variant == .rotary {
-            (configuration.positions, configuration.hasQKNorm, configuration.norm) = (.rotary, true, .rms)
-            (configuration.activation, configuration.hasBias) = (.reluSquared, false)
+            configuration.positions = .rotary
+            configuration.hasQKNorm = true
+            configuration.norm = .rms
+            configuration.activation = .reluSquared
+            configuration.hasBias = false
         }
         var list = ParameterList()
         model = GPT(configuration, in: &list)
         parameters = Parameters(list, on: processor)
         for parameter in parameters.list {
             let weights = golden.floats("weights/\(parameter.name)")
-            precondition(golden.shape("weights/\(parameter.name)") == parameter.shape, "\(parameter.name) has another shape than in PyTorch")
+            precondition(
+                golden.shape("weights/\(parameter.name)") == parameter.shape, "\(parameter.name) has another shape than in PyTorch")
             parameters.values[parameter.range].write { span in for i in span.indices { span[i] = weights[i] } }
         }
         tape = Tape(processor, parameters: parameters, precision: setting.precision)
-        (self.golden, self.variant) = (golden, variant)
+        self.golden = golden
+        self.variant = variant
     }
 
     package var ids: Tensor { tape.ids(golden.ids("batch/ids"), golden.shape("batch/ids")) }

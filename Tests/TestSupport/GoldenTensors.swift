@@ -49,7 +49,8 @@ package struct GoldenTensors: Sendable {
     private func words(_ name: String, _ type: String) -> [UInt32] {
         let entry = entry(name), (start, end) = (entry.data_offsets[0], entry.data_offsets[1])
         precondition(entry.dtype == type, "\(path): '\(name)' holds \(entry.dtype), not \(type)")
-        precondition(end <= numbers.count && end - start == 4 * entry.shape.reduce(1, *), "\(path): '\(name)' has other bytes than \(entry.shape)")
+        precondition(
+            end <= numbers.count && end - start == 4 * entry.shape.reduce(1, *), "\(path): '\(name)' has other bytes than \(entry.shape)")
         return stride(from: start, to: end, by: 4).map { at in (0..<4).reduce(0) { $0 | UInt32(numbers[at + $1]) << (8 * $1) } }
     }
 

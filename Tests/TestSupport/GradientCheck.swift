@@ -51,8 +51,10 @@ package struct GradientInput: Sendable {
 /// differences of four points. Of large inputs some elements are taken.
 ///
 ///     expectGradientsMatchSlopes(of: [.anything([3, 17]), .anything([17, 5])], on: processor) { tape, x in tape.matmul(x[0], x[1]) }
-package func expectGradientsMatchSlopes(of inputs: [GradientInput], on processor: Processor, elements most: Int = 24, _ comment: String = "",
-                          sourceLocation: SourceLocation = #_sourceLocation, _ body: (Tape, [Tensor]) -> Tensor) {
+package func expectGradientsMatchSlopes(
+    of inputs: [GradientInput], on processor: Processor, elements most: Int = 24, _ comment: String = "",
+    sourceLocation: SourceLocation = #_sourceLocation, _ body: (Tape, [Tensor]) -> Tensor
+) {
     var noise = TestRandom(UInt64(inputs.count) &* 31 &+ UInt64(inputs.reduce(0) { $0 + $1.shape.count }))
     let tape = Tape(processor, seed: 5)
     let values = inputs.map { $0.numbers(&noise) }
@@ -74,7 +76,10 @@ package func expectGradientsMatchSlopes(of inputs: [GradientInput], on processor
                 moved[input][i] += step
                 return (Double(moved[input][i]), loss(moved))
             }
-            let (a, b, c, d) = (point(-0.04), point(-0.02), point(0.02), point(0.04))
+            let a = point(-0.04)
+            let b = point(-0.02)
+            let c = point(0.02)
+            let d = point(0.04)
             // Each difference by the distance that f32 made of the step.
             let slope = 4 / 3 * (c.loss - b.loss) / (c.x - b.x) - 1 / 3 * (d.loss - a.loss) / (d.x - a.x)
             let found = Double(gradients[input][i])

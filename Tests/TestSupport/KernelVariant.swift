@@ -11,7 +11,9 @@ package struct KernelVariant: Sendable, CustomStringConvertible {
     /// Each precision on every path of this CPU that has it, then with each library on the best of them.
     package static let tapes: [KernelVariant] = {
         var tapes = Processor.instructionSets.map { KernelVariant(path: $0, precision: .float32) } + bfloat16
-        for blas in [BLAS.onednn, .openblas] { tapes.append(KernelVariant(path: Processor.instructionSets[0], precision: .float32, blas: blas)) }
+        for blas in [BLAS.onednn, .openblas] {
+            tapes.append(KernelVariant(path: Processor.instructionSets[0], precision: .float32, blas: blas))
+        }
         if let best = bfloat16.first { tapes.append(KernelVariant(path: best.path, precision: .bfloat16, blas: .onednn)) }
         return tapes
     }()
@@ -24,7 +26,8 @@ package struct KernelVariant: Sendable, CustomStringConvertible {
     }.map { KernelVariant(path: $0, precision: .bfloat16) }
 
     package var description: String {
-        "\(path) \(precision.rawValue)" + (storage == .float32 ? "" : ", stored in \(storage.rawValue)") + (blas == .slm ? "" : ", \(blas.rawValue)")
+        "\(path) \(precision.rawValue)" + (storage == .float32 ? "" : ", stored in \(storage.rawValue)")
+            + (blas == .slm ? "" : ", \(blas.rawValue)")
     }
 
     /// Two threads, so that work is split wherever it can be.

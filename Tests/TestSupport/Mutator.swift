@@ -1,4 +1,5 @@
-/// Damages files, as chance and whoever means harm do: single bits, lengths that lie, pieces that are missing, doubled or elsewhere, words that mean something.
+/// Damages files, as chance and whoever means harm do: single bits, lengths that lie, pieces that are missing, doubled or elsewhere, words
+/// that mean something.
 ///
 ///     var mutator = Mutator(seed: 3, words: ["null", "-1"])
 ///     mutator.damage(&bytes, in: 0..<600)
@@ -8,7 +9,10 @@ package struct Mutator {
 
     package init(seed: UInt64, words: [String] = []) { self.init(seed: seed, words: words.map { Array($0.utf8) }) }
 
-    package init(seed: UInt64, words: [[UInt8]]) { (random, self.words) = (TestRandom(seed), words) }
+    package init(seed: UInt64, words: [[UInt8]]) {
+        random = TestRandom(seed)
+        self.words = words
+    }
 
     /// One to three changes.
     /// - Parameter range: Where they are; everywhere, if it is nil.
@@ -36,7 +40,8 @@ package struct Mutator {
 
     /// What lengths, counts and places are when they lie.
     private mutating func number(_ size: Int, _ place: Int) -> UInt64 {
-        let small: [UInt64] = [0, 1, 2, 3, 4, 5, 8, 9, 12, 31, 32, 127, 255], large: [UInt64] = [1 << 31, 1 << 32, 1 << 61, 1 << 62, 1 << 63, .max, .max - 31, 0xFFFF, 0x7FFF_FFFF]
+        let small: [UInt64] = [0, 1, 2, 3, 4, 5, 8, 9, 12, 31, 32, 127, 255],
+            large: [UInt64] = [1 << 31, 1 << 32, 1 << 61, 1 << 62, 1 << 63, .max, .max - 31, 0xFFFF, 0x7FFF_FFFF]
         switch random.below(3) {
         case 0: return small[random.below(small.count)]
         case 1: return large[random.below(large.count)]
@@ -46,6 +51,8 @@ package struct Mutator {
 
     /// In 1, 2, 4 or 8 bytes, the lowest first.
     private mutating func write(_ number: UInt64, at place: Int, _ bytes: inout [UInt8]) {
-        for i in 0..<1 << random.below(4) where place + i < bytes.count { bytes[place + i] = UInt8(truncatingIfNeeded: number >> UInt64(8 * i)) }
+        for i in 0..<1 << random.below(4) where place + i < bytes.count {
+            bytes[place + i] = UInt8(truncatingIfNeeded: number >> UInt64(8 * i))
+        }
     }
 }

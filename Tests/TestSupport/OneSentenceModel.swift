@@ -6,13 +6,16 @@ import Tokenize
 
 /// A model that knows one sentence: it says it when it is the assistant's turn, and goes on with it from any of its bytes.
 ///
-/// Each byte of the sentence must be another, since the model is a table of which token follows which. Other tokens are far less likely, but not impossible.
+/// Each byte of the sentence must be another, since the model is a table of which token follows which. Other tokens are far less likely,
+/// but not impossible.
 package enum OneSentenceModel {
     package static let sentence = "Hi, you!é日"
 
     package static func checkpoint(saying text: String = sentence, context: Int = 64) throws -> Checkpoint {
         let processor = try Processor(threads: 1), vocabulary = SampleCheckpoint.vocabulary, V = vocabulary.count
-        guard let eos = vocabulary.specialTokenID("<|eos|>"), let assistant = vocabulary.specialTokenID("<|assistant|>") else { preconditionFailure("no markers") }
+        guard let eos = vocabulary.specialTokenID("<|eos|>"), let assistant = vocabulary.specialTokenID("<|assistant|>") else {
+            preconditionFailure("no markers")
+        }
         var configuration = GPTConfiguration(layers: 0, heads: 1, width: V, context: context, vocabulary: V)
         configuration.positions = .none
         var list = ParameterList()

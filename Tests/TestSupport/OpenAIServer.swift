@@ -7,7 +7,8 @@ extension ScriptedServer {
     package convenience init(speakingFor backend: any ChatBackend) {
         self.init { asked, connection in
             guard asked.line.hasPrefix("POST") else {
-                connection.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"data\":[{\"id\":\"scripted\"}]}")
+                connection.send(
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"data\":[{\"id\":\"scripted\"}]}")
                 return
             }
             do {
@@ -25,9 +26,12 @@ extension ScriptedServer {
     private static func request(_ body: [UInt8]) throws -> GenerationRequest {
         var parser = JSONParser()
         let root = try parser.parse(body)
-        let messages = try root["messages"]?.elements?.map { Conversation.Message(Conversation.Role(rawValue: try $0.string("role")) ?? .user, try $0.string("content")) }
-        let config = try GenerationConfig(maximumTokens: root["max_tokens"]?.integer, temperature: root.number("temperature"), topK: root.integer("top_k", else: 0),
-                                          topP: root.number("top_p", else: 1), stop: root["stop"]?.elements?.compactMap(\.string) ?? [], seed: root["seed"]?.unsigned)
+        let messages = try root["messages"]?.elements?.map {
+            Conversation.Message(Conversation.Role(rawValue: try $0.string("role")) ?? .user, try $0.string("content"))
+        }
+        let config = try GenerationConfig(
+            maximumTokens: root["max_tokens"]?.integer, temperature: root.number("temperature"), topK: root.integer("top_k", else: 0),
+            topP: root.number("top_p", else: 1), stop: root["stop"]?.elements?.compactMap(\.string) ?? [], seed: root["seed"]?.unsigned)
         if let messages { return GenerationRequest(.chat(messages), config) }
         return GenerationRequest(.text(try root.string("prompt")), config)
     }
@@ -47,7 +51,9 @@ extension ScriptedServer {
             }
             guard case .ended(let end) = event else { return }
             writer.key("usage")
-            writer.object { $0.key("prompt_tokens"); $0.integer(end.promptTokens); $0.key("completion_tokens"); $0.integer(end.answerTokens) }
+            writer.object {
+                $0.key("prompt_tokens"); $0.integer(end.promptTokens); $0.key("completion_tokens"); $0.integer(end.answerTokens)
+            }
         }
         return "data: \(writer.text)\n\n" + (isLast ? "data: [DONE]\n\n" : "")
     }

@@ -17,9 +17,13 @@ package final class PostgresServer: Sendable {
     private let process: Process
 
     package init() throws {
-        let (process, commands, answers) = (Process(), Pipe(), Pipe())
-        process.executableURL = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(path: "Peers/postgres.sh")
-        (process.standardInput, process.standardOutput) = (commands, answers)
+        let process = Process()
+        let commands = Pipe()
+        let answers = Pipe()
+        process.executableURL = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(
+            path: "Peers/postgres.sh")
+        process.standardInput = commands
+        process.standardOutput = answers
         try process.run()
         let handles = (commands: commands.fileHandleForWriting, answers: answers.fileHandleForReading)
         address = Self.line(from: handles.answers)

@@ -8,7 +8,9 @@ package final class PseudoTerminal: Sendable {
         // What posix_openpt, unlockpt and ptsname do on Linux; Swift does not see them.
         master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
         var locked: Int32 = 0, number: UInt32 = 0
-        guard master >= 0, ioctl(master, 0x4004_5431 /* TIOCSPTLCK */, &locked) == 0, ioctl(master, 0x8004_5430 /* TIOCGPTN */, &number) == 0 else {
+        guard master >= 0, ioctl(master, 0x4004_5431 /* TIOCSPTLCK */, &locked) == 0,
+            ioctl(master, 0x8004_5430 /* TIOCGPTN */, &number) == 0
+        else {
             fatalError("no terminal for a test")
         }
         slave = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY | O_CLOEXEC)

@@ -96,7 +96,8 @@ package final class RawHTTPConnection {
             received.removeFirst(min(length, received.count))
         } else {
             while receive() {}
-            (body, received) = (received, [])
+            body = received
+            received = []
         }
         return Answer(status: head.status, headers: head.headers, body: body)
     }

@@ -10,7 +10,9 @@ package struct SampleAdapter {
 
     package init(in folder: TemporaryFolder, layers: Int = 1, withPrincipals: Bool = false) throws {
         var sample = try SampleCheckpoint(layers: layers).checkpoint
-        (sample.optimizer, sample.training, sample.metrics) = ([:], [:], [:])
+        sample.optimizer = [:]
+        sample.training = [:]
+        sample.metrics = [:]
         try sample.write(to: folder("base.h5"))
         base = try Checkpoint(reading: folder("base.h5"))
         let processor = try Processor(threads: 1)
@@ -24,7 +26,8 @@ package struct SampleAdapter {
         var adapter = Checkpoint(base.configuration, weights: values(1))
         adapter.adapter = LoRAAdapter(LoRAConfiguration(rank: 2, alpha: 3), baseDigest: base.weightsDigest, basePath: "base.h5")
         if withPrincipals { adapter.adapter?.principals = values(2) }
-        (adapter.tokenizer, adapter.chatTemplate) = (base.tokenizer, base.chatTemplate)
+        adapter.tokenizer = base.tokenizer
+        adapter.chatTemplate = base.chatTemplate
         try adapter.write(to: folder("adapter.h5"))
         self.adapter = try Checkpoint(reading: folder("adapter.h5"))
     }

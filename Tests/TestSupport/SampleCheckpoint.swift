@@ -40,9 +40,12 @@ package struct SampleCheckpoint {
         checkpoint.chatTemplate = .specialTokens
         checkpoint.training = [
             "step": .integer(generation), "seed": .integer(.min), "rate": 3e-4, "settings": #"{"batch":12,"note":"ü\n"}"#,
-            "data/order": .integers([3, -1, .max]), "data/epoch": 0, "nothing/text": "", "nothing/integers": .integers([]), "nothing/numbers": .numbers([]),
-            "nothing/floats": .floats([]), "nothing/bytes": .bytes([]), "random/state": .bytes(Array(0...255)), "zeros in a text": "a\u{0}b\u{0}",
-            "losses": .numbers([-0.0, .nan, .infinity, .leastNonzeroMagnitude, .pi]), "floats": .floats([-0.0, .nan, .pi]), "e\u{301}": "e\u{301}",
+            "data/order": .integers([3, -1, .max]), "data/epoch": 0, "nothing/text": "", "nothing/integers": .integers([]),
+            "nothing/numbers": .numbers([]),
+            "nothing/floats": .floats([]), "nothing/bytes": .bytes([]), "random/state": .bytes(Array(0...255)),
+            "zeros in a text": "a\u{0}b\u{0}",
+            "losses": .numbers([-0.0, .nan, .infinity, .leastNonzeroMagnitude, .pi]), "floats": .floats([-0.0, .nan, .pi]),
+            "e\u{301}": "e\u{301}",
         ]
         checkpoint.metrics = ["train_loss": 1.25, "validation_loss": .number(1.5 + Double(generation))]
         self.checkpoint = checkpoint
@@ -55,7 +58,8 @@ extension Checkpoint {
         var result: [(path: String, shape: [Int], bits: [UInt64])] = []
         for (group, arrays) in [("weights", weights), ("optimizer", optimizer)] {
             for (name, array) in arrays {
-                result.append(("\(group)/\(name)", array.shape.sizes, array.values.read { span in span.indices.map { UInt64(span[$0].bitPattern) } }))
+                result.append(
+                    ("\(group)/\(name)", array.shape.sizes, array.values.read { span in span.indices.map { UInt64(span[$0].bitPattern) } }))
             }
         }
         for (group, values) in [("training", training), ("metrics", metrics)] {

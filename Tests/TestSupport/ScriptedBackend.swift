@@ -13,18 +13,24 @@ package final class ScriptedBackend: ChatBackend {
 
     /// - Parameter beforeToken: Called on the thread that answers, with how many came already.
     package init(_ sentence: String = OneSentenceModel.sentence, beforeToken: @escaping @Sendable (Int) -> Void = { _ in }) {
-        (self.sentence, self.beforeToken) = (sentence, beforeToken)
+        self.sentence = sentence
+        self.beforeToken = beforeToken
     }
 
-    package func start(_ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void) throws(GenerationError) -> any GenerationHandle {
-        let size = switch request.prompt {
-        case .text(let text): text.count
-        case .tokens(let ids): ids.count
-        case .chat(let messages): messages.reduce(0) { $0 + String(decoding: $1.text, as: UTF8.self).count + 1 }
-        }
+    package func start(
+        _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
+        let size =
+            switch request.prompt {
+            case .text(let text): text.count
+            case .tokens(let ids): ids.count
+            case .chat(let messages): messages.reduce(0) { $0 + String(decoding: $1.text, as: UTF8.self).count + 1 }
+            }
         if size > 63, request.policy == .refuse { throw .tooLong(promptTokens: size, context: 64) }
         let flag = CancelFlag()
-        do throws(ThreadError) { try BackgroundThread.run { self.run(request, min(size, 63), flag, deliver) } } catch { throw .threadNotStarted(error) }
+        do throws(ThreadError) { try BackgroundThread.run { self.run(request, min(size, 63), flag, deliver) } } catch {
+            throw .threadNotStarted(error)
+        }
         return flag
     }
 

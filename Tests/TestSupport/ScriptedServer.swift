@@ -2,7 +2,8 @@ import Glibc
 import Synchronization
 import Threads
 
-/// A server on this machine alone, that does what a test wants. It reads a request from each connection, and closes it when `handle` returns.
+/// A server on this machine alone, that does what a test wants. It reads a request from each connection, and closes it when `handle`
+/// returns.
 package final class ScriptedServer: Sendable {
     package struct Asked: Sendable {
         /// Such as "POST /v1/models".
@@ -48,7 +49,9 @@ package final class ScriptedServer: Sendable {
         let listener = listener
         port = withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                guard bind(listener, address, size) == 0, listen(listener, 64) == 0, getsockname(listener, address, &size) == 0 else { fatalError("no port for a test") }
+                guard bind(listener, address, size) == 0, listen(listener, 64) == 0, getsockname(listener, address, &size) == 0 else {
+                    fatalError("no port for a test")
+                }
             }
             return Int(UInt16(bigEndian: $0.pointee.sin_port))
         }
@@ -81,7 +84,10 @@ package final class ScriptedServer: Sendable {
                     let parts = line.split(separator: ":", maxSplits: 1).map(String.init)
                     if parts.count == 2 { fields[parts[0].lowercased()] = String(parts[1].drop { $0 == " " }) }
                 }
-                head = (text.utf8.distance(from: text.startIndex, to: end.upperBound), fields, lines[0].split(separator: " ").prefix(2).joined(separator: " "))
+                head = (
+                    text.utf8.distance(from: text.startIndex, to: end.upperBound), fields,
+                    lines[0].split(separator: " ").prefix(2).joined(separator: " ")
+                )
             }
             if let head, bytes.count - head.end >= Int(head.fields["content-length"] ?? "0") ?? 0 {
                 return Asked(line: head.line, headers: head.fields, body: Array(bytes[head.end...]))

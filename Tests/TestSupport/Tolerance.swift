@@ -5,7 +5,9 @@ package struct Tolerance: Sendable {
     package let absolute, relative, scale: Double
 
     fileprivate init(absolute: Double = 1e-7, relative: Double, scale: Double = 0) {
-        (self.absolute, self.relative, self.scale) = (absolute, relative, scale)
+        self.absolute = absolute
+        self.relative = relative
+        self.scale = scale
     }
 }
 
@@ -29,7 +31,8 @@ extension Tolerance {
     package static let hugeLogits = Tolerance(absolute: 1e-3, relative: 1e-3)
     /// Sums of ten million numbers, made in f64 and rounded once at the end.
     package static let longSum = Tolerance(absolute: 0, relative: 1e-6)
-    /// Slopes by differences of four points 0.02 apart: f32 has 1e-7 of a sum, divided by the step, and the four points leave an error of the
+    /// Slopes by differences of four points 0.02 apart: f32 has 1e-7 of a sum, divided by the step, and the four points leave an error of
+    /// the
     /// fifth derivative times 0.02⁴/30.
     package static let slope = Tolerance(absolute: 5e-4, relative: 2e-3)
     /// What no rounding excuses.
@@ -48,8 +51,10 @@ extension Tolerance {
 /// Records an issue that names the worst element, unless every one of `found` is as near to `expected` as `tolerance` allows.
 ///
 /// `terms` is the size of what was summed, where all that is left of it may be smaller.
-package func expectClose<Number: BinaryFloatingPoint>(_ found: [Float], _ expected: [Number], within tolerance: Tolerance, terms: Double = 0,
-                                                      _ label: @autoclosure () -> String = "", sourceLocation: SourceLocation = #_sourceLocation) {
+package func expectClose<Number: BinaryFloatingPoint>(
+    _ found: [Float], _ expected: [Number], within tolerance: Tolerance, terms: Double = 0,
+    _ label: @autoclosure () -> String = "", sourceLocation: SourceLocation = #_sourceLocation
+) {
     guard found.count == expected.count else {
         Issue.record("\(label()): \(found.count) numbers, expected \(expected.count)", sourceLocation: sourceLocation)
         return
@@ -58,7 +63,8 @@ package func expectClose<Number: BinaryFloatingPoint>(_ found: [Float], _ expect
     let scale = expected.reduce(terms) { $1.isFinite ? max($0, abs($1)) : $0 }
     let excess = found.indices.map { tolerance.excess(Double(found[$0]), expected[$0], scale: scale) }
     guard let worst = excess.indices.max(by: { excess[$0] < excess[$1] }), excess[worst] > 1 else { return }
-    let (a, b) = (found[worst], expected[worst])
+    let a = found[worst]
+    let b = expected[worst]
     Issue.record("""
         \(label()): \(excess.count { $0 > 1 }) of \(found.count) are off; the worst, [\(worst)], is \(a), expected \(b): off by \(abs(Double(a) - b)), \
         \(excess[worst]) times what is allowed

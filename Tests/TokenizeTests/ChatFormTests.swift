@@ -12,8 +12,11 @@ import Tokenize
 
     private static let talk = Conversation([.init(.user, " Hi "), .init(.assistant, "Yo\n\nman"), .init(.user, "\tBye")])
 
-    private func rendered(_ form: ChatTemplate, _ conversations: [Conversation], specialTokens: [String] = ["<|user|>", "<|assistant|>", "<|eos|>"], limit: Int = .max,
-                          prompt: Bool = false) throws -> (text: String, chat: ChatTokens, wasTruncated: [Bool]) {
+    private func rendered(
+        _ form: ChatTemplate, _ conversations: [Conversation], specialTokens: [String] = ["<|user|>", "<|assistant|>", "<|eos|>"],
+        limit: Int = .max,
+        prompt: Bool = false
+    ) throws -> (text: String, chat: ChatTokens, wasTruncated: [Bool]) {
         let tokenizer = try Self.tokenizer(specialTokens), renderer = try ChatRenderer(form, for: tokenizer)
         var encoder = try Encoder(tokenizer), chat = ChatTokens(), wasTruncated: [Bool] = []
         for conversation in conversations {
@@ -93,7 +96,9 @@ import Tokenize
                 #expect(cut.wasTruncated == [limit < whole.chat.ids.count], "\(form) \(limit)")
                 #expect(cut.chat.turns == whole.chat.turns.filter { $0.start < limit }, "\(form) \(limit)")
                 for side in [TokenRole.user, .assistant] {
-                    let bytes = zip(cut.chat.ids.indices, cut.chat.ids).filter { place, _ in saysText(whole.chat, whole.text, at: place) == side }
+                    let bytes = zip(cut.chat.ids.indices, cut.chat.ids).filter { place, _ in
+                        saysText(whole.chat, whole.text, at: place) == side
+                    }
                     #expect(cut.chat.bytes[side] == bytes.count, "\(form) \(limit) \(side)")
                 }
             }
@@ -102,10 +107,15 @@ import Tokenize
 
     /// Whose text the token at a place is a byte of; nil for markers, labels, and ends.
     private func saysText(_ chat: ChatTokens, _ text: String, at place: Int) -> TokenRole? {
-        let texts: [(TokenRole, [UInt8])] = [(.user, Array("Hi".utf8)), (.assistant, Array("Yo\n\nman".utf8)), (.assistant, Array("Yo man".utf8)), (.user, Array("Bye".utf8))]
+        let texts: [(TokenRole, [UInt8])] = [
+            (.user, Array("Hi".utf8)), (.assistant, Array("Yo\n\nman".utf8)), (.assistant, Array("Yo man".utf8)),
+            (.user, Array("Bye".utf8)),
+        ]
         for (side, bytes) in texts {
             for start in 0...max(0, chat.ids.count - bytes.count) where start + bytes.count <= chat.ids.count {
-                if (0..<bytes.count).allSatisfy({ chat.ids[start + $0] == TokenID(bytes[$0]) + 10 }), start..<start + bytes.count ~= place { return side }
+                if (0..<bytes.count).allSatisfy({ chat.ids[start + $0] == TokenID(bytes[$0]) + 10 }), start..<start + bytes.count ~= place {
+                    return side
+                }
             }
         }
         return nil

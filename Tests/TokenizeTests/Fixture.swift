@@ -4,16 +4,22 @@ import Tokenize
 enum Fixture {
     static let text = "the other weather is there, isn't it? The theory: 日本 and 日本語, naïve façade 🙂🙂  \n\n  1234 12 123\tthe end"
 
-    static func learned(_ size: Int = 300, specialTokens: [String] = [], first: Bool = true, pattern: PreTokenizationPattern = .gpt2) throws -> Vocabulary {
+    static func learned(
+        _ size: Int = 300, specialTokens: [String] = [], first: Bool = true, pattern: PreTokenizationPattern = .gpt2
+    ) throws -> Vocabulary {
         var trainer = BPETrainer(size: size), counts = try WordCounts(pattern: pattern)
-        (trainer.specialTokens, trainer.specialTokensFirst, trainer.pattern, trainer.minFrequency) = (specialTokens, first, pattern, 1)
+        trainer.specialTokens = specialTokens
+        trainer.specialTokensFirst = first
+        trainer.pattern = pattern
+        trainer.minFrequency = 1
         try counts.add(Array(text.utf8).span)
         return trainer.train(on: counts).vocabulary
     }
 
     static var characters: Vocabulary {
         var vocabulary = Vocabulary()
-        (vocabulary.unit, vocabulary.pattern) = (.characters, .none)
+        vocabulary.unit = .characters
+        vocabulary.pattern = .none
         vocabulary.add(specialTokens: ["<|eos|>"])
         for character in Set(text.unicodeScalars).sorted() { vocabulary.tokens.append(String(character).utf8) }
         return vocabulary
@@ -35,8 +41,10 @@ enum Fixture {
     /// All that a tokenizer.json can hold.
     static func all() throws -> [(name: String, vocabulary: Vocabulary)] {
         var result = [
-            ("bytes alone", try learned(256)), ("merges", try learned()), ("special first", try learned(specialTokens: ["<|user|>", "<|eos|>"])),
-            ("special last", try learned(specialTokens: ["<|user|>", "<|eos|>"], first: false)), ("special in odd letters", try learned(specialTokens: ["\"\\\n日 \u{1}"])),
+            ("bytes alone", try learned(256)), ("merges", try learned()),
+            ("special first", try learned(specialTokens: ["<|user|>", "<|eos|>"])),
+            ("special last", try learned(specialTokens: ["<|user|>", "<|eos|>"], first: false)),
+            ("special in odd letters", try learned(specialTokens: ["\"\\\n日 \u{1}"])),
             ("gaps", try withGaps()), ("characters", characters),
         ]
         for pattern in [PreTokenizationPattern.gpt4, .llama3, .none, .regex(#"\s+|\S+?(?=\d)|日"#)] {

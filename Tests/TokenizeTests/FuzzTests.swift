@@ -3,7 +3,8 @@ import Testing
 import Tokenize
 import TestSupport
 
-/// Files with random damage: each is read, or refused with a sentence that names it; nothing traps, nothing hangs. `SLM_FUZZ_ROUNDS=1000000` for a
+/// Files with random damage: each is read, or refused with a sentence that names it; nothing traps, nothing hangs.
+/// `SLM_FUZZ_ROUNDS=1000000` for a
 /// long run; a round that fails is found again by its number.
 @Suite struct FuzzTests {
     static let rounds = fuzzRounds(default: 2_000)
@@ -12,8 +13,14 @@ import TestSupport
         let seeds = try Fixture.all().map { _, vocabulary in try TokenizerJSON.bytes(of: vocabulary.shortened()) }
             + TokenizerJSONTests.preTokenizers.map { Array(TokenizerJSONTests.file(preTokenizer: $0.0).utf8) }
             + TokenizerJSONTests.faults.map { Array($0.0.utf8) }
-        try run(seeds, words: ["null", "true", "{}", "[]", "\"\"", "-1", "131071", "1e9", "18446744073709551616", "\"Ġ\"", "\"\\ud800\"", "\"type\"", "\"Sequence\"",
-                               "\"Split\"", "\"Digits\"", "\"ByteLevel\"", "\"Regex\":\"(?<=\\\\w{1,9})x|[\\\\s&&a]\"", "a b", ",", "}"]) { bytes in
+        try run(
+            seeds,
+            words: [
+                "null", "true", "{}", "[]", "\"\"", "-1", "131071", "1e9", "18446744073709551616", "\"Ġ\"", "\"\\ud800\"", "\"type\"",
+                "\"Sequence\"",
+                "\"Split\"", "\"Digits\"", "\"ByteLevel\"", "\"Regex\":\"(?<=\\\\w{1,9})x|[\\\\s&&a]\"", "a b", ",", "}",
+            ]
+        ) { bytes in
             let vocabulary = try TokenizerJSON.read(bytes, path: "t.json")
             if let again = try? TokenizerJSON.bytes(of: vocabulary) { #expect(try TokenizerJSON.read(again, path: "t.json") == vocabulary) }
             try use(vocabulary)
@@ -21,9 +28,12 @@ import TestSupport
     }
 
     @Test func `vocab.json with merges.txt`() throws {
-        let vocabulary = try Fixture.learned(specialTokens: ["<|eos|>"]).shortened(), (json, merges) = try VocabularyAndMerges.bytes(of: vocabulary)
-        try run([json + [0] + merges, Array("{\"a\":0,\"b\":1,\"ab\":2}\0#version: 0.2\na b\n".utf8)],
-                words: ["Ġ", "\n", "a b\n", "0", "\"", ",", ":", "{", "\0", "131071", "#version"]) { bytes in
+        let vocabulary = try Fixture.learned(specialTokens: ["<|eos|>"]).shortened(),
+            (json, merges) = try VocabularyAndMerges.bytes(of: vocabulary)
+        try run(
+            [json + [0] + merges, Array("{\"a\":0,\"b\":1,\"ab\":2}\0#version: 0.2\na b\n".utf8)],
+            words: ["Ġ", "\n", "a b\n", "0", "\"", ",", ":", "{", "\0", "131071", "#version"]
+        ) { bytes in
             let parts = bytes.split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false).map(Array.init)
             let read = try VocabularyAndMerges.read(vocabulary: parts[0], path: "t.json", merges: parts.last ?? [], mergesPath: "t.json")
             if let (json, merges) = try? VocabularyAndMerges.bytes(of: read) {
@@ -34,10 +44,15 @@ import TestSupport
     }
 
     @Test func `.tiktoken`() throws {
-        let seeds = try [TiktokenFile.bytes(of: Fixture.learned(specialTokens: ["<|eos|>"]).shortened(allBytes: true)), Array("YQ== 0\nYWE= 1\nYWFh 2\nYWFhYQ== 3\n".utf8)]
+        let seeds = try [
+            TiktokenFile.bytes(of: Fixture.learned(specialTokens: ["<|eos|>"]).shortened(allBytes: true)),
+            Array("YQ== 0\nYWE= 1\nYWFh 2\nYWFhYQ== 3\n".utf8),
+        ]
         try run(seeds, words: [" ", "\n", "=", "YWFhYQ== ", "0", "9", "131071", "AAAAAAAA"]) { bytes in
             let vocabulary = try TiktokenFile.read(bytes, path: "t.json", specialTokens: [])
-            if let again = try? TiktokenFile.bytes(of: vocabulary) { #expect(try TiktokenFile.read(again, path: "t.json", specialTokens: []) == vocabulary) }
+            if let again = try? TiktokenFile.bytes(of: vocabulary) {
+                #expect(try TiktokenFile.read(again, path: "t.json", specialTokens: []) == vocabulary)
+            }
             try use(vocabulary)
         }
     }
@@ -88,7 +103,12 @@ import TestSupport
         case 2: bytes.insert(contentsOf: bytes[at..<end], at: random.below(bytes.count + 1))
         case 3: bytes.replaceSubrange(at..<end, with: words[random.below(words.count)].utf8)
         case 4: bytes.insert(contentsOf: words[random.below(words.count)].utf8, at: at)
-        default: if random.below(4) == 0 { bytes.removeSubrange(at...) } else { bytes.insert(contentsOf: random.bytes(1 + random.below(4)), at: at) }
+        default:
+            if random.below(4) == 0 {
+                bytes.removeSubrange(at...)
+            } else {
+                bytes.insert(contentsOf: random.bytes(1 + random.below(4)), at: at)
+            }
         }
     }
 }

@@ -10,7 +10,9 @@ import TestSupport
         let syllables = ["ka", "lo", "mi", "the", "ing", "ed", " ", " ", "\n", "'s", "ß", "日本", "👩‍🚀", "12", "!"]
         let words = (0..<3_000).flatMap { _ in (syllables.randomElement(using: &random) ?? "").utf8 }
         let bytes = (0..<2_000).map { _ in UInt8.random(in: 0...255, using: &random) }
-        return [("letters", letters), ("syllables", words), ("bytes", bytes), ("one letter", Array(repeating: 97, count: 999)), ("nothing", [])]
+        return [
+            ("letters", letters), ("syllables", words), ("bytes", bytes), ("one letter", Array(repeating: 97, count: 999)), ("nothing", []),
+        ]
     }()
 
     @Test(arguments: corpora.map(\.name), [PreTokenizationPattern.gpt2, .gpt4, .none])
@@ -22,7 +24,9 @@ import TestSupport
         #expect(words.map { $0.key.count * $0.value }.reduce(0, +) == text.count)
         for (leastCount, specialTokens) in [(1, []), (3, ["<|eos|>", "<|pad|>"])] {
             var trainer = BPETrainer(size: 420)
-            (trainer.minFrequency, trainer.specialTokens, trainer.pattern) = (leastCount, specialTokens, pattern)
+            trainer.minFrequency = leastCount
+            trainer.specialTokens = specialTokens
+            trainer.pattern = pattern
             var again = try WordCounts(pattern: pattern)
             try again.add(text.span)
             let vocabulary = trainer.train(on: again).vocabulary
@@ -48,7 +52,8 @@ import TestSupport
         for first in [true, false] {
             var trainer = BPETrainer(size: 300), counts = try WordCounts(pattern: .gpt2)
             trainer.specialTokens = ["<|user|>", "<|eos|>"]
-            (trainer.specialTokensFirst, trainer.minFrequency) = (first, 1)
+            trainer.specialTokensFirst = first
+            trainer.minFrequency = 1
             let text = Self.corpora[0].text
             try counts.add(text.span)
             let vocabulary = trainer.train(on: counts).vocabulary
@@ -60,7 +65,8 @@ import TestSupport
 
     @Test func `no token is longer than allowed`() throws {
         var trainer = BPETrainer(size: 1_000), counts = try WordCounts(pattern: .gpt2)
-        (trainer.maxTokenLength, trainer.minFrequency) = (3, 1)
+        trainer.maxTokenLength = 3
+        trainer.minFrequency = 1
         let text = Self.corpora[1].text
         try counts.add(text.span)
         let vocabulary = trainer.train(on: counts).vocabulary

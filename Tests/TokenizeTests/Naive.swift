@@ -32,7 +32,9 @@ enum Naive {
         while true {
             var first: (rank: Int, at: Int)?
             for i in tokens.indices.dropLast() {
-                if let rank = merges.firstIndex(where: { $0.left == tokens[i] && $0.right == tokens[i + 1] }), rank < first?.rank ?? .max { first = (rank, i) }
+                if let rank = merges.firstIndex(where: { $0.left == tokens[i] && $0.right == tokens[i + 1] }), rank < first?.rank ?? .max {
+                    first = (rank, i)
+                }
             }
             guard let (rank, at) = first else { return tokens }
             tokens.replaceSubrange(at...at + 1, with: [merges[rank].result])

@@ -5,8 +5,11 @@ extension TestRandom {
 
     /// Words, spaces, digits and signs of several scripts, now and then with bytes that are not UTF-8.
     mutating func text(pieces: Int, broken: Bool) -> [UInt8] {
-        let parts = ["a", "B", "é", "ſ", "日本", "🙂", "👩‍🚀", "e\u{301}", " ", "  ", "\t", "\n", "\r\n", "\u{A0}", "\u{180E}", "\u{2003}", "0", "12", "345", "²", "٣",
-                     "'", "'s", "'LL", "'ve", "-", "...", "!", "_", "{", "word", "Ünïcödé", "x"]
+        let parts = [
+            "a", "B", "é", "ſ", "日本", "🙂", "👩‍🚀", "e\u{301}", " ", "  ", "\t", "\n", "\r\n", "\u{A0}", "\u{180E}", "\u{2003}", "0", "12",
+            "345", "²", "٣",
+            "'", "'s", "'LL", "'ve", "-", "...", "!", "_", "{", "word", "Ünïcödé", "x",
+        ]
         var text: [UInt8] = []
         for _ in 0..<pieces {
             if broken, below(6) == 0 {

@@ -5,7 +5,8 @@ import TestSupport
 @Suite struct RegexTests {
     static let patterns = [
         PreTokenizationPattern.gpt2.regex ?? "", PreTokenizationPattern.gpt4.regex ?? "", PreTokenizationPattern.llama3.regex ?? "",
-        #"\p{L}+"#, #"\p{N}{1,3}+"#, "", "x*", #"(?=[A-Z0-9])"#, #"(?<=a)b|(?<!\s)\S"#, #"\b"#, #"^.*$"#, #"\A.|.\z"#, #"(?<=(?<=a).)."#, #"\R|\X"#,
+        #"\p{L}+"#, #"\p{N}{1,3}+"#, "", "x*", #"(?=[A-Z0-9])"#, #"(?<=a)b|(?<!\s)\S"#, #"\b"#, #"^.*$"#, #"\A.|.\z"#, #"(?<=(?<=a).)."#,
+        #"\R|\X"#,
         #"(a)|(b)|(\w+)"#, #"\S\K\s"#, "日|本本", #"[^\s\w]+|\h+"#, #"(?m:a.b)"#, "e(?!\u{301})",
     ]
 
@@ -31,7 +32,10 @@ import TestSupport
     }
 
     @Test func `what is not UTF-8 counts as U+FFFD, and comes back as it was`() throws {
-        #expect(try cut([0x61, 0x20, 0xFF, 0xE2, 0x82, 0x62], by: PreTokenizationPattern.gpt2.regex ?? "") == [[0x61], [0x20, 0xFF, 0xE2, 0x82], [0x62]])
+        #expect(
+            try cut([0x61, 0x20, 0xFF, 0xE2, 0x82, 0x62], by: PreTokenizationPattern.gpt2.regex ?? "") == [
+                [0x61], [0x20, 0xFF, 0xE2, 0x82], [0x62],
+            ])
         #expect(try cut([0xE2, 0x82, 0x41, 0xC3], by: ".") == [[0xE2, 0x82], [0x41], [0xC3]])
     }
 

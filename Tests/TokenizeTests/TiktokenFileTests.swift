@@ -7,7 +7,9 @@ import Tokenize
             var expected = vocabulary
             expected.ignoresMerges = true
             let bytes = try TiktokenFile.bytes(of: vocabulary)
-            #expect(try TiktokenFile.read(bytes, path: "t.tiktoken", pattern: vocabulary.pattern, specialTokens: vocabulary.specialTokens) == expected, "\(name)")
+            #expect(
+                try TiktokenFile.read(bytes, path: "t.tiktoken", pattern: vocabulary.pattern, specialTokens: vocabulary.specialTokens)
+                    == expected, "\(name)")
         }
     }
 
@@ -20,7 +22,9 @@ import Tokenize
 
     @Test func `a token as long as a text is no trouble`() throws {
         var lines = "YQ== 0\n"
-        for power in 1...14 { lines += String(repeating: "YWFh", count: (1 << power) / 3) + ["", "YQ==", "YWE="][(1 << power) % 3] + " \(power)\n" }
+        for power in 1...14 {
+            lines += String(repeating: "YWFh", count: (1 << power) / 3) + ["", "YQ==", "YWE="][(1 << power) % 3] + " \(power)\n"
+        }
         let vocabulary = try read(lines)
         #expect(vocabulary.merges == (1...14).map { .init($0 - 1, $0 - 1, $0) })
     }

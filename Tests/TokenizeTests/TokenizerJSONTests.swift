@@ -14,15 +14,24 @@ import Tokenize
         (#"{"type":"ByteLevel","add_prefix_space":false}"#, PreTokenizationPattern.gpt2),
         (#"{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}"#, .none),
         (#"{"type":"Sequence","pretokenizers":[{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]}"#, .gpt2),
-        (split(#"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"#), .llama3),
+        (
+            split(
+                #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"#
+            ), .llama3
+        ),
         (split(#"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"#, "Removed", true), .gpt2),
         (split("a+"), .regex("a+")),
         (split(#"\\p{L}+"#).replacing("Regex", with: "String"), .regex(#"\x{5c}p\x{7b}L\x{7d}\x{2b}"#)),
         (#"{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{"type":"ByteLevel","add_prefix_space":false}]}"#,
          .regex(#"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"#)),
         // To Oniguruma, \p{N}{1,3}+ is any number of digits: this is not tiktoken's pattern, though it looks like it.
-        (split(#"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s"#),
-         .regex(#"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"#)),
+        (
+            split(
+                #"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s"#
+            ),
+            .regex(
+                #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"#)
+        ),
     ]
 
     @Test("cutting as others write it", arguments: preTokenizers)
@@ -34,10 +43,15 @@ import Tokenize
     }
 
     @Test func `merges are strings or pairs, and added tokens are special unless they say no and are in the vocabulary`() throws {
-        let vocabulary = try read(file(added: #"{"id":5,"content":"<|eos|>","special":true},{"id":1,"content":"b","special":false}"#,
-                                       vocab: #""a":0,"b":1,"Ġ":2,"ab":3"#, merges: #"["a","b"]"#, rest: #","unk_token":"","dropout":null"#))
+        let vocabulary = try read(
+            file(
+                added: #"{"id":5,"content":"<|eos|>","special":true},{"id":1,"content":"b","special":false}"#,
+                vocab: #""a":0,"b":1,"Ġ":2,"ab":3"#, merges: #"["a","b"]"#, rest: #","unk_token":"","dropout":null"#))
         #expect(vocabulary.specialTokens == [.init(id: 5, text: "<|eos|>")])
-        #expect(vocabulary.tokens.indices.map { String(decoding: vocabulary.tokens[$0], as: UTF8.self) } == ["a", "b", " ", "ab", "", "<|eos|>"])
+        #expect(
+            vocabulary.tokens.indices.map { String(decoding: vocabulary.tokens[$0], as: UTF8.self) } == [
+                "a", "b", " ", "ab", "", "<|eos|>",
+            ])
     }
 
     static let faults: [(String, String)] = [
@@ -47,29 +61,52 @@ import Tokenize
         (file(vocab: #""a":"x""#), "t.json:model.vocab['a']: expected a whole number, found a string."),
         (file(vocab: #""a":1.5"#), "t.json:model.vocab['a']: expected a whole number, found 1.5."),
         (file(vocab: #""a":-1"#), "t.json:model.vocab['a']: expected a number from 0 to 131071 in a file of this size, found -1."),
-        (file(vocab: #""a":4194304"#), "t.json:model.vocab['a']: expected a number from 0 to 131071 in a file of this size, found 4194304."),
+        (
+            file(vocab: #""a":4194304"#),
+            "t.json:model.vocab['a']: expected a number from 0 to 131071 in a file of this size, found 4194304."
+        ),
         (file(vocab: #""a":0,"b":0"#), "t.json:model.vocab['b']: expected a number for each token, found 0 a second time."),
         (file(vocab: #""a":0,"a":1"#), "t.json:model.vocab: expected each token once, found 'a' again."),
-        (file(vocab: #""日":0"#), "t.json:model.vocab: expected tokens in GPT-2's alphabet for bytes, or among the added tokens, found '日'."),
+        (
+            file(vocab: #""日":0"#),
+            "t.json:model.vocab: expected tokens in GPT-2's alphabet for bytes, or among the added tokens, found '日'."
+        ),
         (file(vocab: #""":0"#), "t.json:model.vocab['']: expected a token, found nothing."),
         (file(merges: #""ab""#), "t.json:model.merges[0]: expected two tokens with a space between them, found 'ab'."),
         (file(merges: #""a b","a a""#), "t.json:model.merges[1]: expected tokens that the vocabulary has, found 'aa'."),
         (file(merges: #""a b","a b""#), "t.json:model.merges[1]: expected each merge once, found 'ab' again."),
         (file(merges: #"["a"]"#), "t.json:model.merges[0]: expected two tokens, found an array."),
-        (file(added: #"{"id":0,"content":"x","special":true}"#), "t.json:added_tokens: expected a number for each token, found 0 a second time."),
+        (
+            file(added: #"{"id":0,"content":"x","special":true}"#),
+            "t.json:added_tokens: expected a number for each token, found 0 a second time."
+        ),
         (file(added: #"{"id":7,"content":"a"}"#), "t.json:model.vocab['a']: expected 7, its number among the added tokens, found 0."),
         (file(added: #"{"id":7}"#), "t.json:added_tokens[0].content: expected a string, found nothing."),
-        (file(preTokenizer: #"{"type":"Metaspace"}"#),
-         "t.json: it cuts texts by Metaspace (pre_tokenizer). Supported are ByteLevel alone, one Split or Digits before it, and neither for characters."),
-        (file(preTokenizer: split("a").replacing("Isolated", with: "MergedWithNext")),
-         "t.json: it cuts texts by a Split that is MergedWithNext (pre_tokenizer.pretokenizers[0]). Supported is Isolated."),
-        (file(preTokenizer: split("(")), "t.json:pre_tokenizer.pretokenizers[0].pattern: expected a regular expression, "
-            + "found The pattern '(' is wrong at 1: missing closing parenthesis.."),
-        (file(normalizer: #"{"type":"NFC"}"#),
-         "t.json: it changes texts before they are cut (normalizer NFC). Change the texts yourself, and set normalizer to null."),
-        (file(rest: #","unk_token":"<unk>""#),
-         "t.json: it has '<unk>' for what no token stands for. Only a tokenizer with all bytes among its tokens can be read with one."),
-        (file(rest: #","byte_fallback":true"#), "t.json: it writes bytes as tokens such as <0x0A> (byte_fallback). Only byte-level tokenizers can be read."),
+        (
+            file(preTokenizer: #"{"type":"Metaspace"}"#),
+            "t.json: it cuts texts by Metaspace (pre_tokenizer). Supported are ByteLevel alone, one Split or Digits before it, and neither for characters."
+        ),
+        (
+            file(preTokenizer: split("a").replacing("Isolated", with: "MergedWithNext")),
+            "t.json: it cuts texts by a Split that is MergedWithNext (pre_tokenizer.pretokenizers[0]). Supported is Isolated."
+        ),
+        (
+            file(preTokenizer: split("(")),
+            "t.json:pre_tokenizer.pretokenizers[0].pattern: expected a regular expression, "
+                + "found The pattern '(' is wrong at 1: missing closing parenthesis.."
+        ),
+        (
+            file(normalizer: #"{"type":"NFC"}"#),
+            "t.json: it changes texts before they are cut (normalizer NFC). Change the texts yourself, and set normalizer to null."
+        ),
+        (
+            file(rest: #","unk_token":"<unk>""#),
+            "t.json: it has '<unk>' for what no token stands for. Only a tokenizer with all bytes among its tokens can be read with one."
+        ),
+        (
+            file(rest: #","byte_fallback":true"#),
+            "t.json: it writes bytes as tokens such as <0x0A> (byte_fallback). Only byte-level tokenizers can be read."
+        ),
         (file(rest: #","dropout":0.1"#), "t.json: it leaves out merges by chance (dropout 0.1). Set model.dropout to null to read it."),
         (file(rest: #","end_of_word_suffix":"</w>""#),
          "t.json: it marks pieces of words with '</w>' (end_of_word_suffix). Only byte-level BPE, which has no marks, can be read."),
@@ -103,21 +140,27 @@ import Tokenize
             + #"","invert":\#(invert)},{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]}"#
     }
 
-    static func file(added: String = "", normalizer: String = "null", preTokenizer: String = #"{"type":"ByteLevel","add_prefix_space":false}"#,
-                     vocab: String = #""a":0,"b":1,"ab":2"#, merges: String = "", rest: String = "") -> String {
+    static func file(
+        added: String = "", normalizer: String = "null", preTokenizer: String = #"{"type":"ByteLevel","add_prefix_space":false}"#,
+        vocab: String = #""a":0,"b":1,"ab":2"#, merges: String = "", rest: String = ""
+    ) -> String {
         #"{"added_tokens":[\#(added)],"normalizer":\#(normalizer),"pre_tokenizer":\#(preTokenizer),"decoder":{"type":"ByteLevel"},"#
             + #""model":{"type":"BPE","vocab":{\#(vocab)},"merges":[\#(merges)]\#(rest)}}"#
     }
 
-    private func file(added: String = "", preTokenizer: String = #"{"type":"ByteLevel","add_prefix_space":false}"#, vocab: String = #""a":0,"b":1,"ab":2"#,
-                      merges: String = "", rest: String = "") -> String {
+    private func file(
+        added: String = "", preTokenizer: String = #"{"type":"ByteLevel","add_prefix_space":false}"#,
+        vocab: String = #""a":0,"b":1,"ab":2"#,
+        merges: String = "", rest: String = ""
+    ) -> String {
         Self.file(added: added, preTokenizer: preTokenizer, vocab: vocab, merges: merges, rest: rest)
     }
 
     @Test func `a space before every text cannot be written beside a pattern of its own`() throws {
         var vocabulary = try Fixture.learned(pattern: .llama3)
         vocabulary.addsPrefixSpace = true
-        let refusal = TokenizeError.notExpressible(format: "A tokenizer.json", reason: "it begins every text with a space, and cuts otherwise than GPT-2")
+        let refusal = TokenizeError.notExpressible(
+            format: "A tokenizer.json", reason: "it begins every text with a space, and cuts otherwise than GPT-2")
         #expect(throws: refusal) { _ = try TokenizerJSON.bytes(of: vocabulary) }
     }
 }

@@ -3,7 +3,8 @@ import Tokenize
 
 @Suite struct VocabularyAndMergesTests {
     @Test func `what is written is read as it was`() throws {
-        for (name, vocabulary) in try Fixture.all() where vocabulary.unit == .bytes && vocabulary.pattern == .gpt2 && !vocabulary.addsPrefixSpace {
+        for (name, vocabulary) in try Fixture.all()
+        where vocabulary.unit == .bytes && vocabulary.pattern == .gpt2 && !vocabulary.addsPrefixSpace {
             let (bytes, merges) = try VocabularyAndMerges.bytes(of: vocabulary)
             let again = try VocabularyAndMerges.read(vocabulary: bytes, path: "vocab.json", merges: merges, mergesPath: "merges.txt")
             #expect(again == vocabulary, "\(name)")
@@ -51,7 +52,8 @@ import Tokenize
 
     private func refusal(_ vocabulary: Vocabulary) -> String? {
         let error = #expect(throws: TokenizeError.self) { _ = try VocabularyAndMerges.bytes(of: vocabulary) }
-        return error?.description.replacing("vocab.json with merges.txt cannot hold this vocabulary: ", with: "").replacing("; tokenizer.json can.", with: "")
+        return error?.description.replacing("vocab.json with merges.txt cannot hold this vocabulary: ", with: "").replacing(
+            "; tokenizer.json can.", with: "")
     }
 
     private func read(_ json: String, _ merges: String) throws -> Vocabulary {

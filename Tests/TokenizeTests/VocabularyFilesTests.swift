@@ -9,8 +9,10 @@ import Tokenize
             let vocabulary = try Fixture.learned(specialTokens: ["<|eos|>"])
             var whole = vocabulary
             whole.ignoresMerges = true
-            for (path, written, expected) in [("/t.json", "/t.json", vocabulary), ("/t.tiktoken", "/t.tiktoken", whole), ("/a/b/", "/a/b", vocabulary),
-                                              ("/a/b/", "/a/b/vocab.json", vocabulary), ("/a/b/", "/a/b/merges.txt", vocabulary)] {
+            for (path, written, expected) in [
+                ("/t.json", "/t.json", vocabulary), ("/t.tiktoken", "/t.tiktoken", whole), ("/a/b/", "/a/b", vocabulary),
+                ("/a/b/", "/a/b/vocab.json", vocabulary), ("/a/b/", "/a/b/merges.txt", vocabulary),
+            ] {
                 try vocabulary.write(to: folder + path)
                 #expect(try Vocabulary(reading: folder + written, specialTokens: vocabulary.specialTokens) == expected, "\(path)")
             }
@@ -25,16 +27,23 @@ import Tokenize
 
     @Test func `what is not there, and what has no kind, is said`() throws {
         try withFolder { folder in
-            #expect(sentence { _ = try Vocabulary(reading: folder) }
-                == "\(folder): cannot be read: it has no tokenizer.json, no vocab.json with merges.txt and no encoder.json with vocab.bpe.")
-            #expect(sentence { _ = try Vocabulary(reading: folder + "/none.json") } == "\(folder)/none.json: cannot be read: No such file or directory.")
-            #expect(sentence { try Fixture.learned().write(to: folder + "/t.txt") }
-                == "\(folder)/t.txt: the name does not say which kind of tokenizer this shall be. "
-                + "End it in .json, in .tiktoken, or in / for a vocab.json and a merges.txt.")
+            #expect(
+                sentence { _ = try Vocabulary(reading: folder) }
+                    == "\(folder): cannot be read: it has no tokenizer.json, no vocab.json with merges.txt and no encoder.json with vocab.bpe."
+            )
+            #expect(
+                sentence { _ = try Vocabulary(reading: folder + "/none.json") }
+                    == "\(folder)/none.json: cannot be read: No such file or directory.")
+            #expect(
+                sentence { try Fixture.learned().write(to: folder + "/t.txt") }
+                    == "\(folder)/t.txt: the name does not say which kind of tokenizer this shall be. "
+                    + "End it in .json, in .tiktoken, or in / for a vocab.json and a merges.txt.")
             var file = try AtomicFile(folder + "/empty")
             try file.write([10])
             try file.commit()
-            #expect(sentence { _ = try Vocabulary(reading: folder + "/empty") } == "\(folder)/empty: expected a tokenizer, found an empty file.")
+            #expect(
+                sentence { _ = try Vocabulary(reading: folder + "/empty") } == "\(folder)/empty: expected a tokenizer, found an empty file."
+            )
         }
     }
 
@@ -44,7 +53,10 @@ import Tokenize
         var name = Array("/tmp/slm-vocabulary-XXXXXX".utf8CString)
         let folder = try #require(mkdtemp(&name).map { String(cString: $0) })
         defer {
-            for path in ["/a/b/vocab.json", "/a/b/words", "/a/b/merges.txt", "/a/tokenizer.json", "/t.json", "/t.tiktoken", "/ranks", "/empty", "/a/b", "/a", ""] {
+            for path in [
+                "/a/b/vocab.json", "/a/b/words", "/a/b/merges.txt", "/a/tokenizer.json", "/t.json", "/t.tiktoken", "/ranks", "/empty",
+                "/a/b", "/a", "",
+            ] {
                 remove(folder + path)
             }
         }

@@ -24,7 +24,10 @@ import TestSupport
         static func all(of text: [UInt8]) -> [Character] {
             var result: [Character] = [], at = 0
             while at < text.count {
-                let length = (1...4).first { at + $0 <= text.count && String(validating: text[at..<at + $0], as: UTF8.self)?.unicodeScalars.count == 1 } ?? 1
+                let length =
+                    (1...4).first {
+                        at + $0 <= text.count && String(validating: text[at..<at + $0], as: UTF8.self)?.unicodeScalars.count == 1
+                    } ?? 1
                 result.append(Character(Array(text[at..<at + length])))
                 at += length
             }
@@ -75,17 +78,27 @@ import TestSupport
     }
 
     /// Pieces that meet in every order: what the alternatives of the patterns care about.
-    private static let pieces: [[UInt8]] = [
-        "a", "Z", "don", "'", "'s", "'S", "'ſ", "'ll", "'LL", "'re", "'l", "'v", "it's", "1", "2024", "½", "Ⅷ", "٣", " ", "  ", "\t", "\n", "\r\n", "\n\n ",
-        "\u{A0}", "\u{3000}", "\u{2028}", "\u{85}", ".", "...", "!?", "-", "é", "e\u{301}", "日本語", "ß", "ﬁ", "👩‍🚀", "🇨🇭", "\u{200D}", "_", "<|eos|>", "\0",
-    ].map { Array($0.utf8) } + [[0xC3], [0xE6, 0x97], [0xF0, 0x9F, 0x91], [0x80], [0xFF], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE0, 0x80, 0x80]]
+    private static let pieces: [[UInt8]] =
+        [
+            "a", "Z", "don", "'", "'s", "'S", "'ſ", "'ll", "'LL", "'re", "'l", "'v", "it's", "1", "2024", "½", "Ⅷ", "٣", " ", "  ", "\t",
+            "\n", "\r\n", "\n\n ",
+            "\u{A0}", "\u{3000}", "\u{2028}", "\u{85}", ".", "...", "!?", "-", "é", "e\u{301}", "日本語", "ß", "ﬁ", "👩‍🚀", "🇨🇭", "\u{200D}", "_",
+            "<|eos|>", "\0",
+        ].map { Array($0.utf8) } + [
+            [0xC3], [0xE6, 0x97], [0xF0, 0x9F, 0x91], [0x80], [0xFF], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80],
+            [0xE0, 0x80, 0x80],
+        ]
 
     private static let paths = BuiltInPreTokenizer.instructionSets
 
     @Test(arguments: BuiltInPreTokenizer.Pattern.allCases)
     func `words are those of the pattern`(pattern: BuiltInPreTokenizer.Pattern) {
         var random = TestRandom(17), texts: [[UInt8]] = [[]]
-        for a in Self.pieces { for b in Self.pieces { texts += [a, a + b, a + [32] + b, Array("some words that fill sixty-four bytes of ASCII, then ".utf8) + a + b] } }
+        for a in Self.pieces {
+            for b in Self.pieces {
+                texts += [a, a + b, a + [32] + b, Array("some words that fill sixty-four bytes of ASCII, then ".utf8) + a + b]
+            }
+        }
         for _ in 0..<2_000 {
             // ASCII alone in one of two, so that 64 bytes are cut at once.
             let ascii = Bool.random(using: &random), choice = ascii ? Self.pieces.filter { $0.allSatisfy { $0 < 0x80 } } : Self.pieces
@@ -113,7 +126,9 @@ import TestSupport
                 cutter.split(text.span, isLast: true, into: &whole)
                 while at < text.count {
                     given = min(text.count, max(given, at) + Int.random(in: 1...100, using: &random))
-                    cutter.split(text.span.extracting(at..<given), isLast: given == text.count, maxCount: Int.random(in: 1...90, using: &random), into: &ends)
+                    cutter.split(
+                        text.span.extracting(at..<given), isLast: given == text.count, maxCount: Int.random(in: 1...90, using: &random),
+                        into: &ends)
                     pieces += ends.map { $0 + UInt32(at) }
                     at = Int(pieces.last ?? 0)
                 }

@@ -11,12 +11,16 @@ import Train
 
     private func data(_ text: String, seed: UInt64 = 1, context: Int = 32) throws -> ChatData {
         let tokenizer = try Tokenizer(.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]))
-        return try ChatData([folder.write(text, to: "chats.txt")], tokenizer, form: .specialTokens, context: context, seed: seed, on: WorkerPool(threads: 2))
+        return try ChatData(
+            [folder.write(text, to: "chats.txt")], tokenizer, form: .specialTokens, context: context, seed: seed, on: WorkerPool(threads: 2)
+        )
     }
 
     private func chats(_ count: Int, answer: String = "a") -> String { (0..<count).map { "[INST] \($0) [/INST] \(answer)\n" }.joined() }
 
-    @Test(arguments: [(2, 1), (9, 1), (10, 1), (14, 1), (15, 2), (20, 2), (1_000, 100)]) func `a tenth is kept to check with`(count: Int, held: Int) throws {
+    @Test(arguments: [(2, 1), (9, 1), (10, 1), (14, 1), (15, 2), (20, 2), (1_000, 100)]) func `a tenth is kept to check with`(
+        count: Int, held: Int
+    ) throws {
         let data = try data(chats(count)), all = (data.train + data.val).sorted { $0.lowerBound < $1.lowerBound }
         #expect(data.val.count == held && data.chats == count)
         // Every token belongs to one conversation of one side.
@@ -25,7 +29,9 @@ import Train
     }
 
     @Test func `the seed alone says which, and the digest which chats these are`() throws {
-        let (a, again, other) = (try data(chats(100)), try data(chats(100)), try data(chats(100), seed: 2))
+        let a = try data(chats(100))
+        let again = try data(chats(100))
+        let other = try data(chats(100), seed: 2)
         #expect(a.val == again.val && a.val != other.val && a.digest == again.digest && a.digest == other.digest)
         #expect(try data(chats(100, answer: "b")).digest != a.digest)
     }
@@ -44,7 +50,9 @@ import Train
         #expect(seen.count >= once && seen.count < once + 2 * 32)
     }
 
-    @Test(arguments: [0.2, 0.25, 0.5, 0.07]) func `of all rows so far, the share is older, and each newer row comes in its turn`(share: Double) throws {
+    @Test(arguments: [0.2, 0.25, 0.5, 0.07]) func `of all rows so far, the share is older, and each newer row comes in its turn`(
+        share: Double
+    ) throws {
         let new = try data(chats(90)).examples(.train, rows: 3, context: 32, seed: 1, lossScope: .all, padding: 3)
         let old = try data(chats(200, answer: "zzz")).examples(.train, rows: 3, context: 32, seed: 1, lossScope: .all, padding: 3)
         let mixture = ReplayMixture(of: new, and: old, share: share, rows: 3, context: 32)

@@ -6,14 +6,17 @@ import Train
 @Suite struct ComparisonTests {
     private func evaluation(bits: Double, bytes: Int) -> Evaluation {
         var result = Evaluation()
-        (result.nats, result.bytes, result.targets) = (bits * M_LN2, bytes, 1)
+        result.nats = bits * M_LN2
+        result.bytes = bytes
+        result.targets = 1
         return result
     }
 
     /// Nearly normal: twelve evenly distributed numbers.
     private func normal(_ noise: inout TestRandom) -> Double { noise.numbers(12).reduce(0) { $0 + Double($1) } / 2 }
 
-    /// Two models on conversations of 20 to 200 bytes; the second needs `difference` bits a byte less, give or take what differs from one to the next.
+    /// Two models on conversations of 20 to 200 bytes; the second needs `difference` bits a byte less, give or take what differs from one
+    /// to the next.
     private func pairs(_ count: Int, difference: Double, _ noise: inout TestRandom) -> (a: [Evaluation], b: [Evaluation]) {
         var a: [Evaluation] = [], b: [Evaluation] = []
         for _ in 0..<count {
@@ -52,7 +55,8 @@ import Train
 
     @Test func `one against the other is the other against the one`() throws {
         var noise = TestRandom(5)
-        let (a, b) = pairs(40, difference: 0.3, &noise), there = try ModelComparison(of: a, with: b), back = try ModelComparison(of: b, with: a)
+        let (a, b) = pairs(40, difference: 0.3, &noise), there = try ModelComparison(of: a, with: b),
+            back = try ModelComparison(of: b, with: a)
         #expect(there.difference == -back.difference && abs(there.standardError - back.standardError) < 1e-12)
         #expect(!there.isNoise && there.difference > 0)
     }

@@ -15,7 +15,8 @@ import Train
     private static func text(_ count: Int, vocabulary V: Int, seed: UInt64) -> [UInt16] {
         var noise = TestRandom(seed), text: [UInt16] = [0, 1]
         while text.count < count {
-            let (a, b) = (Int(text[text.count - 2]), Int(text[text.count - 1]))
+            let a = Int(text[text.count - 2])
+            let b = Int(text[text.count - 1])
             text.append(UInt16((a * 7 + b * 13 + (noise.next() % 4 == 0 ? 5 : 1)) % V))
         }
         return text
@@ -38,7 +39,9 @@ import Train
 
     @Test func `what followed a context and what is left add up to one`() {
         var noise = TestRandom(2)
-        let followers = KneserNeyModel(SortedCounts((0..<4_000).map { _ in noise.next() % 40 << 5 | (noise.next() % 32) * (noise.next() % 32) / 32 }, bits: 16), bits: 5)
+        let followers = KneserNeyModel(
+            SortedCounts((0..<4_000).map { _ in noise.next() % 40 << 5 | (noise.next() % 32) * (noise.next() % 32) / 32 }, bits: 16),
+            bits: 5)
         #expect(followers.contexts == Array(0..<40))
         for i in followers.contexts.indices {
             var sum = followers.left[i]
@@ -54,7 +57,8 @@ import Train
     @Test func `the pairs that tell most come first`() throws {
         var noise = TestRandom(4), text: [UInt16] = [0, 1]
         while text.count < 6_000 {
-            let (a, b) = (Int(text[text.count - 2]), Int(text[text.count - 1]))
+            let a = Int(text[text.count - 2])
+            let b = Int(text[text.count - 1])
             text.append(UInt16(b == 3 || noise.next() % 5 == 0 ? Int(noise.next() % 12) : (a * 5 + b * 7 + 1) % 12))
         }
         let counts = NGramCounts(try file(text, vocabulary: 12), vocabulary: 12, pairs: 100)
@@ -66,7 +70,8 @@ import Train
         let V = 40, processor = try Processor(threads: 1)
         var configuration = GPTConfiguration(layers: 2, heads: 5, width: 320, context: 64, vocabulary: V)
         let tokens = try file(Self.text(60_000, vocabulary: V, seed: 1), vocabulary: V)
-        let start = try #require(try NGramInitialization(configuration, counting: tokens, contexts: 60_000, on: processor, precision: .float32, seed: 3))
+        let start = try #require(
+            try NGramInitialization(configuration, counting: tokens, contexts: 60_000, on: processor, precision: .float32, seed: 3))
         let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 3)
         start.write(into: trainer.parameters)
         let unseen = Self.text(64 * 16 + 1, vocabulary: V, seed: 9).map(Int32.init)

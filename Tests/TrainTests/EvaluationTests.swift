@@ -32,19 +32,24 @@ import Train
         let batch = Batch(inputs: Array(ids[..<context]), targets: Array(ids[1...context]), rows: 1)
         for _ in 0..<30 { _ = trainer.step(batch, rate: 1e-2) }
         var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
-        (checkpoint.tokenizer, checkpoint.chatTemplate) = (try StoredTokenizer(Self.vocabulary), form)
+        checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)
+        checkpoint.chatTemplate = form
         return checkpoint
     }
 
     private func reader(_ checkpoint: Checkpoint, joins: Bool = false, learned: LossScope = .all) throws -> EvaluationReader {
         var reader = try EvaluationReader(checkpoint, on: WorkerPool(threads: 1))
-        (reader.readsAsOneStream, reader.lossScope) = (joins, learned)
+        reader.readsAsOneStream = joins
+        reader.lossScope = learned
         return reader
     }
 
-    private func pieces(_ checkpoint: Checkpoint, _ text: EvaluationText, stride: Int? = nil, rows: Int? = nil, threads: Int = 1) throws -> [Evaluation] {
+    private func pieces(
+        _ checkpoint: Checkpoint, _ text: EvaluationText, stride: Int? = nil, rows: Int? = nil, threads: Int = 1
+    ) throws -> [Evaluation] {
         var evaluator = try Evaluator(checkpoint, on: Processor(threads: threads), precision: .float32)
-        (evaluator.stride, evaluator.rows) = (stride, rows)
+        evaluator.stride = stride
+        evaluator.rows = rows
         return try evaluator.pieces(of: text)
     }
 
@@ -73,8 +78,11 @@ import Train
     }
 
     @Test(arguments: [(1, false), (12, false), (24, false), (7, true)], LossScope.allCases)
-    func `each token is counted once, with the context that its window gives`(_ setting: (stride: Int, joins: Bool), learned: LossScope) throws {
-        let checkpoint = try checkpoint(), naive = try Naive(checkpoint), text = try reader(checkpoint, joins: setting.joins, learned: learned).text(at: chats())
+    func `each token is counted once, with the context that its window gives`(
+        _ setting: (stride: Int, joins: Bool), learned: LossScope
+    ) throws {
+        let checkpoint = try checkpoint(), naive = try Naive(checkpoint),
+            text = try reader(checkpoint, joins: setting.joins, learned: learned).text(at: chats())
         let found = try pieces(checkpoint, text, stride: setting.stride), ids = text.ids
         let ends = text.pieces.map(\.start).dropFirst() + [ids.count]
         #expect(found.count == 10 && text.conversations == 10 && text.hasChats)
@@ -99,7 +107,8 @@ import Train
     }
 
     @Test func `windows as long as their stride are nanoGPT's`() throws {
-        let checkpoint = try checkpoint(), naive = try Naive(checkpoint), text = try reader(checkpoint, joins: true).text(at: chats()), T = context
+        let checkpoint = try checkpoint(), naive = try Naive(checkpoint), text = try reader(checkpoint, joins: true).text(at: chats()),
+            T = context
         let all = try pieces(checkpoint, text, stride: T).reduce(into: Evaluation(), +=)
         var sum = 0.0, start = 0
         while start + 1 < text.ids.count {
@@ -124,7 +133,9 @@ import Train
         }
     }
 
-    @Test(arguments: ChatTemplate.allCases, LossScope.allCases) func `chats and the tokens made from them give the same figures`(form: ChatTemplate, learned: LossScope) throws {
+    @Test(arguments: ChatTemplate.allCases, LossScope.allCases) func `chats and the tokens made from them give the same figures`(
+        form: ChatTemplate, learned: LossScope
+    ) throws {
         let checkpoint = try checkpoint(form: form), path = chats(), reader = try reader(checkpoint, learned: learned)
         var encoding = CorpusEncoder(try Tokenizer(Self.vocabulary), file: "tokenizer.json", template: form)
         encoding.validationShare = 1
@@ -152,13 +163,21 @@ import Train
         let silent = folder.write(#"{"messages":[{"role":"user","content":"Hi"}]}"#, to: "silent.jsonl")
         #expect(throws: EvaluationError.noTargets(path: silent, scope: .assistant)) { try reader.text(at: silent) }
         let empty = folder.write("", to: "empty.txt")
-        #expect(throws: CorpusError.malformed(MalformedLine(path: empty, line: 1, reason: "nothing in the file"))) { try reader.text(at: empty) }
-        var other = CorpusEncoder(try Tokenizer(.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>"])), file: "tokenizer.json", template: .specialTokens)
+        #expect(throws: CorpusError.malformed(MalformedLine(path: empty, line: 1, reason: "nothing in the file"))) {
+            try reader.text(at: empty)
+        }
+        var other = CorpusEncoder(
+            try Tokenizer(.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>"])), file: "tokenizer.json",
+            template: .specialTokens)
         other.validationShare = 1
         try other.write([chats()], to: folder("other"), on: WorkerPool(threads: 1))
         #expect(throws: CheckpointError.self) { try reader.text(at: folder("other/val.bin")) }
-        #expect(throws: EvaluationError.strideTooLong(stride: 25, context: 24)) { try pieces(checkpoint, try reader.text(at: chats()), stride: 25) }
+        #expect(throws: EvaluationError.strideTooLong(stride: 25, context: 24)) {
+            try pieces(checkpoint, try reader.text(at: chats()), stride: 25)
+        }
         checkpoint.tokenizer = nil
-        #expect(throws: EvaluationError.noVocabulary(checkpoint: "the checkpoint")) { try EvaluationReader(checkpoint, on: WorkerPool(threads: 1)) }
+        #expect(throws: EvaluationError.noVocabulary(checkpoint: "the checkpoint")) {
+            try EvaluationReader(checkpoint, on: WorkerPool(threads: 1))
+        }
     }
 }

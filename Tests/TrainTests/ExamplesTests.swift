@@ -49,8 +49,12 @@ import Train
             let batch = examples.batch(at: step)
             for i in batch.inputs.indices where batch.targets[i] >= 0 {
                 let isLastOfRow = i % 64 == 63, document = batch.documents?[i] ?? 0
-                if !isLastOfRow, (batch.documents?[i + 1] ?? 0) == document, batch.targets[i + 1] >= 0 { #expect(batch.targets[i] == batch.inputs[i + 1]) }
-                if !isLastOfRow, (batch.documents?[i + 1] ?? 0) != document { #expect((batch.documents?[i + 1]).map { Int($0) } == i % 64 + 1) }
+                if !isLastOfRow, (batch.documents?[i + 1] ?? 0) == document, batch.targets[i + 1] >= 0 {
+                    #expect(batch.targets[i] == batch.inputs[i + 1])
+                }
+                if !isLastOfRow, (batch.documents?[i + 1] ?? 0) != document {
+                    #expect((batch.documents?[i + 1]).map { Int($0) } == i % 64 + 1)
+                }
             }
         }
     }
@@ -108,7 +112,10 @@ import Train
     /// nanoGPT's get_lr, which divides by warmup + 1, at its own settings (peak 6e-4, lowest 6e-5).
     @Test func `the schedule is nanoGPT's`() {
         let schedule = LearningRateSchedule(peak: 6e-4, warmup: 100, steps: 1_000)
-        for (step, rate) in [(0, 5.940594e-06), (50, 3.029703e-4), (99, 5.940594e-4), (100, 6e-4), (325, 5.209188e-4), (550, 3.3e-4), (1_000, 6e-5), (5_000, 6e-5)] {
+        for (step, rate) in [
+            (0, 5.940594e-06), (50, 3.029703e-4), (99, 5.940594e-4), (100, 6e-4), (325, 5.209188e-4), (550, 3.3e-4), (1_000, 6e-5),
+            (5_000, 6e-5),
+        ] {
             #expect(abs(Double(schedule.rate(at: step)) - rate) < 1e-9, "at \(step)")
         }
     }

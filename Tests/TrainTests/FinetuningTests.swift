@@ -20,7 +20,8 @@ import Train
         let lines = (0..<count).map { i in
             switch topic {
             case .sums: #"{"timestamp": "2026-01-02T03:04:05", "user": "what is \#(i) and \#(i % 7)", "assistant": "it is \#(i + i % 7)"}"#
-            case .names: #"{"user": "my name is \#(["ann", "bob", "eve", "kim"][i % 4]) \#(i)", "assistant": "good day \#(["ann", "bob", "eve", "kim"][i % 4])!"}"#
+            case .names:
+                #"{"user": "my name is \#(["ann", "bob", "eve", "kim"][i % 4]) \#(i)", "assistant": "good day \#(["ann", "bob", "eve", "kim"][i % 4])!"}"#
             }
         }
         return folder.write(lines.map { $0 + "\n" }.joined(), to: name)
@@ -33,19 +34,24 @@ import Train
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 32, context: 48, vocabulary: Self.vocabulary.count)
         let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 5)
         if steps > 0 {
-            let data = try ChatData([chats(.sums, 100, in: "sums.jsonl")], tokenizer, form: .specialTokens, context: 48, seed: 1, on: processor.pool)
+            let data = try ChatData(
+                [chats(.sums, 100, in: "sums.jsonl")], tokenizer, form: .specialTokens, context: 48, seed: 1, on: processor.pool)
             let examples = try data.examples(.train, rows: 4, context: 48, seed: 1, lossScope: .all, padding: 3)
             for step in 0..<steps { _ = trainer.step(examples.batch(at: step), rate: 1e-2) }
         }
         var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
-        (checkpoint.tokenizer, checkpoint.chatTemplate) = (try StoredTokenizer(Self.vocabulary), .specialTokens)
+        checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)
+        checkpoint.chatTemplate = .specialTokens
         try checkpoint.write(to: folder("base.h5"))
         return folder("base.h5")
     }
 
     private var plan: TrainingPlan {
         var plan = TrainingPlan()
-        (plan.rows, plan.rate, plan.evaluateEvery, plan.lossScope) = (2, 1e-2, 4, .assistant)
+        plan.rows = 2
+        plan.rate = 1e-2
+        plan.evaluateEvery = 4
+        plan.lossScope = .assistant
         return plan
     }
 
@@ -65,11 +71,15 @@ import Train
     }
 
     @discardableResult
-    private func run(_ run: TrainingRun, until stop: Int = .max, _ report: (TrainingRun.Event) -> Void = { _ in }) throws -> TrainingRun.Ending {
+    private func run(
+        _ run: TrainingRun, until stop: Int = .max, _ report: (TrainingRun.Event) -> Void = { _ in }
+    ) throws -> TrainingRun.Ending {
         try run.run(clock: { 0 }, shouldStop: { $0.step >= stop }, report)
     }
 
-    @Test(arguments: Kind.allCases) func `what was stopped and goes on is what never stopped, bit for bit, and the base stays as it was`(kind: Kind) throws {
+    @Test(arguments: Kind.allCases) func `what was stopped and goes on is what never stopped, bit for bit, and the base stays as it was`(
+        kind: Kind
+    ) throws {
         let before = try InputFile.contents(of: base())
         let settings = settings(kind, steps: 12, replay: true)
         #expect(try run(finetuning(settings, in: "whole").run) == .finished)
@@ -81,7 +91,8 @@ import Train
             let same = try InputFile.contents(of: folder("whole/\(name)")) == InputFile.contents(of: folder("parts/\(name)"))
             #expect(same, "\(name)")
         }
-        let (last, isSame) = (try Checkpoint(reading: folder("whole/last.h5")), try InputFile.contents(of: folder("base.h5")) == before)
+        let last = try Checkpoint(reading: folder("whole/last.h5"))
+        let isSame = try InputFile.contents(of: folder("base.h5")) == before
         #expect(isSame && (last.adapter == nil) == (kind == .full) && (last.adapter?.principals.count ?? 0 > 0) == (kind == .pissa))
     }
 
@@ -90,17 +101,26 @@ import Train
         let finetuning = try finetuning(settings(kind, steps: 6), in: "run"), trainer = finetuning.run.trainer
         try run(finetuning.run)
         let processor = try Processor(threads: 2), (model, parameters) = try Checkpoint(reading: folder("run/last.h5")).model(on: processor)
-        expectSame(parameters.values.read { span in span.indices.map { span[$0] } }, trainer.parameters.values.read { span in span.indices.map { span[$0] } }, "A and B")
-        expectSame(parameters.frozenValues.read { span in span.indices.map { span[$0] } }, trainer.parameters.frozenValues.read { span in span.indices.map { span[$0] } }, "the rest")
+        expectSame(
+            parameters.values.read { span in span.indices.map { span[$0] } },
+            trainer.parameters.values.read { span in span.indices.map { span[$0] } }, "A and B")
+        expectSame(
+            parameters.frozenValues.read { span in span.indices.map { span[$0] } },
+            trainer.parameters.frozenValues.read { span in span.indices.map { span[$0] } }, "the rest")
         #expect(model.configuration == trainer.model.configuration && model.configuration.dropout == 0.1)
     }
 
-    @Test(arguments: Kind.allCases) func `before the first step it is the base that is looked at, and the best can be that`(kind: Kind) throws {
+    @Test(arguments: Kind.allCases) func `before the first step it is the base that is looked at, and the best can be that`(
+        kind: Kind
+    ) throws {
         try base(steps: 20)
         var plan = plan, losses: [Double] = []
-        (plan.rate, plan.patience) = (0, 2)
+        plan.rate = 0
+        plan.patience = 2
         let settings = settings(kind, steps: 100, replay: true), finetuning = try finetuning(settings, plan, in: "run")
-        let ending = try run(finetuning.run) { if case .evaluated(_, let new?, let old?, _, let state) = $0, state.step == 0 { losses = [new.loss, old.loss] } }
+        let ending = try run(finetuning.run) {
+            if case .evaluated(_, let new?, let old?, _, let state) = $0, state.step == 0 { losses = [new.loss, old.loss] }
+        }
         #expect(ending == .noGain && finetuning.run.state.step == 8)
         let best = try Checkpoint(reading: folder("run/best.h5"))
         #expect(try best.integer("step") == 0 && losses.count == 2)
@@ -121,11 +141,16 @@ import Train
         func losses(share: Double) throws -> (new: [Double], old: [Double]) {
             var settings = settings(kind, steps: 40, replay: true), new: [Double] = [], old: [Double] = []
             settings.replayShare = share
-            try run(finetuning(settings, in: "\(share)").run) { if case .evaluated(_, let a?, let b?, _, _) = $0 { new.append(a.loss); old.append(b.loss) } }
+            try run(finetuning(settings, in: "\(share)").run) {
+                if case .evaluated(_, let a?, let b?, _, _) = $0 { new.append(a.loss); old.append(b.loss) }
+            }
             return (new, old)
         }
-        let (without, with) = (try losses(share: 0.001), try losses(share: 0.5))
-        for (name, loss) in [("without", without), ("with", with)] { #expect(loss.new.last ?? 9 < 0.6 * (loss.new.first ?? 0), "\(name): \(loss.new)") }
+        let without = try losses(share: 0.001)
+        let with = try losses(share: 0.5)
+        for (name, loss) in [("without", without), ("with", with)] {
+            #expect(loss.new.last ?? 9 < 0.6 * (loss.new.first ?? 0), "\(name): \(loss.new)")
+        }
         #expect(with.old.last ?? 9 < 0.8 * (without.old.last ?? 0), "\(with.old) \(without.old)")
     }
 
@@ -155,7 +180,8 @@ import Train
         try base()
         try run(finetuning(settings(.plain, steps: 4), in: "run").run)
         #expect(throws: TrainingError.adapterAsBase(path: folder("run/best.h5"))) {
-            try Finetuning(of: folder("run/best.h5"), settings(.full, steps: 4), plan, in: folder("b"), on: Processor(threads: 1), precision: .float32)
+            try Finetuning(
+                of: folder("run/best.h5"), settings(.full, steps: 4), plan, in: folder("b"), on: Processor(threads: 1), precision: .float32)
         }
         chats(.names, 21, in: "names.jsonl")
         let resume = { (name: String) in _ = try Finetuning(resuming: folder(name), on: Processor(threads: 1), precision: .float32) }

@@ -25,31 +25,36 @@ import Train
         let whole = try trainer(), parts = try trainer()
         parts.microBatchTokens = 12
         for _ in 0..<3 {
-            let (a, b) = (whole.step(batch(), rate: 1e-3), parts.step(batch(), rate: 1e-3))
+            let a = whole.step(batch(), rate: 1e-3)
+            let b = parts.step(batch(), rate: 1e-3)
             expectClose([b.loss, b.gradientNorm], [a.loss, a.gradientNorm], within: .forward, "loss and length of the gradient")
         }
     }
 
     @Test func `the same seed and thread count give the same bits`() throws {
-        let (a, b) = (try trainer(dropout: 0.2), try trainer(dropout: 0.2))
+        let a = try trainer(dropout: 0.2)
+        let b = try trainer(dropout: 0.2)
         for _ in 0..<3 { #expect(a.step(batch(), rate: 1e-3).loss == b.step(batch(), rate: 1e-3).loss) }
         #expect(weights(of: a) == weights(of: b))
     }
 
     @Test func `blocks that are computed again leave the same bits`() throws {
-        let (kept, again) = (try trainer(dropout: 0.2), try trainer(dropout: 0.2, recomputing: true))
+        let kept = try trainer(dropout: 0.2)
+        let again = try trainer(dropout: 0.2, recomputing: true)
         for _ in 0..<3 { #expect(kept.step(batch(), rate: 1e-3).loss == again.step(batch(), rate: 1e-3).loss) }
         #expect(weights(of: kept) == weights(of: again))
     }
 
     @Test func `seeds give weights that have no stretch in common`() throws {
-        let (a, b) = (weights(of: try trainer(seed: 1)), weights(of: try trainer(seed: 2)))
+        let a = weights(of: try trainer(seed: 1))
+        let b = weights(of: try trainer(seed: 2))
         let first = Set(a.prefix(464).map(\.bitPattern))          // the token embedding, all random
         #expect(b.prefix(464).count { first.contains($0.bitPattern) } < 10)
     }
 
     @Test func `guessing a step's time takes none of its bits`() throws {
-        let (guessed, plain) = (try trainer(dropout: 0.2), try trainer(dropout: 0.2))
+        let guessed = try trainer(dropout: 0.2)
+        let plain = try trainer(dropout: 0.2)
         var reads = 0.0
         guessed.microBatchTokens = 24
         plain.microBatchTokens = 24
@@ -64,7 +69,8 @@ import Train
         let trainer = Trainer(configuration, on: processor, precision: processor.hasBFloat16 ? .bfloat16 : .float32, seed: 1)
         trainer.microBatchTokens = 24
         _ = trainer.step(batch(), rate: 1e-3)
-        let (growths, capacity) = (processor.arena.growths, processor.arena.capacity)
+        let growths = processor.arena.growths
+        let capacity = processor.arena.capacity
         for _ in 0..<5 { _ = trainer.step(batch(), rate: 1e-3) }
         #expect(processor.arena.growths == growths && processor.arena.capacity == capacity)
     }
@@ -77,7 +83,8 @@ import Train
     }
 
     @Test func `a loss that is not finite leaves weights and moments as they are`() throws {
-        let (broken, twin) = (try trainer(), try trainer())
+        let broken = try trainer()
+        let twin = try trainer()
         let place = broken.parameters.list[0]
         let good = broken.parameters.value(of: place).floats
         broken.parameters.values[place.range].write { $0[0] = .infinity }

@@ -6,10 +6,16 @@ import Train
 
 @Suite struct TrainingMemoryTests {
     /// What `slm bench train --synthetic` had at most, in MiB, on the machine of Documentation/Performance/Results.md.
-    @Test(arguments: [(GPTConfiguration.tiny, DataType.bfloat16, 12, false, 81.0), (.tiny, .float32, 12, false, 103), (.tiny, .bfloat16, 12, true, 59), (.tiny, .float32, 12, true, 61),
-                      (.eugpt, .bfloat16, 12, false, 925), (.eugpt, .float32, 12, false, 1_001), (.eugpt, .bfloat16, 12, true, 789), (.eugpt, .float32, 12, true, 743),
-                      (.gpt2, .bfloat16, 4, false, 3_029)])
-    func `the estimate is within a tenth of what was measured, and 15 MB`(model: GPTConfiguration, type: DataType, rows: Int, recomputing: Bool, measured: Double) {
+    @Test(arguments: [
+        (GPTConfiguration.tiny, DataType.bfloat16, 12, false, 81.0), (.tiny, .float32, 12, false, 103), (.tiny, .bfloat16, 12, true, 59),
+        (.tiny, .float32, 12, true, 61),
+        (.eugpt, .bfloat16, 12, false, 925), (.eugpt, .float32, 12, false, 1_001), (.eugpt, .bfloat16, 12, true, 789),
+        (.eugpt, .float32, 12, true, 743),
+        (.gpt2, .bfloat16, 4, false, 3_029),
+    ])
+    func `the estimate is within a tenth of what was measured, and 15 MB`(
+        model: GPTConfiguration, type: DataType, rows: Int, recomputing: Bool, measured: Double
+    ) {
         let estimate = TrainingMemory(type, rows: rows, isRecomputing: recomputing).bytes(for: model) / 1_048_576
         #expect(abs(estimate - measured) <= 0.1 * measured + (measured < 200 ? 15 : 0), "\(estimate) for \(measured)")
     }
@@ -32,7 +38,8 @@ import Train
         #expect(memory.advice(for: large, within: 1e6).isEmpty)
         #expect(memory.advice(for: .gpt2, within: 1e12).first?.setting == "--recompute")
         var absurd = GPTConfiguration.gpt2
-        (absurd.layers, absurd.context) = (1_000, 1_048_576)
+        absurd.layers = 1_000
+        absurd.context = 1_048_576
         #expect(TrainingMemory(.float32, rows: 65_536, microBatchTokens: 1 << 30).bytes(for: absurd) > 1e12)
     }
 }

@@ -24,7 +24,10 @@ import Train
 
     private var plan: TrainingPlan {
         var plan = TrainingPlan()
-        (plan.length, plan.rows, plan.warmup, plan.evaluateEvery) = (.steps(12), 2, 2, 4)
+        plan.length = .steps(12)
+        plan.rows = 2
+        plan.warmup = 2
+        plan.evaluateEvery = 4
         return plan
     }
 
@@ -34,25 +37,38 @@ import Train
         configuration.dropout = dropout
         let trainer = try Trainer(configuration, on: Processor(threads: 2), precision: .float32, seed: 5)
         let examples = { (part: DatasetSplit, seed: UInt64) in
-            try PackedConversations(try TokenFile(part, in: folder.path, meta), rows: plan.rows, context: 32, seed: seed, lossScope: plan.lossScope, padding: 3)
+            try PackedConversations(
+                try TokenFile(part, in: folder.path, meta), rows: plan.rows, context: 32, seed: seed, lossScope: plan.lossScope, padding: 3)
         }
         try Folder.create(folder(name))
-        return try TrainingRun(trainer, plan, training: examples(.train, 1), validation: checking ? examples(.val, 2) : nil, vocabulary: vocabulary,
-                               form: .specialTokens, folder: folder(name))
+        return try TrainingRun(
+            trainer, plan, training: examples(.train, 1), validation: checking ? examples(.val, 2) : nil, vocabulary: vocabulary,
+            form: .specialTokens, folder: folder(name))
     }
 
-    private func weights(_ run: TrainingRun) -> [Float] { run.trainer.parameters.list.flatMap { run.trainer.parameters.value(of: $0).floats } }
+    private func weights(_ run: TrainingRun) -> [Float] {
+        run.trainer.parameters.list.flatMap { run.trainer.parameters.value(of: $0).floats }
+    }
 
-    @Test(arguments: [1, 4, 7, 11]) func `a training that was stopped and goes on is the one that never stopped, bit for bit`(stop: Int) throws {
+    @Test(arguments: [1, 4, 7, 11]) func `a training that was stopped and goes on is the one that never stopped, bit for bit`(
+        stop: Int
+    ) throws {
         var losses: [Float] = [], others: [Float] = []
         let whole = try run(plan, in: "whole")
-        #expect(try whole.run(clock: { 0 }, shouldStop: { _ in false }) { if case .step(let report, _, _) = $0 { losses.append(report.loss) } } == .finished)
+        #expect(
+            try whole.run(clock: { 0 }, shouldStop: { _ in false }) { if case .step(let report, _, _) = $0 { losses.append(report.loss) } }
+                == .finished)
         let first = try run(plan, in: "parts")
-        #expect(try first.run(clock: { 0 }, shouldStop: { $0.step >= stop }) { if case .step(let report, _, _) = $0 { others.append(report.loss) } } == .stopped)
+        #expect(
+            try first.run(clock: { 0 }, shouldStop: { $0.step >= stop }) {
+                if case .step(let report, _, _) = $0 { others.append(report.loss) }
+            } == .stopped)
         let checkpoint = try Checkpoint(reading: folder("parts/last.h5")), second = try run(try TrainingPlan(from: checkpoint), in: "parts")
         try second.restore(checkpoint)
         #expect(second.plan == plan && second.state == first.state)
-        #expect(try second.run(clock: { 0 }, shouldStop: { _ in false }) { if case .step(let report, _, _) = $0 { others.append(report.loss) } } == .finished)
+        #expect(
+            try second.run(clock: { 0 }, shouldStop: { _ in false }) { if case .step(let report, _, _) = $0 { others.append(report.loss) } }
+                == .finished)
         #expect(losses.count == 12 && losses == others)
         #expect(weights(whole) == weights(second))
         #expect(whole.state == second.state)
@@ -79,7 +95,8 @@ import Train
 
     @Test func `it learns, keeps the best, and says what it did`() throws {
         var plan = plan
-        (plan.length, plan.rate) = (.steps(60), 1e-2)
+        plan.length = .steps(60)
+        plan.rate = 1e-2
         let run = try run(plan, in: "learns", dropout: 0)
         var evaluations: [(Evaluation, Bool)] = [], saved: [String] = []
         let ending = try run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
@@ -102,7 +119,9 @@ import Train
 
     @Test func `it ends when nothing is gained any more`() throws {
         var plan = plan
-        (plan.length, plan.rate, plan.patience) = (.steps(1_000), 0, 3)
+        plan.length = .steps(1_000)
+        plan.rate = 0
+        plan.patience = 3
         let run = try run(plan, in: "patience")
         #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .noGain)
         #expect(run.state.evaluations == 4 && run.state.step == 16)
@@ -110,10 +129,14 @@ import Train
 
     @Test func `steps that are not finite are skipped, and the third in a row ends it with the last good state`() throws {
         var plan = plan
-        (plan.length, plan.rate, plan.clipping, plan.warmup) = (.steps(50), 1e30, .infinity, 0)
+        plan.length = .steps(50)
+        plan.rate = 1e30
+        plan.clipping = .infinity
+        plan.warmup = 0
         let run = try run(plan, in: "diverges", dropout: 0)
         var skipped: [Int] = []
-        #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { if case .skipped(let step) = $0 { skipped.append(step) } } == .diverged)
+        #expect(
+            try run.run(clock: { 0 }, shouldStop: { _ in false }) { if case .skipped(let step) = $0 { skipped.append(step) } } == .diverged)
         #expect(skipped.suffix(3) == [run.state.step - 3, run.state.step - 2, run.state.step - 1])
         #expect(run.state.skipped == skipped.count)
         let saved = try Checkpoint(reading: folder("diverges/last.h5"))
@@ -127,7 +150,11 @@ import Train
         plan.length = .seconds(10)
         let run = try run(plan, in: "time")
         var now = 100.0, rates: [Float] = []
-        let ending = try run.run(clock: { now += 0.1; return now }, shouldStop: { _ in false }) { if case .step(_, let rate, _) = $0 { rates.append(rate) } }
+        let ending = try run.run(
+            clock: {
+                now += 0.1; return now
+            }, shouldStop: { _ in false }
+        ) { if case .step(_, let rate, _) = $0 { rates.append(rate) } }
         #expect(ending == .finished && run.state.seconds >= 10 && run.state.seconds < 11)
         #expect(rates.count > 20 && (rates.last ?? 1) < 0.2 * plan.rate && rates.max() ?? 0 <= plan.rate)
         #expect(run.state.evaluations >= 2)

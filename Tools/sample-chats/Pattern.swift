@@ -2,7 +2,8 @@
 ///
 ///     Pattern("What is the (capital|main city) of {country}?").text(filling: ["country": "Peru"], &random)
 ///
-/// A choice may hold choices, and what fills a slot may hold both. Every way is as likely as its siblings. The first letter becomes a capital,
+/// A choice may hold choices, and what fills a slot may hold both. Every way is as likely as its siblings. The first letter becomes a
+/// capital,
 /// except in names that are always written small.
 struct Pattern {
     private let pattern: String
@@ -14,11 +15,15 @@ struct Pattern {
         let lines = pattern.utf8.split(separator: UInt8(ascii: "\n"))
         var text: [UInt8] = []
         Self.append(Array(lines[random.below(lines.count)])[...], filling: slots, to: &text, &random)
-        if !Self.small.contains(where: { text.starts(with: $0.utf8) }), let first = text.first, (97...122).contains(first) { text[0] = first - 32 }
+        if !Self.small.contains(where: { text.starts(with: $0.utf8) }), let first = text.first, (97...122).contains(first) {
+            text[0] = first - 32
+        }
         return String(decoding: text, as: UTF8.self)
     }
 
-    private static func append(_ part: ArraySlice<UInt8>, filling slots: [String: String], to text: inout [UInt8], _ random: inout SplitMix64) {
+    private static func append(
+        _ part: ArraySlice<UInt8>, filling slots: [String: String], to text: inout [UInt8], _ random: inout SplitMix64
+    ) {
         var at = part.startIndex
         while at < part.endIndex {
             switch part[at] {
@@ -28,9 +33,13 @@ struct Pattern {
                 // The choices, the bars between them, and the two brackets.
                 at += choices.reduce(0) { $0 + $1.count } + choices.count + 1
             case UInt8(ascii: "{"):
-                guard let end = part[at...].firstIndex(of: UInt8(ascii: "}")) else { preconditionFailure("no } in \(String(decoding: part, as: UTF8.self))") }
+                guard let end = part[at...].firstIndex(of: UInt8(ascii: "}")) else {
+                    preconditionFailure("no } in \(String(decoding: part, as: UTF8.self))")
+                }
                 let name = String(decoding: part[(at + 1)..<end], as: UTF8.self)
-                guard let value = slots[name] else { preconditionFailure("nothing fills {\(name)} in \(String(decoding: part, as: UTF8.self))") }
+                guard let value = slots[name] else {
+                    preconditionFailure("nothing fills {\(name)} in \(String(decoding: part, as: UTF8.self))")
+                }
                 append(Array(value.utf8)[...], filling: slots, to: &text, &random)
                 at = end + 1
             default:

@@ -36,7 +36,8 @@ struct Exchange: Sendable {
                 guard !questions.isEmpty else { continue }
                 precondition(!answers.isEmpty, "nobody answers \(questions)")
                 list.append(Exchange(questions: questions.joined(separator: "\n"), answers: answers.joined(separator: "\n")))
-                (questions, answers) = ([], [])
+                questions = []
+                answers = []
             } else if line.hasPrefix("? ") { questions.append(line.dropFirst(2)) } else { answers.append(line) }
         }
         return list

@@ -7,7 +7,8 @@ package enum Side: Sendable { case training, validation }
 ///     talk["country"] = "Peru"
 ///     talk.ask("What is the capital of {country}?", "It is Lima.")
 ///
-/// A question belongs to one side for good, by a hash of its words: one in twelve is held out, but no single word. `ask` draws until a question is of this
+/// A question belongs to one side for good, by a hash of its words: one in twelve is held out, but no single word. `ask` draws until a
+/// question is of this
 /// talk's side. When none is found the talk is stuck, and whoever made it throws it away.
 struct Talk {
     struct Turn: Equatable { let question, answer: String }
@@ -18,7 +19,10 @@ struct Talk {
     private(set) var isStuck = false
     private var slots: [String: String] = [:]
 
-    init(_ side: Side, _ random: SplitMix64) { (self.side, self.random) = (side, random) }
+    init(_ side: Side, _ random: SplitMix64) {
+        self.side = side
+        self.random = random
+    }
 
     /// What fills a slot from here on.
     subscript(slot: String) -> String? {
@@ -65,7 +69,10 @@ struct Talk {
     private mutating func opened(_ question: String) -> String {
         let isGreeting = ["Hi", "Hello", "Hey", "Good"].contains { question.hasPrefix($0) }
         guard question.hasSuffix("?"), !isGreeting, chance(14) else { return question }
-        return pick(turns.isEmpty ? ["Hi!", "Hello!", "Hey!", "A question:"] : ["OK.", "Thanks!", "Thank you.", "Good.", "I see.", "Nice!", "Great!"]) + " " + question
+        return pick(
+            turns.isEmpty
+                ? ["Hi!", "Hello!", "Hey!", "A question:"] : ["OK.", "Thanks!", "Thank you.", "Good.", "I see.", "Nice!", "Great!"]) + " "
+            + question
     }
 
     /// Not everybody types capitals and question marks.

@@ -14,7 +14,9 @@ extension Tape {
             "causalAttention: documentStarts \(documentStarts?.shape ?? []) for \(qkv.shape)"
         )
         let qkv = contiguous(qkv)
-        let (B, T, C) = (qkv.shape[0], qkv.shape[1], qkv.shape[2] / 3)
+        let B = qkv.shape[0]
+        let T = qkv.shape[1]
+        let C = qkv.shape[2] / 3
         let attention = Attention(
             qkv: qkv.elements, B: B, T: T, H: H, D: C / H, documentStarts: documentStarts?.elements, precision: precision
         )

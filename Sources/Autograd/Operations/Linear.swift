@@ -11,7 +11,8 @@ extension Tape {
             weight.shape.rank == 2 && x.shape.rank >= 1 && x.shape[-1] == weight.shape[1],
             "linear: \(x.shape) through a weight \(weight.shape)"
         )
-        let (I, O) = (weight.shape[1], weight.shape[0])
+        let I = weight.shape[1]
+        let O = weight.shape[0]
         let N = x.shape.count / Swift.max(I, 1)
         require(bias.map { $0.shape == [O] } ?? true, "linear: a bias \(bias?.shape ?? []) for a weight \(weight.shape)")
         let shape = x.shape.replacing(-1, with: O)

@@ -38,7 +38,8 @@ package struct AxisTicks: Equatable {
         if value == 0 { return "0" }
         if value >= 3_600, 60..<3_600 ~= step {
             let minutes = Int((value / 60).rounded()) % 60
-            return (value / 3_600 + 1e-6).rounded(.down).fixed(0) + (minutes == 0 ? "" : minutes < 10 ? ":0\(minutes)" : ":\(minutes)") + " h"
+            return (value / 3_600 + 1e-6).rounded(.down).fixed(0) + (minutes == 0 ? "" : minutes < 10 ? ":0\(minutes)" : ":\(minutes)")
+                + " h"
         }
         for (unit, name) in [(86_400.0, "d"), (3_600, "h"), (60, "min")] where step >= unit { return (value / unit).fixed(0) + " " + name }
         return number(value, step, upTo: value) + " s"
@@ -55,7 +56,10 @@ package struct AxisTicks: Equatable {
 
     private static func digits(of step: Double) -> Int {
         var digits = 0, scaled = step
-        while scaled < 0.999, digits < 12 { (scaled, digits) = (scaled * 10, digits + 1) }
+        while scaled < 0.999, digits < 12 {
+            scaled = scaled * 10
+            digits = digits + 1
+        }
         // 2.5 of anything is never a step: what is above one is whole.
         return digits
     }

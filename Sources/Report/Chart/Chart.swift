@@ -30,7 +30,11 @@ struct Chart {
     /// Whether zero belongs to it.
     var startsAtZero = false
 
-    init(_ title: String, in unit: String, over axis: Axis) { (self.title, self.unit, self.axis) = (title, unit, axis) }
+    init(_ title: String, in unit: String, over axis: Axis) {
+        self.title = title
+        self.unit = unit
+        self.axis = axis
+    }
 
     var isEmpty: Bool { curves.allSatisfy { $0.points.count < 2 } }
 }

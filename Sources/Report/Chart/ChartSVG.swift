@@ -24,15 +24,23 @@ struct ChartSVG {
     private let left, right, top, bottom: Double
 
     init(_ chart: Chart, _ size: Chart.Size) {
-        (self.chart, self.size) = (chart, size)
+        self.chart = chart
+        self.size = size
         (x, y) = chart.bounds
-        (left, right) = (size.letters * 3.9, size.width - size.letters * 1.2)
-        (top, bottom) = (size.letters * (chart.times.isEmpty ? 0.9 : 2.2), size.height - size.letters * 1.9)
+        left = size.letters * 3.9
+        right = size.width - size.letters * 1.2
+        top = size.letters * (chart.times.isEmpty ? 0.9 : 2.2)
+        bottom = size.height - size.letters * 1.9
     }
 
     func write(to page: inout HTMLBuilder) {
-        page.element("svg", ["viewBox": "0 0 \(short(size.width)) \(short(size.height))", "role": "img", "class": size.width > 500 ? "large" : "small",
-                             "aria-label": "\(chart.title), \(chart.unit), against \(chart.axis.title)"]) { page in
+        page.element(
+            "svg",
+            [
+                "viewBox": "0 0 \(short(size.width)) \(short(size.height))", "role": "img", "class": size.width > 500 ? "large" : "small",
+                "aria-label": "\(chart.title), \(chart.unit), against \(chart.axis.title)",
+            ]
+        ) { page in
             drawAxes(in: &page)
             // What leaves the frame is cut off, as a window cuts off a view.
             page.element("svg", ["x": short(left), "y": short(top), "width": short(right - left), "height": short(bottom - top),
@@ -49,7 +57,9 @@ struct ChartSVG {
         let rows = AxisTicks(from: y.lowerBound, to: y.upperBound, about: 5)
         for (value, label) in zip(rows.values, rows.labels) {
             page.leaf("line", ["class": "grid", "x1": short(left), "x2": short(right), "y1": across(value), "y2": across(value)])
-            page.element("text", ["x": short(left - size.letters * 0.6), "y": short(vertical(value) + size.letters * 0.35), "text-anchor": "end"], label)
+            page.element(
+                "text", ["x": short(left - size.letters * 0.6), "y": short(vertical(value) + size.letters * 0.35), "text-anchor": "end"],
+                label)
         }
         page.leaf("line", ["class": "axis", "x1": short(left), "x2": short(right), "y1": short(bottom), "y2": short(bottom)])
         let columns = AxisTicks(from: x.lowerBound, to: x.upperBound, about: size.width > 500 ? 9 : 5, chart.axis.ticks)
@@ -100,12 +110,15 @@ struct ChartSVG {
     }
 
     private func drawMark(_ x: Double, _ what: String, in page: inout HTMLBuilder) {
-        page.element("line", ["class": "mark", "x1": along(x), "x2": along(x), "y1": short(top), "y2": short(bottom)]) { $0.element("title", what) }
+        page.element("line", ["class": "mark", "x1": along(x), "x2": along(x), "y1": short(top), "y2": short(bottom)]) {
+            $0.element("title", what)
+        }
     }
 
     private func drawBand(_ curve: Curve, in page: inout HTMLBuilder) {
         guard curve.band.count > 1 else { return }
-        let upper = curve.band.map { "\(along($0.x)) \(across($0.high))" }, lower = curve.band.reversed().map { "\(along($0.x)) \(across($0.low))" }
+        let upper = curve.band.map { "\(along($0.x)) \(across($0.high))" },
+            lower = curve.band.reversed().map { "\(along($0.x)) \(across($0.low))" }
         page.leaf("path", ["class": "band c\(curve.colour)", "d": "M" + (upper + lower).joined(separator: "L") + "Z"])
     }
 
@@ -115,7 +128,9 @@ struct ChartSVG {
         guard curve.hasDots else { return }
         for point in curve.points {
             page.element("circle", ["class": "dot c\(curve.colour)", "cx": along(point.x), "cy": across(point.y), "r": "2.6"]) {
-                $0.element("title", "\(curve.name): \(point.y.fixed(4)) \(chart.axis == .time ? "after \(point.x.clock)" : "at step \(point.x.fixed(0))")")
+                $0.element(
+                    "title",
+                    "\(curve.name): \(point.y.fixed(4)) \(chart.axis == .time ? "after \(point.x.clock)" : "at step \(point.x.fixed(0))")")
             }
         }
     }
@@ -124,8 +139,12 @@ struct ChartSVG {
         page.leaf("circle", ["class": "best", "cx": along(point.x), "cy": across(point.y), "r": "5"])
         // Above it, and on the side where there is room.
         let isRight = horizontal(point.x) > (left + right) / 2
-        page.element("text", ["class": "best", "x": short(horizontal(point.x) + (isRight ? 4 : -4)), "y": short(vertical(point.y) - size.letters * 0.9),
-                              "text-anchor": isRight ? "end" : "start"], label)
+        page.element(
+            "text",
+            [
+                "class": "best", "x": short(horizontal(point.x) + (isRight ? 4 : -4)), "y": short(vertical(point.y) - size.letters * 0.9),
+                "text-anchor": isRight ? "end" : "start",
+            ], label)
     }
 
     private func horizontal(_ value: Double) -> Double { left + (right - left) * (value - x.lowerBound) / (x.upperBound - x.lowerBound) }

@@ -2,7 +2,10 @@
 package struct Curve {
     package struct Point: Equatable {
         package let x, y: Double
-        package init(_ x: Double, _ y: Double) { (self.x, self.y) = (x, y) }
+        package init(_ x: Double, _ y: Double) {
+            self.x = x
+            self.y = y
+        }
     }
 
     /// What the legend calls it.

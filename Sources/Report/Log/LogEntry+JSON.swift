@@ -30,7 +30,9 @@ extension LogEntry {
             case .evaluated(let e):
                 w.write("event", "evaluated")
                 w.write("step", e.step)
-                for (key, value) in [("train_loss", e.training), ("val_loss", e.validation), ("bits_per_byte", e.bitsPerByte), ("replay_loss", e.replay)] {
+                for (key, value) in [
+                    ("train_loss", e.training), ("val_loss", e.validation), ("bits_per_byte", e.bitsPerByte), ("replay_loss", e.replay),
+                ] {
                     if let value { w.write(key, rounding: value) }
                 }
                 w.write("best", e.isBest ? 1 : 0)
@@ -57,7 +59,9 @@ extension LogEntry {
         case "started": self = .started(RunSetting.all(in: line), after: step)
         case "skipped": self = .skipped(step: step)
         case "counted":
-            guard let pairs = line.count("pairs"), let contexts = line.count("contexts"), let seconds = line.figure("seconds") else { return nil }
+            guard let pairs = line.count("pairs"), let contexts = line.count("contexts"), let seconds = line.figure("seconds") else {
+                return nil
+            }
             self = .counted(Counted(pairs: pairs, contexts: contexts, seconds: seconds))
         case "step":
             guard let loss = line.figure("loss"), let gradient = line.figure("gradient"), let rate = line.figure("rate"),
@@ -65,9 +69,11 @@ extension LogEntry {
             self = .step(Step(step: step, loss: loss, gradient: gradient, rate: rate, tokens: tokens, seconds: seconds))
         case "evaluated":
             guard let tokens = line.count("tokens"), let seconds = line.figure("seconds") else { return nil }
-            self = .evaluated(Evaluated(step: step, training: line.figure("train_loss"), validation: line.figure("val_loss"),
-                                        bitsPerByte: line.figure("bits_per_byte"), replay: line.figure("replay_loss"), isBest: line["best"]?.integer == 1,
-                                        tokens: tokens, seconds: seconds))
+            self = .evaluated(
+                Evaluated(
+                    step: step, training: line.figure("train_loss"), validation: line.figure("val_loss"),
+                    bitsPerByte: line.figure("bits_per_byte"), replay: line.figure("replay_loss"), isBest: line["best"]?.integer == 1,
+                    tokens: tokens, seconds: seconds))
         case "answered":
             guard let question = line["question"]?.string, let answer = line["answer"]?.string else { return nil }
             self = .answered(Answer(step: step, question: question, answer: answer, expected: line["expected"]?.string))

@@ -23,7 +23,11 @@ package enum LogEntry: Sendable, Equatable {
         package let contexts: Int
         package let seconds: Double
 
-        package init(pairs: Int, contexts: Int, seconds: Double) { (self.pairs, self.contexts, self.seconds) = (pairs, contexts, seconds) }
+        package init(pairs: Int, contexts: Int, seconds: Double) {
+            self.pairs = pairs
+            self.contexts = contexts
+            self.seconds = seconds
+        }
     }
 
     package struct Step: Sendable, Equatable {
@@ -34,7 +38,12 @@ package enum LogEntry: Sendable, Equatable {
         package let seconds: Double
 
         package init(step: Int, loss: Double, gradient: Double, rate: Double, tokens: Int, seconds: Double) {
-            (self.step, self.loss, self.gradient, self.rate, self.tokens, self.seconds) = (step, loss, gradient, rate, tokens, seconds)
+            self.step = step
+            self.loss = loss
+            self.gradient = gradient
+            self.rate = rate
+            self.tokens = tokens
+            self.seconds = seconds
         }
     }
 
@@ -49,9 +58,18 @@ package enum LogEntry: Sendable, Equatable {
         package let tokens: Int
         package let seconds: Double
 
-        package init(step: Int, training: Double?, validation: Double?, bitsPerByte: Double?, replay: Double? = nil, isBest: Bool, tokens: Int, seconds: Double) {
-            (self.step, self.training, self.validation, self.bitsPerByte, self.replay) = (step, training, validation, bitsPerByte, replay)
-            (self.isBest, self.tokens, self.seconds) = (isBest, tokens, seconds)
+        package init(
+            step: Int, training: Double?, validation: Double?, bitsPerByte: Double?, replay: Double? = nil, isBest: Bool, tokens: Int,
+            seconds: Double
+        ) {
+            self.step = step
+            self.training = training
+            self.validation = validation
+            self.bitsPerByte = bitsPerByte
+            self.replay = replay
+            self.isBest = isBest
+            self.tokens = tokens
+            self.seconds = seconds
         }
 
         /// What tells whether a model is better: of what it has not seen, if there is anything.
@@ -66,7 +84,10 @@ package enum LogEntry: Sendable, Equatable {
         package let expected: String?
 
         package init(step: Int, question: String, answer: String, expected: String?) {
-            (self.step, self.question, self.answer, self.expected) = (step, question, answer, expected)
+            self.step = step
+            self.question = question
+            self.answer = answer
+            self.expected = expected
         }
     }
 
@@ -86,5 +107,9 @@ package struct RunSetting: Sendable, Equatable {
     package let name: String
     package let value: Value
 
-    package init(_ group: String, _ name: String, _ value: Value) { (self.group, self.name, self.value) = (group, name, value) }
+    package init(_ group: String, _ name: String, _ value: Value) {
+        self.group = group
+        self.name = name
+        self.value = value
+    }
 }

@@ -6,7 +6,8 @@ import JSON
 ///     let log = try TrainingLog(of: "checkpoints/first")
 ///     log.evaluations.last?.validation
 ///
-/// A training that was killed goes on from its last checkpoint, which its log may be ahead of: what comes later overrules what stands for the same
+/// A training that was killed goes on from its last checkpoint, which its log may be ahead of: what comes later overrules what stands for
+/// the same
 /// steps. Lines that are torn, or not ours, are passed over and counted.
 package struct TrainingLog: Sendable, Equatable {
     package private(set) var settings: [RunSetting] = []
@@ -93,5 +94,7 @@ extension TrainingLog {
     package var seconds: Double { max(steps.last?.seconds ?? 0, evaluations.last?.seconds ?? 0) }
     package var tokens: Int { max(steps.last?.tokens ?? 0, evaluations.last?.tokens ?? 0) }
 
-    package func setting(_ group: String, _ name: String) -> RunSetting.Value? { settings.first { $0.group == group && $0.name == name }?.value }
+    package func setting(_ group: String, _ name: String) -> RunSetting.Value? {
+        settings.first { $0.group == group && $0.name == name }?.value
+    }
 }

@@ -32,7 +32,8 @@ extension Double {
 
 extension Int {
     var grouped: String {
-        let digits = Array(String(magnitude)), groups = stride(from: digits.count, to: 0, by: -3).map { String(digits[Swift.max(0, $0 - 3)..<$0]) }
+        let digits = Array(String(magnitude)),
+            groups = stride(from: digits.count, to: 0, by: -3).map { String(digits[Swift.max(0, $0 - 3)..<$0]) }
         return (self < 0 ? "−" : "") + groups.reversed().joined(separator: ",")
     }
 }

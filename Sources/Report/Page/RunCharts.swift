@@ -66,7 +66,8 @@ extension [LogEntry.Step] {
         map { .init(axis == .time ? $0.seconds : Double($0.step), figure($0)) }
     }
 
-    /// Tokens a second, of a few steps together if there are many, so that the clock's grain does not show. The time of an evaluation is not counted:
+    /// Tokens a second, of a few steps together if there are many, so that the clock's grain does not show. The time of an evaluation is
+    /// not counted:
     /// a stretch that took more than three times as long as the usual one had something else to do.
     func speeds(over axis: Chart.Axis) -> [Curve.Point] {
         let each = Swift.max(1, count / 1_000)
@@ -77,7 +78,8 @@ extension [LogEntry.Step] {
         let limit = 3 * usual[usual.count / 2]
         return spans.compactMap { a, b in
             let seconds = b.seconds - a.seconds
-            return seconds / Double(b.step - a.step) > limit ? nil : .init(axis == .time ? b.seconds : Double(b.step), Double(b.tokens - a.tokens) / seconds)
+            return seconds / Double(b.step - a.step) > limit
+                ? nil : .init(axis == .time ? b.seconds : Double(b.step), Double(b.tokens - a.tokens) / seconds)
         }
     }
 }

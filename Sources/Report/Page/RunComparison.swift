@@ -38,7 +38,9 @@ package struct RunComparison {
             page.element("h2", "Results")
             writeResults(to: &page)
             page.element("h2", "How they learned")
-            page.element("div", ["class": "charts"]) { page in for (i, chart) in charts.enumerated() { chart.write(to: &page, isWide: i == 0) } }
+            page.element("div", ["class": "charts"]) { page in
+                for (i, chart) in charts.enumerated() { chart.write(to: &page, isWide: i == 0) }
+            }
             writeAnswers(to: &page)
             writeSettings(to: &page)
             page.element("footer", "Made by slm from the trainings' log.jsonl.")
@@ -49,15 +51,27 @@ package struct RunComparison {
         let evaluated = { (title: String, unit: String, axis: Chart.Axis, figure: (LogEntry.Evaluated) -> Double?) in
             chart(title, unit, axis) { run in .measured(run.name, run.colour, run.log.evaluations.curve(over: axis, figure)) }
         }
-        var rate = chart("Learning rate", "", .steps) { .measured($0.name, $0.colour, $0.log.steps.curve(over: .steps) { $0.rate }).withoutDots }
-        var speed = chart("Speed", "tokens a second", .steps) { .smoothed($0.name, $0.colour, $0.log.steps.speeds(over: .steps)).withoutBand }
-        (rate.startsAtZero, speed.startsAtZero) = (true, true)
-        return [evaluated("Validation loss", "nats a token", .steps) { $0.loss }, evaluated("Validation loss", "nats a token", .time) { $0.loss },
-                evaluated("Bits per byte", "of the validation text", .steps) { $0.bitsPerByte },
-                evaluated("Loss on older chats", "nats a token", .steps) { $0.replay },
-                chart("Loss while learning", "nats a token", .steps) { .smoothed($0.name, $0.colour, $0.log.steps.curve(over: .steps) { $0.loss }).withoutBand },
-                chart("Loss while learning", "nats a token", .time) { .smoothed($0.name, $0.colour, $0.log.steps.curve(over: .time) { $0.loss }).withoutBand },
-                rate, speed]
+        var rate = chart("Learning rate", "", .steps) {
+            .measured($0.name, $0.colour, $0.log.steps.curve(over: .steps) { $0.rate }).withoutDots
+        }
+        var speed = chart("Speed", "tokens a second", .steps) {
+            .smoothed($0.name, $0.colour, $0.log.steps.speeds(over: .steps)).withoutBand
+        }
+        rate.startsAtZero = true
+        speed.startsAtZero = true
+        return [
+            evaluated("Validation loss", "nats a token", .steps) { $0.loss },
+            evaluated("Validation loss", "nats a token", .time) { $0.loss },
+            evaluated("Bits per byte", "of the validation text", .steps) { $0.bitsPerByte },
+            evaluated("Loss on older chats", "nats a token", .steps) { $0.replay },
+            chart("Loss while learning", "nats a token", .steps) {
+                .smoothed($0.name, $0.colour, $0.log.steps.curve(over: .steps) { $0.loss }).withoutBand
+            },
+            chart("Loss while learning", "nats a token", .time) {
+                .smoothed($0.name, $0.colour, $0.log.steps.curve(over: .time) { $0.loss }).withoutBand
+            },
+            rate, speed,
+        ]
     }
 
     private func chart(_ title: String, _ unit: String, _ axis: Chart.Axis, _ curve: (Run) -> Curve) -> Chart {
@@ -70,15 +84,25 @@ package struct RunComparison {
         let best = runs.compactMap { $0.log.best?.loss }.min()
         page.element("div", ["class": "card scroll"]) { page in
             page.element("table") { page in
-                page.element("thead") { $0.row("th", ["training", "best loss", "at step", "bits per byte", "final loss", "steps", "skipped", "tokens", "time", "tokens/s"]) }
+                page.element("thead") {
+                    $0.row(
+                        "th",
+                        [
+                            "training", "best loss", "at step", "bits per byte", "final loss", "steps", "skipped", "tokens", "time",
+                            "tokens/s",
+                        ])
+                }
                 page.element("tbody") { page in
                     for run in runs {
                         let log = run.log, evaluated = log.best
                         page.element("tr", evaluated?.loss == best && best != nil ? ["class": "best"] : [:]) { page in
                             page.element("td") { $0.element("span", ["class": "key c\(run.colour)"], run.name) }
-                            for cell in [evaluated?.loss?.fixed(4) ?? "–", evaluated?.step.grouped ?? "–", evaluated?.bitsPerByte?.fixed(4) ?? "–",
-                                         log.evaluations.last?.loss?.fixed(4) ?? "–", log.lastStep.grouped, log.skipped.count.grouped,
-                                         Double(log.tokens).short, log.seconds.clock, log.seconds > 0 ? (Double(log.tokens) / log.seconds).fixed(0) : "–"] {
+                            for cell in [
+                                evaluated?.loss?.fixed(4) ?? "–", evaluated?.step.grouped ?? "–", evaluated?.bitsPerByte?.fixed(4) ?? "–",
+                                log.evaluations.last?.loss?.fixed(4) ?? "–", log.lastStep.grouped, log.skipped.count.grouped,
+                                Double(log.tokens).short, log.seconds.clock,
+                                log.seconds > 0 ? (Double(log.tokens) / log.seconds).fixed(0) : "–",
+                            ] {
                                 page.element("td", cell)
                             }
                         }
@@ -87,7 +111,8 @@ package struct RunComparison {
             }
         }
         if runs.contains(where: { $0.log.best?.validation == nil }) {
-            page.element("p", ["class": "remark"], "Where nothing was there to check with, the loss is that of the text that was learned from.")
+            page.element(
+                "p", ["class": "remark"], "Where nothing was there to check with, the loss is that of the text that was learned from.")
         }
     }
 
@@ -119,7 +144,9 @@ package struct RunComparison {
 
     private func writeSettings(to page: inout HTMLBuilder) {
         let all = runs.flatMap(\.log.settings).reduce(into: [(group: String, name: String, title: String)]()) { list, setting in
-            if !list.contains(where: { $0.group == setting.group && $0.name == setting.name }) { list.append((setting.group, setting.name, setting.title)) }
+            if !list.contains(where: { $0.group == setting.group && $0.name == setting.name }) {
+                list.append((setting.group, setting.name, setting.title))
+            }
         }
         let differing = all.filter { key in Set(runs.map { $0.log.text(key.group, key.name) }).count > 1 }
         if all.isEmpty { return }
@@ -129,7 +156,9 @@ package struct RunComparison {
                 page.element("table") { page in
                     page.element("thead") { $0.row("th", ["setting"] + runs.map(\.name)) }
                     page.element("tbody") { page in
-                        for key in differing { page.row("td", ["\(key.group): \(key.title)"] + runs.map { $0.log.text(key.group, key.name) }) }
+                        for key in differing {
+                            page.row("td", ["\(key.group): \(key.title)"] + runs.map { $0.log.text(key.group, key.name) })
+                        }
                     }
                 }
             }
@@ -139,7 +168,9 @@ package struct RunComparison {
 }
 
 extension TrainingLog {
-    fileprivate func text(_ group: String, _ name: String) -> String { settings.first { $0.group == group && $0.name == name }?.text ?? "–" }
+    fileprivate func text(_ group: String, _ name: String) -> String {
+        settings.first { $0.group == group && $0.name == name }?.text ?? "–"
+    }
 }
 
 extension Curve {

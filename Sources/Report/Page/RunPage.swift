@@ -8,10 +8,17 @@ package struct RunPage {
     package struct Command: Sendable {
         package let purpose, line: String
 
-        package init(to purpose: String, _ line: String) { (self.purpose, self.line) = (purpose, line) }
+        package init(to purpose: String, _ line: String) {
+            self.purpose = purpose
+            self.line = line
+        }
     }
 
-    package init(_ log: TrainingLog, of folder: String, commands: [Command]) { (self.log, self.folder, self.commands) = (log, folder, commands) }
+    package init(_ log: TrainingLog, of folder: String, commands: [Command]) {
+        self.log = log
+        self.folder = folder
+        self.commands = commands
+    }
 
     package var html: String {
         HTMLBuilder.page(title: "\(folder.lastComponent) · slm") { page in
@@ -32,7 +39,10 @@ package struct RunPage {
             EvaluationTable(log).write(to: &page)
             writeSettings(to: &page)
             writeCommands(to: &page)
-            page.element("footer", "Made by slm from log.jsonl" + (log.unreadable == 0 ? "." : ", of which \(log.unreadable.grouped) lines could not be read."))
+            page.element(
+                "footer",
+                "Made by slm from log.jsonl" + (log.unreadable == 0 ? "." : ", of which \(log.unreadable.grouped) lines could not be read.")
+            )
         }
     }
 
@@ -49,21 +59,30 @@ package struct RunPage {
     /// What the model is, in a sentence.
     private var summary: String {
         guard case .whole(let parameters)? = log.setting("model", "parameters"), case .whole(let layers)? = log.setting("model", "layers"),
-              case .whole(let width)? = log.setting("model", "width"), case .whole(let context)? = log.setting("model", "context") else { return "" }
+            case .whole(let width)? = log.setting("model", "width"), case .whole(let context)? = log.setting("model", "context")
+        else { return "" }
         let seen = log.tokens == 0 ? "" : " It has learned from \(Double(log.tokens).short) tokens in \(log.seconds.clock)."
-        let start = log.counted.map {
-            " It began with what counting knows: what follows each token, and each of \($0.pairs.grouped) pairs of tokens, in \($0.seconds.clock)."
-        } ?? ""
-        return "A GPT of \(Double(parameters).short) parameters: \(layers) layers, \(width) wide, which sees \(context.grouped) tokens at once.\(start)\(seen)"
+        let start =
+            log.counted.map {
+                " It began with what counting knows: what follows each token, and each of \($0.pairs.grouped) pairs of tokens, in \($0.seconds.clock)."
+            } ?? ""
+        return
+            "A GPT of \(Double(parameters).short) parameters: \(layers) layers, \(width) wide, which sees \(context.grouped) tokens at once.\(start)\(seen)"
     }
 
     private func writeTiles(to page: inout HTMLBuilder) {
         var tiles: [(name: String, value: String, more: String)] = []
         if let best = log.best, let loss = best.loss {
-            tiles.append((best.validation == nil ? "best training loss" : "best validation loss", loss.fixed(3), "nats a token, at step \(best.step.grouped)"))
+            tiles.append(
+                (
+                    best.validation == nil ? "best training loss" : "best validation loss", loss.fixed(3),
+                    "nats a token, at step \(best.step.grouped)"
+                ))
             if let bits = best.bitsPerByte { tiles.append(("bits per byte", bits.fixed(3), "of the same text")) }
         }
-        if let last = log.evaluations.last, let loss = last.loss { tiles.append(("final loss", loss.fixed(3), "at step \(last.step.grouped)")) }
+        if let last = log.evaluations.last, let loss = last.loss {
+            tiles.append(("final loss", loss.fixed(3), "at step \(last.step.grouped)"))
+        }
         tiles.append(("steps", log.lastStep.grouped, log.skipped.isEmpty ? "none skipped" : "\(log.skipped.count.grouped) skipped"))
         tiles.append(("time", log.seconds.clock, "learning and evaluating"))
         if log.seconds > 0 { tiles.append(("speed", (Double(log.tokens) / log.seconds).fixed(0), "tokens/s, all in all")) }

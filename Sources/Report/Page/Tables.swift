@@ -16,13 +16,17 @@ struct EvaluationTable {
             page.element("table") { page in
                 page.element("thead") { page in
                     page.element("tr") { page in
-                        for title in ["step", "time", "tokens", "training loss"] + (hasValidation ? ["validation loss", "bits per byte", "perplexity"] : [])
-                            + (hasReplay ? ["loss on older chats"] : []) {
+                        for title in ["step", "time", "tokens", "training loss"]
+                            + (hasValidation ? ["validation loss", "bits per byte", "perplexity"] : [])
+                            + (hasReplay ? ["loss on older chats"] : [])
+                        {
                             page.element("th", title)
                         }
                     }
                 }
-                page.element("tbody") { page in for row in rows { write(row, isBest: row.step == best, hasValidation, hasReplay, to: &page) } }
+                page.element("tbody") { page in
+                    for row in rows { write(row, isBest: row.step == best, hasValidation, hasReplay, to: &page) }
+                }
             }
         }
         if rows.count < log.evaluations.count {
@@ -34,7 +38,10 @@ struct EvaluationTable {
         page.element("tr", isBest ? ["class": "best"] : [:]) { page in
             var cells = [row.step.grouped, row.seconds.clock, Double(row.tokens).short, row.training?.fixed(4) ?? "–"]
             if hasValidation {
-                cells += [row.validation?.fixed(4) ?? "–", row.bitsPerByte?.fixed(4) ?? "–", row.validation.map { $0 < 20 ? exp($0).fixed(1) : "–" } ?? "–"]
+                cells += [
+                    row.validation?.fixed(4) ?? "–", row.bitsPerByte?.fixed(4) ?? "–",
+                    row.validation.map { $0 < 20 ? exp($0).fixed(1) : "–" } ?? "–",
+                ]
             }
             if hasReplay { cells.append(row.replay?.fixed(4) ?? "–") }
             for cell in cells { page.element("td", cell) }
@@ -60,7 +67,9 @@ struct AnswerSection {
                     page.element("p", ["class": "asked"], question)
                     if let last = answers.last {
                         page.element("p", ["class": "said"], last.shown)
-                        if let expected = last.expected, expected != last.answer { page.element("p", ["class": "expected"], "The text says: \(expected)") }
+                        if let expected = last.expected, expected != last.answer {
+                            page.element("p", ["class": "expected"], "The text says: \(expected)")
+                        }
                     }
                 }
                 if answers.count > 1 { writeHistory(answers, to: &page) }

@@ -2,7 +2,8 @@ package import Infer
 import Synchronization
 import Tokenize
 
-/// Gives an answer again that it gave before, where the model would say the same: to the same question, drawn without chance (temperature 0).
+/// Gives an answer again that it gave before, where the model would say the same: to the same question, drawn without chance (temperature
+/// 0).
 ///
 ///     let backend = CachingBackend(gpt)
 ///
@@ -27,7 +28,9 @@ package final class CachingBackend: ChatBackend {
     package var name: String { backend.name }
     package var context: Int? { backend.context }
 
-    package func start(_ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void) throws(GenerationError) -> any GenerationHandle {
+    package func start(
+        _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
         guard let key = Key(request) else { return try backend.start(request, deliver: deliver) }
         if let known = answers.withLock({ $0[key] }) {
             Self.give(known, to: deliver)

@@ -14,7 +14,11 @@ final class Desk: Sendable {
     private let queue: FairQueue
     private let underWay = Mutex((places: [ObjectIdentifier: Place](), isClosed: false))
 
-    init(_ queue: FairQueue, _ crew: ThreadPool, _ metrics: Metrics) { (self.queue, self.crew, self.metrics) = (queue, crew, metrics) }
+    init(_ queue: FairQueue, _ crew: ThreadPool, _ metrics: Metrics) {
+        self.queue = queue
+        self.crew = crew
+        self.metrics = metrics
+    }
 
     var status: FairQueue.Status { queue.status }
     var isIdle: Bool { status == FairQueue.Status(running: 0, waiting: 0) }

@@ -97,7 +97,10 @@ final class Place: Sendable {
     /// Gives the place back. A second time changes nothing.
     func leave() {
         let ticket = state.withLock { state in
-            defer { (state.ticket, state.stage) = (nil, .over) }
+            defer {
+                state.ticket = nil
+                state.stage = .over
+            }
             return state.ticket
         }
         if let ticket { desk.leave(self, ticket) }

@@ -15,7 +15,11 @@ package struct ServedModel: Sendable {
 
     var samplingDefaults: SamplingDefaults { modelInfo == nil ? .remoteModels : .smallModels }
 
-    package init(name: String, _ backend: any ChatBackend, _ modelInfo: ModelInfo?) { (self.name, self.backend, self.modelInfo) = (name, backend, modelInfo) }
+    package init(name: String, _ backend: any ChatBackend, _ modelInfo: ModelInfo?) {
+        self.name = name
+        self.backend = backend
+        self.modelInfo = modelInfo
+    }
 }
 
 /// The model that is served: loaded in the background, and replaced by another without a break. What the old one began it ends.
@@ -47,7 +51,8 @@ final class ModelHolder: Sendable {
         }
     }
 
-    /// - Parameter over: Hears of how it went. While the model is being loaded, one more call waits for its turn; the last, if there are several.
+    /// - Parameter over: Hears of how it went. While the model is being loaded, one more call waits for its turn; the last, if there are
+    /// several.
     func load(_ over: @escaping Loaded) {
         let begins = state.withLock { state in
             if state.isLoading { state.asked = over }
@@ -66,7 +71,10 @@ final class ModelHolder: Sendable {
 
     private func end(_ result: Result<ServedModel, any Error>, _ over: Loaded) {
         let next = state.withLock { state in
-            defer { (state.isLoading, state.asked) = (false, nil) }
+            defer {
+                state.isLoading = false
+                state.asked = nil
+            }
             return state.asked
         }
         over(result)

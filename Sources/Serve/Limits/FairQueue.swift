@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Who is answered next. There are so many places; one that becomes free goes to the person who has the fewest, and among those to the one who was given a place
+/// Who is answered next. There are so many places; one that becomes free goes to the person who has the fewest, and among those to the one
+/// who was given a place
 /// the longest time ago, so that somebody who asks for fifty answers at once does not hold up somebody who asks for one.
 ///
 ///     let queue = FairQueue(.init(places: 16, waiting: 64, perPerson: 4))
@@ -14,7 +15,11 @@ package final class FairQueue: Sendable {
         /// Answers of one person, given and waited for.
         package var perPerson: Int
 
-        package init(places: Int = 16, waiting: Int = 64, perPerson: Int = 4) { (self.places, self.waiting, self.perPerson) = (places, waiting, perPerson) }
+        package init(places: Int = 16, waiting: Int = 64, perPerson: Int = 4) {
+            self.places = places
+            self.waiting = waiting
+            self.perPerson = perPerson
+        }
     }
 
     package enum Refusal: Error, Equatable {
@@ -32,7 +37,10 @@ package final class FairQueue: Sendable {
     package struct Status: Sendable, Equatable {
         package let running, waiting: Int
 
-        package init(running: Int, waiting: Int) { (self.running, self.waiting) = (running, waiting) }
+        package init(running: Int, waiting: Int) {
+            self.running = running
+            self.waiting = waiting
+        }
     }
 
     fileprivate struct Waiting {
@@ -61,7 +69,8 @@ package final class FairQueue: Sendable {
         self.limits = limits
     }
 
-    /// - Parameter begin: Called once there is a place, at once or on the thread of whoever leaves. It must not wait. It may just be about to run when `leave` is called for its ticket: it looks
+    /// - Parameter begin: Called once there is a place, at once or on the thread of whoever leaves. It must not wait. It may just be about
+    /// to run when `leave` is called for its ticket: it looks
     ///   whether its answer is still wanted.
     @discardableResult
     package func enter(_ person: Person, begin: @escaping @Sendable (Ticket) -> Void) throws(Refusal) -> Ticket {
@@ -84,7 +93,9 @@ package final class FairQueue: Sendable {
 }
 
 extension FairQueue.State {
-    fileprivate mutating func enter(_ person: Person, _ begin: @escaping @Sendable (FairQueue.Ticket) -> Void, _ limits: FairQueue.Limits) -> Result<(FairQueue.Ticket, starts: Bool), FairQueue.Refusal> {
+    fileprivate mutating func enter(
+        _ person: Person, _ begin: @escaping @Sendable (FairQueue.Ticket) -> Void, _ limits: FairQueue.Limits
+    ) -> Result<(FairQueue.Ticket, starts: Bool), FairQueue.Refusal> {
         let inHand = (running[person]?.count ?? 0) + (waiting[person]?.count ?? 0)
         if inHand >= limits.perPerson { return .failure(.tooMany(inHand: inHand)) }
         let isFree = runningCount < limits.places

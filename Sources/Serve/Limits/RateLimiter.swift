@@ -5,7 +5,8 @@ import Synchronization
 ///     let logins = RateLimiter(.init(burst: 10, perMinute: 5))
 ///     if let seconds = logins.wait(for: person, at: .now) { … }            // 429, Retry-After: seconds
 ///
-/// It remembers a bounded number of people. Beyond that, whoever has asked for nothing for the longest time is forgotten, and so begins with a full bucket. 100,000 people take some 10 MB.
+/// It remembers a bounded number of people. Beyond that, whoever has asked for nothing for the longest time is forgotten, and so begins
+/// with a full bucket. 100,000 people take some 10 MB.
 package final class RateLimiter: Sendable {
     package struct Rate: Sendable {
         /// At once, for who has waited long enough.
@@ -14,7 +15,8 @@ package final class RateLimiter: Sendable {
 
         package init(burst: Int, perMinute: Double) {
             precondition(burst > 0 && perMinute > 0, "a rate of \(burst) at once and \(perMinute) a minute")
-            (self.burst, self.perMinute) = (burst, perMinute)
+            self.burst = burst
+            self.perMinute = perMinute
         }
     }
 
@@ -30,7 +32,8 @@ package final class RateLimiter: Sendable {
 
     /// Takes a token. nil, if there was one; else nothing is taken, and these are the whole seconds until there is one.
     ///
-    /// Kept is one time for each person, when their bucket is full again (the generic cell rate algorithm): what is missing then is how far that lies ahead.
+    /// Kept is one time for each person, when their bucket is full again (the generic cell rate algorithm): what is missing then is how far
+    /// that lies ahead.
     package func wait(for person: Person, at now: ContinuousClock.Instant) -> Int? {
         people.withLock { people in
             let isFull = people[person].map { max($0, now) } ?? now, next = isFull + interval

@@ -48,13 +48,15 @@ struct RecentTable<Key: Hashable, Value> {
     }
 
     private mutating func unlink(_ place: Int32) {
-        let (older, newer) = (entries[Int(place)].older, entries[Int(place)].newer)
+        let older = entries[Int(place)].older
+        let newer = entries[Int(place)].newer
         if older >= 0 { entries[Int(older)].newer = newer } else { oldest = newer }
         if newer >= 0 { entries[Int(newer)].older = older } else { newest = older }
     }
 
     private mutating func append(_ place: Int32) {
-        (entries[Int(place)].older, entries[Int(place)].newer) = (newest, -1)
+        entries[Int(place)].older = newest
+        entries[Int(place)].newer = -1
         if newest >= 0 { entries[Int(newest)].newer = place } else { oldest = place }
         newest = place
     }

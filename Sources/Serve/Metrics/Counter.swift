@@ -37,7 +37,8 @@ package final class Histogram: Sendable {
         buckets[bounds.firstIndex { value <= $0 } ?? bounds.count].add()
         var old = total.load(ordering: .relaxed)
         while true {
-            let (isSet, found) = total.weakCompareExchange(expected: old, desired: (Double(bitPattern: old) + value).bitPattern, ordering: .relaxed)
+            let (isSet, found) = total.weakCompareExchange(
+                expected: old, desired: (Double(bitPattern: old) + value).bitPattern, ordering: .relaxed)
             if isSet { return }
             old = found
         }

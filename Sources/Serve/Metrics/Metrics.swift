@@ -5,7 +5,8 @@
 ///     metrics.tokensGenerated.add(12)
 ///     metrics.text                                             // # HELP slm_http_requests_total …
 ///
-/// Counting takes no lock and looks nothing up; reading takes what is there while others go on counting. No name and nothing that was said is in it.
+/// Counting takes no lock and looks nothing up; reading takes what is there while others go on counting. No name and nothing that was said
+/// is in it.
 package final class Metrics: Sendable {
     package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -18,7 +19,9 @@ package final class Metrics: Sendable {
     private let queue: @Sendable () -> FairQueue.Status
 
     package init(routes: [String], version: String, queue: @escaping @Sendable () -> FairQueue.Status) {
-        (requests, self.version, self.queue) = (RequestFigures(routes: routes), version, queue)
+        requests = RequestFigures(routes: routes)
+        self.version = version
+        self.queue = queue
     }
 
     package var text: String {
@@ -29,7 +32,9 @@ package final class Metrics: Sendable {
         let queue = queue()
         text.metric("slm_queue_length", .gauge, "Answers that wait for a place") { $0.sample(queue.waiting) }
         text.metric("slm_answers_running", .gauge, "Answers that are being given") { $0.sample(queue.running) }
-        text.metric("slm_first_token_seconds", .histogram, "From a question to the first piece of its answer") { $0.sample(firstTokenSeconds) }
+        text.metric("slm_first_token_seconds", .histogram, "From a question to the first piece of its answer") {
+            $0.sample(firstTokenSeconds)
+        }
         text.metric("slm_answer_seconds", .histogram, "From a question to the end of its answer") { $0.sample(answerSeconds) }
         ProcessFigures().write(to: &text)
         text.metric("slm_build_info", .gauge, "1, with what is served") { $0.sample(1, [("version", version)]) }

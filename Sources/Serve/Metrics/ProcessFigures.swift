@@ -14,8 +14,10 @@ struct ProcessFigures {
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         mostFiles = limit.rlim_cur == rlim_t.max ? .infinity : Double(limit.rlim_cur)
         // The name of a program may hold spaces and brackets; what comes after it does not.
-        let status = Self.text("/proc/self/stat"), fields = status[(status.lastIndex(of: ")") ?? status.startIndex)...].split(separator: " ")
-        func field(_ number: Int) -> Double { fields.count > number - 2 ? Double(fields[number - 2]) ?? 0 : 0 }        // as proc(5) counts them; field 2 is the name
+        let status = Self.text("/proc/self/stat"),
+            fields = status[(status.lastIndex(of: ")") ?? status.startIndex)...].split(separator: " ")
+        // as proc(5) counts them; field 2 is the name
+        func field(_ number: Int) -> Double { fields.count > number - 2 ? Double(fields[number - 2]) ?? 0 : 0 }
         processorSeconds = (field(14) + field(15)) / ticks
         let boot = Self.text("/proc/stat").split(separator: "\n").first { $0.hasPrefix("btime ") }.flatMap { Double($0.dropFirst(6)) } ?? 0
         startTime = boot + field(22) / ticks
@@ -29,7 +31,9 @@ struct ProcessFigures {
         text.metric("process_start_time_seconds", .gauge, "When the server was started, in seconds since 1970") { $0.sample(startTime) }
     }
 
-    private static func text(_ path: String) -> String { (try? InputFile.contents(of: path)).map { String(decoding: $0, as: UTF8.self) } ?? "" }
+    private static func text(_ path: String) -> String {
+        (try? InputFile.contents(of: path)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
 
     private static func words(_ path: String) -> [Substring] { text(path).split(separator: " ") }
 

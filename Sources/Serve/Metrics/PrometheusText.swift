@@ -21,7 +21,8 @@ struct PrometheusText {
 
     mutating func sample(_ value: Int, _ labels: Labels = []) { line(name, labels, "\(value)") }
 
-    /// The buckets with all that is in those below them. The count is that of the last bucket, so that both agree while others go on counting.
+    /// The buckets with all that is in those below them. The count is that of the last bucket, so that both agree while others go on
+    /// counting.
     mutating func sample(_ histogram: Histogram, _ labels: Labels = []) {
         var count = 0
         for (bound, inBucket) in zip(histogram.bounds + [.infinity], histogram.counts) {
@@ -37,7 +38,9 @@ struct PrometheusText {
         text += "\(name)\(pairs.isEmpty ? "" : "{\(pairs)}") \(value)\n"
     }
 
-    private static func number(_ value: Double) -> String { value.isNaN ? "NaN" : value.isFinite ? value.description : value < 0 ? "-Inf" : "+Inf" }
+    private static func number(_ value: Double) -> String {
+        value.isNaN ? "NaN" : value.isFinite ? value.description : value < 0 ? "-Inf" : "+Inf"
+    }
 
     private static func escaped(_ value: String) -> String {
         value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")

@@ -33,13 +33,16 @@ package final class RequestFigures: Sendable {
     func write(to text: inout PrometheusText) {
         text.metric("slm_http_requests_total", .counter, "Requests that were answered") { text in
             for (place, counter) in counters.enumerated() where counter.value > 0 {
-                let (rest, status) = place.quotientAndRemainder(dividingBy: Self.statuses.count), (route, method) = rest.quotientAndRemainder(dividingBy: Self.methods.count)
+                let (rest, status) = place.quotientAndRemainder(dividingBy: Self.statuses.count),
+                    (route, method) = rest.quotientAndRemainder(dividingBy: Self.methods.count)
                 let code = Self.statuses[status] == 0 ? "other" : "\(Self.statuses[status])"
                 text.sample(counter.value, [("route", routes[route]), ("method", Self.methods[method]), ("status", code)])
             }
         }
         text.metric("slm_http_request_seconds", .histogram, "From a request's head to the end of its answer") { text in
-            for (route, histogram) in zip(routes, seconds) where histogram.counts.contains(where: { $0 > 0 }) { text.sample(histogram, [("route", route)]) }
+            for (route, histogram) in zip(routes, seconds) where histogram.counts.contains(where: { $0 > 0 }) {
+                text.sample(histogram, [("route", route)])
+            }
         }
     }
 }

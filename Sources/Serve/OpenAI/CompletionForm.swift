@@ -20,7 +20,9 @@ struct CompletionForm: Sendable {
     private let model: String
 
     init(_ request: CompletionRequest, model: String) {
-        (self.request, self.model, created) = (request, model, unixTime())
+        self.request = request
+        self.model = model
+        created = unixTime()
         let digits = (0..<2).map { _ in String(UInt64.random(in: 0 ... .max), radix: 36) }.joined()
         id = (request.kind == .chat ? "chatcmpl-" : "cmpl-") + digits
     }

@@ -24,10 +24,16 @@ final class CompletionReply: Sendable {
 
     /// - Parameter cancel: Ends what is under way; called when the client is gone, or one of the answers broke off.
     init(_ request: CompletionRequest, _ form: CompletionForm, to call: Call, cancel: @escaping @Sendable () -> Void) {
-        (self.request, self.form, self.call, self.cancel) = (request, form, call, cancel)
+        self.request = request
+        self.form = form
+        self.call = call
+        self.cancel = cancel
         stream = ResponseStream(heartbeat: ": beat\n\n", onGone: cancel)
         let count = request.answerCount
-        state = Mutex(State(answers: Array(repeating: GenerationResult(), count: count), said: (0..<count).map { request.echo(of: $0).unicodeScalars.count }, left: count))
+        state = Mutex(
+            State(
+                answers: Array(repeating: GenerationResult(), count: count),
+                said: (0..<count).map { request.echo(of: $0).unicodeScalars.count }, left: count))
         call.exchange.whenGone(cancel)
     }
 
@@ -47,7 +53,8 @@ final class CompletionReply: Sendable {
         guard let before else { return }
         switch event {
         case .began(let beginning): if request.streams { begin(beginning, of: answer) }
-        case .piece(let piece): if request.streams { stream.write(form.event(.said(piece, from: before.characters), of: answer), atOnce: before.isSilent) }
+        case .piece(let piece):
+            if request.streams { stream.write(form.event(.said(piece, from: before.characters), of: answer), atOnce: before.isSilent) }
         case .ended(let end):
             switch end.reason {
             case .error(let error): fail(Failure(error))

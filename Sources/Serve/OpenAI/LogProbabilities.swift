@@ -39,7 +39,9 @@ extension [GeneratedToken] {
             logprobs.key("top_logprobs")
             logprobs.array { list in
                 for token in tokens {
-                    list.object { for other in token.alternatives { $0.key(other.bytes.shown("bytes:")); $0.number(other.logProbability.written) } }
+                    list.object {
+                        for other in token.alternatives { $0.key(other.bytes.shown("bytes:")); $0.number(other.logProbability.written) }
+                    }
                 }
             }
             logprobs.key("text_offset")

@@ -1,6 +1,7 @@
 import JSON
 
-/// A field that changes what comes back, and that this server does not do: refused rather than passed over, unless it asks for what is done anyway.
+/// A field that changes what comes back, and that this server does not do: refused rather than passed over, unless it asks for what is done
+/// anyway.
 struct Unsupported: Sendable {
     let name: String
     let reason: String
@@ -8,7 +9,9 @@ struct Unsupported: Sendable {
     let isHarmless: @Sendable (JSONElement) -> Bool
 
     init(_ name: String, _ reason: String, unless isHarmless: @escaping @Sendable (JSONElement) -> Bool = { _ in false }) {
-        (self.name, self.reason, self.isHarmless) = (name, reason, isHarmless)
+        self.name = name
+        self.reason = reason
+        self.isHarmless = isHarmless
     }
 
     static let inChats = [
@@ -16,7 +19,9 @@ struct Unsupported: Sendable {
         Unsupported("tool_choice", noTools) { $0.isString("none") || $0.isString("auto") },
         Unsupported("functions", noTools) { $0.isEmptyList },
         Unsupported("function_call", noTools) { $0.isString("none") || $0.isString("auto") },
-        Unsupported("response_format", "this model answers in plain text only: type has to be text.") { $0["type"]?.isString("text") ?? false },
+        Unsupported("response_format", "this model answers in plain text only: type has to be text.") {
+            $0["type"]?.isString("text") ?? false
+        },
         Unsupported("modalities", "this model reads and writes texts only.") { $0.elements?.allSatisfy { $0.isString("text") } ?? false },
         Unsupported("audio", "this model reads and writes texts only."),
         Unsupported("web_search_options", "this server looks nothing up."),

@@ -4,10 +4,15 @@ import Tokenize
 
 /// How an answer is to be drawn, from a request's fields.
 enum SamplingFields {
-    static let names = ["max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty", "stop", "seed", "ignore_eos"]
+    static let names = [
+        "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty", "stop",
+        "seed", "ignore_eos",
+    ]
 
     /// - Parameter model: Who will answer.
-    static func config(_ fields: Fields, for model: ServedModel, maximumTokens: Int? = nil, logitBias: [TokenID: Float] = [:], logProbabilities: Int? = nil) throws(Failure) -> GenerationConfig {
+    static func config(
+        _ fields: Fields, for model: ServedModel, maximumTokens: Int? = nil, logitBias: [TokenID: Float] = [:], logProbabilities: Int? = nil
+    ) throws(Failure) -> GenerationConfig {
         let stop = try stops(fields), usual = model.samplingDefaults
         var most = maximumTokens
         if most == nil { most = try fields.integer("max_tokens") }
@@ -17,9 +22,10 @@ enum SamplingFields {
         let frequency = try fields.number("frequency_penalty") ?? 0, presence = try fields.number("presence_penalty") ?? 0
         let seed = try fields.unsigned("seed"), ignoresEOS = try fields.boolean("ignore_eos") ?? false
         do throws(GenerationError) {
-            var config = try GenerationConfig(maximumTokens: most, temperature: temperature, topK: topK, topP: topP, minP: minP, repetitionPenalty: repetition,
-                                              frequencyPenalty: frequency, presencePenalty: presence, stop: stop, seed: seed, logitBias: logitBias,
-                                              logProbabilities: logProbabilities)
+            var config = try GenerationConfig(
+                maximumTokens: most, temperature: temperature, topK: topK, topP: topP, minP: minP, repetitionPenalty: repetition,
+                frequencyPenalty: frequency, presencePenalty: presence, stop: stop, seed: seed, logitBias: logitBias,
+                logProbabilities: logProbabilities)
             config.ignoresEOS = ignoresEOS
             return config
         } catch { throw Failure(error) }
@@ -28,7 +34,9 @@ enum SamplingFields {
     private static func stops(_ fields: Fields) throws(Failure) -> [String] {
         guard let stop = fields["stop"] else { return [] }
         if let text = stop.string { return [text] }
-        guard let elements = stop.elements else { throw .invalid("stop", "expected a text or a list of texts, found \(stop.kind.rawValue).") }
+        guard let elements = stop.elements else {
+            throw .invalid("stop", "expected a text or a list of texts, found \(stop.kind.rawValue).")
+        }
         var texts: [String] = []
         for element in elements {
             guard let text = element.string else { throw .invalid("stop", "expected texts, found \(element.kind.rawValue).") }

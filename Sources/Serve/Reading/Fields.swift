@@ -17,7 +17,9 @@ struct Fields {
         if request.body.isEmpty, mayBeEmpty { root = nil; return }
         let type = request.header("content-type")?.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
         guard type == "application/json" else {
-            throw Failure(status: .unsupportedType, code: "unsupported_media_type", message: "The body has to be JSON, and to say so: Content-Type: application/json")
+            throw Failure(
+                status: .unsupportedType, code: "unsupported_media_type",
+                message: "The body has to be JSON, and to say so: Content-Type: application/json")
         }
         var parser = JSONParser()
         let root: JSONElement
@@ -44,7 +46,9 @@ struct Fields {
         guard let value = self[name] else { return nil }
         guard let text = value.string else { throw .invalid(name, "expected a text, found \(value.kind.rawValue).") }
         let count = text.unicodeScalars.count
-        guard length.contains(count) else { throw .invalid(name, "expected \(length.lowerBound) to \(length.upperBound) characters, found \(count).") }
+        guard length.contains(count) else {
+            throw .invalid(name, "expected \(length.lowerBound) to \(length.upperBound) characters, found \(count).")
+        }
         if length.lowerBound > 0, text.allSatisfy(\.isWhitespace) { throw .invalid(name, "expected more than white space.") }
         return text
     }
@@ -56,7 +60,9 @@ struct Fields {
 
     func integer(_ name: String) throws(Failure) -> Int? {
         guard let value = self[name] else { return nil }
-        guard let number = value.integer ?? value.number.flatMap({ Int(exactly: $0) }) else { throw .invalid(name, "expected a whole number, found \(Self.shown(value)).") }
+        guard let number = value.integer ?? value.number.flatMap({ Int(exactly: $0) }) else {
+            throw .invalid(name, "expected a whole number, found \(Self.shown(value)).")
+        }
         return number
     }
 
@@ -89,7 +95,11 @@ extension Request {
     func integer(_ name: String, _ range: ClosedRange<Int>, else other: Int) throws(Failure) -> Int {
         guard let text = query(name) else { return other }
         guard let number = Int(text), range.contains(number), text.first != "+" else {
-            throw .invalid(name, range.upperBound == .max ? "expected a whole number from \(range.lowerBound) on." : "expected a whole number from \(range.lowerBound) to \(range.upperBound).")
+            throw .invalid(
+                name,
+                range.upperBound == .max
+                    ? "expected a whole number from \(range.lowerBound) on."
+                    : "expected a whole number from \(range.lowerBound) to \(range.upperBound).")
         }
         return number
     }
@@ -97,7 +107,9 @@ extension Request {
     /// One of several words of the query.
     func choice<Choice: CaseIterable & RawRepresentable<String>>(_ name: String, else other: Choice) throws(Failure) -> Choice {
         guard let text = query(name) else { return other }
-        guard let choice = Choice(rawValue: text) else { throw .invalid(name, "expected one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")).") }
+        guard let choice = Choice(rawValue: text) else {
+            throw .invalid(name, "expected one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")).")
+        }
         return choice
     }
 }

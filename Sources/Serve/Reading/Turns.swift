@@ -29,7 +29,9 @@ extension Fields {
     private static func role(_ element: JSONElement, _ place: String, _ isOpenAI: Bool) throws(Failure) -> Conversation.Role {
         let text = element["role"]?.string
         if isOpenAI, text == "developer" { return .system }
-        guard let role = text.flatMap(Conversation.Role.init) else { throw .invalid("\(place).role", "expected system, user or assistant.") }
+        guard let role = text.flatMap(Conversation.Role.init) else {
+            throw .invalid("\(place).role", "expected system, user or assistant.")
+        }
         return role
     }
 
@@ -39,7 +41,9 @@ extension Fields {
         if isOpenAI, text == nil, let parts = content?.elements {
             text = ""
             for part in parts {
-                guard part["type"]?.isString("text") ?? false, let said = part["text"]?.string else { throw .invalid(place, "this model reads texts only.") }
+                guard part["type"]?.isString("text") ?? false, let said = part["text"]?.string else {
+                    throw .invalid(place, "this model reads texts only.")
+                }
                 text = (text ?? "") + said
             }
         }

@@ -12,9 +12,12 @@ extension App {
     }
 
     private func register(_ call: Call) throws -> Response {
-        guard settings.letsPeopleRegister else { throw Failure(status: .forbidden, code: "closed", message: "This server takes no new accounts.") }
+        guard settings.letsPeopleRegister else {
+            throw Failure(status: .forbidden, code: "closed", message: "This server takes no new accounts.")
+        }
         let fields = try Fields(of: call.request, known: ["username", "password", "email"])
-        let username = try Self.username(fields), email = try Self.email(fields), password = try fields.text("password", 1...PasswordHasher.maxBytes)
+        let username = try Self.username(fields), email = try Self.email(fields),
+            password = try fields.text("password", 1...PasswordHasher.maxBytes)
         try rates.checkRegistration(call.caller.person)
         if try store.user(named: username) != nil { throw StoreError.usernameTaken(username: username) }
         let hash: String
@@ -65,7 +68,12 @@ extension App {
     /// Letters and digits of any language, `.`, `-`, `_`.
     private static func username(_ fields: Fields) throws(Failure) -> String {
         let name = try fields.text("username", 1...64)
-        guard name.utf8.count <= 255, name.unicodeScalars.allSatisfy({ ".-_".unicodeScalars.contains($0) || $0.properties.isAlphabetic || $0.properties.numericType != nil || $0.properties.isGraphemeExtend }) else {
+        guard name.utf8.count <= 255,
+            name.unicodeScalars.allSatisfy({
+                ".-_".unicodeScalars.contains($0) || $0.properties.isAlphabetic || $0.properties.numericType != nil
+                    || $0.properties.isGraphemeExtend
+            })
+        else {
             throw .invalid("username", "expected letters, digits, '.', '-' and '_' only.")
         }
         return name
@@ -74,8 +82,12 @@ extension App {
     private static func email(_ fields: Fields) throws(Failure) -> String? {
         guard let email = try fields.optionalText("email", 0...254), !email.isEmpty else { return nil }
         let parts = email.split(separator: "@", omittingEmptySubsequences: false)
-        let isOne = parts.count == 2 && !parts[0].isEmpty && parts[1].contains(".") && !email.contains { $0.isWhitespace || $0.isNewline } && !parts[1].hasPrefix(".") && !parts[1].hasSuffix(".")
-        guard isOne, email.utf8.count <= 255, email.unicodeScalars.allSatisfy({ $0.value >= 32 && $0.value != 127 }) else { throw .invalid("email", "expected an address such as ada@example.org.") }
+        let isOne =
+            parts.count == 2 && !parts[0].isEmpty && parts[1].contains(".") && !email.contains { $0.isWhitespace || $0.isNewline }
+            && !parts[1].hasPrefix(".") && !parts[1].hasSuffix(".")
+        guard isOne, email.utf8.count <= 255, email.unicodeScalars.allSatisfy({ $0.value >= 32 && $0.value != 127 }) else {
+            throw .invalid("email", "expected an address such as ada@example.org.")
+        }
         return email
     }
 }

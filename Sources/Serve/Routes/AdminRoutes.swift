@@ -5,11 +5,15 @@ import Store
 /// For whoever runs the server.
 extension App {
     static var adminRoutes: [Route] {
-        [Route("GET", "/api/admin/stats", for: .admin) { app, _ in try app.totals() },
-         Route("GET", "/api/admin/users", for: .admin) { try $0.users($1) },
-         Route("GET", "/api/admin/users/{id}/conversations", for: .admin) { app, call in try app.everybodysConversations(call, of: try call.id(of: "user")) },
-         Route("GET", "/api/admin/conversations", for: .admin) { try $0.everybodysConversations($1, of: nil) },
-         Route("GET", "/api/admin/conversations/{id}/messages", for: .admin) { try $0.messages($1) }]
+        [
+            Route("GET", "/api/admin/stats", for: .admin) { app, _ in try app.totals() },
+            Route("GET", "/api/admin/users", for: .admin) { try $0.users($1) },
+            Route("GET", "/api/admin/users/{id}/conversations", for: .admin) { app, call in
+                try app.everybodysConversations(call, of: try call.id(of: "user"))
+            },
+            Route("GET", "/api/admin/conversations", for: .admin) { try $0.everybodysConversations($1, of: nil) },
+            Route("GET", "/api/admin/conversations/{id}/messages", for: .admin) { try $0.messages($1) },
+        ]
     }
 
     private enum Order: String, CaseIterable { case asc, desc }
@@ -48,7 +52,8 @@ extension App {
         let page = try Self.page(call.request), column = try call.request.choice("sort", else: AdminQueries.ConversationSortKey.updatedAt)
         let found: AdminQueries.Page<AdminQueries.OwnedConversation>
         do {
-            found = try store.admin.conversations(of: user, sortedBy: column, descending: page.descending, limit: page.limit, offset: page.offset)
+            found = try store.admin.conversations(
+                of: user, sortedBy: column, descending: page.descending, limit: page.limit, offset: page.offset)
         } catch {
             throw error == .notFound(.user) ? Failure.notFound("user") : Failure(error)          // not: whoever asks
         }

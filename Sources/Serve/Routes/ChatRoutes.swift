@@ -18,7 +18,8 @@ extension App {
         guard settings.letsGuestsIn else { throw Failure.unauthorized("Sign in first: this server has no guests.") }
         let fields = try Fields(of: call.request, known: ["message", "history"] + SamplingFields.names)
         let message = try fields.text("message", 1...Fields.longestText), history = try fields.turns("history") ?? []
-        let model = try chatModel, request = GenerationRequest(.chat(history + [Turn(.user, message)]), try SamplingFields.config(fields, for: model))
+        let model = try chatModel,
+            request = GenerationRequest(.chat(history + [Turn(.user, message)]), try SamplingFields.config(fields, for: model))
         try rates.checkChat(call.caller.person)
         let place = try desk.enter(call.caller.person), stream = ChatStream { place.cancel() }, began = monotonicSeconds()
         call.respond(stream.response)
@@ -37,7 +38,8 @@ extension App {
     /// A message in, the whole answer out, as nanogpt-chat has it.
     private func plainChat(_ call: Call) throws -> Response? {
         guard settings.letsGuestsIn else { throw Failure.unauthorized("Sign in first: this server has no guests.") }
-        let fields = try Fields(of: call.request, known: ["message"] + SamplingFields.names), message = try fields.text("message", 1...Fields.longestText)
+        let fields = try Fields(of: call.request, known: ["message"] + SamplingFields.names),
+            message = try fields.text("message", 1...Fields.longestText)
         let model = try chatModel, request = GenerationRequest(.chat([Turn(.user, message)]), try SamplingFields.config(fields, for: model))
         try rates.checkChat(call.caller.person)
         let place = try desk.enter(call.caller.person), answer = GrowingAnswer()
@@ -65,6 +67,8 @@ extension App {
     /// An answer that was stopped, or cut by its length, is no example to learn from.
     private func log(_ question: String, _ answer: String, _ end: GenerationEnd) {
         guard let chatLog, end.reason == .stop else { return }
-        do { try chatLog.append(user: question, assistant: answer, at: Timestamp.now().description) } catch { note("a chat was not collected: \(error)") }
+        do { try chatLog.append(user: question, assistant: answer, at: Timestamp.now().description) } catch {
+            note("a chat was not collected: \(error)")
+        }
     }
 }

@@ -21,7 +21,8 @@ extension App {
     private func takesGzip(_ request: Request) -> Bool {
         (request.header("accept-encoding") ?? "").split(separator: ",").contains { part in
             let words = part.lowercased().filter { $0 != " " }.split(separator: ";")
-            return words.first == "gzip" && !words.dropFirst().contains { $0 == "q=0" || $0.hasPrefix("q=0.0") && Double($0.dropFirst(2)) == 0 }
+            return words.first == "gzip"
+                && !words.dropFirst().contains { $0 == "q=0" || $0.hasPrefix("q=0.0") && Double($0.dropFirst(2)) == 0 }
         }
     }
 

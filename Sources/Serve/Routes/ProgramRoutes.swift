@@ -27,12 +27,16 @@ extension App {
     }
 
     /// Answers that one request may ask for: no more than could ever be under way for one person.
-    private var mostAnswers: Int { min(64, settings.perPerson, settings.places + settings.waiting, settings.chatsPerMinute > 0 ? settings.chatsPerMinute : .max) }
+    private var mostAnswers: Int {
+        min(64, settings.perPerson, settings.places + settings.waiting, settings.chatsPerMinute > 0 ? settings.chatsPerMinute : .max)
+    }
 
     private func complete(_ request: CompletionRequest, _ model: ServedModel, _ call: Call) throws -> Response? {
         for _ in 0..<request.answerCount { try rates.checkChat(call.caller.person) }
         let places = try enter(request.answerCount, call.caller.person), began = monotonicSeconds()
-        let reply = CompletionReply(request, CompletionForm(request, model: model.name), to: call) { for place in places { place.cancel() } }
+        let reply = CompletionReply(request, CompletionForm(request, model: model.name), to: call) {
+            for place in places { place.cancel() }
+        }
         for (i, place) in places.enumerated() {
             place.ask(request[i], of: model) { event in
                 if case .ended(let end) = event { self.record(end, of: model.name, for: call.caller, seconds: monotonicSeconds() - began) }
@@ -57,7 +61,8 @@ extension App {
     /// What an answer took is told to the owner of the key; what was said is kept nowhere.
     private func record(_ end: GenerationEnd, of model: String, for caller: Caller, seconds: Double) {
         guard let account = caller.account, end.promptTokens > 0 else { return }
-        let took = Generation(model: model, promptTokens: end.promptTokens, answerTokens: end.answerTokens, seconds: seconds, reason: end.reason.name)
+        let took = Generation(
+            model: model, promptTokens: end.promptTokens, answerTokens: end.answerTokens, seconds: seconds, reason: end.reason.name)
         crews.store.runEvenIfFull {
             do { try self.store.record(took, of: account) } catch { note("what a program's answer took was not recorded: \(error)") }
         }
@@ -73,7 +78,9 @@ extension App {
 
     private func check(_ name: String, _ model: ServedModel) throws(Failure) {
         guard [model.name, "default"].contains(name) else {
-            throw Failure(status: .notFound, code: "model_not_found", message: "There is no model of that name here. The one that answers is \(model.name).", field: "model")
+            throw Failure(
+                status: .notFound, code: "model_not_found",
+                message: "There is no model of that name here. The one that answers is \(model.name).", field: "model")
         }
     }
 

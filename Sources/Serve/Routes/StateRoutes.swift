@@ -6,7 +6,9 @@ extension App {
     static var stateRoutes: [Route] {
         [
             Route("GET", "/api/health", by: .here) { app, _ in app.health },
-            Route("GET", "/metrics", by: .reading) { app, _ in Response(.ok, [("Content-Type", Metrics.contentType)], Array(app.metrics.text.utf8)) },
+            Route("GET", "/metrics", by: .reading) { app, _ in
+                Response(.ok, [("Content-Type", Metrics.contentType)], Array(app.metrics.text.utf8))
+            },
             Route("GET", "/stats", by: .store) { app, _ in
                 Response.json { stats in
                     stats.key("count"); stats.integer(app.chatLog?.count ?? 0)

@@ -13,8 +13,10 @@ extension App {
             place.leave()
             throw error
         }
-        let stream = ChatStream(start: [("conversation_id", asked.conversation.id.description), ("title", asked.conversation.title),
-                                        ("message_id", asked.message.description), ("answer_id", asked.answer.description)]) { place.cancel() }
+        let stream = ChatStream(start: [
+            ("conversation_id", asked.conversation.id.description), ("title", asked.conversation.title),
+            ("message_id", asked.message.description), ("answer_id", asked.answer.description),
+        ]) { place.cancel() }
         let began = monotonicSeconds()
         call.respond(stream.response)
         place.ask(GenerationRequest(.chat(asked.history), question.config), of: model) { event in
@@ -81,7 +83,8 @@ extension App {
         do {
             let message = try store.append(draft, to: id, of: question.owner, replacingFrom: question.replaced)
             let (conversation, messages) = try store.conversation(id, of: question.owner)
-            return Asked(conversation: conversation, message: message.id, history: messages.map { Turn(stored: $0.role.rawValue, $0.content) })
+            return Asked(
+                conversation: conversation, message: message.id, history: messages.map { Turn(stored: $0.role.rawValue, $0.content) })
         } catch {
             talks.end(id)
             if case StoreError.notFound(.message) = error { throw Question.noQuestion }
@@ -89,8 +92,11 @@ extension App {
         }
     }
 
-    private func store(_ stream: ChatStream, _ asked: Asked, of question: Question, _ end: GenerationEnd, _ seconds: Double, _ model: String) {
-        let took = Generation(model: model, promptTokens: end.promptTokens, answerTokens: end.answerTokens, seconds: seconds, reason: end.reason.name)
+    private func store(
+        _ stream: ChatStream, _ asked: Asked, of question: Question, _ end: GenerationEnd, _ seconds: Double, _ model: String
+    ) {
+        let took = Generation(
+            model: model, promptTokens: end.promptTokens, answerTokens: end.answerTokens, seconds: seconds, reason: end.reason.name)
         let text = stream.text, id = asked.conversation.id
         var failure: Failure?
         do {

@@ -6,7 +6,10 @@ import Tokenize
 /// Texts to tokens and back.
 extension App {
     static var tokenRoutes: [Route] {
-        [Route("POST", "/tokenize", by: .reading) { try $0.tokenize($1) }, Route("POST", "/detokenize", by: .reading) { try $0.detokenize($1) }]
+        [
+            Route("POST", "/tokenize", by: .reading) { try $0.tokenize($1) },
+            Route("POST", "/detokenize", by: .reading) { try $0.detokenize($1) },
+        ]
     }
 
     private static let mostTokens = 1_000_000
@@ -14,7 +17,9 @@ extension App {
     private var modelInfo: ModelInfo {
         get throws(Failure) {
             guard let modelInfo = try models.ready.modelInfo else {
-                throw Failure(status: .notImplemented, code: "unsupported", message: "The model answers from another address, and its tokens are known there only.")
+                throw Failure(
+                    status: .notImplemented, code: "unsupported",
+                    message: "The model answers from another address, and its tokens are known there only.")
             }
             return modelInfo
         }

@@ -40,7 +40,8 @@ struct Caller: Sendable {
 
 extension Response {
     /// One object.
-    static func json<Failure: Error>(_ status: Status = .ok, _ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) -> Response {
+    static func json<Failure: Error>(_ status: Status = .ok, _ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) -> Response
+    {
         var writer = JSONWriter()
         try writer.object(body)
         return Response(status, [("Content-Type", "application/json")], writer.bytes)
@@ -48,7 +49,9 @@ extension Response {
 
     /// Server-sent events, which no proxy is to gather.
     static func events(_ stream: ResponseStream) -> Response {
-        Response(.ok, [("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")], stream: stream)
+        Response(
+            .ok, [("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")],
+            stream: stream)
     }
 
     static let nothing = Response(.noContent)

@@ -10,10 +10,12 @@ struct Dispatcher: Sendable {
     private let gate: Gate
 
     init(_ app: App, _ router: Router) {
-        (self.app, self.router) = (app, router)
+        self.app = app
+        self.router = router
         let settings = app.settings, host = settings.http.host.lowercased()
         let own = ["localhost", "127.0.0.1", "[::1]", host.contains(":") ? "[\(host)]" : host]
-        gate = Gate(hosts: Set(own + settings.hosts.map { $0.lowercased() }), takesAddresses: !isLoopback(host), origins: Set(settings.origins))
+        gate = Gate(
+            hosts: Set(own + settings.hosts.map { $0.lowercased() }), takesAddresses: !isLoopback(host), origins: Set(settings.origins))
     }
 
     func dispatch(_ exchange: Exchange) {
@@ -23,9 +25,13 @@ struct Dispatcher: Sendable {
             switch router.find(request.method, request.segments) {
             case .nothing: throw .notFound("path")
             case .otherMethods(let methods):
-                if let preflight = gate.preflight(request, methods: methods) { return exchange.respond(gate.finished(preflight, for: request)) }
-                let failure = Failure(status: .methodNotAllowed, code: "method_not_allowed", message: "This path takes \(methods.joined(separator: ", ")).")
-                exchange.respond(gate.finished(failure.response(inFormOf: request.path).adding("Allow", methods.joined(separator: ", ")), for: request))
+                if let preflight = gate.preflight(request, methods: methods) {
+                    return exchange.respond(gate.finished(preflight, for: request))
+                }
+                let failure = Failure(
+                    status: .methodNotAllowed, code: "method_not_allowed", message: "This path takes \(methods.joined(separator: ", ")).")
+                exchange.respond(
+                    gate.finished(failure.response(inFormOf: request.path).adding("Allow", methods.joined(separator: ", ")), for: request))
             case .route(let index, let parameters): try run(router.routes[index], parameters, exchange)
             }
         } catch { exchange.respond(gate.finished(error.response(inFormOf: request.path), for: request)) }
@@ -33,7 +39,9 @@ struct Dispatcher: Sendable {
 
     private func run(_ route: Route, _ parameters: [String], _ exchange: Exchange) throws(Failure) {
         guard let crew = app.crews[route.place] else { return answer(route, parameters, exchange) }
-        if !crew.run({ answer(route, parameters, exchange) }) { throw .unavailable("busy", "Too much is being asked. Try again in a moment.", seconds: 2) }
+        if !crew.run({ answer(route, parameters, exchange) }) {
+            throw .unavailable("busy", "Too much is being asked. Try again in a moment.", seconds: 2)
+        }
     }
 
     private func answer(_ route: Route, _ parameters: [String], _ exchange: Exchange) {
@@ -59,7 +67,9 @@ struct Dispatcher: Sendable {
             }
             return Caller(account: nil, address: address)
         case .accounts:
-            guard let text = bearer(request) else { throw Failure.unauthorized("Sign in first: this needs the header Authorization: Bearer TOKEN.") }
+            guard let text = bearer(request) else {
+                throw Failure.unauthorized("Sign in first: this needs the header Authorization: Bearer TOKEN.")
+            }
             return Caller(account: try account(of: text), address: address)
         case .programs:
             // Where there are no guests, there are no programs without an account either.
@@ -95,26 +105,31 @@ struct Dispatcher: Sendable {
 
     /// What a proxy of this machine says of whom it asks for is believed where the owner said so.
     private func address(of request: Request) -> PeerAddress {
-        guard app.settings.trustsProxy, request.peer.isLoopback, let line = request.headers.last(where: { $0.name == "x-forwarded-for" })?.value else { return request.peer }
+        guard app.settings.trustsProxy, request.peer.isLoopback,
+            let line = request.headers.last(where: { $0.name == "x-forwarded-for" })?.value
+        else { return request.peer }
         let last = line.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).last.map { String(Substring($0)) } ?? ""
         // Whoever the proxy says no address of are one person together, and not the proxy.
         return PeerAddress(forwarded: last) ?? .unknown
     }
 
     func refused(_ refusal: Refusal) -> Response {
-        let code = switch refusal.status {
-        case .tooLarge: "too_large"
-        case .unavailable: "busy"
-        default: "bad_request"
-        }
-        let failure = Failure(status: refusal.status, code: code, message: refusal.description, retryAfter: refusal.status == .unavailable ? 2 : nil)
+        let code =
+            switch refusal.status {
+            case .tooLarge: "too_large"
+            case .unavailable: "busy"
+            default: "bad_request"
+            }
+        let failure = Failure(
+            status: refusal.status, code: code, message: refusal.description, retryAfter: refusal.status == .unavailable ? 2 : nil)
         return gate.finished(failure.response(inFormOf: refusal.target), for: nil)
     }
 
     func count(_ answered: HTTPServer.Note) {
         var route: Int?
         if case .route(let index, _) = router.find(answered.request.method, answered.request.segments) { route = index }
-        app.metrics.requests.count(route: route, method: answered.request.method, status: answered.status.rawValue, seconds: answered.seconds)
+        app.metrics.requests.count(
+            route: route, method: answered.request.method, status: answered.status.rawValue, seconds: answered.seconds)
     }
 }
 

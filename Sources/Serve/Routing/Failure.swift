@@ -16,7 +16,9 @@ struct Failure: Error, Equatable {
     /// Seconds.
     var retryAfter: Int?
 
-    static func invalid(_ field: String, _ message: String) -> Failure { Failure(status: .unprocessable, code: "invalid", message: "\(field): \(message)", field: field) }
+    static func invalid(_ field: String, _ message: String) -> Failure {
+        Failure(status: .unprocessable, code: "invalid", message: "\(field): \(message)", field: field)
+    }
     static func badRequest(_ message: String) -> Failure { Failure(status: .badRequest, code: "bad_request", message: message) }
     static func notFound(_ what: String) -> Failure { Failure(status: .notFound, code: "not_found", message: "There is no such \(what).") }
     static func unauthorized(_ message: String) -> Failure { Failure(status: .unauthorized, code: "unauthorized", message: message) }
@@ -36,11 +38,15 @@ extension Failure {
         switch error {
         case .notFound(.user): self = .unauthorized("This account is no more. Sign in again.")
         case .notFound(let thing): self = .notFound(thing.rawValue)
-        case .usernameTaken: self = Failure(status: .conflict, code: "taken", message: "The name is taken. Choose another.", field: "username")
+        case .usernameTaken:
+            self = Failure(status: .conflict, code: "taken", message: "The name is taken. Choose another.", field: "username")
         case .diskFull: self = Failure(status: .noSpace, code: "no_space", message: "The server's disk is full. Nothing was changed.")
         case .unavailable, .busy: self = .unavailable("busy", "The database does not answer at the moment.", seconds: 2)
-        case .tooLong(let what, let limit): self = Failure(status: .unprocessable, code: "invalid", message: "\(what) is longer than \(limit) bytes.")
-        case .conversationFull: self = Failure(status: .conflict, code: "conversation_full", message: "This conversation is as long as one may be. Begin another.")
+        case .tooLong(let what, let limit):
+            self = Failure(status: .unprocessable, code: "invalid", message: "\(what) is longer than \(limit) bytes.")
+        case .conversationFull:
+            self = Failure(
+                status: .conflict, code: "conversation_full", message: "This conversation is as long as one may be. Begin another.")
         case .invalidURL, .unusable, .damaged, .foreignDatabase, .newerSchema, .failed:
             note("\(error)")
             self = .broken
@@ -49,7 +55,8 @@ extension Failure {
 
     init(_ error: GenerationError) {
         switch error {
-        case .field(let name, let value, let expected): self = .invalid(SamplingFields.outerName(of: name), "expected \(expected), found \(value).")
+        case .field(let name, let value, let expected):
+            self = .invalid(SamplingFields.outerName(of: name), "expected \(expected), found \(value).")
         case .tooLong: self = Failure(status: .unprocessable, code: "context_length_exceeded", message: "\(error)")
         case .emptyPrompt, .noChatTemplate, .tokenizer, .unsupported:
             self = Failure(status: .unprocessable, code: "invalid", message: "\(error)")

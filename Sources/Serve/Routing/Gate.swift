@@ -1,6 +1,7 @@
 import HTTPServer
 
-/// What every request passes: pages of other sites get no answer through somebody's browser, neither by a name of their own for our address (Host) nor by a
+/// What every request passes: pages of other sites get no answer through somebody's browser, neither by a name of their own for our address
+/// (Host) nor by a
 /// request from theirs (Origin).
 struct Gate: Sendable {
     /// Names, in small letters and without a port, that the server is called by.
@@ -11,7 +12,10 @@ struct Gate: Sendable {
     let origins: Set<String>
 
     static let headers: [(name: String, value: String)] = [
-        ("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
+        (
+            "Content-Security-Policy",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        ),
         ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"), ("Cross-Origin-Opener-Policy", "same-origin"),
         ("Cross-Origin-Resource-Policy", "same-origin"),
     ]
@@ -45,9 +49,14 @@ struct Gate: Sendable {
 
     /// What a browser asks before it asks, where it may; else nil.
     func preflight(_ request: Request, methods: [String]) -> Response? {
-        guard request.method == "OPTIONS", request.hasHeader("access-control-request-method"), !crossOriginHeaders(for: request).isEmpty else { return nil }
-        return Response(.noContent, [("Access-Control-Allow-Methods", methods.joined(separator: ", ")),
-                                     ("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Admin-Key"), ("Access-Control-Max-Age", "600")])
+        guard request.method == "OPTIONS", request.hasHeader("access-control-request-method"), !crossOriginHeaders(for: request).isEmpty
+        else { return nil }
+        return Response(
+            .noContent,
+            [
+                ("Access-Control-Allow-Methods", methods.joined(separator: ", ")),
+                ("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Admin-Key"), ("Access-Control-Max-Age", "600"),
+            ])
     }
 
     private func isOurs(_ origin: String, _ host: String) -> Bool {
@@ -63,5 +72,7 @@ struct Gate: Sendable {
 }
 
 extension String {
-    fileprivate func trimming(_ first: String, _ last: String) -> String { hasPrefix(first) && hasSuffix(last) ? String(dropFirst().dropLast()) : self }
+    fileprivate func trimming(_ first: String, _ last: String) -> String {
+        hasPrefix(first) && hasSuffix(last) ? String(dropFirst().dropLast()) : self
+    }
 }

@@ -40,7 +40,11 @@ package struct Route: Sendable {
     let answer: Answer
 
     init(_ method: String, _ pattern: String, for access: Access = .everybody, by place: Place = .store, _ answer: @escaping Answer) {
-        (self.method, self.pattern, self.access, self.place, self.answer) = (method, pattern, access, place, answer)
+        self.method = method
+        self.pattern = pattern
+        self.access = access
+        self.place = place
+        self.answer = answer
         segments = pattern.split(separator: "/").map { $0.hasPrefix("{") ? .parameter : .literal(String($0)) }
     }
 

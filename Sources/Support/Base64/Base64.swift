@@ -4,7 +4,8 @@
 ///     Base64.text(of: [0xFB, 0xFF], .standard)            // "+/8="
 ///     Base64.bytes(of: "-_8")                             // [0xFB, 0xFF]
 ///
-/// Encoding and decoding use neither lookup tables nor branches on the data, so their time depends on the length alone: secrets can be encoded.
+/// Encoding and decoding use neither lookup tables nor branches on the data, so their time depends on the length alone: secrets can be
+/// encoded.
 package enum Base64 {
     package enum Variant: Sendable {
         /// `+` and `/`, padded with `=` (RFC 4648, section 4).
@@ -40,7 +41,8 @@ package enum Base64 {
         if variant == .standard { text.append(contentsOf: repeatElement(UInt8(ascii: "="), count: 3 - remainder)) }
     }
 
-    /// Appends the decoded bytes. Returns false and appends nothing if the text is malformed: another alphabet, missing or additional padding,
+    /// Appends the decoded bytes. Returns false and appends nothing if the text is malformed: another alphabet, missing or additional
+    /// padding,
     /// white space, or unused bits that are not zero.
     package static func decode(_ text: Span<UInt8>, _ variant: Variant, into bytes: inout [UInt8]) -> Bool {
         let start = bytes.count

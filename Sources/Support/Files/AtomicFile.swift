@@ -6,7 +6,8 @@ import Glibc
 ///     try file.write(bytes)
 ///     try file.commit()                                        // until here the old data/train.bin is untouched
 ///
-/// It grows as `data/train.bin.part` beside its place and is renamed in the end. If it is dropped before, by an error or by leaving the scope, the
+/// It grows as `data/train.bin.part` beside its place and is renamed in the end. If it is dropped before, by an error or by leaving the
+/// scope, the
 /// part is removed. A part that a killed program has left is written over by the next; one that another program is writing is refused.
 /// To replace several files together, `finish` each, which is where a disk fills up, and then `commit` each, which only renames.
 package struct AtomicFile: ~Copyable {
@@ -26,7 +27,9 @@ package struct AtomicFile: ~Copyable {
         _ = Self.longFilesAreErrors
         let (target, mode) = try Self.target(of: path)
         let descriptor = try Self.openPart(target + ".part", for: path, mode: mode)
-        (self.path, self.target, self.descriptor) = (path, target, descriptor)
+        self.path = path
+        self.target = target
+        self.descriptor = descriptor
         buffer.reserveCapacity(Self.bufferSize)
     }
 

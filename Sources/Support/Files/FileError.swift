@@ -30,7 +30,8 @@ extension FileError: CustomStringConvertible {
         switch self {
         case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)."
         case .notWritten(let path, let reason): "\(path): cannot be written: \(reason)."
-        case .noRoom(let path, let reason, let bytes): "no room for \(path): \(reason) after \(bytes) bytes. What was there before is untouched."
+        case .noRoom(let path, let reason, let bytes):
+            "no room for \(path): \(reason) after \(bytes) bytes. What was there before is untouched."
         case .lineTooLong(let path, let line, let limit): "\(path):\(line): a line longer than \(limit) bytes."
         case .noMatchingFiles(let folder, let endings): "\(folder): no file in it ends in \(endings.joined(separator: ", "))."
         }

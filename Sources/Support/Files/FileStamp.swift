@@ -10,7 +10,9 @@ package struct FileStamp: Sendable, Equatable, CustomStringConvertible {
         var status = stat()
         guard stat(path, &status) == 0, let real = realpath(path, nil) else { throw .unreadable(path: path, reason: systemErrorMessage()) }
         defer { free(real) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadable(path: path, reason: "it is not a file, and could not be read a second time") }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw .unreadable(path: path, reason: "it is not a file, and could not be read a second time")
+        }
         description = "\(String(cString: real)) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
     }
 }

@@ -4,8 +4,10 @@ import Glibc
 ///
 ///     let files = try Folder.files(at: ["data", "more.txt"], withExtensions: [".txt", ".jsonl"])
 package enum Folder {
-    /// The files that paths stand for, in the order of the paths. A folder stands for those in it, and in the folders in it, with one of the endings, sorted by
-    /// the bytes of their names; hidden ones, and folders behind symbolic links, are passed over. A file that is named, and "-", stand for themselves.
+    /// The files that paths stand for, in the order of the paths. A folder stands for those in it, and in the folders in it, with one of
+    /// the endings, sorted by
+    /// the bytes of their names; hidden ones, and folders behind symbolic links, are passed over. A file that is named, and "-", stand for
+    /// themselves.
     package static func files(at paths: [String], endingIn endings: [String]) throws(FileError) -> [String] {
         var result: [String] = []
         for path in paths {
@@ -19,7 +21,9 @@ package enum Folder {
 
     /// Takes files away, those of them that are there.
     package static func remove(_ names: [String], in folder: String) throws(FileError) {
-        for name in names where unlink("\(folder)/\(name)") != 0 && errno != ENOENT { throw .notWritten(path: "\(folder)/\(name)", reason: systemErrorMessage()) }
+        for name in names where unlink("\(folder)/\(name)") != 0 && errno != ENOENT {
+            throw .notWritten(path: "\(folder)/\(name)", reason: systemErrorMessage())
+        }
     }
 
     package static func contains(_ name: String, in folder: String) -> Bool { access("\(folder)/\(name)", F_OK) == 0 }
@@ -49,7 +53,8 @@ package enum Folder {
         return status.st_mode & S_IFMT == S_IFDIR ? .folder : .file
     }
 
-    /// A folder that is there whole or not at all: it gets its name when `fill` is done with it. One that somebody else has made meanwhile is taken for ours.
+    /// A folder that is there whole or not at all: it gets its name when `fill` is done with it. One that somebody else has made meanwhile
+    /// is taken for ours.
     ///
     ///     try Folder.createAtomically("tokens") { part in try write(to: part) }
     package static func createAtomically(_ path: String, fill: (_ part: String) throws -> Void) throws {
@@ -59,7 +64,9 @@ package enum Folder {
         try create(part)
         do {
             try fill(part)
-            guard rename(part, path) == 0 || contains("", in: path) else { throw FileError.notWritten(path: path, reason: systemErrorMessage()) }
+            guard rename(part, path) == 0 || contains("", in: path) else {
+                throw FileError.notWritten(path: path, reason: systemErrorMessage())
+            }
         } catch {
             removeAll(part)
             throw error
@@ -70,7 +77,9 @@ package enum Folder {
     /// What programs that were killed have left.
     private static func removeParts(in folder: String) {
         for name in names(in: folder) ?? [] {
-            guard let part = name.ranges(of: ".part.").last, let owner = pid_t(name[part.upperBound...]), kill(owner, 0) != 0, errno == ESRCH else { continue }
+            guard let part = name.ranges(of: ".part.").last, let owner = pid_t(name[part.upperBound...]), kill(owner, 0) != 0,
+                errno == ESRCH
+            else { continue }
             removeAll(folder + "/" + name)
         }
     }

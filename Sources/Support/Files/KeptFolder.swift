@@ -1,6 +1,7 @@
 import Glibc
 
-/// One of many folders that are kept as long as there is room, such as those of a cache. A file in it, its mark, says that it is whole, and when it was last used.
+/// One of many folders that are kept as long as there is room, such as those of a cache. A file in it, its mark, says that it is whole, and
+/// when it was last used.
 ///
 ///     let oldest = CachedFolder.all(in: cache, markedBy: "made-from.txt").min { $0.lastUse < $1.lastUse }
 ///     oldest?.remove()
@@ -19,7 +20,9 @@ package struct CachedFolder {
 
     private init?(_ path: String, _ mark: String) {
         guard let use = Self.status("\(path)/\(mark)"), let names = Folder.names(in: path) else { return nil }
-        (self.path, self.mark, lastUse) = (path, mark, use.st_mtim.tv_sec)
+        self.path = path
+        self.mark = mark
+        lastUse = use.st_mtim.tv_sec
         bytes = names.reduce(0) { $0 + Int(Self.status("\(path)/\($1)")?.st_size ?? 0) }
     }
 

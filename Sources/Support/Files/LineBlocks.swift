@@ -11,7 +11,11 @@ package struct LineBlock: Sendable {
     /// Where the first line begins in the file.
     package let offset: Int
 
-    package init(bytes: [UInt8], firstLine: Int = 1, offset: Int = 0) { (self.bytes, self.firstLine, self.offset) = (bytes, firstLine, offset) }
+    package init(bytes: [UInt8], firstLine: Int = 1, offset: Int = 0) {
+        self.bytes = bytes
+        self.firstLine = firstLine
+        self.offset = offset
+    }
 
     /// Lends each line, without its end (`\n` or `\r\n`), with its number.
     package func forEachLine<Failure: Error>(_ body: (Span<UInt8>, Int) throws(Failure) -> Void) throws(Failure) {
@@ -37,7 +41,8 @@ package struct LineBlock: Sendable {
 ///     var blocks = try LineBlocks("chats.jsonl")
 ///     while let block = try blocks.next() { try block.forEachLine { line, number in … } }
 ///
-/// A byte-order mark is left out. A block is about `size` bytes; a longer line makes a longer block, up to `limit`. Beyond it the line is read
+/// A byte-order mark is left out. A block is about `size` bytes; a longer line makes a longer block, up to `limit`. Beyond it the line is
+/// read
 /// over, `next` throws, and the block after it follows when `next` is called again.
 package struct LineBlocks: ~Copyable {
     package static let defaultLimit = 64 << 20
@@ -50,7 +55,8 @@ package struct LineBlocks: ~Copyable {
 
     package init(_ path: String, size: Int = 1 << 20, limit: Int = defaultLimit) throws(FileError) {
         file = try InputFile(path)
-        (self.size, self.limit) = (min(size, limit), limit)
+        self.size = min(size, limit)
+        self.limit = limit
     }
 
     /// All lines of a file that are not empty. What is not UTF-8 becomes U+FFFD.
@@ -71,7 +77,10 @@ package struct LineBlocks: ~Copyable {
         var bytes = rest
         rest = []
         try fill(&bytes, to: isAtStart ? max(size, 3) : size)
-        if isAtStart, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { (offset, bytes) = (3, Array(bytes[3...])) }
+        if isAtStart, bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
+            offset = 3
+            bytes = Array(bytes[3...])
+        }
         isAtStart = false
         if let end = bytes.lastIndex(of: UInt8(ascii: "\n")), !isAtEnd { return take(bytes, to: end + 1) }
         if isAtEnd, bytes.count <= size { return bytes.isEmpty ? nil : take(bytes, to: bytes.count) }
@@ -88,10 +97,14 @@ package struct LineBlocks: ~Copyable {
                 let next = end.map { $0 + 1 } ?? bytes.count
                 if length <= limit { return next == 0 ? nil : take(bytes, to: next) }
                 rest = Array(bytes[next...])
-                (line, offset) = (line + 1, offset + skipped + next)
+                line = line + 1
+                offset = offset + skipped + next
                 throw .lineTooLong(path: name, line: line - 1, limit: limit)
             }
-            if length > limit { (skipped, bytes) = (length, []) }
+            if length > limit {
+                skipped = length
+                bytes = []
+            }
             searched = bytes.count
             try fill(&bytes, to: searched + size)
         }
@@ -116,14 +129,19 @@ extension [UInt8] {
     package func place(of byte: UInt8, in range: Range<Int>) -> Int? {
         withUnsafeBytes { bytes in
             let part = bytes[range]
-            guard !part.isEmpty, let base = bytes.baseAddress, let found = memchr(base + range.lowerBound, Int32(byte), part.count) else { return nil }
+            guard !part.isEmpty, let base = bytes.baseAddress, let found = memchr(base + range.lowerBound, Int32(byte), part.count) else {
+                return nil
+            }
             return UnsafeRawPointer(found) - base
         }
     }
 
     fileprivate var lineEnds: Int {
         var found = 0, start = 0
-        while let next = place(of: UInt8(ascii: "\n"), in: start..<count) { (found, start) = (found + 1, next + 1) }
+        while let next = place(of: UInt8(ascii: "\n"), in: start..<count) {
+            found = found + 1
+            start = next + 1
+        }
         return found
     }
 }

@@ -12,8 +12,10 @@ package enum Gzip {
         return bytes.withUnsafeMutableBufferPointer { input in
             let room = Int(deflateBound(&stream, UInt(input.count)))
             return [UInt8](unsafeUninitializedCapacity: room) { output, initialized in
-                (stream.next_in, stream.avail_in) = (input.baseAddress, UInt32(input.count))
-                (stream.next_out, stream.avail_out) = (output.baseAddress, UInt32(room))
+                stream.next_in = input.baseAddress
+                stream.avail_in = UInt32(input.count)
+                stream.next_out = output.baseAddress
+                stream.avail_out = UInt32(room)
                 guard deflate(&stream, Z_FINISH) == Z_STREAM_END else { fatalError("zlib needs more room than it said") }
                 initialized = Int(stream.total_out)
             }

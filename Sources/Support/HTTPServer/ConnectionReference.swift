@@ -29,11 +29,14 @@ struct ConnectionReference: @unchecked Sendable {
     }
 
     func send(_ response: Response, closing: Bool) -> Bool {
-        let made: OpaquePointer? = switch response.body {
-        case .bytes(let bytes):
-            bytes.withUnsafeBytes { MHD_create_response_from_buffer($0.count, UnsafeMutableRawPointer(mutating: $0.baseAddress), .RESPMEM_MUST_COPY) }
-        case .stream(let stream): Self.made(of: stream, on: self)
-        }
+        let made: OpaquePointer? =
+            switch response.body {
+            case .bytes(let bytes):
+                bytes.withUnsafeBytes {
+                    MHD_create_response_from_buffer($0.count, UnsafeMutableRawPointer(mutating: $0.baseAddress), .RESPMEM_MUST_COPY)
+                }
+            case .stream(let stream): Self.made(of: stream, on: self)
+            }
         guard let made else { return false }
         defer { MHD_destroy_response(made) }
         for header in response.headers { MHD_add_response_header(made, header.name, header.value) }
@@ -46,7 +49,10 @@ struct ConnectionReference: @unchecked Sendable {
         let stream: ResponseStream
         let connection: ConnectionReference
 
-        init(_ stream: ResponseStream, _ connection: ConnectionReference) { (self.stream, self.connection) = (stream, connection) }
+        init(_ stream: ResponseStream, _ connection: ConnectionReference) {
+            self.stream = stream
+            self.connection = connection
+        }
     }
 
     private static func made(of stream: ResponseStream, on connection: ConnectionReference) -> OpaquePointer? {

@@ -10,7 +10,10 @@ final class Connections: Sendable {
         /// Since when a request is awaited, in nanoseconds; 0 while one is being answered.
         private let awaitedSince = Atomic(Instant.now.nanoseconds)
 
-        init(_ descriptor: Int32, _ address: PeerAddress) { (self.descriptor, self.address) = (descriptor, address) }
+        init(_ descriptor: Int32, _ address: PeerAddress) {
+            self.descriptor = descriptor
+            self.address = address
+        }
 
         func requestArrived() { awaitedSince.store(0, ordering: .relaxed) }
         func requestEnded() { awaitedSince.store(Instant.now.nanoseconds, ordering: .relaxed) }
@@ -65,7 +68,9 @@ final class Connections: Sendable {
     /// Hangs up on those who take too long. Within the lock: a descriptor that left the table may be another's already.
     func dropLate(_ now: Instant) {
         inside.withLock { inside in
-            for entry in inside.entries.values where entry.isLate(now, after: limits.arrival) { shutdown(entry.descriptor, Int32(SHUT_RDWR)) }
+            for entry in inside.entries.values where entry.isLate(now, after: limits.arrival) {
+                shutdown(entry.descriptor, Int32(SHUT_RDWR))
+            }
         }
     }
 }

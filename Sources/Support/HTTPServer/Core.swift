@@ -14,7 +14,8 @@ final class Core: Sendable {
     let isClosed = Atomic(false)
 
     init(_ settings: HTTPServer.Settings, _ handle: @escaping @Sendable (Exchange) -> Void) throws(HTTPServerError) {
-        (self.settings, self.handle) = (settings, handle)
+        self.settings = settings
+        self.handle = handle
         connections = Connections(settings.limits)
         watch = try Watch(settings.limits, connections)
     }
@@ -33,7 +34,9 @@ final class Reception {
     private var status: Status?
 
     init(_ target: String, _ core: Core, _ connection: Connections.Entry?) {
-        (self.target, self.core, self.connection) = (target, core, connection)
+        self.target = target
+        self.core = core
+        self.connection = connection
         core.inHand.add(1, ordering: .relaxed)
     }
 
@@ -51,10 +54,16 @@ final class Reception {
         self.connection?.requestArrived()
         if let refusal { return send(core.settings.refuse(refusal), connection, closing: true) }
         guard let target = Target(target) else {
-            return send(core.settings.refuse(Refusal(status: .badRequest, description: "The path is not one: a percent sign needs two digits behind it, and all is UTF-8.", target: target)), connection)
+            return send(
+                core.settings.refuse(
+                    Refusal(
+                        status: .badRequest,
+                        description: "The path is not one: a percent sign needs two digits behind it, and all is UTF-8.", target: target)),
+                connection)
         }
         // What came is counted until the request is over: so long it is in memory.
-        let exchange = Exchange(Request(String(cString: method), target: target, headers: connection.headers, body: body, peer: connection.address))
+        let exchange = Exchange(
+            Request(String(cString: method), target: target, headers: connection.headers, body: body, peer: connection.address))
         body = []
         self.exchange = exchange
         core.handle(exchange)
@@ -93,9 +102,13 @@ final class Reception {
         func bad(_ text: String) -> Refusal { Refusal(status: .badRequest, description: text, target: target) }
         if headers.filter({ $0.name == "host" }).count > 1 { return bad("There is more than one Host.") }
         if lengths.count > 1 || (!lengths.isEmpty && !codings.isEmpty) { return bad("The length of the body is said more than once.") }
-        if let coding = codings.first, codings.count > 1 || coding.value.lowercased() != "chunked" { return bad("The only transfer coding here is chunked.") }
+        if let coding = codings.first, codings.count > 1 || coding.value.lowercased() != "chunked" {
+            return bad("The only transfer coding here is chunked.")
+        }
         if let length = lengths.first {
-            guard !length.value.isEmpty, length.value.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return bad("Content-Length is no number.") }
+            guard !length.value.isEmpty, length.value.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
+                return bad("Content-Length is no number.")
+            }
             if (Int(length.value) ?? .max) > core.settings.limits.body { return tooLarge }
         }
         return nil
@@ -126,7 +139,8 @@ final class Reception {
 
     private func forgetBody() {
         core.bodyBytes.subtract(counted, ordering: .relaxed)
-        (body, counted) = ([], 0)
+        body = []
+        counted = 0
     }
 
     /// The last that libmicrohttpd calls.
@@ -137,7 +151,8 @@ final class Reception {
         connection?.requestEnded()
         connection?.closeIfDone()
         if let exchange, let status {
-            core.settings.note(HTTPServer.Note(request: exchange.request, status: status, seconds: Instant.now.seconds(since: exchange.arrived)))
+            core.settings.note(
+                HTTPServer.Note(request: exchange.request, status: status, seconds: Instant.now.seconds(since: exchange.arrived)))
         }
         core.inHand.subtract(1, ordering: .relaxed)
     }

@@ -35,7 +35,9 @@ final class Daemon: Sendable {
             let count = size.pointee
             size.pointee = 0
             let isGoing = Unmanaged<Reception>.fromOpaque(reception).takeUnretainedValue()
-                .proceed(ConnectionReference(pointer: connection), method: method, part: UnsafeRawBufferPointer(start: count > 0 ? part : nil, count: count))
+                .proceed(
+                    ConnectionReference(pointer: connection), method: method,
+                    part: UnsafeRawBufferPointer(start: count > 0 ? part : nil, count: count))
             return isGoing ? .YES : .NO
         }
         settings.complete = { _, _, place, _ in
@@ -55,11 +57,14 @@ final class Daemon: Sendable {
 
     deinit { stop() }
 
-    private static func core(_ context: UnsafeMutableRawPointer?) -> Core? { context.map { Unmanaged<Core>.fromOpaque($0).takeUnretainedValue() } }
+    private static func core(_ context: UnsafeMutableRawPointer?) -> Core? {
+        context.map { Unmanaged<Core>.fromOpaque($0).takeUnretainedValue() }
+    }
 
     /// Takes no more connections.
     ///
-    /// libmicrohttpd's own way (`MHD_quiesce_daemon`) and its threads may both want to take the socket off their list, and whoever comes second ends the program.
+    /// libmicrohttpd's own way (`MHD_quiesce_daemon`) and its threads may both want to take the socket off their list, and whoever comes
+    /// second ends the program.
     /// So a socket that hears nothing takes its number.
     func quiesce() {
         state.withLock { state in

@@ -7,7 +7,8 @@ import Synchronization
 ///     print("http://127.0.0.1:\(server.port)")
 ///     server.stop(within: .seconds(30))
 ///
-/// `handle` runs on one of those threads, once the whole request is there, and must not wait: what takes long is answered from a thread of its own, at any
+/// `handle` runs on one of those threads, once the whole request is there, and must not wait: what takes long is answered from a thread of
+/// its own, at any
 /// time, by the exchange it was handed.
 package final class HTTPServer: Sendable {
     package struct Settings: Sendable {
@@ -37,8 +38,10 @@ package final class HTTPServer: Sendable {
         package var silence = Duration.seconds(60), arrival = Duration.seconds(30)
         /// How long a stream may have nothing to say before it says that it is there.
         package var heartbeat = Duration.seconds(15)
-        /// How long what a stream says may wait to go out with what follows: so long at least, longer the more streams there are, and so long at most.
-        package var gathering = Duration.milliseconds(33), gatheringPerStream = Duration.microseconds(1_250), gatheringAtMost = Duration.milliseconds(100)
+        /// How long what a stream says may wait to go out with what follows: so long at least, longer the more streams there are, and so
+        /// long at most.
+        package var gathering = Duration.milliseconds(33), gatheringPerStream = Duration.microseconds(1_250),
+            gatheringAtMost = Duration.milliseconds(100)
         /// Bytes that may wait for a client for long; with more, one that has read nothing for some seconds is let go.
         package var backlog = 1 << 20
 
@@ -93,9 +96,12 @@ package enum HTTPServerError: Error, Equatable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .badHost(let host, let reason): "'\(host)' is no address of this machine: \(reason). 127.0.0.1 is for this machine alone, 0.0.0.0 for all who can reach it."
-        case .taken(let host, let port): "port \(port) of \(host) is taken: another program listens there. Stop it, or take another port: --port \(port &+ 1)"
-        case .notAllowed(let host, let port): "port \(port) of \(host) is not for us: ports under 1,024 need a right of their own. Take another: --port 8000"
+        case .badHost(let host, let reason):
+            "'\(host)' is no address of this machine: \(reason). 127.0.0.1 is for this machine alone, 0.0.0.0 for all who can reach it."
+        case .taken(let host, let port):
+            "port \(port) of \(host) is taken: another program listens there. Stop it, or take another port: --port \(port &+ 1)"
+        case .notAllowed(let host, let port):
+            "port \(port) of \(host) is not for us: ports under 1,024 need a right of their own. Take another: --port 8000"
         case .system(let what, let reason): "\(what): \(reason)."
         }
     }

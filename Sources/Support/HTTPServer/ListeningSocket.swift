@@ -17,7 +17,8 @@ struct ListeningSocket {
         var yes: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, 4)
         guard bind(descriptor, address.ai_addr, address.ai_addrlen) == 0, listen(descriptor, 1_024) == 0 else {
-            let (code, reason) = (errno, Self.reason)
+            let code = errno
+            let reason = Self.reason
             close(descriptor)
             switch code {
             case EADDRINUSE: throw .taken(host: host, port: port)
@@ -26,10 +27,12 @@ struct ListeningSocket {
             default: throw .system(what: "\(host), port \(port)", reason: reason)
             }
         }
-        (self.descriptor, self.port) = (descriptor, Self.port(of: descriptor))
+        self.descriptor = descriptor
+        self.port = Self.port(of: descriptor)
     }
 
-    /// Closes a socket, but for its number, which is that of one then that hears nothing. The kernel takes the old one off all lists that it is on.
+    /// Closes a socket, but for its number, which is that of one then that hears nothing. The kernel takes the old one off all lists that
+    /// it is on.
     ///
     /// - Returns: false if there is no descriptor left to do it with.
     static func deafen(_ descriptor: Int32) -> Bool {

@@ -5,7 +5,8 @@ enum OpenFiles {
     /// What databases, models and pages need besides connections.
     private static let others = 128
 
-    /// Asks for as many as that many connections need. (Many systems begin with 1,024, which a thousand idle connections use up, and let everybody have more.)
+    /// Asks for as many as that many connections need. (Many systems begin with 1,024, which a thousand idle connections use up, and let
+    /// everybody have more.)
     ///
     /// - Returns: How many connections there may be.
     static func room(forConnections count: Int) -> Int {

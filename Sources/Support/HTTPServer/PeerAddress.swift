@@ -7,13 +7,17 @@ package struct PeerAddress: Sendable, Hashable, CustomStringConvertible {
     private let high, low: UInt64
 
     /// This machine.
-    package init() { (high, low) = (0, Self.mapped | 0x7F00_0001) }
+    package init() {
+        high = 0
+        low = Self.mapped | 0x7F00_0001
+    }
 
     /// nil for what is no numeric address.
     package init?(_ text: String) {
         var four = in_addr(), six = in6_addr()
         if inet_pton(AF_INET, text, &four) == 1 {
-            (high, low) = (0, Self.mapped | UInt64(UInt32(bigEndian: four.s_addr)))
+            high = 0
+            low = Self.mapped | UInt64(UInt32(bigEndian: four.s_addr))
         } else if inet_pton(AF_INET6, text, &six) == 1 {
             (high, low) = Self.halves(of: six)
         } else { return nil }
@@ -48,7 +52,9 @@ package struct PeerAddress: Sendable, Hashable, CustomStringConvertible {
     private static let mapped: UInt64 = 0xFFFF << 32
 
     private static func halves(of address: in6_addr) -> (UInt64, UInt64) {
-        withUnsafeBytes(of: address) { (UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)), UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))) }
+        withUnsafeBytes(of: address) {
+            (UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)), UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+        }
     }
 
     private var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
@@ -64,10 +70,14 @@ package struct PeerAddress: Sendable, Hashable, CustomStringConvertible {
     /// One person's: an address of IPv4, a network of IPv6, of which each customer has 2^64 addresses.
     package var household: PeerAddress { isIPv4 ? self : PeerAddress(high: high, low: 0) }
 
-    private init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
+    private init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
 
     package var description: String {
         if isIPv4 { return (0..<4).map { String(low >> (24 - 8 * UInt64($0)) & 0xFF) }.joined(separator: ".") }
-        return ([high, low].flatMap { half in (0..<4).map { String(half >> (48 - 16 * UInt64($0)) & 0xFFFF, radix: 16) } }).joined(separator: ":")
+        return ([high, low].flatMap { half in (0..<4).map { String(half >> (48 - 16 * UInt64($0)) & 0xFFFF, radix: 16) } }).joined(
+            separator: ":")
     }
 }

@@ -31,9 +31,17 @@ package struct Request: Sendable {
     /// The last one counts.
     package func query(_ name: String) -> String? { queryItems.last { $0.name == name }?.value }
 
-    package init(_ method: String, target: Target, headers: [(name: String, value: String)] = [], body: [UInt8] = [], peer: PeerAddress = PeerAddress()) {
-        (self.method, path, segments, queryItems) = (method, target.path, target.segments, target.queryItems)
-        (self.headers, self.body, self.peer) = (headers, body, peer)
+    package init(
+        _ method: String, target: Target, headers: [(name: String, value: String)] = [], body: [UInt8] = [],
+        peer: PeerAddress = PeerAddress()
+    ) {
+        self.method = method
+        path = target.path
+        segments = target.segments
+        queryItems = target.queryItems
+        self.headers = headers
+        self.body = body
+        self.peer = peer
     }
 }
 
@@ -46,10 +54,12 @@ package struct Target: Sendable {
     package let segments: [String]
     package let queryItems: [(name: String, value: String)]
 
-    /// nil for what is no target: it does not begin with a slash, or a `%` has no two digits behind it, or what is decoded is no UTF-8 or has U+0000 in it.
+    /// nil for what is no target: it does not begin with a slash, or a `%` has no two digits behind it, or what is decoded is no UTF-8 or
+    /// has U+0000 in it.
     package init?(_ text: String) {
         let slash = UInt8(ascii: "/"), question = UInt8(ascii: "?")
-        // Byte by byte, as proxies read it: a mark that combines with what is before it, such as U+0301 behind a slash, changes nothing of that.
+        // Byte by byte, as proxies read it: a mark that combines with what is before it, such as U+0301 behind a slash, changes nothing of
+        // that.
         var rest = text.utf8[...]
         // Proxies are asked with the whole address.
         if let scheme = ["http://", "https://"].first(where: { rest.starts(with: $0.utf8) }) {
@@ -69,7 +79,9 @@ package struct Target: Sendable {
         var items: [(name: String, value: String)] = []
         for part in parts.dropFirst().first?.split(separator: UInt8(ascii: "&")) ?? [] {
             let pair = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = Self.decoded(pair[0], plusIsSpace: true), let value = Self.decoded(pair.dropFirst().first ?? "".utf8[...], plusIsSpace: true) else {
+            guard let name = Self.decoded(pair[0], plusIsSpace: true),
+                let value = Self.decoded(pair.dropFirst().first ?? "".utf8[...], plusIsSpace: true)
+            else {
                 return nil
             }
             items.append((name, value))
@@ -82,7 +94,9 @@ package struct Target: Sendable {
         bytes.reserveCapacity(text.count)
         while let byte = rest.popFirst() {
             if byte == UInt8(ascii: "%") {
-                guard let high = rest.popFirst().flatMap(digit), let low = rest.popFirst().flatMap(digit), high | low > 0 else { return nil }
+                guard let high = rest.popFirst().flatMap(digit), let low = rest.popFirst().flatMap(digit), high | low > 0 else {
+                    return nil
+                }
                 bytes.append(high << 4 | low)
             } else { bytes.append(plusIsSpace && byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte) }
         }

@@ -10,11 +10,15 @@ package struct Response: Sendable {
     package var body: Body
 
     package init(_ status: Status, _ headers: [(name: String, value: String)] = [], _ bytes: [UInt8] = []) {
-        (self.status, self.headers, body) = (status, headers, .bytes(bytes))
+        self.status = status
+        self.headers = headers
+        body = .bytes(bytes)
     }
 
     package init(_ status: Status, _ headers: [(name: String, value: String)], stream: ResponseStream) {
-        (self.status, self.headers, body) = (status, headers, .stream(stream))
+        self.status = status
+        self.headers = headers
+        body = .stream(stream)
     }
 
     package static func text(_ status: Status, _ text: String) -> Response {

@@ -29,7 +29,9 @@ package final class ResponseStream: Sendable {
     ///   - heartbeat: What is said when there is nothing to say for long; nothing for a body that allows no such thing.
     ///   - onGone: Called once, when the client is gone before the end, or reads too slowly. On any thread; it must not wait.
     package init(heartbeat: String = "", backlog: Int = HTTPServer.Limits().backlog, onGone: @escaping @Sendable () -> Void = {}) {
-        (self.heartbeat, self.backlog, self.onGone) = (Array(heartbeat.utf8), backlog, onGone)
+        self.heartbeat = Array(heartbeat.utf8)
+        self.backlog = backlog
+        self.onGone = onGone
     }
 
     /// Behind the end, and when nobody reads any more, nothing happens.
@@ -76,7 +78,11 @@ package final class ResponseStream: Sendable {
     /// The client is gone.
     func lose() {
         let isNews = state.withLock { state in
-            defer { (state.isGone, state.waiting, state.taken) = (true, [], 0) }
+            defer {
+                state.isGone = true
+                state.waiting = []
+                state.taken = 0
+            }
             state.wake()
             return !state.isGone && !state.isFinished
         }

@@ -3,7 +3,8 @@ import Glibc
 import Synchronization
 import Threads
 
-/// Looks after answers that are under way: sees when a client hangs up, sends what waited to go out together, says now and then that a stream is there.
+/// Looks after answers that are under way: sees when a client hangs up, sends what waited to go out together, says now and then that a
+/// stream is there.
 ///
 /// libmicrohttpd does not look at connections that are put aside, so somebody else has to.
 final class Watch: Sendable {
@@ -20,7 +21,8 @@ final class Watch: Sendable {
     private let state = Mutex(State())
 
     init(_ limits: HTTPServer.Limits, _ connections: Connections) throws(HTTPServerError) {
-        (self.limits, self.connections) = (limits, connections)
+        self.limits = limits
+        self.connections = connections
         poll = slm_epoll_make()
         bell = slm_bell_make()
         var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data(u64: 0))
@@ -49,7 +51,8 @@ final class Watch: Sendable {
 
     func remove(_ exchange: Exchange) {
         state.withLock { state in
-            guard let id = state.ids.removeValue(forKey: ObjectIdentifier(exchange)), let entry = state.exchanges.removeValue(forKey: id) else { return }
+            guard let id = state.ids.removeValue(forKey: ObjectIdentifier(exchange)), let entry = state.exchanges.removeValue(forKey: id)
+            else { return }
             epoll_ctl(poll, EPOLL_CTL_DEL, entry.descriptor, nil)
         }
     }

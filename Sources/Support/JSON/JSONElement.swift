@@ -13,7 +13,10 @@ package struct JSONElement {
     private let tape: JSONTape
     private let place: Int
 
-    init(_ tape: JSONTape, at place: Int) { (self.tape, self.place) = (tape, place) }
+    init(_ tape: JSONTape, at place: Int) {
+        self.tape = tape
+        self.place = place
+    }
 
     package var kind: Kind {
         switch letter {
@@ -53,7 +56,8 @@ package struct JSONElement {
     /// The same for numbers up to 2^64.
     package var unsigned: UInt64? {
         switch letter {
-        case UInt8(ascii: "l"), UInt8(ascii: "u"): letter == UInt8(ascii: "u") ? tape[place + 1] : UInt64(exactly: Int64(bitPattern: tape[place + 1]))
+        case UInt8(ascii: "l"), UInt8(ascii: "u"):
+            letter == UInt8(ascii: "u") ? tape[place + 1] : UInt64(exactly: Int64(bitPattern: tape[place + 1]))
         default: nil
         }
     }
@@ -100,7 +104,11 @@ extension JSONElement {
         private var place: Int
         private let end: Int
 
-        fileprivate init(_ tape: JSONTape, from place: Int, to end: Int) { (self.tape, self.place, self.end) = (tape, place, end) }
+        fileprivate init(_ tape: JSONTape, from place: Int, to end: Int) {
+            self.tape = tape
+            self.place = place
+            self.end = end
+        }
 
         package mutating func next() -> JSONElement? {
             guard place < end else { return nil }

@@ -2,7 +2,8 @@
 enum JSONSyntaxChecker {
     /// Throws the first fault of `text`. `reason` is for a fault that simdjson saw and this did not.
     ///
-    /// Where there is none but whole numbers that no 64 bits hold, which simdjson refuses, and which others write (10^30 for "no limit"), returns the
+    /// Where there is none but whole numbers that no 64 bits hold, which simdjson refuses, and which others write (10^30 for "no limit"),
+    /// returns the
     /// text with ".0" behind each: Doubles, as in JavaScript.
     static func textWithoutLongNumbers(_ text: Span<UInt8>, otherwise reason: String) throws(JSONError) -> [UInt8] {
         var reader = FaultReader(text), result: [UInt8] = [], done = 0
@@ -161,7 +162,9 @@ struct FaultReader {
         try endScalar(text)
         let number = String(decoding: (start..<offset).map { text[$0] }, as: UTF8.self)
         if isWhole, Int64(number) != nil || UInt64(number) != nil { return }
-        guard (Double(number) ?? .infinity).isFinite else { throw .malformed(offset: start, expected: "a number below 1.8e308", found: "a larger one") }
+        guard (Double(number) ?? .infinity).isFinite else {
+            throw .malformed(offset: start, expected: "a number below 1.8e308", found: "a larger one")
+        }
         if isWhole { longNumbers.append(offset) }
     }
 

@@ -73,7 +73,8 @@ package struct JSONWriter: Sendable {
                                                _ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) {
         begin()
         bytes.append(UInt8(ascii: open))
-        (depth, needsComma) = (depth + 1, false)
+        depth = depth + 1
+        needsComma = false
         try body(&self)
         depth -= 1
         if needsComma { breakLine() }
@@ -108,7 +109,8 @@ package struct JSONWriter: Sendable {
             if byte >= 0x80 { isASCII = false }
             guard byte < 32 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
             append(text[start..<i], isASCII: isASCII)
-            (start, isASCII) = (i + 1, true)
+            start = i + 1
+            isASCII = true
             bytes.append(UInt8(ascii: "\\"))
             switch byte {
             case 8: bytes.append(UInt8(ascii: "b"))

@@ -4,7 +4,8 @@
 ///     root?.entries?[0].key                                    // "threads"
 ///     root?.entries?[1].value.elements?[1].text                // "b.txt"
 ///
-/// Supports scalars, sequences and mappings in block and flow style. Scalars are not converted to numbers or booleans. Anchors, aliases, tags
+/// Supports scalars, sequences and mappings in block and flow style. Scalars are not converted to numbers or booleans. Anchors, aliases,
+/// tags
 /// and further documents are rejected, so the result is never larger than the text.
 package struct YAMLNode: Sendable, Equatable {
     package enum Value: Sendable, Equatable {
@@ -83,8 +84,12 @@ extension YAMLNode {
         while true {
             let (event, line) = try parser.next()
             if event == .collectionEnd { return entries }
-            guard case .scalar(let key, _) = event else { throw YAMLError(line, "expected a key before the colon, found a list or mapping") }
-            if let first = lines.updateValue(line, forKey: key) { throw YAMLError(line, "duplicate key '\(key)'; it is also in line \(first)") }
+            guard case .scalar(let key, _) = event else {
+                throw YAMLError(line, "expected a key before the colon, found a list or mapping")
+            }
+            if let first = lines.updateValue(line, forKey: key) {
+                throw YAMLError(line, "duplicate key '\(key)'; it is also in line \(first)")
+            }
             entries.append(Entry(key: key, line: line, value: try node(try parser.next(), parser, depth: depth + 1)))
         }
     }

@@ -5,7 +5,9 @@ package func closestMatch(to word: String, among names: [String]) -> String? {
         for (i, x) in a.enumerated() {
             var diagonal = row[0]
             row[0] = i + 1
-            for (j, y) in b.enumerated() { (diagonal, row[j + 1]) = (row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))) }
+            for (j, y) in b.enumerated() {
+                (diagonal, row[j + 1]) = (row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1)))
+            }
         }
         return row[b.count]
     }

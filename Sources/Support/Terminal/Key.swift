@@ -69,22 +69,32 @@ package struct KeyReader: Sendable {
         case 0x1B: return nil
         default: state = .ground
         }
-        return switch byte { case UInt8(ascii: "b"): .wordLeft; case UInt8(ascii: "f"): .wordRight; case 0x7F, 0x08: .deleteWord; default: .unknown }
+        return switch byte {
+        case UInt8(ascii: "b"): .wordLeft;
+        case UInt8(ascii: "f"): .wordRight;
+        case 0x7F, 0x08: .deleteWord;
+        default: .unknown
+        }
     }
 
     private static let moves: [UInt8: Key] = [
-        UInt8(ascii: "A"): .up, UInt8(ascii: "B"): .down, UInt8(ascii: "C"): .right, UInt8(ascii: "D"): .left, UInt8(ascii: "H"): .home, UInt8(ascii: "F"): .end,
+        UInt8(ascii: "A"): .up, UInt8(ascii: "B"): .down, UInt8(ascii: "C"): .right, UInt8(ascii: "D"): .left, UInt8(ascii: "H"): .home,
+        UInt8(ascii: "F"): .end,
     ]
 
     /// Parameters, then a letter or a tilde.
     private mutating func sequence(_ byte: UInt8) -> Key? {
         guard 0x40...0x7E ~= byte else {
             // A control character is no part of a sequence.
-            if 0x20...0x3F ~= byte, bytes.count < Self.longestSequence { bytes.append(byte) } else { (state, bytes) = (.ground, []) }
+            if 0x20...0x3F ~= byte, bytes.count < Self.longestSequence { bytes.append(byte) } else {
+                state = .ground
+                bytes = []
+            }
             return nil
         }
         let parameters = String(decoding: bytes, as: UTF8.self)
-        (state, bytes) = (.ground, [])
+        state = .ground
+        bytes = []
         guard byte == UInt8(ascii: "~") else {
             guard parameters.hasSuffix(";5") || parameters.hasSuffix(";3") else { return Self.moves[byte] ?? .unknown }
             return switch Self.moves[byte] { case .left?: .wordLeft; case .right?: .wordRight; case let key?: key; case nil: .unknown }
@@ -103,7 +113,10 @@ package struct KeyReader: Sendable {
         if bytes.count > Self.longestPaste + Self.pasteEnd.count { bytes.remove(at: Self.longestPaste) }
         guard byte == UInt8(ascii: "~"), bytes.suffix(Self.pasteEnd.count).elementsEqual(Self.pasteEnd) else { return nil }
         bytes.removeLast(Self.pasteEnd.count)
-        defer { (state, bytes) = (.ground, []) }
+        defer {
+            state = .ground
+            bytes = []
+        }
         return .paste(String(decoding: bytes, as: UTF8.self).replacing("\r\n", with: "\n").replacing("\r", with: "\n"))
     }
 }

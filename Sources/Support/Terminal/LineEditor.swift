@@ -1,12 +1,14 @@
 import Files
 import Glibc
 
-/// Reads lines that a person writes at a terminal: moving and cutting as in a shell, earlier lines with up and down, pastes of several lines.
+/// Reads lines that a person writes at a terminal: moving and cutting as in a shell, earlier lines with up and down, pastes of several
+/// lines.
 ///
 ///     var editor = LineEditor()
 ///     if case .line(let text) = editor.read(prompt: "you  ", then: "  …  ") { … }
 ///
-/// A line that ends with a backslash goes on in the next. Arrows, Home, End, control-A E B F K U W Y D L, and with Alt or Control word by word.
+/// A line that ends with a backslash goes on in the next. Arrows, Home, End, control-A E B F K U W Y D L, and with Alt or Control word by
+/// word.
 package struct LineEditor: ~Copyable {
     package enum Outcome: Equatable {
         case line(String)
@@ -27,7 +29,10 @@ package struct LineEditor: ~Copyable {
     private var row = 0
     private static let mostLines = 1_000
 
-    package init(input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO) { (self.input, self.output) = (input, output) }
+    package init(input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO) {
+        self.input = input
+        self.output = output
+    }
 
     /// - Parameters:
     ///   - prompt: May hold escape sequences for its colour.
@@ -62,7 +67,10 @@ package struct LineEditor: ~Copyable {
     }
 
     private mutating func readRow(_ prompt: String, _ columns: Int) -> Outcome {
-        (line, row, shown, draft) = (LineBuffer(), 0, history.count, "")
+        line = LineBuffer()
+        row = 0
+        shown = history.count
+        draft = ""
         while true {
             guard let key = nextKey(beforeWaiting: { $0.draw(prompt, columns) }) else {
                 leave(prompt, columns)

@@ -3,7 +3,8 @@
 ///     let layout = LineLayout(prompt: "you  ", promptColumns: 5, line, columns: 80)
 ///     layout.rows                                              // without their ends
 ///
-/// A row is a column shorter than the terminal is wide: what happens in the last column differs from one to the next. A line end is shown as ↵.
+/// A row is a column shorter than the terminal is wide: what happens in the last column differs from one to the next. A line end is shown
+/// as ↵.
 struct LineLayout: Equatable {
     private(set) var rows = [""]
     /// Where the next character comes.

@@ -16,7 +16,10 @@ package enum TerminalMode {
         var mode = saved
         mode.c_lflag &= ~tcflag_t(ECHO | ICANON | (self == .raw ? ISIG | IEXTEN : 0))
         if self == .raw { mode.c_iflag &= ~tcflag_t(IXON | ICRNL | INLCR) }
-        withUnsafeMutableBytes(of: &mode.c_cc) { ($0[Int(VMIN)], $0[Int(VTIME)]) = (1, 0) }
+        withUnsafeMutableBytes(of: &mode.c_cc) {
+            $0[Int(VMIN)] = 1
+            $0[Int(VTIME)] = 0
+        }
         let isWatched = TerminalRestore.begin(saved, of: descriptor)
         tcsetattr(descriptor, TCSADRAIN, &mode)
         defer {

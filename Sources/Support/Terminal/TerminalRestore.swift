@@ -1,7 +1,8 @@
 import Glibc
 import Synchronization
 
-/// A signal that ends the program ends it as it always would, but gives the terminal its own mode back first: a shell behind it would show nothing of what is typed.
+/// A signal that ends the program ends it as it always would, but gives the terminal its own mode back first: a shell behind it would show
+/// nothing of what is typed.
 ///
 ///     let isOurs = TerminalRestore.begin(saved, of: descriptor)
 ///     defer { if isOurs { TerminalRestore.end() } }
@@ -23,7 +24,9 @@ enum TerminalRestore {
             var now = sigaction(), before = sigaction()
             sigaction(signal, nil, &before)
             // Under nohup it does not end the program.
-            guard unsafeBitCast(before.__sigaction_handler.sa_handler, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self) else { continue }
+            guard unsafeBitCast(before.__sigaction_handler.sa_handler, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self) else {
+                continue
+            }
             now.__sigaction_handler.sa_handler = { TerminalRestore.leave($0) }
             sigaction(signal, &now, nil)
             unblock(signal)

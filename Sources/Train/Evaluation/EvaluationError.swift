@@ -1,29 +1,34 @@
-/// Why a model cannot be asked about a text.
+/// Why a model cannot be evaluated on a text.
 package enum EvaluationError: Error, Equatable {
     case noVocabulary(checkpoint: String)
-    /// Not a token of the file is one that counts.
-    case nothingCounts(path: String, learned: LossScope)
-    /// Tokens of chats in another form than the model's.
-    case otherForm(path: String, found: String, expected: String)
-    /// A file of tokens of which nothing is known.
+    /// No token of the file is a target.
+    case noTargets(path: String, scope: LossScope)
+    /// The tokens were written with a chat template other than the model's.
+    case wrongTemplate(path: String, found: String, expected: String)
+    /// A token file that is neither train.bin nor val.bin.
     case unknownTokens(path: String)
     case strideTooLong(stride: Int, context: Int)
-    /// Two models have made different pieces of the same files.
-    case notPaired(Int, Int)
+    /// Two models split the same files into different numbers of pieces.
+    case differentPieces(Int, Int)
 }
 
 extension EvaluationError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .noVocabulary(let checkpoint):
-            "\(checkpoint) has no vocabulary in it, so nobody knows what its tokens mean. Give it one where it came from: slm import FILE --tokenizer TOKENIZER"
-        case .nothingCounts(let path, .assistant): "\(path): the assistant says nothing in it that could be counted. Leave --learn-from away to count all tokens."
-        case .nothingCounts(let path, .all): "\(path): fewer than two tokens, and the first is predicted by nothing. Bring more text."
-        case .otherForm(let path, let found, let expected):
-            "\(path) holds chats in the form '\(found)', and the model knows '\(expected)'. Write the tokens again: slm tokenize --form \(expected)"
-        case .unknownTokens(let path): "\(path): expected train.bin or val.bin of a folder that slm tokenize --tokens wrote."
-        case .strideTooLong(let stride, let context): "--stride \(stride): expected at most \(context), the model's context, or tokens would be left out."
-        case .notPaired(let a, let b): "\(a) conversations for one model and \(b) for the other: they cannot be compared one by one. Bring texts that both vocabularies can write."
+            "\(checkpoint) contains no vocabulary. Import it again with its tokenizer: slm import FILE --tokenizer TOKENIZER"
+        case .noTargets(let path, .assistant):
+            "\(path): expected assistant messages, found none. Omit --learn-from to evaluate all tokens."
+        case .noTargets(let path, .all): "\(path): expected at least two tokens. The first token of a text is never a target. Provide more text."
+        case .wrongTemplate(let path, let found, let expected):
+            "\(path): expected the model's chat template '\(expected)', found '\(found)'. "
+                + "Write the tokens again: slm tokenize --form \(expected)"
+        case .unknownTokens(let path): "\(path): expected train.bin or val.bin in a folder that slm tokenize --tokens wrote."
+        case .strideTooLong(let stride, let context):
+            "expected a stride of at most \(context) (the model's context), found \(stride) (--stride). A longer stride would skip tokens."
+        case .differentPieces(let a, let b):
+            "the models split the text into \(a) and \(b) conversations, so they cannot be compared pairwise. "
+                + "Use a text that both vocabularies can encode."
         }
     }
 }

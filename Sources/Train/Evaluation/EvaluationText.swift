@@ -1,52 +1,51 @@
 package import Tokenize
 
-/// A file as a model is to be asked about it: its tokens, which of them count, and what is told of them.
+/// A tokenized file for evaluation: its tokens, which of them are targets, and the pieces that metrics are computed for.
 ///
-///     let reader = EvaluationReader(checkpoint, …)
 ///     let text = try reader.text(at: "chats.jsonl")
 ///     text.windows(of: 384, stride: 192)
 package struct EvaluationText: Sendable {
-    /// What is paired when two models are compared: a conversation, or some 4,000 bytes of a plain text.
+    /// The unit of a paired comparison of two models: a conversation, or 4,096 bytes of plain text.
     package struct Piece: Sendable, Equatable {
-        /// The first of its tokens; it reaches to the next piece.
+        /// The index of its first token. It ends where the next piece starts.
         package let start: Int
-        /// Of what was said, as far as it counts.
+        /// The bytes of text that its targets encode.
         package let bytes: Int
     }
 
     package let name: String
     package let ids: [TokenID]
-    /// Whether a token counts; that the first of a document does not, as nothing predicts it, goes without saying.
+    /// For each token, whether it is a target. The first token of a document is never one.
     let isCounted: [Bool]
-    /// What does not see what was before it.
+    /// Token ranges that do not see each other.
     let documents: [Range<Int>]
     package let pieces: [Piece]
     package let conversations: Int
-    /// Whether the pieces are conversations, and not cut from a plain text.
+    /// Whether the pieces are conversations instead of cuts of a plain text.
     package let hasChats: Bool
 
-    /// Some tokens that are read at once.
+    /// Tokens that the model reads at once.
     package struct Window: Sendable, Equatable {
         package let inputs: Range<Int>
-        /// The first target that counts here; those before it counted in the window before.
+        /// The first target of this window. Earlier tokens were targets of the window before.
         package let firstTarget: Int
 
-        /// What the inputs predict, as far as it counts here.
         package var targets: Range<Int> { firstTarget..<inputs.upperBound + 1 }
     }
 
-    /// Windows in which each token but the first of a document is a target once. They begin `stride` tokens after each other.
+    /// Sliding windows, each starting `stride` tokens after the one before. Each token but the first of a document is a target exactly once.
     package func windows(of context: Int, stride: Int) -> [Window] {
         precondition((1...context).contains(stride), "windows of \(context) tokens, \(stride) apart")
         var result: [Window] = []
         for document in documents {
-            var start = document.lowerBound, done = document.lowerBound
+            var start = document.lowerBound
+            var done = document.lowerBound
             while done < document.upperBound - 1 {
                 let end = min(start + context, document.upperBound - 1)
                 let window = Window(inputs: start..<end, firstTarget: done + 1)
-                // One in which nobody speaks who counts need not be read.
                 if isCounted[window.targets].contains(true) { result.append(window) }
-                (start, done) = (start + stride, end)
+                start += stride
+                done = end
             }
         }
         return result

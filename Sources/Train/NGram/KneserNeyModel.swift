@@ -1,40 +1,44 @@
-import Tokenize
 import Kernels
+import Tokenize
 
-/// What followed each context, as modified Kneser-Ney sees it (Chen & Goodman 1999): a little is taken from every count, and what was taken goes to the
-/// words that a shorter context expects.
+/// An n-gram model of one order with modified Kneser-Ney smoothing (Chen & Goodman 1999): a discount is subtracted from every count, and its mass backs
+/// off to a shorter context.
 package struct KneserNeyModel {
-    /// In order. A context is a number: its tokens, the latest in the lowest bits.
+    /// In ascending order. A context is a number made of its token ids, the latest in the lowest bits.
     package private(set) var contexts: [UInt64] = []
-    /// How often each occurred.
+    /// The count of each context.
     private(set) var totals: [Float] = []
-    /// What each leaves to a shorter context.
-    package private(set) var left: [Float] = []
+    /// The backoff mass of each context.
+    package private(set) var backoff: [Float] = []
     private var starts: [Int32] = []
-    private var words: [Int32] = []
-    private var shares: [Float] = []
+    private var tokens: [Int32] = []
+    private var probabilities: [Float] = []
 
-    /// - Parameter counts: of contexts with the word that followed, which is the lowest `bits`.
+    /// - Parameter counts: Counts of n-grams: a context and the next token, which is in the lowest `bits`.
     package init(_ counts: borrowing SortedCounts, bits: Int) {
-        let taken = Self.discounts(counts.counts), numbers = counts.numbers, mask: UInt64 = 1 << UInt64(bits) - 1
-        words.reserveCapacity(numbers.count)
-        shares.reserveCapacity(numbers.count)
+        let discounts = Self.discounts(counts.counts)
+        let numbers = counts.numbers
+        let mask: UInt64 = 1 << UInt64(bits) - 1
+        tokens.reserveCapacity(numbers.count)
+        probabilities.reserveCapacity(numbers.count)
         var first = 0
         while first < numbers.count {
             let context = numbers[first] >> UInt64(bits)
-            var end = first, total: Float = 0, sum: Float = 0
+            var end = first
+            var total: Float = 0
+            var discounted: Float = 0
             while end < numbers.count, numbers[end] >> UInt64(bits) == context {
                 total += Float(counts.counts[end])
-                sum += taken[min(3, Int(counts.counts[end]))]
+                discounted += discounts[min(3, Int(counts.counts[end]))]
                 end += 1
             }
             for i in first..<end {
-                words.append(Int32(numbers[i] & mask))
-                shares.append((Float(counts.counts[i]) - taken[min(3, Int(counts.counts[i]))]) / total)
+                tokens.append(Int32(numbers[i] & mask))
+                probabilities.append((Float(counts.counts[i]) - discounts[min(3, Int(counts.counts[i]))]) / total)
             }
             contexts.append(context)
             totals.append(total)
-            left.append(sum / total)
+            backoff.append(discounted / total)
             starts.append(Int32(first))
             first = end
         }
@@ -43,36 +47,36 @@ package struct KneserNeyModel {
 
     private init() {}
 
-    /// Some of the contexts, in the order of these rows and no other: they are found by their row from then on.
-    func keeping(_ rows: [Int]) -> KneserNeyModel {
-        var kept = KneserNeyModel()
+    /// A model of only these rows, in this order. Its contexts are found by row, not with `index(of:)`.
+    func selecting(_ rows: [Int]) -> KneserNeyModel {
+        var selected = KneserNeyModel()
         for row in rows {
-            kept.contexts.append(contexts[row])
-            kept.totals.append(totals[row])
-            kept.left.append(left[row])
-            kept.starts.append(Int32(kept.words.count))
-            kept.words += words[Int(starts[row])..<Int(starts[row + 1])]
-            kept.shares += shares[Int(starts[row])..<Int(starts[row + 1])]
+            selected.contexts.append(contexts[row])
+            selected.totals.append(totals[row])
+            selected.backoff.append(backoff[row])
+            selected.starts.append(Int32(selected.tokens.count))
+            selected.tokens += tokens[Int(starts[row])..<Int(starts[row + 1])]
+            selected.probabilities += probabilities[Int(starts[row])..<Int(starts[row + 1])]
         }
-        kept.starts.append(Int32(kept.words.count))
-        return kept
+        selected.starts.append(Int32(selected.tokens.count))
+        return selected
     }
 
     func index(of context: UInt64) -> Int? {
-        let place = contexts.prefixCount { $0 < context }
-        return place < contexts.count && contexts[place] == context ? place : nil
+        let index = contexts.prefixCount { $0 < context }
+        return index < contexts.count && contexts[index] == context ? index : nil
     }
 
-    /// The words that followed, each with its share. With what is left they add up to one.
-    package func forEach(after index: Int, _ body: (_ word: Int32, _ share: Float) -> Void) {
-        for i in Int(starts[index])..<Int(starts[index + 1]) { body(words[i], shares[i]) }
+    /// The tokens that followed a context, with their discounted probabilities. Together with the backoff mass they add up to 1.
+    package func forEach(after index: Int, _ body: (_ token: Int32, _ probability: Float) -> Void) {
+        for i in Int(starts[index])..<Int(starts[index + 1]) { body(tokens[i], probabilities[i]) }
     }
 
-    /// What is taken from counts of one, of two and of more, from how many there are of one to four.
+    /// The discounts of counts 1, 2 and 3 or more, estimated from the numbers of n-grams with counts 1 to 4.
     private static func discounts(_ counts: [UInt32]) -> [Float] {
         var n = [Float](repeating: 0, count: 5)
         for count in counts where count <= 4 { n[Int(count)] += 1 }
-        guard n[1] > 0, n[2] > 0, n[3] > 0 else { return [0, 0.75, 0.75, 0.75] }       // too few to tell
+        guard n[1] > 0, n[2] > 0, n[3] > 0 else { return [0, 0.75, 0.75, 0.75] }       // too few for an estimate
         let y = n[1] / (n[1] + 2 * n[2])
         let raw = [1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2], 3 - 4 * y * n[4] / n[3]]
         return [0] + raw.enumerated().map { min(max($1, 0.1), Float($0 + 1) - 0.1) }

@@ -1,70 +1,82 @@
 import Autograd
 import Kernels
-import Tokenize
 import Random
+import Tokenize
 
-/// What each context of some counts expects, as one row of a table and a head that all share: fitted to the counts themselves, a row for a context
-/// that may have occurred ten thousand times.
+/// A low-rank factorization of n-gram statistics: one row per context and a shared head, trained on the next-token distributions of the counts.
 ///
-///     let table = try NGramTable(of: counts, vocabulary: 16_387, width: 352, fit: .init(rows: 400_000), on: processor, precision: .bfloat16, seed: 1)
+/// Training on distributions needs one row for a context that occurs ten thousand times in the text.
+///
+///     let table = NGramTable(
+///         of: counts, vocabulary: 16_387, width: 352, fit: .init(rows: 400_000), on: processor, precision: .bfloat16, seed: 1
+///     ) { share in … }
 struct NGramTable {
-    /// [V + pairs, width], each of mean 0 and variance 1.
+    /// [V + pairs, width], each row with mean 0 and variance 1.
     let rows: [Float]
-    /// [V, width]: the scores of what follows row r are head·(gain·r + shift).
+    /// [V, width]: the logits after the context of row r are head·(gain·r + shift).
     let head: [Float]
     let gain, shift: [Float]
     let width: Int
 
     struct Fit {
-        /// Contexts looked at, some of them often.
+        /// The number of training examples. A context is drawn several times.
         var rows: Int
-        var rowsAtOnce = 1_024
+        var batchRows = 1_024
         var rate: Float = 3e-3
-        /// Of the rows: those for single tokens alone, before pairs are added.
-        var singles = 0.375
+        /// The share of the steps that train single tokens only, before pairs are added.
+        var singleTokenShare = 0.375
     }
 
-    init(of counts: NGramCounts, vocabulary V: Int, width: Int, fit: Fit, on processor: Processor, precision: DataType, seed: UInt64,
-         progress: (_ share: Double) -> Void) throws(ProcessorError) {
+    init(
+        of counts: NGramCounts, vocabulary V: Int, width: Int, fit: Fit, on processor: Processor, precision: DataType, seed: UInt64,
+        progress: (_ share: Double) -> Void
+    ) {
         var list = ParameterList()
         let table = Embedding(of: V + counts.pairs.count, to: width, named: "table", in: &list)
-        let norm = Norm(of: width, named: "norm", in: &list), head = list.add("head", [V, width], .normal(deviation: 0.02))
+        let norm = Norm(of: width, named: "norm", in: &list)
+        let head = list.add("head", [V, width], .normal(deviation: 0.02))
         let parameters = Parameters(list, on: processor, seed: seed)
-        let tape = Tape(processor, parameters: parameters, precision: precision), optimizer = AdamW(for: parameters, on: processor)
-        (optimizer.decay, optimizer.beta2) = (0, 0.99)
-        let steps = max(1, fit.rows / fit.rowsAtOnce), singles = Int(Double(steps) * fit.singles)
-        var draws = ContextSampler(counts.contexts.filter { $0.pair == nil })
+        let tape = Tape(processor, parameters: parameters, precision: precision)
+        let optimizer = AdamW(for: parameters, on: processor)
+        optimizer.decay = 0
+        optimizer.beta2 = 0.99
+        let steps = max(1, fit.rows / fit.batchRows)
+        let singleTokenSteps = Int(Double(steps) * fit.singleTokenShare)
+        var sampler = ContextSampler(counts.contexts.filter { $0.pair == nil })
         for step in 0..<steps {
-            if step == singles {
-                draws = ContextSampler(counts.contexts)
-                Self.beginPairs(parameters.values[table.table.range], counts.pairs, V: V, width: width)
+            if step == singleTokenSteps {
+                sampler = ContextSampler(counts.contexts)
+                Self.initializePairs(parameters.values[table.table.range], counts.pairs, V: V, width: width)
             }
             progress(Double(step) / Double(steps))
-            let batch = draws.batch(counts, fit.rowsAtOnce, V: V, seed: seed, step: step)
+            let batch = sampler.batch(counts, fit.batchRows, V: V, seed: seed, step: step)
             tape.reset()
             let x = norm(table(tape.ids(batch.ids, [batch.ids.count, 1]), on: tape), on: tape)
-            let loss = tape.linearCrossEntropy(x, weight: tape.value(of: head), shares: batch.expected.onProcessor(processor))
+            let loss = tape.linearCrossEntropy(x, weight: tape.value(of: head), softTargets: batch.targets.softTargets(on: processor))
             tape.backward(from: loss)
-            let falling = step < singles ? 1 : Float(steps - step) / Float(steps - singles)
+            let falling = step < singleTokenSteps ? 1 : Float(steps - step) / Float(steps - singleTokenSteps)
             optimizer.update(rate: fit.rate * min(1, Float(step + 1) / 10) * falling)
         }
-        (self.width, rows) = (width, Self.normalized(parameters.values[table.table.range].copied, width: width))
-        (self.head, gain) = (parameters.values[head.range].copied, parameters.values[norm.weight.range].copied)
+        self.width = width
+        rows = Self.normalized(parameters.values[table.table.range].copied, width: width)
+        self.head = parameters.values[head.range].copied
+        gain = parameters.values[norm.weight.range].copied
         shift = norm.bias.map { parameters.values[$0.range].copied } ?? []
     }
 
-    /// A pair begins as its last token.
-    private static func beginPairs(_ table: Buffer, _ pairs: [NGramCounts.Pair], V: Int, width: Int) {
+    /// The row of a pair starts as a copy of the row of its last token.
+    private static func initializePairs(_ table: Buffer, _ pairs: [NGramCounts.Pair], V: Int, width: Int) {
         table.write { span in
             for (k, pair) in pairs.enumerated() { for i in 0..<width { span[(V + k) * width + i] = span[pair.last * width + i] } }
         }
     }
 
-    /// What a layer norm makes of each row, which it makes of the result, too.
+    /// Normalizes each row as a layer norm does, which leaves the layer norm of the row unchanged.
     private static func normalized(_ table: [Float], width: Int) -> [Float] {
         var result = table
         for start in stride(from: 0, to: table.count, by: width) {
-            let row = table[start..<start + width], mean = row.reduce(0, +) / Float(width)
+            let row = table[start..<start + width]
+            let mean = row.reduce(0, +) / Float(width)
             let deviation = (row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Float(width)).squareRoot()
             for i in row.indices { result[i] = (table[i] - mean) / max(deviation, 1e-6) }
         }
@@ -72,11 +84,12 @@ struct NGramTable {
     }
 }
 
-/// Draws contexts, frequent ones more often but not as much as they are, and gives each the weight that makes up for it.
+/// Samples contexts with probability proportional to count^¾, and weights each one so that the expected loss is that of the text.
 private struct ContextSampler {
     private let contexts: [NGramCounts.Context]
-    /// The chance of each context, and of all up to it.
-    private let chances, sums: [Double]
+    /// The probability of each context.
+    private let probabilities: [Double]
+    private let cumulative: [Double]
     private let total: Double
 
     init(_ contexts: [NGramCounts.Context]) {
@@ -86,28 +99,32 @@ private struct ContextSampler {
             return root * root.squareRoot()                   // to the power of ¾
         }
         let all = raw.reduce(0, +)
-        var sum = 0.0, sums: [Double] = []
-        for chance in raw {
-            sum += chance / all
-            sums.append(sum)
+        var sum = 0.0, cumulative: [Double] = []
+        for weight in raw {
+            sum += weight / all
+            cumulative.append(sum)
         }
-        (chances, self.sums, total) = (raw.map { $0 / all }, sums, contexts.reduce(0) { $0 + Double($1.total) })
+        probabilities = raw.map { $0 / all }
+        self.cumulative = cumulative
+        total = contexts.reduce(0) { $0 + Double($1.total) }
     }
 
-    func batch(_ counts: NGramCounts, _ rows: Int, V: Int, seed: UInt64, step: Int) -> (ids: [Int32], expected: SoftTargetRows) {
-        var random = SeededRandom(seed: seed, stream: UInt64(step)), times: [Int: Int] = [:]
-        for _ in 0..<rows { times[draw(random.uniform()), default: 0] += 1 }
-        var ids: [Int32] = [], expected = SoftTargetRows()
+    func batch(_ counts: NGramCounts, _ rows: Int, V: Int, seed: UInt64, step: Int) -> (ids: [Int32], targets: SoftTargetRows) {
+        var random = SeededRandom(seed: seed, stream: UInt64(step))
+        var times: [Int: Int] = [:]
+        for _ in 0..<rows { times[index(at: random.uniform()), default: 0] += 1 }
+        var ids: [Int32] = [], targets = SoftTargetRows()
         for (i, count) in times.sorted(by: { $0.key < $1.key }) {
-            let context = contexts[i], weight = Double(count) / Double(rows) * Double(context.total) / total / chances[i]
+            let context = contexts[i]
+            let weight = Double(count) / Double(rows) * Double(context.total) / total / probabilities[i]
             ids.append(Int32(context.pair.map { V + $0 } ?? counts.token(of: context)))
-            counts.add(after: context, weight: Float(weight), to: &expected, &random)
-            expected.endRow()
+            counts.add(after: context, weight: Float(weight), to: &targets, &random)
+            targets.endRow()
         }
-        return (ids, expected)
+        return (ids, targets)
     }
 
-    private func draw(_ share: Double) -> Int { min(sums.prefixCount { $0 < share }, sums.count - 1) }
+    private func index(at share: Double) -> Int { min(cumulative.prefixCount { $0 < share }, cumulative.count - 1) }
 }
 
 extension Buffer {

@@ -3,19 +3,25 @@ package import Kernels
 import Model
 
 extension TrainingRun {
-    /// Begins with what counting knows of the text, where the plan says so and nothing has been learned yet. The time it takes is part of the plan's.
+    /// Initializes the model from n-gram counts of the training text, if the plan asks for it and no step has been taken.
+    /// The time counts towards the plan's.
     ///
     /// - Parameters:
-    ///   - clock: seconds since whenever.
-    ///   - progress: how much of the work is done.
-    package func initializeFromNGrams(of tokens: TokenFile, on processor: Processor, precision: DataType, clock: () -> Double,
-                                 progress: (_ share: Double) -> Void = { _ in }, _ report: (Event) throws -> Void) throws {
+    ///   - clock: Monotonic seconds.
+    ///   - progress: Called with the share of the work that is done.
+    package func initializeFromNGrams(
+        of tokens: TokenFile, on processor: Processor, precision: DataType, clock: () -> Double,
+        progress: (_ share: Double) -> Void = { _ in }, _ report: (Event) throws -> Void
+    ) rethrows {
         guard plan.nGramContexts > 0, state.step == 0 else { return }
-        let begin = clock(), seed = UInt64(bitPattern: Int64(plan.seed))
-        guard let start = try NGramInitialization(trainer.model.configuration, counting: tokens, contexts: plan.nGramContexts, on: processor, precision: precision,
-                                         seed: seed, progress: progress) else { return }
-        start.write(into: trainer.parameters)
+        let begin = clock()
+        let initialization = NGramInitialization(
+            trainer.model.configuration, counting: tokens, contexts: plan.nGramContexts, on: processor, precision: precision,
+            seed: UInt64(bitPattern: Int64(plan.seed)), progress: progress
+        )
+        guard let initialization else { return }
+        initialization.write(into: trainer.parameters)
         state.seconds = clock() - begin
-        try report(.counted(pairs: start.pairs, contexts: plan.nGramContexts, state: state))
+        try report(.initialized(pairs: initialization.pairs, contexts: plan.nGramContexts, state: state))
     }
 }

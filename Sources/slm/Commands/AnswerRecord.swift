@@ -25,7 +25,9 @@ struct AnswerRecord: CustomStringConvertible {
             if beginning.wasTruncated { writer.key("was_cut"); writer.boolean(true) }
             writer.key("timings")
             writer.object {
-                for (key, seconds) in [("waited_s", end.timings.queued), ("prompt_s", end.timings.prefill), ("answer_s", end.timings.decode)] {
+                for (key, seconds) in [
+                    ("waited_s", end.timings.queued), ("prompt_s", end.timings.prefill), ("answer_s", end.timings.decode),
+                ] {
                     $0.key(key); $0.number((seconds * 1e6).rounded() / 1e6)
                 }
             }

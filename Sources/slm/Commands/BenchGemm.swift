@@ -34,8 +34,12 @@ extension Command {
                 for shape in shapes {
                     let gflops = shape.measured(on: processor, in: type, runs: options.runs)
                     if options.json {
-                        say(JSONLine(["bench": "gemm", "case": "\(shape) \(type.rawValue)", "layer": .text(shape.name), "blas": .text(processor.blas.rawValue),
-                                        "kernels": .text(processor.instructionSet), "threads": .whole(processor.threads), "gflops": .number(gflops)]))
+                        say(
+                            JSONLine([
+                                "bench": "gemm", "case": "\(shape) \(type.rawValue)", "layer": .text(shape.name),
+                                "blas": .text(processor.blas.rawValue),
+                                "kernels": .text(processor.instructionSet), "threads": .whole(processor.threads), "gflops": .number(gflops),
+                            ]))
                     } else {
                         say("\(shape.name.padded(to: 28)) \("\(shape)".padded(to: 18)) \(type.rawValue)  \(Int(gflops.rounded())) GFLOP/s")
                     }
@@ -92,7 +96,8 @@ private struct GemmShape: CustomStringConvertible {
         let c = processor.buffer(of: M * N, isExact ? .float32 : type)
         processor.clear(c)
         var product = Matmul(of: left, right, into: Matrix(c, rows: M, columns: N))
-        (product.precision, product.accumulates) = (type, way == .toWeight)
+        product.precision = type
+        product.accumulates = way == .toWeight
         let seconds = (0..<runs + 2).map { _ in measureSeconds { processor.run(product, as: "bench") } }.dropFirst(2)
         return Double(product.flops) * 1e-9 / median(Array(seconds))
     }

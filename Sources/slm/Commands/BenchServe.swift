@@ -33,18 +33,22 @@ enum ServerAPI: String, CaseIterable, OptionValue {
 
 extension Command {
     static var benchServe: Command {
-        Command("bench serve", "People who chat with a server at once: tokens a second in all, and how long each waits for the first.", BenchServeOptions(), [
-            .option("url", \.url, "The server: of ours, of llama.cpp's, or any that knows OpenAI's paths."),
-            .option("people", \.people, in: 1...4_096, "How many ask at once."),
-            .option("questions", \.questions, in: 1...100_000, "How often each asks, one question after the other."),
-            .option("prompt", \.prompt, in: 1...100_000, "Words of each question; all are different."),
-            .option("generate", \.generate, in: 1...1_048_576, "Tokens of each answer."),
-            .option("pause", \.pause, in: 0...3_600, "Seconds that somebody thinks between two questions, on average."),
-            .option("api", \.api, "How they are asked: completions and chat are OpenAI's, guest is our page's."),
-            .option("model", \.model, "Which of the server's models."),
-            .option("key", \.key, "The server's key for programs."),
-            .option("json", \.json, "One JSON object."),
-        ], example: "slm bench serve --url http://127.0.0.1:8000 --people 16") { options in
+        Command(
+            "bench serve", "People who chat with a server at once: tokens a second in all, and how long each waits for the first.",
+            BenchServeOptions(),
+            [
+                .option("url", \.url, "The server: of ours, of llama.cpp's, or any that knows OpenAI's paths."),
+                .option("people", \.people, in: 1...4_096, "How many ask at once."),
+                .option("questions", \.questions, in: 1...100_000, "How often each asks, one question after the other."),
+                .option("prompt", \.prompt, in: 1...100_000, "Words of each question; all are different."),
+                .option("generate", \.generate, in: 1...1_048_576, "Tokens of each answer."),
+                .option("pause", \.pause, in: 0...3_600, "Seconds that somebody thinks between two questions, on average."),
+                .option("api", \.api, "How they are asked: completions and chat are OpenAI's, guest is our page's."),
+                .option("model", \.model, "Which of the server's models."),
+                .option("key", \.key, "The server's key for programs."),
+                .option("json", \.json, "One JSON object."),
+            ], example: "slm bench serve --url http://127.0.0.1:8000 --people 16"
+        ) { options in
             let crowd = Crowd(options), seconds = try measureSeconds { try crowd.ask() }
             crowd.tell(after: seconds)
         }
@@ -89,7 +93,9 @@ private final class Crowd: Sendable {
         do {
             try HTTPExchange().run(request) { head, bytes in reading.add(head, bytes, after: start) }
         } catch { return fail("\(error)") }
-        guard reading.status == 200, let first = reading.first else { return fail("status \(reading.status): \(String(decoding: reading.failure.prefix(500), as: UTF8.self))") }
+        guard reading.status == 200, let first = reading.first else {
+            return fail("status \(reading.status): \(String(decoding: reading.failure.prefix(500), as: UTF8.self))")
+        }
         let counts = reading.counts
         seen.withLock { seen in
             seen.answers += 1
@@ -103,7 +109,8 @@ private final class Crowd: Sendable {
 
     /// A text of small words that nobody else asks.
     private func body(_ random: inout SeededRandom) -> [UInt8] {
-        let words = (0..<options.prompt).map { _ in Self.words[Int(random.next() % UInt64(Self.words.count))] }.joined(separator: " "), api = options.api
+        let words = (0..<options.prompt).map { _ in Self.words[Int(random.next() % UInt64(Self.words.count))] }.joined(separator: " "),
+            api = options.api
         var writer = JSONWriter()
         writer.object { body in
             if api != .guest {
@@ -114,7 +121,13 @@ private final class Crowd: Sendable {
             body.key("ignore_eos"); body.boolean(true)
             switch api {
             case .completions: body.key("prompt"); body.string(words)
-            case .chat: body.key("messages"); body.array { $0.object { $0.key("role"); $0.string("user"); $0.key("content"); $0.string(words) } }
+            case .chat:
+                body.key("messages");
+                body.array {
+                    $0.object {
+                        $0.key("role"); $0.string("user"); $0.key("content"); $0.string(words)
+                    }
+                }
             case .guest: body.key("message"); body.string(words)
             }
             body.key("max_tokens"); body.integer(options.generate)
@@ -123,18 +136,27 @@ private final class Crowd: Sendable {
         return writer.bytes
     }
 
-    private static let words = "the a you I we it is was can do not what how why where when dog cat rain house river child book day night good red small go come say tell think know see like with from to in on of and but or so".split(separator: " ")
+    private static let words =
+        "the a you I we it is was can do not what how why where when dog cat rain house river child book day night good red small go come say tell think know see like with from to in on of and but or so"
+        .split(separator: " ")
 
     func tell(after seconds: Double) {
         seen.withLock { seen in
             let rate = Double(seen.tokens) / seconds, first = seen.first.sorted()
             let half = first[first.count / 2], last = first[min(first.count - 1, first.count * 99 / 100)]
             if options.json {
-                say(JSONLine(["bench": "serve", "case": .text(options.api.rawValue), "people": .whole(options.people), "questions": .whole(seen.answers), "tokens": .whole(seen.tokens),
-                              "prompt_tokens": .whole(seen.promptTokens / max(1, seen.answers)), "seconds": .number(seconds), "tokens_per_s": .number(rate),
-                              "first_token_ms_p50": .number(half), "first_token_ms_p99": .number(last)]))
+                say(
+                    JSONLine([
+                        "bench": "serve", "case": .text(options.api.rawValue), "people": .whole(options.people),
+                        "questions": .whole(seen.answers), "tokens": .whole(seen.tokens),
+                        "prompt_tokens": .whole(seen.promptTokens / max(1, seen.answers)), "seconds": .number(seconds),
+                        "tokens_per_s": .number(rate),
+                        "first_token_ms_p50": .number(half), "first_token_ms_p99": .number(last),
+                    ]))
             } else {
-                say("\(options.people) people: \(Int(rate.rounded())) tokens/s in all, the first after \(half.fixed(1)) ms (half of them), \(last.fixed(1)) ms (99 %)")
+                say(
+                    "\(options.people) people: \(Int(rate.rounded())) tokens/s in all, the first after \(half.fixed(1)) ms (half of them), \(last.fixed(1)) ms (99 %)"
+                )
             }
         }
     }
@@ -172,7 +194,8 @@ private final class Reading {
     /// What the server says it took; of one that says nothing, a token an event.
     var counts: (promptTokens: Int, tokens: Int) {
         var found = (promptTokens: 0, tokens: events), parser = JSONParser()
-        for line in String(decoding: tail, as: UTF8.self).split(separator: "\n") where line.hasPrefix("data: {") && line.contains("_tokens\"") {
+        for line in String(decoding: tail, as: UTF8.self).split(separator: "\n")
+        where line.hasPrefix("data: {") && line.contains("_tokens\"") {
             guard let root = try? parser.parse(String(line.dropFirst(6))) else { continue }
             let counts = root["usage"] ?? root
             if let asked = counts["prompt_tokens"]?.integer { found.promptTokens = asked }

@@ -20,18 +20,25 @@ struct BenchTokenizeOptions {
 
 extension Command {
     static var benchTokenize: Command {
-        Command("bench tokenize", "How fast a vocabulary is learned from a file, and the file encoded; reading it counts.", BenchTokenizeOptions(), [
-            .option("text", \.text, "The file, taken as plain text."),
-            .option("tokenizer", \.tokenizer, "Encode with this one instead of the one that was learned."),
-            .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Tokens in all to learn."),
-            .option("pattern", \.pattern, "gpt2, gpt4, llama3, none, or a regular expression."),
-            .option("only", \.only, "Only this case, so that its peak memory is its own."),
-            .option("runs", \.runs, in: 1...1_000, "Timed runs of each case; the median counts."),
-            .option("threads", \.threads, in: 1...1_024, "Only with so many; else learning on all cores, and encoding on one and on all."),
-            .option("json", \.json, "One JSON object a line."),
-        ], example: "slm bench tokenize --text chats.txt --vocab-size 16387 --tokenizer gpt2/ --json") { options in
+        Command(
+            "bench tokenize", "How fast a vocabulary is learned from a file, and the file encoded; reading it counts.",
+            BenchTokenizeOptions(),
+            [
+                .option("text", \.text, "The file, taken as plain text."),
+                .option("tokenizer", \.tokenizer, "Encode with this one instead of the one that was learned."),
+                .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Tokens in all to learn."),
+                .option("pattern", \.pattern, "gpt2, gpt4, llama3, none, or a regular expression."),
+                .option("only", \.only, "Only this case, so that its peak memory is its own."),
+                .option("runs", \.runs, in: 1...1_000, "Timed runs of each case; the median counts."),
+                .option(
+                    "threads", \.threads, in: 1...1_024, "Only with so many; else learning on all cores, and encoding on one and on all."),
+                .option("json", \.json, "One JSON object a line."),
+            ], example: "slm bench tokenize --text chats.txt --vocab-size 16387 --tokenizer gpt2/ --json"
+        ) { options in
             guard !options.text.isEmpty else { throw UsageError("slm bench tokenize: give a file: --text FILE.") }
-            guard let size = try InputFile(options.text).size else { throw UsageError("slm bench tokenize: \(options.text) is no ordinary file.") }
+            guard let size = try InputFile(options.text).size else {
+                throw UsageError("slm bench tokenize: \(options.text) is no ordinary file.")
+            }
             var vocabulary: Vocabulary?
             if options.only != .encode || options.tokenizer == nil {
                 let result = try options.medianSeconds { try options.learn(into: &vocabulary) }
@@ -62,7 +69,8 @@ extension BenchTokenizeOptions {
         counting.format = .text
         var counted = try counting.count([text], on: WorkerPool(threads: threads ?? CPU.availableCores))
         var trainer = BPETrainer(size: vocabularySize)
-        (trainer.specialTokens, trainer.pattern) = (["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"], pattern)
+        trainer.specialTokens = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]
+        trainer.pattern = pattern
         let learned = trainer.train(on: counted.takeWordCounts()).vocabulary
         vocabulary = learned
         return learned.count
@@ -95,8 +103,12 @@ extension BenchTokenizeOptions {
     fileprivate func report(_ name: String, threads: Int, bytes: Int, _ result: (seconds: Double, count: Int)) {
         let rate = Double(bytes) / 1e6 / result.seconds, peak = CPU.peakMemory >> 20
         if json {
-            say(JSONLine(["bench": "tokenize", "case": .text(name), "threads": .whole(threads), "mb_per_s": .number(rate), "seconds": .number(result.seconds),
-                          "tokens": .whole(result.count), "peak_rss_mb": .whole(peak)]))
+            say(
+                JSONLine([
+                    "bench": "tokenize", "case": .text(name), "threads": .whole(threads), "mb_per_s": .number(rate),
+                    "seconds": .number(result.seconds),
+                    "tokens": .whole(result.count), "peak_rss_mb": .whole(peak),
+                ]))
         } else {
             say("\(name.padded(to: 8))\(threads) thread\(threads == 1 ? " " : "s") \(result.seconds.fixed(3).leftPadded(to: 8)) s "
                 + "\(rate.fixed(1).leftPadded(to: 8)) MB/s  \(result.count) tokens, \(peak) MB at most")

@@ -12,15 +12,21 @@ struct Refusal: Error, CustomStringConvertible {
 ///
 /// - Parameter advice: what would help, where the settings of a new model do not.
 func check(_ memory: TrainingMemory, for configuration: GPTConfiguration, advice: String? = nil) throws {
-    let needed = memory.bytes(for: configuration), there = Double(CPU.memoryBytes), gigabytes = { (bytes: Double) in "\((bytes / 1e9).fixed(1)) GB" }
+    let needed = memory.bytes(for: configuration), there = Double(CPU.memoryBytes),
+        gigabytes = { (bytes: Double) in "\((bytes / 1e9).fixed(1)) GB" }
     if needed < there {
-        if let free = CPU.availableMemory, needed > Double(free) { note("this needs some \(gigabytes(needed)), and of the machine's memory \(gigabytes(Double(free))) are free now.") }
+        if let free = CPU.availableMemory, needed > Double(free) {
+            note("this needs some \(gigabytes(needed)), and of the machine's memory \(gigabytes(Double(free))) are free now.")
+        }
         return
     }
     let settings = memory.advice(for: configuration, within: 0.9 * there).prefix(3).map { "\($0.setting) (\(gigabytes($0.bytes)))" }
-    throw Refusal(description: "this needs some \(gigabytes(needed)) and the machine has \(gigabytes(there)). "
-        + (advice ?? (settings.isEmpty ? "Take fewer --layers and less --width." : "It would fit with \(settings.joined(separator: ", or "))."))
-        + " A smaller --batch changes little: a batch is learned from in parts.")
+    throw Refusal(
+        description: "this needs some \(gigabytes(needed)) and the machine has \(gigabytes(there)). "
+            + (advice
+                ?? (settings.isEmpty
+                    ? "Take fewer --layers and less --width." : "It would fit with \(settings.joined(separator: ", or "))."))
+            + " A smaller --batch changes little: a batch is learned from in parts.")
 }
 
 struct BenchTrainOptions: MachineOptions {
@@ -44,23 +50,29 @@ struct BenchTrainOptions: MachineOptions {
 
 extension Command {
     static var benchTrain: Command {
-        Command("bench train", "Tokens a second of the whole training step: forward, backward, clip, AdamW.", BenchTrainOptions(),
-                BenchTrainOptions.rows + [
-                    .option("synthetic", \.synthetic, "Random tokens: the figure depends on shapes alone."),
-                    .option("preset", \.preset, "Size of the model: \(GPTConfiguration.presets.map(\.name).joined(separator: ", "))."),
-                    .option("dtype", \.dtype, "What products are computed in."),
-                    .option("batch", \.batch, in: 1...65_536, "Rows of a batch."),
-                    .option("context", \.context, in: 1...1_048_576, "Tokens of a row; the preset's when not given."),
-                    .option("positions", \.positions, "Instead of the preset's."),
-                    .option("qk-norm", \.qkNorm, "Questions and keys are made equally long."),
-                    .option("steps", \.steps, in: 1...100_000, "Timed steps; the median counts."),
-                    .option("warmup", \.warmup, in: 0...100_000, "Steps before those."),
-                    .option("tokens-at-once", \.tokensAtOnce, in: 1...1_073_741_824, "About how many tokens of a batch go through the model together."),
-                    .option("recompute", \.recompute, "Compute each block again on the way back instead of keeping its activations."),
-                    .option("profile", \.profile, "Where the time goes, by operation, with each one's share of its limit."),
-                    .option("json", \.json, "One JSON object a line."),
-                ], example: "slm bench train --synthetic --preset eugpt --dtype bf16 --batch 12 --json") { options in
-            guard options.synthetic else { throw UsageError("slm bench train: needs --synthetic; other data is measured by slm train itself.") }
+        Command(
+            "bench train", "Tokens a second of the whole training step: forward, backward, clip, AdamW.", BenchTrainOptions(),
+            BenchTrainOptions.rows + [
+                .option("synthetic", \.synthetic, "Random tokens: the figure depends on shapes alone."),
+                .option("preset", \.preset, "Size of the model: \(GPTConfiguration.presets.map(\.name).joined(separator: ", "))."),
+                .option("dtype", \.dtype, "What products are computed in."),
+                .option("batch", \.batch, in: 1...65_536, "Rows of a batch."),
+                .option("context", \.context, in: 1...1_048_576, "Tokens of a row; the preset's when not given."),
+                .option("positions", \.positions, "Instead of the preset's."),
+                .option("qk-norm", \.qkNorm, "Questions and keys are made equally long."),
+                .option("steps", \.steps, in: 1...100_000, "Timed steps; the median counts."),
+                .option("warmup", \.warmup, in: 0...100_000, "Steps before those."),
+                .option(
+                    "tokens-at-once", \.tokensAtOnce, in: 1...1_073_741_824,
+                    "About how many tokens of a batch go through the model together."),
+                .option("recompute", \.recompute, "Compute each block again on the way back instead of keeping its activations."),
+                .option("profile", \.profile, "Where the time goes, by operation, with each one's share of its limit."),
+                .option("json", \.json, "One JSON object a line."),
+            ], example: "slm bench train --synthetic --preset eugpt --dtype bf16 --batch 12 --json"
+        ) { options in
+            guard options.synthetic else {
+                throw UsageError("slm bench train: needs --synthetic; other data is measured by slm train itself.")
+            }
             var configuration = try GPTConfiguration.preset(options.preset, for: "bench train")
             if let context = options.context { configuration.context = context }
             if let positions = options.positions { configuration.positions = positions }
@@ -85,17 +97,23 @@ extension Command {
         let speed = Double(tokens) / median(seconds), best = Double(tokens) / (seconds.min() ?? 1)
         let peak = CPU.peakMemory >> 20, name = "\(options.preset) \(type.rawValue)"
         if options.json {
-            say(JSONLine(["bench": "train", "case": .text(name), "params": .whole(trainer.parameters.count), "batch": .whole(options.batch),
-                            "context": .whole(configuration.context), "threads": .whole(processor.threads), "kernels": .text(processor.instructionSet),
-                            "blas": .text(processor.blas.rawValue), "tokens_per_s": .number(speed), "best": .number(best), "peak_rss_mb": .whole(peak),
-                            "growths_after_warmup": .whole(processor.arena.growths - growths), "loss": .number(Double(loss))]))
+            say(
+                JSONLine([
+                    "bench": "train", "case": .text(name), "params": .whole(trainer.parameters.count), "batch": .whole(options.batch),
+                    "context": .whole(configuration.context), "threads": .whole(processor.threads),
+                    "kernels": .text(processor.instructionSet),
+                    "blas": .text(processor.blas.rawValue), "tokens_per_s": .number(speed), "best": .number(best),
+                    "peak_rss_mb": .whole(peak),
+                    "growths_after_warmup": .whole(processor.arena.growths - growths), "loss": .number(Double(loss)),
+                ]))
         } else {
             say("\(name): \(Int(speed.rounded())) tokens/s (best \(Int(best.rounded()))), peak \(peak) MB, "
                 + "\(trainer.parameters.count) parameters, loss \(loss)")
         }
         guard let profile = processor.profile else { return }
         processor.profile = nil
-        ProfileTable(profile, steps: options.steps, limits: Limits(of: processor, in: type), total: seconds.reduce(0, +)).write(asJSON: options.json)
+        ProfileTable(profile, steps: options.steps, limits: Limits(of: processor, in: type), total: seconds.reduce(0, +)).write(
+            asJSON: options.json)
     }
 }
 

@@ -20,7 +20,8 @@ extension Command {
 
 extension ChatOptions {
     func run() throws {
-        let session = ChatSession(config: try answering.config, system: answering.system, policy: answering.policy), environment = SLM.environmentVariables()
+        let session = ChatSession(config: try answering.config, system: answering.system, policy: answering.policy),
+            environment = SLM.environmentVariables()
         var chat = ChatLoop(try open(for: "chat", environment: environment), session, ChatScreen(environment: environment))
         chat.run()
     }

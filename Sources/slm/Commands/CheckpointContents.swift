@@ -13,27 +13,49 @@ struct CheckpointContents {
 
     var text: String {
         let configuration = checkpoint.configuration
-        let traits = ["\(configuration.norm.rawValue) norm", "\(configuration.activation)", "\(configuration.positions.rawValue) positions", configuration.hasBias ? "biases" : "no biases",
-                      configuration.isTied ? "the head is the embedding" : "a head of its own"] + (configuration.hasQKNorm ? ["QK-norm"] : []) + ["dropout \(configuration.dropout)"]
+        let traits =
+            [
+                "\(configuration.norm.rawValue) norm", "\(configuration.activation)", "\(configuration.positions.rawValue) positions",
+                configuration.hasBias ? "biases" : "no biases",
+                configuration.isTied ? "the head is the embedding" : "a head of its own",
+            ] + (configuration.hasQKNorm ? ["QK-norm"] : []) + ["dropout \(configuration.dropout)"]
         var lines: [(String, String)] = [
             ("checkpoint", "\(checkpoint.path ?? ""), version \(CheckpointHeader.version), \(checkpoint.byteCount) bytes, whole"),
-            ("model", "\(configuration.layers) layers, \(configuration.heads) heads, \(configuration.width) wide, context \(configuration.context), "
-                + "vocabulary \(configuration.vocabulary)"),
+            (
+                "model",
+                "\(configuration.layers) layers, \(configuration.heads) heads, \(configuration.width) wide, context \(configuration.context), "
+                    + "vocabulary \(configuration.vocabulary)"
+            ),
             ("", traits.joined(separator: ", ")),
             ("weights", "\(checkpoint.weights.elementCount) in \(checkpoint.weights.count) arrays"),
-            ("rounded", checkpoint.quantizedPrecision.map { "\(checkpoint.quantized.reduce(0) { $0 + $1.element.outputs * $1.element.inputs }) in \(checkpoint.quantized.count) matrices, \($0.rawValue)" } ?? "none"),
-            ("optimizer", checkpoint.optimizer.count == 0 ? "none" : "\(checkpoint.optimizer.elementCount) numbers in \(checkpoint.optimizer.count) arrays"),
+            (
+                "rounded",
+                checkpoint.quantizedPrecision.map {
+                    "\(checkpoint.quantized.reduce(0) { $0 + $1.element.outputs * $1.element.inputs }) in \(checkpoint.quantized.count) matrices, \($0.rawValue)"
+                } ?? "none"
+            ),
+            (
+                "optimizer",
+                checkpoint.optimizer.count == 0
+                    ? "none" : "\(checkpoint.optimizer.elementCount) numbers in \(checkpoint.optimizer.count) arrays"
+            ),
             ("tokenizer", tokenizer ?? "none"),
             ("chat form", checkpoint.chatTemplate?.rawValue ?? "none"),
         ]
         if let adapter = checkpoint.adapter {
             let rest = adapter.principals.count > 0 ? ", which begins without its \(adapter.shape.rank) greatest singular values" : ""
-            lines.insert(("adapter", "rank \(adapter.shape.rank), alpha \(adapter.shape.alpha), of \(adapter.shape.targets.joined(separator: ", "))"), at: 1)
+            lines.insert(
+                (
+                    "adapter",
+                    "rank \(adapter.shape.rank), alpha \(adapter.shape.alpha), of \(adapter.shape.targets.joined(separator: ", "))"
+                ), at: 1)
             lines.insert(("", "for the model \(adapter.basePath.quoted), seen from here\(rest)"), at: 2)
         }
         for (title, values) in [("training", checkpoint.training), ("metrics", checkpoint.metrics)] {
             let width = (values.names.map(\.count).max() ?? 0) + 2
-            for (i, (name, value)) in values.enumerated() { lines.append((i == 0 ? title : "", name.padded(to: width) + value.displayText)) }
+            for (i, (name, value)) in values.enumerated() {
+                lines.append((i == 0 ? title : "", name.padded(to: width) + value.displayText))
+            }
             if values.count == 0 { lines.append((title, "none")) }
         }
         return lines.map { $0.0.padded(to: 12) + $0.1 }.joined(separator: "\n")

@@ -51,22 +51,25 @@ enum LoRAInitialization: String, CaseIterable, OptionValue {
 
 extension Command {
     static var finetune: Command {
-        Command("finetune", "Teaches a trained model your chats: all of it, or an adapter (--lora).", FinetuneOptions(), FinetuneOptions.rows + [
-            .option("base", \.base, "The checkpoint to begin with."),
-            .list("data", \.data, "FILE", "Chats to learn: files or folders, in any format that slm tokenize reads."),
-            .option("out", \.out, "Folder for the run's folder; with --merge, the file to write."),
-            .option("name", \.name, "Name of the run's folder. [finetuned_YYYYMMDD_HHMMSS]"),
-            .option("resume", \.resume, "Go on with a run, given its folder."),
-            .option("force", \.force, "Also with fewer than 10 chats."),
-            .list("replay", \.replay, "FILE", "Older chats to mix in, so that they are not forgotten."),
-            .option("replay-share", \.replayShare, in: 0.01...0.9, "Share of the rows that are older chats."),
-            .option("dropout", \.dropout, in: 0...0.99, "Share of the activations that are dropped."),
-            .option("lora", \.lora, in: 1...65_536, "Learn an adapter of this rank alone, in less than half the memory."),
-            .option("lora-alpha", \.loraAlpha, in: 0.001...1e6, "How much it counts: alpha / rank. [the rank]"),
-            .option("lora-targets", \.loraTargets, "The layers that it changes."),
-            .option("lora-init", \.loraInit, "How it begins: at 0, or with the greatest singular values (PiSSA)."),
-            .option("merge", \.merge, "Fold this adapter into its model, and write that to --out FILE."),
-        ] + FinetuneOptions.runRows, example: "slm finetune --base checkpoints/first/best.h5 --data chat_history.jsonl --lora 16") { options in
+        Command(
+            "finetune", "Teaches a trained model your chats: all of it, or an adapter (--lora).", FinetuneOptions(),
+            FinetuneOptions.rows + [
+                .option("base", \.base, "The checkpoint to begin with."),
+                .list("data", \.data, "FILE", "Chats to learn: files or folders, in any format that slm tokenize reads."),
+                .option("out", \.out, "Folder for the run's folder; with --merge, the file to write."),
+                .option("name", \.name, "Name of the run's folder. [finetuned_YYYYMMDD_HHMMSS]"),
+                .option("resume", \.resume, "Go on with a run, given its folder."),
+                .option("force", \.force, "Also with fewer than 10 chats."),
+                .list("replay", \.replay, "FILE", "Older chats to mix in, so that they are not forgotten."),
+                .option("replay-share", \.replayShare, in: 0.01...0.9, "Share of the rows that are older chats."),
+                .option("dropout", \.dropout, in: 0...0.99, "Share of the activations that are dropped."),
+                .option("lora", \.lora, in: 1...65_536, "Learn an adapter of this rank alone, in less than half the memory."),
+                .option("lora-alpha", \.loraAlpha, in: 0.001...1e6, "How much it counts: alpha / rank. [the rank]"),
+                .option("lora-targets", \.loraTargets, "The layers that it changes."),
+                .option("lora-init", \.loraInit, "How it begins: at 0, or with the greatest singular values (PiSSA)."),
+                .option("merge", \.merge, "Fold this adapter into its model, and write that to --out FILE."),
+            ] + FinetuneOptions.runRows, example: "slm finetune --base checkpoints/first/best.h5 --data chat_history.jsonl --lora 16"
+        ) { options in
             try FinetuneCommand(options).run()
         }
     }
@@ -80,7 +83,9 @@ extension FinetuneOptions {
     var plan: TrainingPlan {
         get throws {
             var usual = TrainingPlan()
-            (usual.rows, usual.rate, usual.decay) = (4, 3e-4, lora == nil ? 0.1 : 0)
+            usual.rows = 4
+            usual.rate = 3e-4
+            usual.decay = lora == nil ? 0.1 : 0
             return try plan(beginningWith: usual, for: "finetune")
         }
     }
@@ -88,9 +93,13 @@ extension FinetuneOptions {
     var settings: Finetuning.Settings {
         get throws {
             var settings = Finetuning.Settings(data: data)
-            (settings.replay, settings.replayShare, settings.dropout) = (replay, replayShare, Float(dropout))
-            (settings.lora, settings.usesPiSSA) = (try loraConfiguration, loraInit == .pissa)
-            (settings.length, settings.warmup) = (try length(for: "finetune"), warmup)
+            settings.replay = replay
+            settings.replayShare = replayShare
+            settings.dropout = Float(dropout)
+            settings.lora = try loraConfiguration
+            settings.usesPiSSA = loraInit == .pissa
+            settings.length = try length(for: "finetune")
+            settings.warmup = warmup
             if force { settings.minimumChats = 1 }
             settings.skipsBad = skipsBad
             return settings
@@ -103,7 +112,9 @@ extension FinetuneOptions {
             if let unknown = targets.first(where: { !known.contains($0) }) {
                 throw UsageError("slm finetune: --lora-targets: no layer '\(unknown)'. Layers: \(known.joined(separator: ",")).")
             }
-            if targets.isEmpty { throw UsageError("slm finetune: --lora-targets: name one layer at least, of \(known.joined(separator: ",")).") }
+            if targets.isEmpty {
+                throw UsageError("slm finetune: --lora-targets: name one layer at least, of \(known.joined(separator: ",")).")
+            }
             return lora.map { LoRAConfiguration(rank: $0, alpha: loraAlpha.map { Float($0) }, targets: targets) }
         }
     }

@@ -20,19 +20,27 @@ struct GenerateOptions: AnsweringOptions {
 
 extension Command {
     static var generate: Command {
-        Command("generate", "Goes on with a text, or answers one.", GenerateOptions(), GenerateOptions.answeringRows + [
-            .option("prompt", \.prompt, "The text that goes on. [standard input]"),
-            .option("user", \.user, "What a user says: the model answers it as in a chat."),
-            .option("prompts", \.prompts, "A file with a prompt on each line, - for standard input; a line end inside a prompt is written \\n."),
-            .option("chat", \.chat, "Take --prompts, or standard input, for what users say."),
-            .option("at-once", \.atOnce, in: 1...1_024, "How many of --prompts are answered at the same time."),
-            .option("echo", \.echo, "Show the prompt before what follows it."),
-            .option("logprobs", \.answering.sampling.logprobs, "With --json: the log-probability of each token, and of so many others in its place."),
-            .option("json", \.json, "A JSON object for each answer, when it is over."),
-        ], example: """
-            slm generate --checkpoint checkpoints/first/best.h5 --prompt "Once upon a time" --max-tokens 50
-              slm generate --checkpoint checkpoints/first/best.h5 --user "What is a river?" --temperature 0 --json
-            """) { options in
+        Command(
+            "generate", "Goes on with a text, or answers one.", GenerateOptions(),
+            GenerateOptions.answeringRows + [
+                .option("prompt", \.prompt, "The text that goes on. [standard input]"),
+                .option("user", \.user, "What a user says: the model answers it as in a chat."),
+                .option(
+                    "prompts", \.prompts,
+                    "A file with a prompt on each line, - for standard input; a line end inside a prompt is written \\n."),
+                .option("chat", \.chat, "Take --prompts, or standard input, for what users say."),
+                .option("at-once", \.atOnce, in: 1...1_024, "How many of --prompts are answered at the same time."),
+                .option("echo", \.echo, "Show the prompt before what follows it."),
+                .option(
+                    "logprobs", \.answering.sampling.logprobs,
+                    "With --json: the log-probability of each token, and of so many others in its place."),
+                .option("json", \.json, "A JSON object for each answer, when it is over."),
+            ],
+            example: """
+                slm generate --checkpoint checkpoints/first/best.h5 --prompt "Once upon a time" --max-tokens 50
+                  slm generate --checkpoint checkpoints/first/best.h5 --user "What is a river?" --temperature 0 --json
+                """
+        ) { options in
             try GenerateCommand(options).run()
         }
     }
@@ -47,9 +55,12 @@ private struct GenerateCommand {
         if [options.prompt, options.user, options.prompts].count(where: { $0 != nil }) > 1 {
             throw UsageError("slm generate: give one of --prompt, --user and --prompts.")
         }
-        if options.answering.system != nil, options.user == nil, !options.chat { throw UsageError("slm generate: --system is for chats: --user TEXT, or --chat.") }
+        if options.answering.system != nil, options.user == nil, !options.chat {
+            throw UsageError("slm generate: --system is for chats: --user TEXT, or --chat.")
+        }
         if options.answering.sampling.logprobs != nil, !options.json { throw UsageError("slm generate: --logprobs are told with --json.") }
-        (self.options, config) = (options, try options.answering.config)
+        self.options = options
+        config = try options.answering.config
     }
 
     func run() throws {
@@ -70,7 +81,9 @@ private struct GenerateCommand {
 
     private func prompt() throws -> String {
         if let prompt = options.prompt ?? options.user { return prompt }
-        if TerminalMode.isTerminal(0) { throw UsageError("slm generate: give a prompt: --prompt TEXT, --user TEXT, --prompts FILE, or on standard input.") }
+        if TerminalMode.isTerminal(0) {
+            throw UsageError("slm generate: give a prompt: --prompt TEXT, --user TEXT, --prompts FILE, or on standard input.")
+        }
         let text = try InputFile.contents(of: "-")
         // The line end behind the last line is the shell's.
         return String(decoding: text.last == 10 ? text.dropLast() : text[...], as: UTF8.self)
@@ -78,7 +91,9 @@ private struct GenerateCommand {
 
     private func request(_ text: String) -> GenerationRequest {
         guard options.user != nil || options.chat else { return GenerationRequest(.text(text), config, policy: options.answering.policy) }
-        return GenerationRequest(.chat((options.answering.system.map { [.init(.system, $0)] } ?? []) + [.init(.user, text)]), config, policy: options.answering.policy)
+        return GenerationRequest(
+            .chat((options.answering.system.map { [.init(.system, $0)] } ?? []) + [.init(.user, text)]), config,
+            policy: options.answering.policy)
     }
 
     /// One answer, shown as it comes.
@@ -91,7 +106,8 @@ private struct GenerateCommand {
             guard let event = events.next(within: .milliseconds(30)) else { continue }
             whole.add(event)
             switch event {
-            case .began(let beginning): if beginning.wasTruncated { note("the prompt is longer than the context leaves room for: its beginning was left out.") }
+            case .began(let beginning):
+                if beginning.wasTruncated { note("the prompt is longer than the context leaves room for: its beginning was left out.") }
             case .piece(let piece):
                 if !options.json { try output.write(shown(piece.text).utf8) }
             case .ended: isOver = true

@@ -28,8 +28,10 @@ struct ProfileTable {
         self.limits = limits
         var rows = profile.entries.map { name, entry in
             let gflops = entry.flops / entry.seconds * 1e-9, gigabytes = entry.bytes / entry.seconds * 1e-9
-            return Row(name: name, milliseconds: entry.seconds * 1e3 / Double(steps), share: entry.seconds / total, gflops: gflops, gigabytes: gigabytes,
-                       ofLimit: entry.flops > 0 ? gflops / limits.gflops : gigabytes / limits.gigabytes, calls: entry.calls / steps)
+            return Row(
+                name: name, milliseconds: entry.seconds * 1e3 / Double(steps), share: entry.seconds / total, gflops: gflops,
+                gigabytes: gigabytes,
+                ofLimit: entry.flops > 0 ? gflops / limits.gflops : gigabytes / limits.gigabytes, calls: entry.calls / steps)
         }.sorted { $0.milliseconds > $1.milliseconds }
         let rest = total - profile.entries.values.reduce(0) { $0 + $1.seconds }
         rows.append(Row(name: "between operations", milliseconds: rest * 1e3 / Double(steps), share: rest / total, gflops: 0, gigabytes: 0,
@@ -40,16 +42,24 @@ struct ProfileTable {
     func write(asJSON: Bool) {
         if asJSON {
             for row in rows {
-                say(JSONLine(["profile": .text(row.name), "ms_per_step": .number(row.milliseconds), "share": .number(row.share), "calls": .whole(row.calls),
-                                "gflops": .number(row.gflops), "gb_per_s": .number(row.gigabytes), "of_limit": .number(row.ofLimit)]))
+                say(
+                    JSONLine([
+                        "profile": .text(row.name), "ms_per_step": .number(row.milliseconds), "share": .number(row.share),
+                        "calls": .whole(row.calls),
+                        "gflops": .number(row.gflops), "gb_per_s": .number(row.gigabytes), "of_limit": .number(row.ofLimit),
+                    ]))
             }
             return
         }
         print("\nlimits of this machine: \(Int(limits.gflops)) GFLOP/s, \(Int(limits.gigabytes)) GB/s\n")
-        print("operation".padded(to: 22) + ["ms/step", "share", "calls", "GFLOP/s", "GB/s", "of limit"].map { $0.leftPadded(to: 10) }.joined())
+        print(
+            "operation".padded(to: 22)
+                + ["ms/step", "share", "calls", "GFLOP/s", "GB/s", "of limit"].map { $0.leftPadded(to: 10) }.joined())
         for row in rows {
-            let numbers = [row.milliseconds.fixed(1), (row.share * 100).fixed(1) + " %", "\(row.calls)", row.gflops > 0 ? row.gflops.fixed(0) : "",
-                           row.gigabytes > 0 ? row.gigabytes.fixed(1) : "", row.ofLimit > 0 ? (row.ofLimit * 100).fixed(0) + " %" : ""]
+            let numbers = [
+                row.milliseconds.fixed(1), (row.share * 100).fixed(1) + " %", "\(row.calls)", row.gflops > 0 ? row.gflops.fixed(0) : "",
+                row.gigabytes > 0 ? row.gigabytes.fixed(1) : "", row.ofLimit > 0 ? (row.ofLimit * 100).fixed(0) + " %" : "",
+            ]
             print(row.name.padded(to: 22) + numbers.map { $0.leftPadded(to: 10) }.joined())
         }
     }

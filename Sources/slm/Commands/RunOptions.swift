@@ -34,27 +34,31 @@ extension LossScope: OptionValue {}
 
 extension RunOptions {
     static var runRows: [OptionRow<Self>] {
-        [.option("dtype", \.dtype, "What products are computed in."),
-         .option("max-steps", \.steps, in: 1...1_000_000_000, "Steps of the schedule.").choice("length"),
-         .option("epochs", \.epochs, in: 0...1_000_000, "… or how often everything is seen.").choice("length"),
-         .option("tokens", \.tokens, in: 1...1_000_000_000_000, "… or how many tokens are learned from.").choice("length"),
-         .option("time", \.time, "… or how long it may take, such as 90s, 10m or 2h.").choice("length"),
-         .option("stop-after", \.stopAfter, in: 1...1_000_000_000, "Stop at this step, as Ctrl-C would; --resume goes on."),
-         .option("batch", \.batch, in: 1...65_536, "Rows of a batch. [\(usualBatch)]"),
-         .option("lr", \.rate, in: 0...10, "Highest learning rate. [\(usualRate)]"),
-         .option("warmup", \.warmup, in: 0...1_000_000_000, "Steps up to it. [100, or a tenth of them all]"),
-         .option("weight-decay", \.decay, in: 0...10, "Of matrices alone. [\(usualDecay)]"),
-         .option("beta2", \.beta2, in: 0...0.99999, "How long AdamW remembers the sizes of gradients: 0.99 for small batches. [0.95]"),
-         .option("clip", \.clip, in: 0...1e9, "Gradients get no longer."),
-         .option("skip-bad", \.skipsBad, "Leave out what cannot be read, and count it, instead of stopping."),
-         .option("learn-from", \.learn, "Which words are learned."),
-         .option("eval-every", \.evaluateEvery, in: 1...1_000_000_000, "Steps between evaluations; twenty in all when not given."),
-         .option("save-every", \.saveEvery, in: 1...1_000_000_000, "Steps between saving, besides at evaluations."),
-         .option("patience", \.patience, in: 0...1_000_000, "Evaluations without a gain that end the training; 0 for none."),
-         .option("min-gain", \.smallestGain, in: 0...100, "What counts as a gain, in nats a token."),
-         .list("ask", \.ask, "TEXT", "What to ask the model at each evaluation; a question of the chats to check with when not given.", separator: "\n"),
-         .option("seed", \.seed, "Of weights, order and dropout."),
-         .option("json", \.json, "Events as JSON, one a line, instead of lines to read.")]
+        [
+            .option("dtype", \.dtype, "What products are computed in."),
+            .option("max-steps", \.steps, in: 1...1_000_000_000, "Steps of the schedule.").choice("length"),
+            .option("epochs", \.epochs, in: 0...1_000_000, "… or how often everything is seen.").choice("length"),
+            .option("tokens", \.tokens, in: 1...1_000_000_000_000, "… or how many tokens are learned from.").choice("length"),
+            .option("time", \.time, "… or how long it may take, such as 90s, 10m or 2h.").choice("length"),
+            .option("stop-after", \.stopAfter, in: 1...1_000_000_000, "Stop at this step, as Ctrl-C would; --resume goes on."),
+            .option("batch", \.batch, in: 1...65_536, "Rows of a batch. [\(usualBatch)]"),
+            .option("lr", \.rate, in: 0...10, "Highest learning rate. [\(usualRate)]"),
+            .option("warmup", \.warmup, in: 0...1_000_000_000, "Steps up to it. [100, or a tenth of them all]"),
+            .option("weight-decay", \.decay, in: 0...10, "Of matrices alone. [\(usualDecay)]"),
+            .option("beta2", \.beta2, in: 0...0.99999, "How long AdamW remembers the sizes of gradients: 0.99 for small batches. [0.95]"),
+            .option("clip", \.clip, in: 0...1e9, "Gradients get no longer."),
+            .option("skip-bad", \.skipsBad, "Leave out what cannot be read, and count it, instead of stopping."),
+            .option("learn-from", \.learn, "Which words are learned."),
+            .option("eval-every", \.evaluateEvery, in: 1...1_000_000_000, "Steps between evaluations; twenty in all when not given."),
+            .option("save-every", \.saveEvery, in: 1...1_000_000_000, "Steps between saving, besides at evaluations."),
+            .option("patience", \.patience, in: 0...1_000_000, "Evaluations without a gain that end the training; 0 for none."),
+            .option("min-gain", \.smallestGain, in: 0...100, "What counts as a gain, in nats a token."),
+            .list(
+                "ask", \.ask, "TEXT", "What to ask the model at each evaluation; a question of the chats to check with when not given.",
+                separator: "\n"),
+            .option("seed", \.seed, "Of weights, order and dropout."),
+            .option("json", \.json, "Events as JSON, one a line, instead of lines to read."),
+        ]
     }
 
     /// How long it shall take, where that is said.
@@ -69,9 +73,13 @@ extension RunOptions {
     func plan(beginningWith usual: TrainingPlan, for command: String) throws -> TrainingPlan {
         var plan = usual
         if let length = try length(for: command) { plan.length = length }
-        (plan.clipping, plan.seed) = (clip > 0 ? Float(clip) : .infinity, seed)
-        (plan.lossScope, plan.evaluateEvery, plan.saveEvery) = (learn, evaluateEvery, saveEvery)
-        (plan.patience, plan.smallestGain) = (patience == 0 ? nil : patience, Float(smallestGain))
+        plan.clipping = clip > 0 ? Float(clip) : .infinity
+        plan.seed = seed
+        plan.lossScope = learn
+        plan.evaluateEvery = evaluateEvery
+        plan.saveEvery = saveEvery
+        plan.patience = patience == 0 ? nil : patience
+        plan.smallestGain = Float(smallestGain)
         if let batch { plan.rows = batch }
         if let beta2 { plan.beta2 = Float(beta2) }
         if let rate { plan.rate = Float(rate) }

@@ -7,7 +7,8 @@ import Report
 import Tokenize
 import Train
 
-/// What the model of the moment says to the same questions at each evaluation. It draws nothing at random and changes nothing, so that a training goes on
+/// What the model of the moment says to the same questions at each evaluation. It draws nothing at random and changes nothing, so that a
+/// training goes on
 /// as it would have without it.
 struct SampleAnswers {
     private struct Question {
@@ -27,8 +28,11 @@ struct SampleAnswers {
     ///   - asked: questions to take instead of the first of `tokens`.
     ///   - tokens: text that is not learned from, if there is any.
     ///   - conversations: those of the text that are not, if some are.
-    init(_ asked: [String], else tokens: TokenFile, in conversations: [Range<Int>]? = nil, _ form: ChatTemplate?, _ vocabulary: Vocabulary, _ trainer: Trainer,
-         _ processor: Processor, _ type: DataType) throws {
+    init(
+        _ asked: [String], else tokens: TokenFile, in conversations: [Range<Int>]? = nil, _ form: ChatTemplate?, _ vocabulary: Vocabulary,
+        _ trainer: Trainer,
+        _ processor: Processor, _ type: DataType
+    ) throws {
         let tokenizer = try Tokenizer(vocabulary)
         self.tokenizer = tokenizer
         answers = UncachedGenerator(of: trainer.model, trainer.parameters, on: processor, precision: type)
@@ -52,7 +56,9 @@ struct SampleAnswers {
     }
 
     /// A question of the text itself; of one in which nobody speaks, its beginning.
-    private static func question(in tokens: TokenFile, _ conversations: [Range<Int>]?, _ form: ChatTemplate?, _ tokenizer: Tokenizer, room: Int) -> Question? {
+    private static func question(
+        in tokens: TokenFile, _ conversations: [Range<Int>]?, _ form: ChatTemplate?, _ tokenizer: Tokenizer, room: Int
+    ) -> Question? {
         var ids: [TokenID] = []
         func text(_ range: Range<Int>) -> String {
             tokens.read(range, into: &ids)
@@ -63,10 +69,12 @@ struct SampleAnswers {
             let beginning = 0..<min(tokens.count, room, 24), shown = text(beginning)
             return beginning.isEmpty ? nil : Question(text: shown, prompt: ids, expected: nil)
         }
-        guard let found = tokens.firstExchange(of: 1...room, in: conversations) ?? tokens.firstExchange(of: 1...(.max), in: conversations) else { return nil }
+        guard let found = tokens.firstExchange(of: 1...room, in: conversations) ?? tokens.firstExchange(of: 1...(.max), in: conversations)
+        else { return nil }
         // Where a turn ends with a line, what follows is the next one's label.
         let line = { (text: String) in form == .humanAssistant ? String(text.drop { $0 == " " }.prefix { $0 != "\n" }) : text }
-        let (question, expected) = (line(text(found.question)), line(text(found.answer)))
+        let question = line(text(found.question))
+        let expected = line(text(found.answer))
         tokens.read(found.prompt, into: &ids)
         return Question(text: question, prompt: ids, expected: expected)
     }

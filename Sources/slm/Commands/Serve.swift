@@ -37,30 +37,38 @@ struct ServeOptions: MachineOptions {
 
 extension Command {
     static var serve: Command {
-        Command("serve", "A chat page with accounts and conversations, and an address for programs that know OpenAI's.", ServeOptions(), ServeOptions.rows + Answerer.rows(\.answerer) + [
-            .option("name", \.name, "What clients call the model. [its run's name]"),
-            .option("host", \.host, "Where to listen: 127.0.0.1 is this machine alone, 0.0.0.0 whoever reaches it."),
-            .option("port", \.port, in: 0...65_535, "At which port; 0 for one that is free."),
-            .option("database", \.database, "Where accounts and conversations are: sqlite:FILE or postgresql://user:password@host/database."),
-            .option("collect", \.collect, "Append finished chats to this file, for slm finetune."),
-            .option("reload", \.reloads, "Take a newer checkpoint as soon as it is there. (The signal HUP does so once.)"),
-            .option("places", \.places, in: 1...4_096, "Answers at a time."),
-            .option("waiting", \.waiting, in: 0...1_000_000, "Answers that may wait for a place."),
-            .option("per-person", \.perPerson, in: 1...4_096, "Answers that one account or address may have under way."),
-            .option("chats-per-minute", \.chatsPerMinute, in: 0...1_000_000, "Questions of one account or address; 0 for any number."),
-            .option("sign-ins-per-minute", \.signInsPerMinute, in: 0...1_000_000, "Attempts to sign in or to register, of one address; 0 for any number."),
-            .option("require-key", \.needsKey, "Programs need a key of an account."),
-            .option("no-guests", \.noGuests, "Only accounts may chat."),
-            .option("no-registration", \.noRegistration, "Strangers make no accounts."),
-            .list("allow-host", \.hosts, "NAME", "Another name that the server is called by.", separator: ","),
-            .list("allow-origin", \.origins, "URL", "Another site whose pages may ask.", separator: ","),
-            .option("behind-proxy", \.behindProxy, "A proxy of this machine says in X-Forwarded-For who asks."),
-            .option("stay-signed-in", \.stayIn, "How long nobody needs to sign in again."),
-            .option("drain", \.drain, "How long answers may take that are under way when the server is stopped."),
-        ], example: """
-            slm serve --checkpoint checkpoints/first/best.h5
-              slm serve --host 0.0.0.0 --allow-host chat.example.org --behind-proxy --database postgresql://slm:…@localhost/slm
-            """) { options in
+        Command(
+            "serve", "A chat page with accounts and conversations, and an address for programs that know OpenAI's.", ServeOptions(),
+            ServeOptions.rows + Answerer.rows(\.answerer) + [
+                .option("name", \.name, "What clients call the model. [its run's name]"),
+                .option("host", \.host, "Where to listen: 127.0.0.1 is this machine alone, 0.0.0.0 whoever reaches it."),
+                .option("port", \.port, in: 0...65_535, "At which port; 0 for one that is free."),
+                .option(
+                    "database", \.database, "Where accounts and conversations are: sqlite:FILE or postgresql://user:password@host/database."
+                ),
+                .option("collect", \.collect, "Append finished chats to this file, for slm finetune."),
+                .option("reload", \.reloads, "Take a newer checkpoint as soon as it is there. (The signal HUP does so once.)"),
+                .option("places", \.places, in: 1...4_096, "Answers at a time."),
+                .option("waiting", \.waiting, in: 0...1_000_000, "Answers that may wait for a place."),
+                .option("per-person", \.perPerson, in: 1...4_096, "Answers that one account or address may have under way."),
+                .option("chats-per-minute", \.chatsPerMinute, in: 0...1_000_000, "Questions of one account or address; 0 for any number."),
+                .option(
+                    "sign-ins-per-minute", \.signInsPerMinute, in: 0...1_000_000,
+                    "Attempts to sign in or to register, of one address; 0 for any number."),
+                .option("require-key", \.needsKey, "Programs need a key of an account."),
+                .option("no-guests", \.noGuests, "Only accounts may chat."),
+                .option("no-registration", \.noRegistration, "Strangers make no accounts."),
+                .list("allow-host", \.hosts, "NAME", "Another name that the server is called by.", separator: ","),
+                .list("allow-origin", \.origins, "URL", "Another site whose pages may ask.", separator: ","),
+                .option("behind-proxy", \.behindProxy, "A proxy of this machine says in X-Forwarded-For who asks."),
+                .option("stay-signed-in", \.stayIn, "How long nobody needs to sign in again."),
+                .option("drain", \.drain, "How long answers may take that are under way when the server is stopped."),
+            ],
+            example: """
+                slm serve --checkpoint checkpoints/first/best.h5
+                  slm serve --host 0.0.0.0 --allow-host chat.example.org --behind-proxy --database postgresql://slm:…@localhost/slm
+                """
+        ) { options in
             try ServeCommand(options, SLM.environmentVariables()).run()
         }
     }
@@ -71,19 +79,28 @@ struct ServeCommand {
     private let options: ServeOptions
     private let environment: [String: String]
 
-    init(_ options: ServeOptions, _ environment: [String: String]) { (self.options, self.environment) = (options, environment) }
+    init(_ options: ServeOptions, _ environment: [String: String]) {
+        self.options = options
+        self.environment = environment
+    }
 
     func run() throws {
         let signals = SignalListener([SIGINT, SIGTERM, SIGHUP])
         _ = try source()
-        if let key = adminKey, key.utf8.count < 16 { throw UsageError("slm serve: ADMIN_API_KEY: expected at least 16 characters, found \(key.utf8.count). `openssl rand -hex 16` makes some.") }
+        if let key = adminKey, key.utf8.count < 16 {
+            throw UsageError(
+                "slm serve: ADMIN_API_KEY: expected at least 16 characters, found \(key.utf8.count). `openssl rand -hex 16` makes some.")
+        }
         let address = try DatabaseURL(options.database), store = try Store(address)
-        let server = try Server(settings, store: store, secret: try secret(address, store), chatLog: try options.collect.map { try ChatLog($0) }) { try open() }
+        let server = try Server(
+            settings, store: store, secret: try secret(address, store), chatLog: try options.collect.map { try ChatLog($0) }
+        ) { try open() }
         say("http://\(options.host.contains(":") ? "[\(options.host)]" : options.host):\(server.port)")
         let failure = Failed()
         server.load { result in
             switch result {
-            case .success(let model): note("\(model.name) answers\(model.context.map { ", \($0) tokens at a time" } ?? ""). What is said is kept in \(address).")
+            case .success(let model):
+                note("\(model.name) answers\(model.context.map { ", \($0) tokens at a time" } ?? ""). What is said is kept in \(address).")
             case .failure(let error):
                 failure.error = error
                 kill(getpid(), SIGTERM)
@@ -139,7 +156,8 @@ struct ServeCommand {
 
     /// checkpoints/first/best.h5 is first.
     private static func name(of path: String) -> String {
-        let parts = path.split(separator: "/"), file = String(parts.last ?? "model"), stem = file.split(separator: ".").dropLast().joined(separator: ".")
+        let parts = path.split(separator: "/"), file = String(parts.last ?? "model"),
+            stem = file.split(separator: ".").dropLast().joined(separator: ".")
         return ["best", "last"].contains(stem) && parts.count > 1 ? String(parts[parts.count - 2]) : stem.isEmpty ? file : stem
     }
 
@@ -147,23 +165,34 @@ struct ServeCommand {
 
     private var settings: ServeSettings {
         var settings = ServeSettings()
-        (settings.http.host, settings.http.port) = (options.host, UInt16(options.port))
-        (settings.places, settings.waiting, settings.perPerson) = (options.places, options.waiting, options.perPerson)
-        (settings.chatsPerMinute, settings.signInsPerMinute, settings.registrationsPerMinute) = (options.chatsPerMinute, options.signInsPerMinute, options.signInsPerMinute)
+        settings.http.host = options.host
+        settings.http.port = UInt16(options.port)
+        settings.places = options.places
+        settings.waiting = options.waiting
+        settings.perPerson = options.perPerson
+        settings.chatsPerMinute = options.chatsPerMinute
+        settings.signInsPerMinute = options.signInsPerMinute
+        settings.registrationsPerMinute = options.signInsPerMinute
         settings.adminKey = adminKey
-        (settings.needsKey, settings.letsGuestsIn, settings.letsPeopleRegister) = (options.needsKey, !options.noGuests, !options.noRegistration)
-        (settings.hosts, settings.origins, settings.trustsProxy) = (options.hosts, options.origins, options.behindProxy)
+        settings.needsKey = options.needsKey
+        settings.letsGuestsIn = !options.noGuests
+        settings.letsPeopleRegister = !options.noRegistration
+        settings.hosts = options.hosts
+        settings.origins = options.origins
+        settings.trustsProxy = options.behindProxy
         settings.tokenLifetime = max(60, Int(options.stayIn.components.seconds))
         settings.version = version
         return settings
     }
 
-    /// What tokens are signed with: from the environment, else made once and kept beside the database, or in it where several servers share one.
+    /// What tokens are signed with: from the environment, else made once and kept beside the database, or in it where several servers share
+    /// one.
     private func secret(_ address: DatabaseURL, _ store: Store) throws -> Secret {
         if let text = environment["SLM_JWT_SECRET"] { return try Secret(validating: text, source: "SLM_JWT_SECRET") }
         switch address {
         case .sqlite(let path): return try Secret(storedAt: path + ".secret")
-        case .postgresql: return try Secret(validating: try store.setting("jwt_secret", orInsert: Secret.generate()), source: "the database's jwt_secret")
+        case .postgresql:
+            return try Secret(validating: try store.setting("jwt_secret", orInsert: Secret.generate()), source: "the database's jwt_secret")
         }
     }
 

@@ -20,7 +20,10 @@ extension TokenizeOptions {
     func learn() throws -> Vocabulary {
         let isOfCharacters = tokenizer == "characters"
         var counting = CorpusCounter(isOfCharacters ? .characters : .words(wordPattern))
-        (counting.format, counting.sample, counting.seed, counting.skipsBad) = (format, sample, UInt64(bitPattern: Int64(seed)), skipsBad)
+        counting.format = format
+        counting.sample = sample
+        counting.seed = UInt64(bitPattern: Int64(seed))
+        counting.skipsBad = skipsBad
         let progress = Progress("reading", ofBytes: try bytes(of: data)), pool = try pool()
         counting.progress = { progress.show(bytes: $0) }
         var learned: BPETrainer.TrainedVocabulary?, report = CorpusReport(), vocabulary = Vocabulary()
@@ -31,10 +34,14 @@ extension TokenizeOptions {
                 vocabulary = .ofCharacters(counted.characters, specialTokens: specialTexts, first: !specialsLast)
             } else {
                 var trainer = BPETrainer(size: vocabularySize ?? 0)
-                (trainer.specialTokens, trainer.specialTokensFirst, trainer.pattern) = (specialTexts, !specialsLast, wordPattern)
-                (trainer.minFrequency, trainer.maxTokenLength) = (leastCount, longestToken)
+                trainer.specialTokens = specialTexts
+                trainer.specialTokensFirst = !specialsLast
+                trainer.pattern = wordPattern
+                trainer.minFrequency = leastCount
+                trainer.maxTokenLength = longestToken
                 let result = trainer.train(on: counted.takeWordCounts())
-                (learned, vocabulary) = (result, result.vocabulary)
+                learned = result
+                vocabulary = result.vocabulary
             }
         }
         progress.clear()
@@ -55,9 +62,12 @@ extension TokenizeOptions {
         say("\(vocabulary.count) tokens learned from \(amount(bytes)) of text in \(seconds.fixed(2)) s, \(CPU.peakMemory >> 20) MB at most")
         if let perToken { say("\(perToken.fixed(2)) bytes a token") }
         if let size = vocabularySize, vocabulary.count < size {
-            note("\(size) tokens were asked for: no other pair occurs \(leastCount) times" + (longestToken.map { " and makes at most \($0) bytes" } ?? "") + ".")
+            note(
+                "\(size) tokens were asked for: no other pair occurs \(leastCount) times"
+                    + (longestToken.map { " and makes at most \($0) bytes" } ?? "") + ".")
         }
-        let longest = vocabulary.merges.map(\.result).sorted { vocabulary.tokens[Int($0)].count > vocabulary.tokens[Int($1)].count }.prefix(8)
+        let longest = vocabulary.merges.map(\.result).sorted { vocabulary.tokens[Int($0)].count > vocabulary.tokens[Int($1)].count }.prefix(
+            8)
         if !longest.isEmpty { say("longest: " + longest.map { "'\(shown(vocabulary.tokens[Int($0)]))'" }.joined(separator: " ")) }
     }
 
@@ -68,8 +78,11 @@ extension TokenizeOptions {
         // --out may have put it there a moment ago.
         if out == nil || (try? FileStamp(own)) != (try? FileStamp(out ?? own)) { try vocabulary.write(to: own) }
         var encoding = CorpusEncoder(try Tokenizer(vocabulary), file: "tokenizer.json", template: form)
-        (encoding.format, encoding.seed, encoding.validationShare) = (format, UInt64(bitPattern: Int64(seed)), validationShare)
-        (encoding.maxTokens, encoding.skipsBad) = (longest, skipsBad)
+        encoding.format = format
+        encoding.seed = UInt64(bitPattern: Int64(seed))
+        encoding.validationShare = validationShare
+        encoding.maxTokens = longest
+        encoding.skipsBad = skipsBad
         let progress = Progress("writing", ofBytes: try bytes(of: data + validation)), pool = try pool()
         encoding.progress = { progress.show(bytes: $0) }
         var report = CorpusReport()
@@ -79,13 +92,19 @@ extension TokenizeOptions {
         if isQuiet { return }
         let bytes = report.train.bytes.total + report.val.bytes.total
         if json {
-            return say(JSONLine(["folder": .text(folder), "kept": .whole(report.kept), "cut": .whole(report.cut), "empty": .whole(report.empty),
-                                 "malformed": .whole(report.malformed), "train_tokens": .whole(report.train.tokens), "val_tokens": .whole(report.val.tokens),
-                                 "train_conversations": .whole(report.train.conversations), "val_conversations": .whole(report.val.conversations),
-                                 "bytes": .whole(bytes), "seconds": .number(seconds), "peak_rss_mb": .whole(CPU.peakMemory >> 20)]))
+            return say(
+                JSONLine([
+                    "folder": .text(folder), "kept": .whole(report.kept), "cut": .whole(report.cut), "empty": .whole(report.empty),
+                    "malformed": .whole(report.malformed), "train_tokens": .whole(report.train.tokens),
+                    "val_tokens": .whole(report.val.tokens),
+                    "train_conversations": .whole(report.train.conversations), "val_conversations": .whole(report.val.conversations),
+                    "bytes": .whole(bytes), "seconds": .number(seconds), "peak_rss_mb": .whole(CPU.peakMemory >> 20),
+                ]))
         }
         for (name, counts) in [("train.bin", report.train), ("val.bin", report.val)] {
-            say("\(hidesFolder ? "" : folder + "/")\(name): \(counts.tokens) tokens, \(counts.conversations) conversations, \(amount(counts.bytes.total)) of text")
+            say(
+                "\(hidesFolder ? "" : folder + "/")\(name): \(counts.tokens) tokens, \(counts.conversations) conversations, \(amount(counts.bytes.total)) of text"
+            )
         }
         say("in \(seconds.fixed(2)) s, \(CPU.peakMemory >> 20) MB at most")
     }
@@ -94,7 +113,9 @@ extension TokenizeOptions {
     private func tell(_ report: CorpusReport) {
         tellFaults(of: report)
         let parts = [(report.kept, "kept"), (report.cut, "cut"), (report.empty, "empty"), (report.malformed, "malformed")]
-        if !json, !isQuiet { say("conversations: " + parts.filter { $0.0 > 0 || $0.1 == "kept" }.map { "\($0) \($1)" }.joined(separator: ", ")) }
+        if !json, !isQuiet {
+            say("conversations: " + parts.filter { $0.0 > 0 || $0.1 == "kept" }.map { "\($0) \($1)" }.joined(separator: ", "))
+        }
     }
 
     private func amount(_ bytes: Int) -> String { bytes < 100_000 ? "\(bytes) bytes" : "\((Double(bytes) / 1e6).fixed(1)) MB" }

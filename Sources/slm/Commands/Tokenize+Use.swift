@@ -74,7 +74,8 @@ extension TokenizeOptions {
             guard let id = number else { return }
             place += 1
             guard id < vocabulary.count else {
-                throw TokenizeError.malformed(path: "standard input", place: "number \(place)", expected: "an id below \(vocabulary.count)", found: "\(id)")
+                throw TokenizeError.malformed(
+                    path: "standard input", place: "number \(place)", expected: "an id below \(vocabulary.count)", found: "\(id)")
             }
             try output.write(vocabulary.tokens[id])
             number = nil
@@ -105,17 +106,22 @@ extension TokenizeOptions {
         }
         let isTerminal = isatty(STDOUT_FILENO) == 1
         let paint = { (text: String, i: Int) in
-            isTerminal ? "\u{1B}[\(specialTokens.contains(ids[i]) ? "7" : "30;\([103, 102, 106, 105, 101, 107][i % 6])")m\(text)\u{1B}[0m" : text
+            isTerminal
+                ? "\u{1B}[\(specialTokens.contains(ids[i]) ? "7" : "30;\([103, 102, 106, 105, 101, 107][i % 6])")m\(text)\u{1B}[0m" : text
         }
         if isTerminal { say(pieces.enumerated().map { paint($1.text, $0) }.joined()) }
         let width = (pieces.map { String($0.id).count }.max() ?? 0)
         for (i, piece) in pieces.enumerated() { say("\(String(piece.id).leftPadded(to: width))  \(paint(piece.text, i))") }
-        say("\(ids.count) tokens, \(text.utf8.count) bytes" + (ids.isEmpty ? "" : ", \((Double(text.utf8.count) / Double(ids.count)).fixed(2)) bytes a token"))
+        say(
+            "\(ids.count) tokens, \(text.utf8.count) bytes"
+                + (ids.isEmpty ? "" : ", \((Double(text.utf8.count) / Double(ids.count)).fixed(2)) bytes a token"))
     }
 
     /// A token's bytes in one line: blanks to be seen, what is no whole character in hexadecimal.
     func shown(_ bytes: ArraySlice<UInt8>) -> String {
-        guard let text = String(validating: bytes, as: UTF8.self) else { return bytes.map { "\\x" + String($0, radix: 16, uppercase: true) }.joined() }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            return bytes.map { "\\x" + String($0, radix: 16, uppercase: true) }.joined()
+        }
         return text.unicodeScalars.map { scalar in
             switch scalar {
             case " ": "·"

@@ -79,36 +79,49 @@ extension UnaryFunction: OptionValue {
 
 extension Command {
     static var train: Command {
-        Command("train", "Learn from chats: a new model, or one that was stopped.", TrainOptions(), TrainOptions.rows + [
-            .list("data", \.data, "FILE", "Chats or text: files and folders; or the folder that slm tokenize --tokens wrote."),
-            .option("tokenizer", \.tokenizer, "The vocabulary to take; of a folder of tokens its own when not given.").choice("vocabulary"),
-            .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Tokens of the vocabulary that is learned from chats; as many as the preset has when not given.").choice("vocabulary"),
-            .list("val", \.validation, "FILE", "Chats to check with, instead of a share of the data.").choice("validation"),
-            .option("val-share", \.validationShare, in: 0...1, "The share of the chats to check with. [0.1]").choice("validation"),
-            .option("out", \.out, "Folder of the run: last.h5, best.h5, log.jsonl, report.html. [checkpoints/PRESET]"),
-            .option("preset", \.preset, "Size of the model: \(GPTConfiguration.presets.map(\.name).joined(separator: ", "))."),
-            .option("resume", \.resume, "Go on where last.h5 was left, with its own settings."),
-            .option("layers", \.layers, in: 0...1_000, "Instead of the preset's."),
-            .option("heads", \.heads, in: 1...1_000, "Instead of the preset's."),
-            .option("width", \.width, in: 1...100_000, "Channels, instead of the preset's."),
-            .option("context", \.context, in: 1...1_048_576, "Tokens that are seen at once, instead of the preset's."),
-            .option("dropout", \.dropout, in: 0...0.99, "Share of the activations that are dropped. [0]"),
-            .option("no-bias", \.noBias, "Linear layers and norms without a bias."),
-            .option("tied", \.tied, "The head is the token embedding."),
-            .option("norm", \.norm, "Layer norm, or RMS norm, which leaves the mean. [layer]"),
-            .option("activation", \.activation, "Between the two linear layers of a block. [gelu, in GPT-2's form]"),
-            .option("positions", \.positions, "How the model knows where a token stands. [learned]"),
-            .option("qk-norm", \.qkNorm, "Questions and keys are made equally long before they meet."),
-            .option("recipe", \.recipe, "How it is learned. [counts where the model has room for them, else nanogpt with whole conversations]"),
-            .option("counted", \.counted, in: 0...1_000_000_000, "Contexts that a start from counts is fitted to. [819,200, but no more than two thirds of the tokens]"),
-            .option("windows", \.windows, "Windows at random places, as nanoGPT takes them, instead of whole conversations."),
-            .option("recompute", \.recompute, "Compute each block again on the way back: less memory, a third more time, the same bits."),
-            .list("compare", \.compare, "RUN", "Train nothing: draw these runs' folders in one report, --out FILE. [report.html]"),
-        ] + TrainOptions.runRows, example: """
-            slm train --preset tiny --data chats.txt --out checkpoints/first --time 2m
-              slm train --preset tiny --data data --out checkpoints/second --ask "Who are you?" "What is 2 plus 2?"
-              slm train --compare checkpoints/first checkpoints/second --out both.html
-            """) { options in
+        Command(
+            "train", "Learn from chats: a new model, or one that was stopped.", TrainOptions(),
+            TrainOptions.rows + [
+                .list("data", \.data, "FILE", "Chats or text: files and folders; or the folder that slm tokenize --tokens wrote."),
+                .option("tokenizer", \.tokenizer, "The vocabulary to take; of a folder of tokens its own when not given.").choice(
+                    "vocabulary"),
+                .option(
+                    "vocab-size", \.vocabularySize, in: 256...100_000_000,
+                    "Tokens of the vocabulary that is learned from chats; as many as the preset has when not given."
+                ).choice("vocabulary"),
+                .list("val", \.validation, "FILE", "Chats to check with, instead of a share of the data.").choice("validation"),
+                .option("val-share", \.validationShare, in: 0...1, "The share of the chats to check with. [0.1]").choice("validation"),
+                .option("out", \.out, "Folder of the run: last.h5, best.h5, log.jsonl, report.html. [checkpoints/PRESET]"),
+                .option("preset", \.preset, "Size of the model: \(GPTConfiguration.presets.map(\.name).joined(separator: ", "))."),
+                .option("resume", \.resume, "Go on where last.h5 was left, with its own settings."),
+                .option("layers", \.layers, in: 0...1_000, "Instead of the preset's."),
+                .option("heads", \.heads, in: 1...1_000, "Instead of the preset's."),
+                .option("width", \.width, in: 1...100_000, "Channels, instead of the preset's."),
+                .option("context", \.context, in: 1...1_048_576, "Tokens that are seen at once, instead of the preset's."),
+                .option("dropout", \.dropout, in: 0...0.99, "Share of the activations that are dropped. [0]"),
+                .option("no-bias", \.noBias, "Linear layers and norms without a bias."),
+                .option("tied", \.tied, "The head is the token embedding."),
+                .option("norm", \.norm, "Layer norm, or RMS norm, which leaves the mean. [layer]"),
+                .option("activation", \.activation, "Between the two linear layers of a block. [gelu, in GPT-2's form]"),
+                .option("positions", \.positions, "How the model knows where a token stands. [learned]"),
+                .option("qk-norm", \.qkNorm, "Questions and keys are made equally long before they meet."),
+                .option(
+                    "recipe", \.recipe,
+                    "How it is learned. [counts where the model has room for them, else nanogpt with whole conversations]"),
+                .option(
+                    "counted", \.counted, in: 0...1_000_000_000,
+                    "Contexts that a start from counts is fitted to. [819,200, but no more than two thirds of the tokens]"),
+                .option("windows", \.windows, "Windows at random places, as nanoGPT takes them, instead of whole conversations."),
+                .option(
+                    "recompute", \.recompute, "Compute each block again on the way back: less memory, a third more time, the same bits."),
+                .list("compare", \.compare, "RUN", "Train nothing: draw these runs' folders in one report, --out FILE. [report.html]"),
+            ] + TrainOptions.runRows,
+            example: """
+                slm train --preset tiny --data chats.txt --out checkpoints/first --time 2m
+                  slm train --preset tiny --data data --out checkpoints/second --ask "Who are you?" "What is 2 plus 2?"
+                  slm train --compare checkpoints/first checkpoints/second --out both.html
+                """
+        ) { options in
             try TrainCommand(options).run()
         }
     }
@@ -121,10 +134,14 @@ extension TrainOptions {
 
     func configuration(vocabulary: Int) throws -> GPTConfiguration {
         let preset = try presetConfiguration
-        let (heads, width) = (heads ?? preset.heads, width ?? preset.width)
-        guard width % heads == 0 else { throw UsageError("slm train: \(width) channels (--width) do not divide among \(heads) heads (--heads).") }
-        var configuration = GPTConfiguration(layers: layers ?? preset.layers, heads: heads, width: width, context: context ?? preset.context,
-                                             vocabulary: vocabulary)
+        let heads = heads ?? preset.heads
+        let width = width ?? preset.width
+        guard width % heads == 0 else {
+            throw UsageError("slm train: \(width) channels (--width) do not divide among \(heads) heads (--heads).")
+        }
+        var configuration = GPTConfiguration(
+            layers: layers ?? preset.layers, heads: heads, width: width, context: context ?? preset.context,
+            vocabulary: vocabulary)
         configuration.dropout = Float(dropout ?? Double(preset.dropout))
         configuration.hasBias = preset.hasBias && !noBias
         configuration.isTied = preset.isTied || tied
@@ -133,8 +150,9 @@ extension TrainOptions {
         configuration.positions = positions ?? preset.positions
         configuration.hasQKNorm = preset.hasQKNorm || qkNorm
         guard configuration.positions != .rotary || configuration.headWidth % 2 == 0 else {
-            throw UsageError("slm train: rotary positions turn pairs of channels, and \(width) channels (--width) give each of \(heads) heads (--heads) "
-                + "\(configuration.headWidth): an odd number.")
+            throw UsageError(
+                "slm train: rotary positions turn pairs of channels, and \(width) channels (--width) give each of \(heads) heads (--heads) "
+                    + "\(configuration.headWidth): an odd number.")
         }
         return configuration
     }

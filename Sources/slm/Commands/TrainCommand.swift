@@ -24,7 +24,9 @@ struct TrainCommand {
         if stored == nil, Folder.contains("last.h5", in: folder) {
             throw Refusal(description: "\(folder) holds a training. Go on with it: --resume; or take another folder: --out.")
         }
-        if stored?.training["finetune/data/0"] != nil { throw Refusal(description: "\(folder) holds a finetune. Go on with it: slm finetune --resume \(folder)") }
+        if stored?.training["finetune/data/0"] != nil {
+            throw Refusal(description: "\(folder) holds a finetune. Go on with it: slm finetune --resume \(folder)")
+        }
         let tokens = try TrainingTokens(options, goingOnFrom: stored)
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
         var plan = try stored.map { checkpoint in try TrainingPlan(from: checkpoint) } ?? options.plan(for: configuration)
@@ -33,7 +35,8 @@ struct TrainCommand {
         memory.examples = tokens.bytes
         if plan.nGramContexts > 0, stored == nil { memory.nGramTokens = tokens.meta.counts(of: .train).tokens }
         try check(memory, for: configuration)
-        let trainer = Trainer(configuration, on: processor, precision: type, recomputing: options.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
+        let trainer = Trainer(
+            configuration, on: processor, precision: type, recomputing: options.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
         let training = try tokens.examples(.train, plan, configuration), validation = try tokens.validation(plan, configuration)
         if stored == nil {
             let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: plan.rows * configuration.context)
@@ -41,14 +44,19 @@ struct TrainCommand {
             plan.nGramContexts = nGramContexts(for: plan, training, trainer)
         }
         try Folder.create(folder)
-        let run = try TrainingRun(trainer, plan, training: training, validation: validation, vocabulary: tokens.vocabulary, form: tokens.meta.template,
-                                  tokens: tokens.meta.identity, folder: folder)
+        let run = try TrainingRun(
+            trainer, plan, training: training, validation: validation, vocabulary: tokens.vocabulary, form: tokens.meta.template,
+            tokens: tokens.meta.identity, folder: folder)
         if let stored { try run.restore(stored) }
-        let samples = try SampleAnswers(options.ask, else: TokenFile(validation == nil ? .train : .val, in: tokens.folder, tokens.meta), tokens.meta.template,
-                                        tokens.vocabulary, trainer, processor, type)
+        let samples = try SampleAnswers(
+            options.ask, else: TokenFile(validation == nil ? .train : .val, in: tokens.folder, tokens.meta), tokens.meta.template,
+            tokens.vocabulary, trainer, processor, type)
         announce(run, tokens.meta, type, processor.threads, memory, hasValidation: validation != nil)
-        let record = try RunRecorder(folder, run.settings(settings(tokens.meta), type, processor), goingOnAfter: run.state.step,
-                                   commands: nextCommands(in: folder, goOn: goOn, [.init(to: "teach it your own chats", "slm finetune --base \("\(folder)/best.h5".shellWord) --data CHATS")]))
+        let record = try RunRecorder(
+            folder, run.settings(settings(tokens.meta), type, processor), goingOnAfter: run.state.step,
+            commands: nextCommands(
+                in: folder, goOn: goOn,
+                [.init(to: "teach it your own chats", "slm finetune --base \("\(folder)/best.h5".shellWord) --data CHATS")]))
         try options.learn(run, record, samples, in: folder, goOn: goOn) { clock, report in
             try count(TokenFile(.train, in: tokens.folder, tokens.meta), for: run, processor, type, clock, report)
         }
@@ -89,10 +97,13 @@ struct TrainCommand {
     private var goOn: String {
         let validation = options.validation.isEmpty ? "" : " --val \(options.validation.shellWords)"
         let share = options.validationShare.map { " --val-share \($0)" } ?? ""
-        return "slm train --data \(options.data.shellWords)\(validation)\(share)\(options.skipsBad ? " --skip-bad" : "") --out \(folder.shellWord) --resume"
+        return
+            "slm train --data \(options.data.shellWords)\(validation)\(share)\(options.skipsBad ? " --skip-bad" : "") --out \(folder.shellWord) --resume"
     }
 
-    private func announce(_ run: TrainingRun, _ meta: TokenMeta, _ type: DataType, _ threads: Int, _ memory: TrainingMemory, hasValidation: Bool) {
+    private func announce(
+        _ run: TrainingRun, _ meta: TokenMeta, _ type: DataType, _ threads: Int, _ memory: TrainingMemory, hasValidation: Bool
+    ) {
         if options.json { return }
         let c = run.trainer.model.configuration, counts = meta.counts(of: .train)
         say("""
@@ -108,20 +119,31 @@ struct TrainCommand {
         if run.state.step > 0 { return "from \(folder)/last.h5" }
         if run.plan.nGramContexts > 0 { return "from counts of the text, fitted to \(run.plan.nGramContexts) contexts" }
         if options.recipe == .nanogpt { return "by chance, as --recipe nanogpt says" }
-        return "by chance: " + (NGramInitialization.obstacle(for: run.trainer.model.configuration).map { "a start from counts needs \($0)" } ?? "the training is too short for counting")
+        return "by chance: "
+            + (NGramInitialization.obstacle(for: run.trainer.model.configuration).map { "a start from counts needs \($0)" }
+                ?? "the training is too short for counting")
     }
 
     /// What of the tokens is not learned from, and what of the rows is not tokens.
     private func waste(_ meta: TokenMeta, _ training: any TrainingBatches) -> String {
-        let cut = meta.report.cut == 0 ? "none dropped" : "the ends of \(meta.report.cut) long conversations dropped by slm tokenize --max-length"
-        return (training as? PackedConversations).map { "packed: \(($0.padded * 100).fixed(2)) % padding, \(cut)" } ?? "windows at random places: no padding, \(cut)"
+        let cut =
+            meta.report.cut == 0 ? "none dropped" : "the ends of \(meta.report.cut) long conversations dropped by slm tokenize --max-length"
+        return (training as? PackedConversations).map { "packed: \(($0.padded * 100).fixed(2)) % padding, \(cut)" }
+            ?? "windows at random places: no padding, \(cut)"
     }
 
     /// What a report tells of the data.
     private func settings(_ meta: TokenMeta) -> [RunSetting] {
-        [RunSetting("data", "source", .text(options.data.joined(separator: " ")))] + DatasetSplit.allCases.flatMap { part in
-            let counts = meta.counts(of: part)
-            return [RunSetting("data", "\(part.rawValue)_tokens", .whole(counts.tokens)), RunSetting("data", "\(part.rawValue)_conversations", .whole(counts.conversations))]
-        } + [RunSetting("data", "form", .text(meta.template?.rawValue ?? "text")), RunSetting("data", "vocabulary_hash", .text(meta.fingerprint))]
+        [RunSetting("data", "source", .text(options.data.joined(separator: " ")))]
+            + DatasetSplit.allCases.flatMap { part in
+                let counts = meta.counts(of: part)
+                return [
+                    RunSetting("data", "\(part.rawValue)_tokens", .whole(counts.tokens)),
+                    RunSetting("data", "\(part.rawValue)_conversations", .whole(counts.conversations)),
+                ]
+            } + [
+                RunSetting("data", "form", .text(meta.template?.rawValue ?? "text")),
+                RunSetting("data", "vocabulary_hash", .text(meta.fingerprint)),
+            ]
     }
 }

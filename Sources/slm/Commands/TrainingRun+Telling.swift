@@ -40,10 +40,16 @@ extension TrainingRun {
     ///
     /// - Parameter data: what it tells of the data.
     func settings(_ data: [RunSetting], _ type: DataType, _ processor: Processor) -> [RunSetting] {
-        var read = [RunSetting("data", "rows", .text(training is RandomWindows ? "windows" : "whole conversations")), RunSetting("data", "learned", .text(plan.lossScope.rawValue))]
-        if let packed = training as? PackedConversations { read.append(RunSetting("data", "padding", .text("\((packed.padded * 100).fixed(2)) %"))) }
+        var read = [
+            RunSetting("data", "rows", .text(training is RandomWindows ? "windows" : "whole conversations")),
+            RunSetting("data", "learned", .text(plan.lossScope.rawValue)),
+        ]
+        if let packed = training as? PackedConversations {
+            read.append(RunSetting("data", "padding", .text("\((packed.padded * 100).fixed(2)) %")))
+        }
         return modelSettings + data + read + learningSettings + [
-            RunSetting("machine", "cpu", .text(CPU.name)), RunSetting("machine", "kernels", .text(processor.instructionSet)), RunSetting("machine", "dtype", .text(type.rawValue)),
+            RunSetting("machine", "cpu", .text(CPU.name)), RunSetting("machine", "kernels", .text(processor.instructionSet)),
+            RunSetting("machine", "dtype", .text(type.rawValue)),
             RunSetting("machine", "threads", .whole(processor.threads)), RunSetting("machine", "slm", .text(version)),
         ]
     }
@@ -51,27 +57,36 @@ extension TrainingRun {
     private var modelSettings: [RunSetting] {
         let c = trainer.model.configuration, parameters = trainer.parameters
         let settings = [
-            RunSetting("model", "parameters", .whole(adapter == nil ? parameters.count : parameters.frozenCount)), RunSetting("model", "layers", .whole(c.layers)),
-            RunSetting("model", "heads", .whole(c.heads)), RunSetting("model", "width", .whole(c.width)), RunSetting("model", "context", .whole(c.context)),
+            RunSetting("model", "parameters", .whole(adapter == nil ? parameters.count : parameters.frozenCount)),
+            RunSetting("model", "layers", .whole(c.layers)),
+            RunSetting("model", "heads", .whole(c.heads)), RunSetting("model", "width", .whole(c.width)),
+            RunSetting("model", "context", .whole(c.context)),
             RunSetting("model", "vocabulary", .whole(c.vocabulary)), RunSetting("model", "dropout", .number(c.dropout.asWritten)),
             RunSetting("model", "bias", .text(c.hasBias ? "yes" : "no")), RunSetting("model", "tied_head", .text(c.isTied ? "yes" : "no")),
         ]
         guard let adapter else { return settings }
         return settings + [
             RunSetting("adapter", "parameters", .whole(parameters.count)), RunSetting("adapter", "rank", .whole(adapter.shape.rank)),
-            RunSetting("adapter", "alpha", .number(adapter.shape.alpha.asWritten)), RunSetting("adapter", "targets", .text(adapter.shape.targets.joined(separator: ", "))),
+            RunSetting("adapter", "alpha", .number(adapter.shape.alpha.asWritten)),
+            RunSetting("adapter", "targets", .text(adapter.shape.targets.joined(separator: ", "))),
             RunSetting("adapter", "begins", .text(adapter.principals.count > 0 ? "with the greatest singular values" : "at 0")),
             RunSetting("adapter", "base", .text(adapter.basePath)),
         ]
     }
 
     private var learningSettings: [RunSetting] {
-        (plan.nGramContexts > 0 ? [RunSetting("learning", "start", .text("from counts, fitted to \(plan.nGramContexts) contexts"))] : []) + [
-         RunSetting("learning", "length", .text(plan.length.text)), RunSetting("learning", "batch", .whole(plan.rows)),
-         RunSetting("learning", "tokens_per_step", .whole(tokensPerStep)), RunSetting("learning", "rate", .number(plan.rate.asWritten)),
-         RunSetting("learning", "lowest_rate", .text("\(plan.floor) of the rate")), RunSetting("learning", "warmup", .whole(plan.warmup)),
-         RunSetting("learning", "weight_decay", .number(plan.decay.asWritten)), RunSetting("learning", "clip", .text(plan.clipping.isFinite ? "\(plan.clipping)" : "no")),
-         RunSetting("learning", "patience", .text(plan.patience.map { "\($0)" } ?? "no end")), RunSetting("learning", "seed", .whole(plan.seed))]
+        (plan.nGramContexts > 0 ? [RunSetting("learning", "start", .text("from counts, fitted to \(plan.nGramContexts) contexts"))] : [])
+            + [
+                RunSetting("learning", "length", .text(plan.length.text)), RunSetting("learning", "batch", .whole(plan.rows)),
+                RunSetting("learning", "tokens_per_step", .whole(tokensPerStep)),
+                RunSetting("learning", "rate", .number(plan.rate.asWritten)),
+                RunSetting("learning", "lowest_rate", .text("\(plan.floor) of the rate")),
+                RunSetting("learning", "warmup", .whole(plan.warmup)),
+                RunSetting("learning", "weight_decay", .number(plan.decay.asWritten)),
+                RunSetting("learning", "clip", .text(plan.clipping.isFinite ? "\(plan.clipping)" : "no")),
+                RunSetting("learning", "patience", .text(plan.patience.map { "\($0)" } ?? "no end")),
+                RunSetting("learning", "seed", .whole(plan.seed)),
+            ]
     }
 }
 
@@ -96,11 +111,17 @@ extension TrainingRun.Event {
     var entry: LogEntry? {
         switch self {
         case .step(let report, let rate, let state):
-            .step(.init(step: state.step, loss: Double(report.loss), gradient: Double(report.gradientNorm), rate: Double(rate), tokens: state.tokens, seconds: state.seconds))
+            .step(
+                .init(
+                    step: state.step, loss: Double(report.loss), gradient: Double(report.gradientNorm), rate: Double(rate),
+                    tokens: state.tokens, seconds: state.seconds))
         case .skipped(let step): .skipped(step: step)
         case .evaluated(let training, let validation, let replay, let isBest, let state):
-            .evaluated(.init(step: state.step, training: training.loss.finite, validation: validation?.loss.finite, bitsPerByte: validation?.bitsPerByte.finite,
-                             replay: replay?.loss.finite, isBest: isBest, tokens: state.tokens, seconds: state.seconds))
+            .evaluated(
+                .init(
+                    step: state.step, training: training.loss.finite, validation: validation?.loss.finite,
+                    bitsPerByte: validation?.bitsPerByte.finite,
+                    replay: replay?.loss.finite, isBest: isBest, tokens: state.tokens, seconds: state.seconds))
         case .initialized(let pairs, let contexts, let state): .counted(.init(pairs: pairs, contexts: contexts, seconds: state.seconds))
         case .saved: nil
         }

@@ -31,7 +31,8 @@ struct GivenOptions<Options> {
             }
             let parts = argument.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard let row = rows.first(where: { $0.name == parts[0] && !$0.isPositional }) else {
-                let near = closestMatch(to: parts[0], among: rows.filter { !$0.isPositional }.map(\.name)).map { "; did you mean --\($0)?" } ?? "."
+                let near =
+                    closestMatch(to: parts[0], among: rows.filter { !$0.isPositional }.map(\.name)).map { "; did you mean --\($0)?" } ?? "."
                 throw UsageError("slm \(command): unknown option --\(parts[0])\(near) \(more)")
             }
             if parts.count == 2 {
@@ -40,7 +41,9 @@ struct GivenOptions<Options> {
                 all.append(Given(row: row, text: "true", source: argument))
             } else if let value = rest.popFirst() {
                 all.append(Given(row: row, text: value, source: argument))
-                while row.isList, let next = rest.first, !next.hasPrefix("--") { all.append(Given(row: row, text: rest.removeFirst(), source: argument)) }
+                while row.isList, let next = rest.first, !next.hasPrefix("--") {
+                    all.append(Given(row: row, text: rest.removeFirst(), source: argument))
+                }
             } else {
                 throw UsageError("slm \(command): --\(row.name) needs a value. \(more)")
             }

@@ -16,17 +16,21 @@ struct OptionRow<Options> {
     let shown: (Options) -> String
 
     static func option<Value: OptionValue>(_ name: String, _ path: WritableKeyPath<Options, Value>, _ help: String) -> OptionRow {
-        OptionRow(name: name, help: help, label: "--\(name)" + (Value.hint.isEmpty ? "" : " \(Value.hint)"), isFlag: Value.hint.isEmpty,
-                  set: { options, text, source in
-            guard let value = Value(optionText: text) else { throw UsageError("slm: \(source): expected \(Value.expectation), found '\(text)'.") }
-            options[keyPath: path] = value
-        }, shown: { $0[keyPath: path].optionText })
+        OptionRow(
+            name: name, help: help, label: "--\(name)" + (Value.hint.isEmpty ? "" : " \(Value.hint)"), isFlag: Value.hint.isEmpty,
+            set: { options, text, source in
+                guard let value = Value(optionText: text) else {
+                    throw UsageError("slm: \(source): expected \(Value.expectation), found '\(text)'.")
+                }
+                options[keyPath: path] = value
+            }, shown: { $0[keyPath: path].optionText })
     }
 
     /// A word that stands by itself, such as a file: `slm info CHECKPOINT`.
     static func argument<Value: OptionValue>(_ name: String, _ path: WritableKeyPath<Options, Value>, _ help: String) -> OptionRow {
         var row = option(name, path, help)
-        (row.label, row.isPositional) = (name, true)
+        row.label = name
+        row.isPositional = true
         return row
     }
 
@@ -38,21 +42,28 @@ struct OptionRow<Options> {
     }
 
     /// Several texts, such as files: each use of the option adds to them.
-    static func list(_ name: String, _ path: WritableKeyPath<Options, [String]>, _ hint: String, _ help: String, separator: Character = ":") -> OptionRow {
-        OptionRow(name: name, help: help, label: "--\(name) \(hint)…", isFlag: false, isList: true, separator: separator,
-                  set: { options, text, _ in options[keyPath: path].append(text) }, shown: { $0[keyPath: path].joined(separator: " ") })
+    static func list(
+        _ name: String, _ path: WritableKeyPath<Options, [String]>, _ hint: String, _ help: String, separator: Character = ":"
+    ) -> OptionRow {
+        OptionRow(
+            name: name, help: help, label: "--\(name) \(hint)…", isFlag: false, isList: true, separator: separator,
+            set: { options, text, _ in options[keyPath: path].append(text) }, shown: { $0[keyPath: path].joined(separator: " ") })
     }
 }
 
 extension OptionRow {
     /// A number with bounds.
-    static func option<Value: OptionValue & Comparable>(_ name: String, _ path: WritableKeyPath<Options, Value>, in range: ClosedRange<Value>,
-                                                        _ help: String) -> OptionRow {
+    static func option<Value: OptionValue & Comparable>(
+        _ name: String, _ path: WritableKeyPath<Options, Value>, in range: ClosedRange<Value>,
+        _ help: String
+    ) -> OptionRow {
         option(name, path, help).checking { range.contains($0[keyPath: path]) ? nil : range.expectation }
     }
 
-    static func option<Value: OptionValue & Comparable>(_ name: String, _ path: WritableKeyPath<Options, Value?>, in range: ClosedRange<Value>,
-                                                        _ help: String) -> OptionRow {
+    static func option<Value: OptionValue & Comparable>(
+        _ name: String, _ path: WritableKeyPath<Options, Value?>, in range: ClosedRange<Value>,
+        _ help: String
+    ) -> OptionRow {
         option(name, path, help).checking { $0[keyPath: path].map(range.contains) ?? true ? nil : range.expectation }
     }
 

@@ -76,7 +76,9 @@ struct CheckpointWriter {
     }
 
     private static func measure(_ path: String, preset: String) throws {
-        guard let configuration = GPTConfiguration.presets.first(where: { $0.name == preset })?.configuration else { return print("unknown preset \(preset)") }
+        guard let configuration = GPTConfiguration.presets.first(where: { $0.name == preset })?.configuration else {
+            return print("unknown preset \(preset)")
+        }
         let processor = try Processor()
         var list = ParameterList()
         _ = GPT(configuration, in: &list)

@@ -1,7 +1,8 @@
 import TestSupport
 import Formats
 
-/// A file that is small where it lies, and that a careless reader makes much of: a million of the smallest thing that a format has, or one in the other.
+/// A file that is small where it lies, and that a careless reader makes much of: a million of the smallest thing that a format has, or one
+/// in the other.
 struct Bomb {
     let name: String
     let files: [String: [UInt8]]
@@ -12,13 +13,19 @@ struct Bomb {
 
     private static let count = 100_000
 
-    private init(_ name: String, _ entry: String, _ bytes: [UInt8]) { (self.name, files, self.entry) = (name, [entry: bytes], entry) }
+    private init(_ name: String, _ entry: String, _ bytes: [UInt8]) {
+        self.name = name
+        files = [entry: bytes]
+        self.entry = entry
+    }
 
     /// A folder with weights of so many bytes.
     private init(_ name: String, folder: [String: String], header: String, numbers: Int = 0) {
         var files = folder.mapValues { Array($0.utf8) }
         files["model.safetensors"] = PyTorchBytes.little(header.utf8.count, 8) + Array(header.utf8) + [UInt8](repeating: 0, count: numbers)
-        (self.name, self.files, entry) = (name, files, "")
+        self.name = name
+        self.files = files
+        entry = ""
     }
 
     private static var ggufs: [Bomb] {
@@ -42,7 +49,9 @@ struct Bomb {
                 file.tensors[0].offset = UInt64(file.data.count)
                 file.data += repeatElement(0, count: 8 * count)
                 file.set("tokenizer.ggml.tokens", GGUFBytes.texts(numbers))
-                file.set("tokenizer.ggml.token_type", GGUFBytes.array(5, count: UInt64(count), numbers.flatMap { _ in GGUFBytes.little(Int32(1)) }))
+                file.set(
+                    "tokenizer.ggml.token_type",
+                    GGUFBytes.array(5, count: UInt64(count), numbers.flatMap { _ in GGUFBytes.little(Int32(1)) }))
                 file.set("tokenizer.ggml.merges", GGUFBytes.texts(["1 0", "1 1", "1 2"]))
             },
             bomb("merges of one token") { $0.set("tokenizer.ggml.merges", GGUFBytes.texts([String](repeating: "a b", count: count))) },
@@ -63,30 +72,39 @@ struct Bomb {
     private static var json: [Bomb] {
         func bomb(_ name: String, _ text: String) -> Bomb { Bomb("config.json, " + name, folder: ["config.json": text], header: "{}") }
         return [
-            bomb("brackets", String(repeating: "[", count: 10 * count)), bomb("levels", String(repeating: "{\"a\":", count: count) + String(repeating: "}", count: count)),
+            bomb("brackets", String(repeating: "[", count: 10 * count)),
+            bomb("levels", String(repeating: "{\"a\":", count: count) + String(repeating: "}", count: count)),
             bomb("numbers", "{\"n_layer\":[" + String(repeating: "0,", count: 10 * count) + "0]}"),
-            bomb("a model of a thousand terabytes", #"{"n_layer":1024,"n_head":1,"n_embd":1048576,"n_positions":16777216,"vocab_size":16777216}"#),
+            bomb(
+                "a model of a thousand terabytes",
+                #"{"n_layer":1024,"n_head":1,"n_embd":1048576,"n_positions":16777216,"vocab_size":16777216}"#),
         ]
     }
 
     /// Beside a sound model of the smallest kind, so that the tokenizer's turn comes.
     private static var tokenizers: [Bomb] {
         let configuration = #"{"n_layer":0,"n_head":1,"n_embd":1,"n_positions":1,"vocab_size":\#(count)}"#, end = 2 * count
-        let header = #"{"wte.weight":{"dtype":"F16","shape":[\#(count),1],"data_offsets":[0,\#(end)]},"wpe.weight":{"dtype":"F16","shape":[1,1],"data_offsets":[\#(end),\#(end + 2)]},"#
+        let header =
+            #"{"wte.weight":{"dtype":"F16","shape":[\#(count),1],"data_offsets":[0,\#(end)]},"wpe.weight":{"dtype":"F16","shape":[1,1],"data_offsets":[\#(end),\#(end + 2)]},"#
             + #""ln_f.weight":{"dtype":"F16","shape":[1],"data_offsets":[\#(end + 2),\#(end + 4)]},"ln_f.bias":{"dtype":"F16","shape":[1],"data_offsets":[\#(end + 4),\#(end + 6)]}}"#
         func bomb(_ name: String, pattern: String = " ?x", _ vocabulary: String, _ merges: String = "") -> Bomb {
             let cut = #"{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\#(pattern)"},"behavior":"Isolated"},"#
                 + #"{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]}"#
             let model = #"{"model":{"type":"BPE","vocab":{\#(vocabulary)},"merges":[\#(merges)]},"pre_tokenizer":\#(cut)}"#
-            return Bomb("tokenizer.json, " + name, folder: ["config.json": configuration, "tokenizer.json": model], header: header, numbers: end + 6)
+            return Bomb(
+                "tokenizer.json, " + name, folder: ["config.json": configuration, "tokenizer.json": model], header: header, numbers: end + 6
+            )
         }
         let letters = "Human:".enumerated().map { #""\#($0.element)":\#($0.offset)"# }.joined(separator: ",")
         return [
-            bomb("tokens", (0..<count).map { #""\#($0)":\#($0)"# }.joined(separator: ",")), bomb("levels", "\"a\":" + String(repeating: "[", count: 10 * count)),
+            bomb("tokens", (0..<count).map { #""\#($0)":\#($0)"# }.joined(separator: ",")),
+            bomb("levels", "\"a\":" + String(repeating: "[", count: 10 * count)),
             bomb("a number far away", #""a":131071"#), bomb("the last number that the model has", #""a":\(count - 1)"#),
             bomb("merges", #""1":0,"2":1,"12":2"#, [String](repeating: "\"1 2\"", count: count).joined(separator: ",")),
             bomb("a pattern that does not end", pattern: "(?:(?:[a-zH:]*)*)*!", letters),
-            bomb("a pattern of patterns", pattern: String(repeating: "(?:a{1,99}", count: 200) + String(repeating: "){1,99}", count: 200), letters),
+            bomb(
+                "a pattern of patterns", pattern: String(repeating: "(?:a{1,99}", count: 200) + String(repeating: "){1,99}", count: 200),
+                letters),
         ]
     }
 
@@ -99,9 +117,12 @@ struct Bomb {
         }
         let names = (0..<count).flatMap { (number: Int) -> [UInt8] in PyTorchBytes.text("\(number)") + [0x4E] }
         return [
-            bomb("lists", many([0x5D])), bomb("dictionaries", many([0x7D])), bomb("marks", many([0x28])), bomb("Nones", many([0x4E])), bomb("tuples", many([0x29])),
-            bomb("doubles", [0x4E] + many([0x32])), bomb("texts", many([0x8C, 0])), bomb("remembered", [0x4E] + many([0x94])), bomb("names", ([0x7D, 0x28] as [UInt8]) + names + [0x75]),
-            bomb("a list in a list", many([0x5D]) + [UInt8](repeating: 0x61, count: 10 * count - 1)), bomb("floats", many([0x47, 0, 0, 0, 0, 0, 0, 0, 0])),
+            bomb("lists", many([0x5D])), bomb("dictionaries", many([0x7D])), bomb("marks", many([0x28])), bomb("Nones", many([0x4E])),
+            bomb("tuples", many([0x29])),
+            bomb("doubles", [0x4E] + many([0x32])), bomb("texts", many([0x8C, 0])), bomb("remembered", [0x4E] + many([0x94])),
+            bomb("names", ([0x7D, 0x28] as [UInt8]) + names + [0x75]),
+            bomb("a list in a list", many([0x5D]) + [UInt8](repeating: 0x61, count: 10 * count - 1)),
+            bomb("floats", many([0x47, 0, 0, 0, 0, 0, 0, 0, 0])),
             bomb("objects", (0..<count).flatMap { (_: Int) -> [UInt8] in PyTorchBytes.global("model", "GPTConfig") + [0x29, 0x81] }),
             bomb("more than a description", [UInt8](repeating: 0x5D, count: 17 << 20)),
         ]

@@ -8,7 +8,8 @@ import Watch
 ///     Mutants ROUNDS [FORMAT [FIRST]]       so many rounds of each format, or of one, from the round FIRST on
 ///     Mutants bombs                         files that are made to grow in whoever reads them
 ///
-/// A file may take `Cost.mostSeconds`, and memory as `Cost` says. A crash, a hang, too much, or a refusal that does not say enough is told with its
+/// A file may take `Cost.mostSeconds`, and memory as `Cost` says. A crash, a hang, too much, or a refusal that does not say enough is told
+/// with its
 /// round, and the status is not 0.
 @main
 struct Mutants {
@@ -92,8 +93,10 @@ struct Cost: CustomStringConvertible {
     }
 
     mutating func grow(to other: Cost) {
-        (memory, arena) = (max(memory, other.memory), max(arena, other.arena))
-        (seconds, ratio) = (max(seconds, other.seconds), max(ratio, other.ratio))
+        memory = max(memory, other.memory)
+        arena = max(arena, other.arena)
+        seconds = max(seconds, other.seconds)
+        ratio = max(ratio, other.ratio)
     }
 
     var description: String {

@@ -27,7 +27,8 @@ struct ServeParts {
     private static func collect(_ path: String, from first: Int) throws(FileError) {
         let log = try ChatLog(path, limit: 20_000)
         for i in first... {
-            try log.append(user: "question \(i)", assistant: String(repeating: "answer \(i)\n", count: i % 40 + 1), at: "2026-11-20T17:36:00.123Z")
+            try log.append(
+                user: "question \(i)", assistant: String(repeating: "answer \(i)\n", count: i % 40 + 1), at: "2026-11-20T17:36:00.123Z")
             print(i)
             fflush(nil)
         }
@@ -52,7 +53,9 @@ struct ServeParts {
     }
 
     private static func metrics() {
-        let metrics = Metrics(routes: ["/api/health", "/api/conversations/{id}"], version: "1.0 \"quoted\"\\\n") { FairQueue.Status(running: 2, waiting: 3) }
+        let metrics = Metrics(routes: ["/api/health", "/api/conversations/{id}"], version: "1.0 \"quoted\"\\\n") {
+            FairQueue.Status(running: 2, waiting: 3)
+        }
         for _ in 0..<3 { metrics.requests.count(route: 0, method: "GET", status: 200, seconds: 0.0004) }
         metrics.requests.count(route: 1, method: "PATCH", status: 404, seconds: 0.02)
         metrics.requests.count(route: nil, method: "BREW", status: 418, seconds: 1_000)

@@ -35,7 +35,9 @@ enum Calendar {
                 """, "{large} has {count} {small}.")
             if talk.chance(35) {
                 talk.takeOther(measures, than: "large")
-                talk.ask("(And how many|How many|And then how many) {small} (does {large} have|are in {large}|has {large})?", "{large} has {count} {small}.")
+                talk.ask(
+                    "(And how many|How many|And then how many) {small} (does {large} have|are in {large}|has {large})?",
+                    "{large} has {count} {small}.")
             }
         },
         Topic(name: "lists", share: 2) { talk in
@@ -47,8 +49,11 @@ enum Calendar {
     private static let days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
     private static func set(_ talk: inout Talk, day i: Int) {
-        (talk["day"], talk["after"], talk["before"]) = (days[i], days[(i + 1) % 7], days[(i + 6) % 7])
-        (talk["second"], talk["kind"]) = (days[(i + 2) % 7], i < 5 ? "a working day for many people" : "part of the weekend")
+        talk["day"] = days[i]
+        talk["after"] = days[(i + 1) % 7]
+        talk["before"] = days[(i + 6) % 7]
+        talk["second"] = days[(i + 2) % 7]
+        talk["kind"] = i < 5 ? "a working day for many people" : "part of the weekend"
     }
 
     private static func day(_ talk: inout Talk) {

@@ -51,24 +51,34 @@ enum Food {
     }
 
     private static let aspects = [
-        Aspect(column: "kind", questions: """
-            What (kind of food is|is|sort of food is) {food}?
-            What is {food}?
-            Do you know what {food} is?
-            Is {food} (a fruit|a vegetable|a fruit or a vegetable|a drink or a food)?
-            """, followUp: "(And |)(what is it, a fruit or a vegetable|is it a fruit|is it a vegetable|what kind of food is (it|that))?", answer: "{food} is {kind}."),
-        Aspect(column: "taste", questions: """
-            (How does {food} taste|What does {food} taste like)?
-            (What is the taste of {food}|What is the taste of {food} like)?
-            Is {food} (sweet|sour|salty|bitter|sweet or sour|sweet or salty)?
-            Does {food} taste (sweet|sour|salty|good)?
-            """, followUp: "(And |)(how does (it|that) taste|what does (it|that) taste like|is it sweet|does it taste good|is it sour)?",
+        Aspect(
+            column: "kind",
+            questions: """
+                What (kind of food is|is|sort of food is) {food}?
+                What is {food}?
+                Do you know what {food} is?
+                Is {food} (a fruit|a vegetable|a fruit or a vegetable|a drink or a food)?
+                """,
+            followUp: "(And |)(what is it, a fruit or a vegetable|is it a fruit|is it a vegetable|what kind of food is (it|that))?",
+            answer: "{food} is {kind}."),
+        Aspect(
+            column: "taste",
+            questions: """
+                (How does {food} taste|What does {food} taste like)?
+                (What is the taste of {food}|What is the taste of {food} like)?
+                Is {food} (sweet|sour|salty|bitter|sweet or sour|sweet or salty)?
+                Does {food} taste (sweet|sour|salty|good)?
+                """,
+            followUp: "(And |)(how does (it|that) taste|what does (it|that) taste like|is it sweet|does it taste good|is it sour)?",
             answer: "{food} tastes {taste}."),
-        Aspect(column: "origin", questions: """
-            Where does {food} (grow|come from)?
-            (From where|Where) do we get {food}( from|)?
-            (Who|What) gives us {food}?
-            """, followUp: "(And |)(where does (it|that) come from|where do we get (it|that)( from|)|where does it grow)?", answer: "{food} comes from {origin}."),
+        Aspect(
+            column: "origin",
+            questions: """
+                Where does {food} (grow|come from)?
+                (From where|Where) do we get {food}( from|)?
+                (Who|What) gives us {food}?
+                """, followUp: "(And |)(where does (it|that) come from|where do we get (it|that)( from|)|where does it grow)?",
+            answer: "{food} comes from {origin}."),
     ]
 
     private static let foods = Table("""

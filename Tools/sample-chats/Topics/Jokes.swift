@@ -29,7 +29,9 @@ enum Jokes {
         },
         Topic(name: "riddle joke", share: 3) { talk in
             talk.take(jokes)
-            talk.ask("(Do you know: |Tell me: |A joke for you: |Listen: |Guess: |){ask}(| Do you know?| What do you think?| Can you guess?)", "{because}")
+            talk.ask(
+                "(Do you know: |Tell me: |A joke for you: |Listen: |Guess: |){ask}(| Do you know?| What do you think?| Can you guess?)",
+                "{because}")
             if talk.chance(30) { talk.ask(talk.pick(reactions)) }
         },
     ]

@@ -1,6 +1,7 @@
 /// Sums, what comes next, what is more, counting.
 ///
-/// A sum is held out as a whole, however it is asked: the file to learn from has 7 + 5 only turned round. Answers say the sum again, so that
+/// A sum is held out as a whole, however it is asked: the file to learn from has 7 + 5 only turned round. Answers say the sum again, so
+/// that
 /// a reader (and a test) can check it.
 enum Numbers {
     static let topics = [
@@ -87,13 +88,17 @@ enum Numbers {
             }
             if talk.chance(40) {
                 let n = talk.pick(1...30)
-                (talk["a"], talk["c"]) = ("\(n)", "\(n + 1)")
+                talk["a"] = "\(n)"
+                talk["c"] = "\(n + 1)"
                 talk.ask("(And|What comes|And what comes|What is|And what is) after {a}?", "After {a} comes {c}.")
             }
         },
         Topic(name: "more or less", share: 3) { talk in
             let a = talk.pick(0...30), b = talk.pick(0...30)
-            (talk["a"], talk["b"], talk["more"], talk["less"]) = ("\(a)", "\(b)", "\(max(a, b))", "\(min(a, b))")
+            talk["a"] = "\(a)"
+            talk["b"] = "\(b)"
+            talk["more"] = "\(max(a, b))"
+            talk["less"] = "\(min(a, b))"
             if a == b {
                 talk.ask("(Is {a} as much as {a}|Is {a} the same as {a}|Are {a} and {a} equal)?", "Yes, {a} and {a} are the same.")
             } else if talk.chance(60) {
@@ -110,7 +115,9 @@ enum Numbers {
         },
         Topic(name: "even or odd", share: 2) { talk in
             let a = talk.pick(0...30)
-            (talk["a"], talk["is"], talk["is not"]) = ("\(a)", a % 2 == 0 ? "even" : "odd", a % 2 == 0 ? "odd" : "even")
+            talk["a"] = "\(a)"
+            talk["is"] = a % 2 == 0 ? "even" : "odd"
+            talk["is not"] = a % 2 == 0 ? "odd" : "even"
             talk.ask("""
                 Is {a} (even|odd|even or odd|odd or even|an even number|an odd number)?
                 (Do you know|Can you say) (if|whether) {a} is (even|odd|even or odd)?
@@ -151,7 +158,8 @@ enum Numbers {
 
     private static func next(_ talk: inout Talk) {
         let a = talk.pick(0...30)
-        (talk["a"], talk["is"]) = ("\(a)", a % 2 == 0 ? "even" : "odd")
+        talk["a"] = "\(a)"
+        talk["is"] = a % 2 == 0 ? "even" : "odd"
         talk.ask("(And {a}|What about {a}|And what about {a}|How about {a}|And is {a} even|And is {a} odd)?", "{a} is {is}.")
     }
 
@@ -196,7 +204,10 @@ extension Talk {
     /// Fills the slots of a sum: numbers, words and result.
     mutating func set(a: Int, b: Int, by operation: (Int, Int) -> Int) {
         let words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-        (self["a"], self["b"], self["c"]) = ("\(a)", "\(b)", "\(operation(a, b))")
-        (self["aWord"], self["bWord"]) = (a < words.count ? words[a] : "\(a)", b < words.count ? words[b] : "\(b)")
+        self["a"] = "\(a)"
+        self["b"] = "\(b)"
+        self["c"] = "\(operation(a, b))"
+        self["aWord"] = a < words.count ? words[a] : "\(a)"
+        self["bWord"] = b < words.count ? words[b] : "\(b)"
     }
 }

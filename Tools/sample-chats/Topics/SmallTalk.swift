@@ -16,9 +16,14 @@ enum SmallTalk {
     ]
 
     private static func greet(_ talk: inout Talk) {
-        talk["hello"] = talk.pick(["(hi|hello|hey|hi there|hello there|hey there)( again|, my friend||||)", "good (morning|evening|afternoon|day)( to you|, my friend||||)"])
+        talk["hello"] = talk.pick([
+            "(hi|hello|hey|hi there|hello there|hey there)( again|, my friend||||)",
+            "good (morning|evening|afternoon|day)( to you|, my friend||||)",
+        ])
         if talk.chance(50) {
-            talk.ask("{hello}(.|!|.|!|. It is (nice|good) to (see|meet) you.|! I am here (again|now).|. I hope you are well.|! (Do you have time|Are you there|Can we talk)?)", """
+            talk.ask(
+                "{hello}(.|!|.|!|. It is (nice|good) to (see|meet) you.|! I am here (again|now).|. I hope you are well.|! (Do you have time|Are you there|Can we talk)?)",
+                """
                 Hello! How can I help you(| today)?
                 Hello! It is nice to talk with you. What would you like to know?
                 """)

@@ -4,8 +4,10 @@ enum Stories {
         Topic(name: "story", share: 7) { talk in
             draw(&talk)
             talk["question"] = talk.pick([
-                "a {hero}", "a {hero} (named|called) {hero name}", "a {hero} {at} {place}", "a {hero} and a {friend}", "a {hero} who finds {thing}",
-                "a {hero} (named|called) {hero name} and a {friend}", "{hero name} the {hero}", "a {hero} (named|called) {hero name} {at} {place}",
+                "a {hero}", "a {hero} (named|called) {hero name}", "a {hero} {at} {place}", "a {hero} and a {friend}",
+                "a {hero} who finds {thing}",
+                "a {hero} (named|called) {hero name} and a {friend}", "{hero name} the {hero}",
+                "a {hero} (named|called) {hero name} {at} {place}",
             ])
             talk.ask("""
                 (Tell|Read|Write) me a (short |little |nice |)story about {question}.
@@ -37,7 +39,8 @@ enum Stories {
     private static func draw(_ talk: inout Talk) {
         talk.take(heroes)
         talk.take(places)
-        (talk["thing"], talk["hero name"]) = (talk.pick(finds), talk.pick(names))
+        talk["thing"] = talk.pick(finds)
+        talk["hero name"] = talk.pick(names)
         talk["friend"] = talk.pick(heroes.rows.compactMap { $0["hero"] }.filter { $0 != talk["hero"] })
     }
 
@@ -75,7 +78,9 @@ enum Stories {
     /// The person tells, and asks.
     private static func tell(_ talk: inout Talk) {
         Memory.someone(&talk)
-        talk["told"] = talk.pick(["{name} went to {place} and found {thing}.", "{name} was {at} {place} with {thing}.", "{name} left {thing} {at} {place}."])
+        talk["told"] = talk.pick([
+            "{name} went to {place} and found {thing}.", "{name} was {at} {place} with {thing}.", "{name} left {thing} {at} {place}.",
+        ])
         switch talk.pick(0...2) {
         case 0: talk.ask("""
             {told} (Where was {name}|In which place was {name}|Where was that|Where was this)?
@@ -90,7 +95,9 @@ enum Stories {
             (Listen: |A story: ){told} Who was it?
             """, "It was {name}.")
         }
-        if talk.chance(35) { talk.ask("(And where|Where|And in what place|And in which place) was (that|this|it|{name})?", "It was {at} {place}.") }
+        if talk.chance(35) {
+            talk.ask("(And where|Where|And in what place|And in which place) was (that|this|it|{name})?", "It was {at} {place}.")
+        }
     }
 
     private static let heroes = Table("""
@@ -148,13 +155,16 @@ enum Stories {
         """)
 
     private static let finds = [
-        "a golden key", "a red ball", "a big pumpkin", "an old book", "a silver coin", "a blue stone", "a map", "a small boat", "a warm scarf", "a music box",
-        "a letter", "a lamp", "a basket of apples", "a green hat", "a kite", "a drum", "a little bell", "a jar of honey", "a paper star", "a white feather",
+        "a golden key", "a red ball", "a big pumpkin", "an old book", "a silver coin", "a blue stone", "a map", "a small boat",
+        "a warm scarf", "a music box",
+        "a letter", "a lamp", "a basket of apples", "a green hat", "a kite", "a drum", "a little bell", "a jar of honey", "a paper star",
+        "a white feather",
         "a wooden horse", "a box of pencils", "a mirror", "a shell", "an umbrella",
     ]
 
     private static let names = [
-        "Pip", "Momo", "Tilda", "Nilo", "Bea", "Rufus", "Kiki", "Otto", "Luna", "Fips", "Mira", "Toto", "Ida", "Bruno", "Lotte", "Zuzu", "Finn", "Pepe", "Nora", "Bodo",
+        "Pip", "Momo", "Tilda", "Nilo", "Bea", "Rufus", "Kiki", "Otto", "Luna", "Fips", "Mira", "Toto", "Ida", "Bruno", "Lotte", "Zuzu",
+        "Finn", "Pepe", "Nora", "Bodo",
         "Hugo", "Emmi", "Jona", "Wanda", "Lilo", "Timo", "Rosa", "Karlo", "Suri", "Anton",
     ]
 }

@@ -15,7 +15,8 @@ enum Words {
                 """, "The opposite of {word} is {other}.")
             if talk.chance(45) {
                 talk.takeOther(opposites, than: "word")
-                talk.ask("(And of|And|What about|And what about|How about|And the opposite of) {word}?", "The opposite of {word} is {other}.")
+                talk.ask(
+                    "(And of|And|What about|And what about|How about|And the opposite of) {word}?", "The opposite of {word} is {other}.")
             }
         },
         Topic(name: "plural", share: 3) { talk in
@@ -35,7 +36,8 @@ enum Words {
         },
         Topic(name: "letter", share: 3) { talk in
             let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), i = talk.pick(0...24)
-            (talk["a"], talk["b"]) = (String(letters[i]), String(letters[i + 1]))
+            talk["a"] = String(letters[i])
+            talk["b"] = String(letters[i + 1])
             if talk.chance(65) {
                 talk.ask("""
                     (Which|What) letter (comes|is|follows) after {a}( in the alphabet|)?
@@ -53,7 +55,8 @@ enum Words {
             }
             if talk.chance(40) {
                 let j = talk.pick(0...24)
-                (talk["a"], talk["b"]) = (String(letters[j]), String(letters[j + 1]))
+                talk["a"] = String(letters[j])
+                talk["b"] = String(letters[j + 1])
                 talk.ask("(And|And which letter comes|And what comes|And what is|And the letter) after {a}?", "After {a} comes {b}.")
             }
         },
@@ -153,8 +156,11 @@ enum Words {
         """)
 
     private static let words = [
-        "apple", "bread", "cat", "dog", "egg", "fish", "garden", "house", "island", "juice", "king", "lemon", "moon", "night", "orange", "paper", "queen", "river", "sun",
-        "table", "umbrella", "village", "water", "yellow", "zebra", "animal", "book", "city", "door", "evening", "flower", "green", "hand", "ice", "jam", "kite", "letter",
-        "mouse", "nose", "ocean", "piano", "question", "rain", "snow", "tree", "uncle", "violin", "window", "year", "zero", "ant", "bird", "cloud", "duck", "ear", "fox",
+        "apple", "bread", "cat", "dog", "egg", "fish", "garden", "house", "island", "juice", "king", "lemon", "moon", "night", "orange",
+        "paper", "queen", "river", "sun",
+        "table", "umbrella", "village", "water", "yellow", "zebra", "animal", "book", "city", "door", "evening", "flower", "green", "hand",
+        "ice", "jam", "kite", "letter",
+        "mouse", "nose", "ocean", "piano", "question", "rain", "snow", "tree", "uncle", "violin", "window", "year", "zero", "ant", "bird",
+        "cloud", "duck", "ear", "fox",
     ]
 }
