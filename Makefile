@@ -77,11 +77,11 @@ test-swift: test-deps
 	$(BUILD) --build-tests
 	swift test -c release --skip-build
 
-# Damaged files of other programs, and what each takes of memory and time. `make fuzz` has a million of them.
+# Damaged files of other programs, with limits on memory and time. `make fuzz` tries a million of them.
 test-mutants: test-deps
-	$(BUILD) --product Mutants
-	.build/release/Mutants bombs
-	.build/release/Mutants 1000
+	$(BUILD) --product FormatFuzzer
+	.build/release/FormatFuzzer bombs
+	.build/release/FormatFuzzer 1000
 
 # The kernels on buffers of exactly the right size, where a byte too many is found.
 test-sanitizers: test-deps
@@ -153,10 +153,10 @@ kill-serve: build               ## Kills a server that eight people chat with, a
 
 fuzz: test-deps    ## A million inputs to each reader of foreign bytes: ROUNDS=N for another number (half an hour)
 	$(BUILD) --build-tests
-	$(BUILD) --product Mutants
-	.build/release/Mutants bombs
-	.build/release/Mutants $(ROUNDS)
-	SLM_FUZZ_ROUNDS=$(ROUNDS) swift test -c release --skip-build --filter 'Fuzz|fuzz|Damage|Hostile' --skip ForeignFuzz
+	$(BUILD) --product FormatFuzzer
+	.build/release/FormatFuzzer bombs
+	.build/release/FormatFuzzer $(ROUNDS)
+	SLM_FUZZ_ROUNDS=$(ROUNDS) swift test -c release --skip-build --filter 'Fuzz|fuzz|Damage|Malicious' --skip FormatFuzz
 
 bench: build $(VENV)/ready   ## The figures of the README, each beside its peer, in one run
 	$(SLM) bench gemm

@@ -73,7 +73,7 @@ let package = Package(
 
         // Arithmetic on buffers, the worker pool, CPU detection.
         .target(name: "CKernels", path: "Sources/Kernels/C", cSettings: [.headerSearchPath(".")] + cSettings),
-        module("Kernels", ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Files"], exclude: ["C"]),
+        module("Kernels", ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Files", "Threads"], exclude: ["C"]),
 
         // Tensors, the tape, derivatives; text to token ids and back.
         module("Autograd", ["Kernels"], settings: safe),
@@ -127,8 +127,8 @@ let package = Package(
         ),
         testProgram("CheckpointWriter", ["TestSupport", "Formats", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"]),
         testProgram("Logits", ["Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
-        .target(name: "Watch", path: "Tests/Programs/Watch"),
-        testProgram("Mutants", ["Watch", "TestSupport", "Kernels"]),
+        .target(name: "ResourceWatch", path: "Tests/Programs/ResourceWatch"),
+        testProgram("FormatFuzzer", ["ResourceWatch", "TestSupport", "Kernels"]),
         testProgram("StoreWriter", ["Store", "Threads"]),
         testProgram("ServeParts", ["Serve", "Files"]),
 

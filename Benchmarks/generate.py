@@ -1,10 +1,10 @@
-"""Answering beside llama.cpp's: slm and llama.cpp in turn on the same random weights, several rounds, medians and ratios.
+"""Generation speed of slm and llama.cpp on the same random weights: alternating runs, several rounds, medians and ratios.
 
     make test-llama                                 builds llama.cpp, once; then
     .venv/bin/python Benchmarks/generate.py --rounds 3 [--shape gpt2] [--checkpoint FILE]
 
-Run it with nothing else running. Each figure is a process of its own, so that memory is its own too. `slm export` writes llama.cpp's files, so that both have
-the same numbers; int8 and int4 of slm stand beside Q8_0 and Q4_0.
+Run it on an otherwise idle machine. Each measurement is a separate process, so that its peak memory is its own. `slm export` writes the files for llama.cpp, so
+that both have the same weights. slm's int8 and int4 are compared with Q8_0 and Q4_0.
 """
 import argparse
 import json
@@ -23,13 +23,13 @@ SHAPES = {
     "eugpt": dict(n_layer=6, n_head=8, n_embd=512, n_positions=384, vocab_size=16_387, tie_word_embeddings=False),
     "gpt2": dict(n_layer=12, n_head=12, n_embd=768, n_positions=1_024, vocab_size=50_257, tie_word_embeddings=True),
 }
-# llama.cpp's format, and slm's that is held against it.
+# llama.cpp's format and the slm data type it is compared with.
 PAIRS = {"f32": "f32", "f16": None, "bf16": "bf16", "q8_0": "int8", "q4_0": "int4"}
-FIGURES = {"prompt": "prompt_tokens_per_s", "decode": "tokens_per_s", "load s": "load_s", "peak MB": "peak_rss_mb"}
+METRICS = {"prompt": "prompt_tokens_per_s", "decode": "tokens_per_s", "load s": "load_s", "peak MB": "peak_rss_mb"}
 
 
 def random_model(folder, shape, seed=7):
-    """A GPT-2 as Hugging Face keeps it, with weights so large that its scores differ clearly."""
+    """Writes a Hugging Face folder of a GPT-2, with weights large enough for clearly different logits."""
     random, width, tensors = np.random.default_rng(seed), shape["n_embd"], {}
 
     def add(name, *sizes, mean=0.0, spread=0.06):
@@ -65,15 +65,15 @@ def prepare(folder, options):
 
 
 def last_line(command):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(map(str, command))}: {done.stderr}")
-    return json.loads([line for line in done.stdout.splitlines() if line.startswith("{")][-1])
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if result.returncode != 0:
+        raise SystemExit(f"{' '.join(map(str, command))}: {result.stderr}")
+    return json.loads([line for line in result.stdout.splitlines() if line.startswith("{")][-1])
 
 
 def measure(folder, checkpoint, options):
-    """Whose, in which format, how many together: a list of what each round said."""
-    figures = {}
+    """Returns the results of each round by program, format and batch size."""
+    results = {}
     for _ in range(options.rounds):
         for kind in options.formats.split(","):
             for batch in map(int, options.batches.split(",")):
@@ -81,32 +81,32 @@ def measure(folder, checkpoint, options):
                 runs = {"llama.cpp": [options.python, HERE / "llama_generate.py", folder / f"{kind}.gguf"] + work}
                 if PAIRS[kind]:
                     runs["slm"] = [SLM, "bench", "generate", "--checkpoint", checkpoint, "--dtype", PAIRS[kind], "--json"] + work
-                for who, command in runs.items():
+                for program, command in runs.items():
                     line = last_line(command)
-                    print(json.dumps(dict(who=who, **line)), flush=True)
-                    figures.setdefault((who, kind, batch), []).append(line)
-    return figures
+                    print(json.dumps(dict(program=program, **line)), flush=True)
+                    results.setdefault((program, kind, batch), []).append(line)
+    return results
 
 
-def table(figures, formats, batches):
-    def median(who, kind, batch, key):
-        runs = [line[key] for line in figures.get((who, kind, batch), [])]
+def table(results, formats, batches):
+    def median(program, kind, batch, key):
+        runs = [line[key] for line in results.get((program, kind, batch), [])]
         return statistics.median(runs) if runs else None
 
     def row(name, values, mark=""):
-        shown = ["–" if value is None else f"{mark}{value:,.0f}{mark}" if value >= 20 else f"{mark}{value:.2f}{mark}" for value in values]
-        print(f"| {name} | " + " | ".join(shown) + " |")
+        cells = ["–" if value is None else f"{mark}{value:,.0f}{mark}" if value >= 20 else f"{mark}{value:.2f}{mark}" for value in values]
+        print(f"| {name} | " + " | ".join(cells) + " |")
 
     best = []
     print("\n| | " + " | ".join(kind.upper() for kind in formats) + " |\n|---|" + "---:|" * len(formats))
     for batch in batches:
-        for name, key in FIGURES.items():
-            theirs, ours = ([median(who, kind, batch, key) for kind in formats] for who in ("llama.cpp", "slm"))
-            row(f"{name}, {batch} together, llama.cpp", theirs)
-            row(f"{name}, {batch} together, slm", ours)
+        for name, key in METRICS.items():
+            theirs, ours = ([median(program, kind, batch, key) for kind in formats] for program in ("llama.cpp", "slm"))
+            row(f"{name}, batch {batch}, llama.cpp", theirs)
+            row(f"{name}, batch {batch}, slm", ours)
             row("**slm ÷ llama.cpp**", [a and b and a / b for a, b in zip(ours, theirs)], "**")
             if "tokens" in key and any(ours):
-                best.append(f"{name}, {batch} together: best of slm ÷ best of llama.cpp {max(filter(None, ours)) / max(filter(None, theirs)):.2f}")
+                best.append(f"{name}, batch {batch}: best slm ÷ best llama.cpp {max(filter(None, ours)) / max(filter(None, theirs)):.2f}")
     print("\n" + "\n".join(best))
 
 
@@ -115,15 +115,15 @@ def main():
     for name, value in dict(rounds=3, prompt=128, generate=200).items():
         arguments.add_argument("--" + name, type=int, default=value)
     arguments.add_argument("--shape", choices=SHAPES, default="eugpt")
-    arguments.add_argument("--checkpoint", help="a model instead of random weights")
+    arguments.add_argument("--checkpoint", help="model to use instead of random weights")
     arguments.add_argument("--formats", default=",".join(PAIRS))
     arguments.add_argument("--batches", default="1,16")
-    arguments.add_argument("--python", default=sys.executable, help="the one that has llama-cpp-python")
+    arguments.add_argument("--python", default=sys.executable, help="Python interpreter with llama-cpp-python")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        figures = measure(folder, prepare(folder, options), options)
-    table(figures, options.formats.split(","), [int(batch) for batch in options.batches.split(",")])
+        results = measure(folder, prepare(folder, options), options)
+    table(results, options.formats.split(","), [int(batch) for batch in options.batches.split(",")])
 
 
 if __name__ == "__main__":

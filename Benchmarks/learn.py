@@ -1,9 +1,9 @@
-"""How much is learned in a given time: `slm train --time` beside nanoGPT's recipe in compiled bf16 PyTorch, on the same tokens.
+"""Validation loss after a given training time: `slm train --time` and nanoGPT's recipe in compiled bf16 PyTorch, on the same tokens.
 
     .venv/bin/python Benchmarks/learn.py data --minutes 10 --seeds 1,2,3
 
-`data` is a folder that `slm tokenize --tokens` wrote with a vocabulary of 16,387. Prints bits a byte of all of val.bin, cut into windows of 384 that do not overlap, as
-PyTorch's figure is taken, and conversation by conversation, as `slm eval` sees them. Run it with nothing else running: it takes the minutes for each seed, and once for the peer.
+`data` is a folder written by `slm tokenize --tokens` with a vocabulary of 16,387. Prints bits per byte of all of val.bin: in windows of 384 tokens without overlap,
+as in the PyTorch script, and by conversation, as in `slm eval`. Run it on an otherwise idle machine. It takes the given minutes for each seed and for PyTorch.
 """
 import argparse
 import json
@@ -40,15 +40,15 @@ def main():
     peer = None
     if not options.no_peer:
         peer = lines([sys.executable, HERE / "torch_learn.py", options.data, "--minutes", options.minutes])[-1]
-        print(f"torch        {peer['val']:.4f} nats a token  {peer['bits_per_byte']:.4f} bits a byte  {peer['tokens']} tokens")
+        print(f"torch        {peer['val']:.4f} nats per token  {peer['bits_per_byte']:.4f} bits per byte  {peer['tokens']} tokens")
     for seed in options.seeds.split(","):
         with tempfile.TemporaryDirectory() as folder:
             evaluated, windows, chats = ours(options.data, options.minutes, seed, folder + "/run")
-        line = f"slm, seed {seed}  {windows['loss']:.4f} nats a token  {windows['bits_per_byte']:.4f} bits a byte  {chats['bits_per_byte']:.4f} by conversation  {evaluated[-1][2]} tokens"
+        line = f"slm, seed {seed}  {windows['loss']:.4f} nats per token  {windows['bits_per_byte']:.4f} bits per byte  {chats['bits_per_byte']:.4f} by conversation  {evaluated[-1][2]} tokens"
         if peer:
             first = next((seconds for seconds, bits, _ in evaluated if bits <= peer["bits_per_byte"]), None)
-            line += f"  {100 * (1 - windows['bits_per_byte'] / peer['bits_per_byte']):.1f} % below"
-            line += f"; had torch's last figure after {first:.0f} s" if first else "; never had torch's last figure"
+            line += f"  {100 * (1 - windows['bits_per_byte'] / peer['bits_per_byte']):.1f} % lower"
+            line += f"; reached torch's final value after {first:.0f} s" if first else "; did not reach torch's final value"
         print(line, flush=True)
 
 

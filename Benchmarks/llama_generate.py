@@ -1,9 +1,10 @@
-"""The peer of `slm bench generate`: llama.cpp on the same weights. Prints one line of JSON, with the same keys.
+"""The counterpart of `slm bench generate`: llama.cpp with the same weights. Prints one line of JSON with the same keys.
 
     python Benchmarks/llama_generate.py model.gguf --batch 16 --prompt 128 --generate 200
 
-Its own defaults, but for the threads: what `llama-server` would do with so many conversations. All prompts are given at once, each next token of all
-sequences at once; scores are asked for where a token is to be chosen. Tokens are not chosen by the scores, so that the work is the same whatever the weights.
+Uses llama.cpp's defaults except for the threads, as `llama-server` does for this number of conversations. All prompts are decoded in one batch, then the next tokens
+of all sequences in one batch per step. Logits are computed only where a token would be sampled. The next tokens do not depend on them, so that the work is the
+same for any weights.
 """
 import argparse
 import ctypes
@@ -32,18 +33,18 @@ class Model:
         self.context = llama.llama_init_from_model(self.model, parameters)
         self.vocabulary = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(self.model))
         self.batch = llama.llama_batch_init(parameters.n_batch, 0, 1)
-        self.decode([(1, 0, 0, True)])                        # the first token: what is mapped is read
+        self.decode([(1, 0, 0, True)])                        # the first token reads the mapped weights
         self.load_seconds = time.perf_counter() - start
 
     def clear(self):
         llama.llama_memory_clear(llama.llama_get_memory(self.context), True)
 
     def decode(self, tokens):
-        """Of each: its id, its position, its sequence, and whether scores are wanted."""
+        """Decodes tokens of (id, position, sequence, whether logits are needed)."""
         batch = self.batch
         batch.n_tokens = len(tokens)
-        for i, (token, position, sequence, wanted) in enumerate(tokens):
-            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = token % self.vocabulary, position, 1, wanted
+        for i, (token, position, sequence, needs_logits) in enumerate(tokens):
+            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = token % self.vocabulary, position, 1, needs_logits
             batch.seq_id[i][0] = sequence
         start = time.perf_counter()
         if llama.llama_decode(self.context, batch) != 0:
@@ -54,7 +55,7 @@ class Model:
 
 def measure(model, options):
     prompts, answers = [], []
-    for _ in range(options.repeat + 1):                       # the first one warms up
+    for _ in range(options.repeat + 1):                       # the first round is a warm-up
         model.clear()
         prompts.append(model.decode([(37 * i + s, i, s, i == options.prompt - 1) for s in range(options.batch) for i in range(options.prompt)]))
         answers.append(sum(model.decode([(53 * g + s, options.prompt + g, s, True) for s in range(options.batch)]) for g in range(options.generate)))

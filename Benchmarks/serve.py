@@ -1,10 +1,11 @@
-"""Serving beside the model alone, and beside llama.cpp's server: people who ask again as soon as they are answered, several rounds, medians and ratios.
+"""Serving speed of `slm serve`, of the model without a server, and of llama.cpp's server: alternating runs, several rounds, medians and ratios.
 
     Benchmarks/serve.py --checkpoint best.h5 [--llama-server llama-server] [--rounds 3]
 
-Run it with nothing else running. Everybody asks something else, in 16 words, and is answered with 200 tokens. `slm bench generate` runs while the server is stopped;
-`slm export` writes llama.cpp's files from the same checkpoint, whose BF16, Q8_0 and Q4_0 stand beside bf16, int8 and int4 of slm. Either server has two threads and a place for
-everybody. (llama.cpp's is made by `cmake` and `ninja llama-server` in the sources that llama-cpp-python brings.)
+Run it on an otherwise idle machine. Each simulated user sends the next question as soon as the answer is complete. Questions differ and have 16 words; answers have
+200 tokens. `slm bench generate` runs while the server is suspended. `slm export` writes llama.cpp's files from the same checkpoint; BF16, Q8_0 and Q4_0 are
+compared with slm's bf16, int8 and int4. Both servers have two threads and a slot for each user. (Build llama.cpp's with `cmake` and `ninja llama-server` in the
+sources that come with llama-cpp-python.)
 """
 import argparse
 import json
@@ -29,8 +30,8 @@ def free_port():
         return listening.getsockname()[1]
 
 
-class Served:
-    """A server that is there, and is ended."""
+class Server:
+    """A server process that is ready on entry and terminated on exit."""
 
     def __init__(self, command, port, health):
         self.url = f"http://127.0.0.1:{port}"
@@ -41,7 +42,7 @@ class Served:
                 return
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.05)
-        raise SystemExit(f"{command[0]} is never ready")
+        raise SystemExit(f"{command[0]} did not become ready")
 
     def __enter__(self):
         return self
@@ -53,7 +54,7 @@ class Served:
     def ask(self, people, questions):
         return last_line([SLM, "bench", "serve", "--url", self.url, "--people", people, "--questions", questions, "--prompt", 16, "--generate", 200, "--json"])
 
-    def figures(self, people, questions):
+    def measure(self, people, questions):
         self.ask(people, 1)
         line = self.ask(people, questions)
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
@@ -61,7 +62,7 @@ class Served:
 
 
 def measure(folder, options):
-    figures, models = {}, pathlib.Path(options.checkpoint).resolve()
+    results, models = {}, pathlib.Path(options.checkpoint).resolve()
     kinds, people = options.types.split(","), [int(count) for count in options.people.split(",")]
     if options.llama_server:
         for kind in kinds:
@@ -73,8 +74,8 @@ def measure(folder, options):
                 port = free_port()
                 command = [SLM, "serve", "--checkpoint", models, "--dtype", kind, "--threads", 2, "--port", port, "--database", f"sqlite:{folder}/{turn}-{kind}-{count}.db",
                            "--chats-per-minute", 0, "--per-person", 4_096]
-                with Served(command, port, "/api/health") as server:
-                    ours = server.figures(count, questions)
+                with Server(command, port, "/api/health") as server:
+                    ours = server.measure(count, questions)
                     os.kill(server.process.pid, signal.SIGSTOP)
                     alone = last_line([SLM, "bench", "generate", "--checkpoint", models, "--dtype", kind, "--batch", count, "--prompt", 16, "--generate", 200, "--threads", 2, "--json"])
                     os.kill(server.process.pid, signal.SIGCONT)
@@ -82,41 +83,41 @@ def measure(folder, options):
                 if options.llama_server:
                     port = free_port()
                     command = [options.llama_server, "-m", folder / f"{kind}.gguf", "-t", 2, "-tb", 2, "-np", count, "-c", 384 * count, "--host", "127.0.0.1", "--port", port]
-                    with Served(command, port, "/health") as server:
-                        lines["llama.cpp"] = server.figures(count, questions)
-                for who, line in lines.items():
-                    print(json.dumps(dict(line, who=who, type=kind)), flush=True)
-                    figures.setdefault((who, kind, count), []).append(line)
-    return figures, kinds, people
+                    with Server(command, port, "/health") as server:
+                        lines["llama.cpp"] = server.measure(count, questions)
+                for program, line in lines.items():
+                    print(json.dumps(dict(line, program=program, type=kind)), flush=True)
+                    results.setdefault((program, kind, count), []).append(line)
+    return results, kinds, people
 
 
-def table(figures, kinds, people):
-    def median(who, kind, count, key):
-        runs = [line[key] for line in figures.get((who, kind, count), [])]
+def table(results, kinds, people):
+    def median(program, kind, count, key):
+        runs = [line[key] for line in results.get((program, kind, count), [])]
         return statistics.median(runs) if runs else float("nan")
 
-    print("\n| | people | tokens/s served | the model alone | share | llama.cpp's server | slm ÷ llama.cpp | first token, half / 99 % | llama.cpp | peak MB | llama.cpp |")
+    print("\n| | users | tokens/s, slm serve | model without server | ratio | llama.cpp's server | slm ÷ llama.cpp | first token, p50 / p99 | llama.cpp | peak MB | llama.cpp |")
     print("|---|" + "---:|" * 10)
     for kind in kinds:
         for count in people:
-            of = lambda who, key: median(who, kind, count, key)
+            of = lambda program, key: median(program, kind, count, key)
             served, alone, theirs = of("slm serve", "tokens_per_s"), of("slm alone", "tokens_per_s"), of("llama.cpp", "tokens_per_s")
-            first = [f"{of(who, 'first_token_ms_p50'):.0f} / {of(who, 'first_token_ms_p99'):.0f} ms" for who in ("slm serve", "llama.cpp")]
+            first = [f"{of(program, 'first_token_ms_p50'):.0f} / {of(program, 'first_token_ms_p99'):.0f} ms" for program in ("slm serve", "llama.cpp")]
             print(f"| {kind} | {count} | {served:,.0f} | {alone:,.0f} | {served / alone:.2f} | {theirs:,.0f} | **{served / theirs:.2f}** | {first[0]} | {first[1]} | "
                   f"{of('slm serve', 'peak_mb'):.0f} | {of('llama.cpp', 'peak_mb'):.0f} |")
     for count in people:
-        best = [max(median(who, kind, count, "tokens_per_s") for kind in kinds) for who in ("slm serve", "llama.cpp")]
-        print(f"\n{count} people: best of slm ÷ best of llama.cpp {best[0] / best[1]:.2f}")
+        best = [max(median(program, kind, count, "tokens_per_s") for kind in kinds) for program in ("slm serve", "llama.cpp")]
+        print(f"\n{count} users: best slm ÷ best llama.cpp {best[0] / best[1]:.2f}")
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--checkpoint", required=True)
-    arguments.add_argument("--llama-server", help="llama.cpp's, to stand beside")
+    arguments.add_argument("--llama-server", help="path of llama.cpp's llama-server to compare with")
     arguments.add_argument("--types", default=",".join(KINDS))
     arguments.add_argument("--people", default="1,16,64")
     arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--answers", type=int, default=64, help="of each measurement, four of each person at least")
+    arguments.add_argument("--answers", type=int, default=64, help="answers per measurement, at least four per user")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
         table(*measure(pathlib.Path(name), options))

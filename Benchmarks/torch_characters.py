@@ -1,10 +1,10 @@
-"""nanoGPT's GPT on the characters of a text, in PyTorch: what Documentation/Learn/Shakespeare.md holds `slm train --preset characters` against.
+"""nanoGPT's character-level model in PyTorch: the comparison for `slm train --preset characters` in Documentation/Learn/Shakespeare.md.
 
-    python Benchmarks/torch_characters.py data/characters            # the folder that slm tokenize --tokens wrote
+    python Benchmarks/torch_characters.py data/characters            # a folder written by slm tokenize --tokens
 
-The settings are nanoGPT's for a CPU (README, "I only have a macbook"): 4 layers, 4 heads, 128 wide, context 64, 12 rows a step, 2,000 steps; AdamW with
-β 0.9/0.99, decay 0.1, rate 1e-3 after 100 steps of warmup, along a cosine to 1e-4; no dropout, no biases, the head is the embedding. Prints the loss on
-random windows of val.bin and on all of it, and the seconds that the steps took.
+The hyperparameters are nanoGPT's for a CPU (README, "I only have a macbook"): 4 layers, 4 heads, width 128, context 64, batch size 12, 2,000 steps; AdamW with
+β 0.9/0.99 and weight decay 0.1; a learning rate of 1e-3 after 100 steps of warmup, with cosine decay to 1e-4; no dropout, no biases, tied embeddings. Prints the
+loss on random windows of val.bin and on all of it, and the training time.
 """
 import argparse
 import math
@@ -61,7 +61,7 @@ def main():
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1337)
-    parser.add_argument("--bf16", action="store_true", help="products in bf16, by autocast")
+    parser.add_argument("--bf16", action="store_true", help="bf16 matmuls by autocast")
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -77,7 +77,7 @@ def main():
             return run(ids, targets)
 
     if options.compile:
-        loss(*windows(train, ROWS, generator)).backward()       # not counted: the time that compiling takes
+        loss(*windows(train, ROWS, generator)).backward()       # compile before the clock starts
         optimizer.zero_grad()
     begin = time.monotonic()
     for step in range(options.steps):

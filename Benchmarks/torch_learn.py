@@ -1,9 +1,9 @@
-"""The peer of `slm train --time`: how much nanoGPT's recipe learns in compiled bf16 PyTorch, in the same time on the same tokens.
+"""The counterpart of `slm train --time`: nanoGPT's recipe in compiled bf16 PyTorch with the same time limit and tokens.
 
-    python Benchmarks/torch_learn.py data --minutes 10          # the folder that slm tokenize --tokens wrote
+    python Benchmarks/torch_learn.py data --minutes 10          # a folder written by slm tokenize --tokens
 
-The clock runs while steps do: neither compiling nor evaluating is counted. Prints a line of JSON every hundred steps and at the end: the loss on all of
-val.bin in windows that do not overlap, which is what `slm eval --windows --stride 384` computes.
+The clock runs only during training steps, without compilation and evaluation. Prints a line of JSON every hundred steps and at the end, with the loss on all of
+val.bin in windows without overlap, which is what `slm eval --windows --stride 384` computes.
 """
 import argparse
 import json
@@ -55,13 +55,13 @@ def main():
     matrices, rest = [p for p in model.parameters() if p.dim() >= 2], [p for p in model.parameters() if p.dim() < 2]
     groups = [dict(params=matrices, weight_decay=0.1), dict(params=rest, weight_decay=0.0)]
     optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.95), fused=True)
-    forward, draw = torch.compile(model), np.random.default_rng(options.seed)
+    forward, rng = torch.compile(model), np.random.default_rng(options.seed)
 
     def step(rate):
         for group in optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = forward(*batch(train, draw.integers(0, len(train) - T - 1, options.rows)))
+            loss = forward(*batch(train, rng.integers(0, len(train) - T - 1, options.rows)))
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -69,7 +69,7 @@ def main():
         return loss.item()
 
     evaluate(forward, val[: T * options.rows + 1], options.rows)
-    step(0.0), step(0.0)                                   # compiles
+    step(0.0), step(0.0)                                   # compilation
     optimizer.state.clear()
     seconds, steps, limit = 0.0, 0, options.minutes * 60
     text = sum(meta["val"]["bytes"].values())

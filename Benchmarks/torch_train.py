@@ -1,6 +1,6 @@
-"""The peer of `slm bench train`: the same model, batch and step in PyTorch on the CPU.
+"""The counterpart of `slm bench train`: the same model, batch and step in PyTorch on the CPU.
 
-Prints one line of JSON a mode: tokens a second of the whole step (forward, backward, clip, AdamW).
+Prints one line of JSON per mode: tokens per second of the whole step (forward, backward, clipping, AdamW).
     python Benchmarks/torch_train.py --modes eager-f32,compile-bf16 --layers 6 --heads 8 --width 512
 """
 import argparse
@@ -44,8 +44,8 @@ class GPT(nn.Module):
         x = self.tokens(ids) + self.positions(torch.arange(ids.shape[1]))
         for block in self.blocks:
             x = block(x)
-        scores = self.head(self.norm(x))
-        return F.cross_entropy(scores.view(-1, scores.shape[-1]).float(), targets.reshape(-1))
+        logits = self.head(self.norm(x))
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]).float(), targets.reshape(-1))
 
 
 def measure(mode, o):

@@ -1,9 +1,9 @@
-"""Training speed beside PyTorch's: the two in turn, several rounds, medians and ratios.
+"""Training speed of slm and PyTorch: alternating runs, several rounds, medians and ratios.
 
-    make bench                                      or, with what is built already:
+    make bench                                      or, if slm is built:
     .venv/bin/python Benchmarks/train.py --rounds 3 --preset eugpt
 
-Run it with nothing else running. Each figure is a process of its own, so that memory is its own too.
+Run it on an otherwise idle machine. Each measurement is a separate process, so that its peak memory is its own.
 """
 import argparse
 import json
@@ -41,7 +41,7 @@ def main():
     arguments.add_argument("--steps", type=int, default=8)
     arguments.add_argument("--preset", choices=SHAPES, default="eugpt")
     arguments.add_argument("--dtypes", default="bf16,f32")
-    arguments.add_argument("--short", action="store_true", help="leave out one thread and eager PyTorch")
+    arguments.add_argument("--short", action="store_true", help="skip single-threaded slm and eager PyTorch")
     options = arguments.parse_args()
     for dtype in options.dtypes.split(","):
         runs = {
@@ -51,15 +51,15 @@ def main():
         if not options.short:
             runs["slm, 1 thread"] = lambda: ours(options.preset, dtype, max(2, options.steps // 2), threads=1)
             runs["torch eager"] = lambda: peer(options.preset, "eager-" + dtype, options.steps)
-        figures = {name: [] for name in runs}
+        results = {name: [] for name in runs}
         for _ in range(options.rounds):
             for name, run in runs.items():
-                figures[name].append(run())
-        speed = {name: statistics.median(f["tokens_per_s"] for f in all_runs) for name, all_runs in figures.items()}
-        for name, all_runs in figures.items():
+                results[name].append(run())
+        speed = {name: statistics.median(f["tokens_per_s"] for f in all_runs) for name, all_runs in results.items()}
+        for name, all_runs in results.items():
             values = sorted(f["tokens_per_s"] for f in all_runs)
             print(f"{options.preset} {dtype:5} {name:16} {speed[name]:7.0f} tokens/s  ({values[0]:.0f}–{values[-1]:.0f})   "
-                  f"peak {max(f['peak_rss_mb'] for f in all_runs):5} MB   slm is {speed['slm'] / speed[name]:.2f} times this", flush=True)
+                  f"peak {max(f['peak_rss_mb'] for f in all_runs):5} MB   slm is {speed['slm'] / speed[name]:.2f} times as fast", flush=True)
 
 
 if __name__ == "__main__":

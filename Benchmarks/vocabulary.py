@@ -1,9 +1,9 @@
-"""slm beside Hugging Face tokenizers, tiktoken and rustbpe: learning a vocabulary and encoding a text, in one run.
+"""BPE training and encoding with slm, Hugging Face tokenizers, tiktoken and rustbpe, in one run.
 
     python Benchmarks/vocabulary.py --text chats.txt --tokenizer gpt2.tiktoken [--rounds 3]
 
-Prints a line of JSON for each measurement and a table of medians. Everyone encodes with the same vocabulary, which slm writes in the form that each
-reads. Each measurement is a process of its own, so that its peak memory is its own; rounds alternate, so that a noisy neighbour meets everyone.
+Prints a line of JSON per measurement and a table of medians. All encode with the same vocabulary, which slm writes in each program's format. Each measurement is a
+separate process, so that its peak memory is its own. Rounds alternate, so that other load on the machine affects all programs.
 """
 import argparse, json, os, pathlib, resource, statistics, subprocess, sys, tempfile, time
 
@@ -15,7 +15,7 @@ def lines(path):
     with open(path, encoding="utf-8", newline="\n") as file: yield from file
 
 def chunks(path, size=1 << 20):
-    """The text in pieces of about 1 MB that end at a line end: large enough that a call's overhead in Python does not count."""
+    """Splits the text at line ends into pieces of about 1 MB, so that Python's call overhead is negligible."""
     result, piece, length = [], [], 0
     for line in lines(path):
         piece.append(line)
@@ -24,16 +24,16 @@ def chunks(path, size=1 << 20):
     return result + (["".join(piece)] if piece else [])
 
 def measure(what, text, files, vocab, threads):
-    """One peer, timed in this process. Reading the text counts when learning (all of them stream it), not when encoding."""
+    """Times one program in this process. Reading the text is included in training, where all programs stream it, and not in encoding."""
     os.environ["RAYON_NUM_THREADS"] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
-    if what == "learn huggingface":
+    if what == "train huggingface":
         from tokenizers import Tokenizer, models, pre_tokenizers, trainers
         start, tokenizer = time.perf_counter(), Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.train_from_iterator(lines(text), trainers.BpeTrainer(
             vocab_size=vocab, special_tokens=SPECIALS, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
-    elif what == "learn rustbpe":
+    elif what == "train rustbpe":
         import rustbpe
         start, tokenizer = time.perf_counter(), rustbpe.Tokenizer()
         tokenizer.train_from_iterator(lines(text), vocab_size=vocab, pattern=PATTERN)
@@ -57,18 +57,18 @@ def measure(what, text, files, vocab, threads):
                 peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 def slm(text, files, vocab):
-    """Ours: learning on all threads, encoding on one and on all."""
+    """Runs slm: training on all threads, encoding on one and on all."""
     for case in ("train", "encode"):
         command = [SLM, "bench", "tokenize", "--text", text, "--vocab-size", str(vocab), "--tokenizer", files / "tokenizer.json", "--only", case, "--json"]
         for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines():
             r = json.loads(line)
-            yield dict(what="learn slm" if r["case"] == "train" else "encode slm", threads=r["threads"], seconds=r["seconds"], mb_per_s=r["mb_per_s"],
+            yield dict(what="train slm" if r["case"] == "train" else "encode slm", threads=r["threads"], seconds=r["seconds"], mb_per_s=r["mb_per_s"],
                        peak_rss_mb=r["peak_rss_mb"])
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=pathlib.Path, required=True)
-    parser.add_argument("--tokenizer", type=pathlib.Path, required=True, help="any file that slm reads, cut by GPT-2's pattern")
+    parser.add_argument("--tokenizer", type=pathlib.Path, required=True, help="a tokenizer with GPT-2's pattern, in any format that slm reads")
     parser.add_argument("--vocab", type=int, default=16387)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -76,7 +76,7 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help=argparse.SUPPRESS)
     o = parser.parse_args()
     if o.one: return print(json.dumps(measure(o.one, o.text, o.files, o.vocab, o.threads)))
-    peers = [("learn huggingface", o.threads), ("learn rustbpe", o.threads), ("encode tiktoken", 1), ("encode tiktoken", o.threads),
+    peers = [("train huggingface", o.threads), ("train rustbpe", o.threads), ("encode tiktoken", 1), ("encode tiktoken", o.threads),
              ("encode huggingface", 1), ("encode huggingface", o.threads)]
     results = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -86,7 +86,7 @@ extension Parameters {
             let k = min(O, I)
             let R = min(width, k)
             let weight = frozenValues[layer.weight.range].read { span in span.indices.map { span[$0] } }
-            guard let svd = algebra.singularValues(of: weight, rows: O, columns: I) else { return nil }
+            guard let svd = algebra.singularValueDecomposition(of: weight, rows: O, columns: I) else { return nil }
             // √(σ/scale) goes to each side. Where the configured rank exceeds the rank of the weight, both sides are 0.
             let roots = (0..<R).map { (svd.values[$0] / layer.scale).squareRoot() }
             values[layer.a.range].write { a in

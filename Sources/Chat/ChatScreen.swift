@@ -26,7 +26,7 @@ package struct ChatScreen: ~Copyable {
             return editor.read(
                 prompt: style(Self.userLabel, .cyan),
                 columns: Self.userLabel.columns,
-                then: style(Self.continuationLabel, .cyan)
+                continuationPrompt: style(Self.continuationLabel, .cyan)
             )
         }
         var lines: [String] = []

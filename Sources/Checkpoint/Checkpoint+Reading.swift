@@ -17,7 +17,7 @@ extension Checkpoint {
             throw Folder.contains(".", in: path) ? .isFolder(path) : CheckpointError(error)
         }
         self = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in
-            try CheckpointHeader.check(bytes, path: path, forgetting: file.forget)
+            try CheckpointHeader.check(bytes, path: path, forgetting: file.releasePages)
             return try Checkpoint(try H5Reader.arrays(in: bytes, path: path), of: bytes, in: file)
         }
     }

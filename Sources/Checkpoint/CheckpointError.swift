@@ -93,7 +93,7 @@ extension CheckpointError {
         switch error {
         case .unreadable(let path, let reason): self = .unreadable(path: path, reason: reason)
         case .notWritten(let path, let reason): self = .notWritten(path: path, reason: reason)
-        case .noRoom(let path, let reason, _):
+        case .diskFull(let path, let reason, _):
             self = .diskFull(path: path, reason: reason, needed: needed, free: Self.freeBytes(beside: path))
         case .lineTooLong(let path, _, _), .noMatchingFiles(let path, _): self = .unreadable(path: path, reason: error.description)
         }

@@ -1,70 +1,72 @@
 import Files
 import Tokenize
 
-/// What one thread makes of a block.
+/// A block of a corpus, parsed and encoded.
 struct EncodedBlock: Sendable {
-    /// A conversation, or a piece of plain text, in `ids` and `turns`; each begins where the one before it ends.
+    /// A conversation, or a part of a plain text. Its tokens and turns start where those of the previous entry end.
     struct Entry: Sendable {
         let idEnd, turnEnd: Int
         let bytes: ChatTokens.Bytes
         let messages: Int
-        let isCut, beginsHere: Bool
+        let isTruncated: Bool
+        /// False for the later parts of a plain text.
+        let startsHere: Bool
     }
 
-    let part: DatasetSplit?
-    /// Little-endian, as they stand in the file.
+    let split: DatasetSplit?
+    /// Little-endian, as in the file.
     var ids: [UInt8] = []
     var turns: [ChatTokens.Turn] = []
     var entries: [Entry] = []
     var empty = 0
-    var faults: [Fault] = []
-    /// What ends the work, whatever is skipped.
+    var malformedLines: [MalformedLine] = []
+    /// An error that ends the work even if malformed lines are skipped.
     var failure: CorpusError?
     var hasChats = false
     var bytesRead = 0
 }
 
-/// Parses and encodes blocks, one for each thread.
+/// Parses and encodes blocks. One per thread.
 final class BlockEncoder {
     private var parser = ConversationParser()
     private var encoder: Encoder
     private let renderer: Result<ChatRenderer, TokenizeError>
-    private let limit: Int
+    private let maxTokens: Int
     private let width: Int
-    /// What ends a plain text, if the vocabulary has it.
+    /// The token appended to a plain text, if the vocabulary has one.
     private let textEnd: TokenID?
     private var chat = ChatTokens()
 
-    init(_ tokenizer: Tokenizer, form: ChatTemplate, limit: Int?, width: Int) throws(CorpusError) {
+    init(_ tokenizer: Tokenizer, template: ChatTemplate, maxTokens: Int?, width: Int) throws(CorpusError) {
         do throws(TokenizeError) { encoder = try Encoder(tokenizer) } catch { throw .tokenizer(error) }
-        // A vocabulary without markers is fine as long as no chat comes.
-        renderer = Result { () throws(TokenizeError) in try ChatRenderer(form, for: tokenizer) }
+        // A vocabulary without role tokens is an error only if there are chats.
+        renderer = Result { () throws(TokenizeError) in try ChatRenderer(template, for: tokenizer) }
         textEnd = tokenizer.vocabulary.specialTokenID("<|eos|>") ?? tokenizer.vocabulary.specialTokenID("<|endoftext|>")
-        self.limit = limit ?? .max
+        self.maxTokens = maxTokens ?? .max
         self.width = width
     }
 
     func encode(_ block: CorpusBlock) -> EncodedBlock {
-        var result = EncodedBlock(part: block.part)
+        var result = EncodedBlock(split: block.split)
         chat.ids.removeAll(keepingCapacity: true)
         chat.turns.removeAll(keepingCapacity: true)
         do throws(CorpusError) {
             try parser.parse(block) { entry throws(CorpusError) in
                 switch entry {
                 case .empty: result.empty += 1
-                case .malformed(let fault): result.faults.append(fault)
+                case .malformed(let line): result.malformedLines.append(line)
                 case .conversation(let conversation, let line):
                     result.hasChats = true
                     let renderer: ChatRenderer
                     do throws(TokenizeError) { renderer = try self.renderer.get() } catch { throw .tokenizer(error) }
-                    add(conversation.messages.count, from: block, line, beginsHere: true, to: &result) { () throws(TokenizeError) in
-                        try renderer.append(conversation, limit: limit, with: &encoder, to: &chat)
+                    add(conversation.messages.count, from: block, line, startsHere: true, to: &result) { () throws(TokenizeError) in
+                        try renderer.append(conversation, maxTokens: maxTokens, with: &encoder, to: &chat)
                     }
                 case .text(let text, let line):
-                    add(0, from: block, line, beginsHere: block.begins, to: &result) { () throws(TokenizeError) in
+                    add(0, from: block, line, startsHere: block.startsText, to: &result) { () throws(TokenizeError) in
                         let start = chat.ids.count
                         try encoder.encode(text.span, into: &chat.ids)
-                        if block.ends, let textEnd { chat.ids.append(textEnd) }
+                        if block.endsText, let textEnd { chat.ids.append(textEnd) }
                         if chat.ids.count > start { chat.turns.append(.init(start, .assistant)) }
                         chat.bytes.assistant += text.count
                         return false
@@ -78,24 +80,30 @@ final class BlockEncoder {
         return result
     }
 
-    /// What cannot be encoded is taken back, and a fault.
-    private func add(_ messages: Int, from block: CorpusBlock, _ line: Int, beginsHere: Bool, to result: inout EncodedBlock,
-                     _ encode: () throws(TokenizeError) -> Bool) {
-        let ids = chat.ids.count
-        let turns = chat.turns.count
+    /// Adds an entry. If it cannot be encoded, its tokens are removed and its line counts as malformed.
+    private func add(
+        _ messages: Int, from block: CorpusBlock, _ line: Int, startsHere: Bool, to result: inout EncodedBlock,
+        _ encode: () throws(TokenizeError) -> Bool
+    ) {
+        let idStart = chat.ids.count
+        let turnStart = chat.turns.count
         chat.bytes = .init()
         do throws(TokenizeError) {
-            let isCut = try encode()
-            result.entries.append(
-                .init(
-                    idEnd: chat.ids.count, turnEnd: chat.turns.count, bytes: chat.bytes, messages: messages, isCut: isCut,
-                    beginsHere: beginsHere))
+            let isTruncated = try encode()
+            result.entries.append(EncodedBlock.Entry(
+                idEnd: chat.ids.count,
+                turnEnd: chat.turns.count,
+                bytes: chat.bytes,
+                messages: messages,
+                isTruncated: isTruncated,
+                startsHere: startsHere
+            ))
         } catch {
-            chat.ids.removeSubrange(ids...)
-            chat.turns.removeSubrange(turns...)
-            let sentence = error.description
-            result.faults.append(
-                MalformedLine(path: block.path, line: line, reason: sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence))
+            chat.ids.removeSubrange(idStart...)
+            chat.turns.removeSubrange(turnStart...)
+            let message = error.description
+            let reason = message.hasSuffix(".") ? String(message.dropLast()) : message
+            result.malformedLines.append(MalformedLine(path: block.path, line: line, reason: reason))
         }
     }
 

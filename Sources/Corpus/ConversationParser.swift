@@ -2,19 +2,19 @@ import Files
 import JSON
 package import Tokenize
 
-/// What is found in a block.
+/// An item found in a block.
 ///
 ///     if case .conversation(let conversation, let line) = entry { … }
 package enum CorpusEntry {
     case conversation(Conversation, line: Int)
-    /// A plain text, or a piece of one.
+    /// A plain text, or a part of one.
     case text([UInt8], line: Int)
-    /// A conversation in which nobody says anything.
+    /// A conversation in which all messages are empty.
     case empty(line: Int)
-    case malformed(Fault)
+    case malformed(MalformedLine)
 }
 
-/// Reads the lines of blocks. One for each thread.
+/// Parses the lines of blocks. One per thread.
 ///
 ///     var parser = ConversationParser()
 ///     parser.parse(block) { entry in … }
@@ -23,18 +23,20 @@ package struct ConversationParser: ~Copyable {
 
     package init() {}
 
-    package mutating func parse<Failure: Error>(_ block: CorpusBlock, _ body: (CorpusEntry) throws(Failure) -> Void) throws(Failure) {
+    package mutating func parse<Failure: Error>(
+        _ block: CorpusBlock, _ body: (CorpusEntry) throws(Failure) -> Void
+    ) throws(Failure) {
         switch block.content {
-        case .fault(let fault): try body(.malformed(fault))
+        case .malformed(let line): try body(.malformed(line))
         case .lines(let lines, .text): try parseText(lines, block.path, body)
         case .lines(let lines, let format):
-            // JSON is checked as it is parsed. Of other text a block is right as a whole, nearly always.
-            let isRight = format != .tinyChat || lines.bytes.isText
+            // The JSON parser validates UTF-8. TinyChat is validated per block, and per line only if a block is invalid.
+            let isValid = format != .tinyChat || lines.bytes.isValidText
             try lines.forEachLineRange { range, number throws(Failure) in
                 let entry: CorpusEntry
                 do throws(LineError) {
                     guard !lines.bytes.trimmed(range).isEmpty else { return }
-                    if !isRight { try Self.check(lines.bytes, range) }
+                    if !isValid { try Self.validate(lines.bytes, range) }
                     let conversation = try parse(lines.bytes, range, format)
                     entry = conversation.map { .conversation($0, line: number) } ?? .empty(line: number)
                 } catch { entry = .malformed(MalformedLine(path: block.path, line: number, reason: error.reason)) }
@@ -50,18 +52,18 @@ package struct ConversationParser: ~Copyable {
         return format == .collected ? try JSONChat.exchange(root) : try JSONChat.conversation(root)
     }
 
-    /// Lines that are not text are left out of it.
+    /// Passes the valid lines of a plain text to `body`, without carriage returns.
     private func parseText<Failure: Error>(
         _ lines: LineBlock, _ path: String, _ body: (CorpusEntry) throws(Failure) -> Void
     ) throws(Failure) {
-        if lines.bytes.isText, lines.bytes.place(of: UInt8(ascii: "\r"), in: 0..<lines.bytes.count) == nil {
+        if lines.bytes.isValidText, lines.bytes.firstIndex(of: UInt8(ascii: "\r"), in: 0..<lines.bytes.count) == nil {
             return try body(.text(lines.bytes, line: lines.firstLine))
         }
         var text: [UInt8] = []
         let endsLine = lines.bytes.last == UInt8(ascii: "\n")
         try lines.forEachLineRange { range, number throws(Failure) in
             do throws(LineError) {
-                try Self.check(lines.bytes, range)
+                try Self.validate(lines.bytes, range)
                 text += lines.bytes[range]
                 if endsLine || range.upperBound < lines.bytes.count { text.append(UInt8(ascii: "\n")) }
             } catch { try body(.malformed(MalformedLine(path: path, line: number, reason: error.reason))) }
@@ -69,15 +71,15 @@ package struct ConversationParser: ~Copyable {
         try body(.text(text, line: lines.firstLine))
     }
 
-    private static func check(_ bytes: [UInt8], _ line: Range<Int>) throws(LineError) {
-        if let place = bytes.place(of: 0, in: line) { throw LineError("a NUL byte at byte \(place - line.lowerBound)") }
+    private static func validate(_ bytes: [UInt8], _ line: Range<Int>) throws(LineError) {
+        if let index = bytes.firstIndex(of: 0, in: line) { throw LineError("a NUL byte at byte \(index - line.lowerBound)") }
         do throws(UTF8.ValidationError) { _ = try UTF8Span(validating: bytes.span.extracting(line)) } catch {
-            throw LineError("not UTF-8 from byte \(error.byteOffsets.lowerBound) on")
+            throw LineError("invalid UTF-8 at byte \(error.byteOffsets.lowerBound)")
         }
     }
 }
 
 extension [UInt8] {
-    /// Whether this is UTF-8 without a NUL.
-    fileprivate var isText: Bool { place(of: 0, in: 0..<count) == nil && (try? UTF8Span(validating: span)) != nil }
+    /// Whether this is valid UTF-8 without NUL.
+    fileprivate var isValidText: Bool { firstIndex(of: 0, in: 0..<count) == nil && (try? UTF8Span(validating: span)) != nil }
 }

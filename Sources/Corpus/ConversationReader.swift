@@ -1,13 +1,13 @@
 import Files
 package import Tokenize
 
-/// A corpus, conversation by conversation, in bounded memory.
+/// Reads a corpus one conversation at a time, in bounded memory.
 ///
 ///     var reader = try ConversationReader(["chats.jsonl", "more/"])
 ///     try reader.forEach { conversation, path, line in … }
 ///     reader.report.kept
 ///
-/// The first fault ends the reading with a `CorpusError`, unless `skipsBad`: then faults are counted.
+/// The first malformed line throws a `CorpusError`, unless `skipsBad`: then malformed lines are skipped and counted.
 package struct ConversationReader: ~Copyable {
     package private(set) var report = CorpusReport()
     private var blocks: CorpusBlocks
@@ -15,13 +15,13 @@ package struct ConversationReader: ~Copyable {
     private let skipsBad: Bool
 
     package init(
-        _ paths: [String], format: ChatFileFormat? = nil, skipsBad: Bool = false, lineLimit: Int = LineBlocks.defaultLimit
+        _ paths: [String], format: ChatFileFormat? = nil, skipsBad: Bool = false, maxLineBytes: Int = LineBlocks.defaultLimit
     ) throws(CorpusError) {
-        blocks = try CorpusBlocks(paths, format: format, lineLimit: lineLimit)
+        blocks = try CorpusBlocks(paths, format: format, maxLineBytes: maxLineBytes)
         self.skipsBad = skipsBad
     }
 
-    /// Each conversation with its place. A piece of plain text comes as one turn of the assistant's, who is to learn it.
+    /// Calls `body` with each conversation and its location. A part of a plain text is passed as one message of the assistant.
     package mutating func forEach(_ body: (Conversation, _ path: String, _ line: Int) throws -> Void) throws {
         while let block = try blocks.next() {
             try parser.parse(block) { entry in
@@ -30,10 +30,10 @@ package struct ConversationReader: ~Copyable {
                     report.kept += 1
                     try body(conversation, block.path, line)
                 case .text(let text, let line):
-                    if block.begins { report.kept += 1 }
+                    if block.startsText { report.kept += 1 }
                     if !text.isEmpty { try body(Conversation([.init(.assistant, text)]), block.path, line) }
                 case .empty: report.empty += 1
-                case .malformed(let fault): try report.add(fault, skipsBad: skipsBad)
+                case .malformed(let line): try report.add(line, skipsBad: skipsBad)
                 }
             }
         }

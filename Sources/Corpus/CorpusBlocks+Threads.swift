@@ -4,56 +4,58 @@ package import Kernels
 import Synchronization
 
 extension CorpusBlocks {
-    /// Has all threads of a pool make something of the blocks, and takes it in the order of the corpus, which does not depend on their
-    /// number.
+    /// Transforms the blocks on all threads of a pool, and consumes the results in the order of the corpus, whatever the number of threads.
     ///
-    ///     try blocks.forEach(on: pool, make: { block, thread in counts(of: block) }, take: { sum.add($0) })
+    ///     try blocks.forEach(on: pool, transform: { block, thread in counts(of: block) }, consume: { sum.add($0) })
     ///
-    /// A thread reads a block, one at a time, makes something of it beside the others, and whoever has the one that is next takes it, and
-    /// those
-    /// that wait for it. No thread gets further than `mostAhead` blocks before the slowest, so that memory stays bounded.
-    package mutating func forEach<Made: Sendable>(
-        on pool: WorkerPool, make: (CorpusBlock, _ thread: Int) -> Made, take: (Made) throws(CorpusError) -> Void
+    /// Threads take turns reading a block and transform their blocks in parallel. The thread with the next result in order consumes it and
+    /// any results waiting behind it. No thread gets more than `maxAhead` blocks ahead of the slowest, so memory stays bounded.
+    package mutating func forEach<Output: Sendable>(
+        on pool: WorkerPool,
+        transform: (CorpusBlock, _ thread: Int) -> Output,
+        consume: (Output) throws(CorpusError) -> Void
     ) throws(CorpusError) {
-        let reading = Mutex(0), line = Mutex(Line<Made>())
+        let reading = Mutex(0)
+        let results = Mutex(OrderedResults<Output>())
         pool.run { thread in
             while true {
                 let read = reading.withLock { index -> (index: Int, block: Result<CorpusBlock?, CorpusError>) in
-                    while line.withLock({ !$0.isOver && index - $0.next >= Self.mostAhead }) { sched_yield() }
+                    while results.withLock({ !$0.isFinished && index - $0.next >= Self.maxAhead }) { sched_yield() }
                     defer { index += 1 }
-                    if line.withLock({ $0.isOver }) { return (index, .success(nil)) }
+                    if results.withLock({ $0.isFinished }) { return (index, .success(nil)) }
                     return (index, Result { () throws(CorpusError) in try next() })
                 }
-                let made = read.block.map { block in block.map { make($0, thread) } }
-                let isOver = line.withLock { line in
-                    line.waiting[read.index] = made
-                    line.advance(take)
-                    return line.isOver
+                let output = read.block.map { block in block.map { transform($0, thread) } }
+                let isFinished = results.withLock { results in
+                    results.waiting[read.index] = output
+                    results.advance(consume)
+                    return results.isFinished
                 }
-                if isOver { return }
+                if isFinished { return }
             }
         }
-        if let failure = line.withLock({ $0.failure }) { throw failure }
+        if let failure = results.withLock({ $0.failure }) { throw failure }
     }
 
-    private static var mostAhead: Int { 32 }
+    private static var maxAhead: Int { 32 }
 }
 
-/// What was made and waits for its turn.
-private struct Line<Made: Sendable> {
-    /// By place; nil is the end.
-    var waiting: [Int: Result<Made?, CorpusError>] = [:]
+/// Results that wait to be consumed in order.
+private struct OrderedResults<Output: Sendable> {
+    /// By block index; nil is the end of the corpus.
+    var waiting: [Int: Result<Output?, CorpusError>] = [:]
+    /// The index of the next result to consume.
     var next = 0
-    private(set) var isOver = false
+    private(set) var isFinished = false
     private(set) var failure: CorpusError?
 
-    mutating func advance(_ take: (Made) throws(CorpusError) -> Void) {
-        while !isOver, let made = waiting.removeValue(forKey: next) {
+    mutating func advance(_ consume: (Output) throws(CorpusError) -> Void) {
+        while !isFinished, let output = waiting.removeValue(forKey: next) {
             next += 1
             do throws(CorpusError) {
-                if let value = try made.get() { try take(value) } else { isOver = true }
+                if let value = try output.get() { try consume(value) } else { isFinished = true }
             } catch {
-                isOver = true
+                isFinished = true
                 failure = error
             }
         }

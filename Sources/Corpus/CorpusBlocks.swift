@@ -1,73 +1,75 @@
 package import Files
 
-/// The side of a split.
+/// A split of a dataset.
 ///
 ///     TokenFile(.val, in: "data")                              // data/val.bin
 package enum DatasetSplit: String, Sendable, CaseIterable {
     case train, val
 }
 
-/// Some lines of a corpus' file, or a line that could not be read.
+/// Consecutive lines of a file of a corpus, or a line that could not be read.
 ///
 ///     if case .lines(let lines, let format) = block.content { … }
 package struct CorpusBlock: Sendable {
     package enum Content: Sendable {
         case lines(LineBlock, ChatFileFormat)
-        case fault(Fault)
+        case malformed(MalformedLine)
     }
 
     package let path: String
     package let content: Content
-    /// Where its conversations belong; nil to let the seed say it.
-    package let part: DatasetSplit?
-    /// Whether a plain text begins with this block, and whether it ends.
-    package let begins, ends: Bool
+    /// The split of its conversations; nil to choose it by the seed.
+    package let split: DatasetSplit?
+    /// Whether this block is the first, and the last, of a plain text.
+    package let startsText, endsText: Bool
 }
 
-/// The blocks of all files of a corpus, in the order of the files; bounded memory for any size.
+/// The blocks of all files of a corpus, in the order of the files, in bounded memory.
 ///
 ///     var blocks = try CorpusBlocks(["data"], format: nil)
 ///     while let block = try blocks.next() { … }
 ///
-/// A file says its format by how it begins, unless one is forced. Of a plain text the last `validationShare` of its bytes, from a line's
-/// beginning on, are for validation:
-/// neighbouring lines of a text know each other, so they are not split by chance. A text of unknown length (standard input) is split by
-/// block.
+/// Each file's format is detected by its first lines, unless one is given. Of a plain text the last `validationShare` of its bytes, from
+/// the start of a line on, are for validation: adjacent lines are related, so they are not split at random. A text of unknown length
+/// (standard input) is split by block.
 package struct CorpusBlocks: ~Copyable {
-    package static let endings = [".txt", ".text", ".jsonl", ".ndjson"]
+    package static let fileExtensions = [".txt", ".text", ".jsonl", ".ndjson"]
 
-    /// A file that was read, for the record.
+    /// A file of the corpus, for the metadata.
     package struct Source: Sendable, Equatable {
         package let path: String
-        package let part: DatasetSplit?
+        package let split: DatasetSplit?
         package var bytes: Int
         package var format: ChatFileFormat?
     }
 
     package private(set) var sources: [Source]
 
-    private let forced: ChatFileFormat?
+    private let givenFormat: ChatFileFormat?
     private let validationShare: Double
-    private let blockSize, lineLimit: Int
-    private var current: OpenFile?
+    private let blockSize, maxLineBytes: Int
+    private var current: CorpusFile?
     private var index = -1
 
     /// - Parameter validation: files whose conversations are all for validation; then all others of `paths` are for training.
-    package init(_ paths: [String], validation: [String] = [], format: ChatFileFormat? = nil, validationShare: Double = 0,
-                 blockSize: Int = 1 << 18, lineLimit: Int = LineBlocks.defaultLimit) throws(CorpusError) {
-        let held = try files { () throws(FileError) in try Folder.files(at: validation, withExtensions: Self.endings) }
-        let training = try files { () throws(FileError) in try Folder.files(at: paths, withExtensions: Self.endings) }.filter {
-            !held.contains($0)
+    package init(
+        _ paths: [String], validation: [String] = [], format: ChatFileFormat? = nil, validationShare: Double = 0,
+        blockSize: Int = 1 << 18, maxLineBytes: Int = LineBlocks.defaultLimit
+    ) throws(CorpusError) {
+        let validationFiles = try mapFileError { () throws(FileError) in
+            try Folder.files(at: validation, withExtensions: Self.fileExtensions)
         }
-        // What cannot be read is heard of before the work begins.
-        for path in training + held { try files { () throws(FileError) in try InputFile.check(path) } }
-        sources =
-            training.map { Source(path: $0, part: validation.isEmpty ? nil : .train, bytes: 0) }
-            + held.map { Source(path: $0, part: .val, bytes: 0) }
-        forced = format
+        let trainingFiles = try mapFileError { () throws(FileError) in
+            try Folder.files(at: paths, withExtensions: Self.fileExtensions)
+        }.filter { !validationFiles.contains($0) }
+        // Reports unreadable files before the work starts.
+        for path in trainingFiles + validationFiles { try mapFileError { () throws(FileError) in try InputFile.check(path) } }
+        sources = trainingFiles.map { Source(path: $0, split: validation.isEmpty ? nil : .train, bytes: 0) }
+            + validationFiles.map { Source(path: $0, split: .val, bytes: 0) }
+        givenFormat = format
         self.validationShare = validation.isEmpty ? validationShare : 0
         self.blockSize = blockSize
-        self.lineLimit = lineLimit
+        self.maxLineBytes = maxLineBytes
     }
 
     package mutating func next() throws(CorpusError) -> CorpusBlock? {
@@ -75,13 +77,13 @@ package struct CorpusBlocks: ~Copyable {
             if current == nil {
                 index += 1
                 guard index < sources.count else { return nil }
-                current = try files { () throws(FileError) in
-                    OpenFile(
-                        try LineBlocks(sources[index].path, size: blockSize, limit: lineLimit), part: sources[index].part,
-                        validationShare: validationShare)
+                let source = sources[index]
+                current = try mapFileError { () throws(FileError) in
+                    let blocks = try LineBlocks(source.path, size: blockSize, limit: maxLineBytes)
+                    return CorpusFile(blocks, split: source.split, validationShare: validationShare)
                 }
             }
-            let block = try current?.next(forced: forced)
+            let block = try current?.next(givenFormat: givenFormat)
             if let file = current.take() {
                 sources[index].bytes = file.bytesRead
                 sources[index].format = file.format
@@ -93,51 +95,59 @@ package struct CorpusBlocks: ~Copyable {
 }
 
 /// The file that is being read.
-private struct OpenFile: ~Copyable {
+private struct CorpusFile: ~Copyable {
     private(set) var format: ChatFileFormat?
     private(set) var bytesRead = 0
 
     private var blocks: LineBlocks
-    private let part: DatasetSplit?
+    private let split: DatasetSplit?
     private var text: PlainTextChunker
-    private var isEmpty = true, isAtEnd = false
+    private var isEmpty = true
+    private var isAtEnd = false
 
-    init(_ blocks: consuming LineBlocks, part: DatasetSplit?, validationShare: Double) {
-        text = PlainTextChunker(size: blocks.fileSize, part: part, validationShare: validationShare)
-        self.part = part
+    init(_ blocks: consuming LineBlocks, split: DatasetSplit?, validationShare: Double) {
+        text = PlainTextChunker(size: blocks.fileSize, split: split, validationShare: validationShare)
+        self.split = split
         self.blocks = blocks
     }
 
-    mutating func next(forced: ChatFileFormat?) throws(CorpusError) -> CorpusBlock? {
+    mutating func next(givenFormat: ChatFileFormat?) throws(CorpusError) -> CorpusBlock? {
         let path = blocks.name
         while true {
-            if let piece = text.next(isAtEnd: isAtEnd) {
+            if let chunk = text.next(isAtEnd: isAtEnd) {
                 return CorpusBlock(
-                    path: path, content: .lines(piece.block, .text), part: piece.part, begins: piece.begins, ends: piece.ends)
+                    path: path,
+                    content: .lines(chunk.block, .text),
+                    split: chunk.split,
+                    startsText: chunk.startsText,
+                    endsText: chunk.endsText
+                )
             }
             if isAtEnd { return nil }
             let block: LineBlock?
             do throws(FileError) { block = try blocks.next() } catch {
                 guard case .lineTooLong(_, let line, let limit) = error else { throw .file(error) }
                 isEmpty = false
-                return fault(path, line, "a line longer than \(limit) bytes")
+                return malformed(path, line, "a line longer than \(limit) bytes")
             }
             guard let block else {
                 isAtEnd = true
-                if isEmpty { return fault(path, 1, "nothing in the file") }
+                if isEmpty { return malformed(path, 1, "the file is empty") }
                 continue
             }
             bytesRead = block.offset + block.bytes.count
-            if format == nil { format = forced ?? ChatFileFormat.format(of: block) }
-            guard let format else { continue }          // empty lines so far
+            if format == nil { format = givenFormat ?? ChatFileFormat.format(of: block) }
+            guard let format else { continue }          // only empty lines so far
             isEmpty = false
-            if format != .text { return CorpusBlock(path: path, content: .lines(block, format), part: part, begins: false, ends: false) }
+            if format != .text {
+                return CorpusBlock(path: path, content: .lines(block, format), split: split, startsText: false, endsText: false)
+            }
             text.append(block)
         }
     }
 
-    private func fault(_ path: String, _ line: Int, _ reason: String) -> CorpusBlock {
-        CorpusBlock(
-            path: path, content: .fault(MalformedLine(path: path, line: line, reason: reason)), part: part, begins: false, ends: false)
+    private func malformed(_ path: String, _ line: Int, _ reason: String) -> CorpusBlock {
+        let line = MalformedLine(path: path, line: line, reason: reason)
+        return CorpusBlock(path: path, content: .malformed(line), split: split, startsText: false, endsText: false)
     }
 }

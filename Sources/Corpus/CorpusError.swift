@@ -1,10 +1,10 @@
 package import Files
 package import Tokenize
 
-/// A line that is not what its file's format says.
+/// A line that violates its file's format.
 ///
-///     MalformedLine(path: "chats.jsonl", line: 7, reason: "a turn of the user's is empty").description      // chats.jsonl:7: a turn …
-package struct Fault: Sendable, Equatable, CustomStringConvertible {
+///     MalformedLine(path: "chats.jsonl", line: 7, reason: "an empty user message").description      // chats.jsonl:7: an empty …
+package struct MalformedLine: Sendable, Equatable, CustomStringConvertible {
     package let path: String
     package let line: Int
     package let reason: String
@@ -18,19 +18,26 @@ package struct Fault: Sendable, Equatable, CustomStringConvertible {
     package var description: String { "\(path):\(line): \(reason)" }
 }
 
-/// What can go wrong on the way from chats to tokens and back.
+/// Why a line is malformed, without its location.
+struct LineError: Error {
+    let reason: String
+
+    init(_ reason: String) { self.reason = reason }
+}
+
+/// An error while converting chats to tokens, or while reading token files.
 ///
-///     do { try encoding.write(…) } catch CorpusError.malformed(let fault) { fault.line }
+///     do { try encoder.write(…) } catch CorpusError.malformed(let line) { line.reason }
 package enum CorpusError: Error, Equatable {
     case file(FileError)
     case tokenizer(TokenizeError)
-    /// The first fault, where faults are not counted but end the reading.
-    case malformed(Fault)
-    /// Everything was read, and nothing can be learned from it.
-    case nothingToLearn(files: Int, empty: Int, malformed: Int)
-    /// A file of tokens that is not whole, or does not belong to what is beside it.
+    /// The first malformed line, if they are not skipped.
+    case malformed(MalformedLine)
+    /// All files were read and contain nothing to train on.
+    case noTrainingData(files: Int, empty: Int, malformed: Int)
+    /// A token file that is incomplete, or does not match the files in its folder.
     case damaged(path: String, reason: String)
-    /// Whoever watched the progress said so.
+    /// Stopped by `progress`.
     case stopped
 }
 
@@ -39,16 +46,17 @@ extension CorpusError: CustomStringConvertible {
         switch self {
         case .file(let error): error.description
         case .tokenizer(let error): error.description
-        case .malformed(let fault): "\(fault)."
-        case .nothingToLearn(let files, let empty, let malformed):
-            "nothing to learn in \(files) file\(files == 1 ? "" : "s"): \(empty) conversations are empty and \(malformed) malformed."
-        case .damaged(let path, let reason): "\(path) is damaged: \(reason). Write the tokens again."
+        case .malformed(let line): "\(line)."
+        case .noTrainingData(let files, let empty, let malformed):
+            "nothing to train on in \(files) file\(files == 1 ? "" : "s"): "
+                + "\(empty) conversations are empty and \(malformed) lines are malformed."
+        case .damaged(let path, let reason): "\(path) is damaged: \(reason). Encode the corpus again: slm tokenize."
         case .stopped: "stopped. No file was changed."
         }
     }
 }
 
-/// Runs what throws errors of a lower floor.
-func files<Value: ~Copyable>(_ body: () throws(FileError) -> Value) throws(CorpusError) -> Value {
+/// Rethrows a `FileError` as a `CorpusError`.
+func mapFileError<Value: ~Copyable>(_ body: () throws(FileError) -> Value) throws(CorpusError) -> Value {
     do throws(FileError) { return try body() } catch { throw .file(error) }
 }

@@ -1,34 +1,42 @@
 package import Tokenize
 
-/// What became of every conversation, and what was made of them.
+/// What became of every conversation of a corpus, and the size of the result.
 ///
-///     let report = try encoding.write(["data"], to: "data")
+///     let report = try encoder.write(["data"], to: "data", on: pool)
 ///     "\(report.kept) kept, \(report.malformed) malformed, such as \(report.malformedLines.first?.description ?? "none")"
 package struct CorpusReport: Sendable, Equatable {
-    /// Conversations that are whole in the tokens, and those of which only the beginning is. A plain text is one for each part that has
-    /// some of it.
-    package var kept = 0, cut = 0
-    /// Those left out: nobody says anything in them; they are not what their format says.
-    package var empty = 0, malformed = 0
-    /// The first few of the malformed.
-    package private(set) var faults: [Fault] = []
-    package var train = Counts(), val = Counts()
+    /// Conversations that were encoded completely. A plain text counts once per split.
+    package var kept = 0
+    /// Conversations that were truncated.
+    package var truncated = 0
+    /// Conversations that were skipped because all messages are empty.
+    package var empty = 0
+    /// Lines that were skipped because they are malformed.
+    package var malformed = 0
+    /// The first malformed lines.
+    package private(set) var malformedLines: [MalformedLine] = []
+    package var train = Counts()
+    package var val = Counts()
 
     package init() {}
 
-    package static let mostFaults = 10
+    package static let maxMalformedLines = 10
 
-    /// What a file of tokens holds.
+    /// The contents of a token file.
     package struct Counts: Sendable, Equatable {
-        package var conversations = 0, messages = 0, tokens = 0, turns = 0
+        package var conversations = 0
+        package var messages = 0
+        package var tokens = 0
+        package var turns = 0
         package var bytes = ChatTokens.Bytes()
 
         package init() {}
     }
 
-    mutating func add(_ fault: Fault, skipsBad: Bool) throws(CorpusError) {
-        guard skipsBad else { throw .malformed(fault) }
+    /// Counts a malformed line, or throws it unless `skipsBad`.
+    mutating func add(_ line: MalformedLine, skipsBad: Bool) throws(CorpusError) {
+        guard skipsBad else { throw .malformed(line) }
         malformed += 1
-        if faults.count < Self.mostFaults { faults.append(fault) }
+        if malformedLines.count < Self.maxMalformedLines { malformedLines.append(line) }
     }
 }

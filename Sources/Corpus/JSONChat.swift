@@ -2,19 +2,21 @@ import Files
 import JSON
 import Tokenize
 
-/// The formats with an object of JSON on a line. Keys that are not asked for may be there.
+/// The formats with one JSON object per line. Additional keys are ignored.
 enum JSONChat {
-    /// `{"user": "Hi", "assistant": "Hello!"}`
+    /// Parses `{"user": "Hi", "assistant": "Hello!"}`.
     static func exchange(_ root: JSONElement) throws(LineError) -> Conversation? {
         guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
-        return try Conversation(checking: [.init(.user, text(root["user"], "user").trimmed),
-                                                .init(.assistant, text(root["assistant"], "assistant").trimmed)])
+        return try Conversation(checking: [
+            .init(.user, text(root["user"], "user").trimmed),
+            .init(.assistant, text(root["assistant"], "assistant").trimmed),
+        ])
     }
 
-    /// `{"messages": [{"role": "user", "content": "Hi"}, …]}`
+    /// Parses `{"messages": [{"role": "user", "content": "Hi"}, …]}`.
     static func conversation(_ root: JSONElement) throws(LineError) -> Conversation? {
         guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
-        guard let list = root["messages"] else { throw LineError(#"no "messages""#) }
+        guard let list = root["messages"] else { throw LineError(#"expected "messages", found nothing"#) }
         guard let elements = list.elements else { throw LineError(#""messages": expected an array, found \#(list.kind.rawValue)"#) }
         var messages: [Conversation.Message] = []
         for element in elements {
@@ -30,15 +32,14 @@ enum JSONChat {
         throw LineError(#""role": expected "system", "user" or "assistant", found \#(found)"#)
     }
 
-    /// A text, or a list of its parts.
+    /// A string, or an array of text parts.
     private static func content(_ element: JSONElement?) throws(LineError) -> [UInt8] {
         guard let parts = element?.elements else { return try text(element, "content") }
         var whole: [UInt8] = []
         for part in parts {
             guard part["type"]?.isString("text") ?? false else {
-                throw LineError(
-                    #""content": expected parts of type "text", found \#((part["type"]?.string).map { "\"\($0.prefix(20))\"" } ?? part.kind.rawValue)"#
-                )
+                let found = (part["type"]?.string).map { "\"\($0.prefix(20))\"" } ?? part.kind.rawValue
+                throw LineError(#""content": expected parts of type "text", found \#(found)"#)
             }
             whole += try text(part["text"], "text")
         }
@@ -49,7 +50,7 @@ enum JSONChat {
         guard let element, let bytes = element.bytes else {
             throw LineError("\"\(key)\": expected a string, found \(element?.kind.rawValue ?? "nothing")")
         }
-        guard bytes.place(of: 0, in: bytes.indices) == nil else { throw LineError("\"\(key)\": a NUL character") }
+        guard bytes.firstIndex(of: 0, in: bytes.indices) == nil else { throw LineError("\"\(key)\": a NUL character") }
         return bytes
     }
 }

@@ -1,55 +1,61 @@
 import Files
-import Kernels
 package import Tokenize
 
-/// A file of tokens, and who says them. It is checked whole when it is opened; memory is taken only for what is read.
+/// A memory-mapped file of token IDs, with the role of each token. It is validated when it is opened.
 ///
 ///     let train = try TokenFile(.train, in: "data")
 ///     var ids: [TokenID] = [], roles: [TokenRole] = []
 ///     train.read(0..<256, into: &ids, roles: &roles)
-///     train.turns.first                                        // where the first conversation begins
+///     train.turns.first                                        // the start of the first conversation
 package struct TokenFile: Sendable {
     package let path: String
     /// The number of tokens.
     package let count: Int
     package let turns: Turns
     private let file: MappedFile
+    /// Bytes per ID: 2 or 4.
     private let width: Int
 
-    /// The file of a part in a folder that `CorpusEncoder` wrote.
-    package init(_ part: DatasetSplit, in folder: String, _ meta: TokenMeta) throws(CorpusError) {
-        let counts = meta.counts(of: part)
+    /// Opens the file of a split in a folder that `CorpusEncoder` has written.
+    package init(_ split: DatasetSplit, in folder: String, _ meta: TokenMeta) throws(CorpusError) {
+        let counts = meta.counts(of: split)
         try self.init(
-            "\(folder)/\(part.rawValue).bin", turns: "\(folder)/\(part.rawValue).turns.bin", width: meta.width,
-            vocabularySize: meta.vocabularySize)
-        guard count == counts.tokens else { throw .damaged(path: path, reason: "\(count) tokens, and meta.json says \(counts.tokens)") }
+            "\(folder)/\(split.rawValue).bin",
+            turns: "\(folder)/\(split.rawValue).turns.bin",
+            width: meta.width,
+            vocabularySize: meta.vocabularySize
+        )
+        guard count == counts.tokens else {
+            throw .damaged(path: path, reason: "expected \(counts.tokens) tokens as in meta.json, found \(count)")
+        }
         guard turns.count == counts.turns else {
-            throw .damaged(path: turns.path, reason: "\(turns.count) turns, and meta.json says \(counts.turns)")
+            throw .damaged(path: turns.path, reason: "expected \(counts.turns) turns as in meta.json, found \(turns.count)")
         }
     }
 
-    package init(_ part: DatasetSplit, in folder: String) throws(CorpusError) {
-        try self.init(part, in: folder, try TokenMeta(reading: folder + "/meta.json"))
+    package init(_ split: DatasetSplit, in folder: String) throws(CorpusError) {
+        try self.init(split, in: folder, try TokenMeta(reading: folder + "/meta.json"))
     }
 
-    /// Any file of ids, such as nanoGPT's, in which all is said by the assistant unless `turns` says otherwise.
+    /// Opens any file of token IDs, such as nanoGPT's. Without `turns`, all tokens are the assistant's.
     package init(_ path: String, turns: String? = nil, width: Int = 2, vocabularySize: Int) throws(CorpusError) {
-        file = try files { () throws(FileError) in try MappedFile(path) }
+        file = try mapFileError { () throws(FileError) in try MappedFile(path) }
         self.path = path
         self.width = width
         count = file.count / width
         guard file.count % width == 0 else {
-            throw .damaged(path: path, reason: "\(file.count) bytes are no whole number of \(8 * width)-bit ids; the file was cut short")
+            throw .damaged(path: path, reason: "\(file.count) bytes are not a multiple of \(8 * width) bits; the file is truncated")
         }
         self.turns = try Turns(turns, tokens: file.count / width)
-        let wrong = width == 2 ? file.read(as: UInt16.self) { ids in Self.first(in: ids, notBelow: vocabularySize) }
+        let invalid = width == 2
+            ? file.read(as: UInt16.self) { ids in Self.first(in: ids, notBelow: vocabularySize) }
             : file.read(as: UInt32.self) { ids in Self.first(in: ids, notBelow: vocabularySize) }
-        if let (place, id) = wrong {
-            throw .damaged(path: path, reason: "id \(id) at token \(place), in a vocabulary of \(vocabularySize)")
+        if let (index, id) = invalid {
+            throw .damaged(path: path, reason: "expected IDs below \(vocabularySize), found \(id) at token \(index)")
         }
     }
 
-    /// The ids of a range, in place of what is in `ids`.
+    /// Replaces `ids` with the IDs of a range.
     package func read(_ range: Range<Int>, into ids: inout [TokenID]) {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "tokens \(range) of \(count)")
         ids.removeAll(keepingCapacity: true)
@@ -60,25 +66,27 @@ package struct TokenFile: Sendable {
         }
     }
 
-    /// The same with who says each.
+    /// The same with the role of each token.
     package func read(_ range: Range<Int>, into ids: inout [TokenID], roles: inout [TokenRole]) {
         read(range, into: &ids)
         roles.removeAll(keepingCapacity: true)
         var turn = turns.index(ofTurnAt: range.lowerBound)
-        var side = turn.map { turns[$0].role } ?? (turns.isEmpty ? .assistant : .preamble)
+        var role = turn.map { turns[$0].role } ?? (turns.isEmpty ? .assistant : .preamble)
         for position in range {
             let next = turn.map { $0 + 1 } ?? 0
             if next < turns.count, turns[next].start == position {
                 turn = next
-                side = turns[next].role
+                role = turns[next].role
             }
-            roles.append(side)
+            roles.append(role)
         }
     }
 
-    private static func first<ID: FixedWidthInteger & BitwiseCopyable>(in ids: Span<ID>, notBelow size: Int) -> (place: Int, id: Int)? {
+    private static func first<ID: FixedWidthInteger & BitwiseCopyable>(
+        in ids: Span<ID>, notBelow size: Int
+    ) -> (index: Int, id: Int)? {
         guard let limit = ID(exactly: size) else { return nil }
-        // The largest first, which is vector work; its place only if it is wrong.
+        // The maximum is vectorized; the position is searched only if it is invalid.
         var largest: ID = 0
         for i in ids.indices { largest = max(largest, ids[i]) }
         return largest < limit ? nil : ids.indices.first { ids[$0] >= limit }.map { ($0, Int(ids[$0])) }
@@ -86,7 +94,7 @@ package struct TokenFile: Sendable {
 }
 
 extension TokenFile {
-    /// Who speaks from which token on, in the order of the tokens.
+    /// The turns of the file, in ascending order of their start.
     package struct Turns: Sendable, RandomAccessCollection {
         package let path: String
         private let file: MappedFile?
@@ -95,24 +103,28 @@ extension TokenFile {
 
         fileprivate init(_ path: String?, tokens: Int) throws(CorpusError) {
             self.path = path ?? ""
-            guard let path else { (file, endIndex) = (nil, 0); return }
-            let file = try files { () throws(FileError) in try MappedFile(path) }
+            guard let path else {
+                file = nil
+                endIndex = 0
+                return
+            }
+            let file = try mapFileError { () throws(FileError) in try MappedFile(path) }
             guard file.count % 8 == 0 else {
-                throw .damaged(path: path, reason: "\(file.count) bytes are no whole number of turns; the file was cut short")
+                throw .damaged(path: path, reason: "\(file.count) bytes are not a multiple of 64 bits; the file is truncated")
             }
             self.file = file
             endIndex = file.count / 8
-            let wrong = file.read(as: UInt64.self) { words -> Int? in
+            let invalid = file.read(as: UInt64.self) { words -> Int? in
                 var least: UInt64 = 0
                 for i in words.indices {
-                    let place = words[i] >> 2
-                    if place < least || place >= UInt64(tokens) { return i }
-                    least = place + 1
+                    let start = words[i] >> 2
+                    if start < least || start >= UInt64(tokens) { return i }
+                    least = start + 1
                 }
                 return nil
             }
-            if let wrong {
-                throw .damaged(path: path, reason: "turn \(wrong) is not behind the one before it, or behind the last of \(tokens) tokens")
+            if let invalid {
+                throw .damaged(path: path, reason: "turn \(invalid) does not start after the turn before it and within \(tokens) tokens")
             }
         }
 
@@ -122,10 +134,10 @@ extension TokenFile {
             return .init(Int(word >> 2), TokenRole(rawValue: UInt8(word & 3)) ?? .preamble)
         }
 
-        /// The turn that a token belongs to: the last that begins there or before.
+        /// The turn that a token belongs to: the last one that starts at or before it.
         package func index(ofTurnAt position: Int) -> Int? {
-            let behind = prefixCount { $0.start <= position }
-            return behind == 0 ? nil : behind - 1
+            let count = prefixCount { $0.start <= position }
+            return count == 0 ? nil : count - 1
         }
     }
 }

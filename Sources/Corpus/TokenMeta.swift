@@ -2,46 +2,57 @@ import Files
 import JSON
 package import Tokenize
 
-/// What `meta.json` says of the files of tokens beside it.
+/// The `meta.json` that describes the token files in its folder.
 ///
 ///     let meta = try TokenMeta(reading: "data/meta.json")
-///     meta.fingerprint == tokenizer.vocabulary.fingerprint     // or the tokens are another vocabulary's
+///     meta.fingerprint == tokenizer.vocabulary.fingerprint     // otherwise the tokens are of another vocabulary
 package struct TokenMeta: Sendable, Equatable {
     package static let version = 1
 
     package var tokenizerFile: String
-    /// The vocabulary's.
+    /// The vocabulary's fingerprint.
     package var fingerprint: String
     package var vocabularySize: Int
-    /// nil if nothing but plain text was there.
-    package var form: ChatTemplate?
-    /// Bytes of an id: 2 or 4.
+    /// nil if the corpus was plain text only.
+    package var template: ChatTemplate?
+    /// Bytes per ID: 2 or 4.
     package var width: Int
     package var seed: UInt64
     package var validationShare: Double
-    /// The most tokens of a conversation.
-    package var limit: Int?
+    /// The maximum number of tokens of a conversation.
+    package var maxTokens: Int?
     package var report: CorpusReport
     package var sources: [CorpusBlocks.Source]
 
-    init(_ encoding: CorpusEncoder, width: Int, _ report: CorpusReport, _ sources: [CorpusBlocks.Source], hasChats: Bool) {
-        let vocabulary = encoding.tokenizer.vocabulary
-        tokenizerFile = encoding.tokenizerFile
+    init(_ encoder: CorpusEncoder, width: Int, _ report: CorpusReport, _ sources: [CorpusBlocks.Source], hasChats: Bool) {
+        let vocabulary = encoder.tokenizer.vocabulary
+        tokenizerFile = encoder.tokenizerFile
         fingerprint = vocabulary.fingerprint
         vocabularySize = vocabulary.count
-        form = hasChats ? encoding.form : nil
+        template = hasChats ? encoder.template : nil
         self.width = width
-        seed = encoding.seed
-        validationShare = encoding.validationShare
-        limit = encoding.limit
+        seed = encoder.seed
+        validationShare = encoder.validationShare
+        maxTokens = encoder.maxTokens
         self.report = report
         self.sources = sources
     }
 
     package static func width(ofVocabulary count: Int) -> Int { count > 65_536 ? 4 : 2 }
 
-    package func counts(of part: DatasetSplit) -> CorpusReport.Counts { part == .train ? report.train : report.val }
+    package func counts(of split: DatasetSplit) -> CorpusReport.Counts { split == .train ? report.train : report.val }
+
+    /// Identifies the tokens regardless of their location. A training run stores it, and resumes only with the same tokens.
+    package var identity: String {
+        "vocabulary \(fingerprint), seed \(seed), " + DatasetSplit.allCases.map { split in
+            let counts = counts(of: split)
+            return "\(split.rawValue) \(counts.conversations) conversations, \(counts.tokens) tokens, \(counts.turns) turns, "
+                + "\(counts.bytes.total) bytes"
+        }.joined(separator: ", ")
+    }
 }
+
+// MARK: Writing
 
 extension TokenMeta {
     var json: [UInt8] {
@@ -53,27 +64,19 @@ extension TokenMeta {
                 $0.key("hash"); $0.string(fingerprint)
                 $0.key("vocabulary"); $0.integer(vocabularySize)
             }
-            w.key("form"); w.string(form?.rawValue ?? "text")
+            w.key("form"); w.string(template?.rawValue ?? "text")
             w.key("dtype"); w.string(width == 2 ? "uint16" : "uint32")
             w.key("seed"); w.integer(seed)
             w.key("held_out"); w.number(validationShare)
-            if let limit { w.key("max_tokens"); w.integer(limit) }
+            if let maxTokens { w.key("max_tokens"); w.integer(maxTokens) }
             w.key("conversations"); w.object {
-                for (key, count) in [("kept", report.kept), ("cut", report.cut), ("empty", report.empty), ("malformed", report.malformed)] {
-                    $0.key(key); $0.integer(count)
-                }
+                $0.key("kept"); $0.integer(report.kept)
+                $0.key("cut"); $0.integer(report.truncated)
+                $0.key("empty"); $0.integer(report.empty)
+                $0.key("malformed"); $0.integer(report.malformed)
             }
-            for part in DatasetSplit.allCases { w.key(part.rawValue); Self.write(counts(of: part), to: &w) }
-            w.key("sources"); w.array { w in
-                for source in sources {
-                    w.object {
-                        $0.key("path"); $0.string(source.path)
-                        $0.key("bytes"); $0.integer(source.bytes)
-                        if let format = source.format { $0.key("format"); $0.string(format.rawValue) }
-                        if let part = source.part { $0.key("part"); $0.string(part.rawValue) }
-                    }
-                }
-            }
+            for split in DatasetSplit.allCases { w.key(split.rawValue); Self.write(counts(of: split), to: &w) }
+            w.key("sources"); w.array { w in for source in sources { Self.write(source, to: &w) } }
         }
         writer.newline()
         return writer.bytes
@@ -81,11 +84,10 @@ extension TokenMeta {
 
     private static func write(_ counts: CorpusReport.Counts, to writer: inout JSONWriter) {
         writer.object {
-            for (key, count) in [
-                ("conversations", counts.conversations), ("messages", counts.messages), ("tokens", counts.tokens), ("turns", counts.turns),
-            ] {
-                $0.key(key); $0.integer(count)
-            }
+            $0.key("conversations"); $0.integer(counts.conversations)
+            $0.key("messages"); $0.integer(counts.messages)
+            $0.key("tokens"); $0.integer(counts.tokens)
+            $0.key("turns"); $0.integer(counts.turns)
             $0.key("bytes"); $0.object {
                 $0.key("user"); $0.integer(counts.bytes.user)
                 $0.key("assistant"); $0.integer(counts.bytes.assistant)
@@ -93,11 +95,22 @@ extension TokenMeta {
             }
         }
     }
+
+    private static func write(_ source: CorpusBlocks.Source, to writer: inout JSONWriter) {
+        writer.object {
+            $0.key("path"); $0.string(source.path)
+            $0.key("bytes"); $0.integer(source.bytes)
+            if let format = source.format { $0.key("format"); $0.string(format.rawValue) }
+            if let split = source.split { $0.key("part"); $0.string(split.rawValue) }
+        }
+    }
 }
+
+// MARK: Reading
 
 extension TokenMeta {
     package init(reading path: String) throws(CorpusError) {
-        let text = try files { () throws(FileError) in try InputFile.contents(of: path) }
+        let text = try mapFileError { () throws(FileError) in try InputFile.contents(of: path) }
         do throws(JSONError) {
             var parser = JSONParser()
             try self.init(try parser.parse(text))
@@ -105,45 +118,46 @@ extension TokenMeta {
     }
 
     private init(_ root: JSONElement) throws(JSONError) {
-        func reject(_ key: String, _ expected: String, _ found: String) -> JSONError {
+        func mismatch(_ key: String, _ expected: String, _ found: String) -> JSONError {
             .mismatch(key: key, expected: expected, found: found)
         }
         let version = try root.integer("version")
-        guard version == Self.version else { throw reject("version", "\(Self.version)", "\(version)") }
+        guard version == Self.version else { throw mismatch("version", "\(Self.version)", "\(version)") }
         let tokenizer = try root.object("tokenizer")
         tokenizerFile = try tokenizer.string("file")
         fingerprint = try tokenizer.string("hash")
         vocabularySize = try tokenizer.integer("vocabulary")
         let name = try root.string("form")
-        form = ChatTemplate(rawValue: name)
-        guard form != nil || name == "text" else { throw reject("form", "markers, human-assistant or text", "\"\(name)\"") }
+        template = ChatTemplate(rawValue: name)
+        guard template != nil || name == "text" else { throw mismatch("form", "markers, human-assistant or text", "\"\(name)\"") }
         let type = try root.string("dtype")
-        guard type == "uint16" || type == "uint32" else { throw reject("dtype", "uint16 or uint32", "\"\(type)\"") }
+        guard type == "uint16" || type == "uint32" else { throw mismatch("dtype", "uint16 or uint32", "\"\(type)\"") }
         width = type == "uint16" ? 2 : 4
         guard vocabularySize > 0, width == 4 || vocabularySize <= 65_536 else {
-            throw reject("vocabulary", "a size that fits \(type)", "\(vocabularySize)")
+            throw mismatch("vocabulary", "a size that fits in \(type)", "\(vocabularySize)")
         }
         guard let seed = root["seed"]?.unsigned else {
-            throw reject("seed", "a whole number of 64 bits", root["seed"]?.kind.rawValue ?? "nothing")
+            throw mismatch("seed", "a whole number of 64 bits", root["seed"]?.kind.rawValue ?? "nothing")
         }
         self.seed = seed
         validationShare = try root.number("held_out")
-        limit = root["max_tokens"] == nil ? nil : try root.integer("max_tokens")
+        maxTokens = root["max_tokens"] == nil ? nil : try root.integer("max_tokens")
         report = CorpusReport()
-        let all = try root.object("conversations")
-        report.kept = try all.integer("kept")
-        report.cut = try all.integer("cut")
-        report.empty = try all.integer("empty")
-        report.malformed = try all.integer("malformed")
+        let conversations = try root.object("conversations")
+        report.kept = try conversations.integer("kept")
+        report.truncated = try conversations.integer("cut")
+        report.empty = try conversations.integer("empty")
+        report.malformed = try conversations.integer("malformed")
         report.train = try Self.counts(root.object("train"))
         report.val = try Self.counts(root.object("val"))
         sources = []
         for source in try root.array("sources") {
-            sources.append(
-                .init(
-                    path: try source.string("path"), part: source["part"]?.string.flatMap(DatasetSplit.init(rawValue:)),
-                    bytes: try source.integer("bytes"),
-                    format: source["format"]?.string.flatMap(ChatFileFormat.init(rawValue:))))
+            sources.append(CorpusBlocks.Source(
+                path: try source.string("path"),
+                split: source["part"]?.string.flatMap(DatasetSplit.init(rawValue:)),
+                bytes: try source.integer("bytes"),
+                format: source["format"]?.string.flatMap(ChatFileFormat.init(rawValue:))
+            ))
         }
     }
 

@@ -1,46 +1,46 @@
 import Files
 import Glibc
 
-/// Where every tensor lives: one range of addresses that grows upwards and is handed out in pieces.
+/// The allocator of all buffers: one range of addresses that grows upwards.
 ///
-/// A training step asks for the same sizes in the same order each time, so after the first step every request
-/// is served from what the one before gave back and the system is not asked again.
+/// Training steps allocate the same sizes in the same order, so every step but the first reuses the memory that the step before it
+/// released, and the system is not asked for more.
 ///
 ///     let arena = try Arena()
-///     let storage = arena.allocate(bytes: 4_096)      // given back when `storage` is released
+///     let storage = arena.allocate(bytes: 4_096)      // returned to the arena when `storage` is released
 package final class Arena {
-    /// Bytes that the system has given.
+    /// Bytes that the arena has obtained from the system.
     package private(set) var capacity = 0
     /// Bytes in use.
     package private(set) var used = 0
-    /// How often the system had to give more.
+    /// How often the arena had to obtain more memory.
     package private(set) var growths = 0
 
     private let base: UnsafeMutableRawPointer
     private let reserved: Int
-    /// Free pieces below `capacity`, by place; neighbours are always merged.
+    /// Free ranges below `capacity`, by address; neighbors are always merged.
     private var free: [(start: Int, count: Int)] = []
 
     private static let alignment = 64
-    /// Growth in steps of this: few system calls, and whole huge pages.
+    /// The arena grows by multiples of this: few system calls, and whole huge pages.
     private static let step = 4 << 20
 
-    /// Reserves addresses, not memory: a few times what the machine has, or less where that is forbidden.
+    /// Reserves addresses, not memory: four times the machine's memory, or less if that is not allowed.
     package init() throws(ProcessorError) {
-        var wanted = 4 * sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / Self.step * Self.step
-        var address = mmap(nil, wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        while address == MAP_FAILED, wanted > 256 << 20 {
-            wanted /= 2
-            address = mmap(nil, wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        var size = 4 * sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / Self.step * Self.step
+        var address = mmap(nil, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        while address == MAP_FAILED, size > 256 << 20 {
+            size /= 2
+            address = mmap(nil, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         }
-        guard let address, address != MAP_FAILED else { throw .noAddresses(megabytes: wanted >> 20) }
+        guard let address, address != MAP_FAILED else { throw .noAddresses(megabytes: size >> 20) }
         base = address
-        reserved = wanted
+        reserved = size
     }
 
     deinit { munmap(base, reserved) }
 
-    /// `bytes` of memory with whatever it holds, 64-byte aligned.
+    /// Allocates uninitialized memory, 64-byte aligned.
     package func allocate(bytes: Int) -> Storage {
         let count = max(Self.alignment, (bytes + Self.alignment - 1) / Self.alignment * Self.alignment)
         let start = takeBestFit(count) ?? grow(for: count)
@@ -64,22 +64,22 @@ package final class Arena {
         let missing = count - (last?.count ?? 0)
         let more = (missing + Self.step - 1) / Self.step * Self.step
         guard capacity + more <= reserved, mprotect(base + capacity, more, PROT_READ | PROT_WRITE) == 0 else {
-            fatalError("out of memory: \(count >> 20) MB asked for, \(used >> 20) MB in use")
+            fatalError("out of memory: cannot allocate \(count >> 20) MB, \(used >> 20) MB are in use")
         }
-        madvise(base + capacity, more, MADV_HUGEPAGE)   // fewer page-table walks; a refusal only costs time
+        madvise(base + capacity, more, MADV_HUGEPAGE)   // fewer page-table walks; optional, so errors are ignored
         growths += 1
-        release(start: capacity, count: more)
+        addFreeRange(start: capacity, count: more)
         capacity += more
-        guard let start = takeBestFit(count) else { fatalError("the arena grew by too little") }
+        guard let start = takeBestFit(count) else { fatalError("the arena did not grow enough") }
         return start
     }
 
-    fileprivate func giveBack(start: Int, count: Int) {
+    fileprivate func deallocate(start: Int, count: Int) {
         used -= count
-        release(start: start, count: count)
+        addFreeRange(start: start, count: count)
     }
 
-    private func release(start: Int, count: Int) {
+    private func addFreeRange(start: Int, count: Int) {
         var start = start, count = count
         var i = free.firstIndex { $0.start > start } ?? free.count
         if i < free.count, start + count == free[i].start { count += free.remove(at: i).count }
@@ -93,13 +93,13 @@ package final class Arena {
     }
 }
 
-/// A piece of an arena, or a file that is mapped, given back with the last reference to it.
+/// Memory of an arena, or a mapped file, that is released with the last reference to this object.
 package final class Storage {
     private enum Owner { case arena(Arena, start: Int), file(MappedFile) }
 
     private let owner: Owner
     let count: Int
-    /// Valid as long as this object lives; only Kernels sees it.
+    /// Valid as long as this object exists; only Kernels uses it.
     let pointer: UnsafeMutableRawPointer
 
     fileprivate init(_ arena: Arena, start: Int, count: Int, pointer: UnsafeMutableRawPointer) {
@@ -110,7 +110,7 @@ package final class Storage {
 
     /// nil if the file is empty.
     init?(_ file: MappedFile) {
-        guard let pointer = file.start else { return nil }
+        guard let pointer = file.baseAddress else { return nil }
         owner = .file(file)
         count = file.count
         self.pointer = pointer
@@ -123,15 +123,16 @@ package final class Storage {
         advise(MADV_DONTNEED, about: bytes)
     }
 
-    /// About those pages that lie wholly in a range. A refusal only costs memory.
+    /// Calls madvise for the pages that lie completely in a range. Errors are ignored: they only cost memory.
     private func advise(_ advice: Int32, about bytes: Range<Int>) {
-        let page = sysconf(Int32(_SC_PAGESIZE)), start = UInt(bitPattern: pointer + bytes.lowerBound),
-            first = (Int(bitPattern: start) + page - 1) / page * page
-        let end = (Int(bitPattern: start) + bytes.count) / page * page
+        let page = sysconf(Int32(_SC_PAGESIZE))
+        let start = Int(bitPattern: pointer + bytes.lowerBound)
+        let first = (start + page - 1) / page * page
+        let end = (start + bytes.count) / page * page
         if first < end, let address = UnsafeMutableRawPointer(bitPattern: first) { madvise(address, end - first, advice) }
     }
 
-    func releaseFilePages() { if case .file(let file) = owner { file.forget(0..<count) } }
+    func releaseFilePages() { if case .file(let file) = owner { file.releasePages(0..<count) } }
 
-    deinit { if case .arena(let arena, let start) = owner { arena.giveBack(start: start, count: count) } }
+    deinit { if case .arena(let arena, let start) = owner { arena.deallocate(start: start, count: count) } }
 }

@@ -1,7 +1,7 @@
 package import Files
 import Glibc
 
-/// Elements of one type in a row, somewhere in an arena or in a file. Copies share the elements.
+/// A contiguous array of elements of one type, in an arena or in a mapped file. Copies share the elements.
 ///
 ///     let x = processor.buffer(of: 1_024, .float32)
 ///     x.write { for i in $0.indices { $0[i] = 0.5 } }
@@ -9,34 +9,34 @@ package struct Buffer {
     package let type: DataType
     package let count: Int
     private var storage: Storage
-    private let offset: Int        // elements from the beginning of the storage
+    private let offset: Int        // in elements, from the beginning of the storage
 
     init(_ storage: Storage, offset: Int = 0, count: Int, type: DataType) {
         require(offset >= 0 && count >= 0 && (offset + count) * type.size <= storage.count,
-                "a buffer of \(count) \(type.rawValue) from \(offset) leaves its storage of \(storage.count) bytes")
+                "buffer of \(count) \(type.rawValue) at \(offset) exceeds its storage of \(storage.count) bytes")
         self.storage = storage
         self.offset = offset
         self.count = count
         self.type = type
     }
 
-    /// Little-endian elements as they stand in a file, from a byte on. To be written to, the file must have been mapped so.
+    /// Little-endian elements of a mapped file, from a byte offset on. Writable only if the file was mapped writable.
     package init(in file: MappedFile, at byte: Int, count: Int, _ type: DataType) {
-        require(byte >= 0 && byte % type.size == 0, "a \(type.rawValue) at byte \(byte)")
-        guard let storage = Storage(file) else { fatalError("a buffer in \(file.path), which is empty") }
+        require(byte >= 0 && byte % type.size == 0, "\(file.path): misaligned \(type.rawValue) at byte \(byte)")
+        guard let storage = Storage(file) else { fatalError("\(file.path): cannot map an empty file") }
         self.init(storage, offset: byte / type.size, count: count, type: type)
     }
 
-    /// Elements `range` of this buffer, shared with it.
+    /// A buffer that shares elements `range` of this one.
     package subscript(range: Range<Int>) -> Buffer {
-        require(range.lowerBound >= 0 && range.upperBound <= count, "elements \(range) of a buffer of \(count)")
+        require(range.lowerBound >= 0 && range.upperBound <= count, "elements \(range) exceed a buffer of \(count)")
         return Buffer(storage, offset: offset + range.lowerBound, count: range.count, type: type)
     }
 
-    /// Whether no other buffer shares this memory, so that it may be written to unseen.
+    /// Whether no other buffer shares this memory, so that writing to it affects no other buffer.
     package mutating func isUnshared() -> Bool { isKnownUniquelyReferenced(&storage) }
 
-    /// Lends the elements of an f32 buffer for as long as `body` runs.
+    /// Calls `body` with the elements of an f32 buffer.
     package func read<Result, Failure: Error>(_ body: (Span<Float>) throws(Failure) -> Result) throws(Failure) -> Result {
         try body(UnsafeBufferPointer(start: floats, count: count).span)
     }
@@ -46,27 +46,26 @@ package struct Buffer {
         body(&span)
     }
 
-    /// Takes the elements of another buffer.
+    /// Copies the elements of another buffer.
     package func copy(from other: Buffer) {
-        require(type == other.type && count == other.count, "\(other.count) \(other.type.rawValue) into \(count) \(type.rawValue)")
+        require(type == other.type && count == other.count, "copy: \(other.count) \(other.type.rawValue) into \(count) \(type.rawValue)")
         memmove(pointer, other.pointer, count * type.size)
     }
 
-    /// Gives back all memory of the file that it lies in, if it does and nobody has written to it: pages come in larger pieces than anybody
-    /// asked for, and they come
-    /// again when they are looked at.
+    /// Returns all memory of the mapped file that holds this buffer, if any, to the system. Pages are read again on the next access.
+    /// All, because the system reads more pages of a file than were accessed. The file must not have been written to.
     package func releaseFilePages() { storage.releaseFilePages() }
 
-    /// Gives back the memory of elements that nobody needs any more: what they are then is not said.
+    /// Returns the memory of elements that are no longer needed to the system. Their values are undefined afterwards.
     package func discard() { storage.discard(offset * type.size..<(offset + count) * type.size) }
 
-    /// Asks that only those pages of it take memory that are looked at: for a buffer most of which never is.
+    /// Makes the system allocate memory in small pages: for a buffer of which only parts are ever accessed.
     package func disableHugePages() { storage.disableHugePages(offset * type.size..<(offset + count) * type.size) }
 
-    /// Whether both are the same place in memory.
+    /// Whether both buffers are the same memory.
     package func isSame(as other: Buffer) -> Bool { pointer == other.pointer && count == other.count && type == other.type }
 
-    /// A buffer of `count` elements that begins `before` elements before this one; nil where its memory does not reach that far.
+    /// A buffer of `count` elements that begins `before` elements before this one; nil if its storage is too small.
     package func extended(by before: Int, to count: Int) -> Buffer? {
         guard before >= 0, before <= offset, count >= 0, count <= storage.count / type.size - (offset - before) else { return nil }
         return Buffer(storage, offset: offset - before, count: count, type: type)

@@ -1,19 +1,19 @@
 internal import CKernels
 import Glibc
 
-/// What the machine says of itself.
+/// Information about the CPU and memory of this machine.
 package enum CPU {
-    /// Cores that this process may run on: what `taskset` or a cpuset left of them.
+    /// Cores that this process may run on, as limited by `taskset` or a cpuset.
     package static var availableCores: Int {
         Int(slm_available_cores())
     }
 
     package static var memoryBytes: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
 
-    /// The name that the maker gave it.
+    /// The CPU's model name.
     package static var name: String { line("model name", of: "/proc/cpuinfo") ?? "unknown CPU" }
 
-    /// The instruction sets that matter for what we compute.
+    /// The CPU's instruction set extensions that are relevant for kernels.
     package static var features: [String] {
         let flags = Set(
             (line("flags", of: "/proc/cpuinfo") ?? line("Features", of: "/proc/cpuinfo") ?? "").split(separator: " ").map(String.init))
@@ -21,16 +21,16 @@ package enum CPU {
             .filter(flags.contains)
     }
 
-    /// The most memory that this process has had at once, in bytes.
+    /// The peak resident memory of this process, in bytes.
     package static var peakMemory: Int {
-        // What getrusage says begins with what whoever started us had.
+        // getrusage includes the peak of the parent process before exec.
         if let peak = line("VmHWM", of: "/proc/self/status").flatMap({ Int($0.split(separator: " ")[0]) }) { return peak * 1_024 }
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return usage.ru_maxrss * 1_024
     }
 
-    /// Memory that could be used without swapping, in bytes.
+    /// Memory that is available without swapping, in bytes.
     package static var availableMemory: Int? {
         line("MemAvailable", of: "/proc/meminfo").flatMap { Int($0.split(separator: " ")[0]) }.map { $0 * 1_024 }
     }
@@ -39,9 +39,9 @@ package enum CPU {
         guard let file = fopen(path, "r") else { return nil }
         defer { fclose(file) }
         var text: UnsafeMutablePointer<CChar>?
-        var room = 0
+        var capacity = 0
         defer { free(text) }
-        while getline(&text, &room, file) > 0, let text {
+        while getline(&text, &capacity, file) > 0, let text {
             let parts = String(cString: text).split(separator: ":", maxSplits: 1)
             if parts.count == 2, parts[0].trimmed == key { return parts[1].trimmed }
         }

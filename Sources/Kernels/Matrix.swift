@@ -1,4 +1,4 @@
-/// Rows and columns laid over a buffer. A transposed matrix is the same buffer walked the other way.
+/// A strided view of a buffer as a matrix. Transposing swaps the strides and copies nothing.
 package struct Matrix {
     package let buffer: Buffer
     package let rows, columns: Int
@@ -7,7 +7,7 @@ package struct Matrix {
     package init(_ buffer: Buffer, rows: Int, columns: Int, rowStride: Int? = nil, columnStride: Int = 1) {
         let rowStride = rowStride ?? columns
         require(rows == 0 || columns == 0 || (rows - 1) * rowStride + (columns - 1) * columnStride < buffer.count,
-                "a matrix [\(rows), \(columns)] with strides \(rowStride), \(columnStride) leaves its buffer of \(buffer.count)")
+                "matrix [\(rows), \(columns)] with strides \(rowStride), \(columnStride) exceeds its buffer of \(buffer.count) elements")
         self.buffer = buffer
         self.rows = rows
         self.columns = columns

@@ -3,8 +3,7 @@ internal import COneDNN
 import Glibc
 import Synchronization
 
-/// oneDNN's matrix product, opened when it is asked for. It would bring a pool of its own (libgomp's); told to use one thread, it runs on
-/// ours.
+/// oneDNN's matmul, loaded on demand. It runs on the calling thread: its own thread pool (libgomp's) is limited to one thread.
 final class OneDNN: MatmulLibrary {
     private struct Key: Hashable {
         let M, N, K, aOuter, aInner, bOuter, bInner, cStride: Int
@@ -12,11 +11,11 @@ final class OneDNN: MatmulLibrary {
         let adding: Bool
     }
 
-    /// A primitive and its descriptions: made once for a shape, because making it costs more than a small product.
-    private struct Primitive: @unchecked Sendable {   // oneDNN's objects are immutable and may be executed by several threads at once
+    /// A primitive and its memory descriptors, cached by shape: creating them takes longer than a small matmul.
+    private struct Primitive: @unchecked Sendable {   // oneDNN's objects are immutable and thread-safe
         let primitive: dnnl_primitive_t
         let a, b, c: dnnl_memory_desc_t
-        /// Memory to work in. Left to the library it would belong to the thread that made the primitive, and to no other.
+        /// Working memory. If oneDNN managed it, only the thread that created the primitive could execute it.
         let scratchpad: dnnl_memory_desc_t
     }
 
@@ -31,10 +30,10 @@ final class OneDNN: MatmulLibrary {
         self.dnnl = dnnl
         var engine: dnnl_engine_t?
         check(dnnl.engine_create(&engine, dnnl_cpu, 0), "engine")
-        guard let engine else { fatalError("oneDNN made no engine") }
+        guard let engine else { fatalError("oneDNN: cannot create an engine") }
         self.engine = engine
         let setThreads = dnnl.omp_set_num_threads
-        pool.run { _ in setThreads?(1) }      // a setting of each thread
+        pool.run { _ in setThreads?(1) }      // the setting is per thread
     }
 
     deinit {
@@ -47,26 +46,26 @@ final class OneDNN: MatmulLibrary {
         return "oneDNN \(v.major).\(v.minor).\(v.patch)"
     }
 
-    func multiplies(_ type: DataType) -> Bool { true }
+    func supports(_ type: DataType) -> Bool { true }
 
-    func multiply(_ p: PreparedMatmul, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
+    func multiply(_ p: MatmulOperands, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
         let key = Key(
             M: rows.count, N: p.N, K: p.K, aOuter: p.a.outer, aInner: p.a.inner, bOuter: p.b.outer, bInner: p.b.inner, cStride: stride,
             type: p.type, adding: adding)
-        let made = primitives.withLock { all in
-            if let there = all[key] { return there }
-            let fresh = make(key)
-            all[key] = fresh
-            return fresh
+        let primitive = primitives.withLock { all in
+            if let cached = all[key] { return cached }
+            let new = make(key)
+            all[key] = new
+            return new
         }
         var stream: dnnl_stream_t?
         check(dnnl.stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "stream")
         let a = p.a.data + rows.lowerBound * p.a.outer * p.type.size
-        let allocated = UnsafeMutableRawPointer(bitPattern: -1)      // DNNL_MEMORY_ALLOCATE: for the length of this call
+        let allocated = UnsafeMutableRawPointer(bitPattern: -1)      // DNNL_MEMORY_ALLOCATE: allocated for this call only
         var memories: [dnnl_memory_t?] = [nil, nil, nil, nil]
         for (i, (description, data)) in [
-            (made.a, UnsafeMutableRawPointer(mutating: a)), (made.b, UnsafeMutableRawPointer(mutating: p.b.data)),
-            (made.c, UnsafeMutableRawPointer(c)), (made.scratchpad, allocated),
+            (primitive.a, UnsafeMutableRawPointer(mutating: a)), (primitive.b, UnsafeMutableRawPointer(mutating: p.b.data)),
+            (primitive.c, UnsafeMutableRawPointer(c)), (primitive.scratchpad, allocated),
         ].enumerated() {
             withUnsafePointer(to: description) { check(dnnl.memory_create(&memories[i], $0, engine, data), "memory") }
         }
@@ -74,7 +73,7 @@ final class OneDNN: MatmulLibrary {
             dnnl_exec_arg_t(arg: onednn_source, memory: memories[0]), dnnl_exec_arg_t(arg: onednn_weights, memory: memories[1]),
             dnnl_exec_arg_t(arg: onednn_destination, memory: memories[2]), dnnl_exec_arg_t(arg: onednn_scratchpad, memory: memories[3]),
         ]
-        check(dnnl.primitive_execute(made.primitive, stream, 4, arguments), "execute")
+        check(dnnl.primitive_execute(primitive.primitive, stream, 4, arguments), "execute")
         check(dnnl.stream_wait(stream), "wait")
         for memory in memories { _ = dnnl.memory_destroy(memory) }
         _ = dnnl.stream_destroy(stream)
@@ -95,7 +94,7 @@ final class OneDNN: MatmulLibrary {
             check(dnnl.primitive_attr_set_post_ops(attributes, operations), "attributes")
         }
         var operation = dnnl_matmul_desc_t()
-        check(dnnl.matmul_desc_init(&operation, &a, &b, nil, &c), "product")
+        check(dnnl.matmul_desc_init(&operation, &a, &b, nil, &c), "matmul")
         var description: dnnl_primitive_desc_t?, primitive: dnnl_primitive_t?
         check(dnnl.primitive_desc_create(&description, &operation, attributes, engine, nil), "description")
         check(dnnl.primitive_create(&primitive, description), "primitive")
@@ -103,12 +102,12 @@ final class OneDNN: MatmulLibrary {
         _ = dnnl.primitive_desc_destroy(description)
         if let operations { _ = dnnl.post_ops_destroy(operations) }
         if let attributes { _ = dnnl.primitive_attr_destroy(attributes) }
-        guard let primitive else { fatalError("oneDNN made no primitive") }
+        guard let primitive else { fatalError("oneDNN: cannot create a primitive") }
         return Primitive(primitive: primitive, a: a, b: b, c: c, scratchpad: scratchpad)
     }
 }
 
-/// We build every request ourselves, so a refusal is our mistake.
+/// Traps if oneDNN rejects a call: the arguments do not depend on input.
 private func check(_ status: dnnl_status_t, _ what: StaticString) {
-    require(status == dnnl_success, "oneDNN refused \(what): status \(status.rawValue)")
+    require(status == dnnl_success, "oneDNN rejected \(what): status \(status.rawValue)")
 }

@@ -2,14 +2,15 @@ internal import CKernels
 internal import COpenBLAS
 import Glibc
 
-/// OpenBLAS, opened when it is asked for. It chooses its kernels while it is loaded and takes CPUs it does not
-/// know for Haswell, so it is told its core type first; and it is kept to the calling thread.
+/// OpenBLAS, loaded on demand. It runs on the calling thread.
+///
+/// OpenBLAS chooses its kernels when it is loaded and treats unknown CPUs as Haswell, so the core type is set before.
 final class OpenBLAS: MatmulLibrary {
     private let sgemm: openblas_sgemm
     let version: String
 
-    init(for path: String) throws(ProcessorError) {
-        let handle = try SharedLibrary.openBLAS(for: path)
+    init(for instructionSet: String) throws(ProcessorError) {
+        let handle = try SharedLibrary.openBLAS(for: instructionSet)
         guard let sgemm = dlsym(handle, "cblas_sgemm"), let configuration = dlsym(handle, "openblas_get_config") else {
             throw .noLibrary(.openblas, because: "libopenblas.so.0 has no cblas_sgemm")
         }
@@ -18,35 +19,35 @@ final class OpenBLAS: MatmulLibrary {
         version = text.map { String(cString: $0) } ?? "OpenBLAS"
     }
 
-    func multiplies(_ type: DataType) -> Bool { type == .float32 }
+    func supports(_ type: DataType) -> Bool { type == .float32 }
 
-    func multiply(_ p: PreparedMatmul, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
+    func multiply(_ p: MatmulOperands, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
         let a = p.a.data.assumingMemoryBound(to: Float.self) + rows.lowerBound * p.a.outer, b = p.b.data.assumingMemoryBound(to: Float.self)
-        let aInOrder = p.a.inner == 1, bInOrder = p.b.inner == 1
-        // A vector's stride says nothing, but must not be shorter than a row.
-        let aStride = aInOrder ? max(p.K, p.a.outer) : max(rows.count, p.a.inner)
-        let bStride = bInOrder ? max(p.K, p.b.outer) : max(p.N, p.b.inner)
-        sgemm(CblasRowMajor, aInOrder ? CblasNoTrans : CblasTrans, bInOrder ? CblasTrans : CblasNoTrans,
+        let aIsRowMajor = p.a.inner == 1, bIsColumnMajor = p.b.inner == 1
+        // The stride of a single row or column is not used, but OpenBLAS requires it to be at least a row long.
+        let aStride = aIsRowMajor ? max(p.K, p.a.outer) : max(rows.count, p.a.inner)
+        let bStride = bIsColumnMajor ? max(p.K, p.b.outer) : max(p.N, p.b.inner)
+        sgemm(CblasRowMajor, aIsRowMajor ? CblasNoTrans : CblasTrans, bIsColumnMajor ? CblasTrans : CblasNoTrans,
                blasint(rows.count), blasint(p.N), blasint(p.K), 1,
                a, blasint(max(1, aStride)), b, blasint(max(1, bStride)), adding ? 1 : 0, c, blasint(max(p.N, stride)))
     }
 }
 
-/// Libraries that are opened by hand.
+/// Libraries that are loaded with dlopen.
 enum SharedLibrary {
-    /// OpenBLAS with the core type that fits our path, unless whoever started us said otherwise.
-    static func openBLAS(for path: String) throws(ProcessorError) -> UnsafeMutableRawPointer {
-        if path.hasPrefix("avx512") { setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) }
-        if path == "avx2" { setenv("OPENBLAS_CORETYPE", "Haswell", 0) }
+    /// OpenBLAS with the core type of an instruction set, unless OPENBLAS_CORETYPE is already set.
+    static func openBLAS(for instructionSet: String) throws(ProcessorError) -> UnsafeMutableRawPointer {
+        if instructionSet.hasPrefix("avx512") { setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) }
+        if instructionSet == "avx2" { setenv("OPENBLAS_CORETYPE", "Haswell", 0) }
         let handle = try open("libopenblas.so.0", for: .openblas)
-        // Whatever OPENBLAS_NUM_THREADS says: the threads are ours, each calling it.
+        // Overrides OPENBLAS_NUM_THREADS: every thread of the worker pool calls OpenBLAS.
         if let setThreads = dlsym(handle, "openblas_set_num_threads") { unsafeBitCast(setThreads, to: openblas_set_threads.self)(1) }
         return handle
     }
 
     static func open(_ name: String, for blas: BLAS) throws(ProcessorError) -> UnsafeMutableRawPointer {
         guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
-            throw .noLibrary(blas, because: dlerror().map { String(cString: $0) } ?? "\(name) does not open")
+            throw .noLibrary(blas, because: dlerror().map { String(cString: $0) } ?? "cannot load \(name)")
         }
         return handle
     }

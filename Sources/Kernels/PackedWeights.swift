@@ -1,11 +1,11 @@
 internal import CKernels
 
-/// How weights are kept for answering.
+/// How weights are stored for inference, and keys and values in a ``KVCache``.
 package enum WeightPrecision: String, Sendable, CaseIterable {
     case float32 = "f32", bfloat16 = "bf16"
-    /// A byte a weight, and a scale for 64 of them.
+    /// A byte per weight, and a scale for each group of 64 weights.
     case int8
-    /// Half a byte a weight, one of 16 levels, and a scale for 64 of them.
+    /// Half a byte per weight, which selects one of 16 levels, and a scale for each group of 64 weights.
     case int4
 
     var code: Int32 {
@@ -17,17 +17,18 @@ package enum WeightPrecision: String, Sendable, CaseIterable {
         }
     }
 
-    /// How the kernels may lay weights out, the best first: bf16 in twelve bits loses nothing, but some weights are spread too widely for
-    /// it.
+    /// The kernels' layouts for this precision, the smallest first. bf12 compresses bf16 losslessly, but fails if the exponents of
+    /// neighboring weights differ too much.
     fileprivate func layouts(inputs: Int) -> [Int32] {
-        self == .bfloat16 && inputs % Int(SLM_GROUP) == 0 && inputs <= Int(UInt16.max) ? [Int32(SLM_WEIGHTS_TWELVE), code] : [code]
+        let canCompress = self == .bfloat16 && inputs % Int(SLM_GROUP) == 0 && inputs <= Int(UInt16.max)
+        return canCompress ? [Int32(SLM_WEIGHTS_BF12), code] : [code]
     }
 }
 
-/// A weight matrix [O, I] in the order in which answering reads it.
+/// A weight matrix [O, I] in the layout that inference reads sequentially.
 ///
 ///     let weights = processor.pack(values, outputs: O, inputs: I, as: .int8)
-///     processor.multiply(x, rows: N, by: weights, into: y)                   // y [N, O] = x·Wᵀ
+///     processor.packedMatmul(x, rows: N, by: weights, into: y)               // y [N, O] = x·Wᵀ
 package struct PackedWeights {
     package let precision: WeightPrecision
     package let outputs, inputs: Int
@@ -38,36 +39,39 @@ package struct PackedWeights {
 }
 
 extension slm_kernels {
-    /// Of so many outputs.
+    /// The number of panels of a weight matrix.
     func panels(of outputs: Int) -> Int { (outputs + weights_panel - 1) / weights_panel }
 }
 
 extension Processor {
-    /// Whether weights can be kept in a precision here.
+    /// Whether this processor has kernels for a precision.
     package func offers(_ precision: WeightPrecision) -> Bool { precision != .bfloat16 || hasBFloat16 }
 
-    /// - Parameter releasingFile: Gives back what was read of a file (see ``Buffer/releaseFilePages()``), soon after it was.
+    /// Packs weights [O, I].
+    ///
+    /// - Parameter releasingFile: Releases pages of the file that holds `values` soon after they are read; see
+    ///   ``Buffer/releaseFilePages()``.
     package func pack(
         _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, releasingFile: Bool = false
     ) -> PackedWeights {
-        require(values.count == O * I && I > 0, "weights: \(values.count) numbers for [\(O), \(I)]")
-        require(offers(precision), "weights: \(precision.rawValue) on \(instructionSet) kernels, which have no products of it")
+        require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
+        require(offers(precision), "weights: \(instructionSet) kernels do not support \(precision.rawValue)")
         for layout in precision.layouts(inputs: I) {
             let panels = panels(of: values, outputs: O, inputs: I, in: layout, releasingFile: releasingFile)
             if table.weights_fit(layout, panels.pointer, O, I) {
                 return PackedWeights(precision: precision, outputs: O, inputs: I, layout: layout, panels: panels)
             }
         }
-        preconditionFailure("weights: the last layout of \(precision.rawValue) holds whatever there is")
+        preconditionFailure("weights: the last layout of \(precision.rawValue) fits all weights")
     }
 
     private func panels(of values: Buffer, outputs O: Int, inputs I: Int, in layout: Int32, releasingFile: Bool) -> Buffer {
         let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32)
         let scratch = scratch(table.weights_pack_scratch(I)), width = table.weights_panel, count = table.panels(of: O)
-        let together = max(threads, (1 << 20) / (4 * I * width))      // a MB
+        let panelsPerMegabyte = max(threads, (1 << 20) / (4 * I * width))
         measured("pack weights", bytes: values.count * 4 + panels.count * 4) {
-            for first in stride(from: 0, to: count, by: together) {
-                let last = min(first + together, count)
+            for first in stride(from: 0, to: count, by: panelsPerMegabyte) {
+                let last = min(first + panelsPerMegabyte, count)
                 parallelFor(last - first) { item, thread in
                     table.weights_pack(layout, values.floats, I, O, I, first + item, first + item + 1, panels.pointer, scratch[thread])
                 }
@@ -77,10 +81,10 @@ extension Processor {
         return panels
     }
 
-    /// y [N, I] = the rows `ids` of packed weights (+ more [N, I]): a table of embeddings.
+    /// Embedding lookup in packed weights: y [N, I] = rows `ids` (+ more [N, I]).
     package func embed(_ ids: Buffer, in w: PackedWeights, plus more: Buffer?, into y: Buffer) {
         let I = w.inputs
-        require(y.count == ids.count * I && (more?.count ?? y.count) == y.count, "embed: \(ids.count) ids into \(y.count) numbers")
+        require(y.count == ids.count * I && (more?.count ?? y.count) == y.count, "embed: \(ids.count) ids into \(y.count) elements")
         ids.readIDs { span in
             for i in span.indices {
                 require(span[i] >= 0 && span[i] < w.outputs, "embed: id \(span[i]) at \(i), in a table of \(w.outputs)")
@@ -89,25 +93,24 @@ extension Processor {
         measured("embed", bytes: y.count * 8) {
             split(ids.count, atLeast: 32) { range in
                 let n = range.lowerBound
-                table.weights_rows(
+                table.weights_lookup(
                     w.layout, w.panels.pointer, I, ids.ids + n, more.map { UnsafePointer($0.floats + n * I) }, y.floats + n * I, range.count
                 )
             }
         }
     }
 
-    /// y [N, O] = f(x·Wᵀ + bias) + plus, all in f32. A row's bits do not depend on the other rows, nor on the number of threads.
+    /// y [N, O] = f(x·Wᵀ + bias) + plus, all in f32. The bits of a row depend neither on the other rows nor on the number of threads.
     package func packedMatmul(
         _ x: Buffer, rows N: Int, by w: PackedWeights, bias: Buffer? = nil, then f: UnaryFunction = .identity, plus: Buffer? = nil,
-        into y: Buffer,
-        as name: StaticString = "weights"
+        into y: Buffer, as name: StaticString = "packed matmul"
     ) {
         let O = w.outputs
         let I = w.inputs
         require(x.count == N * I && y.count == N * O && (bias?.count ?? O) == O && (plus?.count ?? N * O) == N * O,
-                "\(name): [\(N), \(I)] from \(x.count) numbers, through [\(O), \(I)], into \(y.count)")
+                "\(name): [\(N), \(I)] from \(x.count) elements, through [\(O), \(I)], into \(y.count)")
         if N == 0 || O == 0 { return }
-        var p = slm_product()
+        var p = slm_matmul()
         p.M = N
         p.N = O
         p.K = I
@@ -118,14 +121,14 @@ extension Processor {
         p.bias = bias.map { UnsafePointer($0.floats) }
         p.activation = f.rawValue
         p.plus = plus.map { UnsafePointer($0.floats) }
-        let layout = w.layout, rowBytes = table.weights_row_bytes(layout, I), rows = sharedScratch(N * rowBytes)
+        let layout = w.layout, rowBytes = table.weights_input_bytes(layout, I), rows = sharedScratch(N * rowBytes)
         measured(name, flops: 2 * N * O * I, bytes: w.byteCount + N * (I + O) * 4) {
             split(N, atLeast: 4) { range in
-                table.weights_rows_prepare(layout, x.floats + range.lowerBound * I, range.count, I, rows + range.lowerBound * rowBytes)
+                table.weights_prepare_input(layout, x.floats + range.lowerBound * I, range.count, I, rows + range.lowerBound * rowBytes)
             }
             withUnsafePointer(to: p) { p in
                 split(table.panels(of: O)) { range in
-                    table.weights_product(layout, p, w.panels.pointer, rows, range.lowerBound, range.upperBound)
+                    table.packed_matmul(layout, p, w.panels.pointer, rows, range.lowerBound, range.upperBound)
                 }
             }
         }

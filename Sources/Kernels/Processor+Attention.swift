@@ -1,27 +1,27 @@
 internal import CKernels
 
-/// Causal attention over B·H heads that lie side by side: [B, T, H·D] in q, k and v, position after position.
+/// The inputs of causal attention with B·H heads: q, k and v, each [B, T, H·D].
 ///
-/// The three may be parts of one buffer of rows 3·H·D wide; `offset`s say where in a row each begins.
+/// The three may be parts of one buffer [B, T, 3·H·D], with `stride` 3·H·D.
 package struct Attention {
     package let B, T, H, D: Int
     /// Elements from one position to the next in q, k and v.
     package let stride: Int
     package let q, k, v: Buffer
-    /// [B, T]: position t of a row sees `first` ... t and nothing before; nil sees everything before.
+    /// [B, T]: position t of a row attends to positions `first` ... t; nil: to 0 ... t.
     package let first: Buffer?
     package var precision = DataType.float32
 
     package init(q: Buffer, k: Buffer, v: Buffer, B: Int, T: Int, H: Int, D: Int, stride: Int, first: Buffer? = nil) {
         let needed = B * T == 0 ? 0 : (B * T - 1) * stride + H * D
         require(q.count >= needed && k.count >= needed && v.count >= needed && stride >= H * D,
-                "causalAttention: [\(B), \(T), \(H)·\(D)] with stride \(stride) leaves buffers of \(q.count), \(k.count), \(v.count)")
-        require(q.type == k.type && q.type == v.type, "causalAttention: q, k and v of different types")
+                "causalAttention: [\(B), \(T), \(H)·\(D)] with stride \(stride) exceeds buffers of \(q.count), \(k.count), \(v.count)")
+        require(q.type == k.type && q.type == v.type, "causalAttention: q, k and v must have the same type")
         if let first {
             require(first.count == B * T, "causalAttention: \(first.count) document starts for [\(B), \(T)]")
             first.readIDs { ids in
                 for i in 0..<B * T {
-                    require(ids[i] >= 0 && Int(ids[i]) <= i % T, "causalAttention: position \(i % T) cannot begin to see at \(ids[i])")
+                    require(ids[i] >= 0 && Int(ids[i]) <= i % T, "causalAttention: position \(i % T) cannot attend from \(ids[i]) on")
                 }
             }
         }
@@ -36,17 +36,17 @@ package struct Attention {
         self.first = first
     }
 
-    /// With half of the scores left out.
-    fileprivate func flops(products: Int) -> Int { products * B * H * T * (T + 1) * D }
+    /// FLOPs of a number of matmuls, of which the causal mask leaves out half.
+    fileprivate func flops(matmuls: Int) -> Int { matmuls * B * H * T * (T + 1) * D }
 
-    /// Head h of row b.
-    fileprivate func forC(_ b: Int, _ h: Int) -> slm_attention {
+    /// The arguments for the kernels, for head h of row b.
+    fileprivate func arguments(_ b: Int, _ h: Int) -> slm_attention {
         let at = b * T * stride + h * D
         var p = slm_attention()
         p.T = T
         p.D = D
         p.type = q.type.code
-        p.product = precision.code
+        p.precision = precision.code
         p.stride = stride
         p.y_stride = H * D
         p.scale = 1 / Float(D).squareRoot()
@@ -63,26 +63,27 @@ extension Buffer {
 }
 
 extension Processor {
-    /// y [B, T, H·D] = softmax(q·kᵀ/√D)·v;  logSums [B, H, T] are kept for the way back.
+    /// y [B, T, H·D] = softmax(q·kᵀ/√D)·v. Stores log Σ exp(score) in logSums [B, H, T] for the backward pass.
     package func attend(_ a: Attention, into y: Buffer, logSums: Buffer?) {
         require(y.count >= a.B * a.T * a.H * a.D && y.type == a.q.type && (logSums?.count ?? Int.max) >= a.B * a.H * a.T,
-                "causalAttention: a result of \(y.count) for [\(a.B), \(a.T), \(a.H)·\(a.D)]")
+                "causalAttention: [\(a.B), \(a.T), \(a.H)·\(a.D)] into \(y.count) elements")
         if a.B * a.T == 0 { return }
-        heads(of: a, as: "attention", products: 2) { p, b, h in
+        forEachHead(of: a, as: "attention", matmuls: 2) { p, b, h in
             p.y = y.at(b * a.T * a.H * a.D + h * a.D)
             p.log_sum = logSums.map { $0.floats + (b * a.H + h) * a.T }
         } run: { table.attention($0, $1) }
     }
 
-    /// dq, dk, dv: written, not added to; laid out as q, k and v are.
+    /// Writes dq, dk and dv, which are laid out like q, k and v.
     package func attendGradient(_ a: Attention, y: Buffer, logSums: Buffer, dy: Buffer, dq: Buffer, dk: Buffer, dv: Buffer) {
         require(
-            [y.type, dy.type, dq.type, dk.type, dv.type].allSatisfy { $0 == a.q.type }, "causalAttention: gradients of another type than q")
+            [y.type, dy.type, dq.type, dk.type, dv.type].allSatisfy { $0 == a.q.type },
+            "causalAttention: gradients must have the type of q")
         require(
             dq.count >= a.q.count && dk.count >= a.k.count && dv.count >= a.v.count && dy.count >= y.count,
-            "causalAttention: gradients smaller than what they belong to")
+            "causalAttention: gradients must have the size of q, k, v and y")
         if a.B * a.T == 0 { return }
-        heads(of: a, as: "attention gradient", products: 5) { p, b, h in
+        forEachHead(of: a, as: "attention gradient", matmuls: 5) { p, b, h in
             let at = b * a.T * a.stride + h * a.D, out = b * a.T * a.H * a.D + h * a.D
             p.y = y.at(out)
             p.dy = UnsafeRawPointer(dy.at(out))
@@ -93,14 +94,16 @@ extension Processor {
         } run: { table.attention_gradient($0, $1) }
     }
 
-    private func heads(of a: Attention, as name: StaticString, products: Int, fill: (inout slm_attention, Int, Int) -> Void,
-                       run: (UnsafePointer<slm_attention>, UnsafeMutableRawPointer) -> Void) {
-        require(a.precision == .float32 || hasBFloat16, "\(name): bf16 products on \(instructionSet) kernels, which have none")
-        var any = a.forC(0, 0)
+    private func forEachHead(
+        of a: Attention, as name: StaticString, matmuls: Int, fill: (inout slm_attention, Int, Int) -> Void,
+        run: (UnsafePointer<slm_attention>, UnsafeMutableRawPointer) -> Void
+    ) {
+        require(a.precision == .float32 || hasBFloat16, "\(name): \(instructionSet) kernels do not support bf16 matmul")
+        var any = a.arguments(0, 0)
         let scratch = scratch(table.attention_scratch(&any))
-        measured(name, flops: a.flops(products: products), bytes: (products == 2 ? 4 : 8) * a.B * a.T * a.H * a.D * a.q.type.size) {
+        measured(name, flops: a.flops(matmuls: matmuls), bytes: (matmuls == 2 ? 4 : 8) * a.B * a.T * a.H * a.D * a.q.type.size) {
             parallelFor(a.B * a.H) { item, thread in
-                var p = a.forC(item / a.H, item % a.H)
+                var p = a.arguments(item / a.H, item % a.H)
                 fill(&p, item / a.H, item % a.H)
                 run(&p, scratch[thread])
             }

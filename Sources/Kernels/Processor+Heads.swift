@@ -1,18 +1,18 @@
 internal import CKernels
 import Glibc
 
-// What is done to questions and keys, which stand at the beginning of rows that are C wide: `heads` of them, each D wide. The rest of a row
-// is copied.
+// Transformations of queries and keys before attention. Rows are C wide and begin with `heads` heads of queries and keys, each D wide;
+// the rest of a row is copied.
 extension Processor {
-    /// The cosines and sines [T, D] of the angles at positions `start` and on: pair i of a head's D/2 turns by base^(−2i/D) from one
-    /// position to the next,
-    /// the first fastest.
+    /// The cosines and sines [T, D] of rotary position embedding, for T positions from `start` on. Pair i of a head's D/2 pairs
+    /// rotates by base^(−2i/D) per position.
     package func rotaryAngles(of T: Int, width D: Int, from start: Int = 0, base: Double = 10_000) -> Buffer {
-        let speeds = (0..<D / 2).map { pow(base, -2 * Double($0) / Double(D)) }, angles = buffer(of: T * D, .float32)
+        let frequencies = (0..<D / 2).map { pow(base, -2 * Double($0) / Double(D)) }
+        let angles = buffer(of: T * D, .float32)
         angles.write { span in
             for t in 0..<T {
-                for (i, speed) in speeds.enumerated() {
-                    let angle = Double(start + t) * speed
+                for (i, frequency) in frequencies.enumerated() {
+                    let angle = Double(start + t) * frequency
                     span[t * D + i] = Float(cos(angle))
                     span[t * D + D / 2 + i] = Float(sin(angle))
                 }
@@ -21,8 +21,8 @@ extension Processor {
         return angles
     }
 
-    /// Turns the heads of row n by the angles of place n % T, or back; y may be x. `angles` [T, D] holds cosines, then sines.
-    package func rotate(_ x: Buffer, N: Int, C: Int, heads: Int, D: Int, by angles: Buffer, into y: Buffer, isBack: Bool = false) {
+    /// Rotates the heads of row n to position n % T, or back if `inverse`. `angles` [T, D] holds cosines, then sines. y may be x.
+    package func rotate(_ x: Buffer, N: Int, C: Int, heads: Int, D: Int, by angles: Buffer, into y: Buffer, inverse: Bool = false) {
         let T = D == 0 ? 0 : angles.count / D
         require(
             D % 2 == 0 && x.count == N * C && heads * D <= C && (T > 0 || N * D == 0), "rotate: [\(N), \(C)] with \(heads) heads of \(D)")
@@ -32,16 +32,16 @@ extension Processor {
             split(N, atLeast: 16) { rows in
                 let n = rows.lowerBound
                 table.rotate(
-                    x[n * C..<N * C].pointer, x.type.code, angles.floats, max(T, 1), n, heads, D, isBack ? -1 : 1, y[n * C..<N * C].pointer,
-                    rows.count, C)
+                    x[n * C..<N * C].pointer, x.type.code, angles.floats, max(T, 1), n, heads, D, inverse ? -1 : 1,
+                    y[n * C..<N * C].pointer, rows.count, C)
             }
         }
     }
 
-    /// y = x/√(⟨x²⟩ + ε) in each head. The statistics, rstd [N, heads], are kept for the way back.
+    /// RMS norm of each head: y = x/√(⟨x²⟩ + ε). Stores rstd [N, heads] for the backward pass.
     package func normHeads(_ x: Buffer, N: Int, C: Int, heads: Int, D: Int, into y: Buffer, rstd: Buffer, epsilon: Float) {
         checkHeads([x, y], N: N, C: C, heads: heads, D: D, rstd)
-        measured("norm of heads", bytes: 2 * x.count * x.type.size) {
+        measured("head norm", bytes: 2 * x.count * x.type.size) {
             split(N, atLeast: 16) { rows in
                 let n = rows.lowerBound
                 table.norm_heads(
@@ -51,10 +51,10 @@ extension Processor {
         }
     }
 
-    /// dx is written, from the result y.
+    /// Writes dx, from the result y.
     package func normHeadsGradient(dy: Buffer, y: Buffer, N: Int, C: Int, heads: Int, D: Int, rstd: Buffer, into dx: Buffer) {
         checkHeads([dy, y, dx], N: N, C: C, heads: heads, D: D, rstd)
-        measured("norm of heads gradient", bytes: 3 * y.count * y.type.size) {
+        measured("head norm gradient", bytes: 3 * y.count * y.type.size) {
             split(N, atLeast: 16) { rows in
                 let n = rows.lowerBound
                 table.norm_heads_gradient(
@@ -67,11 +67,11 @@ extension Processor {
     private func checkHeads(_ buffers: [Buffer], N: Int, C: Int, heads: Int, D: Int, _ rstd: Buffer) {
         require(
             heads * D <= C && D > 0 && rstd.count == N * heads,
-            "norm of heads: [\(N), \(C)] with \(heads) heads of \(D), \(rstd.count) statistics")
+            "head norm: [\(N), \(C)] with \(heads) heads of \(D), \(rstd.count) elements of rstd")
         for buffer in buffers {
             require(
                 buffer.count == N * C && buffer.type == buffers[0].type,
-                "norm of heads: \(buffer.count) \(buffer.type.rawValue) for [\(N), \(C)]")
+                "head norm: \(buffer.count) \(buffer.type.rawValue) for [\(N), \(C)]")
         }
     }
 }

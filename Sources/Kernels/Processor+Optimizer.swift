@@ -1,12 +1,12 @@
 internal import CKernels
 import Glibc
 
-/// One step's numbers for AdamW.
+/// The hyperparameters of one AdamW step: `rate` is the learning rate, `decay` the weight decay.
 package struct AdamWStep {
     package var rate: Float, beta1: Float, beta2: Float, epsilon: Float, decay: Float
-    /// 1 for the first step.
+    /// The number of the step, from 1 on.
     package var number: Int
-    /// What gradients are multiplied by first: from clipping.
+    /// The factor that gradient clipping applies to all gradients.
     package var gradientScale: Float
 
     package init(rate: Float, beta1: Float, beta2: Float, epsilon: Float, decay: Float, number: Int, gradientScale: Float = 1) {
@@ -22,23 +22,22 @@ package struct AdamWStep {
 }
 
 extension Processor {
-    /// Σ x², in f64; the same for every number of threads.
+    /// Σ x², in f64. The bits do not depend on the number of threads.
     package func sumOfSquares(_ x: Buffer) -> Double {
         let block = 1 << 16, blocks = (x.count + block - 1) / block
         var parts = [Double](repeating: 0, count: blocks)
         measured("clip", bytes: x.count * 4) {
             parts.withUnsafeMutableBufferPointer { parts in
-                // Every block has a place of its own.
-                let places = UnsafeMutableBufferPointer(rebasing: parts[...])
+                let parts = UnsafeMutableBufferPointer(rebasing: parts[...])       // each block writes only its own element
                 split(blocks, atLeast: 4) { range in
-                    for i in range { places[i] = table.sum_of_squares(x.floats + i * block, min(block, x.count - i * block)) }
+                    for i in range { parts[i] = table.sum_of_squares(x.floats + i * block, min(block, x.count - i * block)) }
                 }
             }
         }
         return parts.reduce(0, +)
     }
 
-    /// Loshchilov & Hutter 2019, algorithm 2, over a stretch of parameters.
+    /// Updates parameters with AdamW (Loshchilov & Hutter 2019, algorithm 2).
     package func adamW(_ step: AdamWStep, weights w: Buffer, gradients g: Buffer, first m: Buffer, second v: Buffer) {
         require(g.count == w.count && m.count == w.count && v.count == w.count, "AdamW: \(w.count) weights with \(g.count) gradients")
         let correction = { (beta: Float) in Float(1 - pow(Double(beta), Double(step.number))) }

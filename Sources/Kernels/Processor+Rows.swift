@@ -1,14 +1,14 @@
 internal import CKernels
 
-// What works along the last axis. N rows of C.
+// Operations along the last axis: N rows of C elements.
 extension Processor {
-    /// Layer norm, or RMS norm where `mean` is nil. The statistics are kept for the way back.
+    /// Layer norm, or RMS norm if `mean` is nil. Stores the mean and rstd of each row for the backward pass.
     package func norm(
         _ x: Buffer, N: Int, C: Int, scale w: Buffer, shift b: Buffer?, into y: Buffer, mean: Buffer?, rstd: Buffer, epsilon: Float
     ) {
         require(
             x.count == N * C && y.count == N * C && w.count == C && (b?.count ?? C) == C && rstd.count == N && (mean?.count ?? N) == N,
-            "norm: [\(N), \(C)] from \(x.count) numbers with \(w.count) scales")
+            "norm: [\(N), \(C)] from \(x.count) elements with \(w.count) scales")
         measured("norm", bytes: N * C * (x.type.size + y.type.size)) {
             split(N, atLeast: 16) { rows in
                 let n = rows.lowerBound
@@ -18,7 +18,7 @@ extension Processor {
         }
     }
 
-    /// dx is added to or written; dw and db are added to. Each may be nil.
+    /// Writes dx, or adds to it if `adding`; adds to dw and db. Each may be nil.
     package func normGradient(
         dy: Buffer, x: Buffer, N: Int, C: Int, scale w: Buffer, mean: Buffer?, rstd: Buffer, dx: Buffer?, adding: Bool,
         dw: Buffer?, db: Buffer?
@@ -26,8 +26,8 @@ extension Processor {
         require(
             x.count == N * C && dy.count == N * C && w.count == C && rstd.count == N && (mean?.count ?? N) == N
                 && (dx?.count ?? N * C) == N * C && (dw?.count ?? C) == C && (db?.count ?? C) == C,
-            "norm gradient: [\(N), \(C)] from \(x.count) and \(dy.count) numbers")
-        let parts = zeros(2 * C * threads)  // each thread's own sums, added up in the order of the threads
+            "norm gradient: [\(N), \(C)] from \(x.count) and \(dy.count) elements")
+        let parts = zeros(2 * C * threads)  // dw and db of each thread, added up in the order of the threads
         measured("norm gradient", bytes: N * C * (x.type.size + dy.type.size + (adding ? 2 : 1) * (dx?.type.size ?? 0))) {
             pool.run { thread in
                 let n = N * thread / threads, count = N * (thread + 1) / threads - n
@@ -47,8 +47,9 @@ extension Processor {
         }
     }
 
+    /// y = softmax(x), or log softmax if `logarithm`. y may be x.
     package func softmax(_ x: Buffer, N: Int, C: Int, into y: Buffer, logarithm: Bool) {
-        require(x.count == N * C && y.count == N * C, "softmax: [\(N), \(C)] from \(x.count) numbers")
+        require(x.count == N * C && y.count == N * C, "softmax: [\(N), \(C)] from \(x.count) elements")
         measured("softmax", bytes: N * C * (x.type.size + y.type.size)) {
             split(N, atLeast: 1 + 4_096 / max(C, 1)) { rows in
                 table.softmax(
@@ -58,8 +59,9 @@ extension Processor {
         }
     }
 
+    /// Writes dx, or adds to it if `adding`, from the result y of ``softmax``.
     package func softmaxGradient(dy: Buffer, y: Buffer, N: Int, C: Int, dx: Buffer, logarithm: Bool, adding: Bool) {
-        require(dy.count == N * C && y.count == N * C && dx.count == N * C, "softmax gradient: [\(N), \(C)] from \(dy.count) numbers")
+        require(dy.count == N * C && y.count == N * C && dx.count == N * C, "softmax gradient: [\(N), \(C)] from \(dy.count) elements")
         measured("softmax gradient", bytes: N * C * (dy.type.size + y.type.size + dx.type.size)) {
             split(N, atLeast: 1 + 4_096 / max(C, 1)) { rows in
                 let n = rows.lowerBound * C
@@ -69,9 +71,10 @@ extension Processor {
         }
     }
 
-    /// losses [N] = −log softmax(x)[target], and d = scale·(softmax(x) − one-hot). Negative targets are ignored. d may be x itself.
-    /// hits [N] are 1 where the target has the largest score, the first if several have it, else 0.
-    /// Rows are `stride` elements apart, V when nothing is said.
+    /// losses [N] = −log softmax(x)[target];  d = scale·(softmax(x) − one-hot(target)).  x are logits [N, V].
+    ///
+    /// Ignores negative targets. d may be x. hits [N] are 1 where the target is the first of the largest logits, else 0.
+    /// Rows are `stride` elements apart; the default is V.
     package func crossEntropy(
         _ x: Buffer, N: Int, V: Int, stride: Int? = nil, targets: Buffer, losses: Buffer?, hits: Buffer? = nil, gradient d: Buffer?,
         scale: Float
@@ -80,7 +83,7 @@ extension Processor {
         require(
             x.count >= reach && targets.count == N && (losses?.count ?? N) == N && (hits?.count ?? N) == N
                 && (d?.count ?? x.count) >= reach,
-            "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(targets.count) targets")
+            "crossEntropy: [\(N), \(V)] from \(x.count) logits with \(targets.count) targets")
         check(targets, below: V, for: "crossEntropy")
         measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
             parallelFor(N) { n, _ in
@@ -91,28 +94,29 @@ extension Processor {
         }
     }
 
-    /// The same where a row expects several words: losses [N] = −Σ share·log softmax(x)[word], and d = scale·(Σ share·softmax(x) − shares).
-    /// d may be x itself.
+    /// Cross-entropy with soft targets: losses [N] = −Σ weight·log softmax(x)[token];  d = scale·(Σ weight·softmax(x) − weights).
+    /// d may be x.
     package func crossEntropy(
-        _ x: Buffer, N: Int, V: Int, stride: Int? = nil, shares: SoftTargets, losses: Buffer?, gradient d: Buffer?, scale: Float
+        _ x: Buffer, N: Int, V: Int, stride: Int? = nil, softTargets targets: SoftTargets, losses: Buffer?, gradient d: Buffer?,
+        scale: Float
     ) {
         let stride = stride ?? V, reach = N == 0 ? 0 : (N - 1) * stride + V
-        require(x.count >= reach && shares.rows == N && (losses?.count ?? N) == N && (d?.count ?? x.count) >= reach,
-                "crossEntropy: [\(N), \(V)] from \(x.count) scores with \(shares.rows) rows of shares")
-        require(shares.isWithin(V), "crossEntropy: a word that is none of \(V)")
+        require(x.count >= reach && targets.rows == N && (losses?.count ?? N) == N && (d?.count ?? x.count) >= reach,
+                "crossEntropy: [\(N), \(V)] from \(x.count) logits with \(targets.rows) rows of soft targets")
+        require(targets.isWithin(V), "crossEntropy: a target outside 0..<\(V)")
         measured("cross-entropy", bytes: N * V * (x.type.size + (d?.type.size ?? 0))) {
             parallelFor(N) { n, _ in
-                table.cross_entropy_shares(
-                    x.pointer + n * stride * x.type.size, x.type.code, shares.starts.ids + n, shares.words.ids, shares.shares.floats,
+                table.cross_entropy_soft(
+                    x.pointer + n * stride * x.type.size, x.type.code, targets.starts.ids + n, targets.tokens.ids, targets.weights.floats,
                     losses.map { $0.floats + n }, d.map { $0.pointer + n * stride * $0.type.size }, d?.type.code ?? 0, scale, 1, V)
             }
         }
     }
 
-    /// y [N, C] = table[ids] (+ positions[n % period]).
+    /// Embedding lookup: y [N, C] = table[ids] (+ positions[n % period]).
     package func embed(_ ids: Buffer, table rows: Buffer, C: Int, plus positions: Buffer?, period: Int, into y: Buffer) {
         let N = ids.count, V = C == 0 ? 0 : rows.count / C
-        require(y.count == N * C && (positions.map { $0.count >= min(period, N) * C } ?? true), "embed: \(N) ids into \(y.count) numbers")
+        require(y.count == N * C && (positions.map { $0.count >= min(period, N) * C } ?? true), "embed: \(N) ids into \(y.count) elements")
         checkIDs(ids, below: V, for: "embed")
         measured("embed", bytes: N * C * (rows.type.size + y.type.size)) {
             split(N, atLeast: 64) { range in
@@ -127,7 +131,7 @@ extension Processor {
     /// rows[ids[n]] += dy[n]
     package func embedGradient(_ ids: Buffer, dy: Buffer, C: Int, into rows: Buffer) {
         let N = ids.count
-        require(dy.count == N * C, "embed gradient: \(N) ids for \(dy.count) numbers")
+        require(dy.count == N * C, "embed gradient: \(N) ids for \(dy.count) elements")
         checkIDs(ids, below: C == 0 ? 0 : rows.count / C, for: "embed gradient")
         measured("embed gradient", bytes: N * C * (dy.type.size + 8)) {
             split(C, atLeast: vectorWidth) { channels in
@@ -145,37 +149,6 @@ extension Processor {
     private func check(_ targets: Buffer, below V: Int, for operation: StaticString) {
         targets.readIDs { ids in
             for i in ids.indices { require(ids[i] < V, "\(operation): target \(ids[i]) at \(i), among \(V) classes") }
-        }
-    }
-}
-
-/// Rows of words, each with a share of what its row expects. The shares of a row add up to how much the row counts.
-package struct SoftTargets {
-    let starts, words, shares: Buffer
-
-    package init(starts: [Int32], words: [Int32], shares: [Float], on processor: Processor) {
-        require(
-            starts.first == 0 && starts.last.map { Int($0) } == words.count && words.count == shares.count
-                && zip(starts, starts.dropFirst()).allSatisfy { $0 <= $1 },
-            "shares: \(starts.count) starts, \(words.count) words, \(shares.count) shares")
-        self.starts = processor.buffer(of: starts.count, .int32)
-        self.words = processor.buffer(of: words.count, .int32)
-        self.shares = processor.buffer(of: shares.count, .float32)
-        self.starts.writeIDs { span in for i in span.indices { span[i] = starts[i] } }
-        self.words.writeIDs { span in for i in span.indices { span[i] = words[i] } }
-        self.shares.write { span in for i in span.indices { span[i] = shares[i] } }
-    }
-
-    package var rows: Int { starts.count - 1 }
-
-    func isWithin(_ V: Int) -> Bool {
-        words.readIDs { span in
-            var least: Int32 = 0, most: Int32 = -1
-            for i in span.indices {
-                least = min(least, span[i])
-                most = max(most, span[i])
-            }
-            return least >= 0 && most < V
         }
     }
 }

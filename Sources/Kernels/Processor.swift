@@ -1,24 +1,23 @@
 internal import CKernels
 import Glibc
 
-/// What carries out all arithmetic: an instruction set, a pool of threads, a library for large products,
-/// and the memory they work in.
+/// Runs all arithmetic: the kernels of an instruction set, a worker pool, a matmul library, and the memory that they work in.
 ///
-///     let processor = try Processor()                                // the best of this machine
+///     let processor = try Processor()                                          // the best kernels for this CPU, all cores
 ///     let reference = try Processor(threads: 1, instructionSet: "plain")
 ///
-/// It belongs to one thread at a time. Two processors share nothing.
+/// Only one thread at a time may use a processor. Two processors share nothing.
 package final class Processor {
     package let arena: Arena
-    /// Name of the instruction set that the kernels use.
+    /// The instruction set of the kernels: "avx512bf16", "avx512", "avx2" or "plain".
     package var instructionSet: String { String(cString: table.name) }
     /// Floats in one vector.
-    package var vectorWidth: Int { Int(table.width) }
-    /// Whether products of bf16 are carried out by instructions of their own. Elsewhere they are not offered.
-    package var hasBFloat16: Bool { table.bf16_products }
+    var vectorWidth: Int { Int(table.width) }
+    /// Whether the CPU has bf16 instructions. Without them, bf16 matmul is not available.
+    package var hasBFloat16: Bool { table.has_native_bf16 }
     package var threads: Int { pool.size }
     package let blas: BLAS
-    /// What was measured since profiling was switched on; nil switches it off.
+    /// Measurements since profiling was enabled; nil while profiling is disabled.
     package var profile: Profile?
 
     let table: slm_kernels
@@ -28,9 +27,9 @@ package final class Processor {
     private var shared: Buffer?
 
     /// - Parameters:
-    ///   - threads: nil takes every core that the process may use.
-    ///   - path: "avx512bf16", "avx512", "avx2" or "plain"; nil takes the best that the CPU has.
-    ///   - blas: nil takes our own kernels.
+    ///   - threads: nil uses every core that is available to the process.
+    ///   - instructionSet: "avx512bf16", "avx512", "avx2" or "plain"; nil uses the best that the CPU has.
+    ///   - blas: nil uses slm's own kernels.
     package init(threads: Int? = nil, instructionSet: String? = nil, blas: BLAS? = nil) throws(ProcessorError) {
         let count = threads ?? min(CPU.availableCores, 1_024)
         guard (1...1_024).contains(count) else { throw .badThreads(count) }
@@ -45,48 +44,51 @@ package final class Processor {
         library = try self.blas.open(for: String(cString: table.pointee.name), pool: pool)
     }
 
-    /// The paths that this CPU can run, best first.
-    package static var instructionSets: [String] { ["avx512bf16", "avx512", "avx2", "plain"].filter { slm_kernels_named($0) != nil } }
+    /// The instruction sets with kernels that this CPU supports, best first.
+    package static var instructionSets: [String] {
+        ["avx512bf16", "avx512", "avx2", "plain"].filter { slm_kernels_named($0) != nil }
+    }
 
-    /// `count` elements with whatever the memory holds.
+    /// A buffer of `count` uninitialized elements.
     package func buffer(of count: Int, _ type: DataType) -> Buffer {
         Buffer(arena.allocate(bytes: count * type.size), count: count, type: type)
     }
 
-    /// `count` elements of 0.
+    /// A buffer of `count` elements that are 0.
     package func zeros(_ count: Int, _ type: DataType = .float32) -> Buffer {
         let result = buffer(of: count, type)
         clear(result)
         return result
     }
 
+    /// Sets all elements to 0.
     package func clear(_ buffer: Buffer) {
         split(buffer.count, atLeast: 1 << 16) { range in
             _ = memset(buffer.pointer + range.lowerBound * buffer.type.size, 0, range.count * buffer.type.size)
         }
     }
 
-    /// At least `bytes` of memory for each thread to work in, the same every time.
+    /// At least `bytes` of working memory for each thread. Calls return the same memory until it must grow.
     func scratch(_ bytes: Int) -> [UnsafeMutableRawPointer] {
         scratch.indices.map { i in
-            if let there = scratch[i], there.count * 4 >= bytes { return there.pointer }
+            if let existing = scratch[i], existing.count * 4 >= bytes { return existing.pointer }
             scratch[i] = nil
-            let room = buffer(of: (bytes + 3) / 4, .float32)
-            scratch[i] = room
-            return room.pointer
+            let new = buffer(of: (bytes + 3) / 4, .float32)
+            scratch[i] = new
+            return new.pointer
         }
     }
 
-    /// At least `bytes` of memory for all threads together.
+    /// At least `bytes` of working memory that all threads share.
     func sharedScratch(_ bytes: Int) -> UnsafeMutableRawPointer {
-        if let there = shared, there.count * 4 >= bytes { return there.pointer }
+        if let existing = shared, existing.count * 4 >= bytes { return existing.pointer }
         shared = nil
-        let room = buffer(of: (bytes + 3) / 4, .float32)
-        shared = room
-        return room.pointer
+        let new = buffer(of: (bytes + 3) / 4, .float32)
+        shared = new
+        return new.pointer
     }
 
-    /// Parts of 0 ..< count, one a thread, none smaller than `atLeast` where that can be helped.
+    /// Splits 0 ..< count into one range per thread, of at least `atLeast` elements where possible, and calls `body` for each in parallel.
     func split(_ count: Int, atLeast: Int = 1, _ body: (Range<Int>) -> Void) {
         if count < 2 * atLeast || threads == 1 { return body(0..<count) }
         let parts = min(threads, count / atLeast)
@@ -95,7 +97,8 @@ package final class Processor {
         }
     }
 
-    /// The same for items that differ in size: each thread takes the next when it is done with one.
+    /// Calls `body` for each item of 0 ..< count, in parallel. Each thread takes the next item when it has finished one, which balances
+    /// items of different size.
     package func parallelFor(_ count: Int, _ body: (_ item: Int, _ thread: Int) -> Void) {
         if count <= 1 || threads == 1 {
             for item in 0..<count { body(item, 0) }
@@ -114,22 +117,26 @@ package final class Processor {
     }
 }
 
-/// Why there is no processor of the kind that was asked for.
+/// Why a processor could not be created.
 package enum ProcessorError: Error, Equatable, CustomStringConvertible {
     case badThreads(Int)
-    case noThreads(wanted: Int)
+    case noThreads(requested: Int)
     case noAddresses(megabytes: Int)
     case unknownInstructionSet(String, known: [String])
     case noLibrary(BLAS, because: String)
 
     package var description: String {
         switch self {
-        case .badThreads(let count): "\(count) threads: expected 1 to 1,024."
-        case .noThreads(let wanted): "the system gives no \(wanted) threads. Ask for fewer: --threads 1"
-        case .noAddresses(let megabytes): "not even \(megabytes) MB of addresses are to be had. Raise `ulimit -v`."
-        case .unknownInstructionSet(let name, let known): "this CPU has no kernels '\(name)'. It runs: \(known.joined(separator: ", "))."
+        case .badThreads(let count):
+            "expected 1 to 1,024 threads, found \(count) (--threads)."
+        case .noThreads(let requested):
+            "the system cannot create \(requested) threads. Use fewer: --threads 1"
+        case .noAddresses(let megabytes):
+            "cannot reserve \(megabytes) MB of address space. Raise `ulimit -v`."
+        case .unknownInstructionSet(let name, let known):
+            "this CPU has no kernels '\(name)'. It supports: \(known.joined(separator: ", "))."
         case .noLibrary(let blas, let because):
-            "\(blas.rawValue) cannot be used: \(because). Install it with `make deps`, or leave --blas away."
+            "cannot use \(blas.rawValue): \(because). Install it with `make deps`, or omit --blas."
         }
     }
 }

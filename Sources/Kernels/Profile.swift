@@ -1,4 +1,6 @@
-/// Where the time went, by operation: seconds, and what the operation had to do.
+internal import Threads
+
+/// Time and work by operation.
 package struct Profile {
     package struct Entry {
         package var seconds = 0.0
@@ -22,7 +24,7 @@ package struct Profile {
 }
 
 extension Processor {
-    /// Runs `body`, and writes down what it took when someone wants to know.
+    /// Runs `body` and, if profiling is enabled, adds its time and work to the profile.
     func measured(_ name: StaticString, flops: Int = 0, bytes: Int = 0, _ body: () -> Void) {
         if profile == nil { return body() }
         let seconds = measureSeconds(body)
@@ -30,8 +32,7 @@ extension Processor {
     }
 }
 
-/// Wall-clock seconds that `body` takes.
+/// The wall-clock time of `body`, in seconds.
 package func measureSeconds(_ body: () throws -> Void) rethrows -> Double {
-    let spent = try ContinuousClock().measure(body).components
-    return Double(spent.seconds) + Double(spent.attoseconds) * 1e-18
+    try ContinuousClock().measure(body).inSeconds
 }

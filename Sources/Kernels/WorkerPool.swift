@@ -1,6 +1,6 @@
 internal import CKernels
 
-/// The threads that compute, the calling one among them.
+/// The threads that run kernels, including the calling thread.
 ///
 ///     let pool = try WorkerPool(threads: 2)
 ///     pool.run { thread in … }
@@ -9,14 +9,14 @@ package final class WorkerPool {
     private let pool: OpaquePointer
 
     package init(threads: Int) throws(ProcessorError) {
-        guard let pool = slm_pool_create(Int32(threads)) else { throw .noThreads(wanted: threads) }
+        guard let pool = slm_pool_create(Int32(threads)) else { throw .noThreads(requested: threads) }
         self.pool = pool
         size = threads
     }
 
     deinit { slm_pool_destroy(pool) }
 
-    /// Calls `body` once on every thread, with the thread's number.
+    /// Calls `body` once on every thread, with the thread's number, and returns when all calls have finished.
     package func run(_ body: (Int) -> Void) {
         if size == 1 { return body(0) }
         withoutActuallyEscaping(body) { escaping in

@@ -1,28 +1,32 @@
-/// How long a piece of work will still take, from how long its last tenth took, or its last minute, where that is more: a machine that
-/// others use is now
-/// faster, now slower, and an evaluation shall not look like a slow step.
+/// Estimates the remaining time of a task from the speed of its last tenth, or of its last minute if that is longer.
 ///
-///     var pace = RemainingTime()
-///     pace.note(share: 0.2, at: 100)
-///     pace.note(share: 0.3, at: 300)
-///     pace.left                                                // 1,400 s: seven tenths, each as slow as the last
+///     var remaining = RemainingTime()
+///     remaining.update(fraction: 0.2, at: 100)
+///     remaining.update(fraction: 0.3, at: 300)
+///     remaining.seconds                                        // 1,400: seven tenths, each as slow as the last one
+///
+/// The speed of a shared machine varies, and an evaluation should not look like a slow step.
 package struct RemainingTime {
-    /// A hundredth apart, or more; the first is that of a tenth and a minute ago.
-    private var marks: [(share: Double, time: Double)] = []
-    private var now: (share: Double, time: Double)?
+    /// Measurements at least a hundredth apart; the first is about a tenth and a minute ago.
+    private var samples: [(fraction: Double, time: Double)] = []
+    private var latest: (fraction: Double, time: Double)?
 
     package init() {}
 
-    package mutating func note(share: Double, at time: Double) {
-        now = (share, time)
-        // What was done before anybody looked, such as in a run that goes on, took no time of ours.
-        if marks.isEmpty || share >= (marks.last?.share ?? 0) + 0.01 { marks.append((share, time)) }
-        while marks.count > 1, marks[1].share <= share - 0.1, marks[1].time <= time - 60 { marks.removeFirst() }
+    /// - Parameters:
+    ///   - fraction: the completed part of the task, from 0 to 1.
+    ///   - time: the current time in seconds, from any origin.
+    package mutating func update(fraction: Double, at time: Double) {
+        latest = (fraction, time)
+        // The first sample need not be 0: a resumed run did its earlier part before.
+        if samples.isEmpty || fraction >= (samples.last?.fraction ?? 0) + 0.01 { samples.append((fraction, time)) }
+        while samples.count > 1, samples[1].fraction <= fraction - 0.1, samples[1].time <= time - 60 { samples.removeFirst() }
     }
 
-    /// In seconds; nil as long as nobody knows.
-    package var left: Double? {
-        guard let now, let first = marks.first, now.share > first.share else { return nil }
-        return max(0, now.time - first.time) * max(0, 1 - now.share) / (now.share - first.share)
+    /// The remaining seconds; nil before there are two measurements.
+    package var seconds: Double? {
+        guard let latest, let first = samples.first, latest.fraction > first.fraction else { return nil }
+        let elapsed = max(0, latest.time - first.time)
+        return elapsed * max(0, 1 - latest.fraction) / (latest.fraction - first.fraction)
     }
 }

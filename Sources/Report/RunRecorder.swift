@@ -1,10 +1,10 @@
 package import Files
 import Glibc
 
-/// Keeps what happens in a training, in its folder: `log.jsonl`, TensorBoard's events, and `report.html`, written anew at each evaluation.
+/// Records a training run in its folder: `log.jsonl`, TensorBoard events, and `report.html`, which is rewritten at each evaluation.
 ///
-///     let record = try RunRecorder("checkpoints/first", settings, goingOnAfter: 0)
-///     try record.add(.step(…))
+///     let recorder = try RunRecorder("checkpoints/first", settings, resumingAfter: 0)
+///     try recorder.add(.step(…))
 package final class RunRecorder {
     private let folder: String
     private let file: AppendOnlyFile
@@ -12,53 +12,58 @@ package final class RunRecorder {
     private let commands: [RunPage.Command]
     private var log: TrainingLog
 
-    /// - Parameter step: that of the checkpoint which the training goes on from; 0 at the beginning.
-    package init(_ folder: String, _ settings: [RunSetting], goingOnAfter step: Int, commands: [RunPage.Command] = []) throws(FileError) {
+    /// - Parameters:
+    ///   - step: the step of the checkpoint from which training resumes; 0 for a new run.
+    ///   - commands: the next steps that the report suggests.
+    package init(
+        _ folder: String, _ settings: [RunSetting], resumingAfter step: Int, commands: [RunPage.Command] = []
+    ) throws(FileError) {
         self.folder = folder
         self.commands = commands
         log = step > 0 && Folder.contains("log.jsonl", in: folder) ? try TrainingLog(of: folder) : TrainingLog()
         file = try AppendOnlyFile(folder + "/log.jsonl")
-        events = try EventFile(in: folder, at: Self.now, goingOnAfter: step)
+        events = try EventFile(in: folder, at: Self.unixTime, resumingAfter: step)
         try add(.started(settings, after: step))
     }
 
     package func add(_ entry: LogEntry) throws(FileError) {
         try file.append(line: entry.json)
         log.add(entry)
-        try show(entry)
+        try addEvents(for: entry)
     }
 
-    private func show(_ entry: LogEntry) throws(FileError) {
-        let time = Self.now
+    private func addEvents(for entry: LogEntry) throws(FileError) {
+        let time = Self.unixTime
         switch entry {
         case .step(let step):
-            let before = log.steps.dropLast().last
-            let tokens = step.tokens
-            var scalars = [("train/loss", step.loss), ("train/gradient_norm", step.gradient), ("train/rate", step.rate)]
-            if let before, step.seconds > before.seconds {
-                scalars.append(("train/tokens_per_second", Double(tokens - before.tokens) / (step.seconds - before.seconds)))
+            var scalars = [
+                ("train/loss", step.loss), ("train/gradient_norm", step.gradientNorm), ("train/rate", step.learningRate),
+            ]
+            if let previous = log.steps.dropLast().last, step.seconds > previous.seconds {
+                let tokensPerSecond = Double(step.tokens - previous.tokens) / (step.seconds - previous.seconds)
+                scalars.append(("train/tokens_per_second", tokensPerSecond))
             }
             try events.add(scalars, step: step.step, at: time)
         case .evaluated(let e):
-            let values = [
-                ("train/evaluated_loss", e.training), ("val/loss", e.validation), ("val/bits_per_byte", e.bitsPerByte),
-                ("replay/loss", e.replay),
+            let scalars = [
+                ("train/evaluated_loss", e.trainingLoss), ("val/loss", e.validationLoss), ("val/bits_per_byte", e.bitsPerByte),
+                ("replay/loss", e.replayLoss),
             ]
-            try events.add(values.compactMap { tag, value in value.map { (tag, $0) } }, step: e.step, at: time)
+            try events.add(scalars.compactMap { tag, value in value.map { (tag, $0) } }, step: e.step, at: time)
         case .answered(let answer):
-            try events.add("**\(answer.question)**\n\n\(answer.answer)", named: "answer", step: answer.step, at: time)
-        case .started, .counted, .skipped, .ended: break
+            try events.add("**\(answer.question)**\n\n\(answer.answer)", tag: "answer", step: answer.step, at: time)
+        case .started, .initialized, .skipped, .ended: break
         }
     }
 
-    /// Writes `report.html` with what has happened so far.
+    /// Writes `report.html` from the log so far.
     package func writeReport() throws(FileError) {
         var file = try AtomicFile(folder + "/report.html")
         try file.write(Array(RunPage(log, of: folder, commands: commands).html.utf8))
         try file.commit()
     }
 
-    private static var now: Double {
+    private static var unixTime: Double {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9

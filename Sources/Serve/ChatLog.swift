@@ -3,70 +3,72 @@ import Glibc
 import JSON
 import Synchronization
 
-/// The chats that are collected for fine-tuning: a file that `slm finetune --data` reads as it is, one line a chat.
+/// A JSONL file of finished chats, for `slm finetune --data`. One line is one chat.
 ///
 ///     let log = try ChatLog("chat_history.jsonl")
 ///     try log.append(user: "Why does it rain?", assistant: "Clouds.", at: now.description)
-///     log.count                                                // without reading anything
+///     log.count                                                // without reading the file
 ///
-/// A line is there whole or not at all: it is one write at the end, and what a full disk lets through of it is taken back. A line that a
-/// crash tore is mended when the file is opened.
-/// A file that grew to its limit becomes `chat_history.1.jsonl`, in place of the one before; so the two take at most twice the limit.
-/// Whoever takes a file away while it is
-/// written to, to train on it, has it: the next line goes to another.
+/// A line is written whole or not at all: it is one `write`, and a partial write on a full disk is truncated. A line torn by a crash is
+/// removed when the file is opened.
+///
+/// A file that reaches its size limit is renamed to `chat_history.1.jsonl` and replaces the previous one, so both take at most twice the
+/// limit. If another program moves the file away, the next line starts a new one.
 package final class ChatLog: Sendable {
-    /// So many are worth a fine-tuning.
-    package static let enough = 10
+    /// Chats that are enough for fine-tuning.
+    package static let minChatsForFineTuning = 10
     package static let defaultLimit = 64 << 20
 
-    private let state: Mutex<ChatLogFiles>
+    private let files: Mutex<ChatLogFiles>
 
-    /// - Parameter limit: The bytes of a file before another is begun.
+    /// - Parameter limit: The maximum size of a file in bytes.
     package init(_ path: String, limit: Int = defaultLimit) throws(FileError) {
-        state = Mutex(try ChatLogFiles(path, limit: limit))
+        files = Mutex(try ChatLogFiles(path, limit: limit))
     }
 
-    /// A chat of which one side is blank teaches nothing, and is left out.
+    /// Appends a chat, unless the message or the answer is blank.
+    ///
     /// - Parameter timestamp: In ISO 8601.
-    /// - Returns: How many there are with this one.
+    /// - Returns: The number of chats in both files.
     @discardableResult
     package func append(user: String, assistant: String, at timestamp: String) throws(FileError) -> Int {
         guard !Self.isBlank(user), !Self.isBlank(assistant) else { return count }
         let line = Self.line(user, assistant, timestamp)
-        return try state.withLock { state throws(FileError) in
-            try state.append(line)
-            return state.count
+        return try files.withLock { files throws(FileError) in
+            try files.append(line)
+            return files.count
         }
     }
 
-    /// In both files.
-    package var count: Int { state.withLock { $0.count } }
-    package var isEnough: Bool { count >= Self.enough }
+    /// The number of chats in both files.
+    package var count: Int { files.withLock { $0.count } }
+    package var hasEnoughForFineTuning: Bool { count >= Self.minChatsForFineTuning }
 
-    /// Those that hold something, the older first: for `slm finetune --data`.
-    package var paths: [String] { state.withLock { $0.paths } }
+    /// The files that are not empty, the older one first.
+    package var paths: [String] { files.withLock { $0.paths } }
 
     private static func line(_ user: String, _ assistant: String, _ timestamp: String) -> [UInt8] {
         var writer = JSONWriter()
         writer.object {
             $0.key("timestamp"); $0.string(timestamp)
-            $0.key("user"); $0.string(withoutNUL(user))
-            $0.key("assistant"); $0.string(withoutNUL(assistant))
+            $0.key("user"); $0.string(replacingNUL(user))
+            $0.key("assistant"); $0.string(replacingNUL(assistant))
         }
         writer.newline()
-        return escapingLineEnds(writer.bytes)
+        return escapingLineSeparators(writer.bytes)
     }
 
     private static func isBlank(_ text: String) -> Bool { text.allSatisfy(\.isWhitespace) }
 
-    /// A corpus has no NUL.
-    private static func withoutNUL(_ text: String) -> [UInt8] {
+    /// Training data must not contain NUL.
+    private static func replacingNUL(_ text: String) -> [UInt8] {
         text.utf8.flatMap { $0 == 0 ? Array("\u{FFFD}".utf8) : [$0] }
     }
 
-    /// What some programs take for the end of a line (U+0085, U+2028, U+2029) stands within texts only, and so can be written as an escape.
-    private static func escapingLineEnds(_ bytes: [UInt8]) -> [UInt8] {
-        var result: [UInt8] = [], i = 0
+    /// Escapes U+0085, U+2028 and U+2029, which some programs treat as line ends. They occur in JSON strings only.
+    private static func escapingLineSeparators(_ bytes: [UInt8]) -> [UInt8] {
+        var result: [UInt8] = []
+        var i = 0
         result.reserveCapacity(bytes.count)
         while i < bytes.count {
             switch (bytes[i], i + 1 < bytes.count ? bytes[i + 1] : 0, i + 2 < bytes.count ? bytes[i + 2] : 0) {

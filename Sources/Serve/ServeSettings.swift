@@ -1,31 +1,38 @@
 package import HTTPServer
 
-/// How a server behaves.
+/// The configuration of a server.
 ///
 ///     var settings = ServeSettings()
 ///     settings.http.port = 8_000
 package struct ServeSettings: Sendable {
     package var http = HTTPServer.Settings()
-    /// Answers at a time, of all and of one person; how many may wait.
-    package var places = 64, perPerson = 64, waiting = 256
-    /// Chats, and attempts to sign in or to register, of one person or address in a minute; 0 for as many as they like.
-    package var chatsPerMinute = 240, signInsPerMinute = 20, registrationsPerMinute = 20
-    /// What opens `/api/admin`; nil keeps it shut.
+    /// Answers that run at the same time.
+    package var slots = 64
+    /// Answers that may wait for a slot.
+    package var maxWaiting = 256
+    /// Running and waiting answers of one client.
+    package var answersPerClient = 64
+    /// Rate limits of one client; 0 disables a limit.
+    package var chatsPerMinute = 240
+    package var signInsPerMinute = 20
+    package var registrationsPerMinute = 20
+    /// The key for `/api/admin`; nil disables these routes.
     package var adminKey: String?
-    /// Whether programs need a key.
-    package var needsKey = false
-    /// Whether guests may chat, and strangers make accounts.
-    package var letsGuestsIn = true, letsPeopleRegister = true
-    /// Names by which the server is called besides those of this machine, and other sites whose pages may ask.
-    package var hosts: [String] = [], origins: [String] = []
-    /// Whether `X-Forwarded-For` says who asks, because a proxy of this machine wrote it.
+    /// Whether OpenAI clients need an API key.
+    package var requiresAPIKey = false
+    package var allowsGuests = true
+    package var allowsRegistration = true
+    /// Names of this server besides localhost, and other origins whose pages may send requests.
+    package var hosts: [String] = []
+    package var origins: [String] = []
+    /// Whether a proxy on this machine writes `X-Forwarded-For`.
     package var trustsProxy = false
-    /// Seconds that somebody stays signed in.
+    /// The lifetime of a session token in seconds.
     package var tokenLifetime = 7 * 86_400
-    /// bcrypt's cost.
+    /// The cost parameter of bcrypt.
     package var passwordCost = 12
-    /// Answers that are remembered for those who ask the same, drawn without chance.
-    package var rememberedAnswers = 1_024
+    /// Cached answers to greedy requests; 0 disables the cache.
+    package var cachedAnswers = 1_024
     package var version = ""
 
     package init() {}

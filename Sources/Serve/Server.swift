@@ -5,7 +5,7 @@ package import Store
 import Synchronization
 import Threads
 
-/// The chat server: the page, accounts and conversations, programs of OpenAI's kind.
+/// The chat server: the web page, accounts, conversations and OpenAI's API.
 ///
 ///     let server = try Server(settings, store: store, secret: secret, chatLog: nil) { try open(checkpoint) }
 ///     server.load { … }
@@ -13,58 +13,63 @@ import Threads
 package final class Server: Sendable {
     private let app: App
     private let http: HTTPServer
-    private let ending = Mailbox<Bool>()
+    private let stopped = Mailbox<Bool>()
 
     package var port: UInt16 { http.port }
 
-    /// - Parameter open: Makes the model that answers; called by `load`, on a thread of its own.
+    /// - Parameter open: Opens the model. `load` calls it on a thread of its own.
     package init(
-        _ settings: ServeSettings, store: Store, secret: Secret, chatLog: ChatLog?, open: @escaping @Sendable () throws -> ServedModel
+        _ settings: ServeSettings,
+        store: Store,
+        secret: Secret,
+        chatLog: ChatLog?,
+        open: @escaping @Sendable () throws -> ServedModel
     ) throws {
-        let remembered = settings.rememberedAnswers
-        let app = try App(
-            settings, store, SessionTokenSigner(secret), chatLog,
-            ModelHolder {
-                let model = try open()
-                return remembered > 0
-                    ? ServedModel(name: model.name, CachingBackend(model.backend, remembering: remembered), model.modelInfo) : model
-            })
-        let router = Router(routes: App.routes), dispatcher = Dispatcher(app, router)
+        let capacity = settings.cachedAnswers
+        let models = ModelHolder {
+            let model = try open()
+            if capacity == 0 { return model }
+            return ServedModel(name: model.name, CachingBackend(model.backend, capacity: capacity), model.modelInfo)
+        }
+        let app = try App(settings, store, SessionTokenSigner(secret), chatLog, models)
+        let dispatcher = Dispatcher(app, Router(routes: App.routes))
         var http = settings.http
-        http.refuse = { dispatcher.refused($0) }
-        http.note = { dispatcher.count($0) }
+        http.responseToRejected = { dispatcher.response(to: $0) }
+        http.onCompletion = { dispatcher.count($0) }
         self.app = app
         self.http = try HTTPServer(http) { dispatcher.dispatch($0) }
-        try BackgroundThread.run { [ending] in Self.keepHouse(store, until: ending) }
+        try BackgroundThread.run { [stopped] in Self.purgePeriodically(store, until: stopped) }
     }
 
-    /// Begins to serve what `open` makes, the first time and whenever there may be another. What is being answered is answered to its end.
-    package func load(_ over: @escaping @Sendable (Result<ServedModel, any Error>) -> Void = { _ in }) { app.models.load(over) }
+    /// Loads the model in the background: at the start, and again when the checkpoint has changed. Answers in progress finish with the old
+    /// model.
+    package func load(_ completion: @escaping @Sendable (Result<ServedModel, any Error>) -> Void = { _ in }) {
+        app.models.load(completion)
+    }
 
-    /// Ends gently: nothing new is begun, what is under way goes on for a while, then it is cut off, and what was said by then is stored.
+    /// Stops gracefully: rejects new answers, waits up to `time` for those in progress, then cancels them and stores what was generated.
     package func stop(within time: Duration) {
-        app.leave()
-        http.quiesce()
-        Self.wait(time) { app.desk.isIdle }
-        app.desk.cancelAll()
+        app.close()
+        http.stopAccepting()
+        Self.wait(upTo: time) { app.admission.isIdle }
+        app.admission.cancelAll()
         http.stop(within: .seconds(5))
-        // What was said is stored also where nobody listens any more.
-        Self.wait(.seconds(5)) { app.talks.isEmpty && app.crews.store.isIdle }
-        ending.put(true)
+        // Answers are also stored if their clients have disconnected.
+        Self.wait(upTo: .seconds(5)) { app.conversationLocks.isEmpty && app.executors.database.isIdle }
+        stopped.put(true)
     }
 
-    private static func wait(_ most: Duration, until isSo: () -> Bool) {
-        let end = ContinuousClock.now + most
-        while ContinuousClock.now < end, !isSo() { usleep(5_000) }
+    private static func wait(upTo time: Duration, until condition: () -> Bool) {
+        let end = ContinuousClock.now + time
+        while ContinuousClock.now < end, !condition() { usleep(5_000) }
     }
 
-    /// What is answered, and to whom.
     package static var routes: [Route] { App.routes }
 
-    /// What was deleted longer ago than it can be had back is removed.
-    private static func keepHouse(_ store: Store, until ending: Mailbox<Bool>) {
-        while ending.take(within: .seconds(60)) == nil {
-            do { try store.purge() } catch { note("old conversations were not removed: \(error)") }
+    /// Removes conversations that were deleted and messages that were replaced, once they can no longer be restored.
+    private static func purgePeriodically(_ store: Store, until stopped: Mailbox<Bool>) {
+        while stopped.take(within: .seconds(60)) == nil {
+            do { try store.purge() } catch { Log.error("cannot remove deleted conversations: \(error)") }
         }
     }
 }

@@ -2,24 +2,26 @@ import CWebFiles
 import Gzip
 import Secrets
 
-/// The page's files, which are part of the program: as they are, packed, and named by what is in them.
+/// The files of the web page, which are embedded in the binary, with gzip versions and ETags.
 ///
 ///     let files = WebFiles()
 ///     files["/web/app.js"]?.gzip
 package struct WebFiles: Sendable {
     package struct File: Sendable {
         package let bytes: [UInt8]
-        /// nil where packing saves nothing.
+        /// nil if compression saves nothing.
         package let gzip: [UInt8]?
         package let contentType: String
-        /// In quotes, as headers have it. The packed file is another representation and has another.
-        package let etag, gzipETag: String
+        /// In quotes. The gzip version is another representation and has its own.
+        package let etag: String
+        package let gzipETag: String
 
         fileprivate init(_ bytes: [UInt8], _ contentType: String) {
-            let packed = Gzip.pack(bytes), digest = SHA256.hex(of: bytes).prefix(32)
+            let compressed = Gzip.compress(bytes)
+            let digest = SHA256.hex(of: bytes).prefix(32)
             self.bytes = bytes
             self.contentType = contentType
-            gzip = packed.count < bytes.count ? packed : nil
+            gzip = compressed.count < bytes.count ? compressed : nil
             etag = "\"\(digest)\""
             gzipETag = "\"\(digest)-gzip\""
         }
@@ -27,13 +29,15 @@ package struct WebFiles: Sendable {
 
     private let files: [String: File]
 
-    /// Packs them all, which takes some milliseconds.
+    /// Compresses all files, which takes a few milliseconds.
     package init() {
-        var files: [String: File] = [:], place = 0
-        while let file = slm_web_file_at(place)?.pointee {
-            let name = String(cString: file.name), bytes = Array(UnsafeBufferPointer(start: file.bytes, count: file.count))
+        var files: [String: File] = [:]
+        var index = 0
+        while let file = slm_web_file_at(index)?.pointee {
+            let name = String(cString: file.name)
+            let bytes = Array(UnsafeBufferPointer(start: file.bytes, count: file.count))
             files[name == "index.html" ? "/" : "/web/" + name] = File(bytes, Self.contentType(of: name))
-            place += 1
+            index += 1
         }
         self.files = files
     }
@@ -48,7 +52,7 @@ package struct WebFiles: Sendable {
         case "css": "text/css; charset=utf-8"
         case "js": "text/javascript; charset=utf-8"
         case "svg": "image/svg+xml"
-        default: fatalError("no type for \(name)")
+        default: fatalError("unknown content type of \(name)")
         }
     }
 }

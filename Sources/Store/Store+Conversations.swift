@@ -36,17 +36,23 @@ extension Store {
         let now = options.now()
         let messageID = MessageID()
         return try database.transaction(.write) { connection throws(StoreError) in
-            guard try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(owner)]) != nil else { throw .notFound(.user) }
-            // Nothing reads `creation_key`: it is NOT NULL and unique for each owner, so it repeats the id.
-            try connection.execute("""
-                INSERT INTO conversations (id, owner_id, title, creation_key, created_at, updated_at) VALUES ($1, $2, $3, $1, $4, $4)
-                ON CONFLICT (id) DO NOTHING
-                """, [.text(id), .text(owner), .text(title), .integer(now)])
+            try Self.insertConversation(id, title, for: owner, at: now, on: connection)
             let stored = try question.map { message throws(StoreError) in
                 try Self.append(message, id: messageID, to: id, of: owner, at: now, on: connection, database.dialect)
             }
             return (try Self.conversation(id, of: owner, on: connection), stored)
         }
+    }
+
+    static func insertConversation(
+        _ id: ConversationID, _ title: String, for owner: UserID, at now: Timestamp, on connection: any Connection
+    ) throws(StoreError) {
+        guard try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(owner)]) != nil else { throw .notFound(.user) }
+        // Nothing reads `creation_key`: it is NOT NULL and unique for each owner, so it repeats the id.
+        try connection.execute("""
+            INSERT INTO conversations (id, owner_id, title, creation_key, created_at, updated_at) VALUES ($1, $2, $3, $1, $4, $4)
+            ON CONFLICT (id) DO NOTHING
+            """, [.text(id), .text(owner), .text(title), .integer(now)])
     }
 
     /// Lists a user's conversations, most recently updated first.

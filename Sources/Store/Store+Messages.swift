@@ -19,12 +19,18 @@ extension Store {
     }
 
     /// Stores a message and returns the conversation with all its messages, the new one last, in one transaction.
+    ///
+    /// - Parameters:
+    ///   - title: If set, creates the conversation with this title first.
+    ///   - first: As for `append`.
     package func appendAndRead(
-        _ message: NewMessage, to conversation: ConversationID, of owner: UserID, replacingFrom first: MessageID? = nil
+        _ message: NewMessage, to conversation: ConversationID, of owner: UserID, creating title: String? = nil,
+        replacingFrom first: MessageID? = nil
     ) throws(StoreError) -> (StoredConversation, [Message]) {
         let id = MessageID()
         let now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
+            if let title { try Self.insertConversation(conversation, title, for: owner, at: now, on: connection) }
             try Self.append(
                 message, id: id, to: conversation, of: owner, replacingFrom: first,
                 maxCharacters: options.maxCharacters, at: now, on: connection, database.dialect)

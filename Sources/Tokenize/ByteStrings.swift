@@ -1,10 +1,12 @@
-/// Many short strings of bytes, one behind the other.
+/// Many short byte strings in one buffer.
 ///
-///     var names = ByteStrings()
-///     names.append("th".utf8)
-///     Array(names[0])          // [116, 104]
+///     var strings = ByteStrings()
+///     strings.append("th".utf8)
+///     Array(strings[0])          // [116, 104]
 package struct ByteStrings: Sendable, Equatable {
+    /// All strings, concatenated.
     private(set) package var bytes: [UInt8] = []
+    /// The offset at which each string ends.
     private var ends: [Int] = []
 
     package init() {}
@@ -22,6 +24,7 @@ package struct ByteStrings: Sendable, Equatable {
         self.bytes.reserveCapacity(bytes)
     }
 
+    /// The range of string `i` in `bytes`.
     package func range(of i: Int) -> Range<Int> { (i == 0 ? 0 : ends[i - 1])..<ends[i] }
 
     package subscript(i: Int) -> ArraySlice<UInt8> { bytes[range(of: i)] }

@@ -1,138 +1,152 @@
-/// Puts conversations into a form. Only read once it is made: all threads may share it, each with an encoder of its own.
+/// Renders conversations as token IDs by a chat template. Immutable: threads share one, each with an encoder of its own.
 ///
 ///     let renderer = try ChatRenderer(.specialTokens, for: tokenizer)
 ///     var prompt = ChatTokens()
 ///     try renderer.append(promptOf: [.init(.user, "Hi")], with: &encoder, to: &prompt)      // … <|assistant|>
-///     renderer.stops                                                                       // <|user|>, <|eos|>: the answer is complete
+///     renderer.stopTokens                                                                  // <|user|>, <|eos|>
 ///
-/// Texts lose the white space around them. Where the form has no place for a system's text, it stands before the next user's, an empty line
-/// between.
-/// In `human-assistant` an answer begins with a space, that of `Assistant: Hello`, which is not part of what is said.
+/// Messages are stripped of surrounding white space. If the template has no system role, a system message is prepended to the next user
+/// message, separated by an empty line. In `human-assistant` the tokens of an answer start with the space of `Assistant: Hello`, which is
+/// not part of the message.
 package struct ChatRenderer: Sendable {
-    package let form: ChatTemplate
+    package let template: ChatTemplate
     /// The tokens that end the assistant's turn.
-    package let stops: [TokenID]
+    package let stopTokens: [TokenID]
 
-    /// What stands before a text, by who says it; nil for a system that has no place.
-    private let user, assistant: [TokenID], system: [TokenID]?
-    /// What ends a turn, and what ends a conversation.
-    private let turnEnd, end: [TokenID]
+    /// The role tokens or labels before a message. No `systemPrefix`: the template has no system role.
+    private let userPrefix: [TokenID]
+    private let assistantPrefix: [TokenID]
+    private let systemPrefix: [TokenID]?
+    /// The tokens after each message, and after a conversation.
+    private let messageEnd: [TokenID]
+    private let conversationEnd: [TokenID]
     private let vocabulary: Vocabulary
 
-    package init(_ form: ChatTemplate, for tokenizer: Tokenizer) throws(TokenizeError) {
-        self.form = form
+    package init(_ template: ChatTemplate, for tokenizer: Tokenizer) throws(TokenizeError) {
+        self.template = template
         vocabulary = tokenizer.vocabulary
-        switch form {
+        switch template {
         case .specialTokens:
-            func marker(_ text: String) throws(TokenizeError) -> TokenID {
-                guard let id = tokenizer.vocabulary.specialTokenID(text) else { throw .missingSpecialToken(text, form: form.rawValue) }
+            func required(_ text: String) throws(TokenizeError) -> TokenID {
+                guard let id = tokenizer.vocabulary.specialTokenID(text) else {
+                    throw .missingSpecialToken(text, template: template.rawValue)
+                }
                 return id
             }
-            user = [try marker("<|user|>")]
-            assistant = [try marker("<|assistant|>")]
-            end = [try marker("<|eos|>")]
-            system = tokenizer.vocabulary.specialTokenID("<|system|>").map { [$0] }
-            turnEnd = []
-            stops = user + end
+            userPrefix = [try required("<|user|>")]
+            assistantPrefix = [try required("<|assistant|>")]
+            conversationEnd = [try required("<|eos|>")]
+            systemPrefix = tokenizer.vocabulary.specialTokenID("<|system|>").map { [$0] }
+            messageEnd = []
+            stopTokens = userPrefix + conversationEnd
         case .humanAssistant:
-            user = try tokenizer.ids(of: "Human:")
-            assistant = try tokenizer.ids(of: "Assistant:")
-            turnEnd = try tokenizer.ids(of: "\n")
-            end = []
-            system = nil
-            guard turnEnd.count == 1 else { throw .missingSpecialToken("\\n", form: form.rawValue) }
-            stops = turnEnd
+            userPrefix = try tokenizer.ids(of: "Human:")
+            assistantPrefix = try tokenizer.ids(of: "Assistant:")
+            systemPrefix = nil
+            messageEnd = try tokenizer.ids(of: "\n")
+            conversationEnd = []
+            guard messageEnd.count == 1 else { throw .missingSpecialToken("\\n", template: template.rawValue) }
+            stopTokens = messageEnd
         }
     }
 
-    /// A conversation that is over; with a limit, at most the first so many ids of it. Says whether it was cut.
+    /// Appends a complete conversation, truncated to `maxTokens`. Returns whether it was truncated.
     @discardableResult
-    package func append(_ conversation: Conversation, limit: Int = .max, with encoder: inout Encoder,
-                        to chat: inout ChatTokens) throws(TokenizeError) -> Bool {
+    package func append(
+        _ conversation: Conversation, maxTokens: Int = .max, with encoder: inout Encoder, to chat: inout ChatTokens
+    ) throws(TokenizeError) -> Bool {
         let start = chat.ids.count
-        let isWhole = try append(conversation.messages, limit: limit, with: &encoder, to: &chat)
-        if isWhole, chat.ids.count > start {
-            if chat.ids.count + end.count - start > limit { return true }
-            chat.ids += end
+        let isComplete = try append(conversation.messages, maxTokens: maxTokens, with: &encoder, to: &chat)
+        if isComplete, chat.ids.count > start {
+            if chat.ids.count + conversationEnd.count - start > maxTokens { return true }
+            chat.ids += conversationEnd
         }
-        return !isWhole
+        return !isComplete
     }
 
-    /// A conversation that the assistant is to go on with.
+    /// Appends a prompt: a conversation up to where the assistant's answer starts.
     package func append(
         promptOf history: [Conversation.Message], with encoder: inout Encoder, to chat: inout ChatTokens
     ) throws(TokenizeError) {
         let start = chat.ids.count
-        _ = try append(history, limit: .max, with: &encoder, to: &chat)
+        _ = try append(history, maxTokens: .max, with: &encoder, to: &chat)
         if chat.ids.count == start { chat.turns.append(.init(start, .preamble)) }
-        chat.ids += assistant
+        chat.ids += assistantPrefix
     }
 
-    private func append(_ messages: [Conversation.Message], limit: Int, with encoder: inout Encoder,
-                        to chat: inout ChatTokens) throws(TokenizeError) -> Bool {
+    private func append(
+        _ messages: [Conversation.Message], maxTokens: Int, with encoder: inout Encoder, to chat: inout ChatTokens
+    ) throws(TokenizeError) -> Bool {
         let start = chat.ids.count
-        var last: TokenRole?
-        for message in placed(messages) {
-            let side = TokenRole(message.role)
-            switch last {
+        var previous: TokenRole?
+        for message in normalized(messages) {
+            let role = TokenRole(message.role)
+            switch previous {
             case nil: chat.turns.append(.init(chat.ids.count, .preamble))
-            // What the assistant learns to say ends with its own end: a line end, or the marker of the user.
-            case .assistant? where form == .humanAssistant || side != .user: chat.turns.append(.init(chat.ids.count, .user))
+            // The assistant trains on the token that ends its turn: a line end, or the user's role token. Any other prefix is not its own.
+            case .assistant? where template == .humanAssistant || role != .user: chat.turns.append(.init(chat.ids.count, .user))
             default: break
             }
-            chat.ids += opening(of: side)
-            // The user's label after the assistant's turn is the user's already.
-            if chat.turns.last?.role != side { chat.turns.append(.init(chat.ids.count, side)) }
-            let text = chat.ids.count
+            chat.ids += prefix(of: role)
+            // A user prefix after the assistant's turn already belongs to the user.
+            if chat.turns.last?.role != role { chat.turns.append(.init(chat.ids.count, role)) }
+            let textStart = chat.ids.count
             try encode(message.text, with: &encoder, into: &chat.ids)
             let textEnd = chat.ids.count
-            chat.ids += turnEnd
-            if chat.ids.count - start > limit {
-                chat.ids.removeSubrange((start + limit)...)
+            chat.ids += messageEnd
+            if chat.ids.count - start > maxTokens {
+                chat.ids.removeSubrange((start + maxTokens)...)
                 while let turn = chat.turns.last, turn.start >= chat.ids.count, turn.start > start { chat.turns.removeLast() }
-                chat.bytes[side] += textEnd <= chat.ids.count ? message.text.count : bytes(of: chat.ids[min(text, chat.ids.count)...])
+                chat.bytes[role] += textEnd <= chat.ids.count
+                    ? message.text.count
+                    : textBytes(of: chat.ids[min(textStart, chat.ids.count)...])
                 return false
             }
-            chat.bytes[side] += message.text.count
-            last = side
+            chat.bytes[role] += message.text.count
+            previous = role
         }
         return true
     }
 
-    private func opening(of side: TokenRole) -> [TokenID] {
-        switch side { case .assistant: assistant; case .system: system ?? user; default: user }
+    private func prefix(of role: TokenRole) -> [TokenID] {
+        switch role {
+        case .assistant: assistantPrefix
+        case .system: systemPrefix ?? userPrefix
+        default: userPrefix
+        }
     }
 
-    /// The bytes of a text that these ids, its first, stand for.
-    private func bytes(of ids: ArraySlice<TokenID>) -> Int {
+    /// The number of message bytes that the first tokens of a message encode.
+    private func textBytes(of ids: ArraySlice<TokenID>) -> Int {
         let count = ids.reduce(0) { $0 + vocabulary.tokens.range(of: Int($1)).count }
-        return form == .humanAssistant ? max(0, count - 1) : count          // not the space after the label
+        return template == .humanAssistant ? max(0, count - 1) : count          // without the space after the label
     }
 
     private func encode(_ text: [UInt8], with encoder: inout Encoder, into ids: inout [TokenID]) throws(TokenizeError) {
-        switch form {
+        switch template {
         case .specialTokens: try encoder.encode(text.span, into: &ids)
         case .humanAssistant: try encoder.encode(([UInt8(ascii: " ")] + text).span, into: &ids)
         }
     }
 
-    /// The messages as they will stand there.
-    private func placed(_ messages: [Conversation.Message]) -> [Conversation.Message] {
-        var result: [Conversation.Message] = [], waiting: [UInt8] = []
+    /// The messages as the template renders them: trimmed, system messages merged if there is no system role, on one line if required.
+    private func normalized(_ messages: [Conversation.Message]) -> [Conversation.Message] {
+        var result: [Conversation.Message] = []
+        var pendingSystem: [UInt8] = []
         for message in messages {
             var text = message.text.trimmed
-            if message.role == .system, system == nil {
-                waiting += (waiting.isEmpty ? [] : [10, 10]) + text
+            if message.role == .system, systemPrefix == nil {
+                pendingSystem += (pendingSystem.isEmpty ? [] : [10, 10]) + text
                 continue
             }
-            if message.role == .user, !waiting.isEmpty {
-                text = waiting + [10, 10] + text
-                waiting = []
+            if message.role == .user, !pendingSystem.isEmpty {
+                text = pendingSystem + [10, 10] + text
+                pendingSystem = []
             }
             result.append(.init(message.role, text))
         }
-        if !waiting.isEmpty { result.append(.init(.user, waiting)) }
-        return form == .specialTokens ? result : result.map { .init($0.role, Self.oneLine($0.text)) }
+        if !pendingSystem.isEmpty { result.append(.init(.user, pendingSystem)) }
+        return template == .specialTokens ? result : result.map { .init($0.role, Self.oneLine($0.text)) }
     }
 
     private static func oneLine(_ text: [UInt8]) -> [UInt8] {
@@ -142,13 +156,13 @@ package struct ChatRenderer: Sendable {
 }
 
 extension [UInt8] {
-    /// Without the white space, of ASCII's, around it.
+    /// The text without surrounding ASCII white space.
     package var trimmed: [UInt8] {
         let range = trimmed(indices)
         return range.count == count ? self : Array(self[range])
     }
 
-    /// A range of it without the white space at its ends.
+    /// A range without the ASCII white space at its ends.
     package func trimmed(_ range: Range<Int>) -> Range<Int> {
         func isSpace(_ byte: UInt8) -> Bool { byte == 32 || 9...13 ~= byte }
         var start = range.lowerBound

@@ -1,82 +1,90 @@
-/// How a conversation becomes one row of tokens. A checkpoint says which it learned.
+/// How a conversation is rendered as one sequence of tokens. A checkpoint stores the template it was trained with.
 ///
-/// markers:          `<|user|>` Hi `<|assistant|>` Hello! `<|eos|>`, where the markers are tokens that no typed text becomes.
-/// human-assistant:  `Human: Hi\nAssistant: Hello!\n`, all of it text, for models that began as GPT-2. A run of line ends in a message
-/// becomes a
-///                   space, since a line end ends the turn.
+/// markers:          `<|user|>` Hi `<|assistant|>` Hello! `<|eos|>`. The role tokens are special tokens, which no user text encodes to.
+/// human-assistant:  `Human: Hi\nAssistant: Hello!\n`, all of it plain text, for models fine-tuned from GPT-2. A line end ends the turn, so
+///                   a run of line ends inside a message becomes a space.
 package enum ChatTemplate: String, Sendable, CaseIterable {
-    case markers, humanAssistant = "human-assistant"
+    case specialTokens = "markers"
+    case humanAssistant = "human-assistant"
 }
 
-/// Who says a token.
+/// The role that a token belongs to.
 ///
-///     TokenRole(Conversation.Role.assistant)                         // .assistant
+///     TokenRole(Conversation.Role.assistant)                    // .assistant
 package enum TokenRole: UInt8, Sendable, CaseIterable {
-    /// Nobody: the ids that a conversation begins with, before anyone has said a word.
-    case nobody, user, assistant, system
+    /// The tokens at the start of a conversation, before the first message.
+    case preamble
+    case user, assistant, system
 
     package init(_ role: Conversation.Role) {
-        self = switch role { case .user: .user; case .assistant: .assistant; case .system: .system }
+        self = switch role {
+        case .user: .user
+        case .assistant: .assistant
+        case .system: .system
+        }
     }
 }
 
-/// Conversations as tokens, and who says which.
+/// The tokens of conversations, with the role of each token.
 ///
 ///     var chat = ChatTokens()
 ///     try renderer.append(conversation, with: &encoder, to: &chat)
-///     chat.ranges(of: .assistant)                              // what a model learns to say, the token that ends each turn included
+///     chat.ranges(of: .assistant)                              // what a model is trained on, including the token that ends each turn
 package struct ChatTokens: Sendable, Equatable {
-    /// From this id on, up to the next turn, a side speaks.
+    /// A run of tokens of one role: from `start` up to the next turn.
     package struct Turn: Sendable, Equatable {
         package let start: Int
-        package let side: TokenRole
+        package let role: TokenRole
 
-        package init(_ start: Int, _ side: TokenRole) {
+        package init(_ start: Int, _ role: TokenRole) {
             self.start = start
-            self.role = side
+            self.role = role
         }
     }
 
     package var ids: [TokenID] = []
-    /// In the order of `start`, no two alike. A side's ids include the token that ends its turn. The user has what nobody else says: the
-    /// marker, or
-    /// the label, that makes the assistant speak.
+    /// In ascending order of `start`. A role's tokens include the token that ends its turn. The user's also include the role token or label
+    /// that prompts the assistant.
     package var turns: [Turn] = []
-    /// The bytes of text that each side's ids stand for; markers, labels and ends of turns are none.
+    /// The number of message bytes per role; role tokens, labels and end tokens do not count.
     package var bytes = Bytes()
 
     package init() {}
 
-    package func ranges(of side: TokenRole) -> [Range<Int>] {
-        turns.indices.filter { turns[$0].role == side }.map { turns[$0].start..<($0 + 1 < turns.count ? turns[$0 + 1].start : ids.count) }
+    package func ranges(of role: TokenRole) -> [Range<Int>] {
+        turns.indices
+            .filter { turns[$0].role == role }
+            .map { turns[$0].start..<($0 + 1 < turns.count ? turns[$0 + 1].start : ids.count) }
     }
 
     package struct Bytes: Sendable, Equatable {
-        package var user = 0, assistant = 0, system = 0
+        package var user = 0
+        package var assistant = 0
+        package var system = 0
 
         package init() {}
 
         package var total: Int { user + assistant + system }
 
-        package subscript(side: TokenRole) -> Int {
+        package subscript(role: TokenRole) -> Int {
             get {
-                switch side {
-                case .preamble: 0;
-                case .user: user;
-                case .assistant: assistant;
+                switch role {
+                case .preamble: 0
+                case .user: user
+                case .assistant: assistant
                 case .system: system
                 }
             }
             set {
-                switch side {
-                case .preamble: break;
-                case .user: user = newValue;
-                case .assistant: assistant = newValue;
+                switch role {
+                case .preamble: break
+                case .user: user = newValue
+                case .assistant: assistant = newValue
                 case .system: system = newValue
                 }
             }
         }
 
-        package static func += (sum: inout Bytes, other: Bytes) { for side in TokenRole.allCases { sum[side] += other[side] } }
+        package static func += (sum: inout Bytes, other: Bytes) { for role in TokenRole.allCases { sum[role] += other[role] } }
     }
 }

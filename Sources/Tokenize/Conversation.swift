@@ -1,4 +1,4 @@
-/// What was said, in order.
+/// The messages of a chat, in order.
 ///
 ///     Conversation([.init(.user, "Hi"), .init(.assistant, "Hello!")])
 package struct Conversation: Sendable, Equatable {
@@ -15,6 +15,7 @@ package struct Conversation: Sendable, Equatable {
             self.role = role
             self.text = text
         }
+
         package init(_ role: Role, _ text: String) { self.init(role, Array(text.utf8)) }
     }
 

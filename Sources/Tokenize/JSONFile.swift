@@ -1,6 +1,6 @@
 import JSON
 
-/// A JSON file with a path for its errors, which say the key.
+/// Reads values of a JSON file and throws errors that name the file and the key.
 struct JSONFile {
     let path: String
     /// In bytes.
@@ -11,57 +11,58 @@ struct JSONFile {
         self.size = size
     }
 
-    func object(_ element: JSONElement, _ key: String, at place: String) throws(TokenizeError) -> JSONElement {
-        try ask(place) { () throws(JSONError) in try element.object(key) }
+    func object(_ element: JSONElement, _ key: String, at location: String) throws(TokenizeError) -> JSONElement {
+        try read(location) { () throws(JSONError) in try element.object(key) }
     }
 
-    func array(_ element: JSONElement, _ key: String, at place: String) throws(TokenizeError) -> JSONElement.Elements {
-        try ask(place) { () throws(JSONError) in try element.array(key) }
+    func array(_ element: JSONElement, _ key: String, at location: String) throws(TokenizeError) -> JSONElement.Elements {
+        try read(location) { () throws(JSONError) in try element.array(key) }
     }
 
-    func string(_ element: JSONElement, _ key: String, else other: String? = nil, at place: String) throws(TokenizeError) -> String {
-        try ask(place) { () throws(JSONError) in try element.string(key, else: other) }
+    func string(_ element: JSONElement, _ key: String, default other: String? = nil, at location: String) throws(TokenizeError) -> String {
+        try read(location) { () throws(JSONError) in try element.string(key, default: other) }
     }
 
-    func integer(_ element: JSONElement, _ key: String, at place: String) throws(TokenizeError) -> Int {
-        try ask(place) { () throws(JSONError) in try element.integer(key) }
+    func integer(_ element: JSONElement, _ key: String, at location: String) throws(TokenizeError) -> Int {
+        try read(location) { () throws(JSONError) in try element.integer(key) }
     }
 
-    func boolean(_ element: JSONElement, _ key: String, else other: Bool, at place: String) throws(TokenizeError) -> Bool {
-        try ask(place) { () throws(JSONError) in try element.boolean(key, else: other) }
+    func boolean(_ element: JSONElement, _ key: String, default other: Bool, at location: String) throws(TokenizeError) -> Bool {
+        try read(location) { () throws(JSONError) in try element.boolean(key, default: other) }
     }
 
-    func malformed(_ place: String, _ expected: String, _ found: String) -> TokenizeError {
-        .malformed(path: path, place: place, expected: expected, found: found)
+    func malformed(_ location: String, _ expected: String, _ found: String) -> TokenizeError {
+        .malformed(path: path, location: location, expected: expected, found: found)
     }
 
-    func mismatch(_ place: String, _ expected: String, _ element: JSONElement) -> TokenizeError {
-        malformed(place, expected, element.number.map { "\($0)" } ?? element.kind.rawValue)
+    func mismatch(_ location: String, _ expected: String, _ element: JSONElement) -> TokenizeError {
+        malformed(location, expected, element.number.map { "\($0)" } ?? element.kind.rawValue)
     }
 
     func unsupported(_ what: String, _ advice: String) -> TokenizeError { .unsupported(path: path, what: what, advice: advice) }
 
-    private func ask<Value>(_ place: String, _ body: () throws(JSONError) -> Value) throws(TokenizeError) -> Value {
+    private func read<Value>(_ location: String, _ body: () throws(JSONError) -> Value) throws(TokenizeError) -> Value {
         do { return try body() } catch {
             switch error {
             case .mismatch(let key, let expected, let found):
-                let place = [place, key].filter { !$0.isEmpty }.joined(separator: ".")
-                throw .malformed(path: path, place: place.isEmpty ? nil : place, expected: expected, found: found)
-            case .malformed(_, let expected, let found): throw .malformed(path: path, place: place, expected: expected, found: found)
+                let location = [location, key].filter { !$0.isEmpty }.joined(separator: ".")
+                throw .malformed(path: path, location: location.isEmpty ? nil : location, expected: expected, found: found)
+            case .malformed(_, let expected, let found):
+                throw malformed(location, expected, found)
             }
         }
     }
 }
 
 extension TokenizeError {
-    /// What is wrong with the JSON itself, with its line.
+    /// An error in the JSON itself, located by its line.
     init(_ error: JSONError, in bytes: [UInt8], path: String) {
         switch error {
         case .malformed(let offset, let expected, let found):
             let line = 1 + bytes.prefix(offset).count { $0 == 10 }
-            self = .malformed(path: path, place: "\(line)", expected: expected, found: found)
+            self = .malformed(path: path, location: "\(line)", expected: expected, found: found)
         case .mismatch(let key, let expected, let found):
-            self = .malformed(path: path, place: key.isEmpty ? nil : key, expected: expected, found: found)
+            self = .malformed(path: path, location: key.isEmpty ? nil : key, expected: expected, found: found)
         }
     }
 }

@@ -1,63 +1,70 @@
 import JSON
 
-/// The merges of a file in GPT-2's alphabet, one after the other.
+/// Reads the merges of a vocabulary file, written in GPT-2's byte-to-unicode alphabet, one at a time.
 ///
 ///     var reader = MergeReader(tokens, index: TokenIndex(tokens))
-///     try reader.add("Ġt he".utf8)
+///     try reader.add("Ġt he".utf8.span)
 ///     reader.merges                    // " t" and "he" make " the"
 struct MergeReader {
     private(set) var merges: [Vocabulary.Merge] = []
     private let index: TokenIndex
     private var bytes: [UInt8] = []
-    /// For each token, the last merge that makes it; for each merge, the one before that makes the same token; -1 for none.
-    private var lastMaking: [Int32], previous: [Int32] = []
+    /// By token: the last merge that makes it. By merge: the previous merge that makes the same token. -1 for none.
+    private var lastMaking: [Int32]
+    private var previous: [Int32] = []
 
-    struct Refusal: Error { let expected, found: String }
+    /// A merge that is malformed.
+    struct Mismatch: Error { let expected, found: String }
 
     init(_ tokens: ByteStrings, index: TokenIndex) {
         self.index = index
         lastMaking = Array(repeating: -1, count: tokens.count)
     }
 
-    /// `"Ġt he"`, or `["Ġt", "he"]` as newer files have it.
-    mutating func add(_ element: JSONElement) throws(Refusal) {
-        if try element.withBytes({ text throws(Refusal) in try add(text) }) != nil { return }
+    /// Adds a merge of a tokenizer.json: `"Ġt he"`, or `["Ġt", "he"]` in newer files.
+    mutating func add(_ element: JSONElement) throws(Mismatch) {
+        if try element.withBytes({ text throws(Mismatch) in try add(text) }) != nil { return }
         let halves = element.elements.map { Array($0.prefix(3)) } ?? []
         guard halves.count == 2, halves.allSatisfy({ $0.kind == .string }) else {
-            throw Refusal(expected: "two tokens", found: element.kind.rawValue)
+            throw Mismatch(expected: "two tokens", found: element.kind.rawValue)
         }
         bytes.removeAll(keepingCapacity: true)
-        let first = halves[0].withBytes { ByteToUnicode.append($0, to: &bytes) } ?? false
+        let isLeftValid = halves[0].withBytes { ByteToUnicode.append($0, to: &bytes) } ?? false
         let middle = bytes.count
-        let second = halves[1].withBytes { ByteToUnicode.append($0, to: &bytes) } ?? false
-        guard first, second else {
-            throw Refusal(expected: "tokens in GPT-2's alphabet for bytes", found: shown((first ? halves[1] : halves[0]).bytes ?? []))
+        let isRightValid = halves[1].withBytes { ByteToUnicode.append($0, to: &bytes) } ?? false
+        guard isLeftValid, isRightValid else {
+            let invalid = isLeftValid ? halves[1] : halves[0]
+            throw Mismatch(expected: "tokens in GPT-2's byte-to-unicode alphabet", found: excerpt(invalid.bytes ?? []))
         }
         try add(splitAt: middle)
     }
 
-    /// Two tokens with a space between.
-    mutating func add(_ text: Span<UInt8>) throws(Refusal) {
-        var space = -1, spaces = 0
+    /// Adds a merge of a merges.txt: two tokens separated by a space.
+    mutating func add(_ text: Span<UInt8>) throws(Mismatch) {
+        var space = -1
+        var spaces = 0
         for i in text.indices where text[i] == 32 {
             space = i
-            spaces = spaces + 1
+            spaces += 1
         }
-        guard spaces == 1 else { throw Refusal(expected: "two tokens with a space between them", found: shown(text)) }
+        guard spaces == 1 else { throw Mismatch(expected: "two tokens separated by a space", found: excerpt(text)) }
         bytes.removeAll(keepingCapacity: true)
-        let isFirst = ByteToUnicode.append(text.extracting(..<space), to: &bytes), middle = bytes.count
-        guard isFirst, ByteToUnicode.append(text.extracting((space + 1)...), to: &bytes) else {
-            throw Refusal(expected: "tokens in GPT-2's alphabet for bytes", found: shown(text))
+        let isLeftValid = ByteToUnicode.append(text.extracting(..<space), to: &bytes)
+        let middle = bytes.count
+        guard isLeftValid, ByteToUnicode.append(text.extracting((space + 1)...), to: &bytes) else {
+            throw Mismatch(expected: "tokens in GPT-2's byte-to-unicode alphabet", found: excerpt(text))
         }
         try add(splitAt: middle)
     }
 
-    private mutating func add(splitAt middle: Int) throws(Refusal) {
-        let left = try token(0..<middle), right = try token(middle..<bytes.count), result = try token(0..<bytes.count)
+    private mutating func add(splitAt middle: Int) throws(Mismatch) {
+        let left = try token(0..<middle)
+        let right = try token(middle..<bytes.count)
+        let result = try token(0..<bytes.count)
         var other = lastMaking[Int(result)]
         while other >= 0 {
             if merges[Int(other)].left == left {
-                throw Refusal(expected: "each merge once", found: shown(ByteToUnicode.text(of: bytes).utf8) + " again")
+                throw Mismatch(expected: "each merge once", found: excerpt(ByteToUnicode.text(of: bytes).utf8) + " again")
             }
             other = previous[Int(other)]
         }
@@ -66,12 +73,12 @@ struct MergeReader {
         merges.append(Vocabulary.Merge(left, right, result))
     }
 
-    private func token(_ range: Range<Int>) throws(Refusal) -> TokenID {
+    private func token(_ range: Range<Int>) throws(Mismatch) -> TokenID {
         guard !range.isEmpty, let id = index[bytes.span.extracting(range)] else {
-            throw Refusal(expected: "tokens that the vocabulary has", found: shown(ByteToUnicode.text(of: bytes[range]).utf8))
+            throw Mismatch(expected: "tokens of the vocabulary", found: excerpt(ByteToUnicode.text(of: bytes[range]).utf8))
         }
         return id
     }
 }
 
-private func shown(_ text: Span<UInt8>) -> String { shown((0..<min(text.count, 41)).map { text[$0] }) }
+private func excerpt(_ text: Span<UInt8>) -> String { excerpt((0..<min(text.count, 41)).map { text[$0] }) }

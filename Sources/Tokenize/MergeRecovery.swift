@@ -1,23 +1,21 @@
-/// The merges of a vocabulary that only says which tokens there are, and in which order they were made.
+/// Recovers the merges of a vocabulary from its tokens and their ranks, for formats that do not store merges.
 ///
 ///     var recovery = MergeRecovery(tokens, index: TokenIndex(tokens))
 ///     recovery.merges()                // th is t and h; the is th and e; …
 ///
-/// tiktoken merges, in a word, the neighbours that together are the token of the lowest rank. So the two that a token is made from are what
-/// is
-/// left of its bytes when everything has merged but the token itself. They are always the same two: a pair that makes the token somewhere
-/// in a
-/// text has seen no merge across its ends, so what happened between them is what happens to the token's bytes alone. Hence a merge for each
-/// token, in the order of ranks, gives tiktoken's ids on every text. Where more than two are left, no text's merging makes the token.
+/// tiktoken repeatedly merges the adjacent pair in a word whose concatenation is the token of the lowest rank. So the two halves of a token
+/// are what remains of its bytes when everything has merged except the token itself. They are always the same two: where a pair makes the
+/// token in a text, no merge has crossed its ends, so the merges between its ends are those of the token's bytes alone. Hence one merge per
+/// token, in the order of ranks, gives tiktoken's IDs for every text. If more than two parts remain, no text is ever merged into the token.
 struct MergeRecovery {
     private let tokens: ByteStrings
     private let index: TokenIndex
     private let byteIDs: [TokenID]
-    // The parts of a token as a list; a part is known by its first byte.
+    // The parts of a token as a linked list. A part is identified by the offset of its first byte.
     private var next: [Int] = []
     private var previous: [Int] = []
     private var part: [TokenID] = []
-    /// The token that a part and the next make; -1 for none.
+    /// The token that a part and the next one make; -1 for none.
     private var pair: [TokenID] = []
     private var queue: [UInt64] = []
 
@@ -27,16 +25,17 @@ struct MergeRecovery {
         byteIDs = (UInt8.min...UInt8.max).map { index[[$0].span] ?? -1 }
     }
 
-    mutating func merges(except left: Set<TokenID> = []) -> [Vocabulary.Merge] {
+    mutating func merges(except excluded: Set<TokenID> = []) -> [Vocabulary.Merge] {
         var merges: [Vocabulary.Merge] = []
-        for id in tokens.indices where tokens.range(of: id).count > 1 && !left.contains(TokenID(id)) {
+        for id in tokens.indices where tokens.range(of: id).count > 1 && !excluded.contains(TokenID(id)) {
             if let (left, right) = halves(of: tokens.range(of: id)) { merges.append(Vocabulary.Merge(left, right, TokenID(id))) }
         }
         return merges
     }
 
     private mutating func halves(of range: Range<Int>) -> (TokenID, TokenID)? {
-        let tokens = tokens, bytes = tokens.bytes.span.extracting(range)
+        let tokens = tokens
+        let bytes = tokens.bytes.span.extracting(range)
         next.removeAll(keepingCapacity: true)
         previous.removeAll(keepingCapacity: true)
         part.removeAll(keepingCapacity: true)
@@ -52,13 +51,15 @@ struct MergeRecovery {
         var count = bytes.count
         if count > 2 { for i in 0..<count - 1 { consider(i, range) } }
         while count > 2, let first = pop() {
-            let i = Int(first & 0xFFFF_FFFF), id = TokenID(first >> 32)
-            guard pair[i] == id else { continue }                       // one of the two has merged with another
-            let gone = next[i], behind = next[gone]
+            let i = Int(first & 0xFFFF_FFFF)
+            let id = TokenID(first >> 32)
+            guard pair[i] == id else { continue }                       // one of the two parts has merged with another
+            let removed = next[i]
+            let following = next[removed]
             part[i] = id
-            pair[gone] = -1
-            next[i] = behind
-            if behind < bytes.count { previous[behind] = i }
+            pair[removed] = -1
+            next[i] = following
+            if following < bytes.count { previous[following] = i }
             count -= 1
             consider(i, range)
             if previous[i] >= 0 { consider(previous[i], range) }
@@ -66,19 +67,18 @@ struct MergeRecovery {
         return count == 2 ? (part[0], part[next[0]]) : nil
     }
 
-    /// Looks up what the part at `i` makes with the next.
+    /// Looks up the token that the part at `i` and the next one make, and queues the pair.
     private mutating func consider(_ i: Int, _ range: Range<Int>) {
         pair[i] = -1
         guard next[i] < range.count else { return }
         let end = next[next[i]]
-        guard i > 0 || end < range.count, let id = index[tokens.bytes.span.extracting(range.lowerBound + i..<range.lowerBound + end)] else {
-            return
-        }
+        guard i > 0 || end < range.count else { return }                // the whole token
+        guard let id = index[tokens.bytes.span.extracting(range.lowerBound + i..<range.lowerBound + end)] else { return }
         pair[i] = id
         push(UInt64(id) << 32 | UInt64(i))
     }
 
-    // A binary heap, the least on top: the lowest rank, and of equal ones the leftmost.
+    // A binary min-heap: the lowest rank first, and of equal ranks the leftmost.
 
     private mutating func push(_ value: UInt64) {
         queue.append(value)

@@ -1,13 +1,12 @@
-/// Pairs of tokens by how often they occur, the most frequent first; of equals the one with the older left token, then the older right
-/// token.
+/// A priority queue of token pairs, most frequent first; ties are broken by the older left token, then the older right token.
 ///
-/// A heap, in which a pair's count may be out of date: it is then too large, and `MergeTrainer` puts the pair back where it belongs.
+/// A binary heap in which a pair's count may be outdated, and then too large: `MergeTrainer` recounts a pair when it is popped.
 struct PairQueue {
     struct Pair: Comparable {
         var count: Int
         let left, right: TokenID
-        /// Where `MergeTrainer` keeps the places where it came into being.
-        var places: Range<Int>
+        /// Its range in `MergeTrainer.positions`.
+        var positions: Range<Int>
 
         static func < (a: Pair, b: Pair) -> Bool {
             a.count != b.count ? a.count < b.count : a.left != b.left ? a.left > b.left : a.right > b.right

@@ -1,37 +1,40 @@
-/// Cuts texts into words by any pattern, at most 4 GiB of a text at a time.
+/// Splits text into words: the pieces inside which BPE merges tokens (`pre_tokenizer` in Hugging Face's library). One per thread.
 struct PreTokenizer: ~Copyable {
-    /// One of the two; with neither, a text is one word.
-    private let scanner: BuiltInPreTokenizer?
-    private var regex: Regex?
+    /// Neither is set if a whole text is one word.
+    private let builtIn: BuiltInPreTokenizer?
+    private var regex: RegexPreTokenizer?
 
-    /// A text is one word.
+    /// Treats a whole text as one word.
     init() {
-        scanner = nil
+        builtIn = nil
         regex = nil
     }
 
-    /// - Parameter compiled: a regular expression that was compiled before.
+    /// - Parameter compiled: the pattern's regular expression, if it has been compiled already.
     init(_ pattern: PreTokenizationPattern, compiled: CompiledRegex? = nil) throws(TokenizeError) {
-        scanner = switch pattern {
+        builtIn = switch pattern {
         case .gpt2: BuiltInPreTokenizer(.gpt2)
         case .gpt4: BuiltInPreTokenizer(.gpt4)
         case .llama3: BuiltInPreTokenizer(.llama3)
         case .none, .regex: nil
         }
         if case .regex(let text) = pattern {
-            if let compiled { regex = Regex(compiled) } else { regex = try Regex(text) }
+            if let compiled { regex = RegexPreTokenizer(compiled) } else { regex = try RegexPreTokenizer(text) }
         } else {
             regex = nil
         }
     }
 
-    /// Replaces `ends` by the ends of the next words of a text: none when there has to be more text first.
-    mutating func cut(_ text: Span<UInt8>, isLast: Bool, into ends: inout [UInt32]) throws(TokenizeError) {
-        let piece = text.extracting(first: Int(UInt32.max)), isLast = isLast && piece.count == text.count
-        if let scanner {
-            scanner.split(piece, isLast: isLast, into: &ends)
+    /// Replaces `ends` with the end offsets of the next words, of at most 4 GiB of text.
+    ///
+    /// - Parameter isLast: whether the text is complete. Otherwise only words that further text cannot change are returned, maybe none.
+    mutating func split(_ text: Span<UInt8>, isLast: Bool, into ends: inout [UInt32]) throws(TokenizeError) {
+        let piece = text.extracting(first: Int(UInt32.max))
+        let isLast = isLast && piece.count == text.count
+        if let builtIn {
+            builtIn.split(piece, isLast: isLast, into: &ends)
         } else if regex != nil {
-            try regex?.cut(piece, isLast: isLast, into: &ends)
+            try regex?.split(piece, isLast: isLast, into: &ends)
         } else {
             ends = isLast ? [UInt32(piece.count)] : []
         }

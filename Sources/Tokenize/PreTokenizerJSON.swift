@@ -1,35 +1,41 @@
 import JSON
 
-/// How a tokenizer.json cuts texts: the part of it that becomes `unit`, `pattern` and `addsPrefixSpace`.
+/// Reads the `normalizer`, `pre_tokenizer` and `decoder` of a tokenizer.json: a vocabulary's `unit`, `pattern` and `addsPrefixSpace`.
 struct PreTokenizerJSON {
     private let file: JSONFile
-    private var steps: [(type: String, element: JSONElement, place: String)] = []
-    private var addsPrefixSpace = false
+    /// The pre-tokenizers in order, sequences flattened.
+    private var steps: [Step] = []
     private let decoder: String
+
+    private struct Step {
+        let type: String
+        let element: JSONElement
+        let location: String
+    }
 
     init(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) {
         self.file = file
         decoder = try root["decoder"].map { element throws(TokenizeError) in
             element.isNull ? "" : try file.string(element, "type", at: "decoder")
         } ?? ""
-        if let normalizer = root["normalizer"], !normalizer.isNull { try readNormalizer(normalizer) }
-        if let first = root["pre_tokenizer"], !first.isNull { try flatten(first, "pre_tokenizer", depth: 0) }
+        if let normalizer = root["normalizer"], !normalizer.isNull { try checkNormalizer(normalizer) }
+        if let preTokenizer = root["pre_tokenizer"], !preTokenizer.isNull { try flatten(preTokenizer, "pre_tokenizer", depth: 0) }
     }
 
     func apply(to vocabulary: inout Vocabulary) throws(TokenizeError) {
-        vocabulary.addsPrefixSpace = addsPrefixSpace
+        vocabulary.addsPrefixSpace = false
         guard let last = steps.last, last.type == "ByteLevel" else {
             vocabulary.unit = .characters
             vocabulary.pattern = try pattern(of: steps, usesRegex: false)
             guard decoder.isEmpty || decoder == "Fuse" else {
-                throw file.unsupported("it is not byte-level: it is decoded by \(decoder)", Self.advice)
+                throw file.unsupported("it is not byte-level: its decoder is \(decoder)", Self.advice)
             }
             return
         }
-        let usesRegex = try file.boolean(last.element, "use_regex", else: true, at: last.place)
-        if try file.boolean(last.element, "add_prefix_space", else: true, at: last.place) {
+        let usesRegex = try file.boolean(last.element, "use_regex", default: true, at: last.location)
+        if try file.boolean(last.element, "add_prefix_space", default: true, at: last.location) {
             guard steps.count == 1 else {
-                throw file.unsupported("it puts a space before every word (\(last.place).add_prefix_space)", Self.advice)
+                throw file.unsupported("it adds a space before every word (\(last.location).add_prefix_space)", Self.advice)
             }
             vocabulary.addsPrefixSpace = true
         }
@@ -37,66 +43,70 @@ struct PreTokenizerJSON {
         vocabulary.pattern = try pattern(of: steps.dropLast(), usesRegex: usesRegex)
     }
 
-    private static let advice = "Supported are ByteLevel alone, one Split or Digits before it, and neither for characters."
+    private static let advice = "Supported are ByteLevel alone, one Split or Digits before it, and neither for character-level tokenizers."
 
-    private func readNormalizer(_ normalizer: JSONElement) throws(TokenizeError) {
+    private func checkNormalizer(_ normalizer: JSONElement) throws(TokenizeError) {
         let type = try file.string(normalizer, "type", at: "normalizer")
         if type == "Sequence", normalizer["normalizers"]?.elements?.first(where: { _ in true }) == nil { return }
         throw file.unsupported(
-            "it changes texts before they are cut (normalizer \(type))", "Change the texts yourself, and set normalizer to null.")
+            "it normalizes text before pre-tokenization (normalizer \(type))",
+            "Normalize your texts yourself, and set normalizer to null."
+        )
     }
 
-    private mutating func flatten(_ element: JSONElement, _ place: String, depth: Int) throws(TokenizeError) {
-        let type = try file.string(element, "type", at: place)
-        guard type == "Sequence", depth < 8 else { return steps.append((type, element, place)) }
-        for (i, inner) in try file.array(element, "pretokenizers", at: place).enumerated() {
-            try flatten(inner, "\(place).pretokenizers[\(i)]", depth: depth + 1)
+    private mutating func flatten(_ element: JSONElement, _ location: String, depth: Int) throws(TokenizeError) {
+        let type = try file.string(element, "type", at: location)
+        guard type == "Sequence", depth < 8 else { return steps.append(Step(type: type, element: element, location: location)) }
+        for (i, inner) in try file.array(element, "pretokenizers", at: location).enumerated() {
+            try flatten(inner, "\(location).pretokenizers[\(i)]", depth: depth + 1)
         }
     }
 
-    private func pattern(
-        of steps: some Collection<(type: String, element: JSONElement, place: String)>, usesRegex: Bool
-    ) throws(TokenizeError) -> PreTokenizationPattern {
-        guard let first = steps.first else { return usesRegex ? .gpt2 : .none }
-        guard steps.count == 1 else { throw file.unsupported("it cuts texts in \(steps.count) steps", Self.advice) }
-        switch (first.type, usesRegex) {
+    private func pattern(of steps: some Collection<Step>, usesRegex: Bool) throws(TokenizeError) -> PreTokenizationPattern {
+        guard let step = steps.first else { return usesRegex ? .gpt2 : .none }
+        guard steps.count == 1 else { throw file.unsupported("it splits text in \(steps.count) steps", Self.advice) }
+        switch (step.type, usesRegex) {
         case ("Digits", _):
-            let digits = try file.boolean(first.element, "individual_digits", else: false, at: first.place) ? #"\p{N}"# : #"\p{N}+"#
+            let isIndividual = try file.boolean(step.element, "individual_digits", default: false, at: step.location)
+            let digits = isIndividual ? #"\p{N}"# : #"\p{N}+"#
             return usesRegex ? .gpt2(betweenDigits: digits) : .regex(digits)
         case ("Split", false):
-            let regex = try splitPattern(first.element, first.place), pattern = PreTokenizationPattern(regex: regex)
-            try checkBehaviour(first.element, first.place, pattern)
+            let pattern = PreTokenizationPattern(regex: try splitRegex(step))
+            try checkBehavior(step, pattern)
             if case .regex(let text) = pattern {
-                do { _ = try Regex(text) } catch { throw file.malformed("\(first.place).pattern", "a regular expression", "\(error)") }
+                do { _ = try RegexPreTokenizer(text) } catch {
+                    guard case .badPattern(_, let offset, let reason) = error else { throw error }
+                    let found = "\(excerpt(text.utf8)), at character \(offset): \(reason)"
+                    throw file.malformed("\(step.location).pattern", "a regular expression", found)
+                }
             }
             return pattern
         default:
-            throw file.unsupported(
-                "it cuts texts by \(first.type)\(usesRegex ? " and then GPT-2's pattern" : "") (\(first.place))", Self.advice)
+            let what = "it splits text by \(step.type)\(usesRegex ? " and then by GPT-2's pattern" : "") (\(step.location))"
+            throw file.unsupported(what, Self.advice)
         }
     }
 
-    private func splitPattern(_ split: JSONElement, _ place: String) throws(TokenizeError) -> String {
-        let pattern = try file.object(split, "pattern", at: place)
+    private func splitRegex(_ step: Step) throws(TokenizeError) -> String {
+        let pattern = try file.object(step.element, "pattern", at: step.location)
         if let text = pattern["String"]?.string {
-            // A string that is meant as it stands.
+            // A literal string: everything that may be a metacharacter is escaped.
             return text.unicodeScalars.map { character in
                 let isPlain = character.properties.isAlphabetic || character.value >= 0x80 || character == " "
                 return isPlain ? String(character) : #"\x{"# + String(character.value, radix: 16) + "}"
             }.joined()
         }
-        return try file.string(pattern, "Regex", at: "\(place).pattern")
+        return try file.string(pattern, "Regex", at: "\(step.location).pattern")
     }
 
-    /// Isolated: matches are words, and what lies between them. Of the others, only one that comes to the same is taken: `Removed` with
-    /// `invert` throws
-    /// away what lies between matches, and the known patterns leave nothing there.
-    private func checkBehaviour(_ split: JSONElement, _ place: String, _ pattern: PreTokenizationPattern) throws(TokenizeError) {
-        let behaviour = try file.string(split, "behavior", at: place)
-        let isInverted = try file.boolean(split, "invert", else: false, at: place)
-        if behaviour == "Isolated" { return }
-        if behaviour == "Removed", isInverted { if case .regex = pattern {} else { return } }
-        throw file.unsupported(
-            "it cuts texts by a Split that is \(behaviour)\(isInverted ? " and inverted" : "") (\(place))", "Supported is Isolated.")
+    /// Accepts "Isolated": matches are words, and so is the text between them. Of the other behaviors it accepts only an equivalent one:
+    /// "Removed" with `invert` discards the text between matches, and the built-in patterns leave none.
+    private func checkBehavior(_ step: Step, _ pattern: PreTokenizationPattern) throws(TokenizeError) {
+        let behavior = try file.string(step.element, "behavior", at: step.location)
+        let isInverted = try file.boolean(step.element, "invert", default: false, at: step.location)
+        if behavior == "Isolated" { return }
+        if behavior == "Removed", isInverted { if case .regex = pattern {} else { return } }
+        let what = "it splits text by a Split with behavior \(behavior)\(isInverted ? ", inverted" : "") (\(step.location))"
+        throw file.unsupported(what, "Supported is Isolated.")
     }
 }

@@ -1,11 +1,12 @@
-/// A byte-level vocabulary as GGUF lists it: what each token is called, in GPT-2's alphabet unless it is special, and merges as "Ġt he".
+/// A byte-level vocabulary as lists of strings, as GGUF stores it: token names in GPT-2's byte-to-unicode alphabet, special tokens
+/// unchanged, and merges as "Ġt he".
 ///
 ///     let list = try TokenList(vocabulary)
-///     let same = try list.vocabulary(path: "model.gguf")           // but for its pattern, which is told in another way
+///     let same = try list.vocabulary(path: "model.gguf")           // without the pattern, which GGUF stores elsewhere
 package struct TokenList: Sendable, Equatable {
     package enum Kind: Sendable {
         case plain, special
-        /// A number that is no token.
+        /// An unused ID.
         case none
     }
 
@@ -16,32 +17,34 @@ package struct TokenList: Sendable, Equatable {
     package init() {}
 
     package init(_ vocabulary: Vocabulary) throws(TokenizeError) {
-        func refuse(_ reason: String) -> TokenizeError { .notExpressible(format: "A list of tokens", reason: reason) }
-        guard vocabulary.unit == .bytes else { throw refuse("its tokens are characters") }
-        guard !vocabulary.addsPrefixSpace else { throw refuse("it begins every text with a space") }
-        if vocabulary.ignoresMerges, vocabulary.pattern != .llama3, let id = vocabulary.firstUnmerged {
-            throw refuse("token \(id) is taken whole, and merging would make others of it")
+        func error(_ reason: String) -> TokenizeError { .notExpressible(format: "a list of tokens", reason: reason) }
+        guard vocabulary.unit == .bytes else { throw error("its tokens are characters") }
+        guard !vocabulary.addsPrefixSpace else { throw error("it adds a prefix space to every text") }
+        if vocabulary.ignoresMerges, vocabulary.pattern != .llama3, let id = vocabulary.firstUnreachableToken {
+            throw error("it ignores merges, and token \(id) is not reachable by merges")
         }
-        names = vocabulary.keys
-        if let double = TokenIndex(names).firstDouble(in: names) {
-            throw refuse("token \(double) is written like another, \(shown(names[Int(double)]))")
+        names = vocabulary.tokenNames
+        if let duplicate = TokenIndex(names).firstDuplicate(in: names) {
+            throw error("token \(duplicate) has the same name as another, \(excerpt(names[Int(duplicate)]))")
         }
-        let special = Set(vocabulary.specialTokens.map(\.id))
+        let special = vocabulary.specialTokenIDs
         kinds = names.indices.map { special.contains(TokenID($0)) ? .special : names.range(of: $0).isEmpty ? .none : .plain }
         for merge in vocabulary.merges {
             let whole = vocabulary.tokens[Int(merge.left)] + vocabulary.tokens[Int(merge.right)]
             guard whole.elementsEqual(vocabulary.tokens[Int(merge.result)]) else {
-                throw refuse("token \(merge.result) is not what it merges from")
+                throw error("token \(merge.result) differs from the tokens that merge into it")
             }
             merges.append(names[Int(merge.left)] + [32] + names[Int(merge.right)])
         }
     }
 
-    /// Checks all of it: it comes from a file. Messages call its parts as GGUF does.
+    /// The vocabulary. Validates the lists, which come from a file; errors use GGUF's key names.
     package func vocabulary(path: String) throws(TokenizeError) -> Vocabulary {
-        var slots = TokenSlots(fileSize: names.count), vocabulary = Vocabulary(), token: [UInt8] = []
+        var slots = TokenSlots(fileSize: names.count)
+        var vocabulary = Vocabulary()
+        var token: [UInt8] = []
         for id in names.indices where kinds[id] != .none {
-            func place() -> String { "tokenizer.ggml.tokens[\(id)]" }
+            func location() -> String { "tokenizer.ggml.tokens[\(id)]" }
             token.removeAll(keepingCapacity: true)
             if kinds[id] == .special {
                 let text = String(decoding: names[id], as: UTF8.self)
@@ -49,22 +52,26 @@ package struct TokenList: Sendable, Equatable {
                 vocabulary.specialTokens.append(.init(id: TokenID(id), text: text))
             } else if !ByteToUnicode.append(names.bytes.span.extracting(names.range(of: id)), to: &token) {
                 throw .malformed(
-                    path: path, place: place(), expected: "a token in GPT-2's alphabet for bytes, or one of another type",
-                    found: shown(names[id]))
+                    path: path, location: location(),
+                    expected: "a token in GPT-2's byte-to-unicode alphabet, or of another type",
+                    found: excerpt(names[id])
+                )
             }
-            do { try slots.put(token, at: id) } catch { throw error.error(path: path, place: place(), id: id) }
+            do { try slots.insert(token, at: id) } catch { throw error.error(path: path, location: location(), id: id) }
         }
         vocabulary.tokens = slots.tokens
-        let special = Set(vocabulary.specialTokens.map(\.id)), index = TokenIndex(vocabulary.tokens, except: special)
-        if let double = index.firstDouble(in: vocabulary.tokens, except: special) {
+        let special = vocabulary.specialTokenIDs
+        let index = TokenIndex(vocabulary.tokens, except: special)
+        if let duplicate = index.firstDuplicate(in: vocabulary.tokens, except: special) {
             throw .malformed(
-                path: path, place: "tokenizer.ggml.tokens[\(double)]", expected: "each token once",
-                found: shown(names[Int(double)]) + " again")
+                path: path, location: "tokenizer.ggml.tokens[\(duplicate)]",
+                expected: "each token once", found: excerpt(names[Int(duplicate)]) + " again"
+            )
         }
         var reader = MergeReader(vocabulary.tokens, index: index)
         for i in merges.indices {
-            do throws(MergeReader.Refusal) { try reader.add(merges.bytes.span.extracting(merges.range(of: i))) } catch {
-                throw .malformed(path: path, place: "tokenizer.ggml.merges[\(i)]", expected: error.expected, found: error.found)
+            do throws(MergeReader.Mismatch) { try reader.add(merges.bytes.span.extracting(merges.range(of: i))) } catch {
+                throw .malformed(path: path, location: "tokenizer.ggml.merges[\(i)]", expected: error.expected, found: error.found)
             }
         }
         vocabulary.merges = reader.merges

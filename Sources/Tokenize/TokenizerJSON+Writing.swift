@@ -1,20 +1,20 @@
 import JSON
 
 extension TokenizerJSON {
-    /// The file's bytes. Hugging Face's library makes the same ids of the same text with it, once `encode_special_tokens` is set, and
-    /// `read` the same vocabulary.
+    /// The bytes of a tokenizer.json. Hugging Face's library encodes text to the same IDs with it, if `encode_special_tokens` is set, and
+    /// `read` returns the same vocabulary.
     package static func bytes(of vocabulary: Vocabulary) throws(TokenizeError) -> [UInt8] {
-        // ByteLevel behind a pattern of its own would put a space before every word.
+        // ByteLevel after a Split would add a space before every word.
         guard !vocabulary.addsPrefixSpace || !hasSplit(vocabulary) && vocabulary.unit == .bytes else {
-            throw .notExpressible(format: "A tokenizer.json", reason: "it begins every text with a space, and cuts otherwise than GPT-2")
+            throw .notExpressible(format: "tokenizer.json", reason: "it adds a prefix space and does not use GPT-2's pattern")
         }
-        let keys = try self.keys(of: vocabulary)
+        let names = try tokenNames(of: vocabulary)
         var writer = JSONWriter(.pretty)
         writer.object { file in
             file.key("version"); file.string("1.0")
             file.key("truncation"); file.null()
             file.key("padding"); file.null()
-            file.key("added_tokens"); file.array { list in for special in vocabulary.specialTokens { write(special, to: &list) } }
+            file.key("added_tokens"); file.array { list in for token in vocabulary.specialTokens { write(token, to: &list) } }
             file.key("normalizer"); file.null()
             file.key("pre_tokenizer"); writePreTokenizer(vocabulary, to: &file)
             file.key("post_processor"); file.null()
@@ -29,11 +29,11 @@ extension TokenizerJSON {
                 model.key("byte_fallback"); model.boolean(false)
                 model.key("ignore_merges"); model.boolean(vocabulary.ignoresMerges)
                 model.key("vocab"); model.object { object in
-                    for id in keys.indices where !keys.range(of: id).isEmpty { object.key(keys[id]); object.integer(id) }
+                    for id in names.indices where !names.range(of: id).isEmpty { object.key(names[id]); object.integer(id) }
                 }
                 // "Ġt he" and not ["Ġt", "he"]: the alphabet has no space, and every version of the library reads it.
                 model.key("merges"); model.array { list in
-                    for merge in vocabulary.merges { list.string(keys[Int(merge.left)] + [32] + keys[Int(merge.right)]) }
+                    for merge in vocabulary.merges { list.string(names[Int(merge.left)] + [32] + names[Int(merge.right)]) }
                 }
             }
         }
@@ -41,38 +41,39 @@ extension TokenizerJSON {
         return writer.bytes
     }
 
-    /// What each token is called in the file; checks that the file can hold the vocabulary.
-    private static func keys(of vocabulary: Vocabulary) throws(TokenizeError) -> ByteStrings {
-        func refuse(_ reason: String) -> TokenizeError { .notExpressible(format: "tokenizer.json", reason: reason) }
-        let keys = vocabulary.keys
-        if let double = TokenIndex(keys).firstDouble(in: keys) {
-            throw refuse("token \(double) is written like another, \(shown(keys[Int(double)]))")
+    /// The name of each token in the file. Throws if the file cannot represent the vocabulary.
+    private static func tokenNames(of vocabulary: Vocabulary) throws(TokenizeError) -> ByteStrings {
+        func error(_ reason: String) -> TokenizeError { .notExpressible(format: "tokenizer.json", reason: reason) }
+        let names = vocabulary.tokenNames
+        if let duplicate = TokenIndex(names).firstDuplicate(in: names) {
+            throw error("token \(duplicate) has the same name as another, \(excerpt(names[Int(duplicate)]))")
         }
-        if let last = keys.indices.last, keys.range(of: last).isEmpty { throw refuse("its last number, \(last), is no token") }
+        if let last = names.indices.last, names.range(of: last).isEmpty { throw error("its last ID, \(last), is unused") }
         if vocabulary.unit == .characters {
-            guard vocabulary.merges.isEmpty else { throw refuse("its tokens are characters, and merge") }
-            for token in vocabulary.plainTokens where (try? UTF8Span(validating: Array(token).span)) == nil {
-                throw refuse("its tokens are characters, and one is not UTF-8")
+            guard vocabulary.merges.isEmpty else { throw error("its tokens are characters and have merges") }
+            for token in vocabulary.ordinaryTokens where (try? UTF8Span(validating: Array(token).span)) == nil {
+                throw error("its tokens are characters, and one is not UTF-8")
             }
         }
         for merge in vocabulary.merges {
             let whole = vocabulary.tokens[Int(merge.left)] + vocabulary.tokens[Int(merge.right)]
             guard whole.elementsEqual(vocabulary.tokens[Int(merge.result)]) else {
-                throw refuse("token \(merge.result) is not what it merges from")
+                throw error("token \(merge.result) differs from the tokens that merge into it")
             }
         }
-        return keys
+        return names
     }
 
-    private static func write(_ special: Vocabulary.SpecialToken, to list: inout JSONWriter) {
+    private static func write(_ token: Vocabulary.SpecialToken, to list: inout JSONWriter) {
         list.object {
-            $0.key("id"); $0.integer(special.id)
-            $0.key("content"); $0.string(special.text)
+            $0.key("id"); $0.integer(token.id)
+            $0.key("content"); $0.string(token.text)
             for key in ["single_word", "lstrip", "rstrip", "normalized"] { $0.key(key); $0.boolean(false) }
             $0.key("special"); $0.boolean(true)
         }
     }
 
+    /// Whether the pattern needs a Split. ByteLevel splits by GPT-2's pattern itself.
     private static func hasSplit(_ vocabulary: Vocabulary) -> Bool {
         vocabulary.pattern != .none && (vocabulary.pattern != .gpt2 || vocabulary.unit == .characters)
     }
@@ -112,17 +113,21 @@ extension TokenizerJSON {
 }
 
 extension Vocabulary {
-    /// Tokens as Hugging Face's files call them: in GPT-2's alphabet when they are bytes, special ones as they stand.
-    var keys: ByteStrings {
-        var keys = ByteStrings(), key: [UInt8] = []
-        keys.reserveCapacity(count, bytes: 2 * tokens.bytes.count)
-        let left = Set(specialTokens.map(\.id))
+    /// The name of each token in Hugging Face's files: bytes in GPT-2's byte-to-unicode alphabet, special tokens unchanged.
+    var tokenNames: ByteStrings {
+        var names = ByteStrings()
+        var name: [UInt8] = []
+        names.reserveCapacity(count, bytes: 2 * tokens.bytes.count)
+        let special = specialTokenIDs
         for id in tokens.indices {
-            if unit == .characters || left.contains(TokenID(id)) { keys.append(tokens[id]); continue }
-            key.removeAll(keepingCapacity: true)
-            ByteToUnicode.append(tokens[id], to: &key)
-            keys.append(key)
+            if unit == .characters || special.contains(TokenID(id)) {
+                names.append(tokens[id])
+                continue
+            }
+            name.removeAll(keepingCapacity: true)
+            ByteToUnicode.append(tokens[id], to: &name)
+            names.append(name)
         }
-        return keys
+        return names
     }
 }

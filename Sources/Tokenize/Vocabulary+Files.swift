@@ -3,23 +3,23 @@ import Glibc
 import JSON
 
 extension Vocabulary {
-    /// Reads anyone's tokenizer: tokenizer.json, vocab.json with merges.txt, encoder.json with vocab.bpe, .tiktoken. A folder is looked
-    /// through
-    /// for one; a file is told by what is in it.
+    /// Reads a tokenizer of any supported format: tokenizer.json, vocab.json with merges.txt, encoder.json with vocab.bpe, or .tiktoken. A
+    /// folder is searched for one. The format of a file is detected by its content.
     ///
     ///     let gpt2 = try Vocabulary(reading: "gpt2")           // a folder with encoder.json and vocab.bpe
     ///
     /// - Parameters:
-    ///   - pattern: Instead of what the file says, or is known to mean.
-    ///   - specialTokens: The special tokens of a .tiktoken file, which does not hold them.
-    package init(reading path: String, pattern: PreTokenizationPattern? = nil, specialTokens: [Special]? = nil) throws(TokenizeError) {
+    ///   - pattern: overrides the pattern that the file contains or implies.
+    ///   - specialTokens: the special tokens of a .tiktoken file, which does not contain them.
+    package init(
+        reading path: String, pattern: PreTokenizationPattern? = nil, specialTokens: [SpecialToken]? = nil
+    ) throws(TokenizeError) {
         self = try Self.read(path, pattern, specialTokens)
         if let pattern { self.pattern = pattern }
     }
 
-    /// Writes the file whole or not at all. The name says what it will be: `.json` is tokenizer.json, `.tiktoken` tiktoken's, and a folder,
-    /// or what ends
-    /// in `/`, gets a vocab.json and a merges.txt.
+    /// Writes the file atomically. The name gives the format: `.json` is tokenizer.json, `.tiktoken` is tiktoken's, and a folder, or a
+    /// path that ends in `/`, gets a vocab.json and a merges.txt.
     ///
     ///     try vocabulary.write(to: "data/tokenizer.json")
     package func write(to path: String) throws(TokenizeError) {
@@ -28,7 +28,8 @@ extension Vocabulary {
             let folder = path.hasSuffix("/") ? String(path.dropLast()) : path
             do {
                 try Folder.create(folder)
-                var first = try AtomicFile(folder + "/vocab.json"), second = try AtomicFile(folder + "/merges.txt")
+                var first = try AtomicFile(folder + "/vocab.json")
+                var second = try AtomicFile(folder + "/merges.txt")
                 try first.write(vocabulary)
                 try second.write(merges)
                 try first.finish()
@@ -41,8 +42,10 @@ extension Vocabulary {
         } else if path.hasSuffix(".tiktoken") {
             try Self.write(TiktokenFile.bytes(of: self), to: path)
         } else {
-            throw .unsupported(path: path, what: "the name does not say which kind of tokenizer this shall be",
-                               advice: "End it in .json, in .tiktoken, or in / for a vocab.json and a merges.txt.")
+            throw .unsupported(
+                path: path, what: "the file name does not determine a tokenizer format",
+                advice: "End it in .json, in .tiktoken, or in / for a vocab.json and a merges.txt."
+            )
         }
     }
 
@@ -55,18 +58,18 @@ extension Vocabulary {
     }
 
     private static func read(
-        _ path: String, _ pattern: PreTokenizationPattern?, _ specialTokens: [Special]?
+        _ path: String, _ pattern: PreTokenizationPattern?, _ specialTokens: [SpecialToken]?
     ) throws(TokenizeError) -> Vocabulary {
         if isFolder(path) { return try readFolder(path) }
         if path.hasSuffix("merges.txt") || path.hasSuffix("vocab.bpe") { return try readPair(oneOf: path) }
         let bytes = try contents(of: path)
         switch bytes.first(where: { ![9, 10, 13, 32].contains($0) }) {
-        case nil: throw .malformed(path: path, place: nil, expected: "a tokenizer", found: "an empty file")
+        case nil: throw .malformed(path: path, location: nil, expected: "a tokenizer", found: "an empty file")
         case UInt8(ascii: "{"):
             var parser = JSONParser()
             let root: JSONElement
             do { root = try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
-            // Of a vocab.json all values are numbers, even that of the token "model".
+            // All values of a vocab.json are numbers, even that of a token "model".
             if root["model"]?.kind != .object, root.members?.first(where: { _ in true })?.value.integer != nil {
                 return try readPair(oneOf: path)
             }
@@ -77,19 +80,19 @@ extension Vocabulary {
 
     private static func readFolder(_ folder: String) throws(TokenizeError) -> Vocabulary {
         let folder = folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-        if exists(folder + "/tokenizer.json") {
-            return try TokenizerJSON.read(contents(of: folder + "/tokenizer.json"), path: folder + "/tokenizer.json")
-        }
+        let json = folder + "/tokenizer.json"
+        if exists(json) { return try TokenizerJSON.read(contents(of: json), path: json) }
         for (vocabulary, merges) in pairs where exists("\(folder)/\(vocabulary)") && exists("\(folder)/\(merges)") {
             return try readPair("\(folder)/\(vocabulary)", "\(folder)/\(merges)")
         }
-        throw .unreadable(
-            path: folder, reason: "it has no tokenizer.json, no vocab.json with merges.txt and no encoder.json with vocab.bpe")
+        let reason = "it has no tokenizer.json, no vocab.json with merges.txt and no encoder.json with vocab.bpe"
+        throw .unreadable(path: folder, reason: reason)
     }
 
     private static let pairs = [("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")]
 
-    /// The pair that a file belongs to: `gpt2-vocab.json` to `gpt2-merges.txt`. A vocabulary of another name, to any merges beside it.
+    /// Reads the pair that a file belongs to: `gpt2-vocab.json` pairs with `gpt2-merges.txt`, a vocabulary of another name with any merges
+    /// in its folder.
     private static func readPair(oneOf path: String) throws(TokenizeError) -> Vocabulary {
         for (vocabulary, merges) in pairs {
             if path.hasSuffix(vocabulary) { return try readPair(path, path.dropLast(vocabulary.count) + merges) }
@@ -97,12 +100,14 @@ extension Vocabulary {
         }
         let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
         for (_, merges) in pairs where exists(folder + merges) { return try readPair(path, folder + merges) }
-        throw .unreadable(path: path, reason: "it is a vocabulary without merges: there is no merges.txt and no vocab.bpe beside it")
+        throw .unreadable(path: path, reason: "it is a vocabulary without merges: no merges.txt or vocab.bpe in its folder")
     }
 
     private static func readPair(_ vocabulary: String, _ merges: String) throws(TokenizeError) -> Vocabulary {
         try VocabularyAndMerges.read(
-            vocabulary: contents(of: vocabulary), path: vocabulary, merges: contents(of: merges), mergesPath: merges)
+            vocabulary: contents(of: vocabulary), path: vocabulary,
+            merges: contents(of: merges), mergesPath: merges
+        )
     }
 
     private static func contents(of path: String) throws(TokenizeError) -> [UInt8] {
@@ -121,7 +126,7 @@ extension TokenizeError {
     init(_ error: FileError) {
         switch error {
         case .unreadable(let path, let reason): self = .unreadable(path: path, reason: reason)
-        case .notWritten(let path, let reason), .noRoom(let path, let reason, _): self = .notWritten(path: path, reason: reason)
+        case .notWritten(let path, let reason), .diskFull(let path, let reason, _): self = .notWritten(path: path, reason: reason)
         case .lineTooLong(let path, _, _), .noMatchingFiles(let path, _): self = .unreadable(path: path, reason: error.description)
         }
     }

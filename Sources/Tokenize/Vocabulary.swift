@@ -1,17 +1,17 @@
-/// The number of a token.
+/// The ID of a token.
 package typealias TokenID = Int32
 
-/// Everything that is known of a tokenizer, as a value: what the files of tokenizers hold and `Tokenizer` is made from.
+/// The complete definition of a tokenizer, as a value: what tokenizer files contain and `Tokenizer` is made from.
 ///
-///     var vocabulary = Vocabulary(specialTokens: ["<|eos|>"], before: true)          // <|eos|> is 0, the bytes are 1 ... 256
-///     vocabulary.learn(merging: 117, with: 105)                                 // token 257 is "th"
+///     var vocabulary = Vocabulary.ofBytes(specialTokens: ["<|eos|>"])          // <|eos|> is 0, the bytes are 1 ... 256
+///     vocabulary.specialTokenID("<|eos|>")                                     // 0
 package struct Vocabulary: Sendable, Equatable {
-    /// What a text is made of before anything is merged.
+    /// The units of text before any merge.
     package enum Unit: Sendable, Equatable {
         case bytes, characters
     }
 
-    /// Two tokens that become one where they stand side by side.
+    /// Two adjacent tokens that become one.
     package struct Merge: Sendable, Equatable {
         package let left, right, result: TokenID
 
@@ -22,8 +22,8 @@ package struct Vocabulary: Sendable, Equatable {
         }
     }
 
-    /// A token that no typed text becomes, such as `<|eos|>`.
-    package struct Special: Sendable, Equatable {
+    /// A token that ordinary text never encodes to, such as `<|eos|>`.
+    package struct SpecialToken: Sendable, Equatable {
         package let id: TokenID
         package let text: String
 
@@ -34,22 +34,33 @@ package struct Vocabulary: Sendable, Equatable {
     }
 
     package var unit = Unit.bytes
-    /// What each token stands for; a special one's are those of its text. Empty for a number that is no token.
+    /// The bytes of each token, by ID; those of a special token are its text. Empty for an unused ID.
     package var tokens = ByteStrings()
-    /// In the order in which they are made: the earlier of two is made first.
+    /// By rank: earlier merges are applied first.
     package var merges: [Merge] = []
-    package var specialTokens: [Special] = []
-    /// How a text is cut into the words inside which tokens merge.
+    package var specialTokens: [SpecialToken] = []
+    /// How text is split into the words inside which tokens merge.
     package var pattern = PreTokenizationPattern.gpt2
-    /// Whether a word that is a token as a whole is that token, whatever merging would make of it, as in tiktoken.
+    /// Whether a word that is itself a token is encoded as that token, regardless of the merges: Hugging Face's `ignore_merges`, always
+    /// true in tiktoken.
     package var ignoresMerges = false
-    /// Whether a text is read as if it began with a space.
+    /// Whether a space is prepended to every text.
     package var addsPrefixSpace = false
 
     package init() {}
 
-    /// The number of tokens, special ones and gaps included: every id is below it.
+    /// The number of tokens including special tokens and unused IDs: every ID is below it.
     package var count: Int { tokens.count }
 
-    package func special(_ text: String) -> TokenID? { specialTokens.first { $0.text == text }?.id }
+    package func specialTokenID(_ text: String) -> TokenID? { specialTokens.first { $0.text == text }?.id }
+
+    var specialTokenIDs: Set<TokenID> { Set(specialTokens.map(\.id)) }
+
+    /// Appends special tokens with the next IDs.
+    package mutating func add(specialTokens texts: [String]) {
+        for text in texts {
+            specialTokens.append(SpecialToken(id: TokenID(tokens.count), text: text))
+            tokens.append(text.utf8)
+        }
+    }
 }

@@ -1,43 +1,49 @@
 import JSON
 
-/// The two files that GPT-2 came in: vocab.json (or encoder.json), each token and its id, and merges.txt (or vocab.bpe), a merge a line.
+/// The two files that GPT-2 was released in: vocab.json (or encoder.json) with the ID of each token, and merges.txt (or vocab.bpe) with one
+/// merge per line.
 ///
 ///     let gpt2 = try VocabularyAndMerges.read(vocabulary: encoder, path: "encoder.json", merges: bpe, mergesPath: "vocab.bpe")
 ///
-/// The files hold no pattern; GPT-2's is meant unless the caller says otherwise. Nor do they say which tokens are special: those are that
-/// nothing
-/// merges into and that are not a byte, such as <|endoftext|>.
+/// The files contain no pattern; GPT-2's is assumed unless the caller provides another. Nor do they say which tokens are special: those are
+/// the tokens that are neither a byte nor the result of a merge, such as <|endoftext|>.
 package enum VocabularyAndMerges {
-    package static func read(vocabulary bytes: [UInt8], path: String, merges: [UInt8], mergesPath: String,
-                             pattern: PreTokenizationPattern = .gpt2) throws(TokenizeError) -> Vocabulary {
+    package static func read(
+        vocabulary bytes: [UInt8], path: String, merges: [UInt8], mergesPath: String, pattern: PreTokenizationPattern = .gpt2
+    ) throws(TokenizeError) -> Vocabulary {
         var parser = JSONParser()
         let root: JSONElement
         do { root = try parser.parse(bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
         let file = JSONFile(path, size: bytes.count)
-        guard let members = root.members else { throw file.mismatch("the file", "an object with a number for each token", root) }
+        guard let members = root.members else { throw file.mismatch("the file", "an object with the ID of each token", root) }
 
-        // A name in another alphabet can only be that of a special token.
-        var slots = TokenSlots(fileSize: bytes.count), names: [TokenID: [UInt8]] = [:], token: [UInt8] = []
-        var isTextual = Set<TokenID>()
+        // Only a special token can have a name with characters outside the alphabet.
+        var slots = TokenSlots(fileSize: bytes.count)
+        var names: [TokenID: [UInt8]] = [:]                     // of tokens whose name is not their bytes
+        var outsideAlphabet = Set<TokenID>()
+        var token: [UInt8] = []
         for (key, value) in members {
             let name = key.bytes ?? []
-            guard let id = value.integer else { throw file.mismatch(shown(name), "a whole number", value) }
+            guard let id = value.integer else { throw file.mismatch(excerpt(name), "a whole number", value) }
             token.removeAll(keepingCapacity: true)
-            let isAlphabet = key.withBytes { ByteToUnicode.append($0, to: &token) } ?? false
-            do { try slots.put(isAlphabet ? token : name, at: id) } catch { throw error.error(path: path, place: shown(name), id: id) }
-            if !isAlphabet { isTextual.insert(TokenID(id)) }
-            if !isAlphabet || token != name { names[TokenID(id)] = name }
+            let isInAlphabet = key.withBytes { ByteToUnicode.append($0, to: &token) } ?? false
+            do { try slots.insert(isInAlphabet ? token : name, at: id) } catch {
+                throw error.error(path: path, location: excerpt(name), id: id)
+            }
+            if !isInAlphabet { outsideAlphabet.insert(TokenID(id)) }
+            if !isInAlphabet || token != name { names[TokenID(id)] = name }
         }
-        let tokens = slots.tokens, index = TokenIndex(tokens, except: isTextual)
-        if let double = index.firstDouble(in: tokens, except: isTextual) {
-            throw file.malformed("\(double)", "each token once", shown(ByteToUnicode.text(of: tokens[Int(double)]).utf8) + " again")
+        let tokens = slots.tokens
+        let index = TokenIndex(tokens, except: outsideAlphabet)
+        if let duplicate = index.firstDuplicate(in: tokens, except: outsideAlphabet) {
+            throw file.malformed("\(duplicate)", "each token once", excerpt(ByteToUnicode.text(of: tokens[Int(duplicate)]).utf8) + " again")
         }
 
         var reader = MergeReader(tokens, index: index)
         for (number, range) in TextLines(merges) where !range.isEmpty {
             if number == 1, merges[range].starts(with: "#version".utf8) { continue }
-            do throws(MergeReader.Refusal) { try reader.add(merges.span.extracting(range)) } catch {
-                throw .malformed(path: mergesPath, place: "\(number)", expected: error.expected, found: error.found)
+            do throws(MergeReader.Mismatch) { try reader.add(merges.span.extracting(range)) } catch {
+                throw .malformed(path: mergesPath, location: "\(number)", expected: error.expected, found: error.found)
             }
         }
         var vocabulary = Vocabulary()
@@ -45,7 +51,7 @@ package enum VocabularyAndMerges {
         vocabulary.merges = reader.merges
         let made = Set(reader.merges.map(\.result))
         for id in tokens.indices where !made.contains(TokenID(id)) && !tokens.range(of: id).isEmpty {
-            guard isTextual.contains(TokenID(id)) || tokens.range(of: id).count > 1 else { continue }
+            guard outsideAlphabet.contains(TokenID(id)) || tokens.range(of: id).count > 1 else { continue }
             let name = names[TokenID(id)] ?? Array(tokens[id])
             slots.replace(id, by: name)
             vocabulary.specialTokens.append(Vocabulary.SpecialToken(id: TokenID(id), text: String(decoding: name, as: UTF8.self)))
@@ -56,55 +62,62 @@ package enum VocabularyAndMerges {
 
     /// The bytes of the two files.
     package static func bytes(of vocabulary: Vocabulary) throws(TokenizeError) -> (vocabulary: [UInt8], merges: [UInt8]) {
-        let keys = try self.keys(of: vocabulary)
-        var writer = JSONWriter(.pretty), merges = Array("#version: 0.2\n".utf8)
-        writer.object { for id in keys.indices where !keys.range(of: id).isEmpty { $0.key(keys[id]); $0.integer(id) } }
+        let names = try tokenNames(of: vocabulary)
+        var writer = JSONWriter(.pretty)
+        var merges = Array("#version: 0.2\n".utf8)
+        writer.object { for id in names.indices where !names.range(of: id).isEmpty { $0.key(names[id]); $0.integer(id) } }
         writer.newline()
-        for merge in vocabulary.merges { merges.append(contentsOf: keys[Int(merge.left)] + [32] + keys[Int(merge.right)] + [10]) }
+        for merge in vocabulary.merges { merges.append(contentsOf: names[Int(merge.left)] + [32] + names[Int(merge.right)] + [10]) }
         return (writer.bytes, merges)
     }
 
-    private static func keys(of vocabulary: Vocabulary) throws(TokenizeError) -> ByteStrings {
-        func refuse(_ reason: String) -> TokenizeError {
+    /// The name of each token in the file. Throws if the files cannot represent the vocabulary.
+    private static func tokenNames(of vocabulary: Vocabulary) throws(TokenizeError) -> ByteStrings {
+        func error(_ reason: String) -> TokenizeError {
             .notExpressible(format: "vocab.json with merges.txt", reason: reason + "; tokenizer.json can")
         }
-        guard vocabulary.unit == .bytes else { throw refuse("its tokens are characters") }
-        guard vocabulary.pattern == .gpt2 else { throw refuse("they hold no pattern, so GPT-2's is meant, and this has another") }
-        guard !vocabulary.addsPrefixSpace else { throw refuse("it begins every text with a space") }
-        let keys = vocabulary.keys, tokens = vocabulary.tokens, left = Set(vocabulary.specialTokens.map(\.id))
-        if let double = TokenIndex(keys).firstDouble(in: keys) {
-            throw refuse("token \(double) is written like another, \(shown(keys[Int(double)]))")
+        guard vocabulary.unit == .bytes else { throw error("its tokens are characters") }
+        guard vocabulary.pattern == .gpt2 else { throw error("it has another pattern than GPT-2's, which these files imply") }
+        guard !vocabulary.addsPrefixSpace else { throw error("it adds a prefix space to every text") }
+        let names = vocabulary.tokenNames
+        let tokens = vocabulary.tokens
+        let special = vocabulary.specialTokenIDs
+        if let duplicate = TokenIndex(names).firstDuplicate(in: names) {
+            throw error("token \(duplicate) has the same name as another, \(excerpt(names[Int(duplicate)]))")
         }
-        if let last = keys.indices.last, keys.range(of: last).isEmpty { throw refuse("its last number, \(last), is no token") }
+        if let last = names.indices.last, names.range(of: last).isEmpty { throw error("its last ID, \(last), is unused") }
         let made = Set(vocabulary.merges.map(\.result))
-        for id in tokens.indices where tokens.range(of: id).count > 1 && !left.contains(TokenID(id)) && !made.contains(TokenID(id)) {
-            throw refuse("nothing merges into token \(id), so it would be taken for a special one")
+        for id in tokens.indices where tokens.range(of: id).count > 1 && !special.contains(TokenID(id)) && !made.contains(TokenID(id)) {
+            throw error("no merge makes token \(id), so it would be read as a special token")
         }
-        for special in vocabulary.specialTokens where ByteToUnicode.bytes(of: special.text.utf8)?.count == 1 {
-            throw refuse("the special token '\(special.text)' would be taken for a byte")
+        for token in vocabulary.specialTokens where ByteToUnicode.bytes(of: token.text.utf8)?.count == 1 {
+            throw error("the special token '\(token.text)' would be read as a byte")
         }
         for merge in vocabulary.merges {
             let whole = tokens[Int(merge.left)] + tokens[Int(merge.right)]
-            guard whole.elementsEqual(tokens[Int(merge.result)]) else { throw refuse("token \(merge.result) is not what it merges from") }
+            guard whole.elementsEqual(tokens[Int(merge.result)]) else {
+                throw error("token \(merge.result) differs from the tokens that merge into it")
+            }
         }
-        if vocabulary.ignoresMerges, let id = vocabulary.firstUnmerged {
-            throw refuse("token \(id) is taken whole, and merging would make others of it")
+        if vocabulary.ignoresMerges, let id = vocabulary.firstUnreachableToken {
+            throw error("it ignores merges, and token \(id) is not reachable by merges")
         }
-        return keys
+        return names
     }
 }
 
 extension Vocabulary {
-    /// The first token that merging does not make of its bytes: it only occurs if words are taken whole.
-    var firstUnmerged: TokenID? {
-        let left = Set(specialTokens.map(\.id)), pairs = PairTable(merges)
-        var merger = WordMerger(pairs), ids = [TokenID](repeating: -1, count: 256)
-        for id in tokens.indices where tokens.range(of: id).count == 1 && !left.contains(TokenID(id)) {
-            ids[Int(tokens[id].first ?? 0)] = TokenID(id)
+    /// The first token that its own bytes do not merge into: it occurs only if merges are ignored for whole words.
+    var firstUnreachableToken: TokenID? {
+        let special = specialTokenIDs
+        var merger = WordMerger(MergeRanks(merges))
+        var byteIDs = [TokenID](repeating: -1, count: 256)
+        for id in tokens.indices where tokens.range(of: id).count == 1 && !special.contains(TokenID(id)) {
+            byteIDs[Int(tokens[id].first ?? 0)] = TokenID(id)
         }
         var parts: [TokenID] = []
-        for id in tokens.indices where !tokens.range(of: id).isEmpty && !left.contains(TokenID(id)) {
-            parts = tokens[id].map { ids[Int($0)] }
+        for id in tokens.indices where !tokens.range(of: id).isEmpty && !special.contains(TokenID(id)) {
+            parts = tokens[id].map { byteIDs[Int($0)] }
             if parts.contains(-1) { return TokenID(id) }
             merger.merge(&parts)
             if parts != [TokenID(id)] { return TokenID(id) }

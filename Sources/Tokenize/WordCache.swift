@@ -6,7 +6,7 @@ internal import CPreTokenize
 ///     cache.insert(word, ids: ids)
 ///     cache.find(text, ends: ends, from: 0, at: 0, appendingTo: &found)
 package struct WordCache: ~Copyable {
-    /// Only words of at most so many bytes and token IDs are cached.
+    /// Limits of the words that can be cached.
     package static let maxWordBytes = Int(SLM_WORD_BYTES), maxIDs = Int(SLM_WORD_IDS)
 
     private let slots: UnsafeMutableBufferPointer<slm_cached_word>

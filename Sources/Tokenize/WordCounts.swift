@@ -1,31 +1,33 @@
-/// How often each word of some texts occurs: all that learning a vocabulary needs to know of them.
+/// How often each word of some texts occurs: the input of BPE training.
 ///
 ///     var counts = try WordCounts(pattern: .gpt2)
 ///     try counts.add("the cat and the hat".utf8.span)
 ///
-/// Memory grows with the number of different words, not with the texts. One for each thread; `add(_: WordCounts)` brings them together.
+/// Memory grows with the number of distinct words, not with the length of the texts. One per thread; `add(_: WordCounts)` sums them.
 package struct WordCounts: ~Copyable {
-    private var cutter: PreTokenizer
+    private var preTokenizer: PreTokenizer
     private var short = ShortWordCounter()
-    /// Words that `ShortWordCounter` does not take.
+    /// Words that are too long for `ShortWordCounter`.
     private var long: [[UInt8]: Int] = [:]
     private var ends: [UInt32] = []
 
-    /// No counts, of words cut at nothing.
-    package init() { cutter = PreTokenizer() }
+    /// No counts.
+    package init() { preTokenizer = PreTokenizer() }
 
-    package init(cutting pattern: PreTokenizationPattern) throws(TokenizeError) { cutter = try PreTokenizer(pattern) }
+    /// - Parameter pattern: how to split texts into words.
+    package init(pattern: PreTokenizationPattern) throws(TokenizeError) { preTokenizer = try PreTokenizer(pattern) }
 
-    /// Counts the words of a whole text.
+    /// Counts the words of a complete text.
     package mutating func add(_ text: Span<UInt8>) throws(TokenizeError) { _ = try add(text, isLast: true) }
 
-    /// Counts the words that a text begins with: all when this `isLast`, else those that no further text can change.
-    /// Returns how many bytes they are; the next call begins with the bytes behind them.
+    /// Counts the words of the next part of a text: all if `isLast`, otherwise only those that further text cannot change.
+    ///
+    /// - Returns: the number of bytes counted. The next call starts with the bytes after them.
     package mutating func add(_ text: Span<UInt8>, isLast: Bool) throws(TokenizeError) -> Int {
         var at = 0
         while at < text.count {
             let rest = text.extracting(at..<text.count)
-            try cutter.cut(rest, isLast: isLast, into: &ends)
+            try preTokenizer.split(rest, isLast: isLast, into: &ends)
             guard let end = ends.last else { break }
             var word = 0, start = 0
             while word < ends.count {

@@ -1,49 +1,51 @@
-/// Byte pair encoding of one word: of all neighbouring tokens that merge, those that merge earliest, the leftmost first, until none do.
+/// Applies the merges to one word: repeatedly merges the adjacent pair of the lowest rank, leftmost first, until no pair merges.
 ///
-///     var merger = WordMerger(pairs)
-///     merger.merge([116, 104, 101])      // t, h, e -> th, e -> the
+///     var merger = WordMerger(ranks)
+///     merger.merge(&tokens)              // t, h, e -> th, e -> the
 ///
-/// A word of N tokens costs N² comparisons of neighbours in a line, or, when it is long, some N steps with the neighbours kept in lists
-/// by rank. One merger belongs to one thread; its room is used again for every word.
+/// A short word of N tokens costs N² comparisons of adjacent ranks in an array; a long word about N steps, with pairs in lists by rank.
+/// One per thread; buffers are reused for every word.
 struct WordMerger {
-    private let pairs: PairTable
-    /// Up to here, looking at all neighbours for the earliest is the quicker way.
+    private let ranks: MergeRanks
+    /// Up to this many tokens, a linear search for the lowest rank is faster.
     private static let short = 40
-    private var ranks: [Int32] = []
-    private var queue = MergeQueue()
+    private var pairRanks: [Int32] = []
+    private var longWords = LongWordMerger()
 
-    init(_ pairs: PairTable) { self.pairs = pairs }
+    init(_ ranks: MergeRanks) { self.ranks = ranks }
 
     /// Merges `tokens` in place.
     mutating func merge(_ tokens: inout [TokenID]) {
-        if pairs.ranks == 0 { return }
-        if tokens.count > Self.short { return queue.merge(&tokens, by: pairs) }
+        if ranks.count == 0 { return }
+        if tokens.count > Self.short { return longWords.merge(&tokens, by: ranks) }
         guard tokens.count > 1 else { return }
-        let count = Self.merge(&tokens, with: &ranks, by: pairs)
+        let count = Self.merge(&tokens, pairRanks: &pairRanks, by: ranks)
         tokens.removeLast(tokens.count - count)
     }
 
-    /// Leaves the result at the front, and returns how many tokens it has.
-    private static func merge(_ tokens: inout [TokenID], with ranks: inout [Int32], by pairs: PairTable) -> Int {
-        var count = tokens.count, tokens = tokens.mutableSpan
-        if ranks.count < count { ranks = Array(repeating: 0, count: short) }
-        var ranks = ranks.mutableSpan                           // of each token and the next
-        for i in 1..<count { ranks[i - 1] = pairs.rank(tokens[i - 1], tokens[i]) }
+    /// Leaves the result at the start of `tokens` and returns its length.
+    private static func merge(_ tokens: inout [TokenID], pairRanks: inout [Int32], by ranks: MergeRanks) -> Int {
+        var count = tokens.count
+        var tokens = tokens.mutableSpan
+        if pairRanks.count < count { pairRanks = Array(repeating: 0, count: short) }
+        var pairRanks = pairRanks.mutableSpan                   // of each token and the next
+        for i in 1..<count { pairRanks[i - 1] = ranks.rank(tokens[i - 1], tokens[i]) }
         while count > 1 {
-            var earliest = 0, rank = ranks[0]
-            for i in 1..<count - 1 where ranks[i] < rank {
-                earliest = i
-                rank = ranks[i]
+            var first = 0
+            var rank = pairRanks[0]
+            for i in 1..<count - 1 where pairRanks[i] < rank {
+                first = i
+                rank = pairRanks[i]
             }
-            if rank == PairTable.never { break }
-            tokens[earliest] = pairs.result(of: rank)
+            if rank == MergeRanks.none { break }
+            tokens[first] = ranks.result(of: rank)
             count -= 1
-            for i in earliest + 1..<count {
+            for i in first + 1..<count {
                 tokens[i] = tokens[i + 1]
-                ranks[i - 1] = ranks[i]
+                pairRanks[i - 1] = pairRanks[i]
             }
-            if earliest > 0 { ranks[earliest - 1] = pairs.rank(tokens[earliest - 1], tokens[earliest]) }
-            if earliest < count - 1 { ranks[earliest] = pairs.rank(tokens[earliest], tokens[earliest + 1]) }
+            if first > 0 { pairRanks[first - 1] = ranks.rank(tokens[first - 1], tokens[first]) }
+            if first < count - 1 { pairRanks[first] = ranks.rank(tokens[first], tokens[first + 1]) }
         }
         return count
     }

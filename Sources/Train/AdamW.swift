@@ -1,7 +1,7 @@
 package import Autograd
 package import Kernels
 
-/// Adam with the decay of weights kept apart (Loshchilov & Hutter 2019). Only matrices decay.
+/// AdamW (Loshchilov & Hutter 2019). Weight decay applies to matrices only.
 ///
 ///     let optimizer = AdamW(for: parameters, on: processor)
 ///     tape.backward(from: loss)
@@ -11,13 +11,13 @@ package final class AdamW {
     package var beta2: Float = 0.95
     package var epsilon: Float = 1e-8
     package var decay: Float = 0.1
-    /// What each parameter takes of the rate: less where it begins with more than chance.
+    /// The factor of the learning rate for each parameter.
     package var learningRateScale: (Parameter) -> Float = { _ in 1 }
-    /// Updates so far.
+    /// The number of updates so far.
     package var steps = 0
     private let parameters: Parameters
     private let processor: Processor
-    /// The moments: means of the gradients and of their squares, laid out like the parameters.
+    /// The first and second moments, laid out like the parameters.
     package let first, second: Buffer
 
     package init(for parameters: Parameters, on processor: Processor) {
@@ -27,36 +27,44 @@ package final class AdamW {
         second = processor.zeros(parameters.values.count)
     }
 
-    /// Moves the weights against their gradients and begins a new sum of gradients. Returns the gradient's length before clipping.
+    /// Updates the weights and resets the gradients to zero.
     ///
-    /// A length that is not finite leaves weights and moments as they are.
+    /// A gradient norm that is not finite leaves weights and moments unchanged.
+    ///
+    /// - Parameter limit: The maximum norm of all gradients together, beyond which they are scaled down.
+    /// - Returns: The gradient norm before clipping.
     @discardableResult
     package func update(rate: Float, clippingTo limit: Float = .infinity) -> Float {
         let gradients = parameters.allGradients()
-        let length = Float(processor.sumOfSquares(gradients).squareRoot())
+        let norm = Float(processor.sumOfSquares(gradients).squareRoot())
         parameters.zeroGradients()
-        guard length.isFinite else { return length }
+        guard norm.isFinite else { return norm }
         steps += 1
-        var step = AdamWStep(rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, decay: 0, number: steps,
-                             gradientScale: length > limit ? limit / (length + 1e-6) : 1)
-        for (range, decays, share) in stretches {
-            step.rate = rate * share
-            step.decay = decays ? decay : 0
+        var step = AdamWStep(
+            rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, decay: 0, number: steps,
+            gradientScale: norm > limit ? limit / (norm + 1e-6) : 1
+        )
+        for group in groups {
+            step.rate = rate * group.scale
+            step.decay = group.decays ? decay : 0
+            let range = group.range
             processor.adamW(
-                step, weights: parameters.values[range], gradients: gradients[range], first: first[range], second: second[range])
+                step, weights: parameters.values[range], gradients: gradients[range], first: first[range], second: second[range]
+            )
         }
-        return length
+        return norm
     }
 
-    /// Neighbours that are treated alike, as one pass over memory.
-    private var stretches: [(range: Range<Int>, decays: Bool, share: Float)] {
-        var result: [(range: Range<Int>, decays: Bool, share: Float)] = []
+    /// Adjacent parameters with the same settings, so that each group is one pass over memory.
+    private var groups: [(range: Range<Int>, decays: Bool, scale: Float)] {
+        var result: [(range: Range<Int>, decays: Bool, scale: Float)] = []
         for parameter in parameters.list {
-            let decays = parameter.shape.rank >= 2, share = learningRateScale(parameter)
-            if let last = result.last, last.decays == decays, last.share == share, parameter.start - last.range.upperBound < 16 {
+            let decays = parameter.shape.rank >= 2
+            let scale = learningRateScale(parameter)
+            if let last = result.last, last.decays == decays, last.scale == scale, parameter.start - last.range.upperBound < 16 {
                 result[result.count - 1].range = last.range.lowerBound..<parameter.range.upperBound
             } else {
-                result.append((parameter.range, decays, share))
+                result.append((parameter.range, decays, scale))
             }
         }
         return result

@@ -6,115 +6,127 @@ package import Kernels
 import Model
 package import Tokenize
 
-/// From a checkpoint and chats to a run that goes on learning.
+/// Sets up a fine-tuning run from a base checkpoint and chats.
 ///
-///     let finetuning = try Finetuning(of: "checkpoints/first/best.h5", .init(data: ["chat_history.jsonl"]), plan, in: folder, on: processor, precision: .bfloat16)
+///     let finetuning = try Finetuning(
+///         of: "checkpoints/first/best.h5", .init(data: ["chat_history.jsonl"]), plan, in: folder, on: processor, precision: .bfloat16
+///     )
 ///     try finetuning.run.run(clock: now, shouldStop: { _ in false }) { event in … }
 package struct Finetuning {
     package struct Settings: Sendable {
         package var data: [String]
-        /// Older chats, so that the model does not forget them, and how many of the rows of all batches are theirs.
+        /// Older chats to mix in, against forgetting.
         package var replay: [String] = []
+        /// The share of the rows that are older chats.
         package var replayShare = 0.2
         package var dropout: Float = 0.1
-        /// To learn an adapter alone.
-        package var adaptation: LoRAConfiguration?
-        /// Whether the adapter begins with the greatest singular values of the weights (PiSSA).
-        package var beginsWithPrincipals = false
-        /// nil for three epochs, or a hundred steps where that is less: early stopping ends it when it has learned enough.
+        /// Trains a LoRA adapter instead of the whole model.
+        package var lora: LoRAConfiguration?
+        /// Whether to initialize the adapter with PiSSA.
+        package var usesPiSSA = false
+        /// nil for three epochs, but at least a hundred steps. Early stopping can end the run before.
         package var length: TrainingPlan.Length?
         package var warmup: Int?
-        package var fewest = 10
-        /// Chats that cannot be read are left out and counted, instead of ending it.
+        package var minimumChats = 10
+        /// Skips and counts malformed chats instead of throwing.
         package var skipsBad = false
 
         package init(data: [String]) { self.data = data }
     }
 
     package let run: TrainingRun
-    package let data: ChatData
-    package let replay: ChatData?
+    package let data: TrainingData
+    package let replay: TrainingData?
     /// The files or folders that the chats come from.
     package let paths, replayPaths: [String]
-    /// The base's own.
     package let vocabulary: Vocabulary
-    package let form: ChatTemplate
+    package let chatTemplate: ChatTemplate
 
-    /// - Parameter preparing: told how much of what comes before the first step is done, where that takes long: the singular values of
-    /// large weights do.
+    /// Sets up a new run.
+    ///
+    /// - Parameter preparing: Called with the share of the PiSSA initialization that is done, which takes minutes for large weights.
     package init(
         of path: String, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor, precision: DataType,
         preparing: (_ share: Double) -> Void = { _ in }
     ) throws {
         let base = try Checkpoint(reading: path)
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
-        let words = try FinetuningVocabulary(base), context = base.configuration.context
-        let material = try FinetuningData(
-            settings.data, settings.replay, words, context: context, plan, skippingBad: settings.skipsBad, on: processor.pool)
-        guard material.data.chats >= settings.fewest else {
-            throw TrainingError.tooFewChats(paths: settings.data, count: material.data.chats, needed: settings.fewest)
+        let vocabulary = try FinetuningVocabulary(base)
+        let context = base.configuration.context
+        let chats = try FinetuningData(
+            settings.data, replay: settings.replay, vocabulary, context: context, skipsBad: settings.skipsBad, on: processor.pool
+        )
+        let count = chats.data.exampleCount(.train, context: context) + chats.data.exampleCount(.val, context: context)
+        guard count >= settings.minimumChats else {
+            throw TrainingError.tooFewChats(paths: settings.data, count: count, needed: settings.minimumChats)
         }
         var plan = plan
-        plan.rows = min(plan.rows, material.rows)
+        plan.rows = min(plan.rows, try chats.rowsPerEpoch(plan))
         plan.evaluatesBeforeTraining = true
-        let training = try material.training(plan, share: settings.replayShare), tokensPerStep = plan.rows * context
+        let training = try chats.training(plan, replayShare: settings.replayShare)
         plan.length = settings.length ?? .steps(max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
-        plan.warmup =
-            settings.warmup ?? TrainingPlan.usualWarmup(for: plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep))
+        let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: plan.rows * context)
+        plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
         try Folder.create(folder)
         let (trainer, adapter) = try Self.trainer(
             of: base, settings, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
-            seed: UInt64(bitPattern: Int64(plan.seed)), preparing)
-        let notes = try material.notes(from: folder, share: settings.replayShare)
-        run = try TrainingRun(
-            trainer, plan, training: training, validation: try material.validation(plan), replay: try material.replayValidation(plan),
-            vocabulary: words.vocabulary, form: words.form, adapter: adapter, notes: notes, folder: folder)
-        data = material.data
-        replay = material.replay
-        paths = material.paths
-        replayPaths = material.replayPaths
-        vocabulary = words.vocabulary
-        form = words.form
+            seed: UInt64(bitPattern: Int64(plan.seed)), preparing
+        )
+        try self.init(trainer, adapter, plan, training, chats, vocabulary, replayShare: settings.replayShare, in: folder)
     }
 
-    /// Goes on where a run was left.
+    /// Resumes a run.
     ///
-    /// - Parameter base: the model that an adapter is for, where that is not where it was.
+    /// - Parameter base: The base model of a LoRA adapter, if it was moved.
     package init(resuming folder: String, base: String? = nil, on processor: Processor, precision: DataType) throws {
-        let stored = try Checkpoint(reading: folder + "/last.h5"), words = try FinetuningVocabulary(stored),
-            plan = try TrainingPlan(from: stored)
-        let material = try FinetuningData(goingOnWith: stored, in: folder, words, plan, on: processor.pool)
+        let stored = try Checkpoint(reading: folder + "/last.h5")
+        let vocabulary = try FinetuningVocabulary(stored)
+        let plan = try TrainingPlan(from: stored)
+        let chats = try FinetuningData(resuming: stored, in: folder, vocabulary, on: processor.pool)
         let (model, parameters) = try stored.model(base: base, copying: true, on: processor)
-        let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: UInt64(bitPattern: Int64(plan.seed)))
-        let share = try stored.number("finetune/replay_share")
-        run = try TrainingRun(
-            trainer, plan, training: try material.training(plan, share: share), validation: try material.validation(plan),
-            replay: try material.replayValidation(plan), vocabulary: words.vocabulary, form: words.form, adapter: stored.adapter,
-            notes: try material.notes(from: folder, share: share), folder: folder)
+        let seed = UInt64(bitPattern: Int64(plan.seed))
+        let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: seed)
+        let replayShare = try stored.number("finetune/replay_share")
+        let training = try chats.training(plan, replayShare: replayShare)
+        try self.init(trainer, stored.adapter, plan, training, chats, vocabulary, replayShare: replayShare, in: folder)
         try run.restore(stored)
-        data = material.data
-        replay = material.replay
-        paths = material.paths
-        replayPaths = material.replayPaths
-        vocabulary = words.vocabulary
-        form = words.form
     }
 
-    private static func trainer(of base: Checkpoint, _ settings: Settings, basePath: String, on processor: Processor, _ precision: DataType,
-                                seed: UInt64, _ preparing: (_ share: Double) -> Void) throws -> (Trainer, LoRAAdapter?) {
-        var configuration = base.configuration, list = ParameterList(lora: settings.adaptation)
+    private init(
+        _ trainer: Trainer, _ adapter: LoRAAdapter?, _ plan: TrainingPlan, _ training: any TrainingBatches, _ chats: FinetuningData,
+        _ vocabulary: FinetuningVocabulary, replayShare: Double, in folder: String
+    ) throws {
+        run = try TrainingRun(
+            trainer, plan, training: training, validation: try chats.validation(plan), replay: try chats.replayValidation(plan),
+            vocabulary: vocabulary.vocabulary, chatTemplate: vocabulary.chatTemplate, adapter: adapter,
+            extraFields: try chats.fields(from: folder, replayShare: replayShare), folder: folder
+        )
+        data = chats.data
+        replay = chats.replay
+        paths = chats.paths
+        replayPaths = chats.replayPaths
+        self.vocabulary = vocabulary.vocabulary
+        chatTemplate = vocabulary.chatTemplate
+    }
+
+    private static func trainer(
+        of base: Checkpoint, _ settings: Settings, basePath: String, on processor: Processor, _ precision: DataType, seed: UInt64,
+        _ preparing: (_ share: Double) -> Void
+    ) throws -> (Trainer, LoRAAdapter?) {
+        var configuration = base.configuration
         configuration.dropout = settings.dropout
+        var list = ParameterList(lora: settings.lora)
         let model = GPT(configuration, in: &list)
-        guard let shape = settings.adaptation else {
+        guard let lora = settings.lora else {
             let values = try base.values(of: list.trainable, copying: true, on: processor)
-            return (Trainer(model, Parameters(list, values: values, on: processor), on: processor, precision: precision, seed: seed), nil)
+            let parameters = Parameters(list, values: values, on: processor)
+            return (Trainer(model, parameters, on: processor, precision: precision, seed: seed), nil)
         }
-        var adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: basePath)
+        var adapter = LoRAAdapter(lora, baseDigest: base.weightsDigest, basePath: basePath)
         let parameters = Parameters(list, over: try base.values(of: list.frozen, on: processor), on: processor, seed: seed)
-        if settings.beginsWithPrincipals {
-            let principals = try parameters.initializeWithPiSSA(of: list.loraLayers) {
-                preparing(Double($0) / Double(list.loraLayers.count))
-            }
+        if settings.usesPiSSA {
+            let layers = list.loraLayers
+            let principals = try parameters.initializeWithPiSSA(of: layers) { preparing(Double($0) / Double(layers.count)) }
             guard let principals else { throw TrainingError.notFinite(path: base.path ?? "") }
             adapter.principals = OrderedDictionary(principals, of: list.parameters)
         }

@@ -1,9 +1,9 @@
-/// Newer conversations with a share of older ones among them, so that a model that learns the newer does not forget the older.
+/// New conversations mixed with a share of older ones (experience replay), to reduce forgetting during fine-tuning.
 ///
 ///     let mixture = ReplayMixture(of: chats, and: older, share: 0.2, rows: 12, context: 384)
-///     mixture.batch(at: 0)                                     // 10 rows of the newer, then 2 of the older; 9 and 3 now and then
+///     mixture.batch(at: 0)                                     // 10 new rows, then 2 older ones; in some batches 9 and 3
 ///
-/// Of all rows so far, the share belongs to the older, rounded down.
+/// Of all rows up to any step, the share of older ones is exact, rounded down.
 package struct ReplayMixture: TrainingBatches {
     private let new, old: PackedConversations
     private let share: Double
@@ -17,16 +17,16 @@ package struct ReplayMixture: TrainingBatches {
         self.context = context
     }
 
-    /// Steps in which every newer token is learned from once.
+    /// The number of steps in which each new token is used once.
     package var stepsPerEpoch: Double { Double(new.rowsPerEpoch) / (Double(rows) * (1 - share)) }
 
     package func batch(at step: Int) -> Batch {
         let first = olderRows(before: step)
         let last = olderRows(before: step + 1)
-        var filler = BatchBuilder(rows: rows, context: context, padding: new.padding)
-        new.fill(&filler, with: step * rows - first..<(step + 1) * rows - last)
-        old.fill(&filler, with: first..<last)
-        return filler.batch
+        var builder = BatchBuilder(rows: rows, context: context, padding: new.padding)
+        new.fill(&builder, with: step * rows - first..<(step + 1) * rows - last)
+        old.fill(&builder, with: first..<last)
+        return builder.batch
     }
 
     private func olderRows(before step: Int) -> Int { Int((Double(step * rows) * share).rounded(.down)) }

@@ -1,54 +1,55 @@
 import Kernels
 import Random
 
-/// Which pieces of which documents share a row.
+/// An assignment of conversations to rows of a fixed length, with little padding.
 ///
 ///     let packing = SequencePacking([0..<300, 300..<420, 420..<500], into: 384, seed: 1)
-///     packing.rows                             // [[0..<299, 420..<499], [300..<419]]: inputs, whose targets are one further
+///     packing.rows                             // [[0..<299, 420..<499], [300..<419]]: inputs; the targets are one token further
 struct SequencePacking {
-    /// Ranges of inputs. Together they have at most as many tokens as a row.
+    /// For each row, ranges of inputs, which together fit into the row.
     let rows: [[Range<Int>]]
-    /// The share of all places that stays empty.
-    let waste: Double
+    /// The share of all positions that is padding.
+    let padded: Double
 
-    /// The longest first, each into the fullest row that has room for it (best fit decreasing, Johnson 1973).
-    init(_ documents: [Range<Int>], into context: Int, seed: UInt64) {
+    /// Best-fit decreasing (Johnson 1973): the longest piece first, each into the fullest row that it fits into.
+    init(_ conversations: [Range<Int>], into context: Int, seed: UInt64) {
         var pieces: [Range<Int>] = []
-        for document in documents {
-            var start = document.lowerBound
-            // The last token of a document is predicted and predicts nothing.
-            while start < document.upperBound - 1 {
-                let end = min(start + context, document.upperBound - 1)
+        for conversation in conversations {
+            var start = conversation.lowerBound
+            // The last token of a conversation is only a target.
+            while start < conversation.upperBound - 1 {
+                let end = min(start + context, conversation.upperBound - 1)
                 pieces.append(start..<end)
                 start = end
             }
         }
         var random = SeededRandom(seed: seed, stream: 0)
-        pieces.shuffle(using: &random)                       // equals in no particular order
+        pieces.shuffle(using: &random)                       // pieces of equal length in random order
         pieces.sort { $0.count > $1.count }
         var rows: [[Range<Int>]] = []
-        var byRoom = [[Int]](repeating: [], count: context + 1)
-        // The rooms that there are rows of, a bit each, so that the next larger is found at once.
-        var rooms = [UInt64](repeating: 0, count: context / 64 + 1)
+        var rowsByCapacity = [[Int]](repeating: [], count: context + 1)
+        // A bit for each remaining capacity that some row has, to find the next larger one quickly.
+        var capacities = [UInt64](repeating: 0, count: context / 64 + 1)
         for piece in pieces {
-            let room: Int
-            if let found = Self.first(in: rooms, from: piece.count), let row = byRoom[found].popLast() {
-                if byRoom[found].isEmpty { rooms[found >> 6] &= ~(1 << UInt64(found & 63)) }
+            let capacity: Int
+            if let found = Self.first(in: capacities, from: piece.count), let row = rowsByCapacity[found].popLast() {
+                if rowsByCapacity[found].isEmpty { capacities[found >> 6] &= ~(1 << UInt64(found & 63)) }
                 rows[row].append(piece)
-                room = found - piece.count
-                byRoom[room].append(row)
+                capacity = found - piece.count
+                rowsByCapacity[capacity].append(row)
             } else {
-                room = context - piece.count
-                byRoom[room].append(rows.count)
+                capacity = context - piece.count
+                rowsByCapacity[capacity].append(rows.count)
                 rows.append([piece])
             }
-            rooms[room >> 6] |= 1 << UInt64(room & 63)
+            capacities[capacity >> 6] |= 1 << UInt64(capacity & 63)
         }
         self.rows = rows
         let used = pieces.reduce(0) { $0 + $1.count }
-        waste = rows.isEmpty ? 0 : 1 - Double(used) / Double(rows.count * context)
+        padded = rows.isEmpty ? 0 : 1 - Double(used) / Double(rows.count * context)
     }
 
+    /// The first set bit at index `start` or later.
     private static func first(in bits: [UInt64], from start: Int) -> Int? {
         var word = start >> 6
         if word >= bits.count { return nil }

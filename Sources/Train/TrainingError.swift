@@ -2,40 +2,54 @@ package import Checkpoint
 package import Corpus
 package import Tokenize
 
-/// What can end or prevent a training.
+/// Why a training run cannot start or continue.
 package enum TrainingError: Error, Equatable {
     case tooFewTokens(path: String, count: Int, needed: Int)
     case corpus(CorpusError)
     case tokenizer(TokenizeError)
     case checkpoint(CheckpointError)
     case tooFewChats(paths: [String], count: Int, needed: Int)
-    /// What is to be finetuned is no model but adapts one.
+    /// The base of a fine-tuning run is a LoRA adapter instead of a model.
     case adapterAsBase(path: String)
-    /// Numbers of a model that is to be finetuned are not finite.
+    /// Some weights of the base model are not finite.
     case notFinite(path: String)
-    /// What is to be gone on with is no finetune.
+    /// The run to resume is not a fine-tuning run.
     case noFinetune(path: String)
-    /// Chats are others than those that the finetune began with.
+    /// The chats changed since the fine-tuning run started.
     case changedData(paths: [String])
+    /// The tokens were made with another vocabulary.
+    case otherVocabulary(folder: String, found: String, expected: String)
+    /// The tokens are not those that the run started with.
+    case otherTokens(found: String, expected: String)
 }
 
 extension TrainingError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .tooFewTokens(let path, let count, let needed):
-            "\(path): \(count) tokens, and it takes \(needed) to learn from. Bring more text, or make the context shorter."
+            "\(path): expected at least \(needed) tokens, found \(count). Provide more text, or use a shorter context."
         case .corpus(let error): error.description
         case .tokenizer(let error): error.description
         case .checkpoint(let error): error.description
         case .tooFewChats(let paths, let count, let needed):
-            "\(paths.joined(separator: ", ")): \(count) chat\(count == 1 ? "" : "s"), and finetuning needs \(needed). Collect more, or go on with fewer: --force"
+            "\(paths.joined(separator: ", ")): \(count) chat\(count == 1 ? "" : "s"), and fine-tuning needs \(needed). "
+                + "Collect more, or continue with fewer: --force"
         case .adapterAsBase(let path):
-            "\(path) is an adapter, not a model. Fold it into its model first: slm finetune --merge \(path) --out MERGED.h5, then finetune that."
+            "\(path) is a LoRA adapter, not a model. Merge it into its base first: "
+                + "slm finetune --merge \(path) --out MERGED.h5, then fine-tune the merged model."
         case .notFinite(let path):
-            "\(path): some of its weights are not finite, so it has no singular values. Take another checkpoint, or begin plainly: --lora-init plain"
-        case .noFinetune(let path): "\(path) was not made by slm finetune. Go on with a training: slm train --resume"
+            "\(path): some weights are not finite, so they have no singular values. "
+                + "Use another checkpoint, or initialize without PiSSA: --lora-init plain"
+        case .noFinetune(let path): "\(path) was not made by slm finetune. Resume a training run: slm train --resume"
         case .changedData(let paths):
-            "\(paths.joined(separator: ", ")): not the chats that this finetune began with. Bring them back to go on, or finetune anew from its best.h5."
+            "\(paths.joined(separator: ", ")): the chats, or their split into training and validation sets, changed since this run "
+                + "started. Restore them to resume, or start another run from its best.h5."
+        case .otherVocabulary(let folder, let found, let expected):
+            "\(folder): expected tokens of the vocabulary \(expected), found tokens of \(found). "
+                + "Write the tokens again: slm tokenize --tokens, or use their vocabulary: --tokenizer."
+        case .otherTokens(let found, let expected):
+            "these are not the tokens that the run started with. Expected: \(expected). Found: \(found). "
+                + "Use the same files, --val and --val-share, or start another run: --out."
         }
     }
 }

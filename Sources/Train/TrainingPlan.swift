@@ -1,6 +1,6 @@
 package import Checkpoint
 
-/// What a training shall be: all numbers of it but the model's own.
+/// The hyperparameters of a training run, except those of the model.
 ///
 ///     var plan = TrainingPlan()
 ///     plan.length = .seconds(600)
@@ -9,41 +9,43 @@ package struct TrainingPlan: Sendable, Equatable {
         case steps(Int), epochs(Double), tokens(Int), seconds(Double)
     }
 
-    /// How far the schedule reaches.
+    /// The length of the run and of its learning rate schedule.
     package var length = Length.steps(5_000)
-    /// Rows of a batch, each as long as the model's context.
+    /// Rows per batch, each as long as the model's context.
     package var rows = 12
+    /// The peak learning rate.
     package var rate: Float = 1e-3
+    /// Steps until the peak.
     package var warmup = 100
-    /// The lowest rate, as a share of the highest.
+    /// The minimum learning rate as a share of the peak.
     package var floor: Float = 0.1
+    /// Weight decay.
     package var decay: Float = 0.1
     package var beta2: Float = 0.95
+    /// The maximum gradient norm.
     package var clipping: Float = 1
     package var seed = 1
-    /// Whole conversations in a row, instead of windows at random places.
-    package var packs = true
-    package var learned = LossScope.all
-    /// Steps between two evaluations; nil for twenty of them in all.
+    /// Whether rows contain whole packed conversations instead of random windows.
+    package var packsConversations = true
+    package var lossScope = LossScope.all
+    /// Steps between evaluations; nil for twenty evaluations in all.
     package var evaluateEvery: Int?
-    /// How much of the validation text an evaluation looks at, in tokens.
+    /// The number of validation tokens per evaluation.
     package var evaluationTokens = 65_536
-    /// Whether the first evaluation comes before the first step, as where a model is trained on.
+    /// Whether to evaluate before the first step, as fine-tuning does.
     package var evaluatesBeforeTraining = false
-    /// Steps between two times that the state is saved, besides those of the evaluations.
+    /// Steps between checkpoints, in addition to those at evaluations.
     package var saveEvery: Int?
-    /// So many evaluations without a gain end the training; nil for none.
+    /// Early stopping: the number of evaluations without improvement that ends the run; nil for no early stopping.
     package var patience: Int?
-    /// What counts as a gain, in nats a token.
+    /// The minimum improvement in nats per token.
     package var smallestGain: Float = 0.001
-
-    /// Contexts that are counted and fitted before the first step, so that the model begins with what counting knows; 0 for a start by
-    /// chance.
+    /// The number of examples for the n-gram initialization; 0 for random initialization.
     package var nGramContexts = 0
 
     package init() {}
 
-    /// The steps in all, where that is not a matter of time.
+    /// The total number of steps; nil if the length is a time.
     package func steps(perEpoch: Double, tokensPerStep: Int) -> Int? {
         switch length {
         case .steps(let count): count
@@ -53,37 +55,41 @@ package struct TrainingPlan: Sendable, Equatable {
         }
     }
 
-    /// A short training cannot spend a hundred steps on warming up.
+    /// 100 steps, or a tenth of a short run.
     package static func usualWarmup(for steps: Int?) -> Int { max(1, min(100, (steps ?? 1_000) / 10)) }
 }
 
-/// How a model is learned: named sets of numbers, each of which can still be said for itself.
+/// A named set of hyperparameters, each of which can be overridden.
 package enum Recipe: String, Sendable, CaseIterable {
-    /// A start from counts, small batches, a rate that falls to nothing (Documentation/decisions/start.md).
+    /// N-gram initialization, small batches, a learning rate that decays to 0 (Documentation/decisions/start.md).
     case counts
-    /// nanoGPT's: windows at random places in large batches, from weights drawn by chance.
+    /// nanoGPT's: random initialization, random windows in large batches.
     case nanogpt
 
     package var plan: TrainingPlan {
         var plan = TrainingPlan()
         switch self {
-        case .counts: (plan.rows, plan.rate, plan.floor, plan.nGramContexts) = (4, 1e-3, 0, 819_200)
-        case .nanogpt: plan.packs = false
+        case .counts:
+            plan.rows = 4
+            plan.rate = 1e-3
+            plan.floor = 0
+            plan.nGramContexts = 819_200
+        case .nanogpt: plan.packsConversations = false
         }
         return plan
     }
 }
 
 extension TrainingPlan {
-    /// The plan as a checkpoint keeps it.
+    /// The plan as fields of a checkpoint.
     var values: OrderedDictionary<CheckpointValue> {
         var values: OrderedDictionary<CheckpointValue> = [
             "plan/rows": .integer(rows), "plan/rate": .number(Double(rate)), "plan/warmup": .integer(warmup),
             "plan/floor": .number(Double(floor)),
             "plan/decay": .number(Double(decay)), "plan/beta2": .number(Double(beta2)), "plan/clipping": .number(Double(clipping)),
             "plan/seed": .integer(seed),
-            "plan/packs": .integer(packs ? 1 : 0), "plan/evaluates_first": .integer(evaluatesBeforeTraining ? 1 : 0),
-            "plan/learned": .text(learned.rawValue),
+            "plan/packs": .integer(packsConversations ? 1 : 0), "plan/evaluates_first": .integer(evaluatesBeforeTraining ? 1 : 0),
+            "plan/learned": .text(lossScope.rawValue),
             "plan/evaluation_tokens": .integer(evaluationTokens), "plan/smallest_gain": .number(Double(smallestGain)),
             "plan/start_contexts": .integer(nGramContexts),
         ]
@@ -99,7 +105,7 @@ extension TrainingPlan {
         return values
     }
 
-    /// The plan that a checkpoint's run follows.
+    /// The plan of a checkpoint's run. Fields that checkpoints of older versions lack get their defaults.
     package init(from checkpoint: Checkpoint) throws(CheckpointError) {
         let has = { (name: String) in checkpoint.training["plan/" + name] != nil }
         rows = try checkpoint.integer("plan/rows")
@@ -107,12 +113,12 @@ extension TrainingPlan {
         warmup = try checkpoint.integer("plan/warmup")
         floor = Float(try checkpoint.number("plan/floor"))
         decay = Float(try checkpoint.number("plan/decay"))
-        if has("beta2") { beta2 = Float(try checkpoint.number("plan/beta2")) }      // older runs have none
+        if has("beta2") { beta2 = Float(try checkpoint.number("plan/beta2")) }
         clipping = Float(try checkpoint.number("plan/clipping"))
         seed = try checkpoint.integer("plan/seed")
-        packs = try checkpoint.integer("plan/packs") != 0
-        if has("evaluates_first") { evaluatesBeforeTraining = try checkpoint.integer("plan/evaluates_first") != 0 }      // nor this
-        learned = LossScope(rawValue: try checkpoint.text("plan/learned")) ?? .all
+        packsConversations = try checkpoint.integer("plan/packs") != 0
+        if has("evaluates_first") { evaluatesBeforeTraining = try checkpoint.integer("plan/evaluates_first") != 0 }
+        lossScope = LossScope(rawValue: try checkpoint.text("plan/learned")) ?? .all
         evaluationTokens = try checkpoint.integer("plan/evaluation_tokens")
         smallestGain = Float(try checkpoint.number("plan/smallest_gain"))
         if has("start_contexts") { nGramContexts = try checkpoint.integer("plan/start_contexts") }

@@ -1,20 +1,22 @@
 import Checkpoint
 
-/// How far a training has come: with the weights and their moments, all that it needs to go on bit for bit.
+/// The progress of a training run. Together with the weights and the optimizer moments, it allows a run to resume bit for bit.
 package struct TrainingState: Sendable, Equatable {
-    /// Batches seen, those included that were skipped.
+    /// The number of batches used, including skipped ones.
     package var step = 0
-    /// Time spent, for schedules that end with it.
+    /// The training time so far, for plans of limited time.
     package var seconds = 0.0
-    /// Targets learned from.
+    /// The number of positions trained on.
     package var tokens = 0
-    /// Steps whose gradients were not finite, and how many of them were the last ones.
-    package var skipped = 0, skippedInARow = 0
-    /// The lowest validation loss of an evaluation, and how many there were since.
+    /// The number of steps whose loss or gradient was not finite.
+    package var skipped = 0
+    package var skippedInARow = 0
+    /// The lowest validation loss so far.
     package var best = Float.infinity
+    /// The number of evaluations since the last improvement.
     package var sinceBest = 0
     package var evaluations = 0
-    /// How many batches an evaluation looks at: settled by the first, so that all can be compared.
+    /// The number of batches per evaluation. The first evaluation sets it, so that all are comparable.
     package var evaluationBatches = 0
 
     package init() {}
@@ -22,9 +24,11 @@ package struct TrainingState: Sendable, Equatable {
 
 extension TrainingState {
     var values: OrderedDictionary<CheckpointValue> {
-        ["step": .integer(step), "seconds": .number(seconds), "tokens": .integer(tokens), "skipped": .integer(skipped),
-         "skipped_in_a_row": .integer(skippedInARow), "best": .number(Double(best)), "since_best": .integer(sinceBest),
-         "evaluations": .integer(evaluations), "evaluation_batches": .integer(evaluationBatches)]
+        [
+            "step": .integer(step), "seconds": .number(seconds), "tokens": .integer(tokens), "skipped": .integer(skipped),
+            "skipped_in_a_row": .integer(skippedInARow), "best": .number(Double(best)), "since_best": .integer(sinceBest),
+            "evaluations": .integer(evaluations), "evaluation_batches": .integer(evaluationBatches),
+        ]
     }
 
     init(from checkpoint: Checkpoint) throws(CheckpointError) {

@@ -2,65 +2,92 @@ import Glibc
 import Kernels
 import Terminal
 
+/// The program: finds the command and runs it. Exit status 0 for success, 1 for a failure, 2 for arguments that make no sense.
 @main
 struct SLM {
-    static var commands: [Command] {
+    /// All commands, in the order of `slm --help`.
+    static var sections: [(title: String, commands: [Command])] {
         [
-            .info, .benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .benchServe, .tokenize, .train, .finetune, .eval, .generate,
-            .chat, .serve, .importing, .export,
-            .demo,
+            ("Start", [.demo]),
+            ("Data", [
+                .tokenizerTrain, .tokenizerEncode, .tokenizerDecode, .tokenizerCount, .tokenizerShow, .tokenizerConvert,
+                .corpusBuild, .tokenize,
+            ]),
+            ("Training", [.train, .finetune, .adapterMerge, .runsList, .runsCompare]),
+            ("Using a model", [.chat, .generate, .serve, .eval, .explain]),
+            ("Model files", [.info, .importModel, .export]),
+            ("Benchmarks", [.benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .benchServe]),
+            ("The program", [.configShow, .configExample, .completion, .help, .version]),
         ]
     }
+
+    static var commands: [Command] { sections.flatMap(\.commands) }
+
+    /// The first words that have subcommands.
+    static let families = [
+        "tokenizer": "Train, use and convert tokenizers.",
+        "corpus": "Build token files for training.",
+        "adapter": "Work with LoRA adapters.",
+        "runs": "List and compare training runs.",
+        "bench": "Measure the speed of this machine.",
+        "config": "Show and write configuration.",
+    ]
 
     static func main() {
         do {
             try run(Array(CommandLine.arguments.dropFirst()), environment: environmentVariables())
         } catch let error as UsageError {
-            complain("\(error)")
+            printError("\(error)")
             exit(2)
         } catch is Interrupted {
             exit(130)
         } catch {
-            note("\(error)")
+            printNote("\(error)")
             exit(1)
         }
     }
 
     private static func run(_ arguments: [String], environment: [String: String]) throws {
-        guard let first = arguments.first, first != "--help", first != "-h", first != "help" else { return print(help) }
-        if first == "--version" { return print("slm \(version)") }
-        // "bench train" is a command of two words.
+        switch arguments.first {
+        case nil, "--help"?, "-h"?: return print(ProgramHelp.text(columns: CommandHelp.columns))
+        case "--version"?: return print("slm \(version)")
+        case let option? where option.hasPrefix("-"):
+            let near = closestMatch(to: option, among: ["--help", "--version"]).map { "; did you mean \($0)?" } ?? "."
+            throw UsageError("slm: unknown option \(option)\(near) All commands: slm --help")
+        default: break
+        }
+        if families[arguments[0]] != nil, ["--help", "-h"].contains(arguments.dropFirst().first) {
+            return print(ProgramHelp.text(ofFamily: arguments[0], columns: CommandHelp.columns))
+        }
+        let (command, words) = try command(in: arguments)
+        warnAboutMisspelledVariables(in: environment)
+        try command.run(Array(arguments.dropFirst(words)), environment: environment)
+    }
+
+    /// The command that arguments begin with, and how many words its name has.
+    static func command(in arguments: [String]) throws -> (command: Command, words: Int) {
+        let commands = commands
         for words in [2, 1] where arguments.count >= words {
             let name = arguments.prefix(words).joined(separator: " ")
-            if let command = commands.first(where: { $0.name == name }) {
-                warnOfSlips(in: environment)
-                return try command.run(Array(arguments.dropFirst(words)), environment: environment)
-            }
+            if let command = commands.first(where: { $0.name == name }) { return (command, words) }
         }
-        let family = commands.filter { $0.name.hasPrefix(first + " ") }
-        if !family.isEmpty, ["--help", "-h"].contains(arguments.dropFirst().first) { return print(list(family)) }
+        let first = arguments.first ?? ""
+        let family = commands.filter { $0.name.hasPrefix(first + " ") }.map { String($0.name.dropFirst(first.count + 1)) }
         if !family.isEmpty {
-            throw UsageError("slm \(first): expected one of \(family.map { $0.name.dropFirst(first.count + 1) }.joined(separator: ", ")).")
+            guard arguments.count > 1 else { throw UsageError("slm \(first): expected one of \(family.joined(separator: ", ")).") }
+            let near = closestMatch(to: arguments[1], among: family).map { "; did you mean '\($0)'?" } ?? "."
+            throw UsageError("slm \(first): unknown command '\(arguments[1])'\(near) All commands: slm \(first) --help")
         }
-        let near = closestMatch(to: first, among: commands.map(\.name)).map { "; did you mean '\($0)'?" } ?? "."
+        let near = closestMatch(to: first, among: commands.map(\.name) + families.keys.sorted()).map { "; did you mean '\($0)'?" } ?? "."
         throw UsageError("slm: unknown command '\(first)'\(near) All commands: slm --help")
     }
 
-    private static var help: String {
-        "slm: trains small GPT models on the machine you have.\n\n" + list(commands) + "\n\nslm COMMAND --help tells more."
-    }
-
-    private static func list(_ commands: [Command]) -> String {
-        let width = (commands.map(\.name.count).max() ?? 0) + 2
-        return commands.map { "  slm " + $0.name.padded(to: width) + $0.summary }.joined(separator: "\n")
-    }
-
-    /// A variable that is nearly one of ours was meant to be. Of short names, most are near to each other.
-    private static func warnOfSlips(in environment: [String: String]) {
-        let known = Set(commands.flatMap(\.options) + ["config"]).map(environmentName).sorted()
+    /// Reports a variable whose name is close to that of an option. Most short names are close to each other, so they are not checked.
+    private static func warnAboutMisspelledVariables(in environment: [String: String]) {
+        let known = Set(commands.filter(\.readsConfiguration).flatMap { $0.options.flatMap(\.environmentNames) }).sorted()
         for variable in environment.keys.sorted() where variable.hasPrefix("SLM_") && variable.count > 8 && !known.contains(variable) {
             let near = closestMatch(to: String(variable.dropFirst(4)), among: known.map { String($0.dropFirst(4)) })
-            if let near { note("\(variable) in the environment is no option; did you mean SLM_\(near)?") }
+            if let near { printNote("the environment variable \(variable) sets no option; did you mean SLM_\(near)?") }
         }
     }
 
@@ -76,7 +103,7 @@ struct SLM {
     }
 }
 
-/// Control-C, after what came was shown.
+/// Thrown after Ctrl-C, when the output so far is complete.
 struct Interrupted: Error {}
 
 let version = "0.1.0"

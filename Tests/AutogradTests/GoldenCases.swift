@@ -3,7 +3,7 @@ import Kernels
 import Testing
 import TestSupport
 
-/// One call of the tape, under the name that it has in Tests/Golden/make_golden.py.
+/// A call of a tape operation, named as in Tests/Golden/make_golden.py.
 struct GoldenCase: Sendable, CustomTestStringConvertible {
     let name: String
     let call: @Sendable (Tape, Inputs) -> Tensor
@@ -14,7 +14,7 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
         self.call = call
     }
 
-    static let all = products + linears + arithmetic + functions + reductions + rows + places + attentions + heads + losses
+    static let all = products + linears + arithmetic + functions + reductions + rows + lookupsAndViews + attentions + heads + losses
 
     private static let products = [
         GoldenCase("matmul") { $0.matmul($1.a, $1.b) },
@@ -32,7 +32,7 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
         GoldenCase("matmul stretched both ways") { $0.matmul($1.a, $1.b) },
     ]
 
-    /// What GPTs have between their layers.
+    /// The activations of MLPs.
     private static let activations: [UnaryFunction] = [.tanh, .sigmoid, .relu, .reluSquared, .gelu, .exactGELU, .silu]
 
     private static let linears = [
@@ -93,7 +93,7 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
         ]
     }
 
-    private static let places = [
+    private static let lookupsAndViews = [
         GoldenCase("embed") { $0.embed($1.ids, in: $1.table) },
         GoldenCase("embed with positions") { $0.embed($1.ids, in: $1.table, plus: $1.positions) },
         GoldenCase("gather") { $0.gather($1.x, rows: $1.ids) },
@@ -138,15 +138,15 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
     ]
 }
 
-/// The inputs of a case, by name: numbers as variables of the tape, stored as the setting says, and ids.
+/// The inputs of a case, by name: floats as variables of the tape, in the variant's storage type, and ids.
 @dynamicMemberLookup struct Inputs {
     let tape: Tape
-    let setting: KernelVariant
-    /// In f32, so that gradients are.
+    let kernels: KernelVariant
+    /// In f32, so that gradients are f32.
     let variables: [String: Tensor]
     private let ids: [String: Tensor]
 
-    init(of name: String, from golden: GoldenTensors, on tape: Tape, _ setting: KernelVariant) {
+    init(of name: String, from golden: GoldenTensors, on tape: Tape, _ kernels: KernelVariant) {
         var variables: [String: Tensor] = [:], ids: [String: Tensor] = [:]
         for key in golden.names where key.hasPrefix("\(name)/") {
             let input = String(key.dropFirst(name.count + 1))
@@ -157,17 +157,17 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
             }
         }
         self.tape = tape
-        self.setting = setting
+        self.kernels = kernels
         self.variables = variables
         self.ids = ids
     }
 
-    /// Parameters, and what a residual stream adds, are always f32.
-    private static let kept: Set<String> = ["weight", "bias", "plus", "table", "positions"]
+    /// Parameters and residual inputs are always f32.
+    private static let alwaysFloat32: Set<String> = ["weight", "bias", "plus", "table", "positions"]
 
     subscript(dynamicMember name: String) -> Tensor {
         if let ids = ids[name] { return ids }
         guard let variable = variables[name] else { preconditionFailure("no input is named \(name)") }
-        return Self.kept.contains(name) ? variable : tape.cast(variable, to: setting.storage)
+        return Self.alwaysFloat32.contains(name) ? variable : tape.cast(variable, to: kernels.storage)
     }
 }

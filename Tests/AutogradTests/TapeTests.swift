@@ -3,25 +3,25 @@ import Kernels
 import TestSupport
 import Testing
 
-@Suite struct `The tape` {
+@Suite struct TapeTests {
     private func tape(_ list: ParameterList? = nil, threads: Int = 2) throws -> (Tape, Parameters?) {
         let p = try Processor(threads: threads), parameters = list.map { Parameters($0, on: p, seed: 1) }
         return (Tape(p, parameters: parameters, seed: 7), parameters)
     }
 
-    @Test func `adds up the gradients of every use of a value`() throws {
+    @Test func `the gradient of a value is the sum over all its uses`() throws {
         let (tape, _) = try tape()
         let x = tape.variable([1, 2, 3], [3]), y = tape.multiply(x, x)
         tape.backward(from: tape.sum(tape.add(tape.add(y, x), tape.multiply(y, x))))      // x² + x + x³
         #expect(tape.gradient(of: x)?.floats == [6, 17, 34])
     }
 
-    @Test func `adds up the gradients of several backward calls`() throws {
+    @Test func `several backward calls accumulate gradients`() throws {
         let (tape, _) = try tape()
         let x = tape.variable([1, 2, 3], [3]), loss = tape.sum(tape.multiply(x, x))
-        tape.backward(from: loss, keeping: true)
+        tape.backward(from: loss, retainingGraph: true)
         #expect(tape.gradient(of: x)?.floats == [2, 4, 6])
-        tape.backward(from: loss, scale: 10, keeping: true)
+        tape.backward(from: loss, scale: 10, retainingGraph: true)
         #expect(tape.gradient(of: x)?.floats == [22, 44, 66])
         tape.backward(from: loss)
         #expect(tape.gradient(of: x)?.floats == [24, 48, 72])
@@ -30,7 +30,7 @@ import Testing
         #expect(tape.gradient(of: x)?.floats == [25, 49, 73])
     }
 
-    @Test func `one loss taken back leaves the operations of another alone`() throws {
+    @Test func `the backward pass of one loss keeps the operations of another`() throws {
         let tape = Tape(try Processor(threads: 1))
         let x = tape.variable([1, 2], [2])
         let first = tape.sum(tape.multiply(x, x)), second = tape.sum(tape.exp(tape.scale(x, by: 0)))
@@ -39,7 +39,7 @@ import Testing
         #expect(tape.gradient(of: x)?.floats == [2, 4])
     }
 
-    @Test func `ids are moved like other numbers`() throws {
+    @Test func `views and copies work on ids`() throws {
         let tape = Tape(try Processor(threads: 1))
         let ids = tape.ids([0, 1, 2, 3, 4, 5], [2, 3])
         #expect(tape.contiguous(tape.transpose(ids)).ids == [0, 3, 1, 4, 2, 5])
@@ -47,13 +47,13 @@ import Testing
         #expect(tape.concat([ids, ids], along: 0).ids == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5])
     }
 
-    @Test func `a checkpoint of constants records nothing`() throws {
+    @Test func `recomputation of constants records nothing`() throws {
         let tape = Tape(try Processor(threads: 1))
         let y = tape.recompute(tape.constant([1, 2], [2])) { tape.multiply($0, $0) }
         #expect(tape.gradient(of: y) == nil && y.floats == [1, 4])
     }
 
-    @Test func `adds up the gradients of parameters over tapes that were reset`() throws {
+    @Test func `parameter gradients accumulate across tape resets`() throws {
         var list = ParameterList()
         let layer = Linear(from: 3, to: 2, named: "layer", in: &list)
         let (tape, parameters) = try tape(list)
@@ -71,19 +71,19 @@ import Testing
         if let bias = layer.bias { #expect(parameters?.gradient(of: bias).floats == [2, 2]) }
     }
 
-    @Test func `a loss that made its derivatives beforehand can be taken back twice`() throws {
+    @Test func `the fused loss supports several backward calls`() throws {
         let (tape, _) = try tape()
         var noise = TestRandom(2)
         let x = tape.variable(noise.numbers(3 * 5), [3, 5]), w = tape.variable(noise.numbers(7 * 5), [7, 5])
         let loss = tape.linearCrossEntropy(x, weight: w, targets: tape.ids([0, -1, 6], [3]), rows: 2)
-        tape.backward(from: loss, keeping: true)
+        tape.backward(from: loss, retainingGraph: true)
         let once = [x, w].map { tape.gradient(of: $0)?.floats ?? [] }
-        tape.backward(from: loss, keeping: true)
+        tape.backward(from: loss, retainingGraph: true)
         tape.backward(from: loss, scale: 2)
         expectSame([x, w].map { tape.gradient(of: $0)?.floats ?? [] }, once.map { $0.map { 4 * $0 } })
     }
 
-    @Test func `a weight in two places has the gradients of both`() throws {
+    @Test func `a tied weight has the gradients of both uses`() throws {
         var noise = TestRandom(2)
         let values = noise.numbers(7 * 5), (tape, _) = try tape()
         func gradients(_ isTied: Bool) -> [[Float]] {
@@ -97,12 +97,12 @@ import Testing
         #expect(tied.indices.allSatisfy { abs(tied[$0] - apart[0][$0] - apart[1][$0]) < 1e-6 } && tied != apart[0])
     }
 
-    @Test func `records nothing where no gradient is wanted`() throws {
+    @Test func `nothing is recorded where no gradient is needed`() throws {
         var list = ParameterList()
         let layer = Linear(from: 3, to: 2, named: "layer", in: &list)
         let (tape, _) = try tape(list)
         let x = tape.constant([1, 2, 3], [1, 3]), v = tape.variable([1, 2, 3], [1, 3])
-        func keeps(_ body: () -> Tensor) -> Bool {      // what an operation keeps for the way back outlives its result
+        func keeps(_ body: () -> Tensor) -> Bool {      // tensors stored for the backward pass outlive the result
             let before = tape.processor.arena.used
             _ = body()
             return tape.processor.arena.used > before
@@ -115,21 +115,21 @@ import Testing
         #expect(tape.gradient(of: x) == nil)
     }
 
-    @Test func `frozen weights pass gradients on and have none`() throws {
+    @Test func `frozen weights pass gradients through and have none`() throws {
         var list = ParameterList(lora: LoRAConfiguration(rank: 1, targets: []))
         let layer = Linear(from: 3, to: 2, named: "layer", in: &list)
         let processor = try Processor(threads: 1), parameters = Parameters(list, over: processor.zeros(list.frozen.count), on: processor)
         let tape = Tape(processor, parameters: parameters), x = tape.constant([1, 2, 3], [1, 3]), v = tape.variable([1, 2, 3], [1, 3])
-        _ = layer(x, on: tape, then: .tanh)              // a product keeps memory to work in
+        _ = layer(x, on: tape, then: .tanh)              // the first matmul allocates its work memory
         let before = processor.arena.used
         _ = layer(x, on: tape, then: .tanh)
-        #expect(processor.arena.used == before, "nothing is kept for the way back")
+        #expect(processor.arena.used == before, "nothing is stored for the backward pass")
         tape.backward(from: tape.sum(layer(v, on: tape)))
         #expect(tape.gradient(of: v) != nil)
         #expect(parameters.list.isEmpty && parameters.gradients.count == 0)
     }
 
-    @Test func `leaves dropout out of evaluation, and records again afterwards`() throws {
+    @Test func `withoutRecording disables dropout and recording until it ends`() throws {
         let (tape, _) = try tape()
         let x = tape.variable([1, 2, 3], [3])
         #expect(tape.withoutRecording { tape.dropout(x, 0.9) }.floats == [1, 2, 3])
@@ -138,8 +138,8 @@ import Testing
         #expect(tape.gradient(of: x)?.floats == [1, 1, 1])
     }
 
-    /// Both terms of a sum are handed the same gradient; what one of them adds to its own must not show in the other's.
-    @Test func `a residual stream hands the gradient on without spoiling it`() throws {
+    /// Both inputs of a sum get the same gradient buffer. Accumulating into one must not change the other.
+    @Test func `a residual connection passes its gradient to both inputs unchanged`() throws {
         let (tape, _) = try tape()
         let a = tape.variable([1, 2, 3], [3]), b = tape.variable([4, 5, 6], [3])
         let stream = tape.add(a, b)
@@ -150,7 +150,7 @@ import Testing
         tape.reset()
         let x = tape.variable([1, 2, 3], [3])
         var y = x
-        for _ in 0..<4 { y = tape.add(y, tape.multiply(y, tape.constant([2], []))) }      // times 3, four times over
+        for _ in 0..<4 { y = tape.add(y, tape.multiply(y, tape.constant([2], []))) }      // times 3, four times
         tape.backward(from: y, gradient: tape.constant([1, 1, 2], [3]))
         #expect(tape.gradient(of: x)?.floats == [81, 81, 162])
 
@@ -158,18 +158,18 @@ import Testing
         let z = tape.variable([1, 2], [2]), given = tape.constant([1, 1], [2])
         tape.backward(from: tape.add(z, tape.multiply(z, z)), gradient: given)
         #expect(tape.gradient(of: z)?.floats == [3, 5])
-        #expect(given.floats == [1, 1], "the caller's gradient stays as it was")
+        #expect(given.floats == [1, 1], "the caller's gradient is unchanged")
     }
 
     @Test(arguments: [Float(0), 0.3], [false, true])
-    func `a checkpoint has the very gradients of what it stands for`(dropout: Float, isNested: Bool) throws {
+    func `recomputation gives the same gradients bit for bit`(dropout: Float, isNested: Bool) throws {
         var list = ParameterList()
         let layers = (0..<3).map { Linear(from: 17, to: 17, named: "layer\($0)", in: &list) }
         let norm = Norm(of: 17, named: "norm", in: &list)
         let (tape, found) = try tape(list), parameters = try #require(found)
         var noise = TestRandom(1)
         let values = noise.numbers(5 * 17)
-        func gradients(checkpointed: Bool) -> [[Float]] {
+        func gradients(recomputing: Bool) -> [[Float]] {
             tape.reset()
             parameters.zeroGradients()
             let x = tape.variable(values, [5, 17])
@@ -178,17 +178,17 @@ import Testing
                 let block = { (x: Tensor) in tape.add(x, tape.dropout(layer(norm(x, on: tape), on: tape, then: .gelu), dropout)) }
                 let inner = { (x: Tensor) in isNested ? tape.recompute(block(x), block) : block(x) }
                 let plain = { (x: Tensor) in isNested ? block(block(x)) : block(x) }
-                y = checkpointed ? tape.recompute(y, inner) : plain(y)
+                y = recomputing ? tape.recompute(y, inner) : plain(y)
             }
             tape.backward(from: tape.sum(tape.multiply(y, y)))
             return [tape.gradient(of: x)?.floats ?? []] + parameters.list.map { parameters.gradient(of: $0).floats }
         }
-        let plain = gradients(checkpointed: false), checkpointed = gradients(checkpointed: true)
+        let plain = gradients(recomputing: false), recomputed = gradients(recomputing: true)
         #expect(plain[0].contains { $0 != 0 })
-        expectSame(checkpointed, plain)
+        expectSame(recomputed, plain)
     }
 
-    @Test func `a checkpoint keeps only what goes into it`() throws {
+    @Test func `recomputation stores only the input of the block`() throws {
         let (tape, _) = try tape()
         let x = tape.variable([Float](repeating: 0.5, count: 10_000), [10_000]), before = tape.processor.arena.used
         let y = tape.recompute(x) { x in (0..<20).reduce(x) { y, _ in tape.tanh(y) } }
@@ -197,22 +197,23 @@ import Testing
         #expect(tape.gradient(of: x)?.floats.allSatisfy { $0 > 0 && $0 < 1 } == true)
     }
 
-    @Test func `the same seed draws the same dropout, another one another`() throws {
+    @Test func `dropout depends on the seed`() throws {
         let (tape, _) = try tape()
-        func draw(_ seed: UInt64?) -> [Float] {
+        func sample(_ seed: UInt64?) -> [Float] {
             tape.reset(seed: seed)
             return tape.dropout(tape.constant([Float](repeating: 1, count: 100), [100]), 0.5).floats
         }
-        let first = draw(1)
-        #expect(first == draw(1) && first == draw(nil) && first != draw(2))
-        #expect(first != tape.dropout(tape.constant([Float](repeating: 1, count: 100), [100]), 0.5).floats, "the second on one tape")
+        let first = sample(1)
+        #expect(first == sample(1) && first == sample(nil) && first != sample(2))
+        let second = tape.dropout(tape.constant([Float](repeating: 1, count: 100), [100]), 0.5).floats
+        #expect(first != second, "a second dropout on the same tape differs")
     }
 
-    @Test func `asks for no more memory after the first step`() throws {
+    @Test func `no memory is allocated after the first step`() throws {
         var list = ParameterList()
         let table = Embedding(of: 33, to: 16, named: "table", in: &list)
         let layers = (0..<3).map { Linear(from: 16, to: 16, named: "layer\($0)", in: &list) }
-        let question = Linear(from: 16, to: 48, named: "qkv", in: &list)
+        let qkv = Linear(from: 16, to: 48, named: "qkv", in: &list)
         let norm = Norm(of: 16, named: "norm", in: &list)
         let (tape, found) = try tape(list), parameters = try #require(found), arena = tape.processor.arena
         func step() -> Float {
@@ -220,7 +221,7 @@ import Testing
             parameters.zeroGradients()
             let ids = tape.ids((0..<4 * 200).map { Int32($0 % 33) }, [4, 200])
             var x = table(ids, on: tape)
-            x = tape.add(x, tape.causalAttention(question(norm(x, on: tape), on: tape), heads: 2))
+            x = tape.add(x, tape.causalAttention(qkv(norm(x, on: tape), on: tape), heads: 2))
             for layer in layers { x = layer(norm(x, on: tape), on: tape, then: .gelu, plus: x) }
             let loss = tape.linearCrossEntropy(x, weight: tape.value(of: table.table), targets: ids)
             tape.backward(from: loss)
@@ -231,7 +232,7 @@ import Testing
         #expect(arena.growths == growths && arena.capacity == capacity)
     }
 
-    @Test func `NaN and infinity go through without harm`() throws {
+    @Test func `NaN and infinity propagate without a trap`() throws {
         let (tape, _) = try tape()
         for poison in [Float.nan, .infinity, -.infinity] {
             tape.reset()
@@ -247,7 +248,7 @@ import Testing
         }
     }
 
-    @Test func `an empty batch has a loss of 0 and gradients of 0`() throws {
+    @Test func `an empty batch has loss 0 and zero gradients`() throws {
         var list = ParameterList()
         let table = Embedding(of: 5, to: 4, named: "table", in: &list), layer = Linear(from: 4, to: 12, named: "layer", in: &list)
         let norm = Norm(of: 4, named: "norm", in: &list)
@@ -266,7 +267,7 @@ import Testing
         }
     }
 
-    @Test func `a batch whose targets are all masked has a loss of 0 and gradients of 0`() throws {
+    @Test func `a batch of ignored targets has loss 0 and zero gradients`() throws {
         let (tape, _) = try tape()
         var noise = TestRandom(1)
         let x = tape.variable(noise.numbers(3 * 5), [3, 5]), w = tape.variable(noise.numbers(7 * 5), [7, 5]),
@@ -279,7 +280,7 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 3])
-    func `a second run has the bits of the first`(threads: Int) throws {
+    func `two runs give the same bits`(threads: Int) throws {
         let runs = try (0..<2).map { _ in
             let (tape, _) = try tape(threads: threads)
             var noise = TestRandom(1)

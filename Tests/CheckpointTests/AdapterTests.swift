@@ -8,7 +8,7 @@ import Testing
 import TestSupport
 import Tokenize
 
-/// A checkpoint that adapts a model.
+/// Checkpoints that are LoRA adapters.
 @Suite struct AdapterTests {
     private let folder = TemporaryFolder()
 
@@ -23,7 +23,7 @@ import Tokenize
         return "accepted"
     }
 
-    @Test(arguments: [false, true]) func `what is written comes back`(withPrincipals: Bool) throws {
+    @Test(arguments: [false, true]) func `a written adapter reads back unchanged`(withPrincipals: Bool) throws {
         let sample = try SampleAdapter(in: folder, withPrincipals: withPrincipals), found = try #require(sample.adapter.adapter)
         #expect(
             found.shape == LoRAConfiguration(rank: 2, alpha: 3) && found.basePath == "base.h5"
@@ -34,8 +34,8 @@ import Tokenize
         #expect(sample.base.adapter == nil)
     }
 
-    /// With the weights of the base, W − (α/r)·B₀·A₀ + (α/r)·B·A in plain loops.
-    @Test(arguments: [false, true]) func `adapted or merged, it is the same model, and the base is not touched`(withPrincipals: Bool) throws
+    /// Compares with W − (α/r)·B₀·A₀ + (α/r)·B·A in plain loops.
+    @Test(arguments: [false, true]) func `a merged adapter computes the same, and its base file is unchanged`(withPrincipals: Bool) throws
     {
         let sample = try SampleAdapter(in: folder, layers: 2, withPrincipals: withPrincipals), processor = try Processor(threads: 1)
         let bytes = try InputFile.contents(of: folder("base.h5"))
@@ -65,7 +65,7 @@ import Tokenize
         #expect(try InputFile.contents(of: folder("base.h5")) == bytes)
     }
 
-    @Test func `it finds its model as long as both lie as they did to each other, and is told where it is otherwise`() throws {
+    @Test func `an adapter finds its base by its relative path, or at a given one`() throws {
         let files = FileManager.default
         try files.createDirectory(atPath: folder("a/runs"), withIntermediateDirectories: true)
         try files.createDirectory(atPath: folder("a/models"), withIntermediateDirectories: true)
@@ -81,23 +81,25 @@ import Tokenize
         let moved = try Checkpoint(reading: folder("b/runs/adapter.h5"))
         #expect(
             refusal(moved)
-                == "folder/b/runs/adapter.h5 is an adapter and needs the model it was made for, and folder/b/runs/../models/base.h5 is not that: "
-                + "No such file or directory. Say where it is: --base CHECKPOINT")
+                == "folder/b/runs/adapter.h5 is a LoRA adapter and needs its base model, "
+                + "but folder/b/runs/../models/base.h5 cannot be used: No such file or directory. "
+                + "Give the path of the base model: --base CHECKPOINT")
         expectSame(try logits(moved, base: folder("elsewhere.h5")), expected)
     }
 
-    @Test func `another model than its own is refused, and so is an adapter in a model's place`() throws {
+    @Test func `a different base model and an adapter as base are errors`() throws {
         let sample = try SampleAdapter(in: folder)
         try SampleCheckpoint(generation: 2).checkpoint.write(to: folder("other.h5"))
         let digest = try Checkpoint(reading: folder("other.h5")).weightsDigest
         #expect(
             refusal(sample.adapter, base: folder("other.h5"))
-                == "folder/adapter.h5 is an adapter for another model than folder/other.h5: the digest of the weights "
-                + "should be \(sample.base.weightsDigest) and is \(digest). Say where the right one is: --base CHECKPOINT")
-        #expect(refusal(sample.adapter, base: folder("adapter.h5")).contains("folder/adapter.h5 is not that: it is an adapter itself."))
+                == "folder/adapter.h5 is a LoRA adapter for another model than folder/other.h5: expected weights with the digest "
+                + "\(sample.base.weightsDigest), found \(digest). Give the path of the base model: --base CHECKPOINT")
+        let message = refusal(sample.adapter, base: folder("adapter.h5"))
+        #expect(message.contains("folder/adapter.h5 cannot be used: it is a LoRA adapter itself."))
     }
 
-    @Test func `the digest is that of the weights alone`() throws {
+    @Test func `the weights digest depends on nothing but the weights`() throws {
         var sample = try SampleCheckpoint().checkpoint
         let digest = sample.weightsDigest
         sample.optimizer = [:]
@@ -110,7 +112,7 @@ import Tokenize
         #expect(sample.weightsDigest != digest)
     }
 
-    @Test func `an adapter whose arrays are not what it says is refused`() throws {
+    @Test func `an adapter with inconsistent arrays is an error`() throws {
         var sample = try SampleAdapter(in: folder, withPrincipals: true).adapter
         sample.adapter?.principals["layer0.up.lora_B"] = nil
         try sample.write(to: folder("a.h5"))

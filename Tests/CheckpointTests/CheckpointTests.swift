@@ -7,11 +7,11 @@ import Testing
 import TestSupport
 import Tokenize
 
-/// What is written is what is read, bit for bit.
+/// Writing and reading back, bit for bit.
 @Suite struct CheckpointTests {
     private let folder = TemporaryFolder()
 
-    @Test func `everything comes back, bit for bit and in its order`() throws {
+    @Test func `all content reads back bit for bit and in order`() throws {
         let sample = try SampleCheckpoint().checkpoint, path = folder("a.h5")
         try sample.write(to: path)
         let read = try Checkpoint(reading: path)
@@ -28,7 +28,7 @@ import Tokenize
         #expect(folder.names == ["a.h5"])
     }
 
-    @Test func `the same checkpoint is the same bytes, also when it was read before`() throws {
+    @Test func `equal checkpoints give identical files, also after reading one`() throws {
         try SampleCheckpoint().checkpoint.write(to: folder("a.h5"))
         try SampleCheckpoint().checkpoint.write(to: folder("b.h5"))
         try Checkpoint(reading: folder("a.h5")).write(to: folder("c.h5"))
@@ -36,7 +36,7 @@ import Tokenize
         #expect(try bytes == InputFile.contents(of: folder("b.h5")) && bytes == InputFile.contents(of: folder("c.h5")))
     }
 
-    @Test func `a file can be written over while its weights are in use`() throws {
+    @Test func `a file can be replaced while its weights are in use`() throws {
         let path = folder("a.h5")
         try SampleCheckpoint().checkpoint.write(to: path)
         var read = try Checkpoint(reading: path)
@@ -48,7 +48,7 @@ import Tokenize
         #expect(read.everything.map(\.bits) == before)
     }
 
-    @Test func `weights are mapped as one buffer, and what is written to them stays in memory`() throws {
+    @Test func `weights are mapped as one buffer, and writing to them does not change the file`() throws {
         let sample = try SampleCheckpoint().checkpoint, path = folder("a.h5"), processor = try Processor(threads: 1)
         try sample.write(to: path)
         let bytes = try InputFile.contents(of: path), read = try Checkpoint(reading: path)
@@ -56,7 +56,7 @@ import Tokenize
         _ = GPT(read.configuration, in: &list)
         #expect(read.isMappable(list) && !sample.isMappable(list))
         let used = processor.arena.used, parameters = try read.model(on: processor).parameters
-        #expect(processor.arena.used == used, "memory was taken where none is needed")
+        #expect(processor.arena.used == used, "memory was allocated for mapped weights")
         for parameter in parameters.list {
             let name = parameter.name
             #expect(
@@ -67,13 +67,13 @@ import Tokenize
         #expect(try InputFile.contents(of: path) == bytes)
     }
 
-    @Test func `where somebody put something between the weights, they are copied`() throws {
+    @Test func `weights are copied if the padding between them is not zero`() throws {
         let path = folder("a.h5"), processor = try Processor(threads: 1)
         try SampleCheckpoint().checkpoint.write(to: path)
         var bytes = try InputFile.contents(of: path), list = ParameterList()
         let checkpoint = try Checkpoint(reading: path)
         _ = GPT(checkpoint.configuration, in: &list)
-        // The norms of a model that is 8 wide end in the middle of a cache line.
+        // The norms of a model of width 8 end in the middle of a cache line.
         let norm = try #require(checkpoint.weights["layer0.norm1.weight"]).values.read { span in
             span.indices.flatMap { [UInt8](withUnsafeBytes(of: span[$0]) { Array($0) }) }
         }
@@ -86,7 +86,7 @@ import Tokenize
         #expect(try read.values(of: list.trainable, on: processor).read { span in span.indices.allSatisfy { span[$0].isFinite } })
     }
 
-    @Test func `weights and moments are copied into the buffers of a training run`() throws {
+    @Test func `weights and optimizer moments are copied into the buffers of a training run`() throws {
         let sample = try SampleCheckpoint().checkpoint, path = folder("a.h5"), processor = try Processor(threads: 1)
         try sample.write(to: path)
         let read = try Checkpoint(reading: path)
@@ -106,7 +106,7 @@ import Tokenize
         }
     }
 
-    @Test(arguments: [0, 1, 300, 5_000]) func `any number of arrays`(_ count: Int) throws {
+    @Test(arguments: [0, 1, 300, 5_000]) func `any number of arrays can be stored`(_ count: Int) throws {
         let processor = try Processor(threads: 1), buffer = processor.zeros(count)
         buffer.write { span in for i in span.indices { span[i] = Float(i) } }
         var checkpoint = Checkpoint(GPTConfiguration(layers: 0, heads: 1, width: 1, context: 1, vocabulary: 1), weights: [:])
@@ -121,7 +121,7 @@ import Tokenize
             read.tokenizer == nil && read.chatTemplate == nil && read.training == [:] && read.metrics == [:] && read.optimizer.count == 0)
     }
 
-    @Test func `checkpoints are written on many threads at once`() async throws {
+    @Test func `checkpoints can be written on several threads at once`() async throws {
         let folder = folder
         try await withThrowingTaskGroup(of: Void.self) { group in
             for i in 0..<8 {
@@ -149,7 +149,7 @@ import Tokenize
         }
     }
 
-    @Test(arguments: Mistake.allCases) func `a name that HDF5 cannot keep stops with a sentence`(mistake: Mistake) async {
+    @Test(arguments: Mistake.allCases) func `an invalid array name traps with a message`(mistake: Mistake) async {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [mistake] in
             var checkpoint = try SampleCheckpoint().checkpoint
             for name in mistake.names { checkpoint.training[name] = 1 }
@@ -158,7 +158,7 @@ import Tokenize
         let said = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
         #expect(
             said.contains(
-                mistake == .folder ? "'training/a' is the name of an array and of a folder" : "an array cannot be named 'training/"),
+                mistake == .folder ? "'training/a' is the name of both an array and a group" : "invalid array name 'training/"),
             "\(said.prefix(200))")
     }
 }

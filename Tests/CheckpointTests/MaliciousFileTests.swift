@@ -5,36 +5,37 @@ import Kernels
 import Testing
 import TestSupport
 
-/// Files whose seal is right and whose content somebody has tampered with: read or refused, and nothing else. `SLM_FUZZ_ROUNDS=1000000` for
-/// a long run.
+/// Manipulated files with a correct checksum are read or rejected, without crashes. `SLM_FUZZ_ROUNDS=1000000` for a long run.
 @Suite struct MaliciousFileTests {
-    @Test func `whatever a sealed file says, it is read or refused`() throws {
+    @Test func `a manipulated checkpoint is read or rejected`() throws {
         // Few arrays, so that many rounds take little time.
         var sample = try SampleCheckpoint(layers: 0).checkpoint
         for name in sample.weights.names where !name.hasPrefix("norm") && !name.hasPrefix("positions") { sample.weights[name] = nil }
         for name in sample.optimizer.names where !name.hasPrefix("odd") { sample.optimizer[name] = nil }
-        try tamper(with: sample, in: TemporaryFolder()) { _ in }
+        try mutateAndRead(sample, in: TemporaryFolder()) { _ in }
     }
 
-    @Test func `whatever an adapter says, its model is made or refused`() throws {
+    @Test func `a manipulated adapter is applied or rejected`() throws {
         let folder = TemporaryFolder(), processor = try Processor(threads: 1)
         var sample = try SampleAdapter(in: folder, withPrincipals: true).adapter
         sample.tokenizer = nil
-        try tamper(with: sample, in: folder) { checkpoint throws(CheckpointError) in
+        try mutateAndRead(sample, in: folder) { checkpoint throws(CheckpointError) in
             guard checkpoint.adapter != nil else { return }
             do throws(CheckpointError) { _ = try checkpoint.model(base: folder("base.h5"), on: processor) } catch {
-                // It says which model it is for, and that was changed.
+                // The stored digest of the base model was changed.
                 guard case .wrongBase = error else { throw error }
             }
         }
     }
 
-    private func tamper(with sample: Checkpoint, in folder: TemporaryFolder, _ use: (Checkpoint) throws(CheckpointError) -> Void) throws {
+    private func mutateAndRead(
+        _ sample: Checkpoint, in folder: TemporaryFolder, _ use: (Checkpoint) throws(CheckpointError) -> Void
+    ) throws {
         let path = folder("a.h5")
         try sample.write(to: path)
         let whole = try InputFile.contents(of: path), descriptor = open(path, O_WRONLY)
         defer { close(descriptor) }
-        // Where HDF5 describes things, a change does something: every byte that is not 0 and what is near it.
+        // Changes matter in HDF5's metadata: at every nonzero byte and near it.
         let places = whole.indices.filter { i in
             i >= CheckpointHeader.size && (i - 8...i + 8).contains { whole.indices.contains($0) && whole[$0] != 0 }
         }
@@ -49,7 +50,7 @@ import TestSupport
             try rewrite(descriptor, with: bytes)
             do throws(CheckpointError) {
                 let checkpoint = try Checkpoint(reading: path)
-                _ = checkpoint.everything                      // an array that leaves the file would be found here
+                _ = checkpoint.everything                      // would trap on an array that leaves the file
                 if checkpoint.tokenizer != sample.tokenizer { try readVocabulary(of: checkpoint) }
                 try use(checkpoint)
                 accepted += 1

@@ -7,7 +7,7 @@ import TestSupport
 @Suite struct NewestCheckpointTests {
     private let folder = TemporaryFolder()
 
-    /// A file that was written so many seconds after 1970.
+    /// Writes a file and sets its modification time in seconds since 1970.
     private func put(_ path: String, at second: Int) throws {
         try Folder.create(forFileAt: folder(path))
         folder.write([1], to: path)
@@ -17,7 +17,7 @@ import TestSupport
 
     private var newest: String? { Checkpoint.newest(under: folder.path).map { String($0.dropFirst(folder.path.utf8.count + 1)) } }
 
-    @Test func `the newest that was fine-tuned, else the newest`() throws {
+    @Test func `the newest fine-tuned run wins, otherwise the newest run`() throws {
         #expect(newest == nil && Checkpoint.newest(under: folder("none")) == nil)
         try put("notes.txt", at: 900)
         try put("empty/report.html", at: 900)
@@ -33,10 +33,10 @@ import TestSupport
         try put("finetuned_20260101_000000/best.h5", at: 200)
         #expect(newest == "finetuned_20260101_000000/best.h5")
         try put("finetuned_20260103_000000/best.h5", at: 200)
-        #expect(newest == "finetuned_20260103_000000/best.h5", "of two at the same time, the later name")
+        #expect(newest == "finetuned_20260103_000000/best.h5", "with equal times, the later name wins")
     }
 
-    @Test func `a run that has measured nothing yet is taken at its last, and its best comes before its last`() throws {
+    @Test func `best.h5 wins over last.h5, which counts before the first evaluation`() throws {
         try put("a/last.h5", at: 500)
         #expect(newest == "a/last.h5")
         try put("a/best.h5", at: 400)

@@ -19,47 +19,47 @@ import TestSupport
         return Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
     }
 
-    @Test(arguments: [WeightPrecision.int8, .int4], [false, true]) func `come back as they were written, small, and near what they were`(
-        _ form: WeightPrecision, tied: Bool
-    ) throws {
+    @Test(arguments: [WeightPrecision.int8, .int4], [false, true])
+    func `quantized weights read back and are close to the original`(_ precision: WeightPrecision, tied: Bool) throws {
         let processor = try Processor(threads: 2), exact = try exact(processor, tied: tied), path = folder("small.h5")
-        try exact.rounded(to: form, on: processor).write(to: path)
+        try exact.quantized(to: precision, on: processor).write(to: path)
         let read = try Checkpoint(reading: path), again = try read.dequantized(on: processor)
         #expect(
-            read.quantizedPrecision == form && read.rounded.count == (tied ? 5 : 6)
-                && read.weights.count + read.rounded.count == exact.weights.count)
-        #expect(again.weights.names == exact.weights.names && again.rounded.count == 0)
+            read.quantizedPrecision == precision && read.quantized.count == (tied ? 5 : 6)
+                && read.weights.count + read.quantized.count == exact.weights.count)
+        #expect(again.weights.names == exact.weights.names && again.quantized.count == 0)
         for (name, array) in exact.weights {
             let old = floats(array.values)
             let new = again.weights[name].map { floats($0.values) } ?? []
             let size = old.reduce(0) { $0 + Double($1) * Double($1) },
                 lost = zip(old, new).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
             #expect(
-                new.count == old.count && lost <= size * (read.rounded[name] == nil ? 0 : form == .int8 ? 1e-4 : 0.02),
+                new.count == old.count && lost <= size * (read.quantized[name] == nil ? 0 : precision == .int8 ? 1e-4 : 0.02),
                 "\(name): \(lost) of \(size)")
         }
-        // The model is that of the dequantized weights, and its base is told from others by its digest.
+        // The model has the dequantized weights, and another digest than they have.
         let (_, parameters) = try read.model(on: processor)
         let isSame = parameters.list.allSatisfy { floats(parameters.values[$0.range]) == again.weights[$0.name].map { floats($0.values) } }
         #expect(isSame && read.weightsDigest != again.weightsDigest)
     }
 
-    @Test func `what does not belong to the model is refused by its name`() throws {
-        let processor = try Processor(threads: 1), rounded = try exact(processor).rounded(to: .int8, on: processor),
+    @Test func `arrays that do not match the model are reported by name`() throws {
+        let processor = try Processor(threads: 1), quantized = try exact(processor).quantized(to: .int8, on: processor),
             path = folder("wrong.h5")
         func message(_ change: (inout Checkpoint) -> Void) throws -> String {
-            var changed = rounded
+            var changed = quantized
             change(&changed)
             try changed.write(to: path)
             do { _ = try Checkpoint(reading: path).model(on: processor) } catch { return "\(error)".replacing(path, with: "F") }
             return "nothing"
         }
-        let head = try #require(rounded.rounded["head.weight"]), up = try #require(rounded.rounded["layer0.up.weight"])
+        let head = try #require(quantized.quantized["head.weight"]), up = try #require(quantized.quantized["layer0.up.weight"])
         #expect(
-            try message { $0.rounded["layer0.sideways"] = head }
-                == "F: rounded/layer0.sideways: expected nothing of that name in such a model, found u8 [41, 66].")
-        #expect(try message { $0.rounded["head.weight"] = up } == "F: rounded/head.weight: expected codes of [41, 66], found u8 [264, 66].")
-        #expect(try message { $0.rounded["head.weight"] = nil } == "F: weights/head.weight: expected f32 [41, 66], found nothing.")
-        #expect(throws: CheckpointError.self) { try SampleAdapter(in: folder).adapter.rounded(to: .int8, on: processor) }
+            try message { $0.quantized["layer0.sideways"] = head }
+                == "F: rounded/layer0.sideways: expected no such matrix in this model, found u8 [41, 66].")
+        #expect(
+            try message { $0.quantized["head.weight"] = up } == "F: rounded/head.weight: expected codes of [41, 66], found u8 [264, 66].")
+        #expect(try message { $0.quantized["head.weight"] = nil } == "F: weights/head.weight: expected f32 [41, 66], found nothing.")
+        #expect(throws: CheckpointError.self) { try SampleAdapter(in: folder).adapter.quantized(to: .int8, on: processor) }
     }
 }

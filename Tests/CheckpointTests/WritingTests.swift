@@ -3,11 +3,11 @@ import Foundation
 import Testing
 import TestSupport
 
-/// Whatever happens while a checkpoint is written, the one before is there, whole.
+/// A failed or interrupted write leaves the previous checkpoint intact.
 @Suite struct WritingTests {
     private let folder = TemporaryFolder()
 
-    /// Another program, which may be limited or killed.
+    /// Starts CheckpointWriter, a program that can be limited or killed.
     private func writer(_ arguments: String...) throws -> (process: Process, output: Pipe) {
         let process = Process(), output = Pipe()
         process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent(
@@ -24,38 +24,39 @@ import TestSupport
         return (started.process.terminationStatus, text.replacingOccurrences(of: folder.path, with: "folder"))
     }
 
-    /// The first place is refused while HDF5 would lay the file out, were it not in memory; the others as the bytes come, or at the very
-    /// end.
-    @Test(arguments: [0, 1, 511, 512, 10_000, 100_000]) func `a disk that is full`(room: Int) throws {
+    /// The limits lie in the header, in HDF5's metadata and in the arrays.
+    @Test(arguments: [0, 1, 511, 512, 10_000, 100_000]) func `a full disk leaves the previous file`(capacity: Int) throws {
         let path = folder("a.h5")
         try SampleCheckpoint().checkpoint.write(to: path)
-        let (status, text) = outcome(try writer("limited", path, "\(room)"))
+        let (status, text) = outcome(try writer("limited", path, "\(capacity)"))
         #expect(
-            status == 1 && text.hasPrefix("no room for folder/a.h5: ")
-                && text.hasSuffix(" (File too large). What was there before is untouched.\n"), "\(text)")
+            status == 1 && text.hasPrefix("not enough disk space for folder/a.h5: ")
+                && text.hasSuffix(" (File too large). The previous file is unchanged.\n"), "\(text)")
         #expect(try Checkpoint(reading: path).integer("step") == 1 && folder.names == ["a.h5"])
     }
 
-    @Test func `a folder that may not be written to`() throws {
+    @Test func `a read-only folder is an error`() throws {
         let path = folder("a.h5")
         try SampleCheckpoint().checkpoint.write(to: path)
         #expect(chmod(folder.path, 0o555) == 0)
-        let (status, text) = outcome(try writer("nobody", path))
+        let (status, text) = outcome(try writer("unprivileged", path))
         #expect(chmod(folder.path, 0o755) == 0)
-        #expect(status == 1 && text == "folder/a.h5: cannot be written: Permission denied. What was there before is untouched.\n")
+        #expect(status == 1 && text == "folder/a.h5: cannot be written: Permission denied. The previous file is unchanged.\n")
         #expect(try Checkpoint(reading: path).integer("step") == 1)
     }
 
-    @Test func `a folder that is not there, a place that is no file`() throws {
+    @Test func `a missing folder and a special file are errors`() throws {
         let sample = try SampleCheckpoint().checkpoint
         #expect(throws: CheckpointError.notWritten(path: folder("no/a.h5"), reason: "No such file or directory")) {
             try sample.write(to: folder("no/a.h5"))
         }
-        #expect(throws: CheckpointError.notWritten(path: "/dev/full", reason: "it is not a file")) { try sample.write(to: "/dev/full") }
+        #expect(throws: CheckpointError.notWritten(path: "/dev/full", reason: "it is not a regular file")) {
+            try sample.write(to: "/dev/full")
+        }
     }
 
     /// `SLM_KILLS=500 swift test -c release --filter WritingTests` for a long run.
-    @Test func `a program that is killed while it writes leaves a whole checkpoint`() throws {
+    @Test func `killing the writer leaves a complete checkpoint`() throws {
         let kills = ProcessInfo.processInfo.environment["SLM_KILLS"].flatMap { Int($0) } ?? 30
         let path = folder("a.h5")
         try SampleCheckpoint(generation: 0, layers: 8).checkpoint.write(to: path)
@@ -66,7 +67,7 @@ import TestSupport
             kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
             let read = try Checkpoint(reading: path), generation = try read.integer("step")
-            // Where a program takes longer to start, it is given longer.
+            // Waits longer if the program starts slowly.
             if !generations.insert(generation).inserted { longest = min(300_000, longest + longest / 4) }
             if folder.names.contains("a.h5.part") { parts += 1 }
             #expect(

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import TestSupport
 
-/// `slm eval` as a person meets it.
+/// The output of `slm eval`.
 @Suite(.serialized) struct EvalCommandTests {
     private let folder = TemporaryFolder()
 
@@ -29,7 +29,7 @@ import TestSupport
         }
     }
 
-    @Test func `a line a file and one for all, and which of two is better`() throws {
+    @Test func `one line per file and one for all, and the better of two models`() throws {
         try train([("a", "5"), ("b", "40")])
         let files = [folder("chats.txt"), folder("data")], model = folder("b/last.h5")
         let one = try slm("eval", "--checkpoint", model, "--data", files[0], "--json"), line = try #require(try objects(one).first)
@@ -66,14 +66,14 @@ import TestSupport
         #expect(same.output.contains("The difference is within noise: "))
     }
 
-    @Test func `what is missing is said`() throws {
+    @Test func `missing arguments and files are reported`() throws {
         try train([("a", "1")])
         let model = folder("a/last.h5")
         for (arguments, status, message) in [
-            (["--data", "x"], 2, "give the model: --checkpoint FILE, or two of them: --compare A B."),
-            (["--checkpoint", model], 2, "give what is to be predicted: --data FILE…"),
-            (["--compare", model, "--data", "x"], 2, "--compare takes two checkpoints"),
-            (["--compare", model, model, "--data", "-"], 2, "give a file instead of -."),
+            (["--data", "x"], 2, "expected a model: slm eval CHECKPOINT, or two: --compare A B."),
+            (["--checkpoint", model], 2, "expected chats or text to evaluate on: --data FILE."),
+            (["--compare", model, "--data", "x"], 2, "--compare: expected two checkpoints and no other, found 1."),
+            (["--compare", model, model, "--data", "-"], 2, "expected a file, found - (standard input)."),
             (["--checkpoint", "nothing.h5", "--data", model], 1, "nothing.h5: cannot be read"),
             (["--checkpoint", model, "--data", "nothing.txt"], 1, "nothing.txt: cannot be read"),
             (["--checkpoint", model, "--data", folder("chats.txt"), "--stride", "65"], 1, "--stride 65: expected at most 64"),

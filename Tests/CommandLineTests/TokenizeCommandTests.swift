@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import TestSupport
 
-/// `slm tokenize` as a person meets it.
+/// The output of `slm tokenize`.
 @Suite struct TokenizeCommandTests {
     private let folder = TemporaryFolder()
 
@@ -10,39 +10,39 @@ import TestSupport
         "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1), don't you think? 日本 🎉\n"
     }.joined()
 
-    /// A vocabulary learned from the chats.
+    /// The file of a tokenizer trained on the chats.
     private func tokenizer() throws -> String {
         folder.write(Self.chats, to: "chats.txt")
         let outcome = try slm("tokenize", "--data", folder("chats.txt"), "--vocab-size", "300", "--out", folder("new/tokenizer.json"))
-        #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
+        #expect(outcome.status == 0 && outcome.errors.hasPrefix("Build token files with it: slm corpus build "), "\(outcome.errors)")
         #expect(
-            outcome.output.contains("300 tokens learned from") && outcome.output.contains("bytes a token")
+            outcome.output.contains("300 tokens, trained on") && outcome.output.contains("bytes per token")
                 && outcome.output.contains("longest: "))
         return folder("new/tokenizer.json")
     }
 
-    @Test func `a vocabulary is learned, encodes, counts and decodes`() throws {
+    @Test func `a trained tokenizer encodes, counts and decodes`() throws {
         let tokenizer = try tokenizer(), text = "After 7 comes 日本,\n\n don't  you?<|eos|> \u{1F600}"
         let ids = try slm("tokenize", "--tokenizer", tokenizer, "--encode", input: text)
         #expect(ids.status == 0 && ids.errors.isEmpty)
         #expect(try slm("tokenize", "--tokenizer", tokenizer, "--decode", input: ids.output).output == text)
         let numbers = ids.output.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
         #expect(try slm("tokenize", "--tokenizer", tokenizer, "--count", input: text).output == "\(numbers.count)\n")
-        // Typed text is never a special token, unless it is asked for.
+        // Text is encoded as special tokens only with --recognize-specials.
         #expect(numbers.allSatisfy { $0 >= 4 })
         let special = try slm("tokenize", "--tokenizer", tokenizer, "--encode", "--recognize-specials", input: text)
         #expect(special.output.split(separator: " ").contains("2"))
         #expect(try slm("tokenize", "--tokenizer", tokenizer, "--decode", input: special.output).output == text)
     }
 
-    @Test func `lines are encoded each for itself`() throws {
+    @Test func `--lines encodes each line on its own`() throws {
         let tokenizer = try tokenizer()
         let lines = try slm("tokenize", "--tokenizer", tokenizer, "--encode", "--lines", input: "After 7\n\n 8 comes").output
         let alone = try ["After 7", "", " 8 comes"].map { try slm("tokenize", "--tokenizer", tokenizer, "--encode", input: $0).output }
         #expect(lines == alone.joined())
     }
 
-    @Test func `files of one kind become files of another, with the same ids`() throws {
+    @Test func `converted tokenizers encode to the same ids`() throws {
         let tokenizer = try tokenizer(), text = "What comes after 12, don't you think?"
         let expected = try slm("tokenize", "--tokenizer", tokenizer, "--encode", input: text).output
         for name in ["b.json", "c/"] {
@@ -53,7 +53,7 @@ import TestSupport
         #expect(try slm("tokenize", "--tokenizer", folder("d.tiktoken"), "--encode", input: text).output == expected)
     }
 
-    @Test func `the same data give the same file, from files, a pipe and any number of threads`() throws {
+    @Test func `the same data gives the same tokenizer, from files, a pipe and any number of threads`() throws {
         let file = try String(contentsOfFile: tokenizer(), encoding: .utf8)
         for (arguments, input) in [
             (["--data", folder("chats.txt"), "--threads", "1"], ""), (["--data", "-", "--threads", "3"], Self.chats),
@@ -65,7 +65,7 @@ import TestSupport
         }
     }
 
-    @Test func `chats become files of tokens, and what describes them`() throws {
+    @Test func `chats are encoded into token files and meta.json`() throws {
         let tokenizer = try tokenizer()
         let outcome = try slm("tokenize", "--data", folder("chats.txt"), "--tokenizer", tokenizer, "--tokens", folder("tokens"))
         #expect(outcome.status == 0 && outcome.output.hasPrefix("conversations: 60 kept\n"), "\(outcome.errors)")
@@ -77,7 +77,7 @@ import TestSupport
         #expect(meta?["form"] as? String == "markers" && meta?["dtype"] as? String == "uint16")
     }
 
-    @Test func `characters and bytes are vocabularies, too`() throws {
+    @Test func `characters and bytes are tokenizers, too`() throws {
         let text = folder.write("to be, or not to be: ß日", to: "text.txt")
         #expect(
             try slm("tokenize", "--data", text, "--tokenizer", "characters", "--specials", "", "--out", folder("characters.json")).status
@@ -85,52 +85,58 @@ import TestSupport
         let characters = try slm("tokenize", "--tokenizer", folder("characters.json"), "--encode", input: "ß日 to")
         #expect(characters.output == "9 10 0 8 6\n")
         let unknown = try slm("tokenize", "--tokenizer", folder("characters.json"), "--encode", input: "to x")
-        #expect(unknown.status == 1 && unknown.errors.contains("No token stands for 'x' at byte 3"))
+        #expect(unknown.status == 1 && unknown.errors.contains("no token for 'x' at byte 3"))
         #expect(try slm("tokenize", "--tokenizer", "bytes", "--specials", "<|eos|>", "--encode", input: "ab").output == "98 99\n")
     }
 
-    @Test func `what is wrong with the data is said with file and line, and nothing is written`() throws {
+    @Test func `an error in the data is reported with file and line, and no token files are written`() throws {
         let tokenizer = try tokenizer(), bad = folder.write("{\"user\": \"a\", \"assistant\": \"b\"}\n{\"user\": 1}\n", to: "bad.jsonl")
         let refused = try slm("tokenize", "--data", bad, "--tokenizer", tokenizer, "--tokens", folder("none"))
         #expect(refused.status == 1 && refused.errors.hasPrefix("slm: \(bad):2: "), "\(refused.errors)")
         #expect(!TemporaryFolder.names(in: folder("none")).contains { $0.hasSuffix(".bin") || $0 == "meta.json" })
         let skipped = try slm("tokenize", "--data", bad, "--tokenizer", tokenizer, "--tokens", folder("some"), "--skip-bad")
         #expect(skipped.status == 0 && skipped.output.hasPrefix("conversations: 1 kept, 1 malformed\n"))
-        #expect(skipped.errors.hasPrefix("slm: left out: \(bad):2: "))
+        #expect(skipped.errors.hasPrefix("slm: skipped: \(bad):2: "))
     }
 
     @Test(arguments: [
         (["--encode"], "--encode needs a --tokenizer."),
-        (["--encode", "--decode", "--tokenizer", "bytes"], "--encode and --decode cannot go together."),
-        (["--tokenizer", "bytes", "--encode", "--out", "x.json"], "--encode reads standard input and writes standard output alone."),
-        (["--data", "a.txt"], "nothing to do: give --out, --tokens, --encode, --decode, --count or --show."),
-        (["--data", "a.txt", "--out", "x.json"], "give --vocab-size to learn a vocabulary, or a --tokenizer."),
-        (["--vocab-size", "300", "--out", "x.json"], "learning needs --data."),
+        (
+            ["--encode", "--decode", "--tokenizer", "bytes"],
+            "expected one of --encode, --decode, --count and --show, found --encode and --decode."
+        ),
+        (
+            ["--tokenizer", "bytes", "--encode", "--out", "x.json"],
+            "--encode reads standard input and writes standard output: --data, --out and --tokens do not apply."
+        ),
+        (["--data", "a.txt"], "expected --out, --tokens, --encode, --decode, --count or --show."),
+        (["--data", "a.txt", "--out", "x.json"], "expected --vocab-size to train a tokenizer, or --tokenizer to use one."),
+        (["--vocab-size", "300", "--out", "x.json"], "training a tokenizer needs --data."),
         (["--tokenizer", "bytes", "--tokens", "x"], "--tokens needs --data."),
         (
             ["--tokenizer", "bytes", "--vocab-size", "300", "--data", "a", "--out", "x.json"],
-            "--vocab-size learns a vocabulary, --tokenizer takes one: give one of them."
+            "expected --vocab-size (train a tokenizer) or --tokenizer (use one), found both."
         ),
     ])
-    func `options that do not go together are refused`(arguments: [String], reason: String) throws {
+    func `options that exclude each other are rejected`(arguments: [String], reason: String) throws {
         let outcome = try slm(["tokenize"] + arguments)
         #expect(outcome.status == 2 && outcome.errors == "slm tokenize: \(reason) All options: slm tokenize --help\n")
     }
 
-    @Test func `ids that are none are named with their place`() throws {
+    @Test func `an invalid id is reported with its position`() throws {
         let outcome = try slm("tokenize", "--tokenizer", "bytes", "--decode", input: "5 9 300")
         #expect(outcome.status == 1 && outcome.errors == "slm: standard input:number 3: expected an id below 260, found 300.\n")
         #expect(
             try slm("tokenize", "--tokenizer", "bytes", "--decode", input: "5 x").errors.contains(
-                "number 2: expected ids with spaces between, found 'x'"))
+                "number 2: expected ids separated by spaces, found 'x'"))
     }
 
-    @Test func `tokens are shown with their ids`() throws {
+    @Test func `--show prints tokens with their ids`() throws {
         let shown = try slm("tokenize", "--tokenizer", tokenizer(), "--show", "After 🦊")
         #expect(shown.status == 0 && shown.output.contains("\\xF0") && shown.output.contains("tokens, 10 bytes"), "\(shown.output)")
     }
 
-    @Test func `the bench says what scripts rely on`() throws {
+    @Test func `the benchmark prints the documented keys`() throws {
         let text = folder.write(Self.chats, to: "bench.txt")
         let lines = try slm("bench", "tokenize", "--text", text, "--vocab-size", "280", "--runs", "1", "--json").output.split(
             separator: "\n")

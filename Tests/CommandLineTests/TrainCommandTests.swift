@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import TestSupport
 
-/// `slm train` as a person meets it.
+/// The output of `slm train`.
 @Suite(.serialized) struct TrainCommandTests {
     private let folder = TemporaryFolder()
 
@@ -24,22 +24,22 @@ import TestSupport
             ] + arguments)
     }
 
-    @Test func `a training says what it will do and what came of it, and one that was stopped goes on bit for bit`() throws {
+    @Test func `a run prints its plan and its result, and a resumed run has the same bits`() throws {
         try tokens()
         let whole = try train("whole", "--ask", "Who?")
         #expect(whole.status == 0, "\(whole.errors)")
         for part in [
-            "parameters: 1 layers", "tokens to learn from",
-            "start    by chance: a start from counts needs 320 channels or more, and there are 32", "12 steps", "step     10", "best",
+            "parameters: 1 layers", " training tokens",
+            "weights  random: n-gram counts need ", "12 steps", "step     10", "best",
             "done: ",
         ] { #expect(whole.output.contains(part), "\(part)") }
         #expect(
             TemporaryFolder.names(in: folder("whole")).map { $0.hasPrefix("events.out.tfevents.") ? "events" : $0 }.sorted()
                 == ["best.h5", "events", "last.h5", "log.jsonl", "report.html"])
         let stopped = try train("parts", "--stop-after", "7", "--ask", "Who?")
-        #expect(stopped.status == 0 && stopped.errors.contains("stopped at step 7. Go on with: slm train"), "\(stopped.errors)")
+        #expect(stopped.status == 0 && stopped.errors.contains("stopped at step 7. Continue with: slm train"), "\(stopped.errors)")
         let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2", "--ask", "Who?")
-        #expect(resumed.status == 0 && resumed.output.contains("from step 7 on"), "\(resumed.errors)")
+        #expect(resumed.status == 0 && resumed.output.contains("resumed at step 7"), "\(resumed.errors)")
         let losses = try ["whole", "parts"].map { name in
             try String(contentsOfFile: folder("\(name)/log.jsonl"), encoding: .utf8).split(separator: "\n").map {
                 $0.replacing(/,"seconds":[0-9.]+/, with: "")
@@ -51,13 +51,13 @@ import TestSupport
         #expect(both.status == 0 && both.output == "\(folder("both.html"))\n")
         let page = try String(contentsOfFile: folder("both.html"), encoding: .utf8)
         #expect(page.contains(">whole<") && page.contains(">parts<"))
-        #expect(try String(contentsOfFile: folder("parts/report.html"), encoding: .utf8).contains("went on after step 7"))
+        #expect(try String(contentsOfFile: folder("parts/report.html"), encoding: .utf8).contains("resumed after step 7"))
         #expect(
             try slm("train", "--compare", folder("none")).errors
                 == "slm: \(folder("none/log.jsonl")): cannot be read: No such file or directory.\n")
     }
 
-    @Test func `a model with room for it begins with counts, and goes on as any other`() throws {
+    @Test func `a large enough model is initialized from n-gram counts, and resumes`() throws {
         try tokens()
         let shape = [
             "train", "--data", folder("data"), "--layers", "1", "--width", "320", "--heads", "5", "--context", "64", "--max-steps", "8",
@@ -68,27 +68,29 @@ import TestSupport
             output.matches(of: /"event":"step","step":\d+,"loss":([0-9.]+)/).compactMap { Double($0.output.1) }
         }
         let whole = try slm(shape + ["--out", folder("whole"), "--counted", "20480"]),
-            chance = try slm(shape + ["--out", folder("chance"), "--recipe", "nanogpt"])
-        #expect(whole.status == 0 && chance.status == 0, "\(whole.errors) \(chance.errors)")
+            random = try slm(shape + ["--out", folder("random"), "--recipe", "nanogpt"])
+        #expect(whole.status == 0 && random.status == 0, "\(whole.errors) \(random.errors)")
         let counted = losses(whole.output)
-        let drawn = losses(chance.output)
-        #expect(counted.count == 8 && drawn.count == 8)
-        #expect((counted.first ?? 9) < 3 && (drawn.first ?? 0) > 5)  // ln 300 = 5.7
+        let uninitialized = losses(random.output)
+        #expect(counted.count == 8 && uninitialized.count == 8)
+        #expect((counted.first ?? 9) < 3 && (uninitialized.first ?? 0) > 5)  // ln 300 = 5.7
         #expect(
             whole.output.contains(/"event":"counted","step":0,"pairs":[1-9][0-9]*,"contexts":20480,"seconds":[0-9.]+}/)
-                && !chance.output.contains("counted"))
-        #expect(try String(contentsOfFile: folder("whole/report.html"), encoding: .utf8).contains("It began with what counting knows: "))
+                && !random.output.contains("counted"))
+        #expect(
+            try String(contentsOfFile: folder("whole/report.html"), encoding: .utf8).contains(
+                "Its weights were initialized from n-gram counts with "))
         let stopped = try slm(shape + ["--out", folder("parts"), "--counted", "20480", "--stop-after", "3"])
         let resumed = try slm("train", "--data", folder("data"), "--out", folder("parts"), "--resume", "--threads", "2", "--json")
         #expect(losses(stopped.output) + losses(resumed.output) == counted, "\(resumed.errors)")
         let impossible = try train("x", "--recipe", "counts")
         #expect(
             impossible.status == 2
-                && impossible.errors == "slm train: --recipe counts needs 320 channels or more, and there are 32. Take --recipe nanogpt.\n",
+                && impossible.errors == "slm train: --recipe counts needs at least 320 channels (found 32). Take --recipe nanogpt.\n",
             "\(impossible.errors)")
     }
 
-    @Test func `every kind of model is trained, kept and gone on with`() throws {
+    @Test func `every kind of model trains, saves and resumes`() throws {
         try tokens()
         let kind = ["--positions", "rotary", "--qk-norm", "--norm", "rms", "--activation", "reluSquared", "--no-bias", "--tied"]
         let whole = try slm(
@@ -98,27 +100,27 @@ import TestSupport
                 "--batch", "4", "--max-steps", "6", "--stop-after", "3", "--beta2", "0.99", "--threads", "1",
             ] + kind)
         #expect(whole.status == 0, "\(whole.errors)")
-        let told = try slm("info", folder("modern/last.h5"))
+        let info = try slm("info", folder("modern/last.h5"))
         #expect(
-            told.output.contains("rms norm, reluSquared, rotary positions, no biases, the head is the embedding, QK-norm, dropout 0.0"),
-            "\(told.output)")
-        #expect(told.output.contains(/plan\/beta2 +0\.99/), "\(told.output)")
+            info.output.contains("rms norm, reluSquared, rotary positions, no biases, tied output head, QK-norm, dropout 0.0"),
+            "\(info.output)")
+        #expect(info.output.contains(/plan\/beta2 +0\.99/), "\(info.output)")
         let resumed = try slm("train", "--data", folder("data"), "--out", folder("modern"), "--resume", "--threads", "1")
-        #expect(resumed.status == 0 && resumed.output.contains("from step 3 on"), "\(resumed.errors)")
+        #expect(resumed.status == 0 && resumed.output.contains("resumed at step 3"), "\(resumed.errors)")
         #expect(
             try train("x", "--heads", "32", "--positions", "rotary").errors
-                == "slm train: rotary positions turn pairs of channels, and 32 channels (--width) "
-                + "give each of 32 heads (--heads) 1: an odd number.\n")
+                == "slm train: rotary positions need an even number of channels per head, found 1 (--width 32, --heads 32).\n")
         #expect(
             try train("x", "--activation", "tanh").errors
                 == "slm: --activation: expected one of gelu, exactGELU, relu, reluSquared, silu, found 'tanh'.\n")
     }
 
-    @Test func `a bigram model learns which token follows which, and no more`() throws {
-        // After a comes b or c, whatever came before: ln 2 in half of the places, and nothing else to learn in the other half.
+    @Test func `a bigram model learns the probabilities of the next token`() throws {
+        // An a is followed by b or c, whatever came before: ln 2 at half of the positions, and 0 at the other half.
         folder.write((0..<4_000).map { $0 % 7 % 2 == 0 ? "ab" : "ac" }.joined() + "\n", to: "text.txt")
-        let tokenized = try slm("tokenize", "--data", folder("text.txt"), "--tokenizer", "characters", "--specials", "", "--val-share", "0",
-                                "--out", folder("letters/tokenizer.json"), "--tokens", folder("letters"))
+        let tokenized = try slm(
+            "tokenize", "--data", folder("text.txt"), "--tokenizer", "characters", "--specials", "", "--val-share", "0",
+            "--out", folder("letters/tokenizer.json"), "--tokens", folder("letters"))
         #expect(tokenized.status == 0, "\(tokenized.errors)")
         let trained = try slm(
             "train", "--preset", "bigram", "--data", folder("letters"), "--out", folder("bigram"), "--width", "8", "--context", "32",
@@ -131,19 +133,24 @@ import TestSupport
         #expect(try slm("info", folder("bigram/best.h5")).output.contains("0 layers, 1 heads, 8 wide"))
     }
 
-    @Test func `a run is not trained over, and other tokens are refused`() throws {
+    @Test func `a run is not overwritten, and other tokens are rejected`() throws {
         try tokens()
         #expect(try train("run", "--stop-after", "1").status == 0)
         let again = try train("run")
-        #expect(again.status == 1 && again.errors.contains("holds a training. Go on with it: --resume; or take another folder: --out."))
+        #expect(
+            again.status == 1
+                && again.errors.contains("holds a training run already. Continue it with --resume, or choose another directory with --out.")
+        )
         #expect(try train("a b's", "--stop-after", "1").errors.hasSuffix(#" --out '"# + folder(#"a b'\''s' --resume"#) + "\n"))
         let other = try train("other", "--tokenizer", "nothing.json")
         #expect(other.status == 1 && other.errors.contains("nothing.json: cannot be read"))
         #expect(
             try slm("train", "--out", folder("x")).errors
                 == "slm train: give chats, or a folder of tokens: --data FILE… or --data FOLDER.\n")
-        #expect(try train("x", "--tokens", "5").errors == "slm train: give one of --max-steps, --epochs, --tokens and --time.\n")
-        #expect(try train("x", "--heads", "3").errors == "slm train: 32 channels (--width) do not divide among 3 heads (--heads).\n")
+        #expect(
+            try train("x", "--tokens", "5").errors
+                == "slm train: expected one of --max-steps, --epochs, --train-tokens and --time, found 2.\n")
+        #expect(try train("x", "--heads", "3").errors == "slm train: expected a --width that is a multiple of --heads, found 32 and 3.\n")
     }
 
     private func trainOnChats(_ name: String, _ arguments: String...) throws -> Outcome {
@@ -159,7 +166,7 @@ import TestSupport
         folder.write((0..<count).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined(), to: "chats.txt")
     }
 
-    @Test func `chats are learned from straight, and made into tokens once`() throws {
+    @Test func `chats are encoded once and cached`() throws {
         writeChats(80)
         let first = try trainOnChats("first", "--vocab-size", "300", "--stop-after", "4")
         #expect(
@@ -171,13 +178,13 @@ import TestSupport
         let second = try trainOnChats("second", "--vocab-size", "300", "--ask", "Who are you?", "And I?")
         #expect(second.status == 0 && !second.output.contains("kept") && second.output.contains("you  And I?"), "\(second.errors)")
         #expect(TemporaryFolder.names(in: folder("cache/slm")).sorted() == made)
-        // Another share to check with: other tokens of the same vocabulary.
+        // Another validation share: other tokens of the same vocabulary.
         let share = try trainOnChats("first", "--resume", "--val-share", "0.5")
         #expect(
             share.status == 1 && share.errors.contains("these are not the tokens that the training began with. It had: vocabulary "),
             "\(share.errors)")
         let resumed = try trainOnChats("first", "--resume")
-        #expect(resumed.status == 0 && resumed.output.contains("from step 4 on"), "\(resumed.errors)")
+        #expect(resumed.status == 0 && resumed.output.contains("resumed at step 4"), "\(resumed.errors)")
         let losses = try ["first", "second"].map { name in
             try String(contentsOfFile: folder("\(name)/log.jsonl"), encoding: .utf8).split(separator: "\n").filter {
                 $0.contains("\"event\":\"step\"") || $0.contains("\"event\":\"eval")
@@ -190,7 +197,7 @@ import TestSupport
         #expect(try trainOnChats("third", "--vocab-size", "300").output.contains("conversations: 81 kept"))
     }
 
-    @Test func `what cannot be meant is refused, with what to do`() throws {
+    @Test func `options that exclude each other are rejected`() throws {
         try tokens()
         #expect(
             try train("x", "--vocab-size", "300").errors
@@ -202,6 +209,6 @@ import TestSupport
         let large = try slm(
             "train", "--data", folder("data"), "--out", folder("x"), "--layers", "500", "--width", "8192", "--heads", "8", "--context", "64"
         )
-        #expect(large.status == 1 && large.errors.contains("It would fit with --preset") && large.errors.contains(" GB"), "\(large.errors)")
+        #expect(large.status == 1 && large.errors.contains("It fits with --preset") && large.errors.contains(" GB"), "\(large.errors)")
     }
 }

@@ -3,13 +3,12 @@ import TestSupport
 import Testing
 import Tokenize
 
-/// The seeds are here and so is the generator: a round is known by its number.
+/// Reads randomly damaged chat files. A failed round is reproducible by its number.
 @Suite struct CorpusFuzzTests {
     static let seeds = [
         "[INST] Hi [/INST] Hello! [INST] Bye [/INST]\n[INST] é😀 [/INST] [x]\r\n\n[INST] a [/INST] b\n",
         #"{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"text","text":"H\u00e9 \ud83d\ude00"}]}]}"#
-            + "\n"
-            + #"{"messages":[{"role":"system","content":"s"}]}"# + "\n",
+            + "\n" + #"{"messages":[{"role":"system","content":"s"}]}"# + "\n",
         #"{"timestamp":"2025","user":"a\nb","assistant":"c\\d\"e"}"# + "\n" + #"{"user":"x","assistant":"y"}"#,
         "Once upon a time\n\nthere was a text.\r\n  And more of it.\n",
         "\u{FEFF}[INST] a [/INST] b\n",
@@ -21,9 +20,8 @@ import Tokenize
         ].map { Array($0.utf8) }
         + [[0xFF], [0xC3], [0xED, 0xA0, 0x80]]
 
-    /// Whatever comes: every line is a conversation, empty, or malformed; the split into blocks changes nothing; what was read can be
-    /// rendered.
-    @Test func `readers take anything`() throws {
+    /// Every line is a conversation, empty, or malformed; block borders do not matter; and all conversations can be rendered.
+    @Test func `readers accept any input`() throws {
         let folder = TemporaryFolder(), tokenizer = try byteTokenizer(), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
         var random = TestRandom(11), encoder = try Encoder(tokenizer), read = 0
         let rounds = fuzzRounds(default: 3_000)
@@ -33,8 +31,9 @@ import Tokenize
             let path = folder.write(text, to: "fuzz"), format = ([nil] + ChatFileFormat.allCases)[Int.random(in: 0...8, using: &random) % 5]
             var whole: [String] = []
             for size in [1 << 18, Int.random(in: 1...60, using: &random)] {
-                var blocks = try CorpusBlocks([path], format: format, blockSize: size, lineLimit: 1_000), parser = ConversationParser(),
-                    entries: [String] = []
+                var blocks = try CorpusBlocks([path], format: format, blockSize: size, maxLineBytes: 1_000)
+                var parser = ConversationParser()
+                var entries: [String] = []
                 var textSoFar: [UInt8] = []
                 while let block = try blocks.next() {
                     try parser.parse(block) { entry in
@@ -44,17 +43,17 @@ import Tokenize
                             var chat = ChatTokens()
                             try renderer.append(conversation, with: &encoder, to: &chat)
                             let texts = conversation.messages.map(\.text)
-                            let isRight = chat.bytes.total == texts.reduce(0) { $0 + $1.count } && chat.ids.count { $0 == 2 } == 1
-                            if !isRight || texts.contains(where: \.isEmpty) { Issue.record("round \(round): \(conversation)") }
+                            let isComplete = chat.bytes.total == texts.reduce(0) { $0 + $1.count } && chat.ids.count { $0 == 2 } == 1
+                            if !isComplete || texts.contains(where: \.isEmpty) { Issue.record("round \(round): \(conversation)") }
                             read += 1
                             entries.append("\(line) \(texts)")
                         case .empty(let line): entries.append("\(line) empty")
-                        case .malformed(let fault): entries.append("\(fault)")
+                        case .malformed(let line): entries.append("\(line)")
                         }
                     }
                 }
                 entries.append("\(textSoFar)")
-                // What a file is, is said by its first block: only forced, or in large blocks, are they comparable.
+                // The format is detected by the first block, so small blocks are only comparable with a given format.
                 if size == 1 << 18 {
                     whole = entries
                 } else if format != nil, entries != whole {
@@ -66,14 +65,14 @@ import Tokenize
     }
 
     private static func mutate(_ text: inout [UInt8], using random: inout TestRandom) {
-        let place = text.isEmpty ? 0 : Int.random(in: 0..<text.count, using: &random)
-        let length = Int.random(in: 0...min(12, text.count - place), using: &random)
+        let start = text.isEmpty ? 0 : Int.random(in: 0..<text.count, using: &random)
+        let length = Int.random(in: 0...min(12, text.count - start), using: &random)
         switch Int.random(in: 0..<6, using: &random) {
-        case 0, 1: text.insert(contentsOf: pieces[Int.random(in: 0..<pieces.count, using: &random)], at: place)
-        case 2: text.removeSubrange(place..<place + length)
-        case 3: text.insert(contentsOf: Array(text[place..<place + length]), at: Int.random(in: 0...text.count, using: &random))
-        case 4: text.removeSubrange(place...)
-        default: if place < text.count { text[place] = UInt8.random(in: 0...255, using: &random) }
+        case 0, 1: text.insert(contentsOf: pieces[Int.random(in: 0..<pieces.count, using: &random)], at: start)
+        case 2: text.removeSubrange(start..<start + length)
+        case 3: text.insert(contentsOf: Array(text[start..<start + length]), at: Int.random(in: 0...text.count, using: &random))
+        case 4: text.removeSubrange(start...)
+        default: if start < text.count { text[start] = UInt8.random(in: 0...255, using: &random) }
         }
     }
 }

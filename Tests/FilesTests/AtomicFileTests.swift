@@ -14,7 +14,7 @@ import Testing
 
     private func text(_ name: String) throws -> String { String(decoding: try InputFile.contents(of: folder(name)), as: UTF8.self) }
 
-    @Test func `a file is what was there, until it is what is new`() throws {
+    @Test func `the old file is unchanged until commit`() throws {
         try write("old", to: "a")
         var file = try AtomicFile(folder("a"))
         try file.write(Array("new".utf8))
@@ -25,7 +25,7 @@ import Testing
         #expect(try text("a") == "new" && folder.names == ["a"])
     }
 
-    @Test func `a file that is dropped leaves nothing`() throws {
+    @Test func `a file that is not committed leaves nothing`() throws {
         struct Stop: Error {}
         #expect(throws: Stop.self) {
             var file = try AtomicFile(folder("a"))
@@ -35,7 +35,7 @@ import Testing
         #expect(folder.names == [])
     }
 
-    @Test(arguments: [0, 1, 1 << 20, (1 << 20) + 1, 5_000_000]) func `all bytes arrive, in whatever pieces`(_ count: Int) throws {
+    @Test(arguments: [0, 1, 1 << 20, (1 << 20) + 1, 5_000_000]) func `all bytes are written, in pieces of any size`(_ count: Int) throws {
         let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 131 >> 3) }
         var file = try AtomicFile(folder("a")), start = 0, piece = 1
         while start < count {
@@ -47,13 +47,13 @@ import Testing
         #expect(try InputFile.contents(of: folder("a")) == bytes)
     }
 
-    @Test func `what a killed program left is written over`() throws {
+    @Test func `the part of a killed program is overwritten`() throws {
         folder.write("half a file, and longer than the next", to: "a.part")
         try write("x", to: "a")
         #expect(try text("a") == "x" && folder.names == ["a"])
     }
 
-    @Test func `two writers of one file do not mix`() throws {
+    @Test func `a second writer of the same file is rejected`() throws {
         let first = try AtomicFile(folder("a"))
         #expect(throws: FileError.notWritten(path: folder("a"), reason: "another program is writing it (\(folder("a.part")))")) {
             _ = try AtomicFile(folder("a"))
@@ -63,7 +63,7 @@ import Testing
         #expect(try text("a") == "second")
     }
 
-    @Test func `a file keeps its permissions, and a link stays a link`() throws {
+    @Test func `permissions are kept and a symbolic link is followed`() throws {
         try write("old", to: "a")
         #expect(chmod(folder("a"), 0o640) == 0 && symlink(folder("a"), folder("link")) == 0)
         try write("new", to: "link")
@@ -74,15 +74,15 @@ import Testing
 
     @Test func `devices and folders are not replaced`() {
         for path in ["/dev/null", "/dev/full", folder.path] {
-            #expect(throws: FileError.notWritten(path: path, reason: "it is not a file")) { _ = try AtomicFile(path) }
+            #expect(throws: FileError.notWritten(path: path, reason: "it is not a regular file")) { _ = try AtomicFile(path) }
         }
         #expect(throws: FileError.notWritten(path: folder("no/a"), reason: "No such file or directory")) {
             _ = try AtomicFile(folder("no/a"))
         }
     }
 
-    /// The limit is for the whole process: it is above what any other test writes.
-    @Test func `a file that may not grow is an error, and what was there stays`() throws {
+    /// The limit applies to the whole process: it is above the size of any file of other tests.
+    @Test func `exceeding the file size limit is an error and keeps the old file`() throws {
         try write("old", to: "a")
         var before = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &before)
@@ -93,7 +93,7 @@ import Testing
             var file = try AtomicFile(folder("a"))
             for _ in 0..<32 { try file.write([UInt8](repeating: 7, count: 1 << 20)) }
         }
-        #expect(error == .noRoom(path: folder("a"), reason: "File too large", bytes: 25 << 20))
+        #expect(error == .diskFull(path: folder("a"), reason: "File too large", bytes: 25 << 20))
         #expect(try text("a") == "old" && folder.names == ["a"])
     }
 }

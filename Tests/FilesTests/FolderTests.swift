@@ -6,7 +6,7 @@ import Testing
 @Suite struct FolderTests {
     let folder = TemporaryFolder()
 
-    @Test func `files come sorted, without hidden ones, other kinds and folders behind links`() throws {
+    @Test func `files are sorted, without hidden files, other extensions and linked folders`() throws {
         try Folder.create(folder("sub/deep"))
         for name in ["b.txt", "a.txt", "B.jsonl", "é.txt", ".hidden.txt", "c.bin", "sub/z.txt", "sub/deep/y.jsonl", "sub-a.txt"] {
             folder.write("", to: name)
@@ -22,7 +22,7 @@ import Testing
             ])
     }
 
-    @Test func `a folder without any says what was looked for`() {
+    @Test func `a folder without matching files names the extensions`() {
         let error = #expect(throws: FileError.self) { try Folder.files(at: [folder.path], withExtensions: [".txt", ".jsonl"]) }
         #expect(error?.description == "\(folder.path): no file in it ends in .txt, .jsonl.")
         #expect(throws: FileError.unreadable(path: folder("x"), reason: "No such file or directory")) {
@@ -30,7 +30,7 @@ import Testing
         }
     }
 
-    @Test func `folders are made down to the last`() throws {
+    @Test func `folders are created with their parents`() throws {
         try Folder.create(folder("a/b/c"))
         try Folder.create(folder("a/b/c/"))
         #expect(folder.names == ["a"])
@@ -38,11 +38,11 @@ import Testing
         #expect(throws: FileError.notWritten(path: folder("file"), reason: "it is not a folder")) { try Folder.create(folder("file/x")) }
     }
 
-    @Test func `a mapped file is read as numbers, and a remainder is left out`() throws {
+    @Test func `a mapped file is read as numbers and a remainder is ignored`() throws {
         let file = try MappedFile(folder.write([1, 0, 0, 1, 9] as [UInt8], to: "numbers"))
         #expect(file.count == 5)
         #expect(file.read(as: UInt16.self) { ids in ids.indices.map { ids[$0] } } == [1, 256])
         #expect(try MappedFile(folder.write("", to: "nothing")).read(as: UInt64.self) { $0.count } == 0)
-        #expect(throws: FileError.unreadable(path: folder.path, reason: "it is not a file")) { _ = try MappedFile(folder.path) }
+        #expect(throws: FileError.unreadable(path: folder.path, reason: "it is not a regular file")) { _ = try MappedFile(folder.path) }
     }
 }

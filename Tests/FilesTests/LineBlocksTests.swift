@@ -19,7 +19,7 @@ import Testing
             } catch {
                 guard case .lineTooLong(_, let line, limit) = error else { throw error }
                 lines.append("\(line) too long")
-                bytes += [UInt8](repeating: 0, count: limit)        // offsets are compared only where nothing is left out
+                bytes += [UInt8](repeating: 0, count: limit)        // offsets are only checked if no line is skipped
                 break
             }
         }
@@ -33,7 +33,7 @@ import Testing
         }
     }
 
-    @Test func `a byte-order mark is left out, and only at the beginning`() throws {
+    @Test func `a byte-order mark is skipped only at the start`() throws {
         for size in 1...12 {
             var blocks = try LineBlocks(folder.write([0xEF, 0xBB, 0xBF, 97, 10, 0xEF, 0xBB, 0xBF, 98], to: "mark"), size: size)
             var bytes: [UInt8] = []
@@ -52,7 +52,7 @@ import Testing
         #expect(try lines([10], size: 4) == ["1 "])
     }
 
-    @Test(arguments: [1, 2, 3, 7, 100]) func `a line may be as long as the limit, and one byte more is refused`(_ size: Int) throws {
+    @Test(arguments: [1, 2, 3, 7, 100]) func `a line as long as the limit is read and a longer one is an error`(_ size: Int) throws {
         #expect(try lines(Array("a\n1234567\nb\n".utf8), size: size, limit: 7) == ["1 a", "2 1234567", "3 b"])
         for text in ["a\n12345678\nb\n", "a\n12345678", "a\n1234567890123456789\nb\n"] {
             let found = try lines(Array(text.utf8), size: size, limit: 7)
@@ -60,7 +60,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 3, 7]) func `what follows a line that is too long is read`(_ size: Int) throws {
+    @Test(arguments: [1, 3, 7]) func `reading continues after a line that is too long`(_ size: Int) throws {
         var blocks = try LineBlocks(folder.write("123456789012345\nb\n12345678\n\nc", to: "long"), size: size, limit: 7),
             seen: [String] = []
         for _ in 0..<20 {
@@ -73,7 +73,7 @@ import Testing
         #expect(seen == ["\(path):1: a line longer than 7 bytes.", "2:1", "\(path):3: a line longer than 7 bytes.", "4:0", "5:1"])
     }
 
-    @Test func `a file that is not there, and a folder, say so`() throws {
+    @Test func `a missing file and a folder are errors`() throws {
         #expect(throws: FileError.unreadable(path: folder("no"), reason: "No such file or directory")) { _ = try LineBlocks(folder("no")) }
         #expect(throws: FileError.unreadable(path: folder.path, reason: "Is a directory")) {
             var blocks = try LineBlocks(folder.path)
@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    @Test func `a file is read whole`() throws {
+    @Test func `contents returns the whole file`() throws {
         let bytes = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         #expect(try InputFile.contents(of: folder.write(bytes, to: "whole")) == bytes)
         #expect(try InputFile.contents(of: folder.write("", to: "nothing")) == [])
@@ -90,7 +90,7 @@ import Testing
 }
 
 @Suite struct PipeTests {
-    @Test func `a pipe is read in the blocks that a file has, however little comes at a time`() throws {
+    @Test func `a pipe gives the same blocks as a file`() throws {
         let folder = TemporaryFolder(), text = (0..<3_000).map { "line \($0)\n" }.joined(), pipe = folder("pipe")
         #expect(mkfifo(pipe, 0o600) == 0)
         try InputFile.check(pipe)

@@ -8,7 +8,7 @@ import TestSupport
 import Tokenize
 import Formats
 
-/// Models that become GGUF files, and are read again. Tests/Peers/check_gguf.py has llama.cpp's own package do one half of it.
+/// Writing GGUF files and reading them back. Tests/Peers/check_gguf.py compares with llama.cpp's own Python package.
 @Suite struct GGUFTests {
     private let folder = TemporaryFolder()
 
@@ -23,7 +23,7 @@ import Formats
 
     private func floats(_ array: FloatArray?) -> [Float] { array.map { $0.values.read { span in span.indices.map { span[$0] } } } ?? [] }
 
-    @Test(arguments: [false, true]) func `there and back is the identity in f32`(tied: Bool) throws {
+    @Test(arguments: [false, true]) func `an f32 file reads back unchanged`(tied: Bool) throws {
         let before = try sample(tied: tied), after = try there(before, .f32)
         #expect(after.configuration == before.configuration && after.tokenizer == before.tokenizer && after.chatTemplate == .specialTokens)
         #expect(after.weights.names == before.weights.names)
@@ -35,11 +35,10 @@ import Formats
         }
     }
 
-    /// The largest difference, as a share of the largest number of its block: half a step of rounding, and what the scale loses as f16.
-    /// Q4_0 has one step
-    /// less on the side where the largest number is not.
+    /// The error bound relative to the largest number of the block: half a quantization step, and the rounding of the scale to f16. Q4_0
+    /// has one step fewer on the side opposite to the largest number.
     @Test(arguments: [(GGUFFormat.f16, 0x1p-11), (.bf16, 0x1p-8), (.q8_0, 0.5 / 127 + 0x1p-11), (.q4_0, 1.0 / 8 + 0x1p-10)])
-    func `numbers are near what they were, and the same the next time`(format: GGUFFormat, error: Double) throws {
+    func `quantized numbers are close to the original and stable`(format: GGUFFormat, error: Double) throws {
         let before = try sample(), after = try there(before, format)
         var isExact = true, isCoarse = false
         for (name, array) in before.weights {
@@ -53,14 +52,14 @@ import Formats
                 }
             }
         }
-        #expect(isExact && isCoarse)                          // coarse: the bound is not loose, and something was rounded
+        #expect(isExact && isCoarse)                          // isCoarse: numbers were rounded, and the bound is tight
         _ = try there(after, format, "b.gguf")
         let isSame = try InputFile.contents(of: folder("a.gguf")) == InputFile.contents(of: folder("b.gguf"))
         #expect(isSame)
     }
 
-    /// By hand: the largest number is -4, so Q4_0's scale is 0.5 and 0.26 the ninth step; Q8_0's is 4/127.
-    @Test func `blocks as llama.cpp has them`() throws {
+    /// Computed by hand: the largest number is -4, so Q4_0's scale is 0.5, and 0.26 is its ninth step; Q8_0's scale is 4/127.
+    @Test func `blocks have llama.cpp's layout`() throws {
         var checkpoint = try sample()
         let tokens = try #require(checkpoint.weights["tokens.weight"]), processor = try Processor(threads: 1),
             values = processor.zeros(tokens.shape.count)
@@ -79,7 +78,7 @@ import Formats
         #expect(try block(.f16, 4) == [0x00, 0xC4, 0x29, 0x34])
     }
 
-    /// The tensors begin behind the name, the sizes, the type and the place of the last of them.
+    /// Tensor data begins after the name, sizes, type and offset of the last tensor.
     private func dataStart(_ bytes: [UInt8]) -> Int? {
         let name = Array("output.weight".utf8)
         guard
@@ -90,17 +89,17 @@ import Formats
         return (place + name.count + 4 + 16 + 4 + 8 + 31) / 32 * 32
     }
 
-    @Test func `a model without biases gets zeros`() throws {
+    @Test func `a model without biases gets zero biases`() throws {
         let after = try there(try sample { $0.hasBias = false }, .q8_0)
         #expect(after.configuration.hasBias && floats(after.weights["layer0.qkv.bias"]) == Array(repeating: 0, count: 192))
     }
 
-    @Test func `a vocabulary smaller than the embedding is itself again`() throws {
+    @Test func `a vocabulary smaller than the embedding reads back unchanged`() throws {
         let after = try there(try sample { $0.vocabulary = 300 }, .f32)
         #expect(try after.vocabulary() == SampleCheckpoint.vocabulary && after.configuration.vocabulary == 300)
     }
 
-    @Test(arguments: ChatTemplate.allCases) func `chat forms`(form: ChatTemplate) throws {
+    @Test(arguments: ChatTemplate.allCases) func `chat templates and missing tokenizers read back`(form: ChatTemplate) throws {
         var before = try sample()
         before.chatTemplate = form
         #expect(try there(before, .f32).chatTemplate == form)
@@ -110,7 +109,7 @@ import Formats
         #expect(try there(before, .f32).tokenizer == nil)
     }
 
-    @Test func `what llama.cpp's GPT-2 has not is refused, and no file is left`() throws {
+    @Test func `models that llama.cpp's GPT-2 cannot represent are errors, and leave no file`() throws {
         func reason(_ format: GGUFFormat = .f32, _ change: (inout GPTConfiguration) -> Void) throws -> String {
             let checkpoint = try sample(change)
             do throws(GGUFError) { try checkpoint.writeGGUF(to: folder("a.gguf"), as: format) } catch { return "\(error)" }
@@ -119,15 +118,15 @@ import Formats
         #expect(try reason { $0.positions = .rotary }.contains("its positions are rotary"))
         #expect(try reason { $0.positions = .none }.contains("its positions are none"))
         #expect(try reason { $0.norm = .rms }.contains("its norms are rms"))
-        #expect(try reason { $0.hasQKNorm = true }.contains("questions and keys"))
+        #expect(try reason { $0.hasQKNorm = true }.contains("queries and keys"))
         #expect(try reason { $0.activation = .exactGELU }.contains("its activation is exactGELU"))
         #expect(try reason { $0.layers = 0 }.contains("it has no layers"))
-        for format in [GGUFFormat.q8_0, .q4_0] { #expect(try reason(format) { $0.width = 48 }.contains("rows of 48 do not divide")) }
+        for format in [GGUFFormat.q8_0, .q4_0] { #expect(try reason(format) { $0.width = 48 }.contains("its width 48 is not a multiple")) }
         #expect(folder.names.isEmpty)
     }
 
     @Test(arguments: [(GGUFFormat.f16, 65_505 as Float), (.q8_0, 1e7), (.q4_0, 1e6), (.q8_0, .nan), (.f16, .infinity)])
-    func `numbers that a format does not reach`(format: GGUFFormat, number: Float) throws {
+    func `numbers beyond a format's limit are errors`(format: GGUFFormat, number: Float) throws {
         let checkpoint = try sample()
         checkpoint.weights["layer0.up.weight"]?.values.write { $0[5] = number }
         #expect { try checkpoint.writeGGUF(to: folder("a.gguf"), as: format) } throws: {

@@ -9,14 +9,14 @@ import TestSupport
 import Tokenize
 import Formats
 
-/// GPT-2 folders, out and in again, and those that are refused.
+/// Writing and reading Hugging Face folders of a GPT-2.
 @Suite struct HuggingFaceTests {
     private let folder = TemporaryFolder()
     private let processor: Processor
 
     init() throws { processor = try Processor(threads: 1) }
 
-    /// A small GPT-2 whose weights, biases and norms included, are all random.
+    /// A small GPT-2 whose weights, including biases and norms, are random.
     private func sample(
         isTied: Bool = false, hasBias: Bool = true, _ change: (inout GPTConfiguration) -> Void = { _ in }
     ) throws -> Checkpoint {
@@ -47,7 +47,7 @@ import Formats
     }
 
     @Test(arguments: UnaryFunction.allCases.filter { ![.exp, .log, .sqrt].contains($0) }, [false, true])
-    func `there and back is the identity`(activation: UnaryFunction, isTied: Bool) throws {
+    func `a written folder reads back unchanged`(activation: UnaryFunction, isTied: Bool) throws {
         let sample = try sample(isTied: isTied) { $0.activation = activation }
         try HuggingFace.write(sample, to: folder.path)
         #expect(
@@ -61,7 +61,7 @@ import Formats
         #expect(try ImportedModel(reading: folder.path, on: processor).checkpoint.weightsDigest == sample.weightsDigest)
     }
 
-    @Test(arguments: [WeightFormat.f16, .bf16]) func `in 16 bits, it is the nearest that they hold`(format: WeightFormat) throws {
+    @Test(arguments: [WeightFormat.f16, .bf16]) func `16-bit weights are rounded to the nearest number`(format: WeightFormat) throws {
         let sample = try sample()
         try HuggingFace.write(sample, to: folder.path, as: format)
         let again = try read()
@@ -72,7 +72,7 @@ import Formats
         }
     }
 
-    @Test func `without biases it gets zeros, and computes the same`() throws {
+    @Test func `a model without biases gets zero biases and computes the same`() throws {
         let sample = try sample(hasBias: false)
         try HuggingFace.write(sample, to: folder.path)
         let again = try read(), added = again.weights.names.filter { sample.weights[$0] == nil }
@@ -87,7 +87,7 @@ import Formats
         #expect(isSame)
     }
 
-    @Test func `a linear layer lies there as [in, out]`() throws {
+    @Test func `linear layers are stored as [in, out]`() throws {
         let sample = try sample()
         try HuggingFace.write(sample, to: folder.path)
         let bytes = try InputFile.contents(of: folder("model.safetensors")), header = try SafeTensorsHeader(of: bytes.span, path: "a")
@@ -100,7 +100,7 @@ import Formats
         #expect(isSame)
     }
 
-    /// Tests edit what was written, as other programs would have written it.
+    /// Edits a written file, to imitate other programs.
     private func edit(_ file: String, _ changes: (String, String)...) throws {
         var text = String(decoding: try InputFile.contents(of: folder(file)), as: UTF8.self)
         for (old, new) in changes {
@@ -110,7 +110,7 @@ import Formats
         folder.write(text, to: file)
     }
 
-    /// The tensors of the folder's file, changed, as a file of their own.
+    /// Writes a copy of the safetensors file with tensors renamed, removed or added.
     private func rewrite(
         as name: String = "model.safetensors", _ change: (String) -> String?, adding: [(String, type: String, [Int])] = []
     ) throws {
@@ -126,7 +126,7 @@ import Formats
         folder.write((0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text + numbers, to: name)
     }
 
-    @Test func `old names, buffers and a tied head written out are read`() throws {
+    @Test func `old names, mask buffers and a stored tied head are read`() throws {
         let sample = try sample(isTied: true)
         try HuggingFace.write(sample, to: folder.path)
         let table = try #require(sample.weights["tokens.weight"]).values.read { span in span.indices.map { span[$0].bitPattern } }
@@ -143,11 +143,12 @@ import Formats
         try rewrite({ $0 }, adding: [("lm_head.weight", "F32", [262, 20])])
         #expect(
             refusal()
-                == "folder: lm_head.weight: expected the same as wte.weight, since config.json ties them (tie_word_embeddings), found something else."
+                == "folder: lm_head.weight: expected the same numbers as wte.weight, "
+                + "since config.json ties them (tie_word_embeddings), found other numbers."
         )
         try rewrite({ $0 == "lm_head.weight" ? nil : $0 }, adding: [("score.weight", "F32", [2])])
         #expect(
-            refusal() == "folder/model.safetensors: tensor 'score.weight': expected nothing of that name in such a GPT-2, found F32 [2].")
+            refusal() == "folder/model.safetensors: tensor 'score.weight': expected no such tensor in this GPT-2, found F32 [2].")
     }
 
     private func tensorNames() throws -> [String] {
@@ -155,7 +156,7 @@ import Formats
         return header.tensors.names
     }
 
-    @Test func `a model in several files is one`() throws {
+    @Test func `a model split into several files is read`() throws {
         let sample = try sample()
         try HuggingFace.write(sample, to: folder.path)
         func isFirst(_ name: String) -> Bool { name.contains("c_") }
@@ -173,7 +174,7 @@ import Formats
         for (name, message) in [
             ("../a.safetensors", "expected the name of a file in this folder, found '../a.safetensors'."),
             ("..", "in this folder, found '..'."),
-            ("b.safetensors", "expected a tensor of b.safetensors, found none of that name there."),
+            ("b.safetensors", "expected a tensor of b.safetensors, found no such tensor there."),
             ("c.safetensors", "folder/c.safetensors: cannot be read"),
         ] {
             index { $0.hasSuffix("h.0.mlp.c_fc.bias") ? name : isFirst($0) ? "a.safetensors" : "b.safetensors" }
@@ -181,7 +182,7 @@ import Formats
         }
         folder.write(try InputFile.contents(of: folder("a.safetensors")), to: "b.safetensors")
         index { isFirst($0) ? "a.safetensors" : "b.safetensors" }
-        #expect(refusal().contains(": expected each tensor in one file, found it in folder/b.safetensors, too."))
+        #expect(refusal().contains(": expected each tensor in one file, found it in folder/b.safetensors as well."))
         folder.write("{}", to: "model.safetensors.index.json")
         #expect(refusal() == "folder/model.safetensors.index.json: weight_map: expected an object, found nothing.")
     }
@@ -189,10 +190,10 @@ import Formats
     @Test(arguments: [
         (
             "\"model_type\": \"gpt2\"", "\"model_type\": \"llama\"",
-            "model_type: expected gpt2, the only kind that slm can compute, found 'llama'."
+            "model_type: expected gpt2, the only supported one, found 'llama'."
         ),
-        ("\"n_layer\": 2", "\"n_layer\": 3", "tensor 'transformer.h.2.ln_1.weight': expected numbers [20], found nothing."),
-        ("\"n_layer\": 2", "\"n_layer\": 1", "expected nothing of that name in such a GPT-2, found F32"),
+        ("\"n_layer\": 2", "\"n_layer\": 3", "tensor 'transformer.h.2.ln_1.weight': expected a tensor [20], found nothing."),
+        ("\"n_layer\": 2", "\"n_layer\": 1", "expected no such tensor in this GPT-2, found F32"),
         ("\"n_layer\": 2", "\"n_layer\": 2000000000", "n_layer: expected a whole number from 0 to 1024, found 2000000000."),
         ("\"n_head\": 2", "\"n_head\": 3", "n_embd: expected a multiple of the 3 heads (n_head), found 20."),
         ("\"n_head\": 2", "\"n_head\": 0", "n_head: expected a whole number from 1"),
@@ -205,23 +206,26 @@ import Formats
         ("\"n_positions\": 6", "\"n_positions\": 7", "tensor 'transformer.wpe.weight'.shape: expected [7, 20], found [6, 20]."),
         ("\"n_inner\": null", "\"n_inner\": 81", "n_inner: expected null or 80, four times n_embd, found 81."),
         ("\"gelu_new\"", "\"mish\"", "activation_function: expected one of gelu_new, "),
-        ("1e-05", "1e-06", "layer_norm_epsilon: expected 1e-05, which slm computes with, found 1e-06."),
+        ("1e-05", "1e-06", "layer_norm_epsilon: expected 1e-05, the only supported one, found 1e-06."),
         ("\"resid_pdrop\": 0.15", "\"resid_pdrop\": 1", "resid_pdrop: expected a number from 0 to below 1, found 1.0."),
         (
             "\"n_ctx\"", "\"scale_attn_weights\": false, \"n_ctx\"",
-            "scale_attn_weights: expected true: slm does it no other way, found false."
+            "scale_attn_weights: expected true, the only supported value, found false."
         ),
         ("\"n_ctx\"", "\"scale_attn_by_inverse_layer_idx\": true, \"n_ctx\"", "scale_attn_by_inverse_layer_idx: expected false"),
-        ("\"n_ctx\"", "\"quantization_config\": {}, \"n_ctx\"", "quantization_config: expected nothing"),
-        ("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true", "lm_head.weight: expected the same as transformer.wte.weight"),
-        ("{", "[", "of its JSON"),
-    ]) func `what slm cannot compute is refused`(old: String, new: String, message: String) throws {
+        ("\"n_ctx\"", "\"quantization_config\": {}, \"n_ctx\"", "quantization_config: expected no such field"),
+        (
+            "\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true",
+            "lm_head.weight: expected the same numbers as transformer.wte.weight"
+        ),
+        ("{", "[", "of the JSON"),
+    ]) func `unsupported configurations are errors`(old: String, new: String, message: String) throws {
         try HuggingFace.write(sample(), to: folder.path)
         try edit("config.json", (old, new))
         #expect(refusal().contains(message) && refusal().hasPrefix("folder"), "\(refusal())")
     }
 
-    @Test func `tensors of the wrong kind, and vocabularies too large, are refused`() throws {
+    @Test func `tensors of another type and too large vocabularies are errors`() throws {
         try HuggingFace.write(sample(), to: folder.path)
         try rewrite({ $0.hasSuffix("ln_f.bias") ? nil : $0 }, adding: [("transformer.ln_f.bias", "U8", [20])])
         #expect(refusal() == "folder/model.safetensors: tensor 'transformer.ln_f.bias'.dtype: expected F32, F16 or BF16, found U8.")
@@ -230,12 +234,12 @@ import Formats
         try edit(
             "tokenizer.json", ("\"content\": \"<|pad|>\"", "\"content\": \"<|pad|>\", \"x\": 1"), ("\"id\": 259", "\"id\": 260"),
             ("\"<|pad|>\": 259", "\"<|pad|>\": 260"))
-        #expect(refusal().contains("its tokenizer: expected at most 260 tokens, which the model knows, found 261."), "\(refusal())")
+        #expect(refusal().contains("tokenizer: expected at most 260 tokens, the model's vocabulary size, found 261."), "\(refusal())")
         unlink(folder("model.safetensors"))
-        #expect(refusal().contains("folder: cannot be read: there is no model.safetensors in it, nor model.safetensors.index.json."))
+        #expect(refusal().contains("folder: cannot be read: it contains neither model.safetensors nor model.safetensors.index.json."))
     }
 
-    @Test func `the chat template says which form it is, where both could be`() throws {
+    @Test func `the stored chat template decides between several supported ones`() throws {
         var sample = try sample()
         sample.chatTemplate = .humanAssistant
         try HuggingFace.write(sample, to: folder.path)
@@ -243,10 +247,10 @@ import Formats
         folder.write(#"{"chat_template": "another", "model_max_length": 1000000000000000019884624838656}"#, to: "tokenizer_config.json")
         #expect(try read().chatTemplate == .specialTokens)
         folder.write("[", to: "tokenizer_config.json")
-        #expect(refusal().hasPrefix("folder/tokenizer_config.json: byte 1 of its JSON"), "\(refusal())")
+        #expect(refusal().hasPrefix("folder/tokenizer_config.json: byte 1 of the JSON"), "\(refusal())")
     }
 
-    @Test func `vocab.json and merges.txt do as well, and text where there are no markers`() throws {
+    @Test func `vocab.json with merges.txt is read, and without role tokens the text template is used`() throws {
         var sample = try sample()
         var vocabulary = Vocabulary()
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
@@ -266,12 +270,12 @@ import Formats
         #expect(generation == #"{"bos_token_id":257,"pad_token_id":257,"eos_token_id":[10,257],"do_sample":true}"#)
     }
 
-    @Test func `what GPT-2 cannot be is not written`() throws {
+    @Test func `models that GPT-2 cannot represent are not written`() throws {
         for (change, reason) in [
-            ({ $0.positions = .rotary }, "its positions are rotary, and GPT-2 learns a vector for each"),
+            ({ $0.positions = .rotary }, "it has rotary positions, and GPT-2 has learned ones"),
             ({ $0.positions = .none }, "it has no positions"),
-            ({ $0.hasQKNorm = true }, "it normalises questions and keys (QK-norm)"), ({ $0.norm = .rms }, "its norm is RMS norm"),
-            ({ $0.activation = .exp }, "transformers does not have its activation, exp"),
+            ({ $0.hasQKNorm = true }, "it normalizes queries and keys (QK-norm)"), ({ $0.norm = .rms }, "it uses RMS norm"),
+            ({ $0.activation = .exp }, "transformers lacks its activation, exp"),
         ] as [((inout GPTConfiguration) -> Void, String)] {
             do {
                 try HuggingFace.write(sample(change), to: folder.path)

@@ -8,7 +8,7 @@ import TestSupport
 import Tokenize
 import Formats
 
-/// Files of Tests/Golden/make_pytorch.py, and others that are made here.
+/// Files written by Tests/Golden/make_pytorch.py, and files built here.
 @Suite struct PyTorchTests {
     private let folder = TemporaryFolder()
     private let processor: Processor
@@ -19,7 +19,7 @@ import Formats
         RelativePath.folder(ofFileAt: file) + "/../Golden/\(name)"
     }
 
-    /// The numbers that make_pytorch.py gives tensor i.
+    /// The numbers of tensor i in make_pytorch.py.
     private func expected(_ i: Int, count: Int) -> [Float] { (0..<count).map { Float(($0 + 3 * i) % 31 - 15) / 16 } }
 
     private func isExpected(_ array: FloatArray?, _ i: Int) -> Bool {
@@ -29,7 +29,7 @@ import Formats
         }
     }
 
-    @Test func `a checkpoint of nanoGPT is the same model here`() throws {
+    @Test func `a nanoGPT checkpoint is imported exactly`() throws {
         let checkpoint = try Checkpoint(importingPyTorch: Self.golden("nanogpt.pt"), on: processor)
         var configuration = GPTConfiguration(layers: 1, heads: 2, width: 4, context: 3, vocabulary: 5)
         configuration.isTied = true
@@ -40,7 +40,7 @@ import Formats
         _ = GPT(configuration, in: &list)
         #expect(checkpoint.weights.names == list.parameters.map(\.name))
         for (i, name) in checkpoint.weights.names.enumerated() where !isExpected(checkpoint.weights[name], i) {
-            Issue.record("\(name) has other numbers")
+            Issue.record("\(name) has different numbers")
         }
         #expect(checkpoint.metrics == ["step": 2_000, "validation_loss": 1.5])
         #expect(checkpoint.tokenizer == nil)
@@ -49,7 +49,7 @@ import Formats
         #expect(again.weightsDigest == checkpoint.weightsDigest && again.configuration == configuration)
     }
 
-    @Test func `a finetuned model of nanogpt-chat brings its configuration and its losses`() throws {
+    @Test func `a fine-tuned nanogpt-chat checkpoint is imported with its configuration and losses`() throws {
         let checkpoint = try Checkpoint(importingPyTorch: Self.golden("nanogpt-finetuned.pt"), on: processor)
         var configuration = GPTConfiguration(layers: 1, heads: 1, width: 4, context: 3, vocabulary: 5)
         configuration.hasBias = false
@@ -57,14 +57,14 @@ import Formats
         #expect(checkpoint.configuration == configuration)
         #expect(checkpoint.weights.count == 10)
         for (i, name) in checkpoint.weights.names.enumerated() where !isExpected(checkpoint.weights[name], i) {
-            Issue.record("\(name) has other numbers")
+            Issue.record("\(name) has different numbers")
         }
         #expect(checkpoint.metrics == ["step": 1_000, "training_loss": 2.25, "validation_loss": 2.5])
     }
 
-    /// The losses that make_pytorch.py prints: heads, the order of questions, keys and values, and the activation are nanoGPT's.
+    /// The losses that make_pytorch.py prints. They depend on the heads, the order of queries, keys and values, and the activation.
     @Test(arguments: [("nanogpt.pt", Float(1.5577479)), ("nanogpt-finetuned.pt", Float(1.5867749))])
-    func `it computes what nanoGPT computes`(name: String, expected: Float) throws {
+    func `the loss is that of nanoGPT`(name: String, expected: Float) throws {
         var checkpoint = try Checkpoint(importingPyTorch: Self.golden(name), on: processor)
         checkpoint.configuration.dropout = 0
         let (model, parameters) = try checkpoint.model(on: processor)
@@ -73,20 +73,21 @@ import Formats
         expectClose([loss.scalar], [expected], within: .forward, "loss")
     }
 
-    @Test func `a state alone says all but its heads`() throws {
+    @Test func `a bare state dict lacks only the number of heads`() throws {
         let path = folder.write(PyTorchBytes.file(PyTorchBytes.dictionary(PyTorchBytes.state())), to: "a.pt")
         let checkpoint = try Checkpoint(importingPyTorch: path, heads: 4, activation: .gelu, on: processor)
         #expect(checkpoint.configuration.heads == 4 && checkpoint.configuration.layers == 0 && checkpoint.configuration.activation == .gelu)
         #expect(!checkpoint.configuration.hasBias && checkpoint.configuration.isTied)
         #expect(
             throws: PyTorchError.mismatch(
-                path: path, name: "model_args/n_head", expected: "a number of heads (say it, for the file does not)", found: "nothing")
+                path: path, name: "model_args/n_head", expected: "the number of heads (the file lacks it; give it: --heads)",
+                found: "nothing")
         ) {
             try Checkpoint(importingPyTorch: path, on: processor)
         }
     }
 
-    @Test func `characters come from the file, from meta.pkl beside it, or from whoever asks`() throws {
+    @Test func `characters come from the file, from meta.pkl beside it, or from a given vocabulary`() throws {
         let model = PyTorchBytes.dictionary(PyTorchBytes.state()),
             arguments = PyTorchBytes.dictionary([("n_head", PyTorchBytes.integer(2))])
         let path = folder.write(PyTorchBytes.file(PyTorchBytes.dictionary([("model", model), ("model_args", arguments)])), to: "a.pt")
@@ -107,12 +108,12 @@ import Formats
         let bytes = Vocabulary.ofBytes()
         #expect(
             throws: CheckpointError.mismatch(
-                path: path, name: "its tokenizer", expected: "at most 5 tokens, which the model knows", found: "256")
+                path: path, name: "tokenizer", expected: "at most 5 tokens, the model's vocabulary size", found: "256")
         ) {
-            try ImportedModel(reading: path, tokenizer: .other(bytes), on: processor)
+            try ImportedModel(reading: path, tokenizer: .vocabulary(bytes), on: processor)
         }
         #expect(try ImportedModel(reading: path, tokenizer: .none, on: processor).checkpoint.tokenizer == nil)
-        #expect(try ImportedModel(reading: path, tokenizer: .other(vocabulary), on: processor).checkpoint.vocabulary() == vocabulary)
+        #expect(try ImportedModel(reading: path, tokenizer: .vocabulary(vocabulary), on: processor).checkpoint.vocabulary() == vocabulary)
         let list = PyTorchBytes.dictionary([("b", PyTorchBytes.integer(0)), ("c", PyTorchBytes.integer(1))])
         let other = folder.write(
             PyTorchBytes.file(PyTorchBytes.dictionary([("model", model), ("config", arguments), ("stoi", list)])), to: "b.pt")

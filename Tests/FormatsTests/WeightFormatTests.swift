@@ -3,21 +3,21 @@ import Testing
 import TestSupport
 import Formats
 
-/// 16 bits against Swift's own arithmetic.
+/// Compares 16-bit conversions with Swift's own arithmetic.
 @Suite struct WeightFormatTests {
-    @Test func `every half is the number that it is, and comes back`() {
+    @Test func `every f16 converts to f32 and back`() {
         let wrong = (UInt16.min...UInt16.max).filter { bits in
-            let number = Float(half: bits), expected = Float(Float16(bitPattern: bits))
+            let number = Float(f16Bits: bits), expected = Float(Float16(bitPattern: bits))
             return number.isNaN
                 ? !expected.isNaN || number.f16Bits != bits | 0x200 : number.bitPattern != expected.bitPattern || number.f16Bits != bits
         }
         #expect(wrong.isEmpty, "\(wrong.prefix(5)) and \(wrong.count) in all")
     }
 
-    @Test func `any number becomes the nearest`() {
+    @Test func `conversions round to the nearest number`() {
         var random = TestRandom(3), wrong: [UInt32] = []
         for round in 0..<300_000 {
-            // Any bits, then those where a half has its steps, its borders and its ties.
+            // Random bits, then numbers in f16's range, then ties.
             let bits = UInt32(truncatingIfNeeded: random.next()), small = bits & 0x8000_0000 | UInt32(0x3200_0000 + Int(bits % 0x1600_0000))
             let number = Float(bitPattern: round % 3 == 0 ? bits : round % 3 == 1 ? small : small & ~0xFFF)
             if number.isNaN { continue }

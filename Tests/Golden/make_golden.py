@@ -1,11 +1,11 @@
-"""What PyTorch says: writes operations.safetensors and gpt.safetensors beside this file.
+"""Writes reference results of PyTorch to operations.safetensors and gpt.safetensors beside this file.
 
     python Tests/Golden/make_golden.py            # needs torch and numpy; the same files on every run
-    python Tests/Golden/make_golden.py --check    # writes nothing: do the files still hold what PyTorch says?
+    python Tests/Golden/make_golden.py --check    # writes nothing; compares the files with PyTorch's results
 
-Everything is computed in f64, from inputs that are exactly f32, and stored as f32: what our f32 differs by is then
-our own rounding, not PyTorch's as well. Tensors are named "case/tensor". For every operation the loss is ⟨y, r⟩ with a
-random r, which is stored, and so is the gradient of each input x, as dx.
+Computes in f64, from inputs that are exact in f32, and stores f32, so that differences are rounding errors of slm only.
+Tensors are named "case/tensor". For every operation the loss is ⟨y, r⟩ with a random r. The file contains r and the
+gradient of each input x, as dx.
 """
 import json
 import struct
@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 
 HERE = Path(__file__).parent
-IGNORED = -100  # PyTorch's own; our engine ignores every negative target
+IGNORED = -100  # PyTorch's ignore_index; slm ignores every negative target
 generator = torch.Generator().manual_seed(1337)
 
 
-# Inputs: f64 tensors of f32 numbers, or i32 ids.
+# Inputs: f64 tensors of numbers that are exact in f32, or i32 ids.
 
 def exact(x):
     return x.float().double()
@@ -41,7 +41,7 @@ def nonzero(*shape):
 
 
 def distinct(*shape):
-    """No two alike, and all of them numbers of bf16: the largest stays the largest when it is rounded."""
+    """Distinct numbers that are exact in bf16, so that rounding does not change the maximum."""
     count = torch.Size(shape).numel()
     return (torch.randperm(count, generator=generator) - count // 2).double().reshape(shape) / 64
 
@@ -75,7 +75,7 @@ def write(name, tensors):
 
 
 def check(name, tensors):
-    """Another CPU or PyTorch may round f64 in another way, which the last bit of an f32 can show."""
+    """Another CPU or PyTorch version may round f64 differently, which can change the last bit of an f32."""
     stored = (HERE / name).read_bytes()
     start = 8 + struct.unpack("<Q", stored[:8])[0]
     header = json.loads(stored[8:start])
@@ -87,12 +87,12 @@ def check(name, tensors):
         found = numpy.frombuffer(stored[start + begin : start + end], x.dtype)
         same = entry["shape"] == list(x.shape) and numpy.allclose(found, x.ravel(), rtol=1e-6, atol=1e-6 * abs(x).max())
         wrong += [] if same else [key]
-    print(f"{name}: {len(header)} tensors, {len(wrong)} of them not what PyTorch {torch.__version__} says", *wrong, sep="\n    ")
+    print(f"{name}: {len(header)} tensors, {len(wrong)} of them differ from PyTorch {torch.__version__}", *wrong, sep="\n    ")
     return not wrong
 
 
 def clear_of_zero(draw):
-    """Inputs of a linear layer whose results bf16 does not carry to the other side of 0, where relu has another slope."""
+    """Inputs of a linear layer whose results keep their sign in bf16: ReLU has different slopes on both sides of 0."""
     while F.linear(**(inputs := draw())).abs().min() < 0.02:
         pass
     return inputs
@@ -124,7 +124,7 @@ FUNCTIONS = {
     "gelu": lambda x: F.gelu(x, approximate="tanh"),
     "exactGELU": F.gelu,
 }
-STRETCHES = {  # two shapes that meet
+BROADCASTS = {  # pairs of shapes
     "alike": ((3, 17), (3, 17)),
     "a row": ((3, 17), (17,)),
     "a column": ((33, 5), (33, 1)),
@@ -164,7 +164,7 @@ def products():
 
 
 def elements():
-    for name, (left, right) in STRETCHES.items():
+    for name, (left, right) in BROADCASTS.items():
         case(f"add {name}", torch.add, input=normal(*left), other=normal(*right))
         case(f"subtract {name}", torch.sub, input=normal(*left), other=normal(*right))
         case(f"multiply {name}", torch.mul, input=normal(*left), other=normal(*right))
@@ -195,8 +195,8 @@ def reductions():
 
 def norms():
     for C, rows in [(1, (5,)), (3, (33,)), (17, (5,)), (65, (2, 3))]:
-        # Three numbers that bf16 moved closer together would be stretched by another factor; and a row of one has no variance,
-        # where the usual ε would show rounding errors 316 times as large.
+        # C = 3: rounding to bf16 would change the variance, so the numbers are exact. C = 1: there is no variance, and the usual ε
+        # would amplify rounding errors 316 times.
         x = 4 * distinct(*rows, C) if C == 3 else normal(*rows, C, deviation=2, mean=1)
         eps, weight, bias = 16.0 if C == 1 else 1e-5, normal(C, mean=1), normal(C)
         case(f"layerNorm of {C}", lambda x, weight, bias: F.layer_norm(x, (C,), weight, bias, eps), x=x, weight=weight, bias=bias)
@@ -204,7 +204,7 @@ def norms():
         case(f"rmsNorm of {C}", lambda x, weight: F.rms_norm(x, (C,), weight, eps), x=x, weight=weight)
 
 
-def places():
+def lookups_and_views():
     repeated = torch.tensor([[3, 0, 3, 16, 3], [1, 0, 9, 3, 3], [2, 2, 2, 2, 16]], dtype=torch.int32)
     case("embed", lambda ids, table: table[ids], ids=repeated, table=normal(17, 33))
     case("embed with positions", lambda ids, table, positions: table[ids] + positions[:5],
@@ -221,22 +221,22 @@ def places():
     case("reshape of a transpose", lambda x: x.transpose(0, 1).reshape(-1, 3), x=normal(3, 17, 5))
 
 
-def seen(T, documents=None):
-    """[.., T, T]: position t sees first ... t, where first is the beginning of its document."""
-    places = torch.arange(T)
-    causal = places[None, :] <= places[:, None]
-    return causal if documents is None else causal & (places >= documents[..., None])[:, None]
+def attention_mask(T, documents=None):
+    """[.., T, T]: position t sees first ... t, where first is the start of its document."""
+    positions = torch.arange(T)
+    causal = positions[None, :] <= positions[:, None]
+    return causal if documents is None else causal & (positions >= documents[..., None])[:, None]
 
 
 def attention(qkv, heads, documents=None):
     B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     q, k, v = (part.reshape(B, T, heads, C // heads).transpose(1, 2) for part in qkv.split(C, dim=-1))
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen(T, documents))
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask(T, documents))
     return y.transpose(1, 2).reshape(B, T, C)
 
 
 def starts(*rows):
-    """Lengths of documents → for every position the place where its document begins."""
+    """Lengths of documents → for every position the start of its document."""
     return torch.tensor([[start for start, n in zip(numpy.cumsum([0, *row]), row) for _ in range(n)] for row in rows], dtype=torch.int32)
 
 
@@ -258,15 +258,15 @@ def losses():
          x=normal(2, 17, 33), weight=normal(65, 33), targets=some_ignored(ids(2, 17, below=65)))
 
 
-def rotated(x, places, base=10_000):
-    """[.., T, D]: each pair (i, i + D/2) as a complex number, times a number of length 1 whose angle grows with the place [.., T]."""
+def rotated(x, positions, base=10_000):
+    """[.., T, D]: rotates each pair (i, i + D/2) by an angle that grows with the position [.., T]."""
     D = x.shape[-1]
-    angles = places[..., None] * base ** (-torch.arange(0, D, 2).double() / D)
-    turned = torch.complex(x[..., : D // 2], x[..., D // 2 :]) * torch.polar(torch.ones_like(angles), angles)
-    return torch.cat([turned.real, turned.imag], -1)
+    angles = positions[..., None] * base ** (-torch.arange(0, D, 2).double() / D)
+    result = torch.complex(x[..., : D // 2], x[..., D // 2 :]) * torch.polar(torch.ones_like(angles), angles)
+    return torch.cat([result.real, result.imag], -1)
 
 
-def of_questions_and_keys(f, heads):
+def of_queries_and_keys(f, heads):
     def whole(qkv):
         B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
         q, k, v = (part.reshape(B, T, heads, C // heads).transpose(1, 2) for part in qkv.split(C, dim=-1))
@@ -277,13 +277,13 @@ def of_questions_and_keys(f, heads):
 def heads():
     for T, H, D in [(2, 3, 2), (5, 3, 6), (3, 1, 66)]:
         for start in [0, 300]:
-            case(f"rotate from {start} on, {H} heads of {D}", of_questions_and_keys(lambda x: rotated(x, torch.arange(start, start + T)), H),
+            case(f"rotate from {start} on, {H} heads of {D}", of_queries_and_keys(lambda x: rotated(x, torch.arange(start, start + T)), H),
                  qkv=normal(2, T, 3 * H * D, deviation=1))
-        case(f"normHeads, {H} heads of {D}", of_questions_and_keys(lambda x: F.rms_norm(x, (D,), eps=1e-5), H), qkv=normal(2, T, 3 * H * D, deviation=1))
+        case(f"normHeads, {H} heads of {D}", of_queries_and_keys(lambda x: F.rms_norm(x, (D,), eps=1e-5), H), qkv=normal(2, T, 3 * H * D, deviation=1))
 
 
 def later_functions():
-    """At the end, so that the numbers of all that came before stay what they were."""
+    """At the end, so that the random numbers of the earlier cases stay the same."""
     case("silu", lambda x: F.silu(x), x=normal(3, 65, deviation=2))
     case("linear then silu", lambda input, weight, bias: F.silu(F.linear(input, weight, bias)),
          input=normal(5, 33), weight=normal(17, 33), bias=normal(17))
@@ -291,13 +291,13 @@ def later_functions():
 
 # A GPT as in Sources/Model/GPT.swift.
 
-SEED = 6  # the untied one's gradient is longer than LONGEST for 14 steps, and then shorter
+SEED = 6  # the gradient norm of the untied variant exceeds MAX_NORM for 14 steps, and then no longer
 LAYERS, HEADS, C, T, B, V, STEPS = 2, 4, 32, 24, 3, 61, 20
-BETAS, EPSILON, DECAY, LONGEST = (0.9, 0.95), 1e-8, 0.1, 1.0
+BETAS, EPSILON, DECAY, MAX_NORM = (0.9, 0.95), 1e-8, 0.1, 1.0
 
 
 def gpt_weights():
-    """Gentle ones: bf16 is held to 2e-2, and at a deviation of 0.2 PyTorch's own autocast is further off than that."""
+    """Small weights: the tolerance of bf16 is 2e-2, which PyTorch's own autocast exceeds at a deviation of 0.2."""
     weights = {"tokens.weight": normal(V, C), "positions.weight": normal(T, C)}
 
     def linear(name, inputs, outputs):
@@ -319,7 +319,7 @@ def gpt_weights():
 
 
 def gpt_logits(w, ids, documents):
-    """Weights without positions are those of a model with everything that GPT-2 has not: rotary positions, QK-norm, RMS norm, squared ReLU."""
+    """Weights without positions belong to the variant with rotary positions, QK-norm, RMS norm and squared ReLU."""
     modern = "positions.weight" not in w
 
     def linear(x, name):
@@ -332,14 +332,14 @@ def gpt_logits(w, ids, documents):
     def activation(x):
         return torch.relu(x) ** 2 if modern else F.gelu(x, approximate="tanh")
 
-    # From the beginning of each row's documents on: the same as from the row's, since only distances count.
-    place = torch.arange(ids.shape[1]) - documents if modern else None
+    # Positions within the document give the same result as positions within the row: only distances matter.
+    position = torch.arange(ids.shape[1]) - documents if modern else None
 
     def prepared(qkv):
         if not modern:
             return qkv
-        turned = of_questions_and_keys(lambda x: rotated(x, place[:, None]), HEADS)(qkv)
-        return of_questions_and_keys(lambda x: F.rms_norm(x, (C // HEADS,), eps=1e-5), HEADS)(turned)
+        rotary = of_queries_and_keys(lambda x: rotated(x, position[:, None]), HEADS)(qkv)
+        return of_queries_and_keys(lambda x: F.rms_norm(x, (C // HEADS,), eps=1e-5), HEADS)(rotary)
 
     x = w["tokens.weight"][ids]
     if not modern:
@@ -351,7 +351,7 @@ def gpt_logits(w, ids, documents):
 
 
 def train(golden, variant, start, documents=None):
-    """Twenty steps on one batch. Stores the loss before each and its gradient's length, the first logits and gradients, the last weights."""
+    """Twenty steps on one batch. Stores the loss and gradient norm of each, the first logits and gradients, and the final weights."""
     w = {name: x.clone().requires_grad_() for name, x in start.items()}
     optimizer = torch.optim.AdamW([{"params": [x for x in w.values() if x.dim() >= 2], "weight_decay": DECAY},
                                    {"params": [x for x in w.values() if x.dim() < 2], "weight_decay": 0.0}], betas=BETAS, eps=EPSILON)
@@ -366,11 +366,11 @@ def train(golden, variant, start, documents=None):
         loss.backward()
         if step == 0:
             golden[f"{variant}/logits"] = logits
-            # AdamW takes a first step of the same size for the smallest gradient too, and would make its rounding error as large:
-            # with another seed this may not hold. What is 0 but for the rounding of f64, the keys' biases, may stay.
+            # AdamW's first step has the same size for every gradient, so it amplifies the rounding errors of small ones. Another seed
+            # may fail here. Gradients that are 0 except for rounding in f64 (the biases of keys) are fine.
             assert not any(((abs(x.grad) > 1e-12) & (abs(x.grad) < 1e-6 * abs(x.grad).max())).any() for x in w.values())
             golden.update({f"{variant}/gradient/{name}": x.grad.clone() for name, x in w.items()})
-        lengths.append(torch.nn.utils.clip_grad_norm_(w.values(), LONGEST).item())
+        lengths.append(torch.nn.utils.clip_grad_norm_(w.values(), MAX_NORM).item())
         losses.append(loss.item())
         optimizer.step()
     golden[f"{variant}/losses"], golden[f"{variant}/lengths"] = torch.tensor(losses), torch.tensor(lengths)
@@ -391,9 +391,9 @@ def gpts():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for group in [products, elements, reductions, norms, places, attentions, losses, heads, later_functions]:
+    for group in [products, elements, reductions, norms, lookups_and_views, attentions, losses, heads, later_functions]:
         group()
-    generator.manual_seed(SEED)  # whatever operations are added above
+    generator.manual_seed(SEED)  # independent of the operations above
     files = {"operations.safetensors": operations, "gpt.safetensors": gpts()}
     if sys.argv[1:] == ["--check"]:
         sys.exit(0 if all([check(*file) for file in files.items()]) else 1)

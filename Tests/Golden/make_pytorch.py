@@ -1,8 +1,8 @@
-"""Two small files as nanoGPT and nanogpt-chat write them: nanogpt.pt and nanogpt-finetuned.pt beside this file.
+"""Writes small checkpoints in the formats of nanoGPT and nanogpt-chat: nanogpt.pt and nanogpt-finetuned.pt beside this file.
 
     python Tests/Golden/make_pytorch.py           # needs torch; prints the losses that PyTorchTests.swift expects
 
-Number k of tensor i is ((k + 3 i) mod 31 - 15) / 16, which f16 and bf16 hold, too: the test knows all of them.
+Element k of tensor i is ((k + 3 i) mod 31 - 15) / 16, which is exact in f16 and bf16, so that the test can compute it.
 """
 import sys
 import types

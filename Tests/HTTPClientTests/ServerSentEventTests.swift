@@ -4,13 +4,13 @@ import TestSupport
 
 @Suite struct ServerSentEventTests {
     private func events(_ pieces: [[UInt8]], limit: Int = 1 << 20) throws -> [String] {
-        var reader = ServerSentEvents(limit: limit), found: [String] = []
-        for piece in pieces { try reader.add(piece.span) { found.append(String(decoding: $0, as: UTF8.self)) } }
+        var parser = ServerSentEvents(limit: limit), found: [String] = []
+        for piece in pieces { try parser.add(piece.span) { found.append(String(decoding: $0, as: UTF8.self)) } }
         return found
     }
 
-    /// The standard's steps, over the whole text.
-    private func plain(_ text: [UInt8]) -> [String] {
+    /// The steps of the standard, applied to the whole text.
+    private func expectedEvents(_ text: [UInt8]) -> [String] {
         var text = text, found: [String] = [], data: [[UInt8]] = []
         if text.starts(with: [0xEF, 0xBB, 0xBF]) { text.removeFirst(3) }
         var lines: [[UInt8]] = [[]], i = 0
@@ -18,7 +18,9 @@ import TestSupport
             if text[i] == 13 || text[i] == 10 {
                 if text[i] == 13, i + 1 < text.count, text[i + 1] == 10 { i += 1 }
                 lines.append([])
-            } else { lines[lines.count - 1].append(text[i]) }
+            } else {
+                lines[lines.count - 1].append(text[i])
+            }
             i += 1
         }
         for line in lines.dropLast() {
@@ -36,30 +38,29 @@ import TestSupport
         return found
     }
 
-    @Test func `lines end in three ways, comments and other fields are left out`() throws {
-        let text = "\u{FEFF}data: a\r\ndata:b\rdata\n\n: comment\nevent: x\nid: 1\n\ndata:  c\n\ndata: lost"
+    @Test func `all three line ends are accepted, comments and other fields are ignored`() throws {
+        let text = "\u{FEFF}data: a\r\ndata:b\rdata\n\n: comment\nevent: x\nid: 1\n\ndata:  c\n\ndata: incomplete"
         #expect(try events([Array(text.utf8)]) == ["a\nb\n", " c"])
     }
 
-    @Test func `fuzz: any text, cut anywhere, is what the standard makes of it`() throws {
+    @Test func `fuzz: any text in pieces of any size gives the events of the standard`() throws {
         var noise = TestRandom(9)
         let parts = [
-            "data:", "data: x", "data", "dat", ":", "\n", "\r", "\r\n", "\n\n", " ", "é", "\u{FEFF}", "event: y", "data: {\"a\":1}",
-            "\u{0}",
+            "data:", "data: x", "data", "dat", ":", "\n", "\r", "\r\n", "\n\n", " ", "é", "\u{FEFF}", "event: y", "data: {\"a\":1}", "\u{0}",
         ]
         for round in 0..<fuzzRounds(default: 4_000) {
             let text = (0..<noise.below(14)).flatMap { _ in Array(parts[noise.below(parts.count)].utf8) }
-            var pieces: [[UInt8]] = [], at = 0
-            while at < text.count {
-                let end = min(text.count, at + 1 + noise.below(4))
-                pieces.append(Array(text[at..<end]))
-                at = end
+            var pieces: [[UInt8]] = [], start = 0
+            while start < text.count {
+                let end = min(text.count, start + 1 + noise.below(4))
+                pieces.append(Array(text[start..<end]))
+                start = end
             }
-            #expect(try events(pieces) == plain(text), "\(round): \(String(decoding: text, as: UTF8.self).debugDescription)")
+            #expect(try events(pieces) == expectedEvents(text), "\(round): \(String(decoding: text, as: UTF8.self).debugDescription)")
         }
     }
 
-    @Test func `a line without an end is refused`() {
+    @Test func `an event over the limit throws`() {
         #expect(throws: ServerSentEvents.TooLong.self) {
             try events([Array("data: ".utf8), [UInt8](repeating: 65, count: 200)], limit: 100)
         }

@@ -4,16 +4,15 @@ import Testing
 import Threads
 import Tokenize
 
-/// What every backend promises.
+/// Checks the documented behaviour of ``ChatBackend``, for any backend.
 ///
 ///     try BackendContract(backend, prompt: .chat([.init(.user, "Hi")]), answer: "Hi, you!").check()
 struct BackendContract {
     let backend: any ChatBackend
-    /// Something that is answered with `answer` at temperature 0, which is longer than three tokens, and with this or that at temperature
-    /// 2.
+    /// A prompt that gives `answer`, of more than three tokens, at temperature 0, and varying answers at temperature 2.
     let prompt: Prompt
     let answer: String
-    /// Whether the backend knows its context, and refuses what is longer.
+    /// Whether the backend knows its context length, and refuses longer prompts.
     var knowsContext = true
 
     init(_ backend: any ChatBackend, prompt: Prompt, answer: String, knowsContext: Bool = true) {
@@ -24,40 +23,45 @@ struct BackendContract {
     }
 
     func check() throws {
-        try wholeAnswer()
-        try length()
-        try stops()
-        try cancelling()
-        try seeds()
-        try several()
-        if knowsContext { try refusing() }
+        try checkWholeAnswer()
+        try checkTokenLimit()
+        try checkStopTexts()
+        try checkCancelling()
+        try checkSeeds()
+        try checkConcurrency()
+        if knowsContext { try checkTruncation() }
     }
 
-    private func request(_ most: Int? = nil, temperature: Double = 0, stop: [String] = [], seed: UInt64? = nil) throws -> GenerationRequest
-    {
+    private func request(
+        _ most: Int? = nil,
+        temperature: Double = 0,
+        stop: [String] = [],
+        seed: UInt64? = nil
+    ) throws -> GenerationRequest {
         GenerationRequest(prompt, try GenerationConfig(maximumTokens: most, temperature: temperature, stop: stop, seed: seed))
     }
 
-    /// All events of an answer, in order; what comes behind the end would be among them.
+    /// All events of a generation, in order, including any that come after the end.
     private func events(
-        _ request: GenerationRequest, onEvent: @escaping @Sendable (GenerationEvent, any GenerationHandle) -> Void = { _, _ in }
+        _ request: GenerationRequest,
+        onEvent: @escaping @Sendable (GenerationEvent, any GenerationHandle) -> Void = { _, _ in }
     ) throws -> [GenerationEvent] {
-        let recorder = Recorder()
-        let progress = try backend.start(request) { recorder.add($0) }
+        let recorder = EventRecorder()
+        let handle = try backend.start(request) { recorder.add($0) }
         while true {
             let event = recorder.mailbox.take()
-            onEvent(event, progress)
+            onEvent(event, handle)
             if case .ended = event { break }
         }
-        progress.cancel()
-        _ = try backend.generate(self.request(1))       // whatever still is to come has come when this is over
-        #expect(recorder.overlapped == 0, "two events at once")
+        handle.cancel()
+        _ = try backend.generate(self.request(1))              // gives late events time to arrive
+        #expect(recorder.overlapCount == 0, "events overlap")
         return recorder.all
     }
 
-    private func checkOrder(_ events: [GenerationEvent], _ what: String) {
+    private func checkOrder(_ events: [GenerationEvent], _ label: String) {
         let kinds = events.map { switch $0 { case .began: "b"; case .piece: "p"; case .ended: "e" } }.joined()
-        #expect(kinds.wholeMatch(of: /bp*e/) != nil, "\(what): \(kinds)")
+        #expect(kinds.wholeMatch(of: /bp*e/) != nil, "\(label): \(kinds)")
     }
 
     private func text(_ events: [GenerationEvent]) -> String {
@@ -65,24 +69,25 @@ struct BackendContract {
     }
 
     private func end(_ events: [GenerationEvent]) throws -> GenerationEnd {
-        guard case .ended(let end)? = events.last else { throw Missing() }
+        guard case .ended(let end)? = events.last else { throw NoEnd() }
         return end
     }
 
-    private func wholeAnswer() throws {
+    private func checkWholeAnswer() throws {
         let events = try events(request())
         checkOrder(events, "a whole answer")
         #expect(text(events) == answer)
         let end = try end(events)
         #expect(end.reason == .stop && end.promptTokens > 0 && end.answerTokens > 3, "\(end)")
-        if case .began(let beginning)? = events.first, let known = beginning.promptTokens { #expect(known == end.promptTokens) }
-        for case .piece(let piece) in events { #expect(!piece.text.contains("\u{FFFD}") && !(piece.text.isEmpty && piece.tokens.isEmpty)) }
+        if case .began(let start)? = events.first, let known = start.promptTokens { #expect(known == end.promptTokens) }
+        for case .piece(let piece) in events {
+            #expect(!piece.text.contains("\u{FFFD}") && !(piece.text.isEmpty && piece.tokens.isEmpty))
+        }
         #expect(events.reduce(0) { if case .piece(let piece) = $1 { $0 + piece.tokens.count } else { $0 } } <= end.answerTokens)
-        let times = end.timings
-        #expect(min(times.waited, times.prompt, times.answer) >= 0)
+        #expect(min(end.timings.queued, end.timings.prefill, end.timings.decode) >= 0)
     }
 
-    private func length() throws {
+    private func checkTokenLimit() throws {
         for most in 1...3 {
             let events = try events(request(most)), end = try end(events)
             checkOrder(events, "\(most) tokens")
@@ -90,42 +95,42 @@ struct BackendContract {
         }
     }
 
-    private func stops() throws {
+    private func checkStopTexts() throws {
         let characters = Array(answer)
-        for place in 1..<characters.count - 1 {
-            let events = try events(request(stop: [String(characters[place...place + 1])])), shown = text(events)
-            checkOrder(events, "stop at \(place)")
+        for start in 1..<characters.count - 1 {
+            let events = try events(request(stop: [String(characters[start...start + 1])])), text = text(events)
+            checkOrder(events, "stop at \(start)")
             #expect(try end(events).reason == .stop)
-            #expect(
-                String(characters[..<place]).hasPrefix(shown) && characters[shown.count..<place].allSatisfy(\.isWhitespace), "'\(shown)'")
+            let isCutAtStop = String(characters[..<start]).hasPrefix(text) && characters[text.count..<start].allSatisfy(\.isWhitespace)
+            #expect(isCutAtStop, "'\(text)'")
         }
     }
 
-    private func cancelling() throws {
-        for moment in 0...3 {
+    private func checkCancelling() throws {
+        for index in 0...3 {
             let seen = Atomic(0)
-            let events = try events(request()) { _, progress in
-                if seen.wrappingAdd(1, ordering: .relaxed).oldValue == moment { progress.cancel() }
+            let events = try events(request()) { _, handle in
+                if seen.wrappingAdd(1, ordering: .relaxed).oldValue == index { handle.cancel() }
             }
-            checkOrder(events, "cancelled at event \(moment)")
+            checkOrder(events, "cancelled at event \(index)")
             let end = try end(events)
-            #expect([.cancelled, .stop].contains(end.reason) && answer.hasPrefix(text(events)), "\(moment): \(end)")
+            #expect([.cancelled, .stop].contains(end.reason) && answer.hasPrefix(text(events)), "\(index): \(end)")
         }
-        let recorder = Recorder()
+        let recorder = EventRecorder()
         try backend.start(request()) { recorder.add($0) }.cancel()
         while true { if case .ended = recorder.mailbox.take() { break } }
         checkOrder(recorder.all, "cancelled at once")
-        // Whoever drops the events wants no more of them.
+        // Releasing the stream cancels the generation.
         _ = try backend.stream(request()).next()
     }
 
-    private func seeds() throws {
+    private func checkSeeds() throws {
         let all = try (0..<8).map { try backend.generate(request(12, temperature: 2, seed: $0)).text }
         #expect(try all == (0..<8).map { try backend.generate(request(12, temperature: 2, seed: $0)).text })
         #expect(Set(all).count > 1, "\(all)")
     }
 
-    private func several() throws {
+    private func checkConcurrency() throws {
         let requests = try (1...9).map { (i: Int) throws -> GenerationRequest in
             let most: Int? = i % 3 == 0 ? nil : i
             return try request(most, temperature: i % 2 == 0 ? 0 : 2, seed: UInt64(i))
@@ -142,32 +147,32 @@ struct BackendContract {
         #expect(together.count == alone.count)
     }
 
-    private func refusing() throws {
+    private func checkTruncation() throws {
         let context = try #require(backend.context), long = String(repeating: "ab ", count: context)
-        let recorder = Recorder()
+        let recorder = EventRecorder()
         #expect(throws: GenerationError.self) {
-            try backend.answer(GenerationRequest(.chat([.init(.user, long)]), policy: .refuse)) { recorder.add($0) }
+            try backend.start(GenerationRequest(.chat([.init(.user, long)]), policy: .refuse)) { recorder.add($0) }
         }
         let answer = try backend.generate(GenerationRequest(.chat([.init(.user, long)]), GenerationConfig(temperature: 0)))
         #expect(answer.end.promptTokens + answer.end.answerTokens <= context && recorder.all.isEmpty)
     }
 
-    private struct Missing: Error {}
+    private struct NoEnd: Error {}
 }
 
-/// Keeps the events of an answer, and counts those that came while another was being delivered.
-private final class Recorder: Sendable {
+/// Records the events of a generation, and counts those that came while another was being delivered.
+private final class EventRecorder: Sendable {
     let mailbox = Mailbox<GenerationEvent>()
     private let events = Mutex<[GenerationEvent]>([])
-    private let inside = Atomic(0), overlaps = Atomic(0)
+    private let current = Atomic(0), overlaps = Atomic(0)
 
     func add(_ event: GenerationEvent) {
-        if inside.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue > 0 { overlaps.wrappingAdd(1, ordering: .relaxed) }
+        if current.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue > 0 { overlaps.wrappingAdd(1, ordering: .relaxed) }
         events.withLock { $0.append(event) }
         mailbox.put(event)
-        inside.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+        current.wrappingSubtract(1, ordering: .sequentiallyConsistent)
     }
 
     var all: [GenerationEvent] { events.withLock { $0 } }
-    var overlapped: Int { overlaps.load(ordering: .relaxed) }
+    var overlapCount: Int { overlaps.load(ordering: .relaxed) }
 }

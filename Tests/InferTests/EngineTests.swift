@@ -9,7 +9,7 @@ import TestSupport
 import Threads
 import Tokenize
 
-/// Many answers at once, by a model of random weights: what it says means nothing, and depends on all that it has read.
+/// Concurrent generations by a model with random weights, whose text is meaningless but depends on everything in the context.
 @Suite struct EngineTests {
     private let folder = TemporaryFolder()
     private let path: String
@@ -20,7 +20,7 @@ import Tokenize
         var list = ParameterList()
         _ = GPT(configuration, in: &list)
         let parameters = Parameters(list, on: processor, seed: 5)
-        parameters.values.write { span in for i in span.indices { span[i] *= 4 } }      // so that tokens differ clearly
+        parameters.values.write { span in for i in span.indices { span[i] *= 4 } }      // so that the logits differ clearly
         var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
         checkpoint.tokenizer = try StoredTokenizer(vocabulary)
         checkpoint.chatTemplate = .specialTokens
@@ -28,153 +28,172 @@ import Tokenize
         try checkpoint.write(to: path)
     }
 
-    private func backend(_ type: PrecisionOption = .f32, _ change: (inout LocalBackend.Limits) -> Void = { _ in }) throws -> LocalBackend {
+    private func backend(
+        _ option: PrecisionOption = .f32,
+        _ change: (inout LocalBackend.Limits) -> Void = { _ in }
+    ) throws -> LocalBackend {
         var limits = LocalBackend.Limits()
         change(&limits)
-        return try LocalBackend(checkpoint: path, type, limits: limits) { try Processor(threads: 2) }
+        return try LocalBackend(checkpoint: path, option, limits: limits) { try Processor(threads: 2) }
     }
 
     private func request(_ i: Int, most: Int = 24) throws -> GenerationRequest {
-        let text = String(repeating: "What is \(i)? ", count: 1 + i % 4),
-            config = try GenerationConfig(
-                maximumTokens: most - i % 7, temperature: i % 5 == 0 ? 0 : 0.9, topK: i % 3 == 0 ? 20 : 0,
-                repetitionPenalty: i % 2 == 0 ? 1.2 : 1, seed: UInt64(i))
+        let text = String(repeating: "What is \(i)? ", count: 1 + i % 4)
+        let config = try GenerationConfig(
+            maximumTokens: most - i % 7,
+            temperature: i % 5 == 0 ? 0 : 0.9,
+            topK: i % 3 == 0 ? 20 : 0,
+            repetitionPenalty: i % 2 == 0 ? 1.2 : 1,
+            seed: UInt64(i)
+        )
         return GenerationRequest(i % 2 == 0 ? .chat([.init(.user, text)]) : .text(text), config)
     }
 
-    @Test(arguments: [PrecisionOption.f32, .bf16, .int8, .int4]) func `the same seed says the same alone, and among 64`(
-        _ type: PrecisionOption
-    ) throws {
-        let alone = try backend(type) { $0.answers = 1 },
-            many = try backend(type) { limits in
-                limits.answers = 64
-                limits.sharedSlice = 17
-                limits.wholeSlice = 40
-            }
-        let requests = try (0..<64).map { try request($0) }, wanted = try requests.map { try alone.generate($0) }
-        let found = Mutex([String](repeating: "", count: 64))
-        try many.answers(to: requests, atOnce: 64) { i, answer in
-            let text = try answer.get().text
-            found.withLock { $0[i] = text }
+    /// Generates all requests and returns their texts.
+    private func texts(_ backend: LocalBackend, _ requests: [GenerationRequest], concurrency: Int) throws -> [String] {
+        let texts = Mutex([String](repeating: "", count: requests.count))
+        try backend.generate(requests, concurrency: concurrency) { i, result in
+            let text = try result.get().text
+            texts.withLock { $0[i] = text }
         }
-        let texts = found.withLock { $0 }, isSame = texts == wanted.map(\.text)
-        #expect(isSame && Set(texts).count > 40, "\(zip(texts, wanted).filter { $0.0 != $0.1.text }.count) differ")
-        #expect(many.status.answering == 0 && many.status.waiting == 0)
+        return texts.withLock { $0 }
     }
 
-    @Test func `a conversation that goes on is not read again, and says the same`() throws {
-        let engine = try backend(), fresh = try backend { $0.answers = 1 }, config = try GenerationConfig(maximumTokens: 12, temperature: 0)
-        var history = [Conversation.Message(.user, "Hello, how are you?")], read = 0
+    @Test(arguments: [PrecisionOption.f32, .bf16, .int8, .int4])
+    func `an answer is the same alone and in a batch of 64`(_ option: PrecisionOption) throws {
+        let alone = try backend(option) { $0.slots = 1 }
+        let batched = try backend(option) { limits in
+            limits.slots = 64
+            limits.sharedPrefillChunk = 17
+            limits.solePrefillChunk = 40
+        }
+        let requests = try (0..<64).map { try request($0) }, expected = try requests.map { try alone.generate($0).text }
+        let found = try texts(batched, requests, concurrency: 64), isSame = found == expected
+        #expect(isSame && Set(found).count > 40, "\(zip(found, expected).filter { $0.0 != $0.1 }.count) differ")
+        #expect(batched.status.running == 0 && batched.status.waiting == 0)
+    }
+
+    @Test func `a conversation that continues reuses the prompt cache and gives the same answer`() throws {
+        let engine = try backend(), fresh = try backend { $0.slots = 1 }
+        let config = try GenerationConfig(maximumTokens: 12, temperature: 0)
+        var history = [Conversation.Message(.user, "Hello, how are you?")], previousPromptTokens = 0
         for turn in 0..<2 {
             let request = GenerationRequest(.chat(history), config), answer = try engine.generate(request)
-            #expect(try fresh.generate(GenerationRequest(.text("something else"), config)).beginning.cachedTokens == 0)
+            #expect(try fresh.generate(GenerationRequest(.text("something else"), config)).start.cachedTokens == 0)
             #expect(try fresh.generate(request).text == answer.text)
-            // What was said may be other tokens when it is read again; what was asked is the same.
-            #expect(answer.start.cachedTokens >= read, "\(answer.start)")
-            read = answer.start.promptTokens ?? 0
+            // The answer may be tokenized differently in the next prompt; the previous prompt is not.
+            #expect(answer.start.cachedTokens >= previousPromptTokens, "\(answer.start)")
+            previousPromptTokens = answer.start.promptTokens ?? 0
             history += [.init(.assistant, answer.text), .init(.user, "And \(turn)?")]
         }
     }
 
-    @Test func `who begins as another did, who is still being answered, need not read the beginning`() throws {
-        let engine = try backend { $0.answers = 2 }, system = String(repeating: "Be kind. ", count: 5),
-            config = try GenerationConfig(maximumTokens: 40, temperature: 0)
+    @Test func `a common prefix is copied from a sequence that is still running`() throws {
+        let system = String(repeating: "Be kind. ", count: 5), config = try GenerationConfig(maximumTokens: 40, temperature: 0)
         func request(_ text: String) -> GenerationRequest { GenerationRequest(.text(system + text), config) }
-        let alone = try engine.generate(request("B")), other = try backend { $0.answers = 2 }
-        let first = try other.stream(request("A"))
-        while case .piece? = first.next() {}                   // it has begun
-        _ = first.next()
-        let second = try other.generate(request("B"))
+        let alone = try backend { $0.slots = 2 }.generate(request("B")), engine = try backend { $0.slots = 2 }
+        let first = try engine.stream(request("A"))
+        while case .piece? = first.next() {}
+        _ = first.next()                                       // it is decoding
+        let second = try engine.generate(request("B"))
         #expect(second.start.cachedTokens >= 40 && second.text == alone.text, "\(second.start)")
     }
 
-    @Test func `a beginning that all share takes nobody's conversation`() throws {
-        let engine = try backend(), config = try GenerationConfig(maximumTokens: 4, temperature: 0),
-            common = String(repeating: "Be kind. ", count: 4)
-        func ask(_ rest: String) throws -> GenerationStart {
-            try engine.generate(GenerationRequest(.text(common + rest), config)).beginning
+    @Test func `conversations with a common prefix do not evict each other`() throws {
+        let engine = try backend(), config = try GenerationConfig(maximumTokens: 4, temperature: 0)
+        let common = String(repeating: "Be kind. ", count: 4)
+        func cachedTokens(_ rest: String) throws -> Int {
+            try engine.generate(GenerationRequest(.text(common + rest), config)).start.cachedTokens
         }
         let length = common.utf8.count, ada = "Ada asks why it rains.", bob = "Bob wants to know it too."
-        #expect(try ask(ada).cachedTokens == 0)
-        #expect(try (length..<length + 5).contains(ask(bob).cachedTokens))
-        #expect(try ask(ada + " And?").cachedTokens >= length + ada.utf8.count)
-        #expect(try ask(bob + " And?").cachedTokens >= length + bob.utf8.count)
+        #expect(try cachedTokens(ada) == 0)
+        #expect(try (length..<length + 5).contains(cachedTokens(bob)))
+        #expect(try cachedTokens(ada + " And?") >= length + ada.utf8.count)
+        #expect(try cachedTokens(bob + " And?") >= length + bob.utf8.count)
     }
 
-    @Test func `what was answered is remembered as long as there is memory for it`() throws {
-        let config = try GenerationConfig(maximumTokens: 12, temperature: 0),
-            requests = (0..<40).map { GenerationRequest(.text("\($0) is the number of this text."), config) }
-        let plain = try backend { $0.answers = 1 }, wanted = try requests.map { try plain.generate($0).text }
-        let page = plain.status.memoryBytes
-        func use(_ remembered: Int, atOnce count: Int) throws -> Int {
-            let engine = try backend { $0.remembered = remembered }, found = Mutex([String](repeating: "", count: requests.count))
-            try engine.answers(to: requests, atOnce: count) { i, answer in
-                let text = try answer.get().text
-                found.withLock { $0[i] = text }
-            }
-            let isSame = found.withLock { $0 } == wanted
+    @Test func `finished sequences stay cached within the budget`() throws {
+        let config = try GenerationConfig(maximumTokens: 12, temperature: 0)
+        let requests = (0..<40).map { GenerationRequest(.text("\($0) is the number of this text."), config) }
+        let plain = try backend { $0.slots = 1 }, expected = try requests.map { try plain.generate($0).text }
+        let sequenceBytes = plain.status.cacheBytes
+        func cacheBytes(budget: Int, concurrency: Int) throws -> Int {
+            let engine = try backend { $0.cacheBudget = budget }
+            let isSame = try texts(engine, requests, concurrency: concurrency) == expected
             #expect(isSame)
-            return engine.status.memoryBytes
+            return engine.status.cacheBytes
         }
-        #expect(page > 0)
-        #expect(try use(0, atOnce: 1) == 0 && use(4 * page, atOnce: 1) == 4 * page)
-        #expect(try use(0, atOnce: 8) == 0 && (1...4 * page).contains(use(4 * page, atOnce: 8)))
+        #expect(sequenceBytes > 0)
+        #expect(try cacheBytes(budget: 0, concurrency: 1) == 0)
+        #expect(try cacheBytes(budget: 4 * sequenceBytes, concurrency: 1) == 4 * sequenceBytes)
+        #expect(try cacheBytes(budget: 0, concurrency: 8) == 0)
+        #expect(try (1...4 * sequenceBytes).contains(cacheBytes(budget: 4 * sequenceBytes, concurrency: 8)))
     }
 
-    @Test func `a cancelled answer leaves its place at once`() throws {
-        let engine = try backend {
-            $0.answers = 1
-            $0.waiting = 1
+    @Test func `a cancelled generation frees its slot at once`() throws {
+        let engine = try backend { limits in
+            limits.slots = 1
+            limits.waiting = 1
         }
-        // The engine stands still at its first piece until it may go on.
-        let hasBegun = Mailbox<Void>(), mayGoOn = Mailbox<Void>(), isHeld = Atomic(true)
-        let long = try engine.answer(GenerationRequest(.text("a"), GenerationConfig(temperature: 1, seed: 1))) { event in
-            guard case .piece = event, isHeld.exchange(false, ordering: .relaxed) else { return }
+        // Blocks the engine at its first piece until `resume`.
+        let hasBegun = Mailbox<Void>(), resume = Mailbox<Void>(), isBlocking = Atomic(true)
+        let long = try engine.start(GenerationRequest(.text("a"), GenerationConfig(temperature: 1, seed: 1))) { event in
+            guard case .piece = event, isBlocking.exchange(false, ordering: .relaxed) else { return }
             hasBegun.put(())
-            mayGoOn.take()
+            resume.take()
         }
         hasBegun.take()
         let waiting = try engine.stream(request(2))
         #expect(throws: GenerationError.busy(waiting: 2)) { try engine.generate(request(3)) }
         long.cancel()
-        mayGoOn.put(())
+        resume.put(())
         var last: GenerationEvent?
         for event in waiting { last = event }
-        guard case .ended(let end)? = last else { Issue.record("no end"); return }
+        guard case .ended(let end)? = last else {
+            Issue.record("no end")
+            return
+        }
         #expect(end.reason == .length || end.reason == .stop)
         #expect(try engine.generate(request(3)).end.answerTokens > 0)
     }
 
-    @Test func `a long prompt stalls nobody`() throws {
-        let engine = try backend { ($0.answers, $0.sharedSlice) = (2, 4) }, moments = Mutex<[String]>([])
-        let isOver = Mailbox<Void>(), eager = try GenerationConfig(maximumTokens: 80, temperature: 2, seed: 4)
-        _ = try engine.answer(GenerationRequest(.text("a"), eager)) { event in
-            if case .piece = event { moments.withLock { $0.append("short") } }
-            if case .ended = event { isOver.put(()) }
+    @Test func `a long prompt does not stall other generations`() throws {
+        let engine = try backend { limits in
+            limits.slots = 2
+            limits.sharedPrefillChunk = 4
         }
-        _ = try engine.answer(
-            GenerationRequest(.text(String(repeating: "long ", count: 12)), GenerationConfig(maximumTokens: 1, temperature: 0))
-        ) { event in
+        let log = Mutex<[String]>([]), finished = Mailbox<Void>(), long = try GenerationConfig(maximumTokens: 80, temperature: 2, seed: 4)
+        _ = try engine.start(GenerationRequest(.text("a"), long)) { event in
+            if case .piece = event { log.withLock { $0.append("piece") } }
+            if case .ended = event { finished.put(()) }
+        }
+        let prompt = Prompt.text(String(repeating: "long ", count: 12))
+        _ = try engine.start(GenerationRequest(prompt, GenerationConfig(maximumTokens: 1, temperature: 0))) { event in
             switch event {
-            case .began: moments.withLock { $0.append("began") };
-            case .piece: break;
-            case .ended: moments.withLock { $0.append("read") }; isOver.put(())
+            case .began: log.withLock { $0.append("began") }
+            case .piece: break
+            case .ended:
+                log.withLock { $0.append("prefilled") }
+                finished.put(())
             }
         }
-        for _ in 0..<2 { isOver.take() }
-        let all = moments.withLock { $0 }
-        guard let began = all.firstIndex(of: "began"), let read = all.firstIndex(of: "read") else { Issue.record("\(all)"); return }
-        // 60 tokens, 4 a step: at least 10 steps in which the other one went on, unless it was over by then.
-        #expect(read - began > 8 || !all[read...].contains("short"), "\(all)")
+        for _ in 0..<2 { finished.take() }
+        let entries = log.withLock { $0 }
+        guard let began = entries.firstIndex(of: "began"), let prefilled = entries.firstIndex(of: "prefilled") else {
+            Issue.record("\(entries)")
+            return
+        }
+        // 60 tokens at 4 per step: at least 10 steps with a piece of the other answer, unless that one ended before.
+        #expect(prefilled - began > 8 || !entries[prefilled...].contains("piece"), "\(entries)")
     }
 
-    @Test func `whoever lets go of the engine hears the end of what it was saying`() throws {
+    @Test func `releasing the engine ends its generations`() throws {
         let ends = Mailbox<GenerationEnd>()
         do {
-            let engine = try backend { $0.answers = 1 }
+            let engine = try backend { $0.slots = 1 }
             for _ in 0..<3 {
-                _ = try engine.answer(GenerationRequest(.text("a"), GenerationConfig(temperature: 2))) {
-                    if case .ended(let end) = $0 { ends.put(end) }
+                _ = try engine.start(GenerationRequest(.text("a"), GenerationConfig(temperature: 2))) { event in
+                    if case .ended(let end) = event { ends.put(end) }
                 }
             }
         }
@@ -182,7 +201,7 @@ import Tokenize
         #expect(reasons.contains(.cancelled), "\(reasons)")
     }
 
-    @Test func `what cannot be opened says why`() {
+    @Test func `a missing checkpoint throws`() {
         #expect(throws: CheckpointError.self) { try LocalBackend(checkpoint: folder("none.h5")) { try Processor(threads: 1) } }
     }
 }

@@ -51,6 +51,24 @@ import Tokenize
         }
     }
 
+    @Test(arguments: ["head.weight", "layer0.qkv.weight", "tokens.weight"])
+    func `the gradient of a weight is its slope, and by the chain rule that of the head`(_ name: String) throws {
+        let processor = try Processor(threads: 1)
+        var list = ParameterList()
+        let model = GPT(.learned, in: &list)
+        let parameters = Parameters(list, on: processor, seed: 3)
+        let parameter = try #require(parameters.list.first { $0.name == name })
+        let before = parameters.value(of: parameter).floats
+        let gradient = ExplainedGradient(of: parameter, row: 4, column: 1, ids, model, parameters, on: processor)
+        #expect(abs(gradient.backward - gradient.finiteDifference) < 1e-3)
+        #expect(gradient.backward != 0)
+        #expect(parameters.value(of: parameter).floats == before)
+        if name == "head.weight" {
+            let explanation = Explanation(of: ids, model, parameters, on: processor)
+            #expect(abs(explanation.headGradient(row: 4, column: 1) - gradient.backward) < 1e-5)
+        }
+    }
+
     @Test func `the most likely tokens come first and probabilities sum to 1`() throws {
         let (explanation, _, _) = try explain(.learned)
         let best = explanation.mostLikely(5, after: 2)

@@ -6,9 +6,9 @@ import Tokenize
 @Suite struct PromptBudgetTests {
     private typealias Message = Conversation.Message
 
-    /// With merges, so that a text cut in two may take more tokens than it was.
+    /// With merges, so that a text cut in two may have more tokens than before.
     private static func tokenizer(system: Bool) throws -> Tokenizer {
-        var trainer = BPETrainer(size: 330), counts = try WordCounts(pattern: .gpt2)
+        var trainer = BPETrainer(vocabularySize: 330), counts = try WordCounts(pattern: .gpt2)
         trainer.specialTokens = ["<|eos|>", "<|user|>", "<|assistant|>"] + (system ? ["<|system|>"] : [])
         trainer.minFrequency = 1
         try counts.add(Array("the other weather is there and the theory, isn't it? Human: Assistant: 日本日本 thethethe".utf8).span)
@@ -35,15 +35,16 @@ import Tokenize
     }
 
     @Test(arguments: ChatTemplate.allCases, [true, false])
-    func `of ten thousand random histories each fits, and no more goes than must`(form: ChatTemplate, hasSystem: Bool) throws {
-        let tokenizer = try Self.tokenizer(system: hasSystem), renderer = try ChatRenderer(form, for: tokenizer)
+    func `random histories fit, and no more is dropped than needed`(template: ChatTemplate, hasSystem: Bool) throws {
+        let tokenizer = try Self.tokenizer(system: hasSystem), renderer = try ChatRenderer(template, for: tokenizer)
         var noise = TestRandom(hasSystem ? 4 : 5), wrong: [String] = [], counts = (whole: 0, dropped: 0, cut: 0)
         for _ in 0..<fuzzRounds(default: 2_500) {
             let context = 2 + noise.below(noise.below(3) == 0 ? 12 : 120), most = noise.below(3) == 0 ? nil : 1 + noise.below(context * 2)
             let messages = history(&noise), budget = PromptBudget(context: context, tokenizer, renderer)
             let whole = try ids(messages, renderer, tokenizer), limit = context - max(1, most.map { min($0, context / 2) } ?? context / 4)
-            func check(_ isRight: Bool, _ what: String) {
-                if !isRight { wrong.append("\(what): context \(context), most \(most ?? 0), \(messages.map { ($0.role, $0.text.count) })") }
+            func check(_ isRight: Bool, _ fault: String) {
+                let lengths = messages.map { ($0.role, $0.text.count) }
+                if !isRight { wrong.append("\(fault): context \(context), most \(most ?? 0), \(lengths)") }
             }
             for policy in TruncationPolicy.allCases {
                 guard policy != .refuse || whole.count <= limit else {
@@ -53,34 +54,36 @@ import Tokenize
                     continue
                 }
                 let fitted = try budget.prompt(of: messages, policy: policy, maximumTokens: most)
-                check(fitted.ids.count + fitted.room <= context && fitted.room >= 1 && !fitted.ids.isEmpty, "does not fit")
-                check(fitted.room == min(most ?? context, context - fitted.ids.count), "room is left over")
+                let isWithinContext = fitted.ids.count + fitted.maxNewTokens <= context
+                check(isWithinContext && fitted.maxNewTokens >= 1 && !fitted.ids.isEmpty, "does not fit")
+                check(fitted.maxNewTokens == min(most ?? context, context - fitted.ids.count), "part of the context is unused")
                 if whole.count <= limit {
                     counts.whole += 1
-                    check(fitted.ids == whole && fitted.droppedMessages == 0 && !fitted.wasTruncated, "fits and was changed")
+                    check(fitted.ids == whole && fitted.droppedMessages == 0 && !fitted.wasTruncated, "fits but was changed")
                     continue
                 }
-                // What is left: what the system says, and the newest turns.
+                // System messages and the newest turns remain.
                 let others = messages.indices.filter { messages[$0].role != .system }
-                let gone = Set(others.prefix(fitted.droppedMessages)),
-                    left = messages.indices.filter { !gone.contains($0) }.map { messages[$0] }
+                let dropped = Set(others.prefix(fitted.droppedMessages))
+                let kept = messages.indices.filter { !dropped.contains($0) }.map { messages[$0] }
                 let users = others.filter { messages[$0].role == .user }
                 if fitted.droppedMessages > 0, let first = others.dropFirst(fitted.droppedMessages).first, !users.isEmpty {
-                    check(messages[first].role == .user && first <= users.last ?? 0, "begins in the middle of a turn")
+                    check(messages[first].role == .user && first <= users.last ?? 0, "starts in the middle of a turn")
                 }
                 if fitted.wasTruncated {
                     counts.cut += 1
-                    let least = users.last.map { last in others.filter { $0 >= last } } ?? Array(others.suffix(1))
-                    check(others.isEmpty || left.filter { $0.role != .system }.count == least.count, "was cut with older turns still there")
-                    check(try ids(left, renderer, tokenizer).count > limit, "was cut and fits")
+                    let newest = users.last.map { last in others.filter { $0 >= last } } ?? Array(others.suffix(1))
+                    let keptCount = kept.filter { $0.role != .system }.count
+                    check(others.isEmpty || keptCount == newest.count, "cut although older turns remain")
+                    check(try ids(kept, renderer, tokenizer).count > limit, "cut although it fits")
                 } else {
                     counts.dropped += 1
-                    check(try fitted.ids == ids(left, renderer, tokenizer), "is not what is left")
-                    if policy == .oldestTurns, let last = users.last(where: { gone.contains($0) }) {
-                        let one = messages.indices.filter { $0 >= last || messages[$0].role == .system }.map { messages[$0] }
-                        check(try ids(one, renderer, tokenizer).count > limit, "one more would have fitted")
+                    check(try fitted.ids == ids(kept, renderer, tokenizer), "differs from the kept messages")
+                    if policy == .oldestTurns, let last = users.last(where: { dropped.contains($0) }) {
+                        let oneMore = messages.indices.filter { $0 >= last || messages[$0].role == .system }.map { messages[$0] }
+                        check(try ids(oneMore, renderer, tokenizer).count > limit, "one more turn would have fitted")
                     }
-                    if policy == .allButLast { check(left.count { $0.role == .user } <= 1, "keeps more than the last") }
+                    if policy == .allButLast { check(kept.count { $0.role == .user } <= 1, "keeps more than the last turn") }
                 }
             }
         }
@@ -88,42 +91,41 @@ import Tokenize
         #expect(min(counts.whole, counts.dropped, counts.cut) > 50, "\(counts)")
     }
 
-    @Test(arguments: ChatTemplate.allCases) func `a turn that is too long loses its beginning, and keeps its end`(form: ChatTemplate) throws
-    {
-        let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(form, for: tokenizer)
+    @Test(arguments: ChatTemplate.allCases)
+    func `a user message that is too long loses its beginning and keeps its end`(template: ChatTemplate) throws {
+        let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(template, for: tokenizer)
         let long = (0..<40).map { "the \($0) other 日本 " }.joined()
         let messages = [Message(.system, "be there"), .init(.user, "x"), .init(.assistant, "y"), .init(.user, long)]
         let fitted = try PromptBudget(context: 90, tokenizer, renderer).prompt(of: messages, policy: .oldestTurns, maximumTokens: 30)
         let text = tokenizer.text(of: fitted.ids)
-        #expect(fitted.wasTruncated && fitted.droppedMessages == 2 && fitted.room == 30 && (55...60).contains(fitted.ids.count))
-        #expect(
-            text.contains("be there") && text.contains("39 other 日本") && !text.contains("the 3 other") && !text.contains("\u{FFFD}"),
-            "\(text)")
+        #expect(fitted.wasTruncated && fitted.droppedMessages == 2 && fitted.maxNewTokens == 30 && (55...60).contains(fitted.ids.count))
+        #expect(text.contains("be there") && text.contains("39 other 日本"), "\(text)")
+        #expect(!text.contains("the 3 other") && !text.contains("\u{FFFD}"), "\(text)")
     }
 
-    @Test func `a system text that would leave no room is cut at its end`() throws {
+    @Test func `a system message that is too long loses its end`() throws {
         let tokenizer = try Self.tokenizer(system: true), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
-        let messages = [
-            Message(.system, "first " + String(repeating: "x", count: 300)), .init(.user, String(repeating: "z", count: 300) + " last"),
-        ]
+        let system = "first " + String(repeating: "x", count: 300), user = String(repeating: "z", count: 300) + " last"
+        let messages = [Message(.system, system), .init(.user, user)]
         let fitted = try PromptBudget(context: 64, tokenizer, renderer).prompt(of: messages, policy: .oldestTurns, maximumTokens: 4)
         let text = tokenizer.text(of: fitted.ids)
         #expect(fitted.ids.count == 60 && text.hasPrefix("<|system|>first x") && text.hasSuffix("z last<|assistant|>"), "\(text)")
     }
 
-    @Test func `a text goes on from its end`() throws {
-        let tokenizer = try Self.tokenizer(system: false), budget = PromptBudget(context: 20, tokenizer, nil),
-            text = String(repeating: "x", count: 50) + "abc"
+    @Test func `a text that is too long is completed from its end`() throws {
+        let tokenizer = try Self.tokenizer(system: false), budget = PromptBudget(context: 20, tokenizer, nil)
+        let text = String(repeating: "x", count: 50) + "abc"
         let fitted = try budget.prompt(of: text, policy: .oldestTurns, maximumTokens: nil)
-        #expect(fitted.ids.count == 15 && fitted.wasTruncated && fitted.room == 5 && tokenizer.text(of: fitted.ids).hasSuffix("xabc"))
-        var whole = PromptBudget.Fitted()
+        #expect(fitted.ids.count == 15 && fitted.wasTruncated && fitted.maxNewTokens == 5)
+        #expect(tokenizer.text(of: fitted.ids).hasSuffix("xabc"))
+        var whole = PromptBudget.FittedPrompt()
         whole.ids = try tokenizer.ids(of: "abc")
-        whole.room = 17
+        whole.maxNewTokens = 17
         #expect(try budget.prompt(of: "abc", policy: .refuse, maximumTokens: 100) == whole)
         #expect(throws: GenerationError.tooLong(promptTokens: 53, context: 20)) {
             try budget.prompt(of: text, policy: .refuse, maximumTokens: nil)
         }
-        // Nothing at all: what begins a text is what ends one.
+        // An empty text is completed from the end-of-text token.
         #expect(try budget.prompt(of: "", policy: .refuse, maximumTokens: nil).ids == [tokenizer.vocabulary.specialTokenID("<|eos|>")])
         #expect(throws: GenerationError.noChatTemplate(model: "this model")) {
             try budget.prompt(of: [Conversation.Message](), policy: .refuse, maximumTokens: nil)

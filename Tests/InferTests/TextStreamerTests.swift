@@ -4,7 +4,7 @@ import TestSupport
 import Tokenize
 
 @Suite struct TextStreamerTests {
-    /// 256 bytes, then pieces of several characters and of halves.
+    /// All 256 bytes, then tokens of several characters and of incomplete ones.
     private static let vocabulary: Vocabulary = {
         var vocabulary = Vocabulary()
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
@@ -16,10 +16,10 @@ import Tokenize
     }()
     private static let eos: TokenID = 269
 
-    private func run(_ ids: [TokenID], _ stops: [String], trims: Bool) -> (pieces: [TextPiece], used: Int) {
-        var text = TextStreamer(Self.vocabulary, StopRules(stops: [Self.eos], stopTexts: stops, trims: trims)), pieces: [TextPiece] = [],
-            used = 0
-        for id in ids where !text.isOver {
+    private func run(_ ids: [TokenID], _ stopTexts: [String], trims: Bool) -> (pieces: [TextPiece], used: Int) {
+        let rules = StopRules(stopTokens: [Self.eos], stopTexts: stopTexts, trimsWhitespace: trims)
+        var text = TextStreamer(Self.vocabulary, rules), pieces: [TextPiece] = [], used = 0
+        for id in ids where !text.isFinished {
             used += 1
             if let piece = text.add(.init(id)) { pieces.append(piece) }
         }
@@ -27,14 +27,14 @@ import Tokenize
         return (pieces, used)
     }
 
-    /// The same, with all of it in hand.
-    private func plain(_ ids: [TokenID], _ stops: [String], trims: Bool) -> [UInt8] {
+    /// The expected text, computed from all tokens at once.
+    private func expectedText(_ ids: [TokenID], _ stopTexts: [String], trims: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         for id in ids.prefix(while: { $0 != Self.eos }) { bytes += Self.vocabulary.tokens[Int(id)] }
         var text = Array(String(decoding: bytes.dropLast(bytes.span.incompleteUTF8Suffix), as: UTF8.self).utf8)
-        let longest = stops.map { Array($0.utf8) }.sorted { $0.count > $1.count }
+        let longestFirst = stopTexts.map { Array($0.utf8) }.sorted { $0.count > $1.count }
         cut: for end in 0...text.count {
-            for stop in longest where end >= stop.count && text[end - stop.count..<end].elementsEqual(stop) {
+            for stop in longestFirst where end >= stop.count && text[end - stop.count..<end].elementsEqual(stop) {
                 text.removeSubrange((end - stop.count)...)
                 break cut
             }
@@ -42,7 +42,7 @@ import Tokenize
         return trims ? text.trimmed : text
     }
 
-    @Test func `pieces are the whole text, up to the first stop, however tokens and stops lie`() {
+    @Test func `pieces concatenate to the text before the first stop text`() {
         var noise = TestRandom(21), wrong: [String] = []
         let stops = ["END", "ENDE", "E", " END", "\n\n", "\n", "aba", "ab", "abab", "日本", "é", "  a", "\u{FFFD}", "ND"]
         for _ in 0..<fuzzRounds(default: 30_000) {
@@ -52,8 +52,8 @@ import Tokenize
                 return noise.below(40) == 0 ? Self.eos : TokenID(start + noise.below(count))
             }
             let chosen = (0..<noise.below(4)).map { _ in stops[noise.below(stops.count)] }, trims = noise.below(2) == 0
-            let (pieces, used) = run(ids, chosen, trims: trims), shown = pieces.flatMap { Array($0.text.utf8) }
-            let isSame = shown == plain(ids, chosen, trims: trims)
+            let (pieces, used) = run(ids, chosen, trims: trims), text = pieces.flatMap { Array($0.text.utf8) }
+            let isSame = text == expectedText(ids, chosen, trims: trims)
             let tokens = pieces.flatMap { $0.tokens.compactMap(\.id) }
             if !isSame || pieces.contains(where: { $0.text.isEmpty }) || !ids.prefix(used).starts(with: tokens) {
                 wrong.append("\(ids) \(chosen) \(trims): \(pieces.map(\.text))")
@@ -62,15 +62,16 @@ import Tokenize
         #expect(wrong.isEmpty, "\(wrong.count): \(wrong.first ?? "")")
     }
 
-    @Test func `what may become a stop waits, and is shown when it does not`() {
-        var text = TextStreamer(Self.vocabulary, StopRules(stops: [Self.eos], stopTexts: ["END."], trims: false))
+    @Test func `text that may begin a stop text is held back until that is decided`() {
+        let rules = StopRules(stopTokens: [Self.eos], stopTexts: ["END."], trimsWhitespace: false)
+        var text = TextStreamer(Self.vocabulary, rules)
         let ids = "aENx".utf8.map { TokenID($0) }
         #expect(ids.map { text.add(.init($0))?.text } == ["a", nil, nil, "ENx"])
         #expect("END.z".utf8.map { text.add(.init(TokenID($0)))?.text } == [nil, nil, nil, nil, nil])
-        #expect(text.isOver && text.finish() == nil)
+        #expect(text.isFinished && text.finish() == nil)
     }
 
-    @Test func `an answer loses the white space around it, a text keeps it`() {
+    @Test func `a chat answer is trimmed, a completed text is not`() {
         let ids = " \n hi  you \n".utf8.map { TokenID($0) }
         #expect(run(ids, [], trims: true).pieces.map(\.text) == ["h", "i", "  y", "o", "u"])
         #expect(run(ids, [], trims: false).pieces.map(\.text).joined() == " \n hi  you \n")
@@ -85,18 +86,18 @@ import Tokenize
         #expect(run([97, 256, 68, 99], ["END"], trims: false).pieces.flatMap(\.tokens).map(\.id) == [97])
     }
 
-    @Test func `rules ban what is special and ends nothing, and numbers that are no token`() throws {
+    @Test func `special tokens that do not end the answer, and unused ids, are banned`() throws {
         var vocabulary = SampleCheckpoint.vocabulary
         vocabulary.tokens.append([])
-        let tokenizer = try Tokenizer(vocabulary), markers = try ChatRenderer(.specialTokens, for: tokenizer),
-            human = try ChatRenderer(.humanAssistant, for: tokenizer)
-        let chat = StopRules(for: .chat([]), vocabulary, markers, stop: [])
-        #expect(chat.stops == [256, 257] && chat.banned == [258, 259, 260])
-        let text = StopRules(for: .text(""), vocabulary, markers, stop: [])
-        #expect(text.stops == [256] && text.banned == [257, 258, 259, 260])
-        #expect(StopRules(for: .chat([]), vocabulary, human, stop: []).stops == [10, 256])
-        // A line end inside a token ends the turn, too.
+        let tokenizer = try Tokenizer(vocabulary)
+        let special = try ChatRenderer(.specialTokens, for: tokenizer), human = try ChatRenderer(.humanAssistant, for: tokenizer)
+        let chat = StopRules(for: .chat([]), vocabulary, special, stop: [])
+        #expect(chat.stopTokens == [256, 257] && chat.banned == [258, 259, 260])
+        let text = StopRules(for: .text(""), vocabulary, special, stop: [])
+        #expect(text.stopTokens == [256] && text.banned == [257, 258, 259, 260])
+        #expect(StopRules(for: .chat([]), vocabulary, human, stop: []).stopTokens == [10, 256])
+        // A line break inside a token also ends the turn.
         var lines = TextStreamer(Self.vocabulary, StopRules(for: .chat([]), Self.vocabulary, human, stop: ["x"]))
-        #expect([TokenID(97), 260].map { lines.add(.init($0))?.text } == ["a", nil] && lines.isOver)
+        #expect([TokenID(97), 260].map { lines.add(.init($0))?.text } == ["a", nil] && lines.isFinished)
     }
 }

@@ -2,7 +2,7 @@ import JSON
 import Testing
 
 @Suite struct JSONParserTests {
-    @Test func `a document gives back what it says, in its order`() throws {
+    @Test func `values and the order of members are those of the document`() throws {
         var parser = JSONParser()
         let root = try parser.parse(#" {"b": [1, -2.5, true, null, "x\n\u00e9\ud83d\ude00"], "a": {"": {}}, "big": 18446744073709551615} "#)
         let list = try #require(root["b"]?.elements.map(Array.init))
@@ -17,14 +17,14 @@ import Testing
         #expect(list[4].members == nil && root.elements == nil && root.string == nil)
     }
 
-    @Test func `of a key that is there twice the later counts, and both are seen`() throws {
+    @Test func `the last of duplicate keys counts and all are members`() throws {
         var parser = JSONParser()
         let root = try parser.parse(#"{"a": 1, "b": 2, "a": 3}"#)
         #expect(root["a"]?.integer == 3)
         #expect(root.members?.compactMap { $0.value.integer } == [1, 2, 3])
     }
 
-    @Test func `values outlive the text, the parser and the next document`() throws {
+    @Test func `values remain valid after the next document is parsed`() throws {
         var parser = JSONParser()
         let first = try parser.parse(#"["first"]"#)
         let second = try parser.parse(#"["second, and longer"]"#)
@@ -33,7 +33,7 @@ import Testing
         #expect(second.elements?.compactMap(\.string) == ["second, and longer"])
     }
 
-    @Test func `whole numbers that no 64 bits hold are numbers all the same`() throws {
+    @Test func `whole numbers beyond 64 bits are doubles`() throws {
         var parser = JSONParser()
         let root = try parser.parse(
             #"{"model_max_length": 1000000000000000019884624838656, "a": [18446744073709551616,18446744073709551615], "b": "18446744073709551616", "c": -9223372036854775809}"#
@@ -60,8 +60,8 @@ import Testing
         Refusal("[1, 2", at: 5, "a comma or ']'", "the end"),
         Refusal("{} {}", at: 3, "the end of the document", "'{'"),
         Refusal("\"abc", at: 4, "a quotation mark that ends the string", "the end"),
-        Refusal("\"a\nb\"", at: 2, "control characters in strings to be escaped", "byte 0x0A"),
-        Refusal("\"a\0b\"", at: 2, "control characters in strings to be escaped", "byte 0x00"),
+        Refusal("\"a\nb\"", at: 2, "an escaped control character", "byte 0x0A"),
+        Refusal("\"a\0b\"", at: 2, "an escaped control character", "byte 0x00"),
         Refusal(#""\x""#, at: 2, #"one of "\/bfnrtu"#, "'x'"),
         Refusal(#""\u12g4""#, at: 5, "four hexadecimal digits", "'g'"),
         Refusal(#""ab\ud800""#, at: 3, "both halves of a surrogate pair", "one"),
@@ -77,7 +77,7 @@ import Testing
         Refusal("1e999", at: 0, "a number below 1.8e308", "a larger one"),
         Refusal("\u{FEFF}{}", at: 0, "a value", "byte 0xEF"),
     ])
-    func `a text that is not JSON says where, and why`(_ refusal: Refusal) {
+    func `malformed JSON is reported with its offset`(_ refusal: Refusal) {
         var parser = JSONParser()
         #expect(throws: refusal.error) { try parser.parse(refusal.text) }
     }
@@ -87,14 +87,14 @@ import Testing
             [0x22, 0xFF, 0x22], [0x22, 0xC0, 0x80, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xF4, 0x90, 0x80, 0x80, 0x22],
             [0x22, 0xC3, 0x22],
         ] as [[UInt8]])
-    func `what is not UTF-8 is found at its first byte`(_ text: [UInt8]) {
+    func `invalid UTF-8 is reported at its first byte`(_ text: [UInt8]) {
         var parser = JSONParser()
         #expect(throws: JSONError.malformed(offset: 1, expected: "UTF-8", found: "byte 0x" + String(text[1], radix: 16, uppercase: true))) {
             try parser.parse(text)
         }
     }
 
-    @Test func `levels are bounded`() throws {
+    @Test func `the number of levels is limited`() throws {
         var parser = JSONParser()
         for (levels, fits) in [(1, true), (1_000, true), (1_023, true), (1_025, false), (1_000_000, false)] {
             let text = String(repeating: "[", count: levels) + "1" + String(repeating: "]", count: levels)
@@ -108,13 +108,13 @@ import Testing
         }
     }
 
-    @Test func `asking for what is not there names the key and what there is`() throws {
+    @Test func `a missing or mismatched value is reported with its key`() throws {
         var parser = JSONParser()
         let root = try parser.parse(#"{"name": "x", "size": 1.5, "none": null}"#)
         #expect(
-            try root.string("name") == "x" && root.number("size") == 1.5 && root.integer("none", else: 7) == 7
-                && root.integer("absent", else: 8) == 8)
-        #expect(throws: JSONError.mismatch(key: "size", expected: "a whole number", found: "1.5")) { try root.integer("size", else: 3) }
+            try root.string("name") == "x" && root.number("size") == 1.5 && root.integer("none", default: 7) == 7
+                && root.integer("absent", default: 8) == 8)
+        #expect(throws: JSONError.mismatch(key: "size", expected: "a whole number", found: "1.5")) { try root.integer("size", default: 3) }
         #expect(throws: JSONError.mismatch(key: "name", expected: "an array", found: "a string")) { try root.array("name") }
         #expect(throws: JSONError.mismatch(key: "absent", expected: "a string", found: "nothing")) { try root.string("absent") }
         let error = #expect(throws: JSONError.self) { try root.object("none") }

@@ -2,11 +2,11 @@ import JSON
 import Testing
 
 @Suite struct JSONWriterTests {
-    @Test func `one line has no space to spare`() {
+    @Test func `one line has no white space`() {
         #expect(written(.oneLine) == #"{"a":1,"b":[true,null,"x",{}],"c":{"d":-2.5},"e":[]}"#)
     }
 
-    @Test func `pretty has a line for each value`() {
+    @Test func `pretty has one value per line`() {
         #expect(written(.pretty) == """
             {
               "a": 1,
@@ -35,7 +35,7 @@ import Testing
         return writer.text
     }
 
-    @Test func `every character comes back, in keys and in strings`() throws {
+    @Test func `every character is read back, in keys and strings`() throws {
         let text = String(String.UnicodeScalarView((0..<0x3000).compactMap(Unicode.Scalar.init) + ["😀", "\u{10FFFF}"]))
         var writer = JSONWriter(), parser = JSONParser()
         writer.object { $0.key(text); $0.string(text) }
@@ -43,13 +43,13 @@ import Testing
         #expect(members.count == 1 && members[0].key.string == text && members[0].value.string == text)
     }
 
-    @Test func `escapes are the short ones where there are any`() {
+    @Test func `short escapes are preferred`() {
         var writer = JSONWriter()
         writer.string("\"\\/\u{8}\t\n\u{C}\r\u{0}\u{1F}\u{7F}é")
         #expect(writer.text == #""\"\\/\b\t\n\f\r\u0000\u001f"# + "\u{7F}é\"")
     }
 
-    @Test func `what is not UTF-8 becomes the character for that`() {
+    @Test func `invalid UTF-8 becomes U+FFFD`() {
         var writer = JSONWriter()
         writer.string([0x61, 0xFF, 0x62])
         #expect(writer.text == "\"a\u{FFFD}b\"")
@@ -62,13 +62,13 @@ import Testing
         #expect(try parser.parse(writer.bytes).number?.bitPattern == number.bitPattern)
     }
 
-    @Test func `numbers that JSON has no word for are null`() {
+    @Test func `infinity and NaN are null`() {
         var writer = JSONWriter()
         writer.array { $0.number(.nan); $0.number(-.infinity); $0.integer(UInt64.max); $0.integer(Int64.min) }
         #expect(writer.text == "[null,null,18446744073709551615,-9223372036854775808]")
     }
 
-    @Test func `lines follow each other`() {
+    @Test func `documents are separated by newlines`() {
         var writer = JSONWriter()
         for i in 1...2 {
             writer.object { $0.key("i"); $0.integer(i) }

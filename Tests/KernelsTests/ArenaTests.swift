@@ -1,20 +1,20 @@
 import Kernels
 import Testing
 
-@Suite struct `The arena` {
+@Suite struct ArenaTests {
     private func address(_ buffer: Buffer) -> Int {
         buffer.read { span in span.withUnsafeBufferPointer { Int(bitPattern: $0.baseAddress) } }
     }
 
-    @Test func `gives out aligned pieces that do not overlap`() throws {
+    @Test func `allocations are aligned and do not overlap`() throws {
         let p = try Processor(threads: 1)
-        let pieces = [0, 1, 3, 16, 17, 1_000, 5_000_000].map { p.buffer(of: $0, .float32) }
-        let places = pieces.map { (start: address($0), end: address($0) + 4 * $0.count) }.sorted { $0.start < $1.start }
-        #expect(places.allSatisfy { $0.start % 64 == 0 })
-        #expect(zip(places, places.dropFirst()).allSatisfy { $0.end <= $1.start })
+        let buffers = [0, 1, 3, 16, 17, 1_000, 5_000_000].map { p.buffer(of: $0, .float32) }
+        let ranges = buffers.map { (start: address($0), end: address($0) + 4 * $0.count) }.sorted { $0.start < $1.start }
+        #expect(ranges.allSatisfy { $0.start % 64 == 0 })
+        #expect(zip(ranges, ranges.dropFirst()).allSatisfy { $0.end <= $1.start })
     }
 
-    @Test func `gives the same piece again`() throws {
+    @Test func `released memory is allocated again`() throws {
         let p = try Processor(threads: 1)
         let first = address(p.buffer(of: 1_000, .float32))
         #expect(address(p.buffer(of: 1_000, .float32)) == first)
@@ -22,31 +22,31 @@ import Testing
     }
 
     @Test(arguments: [[0, 1, 2], [2, 1, 0], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1]])
-    func `merges neighbours in whatever order they come back`(order: [Int]) throws {
+    func `neighboring free ranges are merged in any order of release`(order: [Int]) throws {
         let p = try Processor(threads: 1)
-        var pieces: [Buffer?] = (0..<3).map { _ in p.buffer(of: 1_024, .float32) }
-        let guardian = p.buffer(of: 16, .float32)            // keeps them from merging with the rest
-        let start = pieces.compactMap { $0.map(address) }.min()
-        for i in order { pieces[i] = nil }
+        var buffers: [Buffer?] = (0..<3).map { _ in p.buffer(of: 1_024, .float32) }
+        let separator = p.buffer(of: 16, .float32)            // not merged with the rest of the arena
+        let start = buffers.compactMap { $0.map(address) }.min()
+        for i in order { buffers[i] = nil }
         #expect(p.arena.used == 64)
         let whole = p.buffer(of: 3 * 1_024, .float32)
         #expect(address(whole) == start)
-        #expect(guardian.count == 16 && p.arena.growths == 1)
+        #expect(separator.count == 16 && p.arena.growths == 1)
     }
 
-    @Test func `takes the smallest piece that fits`() throws {
+    @Test func `an allocation uses the smallest free range that fits`() throws {
         let p = try Processor(threads: 1)
         var large: Buffer? = p.buffer(of: 4_096, .float32)
         let a = p.buffer(of: 16, .float32)
         var small: Buffer? = p.buffer(of: 1_024, .float32)
-        let b = p.buffer(of: 16, .float32), place = small.map(address)
+        let b = p.buffer(of: 16, .float32), start = small.map(address)
         large = nil
         small = nil
-        #expect(address(p.buffer(of: 1_000, .float32)) == place)
+        #expect(address(p.buffer(of: 1_000, .float32)) == start)
         #expect(large == nil && small == nil && a.count + b.count == 32)
     }
 
-    @Test func `does not grow when the same is asked for again`() throws {
+    @Test func `repeating the same allocations does not grow the arena`() throws {
         let p = try Processor(threads: 1)
         func step() { _ = (0..<50).map { p.buffer(of: 1_000 * ($0 % 7) + 100_000, .float32) } }
         step()
@@ -57,13 +57,13 @@ import Testing
         #expect(capacity >= 50 * 400_000)
     }
 
-    @Test func `a part of a buffer keeps the whole alive`() throws {
+    @Test func `a slice of a buffer keeps the whole buffer alive`() throws {
         let p = try Processor(threads: 1)
-        var part = p.buffer([1, 2, 3, 4])[1..<3]
+        var slice = p.buffer([1, 2, 3, 4])[1..<3]
         _ = p.buffer([9, 9, 9, 9])
-        #expect(p.floats(part) == [2, 3])
-        let isAlone = part.isUnshared(), other = part
-        let isStillAlone = part.isUnshared()
-        #expect(isAlone && !isStillAlone && other.count == 2)
+        #expect(p.floats(slice) == [2, 3])
+        let isUnshared = slice.isUnshared(), other = slice
+        let isStillUnshared = slice.isUnshared()
+        #expect(isUnshared && !isStillUnshared && other.count == 2)
     }
 }

@@ -3,33 +3,33 @@ import Kernels
 import TestSupport
 import Testing
 
-@Suite struct `Causal attention` {
+@Suite struct AttentionTests {
     static let cases = [(B: 1, T: 1, H: 1, D: 1), (2, 1, 2, 3), (1, 3, 3, 17), (1, 47, 1, 8), (2, 48, 1, 33), (1, 49, 2, 5),
         (1, 97, 2, 17), (1, 65, 1, 64), (1, 205, 1, 40)]
 
-    @Test(arguments: Machine.all, [false, true])
-    func `and its gradient agree with plain loops`(machine: Machine, hasDocuments: Bool) throws {
-        let p = try machine.processor()
+    @Test(arguments: ProcessorVariant.all, [false, true])
+    func `results and gradients agree with reference loops`(variant: ProcessorVariant, hasDocuments: Bool) throws {
+        let p = try variant.processor()
         for (B, T, H, D) in Self.cases {
-            let sample = Sample(B: B, T: T, H: H, D: D, hasDocuments: hasDocuments)
+            let sample = AttentionSample(B: B, T: T, H: H, D: D, hasDocuments: hasDocuments)
             for type in [DataType.float32, .bfloat16] {
                 for precision in [DataType.float32] + (p.hasBFloat16 ? [.bfloat16] : []) {
-                    let found = sample.run(on: p, storing: type, in: precision), wanted = sample.plain(storing: type)
-                    let isExact = type == .float32 && precision == .float32, near = isExact ? Tolerance.forward : .bfloat16
+                    let actual = sample.run(on: p, storing: type, in: precision), expected = sample.reference(storing: type)
+                    let isExact = type == .float32 && precision == .float32, tolerance = isExact ? Tolerance.forward : .bfloat16
                     let what = "\((B, T, H, D)) of \(type) in \(precision)"
-                    expectClose(found.y, wanted.y, within: near, "y \(what)")
-                    expectClose(found.logSums, wanted.logSums, within: near, "log sums \(what)")
-                    expectClose(found.gradient, wanted.gradient, within: isExact ? .gradient : .bfloat16Gradient, "gradient \(what)")
+                    expectClose(actual.y, expected.y, within: tolerance, "y \(what)")
+                    expectClose(actual.logSums, expected.logSums, within: tolerance, "log sums \(what)")
+                    expectClose(actual.gradient, expected.gradient, within: isExact ? .gradient : .bfloat16Gradient, "gradient \(what)")
                 }
             }
         }
     }
 
     @Test(arguments: Processor.instructionSets)
-    func `has the same bits for every number of threads`(path: String) throws {
-        let sample = Sample(B: 3, T: 97, H: 3, D: 17, hasDocuments: true)
+    func `bits do not depend on the number of threads`(instructionSet: String) throws {
+        let sample = AttentionSample(B: 3, T: 97, H: 3, D: 17, hasDocuments: true)
         let runs = try [1, 1, 2, 2, 3].map {
-            try sample.run(on: Processor(threads: $0, instructionSet: path), storing: .float32, in: .float32)
+            try sample.run(on: Processor(threads: $0, instructionSet: instructionSet), storing: .float32, in: .float32)
         }
         for run in runs {
             expectSame(run.y, runs[0].y)
@@ -37,10 +37,10 @@ import Testing
         }
     }
 
-    @Test(arguments: Machine.all)
-    func `does not look ahead, nor into another document`(machine: Machine) throws {
-        let p = try machine.processor(), T = 50
-        var sample = Sample(B: 1, T: T, H: 1, D: 8, hasDocuments: false)
+    @Test(arguments: ProcessorVariant.all)
+    func `positions attend neither to later positions nor to other documents`(variant: ProcessorVariant) throws {
+        let p = try variant.processor(), T = 50
+        var sample = AttentionSample(B: 1, T: T, H: 1, D: 8, hasDocuments: false)
         sample.first = (0..<T).map { $0 < 20 ? 0 : 20 }
         let before = sample.run(on: p, storing: .float32, in: .float32)
         for i in 0..<24 * 20 { sample.qkv[i] += 1 }             // the first document
@@ -49,22 +49,22 @@ import Testing
         expectSame(Array(before.y[8 * 20..<8 * 45]), Array(after.y[8 * 20..<8 * 45]))
     }
 
-    @Test(arguments: Machine.all)
-    func `takes scores as large as they come`(machine: Machine) throws {
-        let p = try machine.processor()
-        var sample = Sample(B: 1, T: 33, H: 1, D: 4, hasDocuments: false)
+    @Test(arguments: ProcessorVariant.all)
+    func `huge scores are accurate and NaN stays in its row`(variant: ProcessorVariant) throws {
+        let p = try variant.processor()
+        var sample = AttentionSample(B: 1, T: 33, H: 1, D: 4, hasDocuments: false)
         for i in sample.qkv.indices where i % 12 < 8 { sample.qkv[i] *= 1_000 }
         let y = sample.run(on: p, storing: .float32, in: .float32).y
-        expectClose(y, sample.plain(storing: .float32).y, within: .hugeLogits)
-        sample.qkv[12 * 20] = .nan                              // position 20's question
-        let poisoned = sample.run(on: p, storing: .float32, in: .float32).y
-        expectSame(Array(poisoned[..<(4 * 20)]), Array(y[..<(4 * 20)]))
-        #expect(poisoned[4 * 20..<4 * 21].allSatisfy { $0.isNaN })
-        expectSame(Array(poisoned[(4 * 21)...]), Array(y[(4 * 21)...]))
+        expectClose(y, sample.reference(storing: .float32).y, within: .hugeLogits)
+        sample.qkv[12 * 20] = .nan                              // the query of position 20
+        let withNaN = sample.run(on: p, storing: .float32, in: .float32).y
+        expectSame(Array(withNaN[..<(4 * 20)]), Array(y[..<(4 * 20)]))
+        #expect(withNaN[4 * 20..<4 * 21].allSatisfy { $0.isNaN })
+        expectSame(Array(withNaN[(4 * 21)...]), Array(y[(4 * 21)...]))
     }
 }
 
-private struct Sample {
+private struct AttentionSample {
     let B, T, H, D: Int
     var qkv: [Float]                 // [B, T, 3, H, D]
     let dy: [Float]                  // [B, T, H, D]
@@ -95,9 +95,9 @@ private struct Sample {
         return (p.floats(y), p.floats(logSums), p.floats(dx))
     }
 
-    func plain(storing type: DataType) -> (y: [Double], logSums: [Double], gradient: [Double]) {
+    func reference(storing type: DataType) -> (y: [Double], logSums: [Double], gradient: [Double]) {
         let x = qkv.map { Double(type == .bfloat16 ? rounded($0) : $0) }, C = H * D
-        let slope = dy.map { Double(type == .bfloat16 ? rounded($0) : $0) }
+        let gradient = dy.map { Double(type == .bfloat16 ? rounded($0) : $0) }
         func dot(_ a: [Double], _ i: Int, _ b: [Double], _ j: Int) -> Double { (0..<D).reduce(0) { $0 + a[i + $1] * b[j + $1] } }
         let root = Double(D).squareRoot()
         var y = [Double](repeating: 0, count: dy.count), logSums = [Double](repeating: 0, count: B * H * T)
@@ -110,13 +110,13 @@ private struct Sample {
                     let scores = (low...t).map { dot(x, at(t, 0), x, at($0, 1)) / root }
                     let top = scores.max() ?? 0, sum = scores.reduce(0) { $0 + exp($1 - top) }
                     logSums[(b * H + h) * T + t] = top + log(sum)
-                    let share = scores.map { exp($0 - top) / sum }
-                    for (s, p) in zip(low...t, share) { for d in 0..<D { y[out + d] += p * x[at(s, 2) + d] } }
-                    let along = dot(slope, out, y, out)
-                    for (s, p) in zip(low...t, share) {
-                        let ds = p * (dot(slope, out, x, at(s, 2)) - along) / root
+                    let probs = scores.map { exp($0 - top) / sum }
+                    for (s, p) in zip(low...t, probs) { for d in 0..<D { y[out + d] += p * x[at(s, 2) + d] } }
+                    let projection = dot(gradient, out, y, out)
+                    for (s, p) in zip(low...t, probs) {
+                        let ds = p * (dot(gradient, out, x, at(s, 2)) - projection) / root
                         for d in 0..<D {
-                            dx[at(s, 2) + d] += p * slope[out + d]
+                            dx[at(s, 2) + d] += p * gradient[out + d]
                             dx[at(t, 0) + d] += ds * x[at(s, 1) + d]
                             dx[at(s, 1) + d] += ds * x[at(t, 0) + d]
                         }

@@ -3,38 +3,38 @@ import Kernels
 import TestSupport
 import Testing
 
-@Suite struct Processors {
-    @Test func `an unknown path is refused with the ones there are`() {
-        let paths = Processor.instructionSets
-        let error = #expect(throws: ProcessorError.unknownInstructionSet("avx1024", known: paths)) {
+@Suite struct ProcessorTests {
+    @Test func `an unknown instruction set is an error that lists the supported ones`() {
+        let instructionSets = Processor.instructionSets
+        let error = #expect(throws: ProcessorError.unknownInstructionSet("avx1024", known: instructionSets)) {
             try Processor(instructionSet: "avx1024")
         }
-        #expect(error?.description == "this CPU has no kernels 'avx1024'. It runs: \(paths.joined(separator: ", ")).")
-        #expect(paths.last == "plain")
+        #expect(error?.description == "this CPU has no kernels 'avx1024'. It supports: \(instructionSets.joined(separator: ", ")).")
+        #expect(instructionSets.last == "plain")
     }
 
     @Test(arguments: [(0, "0"), (-1, "-1"), (1_025, "1025")])
-    func `a number of threads that makes no sense is refused`(threads: Int, text: String) {
+    func `an invalid number of threads is an error`(threads: Int, text: String) {
         let error = #expect(throws: ProcessorError.badThreads(threads)) { try Processor(threads: threads) }
-        #expect(error?.description == "\(text) threads: expected 1 to 1,024.")
+        #expect(error?.description == "expected 1 to 1,024 threads, found \(text) (--threads).")
     }
 
-    @Test func `other errors say what to do`() {
-        #expect(ProcessorError.noThreads(wanted: 900).description == "the system gives no 900 threads. Ask for fewer: --threads 1")
+    @Test func `errors suggest a solution`() {
+        #expect(ProcessorError.noThreads(requested: 900).description == "the system cannot create 900 threads. Use fewer: --threads 1")
         #expect(
             ProcessorError.noLibrary(.openblas, because: "libopenblas.so.0: cannot open shared object file").description
-                == "openblas cannot be used: libopenblas.so.0: cannot open shared object file. Install it with `make deps`, or leave --blas away."
+                == "cannot use openblas: libopenblas.so.0: cannot open shared object file. Install it with `make deps`, or omit --blas."
         )
     }
 
-    @Test(arguments: Machine.all)
-    func `are what was asked for`(machine: Machine) throws {
-        let p = try machine.processor()
-        #expect(p.path == machine.path && p.threads == machine.threads && p.blas == .slm && p.libraryVersion == nil)
-        #expect(p.hasBFloat16 == (machine.path == "avx512bf16"))
+    @Test(arguments: ProcessorVariant.all)
+    func `a processor has the requested instruction set, threads and BLAS`(variant: ProcessorVariant) throws {
+        let p = try variant.processor()
+        #expect(p.instructionSet == variant.instructionSet && p.threads == variant.threads && p.blas == .slm && p.libraryVersion == nil)
+        #expect(p.hasBFloat16 == (variant.instructionSet == "avx512bf16"))
     }
 
-    @Test func `two on two threads share nothing`() async throws {
+    @Test func `processors on different threads do not affect each other`() async throws {
         let sums = await withTaskGroup(of: [Float].self) { group in
             for _ in 0..<4 {
                 group.addTask {
@@ -50,9 +50,9 @@ import Testing
     }
 }
 
-@Suite struct `The pool` {
+@Suite struct WorkerPoolTests {
     @Test(arguments: [1, 2, 3, 8])
-    func `calls every thread once, a thousand times over`(threads: Int) throws {
+    func `every run calls each thread once`(threads: Int) throws {
         let pool = try #require(slm_pool_create(Int32(threads)) as OpaquePointer?)
         defer { slm_pool_destroy(pool) }
         #expect(slm_pool_size(pool) == Int32(threads))
@@ -60,7 +60,7 @@ import Testing
         calls.withUnsafeMutableBufferPointer { calls in
             for _ in 0..<1_000 {
                 slm_pool_run(pool, { context, thread in
-                    // Each thread has a place of its own: a second call, or two at once, would show in the count.
+                    // Each thread has its own counter, so that a missing or a second call shows.
                     context?.assumingMemoryBound(to: Int.self)[Int(thread)] += 1
                 }, calls.baseAddress)
             }
@@ -68,17 +68,17 @@ import Testing
         #expect(calls == [Int](repeating: 1_000, count: threads))
     }
 
-    @Test func `comes and goes without work`() throws {
+    @Test func `a pool can be destroyed without having run a task`() throws {
         for threads in [Int32(1), 2, 5] { slm_pool_destroy(try #require(slm_pool_create(threads) as OpaquePointer?)) }
     }
 
-    @Test func `wakes up after it has slept`() throws {
+    @Test func `sleeping workers wake up for a task`() throws {
         let pool = try #require(slm_pool_create(3) as OpaquePointer?)
         defer { slm_pool_destroy(pool) }
         var calls = [0, 0, 0]
         for _ in 0..<5 {
             var busy = 0
-            for i in 0..<3_000_000 { busy &+= i ^ busy }       // longer than the members spin
+            for i in 0..<3_000_000 { busy &+= i ^ busy }       // longer than the workers spin
             #expect(busy != 1)
             slm_pool_run(pool, { context, thread in context?.assumingMemoryBound(to: Int.self)[Int(thread)] += 1 }, &calls)
         }

@@ -2,39 +2,39 @@ import Kernels
 import TestSupport
 import Testing
 
-@Suite struct `Random numbers` {
-    @Test(arguments: Machine.all)
-    func `dropout drops its share, and makes up for it`(machine: Machine) throws {
-        let p = try machine.processor(), count = 100_001
-        for share in [Float(0), 0.1, 0.5, 0.9] {
+@Suite struct RandomTests {
+    @Test(arguments: ProcessorVariant.all)
+    func `dropout zeroes a fraction p and scales the rest`(variant: ProcessorVariant) throws {
+        let p = try variant.processor(), count = 100_001
+        for probability in [Float(0), 0.1, 0.5, 0.9] {
             let y = p.buffer(of: count, .float32)
-            p.dropout(p.buffer([Float](repeating: 2, count: count)), into: y, p: share, seed: 3, start: 7)
-            let found = p.floats(y), dropped = found.count { $0 == 0 }
-            #expect(abs(Double(dropped) / Double(count) - Double(share)) < 0.005)
-            #expect(found.allSatisfy { $0 == 0 || $0 == 2 / (1 - share) })
+            p.dropout(p.buffer([Float](repeating: 2, count: count)), into: y, p: probability, seed: 3, start: 7)
+            let actual = p.floats(y), dropped = actual.count { $0 == 0 }
+            #expect(abs(Double(dropped) / Double(count) - Double(probability)) < 0.005)
+            #expect(actual.allSatisfy { $0 == 0 || $0 == 2 / (1 - probability) })
         }
     }
 
     @Test(arguments: Processor.instructionSets)
-    func `the same seed gives the same numbers on every number of threads and in any parts`(path: String) throws {
+    func `numbers depend only on the seed, not on threads or on how a buffer is split`(instructionSet: String) throws {
         let count = 20_003, x = TestRandom.numbers(count, seed: 1)
-        let reference = try Self.draw(count, x, on: Processor(threads: 1, instructionSet: "plain"))
+        let reference = try Self.generate(count, x, on: Processor(threads: 1, instructionSet: "plain"))
         for threads in [1, 2, 3] {
-            let p = try Processor(threads: threads, instructionSet: path), found = Self.draw(count, x, on: p)
-            expectSame(found.dropout, reference.dropout)
-            expectSame(found.uniform, reference.uniform)
-            expectClose(found.normal, reference.normal, within: .forward)
+            let p = try Processor(threads: threads, instructionSet: instructionSet), actual = Self.generate(count, x, on: p)
+            expectSame(actual.dropout, reference.dropout)
+            expectSame(actual.uniform, reference.uniform)
+            expectClose(actual.normal, reference.normal, within: .forward)
             let y = p.buffer(of: count, .float32), cut = 5_555
             p.dropout(p.buffer(Array(x[..<cut])), into: y[0..<cut], p: 0.3, seed: 9, start: 5)
             p.dropout(p.buffer(Array(x[cut...])), into: y[cut..<count], p: 0.3, seed: 9, start: 5 + UInt64(cut))
             expectSame(p.floats(y), reference.dropout)
             p.dropout(p.buffer(x), into: y, p: 0.3, seed: 10, start: 5)
-            let isAnother = p.floats(y) != reference.dropout
-            #expect(isAnother)
+            let isDifferent = p.floats(y) != reference.dropout
+            #expect(isDifferent)
         }
     }
 
-    private static func draw(_ count: Int, _ x: [Float], on p: Processor) -> (dropout: [Float], uniform: [Float], normal: [Float]) {
+    private static func generate(_ count: Int, _ x: [Float], on p: Processor) -> (dropout: [Float], uniform: [Float], normal: [Float]) {
         let y = p.buffer(of: count, .float32), u = p.buffer(of: count, .float32), n = p.buffer(of: count, .float32)
         p.dropout(p.buffer(x), into: y, p: 0.3, seed: 9, start: 5)
         p.uniform(into: u, seed: 9, start: 5)
@@ -42,17 +42,17 @@ import Testing
         return (p.floats(y), p.floats(u), p.floats(n))
     }
 
-    @Test(arguments: Machine.all)
-    func `dropout adds where it is asked to`(machine: Machine) throws {
-        let p = try machine.processor(), x = TestRandom.numbers(65, seed: 1), y = p.buffer(of: 65, .float32), sums = p.buffer(x)
+    @Test(arguments: ProcessorVariant.all)
+    func `dropout can accumulate`(variant: ProcessorVariant) throws {
+        let p = try variant.processor(), x = TestRandom.numbers(65, seed: 1), y = p.buffer(of: 65, .float32), sums = p.buffer(x)
         p.dropout(p.buffer(x), into: y, p: 0.5, seed: 1, start: 0)
         p.dropout(p.buffer(x), into: sums, p: 0.5, seed: 1, start: 0, adding: true)
         expectClose(p.floats(sums), zip(x, p.floats(y)).map { Double($0) + Double($1) }, within: .forward)
     }
 
-    @Test(arguments: Machine.all)
-    func `have the moments of their distributions`(machine: Machine) throws {
-        let p = try machine.processor(), count = 200_000, y = p.buffer(of: count, .float32)
+    @Test(arguments: ProcessorVariant.all)
+    func `random numbers have the moments of their distributions`(variant: ProcessorVariant) throws {
+        let p = try variant.processor(), count = 200_000, y = p.buffer(of: count, .float32)
         func moment(_ power: Int) -> Double {
             p.floats(y).reduce(0) { sum, x in sum + (0..<power).reduce(1) { product, _ in product * Double(x) } } / Double(count)
         }

@@ -3,49 +3,51 @@ import Kernels
 import TestSupport
 import Testing
 
-/// What works along rows: norms, softmax, cross-entropy, tables.
-@Suite struct Rows {
+/// Operations along rows: norms, softmax, cross-entropy, embedding lookup.
+@Suite struct RowTests {
     static let shapes = [(0, 3), (1, 1), (3, 17), (17, 33), (5, 65), (40, 3)]
 
-    @Test(arguments: Machine.all, [true, false])
-    func `norms and their gradients agree with plain loops`(machine: Machine, isCentered: Bool) throws {
-        let p = try machine.processor()
+    @Test(arguments: ProcessorVariant.all, [true, false])
+    func `norms and their gradients agree with reference loops`(variant: ProcessorVariant, isCentered: Bool) throws {
+        let p = try variant.processor()
         for (N, C) in Self.shapes {
             for types in [(DataType.float32, DataType.float32), (.float32, .bfloat16), (.bfloat16, .bfloat16)] {
                 let x = TestRandom.numbers(N * C, seed: 1).map { $0 + 0.5 }.map { types.0 == .bfloat16 ? rounded($0) : $0 }
                 let w = TestRandom.numbers(C, seed: 2), b = TestRandom.numbers(C, seed: 3)
                 let dy = TestRandom.numbers(N * C, seed: 4).map { types.1 == .bfloat16 ? rounded($0) : $0 },
                     old = TestRandom.numbers(N * C, seed: 5)
-                let wanted = plainNorm(x, w, isCentered ? b : [], dy, N: N, C: C, isCentered: isCentered)
-                let near = types.1 == .float32 ? Tolerance.gradient : .stored, what = "[\(N), \(C)] \(types)"
+                let expected = referenceNorm(x, w, isCentered ? b : [], dy, N: N, C: C, isCentered: isCentered)
+                let tolerance = types.1 == .float32 ? Tolerance.gradient : .stored, what = "[\(N), \(C)] \(types)"
 
                 let y = p.buffer(of: N * C, types.1), mean = isCentered ? p.buffer(of: N, .float32) : nil, rstd = p.buffer(of: N, .float32)
                 let input = p.buffer(x, types.0), scale = p.buffer(w)
                 p.norm(
                     input, N: N, C: C, scale: scale, shift: isCentered ? p.buffer(b) : nil, into: y, mean: mean, rstd: rstd, epsilon: 1e-3)
-                expectClose(p.floats(y), wanted.y, within: types.1 == .float32 ? .forward : .stored, "y \(what)")
+                expectClose(p.floats(y), expected.y, within: types.1 == .float32 ? .forward : .stored, "y \(what)")
 
                 for adding in [false, true] {
                     let dx = p.buffer(old, types.0), dw = p.buffer(w), db = p.buffer(b)
                     p.normGradient(dy: p.buffer(dy, types.1), x: input, N: N, C: C, scale: scale, mean: mean, rstd: rstd,
                                    dx: dx, adding: adding, dw: dw, db: db)
-                    // A mean of few numbers leaves little of dy: the error is of the size of what cancels, times rstd ≤ 32.
-                    expectClose(p.floats(dx), wanted.dx.indices.map { wanted.dx[$0] + (adding ? Double(old[$0]) : 0) },
-                               within: near, terms: 8, "dx \(what)")
-                    expectClose(p.floats(dw), wanted.dw.indices.map { wanted.dw[$0] + Double(w[$0]) }, within: near, terms: 8, "dw \(what)")
-                    expectClose(p.floats(db), wanted.db.indices.map { wanted.db[$0] + Double(b[$0]) }, within: near, terms: 8, "db \(what)")
+                    // With few channels, most of dy cancels: the error is that of the canceled terms, times rstd ≤ 32.
+                    expectClose(p.floats(dx), expected.dx.indices.map { expected.dx[$0] + (adding ? Double(old[$0]) : 0) },
+                               within: tolerance, terms: 8, "dx \(what)")
+                    let expectedDW = expected.dw.indices.map { expected.dw[$0] + Double(w[$0]) }
+                    let expectedDB = expected.db.indices.map { expected.db[$0] + Double(b[$0]) }
+                    expectClose(p.floats(dw), expectedDW, within: tolerance, terms: 8, "dw \(what)")
+                    expectClose(p.floats(db), expectedDB, within: tolerance, terms: 8, "db \(what)")
                 }
             }
         }
     }
 
-    @Test(arguments: Machine.all, [true, false])
-    func `softmax and its gradient agree with plain loops`(machine: Machine, logarithm: Bool) throws {
-        let p = try machine.processor()
+    @Test(arguments: ProcessorVariant.all, [true, false])
+    func `softmax and its gradient agree with reference loops`(variant: ProcessorVariant, logarithm: Bool) throws {
+        let p = try variant.processor()
         for (N, C) in Self.shapes + [(3, 5_000)] {
             let x = TestRandom.numbers(N * C, seed: 1).map { 5 * $0 }, dy = TestRandom.numbers(N * C, seed: 2),
                 old = TestRandom.numbers(N * C, seed: 3)
-            let y = plainSoftmax(x, N: N, C: C, logarithm: logarithm), out = p.buffer(of: N * C, .float32)
+            let y = referenceSoftmax(x, N: N, C: C, logarithm: logarithm), out = p.buffer(of: N * C, .float32)
             p.softmax(p.buffer(x), N: N, C: C, into: out, logarithm: logarithm)
             expectClose(p.floats(out), y, within: .forward, "[\(N), \(C)]")
             let narrow = p.buffer(of: N * C, .bfloat16)
@@ -64,56 +66,58 @@ import Testing
         }
     }
 
-    @Test(arguments: Machine.all)
-    func `cross-entropy agrees with plain loops, and leaves out what is ignored`(machine: Machine) throws {
-        let p = try machine.processor()
+    @Test(arguments: ProcessorVariant.all)
+    func `cross-entropy agrees with reference loops and skips ignored targets`(variant: ProcessorVariant) throws {
+        let p = try variant.processor()
         for (N, V) in [(0, 3), (1, 1), (3, 17), (17, 33), (5, 65), (4, 3_001)] {
             for ignored in [[], [0], Array(0..<N)] {
                 let x = TestRandom.numbers(N * V, seed: 1).map { 4 * $0 }
                 let targets = (0..<N).map { Int32(ignored.contains($0) ? -1 : ($0 * 7 + V - 1) % V) }
-                let log = plainSoftmax(x, N: N, C: V, logarithm: true), scores = p.buffer(x), losses = p.buffer(of: N, .float32)
-                let hits = p.buffer(of: N, .int32),
-                    wanted = (0..<N * V).map { i in targets[i / V] < 0 ? 0 : 0.25 * (exp(log[i]) - (Int(targets[i / V]) == i % V ? 1 : 0)) }
+                let log = referenceSoftmax(x, N: N, C: V, logarithm: true), logits = p.buffer(x), losses = p.buffer(of: N, .float32)
+                let hits = p.buffer(of: N, .int32)
+                let expected = (0..<N * V).map { i in
+                    targets[i / V] < 0 ? 0 : 0.25 * (exp(log[i]) - (Int(targets[i / V]) == i % V ? 1 : 0))
+                }
                 for type in [DataType.float32, .bfloat16] {
                     let d = p.buffer(of: N * V, type)
-                    p.crossEntropy(scores, N: N, V: V, targets: p.ids(targets), losses: losses, hits: hits, gradient: d, scale: 0.25)
+                    p.crossEntropy(logits, N: N, V: V, targets: p.ids(targets), losses: losses, hits: hits, gradient: d, scale: 0.25)
                     expectClose(p.floats(losses), (0..<N).map { targets[$0] < 0 ? 0 : -log[$0 * V + Int(targets[$0])] }, within: .forward)
-                    expectClose(p.floats(d), wanted, within: type == .float32 ? .forward : .stored, "gradient of [\(N), \(V)]")
+                    expectClose(p.floats(d), expected, within: type == .float32 ? .forward : .stored, "gradient of [\(N), \(V)]")
                 }
                 let best = (0..<N).map { n -> Int32 in
                     let row = Array(x[n * V..<(n + 1) * V])
                     return Int32(row.firstIndex(of: row.max() ?? 0) ?? 0)
                 }
-                let wantedHits: [Int32] = (0..<N).map { best[$0] == targets[$0] ? 1 : 0 }
-                #expect(hits.integers == wantedHits)
-                p.crossEntropy(scores, N: N, V: V, targets: p.ids(targets), losses: nil, gradient: scores, scale: 0.25)
-                expectClose(p.floats(scores), wanted, within: .forward, "gradient in the scores' own place")
+                let expectedHits: [Int32] = (0..<N).map { best[$0] == targets[$0] ? 1 : 0 }
+                #expect(hits.integers == expectedHits)
+                p.crossEntropy(logits, N: N, V: V, targets: p.ids(targets), losses: nil, gradient: logits, scale: 0.25)
+                expectClose(p.floats(logits), expected, within: .forward, "gradient in place")
             }
         }
     }
 
-    @Test(arguments: Machine.all)
-    func `the first of the largest scores is the likeliest, and NaN is none`(machine: Machine) throws {
-        let p = try machine.processor(), V = 37
+    @Test(arguments: ProcessorVariant.all)
+    func `only the first of the largest logits is a hit, and NaN is none`(variant: ProcessorVariant) throws {
+        let p = try variant.processor(), V = 37
         for top in [0, 5, 16, 36] {
             for target in 0..<V {
                 var x = TestRandom.numbers(3 * V, seed: 2)
-                for place in top..<V { x[place] = 3 }                          // the first row: many alike
-                x[V + top] = 3                                                // the second: one
+                for i in top..<V { x[i] = 3 }                                  // the first row has many equal logits
+                x[V + top] = 3                                                // the second row has one largest logit
                 x[2 * V + top] = .nan
                 let hits = p.buffer(of: 3, .int32)
                 p.crossEntropy(
                     p.buffer(x), N: 3, V: V, targets: p.ids([Int32](repeating: Int32(target), count: 3)), losses: nil, hits: hits,
                     gradient: nil, scale: 1)
-                let found = hits.integers, isTop: Int32 = target == top ? 1 : 0
-                #expect(found[0] == isTop && found[1] == isTop && (target != top || found[2] == 0), "\(target), \(top)")
+                let actual = hits.integers, isTop: Int32 = target == top ? 1 : 0
+                #expect(actual[0] == isTop && actual[1] == isTop && (target != top || actual[2] == 0), "\(target), \(top)")
             }
         }
     }
 
-    @Test(arguments: Machine.all)
-    func `huge scores give finite losses`(machine: Machine) throws {
-        let p = try machine.processor(), V = 33
+    @Test(arguments: ProcessorVariant.all)
+    func `huge logits give finite losses`(variant: ProcessorVariant) throws {
+        let p = try variant.processor(), V = 33
         for size in [Float(1e4), 1e30, 3e38] {
             var x = [Float](repeating: -size, count: 2 * V)
             x[3] = size
@@ -127,53 +131,53 @@ import Testing
         }
     }
 
-    @Test(arguments: Machine.all)
-    func `NaN and infinity stay in their row`(machine: Machine) throws {
-        let p = try machine.processor(), C = 19
-        for poison in [Float.nan, .infinity, -.infinity] {
-            for place in [0, 18] {
+    @Test(arguments: ProcessorVariant.all)
+    func `NaN and infinity stay in their row`(variant: ProcessorVariant) throws {
+        let p = try variant.processor(), C = 19
+        for special in [Float.nan, .infinity, -.infinity] {
+            for column in [0, 18] {
                 let clean = TestRandom.numbers(3 * C, seed: 1)
                 var x = clean
-                x[C + place] = poison
+                x[C + column] = special
                 let y = p.buffer(of: 3 * C, .float32), losses = p.buffer(of: 3, .float32), rstd = p.buffer(of: 3, .float32)
                 let mean = p.buffer(of: 3, .float32)
                 p.softmax(p.buffer(x), N: 3, C: C, into: y, logarithm: false)
-                expectClose(p.floats(y), plainSoftmax(x, N: 3, C: C, logarithm: false), within: .forward, "softmax of \(poison)")
+                expectClose(p.floats(y), referenceSoftmax(x, N: 3, C: C, logarithm: false), within: .forward, "softmax of \(special)")
                 p.crossEntropy(p.buffer(x), N: 3, V: C, targets: p.ids([1, 2, 3]), losses: losses, gradient: nil, scale: 1)
-                let log = plainSoftmax(x, N: 3, C: C, logarithm: true)
-                expectClose(p.floats(losses), [-log[1], -log[C + 2], -log[2 * C + 3]], within: .forward, "cross-entropy of \(poison)")
+                let log = referenceSoftmax(x, N: 3, C: C, logarithm: true)
+                expectClose(p.floats(losses), [-log[1], -log[C + 2], -log[2 * C + 3]], within: .forward, "cross-entropy of \(special)")
                 p.norm(p.buffer(x), N: 3, C: C, scale: p.buffer([Float](repeating: 1, count: C)), shift: nil,
                        into: y, mean: mean, rstd: rstd, epsilon: 1e-5)
-                let found = p.floats(y)
-                #expect(found[C..<2 * C].allSatisfy(\.isNaN) && (found[..<C] + found[(2 * C)...]).allSatisfy(\.isFinite))
+                let actual = p.floats(y)
+                #expect(actual[C..<2 * C].allSatisfy(\.isNaN) && (actual[..<C] + actual[(2 * C)...]).allSatisfy(\.isFinite))
             }
         }
     }
 
-    @Test(arguments: Machine.all)
-    func `tables are looked up, and their gradients summed in order`(machine: Machine) throws {
-        let p = try machine.processor()
+    @Test(arguments: ProcessorVariant.all)
+    func `embedding lookup is exact, and its gradient sums rows in order`(variant: ProcessorVariant) throws {
+        let p = try variant.processor()
         for (N, C, V) in [(0, 3, 2), (1, 1, 1), (33, 17, 5), (200, 65, 7), (65, 3, 1)] {
             let T = max(1, N / 3), ids = (0..<N).map { Int32(($0 * $0 + 3) % V) }
-            let table = TestRandom.numbers(V * C, seed: 1), places = TestRandom.numbers((T + 2) * C, seed: 2),
+            let table = TestRandom.numbers(V * C, seed: 1), positions = TestRandom.numbers((T + 2) * C, seed: 2),
                 dy = TestRandom.numbers(N * C, seed: 3)
             for type in [DataType.float32, .bfloat16] {
                 let y = p.buffer(of: N * C, .float32), stored = table.map { type == .bfloat16 ? rounded($0) : $0 }
                 p.embed(p.ids(ids), table: p.buffer(table, type), C: C, plus: nil, period: 1, into: y)
                 expectSame(p.floats(y), (0..<N * C).map { stored[Int(ids[$0 / C]) * C + $0 % C] })
-                p.embed(p.ids(ids), table: p.buffer(table, type), C: C, plus: p.buffer(places), period: T, into: y)
-                expectSame(p.floats(y), (0..<N * C).map { stored[Int(ids[$0 / C]) * C + $0 % C] + places[$0 / C % T * C + $0 % C] })
-                let slopes = dy.map { type == .bfloat16 ? rounded($0) : $0 }, sums = p.buffer(table)
+                p.embed(p.ids(ids), table: p.buffer(table, type), C: C, plus: p.buffer(positions), period: T, into: y)
+                expectSame(p.floats(y), (0..<N * C).map { stored[Int(ids[$0 / C]) * C + $0 % C] + positions[$0 / C % T * C + $0 % C] })
+                let gradients = dy.map { type == .bfloat16 ? rounded($0) : $0 }, sums = p.buffer(table)
                 p.embedGradient(p.ids(ids), dy: p.buffer(dy, type), C: C, into: sums)
-                var wanted = table
-                for i in 0..<N * C { wanted[Int(ids[i / C]) * C + i % C] += slopes[i] }
-                expectSame(p.floats(sums), wanted)                  // one number after the other: the very bits
+                var expected = table
+                for i in 0..<N * C { expected[Int(ids[i / C]) * C + i % C] += gradients[i] }
+                expectSame(p.floats(sums), expected)                  // summed in order: the same bits
             }
         }
     }
 }
 
-private func plainSoftmax(_ x: [Float], N: Int, C: Int, logarithm: Bool) -> [Double] {
+private func referenceSoftmax(_ x: [Float], N: Int, C: Int, logarithm: Bool) -> [Double] {
     (0..<N).flatMap { n in
         let row = x[n * C..<(n + 1) * C].map(Double.init), top = row.reduce(-.infinity) { max($0, $1) }
         let sum = row.reduce(0) { $0 + exp($1 - top) }
@@ -181,20 +185,20 @@ private func plainSoftmax(_ x: [Float], N: Int, C: Int, logarithm: Bool) -> [Dou
     }
 }
 
-private func plainNorm(_ x: [Float], _ w: [Float], _ b: [Float], _ dy: [Float], N: Int, C: Int, isCentered: Bool)
+private func referenceNorm(_ x: [Float], _ w: [Float], _ b: [Float], _ dy: [Float], N: Int, C: Int, isCentered: Bool)
     -> (y: [Double], dx: [Double], dw: [Double], db: [Double]) {
     var y: [Double] = [], dx: [Double] = [], dw = [Double](repeating: 0, count: C), db = dw
     for n in 0..<N {
-        let row = x[n * C..<(n + 1) * C].map(Double.init), slopes = dy[n * C..<(n + 1) * C].map(Double.init)
+        let row = x[n * C..<(n + 1) * C].map(Double.init), gradients = dy[n * C..<(n + 1) * C].map(Double.init)
         let mean = isCentered ? row.reduce(0, +) / Double(C) : 0
         let rstd = 1 / (row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(C) + 1e-3).squareRoot()
-        let hat = row.map { ($0 - mean) * rstd }, g = slopes.indices.map { slopes[$0] * Double(w[$0]) }
+        let hat = row.map { ($0 - mean) * rstd }, g = gradients.indices.map { gradients[$0] * Double(w[$0]) }
         let meanG = isCentered ? g.reduce(0, +) / Double(C) : 0, meanGX = zip(g, hat).reduce(0) { $0 + $1.0 * $1.1 } / Double(C)
         for c in 0..<C {
             y.append(hat[c] * Double(w[c]) + (b.isEmpty ? 0 : Double(b[c])))
             dx.append(rstd * (g[c] - meanG - hat[c] * meanGX))
-            dw[c] += slopes[c] * hat[c]
-            db[c] += slopes[c]
+            dw[c] += gradients[c] * hat[c]
+            db[c] += gradients[c]
         }
     }
     return (y, dx, dw, db)

@@ -1,4 +1,4 @@
-"""A checkpoint that slm's code wrote, as h5py reads it: every array, its shape, its type and its bits; and its seal, as xxhash computes it.
+"""Reads a checkpoint of slm with h5py and compares every array's shape, type and bits. Checks the header's digest with xxhash.
 
     Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
 """
@@ -16,19 +16,19 @@ CONFIGURATION = {"layers": 1, "heads": 2, "width": 8, "context": 6, "vocabulary"
 
 
 def bits(dataset):
-    """The numbers of a dataset as whole numbers with the same bits; a text as its bytes."""
+    """Returns the numbers of a dataset as integers with the same bits, or the bytes of a string."""
     if dataset.dtype.kind == "S":
         assert dataset.id.get_type().get_cset() == h5py.h5t.CSET_UTF8
         text = np.zeros((), dataset.dtype)
         dataset.id.read(h5py.h5s.ALL, h5py.h5s.ALL, text, dataset.id.get_type())
-        text = text.tobytes()                                  # [()] drops the zeros at the end
+        text = text.tobytes()                                  # [()] drops trailing zeros
         assert text[-1] == 0 and dataset[()] == text.rstrip(b"\0")
         return list(text[:-1])
     assert dataset.dtype.byteorder in "<|="
     return [int(number) for number in dataset[()].ravel().view(f"u{dataset.dtype.itemsize}")] if dataset.size else []
 
 
-def check_seal(path):
+def check_header(path):
     data = path.read_bytes()
     lines = data[:512].split(b"\n")
     assert lines[0] == b"slm checkpoint, version 1", lines[0]
@@ -40,7 +40,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "sample.h5")
         expected = json.loads(subprocess.run([sys.argv[1], "sample", path], check=True, capture_output=True).stdout)
-        check_seal(path)
+        check_header(path)
         with h5py.File(path, "r") as file:
             for array in expected:
                 dataset = file[array["path"]]
@@ -54,10 +54,10 @@ def main():
             count = []
             file.visititems(lambda _, item: count.append(1) if isinstance(item, h5py.Dataset) else None)
             others = len(file["configuration"]) + len(file["tokenizer"])
-            assert len(count) == len(expected) + others, f"{len(count)} arrays, {len(expected)} + {others} known"
+            assert len(count) == len(expected) + others, f"{len(count)} arrays, {len(expected)} + {others} expected"
             names = [array["path"].removeprefix("weights/") for array in expected if array["path"].startswith("weights/")]
             assert list(file["weights"]) == names, "the order of the weights"
-    print(f"checkpoint: h5py {h5py.__version__} reads all {len(count)} arrays as they were written")
+    print(f"checkpoint: h5py {h5py.__version__} reads all {len(count)} arrays exactly")
 
 
 if __name__ == "__main__":

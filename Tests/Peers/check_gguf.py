@@ -1,9 +1,8 @@
-"""GGUF files that slm's code wrote, as llama.cpp's own Python package reads them, and one that the package wrote, as slm's code reads it.
+"""Reads GGUF files of slm with llama.cpp's Python package, and files of the package with slm.
 
     Tests/Peers/check_gguf.py .build/release/CheckpointWriter
 
-Held against it: every key, name, shape and type, and every number, bit for bit as the package's own quantisation makes it. check_llama.py asks
-llama.cpp itself.
+Compares every key, name, shape, type and number; quantized numbers must equal the package's own quantization bit for bit. check_llama.py runs llama.cpp itself.
 """
 import pathlib
 import subprocess
@@ -21,13 +20,13 @@ KEYS = {"general.architecture": "gpt2", "general.name": "sample", "general.align
         "gpt2.block_count": 2, "gpt2.feed_forward_length": 256, "gpt2.attention.head_count": 2, "gpt2.vocab_size": 260, "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "gpt-2", "tokenizer.ggml.bos_token_id": 256, "tokenizer.ggml.eos_token_id": 256, "tokenizer.ggml.eot_token_id": 257,
         "tokenizer.ggml.padding_token_id": 259, "tokenizer.ggml.add_bos_token": False}
-INSIDE = {"norm1": "attn_norm", "qkv": "attn_qkv", "output": "attn_output", "norm2": "ffn_norm", "up": "ffn_up", "down": "ffn_down"}
-OUTSIDE = {"tokens": "token_embd", "positions": "position_embd", "norm": "output_norm", "head": "output"}
+LAYER_NAMES = {"norm1": "attn_norm", "qkv": "attn_qkv", "output": "attn_output", "norm2": "ffn_norm", "up": "ffn_up", "down": "ffn_down"}
+MODEL_NAMES = {"tokens": "token_embd", "positions": "position_embd", "norm": "output_norm", "head": "output"}
 
 
 def peer_name(name):
     *layer, part, kind = name.split(".")
-    return f"blk.{layer[0][5:]}.{INSIDE[part]}.{kind}" if layer else f"{OUTSIDE[part]}.{kind}"
+    return f"blk.{layer[0][5:]}.{LAYER_NAMES[part]}.{kind}" if layer else f"{MODEL_NAMES[part]}.{kind}"
 
 
 def weights(path):
@@ -44,7 +43,7 @@ def check_ours(path, kind):
     tokens, types = (reader.fields[f"tokenizer.ggml.{key}"].contents() for key in ("tokens", "token_type"))
     assert tokens[32] == "Ġ" and tokens[65] == "A" and tokens[256:] == ["<|eos|>", "<|user|>", "<|assistant|>", "<|pad|>"]
     assert types == [1] * 256 + [3] * 4
-    assert [tensor.name for tensor in reader.tensors] == list(expected), "names and their order"
+    assert [tensor.name for tensor in reader.tensors] == list(expected), "tensor names or their order differ"
     for tensor in reader.tensors:
         numbers = expected[tensor.name]
         wanted = TYPES[kind] if numbers.ndim == 2 and tensor.name != "position_embd.weight" else Type.F32
@@ -52,17 +51,17 @@ def check_ours(path, kind):
         assert list(tensor.shape)[::-1] == list(numbers.shape), (tensor.name, tensor.shape)
         assert tensor.data_offset % 32 == 0, tensor.name
         theirs = gguf.quants.quantize(numbers, wanted)
-        assert np.asarray(tensor.data).tobytes() == theirs.tobytes(), f"{kind}: {tensor.name} as other bytes than the package makes"
+        assert np.asarray(tensor.data).tobytes() == theirs.tobytes(), f"{kind}: {tensor.name} differs from the package's quantization"
     return reader
 
 
 def check_template(reader):
     template = jinja2.Environment().from_string(reader.fields["tokenizer.chat_template"].contents())
-    talk = [{"role": role, "content": text} for role, text in
+    messages = [{"role": role, "content": text} for role, text in
             [("system", " Be kind. "), ("user", "Hi\n there "), ("assistant", "Hello!"), ("user", "Bye")]]
-    assert template.render(messages=talk, add_generation_prompt=True) == "<|user|>Be kind.\n\nHi\n there<|assistant|>Hello!<|user|>Bye<|assistant|>"
-    assert template.render(messages=talk[1:3]) == "<|user|>Hi\n there<|assistant|>Hello!<|eos|>"
-    assert template.render(messages=talk[:1]) == "<|user|>Be kind.<|eos|>"
+    assert template.render(messages=messages, add_generation_prompt=True) == "<|user|>Be kind.\n\nHi\n there<|assistant|>Hello!<|user|>Bye<|assistant|>"
+    assert template.render(messages=messages[1:3]) == "<|user|>Hi\n there<|assistant|>Hello!<|eos|>"
+    assert template.render(messages=messages[:1]) == "<|user|>Be kind.<|eos|>"
 
 
 def write_theirs(path, kind, tensors, alignment):
@@ -83,7 +82,7 @@ def check_theirs(writer, folder, kind, alignment):
     shapes = {name: numbers.shape for name, numbers in weights(folder / "f32.gguf.h5").items()}
     tensors = {name: random.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
     write_theirs(folder / "theirs.gguf", TYPES[kind], tensors, alignment)
-    subprocess.run([writer, "ungguf", folder / "theirs.gguf", folder / "theirs.h5"], check=True)
+    subprocess.run([writer, "from-gguf", folder / "theirs.gguf", folder / "theirs.h5"], check=True)
     found = weights(folder / "theirs.h5")
     assert set(found) == set(tensors)
     for tensor in gguf.GGUFReader(folder / "theirs.gguf").tensors:
@@ -92,7 +91,7 @@ def check_theirs(writer, folder, kind, alignment):
 
 
 def check_q6(writer, folder):
-    """llama-quantize keeps the head of a Q4_0 file as Q6_K, of which the package can read random bytes but not make any."""
+    """Checks Q6_K, in which llama-quantize stores the head of a Q4_0 file. The package can only decode it, so the blocks are random bytes."""
     random, name = np.random.default_rng(4), "blk.0.ffn_down.weight"
     tensors = weights(folder / "f32.gguf.h5")
     blocks = random.integers(0, 256, (64, 210), dtype=np.uint8)
@@ -107,7 +106,7 @@ def check_q6(writer, folder):
         else:
             peer.add_tensor(other, numbers)
     peer.write_header_to_file(); peer.write_kv_data_to_file(); peer.write_tensors_to_file(); peer.close()
-    subprocess.run([writer, "ungguf", path, folder / "q6.h5"], check=True)
+    subprocess.run([writer, "from-gguf", path, folder / "q6.h5"], check=True)
     theirs = gguf.quants.dequantize(blocks, Type.Q6_K)
     assert (theirs == weights(folder / "q6.h5")[name]).all(), "Q6_K"
 
@@ -118,14 +117,14 @@ def main():
         folder = pathlib.Path(name)
         for kind in TYPES:
             path = folder / f"{kind}.gguf"
-            subprocess.run([writer, "gguf", path, kind], check=True)
+            subprocess.run([writer, "to-gguf", path, kind], check=True)
             check_template(check_ours(path, kind))
-        subprocess.run([writer, "gguf", folder / "tied.gguf", "q8_0", "tied"], check=True)
+        subprocess.run([writer, "to-gguf", folder / "tied.gguf", "q8_0", "tied"], check=True)
         assert "output.weight" not in [tensor.name for tensor in check_ours(folder / "tied.gguf", "q8_0").tensors]
         for kind in TYPES:
             check_theirs(writer, folder, kind, alignment=32 if kind == "f32" else 64)
         check_q6(writer, folder)
-    print(f"gguf: the package's reader finds what we wrote in {', '.join(TYPES)}, and we what it wrote")
+    print(f"gguf: the Python package reads our files in {', '.join(TYPES)}, and slm reads the package's")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""GPT-2 folders between slm and transformers, both ways: logits, ids, chat templates, greedy answers. Everything is made here, from seeds.
+"""Exchanges GPT-2 folders between slm and transformers in both directions, and compares logits, ids, chat templates and greedy answers.
+
+All models are created here from seeds.
 
     python Tests/Peers/check_huggingface.py .build/release/slm .build/release/Logits [--small]
 
-Logits agree where no two differ by more than 1e-4, of ten prompts; both compute in f32, and add in different orders.
+Logits of ten prompts may differ by at most 1e-4: both programs compute in f32, but sum in different orders.
 """
 import argparse
 import json
@@ -21,7 +23,7 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from texts import TALK, TEXTS, WRITTEN
+from texts import CONVERSATIONS, TEXTS, RENDERED
 
 SMALL = dict(n_layer=3, n_head=4, n_embd=64, n_positions=48, vocab_size=700)
 GPT2 = dict(n_layer=12, n_head=12, n_embd=768, n_positions=1024, vocab_size=50_257)
@@ -34,7 +36,7 @@ def run(*arguments):
 
 
 def random_model(seed, **shape):
-    """Larger weights than a fresh model's, so that logits differ clearly between tokens."""
+    """Creates a model with larger weights than a new one has, for clearly different logits."""
     torch.manual_seed(seed)
     model = GPT2LMHeadModel(GPT2Config(bos_token_id=0, eos_token_id=0, **shape)).eval()
     with torch.no_grad():
@@ -49,9 +51,9 @@ def random_model(seed, **shape):
 
 
 def prompts(vocabulary, context, seed, count=10):
-    chance = random.Random(seed)
-    return [[chance.randrange(vocabulary) for _ in range(chance.randint(1, min(context, 64)))] for _ in range(count - 1)] + [
-        [chance.randrange(vocabulary) for _ in range(min(context, 200))]]
+    rng = random.Random(seed)
+    return [[rng.randrange(vocabulary) for _ in range(rng.randint(1, min(context, 64)))] for _ in range(count - 1)] + [
+        [rng.randrange(vocabulary) for _ in range(min(context, 200))]]
 
 
 def ours(logits, checkpoint, rows, vocabulary):
@@ -76,25 +78,25 @@ def check_import(slm, logits, folder, **shape):
     model.save_pretrained(folder / "theirs")
     run(slm, "import", folder / "theirs", "--out", folder / "ours.h5")
     worst = difference(logits, model, folder / "ours.h5", 2)
-    assert worst < 1e-4, f"{shape}: the import's logits differ by {worst}"
+    assert worst < 1e-4, f"{shape}: logits after the import differ by {worst}"
     run(slm, "export", folder / "ours.h5", "--to", folder / "back")
     back = AutoModelForCausalLM.from_pretrained(folder / "back").eval()
     assert isinstance(back, GPT2LMHeadModel)
     state, again = model.state_dict(), back.state_dict()
-    assert state.keys() == again.keys() and all(torch.equal(state[name], again[name]) for name in state), "there and back is not the identity"
+    assert state.keys() == again.keys() and all(torch.equal(state[name], again[name]) for name in state), "the round trip changed the weights"
     shutil.rmtree(folder / "theirs")
     shutil.rmtree(folder / "back")
     return worst
 
 
 def check_halves(slm, logits, folder):
-    for dtype in ("float16", "bfloat16"):                                      # f16 and bf16 to slm
+    for dtype in ("float16", "bfloat16"):                                      # slm calls them f16 and bf16
         model = random_model(4, **SMALL).to(getattr(torch, dtype))
         model.save_pretrained(folder / dtype, max_shard_size="100KB")
         assert (folder / dtype / "model.safetensors.index.json").exists()
         run(slm, "import", folder / dtype, "--out", folder / "half.h5")
         worst = difference(logits, model.float(), folder / "half.h5", 5)
-        assert worst < 1e-4, f"{dtype} in several files: {worst}"
+        assert worst < 1e-4, f"{dtype} split into several files: logits differ by {worst}"
         run(slm, "export", folder / "half.h5", "--to", folder / "again", "--dtype", dtype.replace("float", "f"))
         again = AutoModelForCausalLM.from_pretrained(folder / "again")
         assert again.dtype == getattr(torch, dtype), again.dtype
@@ -102,7 +104,7 @@ def check_halves(slm, logits, folder):
 
 
 def check_training(slm, logits, folder, form, pattern):
-    """A model that slm trained, as transformers loads it: logits, ids, chats."""
+    """Trains a model with slm and compares logits, ids and chats in transformers."""
     chats = "".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}, don't you think?\n" for i in range(200))
     (folder / "chats.txt").write_text(chats)
     out = folder / f"{form}-{pattern}"
@@ -113,20 +115,20 @@ def check_training(slm, logits, folder, form, pattern):
     run(slm, "export", checkpoint, "--to", out / "hf")
     model, tokenizer = AutoModelForCausalLM.from_pretrained(out / "hf").eval(), AutoTokenizer.from_pretrained(out / "hf")
     worst = difference(logits, model, checkpoint, 6)
-    assert worst < 1e-4, f"{form}: transformers' logits of our export differ by {worst}"
-    for (talk, goes_on), expected in zip(TALK, WRITTEN[form]):
-        said = tokenizer.apply_chat_template([dict(role=role, content=text) for role, text in talk], add_generation_prompt=goes_on, tokenize=False)
-        assert said == expected, f"{form}: {said!r} instead of {expected!r}"
+    assert worst < 1e-4, f"{form}: transformers' logits of the exported model differ by {worst}"
+    for (messages, add_generation_prompt), expected in zip(CONVERSATIONS, RENDERED[form]):
+        prompt = tokenizer.apply_chat_template([dict(role=role, content=text) for role, text in messages], add_generation_prompt=add_generation_prompt, tokenize=False)
+        assert prompt == expected, f"{form}: expected {expected!r}, found {prompt!r}"
     question = [dict(role="user", content="What comes after 7?")]
     prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     answer = model.generate(**prompt, max_new_tokens=40, do_sample=False)[0, prompt["input_ids"].shape[1]:]
     ends = model.generation_config.eos_token_id
-    assert int(answer[-1]) in (ends if isinstance(ends, list) else [ends]), f"{form}: the answer does not end: {tokenizer.decode(answer)!r}"
+    assert int(answer[-1]) in (ends if isinstance(ends, list) else [ends]), f"{form}: the answer has no end token: {tokenizer.decode(answer)!r}"
     for text in TEXTS:
-        told = [int(word) for word in subprocess.run([slm, "tokenize", "--encode", "--tokenizer", out / "hf" / "tokenizer.json"], input=text, text=True,
+        expected = [int(word) for word in subprocess.run([slm, "tokenize", "--encode", "--tokenizer", out / "hf" / "tokenizer.json"], input=text, text=True,
                                                      capture_output=True, check=True).stdout.split()]
-        # Typed text never becomes a special token in slm.
-        assert tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True) == told, (form, pattern, text)
+        # In slm, user text never becomes a special token.
+        assert tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True) == expected, (form, pattern, text)
     run(slm, "import", out / "hf", "--out", out / "again.h5")
     a, b = (json.loads(run(slm, "info", path, "--json")) for path in (checkpoint, out / "again.h5"))
     assert a["fingerprint"] == b["fingerprint"] and a["chat_form"] == b["chat_form"] and a["configuration"] == b["configuration"], (form, b["chat_form"], b["configuration"])
@@ -137,20 +139,20 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("slm")
     arguments.add_argument("logits")
-    arguments.add_argument("--small", action="store_true", help="without GPT-2's real shape")
+    arguments.add_argument("--small", action="store_true", help="skip the model of GPT-2's full size")
     options = arguments.parse_args()
     torch.set_num_threads(2)
     slm, logits = os.path.abspath(options.slm), os.path.abspath(options.logits)
     with tempfile.TemporaryDirectory() as name:
-        folder, said = pathlib.Path(name), []
+        folder, differences = pathlib.Path(name), []
         for tied in (False, True):
-            said.append(check_import(slm, logits, folder, tie_word_embeddings=tied, **SMALL))
+            differences.append(check_import(slm, logits, folder, tie_word_embeddings=tied, **SMALL))
         for activation in ("gelu", "relu", "silu", "relu2", "tanh", "sigmoid", "linear"):
-            said.append(check_import(slm, logits, folder, activation_function=activation, **SMALL))
+            differences.append(check_import(slm, logits, folder, activation_function=activation, **SMALL))
         check_halves(slm, logits, folder)
         for form, pattern in (("markers", "gpt2"), ("markers", "gpt4"), ("human-assistant", "gpt2")):
-            said.append(check_training(slm, logits, folder, form, pattern))
-        print(f"huggingface: transformers {transformers.__version__} and slm have logits within {max(said):.1e} of each other, both ways")
+            differences.append(check_training(slm, logits, folder, form, pattern))
+        print(f"huggingface: transformers {transformers.__version__} and slm have logits within {max(differences):.1e} of each other, in both directions")
         if not options.small:
             print(f"huggingface: at GPT-2's shape within {check_import(slm, logits, folder, **GPT2):.1e}")
 

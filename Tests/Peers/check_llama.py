@@ -1,12 +1,12 @@
-"""Our GGUF files in llama.cpp: the same logits, the same greedy tokens, the same ids for hard texts, and it knows which tokens are control tokens.
+"""Runs GGUF files of slm in llama.cpp and compares logits, greedy tokens, token ids of difficult texts, and special tokens.
 
     make test-llama          or:  python Tests/Peers/check_llama.py .build/release/slm .build/release/Logits
 
-A small model that slm trained here on data/sample.txt goes out in every format. llama.cpp loads each; what it computes is held against slm's f32 arithmetic
-on the same file imported back, so that both have the same weights. What is left is how llama.cpp rounds: its GELU is a table of f16, in all formats;
-and what the weights are multiplied with is rounded to f16, to bf16, or to 8 bits in blocks of 32 (Q8_0 and Q4_0). `LIMITS` has what that may do to a logit, as
-a share of the logits' spread: some three times what was seen (7e-4, 7e-4, 6e-3, 2.1e-2, 2.1e-2). A control shows that a model with other weights is told from
-each: a Q4_0's logits are 2.4e-1 from everyone else's.
+A small model, trained here on data/sample.txt, is exported in every format. llama.cpp's logits are compared with slm's f32 logits of the same file imported again, so
+that both have the same weights. The remaining difference is llama.cpp's rounding: its GELU is an f16 table in all formats, and the inputs of matmuls are rounded to
+f16, to bf16, or to 8 bits in blocks of 32 (Q8_0 and Q4_0). `LIMITS` contains the allowed difference of a logit relative to the standard deviation of the logits,
+about three times the observed ones (7e-4, 7e-4, 6e-3, 2.1e-2, 2.1e-2). As a control, a model with other weights must exceed the limits: Q4_0's logits differ from
+those of the other formats by 2.4e-1.
 """
 import argparse
 import contextlib
@@ -21,11 +21,11 @@ import llama_cpp as llama
 import numpy as np
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-from texts import TALK, TEXTS, WRITTEN
+from texts import CONVERSATIONS, TEXTS, RENDERED
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 LIMITS = {"f32": 2e-3, "f16": 2e-3, "bf16": 2e-2, "q8_0": 6e-2, "q4_0": 6e-2}
-CONTEXT, GREEDY, ANSWERS = 128, 64, 4                        # tokens a prompt, and prompts that are answered
+CONTEXT, GREEDY, ANSWERS = 128, 64, 4                        # tokens of the context and of an answer; number of answers
 QUIET = llama.llama_log_callback(lambda level, text, user: None)
 
 
@@ -36,7 +36,7 @@ def run(*arguments, text=None):
 
 
 class Ours:
-    """The Logits program, which answers a row of ids with a row of scores for each."""
+    """The Logits program: reads a line of ids and writes the logits after each."""
     def __init__(self, program, checkpoint, vocabulary):
         self.process = subprocess.Popen([program, checkpoint], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.vocabulary = vocabulary
@@ -52,7 +52,7 @@ class Ours:
 
 
 class Theirs:
-    """llama.cpp, whose cache is told to be as precise as the sums are."""
+    """llama.cpp with an f32 KV cache."""
     def __init__(self, path):
         self.model = llama.llama_model_load_from_file(str(path).encode(), llama.llama_model_default_params())
         assert self.model, f"llama.cpp does not load {path}"
@@ -65,7 +65,7 @@ class Theirs:
         self.size = llama.llama_vocab_n_tokens(self.vocab)
 
     def logits(self, ids, start=0):
-        """Of each of the ids; what came before `start` is in the cache."""
+        """Returns the logits after each id. Ids before `start` are in the KV cache."""
         if start == 0:
             llama.llama_memory_clear(llama.llama_get_memory(self.context), True)
         batch = llama.llama_batch_init(len(ids), 0, 1)
@@ -86,7 +86,7 @@ class Theirs:
         return list(buffer[:count])
 
     def text(self, ids):
-        """Piece by piece, as a server sends an answer: llama_detokenize takes spaces away before apostrophes."""
+        """Converts token by token, as a server streams an answer, because llama_detokenize removes spaces before apostrophes."""
         buffer, pieces = ctypes.create_string_buffer(1_000), []
         for token in ids:
             count = llama.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, True)
@@ -109,30 +109,30 @@ def train(slm, folder, form):
 
 def prompts(slm, tokenizer):
     lines = (ROOT / "data/sample-val.txt").read_text().splitlines()[:10]
-    told = [[int(word) for word in run(slm, "tokenize", "--encode", "--tokenizer", tokenizer, text=line.replace("[INST]", "").replace("[/INST]", "")).split()] for line in lines]
-    return [row[:CONTEXT - GREEDY] for row in told]
+    rows = [[int(word) for word in run(slm, "tokenize", "--encode", "--tokenizer", tokenizer, text=line.replace("[INST]", "").replace("[/INST]", "")).split()] for line in lines]
+    return [row[:CONTEXT - GREEDY] for row in rows]
 
 
 def greedy(logits, prompt):
-    """The likeliest token again and again, and how far ahead of the next each was."""
+    """Generates the most likely tokens. Returns them with the margin of each logit over the second largest."""
     ids, margins = list(prompt), []
-    scores = logits(ids, 0)[-1]
+    last_logits = logits(ids, 0)[-1]
     while True:
-        ids.append(int(np.argmax(scores)))
-        second, first = np.sort(scores)[-2:]
+        ids.append(int(np.argmax(last_logits)))
+        second, first = np.sort(last_logits)[-2:]
         margins.append(float(first - second))
         if len(ids) == len(prompt) + GREEDY:
             return ids[len(prompt):], margins
-        scores = logits(ids[-1:], len(ids) - 1)[-1]
+        last_logits = logits(ids[-1:], len(ids) - 1)[-1]
 
 
 def check_numbers(kind, ours, theirs, rows, spread):
-    """The worst difference of a logit, as a share of the spread; and the tokens that both say."""
+    """Returns the largest relative difference of a logit, and the number of equal greedy continuations."""
     worst = max(np.abs(ours.logits(row) - theirs.logits(row)).max() for row in rows) / spread
-    assert worst < LIMITS[kind], f"{kind}: logits differ by {worst:.1e} of their spread"
+    assert worst < LIMITS[kind], f"{kind}: logits differ by {worst:.1e} standard deviations"
     same = 0
     for row in rows[:ANSWERS]:
-        said, margins = greedy(theirs.logits, row)
+        expected, margins = greedy(theirs.logits, row)
         history = []
 
         def again(ids, start):
@@ -140,38 +140,39 @@ def check_numbers(kind, ours, theirs, rows, spread):
             return ours.logits(history)
 
         answer, _ = greedy(again, row)
-        place = next((i for i in range(GREEDY) if said[i] != answer[i]), None)
-        # From where two tokens are as good as equal, each may go its own way.
-        assert place is None or margins[place] < 2 * LIMITS[kind] * spread, f"{kind}: token {place} after {row} is {said[place]} there and {answer[place]} here, {margins[place]:.3f} ahead"
-        same += place is None
-    assert same == ANSWERS if kind == "f32" else same > 0, f"{kind}: {same} of {ANSWERS} greedy continuations are the same"
+        index = next((i for i in range(GREEDY) if expected[i] != answer[i]), None)
+        # The continuations may differ from a token on whose margin is within the error.
+        assert index is None or margins[index] < 2 * LIMITS[kind] * spread, f"{kind}: token {index} after {row}: expected {expected[index]} with a margin of {margins[index]:.3f}, found {answer[index]}"
+        same += index is None
+    assert same == ANSWERS if kind == "f32" else same > 0, f"{kind}: {same} of {ANSWERS} greedy continuations are equal"
     return worst, same
 
 
 def check_vocabulary(slm, theirs, tokenizer, form):
     specials = {token["content"]: token["id"] for token in json.loads(tokenizer.read_text())["added_tokens"]}
     control = {i for i in range(theirs.size) if llama.llama_vocab_is_control(theirs.vocab, i)}
-    assert control == set(specials.values()), f"{form}: control tokens {control}, and ours {specials}"
+    assert control == set(specials.values()), f"{form}: expected the control tokens {specials}, found {control}"
     line_end = theirs.ids("\n")
     end, turn = (specials["<|eos|>"], specials["<|user|>"]) if form == "markers" else (specials.get("<|endoftext|>", specials.get("<|eos|>", line_end[0])), line_end[0])
     assert (llama.llama_vocab_bos(theirs.vocab), llama.llama_vocab_eos(theirs.vocab), llama.llama_vocab_eot(theirs.vocab)) == (end, end, turn), form
-    assert {i for i in range(theirs.size) if llama.llama_vocab_is_eog(theirs.vocab, i)} == {end, turn}, f"{form}: what ends an answer"
+    assert {i for i in range(theirs.size) if llama.llama_vocab_is_eog(theirs.vocab, i)} == {end, turn}, f"{form}: end-of-generation tokens differ"
     assert not llama.llama_vocab_get_add_bos(theirs.vocab)
     if "<|pad|>" in specials:
         assert llama.llama_vocab_pad(theirs.vocab) == specials["<|pad|>"]
     for text in TEXTS + list(specials):
-        told = [int(word) for word in run(slm, "tokenize", "--encode", "--tokenizer", tokenizer, text=text).split()]
-        assert theirs.ids(text) == told, f"{form}: {text!r} is {theirs.ids(text)} there and {told} here"
-        assert theirs.text(told) == text.encode(), f"{form}: {text!r} comes back as {theirs.text(told)!r}"
+        expected = [int(word) for word in run(slm, "tokenize", "--encode", "--tokenizer", tokenizer, text=text).split()]
+        assert theirs.ids(text) == expected, f"{form}: {text!r}: expected {expected}, found {theirs.ids(text)}"
+        assert theirs.text(expected) == text.encode(), f"{form}: {text!r} decodes to {theirs.text(expected)!r}"
     for text, number in specials.items():
         assert theirs.ids(f"a{text}b", special=True)[1:-1] == [number], text
 
 
 def check_template(theirs, form):
     template = llama.llama_model_chat_template(theirs.model, None).decode()
-    for (talk, goes_on), expected in zip(TALK, WRITTEN[form]):
-        said = Jinja2ChatFormatter(template, "", "", add_generation_prompt=goes_on)(messages=[dict(role=role, content=text) for role, text in talk]).prompt
-        assert said == expected, f"{form}: {said!r} instead of {expected!r}"
+    for (messages, add_generation_prompt), expected in zip(CONVERSATIONS, RENDERED[form]):
+        formatter = Jinja2ChatFormatter(template, "", "", add_generation_prompt=add_generation_prompt)
+        prompt = formatter(messages=[dict(role=role, content=text) for role, text in messages]).prompt
+        assert prompt == expected, f"{form}: expected {expected!r}, found {prompt!r}"
 
 
 @contextlib.contextmanager
@@ -194,13 +195,13 @@ def check_format(slm, logits, folder, kind, checkpoint, rows, others):
         spread = float(np.std(np.concatenate([ours.logits(row) for row in rows])))
         worst, same = check_numbers(kind, ours, theirs, rows, spread)
         others[kind] = [theirs.logits(row) for row in rows]
-    told = f"{kind} {worst:.1e} ({same} of {ANSWERS} the same {GREEDY} tokens)"
-    if kind == "q4_0":                                        # the control: its weights are others than everyone's
+    result = f"{kind} {worst:.1e} ({same} of {ANSWERS} continuations of {GREEDY} tokens equal)"
+    if kind == "q4_0":                                        # the control: its weights differ from all others
         for other, theirs in others.items():
             if other != kind:
                 apart = max(np.abs(a - b).max() for a, b in zip(theirs, others[kind])) / spread
-                assert apart > 2 * LIMITS[other], f"the limit of {other} would let a Q4_0 through: {apart:.1e}"
-    return told
+                assert apart > 2 * LIMITS[other], f"the limit of {other} would accept Q4_0: {apart:.1e}"
+    return result
 
 
 def main():
@@ -213,17 +214,17 @@ def main():
     llama.llama_backend_init()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for form in WRITTEN:
+        for form in RENDERED:
             checkpoint, tokenizer = train(slm, folder, form)
             if form == "markers":
                 rows, others = prompts(slm, tokenizer), {}
-                told = [check_format(slm, logits, folder, kind, checkpoint, rows, others) for kind in LIMITS]
+                results = [check_format(slm, logits, folder, kind, checkpoint, rows, others) for kind in LIMITS]
             run(slm, "export", checkpoint, "--to", folder / "form.gguf")
             theirs = Theirs(folder / "form.gguf")
             check_vocabulary(slm, theirs, tokenizer, form)
             check_template(theirs, form)
             theirs.close()
-    print(f"llama: llama.cpp ({llama.__version__} of llama-cpp-python) has our logits within, as a share of their spread: {', '.join(told)}; ids, control tokens and chats are ours")
+    print(f"llama: llama.cpp ({llama.__version__} of llama-cpp-python) has slm's logits within, in standard deviations: {', '.join(results)}; ids, special tokens and chat templates are equal")
 
 
 if __name__ == "__main__":

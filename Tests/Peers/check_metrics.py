@@ -1,4 +1,4 @@
-"""The server's figures, as Prometheus's own parser reads them.
+"""Checks the server's metrics with Prometheus's own parser.
 
     Tests/Peers/check_metrics.py .build/release/ServeParts
 """
@@ -21,7 +21,7 @@ def main():
     assert {family.name: family.type for family in families} == TYPES, [(family.name, family.type) for family in families]
     assert all(family.documentation for family in families)
     samples = {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for family in families for sample in family.samples}
-    assert len(samples) == sum(len(family.samples) for family in families), "a sample twice"
+    assert len(samples) == sum(len(family.samples) for family in families), "expected each sample once"
 
     def value(name, **labels):
         return samples[name, tuple(sorted(labels.items()))]
@@ -46,7 +46,7 @@ def main():
             counts = [count for _, count in sorted(buckets)]
             assert counts == sorted(counts) and math.isinf(max(buckets)[0]), (name, rest, buckets)
             assert counts[-1] == samples[name + "_count", rest], (name, rest)
-    print(f"metrics: {len(samples)} samples of {len(families)} families, as Prometheus's parser reads them")
+    print(f"metrics: {len(samples)} samples of {len(families)} metrics, read by Prometheus's parser")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""OpenAI's own client for Python, and our own backend, against `slm serve`: everything that a program can ask for, and what it hears when it may not.
+"""Checks `slm serve` with OpenAI's Python client and with slm's own client backend: all supported fields, and errors.
 
     Tests/Peers/check_openai.py .build/release/slm .build/release/CheckpointWriter
 
-The model knows one sentence, byte by byte, so that each answer is known; told that its last token (256) may not come, it goes on for long.
+The model generates one sentence, byte by byte. With a negative bias on its end token (256) it generates long texts.
 """
 import asyncio
 import json
@@ -21,14 +21,14 @@ SENTENCE = "Hi, you!é日"
 LENGTH = len(SENTENCE.encode())
 HELLO = [{"role": "user", "content": "Hello"}]
 ENDLESS = {"logit_bias": {"256": -100}, "max_tokens": 90_000}
-# Of 260 scores one is 16.13 above the others: what normalising makes of a 1 among zeros.
+# Of 260 logits one is 16.13 above the others.
 LIKELY = -math.log1p(259 * math.exp(-16.13))
-# Neither the sentence nor an end: any byte may come next.
+# With these biases, every byte is about equally likely.
 ANYTHING = {"logit_bias": {"256": -100, "72": -16}, "max_tokens": 20, "temperature": 1, "extra_body": {"top_k": 0, "top_p": 1}}
 
 
 def refused(kind, field, call):
-    """That `call` is refused, and how."""
+    """Checks that `call` raises an error of this kind for this field, and returns it."""
     try:
         call()
     except kind as error:
@@ -62,8 +62,8 @@ def check_chats(client):
         assert answer.message.content == ("Hi," if stop == "you" else "Hi") and answer.finish_reason == "stop", answer
 
 
-def check_chance(client):
-    """`n` and `seed`: what is drawn is another each time, and the same for the same seed."""
+def check_sampling(client):
+    """`n` and `seed`: samples differ, and are the same for the same seed."""
     def texts(**fields):
         answer = client.chat.completions.create(model="parrot", messages=HELLO, **ANYTHING, **fields)
         return [choice.message.content for choice in sorted(answer.choices, key=lambda choice: choice.index)]
@@ -75,7 +75,7 @@ def check_chance(client):
 
 
 def check_tokens(client):
-    """Log-probabilities in both forms, bias, prompts as tokens, echo."""
+    """Log-probabilities in both formats, logit_bias, prompts of token ids, echo."""
     chat = client.chat.completions.create(model="parrot", messages=HELLO, temperature=0, logprobs=True, top_logprobs=3).choices[0].logprobs.content
     assert bytes(byte for token in chat for byte in token.bytes).decode() == SENTENCE and len(chat) == LENGTH
     assert all(abs(token.logprob - LIKELY) < 2e-6 and len(token.top_logprobs) == 3 and token.top_logprobs[0].token == token.token for token in chat)
@@ -85,7 +85,7 @@ def check_tokens(client):
     create = client.completions.create
     text = create(model="parrot", prompt="Hi", temperature=0, logprobs=2).choices[0]
     assert text.text == SENTENCE[2:] and len(text.logprobs.tokens) == LENGTH - 2
-    assert text.logprobs.text_offset == [0, 1, 2, 3, 4, 5, 6, 6, 7, 7, 7] and all(abs(score - LIKELY) < 2e-6 for score in text.logprobs.token_logprobs)
+    assert text.logprobs.text_offset == [0, 1, 2, 3, 4, 5, 6, 6, 7, 7, 7] and all(abs(logprob - LIKELY) < 2e-6 for logprob in text.logprobs.token_logprobs)
     assert all(len(ranked) == 2 for ranked in text.logprobs.top_logprobs) and text.logprobs.tokens[0] == ","
     assert create(model="parrot", prompt="H", max_tokens=3, temperature=0, logit_bias={"90": 100}).choices[0].text == "ZZZ"
 
@@ -98,7 +98,7 @@ def check_tokens(client):
     assert "".join(choice.text for chunk in chunks for choice in chunk.choices) == "Hi," and chunks[-1].choices[0].finish_reason == "length"
 
 
-def check_refusals(client):
+def check_errors(client):
     chat, text = client.chat.completions.create, client.completions.create
     missing = refused(openai.NotFoundError, "model", lambda: chat(model="gpt-4", messages=HELLO))
     assert missing.code == "model_not_found" and missing.type == "invalid_request_error"
@@ -116,7 +116,7 @@ def check_refusals(client):
 
 
 async def check_many(server):
-    """Sixteen at once, some of them streams, and what belongs to whom."""
+    """Sixteen requests at once, half of them streams: each gets its own answer."""
     async with openai.AsyncOpenAI(base_url=server.url + "/v1", api_key="any") as client:
         async def one(i):
             length = i % LENGTH + 1
@@ -126,30 +126,30 @@ async def check_many(server):
             return (await client.completions.create(model="parrot", prompt="H", temperature=0, max_tokens=length)).choices[0].text
 
         answers = await asyncio.gather(*[one(i) for i in range(16)])
-        # Half a character is not shown.
+        # An incomplete UTF-8 character is not sent.
         assert answers == [SENTENCE[1:].encode()[:i % LENGTH + 1].decode(errors="ignore") for i in range(16)], answers
 
 
-def check_going(server, client):
-    """A client that goes in the middle frees its place at once, stream or not."""
+def check_disconnects(server, client):
+    """A client that disconnects frees its slots at once, streaming or not."""
     stream = client.chat.completions.create(model="parrot", messages=HELLO, temperature=0, stream=True, n=2, **ENDLESS)
     next(iter(stream))
     assert server.queue() == {"running": 2, "waiting": 0}
     stream.close()
-    emptied(server)
+    wait_until_idle(server)
     try:
         client.with_options(timeout=0.3, max_retries=0).chat.completions.create(model="parrot", messages=HELLO, temperature=0.1, **ENDLESS)
-        raise AssertionError("an answer of 90,000 tokens in 0.3 seconds")
+        raise AssertionError("expected a timeout")
     except openai.APITimeoutError:
-        emptied(server)
+        wait_until_idle(server)
 
 
-def emptied(server):
+def wait_until_idle(server):
     for _ in range(100):
         if server.queue() == {"running": 0, "waiting": 0}:
             return
         time.sleep(0.01)
-    raise AssertionError(f"still under way after a second: {server.queue()}")
+    raise AssertionError(f"expected no answers in progress after a second: {server.queue()}")
 
 
 def check_keys(slm, checkpoint):
@@ -170,8 +170,8 @@ def check_keys(slm, checkpoint):
         refused(openai.AuthenticationError, None, lambda: client.models.list())
 
 
-def check_our_backend(slm, server):
-    """slm as a client of slm."""
+def check_slm_client(slm, server):
+    """slm generate with `slm serve` as its backend."""
     def generate(*arguments):
         run = subprocess.run([slm, "generate", "--backend", f"openai:{server.url}", "--json", "--temperature", "0", *arguments], capture_output=True, text=True)
         assert run.returncode == 0, run.stderr
@@ -191,14 +191,14 @@ def main():
         with Server(slm, checkpoint, "--chats-per-minute", "0") as server, openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0) as client:
             assert [model.id for model in client.models.list()] == ["parrot"] and client.models.retrieve("parrot").owned_by == "slm"
             check_chats(client)
-            check_chance(client)
+            check_sampling(client)
             check_tokens(client)
-            check_refusals(client)
+            check_errors(client)
             asyncio.run(check_many(server))
-            check_going(server, client)
-            check_our_backend(slm, server)
+            check_disconnects(server, client)
+            check_slm_client(slm, server)
         check_keys(slm, checkpoint)
-    print(f"OpenAI's client {openai.__version__}: chats, texts, tokens, streams, refusals, keys; slm as a client of slm")
+    print(f"OpenAI's client {openai.__version__}: chats, texts, tokens, streams, errors, API keys; slm generate as a client")
 
 
 if __name__ == "__main__":

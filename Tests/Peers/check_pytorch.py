@@ -1,4 +1,4 @@
-"""Models of nanoGPT's layout that PyTorch saves, as slm imports them: every weight, bit for bit, as h5py reads it from the checkpoint.
+"""Imports models of nanoGPT's layout that PyTorch saved, and compares every weight bit for bit with the checkpoint, read with h5py.
 
     Tests/Peers/check_pytorch.py .build/release/CheckpointWriter [FILE.pt …]
 """
@@ -69,14 +69,14 @@ def main():
                 embedding = model[prefix + "transformer.wte.weight"]
                 model[prefix + "lm_head.weight"] = embedding if tied else torch.randn(50, 24).to(dtype)
                 up = prefix + "transformer.h.1.mlp.c_fc.weight"
-                model[up] = torch.randn(200, 96).to(dtype)[3:195:2, 5:53:2]            # rows and columns with gaps
+                model[up] = torch.randn(200, 96).to(dtype)[3:195:2, 5:53:2]            # a strided view
                 arguments = {"n_layer": 3, "n_head": 4, "n_embd": 24, "block_size": 10, "bias": bias, "vocab_size": 50, "dropout": 0.0}
                 path = pathlib.Path(folder, "ckpt.pt")
                 torch.save({"model": model, "model_args": arguments, "iter_num": 7, "best_val_loss": torch.tensor(2.0)}, path)
                 count += check(program, path, folder)
         for file in files:
             count += check(program, file, folder)
-    print(f"pytorch: {count} arrays of {9 + len(files)} files of torch {torch.__version__} are the same")
+    print(f"pytorch: {count} arrays of {9 + len(files)} files of torch {torch.__version__} are equal")
 
 
 if __name__ == "__main__":

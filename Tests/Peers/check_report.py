@@ -1,4 +1,4 @@
-"""What a training leaves, as others read it: the events by TensorBoard itself, the pages by Python's XML parser. The training is stopped and goes on.
+"""Reads the files of a training run that was stopped and resumed: events with TensorBoard, reports with Python's XML parser.
 
     Tests/Peers/check_report.py .build/release/slm
 """
@@ -22,10 +22,10 @@ REPLAYED = EVALUATED | {"replay_loss": "replay/loss"}
 def check_scalars(events, lines, tags):
     for key, tag in tags.items():
         found = {scalar.step: scalar.value for scalar in events.Scalars(tag)}
-        assert len(found) == len(events.Scalars(tag)), f"{tag}: a step twice"
+        assert len(found) == len(events.Scalars(tag)), f"{tag}: duplicate steps"
         assert found.keys() == {line["step"] for line in lines}, (tag, sorted(found))
         for line in lines:
-            # The log has four digits behind the point.
+            # The log has four decimals.
             assert abs(found[line["step"]] - line[key]) <= 5e-5 + 1e-6 * abs(line[key]), (tag, line, found[line["step"]])
 
 
@@ -41,7 +41,7 @@ def main():
                            env={**os.environ, "XDG_CACHE_HOME": folder})
 
         train(*SHAPE, "--ask", "<Who> & \"what\"?", "--save-every", "5", "--stop-after", "17")
-        # As if it had been killed after logging two steps more than it saved.
+        # As if it had been killed two steps after its last checkpoint, while writing the second line.
         log = run / "log.jsonl"
         step = next(line for line in log.read_text().splitlines() if '"step":17' in line)
         with log.open("a") as file:
@@ -66,7 +66,7 @@ def main():
         assert texts.keys() == {10, 20, 30} and texts[30] == f"**<Who> & \"what\"?**\n\n{entries['answered', 30]['answer']}", texts
         assert events.SummaryMetadata("answer").plugin_data.plugin_name == "text"
 
-        # A finetune has the loss on older chats, too.
+        # A fine-tuning run also has the replay loss.
         new = pathlib.Path(folder, "new.txt")
         new.write_text("".join(f"[INST] What is {i}? [/INST] A number.\n" for i in range(20)))
         subprocess.run([slm, "finetune", "--base", run / "best.h5", "--data", new, "--replay", chats, "--out", folder, "--name", "finetune", "--max-steps", "8",
@@ -81,7 +81,7 @@ def main():
         for page in [run / "report.html", finetune / "report.html", pathlib.Path(folder, "both.html")]:
             document = xml.dom.minidom.parse(str(page))
             assert document.getElementsByTagName("svg") and not document.getElementsByTagName("script")
-    print(f"report: TensorBoard {tensorboard.__version__} reads {len(steps)} steps of a training that was stopped, as the log has them; the pages are well-formed")
+    print(f"report: TensorBoard {tensorboard.__version__} reads {len(steps)} steps of a resumed run with the values of the log; the reports are well-formed")
 
 
 if __name__ == "__main__":

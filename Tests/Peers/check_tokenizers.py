@@ -1,10 +1,10 @@
-"""Holds `slm tokenize` against tiktoken and Hugging Face's tokenizers, with GPT-2's real vocabulary and one that slm learns.
+"""Compares `slm tokenize` with tiktoken and Hugging Face's tokenizers, on GPT-2's vocabulary and on one that slm trains.
 
     python Tests/Peers/check_tokenizers.py .build/release/slm [--quick] [--engines]
     python Tests/Peers/check_tokenizers.py --fetch
 
-GPT-2's vocabulary is taken from the source package of openai-whisper, which is downloaded once, next to the Python that runs this. All texts are made
-here, from seeds.
+GPT-2's vocabulary comes from the source package of openai-whisper, which is downloaded once, into the virtual environment. All texts
+are generated from seeds.
 """
 import argparse
 import itertools
@@ -22,16 +22,16 @@ from tiktoken.load import load_tiktoken_bpe
 from tiktoken_ext import openai_public
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
-os.environ["TIKTOKEN_CACHE_DIR"] = ""                  # or it would take a file for another that had the same name before
+os.environ["TIKTOKEN_CACHE_DIR"] = ""                  # its cache is keyed by path, and paths are reused here
 WHISPER = "openai-whisper==20250625"
 R50K = openai_public.r50k_pat_str
 CL100K = (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s")
-# The same patterns as Sources/Tokenize/WordPattern.swift has them, for all engines alike.
-BEFORE_SPACES = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+# The patterns of Sources/Tokenize/PreTokenizationPattern.swift, which all engines interpret alike.
+GPT4_WORDS = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
 OURS = {
     "gpt2": r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    "gpt4": BEFORE_SPACES + r"|\s+\z|\s*[\r\n]+|\s+(?!\S)|\s+",
-    "llama3": BEFORE_SPACES + r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "gpt4": GPT4_WORDS + r"|\s+\z|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "llama3": GPT4_WORDS + r"|\s*[\r\n]+|\s+(?!\S)|\s+",
 }
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 
@@ -52,14 +52,14 @@ PIECES = ["a", "B", "é", "ſ", "K", "日本", "🙂", "👩‍🚀", "e\u0301",
 
 
 def mixtures(count, seed):
-    """Words, contractions, runs of spaces, digits and signs in random order."""
+    """Words, contractions, runs of spaces, digits and punctuation in random order."""
     chance = random.Random(seed)
     for _ in range(count):
         yield "".join(chance.choice(PIECES) for _ in range(chance.randint(1, 24)))
 
 
 def spaces(count, seed):
-    """Mostly spaces and line ends of every kind, where the patterns differ."""
+    """Mostly spaces and line ends of all kinds, where the patterns differ."""
     chance = random.Random(seed)
     for _ in range(count):
         yield "".join(chance.choice(["  ", " ", "\n", "\r", "\r\n", "\t", "\u00a0", "\u3000", "x", "!", "7", "'s"]) for _ in range(chance.randint(1, 12)))
@@ -88,7 +88,7 @@ class SLM:
         return done.stdout
 
     def encode(self, tokenizer, texts, pattern=None):
-        """The ids of each text: those of one line all at once, each of the others by itself."""
+        """The token ids of each text: texts of one line in one run, each of the others in a run of its own."""
         more = ["--pattern", pattern] if pattern else []
         lines = [i for i, text in enumerate(texts) if "\n" not in text and not text.endswith("\r")]
         output = self.run("--tokenizer", tokenizer, *more, "--encode", "--lines", text="".join(texts[i] + "\n" for i in lines).encode())
@@ -102,32 +102,32 @@ class SLM:
         return self.run("--tokenizer", tokenizer, "--decode", text=" ".join(map(str, ids)).encode())
 
 
-def compare(what, texts, ours, theirs):
+def compare(name, texts, ours, theirs):
     if len(ours) != len(theirs):
-        sys.exit(f"{what}: {len(texts)} texts, but {len(ours)} and {len(theirs)} answers")
+        sys.exit(f"{name}: {len(texts)} texts, but {len(ours)} and {len(theirs)} answers")
     wrong = [i for i in range(len(texts)) if list(ours[i]) != list(theirs[i])]
     for i in wrong[:10]:
         print(f"  {texts[i][:80]!r}\n    slm   {str(ours[i])[:160]}\n    peer  {str(theirs[i])[:160]}")
-    print(f"{'ok' if not wrong else 'WRONG'}: {what}: {len(texts)} texts, {len(wrong)} differ", flush=True)
+    print(f"{'ok' if not wrong else 'FAILED'}: {name}: {len(texts)} texts, {len(wrong)} differ", flush=True)
     return len(wrong)
 
 
 def parts(texts, size=500_000):
-    """The texts in lists that fit into memory."""
+    """The texts in batches that fit in memory."""
     texts = iter(texts)
     while part := list(itertools.islice(texts, size)):
         yield part
 
 
 def one_text(texts):
-    """Many texts as one that holds them line by line: what stands at line ends and between lines is checked as well."""
+    """Joins texts by line ends, so that word borders at line ends are checked as well."""
     return ["\n".join(texts[i:i + 20_000]) for i in range(0, len(texts), 20_000)]
 
 
 # The checks ----------------------------------------------------------------------------------------------------------
 
 def gpt2_file(cache):
-    """gpt2.tiktoken out of openai-whisper, downloaded without what it depends on."""
+    """gpt2.tiktoken from openai-whisper, downloaded without dependencies."""
     path = cache / "gpt2.tiktoken"
     if not path.exists():
         with tempfile.TemporaryDirectory() as folder:
@@ -155,7 +155,7 @@ def hf_ids(tokenizer, texts):
 
 
 def check_patterns(quick):
-    """The patterns as slm writes them are, in the engines that read them, what they stand for: all but where Oniguruma reads {1,3}+ in its own way."""
+    """Compares slm's patterns with the originals in Hugging Face's engine (except {1,3}+, which Oniguruma interprets differently)."""
     texts = list(spaces(2_000 if quick else 60_000, 1)) + list(mixtures(2_000 if quick else 60_000, 2)) + list(unicode_noise(2_000 if quick else 30_000, 3))
     texts += list(code_points(97 if quick else 1))
     def onig(pattern):
@@ -171,13 +171,13 @@ def check_patterns(quick):
 
 
 def byte_level():
-    """GPT-2's own cutting, in whose words letters stand for bytes; put back, so that it can be compared."""
+    """GPT-2's own pre-tokenizer. Its words are in the byte-to-unicode alphabet, so the original text is returned by offsets."""
     step = pre_tokenizers.ByteLevel(add_prefix_space=False)
     return lambda text: [text[a:b] for _, (a, b) in step.pre_tokenize_str(text)]
 
 
 def check_engines(ranks, quick):
-    """tiktoken with our patterns and with its own."""
+    """Compares slm's patterns with tiktoken's own in tiktoken."""
     texts = list(spaces(2_000 if quick else 200_000, 4)) + list(mixtures(2_000 if quick else 200_000, 5)) + list(code_points(97 if quick else 3))
     wrong = 0
     for name, theirs in (("gpt2", R50K), ("gpt4", CL100K), ("llama3", LLAMA3)):
@@ -187,7 +187,7 @@ def check_engines(ranks, quick):
 
 
 def check_gpt2(slm, path, quick):
-    """GPT-2's vocabulary, from tiktoken's file and from a tokenizer.json that slm makes of it."""
+    """Compares encodings with GPT-2's vocabulary, from tiktoken's file and from a tokenizer.json that slm converts it to."""
     wrong = 0
     peer = encoding(path, R50K, {"<|endoftext|>": 50256})
     converted = slm.folder / "gpt2.json"
@@ -212,12 +212,12 @@ def check_gpt2(slm, path, quick):
         texts = [t.replace("\n", "\r x") for t in mixtures(1_000 if quick else 3_000, 10)] + one_text([*spaces(1_000 if quick else 3_000, 11)])
         texts += list(code_points(97 if quick else 11))
         peer_too = encoding(path, regex, {})
-        wrong += compare(f"GPT-2's tokens, cut as {pattern}, tiktoken", texts, slm.encode(path, texts, pattern), peer_too.encode_ordinary_batch(texts, num_threads=2))
+        wrong += compare(f"GPT-2's vocabulary with the pattern {pattern}, tiktoken", texts, slm.encode(path, texts, pattern), peer_too.encode_ordinary_batch(texts, num_threads=2))
     return wrong
 
 
 def check_foreign(slm, path, quick):
-    """Other people's tokenizer.json: GPT-2's tokens with other ways to cut."""
+    """Compares encodings with tokenizer.json files of other programs: GPT-2's vocabulary with other pre-tokenizers."""
     wrong = 0
     file = slm.folder / "foreign.json"
     slm.run("--tokenizer", path, "--out", file)
@@ -236,49 +236,49 @@ def check_foreign(slm, path, quick):
         "Digits one by one": (None, {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, level | {"use_regex": True}]}),
         "Digits in runs": (None, {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": False}, level | {"use_regex": True}]}),
         "Digits alone": (None, {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, level]}),
-        "a space first": (None, level | {"use_regex": True, "add_prefix_space": True}),
+        "prefix space": (None, level | {"use_regex": True, "add_prefix_space": True}),
     }
     for name, (normalizer, pre_tokenizer) in cases.items():
         for whole in (False, True):
             content["normalizer"], content["pre_tokenizer"], content["model"]["ignore_merges"] = normalizer, pre_tokenizer, whole
             file.write_text(json.dumps(content))
-            # A word that is a special token's text becomes that token there when words are taken whole; in slm what is typed never does.
+            # With ignore_merges, Hugging Face's library encodes a word equal to a special token as that token; slm never does.
             some = [t.replace("<|endoftext|>", "") for t in texts] if whole else texts
-            wrong += compare(f"{name}{', words taken whole' if whole else ''}", some, slm.encode(file, some), hf_ids(hugging_face(file), some))
+            wrong += compare(f"{name}{', ignore_merges' if whole else ''}", some, slm.encode(file, some), hf_ids(hugging_face(file), some))
     return wrong
 
 
 def check_bytes(slm, path, quick):
-    """Any bytes come back."""
+    """Checks that arbitrary bytes are decoded to themselves."""
     chance, wrong = random.Random(12), 0
     for size in (1, 2, 3, 1_000, 4_000 if quick else 3_000_000):
         data = chance.randbytes(size)
         ids = [int(n) for n in slm.run("--tokenizer", path, "--encode", text=data).split()]
         wrong += slm.decode(path, ids) != data
-    print(f"{'ok' if not wrong else 'WRONG'}: random bytes come back")
+    print(f"{'ok' if not wrong else 'FAILED'}: random bytes are decoded to themselves")
     return wrong
 
 
-def check_learned(slm, quick):
-    """What slm learns and writes, in the peers."""
+def check_trained(slm, quick):
+    """Compares encodings with vocabularies that slm trains and writes."""
     wrong = 0
     corpus = slm.folder / "corpus.txt"
     corpus.write_bytes("\n".join(mixtures(20_000, 13)).replace("<|endoftext|>", "").replace("\0", "").encode())
     texts = [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 3_000, 14)] + one_text([*spaces(1_000 if quick else 3_000, 15)])
     texts += list(code_points(97 if quick else 61))
     for pattern, regex in (("gpt2", R50K), ("gpt4", CL100K), ("llama3", LLAMA3), (r"\s+|\S+?(?=[a-f])", None), ("none", None)):
-        learned, ranks = slm.folder / "learned.json", slm.folder / "learned.tiktoken"
-        slm.run("--data", corpus, "--format", "text", "--vocab-size", 1_000, "--pattern", pattern, "--out", learned)
+        trained, ranks = slm.folder / "trained.json", slm.folder / "trained.tiktoken"
+        slm.run("--data", corpus, "--format", "text", "--vocab-size", 1_000, "--pattern", pattern, "--out", trained)
         some = texts if pattern != "none" else [t[:2_000] for t in texts]
-        ours = slm.encode(learned, some)
-        wrong += compare(f"learned with {pattern}, Hugging Face", some, ours, hf_ids(hugging_face(learned), some))
-        slm.run("--tokenizer", learned, "--out", ranks)
+        ours = slm.encode(trained, some)
+        wrong += compare(f"trained with {pattern}, Hugging Face", some, ours, hf_ids(hugging_face(trained), some))
+        slm.run("--tokenizer", trained, "--out", ranks)
         if regex:
-            wrong += compare(f"learned with {pattern}, tiktoken", some, ours, encoding(ranks, regex, {}).encode_ordinary_batch(some, num_threads=2))
-        wrong += compare(f"learned with {pattern}, .tiktoken in slm", some, ours, slm.encode(ranks, some, pattern))
-        face = hugging_face(learned)
+            wrong += compare(f"trained with {pattern}, tiktoken", some, ours, encoding(ranks, regex, {}).encode_ordinary_batch(some, num_threads=2))
+        wrong += compare(f"trained with {pattern}, .tiktoken in slm", some, ours, slm.encode(ranks, some, pattern))
+        face = hugging_face(trained)
         back = [face.decode(ids, skip_special_tokens=False) for ids in ours[:5_000]]
-        wrong += compare(f"learned with {pattern}, decoded by Hugging Face", some[:5_000], [[t] for t in some[:5_000]], [[t] for t in back])
+        wrong += compare(f"trained with {pattern}, decoded by Hugging Face", some[:5_000], [[t] for t in some[:5_000]], [[t] for t in back])
     characters = slm.folder / "characters.json"
     slm.run("--data", corpus, "--format", "text", "--tokenizer", "characters", "--out", characters)
     some = [t.replace("<|endoftext|>", "") for t in mixtures(2_000, 16) if "\n" not in t and "\0" not in t and not t.endswith("\r")]
@@ -289,16 +289,16 @@ def check_learned(slm, quick):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("slm", nargs="?", default=".build/release/slm")
-    arguments.add_argument("--fetch", action="store_true", help="only download GPT-2's vocabulary")
-    arguments.add_argument("--engines", action="store_true", help="also hold the patterns of slm against the originals in the peers' engines (minutes)")
-    arguments.add_argument("--quick", action="store_true", help="a few texts of each kind")
+    arguments.add_argument("--fetch", action="store_true", help="download GPT-2's vocabulary and exit")
+    arguments.add_argument("--engines", action="store_true", help="also compare the patterns with the originals in the peers' engines (takes minutes)")
+    arguments.add_argument("--quick", action="store_true", help="use only a few texts of each kind")
     options = arguments.parse_args()
     path = gpt2_file(pathlib.Path(sys.prefix) / "cache")
     if options.fetch: return
     with tempfile.TemporaryDirectory() as folder:
         slm = SLM(options.slm, pathlib.Path(folder))
         wrong = check_patterns(options.quick) + check_engines(load_tiktoken_bpe(str(path)), options.quick) if options.engines else 0
-        wrong += check_foreign(slm, path, options.quick) + check_gpt2(slm, path, options.quick) + check_bytes(slm, path, options.quick) + check_learned(slm, options.quick)
+        wrong += check_foreign(slm, path, options.quick) + check_gpt2(slm, path, options.quick) + check_bytes(slm, path, options.quick) + check_trained(slm, options.quick)
     sys.exit(f"{wrong} differences" if wrong else 0)
 
 

@@ -1,9 +1,9 @@
-"""A training that is killed again and again: what it leaves is a checkpoint that loads, and it ends with the numbers of one that never stopped.
+"""Kills training runs repeatedly. Every checkpoint must load, and the final one must equal that of an uninterrupted run.
 
     Tests/Peers/kill_training.py .build/release/slm --kills 500
 
-Each kill is a SIGKILL at a moment drawn evenly from the first part of a second, over and over until the training is through; then the next one begins, which
-saves every 1, 2, 3, 4 or 5 steps. h5py reads what is compared: every weight, both moments of each, and all that the run counts but its seconds.
+Each kill is a SIGKILL after a random fraction of a second. A run is killed and resumed until it finishes; then the next one begins, which saves every 1, 2, 3, 4 or
+5 steps. h5py reads the weights, both optimizer moments and all counters except the seconds, which are compared.
 """
 import argparse
 import json
@@ -39,11 +39,11 @@ class Training:
                 "--dropout", 0.1, "--max-steps", STEPS, "--save-every", every, "--eval-every", 11, "--patience", 0, "--seed", seed]
 
     def step(self, path):
-        """Where a checkpoint stands, by slm's own word that it is whole."""
+        """Returns the step of a checkpoint, after slm has verified it."""
         return json.loads(self.call("info", path, "--json"))["training"]["step"]
 
     def kill(self, run, every, delay):
-        """Starts the training and kills it after some seconds. Says whether there was still something to kill."""
+        """Starts a run and kills it after some seconds. Returns whether it was still running."""
         process = subprocess.Popen([self.slm, *map(str, self.arguments(run, every))], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         time.sleep(delay)
         process.kill()
@@ -53,13 +53,13 @@ class Training:
 
 
 def parts(run):
-    """The files that are being written, or were when somebody was killed."""
+    """The files that are being written, or were at a kill."""
     return {(path.name, path.stat().st_ino, path.stat().st_mtime_ns) for path in run.glob("*.part")}
 
 
 def contents(path):
-    """The bytes of each array by name, but for what depends on the clock or on what was asked for. The last evaluation is counted again if the kill came
-    between it and the end."""
+    """Returns the bytes of each array by name, without those that depend on the clock or the options. The last evaluation is repeated if the kill came between it and the
+    end of the run, so its counters are left out as well."""
     arrays = {}
     with h5py.File(path) as file:
         file.visititems(lambda name, item: arrays.update({name: item[()].tobytes()}) if isinstance(item, h5py.Dataset) else None)
@@ -76,7 +76,7 @@ def main():
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    draw = random.Random(options.seed)
+    rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         training = Training(options.slm, folder)
@@ -86,20 +86,20 @@ def main():
         whole = contents(folder / "whole/last.h5")
         training.call(*training.arguments(folder / "other", 1, seed=2))
         weights = sum(name.startswith("weights/") for name in whole)
-        assert weights and len([n for n in different(whole, contents(folder / "other/last.h5")) if n.startswith("weights/")]) > weights // 2, "another seed must differ"
+        assert weights and len([n for n in different(whole, contents(folder / "other/last.h5")) if n.startswith("weights/")]) > weights // 2, "another seed must give other weights"
 
         kills = runs = saving = early = 0
         steps = set()
         while kills < options.kills:
-            run, every, last, is_through = folder / f"run{runs}", 1 + runs % 5, 0, False
+            run, every, last, is_finished = folder / f"run{runs}", 1 + runs % 5, 0, False
             runs += 1
-            while not is_through:
+            while not is_finished:
                 before = parts(run)
-                # When all kills are done, it may finish.
-                is_through = kills == options.kills or not training.kill(run, every, draw.uniform(0, seconds / 5))
+                # After the last kill, the run may finish.
+                is_finished = kills == options.kills or not training.kill(run, every, rng.uniform(0, seconds / 5))
                 if kills == options.kills:
                     training.call(*training.arguments(run, every))
-                elif not is_through:
+                elif not is_finished:
                     kills += 1
                     saving += bool(parts(run) - before)
                 if (run / "best.h5").exists():
@@ -112,11 +112,11 @@ def main():
                 last = step
                 steps.add(step)
             wrong = different(whole, contents(run / "last.h5"))
-            assert not wrong, f"run {runs}, saved every {every} steps, ends with other numbers than the one that never stopped: {wrong[:5]}"
+            assert not wrong, f"run {runs}, saved every {every} steps, differs from the uninterrupted run: {wrong[:5]}"
             assert not parts(run), f"{run}: {parts(run)} were left behind"
-            print(f"{kills} kills, {runs} trainings through", file=sys.stderr, flush=True)
-        print(f"{kills} kills in {runs} trainings of {STEPS} steps ({seconds:.2f} s): {saving} while a file was being written, {early} before the first checkpoint, "
-              f"at {len(steps)} different steps. Every checkpoint loaded; all {runs} ended with the {len(whole)} arrays of the training that never stopped, bit for bit.")
+            print(f"{kills} kills, {runs} runs finished", file=sys.stderr, flush=True)
+        print(f"{kills} kills in {runs} runs of {STEPS} steps ({seconds:.2f} s): {saving} while a file was being written, {early} before the first checkpoint, "
+              f"at {len(steps)} different steps. Every checkpoint loaded; all {runs} ended with the {len(whole)} arrays of the uninterrupted run, bit for bit.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`slm serve` as other programs see it: started, asked, and looked into.
+"""Starts `slm serve`, sends requests and inspects the process.
 
     with Server(slm, checkpoint, "--require-key") as server:
         server.url, server.get("/api/health")
@@ -21,7 +21,7 @@ SECRET = "thatnologhas-4f9d1c77e0b34aa2b1d85c6e"
 
 
 def tiny_checkpoint(slm, folder):
-    """A model that answers at once, and badly."""
+    """Trains a model that answers fast, with bad answers."""
     chats = [f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}." for i in range(300)]
     (folder / "chats.txt").write_text("\n".join(chats) + "\n")
     data = folder / "data"
@@ -34,24 +34,24 @@ def tiny_checkpoint(slm, folder):
     return folder / "run/best.h5"
 
 
-# For servers that are asked more often than people ask.
+# Disables the rate limits.
 UNLIMITED = ["--chats-per-minute", "0", "--sign-ins-per-minute", "0"]
 
 
 class Server:
-    """One process, and what it wrote to standard error. Database and log are its own, where no other are given, and gone with it."""
+    """A server process. Its database and its log of standard error are temporary unless they are given."""
 
     def __init__(self, slm, checkpoint, *options, database="sqlite:chats.db", log=None, files=None, environment={}):
         self.folder = tempfile.TemporaryDirectory()
         self.log = pathlib.Path(log or self.folder.name + "/log")
-        few = files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+        limit_files = files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
         with open(self.log, "ab") as errors:
             self.process = subprocess.Popen(
                 [os.path.abspath(slm), "serve", "--checkpoint", os.path.abspath(checkpoint), "--database", database, "--port", "0", "--threads", "1", *map(str, options)],
                 cwd=self.folder.name, stdout=subprocess.PIPE, stderr=errors, text=True, env=os.environ | {"SLM_JWT_SECRET": SECRET, "ADMIN_API_KEY": ADMIN_KEY} | environment,
-                preexec_fn=few)
+                preexec_fn=limit_files)
         self.url = self.process.stdout.readline().strip()
-        assert self.url.startswith("http://"), f"no address: {self.url!r}\n{self.said()[-2000:]}"
+        assert self.url.startswith("http://"), f"expected a URL, found {self.url!r}\n{self.log_text()[-2000:]}"
         self.port = urllib.parse.urlparse(self.url).port
         self.wait(lambda: self.get("/api/health")[0] == 200)
 
@@ -63,20 +63,20 @@ class Server:
             self.terminate()
         self.folder.cleanup()
 
-    def said(self):
+    def log_text(self):
         return self.log.read_text()
 
-    def wait(self, is_so, seconds=60):
+    def wait(self, condition, seconds=60):
         deadline = time.monotonic() + seconds
-        while not is_so():
-            assert time.monotonic() < deadline and self.process.poll() is None, f"it never came to that: {self.said()[-2000:]}"
+        while not condition():
+            assert time.monotonic() < deadline and self.process.poll() is None, f"the condition did not become true: {self.log_text()[-2000:]}"
             time.sleep(0.005)
 
     def connect(self, timeout=60):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def ask(self, method, path, body=None, token=None, connection=None, headers=()):
-        """Status and body, the latter as JSON if it is."""
+        """Sends a request. Returns the status and the body, parsed if it is JSON."""
         own = connection or self.connect()
         headers = dict(headers) | ({"Authorization": f"Bearer {token}"} if token else {})
         if body is not None:
@@ -96,13 +96,13 @@ class Server:
         return self.get("/api/health")[1]["queue"]
 
     def account(self, name):
-        """The token of a new one."""
+        """Registers an account and returns its session token."""
         status, answer = self.ask("POST", "/api/auth/register", {"username": name, "password": PASSWORD})
         assert status == 201, answer
         return answer["access_token"]
 
     def stream(self, path, body, token=None):
-        """Event by event, as (name, data)."""
+        """Yields server-sent events as (name, data)."""
         connection = self.connect()
         try:
             headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
@@ -125,7 +125,7 @@ class Server:
         self.process.stdout.close()
 
     def terminate(self):
-        """Gently. The exit status, and how long it took."""
+        """Sends SIGTERM. Returns the exit status and the seconds until the process ended."""
         begin = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(60)
@@ -133,22 +133,22 @@ class Server:
         return status, time.monotonic() - begin
 
     def memory(self):
-        """Resident bytes."""
+        """Returns the resident memory in bytes."""
         return int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
     def files(self):
-        """Open ones: of the database, whose connections are made when they are first needed, and all others."""
+        """Returns the number of open files of the database, which opens connections when it needs them, and of all others."""
         names = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{self.process.pid}/fd")]
-        ours = sum(".db" in name for name in names)
-        return ours, len(names) - ours
+        database = sum(".db" in name for name in names)
+        return database, len(names) - database
 
 
 class Refused(Exception):
     pass
 
 
-def together(*works):
-    """Runs them at a time, and fails as the first that fails."""
+def run_concurrently(*works):
+    """Runs functions in threads. Raises the first exception."""
     failures = []
 
     def run(work):

@@ -1,7 +1,7 @@
 import Report
 import Testing
 
-/// TensorBoard itself reads a whole file in Tests/Peers/check_report.py.
+/// Tests/Peers/check_report.py reads a whole file with TensorBoard itself.
 @Suite struct EventFileTests {
     /// RFC 3720, B.4.
     @Test(
@@ -10,13 +10,13 @@ import Testing
             ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43),
             (Array(0..<32), 0x46DD_794E), ([], 0),
         ] as [([UInt8], UInt32)])
-    func `checks are Castagnoli's`(bytes: [UInt8], crc: UInt32) {
+    func `checksums match RFC 3720`(bytes: [UInt8], crc: UInt32) {
         #expect(CRC32C.of(bytes) == crc)
         #expect(CRC32C.masked(bytes) == (crc >> 15 | crc << 17) &+ 0xA282_EAD8)
     }
 
-    /// The examples of the encoding's own documentation, and numbers at the borders of a byte.
-    @Test func `messages are encoded as protocol buffers are`() {
+    /// Examples of the protocol buffers documentation, and varints near byte boundaries.
+    @Test func `messages have the encoding of protocol buffers`() {
         var message = ProtobufMessage()
         message.add(1, 150)
         message.add(2, "testing")
@@ -30,7 +30,7 @@ import Testing
             + [0x15, 0, 0, 0x80, 0x3F, 0x09, 0, 0, 0, 0, 0, 0, 0xF0, 0x3F])
     }
 
-    @Test func `a record is its length, a check, its bytes, a check`() {
+    @Test func `a record contains its length, content and both checksums`() {
         let record = EventFile.record(Array("abc".utf8))
         #expect(
             record.count == 8 + 4 + 3 + 4 && record.prefix(8).elementsEqual([3, 0, 0, 0, 0, 0, 0, 0])

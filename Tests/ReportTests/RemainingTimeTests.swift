@@ -2,39 +2,39 @@ import Report
 import Testing
 
 @Suite struct RemainingTimeTests {
-    @Test func `nobody knows before something was done`() {
-        var pace = RemainingTime()
-        #expect(pace.left == nil)
-        pace.note(share: 0.5, at: 100)                   // a run that goes on
-        #expect(pace.left == nil)
-        pace.note(share: 0.6, at: 110)
-        #expect(abs((pace.left ?? 0) - 40) < 1e-9)
+    @Test func `there is no estimate before two measurements`() {
+        var remaining = RemainingTime()
+        #expect(remaining.seconds == nil)
+        remaining.update(fraction: 0.5, at: 100)                   // a resumed run
+        #expect(remaining.seconds == nil)
+        remaining.update(fraction: 0.6, at: 110)
+        #expect(abs((remaining.seconds ?? 0) - 40) < 1e-9)
     }
 
-    @Test func `what takes ten times as long from the middle on is told after a tenth`() {
-        var pace = RemainingTime(), time = 0.0
-        for percent in 0...50 { pace.note(share: Double(percent) / 100, at: Double(percent) * 10) }
-        #expect(abs((pace.left ?? 0) - 500) < 1e-6)
+    @Test func `a tenfold slowdown shows in the estimate after a tenth of the task`() {
+        var remaining = RemainingTime(), time = 0.0
+        for percent in 0...50 { remaining.update(fraction: Double(percent) / 100, at: Double(percent) * 10) }
+        #expect(abs((remaining.seconds ?? 0) - 500) < 1e-6)
         time = 500
         for percent in 51...61 {
             time += 100
-            pace.note(share: Double(percent) / 100, at: time)
+            remaining.update(fraction: Double(percent) / 100, at: time)
         }
-        #expect(abs((pace.left ?? 0) - 3_900) < 10, "\(pace.left ?? -1)")
+        #expect(abs((remaining.seconds ?? 0) - 3_900) < 10, "\(remaining.seconds ?? -1)")
     }
 
-    @Test func `in short work a pause is no new pace`() {
-        var pace = RemainingTime()
-        for percent in 0...50 { pace.note(share: Double(percent) / 100, at: Double(percent) / 2) }
-        pace.note(share: 0.51, at: 30)
-        #expect(abs((pace.left ?? 0) - 30 / 51 * 49) < 1e-6, "\(pace.left ?? -1)")
+    @Test func `a pause in a short task does not change the estimate`() {
+        var remaining = RemainingTime()
+        for percent in 0...50 { remaining.update(fraction: Double(percent) / 100, at: Double(percent) / 2) }
+        remaining.update(fraction: 0.51, at: 30)
+        #expect(abs((remaining.seconds ?? 0) - 30 / 51 * 49) < 1e-6, "\(remaining.seconds ?? -1)")
     }
 
-    @Test func `many small steps cost nothing and give the same`() {
-        var pace = RemainingTime()
-        for i in 0...100_000 { pace.note(share: Double(i) / 200_000, at: Double(i)) }
-        #expect(abs((pace.left ?? 0) - 100_000) < 1)
-        pace.note(share: 1, at: 200_000)
-        #expect(pace.left == 0)
+    @Test func `many small steps give the same estimate`() {
+        var remaining = RemainingTime()
+        for i in 0...100_000 { remaining.update(fraction: Double(i) / 200_000, at: Double(i)) }
+        #expect(abs((remaining.seconds ?? 0) - 100_000) < 1)
+        remaining.update(fraction: 1, at: 200_000)
+        #expect(remaining.seconds == 0)
     }
 }

@@ -8,13 +8,13 @@ import Testing
     private let folder = TemporaryFolder()
 
     static func step(_ step: Int, loss: Double = 2) -> LogEntry {
-        .step(.init(step: step, loss: loss, gradient: 1.25, rate: 3e-4, tokens: step * 512, seconds: Double(step) / 4))
+        .step(.init(step: step, loss: loss, gradientNorm: 1.25, learningRate: 3e-4, tokens: step * 512, seconds: Double(step) / 4))
     }
 
     static func evaluated(_ step: Int, _ loss: Double?, replay: Double? = nil) -> LogEntry {
         .evaluated(
             .init(
-                step: step, training: 2.5, validation: loss, bitsPerByte: loss.map { $0 / 2 }, replay: replay, isBest: true,
+                step: step, trainingLoss: 2.5, validationLoss: loss, bitsPerByte: loss.map { $0 / 2 }, replayLoss: replay, isBest: true,
                 tokens: step * 512, seconds: Double(step) / 4))
     }
 
@@ -32,18 +32,18 @@ import Testing
 
     @Test(
         arguments: [
-            .started(settings, after: 7), .counted(.init(pairs: 12_288, contexts: 819_200, seconds: 38.25)), step(3, loss: 2.3456),
+            .started(settings, after: 7), .initialized(.init(pairs: 12_288, contexts: 819_200, seconds: 38.25)), step(3, loss: 2.3456),
             .skipped(step: 9), evaluated(4, 2.125), evaluated(4, nil), evaluated(4, 2.125, replay: 3.5),
             .answered(.init(step: 4, question: "Hi\n\"you\"?", answer: "\u{7}<b>é🎉", expected: nil)),
             .answered(.init(step: 4, question: "", answer: "", expected: "so")), .ended(.noGain, step: 12), .ended(.finished, step: 0),
         ] as [LogEntry])
-    func `an entry is a line, and the line that entry`(entry: LogEntry) throws {
+    func `an entry reads back from its line`(entry: LogEntry) throws {
         var parser = JSONParser()
         #expect(!entry.json.contains("\n"))
         #expect(LogEntry(try parser.parse(entry.json)) == entry)
     }
 
-    @Test func `what a killed training logged and never saved is overruled when it goes on`() throws {
+    @Test func `a resumed run replaces entries that were logged after the last checkpoint`() throws {
         let first: [LogEntry] =
             [.started(Self.settings, after: 0)] + (1...8).map { Self.step($0) } + [
                 Self.evaluated(4, 3), Self.evaluated(8, 2.5), .skipped(step: 8),
@@ -56,19 +56,19 @@ import Testing
                 ]))
         #expect(read.steps.map(\.step) == [1, 2, 3, 4, 5, 6] && read.steps.map(\.loss) == [2, 2, 2, 2, 9, 9])
         #expect(read.evaluations.map(\.step) == [4, 6] && read.best?.step == 6 && read.skipped.isEmpty)
-        #expect(read.resumed == [4] && read.ending == .stopped && read.settings.isEmpty && read.unreadable == 1)
+        #expect(read.resumed == [4] && read.ending == .stopped && read.settings.isEmpty && read.unreadableLines == 1)
     }
 
-    @Test func `of several lines for a step the last counts, also without a word about going on`() throws {
+    @Test func `the last line for a step counts, also without a resume entry`() throws {
         let read = try log(
             text([
                 Self.step(1), Self.step(2), Self.step(3), Self.evaluated(3, 4), Self.step(2, loss: 7), Self.step(3, loss: 8),
                 Self.evaluated(3, 5),
             ]))
-        #expect(read.steps.map(\.loss) == [2, 7, 8] && read.evaluations.map(\.validation) == [5])
+        #expect(read.steps.map(\.loss) == [2, 7, 8] && read.evaluations.map(\.validationLoss) == [5])
     }
 
-    @Test func `lines that are none are passed over`() throws {
+    @Test func `unreadable lines are skipped and counted`() throws {
         let lines = [
             "", "null", "[]", #"{"event":"step"}"#, #"{"event":"step","step":1,"loss":-1,"gradient":0,"rate":0,"tokens":0,"seconds":0}"#,
             #"{"event":"step","step":-1,"loss":1,"gradient":0,"rate":0,"tokens":0,"seconds":0}"#, #"{"event":"evaluated","step":1e3}"#,
@@ -76,19 +76,19 @@ import Testing
             #"{"event":"skipped","step":99999999999999}"#, String(repeating: "x", count: 2 << 20), Self.step(5).json,
         ]
         let read = try log(lines.joined(separator: "\n"))
-        #expect(read.steps.map(\.step) == [5] && read.unreadable == 9)
+        #expect(read.steps.map(\.step) == [5] && read.unreadableLines == 9)
         #expect(throws: FileError.self) { try TrainingLog(of: folder("nowhere")) }
     }
 
-    @Test func `a line behind a torn one stands alone`() throws {
+    @Test func `a line after an incomplete one is read`() throws {
         folder.write(#"{"event":"st"#, to: "log.jsonl")
         try AppendOnlyFile(folder("log.jsonl")).append(line: Self.step(1).json)
         let read = try TrainingLog(of: folder.path)
-        #expect(read.steps.count == 1 && read.unreadable == 1)
+        #expect(read.steps.count == 1 && read.unreadableLines == 1)
     }
 
-    /// Whatever a log holds, it is read, and every page of it is well-formed.
-    @Test func `damaged logs make pages, too, FuzzTests`() throws {
+    /// A damaged log is still read, and its pages are well-formed.
+    @Test func `damaged logs give well-formed pages (FuzzTests)`() throws {
         var random = TestRandom(5)
         let whole = Array(
             text(

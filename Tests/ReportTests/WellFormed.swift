@@ -1,4 +1,4 @@
-/// Whether a page is well-formed XML, as far as our pages go: tags that match, attributes in quotes, nothing unescaped.
+/// Checks that a report is well-formed XML: matching tags, quoted attributes, escaped text.
 enum WellFormed {
     static func fault(in page: String) -> String? {
         var rest = Substring(page), open: [Substring] = []
@@ -14,7 +14,7 @@ enum WellFormed {
                 continue
             }
             let isLeaf = tag.hasSuffix("/"), parts = tag.split(separator: "\"", omittingEmptySubsequences: false)
-            // Every second part is an attribute's value.
+            // Every second part is an attribute value.
             guard parts.count % 2 == 1 else { return "quotes in \(tag)" }
             for (i, part) in parts.enumerated() where i % 2 == 1 { if let fault = textFault(part, isStyle: false) { return fault } }
             if !isLeaf { open.append(tag.prefix { $0 != " " }) }

@@ -1,14 +1,14 @@
 import Testing
 import sample_chats
 
-/// Facts that a test can work out for itself.
+/// Facts in the sample that a test can compute.
 @Suite struct FactTests {
     private let turns = Array((Chats.training + Chats.validation).joined())
     private static let words = (Chats.training + Chats.validation).joined().map { turn in
-        turn.answer.utf8.split { $0 == 32 || $0 == 44 || $0 == 46 }.map { String(Substring($0)) }              // space, comma, full stop
+        turn.answer.utf8.split { $0 == 32 || $0 == 44 || $0 == 46 }.map { String(Substring($0)) }              // space, comma, period
     }
 
-    /// The answers whose words look like the pattern, where `_` is any word; and those words.
+    /// The turns whose answer starts with a pattern, in which `_` matches any word, with the matched words.
     private func answers(_ pattern: String) -> [(turn: Chats.Turn, found: [String])] {
         let pattern = pattern.split(separator: " ").map(String.init)
         return zip(turns, Self.words).compactMap { turn, words in
@@ -20,7 +20,7 @@ import sample_chats
     private func numbers(in text: String) -> [Int] { text.split { !$0.isNumber }.compactMap { Int($0) } }
 
     @Test(arguments: [("+", 2_000), ("-", 1_000), ("times", 500)])
-    func `sums are right, and are those that were asked`(operation: String, least: Int) throws {
+    func `results are correct and answer the question`(operation: String, least: Int) throws {
         let sums = answers("_ \(operation) _ is _")
         #expect(sums.count > least)
         for (turn, found) in sums {
@@ -34,7 +34,7 @@ import sample_chats
         }
     }
 
-    @Test func `what comes after comes after`() {
+    @Test func `successors and predecessors are correct`() {
         let days = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
         let months = "January February March April May June July August September October November December"
         let letters = "A B C D E F G H I J K L M N O P Q R S T U V W X Y Z", seasons = "spring summer autumn winter"
@@ -55,12 +55,12 @@ import sample_chats
         for (turn, found) in second { #expect(next(found[0]).flatMap(next) == found[1], "\(turn)") }
     }
 
-    @Test func `months have their days and their number`() {
+    @Test func `lengths, numbers and seasons of months are correct`() {
         let months = [
             "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
         ]
         for (i, month) in months.enumerated() {
-            // 31 and 30 in turn, and from August on the other way round.
+            // Alternating 31 and 30 days; the alternation reverses in August.
             let days = i == 1 ? 28 : 30 + ((i + 1) + (i + 1) / 8) % 2, season = ["winter", "spring", "summer", "autumn"][(i + 1) / 3 % 4]
             for (pattern, right) in [
                 ("\(month) has _", "\(days)"), ("\(month) is month _ of", "\(i + 1)"), ("In Europe \(month) is in _", season),
@@ -71,7 +71,7 @@ import sample_chats
         }
     }
 
-    @Test func `comparisons, even and odd numbers and counting are right`() {
+    @Test func `comparisons, parity and counting are correct`() {
         for (word, isRight) in [("more", { $0 > $1 }), ("bigger", { $0 > $1 }), ("less", { $0 < $1 }), ("smaller", { $0 < $1 })]
             as [(String, (Int, Int) -> Bool)]
         {
@@ -89,7 +89,7 @@ import sample_chats
         }
     }
 
-    @Test func `a country has one capital, and a capital one country`() {
+    @Test func `each country has one capital, and each capital one country`() {
         var capitals: [String: Set<String>] = [:], countries: [String: Set<String>] = [:]
         for turn in turns {
             let answer = String(turn.answer.dropLast())

@@ -6,34 +6,34 @@ import Store
 import TestSupport
 import Testing
 
-/// Who may do what: every route the server has, with every kind of wrong key.
+/// Access control: every route of the server, with every kind of wrong credentials.
 @Suite struct AccessTests {
-    /// What Ada has, all of it with a word in it that nobody else ever says.
-    private struct House {
-        static let word = "adasword"
-        let stage: ServeStage
+    /// Ada's data. All of it contains a word that occurs nowhere else.
+    private struct AdaFixture {
+        static let marker = "adasword"
+        let server: TestServer
         let conversation, deleted, key, user, question: String
         let ada: [String: String]
 
         init(_ change: (inout ServeSettings) -> Void = { _ in }) throws {
-            stage = try ServeStage { settings in
+            server = try TestServer { settings in
                 settings.adminKey = "the owner's key"
                 change(&settings)
             }
-            let wire = try stage.wire(),
-                made = wire.post(
-                    "/api/auth/register", #"{"username":"\#(Self.word)","password":"correct horse","email":"\#(Self.word)@example.org"}"#)
+            let connection = try server.connect()
+            let made = connection.post(
+                "/api/auth/register", #"{"username":"\#(Self.marker)","password":"correct horse","email":"\#(Self.marker)@example.org"}"#)
             ada = ["Authorization": "Bearer \(try #require(try made?.json()["access_token"]?.string))"]
-            let start = try stage.chat(#"{"message":"\#(Self.word)"}"#, as: ada).start
+            let start = try server.chat(#"{"message":"\#(Self.marker)"}"#, as: ada).start
             conversation = try #require(start["conversation_id"]?.string)
             question = try #require(start["message_id"]?.string)
-            deleted = try #require(try stage.chat(#"{"message":"\#(Self.word)"}"#, as: ada).start["conversation_id"]?.string)
-            #expect(wire.ask("DELETE", "/api/conversations/\(deleted)", ada)?.status == 204)
-            key = try #require(try wire.post("/api/keys", #"{"name":"\#(Self.word)"}"#, ada)?.json()["id"]?.string)
-            user = try #require(try stage.store.user(named: Self.word)).id.description
+            deleted = try #require(try server.chat(#"{"message":"\#(Self.marker)"}"#, as: ada).start["conversation_id"]?.string)
+            #expect(connection.ask("DELETE", "/api/conversations/\(deleted)", ada)?.status == 204)
+            key = try #require(try connection.post("/api/keys", #"{"name":"\#(Self.marker)"}"#, ada)?.json()["id"]?.string)
+            user = try #require(try server.store.user(named: Self.marker)).id.description
         }
 
-        /// The route asked for what is Ada's.
+        /// The path of a route for Ada's data.
         func target(of route: Route) -> String {
             let id = switch route.pattern {
             case _ where route.pattern.hasPrefix("/api/keys"): key
@@ -44,7 +44,7 @@ import Testing
             return route.pattern.replacing("{id}", with: id).replacing("{file}", with: "app.js").replacing("{model}", with: "test-model")
         }
 
-        /// A body with which the route would do something.
+        /// A valid request body.
         func body(of route: Route) -> String? {
             if !["POST", "PATCH", "PUT"].contains(route.method) { return nil }
             return switch route.pattern {
@@ -52,8 +52,8 @@ import Testing
             case "/api/chat/guest", "/chat": #"{"message":"x"}"#
             case "/api/conversations", "/api/conversations/{id}": #"{"title":"x"}"#
             case "/api/keys": #"{"name":"x"}"#
-            case "/api/auth/register": #"{"username":"\#(Self.word)","password":"another horse"}"#
-            case "/api/auth/login": #"{"username":"\#(Self.word)","password":"another horse"}"#
+            case "/api/auth/register": #"{"username":"\#(Self.marker)","password":"another horse"}"#
+            case "/api/auth/login": #"{"username":"\#(Self.marker)","password":"another horse"}"#
             case "/tokenize": #"{"text":"x"}"#
             case "/v1/chat/completions": #"{"model":"test-model","messages":[{"role":"user","content":"x"}]}"#
             case "/v1/completions": #"{"model":"test-model","prompt":"x"}"#
@@ -62,32 +62,35 @@ import Testing
         }
 
         func ask(_ route: Route, _ headers: [String: String]) throws -> RawHTTPConnection.Answer {
-            let body = body(of: route), type = body == nil ? [:] : ["Content-Type": "application/json"]
-            return try #require(try stage.wire().ask(route.method, target(of: route), headers.merging(type) { $1 }, body: body))
+            let body = body(of: route)
+            let type = body == nil ? [:] : ["Content-Type": "application/json"]
+            return try #require(try server.connect().ask(route.method, target(of: route), headers.merging(type) { $1 }, body: body))
         }
 
-        /// Whether all that is Ada's is as it was.
+        /// Checks that nothing of Ada's has changed.
         func checkUntouched() throws {
-            let wire = try stage.wire()
-            let messages = try stage.messages(of: conversation, as: ada)
-            #expect(messages == ["user: \(Self.word)", "assistant: \(OneSentenceModel.sentence)"])
-            #expect(try wire.ask("GET", "/api/conversations/\(conversation)", ada)?.json()["title"]?.string == Self.word)
-            #expect(wire.ask("GET", "/api/conversations/\(deleted)", ada)?.status == 404)
-            #expect(try wire.ask("GET", "/api/keys", ada)?.json()["keys"]?.elements.flatMap { Array($0).first }?["id"]?.string == key)
-            #expect(wire.post("/api/auth/login", #"{"username":"\#(Self.word)","password":"correct horse"}"#)?.status == 200)
+            let connection = try server.connect()
+            let messages = try server.messages(of: conversation, as: ada)
+            #expect(messages == ["user: \(Self.marker)", "assistant: \(OneSentenceModel.sentence)"])
+            #expect(try connection.ask("GET", "/api/conversations/\(conversation)", ada)?.json()["title"]?.string == Self.marker)
+            #expect(connection.ask("GET", "/api/conversations/\(deleted)", ada)?.status == 404)
+            #expect(try connection.ask("GET", "/api/keys", ada)?.json()["keys"]?.elements.flatMap { Array($0).first }?["id"]?.string == key)
+            #expect(connection.post("/api/auth/login", #"{"username":"\#(Self.marker)","password":"correct horse"}"#)?.status == 200)
         }
 
-        /// Tokens that are none, by what is wrong with them.
+        /// Invalid credentials by kind.
         func badTokens() throws -> [(kind: String, headers: [String: String])] {
-            let now = Int(time(nil)), signer = SessionTokenSigner(stage.secret),
-                other = SessionTokenSigner(try Secret(validating: Secret.generate(), source: "another server"))
-            let good = signer.text(of: SessionToken(for: user, at: now, lifetime: 60)), parts = good.split(separator: ".").map(String.init)
+            let now = Int(time(nil))
+            let signer = SessionTokenSigner(server.secret)
+            let other = SessionTokenSigner(try Secret(validating: Secret.generate(), source: "another server"))
+            let good = signer.text(of: SessionToken(for: user, at: now, lifetime: 60))
+            let parts = good.split(separator: ".").map(String.init)
             let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.\(parts[1])."
             let texts = [
                 ("forged", other.text(of: SessionToken(for: user, at: now, lifetime: 60))),
                 ("expired", signer.text(of: SessionToken(for: user, at: now - 100, lifetime: 99))),
                 ("unsigned", unsigned), ("cut", parts[0] + "." + parts[1]),
-                ("of nobody", signer.text(of: SessionToken(for: "nobody", at: now, lifetime: 60))), ("noise", "x"),
+                ("unknown user", signer.text(of: SessionToken(for: "nobody", at: now, lifetime: 60))), ("noise", "x"),
             ]
             return texts.map { ($0.0, ["Authorization": "Bearer \($0.1)"]) }
                 + [
@@ -97,79 +100,83 @@ import Testing
         }
     }
 
-    @Test func `no route for accounts answers without a token of ours`() throws {
-        let house = try House()
-        let routes = Server.routes.filter { $0.access == .accounts }
+    @Test func `every account route rejects invalid credentials`() throws {
+        let fixture = try AdaFixture()
+        let routes = Server.routes.filter { $0.access == .account }
         #expect(routes.count >= 11)
         for route in routes {
-            for (kind, headers) in try house.badTokens() {
-                let answer = try house.ask(route, headers)
+            for (kind, headers) in try fixture.badTokens() {
+                let answer = try fixture.ask(route, headers)
                 #expect(
                     answer.status == 401 && answer.error.code == "unauthorized",
                     "\(route.method) \(route.pattern), \(kind): \(answer.status) \(answer.text)")
                 #expect(answer.headers["www-authenticate"]?.hasPrefix("Bearer") ?? false)
-                #expect(!answer.text.contains(House.word))
+                #expect(!answer.text.contains(AdaFixture.marker))
             }
         }
-        try house.checkUntouched()
+        try fixture.checkUntouched()
     }
 
-    @Test func `no route shows or changes what is another's`() throws {
-        let house = try House(), eve = try house.stage.account("eve")
+    @Test func `no route shows or changes another account's data`() throws {
+        let fixture = try AdaFixture(), eve = try fixture.server.account("eve")
         for route in Server.routes where route.access != .admin {
             for headers in [eve, [:]] {
-                let answer = try house.ask(route, headers), name = "\(route.method) \(route.pattern)"
-                #expect(!answer.text.contains(House.word), "\(name) shows what is Ada's: \(answer.text)")
+                let answer = try fixture.ask(route, headers)
+                let name = "\(route.method) \(route.pattern)"
+                #expect(!answer.text.contains(AdaFixture.marker), "\(name) shows what is Ada's: \(answer.text)")
                 #expect(answer.status < 500 || answer.status == 501, "\(name): \(answer.status)")
-                guard route.access == .accounts, headers == eve else { continue }
-                let asksForAdas = [house.conversation, house.deleted, house.key].contains {
-                    house.target(of: route).contains($0) || house.body(of: route)?.contains($0) ?? false
+                guard route.access == .account, headers == eve else { continue }
+                let asksForAdas = [fixture.conversation, fixture.deleted, fixture.key].contains {
+                    fixture.target(of: route).contains($0) || fixture.body(of: route)?.contains($0) ?? false
                 }
                 #expect(
                     asksForAdas ? answer.status == 404 : (200...204).contains(answer.status),
                     "\(name) answers another \(answer.status): \(answer.text)")
             }
         }
-        try house.checkUntouched()
+        try fixture.checkUntouched()
     }
 
-    @Test func `no route of the owner's answers without the owner's key`() throws {
-        let house = try House(), routes = Server.routes.filter { $0.access == .admin }
+    @Test func `every admin route rejects requests without the admin key`() throws {
+        let fixture = try AdaFixture(), routes = Server.routes.filter { $0.access == .admin }
         #expect(routes.count >= 5)
         let bad: [[String: String]] = [
-            [:], house.ada, ["X-Admin-Key": ""], ["X-Admin-Key": "the owner's kez"], ["x-admin-key": "the owner's ke"],
+            [:], fixture.ada, ["X-Admin-Key": ""], ["X-Admin-Key": "the owner's kez"], ["x-admin-key": "the owner's ke"],
             ["Authorization": "Bearer the owner's key"],
         ]
         for route in routes {
             for headers in bad {
-                let answer = try house.ask(route, headers)
-                #expect(answer.status == 401 && !answer.text.contains(House.word), "\(route.pattern): \(answer.status)")
+                let answer = try fixture.ask(route, headers)
+                #expect(answer.status == 401 && !answer.text.contains(AdaFixture.marker), "\(route.pattern): \(answer.status)")
             }
-            #expect(try house.ask(route, ["X-Admin-Key": "the owner's key"]).status == 200, "\(route.pattern)")
+            #expect(try fixture.ask(route, ["X-Admin-Key": "the owner's key"]).status == 200, "\(route.pattern)")
         }
-        let shut = try House { $0.adminKey = nil }
+        let shut = try AdaFixture { $0.adminKey = nil }
         for route in routes {
             for key in ["the owner's key", ""] { #expect(try shut.ask(route, ["X-Admin-Key": key]).status == 404) }
         }
     }
 
-    @Test func `programs need a key where the server says so`() throws {
-        let house = try House { $0.needsKey = true }
-        for route in Server.routes where route.access == .programs {
-            for (kind, headers) in try house.badTokens() {
-                #expect(try house.ask(route, headers).status == 401, "\(route.pattern), \(kind)")
+    @Test func `OpenAI routes require credentials if the server requires an API key`() throws {
+        let fixture = try AdaFixture { $0.requiresAPIKey = true }
+        for route in Server.routes where route.access == .apiClient {
+            for (kind, headers) in try fixture.badTokens() {
+                #expect(try fixture.ask(route, headers).status == 401, "\(route.pattern), \(kind)")
             }
-            #expect(try house.ask(route, house.ada).status == 200, "\(route.pattern)")
+            #expect(try fixture.ask(route, fixture.ada).status == 200, "\(route.pattern)")
         }
     }
 
-    @Test func `the owner sees everybody, sorted and in pages`() throws {
-        let house = try House(), stage = house.stage, key = ["X-Admin-Key": "the owner's key"], wire = try stage.wire()
+    @Test func `admin routes list all users and conversations, sorted and in pages`() throws {
+        let fixture = try AdaFixture()
+        let server = fixture.server
+        let key = ["X-Admin-Key": "the owner's key"]
+        let connection = try server.connect()
         for name in ["bob", "carl"] {
-            let account = try stage.account(name)
-            if name == "carl" { for _ in 0..<3 { try stage.chat(#"{"message":"Hi"}"#, as: account) } }
+            let account = try server.account(name)
+            if name == "carl" { for _ in 0..<3 { try server.chat(#"{"message":"Hi"}"#, as: account) } }
         }
-        func get(_ target: String) throws -> JSONElement { try #require(wire.ask("GET", target, key)).json() }
+        func get(_ target: String) throws -> JSONElement { try #require(connection.ask("GET", target, key)).json() }
         func names(_ target: String, _ list: String = "users", _ field: String = "username") throws -> [String] {
             try get(target)[list]?.elements.map { $0.compactMap { $0[field]?.string } } ?? []
         }
@@ -178,18 +185,18 @@ import Testing
             totals["users"]?.integer == 3 && totals["messages"]?.integer == 8 && totals["generations"]?.integer == 5
                 && totals["conversations"]?.integer == 4)
         #expect(totals["top_users"]?.elements.flatMap { Array($0).first }?["username"]?.string == "carl")
-        #expect(try names("/api/admin/users?sort=username&order=asc") == [House.word, "bob", "carl"])
-        #expect(try names("/api/admin/users?sort=messages") == ["carl", House.word, "bob"])
+        #expect(try names("/api/admin/users?sort=username&order=asc") == [AdaFixture.marker, "bob", "carl"])
+        #expect(try names("/api/admin/users?sort=messages") == ["carl", AdaFixture.marker, "bob"])
         #expect(try names("/api/admin/users?sort=joined&order=asc&limit=1&offset=1") == ["bob"])
         #expect(try get("/api/admin/users?limit=1")["total"]?.integer == 3)
-        #expect(try names("/api/admin/users/\(house.user)/conversations", "conversations") == [House.word])
+        #expect(try names("/api/admin/users/\(fixture.user)/conversations", "conversations") == [AdaFixture.marker])
         #expect(try names("/api/admin/conversations?sort=messages&limit=2", "conversations").count == 2)
         #expect(
-            try names("/api/admin/conversations/\(house.conversation)/messages", "messages", "content") == [
-                House.word, OneSentenceModel.sentence,
+            try names("/api/admin/conversations/\(fixture.conversation)/messages", "messages", "content") == [
+                AdaFixture.marker, OneSentenceModel.sentence,
             ])
         #expect(
-            try names("/api/admin/conversations/\(house.conversation)/messages?limit=1&offset=1", "messages", "content") == [
+            try names("/api/admin/conversations/\(fixture.conversation)/messages?limit=1&offset=1", "messages", "content") == [
                 OneSentenceModel.sentence
             ])
         for (target, field) in [
@@ -197,14 +204,14 @@ import Testing
             ("users?offset=-1", "offset"),
             ("conversations?sort=joined", "sort"), ("conversations?offset=99999999999999999999", "offset"),
         ] {
-            let answer = wire.ask("GET", "/api/admin/\(target)", key)
+            let answer = connection.ask("GET", "/api/admin/\(target)", key)
             #expect(answer?.status == 422 && answer?.error.field == field, "\(target)")
         }
         for target in [
             "users/x/conversations", "users/\(UserID())/conversations", "conversations/x/messages",
-            "conversations/\(house.deleted)/messages",
+            "conversations/\(fixture.deleted)/messages",
         ] {
-            #expect(wire.ask("GET", "/api/admin/\(target)", key)?.status == 404, "\(target)")
+            #expect(connection.ask("GET", "/api/admin/\(target)", key)?.status == 404, "\(target)")
         }
     }
 }

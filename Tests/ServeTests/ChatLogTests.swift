@@ -14,16 +14,16 @@ import Tokenize
 
     private func text(_ name: String) throws -> String { String(decoding: try InputFile.contents(of: folder(name)), as: UTF8.self) }
 
-    /// What `slm finetune --data` finds, and stops at if it is not right.
+    /// Reads the files as `slm finetune --data` does.
     private func chats(_ paths: [String]) throws -> [[String]] {
         var reader = try ConversationReader(paths), chats: [[String]] = []
         try reader.forEach { conversation, _, _ in chats.append(conversation.messages.map { String(decoding: $0.text, as: UTF8.self) }) }
         return chats
     }
 
-    @Test func `a chat is a line, for its owner's eyes only`() throws {
+    @Test func `a chat is one line of a file that only the owner may read`() throws {
         let log = try ChatLog(folder("chat_history.jsonl"))
-        #expect(log.count == 0 && !log.isEnough)
+        #expect(log.count == 0 && !log.hasEnoughForFineTuning)
         #expect(try log.append(user: "Hi", assistant: "Hello \"you\"", at: Self.time) == 1)
         #expect(
             try text("chat_history.jsonl") == #"{"timestamp":"2026-11-20T17:36:00.123Z","user":"Hi","assistant":"Hello \"you\""}"# + "\n")
@@ -31,25 +31,25 @@ import Tokenize
         #expect(stat(folder("chat_history.jsonl"), &status) == 0 && status.st_mode & 0o777 == 0o600)
     }
 
-    @Test func `whatever was said is one line, and is read as it was said`() throws {
+    @Test func `any text is stored in one line and reads back unchanged`() throws {
         let log = try ChatLog(folder("a.jsonl"))
-        let said = [
+        let texts = [
             "a\nb\r\nc\u{B}\u{C}d", "x\u{85}y\u{2028}z\u{2029}", "\u{1}\u{1B}[31m\u{7F}", "\\u0000 \"quoted\" {\"user\":1}",
             "日本 😀 \u{202E}", "Â\u{85}â\u{80}\u{A8}",
         ]
-        for text in said { try log.append(user: text, assistant: "< \(text) >", at: Self.time) }
+        for text in texts { try log.append(user: text, assistant: "< \(text) >", at: Self.time) }
         try log.append(user: "a\0b", assistant: "\0", at: Self.time)
-        #expect(try chats(log.paths) == said.map { [$0, "< \($0) >"] } + [["a\u{FFFD}b", "\u{FFFD}"]])
-        // As Python's splitlines counts them, and others that know more ends of lines than one.
-        let file = try text("a.jsonl"),
-            ends = file.unicodeScalars.count {
-                $0.properties.generalCategory == .lineSeparator || $0.properties.generalCategory == .paragraphSeparator || $0 == "\u{85}"
-                    || $0.value < 32
-            }
+        #expect(try chats(log.paths) == texts.map { [$0, "< \($0) >"] } + [["a\u{FFFD}b", "\u{FFFD}"]])
+        // Counts every line separator of Unicode, as Python's splitlines does.
+        let file = try text("a.jsonl")
+        let ends = file.unicodeScalars.count {
+            $0.properties.generalCategory == .lineSeparator || $0.properties.generalCategory == .paragraphSeparator || $0 == "\u{85}"
+                || $0.value < 32
+        }
         #expect(ends == 7 && log.count == 7)
     }
 
-    @Test func `what teaches nothing is left out`() throws {
+    @Test func `chats with a blank message or answer are not stored`() throws {
         let log = try ChatLog(folder("a.jsonl"))
         for (user, assistant) in [("", "x"), ("x", ""), (" \n\t", "x"), ("x", "\r\n")] {
             #expect(try log.append(user: user, assistant: assistant, at: Self.time) == 0)
@@ -57,18 +57,18 @@ import Tokenize
         #expect(try text("a.jsonl") == "")
     }
 
-    @Test func `ten are enough, counted over starts`() throws {
+    @Test func `ten chats are enough for fine-tuning, counted across restarts`() throws {
         for i in 1...10 {
             let log = try ChatLog(folder("a.jsonl"))
-            #expect(log.count == i - 1 && !log.isEnough)
+            #expect(log.count == i - 1 && !log.hasEnoughForFineTuning)
             try log.append(user: "q", assistant: "a", at: Self.time)
-            #expect(log.isEnough == (i == 10))
+            #expect(log.hasEnoughForFineTuning == (i == 10))
         }
     }
 
-    @Test func `a line that a crash tore is taken away, wherever it was torn`() throws {
-        let whole = #"{"timestamp":"2026-11-20T17:36:00.123Z","user":"One {a}","assistant":"b"}"# + "\n",
-            last = #"{"timestamp":"2026-11-20T17:36:00.123Z","user":"Two}","assistant":"ü"}"#
+    @Test func `a line torn by a crash is removed, wherever it was torn`() throws {
+        let whole = #"{"timestamp":"2026-11-20T17:36:00.123Z","user":"One {a}","assistant":"b"}"# + "\n"
+        let last = #"{"timestamp":"2026-11-20T17:36:00.123Z","user":"Two}","assistant":"ü"}"#
         for cut in 0...last.utf8.count {
             folder.write(Array(whole.utf8) + Array(last.utf8.prefix(cut)), to: "a.jsonl")
             let log = try ChatLog(folder("a.jsonl")), isWhole = cut == last.utf8.count
@@ -76,12 +76,12 @@ import Tokenize
             try log.append(user: "Three", assistant: "c", at: Self.time)
             #expect(try chats(log.paths).map { $0[0] } == ["One {a}"] + (isWhole ? ["Two}"] : []) + ["Three"], "cut at \(cut)")
         }
-        // what some file systems leave after a power cut
+        // Some file systems leave zeros after a power cut.
         folder.write(Array(whole.utf8) + [UInt8](repeating: 0, count: 5_000), to: "a.jsonl")
         #expect(try ChatLog(folder("a.jsonl")).count == 1 && text("a.jsonl") == whole)
     }
 
-    @Test func `a line of somebody else's without an end gets one`() throws {
+    @Test func `another program's last line gets its newline`() throws {
         let mine = #"{"user":"Mine","assistant":"Written by hand"}"#
         folder.write(mine, to: "a.jsonl")
         try ChatLog(folder("a.jsonl")).append(user: "q", assistant: "a", at: Self.time)
@@ -90,7 +90,7 @@ import Tokenize
         #expect(try ChatLog(folder("b.jsonl")).count == 1 && text("b.jsonl").utf8.count == 200_039)
     }
 
-    @Test func `a file at its limit becomes the older one`() throws {
+    @Test func `a file at its size limit becomes the previous one`() throws {
         let log = try ChatLog(folder("chat_history.jsonl"), limit: 300)                                    // three lines
         var counts: [Int] = []
         for i in 1...8 { counts.append(try log.append(user: "question \(i)", assistant: "answer \(i)", at: Self.time)) }
@@ -99,12 +99,12 @@ import Tokenize
         #expect(try chats(log.paths).map { $0[0] } == (4...8).map { "question \($0)" })
     }
 
-    @Test func `who counts anew counts both files`() throws {
+    @Test func `a new log counts both files`() throws {
         for i in 1...5 { try ChatLog(folder("chats"), limit: 300).append(user: "question \(i)", assistant: "answer \(i)", at: Self.time) }
         #expect(try ChatLog(folder("chats"), limit: 300).count == 5 && folder.names == ["chats", "chats.1"])
     }
 
-    @Test func `a file that is taken away is followed by another`() throws {
+    @Test func `a file that is moved away is replaced by a new one`() throws {
         let log = try ChatLog(folder("a.jsonl"))
         for _ in 0..<3 { try log.append(user: "old", assistant: "a", at: Self.time) }
         #expect(rename(folder("a.jsonl"), folder("taken.jsonl")) == 0)
@@ -112,20 +112,20 @@ import Tokenize
         #expect(try chats([folder("taken.jsonl")]).count == 3 && chats(log.paths) == [["new", "a"]])
     }
 
-    @Test func `one server writes a file`() throws {
+    @Test func `only one process can open a log`() throws {
         let log = try ChatLog(folder("a.jsonl"))
-        #expect(throws: FileError.notWritten(path: folder("a.jsonl"), reason: "another program is writing it")) {
+        #expect(throws: FileError.notWritten(path: folder("a.jsonl"), reason: "another program has locked it")) {
             try ChatLog(folder("a.jsonl"))
         }
         try log.append(user: "q", assistant: "a", at: Self.time)
         #expect(throws: FileError.notWritten(path: folder.path, reason: "Is a directory")) { try ChatLog(folder.path) }
-        #expect(throws: FileError.notWritten(path: "/dev/null", reason: "it is not a file")) { try ChatLog("/dev/null") }
+        #expect(throws: FileError.notWritten(path: "/dev/null", reason: "it is not a regular file")) { try ChatLog("/dev/null") }
         #expect(throws: FileError.notWritten(path: folder("no/a.jsonl"), reason: "No such file or directory")) {
             try ChatLog(folder("no/a.jsonl"))
         }
     }
 
-    @Test func `from many threads, each line is whole`() async throws {
+    @Test func `lines from many threads are whole`() async throws {
         let log = try ChatLog(folder("a.jsonl")), long = String(repeating: "long ", count: 2_000)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for thread in 0..<8 {
@@ -137,18 +137,18 @@ import Tokenize
         #expect(log.count == 400 && numbers.sorted() == Array(0..<400))
     }
 
-    @Test func `a full disk takes back what it took of a line`() throws {
+    @Test func `a partial line on a full disk is removed`() throws {
         let (process, output) = try serveParts("limited", folder("a.jsonl"), "1000")
-        let said = String(decoding: output.readDataToEndOfFile(), as: UTF8.self).split(separator: "\n")
+        let lines = String(decoding: output.readDataToEndOfFile(), as: UTF8.self).split(separator: "\n")
         process.waitUntilExit()
-        #expect(said.count == 2 && said[0].hasPrefix("10 no room for \(folder("a.jsonl"))") && said[1] == "11")
+        #expect(lines.count == 2 && lines[0].hasPrefix("10 no space left for \(folder("a.jsonl"))") && lines[1] == "11")
         let found = try chats([folder("a.jsonl")])
         #expect(
             found.count == 11 && found.last == ["afterwards", "there is room"]
                 && found.dropLast().allSatisfy { $0 == ["question", "an answer of some length"] })
     }
 
-    @Test func `killed at any moment, every chat that was acknowledged is there once`() throws {
+    @Test func `after a kill, every acknowledged chat is stored once`() throws {
         var next = 0, random = TestRandom(21)
         for _ in 0..<12 {
             let (process, output) = try serveParts("chats", folder("a.jsonl"), "\(next)")
@@ -158,10 +158,11 @@ import Tokenize
             let rest = String(decoding: output.readDataToEndOfFile(), as: UTF8.self)
             process.waitUntilExit()
             let log = try ChatLog(folder("a.jsonl"), limit: 20_000)
-            let numbers = try chats(log.paths).compactMap { Int($0[0].dropFirst("question ".count)) }, last = try #require(numbers.last)
+            let numbers = try chats(log.paths).compactMap { Int($0[0].dropFirst("question ".count)) }
+            let last = try #require(numbers.last)
             #expect(log.count == numbers.count && zip(numbers, numbers.dropFirst()).allSatisfy { $1 == $0 + 1 })
-            if let said = rest.split(separator: "\n").dropLast(rest.hasSuffix("\n") ? 0 : 1).last.flatMap({ Int($0) }) {
-                #expect(last >= said)
+            if let printed = rest.split(separator: "\n").dropLast(rest.hasSuffix("\n") ? 0 : 1).last.flatMap({ Int($0) }) {
+                #expect(last >= printed)
             }
             next = last + 1
         }

@@ -2,7 +2,7 @@ import Glibc
 import Serve
 import Testing
 
-/// That others read it is `Tests/Peers/check_metrics.py`'s subject.
+/// `Tests/Peers/check_metrics.py` checks the text format with Prometheus's parser.
 @Suite struct MetricsTests {
     private func metrics() -> Metrics { Metrics(routes: ["/api/health", "/api/chat"], version: "1") { .init(running: 2, waiting: 3) } }
 
@@ -18,16 +18,16 @@ import Testing
         #expect(line(#"slm_http_requests_total{route="/api/chat",method="POST",status="200"}"#, of: metrics) == "3")
         #expect(line(#"slm_http_requests_total{route="/api/chat",method="POST",status="429"}"#, of: metrics) == "1")
         #expect(line(#"slm_http_requests_total{route="other",method="other",status="other"}"#, of: metrics) == "1")
-        // nothing for what nobody asked for
+        // Combinations that did not occur are not written.
         #expect(metrics.text.split(separator: "\n").count { $0.hasPrefix("slm_http_requests_total{") } == 3)
         #expect(
             line(#"slm_http_request_seconds_count{route="/api/chat"}"#, of: metrics) == "4"
                 && !metrics.text.contains(#"{route="/api/health""#))
     }
 
-    @Test func `a bucket holds all that is no larger`() {
+    @Test func `a bucket counts all values up to its bound`() {
         let metrics = metrics()
-        // the last two are no times
+        // Infinity and NaN are ignored.
         for seconds in [0.001, 0.0010001, 0.5, 121, .infinity, .nan] { metrics.answerSeconds.observe(seconds) }
         #expect(
             line(#"slm_answer_seconds_bucket{le="0.0005"}"#, of: metrics) == "0"
@@ -39,7 +39,7 @@ import Testing
         #expect(line("slm_answer_seconds_sum", of: metrics) == "121.5020001")
     }
 
-    @Test func `nothing is lost between threads`() async {
+    @Test func `counts from many threads add up`() async {
         let metrics = metrics()
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<8 {
@@ -52,8 +52,8 @@ import Testing
                 }
             }
             for _ in 0..<20 {
-                let text = metrics.text.split(separator: "\n"),
-                    end = { (start: String) in text.first { $0.hasPrefix(start) }?.split(separator: " ").last }
+                let text = metrics.text.split(separator: "\n")
+                let end = { (start: String) in text.first { $0.hasPrefix(start) }?.split(separator: " ").last }
                 #expect(end("slm_first_token_seconds_count") == end(#"slm_first_token_seconds_bucket{le="+Inf"}"#))
             }
         }
@@ -62,7 +62,7 @@ import Testing
         #expect(line(#"slm_http_requests_total{route="/api/health",method="GET",status="200"}"#, of: metrics) == "40000")
     }
 
-    @Test func `the process is this one`() throws {
+    @Test func `process metrics describe this process`() throws {
         let metrics = metrics(), value = { line($0, of: metrics).flatMap { Double($0) } ?? -1 }
         #expect(value("process_resident_memory_bytes") > 4e6 && value("process_resident_memory_bytes") < 1e12)
         #expect(
@@ -71,8 +71,9 @@ import Testing
         #expect(
             value("process_cpu_seconds_total") > 0 && value("process_open_fds") >= 3 && value("slm_queue_length") == 3
                 && value("slm_answers_running") == 2)
-        // so many that what other tests do does not matter
-        let before = value("process_open_fds"), files = (0..<300).map { _ in open("/dev/null", O_RDONLY) }
+        // Other tests open files at the same time, but fewer.
+        let before = value("process_open_fds")
+        let files = (0..<300).map { _ in open("/dev/null", O_RDONLY) }
         #expect(value("process_open_fds") > before + 200)
         for file in files { close(file) }
     }

@@ -7,10 +7,10 @@ import TestSupport
 import Testing
 import Tokenize
 
-/// With a model whose tokens are known: it says "Hi, you!é日" byte by byte.
-@Suite("OpenAI's paths, in tokens")
+/// A model with a byte tokenizer, which generates "Hi, you!é日".
+@Suite("OpenAI routes with tokens")
 struct OpenAITokensTests {
-    private func stage() throws -> ServeStage {
+    private func server() throws -> TestServer {
         let backend = try LocalBackend {
             let checkpoint = try OneSentenceModel.checkpoint()
             return (
@@ -18,51 +18,55 @@ struct OpenAITokensTests {
                 try ModelRunner(of: checkpoint, on: try Processor(threads: 1), precision: .float32)
             )
         }
-        return try ServeStage(backend, modelInfo: backend.model) { $0.rememberedAnswers = 16 }
+        return try TestServer(backend, modelInfo: backend.model) { $0.cachedAnswers = 16 }
     }
 
-    private func complete(_ wire: RawHTTPConnection, _ fields: String) throws -> JSONElement {
-        let answer = try #require(wire.post("/v1/completions", "{\"temperature\":0,\(fields)}"))
+    private func complete(_ connection: RawHTTPConnection, _ fields: String) throws -> JSONElement {
+        let answer = try #require(connection.post("/v1/completions", "{\"temperature\":0,\(fields)}"))
         #expect(answer.status == 200, "\(answer.text)")
         return try answer.json()
     }
 
     private func first(_ answer: JSONElement) throws -> JSONElement { try #require(answer["choices"]?.elements?.first { _ in true }) }
 
-    @Test("prompts as tokens say the same as their text")
+    @Test("prompts of token ids equal prompts of text")
     func tokens() throws {
-        let stage = try stage(), wire = try stage.wire()
-        let texts = try complete(wire, #""prompt":["H","yo"],"max_tokens":3,"echo":true"#)["choices"]?.elements?.map { $0["text"]?.string }
+        let server = try server(), connection = try server.connect()
+        let choices = try complete(connection, #""prompt":["H","yo"],"max_tokens":3,"echo":true"#)["choices"]?.elements
+        let texts = choices?.map { $0["text"]?.string }
         #expect(texts == ["Hi, ", "you!é"] || texts == ["Hi, ", "you!\u{FFFD}"] || texts == ["Hi, ", "you!"])
-        let ids = try complete(wire, #""prompt":[[72],[121,111]],"max_tokens":3,"echo":true"#)["choices"]?.elements?.map {
+        let ids = try complete(connection, #""prompt":[[72],[121,111]],"max_tokens":3,"echo":true"#)["choices"]?.elements?.map {
             $0["text"]?.string
         }
         #expect(ids == texts)
-        #expect(try first(complete(wire, #""prompt":[72]"#))["text"]?.string == "i, you!é日")
-        let wrong = try #require(wire.post("/v1/completions", #"{"prompt":[72,260]}"#))
-        #expect(wrong.status == 400 && wrong.text.contains("prompt[1]: expected the number of a token, from 0 to 259"), "\(wrong.text)")
+        #expect(try first(complete(connection, #""prompt":[72]"#))["text"]?.string == "i, you!é日")
+        let wrong = try #require(connection.post("/v1/completions", #"{"prompt":[72,260]}"#))
+        #expect(wrong.status == 400 && wrong.text.contains("prompt[1]: expected a token id from 0 to 259"), "\(wrong.text)")
     }
 
-    @Test("a bias makes a token come, and one that is none is refused")
+    @Test("logit_bias forces a token, and an invalid token id is rejected")
     func bias() throws {
-        let stage = try stage(), wire = try stage.wire()
-        #expect(try first(complete(wire, #""prompt":"H","max_tokens":3,"logit_bias":{"90":100}"#))["text"]?.string == "ZZZ")
-        #expect(wire.post("/v1/completions", #"{"prompt":"H","logit_bias":{"260":1}}"#)?.status == 400)
+        let server = try server(), connection = try server.connect()
+        #expect(try first(complete(connection, #""prompt":"H","max_tokens":3,"logit_bias":{"90":100}"#))["text"]?.string == "ZZZ")
+        #expect(connection.post("/v1/completions", #"{"prompt":"H","logit_bias":{"260":1}}"#)?.status == 400)
     }
 
-    @Test("log-probabilities of a text's tokens, with their places in the text", arguments: [false, true])
+    @Test("log-probabilities of a text completion, with text offsets", arguments: [false, true])
     func textLogProbabilities(streams: Bool) throws {
-        let stage = try stage(), wire = try stage.wire()
-        var tokens: [String?] = [], places: [Int?] = [], scores: [Double?] = [], others: [[String?]?] = []
+        let server = try server(), connection = try server.connect()
+        var tokens: [String?] = []
+        var offsets: [Int?] = []
+        var logProbabilities: [Double?] = []
+        var alternatives: [[String?]?] = []
         func take(_ choice: JSONElement) {
             guard let logprobs = choice["logprobs"], !logprobs.isNull else { return }
             tokens += logprobs["tokens"]?.elements?.map(\.string) ?? []
-            places += logprobs["text_offset"]?.elements?.map(\.integer) ?? []
-            scores += logprobs["token_logprobs"]?.elements?.map(\.number) ?? []
-            others += logprobs["top_logprobs"]?.elements?.map { $0.members?.map(\.key.string) } ?? []
+            offsets += logprobs["text_offset"]?.elements?.map(\.integer) ?? []
+            logProbabilities += logprobs["token_logprobs"]?.elements?.map(\.number) ?? []
+            alternatives += logprobs["top_logprobs"]?.elements?.map { $0.members?.map(\.key.string) } ?? []
         }
-        let body = #"{"prompt":"H","temperature":0,"logprobs":2,"stream":\#(streams)}"#,
-            answer = try #require(wire.post("/v1/completions", body))
+        let body = #"{"prompt":"H","temperature":0,"logprobs":2,"stream":\#(streams)}"#
+        let answer = try #require(connection.post("/v1/completions", body))
         if streams {
             for line in answer.data.dropLast() { var parser = JSONParser(); take(try first(parser.parse(Array(line.utf8)))) }
         } else {
@@ -70,28 +74,31 @@ struct OpenAITokensTests {
         }
         #expect(
             tokens == ["i", ",", " ", "y", "o", "u", "!", #"bytes:\xc3"#, #"bytes:\xa9"#, #"bytes:\xe6"#, #"bytes:\x97"#, #"bytes:\xa5"#])
-        #expect(places == [0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 8, 8])
-        // Of 260 scores one is 16.13 above the others.
-        #expect(scores.count == 12 && scores.allSatisfy { abs(($0 ?? 0) + 2.56e-5) < 2e-6 }, "\(scores)")
-        #expect(others.allSatisfy { $0?.count == 2 } && others.first??.first == "i")
+        #expect(offsets == [0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 8, 8])
+        // Of 260 logits one is 16.13 above the alternatives.
+        #expect(logProbabilities.count == 12 && logProbabilities.allSatisfy { abs(($0 ?? 0) + 2.56e-5) < 2e-6 }, "\(logProbabilities)")
+        #expect(alternatives.allSatisfy { $0?.count == 2 } && alternatives.first??.first == "i")
     }
 
-    @Test("log-probabilities of a chat's tokens: each with its bytes and the likeliest others")
+    @Test("log-probabilities of a chat completion, with bytes and alternatives")
     func chatLogProbabilities() throws {
-        let stage = try stage(), wire = try stage.wire()
+        let server = try server(), connection = try server.connect()
         let body =
-            #"{"messages":[{"role":"developer","content":""},{"role":"user","content":[{"type":"text","text":"Hel"},{"type":"text","text":"lo"}]}],"temperature":0,"logprobs":true,"top_logprobs":1}"#
-        let answer = try #require(wire.post("/v1/chat/completions", body))
-        let choice = try first(answer.json()), content = try #require(choice["logprobs"]?["content"]?.elements.map(Array.init))
+            #"{"messages":[{"role":"developer","content":""},{"role":"user","content":[{"type":"text","text":"Hel"},"#
+            + #"{"type":"text","text":"lo"}]}],"temperature":0,"logprobs":true,"top_logprobs":1}"#
+        let answer = try #require(connection.post("/v1/chat/completions", body))
+        let choice = try first(answer.json())
+        let content = try #require(choice["logprobs"]?["content"]?.elements.map(Array.init))
         #expect(choice["message"]?["content"]?.string == OneSentenceModel.sentence)
         #expect(content.flatMap { $0["bytes"]?.elements?.map(\.integer) ?? [] } == OneSentenceModel.sentence.utf8.map { Int($0) })
         #expect(content.allSatisfy { $0["top_logprobs"]?.elements.map(Array.init)?.count == 1 } && content[8]["token"]?.string == #"\xc3"#)
     }
 
-    @Test("what was computed before is told: of the same question, and of a remembered answer")
+    @Test("cached_tokens counts a cached answer")
     func cached() throws {
-        let stage = try stage(), wire = try stage.wire()
-        let fresh = try complete(wire, #""prompt":"Hi, you""#)["usage"], again = try complete(wire, #""prompt":"Hi, you""#)["usage"]
+        let server = try server(), connection = try server.connect()
+        let fresh = try complete(connection, #""prompt":"Hi, you""#)["usage"]
+        let again = try complete(connection, #""prompt":"Hi, you""#)["usage"]
         #expect(
             fresh?["prompt_tokens_details"]?["cached_tokens"]?.integer == 0
                 && again?["prompt_tokens_details"]?["cached_tokens"]?.integer == 7)

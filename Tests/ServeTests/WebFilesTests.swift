@@ -12,11 +12,11 @@ import Testing
         path: "Sources/Serve/Web"
     ).path
 
-    /// As the gzip program unpacks it.
-    private func unpacked(_ bytes: [UInt8]) throws -> [UInt8] {
+    /// Decompresses with the gzip program.
+    private func decompressed(_ bytes: [UInt8]) throws -> [UInt8] {
         let process = Process(), output = Pipe()
         process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["gzip", "-dc", folder.write(bytes, to: "packed.gz")]
+        process.arguments = ["gzip", "-dc", folder.write(bytes, to: "compressed.gz")]
         process.standardOutput = output
         try process.run()
         let bytes = [UInt8](output.fileHandleForReading.readDataToEndOfFile())
@@ -25,42 +25,46 @@ import Testing
         return bytes
     }
 
-    @Test func `every file of the page is in the program, as it is`() throws {
+    @Test func `every file of the web page is embedded unchanged`() throws {
         let names = TemporaryFolder.names(in: Self.web)
         #expect(Set(files.paths) == Set(names.map { $0 == "index.html" ? "/" : "/web/" + $0 }))
         for name in names {
             let isSame = try files[name == "index.html" ? "/" : "/web/" + name]?.bytes == InputFile.contents(of: "\(Self.web)/\(name)")
-            #expect(isSame, "\(name) was built into the program before it was changed")
+            #expect(isSame, "\(name) was embedded before it was changed: rebuild")
         }
         for path in ["", "/web/", "/web/index.html", "/web/../index.html", "/index.html", "/web/APP.js"] { #expect(files[path] == nil) }
     }
 
-    @Test func `each has its type and its names`() throws {
+    @Test func `each file has a content type and ETags`() throws {
         #expect(
             files["/"]?.contentType == "text/html; charset=utf-8" && files["/web/main.js"]?.contentType == "text/javascript; charset=utf-8")
         #expect(files["/web/style.css"]?.contentType == "text/css; charset=utf-8" && files["/web/icon.svg"]?.contentType == "image/svg+xml")
-        let all = files.paths.compactMap { files[$0] }, etags = all.map(\.etag) + all.map(\.gzipETag)
+        let all = files.paths.compactMap { files[$0] }
+        let etags = all.map(\.etag) + all.map(\.gzipETag)
         #expect(
             Set(etags).count == 2 * files.paths.count && etags.allSatisfy { $0.hasPrefix("\"") && $0.hasSuffix("\"") && $0.utf8.count > 32 }
         )
         #expect(WebFiles()["/web/main.js"]?.etag == files["/web/main.js"]?.etag)
     }
 
-    @Test func `packed, they are a third, and the same`() throws {
+    @Test func `compressed files are at most 40 % of the size and decompress to the same bytes`() throws {
         let all = files.paths.compactMap { files[$0] }
-        let packed = all.reduce(0) { $0 + ($1.gzip?.count ?? $1.bytes.count) }, whole = all.reduce(0) { $0 + $1.bytes.count }
+        let packed = all.reduce(0) { $0 + ($1.gzip?.count ?? $1.bytes.count) }
+        let whole = all.reduce(0) { $0 + $1.bytes.count }
         #expect(packed < whole * 2 / 5 && packed < 100_000)
         for path in ["/", "/web/style.css", "/web/page.js"] {
-            let file = try #require(files[path]), gzip = try #require(file.gzip), isSame = try unpacked(gzip) == file.bytes
+            let file = try #require(files[path])
+            let gzip = try #require(file.gzip)
+            let isSame = try decompressed(gzip) == file.bytes
             #expect(isSame)
         }
     }
 
-    @Test(arguments: [0, 1, 100, 65_536, 1_000_000]) func `any bytes come back`(_ count: Int) throws {
+    @Test(arguments: [0, 1, 100, 65_536, 1_000_000]) func `any bytes can be compressed and decompressed`(_ count: Int) throws {
         var random = TestRandom(UInt64(count))
         for bytes in [[UInt8](repeating: 7, count: count), (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }] {
-            let packed = Gzip.pack(bytes), isSame = try unpacked(packed) == bytes
-            #expect(isSame && packed == Gzip.pack(bytes) && packed.starts(with: [0x1F, 0x8B]))
+            let packed = Gzip.compress(bytes), isSame = try decompressed(packed) == bytes
+            #expect(isSame && packed == Gzip.compress(bytes) && packed.starts(with: [0x1F, 0x8B]))
         }
     }
 }

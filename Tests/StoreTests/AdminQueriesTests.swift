@@ -33,7 +33,7 @@ import Testing
         try store.recordActivity(of: users[1])
         totals = try store.admin.totals()
         #expect(totals.activeLastDay == 1)
-        #expect(try numbers(TestDatabase(backend).store().administration.totals()) == [0, 0, 0, 0, 0, 0, 0, 0])
+        #expect(try numbers(TestDatabase(backend).store().admin.totals()) == [0, 0, 0, 0, 0, 0, 0, 0])
     }
 
     private func numbers(_ totals: AdminQueries.Totals) -> [Int] {

@@ -13,7 +13,7 @@ enum Backend: String, CaseIterable, CustomTestStringConvertible, Sendable {
 
 /// An empty database that is deleted after the test, and a clock that only `advanceClock` changes.
 final class TestDatabase: Sendable {
-    let address: String
+    let url: String
     private let folder: TemporaryFolderHolder?
     private let milliseconds = Atomic<Int64>(1_700_000_000_000)
 
@@ -21,10 +21,10 @@ final class TestDatabase: Sendable {
         switch backend {
         case .sqlite:
             let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
-            address = "sqlite:" + folder("chat.db")
+            url = "sqlite:" + folder("chat.db")
             self.folder = TemporaryFolderHolder(folder)
         case .postgresql:
-            address = try PostgresServer.shared.get().freshAddress()
+            url = try PostgresServer.shared.get().freshSchemaURL()
             folder = nil
         }
     }
@@ -34,18 +34,16 @@ final class TestDatabase: Sendable {
         var options = StoreOptions()
         options.now = { [self] in Timestamp(milliseconds: milliseconds.load(ordering: .relaxed)) }
         change(&options)
-        return try Store(address, options)
+        return try Store(url, options)
     }
 
     /// Opens the database without migrating its schema.
-    func database() throws(StoreError) -> any Database { try DatabaseURL(address).database(StoreOptions()) }
+    func database() throws(StoreError) -> any Database { try DatabaseURL(url).database(StoreOptions()) }
 
     func advanceClock(by duration: Duration) {
         let (seconds, attoseconds) = duration.components
         milliseconds.add(seconds * 1_000 + attoseconds / 1_000_000_000_000_000, ordering: .relaxed)
     }
-
-    var path: String { String(address.dropFirst("sqlite:".count)) }
 }
 
 /// Keeps a folder alive; its deinit deletes the folder. Sendable, because the folder is never read.

@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test func `a wrong password is not shown`() throws {
-        let url = try PostgresServer.shared.get().freshAddress().replacing("not-for-logs", with: "hunter2")
+        let url = try PostgresServer.shared.get().freshSchemaURL().replacing("not-for-logs", with: "hunter2")
         let error = #expect(throws: StoreError.self) { try Store(url) }
         guard case .unusable(_, let reason)? = error else { Issue.record("\(String(describing: error))"); return }
         #expect(reason.contains("password authentication failed") && !"\(String(describing: error))".contains("hunter2"))

@@ -62,6 +62,17 @@ import Testing
         #expect(try store.contents(of: chat, ada) == ["q1'"])
     }
 
+    @Test(arguments: Backend.allCases) func `appendAndRead can create the conversation`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada"), id = ConversationID()
+        let (conversation, messages) = try store.appendAndRead(NewMessage(.user, "why?"), to: id, of: ada, creating: "rain")
+        #expect(conversation.id == id && conversation.title == "rain" && messages.map(\.content) == ["why?"])
+        #expect(try store.conversation(id, of: ada) == (conversation, messages))
+        #expect(throws: StoreError.notFound(.user)) {
+            try store.appendAndRead(NewMessage(.user, "why?"), to: ConversationID(), of: UserID(), creating: "rain")
+        }
+        #expect(try store.admin.totals().conversations == 1)
+    }
+
     @Test(arguments: Backend.allCases)
     func `a full conversation rejects user messages but accepts answers`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store { $0.maxCharacters = 10 }, ada = try store.addTestUser("ada")

@@ -14,7 +14,7 @@ import Testing
                 for statement in text.split(separator: ";\n") { try connection.execute(String(statement), []) }
             }
         }
-        return place
+        return db
     }
 
     @Test(arguments: Backend.allCases) func `a migration preserves rows and counts messages`(_ backend: Backend) throws {

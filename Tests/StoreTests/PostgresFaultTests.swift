@@ -28,8 +28,8 @@ private func killThrice(_ server: PostgresServer, _ progress: Progress) throws {
             try #require(ContinuousClock.now < deadline, "no message was stored for a minute")
             usleep(1_000)
         }
-        try server.tell("kill")
-        try server.tell("start")
+        try server.send("kill")
+        try server.send("start")
     }
 }
 
@@ -38,8 +38,8 @@ private func killThrice(_ server: PostgresServer, _ progress: Progress) throws {
     private static let server = Result { try PostgresServer() }
 
     @Test func `a killed server loses no message, and calls succeed if it restarts within the timeout`() throws {
-        let server = try Self.server.get(), other = server.freshAddress()
-        let (store, ada, chat) = try sample(server.freshAddress(), timeout: .seconds(30))
+        let server = try Self.server.get(), other = server.freshSchemaURL()
+        let (store, ada, chat) = try sample(server.freshSchemaURL(), timeout: .seconds(30))
         let progress = Progress()
         try inThreads(5) { thread in
             if thread == 4 { return try killThrice(server, progress) }
@@ -54,22 +54,22 @@ private func killThrice(_ server: PostgresServer, _ progress: Progress) throws {
         let isSame = found == expected
         #expect(isSame, "\(found.count) messages of \(expected.count)")
 
-        try server.tell("kill")
+        try server.send("kill")
         var options = StoreOptions()
         options.timeout = .zero
         let error = #expect(throws: StoreError.self) { try Store(other, options) }
         guard case .unavailable(let name, _)? = error else { Issue.record("\(String(describing: error))"); return }
         #expect(name.hasPrefix("PostgreSQL at /tmp/slm-postgres-") && name.hasSuffix(", database slm"))
-        try server.tell("start")
+        try server.send("start")
         #expect(try store.contents(of: chat, ada).count == expected.count)
     }
 
     @Test func `a call to an unresponsive server times out`() throws {
-        let server = try Self.server.get(), (store, ada, chat) = try sample(server.freshAddress(), timeout: .milliseconds(200))
-        try server.tell("stop")
+        let server = try Self.server.get(), (store, ada, chat) = try sample(server.freshSchemaURL(), timeout: .milliseconds(200))
+        try server.send("stop")
         let error = #expect(throws: StoreError.self) { try store.append(NewMessage(.user, "hello"), to: chat, of: ada) }
         guard case .unavailable? = error else { Issue.record("\(String(describing: error))"); return }
-        try server.tell("continue")
+        try server.send("continue")
         let deadline = ContinuousClock.now + .seconds(30)
         while (try? store.conversation(chat, of: ada)) == nil, ContinuousClock.now < deadline { usleep(50_000) }
         try store.append(NewMessage(.user, "hello again"), to: chat, of: ada)
@@ -79,18 +79,18 @@ private func killThrice(_ server: PostgresServer, _ progress: Progress) throws {
 
 @Suite struct PostgresFaultTests {
     @Test func `terminated connections are replaced without an error`() throws {
-        let url = try PostgresServer.shared.get().freshAddress() + "&application_name=cut", (store, ada, chat) = try sample(url)
+        let url = try PostgresServer.shared.get().freshSchemaURL() + "&application_name=cut", (store, ada, chat) = try sample(url)
         for i in 0..<3 {
             try store.append(NewMessage(.user, "\(i)"), to: chat, of: ada)
             let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cut'"
-            try PostgresServer.shared.get().tell("sql \(sql)")
+            try PostgresServer.shared.get().send("sql \(sql)")
         }
         #expect(try store.contents(of: chat, ada) == ["0", "1", "2"])
     }
 
     /// A trigger raises the server's error for a full disk.
     @Test func `a full disk is reported as such, and reads work`() throws {
-        let (store, ada, chat) = try sample(PostgresServer.shared.get().freshAddress())
+        let (store, ada, chat) = try sample(PostgresServer.shared.get().freshSchemaURL())
         try store.append(NewMessage(.user, "before"), to: chat, of: ada)
         _ = try store.sql("""
             CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
@@ -107,7 +107,7 @@ private func killThrice(_ server: PostgresServer, _ progress: Progress) throws {
     }
 
     @Test func `a transaction with a serialization failure is retried`() throws {
-        let (store, ada, chat) = try sample(PostgresServer.shared.get().freshAddress())
+        let (store, ada, chat) = try sample(PostgresServer.shared.get().freshSchemaURL())
         _ = try store.sql("CREATE SEQUENCE tries")
         _ = try store.sql("""
             CREATE FUNCTION clash() RETURNS trigger LANGUAGE plpgsql AS
@@ -119,13 +119,13 @@ private func killThrice(_ server: PostgresServer, _ progress: Progress) throws {
     }
 
     @Test func `synchronous_commit is on, whatever the server's default`() throws {
-        let url = try PostgresServer.shared.get().freshAddress() + "%20-csynchronous_commit%3Doff", (store, _, _) = try sample(url)
+        let url = try PostgresServer.shared.get().freshSchemaURL() + "%20-csynchronous_commit%3Doff", (store, _, _) = try sample(url)
         #expect(try store.sql("SELECT current_setting('synchronous_commit')") == [[.text("on")]])
     }
 
     @Test func `a database that is missing or has no UTF-8 or no schema is rejected`() throws {
-        let server = try PostgresServer.shared.get(), url = server.freshAddress()
-        try server.tell("sql CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+        let server = try PostgresServer.shared.get(), url = server.freshSchemaURL()
+        try server.send("sql CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
         for (other, reason) in [(url.replacing("/slm?", with: "/latin?"), "its encoding is not UTF-8"),
                                 (url.replacing("/slm?", with: "/nothing?"), #"database "nothing" does not exist"#),
                                 (url + "_", "no schema has been selected")] {

@@ -89,7 +89,7 @@ func outputOfStoreWriter(_ mode: String, _ url: String, _ number: Int = 0) throw
     @Test func `file names that look like URIs are file names`() throws {
         for name in ["file:chat.db", "a?mode=memory", "ü b.db", ":memory:"] {
             try fill(name)
-            #expect(try Store("sqlite:" + folder(name)).administration.totals().messages == 120)
+            #expect(try Store("sqlite:" + folder(name)).admin.totals().messages == 120)
         }
     }
 
@@ -115,7 +115,7 @@ func outputOfStoreWriter(_ mode: String, _ url: String, _ number: Int = 0) throw
         let numbers = lines[1].split { !$0.isNumber }.compactMap { Int($0) }
         #expect(numbers.count == 3 && numbers[0] > 10 && numbers[1] == numbers[0] && numbers[2] == 1, "\(lines)")
         #expect(lines[2] == "written \(numbers[0] + 1), read \(numbers[0] + 1)")
-        #expect(try Store("sqlite:" + folder("chat.db")).administration.totals().messages == numbers[0] + 1)
+        #expect(try Store("sqlite:" + folder("chat.db")).admin.totals().messages == numbers[0] + 1)
     }
 
     @Test func `a purged conversation is overwritten in the file`() throws {

@@ -3,16 +3,15 @@ import Glibc
 package import Kernels
 import Formats
 
-/// Damages the files of a format, one round after the other, and reads them. A round is the same whenever it runs: what one finds is found
-/// again alone.
+/// Damages files of a format and reads them. A round depends only on its number, so that a failure can be reproduced alone.
 ///
 ///     let fuzz = try FormatFuzz(.gguf, in: folder)
 ///     fuzz.prepare(17)
-///     fuzz.read(on: processor)                                 // .refused("…/a.gguf is no sound GGUF file: at byte 8 …")
+///     fuzz.read(on: processor)                                 // .refused("…/a.gguf is not a valid GGUF file: at byte 8 …")
 package struct FormatFuzz {
     package enum Outcome: Equatable {
         case read, refused(String)
-        /// What must not be: a sentence that does not say enough, or a model of more than its file.
+        /// A failure of the test: an error message without details, or a model larger than its file.
         case wrong(String)
     }
 
@@ -20,7 +19,7 @@ package struct FormatFuzz {
     private let seeds: [FuzzSeed]
     private let folder: TemporaryFolder
     private var written: [String: [UInt8]] = [:], entry = ""
-    /// Of what lies in the folder.
+    /// The size of all files in the folder.
     package private(set) var byteCount = 0
 
     package init(_ format: FuzzedFormat, in folder: TemporaryFolder) throws {
@@ -29,7 +28,7 @@ package struct FormatFuzz {
         self.folder = folder
     }
 
-    /// Puts a damaged model into the folder.
+    /// Writes a damaged model to the folder.
     package mutating func prepare(_ round: Int) {
         var mutator = Mutator(seed: UInt64(round) &+ 0x9E37, words: format.words.map { Array($0.utf8) })
         let seed = seeds[mutator.random.below(seeds.count)]
@@ -38,7 +37,7 @@ package struct FormatFuzz {
         put(seed.files.merging([seed.damaged: seed.whole(bytes)]) { $1 }, entry: seed.entry)
     }
 
-    /// Puts a model into the folder as it is.
+    /// Writes a model to the folder.
     package mutating func put(_ files: [String: [UInt8]], entry: String) {
         for name in written.keys where files[name] == nil { unlink(folder(name)) }
         for (name, bytes) in files where written[name] != bytes { folder.write(bytes, to: name) }
@@ -51,19 +50,19 @@ package struct FormatFuzz {
         do {
             let model = try ImportedModel(reading: entry, on: processor), checkpoint = model.checkpoint
             if checkpoint.tokenizer != nil { _ = try checkpoint.vocabulary() }
-            if let fault = model.tokenizerError, !saysEnough(fault) { return .wrong(fault) }
+            if let fault = model.tokenizerError, !hasDetails(fault) { return .wrong(fault) }
             let bytes = 4 * checkpoint.weights.elementCount
             return bytes <= 8 * byteCount + 4_096 ? .read : .wrong("\(bytes) bytes of weights from \(byteCount) of files")
         } catch {
-            let sentence = "\(error)"
-            return saysEnough(sentence) ? .refused(sentence) : .wrong(sentence)
+            let message = "\(error)"
+            return hasDetails(message) ? .refused(message) : .wrong(message)
         }
     }
 
-    /// Where, what was expected, and what was found.
-    private func saysEnough(_ sentence: String) -> Bool {
-        guard sentence.contains(folder.path) || sentence.contains("the checkpoint"), sentence.utf8.count < 2_000 else { return false }
+    /// Whether a message says where the error is, what was expected and what was found.
+    private func hasDetails(_ message: String) -> Bool {
+        guard message.contains(folder.path) || message.contains("the checkpoint"), message.utf8.count < 2_000 else { return false }
         let others = ["is not a GGUF file: it is", "is in the format of PyTorch before 1.6", "cannot be read:"]
-        return sentence.contains("expected ") && sentence.contains("found ") || others.contains { sentence.contains($0) }
+        return message.contains("expected ") && message.contains("found ") || others.contains { message.contains($0) }
     }
 }

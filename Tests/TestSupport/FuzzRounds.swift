@@ -1,4 +1,4 @@
 import Glibc
 
-/// How often a fuzz test tries: `SLM_FUZZ_ROUNDS=1000000 swift test -c release --filter FuzzTests` for a long run.
-package func fuzzRounds(else rounds: Int) -> Int { getenv("SLM_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? rounds }
+/// The number of rounds of a fuzz test. For a long run: `SLM_FUZZ_ROUNDS=1000000 swift test -c release --filter FuzzTests`.
+package func fuzzRounds(default rounds: Int) -> Int { getenv("SLM_FUZZ_ROUNDS").flatMap { Int(String(cString: $0)) } ?? rounds }

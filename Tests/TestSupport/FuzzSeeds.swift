@@ -6,30 +6,30 @@ import Model
 import Tokenize
 import Formats
 
-/// A sound model of another program, and which of its files is to be damaged.
+/// A valid model of another program, and the file of it to damage.
 package struct FuzzSeed: Sendable {
-    /// By their names in a folder.
+    /// By name in the folder.
     package let files: [String: [UInt8]]
-    /// The one that is damaged, and where; elsewhere, damage would change nothing but a weight.
+    /// The name of the file to damage.
     package let damaged: String
+    /// Where to damage it. Elsewhere, damage would only change weights.
     package let range: Range<Int>
-    /// What a model is read from: one of the files, or the folder.
+    /// The path to read the model from: one of the files, or empty for the folder.
     package var entry = ""
-    /// Makes the file from its damaged part.
+    /// Makes the file from the damaged bytes.
     package var whole: @Sendable ([UInt8]) -> [UInt8] = { $0 }
 
     package var bytes: [UInt8] { files[damaged] ?? [] }
 }
 
-/// The formats of other programs, a few files of each, and words that mean something in them.
+/// The formats of other programs, with sample files and words for the fuzzer.
 package enum FuzzedFormat: String, CaseIterable, Sendable {
     case safetensors, config, tokenizer, gguf, pt
 
     package func seeds() throws -> [FuzzSeed] {
         switch self {
         case .safetensors:
-            try Self.folders().flatMap { files in Self.seeds(files, ["model.safetensors", "model.safetensors.index.json", "a.safetensors"])
-            }
+            try Self.folders().flatMap { Self.seeds($0, ["model.safetensors", "model.safetensors.index.json", "a.safetensors"]) }
         case .config: try Self.folders().prefix(1).flatMap { Self.seeds($0, ["config.json"]) }
         case .tokenizer:
             try Self.folders().prefix(1).flatMap { Self.seeds($0, ["tokenizer.json", "tokenizer_config.json"]) } + Self.vocabularies()
@@ -74,27 +74,37 @@ extension FuzzedFormat {
             guard let bytes = files[name] else { return [FuzzSeed]() }
             let whole = FuzzSeed(files: files, damaged: name, range: 0..<bytes.count)
             guard name.hasSuffix(".safetensors") else { return [whole] }
-            // Most of it where its header is.
+            // Twice as many seeds damage the header.
             let end = 8 + bytes.prefix(3).enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) }
             let header = FuzzSeed(files: files, damaged: name, range: 0..<min(end + 8, bytes.count))
             return [header, header, whole]
         }
     }
 
-    /// A model of all bytes and a few markers, small enough to be read ten thousand times a second.
+    /// A byte-level model with a few special tokens, small enough to be read ten thousand times a second.
     private static func model() throws -> Checkpoint {
-        try SampleGGUF { ($0.layers, $0.heads, $0.width, $0.context) = (1, 2, 32, 4) }.checkpoint
+        try SampleGGUF { configuration in
+            configuration.layers = 1
+            configuration.heads = 2
+            configuration.width = 32
+            configuration.context = 4
+        }.checkpoint
     }
 
-    /// Hugging Face's folders: in f32, in 16 bits, and with an index in front of the weights.
+    /// Hugging Face folders: in f32, in bf16, and with an index of the weight files.
     private static func folders() throws -> [[String: [UInt8]]] {
-        var small = try SampleGGUF { ($0.layers, $0.heads, $0.width, $0.context) = (1, 2, 4, 4) }.checkpoint
+        var small = try SampleGGUF { configuration in
+            configuration.layers = 1
+            configuration.heads = 2
+            configuration.width = 4
+            configuration.context = 4
+        }.checkpoint
         var result: [[String: [UInt8]]] = []
         for format in [WeightFormat.f32, .bf16] {
             let folder = TemporaryFolder()
             try HuggingFace.write(small, to: folder.path, as: format)
             result.append(try contents(of: folder))
-            small.tokenizer = nil                             // of the weights' files, most bytes shall matter
+            small.tokenizer = nil                             // so that most bytes belong to the weight files
         }
         var split = result[1]
         let weights = split.removeValue(forKey: "model.safetensors") ?? []
@@ -109,12 +119,16 @@ extension FuzzedFormat {
         Dictionary(uniqueKeysWithValues: try folder.names.map { ($0, try InputFile.contents(of: folder($0))) })
     }
 
-    /// Vocabularies in which every byte matters.
+    /// Folders with minimal tokenizer files.
     private static func vocabularies() throws -> [FuzzSeed] {
         guard var files = try folders().last else { return [] }
-        files["tokenizer.json"] = Array(
-            #"{"version": "1.0", "added_tokens": [{"id": 3, "content": "<|eos|>", "special": true}], "normalizer": null, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "\\p{N}{1,3}| ?\\w+|\\s+"}, "behavior": "Isolated"}, {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}, "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "<|eos|>": 3}, "merges": ["a b"]}}"#
-                .utf8)
+        let specialToken = #"{"id": 3, "content": "<|eos|>", "special": true}"#
+        let split = #"{"type": "Split", "pattern": {"Regex": "\\p{N}{1,3}| ?\\w+|\\s+"}, "behavior": "Isolated"}"#
+        let byteLevel = #"{"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}"#
+        let model = #"{"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "<|eos|>": 3}, "merges": ["a b"]}"#
+        let tokenizer = #"{"version": "1.0", "added_tokens": [\#(specialToken)], "normalizer": null, "#
+            + #""pre_tokenizer": {"type": "Sequence", "pretokenizers": [\#(split), \#(byteLevel)]}, "model": \#(model)}"#
+        files["tokenizer.json"] = Array(tokenizer.utf8)
         files["vocab.json"] = Array(#"{"a": 0, "b": 1, "ab": 2, "Ċ": 3}"#.utf8)
         files["merges.txt"] = Array("#version: 0.2\na b\n".utf8)
         let first = seeds(files, ["tokenizer.json"])
@@ -128,13 +142,13 @@ extension FuzzedFormat {
         for format in GGUFFormat.allCases {
             try model.writeGGUF(to: folder("a.gguf"), as: format)
             let bytes = try InputFile.contents(of: folder("a.gguf"))
-            // Names, sizes and places are the last before the numbers.
+            // Names, sizes and offsets come last before the weights.
             files.append((bytes, min(bytes.count, 6_000)))
         }
         return files.map { bytes, end in FuzzSeed(files: ["a.gguf": bytes], damaged: "a.gguf", range: 0..<end, entry: "a.gguf") }
     }
 
-    /// Archives as a whole, whose checksums mostly tell; and pickles that are put into archives after they were damaged.
+    /// Complete archives, in which checksums detect most damage, and pickles that are packed into an archive after damage.
     private static func pickles() throws -> [FuzzSeed] {
         let golden = RelativePath.folder(ofFileAt: #filePath) + "/../Golden/"
         var seeds = try ["nanogpt.pt", "nanogpt-finetuned.pt"].map { name in
@@ -150,6 +164,6 @@ extension FuzzedFormat {
         let inner = FuzzSeed(files: ["a.pt": pickle], damaged: "a.pt", range: 0..<pickle.count, entry: "a.pt") {
             PyTorchBytes.zip(PyTorchBytes.files($0))
         }
-        return seeds + [inner, inner, inner]  // where most of the faults could be
+        return seeds + [inner, inner, inner]  // the most complex part
     }
 }

@@ -1,7 +1,7 @@
-/// A GGUF file put together by hand, so that each of its numbers can be wrong.
+/// Builds a GGUF file by hand, so that each number in it can be made wrong.
 package struct GGUFBytes {
     package var version: UInt32 = 3
-    /// What the header says there is; nil is the truth.
+    /// Overrides the counts in the header; nil for the correct ones.
     package var tensorCount: UInt64?, keyCount: UInt64?
     package var keys: [(name: String, value: [UInt8])] = []
     package var tensors: [(name: String, sizes: [UInt64], type: UInt32, offset: UInt64)] = []
@@ -39,7 +39,7 @@ package struct GGUFBytes {
         return bytes + data
     }
 
-    /// A whole model: one layer, one head, 2 channels, 3 positions, 4 tokens. All its numbers are 0.
+    /// A complete model with zero weights: one layer, one head, 2 channels, 3 positions, 4 tokens.
     package static var sample: GGUFBytes {
         var file = GGUFBytes()
         file.keys = [

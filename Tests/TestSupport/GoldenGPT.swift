@@ -2,13 +2,13 @@ package import Autograd
 import Kernels
 package import Model
 
-/// The GPT of Tests/Golden/make_golden.py with its first weights, and what PyTorch says of it.
+/// The GPT of Tests/Golden/make_golden.py with its initial weights, and PyTorch's results for it.
 package struct GoldenGPT {
     package enum Variant: String, Sendable, CaseIterable {
         case untied
-        /// The head is the token embedding, and rows hold several documents.
+        /// The output projection is tied to the token embedding; rows contain several documents.
         case tied
-        /// What GPT-2 has not: rotary positions, QK-norm, RMS norm, squared ReLU, no biases; in documents.
+        /// Options that GPT-2 does not have: rotary embedding, QK-norm, RMS norm, squared ReLU, no biases; with documents.
         case rotary
     }
 
@@ -18,8 +18,8 @@ package struct GoldenGPT {
     package let parameters: Parameters
     package let tape: Tape
 
-    package init(_ variant: Variant, _ setting: KernelVariant) throws {
-        let golden = try GoldenTensors.golden("gpt"), processor = try setting.processor()
+    package init(_ variant: Variant, _ kernels: KernelVariant) throws {
+        let golden = try GoldenTensors.golden("gpt"), processor = try kernels.processor()
         var configuration = GPTConfiguration(layers: 2, heads: 4, width: 32, context: 24, vocabulary: 61)
         configuration.isTied = variant == .tied
         if variant == .rotary {
@@ -35,10 +35,10 @@ package struct GoldenGPT {
         for parameter in parameters.list {
             let weights = golden.floats("weights/\(parameter.name)")
             precondition(
-                golden.shape("weights/\(parameter.name)") == parameter.shape, "\(parameter.name) has another shape than in PyTorch")
+                golden.shape("weights/\(parameter.name)") == parameter.shape, "\(parameter.name) has a different shape in PyTorch")
             parameters.values[parameter.range].write { span in for i in span.indices { span[i] = weights[i] } }
         }
-        tape = Tape(processor, parameters: parameters, precision: setting.precision)
+        tape = Tape(processor, parameters: parameters, precision: kernels.precision)
         self.golden = golden
         self.variant = variant
     }
@@ -51,6 +51,6 @@ package struct GoldenGPT {
 
     package func loss() -> Tensor { model.loss(of: ids, predicting: targets, documentStarts: documentStarts, on: tape) }
 
-    /// PyTorch's numbers: "logits", "losses", "gradient/…", "trained/…".
+    /// PyTorch's values: "logits", "losses", "gradient/…", "trained/…".
     package func expected(_ name: String) -> [Float] { golden.floats("\(variant.rawValue)/\(name)") }
 }

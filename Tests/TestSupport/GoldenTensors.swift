@@ -1,12 +1,12 @@
 package import Autograd
 import Foundation
 
-/// A file of named tensors: the length of a JSON header in 8 bytes, the header, the numbers.
+/// A reader of safetensors files for golden data: 8 bytes with the length of a JSON header, the header, the numbers.
 ///
 ///     let golden = try GoldenTensors(reading: path)
 ///     golden.floats("sum/y")
 ///
-/// It is held whole in memory, and what is wrong with it traps: these are our own files.
+/// The whole file is read into memory. Errors trap, since these are our own files.
 package struct GoldenTensors: Sendable {
     private struct Entry: Decodable {
         let dtype: String
@@ -54,7 +54,7 @@ package struct GoldenTensors: Sendable {
         return stride(from: start, to: end, by: 4).map { at in (0..<4).reduce(0) { $0 | UInt32(numbers[at + $1]) << (8 * $1) } }
     }
 
-    /// A tensor, or whatever else the header holds.
+    /// A tensor, or another entry of the header.
     private struct HeaderEntry: Decodable {
         let tensor: Entry?
 
@@ -67,7 +67,7 @@ package struct GoldenTensors: Sendable {
 }
 
 extension GoldenTensors {
-    /// What Tests/Golden/make_golden.py wrote: "operations" or "gpt".
+    /// A file of Tests/Golden/make_golden.py: "operations" or "gpt".
     package static func golden(_ name: String, beside file: String = #filePath) throws -> GoldenTensors {
         let tests = URL(filePath: file).deletingLastPathComponent().deletingLastPathComponent()
         return try GoldenTensors(reading: tests.appending(path: "Golden/\(name).safetensors").path)

@@ -1,37 +1,41 @@
 package import Kernels
 
-/// Kernels and a precision that a test runs with.
+/// A combination of kernels and precision that a test runs with.
 package struct KernelVariant: Sendable, CustomStringConvertible {
-    package let path: String
+    package let instructionSet: String
     package let precision: DataType
-    /// What values are stored as before an operation takes them.
+    /// The type in which values are stored between operations.
     package var storage = DataType.float32
     package var blas = BLAS.slm
 
-    /// Each precision on every path of this CPU that has it, then with each library on the best of them.
-    package static let tapes: [KernelVariant] = {
-        var tapes = Processor.instructionSets.map { KernelVariant(path: $0, precision: .float32) } + bfloat16
+    /// Each precision on every instruction set of this CPU that supports it, then each BLAS library on the best one.
+    package static let standard: [KernelVariant] = {
+        var variants = Processor.instructionSets.map { KernelVariant(instructionSet: $0, precision: .float32) } + bfloat16
         for blas in [BLAS.onednn, .openblas] {
-            tapes.append(KernelVariant(path: Processor.instructionSets[0], precision: .float32, blas: blas))
+            variants.append(KernelVariant(instructionSet: Processor.instructionSets[0], precision: .float32, blas: blas))
         }
-        if let best = bfloat16.first { tapes.append(KernelVariant(path: best.path, precision: .bfloat16, blas: .onednn)) }
-        return tapes
+        if let best = bfloat16.first {
+            variants.append(KernelVariant(instructionSet: best.instructionSet, precision: .bfloat16, blas: .onednn))
+        }
+        return variants
     }()
 
-    /// The same, and with all values stored in bf16.
-    package static let all = tapes + bfloat16.map { KernelVariant(path: $0.path, precision: .bfloat16, storage: .bfloat16) }
+    /// The same, and a variant that stores all values in bf16.
+    package static let all = standard + bfloat16.map {
+        KernelVariant(instructionSet: $0.instructionSet, precision: .bfloat16, storage: .bfloat16)
+    }
 
-    private static let bfloat16 = Processor.instructionSets.filter { path in
-        do { return try Processor(threads: 1, instructionSet: path).hasBFloat16 } catch { preconditionFailure("\(error)") }
-    }.map { KernelVariant(path: $0, precision: .bfloat16) }
+    private static let bfloat16 = Processor.instructionSets.filter { instructionSet in
+        do { return try Processor(threads: 1, instructionSet: instructionSet).hasBFloat16 } catch { preconditionFailure("\(error)") }
+    }.map { KernelVariant(instructionSet: $0, precision: .bfloat16) }
 
     package var description: String {
-        "\(path) \(precision.rawValue)" + (storage == .float32 ? "" : ", stored in \(storage.rawValue)")
+        "\(instructionSet) \(precision.rawValue)" + (storage == .float32 ? "" : ", stored in \(storage.rawValue)")
             + (blas == .slm ? "" : ", \(blas.rawValue)")
     }
 
-    /// Two threads, so that work is split wherever it can be.
-    package func processor() throws -> Processor { try Processor(threads: 2, instructionSet: path, blas: blas) }
+    /// With two threads, so that operations are split.
+    package func processor() throws -> Processor { try Processor(threads: 2, instructionSet: instructionSet, blas: blas) }
 
     package var forward: Tolerance { precision == .float32 ? .forward : .bfloat16 }
     package var gradient: Tolerance { precision == .float32 ? .gradient : .bfloat16Gradient }

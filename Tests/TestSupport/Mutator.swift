@@ -1,5 +1,4 @@
-/// Damages files, as chance and whoever means harm do: single bits, lengths that lie, pieces that are missing, doubled or elsewhere, words
-/// that mean something.
+/// Damages bytes for fuzz tests: flips bits, writes wrong lengths, removes, repeats and moves parts, and inserts words of the format.
 ///
 ///     var mutator = Mutator(seed: 3, words: ["null", "-1"])
 ///     mutator.damage(&bytes, in: 0..<600)
@@ -14,8 +13,9 @@ package struct Mutator {
         self.words = words
     }
 
-    /// One to three changes.
-    /// - Parameter range: Where they are; everywhere, if it is nil.
+    /// Makes one to three changes.
+    ///
+    /// - Parameter range: Where; nil for anywhere.
     package mutating func damage(_ bytes: inout [UInt8], in range: Range<Int>? = nil) {
         for _ in 0...random.below(3) { change(&bytes, (range ?? bytes.indices).clamped(to: bytes.indices)) }
     }
@@ -38,21 +38,21 @@ package struct Mutator {
         }
     }
 
-    /// What lengths, counts and places are when they lie.
-    private mutating func number(_ size: Int, _ place: Int) -> UInt64 {
-        let small: [UInt64] = [0, 1, 2, 3, 4, 5, 8, 9, 12, 31, 32, 127, 255],
-            large: [UInt64] = [1 << 31, 1 << 32, 1 << 61, 1 << 62, 1 << 63, .max, .max - 31, 0xFFFF, 0x7FFF_FFFF]
+    /// A likely wrong length, count or offset.
+    private mutating func number(_ size: Int, _ offset: Int) -> UInt64 {
+        let small: [UInt64] = [0, 1, 2, 3, 4, 5, 8, 9, 12, 31, 32, 127, 255]
+        let large: [UInt64] = [1 << 31, 1 << 32, 1 << 61, 1 << 62, 1 << 63, .max, .max - 31, 0xFFFF, 0x7FFF_FFFF]
         switch random.below(3) {
         case 0: return small[random.below(small.count)]
         case 1: return large[random.below(large.count)]
-        default: return UInt64([size, size - 1, size + 1, place, place + 8][random.below(5)])
+        default: return UInt64([size, size - 1, size + 1, offset, offset + 8][random.below(5)])
         }
     }
 
-    /// In 1, 2, 4 or 8 bytes, the lowest first.
-    private mutating func write(_ number: UInt64, at place: Int, _ bytes: inout [UInt8]) {
-        for i in 0..<1 << random.below(4) where place + i < bytes.count {
-            bytes[place + i] = UInt8(truncatingIfNeeded: number >> UInt64(8 * i))
+    /// Writes 1, 2, 4 or 8 bytes in little-endian order.
+    private mutating func write(_ number: UInt64, at offset: Int, _ bytes: inout [UInt8]) {
+        for i in 0..<1 << random.below(4) where offset + i < bytes.count {
+            bytes[offset + i] = UInt8(truncatingIfNeeded: number >> UInt64(8 * i))
         }
     }
 }

@@ -3,18 +3,18 @@ import JSON
 import Tokenize
 
 extension ScriptedServer {
-    /// Speaks OpenAI's language for a backend, as far as the tests ask.
-    package convenience init(speakingFor backend: any ChatBackend) {
-        self.init { asked, connection in
-            guard asked.line.hasPrefix("POST") else {
-                connection.send(
-                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"data\":[{\"id\":\"scripted\"}]}")
+    /// Serves a backend over the part of OpenAI's API that the tests use.
+    package convenience init(serving backend: any ChatBackend) {
+        self.init { request, connection in
+            guard request.line.hasPrefix("POST") else {
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+                connection.send(head + "{\"data\":[{\"id\":\"scripted\"}]}")
                 return
             }
             do {
-                let events = try backend.stream(Self.request(asked.body))
+                let stream = try backend.stream(Self.generationRequest(request.body))
                 connection.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
-                for event in events where !connection.send(Self.chunk(event)) { events.cancel() }
+                for event in stream where !connection.send(Self.chunk(event)) { stream.cancel() }
             } catch {
                 var writer = JSONWriter(.oneLine)
                 writer.object { $0.key("error"); $0.object { $0.key("message"); $0.string("\(error)") } }
@@ -23,15 +23,20 @@ extension ScriptedServer {
         }
     }
 
-    private static func request(_ body: [UInt8]) throws -> GenerationRequest {
+    private static func generationRequest(_ body: [UInt8]) throws -> GenerationRequest {
         var parser = JSONParser()
         let root = try parser.parse(body)
         let messages = try root["messages"]?.elements?.map {
             Conversation.Message(Conversation.Role(rawValue: try $0.string("role")) ?? .user, try $0.string("content"))
         }
         let config = try GenerationConfig(
-            maximumTokens: root["max_tokens"]?.integer, temperature: root.number("temperature"), topK: root.integer("top_k", else: 0),
-            topP: root.number("top_p", else: 1), stop: root["stop"]?.elements?.compactMap(\.string) ?? [], seed: root["seed"]?.unsigned)
+            maximumTokens: root["max_tokens"]?.integer,
+            temperature: root.number("temperature"),
+            topK: root.integer("top_k", default: 0),
+            topP: root.number("top_p", default: 1),
+            stop: root["stop"]?.elements?.compactMap(\.string) ?? [],
+            seed: root["seed"]?.unsigned
+        )
         if let messages { return GenerationRequest(.chat(messages), config) }
         return GenerationRequest(.text(try root.string("prompt")), config)
     }
@@ -52,7 +57,8 @@ extension ScriptedServer {
             guard case .ended(let end) = event else { return }
             writer.key("usage")
             writer.object {
-                $0.key("prompt_tokens"); $0.integer(end.promptTokens); $0.key("completion_tokens"); $0.integer(end.answerTokens)
+                $0.key("prompt_tokens"); $0.integer(end.promptTokens)
+                $0.key("completion_tokens"); $0.integer(end.answerTokens)
             }
         }
         return "data: \(writer.text)\n\n" + (isLast ? "data: [DONE]\n\n" : "")

@@ -2,11 +2,11 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// A PostgreSQL server in a folder of its own: Tests/Peers/postgres.sh, which ends when this process does, however it ends.
+/// A PostgreSQL server in its own folder, run by Tests/Peers/postgres.sh. It stops when this process ends, for whatever reason.
 ///
-///     let address = try PostgresServer.shared.get().freshAddress()
+///     let url = try PostgresServer.shared.get().freshSchemaURL()
 package final class PostgresServer: Sendable {
-    /// One for all tests that do it no harm.
+    /// Shared by all tests that do not disturb it.
     package static let shared = Result { try PostgresServer() }
 
     package struct NoServer: Error, CustomStringConvertible { package let description: String }
@@ -34,16 +34,16 @@ package final class PostgresServer: Sendable {
 
     deinit { pipes.withLock { try? $0.commands.close() } }
 
-    /// A schema that nobody else has, and that is empty.
-    package func freshAddress() -> String {
+    /// The address of an empty schema for one test.
+    package func freshSchemaURL() -> String {
         let number = used.add(1, ordering: .relaxed).newValue
         precondition(number <= 64, "postgres.sh makes 64 schemas")
         return "\(address)?options=-csearch_path%3Dt\(number)"
     }
 
-    /// See postgres.sh. The answer is what follows "done".
+    /// Sends a command to postgres.sh and returns what follows "done" in its reply.
     @discardableResult
-    package func tell(_ command: String) throws -> String {
+    package func send(_ command: String) throws -> String {
         let answer = pipes.withLock { pipes in
             pipes.commands.write(Data((command + "\n").utf8))
             return Self.line(from: pipes.answers)

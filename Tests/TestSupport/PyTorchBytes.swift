@@ -1,4 +1,4 @@
-/// Bytes of pickles and of zip archives, as PyTorch would write them or as nobody should.
+/// Builds pickles and zip archives, as PyTorch writes them or malformed.
 package enum PyTorchBytes {
     package static func text(_ text: String) -> [UInt8] { [0x58] + little(text.utf8.count, 4) + Array(text.utf8) }
     package static func integer(_ number: Int) -> [UInt8] { [0x8A, 8] + little(number, 8) }
@@ -16,7 +16,7 @@ package enum PyTorchBytes {
             + tuple([storage, integer(offset), tuple(sizes.map(integer)), tuple(strides.map(integer)), [0x89], hooks]) + [0x52]
     }
 
-    /// The entries of the smallest model that there is: no layers, 5 tokens, 3 positions, 4 channels.
+    /// The state dict of a minimal model: no layers, 5 tokens, 3 positions, 4 channels.
     package static func state(tokens: [UInt8]? = nil) -> [(String, [UInt8])] {
         [
             ("wte.weight", tokens ?? tensor("0", count: 20, sizes: [5, 4], strides: [4, 1])),
@@ -25,7 +25,7 @@ package enum PyTorchBytes {
         ]
     }
 
-    /// A whole file, with storages of 20, 12 and 4 numbers.
+    /// A complete file, with storages of 20, 12 and 4 numbers.
     package static func file(_ root: [UInt8]) -> [UInt8] { zip(files(pickle(root))) }
 
     package static func files(_ pickle: [UInt8]) -> [(name: String, bytes: [UInt8])] {
@@ -35,7 +35,7 @@ package enum PyTorchBytes {
         return [("a/data.pkl", pickle), ("a/version", Array("3\n".utf8)), ("a/byteorder", Array("little".utf8))] + storages
     }
 
-    /// Entries stored one after the other, with their sizes in front of them.
+    /// A zip archive of stored entries with sizes in their local headers.
     package static func zip(_ files: [(name: String, bytes: [UInt8])]) -> [UInt8] {
         var result: [UInt8] = [], list: [UInt8] = []
         for (name, bytes) in files {

@@ -1,17 +1,17 @@
 import Glibc
 
-/// A connection to a server of this machine, and what goes over it byte by byte.
+/// A connection to a server on localhost that sends and receives raw bytes.
 ///
-///     let wire = try #require(RawHTTPConnection(to: server.port))
-///     wire.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-///     wire.answer()?.status                        // 200
+///     let connection = try #require(RawHTTPConnection(to: server.port))
+///     connection.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+///     connection.answer()?.status                  // 200
 package final class RawHTTPConnection {
     private let descriptor: Int32
     private var received: [UInt8] = []
 
     package struct Answer {
         package let status: Int
-        /// Names in small letters.
+        /// By name in lower case.
         package let headers: [String: String]
         package let body: [UInt8]
         package var text: String { String(decoding: body, as: UTF8.self) }
@@ -23,8 +23,8 @@ package final class RawHTTPConnection {
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var patience = timeval(tv_sec: 20, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        var timeout = timeval(tv_sec: 20, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         let isConnected = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 }
         }
@@ -33,7 +33,7 @@ package final class RawHTTPConnection {
 
     deinit { close(descriptor) }
 
-    /// Says that nothing more comes.
+    /// Shuts down the sending side.
     package func closeOurSide() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     package func send(_ text: String) { send(Array(text.utf8)) }
@@ -47,7 +47,7 @@ package final class RawHTTPConnection {
         }
     }
 
-    /// - Returns: false at the end, and when nothing comes for 20 seconds.
+    /// - Returns: false at the end, and after 20 seconds without a byte.
     private func receive() -> Bool {
         var part = [UInt8](repeating: 0, count: 65_536)
         let count = recv(descriptor, &part, part.count, 0)
@@ -55,10 +55,10 @@ package final class RawHTTPConnection {
         return count > 0
     }
 
-    /// Whether the other side has hung up, and said nothing before.
+    /// Whether the server closed the connection without sending anything.
     package func isClosed() -> Bool { received.isEmpty && !receive() }
 
-    /// What comes up to and with `end`; nil if it does not come.
+    /// Receives up to and including `end`; nil if it does not come.
     package func text(through end: String) -> String? {
         let end = Array(end.utf8)
         while true {
@@ -70,7 +70,7 @@ package final class RawHTTPConnection {
         }
     }
 
-    /// Only the head of the next answer.
+    /// Receives the head of the next response.
     package func head() -> Answer? {
         guard let head = text(through: "\r\n\r\n") else { return nil }
         let lines = head.split(separator: "\r\n")
@@ -83,7 +83,7 @@ package final class RawHTTPConnection {
         return Answer(status: words.count > 1 ? Int(words[1]) ?? 0 : 0, headers: headers, body: [])
     }
 
-    /// The next answer whole, its chunks joined.
+    /// Receives the next response, with joined chunks.
     package func answer(toHead isHead: Bool = false) -> Answer? {
         guard let head = head() else { return nil }
         var body: [UInt8] = []
@@ -102,7 +102,7 @@ package final class RawHTTPConnection {
         return Answer(status: head.status, headers: head.headers, body: body)
     }
 
-    /// The next chunk; empty for the last.
+    /// Receives the next chunk; empty for the last.
     package func chunk() -> [UInt8]? {
         guard let line = text(through: "\r\n"), let size = Int(line.dropLast(), radix: 16) else { return nil }
         while received.count < size + 2 { if !receive() { return nil } }
@@ -112,7 +112,7 @@ package final class RawHTTPConnection {
 }
 
 extension RawHTTPConnection {
-    /// One request and its answer. `Host` is added, and the length of a body.
+    /// Sends a request and receives the response. Adds `Host` and `Content-Length`.
     package func ask(_ method: String, _ target: String, _ headers: [String: String] = [:], body: String? = nil) -> Answer? {
         var head = "\(method) \(target) HTTP/1.1\r\n"
         var headers = headers

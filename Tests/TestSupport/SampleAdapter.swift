@@ -3,7 +3,7 @@ package import Checkpoint
 import Kernels
 import Model
 
-/// A small model in `base.h5` of a folder, and an adapter for it whose numbers are all random.
+/// A small model in `base.h5` of a folder, and a LoRA adapter for it with random weights in `adapter.h5`.
 package struct SampleAdapter {
     package let base: Checkpoint
     package let adapter: Checkpoint

@@ -4,11 +4,11 @@ import Kernels
 import Model
 package import Tokenize
 
-/// A small checkpoint with something of everything that one can hold, also what is rare: empty arrays, odd names, -0 and NaN.
+/// A small checkpoint with every kind of content, including rare ones: empty arrays, unusual names, -0 and NaN.
 package struct SampleCheckpoint {
     package let checkpoint: Checkpoint
 
-    /// The bytes, and what marks the turns of a chat.
+    /// All bytes, and the special tokens of a chat.
     package static let vocabulary: Vocabulary = {
         var vocabulary = Vocabulary()
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append(CollectionOfOne(byte)) }
@@ -16,7 +16,7 @@ package struct SampleCheckpoint {
         return vocabulary
     }()
 
-    /// - Parameter generation: What all its numbers depend on.
+    /// - Parameter generation: A seed for all numbers.
     package init(generation: Int = 1, layers: Int = 1) throws {
         let processor = try Processor(threads: 1)
         var configuration = GPTConfiguration(layers: layers, heads: 2, width: 8, context: 6, vocabulary: 262)
@@ -53,7 +53,7 @@ package struct SampleCheckpoint {
 }
 
 extension Checkpoint {
-    /// Every array as the file shall hold it: its path, its shape, and the bits of its numbers.
+    /// Every array as stored in the file: its path, its shape, and the bits of its numbers.
     package var everything: [(path: String, shape: [Int], bits: [UInt64])] {
         var result: [(path: String, shape: [Int], bits: [UInt64])] = []
         for (group, arrays) in [("weights", weights), ("optimizer", optimizer)] {

@@ -5,7 +5,7 @@ package import Model
 import Tokenize
 import Formats
 
-/// A small model of the kind that a GGUF file can hold, none of whose numbers is 0.
+/// A small model that a GGUF file can hold, with nonzero weights.
 package struct SampleGGUF {
     package let checkpoint: Checkpoint
 

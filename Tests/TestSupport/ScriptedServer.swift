@@ -2,13 +2,12 @@ import Glibc
 import Synchronization
 import Threads
 
-/// A server on this machine alone, that does what a test wants. It reads a request from each connection, and closes it when `handle`
-/// returns.
+/// An HTTP server on localhost with scripted responses. It reads one request from each connection, and closes it when `handle` returns.
 package final class ScriptedServer: Sendable {
-    package struct Asked: Sendable {
+    package struct Request: Sendable {
         /// Such as "POST /v1/models".
         package let line: String
-        /// Names in small letters.
+        /// By name in lower case.
         package let headers: [String: String]
         package let body: [UInt8]
     }
@@ -16,7 +15,7 @@ package final class ScriptedServer: Sendable {
     package struct Connection: Sendable {
         fileprivate let socket: Int32
 
-        /// False if nobody is there any more.
+        /// Returns false if the client has closed the connection.
         @discardableResult
         package func send(_ bytes: [UInt8]) -> Bool {
             var rest = bytes[...]
@@ -31,7 +30,7 @@ package final class ScriptedServer: Sendable {
         @discardableResult
         package func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
-        /// Waits until the other side is gone. False if it is not gone after so many milliseconds.
+        /// Waits until the client closes the connection. Returns false on timeout.
         package func waitForEnd(milliseconds: Int32) -> Bool {
             var poll = pollfd(fd: socket, events: Int16(POLLIN), revents: 0), byte: UInt8 = 0
             return Glibc.poll(&poll, 1, milliseconds) == 1 && recv(socket, &byte, 1, 0) <= 0
@@ -41,7 +40,7 @@ package final class ScriptedServer: Sendable {
     package let port: Int
     private let listener: Int32
 
-    package init(_ handle: @escaping @Sendable (Asked, Connection) -> Void) {
+    package init(_ handle: @escaping @Sendable (Request, Connection) -> Void) {
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in(), size = socklen_t(MemoryLayout<sockaddr_in>.size)
         address.sin_family = sa_family_t(AF_INET)
@@ -50,7 +49,7 @@ package final class ScriptedServer: Sendable {
         port = withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
                 guard bind(listener, address, size) == 0, listen(listener, 64) == 0, getsockname(listener, address, &size) == 0 else {
-                    fatalError("no port for a test")
+                    fatalError("no free port")
                 }
             }
             return Int(UInt16(bigEndian: $0.pointee.sin_port))
@@ -60,7 +59,7 @@ package final class ScriptedServer: Sendable {
                 let socket = accept(listener, nil, nil)
                 guard socket >= 0 else { return }
                 start {
-                    if let asked = Self.read(socket) { handle(asked, Connection(socket: socket)) }
+                    if let request = Self.read(socket) { handle(request, Connection(socket: socket)) }
                     close(socket)
                 }
             }
@@ -74,7 +73,7 @@ package final class ScriptedServer: Sendable {
 
     package var address: String { "http://127.0.0.1:\(port)" }
 
-    private static func read(_ socket: Int32) -> Asked? {
+    private static func read(_ socket: Int32) -> Request? {
         var bytes: [UInt8] = [], chunk = [UInt8](repeating: 0, count: 65_536), head: (end: Int, fields: [String: String], line: String)?
         while true {
             if head == nil, let end = String(decoding: bytes, as: UTF8.self).utf8.firstRange(of: "\r\n\r\n".utf8) {
@@ -90,7 +89,7 @@ package final class ScriptedServer: Sendable {
                 )
             }
             if let head, bytes.count - head.end >= Int(head.fields["content-length"] ?? "0") ?? 0 {
-                return Asked(line: head.line, headers: head.fields, body: Array(bytes[head.end...]))
+                return Request(line: head.line, headers: head.fields, body: Array(bytes[head.end...]))
             }
             let count = recv(socket, &chunk, chunk.count, 0)
             guard count > 0 else { return nil }

@@ -1,15 +1,15 @@
 import Glibc
 
-/// A folder that is gone when the test is over.
+/// A folder that is removed when the test ends.
 package final class TemporaryFolder {
     package let path: String
 
-    /// Where waiting for the disk costs nothing, if there is such a place.
+    /// A folder in memory, if there is one, where syncing to disk costs nothing.
     package static var inMemory: String { access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp" }
 
     package init(in parent: String = "/tmp") {
         var name = Array("\(parent)/slm-tests-XXXXXX".utf8CString)
-        guard mkdtemp(&name) != nil else { fatalError("no folder for a test") }
+        guard mkdtemp(&name) != nil else { fatalError("no temporary folder") }
         path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
@@ -22,14 +22,14 @@ package final class TemporaryFolder {
 
     @discardableResult
     package func write(_ bytes: [UInt8], to name: String) -> String {
-        unlink(self(name))          // ext4 waits for the disk when a file is written over, and not when it is another
+        unlink(self(name))          // ext4 waits for the disk when a file is overwritten, but not for a new file
         guard let file = fopen(self(name), "w"), fwrite(bytes, 1, bytes.count, file) == bytes.count, fclose(file) == 0 else {
             fatalError("\(name) cannot be written")
         }
         return self(name)
     }
 
-    /// What is in the folder, hidden files too.
+    /// The names of all files, including hidden ones.
     package var names: [String] { Self.names(in: path).sorted() }
 
     package static func names(in path: String) -> [String] {

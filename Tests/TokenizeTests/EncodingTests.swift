@@ -3,7 +3,7 @@ import Tokenize
 import TestSupport
 
 @Suite struct EncodingTests {
-    /// A vocabulary of so many random merges: few letters, so that pairs meet often. Shuffled, tokens merge before they can be made.
+    /// A vocabulary with random merges of few letters, so that most pairs merge. If shuffled, a merge may come before the tokens it needs.
     private func vocabulary(merges count: Int, shuffled: Bool, _ random: inout TestRandom) -> Vocabulary {
         var vocabulary = Vocabulary(), known = Set<[UInt8]>(), letters = (97..<101).map { TokenID($0) }
         vocabulary.pattern = .none
@@ -21,36 +21,36 @@ import TestSupport
     }
 
     @Test(arguments: [false, true])
-    func `words of any length encode as on the blackboard`(shuffled: Bool) throws {
+    func `words of any length encode like naive BPE`(shuffled: Bool) throws {
         var random = TestRandom(11)
         for round in 0..<120 {
             let vocabulary = vocabulary(merges: 1 + round, shuffled: shuffled, &random), tokenizer = try Tokenizer(vocabulary)
             for length in [0, 1, 2, 7, 39, 40, 41, 42, 150] {
                 let letters = 1 + UInt8.random(in: 0..<4, using: &random)
                 let word = (0..<length).map { _ in 97 + UInt8.random(in: 0..<letters, using: &random) }
-                let expected = Naive.encode(word.map { TokenID($0) }, by: vocabulary.merges)
+                let expected = NaiveBPE.encode(word.map { TokenID($0) }, by: vocabulary.merges)
                 #expect(try tokenizer.ids(of: word) == expected)
                 #expect(tokenizer.bytes(of: expected) == word)
             }
         }
     }
 
-    @Test func `an encoder that remembers says the same as one that does not, in pieces as whole`() throws {
+    @Test func `the cache and splitting the text do not change the ids`() throws {
         var random = TestRandom(5)
-        for (_, text) in LearningTests.corpora {
+        for (_, text) in BPETrainerTests.corpora {
             for pattern in [PreTokenizationPattern.gpt2, .gpt4, .llama3, .none] {
-                var counts = try WordCounts(pattern: pattern), trainer = BPETrainer(size: 400)
+                var counts = try WordCounts(pattern: pattern), trainer = BPETrainer(vocabularySize: 400)
                 trainer.pattern = pattern
                 try counts.add(text.span)
                 let tokenizer = try Tokenizer(trainer.train(on: counts).vocabulary), expected = try tokenizer.ids(of: text)
                 #expect(tokenizer.bytes(of: expected) == text)
-                // Two places: nearly every word pushes another one out.
+                // With 2 slots, nearly every word evicts another.
                 for bits in [1, 4, 16] {
-                    var encoder = try Encoder(tokenizer, cacheBits: bits), ids: [TokenID] = [], kept: [UInt8] = [], at = 0
+                    var encoder = try Encoder(tokenizer, cacheBits: bits), ids: [TokenID] = [], pending: [UInt8] = [], at = 0
                     while at < text.count {
                         let end = min(text.count, at + Int.random(in: 1...200, using: &random))
-                        kept += text[at..<end]
-                        kept.removeFirst(try encoder.encode(kept.span, isLast: end == text.count, into: &ids))
+                        pending += text[at..<end]
+                        pending.removeFirst(try encoder.encode(pending.span, isLast: end == text.count, into: &ids))
                         at = end
                     }
                     #expect(ids == expected)
@@ -59,7 +59,7 @@ import TestSupport
         }
     }
 
-    @Test func `special tokens in a text are text unless they are asked for`() throws {
+    @Test func `special tokens in a text are ordinary text unless they are recognized`() throws {
         var vocabulary = Vocabulary()
         vocabulary.add(specialTokens: ["<|eos|>", "<|eos|>more"])
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append([byte]) }
@@ -70,7 +70,7 @@ import TestSupport
         #expect(tokenizer.text(of: recognized) == text)
     }
 
-    @Test func `a byte or character without a token is named with its place`() throws {
+    @Test func `a byte or character without a token is reported with its offset`() throws {
         var bytes = Vocabulary()
         for byte in "abc ".utf8 { bytes.tokens.append([byte]) }
         #expect(throws: TokenizeError.noToken(for: "byte 120", at: 5)) { try Tokenizer(bytes).ids(of: "ab caxb") }
@@ -83,12 +83,12 @@ import TestSupport
         #expect(throws: TokenizeError.noToken(for: "byte 255", at: 1)) { try tokenizer.ids(of: [97, 255]) }
     }
 
-    @Test func `a word that is a token is taken whole where the vocabulary says so`() throws {
+    @Test func `a word that is a token is encoded as it if merges are ignored`() throws {
         var vocabulary = Vocabulary()
         for byte in UInt8.min...UInt8.max { vocabulary.tokens.append([byte]) }
         vocabulary.tokens.append("bc".utf8)
         vocabulary.tokens.append("ab".utf8)
-        vocabulary.tokens.append("abc".utf8)                       // no merge makes it of a, bc
+        vocabulary.tokens.append("abc".utf8)                       // merges of its bytes lead to a, bc
         vocabulary.merges = [.init(98, 99, 256), .init(97, 98, 257), .init(257, 99, 258)]
         #expect(try Tokenizer(vocabulary).ids(of: "abc") == [97, 256])
         vocabulary.ignoresMerges = true

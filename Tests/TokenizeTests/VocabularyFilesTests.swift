@@ -4,13 +4,13 @@ import Testing
 import Tokenize
 
 @Suite struct VocabularyFilesTests {
-    @Test func `each kind of file is written by its name and read by what is in it`() throws {
+    @Test func `a file is written in the format of its name and read by its content`() throws {
         try withFolder { folder in
-            let vocabulary = try Fixture.learned(specialTokens: ["<|eos|>"])
-            var whole = vocabulary
-            whole.ignoresMerges = true
+            let vocabulary = try VocabularyFixtures.trained(specialTokens: ["<|eos|>"])
+            var withoutMerges = vocabulary                      // of whole words, as in tiktoken
+            withoutMerges.ignoresMerges = true
             for (path, written, expected) in [
-                ("/t.json", "/t.json", vocabulary), ("/t.tiktoken", "/t.tiktoken", whole), ("/a/b/", "/a/b", vocabulary),
+                ("/t.json", "/t.json", vocabulary), ("/t.tiktoken", "/t.tiktoken", withoutMerges), ("/a/b/", "/a/b", vocabulary),
                 ("/a/b/", "/a/b/vocab.json", vocabulary), ("/a/b/", "/a/b/merges.txt", vocabulary),
             ] {
                 try vocabulary.write(to: folder + path)
@@ -25,29 +25,30 @@ import Tokenize
         }
     }
 
-    @Test func `what is not there, and what has no kind, is said`() throws {
+    @Test func `a missing file and an unknown format are reported`() throws {
         try withFolder { folder in
             #expect(
-                sentence { _ = try Vocabulary(reading: folder) }
-                    == "\(folder): cannot be read: it has no tokenizer.json, no vocab.json with merges.txt and no encoder.json with vocab.bpe."
+                message { _ = try Vocabulary(reading: folder) }
+                    == "\(folder): cannot be read: it has no tokenizer.json, no vocab.json with merges.txt "
+                    + "and no encoder.json with vocab.bpe."
             )
             #expect(
-                sentence { _ = try Vocabulary(reading: folder + "/none.json") }
+                message { _ = try Vocabulary(reading: folder + "/none.json") }
                     == "\(folder)/none.json: cannot be read: No such file or directory.")
             #expect(
-                sentence { try Fixture.learned().write(to: folder + "/t.txt") }
-                    == "\(folder)/t.txt: the name does not say which kind of tokenizer this shall be. "
+                message { try VocabularyFixtures.trained().write(to: folder + "/t.txt") }
+                    == "\(folder)/t.txt: the file name does not determine a tokenizer format. "
                     + "End it in .json, in .tiktoken, or in / for a vocab.json and a merges.txt.")
             var file = try AtomicFile(folder + "/empty")
             try file.write([10])
             try file.commit()
             #expect(
-                sentence { _ = try Vocabulary(reading: folder + "/empty") } == "\(folder)/empty: expected a tokenizer, found an empty file."
+                message { _ = try Vocabulary(reading: folder + "/empty") } == "\(folder)/empty: expected a tokenizer, found an empty file."
             )
         }
     }
 
-    private func sentence(_ body: () throws -> Void) -> String? { #expect(throws: TokenizeError.self, performing: body)?.description }
+    private func message(_ body: () throws -> Void) -> String? { #expect(throws: TokenizeError.self, performing: body)?.description }
 
     private func withFolder(_ body: (String) throws -> Void) throws {
         var name = Array("/tmp/slm-vocabulary-XXXXXX".utf8CString)

@@ -6,31 +6,32 @@ import TestSupport
 import Train
 
 @Suite(.serialized) struct AdamWTests {
-    /// The untied one's gradient is longer than 1 in the first steps and shorter in the last: clipping is seen at both.
+    /// The gradient norm of the untied variant is above 1 in the first steps and below 1 in the last, which tests clipping.
     @Test(arguments: GoldenGPT.Variant.allCases, KernelVariant.standard)
-    func `twenty steps leave PyTorch's losses, lengths and weights`(_ variant: GoldenGPT.Variant, _ setting: KernelVariant) throws {
-        let gpt = try GoldenGPT(variant, setting), tape = gpt.tape
+    func `twenty steps match PyTorch's losses, gradient norms and weights`(_ variant: GoldenGPT.Variant, _ kernels: KernelVariant) throws {
+        let gpt = try GoldenGPT(variant, kernels), tape = gpt.tape
         let optimizer = AdamW(for: gpt.parameters, on: tape.processor)
-        var losses: [Float] = [], lengths: [Float] = []
+        var losses: [Float] = [], norms: [Float] = []
         for rate in gpt.golden.floats("batch/rates") {
             tape.reset()
             let loss = gpt.loss()
             losses.append(loss.scalar)
             tape.backward(from: loss)
-            lengths.append(optimizer.update(rate: rate, clippingTo: 1))
+            norms.append(optimizer.update(rate: rate, clippingTo: 1))
         }
         #expect(optimizer.steps == 20)
-        expectClose(losses, gpt.expected("losses"), within: setting.gradient, "losses")
-        expectClose(lengths, gpt.expected("lengths"), within: setting.gradient, "lengths")
+        expectClose(losses, gpt.expected("losses"), within: kernels.gradient, "losses")
+        expectClose(norms, gpt.expected("lengths"), within: kernels.gradient, "gradient norms")
         for parameter in gpt.parameters.list {
             var found = gpt.parameters.value(of: parameter).floats, expected = gpt.expected("trained/\(parameter.name)")
             if parameter.name.hasSuffix("qkv.bias") {
-                // A key's bias shifts all scores of a row alike: its gradient is 0, of which AdamW would enlarge the rounding errors.
+                // The bias of keys shifts all attention scores of a row equally. Its gradient is 0, and AdamW would amplify rounding
+                // errors.
                 let C = parameter.shape.count / 3
                 found.removeSubrange(C..<2 * C)
                 expected.removeSubrange(C..<2 * C)
             }
-            expectClose(found, expected, within: setting.gradient, parameter.name)
+            expectClose(found, expected, within: kernels.gradient, parameter.name)
         }
     }
 }

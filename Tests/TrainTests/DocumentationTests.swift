@@ -3,9 +3,9 @@ import Kernels
 import Testing
 import Train
 
-/// What Documentation/Learn/Autograd.md prints.
+/// The examples of Documentation/Learn/Autograd.md.
 @Suite struct DocumentationTests {
-    @Test func `a tensor is computed with`() throws {
+    @Test func `the sum of squares of a tensor`() throws {
         let processor = try Processor()
         let tape = Tape(processor)
         let x = tape.constant([1, 2, 3, 4, 5, 6], [2, 3])
@@ -13,7 +13,7 @@ import Train
         #expect(total.scalar == 91)
     }
 
-    @Test func `the derivative of a sum of squares is twice the numbers`() throws {
+    @Test func `the gradient of a sum of squares is twice the numbers`() throws {
         let tape = Tape(try Processor())
         let x = tape.variable([1, 2, 3], [3])
         let y = tape.sum(tape.multiply(x, x))
@@ -21,7 +21,7 @@ import Train
         #expect(tape.gradient(of: x)?.floats == [2, 4, 6])
     }
 
-    @Test func `a small network learns exclusive or`() throws {
+    @Test func `a small network learns XOR`() throws {
         let processor = try Processor()
         var list = ParameterList()
         let first = Linear(from: 2, to: 16, named: "first", in: &list)

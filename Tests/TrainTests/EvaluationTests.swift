@@ -14,7 +14,7 @@ import Train
     private static let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
     private let context = 24
 
-    /// Ten conversations, some longer than the context.
+    /// Writes ten conversations, some longer than the context.
     private func chats() -> String {
         let lines = (0..<10).map { i -> String in
             let answer = String(repeating: "a\(i)", count: 1 + i * i % 17)
@@ -24,7 +24,7 @@ import Train
         return folder.write(lines.joined(separator: "\n"), to: "chats.jsonl")
     }
 
-    /// A model that has learned enough to be right sometimes.
+    /// A briefly trained model, which predicts some tokens correctly.
     private func checkpoint(form: ChatTemplate = .specialTokens) throws -> Checkpoint {
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: context, vocabulary: Self.vocabulary.count)
         let trainer = try Trainer(configuration, on: Processor(threads: 1), precision: .float32, seed: 5)
@@ -37,10 +37,10 @@ import Train
         return checkpoint
     }
 
-    private func reader(_ checkpoint: Checkpoint, joins: Bool = false, learned: LossScope = .all) throws -> EvaluationReader {
+    private func reader(_ checkpoint: Checkpoint, joins: Bool = false, lossScope: LossScope = .all) throws -> EvaluationReader {
         var reader = try EvaluationReader(checkpoint, on: WorkerPool(threads: 1))
         reader.readsAsOneStream = joins
-        reader.lossScope = learned
+        reader.lossScope = lossScope
         return reader
     }
 
@@ -53,8 +53,8 @@ import Train
         return try evaluator.pieces(of: text)
     }
 
-    /// The plain way: for each token by itself the window that it counts in, the whole softmax, in f64.
-    private struct Naive {
+    /// The reference: for each single token its window and the whole softmax, in f64.
+    private struct ReferenceEvaluator {
         let model: GPT
         let tape: Tape
 
@@ -64,59 +64,60 @@ import Train
             tape = Tape(processor, parameters: parameters)
         }
 
-        func cost(of place: Int, in document: ArraySlice<TokenID>, stride: Int) -> (nats: Double, isHit: Bool) {
-            let context = model.configuration.context, before = place - document.startIndex
+        func loss(at position: Int, in document: ArraySlice<TokenID>, stride: Int) -> (nats: Double, isTop: Bool) {
+            let context = model.configuration.context, before = position - document.startIndex
             let windows = Swift.stride(from: 0, to: document.count, by: stride)
             let start = document.startIndex + (windows.first { $0 + context >= before } ?? 0)
-            let seen = Array(document[start..<place])
+            let seen = Array(document[start..<position])
             tape.reset()
             let logits = tape.withoutRecording { model.logits(of: tape.ids(seen, [1, seen.count]), on: tape).floats }
-            let scores = logits.suffix(260).map { Double($0) }, target = Int(document[place])
-            let sum: Double = scores.reduce(0) { $0 + exp($1) }
-            return (log(sum) - scores[target], scores[target] == scores.max())
+            let last = logits.suffix(260).map { Double($0) }, target = Int(document[position])
+            let sum: Double = last.reduce(0) { $0 + exp($1) }
+            return (log(sum) - last[target], last[target] == last.max())
         }
     }
 
     @Test(arguments: [(1, false), (12, false), (24, false), (7, true)], LossScope.allCases)
-    func `each token is counted once, with the context that its window gives`(
-        _ setting: (stride: Int, joins: Bool), learned: LossScope
+    func `each token is a target once, with the context of its window`(
+        _ windows: (stride: Int, joins: Bool), lossScope: LossScope
     ) throws {
-        let checkpoint = try checkpoint(), naive = try Naive(checkpoint),
-            text = try reader(checkpoint, joins: setting.joins, learned: learned).text(at: chats())
-        let found = try pieces(checkpoint, text, stride: setting.stride), ids = text.ids
+        let checkpoint = try checkpoint(), reference = try ReferenceEvaluator(checkpoint)
+        let text = try reader(checkpoint, joins: windows.joins, lossScope: lossScope).text(at: chats())
+        let found = try pieces(checkpoint, text, stride: windows.stride), ids = text.ids
         let ends = text.pieces.map(\.start).dropFirst() + [ids.count]
         #expect(found.count == 10 && text.conversations == 10 && text.hasChats)
-        var hits = 0
+        var totalCorrect = 0
         for (i, (piece, end)) in zip(text.pieces, ends).enumerated() {
-            let document = setting.joins ? ids[...] : ids[piece.start..<end]
-            var isAssistants = false, nats: [Double] = [], right = 0
-            for place in piece.start..<end {
-                // What the assistant says begins behind its marker and ends with the user's, or with the end.
-                let counts = learned == .all || isAssistants
-                if ids[place] == 1 { isAssistants = true } else if ids[place] == 0 || ids[place] == 2 { isAssistants = false }
-                guard counts, place > document.startIndex else { continue }
-                let (cost, isHit) = naive.cost(of: place, in: document, stride: setting.stride)
-                nats.append(cost)
-                right += isHit ? 1 : 0
+            let document = windows.joins ? ids[...] : ids[piece.start..<end]
+            var isAssistant = false, losses: [Double] = [], correct = 0
+            for position in piece.start..<end {
+                // Targets follow the assistant's role token, up to the user's role token or the end token.
+                let counts = lossScope == .all || isAssistant
+                if ids[position] == 1 { isAssistant = true } else if ids[position] == 0 || ids[position] == 2 { isAssistant = false }
+                guard counts, position > document.startIndex else { continue }
+                let (nats, isTop) = reference.loss(at: position, in: document, stride: windows.stride)
+                losses.append(nats)
+                correct += isTop ? 1 : 0
             }
-            expectClose([Float(found[i].nats)], [nats.reduce(0, +)], within: .gradient, "conversation \(i)")
-            #expect(found[i].targets == nats.count && found[i].hits == right)
-            hits += right
+            expectClose([Float(found[i].nats)], [losses.reduce(0, +)], within: .gradient, "conversation \(i)")
+            #expect(found[i].targets == losses.count && found[i].correct == correct)
+            totalCorrect += correct
         }
-        #expect(hits > 10)
+        #expect(totalCorrect > 10)
     }
 
-    @Test func `windows as long as their stride are nanoGPT's`() throws {
-        let checkpoint = try checkpoint(), naive = try Naive(checkpoint), text = try reader(checkpoint, joins: true).text(at: chats()),
-            T = context
+    @Test func `windows without overlap match nanoGPT's evaluation`() throws {
+        let checkpoint = try checkpoint(), reference = try ReferenceEvaluator(checkpoint)
+        let text = try reader(checkpoint, joins: true).text(at: chats())
+        let T = context
         let all = try pieces(checkpoint, text, stride: T).reduce(into: Evaluation(), +=)
         var sum = 0.0, start = 0
         while start + 1 < text.ids.count {
-            let end = min(start + T, text.ids.count - 1), tape = naive.tape
+            let end = min(start + T, text.ids.count - 1), tape = reference.tape
             tape.reset()
             let inputs = tape.ids(Array(text.ids[start..<end]), [1, end - start])
             let targets = tape.ids(Array(text.ids[start + 1...end]), [1, end - start])
-            let loss = tape.withoutRecording { naive.model.loss(of: inputs, predicting: targets, on: tape) }
+            let loss = tape.withoutRecording { reference.model.loss(of: inputs, predicting: targets, on: tape) }
             sum += Double(loss.scalar) * Double(end - start)
             start += T
         }
@@ -124,7 +125,7 @@ import Train
         #expect(all.targets == text.ids.count - 1)
     }
 
-    @Test func `the same bits again, however many rows or threads`() throws {
+    @Test func `results do not depend on rows per batch and threads`() throws {
         let checkpoint = try checkpoint(), text = try reader(checkpoint).text(at: chats())
         let once = try pieces(checkpoint, text)
         for (rows, threads) in [(nil, 2), (1, 1), (3, 2), (50, 3)] as [(Int?, Int)] {
@@ -133,10 +134,10 @@ import Train
         }
     }
 
-    @Test(arguments: ChatTemplate.allCases, LossScope.allCases) func `chats and the tokens made from them give the same figures`(
-        form: ChatTemplate, learned: LossScope
+    @Test(arguments: ChatTemplate.allCases, LossScope.allCases) func `chat files and token files give the same metrics`(
+        form: ChatTemplate, lossScope: LossScope
     ) throws {
-        let checkpoint = try checkpoint(form: form), path = chats(), reader = try reader(checkpoint, learned: learned)
+        let checkpoint = try checkpoint(form: form), path = chats(), reader = try reader(checkpoint, lossScope: lossScope)
         var encoding = CorpusEncoder(try Tokenizer(Self.vocabulary), file: "tokenizer.json", template: form)
         encoding.validationShare = 1
         let report = try encoding.write([path], to: folder("tokens"), on: WorkerPool(threads: 1))
@@ -144,12 +145,12 @@ import Train
         let chats = try reader.text(at: path), tokens = try reader.text(at: folder("tokens/val.bin"))
         let same = try pieces(checkpoint, chats) == pieces(checkpoint, tokens)
         #expect(same && chats.conversations == tokens.conversations && tokens.hasChats)
-        #expect(chats.pieces.reduce(0) { $0 + $1.bytes } == (learned == .all ? report.val.bytes.total : report.val.bytes.assistant))
+        #expect(chats.pieces.reduce(0) { $0 + $1.bytes } == (lossScope == .all ? report.val.bytes.total : report.val.bytes.assistant))
     }
 
-    @Test func `a plain text is one stream, paired by pieces of 4,096 bytes`() throws {
+    @Test func `plain text is one stream with pieces of 4,096 bytes`() throws {
         let checkpoint = try checkpoint(), words = (0..<2_000).map { "word \($0)\n" }.joined()
-        let text = try reader(checkpoint, learned: .assistant).text(at: folder.write(words, to: "text.txt"))
+        let text = try reader(checkpoint, lossScope: .assistant).text(at: folder.write(words, to: "text.txt"))
         #expect(text.conversations == 1 && !text.hasChats && text.pieces.count == words.utf8.count / 4_096)
         #expect(text.pieces.reduce(0) { $0 + $1.bytes } == words.utf8.count - 1)                     // nothing predicts the first
         #expect(text.pieces.map(\.start) == text.pieces.indices.map { $0 * 4_096 })
@@ -157,13 +158,13 @@ import Train
         #expect(found.reduce(into: Evaluation(), +=).targets == text.ids.count - 1)
     }
 
-    @Test func `what cannot be evaluated is said`() throws {
+    @Test func `files without targets, other vocabularies and long strides are errors`() throws {
         var checkpoint = try checkpoint()
-        let reader = try reader(checkpoint, learned: .assistant)
+        let reader = try reader(checkpoint, lossScope: .assistant)
         let silent = folder.write(#"{"messages":[{"role":"user","content":"Hi"}]}"#, to: "silent.jsonl")
         #expect(throws: EvaluationError.noTargets(path: silent, scope: .assistant)) { try reader.text(at: silent) }
         let empty = folder.write("", to: "empty.txt")
-        #expect(throws: CorpusError.malformed(MalformedLine(path: empty, line: 1, reason: "nothing in the file"))) {
+        #expect(throws: CorpusError.malformed(MalformedLine(path: empty, line: 1, reason: "the file is empty"))) {
             try reader.text(at: empty)
         }
         var other = CorpusEncoder(

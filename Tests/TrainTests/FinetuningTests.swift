@@ -17,27 +17,32 @@ import Train
 
     @discardableResult
     private func chats(_ topic: Topic, _ count: Int, in name: String) -> String {
+        let names = ["ann", "bob", "eve", "kim"]
         let lines = (0..<count).map { i in
             switch topic {
-            case .sums: #"{"timestamp": "2026-01-02T03:04:05", "user": "what is \#(i) and \#(i % 7)", "assistant": "it is \#(i + i % 7)"}"#
-            case .names:
-                #"{"user": "my name is \#(["ann", "bob", "eve", "kim"][i % 4]) \#(i)", "assistant": "good day \#(["ann", "bob", "eve", "kim"][i % 4])!"}"#
+            case .sums:
+                #"{"timestamp": "2026-01-02T03:04:05", "user": "what is \#(i) and \#(i % 7)", "assistant": "it is \#(i + i % 7)"}"#
+            case .names: #"{"user": "my name is \#(names[i % 4]) \#(i)", "assistant": "good day \#(names[i % 4])!"}"#
             }
         }
         return folder.write(lines.map { $0 + "\n" }.joined(), to: name)
     }
 
-    /// A model in `base.h5` that has learned sums for so many steps.
+    private func data(_ paths: [String], on pool: WorkerPool) throws -> TrainingData {
+        try TrainingData(.init(paths), vocabulary: Self.vocabulary, on: pool)
+    }
+
+    /// Writes `base.h5`, a model trained on sums.
     @discardableResult
     private func base(steps: Int = 0) throws -> String {
-        let processor = try Processor(threads: 2), tokenizer = try Tokenizer(Self.vocabulary)
+        let processor = try Processor(threads: 2)
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 32, context: 48, vocabulary: Self.vocabulary.count)
         let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 5)
         if steps > 0 {
-            let data = try ChatData(
-                [chats(.sums, 100, in: "sums.jsonl")], tokenizer, form: .specialTokens, context: 48, seed: 1, on: processor.pool)
-            let examples = try data.examples(.train, rows: 4, context: 48, seed: 1, lossScope: .all, padding: 3)
-            for step in 0..<steps { _ = trainer.step(examples.batch(at: step), rate: 1e-2) }
+            var plan = TrainingPlan()
+            plan.rows = 4
+            let batches = try data([chats(.sums, 100, in: "sums.jsonl")], on: processor.pool).packedBatches(.train, plan, context: 48)
+            for step in 0..<steps { _ = trainer.step(batches.batch(at: step), rate: 1e-2) }
         }
         var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
         checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)
@@ -77,7 +82,7 @@ import Train
         try run.run(clock: { 0 }, shouldStop: { $0.step >= stop }, report)
     }
 
-    @Test(arguments: Kind.allCases) func `what was stopped and goes on is what never stopped, bit for bit, and the base stays as it was`(
+    @Test(arguments: Kind.allCases) func `a resumed run equals an uninterrupted one bit for bit, and the base is unchanged`(
         kind: Kind
     ) throws {
         let before = try InputFile.contents(of: base())
@@ -85,7 +90,7 @@ import Train
         #expect(try run(finetuning(settings, in: "whole").run) == .finished)
         #expect(try run(finetuning(settings, in: "parts").run, until: 6) == .stopped)
         let resumed = try Finetuning(resuming: folder("parts"), on: Processor(threads: 2), precision: .float32)
-        #expect(resumed.run.state.step == 6 && resumed.data.chats == 20 && resumed.replay?.chats == 40)
+        #expect(resumed.run.state.step == 6 && resumed.data.meta.report.kept == 20 && resumed.replay?.meta.report.kept == 40)
         #expect(try run(resumed.run) == .finished)
         for name in ["last.h5", "best.h5"] {
             let same = try InputFile.contents(of: folder("whole/\(name)")) == InputFile.contents(of: folder("parts/\(name)"))
@@ -96,7 +101,7 @@ import Train
         #expect(isSame && (last.adapter == nil) == (kind == .full) && (last.adapter?.principals.count ?? 0 > 0) == (kind == .pissa))
     }
 
-    @Test(arguments: [Kind.plain, .pissa]) func `base and adapter are the model that was trained`(kind: Kind) throws {
+    @Test(arguments: [Kind.plain, .pissa]) func `base and adapter together are the trained model`(kind: Kind) throws {
         try base()
         let finetuning = try finetuning(settings(kind, steps: 6), in: "run"), trainer = finetuning.run.trainer
         try run(finetuning.run)
@@ -106,11 +111,11 @@ import Train
             trainer.parameters.values.read { span in span.indices.map { span[$0] } }, "A and B")
         expectSame(
             parameters.frozenValues.read { span in span.indices.map { span[$0] } },
-            trainer.parameters.frozenValues.read { span in span.indices.map { span[$0] } }, "the rest")
+            trainer.parameters.frozenValues.read { span in span.indices.map { span[$0] } }, "frozen weights")
         #expect(model.configuration == trainer.model.configuration && model.configuration.dropout == 0.1)
     }
 
-    @Test(arguments: Kind.allCases) func `before the first step it is the base that is looked at, and the best can be that`(
+    @Test(arguments: Kind.allCases) func `the evaluation before the first step is that of the base, which can be the best`(
         kind: Kind
     ) throws {
         try base(steps: 20)
@@ -127,16 +132,17 @@ import Train
         for (name, loss) in zip(["validation_loss", "replay_loss"], losses) {
             #expect(best.metrics[name] == .number(loss) && best.metrics["base_\(name)"] == .number(loss))
         }
-        // The base itself, on the same chats.
+        // The base itself on the same chats.
         let processor = try Processor(threads: 2), (model, parameters) = try Checkpoint(reading: folder("base.h5")).model(on: processor)
         let trainer = Trainer(model, parameters, on: processor, precision: .float32, seed: 1)
-        let data = try ChatData(settings.data, Tokenizer(Self.vocabulary), form: .specialTokens, context: 48, seed: 1, on: processor.pool)
-        let held = try data.examples(.val, rows: 2, context: 48, seed: 1, lossScope: .assistant, padding: 3)
-        let nats = trainer.tokenLosses(of: held.batch(at: 0)).nats.map { Double($0) }
+        let batches = try data(settings.data, on: processor.pool).packedBatches(.val, plan, context: 48, evenly: true)
+        #expect(batches.stepsPerEpoch == 1)
+        let nats = trainer.tokenLosses(of: batches.batch(at: 0)).nats.map { Double($0) }
         expectClose([Float(losses.first ?? 0)], [nats.reduce(0, +) / Double(nats.count)], within: .gradient, "loss")
     }
 
-    @Test(arguments: Kind.allCases) func `it learns the new, and forgets less of the old that is mixed in`(kind: Kind) throws {
+    @Test(arguments: Kind.allCases)
+    func `fine-tuning lowers the loss on new chats, and replay reduces forgetting of older ones`(kind: Kind) throws {
         try base(steps: 120)
         func losses(share: Double) throws -> (new: [Double], old: [Double]) {
             var settings = settings(kind, steps: 40, replay: true), new: [Double] = [], old: [Double] = []
@@ -154,29 +160,32 @@ import Train
         #expect(with.old.last ?? 9 < 0.8 * (without.old.last ?? 0), "\(with.old) \(without.old)")
     }
 
-    private func refusal(_ settings: Finetuning.Settings) -> String {
+    private func errorMessage(_ settings: Finetuning.Settings) -> String {
         do { _ = try finetuning(settings, in: "refused") } catch { return "\(error)".replacing(folder.path, with: "folder") }
         return "accepted"
     }
 
-    @Test func `fewer than ten chats are too few, unless that is wanted`() throws {
+    @Test func `fewer than ten chats are refused unless the minimum is lower`() throws {
         try base()
         var settings = Finetuning.Settings(data: [chats(.names, 9, in: "few.jsonl")])
-        #expect(refusal(settings) == "folder/few.jsonl: 9 chats, and finetuning needs 10. Collect more, or go on with fewer: --force")
+        #expect(
+            errorMessage(settings)
+                == "folder/few.jsonl: 9 chats, and fine-tuning needs 10. Collect more, or continue with fewer: --force")
         #expect(!TemporaryFolder.names(in: folder.path).contains("refused"))
         settings.minimumChats = 1
-        #expect(refusal(settings) == "accepted")
-        for (count, held) in [(1, 0), (2, 1), (3, 1)] {
+        #expect(errorMessage(settings) == "accepted")
+        for (count, validation) in [(1, 0), (2, 1), (3, 1)] {
             settings.data = [chats(.names, count, in: "few.jsonl")]
             let finetuning = try finetuning(settings, in: "few\(count)")
-            #expect(finetuning.data.train.count == count - held && finetuning.data.val.count == held)
+            #expect(finetuning.data.exampleCount(.train, context: 48) == count - validation)
+            #expect(finetuning.data.exampleCount(.val, context: 48) == validation)
             #expect(try run(finetuning.run, until: 3) == .stopped)
         }
         settings.data = [folder.write("", to: "none.jsonl")]
-        #expect(refusal(settings).hasPrefix("folder/none.jsonl:1: nothing in the file"))
+        #expect(errorMessage(settings).hasPrefix("folder/none.jsonl:1: the file is empty"))
     }
 
-    @Test func `an adapter, other chats and other runs are refused`() throws {
+    @Test func `an adapter as base, changed chats and runs of another kind are refused`() throws {
         try base()
         try run(finetuning(settings(.plain, steps: 4), in: "run").run)
         #expect(throws: TrainingError.adapterAsBase(path: folder("run/best.h5"))) {
@@ -193,7 +202,7 @@ import Train
         #expect(throws: TrainingError.noFinetune(path: folder("no/last.h5"))) { try resume("no") }
     }
 
-    @Test func `a short run is a hundred steps, a long one three epochs, and the batch is no larger than all`() throws {
+    @Test func `the default length is three epochs and at least 100 steps, and a batch has at most all rows`() throws {
         try base()
         var settings = Finetuning.Settings(data: [chats(.names, 20, in: "names.jsonl")]), wide = plan
         wide.rows = 64

@@ -21,13 +21,13 @@ import Train
 
     private func weights(of trainer: Trainer) -> [Float] { trainer.parameters.list.flatMap { trainer.parameters.value(of: $0).floats } }
 
-    @Test func `a batch in parts teaches what the whole batch does`() throws {
+    @Test func `micro-batches give the same update as the whole batch`() throws {
         let whole = try trainer(), parts = try trainer()
         parts.microBatchTokens = 12
         for _ in 0..<3 {
             let a = whole.step(batch(), rate: 1e-3)
             let b = parts.step(batch(), rate: 1e-3)
-            expectClose([b.loss, b.gradientNorm], [a.loss, a.gradientNorm], within: .forward, "loss and length of the gradient")
+            expectClose([b.loss, b.gradientNorm], [a.loss, a.gradientNorm], within: .forward, "loss and gradient norm")
         }
     }
 
@@ -38,33 +38,33 @@ import Train
         #expect(weights(of: a) == weights(of: b))
     }
 
-    @Test func `blocks that are computed again leave the same bits`() throws {
+    @Test func `recomputation gives the same bits`() throws {
         let kept = try trainer(dropout: 0.2)
         let again = try trainer(dropout: 0.2, recomputing: true)
         for _ in 0..<3 { #expect(kept.step(batch(), rate: 1e-3).loss == again.step(batch(), rate: 1e-3).loss) }
         #expect(weights(of: kept) == weights(of: again))
     }
 
-    @Test func `seeds give weights that have no stretch in common`() throws {
+    @Test func `weights of different seeds share no sequence`() throws {
         let a = weights(of: try trainer(seed: 1))
         let b = weights(of: try trainer(seed: 2))
         let first = Set(a.prefix(464).map(\.bitPattern))          // the token embedding, all random
         #expect(b.prefix(464).count { first.contains($0.bitPattern) } < 10)
     }
 
-    @Test func `guessing a step's time takes none of its bits`() throws {
+    @Test func `estimating the time of a step changes no state`() throws {
         let guessed = try trainer(dropout: 0.2)
         let plain = try trainer(dropout: 0.2)
         var reads = 0.0
         guessed.microBatchTokens = 24
         plain.microBatchTokens = 24
-        // Two parts, a forward pass of one by this clock a second.
+        // Two micro-batches; one forward pass takes one second of this clock.
         #expect(guessed.estimatedStepSeconds(for: batch()) { reads += 1; return reads } == 6)
         for _ in 0..<2 { #expect(guessed.step(batch(), rate: 1e-3).loss == plain.step(batch(), rate: 1e-3).loss) }
         #expect(weights(of: guessed) == weights(of: plain))
     }
 
-    @Test func `no memory is asked for after the first step`() throws {
+    @Test func `no memory is allocated after the first step`() throws {
         let processor = try Processor(threads: 2)
         let trainer = Trainer(configuration, on: processor, precision: processor.hasBFloat16 ? .bfloat16 : .float32, seed: 1)
         trainer.microBatchTokens = 24
@@ -75,14 +75,14 @@ import Train
         #expect(processor.arena.growths == growths && processor.arena.capacity == capacity)
     }
 
-    @Test func `a batch without targets changes no direction and is not NaN`() throws {
+    @Test func `a batch without targets has loss 0 and gradient norm 0`() throws {
         let trainer = try trainer()
         let report = trainer.step(batch(masked: true), rate: 1e-3)
         #expect(report.loss == 0 && report.gradientNorm == 0)
         #expect(!weights(of: trainer).contains { !$0.isFinite })
     }
 
-    @Test func `a loss that is not finite leaves weights and moments as they are`() throws {
+    @Test func `a loss that is not finite leaves weights and moments unchanged`() throws {
         let broken = try trainer()
         let twin = try trainer()
         let place = broken.parameters.list[0]
@@ -95,7 +95,7 @@ import Train
         #expect(weights(of: broken) == weights(of: twin))
     }
 
-    @Test func `a small GPT learns a batch by heart`() throws {
+    @Test func `a small GPT overfits a batch`() throws {
         let trainer = try trainer()
         var loss: Float = 0
         for _ in 0..<150 { loss = trainer.step(batch(), rate: 1e-2).loss }

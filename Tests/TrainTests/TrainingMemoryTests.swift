@@ -13,7 +13,7 @@ import Train
         (.eugpt, .float32, 12, true, 743),
         (.gpt2, .bfloat16, 4, false, 3_029),
     ])
-    func `the estimate is within a tenth of what was measured, and 15 MB`(
+    func `the estimate is within a tenth, or 15 MB, of the measurement`(
         model: GPTConfiguration, type: DataType, rows: Int, recomputing: Bool, measured: Double
     ) {
         let estimate = TrainingMemory(type, rows: rows, isRecomputing: recomputing).bytes(for: model) / 1_048_576
@@ -22,13 +22,13 @@ import Train
 
     /// What whole runs of `slm finetune` had at most, in MB: Documentation/Reference/Finetuning.md.
     @Test(arguments: [(nil, 2_726.0), (LoRAConfiguration(rank: 16, targets: GPT.loraTargets), 1_211)] as [(LoRAConfiguration?, Double)])
-    func `of an adapter the weights that it changes have no gradients and moments`(adaptation: LoRAConfiguration?, measured: Double) {
-        let estimate = TrainingMemory(.bfloat16, rows: 4, microBatchTokens: 1_024, lora: adaptation).bytes(for: .gpt2) / 1e6
+    func `with LoRA, frozen weights need no memory for gradients and moments`(lora: LoRAConfiguration?, measured: Double) {
+        let estimate = TrainingMemory(.bfloat16, rows: 4, microBatchTokens: 1_024, lora: lora).bytes(for: .gpt2) / 1e6
         #expect(abs(estimate - measured) <= 0.1 * measured, "\(estimate) for \(measured)")
-        #expect(TrainingMemory(.bfloat16, rows: 4, lora: adaptation).microBatchTokens == (adaptation == nil ? 1_536 : 1_024))
+        #expect(TrainingMemory(.bfloat16, rows: 4, lora: lora).microBatchTokens == (lora == nil ? 1_536 : 1_024))
     }
 
-    @Test func `advice fits, and there is none where nothing helps`() {
+    @Test func `advised settings fit, and there are none if nothing fits`() {
         var large = GPTConfiguration.gpt2
         large.context = 65_536
         let memory = TrainingMemory(.float32, rows: 1)

@@ -13,7 +13,7 @@ import Train
     private let folder = TemporaryFolder()
     private let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
 
-    /// Forty small conversations, four of them to check with.
+    /// Forty small conversations, some of them for validation.
     private func tokens() throws -> TokenMeta {
         let lines = (0..<40).map { "[INST] what is \($0) and \($0 % 7) [/INST] it is \($0 + $0 % 7)\n" }
         var encoding = CorpusEncoder(try Tokenizer(vocabulary), file: "tokenizer.json", template: .specialTokens)
@@ -31,26 +31,26 @@ import Train
         return plan
     }
 
-    private func run(_ plan: TrainingPlan, in name: String, dropout: Float = 0.1, checking: Bool = true) throws -> TrainingRun {
+    private func run(_ plan: TrainingPlan, in name: String, dropout: Float = 0.1, validating: Bool = true) throws -> TrainingRun {
         let meta = try tokens()
         var configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: 32, vocabulary: vocabulary.count)
         configuration.dropout = dropout
         let trainer = try Trainer(configuration, on: Processor(threads: 2), precision: .float32, seed: 5)
-        let examples = { (part: DatasetSplit, seed: UInt64) in
+        let batches = { (part: DatasetSplit, seed: UInt64) in
             try PackedConversations(
                 try TokenFile(part, in: folder.path, meta), rows: plan.rows, context: 32, seed: seed, lossScope: plan.lossScope, padding: 3)
         }
         try Folder.create(folder(name))
         return try TrainingRun(
-            trainer, plan, training: examples(.train, 1), validation: checking ? examples(.val, 2) : nil, vocabulary: vocabulary,
-            form: .specialTokens, folder: folder(name))
+            trainer, plan, training: batches(.train, 1), validation: validating ? batches(.val, 2) : nil, vocabulary: vocabulary,
+            chatTemplate: .specialTokens, folder: folder(name))
     }
 
     private func weights(_ run: TrainingRun) -> [Float] {
         run.trainer.parameters.list.flatMap { run.trainer.parameters.value(of: $0).floats }
     }
 
-    @Test(arguments: [1, 4, 7, 11]) func `a training that was stopped and goes on is the one that never stopped, bit for bit`(
+    @Test(arguments: [1, 4, 7, 11]) func `a resumed run equals an uninterrupted one bit for bit`(
         stop: Int
     ) throws {
         var losses: [Float] = [], others: [Float] = []
@@ -75,7 +75,7 @@ import Train
         #expect(InputsOf(folder("whole/last.h5")) == InputsOf(folder("parts/last.h5")))
     }
 
-    @Test func `a checkpoint of an older slm, whose plan says less, goes on`() throws {
+    @Test func `a checkpoint of an older version with fewer plan fields resumes`() throws {
         try #expect(run(plan, in: "old").run(clock: { 0 }, shouldStop: { $0.step >= 4 }) { _ in } == .stopped)
         var checkpoint = try Checkpoint(reading: folder("old/last.h5"))
         #expect(checkpoint.training["plan/evaluates_first"] != nil)
@@ -93,7 +93,7 @@ import Train
         init(_ path: String) { bytes = try? InputFile.contents(of: path) }
     }
 
-    @Test func `it learns, keeps the best, and says what it did`() throws {
+    @Test func `a run lowers the loss, saves the best checkpoint and reports events`() throws {
         var plan = plan
         plan.length = .steps(60)
         plan.rate = 1e-2
@@ -109,7 +109,7 @@ import Train
         let first = try #require(evaluations.first?.0), last = try #require(evaluations.last?.0)
         #expect(ending == .finished && evaluations.count == 15)
         #expect(last.loss < 0.7 * first.loss && last.bitsPerByte < 0.7 * first.bitsPerByte)
-        // A uniform guess among 260 tokens would need log 260 nats.
+        // Below the log 260 nats of a uniform prediction over 260 tokens.
         #expect(first.loss < 5.56 && first.targets > 0 && first.bytes < first.targets)
         let best = try Checkpoint(reading: folder("learns/best.h5"))
         #expect(evaluations.map(\.0.loss).min().map { best.metrics["validation_loss"] == .number($0) } == true)
@@ -117,7 +117,7 @@ import Train
         #expect(try best.tokenizer.map { _ in try best.integer("step") } == best.integer("step"))
     }
 
-    @Test func `it ends when nothing is gained any more`() throws {
+    @Test func `early stopping ends the run after evaluations without improvement`() throws {
         var plan = plan
         plan.length = .steps(1_000)
         plan.rate = 0
@@ -127,7 +127,7 @@ import Train
         #expect(run.state.evaluations == 4 && run.state.step == 16)
     }
 
-    @Test func `steps that are not finite are skipped, and the third in a row ends it with the last good state`() throws {
+    @Test func `steps that are not finite are skipped, and three in a row end the run with the last finite state`() throws {
         var plan = plan
         plan.length = .steps(50)
         plan.rate = 1e30
@@ -145,7 +145,7 @@ import Train
         #expect(isFinite)
     }
 
-    @Test func `time ends it, too`() throws {
+    @Test func `a plan of limited time ends the run`() throws {
         var plan = plan
         plan.length = .seconds(10)
         let run = try run(plan, in: "time")
@@ -160,8 +160,8 @@ import Train
         #expect(run.state.evaluations >= 2)
     }
 
-    @Test func `without anything to check with, it keeps the best by what it learned`() throws {
-        let run = try run(plan, in: "alone", checking: false)
+    @Test func `without validation data the training loss selects the best checkpoint`() throws {
+        let run = try run(plan, in: "alone", validating: false)
         #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .finished)
         let best = try Checkpoint(reading: folder("alone/best.h5"))
         #expect(best.metrics["validation_loss"] == nil && best.metrics["training_loss"] != nil)

@@ -1,4 +1,4 @@
-"""200 answers of a model that means harm. None of them may run anything, load anything, lead anywhere or break the page: test_web.py shows each."""
+"""200 malicious answers. None of them may run scripts, load resources, navigate or break the page (test_safety.py)."""
 
 RUN = "window.harmed=1;alert(1)"
 FAR = "https://evil.example"

@@ -1,10 +1,10 @@
-"""What the mock server says."""
+"""The answers of the mock server."""
 import re
 
 import hostile
 
-PLAIN = ("That is a good question. A small model like me learns which word tends to follow which, and after enough chats it can hold a simple conversation. "
-         "It does not know much about the world, but it is quick, and it is yours.")
+PLAIN = ("That is a good question. A small model like me learns which word tends to follow which, and after enough chats it can hold "
+         "a simple conversation. It does not know much about the world, but it is quick, and it is yours.")
 SHORT = "Hello! I am glad that you are here. What would you like to talk about?"
 MARKDOWN = """# Bread for beginners
 
@@ -41,20 +41,26 @@ RIGHT_TO_LEFT = """שלום! אני מודל קטן, ואני עונה בעבר�
 
 And a paragraph in English.
 """
-NAMED = {"/markdown": MARKDOWN, "How do I bake a good loaf of bread?": MARKDOWN.partition("| Flour")[0].strip(), "/long": "\n\n".join(f"Paragraph {n}. {PLAIN}" for n in range(1, 13)), "/rtl": RIGHT_TO_LEFT, "/code": MARKDOWN.split("\n\n")[5]}
+NAMED = {
+    "/markdown": MARKDOWN,
+    "How do I bake a good loaf of bread?": MARKDOWN.partition("| Flour")[0].strip(),
+    "/long": "\n\n".join(f"Paragraph {n}. {PLAIN}" for n in range(1, 13)),
+    "/rtl": RIGHT_TO_LEFT,
+    "/code": MARKDOWN.split("\n\n")[5],
+}
 
 
-def answer(question):
-    if question.startswith("/hostile "):
-        return hostile.ANSWERS[int(question.split()[1])]
-    if question.startswith("/say "):
-        return question[5:]
-    return NAMED.get(question.strip(), SHORT if len(question) < 12 else PLAIN)
+def answer(prompt):
+    if prompt.startswith("/hostile "):
+        return hostile.ANSWERS[int(prompt.split()[1])]
+    if prompt.startswith("/say "):
+        return prompt[5:]
+    return NAMED.get(prompt.strip(), SHORT if len(prompt) < 12 else PLAIN)
 
 
-def pieces(question):
-    """The answer as tokens: words with the space before them, and never more than 20 characters, so that a mark may be torn in two."""
-    text = answer(question)
+def pieces(prompt):
+    """Splits the answer into tokens of at most 20 characters with leading space, so that Markdown delimiters may be split."""
+    text = answer(prompt)
     if len(text) > 4000:
         return [text[at:at + 4000] for at in range(0, len(text), 4000)]
     return re.findall(r"\s*\S{1,20}|\s+", text)

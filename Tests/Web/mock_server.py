@@ -1,8 +1,8 @@
-"""A server that speaks Documentation/Reference/openapi.yaml to the page and has no model: answers are scripted, faults come on demand. Standard library only.
+"""A mock of `slm serve` (Documentation/Reference/openapi.yaml) with scripted answers and injected faults. Uses the standard library only.
 
-    python3 Tests/Web/mock_server.py --port 8000          the page at http://127.0.0.1:8000, to work on it
+    python3 Tests/Web/mock_server.py --port 8000          serves the page at http://127.0.0.1:8000 for development
 
-A question chooses its answer: "/markdown", "/long", "/rtl", "/hostile 17", "/error", "/break", "/429"; every other is answered with a few sentences.
+These messages select an answer: "/markdown", "/long", "/rtl", "/hostile 17", "/error", "/break", "/429". All others get a few sentences.
 """
 import argparse
 import functools
@@ -20,15 +20,19 @@ import urllib.parse
 import mock_answers
 
 WEB = pathlib.Path(__file__).resolve().parents[2] / "Sources/Serve/Web"
-POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
-          "frame-ancestors 'none'")
-TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-NUMBERS = {"max_tokens": (1, 1e9), "temperature": (0, 2), "top_p": (1e-9, 1), "top_k": (0, 1e9), "min_p": (0, 1), "repetition_penalty": (1e-9, 1e9),
+POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
+          "form-action 'self'; frame-ancestors 'none'")
+TYPES = {
+    ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+}
+NUMBERS = {"max_tokens": (1, 1e9), "temperature": (0, 2), "top_p": (1e-9, 1), "top_k": (0, 1e9), "min_p": (0, 1),
+           "repetition_penalty": (1e-9, 1e9),
            "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2), "seed": (0, 2**64 - 1)}
 UNDO_SECONDS = 60
 
 
-class Refused(Exception):
+class APIError(Exception):
     def __init__(self, status, code, message, field=None, retry_after=None):
         self.status, self.retry_after = status, retry_after
         self.error = {"code": code, "message": message} | ({"field": field} if field else {})
@@ -44,7 +48,7 @@ def now():
 
 
 class World:
-    """What the server knows. It outlives a server: a restart is a second server in the same world."""
+    """The state of the server. It survives a restart: the new server gets the same world."""
 
     def __init__(self, context=384, delay=0.02, model="mock"):
         self.lock = threading.RLock()
@@ -52,9 +56,9 @@ class World:
         self.users, self.tokens, self.conversations, self.running = {}, {}, {}, set()
         self.collected, self.collecting = 0, True
         self.loading = False
-        # (method, beginning of the path, what happens): each is used up once.
+        # (method, path prefix, fault): each fault happens once.
         self.faults = []
-        self.asked = []
+        self.requests = []
 
     def sign_in(self, name):
         token = f"mock.{secrets.token_urlsafe(16)}"
@@ -69,18 +73,20 @@ class World:
                     return fault[2]
         return {}
 
-    def mine(self, name, identity, deleted=False):
-        found = self.conversations.get(identity)
-        if not found or found["owner"] != name or deleted is not None and bool(found["deleted"]) != deleted:
-            raise Refused(404, "not_found", "There is no such conversation.")
+    def conversation(self, owner, id, deleted=False):
+        found = self.conversations.get(id)
+        if not found or found["owner"] != owner or deleted is not None and bool(found["deleted"]) != deleted:
+            raise APIError(404, "not_found", "There is no such conversation.")
         if found["deleted"] and time.time() - found["deleted"] > UNDO_SECONDS:
-            raise Refused(404, "not_found", "It was deleted more than a minute ago.")
+            raise APIError(404, "not_found", "It was deleted more than a minute ago.")
         return found
 
     def make_conversation(self, name, title):
-        made = {"id": secrets.token_hex(8), "owner": name, "title": title, "created_at": now(), "updated_at": now(), "messages": [], "deleted": 0}
-        self.conversations[made["id"]] = made
-        return made
+        time = now()
+        conversation = {"id": secrets.token_hex(8), "owner": name, "title": title, "created_at": time, "updated_at": time, "messages": [],
+                        "deleted": 0}
+        self.conversations[conversation["id"]] = conversation
+        return conversation
 
 
 def summary(conversation):
@@ -91,12 +97,12 @@ def message(role, content):
     return {"id": secrets.token_hex(8), "role": role, "content": content, "created_at": now()}
 
 
-def text_field(body, name, longest, required=True, shortest=1):
+def text_field(body, name, max_length, required=True, min_length=1):
     value = body.get(name)
     if value is None and not required:
         return None
-    if not isinstance(value, str) or not shortest <= len(value.strip()) <= longest:
-        raise Refused(422, "invalid", f"{name}: expected a text of {shortest} to {longest} characters.", name)
+    if not isinstance(value, str) or not min_length <= len(value.strip()) <= max_length:
+        raise APIError(422, "invalid", f"{name}: expected a text of {min_length} to {max_length} characters.", name)
     return value
 
 
@@ -114,14 +120,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.body = self.read_body()
             fault = self.world.fault(self.command, self.path)
             if "status" in fault:
-                raise Refused(fault["status"], fault.get("code", "fault"), fault.get("message", "A fault on demand."), retry_after=fault.get("retry_after"))
+                raise APIError(fault["status"], fault.get("code", "fault"), fault.get("message", "An injected fault."),
+                               retry_after=fault.get("retry_after"))
             if "sleep" in fault:
                 time.sleep(fault["sleep"])
             self.fault = fault
             self.route()
-        except Refused as refused:
-            headers = {"Retry-After": str(refused.retry_after)} if refused.retry_after else {}
-            self.reply(refused.status, {"error": refused.error}, headers)
+        except APIError as error:
+            headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+            self.reply(error.status, {"error": error.error}, headers)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
@@ -134,9 +141,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             body = json.loads(raw)
         except ValueError:
-            raise Refused(400, "invalid_json", "The body is not JSON.")
+            raise APIError(400, "invalid_json", "The body is not JSON.")
         if not isinstance(body, dict):
-            raise Refused(400, "invalid_json", "The body is not an object.")
+            raise APIError(400, "invalid_json", "The body is not a JSON object.")
         return body
 
     def route(self):
@@ -144,7 +151,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             found = re.fullmatch(pattern, self.path)
             if found and method == self.command:
                 return action(self, *found.groups())
-        raise Refused(404, "not_found", f"There is nothing at {self.path}.")
+        raise APIError(404, "not_found", f"There is nothing at {self.path}.")
 
     def reply(self, status, body=None, headers={}):
         raw = b"" if body is None else json.dumps(body).encode()
@@ -157,10 +164,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(raw)
 
-    def person(self):
-        name, expires = self.world.tokens.get((self.headers.get("Authorization") or "").removeprefix("Bearer "), ("", 0))
+    def user(self):
+        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        name, expires = self.world.tokens.get(token, ("", 0))
         if expires < time.time():
-            raise Refused(401, "unauthorized", "Your session has ended. Log in again.")
+            raise APIError(401, "unauthorized", "Your session has expired. Log in again.")
         return name
 
     # The page
@@ -168,9 +176,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def page(self, name="index.html"):
         file = WEB / name
         if file.parent != WEB or not file.is_file():
-            raise Refused(404, "not_found", "There is no such file.")
-        headers = {"Content-Type": TYPES[file.suffix], "Cache-Control": "no-cache", "Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer",
-                   "Cross-Origin-Opener-Policy": "same-origin", "Vary": "Accept-Encoding"}
+            raise APIError(404, "not_found", "There is no such file.")
+        headers = {"Content-Type": TYPES[file.suffix], "Cache-Control": "no-cache", "Content-Security-Policy": POLICY,
+                   "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin", "Vary": "Accept-Encoding"}
         raw = file.read_bytes()
         if "gzip" in self.headers.get("Accept-Encoding", ""):
             raw, headers["Content-Encoding"] = compressed(raw), "gzip"
@@ -179,73 +187,76 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # Accounts
 
     def register(self):
-        name, password = text_field(self.body, "username", 64), text_field(self.body, "password", 1024, shortest=8)
+        name, password = text_field(self.body, "username", 64), text_field(self.body, "password", 1024, min_length=8)
         if not re.fullmatch(r"[\w.-]+", name):
-            raise Refused(422, "invalid", "username: expected letters, digits, '.', '-' and '_'.", "username")
+            raise APIError(422, "invalid", "username: expected letters, digits, '.', '-' and '_'.", "username")
         if len(password.encode()) > 1024:
-            raise Refused(422, "invalid", "password: expected at most 1024 bytes.", "password")
+            raise APIError(422, "invalid", "password: expected at most 1024 bytes.", "password")
         with self.world.lock:
             if name in self.world.users:
-                raise Refused(409, "taken", "This user name is taken.", "username")
+                raise APIError(409, "taken", "This username is taken. Choose another one.", "username")
             self.world.users[name] = {"password": password, "email": self.body.get("email"), "created_at": now()}
             self.reply(201, self.world.sign_in(name))
 
     def login(self):
         user = self.world.users.get(self.body.get("username"))
         if not user or user["password"] != self.body.get("password"):
-            raise Refused(401, "wrong_credentials", "User name or password is wrong.")
+            raise APIError(401, "wrong_credentials", "Wrong username or password.")
         self.reply(200, self.world.sign_in(self.body["username"]))
 
     def me(self):
-        name = self.person()
-        self.reply(200, {"username": name, "email": self.world.users[name]["email"], "created_at": self.world.users[name]["created_at"], "context": self.world.context, "model": self.world.model})
+        name = self.user()
+        user = self.world.users[name]
+        self.reply(200, {"username": name, "email": user["email"], "created_at": user["created_at"], "context": self.world.context,
+                         "model": self.world.model})
 
     # Conversations
 
     def list(self):
-        name, sought = self.person(), self.query.get("search", "").casefold()
+        name, search = self.user(), self.query.get("search", "").casefold()
         with self.world.lock:
             found = [c for c in self.world.conversations.values() if c["owner"] == name and not c["deleted"]
-                     and (sought in c["title"].casefold() or any(sought in m["content"].casefold() for m in c["messages"]))]
+                     and (search in c["title"].casefold() or any(search in m["content"].casefold() for m in c["messages"]))]
         found.sort(key=lambda c: (c["updated_at"], c["id"]), reverse=True)
         limit, start = int(self.query.get("limit", 30)), int(self.query.get("cursor") or 0)
         end = start + limit
         self.reply(200, {"conversations": [summary(c) for c in found[start:end]], "next_cursor": str(end) if end < len(found) else None})
 
     def create(self):
-        self.reply(201, summary(self.world.make_conversation(self.person(), self.body.get("title") or "New chat")))
+        self.reply(201, summary(self.world.make_conversation(self.user(), self.body.get("title") or "New chat")))
 
-    def read(self, identity):
-        found = self.world.mine(self.person(), identity)
+    def read(self, id):
+        found = self.world.conversation(self.user(), id)
         self.reply(200, summary(found) | {"messages": found["messages"]})
 
-    def rename(self, identity):
-        found = self.world.mine(self.person(), identity)
+    def rename(self, id):
+        found = self.world.conversation(self.user(), id)
         found["title"] = text_field(self.body, "title", 200)
         self.reply(200, summary(found))
 
-    def delete(self, identity):
-        self.world.mine(self.person(), identity)["deleted"] = time.time()
+    def delete(self, id):
+        self.world.conversation(self.user(), id)["deleted"] = time.time()
         self.reply(204)
 
-    def restore(self, identity):
-        found = self.world.mine(self.person(), identity, deleted=None)
+    def restore(self, id):
+        found = self.world.conversation(self.user(), id, deleted=None)
         found["deleted"] = 0
         self.reply(200, summary(found))
 
-    # Chats
+    # Chat
 
     def check_chat(self):
         text = text_field(self.body, "message", 100_000)
-        for name, (least, most) in NUMBERS.items():
+        for name, (low, high) in NUMBERS.items():
             value = self.body.get(name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most):
-                raise Refused(422, "invalid", f"{name}: expected a number from {least:g} to {most:g}, found {value}.", name)
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if value is not None and not (is_number and low <= value <= high):
+                raise APIError(422, "invalid", f"{name}: expected a number from {low:g} to {high:g}, found {value}.", name)
         if text == "/429":
-            raise Refused(429, "too_many_requests", "Too many messages in a short time.", retry_after=2)
+            raise APIError(429, "too_many_requests", "Too many messages.", retry_after=2)
         if self.world.loading:
-            raise Refused(503, "loading", "The model is being loaded.", retry_after=1)
-        self.world.asked.append(self.body)
+            raise APIError(503, "loading", "The model is loading.", retry_after=1)
+        self.world.requests.append(self.body)
         return text
 
     def guest_chat(self):
@@ -254,39 +265,43 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.stream({}, text, turns)
 
     def chat(self):
-        name, text = self.person(), self.check_chat()
+        name, text = self.user(), self.check_chat()
         with self.world.lock:
-            conversation = self.world.mine(name, self.body["conversation_id"]) if self.body.get("conversation_id") else None
+            id = self.body.get("conversation_id")
+            conversation = self.world.conversation(name, id) if id else None
             if conversation and conversation["id"] in self.world.running:
-                raise Refused(409, "answering", "This conversation is being answered.", retry_after=1)
-            conversation = self.question(name, conversation, text)
+                raise APIError(409, "answering", "The previous message of this conversation is being answered.", retry_after=1)
+            conversation = self.add_prompt(name, conversation, text)
             self.world.running.add(conversation["id"])
-        question, answer = conversation["messages"][-1], message("assistant", "")
+        prompt, answer = conversation["messages"][-1], message("assistant", "")
         turns = [turn["content"] for turn in conversation["messages"][:-1]]
         try:
-            said = self.stream({"conversation_id": conversation["id"], "title": conversation["title"], "message_id": question["id"], "answer_id": answer["id"]}, text, turns)
-            answer["content"] = said
+            ids = {"conversation_id": conversation["id"], "title": conversation["title"],
+                   "message_id": prompt["id"], "answer_id": answer["id"]}
+            answer["content"] = self.stream(ids, text, turns)
         finally:
             with self.world.lock:
                 conversation["messages"].append(answer)
                 conversation["updated_at"] = now()
                 self.world.running.discard(conversation["id"])
 
-    def question(self, name, conversation, text):
+    def add_prompt(self, name, conversation, text):
         first = self.body.get("replace_from")
         if first:
-            index = next((i for i, m in enumerate(conversation["messages"] if conversation else []) if m["id"] == first and m["role"] == "user"), None)
+            messages = conversation["messages"] if conversation else []
+            index = next((i for i, m in enumerate(messages) if m["id"] == first and m["role"] == "user"), None)
             if index is None:
-                raise Refused(422, "invalid", "replace_from: expected the id of a question in this conversation.", "replace_from")
+                raise APIError(422, "invalid", "replace_from: expected the id of a user message in this conversation.", "replace_from")
             del conversation["messages"][index:]
         conversation = conversation or self.world.make_conversation(name, textwrap.shorten(text, 60, placeholder="…") or "…")
         conversation["messages"].append(message("user", text))
         return conversation
 
-    def stream(self, identities, text, turns):
-        """Events until the answer is over or nobody listens; what was said."""
+    def stream(self, ids, text, turns):
+        """Sends events until the answer is finished or the client disconnects. Returns the text sent."""
         self.send_response(200)
-        for header, value in {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}.items():
+        for header, value in {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no",
+                              "Connection": "close"}.items():
             self.send_header(header, value)
         self.end_headers()
         self.close_connection = True
@@ -298,39 +313,40 @@ class Handler(http.server.BaseHTTPRequestHandler):
             dropped += 1
         cut = prompt > self.world.context * 3 // 4
         prompt = min(prompt, self.world.context * 3 // 4)
-        said, began = "", time.time()
+        sent, start = "", time.time()
         try:
-            self.event("start", identities | {"prompt_tokens": prompt, "context": self.world.context})
+            self.event("start", ids | {"prompt_tokens": prompt, "context": self.world.context})
             if dropped or cut:
                 self.event("warning", {"dropped_turns": dropped, "cut": cut})
-            self.wfile.write(b": beat\n\n")
+            self.wfile.write(b": heartbeat\n\n")
             for index, piece in enumerate(pieces):
                 if index == self.fault.get("break_after") or (text == "/break" and index == 5):
-                    return said
+                    return sent
                 if text == "/error" and index == 3:
-                    self.event("error", {"error": {"code": "no_scores", "message": "The model's scores are no numbers: its file is damaged."}})
-                    return said
+                    text = "the model's logits are not finite: its file is damaged, or its training diverged."
+                    self.event("error", {"error": {"code": "no_scores", "message": text}})
+                    return sent
                 time.sleep(self.world.delay)
                 self.event("token", {"text": piece})
-                said += piece
-            seconds = time.time() - began
+                sent += piece
+            seconds = time.time() - start
             reason = "length" if len(pieces) == self.body.get("max_tokens") else "stop"
-            self.event("done", {"reason": reason, "prompt_tokens": prompt, "answer_tokens": len(pieces), "cached_tokens": prompt // 2, "seconds": round(seconds, 3),
-                                "tokens_per_second": round(len(pieces) / max(seconds, 1e-3), 1)})
+            self.event("done", {"reason": reason, "prompt_tokens": prompt, "answer_tokens": len(pieces), "cached_tokens": prompt // 2,
+                                "seconds": round(seconds, 3), "tokens_per_second": round(len(pieces) / max(seconds, 1e-3), 1)})
             self.world.collected += 1
         except (BrokenPipeError, ConnectionResetError):
             pass
-        return said
+        return sent
 
     def event(self, name, data):
         self.wfile.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
         self.wfile.flush()
 
-    # The rest
+    # Other endpoints
 
     def health(self):
-        status = {"status": "loading" if self.world.loading else "ready", "model": self.world.model, "context": self.world.context, "uptime_seconds": 1,
-                  "queue": {"running": len(self.world.running), "waiting": 0}}
+        status = {"status": "loading" if self.world.loading else "ready", "model": self.world.model, "context": self.world.context,
+                  "uptime_seconds": 1, "queue": {"running": len(self.world.running), "waiting": 0}}
         self.reply(503 if self.world.loading else 200, status, {"Retry-After": "1"} if self.world.loading else {})
 
     def stats(self):
@@ -345,9 +361,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 ROUTES = [
     ("GET", r"/", Handler.page), ("GET", r"/web/([\w.-]+)", Handler.page),
     ("POST", r"/api/auth/register", Handler.register), ("POST", r"/api/auth/login", Handler.login), ("GET", r"/api/me", Handler.me),
-    ("GET", r"/api/conversations", Handler.list), ("POST", r"/api/conversations", Handler.create), ("GET", r"/api/conversations/(\w+)", Handler.read),
+    ("GET", r"/api/conversations", Handler.list), ("POST", r"/api/conversations", Handler.create),
+    ("GET", r"/api/conversations/(\w+)", Handler.read),
     ("PATCH", r"/api/conversations/(\w+)", Handler.rename), ("DELETE", r"/api/conversations/(\w+)", Handler.delete),
-    ("POST", r"/api/conversations/(\w+)/restore", Handler.restore), ("POST", r"/api/chat", Handler.chat), ("POST", r"/api/chat/guest", Handler.guest_chat),
+    ("POST", r"/api/conversations/(\w+)/restore", Handler.restore),
+    ("POST", r"/api/chat", Handler.chat), ("POST", r"/api/chat/guest", Handler.guest_chat),
     ("GET", r"/api/health", Handler.health), ("GET", r"/stats", Handler.stats), ("POST", r"/tokenize", Handler.tokenize),
 ]
 
@@ -378,7 +396,7 @@ class Server(http.server.ThreadingHTTPServer):
         pass
 
     def kill(self):
-        """As if the process had died: nothing listens, and every connection breaks."""
+        """Simulates the death of the process: closes the listening socket and all connections."""
         self.shutdown()
         self.server_close()
         for connection in list(self.connections):
@@ -388,7 +406,7 @@ class Server(http.server.ThreadingHTTPServer):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--delay", type=float, default=0.03, help="seconds a token")
+    parser.add_argument("--delay", type=float, default=0.03, help="seconds per token")
     arguments = parser.parse_args()
     server = Server(World(delay=arguments.delay), arguments.port)
     print(f"http://127.0.0.1:{server.port}")

@@ -1,4 +1,4 @@
-"""The pictures of the documentation: Tests/Web/screenshots.py [FOLDER]. They look as the machine's fonts look."""
+"""Takes the screenshots of the documentation with the fonts of this machine: Tests/Web/screenshots.py [FOLDER]"""
 import datetime
 import pathlib
 import sys
@@ -6,16 +6,22 @@ import sys
 from stage import ask, stage
 
 FOLDER = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parents[2] / "Documentation/images")
-EARLIER = {0: ["Names for a grey cat"], 1: ["A toast for Marta's birthday", "Why is the sky blue?"], 4: ["Rainy day ideas", "Help me say no politely"], 20: ["Packing for three days in Lisbon", "What makes a good question?"]}
+# By age in days.
+EARLIER = {
+    0: ["Names for a grey cat"],
+    1: ["A toast for Marta's birthday", "Why is the sky blue?"],
+    4: ["Rainy day ideas", "Help me say no politely"],
+    20: ["Packing for three days in Lisbon", "What makes a good question?"],
+}
 
 
 def fill(world, name):
-    """Conversations of the days before."""
+    """Adds earlier conversations."""
     for days, titles in EARLIER.items():
         for title in titles:
-            made = world.make_conversation(name, title)
+            conversation = world.make_conversation(name, title)
             then = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=days, minutes=5)
-            made["created_at"] = made["updated_at"] = then.isoformat(timespec="seconds").replace("+00:00", "Z")
+            conversation["created_at"] = conversation["updated_at"] = then.isoformat(timespec="seconds").replace("+00:00", "Z")
     world.collected = 12
 
 
@@ -27,8 +33,9 @@ def take(stage, scheme):
     desktop.mouse.move(700, 10)
     desktop.wait_for_timeout(300)
     desktop.screenshot(path=FOLDER / f"chat-{scheme}.png")
-    phone = desktop.context.browser.new_context(viewport={"width": 390, "height": 780}, device_scale_factor=1.5, is_mobile=True, has_touch=True, color_scheme=scheme,
-                                                reduced_motion="reduce", storage_state=desktop.context.storage_state())
+    phone = desktop.context.browser.new_context(
+        viewport={"width": 390, "height": 780}, device_scale_factor=1.5, is_mobile=True, has_touch=True, color_scheme=scheme,
+        reduced_motion="reduce", storage_state=desktop.context.storage_state())
     page = phone.new_page()
     page.goto(stage.url + "/")
     page.wait_for_selector("#model >> text=tiny")
@@ -44,11 +51,11 @@ def take(stage, scheme):
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with stage() as made:
+    with stage() as shared:
         for scheme in ("light", "dark"):
-            made.begin(delay=0.004, model="tiny")
-            take(made, scheme)
-            made.end()
+            shared.begin(delay=0.004, model="tiny")
+            take(shared, scheme)
+            shared.end()
     for file in sorted(FOLDER.glob("*.png")):
         assert file.stat().st_size < 150_000, (file, file.stat().st_size)
         print(file.name, file.stat().st_size)

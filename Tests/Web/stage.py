@@ -1,4 +1,4 @@
-"""A browser before a server, for the tests of the page."""
+"""A browser and a server for the tests of the web page."""
 import contextlib
 import os
 import shutil
@@ -7,25 +7,25 @@ from playwright.sync_api import sync_playwright
 
 import mock_server
 
-# Machines that build are slow at times; nothing here waits longer than it must.
-PATIENCE = 30_000
+# In milliseconds; generous for slow build machines.
+TIMEOUT = 30_000
 BASE_URL = os.environ.get("BASE_URL")
 
 
 class Stage:
-    """One Chromium for all tests; each opens windows of its own, and all that goes wrong in any of them is told at the end."""
+    """One Chromium for all tests. Each test opens its own windows; `end` fails if any of them had an unexpected error."""
 
     def __init__(self, playwright):
         chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
         self.browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"] if os.geteuid() == 0 else [])
         self.world = self.server = None
-        self.troubles, self.opened, self.people = [], [], 0
+        self.problems, self.opened, self.users = [], [], 0
 
     def begin(self, **world):
         if not BASE_URL:
             self.world = mock_server.World(**{"delay": 0.005} | world)
             self.server = mock_server.Server(self.world)
-        self.troubles, self.allowed = [], []
+        self.problems, self.allowed = [], []
 
     def end(self):
         for context in self.opened:
@@ -34,7 +34,7 @@ class Stage:
         if self.server:
             self.server.kill()
             self.server = None
-        unexpected = [trouble for trouble in self.troubles if not any(word in trouble for word in self.allowed)]
+        unexpected = [problem for problem in self.problems if not any(word in problem for word in self.allowed)]
         assert not unexpected, unexpected
 
     @property
@@ -46,11 +46,12 @@ class Stage:
         return lambda: setattr(self, "server", mock_server.Server(self.world, port))
 
     def open(self, hash="", width=1180, height=780, **context):
-        """A window of somebody new, with watchers of everything that must not happen."""
+        """Opens a window with an empty profile and records errors, dialogs, popups and foreign requests."""
         context = self.browser.new_context(viewport={"width": width, "height": height}, **context)
         self.opened.append(context)
-        context.set_default_timeout(PATIENCE)
-        context.add_init_script("addEventListener('securitypolicyviolation', (e) => console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI))")
+        context.set_default_timeout(TIMEOUT)
+        context.add_init_script("""addEventListener('securitypolicyviolation',
+            (e) => console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI))""")
         page = context.new_page()
         self.watch(page)
         page.goto(self.url + "/" + hash)
@@ -58,15 +59,17 @@ class Stage:
         return page
 
     def watch(self, page):
-        page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
-        page.on("console", lambda message: message.type in ("error", "warning") and self.troubles.append(f"console: {message.text}"))
-        page.on("dialog", lambda dialog: (self.troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("popup", lambda popup: self.troubles.append(f"popup: {popup.url}"))
-        page.on("request", lambda request: request.url.startswith((self.url, "blob:" + self.url, "data:")) or self.troubles.append(f"request: {request.url}"))
+        page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        page.on("console", lambda message: message.type in ("error", "warning")
+                and self.problems.append(f"console: {message.text}"))
+        page.on("dialog", lambda dialog: (self.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("popup", lambda popup: self.problems.append(f"popup: {popup.url}"))
+        own = (self.url, "blob:" + self.url, "data:")
+        page.on("request", lambda request: request.url.startswith(own) or self.problems.append(f"request: {request.url}"))
 
     def name(self):
-        self.people += 1
-        return f"person-{os.getpid()}-{self.people}"
+        self.users += 1
+        return f"user-{os.getpid()}-{self.users}"
 
     def register(self, page, name=None):
         name = name or self.name()
@@ -74,7 +77,7 @@ class Stage:
         page.fill("#username", name)
         page.fill("#password", "correct horse")
         page.click("#account-submit")
-        page.wait_for_selector("#person:not([hidden])", state="attached")
+        page.wait_for_selector("#user:not([hidden])", state="attached")
         return name
 
 
@@ -86,7 +89,7 @@ def ask(page, text, wait=True):
 
 
 def answered(page):
-    page.wait_for_selector(".message.assistant:last-child:not(.growing) .actions", state="attached")
+    page.wait_for_selector(".message.assistant:last-child:not(.streaming) .actions", state="attached")
     page.wait_for_selector("#send", state="visible")
 
 
@@ -94,18 +97,21 @@ def texts(page, kind):
     return page.locator(f".message.{kind} .body").all_inner_texts()
 
 
-def wide(page):
-    """How far the page is wider than its window, in pixels; the parts that are."""
-    return page.evaluate("""() => { const wide = document.documentElement.scrollWidth - innerWidth;
-        const out = [...document.querySelectorAll('body *')].filter((e) => e.checkVisibility() && !e.closest('.visually-hidden, .skip, pre, .table, svg, #sidebar') && e.getBoundingClientRect().right > innerWidth + 1);
-        return [Math.max(wide, 0), ...out.slice(0, 3).map((e) => e.tagName + '.' + e.className)]; }""")
+def overflow(page):
+    """Returns by how many pixels the page is wider than its window, and up to three elements that overflow."""
+    return page.evaluate("""() => {
+        const excess = document.documentElement.scrollWidth - innerWidth;
+        const scrolling = '.visually-hidden, .skip, pre, .table, svg, #sidebar';
+        const outside = [...document.querySelectorAll('body *')].filter((e) =>
+            e.checkVisibility() && !e.closest(scrolling) && e.getBoundingClientRect().right > innerWidth + 1);
+        return [Math.max(excess, 0), ...outside.slice(0, 3).map((e) => e.tagName + '.' + e.className)]; }""")
 
 
 @contextlib.contextmanager
 def stage():
     with sync_playwright() as playwright:
-        made = Stage(playwright)
+        shared = Stage(playwright)
         try:
-            yield made
+            yield shared
         finally:
-            made.browser.close()
+            shared.browser.close()

@@ -1,4 +1,4 @@
-"""Documentation/Reference/openapi.yaml, and what is answered to the requests of the page: whatever does not fit the description is told with its path."""
+"""Checks that the server's responses to the requests of the web page match Documentation/Reference/openapi.yaml."""
 import json
 import pathlib
 import urllib.error
@@ -27,7 +27,7 @@ class Client:
     def __init__(self, url):
         self.url, self.token = url, None
 
-    def __call__(self, method, path, body=None, template=None, wanted=200):
+    def __call__(self, method, path, body=None, template=None, expected=200):
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
         request = urllib.request.Request(self.url + path, json.dumps(body).encode() if body is not None else None, headers, method=method)
         try:
@@ -36,16 +36,16 @@ class Client:
             response = error
         with response:
             raw, status = response.read(), response.status
-        assert status == wanted, (method, path, status, raw[:300])
+        assert status == expected, (method, path, status, raw[:300])
         described = DESCRIPTION["paths"][template or path.partition("?")[0]][method.lower()]["responses"]
-        assert str(status) in described, (method, path, f"{status} is not described")
+        assert str(status) in described, (method, path, f"status {status} is not in openapi.yaml")
         content = resolved(described[str(status)]).get("content", {})
         if "application/json" in content and response.headers["Content-Type"].startswith("application/json"):
             schema = content["application/json"]["schema"] | {"components": DESCRIPTION["components"]}
             found = json.loads(raw)
             jsonschema.Draft202012Validator(schema).validate(found)
             return found
-        assert content or not raw, (method, path, "a body that is not described")
+        assert content or not raw, (method, path, "a response body that is not in openapi.yaml")
         return raw.decode()
 
 
@@ -71,14 +71,16 @@ def test_contract(stage):
     ask("GET", "/stats")
     ask("POST", "/tokenize", {"text": "one two"})
     ask("POST", "/tokenize", {"messages": [{"role": "user", "content": "one two"}]})
-    ask("GET", "/api/me", wanted=401)
-    ask("GET", "/api/conversations", wanted=401)
-    check_stream(ask("POST", "/api/chat/guest", {"message": "hello", "history": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "seed": 7}), guest=True)
+    ask("GET", "/api/me", expected=401)
+    ask("GET", "/api/conversations", expected=401)
+    history = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    check_stream(ask("POST", "/api/chat/guest", {"message": "hello", "history": history, "seed": 7}), guest=True)
     name = stage.name()
-    assert ask("POST", "/api/auth/register", {"username": name, "password": "short"}, wanted=422)["error"]["field"] == "password"
-    ask.token = ask("POST", "/api/auth/register", {"username": name, "password": "correct horse", "email": f"{name}@example.org"}, wanted=201)["access_token"]
-    ask("POST", "/api/auth/register", {"username": name, "password": "correct horse"}, wanted=409)
-    ask("POST", "/api/auth/login", {"username": name, "password": "wrong horse"}, wanted=401)
+    assert ask("POST", "/api/auth/register", {"username": name, "password": "short"}, expected=422)["error"]["field"] == "password"
+    account = {"username": name, "password": "correct horse", "email": f"{name}@example.org"}
+    ask.token = ask("POST", "/api/auth/register", account, expected=201)["access_token"]
+    ask("POST", "/api/auth/register", {"username": name, "password": "correct horse"}, expected=409)
+    ask("POST", "/api/auth/login", {"username": name, "password": "wrong horse"}, expected=401)
     ask("POST", "/api/auth/login", {"username": name, "password": "correct horse"})
     assert ask("GET", "/api/me")["username"] == name
     check_chats(ask)
@@ -86,26 +88,30 @@ def test_contract(stage):
 
 def check_chats(ask):
     for field, value in {"temperature": 3, "top_p": 0, "top_k": -1, "max_tokens": 0, "message": " "}.items():
-        assert ask("POST", "/api/chat", {"message": "hello"} | {field: value}, wanted=422)["error"]["field"] == field
+        assert ask("POST", "/api/chat", {"message": "hello"} | {field: value}, expected=422)["error"]["field"] == field
     start = check_stream(ask("POST", "/api/chat", {"message": "hello", "max_tokens": 4}), guest=False)
     path, one = f"/api/conversations/{start['conversation_id']}", "/api/conversations/{id}"
     stored = ask("GET", path, template=one)
-    assert [m["role"] for m in stored["messages"]] == ["user", "assistant"] and stored["messages"][0]["id"] == start["message_id"] and stored["messages"][1]["id"] == start["answer_id"]
-    again = check_stream(ask("POST", "/api/chat", {"message": "hello again", "conversation_id": stored["id"], "replace_from": start["message_id"], "max_tokens": 4}), guest=False)
+    assert [m["role"] for m in stored["messages"]] == ["user", "assistant"]
+    assert [m["id"] for m in stored["messages"]] == [start["message_id"], start["answer_id"]]
+    edited = {"message": "hello again", "conversation_id": stored["id"], "replace_from": start["message_id"], "max_tokens": 4}
+    again = check_stream(ask("POST", "/api/chat", edited), guest=False)
     stored = ask("GET", path, template=one)
-    assert [m["id"] for m in stored["messages"]] == [again["message_id"], again["answer_id"]] and stored["messages"][0]["content"] == "hello again"
-    assert ask("POST", "/api/chat", {"message": "x", "conversation_id": stored["id"], "replace_from": "nowhere"}, wanted=422)["error"]["field"] == "replace_from"
-    ask("POST", "/api/chat", {"message": "x", "conversation_id": "nowhere"}, wanted=404)
+    assert [m["id"] for m in stored["messages"]] == [again["message_id"], again["answer_id"]]
+    assert stored["messages"][0]["content"] == "hello again"
+    unknown = {"message": "x", "conversation_id": stored["id"], "replace_from": "nowhere"}
+    assert ask("POST", "/api/chat", unknown, expected=422)["error"]["field"] == "replace_from"
+    ask("POST", "/api/chat", {"message": "x", "conversation_id": "nowhere"}, expected=404)
     ask("PATCH", path, {"title": "Another"}, template=one)
-    ask("POST", "/api/conversations", {"title": "Empty"}, wanted=201)
+    ask("POST", "/api/conversations", {"title": "Empty"}, expected=201)
     first = ask("GET", "/api/conversations?limit=1")
     second = ask("GET", f"/api/conversations?limit=1&cursor={first['next_cursor']}")
     assert len({c["id"] for c in first["conversations"] + second["conversations"]}) == 2 and second["next_cursor"] is None
     assert [c["title"] for c in ask("GET", "/api/conversations?search=aNoTher")["conversations"]] == ["Another"]
-    ask("DELETE", path, template=one, wanted=204)
-    ask("GET", path, template=one, wanted=404)
-    ask("DELETE", path, template=one, wanted=404)
+    ask("DELETE", path, template=one, expected=204)
+    ask("GET", path, template=one, expected=404)
+    ask("DELETE", path, template=one, expected=404)
     ask("POST", path + "/restore", template=one + "/restore")
     assert len(ask("GET", path, template=one)["messages"]) == 2
-    # Who asks once more, because the answer was lost, hears the same.
+    # A repeated request, as after a lost response, gives the same response.
     ask("POST", path + "/restore", template=one + "/restore")

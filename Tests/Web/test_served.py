@@ -1,4 +1,4 @@
-"""The page before the real server, with a model that has learned to count.
+"""Runs the tests of the web page with `slm serve` and a tiny model trained to count.
 
     Tests/Web/test_served.py .build/release/slm
 """
@@ -17,9 +17,10 @@ with tempfile.TemporaryDirectory() as folder:
     chats = "".join(f"[INST] What comes after {i % 9}? [/INST] After {i % 9} comes {i % 9 + 1}.\n" for i in range(400))
     (folder / "chats.txt").write_text(chats)
     (folder / "val.txt").write_text(chats[:2_000])
-    made = subprocess.run([slm, "demo", "--no-serve", "--max-steps", "60", "--data", folder / "chats.txt", "--val", folder / "val.txt", "--out", folder / "run"],
+    demo = subprocess.run([slm, "demo", "--no-serve", "--max-steps", "60", "--data", folder / "chats.txt", "--val", folder / "val.txt",
+                           "--out", folder / "run"],
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    assert made.returncode == 0, made.stderr
+    assert demo.returncode == 0, demo.stderr
     with Server(slm, folder / "run/best.h5", *UNLIMITED) as server:
-        done = subprocess.run([sys.executable, HERE / "test_web.py", *sys.argv[2:]], env={**os.environ, "BASE_URL": server.url})
-sys.exit(done.returncode)
+        tests = subprocess.run([sys.executable, HERE / "test_web.py", *sys.argv[2:]], env={**os.environ, "BASE_URL": server.url})
+sys.exit(tests.returncode)

@@ -1,7 +1,7 @@
-"""The page in a real browser.
+"""Tests of the web page in Chromium.
 
-    Tests/Web/test_web.py [NAME…]                                    before a server without a model
-    BASE_URL=http://127.0.0.1:8000 Tests/Web/test_web.py             before `slm serve`: without those that need faults or certain answers
+    Tests/Web/test_web.py [NAME…]                                    with the mock server
+    BASE_URL=http://127.0.0.1:8000 Tests/Web/test_web.py             with `slm serve`; skips tests that need faults or scripted answers
 """
 import json
 import re
@@ -11,11 +11,11 @@ import traceback
 
 import test_contract
 import test_safety
-from stage import BASE_URL, answered, ask, stage, texts, wide
+from stage import BASE_URL, answered, ask, overflow, stage, texts
 
 
 def scripted(test):
-    """A test that needs the mock server: its answers, its faults, its clock."""
+    """Marks a test that needs the mock server's answers, faults or clock."""
     test.scripted = True
     return test
 
@@ -23,17 +23,18 @@ def scripted(test):
 def eventually(check, seconds=20):
     end = time.time() + seconds
     while not check():
-        assert time.time() < end, "it did not happen"
+        assert time.time() < end, f"timed out after {seconds} s"
         time.sleep(0.05)
 
 
 def test_size(stage):
     page = stage.open()
     page.wait_for_load_state("networkidle")
-    files = page.evaluate("performance.getEntriesByType('resource').filter((e) => /\\/web\\//.test(e.name)).map((e) => [e.name, e.encodedBodySize])")
+    files = page.evaluate("""performance.getEntriesByType('resource').filter((e) => /\\/web\\//.test(e.name))
+        .map((e) => [e.name, e.encodedBodySize])""")
     total = sum(size for _, size in files) + page.evaluate("performance.getEntriesByType('navigation')[0].encodedBodySize")
     assert 10_000 < total < 100_000, total
-    # What a module imports and the page does not name is found late, one journey after the other.
+    # A module that is not preloaded costs one more round trip.
     loaded = {name.split("/web/")[1] for name, _ in files if name.endswith(".js")}
     assert loaded == set(re.findall(r'/web/([\w-]+\.js)', page.content())), loaded
     paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
@@ -43,15 +44,17 @@ def test_size(stage):
 def test_sign_up_chat_reload(stage):
     page = stage.open()
     name = stage.register(page)
-    assert page.inner_text("#person-name") == name
+    assert page.inner_text("#user-name") == name
     ask(page, "Good morning to you!")
     page.wait_for_url("**/#/c/*")
     answer = texts(page, "assistant")[0]
     assert answer and page.locator("#conversations a[aria-current=page]").count() == 1
-    assert re.fullmatch(r"\d+ tokens? · .*tokens/s · .* m?s", page.inner_text(".figures")), page.inner_text(".figures")
+    metrics = page.inner_text(".metrics")
+    assert re.fullmatch(r"\d+ tokens? · .*tokens/s · .* m?s", metrics), metrics
     page.reload()
     page.wait_for_selector(".message.assistant")
-    assert texts(page, "user") == ["Good morning to you!"] and texts(page, "assistant") == [answer], (texts(page, "user"), texts(page, "assistant"), answer)
+    found = texts(page, "user") + texts(page, "assistant")
+    assert found == ["Good morning to you!", answer], found
     page.wait_for_selector("#context:not([hidden])")
     page.click("#log-out")
     page.wait_for_selector("#guest:not([hidden])")
@@ -61,22 +64,22 @@ def test_sign_up_chat_reload(stage):
     page.fill("#password", "wrong horse")
     page.click("#account-submit")
     stage.allowed.append("401")
-    page.wait_for_selector("#account-problem:not([hidden])")
+    page.wait_for_selector("#account-error:not([hidden])")
     page.fill("#password", "correct horse")
     page.click("#account-submit")
     page.wait_for_selector("#conversations a")
 
 
-def test_register_complaints(stage):
+def test_register_errors(stage):
     page = stage.open("#/register")
     page.fill("#password", "short")
     page.click("#account-submit")
-    assert page.inner_text("#username-problem") and page.inner_text("#password-problem")
+    assert page.inner_text("#username-error") and page.inner_text("#password-error")
     assert page.evaluate("document.activeElement.id") == "username" and page.get_attribute("#username", "aria-invalid") == "true"
     page.fill("#username", "somebody")
     page.fill("#password", "é" * 513)
     page.click("#account-submit")
-    assert "1026" in page.inner_text("#password-problem")
+    assert "1026" in page.inner_text("#password-error")
     name = stage.register(page)
     page.click("#log-out")
     page.goto(stage.url + "/#/register")
@@ -84,7 +87,7 @@ def test_register_complaints(stage):
     page.fill("#password", "correct horse")
     page.click("#account-submit")
     stage.allowed.append("409")
-    page.wait_for_selector("#username-problem:not([hidden])")
+    page.wait_for_selector("#username-error:not([hidden])")
 
 
 @scripted
@@ -93,33 +96,34 @@ def test_stream_stop_regenerate_edit(stage):
     page = stage.open()
     stage.register(page)
     ask(page, "/long", wait=False)
-    page.wait_for_selector(".growing .body p")
+    page.wait_for_selector(".streaming .body p")
     first = len(page.inner_text(".assistant .body"))
     eventually(lambda: len(page.inner_text(".assistant .body")) > first + 40)
     assert page.get_attribute(".message.assistant", "aria-busy") == "true" and page.inner_text("#announcer") == ""
     page.keyboard.press("Escape")
     answered(page)
-    said = texts(page, "assistant")[0]
-    assert 40 < len(said) and "Stopped" in page.inner_text(".figures")
+    stopped = texts(page, "assistant")[0]
+    assert 40 < len(stopped) and "Stopped" in page.inner_text(".metrics")
     eventually(lambda: page.inner_text("#announcer").startswith("Answer: Paragraph 1"))
     assert page.inner_text("#announcer").endswith("Stopped.")
     stage.world.delay = 0
     ask(page, "And then?")
     conversation = next(iter(stage.world.conversations.values()))
     eventually(lambda: len(conversation["messages"]) == 4)
-    assert conversation["messages"][1]["content"].startswith(said[:40]), "what was said before the stop is kept"
+    assert conversation["messages"][1]["content"].startswith(stopped[:40]), "the text before the stop was not stored"
     page.hover(".message.assistant >> nth=1")
-    page.click("[aria-label='Another answer'] >> nth=1")
-    eventually(lambda: len(stage.world.asked) == 3)
+    page.click("[aria-label='Regenerate answer'] >> nth=1")
+    eventually(lambda: len(stage.world.requests) == 3)
     answered(page)
-    assert stage.world.asked[2]["replace_from"] and len(conversation["messages"]) == 4 and page.locator(".message").count() == 4
+    assert stage.world.requests[2]["replace_from"] and len(conversation["messages"]) == 4 and page.locator(".message").count() == 4
     page.hover(".message.user >> nth=0")
-    page.click("[aria-label='Edit question'] >> nth=0")
+    page.click("[aria-label='Edit message'] >> nth=0")
     page.fill(".edit textarea", "A short one")
     page.press(".edit textarea", "Enter")
     eventually(lambda: page.locator(".message").count() == 2)
     answered(page)
-    assert texts(page, "user") == ["A short one"] and [m["content"] for m in conversation["messages"]][0] == "A short one" and len(conversation["messages"]) == 2
+    assert texts(page, "user") == ["A short one"]
+    assert conversation["messages"][0]["content"] == "A short one" and len(conversation["messages"]) == 2
 
 
 def test_rename_delete_undo_search(stage):
@@ -152,7 +156,7 @@ def test_rename_delete_undo_search(stage):
     page.wait_for_selector(".message.user >> text=Apples")
 
 
-def test_two_people(stage):
+def test_two_users(stage):
     one, other = stage.open(), stage.open()
     stage.register(one)
     ask(one, "My secret is blue")
@@ -161,7 +165,7 @@ def test_two_people(stage):
     assert other.locator("#conversations a").count() == 0
     stage.allowed.append("404")
     other.goto(one.url)
-    other.wait_for_selector(".failed")
+    other.wait_for_selector(".load-error")
     assert "secret" not in other.inner_text("body")
 
 
@@ -181,7 +185,7 @@ def test_guest(stage):
     assert [turn["role"] for turn in bodies[1]["history"]] == ["user", "assistant"]
     page.reload()
     page.wait_for_selector(".message.assistant >> nth=1")
-    assert page.evaluate("JSON.stringify(localStorage)").find("Hello there") < 0, "a guest's chat outlives the tab"
+    assert page.evaluate("JSON.stringify(localStorage)").find("Hello there") < 0, "a guest's chat is stored beyond the tab"
     page.click("#new-chat")
     page.wait_for_selector("#welcome:not([hidden])")
     page.reload()
@@ -206,10 +210,10 @@ def test_collected(stage):
     ask(page, "One more")
     page.wait_for_selector("#collected >> text=10 chats collected")
     assert page.is_visible("#collected-ready")
-    page.wait_for_selector("#guest >> text=Your chat is collected")
+    page.wait_for_selector("#guest >> text=Your chats are collected")
     stage.world.collecting = False
     page.reload()
-    page.wait_for_selector("#guest >> text=Your chat is kept nowhere")      # not said before the server has
+    page.wait_for_selector("#guest >> text=Your chats are not stored on the server")      # only after the server said so
     assert page.is_hidden("#collected")
 
 
@@ -217,29 +221,29 @@ def test_export(stage):
     page = stage.open()
     ask(page, "What is = to 2?")
     answer = page.evaluate("JSON.parse(sessionStorage['slm.guest'])[1].content")
-    for number, ending in enumerate([".md", ".json", ".jsonl"]):
+    for number, extension in enumerate([".md", ".json", ".jsonl"]):
         page.click("#export")
         with page.expect_download() as download:
             page.click(f"role=menuitem >> nth={number}")
         with open(download.value.path()) as file:
             text = file.read()
-        assert download.value.suggested_filename == "conversation" + ending, download.value.suggested_filename
-        if ending == ".md":
+        assert download.value.suggested_filename == "conversation" + extension, download.value.suggested_filename
+        if extension == ".md":
             assert "What is = to 2?" in text and answer in text
         else:
             turns = json.loads(text)["messages"]
             assert [turn["content"] for turn in turns] == ["What is = to 2?", answer]
-            assert ending == ".json" or (set(turns[0]) == {"role", "content"} and text.count("\n") == 1)
+            assert extension == ".json" or (set(turns[0]) == {"role", "content"} and text.count("\n") == 1)
 
 
 def test_phone(stage):
     page = stage.open(width=320, height=600, has_touch=True, is_mobile=True)
-    assert wide(page) == [0], wide(page)
+    assert overflow(page) == [0], overflow(page)
     page.goto(stage.url + "/#/register")
-    assert wide(page) == [0], wide(page)
+    assert overflow(page) == [0], overflow(page)
     stage.register(page)
     ask(page, "/markdown")
-    assert wide(page) == [0], wide(page)
+    assert overflow(page) == [0], overflow(page)
     assert page.evaluate("document.getElementById('sidebar').getBoundingClientRect().right <= 0")
     page.tap("#toggle-sidebar")
     assert page.evaluate("document.getElementById('main').inert && document.activeElement.id") == "new-chat"
@@ -250,9 +254,11 @@ def test_phone(stage):
     page.tap("#new-chat")
     page.wait_for_selector("#welcome:not([hidden])")
     page.tap("#open-settings")
-    assert wide(page) == [0], wide(page)
-    small = page.evaluate("""[...document.querySelectorAll('button, a.button, input, textarea')].filter((e) => e.checkVisibility() && !e.closest('.visually-hidden, label'))
-        .filter((e) => e.getBoundingClientRect().width < 24 || e.getBoundingClientRect().height < 24).map((e) => e.id || e.className || e.type)""")
+    assert overflow(page) == [0], overflow(page)
+    small = page.evaluate("""[...document.querySelectorAll('button, a.button, input, textarea')]
+        .filter((e) => e.checkVisibility() && !e.closest('.visually-hidden, label'))
+        .filter((e) => e.getBoundingClientRect().width < 24 || e.getBoundingClientRect().height < 24)
+        .map((e) => e.id || e.className || e.type)""")
     assert not small, small
 
 
@@ -262,7 +268,7 @@ def press(page, *keys):
 
 
 def focused(page):
-    return page.evaluate("document.activeElement.id || document.activeElement.getAttribute('aria-label') || document.activeElement.textContent")
+    return page.evaluate("(({ id, ariaLabel, textContent }) => id || ariaLabel || textContent)(document.activeElement)")
 
 
 def test_keyboard_only(stage):
@@ -281,13 +287,13 @@ def test_keyboard_only(stage):
     assert texts(page, "user") == ["First line\nsecond line"]
     assert focused(page) == "message"
     press(page, "ArrowUp")
-    assert focused(page) == "Edit your question"
+    assert focused(page) == "Edit your message"
     press(page, "Escape")
-    assert focused(page) == "Edit question"
+    assert focused(page) == "Edit message"
     press(page, "?")
     assert page.is_visible("#shortcuts")
     press(page, "Escape")
-    assert not page.is_visible("#shortcuts") and focused(page) == "Edit question"
+    assert not page.is_visible("#shortcuts") and focused(page) == "Edit message"
     press(page, "Control+k")
     assert focused(page) == "search"
     press(page, "Tab", "F2")
@@ -300,7 +306,7 @@ def test_keyboard_only(stage):
     press(page, "ArrowUp")
     assert focused(page) == "Delete"
     press(page, "Escape")
-    assert focused(page) == "More about By hand"
+    assert focused(page) == "Options for By hand"
     press(page, "Enter", "End", "Enter")
     page.wait_for_selector(".toast")
     assert focused(page) == "Undo"
@@ -329,7 +335,7 @@ def test_right_to_left(stage):
     answered(page)
     assert page.locator(".user .body").nth(1).evaluate(direction) == "rtl"
     page.evaluate("document.documentElement.dir = 'rtl'")
-    assert wide(page) == [0], wide(page)
+    assert overflow(page) == [0], overflow(page)
     assert page.evaluate("document.getElementById('sidebar').getBoundingClientRect().right") == 1180
 
 
@@ -342,12 +348,12 @@ def test_reconnect(stage):
     begin = stage.restart()
     stage.server.kill()
     ask(page, "Precious words", wait=False)
-    page.wait_for_selector(".unsent .problem")
+    page.wait_for_selector(".unsent .error")
     page.wait_for_selector("#banner:not([hidden])")
     assert texts(page, "user") == ["Before", "Precious words"]
-    assert page.locator("#conversations a").count() == 1, "the list stays while the server is away"
+    assert page.locator("#conversations a").count() == 1, "the list was cleared while the server was down"
     ask(page, "More of them", wait=False)
-    page.wait_for_selector(".unsent .problem >> nth=1")
+    page.wait_for_selector(".unsent .error >> nth=1")
     begin()
     page.wait_for_selector("#banner", state="hidden")
     page.click(".retry >> nth=0")
@@ -359,20 +365,20 @@ def test_reconnect(stage):
     answered(page)
     assert page.locator(".unsent").count() == 0 and texts(page, "user") == ["Before", "Precious words", "More of them"]
     assert len(next(iter(stage.world.conversations.values()))["messages"]) == 6
-    # It breaks in the middle: what was said stays, and can be asked for once more.
+    # A connection lost during an answer keeps the text, and the answer can be regenerated.
     stage.world.faults.append(("POST", "/api/chat", {"break_after": 3}))
     ask(page, "Something longer, please")
-    page.wait_for_selector(".problem >> text=broke off")
+    page.wait_for_selector(".error >> text=connection was lost")
     assert texts(page, "assistant")[3]
     page.click(".retry")
-    page.wait_for_selector(".problem", state="detached")
+    page.wait_for_selector(".error", state="detached")
     answered(page)
     assert texts(page, "user") == ["Before", "Precious words", "More of them", "Something longer, please"]
-    # What was not sent outlives a reload.
+    # Unsent messages survive a reload.
     begin = stage.restart()
     stage.server.kill()
     ask(page, "Never lost", wait=False)
-    page.wait_for_selector(".unsent .problem")
+    page.wait_for_selector(".unsent .error")
     begin()
     page.reload()
     eventually(lambda: page.input_value("#message") == "Never lost")
@@ -383,7 +389,7 @@ def test_loading(stage):
     stage.allowed.append("503")
     stage.world.loading = True
     page = stage.open()
-    page.wait_for_selector("#banner >> text=loaded")
+    page.wait_for_selector("#banner >> text=loading")
     ask(page, "Too early", wait=False)
     page.wait_for_selector(".unsent .retry:disabled")
     stage.world.loading = False
@@ -402,7 +408,7 @@ def test_expired(stage):
     address = page.url
     stage.world.tokens.clear()
     ask(page, "Not to be lost", wait=False)
-    page.wait_for_selector("#account-problem >> text=session has ended")
+    page.wait_for_selector("#account-error >> text=session has expired")
     page.fill("#username", name)
     page.fill("#password", "correct horse")
     page.click("#account-submit")
@@ -411,10 +417,11 @@ def test_expired(stage):
     assert page.url == address
     press(page, "Enter")
     page.wait_for_selector(".message.assistant >> nth=1")
-    # A token whose time is over is noticed before it is used.
+    # An expired token is noticed before it is used.
     page.fill("#message", "Half a thought")
-    page.evaluate("localStorage['slm.expires'] = Date.now() + 200; dispatchEvent(new StorageEvent('storage', { key: 'slm.token' }))")
-    page.wait_for_selector("#account-problem >> text=session has ended")
+    page.evaluate("""localStorage['slm.expires'] = Date.now() + 200;
+        dispatchEvent(new StorageEvent('storage', { key: 'slm.token' }))""")
+    page.wait_for_selector("#account-error >> text=session has expired")
 
 
 @scripted
@@ -424,7 +431,7 @@ def test_too_many(stage):
     page.fill("#message", "Patience")
     stage.world.faults.append(("POST", "/api/chat", {"status": 429, "retry_after": 2, "message": "Too many messages."}))
     page.press("#message", "Enter")
-    page.wait_for_selector(".problem >> text=Try again in")
+    page.wait_for_selector(".error >> text=Try again in")
     page.wait_for_selector(".retry:enabled")
     page.click(".retry")
     answered(page)
@@ -432,14 +439,14 @@ def test_too_many(stage):
 
 
 @scripted
-def test_faults_of_the_list(stage):
+def test_list_errors(stage):
     stage.allowed.append("500")
     page = stage.open()
     stage.register(page)
     ask(page, "One")
     stage.world.faults.append(("GET", "/api/conversations", {"status": 500, "message": "The database is busy."}))
     page.reload()
-    page.wait_for_selector(":is(#conversations, .failed) >> text=The database is busy.")
+    page.wait_for_selector(":is(#conversations, .load-error) >> text=The database is busy.")
     page.click("text=Try again")
     page.wait_for_selector("#conversations a")
     stage.world.faults.append(("PATCH", "/api/conversations", {"status": 500, "message": "Not written."}))
@@ -465,27 +472,28 @@ def test_theme(stage):
 
 
 def main():
-    tests = {name: test for module in (sys.modules[__name__], test_safety, test_contract) for name, test in vars(module).items() if name.startswith("test_") and callable(test)}
-    chosen = {name: test for name, test in tests.items() if (not sys.argv[1:] or any(word in name for word in sys.argv[1:]))
-              and not (BASE_URL and getattr(test, "scripted", False))}
+    modules = (sys.modules[__name__], test_safety, test_contract)
+    tests = {name: test for module in modules for name, test in vars(module).items() if name.startswith("test_") and callable(test)}
+    chosen = {name: test for name, test in tests.items()
+              if (not sys.argv[1:] or any(word in name for word in sys.argv[1:])) and not (BASE_URL and getattr(test, "scripted", False))}
     failures = []
-    with stage() as made:
+    with stage() as shared:
         for name, test in chosen.items():
             print(name, flush=True)
-            made.begin()
+            shared.begin()
             try:
-                test(made)
-                made.end()
+                test(shared)
+                shared.end()
             except Exception as error:
                 failures.append(name)
                 print(f"    FAILED: {type(error).__name__}: {str(error)[:1500]}", flush=True)
                 print("    " + "".join(traceback.format_tb(error.__traceback__)[-2:]).replace("\n", "\n    "))
                 try:
-                    made.end()
-                except AssertionError as troubles:
-                    print(f"    and: {troubles}")
+                    shared.end()
+                except AssertionError as problems:
+                    print(f"    also: {problems}")
     if BASE_URL:
-        print(f"left out, for they need the mock server: {', '.join(tests.keys() - chosen.keys())}")
+        print(f"skipped (need the mock server): {', '.join(tests.keys() - chosen.keys())}")
     print(f"{len(chosen) - len(failures)} of {len(chosen)} passed" + (f"; failed: {', '.join(failures)}" if failures else ""))
     sys.exit(bool(failures))
 

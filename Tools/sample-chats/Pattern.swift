@@ -1,13 +1,12 @@
-/// Many texts written as one: a line is an alternative, `(a|b|)` a choice, `{slot}` is filled in.
+/// A grammar for many variants of a text: each line is an alternative, `(a|b|)` a choice, `{slot}` a placeholder.
 ///
 ///     Pattern("What is the (capital|main city) of {country}?").text(filling: ["country": "Peru"], &random)
 ///
-/// A choice may hold choices, and what fills a slot may hold both. Every way is as likely as its siblings. The first letter becomes a
-/// capital,
-/// except in names that are always written small.
+/// Choices can be nested, and the text of a slot can contain choices and slots. All alternatives of a choice are equally likely. The
+/// first letter is capitalized, except in names that are always lower case.
 struct Pattern {
     private let pattern: String
-    private static let small = ["slm", "gpt2", "eugpt", "last.h5", "best.h5", "log.jsonl", "report.html"]
+    private static let lowercaseNames = ["slm", "gpt2", "eugpt", "last.h5", "best.h5", "log.jsonl", "report.html"]
 
     init(_ pattern: String) { self.pattern = pattern }
 
@@ -15,7 +14,7 @@ struct Pattern {
         let lines = pattern.utf8.split(separator: UInt8(ascii: "\n"))
         var text: [UInt8] = []
         Self.append(Array(lines[random.below(lines.count)])[...], filling: slots, to: &text, &random)
-        if !Self.small.contains(where: { text.starts(with: $0.utf8) }), let first = text.first, (97...122).contains(first) {
+        if !Self.lowercaseNames.contains(where: { text.starts(with: $0.utf8) }), let first = text.first, (97...122).contains(first) {
             text[0] = first - 32
         }
         return String(decoding: text, as: UTF8.self)
@@ -30,7 +29,7 @@ struct Pattern {
             case UInt8(ascii: "("):
                 let choices = choices(in: part[at...])
                 append(choices[random.below(choices.count)], filling: slots, to: &text, &random)
-                // The choices, the bars between them, and the two brackets.
+                // The alternatives, the bars between them, and the parentheses.
                 at += choices.reduce(0) { $0 + $1.count } + choices.count + 1
             case UInt8(ascii: "{"):
                 guard let end = part[at...].firstIndex(of: UInt8(ascii: "}")) else {
@@ -38,7 +37,7 @@ struct Pattern {
                 }
                 let name = String(decoding: part[(at + 1)..<end], as: UTF8.self)
                 guard let value = slots[name] else {
-                    preconditionFailure("nothing fills {\(name)} in \(String(decoding: part, as: UTF8.self))")
+                    preconditionFailure("no value for the slot {\(name)} in \(String(decoding: part, as: UTF8.self))")
                 }
                 append(Array(value.utf8)[...], filling: slots, to: &text, &random)
                 at = end + 1
@@ -49,7 +48,7 @@ struct Pattern {
         }
     }
 
-    /// What stands between the bars of the choice that `part` begins with.
+    /// The alternatives of the choice with which `part` begins.
     private static func choices(in part: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
         var choices: [ArraySlice<UInt8>] = [], depth = 0, start = part.startIndex + 1
         for at in part.indices {

@@ -1,9 +1,10 @@
-/// Random numbers that are the same on every machine (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators").
+/// A random number generator with the same sequence on every machine (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number
+/// generators").
 ///
 ///     var random = SplitMix64(seed: 1)
 ///     let die = 1 + random.below(6)
 ///
-/// The standard library may change how `Int.random(in:using:)` uses a generator; `below` stays as it is, and the sample with it.
+/// `below` exists because the standard library may change how `Int.random(in:using:)` uses a generator, which would change the sample.
 package struct SplitMix64: Sendable {
     private var state: UInt64
 
@@ -14,12 +15,12 @@ package struct SplitMix64: Sendable {
         return Self.mixed(state)
     }
 
-    /// One of 0..<count. The bias is count / 2⁶⁴.
+    /// Returns a number in 0..<count, with a bias of count / 2⁶⁴.
     package mutating func below(_ count: Int) -> Int {
         Int(next().multipliedFullWidth(by: UInt64(count)).high)
     }
 
-    /// Every bit of the result depends on every bit of `value`.
+    /// Mixes the bits, so that every bit of the result depends on every bit of `value`.
     static func mixed(_ value: UInt64) -> UInt64 {
         var z = value
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9

@@ -1,4 +1,4 @@
-/// Facts in rows, written as one reads them: the first line names the columns.
+/// A table of facts in text form. The first line contains the column names.
 ///
 ///     let capitals = Table("""
 ///         country | capital
@@ -6,14 +6,14 @@
 ///         Japan   | Tokyo
 ///         """)
 ///
-/// A row fills the slots of a pattern that are named like its columns. `-` stands for a cell that is empty.
+/// A row provides the values of the slots named like the columns. `-` is an empty cell.
 struct Table: Sendable {
     let rows: [[String: String]]
 
     init(_ text: String) {
         let lines = text.split(separator: "\n").map { $0.split(separator: "|").map(Self.trimmed) }
         rows = lines.dropFirst().map { cells in
-            precondition(cells.count == lines[0].count, "\(cells) has \(cells.count) cells, the columns are \(lines[0])")
+            precondition(cells.count == lines[0].count, "expected \(lines[0].count) cells for the columns \(lines[0]), found \(cells)")
             return Dictionary(uniqueKeysWithValues: zip(lines[0], cells).filter { $1 != "-" })
         }
     }
@@ -24,17 +24,17 @@ struct Table: Sendable {
     }
 }
 
-/// Ways to ask one thing, and ways to answer it.
+/// The wordings of a question and of its answer.
 struct Exchange: Sendable {
     let questions, answers: String
 
-    /// Reads exchanges with an empty line between them; a question begins with `? `, every other line is an answer.
+    /// Parses exchanges separated by empty lines. Lines that begin with `? ` are questions, others answers.
     static func list(_ text: String) -> [Exchange] {
         var list: [Exchange] = [], questions: [Substring] = [], answers: [Substring] = []
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) + [Substring()] {
             if line.isEmpty {
                 guard !questions.isEmpty else { continue }
-                precondition(!answers.isEmpty, "nobody answers \(questions)")
+                precondition(!answers.isEmpty, "no answers to \(questions)")
                 list.append(Exchange(questions: questions.joined(separator: "\n"), answers: answers.joined(separator: "\n")))
                 questions = []
                 answers = []

@@ -33,7 +33,7 @@ extension Tape {
         matmul.precision = precision
         matmul.bias = bias?.elements
         matmul.activation = f
-        matmul.before = before?.elements
+        matmul.preActivation = before?.elements
         matmul.plus = plus.map { contiguous($0).elements }
         processor.run(matmul, as: "linear")
         return record(y, from: inputs) {

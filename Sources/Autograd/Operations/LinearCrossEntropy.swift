@@ -24,7 +24,7 @@ extension Tape {
         require(softTargets.rows == x.shape.rows.0, "linearCrossEntropy: soft targets for \(softTargets.rows) rows of \(x.shape)")
         return linearCrossEntropy(x, weight: weight, scale: 1, rows: softTargets.rows) { logits, rows, V, stride, losses, dLogits in
             processor.crossEntropy(
-                logits, N: rows.count, V: V, stride: stride, shares: softTargets, losses: losses, gradient: dLogits, scale: 1
+                logits, N: rows.count, V: V, stride: stride, softTargets: softTargets, losses: losses, gradient: dLogits, scale: 1
             )
         }
     }

@@ -24,7 +24,7 @@ extension Tape {
         )
         let rotation = RotaryEmbedding(qkv: GradientTarget(qkv), H: H, D: D, angles: angles.elements[0..<T * D])
         let y = empty(qkv.shape, qkv.type)
-        rotation.run(qkv.elements, into: y.elements, isBack: false, on: self)
+        rotation.run(qkv.elements, into: y.elements, inverse: false, on: self)
         return record(y, from: [GradientTarget(qkv)]) { rotation }
     }
 
@@ -40,12 +40,12 @@ private struct RotaryEmbedding: Operation {
     let H, D: Int
     let angles: Buffer               // [T, D]
 
-    func run(_ x: Buffer, into y: Buffer, isBack: Bool, on tape: Tape) {
+    func run(_ x: Buffer, into y: Buffer, inverse: Bool, on tape: Tape) {
         let (N, C) = qkv.shape.rows
-        tape.processor.rotate(x, N: N, C: C, heads: 2 * H, D: D, by: angles, into: y, isBack: isBack)
+        tape.processor.rotate(x, N: N, C: C, heads: 2 * H, D: D, by: angles, into: y, inverse: inverse)
     }
 
     func backward(_ dy: Tensor, on tape: Tape) {
-        tape.writeGradient(to: qkv) { run(dy.elements, into: $0, isBack: true, on: tape) }
+        tape.writeGradient(to: qkv) { run(dy.elements, into: $0, inverse: true, on: tape) }
     }
 }

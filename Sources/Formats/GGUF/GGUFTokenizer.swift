@@ -121,7 +121,7 @@ extension GGUFHeader {
         add("tokenizer.ggml.merges", list.merges.indices.map { Array(list.merges[$0]) })
         addSpecialTokens(of: vocabulary, chatTemplate)
         add("tokenizer.ggml.add_bos_token", false)
-        if let chatTemplate { add("tokenizer.chat_template", chatTemplate.template(for: vocabulary)) }
+        if let chatTemplate { add("tokenizer.chat_template", chatTemplate.jinja(for: vocabulary)) }
     }
 
     /// llama.cpp stops at `eos`, the end of a conversation, and at `eot`, the end of a turn. GPT-2 has one token for begin and end.

@@ -28,7 +28,7 @@ extension HuggingFace {
             ("generation_config.json", tokens.generationConfig),
         ]
         if let vocabulary, let stored = checkpoint.tokenizer {
-            let template = checkpoint.chatTemplate?.template(for: vocabulary)
+            let template = checkpoint.chatTemplate?.jinja(for: vocabulary)
             files += [
                 ("tokenizer.json", stored.json), ("special_tokens_map.json", tokens.specialTokensMap),
                 (tokenizerSettings, tokens.tokenizerConfig(context: checkpoint.configuration.context, template: template)),

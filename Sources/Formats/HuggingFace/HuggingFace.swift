@@ -41,7 +41,7 @@ package enum HuggingFace {
         let supported = ChatTemplate.supported(by: vocabulary)
         guard Folder.contains(tokenizerSettings, in: folder) else { return supported.first }
         let settings = try ImportedFile("\(folder)/\(tokenizerSettings)").json()
-        let stored = settings["chat_template"]?.string.flatMap { ChatTemplate(template: $0) }
+        let stored = settings["chat_template"]?.string.flatMap { ChatTemplate(jinja: $0) }
         return supported.first { $0 == stored } ?? supported.first
     }
 

@@ -17,14 +17,14 @@ extension GPTConfiguration {
     /// Reads a config.json. Missing fields have the defaults of transformers, those of the smallest GPT-2.
     init(huggingFace root: JSONElement, _ file: ImportedFile) throws(CheckpointError) {
         func integer(_ key: String, else other: Int, _ range: ClosedRange<Int>) throws(CheckpointError) -> Int {
-            let value = try file.read { () throws(JSONError) in try root.integer(key, else: other) }
+            let value = try file.read { () throws(JSONError) in try root.integer(key, default: other) }
             guard range.contains(value) else {
                 throw file.mismatch(key, "a whole number from \(range.lowerBound) to \(range.upperBound)", "\(value)")
             }
             return value
         }
         func text(_ key: String, else other: String) throws(CheckpointError) -> String {
-            try file.read { () throws(JSONError) in try root.string(key, else: other) }
+            try file.read { () throws(JSONError) in try root.string(key, default: other) }
         }
         let type = try text("model_type", else: "gpt2")
         guard type == "gpt2" else { throw file.mismatch("model_type", "gpt2, the only supported one", String(type.prefix(60)).quoted) }
@@ -42,8 +42,8 @@ extension GPTConfiguration {
             throw file.mismatch("activation_function", "one of \(known)", String(name.prefix(60)).quoted)
         }
         activation = found.function
-        isTied = try file.read { () throws(JSONError) in try root.boolean("tie_word_embeddings", else: true) }
-        let dropout = try file.read { () throws(JSONError) in try root.number("resid_pdrop", else: 0.1) }
+        isTied = try file.read { () throws(JSONError) in try root.boolean("tie_word_embeddings", default: true) }
+        let dropout = try file.read { () throws(JSONError) in try root.number("resid_pdrop", default: 0.1) }
         guard dropout >= 0, dropout < 1, Float(dropout) < 1 else {
             throw file.mismatch("resid_pdrop", "a number from 0 to below 1", "\(dropout)")
         }
@@ -53,16 +53,16 @@ extension GPTConfiguration {
 
     /// Throws if GPT-2 options that slm does not implement are not at their default.
     private static func checkUnsupportedOptions(_ root: JSONElement, width: Int, _ file: ImportedFile) throws(CheckpointError) {
-        let epsilon = try file.read { () throws(JSONError) in try root.number("layer_norm_epsilon", else: Self.epsilon) }
+        let epsilon = try file.read { () throws(JSONError) in try root.number("layer_norm_epsilon", default: Self.epsilon) }
         guard epsilon == Self.epsilon else {
             throw file.mismatch("layer_norm_epsilon", "\(Self.epsilon), the only supported one", "\(epsilon)")
         }
-        let inner = try file.read { () throws(JSONError) in try root.integer("n_inner", else: 4 * width) }
+        let inner = try file.read { () throws(JSONError) in try root.integer("n_inner", default: 4 * width) }
         guard inner == 4 * width else { throw file.mismatch("n_inner", "null or \(4 * width), four times n_embd", "\(inner)") }
         for (key, supported) in [
             ("scale_attn_weights", true), ("scale_attn_by_inverse_layer_idx", false), ("add_cross_attention", false),
         ] {
-            let value = try file.read { () throws(JSONError) in try root.boolean(key, else: supported) }
+            let value = try file.read { () throws(JSONError) in try root.boolean(key, default: supported) }
             guard value == supported else { throw file.mismatch(key, "\(supported), the only supported value", "\(value)") }
         }
         if let quantization = root["quantization_config"], !quantization.isNull {

@@ -17,7 +17,7 @@ struct HuggingFaceSpecialTokens {
         }
         end = special(["<|eos|>", "<|endoftext|>"])
         padding = special(["<|pad|>"]) ?? end
-        if let chatTemplate { stops = try ChatRenderer(chatTemplate, for: Tokenizer(vocabulary)).stops }
+        if let chatTemplate { stops = try ChatRenderer(chatTemplate, for: Tokenizer(vocabulary)).stopTokens }
         if let end, !stops.contains(end.id) { stops.append(end.id) }
     }
 

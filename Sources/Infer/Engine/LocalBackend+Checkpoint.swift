@@ -1,5 +1,6 @@
 package import Checkpoint
 package import Kernels
+import Model
 import Tokenize
 
 extension LocalBackend {

@@ -11,7 +11,7 @@ import Tokenize
 /// processor; it ends when the backend is released.
 package final class LocalBackend: ChatBackend {
     package struct Limits: Sendable {
-        /// Generations that run at the same time. Each slot reserves a KV cache of the whole context.
+        /// Generations that run at the same time. Each slot has a KV cache for the whole context.
         package var slots = 16
         /// Requests that wait for a slot.
         package var waiting = 64
@@ -26,14 +26,10 @@ package final class LocalBackend: ChatBackend {
         package init() {}
     }
 
-    /// Counters and gauges of the engine.
+    /// The current load of the engine.
     package struct Status: Sendable, Equatable {
         package var running = 0
         package var waiting = 0
-        package var promptTokens = 0
-        package var cachedTokens = 0
-        package var answerTokens = 0
-        package var steps = 0
         /// Memory in use by KV caches, of running and of finished generations.
         package var cacheBytes = 0
     }

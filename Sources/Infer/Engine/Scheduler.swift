@@ -8,7 +8,7 @@ import Tokenize
 /// chunk of the prompts that are not yet processed.
 final class Scheduler {
     /// A generation that has a slot.
-    private final class Sequence {
+    private final class RunningSequence {
         var job: LocalBackend.Job
         let slot: Int
         /// Tokens that the model has not processed: the rest of the prompt, then each sampled token.
@@ -40,7 +40,7 @@ final class Scheduler {
     private let limits: LocalBackend.Limits
     private let admission: LocalBackend.Admission
     private var slots: SlotPool
-    private var running: [Sequence] = []
+    private var running: [RunningSequence] = []
     private var waiting: [LocalBackend.Job] = []
     private var isStopping = false
 
@@ -86,16 +86,12 @@ final class Scheduler {
         while let job = waiting.first, let slot = slots.acquire(for: job.state.prompt, maxNewTokens: job.state.maxNewTokens) {
             waiting.removeFirst()
             let cachedCount = slots[slot].ids.count
-            let sequence = Sequence(job, slot: slot, cachedCount: cachedCount)
+            let sequence = RunningSequence(job, slot: slot, cachedCount: cachedCount)
             sequence.job.timing.leftQueue()
             running.append(sequence)
             var start = job.state.start
             start.cachedTokens = cachedCount
-            admission.update { status in
-                status.running += 1
-                status.promptTokens += job.state.prompt.count
-                status.cachedTokens += cachedCount
-            }
+            admission.update { $0.running += 1 }
             job.deliver(.began(start))
         }
     }
@@ -115,11 +111,7 @@ final class Scheduler {
             sequence.pendingTokens.removeFirst(sequence.scheduledCount)
         }
         sample(sampled, from: logits.elements)
-        admission.update { status in
-            status.steps += 1
-            status.answerTokens += sampled.count
-            status.cacheBytes = slots.cacheBytes
-        }
+        admission.update { $0.cacheBytes = slots.cacheBytes }
         removeFinished()
     }
 
@@ -131,7 +123,7 @@ final class Scheduler {
         let prefilling = running.filter(\.isPrefilling)
         guard let oldest = prefilling.first else { return }
         var left = running.count == 1 ? limits.solePrefillChunk : limits.sharedPrefillChunk
-        func assign(_ sequence: Sequence, most: Int) {
+        func assign(_ sequence: RunningSequence, most: Int) {
             let count = min(sequence.pendingTokens.count - sequence.scheduledCount, most)
             sequence.scheduledCount += count
             left -= count
@@ -142,7 +134,7 @@ final class Scheduler {
 
     /// Samples a token for each row of logits and delivers its text. Both run on the worker pool: with many clients, writing JSON
     /// and taking locks costs as much as sampling.
-    private func sample(_ sequences: [Sequence], from logits: Buffer) {
+    private func sample(_ sequences: [RunningSequence], from logits: Buffer) {
         let V = runner.model.configuration.vocabulary
         runner.processor.parallelFor(sequences.count) { i, _ in
             logits[i * V..<(i + 1) * V].write { sequences[i].sample(from: &$0) }
@@ -150,7 +142,7 @@ final class Scheduler {
         for sequence in sequences where sequence.pendingTokens.isEmpty { finish(sequence, because: nil) }
     }
 
-    private func finish(_ sequence: Sequence, because reason: FinishReason?) {
+    private func finish(_ sequence: RunningSequence, because reason: FinishReason?) {
         sequence.isFinished = true
         slots.release(sequence.slot)
         admission.update { status in

@@ -15,8 +15,8 @@ struct SequenceSlot {
     fileprivate var lastUse = 0
 
     fileprivate var isFree: Bool { reservedPositions == nil }
-    fileprivate var byteCount: Int { cache.byteCount(of: usedPositions) }
-    fileprivate var reservedBytes: Int { cache.byteCount(of: max(usedPositions, reservedPositions ?? 0)) }
+    fileprivate var byteCount: Int { cache.memoryBytes(forPositions: usedPositions) }
+    fileprivate var reservedBytes: Int { cache.memoryBytes(forPositions: max(usedPositions, reservedPositions ?? 0)) }
 
     /// The length of the common prefix with a prompt. Less than the whole prompt, since the logits of its last token must be computed.
     fileprivate func commonPrefix(with prompt: [TokenID]) -> Int {

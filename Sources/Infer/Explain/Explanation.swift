@@ -18,6 +18,8 @@ package struct Explanation {
     package let qkv: [[[Float]]]
     /// Outputs of each layer's attention, all heads side by side.   [L][T][C]
     package let attended: [[[Float]]]
+    /// What the head multiplies with its rows: the normalized output of the last block.   [T][C]
+    package let features: [[Float]]
     /// [T][V]
     package let logits: [[Float]]
 
@@ -33,6 +35,7 @@ package struct Explanation {
         embeddings = recorder.embeddings
         qkv = recorder.qkv
         attended = recorder.attended
+        features = recorder.lastLinearInput
         logits = result.rowsOfFloats
     }
 
@@ -96,6 +99,8 @@ private final class RecordingExecutor: Executor {
     private(set) var embeddings: [[Float]] = []
     private(set) var qkv: [[[Float]]] = []
     private(set) var attended: [[[Float]]] = []
+    /// The last linear layer of a forward pass is the head.
+    private(set) var lastLinearInput: [[Float]] = []
 
     init(_ tape: Tape) { self.tape = tape }
 
@@ -115,7 +120,8 @@ private final class RecordingExecutor: Executor {
     func norm(_ x: Tensor, by norm: Norm) -> Tensor { tape.norm(x, by: norm) }
 
     func linear(_ x: Tensor, weight: Parameter, bias: Parameter?, then f: UnaryFunction, plus: Tensor?) -> Tensor {
-        tape.linear(x, weight: weight, bias: bias, then: f, plus: plus)
+        lastLinearInput = x.rowsOfFloats
+        return tape.linear(x, weight: weight, bias: bias, then: f, plus: plus)
     }
 
     func applyRotaryEmbedding(_ qkv: Tensor, heads H: Int) -> Tensor { tape.applyRotaryEmbedding(qkv, heads: H) }

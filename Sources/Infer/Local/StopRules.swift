@@ -22,7 +22,7 @@ package struct StopRules: Sendable, Equatable {
         var tokens = ignoresEOS ? [] : Set(vocabulary.specialTokens.filter { Self.endTokens.contains($0.text) }.map(\.id))
         var texts = stop.map { Array($0.utf8) }
         if case .chat = prompt, let renderer {
-            if !ignoresEOS { tokens.formUnion(renderer.stops) }
+            if !ignoresEOS { tokens.formUnion(renderer.stopTokens) }
             // A line break ends the turn even inside a longer token.
             if renderer.template == .humanAssistant, !ignoresEOS { texts.append([UInt8(ascii: "\n")]) }
             trimsWhitespace = true

@@ -7,7 +7,7 @@ package import Tokenize
 /// parameters of a training run directly, and it is the reference for the cached path.
 ///
 ///     let generator = UncachedGenerator(of: model, parameters, on: processor)
-///     let ids = generator.completion(of: prompt, stoppingAt: renderer.stops)
+///     let ids = generator.completion(of: prompt, stoppingAt: renderer.stopTokens)
 package struct UncachedGenerator {
     private let model: GPT
     private let tape: Tape

@@ -68,11 +68,16 @@ struct OpenAIStream: ~Copyable {
                 return failure = .invalidResponse(address: address, reason: "the server reports an error: \(message)")
             }
             if let usage = chunk["usage"], usage.kind == .object {
-                self.usage = (try usage.integer("prompt_tokens", else: 0), try usage.integer("completion_tokens", else: 0))
+                self.usage = (try usage.integer("prompt_tokens", default: 0), try usage.integer("completion_tokens", default: 0))
             }
             guard let choice = chunk["choices"]?.elements?.first(where: { _ in true }) else { return }
             if let reason = choice["finish_reason"]?.string { finishReason = reason }
-            let text = if let delta = choice["delta"] { try delta.string("content", else: "") } else { try choice.string("text", else: "") }
+            let text: String
+            if let delta = choice["delta"] {
+                text = try delta.string("content", default: "")
+            } else {
+                text = try choice.string("text", default: "")
+            }
             let tokens = choice["logprobs"].map(Self.tokens) ?? []
             guard !text.isEmpty || !tokens.isEmpty else { return }
             pieceCount += 1

@@ -1,8 +1,8 @@
-/// A diagram of curves, as a figure of HTML with SVG in it.
+/// A line chart, written as an HTML figure with SVG.
 ///
-///     var chart = Chart("Loss", in: "nats a token", over: .steps)
-///     chart.curves = [.measured("validation", 1, points)]
-///     chart.write(to: &page, size: .usual)
+///     var chart = Chart("Loss", in: "nats per token", over: .steps)
+///     chart.curves = [.measured("validation set", 1, points)]
+///     chart.write(to: &page)
 struct Chart {
     enum Axis {
         case steps, time
@@ -12,22 +12,22 @@ struct Chart {
 
     struct Size {
         let width, height: Double
-        /// How large a letter is, in the same unit.
-        let letters: Double
-        static let usual = Size(width: 480, height: 290, letters: 13)
-        static let wide = Size(width: 960, height: 380, letters: 13)
+        /// The font size in the same unit.
+        let fontSize: Double
+        static let normal = Size(width: 480, height: 290, fontSize: 13)
+        static let wide = Size(width: 960, height: 380, fontSize: 13)
     }
 
     let title, unit: String
     let axis: Axis
     var curves: [Curve] = []
-    /// When steps were taken, for a second axis above: steps against seconds.
+    /// Points of (step, seconds) for a second x-axis above the chart.
     var times: [Curve.Point] = []
-    /// Places on the axis with what happened there.
-    var marks: [(x: Double, what: String)] = []
-    /// A point with a word beside it.
+    /// Vertical lines with the event that each marks.
+    var marks: [(x: Double, event: String)] = []
+    /// A highlighted point with a label.
     var best: (point: Curve.Point, label: String)?
-    /// Whether zero belongs to it.
+    /// Whether the y-axis includes zero.
     var startsAtZero = false
 
     init(_ title: String, in unit: String, over axis: Axis) {
@@ -40,15 +40,15 @@ struct Chart {
 }
 
 extension Chart {
-    /// What the axes have to reach: bands may be cut off, lines not.
+    /// The ranges of the axes. They include all lines; bands may be clipped.
     var bounds: (x: ClosedRange<Double>, y: ClosedRange<Double>) {
         let points = curves.flatMap(\.points), xs = points.map(\.x), ys = points.map(\.y)
         let left = axis == .steps ? 0 : min(0, xs.min() ?? 0), right = max(xs.max() ?? 1, left + 1e-9)
         var low = startsAtZero ? 0 : ys.min() ?? 0, high = ys.max() ?? 1
-        // A line that does not move stands in the middle.
-        let room = max((high - low) * 0.06, high.magnitude * 1e-3, 1e-9)
-        if !startsAtZero { low = max(low - room, low < 0 ? -.infinity : 0) }
-        high += room
+        // The second term centers a constant line.
+        let margin = max((high - low) * 0.06, high.magnitude * 1e-3, 1e-9)
+        if !startsAtZero { low = max(low - margin, low < 0 ? -.infinity : 0) }
+        high += margin
         return (left...right, low...high)
     }
 }

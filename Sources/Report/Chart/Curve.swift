@@ -2,55 +2,57 @@
 package struct Curve {
     package struct Point: Equatable {
         package let x, y: Double
+
         package init(_ x: Double, _ y: Double) {
             self.x = x
             self.y = y
         }
     }
 
-    /// What the legend calls it.
+    /// The label in the legend.
     package let name: String
-    /// Which of the colours.
-    package let colour: Int
+    /// The index of the color in the style sheet.
+    package let color: Int
     package var points: [Point]
-    /// What was smoothed away: the lowest and highest of each stretch.
+    /// The range of the raw values around a smoothed line.
     package var band: [(x: Double, low: Double, high: Double)] = []
-    /// Whether each point is one measurement and shows as a dot.
+    /// Whether each point is a single measurement and is drawn as a dot.
     package var hasDots = false
 
-    package static let mostPoints = 300
+    package static let maximumPoints = 300
 
-    /// Each point one measurement.
-    package static func measured(_ name: String, _ colour: Int, _ points: [Point]) -> Curve {
-        Curve(name: name, colour: colour, points: thinned(points), hasDots: points.count <= 60)
+    /// Creates a line through individual measurements.
+    package static func measured(_ name: String, _ color: Int, _ points: [Point]) -> Curve {
+        Curve(name: name, color: color, points: downsampled(points), hasDots: points.count <= 60)
     }
 
-    /// A line through the means of a window, 4 % of all points wide, over a band of what there was.
-    package static func smoothed(_ name: String, _ colour: Int, _ points: [Point]) -> Curve {
+    /// Creates a moving average over 4 % of the points, with a band that shows the raw values.
+    package static func smoothed(_ name: String, _ color: Int, _ points: [Point]) -> Curve {
         let reach = points.count / 50
         var sums = [0.0]
         for point in points { sums.append((sums.last ?? 0) + point.y) }
         let means = points.indices.map { i in
-            // Where it begins it falls: as far to the right as to the left. Where it ends it is level, and noise would look like news.
+            // At the start, where the loss falls steeply, the window stays centered. At the end, where it is flat, the window stays wide,
+            // because noise would look like a trend.
             let first = max(0, i - reach), end = min(points.count, i + (i - first) + 1)
             return Point(points[i].x, (sums[end] - sums[first]) / Double(end - first))
         }
-        var curve = Curve(name: name, colour: colour, points: thinned(means))
+        var curve = Curve(name: name, color: color, points: downsampled(means))
         if reach > 0 {
-            curve.band = stretches(points).map { stretch in
-                (stretch[stretch.startIndex + stretch.count / 2].x, stretch.map(\.y).min() ?? 0, stretch.map(\.y).max() ?? 0)
+            curve.band = chunks(points).map { chunk in
+                (chunk[chunk.startIndex + chunk.count / 2].x, chunk.map(\.y).min() ?? 0, chunk.map(\.y).max() ?? 0)
             }
         }
         return curve
     }
 
-    /// The last point of each stretch, and the first of all.
-    private static func thinned(_ points: [Point]) -> [Point] {
-        points.count <= mostPoints ? points : points.prefix(1) + stretches(points).compactMap(\.last)
+    /// Keeps the first point, and the last point of each chunk.
+    private static func downsampled(_ points: [Point]) -> [Point] {
+        points.count <= maximumPoints ? points : points.prefix(1) + chunks(points).compactMap(\.last)
     }
 
-    private static func stretches(_ points: [Point]) -> [ArraySlice<Point>] {
-        let count = min(mostPoints, points.count)
+    private static func chunks(_ points: [Point]) -> [ArraySlice<Point>] {
+        let count = min(maximumPoints, points.count)
         return (0..<count).map { points[points.count * $0 / count..<points.count * ($0 + 1) / count] }
     }
 }

@@ -1,7 +1,7 @@
 package import JSON
 
-/// An entry as a line, and a line as an entry.
 extension LogEntry {
+    /// The entry as a line of log.jsonl.
     package var json: String {
         var writer = JSONWriter(.oneLine)
         writer.object { w in
@@ -10,18 +10,18 @@ extension LogEntry {
                 w.write("event", "started")
                 w.write("step", step)
                 w.write(settings)
-            case .counted(let counted):
+            case .initialized(let initialization):
                 w.write("event", "counted")
                 w.write("step", 0)
-                w.write("pairs", counted.pairs)
-                w.write("contexts", counted.contexts)
-                w.write("seconds", rounding: counted.seconds)
+                w.write("pairs", initialization.pairs)
+                w.write("contexts", initialization.contexts)
+                w.write("seconds", rounding: initialization.seconds)
             case .step(let step):
                 w.write("event", "step")
                 w.write("step", step.step)
                 w.write("loss", rounding: step.loss)
-                w.write("gradient", rounding: step.gradient)
-                w.key("rate"); w.number(step.rate)
+                w.write("gradient", rounding: step.gradientNorm)
+                w.key("rate"); w.number(step.learningRate)
                 w.write("tokens", step.tokens)
                 w.write("seconds", rounding: step.seconds)
             case .skipped(let step):
@@ -31,7 +31,8 @@ extension LogEntry {
                 w.write("event", "evaluated")
                 w.write("step", e.step)
                 for (key, value) in [
-                    ("train_loss", e.training), ("val_loss", e.validation), ("bits_per_byte", e.bitsPerByte), ("replay_loss", e.replay),
+                    ("train_loss", e.trainingLoss), ("val_loss", e.validationLoss), ("bits_per_byte", e.bitsPerByte),
+                    ("replay_loss", e.replayLoss),
                 ] {
                     if let value { w.write(key, rounding: value) }
                 }
@@ -52,28 +53,32 @@ extension LogEntry {
         return writer.text
     }
 
-    /// nil if it is none of ours, or has a number that no training makes.
+    /// Parses a line; nil if it is not an entry, or has a number outside of the plausible range.
     package init?(_ line: JSONElement) {
         guard let event = line["event"]?.string, let step = line["step"]?.integer, 0...1_000_000_000_000 ~= step else { return nil }
         switch event {
         case "started": self = .started(RunSetting.all(in: line), after: step)
         case "skipped": self = .skipped(step: step)
         case "counted":
-            guard let pairs = line.count("pairs"), let contexts = line.count("contexts"), let seconds = line.figure("seconds") else {
-                return nil
-            }
-            self = .counted(Counted(pairs: pairs, contexts: contexts, seconds: seconds))
+            guard let pairs = line.count("pairs"), let contexts = line.count("contexts"),
+                  let seconds = line.measurement("seconds") else { return nil }
+            self = .initialized(NGramInitialization(pairs: pairs, contexts: contexts, seconds: seconds))
         case "step":
-            guard let loss = line.figure("loss"), let gradient = line.figure("gradient"), let rate = line.figure("rate"),
-                  let tokens = line.count("tokens"), let seconds = line.figure("seconds") else { return nil }
-            self = .step(Step(step: step, loss: loss, gradient: gradient, rate: rate, tokens: tokens, seconds: seconds))
+            guard let loss = line.measurement("loss"), let gradientNorm = line.measurement("gradient"),
+                  let learningRate = line.measurement("rate"), let tokens = line.count("tokens"),
+                  let seconds = line.measurement("seconds") else { return nil }
+            self = .step(
+                Step(step: step, loss: loss, gradientNorm: gradientNorm, learningRate: learningRate, tokens: tokens, seconds: seconds)
+            )
         case "evaluated":
-            guard let tokens = line.count("tokens"), let seconds = line.figure("seconds") else { return nil }
+            guard let tokens = line.count("tokens"), let seconds = line.measurement("seconds") else { return nil }
             self = .evaluated(
-                Evaluated(
-                    step: step, training: line.figure("train_loss"), validation: line.figure("val_loss"),
-                    bitsPerByte: line.figure("bits_per_byte"), replay: line.figure("replay_loss"), isBest: line["best"]?.integer == 1,
-                    tokens: tokens, seconds: seconds))
+                Evaluation(
+                    step: step, trainingLoss: line.measurement("train_loss"), validationLoss: line.measurement("val_loss"),
+                    bitsPerByte: line.measurement("bits_per_byte"), replayLoss: line.measurement("replay_loss"),
+                    isBest: line["best"]?.integer == 1, tokens: tokens, seconds: seconds
+                )
+            )
         case "answered":
             guard let question = line["question"]?.string, let answer = line["answer"]?.string else { return nil }
             self = .answered(Answer(step: step, question: question, answer: answer, expected: line["expected"]?.string))
@@ -85,14 +90,14 @@ extension LogEntry {
 }
 
 extension JSONElement {
-    /// A number from 0 up to where charts still have room.
-    fileprivate func figure(_ key: String) -> Double? { self[key]?.number.flatMap { 0...1e12 ~= $0 ? $0 : nil } }
+    /// A number from 0 to a limit within which charts can be drawn.
+    fileprivate func measurement(_ key: String) -> Double? { self[key]?.number.flatMap { 0...1e12 ~= $0 ? $0 : nil } }
 
     fileprivate func count(_ key: String) -> Int? { self[key]?.integer.flatMap { 0...1_000_000_000_000_000 ~= $0 ? $0 : nil } }
 }
 
 extension RunSetting {
-    /// The objects of a line are the groups.
+    /// Reads the settings of a `started` line, whose objects are the groups.
     fileprivate static func all(in line: JSONElement) -> [RunSetting] {
         var result: [RunSetting] = []
         guard let groups = line.members else { return [] }
@@ -118,7 +123,7 @@ extension JSONWriter {
         integer(number)
     }
 
-    /// To four digits: nobody measures more exactly.
+    /// Rounds to four decimals, which is finer than any measurement.
     fileprivate mutating func write(_ name: String, rounding number: Double) {
         key(name)
         self.number((number * 1e4).rounded() / 1e4)

@@ -1,25 +1,25 @@
 import JSON
 
-/// A line of log.jsonl: what happened in a training.
+/// A line of a run's log.jsonl.
 ///
 ///     LogEntry.skipped(step: 12).json                          // {"event":"skipped","step":12}
 ///     LogEntry(try parser.parse(line))                         // .skipped(step: 12)
 package enum LogEntry: Sendable, Equatable {
-    /// A training begins, or goes on after a step, with these settings.
+    /// Training starts, or resumes after a step, with these settings.
     case started([RunSetting], after: Int)
-    /// The model has begun with what counting knows of the text.
-    case counted(Counted)
+    /// The weights were initialized from n-gram counts of the training data.
+    case initialized(NGramInitialization)
     case step(Step)
-    /// Nothing was learned from this batch, counted from 0: the loss or the gradient was not finite.
+    /// A batch, counted from 0, was skipped because its loss or gradient was not finite.
     case skipped(step: Int)
-    case evaluated(Evaluated)
+    case evaluated(Evaluation)
     case answered(Answer)
     case ended(Ending, step: Int)
 
-    package struct Counted: Sendable, Equatable {
-        /// Pairs of tokens that the model knows from the beginning.
+    package struct NGramInitialization: Sendable, Equatable {
+        /// The token pairs whose following token the model knows from the start.
         package let pairs: Int
-        /// How many times a token or a pair was looked at to get there.
+        /// The number of contexts that the weights were fitted to.
         package let contexts: Int
         package let seconds: Double
 
@@ -32,55 +32,58 @@ package enum LogEntry: Sendable, Equatable {
 
     package struct Step: Sendable, Equatable {
         package let step: Int
-        package let loss, gradient, rate: Double
-        /// Since the beginning.
+        package let loss, gradientNorm, learningRate: Double
+        /// Tokens since the start of the run.
         package let tokens: Int
+        /// Seconds since the start of the run.
         package let seconds: Double
 
-        package init(step: Int, loss: Double, gradient: Double, rate: Double, tokens: Int, seconds: Double) {
+        package init(step: Int, loss: Double, gradientNorm: Double, learningRate: Double, tokens: Int, seconds: Double) {
             self.step = step
             self.loss = loss
-            self.gradient = gradient
-            self.rate = rate
+            self.gradientNorm = gradientNorm
+            self.learningRate = learningRate
             self.tokens = tokens
             self.seconds = seconds
         }
     }
 
-    package struct Evaluated: Sendable, Equatable {
+    package struct Evaluation: Sendable, Equatable {
         package let step: Int
-        /// Nats a token.
-        package let training: Double?, validation: Double?
+        /// Losses in nats per token.
+        package let trainingLoss: Double?, validationLoss: Double?
         package let bitsPerByte: Double?
-        /// Of older chats, which a finetune shall not forget.
-        package let replay: Double?
+        /// The loss on the replay data of a fine-tuning run.
+        package let replayLoss: Double?
         package let isBest: Bool
+        /// Tokens since the start of the run.
         package let tokens: Int
+        /// Seconds since the start of the run.
         package let seconds: Double
 
         package init(
-            step: Int, training: Double?, validation: Double?, bitsPerByte: Double?, replay: Double? = nil, isBest: Bool, tokens: Int,
-            seconds: Double
+            step: Int, trainingLoss: Double?, validationLoss: Double?, bitsPerByte: Double?, replayLoss: Double? = nil, isBest: Bool,
+            tokens: Int, seconds: Double
         ) {
             self.step = step
-            self.training = training
-            self.validation = validation
+            self.trainingLoss = trainingLoss
+            self.validationLoss = validationLoss
             self.bitsPerByte = bitsPerByte
-            self.replay = replay
+            self.replayLoss = replayLoss
             self.isBest = isBest
             self.tokens = tokens
             self.seconds = seconds
         }
 
-        /// What tells whether a model is better: of what it has not seen, if there is anything.
-        var loss: Double? { validation ?? training }
+        /// The loss that selects the best checkpoint: the validation loss, or the training loss without validation data.
+        var loss: Double? { validationLoss ?? trainingLoss }
     }
 
-    /// What the model of a step says.
+    /// A sample answer, generated during training.
     package struct Answer: Sendable, Equatable {
         package let step: Int
         package let question, answer: String
-        /// What the text that it was taken from says.
+        /// The answer in the training data, if the question was taken from it.
         package let expected: String?
 
         package init(step: Int, question: String, answer: String, expected: String?) {
@@ -96,13 +99,13 @@ package enum LogEntry: Sendable, Equatable {
     }
 }
 
-/// A number or a word that a training was started with.
+/// A setting that a run was started with.
 package struct RunSetting: Sendable, Equatable {
     package enum Value: Sendable, Equatable {
         case text(String), number(Double), whole(Int)
     }
 
-    /// What it is about, such as `model`.
+    /// The group in the report, such as `model`.
     package let group: String
     package let name: String
     package let value: Value

@@ -1,4 +1,4 @@
-/// HTML, and the SVG in it, that is well-formed XML, too. What comes from outside is escaped here and nowhere else.
+/// Builds HTML with inline SVG that is also well-formed XML. All text and attributes are escaped here.
 ///
 ///     var page = HTMLBuilder()
 ///     page.element("p", ["class": "note"]) { $0.text("a < b") }
@@ -10,8 +10,10 @@ package struct HTMLBuilder {
 
     package mutating func text(_ text: String) { html += Self.escaped(text) }
 
-    /// An element with what is in it.
-    package mutating func element(_ name: String, _ attributes: KeyValuePairs<String, String> = [:], _ body: (inout HTMLBuilder) -> Void) {
+    /// Writes an element; `body` writes its content.
+    package mutating func element(
+        _ name: String, _ attributes: KeyValuePairs<String, String> = [:], _ body: (inout HTMLBuilder) -> Void
+    ) {
         open(name, attributes)
         html += ">"
         body(&self)
@@ -24,7 +26,7 @@ package struct HTMLBuilder {
 
     package mutating func element(_ name: String, _ content: String) { element(name, [:], content) }
 
-    /// An element that nothing can be in, such as `<path/>`.
+    /// Writes an empty element, such as `<path/>`.
     package mutating func leaf(_ name: String, _ attributes: KeyValuePairs<String, String>) {
         open(name, attributes)
         html += "/>"
@@ -35,7 +37,7 @@ package struct HTMLBuilder {
         for (key, value) in attributes { html += " \(key)=\"\(Self.escaped(value))\"" }
     }
 
-    /// A whole page.
+    /// Returns a whole page with the style sheet.
     static func page(title: String, _ body: (inout HTMLBuilder) -> Void) -> String {
         var page = HTMLBuilder()
         page.html = "<!DOCTYPE html>\n"
@@ -44,15 +46,15 @@ package struct HTMLBuilder {
                 $0.leaf("meta", ["charset": "utf-8"])
                 $0.leaf("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"])
                 $0.element("title", title)
-                // A browser takes what is in it as it stands; it has no & and no <.
-                $0.element("style") { $0.html += StyleSheet.sheet }
+                // Not escaped, because HTML does not unescape styles. The sheet contains no & and no <.
+                $0.element("style") { $0.html += StyleSheet.css }
             }
             $0.element("body") { body(&$0) }
         }
         return page.html + "\n"
     }
 
-    /// What XML has no character for becomes U+FFFD.
+    /// Escapes text and replaces characters that XML does not allow with U+FFFD.
     private static func escaped(_ text: String) -> String {
         var result = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {

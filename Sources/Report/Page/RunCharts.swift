@@ -1,54 +1,57 @@
-/// What is drawn of a training.
+/// The charts of a run's report.
 struct RunCharts {
     private let log: TrainingLog
 
     init(_ log: TrainingLog) { self.log = log }
 
-    var all: [Chart] { [loss, bitsPerByte, rate, speed, gradient] }
+    var all: [Chart] { [loss, bitsPerByte, learningRate, throughput, gradientNorm] }
 
     private var loss: Chart {
-        var chart = Chart("Loss", in: "nats a token", over: .steps)
-        chart.curves = [.smoothed("batches, smoothed", 0, log.steps.curve(over: .steps) { $0.loss }),
-                        .measured("training text", 2, log.evaluations.curve(over: .steps) { $0.training }),
-                        .measured("validation text", 1, log.evaluations.curve(over: .steps) { $0.validation }),
-                        .measured("older chats", 3, log.evaluations.curve(over: .steps) { $0.replay })].filter { !$0.points.isEmpty }
+        var chart = Chart("Loss", in: "nats per token", over: .steps)
+        let curves: [Curve] = [
+            .smoothed("training batches (smoothed)", 0, log.steps.curve(over: .steps) { $0.loss }),
+            .measured("training set", 2, log.evaluations.curve(over: .steps) { $0.trainingLoss }),
+            .measured("validation set", 1, log.evaluations.curve(over: .steps) { $0.validationLoss }),
+            .measured("replay set", 3, log.evaluations.curve(over: .steps) { $0.replayLoss }),
+        ]
+        chart.curves = curves.filter { !$0.points.isEmpty }
         if let best = log.best, let loss = best.loss { chart.best = (.init(Double(best.step), loss), "best \(loss.fixed(3))") }
-        return finished(chart)
+        return withTimesAndMarks(chart)
     }
 
     private var bitsPerByte: Chart {
-        var chart = Chart("Bits per byte", in: "of the validation text", over: .steps)
+        var chart = Chart("Bits per byte", in: "validation set", over: .steps)
         chart.curves = [.measured("bits per byte", 1, log.evaluations.curve(over: .steps) { $0.bitsPerByte })]
-        return finished(chart)
+        return withTimesAndMarks(chart)
     }
 
-    private var rate: Chart {
+    private var learningRate: Chart {
         var chart = Chart("Learning rate", in: "", over: .steps)
-        chart.curves = [Curve.measured("rate", 3, log.steps.curve(over: .steps) { $0.rate }).withoutDots]
+        chart.curves = [Curve.measured("learning rate", 3, log.steps.curve(over: .steps) { $0.learningRate }).withoutDots]
         chart.startsAtZero = true
-        return finished(chart)
+        return withTimesAndMarks(chart)
     }
 
-    private var speed: Chart {
-        var chart = Chart("Speed", in: "tokens a second", over: .steps)
-        chart.curves = [.smoothed("tokens a second", 5, log.steps.speeds(over: .steps))]
+    private var throughput: Chart {
+        var chart = Chart("Tokens per second", in: "", over: .steps)
+        chart.curves = [.smoothed("tokens per second", 5, log.steps.tokensPerSecond(over: .steps))]
         chart.startsAtZero = true
-        return finished(chart)
+        return withTimesAndMarks(chart)
     }
 
-    private var gradient: Chart {
-        var chart = Chart("Length of the gradient", in: "before clipping", over: .steps)
-        chart.curves = [.smoothed("length", 4, log.steps.curve(over: .steps) { $0.gradient })]
+    private var gradientNorm: Chart {
+        var chart = Chart("Gradient norm", in: "before clipping", over: .steps)
+        chart.curves = [.smoothed("gradient norm", 4, log.steps.curve(over: .steps) { $0.gradientNorm })]
         chart.startsAtZero = true
-        return finished(chart)
+        return withTimesAndMarks(chart)
     }
 
-    /// With the time above, and what happened on the way.
-    private func finished(_ chart: Chart) -> Chart {
+    /// Adds the time axis, and marks where the run was resumed or a batch was skipped.
+    private func withTimesAndMarks(_ chart: Chart) -> Chart {
         var chart = chart
         chart.times = Curve.measured("", 0, log.steps.map { .init(Double($0.step), $0.seconds) }).points
-        chart.marks = log.resumed.map { (Double($0), "went on after step \($0.grouped)") }
-            + log.skipped.prefix(200).map { (Double($0 + 1), "step \(($0 + 1).grouped) was skipped: not finite") }
+        chart.marks = log.resumed.map { (Double($0), "resumed after step \($0.grouped)") }
+            + log.skipped.prefix(200).map { (Double($0 + 1), "step \(($0 + 1).grouped) was skipped: loss or gradient not finite") }
         return chart
     }
 }
@@ -62,30 +65,30 @@ extension Curve {
 }
 
 extension [LogEntry.Step] {
-    func curve(over axis: Chart.Axis, _ figure: (LogEntry.Step) -> Double) -> [Curve.Point] {
-        map { .init(axis == .time ? $0.seconds : Double($0.step), figure($0)) }
+    func curve(over axis: Chart.Axis, _ value: (LogEntry.Step) -> Double) -> [Curve.Point] {
+        map { .init(axis == .time ? $0.seconds : Double($0.step), value($0)) }
     }
 
-    /// Tokens a second, of a few steps together if there are many, so that the clock's grain does not show. The time of an evaluation is
-    /// not counted:
-    /// a stretch that took more than three times as long as the usual one had something else to do.
-    func speeds(over axis: Chart.Axis) -> [Curve.Point] {
-        let each = Swift.max(1, count / 1_000)
-        let ends = stride(from: 0, to: count, by: each).map { self[$0] }
+    /// The throughput of each step, or of a few steps together if there are many, to hide the clock's resolution.
+    ///
+    /// Leaves out evaluations: intervals that took more than three times the median per step.
+    func tokensPerSecond(over axis: Chart.Axis) -> [Curve.Point] {
+        let interval = Swift.max(1, count / 1_000)
+        let ends = stride(from: 0, to: count, by: interval).map { self[$0] }
         let spans = zip(ends, ends.dropFirst()).filter { $1.seconds > $0.seconds && $1.tokens > $0.tokens }
-        let usual = spans.map { ($1.seconds - $0.seconds) / Double($1.step - $0.step) }.sorted()
-        guard !usual.isEmpty else { return [] }
-        let limit = 3 * usual[usual.count / 2]
+        let secondsPerStep = spans.map { ($1.seconds - $0.seconds) / Double($1.step - $0.step) }.sorted()
+        guard !secondsPerStep.isEmpty else { return [] }
+        let limit = 3 * secondsPerStep[secondsPerStep.count / 2]
         return spans.compactMap { a, b in
             let seconds = b.seconds - a.seconds
-            return seconds / Double(b.step - a.step) > limit
-                ? nil : .init(axis == .time ? b.seconds : Double(b.step), Double(b.tokens - a.tokens) / seconds)
+            if seconds / Double(b.step - a.step) > limit { return nil }
+            return .init(axis == .time ? b.seconds : Double(b.step), Double(b.tokens - a.tokens) / seconds)
         }
     }
 }
 
-extension [LogEntry.Evaluated] {
-    func curve(over axis: Chart.Axis, _ figure: (LogEntry.Evaluated) -> Double?) -> [Curve.Point] {
-        compactMap { e in figure(e).map { .init(axis == .time ? e.seconds : Double(e.step), $0) } }
+extension [LogEntry.Evaluation] {
+    func curve(over axis: Chart.Axis, _ value: (LogEntry.Evaluation) -> Double?) -> [Curve.Point] {
+        compactMap { e in value(e).map { .init(axis == .time ? e.seconds : Double(e.step), $0) } }
     }
 }

@@ -1,13 +1,13 @@
 package import Files
 
-/// Several trainings in one report: `slm train --compare RUN…`.
+/// A report that compares several training runs: `slm train --compare RUN…`.
 ///
-///     let page = try RunComparison(of: ["checkpoints/a", "checkpoints/b"])
-///     try page.write(to: "report.html")
+///     let comparison = try RunComparison(of: ["checkpoints/a", "checkpoints/b"])
+///     try comparison.write(to: "report.html")
 package struct RunComparison {
     private struct Run {
         let name: String
-        let colour: Int
+        let color: Int
         let log: TrainingLog
     }
 
@@ -18,7 +18,7 @@ package struct RunComparison {
         let names = folders.map(\.lastComponent)
         for (i, folder) in folders.enumerated() {
             let name = names.count { $0 == names[i] } == 1 ? names[i] : folder
-            runs.append(Run(name: name, colour: i % 8, log: try TrainingLog(of: folder)))
+            runs.append(Run(name: name, color: i % 8, log: try TrainingLog(of: folder)))
         }
         self.runs = runs
     }
@@ -30,47 +30,48 @@ package struct RunComparison {
     }
 
     package var html: String {
-        HTMLBuilder.page(title: "\(runs.count) trainings · slm") { page in
+        HTMLBuilder.page(title: "\(runs.count) training runs · slm") { page in
             page.element("header") {
                 $0.element("h1", runs.map(\.name).joined(separator: ", "))
-                $0.element("p", "\(runs.count) trainings side by side.")
+                $0.element("p", "RunComparison of \(runs.count) training runs.")
             }
             page.element("h2", "Results")
             writeResults(to: &page)
-            page.element("h2", "How they learned")
+            page.element("h2", "Training curves")
             page.element("div", ["class": "charts"]) { page in
                 for (i, chart) in charts.enumerated() { chart.write(to: &page, isWide: i == 0) }
             }
             writeAnswers(to: &page)
             writeSettings(to: &page)
-            page.element("footer", "Made by slm from the trainings' log.jsonl.")
+            page.element("footer", "Created by slm from the runs' log.jsonl.")
         }
     }
 
     private var charts: [Chart] {
-        let evaluated = { (title: String, unit: String, axis: Chart.Axis, figure: (LogEntry.Evaluated) -> Double?) in
-            chart(title, unit, axis) { run in .measured(run.name, run.colour, run.log.evaluations.curve(over: axis, figure)) }
+        func evaluations(
+            _ title: String, _ unit: String, _ axis: Chart.Axis, _ value: (LogEntry.Evaluation) -> Double?
+        ) -> Chart {
+            chart(title, unit, axis) { run in .measured(run.name, run.color, run.log.evaluations.curve(over: axis, value)) }
         }
-        var rate = chart("Learning rate", "", .steps) {
-            .measured($0.name, $0.colour, $0.log.steps.curve(over: .steps) { $0.rate }).withoutDots
+        func trainingLoss(_ axis: Chart.Axis) -> Chart {
+            chart("Training loss", "nats per token", axis) { run in
+                .smoothed(run.name, run.color, run.log.steps.curve(over: axis) { $0.loss }).withoutBand
+            }
         }
-        var speed = chart("Speed", "tokens a second", .steps) {
-            .smoothed($0.name, $0.colour, $0.log.steps.speeds(over: .steps)).withoutBand
+        var learningRate = chart("Learning rate", "", .steps) { run in
+            .measured(run.name, run.color, run.log.steps.curve(over: .steps) { $0.learningRate }).withoutDots
         }
-        rate.startsAtZero = true
-        speed.startsAtZero = true
+        var throughput = chart("Tokens per second", "", .steps) { run in
+            .smoothed(run.name, run.color, run.log.steps.tokensPerSecond(over: .steps)).withoutBand
+        }
+        learningRate.startsAtZero = true
+        throughput.startsAtZero = true
         return [
-            evaluated("Validation loss", "nats a token", .steps) { $0.loss },
-            evaluated("Validation loss", "nats a token", .time) { $0.loss },
-            evaluated("Bits per byte", "of the validation text", .steps) { $0.bitsPerByte },
-            evaluated("Loss on older chats", "nats a token", .steps) { $0.replay },
-            chart("Loss while learning", "nats a token", .steps) {
-                .smoothed($0.name, $0.colour, $0.log.steps.curve(over: .steps) { $0.loss }).withoutBand
-            },
-            chart("Loss while learning", "nats a token", .time) {
-                .smoothed($0.name, $0.colour, $0.log.steps.curve(over: .time) { $0.loss }).withoutBand
-            },
-            rate, speed,
+            evaluations("Validation loss", "nats per token", .steps) { $0.loss },
+            evaluations("Validation loss", "nats per token", .time) { $0.loss },
+            evaluations("Bits per byte", "validation set", .steps) { $0.bitsPerByte },
+            evaluations("Replay loss", "nats per token", .steps) { $0.replayLoss },
+            trainingLoss(.steps), trainingLoss(.time), learningRate, throughput,
         ]
     }
 
@@ -82,58 +83,54 @@ package struct RunComparison {
 
     private func writeResults(to page: inout HTMLBuilder) {
         let best = runs.compactMap { $0.log.best?.loss }.min()
+        let columns = ["run", "best loss", "at step", "bits per byte", "final loss", "steps", "skipped", "tokens", "time", "tokens/s"]
         page.element("div", ["class": "card scroll"]) { page in
             page.element("table") { page in
-                page.element("thead") {
-                    $0.row(
-                        "th",
-                        [
-                            "training", "best loss", "at step", "bits per byte", "final loss", "steps", "skipped", "tokens", "time",
-                            "tokens/s",
-                        ])
-                }
+                page.element("thead") { $0.row("th", columns) }
                 page.element("tbody") { page in
                     for run in runs {
-                        let log = run.log, evaluated = log.best
-                        page.element("tr", evaluated?.loss == best && best != nil ? ["class": "best"] : [:]) { page in
-                            page.element("td") { $0.element("span", ["class": "key c\(run.colour)"], run.name) }
-                            for cell in [
-                                evaluated?.loss?.fixed(4) ?? "–", evaluated?.step.grouped ?? "–", evaluated?.bitsPerByte?.fixed(4) ?? "–",
-                                log.evaluations.last?.loss?.fixed(4) ?? "–", log.lastStep.grouped, log.skipped.count.grouped,
-                                Double(log.tokens).short, log.seconds.clock,
-                                log.seconds > 0 ? (Double(log.tokens) / log.seconds).fixed(0) : "–",
-                            ] {
-                                page.element("td", cell)
-                            }
+                        let isBest = best != nil && run.log.best?.loss == best
+                        page.element("tr", isBest ? ["class": "best"] : [:]) { page in
+                            page.element("td") { $0.element("span", ["class": "key c\(run.color)"], run.name) }
+                            for cell in results(of: run.log) { page.element("td", cell) }
                         }
                     }
                 }
             }
         }
-        if runs.contains(where: { $0.log.best?.validation == nil }) {
-            page.element(
-                "p", ["class": "remark"], "Where nothing was there to check with, the loss is that of the text that was learned from.")
+        if runs.contains(where: { $0.log.best?.validationLoss == nil }) {
+            page.element("p", ["class": "remark"], "For runs without validation data, the loss is the training loss.")
         }
     }
 
-    /// The last answers to questions that were asked of more than one.
+    private func results(of log: TrainingLog) -> [String] {
+        let best = log.best
+        return [
+            best?.loss?.fixed(4) ?? "–", best?.step.grouped ?? "–", best?.bitsPerByte?.fixed(4) ?? "–",
+            log.evaluations.last?.loss?.fixed(4) ?? "–", log.lastStep.grouped, log.skipped.count.grouped,
+            Double(log.tokens).abbreviated, log.seconds.duration,
+            log.seconds > 0 ? (Double(log.tokens) / log.seconds).fixed(0) : "–",
+        ]
+    }
+
+    /// Writes the last answers to the questions that several runs have in common.
     private func writeAnswers(to page: inout HTMLBuilder) {
-        let asked = runs.flatMap { $0.log.answers.questions }
-        let questions = asked.reduce(into: [String]()) { list, question in
-            if !list.contains(question), asked.count(where: { $0 == question }) > 1 { list.append(question) }
+        let all = runs.flatMap { $0.log.answers.questions }
+        let questions = all.reduce(into: [String]()) { list, question in
+            if !list.contains(question), all.count(where: { $0 == question }) > 1 { list.append(question) }
         }
         if questions.isEmpty { return }
-        page.element("h2", "What they say")
+        page.element("h2", "Sample answers")
         for question in questions {
             page.element("section", ["class": "card"]) { page in
-                page.element("div", ["class": "chat"]) { $0.element("p", ["class": "asked"], question) }
+                page.element("div", ["class": "chat"]) { $0.element("p", ["class": "question"], question) }
                 page.element("table") { page in
                     page.element("tbody") { page in
                         for run in runs {
                             guard let answer = run.log.answers.last(where: { $0.question == question }) else { continue }
                             page.element("tr") {
-                                $0.element("td") { $0.element("span", ["class": "key c\(run.colour)"], run.name) }
-                                $0.element("td", ["class": "words long"], answer.shown)
+                                $0.element("td") { $0.element("span", ["class": "key c\(run.color)"], run.name) }
+                                $0.element("td", ["class": "text long"], answer.displayText)
                             }
                         }
                     }
@@ -144,9 +141,8 @@ package struct RunComparison {
 
     private func writeSettings(to page: inout HTMLBuilder) {
         let all = runs.flatMap(\.log.settings).reduce(into: [(group: String, name: String, title: String)]()) { list, setting in
-            if !list.contains(where: { $0.group == setting.group && $0.name == setting.name }) {
-                list.append((setting.group, setting.name, setting.title))
-            }
+            if list.contains(where: { $0.group == setting.group && $0.name == setting.name }) { return }
+            list.append((setting.group, setting.name, setting.title))
         }
         let differing = all.filter { key in Set(runs.map { $0.log.text(key.group, key.name) }).count > 1 }
         if all.isEmpty { return }
@@ -163,7 +159,7 @@ package struct RunComparison {
                 }
             }
         }
-        page.element("p", ["class": "remark"], "\(differing.isEmpty ? "None" : "\(differing.count)") of \(all.count) differ.")
+        page.element("p", ["class": "remark"], "\(differing.isEmpty ? "None" : "\(differing.count)") of \(all.count) settings differ.")
     }
 }
 

@@ -1,10 +1,10 @@
-/// The report of one training.
+/// The HTML report of one training run.
 package struct RunPage {
     private let log: TrainingLog
     private let folder: String
     private let commands: [Command]
 
-    /// What a reader may want to do next.
+    /// A command that the report suggests as a next step.
     package struct Command: Sendable {
         package let purpose, line: String
 
@@ -30,69 +30,65 @@ package struct RunPage {
                 if !summary.isEmpty { page.element("p", summary) }
             }
             writeTiles(to: &page)
-            page.element("h2", "How it learned")
+            let charts = RunCharts(log).all
+            page.element("h2", "Training curves")
             page.element("div", ["class": "charts"]) { page in
-                for (i, chart) in RunCharts(log).all.enumerated() { chart.write(to: &page, isWide: i == 0) }
+                for (i, chart) in charts.enumerated() { chart.write(to: &page, isWide: i == 0) }
             }
-            if RunCharts(log).all.allSatisfy(\.isEmpty) { page.element("p", ["class": "remark"], "Curves come with the second step.") }
+            if charts.allSatisfy(\.isEmpty) { page.element("p", ["class": "remark"], "Charts appear after the second step.") }
             AnswerSection(log).write(to: &page)
             EvaluationTable(log).write(to: &page)
             writeSettings(to: &page)
             writeCommands(to: &page)
-            page.element(
-                "footer",
-                "Made by slm from log.jsonl" + (log.unreadable == 0 ? "." : ", of which \(log.unreadable.grouped) lines could not be read.")
-            )
+            let unreadable = log.unreadableLines == 0 ? "" : ", of which \(log.unreadableLines.grouped) lines could not be read"
+            page.element("footer", "Created by slm from log.jsonl\(unreadable).")
         }
     }
 
     private var state: String {
         switch log.ending {
         case .finished: "finished"
-        case .noGain: "finished: no gain any more"
+        case .noGain: "finished: no further improvement"
         case .stopped: "stopped at step \(log.lastStep.grouped)"
-        case .diverged: "stopped: steps were not finite"
+        case .diverged: "stopped: loss or gradient not finite"
         case nil: "as of step \(log.lastStep.grouped)"
         }
     }
 
-    /// What the model is, in a sentence.
+    /// One or more sentences about the model and its training.
     private var summary: String {
-        guard case .whole(let parameters)? = log.setting("model", "parameters"), case .whole(let layers)? = log.setting("model", "layers"),
-            case .whole(let width)? = log.setting("model", "width"), case .whole(let context)? = log.setting("model", "context")
-        else { return "" }
-        let seen = log.tokens == 0 ? "" : " It has learned from \(Double(log.tokens).short) tokens in \(log.seconds.clock)."
-        let start =
-            log.counted.map {
-                " It began with what counting knows: what follows each token, and each of \($0.pairs.grouped) pairs of tokens, in \($0.seconds.clock)."
-            } ?? ""
-        return
-            "A GPT of \(Double(parameters).short) parameters: \(layers) layers, \(width) wide, which sees \(context.grouped) tokens at once.\(start)\(seen)"
+        guard case .whole(let parameters)? = log.setting("model", "parameters"),
+              case .whole(let layers)? = log.setting("model", "layers"), case .whole(let width)? = log.setting("model", "width"),
+              case .whole(let context)? = log.setting("model", "context") else { return "" }
+        let model = "A GPT with \(Double(parameters).abbreviated) parameters: "
+            + "\(layers) layers, width \(width), context of \(context.grouped) tokens."
+        let initialization = log.initialization.map {
+            " Its weights were initialized from n-gram counts with \($0.pairs.grouped) token pairs in \($0.seconds.duration)."
+        }
+        let training = log.tokens == 0 ? "" : " Trained on \(Double(log.tokens).abbreviated) tokens in \(log.seconds.duration)."
+        return model + (initialization ?? "") + training
     }
 
     private func writeTiles(to page: inout HTMLBuilder) {
-        var tiles: [(name: String, value: String, more: String)] = []
+        var tiles: [(name: String, value: String, details: String)] = []
         if let best = log.best, let loss = best.loss {
-            tiles.append(
-                (
-                    best.validation == nil ? "best training loss" : "best validation loss", loss.fixed(3),
-                    "nats a token, at step \(best.step.grouped)"
-                ))
-            if let bits = best.bitsPerByte { tiles.append(("bits per byte", bits.fixed(3), "of the same text")) }
+            let name = best.validationLoss == nil ? "best training loss" : "best validation loss"
+            tiles.append((name, loss.fixed(3), "nats per token, at step \(best.step.grouped)"))
+            if let bits = best.bitsPerByte { tiles.append(("bits per byte", bits.fixed(3), "validation set")) }
         }
         if let last = log.evaluations.last, let loss = last.loss {
             tiles.append(("final loss", loss.fixed(3), "at step \(last.step.grouped)"))
         }
         tiles.append(("steps", log.lastStep.grouped, log.skipped.isEmpty ? "none skipped" : "\(log.skipped.count.grouped) skipped"))
-        tiles.append(("time", log.seconds.clock, "learning and evaluating"))
-        if log.seconds > 0 { tiles.append(("speed", (Double(log.tokens) / log.seconds).fixed(0), "tokens/s, all in all")) }
+        tiles.append(("time", log.seconds.duration, "training and evaluation"))
+        if log.seconds > 0 { tiles.append(("tokens per second", (Double(log.tokens) / log.seconds).fixed(0), "average")) }
         page.element("dl", ["class": "tiles"]) { page in
             for tile in tiles {
                 page.element("div") {
                     $0.element("dt", tile.name)
                     $0.element("dd") {
                         $0.text(tile.value)
-                        $0.element("small", tile.more)
+                        $0.element("small", tile.details)
                     }
                 }
             }
@@ -119,7 +115,7 @@ package struct RunPage {
 
     private func writeCommands(to page: inout HTMLBuilder) {
         if commands.isEmpty { return }
-        page.element("h2", "What to do with it")
+        page.element("h2", "Next steps")
         page.element("dl", ["class": "commands"]) { page in
             for command in commands {
                 page.element("dt", command.purpose)
@@ -130,11 +126,11 @@ package struct RunPage {
 }
 
 extension [RunSetting] {
-    /// What settings are about, in their order.
+    /// The groups in order of first appearance.
     var groups: [String] { map(\.group).reduce(into: []) { if !$0.contains($1) { $0.append($1) } } }
 }
 
 extension String {
-    /// The last folder of a path.
+    /// The last component of a path.
     var lastComponent: String { split(separator: "/").last.map(String.init) ?? self }
 }

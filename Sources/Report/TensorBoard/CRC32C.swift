@@ -1,4 +1,4 @@
-/// The cyclic redundancy check of Castagnoli's polynomial, which TFRecord files carry.
+/// CRC-32 with Castagnoli's polynomial, the checksum of TFRecord files.
 ///
 ///     CRC32C.of(Array("123456789".utf8))                       // 0xE3069283
 package enum CRC32C {
@@ -6,7 +6,7 @@ package enum CRC32C {
         ~bytes.reduce(~0) { crc, byte in table[Int(UInt8(truncatingIfNeeded: crc) ^ byte)] ^ crc >> 8 }
     }
 
-    /// As it stands in a file: rotated and shifted, so that a check of bytes that hold a check means something, too.
+    /// The masked form that TFRecord stores: rotated and shifted, so that checksums of data with embedded checksums stay meaningful.
     package static func masked(_ bytes: some Sequence<UInt8>) -> UInt32 {
         let crc = of(bytes)
         return (crc >> 15 | crc << 17) &+ 0xA282_EAD8

@@ -1,25 +1,28 @@
 package import Files
 import Glibc
 
-/// A file of figures that TensorBoard shows: `tensorboard --logdir checkpoints`.
+/// A TensorBoard event file: `tensorboard --logdir checkpoints`.
 ///
-///     let events = try EventFile(in: "checkpoints/first", at: now, goingOnAfter: 0)
+///     let events = try EventFile(in: "checkpoints/first", at: now, resumingAfter: 0)
 ///     try events.add([("train/loss", 2.5)], step: 1, at: now)
 ///
-/// Each start of a run has a file of its own, which says after which step it goes on: TensorBoard forgets what older files have beyond it.
+/// Each start of a run writes its own file, which says from which step it resumes: TensorBoard drops later steps of older files.
 ///
-/// The file is a TFRecord: each record a length, the length's check, an `Event` of TensorFlow's event.proto, and its check.
+/// The file is a TFRecord. A record is a length, its checksum, an `Event` of TensorFlow's event.proto, and its checksum.
 package struct EventFile: ~Copyable {
     private let file: AppendOnlyFile
 
-    /// - Parameter time: seconds since 1970.
-    package init(in folder: String, at time: Double, goingOnAfter step: Int) throws(FileError) {
+    /// - Parameters:
+    ///   - time: seconds since 1970.
+    ///   - step: the step after which training resumes; 0 for a new run.
+    package init(in folder: String, at time: Double, resumingAfter step: Int) throws(FileError) {
         let file = try AppendOnlyFile("\(folder)/events.out.tfevents.\(Int(time)).\(getpid()).slm")
         try file.append(Self.event(step: 0, at: time) { $0.add(3, "brain.Event:2") })
         try file.append(Self.event(step: step + 1, at: time) { $0.add(7) { $0.add(1, 1) } })        // session_log: START
         self.file = file
     }
 
+    /// Adds the scalars of a step.
     package func add(_ scalars: [(tag: String, value: Double)], step: Int, at time: Double) throws(FileError) {
         try file.append(Self.event(step: step, at: time) { event in
             event.add(5) { summary in                                                            // summary
@@ -33,8 +36,8 @@ package struct EventFile: ~Copyable {
         })
     }
 
-    /// A text, which TensorBoard reads as Markdown.
-    package func add(_ text: String, named tag: String, step: Int, at time: Double) throws(FileError) {
+    /// Adds a text, which TensorBoard renders as Markdown.
+    package func add(_ text: String, tag: String, step: Int, at time: Double) throws(FileError) {
         try file.append(Self.event(step: step, at: time) {
             $0.add(5) {
                 $0.add(1) { value in
@@ -61,7 +64,7 @@ package struct EventFile: ~Copyable {
         return record(event.bytes)
     }
 
-    /// A record of a TFRecord file.
+    /// Encodes a record of a TFRecord file.
     package static func record(_ content: [UInt8]) -> [UInt8] {
         let length = UInt64(content.count).littleEndianBytes
         return length + CRC32C.masked(length).littleEndianBytes + content + CRC32C.masked(content).littleEndianBytes

@@ -1,14 +1,14 @@
-/// A message in protocol buffers' encoding: fields by number, what is not written has its default.
+/// Encodes a protocol buffers message. Fields have numbers; omitted fields have their default.
 ///
 ///     var event = ProtobufMessage()
 ///     event.add(1, 12.5)                                       // double wall_time = 1
-///     event.add(5) { $0.add(1) { $0.add(1, "train/loss") } }   // a message in a message
+///     event.add(5) { $0.add(1) { $0.add(1, "train/loss") } }   // nested messages
 package struct ProtobufMessage {
     package private(set) var bytes: [UInt8] = []
 
     package init() {}
 
-    private enum Wire: UInt64 { case varint = 0, eightBytes = 1, counted = 2, fourBytes = 5 }
+    private enum WireType: UInt64 { case varint = 0, eightBytes = 1, lengthDelimited = 2, fourBytes = 5 }
 
     package mutating func add(_ field: UInt64, _ number: Int) {
         begin(field, .varint)
@@ -34,14 +34,14 @@ package struct ProtobufMessage {
     }
 
     private mutating func add(_ field: UInt64, _ content: [UInt8]) {
-        begin(field, .counted)
+        begin(field, .lengthDelimited)
         varint(UInt64(content.count))
         bytes += content
     }
 
-    private mutating func begin(_ field: UInt64, _ wire: Wire) { varint(field << 3 | wire.rawValue) }
+    private mutating func begin(_ field: UInt64, _ wireType: WireType) { varint(field << 3 | wireType.rawValue) }
 
-    /// Seven bits a byte, the lowest first.
+    /// Seven bits per byte, least significant first.
     private mutating func varint(_ number: UInt64) {
         var rest = number
         while rest > 0x7F {

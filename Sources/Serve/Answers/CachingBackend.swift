@@ -2,52 +2,54 @@ package import Infer
 import Synchronization
 import Tokenize
 
-/// Gives an answer again that it gave before, where the model would say the same: to the same question, drawn without chance (temperature
-/// 0).
+/// Returns a cached answer to a prompt that was answered before with greedy sampling (temperature 0).
 ///
-///     let backend = CachingBackend(gpt)
+///     let backend = CachingBackend(model)
 ///
-/// It remembers a bounded number of answers, forgets the oldest first, and ends with the model whose answers they are.
+/// The number of cached answers is bounded; the oldest is evicted first. The cache belongs to one model and ends with it.
 package final class CachingBackend: ChatBackend {
-    /// Bytes of a question, and of an answer: what takes more is not worth remembering.
-    fileprivate static let longestQuestion = 16 << 10, longestAnswer = 64 << 10
+    /// Bytes of a prompt, and of an answer. Larger ones are not cached.
+    fileprivate static let maxPromptBytes = 16 << 10
+    fileprivate static let maxAnswerBytes = 64 << 10
 
     private let backend: any ChatBackend
-    private let answers: Mutex<RecentTable<Key, GenerationResult>>
+    private let answers: Mutex<BoundedCache<Key, GenerationResult>>
 
     fileprivate struct Key: Hashable {
         let prompt: [[UInt8]]
-        let rest: String
+        let options: String
     }
 
-    package init(_ backend: any ChatBackend, remembering most: Int = 1_024) {
+    package init(_ backend: any ChatBackend, capacity: Int = 1_024) {
         self.backend = backend
-        answers = Mutex(RecentTable(most: most))
+        answers = Mutex(BoundedCache(capacity: capacity))
     }
 
     package var name: String { backend.name }
     package var context: Int? { backend.context }
 
     package func start(
-        _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
+        _ request: GenerationRequest,
+        deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle {
         guard let key = Key(request) else { return try backend.start(request, deliver: deliver) }
-        if let known = answers.withLock({ $0[key] }) {
-            Self.give(known, to: deliver)
-            return Over()
+        if let cached = answers.withLock({ $0[key] }) {
+            Self.replay(cached, to: deliver)
+            return FinishedGeneration()
         }
-        let collected = GrowingAnswer()
+        let accumulator = AnswerAccumulator()
         return try backend.start(request) { event in
-            let answer = collected.add(event)
-            if case .ended(let end) = event, [.stop, .length].contains(end.reason), answer.byteCount < Self.longestAnswer {
+            let answer = accumulator.add(event)
+            if case .ended(let end) = event, [.stop, .length].contains(end.reason), answer.byteCount < Self.maxAnswerBytes {
                 self.answers.withLock { $0.set(key, to: answer) }
             }
             deliver(event)
         }
     }
 
-    private static func give(_ answer: GenerationResult, to deliver: (GenerationEvent) -> Void) {
-        var beginning = answer.start, end = answer.end
+    private static func replay(_ answer: GenerationResult, to deliver: (GenerationEvent) -> Void) {
+        var beginning = answer.start
+        var end = answer.end
         beginning.cachedTokens = beginning.promptTokens ?? 0
         end.timings = GenerationTimings()
         deliver(.began(beginning))
@@ -55,32 +57,32 @@ package final class CachingBackend: ChatBackend {
         deliver(.ended(end))
     }
 
-    private final class Over: GenerationHandle {
+    private final class FinishedGeneration: GenerationHandle {
         func cancel() {}
     }
 }
 
 extension CachingBackend.Key {
-    /// nil where the answer is another each time.
+    /// Returns nil if the request samples at random, or is too large.
     fileprivate init?(_ request: GenerationRequest) {
         let config = request.config
         guard config.isGreedy else { return nil }
         switch request.prompt {
         case .text(let text): prompt = [Array(text.utf8)]
         case .tokens(let ids): prompt = [Array("\(ids)".utf8), [], []]
-        case .chat(let turns): prompt = turns.flatMap { [Array($0.role.rawValue.utf8), $0.text] } + [[]]
+        case .chat(let messages): prompt = messages.flatMap { [Array($0.role.rawValue.utf8), $0.text] } + [[]]
         }
-        // What is drawn without chance does not depend on how chance would be.
+        // Greedy sampling ignores top_k, top_p, min_p and the seed, so they are not part of the key.
         let bias = config.logitBias.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: ",")
-        rest = """
-            \(config.maximumTokens ?? 0) \(config.repetitionPenalty) \(config.frequencyPenalty) \(config.presencePenalty) \(config.logProbabilities ?? -1) \
-            \(request.policy.rawValue) \(config.ignoresEOS) \(bias) \(config.stop)
+        options = """
+            \(config.maximumTokens ?? 0) \(config.repetitionPenalty) \(config.frequencyPenalty) \(config.presencePenalty) \
+            \(config.logProbabilities ?? -1) \(request.policy.rawValue) \(config.ignoresEOS) \(bias) \(config.stop)
             """
-        if prompt.reduce(rest.utf8.count, { $0 + $1.count }) > CachingBackend.longestQuestion { return nil }
+        if prompt.reduce(options.utf8.count, { $0 + $1.count }) > CachingBackend.maxPromptBytes { return nil }
     }
 }
 
 extension GenerationResult {
-    /// Nearly what it takes of memory.
+    /// The approximate size in memory.
     fileprivate var byteCount: Int { tokens.reduce(text.utf8.count) { $0 + 96 * (1 + $1.alternatives.count) } }
 }

@@ -4,87 +4,100 @@ import JSON
 import Synchronization
 import Tokenize
 
-/// An answer on its way to a page: server-sent events, as `ChatStream` of Documentation/Reference/openapi.yaml says.
+/// The server-sent events of a chat answer: `ChatStream` in Documentation/Reference/openapi.yaml.
 ///
-///     let stream = ChatStream()
-///     exchange.respond(stream.response)
-///     place.ask(request, of: model) { stream.tell($0, start: …, finish: …) }
+///     let stream = ChatStream(onDisconnect: { ticket.cancel() })
+///     context.respond(stream.response)
+///     stream.send(event)                                       // `start`, `warning`, `token`
+///     stream.finish(end, seconds: 1.5)                         // `done` or `error`
 final class ChatStream: Sendable {
     private struct State {
         var text = ""
-        var hasBegun = false, hasSpoken = false
+        var hasStarted = false
+        var hasText = false
         var cachedTokens = 0
     }
 
     private let stream: ResponseStream
     private let state = Mutex(State())
-    /// What `start` says besides what the model knows.
-    private let start: [(name: String, value: String)]
+    /// Members of the `start` event besides the token counts.
+    private let ids: [(name: String, value: String)]
 
-    /// - Parameter onGone: Called once if the client goes before the end.
-    init(start: [(name: String, value: String)] = [], onGone: @escaping @Sendable () -> Void) {
-        self.start = start
-        stream = ResponseStream(heartbeat: ": beat\n\n", onGone: onGone)
+    /// - Parameter onDisconnect: Called once if the client disconnects before the end.
+    init(ids: [(name: String, value: String)] = [], onDisconnect: @escaping @Sendable () -> Void) {
+        self.ids = ids
+        stream = ResponseStream(heartbeat: ": beat\n\n", onDisconnect: onDisconnect)
     }
 
     var response: Response { .events(stream) }
 
-    /// What was said so far.
+    /// The text sent so far.
     var text: String { state.withLock(\.text) }
 
-    func tell(_ beginning: GenerationStart) {
+    /// Sends an event of the generation. Does nothing for `.ended`: see `finish`.
+    func send(_ event: GenerationEvent) {
+        switch event {
+        case .began(let beginning): send(beginning)
+        case .piece(let piece): send(piece)
+        case .ended: break
+        }
+    }
+
+    private func send(_ beginning: GenerationStart) {
         state.withLock { state in
-            state.hasBegun = true
+            state.hasStarted = true
             state.cachedTokens = beginning.cachedTokens
         }
-        send("start") { event in
-            for (name, value) in start { event.key(name); event.string(value) }
+        write("start") { event in
+            for (name, value) in ids { event.key(name); event.string(value) }
             if let count = beginning.promptTokens { event.key("prompt_tokens"); event.integer(count) }
             if let context = beginning.context { event.key("context"); event.integer(context) }
         }
         guard beginning.droppedMessages > 0 || beginning.wasTruncated else { return }
-        send("warning") { event in
+        write("warning") { event in
             event.key("dropped_turns"); event.integer(beginning.droppedMessages)
             event.key("cut"); event.boolean(beginning.wasTruncated)
         }
     }
 
-    func tell(_ piece: TextPiece) {
+    private func send(_ piece: TextPiece) {
         let isFirst = state.withLock { state in
             state.text += piece.text
-            defer { state.hasSpoken = true }
-            return !state.hasSpoken
+            defer { state.hasText = true }
+            return !state.hasText
         }
-        send("token", atOnce: isFirst) { $0.key("text"); $0.string(piece.text) }
+        write("token", flush: isFirst) { $0.key("text"); $0.string(piece.text) }
     }
 
-    /// The last event, and the end.
+    /// Sends the last event and ends the stream.
     func finish(_ end: GenerationEnd, seconds: Double) {
-        if !state.withLock(\.hasBegun) { tell(GenerationStart()) }
-        if case .error(let error) = end.reason {
-            send("error") { Failure(error).writeMembers(to: &$0) }
-        } else {
-            let cached = state.withLock(\.cachedTokens)
-            send("done") { event in
-                event.key("reason"); event.string(end.reason.name)
-                event.key("prompt_tokens"); event.integer(end.promptTokens)
-                event.key("answer_tokens"); event.integer(end.answerTokens)
-                event.key("cached_tokens"); event.integer(cached)
-                event.key("seconds"); event.number(seconds.rounded(toPlaces: 4))
-                event.key("tokens_per_second"); event.number((Double(end.answerTokens) / max(seconds, 1e-6)).rounded(toPlaces: 1))
-            }
+        if case .error(let error) = end.reason { return fail(APIError(error)) }
+        sendStartIfMissing()
+        let cached = state.withLock(\.cachedTokens)
+        write("done") { event in
+            event.key("reason"); event.string(end.reason.name)
+            event.key("prompt_tokens"); event.integer(end.promptTokens)
+            event.key("answer_tokens"); event.integer(end.answerTokens)
+            event.key("cached_tokens"); event.integer(cached)
+            event.key("seconds"); event.number(seconds.rounded(toPlaces: 4))
+            event.key("tokens_per_second"); event.number((Double(end.answerTokens) / max(seconds, 1e-6)).rounded(toPlaces: 1))
         }
         stream.finish()
     }
 
-    /// Ends with an error that is not the model's.
-    func fail(_ failure: Failure) {
-        if !state.withLock(\.hasBegun) { tell(GenerationStart()) }
-        send("error") { failure.writeMembers(to: &$0) }
+    /// Sends an error and ends the stream.
+    func fail(_ error: APIError) {
+        sendStartIfMissing()
+        write("error") { error.writeMember(to: &$0) }
         stream.finish()
     }
 
-    private func send(_ event: StaticString, atOnce: Bool = false, _ body: (inout JSONWriter) -> Void) {
+    /// A client always gets `start` first, also if the generation was cancelled in the queue.
+    private func sendStartIfMissing() {
+        if !state.withLock(\.hasStarted) { send(GenerationStart()) }
+    }
+
+    private func write(_ event: StaticString, flush: Bool = false, _ body: (inout JSONWriter) -> Void) {
         var writer = JSONWriter()
         writer.object(body)
         var bytes: [UInt8] = []
@@ -94,7 +107,7 @@ final class ChatStream: Sendable {
         bytes += "\ndata: ".utf8
         bytes += writer.bytes
         bytes += "\n\n".utf8
-        stream.write(bytes, atOnce: atOnce)
+        stream.write(bytes, flush: flush)
     }
 }
 

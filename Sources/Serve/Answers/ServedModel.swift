@@ -2,15 +2,15 @@ package import Infer
 import Synchronization
 import Threads
 
-/// What answers at the moment.
+/// The model that answers.
 package struct ServedModel: Sendable {
-    /// As clients call it.
+    /// The name in the API.
     package let name: String
     package let backend: any ChatBackend
-    /// What reads and writes its tokens; nil for a model elsewhere.
+    /// The tokenizer and the chat template; nil for a model at another address.
     package let modelInfo: ModelInfo?
 
-    /// Tokens that question and answer may have together; nil if nobody knows.
+    /// Tokens of prompt and answer together; nil if unknown.
     package var context: Int? { backend.context }
 
     var samplingDefaults: SamplingDefaults { modelInfo == nil ? .remoteModels : .smallModels }
@@ -22,17 +22,17 @@ package struct ServedModel: Sendable {
     }
 }
 
-/// The model that is served: loaded in the background, and replaced by another without a break. What the old one began it ends.
+/// Holds the served model. Loads it in the background, and replaces it without downtime: answers that have started finish with the old one.
 final class ModelHolder: Sendable {
-    typealias Loaded = @Sendable (Result<ServedModel, any Error>) -> Void
+    typealias Completion = @Sendable (Result<ServedModel, any Error>) -> Void
 
     private struct State {
-        var served: ServedModel?
+        var model: ServedModel?
         var isLoading = false
-        /// Who asked for the model meanwhile, when what is being loaded may not be the newest any more.
-        var asked: Loaded?
-        /// Since when the model is there, in seconds since 1970: OpenAI's clients want to know.
-        var since = 0
+        /// The last `load` call during a load: the file may have changed again, so it is loaded once more.
+        var pending: Completion?
+        /// In seconds since 1970: `created` in OpenAI's model object.
+        var loadedAt = 0
     }
 
     private let state = Mutex(State())
@@ -40,44 +40,52 @@ final class ModelHolder: Sendable {
 
     init(_ open: @escaping @Sendable () throws -> ServedModel) { self.open = open }
 
-    var current: ServedModel? { state.withLock(\.served) }
-    var since: Int { state.withLock(\.since) }
+    var current: ServedModel? { state.withLock(\.model) }
+    var loadedAt: Int { state.withLock(\.loadedAt) }
 
-    /// What answers now.
+    /// The current model. Throws 503 until the first one is loaded.
     var ready: ServedModel {
-        get throws(Failure) {
-            guard let served = current else { throw .unavailable("loading", "The model is being loaded.", seconds: 1) }
-            return served
+        get throws(APIError) {
+            guard let model = current else {
+                throw .serviceUnavailable("loading", "The model is loading. Try again in a moment.", retryAfter: 1)
+            }
+            return model
         }
     }
 
-    /// - Parameter over: Hears of how it went. While the model is being loaded, one more call waits for its turn; the last, if there are
-    /// several.
-    func load(_ over: @escaping Loaded) {
-        let begins = state.withLock { state in
-            if state.isLoading { state.asked = over }
+    /// Loads the model in the background. During a load, the last call waits and loads again; the others are dropped.
+    func load(_ completion: @escaping Completion) {
+        let startsNow = state.withLock { state in
+            if state.isLoading { state.pending = completion }
             defer { state.isLoading = true }
             return !state.isLoading
         }
-        if !begins { return }
+        if !startsNow { return }
         do {
             try BackgroundThread.run {
                 let result = Result { try self.open() }
-                if case .success(let served) = result { self.state.withLock { ($0.served, $0.since) = (served, unixTime()) } }
-                self.end(result, over)
+                if case .success(let model) = result {
+                    self.state.withLock { state in
+                        state.model = model
+                        state.loadedAt = unixTime()
+                    }
+                }
+                self.finish(result, completion)
             }
-        } catch { end(.failure(error), over) }
+        } catch {
+            finish(.failure(error), completion)
+        }
     }
 
-    private func end(_ result: Result<ServedModel, any Error>, _ over: Loaded) {
+    private func finish(_ result: Result<ServedModel, any Error>, _ completion: Completion) {
         let next = state.withLock { state in
             defer {
                 state.isLoading = false
-                state.asked = nil
+                state.pending = nil
             }
-            return state.asked
+            return state.pending
         }
-        over(result)
+        completion(result)
         if let next { load(next) }
     }
 }

@@ -1,7 +1,7 @@
 #include "CWebFiles.h"
 
-// `#embed` puts a file into the program, and the compiler notes that this object depends on it. SwiftPM's own `embedInCode` makes a Swift array of each, which takes
-// the compiler 6 seconds whenever anything in `Serve` changes.
+// The files of the web page, embedded with `#embed`. The compiler tracks them as dependencies. SwiftPM's `embedInCode` would generate Swift
+// arrays, which take 6 seconds to compile whenever anything in `Serve` changes.
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
 static const unsigned char account_js[] = {
@@ -9,12 +9,6 @@ static const unsigned char account_js[] = {
 };
 static const unsigned char api_js[] = {
 #embed "../Web/api.js"
-};
-static const unsigned char blocks_js[] = {
-#embed "../Web/blocks.js"
-};
-static const unsigned char characters_js[] = {
-#embed "../Web/characters.js"
 };
 static const unsigned char composer_js[] = {
 #embed "../Web/composer.js"
@@ -37,23 +31,23 @@ static const unsigned char dom_js[] = {
 static const unsigned char export_js[] = {
 #embed "../Web/export.js"
 };
-static const unsigned char frame_js[] = {
-#embed "../Web/frame.js"
-};
 static const unsigned char icon_svg[] = {
 #embed "../Web/icon.svg"
 };
 static const unsigned char index_html[] = {
 #embed "../Web/index.html"
 };
-static const unsigned char inline_js[] = {
-#embed "../Web/inline.js"
-};
-static const unsigned char kept_js[] = {
-#embed "../Web/kept.js"
+static const unsigned char layout_js[] = {
+#embed "../Web/layout.js"
 };
 static const unsigned char main_js[] = {
 #embed "../Web/main.js"
+};
+static const unsigned char markdown_blocks_js[] = {
+#embed "../Web/markdown-blocks.js"
+};
+static const unsigned char markdown_inline_js[] = {
+#embed "../Web/markdown-inline.js"
 };
 static const unsigned char markdown_js[] = {
 #embed "../Web/markdown.js"
@@ -69,6 +63,9 @@ static const unsigned char meter_js[] = {
 };
 static const unsigned char page_js[] = {
 #embed "../Web/page.js"
+};
+static const unsigned char sanitize_js[] = {
+#embed "../Web/sanitize.js"
 };
 static const unsigned char session_js[] = {
 #embed "../Web/session.js"
@@ -87,6 +84,9 @@ static const unsigned char sidebar_js[] = {
 };
 static const unsigned char sse_js[] = {
 #embed "../Web/sse.js"
+};
+static const unsigned char storage_js[] = {
+#embed "../Web/storage.js"
 };
 static const unsigned char style_css[] = {
 #embed "../Web/style.css"
@@ -109,8 +109,6 @@ static const unsigned char toast_js[] = {
 static const slm_web_file files[] = {
     FILE("account.js", account_js),
     FILE("api.js", api_js),
-    FILE("blocks.js", blocks_js),
-    FILE("characters.js", characters_js),
     FILE("composer.js", composer_js),
     FILE("connection.js", connection_js),
     FILE("conversation.js", conversation_js),
@@ -118,23 +116,25 @@ static const slm_web_file files[] = {
     FILE("dates.js", dates_js),
     FILE("dom.js", dom_js),
     FILE("export.js", export_js),
-    FILE("frame.js", frame_js),
     FILE("icon.svg", icon_svg),
     FILE("index.html", index_html),
-    FILE("inline.js", inline_js),
-    FILE("kept.js", kept_js),
+    FILE("layout.js", layout_js),
     FILE("main.js", main_js),
+    FILE("markdown-blocks.js", markdown_blocks_js),
+    FILE("markdown-inline.js", markdown_inline_js),
     FILE("markdown.js", markdown_js),
     FILE("menu.js", menu_js),
     FILE("message.js", message_js),
     FILE("meter.js", meter_js),
     FILE("page.js", page_js),
+    FILE("sanitize.js", sanitize_js),
     FILE("session.js", session_js),
     FILE("settings-dialog.js", settings_dialog_js),
     FILE("settings.js", settings_js),
     FILE("shortcuts.js", shortcuts_js),
     FILE("sidebar.js", sidebar_js),
     FILE("sse.js", sse_js),
+    FILE("storage.js", storage_js),
     FILE("style.css", style_css),
     FILE("theme-choice.js", theme_choice_js),
     FILE("theme.js", theme_js),
@@ -142,4 +142,4 @@ static const slm_web_file files[] = {
     FILE("toast.js", toast_js),
 };
 
-const slm_web_file *slm_web_file_at(size_t place) { return place < sizeof files / sizeof *files ? &files[place] : NULL; }
+const slm_web_file *slm_web_file_at(size_t index) { return index < sizeof files / sizeof *files ? &files[index] : NULL; }

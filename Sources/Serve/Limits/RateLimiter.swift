@@ -1,58 +1,61 @@
 import Synchronization
 
-/// How often somebody may do something: a bucket of tokens for each person, which fills up steadily.
+/// A token bucket for each client.
 ///
 ///     let logins = RateLimiter(.init(burst: 10, perMinute: 5))
-///     if let seconds = logins.wait(for: person, at: .now) { … }            // 429, Retry-After: seconds
+///     if let seconds = logins.takeToken(for: client, at: .now) { … }       // 429, Retry-After: seconds
 ///
-/// It remembers a bounded number of people. Beyond that, whoever has asked for nothing for the longest time is forgotten, and so begins
-/// with a full bucket. 100,000 people take some 10 MB.
+/// The number of clients is bounded: the one that made no request for the longest time is evicted and gets a full bucket. 100,000 clients
+/// take about 10 MB.
 package final class RateLimiter: Sendable {
     package struct Rate: Sendable {
-        /// At once, for who has waited long enough.
+        /// The capacity of a bucket.
         package let burst: Int
         package let perMinute: Double
 
         package init(burst: Int, perMinute: Double) {
-            precondition(burst > 0 && perMinute > 0, "a rate of \(burst) at once and \(perMinute) a minute")
+            precondition(burst > 0 && perMinute > 0, "expected a positive rate, found \(burst) at once and \(perMinute) per minute")
             self.burst = burst
             self.perMinute = perMinute
         }
     }
 
-    private let people: Mutex<RecentTable<Person, ContinuousClock.Instant>>
-    /// The time in which a token comes, and that in which the bucket is full.
-    private let interval, whole: Duration
+    /// When the bucket of a client is full again (the generic cell rate algorithm).
+    private let fullAt: Mutex<BoundedCache<ClientKey, ContinuousClock.Instant>>
+    /// The time in which one token is added, and that in which an empty bucket becomes full.
+    private let interval: Duration
+    private let fillTime: Duration
 
-    package init(_ rate: Rate, remembering most: Int = 100_000) {
+    package init(_ rate: Rate, maxClients: Int = 100_000) {
         interval = .seconds(60 / rate.perMinute)
-        whole = interval * rate.burst
-        people = Mutex(RecentTable(most: most))
+        fillTime = interval * rate.burst
+        fullAt = Mutex(BoundedCache(capacity: maxClients))
     }
 
-    /// Takes a token. nil, if there was one; else nothing is taken, and these are the whole seconds until there is one.
+    /// Takes a token.
     ///
-    /// Kept is one time for each person, when their bucket is full again (the generic cell rate algorithm): what is missing then is how far
-    /// that lies ahead.
-    package func wait(for person: Person, at now: ContinuousClock.Instant) -> Int? {
-        people.withLock { people in
-            let isFull = people[person].map { max($0, now) } ?? now, next = isFull + interval
-            let missing = (next - now) - whole
-            people.set(person, to: missing > .zero ? isFull : next)
+    /// - Returns: nil on success; otherwise the whole seconds until there is a token.
+    package func takeToken(for client: ClientKey, at now: ContinuousClock.Instant) -> Int? {
+        fullAt.withLock { fullAt in
+            let isFull = fullAt[client].map { max($0, now) } ?? now
+            let next = isFull + interval
+            let missing = (next - now) - fillTime
+            fullAt.set(client, to: missing > .zero ? isFull : next)
             return missing > .zero ? missing.wholeSeconds : nil
         }
     }
 
-    /// What `wait` would say; nothing is taken.
-    package func missing(for person: Person, at now: ContinuousClock.Instant) -> Int? {
-        let isFull = people.withLock { $0[person] } ?? now, missing = max(isFull, now) + interval - now - whole
+    /// Returns what `takeToken` would return, without taking a token.
+    package func secondsUntilToken(for client: ClientKey, at now: ContinuousClock.Instant) -> Int? {
+        let isFull = fullAt.withLock { $0[client] } ?? now
+        let missing = max(isFull, now) + interval - now - fillTime
         return missing > .zero ? missing.wholeSeconds : nil
     }
 
-    package var count: Int { people.withLock { $0.count } }
+    package var clientCount: Int { fullAt.withLock { $0.count } }
 }
 
 extension Duration {
     /// Rounded up.
-    var wholeSeconds: Int { Int(components.seconds) + (components.attoseconds > 0 ? 1 : 0) }
+    fileprivate var wholeSeconds: Int { Int(components.seconds) + (components.attoseconds > 0 ? 1 : 0) }
 }

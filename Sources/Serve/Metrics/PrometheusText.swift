@@ -1,19 +1,19 @@
-/// Prometheus's text format 0.0.4. Names and labels come from us; what labels say may come from anywhere.
+/// Writes Prometheus's text format 0.0.4. Label values are escaped; metric names, label names and help texts must not need it.
 ///
 ///     var text = PrometheusText()
 ///     text.metric("slm_queue_length", .gauge, "Answers that wait") { $0.sample(3) }
 struct PrometheusText {
-    enum Kind: String { case counter, gauge, histogram }
+    enum MetricType: String { case counter, gauge, histogram }
 
     typealias Labels = [(name: String, value: String)]
 
     private(set) var text = ""
     private var name = ""
 
-    /// What is known about one name, whatever its labels.
-    mutating func metric(_ name: String, _ kind: Kind, _ help: String, _ samples: (inout PrometheusText) -> Void) {
+    /// Writes a metric. `samples` writes its samples.
+    mutating func metric(_ name: String, _ type: MetricType, _ help: String, _ samples: (inout PrometheusText) -> Void) {
         self.name = name
-        text += "# HELP \(name) \(help.replacing("\\", with: "\\\\").replacing("\n", with: "\\n"))\n# TYPE \(name) \(kind.rawValue)\n"
+        text += "# HELP \(name) \(help)\n# TYPE \(name) \(type.rawValue)\n"
         samples(&self)
     }
 
@@ -21,8 +21,7 @@ struct PrometheusText {
 
     mutating func sample(_ value: Int, _ labels: Labels = []) { line(name, labels, "\(value)") }
 
-    /// The buckets with all that is in those below them. The count is that of the last bucket, so that both agree while others go on
-    /// counting.
+    /// Writes cumulative buckets. The count is that of the last bucket, so both agree while other threads count.
     mutating func sample(_ histogram: Histogram, _ labels: Labels = []) {
         var count = 0
         for (bound, inBucket) in zip(histogram.bounds + [.infinity], histogram.counts) {

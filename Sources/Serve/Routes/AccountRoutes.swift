@@ -3,48 +3,52 @@ import JSON
 import Secrets
 import Store
 
-/// Accounts: made, signed in to, shown.
+/// Registration, sign-in and the own account.
 extension App {
     static var accountRoutes: [Route] {
-        [Route("POST", "/api/auth/register", by: .hashing) { try $0.register($1) },
-         Route("POST", "/api/auth/login", by: .hashing) { try $0.signIn($1) },
-         Route("GET", "/api/me", for: .accounts) { try $0.me($1) }]
+        [
+            Route("POST", "/api/auth/register", on: .passwordHashing) { try $0.register($1) },
+            Route("POST", "/api/auth/login", on: .passwordHashing) { try $0.signIn($1) },
+            Route("GET", "/api/me", access: .account) { try $0.me($1) },
+        ]
     }
 
-    private func register(_ call: Call) throws -> Response {
-        guard settings.letsPeopleRegister else {
-            throw Failure(status: .forbidden, code: "closed", message: "This server takes no new accounts.")
+    private func register(_ context: RequestContext) throws -> Response {
+        guard settings.allowsRegistration else {
+            throw APIError(status: .forbidden, code: "closed", message: "Registration is disabled on this server.")
         }
-        let fields = try Fields(of: call.request, known: ["username", "password", "email"])
-        let username = try Self.username(fields), email = try Self.email(fields),
-            password = try fields.text("password", 1...PasswordHasher.maxBytes)
-        try rates.checkRegistration(call.caller.person)
+        let fields = try RequestFields(of: context.request, known: ["username", "password", "email"])
+        let username = try Self.username(fields)
+        let email = try Self.email(fields)
+        let password = try fields.text("password", 1...PasswordHasher.maxBytes)
+        try rateLimits.checkRegistration(context.client.key)
+        // Hashing takes a quarter of a second, so a taken username is rejected first.
         if try store.user(named: username) != nil { throw StoreError.usernameTaken(username: username) }
         let hash: String
-        do throws(PasswordError) { hash = try passwords.hash(password) } catch {
+        do throws(PasswordError) { hash = try passwordHasher.hash(password) } catch {
             if error == .unavailable { throw error }
-            throw Failure.invalid("password", "\(error)")
+            throw APIError.invalid("password", "\(error)")
         }
-        return try token(for: try store.addUser(username, email: email, passwordHash: hash).id, .created)
+        return sessionToken(for: try store.addUser(username, email: email, passwordHash: hash).id, .created)
     }
 
-    /// An unknown name and a wrong password take the same time, and say the same.
-    private func signIn(_ call: Call) throws -> Response {
-        let fields = try Fields(of: call.request, known: ["username", "password"])
-        let username = try fields.text("username", 1...64), password = try fields.text("password", 1...PasswordHasher.maxBytes)
-        try rates.checkSignIn(call.caller.person)
-        let door = Rates.Door.account(username)
-        try rates.checkGuess(at: door)
+    /// An unknown username and a wrong password take the same time and give the same response.
+    private func signIn(_ context: RequestContext) throws -> Response {
+        let fields = try RequestFields(of: context.request, known: ["username", "password"])
+        let username = try fields.text("username", 1...64)
+        let password = try fields.text("password", 1...PasswordHasher.maxBytes)
+        try rateLimits.checkSignIn(context.client.key)
+        try rateLimits.checkLockout(.account(username))
         let user = try store.user(named: username)
-        guard passwords.verify(password, against: user?.passwordHash), let user else {
-            rates.noteWrongGuess(at: door)
-            throw Failure(status: .unauthorized, code: "wrong_credentials", message: "The name or the password is wrong.")
+        guard passwordHasher.verify(password, against: user?.passwordHash), let user else {
+            rateLimits.recordFailedAttempt(.account(username))
+            throw APIError(status: .unauthorized, code: "wrong_credentials", message: "Wrong username or password.")
         }
         try store.recordActivity(of: user.id)
-        return try token(for: user.id, .ok)
+        return sessionToken(for: user.id, .ok)
     }
 
-    private func token(for user: UserID, _ status: Status) throws -> Response {
+    private func sessionToken(for user: UserID, _ status: HTTPStatus) -> Response {
         let text = signer.text(of: SessionToken(for: user.description, at: unixTime(), lifetime: settings.tokenLifetime))
         return Response.json(status) { token in
             token.key("access_token"); token.string(text)
@@ -53,8 +57,8 @@ extension App {
         }
     }
 
-    private func me(_ call: Call) throws -> Response {
-        guard let user = try store.user(try call.account) else { throw StoreError.notFound(.user) }
+    private func me(_ context: RequestContext) throws -> Response {
+        guard let user = try store.user(try context.account) else { throw StoreError.notFound(.user) }
         let model = models.current
         return Response.json { me in
             me.key("username"); me.string(user.username)
@@ -65,28 +69,27 @@ extension App {
         }
     }
 
-    /// Letters and digits of any language, `.`, `-`, `_`.
-    private static func username(_ fields: Fields) throws(Failure) -> String {
+    private static func username(_ fields: RequestFields) throws(APIError) -> String {
         let name = try fields.text("username", 1...64)
-        guard name.utf8.count <= 255,
-            name.unicodeScalars.allSatisfy({
-                ".-_".unicodeScalars.contains($0) || $0.properties.isAlphabetic || $0.properties.numericType != nil
-                    || $0.properties.isGraphemeExtend
-            })
-        else {
-            throw .invalid("username", "expected letters, digits, '.', '-' and '_' only.")
+        // Letters and digits of any language.
+        let isValid = name.unicodeScalars.allSatisfy { scalar in
+            let properties = scalar.properties
+            return ".-_".unicodeScalars.contains(scalar) || properties.isAlphabetic || properties.numericType != nil
+                || properties.isGraphemeExtend
         }
+        guard isValid, name.utf8.count <= 255 else { throw .invalid("username", "expected letters, digits, '.', '-' and '_' only.") }
         return name
     }
 
-    private static func email(_ fields: Fields) throws(Failure) -> String? {
+    private static func email(_ fields: RequestFields) throws(APIError) -> String? {
         guard let email = try fields.optionalText("email", 0...254), !email.isEmpty else { return nil }
         let parts = email.split(separator: "@", omittingEmptySubsequences: false)
-        let isOne =
-            parts.count == 2 && !parts[0].isEmpty && parts[1].contains(".") && !email.contains { $0.isWhitespace || $0.isNewline }
-            && !parts[1].hasPrefix(".") && !parts[1].hasSuffix(".")
-        guard isOne, email.utf8.count <= 255, email.unicodeScalars.allSatisfy({ $0.value >= 32 && $0.value != 127 }) else {
-            throw .invalid("email", "expected an address such as ada@example.org.")
+        let hasTwoParts = parts.count == 2 && !parts[0].isEmpty
+        let hasDomain = hasTwoParts && parts[1].contains(".") && !parts[1].hasPrefix(".") && !parts[1].hasSuffix(".")
+        let hasSpace = email.contains { $0.isWhitespace || $0.isNewline }
+        let isPrintable = email.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 }
+        guard hasDomain, !hasSpace, isPrintable, email.utf8.count <= 255 else {
+            throw .invalid("email", "expected an email address such as ada@example.org.")
         }
         return email
     }

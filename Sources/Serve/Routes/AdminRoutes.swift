@@ -2,29 +2,37 @@ import HTTPServer
 import JSON
 import Store
 
-/// For whoever runs the server.
+/// Statistics and all users' conversations, for the owner of the server.
 extension App {
     static var adminRoutes: [Route] {
         [
-            Route("GET", "/api/admin/stats", for: .admin) { app, _ in try app.totals() },
-            Route("GET", "/api/admin/users", for: .admin) { try $0.users($1) },
-            Route("GET", "/api/admin/users/{id}/conversations", for: .admin) { app, call in
-                try app.everybodysConversations(call, of: try call.id(of: "user"))
+            Route("GET", "/api/admin/stats", access: .admin) { app, _ in try app.totals() },
+            Route("GET", "/api/admin/users", access: .admin) { try $0.users($1) },
+            Route("GET", "/api/admin/users/{id}/conversations", access: .admin) { app, context in
+                try app.allConversations(context, of: try context.id(of: "user"))
             },
-            Route("GET", "/api/admin/conversations", for: .admin) { try $0.everybodysConversations($1, of: nil) },
-            Route("GET", "/api/admin/conversations/{id}/messages", for: .admin) { try $0.messages($1) },
+            Route("GET", "/api/admin/conversations", access: .admin) { try $0.allConversations($1, of: nil) },
+            Route("GET", "/api/admin/conversations/{id}/messages", access: .admin) { try $0.messages($1) },
         ]
     }
 
     private enum Order: String, CaseIterable { case asc, desc }
 
-    private static func page(_ request: Request) throws(Failure) -> (limit: Int, offset: Int, descending: Bool) {
-        let order = try request.choice("order", else: Order.desc)
-        return (try request.integer("limit", 1...200, else: 50), try request.integer("offset", 0...Int(Int32.max), else: 0), order == .desc)
+    private struct PageParameters {
+        let limit: Int
+        let offset: Int
+        let isDescending: Bool
+
+        init(_ request: Request) throws(APIError) {
+            isDescending = try request.choice("order", default: Order.desc) == .desc
+            limit = try request.integer("limit", 1...200, default: 50)
+            offset = try request.integer("offset", 0...Int(Int32.max), default: 0)
+        }
     }
 
     private func totals() throws -> Response {
-        let totals = try store.admin.totals(), busiest = try store.admin.users(sortedBy: .messages, descending: true, limit: 10).items
+        let totals = try store.admin.totals()
+        let topUsers = try store.admin.users(sortedBy: .messages, descending: true, limit: 10).items
         return Response.json { all in
             all.key("users"); all.integer(totals.users)
             all.key("active_last_day"); all.integer(totals.activeLastDay)
@@ -34,13 +42,14 @@ extension App {
             all.key("prompt_tokens"); all.integer(totals.promptTokens)
             all.key("tokens"); all.integer(totals.answerTokens)
             all.key("top_users")
-            all.array { for user in busiest { $0.object { Self.write(user, to: &$0) } } }
+            all.array { for user in topUsers { $0.object { Self.write(user, to: &$0) } } }
         }
     }
 
-    private func users(_ call: Call) throws -> Response {
-        let page = try Self.page(call.request), column = try call.request.choice("sort", else: AdminQueries.UserSortKey.lastActive)
-        let users = try store.admin.users(sortedBy: column, descending: page.descending, limit: page.limit, offset: page.offset)
+    private func users(_ context: RequestContext) throws -> Response {
+        let page = try PageParameters(context.request)
+        let sortKey = try context.request.choice("sort", default: AdminQueries.UserSortKey.lastActive)
+        let users = try store.admin.users(sortedBy: sortKey, descending: page.isDescending, limit: page.limit, offset: page.offset)
         return Response.json { list in
             list.key("users")
             list.array { for user in users.items { $0.object { Self.write(user, to: &$0) } } }
@@ -48,14 +57,16 @@ extension App {
         }
     }
 
-    private func everybodysConversations(_ call: Call, of user: UserID?) throws -> Response {
-        let page = try Self.page(call.request), column = try call.request.choice("sort", else: AdminQueries.ConversationSortKey.updatedAt)
+    private func allConversations(_ context: RequestContext, of user: UserID?) throws -> Response {
+        let page = try PageParameters(context.request)
+        let sortKey = try context.request.choice("sort", default: AdminQueries.ConversationSortKey.updatedAt)
         let found: AdminQueries.Page<AdminQueries.OwnedConversation>
         do {
             found = try store.admin.conversations(
-                of: user, sortedBy: column, descending: page.descending, limit: page.limit, offset: page.offset)
+                of: user, sortedBy: sortKey, descending: page.isDescending, limit: page.limit, offset: page.offset)
         } catch {
-            throw error == .notFound(.user) ? Failure.notFound("user") : Failure(error)          // not: whoever asks
+            // The missing user is the one in the path. For other routes it is the sender, and the status 401.
+            throw error == .notFound(.user) ? APIError.notFound("user") : APIError(error)
         }
         return Response.json { list in
             list.key("conversations")
@@ -73,8 +84,9 @@ extension App {
         }
     }
 
-    private func messages(_ call: Call) throws -> Response {
-        let page = try Self.page(call.request), messages = try store.admin.messages(of: try call.id(of: "conversation"))
+    private func messages(_ context: RequestContext) throws -> Response {
+        let page = try PageParameters(context.request)
+        let messages = try store.admin.messages(of: try context.id(of: "conversation"))
         return Response.json { list in
             list.key("messages")
             list.array { for message in messages.dropFirst(page.offset).prefix(page.limit) { $0.object { message.write(to: &$0) } } }

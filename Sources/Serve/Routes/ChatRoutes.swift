@@ -5,53 +5,67 @@ import Store
 import Threads
 import Tokenize
 
-/// Questions and their answers.
+/// Chats: of accounts (`AccountChat`), of guests, and in nanogpt-chat's format.
 extension App {
     static var chatRoutes: [Route] {
-        [Route("POST", "/api/chat", for: .accounts) { try $0.chat($1) },
-         Route("POST", "/api/chat/guest", by: .reading) { try $0.guestChat($1) },
-         Route("POST", "/chat", by: .reading) { try $0.plainChat($1) }]
+        [
+            Route("POST", "/api/chat", access: .account) { try $0.accountChat($1) },
+            Route("POST", "/api/chat/guest", on: .parsing) { try $0.guestChat($1) },
+            Route("POST", "/chat", on: .parsing) { try $0.nanogptChat($1) },
+        ]
     }
 
-    /// A guest's: nothing is stored.
-    private func guestChat(_ call: Call) throws -> Response? {
-        guard settings.letsGuestsIn else { throw Failure.unauthorized("Sign in first: this server has no guests.") }
-        let fields = try Fields(of: call.request, known: ["message", "history"] + SamplingFields.names)
-        let message = try fields.text("message", 1...Fields.longestText), history = try fields.turns("history") ?? []
-        let model = try chatModel,
-            request = GenerationRequest(.chat(history + [Turn(.user, message)]), try SamplingFields.config(fields, for: model))
-        try rates.checkChat(call.caller.person)
-        let place = try desk.enter(call.caller.person), stream = ChatStream { place.cancel() }, began = monotonicSeconds()
-        call.respond(stream.response)
-        place.ask(request, of: model) { event in
-            switch event {
-            case .began(let beginning): stream.tell(beginning)
-            case .piece(let piece): stream.tell(piece)
-            case .ended(let end):
-                self.collect(message, stream.text, end)
-                stream.finish(end, seconds: monotonicSeconds() - began)
-            }
+    /// The model, if it can answer chats.
+    var chatModel: ServedModel {
+        get throws(APIError) {
+            if isStopping { throw .stopping }
+            let model = try models.ready
+            if let info = model.modelInfo, info.renderer == nil { throw APIError(GenerationError.noChatTemplate(model: model.name)) }
+            return model
+        }
+    }
+
+    /// Streams an answer to a guest. The client sends the history, and nothing is stored.
+    private func guestChat(_ context: RequestContext) throws -> Response? {
+        try checkGuestsAllowed()
+        let fields = try RequestFields(of: context.request, known: ["message", "history"] + SamplingFields.names)
+        let message = try fields.text("message", 1...RequestFields.maxTextLength)
+        let history = try fields.messages("history") ?? []
+        let model = try chatModel
+        let request = GenerationRequest(.chat(history + [ChatMessage(.user, message)]), try SamplingFields.config(fields, for: model))
+        try rateLimits.checkChat(context.client.key)
+        let ticket = try admission.enter(context.client.key)
+        let stream = ChatStream { ticket.cancel() }
+        let start = ContinuousClock.now
+        context.respond(stream.response)
+        generate(request, with: model, ticket) { event in
+            stream.send(event)
+            guard case .ended(let end) = event else { return }
+            self.logChatLater(message, stream.text, end)
+            stream.finish(end, seconds: (ContinuousClock.now - start).inSeconds)
         }
         return nil
     }
 
-    /// A message in, the whole answer out, as nanogpt-chat has it.
-    private func plainChat(_ call: Call) throws -> Response? {
-        guard settings.letsGuestsIn else { throw Failure.unauthorized("Sign in first: this server has no guests.") }
-        let fields = try Fields(of: call.request, known: ["message"] + SamplingFields.names),
-            message = try fields.text("message", 1...Fields.longestText)
-        let model = try chatModel, request = GenerationRequest(.chat([Turn(.user, message)]), try SamplingFields.config(fields, for: model))
-        try rates.checkChat(call.caller.person)
-        let place = try desk.enter(call.caller.person), answer = GrowingAnswer()
-        call.exchange.whenGone { place.cancel() }
-        place.ask(request, of: model) { event in
-            let whole = answer.add(event)
+    /// Returns the whole answer as one JSON object, as nanogpt-chat does.
+    private func nanogptChat(_ context: RequestContext) throws -> Response? {
+        try checkGuestsAllowed()
+        let fields = try RequestFields(of: context.request, known: ["message"] + SamplingFields.names)
+        let message = try fields.text("message", 1...RequestFields.maxTextLength)
+        let model = try chatModel
+        let request = GenerationRequest(.chat([ChatMessage(.user, message)]), try SamplingFields.config(fields, for: model))
+        try rateLimits.checkChat(context.client.key)
+        let ticket = try admission.enter(context.client.key)
+        let accumulator = AnswerAccumulator()
+        context.exchange.onDisconnect { ticket.cancel() }
+        generate(request, with: model, ticket) { event in
+            let answer = accumulator.add(event)
             guard case .ended(let end) = event else { return }
-            if case .error(let error) = end.reason { return call.respond(Failure(error).response(inFormOf: "/chat")) }
-            self.crews.store.runEvenIfFull {
-                self.log(message, whole.text, end)
-                call.respond(Response.json { json in
-                    json.key("response"); json.string(whole.text)
+            if case .error(let error) = end.reason { return context.respond(APIError(error).response(for: context.request.path)) }
+            self.executors.database.runEvenIfFull {
+                self.logChat(message, answer.text, end)
+                context.respond(Response.json { json in
+                    json.key("response"); json.string(answer.text)
                     json.key("chat_count"); json.integer(self.chatLog?.count ?? 0)
                 })
             }
@@ -59,16 +73,20 @@ extension App {
         return nil
     }
 
-    /// Keeps a chat for fine-tuning, where collecting is on, on a thread that may wait for the disk.
-    func collect(_ question: String, _ answer: String, _ end: GenerationEnd) {
-        if chatLog != nil { crews.store.runEvenIfFull { self.log(question, answer, end) } }
+    private func checkGuestsAllowed() throws(APIError) {
+        guard settings.allowsGuests else { throw .unauthorized("Sign in first: this server does not allow guests.") }
     }
 
-    /// An answer that was stopped, or cut by its length, is no example to learn from.
-    private func log(_ question: String, _ answer: String, _ end: GenerationEnd) {
+    /// Appends a chat to the chat log (`--collect`), on a thread that may wait for the disk.
+    private func logChatLater(_ message: String, _ answer: String, _ end: GenerationEnd) {
+        if chatLog != nil { executors.database.runEvenIfFull { self.logChat(message, answer, end) } }
+    }
+
+    /// Appends a chat to the chat log. A cancelled or truncated answer is not worth training on.
+    func logChat(_ message: String, _ answer: String, _ end: GenerationEnd) {
         guard let chatLog, end.reason == .stop else { return }
-        do { try chatLog.append(user: question, assistant: answer, at: Timestamp.now().description) } catch {
-            note("a chat was not collected: \(error)")
+        do { try chatLog.append(user: message, assistant: answer, at: Timestamp.now().description) } catch {
+            Log.error("cannot append to the chat log: \(error)")
         }
     }
 }

@@ -2,30 +2,32 @@ import HTTPServer
 import JSON
 import Store
 
-/// Somebody's conversations. Another's are not there.
+/// The conversations of an account. A conversation of another account is not found.
 extension App {
-    static let longestTitle = 200
+    private static let maxTitleLength = 200
 
     static var conversationRoutes: [Route] {
-        [Route("GET", "/api/conversations", for: .accounts) { try $0.conversations($1) },
-         Route("POST", "/api/conversations", for: .accounts) { try $0.makeConversation($1) },
-         Route("GET", "/api/conversations/{id}", for: .accounts) { try $0.conversation($1) },
-         Route("PATCH", "/api/conversations/{id}", for: .accounts) { try $0.rename($1) },
-         Route("DELETE", "/api/conversations/{id}", for: .accounts) { try $0.delete($1) },
-         Route("POST", "/api/conversations/{id}/restore", for: .accounts) { try $0.restore($1) }]
+        [
+            Route("GET", "/api/conversations", access: .account) { try $0.conversations($1) },
+            Route("POST", "/api/conversations", access: .account) { try $0.createConversation($1) },
+            Route("GET", "/api/conversations/{id}", access: .account) { try $0.conversation($1) },
+            Route("PATCH", "/api/conversations/{id}", access: .account) { try $0.rename($1) },
+            Route("DELETE", "/api/conversations/{id}", access: .account) { try $0.delete($1) },
+            Route("POST", "/api/conversations/{id}/restore", access: .account) { try $0.restore($1) },
+        ]
     }
 
-    private func conversations(_ call: Call) throws -> Response {
-        let request = call.request
+    private func conversations(_ context: RequestContext) throws -> Response {
+        let request = context.request
         var cursor: ConversationCursor?
         if let text = request.query("cursor") {
             cursor = ConversationCursor(text)
-            if cursor == nil { throw Failure.invalid("cursor", "expected the next_cursor of the page before.") }
+            if cursor == nil { throw APIError.invalid("cursor", "expected the next_cursor of the previous page.") }
         }
         let search = request.query("search").flatMap { $0.isEmpty ? nil : $0 }
-        if let search, search.unicodeScalars.count > 200 { throw Failure.invalid("search", "expected at most 200 characters.") }
-        let limit = try request.integer("limit", 1...100, else: 30)
-        let page = try store.conversations(of: try call.account, containing: search, after: cursor, limit: limit)
+        if let search, search.unicodeScalars.count > 200 { throw APIError.invalid("search", "expected at most 200 characters.") }
+        let limit = try request.integer("limit", 1...100, default: 30)
+        let page = try store.conversations(of: try context.account, containing: search, after: cursor, limit: limit)
         return Response.json { list in
             list.key("conversations")
             list.array { for conversation in page.conversations { $0.object { conversation.write(to: &$0) } } }
@@ -33,14 +35,15 @@ extension App {
         }
     }
 
-    private func makeConversation(_ call: Call) throws -> Response {
-        let title = try Fields(of: call.request, known: ["title"], mayBeEmpty: true).optionalText("title", 1...Self.longestTitle)
-        let (made, _) = try store.createConversation(title ?? "New conversation", for: try call.account)
-        return Response.json(.created) { made.write(to: &$0) }
+    private func createConversation(_ context: RequestContext) throws -> Response {
+        let fields = try RequestFields(of: context.request, known: ["title"], mayBeEmpty: true)
+        let title = try fields.optionalText("title", 1...Self.maxTitleLength) ?? "New conversation"
+        let (created, _) = try store.createConversation(title, for: try context.account)
+        return Response.json(.created) { created.write(to: &$0) }
     }
 
-    private func conversation(_ call: Call) throws -> Response {
-        let (conversation, messages) = try store.conversation(try call.id(of: "conversation"), of: try call.account)
+    private func conversation(_ context: RequestContext) throws -> Response {
+        let (conversation, messages) = try store.conversation(try context.id(of: "conversation"), of: try context.account)
         return Response.json { whole in
             conversation.write(to: &whole)
             whole.key("messages")
@@ -48,21 +51,23 @@ extension App {
         }
     }
 
-    private func rename(_ call: Call) throws -> Response {
-        let title = try Fields(of: call.request, known: ["title"]).text("title", 1...Self.longestTitle)
-        let renamed = try store.rename(try call.id(of: "conversation"), of: try call.account, to: title)
+    private func rename(_ context: RequestContext) throws -> Response {
+        let title = try RequestFields(of: context.request, known: ["title"]).text("title", 1...Self.maxTitleLength)
+        let renamed = try store.rename(try context.id(of: "conversation"), of: try context.account, to: title)
         return Response.json { renamed.write(to: &$0) }
     }
 
-    private func delete(_ call: Call) throws -> Response {
-        let id: ConversationID = try call.id(of: "conversation")
-        try store.delete(id, of: try call.account)
-        talks.cancel(id)
-        return .nothing
+    private func delete(_ context: RequestContext) throws -> Response {
+        let id: ConversationID = try context.id(of: "conversation")
+        let owner = try context.account
+        try store.delete(id, of: owner)
+        conversationLocks.cancelAnswer(in: id, of: owner)
+        return .noContent
     }
 
-    private func restore(_ call: Call) throws -> Response {
-        let id: ConversationID = try call.id(of: "conversation"), owner = try call.account
+    private func restore(_ context: RequestContext) throws -> Response {
+        let id: ConversationID = try context.id(of: "conversation")
+        let owner = try context.account
         try store.restore(id, of: owner)
         let (restored, _) = try store.conversation(id, of: owner)
         return Response.json { restored.write(to: &$0) }

@@ -1,88 +1,64 @@
 import HTTPServer
 
-/// What is answered at a path.
+/// A method, a path and a handler.
 ///
-///     Route("GET", "/api/conversations/{id}", for: .accounts, by: .store) { app, call in try app.conversation(call) }
+///     Route("GET", "/api/conversations/{id}", access: .account) { app, context in try app.conversation(context) }
 package struct Route: Sendable {
-    /// Who may ask.
+    /// The credentials that a request needs.
     package enum Access: Sendable {
-        case everybody
-        /// Whoever is signed in.
-        case accounts
-        /// Programs, with a key where the server asks for one.
-        case programs
+        case anyone
+        /// A session token or an API key of an account.
+        case account
+        /// OpenAI clients: an API key, if the server requires one.
+        case apiClient
+        /// The admin key.
         case admin
     }
 
-    /// Whose thread answers.
-    enum Place: Sendable {
-        /// The connection's own: what takes microseconds.
-        case here
-        /// Those that may wait for the database.
-        case store
-        /// Those that read long texts.
-        case reading
-        /// Those that hash passwords.
-        case hashing
+    /// The threads that run the handler.
+    enum Executor: Sendable {
+        /// The thread of the connection: for handlers that take microseconds.
+        case connection
+        /// Threads that may wait for the database.
+        case database
+        /// Threads that parse and tokenize long texts.
+        case parsing
+        /// One thread that hashes passwords.
+        case passwordHashing
     }
 
     enum Segment: Sendable { case literal(String), parameter }
 
-    /// nil: the route answers by itself, later.
-    typealias Answer = @Sendable (App, Call) throws -> Response?
+    /// Returns nil if it responds later.
+    typealias Handler = @Sendable (App, RequestContext) throws -> Response?
 
     package let method: String
-    /// Such as "/api/conversations/{id}".
+    /// A path such as "/api/conversations/{id}".
     package let pattern: String
     let segments: [Segment]
     package let access: Access
-    let place: Place
-    let answer: Answer
+    let executor: Executor
+    let handler: Handler
 
-    init(_ method: String, _ pattern: String, for access: Access = .everybody, by place: Place = .store, _ answer: @escaping Answer) {
+    init(_ method: String, _ pattern: String, access: Access = .anyone, on executor: Executor = .database, _ handler: @escaping Handler) {
         self.method = method
         self.pattern = pattern
         self.access = access
-        self.place = place
-        self.answer = answer
+        self.executor = executor
+        self.handler = handler
         segments = pattern.split(separator: "/").map { $0.hasPrefix("{") ? .parameter : .literal(String($0)) }
     }
 
-    /// What stands in the places of the parameters; nil if it is another path.
+    /// Returns the values of the path parameters; nil if the path does not match.
     func parameters(in path: [String]) -> [String]? {
         guard path.count == segments.count else { return nil }
-        var found: [String] = []
+        var values: [String] = []
         for (segment, text) in zip(segments, path) {
             switch segment {
             case .literal(let literal): if literal != text { return nil }
-            case .parameter: found.append(text)
+            case .parameter: values.append(text)
             }
         }
-        return found
-    }
-}
-
-/// Which route a request takes.
-struct Router: Sendable {
-    enum Found: Sendable {
-        case route(Int, parameters: [String])
-        /// The path is known, and takes these.
-        case otherMethods([String])
-        case nothing
-    }
-
-    let routes: [Route]
-
-    func find(_ method: String, _ path: [String]) -> Found {
-        // A HEAD is a GET whose body is not sent.
-        let wanted = method == "HEAD" ? "GET" : method
-        var methods: [String] = []
-        for (i, route) in routes.enumerated() {
-            guard let parameters = route.parameters(in: path) else { continue }
-            if route.method == wanted { return .route(i, parameters: parameters) }
-            methods.append(route.method)
-        }
-        if methods.isEmpty { return .nothing }
-        return .otherMethods(methods + (methods.contains("GET") ? ["HEAD"] : []))
+        return values
     }
 }

@@ -1,12 +1,12 @@
 // @ts-check
-import { Refusal } from "./api.js";
-import { visible } from "./characters.js";
+import { APIError } from "./api.js";
 import { byId } from "./dom.js";
+import { visible } from "./sanitize.js";
 
-// In bytes of UTF-8. The server refuses longer ones, and here it is said before they are sent.
-const LONGEST_PASSWORD = 1024;
+// In bytes of UTF-8, the server's limit.
+const MAX_PASSWORD_BYTES = 1024;
 
-/** The pages to sign in and to make an account. One form: an account is made with the same fields and one more. */
+/** The login page and the registration page. Both use one form; registration has an additional field. */
 export class Account {
   /** @param {import("./api.js").API} api */
   constructor(api) {
@@ -14,7 +14,7 @@ export class Account {
     this.view = byId("account");
     this.form = byId("account-form");
     this.button = byId("account-submit");
-    this.isNew = false;
+    this.isRegistration = false;
     this.form.addEventListener("submit", (/** @type {Event} */ event) => { event.preventDefault(); this.#submit(); });
     const reveal = byId("reveal"), password = this.form.elements.password;
     reveal.addEventListener("click", () => {
@@ -24,19 +24,19 @@ export class Account {
     });
   }
 
-  /** @param {"login" | "register"} page @param {string} [reason] why the reader is here */
+  /** @param {"login" | "register"} page @param {string} [reason] a message that explains why the page is shown */
   open(page, reason = "") {
-    this.isNew = page === "register";
-    byId("account-title").textContent = this.isNew ? "Create an account" : "Welcome back";
-    this.button.textContent = this.isNew ? "Create account" : "Log in";
-    byId("email-row").hidden = !this.isNew;
-    byId("password-help").hidden = !this.isNew;
-    byId("to-register").hidden = this.isNew;
-    byId("to-login").hidden = !this.isNew;
+    this.isRegistration = page === "register";
+    byId("account-title").textContent = this.isRegistration ? "Create an account" : "Welcome back";
+    this.button.textContent = this.isRegistration ? "Create account" : "Log in";
+    byId("email-row").hidden = !this.isRegistration;
+    byId("password-help").hidden = !this.isRegistration;
+    byId("to-register").hidden = this.isRegistration;
+    byId("to-login").hidden = !this.isRegistration;
     const { password, username } = this.form.elements;
-    password.autocomplete = this.isNew ? "new-password" : "current-password";
-    this.#say(reason);
-    for (const input of this.form.querySelectorAll("input")) this.#complain(input, "");
+    password.autocomplete = this.isRegistration ? "new-password" : "current-password";
+    this.#showError(reason);
+    for (const input of this.form.querySelectorAll("input")) this.#showFieldError(input, "");
     username.focus();
   }
 
@@ -48,67 +48,72 @@ export class Account {
 
   async #submit() {
     const { username, password, email } = this.form.elements;
-    const wrong = [[username, this.#wrongName(username.value.trim())], [password, this.#wrongPassword(password.value)]].filter(([input, sentence]) => this.#complain(input, sentence));
-    if (wrong.length) return wrong[0][0].focus();
-    const body = { username: username.value.trim(), password: password.value, ...(this.isNew && email.value.trim() ? { email: email.value.trim() } : {}) };
+    const errors = [
+      [username, this.#usernameError(username.value.trim())],
+      [password, this.#passwordError(password.value)],
+    ];
+    const invalid = errors.filter(([input, message]) => this.#showFieldError(input, message));
+    if (invalid.length) return invalid[0][0].focus();
+    const address = this.isRegistration ? email.value.trim() : "";
+    const body = { username: username.value.trim(), password: password.value, ...(address ? { email: address } : {}) };
     this.button.disabled = true;
-    this.#say("");
+    this.#showError("");
     try {
-      const grant = await this.api.request("POST", this.isNew ? "/api/auth/register" : "/api/auth/login", body);
+      const grant = await this.api.request("POST", this.isRegistration ? "/api/auth/register" : "/api/auth/login", body);
       this.close();
-      this.api.session.begin(body.username, grant);
+      this.api.session.start(body.username, grant);
     } catch (error) {
-      this.#refused(/** @type {Error} */ (error));
+      this.#showServerError(/** @type {Error} */ (error));
     } finally {
       this.button.disabled = false;
     }
   }
 
   /** @param {string} name */
-  #wrongName(name) { return name === "" ? "Enter your user name." : ""; }
+  #usernameError(name) { return name === "" ? "Enter your username." : ""; }
 
   /** @param {string} password */
-  #wrongPassword(password) {
+  #passwordError(password) {
     if (password === "") return "Enter your password.";
-    if (!this.isNew) return "";
+    if (!this.isRegistration) return "";
     if (password.length < 8) return "At least 8 characters.";
     const bytes = new TextEncoder().encode(password).length;
-    return bytes > LONGEST_PASSWORD ? `At most ${LONGEST_PASSWORD} bytes; this has ${bytes}.` : "";
+    return bytes > MAX_PASSWORD_BYTES ? `At most ${MAX_PASSWORD_BYTES} bytes; this has ${bytes}.` : "";
   }
 
   /** @param {Error} error */
-  #refused(error) {
-    const input = error instanceof Refusal && error.field ? this.form.elements.namedItem(error.field) : null;
+  #showServerError(error) {
+    const input = error instanceof APIError && error.field ? this.form.elements.namedItem(error.field) : null;
     if (input instanceof HTMLInputElement) {
-      this.#complain(input, error.message);
+      this.#showFieldError(input, error.message);
       input.focus();
       return;
     }
-    const wait = error instanceof Refusal && error.retryAfter ? ` Try again in ${error.retryAfter} s.` : "";
-    this.#say(error.message + wait);
+    const wait = error instanceof APIError && error.retryAfter ? ` Try again in ${error.retryAfter} s.` : "";
+    this.#showError(error.message + wait);
   }
 
-  /** @param {string} sentence */
-  #say(sentence) {
-    const place = byId("account-problem");
-    place.textContent = sentence;
-    place.hidden = sentence === "";
+  /** @param {string} message */
+  #showError(message) {
+    const element = byId("account-error");
+    element.textContent = message;
+    element.hidden = message === "";
   }
 
-  /** Puts a sentence beneath a field. @param {HTMLInputElement} input @param {string} sentence */
-  #complain(input, sentence) {
-    const place = byId(input.id + "-problem");
-    place.textContent = sentence;
-    place.hidden = sentence === "";
-    input.setAttribute("aria-invalid", String(sentence !== ""));
-    return sentence !== "";
+  /** Shows an error below a field; removes it if the message is empty. @param {HTMLInputElement} input @param {string} message */
+  #showFieldError(input, message) {
+    const element = byId(input.id + "-error");
+    element.textContent = message;
+    element.hidden = message === "";
+    input.setAttribute("aria-invalid", String(message !== ""));
+    return message !== "";
   }
 }
 
-/** Who is signed in, at the foot of the sidebar; or the way in. @param {import("./session.js").Session} session */
-export function showPerson(session) {
+/** Shows the username at the bottom of the sidebar, or links to log in and register. @param {import("./session.js").Session} session */
+export function showUser(session) {
   byId("guest").hidden = !session.isGuest;
-  byId("person").hidden = session.isGuest;
+  byId("user").hidden = session.isGuest;
   byId("sidebar-search").hidden = session.isGuest;
-  byId("person-name").textContent = visible(session.username);
+  byId("user-name").textContent = visible(session.username);
 }

@@ -1,12 +1,12 @@
 // @ts-check
 import { events } from "./sse.js";
 
-/** What the server refuses, in its own words. */
-export class Refusal extends Error {
-  /** @param {number} status @param {{ code?: string, message?: string, field?: string }} error @param {number} [retryAfter] in seconds */
+/** An error response of the server, with the server's message. */
+export class APIError extends Error {
+  /** @param {number} status @param {{ code?: string, message?: string, field?: string }} error @param {number} [retryAfter] seconds */
   constructor(status, error, retryAfter) {
-    super(error.message || `The server answered with status ${status}.`);
-    this.name = "Refusal";
+    super(error.message || `The server returned status ${status}.`);
+    this.name = "APIError";
     this.status = status;
     this.code = error.code || "unknown";
     this.field = error.field;
@@ -14,16 +14,16 @@ export class Refusal extends Error {
   }
 }
 
-/** Nobody answers at the server's address, or the connection broke. */
-export class Unreachable extends Error {
+/** The server did not respond, or the connection was lost. */
+export class NetworkError extends Error {
   constructor() {
     super("The server cannot be reached.");
-    this.name = "Unreachable";
+    this.name = "NetworkError";
   }
 }
 
 /**
- * Requests to the server that this page came from.
+ * Requests to the server of this page.
  *
  *     const { conversations } = await api.get("/api/conversations", { limit: 30 });
  *     for await (const { event, data } of api.chat(body, signal)) …
@@ -32,40 +32,44 @@ export class API {
   /** @param {import("./session.js").Session} session */
   constructor(session) {
     this.session = session;
-    /** Told of everyone who was not to be reached. */
-    this.whenUnreachable = () => {};
+    /** Called when the server cannot be reached. */
+    this.onUnreachable = () => {};
   }
 
   /** @param {string} path @param {Record<string, any>} [query] */
   get(path, query = {}) {
-    const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
-    return this.request("GET", path + (given.length ? "?" + new URLSearchParams(given.map(([name, value]) => [name, String(value)])) : ""));
+    const parameters = Object.entries(query)
+      .filter(([, value]) => value !== undefined && value !== null && value !== "")
+      .map(([name, value]) => [name, String(value)]);
+    return this.request("GET", path + (parameters.length ? "?" + new URLSearchParams(parameters) : ""));
   }
 
-  /** @param {string} method @param {string} path @param {any} [body] @returns {Promise<any>} the body of the answer; null if it has none */
+  /** @param {string} method @param {string} path @param {any} [body] @returns {Promise<any>} the response body; null if it is empty */
   async request(method, path, body) {
     const response = await this.#fetch(method, path, body);
     if (response.status === 204) return null;
     try {
       return await response.json();
     } catch {
-      throw new Refusal(response.status, { code: "broken", message: "The server's answer makes no sense. Is something else running at its address?" });
+      const message = "The server returned an invalid response. Is another program running at its address?";
+      throw new APIError(response.status, { code: "broken", message });
     }
   }
 
   /**
-   * Asks, and yields the answer's events with their data read.
+   * Sends a chat message and yields the events of the answer with parsed data.
    * @param {any} body @param {AbortSignal} signal
    * @returns {AsyncGenerator<{ event: string, data: any }>}
    */
   async *chat(body, signal) {
     const response = await this.#fetch("POST", this.session.token ? "/api/chat" : "/api/chat/guest", body, signal);
     try {
-      if (!response.body) throw new Unreachable();
+      if (!response.body) throw new NetworkError();
       for await (const { event, data } of events(response.body)) yield { event, data: JSON.parse(data) };
     } catch (error) {
       if (signal.aborted) throw error;
-      throw error instanceof SyntaxError ? new Refusal(502, { code: "broken", message: "The server's answer makes no sense." }) : new Unreachable();
+      if (error instanceof SyntaxError) throw new APIError(502, { code: "broken", message: "The server returned an invalid response." });
+      throw new NetworkError();
     }
   }
 
@@ -78,24 +82,31 @@ export class API {
     if (token) headers.Authorization = "Bearer " + token;
     let response;
     try {
-      response = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body), credentials: "omit", cache: "no-store" });
+      response = await fetch(path, {
+        method,
+        headers,
+        signal,
+        body: body === undefined ? undefined : JSON.stringify(body),
+        credentials: "omit",
+        cache: "no-store",
+      });
     } catch (error) {
       if (signal?.aborted) throw error;
-      this.whenUnreachable();
-      throw new Unreachable();
+      this.onUnreachable();
+      throw new NetworkError();
     }
     if (response.ok) return response;
-    const refusal = await refusalOf(response);
+    const error = await errorOf(response);
     if (response.status === 401 && token) this.session.expire(token);
-    // What stands in front of the server says these when there is no server behind it.
-    if (response.status === 502 || response.status === 504 || refusal.code === "loading") this.whenUnreachable();
-    throw refusal;
+    // A reverse proxy sends 502 and 504 if the server behind it is down.
+    if (response.status === 502 || response.status === 504 || error.code === "loading") this.onUnreachable();
+    throw error;
   }
 }
 
 /** @param {Response} response */
-async function refusalOf(response) {
-  const wait = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+async function errorOf(response) {
+  const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
   const body = await response.json().catch(() => null);
-  return new Refusal(response.status, body?.error ?? {}, Number.isFinite(wait) ? wait : undefined);
+  return new APIError(response.status, body?.error ?? {}, Number.isFinite(seconds) ? seconds : undefined);
 }

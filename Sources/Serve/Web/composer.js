@@ -1,43 +1,44 @@
 // @ts-check
 import { byId } from "./dom.js";
-import { draft } from "./kept.js";
+import { draft } from "./storage.js";
 
-/** Where questions are typed. What stands there is kept by the browser, per conversation, until it is sent. */
+/** The message box. The browser stores its text for each conversation until it is sent. */
 export class Composer {
-  /** @param {{ send: (text: string) => void, stop: () => void, editLast: () => void }} deeds */
-  constructor(deeds) {
+  /** @param {{ send: (text: string) => void, stop: () => void, editLast: () => void }} actions */
+  constructor(actions) {
     this.form = byId("composer");
     this.box = byId("message");
     this.button = byId("send");
     this.stopButton = byId("stop");
-    this.deeds = deeds;
-    this.place = "new";
+    this.actions = actions;
+    /** The key of the draft: the conversation's id, or "new". */
+    this.key = "new";
     this.busy = false;
-    this.box.addEventListener("input", () => { draft(this.place).value = this.box.value; this.#fit(); });
-    this.box.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#key(event));
+    this.box.addEventListener("input", () => { draft(this.key).value = this.box.value; this.#fit(); });
+    this.box.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#keyDown(event));
     this.form.addEventListener("submit", (/** @type {Event} */ event) => { event.preventDefault(); this.#send(); });
-    this.stopButton.addEventListener("click", () => { deeds.stop(); this.box.focus(); });
+    this.stopButton.addEventListener("click", () => { actions.stop(); this.box.focus(); });
     this.#fit();
   }
 
-  /** @param {string} place a conversation's id, or "new" */
-  open(place) {
-    this.place = place;
-    this.box.value = draft(place).value;
+  /** @param {string} key the conversation's id, or "new" */
+  open(key) {
+    this.key = key;
+    this.box.value = draft(key).value;
     this.#fit();
   }
 
-  /** What could not be sent comes back, before what was typed since. @param {string} text @param {string} [place] */
-  giveBack(text, place = this.place) {
-    const since = draft(place).value;
-    draft(place).value = since && since !== text ? text + "\n" + since : text;
-    if (place === this.place) this.open(place);
+  /** Puts an unsent message back, before the text typed since. @param {string} text @param {string} [key] */
+  restore(text, key = this.key) {
+    const typed = draft(key).value;
+    draft(key).value = typed && typed !== text ? text + "\n" + typed : text;
+    if (key === this.key) this.open(key);
   }
 
   /** @param {string} text */
   fill(text) {
-    draft(this.place).value = text;
-    this.open(this.place);
+    draft(this.key).value = text;
+    this.open(this.key);
     this.box.focus();
   }
 
@@ -52,26 +53,25 @@ export class Composer {
   #send() {
     const text = this.box.value.trim();
     if (!text || this.busy) return;
-    const place = this.place;
     this.box.value = "";
-    draft(place).value = "";
+    draft(this.key).value = "";
     this.#fit();
-    this.deeds.send(text);
+    this.actions.send(text);
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
-    if (event.isComposing) return;                     // Enter ends a word of Chinese or Japanese there, not the message
+  #keyDown(event) {
+    if (event.isComposing) return;                     // Enter confirms a word of an input method, such as Chinese or Japanese
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       this.#send();
     } else if (event.key === "ArrowUp" && this.box.value === "") {
       event.preventDefault();
-      this.deeds.editLast();
+      this.actions.editLast();
     }
   }
 
-  /** As high as its text; the style sheet says where it ends and scrolls. */
+  /** Fits the height to the text, up to the maximum in the style sheet. */
   #fit() {
     this.button.disabled = this.box.value.trim() === "";
     this.box.style.height = "auto";

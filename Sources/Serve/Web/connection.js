@@ -1,11 +1,11 @@
 // @ts-check
 import { byId } from "./dom.js";
 
-const FIRST_WAIT = 500, LONGEST_WAIT = 15_000;
+const FIRST_DELAY = 500, MAX_DELAY = 15_000;
 
 /**
- * Whether the server is there. Once it was not, it is asked again and again, less and less often, until it is; a banner says so meanwhile.
- * Tells "back" then. What the server says of itself stands in `health`.
+ * Monitors whether the server is reachable. After a failed request, it polls with increasing delays and shows a banner until the server
+ * responds, then dispatches "back". `health` is the last response of /api/health.
  */
 export class Connection extends EventTarget {
   constructor() {
@@ -14,18 +14,18 @@ export class Connection extends EventTarget {
     /** @type {{ status?: string, model?: string, context?: number }} */
     this.health = {};
     this.isLost = false;
-    this.wait = FIRST_WAIT;
+    this.delay = FIRST_DELAY;
     this.timer = 0;
-    byId("banner-retry").addEventListener("click", () => this.#try());
-    addEventListener("online", () => { if (this.isLost) this.#try(); });
+    byId("banner-retry").addEventListener("click", () => this.#retry());
+    addEventListener("online", () => { if (this.isLost) this.#retry(); });
   }
 
-  /** Asks once; afterwards only if nobody answered. */
+  /** Requests the server's health. Starts polling if it does not respond. */
   async check() {
     try {
       const response = await fetch("/api/health", { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(8000) });
       this.health = await response.json();
-      if (response.ok) return this.#found();
+      if (response.ok) return this.#restored();
     } catch {
       this.health = {};
     }
@@ -33,23 +33,23 @@ export class Connection extends EventTarget {
   }
 
   lose() {
-    this.#say();
+    this.#showBanner();
     if (this.isLost) return;
     this.isLost = true;
-    this.wait = FIRST_WAIT;
-    this.#later();
+    this.delay = FIRST_DELAY;
+    this.#scheduleRetry();
   }
 
-  #say() {
+  #showBanner() {
     const loading = this.health.status === "loading";
-    const sentence = loading ? "The model is being loaded…" : "The server cannot be reached. Trying again…";
+    const message = loading ? "The model is loading…" : "The server cannot be reached. Trying again…";
     this.banner.hidden = false;
-    const place = byId("banner-text");
-    if (place.textContent !== sentence) place.textContent = sentence;
+    const element = byId("banner-text");
+    if (element.textContent !== message) element.textContent = message;
     byId("banner-retry").hidden = loading;
   }
 
-  #found() {
+  #restored() {
     this.banner.hidden = true;
     byId("banner-text").textContent = "";
     if (!this.isLost) return;
@@ -58,16 +58,16 @@ export class Connection extends EventTarget {
     this.dispatchEvent(new Event("back"));
   }
 
-  #later() {
+  #scheduleRetry() {
     clearTimeout(this.timer);
-    // Somewhat random: a hundred pages don't all ask in the moment in which the server is back.
-    this.timer = setTimeout(() => this.#try(), this.wait * (0.75 + Math.random() / 2));
-    this.wait = Math.min(this.wait * 1.7, LONGEST_WAIT);
+    // Jitter keeps many pages from requesting at the same time when the server is back.
+    this.timer = setTimeout(() => this.#retry(), this.delay * (0.75 + Math.random() / 2));
+    this.delay = Math.min(this.delay * 1.7, MAX_DELAY);
   }
 
-  async #try() {
+  async #retry() {
     clearTimeout(this.timer);
     await this.check();
-    if (this.isLost) this.#later();
+    if (this.isLost) this.#scheduleRetry();
   }
 }

@@ -1,7 +1,7 @@
 // @ts-check
 import { announce, el, icon } from "./dom.js";
 
-/** Puts a text on the clipboard; over plain HTTP from another machine browsers have no clipboard, and the old way is taken. @param {string} text */
+/** Copies text to the clipboard. Over plain HTTP, browsers have no `navigator.clipboard`, so `execCommand` is used. @param {string} text */
 export async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const area = el("textarea", { class: "visually-hidden", "aria-hidden": "true", tabindex: -1 });
@@ -12,23 +12,24 @@ export async function copy(text) {
   const done = document.execCommand("copy");
   area.remove();
   focused?.focus();
-  if (!done) throw new Error("The browser does not let this page copy.");
+  if (!done) throw new Error("The browser blocked copying.");
 }
 
-/** A button that copies and says so. @param {string} label @param {() => string} text */
+/** A button that copies a text and confirms it. @param {string} label @param {() => string} text */
 export function copyButton(label, text) {
-  const button = el("button", { type: "button", class: "icon-button copy", "aria-label": label, title: label, onclick: async () => {
+  const onclick = async () => {
     try {
       await copy(text());
-      say("check", "Copied");
+      confirm("check", "Copied");
     } catch {
-      say("alert", "Copying is not allowed here");
+      confirm("alert", "The browser blocked copying");
     }
-  } }, icon("copy"));
-  /** @param {string} drawing @param {string} sentence */
-  function say(drawing, sentence) {
-    button.replaceChildren(icon(drawing));
-    announce(sentence);
+  };
+  const button = el("button", { type: "button", class: "icon-button copy", "aria-label": label, title: label, onclick }, icon("copy"));
+  /** @param {string} iconName @param {string} message */
+  function confirm(iconName, message) {
+    button.replaceChildren(icon(iconName));
+    announce(message);
     setTimeout(() => button.replaceChildren(icon("copy")), 1600);
   }
   return button;

@@ -2,13 +2,13 @@
 const DAY = 86_400_000;
 
 /**
- * The group in which a conversation of this time stands: Today, Yesterday, Previous 7 days, Previous 30 days, a month of this year, a year.
- * Days begin at midnight of the place where the reader is.
+ * The heading under which the sidebar lists a conversation: Today, Yesterday, Previous 7 days, Previous 30 days, a month, or a year.
+ * Days start at midnight in the user's time zone.
  * @param {string} time @param {Date} [now]
  */
 export function groupOf(time, now = new Date()) {
   const then = new Date(time);
-  // Rounded: a day on which the clock changes has 23 or 25 hours.
+  // Rounded, because days with a clock change have 23 or 25 hours.
   const days = Math.round((midnight(now) - midnight(then)) / DAY);
   if (!(days > 0)) return "Today";
   if (days === 1) return "Yesterday";

@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * An element with its properties, attributes, listeners and children. Text always enters as text: there is no way from here to `innerHTML`.
+ * Creates an element. Text is always inserted as text, never parsed as HTML.
  *
  *     el("button", { class: "quiet", type: "button", "aria-label": "Copy", onclick: copy }, icon("copy"))
  *
  * @param {string} tag
- * @param {Record<string, any>} [properties] `on…` are listeners, the rest attributes; false, null and undefined are left out
+ * @param {Record<string, any>} [properties] `on…` are event listeners, the others attributes; false, null and undefined are skipped
  * @param {...(Node | string | null | undefined | false)} children
  * @returns {any}
  */
@@ -22,7 +22,7 @@ export function el(tag, properties = {}, ...children) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** A drawing from the page's own set (the symbols at the end of index.html); hidden from screen readers. @param {string} name */
+/** An icon from the symbols at the end of index.html, hidden from screen readers. @param {string} name */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", "icon");
@@ -33,24 +33,27 @@ export function icon(name) {
   return svg;
 }
 
-/** A button with a drawing and a name. @param {string} label @param {string} drawing @param {(event: Event) => void} onclick @param {Record<string, any>} [more] */
-export const iconButton = (label, drawing, onclick, more = {}) =>
-  el("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...more }, icon(drawing));
+/**
+ * A button with an icon and an accessible label.
+ * @param {string} label @param {string} iconName @param {(event: Event) => void} onclick @param {Record<string, any>} [attributes]
+ */
+export const iconButton = (label, iconName, onclick, attributes = {}) =>
+  el("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...attributes }, icon(iconName));
 
-/** An element that index.html has. @param {string} id @returns {any} */
+/** An element of index.html. @param {string} id @returns {any} */
 export function byId(id) {
   const element = document.getElementById(id);
   if (!element) throw new Error(`index.html has no #${id}`);
   return element;
 }
 
-/** Says something to a screen reader, and shows nothing. @param {string} text */
+/** Announces text to screen readers only. @param {string} text */
 export function announce(text) {
   const region = byId("announcer");
   region.textContent = "";
-  // Emptied first and filled a moment later: the same sentence twice is said twice.
+  // Cleared first and set later, so that the same text is announced twice.
   setTimeout(() => { region.textContent = text; }, 50);
 }
 
-/** Whether a narrow screen shows the sidebar as a drawer. */
+/** Matches narrow screens, where the sidebar is a drawer. */
 export const narrow = matchMedia("(max-width: 767px)");

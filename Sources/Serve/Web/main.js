@@ -3,10 +3,10 @@ import { Account } from "./account.js";
 import { API } from "./api.js";
 import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
+import { saveGuestMessages } from "./conversation.js";
 import { byId } from "./dom.js";
-import { download, FORMS } from "./export.js";
-import { closeDrawer, drawerIsOpen, prepareDialogs, showSidebar, showTitle, toggleSidebar } from "./frame.js";
-import { keepGuest } from "./conversation.js";
+import { download, FORMATS } from "./export.js";
+import { closeDrawer, drawerIsOpen, prepareLayout, showSidebar, showTitle, toggleSidebar } from "./layout.js";
 import { openMenu } from "./menu.js";
 import { Page } from "./page.js";
 import { Session } from "./session.js";
@@ -18,6 +18,21 @@ import { toggleTheme } from "./theme-choice.js";
 import { Thread } from "./thread.js";
 import { toast } from "./toast.js";
 
+/** @typedef {import("./export.js").Exported} Exported */
+
+/** The menu items that export a conversation. @param {() => Exported | Promise<Exported>} read @returns {import("./menu.js").Choice[]} */
+const exportChoices = (read) => FORMATS.map((format) => ({
+  label: format.label,
+  icon: "download",
+  action: async () => {
+    try {
+      download(await read(), format);
+    } catch (error) {
+      toast(/** @type {Error} */ (error).message);
+    }
+  },
+}));
+
 const session = new Session();
 const api = new API(session);
 const settings = new Settings();
@@ -28,32 +43,28 @@ const thread = new Thread({
   isBusy: () => page.conversation.isAnswering,
 });
 const composer = new Composer({
-  send: (text) => { thread.toEnd(); page.conversation.send(text); },
+  send: (text) => { thread.scrollToEnd(); page.conversation.send(text); },
   stop: () => page.conversation.stop(),
   editLast: () => {
-    const question = page.conversation.messages.findLast((message) => message.role === "user");
-    if (question) thread.views.get(question)?.edit();
+    const last = page.conversation.messages.findLast((message) => message.role === "user");
+    if (last) thread.views.get(last)?.edit();
   },
 });
-const sidebar = new Sidebar(api, (summary) => FORMS.map((form) => ({ label: form.label, icon: "download", deed: async () => {
-  try {
-    const { title, created_at, messages } = await api.get("/api/conversations/" + encodeURIComponent(summary.id));
-    download({ title, createdAt: created_at, messages }, form);
-  } catch (error) {
-    toast(/** @type {Error} */ (error).message);
-  }
-} })));
+const sidebar = new Sidebar(api, (summary) => exportChoices(async () => {
+  const { title, created_at, messages } = await api.get("/api/conversations/" + encodeURIComponent(summary.id));
+  return { title, createdAt: created_at, messages };
+}));
 const account = new Account(api);
 const page = new Page({ api, session, connection, settings, sidebar, thread, composer, account });
 
-api.whenUnreachable = () => connection.check();
+api.onUnreachable = () => connection.check();
 connection.addEventListener("back", () => {
   sidebar.load();
   page.refresh();
   if (page.failedToLoad) page.route();
 });
-session.addEventListener("expired", () => page.askToSignIn("Your session has ended. Log in again: what you typed is kept."));
-session.addEventListener("change", () => page.personChanged());
+session.addEventListener("expired", () => page.askToLogIn("Your session has expired. Log in again; your message has been saved."));
+session.addEventListener("change", () => page.userChanged());
 sidebar.addEventListener("deleted", (event) => {
   if (/** @type {CustomEvent} */ (event).detail.id === page.conversation.id) page.go("#/");
 });
@@ -76,30 +87,32 @@ byId("log-out").addEventListener("click", () => { session.end(); page.go("#/"); 
 byId("toggle-theme").addEventListener("click", toggleTheme);
 byId("open-settings").addEventListener("click", openSettings);
 byId("open-shortcuts").addEventListener("click", () => byId("shortcuts").showModal());
-byId("export").addEventListener("click", () => openMenu(byId("export"), FORMS.map((form) => ({ label: form.label, icon: "download", deed: () => download(page.conversation, form) }))));
-for (const button of document.querySelectorAll("[data-example]")) button.addEventListener("click", () => composer.fill(button.textContent ?? ""));
+byId("export").addEventListener("click", () => openMenu(byId("export"), exportChoices(() => page.conversation)));
+for (const button of document.querySelectorAll("[data-example]")) {
+  button.addEventListener("click", () => composer.fill(button.textContent ?? ""));
+}
 
 listen([
   { keys: ["Enter"], label: "Send the message" },
   { keys: ["Shift", "Enter"], label: "New line" },
-  { keys: ["Esc"], label: "Stop the answer", deed: () => (drawerIsOpen() ? closeDrawer() : page.conversation.stop()) },
-  { keys: ["↑"], label: "Edit your last message, in the empty box" },
-  { keys: ["/"], label: "Go to the message box", single: true, deed: () => composer.box.focus() },
-  { keys: ["Mod", "Shift", "O"], label: "New chat", deed: newChat },
-  { keys: ["Mod", "K"], label: "Search conversations", deed: () => { showSidebar(); byId("search").focus(); } },
-  { keys: ["Mod", "B"], label: "Show or hide the sidebar", deed: toggleSidebar },
-  { keys: ["↑", "↓"], label: "Walk the list of conversations" },
-  { keys: ["F2"], label: "Rename the conversation that has the focus" },
-  { keys: ["Del"], label: "Delete it" },
-  { keys: ["Mod", "Shift", "L"], label: "Dark or light", deed: toggleTheme },
-  { keys: ["Mod", ","], label: "Settings", deed: openSettings },
-  { keys: ["?"], label: "This list", single: true, deed: () => byId("shortcuts").showModal() },
+  { keys: ["Esc"], label: "Stop the answer", action: () => (drawerIsOpen() ? closeDrawer() : page.conversation.stop()) },
+  { keys: ["↑"], label: "Edit your last message (in an empty message box)" },
+  { keys: ["/"], label: "Focus the message box", single: true, action: () => composer.box.focus() },
+  { keys: ["Mod", "Shift", "O"], label: "New chat", action: newChat },
+  { keys: ["Mod", "K"], label: "Search conversations", action: () => { showSidebar(); byId("search").focus(); } },
+  { keys: ["Mod", "B"], label: "Show or hide the sidebar", action: toggleSidebar },
+  { keys: ["↑", "↓"], label: "Move through the list of conversations" },
+  { keys: ["F2"], label: "Rename the focused conversation" },
+  { keys: ["Del"], label: "Delete the focused conversation" },
+  { keys: ["Mod", "Shift", "L"], label: "Toggle dark mode", action: toggleTheme },
+  { keys: ["Mod", ","], label: "Settings", action: openSettings },
+  { keys: ["?"], label: "Show keyboard shortcuts", single: true, action: () => byId("shortcuts").showModal() },
 ], () => settings.singleKeys);
 
 fillSettings(settings);
-prepareDialogs();
+prepareLayout();
 addEventListener("hashchange", () => page.route());
-addEventListener("pagehide", () => { if (session.isGuest) keepGuest(page.conversation.messages); });
+addEventListener("pagehide", () => { if (session.isGuest) saveGuestMessages(page.conversation.messages); });
 
 page.route();
 page.refresh();

@@ -1,35 +1,36 @@
 // @ts-check
 import { byId } from "./dom.js";
 
-/** How much of what the model can read at once is taken. @param {{ used: number, size: number } | null} context null: nobody knows */
+/** Shows how much of the context window is used. @param {{ used: number, size: number } | null} context null if unknown */
 export function showContext(context) {
   const meter = byId("context");
   meter.hidden = !context || !(context.size > 0);
   if (!context || meter.hidden) return;
-  const { used, size } = context, share = Math.min(used / size, 1);
-  meter.classList.toggle("full", share > 0.85);
-  byId("context-bar").style.width = `${(share * 100).toFixed(1)}%`;
+  const { used, size } = context, fraction = Math.min(used / size, 1);
+  meter.classList.toggle("full", fraction > 0.85);
+  byId("context-bar").style.width = `${(fraction * 100).toFixed(1)}%`;
   byId("context-text").textContent = `${used.toLocaleString("en")} / ${size.toLocaleString("en")} tokens`;
   const gauge = byId("context-gauge");
   gauge.setAttribute("aria-valuemax", String(size));
   gauge.setAttribute("aria-valuenow", String(Math.min(used, size)));
-  gauge.setAttribute("aria-valuetext", `${used} of ${size} tokens of the context`);
+  gauge.setAttribute("aria-valuetext", `${used} of ${size} tokens of the context window`);
 }
 
 /**
- * Where the server collects chats: that it does, how many, and whether a fine-tuning is worth it.
+ * Shows whether the server collects chats as training data, how many it has, and whether they are enough for a fine-tuning run.
  * @param {{ count: number, ready: boolean, collecting: boolean } | null} stats
  */
 export function showCollected(stats) {
   byId("collected").hidden = !stats?.collecting;
   if (!stats) return;
-  byId("guest-kept").textContent = stats.collecting ? "Your chat is collected to train with." : "Your chat is kept nowhere.";
-  byId("collected-text").textContent = `${stats.count.toLocaleString("en")} ${stats.count === 1 ? "chat" : "chats"} collected to train with`;
+  byId("guest-notice").textContent =
+    stats.collecting ? "Your chats are collected as training data." : "Your chats are not stored on the server.";
+  byId("collected-text").textContent = `${stats.count.toLocaleString("en")} ${stats.count === 1 ? "chat" : "chats"} collected for training`;
   byId("collected-ready").hidden = !stats.ready;
 }
 
 /**
- * How much of the context a conversation takes that was not answered since it was opened.
+ * Counts the tokens of a conversation for which no answer has been generated since it was opened.
  * @param {import("./api.js").API} api @param {import("./conversation.js").Conversation} conversation @param {number | undefined} size
  */
 export async function measure(api, conversation, size) {

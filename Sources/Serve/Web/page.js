@@ -1,21 +1,24 @@
 // @ts-check
-import { Refusal } from "./api.js";
-import { Conversation, guestMessages, keepGuest } from "./conversation.js";
+import { showUser } from "./account.js";
+import { APIError } from "./api.js";
+import { Conversation, guestMessages, saveGuestMessages } from "./conversation.js";
 import { byId, el } from "./dom.js";
-import { closeDrawer, showTitle } from "./frame.js";
-import { draft, kept } from "./kept.js";
+import { closeDrawer, showTitle } from "./layout.js";
 import { measure, showCollected, showContext } from "./meter.js";
+import { draft, stored } from "./storage.js";
 import { skeleton } from "./thread.js";
-import { showPerson } from "./account.js";
 
 /** @typedef {import("./conversation.js").Message} Message */
 
-/** A question that did not reach the server, until it does: it outlives a reload. @param {string} place */
-const unsent = (place) => kept("unsent." + place, "");
+/** The messages that did not reach the server, so that they survive a reload. @param {string} key the conversation's id, or "new" */
+const unsent = (key) => stored("unsent." + key, "");
 
-/** What is open: a conversation, or the page to sign in; and the answers that go on while another one is looked at. */
+/** Shows a conversation or the login page according to the URL hash. Answers of other conversations continue in the background. */
 export class Page {
-  /** @param {{ api: any, session: import("./session.js").Session, connection: import("./connection.js").Connection, settings: any, sidebar: any, thread: any, composer: any, account: any }} parts */
+  /**
+   * @param {{ api: any, session: import("./session.js").Session, connection: import("./connection.js").Connection,
+   *   settings: any, sidebar: any, thread: any, composer: any, account: any }} parts
+   */
   constructor(parts) {
     this.api = parts.api;
     this.session = parts.session;
@@ -29,30 +32,30 @@ export class Page {
     this.conversation = new Conversation(this.api, this.settings);
     /** @type {Map<string, Conversation>} */
     this.answering = new Map();
-    /** Why the next page to sign in is shown, and where the reader was. */
-    this.reason = "";
-    this.before = "#/";
+    /** The message on the login page, and the hash to return to. */
+    this.loginReason = "";
+    this.returnHash = "#/";
     this.failedToLoad = false;
   }
 
-  /** Shows what the address says. */
+  /** Shows the page of the current hash. */
   async route() {
     const [, first, second] = location.hash.split("/");
-    const signsIn = first === "login" || first === "register";
-    byId("account").hidden = !signsIn;
-    byId("chat").hidden = signsIn;
+    const isLogin = first === "login" || first === "register";
+    byId("account").hidden = !isLogin;
+    byId("chat").hidden = isLogin;
     closeDrawer();
-    if (signsIn && this.session.isGuest) {
+    if (isLogin && this.session.isGuest) {
       showTitle(first === "login" ? "Log in" : "Create an account");
-      this.account.open(first, this.reason);
+      this.account.open(first, this.loginReason);
       return;
     }
-    this.reason = "";
-    if (signsIn) return this.#goBack();
+    this.loginReason = "";
+    if (isLogin) return this.#returnFromLogin();
     const id = first === "c" && second ? second : "";
-    if (id && this.session.isGuest) return this.askToSignIn("Log in to read this conversation.");
+    if (id && this.session.isGuest) return this.askToLogIn("Log in to read this conversation.");
     const isOpen = id ? id === this.conversation.id && !this.failedToLoad : this.session.isGuest && this.conversation.isAnswering;
-    if (isOpen) this.#drawn();
+    if (isOpen) this.#render();
     else await this.#open(id);
   }
 
@@ -63,20 +66,19 @@ export class Page {
   }
 
   /** @param {string} reason */
-  askToSignIn(reason) {
-    if (!/^#\/(login|register)/.test(location.hash)) this.before = location.hash || "#/";
-    this.reason = reason;
+  askToLogIn(reason) {
+    if (!/^#\/(login|register)/.test(location.hash)) this.returnHash = location.hash || "#/";
+    this.loginReason = reason;
     this.go("#/login");
   }
 
-  /** Signed in: to where the reader was. */
-  #goBack() {
-    const before = this.before;
-    this.before = "#/";
-    this.go(before);
+  #returnFromLogin() {
+    const hash = this.returnHash;
+    this.returnHash = "#/";
+    this.go(hash);
   }
 
-  /** An empty conversation. A guest's former one is gone: it was kept nowhere else. */
+  /** Starts a new conversation. Deletes a guest's current one. */
   startOver() {
     if (this.session.isGuest) {
       this.conversation.stop();
@@ -86,8 +88,8 @@ export class Page {
     this.go("#/");
   }
 
-  /** Another person than before, or none: nothing of the former stays on the screen. */
-  personChanged() {
+  /** Removes everything of the previous user from the page after a login or logout. */
+  userChanged() {
     for (const conversation of this.answering.values()) conversation.stop();
     this.conversation.stop();
     this.answering.clear();
@@ -101,29 +103,31 @@ export class Page {
   /** @param {string} id */
   async #open(id) {
     const answering = this.answering.get(id);
-    const known = this.session.isGuest ? { messages: guestMessages.value } : {};
-    const conversation = this.conversation = answering ?? new Conversation(this.api, this.settings, { id: id || undefined, ...known });
+    const initial = this.session.isGuest ? { messages: guestMessages.value } : {};
+    const conversation = this.conversation = answering ?? new Conversation(this.api, this.settings, { id: id || undefined, ...initial });
     this.failedToLoad = false;
     this.composer.open(id || "new");
     this.thread.clear();
     this.composer.setBusy(false);
     if (id && !answering) await this.#load(conversation);
     if (conversation !== this.conversation) return;
-    if (!answering) conversation.addEventListener("change", (event) => this.#changed(conversation, /** @type {CustomEvent} */ (event).detail));
-    if (!answering) conversation.addEventListener("answered", (event) => this.#answered(conversation, /** @type {CustomEvent} */ (event).detail));
+    if (!answering) {
+      conversation.addEventListener("change", (event) => this.#changed(conversation, /** @type {CustomEvent} */ (event).detail));
+      conversation.addEventListener("answered", (event) => this.#answered(conversation, /** @type {CustomEvent} */ (event).detail));
+    }
     const lost = unsent(id || "new");
     if (lost.value) {
-      this.composer.giveBack(lost.value);
+      this.composer.restore(lost.value);
       lost.value = "";
     }
     if (this.failedToLoad) return;
-    this.#drawn();
+    this.#render();
     this.measure(conversation);
-    // Not on a phone, where its keyboard would cover half of the page; and not away from an offer to undo.
+    // Not on touch screens, where the on-screen keyboard would cover half of the page, and not if the Undo button of a toast has the focus.
     if (matchMedia("(pointer: fine)").matches && !document.activeElement?.closest(".toast")) this.composer.box.focus();
   }
 
-  #drawn() {
+  #render() {
     const { conversation } = this;
     showTitle(conversation.title);
     this.thread.show(conversation.messages);
@@ -143,86 +147,92 @@ export class Page {
       const found = await this.api.get("/api/conversations/" + encodeURIComponent(conversation.id ?? ""));
       conversation.title = found.title;
       conversation.createdAt = found.created_at;
-      conversation.messages = found.messages.map((/** @type {Message} */ { id, role, content, created_at }) => ({ id, role, content, created_at }));
+      conversation.messages = found.messages.map(
+        (/** @type {Message} */ { id, role, content, created_at }) => ({ id, role, content, created_at }));
       if (conversation === this.conversation) this.thread.list.replaceChildren();
     } catch (error) {
-      if (conversation === this.conversation) this.#notLoaded(/** @type {Error} */ (error));
+      if (conversation === this.conversation) this.#showLoadError(/** @type {Error} */ (error));
     }
   }
 
   /** @param {Error} error */
-  #notLoaded(error) {
+  #showLoadError(error) {
     this.failedToLoad = true;
-    const missing = error instanceof Refusal && error.status === 404;
-    showTitle(missing ? "Not found" : "Not loaded");
-    const retry = el("button", { type: "button", onclick: () => (missing ? this.go("#/") : this.#open(this.conversation.id ?? "")) }, missing ? "New chat" : "Try again");
-    this.thread.list.replaceChildren(el("li", { class: "failed", role: "alert" }, el("p", {}, missing ? "This conversation does not exist, or is not yours." : error.message), retry));
+    const missing = error instanceof APIError && error.status === 404;
+    showTitle(missing ? "Not found" : "Could not be loaded");
+    const message = missing ? "This conversation does not exist or belongs to another user." : error.message;
+    const onclick = () => (missing ? this.go("#/") : this.#open(this.conversation.id ?? ""));
+    const button = el("button", { type: "button", onclick }, missing ? "New chat" : "Try again");
+    this.thread.list.replaceChildren(el("li", { class: "load-error", role: "alert" }, el("p", {}, message), button));
   }
 
   /** @param {Conversation} conversation @param {Message} [message] */
   #changed(conversation, message) {
     if (conversation.id && conversation.isAnswering) this.answering.set(conversation.id, conversation);
     if (conversation !== this.conversation) return;
-    if (conversation.id && this.composer.place === "new" && !this.session.isGuest) this.#becameReal(conversation.id);
-    if (message && this.thread.views.has(message) && conversation.isAnswering) this.thread.grow(message);
-    else this.#drawn();
+    if (conversation.id && this.composer.key === "new" && !this.session.isGuest) this.#conversationCreated(conversation.id);
+    if (message && this.thread.views.has(message) && conversation.isAnswering) this.thread.update(message);
+    else this.#render();
     showContext(conversation.context);
   }
 
-  /** A new conversation has its id: the address and what is being typed belong to it from here on. @param {string} id */
-  #becameReal(id) {
+  /** Moves the URL, the title and the draft of a new conversation to its id. @param {string} id */
+  #conversationCreated(id) {
     draft(id).value = draft("new").value;
     draft("new").value = "";
-    this.composer.place = id;
+    this.composer.key = id;
     history.replaceState(null, "", "#/c/" + encodeURIComponent(id));
     showTitle(this.conversation.title);
     this.sidebar.current = id;
     this.sidebar.load();
   }
 
-  /** @param {Conversation} conversation @param {{ answer: Message, begun: string | undefined }} detail */
-  #answered(conversation, { answer, begun }) {
+  /** @param {Conversation} conversation @param {{ answer: Message, initialID: string | undefined }} detail */
+  #answered(conversation, { answer, initialID }) {
     if (conversation.id) this.answering.delete(conversation.id);
-    this.#keepUnsent(conversation, begun ?? "new");
-    if (this.session.isGuest && conversation === this.conversation) keepGuest(conversation.messages);
+    this.#saveUnsent(conversation, initialID ?? "new");
+    if (this.session.isGuest && conversation === this.conversation) saveGuestMessages(conversation.messages);
     if (conversation === this.conversation) {
-      this.#drawn();
-      if (conversation.messages.includes(answer)) this.thread.tell(answer);
+      this.#render();
+      if (conversation.messages.includes(answer)) this.thread.announceAnswer(answer);
     }
-    if (!this.session.isGuest) this.#catchUp(conversation);
+    if (!this.session.isGuest) this.#sync(conversation);
     this.refresh();
   }
 
-  /** What waits in vain survives a reload; what waits for its writer to log in goes back to the box. @param {Conversation} conversation @param {string} place */
-  #keepUnsent(conversation, place) {
-    const waiting = conversation.unsent, text = waiting.map(({ content }) => content).join("\n");
-    if (waiting.some(({ error }) => error instanceof Refusal && error.status === 401)) {
+  /**
+   * Stores unsent messages for a reload. If the session has expired, moves them back to the message box.
+   * @param {Conversation} conversation @param {string} key
+   */
+  #saveUnsent(conversation, key) {
+    const messages = conversation.unsent, text = messages.map(({ content }) => content).join("\n");
+    if (messages.some(({ error }) => error instanceof APIError && error.status === 401)) {
       conversation.messages = conversation.sent;
-      this.composer.giveBack(text, place);
-      unsent(place).value = "";
-    } else unsent(place).value = text;
+      this.composer.restore(text, key);
+      unsent(key).value = "";
+    } else unsent(key).value = text;
   }
 
-  /** A conversation moves to the top of the list; messages that were stopped before their ids came get them. @param {Conversation} conversation */
-  async #catchUp(conversation) {
+  /** Reloads the sidebar, and the ids of messages that were stopped before the server sent them. @param {Conversation} conversation */
+  async #sync(conversation) {
     this.sidebar.load();
     if (!conversation.id || conversation.sent.every(({ id }) => id)) return;
     const found = await this.api.get("/api/conversations/" + encodeURIComponent(conversation.id)).catch(() => null);
-    found?.messages.forEach((/** @type {Message} */ stored, /** @type {number} */ index) => {
+    found?.messages.forEach((/** @type {Message} */ saved, /** @type {number} */ index) => {
       const message = conversation.sent[index];
-      if (message?.role === stored.role && !message.id) message.id = stored.id;
+      if (message?.role === saved.role && !message.id) message.id = saved.id;
     });
   }
 
-  /** Not worth an error. @param {Conversation} conversation */
+  /** Shows how much of the context window is used. Ignores errors. @param {Conversation} conversation */
   async measure(conversation = this.conversation) {
     await measure(this.api, conversation, this.connection.health.context);
     if (conversation === this.conversation) showContext(conversation.context);
   }
 
-  /** What the corners of the page say. */
+  /** Updates the user and the number of collected chats. */
   async refresh() {
-    showPerson(this.session);
+    showUser(this.session);
     showCollected(await this.api.get("/stats").catch(() => null));
   }
 }

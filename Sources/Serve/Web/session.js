@@ -1,35 +1,35 @@
 // @ts-check
-import { kept } from "./kept.js";
+import { stored } from "./storage.js";
 
 /**
- * Who is signed in. The token lies in `localStorage`: the page runs no script but its own, and shares nothing with other sites.
+ * The login session. The token is in `localStorage`: the page runs only its own scripts and shares no origin with other sites.
  *
- *     session.addEventListener("change", () => …);       // signed in, signed out, in this tab or another
+ *     session.addEventListener("change", () => …);       // logged in or out, in this tab or another
  *     session.addEventListener("expired", () => …);
  */
 export class Session extends EventTarget {
-  #token = kept("token", "");
-  #name = kept("username", "");
-  #expires = kept("expires", 0);
+  #token = stored("token", "");
+  #username = stored("username", "");
+  #expiry = stored("expires", 0);
   #timer = 0;
 
   constructor() {
     super();
-    if (this.#token.value && this.#expires.value <= Date.now()) this.#clear();
+    if (this.#token.value && this.#expiry.value <= Date.now()) this.#clear();
     addEventListener("storage", (event) => {
       if (event.key === this.#token.key || event.key === null) this.#changed();
     });
-    this.#watch();
+    this.#watchExpiry();
   }
 
   get token() { return this.#token.value; }
-  get username() { return this.#name.value; }
+  get username() { return this.#username.value; }
   get isGuest() { return !this.token; }
 
   /** @param {string} username @param {{ access_token: string, expires_in: number }} grant */
-  begin(username, grant) {
-    this.#name.value = username;
-    this.#expires.value = Date.now() + grant.expires_in * 1000;
+  start(username, grant) {
+    this.#username.value = username;
+    this.#expiry.value = Date.now() + grant.expires_in * 1000;
     this.#token.value = grant.access_token;
     this.#changed();
   }
@@ -39,7 +39,7 @@ export class Session extends EventTarget {
     this.#changed();
   }
 
-  /** The server no longer takes this token. One that came in the meantime stays. @param {string} token */
+  /** Ends the session because the server rejected its token. Has no effect if the token has been replaced. @param {string} token */
   expire(token) {
     if (token !== this.token) return;
     this.#clear();
@@ -49,22 +49,22 @@ export class Session extends EventTarget {
 
   #clear() {
     this.#token.value = "";
-    this.#name.value = "";
-    this.#expires.value = 0;
+    this.#username.value = "";
+    this.#expiry.value = 0;
   }
 
   #changed() {
-    this.#watch();
+    this.#watchExpiry();
     this.dispatchEvent(new Event("change"));
   }
 
-  /** Notices the end of the session by itself, so that nobody types a long question for nothing. */
-  #watch() {
+  /** Ends the session when it expires, so that the user is asked to log in before sending a message. */
+  #watchExpiry() {
     clearTimeout(this.#timer);
     const token = this.token;
     if (!token) return;
-    const left = this.#expires.value - Date.now();
-    // A timer's longest wait is 2^31 ms.
-    this.#timer = setTimeout(() => (this.#expires.value <= Date.now() ? this.expire(token) : this.#watch()), Math.min(Math.max(left, 0), 2 ** 31 - 1));
+    const remaining = this.#expiry.value - Date.now();
+    const check = () => (this.#expiry.value <= Date.now() ? this.expire(token) : this.#watchExpiry());
+    this.#timer = setTimeout(check, Math.min(Math.max(remaining, 0), 2 ** 31 - 1));       // the limit of setTimeout
   }
 }

@@ -5,16 +5,16 @@ import { setTheme, theme } from "./theme-choice.js";
 
 /** @typedef {import("./settings.js").Setting} Setting */
 
-/** Fills the dialog of settings. What is changed holds from the next answer on. @param {import("./settings.js").Settings} settings */
+/** Fills the settings dialog. Changes apply from the next answer on. @param {import("./settings.js").Settings} settings */
 export function fillSettings(settings) {
   const fields = byId("settings-fields");
-  const draw = () => fields.replaceChildren(...SETTINGS.map((setting) => row(setting, settings)));
-  draw();
-  byId("settings-reset").addEventListener("click", () => { settings.reset(); draw(); });
+  const render = () => fields.replaceChildren(...SETTINGS.map((setting) => row(setting, settings)));
+  render();
+  byId("settings-reset").addEventListener("click", () => { settings.reset(); render(); });
 
-  for (const input of document.querySelectorAll('input[name="theme"]')) {
-    const choice = /** @type {HTMLInputElement} */ (input);
-    choice.addEventListener("change", () => setTheme(choice.value));
+  for (const element of document.querySelectorAll('input[name="theme"]')) {
+    const input = /** @type {HTMLInputElement} */ (element);
+    input.addEventListener("change", () => setTheme(input.value));
   }
   const keys = byId("single-keys");
   keys.checked = settings.singleKeys;
@@ -22,25 +22,33 @@ export function fillSettings(settings) {
 }
 
 export function openSettings() {
-  const choice = document.querySelector(`input[name="theme"][value="${theme()}"]`);
-  if (choice) /** @type {HTMLInputElement} */ (choice).checked = true;
+  const input = document.querySelector(`input[name="theme"][value="${theme()}"]`);
+  if (input) /** @type {HTMLInputElement} */ (input).checked = true;
   byId("settings").showModal();
 }
 
 /** @param {Setting} setting @param {import("./settings.js").Settings} settings */
 function row(setting, settings) {
-  const id = "setting-" + setting.name, help = id + "-help", value = settings.get(setting.name);
+  const id = "setting-" + setting.name, helpID = id + "-help", value = settings.get(setting.name);
   const output = setting.kind === "range" ? el("output", { for: id }, String(value)) : null;
-  const input = setting.kind === "lines"
-    ? el("textarea", { id, rows: 2, dir: "auto", "aria-describedby": help })
-    : el("input", { id, type: setting.kind, min: setting.min, max: setting.max, step: setting.step, inputmode: "numeric", "aria-describedby": help,
-      placeholder: setting.initial === null ? "automatic" : String(setting.initial) });
+  const input = setting.kind === "lines" ? el("textarea", { id, rows: 2, dir: "auto", "aria-describedby": helpID }) : el("input", {
+    id,
+    type: setting.kind,
+    min: setting.min,
+    max: setting.max,
+    step: setting.step,
+    inputmode: "numeric",
+    "aria-describedby": helpID,
+    placeholder: setting.initial === null ? "automatic" : String(setting.initial),
+  });
   input.value = Array.isArray(value) ? value.join("\n") : value ?? "";
   input.addEventListener("input", () => {
-    const given = setting.kind === "lines" ? input.value.split("\n").filter(Boolean) : input.value === "" ? null : Number(input.value);
-    settings.set(setting, given);
-    if (output) output.textContent = String(given);
-    input.setAttribute("aria-invalid", String(given !== null && !isValid(setting, given)));
+    const text = input.value;
+    const entered = setting.kind === "lines" ? text.split("\n").filter(Boolean) : text === "" ? null : Number(text);
+    settings.set(setting, entered);
+    if (output) output.textContent = String(entered);
+    input.setAttribute("aria-invalid", String(entered !== null && !isValid(setting, entered)));
   });
-  return el("div", { class: "setting " + setting.kind }, el("label", { for: id }, setting.label), output, input, el("p", { id: help, class: "help" }, setting.help));
+  const help = el("p", { id: helpID, class: "help" }, setting.help);
+  return el("div", { class: "setting " + setting.kind }, el("label", { for: id }, setting.label), output, input, help);
 }

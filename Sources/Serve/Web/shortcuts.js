@@ -1,32 +1,40 @@
 // @ts-check
 import { byId, el } from "./dom.js";
 
-/** @typedef {{ keys: string[], label: string, deed?: () => void, single?: boolean }} Shortcut `deed` is missing where another module listens */
+/**
+ * A keyboard shortcut. Without `action`, another module handles it.
+ * @typedef {{ keys: string[], label: string, action?: () => void, single?: boolean }} Shortcut
+ */
 
 const isMac = /mac|iphone|ipad/i.test(navigator.platform);
 
-/** Listens for shortcuts and fills the dialog that lists them. @param {Shortcut[]} shortcuts @param {() => boolean} singleKeys whether those without a modifier hold */
-export function listen(shortcuts, singleKeys) {
-  byId("shortcuts-list").replaceChildren(...shortcuts.map(({ keys, label }) =>
-    el("div", {}, el("dt", {}, label), el("dd", {}, ...keys.map((key) => el("kbd", {}, key === "Mod" ? (isMac ? "⌘" : "Ctrl") : key))))));
+/**
+ * Handles keyboard shortcuts and lists them in the dialog.
+ * @param {Shortcut[]} shortcuts @param {() => boolean} singleKeysEnabled whether shortcuts without a modifier are enabled
+ */
+export function listen(shortcuts, singleKeysEnabled) {
+  byId("shortcuts-list").replaceChildren(...shortcuts.map(({ keys, label }) => {
+    const names = keys.map((key) => (key === "Mod" ? (isMac ? "⌘" : "Ctrl") : key));
+    return el("div", {}, el("dt", {}, label), el("dd", {}, ...names.map((name) => el("kbd", {}, name))));
+  }));
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || event.altKey || document.querySelector("dialog[open]")) return;
-    const found = shortcuts.find((one) => one.deed && fits(event, one));
-    if (!found || (found.single && (!singleKeys() || isTyping(event.target)))) return;
+    const found = shortcuts.find((shortcut) => shortcut.action && matches(event, shortcut));
+    if (!found || (found.single && (!singleKeysEnabled() || isTextInput(event.target)))) return;
     event.preventDefault();
-    found.deed?.();
+    found.action?.();
   });
 }
 
 /** @param {KeyboardEvent} event @param {Shortcut} shortcut */
-function fits(event, { keys }) {
+function matches(event, { keys }) {
   const modified = isMac ? event.metaKey : event.ctrlKey;
   if (keys.includes("Mod") !== modified || (isMac ? event.ctrlKey : event.metaKey)) return false;
   const key = keys[keys.length - 1];
-  // A sign such as "?" needs Shift on some keyboards and not on others.
+  // Shift is compared for letters only: some keyboard layouts need it for symbols such as "?", others do not.
   if (/^[a-z]$/i.test(key) && keys.includes("Shift") !== event.shiftKey) return false;
   return event.key.toLowerCase() === (key === "Esc" ? "escape" : key.toLowerCase());
 }
 
 /** @param {EventTarget | null} target */
-const isTyping = (target) => target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null;
+const isTextInput = (target) => target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null;

@@ -1,89 +1,101 @@
 // @ts-check
-import { Unreachable } from "./api.js";
-import { visible } from "./characters.js";
+import { NetworkError } from "./api.js";
 import { groupOf } from "./dates.js";
 import { announce, byId, el, icon, narrow } from "./dom.js";
 import { openMenu } from "./menu.js";
+import { visible } from "./sanitize.js";
 import { toast } from "./toast.js";
 
 /** @typedef {{ id: string, title: string, created_at: string, updated_at: string }} Summary */
 
-const PAGE = 40;
+const PAGE_SIZE = 40;
 
-/** The list of conversations: found, renamed, deleted, brought back. Tells "deleted" and "renamed" with the conversation in `detail`. */
+/** The conversation list with search, rename, delete and undo. Dispatches "deleted" and "renamed" with the conversation as `detail`. */
 export class Sidebar extends EventTarget {
-  /** @param {import("./api.js").API} api @param {(summary: Summary) => import("./menu.js").Choice[]} exports what the menu offers to export a conversation */
-  constructor(api, exports) {
+  /**
+   * @param {import("./api.js").API} api
+   * @param {(summary: Summary) => import("./menu.js").Choice[]} exportChoices the menu items that export a conversation
+   */
+  constructor(api, exportChoices) {
     super();
     this.api = api;
-    this.exports = exports;
+    this.exportChoices = exportChoices;
     this.list = byId("conversations");
     this.search = byId("search");
     /** @type {Summary[]} */
     this.summaries = [];
-    /** @type {string | null} */
+    /** @type {string | null} the cursor of the next page */
     this.cursor = null;
     this.current = "";
-    /** Counts the requests: an answer that another request has overtaken is thrown away. */
-    this.asked = 0;
-    /** While a title is being typed, the list stays as it is. */
+    /** The number of requests sent. Responses to earlier requests are ignored. */
+    this.requests = 0;
+    /** While a title is edited, the list is not rendered. */
     this.isRenaming = false;
-    let pause = 0;
-    this.search.addEventListener("input", () => { clearTimeout(pause); pause = setTimeout(() => this.load(), 200); });
-    this.list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#walk(event));
+    let debounce = 0;
+    this.search.addEventListener("input", () => {
+      clearTimeout(debounce);
+      debounce = setTimeout(() => this.load(), 200);
+    });
+    this.list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#keyDown(event));
   }
 
-  /** Reads the first page anew. */
+  /** Reloads the list. */
   async load() {
     if (this.api.session.isGuest) {
       this.summaries = [];
       this.list.replaceChildren();
       return;
     }
-    await this.#read(null);
+    await this.#loadPage(null);
   }
 
   /** @param {string | null} cursor */
-  async #read(cursor) {
-    const asked = ++this.asked;
+  async #loadPage(cursor) {
+    const request = ++this.requests;
+    const search = this.search.value.trim();
+    const limit = cursor ? PAGE_SIZE : Math.min(Math.max(this.summaries.length, PAGE_SIZE), 100);
     this.list.setAttribute("aria-busy", "true");
     try {
-      const page = await this.api.get("/api/conversations", { limit: cursor ? PAGE : Math.min(Math.max(this.summaries.length, PAGE), 100), cursor, search: this.search.value.trim() });
-      if (asked !== this.asked) return;
+      const page = await this.api.get("/api/conversations", { limit, cursor, search });
+      if (request !== this.requests) return;
       this.summaries = cursor ? [...this.summaries, ...page.conversations] : page.conversations;
       this.cursor = page.next_cursor ?? null;
-      this.draw();
-      if (this.search.value.trim()) announce(`${this.summaries.length} found`);
+      this.render();
+      if (search) announce(`${this.summaries.length} found`);
     } catch (error) {
-      if (asked === this.asked && !this.api.session.isGuest) this.#failed(/** @type {Error} */ (error), cursor);
+      if (request === this.requests && !this.api.session.isGuest) this.#showError(/** @type {Error} */ (error), cursor);
     } finally {
-      if (asked === this.asked) this.list.setAttribute("aria-busy", "false");
+      if (request === this.requests) this.list.setAttribute("aria-busy", "false");
     }
   }
 
   /** @param {Error} error @param {string | null} cursor */
-  #failed(error, cursor) {
-    // The banner says it already, and what was there before is still worth more than a sentence.
-    if (error instanceof Unreachable && this.summaries.length > 0) return;
-    const row = el("div", { class: "empty" }, el("p", {}, error.message), el("button", { type: "button", onclick: () => this.#read(cursor) }, "Try again"));
+  #showError(error, cursor) {
+    // The banner shows network errors; keep the list.
+    if (error instanceof NetworkError && this.summaries.length > 0) return;
+    const button = el("button", { type: "button", onclick: () => this.#loadPage(cursor) }, "Try again");
+    const row = el("div", { class: "empty" }, el("p", {}, error.message), button);
     if (cursor) this.list.lastElementChild?.replaceWith(row);
     else this.list.replaceChildren(row);
   }
 
-  draw() {
+  render() {
     if (this.isRenaming) return;
-    const held = /** @type {HTMLElement | null} */ (this.list.contains(document.activeElement) ? document.activeElement : null);
-    const id = held?.closest("li")?.querySelector("a")?.dataset.id;
-    const groups = Map.groupBy ? Map.groupBy(this.summaries, (one) => groupOf(one.updated_at)) : grouped(this.summaries);
-    const nodes = [...groups].map(([name, summaries]) => el("section", {}, el("h2", {}, name), el("ul", {}, ...summaries.map((one) => this.#row(one)))));
-    if (nodes.length === 0) nodes.push(el("p", { class: "empty" }, this.search.value.trim() ? "Nothing found." : "No conversations yet."));
-    if (this.cursor) nodes.push(el("button", { type: "button", class: "more", onclick: () => this.#read(this.cursor) }, "Show older"));
+    const focused = /** @type {HTMLElement | null} */ (this.list.contains(document.activeElement) ? document.activeElement : null);
+    const id = focused?.closest("li")?.querySelector("a")?.dataset.id;
+    const groups = Map.groupBy ? Map.groupBy(this.summaries, (summary) => groupOf(summary.updated_at)) : grouped(this.summaries);
+    const nodes = [...groups].map(([name, summaries]) =>
+      el("section", {}, el("h2", {}, name), el("ul", {}, ...summaries.map((summary) => this.#row(summary)))));
+    if (nodes.length === 0) nodes.push(el("p", { class: "empty" }, this.search.value.trim() ? "No results." : "No conversations yet."));
+    if (this.cursor) {
+      nodes.push(el("button", { type: "button", class: "more", onclick: () => this.#loadPage(this.cursor) }, "Load more"));
+    }
     this.list.replaceChildren(...nodes);
     const link = id && this.#link(id);
-    if (link) /** @type {HTMLElement} */ (held?.tagName === "A" ? link : link.nextElementSibling)?.focus();
+    if (link) /** @type {HTMLElement} */ (focused?.tagName === "A" ? link : link.nextElementSibling)?.focus();
   }
 
-  /** @param {string} id the conversation that is open, "" for a new one */
+  /** Marks the open conversation. @param {string} id "" for a new one */
   mark(id) {
     this.current = id;
     for (const link of this.list.querySelectorAll("a")) {
@@ -95,72 +107,81 @@ export class Sidebar extends EventTarget {
   /** @param {Summary} summary */
   #row(summary) {
     const title = visible(summary.title) || "Untitled";
-    const link = el("a", { href: "#/c/" + encodeURIComponent(summary.id), "data-id": summary.id, dir: "auto", title, "aria-current": summary.id === this.current && "page" }, title);
-    const button = el("button", { type: "button", class: "icon-button", "aria-label": `More about ${title}`, "aria-haspopup": "menu", "aria-expanded": "false",
-      onclick: () => openMenu(button, [
-        { label: "Rename", icon: "edit", deed: () => this.#rename(summary) },
-        ...this.exports(summary),
-        { label: "Delete", icon: "trash", danger: true, deed: () => this.remove(summary) },
-      ]) }, icon("dots"));
+    const href = "#/c/" + encodeURIComponent(summary.id), current = summary.id === this.current && "page";
+    const link = el("a", { href, "data-id": summary.id, dir: "auto", title, "aria-current": current }, title);
+    const onclick = () => openMenu(button, [
+      { label: "Rename", icon: "edit", action: () => this.#rename(summary) },
+      ...this.exportChoices(summary),
+      { label: "Delete", icon: "trash", danger: true, action: () => this.remove(summary) },
+    ]);
+    const button = el("button", {
+      type: "button",
+      class: "icon-button",
+      "aria-label": `Options for ${title}`,
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+      onclick,
+    }, icon("dots"));
     return el("li", {}, link, button);
   }
 
-  /** The title becomes a text box: Enter keeps it, Escape does not. @param {Summary} summary */
+  /** Turns the title into a text box. Enter saves, Escape cancels. @param {Summary} summary */
   #rename(summary) {
     const row = this.#link(summary.id)?.parentElement;
     if (!row) return;
     const box = el("input", { type: "text", "aria-label": "Title", maxlength: 200, dir: "auto" });
     box.value = summary.title;
-    let over = false;
-    const end = async (/** @type {boolean} */ keep) => {
-      if (over) return;
-      over = true;
+    let finished = false;
+    const finish = async (/** @type {boolean} */ save) => {
+      if (finished) return;
+      finished = true;
       this.isRenaming = false;
       const title = box.value.trim(), old = summary.title, hadFocus = document.activeElement === box;
-      if (keep && title && title !== old) this.#titled(summary, title);
-      this.draw();
+      const isChanged = save && title && title !== old;
+      if (isChanged) this.#setTitle(summary, title);
+      this.render();
       if (hadFocus) this.#link(summary.id)?.focus();
-      if (!keep || !title || title === old) return;
+      if (!isChanged) return;
       try {
         await this.api.request("PATCH", "/api/conversations/" + encodeURIComponent(summary.id), { title });
         announce("Renamed");
       } catch (error) {
-        this.#titled(summary, old);
-        this.draw();
+        this.#setTitle(summary, old);
+        this.render();
         toast(/** @type {Error} */ (error).message);
       }
     };
     box.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       event.stopPropagation();
-      if (event.key === "Enter" && !event.isComposing) end(true);
-      else if (event.key === "Escape") end(false);
+      if (event.key === "Enter" && !event.isComposing) finish(true);
+      else if (event.key === "Escape") finish(false);
     });
-    box.addEventListener("blur", () => end(true));
+    box.addEventListener("blur", () => finish(true));
     this.isRenaming = true;
     row.replaceChildren(box);
     box.select();
   }
 
-  /** The list may have been read anew since this summary was shown. @param {Summary} summary @param {string} title */
-  #titled(summary, title) {
+  /** Sets the title of a summary and of its copy in a list that was reloaded meanwhile. @param {Summary} summary @param {string} title */
+  #setTitle(summary, title) {
     for (const one of [summary, ...this.summaries.filter(({ id }) => id === summary.id)]) one.title = title;
     this.dispatchEvent(new CustomEvent("renamed", { detail: summary }));
   }
 
   /** @param {Summary} summary */
   async remove(summary) {
-    const index = this.summaries.findIndex((one) => one.id === summary.id);
+    const index = this.summaries.findIndex(({ id }) => id === summary.id);
     const path = "/api/conversations/" + encodeURIComponent(summary.id);
     try {
       await this.api.request("DELETE", path);
     } catch (error) {
-      toast(/** @type {Error} */ (error).message, { label: "Try again", deed: () => this.remove(summary) });
+      toast(/** @type {Error} */ (error).message, { label: "Try again", action: () => this.remove(summary) });
       return;
     }
-    this.summaries = this.summaries.filter((one) => one.id !== summary.id);
-    this.draw();
+    this.summaries = this.summaries.filter(({ id }) => id !== summary.id);
+    this.render();
     this.dispatchEvent(new CustomEvent("deleted", { detail: summary }));
-    const item = toast(`“${visible(summary.title)}” was deleted.`, { label: "Undo", deed: async () => {
+    const undo = async () => {
       try {
         await this.api.request("POST", path + "/restore");
         await this.load();
@@ -169,22 +190,24 @@ export class Sidebar extends EventTarget {
       } catch (error) {
         toast(/** @type {Error} */ (error).message);
       }
-    } });
-    // The row that had the focus is gone: its neighbour takes it, or the offer to undo, so that the keyboard is not thrown to the top of the page.
+    };
+    const item = toast(`“${visible(summary.title)}” was deleted.`, { label: "Undo", action: undo });
+    // Move the focus from the removed row to its neighbour or to the Undo button; otherwise the browser moves it to the top of the page.
     const neighbour = this.summaries[Math.min(index, this.summaries.length - 1)];
-    (neighbour && summary.id !== this.current && !narrow.matches ? this.#link(neighbour.id) : item.querySelector("button"))?.focus();
+    const focusNeighbour = neighbour && summary.id !== this.current && !narrow.matches;
+    (focusNeighbour ? this.#link(neighbour.id) : item.querySelector("button"))?.focus();
   }
 
   /** @param {string} id @returns {HTMLElement | undefined} */
   #link(id) { return [...this.list.querySelectorAll("a")].find((link) => link.dataset.id === id); }
 
-  /** Up and down walk the list, F2 renames, Delete deletes. @param {KeyboardEvent} event */
-  #walk(event) {
-    const links = [...this.list.querySelectorAll("a")], at = links.indexOf(/** @type {any} */ (document.activeElement));
-    if (at < 0) return;
-    const summary = this.summaries.find((one) => one.id === links[at].dataset.id);
-    if (event.key === "ArrowDown") links[Math.min(at + 1, links.length - 1)].focus();
-    else if (event.key === "ArrowUp") (links[at - 1] ?? this.search).focus();
+  /** Up and Down move the focus, F2 renames, Delete deletes. @param {KeyboardEvent} event */
+  #keyDown(event) {
+    const links = [...this.list.querySelectorAll("a")], index = links.indexOf(/** @type {any} */ (document.activeElement));
+    if (index < 0) return;
+    const summary = this.summaries.find(({ id }) => id === links[index].dataset.id);
+    if (event.key === "ArrowDown") links[Math.min(index + 1, links.length - 1)].focus();
+    else if (event.key === "ArrowUp") (links[index - 1] ?? this.search).focus();
     else if (event.key === "F2" && summary) this.#rename(summary);
     else if (event.key === "Delete" && summary) this.remove(summary);
     else return;
@@ -192,12 +215,12 @@ export class Sidebar extends EventTarget {
   }
 }
 
-/** @param {Summary[]} summaries @returns {Map<string, Summary[]>} */
+/** `Map.groupBy` for older browsers. @param {Summary[]} summaries @returns {Map<string, Summary[]>} */
 function grouped(summaries) {
   const groups = new Map();
-  for (const one of summaries) {
-    const name = groupOf(one.updated_at);
-    groups.set(name, [...(groups.get(name) ?? []), one]);
+  for (const summary of summaries) {
+    const name = groupOf(summary.updated_at);
+    groups.set(name, [...(groups.get(name) ?? []), summary]);
   }
   return groups;
 }

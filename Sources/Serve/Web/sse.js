@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The events of a stream of server-sent events, as the standard has them: lines end with LF, CR or both, comments are passed over, several `data:` lines are
- * one text. An event that was not ended by an empty line is not told.
+ * Parses a stream of server-sent events (HTML standard, section 9.2): lines end with LF, CR or CR LF, comments are skipped, and several
+ * `data:` lines are joined. An incomplete event at the end of the stream is dropped.
  *
  *     for await (const { event, data } of events(response.body)) …
  *
@@ -16,7 +16,7 @@ export async function* events(body) {
       const { value, done } = await reader.read();
       if (done) return;
       rest += value;
-      // A CR at the very end may be the first half of CR LF: it waits for what follows.
+      // A CR at the end may be the first half of CR LF: keep it until the next chunk.
       const lines = rest.slice(0, rest.endsWith("\r") ? -1 : undefined).split(/\r\n|\r|\n/);
       rest = lines.pop() + (rest.endsWith("\r") ? "\r" : "");
       for (const line of lines) {
@@ -33,5 +33,5 @@ export async function* events(body) {
   }
 }
 
-/** What stands behind a field's colon, without the one space it may begin with. @param {string} line @param {number} from */
+/** The value after a field's colon, without one optional leading space. @param {string} line @param {number} from */
 const field = (line, from) => line.slice(line[from] === " " ? from + 1 : from);

@@ -4,25 +4,25 @@ import { MessageView } from "./message.js";
 
 /** @typedef {import("./conversation.js").Message} Message */
 
-// Within so many pixels of the end the view follows the answer; who scrolled up to read is left in peace.
-const NEAR = 80;
+// The view scrolls with the answer if it is within this many pixels of the end.
+const FOLLOW_DISTANCE = 80;
 
-/** The list of messages on the page, for one conversation at a time. */
+/** The list of messages of the open conversation. */
 export class Thread {
-  /** @param {import("./message.js").Deeds} deeds */
-  constructor(deeds) {
-    this.deeds = deeds;
+  /** @param {import("./message.js").Actions} actions */
+  constructor(actions) {
+    this.actions = actions;
     this.list = byId("thread");
     this.scroller = byId("scroller");
-    this.down = byId("to-end");
+    this.endButton = byId("to-end");
     this.follows = true;
     /** @type {Map<Message, MessageView>} */
     this.views = new Map();
-    /** @type {Set<Message>} */
-    this.grown = new Set();
-    this.scroller.addEventListener("scroll", () => this.#look(), { passive: true });
-    this.down.addEventListener("click", () => { this.follows = true; this.#follow(true); });
-    new ResizeObserver(() => this.#follow()).observe(this.list);
+    /** @type {Set<Message>} messages to render in the next frame */
+    this.pending = new Set();
+    this.scroller.addEventListener("scroll", () => this.#updateFollows(), { passive: true });
+    this.endButton.addEventListener("click", () => { this.follows = true; this.#scroll(true); });
+    new ResizeObserver(() => this.#scroll()).observe(this.list);
   }
 
   clear() {
@@ -34,56 +34,57 @@ export class Thread {
   /** @param {Message[]} messages */
   show(messages) {
     const old = this.views;
-    this.views = new Map(messages.map((message) => [message, old.get(message) ?? new MessageView(message, this.deeds)]));
+    this.views = new Map(messages.map((message) => [message, old.get(message) ?? new MessageView(message, this.actions)]));
     for (const [message, view] of old) if (!this.views.has(message)) view.element.remove();
-    let at = this.list.firstElementChild;
+    let next = this.list.firstElementChild;
     for (const view of this.views.values()) {
       view.show();
-      if (view.element === at) at = at.nextElementSibling;
-      else this.list.insertBefore(view.element, at);
+      if (view.element === next) next = next.nextElementSibling;
+      else this.list.insertBefore(view.element, next);
     }
     byId("welcome").hidden = messages.length > 0;
     this.list.hidden = messages.length === 0;
-    this.#follow();
+    this.#scroll();
   }
 
-  /** A message grew: it is drawn with the next frame, however many tokens come until then. @param {Message} message */
-  grow(message) {
-    if (this.grown.size === 0) requestAnimationFrame(() => this.#draw());
-    this.grown.add(message);
+  /** Renders a changed message in the next frame, at most once a frame. @param {Message} message */
+  update(message) {
+    if (this.pending.size === 0) requestAnimationFrame(() => this.#renderPending());
+    this.pending.add(message);
   }
 
-  #draw() {
-    for (const message of this.grown) this.views.get(message)?.show();
-    this.grown.clear();
-    this.#follow();
+  #renderPending() {
+    for (const message of this.pending) this.views.get(message)?.show();
+    this.pending.clear();
+    this.#scroll();
   }
 
-  toEnd() {
+  scrollToEnd() {
     this.follows = true;
-    this.#follow();
+    this.#scroll();
   }
 
-  /** The whole answer, once it is there: a screen reader that was told each token would stutter. @param {Message} answer */
-  tell(answer) {
+  /** Announces a complete answer to screen readers, which cannot follow single tokens. @param {Message} answer */
+  announceAnswer(answer) {
     const text = this.views.get(answer)?.body.textContent ?? "";
-    const ending = answer.state === "stopped" ? "Stopped." : answer.state === "broken" ? "The answer broke off." : "";
+    const ending = answer.state === "stopped" ? "Stopped." : answer.state === "failed" ? "The answer was interrupted." : "";
     announce(`${text ? "Answer: " + text : ""} ${ending}`.trim());
   }
 
-  #look() {
+  #updateFollows() {
     const { scrollTop, clientHeight, scrollHeight } = this.scroller;
-    this.follows = scrollHeight - clientHeight - scrollTop < NEAR;
-    this.down.hidden = this.follows;
+    this.follows = scrollHeight - clientHeight - scrollTop < FOLLOW_DISTANCE;
+    this.endButton.hidden = this.follows;
   }
 
-  /** @param {boolean} [gently] */
-  #follow(gently = false) {
+  /** @param {boolean} [smooth] */
+  #scroll(smooth = false) {
     if (!this.follows) return;
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.scroller.scrollTo({ top: this.scroller.scrollHeight, behavior: gently && !still ? "smooth" : "instant" });
+    const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.scroller.scrollTo({ top: this.scroller.scrollHeight, behavior: smooth && !reducedMotion ? "smooth" : "instant" });
   }
 }
 
-/** Grey lines where messages will be. */
-export const skeleton = () => el("li", { class: "skeleton", "aria-hidden": "true" }, ...[70, 95, 82, 40].map((width) => el("span", { class: "w" + width })));
+/** Grey lines shown while messages are loading. */
+export const skeleton = () =>
+  el("li", { class: "skeleton", "aria-hidden": "true" }, ...[70, 95, 82, 40].map((width) => el("span", { class: "w" + width })));

@@ -2,27 +2,28 @@
 import { byId, el, iconButton } from "./dom.js";
 
 /**
- * A sentence at the foot of the window, with something to do about it. It waits while it is pointed at or has the focus.
+ * Shows a message at the bottom of the window, with an optional button. It stays while the pointer is over it or it has the focus.
  *
- *     toast("Deleted “Hello”", { label: "Undo", deed: restore });
+ *     toast("Deleted “Hello”", { label: "Undo", action: restore });
  *
- * @param {string} sentence @param {{ label: string, deed: () => void }} [offer] @param {number} [seconds]
+ * @param {string} message @param {{ label: string, action: () => void }} [button] @param {number} [seconds]
  */
-export function toast(sentence, offer, seconds = offer ? 20 : 6) {
+export function toast(message, button, seconds = button ? 20 : 6) {
   const close = () => {
     clearTimeout(timer);
     const hadFocus = item.contains(document.activeElement);
     item.remove();
     if (hadFocus) byId("message").focus();
   };
-  const item = el("div", { class: "toast" }, el("p", { dir: "auto" }, sentence),
-    offer && el("button", { type: "button", onclick: () => { close(); offer.deed(); } }, offer.label), iconButton("Dismiss", "close", close));
+  const item = el("div", { class: "toast" }, el("p", { dir: "auto" }, message),
+    button && el("button", { type: "button", onclick: () => { close(); button.action(); } }, button.label),
+    iconButton("Dismiss", "close", close));
   let timer = 0;
   const start = () => { clearTimeout(timer); timer = setTimeout(close, seconds * 1000); };
-  const wait = () => clearTimeout(timer);
-  item.addEventListener("pointerenter", wait);
+  const pause = () => clearTimeout(timer);
+  item.addEventListener("pointerenter", pause);
   item.addEventListener("pointerleave", start);
-  item.addEventListener("focusin", wait);
+  item.addEventListener("focusin", pause);
   item.addEventListener("focusout", start);
   byId("toasts").replaceChildren(item);
   start();

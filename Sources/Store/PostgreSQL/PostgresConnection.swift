@@ -38,7 +38,7 @@ final class PostgresConnection: Connection, @unchecked Sendable {
 
     deinit { PQfinish(connection) }
 
-    /// Whether the server accepts connections, whatever it says to the user name and password.
+    /// Whether the server accepts connections, regardless of the credentials.
     static func isReachable(_ url: String) -> Bool {
         withCStrings(["connect_timeout", "dbname"]) { names in withCStrings(["2", url]) { PQpingParams(names, $0, 1) } } == PQPING_OK
     }

@@ -1,18 +1,17 @@
 import Glibc
 
-/// A file that is there whole or not at all.
+/// Writes a file atomically: it exists completely or not at all.
 ///
 ///     var file = try AtomicFile("data/train.bin")
 ///     try file.write(bytes)
-///     try file.commit()                                        // until here the old data/train.bin is untouched
+///     try file.commit()                                        // until now the old data/train.bin is unchanged
 ///
-/// It grows as `data/train.bin.part` beside its place and is renamed in the end. If it is dropped before, by an error or by leaving the
-/// scope, the
-/// part is removed. A part that a killed program has left is written over by the next; one that another program is writing is refused.
-/// To replace several files together, `finish` each, which is where a disk fills up, and then `commit` each, which only renames.
+/// The bytes are written to `data/train.bin.part`, which `commit` renames. If the value is destroyed before, the part is removed. A part
+/// that a killed program left is overwritten; one that another program is writing is an error. To replace several files together,
+/// `finish` each, where the disk may fill up, and then `commit` each, which only renames.
 package struct AtomicFile: ~Copyable {
     package let path: String
-    /// The bytes given so far.
+    /// The number of bytes written so far.
     package private(set) var count = 0
 
     private let descriptor: Int32
@@ -24,7 +23,7 @@ package struct AtomicFile: ~Copyable {
     private static let bufferSize = 1 << 20
 
     package init(_ path: String) throws(FileError) {
-        _ = Self.longFilesAreErrors
+        _ = Self.ignoresSizeSignal
         let (target, mode) = try Self.target(of: path)
         let descriptor = try Self.openPart(target + ".part", for: path, mode: mode)
         self.path = path
@@ -39,7 +38,7 @@ package struct AtomicFile: ~Copyable {
     }
 
     package mutating func write(_ bytes: Span<UInt8>) throws(FileError) {
-        precondition(!isFinished, "written to after finish")
+        precondition(!isFinished, "write after finish")
         count += bytes.count
         var start = 0
         while start < bytes.count {
@@ -52,9 +51,9 @@ package struct AtomicFile: ~Copyable {
 
     package mutating func write(_ bytes: [UInt8]) throws(FileError) { try write(bytes.span) }
 
-    /// Writes over bytes that were given before, such as a header that says what came after it.
+    /// Overwrites bytes that have been written, such as a header that describes the data after it.
     package mutating func overwrite(_ bytes: [UInt8], at offset: Int) throws(FileError) {
-        precondition(!isFinished && offset + bytes.count <= count, "written over what is not there")
+        precondition(!isFinished && offset + bytes.count <= count, "overwrite past the end")
         try flush()
         var at = off_t(offset)
         let isWhole = writeAll(bytes) { rest, count in
@@ -65,7 +64,7 @@ package struct AtomicFile: ~Copyable {
         guard isWhole else { throw failure() }
     }
 
-    /// All bytes are on the disk after this. What is left for `commit` is the renaming.
+    /// Flushes all bytes to disk. Only the renaming is left for `commit`.
     package mutating func finish() throws(FileError) {
         if isFinished { return }
         try flush()
@@ -73,12 +72,12 @@ package struct AtomicFile: ~Copyable {
         isFinished = true
     }
 
-    /// Puts the file into its place.
+    /// Replaces the target with the file.
     package consuming func commit() throws(FileError) {
         try finish()
         guard rename(part, target) == 0 else { throw failure() }
         isCommitted = true
-        let folder = open(Self.folder(of: part), O_RDONLY | O_DIRECTORY | O_CLOEXEC)        // the name, too, shall survive a power cut
+        let folder = open(Self.folder(of: part), O_RDONLY | O_DIRECTORY | O_CLOEXEC)        // so that the name survives a power cut, too
         if folder >= 0 {
             _ = fsync(folder)
             close(folder)
@@ -94,11 +93,11 @@ extension AtomicFile {
 
     private func failure() -> FileError { .writing(path, after: count) }
 
-    /// Where a path leads: through a symbolic link, and with the permissions of what is there. Only ordinary files are replaced.
+    /// The file to replace, with symbolic links resolved, and its permissions if it exists. Only regular files are replaced.
     private static func target(of path: String) throws(FileError) -> (path: String, mode: mode_t?) {
         var status = stat()
         guard stat(path, &status) == 0 else { return (path, nil) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw .notWritten(path: path, reason: "it is not a file") }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .notWritten(path: path, reason: "it is not a regular file") }
         guard let real = realpath(path, nil) else { throw .writing(path) }
         defer { free(real) }
         return (String(cString: real), status.st_mode & 0o7777)
@@ -112,7 +111,7 @@ extension AtomicFile {
                 close(descriptor)
                 throw .notWritten(path: path, reason: "another program is writing it (\(part))")
             }
-            // Whoever held the lock before may have renamed the file that was opened.
+            // The previous holder of the lock may have renamed the file that was opened.
             var mine = stat(), named = stat()
             if fstat(descriptor, &mine) == 0, stat(part, &named) == 0, mine.st_ino == named.st_ino, mine.st_dev == named.st_dev {
                 guard ftruncate(descriptor, 0) == 0 else {
@@ -130,6 +129,6 @@ extension AtomicFile {
         path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     }
 
-    /// A file beyond the limit of the shell (ulimit -f) is an error of `write`, where by default it would end the program.
-    private static let longFilesAreErrors: Void = { _ = signal(SIGXFSZ, SIG_IGN) }()
+    /// Makes `write` fail beyond the file size limit (ulimit -f), instead of the default signal that ends the program.
+    private static let ignoresSizeSignal: Void = { _ = signal(SIGXFSZ, SIG_IGN) }()
 }

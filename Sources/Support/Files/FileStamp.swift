@@ -1,6 +1,6 @@
 import Glibc
 
-/// What tells whether a file is still the one that it was: where it is, how long it is, and when it was last written to.
+/// Identifies a version of a file by its path, size and modification time.
 ///
 ///     try FileStamp("chats.txt").description                   // /home/me/chats.txt 52680697 1763648385.201744000
 package struct FileStamp: Sendable, Equatable, CustomStringConvertible {
@@ -11,7 +11,7 @@ package struct FileStamp: Sendable, Equatable, CustomStringConvertible {
         guard stat(path, &status) == 0, let real = realpath(path, nil) else { throw .unreadable(path: path, reason: systemErrorMessage()) }
         defer { free(real) }
         guard status.st_mode & S_IFMT == S_IFREG else {
-            throw .unreadable(path: path, reason: "it is not a file, and could not be read a second time")
+            throw .unreadable(path: path, reason: "it is not a regular file, so it cannot be read twice")
         }
         description = "\(String(cString: real)) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
     }

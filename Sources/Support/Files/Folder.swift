@@ -1,25 +1,26 @@
 import Glibc
 
-/// What is in folders.
+/// Operations on folders.
 ///
 ///     let files = try Folder.files(at: ["data", "more.txt"], withExtensions: [".txt", ".jsonl"])
 package enum Folder {
-    /// The files that paths stand for, in the order of the paths. A folder stands for those in it, and in the folders in it, with one of
-    /// the endings, sorted by
-    /// the bytes of their names; hidden ones, and folders behind symbolic links, are passed over. A file that is named, and "-", stand for
-    /// themselves.
-    package static func files(at paths: [String], endingIn endings: [String]) throws(FileError) -> [String] {
+    /// Expands paths to files, in the order of the paths. A folder is searched recursively for files with one of the extensions, sorted by
+    /// the bytes of their names; hidden files and symbolic links to folders are skipped. Other paths, and "-", are returned unchanged.
+    package static func files(at paths: [String], withExtensions extensions: [String]) throws(FileError) -> [String] {
         var result: [String] = []
         for path in paths {
-            guard path != "-", try kind(of: path) == .folder else { result.append(path); continue }
-            let found = try walk(path, endings)
-            if found.isEmpty { throw .noMatchingFiles(folder: path, endings: endings) }
+            guard path != "-", try kind(of: path) == .folder else {
+                result.append(path)
+                continue
+            }
+            let found = try walk(path, extensions)
+            if found.isEmpty { throw .noMatchingFiles(folder: path, extensions: extensions) }
             result += found
         }
         return result
     }
 
-    /// Takes files away, those of them that are there.
+    /// Deletes files; those that do not exist are ignored.
     package static func remove(_ names: [String], in folder: String) throws(FileError) {
         for name in names where unlink("\(folder)/\(name)") != 0 && errno != ENOENT {
             throw .notWritten(path: "\(folder)/\(name)", reason: systemErrorMessage())
@@ -28,12 +29,12 @@ package enum Folder {
 
     package static func contains(_ name: String, in folder: String) -> Bool { access("\(folder)/\(name)", F_OK) == 0 }
 
-    /// Makes the folder that a file is to lie in, where it is not there.
+    /// Creates the folder that a file is to be written in, with its parents, if it does not exist.
     package static func create(forFileAt path: String) throws(FileError) {
         if let slash = path.lastIndex(of: "/"), slash > path.startIndex { try create(String(path[..<slash])) }
     }
 
-    /// Makes the folder, and those above it, that are not there.
+    /// Creates a folder with its parents, if it does not exist.
     package static func create(_ path: String) throws(FileError) {
         var end = path.startIndex
         repeat {
@@ -53,13 +54,13 @@ package enum Folder {
         return status.st_mode & S_IFMT == S_IFDIR ? .folder : .file
     }
 
-    /// A folder that is there whole or not at all: it gets its name when `fill` is done with it. One that somebody else has made meanwhile
-    /// is taken for ours.
+    /// Creates a folder atomically: it gets its name when `fill` has returned. If another process has created it in the meantime, that
+    /// folder is used.
     ///
     ///     try Folder.createAtomically("tokens") { part in try write(to: part) }
     package static func createAtomically(_ path: String, fill: (_ part: String) throws -> Void) throws {
         try create(forFileAt: path)
-        removeParts(in: RelativePath.folder(ofFileAt: path))
+        removeAbandonedParts(in: RelativePath.folder(ofFileAt: path))
         let part = "\(path).part.\(getpid())"
         try create(part)
         do {
@@ -74,24 +75,22 @@ package enum Folder {
         removeAll(part)
     }
 
-    /// What programs that were killed have left.
-    private static func removeParts(in folder: String) {
+    /// Deletes the parts of processes that no longer run.
+    private static func removeAbandonedParts(in folder: String) {
         for name in names(in: folder) ?? [] {
-            guard let part = name.ranges(of: ".part.").last, let owner = pid_t(name[part.upperBound...]), kill(owner, 0) != 0,
-                errno == ESRCH
-            else { continue }
-            removeAll(folder + "/" + name)
+            guard let part = name.ranges(of: ".part.").last, let owner = pid_t(name[part.upperBound...]) else { continue }
+            if kill(owner, 0) != 0, errno == ESRCH { removeAll(folder + "/" + name) }
         }
     }
 
-    /// Takes a folder away, or a file, with all that is in it; what cannot be taken away stays.
+    /// Deletes a file, or a folder with its contents, as far as permitted.
     package static func removeAll(_ path: String) {
         guard unlink(path) != 0 else { return }
         for name in names(in: path) ?? [] { removeAll(path + "/" + name) }
         rmdir(path)
     }
 
-    /// nil if it is no folder that can be read.
+    /// The names of all files in a folder; nil if it cannot be read.
     package static func names(in folder: String) -> [String]? {
         guard let handle = opendir(folder) else { return nil }
         defer { closedir(handle) }
@@ -105,18 +104,18 @@ package enum Folder {
         return names
     }
 
-    private static func walk(_ folder: String, _ endings: [String]) throws(FileError) -> [String] {
+    private static func walk(_ folder: String, _ extensions: [String]) throws(FileError) -> [String] {
         guard let names = names(in: folder) else { throw .unreadable(path: folder, reason: systemErrorMessage()) }
         var result: [String] = []
         for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) where !name.hasPrefix(".") {
             let path = folder.hasSuffix("/") ? folder + name : folder + "/" + name
             var own = stat()
-            guard lstat(path, &own) == 0 else { continue }            // gone since
+            guard lstat(path, &own) == 0 else { continue }            // deleted in the meantime
             let isLink = own.st_mode & S_IFMT == S_IFLNK
             guard let kind = isLink ? try? kind(of: path) : own.st_mode & S_IFMT == S_IFDIR ? Kind.folder : .file else { continue }
             if kind == .folder {
-                if !isLink { result += try walk(path, endings) }
-            } else if endings.contains(where: name.hasSuffix) {
+                if !isLink { result += try walk(path, extensions) }
+            } else if extensions.contains(where: name.hasSuffix) {
                 result.append(path)
             }
         }

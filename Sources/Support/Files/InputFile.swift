@@ -1,14 +1,14 @@
 import Glibc
 
-/// A file, or standard input as "-", that is read from its beginning to its end.
+/// A file, or standard input as "-", that is read from start to end.
 ///
 ///     var file = try InputFile("chats.jsonl")
 ///     var bytes: [UInt8] = []
 ///     while try file.read(atMost: 1 << 20, into: &bytes) > 0 { … }
 package struct InputFile: ~Copyable {
-    /// As messages call it.
+    /// The path, or "standard input", for messages.
     package let name: String
-    /// nil if nobody knows before the end: standard input, a pipe.
+    /// In bytes; nil if unknown: standard input, a pipe.
     package let size: Int?
     private let descriptor: Int32
 
@@ -23,11 +23,11 @@ package struct InputFile: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// Appends what comes next, and says how many bytes: 0 at the end.
+    /// Appends the next bytes and returns their number: 0 at the end.
     package mutating func read(atMost count: Int, into bytes: inout [UInt8]) throws(FileError) -> Int {
         let old = bytes.count
         var got = 0
-        // The tail is written by the system before anybody reads it.
+        // Uninitialized memory: the system call writes it first.
         let tail = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             repeat { got = Glibc.read(descriptor, buffer.baseAddress, count) } while got < 0 && errno == EINTR
             initialized = max(got, 0)
@@ -37,15 +37,15 @@ package struct InputFile: ~Copyable {
         return got
     }
 
-    /// Whether a file may be read, without opening it: a pipe can be opened once.
+    /// Throws if a file cannot be read. Does not open it, because a pipe can be opened only once.
     package static func check(_ path: String) throws(FileError) {
         guard path == "-" || access(path, R_OK) == 0 else { throw .unreadable(path: path, reason: systemErrorMessage()) }
     }
 
-    /// All of a file that fits into memory, such as a tokenizer.
+    /// Reads a whole file into memory.
     package static func contents(of path: String) throws(FileError) -> [UInt8] {
         var file = try InputFile(path), bytes: [UInt8] = []
-        // One byte more than the size, so that the end shows at once.
+        // One byte more than the size, so that a single read reaches the end.
         while try file.read(atMost: max((file.size ?? 0) + 1 - bytes.count, 1 << 16), into: &bytes) > 0 {}
         return bytes
     }

@@ -1,14 +1,14 @@
 import Glibc
 
-/// Some whole lines of a file.
+/// Consecutive complete lines of a file.
 ///
 ///     try block.forEachLine { line, number in … }
 package struct LineBlock: Sendable {
-    /// The lines with what ends them; only the last line of a file may have no end.
+    /// The lines including their line ends; only the last line of a file may lack one.
     package let bytes: [UInt8]
     /// The number of the first line, from 1.
     package let firstLine: Int
-    /// Where the first line begins in the file.
+    /// The offset of the first line in the file.
     package let offset: Int
 
     package init(bytes: [UInt8], firstLine: Int = 1, offset: Int = 0) {
@@ -17,16 +17,17 @@ package struct LineBlock: Sendable {
         self.offset = offset
     }
 
-    /// Lends each line, without its end (`\n` or `\r\n`), with its number.
+    /// Calls `body` with each line, without its end (`\n` or `\r\n`), and its number.
     package func forEachLine<Failure: Error>(_ body: (Span<UInt8>, Int) throws(Failure) -> Void) throws(Failure) {
         try forEachLineRange { range, number throws(Failure) in try body(bytes.span.extracting(range), number) }
     }
 
-    /// The same with the places of the lines in `bytes`.
+    /// The same with the range of each line in `bytes`.
     package func forEachLineRange<Failure: Error>(_ body: (Range<Int>, Int) throws(Failure) -> Void) throws(Failure) {
-        var start = 0, number = firstLine
+        var start = 0
+        var number = firstLine
         while start < bytes.count {
-            let newline = bytes.place(of: UInt8(ascii: "\n"), in: start..<bytes.count)
+            let newline = bytes.firstIndex(of: UInt8(ascii: "\n"), in: start..<bytes.count)
             var end = newline ?? bytes.count
             if newline != nil, end > start, bytes[end - 1] == UInt8(ascii: "\r") { end -= 1 }
             try body(start..<end, number)
@@ -36,20 +37,19 @@ package struct LineBlock: Sendable {
     }
 }
 
-/// A file in blocks of whole lines, so that one of any length is read in little memory.
+/// Reads a file in blocks of complete lines, in bounded memory.
 ///
 ///     var blocks = try LineBlocks("chats.jsonl")
 ///     while let block = try blocks.next() { try block.forEachLine { line, number in … } }
 ///
-/// A byte-order mark is left out. A block is about `size` bytes; a longer line makes a longer block, up to `limit`. Beyond it the line is
-/// read
-/// over, `next` throws, and the block after it follows when `next` is called again.
+/// A byte-order mark is skipped. A block has about `size` bytes; a longer line makes a longer block, up to `limit`. A line beyond the limit
+/// is skipped and `next` throws; the next call returns the block after it.
 package struct LineBlocks: ~Copyable {
     package static let defaultLimit = 64 << 20
 
     private var file: InputFile
     private let size, limit: Int
-    private var rest: [UInt8] = []                  // read, and not given out
+    private var rest: [UInt8] = []                  // read, but not yet returned
     private var line = 1, offset = 0
     private var isAtStart = true, isAtEnd = false
 
@@ -59,9 +59,10 @@ package struct LineBlocks: ~Copyable {
         self.limit = limit
     }
 
-    /// All lines of a file that are not empty. What is not UTF-8 becomes U+FFFD.
-    package static func texts(of path: String) throws(FileError) -> [String] {
-        var blocks = try LineBlocks(path), texts: [String] = []
+    /// All non-empty lines of a file. Invalid UTF-8 becomes U+FFFD.
+    package static func nonEmptyLines(of path: String) throws(FileError) -> [String] {
+        var blocks = try LineBlocks(path)
+        var texts: [String] = []
         while let block = try blocks.next() {
             block.forEachLineRange { range, _ in
                 if !range.isEmpty { texts.append(String(decoding: block.bytes[range], as: UTF8.self)) }
@@ -87,18 +88,19 @@ package struct LineBlocks: ~Copyable {
         return try takeLongLine(&bytes)
     }
 
-    /// Reads a line of which the beginning has no end.
+    /// Reads on until the end of a line that is longer than a block.
     private mutating func takeLongLine(_ bytes: inout [UInt8]) throws(FileError) -> LineBlock? {
-        var searched = 0, skipped = 0               // without an end so far; given up
+        var searched = 0                            // bytes without a line end
+        var skipped = 0                             // discarded bytes of a line beyond the limit
         while true {
-            let end = bytes.place(of: UInt8(ascii: "\n"), in: searched..<bytes.count)
+            let end = bytes.firstIndex(of: UInt8(ascii: "\n"), in: searched..<bytes.count)
             let length = skipped + (end ?? bytes.count)
             if end != nil || isAtEnd {
                 let next = end.map { $0 + 1 } ?? bytes.count
                 if length <= limit { return next == 0 ? nil : take(bytes, to: next) }
                 rest = Array(bytes[next...])
-                line = line + 1
-                offset = offset + skipped + next
+                line += 1
+                offset += skipped + next
                 throw .lineTooLong(path: name, line: line - 1, limit: limit)
             }
             if length > limit {
@@ -110,7 +112,7 @@ package struct LineBlocks: ~Copyable {
         }
     }
 
-    /// Blocks end at the same places however little the system gives at a time.
+    /// Blocks have the same borders however few bytes each read returns.
     private mutating func fill(_ bytes: inout [UInt8], to count: Int) throws(FileError) {
         while !isAtEnd, bytes.count < count { isAtEnd = try file.read(atMost: count - bytes.count, into: &bytes) == 0 }
     }
@@ -125,8 +127,8 @@ package struct LineBlocks: ~Copyable {
 }
 
 extension [UInt8] {
-    /// Where the first such byte of a range is: `firstIndex(of:)` in the C library's speed.
-    package func place(of byte: UInt8, in range: Range<Int>) -> Int? {
+    /// The index of the first such byte in a range: a fast `firstIndex(of:)`, by `memchr`.
+    package func firstIndex(of byte: UInt8, in range: Range<Int>) -> Int? {
         withUnsafeBytes { bytes in
             let part = bytes[range]
             guard !part.isEmpty, let base = bytes.baseAddress, let found = memchr(base + range.lowerBound, Int32(byte), part.count) else {
@@ -137,9 +139,10 @@ extension [UInt8] {
     }
 
     fileprivate var lineEnds: Int {
-        var found = 0, start = 0
-        while let next = place(of: UInt8(ascii: "\n"), in: start..<count) {
-            found = found + 1
+        var found = 0
+        var start = 0
+        while let next = firstIndex(of: UInt8(ascii: "\n"), in: start..<count) {
+            found += 1
             start = next + 1
         }
         return found

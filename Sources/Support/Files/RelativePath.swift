@@ -1,20 +1,21 @@
 import Glibc
 
-/// One place as seen from another, so that both can be moved together.
+/// A path relative to a folder, so that both can be moved together.
 ///
 ///     try RelativePath.of("checkpoints/first/best.h5", from: "checkpoints/finetuned")      // ../first/best.h5
 ///     RelativePath.resolve("../first/best.h5", from: "checkpoints/finetuned")              // checkpoints/finetuned/../first/best.h5
 package enum RelativePath {
-    /// Both must be there.
+    /// Both must exist.
     package static func of(_ path: String, from folder: String) throws(FileError) -> String {
-        let target = try parts(of: path), start = try parts(of: folder)
+        let target = try parts(of: path)
+        let start = try parts(of: folder)
         let common = zip(target, start).prefix { $0 == $1 }.count
         return (Array(repeating: "..", count: start.count - common) + target[common...]).joined(separator: "/")
     }
 
     package static func resolve(_ path: String, from folder: String) -> String { path.hasPrefix("/") ? path : folder + "/" + path }
 
-    /// The folder that a file lies in.
+    /// The folder that contains a file.
     package static func folder(ofFileAt path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A folder that only we may look into, and that is gone with this value.
+/// A temporary folder that only this user can access. It is deleted with this value.
 ///
 ///     let folder = try ScratchFolder()
 ///     try encoding.write(paths, to: folder.path, on: pool)

@@ -1,21 +1,23 @@
 import CMicroHTTPD
 
-/// A connection of libmicrohttpd's. It is valid until its request is completed; whoever keeps it forgets it then.
+/// A connection of libmicrohttpd. It is valid until its request is completed.
 ///
-/// `MHD_resume_connection` may be called from any thread, the rest is called on the connection's own: that is why it may be sent.
+/// It may be sent between threads: `MHD_resume_connection` may be called from any thread, and the rest is called on the thread of the
+/// connection.
 struct ConnectionReference: @unchecked Sendable {
     let pointer: OpaquePointer
 
     func suspend() { MHD_suspend_connection(pointer) }
     func resume() { MHD_resume_connection(pointer) }
 
-    /// What a reader of a body returns instead of a count.
-    static let readerFinished = -1, readerFailed = -2
+    /// What a body reader returns instead of a byte count.
+    static let readerFinished = -1
+    static let readerFailed = -2
 
     var descriptor: Int32 { slm_http_descriptor(pointer) }
     var address: PeerAddress { PeerAddress(slm_http_address(pointer)) }
 
-    /// Names in small letters.
+    /// With lowercase names.
     var headers: [(name: String, value: String)] {
         var list: [(name: String, value: String)] = []
         withUnsafeMutablePointer(to: &list) { list in
@@ -29,22 +31,21 @@ struct ConnectionReference: @unchecked Sendable {
     }
 
     func send(_ response: Response, closing: Bool) -> Bool {
-        let made: OpaquePointer? =
-            switch response.body {
-            case .bytes(let bytes):
-                bytes.withUnsafeBytes {
-                    MHD_create_response_from_buffer($0.count, UnsafeMutableRawPointer(mutating: $0.baseAddress), .RESPMEM_MUST_COPY)
-                }
-            case .stream(let stream): Self.made(of: stream, on: self)
+        let mhdResponse: OpaquePointer? = switch response.body {
+        case .bytes(let bytes):
+            bytes.withUnsafeBytes {
+                MHD_create_response_from_buffer($0.count, UnsafeMutableRawPointer(mutating: $0.baseAddress), .RESPMEM_MUST_COPY)
             }
-        guard let made else { return false }
-        defer { MHD_destroy_response(made) }
-        for header in response.headers { MHD_add_response_header(made, header.name, header.value) }
-        if closing { MHD_add_response_header(made, "Connection", "close") }
-        return MHD_queue_response(pointer, UInt32(response.status.rawValue), made) == .YES
+        case .stream(let stream): Self.mhdResponse(reading: stream, for: self)
+        }
+        guard let mhdResponse else { return false }
+        defer { MHD_destroy_response(mhdResponse) }
+        for header in response.headers { MHD_add_response_header(mhdResponse, header.name, header.value) }
+        if closing { MHD_add_response_header(mhdResponse, "Connection", "close") }
+        return MHD_queue_response(pointer, UInt32(response.status.rawValue), mhdResponse) == .YES
     }
 
-    /// What libmicrohttpd keeps of a stream.
+    /// The context of libmicrohttpd's callback for a streamed body.
     private final class Reader {
         let stream: ResponseStream
         let connection: ConnectionReference
@@ -55,16 +56,16 @@ struct ConnectionReference: @unchecked Sendable {
         }
     }
 
-    private static func made(of stream: ResponseStream, on connection: ConnectionReference) -> OpaquePointer? {
+    private static func mhdResponse(reading stream: ResponseStream, for connection: ConnectionReference) -> OpaquePointer? {
         let reader = Unmanaged.passRetained(Reader(stream, connection))
-        let made = MHD_create_response_from_callback(slm_http_unknown_size, 4_096, { context, _, memory, most in
+        let response = MHD_create_response_from_callback(slm_http_unknown_size, 4_096, { context, _, memory, capacity in
             guard let context, let memory else { return ConnectionReference.readerFailed }
             let reader = Unmanaged<Reader>.fromOpaque(context).takeUnretainedValue()
-            return reader.stream.read(into: UnsafeMutableRawBufferPointer(start: memory, count: most), for: reader.connection)
+            return reader.stream.read(into: UnsafeMutableRawBufferPointer(start: memory, count: capacity), for: reader.connection)
         }, reader.toOpaque(), { context in
             if let context { Unmanaged<Reader>.fromOpaque(context).release() }
         })
-        if made == nil { reader.release() }
-        return made
+        if response == nil { reader.release() }
+        return response
     }
 }

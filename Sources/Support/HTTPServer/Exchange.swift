@@ -1,101 +1,104 @@
 import CMicroHTTPD
 import Synchronization
 
-/// A request and its answer, which may be given from any thread, at any time, once.
+/// A request and its response. A handler may respond once, at any time, from any thread.
 ///
 ///     exchange.respond(.text(.ok, "Hello"))
 package final class Exchange: Sendable {
     private enum Stage {
-        /// Nobody has answered; the connection waits for whoever does.
-        case open, asleep(ConnectionReference)
-        case answered(Response)
-        /// libmicrohttpd has the answer.
+        /// No response yet.
+        case open
+        /// No response yet, and the connection waits for it.
+        case suspended(ConnectionReference)
+        case responded(Response)
+        /// libmicrohttpd has the response.
         case sending(ResponseStream?)
-        /// It is sent, or nobody is there to send it to.
-        case over
+        /// Sent, or the client has disconnected.
+        case finished
     }
 
     package let request: Request
-    let arrived = Instant.now
+    let arrived = ContinuousClock.now
     private let stage = Mutex(Stage.open)
-    private let goneHandler = Mutex<(@Sendable () -> Void)?>(nil)
+    private let disconnectHandler = Mutex<(@Sendable () -> Void)?>(nil)
 
     init(_ request: Request) { self.request = request }
 
-    /// An answer to a client that is gone goes nowhere. A second one is a mistake of the program's.
+    /// Sends the response. It is dropped if the client has disconnected. Responding twice is a programming error.
     package func respond(_ response: Response) {
-        let late: Response? = stage.withLock { stage in
+        let dropped: Response? = stage.withLock { stage in
             switch stage {
-            case .open: stage = .answered(response)
-            case .asleep(let connection):
-                stage = .answered(response)
+            case .open: stage = .responded(response)
+            case .suspended(let connection):
+                stage = .responded(response)
                 connection.resume()
-            case .over: return response
-            case .answered, .sending: preconditionFailure("a request was answered twice: \(request.method) \(request.path)")
+            case .finished: return response
+            case .responded, .sending: preconditionFailure("expected one response to \(request.method) \(request.path), found a second one")
             }
             return nil
         }
-        if case .stream(let stream)? = late?.body { stream.lose() }
+        if case .stream(let stream)? = dropped?.body { stream.disconnect() }
     }
 
-    /// Calls `handler` once if the client goes before it was answered. (Of a stream, the stream tells.)
-    package func whenGone(_ handler: @escaping @Sendable () -> Void) {
-        let isGone = stage.withLock { stage in
-            if case .over = stage { return true }
-            goneHandler.withLock { $0 = handler }
+    /// Calls `handler` once if the client disconnects before a response. (A `ResponseStream` has a handler of its own.)
+    package func onDisconnect(_ handler: @escaping @Sendable () -> Void) {
+        let isDisconnected = stage.withLock { stage in
+            if case .finished = stage { return true }
+            disconnectHandler.withLock { $0 = handler }
             return false
         }
-        if isGone { handler() }
+        if isDisconnected { handler() }
     }
 
-    /// What there is to send; if there is nothing yet, the connection is put aside until there is.
-    func take(for connection: ConnectionReference) -> Response? {
+    /// Returns the response. If there is none yet, suspends the connection until there is.
+    func takeResponse(for connection: ConnectionReference) -> Response? {
         stage.withLock { stage in
             switch stage {
-            case .answered(let response):
+            case .responded(let response):
                 if case .stream(let stream) = response.body { stage = .sending(stream) } else { stage = .sending(nil) }
                 return response
             case .open:
                 connection.suspend()
-                stage = .asleep(connection)
+                stage = .suspended(connection)
                 return nil
-            case .asleep, .sending, .over: return nil
+            case .suspended, .sending, .finished: return nil
             }
         }
     }
 
-    var isOver: Bool { stage.withLock { if case .over = $0 { true } else { false } } }
+    var isFinished: Bool { stage.withLock { if case .finished = $0 { true } else { false } } }
 
-    /// The client hung up, or is to be hung up on.
-    func lose() { end(isForgotten: false) }
+    /// Ends the exchange because the client has disconnected, or is about to be disconnected.
+    func disconnect() { end(isDetached: false) }
 
-    /// libmicrohttpd is done with it and forgets the connection.
-    func leave() { end(isForgotten: true) }
+    /// Ends the exchange because libmicrohttpd has completed it and is about to free the connection.
+    func detach() { end(isDetached: true) }
 
-    private func end(isForgotten: Bool) {
-        var stream: ResponseStream?, wasUnanswered = false
+    private func end(isDetached: Bool) {
+        var stream: ResponseStream?
+        var wasUnanswered = false
         stage.withLock { stage in
             switch stage {
             case .open: wasUnanswered = true
-            case .asleep(let connection):
+            case .suspended(let connection):
                 wasUnanswered = true
-                if !isForgotten { connection.resume() }
-            case .answered(let response): if case .stream(let unread) = response.body { stream = unread }
+                if !isDetached { connection.resume() }
+            case .responded(let response): if case .stream(let unread) = response.body { stream = unread }
             case .sending(let sent):
                 stream = sent
-                // A plain answer goes out, or fails, by itself.
-                if !isForgotten { return }
-            case .over: return
+                // libmicrohttpd sends the rest, or fails to, and detaches then.
+                if !isDetached { return }
+            case .finished: return
             }
-            stage = .over
+            stage = .finished
         }
-        if isForgotten { stream?.leave() } else { stream?.lose() }
-        if wasUnanswered { goneHandler.withLock { $0 }?() }
-        goneHandler.withLock { $0 = nil }
+        if isDetached { stream?.detach() } else { stream?.disconnect() }
+        if wasUnanswered { disconnectHandler.withLock { $0 }?() }
+        disconnectHandler.withLock { $0 = nil }
     }
 
-    func tick(_ now: Instant, heartbeat: Duration) {
+    func flush(_ now: ContinuousClock.Instant, heartbeatEvery interval: Duration) {
         let stream = stage.withLock { stage -> ResponseStream? in if case .sending(let stream) = stage { stream } else { nil } }
-        stream?.tick(now, heartbeat: heartbeat)
+        stream?.flush(now, heartbeatEvery: interval)
     }
 }

@@ -1,108 +1,110 @@
 import Glibc
 import Synchronization
 
-/// Answers HTTP/1.1 at an address of this machine, over libmicrohttpd: epoll and a few threads, which never wait for whoever answers.
+/// An HTTP/1.1 server on top of libmicrohttpd: epoll and a few threads, which never block on a handler.
 ///
 ///     let server = try HTTPServer(Settings()) { exchange in exchange.respond(.text(.ok, "Hello, \(exchange.request.path)")) }
 ///     print("http://127.0.0.1:\(server.port)")
 ///     server.stop(within: .seconds(30))
 ///
-/// `handle` runs on one of those threads, once the whole request is there, and must not wait: what takes long is answered from a thread of
-/// its own, at any
-/// time, by the exchange it was handed.
+/// The handler runs on one of those threads when a request is complete, and must not block. Work that takes longer responds later, from
+/// another thread.
 package final class HTTPServer: Sendable {
     package struct Settings: Sendable {
-        /// 127.0.0.1 and ::1 are this machine alone; 0.0.0.0 and :: let everybody in.
+        /// 127.0.0.1 and ::1 accept connections from this machine only, 0.0.0.0 and :: from every network interface.
         package var host = "127.0.0.1"
-        /// 0 for one that is free.
+        /// 0 picks a free port.
         package var port: UInt16 = 8_000
         package var threads = 2
         package var limits = Limits()
-        /// What is said to what never becomes a request: the text goes to people.
-        package var refuse: @Sendable (Refusal) -> Response = { .text($0.status, $0.description) }
-        /// Hears of each request that was answered, on a thread of the server's.
-        package var note: @Sendable (Note) -> Void = { _ in }
+        /// Makes the response to a request that does not reach the handler.
+        package var responseToRejected: @Sendable (RejectedRequest) -> Response = { .text($0.status, $0.message) }
+        /// Called after each response, on a thread of the server.
+        package var onCompletion: @Sendable (CompletedRequest) -> Void = { _ in }
 
         package init() {}
     }
 
     package struct Limits: Sendable {
         package var connections = 4_096
-        /// From one address of another machine.
+        /// Connections of one remote address prefix.
         package var connectionsPerAddress = 128
-        /// Bytes of one body, and of all whose requests are not over.
-        package var body = 8 << 20, bodies = 128 << 20
-        /// Bytes of a request's first line and headers.
+        /// Bytes of one request body, and of all bodies in memory.
+        package var body = 8 << 20
+        package var allBodies = 128 << 20
+        /// Bytes of a request line with its headers.
         package var head = 32 << 10
-        /// How long a connection may be silent, and how long a request may take to arrive whole.
-        package var silence = Duration.seconds(60), arrival = Duration.seconds(30)
-        /// How long a stream may have nothing to say before it says that it is there.
+        /// The longest pause of a connection, and the longest time until a request is complete.
+        package var idleTimeout = Duration.seconds(60)
+        package var requestTimeout = Duration.seconds(30)
+        /// A stream that writes nothing for this long gets a heartbeat.
         package var heartbeat = Duration.seconds(15)
-        /// How long what a stream says may wait to go out with what follows: so long at least, longer the more streams there are, and so
-        /// long at most.
-        package var gathering = Duration.milliseconds(33), gatheringPerStream = Duration.microseconds(1_250),
-            gatheringAtMost = Duration.milliseconds(100)
-        /// Bytes that may wait for a client for long; with more, one that has read nothing for some seconds is let go.
-        package var backlog = 1 << 20
+        /// The time between two flushes of a stream: `flushIntervalPerStream` times the number of streams, but at least `minFlushInterval`
+        /// and at most `maxFlushInterval`.
+        package var minFlushInterval = Duration.milliseconds(33)
+        package var flushIntervalPerStream = Duration.microseconds(1_250)
+        package var maxFlushInterval = Duration.milliseconds(100)
+        /// Bytes of a stream that may wait for a slow client. With more, a client that has read nothing for 5 seconds is disconnected.
+        package var streamBuffer = 1 << 20
 
         package init() {}
     }
 
     /// A request that was answered.
-    package struct Note: Sendable {
+    package struct CompletedRequest: Sendable {
         package let request: Request
-        package let status: Status
-        /// From the moment it was there whole until its last byte was handed over.
+        package let status: HTTPStatus
+        /// From the complete request to the last byte of the response.
         package let seconds: Double
     }
 
     package let port: UInt16
-    private let core: Core
+    private let state: HTTPServerState
     private let daemon: Daemon
 
     package init(_ settings: Settings, _ handle: @escaping @Sendable (Exchange) -> Void) throws(HTTPServerError) {
         let listening = try ListeningSocket(settings.host, settings.port)
-        core = try Core(settings, handle)
+        state = try HTTPServerState(settings, handle)
         port = listening.port
-        daemon = try Daemon(listening, core)
+        daemon = try Daemon(listening, state)
     }
 
-    /// Takes no more connections; what is under way goes on, and each answer closes its connection.
-    package func quiesce() {
-        core.isLeaving.store(true, ordering: .relaxed)
-        daemon.quiesce()
+    /// Accepts no more connections. Requests in flight continue, and each response closes its connection.
+    package func stopAccepting() {
+        state.isStopping.store(true, ordering: .relaxed)
+        daemon.stopAccepting()
     }
 
-    /// Waits for what is under way, for a while; then hangs up on all that are left.
+    /// Waits up to `time` for the requests in flight, then disconnects the rest.
     package func stop(within time: Duration) {
-        quiesce()
-        let end = Instant.now + time
-        while core.inHand.load(ordering: .relaxed) > 0, Instant.now < end { usleep(5_000) }
-        core.isClosed.store(true, ordering: .sequentiallyConsistent)
-        core.watch.hangUp()
+        stopAccepting()
+        let end = ContinuousClock.now + time
+        while state.requestsInFlight.load(ordering: .relaxed) > 0, ContinuousClock.now < end { usleep(5_000) }
+        state.isClosed.store(true, ordering: .sequentiallyConsistent)
+        state.monitor.disconnectAll()
         daemon.stop()
-        core.watch.stop()
+        state.monitor.stop()
     }
 
-    package var connectionCount: Int { core.connections.count }
+    package var connectionCount: Int { state.connections.count }
 }
 
-/// Why there is no server.
+/// Why a server cannot start.
 package enum HTTPServerError: Error, Equatable, CustomStringConvertible {
-    case badHost(String, reason: String)
-    case taken(host: String, port: UInt16)
-    case notAllowed(host: String, port: UInt16)
-    case system(what: String, reason: String)
+    case invalidHost(String, reason: String)
+    case portInUse(host: String, port: UInt16)
+    case portNotPermitted(host: String, port: UInt16)
+    case system(call: String, reason: String)
 
     package var description: String {
         switch self {
-        case .badHost(let host, let reason):
-            "'\(host)' is no address of this machine: \(reason). 127.0.0.1 is for this machine alone, 0.0.0.0 for all who can reach it."
-        case .taken(let host, let port):
-            "port \(port) of \(host) is taken: another program listens there. Stop it, or take another port: --port \(port &+ 1)"
-        case .notAllowed(let host, let port):
-            "port \(port) of \(host) is not for us: ports under 1,024 need a right of their own. Take another: --port 8000"
-        case .system(let what, let reason): "\(what): \(reason)."
+        case .invalidHost(let host, let reason):
+            "cannot listen on '\(host)': \(reason). Use --host 127.0.0.1 for this machine only, or 0.0.0.0 for every network interface."
+        case .portInUse(let host, let port):
+            "cannot listen on \(host):\(port): another program uses this port. Stop it, or choose another port: --port \(port &+ 1)"
+        case .portNotPermitted(let host, let port):
+            "cannot listen on \(host):\(port): ports below 1024 need special permission. Choose another port: --port 8000"
+        case .system(let call, let reason): "\(call): \(reason)."
         }
     }
 }

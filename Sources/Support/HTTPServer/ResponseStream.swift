@@ -1,55 +1,66 @@
 import CMicroHTTPD
 import Synchronization
+import Threads
 
-/// A body that comes piece by piece, from any thread; nobody waits for its reader.
+/// A response body that is written piece by piece, from any thread. Writing never blocks on the client.
 ///
-///     let stream = ResponseStream { answer.cancel() }          // when the client is gone
+///     let stream = ResponseStream { generation.cancel() }      // called when the client disconnects
 ///     exchange.respond(Response(.ok, headers, stream: stream))
 ///     stream.write(piece)
 ///     stream.finish()
 ///
-/// Pieces that come fast go out together, some thirty times a second; the first at once.
+/// Frequent writes are sent together, about thirty times a second. The first one is sent at once.
 package final class ResponseStream: Sendable {
     fileprivate struct State: Sendable {
-        var waiting: [UInt8] = [], taken = 0
-        var isFinished = false, isGone = false
-        /// Whether libmicrohttpd has put the connection aside until there is more.
-        var sleeper: ConnectionReference?
-        var mayWait = false
-        var lastWrite = Instant.now, lastRead = Instant.now
+        /// Bytes to send, of which the first `sent` are sent.
+        var buffer: [UInt8] = []
+        var sent = 0
+        var isFinished = false
+        var isDisconnected = false
+        /// Suspended until there are bytes to send.
+        var suspended: ConnectionReference?
+        /// Whether the next write may wait for the next flush.
+        var mayDelay = false
+        var lastWrite = ContinuousClock.now
+        var lastRead = ContinuousClock.now
     }
 
     private let state = Mutex(State())
-    private static let patience = Duration.seconds(5)
-    private let backlog: Int
+    /// A client that has read nothing for this long while the buffer is full is disconnected.
+    private static let readTimeout = Duration.seconds(5)
+    private let bufferLimit: Int
     private let heartbeat: [UInt8]
-    private let onGone: @Sendable () -> Void
+    private let onDisconnect: @Sendable () -> Void
 
     /// - Parameters:
-    ///   - heartbeat: What is said when there is nothing to say for long; nothing for a body that allows no such thing.
-    ///   - onGone: Called once, when the client is gone before the end, or reads too slowly. On any thread; it must not wait.
-    package init(heartbeat: String = "", backlog: Int = HTTPServer.Limits().backlog, onGone: @escaping @Sendable () -> Void = {}) {
+    ///   - heartbeat: Written when nothing else was written for `Limits.heartbeat`: a comment in server-sent events. Empty for none.
+    ///   - onDisconnect: Called once if the client disconnects before the end or reads too slowly. Runs on any thread and must not block.
+    package init(
+        heartbeat: String = "",
+        bufferLimit: Int = HTTPServer.Limits().streamBuffer,
+        onDisconnect: @escaping @Sendable () -> Void = {}
+    ) {
         self.heartbeat = Array(heartbeat.utf8)
-        self.backlog = backlog
-        self.onGone = onGone
+        self.bufferLimit = bufferLimit
+        self.onDisconnect = onDisconnect
     }
 
-    /// Behind the end, and when nobody reads any more, nothing happens.
+    /// Appends bytes. Does nothing after `finish` and after the client has disconnected.
     ///
-    /// - Parameter atOnce: It does not wait for what follows.
-    package func write(_ bytes: [UInt8], atOnce: Bool = false) {
-        let isTooMuch = state.withLock { state in
-            if state.isFinished || state.isGone { return false }
-            let waiting = state.waiting.count - state.taken + bytes.count
-            // Much at once is no fault of the reader's.
-            if waiting > backlog, waiting > 16 * backlog || state.lastRead + Self.patience < .now { return true }
-            state.waiting += bytes
+    /// - Parameter flush: Sends them at once instead of with the next flush.
+    package func write(_ bytes: [UInt8], flush: Bool = false) {
+        let isTooSlow = state.withLock { state in
+            if state.isFinished || state.isDisconnected { return false }
+            let pending = state.buffer.count - state.sent + bytes.count
+            // A single large write is not the fault of the client: it has time to read, up to 16 times the limit.
+            if pending > bufferLimit, pending > 16 * bufferLimit || state.lastRead + Self.readTimeout < .now { return true }
+            state.buffer += bytes
             state.lastWrite = .now
-            if atOnce || !state.mayWait || state.waiting.count > 4_096 { state.wake() }
-            state.mayWait = true
+            if flush || !state.mayDelay || state.buffer.count > 4_096 { state.resume() }
+            state.mayDelay = true
             return false
         }
-        if isTooMuch { lose() }
+        if isTooSlow { disconnect() }
     }
 
     package func write(_ text: String) { write(Array(text.utf8)) }
@@ -57,70 +68,70 @@ package final class ResponseStream: Sendable {
     package func finish() {
         state.withLock { state in
             state.isFinished = true
-            state.wake()
+            state.resume()
         }
     }
 
-    /// Whether nobody reads any more.
-    package var isGone: Bool { state.withLock(\.isGone) }
+    /// Whether the client has disconnected.
+    package var isDisconnected: Bool { state.withLock(\.isDisconnected) }
 
-    /// What waits to go out with more goes now; what was silent for long says that it is there.
-    func tick(_ now: Instant, heartbeat every: Duration) {
+    /// Sends buffered bytes, and a heartbeat if nothing was written for `interval`.
+    func flush(_ now: ContinuousClock.Instant, heartbeatEvery interval: Duration) {
         state.withLock { state in
-            if !heartbeat.isEmpty, !state.isFinished, !state.isGone, state.lastWrite + every < now {
-                state.waiting += heartbeat
+            if !heartbeat.isEmpty, !state.isFinished, !state.isDisconnected, state.lastWrite + interval < now {
+                state.buffer += heartbeat
                 state.lastWrite = now
             }
-            if state.waiting.count > state.taken { state.wake() }
+            if state.buffer.count > state.sent { state.resume() }
         }
     }
 
-    /// The client is gone.
-    func lose() {
-        let isNews = state.withLock { state in
+    /// Drops the buffer and reports the disconnect, once.
+    func disconnect() {
+        let isFirst = state.withLock { state in
             defer {
-                state.isGone = true
-                state.waiting = []
-                state.taken = 0
+                state.isDisconnected = true
+                state.buffer = []
+                state.sent = 0
             }
-            state.wake()
-            return !state.isGone && !state.isFinished
+            state.resume()
+            return !state.isDisconnected && !state.isFinished
         }
-        if isNews { onGone() }
+        if isFirst { onDisconnect() }
     }
 
-    /// The exchange is over: libmicrohttpd forgets the connection.
-    func leave() {
-        state.withLock { $0.sleeper = nil }
-        lose()
+    /// Drops the connection, which libmicrohttpd is about to free.
+    func detach() {
+        state.withLock { $0.suspended = nil }
+        disconnect()
     }
 
-    /// Copies what waits into `memory`; where there is nothing, puts the connection aside until there is.
+    /// Copies pending bytes into `memory`. If there are none, suspends the connection until there are.
     func read(into memory: UnsafeMutableRawBufferPointer, for connection: ConnectionReference) -> Int {
         state.withLock { state in
-            if state.isGone { return ConnectionReference.readerFailed }
-            let count = min(memory.count, state.waiting.count - state.taken)
+            if state.isDisconnected { return ConnectionReference.readerFailed }
+            let count = min(memory.count, state.buffer.count - state.sent)
             if count > 0 {
-                state.waiting[state.taken..<state.taken + count].withUnsafeBytes { memory.copyMemory(from: UnsafeRawBufferPointer($0)) }
-                state.taken += count
+                state.buffer[state.sent..<state.sent + count].withUnsafeBytes { memory.copyMemory(from: UnsafeRawBufferPointer($0)) }
+                state.sent += count
                 state.lastRead = .now
-                if state.taken == state.waiting.count {
-                    state.waiting.removeAll(keepingCapacity: true)
-                    state.taken = 0
+                if state.sent == state.buffer.count {
+                    state.buffer.removeAll(keepingCapacity: true)
+                    state.sent = 0
                 }
                 return count
             }
             if state.isFinished { return ConnectionReference.readerFinished }
             connection.suspend()
-            state.sleeper = connection
+            state.suspended = connection
             return 0
         }
     }
 }
 
 extension ResponseStream.State {
-    fileprivate mutating func wake() {
-        sleeper?.resume()
-        sleeper = nil
+    fileprivate mutating func resume() {
+        suspended?.resume()
+        suspended = nil
     }
 }

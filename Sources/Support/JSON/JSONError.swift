@@ -1,10 +1,10 @@
-/// What can be wrong with a text that should be JSON, or with what it says.
+/// An error in the syntax of a JSON text, or in its contents.
 ///
 ///     do { root = try parser.parse(text) } catch { error.description }          // at byte 24: expected a value, found the end
 package enum JSONError: Error, Equatable {
-    /// Not JSON, from this byte on.
+    /// A syntax error at a byte offset.
     case malformed(offset: Int, expected: String, found: String)
-    /// JSON, but not what was asked for. The key is "" for a document as a whole.
+    /// A value that is missing or of another type than expected. The key is "" for the document itself.
     case mismatch(key: String, expected: String, found: String)
 }
 

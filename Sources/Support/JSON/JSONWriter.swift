@@ -1,20 +1,20 @@
-/// Writes JSON, on one line or with a line for each value.
+/// Writes JSON, on one line or with one value per line.
 ///
 ///     var writer = JSONWriter(.oneLine)
 ///     writer.object {
 ///         $0.key("user"); $0.string("Hi")
-///         $0.key("scores"); $0.array { $0.integer(1); $0.number(2.5) }
+///         $0.key("ratings"); $0.array { $0.integer(1); $0.number(2.5) }
 ///     }
-///     writer.text                                              // {"user":"Hi","scores":[1,2.5]}
+///     writer.text                                              // {"user":"Hi","ratings":[1,2.5]}
 ///
-/// Numbers are the shortest that read back as the same; one that JSON has no word for (infinity, NaN) becomes null. What is not UTF-8
+/// A number is written with the fewest digits that parse to the same value; infinity and NaN, which JSON lacks, become null. Invalid UTF-8
 /// becomes U+FFFD. Only `"`, `\` and control characters are escaped.
 package struct JSONWriter: Sendable {
     package enum Layout: Sendable {
         case oneLine, pretty
     }
 
-    /// What was written so far.
+    /// The output so far.
     package private(set) var bytes: [UInt8] = []
     private let layout: Layout
     private var depth = 0
@@ -25,7 +25,7 @@ package struct JSONWriter: Sendable {
 
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// An object, whose members `body` writes: each a key, then a value.
+    /// Writes an object. `body` writes its members: for each a key, then a value.
     package mutating func object<Failure: Error>(_ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) {
         try nest("{", "}", body)
     }
@@ -58,7 +58,7 @@ package struct JSONWriter: Sendable {
 
     package mutating func null() { raw("null") }
 
-    /// Ends a line, so that another value can follow on the next.
+    /// Ends the line, so that another document can follow.
     package mutating func newline() {
         bytes.append(UInt8(ascii: "\n"))
         needsComma = false
@@ -69,8 +69,9 @@ package struct JSONWriter: Sendable {
         bytes.append(contentsOf: text.utf8)
     }
 
-    private mutating func nest<Failure: Error>(_ open: Unicode.Scalar, _ close: Unicode.Scalar,
-                                               _ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) {
+    private mutating func nest<Failure: Error>(
+        _ open: Unicode.Scalar, _ close: Unicode.Scalar, _ body: (inout JSONWriter) throws(Failure) -> Void
+    ) throws(Failure) {
         begin()
         bytes.append(UInt8(ascii: open))
         depth = depth + 1
@@ -82,9 +83,12 @@ package struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    /// What stands before a key, or a value: a comma unless it is the first or follows its key.
+    /// Starts a key or a value: writes a comma, unless it is the first in its container or follows its key.
     private mutating func begin() {
-        if isAfterKey { isAfterKey = false; return }
+        if isAfterKey {
+            isAfterKey = false
+            return
+        }
         if needsComma { bytes.append(UInt8(ascii: ",")) }
         if depth > 0 { breakLine() }
         needsComma = true
@@ -102,9 +106,10 @@ package struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// Appends what needs no escape in runs.
+    /// Appends a text with escapes; characters between escapes are appended in runs.
     private mutating func escape(_ text: [UInt8]) {
-        var start = 0, isASCII = true
+        var start = 0
+        var isASCII = true
         for (i, byte) in text.enumerated() {
             if byte >= 0x80 { isASCII = false }
             guard byte < 32 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
@@ -129,7 +134,7 @@ package struct JSONWriter: Sendable {
         if isASCII {
             bytes.append(contentsOf: run)
         } else {
-            bytes.append(contentsOf: String(decoding: run, as: UTF8.self).utf8)     // U+FFFD for what is not UTF-8
+            bytes.append(contentsOf: String(decoding: run, as: UTF8.self).utf8)     // replaces invalid UTF-8
         }
     }
 }

@@ -86,7 +86,7 @@ package struct SettingsFile {
 extension YAMLNode {
     fileprivate var kind: String {
         switch value {
-        case .text(let text, _): isNull ? "nothing" : "'\(text)'"
+        case .scalar(let text, _): isNull ? "nothing" : "'\(text)'"
         case .sequence: "a list"
         case .mapping: "a mapping"
         }

@@ -5,8 +5,7 @@
 ///     root?.entries?[1].value.elements?[1].text                // "b.txt"
 ///
 /// Supports scalars, sequences and mappings in block and flow style. Scalars are not converted to numbers or booleans. Anchors, aliases,
-/// tags
-/// and further documents are rejected, so the result is never larger than the text.
+/// tags and further documents are rejected, so the result is never larger than the text.
 package struct YAMLNode: Sendable, Equatable {
     package enum Value: Sendable, Equatable {
         /// `isPlain`: without quotation marks.

@@ -1,21 +1,23 @@
 import Glibc
 
-/// Colours, for who wants them.
+/// Styles text with ANSI escape sequences, unless the output is not a terminal, NO_COLOR is set, or TERM is dumb.
 ///
-///     let paint = ANSIStyle(for: STDOUT_FILENO, environment)       // none where it is no terminal, or with NO_COLOR
-///     paint("slm", .bold)
+///     let style = ANSIStyle(for: STDOUT_FILENO, environment)
+///     style("slm", .bold)
 package struct ANSIStyle: Sendable {
-    package enum Colour: String, Sendable {
+    package enum Attribute: String, Sendable {
         case bold = "1", dim = "2", cyan = "1;36", yellow = "33"
     }
 
-    package let isOn: Bool
+    package let isEnabled: Bool
 
-    package init(isOn: Bool) { self.isOn = isOn }
+    package init(isEnabled: Bool) { self.isEnabled = isEnabled }
 
     package init(for descriptor: Int32, _ environment: [String: String]) {
-        isOn = TerminalMode.isTerminal(descriptor) && environment["NO_COLOR", default: ""].isEmpty && environment["TERM"] != "dumb"
+        isEnabled = TerminalMode.isTerminal(descriptor) && environment["NO_COLOR", default: ""].isEmpty && environment["TERM"] != "dumb"
     }
 
-    package func callAsFunction(_ text: String, _ colour: Colour) -> String { isOn ? "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m" : text }
+    package func callAsFunction(_ text: String, _ attribute: Attribute) -> String {
+        isEnabled ? "\u{1B}[\(attribute.rawValue)m\(text)\u{1B}[0m" : text
+    }
 }

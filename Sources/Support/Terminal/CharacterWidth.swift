@@ -1,11 +1,11 @@
-/// How many columns of a terminal a character takes.
+/// The width of a character in terminal columns.
 ///
 ///     Character("a").columns                                   // 1
 ///     Character("日").columns                                  // 2
 extension Character {
     package var columns: Int {
         guard let first = unicodeScalars.first else { return 0 }
-        if unicodeScalars.contains("\u{FE0F}") { return 2 }    // as an emoji
+        if unicodeScalars.contains("\u{FE0F}") { return 2 }    // emoji presentation
         switch first.properties.generalCategory {
         case .nonspacingMark, .enclosingMark, .format, .control: return 0
         default: return first.isWide ? 2 : 1
@@ -18,7 +18,7 @@ extension String {
 }
 
 extension Unicode.Scalar {
-    /// Unicode's East Asian Width, by whole blocks.
+    /// Unicode's East Asian Width, approximated by whole blocks.
     fileprivate var isWide: Bool {
         switch value {
         case 0x1100...0x115F, 0x2E80...0x303E, 0x3041...0x4DBF, 0x4E00...0xA4CF, 0xA960...0xA97F, 0xAC00...0xD7A3, 0xF900...0xFAFF,

@@ -1,4 +1,4 @@
-/// The name that takes the fewest changes to reach, where a slip of the finger may have led.
+/// Returns the name with the smallest Levenshtein distance to a word, or nil if none is close enough to be a typing error.
 package func closestMatch(to word: String, among names: [String]) -> String? {
     func distance(_ a: [Character], _ b: [Character]) -> Int {
         var row = Array(0...b.count)
@@ -6,7 +6,9 @@ package func closestMatch(to word: String, among names: [String]) -> String? {
             var diagonal = row[0]
             row[0] = i + 1
             for (j, y) in b.enumerated() {
-                (diagonal, row[j + 1]) = (row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1)))
+                let above = row[j + 1]
+                row[j + 1] = min(above + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
+                diagonal = above
             }
         }
         return row[b.count]

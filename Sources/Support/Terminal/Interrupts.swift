@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// Control-C as something to ask about, for as long as this lives.
+/// Counts presses of Control-C instead of ending the program, for the lifetime of this value.
 ///
 ///     let interrupts = Interrupts()
 ///     if interrupts.take() > 0 { answer.cancel() }
@@ -17,11 +17,11 @@ package struct Interrupts: ~Copyable {
 
     deinit { signal(SIGINT, saved) }
 
-    /// How often it was pressed since the last time.
+    /// Returns the number of presses since the last call.
     package func take() -> Int { Self.count.exchange(0, ordering: .relaxed) }
 }
 
-/// Whoever has started this program may have blocked a signal, and programs inherit that.
+/// Unblocks a signal, since the signal mask is inherited from the parent process.
 func unblock(_ signal: Int32) {
     var set = sigset_t()
     sigemptyset(&set)

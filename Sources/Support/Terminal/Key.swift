@@ -1,22 +1,22 @@
-/// What a person does at a keyboard.
+/// A key press or a paste.
 package enum Key: Sendable, Equatable {
-    /// A character, or several that came together as one.
+    /// One character.
     case text(String)
-    /// What was pasted, with its line ends; it is not to be taken for keys.
+    /// Pasted text, including line breaks. It must not be interpreted as keys.
     case paste(String)
     case enter, backspace, delete, left, right, up, down, home, end, wordLeft, wordRight, deleteWord
-    /// Control with a small letter.
+    /// Control with a lower-case letter.
     case control(Character)
-    /// A sequence that means nothing here.
+    /// An unsupported key.
     case unknown
 }
 
-/// Bytes of a terminal as keys, however they are cut into pieces.
+/// Decodes terminal input into keys. The input may be split anywhere.
 ///
 ///     var reader = KeyReader()
 ///     reader.keys(in: [0x68, 0x1B, 0x5B, 0x44])                // "h", left
 ///
-/// UTF-8 that is broken becomes U+FFFD. A paste (between `ESC [ 200 ~` and `ESC [ 201 ~`) is taken as it is, up to a megabyte of it.
+/// Invalid UTF-8 becomes U+FFFD. Bracketed pastes (between `ESC [ 200 ~` and `ESC [ 201 ~`) are limited to 1 MiB.
 package struct KeyReader: Sendable {
     private enum State {
         case ground, escape, sequence, function, paste
@@ -24,7 +24,7 @@ package struct KeyReader: Sendable {
 
     private var state = State.ground
     private var bytes: [UInt8] = []
-    private static let longestSequence = 32, longestPaste = 1 << 20
+    private static let maxSequence = 32, maxPaste = 1 << 20
     private static let pasteEnd: [UInt8] = [0x1B] + Array("[201~".utf8)
 
     package init() {}
@@ -44,7 +44,7 @@ package struct KeyReader: Sendable {
     }
 
     private mutating func ground(_ byte: UInt8) -> Key? {
-        if byte & 0xC0 != 0x80 { bytes = [] }                  // the character before never became whole
+        if byte & 0xC0 != 0x80 { bytes = [] }                  // drop an incomplete character
         switch byte {
         case 0x1B: state = .escape; return nil
         case 0x0D, 0x0A: return .enter
@@ -55,7 +55,12 @@ package struct KeyReader: Sendable {
         default: break
         }
         bytes.append(byte)
-        let length = switch bytes[0] { case 0xC2...0xDF: 2; case 0xE0...0xEF: 3; case 0xF0...0xF4: 4; default: 1 }
+        let length = switch bytes[0] {
+        case 0xC2...0xDF: 2
+        case 0xE0...0xEF: 3
+        case 0xF0...0xF4: 4
+        default: 1
+        }
         guard bytes.count >= length else { return nil }
         defer { bytes = [] }
         return .text(String(decoding: bytes, as: UTF8.self))
@@ -70,34 +75,38 @@ package struct KeyReader: Sendable {
         default: state = .ground
         }
         return switch byte {
-        case UInt8(ascii: "b"): .wordLeft;
-        case UInt8(ascii: "f"): .wordRight;
-        case 0x7F, 0x08: .deleteWord;
+        case UInt8(ascii: "b"): .wordLeft
+        case UInt8(ascii: "f"): .wordRight
+        case 0x7F, 0x08: .deleteWord
         default: .unknown
         }
     }
 
     private static let moves: [UInt8: Key] = [
-        UInt8(ascii: "A"): .up, UInt8(ascii: "B"): .down, UInt8(ascii: "C"): .right, UInt8(ascii: "D"): .left, UInt8(ascii: "H"): .home,
-        UInt8(ascii: "F"): .end,
+        UInt8(ascii: "A"): .up, UInt8(ascii: "B"): .down, UInt8(ascii: "C"): .right, UInt8(ascii: "D"): .left,
+        UInt8(ascii: "H"): .home, UInt8(ascii: "F"): .end,
     ]
 
-    /// Parameters, then a letter or a tilde.
+    /// Handles a CSI sequence: parameters, then a letter or tilde.
     private mutating func sequence(_ byte: UInt8) -> Key? {
         guard 0x40...0x7E ~= byte else {
-            // A control character is no part of a sequence.
-            if 0x20...0x3F ~= byte, bytes.count < Self.longestSequence { bytes.append(byte) } else {
-                state = .ground
-                bytes = []
+            if 0x20...0x3F ~= byte, bytes.count < Self.maxSequence {
+                bytes.append(byte)
+            } else {
+                reset()                                        // a control character, or a sequence that is too long
             }
             return nil
         }
         let parameters = String(decoding: bytes, as: UTF8.self)
-        state = .ground
-        bytes = []
+        reset()
         guard byte == UInt8(ascii: "~") else {
             guard parameters.hasSuffix(";5") || parameters.hasSuffix(";3") else { return Self.moves[byte] ?? .unknown }
-            return switch Self.moves[byte] { case .left?: .wordLeft; case .right?: .wordRight; case let key?: key; case nil: .unknown }
+            return switch Self.moves[byte] {
+            case .left?: .wordLeft
+            case .right?: .wordRight
+            case let key?: key
+            case nil: .unknown
+            }
         }
         switch parameters {
         case "1", "7": return .home
@@ -110,13 +119,15 @@ package struct KeyReader: Sendable {
 
     private mutating func paste(_ byte: UInt8) -> Key? {
         bytes.append(byte)
-        if bytes.count > Self.longestPaste + Self.pasteEnd.count { bytes.remove(at: Self.longestPaste) }
+        if bytes.count > Self.maxPaste + Self.pasteEnd.count { bytes.remove(at: Self.maxPaste) }
         guard byte == UInt8(ascii: "~"), bytes.suffix(Self.pasteEnd.count).elementsEqual(Self.pasteEnd) else { return nil }
         bytes.removeLast(Self.pasteEnd.count)
-        defer {
-            state = .ground
-            bytes = []
-        }
+        defer { reset() }
         return .paste(String(decoding: bytes, as: UTF8.self).replacing("\r\n", with: "\n").replacing("\r", with: "\n"))
+    }
+
+    private mutating func reset() {
+        state = .ground
+        bytes = []
     }
 }

@@ -1,13 +1,13 @@
-/// A line that is being written, and the place in it.
+/// The text of an input line and its cursor.
 ///
 ///     var line = LineBuffer()
 ///     line.apply(.text("hello")); line.apply(.home); line.apply(.text("> "))
 ///     line.text                                                // "> hello"
 package struct LineBuffer: Sendable {
     package private(set) var characters: [Character] = []
-    /// Before which character the next one comes.
+    /// The index at which typed characters are inserted.
     package private(set) var cursor = 0
-    /// What was cut last, for control-Y.
+    /// The last text cut, for control-Y.
     private var killed: [Character] = []
 
     package init(_ text: String = "") { set(text) }
@@ -15,13 +15,15 @@ package struct LineBuffer: Sendable {
     package var text: String { String(characters) }
     package var isEmpty: Bool { characters.isEmpty }
 
-    /// Another text, with the place at its end.
+    /// Replaces the text and moves the cursor to its end.
     package mutating func set(_ text: String) {
         characters = Array(text)
         cursor = characters.count
     }
 
-    /// Whether the key means something to a line.
+    /// Applies a key.
+    ///
+    /// - Returns: Whether the key edits a line.
     @discardableResult
     package mutating func apply(_ key: Key) -> Bool {
         switch key {
@@ -43,9 +45,9 @@ package struct LineBuffer: Sendable {
         return true
     }
 
-    /// What is typed may join the character before it, such as an accent.
+    /// Rebuilds the characters before the cursor, since the text may combine with the one before it, as an accent does.
     private mutating func insert(_ text: String) {
-        let before = Array(String(characters[..<cursor]) + text.typable)
+        let before = Array(String(characters[..<cursor]) + text.insertable)
         characters = before + characters[cursor...]
         cursor = before.count
     }
@@ -76,6 +78,6 @@ package struct LineBuffer: Sendable {
 }
 
 extension String {
-    /// A tab is a few blanks in a line; what else a terminal obeys is none.
-    fileprivate var typable: String { visible.replacing("\t", with: "    ") }
+    /// Replaces tabs by spaces and removes control characters.
+    fileprivate var insertable: String { printable.replacing("\t", with: "    ") }
 }

@@ -1,20 +1,19 @@
 import Files
 import Glibc
 
-/// Reads lines that a person writes at a terminal: moving and cutting as in a shell, earlier lines with up and down, pastes of several
-/// lines.
+/// Reads lines from a terminal, with shell-like editing, a history, and multi-line pastes.
 ///
 ///     var editor = LineEditor()
-///     if case .line(let text) = editor.read(prompt: "you  ", then: "  …  ") { … }
+///     if case .line(let text) = editor.read(prompt: "you  ", columns: 5, continuationPrompt: "  …  ") { … }
 ///
-/// A line that ends with a backslash goes on in the next. Arrows, Home, End, control-A E B F K U W Y D L, and with Alt or Control word by
-/// word.
+/// A backslash at the end of a line continues it. Supports arrows, Home, End, Control-A E B F K U W Y D L, and word movement with Alt or
+/// Control.
 package struct LineEditor: ~Copyable {
     package enum Outcome: Equatable {
         case line(String)
-        /// Control-C; whether something was written.
+        /// Control-C. The value is whether the line had text.
         case interrupted(Bool)
-        /// Control-D in an empty line, or there is no more keyboard.
+        /// Control-D in an empty line, or end of input.
         case end
     }
 
@@ -22,92 +21,96 @@ package struct LineEditor: ~Copyable {
     private var reader = KeyReader()
     private var pending: [Key] = []
     private var line = LineBuffer()
-    /// Earlier lines, and which of them is shown: its last is the one that is being written.
     private var history: [String] = []
-    private var shown = 0, draft = ""
-    /// In which row of what is on the screen the cursor stands.
+    /// The history index shown; `history.count` is the new line, which `newLine` preserves while others are shown.
+    private var shown = 0, newLine = ""
+    /// The screen row of the cursor, relative to the first row of the line.
     private var row = 0
-    private static let mostLines = 1_000
+    private static let maxHistory = 1_000
 
     package init(input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO) {
         self.input = input
         self.output = output
     }
 
+    /// Reads one line, or several joined by backslashes.
+    ///
     /// - Parameters:
-    ///   - prompt: May hold escape sequences for its colour.
-    ///   - columns: What the prompt takes of the row.
-    ///   - next: The prompt of further rows, as wide as the first.
-    package mutating func read(prompt: String, columns: Int, then next: String) -> Outcome {
-        TerminalMode.raw.apply(to: input) { readRows(prompt, columns, next) }
+    ///   - prompt: May contain escape sequences for colour.
+    ///   - columns: The width of the prompt in columns.
+    ///   - continuationPrompt: The prompt after a backslash, of the same width.
+    package mutating func read(prompt: String, columns: Int, continuationPrompt: String) -> Outcome {
+        TerminalMode.raw.apply(to: input) { readLines(prompt, columns, continuationPrompt) }
     }
 
-    private mutating func readRows(_ prompt: String, _ columns: Int, _ next: String) -> Outcome {
-        write("\u{1B}[?2004h")                                 // pastes come between marks
+    private mutating func readLines(_ prompt: String, _ columns: Int, _ continuationPrompt: String) -> Outcome {
+        write("\u{1B}[?2004h")                                 // enable bracketed paste
         defer { write("\u{1B}[?2004l") }
-        var lines: [String] = [], prompt = prompt
+        var lines: [String] = []
+        var prompt = prompt
         while true {
-            let outcome = readRow(prompt, columns)
-            guard case .line(let text) = outcome else { return lines.isEmpty ? outcome : outcome == .end ? outcome : .interrupted(true) }
+            let outcome = readLine(prompt, columns)
+            guard case .line(let text) = outcome else { return lines.isEmpty || outcome == .end ? outcome : .interrupted(true) }
             if text.hasSuffix("\\") {
                 lines.append(String(text.dropLast()))
-                prompt = next
+                prompt = continuationPrompt
                 continue
             }
-            let whole = (lines + [text]).joined(separator: "\n")
-            remember(whole)
-            return .line(whole)
+            let joined = (lines + [text]).joined(separator: "\n")
+            addToHistory(joined)
+            return .line(joined)
         }
     }
 
-    private mutating func remember(_ text: String) {
+    private mutating func addToHistory(_ text: String) {
         guard !text.isEmpty, history.last != text else { return }
         history.append(text)
-        if history.count > Self.mostLines { history.removeFirst() }
+        if history.count > Self.maxHistory { history.removeFirst() }
     }
 
-    private mutating func readRow(_ prompt: String, _ columns: Int) -> Outcome {
+    private mutating func readLine(_ prompt: String, _ columns: Int) -> Outcome {
         line = LineBuffer()
         row = 0
         shown = history.count
-        draft = ""
+        newLine = ""
         while true {
             guard let key = nextKey(beforeWaiting: { $0.draw(prompt, columns) }) else {
-                leave(prompt, columns)
+                finish(prompt, columns)
                 return .end
             }
             switch key {
             case .enter:
-                leave(prompt, columns)
+                finish(prompt, columns)
                 return .line(line.text)
             case .control("c"):
-                leave(prompt, columns)
+                finish(prompt, columns)
                 return .interrupted(!line.isEmpty)
             case .control("d") where line.isEmpty:
-                leave(prompt, columns)
+                finish(prompt, columns)
                 return .end
             case .control("l"):
                 write("\u{1B}[H\u{1B}[2J")
                 row = 0
-            case .up, .control("p"): recall(shown - 1)
-            case .down, .control("n"): recall(shown + 1)
+            case .up, .control("p"): showHistory(shown - 1)
+            case .down, .control("n"): showHistory(shown + 1)
             default: line.apply(key)
             }
         }
     }
 
-    private mutating func recall(_ place: Int) {
-        guard 0...history.count ~= place, place != shown else { return }
-        if shown == history.count { draft = line.text }
-        shown = place
-        line.set(place == history.count ? draft : history[place])
+    private mutating func showHistory(_ index: Int) {
+        guard 0...history.count ~= index, index != shown else { return }
+        if shown == history.count { newLine = line.text }
+        shown = index
+        line.set(index == history.count ? newLine : history[index])
     }
 
-    /// nil at the end of the keyboard.
-    private mutating func nextKey(beforeWaiting show: (inout LineEditor) -> Void) -> Key? {
+    /// Returns the next key; nil at the end of the input.
+    private mutating func nextKey(beforeWaiting redraw: (inout LineEditor) -> Void) -> Key? {
         while pending.isEmpty {
-            show(&self)
-            var bytes = [UInt8](repeating: 0, count: 4_096), count = 0
+            redraw(&self)
+            var bytes = [UInt8](repeating: 0, count: 4_096)
+            var count = 0
             repeat { count = Glibc.read(input, &bytes, bytes.count) } while count < 0 && errno == EINTR
             guard count > 0 else { return nil }
             pending = reader.keys(in: bytes[..<count])
@@ -115,7 +118,7 @@ package struct LineEditor: ~Copyable {
         return pending.removeFirst()
     }
 
-    /// Writes the line over what stood there before.
+    /// Redraws the line in place.
     private mutating func draw(_ prompt: String, _ columns: Int) {
         let size = TerminalMode.size(of: output)
         var layout = LineLayout(prompt: prompt, promptColumns: columns, line, columns: size.columns)
@@ -128,8 +131,8 @@ package struct LineEditor: ~Copyable {
         write(text)
     }
 
-    /// Leaves the line as it stands, with the cursor below it.
-    private mutating func leave(_ prompt: String, _ columns: Int) {
+    /// Finishes the line and moves the cursor below it.
+    private mutating func finish(_ prompt: String, _ columns: Int) {
         line.apply(.end)
         draw(prompt, columns)
         write("\r\n")

@@ -1,13 +1,12 @@
-/// How a prompt and a line stand in the rows of a terminal.
+/// Wraps a prompt and a line into terminal rows.
 ///
 ///     let layout = LineLayout(prompt: "you  ", promptColumns: 5, line, columns: 80)
-///     layout.rows                                              // without their ends
+///     layout.rows                                              // without line endings
 ///
-/// A row is a column shorter than the terminal is wide: what happens in the last column differs from one to the next. A line end is shown
-/// as ↵.
+/// Rows leave the last column empty, because terminals differ in how they wrap there. Line breaks are shown as ↵.
 struct LineLayout: Equatable {
     private(set) var rows = [""]
-    /// Where the next character comes.
+    /// The position of the cursor.
     private(set) var cursor = (row: 0, column: 0)
 
     init(prompt: String, promptColumns: Int, _ line: LineBuffer, columns: Int) {
@@ -33,7 +32,7 @@ struct LineLayout: Equatable {
         column = 0
     }
 
-    /// The rows that a terminal of this height has room for, those around the cursor.
+    /// Keeps the rows around the cursor that fit into a terminal of this height.
     mutating func limit(to height: Int) {
         guard rows.count > height else { return }
         let first = max(0, min(cursor.row - height / 2, rows.count - height))

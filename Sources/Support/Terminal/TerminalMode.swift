@@ -1,15 +1,15 @@
 import Glibc
 
-/// How a terminal treats its keyboard, and how large it is.
+/// The input mode and the size of a terminal.
 ///
-///     TerminalMode.raw.apply { … }                            // each key comes at once, and nothing is shown by itself
+///     TerminalMode.raw.apply { … }                            // keys are delivered at once and not echoed
 package enum TerminalMode {
-    /// Keys come as they are, control-C too.
+    /// Delivers every key at once, including Control-C.
     case raw
-    /// Keys wait and are not shown; control-C interrupts.
+    /// Does not echo keys. Control-C sends SIGINT.
     case noEcho
 
-    /// For as long as `body` runs; a signal that ends the program ends it, too (`TerminalRestore`).
+    /// Applies the mode while `body` runs. If a signal ends the program, `TerminalRestore` resets the mode.
     package func apply<Result>(to descriptor: Int32 = STDIN_FILENO, _ body: () -> Result) -> Result {
         var saved = termios()
         guard tcgetattr(descriptor, &saved) == 0 else { return body() }
@@ -20,16 +20,16 @@ package enum TerminalMode {
             $0[Int(VMIN)] = 1
             $0[Int(VTIME)] = 0
         }
-        let isWatched = TerminalRestore.begin(saved, of: descriptor)
+        let isRegistered = TerminalRestore.register(saved, of: descriptor)
         tcsetattr(descriptor, TCSADRAIN, &mode)
         defer {
             tcsetattr(descriptor, TCSADRAIN, &saved)
-            if isWatched { TerminalRestore.end() }
+            if isRegistered { TerminalRestore.unregister() }
         }
         return body()
     }
 
-    /// Of the terminal that is written to; what is usual if nobody knows.
+    /// The size of the terminal; 80 × 24 if it is unknown.
     package static func size(of descriptor: Int32 = STDOUT_FILENO) -> (columns: Int, rows: Int) {
         var size = winsize()
         guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return (80, 24) }

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// crypt(3) in memory of its own, which is wiped: struct crypt_data has 32 KiB, and Swift sees no array of that size.
-// Returns 0 and writes the hash with its NUL, or returns -1 where the setting is none.
+// crypt(3) with a temporary buffer that is wiped afterwards. Swift cannot import struct crypt_data, whose arrays have 32 KiB.
+// Returns 0 and writes the NUL-terminated hash, or returns -1 if the setting is invalid.
 static inline int slm_crypt(const char *phrase, const char *setting, char hash[CRYPT_OUTPUT_SIZE]) {
     struct crypt_data *data = calloc(1, sizeof *data);
     if (!data) return -1;

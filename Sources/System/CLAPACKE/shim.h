@@ -1,7 +1,5 @@
-// LAPACKE stands on OpenBLAS and is opened after it, for the same reason.
+// LAPACKE depends on OpenBLAS and is loaded with dlopen after it, for the same reason as OpenBLAS (COpenBLAS/shim.h).
 #pragma once
 #include <lapacke.h>
 
-typedef __typeof__(&LAPACKE_sgeqrf) lapacke_sgeqrf;
-typedef __typeof__(&LAPACKE_sorgqr) lapacke_sorgqr;
 typedef __typeof__(&LAPACKE_sgesdd) lapacke_sgesdd;

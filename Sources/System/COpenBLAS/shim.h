@@ -1,5 +1,5 @@
-// OpenBLAS picks its kernels while it is loaded, from the environment. So it is not linked but opened once
-// that is set (Kernels/OpenBLAS.swift), and this gives the types of the functions that are looked up.
+// OpenBLAS selects its kernels from the environment when it is loaded. It is therefore loaded with dlopen after the environment is set
+// (Kernels/OpenBLAS.swift). These are the types of the functions that are looked up.
 #pragma once
 #include <cblas.h>
 

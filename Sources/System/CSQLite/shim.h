@@ -1,7 +1,7 @@
 #pragma once
 #include <sqlite3.h>
 
-// SQLITE_TRANSIENT is a pointer made of -1, which Swift cannot see: SQLite copies the text before the call returns.
+// SQLITE_TRANSIENT, the pointer value -1, cannot be imported by Swift. It makes SQLite copy the text before the call returns.
 static inline int slm_sqlite_bind_text(sqlite3_stmt *statement, int index, const char *text, long long count) {
     return sqlite3_bind_text64(statement, index, text, (sqlite3_uint64)count, SQLITE_TRANSIENT, SQLITE_UTF8);
 }

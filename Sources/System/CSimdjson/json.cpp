@@ -14,7 +14,7 @@ extern "C" void slm_json_destroy(slm_json *parser) { delete parser; }
 extern "C" int slm_json_parse(slm_json *parser, const uint8_t *text, size_t count, const uint64_t **tape, const uint8_t **strings) {
     if (count == 0) return simdjson::EMPTY;
     simdjson::dom::element root;
-    // `true` copies the text to where 64 more bytes may be read: what we are given may end where the memory ends.
+    // `true` copies the text into a padded buffer: simdjson reads up to 64 bytes beyond the end.
     const auto error = parser->parser.parse(text, count, true).get(root);
     if (error) return error;
     *tape = parser->parser.doc.tape.get();

@@ -19,7 +19,8 @@ extension EvaluationError: CustomStringConvertible {
             "\(checkpoint) contains no vocabulary. Import it again with its tokenizer: slm import FILE --tokenizer TOKENIZER"
         case .noTargets(let path, .assistant):
             "\(path): expected assistant messages, found none. Omit --learn-from to evaluate all tokens."
-        case .noTargets(let path, .all): "\(path): expected at least two tokens. The first token of a text is never a target. Provide more text."
+        case .noTargets(let path, .all):
+            "\(path): expected at least two tokens. The first token of a text is never a target. Provide more text."
         case .wrongTemplate(let path, let found, let expected):
             "\(path): expected the model's chat template '\(expected)', found '\(found)'. "
                 + "Write the tokens again: slm tokenize --form \(expected)"

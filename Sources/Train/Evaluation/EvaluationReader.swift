@@ -57,10 +57,10 @@ package struct EvaluationReader {
         encoder.skipsBad = skipsBad
         let corpus = try encoder.tokens(of: [path], on: pool)
         let ids = corpus.tokens.ids
-        let hasChats = corpus.entries.contains { !$0.isText }
+        let hasChats = corpus.entries.contains { !$0.isPlainText }
         let documents = readsAsOneStream || !hasChats ? [0..<ids.count] : corpus.entries.map(\.range)
         let pieces = corpus.entries.flatMap { entry in
-            if entry.isText { return textPieces(of: ids, entry.range) }
+            if entry.isPlainText { return textPieces(of: ids, entry.range) }
             let bytes = lossScope == .all ? entry.bytes.total : entry.bytes.assistant
             return [EvaluationText.Piece(start: entry.range.lowerBound, bytes: bytes)]
         }
@@ -91,8 +91,9 @@ package struct EvaluationReader {
             EvaluationText.Piece(start: $0.lowerBound, bytes: textBytes(of: ids[$0], isCounted))
         }
         return EvaluationText(
-            name: path, ids: ids, isCounted: isCounted, documents: readsAsOneStream || meta.template == nil ? [0..<ids.count] : conversations,
-            pieces: pieces, conversations: meta.counts(of: part).conversations, hasChats: meta.template != nil
+            name: path, ids: ids, isCounted: isCounted,
+            documents: readsAsOneStream || meta.template == nil ? [0..<ids.count] : conversations, pieces: pieces,
+            conversations: meta.counts(of: part).conversations, hasChats: meta.template != nil
         )
     }
 
@@ -118,7 +119,8 @@ package struct EvaluationReader {
         }
     }
 
-    /// Cuts a text into pieces of 4,096 bytes; the last piece gets the remainder. The cuts are the same, up to one token, for every vocabulary.
+    /// Cuts a text into pieces of 4,096 bytes; the last piece gets the remainder. The cuts are the same, up to one token, for every
+    /// vocabulary.
     private func textPieces(of ids: [TokenID], _ range: Range<Int>) -> [EvaluationText.Piece] {
         let last = ids[range].reduce(0) { $0 + lengths[Int($1)] } / 4_096 - 1
         var pieces: [EvaluationText.Piece] = []

@@ -33,7 +33,9 @@ package struct EvaluationText: Sendable {
         package var targets: Range<Int> { firstTarget..<inputs.upperBound + 1 }
     }
 
-    /// Sliding windows, each starting `stride` tokens after the one before. Each token but the first of a document is a target exactly once.
+    /// Sliding windows, each starting `stride` tokens after the one before.
+    ///
+    /// Each token but the first of a document is a target exactly once.
     package func windows(of context: Int, stride: Int) -> [Window] {
         precondition((1...context).contains(stride), "windows of \(context) tokens, \(stride) apart")
         var result: [Window] = []

@@ -5,8 +5,8 @@ import Glibc
 ///     let comparison = try ModelComparison(of: a, with: b)
 ///     comparison.isNoise ? "neither" : comparison.difference < 0 ? "the first" : "the second"
 ///
-/// Compares bits per byte, which do not depend on the vocabulary. The conversations are treated as a random sample. The difference is a ratio of sums
-/// over them. Its standard error is the jackknife's (leave one out; Efron 1982), and the interval is Student's.
+/// Compares bits per byte, which do not depend on the vocabulary. The conversations are treated as a random sample. The difference is a
+/// ratio of sums over them. Its standard error is the jackknife's (leave one out; Efron 1982), and the interval is Student's.
 package struct ModelComparison: Sendable {
     /// Bits per byte of the first model minus those of the second. Below 0, the first is better.
     package let difference: Double
@@ -23,7 +23,8 @@ package struct ModelComparison: Sendable {
     package init(of a: [Evaluation], with b: [Evaluation]) throws(EvaluationError) {
         guard a.count == b.count else { throw .differentPieces(a.count, b.count) }
         let differences = zip(a, b).map { ($0.nats - $1.nats) / M_LN2 }                    // bits
-        let bytes = zip(a, b).map { Double($0.bytes + $1.bytes) / 2 }                      // a token may reach into the next piece of a text
+        // The mean of both, because a token may reach into the next piece of a text.
+        let bytes = zip(a, b).map { Double($0.bytes + $1.bytes) / 2 }
         let n = differences.count
         let bits = differences.reduce(0, +)
         let all = bytes.reduce(0, +)

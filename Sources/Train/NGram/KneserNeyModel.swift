@@ -1,8 +1,9 @@
 import Kernels
 import Tokenize
 
-/// An n-gram model of one order with modified Kneser-Ney smoothing (Chen & Goodman 1999): a discount is subtracted from every count, and its mass backs
-/// off to a shorter context.
+/// An n-gram model of one order with modified Kneser-Ney smoothing (Chen & Goodman 1999).
+///
+/// A discount is subtracted from every count, and its mass backs off to a shorter context.
 package struct KneserNeyModel {
     /// In ascending order. A context is a number made of its token ids, the latest in the lowest bits.
     package private(set) var contexts: [UInt64] = []

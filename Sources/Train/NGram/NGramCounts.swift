@@ -60,7 +60,8 @@ package struct NGramCounts {
         unigramSample = (0..<1 << 16).map { [ids] i in ids.isEmpty ? 0 : ids[i * ids.count >> 16] }
     }
 
-    /// The information gain of each pair: by how many nats the text's loss falls when the prediction uses the pair instead of its last token.
+    /// The information gain of each pair: by how many nats the text's loss falls when the prediction uses the pair instead of its last
+    /// token.
     ///
     /// The counts are discounted: the backoff mass of a pair stands for the tokens that never followed it, whose loss rises.
     private static func gains(of pairs: KneserNeyModel, over tokens: KneserNeyModel, bits: Int, vocabulary: Int) -> [Float] {
@@ -88,7 +89,9 @@ package struct NGramCounts {
     /// The token of a context, or the last token of its pair.
     func token(of context: Context) -> Int { context.pair.map { pairs[$0].last } ?? Int(afterToken.contexts[context.row]) }
 
-    /// Adds the next-token distribution of a context to a row, with a total of `weight`. The remaining backoff mass goes to sampled unigrams.
+    /// Adds the next-token distribution of a context to a row, with a total of `weight`.
+    ///
+    /// The remaining backoff mass goes to sampled unigrams.
     func add(after context: Context, weight: Float, to row: inout SoftTargetRows, _ random: inout SeededRandom) {
         var rest = weight
         var shorterRow: Int? = context.row
@@ -121,6 +124,6 @@ struct SoftTargetRows {
     mutating func endRow() { starts.append(Int32(tokens.count)) }
 
     func softTargets(on processor: Processor) -> SoftTargets {
-        SoftTargets(starts: starts, words: tokens, shares: probabilities, on: processor)
+        SoftTargets(starts: starts, tokens: tokens, weights: probabilities, on: processor)
     }
 }

@@ -12,10 +12,11 @@ import Random
 ///     )
 ///     initialization?.write(into: parameters)
 ///
-/// The channels of the residual stream are divided into the statistics of the next token (E channels), a code of ±1 that identifies the token, space for
-/// the code of the previous token, and sine waves that encode the position. The first heads of layer 0 attend to the previous position by rotating the
-/// waves, and copy the code from there. In every layer, each hidden unit of the MLP recognizes one pair by its two codes and adds the statistics of what
-/// follows it. All other weights start at zero, and all weights are trained further. Documentation/decisions/start.md has the measurements.
+/// The channels of the residual stream are divided into the statistics of the next token (E channels), a code of ±1 that identifies the
+/// token, space for the code of the previous token, and sine waves that encode the position. The first heads of layer 0 attend to the
+/// previous position by rotating the waves, and copy the code from there. In every layer, each hidden unit of the MLP recognizes one pair
+/// by its two codes and adds the statistics of what follows it. All other weights start at zero, and all weights are trained further.
+/// Documentation/decisions/start.md has the measurements.
 package struct NGramInitialization {
     private let configuration: GPTConfiguration
     private let counts: NGramCounts
@@ -50,15 +51,15 @@ package struct NGramInitialization {
 
     package static func isPossible(for configuration: GPTConfiguration) -> Bool { obstacle(for: configuration) == nil }
 
-    /// The first requirement that a model does not meet, and what it has instead; nil if it meets all.
+    /// The first requirement that a model does not meet; nil if it meets all.
     package static func obstacle(for c: GPTConfiguration) -> String? {
         let needs: [(isMet: Bool, text: String)] = [
-            (c.layers > 0, "layers, and there are none"),
-            (c.width >= Channels.minimum, "\(Channels.minimum) channels or more, and there are \(c.width)"),
-            (c.headWidth >= Channels.wave, "heads of \(Channels.wave) channels or more, and they have \(c.headWidth)"),
-            (!c.isTied, "a head of its own, and it is the token embedding"),
+            (c.layers > 0, "at least one layer (found none)"),
+            (c.width >= Channels.minimum, "at least \(Channels.minimum) channels (found \(c.width))"),
+            (c.headWidth >= Channels.wave, "heads of at least \(Channels.wave) channels (found \(c.headWidth))"),
+            (!c.isTied, "a head that is not tied to the token embedding"),
             (c.positions == .learned, "learned positions"),
-            (c.norm == .layer && c.hasBias, "layer norms, and biases"),
+            (c.norm == .layer && c.hasBias, "layer norms and biases"),
             (!c.hasQKNorm, "queries and keys without QK-norm"),
             ([.gelu, .relu].contains(c.activation), "GELU or ReLU"),
             (c.vocabulary <= 1 << 21, "at most \(1 << 21) tokens"),
@@ -66,8 +67,8 @@ package struct NGramInitialization {
         return needs.first { !$0.isMet }?.text
     }
 
-    /// The factor of the learning rate. Weights from counts are nearly right and change slowly. Weights without statistics, such as attention, use the
-    /// full rate.
+    /// The factor of the learning rate. Weights from counts are nearly right and change slowly. Weights without statistics, such as
+    /// attention, use the full rate.
     package static func learningRateScale(of parameter: Parameter) -> Float {
         if parameter.shape.rank < 2 { return 0.3 }
         return parameter.name.hasSuffix(".qkv.weight") || parameter.name.hasSuffix(".output.weight") ? 1 : 0.1
@@ -136,7 +137,8 @@ package struct NGramInitialization {
     }
 
     private func frequency(_ wave: Int) -> Float {
-        var random = SeededRandom(seed: 0, stream: UInt64(wave))                       // evenly spread with jitter, so that no two are in step
+        // Evenly spread with jitter, so that no two waves are in step.
+        var random = SeededRandom(seed: 0, stream: UInt64(wave))
         return Float.pi * (Float(wave) + Float(random.uniform())) / Float(channels.wave / 2)
     }
 

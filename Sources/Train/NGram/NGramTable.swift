@@ -3,7 +3,8 @@ import Kernels
 import Random
 import Tokenize
 
-/// A low-rank factorization of n-gram statistics: one row per context and a shared head, trained on the next-token distributions of the counts.
+/// A low-rank factorization of n-gram statistics: one row per context and a shared head, trained on the next-token distributions of the
+/// counts.
 ///
 /// Training on distributions needs one row for a context that occurs ten thousand times in the text.
 ///

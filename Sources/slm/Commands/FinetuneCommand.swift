@@ -9,7 +9,24 @@ import Report
 import Tokenize
 import Train
 
-/// `slm finetune`: begins a run, goes on with one, or folds an adapter in.
+extension Command {
+    static var finetune: Command {
+        Command(
+            "finetune",
+            "Fine-tune a model on your chats: all of it, or a LoRA adapter.",
+            FinetuneOptions(),
+            FinetuneOptions.groups,
+            examples: [
+                "slm finetune checkpoints/first/best.h5 --data chat_history.jsonl",
+                "slm finetune checkpoints/gpt2.h5 --data chats.jsonl --lora 16 --name support",
+            ]
+        ) { options in
+            try FinetuneCommand(options).run()
+        }
+    }
+}
+
+/// `slm finetune`: starts or continues a fine-tuning run.
 struct FinetuneCommand {
     private let options: FinetuneOptions
 
@@ -17,104 +34,134 @@ struct FinetuneCommand {
 
     func run() throws {
         if let adapter = options.merge { return try merge(adapter) }
-        let processor = try options.processor(), type = processor.dataType(for: options.dtype)
-        let finetuning: Finetuning, folder: String
-        if let resumed = options.resume {
-            folder = resumed
-            finetuning = try Finetuning(resuming: resumed, base: options.base, on: processor, precision: type)
-        } else {
-            guard let base = options.base else { throw UsageError("slm finetune: give the checkpoint to begin with: --base CHECKPOINT.") }
-            if options.data.isEmpty { throw UsageError("slm finetune: give the chats to learn: --data FILE.") }
-            let settings = try options.settings
-            let plan = try options.plan
-            folder = "\(options.out)/\(options.name ?? "finetuned_\(timestamp)")"
-            if Folder.contains("last.h5", in: folder) {
-                throw Refusal(description: "\(folder) holds a run. Go on with it: --resume \(folder); or take another --name.")
-            }
-            try check(
-                TrainingMemory(type, rows: plan.rows, lora: settings.lora), for: try Checkpoint(reading: base).configuration,
-                advice: options.lora == nil ? "Learn an adapter: --lora 16." : "Take a smaller --lora.")
-            let bar = Progress("singular values")
-            finetuning = try Finetuning(of: base, settings, plan, in: folder, on: processor, precision: type) { share in
-                if !options.json { bar.show(share: share, "of the weights") }
-            }
-            bar.clear()
+        let processor = try options.processor()
+        let type = processor.dataType(for: options.dtype)
+        if let folder = try resumedFolder() {
+            let finetuning = try Finetuning(resuming: folder, base: options.base, on: processor, precision: type)
+            return try train(finetuning, folder, type, processor)
         }
-        try learn(finetuning, folder, type, processor)
+        guard let base = options.base else {
+            throw UsageError("slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.")
+        }
+        if options.data.isEmpty { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }
+        let settings = try options.settings
+        let plan = try options.plan
+        let folder = "\(options.out)/\(options.name ?? "finetuned_\(timestamp)")"
+        if Folder.contains("last.h5", in: folder) {
+            throw Refusal(description: "\(folder) holds a training run already. Continue it with --resume \(folder), or choose "
+                + "another --name.")
+        }
+        try check(
+            TrainingMemory(type, rows: plan.rows, lora: settings.lora),
+            for: try Checkpoint(reading: base).configuration,
+            advice: options.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
+        let progress = ProgressBar("singular values", isVisible: !options.quiet && !options.json)
+        let finetuning = try Finetuning(of: base, settings, plan, in: folder, on: processor, precision: type) { share in
+            progress.show(fraction: share, "of the weights")
+        }
+        progress.clear()
+        try train(finetuning, folder, type, processor)
     }
 
-    private func learn(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ processor: Processor) throws {
-        let run = finetuning.run, data = finetuning.data, goOn = "slm finetune --resume \(folder.shellWord)"
+    /// The directory of the run to continue; nil for a new run.
+    private func resumedFolder() throws -> String? {
+        switch options.resume {
+        case .no: return nil
+        case .run(let folder): return folder
+        case .defaultRun:
+            if let name = options.name { return "\(options.out)/\(name)" }
+            let names = (Folder.names(in: options.out) ?? []).filter { $0.hasPrefix("finetuned_") }.sorted()
+            guard let newest = names.last(where: { Folder.contains("last.h5", in: "\(options.out)/\($0)") }) else {
+                throw UsageError("slm finetune: no fine-tuning run found in \(options.out). Give one: --resume RUN.")
+            }
+            return "\(options.out)/\(newest)"
+        }
+    }
+
+    private func train(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ processor: Processor) throws {
+        let run = finetuning.run
+        let data = finetuning.data
+        let resumeCommand = "slm finetune --resume \(folder.shellWord)"
+        let best = "\(folder)/best.h5".shellWord
         let samples = try SampleAnswers(
-            options.ask, else: data.tokens, in: data.val.isEmpty ? data.train : data.val, finetuning.form, finetuning.vocabulary,
-            run.trainer, processor, type)
-        announce(finetuning, folder, type, processor.threads)
-        let more =
-            run.adapter.map { _ in
-                [RunPage.Command(to: "fold it into its model", "slm finetune --merge \("\(folder)/best.h5".shellWord) --out merged.h5")]
-            } ?? []
-        let record = try RunRecorder(
-            folder, run.settings(settings(finetuning), type, processor), goingOnAfter: run.state.step,
-            commands: nextCommands(in: folder, goOn: goOn, more))
-        if try options.learn(run, record, samples, in: folder, goOn: goOn) != .stopped { try conclude(folder) }
+            options.ask,
+            else: data.validation.count > 0 ? data.validation : data.training,
+            finetuning.chatTemplate,
+            finetuning.vocabulary,
+            context: run.trainer.model.configuration.context,
+            complete: greedyCompletion(of: run.trainer, on: processor, type))
+        printSummary(finetuning, folder, type, processor.threads)
+        let merging = RunPage.Command(to: "merge it into its base model", "slm adapter merge \(best) --out merged.h5")
+        let recorder = try RunRecorder(
+            folder,
+            run.settings(settings(finetuning), type, processor),
+            resumingAfter: run.state.step,
+            commands: nextCommands(in: folder, resume: resumeCommand, run.adapter == nil ? [] : [merging]))
+        if try options.train(run, recorder, samples, in: folder, resumeCommand: resumeCommand) == .stopped { return }
+        try printResult(folder)
+        printNextStep("Chat with it", "slm chat \(best)", unless: options.quiet || options.json)
     }
 
-    /// What a report tells of the data.
+    /// The entries of the log and the report about the data.
     private func settings(_ finetuning: Finetuning) -> [RunSetting] {
-        func settings(_ prefix: String, _ paths: [String], _ data: ChatData) -> [RunSetting] {
+        let context = finetuning.run.trainer.model.configuration.context
+        func settings(_ prefix: String, _ paths: [String], _ data: TrainingData) -> [RunSetting] {
             [
                 RunSetting("data", prefix + "source", .text(paths.joined(separator: " "))),
-                RunSetting("data", prefix + "train_tokens", .whole(data.count(of: .train))),
-                RunSetting("data", prefix + "train_conversations", .whole(data.train.count)),
-                RunSetting("data", prefix + "val_tokens", .whole(data.count(of: .val))),
-                RunSetting("data", prefix + "val_conversations", .whole(data.val.count)),
+                RunSetting("data", prefix + "train_tokens", .whole(data.training.count)),
+                RunSetting("data", prefix + "train_conversations", .whole(data.exampleCount(.train, context: context))),
+                RunSetting("data", prefix + "val_tokens", .whole(data.validation.count)),
+                RunSetting("data", prefix + "val_conversations", .whole(data.exampleCount(.val, context: context))),
             ]
         }
         return settings("", finetuning.paths, finetuning.data)
             + (finetuning.replay.map { settings("replay_", finetuning.replayPaths, $0) } ?? [])
             + [
-                RunSetting("data", "form", .text(finetuning.form.rawValue)),
+                RunSetting("data", "form", .text(finetuning.chatTemplate.rawValue)),
                 RunSetting("data", "vocabulary_hash", .text(finetuning.vocabulary.fingerprint)),
             ]
     }
 
     private func merge(_ path: String) throws {
-        let adapter = try Checkpoint(reading: path)
-        guard adapter.adapter != nil else {
-            throw Refusal(description: "\(path) is no adapter but a whole model: there is nothing to fold in.")
-        }
         guard options.out != FinetuneOptions().out else { throw UsageError("slm finetune: --merge needs the file to write: --out FILE.") }
-        let merged = try adapter.merged(base: options.base, on: options.processor())
-        try Folder.create(forFileAt: options.out)
-        try merged.write(to: options.out)
-        say("\(options.out): \(merged.weights.elementCount) weights, the adapter folded in.")
+        var merging = AdapterMergeOptions()
+        merging.checkpoint = path
+        merging.base = options.base
+        merging.out = options.out
+        merging.threads = options.threads
+        merging.cpu = options.cpu
+        merging.blas = options.blas
+        merging.quiet = options.quiet
+        try merging.run()
     }
 
-    private func announce(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ threads: Int) {
-        for data in [finetuning.data, finetuning.replay] { data.map { tellFaults(of: $0.report) } }
+    private func printSummary(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ threads: Int) {
+        for data in [finetuning.data, finetuning.replay] { data?.report.map { printFaults(of: $0) } }
         if options.json { return }
-        let run = finetuning.run, parameters = run.trainer.parameters
-        let learned =
-            run.adapter.map {
-                "\(parameters.count) parameters: an adapter of rank \($0.shape.rank) to \($0.shape.targets.joined(separator: ", "))"
-                    + ($0.principals.count > 0 ? ", begun with the greatest singular values" : "")
-                    + "; \(parameters.frozenCount) stay as they are"
-            } ?? "all \(parameters.count) parameters"
-        func text(_ data: ChatData) -> String {
-            "\(data.train.count) chats of \(data.count(of: .train)) tokens to learn from, \(data.val.count) of \(data.count(of: .val)) to check with"
+        let run = finetuning.run
+        let parameters = run.trainer.parameters
+        let trained = run.adapter.map {
+            "\(parameters.count) parameters: a LoRA adapter of rank \($0.shape.rank) for \($0.shape.targets.joined(separator: ", "))"
+                + ($0.principals.count > 0 ? ", initialized with PiSSA" : "") + "; \(parameters.frozenCount) are frozen"
+        } ?? "all \(parameters.count) parameters"
+        let context = run.trainer.model.configuration.context
+        func text(_ data: TrainingData) -> String {
+            "\(data.exampleCount(.train, context: context)) chats (\(data.training.count) tokens) for training, "
+                + "\(data.exampleCount(.val, context: context)) (\(data.validation.count)) for validation"
         }
         let memory = TrainingMemory(type, rows: run.plan.rows, lora: run.adapter?.shape)
-        say("""
-            learn    \(learned)
-            data     \(text(finetuning.data)); \(run.plan.lossScope == .assistant ? "the assistant's words are learned" : "all words are learned")\
+        printLine("""
+            train    \(trained)
+            data     \(text(finetuning.data)); loss on \(run.plan.lossScope == .assistant ? "the assistant's tokens" : "all tokens")\
             \(finetuning.replay.map { "\nreplay   \(text($0))" } ?? "")
-            \(run.announcement(type, threads, memory, in: folder))
+            \(run.summary(type, threads, memory, .estimated(for: run), in: folder))
             """)
     }
 
-    /// What the finetune was good for, from the best of its checkpoints.
-    private func conclude(_ folder: String) throws {
-        let best = try Checkpoint(reading: folder + "/best.h5"), step = try best.integer("step")
+    /// Prints the losses before and after, from the best checkpoint.
+    private func printResult(_ folder: String) throws {
+        let best = try Checkpoint(reading: folder + "/best.h5")
+        let step = try best.integer("step")
         if options.json { return }
         func change(_ name: String, _ title: String) -> String? {
             guard case .number(let before)? = best.metrics["base_\(name)"], case .number(let after)? = best.metrics[name] else {
@@ -122,20 +169,18 @@ struct FinetuneCommand {
             }
             return "\(title) \(before.fixed(4)) before, \(after.fixed(4)) after"
         }
-        let changes = [change("validation_loss", "loss on new chats"), change("replay_loss", "on older chats")].compactMap { $0 }.joined(
-            separator: "; ")
+        let changes = [change("validation_loss", "loss on new chats"), change("replay_loss", "on older chats")].compactMap { $0 }
         if step == 0 {
-            note(
-                "no step was better than the base on the chats to check with: best.h5 is the base itself. A lower --lr, or more chats, may help."
-            )
+            printNote("no step improved the validation loss: best.h5 is the base model. Try a lower --lr or more chats.")
         } else {
-            say("step \(step) is the best: \(changes.isEmpty ? "there were no chats to check with" : changes)")
+            printLine("best step \(step): \(changes.isEmpty ? "no validation chats" : changes.joined(separator: "; "))")
         }
     }
 
-    /// 20261120_143000, by the clock on the wall.
+    /// 20261120_143000, in local time.
     private var timestamp: String {
-        var seconds = time(nil), parts = tm()
+        var seconds = time(nil)
+        var parts = tm()
         localtime_r(&seconds, &parts)
         var text = [CChar](repeating: 0, count: 32)
         let count = strftime(&text, text.count, "%Y%m%d_%H%M%S", &parts)

@@ -8,80 +8,157 @@ import Report
 import Tokenize
 import Train
 
-/// `slm train`: brings the parts together.
+extension Command {
+    static var train: Command {
+        Command(
+            "train",
+            "Train a model on chats or text.",
+            TrainOptions(),
+            TrainOptions.groups,
+            examples: [
+                "slm train --data chats.txt --preset tiny --out checkpoints/first --time 2m",
+                "slm train --data data --preset eugpt --time 2h --ask \"Who are you?\"",
+                "slm train --resume checkpoints/first --data chats.txt",
+            ]
+        ) { options in
+            try TrainCommand(options).run()
+        }
+    }
+}
+
+/// `slm train`: prepares the data and the model, and trains.
 struct TrainCommand {
-    let options: TrainOptions
-    let folder: String
+    private let options: TrainOptions
+    private let folder: String
 
     init(_ options: TrainOptions) {
         self.options = options
-        folder = options.out ?? "checkpoints/\(options.preset)"
+        folder = options.folder
     }
 
     func run() throws {
-        if !options.compare.isEmpty { return try compare() }
-        let stored = options.resume ? try Checkpoint(reading: folder + "/last.h5") : nil
-        if stored == nil, Folder.contains("last.h5", in: folder) {
-            throw Refusal(description: "\(folder) holds a training. Go on with it: --resume; or take another folder: --out.")
+        if !options.compare.isEmpty { return try RunsCompareOptions(runs: options.compare, out: options.out ?? "report.html").run() }
+        if options.dryRun {
+            // Token files that are not cached yet are written to a directory that is removed afterwards.
+            let scratch = try ScratchFolder()
+            var dryOptions = options
+            dryOptions.cacheRoot = scratch.path
+            dryOptions.quiet = true
+            return try TrainCommand(dryOptions).prepareAndTrain()
         }
-        if stored?.training["finetune/data/0"] != nil {
-            throw Refusal(description: "\(folder) holds a finetune. Go on with it: slm finetune --resume \(folder)")
-        }
-        let tokens = try TrainingTokens(options, goingOnFrom: stored)
+        try prepareAndTrain()
+    }
+
+    private func prepareAndTrain() throws {
+        let stored = try storedCheckpoint()
+        let tokens = try options.trainingData(resuming: stored)
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
         var plan = try stored.map { checkpoint in try TrainingPlan(from: checkpoint) } ?? options.plan(for: configuration)
-        let processor = try options.processor(), type = processor.dataType(for: options.dtype)
+        let processor = try options.processor()
+        let type = processor.dataType(for: options.dtype)
         var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: options.recompute)
-        memory.examples = tokens.bytes
+        memory.dataBytes = tokens.memoryBytes
         if plan.nGramContexts > 0, stored == nil { memory.nGramTokens = tokens.meta.counts(of: .train).tokens }
         try check(memory, for: configuration)
         let trainer = Trainer(
             configuration, on: processor, precision: type, recomputing: options.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
-        let training = try tokens.examples(.train, plan, configuration), validation = try tokens.validation(plan, configuration)
+        let training = try tokens.batches(.train, plan, context: configuration.context)
+        let validation = try tokens.validationBatches(plan, context: configuration.context)
         if stored == nil {
             let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: plan.rows * configuration.context)
             plan.warmup = options.warmup ?? TrainingPlan.usualWarmup(for: steps)
             plan.nGramContexts = nGramContexts(for: plan, training, trainer)
         }
-        try Folder.create(folder)
         let run = try TrainingRun(
-            trainer, plan, training: training, validation: validation, vocabulary: tokens.vocabulary, form: tokens.meta.template,
-            tokens: tokens.meta.identity, folder: folder)
+            trainer,
+            plan,
+            training: training,
+            validation: validation,
+            vocabulary: tokens.vocabulary,
+            chatTemplate: tokens.meta.template,
+            dataIdentity: tokens.meta.identity,
+            folder: folder)
         if let stored { try run.restore(stored) }
+        let summary = summary(of: run, tokens.meta, hasValidation: validation != nil)
+        if options.dryRun {
+            return DryRun(run, tokens.meta, memory, type, threads: processor.threads).report(summary, json: options.json)
+        }
+        try Folder.create(folder)
+        if !options.json {
+            printLine(summary)
+            printLine(run.summary(type, processor.threads, memory, .estimated(for: run), in: folder))
+        }
+        try train(run, tokens, processor, type, hasValidation: validation != nil)
+    }
+
+    private func train(
+        _ run: TrainingRun,
+        _ tokens: TrainingData,
+        _ processor: Processor,
+        _ type: DataType,
+        hasValidation: Bool
+    ) throws {
         let samples = try SampleAnswers(
-            options.ask, else: TokenFile(validation == nil ? .train : .val, in: tokens.folder, tokens.meta), tokens.meta.template,
-            tokens.vocabulary, trainer, processor, type)
-        announce(run, tokens.meta, type, processor.threads, memory, hasValidation: validation != nil)
-        let record = try RunRecorder(
-            folder, run.settings(settings(tokens.meta), type, processor), goingOnAfter: run.state.step,
+            options.ask,
+            else: hasValidation ? tokens.validation : tokens.training,
+            tokens.meta.template,
+            tokens.vocabulary,
+            context: run.trainer.model.configuration.context,
+            complete: greedyCompletion(of: run.trainer, on: processor, type))
+        let best = "\(folder)/best.h5".shellWord
+        let finetuning = RunPage.Command(to: "fine-tune it on your own chats", "slm finetune \(best) --data CHATS")
+        let recorder = try RunRecorder(
+            folder,
+            run.settings(settings(tokens.meta), type, processor),
+            resumingAfter: run.state.step,
             commands: nextCommands(
-                in: folder, goOn: goOn,
-                [.init(to: "teach it your own chats", "slm finetune --base \("\(folder)/best.h5".shellWord) --data CHATS")]))
-        try options.learn(run, record, samples, in: folder, goOn: goOn) { clock, report in
-            try count(TokenFile(.train, in: tokens.folder, tokens.meta), for: run, processor, type, clock, report)
+                in: folder, resume: resumeCommand, [finetuning]))
+        let ending = try options.train(run, recorder, samples, in: folder, resumeCommand: resumeCommand) { clock, report in
+            try initializeFromNGrams(tokens.training, run, processor, type, clock, report)
+        }
+        if ending == .stopped || !options.hasNextStep { return }
+        let isSilent = options.quiet || options.json
+        if tokens.meta.template == nil {
+            printNextStep("Generate text with it", "slm generate \(best) --prompt TEXT", unless: isSilent)
+        } else {
+            printNextStep("Chat with it", "slm chat \(best)", unless: isSilent)
         }
     }
 
-    /// A start from counts, where the plan says so, with a bar of its own.
-    private func count(_ tokens: TokenFile, for run: TrainingRun, _ processor: Processor, _ type: DataType, _ clock: () -> Double,
-                       _ report: (TrainingRun.Event) throws -> Void) throws {
-        let bar = Progress("counting")
+    /// The last checkpoint of the run to resume; nil for a new run.
+    private func storedCheckpoint() throws -> Checkpoint? {
+        if options.resume == .no {
+            guard Folder.contains("last.h5", in: folder) else { return nil }
+            if options.dryRun { return nil }
+            throw Refusal(description: "\(folder) holds a training run already. Continue it with --resume, or choose another "
+                + "directory with --out.")
+        }
+        let stored = try Checkpoint(reading: folder + "/last.h5")
+        if stored.training["finetune/data/0"] != nil {
+            throw Refusal(description: "\(folder) holds a fine-tuning run. Continue it with: slm finetune --resume \(folder)")
+        }
+        return stored
+    }
+
+    /// Initializes the weights from n-gram counts, if the plan says so, with a progress bar of its own.
+    private func initializeFromNGrams(
+        _ tokens: TokenFile,
+        _ run: TrainingRun,
+        _ processor: Processor,
+        _ type: DataType,
+        _ clock: () -> Double,
+        _ report: (TrainingRun.Event) throws -> Void
+    ) throws {
+        let progress = ProgressBar("counting", isVisible: !options.quiet && !options.json)
         try run.initializeFromNGrams(of: tokens, on: processor, precision: type, clock: clock, progress: { share in
-            if !options.json { bar.show(share: share, "what follows what") }
+            progress.show(fraction: share, "n-grams")
         }) { event in
-            bar.clear()
+            progress.clear()
             try report(event)
         }
     }
 
-    /// Several trainings in one report.
-    private func compare() throws {
-        let path = options.out ?? "report.html"
-        try RunComparison(of: options.compare).write(to: path)
-        say(path)
-    }
-
-    /// The fit of a start takes as long for a context as a step for a fifth of a token: an eighth of the plan, then.
+    /// Fitting one context takes as long as training on a fifth of a token, so the initialization takes about an eighth of the run.
     private func nGramContexts(for plan: TrainingPlan, _ training: any TrainingBatches, _ trainer: Trainer) -> Int {
         let perStep = Double(plan.rows * trainer.model.configuration.context)
         let tokens: Double = switch plan.length {
@@ -93,57 +170,91 @@ struct TrainCommand {
         return options.counted == nil ? min(plan.nGramContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.nGramContexts
     }
 
-    /// The line that goes on with this training.
-    private var goOn: String {
+    /// The command that continues this run.
+    private var resumeCommand: String {
         let validation = options.validation.isEmpty ? "" : " --val \(options.validation.shellWords)"
         let share = options.validationShare.map { " --val-share \($0)" } ?? ""
-        return
-            "slm train --data \(options.data.shellWords)\(validation)\(share)\(options.skipsBad ? " --skip-bad" : "") --out \(folder.shellWord) --resume"
+        return "slm train --data \(options.data.shellWords)\(validation)\(share)\(options.skipsBad ? " --skip-bad" : "")"
+            + " --out \(folder.shellWord) --resume"
     }
 
-    private func announce(
-        _ run: TrainingRun, _ meta: TokenMeta, _ type: DataType, _ threads: Int, _ memory: TrainingMemory, hasValidation: Bool
-    ) {
-        if options.json { return }
-        let c = run.trainer.model.configuration, counts = meta.counts(of: .train)
-        say("""
-            model    \(run.trainer.parameters.count) parameters: \(c.layers) layers, \(c.heads) heads, \(c.width) wide, context \(c.context), vocabulary \(c.vocabulary)
-            data     \(counts.tokens) tokens to learn from, \(hasValidation ? "\(meta.counts(of: .val).tokens) to check with" : "none to check with"); \(waste(meta, run.training))
-            start    \(start(of: run))
-            \(run.announcement(type, threads, memory, in: folder))
-            """)
+    /// The lines about the model, the data and the initial weights.
+    private func summary(of run: TrainingRun, _ meta: TokenMeta, hasValidation: Bool) -> String {
+        let c = run.trainer.model.configuration
+        let validation = hasValidation ? "\(meta.counts(of: .val).tokens) validation tokens" : "no validation tokens"
+        return """
+            model    \(run.trainer.parameters.count) parameters: \(c.layers) layers, \(c.heads) heads, width \(c.width), \
+            context \(c.context), vocabulary \(c.vocabulary)
+            data     \(meta.counts(of: .train).tokens) training tokens, \(validation); \(packing(meta, run.training))
+            weights  \(initialization(of: run))
+            """
     }
 
-    /// What the weights are before the first step.
-    private func start(of run: TrainingRun) -> String {
+    private func initialization(of run: TrainingRun) -> String {
         if run.state.step > 0 { return "from \(folder)/last.h5" }
-        if run.plan.nGramContexts > 0 { return "from counts of the text, fitted to \(run.plan.nGramContexts) contexts" }
-        if options.recipe == .nanogpt { return "by chance, as --recipe nanogpt says" }
-        return "by chance: "
-            + (NGramInitialization.obstacle(for: run.trainer.model.configuration).map { "a start from counts needs \($0)" }
-                ?? "the training is too short for counting")
+        if run.plan.nGramContexts > 0 { return "from n-gram counts, fitted to \(run.plan.nGramContexts) contexts" }
+        if options.recipe == .nanogpt { return "random (--recipe nanogpt)" }
+        return "random: " + (NGramInitialization.obstacle(for: run.trainer.model.configuration).map { "n-gram counts need \($0)" }
+            ?? "the run is too short for n-gram counts")
     }
 
-    /// What of the tokens is not learned from, and what of the rows is not tokens.
-    private func waste(_ meta: TokenMeta, _ training: any TrainingBatches) -> String {
-        let cut =
-            meta.report.cut == 0 ? "none dropped" : "the ends of \(meta.report.cut) long conversations dropped by slm tokenize --max-length"
-        return (training as? PackedConversations).map { "packed: \(($0.padded * 100).fixed(2)) % padding, \(cut)" }
-            ?? "windows at random places: no padding, \(cut)"
+    /// The tokens that are dropped, and the share of the rows that is padding.
+    private func packing(_ meta: TokenMeta, _ training: any TrainingBatches) -> String {
+        let dropped = meta.report.truncated == 0 ? "no tokens dropped" : "\(meta.report.truncated) long conversations cut by --max-length"
+        return (training as? PackedConversations).map { "packed with \(($0.padded * 100).fixed(2)) % padding, \(dropped)" }
+            ?? "windows at random positions, \(dropped)"
     }
 
-    /// What a report tells of the data.
+    /// The entries of the log and the report about the data.
     private func settings(_ meta: TokenMeta) -> [RunSetting] {
-        [RunSetting("data", "source", .text(options.data.joined(separator: " ")))]
-            + DatasetSplit.allCases.flatMap { part in
-                let counts = meta.counts(of: part)
-                return [
-                    RunSetting("data", "\(part.rawValue)_tokens", .whole(counts.tokens)),
-                    RunSetting("data", "\(part.rawValue)_conversations", .whole(counts.conversations)),
-                ]
-            } + [
-                RunSetting("data", "form", .text(meta.template?.rawValue ?? "text")),
-                RunSetting("data", "vocabulary_hash", .text(meta.fingerprint)),
+        [RunSetting("data", "source", .text(options.data.joined(separator: " ")))] + DatasetSplit.allCases.flatMap { split in
+            let counts = meta.counts(of: split)
+            return [
+                RunSetting("data", "\(split.rawValue)_tokens", .whole(counts.tokens)),
+                RunSetting("data", "\(split.rawValue)_conversations", .whole(counts.conversations)),
             ]
+        } + [
+            RunSetting("data", "form", .text(meta.template?.rawValue ?? "text")),
+            RunSetting("data", "vocabulary_hash", .text(meta.fingerprint)),
+        ]
+    }
+}
+
+/// `slm train --dry-run`: measures a few training steps and reports what the run would take.
+private struct DryRun {
+    private let run: TrainingRun
+    private let meta: TokenMeta
+    private let memory: TrainingMemory
+    private let type: DataType
+    private let threads: Int
+
+    init(_ run: TrainingRun, _ meta: TokenMeta, _ memory: TrainingMemory, _ type: DataType, threads: Int) {
+        self.run = run
+        self.meta = meta
+        self.memory = memory
+        self.type = type
+        self.threads = threads
+    }
+
+    func report(_ summary: String, json: Bool) {
+        let time = StepTime.measured(for: run)
+        guard json else {
+            printLine(summary)
+            printLine(run.summary(type, threads, memory, time, in: nil))
+            return printNote("dry run: nothing was written.")
+        }
+        let estimate = run.estimate(time)
+        printLine(JSONLine([
+            "dry_run": 1,
+            "parameters": .whole(run.trainer.parameters.count),
+            "train_tokens": .whole(meta.counts(of: .train).tokens),
+            "val_tokens": .whole(meta.counts(of: .val).tokens),
+            "steps": .whole(estimate.steps),
+            "tokens_per_step": .whole(run.tokensPerStep),
+            "memory_mb": .whole(Int(memory.bytes(for: run.trainer.model.configuration) / 1e6)),
+            "seconds": .number(estimate.seconds),
+            "tokens_per_s": .number(Double(run.tokensPerStep) / time.seconds),
+            "time_from": .text(time.origin),
+        ]))
     }
 }

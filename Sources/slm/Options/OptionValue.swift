@@ -1,35 +1,46 @@
-/// What can stand behind an option.
+import Threads
+
+/// A type that an option's text is converted to.
 protocol OptionValue {
     init?(optionText: String)
     var optionText: String { get }
-    /// Shown in `--help`; empty for a switch.
-    static var hint: String { get }
+    static var arity: OptionInfo.Arity { get }
+    /// Stands for a value in `--help`.
+    static var metavariable: String { get }
+    /// The texts that are accepted, if they are few.
+    static var choices: [String] { get }
+    /// Completes "expected …" in an error.
     static var expectation: String { get }
 }
 
+extension OptionValue {
+    static var arity: OptionInfo.Arity { .value }
+    static var choices: [String] { [] }
+}
+
 extension Int: OptionValue {
-    /// 16387, 16_387 or 16,387.
+    /// Accepts 16387, 16_387 and 16,387.
     init?(optionText: String) {
         let groups = optionText.split(separator: ",", omittingEmptySubsequences: false)
         guard groups.dropFirst().allSatisfy({ $0.count == 3 }) else { return nil }
         self.init(groups.joined().filter { $0 != "_" })
     }
     var optionText: String { String(self) }
-    static var hint: String { "N" }
+    static var metavariable: String { "N" }
     static var expectation: String { "a whole number" }
 }
 
 extension Double: OptionValue {
     init?(optionText: String) { self.init(optionText) }
     var optionText: String { "\(self)" }
-    static var hint: String { "X" }
+    static var metavariable: String { "X" }
     static var expectation: String { "a number" }
 }
 
 extension String: OptionValue {
     init?(optionText: String) { self = optionText }
     var optionText: String { self }
-    static var hint: String { "TEXT" }
+    static var metavariable: String { "TEXT" }
     static var expectation: String { "a text" }
 }
 
@@ -41,8 +52,9 @@ extension Bool: OptionValue {
         default: return nil
         }
     }
-    var optionText: String { "" }
-    static var hint: String { "" }
+    var optionText: String { self ? "true" : "false" }
+    static var arity: OptionInfo.Arity { .flag }
+    static var metavariable: String { "" }
     static var expectation: String { "true or false" }
 }
 
@@ -52,13 +64,67 @@ extension Optional: OptionValue where Wrapped: OptionValue {
         self = value
     }
     var optionText: String { self?.optionText ?? "" }
-    static var hint: String { Wrapped.hint }
+    static var arity: OptionInfo.Arity { Wrapped.arity }
+    static var metavariable: String { Wrapped.metavariable }
+    static var choices: [String] { Wrapped.choices }
     static var expectation: String { Wrapped.expectation }
 }
 
 extension OptionValue where Self: RawRepresentable & CaseIterable, RawValue == String {
     init?(optionText: String) { self.init(rawValue: optionText) }
     var optionText: String { rawValue }
-    static var hint: String { allCases.map(\.rawValue).joined(separator: "|") }
-    static var expectation: String { hint.replacing("|", with: ", ") }
+    static var metavariable: String { "NAME" }
+    static var choices: [String] { allCases.map(\.rawValue) }
+    static var expectation: String { choices.joined(separator: ", ") }
+}
+
+/// Accepts 90s, 10m, 1.5h, 7d, or a number of seconds.
+extension Duration: OptionValue {
+    private static let units: [(letter: Character, seconds: Double)] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)]
+
+    init?(optionText: String) {
+        let unit = Self.units.first { $0.letter == optionText.last }
+        guard let number = Double(unit == nil ? optionText : String(optionText.dropLast())), number > 0, number < 1e9 else { return nil }
+        self = .seconds(number * (unit?.seconds ?? 1))
+    }
+
+    /// In the largest unit that gives a whole number: 7d, 90s.
+    var optionText: String {
+        let seconds = inSeconds
+        guard let unit = Self.units.first(where: { seconds.truncatingRemainder(dividingBy: $0.seconds) == 0 }), seconds > 0 else {
+            return "\(seconds)s"
+        }
+        return "\(Int(seconds / unit.seconds))\(unit.letter)"
+    }
+
+    static var metavariable: String { "DURATION" }
+    static var expectation: String { "a duration such as 90s, 10m or 2h" }
+}
+
+/// The value of `--resume [RUN]`.
+enum Resume: OptionValue, Equatable {
+    case no
+    /// The run that the other options name.
+    case defaultRun
+    case run(String)
+
+    init?(optionText: String) {
+        switch Bool(optionText: optionText) {
+        case true?: self = .defaultRun
+        case false?: self = .no
+        case nil: self = .run(optionText)
+        }
+    }
+
+    var optionText: String {
+        switch self {
+        case .no: "false"
+        case .defaultRun: "true"
+        case .run(let folder): folder
+        }
+    }
+
+    static var arity: OptionInfo.Arity { .optionalValue }
+    static var metavariable: String { "RUN" }
+    static var expectation: String { "the directory of a run" }
 }

@@ -7,17 +7,17 @@ import Kernels
 import Model
 import TestSupport
 
-/// Writes checkpoints for tests that need a program of its own for it.
+/// Writes checkpoints in a separate process, for tests that limit or kill the writer or compare with other programs.
 ///
-///     CheckpointWriter sample PATH          one with something of everything, and what it holds as JSON
-///     CheckpointWriter forever PATH         one generation after the other, until it is killed
-///     CheckpointWriter limited PATH BYTES   one, while no file may grow beyond so many bytes
-///     CheckpointWriter parrot PATH CONTEXT  a chat model that knows one sentence
-///     CheckpointWriter nobody PATH          one, as a user who owns nothing
-///     CheckpointWriter pytorch PATH FILE    what a .pt of nanoGPT's becomes
-///     CheckpointWriter gguf PATH FORMAT     one as GGUF, and beside it, in PATH.h5, as it was
-///     CheckpointWriter ungguf PATH PATH     a GGUF file as a checkpoint
-///     CheckpointWriter time PATH PRESET     one of a preset's size, read back, and how long each took
+///     CheckpointWriter sample PATH            a checkpoint with every kind of content, and the content as JSON on standard output
+///     CheckpointWriter forever PATH           one generation after another, until it is killed
+///     CheckpointWriter limited PATH BYTES     a checkpoint, with a limit on the file size
+///     CheckpointWriter unprivileged PATH      a checkpoint, as a user without permissions
+///     CheckpointWriter parrot PATH CONTEXT    a chat model that always gives the same answer
+///     CheckpointWriter pytorch PATH FILE      imports a .pt of nanoGPT
+///     CheckpointWriter to-gguf PATH FORMAT    a GGUF file, and its original as PATH.h5
+///     CheckpointWriter from-gguf FILE PATH    imports a GGUF file
+///     CheckpointWriter time PATH PRESET       measures writing and reading a model of a preset's size
 @main
 struct CheckpointWriter {
     static func main() throws {
@@ -29,7 +29,7 @@ struct CheckpointWriter {
             case "sample":
                 let checkpoint = try SampleCheckpoint().checkpoint
                 try checkpoint.write(to: path)
-                print(description(of: checkpoint))
+                print(json(of: checkpoint))
             case "parrot": try OneSentenceModel.checkpoint(context: Int(arguments[3]) ?? 64).write(to: path)
             case "forever":
                 for generation in 1... { try SampleCheckpoint(generation: generation, layers: 8).checkpoint.write(to: path) }
@@ -37,12 +37,12 @@ struct CheckpointWriter {
                 var limit = rlimit(rlim_cur: UInt(arguments[3]) ?? 0, rlim_max: UInt(arguments[3]) ?? 0)
                 setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
                 try SampleCheckpoint(generation: 2).checkpoint.write(to: path)
-            case "nobody":
+            case "unprivileged":
                 if getuid() == 0 { setuid(65_534) }
                 try SampleCheckpoint(generation: 2).checkpoint.write(to: path)
             case "pytorch": try Checkpoint(importingPyTorch: arguments[3], on: Processor(threads: 1)).write(to: path)
-            case "gguf": try gguf(path, arguments[3], isTied: arguments.last == "tied")
-            case "ungguf": try Checkpoint(readingGGUF: path, on: Processor(threads: 1)).write(to: arguments[3])
+            case "to-gguf": try writeGGUF(path, arguments[3], isTied: arguments.last == "tied")
+            case "from-gguf": try Checkpoint(readingGGUF: path, on: Processor(threads: 1)).write(to: arguments[3])
             default: try measure(path, preset: arguments.last ?? "eugpt")
             }
         } catch let error as CheckpointError {
@@ -54,14 +54,14 @@ struct CheckpointWriter {
         }
     }
 
-    private static func gguf(_ path: String, _ name: String, isTied: Bool) throws {
+    private static func writeGGUF(_ path: String, _ name: String, isTied: Bool) throws {
         guard let format = GGUFFormat(rawValue: name) else { return print("unknown format \(name)") }
         let checkpoint = try SampleGGUF(tied: isTied).checkpoint
         try checkpoint.writeGGUF(to: path, as: format, name: "sample")
         try checkpoint.write(to: path + ".h5")
     }
 
-    private static func description(of checkpoint: Checkpoint) -> String {
+    private static func json(of checkpoint: Checkpoint) -> String {
         var writer = JSONWriter()
         writer.array { list in
             for (path, shape, bits) in checkpoint.everything {
@@ -94,7 +94,7 @@ struct CheckpointWriter {
         try time("read and copy") { try Checkpoint(reading: path).copyWeights(into: parameters) }
         let fresh = try Checkpoint(reading: path)
         print("mappable: \(fresh.isMappable(list)), \(list.count * 4 / 1_000_000) MB")
-        try time("touch all") { _ = try processor.sumOfSquares(Checkpoint(reading: path).model(on: processor).parameters.values) }
+        try time("read all weights") { _ = try processor.sumOfSquares(Checkpoint(reading: path).model(on: processor).parameters.values) }
         for moment in ["first", "second"] { checkpoint.optimizer.add(processor.zeros(list.count), of: parameters.list, in: moment) }
         try time("write with moments") { try checkpoint.write(to: path) }
         try time("read with moments") { _ = try Checkpoint(reading: path).model(on: processor) }

@@ -1,9 +1,9 @@
-// Runs every kernel of every path that this CPU has, on buffers that end where their contents do: with
-// -fsanitize=address,undefined a byte too many ends the program. Results are judged elsewhere (Tests/KernelsTests).
+// Runs all kernels of every instruction set that this CPU supports, on buffers of exactly the right size: with
+// -fsanitize=address,undefined, an access beyond the end stops the program. Tests/KernelsTests checks the results.
 //
 //     make test-sanitizers
 #include "kernels.h"
-#include "team.h"
+#include "pool.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ static float noise(void) {
     return (float)(state >> 8) / 8388608.0f - 1.0f;
 }
 
-// Exactly `count` elements, filled. Each test frees what it takes by `release`.
+// A buffer of exactly `count` random elements. Each test frees its buffers with release().
 static void *held[64];
 static int holding;
 static void *make(int type, size_t count) {
@@ -34,28 +34,28 @@ static int32_t *make_ids(size_t count, int below) {
 }
 static void release(void) { while (holding > 0) free(held[--holding]); }
 
-static void products(const slm_kernels *k, int a_type, int b_type, int c_type, int precision, size_t M, size_t N, size_t K, bool a_across, bool b_across,
-                     bool fused, size_t threads) {
-    slm_product p = {.M = M, .N = N, .K = K, .product = precision, .scale = 1, .c_type = c_type, .c_stride = N};
-    p.a = (slm_operand){make(a_type, M * K), a_type, a_across ? 1 : K, a_across ? M : 1};
-    p.b = (slm_operand){make(b_type, N * K), b_type, b_across ? 1 : K, b_across ? N : 1};
+static void matmuls(const slm_kernels *k, int a_type, int b_type, int c_type, int precision, size_t M, size_t N, size_t K,
+                    bool a_transposed, bool b_transposed, bool fused, size_t threads) {
+    slm_matmul p = {.M = M, .N = N, .K = K, .precision = precision, .scale = 1, .c_type = c_type, .c_stride = N};
+    p.a = (slm_operand){make(a_type, M * K), a_type, a_transposed ? 1 : K, a_transposed ? M : 1};
+    p.b = (slm_operand){make(b_type, N * K), b_type, b_transposed ? 1 : K, b_transposed ? N : 1};
     p.c = make(c_type, M * N);
     if (fused) {
         p.bias = make(SLM_F32, N);
         p.activation = SLM_GELU_TANH;
-        p.before = make(c_type, M * N);
+        p.pre_activation = make(c_type, M * N);
         p.plus = make(SLM_F32, M * N);
     } else {
         p.accumulate = c_type == SLM_F32;
     }
-    k->product_plan(&p, threads);
+    k->matmul_plan(&p, threads);
     void *left = aligned_alloc(64, p.left_bytes + 64), *right = aligned_alloc(64, p.right_bytes + 64);
-    for (size_t n = 0; n < N; n += p.n_step)
-        for (size_t at = 0; at == 0 || at < K; at += p.k_step) {
-            k->product_pack(&p, n, n + p.n_step < N ? n + p.n_step : N, at, right);
-            for (size_t m = 0; m < M; m += p.m_step) k->product_rows(&p, m, n, at, right, left);
+    for (size_t n = 0; n < N; n += p.n_block)
+        for (size_t at = 0; at == 0 || at < K; at += p.k_block) {
+            k->matmul_pack(&p, n, n + p.n_block < N ? n + p.n_block : N, at, right);
+            for (size_t m = 0; m < M; m += p.m_block) k->matmul_rows(&p, m, n, at, right, left);
         }
-    k->product_finish(&p, make(SLM_F32, M * N), 0, M);
+    k->matmul_finish(&p, make(SLM_F32, M * N), 0, M);
     free(left);
     free(right);
     release();
@@ -66,7 +66,8 @@ static void attentions(const slm_kernels *k, int type, int precision, size_t T, 
     char *qkv = make(type, T * 3 * C), *dqkv = make(type, T * 3 * C), *y = make(type, T * C), *dy = make(type, T * C);
     int32_t *first = make_ids(T, 1);
     for (size_t t = 0; t < T; t++) first[t] = (int32_t)(t / 5 * 5);
-    slm_attention p = {.T = T, .D = D, .type = type, .product = precision, .stride = 3 * C, .y_stride = C, .scale = 0.5f, .first = documents ? first : NULL};
+    slm_attention p = {.T = T, .D = D, .type = type, .precision = precision, .stride = 3 * C, .y_stride = C, .scale = 0.5f,
+                       .first = documents ? first : NULL};
     p.log_sum = make(SLM_F32, T);
     const size_t bytes = type == SLM_F32 ? 4 : 2;
     char *scratch = malloc(k->attention_scratch(&p));
@@ -92,28 +93,29 @@ static void heads(const slm_kernels *k, int type, size_t N, size_t D, size_t H) 
     release();
 }
 
-// Weights in every form: packed, multiplied, looked up, by rows and back; `bytes` are exact.
+// Packed weights in every precision: pack, multiply, look up, convert to codes and back.
 static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
     float *w = make(SLM_F32, O * I), *x = make(SLM_F32, N * I);
     int32_t *ids = make_ids(N, (int)O);
-    for (int form = SLM_WEIGHTS_F32; form <= SLM_WEIGHTS_TWELVE; form++) {
-        if ((form == SLM_WEIGHTS_BF16 || form == SLM_WEIGHTS_TWELVE) && !k->bf16_products) continue;
-        if (form == SLM_WEIGHTS_TWELVE && I % SLM_GROUP) continue;
+    for (int precision = SLM_WEIGHTS_F32; precision <= SLM_WEIGHTS_BF12; precision++) {
+        if ((precision == SLM_WEIGHTS_BF16 || precision == SLM_WEIGHTS_BF12) && !k->has_native_bf16) continue;
+        if (precision == SLM_WEIGHTS_BF12 && I % SLM_GROUP) continue;
         const size_t panels = (O + k->weights_panel - 1) / k->weights_panel, groups = (I + SLM_GROUP - 1) / SLM_GROUP;
-        char *packed = malloc(k->weights_bytes(form, O, I)), *scratch = malloc(k->weights_pack_scratch(I)), *rows = malloc(N * k->weights_row_bytes(form, I) + 1);
-        k->weights_pack(form, w, I, O, I, 0, panels, packed, scratch);
-        if (!k->weights_fit(form, packed, O, I)) abort();
-        k->weights_rows_prepare(form, x, N, I, rows);
-        slm_product p = {.M = N, .N = O, .K = I, .scale = 1, .c = make(SLM_F32, N * O), .c_stride = O, .bias = make(SLM_F32, O),
-                         .activation = SLM_GELU_TANH, .plus = make(SLM_F32, N * O)};
-        k->weights_product(form, &p, packed, rows, 0, panels);
-        k->weights_rows(form, packed, I, ids, make(SLM_F32, N * I), make(SLM_F32, N * I), N);
-        if (form == SLM_WEIGHTS_INT8 || form == SLM_WEIGHTS_INT4) {
-            uint8_t *codes = malloc(O * (form == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2));
+        char *packed = malloc(k->weights_bytes(precision, O, I)), *scratch = malloc(k->weights_pack_scratch(I));
+        char *rows = malloc(N * k->weights_input_bytes(precision, I) + 1);
+        k->weights_pack(precision, w, I, O, I, 0, panels, packed, scratch);
+        if (!k->weights_fit(precision, packed, O, I)) abort();
+        k->weights_prepare_input(precision, x, N, I, rows);
+        slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = make(SLM_F32, N * O), .c_stride = O, .bias = make(SLM_F32, O),
+                        .activation = SLM_GELU_TANH, .plus = make(SLM_F32, N * O)};
+        k->packed_matmul(precision, &p, packed, rows, 0, panels);
+        k->weights_lookup(precision, packed, I, ids, make(SLM_F32, N * I), make(SLM_F32, N * I), N);
+        if (precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4) {
+            uint8_t *codes = malloc(O * (precision == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2));
             float *scales = malloc(4 * O * groups);
-            k->weights_unpack(form, packed, I, 0, O, codes, scales);
-            k->weights_repack(form, codes, scales, O, I, 0, panels, packed);
-            k->weights_values(form, codes, scales, O, I, make(SLM_F32, O * I));
+            k->weights_unpack_codes(precision, packed, I, 0, O, codes, scales);
+            k->weights_pack_codes(precision, codes, scales, O, I, 0, panels, packed);
+            k->weights_dequantize(precision, codes, scales, O, I, make(SLM_F32, O * I));
             free(codes), free(scales);
         }
         free(packed), free(scratch), free(rows);
@@ -121,34 +123,37 @@ static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
     release();
 }
 
-// As many exceptions as a panel has room for, and one more.
+// bf12 panels with the maximum number of exceptions, and with one more.
 static void exceptions(const slm_kernels *k, size_t I) {
-    const size_t O = k->weights_panel + 1, room = I * k->weights_panel / 256;
-    for (size_t count = room; count <= room + 1; count++) {
+    const size_t O = k->weights_panel + 1, max = I * k->weights_panel / 256;
+    for (size_t count = max; count <= max + 1; count++) {
         float *w = make(SLM_F32, O * I);
         for (size_t i = 0; i < O * I; i++) w[i] = i < count ? 1e-30f : 1;
-        void *packed = malloc(k->weights_bytes(SLM_WEIGHTS_TWELVE, O, I)), *scratch = malloc(k->weights_pack_scratch(I));
-        k->weights_pack(SLM_WEIGHTS_TWELVE, w, I, O, I, 0, 2, packed, scratch);
-        if (k->weights_fit(SLM_WEIGHTS_TWELVE, packed, O, I) != (count == room)) puts("exceptions were not counted"), abort();
+        void *packed = malloc(k->weights_bytes(SLM_WEIGHTS_BF12, O, I)), *scratch = malloc(k->weights_pack_scratch(I));
+        k->weights_pack(SLM_WEIGHTS_BF12, w, I, O, I, 0, 2, packed, scratch);
+        if (k->weights_fit(SLM_WEIGHTS_BF12, packed, O, I) != (count == max)) puts("wrong number of bf12 exceptions"), abort();
         free(packed), free(scratch);
     }
     release();
 }
 
-// Every position of a memory with room for just so many.
-static void memories(const slm_kernels *k, size_t T, size_t D) {
-    for (int form = SLM_WEIGHTS_F32; form <= SLM_WEIGHTS_INT8; form++) {
-        char *keys = malloc(k->recall_key_bytes(form, D, T)), *values = malloc(k->recall_value_bytes(form, D, T));
+// Every position of a KV cache of capacity T.
+static void kv_caches(const slm_kernels *k, size_t T, size_t D) {
+    for (int precision = SLM_WEIGHTS_F32; precision <= SLM_WEIGHTS_INT8; precision++) {
+        const size_t key_bytes = k->kv_cache_key_bytes(precision, D, T), value_bytes = k->kv_cache_value_bytes(precision, D, T);
+        char *keys = malloc(key_bytes), *values = malloc(value_bytes);
+        char *copied_keys = malloc(key_bytes), *copied_values = malloc(value_bytes);
         for (size_t t = 0; t < T; t++) {
-            float *scratch = malloc(4 * k->recall_scratch(D, t + 1));
-            k->remember(form, D, T, t, make(SLM_F32, D), make(SLM_F32, D), keys, values);
-            const slm_recall p = {.D = D, .form = form, .scale = 0.1f, .room = T, .count = t + 1, .q = make(SLM_F32, D), .keys = keys, .values = values,
-                                  .y = make(SLM_F32, D)};
-            k->recall(&p, scratch);
+            float *scratch = malloc(4 * k->cached_attention_scratch(D, t + 1));
+            k->kv_cache_append(precision, D, T, t, make(SLM_F32, D), make(SLM_F32, D), keys, values);
+            const slm_cached_attention p = {.D = D, .precision = precision, .scale = 0.1f, .capacity = T, .count = t + 1,
+                                            .q = make(SLM_F32, D), .keys = keys, .values = values, .y = make(SLM_F32, D)};
+            k->cached_attention(&p, scratch);
             free(scratch);
             release();
         }
-        free(keys), free(values);
+        k->kv_cache_copy(precision, D, T, T, keys, values, copied_keys, copied_values);
+        free(keys), free(values), free(copied_keys), free(copied_values);
     }
 }
 
@@ -169,7 +174,7 @@ static void rows(const slm_kernels *k, int x, int y, size_t N, size_t C) {
     if (C > 0) {
         int32_t *starts = make_ids(N + 1, 1);
         for (size_t n = 0; n <= N; n++) starts[n] = (int32_t)(2 * n);
-        k->cross_entropy_shares(in, x, starts, make_ids(2 * N, (int)C), make(SLM_F32, 2 * N), losses, out, y, 0.5f, N, C);
+        k->cross_entropy_soft(in, x, starts, make_ids(2 * N, (int)C), make(SLM_F32, 2 * N), losses, out, y, 0.5f, N, C);
     }
     if (C > 0) {
         int32_t *ids = make_ids(N, 3);
@@ -179,7 +184,7 @@ static void rows(const slm_kernels *k, int x, int y, size_t N, size_t C) {
     release();
 }
 
-static void elements(const slm_kernels *k, int x, int y, size_t n) {
+static void elementwise(const slm_kernels *k, int x, int y, size_t n) {
     void *in = make(x, n), *out = make(y, n), *dx = make(x, n);
     for (int f = SLM_IDENTITY; f <= SLM_SILU; f++) {
         k->unary(f, in, x, out, y, n);
@@ -189,7 +194,8 @@ static void elements(const slm_kernels *k, int x, int y, size_t n) {
     k->uniform(make(SLM_F32, n), n, 1, 2);
     k->normal(make(SLM_F32, n), n, 1, 2);
     k->sum_of_squares(make(SLM_F32, n), n);
-    const slm_adamw step = {.rate = 0.1f, .beta1 = 0.9f, .beta2 = 0.95f, .epsilon = 1e-8f, .correction1 = 0.1f, .correction2 = 0.05f, .gradient_scale = 1};
+    const slm_adamw step = {.rate = 0.1f, .beta1 = 0.9f, .beta2 = 0.95f, .epsilon = 1e-8f, .correction1 = 0.1f, .correction2 = 0.05f,
+                            .gradient_scale = 1};
     float *second = make(SLM_F32, n);
     for (size_t i = 0; i < n; i++) second[i] = fabsf(second[i]);
     k->adamw(&step, make(SLM_F32, n), make(SLM_F32, n), make(SLM_F32, n), second, n);
@@ -197,7 +203,8 @@ static void elements(const slm_kernels *k, int x, int y, size_t n) {
 }
 
 static void strided(const slm_kernels *k, int x, int y, size_t a, size_t b) {
-    const size_t shape[4] = {1, 2, a, b}, row[4] = {0, a * b, b, 1}, column[4] = {0, a * b, 1, a}, repeat[4] = {0, 0, 0, 1}, one[4] = {0, 0, 0, 0};
+    const size_t shape[4] = {1, 2, a, b};
+    const size_t row[4] = {0, a * b, b, 1}, column[4] = {0, a * b, 1, a}, repeat[4] = {0, 0, 0, 1}, one[4] = {0, 0, 0, 0};
     void *in = make(x, 2 * a * b), *out = make(y, 2 * a * b);
     for (int f = SLM_ADD; f <= SLM_DIVIDE; f++) {
         k->binary(f, shape, in, x, column, make(x, b), x, repeat, out, y);
@@ -217,46 +224,47 @@ int main(void) {
     static const char *const names[] = {"avx512bf16", "avx512", "avx2", "plain"};
     static const size_t sizes[] = {0, 1, 3, 16, 17, 33, 65};
     enum { SIZES = sizeof sizes / sizeof *sizes };
-    int ran = 0;
-    for (int path = 0; path < 4; path++) {
-        const slm_kernels *k = slm_kernels_named(names[path]);
+    int supported = 0;
+    for (int i = 0; i < 4; i++) {
+        const slm_kernels *k = slm_kernels_named(names[i]);
         if (!k) continue;
-        ran++;
-        for (size_t I = 64; k->bf16_products && I <= 192; I += 64) {
+        supported++;
+        for (size_t I = 64; k->has_native_bf16 && I <= 192; I += 64) {
             exceptions(k, I);
             for (size_t N = 1; N <= 13; N += 4) weights(k, N, 33, I);
         }
         for (int i = 1; i < SIZES; i++) {
-            memories(k, 2 * sizes[i] + 1, sizes[SIZES - i]);
+            kv_caches(k, 2 * sizes[i] + 1, sizes[SIZES - i]);
             for (int j = 1; j < SIZES; j++) weights(k, i < 4 ? sizes[i] : 13, 2 * sizes[j], sizes[SIZES - i] + (j == 2 ? 64 : 0));
         }
         for (int types = 0; types < 4; types++) {
             const int x = types & 1, y = types >> 1;
             for (int i = 0; i < SIZES; i++) {
-                elements(k, x, y, sizes[i]);
+                elementwise(k, x, y, sizes[i]);
                 for (int j = 0; j < SIZES; j++) {
                     rows(k, x, y, sizes[i], sizes[j]);
                     if (sizes[j] > 0) heads(k, x, sizes[i], 2 * sizes[j], 2);
                     strided(k, x, y, sizes[i], sizes[j]);
                     for (int l = 0; l < SIZES; l++)
                         for (int layout = 0; layout < 8; layout++)
-                            for (int precision = SLM_F32; precision <= (k->bf16_products ? SLM_BF16 : SLM_F32); precision++)
-                                products(k, x, y, precision, precision, sizes[i], sizes[j], sizes[l], layout & 1, layout & 2, layout & 4, 2);
+                            for (int precision = SLM_F32; precision <= (k->has_native_bf16 ? SLM_BF16 : SLM_F32); precision++)
+                                matmuls(k, x, y, precision, precision, sizes[i], sizes[j], sizes[l], layout & 1, layout & 2, layout & 4, 2);
                 }
             }
         }
-        products(k, SLM_F32, SLM_F32, SLM_F32, SLM_F32, 50, 70, 3001, false, true, false, 3);      // a sum that is cut
-        products(k, SLM_BF16, SLM_F32, SLM_BF16, SLM_F32, 5, 3000, 1030, true, false, true, 1);     // several blocks of columns
+        matmuls(k, SLM_F32, SLM_F32, SLM_F32, SLM_F32, 50, 70, 3001, false, true, false, 3);      // a sum that is split
+        matmuls(k, SLM_BF16, SLM_F32, SLM_BF16, SLM_F32, 5, 3000, 1030, true, false, true, 1);     // several blocks of columns
         for (int type = SLM_F32; type <= SLM_BF16; type++)
-            for (int precision = SLM_F32; precision <= (k->bf16_products ? SLM_BF16 : SLM_F32); precision++)
+            for (int precision = SLM_F32; precision <= (k->has_native_bf16 ? SLM_BF16 : SLM_F32); precision++)
                 for (size_t T = 1; T < 256; T = T * 2 + 1)
-                    for (int documents = 0; documents < 2; documents++) attentions(k, type, precision, T, 2, T % 3 == 0 ? 7 : 16, documents);
+                    for (int documents = 0; documents < 2; documents++)
+                        attentions(k, type, precision, T, 2, T % 3 == 0 ? 7 : 16, documents);
     }
     slm_pool *pool = slm_pool_create(3);
     int total = 0;
     for (int i = 0; i < 1000; i++) slm_pool_run(pool, count, &total);
     slm_pool_destroy(pool);
-    if (total != 6000) return printf("the pool counted %d instead of 6000\n", total), 1;
-    printf("%d paths, no complaint\n", ran);
+    if (total != 6000) return printf("worker pool: expected a sum of 6000, found %d\n", total), 1;
+    printf("kernels of %d instruction sets passed\n", supported);
     return 0;
 }

@@ -25,7 +25,7 @@ struct StoreWriter {
             case "limited": try fillUp(Store(arguments[2]), upTo: number)
             case "unprivileged":
                 if getuid() == 0 { setuid(65_534) }
-                report(try Store(arguments[2]).administration.totals().users)
+                report(try Store(arguments[2]).admin.totals().users)
             case "hold": try hold(Store(arguments[2]))
             default: try measure(Store(arguments[2]), count: number)
             }

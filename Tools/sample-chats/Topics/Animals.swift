@@ -1,13 +1,13 @@
-/// Animals: what they say, eat, are, where they live, what their young are called.
+/// Animals: sounds, food, kind, habitat, names of their young.
 enum Animals {
     static let topics = [
-        Topic(name: "animal", share: 11) { talk in
-            talk.take(animals)
-            let first = aspect(of: &talk)
-            first.ask(&talk)
-            if talk.chance(35) {                                                       // the same of another animal
-                repeat { talk.takeOther(animals, than: "animal") } while talk[first.column] == nil
-                talk.ask("""
+        Topic(name: "animal", share: 11) { chat in
+            chat.fillSlots(from: animals)
+            let first = aspect(of: &chat)
+            first.ask(&chat)
+            if chat.chance(35) {                                                       // the same about another animal
+                repeat { chat.fillSlots(fromAnotherRowOf: animals, changing: "animal") } while chat[first.column] == nil
+                chat.ask("""
                     And {animal}?
                     What about {animal}?
                     And what about {animal}?
@@ -15,14 +15,14 @@ enum Animals {
                     And how is it with {animal}?
                     """, first.answer)
             }
-            if talk.chance(35) {                                                       // something else of the same one
-                let next = aspect(of: &talk)
-                if next.column != first.column { talk.ask(next.followUp, next.answer) }
+            if chat.chance(35) {                                                       // something else about this animal
+                let next = aspect(of: &chat)
+                if next.column != first.column { chat.ask(next.followUp, next.answer) }
             }
         },
-        Topic(name: "which animal", share: 3) { talk in
-            talk.take(riddles)
-            talk.ask("""
+        Topic(name: "which animal", share: 3) { chat in
+            chat.fillSlots(from: riddles)
+            chat.ask("""
                 (Which|What) animal {does}?
                 (Do you know|Can you tell me) (which|what) animal {does}?
                 Tell me (which|what) animal {does}.
@@ -35,17 +35,17 @@ enum Animals {
         },
     ]
 
-    /// One thing to know about an animal.
+    /// A fact about animals, in a column of the table.
     private struct Aspect {
         let column: String
         let questions, followUp, answer: String
-        func ask(_ talk: inout Talk) { talk.ask(questions, answer) }
+        func ask(_ chat: inout ChatBuilder) { chat.ask(questions, answer) }
     }
 
-    private static func aspect(of talk: inout Talk) -> Aspect {
+    private static func aspect(of chat: inout ChatBuilder) -> Aspect {
         while true {
-            let aspect = talk.pick(aspects)
-            if talk[aspect.column] != nil { return aspect }
+            let aspect = chat.pick(aspects)
+            if chat[aspect.column] != nil { return aspect }
         }
     }
 
@@ -145,8 +145,10 @@ enum Animals {
         a bee       | buzz         | -          | in a hive                   | nectar and pollen         | six   | an insect
         an ant      | -            | -          | in a nest in the ground     | seeds, sweets and insects | six   | an insect
         a butterfly | -            | a caterpillar | in gardens and fields    | nectar                    | six   | an insect
-        a spider    | -            | -          | in a web                    | insects                   | eight | not an insect but an arachnid
-        an octopus  | -            | -          | in the sea                  | crabs and fish            | -     | a mollusc with eight arms
+        a spider    | -            | -          | in a web                    | insects                   | eight \
+            | not an insect but an arachnid
+        an octopus  | -            | -          | in the sea                  | crabs and fish            | - \
+            | a mollusc with eight arms
         """)
 
     private static let riddles = Table("""

@@ -1,22 +1,22 @@
 /// Days, months, seasons and the clock.
 enum Calendar {
     static let topics = [
-        Topic(name: "day", share: 5) { talk in
-            let i = talk.pick(0...6)
-            set(&talk, day: i)
-            day(&talk)
-            if talk.chance(45) {
-                set(&talk, day: (i + talk.pick(1...6)) % 7)
-                talk.ask("(And|What is|What day is|And what is|And which day is|And what comes) after {day}?", "After {day} comes {after}.")
+        Topic(name: "day", share: 5) { chat in
+            let i = chat.pick(0...6)
+            set(&chat, day: i)
+            day(&chat)
+            if chat.chance(45) {
+                set(&chat, day: (i + chat.pick(1...6)) % 7)
+                chat.ask("(And|What is|What day is|And what is|And which day is|And what comes) after {day}?", "After {day} comes {after}.")
             }
         },
-        Topic(name: "month", share: 6) { talk in
-            talk.take(months)
-            let about = talk.pick(aspects)
-            talk.ask(about.0, about.1)
-            if talk.chance(45) {
-                talk.takeOther(months, than: "month")
-                talk.ask("""
+        Topic(name: "month", share: 6) { chat in
+            chat.fillSlots(from: months)
+            let about = chat.pick(aspects)
+            chat.ask(about.0, about.1)
+            if chat.chance(45) {
+                chat.fillSlots(fromAnotherRowOf: months, changing: "month")
+                chat.ask("""
                     And {month}?
                     What about {month}?
                     And what about {month}?
@@ -25,60 +25,60 @@ enum Calendar {
                     """, about.1)
             }
         },
-        Topic(name: "time", share: 4) { talk in
-            talk.take(measures)
-            talk.ask("""
+        Topic(name: "time", share: 4) { chat in
+            chat.fillSlots(from: measures)
+            chat.ask("""
                 How many {small} (are in|are there in|has|make|does it take for) {large}?
                 (Do you know|Can you tell me) how many {small} {large} has?
                 Tell me how many {small} {large} has.
                 {large} has how many {small}?
                 """, "{large} has {count} {small}.")
-            if talk.chance(35) {
-                talk.takeOther(measures, than: "large")
-                talk.ask(
+            if chat.chance(35) {
+                chat.fillSlots(fromAnotherRowOf: measures, changing: "large")
+                chat.ask(
                     "(And how many|How many|And then how many) {small} (does {large} have|are in {large}|has {large})?",
                     "{large} has {count} {small}.")
             }
         },
-        Topic(name: "lists", share: 2) { talk in
-            talk.ask(talk.pick(lists))
-            if talk.chance(40) { talk.ask(talk.pick(lists)) }
+        Topic(name: "lists", share: 2) { chat in
+            chat.ask(chat.pick(lists))
+            if chat.chance(40) { chat.ask(chat.pick(lists)) }
         },
     ]
 
     private static let days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
-    private static func set(_ talk: inout Talk, day i: Int) {
-        talk["day"] = days[i]
-        talk["after"] = days[(i + 1) % 7]
-        talk["before"] = days[(i + 6) % 7]
-        talk["second"] = days[(i + 2) % 7]
-        talk["kind"] = i < 5 ? "a working day for many people" : "part of the weekend"
+    private static func set(_ chat: inout ChatBuilder, day i: Int) {
+        chat["day"] = days[i]
+        chat["after"] = days[(i + 1) % 7]
+        chat["before"] = days[(i + 6) % 7]
+        chat["second"] = days[(i + 2) % 7]
+        chat["kind"] = i < 5 ? "a working day for many people" : "part of the weekend"
     }
 
-    private static func day(_ talk: inout Talk) {
-        switch talk.pick(0...5) {
-        case 0, 1: talk.ask("""
+    private static func day(_ chat: inout ChatBuilder) {
+        switch chat.pick(0...5) {
+        case 0, 1: chat.ask("""
             (What|Which) day (comes|is|follows) after {day}?
             (What|Which day) comes (next |)after {day}?
             Today is {day}. (What|Which) day is (tomorrow|it tomorrow)?
             If today is {day}, what is tomorrow?
             It is {day}( today|). What (is|comes) tomorrow?
             """, "After {day} comes {after}.")
-        case 2, 3: talk.ask("""
+        case 2, 3: chat.ask("""
             (What|Which) day (comes|is) before {day}?
             (What|Which day) comes (right |just |)before {day}?
             Today is {day}. (What|Which) day was (yesterday|it yesterday)?
             If today is {day}, what was yesterday?
             It is {day}( today|). What was yesterday?
             """, "Before {day} comes {before}.")
-        case 4: talk.ask("""
+        case 4: chat.ask("""
             (What|Which) day is two days after {day}?
             Today is {day}. (What|Which) day is it in two days?
             (What|Which) day comes two days (after|later than) {day}?
             It is {day}( today|). What is the day after tomorrow?
             """, "Two days after {day} is {second}.")
-        default: talk.ask("""
+        default: chat.ask("""
             Is {day} (part of the weekend|a weekend day|a working day|on the weekend)?
             (What kind of day|What|What sort of day) is {day}?
             Do (people|many people|we) work on {day}?
@@ -86,7 +86,7 @@ enum Calendar {
         }
     }
 
-    /// What one can ask of a month.
+    /// Questions about a month.
     private static let aspects = [
         ("""
             (What|Which) month (comes|is|follows) after {month}?

@@ -1,9 +1,9 @@
-/// What colour things have, and what colours make when they are mixed.
+/// Colours of things, and mixtures of colours.
 enum Colours {
     static let topics = [
-        Topic(name: "colour", share: 6) { talk in
-            talk.take(things)
-            talk.ask("""
+        Topic(name: "colour", share: 6) { chat in
+            chat.fillSlots(from: things)
+            chat.ask("""
                 (What|Which) (colour|color) is {thing}?
                 (Can|Could) you tell me (what|which) (colour|color) {thing} is?
                 (Do you know|Tell me) (what|which) (colour|color) {thing} is.
@@ -17,9 +17,9 @@ enum Colours {
                 {thing} is {colour}.
                 The colour of {thing} is {colour}.
                 """)
-            if talk.chance(45) {
-                talk.takeOther(things, than: "thing")
-                talk.ask("""
+            if chat.chance(45) {
+                chat.fillSlots(fromAnotherRowOf: things, changing: "thing")
+                chat.ask("""
                     And {thing}?
                     What about {thing}?
                     And what about {thing}?
@@ -28,9 +28,9 @@ enum Colours {
                     """, "{thing} is {colour}.")
             }
         },
-        Topic(name: "mixing", share: 2) { talk in
-            talk.take(mixtures)
-            talk.ask("""
+        Topic(name: "mixing", share: 2) { chat in
+            chat.fillSlots(from: mixtures)
+            chat.ask("""
                 What do {first} and {second} (make|give|become)( together| when (I|you|we) mix them|)?
                 (What|Which) (colour|color) do (I|you|we) get from {first} and {second}?
                 (What|Which) (colour|color) do (I|you|we) get (if|when) (I|you|we) mix {first} (and|with) {second}?
@@ -41,16 +41,16 @@ enum Colours {
                 {first} and {second} make {mixture}.
                 If you mix {first} and {second}, you get {mixture}.
                 """)
-            if talk.chance(35) {
-                talk.ask("""
+            if chat.chance(35) {
+                chat.ask("""
                     (And what|What) (thing |)is {mixture}( too| as well|)?
                     (Name|Tell me|Show me) (something|something else|a thing) that is {mixture}.
                     """, "For example, {example} is {mixture}.")
             }
         },
-        Topic(name: "of that colour", share: 3) { talk in
-            talk.take(examples)
-            talk.ask("""
+        Topic(name: "of that colour", share: 3) { chat in
+            chat.fillSlots(from: examples)
+            chat.ask("""
                 (What|Which thing|What thing) is {colour}?
                 (Can you name|Do you know) (something|a thing|one thing|things) (that is |which is |)(all |){colour}?
                 (Name|Tell me|Give me) (something|a thing|one thing|things) (that is |which is |)(all |){colour}.
@@ -61,8 +61,8 @@ enum Colours {
                 {one} and {two} are {colour}.
                 {one} is {colour}, and so is {two}.
                 """)
-            if talk.chance(30) {
-                talk.ask("""
+            if chat.chance(30) {
+                chat.ask("""
                     (Do you|Can you) (know|name|find) (another|one more|something else)( {colour} thing|)?
                     (And |)(another|one more|a third)( {colour}|) (thing|one)(, please.|?)
                     (What else is|And what else is)( {colour}| of that colour| so)?

@@ -1,39 +1,39 @@
-/// Countries: capital, continent, language. A follow-up names another country, or none.
+/// Countries: capital, continent, language. A follow-up question names another country, or none.
 enum Countries {
     static let topics = [
-        Topic(name: "capital", share: 5) { talk in
-            talk.take(countries)
-            capital(&talk)
-            if talk.chance(45) {
-                talk.takeOther(countries, than: "country")
-                talk.ask(andTheOther, "The capital of {country} is {capital}.")
+        Topic(name: "capital", share: 5) { chat in
+            chat.fillSlots(from: countries)
+            capital(&chat)
+            if chat.chance(45) {
+                chat.fillSlots(fromAnotherRowOf: countries, changing: "country")
+                chat.ask(sameAboutAnother, "The capital of {country} is {capital}.")
             }
-            if talk.chance(35) { there(&talk) }
+            if chat.chance(35) { askWithoutName(&chat) }
         },
-        Topic(name: "continent", share: 2) { talk in
-            talk.take(countries)
-            continent(&talk)
-            if talk.chance(45) {
-                talk.takeOther(countries, than: "country")
-                talk.ask(andTheOther, "{country} is in {continent}.")
-            }
-        },
-        Topic(name: "language", share: 2) { talk in
-            talk.take(countries)
-            language(&talk)
-            if talk.chance(45) {
-                talk.takeOther(countries, than: "country")
-                talk.ask(andTheOther, "Many people in {country} speak {language}.")
+        Topic(name: "continent", share: 2) { chat in
+            chat.fillSlots(from: countries)
+            continent(&chat)
+            if chat.chance(45) {
+                chat.fillSlots(fromAnotherRowOf: countries, changing: "country")
+                chat.ask(sameAboutAnother, "{country} is in {continent}.")
             }
         },
-        Topic(name: "city", share: 3) { talk in
-            talk.take(countries)
-            city(&talk)
-            if talk.chance(40) { there(&talk) }
+        Topic(name: "language", share: 2) { chat in
+            chat.fillSlots(from: countries)
+            language(&chat)
+            if chat.chance(45) {
+                chat.fillSlots(fromAnotherRowOf: countries, changing: "country")
+                chat.ask(sameAboutAnother, "Many people in {country} speak {language}.")
+            }
+        },
+        Topic(name: "city", share: 3) { chat in
+            chat.fillSlots(from: countries)
+            city(&chat)
+            if chat.chance(40) { askWithoutName(&chat) }
         },
     ]
 
-    private static let andTheOther = """
+    private static let sameAboutAnother = """
         And {country}?
         And for {country}?
         And what about {country}?
@@ -44,8 +44,8 @@ enum Countries {
         And (if I ask about|now) {country}?
         """
 
-    private static func capital(_ talk: inout Talk) {
-        talk.ask("""
+    private static func capital(_ chat: inout ChatBuilder) {
+        chat.ask("""
             What is the capital( city|) of {country}?
             Which city is the capital of {country}?
             (Tell|Give) me the capital( city|) of {country}.
@@ -60,8 +60,8 @@ enum Countries {
             """)
     }
 
-    private static func continent(_ talk: inout Talk) {
-        talk.ask("""
+    private static func continent(_ chat: inout ChatBuilder) {
+        chat.ask("""
             (Where|In which part of the world) is {country}?
             On (which|what) continent is {country}?
             Which continent is {country} on?
@@ -75,8 +75,8 @@ enum Countries {
             """)
     }
 
-    private static func language(_ talk: inout Talk) {
-        talk.ask("""
+    private static func language(_ chat: inout ChatBuilder) {
+        chat.ask("""
             (Which|What) language do (many |)people speak in {country}?
             (Which|What) language do (many |)people in {country} speak?
             (Which|What) language is spoken in {country}?
@@ -88,8 +88,8 @@ enum Countries {
             """)
     }
 
-    private static func city(_ talk: inout Talk) {
-        talk.ask("""
+    private static func city(_ chat: inout ChatBuilder) {
+        chat.ask("""
             (Where|In which country) is {capital}?
             (Which|What) country is {capital} in?
             {capital} is the capital of (which|what) country?
@@ -102,16 +102,16 @@ enum Countries {
             """)
     }
 
-    /// The country is the one that was talked about.
-    private static func there(_ talk: inout Talk) {
-        if talk.chance(50) {
-            talk.ask("""
+    /// Asks about the country of the previous turn without naming it.
+    private static func askWithoutName(_ chat: inout ChatBuilder) {
+        if chat.chance(50) {
+            chat.ask("""
                 (Which|What) language do (people|many people|they) speak (there|in that country|in this country)?
                 (And |)(which|what) language is spoken (there|in that country)?
                 And what do (people|they) speak there?
                 """, "Many people in {country} speak {language}.")
         } else {
-            talk.ask("""
+            chat.ask("""
                 On (which|what) continent is (that|it|this country|that country)?
                 (And |)(which|what) continent is (that|it) on?
                 (And |)(where|in which part of the world) is (that|this|that country)?

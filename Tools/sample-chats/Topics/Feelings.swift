@@ -1,24 +1,24 @@
-/// How people feel, and a kind word.
+/// Feelings, with a kind reply.
 enum Feelings {
     static let topics = [
-        Topic(name: "feeling", share: 6) { talk in
-            talk.take(feelings)
-            talk.ask("""
+        Topic(name: "feeling", share: 6) { chat in
+            chat.fillSlots(from: feelings)
+            chat.ask("""
                 I (am|feel) (so |very |a bit |a little |really |){feeling}( today| now| at the moment|).
                 I'm (so |very |a bit |a little |really |){feeling}( today| now|).
                 I (am|feel) {feeling} because {reason}.
                 (Today|Now|This morning|This evening) I (am|feel) (very |a little |){feeling}.
                 {reason}. (Now |)I (am|feel) {feeling}( now|).
                 """, "{answer} {advice}.")
-            guard talk.chance(50) else { return }
-            if talk.chance(50) {
-                talk.ask("""
+            guard chat.chance(50) else { return }
+            if chat.chance(50) {
+                chat.ask("""
                     (What|And what|So what) (can|shall|should|could) I do( now| then| about it|)?
                     (Do you have|Have you) (an idea|some advice|a tip|any idea)( for me| what to do|)?
                     (And what|What) (helps|would help|could help)( me|)( now| then|)?
                     """, "{advice}.")
             } else {
-                talk.ask("""
+                chat.ask("""
                     (Do you remember|Can you say|Do you know) how I feel( now| today|)?
                     Tell me how I feel( now| today|).
                     (How|And how) (do|did) I (say that I |)feel( today|)?
@@ -26,9 +26,9 @@ enum Feelings {
                     """, "You said that you are {feeling}.")
             }
         },
-        Topic(name: "when people feel", share: 3) { talk in
-            talk.take(feelings)
-            talk.ask("""
+        Topic(name: "when people feel", share: 3) { chat in
+            chat.fillSlots(from: feelings)
+            chat.ask("""
                 What (helps|can help|is good) (when|if) (I am|I feel|one is|somebody is|you are|people are) {feeling}?
                 What (can|should|shall|could) I do (when|if) I (am|feel) {feeling}?
                 My (friend|brother|sister|mother|father|child) is {feeling}. What (can|should|shall) I (do|say)?
@@ -36,26 +36,36 @@ enum Feelings {
                 How (can|do) I help (a friend|somebody) who is {feeling}?
                 """, "When somebody is {feeling}, {tip} can help.")
         },
-        Topic(name: "about feelings", share: 1) { talk in talk.ask(talk.pick(about)) },
+        Topic(name: "about feelings", share: 1) { chat in chat.ask(chat.pick(about)) },
     ]
 
     private static let feelings = Table("""
         feeling      | reason                    | answer                        | advice                                | tip
         sad          | my friend moved away      | I am sorry to hear that.      | Talk to somebody you trust            | a hug
-        happy        | my exam went well         | That is wonderful!            | Share the good news with a friend     | sharing the joy with a friend
+        happy        | my exam went well         | That is wonderful!            | Share the good news with a friend \
+            | sharing the joy with a friend
         tired        | I slept badly             | That sounds hard.             | Lie down early tonight                | a short nap
-        angry        | my brother broke my cup   | I understand that.            | Breathe slowly and count to ten       | breathing slowly and counting to ten
-        nervous      | I have a test tomorrow    | That happens to many people.  | Breathe slowly and prepare a little   | breathing slowly and preparing well
-        afraid       | it is so dark             | I understand that.            | Turn on a light and call somebody     | a light or a friend nearby
-        lonely       | nobody called me          | I am sorry to hear that.      | Call a friend, or take a walk where people are | calling a friend
-        proud        | I won a game              | Well done!                    | Enjoy it and tell somebody            | telling somebody about it
+        angry        | my brother broke my cup   | I understand that.            | Breathe slowly and count to ten \
+            | breathing slowly and counting to ten
+        nervous      | I have a test tomorrow    | That happens to many people.  | Breathe slowly and prepare a little \
+            | breathing slowly and preparing well
+        afraid       | it is so dark             | I understand that.            | Turn on a light and call somebody \
+            | a light or a friend nearby
+        lonely       | nobody called me          | I am sorry to hear that.      | Call a friend, or take a walk where people are \
+            | calling a friend
+        proud        | I won a game              | Well done!                    | Enjoy it and tell somebody \
+            | telling somebody about it
         bored        | there is nothing to do    | That can be a chance.         | Try something new, such as drawing    | a book or a game
-        sick         | I ate something bad       | I hope you get well soon.     | Rest, drink water, and ask a doctor   | rest and water, and advice from a doctor,
+        sick         | I ate something bad       | I hope you get well soon.     | Rest, drink water, and ask a doctor \
+            | rest and water, and advice from a doctor,
         excited      | we travel tomorrow        | How nice!                     | Make a list of what you need          | making a plan
-        stressed     | I have too much work      | That sounds hard.             | Do one thing at a time and take breaks | doing one thing at a time
+        stressed     | I have too much work      | That sounds hard.             | Do one thing at a time and take breaks \
+            | doing one thing at a time
         surprised    | a friend came to visit    | What a surprise!              | Enjoy it                              | taking a moment
-        jealous      | my sister has a new bike  | That is a common feeling.     | Think of what you like about your own things | thinking of what one has
-        disappointed | the picnic did not happen | I am sorry to hear that.      | Plan something nice for another day   | planning something nice
+        jealous      | my sister has a new bike  | That is a common feeling.     | Think of what you like about your own things \
+            | thinking of what one has
+        disappointed | the picnic did not happen | I am sorry to hear that.      | Plan something nice for another day \
+            | planning something nice
         thankful     | a friend helped me        | That is lovely.               | Say thank you, or write a card        | saying thank you
         worried      | my cat did not come home  | I understand that.            | Tell somebody what is on your mind    | talking about it
         shy          | I know nobody here        | Many people know that feeling. | Begin with a smile and a hello       | a smile

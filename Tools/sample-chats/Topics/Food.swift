@@ -1,52 +1,52 @@
-/// What food is, tastes like, is made of; simple meals.
+/// Food: kind, taste, ingredients; simple meals.
 enum Food {
     static let topics = [
-        Topic(name: "food", share: 6) { talk in
-            talk.take(foods)
-            let first = aspect(of: &talk)
-            talk.ask(first.questions, first.answer)
-            if talk.chance(40) {
-                repeat { talk.takeOther(foods, than: "food") } while talk[first.column] == nil
-                talk.ask("""
+        Topic(name: "food", share: 6) { chat in
+            chat.fillSlots(from: foods)
+            let first = aspect(of: &chat)
+            chat.ask(first.questions, first.answer)
+            if chat.chance(40) {
+                repeat { chat.fillSlots(fromAnotherRowOf: foods, changing: "food") } while chat[first.column] == nil
+                chat.ask("""
                     And {food}?
                     What about {food}?
                     And what about {food}?
                     How about {food}?
                     """, first.answer)
             }
-            if talk.chance(25) {
-                let next = aspect(of: &talk)
-                if next.column != first.column { talk.ask(next.followUp, next.answer) }
+            if chat.chance(25) {
+                let next = aspect(of: &chat)
+                if next.column != first.column { chat.ask(next.followUp, next.answer) }
             }
         },
-        Topic(name: "made of", share: 2) { talk in
-            talk.take(dishes)
-            talk.ask("""
+        Topic(name: "made of", share: 2) { chat in
+            chat.fillSlots(from: dishes)
+            chat.ask("""
                 What is {dish} (made of|made from)?
                 What (is|comes|goes) (in|into) {dish}?
                 What do (I|you|we) need (for|to make) {dish}?
                 How (do I|can I|do you|do we|can we) (make|prepare) {dish}?
                 (I want to|I would like to|Help me) make {dish}. What do I (need|buy|take)?
                 """, "For {dish} you need {parts}.")
-            if talk.chance(35) {
-                talk.ask("""
+            if chat.chance(35) {
+                chat.ask("""
                     (And |)what do I do (then|first|with them|with all this|next)?
                     (And |)how do I (make it|prepare it|cook it|go on)( then|)?
                     """, "{steps}.")
             }
         },
-        Topic(name: "hungry", share: 2) { talk in
-            talk.ask(talk.pick(hunger))
-            if talk.chance(40) { talk.ask(talk.pick(hunger)) }
+        Topic(name: "hungry", share: 2) { chat in
+            chat.ask(chat.pick(hunger))
+            if chat.chance(40) { chat.ask(chat.pick(hunger)) }
         },
     ]
 
     private struct Aspect { let column, questions, followUp, answer: String }
 
-    private static func aspect(of talk: inout Talk) -> Aspect {
+    private static func aspect(of chat: inout ChatBuilder) -> Aspect {
         while true {
-            let aspect = talk.pick(aspects)
-            if talk[aspect.column] != nil { return aspect }
+            let aspect = chat.pick(aspects)
+            if chat[aspect.column] != nil { return aspect }
         }
     }
 
@@ -145,7 +145,8 @@ enum Food {
         ? (what|which food) (is good|is nice|can I eat|shall I eat|should I eat|could I have) (for|at) breakfast( today| tomorrow|)?
         Bread with jam, yogurt with fruit, or an egg make a good breakfast.
 
-        ? (what|which food) (is good|is nice|can I eat|shall I cook|should I cook|could I have|shall I make) for (dinner|supper)( today| tonight|)?
+        ? (what|which food) (is good|is nice|can I eat|shall I cook|should I cook|could I have|shall I make) for (dinner|supper)( today| \
+        tonight|)?
         How about vegetable soup with bread? It is warm and simple.
 
         ? (what|which food) (is good|is nice|can I eat|shall I cook|should I cook|could I have|shall I make) for lunch( today| tomorrow|)?

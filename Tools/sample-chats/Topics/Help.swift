@@ -1,9 +1,9 @@
-/// Help with everyday things: how something is done, or what to do when something happened.
+/// Everyday help: how to do something, and what to do after a mishap.
 enum Help {
     static let topics = [
-        Topic(name: "how to", share: 8) { talk in
-            talk.take(tasks)
-            talk.ask("""
+        Topic(name: "how to", share: 8) { chat in
+            chat.fillSlots(from: tasks)
+            chat.ask("""
                 How (do|can|should|could) I {task}?
                 (Can|Could) you (help me|tell me how) to {task}?
                 (Tell|Show) me how to {task}(.|, please.)
@@ -17,17 +17,17 @@ enum Help {
                 {how}.
                 That is not hard. {how}.
                 """)
-            if talk.chance(40) {
-                if talk.chance(50) {
-                    talk.ask("""
+            if chat.chance(40) {
+                if chat.chance(50) {
+                    chat.ask("""
                         (Do you have|Is there|What is) (another|one more|a second) (tip|idea)( for that| for this|)?
                         Give me (another|one more|a second) (tip|idea)( for that| for this|).
                         (And |)what else (can I do|could I do|helps|should I know)( for that| to {task}|)?
                         (And |)(anything else|something else)( for that| about this| I should know|)?
                         """, "{more}.")
                 } else {
-                    talk.takeOther(tasks, than: "task")
-                    talk.ask("(And how|How|And now, how) (do|can|should) I {task}?", "{how}.")
+                    chat.fillSlots(fromAnotherRowOf: tasks, changing: "task")
+                    chat.ask("(And how|How|And now, how) (do|can|should) I {task}?", "{how}.")
                 }
             }
         },
@@ -35,15 +35,18 @@ enum Help {
 
     private static let tasks = Table("""
         task                   | how                                                       | more
-        boil an egg            | Put it in boiling water for about eight minutes, then in cold water | Use a small spoon to put it into the pot
+        boil an egg            | Put it in boiling water for about eight minutes, then in cold water \
+            | Use a small spoon to put it into the pot
         cook rice              | Take two cups of water for one cup of rice and cook it slowly with a lid | Do not stir it too much
         make tea               | Pour hot water on the leaves and wait three minutes       | Warm the cup first
         cut an onion           | Cut it in half, lay it flat, and slice it with a sharp knife | A cold onion makes fewer tears
-        clean a window         | Use warm water with a little soap and dry it with a soft cloth | Do it on a cloudy day, so that it does not dry too fast
+        clean a window         | Use warm water with a little soap and dry it with a soft cloth \
+            | Do it on a cloudy day, so that it does not dry too fast
         clean my room          | Put things away first, then dust, and sweep the floor last | Put on music that you like
         wash the dishes        | Use hot water and soap, and begin with the glasses        | Let dirty pans stand in water first
         remove a stain         | Dab it with cold water and soap as soon as you can        | Do not rub too hard
-        tie my shoes           | Make a knot, make a loop, wrap the other lace around it and pull it through | Pull both loops at the same time
+        tie my shoes           | Make a knot, make a loop, wrap the other lace around it and pull it through \
+            | Pull both loops at the same time
         change a light bulb    | Turn off the light, let the bulb cool, and screw in the new one | Stand on something that does not shake
         water plants           | Feel the soil, and give water when it is dry              | Most plants do not like to stand in water
         grow tomatoes          | Put seeds in soil, keep them warm and sunny, and water them often | Tie the plants to a stick

@@ -1,20 +1,20 @@
-/// Jokes: told whole, asked for by their subject, or played in turns.
+/// Jokes: told at once, about a given subject, or in turns.
 enum Jokes {
     static let topics = [
-        Topic(name: "joke", share: 5) { talk in
-            talk.take(jokes)
-            talk.ask("""
+        Topic(name: "joke", share: 5) { chat in
+            chat.fillSlots(from: jokes)
+            chat.ask("""
                 (Tell|Give) me a (good |short |little |funny |)joke about {about}.
                 (Do you know|Have you got|Do you have) a (good |short |little |funny |)joke about {about}?
                 (Can|Could) you tell (me |us |)a (good |short |little |funny |)joke about {about}?
                 (I want|I would like|I need) (to hear |)a (good |short |funny |)joke about {about}.
                 A joke about {about}, please.
                 """, "{ask} {because}")
-            more(&talk)
+            more(&chat)
         },
-        Topic(name: "any joke", share: 3) { talk in
-            talk.take(jokes)
-            talk.ask("""
+        Topic(name: "any joke", share: 3) { chat in
+            chat.fillSlots(from: jokes)
+            chat.ask("""
                 (Tell|Give) (me|us) a (good |short |little |funny |new |)joke(, please|)(.| now.| today.)
                 (Do you know|Have you got|Do you have) (a|any) (good |short |little |funny |)(joke|jokes)( for me||)?
                 (Can|Could) you (tell|make) (me |us |)a (good |short |little |funny |)joke( please|)?
@@ -25,28 +25,28 @@ enum Jokes {
                 (Do you know|Do you have) a joke?
                 (Can you tell me|Could you tell me) a joke?
                 """, "{ask} {because}")
-            more(&talk)
+            more(&chat)
         },
-        Topic(name: "riddle joke", share: 3) { talk in
-            talk.take(jokes)
-            talk.ask(
+        Topic(name: "riddle joke", share: 3) { chat in
+            chat.fillSlots(from: jokes)
+            chat.ask(
                 "(Do you know: |Tell me: |A joke for you: |Listen: |Guess: |){ask}(| Do you know?| What do you think?| Can you guess?)",
                 "{because}")
-            if talk.chance(30) { talk.ask(talk.pick(reactions)) }
+            if chat.chance(30) { chat.ask(chat.pick(reactions)) }
         },
     ]
 
-    private static func more(_ talk: inout Talk) {
-        guard talk.chance(40) else { return }
-        if talk.chance(50) {
-            talk.takeOther(jokes, than: "ask")
-            talk.ask("""
+    private static func more(_ chat: inout ChatBuilder) {
+        guard chat.chance(40) else { return }
+        if chat.chance(50) {
+            chat.fillSlots(fromAnotherRowOf: jokes, changing: "ask")
+            chat.ask("""
                 (Another|One more|And another|And one more) joke( about {about}|)(, please|)(.|!)
                 (Another one|One more|Again|And another)(, please|)(.|!)
                 (Now|And now) (a joke |one |)about {about}(, please|)(.|!)
                 (Do you know|Do you have|Have you got) (another|one more) joke( about {about}|)?
                 """, "{ask} {because}")
-        } else { talk.ask(talk.pick(reactions)) }
+        } else { chat.ask(chat.pick(reactions)) }
     }
 
     private static let reactions = Exchange.list("""

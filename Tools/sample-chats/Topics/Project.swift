@@ -1,17 +1,17 @@
-/// What slm is, its commands, options, files and the words of the trade.
+/// slm itself: commands, options, files, and machine-learning terms.
 enum Project {
     static let topics = [
-        Topic(name: "slm", share: 10) { talk in
-            talk.ask(talk.pick(facts))
-            if talk.chance(50) { talk.ask(talk.pick(facts)) }
+        Topic(name: "slm", share: 10) { chat in
+            chat.ask(chat.pick(facts))
+            if chat.chance(50) { chat.ask(chat.pick(facts)) }
         },
-        Topic(name: "command", share: 5) { talk in
-            talk.take(commands)
-            if talk.chance(55) { whatItDoes(&talk) } else { howTo(&talk) }
+        Topic(name: "command", share: 5) { chat in
+            chat.fillSlots(from: commands)
+            if chat.chance(55) { whatItDoes(&chat) } else { howTo(&chat) }
         },
-        Topic(name: "term", share: 6) { talk in
-            talk.take(terms)
-            talk.ask("""
+        Topic(name: "term", share: 6) { chat in
+            chat.fillSlots(from: terms)
+            chat.ask("""
                 What is {term}?
                 What does {term} mean?
                 (Can|Could) you (explain|tell me) what {term} (is|means)?
@@ -23,9 +23,9 @@ enum Project {
                 In a language model, what is {term}?
                 I do not know what {term} is.( Do you?| Please help me.|)
                 """, "{term} is {meaning}.")
-            if talk.chance(40) {
-                talk.takeOther(terms, than: "term")
-                talk.ask("""
+            if chat.chance(40) {
+                chat.fillSlots(fromAnotherRowOf: terms, changing: "term")
+                chat.ask("""
                     And {term}?
                     And what is {term}?
                     What about {term}?
@@ -34,24 +34,24 @@ enum Project {
                     """, "{term} is {meaning}.")
             }
         },
-        Topic(name: "option", share: 3) { talk in
-            talk.take(options)
-            talk.ask("""
+        Topic(name: "option", share: 3) { chat in
+            chat.fillSlots(from: options)
+            chat.ask("""
                 What does( the option|) {option} do?
                 What is( the option|) {option} (for|good for)?
                 (When|Why) (do I|should I|would I) (use|need)( the option|) {option}?
                 (Explain|Tell me about|Describe)( the option|) {option}(.|, please.)
                 What (happens|changes) (with|if I give|when I use) {option}?
                 """, "{option} {does}.")
-            if talk.chance(35) {
-                talk.takeOther(options, than: "option")
-                talk.ask("(And|What about|And what about|How about) {option}( of slm|)?", "{option} {does}.")
+            if chat.chance(35) {
+                chat.fillSlots(fromAnotherRowOf: options, changing: "option")
+                chat.ask("(And|What about|And what about|How about) {option}( of slm|)?", "{option} {does}.")
             }
         },
     ]
 
-    private static func whatItDoes(_ talk: inout Talk) {
-        talk.ask("""
+    private static func whatItDoes(_ chat: inout ChatBuilder) {
+        chat.ask("""
             What does( the command|) slm {command} do?
             What is( the command|) slm {command} (for|good for)?
             When do I (use|need)( the command|) slm {command}?
@@ -59,13 +59,13 @@ enum Project {
             What happens when I (type|run) slm {command}?
             (Why|When) would I (type|run|use) slm {command}?
             """, "slm {command} {does}.")
-        guard talk.chance(40) else { return }
-        talk.takeOther(commands, than: "command")
-        talk.ask("(And|What about|And what about|How about|And when I run) slm {command}?", "slm {command} {does}.")
+        guard chat.chance(40) else { return }
+        chat.fillSlots(fromAnotherRowOf: commands, changing: "command")
+        chat.ask("(And|What about|And what about|How about|And when I run) slm {command}?", "slm {command} {does}.")
     }
 
-    private static func howTo(_ talk: inout Talk) {
-        talk.ask("""
+    private static func howTo(_ chat: inout ChatBuilder) {
+        chat.ask("""
             How (do|can) I {goal}( with slm| here|)?
             (Which|What) command (do I need|is there|do I use) (to {goal}|if I want to {goal})?
             (I want|I would like|I need) to {goal}. (How|What do I type|Which command is it)?
@@ -205,7 +205,8 @@ enum Project {
         ? (how big|how large|what) is (the preset gpt2|the gpt2 preset|gpt2)?
         gpt2 has 12 layers, 12 heads and a width of 768.
 
-        ? (where|in which folder|in what place) (does slm keep|does slm write|are|do I find) (the checkpoints|checkpoints|my model|the models|my runs)?
+        ? (where|in which folder|in what place) (does slm keep|does slm write|are|do I find) (the checkpoints|checkpoints|my model|the \
+        models|my runs)?
         They are in the folder checkpoints, one folder for each run.
 
         ? (in which format|in what file|how) (does slm keep|are|does slm write) (checkpoints|the weights|a checkpoint)( kept|)?
@@ -251,7 +252,8 @@ enum Project {
         ? where does (slm|the server) keep (conversations|the chats|chats|what people say)?
         The server keeps chats in SQLite, or in PostgreSQL if you wish.
 
-        ? (can|could) (I|other programs|my program|an OpenAI client) (use|call|talk to) (the server|slm serve|slm)( from outside| over HTTP|)?
+        ? (can|could) (I|other programs|my program|an OpenAI client) (use|call|talk to) (the server|slm serve|slm)( from outside| over \
+        HTTP|)?
         Yes. The server speaks like the API of OpenAI, so known clients work.
 
         ? (is slm fast|is slm quick|how fast is slm|how quick is slm)( on my machine| on a CPU||)?

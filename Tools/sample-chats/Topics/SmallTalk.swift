@@ -1,48 +1,49 @@
-/// Hello, how are you, who are you, thank you, goodbye.
+/// Greetings, questions about the assistant, thanks, goodbyes.
 enum SmallTalk {
     static let topics = [
-        Topic(name: "greeting", share: 4) { talk in
-            greet(&talk)
-            if talk.chance(60) { talk.ask(talk.pick(manners)) }
+        Topic(name: "greeting", share: 4) { chat in
+            greet(&chat)
+            if chat.chance(60) { chat.ask(chat.pick(manners)) }
         },
-        Topic(name: "about me", share: 6) { talk in
-            talk.ask(talk.pick(aboutMe))
-            if talk.chance(50) { talk.ask(talk.pick(aboutMe)) }
+        Topic(name: "about me", share: 6) { chat in
+            chat.ask(chat.pick(aboutMe))
+            if chat.chance(50) { chat.ask(chat.pick(aboutMe)) }
         },
-        Topic(name: "chat", share: 2) { talk in
-            talk.ask(talk.pick(chat))
-            if talk.chance(40) { talk.ask(talk.pick(chat)) }
+        Topic(name: "chat", share: 2) { chat in
+            chat.ask(chat.pick(casualTalk))
+            if chat.chance(40) { chat.ask(chat.pick(casualTalk)) }
         },
     ]
 
-    private static func greet(_ talk: inout Talk) {
-        talk["hello"] = talk.pick([
+    private static func greet(_ chat: inout ChatBuilder) {
+        chat["hello"] = chat.pick([
             "(hi|hello|hey|hi there|hello there|hey there)( again|, my friend||||)",
             "good (morning|evening|afternoon|day)( to you|, my friend||||)",
         ])
-        if talk.chance(50) {
-            talk.ask(
-                "{hello}(.|!|.|!|. It is (nice|good) to (see|meet) you.|! I am here (again|now).|. I hope you are well.|! (Do you have time|Are you there|Can we talk)?)",
+        if chat.chance(50) {
+            chat.ask(
+                "{hello}(.|!|.|!|. It is (nice|good) to (see|meet) you.|! I am here (again|now).|. I hope you are well.|! (Do "
+                    + "you have time|Are you there|Can we talk)?)",
                 """
                 Hello! How can I help you(| today)?
                 Hello! It is nice to talk with you. What would you like to know?
                 """)
         } else {
-            talk.ask("{hello}(!|.|, slm.) (How are you( today||)|How is it going( today||)|How do you do|How are things|Are you well)?", """
+            chat.ask("{hello}(!|.|, slm.) (How are you( today||)|How is it going( today||)|How do you do|How are things|Are you well)?", """
                 Hello! I am (well|fine), thank you. How are you?
                 Hi! I am (well|fine), thank you. What (would you like to know|can I do for you)?
                 """)
         }
     }
 
-    static func leave(_ talk: inout Talk) {
-        if talk.chance(50) {
-            talk.ask("""
+    static func leave(_ chat: inout ChatBuilder) {
+        if chat.chance(50) {
+            chat.ask("""
                 (thanks|thank you|many thanks|thank you very much|thanks a lot)( for your help| for the answer| for the talk| for that|)\
                 (, that is all|, that was all|, that was (nice|helpful)|)(.|!)
                 """, "You are welcome! (Goodbye|See you soon|Have a (nice|good) day).")
         } else {
-            talk.ask("""
+            chat.ask("""
                 (bye|goodbye|see you|see you (later|soon|tomorrow)|good night|I have to go( now|)|I must go( now|))\
                 (, my friend|, and thank you|, thanks|, slm||)(.|!)
                 """, "Goodbye! (It was nice to talk with you|Come back soon|Have a (nice|good) day).")
@@ -152,7 +153,7 @@ enum SmallTalk {
         No. I run on this machine and need no network.
         """)
 
-    private static let chat = Exchange.list("""
+    private static let casualTalk = Exchange.list("""
         ? (I am|I feel|I'm) (a bit |so |very |really |)bored( today| now| at home|).
         ? what (can|could|shall|should) I do when I am bored?
         You could read, draw, take a walk, or ask me for a joke.

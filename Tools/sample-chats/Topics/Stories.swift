@@ -1,73 +1,76 @@
-/// Short stories about whom, where and what the person asked for, and questions about them.
+/// Short stories about requested heroes, places and things, and questions about them.
 enum Stories {
     static let topics = [
-        Topic(name: "story", share: 7) { talk in
-            draw(&talk)
-            talk["question"] = talk.pick([
+        Topic(name: "story", share: 7) { chat in
+            pickStory(&chat)
+            chat["question"] = chat.pick([
                 "a {hero}", "a {hero} (named|called) {hero name}", "a {hero} {at} {place}", "a {hero} and a {friend}",
                 "a {hero} who finds {thing}",
                 "a {hero} (named|called) {hero name} and a {friend}", "{hero name} the {hero}",
                 "a {hero} (named|called) {hero name} {at} {place}",
             ])
-            talk.ask("""
+            chat.ask("""
                 (Tell|Read|Write) me a (short |little |nice |)story about {question}.
                 (Can|Could) you tell (me |us |)a (short |little |nice |)story about {question}?
                 (I want|I would like) (to hear |)a (short |little |nice |)story about {question}.
                 A (short |little |)story about {question}, please.
                 Do you know a (short |little |nice |)story about {question}?
                 Invent a (short |little |nice |)story about {question}(, please|).
-                """, talk.pick(plots))
-            for _ in 0..<2 where talk.chance(55) { about(&talk) }
+                """, chat.pick(plots))
+            for _ in 0..<2 where chat.chance(55) { askAboutStory(&chat) }
         },
-        Topic(name: "any story", share: 2) { talk in
-            draw(&talk)
-            talk.ask("""
+        Topic(name: "any story", share: 2) { chat in
+            pickStory(&chat)
+            chat.ask("""
                 (Tell|Read|Write|Invent) (me |us |)a (short |little |nice |)story(, please||).
                 (Can|Could) you tell (me |us |)a (short |little |nice |)story?
                 (I want|I would like) to hear a (short |little |nice |)story(, please||).
                 Do you know a (short |little |nice |)story?
                 Tell me a story.
-                """, talk.pick(plots))
-            for _ in 0..<2 where talk.chance(40) { about(&talk) }
+                """, chat.pick(plots))
+            for _ in 0..<2 where chat.chance(40) { askAboutStory(&chat) }
         },
-        Topic(name: "listening", share: 4) { talk in
-            draw(&talk)
-            tell(&talk)
+        Topic(name: "listening", share: 4) { chat in
+            pickStory(&chat)
+            tell(&chat)
         },
     ]
 
-    private static func draw(_ talk: inout Talk) {
-        talk.take(heroes)
-        talk.take(places)
-        talk["thing"] = talk.pick(finds)
-        talk["hero name"] = talk.pick(names)
-        talk["friend"] = talk.pick(heroes.rows.compactMap { $0["hero"] }.filter { $0 != talk["hero"] })
+    private static func pickStory(_ chat: inout ChatBuilder) {
+        chat.fillSlots(from: heroes)
+        chat.fillSlots(from: places)
+        chat["thing"] = chat.pick(finds)
+        chat["hero name"] = chat.pick(names)
+        chat["friend"] = chat.pick(heroes.rows.compactMap { $0["hero"] }.filter { $0 != chat["hero"] })
     }
 
     private static let plots = [
-        "Once there was a {hero} named {hero name}. {hero name} went to {place} and found {thing}. A {friend} helped to carry it home, and they became friends.",
-        "There was a {hero} named {hero name}. One day {hero name} was {at} {place} and met a {friend}. Together they found {thing}, and both were happy.",
-        "A {hero} named {hero name} was looking for a friend. And there was one {at} {place}: a {friend} with {thing}. They played until evening.",
+        "Once there was a {hero} named {hero name}. {hero name} went to {place} and found {thing}. A {friend} helped "
+            + "to carry it home, and they became friends.",
+        "There was a {hero} named {hero name}. One day {hero name} was {at} {place} and met a {friend}. Together they "
+            + "found {thing}, and both were happy.",
+        "A {hero} named {hero name} was looking for a friend. And there was one {at} {place}: a {friend} with {thing}. "
+            + "They played until evening.",
     ]
 
-    /// Asks what the story has just said.
-    private static func about(_ talk: inout Talk) {
-        switch talk.pick(0...3) {
-        case 0: talk.ask("""
+    /// Asks about a detail of the story.
+    private static func askAboutStory(_ chat: inout ChatBuilder) {
+        switch chat.pick(0...3) {
+        case 0: chat.ask("""
             (What was|What is) the name of the {hero}?
             (Tell me|Say again,) the name of the {hero}(|, please).
             What was the {hero} called(?| in the story?)
             """, "The {hero} was called {hero name}.")
-        case 1: talk.ask("""
+        case 1: chat.ask("""
             (Where was|And where was|Where did this happen to) {hero name}?
             Where (did this happen|did that happen|was that|were they|was all this|was it)( in the story|)?
             """, "It was {at} {place}.")
-        case 2: talk.ask("""
+        case 2: chat.ask("""
             (What|Which thing) (did|do) (they|{hero name}) (find|have) in the (story|end)?
             (What|And what) was (found|there|in the story) (with|by) (them|{hero name})?
             What (was it that they had|was the thing in the story|did they find or share)?
             """, "It was {thing}.")
-        default: talk.ask("""
+        default: chat.ask("""
             (Who|Whom) did {hero name} (meet|make friends with|become friends with)?
             (Who|And who) (was|became) the (friend|friend of {hero name}|friend in the story)?
             With whom did {hero name} (play|share|make friends)?
@@ -75,28 +78,28 @@ enum Stories {
         }
     }
 
-    /// The person tells, and asks.
-    private static func tell(_ talk: inout Talk) {
-        Memory.someone(&talk)
-        talk["told"] = talk.pick([
+    /// The user tells a story and asks about it.
+    private static func tell(_ chat: inout ChatBuilder) {
+        PersonalFacts.fillName(&chat)
+        chat["told"] = chat.pick([
             "{name} went to {place} and found {thing}.", "{name} was {at} {place} with {thing}.", "{name} left {thing} {at} {place}.",
         ])
-        switch talk.pick(0...2) {
-        case 0: talk.ask("""
+        switch chat.pick(0...2) {
+        case 0: chat.ask("""
             {told} (Where was {name}|In which place was {name}|Where was that|Where was this)?
             (Listen: |A story: ){told} Where was {name}?
             """, "{name} was {at} {place}.")
-        case 1: talk.ask("""
+        case 1: chat.ask("""
             {told} (What was it about|Which thing was it|What did {name} have|What thing was there)?
             (Listen: |A story: ){told} What was there?
             """, "It was {thing}.")
-        default: talk.ask("""
+        default: chat.ask("""
             {told} (Who was it|Who was {at} {place}|Who was that|Who was there)?
             (Listen: |A story: ){told} Who was it?
             """, "It was {name}.")
         }
-        if talk.chance(35) {
-            talk.ask("(And where|Where|And in what place|And in which place) was (that|this|it|{name})?", "It was {at} {place}.")
+        if chat.chance(35) {
+            chat.ask("(And where|Where|And in what place|And in which place) was (that|this|it|{name})?", "It was {at} {place}.")
         }
     }
 

@@ -1,9 +1,9 @@
-/// What things are and what they are for: nature, the body, the house, people at work.
+/// What things are and what they are for: nature, the body, the house, jobs.
 enum Things {
     static let topics = [
-        Topic(name: "what is it", share: 9) { talk in
-            talk.take(things)
-            talk.ask("""
+        Topic(name: "what is it", share: 9) { chat in
+            chat.fillSlots(from: things)
+            chat.ask("""
                 What is {thing}?
                 What's {thing}?
                 (Can|Could) you (explain|tell me) what {thing} is?
@@ -15,9 +15,9 @@ enum Things {
                 I do not know what {thing} is.( Do you?| Please help me.|)
                 What can you (say|tell me) about {thing}?
                 """, "{thing} is {meaning}.")
-            if talk.chance(40) {
-                talk.takeOther(things, than: "thing")
-                talk.ask("""
+            if chat.chance(40) {
+                chat.fillSlots(fromAnotherRowOf: things, changing: "thing")
+                chat.ask("""
                     And {thing}?
                     And what is {thing}?
                     What about {thing}?
@@ -26,10 +26,10 @@ enum Things {
                     """, "{thing} is {meaning}.")
             }
         },
-        Topic(name: "what for", share: 5) { talk in
-            talk.take(tools)
-            if talk.chance(60) {
-                talk.ask("""
+        Topic(name: "what for", share: 5) { chat in
+            chat.fillSlots(from: tools)
+            if chat.chance(60) {
+                chat.ask("""
                     What (do we|do people|do you|can I|do I) (use|need) {tool} for?
                     What is {tool} (for|good for|used for|made for)?
                     (Why|When) (do we|do people|would I) (use|need|have) {tool}?
@@ -40,7 +40,7 @@ enum Things {
                     We {do} with {tool}.
                     """)
             } else {
-                talk.ask("""
+                chat.ask("""
                     With what do (we|people) {do}?
                     What do (we|people|I) need to {do}?
                     (Which|What) thing do (we|people) {do} with?
@@ -48,10 +48,10 @@ enum Things {
                     """, "We {do} with {tool}.")
             }
         },
-        Topic(name: "who works", share: 3) { talk in
-            talk.take(jobs)
-            if talk.chance(60) {
-                talk.ask("""
+        Topic(name: "who works", share: 3) { chat in
+            chat.fillSlots(from: jobs)
+            if chat.chance(60) {
+                chat.ask("""
                     What does {job} do?
                     What is the (job|work) of {job}?
                     (Do you know|Can you tell me) what {job} does?
@@ -59,7 +59,7 @@ enum Things {
                     (For what|Why|When) do we need {job}?
                     """, "{job} {does}.")
             } else {
-                talk.ask("""
+                chat.ask("""
                     Who {does}?
                     What do (we|you) call (somebody|a person) who {does}?
                     (Do you know|Can you tell me) who {does}?

@@ -1,13 +1,13 @@
-/// Weather and seasons. "And in winter?" means what was asked of summer.
+/// Weather and seasons. "And in winter?" repeats the previous question about summer.
 enum Weather {
     static let topics = [
-        Topic(name: "season", share: 5) { talk in
-            talk.take(seasons)
-            let about = talk.pick(aspects)
-            talk.ask(about.0, about.1)
-            if talk.chance(60) {
-                talk.takeOther(seasons, than: "season")
-                talk.ask("""
+        Topic(name: "season", share: 5) { chat in
+            chat.fillSlots(from: seasons)
+            let about = chat.pick(aspects)
+            chat.ask(about.0, about.1)
+            if chat.chance(60) {
+                chat.fillSlots(fromAnotherRowOf: seasons, changing: "season")
+                chat.ask("""
                     And in {season}?
                     What about {season}?
                     And what about {season}?
@@ -17,9 +17,9 @@ enum Weather {
                     """, about.1)
             }
         },
-        Topic(name: "weather", share: 5) { talk in
-            talk.take(weather)
-            talk.ask("""
+        Topic(name: "weather", share: 5) { chat in
+            chat.fillSlots(from: weather)
+            chat.ask("""
                 What (shall|should|can|could|do) I (wear|take with me|put on|take) (when|if) (it is {now}|{it})?
                 {it}. What (shall|should|can|could|do) I (wear|take with me|put on|take)?
                 {it}( today| outside| here|). What do I need( outside|)?
@@ -28,24 +28,25 @@ enum Weather {
                 When {it}, take {wear}.
                 Take {wear}.
                 """)
-            if talk.chance(45) {
-                talk.ask("""
-                    (And |)what (can|shall|should|could) I do (then|on such a day|in this weather|in that weather|with such a day|when it is like that)?
+            if chat.chance(45) {
+                chat.ask("""
+                    (And |)what (can|shall|should|could) I do (then|on such a day|in this weather|in that weather|with such a day|when \
+                    it is like that)?
                     (And |)what is (good|nice|fun) to do (then|on such a day|in this weather)?
                     """, "You could {activity}.")
             }
         },
-        Topic(name: "what to do", share: 2) { talk in
-            talk.take(weather)
-            talk.ask("""
+        Topic(name: "what to do", share: 2) { chat in
+            chat.fillSlots(from: weather)
+            chat.ask("""
                 What (can|shall|should|could) (I|we) do (when|if) {it}?
                 {it}( today| outside|). What (can|shall|should|could) (I|we) do?
                 What is (good|nice|fun) to do (when|if) {it}?
                 """, "When {it}, you could {activity}.")
         },
-        Topic(name: "sky", share: 3) { talk in
-            talk.ask(talk.pick(sky))
-            if talk.chance(40) { talk.ask(talk.pick(sky)) }
+        Topic(name: "sky", share: 3) { chat in
+            chat.ask(chat.pick(sky))
+            if chat.chance(40) { chat.ask(chat.pick(sky)) }
         },
     ]
 
@@ -79,11 +80,16 @@ enum Weather {
     ]
 
     private static let seasons = Table("""
-        season | weather                   | clothes                      | fun                              | trees                         | months
-        spring | mild, with sun and rain   | a light jacket               | plant flowers and hear the birds | grow new leaves and blossoms  | March, April and May
-        summer | warm or hot               | shorts and a sun hat         | swim and eat ice cream           | are full of green leaves      | June, July and August
-        autumn | cool, with wind and rain  | a warm jacket and good shoes | pick apples and collect leaves   | turn yellow and red           | September, October and November
-        winter | cold, sometimes with snow | a thick coat and gloves      | build a snowman and drink tea    | are often bare                | December, January and February
+        season | weather                   | clothes                      | fun \
+            | trees                         | months
+        spring | mild, with sun and rain   | a light jacket               | plant flowers and hear the birds \
+            | grow new leaves and blossoms  | March, April and May
+        summer | warm or hot               | shorts and a sun hat         | swim and eat ice cream \
+            | are full of green leaves      | June, July and August
+        autumn | cool, with wind and rain  | a warm jacket and good shoes | pick apples and collect leaves \
+            | turn yellow and red           | September, October and November
+        winter | cold, sometimes with snow | a thick coat and gloves      | build a snowman and drink tea \
+            | are often bare                | December, January and February
         """)
 
     private static let weather = Table("""
@@ -115,7 +121,8 @@ enum Weather {
         ? (tell me|explain|do you know) why it snows.
         It snows when it is so cold that the water in clouds freezes.
 
-        ? (how does a rainbow form|when do (we|you|I) see a rainbow|why is there a rainbow|what makes a rainbow|where does a rainbow come from)?
+        ? (how does a rainbow form|when do (we|you|I) see a rainbow|why is there a rainbow|what makes a rainbow|where does a rainbow \
+        come from)?
         ? (tell me|explain) how a rainbow (forms|comes|is made).
         A rainbow forms when the sun shines on drops of rain.
 

@@ -1,10 +1,10 @@
 /// Words and letters: opposites, plurals, the alphabet, first letters.
 enum Words {
     static let topics = [
-        Topic(name: "opposite", share: 5) { talk in
-            talk.take(opposites)
-            if talk.chance(50) { (talk["word"], talk["other"]) = (talk["other"], talk["word"]) }
-            talk.ask("""
+        Topic(name: "opposite", share: 5) { chat in
+            chat.fillSlots(from: opposites)
+            if chat.chance(50) { (chat["word"], chat["other"]) = (chat["other"], chat["word"]) }
+            chat.ask("""
                 What is the opposite of {word}?
                 What is the contrary of {word}?
                 (Tell|Give) me the opposite of {word}(.|, please.)
@@ -13,15 +13,15 @@ enum Words {
                 {word} is the opposite of (what|which word)?
                 (If something is|When something is) not {word}, what is it?
                 """, "The opposite of {word} is {other}.")
-            if talk.chance(45) {
-                talk.takeOther(opposites, than: "word")
-                talk.ask(
+            if chat.chance(45) {
+                chat.fillSlots(fromAnotherRowOf: opposites, changing: "word")
+                chat.ask(
                     "(And of|And|What about|And what about|How about|And the opposite of) {word}?", "The opposite of {word} is {other}.")
             }
         },
-        Topic(name: "plural", share: 3) { talk in
-            talk.take(plurals)
-            talk.ask("""
+        Topic(name: "plural", share: 3) { chat in
+            chat.fillSlots(from: plurals)
+            chat.ask("""
                 What is the plural of {one}?
                 What do (I|we|you) (say|write) when there is more than one {one}?
                 (Tell|Give) me the plural of {one}(.|, please.)
@@ -29,51 +29,51 @@ enum Words {
                 I have one {one}. You have two what?
                 What do (I|we|you) call more than one {one}?
                 """, "One {one}, two {many}.")
-            if talk.chance(45) {
-                talk.takeOther(plurals, than: "one")
-                talk.ask("(And of|And|What about|And what about|How about|And the plural of) {one}?", "One {one}, two {many}.")
+            if chat.chance(45) {
+                chat.fillSlots(fromAnotherRowOf: plurals, changing: "one")
+                chat.ask("(And of|And|What about|And what about|How about|And the plural of) {one}?", "One {one}, two {many}.")
             }
         },
-        Topic(name: "letter", share: 3) { talk in
-            let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), i = talk.pick(0...24)
-            talk["a"] = String(letters[i])
-            talk["b"] = String(letters[i + 1])
-            if talk.chance(65) {
-                talk.ask("""
+        Topic(name: "letter", share: 3) { chat in
+            let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), i = chat.pick(0...24)
+            chat["a"] = String(letters[i])
+            chat["b"] = String(letters[i + 1])
+            if chat.chance(65) {
+                chat.ask("""
                     (Which|What) letter (comes|is|follows) after {a}( in the alphabet|)?
                     What is the (letter|next letter) after {a}?
                     (Tell me|Say) the (letter|next letter) after {a}(|, please).
                     (What|Which letter) comes (next |right |)after {a}( in the alphabet|)?
                     """, "After {a} comes {b}.")
             } else {
-                talk.ask("""
+                chat.ask("""
                     (Which|What) letter (comes|is) before {b}( in the alphabet|)?
                     What is the letter before {b}?
                     (Tell me|Say) the letter before {b}(|, please).
                     (What|Which letter) comes (right |just |)before {b}( in the alphabet|)?
                     """, "Before {b} comes {a}.")
             }
-            if talk.chance(40) {
-                let j = talk.pick(0...24)
-                talk["a"] = String(letters[j])
-                talk["b"] = String(letters[j + 1])
-                talk.ask("(And|And which letter comes|And what comes|And what is|And the letter) after {a}?", "After {a} comes {b}.")
+            if chat.chance(40) {
+                let j = chat.pick(0...24)
+                chat["a"] = String(letters[j])
+                chat["b"] = String(letters[j + 1])
+                chat.ask("(And|And which letter comes|And what comes|And what is|And the letter) after {a}?", "After {a} comes {b}.")
             }
         },
-        Topic(name: "first letter", share: 3) { talk in
-            talk["word"] = talk.pick(words)
-            talk["letter"] = talk["word"]?.prefix(1).uppercased()
-            talk.ask("""
+        Topic(name: "first letter", share: 3) { chat in
+            chat["word"] = chat.pick(words)
+            chat["letter"] = chat["word"]?.prefix(1).uppercased()
+            chat.ask("""
                 With (which|what) letter does( the word|) {word} (begin|start)?
                 What is the first letter (of|in)( the word|) {word}?
                 (Tell|Give) me the first letter (of|in)( the word|) {word}.
                 The word {word} (begins|starts) with which letter?
                 """,
                 "{word} begins with {letter}.")
-            if talk.chance(40) {
-                talk["word"] = talk.pick(words)
-                talk["letter"] = talk["word"]?.prefix(1).uppercased()
-                talk.ask("(And|What about|And what about|How about|And the word) {word}?", "{word} begins with {letter}.")
+            if chat.chance(40) {
+                chat["word"] = chat.pick(words)
+                chat["letter"] = chat["word"]?.prefix(1).uppercased()
+                chat.ask("(And|What about|And what about|How about|And the word) {word}?", "{word} begins with {letter}.")
             }
         },
     ]

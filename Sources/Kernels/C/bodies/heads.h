@@ -1,74 +1,79 @@
-// What is done to the questions and keys of attention, head by head, before they meet: they are turned by where they stand, and made equally long.
-// A row is C wide and begins with them; the values behind them are only passed on.
+// Transformations of the heads of queries and keys before attention: rotary position embedding, and RMS norm (QK norm).
+// A row is C wide and begins with the heads of queries and keys; the values behind them are copied.
 
 static inline void copy_rest(const void *x, void *y, int type, size_t from, size_t to) {
     const size_t size = type == SLM_F32 ? 4 : 2;
     if (x != y) memcpy((char *)y + from * size, (const char *)x + from * size, (to - from) * size);
 }
 
-// Element i of a head and element i + D/2 are a point of the plane, which is turned by angle i (Su et al. 2021, laid out as in GPT-NeoX).
-static inline void rotate_of(const void *x, int type, const float *angles, size_t T, size_t first, size_t turned, size_t D, float direction, void *y,
-                             size_t N, size_t C) {
+// Rotary position embedding (Su et al. 2021) in the layout of GPT-NeoX: rotates elements i and i + D/2 of a head by angle i.
+static inline void rotate_of(const void *x, int type, const float *angles, size_t T, size_t first, size_t heads, size_t D,
+                             float direction, void *y, size_t N, size_t C) {
     const size_t half = D / 2;
     for (size_t n = 0; n < N; n++) {
         const float *cosines = angles + (first + n) % T * D, *sines = cosines + half;
         for (size_t i = 0; i < half; i += W) {
-            const size_t count = least(W, half - i);
-            const vf c = load_first(cosines + i, count), s = load_first(sines + i, count) * all(direction);
-            for (size_t h = 0; h < turned; h++) {
+            const size_t count = min_size(W, half - i);
+            const vf c = load_first(cosines + i, count), s = load_first(sines + i, count) * splat(direction);
+            for (size_t h = 0; h < heads; h++) {
                 const size_t at = n * C + h * D + i;
                 const vf a = get_first(x, type, at, count), b = get_first(x, type, at + half, count);
                 put_first(y, type, at, a * c - b * s, count);
                 put_first(y, type, at + half, b * c + a * s, count);
             }
         }
-        copy_rest(x, y, type, n * C + turned * D, (n + 1) * C);
+        copy_rest(x, y, type, n * C + heads * D, (n + 1) * C);
     }
 }
-static void rotate(const void *x, int type, const float *angles, size_t T, size_t first, size_t turned, size_t D, float direction, void *y, size_t N,
-                   size_t C) {
-    if (type == SLM_F32) rotate_of(x, SLM_F32, angles, T, first, turned, D, direction, y, N, C);
-    else rotate_of(x, SLM_BF16, angles, T, first, turned, D, direction, y, N, C);
+static void rotate(const void *x, int type, const float *angles, size_t T, size_t first, size_t heads, size_t D, float direction, void *y,
+                   size_t N, size_t C) {
+    if (type == SLM_F32) rotate_of(x, SLM_F32, angles, T, first, heads, D, direction, y, N, C);
+    else rotate_of(x, SLM_BF16, angles, T, first, heads, D, direction, y, N, C);
 }
 
 // Σ a·b along a head.
-static inline float head_product(const void *a, const void *b, int type, size_t at, size_t D) {
+static inline float head_dot(const void *a, const void *b, int type, size_t at, size_t D) {
     vf sum = {0};
-    for (size_t i = 0; i < D; i += W) sum += get_first(a, type, at + i, least(W, D - i)) * get_first(b, type, at + i, least(W, D - i));
-    return sum_of(sum);
+    for (size_t i = 0; i < D; i += W)
+        sum += get_first(a, type, at + i, min_size(W, D - i)) * get_first(b, type, at + i, min_size(W, D - i));
+    return sum_lanes(sum);
 }
 
-static inline void norm_heads_of(const void *x, int type, size_t normed, size_t D, void *y, float *rstd, size_t N, size_t C, float epsilon) {
+static inline void norm_heads_of(const void *x, int type, size_t heads, size_t D, void *y, float *rstd, size_t N, size_t C, float epsilon) {
     for (size_t n = 0; n < N; n++) {
-        for (size_t h = 0; h < normed; h++) {
+        for (size_t h = 0; h < heads; h++) {
             const size_t at = n * C + h * D;
-            const float r = 1.0f / sqrtf(head_product(x, x, type, at, D) / (float)D + epsilon);
-            rstd[n * normed + h] = r;
-            for (size_t i = 0; i < D; i += W) put_first(y, type, at + i, get_first(x, type, at + i, least(W, D - i)) * all(r), least(W, D - i));
+            const float r = 1.0f / sqrtf(head_dot(x, x, type, at, D) / (float)D + epsilon);
+            rstd[n * heads + h] = r;
+            for (size_t i = 0; i < D; i += W) {
+                const size_t count = min_size(W, D - i);
+                put_first(y, type, at + i, get_first(x, type, at + i, count) * splat(r), count);
+            }
         }
-        copy_rest(x, y, type, n * C + normed * D, (n + 1) * C);
+        copy_rest(x, y, type, n * C + heads * D, (n + 1) * C);
     }
 }
-static void norm_heads(const void *x, int type, size_t normed, size_t D, void *y, float *rstd, size_t N, size_t C, float epsilon) {
-    if (type == SLM_F32) norm_heads_of(x, SLM_F32, normed, D, y, rstd, N, C, epsilon);
-    else norm_heads_of(x, SLM_BF16, normed, D, y, rstd, N, C, epsilon);
+static void norm_heads(const void *x, int type, size_t heads, size_t D, void *y, float *rstd, size_t N, size_t C, float epsilon) {
+    if (type == SLM_F32) norm_heads_of(x, SLM_F32, heads, D, y, rstd, N, C, epsilon);
+    else norm_heads_of(x, SLM_BF16, heads, D, y, rstd, N, C, epsilon);
 }
 
-static inline void norm_heads_gradient_of(const void *dy, const void *y, int type, size_t normed, size_t D, const float *rstd, void *dx, size_t N,
-                                          size_t C) {
+static inline void norm_heads_gradient_of(const void *dy, const void *y, int type, size_t heads, size_t D, const float *rstd, void *dx,
+                                          size_t N, size_t C) {
     for (size_t n = 0; n < N; n++) {
-        for (size_t h = 0; h < normed; h++) {
+        for (size_t h = 0; h < heads; h++) {
             const size_t at = n * C + h * D;
-            const vf r = all(rstd[n * normed + h]), along = all(head_product(dy, y, type, at, D) / (float)D);
+            const vf r = splat(rstd[n * heads + h]), along = splat(head_dot(dy, y, type, at, D) / (float)D);
             for (size_t i = 0; i < D; i += W) {
-                const size_t count = least(W, D - i);
+                const size_t count = min_size(W, D - i);
                 put_first(dx, type, at + i, r * (get_first(dy, type, at + i, count) - get_first(y, type, at + i, count) * along), count);
             }
         }
-        copy_rest(dy, dx, type, n * C + normed * D, (n + 1) * C);
+        copy_rest(dy, dx, type, n * C + heads * D, (n + 1) * C);
     }
 }
-static void norm_heads_gradient(const void *dy, const void *y, int type, size_t normed, size_t D, const float *rstd, void *dx, size_t N, size_t C) {
-    if (type == SLM_F32) norm_heads_gradient_of(dy, y, SLM_F32, normed, D, rstd, dx, N, C);
-    else norm_heads_gradient_of(dy, y, SLM_BF16, normed, D, rstd, dx, N, C);
+static void norm_heads_gradient(const void *dy, const void *y, int type, size_t heads, size_t D, const float *rstd, void *dx, size_t N,
+                                size_t C) {
+    if (type == SLM_F32) norm_heads_gradient_of(dy, y, SLM_F32, heads, D, rstd, dx, N, C);
+    else norm_heads_gradient_of(dy, y, SLM_BF16, heads, D, rstd, dx, N, C);
 }

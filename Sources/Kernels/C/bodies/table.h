@@ -1,35 +1,41 @@
-// Everything of a path, and the table that names it. A path defines SLM_TABLE, SLM_NAME, W, MR, NV, FLOAT_ROWS and INT_ROWS.
+// All kernels of one instruction set, and the table of them. The including file (kernels_*.c) defines SLM_TABLE and SLM_NAME, and
+//   W            floats in a vector
+//   MR, NV       rows, and vectors of columns, of a tile of a matmul
+//   FLOAT_ROWS   input rows that a packed matmul multiplies together in f32 and bf16
+//   INT_ROWS     … in int8 and int4
 #include "kernels.h"
 #include "bodies/vector.h"
-#include "bodies/functions.h"
-#include "bodies/product.h"
+#include "bodies/activations.h"
+#include "bodies/matmul.h"
 #include "bodies/attention.h"
-#include "bodies/weights.h"
-#include "bodies/codes.h"
-#include "bodies/weigh.h"
-#include "bodies/recall.h"
+#include "bodies/packed_weights.h"
+#include "bodies/quantized_codes.h"
+#include "bodies/packed_matmul.h"
+#include "bodies/kv_cache.h"
+#include "bodies/cached_attention.h"
 #include "bodies/rows.h"
 #include "bodies/heads.h"
-#include "bodies/elements.h"
+#include "bodies/elementwise.h"
 
 #ifdef SLM_NATIVE_BF16
-#define BF16_PRODUCTS true
+#define HAS_NATIVE_BF16 true
 #else
-#define BF16_PRODUCTS false
+#define HAS_NATIVE_BF16 false
 #endif
 
 const slm_kernels SLM_TABLE = {
-    .name = SLM_NAME, .width = W, .bf16_products = BF16_PRODUCTS,
-    .panel = NR, .product_plan = product_plan, .product_pack = product_pack, .product_rows = product_rows, .product_finish = product_finish,
+    .name = SLM_NAME, .width = W, .panel = NR, .has_native_bf16 = HAS_NATIVE_BF16,
+    .matmul_plan = matmul_plan, .matmul_pack = matmul_pack, .matmul_rows = matmul_rows, .matmul_finish = matmul_finish,
     .attention = attention, .attention_gradient = attention_gradient, .attention_scratch = attention_scratch,
-    .weights_bytes = weights_bytes, .weights_fit = weights_fit, .weights_row_bytes = weights_row_bytes, .weights_panel = P, .weights_pack_scratch = weights_pack_scratch,
-    .weights_unpack = weights_unpack, .weights_repack = weights_repack, .weights_values = weights_values, .weights_rows = weights_rows,
-    .weights_pack = weights_pack, .weights_rows_prepare = weights_rows_prepare, .weights_product = weights_product,
-    .recall_key_bytes = recall_key_bytes, .recall_value_bytes = recall_value_bytes, .remember = remember, .recall_copy = recall_copy,
-    .recall_scratch = recall_scratch, .recall = recall,
+    .weights_bytes = weights_bytes, .weights_input_bytes = weights_input_bytes, .weights_fit = weights_fit, .weights_panel = P,
+    .weights_pack_scratch = weights_pack_scratch, .weights_pack = weights_pack, .weights_unpack_codes = weights_unpack_codes,
+    .weights_pack_codes = weights_pack_codes, .weights_dequantize = weights_dequantize, .weights_lookup = weights_lookup,
+    .weights_prepare_input = weights_prepare_input, .packed_matmul = packed_matmul,
+    .kv_cache_key_bytes = kv_cache_key_bytes, .kv_cache_value_bytes = kv_cache_value_bytes, .kv_cache_append = kv_cache_append,
+    .kv_cache_copy = kv_cache_copy, .cached_attention_scratch = cached_attention_scratch, .cached_attention = cached_attention,
     .unary = unary, .unary_gradient = unary_gradient, .binary = binary, .copy = copy, .sum = sum, .maximum = maximum,
     .norm = norm, .norm_gradient = norm_gradient, .softmax = softmax, .softmax_gradient = softmax_gradient,
-    .cross_entropy = cross_entropy, .cross_entropy_shares = cross_entropy_shares, .embed = embed, .embed_gradient = embed_gradient,
+    .cross_entropy = cross_entropy, .cross_entropy_soft = cross_entropy_soft, .embed = embed, .embed_gradient = embed_gradient,
     .rotate = rotate, .norm_heads = norm_heads, .norm_heads_gradient = norm_heads_gradient,
     .peak = peak, .peak_flops = 2 * MR * NR * PEAK_UNITS,
     .dropout = dropout, .uniform = uniform, .normal = normal, .sum_of_squares = sum_of_squares, .adamw = adamw,

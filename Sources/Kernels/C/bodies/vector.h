@@ -1,7 +1,7 @@
-// One vector type for every instruction set, and the few operations that the bodies are written in.
+// A vector type and the basic operations on it that all kernels are written in.
 //
-// A path (path_*.c) defines W, the floats in a vector, and switches the target on before it includes
-// this file: the same text then becomes AVX-512, AVX2 or whatever the compiler's baseline is.
+// The including file (kernels_*.c) enables an instruction set and defines W, the floats in a vector of it: the same source is
+// compiled for AVX-512, AVX2 and the compiler's baseline.
 
 #include <math.h>
 #include <stdbool.h>
@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-// A multiplication and the addition that follows become one instruction where the machine has it.
-// Sums are reordered only where a body says so: the order is part of what a path promises.
+// Contracts a multiplication and an addition to one FMA where the CPU has it. The compiler does not reorder sums, so that a result
+// has the same bits in every build for an instruction set.
 #pragma clang fp contract(fast)
 
 typedef float vf __attribute__((ext_vector_type(W)));
@@ -26,13 +26,13 @@ typedef uint16_t bf16;
 
 static inline vf load(const float *p) { return *(const vf_any *)p; }
 static inline void store(float *p, vf v) { *(vf_any *)p = v; }
-static inline vf all(float x) { return x - (vf){0}; }
-static inline vf pick(vi mask, vf yes, vf no) { return mask ? yes : no; }   // element by element
-static inline vf vmax(vf a, vf b) { return pick(a > b, a, b); }             // b where one of them is NaN
-static inline vf vmin(vf a, vf b) { return pick(a < b, a, b); }
+static inline vf splat(float x) { return x - (vf){0}; }
+static inline vf vselect(vi mask, vf yes, vf no) { return mask ? yes : no; }   // lane by lane
+static inline vf vmax(vf a, vf b) { return vselect(a > b, a, b); }             // b where one of them is NaN
+static inline vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
 
 // Pairwise, so that the order is the same for every compiler.
-static inline float sum_of(vf v) {
+static inline float sum_lanes(vf v) {
     float part[W];
     memcpy(part, &v, sizeof part);
     for (int width = W / 2; width > 0; width /= 2)
@@ -40,13 +40,13 @@ static inline float sum_of(vf v) {
     return part[0];
 }
 
-static inline float max_of(vf v) {
+static inline float max_lanes(vf v) {
     float most = v[0];
     for (int i = 1; i < W; i++) most = v[i] > most ? v[i] : most;
     return most;
 }
 
-// bf16 is the upper half of a float.
+// A bf16 is the upper half of an f32.
 static inline vf widen(vh h) { return (vf)(__builtin_convertvector(h, vu) << 16); }
 static inline float widen1(bf16 h) {
     uint32_t bits = (uint32_t)h << 16;
@@ -55,8 +55,8 @@ static inline float widen1(bf16 h) {
     return x;
 }
 
-// The bits of each float rounded to the nearest bf16, ties to even, still in the upper half.
-// NaN stays NaN: rounding alone could carry it over into infinity.
+// Rounds each float to the nearest bf16, ties to even, and leaves it in the upper 16 bits; the lower 16 are undefined.
+// NaN stays NaN: rounding alone could carry over into infinity.
 static inline vu round_to_bf16(vf x) {
     vu bits = (vu)x;
     vu rounded = bits + 0x7fff + ((bits >> 16) & 1);
@@ -75,7 +75,7 @@ static inline vh narrow(vf x) { return (vh)_mm512_cvtneps_pbh((__m512)x); }
 static inline vh narrow(vf x) { return __builtin_convertvector(round_to_bf16(x) >> 16, vh); }
 #endif
 
-// Pairs of bf16 as 32-bit units. Element i of the first is beside element i of the second …
+// Rounds two vectors to pairs of bf16 in 32-bit units. A pair is element i of both vectors …
 static inline vu pair_across(vf low, vf high) {
 #ifdef SLM_NATIVE_BF16
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
@@ -85,7 +85,7 @@ static inline vu pair_across(vf low, vf high) {
     return round_to_bf16(low) >> 16 | (round_to_bf16(high) & 0xffff0000);
 #endif
 }
-// … or neighbours stay beside each other.
+// … or two neighbors of one vector.
 static inline vu pair_along(vf first, vf second) {
 #ifdef SLM_NATIVE_BF16
     return (vu)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
@@ -105,22 +105,23 @@ static inline vu pair_along(vf first, vf second) {
 #endif
 }
 
-// Inside every 128 bits: the lower, or upper, two elements of a and b in turn, and the lower, or upper, halves behind each other.
+// Shuffles within every 128 bits: INTERLEAVE(0) alternates the lower two elements of a and b, INTERLEAVE(2) the upper two;
+// HALVES(0) concatenates the lower halves of a and b, HALVES(2) the upper ones.
 #if W == 16
-#define IN_TURN(i) i, 16 + i, i + 1, 17 + i, i + 4, 20 + i, i + 5, 21 + i, i + 8, 24 + i, i + 9, 25 + i, i + 12, 28 + i, i + 13, 29 + i
+#define INTERLEAVE(i) i, 16 + i, i + 1, 17 + i, i + 4, 20 + i, i + 5, 21 + i, i + 8, 24 + i, i + 9, 25 + i, i + 12, 28 + i, i + 13, 29 + i
 #define HALVES(i) i, i + 1, 16 + i, 17 + i, i + 4, i + 5, 20 + i, 21 + i, i + 8, i + 9, 24 + i, 25 + i, i + 12, i + 13, 28 + i, 29 + i
 #elif W == 8
-#define IN_TURN(i) i, 8 + i, i + 1, 9 + i, i + 4, 12 + i, i + 5, 13 + i
+#define INTERLEAVE(i) i, 8 + i, i + 1, 9 + i, i + 4, 12 + i, i + 5, 13 + i
 #define HALVES(i) i, i + 1, 8 + i, 9 + i, i + 4, i + 5, 12 + i, 13 + i
 #else
-#define IN_TURN(i) i, 4 + i, i + 1, 5 + i
+#define INTERLEAVE(i) i, 4 + i, i + 1, 5 + i
 #define HALVES(i) i, i + 1, 4 + i, 5 + i
 #endif
 
 static inline vf load_bf16(const bf16 *p) { return widen(*(const vh_any *)p); }
 static inline void store_bf16(bf16 *p, vf v) { *(vh_any *)p = narrow(v); }
 
-// The first `count` ≤ W elements; the lanes behind them are 0.
+// The first `count` ≤ W elements; the other lanes are 0.
 static inline vf load_first(const float *p, size_t count) {
     if (count == W) return load(p);
     vf v = {0};
@@ -131,7 +132,7 @@ static inline void store_first(float *p, vf v, size_t count) {
     if (count == W) store(p, v); else memcpy(p, &v, 4 * count);
 }
 
-// Tensors of either type through one pair of functions: `type` is a constant after inlining.
+// Loads and stores elements of either type. `type` is a constant after inlining.
 static inline vf get(const void *p, int type, size_t i) {
     return type == SLM_F32 ? load((const float *)p + i) : load_bf16((const bf16 *)p + i);
 }

@@ -1,3 +1,3 @@
 #pragma once
 #include "kernels.h"
-#include "team.h"
+#include "pool.h"

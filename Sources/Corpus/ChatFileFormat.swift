@@ -1,0 +1,44 @@
+import Files
+import JSON
+
+/// The format of a file of chats. All but plain text have one conversation per line.
+///
+///     ChatFileFormat(rawValue: "tinychat")                         // the value of --format
+package enum ChatFileFormat: String, Sendable, CaseIterable {
+    /// `[INST] Hi [/INST] Hello! [INST] …`
+    case tinyChat = "tinychat"
+    /// `{"timestamp": …, "user": "Hi", "assistant": "Hello!"}`: one exchange, each a conversation of its own.
+    case collected
+    /// `{"messages": [{"role": "user", "content": "Hi"}, …]}`
+    case messages
+    /// Plain text without roles.
+    case text
+
+    /// Detects the format of a file by its first block; nil if there are only empty lines.
+    ///
+    /// The first of its first 32 lines that is a JSON object or starts with `[INST]` determines it. A file without one whose first line
+    /// starts with `{"` is broken JSON, not text: it is rejected rather than trained on.
+    static func format(of block: LineBlock) -> ChatFileFormat? {
+        var parser = JSONParser()
+        var lines = 0
+        var looksLikeJSON = false
+        var found: ChatFileFormat?
+        block.forEachLineRange { range, _ in
+            guard found == nil, lines < 32 else { return }
+            let line = block.bytes[range].drop { $0 == 32 || $0 == 9 }
+            guard !line.isEmpty else { return }
+            lines += 1
+            if line.starts(with: TinyChat.open) {
+                found = .tinyChat
+            } else if line.first == UInt8(ascii: "{") {
+                if lines == 1, line.starts(with: #"{""#.utf8) { looksLikeJSON = true }
+                if let root = try? parser.parse(block.bytes.span.extracting(range)) {
+                    let isExchange = root["messages"] == nil && (root["user"] != nil || root["assistant"] != nil)
+                    found = isExchange ? .collected : .messages
+                }
+            }
+        }
+        if let found { return found }
+        return lines == 0 ? nil : looksLikeJSON ? .messages : .text
+    }
+}

@@ -1,0 +1,343 @@
+// Matmul C = A·B on one core: both operands are packed into panels that the innermost loop reads sequentially.
+//
+// K is counted in *units* of 32 bits: one float, or two neighboring bf16. Packing is then the same work for both types, and the two
+// innermost loops differ in a single instruction.
+//
+//   A panel: MR rows,    [k][MR] units      B panel: NR = NV·W columns, [k][NR] units
+//
+// Every element of C is summed by one core, in the order of k, whatever tile it belongs to: its bits depend only on the instruction
+// set, on K and on the types, not on how the rows were split among threads.
+
+#define NR (NV * W)
+#define MC_BYTES (256 * 1024)       // a block of A fits in the second-level cache
+#define NC_BYTES (4 * 1024 * 1024)  // a block of B, which all threads share, fits in the third-level cache
+#define KC_UNITS 1024               // longer sums are split if C can hold partial sums
+
+#define INLINE static inline __attribute__((always_inline))   // for functions with arguments that must be compile-time constants
+
+typedef uint32_t unit;
+typedef float quad __attribute__((vector_size(16)));
+typedef uint32_t quad_u __attribute__((vector_size(16)));
+typedef quad quad_any __attribute__((aligned(1), may_alias));
+typedef quad_u quad_u_any __attribute__((aligned(1), may_alias));
+
+static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+static inline size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
+static inline size_t per_unit(int precision) { return precision == SLM_F32 ? 1 : 2; }
+static inline size_t units_of(size_t K, int precision) { return (K + per_unit(precision) - 1) / per_unit(precision); }
+
+// One unit at row p and element k: slow, for edges and arbitrary strides.
+static inline unit unit_at(const slm_operand *s, int precision, size_t p, size_t k, size_t K) {
+    const size_t i = p * s->outer + k * s->inner;
+    if (precision == SLM_F32) {
+        float x = get1(s->data, s->type, i);
+        unit u;
+        memcpy(&u, &x, 4);
+        return u;
+    }
+    unit low = s->type == SLM_F32 ? narrow1(((const float *)s->data)[i]) : ((const bf16 *)s->data)[i];
+    if (k + 1 >= K) return low;
+    const size_t j = i + s->inner;
+    unit high = s->type == SLM_F32 ? narrow1(((const float *)s->data)[j]) : ((const bf16 *)s->data)[j];
+    return low | high << 16;
+}
+
+static inline quad_u load4(const void *p, int type, size_t i) {   // as f32
+    if (type == SLM_F32) return *(const quad_u_any *)((const float *)p + i);
+    typedef uint16_t h4 __attribute__((vector_size(8)));
+    typedef h4 h4_any __attribute__((aligned(1), may_alias));
+    return __builtin_convertvector(*(const h4_any *)((const bf16 *)p + i), quad_u) << 16;
+}
+static inline quad_u round4_to_bf16(quad_u bits) {
+    const quad x = (quad)bits;
+    const quad_u nan = (quad_u)(x != x);
+    return (nan & (bits | 0x00400000)) | (~nan & (bits + 0x7fff + ((bits >> 16) & 1)));
+}
+
+// W units along K, which is contiguous.
+static inline vu units_along(const void *data, int type, int precision, size_t i) {
+    if (precision == SLM_F32) return (vu)get(data, type, i);
+    if (type == SLM_BF16) return *(const vu_any *)((const bf16 *)data + i);
+    return pair_along(load((const float *)data + i), load((const float *)data + i + W));
+}
+
+// Prefetches element i, which may lie behind the end.
+static inline void prefetch(const void *data, int type, size_t i) {
+    __builtin_prefetch((const char *)((uintptr_t)data + i * (type == SLM_F32 ? 4 : 2)));
+}
+
+// Packs elements k0 ..< k1 of P rows of `s`, from row p0 on, as [units][P]; missing rows and the missing half of a last unit are 0.
+static inline void pack_panel(unit *to, const slm_operand *s, int precision, int type, size_t P, size_t p0, size_t rows, size_t k0,
+                              size_t k1) {
+    const size_t per = per_unit(precision), units = units_of(k1 - k0, precision);
+    size_t whole = (k1 - k0) / per;                           // complete units
+    if (s->inner == 1 && rows == P) {                         // K is contiguous: transpose, four rows at a time
+        const size_t vectors = whole / W * W;
+        for (size_t u = 0; u < vectors; u += W)
+            for (size_t p = 0; p < P; p += 4) {
+                const size_t i = (p0 + p) * s->outer + k0 + u * per;
+                const vu a = units_along(s->data, type, precision, i);
+                const vu b = units_along(s->data, type, precision, i + s->outer);
+                const vu c = units_along(s->data, type, precision, i + 2 * s->outer);
+                const vu d = units_along(s->data, type, precision, i + 3 * s->outer);
+                const vu ab_low = __builtin_shufflevector(a, b, INTERLEAVE(0)), ab_high = __builtin_shufflevector(a, b, INTERLEAVE(2));
+                const vu cd_low = __builtin_shufflevector(c, d, INTERLEAVE(0)), cd_high = __builtin_shufflevector(c, d, INTERLEAVE(2));
+                // Each 128-bit lane of these holds one unit of all four rows.
+                vu four[4] = {__builtin_shufflevector(ab_low, cd_low, HALVES(0)), __builtin_shufflevector(ab_low, cd_low, HALVES(2)),
+                              __builtin_shufflevector(ab_high, cd_high, HALVES(0)), __builtin_shufflevector(ab_high, cd_high, HALVES(2))};
+                unit *t = to + u * P + p;
+                for (int lane = 0; lane < W / 4; lane++)
+                    for (int j = 0; j < 4; j++) memcpy(t + (4 * lane + j) * P, (const char *)&four[j] + 16 * lane, 16);
+            }
+        for (size_t u = vectors; u < units; u++)
+            for (size_t p = 0; p < P; p++) to[u * P + p] = unit_at(s, precision, p0 + p, k0 + u * per, k1);
+        return;
+    }
+    for (size_t u = 0; u < units; u++)
+        for (size_t p = 0; p < P; p++) to[u * P + p] = p < rows ? unit_at(s, precision, p0 + p, k0 + u * per, k1) : 0;
+}
+
+// W, or four, rows' units at one k, where the rows are contiguous.
+static inline vu units_across(const slm_operand *s, int precision, int type, size_t i) {
+    if (precision == SLM_F32) return (vu)get(s->data, type, i);
+    if (type == SLM_F32) return pair_across(load((const float *)s->data + i), load((const float *)s->data + i + s->inner));
+    const vu low = __builtin_convertvector(*(const vh_any *)((const bf16 *)s->data + i), vu);
+    const vu high = __builtin_convertvector(*(const vh_any *)((const bf16 *)s->data + i + s->inner), vu);
+    return low | high << 16;
+}
+static inline quad_u units4_across(const slm_operand *s, int precision, int type, size_t i) {
+    const quad_u low = load4(s->data, type, i);
+    if (precision == SLM_F32) return low;
+    const quad_u high = load4(s->data, type, i + s->inner);
+    return type == SLM_F32 ? round4_to_bf16(low) >> 16 | (round4_to_bf16(high) & 0xffff0000) : low >> 16 | high;
+}
+
+// Packs one row of units of a panel. With `may_overrun`, whole vectors may read and write behind its end.
+static inline void pack_across(unit *t, const slm_operand *s, int precision, int type, size_t P, size_t i, bool may_overrun) {
+    size_t p = 0;
+    for (; p + W <= P || (may_overrun && p < P); p += W) *(vu_any *)(t + p) = units_across(s, precision, type, i + p);
+    for (; p < P; p += 4) *(quad_u_any *)(t + p) = units4_across(s, precision, type, i + p);
+}
+
+// Packs rows p0 ..< p1 of an operand in panels of P.
+static inline void pack_as(unit *to, const slm_operand *s, int precision, int type, size_t P, size_t p0, size_t p1, size_t k0, size_t k1) {
+    const size_t per = per_unit(precision), units = units_of(k1 - k0, precision), whole = (k1 - k0) / per;
+    size_t across = p0;
+    if (s->outer == 1) {
+        // Packs a few panels together, so that each reads its part of a row while the row is in the cache: rows are often a power of
+        // two apart, and packing one narrow panel after the other would evict the cache lines before the next panel reads the rest
+        // of them. Only a few, because each panel is another output stream. Software prefetch, because the rows are too far apart
+        // for the hardware prefetcher.
+        across = p0 + (p1 - p0) / P * P;
+        const size_t line = type == SLM_F32 ? 16 : 32, together = round_up(8 * line, P), ahead = 8 * per * s->inner;
+        for (size_t first = p0; first < across; first += together) {
+            const size_t last = min_size(first + together, across);
+            for (size_t u = 0; u < whole; u++) {
+                const size_t at = (k0 + u * per) * s->inner;
+                if (u + 8 < whole)
+                    for (size_t p = first; p < last; p += line)
+                        for (size_t h = 0; h < per; h++) prefetch(s->data, type, at + ahead + p + h * s->inner);
+                for (size_t p = first; p < last; p += P)
+                    pack_across(to + (p - p0) * units + u * P, s, precision, type, P, at + p,
+                                u + round_up(P, W) / P < units && p + round_up(P, W) <= p1);
+            }
+        }
+        for (size_t p = p0; p < across; p += P)
+            for (size_t u = whole; u < units; u++)
+                for (size_t j = 0; j < P; j++) to[(p - p0) * units + u * P + j] = unit_at(s, precision, p + j, k0 + u * per, k1);
+    }
+    for (size_t p = across; p < p1; p += P) pack_panel(to + (p - p0) * units, s, precision, type, P, p, min_size(P, p1 - p), k0, k1);
+}
+
+// A specialized loop for each combination of types.
+static void pack(unit *to, const slm_operand *s, int precision, size_t P, size_t p0, size_t p1, size_t k0, size_t k1) {
+    if (precision == SLM_F32) {
+        if (s->type == SLM_F32) pack_as(to, s, SLM_F32, SLM_F32, P, p0, p1, k0, k1);
+        else pack_as(to, s, SLM_F32, SLM_BF16, P, p0, p1, k0, k1);
+    } else {
+        if (s->type == SLM_F32) pack_as(to, s, SLM_BF16, SLM_F32, P, p0, p1, k0, k1);
+        else pack_as(to, s, SLM_BF16, SLM_BF16, P, p0, p1, k0, k1);
+    }
+}
+
+// tile[MR][NR] = left·right, or += it; rows of the tile are `stride` apart. Unit k of row i of the left operand is a[i*row + k*step];
+// the right operand is a panel. The loops have constant bounds, so the sums stay in registers. Always inline, so that `row` is a
+// constant and no addresses are computed.
+INLINE void tile_f32(int vectors, size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b,
+                     float *restrict tile, size_t stride, bool add) {
+    vf sum[MR][NV];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < MR; i++)
+        for (int j = 0; j < vectors; j++) sum[i][j] = add ? load(tile + i * stride + j * W) : (vf){0};
+    const float *x = (const float *)a, *y = (const float *)b;
+    for (size_t k = 0; k < units; k++, x += step, y += NR) {
+        vf right[NV];
+        for (int j = 0; j < vectors; j++) right[j] = load(y + j * W);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < MR; i++) {
+            const vf left = splat(x[i * row]);
+            for (int j = 0; j < vectors; j++) sum[i][j] += left * right[j];
+        }
+    }
+    for (int i = 0; i < MR; i++)
+        for (int j = 0; j < vectors; j++) store(tile + i * stride + j * W, sum[i][j]);
+}
+
+INLINE void tile_bf16(int vectors, size_t units, const unit *restrict a, size_t row, size_t step, const unit *restrict b,
+                      float *restrict tile, size_t stride, bool add) {
+#ifdef SLM_NATIVE_BF16
+    __m512 sum[MR][NV];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < MR; i++)
+        for (int j = 0; j < vectors; j++) sum[i][j] = add ? _mm512_loadu_ps(tile + i * stride + j * W) : _mm512_setzero_ps();
+    for (size_t k = 0; k < units; k++, a += step, b += NR) {
+        __m512bh right[NV];
+        for (int j = 0; j < vectors; j++) right[j] = (__m512bh)_mm512_loadu_si512(b + j * W);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < MR; i++) {
+            const __m512bh left = (__m512bh)_mm512_set1_epi32((int)a[i * row]);
+            for (int j = 0; j < vectors; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], left, right[j]);
+        }
+    }
+    for (int i = 0; i < MR; i++)
+        for (int j = 0; j < vectors; j++) _mm512_storeu_ps(tile + i * stride + j * W, sum[i][j]);
+#else
+    (void)vectors, (void)units, (void)a, (void)row, (void)step, (void)b, (void)tile, (void)stride, (void)add;
+    __builtin_trap();   // the Swift caller has checked has_native_bf16
+#endif
+}
+
+INLINE void tile_of(int precision, int vectors, size_t units, const unit *a, size_t row, size_t step, const unit *b, float *tile,
+                    size_t stride, bool add) {
+    if (precision == SLM_F32) tile_f32(vectors, units, a, row, step, b, tile, stride, add);
+    else tile_bf16(vectors, units, a, row, step, b, tile, stride, add);
+}
+
+// Whether a tile of which only the first `columns` are needed can be computed with one vector less.
+static inline bool is_narrow(size_t columns) { return columns <= (NV - 1) * W; }
+
+// Multiplies two panels. The narrow variant is a function of its own, so that it takes no registers from the common one.
+static __attribute__((noinline)) void narrow_tile_of_panels(int precision, size_t units, const unit *a, const unit *b, float *tile) {
+    tile_of(precision, NV - 1, units, a, 1, MR, b, tile, NR, false);
+}
+static inline void tile_of_panels(int precision, size_t units, const unit *a, const unit *b, size_t columns, float *tile) {
+    if (is_narrow(columns)) narrow_tile_of_panels(precision, units, a, b, tile);
+    else tile_of(precision, NV, units, a, 1, MR, b, tile, NR, false);
+}
+
+#define PEAK_UNITS 64
+
+static void peak(int precision, size_t rounds) {
+    unit a[MR * PEAK_UNITS], b[NR * PEAK_UNITS];
+    float tile[MR * NR] __attribute__((aligned(64)));
+    memset(a, 0, sizeof a);
+    memset(b, 0, sizeof b);
+    for (size_t i = 0; i < rounds; i++) {
+        __asm__ volatile("" ::: "memory");                    // keeps the compiler from computing the tile only once
+        tile_of_panels(precision, PEAK_UNITS, a, b, NR, tile);
+    }
+    __asm__ volatile("" : : "r"(tile) : "memory");
+}
+
+// Applies scale, bias, activation and `plus` to `count` ≤ W sums and stores them in C, at row m and column n.
+static inline void finish(const slm_matmul *p, size_t m, size_t n, vf v, size_t count) {
+    const size_t i = m * p->c_stride + n;
+    const bool full = count == W;
+    v *= splat(p->scale);
+    if (p->accumulate) {
+        if (full) put(p->c, p->c_type, i, get(p->c, p->c_type, i) + v);
+        else put_first(p->c, p->c_type, i, get_first(p->c, p->c_type, i, count) + v, count);
+        return;
+    }
+    if (p->bias) v += full ? load(p->bias + n) : load_first(p->bias + n, count);
+    if (p->pre_activation) {
+        if (full) put(p->pre_activation, p->c_type, i, v); else put_first(p->pre_activation, p->c_type, i, v, count);
+    }
+    if (p->activation == SLM_GELU_TANH) v = apply(SLM_GELU_TANH, v);             // inlined, as a single case
+    else if (p->activation != SLM_IDENTITY) v = apply(p->activation, v);
+    if (p->plus) v += full ? load(p->plus + i) : load_first(p->plus + i, count);
+    if (full) put(p->c, p->c_type, i, v); else put_first(p->c, p->c_type, i, v, count);
+}
+
+// Prefetches the part of C that a tile is stored to, while the tile is computed.
+static inline void prefetch_tile(const slm_matmul *p, size_t m, size_t rows, size_t n, size_t columns) {
+    const size_t size = p->c_type == SLM_F32 ? 4 : 2;
+    for (size_t i = 0; i < rows; i++) {
+        const size_t at = (m + i) * p->c_stride + n;
+        for (size_t j = 0; j < columns * size; j += 64) __builtin_prefetch((char *)p->c + at * size + j, 1);
+        if (p->plus && p->plus != p->c)
+            for (size_t j = 0; j < columns; j += 16) __builtin_prefetch(p->plus + at + j, 0);
+    }
+}
+
+// The size of equal parts, at most about `max`, rounded up to a multiple of `step`.
+static size_t split_evenly(size_t whole, size_t max, size_t step) {
+    const size_t parts = whole > max ? (whole + max - 1) / max : 1;
+    return round_up((whole + parts - 1) / parts, step);
+}
+
+// The rows of the thread with the most work when blocks of `step` rows are distributed.
+static size_t largest_share(size_t M, size_t step, size_t threads) {
+    const size_t blocks = (M + step - 1) / step, turns = (blocks + threads - 1) / threads;
+    return blocks % threads == 1 || threads == 1 ? (turns - 1) * step + M - (blocks - 1) * step : turns * step;
+}
+
+// Rows of a block: as many as fit (`max`), unless smaller blocks balance the threads better by more than 4 percent. Each block reads
+// the whole right operand, so small blocks cost too.
+static size_t rows_per_block(size_t M, size_t max, size_t threads) {
+    size_t best = MR, least_work = SIZE_MAX;
+    max = min_size(max, round_up(M, MR));
+    for (size_t step = MR; step <= max; step += MR) least_work = min_size(least_work, largest_share(M, step, threads));
+    for (size_t step = MR; step <= max; step += MR)
+        if (largest_share(M, step, threads) <= least_work + least_work / 25) best = step;
+    return best;
+}
+
+static void matmul_plan(slm_matmul *p, size_t threads) {
+    const size_t per = per_unit(p->precision), all = units_of(p->K, p->precision);
+    const size_t units = slm_can_split_sum(*p) ? split_evenly(all, KC_UNITS, 4) : all;
+    p->k_block = units > 0 ? units * per : per;
+    const size_t unit_bytes = 4 * (units > 0 ? units : 1);
+    const size_t wide = NC_BYTES / unit_bytes / NR * NR, tall = MC_BYTES / unit_bytes / MR * MR;
+    p->n_block = split_evenly(p->N, wide < NR ? NR : wide, NR);
+    p->m_block = rows_per_block(p->M, tall < 4 * MR ? 4 * MR : tall, threads);
+    p->left_bytes = round_up(p->m_block * unit_bytes, 64);
+    p->right_bytes = round_up(p->n_block * unit_bytes, 64);
+}
+
+static void matmul_pack(const slm_matmul *p, size_t n0, size_t n1, size_t k0, void *right) {
+    pack(right, &p->b, p->precision, NR, n0, n1, k0, min_size(k0 + p->k_block, p->K));
+}
+
+static void matmul_rows(const slm_matmul *whole, size_t m0, size_t n0, size_t k0, const void *right_panels, void *left) {
+    slm_matmul p = *whole;
+    p.accumulate = p.accumulate || k0 > 0;
+    const size_t m1 = min_size(m0 + p.m_block, p.M), n1 = min_size(n0 + p.n_block, p.N), k1 = min_size(k0 + p.k_block, p.K);
+    const size_t units = units_of(k1 - k0, p.precision);
+    unit *a = left;
+    pack(a, &p.a, p.precision, MR, m0, m1, k0, k1);
+    for (size_t n = n0; n < n1; n += NR) {
+        const unit *right = (const unit *)right_panels + (n - n0) * units;
+        const size_t columns = min_size(NR, n1 - n);
+        for (size_t m = m0; m < m1; m += MR) {
+            float tile[MR * NR] __attribute__((aligned(64)));
+            const size_t rows = min_size(MR, m1 - m);
+            prefetch_tile(&p, m, rows, n, columns);
+            tile_of_panels(p.precision, units, a + (m - m0) * units, right, columns, tile);
+            for (size_t i = 0; i < rows; i++) {
+                size_t j = 0;
+                for (; j + W <= columns; j += W) finish(&p, m + i, n + j, load(tile + i * NR + j), W);
+                if (j < columns) finish(&p, m + i, n + j, load(tile + i * NR + j), columns - j);
+            }
+        }
+    }
+}
+
+// sums [m1 − m0][N] begin at row m0.
+static void matmul_finish(const slm_matmul *p, const float *sums, size_t m0, size_t m1) {
+    for (size_t m = m0; m < m1; m++)
+        for (size_t n = 0; n < p->N; n += W) {
+            const size_t count = min_size(W, p->N - n);
+            finish(p, m, n, load_first(sums + (m - m0) * p->N + n, count), count);
+        }
+}

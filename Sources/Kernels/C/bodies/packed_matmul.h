@@ -1,0 +1,194 @@
+// Matmul of few rows with packed weights (packed_weights.h). Each weight is read once.
+
+// tile[R][P] = the products of R rows, `step` bytes apart, and a panel.
+INLINE void packed_f32(int R, const char *rows, size_t step, size_t I, const float *panel, float *tile) {
+    vf sum[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
+    for (size_t i = 0; i < I; i++, panel += P) {
+        if (R > 1) prefetch_ahead(panel, 4 * P);
+        const vf a = load(panel), b = load(panel + W);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) {
+            const vf x = splat(((const float *)(rows + (size_t)r * step))[i]);
+            sum[r][0] += x * a;
+            sum[r][1] += x * b;
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
+}
+
+#ifdef SLM_NATIVE_BF16
+// Adds to the sums of R rows the products of inputs 2·pair and 2·pair + 1 with their weights, in both vectors of a panel.
+INLINE void add_pair(int R, __m512 (*sum)[2], const char *rows, size_t step, size_t pair, __m512bh a, __m512bh b) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) {
+        const __m512bh x = (__m512bh)_mm512_set1_epi32(((const int *)(rows + (size_t)r * step))[pair]);
+        sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, a);
+        sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, b);
+    }
+}
+
+INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
+    __m512 sum[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+    for (size_t i = 0; i < (I + 1) / 2; i++, panel += P) {
+        if (R > 1) prefetch_ahead(panel, 4 * P);
+        add_pair(R, sum, rows, step, i, (__m512bh)_mm512_loadu_si512(panel), (__m512bh)_mm512_loadu_si512(panel + W));
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
+}
+
+INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    __m512 sum[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+    const __m512i *from = (const __m512i *)(panel + bases_bytes(I));
+    const __m512i half = _mm512_set1_epi8(15);
+    const __m512i code_and_sign =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, -128, -127, -126, -125, -124, -123, -122, -121));
+    for (size_t i = 0; i < I / 2; i += 2, from += 3) {
+        prefetch_ahead(from, BYTES_PER_4_INPUTS);
+        // The upper bytes that the 16 codes stand for.
+        const __m512i uppers =
+            _mm512_mask_add_epi8(code_and_sign, 0xfefefefefefefefe, code_and_sign, _mm512_set1_epi8(panel[i / 2]));
+        const __m512i codes = _mm512_loadu_si512(from);
+#pragma clang loop unroll(full)
+        for (size_t j = 0; j < 2; j++) {
+            const __m512i lower = _mm512_loadu_si512(from + 1 + j);
+            const __m512i upper = _mm512_shuffle_epi8(uppers, _mm512_and_si512(j == 0 ? codes : _mm512_srli_epi16(codes, 4), half));
+            add_pair(R, sum, rows, step, i + j, (__m512bh)_mm512_unpacklo_epi8(lower, upper), (__m512bh)_mm512_unpackhi_epi8(lower, upper));
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) _mm512_storeu_ps(tile + r * P, sum[r][0]), _mm512_storeu_ps(tile + r * P + W, sum[r][1]);
+    const exceptions *rest = exceptions_of(panel, I);
+    for (const exception *e = rest->list; e < rest->list + rest->count; e++)
+        for (size_t r = 0; r < (size_t)R; r++) {
+            const float x = widen1(((const bf16 *)(rows + r * step))[e->input]);
+            tile[r * P + e->output] = __builtin_fmaf(e->value, x, tile[r * P + e->output]);      // explicit: the same rounding for any R
+        }
+}
+#else   // never called: the Swift caller has checked has_native_bf16
+INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
+    (void)R, (void)rows, (void)step, (void)I, (void)panel, (void)tile;
+    __builtin_trap();
+}
+INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    packed_bf16(R, rows, step, I, (const unit *)panel, tile);
+}
+#endif
+
+// sum + quads of unsigned bytes · the quad of row bytes at x
+static inline vi add_quads(vi sum, vu quads, const char *x) {
+#ifdef SLM_VNNI
+    int32_t row;
+    memcpy(&row, x, 4);
+    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)quads, _mm512_set1_epi32(row));
+#else
+    int32_t row[2];
+    memcpy(row, x, 8);
+    const vi even = multiply_pairs((vi)(quads & 0x00ff00ff), (vi){0} + row[0]);
+    return sum + even + multiply_pairs((vi)((quads >> 8) & 0x00ff00ff), (vi){0} + row[1]);
+#endif
+}
+
+INLINE void packed_int(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    vf sum[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
+    const size_t groups = groups_of(I), size = group_bytes(precision);
+    const int8_row first = int8_row_at(rows, I);
+    const char *bytes = first.bytes;
+    for (size_t g = 0; g < groups; g++, panel += size, bytes += GROUP * ROW_BYTE_SIZE) {
+        vi part[R][2];
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++)
+            part[r][0] = part[r][1] = (vi){0} + *(const int32_t *)((const char *)(first.offsets + g) + (size_t)r * step);
+#pragma clang loop unroll(full)
+        for (int q = 0; q < QUADS; q++) {
+            const char *from = panel + 2 * P + 4 * (precision == SLM_WEIGHTS_INT8 ? q : q / 2) * P;
+            if (R > 1 && (precision == SLM_WEIGHTS_INT8 || q % 2 == 0)) prefetch_ahead(from, 4 * P);
+            vu quads[2];
+            for (int v = 0; v < 2; v++) {
+                if (precision == SLM_WEIGHTS_INT8) quads[v] = ((const vu_any *)from)[v];
+                else quads[v] = levels_of((((const vu_any *)from)[v] >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f);
+            }
+#pragma clang loop unroll(full)
+            for (int r = 0; r < R; r++)
+                for (int v = 0; v < 2; v++)
+                    part[r][v] = add_quads(part[r][v], quads[v], bytes + (size_t)r * step + 4 * q * ROW_BYTE_SIZE);
+        }
+        const vf scale[2] = {load_bf16((const bf16 *)panel), load_bf16((const bf16 *)panel + W)};
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) {
+            const vf x = splat(*(const float *)((const char *)(first.scales + g) + (size_t)r * step));
+            for (int v = 0; v < 2; v++) sum[r][v] += __builtin_convertvector(part[r][v], vf) * x * scale[v];
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
+}
+
+INLINE void packed_tile(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    switch (precision) {
+    case SLM_WEIGHTS_F32: packed_f32(R, rows, step, I, (const float *)panel, tile); break;
+    case SLM_WEIGHTS_BF16: packed_bf16(R, rows, step, I, (const unit *)panel, tile); break;
+    case SLM_WEIGHTS_BF12: packed_bf12(R, rows, step, I, panel, tile); break;
+    default: packed_int(precision, R, rows, step, I, panel, tile);
+    }
+}
+
+// Rows that are multiplied together: as many as have registers for their sums. A sum of int8 or int4 needs two registers.
+#define MAX_ROWS(precision) (is_int(precision) ? INT_ROWS : FLOAT_ROWS)
+// Multiplies some of the `left` rows with a panel. Returns how many.
+INLINE size_t packed_rows(int precision, size_t left, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    if (left >= 12 && MAX_ROWS(precision) >= 12) { packed_tile(precision, 12, rows, step, I, panel, tile); return 12; }
+    if (left >= 8 && MAX_ROWS(precision) >= 8) { packed_tile(precision, 8, rows, step, I, panel, tile); return 8; }
+    if (left >= 6 && MAX_ROWS(precision) >= 6) { packed_tile(precision, 6, rows, step, I, panel, tile); return 6; }
+    if (left >= 4 && MAX_ROWS(precision) >= 4) { packed_tile(precision, 4, rows, step, I, panel, tile); return 4; }
+    if (left >= 3) { packed_tile(precision, 3, rows, step, I, panel, tile); return 3; }
+    if (left >= 2) { packed_tile(precision, 2, rows, step, I, panel, tile); return 2; }
+    packed_tile(precision, 1, rows, step, I, panel, tile);
+    return 1;
+}
+
+// Applies bias, activation and `plus` to W sums and stores them in C, which is f32.
+static inline void finish_packed(const slm_matmul *p, size_t m, size_t n, vf v) {
+    const size_t i = m * p->c_stride + n;
+    if (p->bias) v += load(p->bias + n);
+    if (p->activation == SLM_GELU_TANH) v = apply(SLM_GELU_TANH, v);
+    else if (p->activation != SLM_IDENTITY) v = apply(p->activation, v);
+    if (p->plus) v += load(p->plus + i);
+    store((float *)p->c + i, v);
+}
+
+INLINE void packed_matmul_as(int precision, const slm_matmul *p, const void *panels, const void *rows, size_t p0, size_t p1) {
+    const size_t step = weights_input_bytes(precision, p->K), size = panel_bytes(precision, p->K);
+    for (size_t panel = p0; panel < p1; panel++) {
+        const size_t n = panel * P, columns = min_size(P, p->N - n);
+        for (size_t m = 0; m < p->M;) {
+            float tile[12 * P] __attribute__((aligned(64)));
+            const size_t done = packed_rows(precision, p->M - m, (const char *)rows + m * step, step, p->K,
+                                            (const char *)panels + panel * size, tile);
+            for (size_t r = 0; r < done; r++, m++) {
+                size_t j = 0;
+                for (; j + W <= columns; j += W) finish_packed(p, m, n + j, load(tile + r * P + j));
+                if (j < columns) finish(p, m, n + j, load(tile + r * P + j), columns - j);
+            }
+        }
+    }
+}
+// Computes panels p0 ..< p1 of C, which is f32. Of the slm_matmul, reads only the shape, c, bias, activation and plus.
+static void packed_matmul(int precision, const slm_matmul *p, const void *panels, const void *rows, size_t p0, size_t p1) {
+    switch (precision) {
+    case SLM_WEIGHTS_F32: packed_matmul_as(SLM_WEIGHTS_F32, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_BF16: packed_matmul_as(SLM_WEIGHTS_BF16, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_BF12: packed_matmul_as(SLM_WEIGHTS_BF12, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_INT8: packed_matmul_as(SLM_WEIGHTS_INT8, p, panels, rows, p0, p1); break;
+    default: packed_matmul_as(SLM_WEIGHTS_INT4, p, panels, rows, p0, p1);
+    }
+}

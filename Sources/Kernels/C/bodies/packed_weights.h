@@ -1,0 +1,264 @@
+// Weights for inference, packed once and read many times. Inference multiplies few rows and reads every weight once per step, so speed
+// depends on how few bytes a weight takes, and on reading them sequentially.
+//
+//   A panel holds P outputs with all their inputs:
+//     f32    [I][P] floats
+//     bf16   [I/2][P] pairs of neighboring inputs
+//     bf12   bf16, losslessly compressed to 12 bits: bf12.h
+//     int8   for each group of 64 inputs: [P] scales in bf16, then [16][P] quads of neighboring inputs, each input a byte: its value + 128
+//     int4   the same with [8][P] quads of codes, which are indices in `int4_levels`: the low halves of the bytes are the first quad's
+//            codes, the high halves the next quad's
+//
+// With int8 and int4 weights, input rows are quantized too: each group to ±127 steps of its own scale. Products of bytes are summed
+// exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned bytes of the weights are
+// 128 too large, which `offset`, the initial value of a group's sum, corrects.
+//
+// Every output of every row is summed in one lane, in the order of the inputs (with bf12, its exceptions last): its bits do not depend
+// on other rows or on the distribution of panels among threads.
+
+#define P (2 * W)              // outputs of a panel
+#define GROUP SLM_GROUP
+#define QUADS (GROUP / 4)      // in a group
+
+// The hardware prefetcher does not look far enough ahead if several rows are multiplied, or bytes are unpacked, between two reads.
+// With 12 rows and weights in main memory, software prefetch is 1.6 times as fast in f32 and bf16, and twice as fast in int8.
+enum { AHEAD = 12 << 10 };
+INLINE void prefetch_ahead(const void *from, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)((uintptr_t)from + AHEAD + i));
+}
+
+#include "bodies/bf12.h"
+
+#ifdef SLM_VNNI
+#define ROW_BYTE_SIZE 1
+#else
+#define ROW_BYTE_SIZE 2        // bytes are widened to 16 bits, each quad in the order 0 2 1 3, because pairs of 16 bits are multiplied
+#endif
+
+// The values of the 16 codes of int4, in units of a group's scale: levels with the least squared error for normally distributed weights.
+static const int8_t int4_levels[16] = {-127, -97, -77, -61, -48, -35, -23, -10, 2, 13, 25, 37, 50, 64, 81, 104};
+
+// Maps the code 0 ..< 16 in each byte to its level + 128.
+static inline vu levels_of(vu codes) {
+#if defined(SLM_AVX512)
+    const __m128i levels = _mm_add_epi8(_mm_loadu_si128((const __m128i *)int4_levels), _mm_set1_epi8((char)128));
+    return (vu)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(levels), (__m512i)codes);
+#elif defined(SLM_AVX2)
+    const __m128i levels = _mm_add_epi8(_mm_loadu_si128((const __m128i *)int4_levels), _mm_set1_epi8((char)128));
+    return (vu)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(levels), (__m256i)codes);
+#else
+    uint8_t bytes[4 * W];
+    memcpy(bytes, &codes, sizeof bytes);
+    for (size_t i = 0; i < 4 * W; i++) bytes[i] = (uint8_t)(int4_levels[bytes[i]] + 128);
+    memcpy(&codes, bytes, sizeof bytes);
+    return codes;
+#endif
+}
+
+#ifndef SLM_VNNI
+// a.low·b.low + a.high·b.high of the signed 16-bit halves of each lane.
+static inline vi multiply_pairs(vi a, vi b) {
+#if defined(SLM_AVX512)
+    return (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(SLM_AVX2)
+    return (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#else
+    return (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+#endif
+
+static inline size_t groups_of(size_t I) { return (I + GROUP - 1) / GROUP; }
+// Bytes of a group's scales and quads in int8 or int4, for all outputs of a panel.
+static inline size_t group_bytes(int precision) { return P * (2 + (precision == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2)); }
+static inline size_t panel_bytes(int precision, size_t I) {
+    switch (precision) {
+    case SLM_WEIGHTS_F32: return 4 * I * P;
+    case SLM_WEIGHTS_BF16: return 4 * ((I + 1) / 2) * P;
+    case SLM_WEIGHTS_BF12: return bf12_bytes(I);
+    default: return groups_of(I) * group_bytes(precision);
+    }
+}
+static size_t weights_bytes(int precision, size_t O, size_t I) { return (O + P - 1) / P * panel_bytes(precision, I); }
+
+// The layout of a prepared input row:
+//   f32               floats
+//   bf16, bf12        bf16
+//   int8, int4        [groups] scales, [groups] offsets, then the bytes
+static inline bool is_bf16(int precision) { return precision == SLM_WEIGHTS_BF16 || precision == SLM_WEIGHTS_BF12; }
+static inline bool is_int(int precision) { return precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4; }
+static size_t weights_input_bytes(int precision, size_t I) {
+    if (precision == SLM_WEIGHTS_F32) return round_up(4 * I, 64);
+    if (is_bf16(precision)) return round_up(2 * I, 64);
+    return round_up(groups_of(I) * (8 + GROUP * ROW_BYTE_SIZE), 64);
+}
+typedef struct { float *scales; int32_t *offsets; char *bytes; } int8_row;
+static inline int8_row int8_row_at(const void *row, size_t I) {
+    float *scales = (float *)row;
+    return (int8_row){scales, (int32_t *)(scales + groups_of(I)), (char *)(scales + 2 * groups_of(I))};
+}
+
+static inline vi round_to_int(vf x) {                                // |x| < 2²²
+    const vf magic = splat(12582912.0f);
+    return (vi)(x + magic) - (vi)magic;
+}
+
+// Stores byte i of a row, widened to 16 bits where ROW_BYTE_SIZE is 2.
+static inline void put_row_byte(char *row, size_t i, int32_t value) {
+#ifdef SLM_VNNI
+    row[i] = (char)value;
+#else
+    static const size_t order[4] = {0, 2, 1, 3};
+    const int16_t wide = (int16_t)value;
+    memcpy(row + 2 * (i / 4 * 4 + order[i % 4]), &wide, 2);
+#endif
+}
+
+// Quantizes a group of an input row to ±127 steps.
+static inline void quantize_group(const float *x, size_t count, float *scale, int32_t *offset, char *bytes) {
+    float last_group[GROUP] = {0};
+    const float *padded = x;
+    if (count < GROUP) memcpy(last_group, x, 4 * count), padded = last_group;
+    vf largest = {0};
+    for (size_t i = 0; i < GROUP; i += W) largest = vmax(vabs(load(padded + i)), largest);
+    const float max = max_lanes(largest);
+    *scale = max / 127;
+    const vf inverse = splat(max > 0 ? 127 / max : 0);
+    vi sums = {0};
+    for (size_t i = 0; i < GROUP; i += W) {
+        const vi steps = round_to_int(load(padded + i) * inverse);
+        sums += steps;
+#ifdef SLM_VNNI
+        *(vb_any *)(bytes + i) = __builtin_convertvector(steps, vb);
+#else
+        for (size_t j = 0; j < W; j++) put_row_byte(bytes, i + j, steps[j]);
+#endif
+    }
+    int32_t sum = 0;
+    for (int i = 0; i < W; i++) sum += sums[i];
+    *offset = -128 * sum;
+}
+
+// Converts N rows of x, each I floats, to rows of weights_input_bytes.
+static void weights_prepare_input(int precision, const float *x, size_t N, size_t I, void *rows) {
+    const size_t step = weights_input_bytes(precision, I);
+    for (size_t n = 0; n < N; n++, x += I) {
+        char *row = (char *)rows + n * step;
+        if (precision == SLM_WEIGHTS_F32) memcpy(row, x, 4 * I);
+        else if (is_bf16(precision)) {
+            size_t i = 0;
+            for (; i + W <= I; i += W) store_bf16((bf16 *)row + i, load(x + i));
+            for (; i < round_up(I, 2); i++) ((bf16 *)row)[i] = i < I ? narrow1(x[i]) : 0;
+        } else {
+            const int8_row to = int8_row_at(row, I);
+            for (size_t g = 0; g < groups_of(I); g++)
+                quantize_group(x + g * GROUP, min_size(GROUP, I - g * GROUP), to.scales + g, to.offsets + g,
+                               to.bytes + g * GROUP * ROW_BYTE_SIZE);
+        }
+    }
+}
+
+// MARK: Packing
+
+// The scale of a group, rounded up to bf16 so that its largest value stays within 127 steps.
+static inline vf scale_of(vf max) { return (vf)(((vu)(max * splat(1.0f / 127)) + 0xffff) & 0xffff0000); }
+static inline vf inverse_of(vf scale) { return vselect(vabs(scale) > splat(0), splat(1) / scale, splat(0)); }
+static inline void store_scales(uint16_t *to, vf scale) { *(vh_any *)to = __builtin_convertvector((vu)scale >> 16, vh); }
+
+// x is [GROUP][P]: a lane is an output.
+static inline void pack_group_int8(const float *x, char *to) {
+    for (size_t v = 0; v < P; v += W) {
+        vf max = {0};
+        for (size_t i = 0; i < GROUP; i++) max = vmax(vabs(load(x + i * P + v)), max);
+        const vf scale = scale_of(max), inverse = inverse_of(scale);
+        store_scales((uint16_t *)to + v, scale);
+        for (size_t q = 0; q < QUADS; q++) {
+            vu quad = {0};
+            for (size_t i = 0; i < 4; i++)
+                quad |= (vu)(round_to_int(load(x + (4 * q + i) * P + v) * inverse) + 128) << (uint32_t)(8 * i);
+            *(vu_any *)(to + 2 * P + 4 * (q * P + v)) = quad;
+        }
+    }
+}
+
+// The code of the level that is nearest to each x; *value is that level.
+static inline vi nearest_code(vf x, vf *value) {
+    vi code = {0};
+    vf level = splat(int4_levels[0]);
+    for (int i = 1; i < 16; i++) {
+        const vi above = x > splat(0.5f * (float)(int4_levels[i - 1] + int4_levels[i]));
+        code -= above;
+        level = vselect(above, splat(int4_levels[i]), level);
+    }
+    *value = level;
+    return code;
+}
+
+// The scale, of several candidates, with the least squared error of the quantized weights.
+static inline vf best_int4_scale(const float *x, size_t v) {
+    vf max = {0}, extreme = {0};
+    for (size_t i = 0; i < GROUP; i++) {
+        const vf w = load(x + i * P + v);
+        extreme = vselect(vabs(w) > max, w, extreme);
+        max = vmax(vabs(w), max);
+    }
+    vf best = {0}, least_error = splat(INFINITY);
+    // Candidates map the weight of the largest magnitude to the lowest level or to the highest one, or a little beyond it, which gives
+    // the other weights finer steps.
+    static const float reach[] = {1.0f, 0.94f, 0.88f, 0.82f, 0.76f, -1.0f, -0.94f, -0.88f, -0.82f};
+    for (size_t c = 0; c < sizeof reach / sizeof *reach; c++) {
+        const float end = reach[c] > 0 ? int4_levels[0] : -int4_levels[15];
+        const vf scale = (vf)(((vu)(extreme * splat(reach[c] / end)) + 0x8000) & 0xffff0000);
+        const vf inverse = inverse_of(scale);
+        vf error = {0};
+        for (size_t i = 0; i < GROUP; i++) {
+            const vf w = load(x + i * P + v);
+            vf value;
+            nearest_code(w * inverse, &value);
+            const vf difference = w - value * scale;
+            error += difference * difference;
+        }
+        best = vselect(error < least_error, scale, best);
+        least_error = vmin(error, least_error);
+    }
+    return best;
+}
+
+static inline void pack_group_int4(const float *x, char *to) {
+    for (size_t v = 0; v < P; v += W) {
+        const vf scale = best_int4_scale(x, v), inverse = inverse_of(scale);
+        store_scales((uint16_t *)to + v, scale);
+        for (size_t q = 0; q < QUADS; q += 2) {
+            vu quad = {0};
+            for (size_t half = 0; half < 2; half++)
+                for (size_t i = 0; i < 4; i++) {
+                    vf value;
+                    quad |= (vu)nearest_code(load(x + (4 * (q + half) + i) * P + v) * inverse, &value) << (uint32_t)(8 * i + 4 * half);
+                }
+            *(vu_any *)(to + 2 * P + 4 * (q / 2 * P + v)) = quad;
+        }
+    }
+}
+
+static size_t weights_pack_scratch(size_t I) { return 4 * P * round_up(I, GROUP); }
+// Packs panels p0 ..< p1 of weights [O,I], whose rows are `stride` apart. `scratch` has weights_pack_scratch bytes.
+static void weights_pack(int precision, const float *w, size_t stride, size_t O, size_t I, size_t p0, size_t p1, void *panels,
+                         void *scratch) {
+    const slm_operand rows = {.data = w, .type = SLM_F32, .outer = stride, .inner = 1};
+    for (size_t p = p0; p < p1; p++) {
+        char *to = (char *)panels + p * panel_bytes(precision, I);
+        const size_t o0 = p * P, o1 = min_size(o0 + P, O);
+        if (!is_int(precision)) {
+            unit *units = precision == SLM_WEIGHTS_BF12 ? scratch : (unit *)to;
+            pack(units, &rows, precision == SLM_WEIGHTS_F32 ? SLM_F32 : SLM_BF16, P, o0, o1, 0, I);
+            if (precision == SLM_WEIGHTS_BF12) bf12_pack(units, I, to);
+            continue;
+        }
+        float *x = scratch;
+        pack((unit *)x, &rows, SLM_F32, P, o0, o1, 0, I);
+        memset(x + I * P, 0, 4 * P * (round_up(I, GROUP) - I));
+        for (size_t g = 0; g < groups_of(I); g++, to += group_bytes(precision)) {
+            if (precision == SLM_WEIGHTS_INT8) pack_group_int8(x + g * GROUP * P, to); else pack_group_int4(x + g * GROUP * P, to);
+        }
+    }
+}

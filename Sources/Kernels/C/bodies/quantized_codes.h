@@ -1,0 +1,81 @@
+// Access to single weights: quantized weights row by row, as files store them, and embedding lookup in packed weights. A row of quantized
+// weights is a code for each weight (a byte, or in int4 half a byte, the first in the low half) and a scale for each group.
+
+static inline size_t code_bytes(int precision, size_t I) { return precision == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2; }
+
+// The byte offset in a panel of the code of input i of output `lane`. In int4, `shift` selects the half of the byte.
+static inline size_t offset_of_code(int precision, size_t lane, size_t i, int *shift) {
+    const size_t g = i / GROUP, q = i % GROUP / 4, j = i % 4;
+    const size_t group = group_bytes(precision);
+    *shift = precision == SLM_WEIGHTS_INT8 ? 0 : 4 * (int)(q % 2);
+    return g * group + 2 * P + 4 * ((precision == SLM_WEIGHTS_INT8 ? q : q / 2) * P + lane) + j;
+}
+static inline bf16 *scale_at(int precision, char *panel, size_t lane, size_t g) {
+    return (bf16 *)(panel + g * group_bytes(precision)) + lane;
+}
+
+// Copies rows o0 ..< o1 out of the panels; `codes` and `scales` begin at row o0.
+static void weights_unpack_codes(int precision, const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales) {
+    const uint8_t mask = precision == SLM_WEIGHTS_INT8 ? 255 : 15;
+    memset(codes, 0, (o1 - o0) * code_bytes(precision, I));
+    for (size_t o = o0; o < o1; o++, codes += code_bytes(precision, I), scales += groups_of(I)) {
+        char *panel = (char *)panels + o / P * panel_bytes(precision, I);
+        for (size_t g = 0; g < groups_of(I); g++) scales[g] = widen1(*scale_at(precision, panel, o % P, g));
+        for (size_t i = 0; i < I; i++) {
+            int shift;
+            const uint8_t code = (uint8_t)(((const uint8_t *)panel)[offset_of_code(precision, o % P, i, &shift)] >> shift) & mask;
+            if (precision == SLM_WEIGHTS_INT8) codes[i] = code; else codes[i / 2] |= (uint8_t)(code << (4 * (i % 2)));
+        }
+    }
+}
+
+// Packs panels p0 ..< p1; `codes` and `scales` hold all rows.
+static void weights_pack_codes(int precision, const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1,
+                               void *panels) {
+    for (size_t o = p0 * P; o < p1 * P; o++) {
+        char *panel = (char *)panels + o / P * panel_bytes(precision, I);
+        if (o % P == 0) memset(panel, 0, panel_bytes(precision, I));
+        if (o >= O) continue;
+        const uint8_t *row = codes + o * code_bytes(precision, I);
+        for (size_t g = 0; g < groups_of(I); g++) *scale_at(precision, panel, o % P, g) = narrow1(scales[o * groups_of(I) + g]);
+        for (size_t i = 0; i < I; i++) {
+            int shift;
+            uint8_t *to = (uint8_t *)panel + offset_of_code(precision, o % P, i, &shift);
+            *to |= precision == SLM_WEIGHTS_INT8 ? row[i] : (uint8_t)((row[i / 2] >> (4 * (i % 2)) & 15) << shift);
+        }
+    }
+}
+
+// w [N,I] = the weights that N rows stand for.
+static void weights_dequantize(int precision, const uint8_t *codes, const float *scales, size_t N, size_t I, float *w) {
+    for (size_t n = 0; n < N; n++, codes += code_bytes(precision, I), scales += groups_of(I), w += I)
+        for (size_t i = 0; i < I; i++) {
+            const int level = precision == SLM_WEIGHTS_INT8 ? codes[i] - 128 : int4_levels[codes[i / 2] >> (4 * (i % 2)) & 15];
+            w[i] = (float)level * scales[i / GROUP];
+        }
+}
+
+// y[n] = row ids[n] of packed weights (+ more[n]).
+static void weights_lookup(int precision, const void *panels, size_t I, const int32_t *ids, const float *more, float *y, size_t N) {
+    for (size_t n = 0; n < N; n++, y += I, more = more ? more + I : NULL) {
+        const size_t lane = (size_t)ids[n] % P;
+        char *panel = (char *)panels + (size_t)ids[n] / P * panel_bytes(precision, I);
+        if (precision == SLM_WEIGHTS_BF12) {
+            bf12_row(panel, I, lane, y);
+            for (size_t i = 0; more && i < I; i++) y[i] += more[i];
+            continue;
+        }
+        for (size_t i = 0; i < I; i++) {
+            float x;
+            if (precision == SLM_WEIGHTS_F32) x = ((const float *)panel)[i * P + lane];
+            else if (precision == SLM_WEIGHTS_BF16) x = widen1(((const bf16 *)panel)[2 * (i / 2 * P + lane) + i % 2]);
+            else {
+                int shift;
+                const uint8_t code = ((const uint8_t *)panel)[offset_of_code(precision, lane, i, &shift)];
+                const int level = precision == SLM_WEIGHTS_INT8 ? code - 128 : int4_levels[code >> shift & 15];
+                x = (float)level * widen1(*scale_at(precision, panel, lane, i / GROUP));
+            }
+            y[i] = more ? x + more[i] : x;
+        }
+    }
+}

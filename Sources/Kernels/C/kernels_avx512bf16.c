@@ -1,0 +1,18 @@
+// AVX-512 with bf16 instructions: Zen 4 and later, Cooper Lake, Sapphire Rapids.
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define TARGET "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,fma,f16c,bmi2,avx512bf16,avx512vnni"
+#pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
+#define SLM_TABLE slm_kernels_avx512bf16
+#define SLM_NAME "avx512bf16"
+#define W 16
+#define MR 12
+#define NV 2
+#define FLOAT_ROWS 12
+#define INT_ROWS 6
+#define SLM_VNNI
+#define SLM_AVX512
+#define SLM_NATIVE_BF16
+#include "bodies/table.h"
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,13 @@
+// The compiler's baseline, which every CPU supports: SSE2 on x86-64, NEON on 64-bit ARM.
+#define SLM_TABLE slm_kernels_plain
+#define SLM_NAME "plain"
+#define W 4
+#define MR 4
+#define FLOAT_ROWS 4
+#define INT_ROWS 2
+#if defined(__aarch64__)
+#define NV 4
+#else
+#define NV 2
+#endif
+#include "bodies/table.h"

@@ -1,0 +1,95 @@
+internal import CKernels
+
+/// A weight matrix [O, I] in int8 or int4, row by row, as checkpoints store it. The same on every CPU, unlike ``PackedWeights``.
+///
+///     let quantized = processor.quantize(values, outputs: O, inputs: I, to: .int8)
+///     let packed = processor.pack(quantized)                                 // equals pack(values, …, as: .int8)
+///     processor.dequantize(quantized, into: values)
+package struct QuantizedWeights {
+    package let precision: WeightPrecision
+    package let outputs, inputs: Int
+    /// int8: [O, I], each weight in steps of its scale, + 128. int4: [O, (I + 1)/2], indices of levels, two per byte, the first in the low
+    /// half.
+    package let codes: Buffer
+    /// [O, groups]: one scale for each 64 inputs.
+    package let scales: Buffer
+
+    package init(_ precision: WeightPrecision, outputs: Int, inputs: Int, codes: Buffer, scales: Buffer) {
+        require(
+            codes.type == .byte && codes.count == outputs * Self.codeBytes(precision, inputs: inputs)
+                && scales.count == outputs * Self.groups(inputs: inputs),
+            "\(precision.rawValue) weights [\(outputs), \(inputs)] of \(codes.count) codes and \(scales.count) scales")
+        self.precision = precision
+        self.outputs = outputs
+        self.inputs = inputs
+        self.codes = codes
+        self.scales = scales
+    }
+
+    /// Bytes of the codes of one row.
+    package static func codeBytes(_ precision: WeightPrecision, inputs: Int) -> Int {
+        require(precision == .int8 || precision == .int4, "quantized weights: expected int8 or int4, found \(precision.rawValue)")
+        return precision == .int8 ? inputs : (inputs + 1) / 2
+    }
+
+    /// Scales of one row.
+    package static func groups(inputs: Int) -> Int { (inputs + Int(SLM_GROUP) - 1) / Int(SLM_GROUP) }
+}
+
+extension Processor {
+    /// Quantizes weights [O, I].
+    package func quantize(_ values: Buffer, outputs O: Int, inputs I: Int, to precision: WeightPrecision) -> QuantizedWeights {
+        let packed = pack(values, outputs: O, inputs: I, as: precision)
+        let width = QuantizedWeights.codeBytes(precision, inputs: I)
+        let groups = QuantizedWeights.groups(inputs: I)
+        let codes = buffer(of: O * width, .byte)
+        let scales = buffer(of: O * groups, .float32)
+        split(O) { rows in
+            table.weights_unpack_codes(
+                precision.code, packed.panels.pointer, I, rows.lowerBound, rows.upperBound, codes.bytes + rows.lowerBound * width,
+                scales.floats + rows.lowerBound * groups)
+        }
+        return QuantizedWeights(precision, outputs: O, inputs: I, codes: codes, scales: scales)
+    }
+
+    /// Packs quantized weights.
+    ///
+    /// - Parameter releasingFile: Releases pages of the file that holds the codes soon after they are read; see
+    ///   ``Buffer/releaseFilePages()``.
+    package func pack(_ weights: QuantizedWeights, releasingFile: Bool = false) -> PackedWeights {
+        let O = weights.outputs
+        let I = weights.inputs
+        let precision = weights.precision
+        let panels = buffer(of: (table.weights_bytes(precision.code, O, I) + 3) / 4, .int32)
+        let width = QuantizedWeights.codeBytes(precision, inputs: I)
+        let count = table.panels(of: O)
+        let panelsPerMegabyte = max(threads, (1 << 20) / (width * table.weights_panel))
+        measured("pack weights", bytes: weights.codes.count + panels.count * 4) {
+            for first in stride(from: 0, to: count, by: panelsPerMegabyte) {
+                let last = min(first + panelsPerMegabyte, count)
+                split(last - first) { range in
+                    table.weights_pack_codes(
+                        precision.code, weights.codes.bytes, weights.scales.floats, O, I, first + range.lowerBound,
+                        first + range.upperBound, panels.pointer)
+                }
+                if releasingFile { weights.codes.releaseFilePages() }
+            }
+        }
+        return PackedWeights(precision: precision, outputs: O, inputs: I, layout: precision.code, panels: panels)
+    }
+
+    /// Writes the weights [O, I] that the codes and scales stand for.
+    package func dequantize(_ weights: QuantizedWeights, into values: Buffer) {
+        let O = weights.outputs
+        let I = weights.inputs
+        let width = QuantizedWeights.codeBytes(weights.precision, inputs: I)
+        let groups = QuantizedWeights.groups(inputs: I)
+        require(values.count == O * I, "dequantize: weights [\(O), \(I)] into \(values.count) elements")
+        split(O, atLeast: 64) { rows in
+            let n = rows.lowerBound
+            table.weights_dequantize(
+                weights.precision.code, weights.codes.bytes + n * width, weights.scales.floats + n * groups, rows.count, I,
+                values.floats + n * I)
+        }
+    }
+}

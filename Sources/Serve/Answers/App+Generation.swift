@@ -1,0 +1,52 @@
+import Infer
+import Synchronization
+import Threads
+
+extension App {
+    /// Starts an answer when the ticket has a slot.
+    ///
+    /// - Parameter deliver: Receives the events of the backend. Errors and cancellation arrive as `.ended`. The ticket has left by then.
+    func generate(
+        _ request: GenerationRequest,
+        with model: ServedModel,
+        _ ticket: AdmissionTicket,
+        deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) {
+        let counted = metrics.counting(deliver)
+        ticket.start({
+            do throws(GenerationError) {
+                return try model.backend.start(request) { event in
+                    if case .ended = event { ticket.leave() }
+                    // Keeps the model until its last event.
+                    withExtendedLifetime(model) { counted(event) }
+                }
+            } catch {
+                ticket.leave()
+                counted(.ended(GenerationEnd(.error(error), promptTokens: 0, answerTokens: 0)))
+                return nil
+            }
+        }, onCancel: {
+            deliver(.ended(GenerationEnd(.cancelled, promptTokens: 0, answerTokens: 0)))
+        })
+    }
+}
+
+extension Metrics {
+    /// Returns a handler that counts the events of an answer that starts now, and passes them on.
+    fileprivate func counting(_ deliver: @escaping @Sendable (GenerationEvent) -> Void) -> @Sendable (GenerationEvent) -> Void {
+        let start = ContinuousClock.now
+        let hasText = Atomic(false)
+        return { event in
+            switch event {
+            case .began: break
+            case .piece:
+                if !hasText.exchange(true, ordering: .relaxed) { self.firstTokenSeconds.observe((ContinuousClock.now - start).inSeconds) }
+            case .ended(let end):
+                self.answerSeconds.observe((ContinuousClock.now - start).inSeconds)
+                self.promptTokens.add(end.promptTokens)
+                self.tokensGenerated.add(end.answerTokens)
+            }
+            deliver(event)
+        }
+    }
+}

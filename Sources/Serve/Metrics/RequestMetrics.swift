@@ -1,0 +1,51 @@
+/// Counts requests by route, method and status. All combinations exist from the start, so counting looks nothing up in a dictionary.
+///
+///     let requests = RequestMetrics(routes: ["/api/health", "/api/chat"])
+///     requests.count(route: 1, method: "POST", status: 200, seconds: 0.2)
+package final class RequestMetrics: Sendable {
+    /// The label of requests without a route.
+    private static let noRoute = "other"
+    private static let methods = ["GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT", "other"]
+    /// 0 is any other status.
+    private static let statuses = [
+        200, 201, 204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 499, 500, 503, 507, 0,
+    ]
+
+    private let routes: [String]
+    /// [route][method][status]
+    private let counters: [Counter]
+    private let seconds: [Histogram]
+
+    /// - Parameter routes: The patterns, such as "/api/keys/{id}".
+    package init(routes: [String]) {
+        self.routes = routes + [Self.noRoute]
+        counters = (0..<self.routes.count * Self.methods.count * Self.statuses.count).map { _ in Counter() }
+        seconds = self.routes.map { _ in Histogram(bounds: Histogram.seconds) }
+    }
+
+    /// - Parameter route: An index into `routes`; nil for none.
+    package func count(route: Int?, method: String, status: Int, seconds: Double) {
+        let route = route ?? routes.count - 1
+        let method = Self.methods.firstIndex(of: method) ?? Self.methods.count - 1
+        let status = Self.statuses.firstIndex(of: status) ?? Self.statuses.count - 1
+        counters[(route * Self.methods.count + method) * Self.statuses.count + status].add()
+        self.seconds[route].observe(seconds)
+    }
+
+    /// Writes the combinations that have occurred.
+    func write(to text: inout PrometheusText) {
+        text.metric("slm_http_requests_total", .counter, "HTTP requests") { text in
+            for (index, counter) in counters.enumerated() where counter.value > 0 {
+                let (rest, status) = index.quotientAndRemainder(dividingBy: Self.statuses.count)
+                let (route, method) = rest.quotientAndRemainder(dividingBy: Self.methods.count)
+                let code = Self.statuses[status] == 0 ? "other" : "\(Self.statuses[status])"
+                text.sample(counter.value, [("route", routes[route]), ("method", Self.methods[method]), ("status", code)])
+            }
+        }
+        text.metric("slm_http_request_seconds", .histogram, "Time from a complete request to the end of its response") { text in
+            for (route, histogram) in zip(routes, seconds) where histogram.counts.contains(where: { $0 > 0 }) {
+                text.sample(histogram, [("route", route)])
+            }
+        }
+    }
+}

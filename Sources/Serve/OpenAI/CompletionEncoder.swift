@@ -1,0 +1,180 @@
+import Infer
+import JSON
+
+/// Encodes answers in the format of OpenAI's API: one object, or the chunks of a stream.
+///
+///     encoder.response(answers)                                // {"id":"chatcmpl-…","object":"chat.completion",…}
+///     encoder.event(.text(piece, offset: 0), of: 0)            // data: {"id":"chatcmpl-…","object":"chat.completion.chunk",…}
+struct CompletionEncoder: Sendable {
+    enum Chunk {
+        case start(GenerationStart)
+        /// - offset: Characters of the answer before this piece.
+        case text(TextPiece, offset: Int)
+        case finish(FinishReason)
+    }
+
+    private let request: CompletionRequest
+    private let id: String
+    private let created: Int
+    private let model: String
+
+    init(_ request: CompletionRequest, model: String) {
+        self.request = request
+        self.model = model
+        created = unixTime()
+        let digits = (0..<2).map { _ in String(UInt64.random(in: 0 ... .max), radix: 36) }.joined()
+        id = (request.kind == .chat ? "chatcmpl-" : "cmpl-") + digits
+    }
+
+    private var isChat: Bool { request.kind == .chat }
+
+    /// Encodes the body of a response without streaming.
+    func response(_ answers: [GenerationResult]) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { response in
+            writeHead(isChat ? "chat.completion" : "text_completion", to: &response)
+            response.key("choices")
+            response.array { for (index, answer) in answers.enumerated() { write(answer, index, to: &$0) } }
+            response.key("usage")
+            CompletionUsage(of: answers, answersPerPrompt: request.answersPerPrompt).write(to: &response)
+        }
+        return writer.bytes
+    }
+
+    /// Encodes a chunk of a stream.
+    func event(_ chunk: Chunk, of answer: Int) -> [UInt8] {
+        Self.event { event in
+            writeHead(isChat ? "chat.completion.chunk" : "text_completion", to: &event)
+            event.key("choices")
+            event.array { $0.object { write(chunk, answer, to: &$0) } }
+            if request.includesUsage { event.key("usage"); event.null() }
+        }
+    }
+
+    /// Encodes the chunk with the token counts, which follows all others.
+    func usageEvent(_ answers: [GenerationResult]) -> [UInt8] {
+        Self.event { event in
+            writeHead(isChat ? "chat.completion.chunk" : "text_completion", to: &event)
+            event.key("choices"); event.array { _ in }
+            event.key("usage")
+            CompletionUsage(of: answers, answersPerPrompt: request.answersPerPrompt).write(to: &event)
+        }
+    }
+
+    static let doneEvent = Array("data: [DONE]\n\n".utf8)
+
+    static func event(of error: APIError) -> [UInt8] {
+        var writer = JSONWriter()
+        error.writeOpenAI(to: &writer)
+        return framed(writer.bytes)
+    }
+
+    private static func event(_ body: (inout JSONWriter) -> Void) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object(body)
+        return framed(writer.bytes)
+    }
+
+    private static func framed(_ bytes: [UInt8]) -> [UInt8] { Array("data: ".utf8) + bytes + [10, 10] }
+
+    private func writeHead(_ object: String, to writer: inout JSONWriter) {
+        writer.key("id"); writer.string(id)
+        writer.key("object"); writer.string(object)
+        writer.key("created"); writer.integer(created)
+        writer.key("model"); writer.string(model)
+    }
+}
+
+/// The elements of `choices`.
+extension CompletionEncoder {
+    private func write(_ answer: GenerationResult, _ index: Int, to list: inout JSONWriter) {
+        let echo = request.echo(of: index)
+        list.object { choice in
+            choice.key("index"); choice.integer(index)
+            if isChat {
+                choice.key("message")
+                choice.object {
+                    $0.key("role"); $0.string("assistant")
+                    $0.key("content"); $0.string(answer.text)
+                }
+            } else {
+                choice.key("text"); choice.string(echo + answer.text)
+            }
+            writeLogProbabilities(answer.tokens, offset: echo.unicodeScalars.count, to: &choice)
+            choice.key("finish_reason"); choice.string(answer.end.reason.name)
+            writeWarning(answer.start, to: &choice)
+        }
+    }
+
+    private func write(_ chunk: Chunk, _ index: Int, to choice: inout JSONWriter) {
+        choice.key("index"); choice.integer(index)
+        if isChat { choice.key("delta") } else { choice.key("text") }
+        switch chunk {
+        case .start(let beginning):
+            if isChat {
+                choice.object {
+                    $0.key("role"); $0.string("assistant")
+                    $0.key("content"); $0.string("")
+                }
+            } else {
+                choice.string(request.echo(of: index))
+            }
+            writeWarning(beginning, to: &choice)
+        case .text(let piece, _):
+            if isChat { choice.object { $0.key("content"); $0.string(piece.text) } } else { choice.string(piece.text) }
+        case .finish: if isChat { choice.object { _ in } } else { choice.string("") }
+        }
+        if case .text(let piece, let offset) = chunk {
+            writeLogProbabilities(piece.tokens, offset: offset, to: &choice)
+        } else {
+            choice.key("logprobs"); choice.null()
+        }
+        choice.key("finish_reason"); if case .finish(let reason) = chunk { choice.string(reason.name) } else { choice.null() }
+    }
+
+    private func writeLogProbabilities(_ tokens: [GeneratedToken], offset: Int, to choice: inout JSONWriter) {
+        choice.key("logprobs")
+        if !request.includesLogProbabilities { return choice.null() }
+        if isChat {
+            tokens.writeChatLogProbabilities(to: &choice)
+        } else {
+            tokens.writeTextLogProbabilities(from: offset, to: &choice)
+        }
+    }
+
+    /// Writes how much of the prompt was dropped because it does not fit the context. OpenAI's API has no such field.
+    private func writeWarning(_ beginning: GenerationStart, to choice: inout JSONWriter) {
+        guard beginning.droppedMessages > 0 || beginning.wasTruncated else { return }
+        choice.key("warning")
+        choice.object {
+            $0.key("dropped_turns"); $0.integer(beginning.droppedMessages)
+            $0.key("cut"); $0.boolean(beginning.wasTruncated)
+        }
+    }
+}
+
+/// Token counts: each prompt once, and all answers.
+private struct CompletionUsage {
+    private var prompt = 0
+    private var answer = 0
+    private var cached = 0
+
+    init(of answers: [GenerationResult], answersPerPrompt: Int) {
+        for (index, answer) in answers.enumerated() {
+            self.answer += answer.end.answerTokens
+            guard index % answersPerPrompt == 0 else { continue }
+            prompt += answer.end.promptTokens
+            cached += answer.start.cachedTokens
+        }
+    }
+
+    func write(to writer: inout JSONWriter) {
+        writer.object {
+            $0.key("prompt_tokens"); $0.integer(prompt)
+            $0.key("completion_tokens"); $0.integer(answer)
+            $0.key("total_tokens"); $0.integer(prompt + answer)
+            $0.key("prompt_tokens_details")
+            $0.object { $0.key("cached_tokens"); $0.integer(cached) }
+        }
+    }
+}

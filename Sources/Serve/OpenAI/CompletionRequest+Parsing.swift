@@ -1,0 +1,188 @@
+import Infer
+import JSON
+import Tokenize
+
+/// Parses request bodies. Fields of OpenAI's API that have no effect here are ignored. Fields that would change the answer and are not
+/// supported throw an error.
+extension CompletionRequest {
+    /// - Parameter maxAnswers: The most answers that one request may have.
+    init(chat fields: RequestFields, for model: ServedModel, maxAnswers: Int) throws(APIError) {
+        try fields.rejectUnsupported(UnsupportedField.chat)
+        guard let messages = try fields.messages("messages", isOpenAI: true) else {
+            throw .invalid("messages", "expected a list of messages, found nothing.")
+        }
+        if messages.isEmpty { throw .invalid("messages", "expected at least one message.") }
+        let wantsLogProbabilities = try fields.boolean("logprobs") ?? false
+        let alternatives = try fields.alternatives("top_logprobs")
+        if !wantsLogProbabilities, alternatives ?? 0 > 0 { throw .invalid("top_logprobs", "expected together with logprobs: true only.") }
+        var maxTokens = try fields.integer("max_completion_tokens")
+        if let maxTokens, maxTokens < 1 { throw .invalid("max_completion_tokens", "expected at least 1, found \(maxTokens).") }
+        if maxTokens == nil { maxTokens = try fields.integer("max_tokens") }
+        try self.init(
+            fields,
+            .chat,
+            [.chat(messages)],
+            echoes: [],
+            model,
+            maximumTokens: maxTokens,
+            logProbabilities: wantsLogProbabilities ? alternatives ?? 0 : nil,
+            maxAnswers: maxAnswers)
+    }
+
+    init(text fields: RequestFields, for model: ServedModel, maxAnswers: Int) throws(APIError) {
+        try fields.rejectUnsupported(UnsupportedField.text)
+        let prompts = try fields.prompts(for: model, maxCount: maxAnswers)
+        let alternatives = try fields.alternatives("logprobs")
+        let echo = try fields.boolean("echo") ?? false
+        if echo, alternatives != nil {
+            throw .invalid("echo", "log-probabilities of the prompt are not supported: use either echo or logprobs.")
+        }
+        try self.init(
+            fields,
+            .text,
+            prompts,
+            echoes: echo ? try prompts.map { prompt throws(APIError) in try prompt.text(for: model) } : [],
+            model,
+            maximumTokens: try fields.integer("max_tokens"),
+            logProbabilities: alternatives,
+            maxAnswers: maxAnswers)
+    }
+
+    private init(
+        _ fields: RequestFields,
+        _ kind: Kind,
+        _ prompts: [Prompt],
+        echoes: [String],
+        _ model: ServedModel,
+        maximumTokens: Int?,
+        logProbabilities: Int?,
+        maxAnswers: Int
+    ) throws(APIError) {
+        _ = try fields.optionalText("user", 0...RequestFields.maxTextLength)
+        let n = try fields.integer("n") ?? 1
+        let bias = try fields.logitBias(for: model)
+        guard (1...Self.maxAnswersPerPrompt).contains(n) else {
+            throw .invalid("n", "expected 1 to \(Self.maxAnswersPerPrompt), found \(n).")
+        }
+        guard n * prompts.count <= maxAnswers else {
+            throw .invalid("n", "expected at most \(maxAnswers) answers in one request, found \(n * prompts.count).")
+        }
+        self.kind = kind
+        self.prompts = prompts
+        self.echoes = echoes
+        answersPerPrompt = n
+        config = try SamplingFields.config(
+            fields, for: model, maximumTokens: maximumTokens, logitBias: bias, logProbabilities: logProbabilities)
+        policy = try fields.truncationPolicy()
+        streams = try fields.boolean("stream") ?? false
+        includesUsage = try fields.object("stream_options")?.boolean("include_usage") ?? false
+    }
+}
+
+extension RequestFields {
+    fileprivate func object(_ name: String) throws(APIError) -> RequestFields? {
+        guard let value = self[name] else { return nil }
+        guard value.kind == .object else { throw .invalid(name, "expected an object, found \(value.kind.rawValue).") }
+        return RequestFields(value)
+    }
+
+    fileprivate func alternatives(_ name: String) throws(APIError) -> Int? {
+        guard let count = try integer(name) else { return nil }
+        let range = 0...GenerationConfig.maxAlternatives
+        guard range.contains(count) else { throw .invalid(name, "expected 0 to \(range.upperBound), found \(count).") }
+        return count
+    }
+
+    /// Parses `truncation`, a field of OpenAI's Responses API.
+    fileprivate func truncationPolicy() throws(APIError) -> TruncationPolicy {
+        switch try optionalText("truncation", 0...20) {
+        case nil, "auto": .oldestTurns
+        case "disabled": .refuse
+        default: throw .invalid("truncation", "expected auto or disabled.")
+        }
+    }
+
+    fileprivate func logitBias(for model: ServedModel) throws(APIError) -> [TokenID: Float] {
+        guard let value = self["logit_bias"] else { return [:] }
+        guard let members = value.members else { throw .invalid("logit_bias", "expected an object, found \(value.kind.rawValue).") }
+        var bias: [TokenID: Float] = [:]
+        for (key, value) in members {
+            guard let id = key.string.flatMap({ Int($0) }).flatMap({ model.token($0) }) else {
+                throw .invalid("logit_bias", "expected token ids\(model.tokenRange).")
+            }
+            guard let number = value.number else {
+                throw .invalid("logit_bias", "expected a number for token \(id), found \(value.kind.rawValue).")
+            }
+            bias[id] = Float(number)
+        }
+        return bias
+    }
+
+    /// Parses `prompt`: a text, a list of texts, a list of token ids, or a list of such lists.
+    fileprivate func prompts(for model: ServedModel, maxCount: Int) throws(APIError) -> [Prompt] {
+        if self["prompt"]?.string != nil { return [.text(try text("prompt", 0...Self.maxTextLength))] }
+        guard let elements = self["prompt"]?.elements else {
+            let found = self["prompt"]?.kind.rawValue ?? "nothing"
+            throw .invalid("prompt", "expected a string, a list of strings, or a list of token ids, found \(found).")
+        }
+        let list = Array(elements)
+        guard let first = list.first else { throw .invalid("prompt", "expected at least one prompt.") }
+        if first.kind == .number { return [.tokens(try tokens(list, "prompt", model))] }
+        guard list.count <= maxCount else {
+            throw .invalid("prompt", "expected at most \(maxCount) prompts in one request, found \(list.count).")
+        }
+        var prompts: [Prompt] = []
+        for (i, element) in list.enumerated() {
+            if let text = element.string, first.kind == .string {
+                guard text.unicodeScalars.count <= Self.maxTextLength else {
+                    throw .invalid("prompt[\(i)]", "expected at most \(Self.maxTextLength) characters.")
+                }
+                prompts.append(.text(text))
+            } else if let ids = element.elements, first.kind == .array {
+                prompts.append(.tokens(try tokens(Array(ids), "prompt[\(i)]", model)))
+            } else {
+                throw .invalid("prompt[\(i)]", "expected all prompts to be strings, or all to be lists of token ids.")
+            }
+        }
+        return prompts
+    }
+
+    private func tokens(_ elements: [JSONElement], _ path: String, _ model: ServedModel) throws(APIError) -> [TokenID] {
+        guard !elements.isEmpty, elements.count <= Self.maxTextLength else {
+            throw .invalid(path, "expected 1 to \(Self.maxTextLength) tokens, found \(elements.count).")
+        }
+        var ids: [TokenID] = []
+        for (i, element) in elements.enumerated() {
+            guard let id = element.integer.flatMap({ model.token($0) }) else {
+                throw .invalid("\(path)[\(i)]", "expected a token id\(model.tokenRange).")
+            }
+            ids.append(id)
+        }
+        return ids
+    }
+}
+
+extension Prompt {
+    fileprivate func text(for model: ServedModel) throws(APIError) -> String {
+        switch self {
+        case .text(let text): return text
+        case .tokens(let ids):
+            guard let info = model.modelInfo else {
+                let reason = "not supported with token ids: the model runs on another server, and its tokenizer is not known here."
+                throw .invalid("echo", reason)
+            }
+            return info.tokenizer.text(of: ids)
+        case .chat: return ""
+        }
+    }
+}
+
+extension ServedModel {
+    /// Returns nil for a number that is not a token id. The ids of a remote model are not checked.
+    fileprivate func token(_ number: Int) -> TokenID? {
+        guard number >= 0, number < modelInfo?.tokenizer.vocabulary.count ?? Int(TokenID.max) else { return nil }
+        return TokenID(number)
+    }
+
+    fileprivate var tokenRange: String { modelInfo.map { " from 0 to \($0.tokenizer.vocabulary.count - 1)" } ?? "" }
+}

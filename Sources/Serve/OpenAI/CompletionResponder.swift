@@ -1,0 +1,116 @@
+import HTTPServer
+import Infer
+import Synchronization
+
+/// Collects the events of all answers to one completion request and sends the response: one object, or a stream. If one answer fails, all
+/// are cancelled.
+///
+///     let responder = CompletionResponder(request, encoder, context) { for ticket in tickets { ticket.cancel() } }
+///     responder.receive(event, of: 0)
+final class CompletionResponder: Sendable {
+    private struct State {
+        var answers: [GenerationResult]
+        /// The number of characters of each answer that were sent.
+        var offsets: [Int]
+        var unfinished: Int
+        var hasResponded = false
+        var hasText = false
+        var isFinished = false
+    }
+
+    private let request: CompletionRequest
+    private let encoder: CompletionEncoder
+    private let context: RequestContext
+    private let stream: ResponseStream
+    private let cancel: @Sendable () -> Void
+    private let state: Mutex<State>
+
+    /// - Parameter cancel: Cancels all answers. Called when the client disconnects or an answer fails.
+    init(_ request: CompletionRequest, _ encoder: CompletionEncoder, _ context: RequestContext, cancel: @escaping @Sendable () -> Void) {
+        self.request = request
+        self.encoder = encoder
+        self.context = context
+        self.cancel = cancel
+        stream = ResponseStream(heartbeat: ": beat\n\n", onDisconnect: cancel)
+        let count = request.answerCount
+        state = Mutex(State(
+            answers: Array(repeating: GenerationResult(), count: count),
+            offsets: (0..<count).map { request.echo(of: $0).unicodeScalars.count },
+            unfinished: count))
+        context.exchange.onDisconnect(cancel)
+    }
+
+    /// Handles an event of one answer.
+    func receive(_ event: GenerationEvent, of answer: Int) {
+        let before = state.withLock { state -> (offset: Int, isFirstText: Bool)? in
+            if state.isFinished { return nil }
+            defer {
+                if case .piece(let piece) = event {
+                    state.offsets[answer] += piece.tokens.reduce(0) { $0 + $1.characterCount }
+                    state.hasText = true
+                }
+            }
+            if request.streams, case .piece = event {} else { state.answers[answer].add(event) }
+            return (state.offsets[answer], !state.hasText)
+        }
+        guard let before else { return }
+        switch event {
+        case .began(let beginning): if request.streams { start(beginning, of: answer) }
+        case .piece(let piece):
+            if request.streams { stream.write(encoder.event(.text(piece, offset: before.offset), of: answer), flush: before.isFirstText) }
+        case .ended(let end):
+            switch end.reason {
+            case .error(let error): fail(APIError(error))
+            case .cancelled: fail(.stopping)                 // by the server; if the client has disconnected, nothing is sent
+            case .stop, .length: finish(answer, end.reason)
+            }
+        }
+    }
+
+    /// Sends the head of the stream with the first answer that starts. An error before that has an HTTP status of its own.
+    private func start(_ beginning: GenerationStart, of answer: Int) {
+        let isFirst = state.withLock { state -> Bool? in
+            if state.isFinished { return nil }
+            defer { state.hasResponded = true }
+            return !state.hasResponded
+        }
+        guard let isFirst else { return }
+        if isFirst { context.respond(.events(stream)) }
+        stream.write(encoder.event(.start(beginning), of: answer))
+    }
+
+    private func finish(_ answer: Int, _ reason: FinishReason) {
+        // Written before `unfinished` is decremented, so that [DONE] follows the last chunks of all answers.
+        if request.streams { stream.write(encoder.event(.finish(reason), of: answer)) }
+        let answers = state.withLock { state -> [GenerationResult]? in
+            state.unfinished -= 1
+            if state.unfinished > 0 || state.isFinished { return nil }
+            state.isFinished = true
+            return state.answers
+        }
+        guard let answers else { return }
+        if request.streams {
+            if request.includesUsage { stream.write(encoder.usageEvent(answers)) }
+            stream.write(CompletionEncoder.doneEvent)
+            stream.finish()
+        } else {
+            context.respond(Response(.ok, [("Content-Type", "application/json")], encoder.response(answers)))
+        }
+    }
+
+    private func fail(_ error: APIError) {
+        let hadResponded = state.withLock { state -> Bool? in
+            if state.isFinished { return nil }
+            state.isFinished = true
+            return state.hasResponded
+        }
+        guard let hadResponded else { return }
+        if hadResponded {
+            stream.write(CompletionEncoder.event(of: error))
+            stream.finish()
+        } else {
+            context.respond(error.response(for: context.request.path))
+        }
+        cancel()
+    }
+}

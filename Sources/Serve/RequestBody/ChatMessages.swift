@@ -1,0 +1,58 @@
+import JSON
+import Tokenize
+
+/// A message of a chat, as the chat template renders it. (`Message` is one in the store.)
+typealias ChatMessage = Conversation.Message
+
+extension RequestFields {
+    /// In Unicode code points.
+    static let maxTextLength = 100_000
+    private static let maxMessages = 1_000
+
+    /// Parses a list of objects with `role` and `content`.
+    ///
+    /// - Parameter isOpenAI: Also accepts a list of text parts as content, the role `developer` (system), and ignores other members.
+    func messages(_ name: String, isOpenAI: Bool = false) throws(APIError) -> [ChatMessage]? {
+        guard let value = self[name] else { return nil }
+        guard let elements = value.elements else { throw .invalid(name, "expected a list, found \(value.kind.rawValue).") }
+        var messages: [ChatMessage] = []
+        for element in elements {
+            let path = "\(name)[\(messages.count)]"
+            guard messages.count < Self.maxMessages else { throw .invalid(name, "expected at most \(Self.maxMessages) messages.") }
+            guard let members = element.members else { throw .invalid(path, "expected an object, found \(element.kind.rawValue).") }
+            if !isOpenAI, let other = members.lazy.compactMap(\.key.string).first(where: { $0 != "role" && $0 != "content" }) {
+                throw .invalid("\(path).\(other.prefix(64))", "unknown field.")
+            }
+            messages.append(ChatMessage(try Self.role(element, path, isOpenAI), try Self.content(element, path, isOpenAI)))
+        }
+        return messages
+    }
+
+    private static func role(_ element: JSONElement, _ path: String, _ isOpenAI: Bool) throws(APIError) -> Conversation.Role {
+        let text = element["role"]?.string
+        if isOpenAI, text == "developer" { return .system }
+        guard let role = text.flatMap(Conversation.Role.init) else {
+            throw .invalid("\(path).role", "expected system, user or assistant.")
+        }
+        return role
+    }
+
+    private static func content(_ element: JSONElement, _ path: String, _ isOpenAI: Bool) throws(APIError) -> String {
+        let path = "\(path).content"
+        let content = element["content"]
+        var text = content?.string
+        if isOpenAI, text == nil, let parts = content?.elements {
+            var joined = ""
+            for part in parts {
+                guard part["type"]?.isString("text") ?? false, let partText = part["text"]?.string else {
+                    throw .invalid(path, "expected text parts only: this model reads nothing else.")
+                }
+                joined += partText
+            }
+            text = joined
+        }
+        guard let text else { throw .invalid(path, "expected a string, found \(content?.kind.rawValue ?? "nothing").") }
+        guard text.unicodeScalars.count <= maxTextLength else { throw .invalid(path, "expected at most \(maxTextLength) characters.") }
+        return text
+    }
+}

@@ -1,0 +1,112 @@
+import HTTPServer
+import JSON
+
+/// The fields of a JSON request body. An invalid field throws an error that names it.
+///
+///     let fields = try RequestFields(of: request, known: ["message", "conversation_id"])
+///     let message = try fields.text("message", 1...100_000)
+///
+/// A null field is the same as a missing one.
+struct RequestFields {
+    private let root: JSONElement?
+
+    /// - Parameters:
+    ///   - known: The allowed fields; nil allows and ignores any other field.
+    ///   - mayBeEmpty: Whether an empty body is an object without fields.
+    init(of request: Request, known: [String]?, mayBeEmpty: Bool = false) throws(APIError) {
+        if request.body.isEmpty, mayBeEmpty { root = nil; return }
+        let type = request.header("content-type")?.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
+        guard type == "application/json" else {
+            throw APIError(
+                status: .unsupportedMediaType,
+                code: "unsupported_media_type",
+                message: "Unsupported media type: expected a JSON body with the header Content-Type: application/json.")
+        }
+        var parser = JSONParser()
+        let root: JSONElement
+        do throws(JSONError) { root = try parser.parse(request.body) } catch { throw APIError(error) }
+        guard let members = root.members else { throw .badRequest("Invalid body: expected a JSON object, found \(root.kind.rawValue).") }
+        if let known {
+            for (key, _) in members {
+                let key = key.string ?? ""
+                if !known.contains(key) { throw .invalid(String(key.prefix(64)), "unknown field.") }
+            }
+        }
+        self.root = root
+    }
+
+    init(_ root: JSONElement) { self.root = root }
+
+    subscript(name: String) -> JSONElement? {
+        guard let value = root?[name], !value.isNull else { return nil }
+        return value
+    }
+
+    /// - Parameter length: In Unicode code points. If it excludes 0, the text must not be blank.
+    func optionalText(_ name: String, _ length: ClosedRange<Int>) throws(APIError) -> String? {
+        guard let value = self[name] else { return nil }
+        guard let text = value.string else { throw .invalid(name, "expected a string, found \(value.kind.rawValue).") }
+        let count = text.unicodeScalars.count
+        guard length.contains(count) else {
+            throw .invalid(name, "expected \(length.lowerBound) to \(length.upperBound) characters, found \(count).")
+        }
+        if length.lowerBound > 0, text.allSatisfy(\.isWhitespace) { throw .invalid(name, "expected text, found only whitespace.") }
+        return text
+    }
+
+    func text(_ name: String, _ length: ClosedRange<Int>) throws(APIError) -> String {
+        guard let text = try optionalText(name, length) else { throw .invalid(name, "expected a string, found nothing.") }
+        return text
+    }
+
+    func integer(_ name: String) throws(APIError) -> Int? {
+        guard let value = self[name] else { return nil }
+        guard let number = value.integer ?? value.number.flatMap({ Int(exactly: $0) }) else {
+            throw .invalid(name, "expected an integer, found \(Self.description(of: value)).")
+        }
+        return number
+    }
+
+    func unsigned(_ name: String) throws(APIError) -> UInt64? {
+        guard let value = self[name] else { return nil }
+        guard let number = value.unsigned ?? value.number.flatMap({ UInt64(exactly: $0) }) else {
+            throw .invalid(name, "expected an integer from 0 to 18446744073709551615, found \(Self.description(of: value)).")
+        }
+        return number
+    }
+
+    func number(_ name: String) throws(APIError) -> Double? {
+        guard let value = self[name] else { return nil }
+        guard let number = value.number else { throw .invalid(name, "expected a number, found \(Self.description(of: value)).") }
+        return number
+    }
+
+    func boolean(_ name: String) throws(APIError) -> Bool? {
+        guard let value = self[name] else { return nil }
+        guard let boolean = value.boolean else { throw .invalid(name, "expected true or false, found \(Self.description(of: value)).") }
+        return boolean
+    }
+
+    /// Shows numbers, but no text: it may be a password.
+    private static func description(of value: JSONElement) -> String { value.number.map { "\($0)" } ?? value.kind.rawValue }
+}
+
+extension Request {
+    /// Parses an integer query parameter.
+    func integer(_ name: String, _ range: ClosedRange<Int>, default defaultValue: Int) throws(APIError) -> Int {
+        guard let text = query(name) else { return defaultValue }
+        guard let number = Int(text), range.contains(number), text.first != "+" else {
+            throw .invalid(name, "expected an integer from \(range.lowerBound) to \(range.upperBound).")
+        }
+        return number
+    }
+
+    /// Parses a query parameter with a fixed set of values.
+    func choice<Choice: CaseIterable & RawRepresentable<String>>(_ name: String, default defaultValue: Choice) throws(APIError) -> Choice {
+        guard let text = query(name) else { return defaultValue }
+        guard let choice = Choice(rawValue: text) else {
+            throw .invalid(name, "expected one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")).")
+        }
+        return choice
+    }
+}

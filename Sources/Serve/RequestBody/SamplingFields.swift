@@ -1,0 +1,78 @@
+import Infer
+import JSON
+import Tokenize
+
+/// The sampling fields of a request body.
+enum SamplingFields {
+    static let names = [
+        "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty", "stop",
+        "seed", "ignore_eos",
+    ]
+
+    /// Parses the sampling fields. Fields that are missing get the defaults of the model.
+    static func config(
+        _ fields: RequestFields,
+        for model: ServedModel,
+        maximumTokens: Int? = nil,
+        logitBias: [TokenID: Float] = [:],
+        logProbabilities: Int? = nil
+    ) throws(APIError) -> GenerationConfig {
+        let defaults = model.samplingDefaults
+        let stop = try stopTexts(fields)
+        var maxTokens = maximumTokens
+        if maxTokens == nil { maxTokens = try fields.integer("max_tokens") }
+        let temperature = try fields.number("temperature") ?? defaults.temperature
+        let topK = try fields.integer("top_k") ?? defaults.topK
+        let topP = try fields.number("top_p") ?? defaults.topP
+        let minP = try fields.number("min_p") ?? 0
+        let repetition = try fields.number("repetition_penalty") ?? 1
+        let frequency = try fields.number("frequency_penalty") ?? 0
+        let presence = try fields.number("presence_penalty") ?? 0
+        let seed = try fields.unsigned("seed")
+        let ignoresEOS = try fields.boolean("ignore_eos") ?? false
+        do throws(GenerationError) {
+            var config = try GenerationConfig(
+                maximumTokens: maxTokens,
+                temperature: temperature,
+                topK: topK,
+                topP: topP,
+                minP: minP,
+                repetitionPenalty: repetition,
+                frequencyPenalty: frequency,
+                presencePenalty: presence,
+                stop: stop,
+                seed: seed,
+                logitBias: logitBias,
+                logProbabilities: logProbabilities)
+            config.ignoresEOS = ignoresEOS
+            return config
+        } catch {
+            throw APIError(error)
+        }
+    }
+
+    private static func stopTexts(_ fields: RequestFields) throws(APIError) -> [String] {
+        guard let stop = fields["stop"] else { return [] }
+        if let text = stop.string { return [text] }
+        guard let elements = stop.elements else {
+            throw .invalid("stop", "expected a string or a list of strings, found \(stop.kind.rawValue).")
+        }
+        var texts: [String] = []
+        for element in elements {
+            guard let text = element.string else { throw .invalid("stop", "expected strings, found \(element.kind.rawValue).") }
+            texts.append(text)
+            // One too many is enough for GenerationConfig's error.
+            if texts.count > GenerationConfig.maxStopTexts { break }
+        }
+        return texts
+    }
+
+    /// Returns the JSON name of a field of `GenerationConfig`.
+    static func jsonName(of field: String) -> String {
+        switch field {
+        case "maximumTokens": "max_tokens"
+        case "logProbabilities": "top_logprobs"
+        default: field.reduce(into: "") { name, letter in name += letter.isUppercase ? "_" + letter.lowercased() : String(letter) }
+        }
+    }
+}

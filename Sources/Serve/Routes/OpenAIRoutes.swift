@@ -1,0 +1,108 @@
+import HTTPServer
+import Infer
+import JSON
+import Store
+import Threads
+
+/// OpenAI's API under `/v1`.
+extension App {
+    static var openAIRoutes: [Route] {
+        [
+            Route("POST", "/v1/chat/completions", access: .apiClient) { try $0.completeChat($1) },
+            Route("POST", "/v1/completions", access: .apiClient) { try $0.completeText($1) },
+            Route("GET", "/v1/models", access: .apiClient) { app, _ in try app.listModels() },
+            Route("GET", "/v1/models/{model}", access: .apiClient) { try $0.showModel($1) },
+        ]
+    }
+
+    private func completeChat(_ context: RequestContext) throws -> Response? {
+        let model = try chatModel
+        let fields = try RequestFields(of: context.request, known: nil)
+        try checkModel(fields, model)
+        return try complete(CompletionRequest(chat: fields, for: model, maxAnswers: maxAnswers), model, context)
+    }
+
+    private func completeText(_ context: RequestContext) throws -> Response? {
+        if isStopping { throw APIError.stopping }
+        let model = try models.ready
+        let fields = try RequestFields(of: context.request, known: nil)
+        try checkModel(fields, model)
+        return try complete(CompletionRequest(text: fields, for: model, maxAnswers: maxAnswers), model, context)
+    }
+
+    /// The most answers of one request: no more than one client can ever have in progress.
+    private var maxAnswers: Int {
+        let perMinute = settings.chatsPerMinute > 0 ? settings.chatsPerMinute : .max
+        return min(64, settings.answersPerClient, settings.slots + settings.maxWaiting, perMinute)
+    }
+
+    private func complete(_ request: CompletionRequest, _ model: ServedModel, _ context: RequestContext) throws -> Response? {
+        for _ in 0..<request.answerCount { try rateLimits.checkChat(context.client.key) }
+        let tickets = try admission.enter(context.client.key, count: request.answerCount)
+        let encoder = CompletionEncoder(request, model: model.name)
+        let responder = CompletionResponder(request, encoder, context) { for ticket in tickets { ticket.cancel() } }
+        let start = ContinuousClock.now
+        for (index, ticket) in tickets.enumerated() {
+            generate(request[index], with: model, ticket) { event in
+                if case .ended(let end) = event {
+                    self.recordUsage(end, model.name, context.client, seconds: (ContinuousClock.now - start).inSeconds)
+                }
+                responder.receive(event, of: index)
+            }
+        }
+        return nil
+    }
+
+    /// Records the token counts for the account of the API key. The texts are not stored.
+    private func recordUsage(_ end: GenerationEnd, _ model: String, _ client: Client, seconds: Double) {
+        guard let account = client.account, end.promptTokens > 0 else { return }
+        let generation = Generation(
+            model: model,
+            promptTokens: end.promptTokens,
+            answerTokens: end.answerTokens,
+            seconds: seconds,
+            reason: end.reason.name)
+        executors.database.runEvenIfFull {
+            do { try self.store.record(generation, of: account) } catch {
+                Log.error("cannot record the token counts of an API request: \(error)")
+            }
+        }
+    }
+}
+
+/// The list of models, which has one element.
+extension App {
+    /// Clients may omit the model, or call it `default`.
+    private func checkModel(_ fields: RequestFields, _ model: ServedModel) throws(APIError) {
+        if let name = try fields.optionalText("model", 0...1_000) { try checkName(name, model) }
+    }
+
+    private func checkName(_ name: String, _ model: ServedModel) throws(APIError) {
+        guard [model.name, "default"].contains(name) else {
+            let message = "Unknown model: expected \(model.name)."
+            throw APIError(status: .notFound, code: "model_not_found", message: message, field: "model")
+        }
+    }
+
+    private func listModels() throws -> Response {
+        let model = try models.ready
+        return Response.json { list in
+            list.key("object"); list.string("list")
+            list.key("data"); list.array { $0.object { write(model, to: &$0) } }
+        }
+    }
+
+    private func showModel(_ context: RequestContext) throws -> Response {
+        let model = try models.ready
+        try checkName(context.parameters.first ?? "", model)
+        return Response.json { write(model, to: &$0) }
+    }
+
+    private func write(_ model: ServedModel, to object: inout JSONWriter) {
+        object.key("id"); object.string(model.name)
+        object.key("object"); object.string("model")
+        object.key("created"); object.integer(models.loadedAt)
+        object.key("owned_by"); object.string("slm")
+        if let context = model.context { object.key("context_length"); object.integer(context) }
+    }
+}

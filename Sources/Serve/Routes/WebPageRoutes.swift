@@ -1,0 +1,40 @@
+import HTTPServer
+
+/// The web page.
+extension App {
+    static var webPageRoutes: [Route] {
+        [
+            Route("GET", "/", on: .connection) { app, context in try app.file("/", context.request) },
+            Route("GET", "/web/{file}", on: .connection) { app, context in
+                try app.file("/web/\(context.parameters.first ?? "")", context.request)
+            },
+        ]
+    }
+
+    private func file(_ path: String, _ request: Request) throws(APIError) -> Response {
+        guard let file = webFiles[path] else { throw .notFound("file") }
+        let compressed = acceptsGzip(request) ? file.gzip : nil
+        let etag = compressed == nil ? file.etag : file.gzipETag
+        var headers: [(name: String, value: String)] = [
+            ("Content-Type", file.contentType), ("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding"), ("ETag", etag),
+        ]
+        if matches(request.header("if-none-match"), etag) { return Response(.notModified, headers) }
+        if compressed != nil { headers.append(("Content-Encoding", "gzip")) }
+        return Response(.ok, headers, compressed ?? file.bytes)
+    }
+
+    private func acceptsGzip(_ request: Request) -> Bool {
+        (request.header("accept-encoding") ?? "").split(separator: ",").contains { part in
+            let words = part.lowercased().filter { $0 != " " }.split(separator: ";")
+            let isExcluded = words.dropFirst().contains { $0 == "q=0" || $0.hasPrefix("q=0.0") && Double($0.dropFirst(2)) == 0 }
+            return words.first == "gzip" && !isExcluded
+        }
+    }
+
+    private func matches(_ ifNoneMatch: String?, _ etag: String) -> Bool {
+        (ifNoneMatch ?? "").split(separator: ",").contains { tag in
+            let tag = tag.drop { $0 == " " }
+            return tag == etag || tag == "*" || tag == "W/" + etag
+        }
+    }
+}

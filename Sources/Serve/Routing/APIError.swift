@@ -1,0 +1,160 @@
+import HTTPServer
+import Infer
+import JSON
+import Store
+
+/// An error response. Its body is `Error` of Documentation/Reference/openapi.yaml, or an OpenAI error under `/v1`.
+///
+///     throw APIError.invalid("temperature", "expected a number from 0 to 2, found 3.")
+struct APIError: Error, Equatable {
+    var status: HTTPStatus
+    /// For programs.
+    var code: String
+    /// A sentence for users.
+    var message: String
+    var field: String?
+    /// In seconds.
+    var retryAfter: Int?
+
+    static func invalid(_ field: String, _ message: String) -> APIError {
+        APIError(status: .unprocessableContent, code: "invalid", message: "\(field): \(message)", field: field)
+    }
+
+    static func badRequest(_ message: String) -> APIError { APIError(status: .badRequest, code: "bad_request", message: message) }
+
+    static func notFound(_ thing: String) -> APIError { APIError(status: .notFound, code: "not_found", message: "No such \(thing).") }
+
+    static func unauthorized(_ message: String) -> APIError { APIError(status: .unauthorized, code: "unauthorized", message: message) }
+
+    static func tooManyRequests(_ message: String, seconds: Int) -> APIError {
+        APIError(status: .tooManyRequests, code: "too_many_requests", message: message, retryAfter: seconds)
+    }
+
+    static func serviceUnavailable(_ code: String, _ message: String, retryAfter: Int = 1) -> APIError {
+        APIError(status: .serviceUnavailable, code: code, message: message, retryAfter: retryAfter)
+    }
+
+    static let stopping = serviceUnavailable("stopping", "The server is shutting down. Try again in a moment.", retryAfter: 5)
+    static let internalError = APIError(
+        status: .internalServerError, code: "failed", message: "Internal server error. The server's log has the details.")
+}
+
+extension APIError {
+    /// Hides what only the server's owner may see, and logs it.
+    init(_ error: StoreError) {
+        switch error {
+        case .notFound(.user): self = .unauthorized("This account no longer exists. Sign in again.")
+        case .notFound(let thing): self = .notFound(thing.rawValue)
+        case .usernameTaken:
+            self = APIError(status: .conflict, code: "taken", message: "This username is taken. Choose another one.", field: "username")
+        case .diskFull:
+            self = APIError(status: .insufficientStorage, code: "no_space", message: "The server's disk is full. Nothing was saved.")
+        case .unavailable, .busy:
+            self = .serviceUnavailable("busy", "The database is not responding. Try again in a moment.", retryAfter: 2)
+        case .tooLong(let what, let limit):
+            let message = "\(what) is too long: expected at most \(limit) bytes.".capitalizedFirst
+            self = APIError(status: .unprocessableContent, code: "invalid", message: message)
+        case .conversationFull:
+            let message = "This conversation has reached its maximum length. Start a new one."
+            self = APIError(status: .conflict, code: "conversation_full", message: message)
+        case .invalidURL, .unusable, .damaged, .foreignDatabase, .newerSchema, .failed:
+            Log.error("\(error)")
+            self = .internalError
+        }
+    }
+
+    init(_ error: GenerationError) {
+        switch error {
+        case .field(let name, let value, let expected):
+            self = .invalid(SamplingFields.jsonName(of: name), "expected \(expected), found \(value).")
+        case .tooLong:
+            self = APIError(status: .unprocessableContent, code: "context_length_exceeded", message: "\(error)".capitalizedFirst)
+        case .emptyPrompt, .noChatTemplate, .tokenizer, .unsupported:
+            self = APIError(status: .unprocessableContent, code: "invalid", message: "\(error)".capitalizedFirst)
+        case .busy: self = .serviceUnavailable("busy", "\(error)".capitalizedFirst)
+        case .threadNotStarted, .invalidLogits:
+            Log.error("\(error)")
+            self = .internalError
+        case .remote(let error): self = APIError(status: .badGateway, code: "backend", message: "\(error)".capitalizedFirst)
+        }
+    }
+
+    init(_ rejection: Admission.Rejection) {
+        switch rejection {
+        case .tooManyForClient(let active):
+            let answers = active == 1 ? "1 answer" : "\(active) answers"
+            self = .tooManyRequests("You already have \(answers) in progress. Wait until one is finished.", seconds: 2)
+        case .queueFull(let waiting):
+            let message = "The server is busy: \(waiting) requests are waiting. Try again in a moment."
+            self = .serviceUnavailable("busy", message, retryAfter: 5)
+        case .closed: self = .stopping
+        }
+    }
+
+    init(_ error: JSONError) { self = .badRequest("Invalid JSON: \(error)") }
+
+    /// Converts whatever a route throws.
+    init(any error: any Error) {
+        switch error {
+        case let error as APIError: self = error
+        case let error as StoreError: self.init(error)
+        case let error as GenerationError: self.init(error)
+        case let error as Admission.Rejection: self.init(error)
+        case let error as JSONError: self.init(error)
+        default:
+            Log.error("\(error)")
+            self = .internalError
+        }
+    }
+}
+
+extension APIError {
+    /// Returns the response, in OpenAI's format for a path under `/v1`.
+    func response(for path: String) -> Response {
+        var writer = JSONWriter()
+        var status = status
+        if path.hasPrefix("/v1/") {
+            if status == .unprocessableContent { status = .badRequest }
+            writeOpenAI(to: &writer)
+        } else {
+            writer.object { writeMember(to: &$0) }
+        }
+        var response = Response(status, [("Content-Type", "application/json")], writer.bytes)
+        if let retryAfter { response.headers.append(("Retry-After", "\(max(1, retryAfter))")) }
+        if status == .unauthorized { response.headers.append(("WWW-Authenticate", "Bearer realm=\"slm\"")) }
+        return response
+    }
+
+    /// Writes the member `error` of an object.
+    func writeMember(to object: inout JSONWriter) {
+        object.key("error")
+        object.object {
+            $0.key("code"); $0.string(code)
+            $0.key("message"); $0.string(message)
+            if let field { $0.key("field"); $0.string(field) }
+        }
+    }
+
+    /// Writes OpenAI's error object.
+    func writeOpenAI(to writer: inout JSONWriter) {
+        let type = switch status.rawValue {
+        case 401, 403: "authentication_error"
+        case 429: "rate_limit_error"
+        case 500...: "server_error"
+        default: "invalid_request_error"
+        }
+        writer.object { error in
+            error.key("error")
+            error.object {
+                $0.key("message"); $0.string(message)
+                $0.key("type"); $0.string(type)
+                $0.key("param"); if let field { $0.string(field) } else { $0.null() }
+                $0.key("code"); $0.string(code)
+            }
+        }
+    }
+}
+
+extension String {
+    var capitalizedFirst: String { prefix(1).uppercased() + dropFirst() }
+}

@@ -1,0 +1,74 @@
+import HTTPServer
+import Secrets
+import Store
+
+/// Checks the credentials of requests.
+extension App {
+    /// Returns the sender of a request. Throws 401 if it does not have the access that the route needs.
+    func authenticate(_ request: Request, for access: Route.Access) throws -> Client {
+        let address = clientAddress(of: request)
+        switch access {
+        case .anyone: return Client(account: nil, address: address)
+        case .admin:
+            try checkAdminKey(request, from: address)
+            return Client(account: nil, address: address)
+        case .account:
+            guard let token = Self.bearerToken(request) else {
+                throw APIError.unauthorized("Sign in first: expected the header Authorization: Bearer TOKEN.")
+            }
+            return Client(account: try account(of: token), address: address)
+        case .apiClient:
+            // A server without guests requires an account of API clients, too.
+            let requiresKey = settings.requiresAPIKey || !settings.allowsGuests
+            guard let token = Self.bearerToken(request) else {
+                if requiresKey { throw APIError.unauthorized("API key required: expected the header Authorization: Bearer slm_…") }
+                return Client(account: nil, address: address)
+            }
+            // OpenAI clients always send a key. Where none is required, any is accepted.
+            return Client(account: requiresKey ? try account(of: token) : try? account(of: token), address: address)
+        }
+    }
+
+    private func checkAdminKey(_ request: Request, from address: PeerAddress) throws(APIError) {
+        // Without an admin key, the admin routes do not exist.
+        guard let key = settings.adminKey else { throw .notFound("path") }
+        let given = request.header("x-admin-key") ?? ""
+        try rateLimits.checkLockout(.admin(from: address))
+        guard ConstantTime.equal(given, key) else {
+            if !given.isEmpty { rateLimits.recordFailedAttempt(.admin(from: address)) }
+            throw .unauthorized("Wrong or missing admin key: expected the value of ADMIN_API_KEY in the header X-Admin-Key.")
+        }
+    }
+
+    private static func bearerToken(_ request: Request) -> String? {
+        guard let value = request.header("authorization"), value.prefix(7).lowercased() == "bearer " else { return nil }
+        let token = value.dropFirst(7).drop { $0 == " " }
+        return token.isEmpty ? nil : String(token)
+    }
+
+    private func account(of token: String) throws -> UserID {
+        if token.hasPrefix(APIKeyToken.prefix) {
+            guard let key = APIKeyToken(token), let owner = try store.owner(ofAPIKeyWithHash: key.digest) else {
+                throw APIError.unauthorized("This API key is invalid or revoked.")
+            }
+            return owner
+        }
+        do throws(SessionTokenError) {
+            guard let account = UserID(try signer.token(token, at: unixTime()).subject) else { throw SessionTokenError.forged }
+            return account
+        } catch {
+            throw APIError.unauthorized("\(error)".capitalizedFirst)
+        }
+    }
+
+    /// Returns the address of the client: with `--behind-proxy`, the last element of the `X-Forwarded-For` header that a proxy on this
+    /// machine has added.
+    private func clientAddress(of request: Request) -> PeerAddress {
+        guard settings.trustsProxy, request.peer.isLoopback,
+              let header = request.headers.last(where: { $0.name == "x-forwarded-for" })?.value else { return request.peer }
+        let elements = header.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+        let last = elements.last.map { String(Substring($0)) } ?? ""
+        // All clients without a valid address share one, which is not the address of the proxy.
+        return PeerAddress(forwarded: last) ?? .unknown
+    }
+}

@@ -1,0 +1,58 @@
+import HTTPServer
+import JSON
+import Store
+
+/// A request with what the dispatcher found out about it.
+struct RequestContext: Sendable {
+    let exchange: Exchange
+    /// The values of the path parameters.
+    let parameters: [String]
+    let client: Client
+    let originPolicy: OriginPolicy
+
+    var request: Request { exchange.request }
+
+    func respond(_ response: Response) { exchange.respond(originPolicy.addingHeaders(to: response, for: request)) }
+
+    /// Returns the only path parameter as an identifier. Throws 404 if it is not one.
+    func id<Kind>(of thing: String) throws(APIError) -> Identifier<Kind> {
+        guard let id = parameters.first.flatMap({ Identifier<Kind>($0) }) else { throw .notFound(thing) }
+        return id
+    }
+
+    /// The account, in a route with `access: .account`.
+    var account: UserID {
+        get throws(APIError) {
+            guard let account = client.account else { throw .unauthorized("Sign in first.") }
+            return account
+        }
+    }
+}
+
+/// The sender of a request.
+struct Client: Sendable {
+    /// nil for a guest.
+    let account: UserID?
+    let address: PeerAddress
+
+    /// The identity that limits count.
+    var key: ClientKey { account.map { .account($0.description) } ?? ClientKey(address) }
+}
+
+extension Response {
+    /// Returns a JSON object.
+    static func json<E: Error>(_ status: HTTPStatus = .ok, _ body: (inout JSONWriter) throws(E) -> Void) throws(E) -> Response {
+        var writer = JSONWriter()
+        try writer.object(body)
+        return Response(status, [("Content-Type", "application/json")], writer.bytes)
+    }
+
+    /// Returns server-sent events. X-Accel-Buffering keeps nginx from buffering them.
+    static func events(_ stream: ResponseStream) -> Response {
+        Response(.ok, [
+            ("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"),
+        ], stream: stream)
+    }
+
+    static let noContent = Response(.noContent)
+}

@@ -1,0 +1,4 @@
+import Glibc
+
+/// Returns the seconds since 1970, UTC.
+func unixTime() -> Int { time(nil) }

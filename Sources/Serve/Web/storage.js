@@ -1,0 +1,44 @@
+// @ts-check
+/**
+ * A value in the browser's storage: settings, the session token, unsent text. If storage is not available (private windows, a full disk),
+ * the value lasts until the page is closed.
+ *
+ *     const theme = stored("theme", "system");
+ *     theme.value = "dark";
+ *
+ * @template T
+ * @param {string} name
+ * @param {T} initial
+ * @param {Storage} [storage]
+ */
+export function stored(name, initial, storage = localStorage) {
+  const key = "slm." + name;
+  /** @type {T | undefined} the value if the storage rejected it */
+  let fallback;
+  return {
+    key,
+    /** @returns {T} */
+    get value() {
+      if (fallback !== undefined) return fallback;
+      try {
+        const text = storage.getItem(key);
+        if (text === null) return initial;
+        return typeof initial === "string" ? /** @type {T} */ (/** @type {unknown} */ (text)) : JSON.parse(text);
+      } catch {
+        return initial;
+      }
+    },
+    set value(value) {
+      fallback = undefined;
+      try {
+        if (value === initial || value === "" || value === null) storage.removeItem(key);
+        else storage.setItem(key, typeof value === "string" ? value : JSON.stringify(value));
+      } catch {
+        fallback = value;
+      }
+    },
+  };
+}
+
+/** The unsent text of a conversation. @param {string} key the conversation's id, or "new" */
+export const draft = (key) => stored("draft." + key, "");

@@ -1,0 +1,90 @@
+package import Corpus
+package import Tokenize
+
+/// Completes the same prompts at each evaluation, to show what the model has learned so far.
+///
+/// Decoding is greedy and changes no state, so training continues exactly as without it.
+package struct SampleAnswers {
+    package struct Answer: Sendable, Equatable {
+        package let question: String
+        package let answer: String
+        /// The answer of the data; nil for questions of the user and for plain text.
+        package let expected: String?
+    }
+
+    /// Completes a prompt greedily, up to a stop token or a maximum number of tokens.
+    package typealias Completion = (_ prompt: [TokenID], _ stops: [TokenID], _ maxTokens: Int) -> [TokenID]
+
+    private struct Question {
+        let text: String
+        let prompt: [TokenID]
+        let expected: String?
+    }
+
+    private let questions: [Question]
+    private let stops: [TokenID]
+    private let tokenizer: Tokenizer
+    private let complete: Completion
+
+    /// - Parameters:
+    ///   - questions: The first exchange of `tokens` if empty.
+    ///   - template: nil if the data is plain text.
+    package init(
+        _ questions: [String], else tokens: TokenFile, _ template: ChatTemplate?, _ vocabulary: Vocabulary, context: Int,
+        complete: @escaping Completion
+    ) throws {
+        let tokenizer = try Tokenizer(vocabulary)
+        let renderer = try template.map { try ChatRenderer($0, for: tokenizer) }
+        self.tokenizer = tokenizer
+        self.complete = complete
+        stops = renderer?.stopTokens ?? []
+        if questions.isEmpty {
+            self.questions = [Self.question(in: tokens, template, tokenizer, maxTokens: max(1, context / 2))].compactMap { $0 }
+            return
+        }
+        var encoder = try Encoder(tokenizer)
+        self.questions = try questions.compactMap { text in
+            var prompt = ChatTokens()
+            if let renderer {
+                try renderer.append(promptOf: [.init(.user, text)], with: &encoder, to: &prompt)
+            } else {
+                prompt.ids = try tokenizer.ids(of: text)
+            }
+            return prompt.ids.isEmpty ? nil : Question(text: text, prompt: prompt.ids, expected: nil)
+        }
+    }
+
+    /// The first exchange of the data or, for plain text, its beginning.
+    private static func question(
+        in tokens: TokenFile, _ template: ChatTemplate?, _ tokenizer: Tokenizer, maxTokens: Int
+    ) -> Question? {
+        var ids: [TokenID] = []
+        let special = Set(tokenizer.vocabulary.specialTokens.map(\.id))
+        func text(_ range: Range<Int>) -> String {
+            tokens.read(range, into: &ids)
+            return tokenizer.text(of: ids.filter { !special.contains($0) })
+        }
+        guard let template else {
+            let beginning = 0..<min(tokens.count, maxTokens, 24)
+            let shown = text(beginning)
+            return beginning.isEmpty ? nil : Question(text: shown, prompt: ids, expected: nil)
+        }
+        guard let found = tokens.firstExchange(of: 1...maxTokens) ?? tokens.firstExchange(of: 1...(.max)) else { return nil }
+        // In the human-assistant template a turn ends with its line, and the label of the next turn follows.
+        let line = { (text: String) in
+            template == .humanAssistant ? String(text.drop { $0 == " " }.prefix { $0 != "\n" }) : text
+        }
+        let question = line(text(found.question))
+        let expected = line(text(found.answer))
+        tokens.read(found.prompt, into: &ids)
+        return Question(text: question, prompt: ids, expected: expected)
+    }
+
+    /// Lets the current model complete the prompts, with at most 40 tokens each: without a KV cache, each token costs a forward pass.
+    package func answers() -> [Answer] {
+        questions.map { question in
+            let ids = complete(question.prompt, stops, 40)
+            return Answer(question: question.text, answer: tokenizer.text(of: ids), expected: question.expected)
+        }
+    }
+}

@@ -1,0 +1,170 @@
+package import Corpus
+import Checkpoint
+import Files
+import Hashing
+package import Kernels
+package import Tokenize
+
+/// The training set and the validation set of a run. `slm train` and `slm finetune` build them here, by one rule.
+///
+///     let data = try TrainingData(.init(["chats.jsonl"]), vocabulary: vocabulary, on: pool)
+///     let batches = try data.batches(.train, plan, context: 384)
+///
+/// Chat files are tokenized, and the conversations are split by ``ValidationSplit``. Prepared token files (`train.bin` and `val.bin` of
+/// `slm tokenize --tokens`) are used unchanged.
+package struct TrainingData: Sendable {
+    package struct Source: Sendable {
+        /// Chat files, text files and folders of them; or one folder that `slm tokenize --tokens` wrote.
+        package var paths: [String]
+        /// Files to validate on, instead of a share of `paths`.
+        package var validation: [String] = []
+        /// The share of the conversations to validate on.
+        package var validationShare = 0.1
+        /// Skips and counts malformed lines instead of throwing.
+        package var skipsBad = false
+
+        package init(_ paths: [String]) { self.paths = paths }
+
+        /// Whether the source is a folder of prepared token files.
+        package var isPrepared: Bool { paths.count == 1 && Folder.contains("meta.json", in: paths[0]) }
+    }
+
+    /// A place for the token files made from chat files.
+    package enum Storage {
+        /// Deletes the files at once. The open data stays readable until it is released.
+        case temporary
+        /// Keeps the files, and finds them again if the same program version needs them for the same source.
+        case cache(DatasetCache, version: String)
+    }
+
+    package let vocabulary: Vocabulary
+    package let meta: TokenMeta
+    /// The report of the tokenization; nil for prepared token files and for files found in the cache.
+    package let report: CorpusReport?
+    package let training, validation: TokenFile
+
+    /// - Parameters:
+    ///   - template: The chat template for chat files.
+    ///   - progress: Called with the number of bytes that are tokenized.
+    package init(
+        _ source: Source, vocabulary: Vocabulary, template: ChatTemplate = .specialTokens, storage: Storage = .temporary,
+        on pool: WorkerPool, progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void = { _ in }
+    ) throws {
+        if source.isPrepared {
+            try self.init(prepared: source.paths[0], vocabulary, report: nil)
+            return
+        }
+        var report: CorpusReport?
+        let tokenize = { (folder: String) throws in
+            report = try Self.tokenize(source, with: Tokenizer(vocabulary), template, to: folder, on: pool, progress)
+        }
+        switch storage {
+        case .temporary:
+            let folder = try ScratchFolder()
+            try tokenize(folder.path)
+            try self.init(prepared: folder.path, vocabulary, report: report)
+        case .cache(let cache, let version):
+            let recipe = """
+                tokens, format \(TokenMeta.version), slm \(version), vocabulary \(vocabulary.fingerprint), template \(template.rawValue), \
+                validation share \(source.validationShare), validation files \(source.validation.count)\
+                \(source.skipsBad ? ", malformed lines skipped" : "")
+                """
+            let folder = try cache.folder(for: source.paths + source.validation, recipe: recipe) { folder in
+                try tokenize(folder)
+                try vocabulary.write(to: folder + "/tokenizer.json")       // makes it a complete folder for slm train --data
+            }
+            try self.init(prepared: folder, vocabulary, report: report)
+        }
+    }
+
+    private init(prepared folder: String, _ vocabulary: Vocabulary, report: CorpusReport?) throws {
+        self.vocabulary = vocabulary
+        self.report = report
+        meta = try TokenMeta(reading: folder + "/meta.json")
+        guard vocabulary.fingerprint == meta.fingerprint else {
+            throw TrainingError.otherVocabulary(folder: folder, found: meta.fingerprint, expected: vocabulary.fingerprint)
+        }
+        training = try TokenFile(.train, in: folder, meta)
+        validation = try TokenFile(.val, in: folder, meta)
+    }
+
+    private static func tokenize(
+        _ source: Source, with tokenizer: Tokenizer, _ template: ChatTemplate, to folder: String, on pool: WorkerPool,
+        _ progress: @escaping (_ bytesRead: Int) throws(CorpusError) -> Void
+    ) throws(CorpusError) -> CorpusReport {
+        var encoder = CorpusEncoder(tokenizer, file: "tokenizer.json", template: template)
+        encoder.validationShare = source.validationShare
+        encoder.skipsBad = source.skipsBad
+        encoder.progress = progress
+        let report = try encoder.write(source.paths, validation: source.validation, to: folder, on: pool)
+        let isSplit = report.train.conversations > 0 && report.val.conversations > 0
+        if isSplit || !source.validation.isEmpty || source.paths.contains("-") { return report }
+        if try TokenMeta(reading: folder + "/meta.json").template == nil { return report }
+        // A few chats can all fall into one set. (Standard input cannot be read again, and plain text is split by bytes.)
+        let split = ValidationSplit(seed: encoder.seed, share: encoder.validationShare)
+        let adjusted = split.adjusted(to: report.train.conversations + report.val.conversations)
+        if adjusted == split { return report }
+        encoder.validationShare = adjusted.share
+        return try encoder.write(source.paths, to: folder, on: pool)
+    }
+}
+
+extension TrainingData {
+    private func tokens(_ split: DatasetSplit) -> TokenFile { split == .train ? training : validation }
+
+    /// The number of examples: conversations or, for plain text, passages as long as the context.
+    package func exampleCount(_ split: DatasetSplit, context: Int) -> Int {
+        meta.template == nil ? max(0, tokens(split).count + context - 2) / context : meta.counts(of: split).conversations
+    }
+
+    /// The memory of the token files, which stays in use once they are read, and of the packing.
+    package var memoryBytes: Double {
+        DatasetSplit.allCases.map { meta.counts(of: $0) }.reduce(0) {
+            $0 + Double($1.tokens * meta.width + $1.turns * 8 + $1.conversations * 48)
+        }
+    }
+
+    /// Identifies the tokens and their split.
+    package var digest: String {
+        let digest = Digest()
+        var ids: [TokenID] = []
+        for file in [training, validation] {
+            for start in stride(from: 0, to: file.count, by: 1 << 16) {
+                file.read(start..<min(start + 1 << 16, file.count), into: &ids)
+                digest.add(ids)
+            }
+            digest.add([-1])       // the border between the sets
+        }
+        return digest.text
+    }
+
+    /// The batches of a set: packed conversations or, for plain text or if the plan says so, random windows.
+    package func batches(_ split: DatasetSplit, _ plan: TrainingPlan, context: Int) throws(TrainingError) -> any TrainingBatches {
+        if plan.packsConversations, meta.template != nil { return try packedBatches(split, plan, context: context) }
+        return try RandomWindows(
+            tokens(split), rows: plan.rows, context: context, seed: seed(split, plan), lossScope: plan.lossScope
+        )
+    }
+
+    /// The validation batches; nil if the validation set has too few tokens for one row.
+    package func validationBatches(_ plan: TrainingPlan, context: Int) throws(TrainingError) -> (any TrainingBatches)? {
+        validation.count > context ? try batches(.val, plan, context: context) : nil
+    }
+
+    /// Packed conversations, also for plain text.
+    ///
+    /// - Parameter evenly: Whether to divide an epoch into batches of equal size: see `PackedConversations`.
+    package func packedBatches(
+        _ split: DatasetSplit, _ plan: TrainingPlan, context: Int, evenly: Bool = false
+    ) throws(TrainingError) -> PackedConversations {
+        try PackedConversations(
+            tokens(split), rows: plan.rows, context: context, seed: seed(split, plan), lossScope: plan.lossScope,
+            padding: vocabulary.specialTokenID("<|pad|>") ?? 0, evenly: evenly
+        )
+    }
+
+    /// The sets have different seeds, so that a validation batch never has the order of a training batch.
+    private func seed(_ split: DatasetSplit, _ plan: TrainingPlan) -> UInt64 {
+        UInt64(bitPattern: Int64(plan.seed)) &+ (split == .val ? 1 << 32 : 0)
+    }
+}

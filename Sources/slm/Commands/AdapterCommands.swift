@@ -1,0 +1,52 @@
+import Checkpoint
+import Files
+import Kernels
+
+struct AdapterMergeOptions: MachineOptions {
+    var checkpoint: String?
+    var base: String?
+    var out: String?
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var quiet = false
+}
+
+extension Command {
+    static var adapterMerge: Command {
+        Command(
+            "adapter merge",
+            "Merge a LoRA adapter into its base model.",
+            AdapterMergeOptions(),
+            [
+                OptionGroup("Main options", [
+                    .checkpoint(\.checkpoint, "Merge this adapter, as slm finetune --lora writes it."),
+                    .option("out", \.out, value: "FILE", "Write the merged model to FILE.").short("o"),
+                    .option("base", \.base, value: "CHECKPOINT", "Take the base model from this file.",
+                            default: "where it was in training"),
+                ]),
+                OptionGroup("Machine", AdapterMergeOptions.machineOptions),
+                OptionGroup("Output", [.quiet(\.quiet)]),
+            ],
+            examples: ["slm adapter merge checkpoints/support/best.h5 --out merged.h5"]
+        ) { options in
+            try options.run()
+        }
+    }
+}
+
+extension AdapterMergeOptions {
+    func run() throws {
+        guard let path = checkpoint else {
+            throw UsageError("slm adapter merge: expected an adapter: slm adapter merge CHECKPOINT --out FILE")
+        }
+        guard let out else { throw UsageError("slm adapter merge: expected a file to write: --out FILE") }
+        let adapter = try Checkpoint(reading: path)
+        guard adapter.adapter != nil else { throw Refusal(description: "\(path): expected a LoRA adapter, found a whole model.") }
+        let merged = try adapter.merged(base: base, on: processor())
+        try Folder.create(forFileAt: out)
+        try merged.write(to: out)
+        printLine("\(out): \(merged.weights.elementCount) parameters, adapter merged")
+        printNextStep("Chat with it", "slm chat \(out.shellWord)", unless: quiet)
+    }
+}

@@ -1,0 +1,124 @@
+import Autograd
+import Checkpoint
+import Infer
+import Kernels
+import Model
+import Tokenize
+
+struct BenchGenerateOptions: MachineOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var checkpoint: String?
+    var preset = "eugpt"
+    var dtype = PrecisionOption.auto
+    var batch = 1
+    var prompt = 128
+    var generate = 200
+    var runs = 5
+    var profile = false
+    var json = false
+}
+
+extension Command {
+    static var benchGenerate: Command {
+        Command(
+            "bench generate",
+            "Measure the speed of prompt processing and generation.",
+            BenchGenerateOptions(),
+            [
+                OptionGroup("Main options", [
+                    .checkpoint(\.checkpoint, "Measure this model.", default: "random weights of the --preset"),
+                    .option("preset", \.preset, value: "NAME", "Choose the size of the model if there is no checkpoint.")
+                        .choices(GPTConfiguration.presets.map(\.name)),
+                    .option("dtype", \.dtype, "Store the weights in this data type."),
+                    .option("batch", \.batch, in: 1...4_096, "Generate N sequences at once."),
+                    .option("prompt", \.prompt, in: 1...1_048_576, "Use prompts of N tokens."),
+                    .option("generate", \.generate, in: 1...1_048_576, "Generate N tokens per sequence."),
+                    .runs(\.runs, in: 1...1_000),
+                    .profile(\.profile),
+                    .json(\.json),
+                ]),
+                OptionGroup("Machine", BenchGenerateOptions.machineOptions),
+            ],
+            examples: ["slm bench generate best.h5 --dtype int8 --batch 16 --prompt 128 --generate 200 --json"]
+        ) { options in
+            let processor = try options.processor()
+            var runner: ModelRunner?
+            let load = try measureSeconds { runner = try options.open(on: processor) }
+            guard let runner else { return }
+            try options.measure(runner, load: load)
+        }
+    }
+}
+
+extension BenchGenerateOptions {
+    fileprivate func open(on processor: Processor) throws -> ModelRunner {
+        if let path = checkpoint {
+            let checkpoint = try Checkpoint(reading: path)
+            let precision = processor.weightPrecision(for: dtype, stored: checkpoint.quantizedPrecision)
+            return try ModelRunner(of: checkpoint, on: processor, precision: precision)
+        }
+        let configuration = try GPTConfiguration.preset(preset, for: "bench generate")
+        var list = ParameterList()
+        let model = GPT(configuration, in: &list)
+        let parameters = Parameters(list, on: processor, seed: 1)
+        return ModelRunner(of: model, parameters, on: processor, precision: processor.weightPrecision(for: dtype))
+    }
+
+    /// Measures as llama.cpp does: each prompt on its own, then one token of every sequence at a time, with the logits that follow it.
+    fileprivate func measure(_ runner: ModelRunner, load: Double) throws {
+        let V = runner.model.configuration.vocabulary
+        let context = runner.model.configuration.context
+        guard prompt + generate <= context else {
+            throw UsageError("slm bench generate: expected at most \(context) tokens (the context), "
+                + "found \(prompt) (--prompt) + \(generate) (--generate).")
+        }
+        let caches = (0..<batch).map { _ in runner.makeKVCache() }
+        func id(_ i: Int, _ s: Int) -> TokenID { TokenID((i + s) % V) }
+        var promptSeconds: [Double] = []
+        var answerSeconds: [Double] = []
+        if profile { runner.processor.profile = Profile() }
+        for _ in 0..<runs {
+            for (s, cache) in caches.enumerated() {
+                let ids = (0..<prompt).map { id($0 * 37, s) }
+                promptSeconds.append(measureSeconds { _ = runner.logits(for: [.init(cache, from: 0, ids: ids)]) })
+            }
+            answerSeconds.append(measureSeconds {
+                for g in 0..<generate {
+                    _ = runner.logits(for: caches.enumerated().map { s, cache in .init(cache, from: prompt + g, ids: [id(g * 53, s)]) })
+                }
+            })
+        }
+        report(runner, caches.reduce(0) { $0 + $1.memoryBytes(forPositions: $1.capacity) }, load, promptSeconds, answerSeconds)
+        guard let profile = runner.processor.profile else { return }
+        runner.processor.profile = nil
+        let type: DataType = runner.precision == .float32 || !runner.processor.hasBFloat16 ? .float32 : .bfloat16
+        let total = (promptSeconds + answerSeconds).reduce(0, +)
+        ProfileTable(profile, steps: runs, limits: MachineLimits(of: runner.processor, in: type), total: total).write(asJSON: json)
+    }
+
+    private func report(_ runner: ModelRunner, _ cacheBytes: Int, _ load: Double, _ promptSeconds: [Double], _ answerSeconds: [Double]) {
+        let promptSpeed = Double(prompt) / median(promptSeconds)
+        let speed = Double(batch * generate) / median(answerSeconds)
+        let peak = CPU.peakMemory >> 20
+        if json {
+            return printLine(JSONLine([
+                "bench": "generate",
+                "case": .text(runner.precision.rawValue),
+                "batch": .whole(batch),
+                "threads": .whole(runner.processor.threads),
+                "kernels": .text(runner.processor.instructionSet),
+                "prompt_tokens_per_s": .number(promptSpeed),
+                "tokens_per_s": .number(speed),
+                "load_s": .number(load),
+                "weights_mb": .whole(runner.weightBytes >> 20),
+                "cache_mb": .whole(cacheBytes >> 20),
+                "peak_rss_mb": .whole(peak),
+            ]))
+        }
+        printLine("\(runner.precision.rawValue), batch \(batch): prompt \(Int(promptSpeed.rounded())) tokens/s, "
+            + "generation \(Int(speed.rounded())) tokens/s, "
+            + "loaded in \(load.fixed(2)) s, weights \(runner.weightBytes >> 20) MB, peak memory \(peak) MB")
+    }
+}

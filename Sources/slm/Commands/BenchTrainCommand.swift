@@ -1,0 +1,129 @@
+import Autograd
+import Kernels
+import Model
+import Train
+
+struct BenchTrainOptions: MachineOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var synthetic = false
+    var preset = "eugpt"
+    var dtype = Precision.auto
+    var batch = 12
+    var context: Int?
+    var positions: GPTConfiguration.Positions?
+    var qkNorm = false
+    var steps = 8
+    var warmup = 3
+    var tokensAtOnce: Int?
+    var recompute = false
+    var profile = false
+    var json = false
+}
+
+extension Command {
+    static var benchTrain: Command {
+        Command(
+            "bench train",
+            "Measure the speed of training steps: forward, backward, clipping and AdamW.",
+            BenchTrainOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("synthetic", \.synthetic, "Train on random tokens: the speed depends on shapes only. Required."),
+                    .option("preset", \.preset, value: "NAME", "Choose the size of the model.")
+                        .choices(GPTConfiguration.presets.map(\.name)),
+                    .option("dtype", \.dtype, "Compute matmuls in this data type."),
+                    .option("batch", \.batch, in: 1...65_536, "Set the sequences per batch."),
+                    .option("context", \.context, in: 1...1_048_576, "Set the context length in tokens.", default: "the preset's"),
+                    .option("steps", \.steps, in: 1...100_000, "Time N steps and report the median."),
+                    .option("warmup", \.warmup, in: 0...100_000, "Run N steps before those."),
+                    .profile(\.profile),
+                    .json(\.json),
+                ]),
+                OptionGroup("Model", [
+                    .option("positions", \.positions, "Choose the position encoding.", default: "the preset's"),
+                    .option("qk-norm", \.qkNorm, "Normalize queries and keys."),
+                ]),
+                OptionGroup("Machine", [
+                    .option("tokens-at-once", \.tokensAtOnce, in: 1...1_073_741_824, "Compute batches in parts of about N tokens.",
+                            default: "1536"),
+                    .option("recompute", \.recompute, "Recompute activations in the backward pass instead of storing them."),
+                ] + BenchTrainOptions.machineOptions),
+            ],
+            examples: ["slm bench train --synthetic --preset eugpt --dtype bf16 --batch 12 --json"]
+        ) { options in
+            guard options.synthetic else {
+                throw UsageError("slm bench train: expected --synthetic. To measure real data: slm train --dry-run --data FILE")
+            }
+            try options.measure()
+        }
+    }
+}
+
+extension BenchTrainOptions {
+    private var configuration: GPTConfiguration {
+        get throws {
+            var configuration = try GPTConfiguration.preset(preset, for: "bench train")
+            if let context { configuration.context = context }
+            if let positions { configuration.positions = positions }
+            if qkNorm { configuration.hasQKNorm = true }
+            return configuration
+        }
+    }
+
+    fileprivate func measure() throws {
+        let configuration = try configuration
+        let processor = try processor()
+        let type = processor.dataType(for: dtype)
+        try check(TrainingMemory(type, rows: batch, microBatchTokens: tokensAtOnce, isRecomputing: recompute), for: configuration)
+        let trainer = Trainer(configuration, on: processor, precision: type, recomputing: recompute, seed: 1)
+        if let tokensAtOnce { trainer.microBatchTokens = tokensAtOnce }
+        let randomBatch = Batch.random(rows: batch, of: configuration)
+        let tokens = Double(randomBatch.inputs.count)
+        var loss: Float = 0
+        func step() -> Double { measureSeconds { loss = trainer.step(randomBatch, rate: 3e-4).loss } }
+        for _ in 0..<warmup { _ = step() }
+        let growths = processor.arena.growths
+        if profile { processor.profile = Profile() }
+        let seconds = (0..<steps).map { _ in step() }
+        let speed = tokens / median(seconds)
+        let best = tokens / (seconds.min() ?? 1)
+        let peak = CPU.peakMemory >> 20
+        let name = "\(preset) \(type.rawValue)"
+        if json {
+            printLine(JSONLine([
+                "bench": "train",
+                "case": .text(name),
+                "params": .whole(trainer.parameters.count),
+                "batch": .whole(batch),
+                "context": .whole(configuration.context),
+                "threads": .whole(processor.threads),
+                "kernels": .text(processor.instructionSet),
+                "blas": .text(processor.blas.rawValue),
+                "tokens_per_s": .number(speed),
+                "best": .number(best),
+                "peak_rss_mb": .whole(peak),
+                "growths_after_warmup": .whole(processor.arena.growths - growths),
+                "loss": .number(Double(loss)),
+            ]))
+        } else {
+            printLine("\(name): \(Int(speed.rounded())) tokens/s (best \(Int(best.rounded()))), peak memory \(peak) MB, "
+                + "\(trainer.parameters.count) parameters, loss \(loss)")
+        }
+        guard let profile = processor.profile else { return }
+        processor.profile = nil
+        ProfileTable(profile, steps: steps, limits: MachineLimits(of: processor, in: type), total: seconds.reduce(0, +)).write(asJSON: json)
+    }
+}
+
+extension Batch {
+    fileprivate static func random(rows: Int, of configuration: GPTConfiguration) -> Batch {
+        var state: UInt64 = 1        // Knuth's linear congruential generator: the same tokens every time
+        let tokens = (0...rows * configuration.context).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int32(state >> 33) % Int32(configuration.vocabulary)
+        }
+        return Batch(inputs: Array(tokens.dropLast()), targets: Array(tokens.dropFirst()), rows: rows)
+    }
+}

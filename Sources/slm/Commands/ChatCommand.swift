@@ -1,0 +1,34 @@
+import Chat
+import Infer
+import Kernels
+
+struct ChatOptions: GenerationOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var generation = GenerationSettings()
+    var quiet = false
+}
+
+extension Command {
+    static var chat: Command {
+        Command(
+            "chat",
+            "Chat with a model in the terminal.",
+            ChatOptions(),
+            [OptionGroup("Main options", ChatOptions.mainGenerationOptions + [.quiet(\.quiet)])] + ChatOptions.generationGroups,
+            examples: ["slm chat", "slm chat checkpoints/first/best.h5 --temperature 0.5"]
+        ) { options in
+            try options.run()
+        }
+    }
+}
+
+extension ChatOptions {
+    fileprivate func run() throws {
+        let environment = SLM.environmentVariables()
+        let session = ChatSession(config: try generation.config, system: generation.system, policy: generation.policy)
+        var chat = ChatLoop(try openBackend(for: "chat", environment: environment), session, ChatScreen(environment: environment))
+        chat.run()
+    }
+}

@@ -1,0 +1,159 @@
+import Autograd
+import Checkpoint
+import Corpus
+import Files
+import Infer
+import Kernels
+import Model
+import Tokenize
+import Train
+
+struct DemoOptions: MachineOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var time = Duration.seconds(120)
+    var steps: Int?
+    var data = "data/sample.txt"
+    var validation = "data/sample-val.txt"
+    var out = "checkpoints/demo"
+    var seed = 1
+    var port = 8_000
+    var endsUnserved = false
+    var quiet = false
+}
+
+extension Command {
+    static var demo: Command {
+        Command(
+            "demo",
+            "Train a small model on the sample chats, ask it ten questions, and serve it.",
+            DemoOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("time", \.time, "Train for DURATION.").excluding("length"),
+                    .option("max-steps", \.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
+                    .option("data", \.data, value: "FILE", "Train on these chats.").short("d"),
+                    .option("val", \.validation, value: "FILE", "Take the questions from these chats."),
+                    .option("out", \.out, value: "DIR", "Write all files to DIR.").short("o"),
+                    .option("port", \.port, in: 0...65_535, "Serve the model on port N of 127.0.0.1.").short("p"),
+                    .option("no-serve", \.endsUnserved, "Exit after the evaluation, without a server."),
+                    .option("seed", \.seed, "Seed the weights and the order of the data."),
+                    .quiet(\.quiet),
+                ]),
+                OptionGroup("Machine", DemoOptions.machineOptions),
+            ],
+            examples: ["slm demo", "slm demo --time 30s --no-serve"]
+        ) { options in
+            try Demo(options).run()
+        }
+    }
+}
+
+/// The way from chats to a served model, one command after the other.
+private struct Demo {
+    private let options: DemoOptions
+    private let trainingOptions = "--batch 8 --lr 0.0025 --learn-from assistant"
+
+    init(_ options: DemoOptions) { self.options = options }
+
+    private var checkpoint: String { "\(options.out)/best.h5" }
+
+    func run() throws {
+        let data = "\(options.out)/data"
+        var tokenize = TokenizeOptions()
+        tokenize.data = [options.data]
+        tokenize.validation = [options.validation]
+        tokenize.threads = options.threads
+        tokenize.quiet = options.quiet
+        tokenize.vocabularySize = 2_048
+        printLine("1. Train a tokenizer: slm tokenizer train --data \(options.data) --vocab-size 2048 --out \(data)/tokenizer.json")
+        let vocabulary = try tokenize.trainVocabulary()
+        printLine("\n2. Encode the chats: slm corpus build --data \(options.data) --val \(options.validation) "
+            + "--tokenizer \(data)/tokenizer.json --out \(data)")
+        try tokenize.writeTokens(with: vocabulary, to: data)
+        let length = options.steps.map { "--max-steps \($0)" } ?? "--time \(options.time.optionText)"
+        printLine("\n3. Train a model: slm train --preset tiny --data \(data) --out \(options.out) \(length) \(trainingOptions)")
+        try train(on: data)
+        try answerQuestions(with: vocabulary)
+        try evaluate()
+        if !options.endsUnserved { try serve() }
+    }
+
+    private func train(on data: String) throws {
+        try Folder.remove(["last.h5", "best.h5", "log.jsonl"], in: options.out)
+        var train = TrainOptions()
+        train.threads = options.threads
+        train.cpu = options.cpu
+        train.blas = options.blas
+        train.seed = options.seed
+        train.steps = options.steps
+        train.time = options.steps == nil ? options.time : nil
+        train.data = [data]
+        train.out = options.out
+        train.batch = 8
+        train.rate = 2.5e-3
+        train.learn = .assistant
+        train.quiet = options.quiet
+        train.hasNextStep = false
+        try TrainCommand(train).run()
+    }
+
+    /// Asks the first ten questions of the validation chats.
+    private func answerQuestions(with vocabulary: Vocabulary) throws {
+        let processor = try options.processor()
+        let stored = try Checkpoint(reading: checkpoint)
+        let (model, parameters) = try stored.model(on: processor)
+        let tokenizer = try Tokenizer(vocabulary)
+        let generator = UncachedGenerator(of: model, parameters, on: processor)
+        let renderer = try ChatRenderer(stored.chatTemplate ?? .specialTokens, for: tokenizer)
+        var encoder = try Encoder(tokenizer)
+        var reader = try ConversationReader([options.validation])
+        var answers: [(question: String, expected: String, answer: String)] = []
+        try reader.forEach { conversation, _, _ throws(CorpusError) in
+            guard answers.count < 10, conversation.messages.count >= 2 else { return }
+            var prompt = ChatTokens()
+            do throws(TokenizeError) {
+                try renderer.append(promptOf: [conversation.messages[0]], with: &encoder, to: &prompt)
+            } catch { throw .tokenizer(error) }
+            let answer = tokenizer.text(of: generator.completion(of: prompt.ids, stoppingAt: renderer.stopTokens))
+            let texts = conversation.messages.prefix(2).map { String(decoding: $0.text, as: UTF8.self) }
+            answers.append((texts[0], texts[1], answer))
+        }
+        printLine("\n4. Ask ten questions that were not in the training data, from \(options.validation):\n")
+        for (question, expected, answer) in answers {
+            let note = answer == expected ? "" : "\n          (expected: \(expected))"
+            printLine("   you    \(question)\n   model  \(answer)\(note)\n")
+        }
+        let correct = answers.count { $0.answer == $0.expected }
+        printLine("\(correct) of \(answers.count) answers equal the expected ones. The model is \(checkpoint).")
+    }
+
+    private func evaluate() throws {
+        printLine("\n5. Evaluate it on the validation chats: slm eval \(checkpoint) --data \(options.validation)")
+        var eval = EvalOptions()
+        eval.threads = options.threads
+        eval.cpu = options.cpu
+        eval.blas = options.blas
+        eval.checkpoint = checkpoint
+        eval.data = [options.validation]
+        eval.quiet = options.quiet
+        try EvalCommand(eval).run()
+    }
+
+    private func serve() throws {
+        let database = "sqlite:\(options.out)/slm_chat.db"
+        let chats = "\(options.out)/chat_history.jsonl"
+        printLine("\n6. Serve a chat page until Ctrl-C: slm serve \(checkpoint) --database \(database) --collect \(chats)")
+        printLine("   Open the following address in a browser, or chat in a terminal: slm chat \(checkpoint)\n")
+        var serve = ServeOptions()
+        serve.threads = options.threads
+        serve.cpu = options.cpu
+        serve.blas = options.blas
+        serve.model.checkpoint = checkpoint
+        serve.port = options.port
+        serve.database = database
+        serve.collect = chats
+        try ServeCommand(serve, SLM.environmentVariables()).run()
+    }
+}

@@ -1,0 +1,178 @@
+import Autograd
+import Checkpoint
+import Corpus
+import Infer
+import Kernels
+import Model
+import Train
+
+struct EvalOptions: MachineOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var dtype = PrecisionOption.auto
+    var checkpoint: String?
+    var base: String?
+    var compare: [String] = []
+    var data: [String] = []
+    var format: ChatFileFormat?
+    var skipsBad = false
+    var learn = LossScope.all
+    var windows = false
+    var stride: Int?
+    var batch: Int?
+    var json = false
+    var quiet = false
+}
+
+extension Command {
+    static var eval: Command {
+        Command(
+            "eval",
+            "Evaluate a model on chats or text: loss, perplexity, bits per byte, accuracy.",
+            EvalOptions(),
+            [
+                OptionGroup("Main options", [
+                    .checkpoint(\.checkpoint, "Evaluate this model."),
+                    .list("data", \.data, value: "FILE",
+                            "Evaluate on chats or text: files, directories, - for standard input, or token files.").short("d"),
+                    .list("compare", \.compare, value: "CHECKPOINT", "Evaluate two models and test whether their difference is noise."),
+                    .option("learn-from", \.learn, value: "ROLE", "Count the tokens of this role."),
+                    .quiet(\.quiet),
+                    .json(\.json),
+                ]),
+                OptionGroup("Data", [
+                    .option("format", \.format, "Read the data in this format.", default: "detected"),
+                    .skipBad(\.skipsBad),
+                    .option("windows", \.windows,
+                            "Read each file as one stream, across conversations, instead of each conversation on its own."),
+                    .option("stride", \.stride, in: 1...1_048_576, "Move the window by N tokens in texts longer than the context.",
+                            default: "half the context"),
+                ]),
+                OptionGroup("Machine", [
+                    .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
+                            default: "where it was in training"),
+                    .option("dtype", \.dtype, "Compute matmuls in this data type; int8 and int4 as slm generate does."),
+                    .option("batch", \.batch, in: 1...65_536, "Evaluate N sequences at once.", default: "what fits the cache"),
+                ] + EvalOptions.machineOptions),
+            ],
+            examples: [
+                "slm eval checkpoints/tiny/best.h5 --data data/sample-val.txt",
+                "slm eval --compare checkpoints/a/best.h5 checkpoints/b/best.h5 --data chats.jsonl --learn-from assistant",
+            ]
+        ) { options in
+            try EvalCommand(options).run()
+        }
+    }
+}
+
+/// `slm eval`: evaluates one model, or compares two.
+struct EvalCommand {
+    private let options: EvalOptions
+    private let checkpoints: [String]
+
+    init(_ options: EvalOptions) throws {
+        self.options = options
+        checkpoints = options.compare.isEmpty ? options.checkpoint.map { [$0] } ?? [] : options.compare
+        guard !checkpoints.isEmpty else { throw UsageError("slm eval: expected a model: slm eval CHECKPOINT, or two: --compare A B.") }
+        guard options.compare.isEmpty || options.compare.count == 2 && options.checkpoint == nil else {
+            throw UsageError("slm eval: --compare: expected two checkpoints and no other, found \(options.compare.count)"
+                + (options.checkpoint == nil ? "." : " and --checkpoint."))
+        }
+        guard !options.data.isEmpty else { throw UsageError("slm eval: expected chats or text to evaluate on: --data FILE.") }
+        guard options.compare.isEmpty || !options.data.contains("-") else {
+            throw UsageError("slm eval: --compare reads the data twice: expected a file, found - (standard input).")
+        }
+    }
+
+    func run() throws {
+        let files = try EvaluationReader.files(at: options.data)
+        // An error in the second model is reported before the first is evaluated.
+        let models = try checkpoints.map { path in try Checkpoint(reading: path) }
+        for model in models { _ = try model.adapterBase(at: options.base) }
+        var results: [[Evaluation]] = []
+        var hasChats = true
+        for model in models {
+            if !options.json, models.count > 1 { printLine("\(results.isEmpty ? "" : "\n")\(model.path ?? "")") }
+            let (pieces, areChats) = try evaluate(model, files)
+            results.append(pieces)
+            hasChats = hasChats && areChats
+        }
+        if results.count == 2 { printComparison(try ModelComparison(of: results[0], with: results[1]), hasChats: hasChats) }
+    }
+
+    /// The evaluations of all pieces of text, printed file by file.
+    private func evaluate(_ model: Checkpoint, _ files: [String]) throws -> (pieces: [Evaluation], hasChats: Bool) {
+        let processor = try options.processor()
+        var reader = try EvaluationReader(model, on: WorkerPool(threads: processor.threads))
+        reader.lossScope = options.learn
+        reader.readsAsOneStream = options.windows
+        reader.format = options.format
+        reader.skipsBad = options.skipsBad
+        var evaluator = try evaluator(of: model, on: processor)
+        evaluator.stride = options.stride
+        evaluator.rows = options.batch
+        var table = EvaluationTable(model.path ?? "", files, json: options.json)
+        var all: [Evaluation] = []
+        var conversations = 0
+        var hasChats = true
+        for (i, file) in files.enumerated() {
+            let progress = ProgressBar("evaluating", isVisible: !options.quiet)
+            let text = try reader.text(at: file)
+            let pieces = try evaluator.pieces(of: text) { share in
+                progress.show(fraction: share, files.count == 1 ? file : "file \(i + 1) of \(files.count)")
+            }
+            progress.clear()
+            table.printRow(file, text.conversations, pieces)
+            all += pieces
+            conversations += text.conversations
+            hasChats = hasChats && text.hasChats
+        }
+        if files.count > 1 { table.printRow(nil, conversations, all) }
+        return (all, hasChats)
+    }
+
+    private func evaluator(of checkpoint: Checkpoint, on processor: Processor) throws -> Evaluator {
+        let precision = processor.weightPrecision(for: options.dtype, stored: checkpoint.quantizedPrecision)
+        if precision == .float32 || precision == .bfloat16 {
+            return try Evaluator(checkpoint, base: options.base, on: processor, precision: precision == .float32 ? .float32 : .bfloat16)
+        }
+        let runner = try ModelRunner(of: checkpoint, base: options.base, on: processor, precision: precision)
+        return Evaluator(context: checkpoint.configuration.context) { batch in
+            let length = batch.inputs.count / batch.rows
+            return (0..<batch.rows).reduce(into: TokenLosses()) { sum, row in
+                let range = row * length..<(row + 1) * length
+                sum += runner.tokenLosses(of: Array(batch.inputs[range]), predicting: Array(batch.targets[range]))
+            }
+        }
+    }
+
+    private func printComparison(_ comparison: ModelComparison, hasChats: Bool) {
+        let (a, b) = (checkpoints[0], checkpoints[1])
+        let isFirst = comparison.difference < 0
+        let pieces = hasChats ? "conversations" : "pieces of text"
+        if options.json {
+            return printLine(JSONLine([
+                "a": .text(a),
+                "b": .text(b),
+                "better": comparison.isNoise ? "neither" : isFirst ? "a" : "b",
+                "difference": .exact(comparison.difference),
+                "standard_error": .exact(comparison.standardError),
+                "low": .exact(comparison.interval.lowerBound),
+                "high": .exact(comparison.interval.upperBound),
+                "paired": .whole(comparison.count),
+                "pairs": .text(pieces),
+            ]))
+        }
+        guard comparison.count > 1 else {
+            return printLine("\nOne \(hasChats ? "conversation" : "piece of text") is too little to compare models: use more data.")
+        }
+        let sign = isFirst ? -1.0 : 1.0
+        let ends = [comparison.interval.lowerBound * sign, comparison.interval.upperBound * sign].sorted()
+        let difference = "\((comparison.difference * sign).fixed(4)) bits per byte lower "
+            + "(95 %: \(ends[0].fixed(4)) … \(ends[1].fixed(4)), \(comparison.count) \(pieces))"
+        let better = isFirst ? a : b
+        let verdict = comparison.isNoise ? "The difference is within noise: \(better) is" : "\(better) is better:"
+        printLine("\n\(verdict) \(difference).")
+    }
+}

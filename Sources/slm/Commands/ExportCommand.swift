@@ -1,0 +1,87 @@
+import Checkpoint
+import Files
+import Formats
+import Kernels
+
+struct ExportOptions {
+    var checkpoint: String?
+    var to: String?
+    var base: String?
+    var dtype = ExportType.f32
+    var quiet = false
+}
+
+/// The data type of exported weights.
+enum ExportType: String, CaseIterable, OptionValue {
+    case f32, f16, bf16, q8_0, q4_0, int8, int4
+
+    static var metavariable: String { "TYPE" }
+}
+
+extension Command {
+    static var export: Command {
+        Command(
+            "export",
+            "Write a checkpoint for other programs, or a smaller one.",
+            ExportOptions(),
+            [
+                OptionGroup("Main options", [
+                    .checkpoint(\.checkpoint, "Export this model."),
+                    .option("out", \.to, value: "PATH", "Write a directory for Hugging Face transformers, X.gguf for llama.cpp, or X.h5.")
+                        .alias("to").short("o"),
+                    .option("dtype", \.dtype, "Store the weights in this data type; q8_0 and q4_0 in GGUF, int8 and int4 in .h5."),
+                    .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
+                            default: "where it was in training"),
+                ]),
+                OptionGroup("Output", [.quiet(\.quiet)]),
+            ],
+            examples: [
+                "slm export checkpoints/tiny/best.h5 --out exported",
+                "slm export checkpoints/tiny/best.h5 --out tiny.gguf --dtype q8_0",
+            ]
+        ) { options in
+            try options.run()
+        }
+    }
+}
+
+extension ExportOptions {
+    fileprivate func run() throws {
+        guard let path = checkpoint else { throw UsageError("slm export: expected a model: slm export CHECKPOINT --out PATH") }
+        guard let to else { throw UsageError("slm export: expected where to write: --out DIR, --out FILE.gguf or --out FILE.h5") }
+        var checkpoint = try Checkpoint(reading: path)
+        if checkpoint.quantized.count > 0 { checkpoint = try checkpoint.dequantized(on: Processor()) }
+        // A LoRA adapter is merged into its base model.
+        if checkpoint.adapter != nil { checkpoint = try checkpoint.merged(base: base, on: try Processor()) }
+        try write(checkpoint, to: to)
+        printLine("\(to): \(ModelSummary(checkpoint)), \(dtype.rawValue)")
+        if to.hasSuffix(".gguf") {
+            printNextStep("Run it in llama.cpp", "llama-cli --model \(to.shellWord)", unless: quiet)
+        } else if to.hasSuffix(".h5") {
+            printNextStep("Measure its speed", "slm bench generate \(to.shellWord)", unless: quiet)
+        } else {
+            printNextStep("Load it in Python", "transformers.AutoModelForCausalLM.from_pretrained('\(to)')", unless: quiet)
+        }
+    }
+
+    private func write(_ checkpoint: Checkpoint, to path: String) throws {
+        func error(_ format: String, _ types: [String]) -> UsageError {
+            UsageError("slm export: --dtype: expected \(types.joined(separator: ", ")) for \(format), found \(dtype.rawValue).")
+        }
+        if path.hasSuffix(".gguf") {
+            guard let format = GGUFFormat(rawValue: dtype.rawValue) else { throw error("a GGUF file", GGUFFormat.allCases.map(\.rawValue)) }
+            try Folder.create(forFileAt: path)
+            let name = path.split(separator: "/").last.map { String($0.dropLast(5)) } ?? "slm"
+            return try checkpoint.writeGGUF(to: path, as: format, name: name)
+        }
+        if path.hasSuffix(".h5") {
+            guard let precision = WeightPrecision(rawValue: dtype.rawValue), precision != .bfloat16 else {
+                throw error("a checkpoint", ["f32", "int8", "int4"])
+            }
+            try Folder.create(forFileAt: path)
+            return try (precision == .float32 ? checkpoint : checkpoint.quantized(to: precision, on: Processor())).write(to: path)
+        }
+        guard let format = WeightFormat(rawValue: dtype.rawValue) else { throw error("a Hugging Face directory", ["f32", "f16", "bf16"]) }
+        try HuggingFace.write(checkpoint, to: path, as: format)
+    }
+}

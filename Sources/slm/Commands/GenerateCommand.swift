@@ -1,0 +1,137 @@
+import Files
+import Infer
+import Kernels
+import Terminal
+import Tokenize
+
+struct GenerateOptions: GenerationOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var generation = GenerationSettings()
+    var prompt: String?
+    var user: String?
+    var prompts: String?
+    var chat = false
+    var echo = false
+    var atOnce = 16
+    var json = false
+    var quiet = false
+}
+
+extension Command {
+    static var generate: Command {
+        Command(
+            "generate",
+            "Complete a text, or answer a message.",
+            GenerateOptions(),
+            [
+                OptionGroup("Main options", [
+                    ModelOptions.checkpointOption(\.generation.model),
+                    .option("prompt", \.prompt, value: "TEXT", "Complete TEXT.", default: "standard input").short("p"),
+                    .option("user", \.user, value: "TEXT", "Answer TEXT as a message of a chat."),
+                ] + GenerateOptions.mainGenerationOptions.dropFirst() + [
+                    .option("prompts", \.prompts, value: "FILE",
+                            "Complete each line of FILE, or of standard input (-); \\n stands for a line end."),
+                    .option("chat", \.chat, "Answer --prompts or standard input as messages of a chat."),
+                    .quiet(\.quiet),
+                    .json(\.json, "Print one JSON object per answer."),
+                ]),
+                OptionGroup("Output", [
+                    .option("echo", \.echo, "Print the prompt before its completion."),
+                    .option("logprobs", \.generation.sampling.logprobs,
+                            "With --json: print log-probabilities, with N alternatives per token."),
+                    .option("at-once", \.atOnce, in: 1...1_024, "Generate for N of the --prompts at the same time."),
+                ]),
+            ] + GenerateOptions.generationGroups,
+            examples: [
+                "slm generate checkpoints/first/best.h5 --prompt \"Once upon a time\" --max-tokens 50",
+                "slm generate checkpoints/first/best.h5 --user \"What is a river?\" --temperature 0 --json",
+            ]
+        ) { options in
+            try GenerateCommand(options).run()
+        }
+    }
+}
+
+/// `slm generate`: sends the prompts and prints the answers.
+private struct GenerateCommand {
+    private let options: GenerateOptions
+    private let config: GenerationConfig
+
+    init(_ options: GenerateOptions) throws {
+        if [options.prompt, options.user, options.prompts].count(where: { $0 != nil }) > 1 {
+            throw UsageError("slm generate: expected one of --prompt, --user and --prompts, found several.")
+        }
+        if options.generation.system != nil, options.user == nil, !options.chat {
+            throw UsageError("slm generate: --system needs a chat: --user TEXT or --chat.")
+        }
+        if options.generation.sampling.logprobs != nil, !options.json { throw UsageError("slm generate: --logprobs needs --json.") }
+        self.options = options
+        config = try options.generation.config
+    }
+
+    func run() throws {
+        let backend = try options.openBackend(for: "generate", environment: SLM.environmentVariables())
+        guard let path = options.prompts else { return try stream(prompt(), from: backend) }
+        let prompts = try LineBlocks.nonEmptyLines(of: path).map { $0.replacing("\\n", with: "\n") }
+        let interrupts = Interrupts()
+        var isStopped = false
+        try backend.generate(prompts.map(request), concurrency: options.atOnce, isStopped: {
+            isStopped = isStopped || interrupts.take() > 0
+            return isStopped
+        }) { index, result in
+            let answer = try result.get()
+            printLine(options.json ? "\(GenerationRecord(answer))" : (options.echo ? prompts[index] : "") + printable(answer.text))
+        }
+        if isStopped { throw Interrupted() }
+    }
+
+    private func prompt() throws -> String {
+        if let prompt = options.prompt ?? options.user { return prompt }
+        if TerminalMode.isTerminal(0) {
+            throw UsageError("slm generate: expected a prompt: --prompt TEXT, --user TEXT, --prompts FILE, or text on standard input.")
+        }
+        let text = try InputFile.contents(of: "-")
+        // The last line end comes from the shell.
+        return String(decoding: text.last == 10 ? text.dropLast() : text[...], as: UTF8.self)
+    }
+
+    private func request(_ text: String) -> GenerationRequest {
+        let generation = options.generation
+        guard options.user != nil || options.chat else { return GenerationRequest(.text(text), config, policy: generation.policy) }
+        let system = generation.system.map { [Conversation.Message(.system, $0)] } ?? []
+        return GenerationRequest(.chat(system + [.init(.user, text)]), config, policy: generation.policy)
+    }
+
+    /// Prints one answer while it is generated.
+    private func stream(_ prompt: String, from backend: any ChatBackend) throws {
+        let interrupts = Interrupts()
+        let events = try backend.stream(request(prompt))
+        var result = GenerationResult()
+        var output = StandardOutput()
+        var isFinished = false
+        if options.echo, !options.json { try output.write(printable(prompt).utf8) }
+        while !isFinished {
+            if interrupts.take() > 0 { events.cancel() }
+            guard let event = events.next(within: .milliseconds(30)) else { continue }
+            result.add(event)
+            switch event {
+            case .began(let start):
+                if start.wasTruncated { printNote("the prompt is too long for the context: its beginning was dropped.") }
+            case .piece(let piece): if !options.json { try output.write(printable(piece.text).utf8) }
+            case .ended: isFinished = true
+            }
+            if !options.json { try output.flush() }
+        }
+        if options.json { printLine(GenerationRecord(result)) } else { printLine("") }
+        switch result.end.reason {
+        case .error(let error): throw error
+        case .cancelled: throw Interrupted()
+        case .stop, .length: break
+        }
+    }
+
+    /// Without control characters in a terminal; unchanged in a file.
+    private func printable(_ text: String) -> String { TerminalMode.isTerminal(1) ? text.printable : text }
+}

@@ -1,0 +1,72 @@
+import Checkpoint
+import Files
+import Formats
+import Kernels
+import Tokenize
+
+struct ImportOptions {
+    var source: String?
+    var out: String?
+    var tokenizer: String?
+    var heads: Int?
+    var quiet = false
+}
+
+extension Command {
+    static var importModel: Command {
+        Command(
+            "import",
+            "Convert a model of another program to a checkpoint.",
+            ImportOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("source", \.source, value: "SOURCE",
+                            "Read a Hugging Face directory (config.json, model.safetensors, tokenizer), a GGUF file, or a .pt of nanoGPT.")
+                        .positional(),
+                    .option("out", \.out, value: "FILE", "Write the checkpoint to FILE.").short("o"),
+                    .option("tokenizer", \.tokenizer, value: "TOKENIZER",
+                            "Use this tokenizer instead of the model's own; 'none' for none."),
+                    .option("heads", \.heads, in: 1...65_536, "Set the number of attention heads of a .pt file that does not contain it."),
+                ]),
+                OptionGroup("Output", [.quiet(\.quiet)]),
+            ],
+            examples: ["slm import gpt2 --out checkpoints/gpt2.h5", "slm import model.gguf --out checkpoints/model.h5"]
+        ) { options in
+            try options.run()
+        }
+    }
+}
+
+extension ImportOptions {
+    fileprivate func run() throws {
+        guard let source else { throw UsageError("slm import: expected a model: slm import SOURCE --out FILE") }
+        guard let out else { throw UsageError("slm import: expected a file to write: --out FILE") }
+        let model = try ImportedModel(reading: source, heads: heads, tokenizer: tokenizerSource, on: try Processor())
+        try Folder.create(forFileAt: out)
+        try model.checkpoint.write(to: out)
+        if model.checkpoint.tokenizer == nil {
+            let reason = model.tokenizerError.map { "its tokenizer cannot be read: \($0)" }
+                ?? (tokenizer == nil ? "the source contains none." : "--tokenizer none was set.")
+            printNote("the checkpoint has no tokenizer, so it cannot generate text or be evaluated: \(reason) Add one with "
+                + "--tokenizer FILE.")
+        }
+        printLine("\(out): \(ModelSummary(model.checkpoint))")
+        if model.checkpoint.chatTemplate != nil {
+            printNextStep("Chat with it", "slm chat \(out.shellWord)", unless: quiet)
+        } else if model.checkpoint.tokenizer != nil {
+            printNextStep("Generate text with it", "slm generate \(out.shellWord) --prompt TEXT", unless: quiet)
+        } else {
+            printNextStep("Measure its speed", "slm bench generate \(out.shellWord)", unless: quiet)
+        }
+    }
+
+    private var tokenizerSource: TokenizerSource {
+        get throws {
+            switch tokenizer {
+            case nil: .included
+            case "none"?: .none
+            case let path?: .vocabulary(try Vocabulary(reading: path))
+            }
+        }
+    }
+}

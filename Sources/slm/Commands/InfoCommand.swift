@@ -1,0 +1,76 @@
+import Checkpoint
+import Kernels
+
+struct InfoOptions: MachineOptions {
+    var checkpoint: String?
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var json = false
+}
+
+extension Command {
+    static var info: Command {
+        Command(
+            "info",
+            "Describe a checkpoint, or this machine.",
+            InfoOptions(),
+            [
+                OptionGroup("Main options", [
+                    .checkpoint(\.checkpoint, "Describe this checkpoint instead of the machine."),
+                    .json(\.json, "Print one JSON object."),
+                ]),
+                OptionGroup("Machine", InfoOptions.machineOptions),
+            ],
+            examples: ["slm info", "slm info checkpoints/tiny/best.h5"]
+        ) { options in
+            if let path = options.checkpoint {
+                let description = CheckpointDescription(try Checkpoint(reading: path))
+                return printLine(options.json ? description.json : description.text)
+            }
+            try options.describeMachine()
+        }
+    }
+}
+
+extension InfoOptions {
+    fileprivate func describeMachine() throws {
+        let processor = try processor()
+        let type = processor.dataType(for: .auto)
+        let libraries = BLAS.allCases.compactMap { blas -> String? in
+            if blas == .slm { return nil }
+            do { return try Processor(threads: 1, instructionSet: cpu, blas: blas).libraryVersion } catch { return "\(error)" }
+        }
+        let megabytes = { (bytes: Int) in bytes >> 20 }
+        if json {
+            return printLine(JSONLine([
+                "cpu": .text(CPU.name),
+                "features": .text(CPU.features.joined(separator: " ")),
+                "kernels": .text(processor.instructionSet),
+                "kernels_available": .text(Processor.instructionSets.joined(separator: " ")),
+                "dtype": .text(type.rawValue),
+                "blas": .text(processor.blas.rawValue),
+                "threads": .whole(processor.threads),
+                "cores": .whole(CPU.availableCores),
+                "memory_mb": .whole(megabytes(CPU.memoryBytes)),
+                "memory_available_mb": CPU.availableMemory.map { .whole(megabytes($0)) },
+                "libraries": .text(libraries.joined(separator: "; ")),
+                "version": .text(version),
+            ]))
+        }
+        let reason = type == .bfloat16 ? "the CPU has bf16 instructions" : "\(processor.instructionSet) kernels have no bf16 instructions"
+        let kernels = Processor.instructionSets.joined(separator: ", ")
+        let free = CPU.availableMemory.map { ", \(megabytes($0)) MB free" } ?? ""
+        printLine("""
+            slm        \(version)
+            CPU        \(CPU.name), \(CPU.availableCores) cores available
+            features   \(CPU.features.joined(separator: " "))
+            kernels    \(processor.instructionSet)   (available: \(kernels); set with --cpu or SLM_CPU)
+            matmul     \(processor.blas.rawValue)   (available: \(BLAS.choices.joined(separator: ", ")); set with --blas or SLM_BLAS)
+            dtype      \(type.rawValue): \(reason)
+            threads    \(processor.threads)   (set with --threads or SLM_THREADS)
+            memory     \(megabytes(CPU.memoryBytes)) MB\(free)
+            libraries  \(libraries.joined(separator: "\n           "))
+            """)
+    }
+}

@@ -1,0 +1,120 @@
+import Infer
+import Kernels
+import Model
+import Report
+import Train
+
+/// The training loop of `slm train` and `slm finetune`, with its log and its report.
+extension RunOptions {
+    /// Trains, and writes what happens to the terminal, the log and the report.
+    ///
+    /// - Parameters:
+    ///   - resumeCommand: continues the run after a stop.
+    ///   - prepare: runs before the first step.
+    @discardableResult
+    func train(
+        _ run: TrainingRun,
+        _ recorder: RunRecorder,
+        _ samples: SampleAnswers,
+        in folder: String,
+        resumeCommand: String,
+        prepare: (_ clock: () -> Double, _ report: (TrainingRun.Event) throws -> Void) throws -> Void = { _, _ in }
+    ) throws -> TrainingRun.Ending {
+        let stop = StopSignal()
+        let progress = TrainingProgress(run, isVisible: !quiet)
+        let start = now()
+        let clock = { now() - start }
+        var samplingSeconds = 0.0
+        func report(_ event: TrainingRun.Event) throws {
+            if let entry = event.entry { try add(entry, to: recorder) }
+            if !json { progress.show(event) }
+        }
+        try prepare(clock, report)
+        let ending = try run.run(clock: clock, shouldStop: { state in
+            stop.isRaised || stopAfter.map { state.step >= $0 } ?? false
+        }) { event in
+            try report(event)
+            guard case .evaluated = event else { return }
+            // Without --ask, sample answers take at most a twentieth of the time: on busy cores a token may take as long as a step.
+            if !ask.isEmpty || samplingSeconds <= max(1, run.state.seconds / 20) || run.progress >= 1 {
+                var answers: [SampleAnswers.Answer] = []
+                samplingSeconds += measureSeconds { answers = samples.answers() }
+                for answer in answers {
+                    let entry = LogEntry.Answer(
+                        step: run.state.step, question: answer.question, answer: answer.answer, expected: answer.expected)
+                    try add(.answered(entry), to: recorder)
+                    if !json { progress.show(entry) }
+                }
+            }
+            try recorder.writeReport()
+        }
+        progress.clear()
+        try add(.ended(ending.entry, step: run.state.step), to: recorder)
+        try recorder.writeReport()
+        try printEnding(ending, run, folder, resumeCommand)
+        return ending
+    }
+
+    private func add(_ entry: LogEntry, to recorder: RunRecorder) throws {
+        try recorder.add(entry)
+        if json { printLine(entry.json) }
+    }
+
+    private func printEnding(_ ending: TrainingRun.Ending, _ run: TrainingRun, _ folder: String, _ resumeCommand: String) throws {
+        switch ending {
+        case .finished: if !json { printLine("done: \(folder)/best.h5, report in \(folder)/report.html") }
+        case .noGain: printNote("done: no improvement in \(run.plan.patience ?? 0) evaluations. The best model is \(folder)/best.h5.")
+        case .stopped: return printNote("stopped at step \(run.state.step). Continue with: \(resumeCommand)")
+        case .diverged:
+            throw Refusal(description: "the loss or gradient of three steps in a row was not finite. "
+                + "The last good state is \(folder)/last.h5. Try a lower --lr.")
+        }
+    }
+}
+
+/// Completes the prompts of sample answers with the current weights of a run.
+func greedyCompletion(of trainer: Trainer, on processor: Processor, _ type: DataType) -> SampleAnswers.Completion {
+    let generator = UncachedGenerator(of: trainer.model, trainer.parameters, on: processor, precision: type)
+    return { prompt, stops, maxTokens in generator.completion(of: prompt, stoppingAt: stops, most: maxTokens) }
+}
+
+/// The commands that a report suggests for a run.
+///
+/// - Parameter more: commands for some runs only.
+func nextCommands(in folder: String, resume: String, _ more: [RunPage.Command]) -> [RunPage.Command] {
+    let best = "\(folder)/best.h5".shellWord
+    return [
+        .init(to: "continue the run", resume),
+        .init(to: "show the checkpoint", "slm info \(best)"),
+        .init(to: "evaluate it", "slm eval --checkpoint \(best) --data CHATS"),
+        .init(to: "compare it with another run", "slm runs compare \(folder.shellWord) OTHER --out report.html"),
+    ] + more + [
+        .init(to: "chat with it", "slm chat --checkpoint \(best)"),
+        .init(to: "serve it", "slm serve --checkpoint \(best)"),
+    ]
+}
+
+/// A request that cannot be carried out here: exit status 1.
+struct Refusal: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Throws before any work if the machine has too little memory.
+///
+/// - Parameter advice: what helps, if it is not a smaller model.
+func check(_ memory: TrainingMemory, for configuration: GPTConfiguration, advice: String? = nil) throws {
+    let needed = memory.bytes(for: configuration)
+    let total = Double(CPU.memoryBytes)
+    let gigabytes = { (bytes: Double) in "\((bytes / 1e9).fixed(1)) GB" }
+    if needed < total {
+        if let free = CPU.availableMemory, needed > Double(free) {
+            printNote("training needs about \(gigabytes(needed)) of memory, and only \(gigabytes(Double(free))) are free now.")
+        }
+        return
+    }
+    let settings = memory.advice(for: configuration, within: 0.9 * total).prefix(3).map { "\($0.setting) (\(gigabytes($0.bytes)))" }
+    let smaller = settings.isEmpty ? "Use fewer --layers or a smaller --width." : "It fits with \(settings.joined(separator: ", or "))."
+    let help = advice ?? smaller
+    throw Refusal(description: "training needs about \(gigabytes(needed)) of memory, and the machine has \(gigabytes(total)). \(help)"
+        + " A smaller --batch changes little: batches are computed in parts.")
+}

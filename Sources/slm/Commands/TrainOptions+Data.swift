@@ -1,0 +1,94 @@
+import Checkpoint
+import Corpus
+import Files
+import Glibc
+import Kernels
+import Model
+import Tokenize
+import Train
+
+/// The training data of `slm train`.
+extension TrainOptions {
+    /// Opens prepared token files, or tokenizes chat files into the cache.
+    ///
+    /// - Parameter stored: The checkpoint to resume.
+    func trainingData(resuming stored: Checkpoint?) throws -> TrainingData {
+        guard let first = data.first else {
+            throw UsageError("slm train: expected chats, or a folder of token files: --data FILE… or --data FOLDER.")
+        }
+        var source = TrainingData.Source(data)
+        source.validation = validation
+        source.validationShare = validationShare ?? source.validationShare
+        source.skipsBad = skipsBad
+        let tokens: TrainingData
+        if source.isPrepared {
+            let chatOptions = [
+                vocabularySize == nil ? nil : "--vocab-size", validation.isEmpty ? nil : "--val",
+                validationShare == nil ? nil : "--val-share",
+            ]
+            if let option = chatOptions.compactMap({ $0 }).first {
+                throw UsageError("slm train: \(option) applies to chat files, and \(first) holds prepared token files.")
+            }
+            let vocabulary = try Vocabulary(reading: tokenizer ?? first + "/tokenizer.json")
+            tokens = try TrainingData(source, vocabulary: vocabulary, on: WorkerPool(threads: 1))
+        } else {
+            try checkChatOptions()
+            tokens = try tokenizedChats(source, try stored?.vocabulary())
+        }
+        if case .text(let identity)? = stored?.training["data"], identity != tokens.meta.identity {
+            throw TrainingError.otherTokens(found: tokens.meta.identity, expected: identity)
+        }
+        return tokens
+    }
+
+    private func checkChatOptions() throws {
+        if tokenizer != nil, vocabularySize != nil {
+            throw UsageError("slm train: --vocab-size trains a vocabulary, and --tokenizer reads one. Give one of them.")
+        }
+        if data.contains("-") {
+            throw UsageError("slm train: --resume could not read standard input again. Write the chats to a file.")
+        }
+        if !validation.isEmpty, validationShare != nil {
+            throw UsageError("slm train: --val gives files to validate on, and --val-share a share of the chats. Give one of them.")
+        }
+    }
+
+    private func tokenizedChats(_ source: TrainingData.Source, _ stored: Vocabulary?) throws -> TrainingData {
+        var tokenize = TokenizeOptions()
+        tokenize.data = data
+        tokenize.validation = validation
+        tokenize.threads = threads
+        tokenize.isSilent = json || dryRun
+        tokenize.quiet = quiet
+        tokenize.skipsBad = skipsBad
+        tokenize.hidesFolder = true
+        let cache = DatasetCache(in: try cacheRoot ?? Self.userCache())
+        let vocabulary = try stored ?? tokenizer.map { try Vocabulary(reading: $0) } ?? trainedVocabulary(tokenize, cache)
+        return try tokenize.printingProgress { pool, progress in
+            try TrainingData(
+                source, vocabulary: vocabulary, template: tokenize.form, storage: .cache(cache, version: version), on: pool,
+                progress: progress)
+        }
+    }
+
+    private func trainedVocabulary(_ tokenize: TokenizeOptions, _ cache: DatasetCache) throws -> Vocabulary {
+        var tokenize = tokenize
+        let size = try vocabularySize ?? presetConfiguration.vocabulary
+        tokenize.vocabularySize = size
+        let recipe = "a vocabulary of \(size), slm \(version), special tokens \(tokenize.specialTokens)"
+            + (skipsBad ? ", malformed lines skipped" : "")
+        let folder = try cache.folder(for: data, recipe: recipe) { part in
+            try tokenize.trainVocabulary().write(to: part + "/tokenizer.json")
+        }
+        return try Vocabulary(reading: folder + "/tokenizer.json")
+    }
+
+    /// The user's cache directory.
+    private static func userCache() throws -> String {
+        let environment = { (name: String) in getenv(name).map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil } }
+        if let cache = environment("XDG_CACHE_HOME") { return cache + "/slm" }
+        if let home = environment("HOME") { return home + "/.cache/slm" }
+        throw Refusal(description: "no cache directory for the token files: set HOME or XDG_CACHE_HOME, or write them to a folder: "
+            + "slm tokenize --tokens.")
+    }
+}

@@ -1,0 +1,206 @@
+import Autograd
+import Kernels
+import Model
+import Train
+
+struct TrainOptions: RunOptions {
+    var threads: Int?
+    var cpu: String?
+    var blas: BLAS?
+    var dtype = Precision.auto
+    var data: [String] = []
+    var tokenizer: String?
+    var out: String?
+    var preset = "tiny"
+    var resume = Resume.no
+    var dryRun = false
+    /// Replaces the user's cache of token files.
+    var cacheRoot: String?
+    var steps: Int?
+    var epochs: Double?
+    var tokens: Int?
+    var time: Duration?
+    var stopAfter: Int?
+    var layers: Int?
+    var heads: Int?
+    var width: Int?
+    var context: Int?
+    var dropout: Double?
+    var noBias = false
+    var tied = false
+    var norm: Norm.Kind?
+    var activation: UnaryFunction?
+    var positions: GPTConfiguration.Positions?
+    var qkNorm = false
+    var recipe: Recipe?
+    var counted: Int?
+    var batch: Int?
+    var rate: Double?
+    var warmup: Int?
+    var decay: Double?
+    var beta2: Double?
+    var clip = 1.0
+    var skipsBad = false
+    var windows = false
+    var learn = LossScope.all
+    var evaluateEvery: Int?
+    var saveEvery: Int?
+    var patience = 5
+    var smallestGain = 0.001
+    var seed = 1
+    var vocabularySize: Int?
+    var validation: [String] = []
+    var validationShare: Double?
+    var ask: [String] = []
+    var recompute = false
+    var compare: [String] = []
+    /// Whether to suggest a command after the run.
+    var hasNextStep = true
+    var json = false
+    var quiet = false
+}
+
+extension Recipe: OptionValue {}
+extension Norm.Kind: OptionValue {}
+extension GPTConfiguration.Positions: OptionValue {}
+
+/// The activations of an MLP, by their names in a checkpoint.
+extension UnaryFunction: OptionValue {
+    private static let activations: [UnaryFunction] = [.gelu, .exactGELU, .relu, .reluSquared, .silu]
+
+    init?(optionText: String) {
+        guard let f = Self.activations.first(where: { $0.optionText == optionText }) else { return nil }
+        self = f
+    }
+
+    var optionText: String { "\(self)" }
+    static var metavariable: String { "NAME" }
+    static var choices: [String] { activations.map(\.optionText) }
+    static var expectation: String { "one of " + choices.joined(separator: ", ") }
+}
+
+extension TrainOptions {
+    static var groups: [OptionGroup<TrainOptions>] {
+        [mainGroup, dataGroup, modelGroup, recipeGroup, scheduleGroup, evaluationGroup, machineGroup, comparisonGroup, outputGroup]
+    }
+
+    private static var mainGroup: OptionGroup<TrainOptions> {
+        OptionGroup("Main options", [
+            .list("data", \.data, value: "FILE", "Train on chats or text: files, directories, or one directory of token files.").short("d"),
+            .option("preset", \.preset, value: "NAME", "Choose the size of the model.").choices(GPTConfiguration.presets.map(\.name)),
+            .option("out", \.out, value: "DIR", "Write the run to DIR: last.h5, best.h5, log.jsonl, report.html.",
+                    default: "checkpoints/PRESET").short("o"),
+        ] + mainRunOptions + [
+            .option("context", \.context, in: 1...1_048_576, "Set the context length in tokens.", default: "the preset's"),
+            .option("resume", \.resume, "Continue RUN, or the run of --out, with its own settings."),
+            .option("dry-run", \.dryRun, "Print parameters, tokens, steps, memory and time, and write nothing."),
+        ])
+    }
+
+    private static var dataGroup: OptionGroup<TrainOptions> {
+        OptionGroup("Data", [
+            .option("tokenizer", \.tokenizer, value: "FILE", "Use this tokenizer.", default: "that of the token files")
+                .excluding("vocabulary"),
+            .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Train a tokenizer with N tokens on the data.",
+                    default: "the preset's")
+                .excluding("vocabulary"),
+            .list("val", \.validation, value: "FILE", "Validate on these chats instead of a share of the data.").excluding("validation"),
+            .option("val-share", \.validationShare, in: 0...1, "Hold out this share of the conversations for validation.", default: "0.1")
+                .excluding("validation"),
+            .option("windows", \.windows, "Train on windows at random positions, like nanoGPT, instead of whole conversations."),
+        ] + dataOptions)
+    }
+
+    private static var modelGroup: OptionGroup<TrainOptions> {
+        OptionGroup("Model (default: the preset's)", [
+            .option("layers", \.layers, in: 0...1_000, "Set the number of layers."),
+            .option("heads", \.heads, in: 1...1_000, "Set the number of attention heads."),
+            .option("width", \.width, in: 1...100_000, "Set the number of channels."),
+            .option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "0"),
+            .option("no-bias", \.noBias, "Use linear layers and norms without a bias."),
+            .option("tied", \.tied, "Tie the output head to the token embedding."),
+            .option("norm", \.norm, "Choose layer norm or RMS norm.", default: "layer"),
+            .option("activation", \.activation, "Choose the activation of the MLP.", default: "gelu"),
+            .option("positions", \.positions, "Choose the position encoding.", default: "learned"),
+            .option("qk-norm", \.qkNorm, "Normalize queries and keys."),
+        ])
+    }
+
+    private static var recipeGroup: OptionGroup<TrainOptions> {
+        OptionGroup("Recipe", [
+            .option("recipe", \.recipe, "Initialize the weights from n-gram counts, or train as nanoGPT does.",
+                    default: "counts if the model is large enough"),
+            .option("counted", \.counted, in: 0...1_000_000_000, "Fit the n-gram initialization to N contexts.",
+                    default: "819200, at most 2/3 of the tokens"),
+        ])
+    }
+
+    private static var machineGroup: OptionGroup<TrainOptions> {
+        OptionGroup("Machine", [precisionOption] + machineOptions + [
+            .option("recompute", \.recompute, "Recompute activations in the backward pass: less memory, a third more time."),
+        ])
+    }
+
+    private static var comparisonGroup: OptionGroup<TrainOptions> {
+        OptionGroup("Comparison", [
+            .list("compare", \.compare, value: "RUN", "Train nothing: write one report about these runs to --out (see slm runs compare)."),
+        ])
+    }
+
+    static var defaultBatch: String { "4; 12 without n-gram counts" }
+    static var defaultRate: String { "1e-3" }
+    static var defaultDecay: String { "0.1" }
+}
+
+extension TrainOptions {
+    /// The directory of the run.
+    var folder: String {
+        if case .run(let folder) = resume { return folder }
+        return out ?? "checkpoints/\(preset)"
+    }
+
+    var presetConfiguration: GPTConfiguration {
+        get throws { try .preset(preset, for: "train") }
+    }
+
+    func configuration(vocabulary: Int) throws -> GPTConfiguration {
+        let preset = try presetConfiguration
+        let heads = heads ?? preset.heads
+        let width = width ?? preset.width
+        guard width % heads == 0 else {
+            throw UsageError("slm train: expected a --width that is a multiple of --heads, found \(width) and \(heads).")
+        }
+        var configuration = GPTConfiguration(
+            layers: layers ?? preset.layers,
+            heads: heads,
+            width: width,
+            context: context ?? preset.context,
+            vocabulary: vocabulary)
+        configuration.dropout = Float(dropout ?? Double(preset.dropout))
+        configuration.hasBias = preset.hasBias && !noBias
+        configuration.isTied = preset.isTied || tied
+        configuration.norm = norm ?? preset.norm
+        configuration.activation = activation ?? preset.activation
+        configuration.positions = positions ?? preset.positions
+        configuration.hasQKNorm = preset.hasQKNorm || qkNorm
+        guard configuration.positions != .rotary || configuration.headWidth % 2 == 0 else {
+            throw UsageError("slm train: rotary positions need an even number of channels per head, "
+                + "found \(configuration.headWidth) (--width \(width), --heads \(heads)).")
+        }
+        return configuration
+    }
+
+    /// The recipe that is set, else n-gram counts if the model is large enough for them.
+    func recipe(for configuration: GPTConfiguration) throws -> Recipe? {
+        let obstacle = NGramInitialization.obstacle(for: configuration)
+        if recipe == .counts, let obstacle { throw UsageError("slm train: --recipe counts needs \(obstacle). Use --recipe nanogpt.") }
+        return recipe ?? (obstacle == nil ? .counts : nil)
+    }
+
+    func plan(for configuration: GPTConfiguration) throws -> TrainingPlan {
+        var plan = try plan(basedOn: recipe(for: configuration)?.plan ?? TrainingPlan(), for: "train")
+        if windows { plan.packsConversations = false }
+        if let counted, plan.nGramContexts > 0 { plan.nGramContexts = counted }
+        return plan
+    }
+}

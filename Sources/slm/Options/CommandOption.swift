@@ -1,0 +1,127 @@
+/// One option of a command: its declaration, and how its text becomes a value in `Options`.
+///
+///     .option("batch", \.batch, in: 1...65_536, "Set the rows per batch.")
+///     .option("checkpoint", \.checkpoint, value: "FILE", "Read the model from FILE.").short("c").positional()
+struct CommandOption<Options> {
+    private(set) var info: OptionInfo
+    /// - Parameter source: names the option in an error, such as `--batch` or `SLM_BATCH`.
+    let set: (inout Options, _ text: String, _ source: String) throws -> Void
+    let text: (Options) -> String
+
+    init(_ info: OptionInfo, set: @escaping (inout Options, String, String) throws -> Void, text: @escaping (Options) -> String) {
+        self.info = info
+        self.set = set
+        self.text = text
+    }
+
+    /// - Parameters:
+    ///   - metavariable: stands for the value in help; nil for the type's own.
+    ///   - defaultText: describes a default that depends on other options; nil to show the value in a new `Options`.
+    static func option<Value: OptionValue>(
+        _ name: String,
+        _ path: WritableKeyPath<Options, Value>,
+        value metavariable: String? = nil,
+        _ help: String,
+        default defaultText: String = ""
+    ) -> CommandOption {
+        var info = OptionInfo(name: name, help: help)
+        info.arity = Value.arity
+        info.metavariable = metavariable ?? Value.metavariable
+        info.choices = Value.choices
+        info.defaultText = defaultText
+        return CommandOption(info) { options, text, source in
+            guard let value = Value(optionText: text) else {
+                throw UsageError("slm: \(source): expected \(Value.expectation), found '\(text)'.")
+            }
+            options[keyPath: path] = value
+        } text: { $0[keyPath: path].optionText }
+    }
+
+    /// A number within bounds.
+    static func option<Value: OptionValue & Comparable>(
+        _ name: String,
+        _ path: WritableKeyPath<Options, Value>,
+        value metavariable: String? = nil,
+        in range: ClosedRange<Value>,
+        _ help: String,
+        default defaultText: String = ""
+    ) -> CommandOption {
+        option(name, path, value: metavariable, help, default: defaultText)
+            .checked { range.contains($0[keyPath: path]) ? nil : range.expectation }
+    }
+
+    static func option<Value: OptionValue & Comparable>(
+        _ name: String,
+        _ path: WritableKeyPath<Options, Value?>,
+        value metavariable: String? = nil,
+        in range: ClosedRange<Value>,
+        _ help: String,
+        default defaultText: String = ""
+    ) -> CommandOption {
+        option(name, path, value: metavariable, help, default: defaultText)
+            .checked { $0[keyPath: path].map(range.contains) ?? true ? nil : range.expectation }
+    }
+
+    /// Several texts, such as files. Each use of the option adds to them.
+    static func list(
+        _ name: String,
+        _ path: WritableKeyPath<Options, [String]>,
+        value metavariable: String,
+        _ help: String,
+        separator: Character = ":"
+    ) -> CommandOption {
+        var info = OptionInfo(name: name, help: help)
+        info.arity = .list
+        info.metavariable = metavariable
+        info.separator = separator
+        return CommandOption(info) { options, text, _ in
+            options[keyPath: path].append(text)
+        } text: { $0[keyPath: path].joined(separator: " ") }
+    }
+
+    private func checked(_ expectation: @escaping (Options) -> String?) -> CommandOption {
+        CommandOption(info, set: { options, text, source in
+            try set(&options, text, source)
+            if let expected = expectation(options) { throw UsageError("slm: \(source): expected \(expected), found '\(text)'.") }
+        }, text: text)
+    }
+}
+
+extension CommandOption {
+    private func with<Value>(_ path: WritableKeyPath<OptionInfo, Value>, _ value: Value) -> CommandOption {
+        var option = self
+        option.info[keyPath: path] = value
+        return option
+    }
+
+    func short(_ character: Character) -> CommandOption { with(\.short, character) }
+
+    /// Accepts another name too, also in environment variables and configuration files.
+    func alias(_ names: String...) -> CommandOption { with(\.aliases, info.aliases + names) }
+
+    func excluding(_ group: String) -> CommandOption { with(\.exclusionGroup, group) }
+
+    /// Accepts the value without the option's name, too.
+    func positional() -> CommandOption { with(\.position, .allowed) }
+
+    /// Accepts the value without a name only.
+    func positionalOnly() -> CommandOption { with(\.position, .only).with(\.sources, .commandLine) }
+
+    func onCommandLineOnly() -> CommandOption { with(\.sources, .commandLine) }
+    func choices(_ choices: [String]) -> CommandOption { with(\.choices, choices) }
+}
+
+/// Options under one heading of `--help`.
+struct OptionGroup<Options> {
+    let title: String
+    let options: [CommandOption<Options>]
+
+    init(_ title: String, _ options: [CommandOption<Options>]) {
+        self.title = title
+        self.options = options
+    }
+}
+
+extension ClosedRange where Bound: OptionValue {
+    fileprivate var expectation: String { "\(Bound.expectation) from \(lowerBound.optionText) to \(upperBound.optionText)" }
+}

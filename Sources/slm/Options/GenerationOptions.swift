@@ -1,0 +1,126 @@
+import Infer
+import Tokenize
+
+extension TruncationPolicy: OptionValue {
+    static var metavariable: String { "POLICY" }
+}
+
+/// The options of every command that generates text.
+protocol GenerationOptions: MachineOptions {
+    var generation: GenerationSettings { get set }
+    var quiet: Bool { get set }
+}
+
+/// The model, and how its tokens are sampled.
+struct GenerationSettings {
+    var model = ModelOptions()
+    var sampling = SamplingOptions()
+    var system: String?
+    var policy = TruncationPolicy.oldestTurns
+
+    var config: GenerationConfig { get throws { try sampling.config(usual: model.backend == nil ? .smallModels : .remoteModels) } }
+}
+
+/// Options that are not set get defaults for small models. A remote backend applies its own.
+struct SamplingOptions {
+    var maxTokens: Int?
+    var temperature: Double?
+    var topK: Int?
+    var topP: Double?
+    var minP = 0.0
+    var repetitionPenalty = 1.0
+    var frequencyPenalty = 0.0
+    var presencePenalty = 0.0
+    var stop: [String] = []
+    var seed: Int?
+    var logprobs: Int?
+    var logitBias: [String] = []
+
+    func config(usual: SamplingDefaults) throws -> GenerationConfig {
+        do throws(GenerationError) {
+            return try GenerationConfig(
+                maximumTokens: maxTokens,
+                temperature: temperature ?? usual.temperature,
+                topK: topK ?? usual.topK,
+                topP: topP ?? usual.topP,
+                minP: minP,
+                repetitionPenalty: repetitionPenalty,
+                frequencyPenalty: frequencyPenalty,
+                presencePenalty: presencePenalty,
+                stop: stop,
+                seed: seed.map { UInt64(bitPattern: Int64($0)) },
+                logitBias: Dictionary(biases.get(), uniquingKeysWith: { $1 }),
+                logProbabilities: logprobs)
+        } catch {
+            guard case .field(let name, let value, let expected) = error else { throw error }
+            throw UsageError("slm: \(Self.option(of: name)): expected \(expected), found \(value).")
+        }
+    }
+
+    private var biases: Result<[(TokenID, Float)], GenerationError> {
+        Result { () throws(GenerationError) in
+            try logitBias.map { text throws(GenerationError) in
+                let parts = text.split(separator: "=", maxSplits: 1)
+                guard parts.count == 2, let id = TokenID(parts[0]), let bias = Float(parts[1]) else {
+                    throw .field("logitBias", value: "'\(text)'", expected: "a token id and its bias, such as 17=-100")
+                }
+                return (id, bias)
+            }
+        }
+    }
+
+    /// `--top-p` for `topP`.
+    private static func option(of field: String) -> String {
+        switch field {
+        case "maximumTokens": "--max-tokens"
+        case "logProbabilities": "--logprobs"
+        default: "--" + field.map { $0.isUppercase ? "-" + $0.lowercased() : String($0) }.joined()
+        }
+    }
+}
+
+extension GenerationOptions {
+    /// The options that are most used.
+    static var mainGenerationOptions: [CommandOption<Self>] {
+        [
+            ModelOptions.checkpointOption(\.generation.model),
+            .option("system", \.generation.system, value: "TEXT", "Set the system message of the chat."),
+            .option("temperature", \.generation.sampling.temperature,
+                    "Set the sampling temperature, 0 to 2; 0 always takes the most likely token.",
+                    default: "0.8"),
+            .option("max-tokens", \.generation.sampling.maxTokens, "Generate at most N tokens.", default: "what fits the context"),
+        ]
+    }
+
+    static var generationGroups: [OptionGroup<Self>] {
+        [
+            OptionGroup("Sampling", [
+                .option("top-k", \.generation.sampling.topK, "Sample from the N most likely tokens; 0 for all.", default: "50"),
+                .option("top-p", \.generation.sampling.topP, "Sample from the most likely tokens with a total probability of X.",
+                        default: "0.95"),
+                .option("min-p", \.generation.sampling.minP, "Drop tokens less likely than X times the most likely one."),
+                .option("repetition-penalty", \.generation.sampling.repetitionPenalty, "Divide the logits of tokens that occurred by X."),
+                .option("frequency-penalty", \.generation.sampling.frequencyPenalty,
+                        "Subtract X from a token's logit for each time it occurred in the answer."),
+                .option("presence-penalty", \.generation.sampling.presencePenalty,
+                        "Subtract X from the logits of tokens that occurred in the answer."),
+                .list("logit-bias", \.generation.sampling.logitBias, value: "ID=BIAS", "Add BIAS (-100 to 100) to the logit of token ID."),
+                .list("stop", \.generation.sampling.stop, value: "TEXT", "Stop before any of these texts.", separator: "\n"),
+                .option("seed", \.generation.sampling.seed, "Sample the same text every time.", default: "random"),
+                .option("policy", \.generation.policy, "Choose what is dropped when a conversation exceeds the context."),
+            ]),
+            OptionGroup("Model", ModelOptions.options(\.generation.model)),
+            OptionGroup("Machine", machineOptions),
+        ]
+    }
+
+    func openBackend(for command: String, environment: [String: String]) throws -> any ChatBackend {
+        let model = generation.model
+        switch try model.location(for: command) {
+        case .url(let url): return try model.open(url: url, environment: environment)
+        case .checkpoint(let path):
+            if model.checkpoint == nil, !quiet { printNote("using \(path), the newest model under checkpoints/.") }
+            return try model.open(checkpoint: path, on: makeProcessor)
+        }
+    }
+}

@@ -1,0 +1,84 @@
+import Infer
+import Kernels
+
+/// The options that choose threads and kernels. They are the same in every command that computes.
+protocol MachineOptions {
+    var threads: Int? { get set }
+    var cpu: String? { get set }
+    var blas: BLAS? { get set }
+}
+
+extension BLAS: OptionValue {}
+
+/// The data type of matmuls in training.
+enum Precision: String, CaseIterable, OptionValue {
+    case auto, bf16, f32
+
+    static var metavariable: String { "TYPE" }
+}
+
+extension MachineOptions {
+    func processor() throws -> Processor { try makeProcessor() }
+
+    /// Opens a processor, also on another thread.
+    var makeProcessor: @Sendable () throws -> Processor {
+        let threads = threads
+        let cpu = cpu
+        let blas = blas
+        return {
+            do {
+                return try Processor(threads: threads, instructionSet: cpu, blas: blas)
+            } catch ProcessorError.unknownInstructionSet(let name, let known) {
+                throw UsageError("slm: \(ProcessorError.unknownInstructionSet(name, known: known))")
+            }
+        }
+    }
+
+    static var machineOptions: [CommandOption<Self>] {
+        [
+            .option("threads", \.threads, in: 1...1_024, "Compute on N threads.", default: "all cores"),
+            .option("cpu", \.cpu, value: "NAME", "Use the kernels of one instruction set: avx512bf16, avx512, avx2 or plain.",
+                    default: "the best that runs"),
+            .option("blas", \.blas, "Multiply matrices with this library.", default: "slm"),
+        ]
+    }
+}
+
+extension CommandOption {
+    static func checkpoint(_ path: WritableKeyPath<Options, String?>, _ help: String, default defaultText: String = "") -> CommandOption {
+        option("checkpoint", path, value: "CHECKPOINT", help, default: defaultText).short("c").positional()
+    }
+
+    static func json(_ path: WritableKeyPath<Options, Bool>, _ help: String = "Print JSON, one object per line.") -> CommandOption {
+        option("json", path, help)
+    }
+
+    static func quiet(_ path: WritableKeyPath<Options, Bool>) -> CommandOption {
+        option("quiet", path, "Print no progress and no hints.").short("q")
+    }
+
+    static func skipBad(_ path: WritableKeyPath<Options, Bool>) -> CommandOption {
+        option("skip-bad", path, "Skip and count records that cannot be read, instead of stopping.")
+    }
+}
+
+extension Processor {
+    /// bf16 if the CPU has instructions for it, else f32. Prints a note if that is not the precision that was requested.
+    func dataType(for precision: Precision) -> DataType {
+        if precision == .bf16, !hasBFloat16 { printNote("\(instructionSet) kernels have no bf16 instructions: computing in f32.") }
+        let type: DataType = precision != .f32 && hasBFloat16 ? .bfloat16 : .float32
+        if type == .bfloat16, blas == .openblas { printNote("OpenBLAS has no bf16 matmul: using slm's own kernels for bf16.") }
+        return type
+    }
+
+    /// Prints a note if the result is not what was requested.
+    ///
+    /// - Parameter stored: the precision of the weights in their file, if they are quantized.
+    func weightPrecision(for type: PrecisionOption, stored: WeightPrecision? = nil) -> WeightPrecision {
+        let precision = type.precision(on: self, stored: stored)
+        if type == .bf16, precision != .bfloat16 {
+            printNote("\(instructionSet) kernels have no bf16 instructions: storing the weights in \(precision.rawValue).")
+        }
+        return precision
+    }
+}

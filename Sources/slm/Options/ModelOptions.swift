@@ -1,0 +1,72 @@
+import Checkpoint
+import Infer
+import Kernels
+
+extension PrecisionOption: OptionValue {
+    static var metavariable: String { "TYPE" }
+}
+
+/// The options that choose the model: a checkpoint on this machine, or a server with an OpenAI-compatible API.
+struct ModelOptions {
+    var checkpoint: String?
+    var base: String?
+    var backend: String?
+    var backendModel: String?
+    var dtype = PrecisionOption.auto
+
+    enum Location {
+        case checkpoint(String), url(String)
+    }
+
+    static func checkpointOption<Options>(_ path: WritableKeyPath<Options, ModelOptions>) -> CommandOption<Options> {
+        .checkpoint(path.appending(path: \.checkpoint), "Use this model.", default: "the newest under checkpoints/, fine-tuned ones first")
+    }
+
+    /// The options besides the checkpoint.
+    static func options<Options>(_ path: WritableKeyPath<Options, ModelOptions>) -> [CommandOption<Options>] {
+        [
+            .option("base", path.appending(path: \.base), value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
+                    default: "where it was in training"),
+            .option("dtype", path.appending(path: \.dtype), "Store the weights in this data type."),
+            .option("backend", path.appending(path: \.backend), value: "openai:URL",
+                    "Use a model behind an OpenAI-compatible API. Its key is read from SLM_BACKEND_KEY or OPENAI_API_KEY."),
+            .option("backend-model", path.appending(path: \.backendModel), value: "NAME", "Choose a model of the --backend.",
+                    default: "its first"),
+        ]
+    }
+
+    /// The model to use, which is the newest one if none is given. Reads nothing, so that wrong options are reported first.
+    func location(for command: String) throws -> Location {
+        switch (checkpoint, backend) {
+        case (let path?, nil): return .checkpoint(path)
+        case (nil, let backend?):
+            guard backend.hasPrefix("openai:") else {
+                throw UsageError("slm \(command): --backend: expected openai:URL, found '\(backend)'.")
+            }
+            return .url(String(backend.dropFirst(7)))
+        case (nil, nil):
+            guard let path = Checkpoint.newest(under: "checkpoints") else {
+                throw UsageError("slm \(command): no model found under checkpoints/. Give one: slm \(command) CHECKPOINT, or "
+                    + "--backend openai:URL.")
+            }
+            return .checkpoint(path)
+        default: throw UsageError("slm \(command): expected --checkpoint or --backend, found both.")
+        }
+    }
+
+    func open(
+        checkpoint path: String,
+        limits: LocalBackend.Limits = .init(),
+        on makeProcessor: @escaping @Sendable () throws -> Processor
+    ) throws -> LocalBackend {
+        try LocalBackend(checkpoint: path, base: base, dtype, limits: limits) { [dtype] in
+            let processor = try makeProcessor()
+            _ = processor.weightPrecision(for: dtype)
+            return processor
+        }
+    }
+
+    func open(url: String, environment: [String: String]) throws -> any ChatBackend {
+        try OpenAIBackend(address: url, model: backendModel, key: environment["SLM_BACKEND_KEY"] ?? environment["OPENAI_API_KEY"])
+    }
+}

@@ -1,0 +1,116 @@
+import Threads
+import Train
+
+/// The options that `slm train` and `slm finetune` share.
+protocol RunOptions: MachineOptions {
+    var dtype: Precision { get set }
+    var steps: Int? { get set }
+    var epochs: Double? { get set }
+    var tokens: Int? { get set }
+    var time: Duration? { get set }
+    var stopAfter: Int? { get set }
+    var batch: Int? { get set }
+    var rate: Double? { get set }
+    var warmup: Int? { get set }
+    var decay: Double? { get set }
+    var beta2: Double? { get set }
+    var clip: Double { get set }
+    var skipsBad: Bool { get set }
+    var learn: LossScope { get set }
+    var evaluateEvery: Int? { get set }
+    var saveEvery: Int? { get set }
+    var patience: Int { get set }
+    var smallestGain: Double { get set }
+    var ask: [String] { get set }
+    var seed: Int { get set }
+    var json: Bool { get set }
+    var quiet: Bool { get set }
+    /// Defaults as `--help` shows them.
+    static var defaultBatch: String { get }
+    static var defaultRate: String { get }
+    static var defaultDecay: String { get }
+}
+
+extension LossScope: OptionValue {}
+
+extension RunOptions {
+    static var mainRunOptions: [CommandOption<Self>] {
+        [
+            .option("time", \.time, "Train for DURATION, such as 90s, 10m or 2h.").excluding("length"),
+            .option("max-steps", \.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
+            .option("batch", \.batch, in: 1...65_536, "Set the sequences per batch.", default: defaultBatch),
+            .option("lr", \.rate, value: "RATE", in: 0...10, "Set the peak learning rate.", default: defaultRate),
+        ]
+    }
+
+    static var scheduleGroup: OptionGroup<Self> {
+        OptionGroup("Schedule and optimizer", [
+            .option("epochs", \.epochs, in: 0...1_000_000, "Train for X passes over the data.").excluding("length"),
+            .option("train-tokens", \.tokens, in: 1...1_000_000_000_000, "Train on N tokens.").alias("tokens").excluding("length"),
+            .option("stop-after", \.stopAfter, in: 1...1_000_000_000, "Stop at step N as Ctrl-C does, without changing the schedule."),
+            .option("warmup", \.warmup, in: 0...1_000_000_000, "Warm the learning rate up over N steps.",
+                    default: "100, or a tenth of all steps"),
+            .option("weight-decay", \.decay, in: 0...10, "Set AdamW's weight decay for matrices.", default: defaultDecay),
+            .option("beta2", \.beta2, in: 0...0.99999, "Set AdamW's beta2; 0.99 suits small batches.", default: "0.95"),
+            .option("clip", \.clip, in: 0...1e9, "Clip the gradient norm to X; 0 for no clipping."),
+            .option("patience", \.patience, in: 0...1_000_000, "Stop after N evaluations without improvement; 0 for never."),
+            .option("min-gain", \.smallestGain, in: 0...100, "Count a lower loss as an improvement from X nats per token."),
+            .option("seed", \.seed, "Seed the weights, the order of the data and dropout."),
+        ])
+    }
+
+    static var evaluationGroup: OptionGroup<Self> {
+        OptionGroup("Evaluation and saving", [
+            .option("eval-every", \.evaluateEvery, in: 1...1_000_000_000, "Evaluate every N steps.", default: "20 times in all"),
+            .option("save-every", \.saveEvery, in: 1...1_000_000_000, "Save every N steps, besides at evaluations."),
+            .list("ask", \.ask, value: "TEXT", "Print the model's answer to TEXT at each evaluation, instead of to a validation question.",
+                    separator: "\n"),
+        ])
+    }
+
+    static var outputGroup: OptionGroup<Self> {
+        OptionGroup("Output", [.quiet(\.quiet), .json(\.json, "Print events as JSON, one per line.")])
+    }
+
+    /// Which tokens of the data are trained on.
+    static var dataOptions: [CommandOption<Self>] {
+        [
+            .option("learn-from", \.learn, value: "ROLE", "Compute the loss on the tokens of this role."),
+            .skipBad(\.skipsBad),
+        ]
+    }
+
+    static var precisionOption: CommandOption<Self> { .option("dtype", \.dtype, "Compute matmuls in this data type.") }
+
+    /// The length of the run, if an option sets it.
+    func length(for command: String) throws -> TrainingPlan.Length? {
+        let lengths: [TrainingPlan.Length] = [
+            steps.map { .steps($0) },
+            epochs.map { .epochs($0) },
+            tokens.map { .tokens($0) },
+            time.map { .seconds($0.inSeconds) },
+        ].compactMap { $0 }
+        if lengths.count > 1 {
+            throw UsageError("slm \(command): expected one of --max-steps, --epochs, --train-tokens and --time, found \(lengths.count).")
+        }
+        return lengths.first
+    }
+
+    /// `usual`, changed by the options that are set.
+    func plan(basedOn usual: TrainingPlan, for command: String) throws -> TrainingPlan {
+        var plan = usual
+        if let length = try length(for: command) { plan.length = length }
+        plan.clipping = clip > 0 ? Float(clip) : .infinity
+        plan.seed = seed
+        plan.lossScope = learn
+        plan.evaluateEvery = evaluateEvery
+        plan.saveEvery = saveEvery
+        plan.patience = patience == 0 ? nil : patience
+        plan.smallestGain = Float(smallestGain)
+        if let batch { plan.rows = batch }
+        if let beta2 { plan.beta2 = Float(beta2) }
+        if let rate { plan.rate = Float(rate) }
+        if let decay { plan.decay = Float(decay) }
+        return plan
+    }
+}

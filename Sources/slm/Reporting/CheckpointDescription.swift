@@ -1,0 +1,131 @@
+import Autograd
+import Checkpoint
+import JSON
+import Kernels
+import Model
+import Tokenize
+
+/// The contents of a checkpoint, as text and as JSON.
+struct CheckpointDescription {
+    private let checkpoint: Checkpoint
+
+    init(_ checkpoint: Checkpoint) { self.checkpoint = checkpoint }
+
+    var text: String {
+        let c = checkpoint.configuration
+        let traits = [
+            "\(c.norm.rawValue) norm",
+            "\(c.activation)",
+            "\(c.positions.rawValue) positions",
+            c.hasBias ? "biases" : "no biases",
+            c.isTied ? "tied output head" : "untied output head",
+        ] + (c.hasQKNorm ? ["QK-norm"] : []) + ["dropout \(c.dropout)"]
+        let quantized = checkpoint.quantizedPrecision.map {
+            "\(checkpoint.quantizedCount) in \(checkpoint.quantized.count) matrices, \($0.rawValue)"
+        }
+        let optimizer = checkpoint.optimizer.count == 0
+            ? "none" : "\(checkpoint.optimizer.elementCount) numbers in \(checkpoint.optimizer.count) arrays"
+        var lines: [(String, String)] = [
+            ("checkpoint", "\(checkpoint.path ?? ""), version \(CheckpointHeader.version), \(checkpoint.byteCount) bytes"),
+            ("model", "\(c.layers) layers, \(c.heads) heads, width \(c.width), context \(c.context), vocabulary \(c.vocabulary)"),
+            ("", traits.joined(separator: ", ")),
+            ("weights", "\(checkpoint.weights.elementCount) in \(checkpoint.weights.count) arrays"),
+            ("quantized", quantized ?? "none"),
+            ("optimizer", optimizer),
+            ("tokenizer", tokenizer ?? "none"),
+            ("template", checkpoint.chatTemplate?.rawValue ?? "none"),
+        ]
+        if let adapter = checkpoint.adapter {
+            let shape = adapter.shape
+            let pissa = adapter.principals.count > 0 ? ", without its \(shape.rank) largest singular values (PiSSA)" : ""
+            lines.insert(("adapter", "LoRA, rank \(shape.rank), alpha \(shape.alpha), targets "
+                + "\(shape.targets.joined(separator: ", "))"), at: 1)
+            lines.insert(("", "base model \(adapter.basePath.quoted), relative to this file\(pissa)"), at: 2)
+        }
+        for (title, values) in [("training", checkpoint.training), ("metrics", checkpoint.metrics)] {
+            let width = (values.names.map(\.count).max() ?? 0) + 2
+            for (i, (name, value)) in values.enumerated() {
+                lines.append((i == 0 ? title : "", name.padded(to: width) + value.displayText))
+            }
+            if values.count == 0 { lines.append((title, "none")) }
+        }
+        return lines.map { $0.0.padded(to: 12) + $0.1 }.joined(separator: "\n")
+    }
+
+    private var tokenizer: String? {
+        guard let tokenizer = checkpoint.tokenizer else { return nil }
+        do { return "\(try checkpoint.vocabulary().count) tokens, fingerprint \(tokenizer.fingerprint)" } catch { return "\(error)" }
+    }
+
+    var json: String {
+        var writer = JSONWriter(.oneLine)
+        writer.object { file in
+            file.key("checkpoint")
+            file.string(checkpoint.path ?? "")
+            file.key("version")
+            file.integer(CheckpointHeader.version)
+            file.key("bytes")
+            file.integer(checkpoint.byteCount)
+            file.key("parameters")
+            file.integer(checkpoint.weights.elementCount)
+            file.key("configuration")
+            write(checkpoint.configuration.values, to: &file)
+            if let adapter = checkpoint.adapter {
+                file.key("adapter")
+                write(adapter.values, to: &file)
+            }
+            if let tokenizer = checkpoint.tokenizer {
+                file.key("fingerprint")
+                file.string(tokenizer.fingerprint)
+            }
+            if let template = checkpoint.chatTemplate {
+                file.key("chat_form")
+                file.string(template.rawValue)
+            }
+            file.key("weights")
+            write(checkpoint.weights, to: &file)
+            file.key("optimizer")
+            write(checkpoint.optimizer, to: &file)
+            file.key("training")
+            write(checkpoint.training, to: &file)
+            file.key("metrics")
+            write(checkpoint.metrics, to: &file)
+        }
+        return writer.text
+    }
+
+    private func write(_ arrays: OrderedDictionary<FloatArray>, to writer: inout JSONWriter) {
+        writer.array { list in
+            for (name, array) in arrays {
+                list.object { object in
+                    object.key("name")
+                    object.string(name)
+                    object.key("shape")
+                    object.array { for size in array.shape.sizes { $0.integer(size) } }
+                }
+            }
+        }
+    }
+
+    private func write(_ values: OrderedDictionary<CheckpointValue>, to writer: inout JSONWriter) {
+        writer.object { object in
+            for (name, value) in values {
+                object.key(name)
+                switch value {
+                case .integer(let number): object.integer(number)
+                case .number(let number): object.number(number)
+                case .text(let text): object.string(text)
+                case .integers(let row): object.array { for number in row { $0.integer(number) } }
+                case .numbers(let row): object.array { for number in row { $0.number(number) } }
+                case .floats(let row): object.array { for number in row { $0.number(Double(number)) } }
+                case .bytes(let row): object.array { for byte in row { $0.integer(byte) } }
+                }
+            }
+        }
+    }
+}
+
+extension Checkpoint {
+    /// The number of quantized weights.
+    var quantizedCount: Int { quantized.reduce(0) { $0 + $1.element.outputs * $1.element.inputs } }
+}

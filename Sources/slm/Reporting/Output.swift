@@ -1,0 +1,22 @@
+import Glibc
+
+/// Prints a result on standard output at once, so that a reader of a pipe sees it, also if the program is stopped later.
+func printLine(_ line: Any) {
+    print(line)
+    fflush(nil)
+}
+
+/// Prints a remark on standard error. Only results go to standard output.
+func printNote(_ text: String) { printError("slm: \(text)") }
+
+func printError(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
+/// Prints what to do with the result of a command, on standard error.
+///
+///     printNextStep("Chat with it", "slm chat checkpoints/first/best.h5", unless: quiet || json)
+func printNextStep(_ purpose: String, _ command: String, unless isSilent: Bool) {
+    if !isSilent { printError("\(purpose): \(command)") }
+}

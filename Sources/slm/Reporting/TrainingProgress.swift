@@ -1,0 +1,57 @@
+import Report
+import Train
+
+/// Prints the events of a training run for a person: a progress bar, and a line for each evaluation.
+final class TrainingProgress {
+    private let run: TrainingRun
+    private let progress: ProgressBar
+    private var smoothedLoss: Float?
+    private var first: TrainingState?
+
+    init(_ run: TrainingRun, isVisible: Bool) {
+        self.run = run
+        progress = ProgressBar("training", isVisible: isVisible)
+    }
+
+    func show(_ event: TrainingRun.Event) {
+        switch event {
+        case .step(let report, _, let state):
+            // Over the last ten steps or so: the loss of one batch is noisy.
+            smoothedLoss = smoothedLoss.map { 0.9 * $0 + 0.1 * report.loss } ?? report.loss
+            if first == nil { first = state }
+            progress.show(
+                fraction: run.progress, "step \(state.step)  loss \(Double(smoothedLoss ?? 0).fixed(3))  \(speed(at: state)) tokens/s")
+        case .skipped(let step):
+            clear()
+            printNote("skipped step \(step): its loss or gradient is not finite.")
+        case .evaluated(let training, let validation, let replay, let isBest, let state):
+            clear()
+            let step = "\(state.step)".leftPadded(to: 6)
+            let time = clockText(state.seconds).leftPadded(to: 7)
+            let others = (validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits per byte" } ?? "")
+                + (replay.map { "  replay \($0.loss.fixed(4))" } ?? "")
+            printLine("step \(step)  \(time)  train \(training.loss.fixed(4))\(others)\(isBest ? "  best" : "")")
+        case .initialized(let pairs, _, let state):
+            clear()
+            printLine("initialized from n-gram counts: \(pairs) pairs of tokens  \(clockText(state.seconds))")
+        case .saved: break
+        }
+    }
+
+    /// Tokens per second since this bar began: the time before a stop, or of the initialization, does not count.
+    private func speed(at state: TrainingState) -> String {
+        guard let first, state.seconds > first.seconds else { return "?" }
+        return "\(Int(Double(state.tokens - first.tokens) / (state.seconds - first.seconds)))"
+    }
+
+    /// One line for the question, one for the answer.
+    func show(_ answer: LogEntry.Answer) {
+        func line(_ text: String) -> String {
+            let scalars = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }
+            return String(String.UnicodeScalarView(scalars).prefix(160))
+        }
+        printLine("             you  \(line(answer.question))\n           model  \(line(answer.answer))")
+    }
+
+    func clear() { progress.clear() }
+}

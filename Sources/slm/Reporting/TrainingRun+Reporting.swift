@@ -1,0 +1,190 @@
+import Autograd
+import Checkpoint
+import Kernels
+import Model
+import Report
+import Threads
+import Train
+
+/// How long a training step takes, and how that is known.
+struct StepTime {
+    let seconds: Double
+    let origin: String
+
+    /// From a forward pass, before the first step.
+    static func estimated(for run: TrainingRun) -> StepTime {
+        let seconds = run.trainer.estimatedStepSeconds(for: run.training.batch(at: run.state.step), clock: now)
+        return StepTime(seconds: max(seconds, 1e-9), origin: "estimated from a forward pass")
+    }
+
+    /// From two steps after a first one, or from one step if they take long. The weights change.
+    static func measured(for run: TrainingRun) -> StepTime {
+        let batch = run.training.batch(at: run.state.step)
+        let first = measureSeconds { _ = run.trainer.step(batch, rate: 0) }
+        if first > 20 { return StepTime(seconds: first, origin: "measured over 1 step") }
+        let seconds = measureSeconds {
+            for _ in 0..<2 { _ = run.trainer.step(batch, rate: 0) }
+        }
+        return StepTime(seconds: max(seconds / 2, 1e-9), origin: "measured over 2 steps")
+    }
+}
+
+extension TrainingRun {
+    /// The steps of the whole run, and the seconds that are left.
+    func estimate(_ time: StepTime) -> (steps: Int, seconds: Double) {
+        // Twenty evaluations take about a tenth of the time.
+        if case .seconds(let seconds) = plan.length {
+            let left = max(0, seconds - state.seconds)
+            return (state.step + Int(left / time.seconds / 1.1), left)
+        }
+        let steps = steps ?? 0
+        return (steps, Double(max(0, steps - state.step)) * time.seconds * 1.1)
+    }
+
+    /// The lines about the schedule, memory and time that are printed before the first step.
+    ///
+    /// - Parameter folder: where the run is written; nil for a dry run.
+    func summary(_ type: DataType, _ threads: Int, _ memory: TrainingMemory, _ time: StepTime, in folder: String?) -> String {
+        let estimate = estimate(time)
+        let epochs = "\((Double(estimate.steps) / training.stepsPerEpoch).fixed(2)) epochs"
+        let speed = "\(Int(Double(tokensPerStep) / time.seconds)) tokens/s"
+        let length: String
+        let expected: String
+        if case .seconds(let seconds) = plan.length {
+            length = clockText(seconds)
+            expected = "about \(estimate.steps) steps, \(epochs), at \(speed) (\(time.origin))"
+        } else {
+            length = "\(estimate.steps) steps, \(epochs)"
+            expected = "about \(clockText(estimate.seconds)) at \(speed) (\(time.origin))"
+        }
+        var lines = [
+            "plan     \(length), \(tokensPerStep) tokens per step, learning rate \(plan.rate), warmup \(plan.warmup), "
+                + "\(type.rawValue), \(threads) threads",
+            "memory   about \(Int(memory.bytes(for: trainer.model.configuration) / 1e6)) MB",
+            "time     \(expected)",
+        ]
+        if let folder { lines.append("run      \(folder)\(state.step > 0 ? ", resumed at step \(state.step)" : "")") }
+        return lines.joined(separator: "\n")
+    }
+
+    /// The entries of the log and the report about the run.
+    ///
+    /// - Parameter data: the entries about the data.
+    func settings(_ data: [RunSetting], _ type: DataType, _ processor: Processor) -> [RunSetting] {
+        var reading = [
+            RunSetting("data", "rows", .text(training is RandomWindows ? "windows" : "whole conversations")),
+            RunSetting("data", "learned", .text(plan.lossScope.rawValue)),
+        ]
+        if let packed = training as? PackedConversations {
+            reading.append(RunSetting("data", "padding", .text("\((packed.padded * 100).fixed(2)) %")))
+        }
+        return modelSettings + data + reading + planSettings + [
+            RunSetting("machine", "cpu", .text(CPU.name)),
+            RunSetting("machine", "kernels", .text(processor.instructionSet)),
+            RunSetting("machine", "dtype", .text(type.rawValue)),
+            RunSetting("machine", "threads", .whole(processor.threads)),
+            RunSetting("machine", "slm", .text(version)),
+        ]
+    }
+
+    private var modelSettings: [RunSetting] {
+        let c = trainer.model.configuration
+        let parameters = trainer.parameters
+        let settings = [
+            RunSetting("model", "parameters", .whole(adapter == nil ? parameters.count : parameters.frozenCount)),
+            RunSetting("model", "layers", .whole(c.layers)),
+            RunSetting("model", "heads", .whole(c.heads)),
+            RunSetting("model", "width", .whole(c.width)),
+            RunSetting("model", "context", .whole(c.context)),
+            RunSetting("model", "vocabulary", .whole(c.vocabulary)),
+            RunSetting("model", "dropout", .number(c.dropout.shortestDecimal)),
+            RunSetting("model", "bias", .text(c.hasBias ? "yes" : "no")),
+            RunSetting("model", "tied_head", .text(c.isTied ? "yes" : "no")),
+        ]
+        guard let adapter else { return settings }
+        return settings + [
+            RunSetting("adapter", "parameters", .whole(parameters.count)),
+            RunSetting("adapter", "rank", .whole(adapter.shape.rank)),
+            RunSetting("adapter", "alpha", .number(adapter.shape.alpha.shortestDecimal)),
+            RunSetting("adapter", "targets", .text(adapter.shape.targets.joined(separator: ", "))),
+            RunSetting("adapter", "begins", .text(adapter.principals.count > 0 ? "PiSSA: the largest singular values" : "at 0")),
+            RunSetting("adapter", "base", .text(adapter.basePath)),
+        ]
+    }
+
+    private var planSettings: [RunSetting] {
+        let start = RunSetting("learning", "start", .text("from n-gram counts, fitted to \(plan.nGramContexts) contexts"))
+        return (plan.nGramContexts > 0 ? [start] : []) + [
+            RunSetting("learning", "length", .text(plan.length.text)),
+            RunSetting("learning", "batch", .whole(plan.rows)),
+            RunSetting("learning", "tokens_per_step", .whole(tokensPerStep)),
+            RunSetting("learning", "rate", .number(plan.rate.shortestDecimal)),
+            RunSetting("learning", "lowest_rate", .text("\(plan.floor) of the rate")),
+            RunSetting("learning", "warmup", .whole(plan.warmup)),
+            RunSetting("learning", "weight_decay", .number(plan.decay.shortestDecimal)),
+            RunSetting("learning", "clip", .text(plan.clipping.isFinite ? "\(plan.clipping)" : "no")),
+            RunSetting("learning", "patience", .text(plan.patience.map { "\($0)" } ?? "unlimited")),
+            RunSetting("learning", "seed", .whole(plan.seed)),
+        ]
+    }
+}
+
+extension Float {
+    /// The decimal number that prints like it: 0.1, not 0.10000000149.
+    fileprivate var shortestDecimal: Double { Double(description) ?? Double(self) }
+}
+
+extension TrainingPlan.Length {
+    fileprivate var text: String {
+        switch self {
+        case .steps(let count): "\(count) steps"
+        case .epochs(let count): "\(count) epochs"
+        case .tokens(let count): "\(count) tokens"
+        case .seconds(let seconds): clockText(seconds)
+        }
+    }
+}
+
+extension TrainingRun.Event {
+    /// The line of log.jsonl for this event.
+    var entry: LogEntry? {
+        switch self {
+        case .step(let report, let rate, let state):
+            .step(.init(
+                step: state.step,
+                loss: Double(report.loss),
+                gradientNorm: Double(report.gradientNorm),
+                learningRate: Double(rate),
+                tokens: state.tokens,
+                seconds: state.seconds))
+        case .skipped(let step): .skipped(step: step)
+        case .evaluated(let training, let validation, let replay, let isBest, let state):
+            .evaluated(.init(
+                step: state.step,
+                trainingLoss: training.loss.finite,
+                validationLoss: validation?.loss.finite,
+                bitsPerByte: validation?.bitsPerByte.finite,
+                replayLoss: replay?.loss.finite,
+                isBest: isBest,
+                tokens: state.tokens,
+                seconds: state.seconds))
+        case .initialized(let pairs, let contexts, let state): .initialized(.init(pairs: pairs, contexts: contexts, seconds: state.seconds))
+        case .saved: nil
+        }
+    }
+}
+
+extension TrainingRun.Ending {
+    var entry: LogEntry.Ending {
+        switch self {
+        case .finished: .finished
+        case .noGain: .noGain
+        case .stopped: .stopped
+        case .diverged: .diverged
+        }
+    }
+}
+
+extension Double {
+    fileprivate var finite: Double? { isFinite ? self : nil }
+}

@@ -1,0 +1,140 @@
+import Autograd
+import Kernels
+import Testing
+import TestSupport
+
+@Suite struct LoRATests {
+    private static let (N, I, O, R) = (5, 17, 9, 3)
+
+    /// An adapted layer with random weights, including B.
+    private struct AdaptedLayer {
+        let layer: Linear
+        let parameters: Parameters
+        let tape: Tape
+        let x, plus: Tensor
+
+        init(_ variant: KernelVariant = KernelVariant.standard[0], alpha: Float = 6) throws {
+            let processor = try variant.processor()
+            var list = ParameterList(lora: LoRAConfiguration(rank: R, alpha: alpha, targets: ["layer"])), noise = TestRandom(3)
+            layer = Linear(from: I, to: O, named: "some.layer", in: &list)
+            let frozen = processor.zeros(list.frozen.count)
+            for parameter in list.frozen.parameters {
+                frozen[parameter.range].write { span in for i in span.indices { span[i] = noise.number() } }
+            }
+            parameters = Parameters(list, over: frozen, on: processor, seed: 1)
+            parameters.values.write { span in for i in span.indices { span[i] = noise.number() } }
+            tape = Tape(processor, parameters: parameters, precision: variant.precision)
+            x = tape.constant(noise.numbers(N * I), [N, I])
+            plus = tape.constant(noise.numbers(N * O), [N, O])
+        }
+
+        func result(then f: UnaryFunction, adds: Bool) -> Tensor {
+            tape.cast(layer(x, on: tape, then: f, plus: adds ? plus : nil), to: .float32)
+        }
+    }
+
+    private static let cases: [(UnaryFunction, Bool)] = [(.identity, false), (.identity, true), (.gelu, false), (.gelu, true)]
+
+    @Test(arguments: KernelVariant.standard) func `an adapted layer equals a layer with the weight W + scale·B·A`(
+        _ variant: KernelVariant
+    ) throws {
+        for (f, adds) in Self.cases {
+            let adapted = try AdaptedLayer(variant), layer = adapted.layer, found = adapted.result(then: f, adds: adds).floats
+            let lora = try #require(layer.lora)
+            adapted.parameters.addLoRA(lora, scaledBy: 1, from: adapted.parameters.values)
+            adapted.parameters.values[lora.b.range].write { span in for i in span.indices { span[i] = 0 } }
+            expectClose(found, adapted.result(then: f, adds: adds).floats, within: variant.gradient, "\(f) \(adds)")
+            // W + scale·B·A in plain loops.
+            let fresh = try AdaptedLayer(variant), pair = try #require(fresh.layer.lora)
+            let w = fresh.tape.value(of: pair.weight).floats
+            let a = fresh.tape.value(of: pair.a).floats
+            let b = fresh.tape.value(of: pair.b).floats
+            let whole = (0..<Self.O * Self.I).map { i -> Float in
+                let (o, c) = i.quotientAndRemainder(dividingBy: Self.I)
+                return w[i] + 2 * (0..<Self.R).reduce(0) { $0 + b[o * Self.R + $1] * a[$1 * Self.I + c] }
+            }
+            expectClose(adapted.tape.value(of: pair.weight).floats, whole, within: .forward, "W + 2·B·A")
+        }
+    }
+
+    @Test func `the gradients of A and B match finite differences, and no other parameter has a gradient`() throws {
+        for (f, adds) in Self.cases {
+            let adapted = try AdaptedLayer(), parameters = adapted.parameters
+            var noise = TestRandom(9)
+            let r = noise.numbers(Self.N * Self.O)
+            let y = adapted.result(then: f, adds: adds)
+            adapted.tape.backward(from: y, gradient: adapted.tape.constant(r, y.shape))
+            #expect(
+                parameters.list.map(\.name) == ["some.layer.lora_A", "some.layer.lora_B"] && parameters.count == Self.R * (Self.I + Self.O))
+            func loss(_ index: Int, _ step: Float) -> (x: Double, y: Double) {
+                var x: Float = 0, old: Float = 0
+                parameters.values.write { span in
+                    old = span[index]
+                    span[index] += step
+                    x = span[index]
+                }
+                let y = adapted.tape.withoutRecording {
+                    zip(adapted.result(then: f, adds: adds).floats, r).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+                }
+                parameters.values.write { span in span[index] = old }
+                return (Double(x), y)
+            }
+            for parameter in parameters.list {
+                let gradient = parameters.gradient(of: parameter).floats
+                for i in stride(from: 0, to: parameter.shape.count, by: 4) {
+                    let p = parameter.start + i
+                    let a = loss(p, -0.04)
+                    let b = loss(p, -0.02)
+                    let c = loss(p, 0.02)
+                    let d = loss(p, 0.04)
+                    let slope = 4 / 3 * (c.y - b.y) / (c.x - b.x) - 1 / 3 * (d.y - a.y) / (d.x - a.x)
+                    if Tolerance.slope.excess(Double(gradient[i]), slope) > 1 {
+                        Issue.record("\(f) \(adds) \(parameter.name)[\(i)]: gradient \(gradient[i]), finite difference \(slope)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func `a new adapter does not change the layer's output`() throws {
+        for (f, adds) in Self.cases {
+            let adapted = try AdaptedLayer(), lora = try #require(adapted.layer.lora)
+            adapted.parameters.values[lora.b.range].write { span in for i in span.indices { span[i] = 0 } }
+            let found = adapted.result(then: f, adds: adds).floats, tape = adapted.tape
+            let w = tape.value(of: adapted.layer.weight), b = try tape.value(of: #require(adapted.layer.bias))
+            expectSame(found, tape.linear(adapted.x, weight: w, bias: b, then: f, plus: adds ? adapted.plus : nil).floats, "\(f) \(adds)")
+        }
+    }
+
+    @Test(arguments: [1, 3, 8, 9, 12])
+    func `PiSSA moves the largest singular values into the adapter, and the sum remains the weight`(rank: Int) throws {
+        let processor = try Processor(threads: 2), (I, O) = (Self.I, Self.O)
+        var list = ParameterList(lora: LoRAConfiguration(rank: rank, alpha: 5, targets: ["layer"])), noise = TestRandom(8)
+        let layer = Linear(from: I, to: O, named: "layer", in: &list), frozen = processor.zeros(list.frozen.count)
+        frozen[layer.weight.range].write { span in for i in span.indices { span[i] = noise.number() } }
+        let weight = frozen[layer.weight.range].read { span in span.indices.map { span[$0] } }
+        let parameters = Parameters(list, over: frozen, on: processor), algebra = try LinearAlgebra(for: processor.instructionSet)
+        var progress: [Int] = []
+        let principals = try #require(try parameters.initializeWithPiSSA(of: list.loraLayers) { progress.append($0) })
+        #expect(progress == [0])
+        let rest = parameters.value(of: layer.weight).floats
+        let sigma = try #require(algebra.singularValueDecomposition(of: weight, rows: O, columns: I)).values
+        let left = try #require(algebra.singularValueDecomposition(of: rest, rows: O, columns: I)).values
+        // The best approximation of a rank leaves the other singular values (Eckart & Young 1936).
+        expectClose(
+            left, Array(sigma.dropFirst(rank)) + [Float](repeating: 0, count: min(rank, O)), within: .gradient, terms: Double(sigma[0]),
+            "remaining singular values")
+        let same = principals.read { a in parameters.values.read { b in a.indices.allSatisfy { a[$0] == b[$0] } } }
+        #expect(same)
+        parameters.addLoRA(list.loraLayers[0], scaledBy: 1, from: parameters.values)
+        expectClose(parameters.value(of: layer.weight).floats, weight, within: .gradient, "rest plus adapter")
+    }
+
+    @Test func `PiSSA returns nil for a weight that is not finite`() throws {
+        let processor = try Processor(threads: 1)
+        var list = ParameterList(lora: LoRAConfiguration(rank: 2, targets: ["layer"]))
+        let layer = Linear(from: 4, to: 4, named: "layer", in: &list), frozen = processor.zeros(list.frozen.count)
+        frozen[layer.weight.range].write { $0[3] = .nan }
+        #expect(try Parameters(list, over: frozen, on: processor).initializeWithPiSSA(of: list.loraLayers).map { _ in true } == nil)
+    }
+}

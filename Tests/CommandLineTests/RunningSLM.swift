@@ -1,0 +1,38 @@
+import Foundation
+
+/// The exit status and the output of a run of the binary.
+struct Outcome {
+    let status: Int32
+    let output, errors: String
+}
+
+/// Runs the binary beside the tests.
+func slm(_ arguments: String..., environment: [String: String] = [:], input: String? = nil) throws -> Outcome {
+    try slm(arguments, environment, input: input.map { Data($0.utf8) })
+}
+
+func slm(_ arguments: [String], _ environment: [String: String] = [:], input: Data? = nil, in folder: String? = nil) throws -> Outcome {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLM_") }.merging(environment) { $1 }
+    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
+    let output = Pipe()
+    let errors = Pipe()
+    process.standardOutput = output
+    process.standardError = errors
+    if let input {
+        let pipe = Pipe()
+        process.standardInput = pipe
+        // Less than a pipe holds, so that the write does not block.
+        precondition(input.count < 60_000)
+        pipe.fileHandleForWriting.write(input)
+        try pipe.fileHandleForWriting.close()
+    } else {
+        process.standardInput = FileHandle.nullDevice
+    }
+    try process.run()
+    let texts = [output, errors].map { String(decoding: $0.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }
+    process.waitUntilExit()
+    return Outcome(status: process.terminationStatus, output: texts[0], errors: texts[1])
+}

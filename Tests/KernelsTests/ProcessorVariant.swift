@@ -1,0 +1,58 @@
+import Kernels
+import TestSupport
+import Testing
+
+/// An instruction set, a number of threads and a BLAS: kernel tests run on all variants that this CPU supports.
+struct ProcessorVariant: Sendable, CustomTestStringConvertible {
+    let instructionSet: String
+    let threads: Int
+    var blas: BLAS?
+
+    var testDescription: String { "\(instructionSet), \(threads) threads" + (blas.map { ", \($0.rawValue)" } ?? "") }
+
+    func processor() throws -> Processor { try Processor(threads: threads, instructionSet: instructionSet, blas: blas) }
+
+    static let all: [ProcessorVariant] = Processor.instructionSets.flatMap { (instructionSet: String) -> [ProcessorVariant] in
+        [1, 2, 3].map { ProcessorVariant(instructionSet: instructionSet, threads: $0) }
+    }
+    static let libraries: [ProcessorVariant] = [BLAS.onednn, .openblas].flatMap { (blas: BLAS) -> [ProcessorVariant] in
+        [1, 2, 3].map { ProcessorVariant(instructionSet: Processor.instructionSets[0], threads: $0, blas: blas) }
+    }
+}
+
+extension Processor {
+    /// A buffer of these numbers, rounded to bf16 if that is the type.
+    func buffer(_ values: [Float], _ type: DataType = .float32) -> Buffer {
+        let exact = buffer(of: values.count, .float32)
+        exact.write { span in for i in span.indices { span[i] = values[i] } }
+        return type == .float32 ? exact : converted(exact, to: type)
+    }
+
+    func ids(_ values: [Int32]) -> Buffer {
+        let result = buffer(of: values.count, .int32)
+        result.writeIDs { span in for i in span.indices { span[i] = values[i] } }
+        return result
+    }
+
+    func floats(_ buffer: Buffer) -> [Float] {
+        (buffer.type == .float32 ? buffer : converted(buffer, to: .float32)).read { span in span.indices.map { span[$0] } }
+    }
+
+    private func converted(_ x: Buffer, to type: DataType) -> Buffer {
+        let result = buffer(of: x.count, type)
+        copy(shape: [1, 1, 1, x.count], x, strides: [0, 0, 0, 1], into: result, strides: [0, 0, 0, 1])
+        return result
+    }
+}
+
+extension Buffer {
+    var integers: [Int32] { readIDs { span in span.indices.map { span[$0] } } }
+}
+
+/// The nearest bf16, ties to even; NaN stays NaN.
+func rounded(_ x: Float) -> Float {
+    if x.isNaN { return .nan }
+    let low = x.bitPattern & 0xFFFF, high = x.bitPattern >> 16
+    let up = low > 0x8000 || (low == 0x8000 && high & 1 == 1)
+    return Float(bitPattern: (up ? high + 1 : high) << 16)
+}

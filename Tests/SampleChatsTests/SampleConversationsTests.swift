@@ -1,0 +1,81 @@
+import Files
+import Testing
+import sample_chats
+
+/// The sample's size, format and held-out questions; and that the committed files match the generator.
+@Suite struct SampleConversationsTests {
+    @Test(arguments: [(Split.training, "sample.txt"), (.validation, "sample-val.txt")])
+    func `the committed file matches the generator's output`(split: Split, name: String) throws {
+        let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
+        let file = try InputFile.contents(of: root + "/data/" + name)
+        let generated = SampleConversations(split).lines.map { $0 + "\n" }.joined()
+        #expect(file == Array(generated.utf8), "data/\(name) is outdated: make sample")
+    }
+
+    @Test func `the sample is large enough for training and small enough to ship`() {
+        #expect(Chats.training.count + Chats.validation.count >= 30_000)
+        #expect(Set(Chats.training.joined().map(\.answer)).count >= 3_000)
+        #expect(Chats.training.filter { $0.count > 1 }.count >= 10_000)
+        let lines = SampleConversations(.training).lines + SampleConversations(.validation).lines
+        #expect(lines.reduce(0) { $0 + $1.utf8.count + 1 } <= 10_000_000)
+        let words = Set(Chats.training.joined().flatMap { Chats.words(of: $0.question + " " + $0.answer) })
+        #expect(words.count < 4_000)
+    }
+
+    @Test(arguments: [Split.training, .validation])
+    func `every line is a well-formed conversation, without duplicates`(split: Split) {
+        let lines = SampleConversations(split).lines
+        #expect(Set(lines).count == lines.count)
+        for line in lines {
+            let turns = Chats.turns(of: line)
+            let formatted = turns.map { "[INST] \($0.question) [/INST] \($0.answer)" }.joined(separator: " ")
+            #expect(formatted == line && !turns.isEmpty)
+            for text in turns.flatMap({ [$0.question, $0.answer] }) {
+                let isClean =
+                    !text.isEmpty && text.first != " " && text.last != " " && !text.contains("  ")
+                    && !text.contains { "[](){}|".contains($0) }
+                #expect(isClean && text.utf8.allSatisfy { (32..<127).contains($0) }, "\(line)")
+            }
+            #expect(turns.allSatisfy { $0.answer.split(separator: " ").count <= 30 }, "\(line)")
+        }
+    }
+
+    @Test func `no validation question occurs in the training split`() {
+        let known = Set(Chats.training.joined().map { Chats.words(of: $0.question) })
+        // A held-out sum does not occur in any wording.
+        func sum(_ words: [String]) -> [String]? {
+            let words = words.filter { ["plus", "minus", "times"].contains($0) || Int($0) != nil }
+            return words.count == 3 && Int(words[1]) == nil ? words : nil
+        }
+        let sums = Set(known.compactMap(sum))
+        let heldOut = Set(Chats.validation.joined().compactMap { sum(Chats.words(of: $0.question)) })
+        #expect(heldOut.count > 10 && sums.isDisjoint(with: heldOut))
+        for turn in Chats.validation.joined() { #expect(!known.contains(Chats.words(of: turn.question)), "\(turn.question)") }
+    }
+}
+
+/// Both splits, parsed independently of the generator, so that they do not share its bugs.
+enum Chats {
+    typealias Turn = (question: String, answer: String)
+
+    static let training = SampleConversations(.training).lines.map(turns)
+    static let validation = SampleConversations(.validation).lines.map(turns)
+
+    static func turns(of line: String) -> [Turn] {
+        // The text from each "[INST] " to the next one.
+        let parts = pieces(of: " " + line, at: " [INST] ")
+        return parts.dropFirst().compactMap { part in
+            let halves = pieces(of: part, at: " [/INST] ")
+            return halves.count == 2 ? (halves[0], halves[1]) : nil
+        }
+    }
+
+    /// The words in lower case, without punctuation.
+    static func words(of text: String) -> [String] {
+        text.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init)
+    }
+
+    private static func pieces(of text: String, at separator: String) -> [String] {
+        text.split(separator: separator, omittingEmptySubsequences: false).map(String.init)
+    }
+}

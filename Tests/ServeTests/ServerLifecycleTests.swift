@@ -1,0 +1,116 @@
+import Glibc
+import Infer
+import JSON
+import Serve
+import Store
+import TestSupport
+import Testing
+import Threads
+
+/// Loading, reloading and stopping.
+@Suite struct ServerLifecycleTests {
+    @Test func `a server without a model answers 503, and health reports when it is ready`() throws {
+        let loading = try TestServer(nil)
+        let connection = try loading.connect()
+        let health = try #require(connection.ask("GET", "/api/health"))
+        #expect(
+            try health.status == 503 && health.json()["status"]?.string == "loading" && health.json()["model"]?.isNull ?? false
+                && health.headers["retry-after"] != nil)
+        let chat = connection.post("/api/chat/guest", #"{"message":"Hi"}"#)
+        #expect(chat?.status == 503 && chat?.error.code == "loading" && chat?.headers["retry-after"] != nil)
+        let ada = try loading.account("ada")
+        #expect(
+            connection.post("/api/chat", #"{"message":"Hi"}"#, ada)?.status == 503
+                && connection.post("/tokenize", #"{"text":"Hi"}"#)?.status == 503)
+        #expect(try connection.ask("GET", "/api/conversations", ada)?.json()["conversations"]?.elements.map { Array($0).count } == 0)
+        let server = try TestServer()
+        let ready = try #require(try server.connect().ask("GET", "/api/health")).json()
+        #expect(
+            ready["status"]?.string == "ready" && ready["model"]?.string == "test-model" && ready["context"]?.integer == 64
+                && ready["uptime_seconds"]?.number ?? -1 >= 0)
+    }
+
+    @Test func `an answer in progress finishes with the old model, and the next one uses the new model`() throws {
+        let gate = GenerationGate(beforeCharacter: 2)
+        let server = try TestServer(RecordingBackend("old one", gate: gate), next: RecordingBackend("new"))
+        let stream = try server.openStream("/api/chat/guest", #"{"message":"Hi"}"#)
+        #expect(try stream.read(2).text == "ol")
+        server.load()
+        #expect(try server.connect().ask("GET", "/api/health")?.json()["model"]?.string == "next-model")
+        #expect(try server.openStream("/api/chat/guest", #"{"message":"Hi"}"#).read().text == "new")
+        gate.open()
+        let (rest, end) = try stream.read()
+        #expect(rest == "d one" && end?.data["reason"]?.string == "stop")
+    }
+
+    @Test func `a load during another load runs after it`() throws {
+        let server = try TestServer(RecordingBackend("old"), next: RecordingBackend("new"))
+        let loaded = Mailbox<Bool>()
+        for _ in 0..<5 { server.server.load { result in loaded.put((try? result.get()) != nil) } }
+        #expect(loaded.take(within: .seconds(10)) == true && loaded.take(within: .seconds(10)) == true)
+        #expect(try server.openStream("/api/chat/guest", #"{"message":"Hi"}"#).read().text == "new")
+    }
+
+    @Test func `stop waits for answers in progress and rejects new ones`() throws {
+        let gate = GenerationGate(beforeCharacter: 3)
+        let server = try TestServer(RecordingBackend(gate: gate))
+        let ada = try server.account("ada")
+        let stream = try server.openStream("/api/chat", #"{"message":"one"}"#, ada)
+        let open = try server.connect()
+        let other = try server.connect()
+        #expect(open.ask("GET", "/api/health")?.status == 200 && other.ask("GET", "/api/health")?.status == 200)
+        let id = try #require(try stream.next()?.data["conversation_id"]?.string)
+        let stopped = Mailbox<Bool>()
+        try BackgroundThread.run { [instance = server.server] in
+            instance.stop(within: .seconds(10))
+            stopped.put(true)
+        }
+        try eventually { RawHTTPConnection(to: server.port) == nil }
+        let refused = other.post("/api/chat/guest", #"{"message":"Hi"}"#)
+        #expect(
+            refused?.status == 503 && refused?.error.code == "stopping" && refused?.headers["retry-after"] != nil
+                && refused?.headers["connection"] == "close")
+        #expect(try open.ask("GET", "/api/health")?.json()["status"]?.string == "stopping")
+        #expect(stopped.take(within: .milliseconds(50)) == nil)
+        gate.open()
+        let (text, end) = try stream.read()
+        #expect(text == OneSentenceModel.sentence && end?.data["reason"]?.string == "stop")
+        #expect(stopped.take(within: .seconds(10)) == true)
+        #expect(try stored(server, id) == ["one", OneSentenceModel.sentence])
+    }
+
+    @Test func `an answer that takes longer than the drain time is cancelled and stored`() throws {
+        let slow = ScriptedBackend("0123456789abcdefghijklmnopqrstuvwxyz") { if $0 > 4 { usleep(20_000) } }
+        let server = try TestServer(slow) { $0.slots = 1 }
+        let ada = try server.account("ada")
+        let bob = try server.account("bob")
+        let stream = try server.openStream("/api/chat", #"{"message":"one"}"#, ada)
+        let waiting = try server.openStream("/api/chat", #"{"message":"two"}"#, bob)
+        let id = try #require(try stream.next()?.data["conversation_id"]?.string)
+        #expect(try stream.read(5).text == "01234")
+        server.server.stop(within: .milliseconds(50))
+        let (rest, end) = try stream.read()
+        #expect(end?.name == "done" && end?.data["reason"]?.string == "cancelled" && rest.count < 31)
+        #expect(try stored(server, id) == ["one", "01234" + rest])
+        let second = try #require(try waiting.read().last)
+        #expect(second.data["reason"]?.string == "cancelled")
+    }
+
+    @Test func `answers of disconnected clients are stored before the server stops`() throws {
+        let slow = ScriptedBackend("0123456789abcdefghijklmnopqrstuvwxyz") { if $0 > 4 { usleep(20_000) } }
+        let server = try TestServer(slow)
+        let ada = try server.account("ada")
+        var streams = try (0..<8).map { _ in try server.openStream("/api/chat", #"{"message":"one"}"#, ada) }
+        let ids = try streams.map { try #require(try $0.next()?.data["conversation_id"]?.string) }
+        for stream in streams { #expect(try stream.read(5).text == "01234") }
+        streams = []
+        server.server.stop(within: .zero)
+        for id in ids { #expect(try stored(server, id).last?.hasPrefix("01234") ?? false) }
+    }
+
+    /// Reads the database after the server has stopped.
+    private func stored(_ server: TestServer, _ conversation: String) throws -> [String] {
+        let id = try #require(ConversationID(conversation))
+        return try server.store.admin.messages(of: id).map(\.content)
+    }
+}

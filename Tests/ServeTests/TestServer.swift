@@ -1,0 +1,127 @@
+import Glibc
+import HTTPServer
+import Infer
+import JSON
+import Secrets
+import Serve
+import Store
+import TestSupport
+import Testing
+import Threads
+
+/// A server with its own database, which stops at the end of the test.
+///
+///     let server = try TestServer { $0.requiresAPIKey = true }
+///     let connection = try server.connect()
+///     let ada = try server.account("ada")
+///     connection.ask("GET", "/api/me", ada)?.status            // 200
+final class TestServer {
+    let server: Server
+    let store: Store
+    let secret: Secret
+    let chatLog: ChatLog?
+    private let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
+
+    /// Starts a server without rate limits, with cheap password hashes and without an answer cache, unless `change` sets them.
+    ///
+    /// - Parameters:
+    ///   - backend: The model; nil for a server that is still loading it.
+    ///   - next: The model after `load` was called again.
+    ///   - collecting: Whether there is a chat log.
+    init(
+        _ backend: (any ChatBackend)? = ScriptedBackend(),
+        next: (any ChatBackend)? = nil,
+        modelInfo: ModelInfo? = nil,
+        collecting: Bool = false,
+        clock: ManualClock = ManualClock(),
+        with change: (inout ServeSettings) -> Void = { _ in }
+    ) throws {
+        var settings = ServeSettings()
+        settings.http.port = 0
+        settings.chatsPerMinute = 0
+        settings.signInsPerMinute = 0
+        settings.registrationsPerMinute = 0
+        settings.passwordCost = 4
+        settings.cachedAnswers = 0
+        settings.version = "test"
+        change(&settings)
+        var storeOptions = StoreOptions()
+        storeOptions.now = { clock.now }
+        store = try Store("sqlite:" + folder("chats.db"), storeOptions)
+        secret = try Secret(validating: Secret.generate(), source: "a test")
+        chatLog = collecting ? try ChatLog(folder("chat_history.jsonl")) : nil
+        let loads = AtomicCounter()
+        server = try Server(settings, store: store, secret: secret, chatLog: chatLog) {
+            guard let backend else { throw GenerationError.unsupported("this test has no model") }
+            if let next, loads.increment() > 1 { return ServedModel(name: "next-model", next, modelInfo) }
+            return ServedModel(name: "test-model", backend, modelInfo)
+        }
+        if backend != nil { load() }
+    }
+
+    deinit { server.stop(within: .zero) }
+
+    var port: UInt16 { server.port }
+
+    /// Loads the model and waits for it.
+    func load() {
+        let loaded = Mailbox<Bool>()
+        server.load { result in loaded.put((try? result.get()) != nil) }
+        #expect(loaded.take(within: .seconds(10)) == true)
+    }
+
+    func connect() throws -> RawHTTPConnection { try #require(RawHTTPConnection(to: port)) }
+
+    /// Registers an account and returns its Authorization header.
+    func account(_ name: String) throws -> [String: String] {
+        ["Authorization": "Bearer \(try sessionToken(name))"]
+    }
+
+    /// Registers an account and returns its session token.
+    func sessionToken(_ name: String) throws -> String {
+        let answer = try connect().post("/api/auth/register", #"{"username":"\#(name)","password":"correct horse"}"#)
+        return try #require(try answer?.json()["access_token"]?.string)
+    }
+
+    /// Waits for these numbers of running and waiting answers.
+    ///
+    /// - Returns: false after some seconds.
+    func waitForLoad(running: Int, waiting: Int = 0) throws -> Bool {
+        let connection = try connect()
+        for _ in 0..<2_000 {
+            let queue = try connection.ask("GET", "/api/health")?.json()["queue"]
+            if queue?["running"]?.integer == running, queue?["waiting"]?.integer == waiting { return true }
+            usleep(2_000)
+        }
+        return false
+    }
+}
+
+extension RawHTTPConnection {
+    /// Sends a POST request with a JSON body and returns the response.
+    func post(_ target: String, _ body: String, _ headers: [String: String] = [:]) -> Answer? {
+        ask("POST", target, headers.merging(["Content-Type": "application/json"]) { given, _ in given }, body: body)
+    }
+
+    /// Sends a POST request with a JSON body without waiting for the response.
+    func sendPost(_ target: String, _ body: String) {
+        let headers = "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)"
+        send("POST \(target) HTTP/1.1\r\n\(headers)\r\n\r\n\(body)")
+    }
+}
+
+extension RawHTTPConnection.Answer {
+    func json() throws -> JSONElement {
+        var parser = JSONParser()
+        return try parser.parse(body)
+    }
+
+    /// A member of the error object.
+    func error(_ member: String) -> String? { (try? json())?["error"]?[member]?.string }
+
+    /// The error object of slm's own API.
+    var error: (code: String?, field: String?, message: String?) { (error("code"), error("field"), error("message")) }
+
+    /// The `data` fields of server-sent events.
+    var data: [String] { text.split(separator: "\n").filter { $0.hasPrefix("data: ") }.map { String($0.dropFirst(6)) } }
+}
