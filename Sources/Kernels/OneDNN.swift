@@ -62,20 +62,22 @@ final class OneDNN: MatmulLibrary {
         check(dnnl.stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "stream")
         let a = p.a.data + rows.lowerBound * p.a.outer * p.type.size
         let allocated = UnsafeMutableRawPointer(bitPattern: -1)      // DNNL_MEMORY_ALLOCATE: allocated for this call only
-        var memories: [dnnl_memory_t?] = [nil, nil, nil, nil]
+        var memoryObjects: [dnnl_memory_t?] = [nil, nil, nil, nil]
         for (i, (description, data)) in [
             (primitive.a, UnsafeMutableRawPointer(mutating: a)), (primitive.b, UnsafeMutableRawPointer(mutating: p.b.data)),
             (primitive.c, UnsafeMutableRawPointer(c)), (primitive.scratchpad, allocated),
         ].enumerated() {
-            withUnsafePointer(to: description) { check(dnnl.memory_create(&memories[i], $0, engine, data), "memory") }
+            withUnsafePointer(to: description) { check(dnnl.memory_create(&memoryObjects[i], $0, engine, data), "memory") }
         }
         let arguments = [
-            dnnl_exec_arg_t(arg: onednn_source, memory: memories[0]), dnnl_exec_arg_t(arg: onednn_weights, memory: memories[1]),
-            dnnl_exec_arg_t(arg: onednn_destination, memory: memories[2]), dnnl_exec_arg_t(arg: onednn_scratchpad, memory: memories[3]),
+            dnnl_exec_arg_t(arg: onednn_source, memory: memoryObjects[0]),
+            dnnl_exec_arg_t(arg: onednn_weights, memory: memoryObjects[1]),
+            dnnl_exec_arg_t(arg: onednn_destination, memory: memoryObjects[2]),
+            dnnl_exec_arg_t(arg: onednn_scratchpad, memory: memoryObjects[3]),
         ]
         check(dnnl.primitive_execute(primitive.primitive, stream, 4, arguments), "execute")
         check(dnnl.stream_wait(stream), "wait")
-        for memory in memories { _ = dnnl.memory_destroy(memory) }
+        for object in memoryObjects { _ = dnnl.memory_destroy(object) }
         _ = dnnl.stream_destroy(stream)
     }
 

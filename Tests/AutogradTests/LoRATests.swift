@@ -88,7 +88,7 @@ import TestSupport
                     let c = loss(p, 0.02)
                     let d = loss(p, 0.04)
                     let slope = 4 / 3 * (c.y - b.y) / (c.x - b.x) - 1 / 3 * (d.y - a.y) / (d.x - a.x)
-                    if Tolerance.slope.excess(Double(gradient[i]), slope) > 1 {
+                    if Tolerance.finiteDifference.excess(Double(gradient[i]), slope) > 1 {
                         Issue.record("\(f) \(adds) \(parameter.name)[\(i)]: gradient \(gradient[i]), finite difference \(slope)")
                     }
                 }

@@ -30,7 +30,7 @@ import Testing
             case .targetsAcross: "crossEntropy: targets [2, 1] for logits [1, 2, 3]"
             case .targetsOfHead: "linearCrossEntropy: targets [1, 2] for [2, 3]"
             case .heads: "causalAttention: [1, 2, 3] for 2 heads"
-            case .documents: "causalAttention: position 0 cannot begin to see at 1"
+            case .documents: "causalAttention: position 0 cannot attend from 1 on"
             case .dropout: "dropout: expected a probability in 0..<1, found 1.0"
             case .norm: "layerNorm: a scale [2] for [2, 3]"
             case .emptyMean: "mean: of an empty tensor [0, 3]"
@@ -43,7 +43,7 @@ import Testing
             case .oddHeads: "applyRotaryEmbedding: [1, 2, 9] for 1 heads, which must have even widths"
             case .angles: "applyRotaryEmbedding: angles [1, 2] for [1, 2, 6] and 1 heads"
             case .normHeads: "applyQKNorm: [2, 3] for 1 heads"
-            case .ids: "ids and codes are looked up, not computed with"
+            case .ids: "expected f32 or bf16, found i32"
             }
         }
 

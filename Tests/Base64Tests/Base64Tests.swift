@@ -19,8 +19,10 @@ import Testing
 
     @Test func `both alphabets encode every value`() {
         let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-        let bytes = stride(from: 0, to: 64, by: 4).flatMap { i in
-            [UInt8(i << 2 | (i + 1) >> 4), UInt8((i + 1) << 4 & 255 | (i + 2) >> 2), UInt8((i + 2) << 6 & 255 | (i + 3))]
+        var bytes: [UInt8] = []
+        for first in stride(from: UInt32(0), to: 64, by: 4) {
+            let bits = first << 18 | (first + 1) << 12 | (first + 2) << 6 | (first + 3)
+            bytes += [16, 8, 0].map { UInt8(truncatingIfNeeded: bits >> UInt32($0)) }
         }
         for (variant, text) in [(Base64.Variant.standard, letters + "+/"), (.urlSafe, letters + "-_")] {
             #expect(Base64.text(of: bytes, variant) == text)

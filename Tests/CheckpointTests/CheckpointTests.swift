@@ -77,8 +77,8 @@ import Tokenize
         let norm = try #require(checkpoint.weights["layer0.norm1.weight"]).values.read { span in
             span.indices.flatMap { [UInt8](withUnsafeBytes(of: span[$0]) { Array($0) }) }
         }
-        let place = try #require(bytes.indices.first { $0 % 64 == 0 && Array(bytes[$0..<$0 + 32]) == norm })
-        bytes[place + 40] = 1
+        let offset = try #require(bytes.indices.first { $0 % 64 == 0 && Array(bytes[$0..<$0 + 32]) == norm })
+        bytes[offset + 40] = 1
         bytes.replaceSubrange(0..<CheckpointHeader.size, with: CheckpointHeader(for: bytes).bytes)
         folder.write(bytes, to: "b.h5")
         let read = try Checkpoint(reading: folder("b.h5"))

@@ -47,15 +47,17 @@ import Formats
         defer { close(descriptor) }
         for round in 0..<max(Self.rounds, 2 * CheckpointHeader.size) {
             // All bytes of the header first, then random ones.
-            let place = round < 2 * CheckpointHeader.size ? round / 2 : Int.random(in: 0..<bytes.count, using: &random), old = bytes[place]
-            bytes[place] = old ^ (round % 2 == 0 ? 1 << UInt8.random(in: 0..<8, using: &random) : UInt8.random(in: 1...255, using: &random))
-            if pwrite(descriptor, [bytes[place]], 1, place) != 1 { Issue.record("byte \(place) not written") }
+            let isInHeader = round < 2 * CheckpointHeader.size
+            let offset = isInHeader ? round / 2 : Int.random(in: 0..<bytes.count, using: &random), old = bytes[offset]
+            let change = round % 2 == 0 ? 1 << UInt8.random(in: 0..<8, using: &random) : UInt8.random(in: 1...255, using: &random)
+            bytes[offset] = old ^ change
+            if pwrite(descriptor, [bytes[offset]], 1, offset) != 1 { Issue.record("byte \(offset) not written") }
             do throws(CheckpointError) {
                 _ = try Checkpoint(reading: path)
-                Issue.record("byte \(place) changed from \(old) to \(bytes[place]) undetected")
-            } catch { if !"\(error)".contains(path) { Issue.record("byte \(place): \(error)") } }
-            bytes[place] = old
-            if pwrite(descriptor, [old], 1, place) != 1 { Issue.record("byte \(place) not written") }
+                Issue.record("byte \(offset) changed from \(old) to \(bytes[offset]) undetected")
+            } catch { if !"\(error)".contains(path) { Issue.record("byte \(offset): \(error)") } }
+            bytes[offset] = old
+            if pwrite(descriptor, [old], 1, offset) != 1 { Issue.record("byte \(offset) not written") }
         }
     }
 

@@ -23,7 +23,7 @@ import TestSupport
             guard checkpoint.adapter != nil else { return }
             do throws(CheckpointError) { _ = try checkpoint.model(base: folder("base.h5"), on: processor) } catch {
                 // The stored digest of the base model was changed.
-                guard case .wrongBase = error else { throw error }
+                guard case .wrongBaseModel = error else { throw error }
             }
         }
     }
@@ -36,7 +36,7 @@ import TestSupport
         let whole = try InputFile.contents(of: path), descriptor = open(path, O_WRONLY)
         defer { close(descriptor) }
         // Changes matter in HDF5's metadata: at every nonzero byte and near it.
-        let places = whole.indices.filter { i in
+        let offsets = whole.indices.filter { i in
             i >= CheckpointHeader.size && (i - 8...i + 8).contains { whole.indices.contains($0) && whole[$0] != 0 }
         }
         let addresses = stride(from: CheckpointHeader.size, to: whole.count - 8, by: 1).filter {
@@ -45,7 +45,7 @@ import TestSupport
         var random = TestRandom(2), accepted = 0, kinds: [String: Int] = [:]
         for round in 0..<DamagedFileTests.rounds {
             var bytes = whole
-            for _ in 0..<Int.random(in: 1...3, using: &random) { mutate(&bytes, places, addresses, &random) }
+            for _ in 0..<Int.random(in: 1...3, using: &random) { mutate(&bytes, offsets, addresses, &random) }
             bytes.replaceSubrange(0..<CheckpointHeader.size, with: CheckpointHeader(for: bytes).bytes)
             try rewrite(descriptor, with: bytes)
             do throws(CheckpointError) {
@@ -67,31 +67,31 @@ import TestSupport
         do throws(CheckpointError) { _ = try checkpoint.vocabulary() } catch { guard case .mismatch = error else { throw error } }
     }
 
-    private func mutate(_ bytes: inout [UInt8], _ places: [Int], _ addresses: [Int], _ random: inout TestRandom) {
-        guard let place = places.randomElement(using: &random), let address = addresses.randomElement(using: &random) else { return }
+    private func mutate(_ bytes: inout [UInt8], _ offsets: [Int], _ addresses: [Int], _ random: inout TestRandom) {
+        guard let offset = offsets.randomElement(using: &random), let address = addresses.randomElement(using: &random) else { return }
         let numbers = [
-            0, 1, -1, .max, .min, bytes.count, bytes.count - CheckpointHeader.size, bytes.count - 1, place, place - CheckpointHeader.size,
+            0, 1, -1, .max, .min, bytes.count, bytes.count - CheckpointHeader.size, bytes.count - 1, offset, offset - CheckpointHeader.size,
             number(at: address, in: bytes), 1 << 32, 255,
         ]
         switch Int.random(in: 0..<6, using: &random) {
-        case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
-        case 1: bytes[place] = UInt8.random(in: 0...255, using: &random)
-        case 2: write(numbers.randomElement(using: &random) ?? 0, at: place, in: &bytes)
+        case 0: bytes[offset] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+        case 1: bytes[offset] = UInt8.random(in: 0...255, using: &random)
+        case 2: write(numbers.randomElement(using: &random) ?? 0, at: offset, in: &bytes)
         case 3: write(numbers.randomElement(using: &random) ?? 0, at: address, in: &bytes)
         case 4: write(number(at: address, in: bytes), at: addresses.randomElement(using: &random) ?? address, in: &bytes)
         default:
-            let other = places.randomElement(using: &random) ?? place,
-                count = min(Int.random(in: 1...300, using: &random), bytes.count - max(place, other))
-            bytes.replaceSubrange(place..<place + count, with: Array(bytes[other..<other + count]))
+            let other = offsets.randomElement(using: &random) ?? offset,
+                count = min(Int.random(in: 1...300, using: &random), bytes.count - max(offset, other))
+            bytes.replaceSubrange(offset..<offset + count, with: Array(bytes[other..<other + count]))
         }
     }
 
-    private func number(at place: Int, in bytes: [UInt8]) -> Int {
-        (0..<8).reduce(0) { $0 | (place + $1 < bytes.count ? Int(bytes[place + $1]) << (8 * $1) : 0) }
+    private func number(at offset: Int, in bytes: [UInt8]) -> Int {
+        (0..<8).reduce(0) { $0 | (offset + $1 < bytes.count ? Int(bytes[offset + $1]) << (8 * $1) : 0) }
     }
 
-    private func write(_ number: Int, at place: Int, in bytes: inout [UInt8]) {
-        for i in 0..<8 where place + i < bytes.count { bytes[place + i] = UInt8(truncatingIfNeeded: number >> (8 * i)) }
+    private func write(_ number: Int, at offset: Int, in bytes: inout [UInt8]) {
+        for i in 0..<8 where offset + i < bytes.count { bytes[offset + i] = UInt8(truncatingIfNeeded: number >> (8 * i)) }
     }
 
     private func rewrite(_ descriptor: Int32, with bytes: [UInt8]) throws {

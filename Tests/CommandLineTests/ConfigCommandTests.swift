@@ -10,7 +10,7 @@ import TestSupport
     private func rows(_ arguments: [String], _ environment: [String: String] = [:]) throws -> [String: (value: String, source: String)] {
         let outcome = try slm(["config", "show"] + arguments, environment)
         #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
-        let rows = outcome.output.split(separator: "\n").map { $0.split(separator: /  +/).map(String.init) }
+        let rows = outcome.output.split(separator: "\n").map { $0.split(separator: /[ ]{2,}/).map(String.init) }
         return Dictionary(uniqueKeysWithValues: rows.map { ($0[0], (value: $0[1], source: $0[2])) })
     }
 

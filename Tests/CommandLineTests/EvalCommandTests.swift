@@ -76,7 +76,10 @@ import TestSupport
             (["--compare", model, model, "--data", "-"], 2, "expected a file, found - (standard input)."),
             (["--checkpoint", "nothing.h5", "--data", model], 1, "nothing.h5: cannot be read"),
             (["--checkpoint", model, "--data", "nothing.txt"], 1, "nothing.txt: cannot be read"),
-            (["--checkpoint", model, "--data", folder("chats.txt"), "--stride", "65"], 1, "--stride 65: expected at most 64"),
+            (
+                ["--checkpoint", model, "--data", folder("chats.txt"), "--stride", "65"], 1,
+                "expected a stride of at most 64 (the model's context), found 65 (--stride)"
+            ),
         ] {
             let outcome = try slm(["eval"] + arguments)
             #expect(

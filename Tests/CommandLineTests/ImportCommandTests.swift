@@ -81,8 +81,8 @@ import Formats
                 ["export", folder("a.h5"), "--to", folder("b"), "--dtype", "q8_0"], 2,
                 "--dtype: expected f32, f16, bf16 for a Hugging Face directory, found q8_0."
             ), (["import", folder("none"), "--out", "x"], 1, "none: cannot be read"),
-            (["import", folder.path, "--out", "x"], 1, "found a folder without a config.json."),
-            (["import", folder("text"), "--out", "x"], 1, "found something else."),
+            (["import", folder.path, "--out", "x"], 1, "found a folder without config.json."),
+            (["import", folder("text"), "--out", "x"], 1, "found a file of unknown format."),
         ] {
             let outcome = try slm(arguments)
             #expect(

@@ -86,7 +86,7 @@ import TestSupport
         let impossible = try train("x", "--recipe", "counts")
         #expect(
             impossible.status == 2
-                && impossible.errors == "slm train: --recipe counts needs at least 320 channels (found 32). Take --recipe nanogpt.\n",
+                && impossible.errors == "slm train: --recipe counts needs at least 320 channels (found 32). Use --recipe nanogpt.\n",
             "\(impossible.errors)")
     }
 
@@ -130,7 +130,7 @@ import TestSupport
             trained.output.firstMatch(of: /"event":"evaluated".*"train_loss":([0-9.]+)/).flatMap { Double($0.output.1) })
         // Four of seven pairs are ab: -(4/7·ln(4/7) + 3/7·ln(3/7)) nats for the second letter, none for the first.
         #expect(abs(loss - 0.6829 / 2) < 0.01, "\(loss)")
-        #expect(try slm("info", folder("bigram/best.h5")).output.contains("0 layers, 1 heads, 8 wide"))
+        #expect(try slm("info", folder("bigram/best.h5")).output.contains("0 layers, 1 heads, width 8"))
     }
 
     @Test func `a run is not overwritten, and other tokens are rejected`() throws {
@@ -146,7 +146,7 @@ import TestSupport
         #expect(other.status == 1 && other.errors.contains("nothing.json: cannot be read"))
         #expect(
             try slm("train", "--out", folder("x")).errors
-                == "slm train: give chats, or a folder of tokens: --data FILE… or --data FOLDER.\n")
+                == "slm train: expected chats, text or a directory of token files: --data FILE.\n")
         #expect(
             try train("x", "--tokens", "5").errors
                 == "slm train: expected one of --max-steps, --epochs, --train-tokens and --time, found 2.\n")
@@ -181,7 +181,7 @@ import TestSupport
         // Another validation share: other tokens of the same vocabulary.
         let share = try trainOnChats("first", "--resume", "--val-share", "0.5")
         #expect(
-            share.status == 1 && share.errors.contains("these are not the tokens that the training began with. It had: vocabulary "),
+            share.status == 1 && share.errors.contains("these are not the tokens that the run started with. Expected: vocabulary "),
             "\(share.errors)")
         let resumed = try trainOnChats("first", "--resume")
         #expect(resumed.status == 0 && resumed.output.contains("resumed at step 4"), "\(resumed.errors)")
@@ -201,11 +201,11 @@ import TestSupport
         try tokens()
         #expect(
             try train("x", "--vocab-size", "300").errors
-                == "slm train: --vocab-size is for chats, and \(folder("data")) holds tokens that are made already.\n")
+                == "slm train: --vocab-size applies to chats, and \(folder("data")) holds token files.\n")
         #expect(
             try trainOnChats("x", "--vocab-size", "300", "--tokenizer", "a.json").errors.contains(
-                "--vocab-size learns a vocabulary, --tokenizer takes one"))
-        #expect(try slm("train", "--data", "-").errors.contains("chats from standard input could not be found again by --resume"))
+                "expected --vocab-size (train a tokenizer) or --tokenizer (use one), found both."))
+        #expect(try slm("train", "--data", "-").errors.contains("expected a file, found - (standard input)"))
         let large = try slm(
             "train", "--data", folder("data"), "--out", folder("x"), "--layers", "500", "--width", "8192", "--heads", "8", "--context", "64"
         )

@@ -67,8 +67,8 @@ import Formats
         checkpoint.weights["tokens.weight"] = FloatArray(values, shape: tokens.shape)
         func block(_ format: GGUFFormat, _ size: Int) throws -> [UInt8] {
             try checkpoint.writeGGUF(to: folder("a.gguf"), as: format)
-            let bytes = try InputFile.contents(of: folder("a.gguf")), place = try #require(dataStart(bytes))
-            return Array(bytes[place..<place + size])
+            let bytes = try InputFile.contents(of: folder("a.gguf")), offset = try #require(dataStart(bytes))
+            return Array(bytes[offset..<offset + size])
         }
         #expect(try block(.q4_0, 18) == [0x00, 0x38, 0xF0, 0x89] + Array(repeating: 0x88, count: 13) + [0xA8])
         let q8 = try block(.q8_0, 34), scale = Float16(4.0 / 127 as Float).bitPattern
@@ -82,11 +82,11 @@ import Formats
     private func dataStart(_ bytes: [UInt8]) -> Int? {
         let name = Array("output.weight".utf8)
         guard
-            let place = (0..<bytes.count - name.count).last(where: {
+            let offset = (0..<bytes.count - name.count).last(where: {
                 bytes[$0..<$0 + name.count].elementsEqual(name) && bytes[$0 - 8] == 13
             })
         else { return nil }
-        return (place + name.count + 4 + 16 + 4 + 8 + 31) / 32 * 32
+        return (offset + name.count + 4 + 16 + 4 + 8 + 31) / 32 * 32
     }
 
     @Test func `a model without biases gets zero biases`() throws {

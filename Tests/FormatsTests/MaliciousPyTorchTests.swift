@@ -119,18 +119,18 @@ import Formats
         // Checksums cover the pickle and the numbers.
         for (name, bytes) in files where name != "a/version" {
             var damaged = whole
-            let place = try #require(damaged.indices.first { damaged[$0...].starts(with: Array(name.utf8) + bytes) }) + name.utf8.count
-            damaged[place + bytes.count / 2] ^= 1
+            let offset = try #require(damaged.indices.first { damaged[$0...].starts(with: Array(name.utf8) + bytes) }) + name.utf8.count
+            damaged[offset + bytes.count / 2] ^= 1
             #expect(sentence(damaged).contains("it is damaged"), "\(name)")
         }
         // Central directory entries with other flags, compression, checksum, size, offset and name.
         let list = try #require(whole.indices.first { whole[$0...].starts(with: [0x50, 0x4B, 1, 2]) })
-        for (place, byte) in [(list + 8, 1), (list + 10, 8), (list + 16, 0), (list + 20, 1), (list + 42, 1), (list + 46, 98)]
+        for (offset, byte) in [(list + 8, 1), (list + 10, 8), (list + 16, 0), (list + 20, 1), (list + 42, 1), (list + 46, 98)]
             as [(Int, UInt8)]
         {
             var archive = whole
-            archive[place] = byte
-            #expect(sentence(archive).hasPrefix("FILE: at byte "), "\(place - list)")
+            archive[offset] = byte
+            #expect(sentence(archive).hasPrefix("FILE: at byte "), "\(offset - list)")
         }
     }
 
@@ -143,8 +143,8 @@ import Formats
             })
     }
 
-    private func put(_ number: Int, _ count: Int, at place: Int, in archive: inout [UInt8]) {
-        archive.replaceSubrange(place..<place + count, with: Bytes.little(number, count))
+    private func put(_ number: Int, _ count: Int, at offset: Int, in archive: inout [UInt8]) {
+        archive.replaceSubrange(offset..<offset + count, with: Bytes.little(number, count))
     }
 
     @Test func `overlapping files are rejected, though each lies in the archive`() throws {
@@ -152,7 +152,7 @@ import Formats
         for more in [1, 40, 100] {
             var archive = whole
             let local = try record(name, isInDirectory: false, in: archive), listed = try record(name, isInDirectory: true, in: archive)
-            for place in [local + 18, local + 22, listed + 20, listed + 24] { put(80 + more, 4, at: place, in: &archive) }
+            for offset in [local + 18, local + 22, listed + 20, listed + 24] { put(80 + more, 4, at: offset, in: &archive) }
             #expect(
                 sentence(archive).contains(
                     "expected a file after the previous one, which ends at \(local + 38 + 80 + more), found an overlap"),
@@ -166,7 +166,7 @@ import Formats
             let extra = Bytes.little(kind, 2) + Bytes.little(length ?? 8 * sizes.count, 2) + sizes.flatMap { Bytes.little($0, 8) }
             var archive = whole
             let listed = try record(name, isInDirectory: true, in: archive), end = archive.count - 22
-            for place in [listed + 20, listed + 24] { put(0xFFFF_FFFF, 4, at: place, in: &archive) }
+            for offset in [listed + 20, listed + 24] { put(0xFFFF_FFFF, 4, at: offset, in: &archive) }
             put(extra.count, 2, at: listed + 30, in: &archive)
             put((0..<4).reduce(0) { $0 | Int(archive[end + 12 + $1]) << (8 * $1) } + extra.count, 4, at: end + 12, in: &archive)
             archive.insert(contentsOf: extra, at: listed + 46 + name.utf8.count)

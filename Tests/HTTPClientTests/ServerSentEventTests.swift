@@ -46,7 +46,8 @@ import TestSupport
     @Test func `fuzz: any text in pieces of any size gives the events of the standard`() throws {
         var noise = TestRandom(9)
         let parts = [
-            "data:", "data: x", "data", "dat", ":", "\n", "\r", "\r\n", "\n\n", " ", "é", "\u{FEFF}", "event: y", "data: {\"a\":1}", "\u{0}",
+            "data:", "data: x", "data", "dat", ":", "\n", "\r", "\r\n", "\n\n", " ", "é", "\u{FEFF}", "event: y",
+            "data: {\"a\":1}", "\u{0}",
         ]
         for round in 0..<fuzzRounds(default: 4_000) {
             let text = (0..<noise.below(14)).flatMap { _ in Array(parts[noise.below(parts.count)].utf8) }

@@ -15,7 +15,7 @@ import Testing
             case .precision: "test: plain kernels do not support bf16 matmul"
             case .matrix: "matrix [3, 3] with strides 3, 1 exceeds its buffer of 6 elements"
             case .buffer: "elements 4..<7 exceed a buffer of 6"
-            case .type: "expected f32, actual bf16"
+            case .type: "expected f32, found bf16"
             case .strides: "[1, 1, 2, 3] with strides [0, 0, 4, 1] exceeds a buffer of 6 elements"
             case .attention: "causalAttention: [1, 2, 1·2] with stride 6 exceeds buffers of 6, 6, 6"
             case .norm: "norm: [2, 3] from 6 elements with 2 scales"

@@ -46,11 +46,11 @@ def check_ours(path, kind):
     assert [tensor.name for tensor in reader.tensors] == list(expected), "tensor names or their order differ"
     for tensor in reader.tensors:
         numbers = expected[tensor.name]
-        wanted = TYPES[kind] if numbers.ndim == 2 and tensor.name != "position_embd.weight" else Type.F32
-        assert tensor.tensor_type == wanted, (tensor.name, tensor.tensor_type)
+        expected_type = TYPES[kind] if numbers.ndim == 2 and tensor.name != "position_embd.weight" else Type.F32
+        assert tensor.tensor_type == expected_type, (tensor.name, tensor.tensor_type)
         assert list(tensor.shape)[::-1] == list(numbers.shape), (tensor.name, tensor.shape)
         assert tensor.data_offset % 32 == 0, tensor.name
-        theirs = gguf.quants.quantize(numbers, wanted)
+        theirs = gguf.quants.quantize(numbers, expected_type)
         assert np.asarray(tensor.data).tobytes() == theirs.tobytes(), f"{kind}: {tensor.name} differs from the package's quantization"
     return reader
 

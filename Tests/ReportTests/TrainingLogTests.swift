@@ -101,13 +101,13 @@ import Testing
         for round in 0..<fuzzRounds(default: 400) {
             var bytes = whole
             for _ in 0..<Int.random(in: 1...6, using: &random) {
-                let place = Int.random(in: 0..<bytes.count, using: &random),
-                    end = min(bytes.count, place + Int.random(in: 0...60, using: &random))
+                let offset = Int.random(in: 0..<bytes.count, using: &random),
+                    end = min(bytes.count, offset + Int.random(in: 0...60, using: &random))
                 switch Int.random(in: 0..<4, using: &random) {
-                case 0: bytes[place] = UInt8.random(in: 0...255, using: &random)
-                case 1: bytes.removeSubrange(place..<end)
-                case 2: bytes.insert(contentsOf: Array(bytes[place..<end]), at: Int.random(in: 0...bytes.count, using: &random))
-                default: bytes.insert(contentsOf: Array("0123456789e-.".utf8).shuffled(using: &random).prefix(5), at: place)
+                case 0: bytes[offset] = UInt8.random(in: 0...255, using: &random)
+                case 1: bytes.removeSubrange(offset..<end)
+                case 2: bytes.insert(contentsOf: Array(bytes[offset..<end]), at: Int.random(in: 0...bytes.count, using: &random))
+                default: bytes.insert(contentsOf: Array("0123456789e-.".utf8).shuffled(using: &random).prefix(5), at: offset)
                 }
                 if bytes.isEmpty { bytes = whole }
             }

@@ -14,7 +14,7 @@ extension Command {
     static var benchGemm: Command {
         Command(
             "bench gemm",
-            "Measure the speed of matmuls, the upper limit of all other speeds.",
+            "Measure matmuls, the upper limit of all other speeds.",
             BenchGemmOptions(),
             [
                 OptionGroup("Main options", [

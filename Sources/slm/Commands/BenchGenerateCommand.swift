@@ -24,7 +24,7 @@ extension Command {
     static var benchGenerate: Command {
         Command(
             "bench generate",
-            "Measure the speed of prompt processing and generation.",
+            "Measure prompt processing and generation.",
             BenchGenerateOptions(),
             [
                 OptionGroup("Main options", [

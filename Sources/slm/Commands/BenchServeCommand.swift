@@ -35,7 +35,7 @@ extension Command {
     static var benchServe: Command {
         Command(
             "bench serve",
-            "Measure a server with many users at once: tokens per second and time to the first token.",
+            "Measure a server with many users at once.",
             BenchServeOptions(),
             [
                 OptionGroup("Main options", [

@@ -22,7 +22,7 @@ extension Command {
     static var benchTokenize: Command {
         Command(
             "bench tokenize",
-            "Measure the speed of training a tokenizer and of encoding, reading included.",
+            "Measure tokenizer training and encoding.",
             BenchTokenizeOptions(),
             [
                 OptionGroup("Main options", [

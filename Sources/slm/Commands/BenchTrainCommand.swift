@@ -26,7 +26,7 @@ extension Command {
     static var benchTrain: Command {
         Command(
             "bench train",
-            "Measure the speed of training steps: forward, backward, clipping and AdamW.",
+            "Measure training steps, from the forward pass to AdamW.",
             BenchTrainOptions(),
             [
                 OptionGroup("Main options", [

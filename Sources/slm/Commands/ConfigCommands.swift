@@ -6,7 +6,7 @@ extension Command {
     static var configShow: Command {
         Command(
             "config show",
-            "Print the value of each option of a command, and where it comes from.",
+            "Print the options of a command and where each is set.",
             passingOn: "COMMAND [options]",
             examples: ["slm config show train --preset tiny", "SLM_THREADS=2 slm config show train --config slm.yaml"]
         ) { arguments, environment in
@@ -16,7 +16,7 @@ extension Command {
             let settings = try command.settings(for: Array(arguments.dropFirst(words)), environment: environment)
             let rows = settings.map { (name: $0.shownName, value: $0.shownValue, source: $0.shownSource) }
             let nameWidth = (rows.map(\.name.count).max() ?? 0) + 2
-            let valueWidth = min(32, rows.map(\.value.count).max() ?? 0) + 2
+            let valueWidth = min(40, rows.map(\.value.count).max() ?? 0) + 2
             for row in rows {
                 let value = row.value.count < valueWidth ? row.value.padded(to: valueWidth) : row.value + "  "
                 print(row.name.padded(to: nameWidth) + value + row.source)
@@ -27,7 +27,7 @@ extension Command {
     static var configExample: Command {
         Command(
             "config example",
-            "Print a configuration file with every option commented out.",
+            "Print a configuration file with all options in comments.",
             ConfigExampleOptions(),
             [
                 OptionGroup("Options", [

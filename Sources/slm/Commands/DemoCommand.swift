@@ -19,7 +19,7 @@ struct DemoOptions: MachineOptions {
     var out = "checkpoints/demo"
     var seed = 1
     var port = 8_000
-    var endsUnserved = false
+    var skipsServer = false
     var quiet = false
 }
 
@@ -27,7 +27,7 @@ extension Command {
     static var demo: Command {
         Command(
             "demo",
-            "Train a small model on the sample chats, ask it ten questions, and serve it.",
+            "Train a small model on the sample chats, and serve it.",
             DemoOptions(),
             [
                 OptionGroup("Main options", [
@@ -37,7 +37,7 @@ extension Command {
                     .option("val", \.validation, value: "FILE", "Take the questions from these chats."),
                     .option("out", \.out, value: "DIR", "Write all files to DIR.").short("o"),
                     .option("port", \.port, in: 0...65_535, "Serve the model on port N of 127.0.0.1.").short("p"),
-                    .option("no-serve", \.endsUnserved, "Exit after the evaluation, without a server."),
+                    .option("no-serve", \.skipsServer, "Exit after the evaluation, without a server."),
                     .option("seed", \.seed, "Seed the weights and the order of the data."),
                     .quiet(\.quiet),
                 ]),
@@ -77,7 +77,7 @@ private struct Demo {
         try train(on: data)
         try answerQuestions(with: vocabulary)
         try evaluate()
-        if !options.endsUnserved { try serve() }
+        if !options.skipsServer { try serve() }
     }
 
     private func train(on data: String) throws {
@@ -92,8 +92,8 @@ private struct Demo {
         train.data = [data]
         train.out = options.out
         train.batch = 8
-        train.rate = 2.5e-3
-        train.learn = .assistant
+        train.learningRate = 2.5e-3
+        train.lossScope = .assistant
         train.quiet = options.quiet
         train.hasNextStep = false
         try TrainCommand(train).run()

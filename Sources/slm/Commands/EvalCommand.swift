@@ -17,7 +17,7 @@ struct EvalOptions: MachineOptions {
     var data: [String] = []
     var format: ChatFileFormat?
     var skipsBad = false
-    var learn = LossScope.all
+    var lossScope = LossScope.all
     var windows = false
     var stride: Int?
     var batch: Int?
@@ -29,7 +29,7 @@ extension Command {
     static var eval: Command {
         Command(
             "eval",
-            "Evaluate a model on chats or text: loss, perplexity, bits per byte, accuracy.",
+            "Evaluate a model: loss, perplexity, bits per byte, accuracy.",
             EvalOptions(),
             [
                 OptionGroup("Main options", [
@@ -37,7 +37,7 @@ extension Command {
                     .list("data", \.data, value: "FILE",
                             "Evaluate on chats or text: files, directories, - for standard input, or token files.").short("d"),
                     .list("compare", \.compare, value: "CHECKPOINT", "Evaluate two models and test whether their difference is noise."),
-                    .option("learn-from", \.learn, value: "ROLE", "Count the tokens of this role."),
+                    .option("learn-from", \.lossScope, value: "ROLE", "Count the tokens of this role."),
                     .quiet(\.quiet),
                     .json(\.json),
                 ]),
@@ -105,14 +105,14 @@ struct EvalCommand {
     private func evaluate(_ model: Checkpoint, _ files: [String]) throws -> (pieces: [Evaluation], hasChats: Bool) {
         let processor = try options.processor()
         var reader = try EvaluationReader(model, on: WorkerPool(threads: processor.threads))
-        reader.lossScope = options.learn
+        reader.lossScope = options.lossScope
         reader.readsAsOneStream = options.windows
         reader.format = options.format
         reader.skipsBad = options.skipsBad
         var evaluator = try evaluator(of: model, on: processor)
         evaluator.stride = options.stride
         evaluator.rows = options.batch
-        var table = EvaluationTable(model.path ?? "", files, json: options.json)
+        var report = EvaluationReport(model.path ?? "", files, json: options.json)
         var all: [Evaluation] = []
         var conversations = 0
         var hasChats = true
@@ -123,12 +123,12 @@ struct EvalCommand {
                 progress.show(fraction: share, files.count == 1 ? file : "file \(i + 1) of \(files.count)")
             }
             progress.clear()
-            table.printRow(file, text.conversations, pieces)
+            report.printRow(file, text.conversations, pieces)
             all += pieces
             conversations += text.conversations
             hasChats = hasChats && text.hasChats
         }
-        if files.count > 1 { table.printRow(nil, conversations, all) }
+        if files.count > 1 { report.printRow(nil, conversations, all) }
         return (all, hasChats)
     }
 

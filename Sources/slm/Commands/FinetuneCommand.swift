@@ -13,7 +13,7 @@ extension Command {
     static var finetune: Command {
         Command(
             "finetune",
-            "Fine-tune a model on your chats: all of it, or a LoRA adapter.",
+            "Fine-tune a model, or a LoRA adapter for it, on your chats.",
             FinetuneOptions(),
             FinetuneOptions.groups,
             examples: [
@@ -70,11 +70,11 @@ struct FinetuneCommand {
         case .run(let folder): return folder
         case .defaultRun:
             if let name = options.name { return "\(options.out)/\(name)" }
-            let names = (Folder.names(in: options.out) ?? []).filter { $0.hasPrefix("finetuned_") }.sorted()
-            guard let newest = names.last(where: { Folder.contains("last.h5", in: "\(options.out)/\($0)") }) else {
+            let runs = TrainingRunListing.all(in: options.out)
+            guard let newest = try runs.first(where: { try $0.isFinetuning }) else {
                 throw UsageError("slm finetune: no fine-tuning run found in \(options.out). Give one: --resume RUN.")
             }
-            return "\(options.out)/\(newest)"
+            return newest.path
         }
     }
 

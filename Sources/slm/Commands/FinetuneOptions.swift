@@ -28,17 +28,17 @@ struct FinetuneOptions: RunOptions {
     var time: Duration?
     var stopAfter: Int?
     var batch: Int?
-    var rate: Double?
+    var learningRate: Double?
     var warmup: Int?
-    var decay: Double?
+    var weightDecay: Double?
     var beta2: Double?
     var clip = 1.0
     var skipsBad = false
-    var learn = LossScope.assistant
+    var lossScope = LossScope.assistant
     var evaluateEvery: Int?
     var saveEvery: Int?
     var patience = 5
-    var smallestGain = 0.001
+    var minGain = 0.001
     var ask: [String] = []
     var seed = 1
     var json = false

@@ -14,7 +14,7 @@ struct GenerateOptions: GenerationOptions {
     var prompts: String?
     var chat = false
     var echo = false
-    var atOnce = 16
+    var concurrency = 16
     var json = false
     var quiet = false
 }
@@ -41,7 +41,7 @@ extension Command {
                     .option("echo", \.echo, "Print the prompt before its completion."),
                     .option("logprobs", \.generation.sampling.logprobs,
                             "With --json: print log-probabilities, with N alternatives per token."),
-                    .option("at-once", \.atOnce, in: 1...1_024, "Generate for N of the --prompts at the same time."),
+                    .option("at-once", \.concurrency, in: 1...1_024, "Generate for N of the --prompts at the same time."),
                 ]),
             ] + GenerateOptions.generationGroups,
             examples: [
@@ -77,7 +77,7 @@ private struct GenerateCommand {
         let prompts = try LineBlocks.nonEmptyLines(of: path).map { $0.replacing("\\n", with: "\n") }
         let interrupts = Interrupts()
         var isStopped = false
-        try backend.generate(prompts.map(request), concurrency: options.atOnce, isStopped: {
+        try backend.generate(prompts.map(request), concurrency: options.concurrency, isStopped: {
             isStopped = isStopped || interrupts.take() > 0
             return isStopped
         }) { index, result in

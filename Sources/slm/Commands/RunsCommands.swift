@@ -1,5 +1,4 @@
 import Files
-import Glibc
 import Report
 
 struct RunsListOptions {
@@ -16,7 +15,7 @@ extension Command {
     static var runsList: Command {
         Command(
             "runs list",
-            "List training runs with step, validation loss, date and size.",
+            "List training runs with loss, date and size.",
             RunsListOptions(),
             [
                 OptionGroup("Main options", [
@@ -58,8 +57,8 @@ extension RunsCompareOptions {
 
 extension RunsListOptions {
     fileprivate func run() throws {
-        guard let names = Folder.names(in: folder) else { throw FileError.unreadable(path: folder, reason: "no such directory") }
-        let runs = names.sorted().compactMap { RunListing($0, in: folder) }.sorted { $0.seconds > $1.seconds }
+        guard Folder.contains("", in: folder) else { throw FileError.unreadable(path: folder, reason: "no such directory") }
+        let runs = TrainingRunListing.all(in: folder)
         let lowest = runs.compactMap(\.validationLoss).min()
         if json {
             for run in runs {
@@ -70,7 +69,7 @@ extension RunsListOptions {
                     "val_loss": run.validationLoss.map { .number($0) },
                     "date": .text(run.date),
                     "bytes": .whole(run.bytes),
-                    "best": .whole(lowest != nil && run.validationLoss == lowest ? 1 : 0),
+                    "best": .flag(lowest != nil && run.validationLoss == lowest),
                     "path": .text(run.path),
                 ]))
             }
@@ -99,50 +98,4 @@ extension RunsListOptions {
 
 extension String {
     fileprivate var trimmedEnd: String { String(reversed().drop { $0 == " " }.reversed()) }
-}
-
-/// What `slm runs list` prints about a run: a directory with best.h5 or last.h5, and log.jsonl.
-private struct RunListing {
-    let name: String
-    let path: String
-    let step: Int
-    let bestStep: Int?
-    /// Of the best evaluation, in nats per token.
-    let validationLoss: Double?
-    /// Of the newest checkpoint, in seconds since 1970.
-    let seconds: Int
-    /// Of all files.
-    let bytes: Int
-
-    /// nil if the directory is no run.
-    init?(_ name: String, in folder: String) {
-        let path = "\(folder)/\(name)"
-        guard let files = Folder.names(in: path) else { return nil }
-        let statuses = files.compactMap { file in RunListing.status("\(path)/\(file)").map { (file, $0) } }
-        guard let newest = statuses.filter({ ["best.h5", "last.h5"].contains($0.0) }).map(\.1.st_mtim.tv_sec).max() else { return nil }
-        // A run whose log is missing or damaged is listed without its metrics.
-        let log = try? TrainingLog(of: path)
-        self.name = name
-        self.path = path
-        step = log?.lastStep ?? 0
-        bestStep = log?.best?.step
-        validationLoss = log?.best?.validationLoss
-        seconds = newest
-        bytes = statuses.reduce(0) { $0 + Int($1.1.st_size) }
-    }
-
-    /// 2026-11-20 14:30, in local time.
-    var date: String {
-        var time = time_t(seconds)
-        var parts = tm()
-        localtime_r(&time, &parts)
-        var text = [CChar](repeating: 0, count: 32)
-        let count = strftime(&text, text.count, "%Y-%m-%d %H:%M", &parts)
-        return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    private static func status(_ path: String) -> stat? {
-        var status = stat()
-        return stat(path, &status) == 0 ? status : nil
-    }
 }

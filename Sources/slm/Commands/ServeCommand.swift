@@ -31,7 +31,7 @@ struct ServeOptions: MachineOptions {
     var hosts: [String] = []
     var origins: [String] = []
     var behindProxy = false
-    var stayIn = Duration.seconds(7 * 86_400)
+    var sessionLifetime = Duration.seconds(7 * 86_400)
     var drain = Duration.seconds(30)
 }
 
@@ -39,7 +39,7 @@ extension Command {
     static var serve: Command {
         Command(
             "serve",
-            "Serve a chat page with accounts, and an OpenAI-compatible API.",
+            "Serve a chat page and an OpenAI-compatible API.",
             ServeOptions(),
             ServeOptions.groups,
             examples: [
@@ -70,7 +70,7 @@ extension ServeOptions {
                 .option("require-key", \.needsKey, "Require an account's API key for the API."),
                 .option("no-guests", \.noGuests, "Allow chats only to accounts."),
                 .option("no-registration", \.noRegistration, "Disable self-registration."),
-                .option("stay-signed-in", \.stayIn, "Sign users out after DURATION."),
+                .option("stay-signed-in", \.sessionLifetime, "Sign users out after DURATION."),
                 .list("allow-host", \.hosts, value: "NAME", "Accept requests for this host name too.", separator: ","),
                 .list("allow-origin", \.origins, value: "URL", "Accept requests from pages of this site (CORS).", separator: ","),
                 .option("behind-proxy", \.behindProxy, "Trust X-Forwarded-For from a proxy on this machine."),
@@ -199,7 +199,7 @@ struct ServeCommand {
         settings.hosts = options.hosts
         settings.origins = options.origins
         settings.trustsProxy = options.behindProxy
-        settings.tokenLifetime = max(60, Int(options.stayIn.components.seconds))
+        settings.tokenLifetime = max(60, Int(options.sessionLifetime.components.seconds))
         settings.version = version
         return settings
     }

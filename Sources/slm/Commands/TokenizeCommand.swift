@@ -5,7 +5,7 @@ extension Command {
     static var tokenize: Command {
         Command(
             "tokenize",
-            "Train or use a tokenizer, and build token files (for scripts; see slm tokenizer and slm corpus).",
+            "Train or use a tokenizer, or build token files.",
             TokenizeOptions(),
             [
                 OptionGroup("Main options", [

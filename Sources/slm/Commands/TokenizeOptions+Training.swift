@@ -40,8 +40,8 @@ extension TokenizeOptions {
                 trainer.specialTokens = specialTexts
                 trainer.specialTokensFirst = !specialsLast
                 trainer.pattern = preTokenizationPattern
-                trainer.minFrequency = leastCount
-                trainer.maxTokenLength = longestToken
+                trainer.minFrequency = minCount
+                trainer.maxTokenLength = maxTokenLength
                 let result = trainer.train(on: counted.takeWordCounts())
                 trained = result
                 vocabulary = result.vocabulary
@@ -79,8 +79,8 @@ extension TokenizeOptions {
             + "peak memory \(CPU.peakMemory >> 20) MB")
         if let bytesPerToken { printLine("\(bytesPerToken.fixed(2)) bytes per token") }
         if let size = vocabularySize, vocabulary.count < size {
-            let length = longestToken.map { " and makes at most \($0) bytes" } ?? ""
-            printNote("expected \(size) tokens, found \(vocabulary.count): no other pair occurs \(leastCount) times\(length).")
+            let length = maxTokenLength.map { " and makes at most \($0) bytes" } ?? ""
+            printNote("expected \(size) tokens, found \(vocabulary.count): no other pair occurs \(minCount) times\(length).")
         }
         let longest = vocabulary.merges.map(\.result)
             .sorted { vocabulary.tokens[Int($0)].count > vocabulary.tokens[Int($1)].count }
@@ -108,11 +108,11 @@ extension TokenizeOptions {
         // The directory is complete: slm train finds the tokenizer in it. --out may have written the same file before.
         let own = folder + "/tokenizer.json"
         if out == nil || (try? FileStamp(own)) != (try? FileStamp(out ?? own)) { try vocabulary.write(to: own) }
-        var encoder = CorpusEncoder(try Tokenizer(vocabulary), file: "tokenizer.json", template: form)
+        var encoder = CorpusEncoder(try Tokenizer(vocabulary), file: "tokenizer.json", template: chatTemplate)
         encoder.format = format
         encoder.seed = UInt64(bitPattern: Int64(seed))
         encoder.validationShare = validationShare
-        encoder.maxTokens = longest
+        encoder.maxTokens = maxLength
         encoder.skipsBad = skipsBad
         let progress = ProgressBar("writing", ofBytes: try bytes(of: data + validation), isVisible: !quiet)
         let pool = try pool()

@@ -11,14 +11,14 @@ struct TokenizeOptions {
     var pattern: String?
     var specialTokens = "<|user|>,<|assistant|>,<|eos|>,<|pad|>"
     var specialsLast = false
-    var leastCount = 2
-    var longestToken: Int?
+    var minCount = 2
+    var maxTokenLength: Int?
     var sample = 1.0
     var tokens: String?
     var validation: [String] = []
     var validationShare = 0.1
-    var form = ChatTemplate.specialTokens
-    var longest: Int?
+    var chatTemplate = ChatTemplate.specialTokens
+    var maxLength: Int?
     var seed = 1
     var skipsBad = false
     var encodes = false
@@ -78,8 +78,8 @@ extension TokenizeOptions {
             pattern(default: "gpt2"),
             specials,
             specialsLast,
-            .option("min-count", \.leastCount, in: 1...1_000_000_000, "Merge only pairs that occur at least N times."),
-            .option("max-token-length", \.longestToken, in: 1...1_000_000, "Limit a token to N bytes."),
+            .option("min-count", \.minCount, in: 1...1_000_000_000, "Merge only pairs that occur at least N times."),
+            .option("max-token-length", \.maxTokenLength, in: 1...1_000_000, "Limit a token to N bytes."),
             .option("sample", \.sample, in: 0...1, "Train on this share of the conversations."),
         ]
     }
@@ -93,8 +93,8 @@ extension TokenizeOptions {
                 .excluding("validation"),
             .option("val-share", \.validationShare, in: 0...1, "Write this share of the conversations to val.bin.")
                 .excluding("validation"),
-            .option("chat-template", \.form, "Render conversations with this chat template.").alias("form"),
-            .option("max-length", \.longest, in: 1...1_000_000_000, "Cut conversations after N tokens."),
+            .option("chat-template", \.chatTemplate, "Render conversations with this chat template.").alias("form"),
+            .option("max-length", \.maxLength, in: 1...1_000_000_000, "Cut conversations after N tokens."),
         ]
     }
 

@@ -167,7 +167,7 @@ struct TrainCommand {
         case .tokens(let count): Double(count)
         case .seconds(let seconds): seconds / max(1e-6, trainer.estimatedStepSeconds(for: training.batch(at: 0), clock: now)) * perStep
         }
-        return options.counted == nil ? min(plan.nGramContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.nGramContexts
+        return options.nGramContexts == nil ? min(plan.nGramContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.nGramContexts
     }
 
     /// The command that continues this run.
@@ -245,7 +245,7 @@ private struct DryRun {
         }
         let estimate = run.estimate(time)
         printLine(JSONLine([
-            "dry_run": 1,
+            "dry_run": .flag(true),
             "parameters": .whole(run.trainer.parameters.count),
             "train_tokens": .whole(meta.counts(of: .train).tokens),
             "val_tokens": .whole(meta.counts(of: .val).tokens),

@@ -14,7 +14,7 @@ extension TrainOptions {
     /// - Parameter stored: The checkpoint to resume.
     func trainingData(resuming stored: Checkpoint?) throws -> TrainingData {
         guard let first = data.first else {
-            throw UsageError("slm train: expected chats, or a folder of token files: --data FILE… or --data FOLDER.")
+            throw UsageError("slm train: expected chats, text or a directory of token files: --data FILE.")
         }
         var source = TrainingData.Source(data)
         source.validation = validation
@@ -27,7 +27,7 @@ extension TrainOptions {
                 validationShare == nil ? nil : "--val-share",
             ]
             if let option = chatOptions.compactMap({ $0 }).first {
-                throw UsageError("slm train: \(option) applies to chat files, and \(first) holds prepared token files.")
+                throw UsageError("slm train: \(option) applies to chats, and \(first) holds token files.")
             }
             let vocabulary = try Vocabulary(reading: tokenizer ?? first + "/tokenizer.json")
             tokens = try TrainingData(source, vocabulary: vocabulary, on: WorkerPool(threads: 1))
@@ -43,13 +43,13 @@ extension TrainOptions {
 
     private func checkChatOptions() throws {
         if tokenizer != nil, vocabularySize != nil {
-            throw UsageError("slm train: --vocab-size trains a vocabulary, and --tokenizer reads one. Give one of them.")
+            throw UsageError("slm train: expected --vocab-size (train a tokenizer) or --tokenizer (use one), found both.")
         }
         if data.contains("-") {
-            throw UsageError("slm train: --resume could not read standard input again. Write the chats to a file.")
+            throw UsageError("slm train: --data: expected a file, found - (standard input), which --resume could not read again.")
         }
         if !validation.isEmpty, validationShare != nil {
-            throw UsageError("slm train: --val gives files to validate on, and --val-share a share of the chats. Give one of them.")
+            throw UsageError("slm train: expected --val (files) or --val-share (a share of the data), found both.")
         }
     }
 
@@ -66,7 +66,7 @@ extension TrainOptions {
         let vocabulary = try stored ?? tokenizer.map { try Vocabulary(reading: $0) } ?? trainedVocabulary(tokenize, cache)
         return try tokenize.printingProgress { pool, progress in
             try TrainingData(
-                source, vocabulary: vocabulary, template: tokenize.form, storage: .cache(cache, version: version), on: pool,
+                source, vocabulary: vocabulary, template: tokenize.chatTemplate, storage: .cache(cache, version: version), on: pool,
                 progress: progress)
         }
     }

@@ -33,20 +33,20 @@ struct TrainOptions: RunOptions {
     var positions: GPTConfiguration.Positions?
     var qkNorm = false
     var recipe: Recipe?
-    var counted: Int?
+    var nGramContexts: Int?
     var batch: Int?
-    var rate: Double?
+    var learningRate: Double?
     var warmup: Int?
-    var decay: Double?
+    var weightDecay: Double?
     var beta2: Double?
     var clip = 1.0
     var skipsBad = false
     var windows = false
-    var learn = LossScope.all
+    var lossScope = LossScope.all
     var evaluateEvery: Int?
     var saveEvery: Int?
     var patience = 5
-    var smallestGain = 0.001
+    var minGain = 0.001
     var seed = 1
     var vocabularySize: Int?
     var validation: [String] = []
@@ -130,7 +130,7 @@ extension TrainOptions {
         OptionGroup("Recipe", [
             .option("recipe", \.recipe, "Initialize the weights from n-gram counts, or train as nanoGPT does.",
                     default: "counts if the model is large enough"),
-            .option("counted", \.counted, in: 0...1_000_000_000, "Fit the n-gram initialization to N contexts.",
+            .option("counted", \.nGramContexts, in: 0...1_000_000_000, "Fit the n-gram initialization to N contexts.",
                     default: "819200, at most 2/3 of the tokens"),
         ])
     }
@@ -200,7 +200,7 @@ extension TrainOptions {
     func plan(for configuration: GPTConfiguration) throws -> TrainingPlan {
         var plan = try plan(basedOn: recipe(for: configuration)?.plan ?? TrainingPlan(), for: "train")
         if windows { plan.packsConversations = false }
-        if let counted, plan.nGramContexts > 0 { plan.nGramContexts = counted }
+        if let nGramContexts, plan.nGramContexts > 0 { plan.nGramContexts = nGramContexts }
         return plan
     }
 }

@@ -22,12 +22,12 @@ struct CommandHelp {
             }
         }
         if command.readsConfiguration {
-            let name = command.options.first?.environmentNames.first ?? "SLM_THREADS"
+            let name = command.options.first { $0.sources == .everywhere }?.environmentNames.first ?? "SLM_THREADS"
             lines.append("")
             lines += ("Every option can also be set by an environment variable (SLM_ and its name, such as \(name)) "
                 + "or in the file of --config.").wrapped(to: columns)
         }
-        lines += ["", command.examples.count > 1 ? "TrainingBatches" : "Example"] + command.examples.map { "  " + $0 }
+        lines += ["", command.examples.count > 1 ? "Examples" : "Example"] + command.examples.map { "  " + $0 }
         return lines.joined(separator: "\n")
     }
 
@@ -44,7 +44,8 @@ extension Command {
     /// One line: `slm info [options] [CHECKPOINT]`.
     var usage: String {
         let positions = options.filter { $0.position != .no }.map { "[\($0.metavariable)\($0.arity == .list ? "..." : "")]" }
-        return (["slm \(name)"] + positions + [passedOn.isEmpty ? "[options]" : passedOn]).joined(separator: " ")
+        let others = !passedOn.isEmpty ? [passedOn] : options.contains { $0.position != .only && $0.name != "help" } ? ["[options]"] : []
+        return (["slm \(name)"] + positions + others).joined(separator: " ")
     }
 }
 

@@ -126,7 +126,9 @@ enum CompletionScript: String, CaseIterable, OptionValue {
             let rows = command.options.flatMap(zshSpecifications) + [zshPosition(command)]
             lines.append("        '\(command.name)') _arguments \\\n            " + rows.joined(separator: " \\\n            ") + " ;;")
         }
-        return (lines + ["    esac", "}", "compdef _slm slm"]).joined(separator: "\n") + "\n"
+        // The script is either sourced, or autoloaded as a function of its own name.
+        lines += ["    esac", "}", "if [ \"$funcstack[1]\" = _slm ]; then _slm \"$@\"; else compdef _slm slm; fi"]
+        return lines.joined(separator: "\n") + "\n"
     }
 
     private static func zshSpecifications(_ option: OptionInfo) -> [String] {

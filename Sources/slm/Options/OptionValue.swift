@@ -32,7 +32,7 @@ extension Int: OptionValue {
 
 extension Double: OptionValue {
     init?(optionText: String) { self.init(optionText) }
-    var optionText: String { "\(self)" }
+    var optionText: String { self == rounded() && magnitude < 1e9 ? "\(Int(self))" : "\(self)" }
     static var metavariable: String { "X" }
     static var expectation: String { "a number" }
 }

@@ -10,17 +10,17 @@ protocol RunOptions: MachineOptions {
     var time: Duration? { get set }
     var stopAfter: Int? { get set }
     var batch: Int? { get set }
-    var rate: Double? { get set }
+    var learningRate: Double? { get set }
     var warmup: Int? { get set }
-    var decay: Double? { get set }
+    var weightDecay: Double? { get set }
     var beta2: Double? { get set }
     var clip: Double { get set }
     var skipsBad: Bool { get set }
-    var learn: LossScope { get set }
+    var lossScope: LossScope { get set }
     var evaluateEvery: Int? { get set }
     var saveEvery: Int? { get set }
     var patience: Int { get set }
-    var smallestGain: Double { get set }
+    var minGain: Double { get set }
     var ask: [String] { get set }
     var seed: Int { get set }
     var json: Bool { get set }
@@ -39,7 +39,7 @@ extension RunOptions {
             .option("time", \.time, "Train for DURATION, such as 90s, 10m or 2h.").excluding("length"),
             .option("max-steps", \.steps, in: 1...1_000_000_000, "Train for N steps.").excluding("length"),
             .option("batch", \.batch, in: 1...65_536, "Set the sequences per batch.", default: defaultBatch),
-            .option("lr", \.rate, value: "RATE", in: 0...10, "Set the peak learning rate.", default: defaultRate),
+            .option("lr", \.learningRate, value: "RATE", in: 0...10, "Set the peak learning rate.", default: defaultRate),
         ]
     }
 
@@ -50,11 +50,11 @@ extension RunOptions {
             .option("stop-after", \.stopAfter, in: 1...1_000_000_000, "Stop at step N as Ctrl-C does, without changing the schedule."),
             .option("warmup", \.warmup, in: 0...1_000_000_000, "Warm the learning rate up over N steps.",
                     default: "100, or a tenth of all steps"),
-            .option("weight-decay", \.decay, in: 0...10, "Set AdamW's weight decay for matrices.", default: defaultDecay),
+            .option("weight-decay", \.weightDecay, in: 0...10, "Set AdamW's weight decay for matrices.", default: defaultDecay),
             .option("beta2", \.beta2, in: 0...0.99999, "Set AdamW's beta2; 0.99 suits small batches.", default: "0.95"),
             .option("clip", \.clip, in: 0...1e9, "Clip the gradient norm to X; 0 for no clipping."),
             .option("patience", \.patience, in: 0...1_000_000, "Stop after N evaluations without improvement; 0 for never."),
-            .option("min-gain", \.smallestGain, in: 0...100, "Count a lower loss as an improvement from X nats per token."),
+            .option("min-gain", \.minGain, in: 0...100, "Count a lower loss as an improvement from X nats per token."),
             .option("seed", \.seed, "Seed the weights, the order of the data and dropout."),
         ])
     }
@@ -75,7 +75,7 @@ extension RunOptions {
     /// Which tokens of the data are trained on.
     static var dataOptions: [CommandOption<Self>] {
         [
-            .option("learn-from", \.learn, value: "ROLE", "Compute the loss on the tokens of this role."),
+            .option("learn-from", \.lossScope, value: "ROLE", "Compute the loss on the tokens of this role."),
             .skipBad(\.skipsBad),
         ]
     }
@@ -102,15 +102,15 @@ extension RunOptions {
         if let length = try length(for: command) { plan.length = length }
         plan.clipping = clip > 0 ? Float(clip) : .infinity
         plan.seed = seed
-        plan.lossScope = learn
+        plan.lossScope = lossScope
         plan.evaluateEvery = evaluateEvery
         plan.saveEvery = saveEvery
         plan.patience = patience == 0 ? nil : patience
-        plan.smallestGain = Float(smallestGain)
+        plan.smallestGain = Float(minGain)
         if let batch { plan.rows = batch }
         if let beta2 { plan.beta2 = Float(beta2) }
-        if let rate { plan.rate = Float(rate) }
-        if let decay { plan.decay = Float(decay) }
+        if let learningRate { plan.rate = Float(learningRate) }
+        if let weightDecay { plan.decay = Float(weightDecay) }
         return plan
     }
 }

@@ -5,7 +5,7 @@ import JSON
 ///     print(JSONLine(["bench": "gemm", "gflops": 410.5]))
 struct JSONLine: CustomStringConvertible {
     enum Value {
-        case text(String), whole(Int)
+        case text(String), whole(Int), flag(Bool)
         /// A measurement, rounded to four digits after the point.
         case number(Double)
         /// A number with all its digits, such as a loss.
@@ -26,6 +26,7 @@ struct JSONLine: CustomStringConvertible {
                 case .number(let number): writer.number((number * 1e4).rounded() / 1e4)
                 case .exact(let number): writer.number(number)
                 case .whole(let number): writer.integer(number)
+                case .flag(let flag): writer.boolean(flag)
                 }
             }
         }

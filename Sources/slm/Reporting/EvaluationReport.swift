@@ -1,7 +1,7 @@
 import Train
 
 /// One line for each evaluated file, as a table or as JSON.
-struct EvaluationTable {
+struct EvaluationReport {
     private let checkpoint: String
     private let width: Int
     private let json: Bool

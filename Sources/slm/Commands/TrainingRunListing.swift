@@ -1,0 +1,63 @@
+import Checkpoint
+import Files
+import Glibc
+import Report
+
+/// The facts about a training run on disk: a directory with best.h5 or last.h5, and log.jsonl.
+struct TrainingRunListing {
+    let name: String
+    let path: String
+    let step: Int
+    let bestStep: Int?
+    /// Of the best evaluation, in nats per token.
+    let validationLoss: Double?
+    /// Of the newest checkpoint, in seconds since 1970.
+    let seconds: Int
+    /// Of all files.
+    let bytes: Int
+
+    /// All runs in a directory, the newest first.
+    static func all(in folder: String) -> [TrainingRunListing] {
+        (Folder.names(in: folder) ?? []).sorted().compactMap { TrainingRunListing($0, in: folder) }.sorted { $0.seconds > $1.seconds }
+    }
+
+    /// nil if the directory is no run.
+    private init?(_ name: String, in folder: String) {
+        let path = "\(folder)/\(name)"
+        guard let files = Folder.names(in: path) else { return nil }
+        let statuses = files.compactMap { file in Self.status("\(path)/\(file)").map { (file, $0) } }
+        guard let newest = statuses.filter({ ["best.h5", "last.h5"].contains($0.0) }).map(\.1.st_mtim.tv_sec).max() else { return nil }
+        // A run whose log is missing or damaged is listed without its metrics.
+        let log = try? TrainingLog(of: path)
+        self.name = name
+        self.path = path
+        step = log?.lastStep ?? 0
+        bestStep = log?.best?.step
+        validationLoss = log?.best?.validationLoss
+        seconds = newest
+        bytes = statuses.reduce(0) { $0 + Int($1.1.st_size) }
+    }
+
+    /// Whether `slm finetune` can resume it.
+    var isFinetuning: Bool {
+        get throws {
+            guard Folder.contains("last.h5", in: path) else { return false }
+            return try Checkpoint(reading: path + "/last.h5").training["finetune/data/0"] != nil
+        }
+    }
+
+    /// 2026-11-20 14:30, in local time.
+    var date: String {
+        var time = time_t(seconds)
+        var parts = tm()
+        localtime_r(&time, &parts)
+        var text = [CChar](repeating: 0, count: 32)
+        let count = strftime(&text, text.count, "%Y-%m-%d %H:%M", &parts)
+        return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private static func status(_ path: String) -> stat? {
+        var status = stat()
+        return stat(path, &status) == 0 ? status : nil
+    }
+}
