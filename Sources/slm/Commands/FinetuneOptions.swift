@@ -88,11 +88,11 @@ extension FinetuneOptions {
 
     var plan: TrainingPlan {
         get throws {
-            var usual = TrainingPlan()
-            usual.rows = 4
-            usual.rate = 3e-4
-            usual.decay = lora == nil ? 0.1 : 0
-            return try plan(basedOn: usual, for: "finetune")
+            var defaults = TrainingPlan()
+            defaults.rows = 4
+            defaults.rate = 3e-4
+            defaults.decay = lora == nil ? 0.1 : 0
+            return try plan(basedOn: defaults, for: "finetune")
         }
     }
 

@@ -18,7 +18,7 @@ struct GenerationSettings {
     var system: String?
     var policy = TruncationPolicy.oldestTurns
 
-    var config: GenerationConfig { get throws { try sampling.config(usual: model.backend == nil ? .smallModels : .remoteModels) } }
+    var config: GenerationConfig { get throws { try sampling.config(defaults: model.backend == nil ? .smallModels : .remoteModels) } }
 }
 
 /// Options that are not set get defaults for small models. A remote backend applies its own.
@@ -36,13 +36,13 @@ struct SamplingOptions {
     var logprobs: Int?
     var logitBias: [String] = []
 
-    func config(usual: SamplingDefaults) throws -> GenerationConfig {
+    func config(defaults: SamplingDefaults) throws -> GenerationConfig {
         do throws(GenerationError) {
             return try GenerationConfig(
                 maximumTokens: maxTokens,
-                temperature: temperature ?? usual.temperature,
-                topK: topK ?? usual.topK,
-                topP: topP ?? usual.topP,
+                temperature: temperature ?? defaults.temperature,
+                topK: topK ?? defaults.topK,
+                topP: topP ?? defaults.topP,
                 minP: minP,
                 repetitionPenalty: repetitionPenalty,
                 frequencyPenalty: frequencyPenalty,

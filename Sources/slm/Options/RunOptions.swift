@@ -96,9 +96,9 @@ extension RunOptions {
         return lengths.first
     }
 
-    /// `usual`, changed by the options that are set.
-    func plan(basedOn usual: TrainingPlan, for command: String) throws -> TrainingPlan {
-        var plan = usual
+    /// `defaults`, changed by the options that are set.
+    func plan(basedOn defaults: TrainingPlan, for command: String) throws -> TrainingPlan {
+        var plan = defaults
         if let length = try length(for: command) { plan.length = length }
         plan.clipping = clip > 0 ? Float(clip) : .infinity
         plan.seed = seed
