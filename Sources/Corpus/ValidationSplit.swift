@@ -4,7 +4,7 @@ import Random
 ///
 /// Each conversation gets a random number from the seed and its index in the corpus. It is in the validation set if the number is below the
 /// share. So its set does not depend on the other conversations: when a chat history grows between two fine-tuning runs, the old chats stay
-/// in their sets, and a model never trains on a chat that an earlier run validated on. Drawing an exact tenth of all conversations would
+/// in their sets, and a model never trains on a chat that an earlier run validated on. Sampling an exact tenth of all conversations would
 /// redistribute all of them. The rule also works on a stream of any length.
 ///
 ///     ValidationSplit(seed: 1, share: 0.1).isInValidationSet(7)

@@ -39,7 +39,7 @@ def refused(kind, field, call):
 
 def check_chats(client):
     create = client.chat.completions.create
-    whole = create(model="parrot", messages=HELLO, temperature=0, user="somebody")
+    whole = create(model="parrot", messages=HELLO, temperature=0, user="alex")
     assert whole.object == "chat.completion" and whole.id.startswith("chatcmpl-") and abs(whole.created - time.time()) < 60 and whole.model == "parrot"
     assert whole.choices[0].message.content == SENTENCE and whole.choices[0].message.role == "assistant"
     assert whole.choices[0].finish_reason == "stop" and whole.choices[0].logprobs is None

@@ -1,4 +1,4 @@
-"""Runs the commands of Documentation/Start and Documentation/Guides as they stand in the pages.
+"""Runs the commands of Documentation/Start and Documentation/Guides unchanged.
 
     Tests/Peers/run_pages.py .build/release/slm [--quick] [PAGE …]
 

@@ -90,7 +90,7 @@ import Testing
                 ("forged", other.text(of: SessionToken(for: user, at: now, lifetime: 60))),
                 ("expired", signer.text(of: SessionToken(for: user, at: now - 100, lifetime: 99))),
                 ("unsigned", unsigned), ("cut", parts[0] + "." + parts[1]),
-                ("unknown user", signer.text(of: SessionToken(for: "nobody", at: now, lifetime: 60))), ("noise", "x"),
+                ("unknown user", signer.text(of: SessionToken(for: "unknown", at: now, lifetime: 60))), ("noise", "x"),
             ]
             return texts.map { ($0.0, ["Authorization": "Bearer \($0.1)"]) }
                 + [

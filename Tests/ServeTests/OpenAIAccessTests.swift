@@ -45,7 +45,7 @@ struct OpenAIAccessTests {
             String(kept.text.dropLast()) + (kept.text.hasSuffix("A") ? "E" : "A"), kept.text + "A", revoked.text,
             foreign.text(of: SessionToken(for: ada, at: time(nil), lifetime: 600)),
             ours.text(of: SessionToken(for: ada, at: time(nil) - 1_000, lifetime: 900)),
-            ours.text(of: SessionToken(for: "nobody", at: time(nil), lifetime: 600)),
+            ours.text(of: SessionToken(for: "unknown", at: time(nil), lifetime: 600)),
             "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.\(parts[1]).", "\(parts[0]).\(parts[1]).",
             "\(parts[0]).\(parts[1]).\(parts[2].reversed().map(String.init).joined())",
         ]
@@ -82,7 +82,7 @@ struct OpenAIAccessTests {
     }
 
     @Test("unknown Host and Origin headers are rejected")
-    func strangers() throws {
+    func unknownHosts() throws {
         let server = try TestServer { $0.origins = ["https://app.example"] }, connection = try server.connect()
         for path in Self.paths {
             for headers in [

@@ -70,7 +70,9 @@ import TestSupport
         #expect(error?.description == message)
     }
 
-    @Test("exponential backtracking throws an error", arguments: ["x|(a+)+b", "x|(?:a|aa)+b", "x|(a|a?)+b"]) func catastrophe(pattern: String) {
+    @Test("exponential backtracking throws an error", arguments: ["x|(a+)+b", "x|(?:a|aa)+b", "x|(a|a?)+b"]) func catastrophe(
+        pattern: String
+    ) {
         let text = "x" + String(repeating: "a", count: 100) + "-b"
         let error = #expect(throws: TokenizeError.self) { _ = try split(Array(text.utf8), by: pattern) }
         #expect(error?.description == "the pattern '\(pattern)' takes too long at byte 1 of the text: match limit exceeded. "

@@ -38,7 +38,7 @@ package final class LocalBackend: ChatBackend {
     package let model: ModelInfo
     private let limits: Limits
     private let inbox: Mailbox<Message>
-    private let admission: Admission
+    private let admission: QueueLimit
 
     package var name: String { model.name }
     package var context: Int? { model.context }
@@ -46,7 +46,7 @@ package final class LocalBackend: ChatBackend {
 
     /// - Parameter open: Runs on the thread that will run the model.
     package init(limits: Limits = Limits(), _ open: @escaping @Sendable () throws -> (ModelInfo, ModelRunner)) throws {
-        let inbox = Mailbox<Message>(), opened = Mailbox<Result<ModelInfo, any Error>>(), admission = Admission()
+        let inbox = Mailbox<Message>(), opened = Mailbox<Result<ModelInfo, any Error>>(), admission = QueueLimit()
         try BackgroundThread.run {
             do {
                 let (model, runner) = try open(), scheduler = Scheduler(runner, limits, admission)
@@ -87,7 +87,7 @@ package final class LocalBackend: ChatBackend {
     }
 
     /// Limits the number of unfinished requests, and holds the status. Shared by all threads.
-    final class Admission: Sendable {
+    final class QueueLimit: Sendable {
         private let state = Mutex((unfinished: 0, status: Status()))
 
         var status: Status {

@@ -38,13 +38,13 @@ final class Scheduler {
 
     private let runner: ModelRunner
     private let limits: LocalBackend.Limits
-    private let admission: LocalBackend.Admission
+    private let admission: LocalBackend.QueueLimit
     private var slots: SlotPool
     private var running: [RunningSequence] = []
     private var waiting: [LocalBackend.Job] = []
     private var isStopping = false
 
-    init(_ runner: ModelRunner, _ limits: LocalBackend.Limits, _ admission: LocalBackend.Admission) {
+    init(_ runner: ModelRunner, _ limits: LocalBackend.Limits, _ admission: LocalBackend.QueueLimit) {
         self.runner = runner
         self.limits = limits
         self.admission = admission

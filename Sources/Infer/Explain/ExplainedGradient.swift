@@ -15,7 +15,7 @@ package struct ExplainedGradient {
     package let backward: Float
     /// (loss(w + h) − loss(w − h)) / 2h
     package let finiteDifference: Float
-    package static let step: Float = 0.01
+    package static let step: Float = 0.003
     /// Losses around the weight's value.
     package let curve: [(weight: Float, loss: Float)]
 
@@ -60,7 +60,8 @@ package struct ExplainedGradient {
 }
 
 extension Explanation {
-    /// The derivative of the mean loss with respect to `head[row, column]`, by the chain rule: the mean of (p − 1 if the token is the target) · x.
+    /// The derivative of the mean loss with respect to `head[row, column]`, by the chain rule: the mean of (p − 1 if the token is the
+    /// target) · x.
     package func headGradient(row: Int, column: Int) -> Float {
         let N = ids.count - 1
         let sum = (0..<N).reduce(0.0) { sum, t in

@@ -42,7 +42,7 @@ extension AdapterMergeOptions {
         }
         guard let out else { throw UsageError("slm adapter merge: expected a file to write: --out FILE") }
         let adapter = try Checkpoint(reading: path)
-        guard adapter.adapter != nil else { throw Refusal(description: "\(path): expected a LoRA adapter, found a whole model.") }
+        guard adapter.adapter != nil else { throw CommandError(description: "\(path): expected a LoRA adapter, found a whole model.") }
         let merged = try adapter.merged(base: base, on: processor())
         try Folder.create(forFileAt: out)
         try merged.write(to: out)

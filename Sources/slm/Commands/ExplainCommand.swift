@@ -30,15 +30,20 @@ extension Command {
             "Show how a model reads a text: tokens, attention, logits and losses.",
             ExplainOptions(),
             [
-                OptionGroup("Main options", [
-                    .option("text", \.text, value: "TEXT", "Explain TEXT.").positionalOnly(),
-                    .option("checkpoint", \.checkpoint, value: "CHECKPOINT", "Use this model.").short("c"),
-                    .option("user", \.user, value: "TEXT", "Explain TEXT as the user's message of a chat, instead of a plain text."),
-                    .option("assistant", \.assistant, value: "TEXT", "Explain the answer TEXT to --user, too."),
-                    .option("layer", \.layer, in: 0...1_000_000, "Show the attention of layer N, from 0."),
-                    .option("head", \.head, in: 0...1_000_000, "Show the attention of head N, from 0."),
-                    .option("position", \.position, in: 0...1_000_000, "Show how attention is computed at position N.", default: "not shown"),
-                    .option("gradient", \.gradient, value: "NAME[I,J]", "Show the gradient of one weight, such as head.weight[337,0].",
+                OptionGroup(
+                    "Main options",
+                    [
+                        .option("text", \.text, value: "TEXT", "Explain TEXT.").positionalOnly(),
+                        .option("checkpoint", \.checkpoint, value: "CHECKPOINT", "Use this model.").short("c"),
+                        .option("user", \.user, value: "TEXT", "Explain TEXT as the user's message of a chat, instead of a plain text."),
+                        .option("assistant", \.assistant, value: "TEXT", "Explain the answer TEXT to --user, too."),
+                        .option("layer", \.layer, in: 0...1_000_000, "Show the attention of layer N, from 0."),
+                        .option("head", \.head, in: 0...1_000_000, "Show the attention of head N, from 0."),
+                        .option(
+                            "position", \.position, in: 0...1_000_000, "Show how attention is computed at position N.", default: "not shown"
+                        ),
+                        .option(
+                            "gradient", \.gradient, value: "NAME[I,J]", "Show the gradient of one weight, such as head.weight[337,0].",
                             default: "not shown"),
                     .option("top", \.top, in: 1...1_000, "Show the N most likely next tokens."),
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file."),
@@ -92,9 +97,11 @@ private struct ExplanationReport {
         self.explanation = explanation
         gradient = try options.gradient.map { text in
             let weight = try WeightReference(text, in: parameters)
-            let measured = ExplainedGradient(of: weight.parameter, row: weight.row, column: weight.column, ids, model, parameters, on: processor)
+            let measured = ExplainedGradient(
+                of: weight.parameter, row: weight.row, column: weight.column, ids, model, parameters, on: processor)
             let isHead = weight.parameter.name == "head.weight"
-            return GradientReport(name: text, measured, chainRule: isHead ? explanation.headGradient(row: weight.row, column: weight.column) : nil)
+            return GradientReport(
+                name: text, measured, chainRule: isHead ? explanation.headGradient(row: weight.row, column: weight.column) : nil)
         }
     }
 
@@ -264,10 +271,12 @@ private struct WeightReference {
         }
         let matrices = parameters.list.filter { $0.shape.rank == 2 }
         guard let parameter = matrices.first(where: { $0.name == String(parts[0]) }) else {
-            throw UsageError("slm explain: --gradient: expected one of \(matrices.map(\.name).joined(separator: ", ")), found '\(parts[0])'.")
+            throw UsageError(
+                "slm explain: --gradient: expected one of \(matrices.map(\.name).joined(separator: ", ")), found '\(parts[0])'.")
         }
         guard (0..<parameter.shape[0]).contains(row), (0..<parameter.shape[1]).contains(column) else {
-            throw UsageError("slm explain: --gradient: \(parameter.name) has the shape \(parameter.shape), and [\(row),\(column)] is outside.")
+            throw UsageError(
+                "slm explain: --gradient: \(parameter.name) has the shape \(parameter.shape), and [\(row),\(column)] is outside.")
         }
         self.parameter = parameter
         self.row = row

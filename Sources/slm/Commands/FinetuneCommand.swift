@@ -48,7 +48,7 @@ struct FinetuneCommand {
         let plan = try options.plan
         let folder = "\(options.out)/\(options.name ?? "finetuned_\(timestamp)")"
         if Folder.contains("last.h5", in: folder) {
-            throw Refusal(description: "\(folder) holds a training run already. Continue it with --resume \(folder), or choose "
+            throw CommandError(description: "\(folder) holds a training run already. Continue it with --resume \(folder), or choose "
                 + "another --name.")
         }
         try check(

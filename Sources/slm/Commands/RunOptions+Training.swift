@@ -66,7 +66,7 @@ extension RunOptions {
         case .noGain: printNote("done: no improvement in \(run.plan.patience ?? 0) evaluations. The best model is \(folder)/best.h5.")
         case .stopped: return printNote("stopped at step \(run.state.step). Continue with: \(resumeCommand)")
         case .diverged:
-            throw Refusal(description: "the loss or gradient of three steps in a row was not finite. "
+            throw CommandError(description: "the loss or gradient of three steps in a row was not finite. "
                 + "The last good state is \(folder)/last.h5. Try a lower --lr.")
         }
     }
@@ -95,7 +95,7 @@ func nextCommands(in folder: String, resume: String, _ more: [RunPage.Command]) 
 }
 
 /// A request that cannot be carried out here: exit status 1.
-struct Refusal: Error, CustomStringConvertible {
+struct CommandError: Error, CustomStringConvertible {
     let description: String
 }
 
@@ -115,6 +115,6 @@ func check(_ memory: TrainingMemory, for configuration: GPTConfiguration, advice
     let settings = memory.advice(for: configuration, within: 0.9 * total).prefix(3).map { "\($0.setting) (\(gigabytes($0.bytes)))" }
     let smaller = settings.isEmpty ? "Use fewer --layers or a smaller --width." : "It fits with \(settings.joined(separator: ", or "))."
     let help = advice ?? smaller
-    throw Refusal(description: "training needs about \(gigabytes(needed)) of memory, and the machine has \(gigabytes(total)). \(help)"
+    throw CommandError(description: "training needs about \(gigabytes(needed)) of memory, and the machine has \(gigabytes(total)). \(help)"
         + " A smaller --batch changes little: batches are computed in parts.")
 }

@@ -130,12 +130,12 @@ struct TrainCommand {
         if options.resume == .no {
             guard Folder.contains("last.h5", in: folder) else { return nil }
             if options.dryRun { return nil }
-            throw Refusal(description: "\(folder) holds a training run already. Continue it with --resume, or choose another "
+            throw CommandError(description: "\(folder) holds a training run already. Continue it with --resume, or choose another "
                 + "directory with --out.")
         }
         let stored = try Checkpoint(reading: folder + "/last.h5")
         if stored.training["finetune/data/0"] != nil {
-            throw Refusal(description: "\(folder) holds a fine-tuning run. Continue it with: slm finetune --resume \(folder)")
+            throw CommandError(description: "\(folder) holds a fine-tuning run. Continue it with: slm finetune --resume \(folder)")
         }
         return stored
     }

@@ -88,7 +88,7 @@ extension TrainOptions {
         let environment = { (name: String) in getenv(name).map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil } }
         if let cache = environment("XDG_CACHE_HOME") { return cache + "/slm" }
         if let home = environment("HOME") { return home + "/.cache/slm" }
-        throw Refusal(description: "no cache directory for the token files: set HOME or XDG_CACHE_HOME, or write them to a folder: "
+        throw CommandError(description: "no cache directory for the token files: set HOME or XDG_CACHE_HOME, or write them to a folder: "
             + "slm tokenize --tokens.")
     }
 }
