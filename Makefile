@@ -1,30 +1,31 @@
-# slm: `make demo` and `make test` are the two commands that do everything on a fresh machine.
+# Builds, tests and installs slm. `make help` lists the targets. `make demo` and `make test` install missing packages themselves.
 
-# A module sees only what it says it depends on.
+# A module can import only its declared dependencies.
 BUILD    := swift build -c release --explicit-target-dependency-import-check error
-# What building and running need, and what only tests need.
+# Debian packages for building and running, and those that only the tests need.
 PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev \
             libmicrohttpd-dev libsqlite3-dev libpq-dev libsodium-dev libcrypt-dev zlib1g-dev pkg-config libgcc-12-dev
 TEST_PACKAGES := postgresql python3-venv valgrind man-db
 PYTHON   := python3
 VENV     := .venv
 SLM      := .build/release/slm
-# What the tokenizers are measured on: TEXT=your-chats.txt for another.
+# The text for the tokenizer benchmarks of `make bench`.
 TEXT     := data/sample.txt
+# Rounds of `make fuzz`, kills of `make kill-…`.
 ROUNDS   := 1000000
 KILLS    := 500
 STORE_KILLS := 300
 SERVE_KILLS := 300
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
-# The C compiler that comes with Swift: the kernels are tested with the compiler that builds them.
+# Swift's own clang, which also builds the kernels in the package.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 
-.PHONY: help deps test-deps build static install uninstall deb demo sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium test-llama test-mutants kill-training kill-store kill-serve fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb demo commands sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium test-llama test-mutants kill-training kill-store kill-serve fuzz bench clean
 
-help:           ## What can be made (this list)
+help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-# Installs the Debian packages of its argument that are missing.
+# Installs the Debian packages in $(1) that are missing.
 define install_packages
 	@missing=""; for p in $(1); do \
 	    dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
@@ -34,11 +35,11 @@ define install_packages
 	fi
 endef
 
-deps:           ## Install missing system libraries that building and running need
+deps:           ## Install missing packages for building and running
 	@command -v swift >/dev/null || { echo "slm: swift not found. Install Swift 6.2 or later: https://swift.org/install"; exit 1; }
 	$(call install_packages,$(PACKAGES))
 
-test-deps: deps ## Install missing packages that only the tests need
+test-deps: deps ## Install missing packages for the tests
 	$(call install_packages,$(TEST_PACKAGES))
 
 build: deps     ## Build the release binary: .build/release/slm
@@ -47,12 +48,12 @@ build: deps     ## Build the release binary: .build/release/slm
 demo: build     ## Train a small model on the sample chats and chat with it at http://127.0.0.1:8000
 	$(SLM) demo
 
-# A binary with the Swift runtime linked in, so that it runs without the toolchain.
+# A binary with the Swift runtime linked in, which runs without the toolchain.
 STATIC   := .build/static/release/slm
 static: deps
 	$(BUILD) --static-swift-stdlib --scratch-path .build/static --product slm
 
-# Where `make install` puts the program, its man pages and shell completions: make install PREFIX=/usr/local
+# The target directory of `make install`.
 PREFIX   := $(HOME)/.local
 install: static ## Install slm, its man pages and shell completions: PREFIX=DIR, default ~/.local
 	Tools/install.sh $(STATIC) "$(DESTDIR)$(PREFIX)"
@@ -65,25 +66,29 @@ deb: static     ## Build a Debian package: .build/slm_VERSION_ARCH.deb
 	$(call install_packages,dpkg-dev)
 	Tools/make-deb.sh $(STATIC) .build
 
-# A test says when the two files are not what the program makes.
-sample:         ## Generate data/sample.txt and data/sample-val.txt again
+# HelpTests compares the page with the program's options.
+commands: build ## Regenerate Documentation/Reference/Commands.md
+	$(SLM) help --markdown > Documentation/Reference/Commands.md
+
+# SampleChatsTests compares the files with the output of sample-chats.
+sample:         ## Regenerate data/sample.txt and data/sample-val.txt
 	$(BUILD) --product sample-chats
 	.build/release/sample-chats training > data/sample.txt
 	.build/release/sample-chats validation > data/sample-val.txt
 
-test: test-deps test-swift test-mutants test-sanitizers test-valgrind   ## All tests that need no Python package
+test: test-deps test-swift test-mutants test-sanitizers test-valgrind   ## Run all tests that need no Python package
 
 test-swift: test-deps
 	$(BUILD) --build-tests
 	swift test -c release --skip-build
 
-# Damaged files of other programs, with limits on memory and time. `make fuzz` tries a million of them.
+# Reads damaged model files of other programs, with limits on memory and time. `make fuzz` reads a million of each format.
 test-mutants: test-deps
 	$(BUILD) --product FormatFuzzer
 	.build/release/FormatFuzzer bombs
 	.build/release/FormatFuzzer 1000
 
-# The kernels on buffers of exactly the right size, where a byte too many is found.
+# Runs the C kernels with sanitizers on buffers of exactly the right size, so that any access outside is detected.
 test-sanitizers: test-deps
 	@mkdir -p .build/sanitizers
 	$(CLANG) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -ISources/Kernels/C -ISources/Kernels/C/include \
@@ -93,13 +98,13 @@ test-sanitizers: test-deps
 	    -fuse-ld=lld Sources/Tokenize/C/*.c Tests/Programs/Sanitizers/pretokenize.c -o .build/sanitizers/pretokenize
 	.build/sanitizers/pretokenize
 
-# Two training steps under valgrind, which knows neither AVX-512 nor Swift's debug information.
+# Runs two training steps under valgrind, which supports neither AVX-512 nor Swift's debug information.
 test-valgrind: build test-deps
 	strip --strip-debug -o .build/slm-for-valgrind $(SLM)
 	valgrind --quiet --error-exitcode=9 .build/slm-for-valgrind bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
 	    --threads 2 --cpu avx2
 
-test-peers: build test-deps $(VENV)/ready chromium   ## Tests against other people's programs, in a virtual environment of their own
+test-peers: build test-deps $(VENV)/ready chromium   ## Run the tests with other programs (Python packages, Chromium)
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
 	$(BUILD) --product CheckpointWriter
 	$(BUILD) --product Logits
@@ -119,8 +124,10 @@ test-peers: build test-deps $(VENV)/ready chromium   ## Tests against other peop
 	$(VENV)/bin/python Tests/Peers/check_serve.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Web/test_web.py
 	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/learn_pages.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
 
-test-web: test-deps $(VENV)/ready chromium   ## The page in a real browser, before a server without a model
+test-web: test-deps $(VENV)/ready chromium   ## Test the web page in Chromium with a mock server
 	$(VENV)/bin/python Tests/Web/test_web.py
 
 chromium:
@@ -131,8 +138,8 @@ $(VENV)/ready: Tests/requirements.txt
 	$(VENV)/bin/pip install --quiet --requirement Tests/requirements.txt
 	touch $@
 
-# It builds llama.cpp, which takes some ten minutes of a core; after that pip has it in its cache.
-test-llama: build $(VENV)/llama   ## Our GGUF files in llama.cpp
+# Builds llama.cpp the first time, which takes about ten minutes of one core. pip caches the result.
+test-llama: build $(VENV)/llama   ## Test exported GGUF files in llama.cpp
 	$(BUILD) --product Logits
 	$(VENV)/bin/python Tests/Peers/check_llama.py $(SLM) .build/release/Logits
 
@@ -141,29 +148,29 @@ $(VENV)/llama: $(VENV)/ready Tests/requirements-llama.txt
 	PATH="$$PWD/$(VENV)/bin:$$PATH" CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF" $(VENV)/bin/pip install --quiet --requirement Tests/requirements-llama.txt
 	touch $@
 
-kill-training: build test-deps $(VENV)/ready   ## Kills trainings at random moments and sees what they leave: KILLS=N for another number
+kill-training: build test-deps $(VENV)/ready   ## Kill training runs and check their checkpoints: KILLS=N, default 500
 	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills $(KILLS)
 
-kill-store: test-deps                ## Kills who writes into a store, and PostgreSQL's server, and sees what is there: STORE_KILLS=N for another number
+kill-store: test-deps                ## Kill database writers and PostgreSQL, and check the rows: STORE_KILLS=N, default 300
 	$(BUILD) --product StoreWriter
 	$(PYTHON) Tests/Peers/kill_store.py .build/release/StoreWriter --kills $(STORE_KILLS)
 
-kill-serve: build               ## Kills a server that eight people chat with, and sees what is there: SERVE_KILLS=N for another number
+kill-serve: build               ## Kill a chat server with eight users, and check the messages: SERVE_KILLS=N, default 300
 	$(PYTHON) Tests/Peers/check_serve.py $(SLM) --only kills --kills $(SERVE_KILLS)
 
-fuzz: test-deps    ## A million inputs to each reader of foreign bytes: ROUNDS=N for another number (half an hour)
+fuzz: test-deps    ## Run the fuzz tests with a million rounds, about half an hour: ROUNDS=N
 	$(BUILD) --build-tests
 	$(BUILD) --product FormatFuzzer
 	.build/release/FormatFuzzer bombs
 	.build/release/FormatFuzzer $(ROUNDS)
 	SLM_FUZZ_ROUNDS=$(ROUNDS) swift test -c release --skip-build --filter 'Fuzz|fuzz|Damage|Malicious' --skip FormatFuzz
 
-bench: build $(VENV)/ready   ## The figures of the README, each beside its peer, in one run
+bench: build $(VENV)/ready   ## Compare the speed of matmul, training and tokenizers with other programs: TEXT=FILE
 	$(SLM) bench gemm
 	$(VENV)/bin/python Benchmarks/train.py
 	$(VENV)/bin/python Benchmarks/train.py --preset gpt2 --dtypes bf16 --rounds 2 --steps 4 --short
 	$(VENV)/bin/python Tests/Peers/check_tokenizers.py --fetch
 	$(VENV)/bin/python Benchmarks/vocabulary.py --text $(TEXT) --tokenizer $(VENV)/cache/gpt2.tiktoken
 
-clean:          ## Remove what was built
+clean:          ## Remove the build and the virtual environment
 	rm -rf .build $(VENV)

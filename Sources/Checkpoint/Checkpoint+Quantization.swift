@@ -13,7 +13,7 @@ extension Checkpoint {
         if adapter != nil {
             throw .notExpressible(
                 format: "a file of \(precision.rawValue) weights",
-                reason: "a LoRA adapter cannot be quantized; merge it into its base model first: slm finetune --merge"
+                reason: "a LoRA adapter cannot be quantized; merge it into its base model first: slm adapter merge"
             )
         }
         var result = Checkpoint(configuration, weights: [:])

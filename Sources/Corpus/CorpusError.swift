@@ -50,7 +50,7 @@ extension CorpusError: CustomStringConvertible {
         case .noTrainingData(let files, let empty, let malformed):
             "nothing to train on in \(files) file\(files == 1 ? "" : "s"): "
                 + "\(empty) conversations are empty and \(malformed) lines are malformed."
-        case .damaged(let path, let reason): "\(path) is damaged: \(reason). Encode the corpus again: slm tokenize."
+        case .damaged(let path, let reason): "\(path) is damaged: \(reason). Encode the corpus again: slm corpus build"
         case .stopped: "stopped. No file was changed."
         }
     }

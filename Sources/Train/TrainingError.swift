@@ -36,7 +36,7 @@ extension TrainingError: CustomStringConvertible {
                 + "Collect more, or continue with fewer: --force"
         case .adapterAsBase(let path):
             "\(path) is a LoRA adapter, not a model. Merge it into its base first: "
-                + "slm finetune --merge \(path) --out MERGED.h5, then fine-tune the merged model."
+                + "slm adapter merge \(path) --out MERGED.h5, then fine-tune the merged model."
         case .notFinite(let path):
             "\(path): some weights are not finite, so they have no singular values. "
                 + "Use another checkpoint, or initialize without PiSSA: --lora-init plain"
@@ -46,7 +46,7 @@ extension TrainingError: CustomStringConvertible {
                 + "started. Restore them to resume, or start another run from its best.h5."
         case .otherVocabulary(let folder, let found, let expected):
             "\(folder): expected tokens of the vocabulary \(expected), found tokens of \(found). "
-                + "Write the tokens again: slm tokenize --tokens, or use their vocabulary: --tokenizer."
+                + "Write the tokens again with slm corpus build, or use their vocabulary: --tokenizer."
         case .otherTokens(let found, let expected):
             "these are not the tokens that the run started with. Expected: \(expected). Found: \(found). "
                 + "Use the same files, --val and --val-share, or start another run: --out."

@@ -55,7 +55,6 @@ import Testing
     func `every run calls each thread once`(threads: Int) throws {
         let pool = try #require(slm_pool_create(Int32(threads)) as OpaquePointer?)
         defer { slm_pool_destroy(pool) }
-        #expect(slm_pool_size(pool) == Int32(threads))
         var calls = [Int](repeating: 0, count: threads)
         calls.withUnsafeMutableBufferPointer { calls in
             for _ in 0..<1_000 {

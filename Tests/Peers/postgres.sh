@@ -10,7 +10,7 @@ set -u
 trap '' INT TERM HUP            # a Ctrl-C also reaches this script, which still has to clean up
 bin=$(pg_config --bindir 2>/dev/null || true)
 [ -x "$bin/initdb" ] || bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
-[ -x "$bin/initdb" ] || { echo "PostgreSQL is not installed; these tests need a server. Install it: make deps"; exit 1; }
+[ -x "$bin/initdb" ] || { echo "PostgreSQL is not installed; these tests need a server. Install it: make test-deps"; exit 1; }
 
 as=()                           # PostgreSQL refuses to run as root
 if [ "$(id -u)" = 0 ]; then

@@ -26,6 +26,14 @@ def blocks(page):
         i += 1
     return found
 
+def run(script, folder, environment):
+    """Runs a page's script, ends the servers that it left running, and returns its exit status."""
+    shell = subprocess.Popen(["bash", "-c", "\n".join(script)], cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    try: return shell.wait(timeout=3600)
+    finally:
+        try: os.killpg(shell.pid, signal.SIGTERM)
+        except ProcessLookupError: pass
+
 def serve(command, folder, environment):
     server = subprocess.Popen(["bash", "-c", "exec " + command.strip()], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     try:
@@ -65,16 +73,16 @@ def main():
                 ran += 1
                 if "serves until stopped" in comment:
                     script.append(f"echo '+ {place} serves' >&2; exit 77")
-                    result = subprocess.run(["bash", "-c", "\n".join(script)], cwd=folder, env=environment, stdin=subprocess.DEVNULL)
-                    if result.returncode != 77: raise SystemExit(f"{page}: exit status {result.returncode}")
+                    status = run(script, folder, environment)
+                    if status != 77: raise SystemExit(f"{page}: exit status {status}")
                     serve(text, folder, environment)
                     script = ["set -euo pipefail"]
                     continue
                 if "instead, in the test:" in comment: text = comment.split("instead, in the test:")[1].removesuffix("-->").strip()
                 script.append(f"echo '+ {place}' >&2\n{text}")
             start = time.monotonic()
-            result = subprocess.run(["bash", "-c", "\n".join(script)], cwd=folder, env=environment, stdin=subprocess.DEVNULL, timeout=3600)
-            if result.returncode: raise SystemExit(f"{page}.md: exit status {result.returncode}: see the last block above")
+            status = run(script, folder, environment)
+            if status: raise SystemExit(f"{page}.md: exit status {status}: see the last block above")
             print(f"{page}.md: all commands succeeded in {time.monotonic() - start:.0f} s", flush=True)
     print(f"{ran} blocks ran, {skipped} were not run")
 

@@ -25,6 +25,14 @@ import Testing
                 && !metrics.text.contains(#"{route="/api/health""#))
     }
 
+    @Test func `routes that differ only in the method share one series of durations`() {
+        let metrics = Metrics(routes: ["/api/keys", "/api/keys"], version: "1") { .init(running: 0, waiting: 0) }
+        metrics.requests.count(route: 0, method: "GET", status: 200, seconds: 0.1)
+        metrics.requests.count(route: 1, method: "POST", status: 201, seconds: 0.1)
+        let counts = metrics.text.split(separator: "\n").filter { $0.hasPrefix(#"slm_http_request_seconds_count{route="/api/keys"}"#) }
+        #expect(counts == [#"slm_http_request_seconds_count{route="/api/keys"} 2"#])
+    }
+
     @Test func `a bucket counts all values up to its bound`() {
         let metrics = metrics()
         // Infinity and NaN are ignored.

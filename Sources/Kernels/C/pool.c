@@ -97,8 +97,6 @@ void slm_pool_destroy(slm_pool *p) {
     free(p);
 }
 
-int slm_pool_size(const slm_pool *p) { return p->size; }
-
 void slm_pool_run(slm_pool *p, void (*task)(void *, int), void *context) {
     if (p->size > 1) {
         p->task = task;

@@ -33,7 +33,7 @@ package struct RunComparison {
         HTMLBuilder.page(title: "\(runs.count) training runs · slm") { page in
             page.element("header") {
                 $0.element("h1", runs.map(\.name).joined(separator: ", "))
-                $0.element("p", "RunComparison of \(runs.count) training runs.")
+                $0.element("p", "Comparison of \(runs.count) training runs.")
             }
             page.element("h2", "Results")
             writeResults(to: &page)

@@ -14,13 +14,24 @@ package final class RequestMetrics: Sendable {
     private let routes: [String]
     /// [route][method][status]
     private let counters: [Counter]
+    /// One per pattern: routes that differ only in the method share a histogram, so that each series is written once.
     private let seconds: [Histogram]
+    private let patterns: [String]
+    /// The index in `patterns` of each route.
+    private let patternOfRoute: [Int]
 
     /// - Parameter routes: The patterns, such as "/api/keys/{id}".
     package init(routes: [String]) {
         self.routes = routes + [Self.noRoute]
         counters = (0..<self.routes.count * Self.methods.count * Self.statuses.count).map { _ in Counter() }
-        seconds = self.routes.map { _ in Histogram(bounds: Histogram.seconds) }
+        var patterns: [String] = []
+        patternOfRoute = self.routes.map { route in
+            if let known = patterns.firstIndex(of: route) { return known }
+            patterns.append(route)
+            return patterns.count - 1
+        }
+        self.patterns = patterns
+        seconds = patterns.map { _ in Histogram(bounds: Histogram.seconds) }
     }
 
     /// - Parameter route: An index into `routes`; nil for none.
@@ -29,7 +40,7 @@ package final class RequestMetrics: Sendable {
         let method = Self.methods.firstIndex(of: method) ?? Self.methods.count - 1
         let status = Self.statuses.firstIndex(of: status) ?? Self.statuses.count - 1
         counters[(route * Self.methods.count + method) * Self.statuses.count + status].add()
-        self.seconds[route].observe(seconds)
+        self.seconds[patternOfRoute[route]].observe(seconds)
     }
 
     /// Writes the combinations that have occurred.
@@ -43,7 +54,7 @@ package final class RequestMetrics: Sendable {
             }
         }
         text.metric("slm_http_request_seconds", .histogram, "Time from a complete request to the end of its response") { text in
-            for (route, histogram) in zip(routes, seconds) where histogram.counts.contains(where: { $0 > 0 }) {
+            for (route, histogram) in zip(patterns, seconds) where histogram.counts.contains(where: { $0 > 0 }) {
                 text.sample(histogram, [("route", route)])
             }
         }

@@ -89,6 +89,6 @@ extension TrainOptions {
         if let cache = environment("XDG_CACHE_HOME") { return cache + "/slm" }
         if let home = environment("HOME") { return home + "/.cache/slm" }
         throw CommandError(description: "no cache directory for the token files: set HOME or XDG_CACHE_HOME, or write them to a folder: "
-            + "slm tokenize --tokens.")
+            + "slm corpus build --tokens DIR")
     }
 }

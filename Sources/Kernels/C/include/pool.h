@@ -13,7 +13,6 @@ typedef struct slm_pool slm_pool;
 slm_pool *slm_pool_create(int threads);
 /// Ends the threads. No task may be running.
 void slm_pool_destroy(slm_pool *);
-int slm_pool_size(const slm_pool *);
 /// Runs task(context, thread) once for every thread 0 ..< size and returns when all have finished. The caller runs thread 0.
 /// Must not be called from inside a task.
 void slm_pool_run(slm_pool *, void (*task)(void *context, int thread), void *context);
