@@ -16,9 +16,12 @@ let cSettings: [CSetting] = isCI ? [.treatAllWarnings(as: .error)] : []
 
 /// A module in `Sources/FOLDER/NAME`, or in `Sources/NAME` without a folder.
 func module(
-    _ name: String, in folder: String = "", _ dependencies: [Target.Dependency] = [], exclude: [String] = [], settings: [SwiftSetting] = features
+    _ name: String, in folder: String = "", _ dependencies: [Target.Dependency] = [], exclude: [String] = [],
+    settings: [SwiftSetting] = features
 ) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/" + (folder.isEmpty ? name : "\(folder)/\(name)"), exclude: exclude, swiftSettings: settings)
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/" + (folder.isEmpty ? name : "\(folder)/\(name)"), exclude: exclude,
+        swiftSettings: settings)
 }
 
 /// A system library in `Sources/System`. Exactly one module imports it.
@@ -92,8 +95,10 @@ let package = Package(
         module("Formats", ["Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "JSON", "Files", "Gzip"]),
 
         // Training, inference, training reports, the database.
-        module("Train", ["Checkpoint", "Corpus", "Tokenize", "Hashing", "Files", "Model", "Autograd", "Kernels", "Random"], settings: safe),
-        module("Infer", ["Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient", "Random"], settings: safe),
+        module(
+            "Train", ["Checkpoint", "Corpus", "Tokenize", "Hashing", "Files", "Model", "Autograd", "Kernels", "Random"], settings: safe),
+        module(
+            "Infer", ["Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient", "Random"], settings: safe),
         module("Report", ["JSON", "Files"]),
         module("Store", ["Threads", "CSQLite", "CPQ"]),
 
@@ -102,7 +107,10 @@ let package = Package(
         .target(name: "CWebFiles", path: "Sources/Serve/EmbeddedWeb", cSettings: cSettings),
         module(
             "Serve",
-            ["Infer", "Store", "HTTPServer", "Secrets", "Gzip", "Threads", "Tokenize", "Checkpoint", "Kernels", "JSON", "Files", "CWebFiles"],
+            [
+                "Infer", "Store", "HTTPServer", "Secrets", "Gzip", "Threads", "Tokenize", "Checkpoint", "Kernels", "JSON", "Files",
+                "CWebFiles",
+            ],
             exclude: ["Web", "EmbeddedWeb"]
         ),
 
@@ -110,7 +118,8 @@ let package = Package(
         .executableTarget(
             name: "slm",
             dependencies: [
-                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Terminal", "Report", "Infer", "Train", "Formats", "Checkpoint",
+                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Terminal", "Report", "Infer", "Train",
+                "Formats", "Checkpoint",
                 "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels", "Random",
             ],
             swiftSettings: features
@@ -122,7 +131,9 @@ let package = Package(
         // Test fixtures, and programs that tests start, kill or measure.
         .target(
             name: "TestSupport",
-            dependencies: ["Infer", "JSON", "Threads", "Random", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"],
+            dependencies: [
+                "Infer", "JSON", "Threads", "Random", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files",
+            ],
             path: "Tests/TestSupport", swiftSettings: features
         ),
         testProgram("CheckpointWriter", ["TestSupport", "Formats", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"]),
@@ -142,11 +153,15 @@ let package = Package(
         tests("FilesTests", ["TestSupport", "Files"]),
         tests("TokenizeTests", ["TestSupport", "Tokenize", "Files"]),
         tests("CheckpointTests", ["TestSupport", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"]),
-        tests("FormatsTests", ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files", "JSON"]),
+        tests(
+            "FormatsTests",
+            ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files", "JSON"]),
         tests("CorpusTests", ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"]),
         tests("CommandLineTests", ["slm", "TestSupport", "Infer", "Threads", "Formats", "Checkpoint"]),
         tests("TrainTests", ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"]),
-        tests("InferTests", ["TestSupport", "Random", "Infer", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient"]),
+        tests(
+            "InferTests",
+            ["TestSupport", "Random", "Infer", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient"]),
         tests("ThreadsTests", ["Threads"]),
         tests("HTTPClientTests", ["TestSupport", "HTTPClient"]),
         tests("HTTPServerTests", ["TestSupport", "HTTPServer", "Threads"]),
@@ -158,7 +173,8 @@ let package = Package(
         tests(
             "ServeTests",
             [
-                "ServeParts", "TestSupport", "Serve", "Infer", "Store", "Secrets", "HTTPServer", "Threads", "Gzip", "Corpus", "Tokenize", "Checkpoint", "Kernels",
+                "ServeParts", "TestSupport", "Serve", "Infer", "Store", "Secrets", "HTTPServer", "Threads", "Gzip", "Corpus", "Tokenize",
+                "Checkpoint", "Kernels",
                 "Files", "JSON",
             ]
         ),

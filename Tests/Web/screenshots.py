@@ -1,35 +1,39 @@
-"""Takes the screenshots of the documentation with the fonts of this machine: Tests/Web/screenshots.py [FOLDER]"""
-import datetime
+"""Takes the screenshots of the documentation: the page of `slm serve` with a trained model, and answers that the model gives.
+
+    Tests/Web/screenshots.py .build/release/slm checkpoints/demo/best.h5 [FOLDER]
+"""
+import os
 import pathlib
 import sys
 
-from stage import ask, stage
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "Peers"))
+from served import UNLIMITED, Server  # noqa: E402
 
-FOLDER = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parents[2] / "Documentation/images")
-# By age in days.
-EARLIER = {
-    0: ["Names for a grey cat"],
-    1: ["A toast for Marta's birthday", "Why is the sky blue?"],
-    4: ["Rainy day ideas", "Help me say no politely"],
-    20: ["Packing for three days in Lisbon", "What makes a good question?"],
-}
-
-
-def fill(world, name):
-    """Adds earlier conversations."""
-    for days, titles in EARLIER.items():
-        for title in titles:
-            conversation = world.make_conversation(name, title)
-            then = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=days, minutes=5)
-            conversation["created_at"] = conversation["updated_at"] = then.isoformat(timespec="seconds").replace("+00:00", "Z")
-    world.collected = 12
+FOLDER = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else HERE.parents[1] / "Documentation/images"
+# One conversation each; the last is shown.
+CONVERSATIONS = [
+    ["Do you know a joke?"],
+    ["Write me a story about a horse."],
+    ["I would like to learn the days of the week. What comes after Monday?"],
+    ["Hello! What is the capital of Peru?", "And Japan?", "Describe a river to me.", "Tell me nine times two.",
+     "It is so dark. Now I am afraid."],
+]
 
 
 def take(stage, scheme):
+    from stage import answered, ask
+
     desktop = stage.open(height=860, color_scheme=scheme, reduced_motion="reduce")
-    name = stage.register(desktop, "ada")
-    fill(stage.world, name)
-    ask(desktop, "How do I bake a good loaf of bread?")
+    stage.register(desktop, f"ada-{scheme}")
+    for i, questions in enumerate(CONVERSATIONS):
+        if i:
+            desktop.click("#new-chat")
+            desktop.wait_for_selector(".message", state="detached")
+        for count, question in enumerate(questions, 1):
+            ask(desktop, question, wait=False)
+            desktop.locator(".message").nth(2 * count - 1).wait_for()
+            answered(desktop)
     desktop.mouse.move(700, 10)
     desktop.wait_for_timeout(300)
     desktop.screenshot(path=FOLDER / f"chat-{scheme}.png")
@@ -38,7 +42,7 @@ def take(stage, scheme):
         reduced_motion="reduce", storage_state=desktop.context.storage_state())
     page = phone.new_page()
     page.goto(stage.url + "/")
-    page.wait_for_selector("#model >> text=tiny")
+    page.wait_for_selector("#model:not(:empty)")
     if scheme == "dark":
         page.tap("#toggle-sidebar")
         page.tap("#conversations a")
@@ -49,13 +53,21 @@ def take(stage, scheme):
     phone.close()
 
 
-if __name__ == "__main__":
+def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with stage() as shared:
-        for scheme in ("light", "dark"):
-            shared.begin(delay=0.004, model="tiny")
-            take(shared, scheme)
-            shared.end()
+    with Server(sys.argv[1], sys.argv[2], *UNLIMITED) as server:
+        os.environ["BASE_URL"] = server.url
+        from stage import stage
+
+        with stage() as shared:
+            for scheme in ("light", "dark"):
+                shared.begin()
+                take(shared, scheme)
+                shared.end()
     for file in sorted(FOLDER.glob("*.png")):
         assert file.stat().st_size < 150_000, (file, file.stat().st_size)
         print(file.name, file.stat().st_size)
+
+
+if __name__ == "__main__":
+    main()
