@@ -18,8 +18,13 @@ for directory in "$prefix/bin" "$man" "$(dirname "$bash")" "$(dirname "$zsh")" "
 install -m 755 "$binary" "$prefix/bin/slm"
 slm=$prefix/bin/slm
 "$slm" help --man > "$man/slm.1"
+"$slm" help --markdown | sed -n 's/^### slm //p' | while read -r command; do
+    # slm-train(1), slm-tokenizer-train(1)
+    # shellcheck disable=SC2086
+    "$slm" help --man $command > "$man/slm-$(echo "$command" | tr ' ' '-').1"
+done
 "$slm" completion bash > "$bash"
 "$slm" completion zsh > "$zsh"
 "$slm" completion fish > "$fish"
-chmod 644 "$man/slm.1" "$bash" "$zsh" "$fish"
-echo "slm: installed $slm with its man page (man slm) and completions for bash, zsh and fish"
+chmod 644 "$man"/slm*.1 "$bash" "$zsh" "$fish"
+echo "slm: installed $slm with its man pages (man slm, man slm-train, …) and completions for bash, zsh and fish"

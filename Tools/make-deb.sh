@@ -11,7 +11,7 @@ tree=$work/tree
 
 strip --strip-unneeded -o "$work/slm" "$binary"
 "$root/Tools/install.sh" "$work/slm" "$tree/usr" > /dev/null
-gzip -9n "$tree/usr/share/man/man1/slm.1"
+gzip -9n "$tree"/usr/share/man/man1/*.1
 mv "$tree/usr/share/zsh/site-functions" "$tree/usr/share/zsh/vendor-completions"     # Debian's directory for packages
 documentation=$tree/usr/share/doc/slm
 install -d "$documentation"

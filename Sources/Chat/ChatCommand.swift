@@ -29,7 +29,7 @@ package enum ChatCommand: Sendable, Equatable {
         ("/load FILE", "continue the last conversation of a file"),
         ("/stats", "show tokens, times and context use"),
         ("/help", "show this list"),
-        ("/quit", "quit, as Control-D does"),
+        ("/quit", "quit, as Ctrl-D does"),
     ]
 
     package init(_ line: String) throws(Invalid) {

@@ -6,7 +6,7 @@ import Terminal
 ///     var chat = ChatLoop(backend, ChatSession(config: config), ChatScreen(environment: environment))
 ///     chat.run()
 ///
-/// Control-C ends an answer and keeps its text. At the prompt it clears the line, and in an empty line shows how to quit.
+/// Ctrl-C ends an answer and keeps its text. At the prompt it clears the line, and in an empty line shows how to quit.
 package struct ChatLoop: ~Copyable {
     private let backend: any ChatBackend
     private var session: ChatSession
@@ -21,7 +21,7 @@ package struct ChatLoop: ~Copyable {
     /// Runs until the user quits.
     package mutating func run() {
         guard screen.isTerminal else { return readLines() }
-        // For the whole chat: in the terminal's default mode, text typed during an answer would be echoed, and Control-C would
+        // For the whole chat: in the terminal's default mode, text typed during an answer would be echoed, and Ctrl-C would
         // end the program.
         TerminalMode.noEcho.apply {
             let interrupts = Interrupts()
@@ -38,7 +38,7 @@ package struct ChatLoop: ~Copyable {
         while true {
             switch screen.read() {
             case .end: return
-            case .interrupted(let hadText): if !hadText { screen.note("press Control-D or type /quit to quit.") }
+            case .interrupted(let hadText): if !hadText { screen.note("press Ctrl-D or type /quit to quit.") }
             case .line(let line):
                 do throws(ChatCommand.Invalid) {
                     let command = try ChatCommand(line)
@@ -119,7 +119,7 @@ extension ChatLoop {
         if result.text.isEmpty, result.end.reason == .stop { screen.note("the model's answer is empty.") }
     }
 
-    /// Prints the answer while it is generated. Control-C cancels it.
+    /// Prints the answer while it is generated. Ctrl-C cancels it.
     private mutating func show(_ stream: GenerationStream, _ result: inout GenerationResult) {
         let interrupts = Interrupts()
         var isFinished = false

@@ -31,7 +31,7 @@ package struct Checkpoint {
     package var tokenizer: StoredTokenizer?
     /// How a conversation becomes tokens; nil for a model that was not trained on chats.
     package var chatTemplate: ChatTemplate?
-    /// What a run needs to resume: step, random state, position in the data, settings, and further entries of its trainer.
+    /// What a run needs to resume: step, seed, settings, an identifier of its data, and further entries of its trainer.
     package var training: OrderedDictionary<CheckpointValue> = [:]
     /// Training loss, validation loss and other measurements of the model.
     package var metrics: OrderedDictionary<CheckpointValue> = [:]

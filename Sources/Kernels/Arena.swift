@@ -4,7 +4,7 @@ import Glibc
 /// The allocator of all buffers: one range of addresses that grows upwards.
 ///
 /// Training steps allocate the same sizes in the same order, so every step but the first reuses the memory that the step before it
-/// released, and the system is not asked for more.
+/// released, and no memory is requested from the system.
 ///
 ///     let arena = try Arena()
 ///     let storage = arena.allocate(bytes: 4_096)      // returned to the arena when `storage` is released

@@ -78,7 +78,7 @@ extension Processor {
         return PackedWeights(precision: precision, outputs: O, inputs: I, layout: precision.code, panels: panels)
     }
 
-    /// Writes the weights [O, I] that the codes and scales stand for.
+    /// Writes the dequantized weights [O, I].
     package func dequantize(_ weights: QuantizedWeights, into values: Buffer) {
         let O = weights.outputs
         let I = weights.inputs

@@ -15,7 +15,7 @@ import Synchronization
 /// A file that reaches its size limit is renamed to `chat_history.1.jsonl` and replaces the previous one, so both take at most twice the
 /// limit. If another program moves the file away, the next line starts a new one.
 package final class ChatLog: Sendable {
-    /// Chats that are enough for fine-tuning.
+    /// The minimum number of chats for fine-tuning.
     package static let minChatsForFineTuning = 10
     package static let defaultLimit = 64 << 20
 

@@ -46,7 +46,7 @@ extension Migration {
         "CREATE TABLE settings (name \(binary) PRIMARY KEY NOT NULL, value TEXT NOT NULL) \(d.tableOptions)"]
     }
 
-    /// Version 2: API keys, and `message_count`, which saves lists and totals from counting messages.
+    /// Version 2: API keys, and `message_count`, so that lists and totals need not count messages.
     @Sendable private static func apiKeysAndMessageCounts(_ d: Dialect) -> [String] {
         let binary = d.binaryText
         return ["ALTER TABLE conversations ADD COLUMN message_count \(d.integer) NOT NULL DEFAULT 0",

@@ -1,4 +1,5 @@
-/// How a conversation is rendered as one sequence of tokens. A checkpoint stores the template it was trained with.
+/// How a conversation is rendered as one sequence of tokens. It is applied by ``ChatRenderer``. A checkpoint stores the template it was
+/// trained with.
 ///
 /// markers:          `<|user|>` Hi `<|assistant|>` Hello! `<|eos|>`. The role tokens are special tokens, which no user text encodes to.
 /// human-assistant:  `Human: Hi\nAssistant: Hello!\n`, all of it plain text, for models fine-tuned from GPT-2. A line end ends the turn, so
@@ -6,85 +7,4 @@
 package enum ChatTemplate: String, Sendable, CaseIterable {
     case specialTokens = "markers"
     case humanAssistant = "human-assistant"
-}
-
-/// The role that a token belongs to.
-///
-///     TokenRole(Conversation.Role.assistant)                    // .assistant
-package enum TokenRole: UInt8, Sendable, CaseIterable {
-    /// The tokens at the start of a conversation, before the first message.
-    case preamble
-    case user, assistant, system
-
-    package init(_ role: Conversation.Role) {
-        self = switch role {
-        case .user: .user
-        case .assistant: .assistant
-        case .system: .system
-        }
-    }
-}
-
-/// The tokens of conversations, with the role of each token.
-///
-///     var chat = ChatTokens()
-///     try renderer.append(conversation, with: &encoder, to: &chat)
-///     chat.ranges(of: .assistant)                              // what a model is trained on, including the token that ends each turn
-package struct ChatTokens: Sendable, Equatable {
-    /// A run of tokens of one role: from `start` up to the next turn.
-    package struct Turn: Sendable, Equatable {
-        package let start: Int
-        package let role: TokenRole
-
-        package init(_ start: Int, _ role: TokenRole) {
-            self.start = start
-            self.role = role
-        }
-    }
-
-    package var ids: [TokenID] = []
-    /// In ascending order of `start`. A role's tokens include the token that ends its turn. The user's also include the role token or label
-    /// that prompts the assistant.
-    package var turns: [Turn] = []
-    /// The number of message bytes per role; role tokens, labels and end tokens do not count.
-    package var bytes = Bytes()
-
-    package init() {}
-
-    package func ranges(of role: TokenRole) -> [Range<Int>] {
-        turns.indices
-            .filter { turns[$0].role == role }
-            .map { turns[$0].start..<($0 + 1 < turns.count ? turns[$0 + 1].start : ids.count) }
-    }
-
-    package struct Bytes: Sendable, Equatable {
-        package var user = 0
-        package var assistant = 0
-        package var system = 0
-
-        package init() {}
-
-        package var total: Int { user + assistant + system }
-
-        package subscript(role: TokenRole) -> Int {
-            get {
-                switch role {
-                case .preamble: 0
-                case .user: user
-                case .assistant: assistant
-                case .system: system
-                }
-            }
-            set {
-                switch role {
-                case .preamble: break
-                case .user: user = newValue
-                case .assistant: assistant = newValue
-                case .system: system = newValue
-                }
-            }
-        }
-
-        package static func += (sum: inout Bytes, other: Bytes) { for role in TokenRole.allCases { sum[role] += other[role] } }
-    }
 }

@@ -61,8 +61,8 @@ struct LongWordMerger {
         if nodes.count > 1 << 16 { nodes = [] }                 // frees the memory of an exceptionally long word
     }
 
-    /// The node at which merging a rank starts. Pairs of one rank that do not touch can merge in any order, unless a merge makes pairs of
-    /// lower ranks.
+    /// The node where merging starts for one rank. Pairs of one rank that do not touch can merge in any order, unless a merge makes pairs
+    /// of lower ranks.
     private func start(of rank: Int32, inOrder: Bool) -> Int32 {
         var at = heads[Int(rank)]
         if !inOrder {

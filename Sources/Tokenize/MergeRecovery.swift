@@ -3,10 +3,11 @@
 ///     var recovery = MergeRecovery(tokens, index: TokenIndex(tokens))
 ///     recovery.merges()                // th is t and h; the is th and e; …
 ///
-/// tiktoken repeatedly merges the adjacent pair in a word whose concatenation is the token of the lowest rank. So the two halves of a token
-/// are what remains of its bytes when everything has merged except the token itself. They are always the same two: where a pair makes the
-/// token in a text, no merge has crossed its ends, so the merges between its ends are those of the token's bytes alone. Hence one merge per
-/// token, in the order of ranks, gives tiktoken's IDs for every text. If more than two parts remain, no text is ever merged into the token.
+/// tiktoken repeatedly merges the adjacent pair in a word whose concatenation is the token of the lowest rank. For the token "the":
+/// t h e → th e → the. So its merge is th and e, which is what remains when its bytes are merged without the token itself. These two halves
+/// are the same in every text: when the last merge makes the token, no earlier merge has crossed the token's ends, so all merges between
+/// them are those of its bytes alone. Hence one merge per token, in the order of ranks, gives tiktoken's IDs for every text. If more than
+/// two parts remain, no text is ever merged into the token.
 struct MergeRecovery {
     private let tokens: ByteStrings
     private let index: TokenIndex

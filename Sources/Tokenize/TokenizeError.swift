@@ -35,7 +35,7 @@ extension TokenizeError: CustomStringConvertible {
             "the pattern '\(Self.excerpt(pattern))' is invalid at character \(offset): \(reason)."
         case .patternGaveUp(let pattern, let offset, let reason):
             "the pattern '\(Self.excerpt(pattern))' takes too long at byte \(offset) of the text: \(reason). "
-                + "The usual cause is a repetition inside a repetition."
+                + "Usually caused by nested quantifiers, such as (a+)+."
         case .notExpressible(let format, let reason): "\(format) cannot hold this vocabulary: \(reason)."
         }
     }

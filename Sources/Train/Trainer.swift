@@ -11,7 +11,7 @@ package struct StepReport: Sendable {
     package let gradientNorm: Float
 }
 
-/// Takes optimizer steps. It prints nothing, and reads no clock and no file.
+/// Takes one optimizer step; the training loop is ``TrainingRun/run(clock:shouldStop:_:)``. Prints nothing, and reads no clock and no file.
 ///
 ///     let trainer = Trainer(.eugpt, on: processor, precision: .bfloat16, seed: 1)
 ///     let report = trainer.step(batch, rate: 3e-4)

@@ -11,10 +11,10 @@ package import Tokenize
 ///     let batches = try data.batches(.train, plan, context: 384)
 ///
 /// Chat files are tokenized, and the conversations are split by ``ValidationSplit``. Prepared token files (`train.bin` and `val.bin` of
-/// `slm tokenize --tokens`) are used unchanged.
+/// `slm corpus build`) are used unchanged.
 package struct TrainingData: Sendable {
     package struct Source: Sendable {
-        /// Chat files, text files and folders of them; or one folder that `slm tokenize --tokens` wrote.
+        /// Chat files, text files and folders of them; or one folder that `slm corpus build` wrote.
         package var paths: [String]
         /// Files to validate on, instead of a share of `paths`.
         package var validation: [String] = []
@@ -163,7 +163,7 @@ extension TrainingData {
         )
     }
 
-    /// The sets have different seeds, so that a validation batch never has the order of a training batch.
+    /// The sets have different seeds, so their shuffles are independent.
     private func seed(_ split: DatasetSplit, _ plan: TrainingPlan) -> UInt64 {
         UInt64(bitPattern: Int64(plan.seed)) &+ (split == .val ? 1 << 32 : 0)
     }

@@ -18,7 +18,7 @@ package struct TrainingPlan: Sendable, Equatable {
     /// Steps until the peak.
     package var warmup = 100
     /// The minimum learning rate as a share of the peak.
-    package var floor: Float = 0.1
+    package var minimumRateFraction: Float = 0.1
     /// Weight decay.
     package var decay: Float = 0.1
     package var beta2: Float = 0.95
@@ -39,7 +39,7 @@ package struct TrainingPlan: Sendable, Equatable {
     /// Early stopping: the number of evaluations without improvement that ends the run; nil for no early stopping.
     package var patience: Int?
     /// The minimum improvement in nats per token.
-    package var smallestGain: Float = 0.001
+    package var minDelta: Float = 0.001
     /// The number of examples for the n-gram initialization; 0 for random initialization.
     package var nGramContexts = 0
 
@@ -72,7 +72,7 @@ package enum Recipe: String, Sendable, CaseIterable {
         case .counts:
             plan.rows = 4
             plan.rate = 1e-3
-            plan.floor = 0
+            plan.minimumRateFraction = 0
             plan.nGramContexts = 819_200
         case .nanogpt: plan.packsConversations = false
         }
@@ -85,12 +85,12 @@ extension TrainingPlan {
     var values: OrderedDictionary<CheckpointValue> {
         var values: OrderedDictionary<CheckpointValue> = [
             "plan/rows": .integer(rows), "plan/rate": .number(Double(rate)), "plan/warmup": .integer(warmup),
-            "plan/floor": .number(Double(floor)),
+            "plan/floor": .number(Double(minimumRateFraction)),
             "plan/decay": .number(Double(decay)), "plan/beta2": .number(Double(beta2)), "plan/clipping": .number(Double(clipping)),
             "plan/seed": .integer(seed),
             "plan/packs": .integer(packsConversations ? 1 : 0), "plan/evaluates_first": .integer(evaluatesBeforeTraining ? 1 : 0),
             "plan/learned": .text(lossScope.rawValue),
-            "plan/evaluation_tokens": .integer(evaluationTokens), "plan/smallest_gain": .number(Double(smallestGain)),
+            "plan/evaluation_tokens": .integer(evaluationTokens), "plan/smallest_gain": .number(Double(minDelta)),
             "plan/start_contexts": .integer(nGramContexts),
         ]
         switch length {
@@ -111,7 +111,7 @@ extension TrainingPlan {
         rows = try checkpoint.integer("plan/rows")
         rate = Float(try checkpoint.number("plan/rate"))
         warmup = try checkpoint.integer("plan/warmup")
-        floor = Float(try checkpoint.number("plan/floor"))
+        minimumRateFraction = Float(try checkpoint.number("plan/floor"))
         decay = Float(try checkpoint.number("plan/decay"))
         if has("beta2") { beta2 = Float(try checkpoint.number("plan/beta2")) }
         clipping = Float(try checkpoint.number("plan/clipping"))
@@ -120,7 +120,7 @@ extension TrainingPlan {
         if has("evaluates_first") { evaluatesBeforeTraining = try checkpoint.integer("plan/evaluates_first") != 0 }
         lossScope = LossScope(rawValue: try checkpoint.text("plan/learned")) ?? .all
         evaluationTokens = try checkpoint.integer("plan/evaluation_tokens")
-        smallestGain = Float(try checkpoint.number("plan/smallest_gain"))
+        minDelta = Float(try checkpoint.number("plan/smallest_gain"))
         if has("start_contexts") { nGramContexts = try checkpoint.integer("plan/start_contexts") }
         if has("epochs") {
             length = .epochs(try checkpoint.number("plan/epochs"))

@@ -14,7 +14,7 @@ package struct TrainingState: Sendable, Equatable {
     /// The lowest validation loss so far.
     package var best = Float.infinity
     /// The number of evaluations since the last improvement.
-    package var sinceBest = 0
+    package var evaluationsSinceBest = 0
     package var evaluations = 0
     /// The number of batches per evaluation. The first evaluation sets it, so that all are comparable.
     package var evaluationBatches = 0
@@ -26,7 +26,7 @@ extension TrainingState {
     var values: OrderedDictionary<CheckpointValue> {
         [
             "step": .integer(step), "seconds": .number(seconds), "tokens": .integer(tokens), "skipped": .integer(skipped),
-            "skipped_in_a_row": .integer(skippedInARow), "best": .number(Double(best)), "since_best": .integer(sinceBest),
+            "skipped_in_a_row": .integer(skippedInARow), "best": .number(Double(best)), "since_best": .integer(evaluationsSinceBest),
             "evaluations": .integer(evaluations), "evaluation_batches": .integer(evaluationBatches),
         ]
     }
@@ -38,7 +38,7 @@ extension TrainingState {
         skipped = try checkpoint.integer("skipped")
         skippedInARow = try checkpoint.integer("skipped_in_a_row")
         best = Float(try checkpoint.number("best"))
-        sinceBest = try checkpoint.integer("since_best")
+        evaluationsSinceBest = try checkpoint.integer("since_best")
         evaluations = try checkpoint.integer("evaluations")
         evaluationBatches = try checkpoint.integer("evaluation_batches")
     }

@@ -29,7 +29,7 @@ import TestSupport
         }
     }
 
-    @Test func `one line per file and one for all, and the better of two models`() throws {
+    @Test func `prints one line per file, a total, and the better of two models`() throws {
         try train([("a", "5"), ("b", "40")])
         let files = [folder("chats.txt"), folder("data")], model = folder("b/last.h5")
         let one = try slm("eval", "--checkpoint", model, "--data", files[0], "--json"), line = try #require(try objects(one).first)

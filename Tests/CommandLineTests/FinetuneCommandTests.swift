@@ -91,7 +91,9 @@ import TestSupport
             info.contains("adapter     LoRA, rank 4, alpha 4.0, targets qkv, down") && info.contains("base model '../../base/best.h5'"),
             "\(info)")
         #expect(try slm("info", adapter, "--json").output.contains(#""adapter":{"rank":4,"alpha":4"#))
-        #expect(try slm("finetune", "--merge", adapter).errors == "slm finetune: --merge needs the file to write: --out FILE.\n")
+        #expect(
+            try slm("finetune", "--merge", adapter).errors
+                == "slm finetune: --merge needs the file to write: slm adapter merge ADAPTER --out FILE.\n")
         let merged = try slm("finetune", "--merge", adapter, "--out", folder("merged/model.h5"))
         #expect(
             merged.status == 0 && merged.output == "\(folder("merged/model.h5")): 34016 parameters, adapter merged\n",

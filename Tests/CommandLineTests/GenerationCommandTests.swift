@@ -187,7 +187,7 @@ import Threads
         #expect(
             answer.contains("Hello") && answer.contains("\u{1B}[1mmodel  \u{1B}[0m") && answer.contains(OneSentenceModel.sentence),
             "\(answer.debugDescription)")
-        #expect(chat.type("\u{3}", until: "to quit").contains("press Control-D or type /quit to quit"))
+        #expect(chat.type("\u{3}", until: "to quit").contains("press Ctrl-D or type /quit to quit"))
         #expect(chat.type("/hepl\r", until: "begins with a slash").contains("did you mean /help?"))
         #expect(chat.type("\u{1B}[A\u{1B}[A\r", until: "of 64").contains(OneSentenceModel.sentence))
         #expect(chat.leave() == 0)

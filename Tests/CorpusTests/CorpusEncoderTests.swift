@@ -22,7 +22,7 @@ import Tokenize
         return try byteTokenizer().text(of: ids)
     }
 
-    @Test func `two conversations are encoded to these files`() throws {
+    @Test func `two conversations give the expected bytes`() throws {
         let path = folder.write("[INST] Hi [/INST] Yo\n[INST] A\n", to: "chats.txt"), out = folder("out")
         var encoder = try makeEncoder()
         encoder.validationShare = 0

@@ -21,7 +21,7 @@ import Tokenize
         + [[0xFF], [0xC3], [0xED, 0xA0, 0x80]]
 
     /// Every line is a conversation, empty, or malformed; block borders do not matter; and all conversations can be rendered.
-    @Test func `readers accept any input`() throws {
+    @Test func `damaged input never crashes the readers`() throws {
         let folder = TemporaryFolder(), tokenizer = try byteTokenizer(), renderer = try ChatRenderer(.specialTokens, for: tokenizer)
         var random = TestRandom(11), encoder = try Encoder(tokenizer), read = 0
         let rounds = fuzzRounds(default: 3_000)

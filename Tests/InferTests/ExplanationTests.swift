@@ -52,7 +52,7 @@ import Tokenize
     }
 
     @Test(arguments: ["head.weight", "layer0.qkv.weight", "tokens.weight"])
-    func `the gradient of a weight is its slope, and by the chain rule that of the head`(_ name: String) throws {
+    func `gradients match finite differences and, for the head, the chain rule`(_ name: String) throws {
         let processor = try Processor(threads: 1)
         var list = ParameterList()
         let model = GPT(.learned, in: &list)

@@ -36,7 +36,8 @@ import Testing
     @Test func `whole numbers beyond 64 bits are doubles`() throws {
         var parser = JSONParser()
         let root = try parser.parse(
-            #"{"model_max_length": 1000000000000000019884624838656, "a": [18446744073709551616,18446744073709551615], "b": "18446744073709551616", "c": -9223372036854775809}"#
+            #"{"model_max_length": 1000000000000000019884624838656, "a": [18446744073709551616,18446744073709551615], "#
+                + #""b": "18446744073709551616", "c": -9223372036854775809}"#
         )
         #expect(root["model_max_length"]?.number == 1e30 && root["model_max_length"]?.integer == nil)
         #expect(root["a"]?.elements?.map(\.number) == [0x1p64, 0x1p64] && root["a"]?.elements?.map(\.unsigned) == [nil, .max])

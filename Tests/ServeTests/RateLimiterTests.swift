@@ -36,7 +36,7 @@ import Testing
         #expect(waits > 50)
     }
 
-    @Test func `the limiter equals a token bucket that is filled over time`() {
+    @Test func `matches a reference token bucket`() {
         let limiter = RateLimiter(.init(burst: 5, perMinute: 60))
         var random = TestRandom(4)
         var now = 0

@@ -37,7 +37,7 @@ import TestSupport
         }
     }
 
-    @Test func `the vocabulary does not depend on the order of words or on who counted them`() throws {
+    @Test func `the vocabulary does not depend on the order of words or on which thread counted them`() throws {
         let text = Self.corpora[1].text, half = try #require(text.firstIndex(of: 0x0A))
         var whole = try WordCounts(pattern: .gpt2), first = try WordCounts(pattern: .gpt2), second = try WordCounts(pattern: .gpt2)
         try whole.add(text.span)

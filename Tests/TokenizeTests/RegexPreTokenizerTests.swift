@@ -76,7 +76,7 @@ import TestSupport
         let text = "x" + String(repeating: "a", count: 100) + "-b"
         let error = #expect(throws: TokenizeError.self) { _ = try split(Array(text.utf8), by: pattern) }
         #expect(error?.description == "the pattern '\(pattern)' takes too long at byte 1 of the text: match limit exceeded. "
-            + "The usual cause is a repetition inside a repetition.")
+            + "Usually caused by nested quantifiers, such as (a+)+.")
     }
 
     /// Threads share the compiled pattern, but not match data, lookbehind or stacks.

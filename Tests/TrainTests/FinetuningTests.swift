@@ -126,7 +126,7 @@ import Train
         let ending = try run(finetuning.run) {
             if case .evaluated(_, let new?, let old?, _, let state) = $0, state.step == 0 { losses = [new.loss, old.loss] }
         }
-        #expect(ending == .noGain && finetuning.run.state.step == 8)
+        #expect(ending == .earlyStopped && finetuning.run.state.step == 8)
         let best = try Checkpoint(reading: folder("run/best.h5"))
         #expect(try best.integer("step") == 0 && losses.count == 2)
         for (name, loss) in zip(["validation_loss", "replay_loss"], losses) {

@@ -123,7 +123,7 @@ import Train
         plan.rate = 0
         plan.patience = 3
         let run = try run(plan, in: "patience")
-        #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .noGain)
+        #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .earlyStopped)
         #expect(run.state.evaluations == 4 && run.state.step == 16)
     }
 

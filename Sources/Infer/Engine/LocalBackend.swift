@@ -38,25 +38,25 @@ package final class LocalBackend: ChatBackend {
     package let model: ModelInfo
     private let limits: Limits
     private let inbox: Mailbox<Message>
-    private let admission: QueueLimit
+    private let queueStatus: RequestQueueStatus
 
     package var name: String { model.name }
     package var context: Int? { model.context }
-    package var status: Status { admission.status }
+    package var status: Status { queueStatus.status }
 
     /// - Parameter open: Runs on the thread that will run the model.
     package init(limits: Limits = Limits(), _ open: @escaping @Sendable () throws -> (ModelInfo, ModelRunner)) throws {
-        let inbox = Mailbox<Message>(), opened = Mailbox<Result<ModelInfo, any Error>>(), admission = QueueLimit()
+        let inbox = Mailbox<Message>(), opened = Mailbox<Result<ModelInfo, any Error>>(), queueStatus = RequestQueueStatus()
         try BackgroundThread.run {
             do {
-                let (model, runner) = try open(), scheduler = Scheduler(runner, limits, admission)
+                let (model, runner) = try open(), scheduler = Scheduler(runner, limits, queueStatus)
                 opened.put(.success(model))
                 scheduler.run(receiving: inbox)
             } catch { opened.put(.failure(error)) }
         }
         self.limits = limits
         self.inbox = inbox
-        self.admission = admission
+        self.queueStatus = queueStatus
         model = try opened.take().get()
     }
 
@@ -67,7 +67,7 @@ package final class LocalBackend: ChatBackend {
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle {
         let state = try GenerationState(request, for: model), cancelFlag = CancelFlag()
-        try admission.enter(limit: limits.waiting + limits.slots)
+        try queueStatus.enter(limit: limits.waiting + limits.slots)
         inbox.put(.generate(Job(state: state, cancelFlag: cancelFlag, timing: TimingRecorder(), deliver: deliver)))
         return cancelFlag
     }
@@ -87,7 +87,7 @@ package final class LocalBackend: ChatBackend {
     }
 
     /// Limits the number of unfinished requests, and holds the status. Shared by all threads.
-    final class QueueLimit: Sendable {
+    final class RequestQueueStatus: Sendable {
         private let state = Mutex((unfinished: 0, status: Status()))
 
         var status: Status {

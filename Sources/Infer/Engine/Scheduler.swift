@@ -38,16 +38,16 @@ final class Scheduler {
 
     private let runner: ModelRunner
     private let limits: LocalBackend.Limits
-    private let admission: LocalBackend.QueueLimit
+    private let queueStatus: LocalBackend.RequestQueueStatus
     private var slots: SlotPool
     private var running: [RunningSequence] = []
     private var waiting: [LocalBackend.Job] = []
     private var isStopping = false
 
-    init(_ runner: ModelRunner, _ limits: LocalBackend.Limits, _ admission: LocalBackend.QueueLimit) {
+    init(_ runner: ModelRunner, _ limits: LocalBackend.Limits, _ queueStatus: LocalBackend.RequestQueueStatus) {
         self.runner = runner
         self.limits = limits
-        self.admission = admission
+        self.queueStatus = queueStatus
         let cacheBudget = limits.cacheBudget ?? max(32 << 20, runner.weightBytes / 2)
         slots = SlotPool(capacity: limits.slots, cacheBudget: cacheBudget) { runner.makeKVCache() }
     }
@@ -91,7 +91,7 @@ final class Scheduler {
             running.append(sequence)
             var start = job.state.start
             start.cachedTokens = cachedCount
-            admission.update { $0.running += 1 }
+            queueStatus.update { $0.running += 1 }
             job.deliver(.began(start))
         }
     }
@@ -111,7 +111,7 @@ final class Scheduler {
             sequence.pendingTokens.removeFirst(sequence.scheduledCount)
         }
         sample(sampled, from: logits.elements)
-        admission.update { $0.cacheBytes = slots.cacheBytes }
+        queueStatus.update { $0.cacheBytes = slots.cacheBytes }
         removeFinished()
     }
 
@@ -145,7 +145,7 @@ final class Scheduler {
     private func finish(_ sequence: RunningSequence, because reason: FinishReason?) {
         sequence.isFinished = true
         slots.release(sequence.slot)
-        admission.update { status in
+        queueStatus.update { status in
             status.running -= 1
             status.cacheBytes = slots.cacheBytes
         }
@@ -161,7 +161,7 @@ final class Scheduler {
     private func end(_ job: LocalBackend.Job, because reason: FinishReason?) {
         var job = job
         if let reason, let piece = job.state.finish(reason).piece { job.deliver(.piece(piece)) }
-        admission.leave()
+        queueStatus.leave()
         job.deliver(.ended(job.state.end(job.timing.timings)))
     }
 

@@ -4,11 +4,11 @@ package import Kernels
 package import Model
 package import Tokenize
 
-/// The intermediate results of one forward pass, in plain arrays: what `slm explain` prints and Documentation/Learn talks about.
+/// The intermediate results of one forward pass, in plain arrays: what `slm explain` prints and Documentation/Learn explains.
 ///
 ///     let explanation = Explanation(of: ids, model, parameters, on: processor)
 ///     explanation.attention(layer: 0, head: 1)[3]              // weights of position 3 over positions 0…3
-///     explanation.loss(at: 3)                                  // nats that the model pays for token 4
+///     explanation.loss(at: 3)                                  // loss of token 4, in nats
 package struct Explanation {
     package let ids: [TokenID]
     package let configuration: GPTConfiguration

@@ -24,7 +24,7 @@ package enum GenerationError: Error, Equatable, Sendable {
     case remote(RemoteError)
 }
 
-/// An error of a backend at another address.
+/// An error of a remote model.
 package enum RemoteError: Error, Equatable, Sendable {
     case invalidAddress(String, reason: String)
     /// The name does not resolve, the connection is refused, or a certificate is invalid.

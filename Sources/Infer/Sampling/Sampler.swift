@@ -11,7 +11,7 @@ import Random
 /// The steps, in order: repetition, frequency and presence penalties; logit bias; banned tokens; at temperature 0 the most likely
 /// token; otherwise top-k, top-p and min-p, each applied to what the previous one left and with the probabilities at temperature
 /// 1; temperature; one random draw. So the set of possible tokens does not depend on the temperature (as in llama.cpp): a high
-/// temperature varies the answer without admitting tokens the model finds absurd.
+/// temperature varies the answer without admitting very unlikely tokens.
 ///
 /// The repetition penalty covers prompt and answer; the other two cover the answer only, as in OpenAI's API. The random number of
 /// token i depends only on the seed and i. Ties go to the smaller id. A NaN logit is never chosen, a logit of +∞ always is.

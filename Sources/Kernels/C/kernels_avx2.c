@@ -1,3 +1,5 @@
+// The kernels are in bodies/*.h; this file compiles them for one instruction set.
+//
 // AVX2 with FMA: Haswell, Zen and later.
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -1,3 +1,5 @@
+// The kernels are in bodies/*.h; this file compiles them for one instruction set.
+//
 // AVX-512 with bf16 instructions: Zen 4 and later, Cooper Lake, Sapphire Rapids.
 #if defined(__x86_64__)
 #include <immintrin.h>

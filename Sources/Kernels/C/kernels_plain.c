@@ -1,3 +1,5 @@
+// The kernels are in bodies/*.h; this file compiles them for one instruction set.
+//
 // The compiler's baseline, which every CPU supports: SSE2 on x86-64, NEON on 64-bit ARM.
 #define SLM_TABLE slm_kernels_plain
 #define SLM_NAME "plain"

@@ -17,7 +17,7 @@ package enum LogEntry: Sendable, Equatable {
     case ended(Ending, step: Int)
 
     package struct NGramInitialization: Sendable, Equatable {
-        /// The token pairs whose following token the model knows from the start.
+        /// The token pairs written into the initial weights.
         package let pairs: Int
         /// The number of contexts that the weights were fitted to.
         package let contexts: Int
@@ -95,7 +95,7 @@ package enum LogEntry: Sendable, Equatable {
     }
 
     package enum Ending: String, Sendable, CaseIterable {
-        case finished, noGain = "no_gain", stopped, diverged
+        case finished, earlyStopped = "no_gain", stopped, diverged
     }
 }
 

@@ -1,6 +1,6 @@
 package import Files
 
-/// A report that compares several training runs: `slm train --compare RUN…`.
+/// A report that compares several training runs: `slm runs compare RUN…`.
 ///
 ///     let comparison = try RunComparison(of: ["checkpoints/a", "checkpoints/b"])
 ///     try comparison.write(to: "report.html")

@@ -48,7 +48,7 @@ package struct RunPage {
     private var state: String {
         switch log.ending {
         case .finished: "finished"
-        case .noGain: "finished: no further improvement"
+        case .earlyStopped: "finished: no further improvement"
         case .stopped: "stopped at step \(log.lastStep.grouped)"
         case .diverged: "stopped: loss or gradient not finite"
         case nil: "as of step \(log.lastStep.grouped)"

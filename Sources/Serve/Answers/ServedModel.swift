@@ -7,7 +7,7 @@ package struct ServedModel: Sendable {
     /// The name in the API.
     package let name: String
     package let backend: any ChatBackend
-    /// The tokenizer and the chat template; nil for a model at another address.
+    /// The tokenizer and the chat template; nil for a remote model.
     package let modelInfo: ModelInfo?
 
     /// Tokens of prompt and answer together; nil if unknown.

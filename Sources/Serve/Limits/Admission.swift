@@ -3,7 +3,7 @@ import Synchronization
 
 /// Decides when each answer may start: a fair queue in front of a fixed number of slots.
 ///
-///     let ticket = try admission.enter(client.key)             // throws if the client has too many, or the queue is full
+///     let ticket = try admission.enter(client.key)             // throws if the client has too many requests, or the queue is full
 ///     ticket.start({ try? backend.start(request) { … } }, onCancel: { … })
 ///     ticket.leave()                                           // when the answer has ended
 ///
@@ -169,7 +169,7 @@ private struct AdmissionQueue {
     private var waiting: [ClientKey: [Int]] = [:]
     /// The clients that wait, in the order in which they began to.
     private var waitingClients: [ClientKey] = []
-    /// Counts slots that were given, to tell when each active client was last given one.
+    /// Counts slots that were given, to order clients by their last slot.
     private var slotsGiven = 0
     private var lastGiven: [ClientKey: Int] = [:]
 

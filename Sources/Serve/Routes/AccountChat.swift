@@ -130,7 +130,7 @@ private struct AccountChat: Sendable {
     let answer = MessageID()
     let model: String
 
-    /// What the model reads.
+    /// The prompt messages.
     var history: [ChatMessage] { messages.map { ChatMessage(Conversation.Role(rawValue: $0.role.rawValue) ?? .user, $0.content) } }
 
     /// Members of the `start` event.

@@ -2,7 +2,7 @@ import HTTPServer
 import JSON
 import Store
 
-/// Statistics and all users' conversations, for the owner of the server.
+/// Statistics and all users' conversations, for the operator.
 extension App {
     static var adminRoutes: [Route] {
         [

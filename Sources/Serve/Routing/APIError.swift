@@ -40,7 +40,7 @@ struct APIError: Error, Equatable {
 }
 
 extension APIError {
-    /// Hides what only the server's owner may see, and logs it.
+    /// Hides internal details, which only the operator may see, and logs them.
     init(_ error: StoreError) {
         switch error {
         case .notFound(.user): self = .unauthorized("This account no longer exists. Sign in again.")

@@ -36,11 +36,11 @@ struct OriginPolicy: Sendable {
         let name = Self.nameWithoutPort(host)
         guard hosts.contains(name) || (allowsIPAddresses && PeerAddress(name.trimmingBrackets) != nil) else {
             let allowed = hosts.sorted().joined(separator: ", ")
-            throw .badRequest("Unknown Host header: expected one of \(allowed). The server's owner can allow more: --allow-host NAME")
+            throw .badRequest("Unknown Host header: expected one of \(allowed). The operator can allow more: --allow-host NAME")
         }
         guard request.hasHeader("origin") else { return }
         guard let origin = request.header("origin"), isSameOrigin(origin, host) || origins.contains(origin) else {
-            throw .badRequest("Requests from other websites are not allowed. The server's owner can allow one: --allow-origin URL")
+            throw .badRequest("Requests from other websites are not allowed. The operator can allow one: --allow-origin URL")
         }
     }
 

@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// Counts presses of Control-C instead of ending the program, for the lifetime of this value.
+/// Counts presses of Ctrl-C instead of ending the program, for the lifetime of this value.
 ///
 ///     let interrupts = Interrupts()
 ///     if interrupts.take() > 0 { answer.cancel() }

@@ -11,9 +11,9 @@ import Glibc
 package struct LineEditor: ~Copyable {
     package enum Outcome: Equatable {
         case line(String)
-        /// Control-C. The value is whether the line had text.
+        /// Ctrl-C. The value is whether the line had text.
         case interrupted(Bool)
-        /// Control-D in an empty line, or end of input.
+        /// Ctrl-D in an empty line, or end of input.
         case end
     }
 

@@ -4,9 +4,9 @@ import Glibc
 ///
 ///     TerminalMode.raw.apply { … }                            // keys are delivered at once and not echoed
 package enum TerminalMode {
-    /// Delivers every key at once, including Control-C.
+    /// Delivers every key at once, including Ctrl-C.
     case raw
-    /// Does not echo keys. Control-C sends SIGINT.
+    /// Does not echo keys. Ctrl-C sends SIGINT.
     case noEcho
 
     /// Applies the mode while `body` runs. If a signal ends the program, `TerminalRestore` resets the mode.

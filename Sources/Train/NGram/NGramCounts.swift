@@ -23,7 +23,7 @@ package struct NGramCounts {
     /// Tokens of the text at equal distances, as a sample of the unigram distribution.
     private let unigramSample: [Int32]
 
-    /// The number of tokens that are counted at most.
+    /// The maximum number of tokens to count.
     static let maxTokens = 1 << 25
 
     struct Context {

@@ -152,7 +152,7 @@ package struct NGramInitialization {
         let C = channels.all
         let perHead = C / configuration.heads
         let own = deviation(withCode: false)
-        // 16 waves agree at one position. At others their sum is a fifth of that at most.
+        // The 16 waves are in phase only at the target position; elsewhere their sum is at most a fifth.
         let sharpness = 1.2 * Float(perHead).squareRoot() * own * own
         let isCopying = { (row: Int) in row < channels.heads * perHead }
         writer.update("layer0.qkv.weight") { row, j, old in

@@ -6,7 +6,7 @@ import Tokenize
 /// A low-rank factorization of n-gram statistics: one row per context and a shared head, trained on the next-token distributions of the
 /// counts.
 ///
-/// Training on distributions needs one row for a context that occurs ten thousand times in the text.
+/// A context that occurs ten thousand times needs only one training row.
 ///
 ///     let table = NGramTable(
 ///         of: counts, vocabulary: 16_387, width: 352, fit: .init(rows: 400_000), on: processor, precision: .bfloat16, seed: 1

@@ -4,7 +4,7 @@ import Model
 
 extension TrainingRun {
     /// Initializes the model from n-gram counts of the training text, if the plan asks for it and no step has been taken.
-    /// The time counts towards the plan's.
+    /// Its time counts towards the time limit.
     ///
     /// - Parameters:
     ///   - clock: Monotonic seconds.
@@ -22,6 +22,6 @@ extension TrainingRun {
         guard let initialization else { return }
         initialization.write(into: trainer.parameters)
         state.seconds = clock() - begin
-        try report(.initialized(pairs: initialization.pairs, contexts: plan.nGramContexts, state: state))
+        try report(.initializedFromNGrams(pairs: initialization.pairs, contexts: plan.nGramContexts, state: state))
     }
 }

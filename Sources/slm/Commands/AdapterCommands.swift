@@ -23,7 +23,7 @@ extension Command {
                     .checkpoint(\.checkpoint, "Merge this adapter, as slm finetune --lora writes it."),
                     .option("out", \.out, value: "FILE", "Write the merged model to FILE.").short("o"),
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model from this file.",
-                            default: "where it was in training"),
+                            default: "the path stored in the adapter"),
                 ]),
                 OptionGroup("Machine", AdapterMergeOptions.machineOptions),
                 OptionGroup("Output", [.quiet(\.quiet)]),

@@ -14,7 +14,7 @@ extension Command {
     static var benchGemm: Command {
         Command(
             "bench gemm",
-            "Measure matmuls, the upper limit of all other speeds.",
+            "Measure matmuls, which limit all other speeds.",
             BenchGemmOptions(),
             [
                 OptionGroup("Main options", [

@@ -50,7 +50,7 @@ extension Command {
     }
 }
 
-/// The way from chats to a served model, one command after the other.
+/// Runs every stage from chats to a served model.
 private struct Demo {
     private let options: DemoOptions
     private let trainingOptions = "--batch 8 --lr 0.0025 --learn-from assistant"

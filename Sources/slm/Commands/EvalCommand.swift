@@ -51,8 +51,8 @@ extension Command {
                 ]),
                 OptionGroup("Machine", [
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
-                            default: "where it was in training"),
-                    .option("dtype", \.dtype, "Compute matmuls in this data type; int8 and int4 as slm generate does."),
+                            default: "the path stored in the adapter"),
+                    .option("dtype", \.dtype, "Compute matmuls in this data type; int8 and int4 quantize the weights first."),
                     .option("batch", \.batch, in: 1...65_536, "Evaluate N sequences at once.", default: "what fits the cache"),
                 ] + EvalOptions.machineOptions),
             ],
@@ -169,10 +169,10 @@ struct EvalCommand {
         }
         let sign = isFirst ? -1.0 : 1.0
         let ends = [comparison.interval.lowerBound * sign, comparison.interval.upperBound * sign].sorted()
-        let difference = "\((comparison.difference * sign).fixed(4)) bits per byte lower "
+        let difference = "has \((comparison.difference * sign).fixed(4)) fewer bits per byte "
             + "(95 %: \(ends[0].fixed(4)) … \(ends[1].fixed(4)), \(comparison.count) \(pieces))"
         let better = isFirst ? a : b
-        let verdict = comparison.isNoise ? "The difference is within noise: \(better) is" : "\(better) is better:"
+        let verdict = comparison.isNoise ? "The difference is within noise: \(better)" : "\(better) is better: it"
         printLine("\n\(verdict) \(difference).")
     }
 }

@@ -31,7 +31,7 @@ extension Command {
                         .alias("to").short("o"),
                     .option("dtype", \.dtype, "Store the weights in this data type; q8_0 and q4_0 in GGUF, int8 and int4 in .h5."),
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
-                            default: "where it was in training"),
+                            default: "the path stored in the adapter"),
                 ]),
                 OptionGroup("Output", [.quiet(\.quiet)]),
             ],

@@ -55,7 +55,7 @@ struct FinetuneCommand {
             TrainingMemory(type, rows: plan.rows, lora: settings.lora),
             for: try Checkpoint(reading: base).configuration,
             advice: options.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
-        let progress = ProgressBar("singular values", isVisible: !options.quiet && !options.json)
+        let progress = ProgressBar("initializing LoRA (PiSSA)", isVisible: !options.quiet && !options.json)
         let finetuning = try Finetuning(of: base, settings, plan, in: folder, on: processor, precision: type) { share in
             progress.show(fraction: share, "of the weights")
         }
@@ -123,7 +123,9 @@ struct FinetuneCommand {
     }
 
     private func merge(_ path: String) throws {
-        guard options.out != FinetuneOptions().out else { throw UsageError("slm finetune: --merge needs the file to write: --out FILE.") }
+        guard options.out != FinetuneOptions().out else {
+            throw UsageError("slm finetune: --merge needs the file to write: slm adapter merge ADAPTER --out FILE.")
+        }
         var merging = AdapterMergeOptions()
         merging.checkpoint = path
         merging.base = options.base

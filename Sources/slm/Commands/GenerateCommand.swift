@@ -32,7 +32,7 @@ extension Command {
                     .option("user", \.user, value: "TEXT", "Answer TEXT as a message of a chat."),
                 ] + GenerateOptions.mainGenerationOptions.dropFirst() + [
                     .option("prompts", \.prompts, value: "FILE",
-                            "Complete each line of FILE, or of standard input (-); \\n stands for a line end."),
+                            "Complete each line of FILE, or of standard input (-); \\n means a line break."),
                     .option("chat", \.chat, "Answer --prompts or standard input as messages of a chat."),
                     .quiet(\.quiet),
                     .json(\.json, "Print one JSON object per answer."),

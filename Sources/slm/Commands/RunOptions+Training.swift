@@ -63,7 +63,7 @@ extension RunOptions {
     private func printEnding(_ ending: TrainingRun.Ending, _ run: TrainingRun, _ folder: String, _ resumeCommand: String) throws {
         switch ending {
         case .finished: if !json { printLine("done: \(folder)/best.h5, report in \(folder)/report.html") }
-        case .noGain: printNote("done: no improvement in \(run.plan.patience ?? 0) evaluations. The best model is \(folder)/best.h5.")
+        case .earlyStopped: printNote("done: no improvement in \(run.plan.patience ?? 0) evaluations. The best model is \(folder)/best.h5.")
         case .stopped: return printNote("stopped at step \(run.state.step). Continue with: \(resumeCommand)")
         case .diverged:
             throw CommandError(description: "the loss or gradient of three steps in a row was not finite. "

@@ -61,16 +61,16 @@ extension ServeOptions {
                 .option("host", \.host, value: "ADDRESS", "Listen on ADDRESS: 127.0.0.1 for this machine only, 0.0.0.0 for the network."),
                 .option("database", \.database, value: "URL",
                         "Store accounts and conversations in sqlite:FILE or postgresql://user:password@host/database."),
-                .option("name", \.name, value: "NAME", "Call the model NAME in the API.", default: "the name of its run"),
+                .option("name", \.name, value: "NAME", "Set the model's name in the API.", default: "the name of its run"),
                 .option("collect", \.collect, value: "FILE", "Append finished chats to FILE, for slm finetune."),
-                .option("reload", \.reloads, "Load a newer checkpoint as soon as it is written. The signal HUP reloads once."),
+                .option("reload", \.reloads, "Reload when a newer checkpoint appears. Without it, SIGHUP reloads once."),
             ]),
             OptionGroup("Model", ModelOptions.options(\.model)),
             OptionGroup("Access", [
-                .option("require-key", \.needsKey, "Require an account's API key for the API."),
-                .option("no-guests", \.noGuests, "Allow chats only to accounts."),
+                .option("require-key", \.needsKey, "Require an API key under /v1."),
+                .option("no-guests", \.noGuests, "Require an account to chat."),
                 .option("no-registration", \.noRegistration, "Disable self-registration."),
-                .option("stay-signed-in", \.sessionLifetime, "Sign users out after DURATION."),
+                .option("stay-signed-in", \.sessionLifetime, "Keep users signed in for DURATION."),
                 .list("allow-host", \.hosts, value: "NAME", "Accept requests for this host name too.", separator: ","),
                 .list("allow-origin", \.origins, value: "URL", "Accept requests from pages of this site (CORS).", separator: ","),
                 .option("behind-proxy", \.behindProxy, "Trust X-Forwarded-For from a proxy on this machine."),
@@ -84,7 +84,7 @@ extension ServeOptions {
                         "Allow each account or address N messages per minute; 0 for any number."),
                 .option("sign-ins-per-minute", \.signInsPerMinute, in: 0...1_000_000,
                         "Allow each address N attempts to sign in or register per minute; 0 for any number."),
-                .option("drain", \.drain, "Let running answers finish for DURATION when the server stops."),
+                .option("drain", \.drain, "On shutdown, wait up to DURATION for running answers."),
             ]),
             OptionGroup("Machine", machineOptions),
         ]
@@ -205,8 +205,7 @@ struct ServeCommand {
     }
 
     /// The key that signs session tokens: from the environment, else generated once and stored beside the SQLite file, or in PostgreSQL,
-    /// which several
-    /// servers may share.
+    /// where several servers can share it.
     private func secret(_ database: DatabaseURL, _ store: Store) throws -> Secret {
         if let text = environment["SLM_JWT_SECRET"] { return try Secret(validating: text, source: "SLM_JWT_SECRET") }
         switch database {

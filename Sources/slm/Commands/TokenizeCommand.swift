@@ -5,7 +5,7 @@ extension Command {
     static var tokenize: Command {
         Command(
             "tokenize",
-            "Train or use a tokenizer, or build token files.",
+            "Train or use a tokenizer, or build token files (older form of tokenizer and corpus).",
             TokenizeOptions(),
             [
                 OptionGroup("Main options", [

@@ -149,16 +149,16 @@ struct TrainCommand {
         _ clock: () -> Double,
         _ report: (TrainingRun.Event) throws -> Void
     ) throws {
-        let progress = ProgressBar("counting", isVisible: !options.quiet && !options.json)
+        let progress = ProgressBar("initializing from n-grams", isVisible: !options.quiet && !options.json)
         try run.initializeFromNGrams(of: tokens, on: processor, precision: type, clock: clock, progress: { share in
-            progress.show(fraction: share, "n-grams")
+            progress.show(fraction: share, "of the work")
         }) { event in
             progress.clear()
             try report(event)
         }
     }
 
-    /// Fitting one context takes as long as training on a fifth of a token, so the initialization takes about an eighth of the run.
+    /// Fitting one context takes a fifth of the time of training on one token, so the initialization takes about an eighth of the run.
     private func nGramContexts(for plan: TrainingPlan, _ training: any TrainingBatches, _ trainer: Trainer) -> Int {
         let perStep = Double(plan.rows * trainer.model.configuration.context)
         let tokens: Double = switch plan.length {

@@ -92,7 +92,7 @@ extension TrainOptions {
                     default: "checkpoints/PRESET").short("o"),
         ] + mainRunOptions + [
             .option("context", \.context, in: 1...1_048_576, "Set the context length in tokens.", default: "the preset's"),
-            .option("resume", \.resume, "Continue RUN, or the run of --out, with its own settings."),
+            .option("resume", \.resume, "Continue RUN, or the run of --out, with the settings stored in its checkpoint."),
             .option("dry-run", \.dryRun, "Print parameters, tokens, steps, memory and time, and write nothing."),
         ])
     }
@@ -107,7 +107,7 @@ extension TrainOptions {
             .list("val", \.validation, value: "FILE", "Validate on these chats instead of a share of the data.").excluding("validation"),
             .option("val-share", \.validationShare, in: 0...1, "Hold out this share of the conversations for validation.", default: "0.1")
                 .excluding("validation"),
-            .option("windows", \.windows, "Train on windows at random positions, like nanoGPT, instead of whole conversations."),
+            .option("windows", \.windows, "Train on windows at random positions, like nanoGPT, instead of packed conversations."),
         ] + dataOptions)
     }
 
@@ -117,7 +117,7 @@ extension TrainOptions {
             .option("heads", \.heads, in: 1...1_000, "Set the number of attention heads."),
             .option("width", \.width, in: 1...100_000, "Set the number of channels."),
             .option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "0"),
-            .option("no-bias", \.noBias, "Use linear layers and norms without a bias."),
+            .option("no-bias", \.noBias, "Omit biases in linear layers and norms."),
             .option("tied", \.tied, "Tie the output head to the token embedding."),
             .option("norm", \.norm, "Choose layer norm or RMS norm.", default: "layer"),
             .option("activation", \.activation, "Choose the activation of the MLP.", default: "gelu"),
@@ -137,7 +137,7 @@ extension TrainOptions {
 
     private static var machineGroup: OptionGroup<TrainOptions> {
         OptionGroup("Machine", [precisionOption] + machineOptions + [
-            .option("recompute", \.recompute, "Recompute activations in the backward pass: less memory, a third more time."),
+            .option("recompute", \.recompute, "Recompute activations in the backward pass: uses less memory, takes a third longer."),
         ])
     }
 
@@ -147,7 +147,7 @@ extension TrainOptions {
         ])
     }
 
-    static var defaultBatch: String { "4; 12 without n-gram counts" }
+    static var defaultBatch: String { "4 with --recipe counts, else 12" }
     static var defaultRate: String { "1e-3" }
     static var defaultDecay: String { "0.1" }
 }

@@ -26,7 +26,7 @@ struct ModelOptions {
     static func options<Options>(_ path: WritableKeyPath<Options, ModelOptions>) -> [CommandOption<Options>] {
         [
             .option("base", path.appending(path: \.base), value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
-                    default: "where it was in training"),
+                    default: "the path stored in the adapter"),
             .option("dtype", path.appending(path: \.dtype), "Store the weights in this data type."),
             .option("backend", path.appending(path: \.backend), value: "openai:URL",
                     "Use a model behind an OpenAI-compatible API. Its key is read from SLM_BACKEND_KEY or OPENAI_API_KEY."),

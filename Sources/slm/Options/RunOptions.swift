@@ -54,14 +54,14 @@ extension RunOptions {
             .option("beta2", \.beta2, in: 0...0.99999, "Set AdamW's beta2; 0.99 suits small batches.", default: "0.95"),
             .option("clip", \.clip, in: 0...1e9, "Clip the gradient norm to X; 0 for no clipping."),
             .option("patience", \.patience, in: 0...1_000_000, "Stop after N evaluations without improvement; 0 for never."),
-            .option("min-gain", \.minGain, in: 0...100, "Count a lower loss as an improvement from X nats per token."),
+            .option("min-gain", \.minGain, in: 0...100, "Ignore improvements below X nats per token (early stopping)."),
             .option("seed", \.seed, "Seed the weights, the order of the data and dropout."),
         ])
     }
 
     static var evaluationGroup: OptionGroup<Self> {
         OptionGroup("Evaluation and saving", [
-            .option("eval-every", \.evaluateEvery, in: 1...1_000_000_000, "Evaluate every N steps.", default: "20 times in all"),
+            .option("eval-every", \.evaluateEvery, in: 1...1_000_000_000, "Evaluate every N steps.", default: "a twentieth of the run"),
             .option("save-every", \.saveEvery, in: 1...1_000_000_000, "Save every N steps, besides at evaluations."),
             .list("ask", \.ask, value: "TEXT", "Print the model's answer to TEXT at each evaluation, instead of to a validation question.",
                     separator: "\n"),
@@ -106,7 +106,7 @@ extension RunOptions {
         plan.evaluateEvery = evaluateEvery
         plan.saveEvery = saveEvery
         plan.patience = patience == 0 ? nil : patience
-        plan.smallestGain = Float(minGain)
+        plan.minDelta = Float(minGain)
         if let batch { plan.rows = batch }
         if let beta2 { plan.beta2 = Float(beta2) }
         if let learningRate { plan.rate = Float(learningRate) }

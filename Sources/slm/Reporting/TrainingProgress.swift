@@ -31,7 +31,7 @@ final class TrainingProgress {
             let others = (validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits per byte" } ?? "")
                 + (replay.map { "  replay \($0.loss.fixed(4))" } ?? "")
             printLine("step \(step)  \(time)  train \(training.loss.fixed(4))\(others)\(isBest ? "  best" : "")")
-        case .initialized(let pairs, _, let state):
+        case .initializedFromNGrams(let pairs, _, let state):
             clear()
             printLine("initialized from n-gram counts: \(pairs) pairs of tokens  \(clockText(state.seconds))")
         case .saved: break

@@ -6,7 +6,7 @@ import Report
 import Threads
 import Train
 
-/// How long a training step takes, and how that is known.
+/// The duration of a step and how it was measured.
 struct StepTime {
     let seconds: Double
     let origin: String
@@ -119,7 +119,7 @@ extension TrainingRun {
             RunSetting("learning", "batch", .whole(plan.rows)),
             RunSetting("learning", "tokens_per_step", .whole(tokensPerStep)),
             RunSetting("learning", "rate", .number(plan.rate.shortestDecimal)),
-            RunSetting("learning", "lowest_rate", .text("\(plan.floor) of the rate")),
+            RunSetting("learning", "lowest_rate", .text("\(plan.minimumRateFraction) of the rate")),
             RunSetting("learning", "warmup", .whole(plan.warmup)),
             RunSetting("learning", "weight_decay", .number(plan.decay.shortestDecimal)),
             RunSetting("learning", "clip", .text(plan.clipping.isFinite ? "\(plan.clipping)" : "no")),
@@ -168,7 +168,8 @@ extension TrainingRun.Event {
                 isBest: isBest,
                 tokens: state.tokens,
                 seconds: state.seconds))
-        case .initialized(let pairs, let contexts, let state): .initialized(.init(pairs: pairs, contexts: contexts, seconds: state.seconds))
+        case .initializedFromNGrams(let pairs, let contexts, let state):
+            .initialized(.init(pairs: pairs, contexts: contexts, seconds: state.seconds))
         case .saved: nil
         }
     }
@@ -178,7 +179,7 @@ extension TrainingRun.Ending {
     var entry: LogEntry.Ending {
         switch self {
         case .finished: .finished
-        case .noGain: .noGain
+        case .earlyStopped: .earlyStopped
         case .stopped: .stopped
         case .diverged: .diverged
         }

@@ -5,10 +5,11 @@
 //
 // A strip is STRIP queries by all their keys, so memory grows with T, not with T². It is computed in tiles of MR keys by NR queries;
 // tiles above the diagonal are neither computed nor read. A vector holds one key and W queries, so no sum runs across the lanes of a
-// vector. p and ds are stored directly in the layout of a matmul's left operand, which needs no packing:
+// vector. p and ds are stored directly in the layout of a matmul's left operand, which needs no packing. The layouts are named after
+// the axis that the matmul reduces:
 //
-//   across    [key units][STRIP]     pairs of keys:     rows are queries, K are keys      p in p·v, ds in ds·k
-//   along     [keys][STRIP units]    pairs of queries:  rows are keys, K are queries      p in pᵀ·dy, ds in dsᵀ·q
+//   keys_reduced      [key units][STRIP]     pairs of keys:     rows are queries, K are keys      p in p·v, ds in ds·k
+//   queries_reduced   [keys][STRIP units]    pairs of queries:  rows are keys, K are queries      p in pᵀ·dy, ds in dsᵀ·q
 //
 // In f32 both layouts are the same.
 
@@ -17,12 +18,13 @@ _Static_assert(STRIP % MR == 0 && STRIP % NR == 0 && MR % 2 == 0, "a strip consi
 
 typedef struct {
     unit *keys, *values;            // left operands, summed over D: [T / MR][D units][MR]
-    unit *across;                   // v, or k in the backward pass, as a right operand, summed over T: [D / NR][T units][NR]
+    unit *v_keys_reduced;           // v, or k in the backward pass, as a right operand, summed over T: [D / NR][T units][NR]
     unit *q, *dy;                   // a strip as right operands, summed over D: [STRIP / NR][D units][NR]
-    unit *q_across, *dy_across;     // … summed over the strip: [D / NR][STRIP units][NR]
+    unit *q_queries_reduced;        // q and dy of a strip as right operands, summed over the strip: [D / NR][STRIP units][NR]
+    unit *dy_queries_reduced;
     float *scores;                  // [T][NR]
-    unit *probs, *dscores;          // p `across`, or `along` in the backward pass; ds `along`
-    unit *dscores_across;           // ds `across`
+    unit *probs, *dscores;          // p keys_reduced, or queries_reduced in the backward pass; ds queries_reduced
+    unit *dscores_keys_reduced;     // ds keys_reduced
     float *dk, *dv;                 // [T rounded up to MR][columns]
     size_t columns;                 // D, rounded up to NR
 } attention_buffers;
@@ -35,15 +37,15 @@ static size_t lay_out(const slm_attention *p, attention_buffers *r, void *scratc
 #define PLACE(field, elements) do { if (r) r->field = (void *)(base + used); used += round_up((elements) * 4, 64); } while (0)
     PLACE(keys, padded_T * p->D);
     PLACE(values, padded_T * p->D);
-    PLACE(across, columns * p->T);
+    PLACE(v_keys_reduced, columns * p->T);
     PLACE(q, STRIP * p->D);
     PLACE(dy, STRIP * p->D);
-    PLACE(q_across, columns * STRIP);
-    PLACE(dy_across, columns * STRIP);
+    PLACE(q_queries_reduced, columns * STRIP);
+    PLACE(dy_queries_reduced, columns * STRIP);
     PLACE(scores, padded_T * NR);
     PLACE(probs, padded_T * STRIP);
     PLACE(dscores, padded_T * STRIP);
-    if (p->precision == SLM_F32) { if (r) r->dscores_across = r->dscores; } else PLACE(dscores_across, padded_T * STRIP / 2);
+    if (p->precision == SLM_F32) { if (r) r->dscores_keys_reduced = r->dscores; } else PLACE(dscores_keys_reduced, padded_T * STRIP / 2);
     PLACE(dk, padded_T * columns);
     PLACE(dv, padded_T * columns);
 #undef PLACE
@@ -88,7 +90,7 @@ typedef struct {
     vi from[NV], to[NV];            // the keys that each query attends to
     size_t common_from, common_to;  // the keys that all of them attend to
     vf shift[NV];                   // subtracted from scale·s·log₂e before exponentiation with base 2
-    vf along[NV];                   // scale·⟨dy, y⟩
+    vf dy_dot_y[NV];                // scale·⟨dy, y⟩
 } panel_queries;
 
 static void find_visible_keys(const slm_attention *p, size_t n0, size_t q1, panel_queries *queries) {
@@ -116,11 +118,11 @@ INLINE vf select_visible(bool unmasked, const panel_queries *queries, int j, siz
     return vselect((key >= queries->from[j]) & (key <= queries->to[j]), x, splat(other));
 }
 
-INLINE void store_across(int precision, unit *to, vf even, vf odd) {
+INLINE void store_keys_reduced(int precision, unit *to, vf even, vf odd) {
     if (precision != SLM_F32) *(vu_any *)to = pair_across(even, odd);
     else store((float *)to, even), store((float *)to + STRIP, odd);
 }
-INLINE void store_along(int precision, unit *to, const vf x[NV]) {
+INLINE void store_queries_reduced(int precision, unit *to, const vf x[NV]) {
     if (precision == SLM_F32) for (int j = 0; j < NV; j++) store((float *)to + j * W, x[j]);
     else for (int j = 0; j + 1 < NV; j += 2) *(vu_any *)(to + j / 2 * W) = pair_along(x[j], x[j + 1]);
 }
@@ -145,7 +147,7 @@ INLINE void make_probs(int precision, bool unmasked, const float *scores, const 
                 e[h] = select_visible(unmasked, queries, j, k + i + h, e[h], 0);
             }
             part[j] += e[0] + e[1];
-            store_across(precision, to + i / per_unit(precision) * STRIP + j * W, e[0], e[1]);
+            store_keys_reduced(precision, to + i / per_unit(precision) * STRIP + j * W, e[0], e[1]);
         }
     for (int j = 0; j < NV; j++) sum[j] += part[j];
 }
@@ -192,7 +194,7 @@ INLINE void attention_in(int precision, const slm_attention *p, void *scratch) {
         const size_t q1 = min_size(q0 + STRIP, T), low = first_key_of_strip(p, q0, q1);
         float inverse[STRIP];
         pack(r.keys + q0 * units, &k, precision, MR, q0, q1, 0, p->D);
-        pack_along_T(p, r.across, &v, q0, q1);
+        pack_along_T(p, r.v_keys_reduced, &v, q0, q1);
         pack(r.q, &q, precision, NR, q0, q1, 0, p->D);
         prefetch_inputs(p, q1);
         prefetch_strip(p, p->y, p->y_stride, q0);
@@ -222,7 +224,7 @@ INLINE void attention_in(int precision, const slm_attention *p, void *scratch) {
                 if (p->log_sum) p->log_sum[n + i] = queries.shift[i / W][i % W] * ln_2 + logf(s);
             }
         }
-        write_rows(precision, p, r.probs, r.across, q0, q1, low, inverse, p->y, p->y_stride);
+        write_rows(precision, p, r.probs, r.v_keys_reduced, q0, q1, low, inverse, p->y, p->y_stride);
     }
 }
 static void attention(const slm_attention *p, void *scratch) {
@@ -231,7 +233,7 @@ static void attention(const slm_attention *p, void *scratch) {
 
 // Computes p and ds from the scores and dp = dy·vᵀ of MR keys, and stores them as left operands of the three matmuls.
 INLINE void make_dscores(int precision, bool unmasked, const float *scores, const float *dp, const panel_queries *queries, size_t k,
-                         float factor, float scale, unit *probs, unit *dscores, unit *dscores_across) {
+                         float factor, float scale, unit *probs, unit *dscores, unit *dscores_keys_reduced) {
     const size_t per = per_unit(precision);
     for (int i = 0; i < MR; i += 2) {
         vf e[2][NV], d[2][NV];
@@ -240,14 +242,15 @@ INLINE void make_dscores(int precision, bool unmasked, const float *scores, cons
                 const size_t at = (i + h) * NR + j * W;
                 e[h][j] = vexp2_bounded(load(scores + at) * splat(factor) - queries->shift[j]);
                 e[h][j] = select_visible(unmasked, queries, j, k + i + h, e[h][j], 0);
-                d[h][j] = select_visible(unmasked, queries, j, k + i + h, e[h][j] * (load(dp + at) * splat(scale) - queries->along[j]), 0);
+                d[h][j] = e[h][j] * (load(dp + at) * splat(scale) - queries->dy_dot_y[j]);
+                d[h][j] = select_visible(unmasked, queries, j, k + i + h, d[h][j], 0);
             }
         for (int h = 0; h < 2; h++) {
-            store_along(precision, probs + (i + h) * STRIP / per, e[h]);
-            store_along(precision, dscores + (i + h) * STRIP / per, d[h]);
+            store_queries_reduced(precision, probs + (i + h) * STRIP / per, e[h]);
+            store_queries_reduced(precision, dscores + (i + h) * STRIP / per, d[h]);
         }
         if (precision != SLM_F32)
-            for (int j = 0; j < NV; j++) store_across(precision, dscores_across + i / 2 * STRIP + j * W, d[0][j], d[1][j]);
+            for (int j = 0; j < NV; j++) store_keys_reduced(precision, dscores_keys_reduced + i / 2 * STRIP + j * W, d[0][j], d[1][j]);
     }
 }
 
@@ -271,8 +274,8 @@ INLINE void attention_gradient_in(int precision, const slm_attention *p, void *s
     lay_out(p, &r, scratch);
     const size_t T = p->T, D = p->D, units = units_of(D, precision), per = per_unit(precision);
     const slm_operand q = rows_of(p, p->q, p->stride), k = rows_of(p, p->k, p->stride), v = rows_of(p, p->v, p->stride);
-    const slm_operand k_across = columns_of(p, p->k, p->stride), q_across = columns_of(p, p->q, p->stride);
-    const slm_operand dy = rows_of(p, p->dy, p->y_stride), dy_across = columns_of(p, p->dy, p->y_stride);
+    const slm_operand k_columns = columns_of(p, p->k, p->stride), q_columns = columns_of(p, p->q, p->stride);
+    const slm_operand dy = rows_of(p, p->dy, p->y_stride), dy_columns = columns_of(p, p->dy, p->y_stride);
     const float factor = p->scale * log2_e;
     prefetch_inputs(p, 0);
     prefetch_strip(p, p->dy, p->y_stride, 0);
@@ -281,11 +284,11 @@ INLINE void attention_gradient_in(int precision, const slm_attention *p, void *s
         const size_t q1 = min_size(q0 + STRIP, T), low = first_key_of_strip(p, q0, q1);
         pack(r.keys + q0 * units, &k, precision, MR, q0, q1, 0, D);
         pack(r.values + q0 * units, &v, precision, MR, q0, q1, 0, D);
-        pack_along_T(p, r.across, &k_across, q0, q1);
+        pack_along_T(p, r.v_keys_reduced, &k_columns, q0, q1);
         pack(r.q, &q, precision, NR, q0, q1, 0, D);
         pack(r.dy, &dy, precision, NR, q0, q1, 0, D);
-        pack(r.q_across, &q_across, precision, NR, 0, D, q0, q1);
-        pack(r.dy_across, &dy_across, precision, NR, 0, D, q0, q1);
+        pack(r.q_queries_reduced, &q_columns, precision, NR, 0, D, q0, q1);
+        pack(r.dy_queries_reduced, &dy_columns, precision, NR, 0, D, q0, q1);
         prefetch_inputs(p, q1);
         prefetch_strip(p, p->dy, p->y_stride, q1);
         prefetch_strip(p, p->y, p->y_stride, q1);
@@ -295,28 +298,28 @@ INLINE void attention_gradient_in(int precision, const slm_attention *p, void *s
         for (size_t n = q0; n < q1; n += NR) {
             panel_queries queries;
             find_visible_keys(p, n, q1, &queries);
-            float shift[NR] = {0}, along[NR] = {0};
+            float shift[NR] = {0}, dy_dot_y[NR] = {0};
             for (size_t i = 0; i < min_size(NR, q1 - n); i++) {
                 shift[i] = p->log_sum[n + i] * log2_e;
-                along[i] = dot(p->dy, p->y, p->type, (n + i) * p->y_stride, D) * p->scale;
+                dy_dot_y[i] = dot(p->dy, p->y, p->type, (n + i) * p->y_stride, D) * p->scale;
             }
             memcpy(queries.shift, shift, sizeof shift);
-            memcpy(queries.along, along, sizeof along);
+            memcpy(queries.dy_dot_y, dy_dot_y, sizeof dy_dot_y);
             for (size_t m = low; m < min_size(n + NR, q1); m += MR) {
                 const size_t masked = masked_queries(m, n);
                 float scores[MR * NR] __attribute__((aligned(64))), dp[MR * NR] __attribute__((aligned(64)));
                 tile_of_panels(precision, units, r.keys + m * units, r.q + (n - q0) * units + masked, NR - masked, scores + masked);
                 tile_of_panels(precision, units, r.values + m * units, r.dy + (n - q0) * units + masked, NR - masked, dp + masked);
                 unit *probs = r.probs + (m * STRIP + n - q0) / per, *dscores = r.dscores + (m * STRIP + n - q0) / per;
-                unit *dscores_across = r.dscores_across + m / per * STRIP + (n - q0);
+                unit *dscores_keys_reduced = r.dscores_keys_reduced + m / per * STRIP + (n - q0);
                 if (is_unmasked(&queries, m))
-                    make_dscores(precision, true, scores, dp, &queries, m, factor, p->scale, probs, dscores, dscores_across);
-                else make_dscores(precision, false, scores, dp, &queries, m, factor, p->scale, probs, dscores, dscores_across);
+                    make_dscores(precision, true, scores, dp, &queries, m, factor, p->scale, probs, dscores, dscores_keys_reduced);
+                else make_dscores(precision, false, scores, dp, &queries, m, factor, p->scale, probs, dscores, dscores_keys_reduced);
             }
         }
-        add_columns(precision, p, r.probs, r.dy_across, q0, q1, low, r.dv, r.columns);
-        add_columns(precision, p, r.dscores, r.q_across, q0, q1, low, r.dk, r.columns);
-        write_rows(precision, p, r.dscores_across, r.across, q0, q1, low, NULL, p->dq, p->stride);
+        add_columns(precision, p, r.probs, r.dy_queries_reduced, q0, q1, low, r.dv, r.columns);
+        add_columns(precision, p, r.dscores, r.q_queries_reduced, q0, q1, low, r.dk, r.columns);
+        write_rows(precision, p, r.dscores_keys_reduced, r.v_keys_reduced, q0, q1, low, NULL, p->dq, p->stride);
     }
     for (size_t t = 0; t < T; t++) {
         write_row(p, r.dk + t * r.columns, 1, p->dk, t * p->stride, D);

@@ -128,7 +128,7 @@ typedef struct {
     /// int8 and int4: packs panels p0 ..< p1 from the codes and scales of all rows.
     void (*weights_pack_codes)(int precision, const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1,
                                void *panels);
-    /// int8 and int4: w [N,I] = the weights that N rows of codes and scales stand for.
+    /// int8 and int4: w [N,I] = the dequantized weights of N rows of codes and scales.
     void (*weights_dequantize)(int precision, const uint8_t *codes, const float *scales, size_t N, size_t I, float *w);
     /// y[n] = weight row ids[n] (+ more[n], if more is not NULL): an embedding lookup.
     void (*weights_lookup)(int precision, const void *panels, size_t I, const int32_t *ids, const float *more, float *y, size_t N);
@@ -182,7 +182,7 @@ typedef struct {
     void (*cross_entropy)(const void *x, int x_type, const int32_t *targets, float *losses, int32_t *hits, void *d, int d_type,
                           float scale, size_t N, size_t V);
     /// Cross-entropy with soft targets: row n expects ids[i] with weight weights[i] for starts[n] ≤ i < starts[n + 1].
-    /// The weights of a row need not add up to 1: the row counts as much as their sum. losses and d may be NULL; d may be x.
+    /// The weights of a row need not add up to 1: the row's loss is weighted by their sum. losses and d may be NULL; d may be x.
     void (*cross_entropy_soft)(const void *x, int x_type, const int32_t *starts, const int32_t *ids, const float *weights, float *losses,
                                void *d, int d_type, float scale, size_t N, size_t V);
 
