@@ -53,7 +53,7 @@ import TestSupport
             #expect((3...10).contains(count), "\(command): \(count)")
             #expect(help.contains("\nMachine\n") && help.contains("\nGeneral options\n"))
         }
-        #expect(try slm("serve", "--help").output.contains("[default: 7d]"))
+        #expect(try slm("serve", "--help").output.contains(/\[default:\s+7d\]/))
     }
 
     @Test func `version has three spellings`() throws {

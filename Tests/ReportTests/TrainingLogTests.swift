@@ -35,7 +35,8 @@ import Testing
             .started(settings, after: 7), .initialized(.init(pairs: 12_288, contexts: 819_200, seconds: 38.25)), step(3, loss: 2.3456),
             .skipped(step: 9), evaluated(4, 2.125), evaluated(4, nil), evaluated(4, 2.125, replay: 3.5),
             .answered(.init(step: 4, question: "Hi\n\"you\"?", answer: "\u{7}<b>é🎉", expected: nil)),
-            .answered(.init(step: 4, question: "", answer: "", expected: "so")), .ended(.earlyStopped, step: 12), .ended(.finished, step: 0),
+            .answered(.init(step: 4, question: "", answer: "", expected: "so")), .ended(.earlyStopped, step: 12),
+            .ended(.finished, step: 0),
         ] as [LogEntry])
     func `an entry reads back from its line`(entry: LogEntry) throws {
         var parser = JSONParser()
