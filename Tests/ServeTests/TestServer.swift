@@ -85,14 +85,20 @@ final class TestServer {
 
     /// Waits for these numbers of running and waiting answers.
     ///
-    /// - Returns: false after some seconds.
+    /// - Returns: false after 30 seconds. Other tests run at the same time.
     func waitForLoad(running: Int, waiting: Int = 0) throws -> Bool {
         let connection = try connect()
-        for _ in 0..<2_000 {
-            let queue = try connection.ask("GET", "/api/health")?.json()["queue"]
-            if queue?["running"]?.integer == running, queue?["waiting"]?.integer == waiting { return true }
+        let end = ContinuousClock.now + .seconds(30)
+        var last = "no response"
+        while ContinuousClock.now < end {
+            if let health = connection.ask("GET", "/api/health") {
+                last = health.text
+                let queue = try health.json()["queue"]
+                if queue?["running"]?.integer == running, queue?["waiting"]?.integer == waiting { return true }
+            }
             usleep(2_000)
         }
+        Issue.record("expected \(running) running and \(waiting) waiting answers within 30 s, found \(last)")
         return false
     }
 }

@@ -81,9 +81,22 @@ final class ConnectionMonitor: Sendable {
             for exchange in exchanges { exchange.flush(now, heartbeatEvery: limits.heartbeat) }
             if lastCheck + .milliseconds(500) < now {
                 connections.closeLate(now)
+                disconnectClosed()
                 lastCheck = now
             }
         }
+    }
+
+    /// Ends exchanges whose client has closed the connection, in case epoll did not report it. Holds the lock, so that the descriptors
+    /// are those of the exchanges.
+    private func disconnectClosed() {
+        let closed = state.withLock { state in
+            state.descriptors.compactMap { id, descriptor -> Exchange? in
+                var byte: UInt8 = 0
+                return recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) == 0 ? state.exchanges[id] : nil
+            }
+        }
+        for exchange in closed { exchange.disconnect() }
     }
 
     /// Grows with the number of streams: each packet that is sent takes CPU time from the model.
