@@ -64,7 +64,7 @@ extension Command {
 }
 
 extension OptionInfo {
-    /// A value in YAML: the default if it is one, else what stands for a value in help.
+    /// A value in YAML: the default, or the metavariable that help shows if there is no default value.
     fileprivate var exampleValue: String {
         let isLiteral = !defaultText.isEmpty && !defaultText.contains(" ") && !defaultText.contains(",")
         return switch arity {
