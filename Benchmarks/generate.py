@@ -1,7 +1,8 @@
-"""Generation speed of slm and llama.cpp on the same random weights: alternating runs, several rounds, medians and ratios.
+"""Generation speed of slm and llama.cpp on the same weights: alternating runs, several rounds, medians with ranges, and ratios of medians.
 
     make test-llama                                 builds llama.cpp, once; then
-    .venv/bin/python Benchmarks/generate.py --rounds 3 [--shape gpt2] [--checkpoint FILE]
+    .venv/bin/python Benchmarks/generate.py --checkpoint best.h5 [--rounds 3]
+    .venv/bin/python Benchmarks/generate.py --shape gpt2            random weights of GPT-2's shape
 
 Run it on an otherwise idle machine. Each measurement is a separate process, so that its peak memory is its own. `slm export` writes the files for llama.cpp, so
 that both have the same weights. slm's int8 and int4 are compared with Q8_0 and Q4_0.
@@ -89,22 +90,30 @@ def measure(folder, checkpoint, options):
 
 
 def table(results, formats, batches):
-    def median(program, kind, batch, key):
-        runs = [line[key] for line in results.get((program, kind, batch), [])]
-        return statistics.median(runs) if runs else None
+    def runs(program, kind, batch, key):
+        return [line[key] for line in results.get((program, kind, batch), [])]
 
-    def row(name, values, mark=""):
-        cells = ["–" if value is None else f"{mark}{value:,.0f}{mark}" if value >= 20 else f"{mark}{value:.2f}{mark}" for value in values]
+    def number(value):
+        return f"{value:,.0f}" if value >= 20 else f"{value:.2f}"
+
+    def cell(values):
+        """The median, and the range where there are several rounds."""
+        if not values:
+            return "–"
+        return number(statistics.median(values)) + (f" ({number(min(values))}–{number(max(values))})" if len(values) > 1 else "")
+
+    def row(name, cells):
         print(f"| {name} | " + " | ".join(cells) + " |")
 
     best = []
     print("\n| | " + " | ".join(kind.upper() for kind in formats) + " |\n|---|" + "---:|" * len(formats))
     for batch in batches:
         for name, key in METRICS.items():
-            theirs, ours = ([median(program, kind, batch, key) for kind in formats] for program in ("llama.cpp", "slm"))
-            row(f"{name}, batch {batch}, llama.cpp", theirs)
-            row(f"{name}, batch {batch}, slm", ours)
-            row("**slm ÷ llama.cpp**", [a and b and a / b for a, b in zip(ours, theirs)], "**")
+            all_theirs, all_ours = ([runs(program, kind, batch, key) for kind in formats] for program in ("llama.cpp", "slm"))
+            row(f"{name}, batch {batch}, llama.cpp", map(cell, all_theirs))
+            row(f"{name}, batch {batch}, slm", map(cell, all_ours))
+            theirs, ours = ([statistics.median(values) if values else None for values in program] for program in (all_theirs, all_ours))
+            row("**slm ÷ llama.cpp**", [f"**{number(a / b)}**" if a and b else "–" for a, b in zip(ours, theirs)])
             if "tokens" in key and any(ours):
                 best.append(f"{name}, batch {batch}: best slm ÷ best llama.cpp {max(filter(None, ours)) / max(filter(None, theirs)):.2f}")
     print("\n" + "\n".join(best))

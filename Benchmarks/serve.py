@@ -92,9 +92,15 @@ def measure(folder, options):
 
 
 def table(results, kinds, people):
-    def median(program, kind, count, key):
-        runs = [line[key] for line in results.get((program, kind, count), [])]
-        return statistics.median(runs) if runs else float("nan")
+    def runs(program, kind, count, key):
+        return [line[key] for line in results.get((program, kind, count), [])]
+
+    def median(*what):
+        return statistics.median(runs(*what) or [float("nan")])
+
+    def with_range(*what):
+        values = runs(*what)
+        return f"{median(*what):,.0f}" + (f" ({min(values):,.0f}–{max(values):,.0f})" if len(values) > 1 else "")
 
     print("\n| | users | tokens/s, slm serve | model without server | ratio | llama.cpp's server | slm ÷ llama.cpp | first token, p50 / p99 | llama.cpp | peak MB | llama.cpp |")
     print("|---|" + "---:|" * 10)
@@ -103,7 +109,8 @@ def table(results, kinds, people):
             of = lambda program, key: median(program, kind, count, key)
             served, alone, theirs = of("slm serve", "tokens_per_s"), of("slm alone", "tokens_per_s"), of("llama.cpp", "tokens_per_s")
             first = [f"{of(program, 'first_token_ms_p50'):.0f} / {of(program, 'first_token_ms_p99'):.0f} ms" for program in ("slm serve", "llama.cpp")]
-            print(f"| {kind} | {count} | {served:,.0f} | {alone:,.0f} | {served / alone:.2f} | {theirs:,.0f} | **{served / theirs:.2f}** | {first[0]} | {first[1]} | "
+            speeds = {program: with_range(program, kind, count, "tokens_per_s") for program in ("slm serve", "slm alone", "llama.cpp")}
+            print(f"| {kind} | {count} | {speeds['slm serve']} | {speeds['slm alone']} | {served / alone:.2f} | {speeds['llama.cpp']} | **{served / theirs:.2f}** | {first[0]} | {first[1]} | "
                   f"{of('slm serve', 'peak_mb'):.0f} | {of('llama.cpp', 'peak_mb'):.0f} |")
     for count in people:
         best = [max(median(program, kind, count, "tokens_per_s") for kind in kinds) for program in ("slm serve", "llama.cpp")]
