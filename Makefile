@@ -4,7 +4,7 @@
 BUILD    := swift build -c release --explicit-target-dependency-import-check error
 # Debian packages for building and running, and those that only the tests need.
 PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev \
-            libmicrohttpd-dev libsqlite3-dev libpq-dev libsodium-dev libcrypt-dev zlib1g-dev pkg-config libgcc-12-dev
+            libsqlite3-dev libpq-dev libsodium-dev libcrypt-dev zlib1g-dev pkg-config libgcc-12-dev
 TEST_PACKAGES := postgresql python3-venv valgrind man-db
 PYTHON   := python3
 VENV     := .venv
@@ -20,7 +20,7 @@ SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 # Swift's own clang, which also builds the kernels in the package.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 
-.PHONY: help deps test-deps build static install uninstall deb demo commands sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium test-llama test-mutants kill-training kill-store kill-serve fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb demo commands sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium test-llama test-mutants kill-training kill-store kill-serve mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -118,6 +118,7 @@ test-peers: build test-deps $(VENV)/ready chromium   ## Run the tests with other
 	$(VENV)/bin/python Tests/Peers/check_report.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/kill_store.py .build/release/StoreWriter --kills 20
 	$(VENV)/bin/python Tests/Peers/check_openai.py $(SLM) .build/release/CheckpointWriter
+	$(VENV)/bin/python Tests/Peers/check_tls_backend.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_api.py $(SLM) .build/release/CheckpointWriter $(if $(CI),--quick)
 	$(BUILD) --product ServeParts
 	$(VENV)/bin/python Tests/Peers/check_metrics.py .build/release/ServeParts
@@ -157,6 +158,12 @@ kill-store: test-deps                ## Kill database writers and PostgreSQL, an
 
 kill-serve: build               ## Kill a chat server with eight users, and check the messages: SERVE_KILLS=N, default 300
 	$(PYTHON) Tests/Peers/check_serve.py $(SLM) --only kills --kills $(SERVE_KILLS)
+
+# SCRATCH is a folder for a clone and the results; an interrupted run continues.
+MUTANTS  := 300
+SEED     := 1
+mutation: test-deps    ## Change one operator or line at a time, and list what no test notices: SCRATCH=DIR, MUTANTS=N, default 300
+	$(PYTHON) Tests/mutate.py --scratch "$(SCRATCH)" --count $(MUTANTS) --seed $(SEED)
 
 fuzz: test-deps    ## Run the fuzz tests with a million rounds, about half an hour: ROUNDS=N
 	$(BUILD) --build-tests

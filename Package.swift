@@ -50,7 +50,7 @@ let package = Package(
         system("CPCRE2"),
         system("CXXHash"),
         system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
-        system("CMicroHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+        system("CEpoll"),
         system("CHDF5", pkgConfig: "hdf5", apt: "libhdf5-dev"),
         system("CYAML", apt: "libyaml-dev"),
         system("CSQLite"),
@@ -70,7 +70,7 @@ let package = Package(
         module("Terminal", in: "Support", ["Files"]),
         module("Settings", in: "Support", ["CYAML", "Terminal"]),
         module("HTTPClient", in: "Support", ["CCurl"]),
-        module("HTTPServer", in: "Support", ["CMicroHTTPD", "Threads"]),
+        module("HTTPServer", in: "Support", ["CEpoll", "Threads"]),
         module("Secrets", in: "Support", ["Base64", "JSON", "Files", "CSodium", "CCrypt"]),
         module("Gzip", in: "Support", ["CZlib"]),
 
@@ -100,7 +100,7 @@ let package = Package(
         module(
             "Infer", ["Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient", "Random"], settings: safe),
         module("Report", ["JSON", "Files"]),
-        module("Store", ["Threads", "CSQLite", "CPQ"]),
+        module("Store", ["Threads", "Files", "CSQLite", "CPQ"]),
 
         // Chat in the terminal; the chat server with its web page.
         module("Chat", ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"]),

@@ -187,7 +187,6 @@ struct HTTPServerTests {
         for _ in connections { #expect(gone.take(within: .seconds(5)) == true) }
     }
 
-    /// libmicrohttpd aborts the process if a connection is suspended while it stops.
     @Test("stop while requests arrive on open connections")
     func stoppingWhileAsked() throws {
         for _ in 0..<30 {
@@ -206,6 +205,70 @@ struct HTTPServerTests {
             server.stop(within: .zero)
             for _ in 0..<8 { over.take() }
         }
+    }
+
+    @Test("a second response is dropped and reported")
+    func secondResponse() throws {
+        let mistakes = Mailbox<String>(), gone = Mailbox<Bool>()
+        let server = try Self.server { exchange in
+            exchange.respond(.text(.ok, "first"))
+            exchange.respond(Response(.created, [], stream: ResponseStream { gone.put(true) }))
+        } with: { $0.onMistake = { mistakes.put($0) } }
+        defer { server.stop(within: .zero) }
+        let connection = try #require(RawHTTPConnection(to: server.port))
+        for _ in 0..<2 { #expect(connection.ask("GET", "/a")?.text == "first") }
+        #expect(mistakes.take(within: .seconds(10)) == "GET /a got a second response, with status 201")
+        #expect(gone.take(within: .seconds(10)) == true)
+    }
+
+    @Test("each response is reported with its id, size and status, also of rejected and abandoned requests")
+    func completions() throws {
+        let completed = Mailbox<HTTPServer.CompletedRequest>(), arrived = Mailbox<Bool>()
+        let server = try Self.server { exchange in
+            if exchange.request.path != "/slow" { exchange.respond(.text(.created, "hello \(exchange.request.id)")) }
+            arrived.put(true)
+        } with: {
+            $0.onCompletion = { completed.put($0) }
+            $0.trustsRequestIDs = true
+        }
+        defer { server.stop(within: .zero) }
+        var connection = RawHTTPConnection(to: server.port)
+        let text = try #require(connection?.ask("GET", "/a?secret=1")?.text)
+        let first = try #require(completed.take(within: .seconds(10)))
+        #expect(text == "hello \(first.id)" && first.method == "GET" && first.path == "/a" && first.status == .created)
+        #expect(first.bytes == text.utf8.count && !first.isDisconnected && first.request?.query("secret") == "1")
+        #expect(connection?.ask("GET", "/b", ["X-Request-Id": "given-by-proxy"])?.text == "hello given-by-proxy")
+        #expect(completed.take(within: .seconds(10))?.id == "given-by-proxy")
+        #expect(connection?.ask("GET", "/%")?.status == 400)
+        let rejected = try #require(completed.take(within: .seconds(10)))
+        #expect(rejected.status == .badRequest && rejected.path == "/%" && rejected.request == nil && rejected.id != first.id)
+        for _ in 0..<2 { _ = arrived.take(within: .seconds(10)) }
+        connection = RawHTTPConnection(to: server.port)
+        connection?.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+        #expect(arrived.take(within: .seconds(10)) == true)
+        connection = nil
+        let abandoned = try #require(completed.take(within: .seconds(10)))
+        #expect(abandoned.status == .clientClosedRequest && abandoned.isDisconnected && abandoned.path == "/slow")
+    }
+
+    @Test("HTTP/1.0 clients get streams without chunks, and keep their connection only if they ask for it")
+    func http10() throws {
+        let server = try Self.server { exchange in
+            if exchange.request.path == "/plain" { return exchange.respond(.text(.ok, "plain")) }
+            let stream = ResponseStream()
+            exchange.respond(Response(.ok, [], stream: stream))
+            stream.write("streamed")
+            stream.finish()
+        }
+        defer { server.stop(within: .zero) }
+        let connection = try #require(RawHTTPConnection(to: server.port))
+        connection.send("GET /plain HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        let kept = connection.answer()
+        #expect(kept?.text == "plain" && kept?.headers["connection"] == "keep-alive")
+        connection.send("GET /stream HTTP/1.0\r\n\r\n")
+        let streamed = connection.answer()
+        #expect(streamed?.text == "streamed" && streamed?.headers["transfer-encoding"] == nil)
+        #expect(connection.isClosed())
     }
 
     @Test("a port in use and an address of another machine are errors")

@@ -24,14 +24,69 @@ struct MaliciousRequestTests {
             "POST /first HTTP/1.1\r\n\(headers.hasPrefix("Host") ? "" : "Host: h\r\n")\(headers)\r\n\r\nhello"
                 + "GET /second HTTP/1.1\r\nHost: h\r\n\r\n"
         )
-        let answer = connection.answer()
-        #expect(answer.map { [400, 413].contains($0.status) } ?? true)
+        #expect([400, 413].contains(connection.answer()?.status))
         #expect(connection.answer() == nil)
     }
 
     @Test(
+        "a header that proxies read in different ways is rejected and the connection closed",
+        arguments: [
+            "Content-Length : 44", "Content-Length\t: 44", " Content-Length: 44", "\tContent-Length: 44", "Content Length: 44",
+            "Content-Length: 44\r\n folded", "X: 1\r\n\tContent-Length: 44", "X: a\rContent-Length: 44", "X: 1\nContent-Length: 44",
+            "X: a\u{0}b", "X: a\u{B}b", "X(: a", "X\u{E9}: a", ": a", "no colon", "\"X\": a", "X: a\r\r",
+        ])
+    func ambiguousHeader(header: String) throws {
+        let server = try HTTPServerTests.server()
+        defer { server.stop(within: .zero) }
+        let connection = try #require(RawHTTPConnection(to: server.port))
+        connection.send("POST /first HTTP/1.1\r\nHost: h\r\n\(header)\r\n\r\nGET /second HTTP/1.1\r\nHost: h\r\nX: 12345\r\n\r\n")
+        let answer = try #require(connection.answer())
+        #expect(answer.status == 400 && answer.headers["connection"] == "close")
+        #expect(connection.answer() == nil)
+    }
+
+    @Test("blanks around a header value are not part of it, and every visible character may be in it")
+    func headerValues() throws {
+        let server = try HTTPServerTests.server { $0.respond(.text(.ok, $0.request.header("x") ?? "none")) }
+        defer { server.stop(within: .zero) }
+        let connection = try #require(RawHTTPConnection(to: server.port))
+        for (sent, expected) in [(" \t a:b \t", "a:b"), ("", ""), ("a\tb \u{E9}~", "a\tb \u{E9}~")] {
+            connection.send("GET / HTTP/1.1\r\nHost: h\r\nX:\(sent)\r\n\r\n")
+            #expect(connection.answer()?.text == expected)
+        }
+    }
+
+    @Test(
+        "a malformed request line is rejected",
+        arguments: [
+            ("GET /", 400), ("GET  / HTTP/1.1", 400), ("GET / HTTP/1.1 ", 400), ("GET / http/1.1", 400), ("GET / HTTP/1.10", 400),
+            ("GET / HTTP/2.0", 505), ("GET / HTTP/0.9", 505), ("G\u{E9}T / HTTP/1.1", 400), ("GET /\u{1} HTTP/1.1", 400),
+            ("\u{16}\u{3}\u{1}", 400), (" GET / HTTP/1.1", 400),
+        ])
+    func requestLines(line: String, status: Int) throws {
+        let server = try HTTPServerTests.server()
+        defer { server.stop(within: .zero) }
+        let connection = try #require(RawHTTPConnection(to: server.port))
+        connection.send("\(line)\r\nHost: h\r\n\r\n")
+        #expect(connection.answer()?.status == status)
+        #expect(connection.answer() == nil)
+    }
+
+    @Test("an empty line before a request is ignored, and a head may arrive byte by byte")
+    func slowHead() throws {
+        let server = try HTTPServerTests.server()
+        defer { server.stop(within: .zero) }
+        let connection = try #require(RawHTTPConnection(to: server.port))
+        for byte in "\r\nPOST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n".utf8 {
+            connection.send([byte])
+        }
+        #expect(connection.answer()?.text == #"POST ["a"]  abc"#)
+    }
+
+    @Test(
         "invalid chunks close the connection",
-        arguments: ["zz\r\nabc\r\n", "-1\r\na\r\n", "ffffffffffffffffff\r\na\r\n", "3\r\nabcdef\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n"])
+        arguments: ["zz\r\nabc\r\n", "-1\r\na\r\n", "ffffffffffffffffff\r\na\r\n", "3\r\nabcdef\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n",
+                    "3\nabc\r\n0\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n", "\r\nabc\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\n folded\r\n\r\n"])
     func badChunks(body: String) throws {
         let server = try HTTPServerTests.server()
         defer { server.stop(within: .zero) }
@@ -39,15 +94,17 @@ struct MaliciousRequestTests {
         connection.send(
             "POST /first HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\(body)"
                 + "GET /second HTTP/1.1\r\nHost: h\r\n\r\n")
-        connection.closeOurSide()
-        while let answer = connection.answer() { #expect(answer.status >= 400, "\(answer.text)") }
+        #expect(connection.answer()?.status == 400)
+        #expect(connection.answer() == nil)
     }
 
     @Test("invalid targets are rejected", arguments: ["/%", "/%2", "/%zz", "/%00", "/a?b=%ff", "/%c3%28", "*"])
     func badTargets(target: String) throws {
         let server = try HTTPServerTests.server()
         defer { server.stop(within: .zero) }
-        #expect(try #require(RawHTTPConnection(to: server.port)).ask("GET", target)?.status == 400)
+        let connection = try #require(RawHTTPConnection(to: server.port))
+        for _ in 0..<2 { #expect(connection.ask("GET", target)?.status == 400) }         // the connection stays open
+        #expect(connection.ask("POST", target, body: "hello")?.headers["connection"] == "close")
     }
 
     @Test("paths are split into segments before they are decoded")
@@ -76,34 +133,6 @@ struct MaliciousRequestTests {
         connection.send(
             "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n\(String(repeating: "a", count: 101))\r\n0\r\n\r\n")
         #expect(connection.answer()?.status == 413)
-    }
-
-    @Test("the memory of all bodies is limited until their requests are finished")
-    func manyBodies() throws {
-        let arrived = Mailbox<Exchange>()
-        let server = try HTTPServerTests.server { arrived.put($0) } with: { $0.limits.allBodies = 250_000 }
-        defer { server.stop(within: .zero) }
-        let request = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + String(repeating: "a", count: 100_000)
-        let connections = try (0..<2).map { _ in try #require(RawHTTPConnection(to: server.port)) }
-        for connection in connections { connection.send(request) }
-        let exchanges = try connections.map { _ in try #require(arrived.take(within: .seconds(10))) }
-        let third = try #require(RawHTTPConnection(to: server.port))
-        third.send(request)
-        // It gets a response if it has sent everything, and is disconnected otherwise.
-        #expect([nil, 503].contains(third.answer()?.status) && arrived.take(within: .zero) == nil)
-        for exchange in exchanges { exchange.respond(.text(.ok, "thanks")) }
-        for connection in connections { #expect(connection.answer()?.status == 200) }
-        let again = try #require(RawHTTPConnection(to: server.port))
-        again.send(request)
-        #expect(arrived.take(within: .seconds(10)) != nil)
-    }
-
-    @Test("headers that are too long are rejected")
-    func longHead() throws {
-        let server = try HTTPServerTests.server()
-        defer { server.stop(within: .zero) }
-        let answer = try #require(RawHTTPConnection(to: server.port)).ask("GET", "/", ["X": String(repeating: "a", count: 100_000)])
-        #expect(answer.map { $0.status == 431 } ?? true)
     }
 
     @Test("slow requests time out, and others are answered meanwhile")
@@ -137,7 +166,7 @@ struct MaliciousRequestTests {
     func noise() throws {
         let server = try HTTPServerTests.server(with: { $0.limits.requestTimeout = .milliseconds(50) })
         defer { server.stop(within: .zero) }
-        var random = SystemRandomNumberGenerator()
+        var random = TestRandom(41)
         let seeds = ["GET / HTTP/1.1\r\nHost: h\r\n\r\n", "POST /a?b=c HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
                      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"].map { Array($0.utf8) }
         for round in 0..<150 {
@@ -148,7 +177,7 @@ struct MaliciousRequestTests {
             let connection = try #require(RawHTTPConnection(to: server.port))
             connection.send(bytes)
             connection.closeOurSide()
-            while connection.answer() != nil {}
+            while let answer = connection.answer() { #expect([200, 400, 405, 408, 413, 414, 417, 431, 501, 505].contains(answer.status)) }
         }
         #expect(try #require(RawHTTPConnection(to: server.port)).ask("GET", "/")?.status == 200)
     }

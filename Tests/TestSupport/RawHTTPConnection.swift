@@ -39,13 +39,17 @@ package final class RawHTTPConnection {
 
     package func send(_ text: String) { send(Array(text.utf8)) }
 
-    package func send(_ bytes: [UInt8]) {
+    package func send(_ bytes: [UInt8]) { _ = sendAll(bytes) }
+
+    /// - Returns: false if the server has closed the connection before all bytes were sent.
+    package func sendAll(_ bytes: [UInt8]) -> Bool {
         var done = 0
         while done < bytes.count {
             let count = bytes[done...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-            if count <= 0 { return }
+            if count <= 0 { return false }
             done += count
         }
+        return true
     }
 
     /// - Returns: false at the end, and after 20 seconds without a byte.

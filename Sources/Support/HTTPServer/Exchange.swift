@@ -1,7 +1,6 @@
-import CMicroHTTPD
 import Synchronization
 
-/// A request and its response. A handler may respond once, at any time, from any thread.
+/// A request and its response. A handler responds once, at any time, from any thread.
 ///
 ///     exchange.respond(.text(.ok, "Hello"))
 package final class Exchange: Sendable {
@@ -9,10 +8,10 @@ package final class Exchange: Sendable {
         /// No response yet.
         case open
         /// No response yet, and the connection waits for it.
-        case suspended(ConnectionReference)
+        case waiting(Waker)
         case responded(Response)
-        /// libmicrohttpd has the response.
-        case sending(ResponseStream?)
+        /// The connection has the response.
+        case sending
         /// Sent, or the client has disconnected.
         case finished
     }
@@ -21,23 +20,32 @@ package final class Exchange: Sendable {
     let arrived = ContinuousClock.now
     private let stage = Mutex(Stage.open)
     private let disconnectHandler = Mutex<(@Sendable () -> Void)?>(nil)
+    /// Reports a mistake of the handler.
+    private let report: @Sendable (String) -> Void
 
-    init(_ request: Request) { self.request = request }
+    init(_ request: Request, report: @escaping @Sendable (String) -> Void) {
+        self.request = request
+        self.report = report
+    }
 
-    /// Sends the response. It is dropped if the client has disconnected. Responding twice is a programming error.
+    /// Sends the response. It is dropped if the client has disconnected. A second response is dropped and reported.
     package func respond(_ response: Response) {
-        let dropped: Response? = stage.withLock { stage in
+        var isSecond = false
+        let isDropped = stage.withLock { stage in
             switch stage {
             case .open: stage = .responded(response)
-            case .suspended(let connection):
+            case .waiting(let waker):
                 stage = .responded(response)
-                connection.resume()
-            case .finished: return response
-            case .responded, .sending: preconditionFailure("expected one response to \(request.method) \(request.path), found a second one")
+                waker.wake()
+            case .finished: return true
+            case .responded, .sending:
+                isSecond = true
+                return true
             }
-            return nil
+            return false
         }
-        if case .stream(let stream)? = dropped?.body { stream.disconnect() }
+        if isSecond { report("\(request.method) \(request.path) got a second response, with status \(response.status.rawValue)") }
+        if isDropped, case .stream(let stream) = response.body { stream.disconnect() }
     }
 
     /// Calls `handler` once if the client disconnects before a response. (A `ResponseStream` has a handler of its own.)
@@ -50,55 +58,39 @@ package final class Exchange: Sendable {
         if isDisconnected { handler() }
     }
 
-    /// Returns the response. If there is none yet, suspends the connection until there is.
-    func takeResponse(for connection: ConnectionReference) -> Response? {
+    /// Returns the response. If there is none yet, wakes the connection when there is.
+    func takeResponse(orWake waker: Waker) -> Response? {
         stage.withLock { stage in
             switch stage {
             case .responded(let response):
-                if case .stream(let stream) = response.body { stage = .sending(stream) } else { stage = .sending(nil) }
+                stage = .sending
                 return response
             case .open:
-                connection.suspend()
-                stage = .suspended(connection)
+                stage = .waiting(waker)
                 return nil
-            case .suspended, .sending, .finished: return nil
+            case .waiting, .sending, .finished: return nil
             }
         }
     }
 
-    var isFinished: Bool { stage.withLock { if case .finished = $0 { true } else { false } } }
-
-    /// Ends the exchange because the client has disconnected, or is about to be disconnected.
-    func disconnect() { end(isDetached: false) }
-
-    /// Ends the exchange because libmicrohttpd has completed it and is about to free the connection.
-    func detach() { end(isDetached: true) }
-
-    private func end(isDetached: Bool) {
-        var stream: ResponseStream?
-        var wasUnanswered = false
-        stage.withLock { stage in
+    /// Ends the exchange: the response is sent, or the client has disconnected.
+    func finish() {
+        var unsent: ResponseStream?
+        let wasUnanswered = stage.withLock { stage in
+            defer { stage = .finished }
             switch stage {
-            case .open: wasUnanswered = true
-            case .suspended(let connection):
-                wasUnanswered = true
-                if !isDetached { connection.resume() }
-            case .responded(let response): if case .stream(let unread) = response.body { stream = unread }
-            case .sending(let sent):
-                stream = sent
-                // libmicrohttpd sends the rest, or fails to, and detaches then.
-                if !isDetached { return }
-            case .finished: return
+            case .open, .waiting: return true
+            case .responded(let response):
+                if case .stream(let stream) = response.body { unsent = stream }
+                return false
+            case .sending, .finished: return false
             }
-            stage = .finished
         }
-        if isDetached { stream?.detach() } else { stream?.disconnect() }
-        if wasUnanswered { disconnectHandler.withLock { $0 }?() }
-        disconnectHandler.withLock { $0 = nil }
-    }
-
-    func flush(_ now: ContinuousClock.Instant, heartbeatEvery interval: Duration) {
-        let stream = stage.withLock { stage -> ResponseStream? in if case .sending(let stream) = stage { stream } else { nil } }
-        stream?.flush(now, heartbeatEvery: interval)
+        unsent?.disconnect()
+        let handler = disconnectHandler.withLock { handler in
+            defer { handler = nil }
+            return handler
+        }
+        if wasUnanswered { handler?() }
     }
 }

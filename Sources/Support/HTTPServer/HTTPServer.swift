@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// An HTTP/1.1 server on top of libmicrohttpd: epoll and a few threads, which never block on a handler.
+/// An HTTP/1.1 server on a few threads, which never block on a handler or a client.
 ///
 ///     let server = try HTTPServer(Settings()) { exchange in exchange.respond(.text(.ok, "Hello, \(exchange.request.path)")) }
 ///     print("http://127.0.0.1:\(server.port)")
@@ -17,10 +17,16 @@ package final class HTTPServer: Sendable {
         package var port: UInt16 = 8_000
         package var threads = 2
         package var limits = Limits()
+        /// Whether a proxy on this machine gives requests their ids, in `X-Request-Id`.
+        package var trustsRequestIDs = false
+        /// Decides about the body of a request, which has no body yet.
+        package var bodyPolicy: @Sendable (Request) -> BodyPolicy = { _ in BodyPolicy() }
         /// Makes the response to a request that does not reach the handler.
         package var responseToRejected: @Sendable (RejectedRequest) -> Response = { .text($0.status, $0.message) }
         /// Called after each response, on a thread of the server.
         package var onCompletion: @Sendable (CompletedRequest) -> Void = { _ in }
+        /// Called with an English sentence when a handler makes a mistake, such as responding twice.
+        package var onMistake: @Sendable (String) -> Void = { _ in }
 
         package init() {}
     }
@@ -29,14 +35,22 @@ package final class HTTPServer: Sendable {
         package var connections = 4_096
         /// Connections of one remote address prefix.
         package var connectionsPerAddress = 128
-        /// Bytes of one request body, and of all bodies in memory.
+        /// Bytes of one request body, of all bodies in memory, and of those of one remote address prefix.
         package var body = 8 << 20
         package var allBodies = 128 << 20
-        /// Bytes of a request line with its headers.
+        package var bodiesPerAddress = 16 << 20
+        /// Bytes of a request line, and of a request line with its headers.
+        package var requestLine = 8 << 10
         package var head = 32 << 10
+        /// Headers and query parameters of a request.
+        package var headers = 100
+        package var queryItems = 500
         /// The longest pause of a connection, and the longest time until a request is complete.
         package var idleTimeout = Duration.seconds(60)
         package var requestTimeout = Duration.seconds(30)
+        /// After a rejected request, what the client still sends is discarded: until a pause, and at most for a time.
+        package var lingerPause = Duration.seconds(5)
+        package var lingerTime = Duration.seconds(30)
         /// A stream that writes nothing for this long gets a heartbeat.
         package var heartbeat = Duration.seconds(15)
         /// The time between two flushes of a stream: `flushIntervalPerStream` times the number of streams, but at least `minFlushInterval`
@@ -50,29 +64,74 @@ package final class HTTPServer: Sendable {
         package init() {}
     }
 
-    /// A request that was answered.
+    /// What is allowed for the body of a request.
+    package struct BodyPolicy: Sendable {
+        /// Bytes; nil for `Limits.body`, which is never exceeded.
+        package var limit: Int?
+        /// The client whose share of the memory the body counts towards; nil for the other end of the connection.
+        package var client: PeerAddress?
+
+        package init(limit: Int? = nil, client: PeerAddress? = nil) {
+            self.limit = limit
+            self.client = client
+        }
+    }
+
+    /// A request that was answered or rejected, or whose client has disconnected.
     package struct CompletedRequest: Sendable {
-        package let request: Request
+        package let id: String
+        package let method: String
+        /// Not decoded, without the query.
+        package let path: String
+        /// nil if the request was rejected before it reached the handler.
+        package let request: Request?
+        /// The other end of the connection.
+        package let peer: PeerAddress
+        /// 499 if the client disconnected before the response.
         package let status: HTTPStatus
+        /// Bytes of the response's body.
+        package let bytes: Int
         /// From the complete request to the last byte of the response.
         package let seconds: Double
+        /// Whether the client disconnected before the end of the response.
+        package let isDisconnected: Bool
     }
 
     package let port: UInt16
     private let state: HTTPServerState
-    private let daemon: Daemon
+    private let loops: [EventLoop]
+    /// The descriptor of the listening socket. It stays open until the threads have ended, because one of them may be about to use it.
+    private let listening: Int32
+    private let isStopped = Atomic(false)
 
     package init(_ settings: Settings, _ handle: @escaping @Sendable (Exchange) -> Void) throws(HTTPServerError) {
         let listening = try ListeningSocket(settings.host, settings.port)
-        state = try HTTPServerState(settings, handle)
+        let state = HTTPServerState(settings, handle)
+        var loops: [EventLoop] = []
+        var started: [EventLoop] = []
+        do throws(HTTPServerError) {
+            for _ in 0..<max(1, settings.threads) { loops.append(try EventLoop(state)) }
+            for (index, loop) in loops.enumerated() {
+                try loop.start(listening: index == 0 ? listening.descriptor : nil, loops)
+                started.append(loop)
+            }
+        } catch {
+            for loop in started { loop.stop() }
+            close(listening.descriptor)
+            throw error
+        }
+        self.state = state
+        self.loops = loops
+        self.listening = listening.descriptor
         port = listening.port
-        daemon = try Daemon(listening, state)
     }
+
+    deinit { stopLoops() }
 
     /// Accepts no more connections. Requests in flight continue, and each response closes its connection.
     package func stopAccepting() {
         state.isStopping.store(true, ordering: .relaxed)
-        daemon.stopAccepting()
+        if !isStopped.load(ordering: .sequentiallyConsistent) { _ = ListeningSocket.stopListening(listening) }
     }
 
     /// Waits up to `time` for the requests in flight, then disconnects the rest.
@@ -80,10 +139,13 @@ package final class HTTPServer: Sendable {
         stopAccepting()
         let end = ContinuousClock.now + time
         while state.requestsInFlight.load(ordering: .relaxed) > 0, ContinuousClock.now < end { usleep(5_000) }
-        state.isClosed.store(true, ordering: .sequentiallyConsistent)
-        state.monitor.disconnectAll()
-        daemon.stop()
-        state.monitor.stop()
+        stopLoops()
+    }
+
+    private func stopLoops() {
+        if isStopped.exchange(true, ordering: .sequentiallyConsistent) { return }
+        for loop in loops { loop.stop() }
+        close(listening)
     }
 
     package var connectionCount: Int { state.connections.count }

@@ -1,4 +1,3 @@
-import CMicroHTTPD
 import Glibc
 
 /// The IP address of a client.
@@ -42,13 +41,14 @@ package struct PeerAddress: Sendable, Hashable, CustomStringConvertible {
     /// An address that no client has: `::`.
     package static let unknown = PeerAddress(high: 0, low: 0)
 
-    init(_ address: UnsafePointer<sockaddr>?) {
-        guard let address else { self.init(); return }
-        let raw = UnsafeRawPointer(address)
-        switch Int32(address.pointee.sa_family) {
-        case AF_INET: self.init(high: 0, low: Self.mapped | UInt64(UInt32(bigEndian: raw.load(as: sockaddr_in.self).sin_addr.s_addr)))
-        case AF_INET6: self.init(raw.load(as: sockaddr_in6.self).sin6_addr)
-        default: self.init()
+    init(_ address: sockaddr_storage) {
+        self = withUnsafeBytes(of: address) { raw in
+            switch Int32(address.ss_family) {
+            case AF_INET:
+                PeerAddress(high: 0, low: Self.mapped | UInt64(UInt32(bigEndian: raw.load(as: sockaddr_in.self).sin_addr.s_addr)))
+            case AF_INET6: PeerAddress(raw.load(as: sockaddr_in6.self).sin6_addr)
+            default: PeerAddress()
+            }
         }
     }
 

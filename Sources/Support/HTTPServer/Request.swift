@@ -6,15 +6,24 @@
 ///     request.header("authorization")              // header names are lowercase
 package struct Request: Sendable {
     package let method: String
+    private let target: RequestTarget
     /// Not decoded, without the query.
-    package let path: String
+    package var path: String { target.path }
     /// The segments of the path, percent-decoded.
-    package let segments: [String]
-    package let queryItems: [(name: String, value: String)]
+    package var segments: [String] { target.segments }
+    package var queryItems: [(name: String, value: String)] { target.queryItems }
     /// In the order in which they arrived, with lowercase names.
     package let headers: [(name: String, value: String)]
-    package let body: [UInt8]
     package let peer: PeerAddress
+    /// Unique among the requests of a server, for its log.
+    package let id: String
+    let content: RequestBody
+
+    /// Empty after `releaseBody`.
+    package var body: [UInt8] { content.bytes }
+
+    /// Frees the body. Call it when the body is parsed: while it is in memory, it counts towards the limits of `HTTPServer.Limits`.
+    package func releaseBody() { content.release() }
 
     /// Returns the value of a header; nil if it is missing or occurs more than once.
     package func header(_ name: String) -> String? {
@@ -36,16 +45,25 @@ package struct Request: Sendable {
         target: RequestTarget,
         headers: [(name: String, value: String)] = [],
         body: [UInt8] = [],
-        peer: PeerAddress = PeerAddress()
+        peer: PeerAddress = PeerAddress(),
+        id: String = ""
+    ) {
+        self.init(method, target, headers, RequestBody(body), peer, id)
+    }
+
+    private init(
+        _ method: String, _ target: RequestTarget, _ headers: [(name: String, value: String)], _ content: RequestBody, _ peer: PeerAddress,
+        _ id: String
     ) {
         self.method = method
-        path = target.path
-        segments = target.segments
-        queryItems = target.queryItems
+        self.target = target
         self.headers = headers
-        self.body = body
+        self.content = content
         self.peer = peer
+        self.id = id
     }
+
+    func with(_ content: RequestBody) -> Request { Request(method, target, headers, content, peer, id) }
 }
 
 /// A request that is answered with an error before it reaches the handler: malformed, too large, or too much data in flight.
@@ -53,6 +71,8 @@ package struct RejectedRequest: Sendable {
     package let status: HTTPStatus
     /// An English sentence for the response body.
     package let message: String
-    /// The request target, not decoded.
+    /// The request target, not decoded. Empty if there is none.
     package let target: String
+    /// The request's id.
+    package let id: String
 }

@@ -1,4 +1,3 @@
-import CMicroHTTPD
 import Synchronization
 import Threads
 
@@ -11,18 +10,24 @@ import Threads
 ///
 /// Frequent writes are sent together, about thirty times a second. The first one is sent at once.
 package final class ResponseStream: Sendable {
-    fileprivate struct State: Sendable {
-        /// Bytes to send, of which the first `sent` are sent.
+    private struct State: Sendable {
+        /// Bytes that the connection has not taken.
         var buffer: [UInt8] = []
-        var sent = 0
         var isFinished = false
         var isDisconnected = false
-        /// Suspended until there are bytes to send.
-        var suspended: ConnectionReference?
+        /// The connection that sends the stream, while it waits for bytes.
+        var waker: Waker?
+        var isWoken = false
         /// Whether the next write may wait for the next flush.
         var mayDelay = false
         var lastWrite = ContinuousClock.now
         var lastRead = ContinuousClock.now
+
+        mutating func wake() {
+            guard let waker, !isWoken else { return }
+            isWoken = true
+            waker.wake()
+        }
     }
 
     private let state = Mutex(State())
@@ -51,12 +56,12 @@ package final class ResponseStream: Sendable {
     package func write(_ bytes: [UInt8], flush: Bool = false) {
         let isTooSlow = state.withLock { state in
             if state.isFinished || state.isDisconnected { return false }
-            let pending = state.buffer.count - state.sent + bytes.count
+            let pending = state.buffer.count + bytes.count
             // A single large write is not the fault of the client: it has time to read, up to 16 times the limit.
             if pending > bufferLimit, pending > 16 * bufferLimit || state.lastRead + Self.readTimeout < .now { return true }
             state.buffer += bytes
             state.lastWrite = .now
-            if flush || !state.mayDelay || state.buffer.count > 4_096 { state.resume() }
+            if flush || !state.mayDelay || state.buffer.count > 4_096 { state.wake() }
             state.mayDelay = true
             return false
         }
@@ -68,23 +73,12 @@ package final class ResponseStream: Sendable {
     package func finish() {
         state.withLock { state in
             state.isFinished = true
-            state.resume()
+            state.wake()
         }
     }
 
     /// Whether the client has disconnected.
     package var isDisconnected: Bool { state.withLock(\.isDisconnected) }
-
-    /// Sends buffered bytes, and a heartbeat if nothing was written for `interval`.
-    func flush(_ now: ContinuousClock.Instant, heartbeatEvery interval: Duration) {
-        state.withLock { state in
-            if !heartbeat.isEmpty, !state.isFinished, !state.isDisconnected, state.lastWrite + interval < now {
-                state.buffer += heartbeat
-                state.lastWrite = now
-            }
-            if state.buffer.count > state.sent { state.resume() }
-        }
-    }
 
     /// Drops the buffer and reports the disconnect, once.
     func disconnect() {
@@ -92,46 +86,38 @@ package final class ResponseStream: Sendable {
             defer {
                 state.isDisconnected = true
                 state.buffer = []
-                state.sent = 0
+                state.waker = nil
             }
-            state.resume()
+            state.wake()
             return !state.isDisconnected && !state.isFinished
         }
         if isFirst { onDisconnect() }
     }
 
-    /// Drops the connection, which libmicrohttpd is about to free.
-    func detach() {
-        state.withLock { $0.suspended = nil }
-        disconnect()
-    }
+    /// Wakes the connection when there are bytes to send.
+    func attach(_ waker: Waker) { state.withLock { $0.waker = waker } }
 
-    /// Copies pending bytes into `memory`. If there are none, suspends the connection until there are.
-    func read(into memory: UnsafeMutableRawBufferPointer, for connection: ConnectionReference) -> Int {
+    enum Content { case bytes([UInt8]), nothingYet, finished, disconnected }
+
+    /// Takes the buffered bytes.
+    func take() -> Content {
         state.withLock { state in
-            if state.isDisconnected { return ConnectionReference.readerFailed }
-            let count = min(memory.count, state.buffer.count - state.sent)
-            if count > 0 {
-                state.buffer[state.sent..<state.sent + count].withUnsafeBytes { memory.copyMemory(from: UnsafeRawBufferPointer($0)) }
-                state.sent += count
-                state.lastRead = .now
-                if state.sent == state.buffer.count {
-                    state.buffer.removeAll(keepingCapacity: true)
-                    state.sent = 0
-                }
-                return count
-            }
-            if state.isFinished { return ConnectionReference.readerFinished }
-            connection.suspend()
-            state.suspended = connection
-            return 0
+            state.isWoken = false
+            if state.isDisconnected { return .disconnected }
+            if state.buffer.isEmpty { return state.isFinished ? .finished : .nothingYet }
+            defer { state.buffer = [] }
+            state.lastRead = .now
+            return .bytes(state.buffer)
         }
     }
-}
 
-extension ResponseStream.State {
-    fileprivate mutating func resume() {
-        suspended?.resume()
-        suspended = nil
+    /// Writes a heartbeat if nothing was written for `interval`.
+    func beat(_ now: ContinuousClock.Instant, every interval: Duration) {
+        if heartbeat.isEmpty { return }
+        state.withLock { state in
+            guard !state.isFinished, !state.isDisconnected, state.lastWrite + interval < now else { return }
+            state.buffer += heartbeat
+            state.lastWrite = now
+        }
     }
 }

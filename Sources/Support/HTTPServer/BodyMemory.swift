@@ -1,0 +1,87 @@
+import Synchronization
+
+/// Limits the memory of all request bodies together, and of those of one client address.
+final class BodyMemory: Sendable {
+    private struct Use {
+        var all = 0
+        var perPrefix: [PeerAddress: Int] = [:]
+    }
+
+    private let limits: HTTPServer.Limits
+    private let use = Mutex(Use())
+
+    init(_ limits: HTTPServer.Limits) { self.limits = limits }
+
+    /// Bytes in use.
+    var count: Int { use.withLock(\.all) }
+
+    /// - Returns: false if there is not enough left. Programs on this machine have no share of their own.
+    fileprivate func take(_ count: Int, for address: PeerAddress) -> Bool {
+        use.withLock { use in
+            let own = use.perPrefix[address.prefix, default: 0] + count
+            if use.all + count > limits.allBodies || !address.isLoopback && own > limits.bodiesPerAddress { return false }
+            use.all += count
+            use.perPrefix[address.prefix] = own
+            return true
+        }
+    }
+
+    fileprivate func release(_ count: Int, for address: PeerAddress) {
+        use.withLock { use in
+            use.all -= count
+            use.perPrefix[address.prefix] = use.perPrefix[address.prefix].flatMap { $0 > count ? $0 - count : nil }
+        }
+    }
+}
+
+/// The body of a request, which counts towards `BodyMemory` until it is released.
+final class RequestBody: Sendable {
+    private let content = Mutex<[UInt8]>([])
+    private let memory: BodyMemory?
+    private let address: PeerAddress
+
+    init(_ bytes: [UInt8] = []) {
+        content.withLock { $0 = bytes }
+        memory = nil
+        address = PeerAddress()
+    }
+
+    /// - Parameter address: The client whose share the body counts towards.
+    init(in memory: BodyMemory, for address: PeerAddress) {
+        self.memory = memory
+        self.address = address
+    }
+
+    deinit { release() }
+
+    var bytes: [UInt8] { content.withLock { $0 } }
+
+    /// Adds what `reader` finds in `bytes`.
+    ///
+    /// - Returns: The number of bytes that belong to this request; nil if there is no memory left.
+    func append(_ bytes: Span<UInt8>, with reader: inout RequestBodyReader) throws(RequestError) -> Int? {
+        // Outside of the closure, which cannot capture a Span.
+        var content = self.content.withLock { content in
+            defer { content = [] }
+            return content
+        }
+        let before = content.count
+        let used = try reader.read(bytes, into: &content)
+        let added = content.count - before
+        if added > 0, let memory, !memory.take(added, for: address) {
+            content.removeLast(added)
+            self.content.withLock { $0 = content }
+            return nil
+        }
+        self.content.withLock { $0 = content }
+        return used
+    }
+
+    func release() {
+        let count = content.withLock { content in
+            defer { content = [] }
+            return content.count
+        }
+        if count > 0 { memory?.release(count, for: address) }
+    }
+}

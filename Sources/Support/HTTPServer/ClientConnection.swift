@@ -1,0 +1,453 @@
+import CEpoll
+import Glibc
+import Synchronization
+
+/// The connection of one client: reads a request, hands it to the handler, writes the response, reads the next request.
+///
+/// Confined to the thread of its event loop.
+final class ClientConnection {
+    private enum Phase {
+        case head
+        case body(RequestHead, Request)
+        /// The handler has the request, or its response is being sent.
+        case exchange(Exchange)
+        /// The last response is being sent, or one that no handler has made. If `lingers`, the client may still be sending.
+        case closing(lingers: Bool)
+        /// Everything is sent. What still arrives is read and discarded until the client closes its side: closing at once would reset the
+        /// connection, and the client could lose the response that explains why.
+        case lingering
+        case closed
+    }
+
+    private let id: UInt64
+    private let descriptor: Int32
+    private let address: PeerAddress
+    private let epoll: Int32
+    private let state: HTTPServerState
+    private unowned let table: ConnectionTable
+    private let waker: Waker
+
+    private var phase = Phase.head
+    /// Received bytes, of which the first `consumed` are read.
+    private var input: [UInt8] = []
+    private var consumed = 0
+    /// Bytes to send, of which the first `sent` are sent.
+    private var output: [UInt8] = []
+    private var sent = 0
+    private var parser: RequestHeadParser
+    private var bodyReader: RequestBodyReader?
+    private var responding = Responding()
+    /// The events that epoll reports.
+    private var armed: UInt32 = 0
+    private var isReadPaused = false
+    private var hasInputEnded = false
+    private var waitingSince = ContinuousClock.now
+    private var lastProgress = ContinuousClock.now
+
+    /// What is known of the response in progress.
+    private struct Responding {
+        var log: RequestLogEntry?
+        var isHTTP10 = false
+        var keepsAlive = false
+        var stream: ResponseStream?
+        var isChunked = false
+        /// Whether all bytes of the response are in `output`.
+        var isComplete = false
+    }
+
+    init(
+        _ id: UInt64, _ descriptor: Int32, _ address: PeerAddress, _ epoll: Int32, _ state: HTTPServerState, _ table: ConnectionTable,
+        _ waker: Waker
+    ) {
+        self.id = id
+        self.descriptor = descriptor
+        self.address = address
+        self.epoll = epoll
+        self.state = state
+        self.table = table
+        self.waker = waker
+        parser = RequestHeadParser(state.settings.limits)
+    }
+
+    /// - Parameter rejection: Why the connection is answered with an error instead of being served.
+    func start(rejecting rejection: RequestError?) {
+        var yes: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+        armed = slm_epoll_input | slm_epoll_half_closed
+        guard slm_epoll_add(epoll, descriptor, armed, id) == 0 else { return close() }
+        guard let rejection else { return }
+        reject(rejection)
+        proceed()
+    }
+
+    // MARK: Events
+
+    func handle(_ events: UInt32) {
+        if events & slm_epoll_closed != 0 { return close() }
+        if events & slm_epoll_output != 0 { proceed() }
+        if events & slm_epoll_input != 0 { receive() }
+        if events & slm_epoll_half_closed != 0 { inputEnded() }
+    }
+
+    private func receive() {
+        switch phase {
+        case .closed: return
+        case .exchange, .closing:
+            isReadPaused = true
+            return arm()
+        case .head, .body, .lingering: break
+        }
+        let size = table.scratch.count
+        let count = recv(descriptor, &table.scratch, size, 0)
+        if count < 0 {
+            if errno != EAGAIN, errno != EINTR { close() }
+            return
+        }
+        if count == 0 { return inputEnded() }
+        lastProgress = .now
+        if case .lingering = phase { return }
+        table.scratch.withUnsafeBufferPointer { input.append(contentsOf: $0[..<count]) }
+        proceed()
+    }
+
+    /// Handles the end of the client's side of the connection. While the client waits for a response, this means that it has gone.
+    private func inputEnded() {
+        switch phase {
+        case .head, .body, .lingering:
+            // Bytes that have arrived before the end are read first.
+            if hasMoreInput { return }
+            close()
+        case .exchange where !responding.isComplete: close()
+        case .exchange, .closing:
+            hasInputEnded = true
+            arm()
+        case .closed: break
+        }
+    }
+
+    /// Whether the kernel has bytes that were not read.
+    private var hasMoreInput: Bool {
+        var byte: UInt8 = 0
+        return recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) > 0
+    }
+
+    /// Sends bytes of the stream, and a heartbeat if it is time.
+    func flush(_ now: ContinuousClock.Instant) {
+        responding.stream?.beat(now, every: state.settings.limits.heartbeat)
+        proceed()
+    }
+
+    /// Closes a connection whose request takes too long to arrive, or whose client reads nothing.
+    func closeIfLate(_ now: ContinuousClock.Instant) {
+        let limits = state.settings.limits
+        let isLate = switch phase {
+        case .head: waitingSince + (parser.hasBegun ? limits.requestTimeout : limits.idleTimeout) < now
+        case .body: waitingSince + limits.requestTimeout < now
+        case .exchange, .closing: sent < output.count && lastProgress + limits.idleTimeout < now
+        case .lingering: lastProgress + limits.lingerPause < now || waitingSince + limits.lingerTime < now
+        case .closed: false
+        }
+        if isLate { close() }
+    }
+
+    /// Closes the connection. A response that was not sent is dropped, and its handler is notified.
+    func close() {
+        if case .closed = phase { return }
+        let previous = phase
+        phase = .closed
+        table.remove(id)
+        Glibc.close(descriptor)
+        state.connections.remove(address)
+        if case .exchange(let exchange) = previous { end(exchange) } else { endLog() }
+    }
+
+    /// Epoll reports what the connection can do next.
+    private func arm() {
+        var events: UInt32 = 0
+        if !hasInputEnded { events |= slm_epoll_half_closed | (isReadPaused ? 0 : slm_epoll_input) }
+        if sent < output.count { events |= slm_epoll_output }
+        if events == armed { return }
+        armed = events
+        if slm_epoll_change(epoll, descriptor, events, id) != 0 { close() }
+    }
+
+    // MARK: Requests
+
+    /// Does everything that is possible without waiting.
+    func proceed() {
+        while true {
+            let canContinue: Bool
+            switch phase {
+            case .head: canContinue = readHead()
+            case .body(let head, let request): canContinue = readBody(head, request)
+            case .exchange(let exchange): canContinue = send(exchange)
+            case .closing(let lingers): canContinue = sendLast(lingers)
+            case .lingering, .closed: return
+            }
+            if !canContinue { break }
+        }
+        if case .closed = phase { return }
+        if case .head = phase { dropConsumedInput() }
+        arm()
+    }
+
+    private func dropConsumedInput() {
+        if consumed == input.count {
+            input.removeAll(keepingCapacity: input.capacity <= 64 << 10)
+        } else if consumed > 64 << 10 {
+            input.removeFirst(consumed)
+        } else {
+            return
+        }
+        consumed = 0
+    }
+
+    /// - Returns: Whether the phase has changed.
+    private func readHead() -> Bool {
+        if consumed == input.count { return false }
+        let wasIdle = !parser.hasBegun
+        do throws(RequestError) {
+            let parsed = try parser.parse(input.span.extracting(consumed..<input.count))
+            if wasIdle { waitingSince = .now }
+            guard let head = parsed else { return false }
+            consumed += parser.length
+            parser = RequestHeadParser(state.settings.limits)
+            begin(head)
+        } catch {
+            reject(error)
+        }
+        return true
+    }
+
+    /// Handles a complete head.
+    private func begin(_ head: RequestHead) {
+        let requestID = requestID(of: head)
+        responding = Responding()
+        responding.log = RequestLogEntry(requestID, head.method, head.target)
+        responding.isHTTP10 = head.isHTTP10
+        responding.keepsAlive = head.isHTTP10 ? head.lists("keep-alive", in: "connection") : !head.lists("close", in: "connection")
+        guard let target = RequestTarget(head.target) else {
+            let message = "Invalid path: expected UTF-8 text, with two hex digits after each percent sign."
+            return reject(.malformed(message), closing: head.hasBody)
+        }
+        let limits = state.settings.limits
+        if target.queryItems.count > limits.queryItems {
+            let message = "Too many query parameters: expected at most \(limits.queryItems), found \(target.queryItems.count)."
+            return reject(RequestError(status: .uriTooLong, message: message), closing: head.hasBody)
+        }
+        let bare = Request(head.method, target: target, headers: head.headers, peer: address, id: requestID)
+        let policy = state.settings.bodyPolicy(bare)
+        do throws(RequestError) {
+            let reader = try RequestBodyReader(head, limit: min(policy.limit ?? limits.body, limits.body))
+            let request = reader.isComplete ? bare : bare.with(RequestBody(in: state.bodies, for: policy.client ?? address))
+            bodyReader = reader
+            if !reader.isComplete, let expectation = request.header("expect") {
+                guard expectation.lowercased() == "100-continue" else {
+                    throw RequestError(status: .expectationFailed, message: "Unsupported Expect header: expected 100-continue.")
+                }
+                if consumed == input.count, !head.isHTTP10 { output += ResponseEncoder.continueHead }
+            }
+            phase = .body(head, request)
+        } catch {
+            reject(error)
+        }
+    }
+
+    private func requestID(of head: RequestHead) -> String {
+        if state.settings.trustsRequestIDs, address.isLoopback,
+           let given = head.headers.last(where: { $0.name == "x-request-id" })?.value,
+           (1...128).contains(given.utf8.count), given.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) {
+            return given
+        }
+        return state.makeRequestID()
+    }
+
+    /// - Returns: Whether the phase has changed.
+    private func readBody(_ head: RequestHead, _ request: Request) -> Bool {
+        guard var reader = bodyReader else { preconditionFailure("a body without its reader") }
+        if !reader.isComplete {
+            do throws(RequestError) {
+                let used = try request.content.append(input.span.extracting(consumed..<input.count), with: &reader)
+                guard let used else {
+                    let message = "The server is receiving too much data at the moment. Try again soon."
+                    throw RequestError(status: .serviceUnavailable, message: message)
+                }
+                consumed += used
+            } catch {
+                request.releaseBody()
+                reject(error)
+                return true
+            }
+            bodyReader = reader
+            dropConsumedInput()
+        }
+        guard reader.isComplete else {
+            _ = write()              // "100 Continue"
+            return false
+        }
+        let exchange = Exchange(request, report: state.settings.onMistake)
+        responding.log?.request = request
+        state.requestsInFlight.add(1, ordering: .relaxed)
+        phase = .exchange(exchange)
+        state.handle(exchange)
+        return true
+    }
+
+    /// Answers with an error.
+    ///
+    /// - Parameter closing: Whether it is not known where the next request begins. What the client still sends is then discarded.
+    private func reject(_ error: RequestError, closing: Bool = true) {
+        let entry = responding.log ?? RequestLogEntry(state.makeRequestID(), "", "")
+        responding.log = entry
+        if closing { responding.keepsAlive = false }
+        let rejected = RejectedRequest(status: error.status, message: error.message, target: entry.target, id: entry.id)
+        let response = state.settings.responseToRejected(rejected)
+        encode(response, isHead: entry.method == "HEAD")
+        phase = .closing(lingers: closing)
+    }
+
+    // MARK: Responses
+
+    /// - Returns: Whether the next request can be read.
+    private func send(_ exchange: Exchange) -> Bool {
+        if responding.log?.status == nil {
+            guard let response = exchange.takeResponse(orWake: waker) else { return false }
+            if state.isStopping.load(ordering: .relaxed) { responding.keepsAlive = false }
+            encode(response, isHead: exchange.request.method == "HEAD")
+        }
+        while true {
+            guard write() else {
+                if responding.stream?.isDisconnected ?? false { close() }        // it reads too slowly
+                return false
+            }
+            if responding.isComplete { break }
+            if !appendStream() { return false }
+        }
+        end(exchange)
+        if responding.keepsAlive, !hasInputEnded { awaitRequest() } else { phase = .closing(lingers: false) }
+        return true
+    }
+
+    private func awaitRequest() {
+        waitingSince = .now
+        isReadPaused = false
+        phase = .head
+    }
+
+    /// Writes the head of a response into `output`, and its body or the beginning of its stream.
+    private func encode(_ response: Response, isHead: Bool) {
+        let mayHaveBody = ![204, 304].contains(response.status.rawValue)
+        responding.log?.status = response.status
+        responding.isComplete = true
+        lastProgress = .now
+        var framing = ResponseEncoder.Framing.none
+        switch response.body {
+        case .bytes(let bytes): if mayHaveBody { framing = .length(bytes.count) }
+        case .stream:
+            framing = responding.isHTTP10 ? .untilClosed : .chunked
+            if responding.isHTTP10 { responding.keepsAlive = false }
+        }
+        let connection = !responding.keepsAlive ? "close" : responding.isHTTP10 ? "keep-alive" : nil
+        table.encoder.append(response, framing, connection: connection, to: &output)
+        switch response.body {
+        case .bytes(let bytes):
+            guard mayHaveBody, !isHead else { break }
+            output += bytes
+            responding.log?.bytes = bytes.count
+        case .stream(let stream):
+            if isHead { return stream.disconnect() }
+            responding.isChunked = !responding.isHTTP10
+            responding.isComplete = false
+            responding.stream = stream
+            state.streams.add(1, ordering: .relaxed)
+            table.streaming.insert(id)
+            stream.attach(waker)
+        }
+    }
+
+    /// Adds bytes of the stream to `output`, which is empty.
+    ///
+    /// - Returns: false if there are none yet, or the connection was closed.
+    private func appendStream() -> Bool {
+        guard let stream = responding.stream else { return false }
+        switch stream.take() {
+        case .nothingYet: return false
+        case .disconnected:
+            close()
+            return false
+        case .bytes(let bytes):
+            responding.log?.bytes += bytes.count
+            if responding.isChunked { ResponseEncoder.appendChunk(bytes, to: &output) } else { output = bytes }
+        case .finished:
+            if responding.isChunked { output += ResponseEncoder.lastChunk }
+            responding.isComplete = true
+        }
+        return true
+    }
+
+    /// - Returns: Whether `output` was sent whole.
+    private func write() -> Bool {
+        while sent < output.count {
+            let count = output[sent...].withUnsafeBufferPointer {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            if count < 0 {
+                if errno == EINTR { continue }
+                if errno != EAGAIN { close() }
+                return false
+            }
+            sent += count
+            lastProgress = .now
+        }
+        output.removeAll(keepingCapacity: output.capacity <= 64 << 10)
+        sent = 0
+        return true
+    }
+
+    /// - Returns: Whether the phase has changed.
+    private func sendLast(_ lingers: Bool) -> Bool {
+        guard write() else { return false }
+        endLog()
+        if responding.keepsAlive, !hasInputEnded {
+            awaitRequest()
+            return true
+        }
+        guard lingers, !hasInputEnded else {
+            close()
+            return true
+        }
+        shutdown(descriptor, Int32(SHUT_WR))
+        input = []
+        consumed = 0
+        isReadPaused = false
+        waitingSince = .now
+        phase = .lingering
+        arm()
+        return true
+    }
+
+    /// Ends an exchange: its response is sent, or the connection is closed.
+    private func end(_ exchange: Exchange) {
+        if let stream = responding.stream {
+            responding.stream = nil
+            state.streams.subtract(1, ordering: .relaxed)
+            table.streaming.remove(id)
+            if !responding.isComplete || sent < output.count { responding.log?.isDisconnected = true }
+            stream.disconnect()
+        } else if responding.log?.status == nil || sent < output.count {
+            responding.log?.isDisconnected = true
+        }
+        exchange.finish()
+        exchange.request.releaseBody()
+        endLog(arrived: exchange.arrived)
+        state.requestsInFlight.subtract(1, ordering: .relaxed)
+    }
+
+    /// Reports the end of a response, once.
+    private func endLog(arrived: ContinuousClock.Instant? = nil) {
+        guard let entry = responding.log else { return }
+        responding.log = nil
+        if entry.status == nil, arrived == nil { return }                    // the request was never complete
+        state.settings.onCompletion(entry.completed(arrived: arrived, address))
+    }
+}

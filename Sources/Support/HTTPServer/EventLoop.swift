@@ -1,0 +1,179 @@
+import CEpoll
+import Glibc
+import Synchronization
+import Threads
+
+/// A thread that reads requests and writes responses, with an epoll set of its own. It never blocks on a handler or a client.
+final class EventLoop: Sendable {
+    private struct Inbox {
+        var accepted: [(descriptor: Int32, address: PeerAddress)] = []
+        var woken: [UInt64] = []
+        var isStopped = false
+        var isSignalled = false
+    }
+
+    private static let wakeUpID: UInt64 = 0
+    private static let listeningID: UInt64 = 1
+    private static let checkInterval = Duration.milliseconds(500)
+
+    private let state: HTTPServerState
+    private let epoll: Int32
+    /// An eventfd that ends `epoll_wait` early.
+    private let wakeUp: Int32
+    private let inbox = Mutex(Inbox())
+    private let ended = Mailbox<Void>()
+
+    init(_ state: HTTPServerState) throws(HTTPServerError) {
+        self.state = state
+        epoll = slm_epoll_create()
+        wakeUp = slm_eventfd_create()
+        guard epoll >= 0, wakeUp >= 0, slm_epoll_add(epoll, wakeUp, slm_epoll_input, Self.wakeUpID) == 0 else {
+            throw .system(call: "epoll", reason: String(cString: strerror(errno)))
+        }
+    }
+
+    deinit {
+        if epoll >= 0 { close(epoll) }
+        if wakeUp >= 0 { close(wakeUp) }
+    }
+
+    /// Starts the thread.
+    ///
+    /// - Parameters:
+    ///   - listening: The socket whose connections this loop accepts; nil if another loop accepts them.
+    ///   - loops: The loops among which new connections are distributed.
+    func start(listening: Int32?, _ loops: [EventLoop]) throws(HTTPServerError) {
+        if let listening, slm_epoll_add(epoll, listening, slm_epoll_input, Self.listeningID) != 0 {
+            throw .system(call: "epoll", reason: String(cString: strerror(errno)))
+        }
+        do throws(ThreadError) { try BackgroundThread.run { self.run(listening, loops) } } catch {
+            throw .system(call: "thread", reason: "\(error)")
+        }
+    }
+
+    /// Disconnects all clients, ends the thread and waits for its end.
+    func stop() {
+        post { $0.isStopped = true }
+        ended.take()
+    }
+
+    /// Makes a connection look for a response, or for bytes of a stream.
+    fileprivate func wake(_ connection: UInt64) { post { $0.woken.append(connection) } }
+
+    private func add(_ descriptor: Int32, _ address: PeerAddress) { post { $0.accepted.append((descriptor, address)) } }
+
+    private func post(_ change: (inout Inbox) -> Void) {
+        let needsSignal = inbox.withLock { inbox in
+            change(&inbox)
+            defer { inbox.isSignalled = true }
+            return !inbox.isSignalled
+        }
+        if needsSignal { eventfd_write(wakeUp, 1) }
+    }
+
+    private func takeInbox() -> Inbox {
+        inbox.withLock { inbox in
+            defer { inbox = Inbox(isStopped: inbox.isStopped) }
+            return inbox
+        }
+    }
+
+    private func run(_ listening: Int32?, _ loops: [EventLoop]) {
+        let table = ConnectionTable()
+        var events = [epoll_event](repeating: epoll_event(), count: 256)
+        var nextFlush = ContinuousClock.now
+        var nextCheck = ContinuousClock.now
+        var nextLoop = 0
+        while true {
+            let timeout = table.streaming.isEmpty ? table.connections.isEmpty ? 5_000 : 500 : Self.milliseconds(nextFlush - .now)
+            let count = epoll_wait(epoll, &events, Int32(events.count), Int32(timeout))
+            for event in events.prefix(Int(max(0, count))) {
+                switch event.data.u64 {
+                case Self.wakeUpID:
+                    var value: eventfd_t = 0
+                    eventfd_read(wakeUp, &value)
+                case Self.listeningID:
+                    if let listening { accept(listening, loops, &nextLoop) }
+                case let id: table.connections[id]?.handle(event.events)
+                }
+            }
+            let inbox = takeInbox()
+            for (descriptor, address) in inbox.accepted { table.add(descriptor, address, epoll, state) { Waker(self, $0) } }
+            for id in inbox.woken { table.connections[id]?.proceed() }
+            if inbox.isStopped { break }
+            let now = ContinuousClock.now
+            if !table.streaming.isEmpty, nextFlush <= now {
+                for id in table.streaming { table.connections[id]?.flush(now) }
+                nextFlush = now + state.flushInterval
+            }
+            if nextCheck <= now {
+                for connection in Array(table.connections.values) { connection.closeIfLate(now) }
+                nextCheck = now + Self.checkInterval
+            }
+        }
+        for connection in Array(table.connections.values) { connection.close() }
+        ended.put(())
+    }
+
+    /// Accepts waiting connections and distributes them.
+    private func accept(_ listening: Int32, _ loops: [EventLoop], _ nextLoop: inout Int) {
+        for _ in 0..<64 {
+            var address = sockaddr_storage()
+            let descriptor = slm_accept(listening, &address)
+            if descriptor < 0 {
+                // Without a free descriptor, epoll reports the connection again and again: wait for one.
+                if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) { usleep(10_000) }
+                return
+            }
+            loops[nextLoop % loops.count].add(descriptor, PeerAddress(address))
+            nextLoop += 1
+        }
+    }
+
+    private static func milliseconds(_ time: Duration) -> Int { max(0, Int(time / .milliseconds(1) + 0.999)) }
+}
+
+/// Wakes a connection from any thread.
+struct Waker: Sendable {
+    private let loop: EventLoop
+    private let connection: UInt64
+
+    fileprivate init(_ loop: EventLoop, _ connection: UInt64) {
+        self.loop = loop
+        self.connection = connection
+    }
+
+    func wake() { loop.wake(connection) }
+}
+
+/// The connections of an event loop. Confined to its thread.
+final class ConnectionTable {
+    fileprivate(set) var connections: [UInt64: ClientConnection] = [:]
+    /// The connections that send a stream.
+    var streaming: Set<UInt64> = []
+    var encoder = ResponseEncoder()
+    /// For bytes that were received.
+    var scratch = [UInt8](repeating: 0, count: 64 << 10)
+    /// 0 and 1 are the ids of the loop itself. An id is never used again.
+    private var nextID: UInt64 = 2
+
+    fileprivate func add(
+        _ descriptor: Int32, _ address: PeerAddress, _ epoll: Int32, _ state: HTTPServerState, _ makeWaker: (UInt64) -> Waker
+    ) {
+        let rejection = state.connections.add(address)
+        if rejection != nil, !state.connections.hasRoomForRejected || state.isStopping.load(ordering: .relaxed) {
+            state.connections.remove(address)
+            close(descriptor)
+            return
+        }
+        let connection = ClientConnection(nextID, descriptor, address, epoll, state, self, makeWaker(nextID))
+        connections[nextID] = connection
+        nextID += 1
+        connection.start(rejecting: rejection)
+    }
+
+    func remove(_ id: UInt64) {
+        connections[id] = nil
+        streaming.remove(id)
+    }
+}
