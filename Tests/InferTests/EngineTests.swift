@@ -112,6 +112,84 @@ import Tokenize
         #expect(try cachedTokens(bob + " And?") >= length + bob.utf8.count)
     }
 
+    @Test func `keys and values are not shared between owners, except those of the operator's system prompt`() throws {
+        let system = String(repeating: "Be kind. ", count: 4)
+        func cachedTokens(_ engine: LocalBackend, _ owner: String, _ prompt: Prompt) throws -> Int {
+            var request = GenerationRequest(prompt, try GenerationConfig(maximumTokens: 4, temperature: 0))
+            request.owner = owner
+            return try engine.generate(request).start.cachedTokens
+        }
+        let secret = Prompt.text("The secret is forty-two, and nobody else knows.")
+        let plain = try backend()
+        #expect(try cachedTokens(plain, "ada", secret) == 0 && cachedTokens(plain, "eve", secret) == 0)
+        #expect(try cachedTokens(plain, "ada", secret) > 40)
+        let chat = Prompt.chat([.init(.system, system), .init(.user, "Hi")])
+        let sharing = try backend { $0.sharedSystemPrompt = system }
+        let texts = try ["ada", "eve"].map { owner in
+            var request = GenerationRequest(chat, try GenerationConfig(maximumTokens: 8, temperature: 0))
+            request.owner = owner
+            let answer = try sharing.generate(request)
+            #expect(answer.start.cachedTokens == 0)              // what is shared is not reported
+            return answer.text
+        }
+        #expect(texts[0] == texts[1])
+        #expect(try texts[0] == plain.generate(GenerationRequest(chat, GenerationConfig(maximumTokens: 8, temperature: 0))).text)
+    }
+
+    /// Starts a generation that stops after its fourth event until `isPaused` has an element: it is too fast to be paused otherwise.
+    private func start(
+        _ request: GenerationRequest, on engine: LocalBackend, _ events: Mailbox<GenerationEvent>, stoppingUntil isPaused: Mailbox<Void>
+    ) throws -> any GenerationHandle {
+        let count = Atomic(0)
+        return try engine.start(request) { event in
+            events.put(event)
+            if count.add(1, ordering: .relaxed).newValue == 4 { isPaused.take() }
+        }
+    }
+
+    @Test func `a paused generation frees its slot and continues with the same text`() throws {
+        let config = try GenerationConfig(maximumTokens: 40, temperature: 0.9, repetitionPenalty: 1.2, seed: 3)
+        let request = GenerationRequest(.text("What is this?"), config)
+        let engine = try backend { $0.slots = 1 }
+        let expected = try backend { $0.slots = 1 }.generate(request)
+        let events = Mailbox<GenerationEvent>()
+        let isPaused = Mailbox<Void>()
+        let handle = try start(request, on: engine, events, stoppingUntil: isPaused)
+        var result = GenerationResult()
+        for _ in 0..<4 { result.add(try #require(events.take(within: .seconds(20)))) }
+        handle.pause()
+        isPaused.put(())
+        // The only slot is free for another generation.
+        _ = try engine.generate(self.request(1))
+        #expect(events.takeIfAvailable() == nil)
+        handle.resume()
+        while true {
+            let event = try #require(events.take(within: .seconds(20)))
+            result.add(event)
+            if case .ended = event { break }
+        }
+        #expect(handle.canPause && result.text == expected.text && result.end.answerTokens == expected.end.answerTokens)
+    }
+
+    @Test func `a paused generation can be cancelled`() throws {
+        let engine = try backend { $0.slots = 1 }
+        let events = Mailbox<GenerationEvent>()
+        let config = try GenerationConfig(maximumTokens: 60, temperature: 0.9, seed: 3)
+        let isPaused = Mailbox<Void>()
+        let handle = try start(GenerationRequest(.text("What is this?"), config), on: engine, events, stoppingUntil: isPaused)
+        for _ in 0..<4 { _ = try #require(events.take(within: .seconds(20))) }
+        handle.pause()
+        isPaused.put(())
+        _ = try engine.generate(self.request(1))
+        handle.cancel()
+        while true {
+            guard case .ended(let end) = try #require(events.take(within: .seconds(20))) else { continue }
+            #expect(end.reason == .cancelled)
+            break
+        }
+        #expect(engine.status.running == 0)
+    }
+
     @Test func `finished sequences stay cached within the budget`() throws {
         let config = try GenerationConfig(maximumTokens: 12, temperature: 0)
         let requests = (0..<40).map { GenerationRequest(.text("\($0) is the number of this text."), config) }

@@ -22,6 +22,8 @@ package final class LocalBackend: ChatBackend {
         /// Bytes of KV caches beyond which those of finished generations are reused or evicted. nil: half the size of the
         /// weights, but at least 32 MB.
         package var cacheBudget: Int?
+        /// A system prompt whose keys and values are shared by all owners of prompts, like those of the chat template's beginning.
+        package var sharedSystemPrompt: String?
 
         package init() {}
     }
@@ -49,7 +51,9 @@ package final class LocalBackend: ChatBackend {
         let inbox = Mailbox<Message>(), opened = Mailbox<Result<ModelInfo, any Error>>(), queueStatus = RequestQueueStatus()
         try BackgroundThread.run {
             do {
-                let (model, runner) = try open(), scheduler = Scheduler(runner, limits, queueStatus)
+                let (model, runner) = try open()
+                let shared = try SharedPrefixes(of: model, systemPrompt: limits.sharedSystemPrompt)
+                let scheduler = Scheduler(runner, limits, shared, queueStatus)
                 opened.put(.success(model))
                 scheduler.run(receiving: inbox)
             } catch { opened.put(.failure(error)) }
@@ -66,22 +70,34 @@ package final class LocalBackend: ChatBackend {
         _ request: GenerationRequest,
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle {
-        let state = try GenerationState(request, for: model), cancelFlag = CancelFlag()
+        let state = try GenerationState(request, for: model), control = GenerationControl(inbox)
         try queueStatus.enter(limit: limits.waiting + limits.slots)
-        inbox.put(.generate(Job(state: state, cancelFlag: cancelFlag, timing: TimingRecorder(), deliver: deliver)))
-        return cancelFlag
+        let job = Job(owner: request.owner, state: state, control: control, timing: TimingRecorder(), deliver: deliver)
+        inbox.put(.generate(job))
+        return control
     }
+
+    package var canPause: Bool { true }
+
+    /// The thread that runs the model answers between two steps.
+    package func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void) { inbox.put(.probe(completion)) }
 
     /// A message to the thread that runs the model.
     enum Message: Sendable {
         case generate(Job)
+        case probe(@Sendable (Bool) -> Void)
+        /// A paused generation was resumed or cancelled.
+        case wake
         case stop
     }
 
     /// A generation with what the scheduler needs to run it.
     struct Job: Sendable {
+        let owner: String
         var state: GenerationState
-        let cancelFlag: CancelFlag
+        /// The prompt and what was generated, of a generation that was paused.
+        var tokens: [TokenID]?
+        let control: GenerationControl
         var timing: TimingRecorder
         let deliver: @Sendable (GenerationEvent) -> Void
     }

@@ -20,7 +20,7 @@ final class Scheduler {
         init(_ job: LocalBackend.Job, slot: Int, cachedCount: Int) {
             self.job = job
             self.slot = slot
-            pendingTokens = job.state.prompt[cachedCount...]
+            pendingTokens = (job.tokens ?? job.state.prompt)[cachedCount...]
         }
 
         var isPrefilling: Bool { pendingTokens.count > 1 }
@@ -39,14 +39,20 @@ final class Scheduler {
     private let runner: ModelRunner
     private let limits: LocalBackend.Limits
     private let queueStatus: LocalBackend.RequestQueueStatus
+    private let sharedPrefixes: SharedPrefixes
     private var slots: SlotPool
     private var running: [RunningSequence] = []
+    /// Includes generations that are paused.
     private var waiting: [LocalBackend.Job] = []
     private var isStopping = false
 
-    init(_ runner: ModelRunner, _ limits: LocalBackend.Limits, _ queueStatus: LocalBackend.RequestQueueStatus) {
+    init(
+        _ runner: ModelRunner, _ limits: LocalBackend.Limits, _ sharedPrefixes: SharedPrefixes,
+        _ queueStatus: LocalBackend.RequestQueueStatus
+    ) {
         self.runner = runner
         self.limits = limits
+        self.sharedPrefixes = sharedPrefixes
         self.queueStatus = queueStatus
         let cacheBudget = limits.cacheBudget ?? max(32 << 20, runner.weightBytes / 2)
         slots = SlotPool(capacity: limits.slots, cacheBudget: cacheBudget) { runner.makeKVCache() }
@@ -54,9 +60,10 @@ final class Scheduler {
 
     func run(receiving inbox: Mailbox<LocalBackend.Message>) {
         while !isStopping {
-            if running.isEmpty, waiting.isEmpty { receive(inbox.take()) }
+            if running.isEmpty, waiting.allSatisfy(\.control.isPaused) { receive(inbox.take()) }
             while let message = inbox.takeIfAvailable() { receive(message) }
             removeCancelled()
+            removePaused()
             admit()
             step()
         }
@@ -67,31 +74,55 @@ final class Scheduler {
     private func receive(_ message: LocalBackend.Message) {
         switch message {
         case .generate(let job): waiting.append(job)
+        case .probe(let completion): completion(true)
+        case .wake: break
         case .stop: isStopping = true
         }
     }
 
     private func removeCancelled() {
-        for sequence in running where sequence.job.cancelFlag.isCancelled { finish(sequence, because: .cancelled) }
-        let cancelled = waiting.filter(\.cancelFlag.isCancelled)
-        if !cancelled.isEmpty {
-            waiting.removeAll(where: \.cancelFlag.isCancelled)
-            for job in cancelled { cancelWaiting(job) }
+        for sequence in running where sequence.job.control.isCancelled { finish(sequence, because: .cancelled) }
+        // A job may be cancelled at any moment, so each is looked at once.
+        var cancelled: [LocalBackend.Job] = []
+        waiting.removeAll { job in
+            guard job.control.isCancelled else { return false }
+            cancelled.append(job)
+            return true
+        }
+        for job in cancelled { cancelWaiting(job) }
+        removeFinished()
+    }
+
+    /// Takes the slots of generations that are paused. Their keys and values stay cached while there is room; what is lost is computed
+    /// again after `resume`.
+    private func removePaused() {
+        for sequence in running where sequence.job.control.isPaused {
+            sequence.isFinished = true
+            sequence.job.tokens = slots[sequence.slot].ids + sequence.pendingTokens
+            slots.release(sequence.slot)
+            queueStatus.update { $0.running -= 1 }
+            waiting.append(sequence.job)
         }
         removeFinished()
     }
 
     /// Gives free slots to waiting jobs, first come, first served.
     private func admit() {
-        while let job = waiting.first, let slot = slots.acquire(for: job.state.prompt, maxNewTokens: job.state.maxNewTokens) {
-            waiting.removeFirst()
-            let cachedCount = slots[slot].ids.count
-            let sequence = RunningSequence(job, slot: slot, cachedCount: cachedCount)
-            sequence.job.timing.leftQueue()
+        while let index = waiting.firstIndex(where: { !$0.control.isPaused }) {
+            let job = waiting[index]
+            let tokens = job.tokens ?? job.state.prompt
+            let slot = slots.acquire(
+                for: tokens, of: job.owner, sharing: sharedPrefixes.length(in: tokens),
+                maxNewTokens: job.state.maxNewTokens - job.state.answerTokens)
+            guard let slot else { return }
+            waiting.remove(at: index)
+            let sequence = RunningSequence(job, slot: slot, cachedCount: slots[slot].ids.count)
             running.append(sequence)
-            var start = job.state.start
-            start.cachedTokens = cachedCount
             queueStatus.update { $0.running += 1 }
+            if job.tokens != nil { continue }
+            sequence.job.timing.leftQueue()
+            var start = job.state.start
+            start.cachedTokens = slots[slot].ownCachedCount
             job.deliver(.began(start))
         }
     }
@@ -154,7 +185,7 @@ final class Scheduler {
 
     /// Ends a job that never got a slot.
     private func cancelWaiting(_ job: LocalBackend.Job) {
-        job.deliver(.began(job.state.start))
+        if job.tokens == nil { job.deliver(.began(job.state.start)) }
         end(job, because: .cancelled)
     }
 

@@ -7,6 +7,10 @@ struct SequenceSlot {
     let cache: KVCache
     /// The ids whose keys and values are in the cache, in order.
     fileprivate(set) var ids: [TokenID] = []
+    /// Whose prompt the ids belong to.
+    fileprivate var owner = ""
+    /// How many of the ids were in a cache of the same owner when the slot was acquired.
+    fileprivate(set) var ownCachedCount = 0
     /// The number of positions that occupy memory.
     fileprivate var usedPositions = 0
     /// The number of positions that the running generation may need; nil if the slot is free.
@@ -19,8 +23,10 @@ struct SequenceSlot {
     fileprivate var reservedBytes: Int { cache.memoryBytes(forPositions: max(usedPositions, reservedPositions ?? 0)) }
 
     /// The length of the common prefix with a prompt. Less than the whole prompt, since the logits of its last token must be computed.
-    fileprivate func commonPrefix(with prompt: [TokenID]) -> Int {
-        let most = min(ids.count, prompt.count - 1)
+    ///
+    /// - Parameter shared: The length of the prefix that prompts of other owners may share.
+    fileprivate func commonPrefix(with prompt: [TokenID], of owner: String, sharing shared: Int) -> Int {
+        let most = min(ids.count, prompt.count - 1, owner == self.owner ? .max : shared)
         var count = 0
         while count < most, ids[count] == prompt[count] { count += 1 }
         return count
@@ -58,8 +64,11 @@ struct SlotPool {
     }
 
     /// Acquires the slot that shares the longest prefix with a prompt, or nil if none is free. The slot keeps the ids of that prefix.
-    mutating func acquire(for prompt: [TokenID], maxNewTokens: Int) -> Int? {
-        let prefixes = slots.map { $0.commonPrefix(with: prompt) }
+    ///
+    /// - Parameters:
+    ///   - owner: Whose prompt it is. Prompts of other owners share a prefix of at most `shared` tokens with it.
+    mutating func acquire(for prompt: [TokenID], of owner: String, sharing shared: Int, maxNewTokens: Int) -> Int? {
+        let prefixes = slots.map { $0.commonPrefix(with: prompt, of: owner, sharing: shared) }
         guard let slot = freeSlot(prefixes) else { return nil }
         let ownPrefix = slot < prefixes.count ? prefixes[slot] : 0
         let best = prefixes.indices.max { prefixes[$0] < prefixes[$1] }
@@ -67,9 +76,12 @@ struct SlotPool {
             slots[slot].cache.copy(prefixes[best], from: slots[best].cache)
             slots[slot].ids = []
             append(slots[best].ids.prefix(prefixes[best]), to: slot)
+            slots[slot].ownCachedCount = slots[best].owner == owner ? prefixes[best] : 0
         } else {
             slots[slot].ids.removeLast(slots[slot].ids.count - ownPrefix)
+            slots[slot].ownCachedCount = slots[slot].owner == owner ? ownPrefix : 0
         }
+        slots[slot].owner = owner
         generations += 1
         slots[slot].reservedPositions = min(prompt.count + maxNewTokens, slots[slot].cache.capacity)
         slots[slot].lastUse = generations

@@ -22,12 +22,34 @@ package protocol ChatBackend: AnyObject, Sendable {
         _ request: GenerationRequest,
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle
+
+    /// Whether the handles of generations can pause them. A backend on another server cannot.
+    var canPause: Bool { get }
+
+    /// Checks that the backend works. Calls `completion` once, on any thread; a backend that hangs does not call it.
+    func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void)
+}
+
+extension ChatBackend {
+    package var canPause: Bool { false }
+    package func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void) { completion(true) }
 }
 
 /// A generation that is running or finished.
 package protocol GenerationHandle: AnyObject, Sendable {
     /// Ends the generation within one token, with the reason `cancelled`. Does nothing after the end.
     func cancel()
+    /// Whether the generation can pause.
+    var canPause: Bool { get }
+    /// Stops the generation at the next token and frees its slot, until `resume`.
+    func pause()
+    func resume()
+}
+
+extension GenerationHandle {
+    package var canPause: Bool { false }
+    package func pause() {}
+    package func resume() {}
 }
 
 /// A prompt, and how to continue it.
@@ -35,6 +57,8 @@ package struct GenerationRequest: Sendable, Equatable {
     package var prompt: Prompt
     package var config: GenerationConfig
     package var policy: TruncationPolicy
+    /// Whose prompt it is. Cached keys and values are reused within one owner only, except those of a prefix that all may share.
+    package var owner = ""
 
     package init(_ prompt: Prompt, _ config: GenerationConfig = GenerationConfig(), policy: TruncationPolicy = .oldestTurns) {
         self.prompt = prompt

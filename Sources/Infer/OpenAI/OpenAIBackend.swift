@@ -13,7 +13,8 @@ package final class OpenAIBackend: ChatBackend {
     package let name: String
     package let context: Int? = nil
     private let address: OpenAIAddress
-    private let model: String
+    /// The model's name at its server.
+    package let model: String
     private let idleSeconds: Int
 
     /// - Parameters:
@@ -49,6 +50,22 @@ package final class OpenAIBackend: ChatBackend {
             throw .remote(.invalidResponse(address: url, reason: "the server lists no model. Give a name: --backend-model NAME"))
         }
         return first
+    }
+
+    /// Asks for the list of models, which costs the server nothing.
+    package func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void) {
+        var request = address.request("models", idleSeconds: 4)
+        request.connectSeconds = 4
+        do {
+            try BackgroundThread.run { [request] in
+                var status = 0
+                do throws(HTTPError) {
+                    try HTTPExchange().run(request) { head, _ in status = head.status }
+                } catch { return completion(false) }
+                // A server without this route is there as well.
+                completion(status > 0 && status < 500)
+            }
+        } catch { completion(false) }
     }
 
     package func start(
