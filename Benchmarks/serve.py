@@ -74,7 +74,7 @@ def measure(folder, options):
                 port = free_port()
                 command = [SLM, "serve", "--checkpoint", models, "--dtype", kind, "--threads", 2, "--port", port, "--database", f"sqlite:{folder}/{turn}-{kind}-{count}.db",
                            "--chats-per-minute", 0, "--per-person", 4_096]
-                with Server(command, port, "/api/health") as server:
+                with Server(command, port, "/api/ready") as server:
                     ours = server.measure(count, questions)
                     os.kill(server.process.pid, signal.SIGSTOP)
                     alone = last_line([SLM, "bench", "generate", "--checkpoint", models, "--dtype", kind, "--batch", count, "--prompt", 16, "--generate", 200, "--threads", 2, "--json"])

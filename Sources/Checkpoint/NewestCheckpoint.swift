@@ -8,9 +8,9 @@ extension Checkpoint {
     ///
     /// A run counts with its `best.h5`, or with its `last.h5` before the first evaluation. A `.h5` file directly in the folder, such as
     /// an imported model, counts as a run. The modification time decides, then the name. No file is opened.
-    package static func newest(under folder: String) -> String? {
+    package static func newest(under folder: String, where isAccepted: (_ path: String) -> Bool = { _ in true }) -> String? {
         let names = (Folder.names(in: folder) ?? []).filter { !$0.hasPrefix(".") }
-        return names.compactMap { Candidate($0, in: folder) }.max { $0.rank < $1.rank }?.path
+        return names.compactMap { Candidate($0, in: folder) }.filter { isAccepted($0.path) }.max { $0.rank < $1.rank }?.path
     }
 
     private struct Candidate {

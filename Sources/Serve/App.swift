@@ -1,4 +1,6 @@
 import HTTPServer
+import Infer
+import Kernels
 import Secrets
 import Store
 import Synchronization
@@ -14,10 +16,15 @@ final class App: Sendable {
     let executors: Executors
     let signer: SessionTokenSigner
     let passwordHasher: PasswordHasher
+    /// Decides whose password is hashed next.
+    let passwordQueue: Admission
     let rateLimits: RateLimits
     let conversationLocks = ConversationLocks()
     let chatLog: ChatLog?
     let webFiles = WebFiles()
+    /// Answers whose last event was not handled yet.
+    let unfinishedAnswers = Atomic(0)
+    let health: HealthMonitor
     private let started = ContinuousClock.now
     private let stopping = Atomic(false)
 
@@ -28,13 +35,20 @@ final class App: Sendable {
         self.chatLog = chatLog
         self.models = models
         let executors = try Executors()
-        let limits = Admission.Limits(slots: settings.slots, maxWaiting: settings.maxWaiting, perClient: settings.answersPerClient)
+        let limits = Admission.Limits(
+            slots: settings.slots,
+            maxWaiting: settings.maxWaiting,
+            perClient: settings.answersPerClient,
+            share: max(1, settings.slots / 2),
+            canPause: { models.current?.backend.canPause ?? false })
         let admission = Admission(limits) { executors.parsing.runEvenIfFull($0) }
         self.executors = executors
         self.admission = admission
         metrics = Metrics(routes: Self.routes.map(\.pattern), version: settings.version) { admission.load }
-        passwordHasher = PasswordHasher(cost: settings.passwordCost)
+        passwordHasher = PasswordHasher(cost: settings.passwordCost, onHash: settings.onPasswordHash)
+        passwordQueue = Admission(Executors.passwordQueueLimits) { $0() }
         rateLimits = RateLimits(settings)
+        health = HealthMonitor(settings.health, models, store)
     }
 
     /// All routes, the most frequent ones first.
@@ -44,6 +58,11 @@ final class App: Sendable {
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
     /// In seconds.
     var uptime: Double { (ContinuousClock.now - started).inSeconds }
+
+    /// Whether nothing is left to do or to store.
+    var isIdle: Bool {
+        admission.isIdle && unfinishedAnswers.load(ordering: .acquiring) == 0 && conversationLocks.isEmpty && executors.database.isIdle
+    }
 
     /// Rejects new answers from now on.
     func close() {
@@ -59,12 +78,18 @@ struct Executors: Sendable {
     let parsing: ThreadPool
     /// One hash takes one core for a quarter of a second.
     let passwordHashing: ThreadPool
+    /// A search may take seconds, so searches have threads of their own, as many as `StoreOptions.searchConnections`.
+    let search: ThreadPool
 
     init() throws(ThreadError) {
         database = try ThreadPool(threads: 8, maxQueued: 2_000)
         parsing = try ThreadPool(threads: 2, maxQueued: 2_000)
-        passwordHashing = try ThreadPool(threads: 1, maxQueued: 32)
+        search = try ThreadPool(threads: StoreOptions().searchConnections, maxQueued: 64)
+        passwordHashing = try ThreadPool(threads: Self.passwordQueueLimits.slots)
     }
+
+    /// All cores may hash passwords: a thread that hashes competes with those of the engine, but people who sign in wait for it.
+    static let passwordQueueLimits = Admission.Limits(slots: CPU.availableCores, maxWaiting: 256, perClient: 8)
 
     /// Returns nil for the thread of the connection.
     subscript(executor: Route.Executor) -> ThreadPool? {

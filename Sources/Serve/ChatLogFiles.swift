@@ -18,6 +18,9 @@ struct ChatLogFiles: ~Copyable {
         } ?? path
         let previousPath = Self.previousPath(of: real)
         let file = try File(real)
+        guard restrictToOwner(fileAt: previousPath) else {
+            throw .notWritten(path: previousPath, reason: "other users can read it, and it belongs to another user")
+        }
         previousCount = try Self.lineCountOfPrevious(previousPath)
         self.path = real
         self.previousPath = previousPath
@@ -118,6 +121,9 @@ extension ChatLogFiles {
             var status = stat()
             guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
                 throw .notWritten(path: path, reason: "it is not a regular file")
+            }
+            guard restrictToOwner(descriptor) else {
+                throw .notWritten(path: path, reason: "other users can read it, and it belongs to user \(status.st_uid)")
             }
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
                 throw .notWritten(path: path, reason: "another program has locked it")

@@ -16,6 +16,9 @@ package struct ServeSettings: Sendable {
     package var chatsPerMinute = 240
     package var signInsPerMinute = 20
     package var registrationsPerMinute = 20
+    /// Requests that change something other than a chat: conversations, keys, the account.
+    package var changesPerMinute = 240
+    package var searchesPerMinute = 120
     /// The key for `/api/admin`; nil disables these routes.
     package var adminKey: String?
     /// Whether OpenAI clients need an API key.
@@ -31,8 +34,15 @@ package struct ServeSettings: Sendable {
     package var tokenLifetime = 7 * 86_400
     /// The cost parameter of bcrypt.
     package var passwordCost = 12
+    /// Called after each computation of a password hash with its cost, for tests.
+    package var onPasswordHash: (@Sendable (_ cost: String) -> Void)?
     /// Cached answers to greedy requests; 0 disables the cache.
     package var cachedAnswers = 1_024
+    /// Whether the cached answer to one client may be sent to another.
+    package var sharesCachedAnswers = false
+    package var health = HealthMonitor.Settings()
+    /// nil for none.
+    package var accessLog: AccessLog.Settings?
     package var version = ""
 
     package init() {}

@@ -26,18 +26,24 @@ package final class Server: Sendable {
         open: @escaping @Sendable () throws -> ServedModel
     ) throws {
         let capacity = settings.cachedAnswers
+        let isShared = settings.sharesCachedAnswers
         let models = ModelHolder {
             let model = try open()
             if capacity == 0 { return model }
-            return ServedModel(name: model.name, CachingBackend(model.backend, capacity: capacity), model.modelInfo)
+            let backend = CachingBackend(model.backend, capacity: capacity, isShared: isShared)
+            return ServedModel(name: model.name, backend, model.modelInfo)
         }
         let app = try App(settings, store, SessionTokenSigner(secret), chatLog, models)
-        let dispatcher = Dispatcher(app, Router(routes: App.routes))
+        let dispatcher = try Dispatcher(app, Router(routes: App.routes))
         var http = settings.http
         http.responseToRejected = { dispatcher.response(to: $0) }
-        http.onCompletion = { dispatcher.count($0) }
+        http.onCompletion = { dispatcher.record($0) }
+        http.bodyPolicy = { dispatcher.bodyPolicy($0) }
+        http.onMistake = { Log.error($0) }
+        http.trustsRequestIDs = settings.trustsProxy
         self.app = app
         self.http = try HTTPServer(http) { dispatcher.dispatch($0) }
+        try app.health.start()
         try BackgroundThread.run { [stopped] in Self.purgePeriodically(store, until: stopped) }
     }
 
@@ -54,8 +60,9 @@ package final class Server: Sendable {
         Self.wait(upTo: time) { app.admission.isIdle }
         app.admission.cancelAll()
         http.stop(within: .seconds(5))
-        // Answers are also stored if their clients have disconnected.
-        Self.wait(upTo: .seconds(5)) { app.conversationLocks.isEmpty && app.executors.database.isIdle }
+        // Also stores answers whose clients have disconnected, collected chats and token counts.
+        Self.wait(upTo: .seconds(5)) { app.isIdle }
+        app.health.stop()
         stopped.put(true)
     }
 

@@ -1,5 +1,13 @@
 extension Migration {
-    static let all = [Migration(version: 1, statements: initialTables), Migration(version: 2, statements: apiKeysAndMessageCounts)]
+    static let all = [
+        Migration(version: 1, statements: initialTables),
+        Migration(version: 2, statements: apiKeysAndMessageCounts),
+        Migration(version: 3, statements: sessions),
+        Migration(version: 4, statements: searchIndex),
+        Migration(version: 5, statements: administration),
+        Migration(version: 6, statements: answerFigures),
+        Migration(version: 7, statements: unfinishedAnswers),
+    ]
 
     /// Version 1: users, conversations, messages, generations, settings.
     ///
@@ -60,5 +68,67 @@ extension Migration {
          ) \(d.tableOptions)
          """,
          "CREATE INDEX api_keys_of_owners ON api_keys (owner_id)"]
+    }
+
+    /// Version 3: sessions. A session token is valid only if its epoch is `token_epoch`, so increasing that number ends all sessions.
+    @Sendable private static func sessions(_ d: Dialect) -> [String] {
+        let binary = d.binaryText
+        return ["ALTER TABLE users ADD COLUMN token_epoch \(d.integer) NOT NULL DEFAULT 0",
+         "ALTER TABLE users ADD COLUMN disabled_at \(d.integer)",
+         """
+         CREATE TABLE sessions (
+             id \(binary) PRIMARY KEY NOT NULL, user_id \(binary) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+             created_at \(d.integer) NOT NULL, last_used_at \(d.integer) NOT NULL, expires_at \(d.integer) NOT NULL,
+             address TEXT NOT NULL, user_agent TEXT NOT NULL
+         ) \(d.tableOptions)
+         """,
+         "CREATE INDEX sessions_of_users ON sessions (user_id)",
+         "CREATE INDEX sessions_by_expiry ON sessions (expires_at)"]
+    }
+
+    /// Version 5: sign-in with an email address, one-time codes, the audit log. Of several accounts with the same address, the oldest one
+    /// gets the key.
+    @Sendable private static func administration(_ d: Dialect) -> [String] {
+        let binary = d.binaryText
+        return ["ALTER TABLE users ADD COLUMN email_key \(binary)",
+         """
+         UPDATE users SET email_key = lower(email) WHERE id IN (
+             SELECT id FROM (
+                 SELECT id, row_number() OVER (PARTITION BY lower(email) ORDER BY created_at, id) AS number
+                 FROM users WHERE email IS NOT NULL AND email <> ''
+             ) AS numbered WHERE number = 1)
+         """,
+         "CREATE UNIQUE INDEX users_by_email ON users (email_key)",
+         """
+         CREATE TABLE one_time_codes (
+             id \(binary) PRIMARY KEY NOT NULL, kind \(binary) NOT NULL CHECK (kind IN ('invitation', 'password_reset')),
+             hash \(binary) NOT NULL UNIQUE, user_id \(binary) REFERENCES users (id) ON DELETE CASCADE, email \(binary),
+             created_at \(d.integer) NOT NULL, expires_at \(d.integer) NOT NULL, used_at \(d.integer)
+         ) \(d.tableOptions)
+         """,
+         "CREATE INDEX one_time_codes_of_users ON one_time_codes (user_id)",
+         "CREATE INDEX one_time_codes_by_expiry ON one_time_codes (expires_at)",
+         """
+         CREATE TABLE audit_log (
+             id \(binary) PRIMARY KEY NOT NULL, created_at \(d.integer) NOT NULL, actor TEXT NOT NULL, address TEXT NOT NULL,
+             action \(binary) NOT NULL, target \(binary), target_name TEXT
+         ) \(d.tableOptions)
+         """,
+         "CREATE INDEX audit_log_by_time ON audit_log (created_at, id)"]
+    }
+
+    /// Version 6: the figures that are shown below an answer. They are part of the message, because rows of `generations` are deleted.
+    @Sendable private static func answerFigures(_ d: Dialect) -> [String] {
+        func copied(_ column: String) -> String {
+            "\(column) = (SELECT \(column) FROM generations WHERE message_id = messages.id LIMIT 1)"
+        }
+        return ["ALTER TABLE messages ADD COLUMN reason TEXT",
+         "ALTER TABLE messages ADD COLUMN answer_tokens \(d.integer)",
+         "ALTER TABLE messages ADD COLUMN seconds \(d.real)",
+         "ALTER TABLE messages ADD COLUMN first_token_seconds \(d.real)",
+         """
+         UPDATE messages SET \(copied("reason")), \(copied("answer_tokens")), \(copied("seconds"))
+         WHERE EXISTS (SELECT 1 FROM generations WHERE message_id = messages.id)
+         """]
     }
 }

@@ -14,7 +14,7 @@ extension Store {
         return try database.transaction(.write) { connection throws(StoreError) in
             try Self.append(
                 message, id: id, to: conversation, of: owner, replacingFrom: first, generation: generation,
-                maxCharacters: options.maxCharacters, at: now, on: connection, database.dialect)
+                options, at: now, on: connection, database.dialect)
         }
     }
 
@@ -30,10 +30,9 @@ extension Store {
         let id = MessageID()
         let now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
-            if let title { try Self.insertConversation(conversation, title, for: owner, at: now, on: connection) }
+            if let title { try Self.insertConversation(conversation, title, for: owner, options, at: now, on: connection) }
             try Self.append(
-                message, id: id, to: conversation, of: owner, replacingFrom: first,
-                maxCharacters: options.maxCharacters, at: now, on: connection, database.dialect)
+                message, id: id, to: conversation, of: owner, replacingFrom: first, options, at: now, on: connection, database.dialect)
             return (try Self.conversation(conversation, of: owner, on: connection), try Self.messages(of: conversation, on: connection))
         }
     }
@@ -42,7 +41,7 @@ extension Store {
     static func append(
         _ message: NewMessage, id: MessageID, to conversation: ConversationID, of owner: UserID,
         replacingFrom first: MessageID? = nil, generation: Generation? = nil,
-        maxCharacters: Int = .max, at now: Timestamp, on connection: any Connection, _ dialect: Dialect
+        _ options: StoreOptions, at now: Timestamp, on connection: any Connection, _ dialect: Dialect
     ) throws(StoreError) -> Message {
         // The row lock serializes writers of one conversation.
         let row = try connection.firstRow("""
@@ -53,31 +52,57 @@ extension Store {
         if let stored = try storedMessage(id, in: conversation, on: connection) { return stored }
         var position = try row.integer(0)
         if let first { position = try replace(from: first, message.role, in: conversation, at: now, on: connection) }
-        if message.role == .user { try checkCapacity(of: conversation, for: message.content, maxCharacters, on: connection) }
+        let characters = try characters(in: conversation, on: connection)
+        let newCharacters = message.content.unicodeScalars.count
+        if message.role == .user {
+            if characters + newCharacters > options.maxCharacters { throw .conversationFull(limit: options.maxCharacters) }
+            try checkQuota(of: owner, adding: characters + newCharacters, to: conversation, options, on: connection)
+        }
         // Nothing reads `write_key`: it is NOT NULL and unique in a conversation, so it repeats the id.
         try connection.execute("""
-            INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at) VALUES ($1, $2, $3, $4, $5, $1, $6)
+            INSERT INTO messages
+                (id, conversation_id, position, role, content, write_key, created_at, reason, answer_tokens, seconds, first_token_seconds)
+            VALUES ($1, $2, $3, $4, $5, $1, $6, $7, $8, $9, $10)
             """, [
                 .text(id), .text(conversation), .integer(position),
                 .text(message.role.rawValue), .text(message.content), .integer(now),
+                .text(generation?.reason), generation.map { .integer($0.answerTokens) } ?? .null,
+                generation.map { .real($0.seconds) } ?? .null, generation?.firstTokenSeconds.map { .real($0) } ?? .null,
             ])
         // `updated_at` never decreases, so setting the system clock back does not reorder the conversation list.
         try connection.execute("""
-            UPDATE conversations SET message_count = $2, updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END WHERE id = $1
-            """, [.text(conversation), .integer(position + 1), .integer(now)])
+            UPDATE conversations
+            SET message_count = $2, characters = $4, updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END WHERE id = $1
+            """, [.text(conversation), .integer(position + 1), .integer(now), .integer(characters + newCharacters)])
+        if message.role == .assistant { try deleteUnfinished(id, on: connection) }
+        try updateSearchIndex(on: connection, dialect, minimum: 50)
         if let generation { try insert(generation, id: id, of: owner, conversation, message: id, at: now, on: connection) }
         try recordActivity(of: owner, at: now, on: connection)
-        return Message(id: id, role: message.role, content: message.content, createdAt: now)
+        let figures = generation.map {
+            AnswerFigures(reason: $0.reason, tokens: $0.answerTokens, seconds: $0.seconds, firstTokenSeconds: $0.firstTokenSeconds)
+        }
+        return Message(id: id, role: message.role, content: message.content, createdAt: now, figures: figures)
     }
 
-    /// Limits the size of a conversation, and so the memory needed to read it. Answers are not limited.
-    private static func checkCapacity(
-        of conversation: ConversationID, for text: String, _ maxCharacters: Int, on connection: any Connection
-    ) throws(StoreError) {
+    /// The size of a conversation in Unicode scalars.
+    private static func characters(in conversation: ConversationID, on connection: any Connection) throws(StoreError) -> Int {
         let row = try connection.firstRow(
             "SELECT COALESCE(SUM(LENGTH(content)), 0) FROM messages WHERE conversation_id = $1 AND position >= 0", [.text(conversation)])
-        let stored = try row?.integer(0) ?? 0
-        if stored + text.unicodeScalars.count > maxCharacters { throw .conversationFull(limit: maxCharacters) }
+        return try row?.integer(0) ?? 0
+    }
+
+    /// Limits the text that an account stores. Answers are not limited: the limit of the next message counts them.
+    private static func checkQuota(
+        of owner: UserID, adding characters: Int, to conversation: ConversationID, _ options: StoreOptions, on connection: any Connection
+    ) throws(StoreError) {
+        guard options.maxStoredCharacters > 0 else { return }
+        let row = try connection.firstRow("""
+            SELECT CAST(COALESCE(SUM(characters), 0) AS BIGINT) FROM conversations WHERE owner_id = $1 AND deleted_at IS NULL AND id <> $2
+            """, [.text(owner), .text(conversation)])
+        let others = try row?.integer(0) ?? 0
+        if others + characters > options.maxStoredCharacters {
+            throw .quotaExceeded(.storedCharacters, limit: options.maxStoredCharacters)
+        }
     }
 
     /// Records the token counts and time of an answer that is not stored: of a guest or an API client, or one without text.
@@ -94,13 +119,13 @@ extension Store {
     }
 
     package static let messagesSQL =
-        "SELECT id, role, content, created_at FROM messages WHERE conversation_id = $1 AND position >= 0 ORDER BY position"
+        "SELECT \(Message.columns) FROM messages WHERE conversation_id = $1 AND position >= 0 ORDER BY position"
 
     private static func storedMessage(
         _ id: MessageID, in conversation: ConversationID, on connection: any Connection
     ) throws(StoreError) -> Message? {
         let row = try connection.firstRow(
-            "SELECT id, role, content, created_at FROM messages WHERE id = $1 AND conversation_id = $2", [.text(id), .text(conversation)])
+            "SELECT \(Message.columns) FROM messages WHERE id = $1 AND conversation_id = $2", [.text(id), .text(conversation)])
         return try row.map { row throws(StoreError) in try Message(row) }
     }
 
@@ -120,6 +145,7 @@ extension Store {
         return position
     }
 
+    /// Inserts NULL for a user or a conversation that was deleted while the answer was generated.
     private static func insert(
         _ generation: Generation, id: MessageID, of user: UserID?, _ conversation: ConversationID?, message: MessageID?,
         at now: Timestamp, on connection: any Connection
@@ -127,7 +153,8 @@ extension Store {
         try connection.execute("""
             INSERT INTO generations
                 (id, user_id, conversation_id, message_id, model, prompt_tokens, answer_tokens, seconds, reason, created_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING
+            VALUES ($1, (SELECT id FROM users WHERE id = $2), (SELECT id FROM conversations WHERE id = $3), $4, $5, $6, $7, $8, $9, $10)
+            ON CONFLICT (id) DO NOTHING
             """, [
                 .text(id), user.map { .text($0) } ?? .null, conversation.map { .text($0) } ?? .null, message.map { .text($0) } ?? .null,
                 .text(generation.model), .integer(generation.promptTokens), .integer(generation.answerTokens),
@@ -137,8 +164,17 @@ extension Store {
 }
 
 extension Message {
+    static let columns = "id, role, content, created_at, reason, answer_tokens, seconds, first_token_seconds"
+
+    /// - Parameter row: The values of `columns`.
     init(_ row: Row) throws(StoreError) {
         guard let role = Role(rawValue: try row.text(1)) else { throw row.unexpected(1, "a role") }
-        self.init(id: try row.id(0), role: role, content: try row.text(2), createdAt: try row.timestamp(3))
+        let reason = try row.optionalText(4)
+        let figures = try reason.map { reason throws(StoreError) in
+            AnswerFigures(
+                reason: reason, tokens: try row.integer(5), seconds: try row.real(6),
+                firstTokenSeconds: row.values[7] == .null ? nil : try row.real(7))
+        }
+        self.init(id: try row.id(0), role: role, content: try row.text(2), createdAt: try row.timestamp(3), figures: figures)
     }
 }

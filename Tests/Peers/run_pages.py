@@ -39,7 +39,7 @@ def serve(command, folder, environment):
     try:
         for _ in range(300):
             if server.poll() is not None: raise SystemExit(f"the server ended: {server.stderr.read()}")
-            try: return urllib.request.urlopen("http://127.0.0.1:8000/api/health", timeout=2).status == 200
+            try: return urllib.request.urlopen("http://127.0.0.1:8000/api/ready", timeout=2).status == 200
             except OSError: time.sleep(0.2)
         raise SystemExit("the server did not answer within 60 s")
     finally:

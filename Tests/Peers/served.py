@@ -35,7 +35,7 @@ def tiny_checkpoint(slm, folder):
 
 
 # Disables the rate limits.
-UNLIMITED = ["--chats-per-minute", "0", "--sign-ins-per-minute", "0"]
+UNLIMITED = ["--chats-per-minute", "0", "--sign-ins-per-minute", "0", "--changes-per-minute", "0", "--searches-per-minute", "0"]
 
 
 class Server:
@@ -53,7 +53,7 @@ class Server:
         self.url = self.process.stdout.readline().strip()
         assert self.url.startswith("http://"), f"expected a URL, found {self.url!r}\n{self.log_text()[-2000:]}"
         self.port = urllib.parse.urlparse(self.url).port
-        self.wait(lambda: self.get("/api/health")[0] == 200)
+        self.wait(lambda: self.get("/api/ready")[0] == 200)
 
     def __enter__(self):
         return self

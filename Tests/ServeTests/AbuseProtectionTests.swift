@@ -1,8 +1,10 @@
 import Glibc
 import Infer
+import Kernels
 import JSON
 import Serve
 import Store
+import Synchronization
 import TestSupport
 import Testing
 
@@ -37,6 +39,31 @@ import Testing
         #expect(try (0..<3).map { try post("/api/auth/register", "ada\($0)").status } == [201, 201, 429])
         #expect(try (0..<4).map { try post("/api/auth/login", "ada\($0)").status } == [200, 200, 401, 429])
         #expect(try post("/api/auth/login", "ada0").headers["retry-after"] != nil)
+    }
+
+    @Test func `a sign-in does not wait for a flood of sign-ins from other addresses`() throws {
+        let finished = Mutex<[String]>([])
+        let server = try TestServer {
+            $0.passwordCost = 9
+            $0.trustsProxy = true
+            $0.accessLog = AccessLog.Settings(.text) { line in finished.withLock { $0.append(String(decoding: line, as: UTF8.self)) } }
+        }
+        let body = #"{"username":"ada","password":"correct horse"}"#
+        #expect(try server.connect().post("/api/auth/register", body)?.status == 201)
+        let flood = try (0..<96).map { i in
+            let connection = try server.connect()
+            let guess = #"{"username":"nobody\#(i)","password":"wrong"}"#
+            connection.send(
+                "POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                    + "X-Forwarded-For: 192.0.2.\(i % 12)\r\nContent-Length: \(guess.utf8.count)\r\n\r\n\(guess)")
+            return connection
+        }
+        let before = finished.withLock(\.count)
+        #expect(try server.connect().post("/api/auth/login", body, ["X-Forwarded-For": "198.51.100.1"])?.status == 200)
+        for connection in flood { #expect(connection.answer()?.status == 401) }
+        try eventually { finished.withLock(\.count) == 98 }
+        let place = try #require(finished.withLock { lines in lines.firstIndex { $0.contains("login 200") } })
+        #expect(place - before <= 2 * CPU.availableCores + 12, "\(place - before) responses came first")
     }
 
     @Test func `an account is locked for all addresses after failed sign-ins`() throws {

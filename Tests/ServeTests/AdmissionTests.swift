@@ -24,6 +24,9 @@ import Testing
         }
 
         func cancel() { log.add("cancel \(name)") }
+        var canPause: Bool { true }
+        func pause() { log.add("pause \(name)") }
+        func resume() { log.add("resume \(name)") }
     }
 
     private let log = EventLog()
@@ -52,11 +55,48 @@ import Testing
         try enter(admission, bob, "bob 1")
         try enter(admission, bob, "bob 2")
         try enter(admission, cid, "cid 1")
-        #expect(log.events == ["ada 1", "ada 2"] && admission.load == .init(running: 2, waiting: 5))
+        // One of ada's two answers makes room.
+        #expect(log.events == ["ada 1", "ada 2", "pause ada 2", "bob 1"] && admission.load == .init(running: 2, waiting: 5))
         tickets[0].leave()
-        #expect(log.events.last == "bob 1")                                     // not ada 3, which came earlier
-        tickets[1].leave()
-        #expect(log.events.last == "cid 1" && admission.load == .init(running: 2, waiting: 3))
+        #expect(log.events.last == "cid 1" && admission.load == .init(running: 2, waiting: 4))
+    }
+
+    @Test func `answers of the client with the most pause while others wait, and continue later`() throws {
+        let admission = admission(slots: 4, maxWaiting: 10, perClient: 10)
+        for i in 1...4 { try enter(admission, ada, "ada \(i)") }
+        #expect(log.events.count == 4)
+        let bobs = try (1...3).map { try enter(admission, bob, "bob \($0)") }
+        // Two each: a third answer of bob would only turn the difference around.
+        #expect(log.events.dropFirst(4) == ["pause ada 4", "bob 1", "pause ada 3", "bob 2"])
+        #expect(admission.load == .init(running: 4, waiting: 3))
+        bobs[0].leave()
+        #expect(log.events.last == "bob 3")
+        for ticket in bobs.dropFirst() { ticket.leave() }
+        #expect(log.events.suffix(2) == ["resume ada 3", "resume ada 4"] && admission.load == .init(running: 4, waiting: 0))
+    }
+
+    @Test func `a paused answer can be cancelled, and may end by itself`() throws {
+        let admission = admission(slots: 2, maxWaiting: 10, perClient: 10)
+        let adas = try (1...2).map { try enter(admission, ada, "ada \($0)") }
+        let other = try enter(admission, bob, "bob 1")
+        #expect(log.events.suffix(2) == ["pause ada 2", "bob 1"])
+        adas[1].cancel()
+        #expect(log.events.last == "cancel ada 2")
+        adas[1].leave()                                          // the backend has ended it
+        #expect(admission.load == .init(running: 2, waiting: 0))
+        other.leave()
+        adas[0].leave()
+        #expect(admission.isIdle && !log.events.contains("resume ada 2"))
+    }
+
+    @Test func `without pauses a client gets its share only`() throws {
+        let admission = Admission(.init(slots: 4, maxWaiting: 10, perClient: 10, share: 2, canPause: { false })) { $0() }
+        let adas = try (1...4).map { try enter(admission, ada, "ada \($0)") }
+        #expect(log.events == ["ada 1", "ada 2"] && admission.load == .init(running: 2, waiting: 2))
+        try enter(admission, bob, "bob 1")
+        #expect(log.events.last == "bob 1")
+        adas[0].leave()
+        #expect(log.events.last == "ada 3" && admission.load == .init(running: 3, waiting: 1))
     }
 
     @Test func `waiting clients take turns`() throws {

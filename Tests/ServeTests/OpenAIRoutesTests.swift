@@ -205,7 +205,7 @@ struct OpenAIRoutesTests {
         if streams { #expect(connection.text(through: #""content":"H""#) != nil) }
         server.server.stop(within: .zero)
         if streams {
-            #expect(connection.text(through: #""code":"stopping"}}"#) != nil)
+            #expect(connection.text(through: #""code":"stopping","#) != nil)
         } else { #expect(connection.answer()?.status == 503) }
     }
 

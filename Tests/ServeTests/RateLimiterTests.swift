@@ -20,6 +20,17 @@ import Testing
         #expect(limiter.takeToken(for: ada, at: time(3_600_000)) == 2)
     }
 
+    @Test func `the addresses of an IPv6 network of a customer share a limit`() throws {
+        let limiter = ClientLimiter(perMinute: 10)
+        func take(_ address: String) throws -> Bool { limiter.takeToken(for: try #require(ClientKey(address: address)), at: time(0)) == nil }
+        #expect(try (0..<11).map { try take("2001:db8:1:200::\($0)") }.count { $0 } == 10)
+        // The 256 networks of /64 in one of /56 have four times the limit of one.
+        #expect(try (0..<60).map { try take("2001:db8:1:2\(String(16 + $0, radix: 16))::1") }.count { $0 } == 30)
+        #expect(try take("2001:db8:1:300::1") && take("2001:db8:1:1ff::1") && take("192.0.2.1"))
+        let last = try #require(ClientKey(address: "2001:db8:1:2ff::1"))
+        #expect(limiter.secondsUntilToken(for: last, at: time(0)) != nil && limiter.secondsUntilToken(for: ada, at: time(0)) == nil)
+    }
+
     @Test func `a client that waits the returned time gets a token`() {
         let limiter = RateLimiter(.init(burst: 2, perMinute: 7))
         var random = TestRandom(3)

@@ -9,6 +9,14 @@ import TestSupport
 import Testing
 import Threads
 
+extension StoreOptions {
+    static func with(_ change: (inout StoreOptions) -> Void) -> StoreOptions {
+        var options = StoreOptions()
+        change(&options)
+        return options
+    }
+}
+
 /// A server with its own database, which stops at the end of the test.
 ///
 ///     let server = try TestServer { $0.requiresAPIKey = true }
@@ -20,7 +28,8 @@ final class TestServer {
     let store: Store
     let secret: Secret
     let chatLog: ChatLog?
-    private let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
+    /// Contains chats.db.
+    let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
 
     /// Starts a server without rate limits, with cheap password hashes and without an answer cache, unless `change` sets them.
     ///
@@ -28,12 +37,17 @@ final class TestServer {
     ///   - backend: The model; nil for a server that is still loading it.
     ///   - next: The model after `load` was called again.
     ///   - collecting: Whether there is a chat log.
+    ///   - database: The URL of a database that several servers share; nil for a new one.
+    ///   - secret: The key that several servers share; nil for a new one.
     init(
         _ backend: (any ChatBackend)? = ScriptedBackend(),
         next: (any ChatBackend)? = nil,
         modelInfo: ModelInfo? = nil,
         collecting: Bool = false,
         clock: ManualClock = ManualClock(),
+        database: String? = nil,
+        secret: Secret? = nil,
+        store storeOptions: StoreOptions = StoreOptions(),
         with change: (inout ServeSettings) -> Void = { _ in }
     ) throws {
         var settings = ServeSettings()
@@ -41,17 +55,19 @@ final class TestServer {
         settings.chatsPerMinute = 0
         settings.signInsPerMinute = 0
         settings.registrationsPerMinute = 0
+        settings.changesPerMinute = 0
+        settings.searchesPerMinute = 0
         settings.passwordCost = 4
         settings.cachedAnswers = 0
         settings.version = "test"
         change(&settings)
-        var storeOptions = StoreOptions()
+        var storeOptions = storeOptions
         storeOptions.now = { clock.now }
-        store = try Store("sqlite:" + folder("chats.db"), storeOptions)
-        secret = try Secret(validating: Secret.generate(), source: "a test")
+        store = try Store(database ?? "sqlite:" + folder("chats.db"), storeOptions)
+        self.secret = try secret ?? Secret(validating: Secret.generate(), source: "a test")
         chatLog = collecting ? try ChatLog(folder("chat_history.jsonl")) : nil
         let loads = AtomicCounter()
-        server = try Server(settings, store: store, secret: secret, chatLog: chatLog) {
+        server = try Server(settings, store: store, secret: self.secret, chatLog: chatLog) {
             guard let backend else { throw GenerationError.unsupported("this test has no model") }
             if let next, loads.increment() > 1 { return ServedModel(name: "next-model", next, modelInfo) }
             return ServedModel(name: "test-model", backend, modelInfo)

@@ -13,20 +13,30 @@ extension App {
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) {
         let counted = metrics.counting(deliver)
-        ticket.start({
+        var request = request
+        request.owner = ticket.client.text
+        // The server does not stop before the last event was handled: it may queue work, such as storing the answer.
+        unfinishedAnswers.add(1, ordering: .relaxed)
+        ticket.start({ [request] in
             do throws(GenerationError) {
                 return try model.backend.start(request) { event in
-                    if case .ended = event { ticket.leave() }
                     // Keeps the model until its last event.
-                    withExtendedLifetime(model) { counted(event) }
+                    withExtendedLifetime(model) {
+                        guard case .ended = event else { return counted(event) }
+                        ticket.leave()
+                        counted(event)
+                        self.unfinishedAnswers.subtract(1, ordering: .releasing)
+                    }
                 }
             } catch {
                 ticket.leave()
                 counted(.ended(GenerationEnd(.error(error), promptTokens: 0, answerTokens: 0)))
+                self.unfinishedAnswers.subtract(1, ordering: .releasing)
                 return nil
             }
         }, onCancel: {
             deliver(.ended(GenerationEnd(.cancelled, promptTokens: 0, answerTokens: 0)))
+            self.unfinishedAnswers.subtract(1, ordering: .releasing)
         })
     }
 }

@@ -6,7 +6,8 @@ import Tokenize
 ///
 ///     let backend = CachingBackend(model)
 ///
-/// The number of cached answers is bounded; the oldest is evicted first. The cache belongs to one model and ends with it.
+/// The number of cached answers is bounded; the oldest is evicted first. The cache belongs to one model and ends with it. A person gets
+/// cached answers to the own prompts only, unless the cache is shared: whether an answer is cached tells that somebody has asked the same.
 package final class CachingBackend: ChatBackend {
     /// Bytes of a prompt, and of an answer. Larger ones are not cached.
     fileprivate static let maxPromptBytes = 16 << 10
@@ -16,25 +17,32 @@ package final class CachingBackend: ChatBackend {
     private let answers: Mutex<BoundedCache<Key, GenerationResult>>
 
     fileprivate struct Key: Hashable {
+        /// Empty if the cache is shared.
+        let owner: String
         let prompt: [[UInt8]]
         let options: String
     }
 
-    package init(_ backend: any ChatBackend, capacity: Int = 1_024) {
+    private let isShared: Bool
+
+    package init(_ backend: any ChatBackend, capacity: Int = 1_024, isShared: Bool = false) {
         self.backend = backend
+        self.isShared = isShared
         answers = Mutex(BoundedCache(capacity: capacity))
     }
 
     package var name: String { backend.name }
     package var context: Int? { backend.context }
+    package var canPause: Bool { backend.canPause }
+    package func probe(_ completion: @escaping @Sendable (_ works: Bool) -> Void) { backend.probe(completion) }
 
     package func start(
         _ request: GenerationRequest,
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle {
-        guard let key = Key(request) else { return try backend.start(request, deliver: deliver) }
+        guard let key = Key(request, isShared: isShared) else { return try backend.start(request, deliver: deliver) }
         if let cached = answers.withLock({ $0[key] }) {
-            Self.replay(cached, to: deliver)
+            replay(cached, to: deliver)
             return FinishedGeneration()
         }
         let accumulator = AnswerAccumulator()
@@ -47,10 +55,11 @@ package final class CachingBackend: ChatBackend {
         }
     }
 
-    private static func replay(_ answer: GenerationResult, to deliver: (GenerationEvent) -> Void) {
+    private func replay(_ answer: GenerationResult, to deliver: (GenerationEvent) -> Void) {
         var beginning = answer.start
         var end = answer.end
-        beginning.cachedTokens = beginning.promptTokens ?? 0
+        // Of a shared cache, it stays unknown who has asked before.
+        beginning.cachedTokens = isShared ? 0 : beginning.promptTokens ?? 0
         end.timings = GenerationTimings()
         deliver(.began(beginning))
         if !answer.text.isEmpty { deliver(.piece(TextPiece(answer.text, answer.tokens))) }
@@ -64,9 +73,10 @@ package final class CachingBackend: ChatBackend {
 
 extension CachingBackend.Key {
     /// Returns nil if the request samples at random, or is too large.
-    fileprivate init?(_ request: GenerationRequest) {
+    fileprivate init?(_ request: GenerationRequest, isShared: Bool) {
         let config = request.config
         guard config.isGreedy else { return nil }
+        owner = isShared ? "" : request.owner
         switch request.prompt {
         case .text(let text): prompt = [Array(text.utf8)]
         case .tokens(let ids): prompt = [Array("\(ids)".utf8), [], []]

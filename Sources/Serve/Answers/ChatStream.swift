@@ -2,29 +2,35 @@ import HTTPServer
 import Infer
 import JSON
 import Synchronization
+import Threads
 import Tokenize
 
 /// The server-sent events of a chat answer: `ChatStream` in Documentation/Reference/openapi.yaml.
 ///
-///     let stream = ChatStream(onDisconnect: { ticket.cancel() })
+///     let stream = ChatStream(for: context.request) { ticket.cancel() }
 ///     context.respond(stream.response)
 ///     stream.send(event)                                       // `start`, `warning`, `token`
 ///     stream.finish(end, seconds: 1.5)                         // `done` or `error`
 final class ChatStream: Sendable {
     private struct State {
         var text = ""
+        var tokens = 0
         var hasStarted = false
-        var hasText = false
+        /// From the request to the first text; nil before it.
+        var firstTokenSeconds: Double?
         var cachedTokens = 0
     }
 
+    private let request: Request
     private let stream: ResponseStream
     private let state = Mutex(State())
+    private let started = ContinuousClock.now
     /// Members of the `start` event besides the token counts.
     private let ids: [(name: String, value: String)]
 
     /// - Parameter onDisconnect: Called once if the client disconnects before the end.
-    init(ids: [(name: String, value: String)] = [], onDisconnect: @escaping @Sendable () -> Void) {
+    init(for request: Request, ids: [(name: String, value: String)] = [], onDisconnect: @escaping @Sendable () -> Void) {
+        self.request = request
         self.ids = ids
         stream = ResponseStream(heartbeat: ": beat\n\n", onDisconnect: onDisconnect)
     }
@@ -33,6 +39,10 @@ final class ChatStream: Sendable {
 
     /// The text sent so far.
     var text: String { state.withLock(\.text) }
+    /// The tokens of that text.
+    var tokens: Int { state.withLock(\.tokens) }
+
+    var firstTokenSeconds: Double? { state.withLock(\.firstTokenSeconds) }
 
     /// Sends an event of the generation. Does nothing for `.ended`: see `finish`.
     func send(_ event: GenerationEvent) {
@@ -63,8 +73,10 @@ final class ChatStream: Sendable {
     private func send(_ piece: TextPiece) {
         let isFirst = state.withLock { state in
             state.text += piece.text
-            defer { state.hasText = true }
-            return !state.hasText
+            state.tokens += piece.tokens.count
+            if state.firstTokenSeconds != nil { return false }
+            state.firstTokenSeconds = (ContinuousClock.now - started).inSeconds
+            return true
         }
         write("token", flush: isFirst) { $0.key("text"); $0.string(piece.text) }
     }
@@ -81,6 +93,7 @@ final class ChatStream: Sendable {
             event.key("cached_tokens"); event.integer(cached)
             event.key("seconds"); event.number(seconds.rounded(toPlaces: 4))
             event.key("tokens_per_second"); event.number((Double(end.answerTokens) / max(seconds, 1e-6)).rounded(toPlaces: 1))
+            if let first = firstTokenSeconds { event.key("first_token_seconds"); event.number(first.rounded(toPlaces: 4)) }
         }
         stream.finish()
     }
@@ -88,7 +101,7 @@ final class ChatStream: Sendable {
     /// Sends an error and ends the stream.
     func fail(_ error: APIError) {
         sendStartIfMissing()
-        write("error") { error.writeMember(to: &$0) }
+        write("error") { error.identified(by: request).writeMember(to: &$0) }
         stream.finish()
     }
 

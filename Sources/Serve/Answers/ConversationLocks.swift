@@ -32,8 +32,18 @@ final class ConversationLocks: Sendable {
         _ = tickets.withLock { $0.removeValue(forKey: Key(conversation: conversation, owner: owner)) }
     }
 
+    func isLocked(_ conversation: ConversationID, of owner: UserID) -> Bool {
+        tickets.withLock { $0[Key(conversation: conversation, owner: owner)] != nil }
+    }
+
     /// Cancels the answer in a conversation, if there is one.
     func cancelAnswer(in conversation: ConversationID, of owner: UserID) {
         tickets.withLock { $0[Key(conversation: conversation, owner: owner)] }?.cancel()
+    }
+
+    /// Cancels all answers of an account.
+    func cancelAnswers(of owner: UserID) {
+        let running = tickets.withLock { tickets in tickets.filter { $0.key.owner == owner }.map(\.value) }
+        for ticket in running { ticket.cancel() }
     }
 }

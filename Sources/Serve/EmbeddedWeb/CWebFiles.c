@@ -4,6 +4,9 @@
 // arrays, which take 6 seconds to compile whenever anything in `Serve` changes.
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
+static const unsigned char account_page_js[] = {
+#embed "../Web/account-page.js"
+};
 static const unsigned char account_js[] = {
 #embed "../Web/account.js"
 };
@@ -30,6 +33,9 @@ static const unsigned char dom_js[] = {
 };
 static const unsigned char export_js[] = {
 #embed "../Web/export.js"
+};
+static const unsigned char forms_js[] = {
+#embed "../Web/forms.js"
 };
 static const unsigned char icon_svg[] = {
 #embed "../Web/icon.svg"
@@ -91,6 +97,9 @@ static const unsigned char storage_js[] = {
 static const unsigned char style_css[] = {
 #embed "../Web/style.css"
 };
+static const unsigned char tabs_js[] = {
+#embed "../Web/tabs.js"
+};
 static const unsigned char theme_choice_js[] = {
 #embed "../Web/theme-choice.js"
 };
@@ -107,6 +116,7 @@ static const unsigned char toast_js[] = {
 #define FILE(name, bytes) { name, bytes, sizeof bytes }
 
 static const slm_web_file files[] = {
+    FILE("account-page.js", account_page_js),
     FILE("account.js", account_js),
     FILE("api.js", api_js),
     FILE("composer.js", composer_js),
@@ -116,6 +126,7 @@ static const slm_web_file files[] = {
     FILE("dates.js", dates_js),
     FILE("dom.js", dom_js),
     FILE("export.js", export_js),
+    FILE("forms.js", forms_js),
     FILE("icon.svg", icon_svg),
     FILE("index.html", index_html),
     FILE("layout.js", layout_js),
@@ -136,6 +147,7 @@ static const slm_web_file files[] = {
     FILE("sse.js", sse_js),
     FILE("storage.js", storage_js),
     FILE("style.css", style_css),
+    FILE("tabs.js", tabs_js),
     FILE("theme-choice.js", theme_choice_js),
     FILE("theme.js", theme_js),
     FILE("thread.js", thread_js),

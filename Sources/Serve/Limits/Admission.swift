@@ -10,6 +10,10 @@ import Synchronization
 /// A free slot goes to the client with the fewest running answers, and among those to the one that was given a slot the longest time ago.
 /// So a client that requests fifty answers does not delay one that requests a single answer.
 ///
+/// One client may use all slots while nobody else waits. If another client waits, an answer of the client with the most running answers
+/// pauses at its next token, as long as this makes their numbers more equal, and continues when a slot is free. If the backend cannot
+/// pause answers, a client gets only its share of the slots, even if others are free.
+///
 /// `LocalBackend` serves its slots in the order of arrival. Give it as many slots as this queue, and no request waits there.
 package final class Admission: Sendable {
     package struct Limits: Sendable {
@@ -18,11 +22,23 @@ package final class Admission: Sendable {
         package var maxWaiting: Int
         /// Running and waiting answers of one client.
         package var perClient: Int
+        /// Running answers of one client, if answers cannot pause.
+        package var share: Int
+        /// Whether the handles of answers can pause them.
+        package var canPause: @Sendable () -> Bool
 
-        package init(slots: Int = 16, maxWaiting: Int = 64, perClient: Int = 4) {
+        package init(
+            slots: Int = 16,
+            maxWaiting: Int = 64,
+            perClient: Int = 4,
+            share: Int = .max,
+            canPause: @escaping @Sendable () -> Bool = { true }
+        ) {
             self.slots = slots
             self.maxWaiting = maxWaiting
             self.perClient = perClient
+            self.share = share
+            self.canPause = canPause
         }
     }
 
@@ -50,7 +66,8 @@ package final class Admission: Sendable {
     /// - Parameter startLater: Starts an answer that has waited. Called on the thread that freed the slot, which has other things to do, so
     ///   it should run its argument on another thread.
     package init(_ limits: Limits, startLater: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void) {
-        precondition(limits.slots > 0 && limits.perClient > 0 && limits.maxWaiting >= 0, "expected positive limits, found \(limits)")
+        let arePositive = limits.slots > 0 && limits.perClient > 0 && limits.maxWaiting >= 0 && limits.share > 0
+        precondition(arePositive, "expected positive limits, found \(limits)")
         self.limits = limits
         self.startLater = startLater
     }
@@ -61,7 +78,7 @@ package final class Admission: Sendable {
     /// Takes a free slot or a place in the queue. The caller must `start` the ticket or make it `leave`.
     package func enter(_ client: ClientKey) throws(Rejection) -> AdmissionTicket {
         let entered = queue.withLock { $0.enter(client, limits) }
-        return AdmissionTicket(self, try entered.get())
+        return AdmissionTicket(self, client, try entered.get())
     }
 
     /// Enters `count` times, or not at all.
@@ -87,10 +104,20 @@ package final class Admission: Sendable {
     fileprivate func start(_ id: Int, _ job: AdmissionQueue.Job) {
         switch queue.withLock({ $0.submit(job, for: id) }) {
         case .start: run(job, id)
-        case .wait: break
+        case .wait:
+            guard let (paused, next) = queue.withLock({ $0.preempt(for: id, limits) }) else { return }
+            paused.pause()
+            if let next { begin(next) }
         case .cancelled:
             leave(id)
             job.onCancel()
+        }
+    }
+
+    private func begin(_ next: AdmissionQueue.Next) {
+        switch next {
+        case .start(let id, let job): run(job, id)
+        case .resume(let handle): handle.resume()
         }
     }
 
@@ -112,16 +139,18 @@ package final class Admission: Sendable {
             queue.remove(id)
             return queue.admitNext(limits)
         }
-        if let next { startLater { self.run(next.job, next.id) } }
+        if let next { startLater { self.begin(next) } }
     }
 }
 
 /// The right of one request to one answer: a place in the queue, then a slot.
 package final class AdmissionTicket: Sendable {
+    package let client: ClientKey
     private let admission: Admission
     private let id: Int
 
-    fileprivate init(_ admission: Admission, _ id: Int) {
+    fileprivate init(_ admission: Admission, _ client: ClientKey, _ id: Int) {
+        self.client = client
         self.admission = admission
         self.id = id
     }
@@ -153,7 +182,9 @@ private struct AdmissionQueue {
         let client: ClientKey
         var hasSlot: Bool
         var isCancelled = false
-        /// Set while it waits for a slot.
+        /// Whether it has started and waits for a slot to continue.
+        var isPaused = false
+        /// Set while it waits for its first slot.
         var job: Job?
         /// Set once it has started.
         var handle: (any GenerationHandle)?
@@ -177,7 +208,7 @@ private struct AdmissionQueue {
         if isClosed { return .failure(.closed) }
         let active = running[client, default: 0] + (waiting[client]?.count ?? 0)
         if active >= limits.perClient { return .failure(.tooManyForClient(active: active)) }
-        let isFree = runningCount < limits.slots
+        let isFree = runningCount < limits.slots && mayRun(client, limits)
         if !isFree, waitingCount >= limits.maxWaiting { return .failure(.queueFull(waiting: waitingCount)) }
         let id = nextID
         nextID += 1
@@ -185,11 +216,19 @@ private struct AdmissionQueue {
         if isFree {
             giveSlot(to: id)
         } else {
-            if waiting[client] == nil { waitingClients.append(client) }
-            waiting[client, default: []].append(id)
-            waitingCount += 1
+            addWaiting(id, of: client)
         }
         return .success(id)
+    }
+
+    private func mayRun(_ client: ClientKey, _ limits: Admission.Limits) -> Bool {
+        limits.canPause() || running[client, default: 0] < limits.share
+    }
+
+    private mutating func addWaiting(_ id: Int, of client: ClientKey, atFront isFirst: Bool = false) {
+        if waiting[client] == nil { waitingClients.append(client) }
+        waiting[client, default: []].insert(id, at: isFirst ? 0 : waiting[client, default: []].count)
+        waitingCount += 1
     }
 
     private mutating func giveSlot(to id: Int) {
@@ -208,6 +247,25 @@ private struct AdmissionQueue {
         if entry.hasSlot { return .start }
         entries[id]?.job = job
         return .wait
+    }
+
+    /// Takes the slot of an answer of the client with the most running answers, for a waiting entry of a client with at least two less.
+    ///
+    /// - Returns: The answer to pause, and what to begin instead.
+    mutating func preempt(for id: Int, _ limits: Admission.Limits) -> (paused: any GenerationHandle, next: Next?)? {
+        guard let client = entries[id]?.client, runningCount >= limits.slots,
+              let most = running.max(by: { $0.value < $1.value }), most.value - running[client, default: 0] >= 2 else { return nil }
+        let candidates = entries.filter { _, entry in
+            entry.client == most.key && entry.hasSlot && !entry.isCancelled && entry.handle?.canPause ?? false
+        }
+        // The newest one has the least to lose.
+        guard let last = candidates.keys.max(), let handle = entries[last]?.handle else { return nil }
+        entries[last]?.hasSlot = false
+        entries[last]?.isPaused = true
+        running[most.key] = most.value - 1
+        runningCount -= 1
+        addWaiting(last, of: most.key, atFront: true)
+        return (handle, admitNext(limits))
     }
 
     /// - Returns: Whether it was cancelled while it started.
@@ -242,16 +300,24 @@ private struct AdmissionQueue {
 
     /// Gives a free slot to the next waiting entry.
     ///
-    /// - Returns: The job to start, if the entry has submitted it.
-    mutating func admitNext(_ limits: Admission.Limits) -> (id: Int, job: Job)? {
+    /// - Returns: The job to start, if the entry has submitted it, or the answer that continues.
+    mutating func admitNext(_ limits: Admission.Limits) -> Next? {
+        let clients = waitingClients.filter { mayRun($0, limits) }
         guard runningCount < limits.slots,
-              let client = waitingClients.min(by: { priority(of: $0) < priority(of: $1) }),
+              let client = clients.min(by: { priority(of: $0) < priority(of: $1) }),
               let id = waiting[client]?.first else { return nil }
         removeWaiting(id, of: client)
         giveSlot(to: id)
+        if entries[id]?.isPaused ?? false {
+            entries[id]?.isPaused = false
+            return entries[id]?.handle.map { .resume($0) }
+        }
         defer { entries[id]?.job = nil }
-        return entries[id]?.job.map { (id, $0) }
+        return entries[id]?.job.map { .start(id, $0) }
     }
+
+    /// What the owner of a slot does with it.
+    enum Next { case start(Int, Job), resume(any GenerationHandle) }
 
     /// The lowest is next.
     private func priority(of client: ClientKey) -> (running: Int, lastGiven: Int) { (running[client] ?? 0, lastGiven[client] ?? 0) }

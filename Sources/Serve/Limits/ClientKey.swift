@@ -8,8 +8,22 @@ package enum ClientKey: Sendable, Hashable {
     case ipv4(UInt32)
     /// The /64 prefix.
     case ipv6(UInt64)
+    /// The /56 prefix, which many providers give to one customer.
+    case ipv6Site(UInt64)
 
     package init(_ peer: PeerAddress) { self = peer.ipv4.map { .ipv4($0) } ?? .ipv6(peer.ipv6Prefix) }
+
+    /// The /56 network of an IPv6 address, which has 256 prefixes of /64.
+    var site: ClientKey? { if case .ipv6(let prefix) = self { .ipv6Site(prefix & ~0xFF) } else { nil } }
+
+    /// A text that no other client has, for the owner of a prompt.
+    var text: String {
+        switch self {
+        case .account(let id): "account \(id)"
+        case .ipv4(let address): "ipv4 \(address)"
+        case .ipv6(let prefix), .ipv6Site(let prefix): "ipv6 \(prefix)"
+        }
+    }
 
     /// Parses a numeric address. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is IPv4. Returns nil if the text is not an address.
     package init?(address text: String) {

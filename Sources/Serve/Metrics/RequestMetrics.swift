@@ -4,11 +4,11 @@
 ///     requests.count(route: 1, method: "POST", status: 200, seconds: 0.2)
 package final class RequestMetrics: Sendable {
     /// The label of requests without a route.
-    private static let noRoute = "other"
+    static let noRoute = "other"
     private static let methods = ["GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT", "other"]
     /// 0 is any other status.
     private static let statuses = [
-        200, 201, 204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 499, 500, 503, 507, 0,
+        200, 201, 204, 304, 400, 401, 403, 404, 405, 409, 413, 414, 415, 417, 422, 429, 431, 499, 500, 501, 502, 503, 505, 507, 0,
     ]
 
     private let routes: [String]
@@ -33,6 +33,9 @@ package final class RequestMetrics: Sendable {
         self.patterns = patterns
         seconds = patterns.map { _ in Histogram(bounds: Histogram.seconds) }
     }
+
+    /// Returns a method that has a label of its own, or "other".
+    static func knownMethod(_ method: String) -> String { methods.contains(method) ? method : "other" }
 
     /// - Parameter route: An index into `routes`; nil for none.
     package func count(route: Int?, method: String, status: Int, seconds: Double) {

@@ -106,10 +106,10 @@ final class CompletionResponder: Sendable {
         }
         guard let hadResponded else { return }
         if hadResponded {
-            stream.write(CompletionEncoder.event(of: error))
+            stream.write(CompletionEncoder.event(of: error.identified(by: context.request)))
             stream.finish()
         } else {
-            context.respond(error.response(for: context.request.path))
+            context.respond(error.response(to: context.request))
         }
         cancel()
     }

@@ -25,6 +25,7 @@ struct RequestFields {
         var parser = JSONParser()
         let root: JSONElement
         do throws(JSONError) { root = try parser.parse(request.body) } catch { throw APIError(error) }
+        request.releaseBody()
         guard let members = root.members else { throw .badRequest("Invalid body: expected a JSON object, found \(root.kind.rawValue).") }
         if let known {
             for (key, _) in members {

@@ -3,7 +3,7 @@ import JSON
 import Secrets
 import Store
 
-/// The API keys of an account.
+/// The API keys of an account. A key is valid under `/v1` only, so it cannot create other keys.
 extension App {
     static var apiKeyRoutes: [Route] {
         [
@@ -20,7 +20,7 @@ extension App {
         let keys = try store.apiKeys(of: try context.account).filter { $0.revokedAt == nil }
         return Response.json { list in
             list.key("keys")
-            list.array { for key in keys { $0.object { Self.write(key, to: &$0) } } }
+            list.array { for key in keys { $0.object { key.write(to: &$0) } } }
         }
     }
 
@@ -29,15 +29,17 @@ extension App {
         let token = APIKeyToken()
         let key = try store.addAPIKey(name, hash: token.digest, for: try context.account)
         return Response.json(.created) { created in
-            Self.write(key, to: &created)
+            key.write(to: &created)
             created.key("key"); created.string(token.text)
         }
     }
+}
 
-    private static func write(_ key: APIKey, to object: inout JSONWriter) {
-        object.key("id"); object.string(key.id.description)
-        object.key("name"); object.string(key.name)
-        object.key("created_at"); object.string(key.createdAt.description)
-        object.key("last_used_at"); if let used = key.lastUsedAt { object.string(used.description) } else { object.null() }
+extension APIKey {
+    func write(to object: inout JSONWriter) {
+        object.key("id"); object.string(id.description)
+        object.key("name"); object.string(name)
+        object.key("created_at"); object.string(createdAt.description)
+        object.key("last_used_at"); if let lastUsedAt { object.string(lastUsedAt.description) } else { object.null() }
     }
 }

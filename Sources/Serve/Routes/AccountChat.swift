@@ -17,11 +17,13 @@ extension App {
             ticket.leave()
             throw error
         }
-        let stream = ChatStream(ids: chat.ids) { ticket.cancel() }
+        let stream = ChatStream(for: context.request, ids: chat.ids) { ticket.cancel() }
         let start = ContinuousClock.now
+        let saver = UnfinishedAnswerSaver()
         context.respond(stream.response)
         generate(GenerationRequest(.chat(chat.history), request.config), with: model, ticket) { event in
             stream.send(event)
+            if case .piece = event { self.save(stream, chat, saver, since: start) }
             guard case .ended(let end) = event else { return }
             let seconds = (ContinuousClock.now - start).inSeconds
             self.executors.database.runEvenIfFull {
@@ -32,9 +34,30 @@ extension App {
         return nil
     }
 
+    /// Saves the text so far every few seconds, in case the server is killed.
+    private func save(_ stream: ChatStream, _ chat: AccountChat, _ saver: UnfinishedAnswerSaver, since start: ContinuousClock.Instant) {
+        guard saver.begin() else { return }
+        executors.database.runEvenIfFull {
+            let answer = UnfinishedAnswer(
+                id: chat.answer, content: stream.text, model: chat.model, tokens: stream.tokens,
+                seconds: (ContinuousClock.now - start).inSeconds)
+            do { try self.store.save(answer, in: chat.conversation.id, of: chat.owner) } catch {
+                Log.error("cannot save the text of an answer in progress: \(error)")
+            }
+            saver.end()
+        }
+    }
+
+    /// Stores the text of answers in a conversation whose server was killed.
+    func recoverAnswers(in conversation: ConversationID, of owner: UserID) throws(StoreError) {
+        if conversationLocks.isLocked(conversation, of: owner) { return }
+        try store.recoverAnswers(in: conversation, of: owner, idleFor: UnfinishedAnswerSaver.interruptedAfter)
+    }
+
     /// Locks the conversation, then stores the message and reads the history in one transaction.
     private func storeUserMessage(_ request: AccountChatRequest, _ ticket: AdmissionTicket, model: String) throws -> AccountChat {
         let id = request.conversation ?? ConversationID()
+        if request.conversation != nil { try recoverAnswers(in: id, of: request.owner) }
         try conversationLocks.lock(id, of: request.owner, for: ticket)                   // 409
         do {
             let (conversation, messages) = try store.appendAndRead(
@@ -59,6 +82,7 @@ extension App {
             promptTokens: end.promptTokens,
             answerTokens: end.answerTokens,
             seconds: seconds,
+            firstTokenSeconds: stream.firstTokenSeconds,
             reason: end.reason.name)
         let id = chat.conversation.id
         let text = stream.text

@@ -3,73 +3,135 @@ import JSON
 import Secrets
 import Store
 
-/// Registration, sign-in and the own account.
+/// Registration, sign-in, and a new password with a code of the administrator.
 extension App {
     static var accountRoutes: [Route] {
         [
-            Route("POST", "/api/auth/register", on: .passwordHashing) { try $0.register($1) },
-            Route("POST", "/api/auth/login", on: .passwordHashing) { try $0.signIn($1) },
-            Route("GET", "/api/me", access: .account) { try $0.me($1) },
-        ]
+            Route("POST", "/api/auth/register", limit: .registrations, on: .passwordHashing) { try $0.register($1) },
+            Route("POST", "/api/auth/login", limit: .signIns, on: .passwordHashing) { try $0.signIn($1) },
+            Route("POST", "/api/auth/reset-password", limit: .signIns, on: .passwordHashing) { try $0.resetPassword($1) },
+        ] + ownAccountRoutes
     }
 
     private func register(_ context: RequestContext) throws -> Response {
-        guard settings.allowsRegistration else {
-            throw APIError(status: .forbidden, code: "closed", message: "Registration is disabled on this server.")
+        let fields = try RequestFields(of: context.request, known: ["username", "password", "email", "invitation"])
+        let invitation = try Self.invitation(fields)
+        guard settings.allowsRegistration || invitation != nil else {
+            throw APIError(status: .forbidden, code: "closed", message: "Registration is disabled on this server. It needs an invitation.")
         }
-        let fields = try RequestFields(of: context.request, known: ["username", "password", "email"])
         let username = try Self.username(fields)
         let email = try Self.email(fields)
         let password = try fields.text("password", 1...PasswordHasher.maxBytes)
         try rateLimits.checkRegistration(context.client.key)
-        // Hashing takes a quarter of a second, so a taken username is rejected first.
+        // Hashing takes a quarter of a second, so a taken name and a wrong code are rejected first.
         if try store.user(named: username) != nil { throw StoreError.usernameTaken(username: username) }
-        let hash: String
-        do throws(PasswordError) { hash = try passwordHasher.hash(password) } catch {
-            if error == .unavailable { throw error }
-            throw APIError.invalid("password", "\(error)")
+        if let email, try store.user(withEmail: email) != nil { throw StoreError.emailTaken }
+        if let invitation, try !store.isValidInvitation(invitation) { throw APIError.wrongCode(field: "invitation") }
+        let hash = try passwordHash(of: password, field: "password")
+        let user: User
+        do { user = try store.addUser(username, email: email, passwordHash: hash, invitation: invitation) } catch {
+            throw error == .invalidCode ? APIError.wrongCode(field: "invitation") : APIError(error)
         }
-        return sessionToken(for: try store.addUser(username, email: email, passwordHash: hash).id, .created)
+        return try startSession(of: user, context, .created)
     }
 
-    /// An unknown username and a wrong password take the same time and give the same response.
+    /// Returns the digest of the invitation; nil if there is none.
+    private static func invitation(_ fields: RequestFields) throws(APIError) -> String? {
+        guard let text = try fields.optionalText("invitation", 0...64), !text.isEmpty else { return nil }
+        guard let code = OneTimeCode(text) else { throw .wrongCode(field: "invitation") }
+        return code.digest
+    }
+
+    /// Hashes a password. Throws 422 if it is too short or too long.
+    func passwordHash(of password: String, field: String) throws -> String {
+        do throws(PasswordError) { return try passwordHasher.hash(password) } catch {
+            if error == .unavailable { throw error }
+            throw APIError.invalid(field, "\(error)")
+        }
+    }
+
+    /// An unknown name and a wrong password take the same time and give the same response.
     private func signIn(_ context: RequestContext) throws -> Response {
-        let fields = try RequestFields(of: context.request, known: ["username", "password"])
-        let username = try fields.text("username", 1...64)
+        let fields = try RequestFields(of: context.request, known: ["username", "email", "password"])
+        let name = try Self.accountName(fields)
         let password = try fields.text("password", 1...PasswordHasher.maxBytes)
         try rateLimits.checkSignIn(context.client.key)
-        try rateLimits.checkLockout(.account(username))
-        let user = try store.user(named: username)
+        let user = try self.user(name)
+        let lockout = RateLimits.LockoutKey.account(user?.username ?? name.text)
+        try rateLimits.checkLockout(lockout)
         guard passwordHasher.verify(password, against: user?.passwordHash), let user else {
-            rateLimits.recordFailedAttempt(.account(username))
-            throw APIError(status: .unauthorized, code: "wrong_credentials", message: "Wrong username or password.")
+            rateLimits.recordFailedAttempt(lockout)
+            throw APIError.wrongCredentials
         }
-        try store.recordActivity(of: user.id)
-        return sessionToken(for: user.id, .ok)
+        // Only a user who knows the password gets the reason.
+        if user.disabledAt != nil {
+            throw APIError(status: .forbidden, code: "disabled", message: "This account is disabled. Ask the owner of this server.")
+        }
+        return try startSession(of: user, context)
     }
 
-    private func sessionToken(for user: UserID, _ status: HTTPStatus) -> Response {
-        let text = signer.text(of: SessionToken(for: user.description, at: unixTime(), lifetime: settings.tokenLifetime))
-        return Response.json(status) { token in
-            token.key("access_token"); token.string(text)
-            token.key("token_type"); token.string("bearer")
-            token.key("expires_in"); token.integer(settings.tokenLifetime)
+    /// Sets a new password with a code of the administrator, and signs in. All failures give the same response.
+    private func resetPassword(_ context: RequestContext) throws -> Response {
+        let fields = try RequestFields(of: context.request, known: ["username", "email", "code", "new_password"])
+        let name = try Self.accountName(fields)
+        let code = OneTimeCode(try fields.text("code", 1...64))
+        let password = try fields.text("new_password", 1...PasswordHasher.maxBytes)
+        try rateLimits.checkSignIn(context.client.key)
+        let user = try self.user(name)
+        let lockout = RateLimits.LockoutKey.account(user?.username ?? name.text)
+        try rateLimits.checkLockout(lockout)
+        guard let user, let code, try store.isValidPasswordReset(code.digest, of: user.id) else {
+            rateLimits.recordFailedAttempt(lockout)
+            throw APIError.wrongCode(field: "code")
+        }
+        let hash = try passwordHash(of: password, field: "new_password")
+        return try startSession(of: try store.resetPassword(of: user.id, code: code.digest, to: hash), context)
+    }
+
+    /// How a request names an account.
+    private enum AccountName {
+        case username(String), email(String)
+
+        var text: String {
+            switch self {
+            case .username(let name), .email(let name): name
+            }
         }
     }
 
-    private func me(_ context: RequestContext) throws -> Response {
-        guard let user = try store.user(try context.account) else { throw StoreError.notFound(.user) }
-        let model = models.current
-        return Response.json { me in
-            me.key("username"); me.string(user.username)
-            me.key("email"); if let email = user.email { me.string(email) } else { me.null() }
-            me.key("created_at"); me.string(user.createdAt.description)
-            me.key("model"); me.string(model?.name ?? "")
-            me.key("context"); me.integer(model?.context ?? 0)
+    private static func accountName(_ fields: RequestFields) throws(APIError) -> AccountName {
+        guard let email = try fields.optionalText("email", 1...254) else { return .username(try fields.text("username", 1...64)) }
+        guard fields["username"] == nil else { throw .invalid("email", "expected either a username or an email address.") }
+        return .email(email)
+    }
+
+    private func user(_ name: AccountName) throws(StoreError) -> User? {
+        switch name {
+        case .username(let name): try store.user(named: name)
+        case .email(let email): try store.user(withEmail: email)
         }
     }
 
-    private static func username(_ fields: RequestFields) throws(APIError) -> String {
+    /// Starts a session and returns its token.
+    ///
+    /// - Parameter user: As read before the password was checked.
+    func startSession(of user: User, _ context: RequestContext, _ status: HTTPStatus = .ok) throws -> Response {
+        let lifetime = settings.tokenLifetime
+        let userAgent = String((context.request.header("user-agent") ?? "").prefix(200))
+        let address = context.client.address.description
+        guard let session = try store.startSession(of: user, from: address, userAgent: userAgent, lifetime: .seconds(lifetime)) else {
+            throw APIError.wrongCredentials
+        }
+        let token = SessionToken(
+            for: user.id.description, id: session.id.description, epoch: user.tokenEpoch, at: unixTime(), lifetime: lifetime)
+        return Response.json(status) {
+            $0.key("access_token"); $0.string(signer.text(of: token))
+            $0.key("token_type"); $0.string("bearer")
+            $0.key("expires_in"); $0.integer(lifetime)
+        }
+    }
+
+    static func username(_ fields: RequestFields) throws(APIError) -> String {
         let name = try fields.text("username", 1...64)
         // Letters and digits of any language.
         let isValid = name.unicodeScalars.allSatisfy { scalar in
@@ -81,7 +143,7 @@ extension App {
         return name
     }
 
-    private static func email(_ fields: RequestFields) throws(APIError) -> String? {
+    static func email(_ fields: RequestFields) throws(APIError) -> String? {
         guard let email = try fields.optionalText("email", 0...254), !email.isEmpty else { return nil }
         let parts = email.split(separator: "@", omittingEmptySubsequences: false)
         let hasTwoParts = parts.count == 2 && !parts[0].isEmpty

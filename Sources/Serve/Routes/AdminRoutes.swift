@@ -2,7 +2,7 @@ import HTTPServer
 import JSON
 import Store
 
-/// Statistics and all users' conversations, for the operator.
+/// Statistics and all users' conversations, for the operator. Reading conversations leaves a line in the audit log.
 extension App {
     static var adminRoutes: [Route] {
         [
@@ -13,7 +13,7 @@ extension App {
             },
             Route("GET", "/api/admin/conversations", access: .admin) { try $0.allConversations($1, of: nil) },
             Route("GET", "/api/admin/conversations/{id}/messages", access: .admin) { try $0.messages($1) },
-        ]
+        ] + adminUserRoutes
     }
 
     private enum Order: String, CaseIterable { case asc, desc }
@@ -64,10 +64,8 @@ extension App {
         do {
             found = try store.admin.conversations(
                 of: user, sortedBy: sortKey, descending: page.isDescending, limit: page.limit, offset: page.offset)
-        } catch {
-            // The missing user is the one in the path. For other routes it is the sender, and the status 401.
-            throw error == .notFound(.user) ? APIError.notFound("user") : APIError(error)
-        }
+            try store.admin.recordConversationsRead(of: user, by: context.adminRequest)
+        } catch { throw Self.adminError(error) }
         return Response.json { list in
             list.key("conversations")
             list.array { list in
@@ -86,7 +84,9 @@ extension App {
 
     private func messages(_ context: RequestContext) throws -> Response {
         let page = try PageParameters(context.request)
-        let messages = try store.admin.messages(of: try context.id(of: "conversation"))
+        let id: ConversationID = try context.id(of: "conversation")
+        let messages = try store.admin.messages(of: id)
+        try store.admin.recordMessagesRead(of: id, by: context.adminRequest)
         return Response.json { list in
             list.key("messages")
             list.array { for message in messages.dropFirst(page.offset).prefix(page.limit) { $0.object { message.write(to: &$0) } } }
@@ -104,5 +104,6 @@ extension App {
         object.key("messages"); object.integer(user.messages)
         object.key("generations"); object.integer(user.generations)
         object.key("tokens"); object.integer(user.answerTokens)
+        object.key("disabled"); object.boolean(user.isDisabled)
     }
 }

@@ -9,9 +9,9 @@ import Tokenize
 extension App {
     static var chatRoutes: [Route] {
         [
-            Route("POST", "/api/chat", access: .account) { try $0.accountChat($1) },
-            Route("POST", "/api/chat/guest", on: .parsing) { try $0.guestChat($1) },
-            Route("POST", "/chat", on: .parsing) { try $0.nanogptChat($1) },
+            Route("POST", "/api/chat", access: .account, limit: .checkedByHandler, body: .message) { try $0.accountChat($1) },
+            Route("POST", "/api/chat/guest", limit: .checkedByHandler, on: .parsing, body: .message) { try $0.guestChat($1) },
+            Route("POST", "/chat", limit: .checkedByHandler, on: .parsing, body: .message) { try $0.nanogptChat($1) },
         ]
     }
 
@@ -35,7 +35,7 @@ extension App {
         let request = GenerationRequest(.chat(history + [ChatMessage(.user, message)]), try SamplingFields.config(fields, for: model))
         try rateLimits.checkChat(context.client.key)
         let ticket = try admission.enter(context.client.key)
-        let stream = ChatStream { ticket.cancel() }
+        let stream = ChatStream(for: context.request) { ticket.cancel() }
         let start = ContinuousClock.now
         context.respond(stream.response)
         generate(request, with: model, ticket) { event in
@@ -61,7 +61,7 @@ extension App {
         generate(request, with: model, ticket) { event in
             let answer = accumulator.add(event)
             guard case .ended(let end) = event else { return }
-            if case .error(let error) = end.reason { return context.respond(APIError(error).response(for: context.request.path)) }
+            if case .error(let error) = end.reason { return context.respond(APIError(error).response(to: context.request)) }
             self.executors.database.runEvenIfFull {
                 self.logChat(message, answer.text, end)
                 context.respond(Response.json { json in

@@ -1,6 +1,7 @@
 import HTTPServer
 import JSON
 import Store
+import Threads
 
 /// The conversations of an account. A conversation of another account is not found.
 extension App {
@@ -17,7 +18,8 @@ extension App {
         ]
     }
 
-    private func conversations(_ context: RequestContext) throws -> Response {
+    /// Lists conversations. A search continues on a thread of its own, so that slow ones do not delay other requests.
+    private func conversations(_ context: RequestContext) throws -> Response? {
         let request = context.request
         var cursor: ConversationCursor?
         if let text = request.query("cursor") {
@@ -27,8 +29,22 @@ extension App {
         let search = request.query("search").flatMap { $0.isEmpty ? nil : $0 }
         if let search, search.unicodeScalars.count > 200 { throw APIError.invalid("search", "expected at most 200 characters.") }
         let limit = try request.integer("limit", 1...100, default: 30)
-        let page = try store.conversations(of: try context.account, containing: search, after: cursor, limit: limit)
-        return Response.json { list in
+        let account = try context.account
+        guard let search else { return Self.list(try store.conversations(of: account, after: cursor, limit: limit)) }
+        try rateLimits.checkSearch(context.client.key)
+        let isQueued = executors.search.run { [store, cursor] in
+            let response: Response
+            do {
+                response = Self.list(try store.conversations(of: account, containing: search, after: cursor, limit: limit))
+            } catch { response = APIError(any: error).response(to: request) }
+            context.respond(response)
+        }
+        guard isQueued else { throw APIError.serviceUnavailable("busy", "Too many searches are waiting. Try again in a moment.") }
+        return nil
+    }
+
+    private static func list(_ page: ConversationPage) -> Response {
+        Response.json { list in
             list.key("conversations")
             list.array { for conversation in page.conversations { $0.object { conversation.write(to: &$0) } } }
             list.key("next_cursor"); if let next = page.next { list.string(next.description) } else { list.null() }
@@ -43,9 +59,15 @@ extension App {
     }
 
     private func conversation(_ context: RequestContext) throws -> Response {
-        let (conversation, messages) = try store.conversation(try context.id(of: "conversation"), of: try context.account)
+        let id: ConversationID = try context.id(of: "conversation")
+        let owner = try context.account
+        // Before the messages are read: an answer that ends in between is then among them.
+        let isAnswering = conversationLocks.isLocked(id, of: owner)
+        try recoverAnswers(in: id, of: owner)
+        let (conversation, messages) = try store.conversation(id, of: owner)
         return Response.json { whole in
             conversation.write(to: &whole)
+            whole.key("answering"); whole.boolean(isAnswering)
             whole.key("messages")
             whole.array { for message in messages { $0.object { message.write(to: &$0) } } }
         }
@@ -89,5 +111,16 @@ extension Message {
         object.key("role"); object.string(role.rawValue)
         object.key("content"); object.string(content)
         object.key("created_at"); object.string(createdAt.description)
+        guard let figures else { return }
+        object.key("reason"); object.string(figures.reason)
+        object.key("metrics")
+        object.object { metrics in
+            metrics.key("answer_tokens"); metrics.integer(figures.tokens)
+            metrics.key("seconds"); metrics.number(figures.seconds.rounded(toPlaces: 4))
+            metrics.key("tokens_per_second"); metrics.number((Double(figures.tokens) / max(figures.seconds, 1e-6)).rounded(toPlaces: 1))
+            if let first = figures.firstTokenSeconds {
+                metrics.key("first_token_seconds"); metrics.number(first.rounded(toPlaces: 4))
+            }
+        }
     }
 }

@@ -8,8 +8,8 @@ import Threads
 extension App {
     static var openAIRoutes: [Route] {
         [
-            Route("POST", "/v1/chat/completions", access: .apiClient) { try $0.completeChat($1) },
-            Route("POST", "/v1/completions", access: .apiClient) { try $0.completeText($1) },
+            Route("POST", "/v1/chat/completions", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.completeChat($1) },
+            Route("POST", "/v1/completions", access: .apiClient, limit: .checkedByHandler, body: .text) { try $0.completeText($1) },
             Route("GET", "/v1/models", access: .apiClient) { app, _ in try app.listModels() },
             Route("GET", "/v1/models/{model}", access: .apiClient) { try $0.showModel($1) },
         ]

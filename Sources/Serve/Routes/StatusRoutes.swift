@@ -1,11 +1,12 @@
 import HTTPServer
 import JSON
 
-/// Health, metrics and statistics.
+/// Liveness, readiness, metrics and statistics.
 extension App {
     static var statusRoutes: [Route] {
         [
-            Route("GET", "/api/health", on: .connection) { app, _ in app.health },
+            Route("GET", "/api/health", on: .connection) { app, _ in app.liveness },
+            Route("GET", "/api/ready", on: .connection) { app, _ in app.readiness },
             Route("GET", "/metrics", on: .parsing) { app, _ in
                 Response(.ok, [("Content-Type", Metrics.contentType)], Array(app.metrics.text.utf8))
             },
@@ -13,14 +14,17 @@ extension App {
         ]
     }
 
-    private var health: Response {
+    /// The server runs and answers requests, whether or not it can chat.
+    private var liveness: Response {
         let model = models.current
-        let status = isStopping ? "stopping" : model == nil ? "loading" : "ready"
         let load = admission.load
-        var response = Response.json(status == "ready" ? .ok : .serviceUnavailable) { health in
-            health.key("status"); health.string(status)
+        return Response.json { health in
+            health.key("status"); health.string(isStopping ? "stopping" : model == nil ? "loading" : "ready")
             health.key("model"); if let model { health.string(model.name) } else { health.null() }
+            // Whether the model runs on another server.
+            health.key("remote"); health.boolean(model.map { $0.modelInfo == nil } ?? false)
             health.key("context"); if let context = model?.context { health.integer(context) } else { health.null() }
+            health.key("registration"); health.string(settings.allowsRegistration ? "open" : "invitation")
             health.key("uptime_seconds"); health.number(uptime.rounded(toPlaces: 3))
             health.key("queue")
             health.object {
@@ -28,7 +32,23 @@ extension App {
                 $0.key("waiting"); $0.integer(load.waiting)
             }
         }
-        if status != "ready" { response.headers.append(("Retry-After", "1")) }
+    }
+
+    /// Whether the server can chat: for load balancers.
+    private var readiness: Response {
+        let status = health.status
+        let isReady = status.isReady && !isStopping
+        let isFailing = [status.engine, status.database].contains(.failing)
+        var response = Response.json(isReady ? .ok : .serviceUnavailable) { ready in
+            ready.key("status"); ready.string(isStopping ? "stopping" : isFailing ? "failing" : isReady ? "ready" : "loading")
+            ready.key("checks")
+            ready.object {
+                $0.key("model"); $0.string(status.model.rawValue)
+                $0.key("engine"); $0.string(status.engine.rawValue)
+                $0.key("database"); $0.string(status.database.rawValue)
+            }
+        }
+        if !isReady { response.headers.append(("Retry-After", "1")) }
         return response
     }
 

@@ -7,8 +7,8 @@ import Tokenize
 extension App {
     static var tokenRoutes: [Route] {
         [
-            Route("POST", "/tokenize", on: .parsing) { try $0.tokenize($1) },
-            Route("POST", "/detokenize", on: .parsing) { try $0.detokenize($1) },
+            Route("POST", "/tokenize", limit: .checkedByHandler, on: .parsing, body: .text) { try $0.tokenize($1) },
+            Route("POST", "/detokenize", limit: .checkedByHandler, on: .parsing, body: .text) { try $0.detokenize($1) },
         ]
     }
 

@@ -15,6 +15,8 @@ struct APIError: Error, Equatable {
     var field: String?
     /// In seconds.
     var retryAfter: Int?
+    /// The request that is answered.
+    var requestID: String?
 
     static func invalid(_ field: String, _ message: String) -> APIError {
         APIError(status: .unprocessableContent, code: "invalid", message: "\(field): \(message)", field: field)
@@ -23,6 +25,13 @@ struct APIError: Error, Equatable {
     static func badRequest(_ message: String) -> APIError { APIError(status: .badRequest, code: "bad_request", message: message) }
 
     static func notFound(_ thing: String) -> APIError { APIError(status: .notFound, code: "not_found", message: "No such \(thing).") }
+
+    static let wrongCredentials = APIError(status: .unauthorized, code: "wrong_credentials", message: "Wrong username or password.")
+
+    /// A one-time code is not a secret of the session, so the status is not 401, after which the page would sign the user out.
+    static func wrongCode(field: String) -> APIError {
+        APIError(status: .forbidden, code: "wrong_code", message: "This code is wrong, or was used, or has expired.", field: field)
+    }
 
     static func unauthorized(_ message: String) -> APIError { APIError(status: .unauthorized, code: "unauthorized", message: message) }
 
@@ -47,6 +56,9 @@ extension APIError {
         case .notFound(let thing): self = .notFound(thing.rawValue)
         case .usernameTaken:
             self = APIError(status: .conflict, code: "taken", message: "This username is taken. Choose another one.", field: "username")
+        case .emailTaken:
+            self = APIError(status: .conflict, code: "taken", message: "Another account has this email address.", field: "email")
+        case .invalidCode: self = .wrongCode(field: "code")
         case .diskFull:
             self = APIError(status: .insufficientStorage, code: "no_space", message: "The server's disk is full. Nothing was saved.")
         case .unavailable, .busy:
@@ -57,10 +69,24 @@ extension APIError {
         case .conversationFull:
             let message = "This conversation has reached its maximum length. Start a new one."
             self = APIError(status: .conflict, code: "conversation_full", message: message)
+        case .quotaExceeded(let quota, let limit): self.init(quota, limit)
+        case .queryTimeout:
+            self = .serviceUnavailable("search_timeout", "The search took too long. Try a longer or more specific text.", retryAfter: 1)
         case .invalidURL, .unusable, .damaged, .foreignDatabase, .newerSchema, .failed:
             Log.error("\(error)")
             self = .internalError
         }
+    }
+
+    private init(_ quota: StoreError.Quota, _ limit: Int) {
+        let (code, message) = switch quota {
+        case .conversations:
+            ("too_many_conversations", "Your account has \(limit) conversations, which is the limit. Delete some to start a new one.")
+        case .storedCharacters:
+            ("storage_full", "Your conversations have \(limit) characters together, which is the limit. Delete some to continue.")
+        case .apiKeys: ("too_many_keys", "Your account has \(limit) API keys, which is the limit. Revoke one to create another.")
+        }
+        self.init(status: .forbidden, code: code, message: message)
     }
 
     init(_ error: GenerationError) {
@@ -75,8 +101,24 @@ extension APIError {
         case .threadNotStarted, .invalidLogits:
             Log.error("\(error)")
             self = .internalError
-        case .remote(let error): self = APIError(status: .badGateway, code: "backend", message: "\(error)".capitalizedFirst)
+        case .remote(let error):
+            Log.error("\(error)")
+            self.init(error)
         }
+    }
+
+    /// Hides the address of the model's server, and what it wrote: both are for the operator.
+    private init(_ error: RemoteError) {
+        let message = switch error {
+        case .invalidAddress, .unreachable: "The model's server cannot be reached. Try again in a moment."
+        case .timedOut: "The model's server takes too long to answer. Try again in a moment."
+        case .unauthorized, .notFound: "The model's server rejected the request. The operator can find the reason in this server's log."
+        case .rateLimited: "The model's server has too many requests. Try again in a moment."
+        case .status, .invalidResponse: "The model's server did not answer correctly. Try again in a moment."
+        }
+        var retryAfter: Int?
+        if case .rateLimited(_, _, let seconds) = error { retryAfter = seconds }
+        self.init(status: .badGateway, code: "backend", message: message, retryAfter: retryAfter)
     }
 
     init(_ rejection: Admission.Rejection) {
@@ -109,6 +151,15 @@ extension APIError {
 }
 
 extension APIError {
+    /// Returns the response, with the id of the request.
+    func response(to request: Request) -> Response { identified(by: request).response(for: request.path) }
+
+    func identified(by request: Request) -> APIError {
+        var copy = self
+        copy.requestID = request.id
+        return copy
+    }
+
     /// Returns the response, in OpenAI's format for a path under `/v1`.
     func response(for path: String) -> Response {
         var writer = JSONWriter()
@@ -132,6 +183,7 @@ extension APIError {
             $0.key("code"); $0.string(code)
             $0.key("message"); $0.string(message)
             if let field { $0.key("field"); $0.string(field) }
+            if let requestID { $0.key("request_id"); $0.string(requestID) }
         }
     }
 
@@ -150,6 +202,7 @@ extension APIError {
                 $0.key("type"); $0.string(type)
                 $0.key("param"); if let field { $0.string(field) } else { $0.null() }
                 $0.key("code"); $0.string(code)
+                if let requestID { $0.key("request_id"); $0.string(requestID) }
             }
         }
     }

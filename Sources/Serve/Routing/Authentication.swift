@@ -16,7 +16,12 @@ extension App {
             guard let token = Self.bearerToken(request) else {
                 throw APIError.unauthorized("Sign in first: expected the header Authorization: Bearer TOKEN.")
             }
-            return Client(account: try account(of: token), address: address)
+            if token.hasPrefix(APIKeyToken.prefix) {
+                let message = "API keys are valid under /v1 only. Sign in and send the session token."
+                throw APIError(status: .forbidden, code: "session_required", message: message)
+            }
+            let (account, session) = try verifySession(token)
+            return Client(account: account, session: session, address: address)
         case .apiClient:
             // A server without guests requires an account of API clients, too.
             let requiresKey = settings.requiresAPIKey || !settings.allowsGuests
@@ -46,24 +51,39 @@ extension App {
         return token.isEmpty ? nil : String(token)
     }
 
+    /// Returns the account of an API key or a session token.
     private func account(of token: String) throws -> UserID {
-        if token.hasPrefix(APIKeyToken.prefix) {
-            guard let key = APIKeyToken(token), let owner = try store.owner(ofAPIKeyWithHash: key.digest) else {
-                throw APIError.unauthorized("This API key is invalid or revoked.")
-            }
-            return owner
+        guard token.hasPrefix(APIKeyToken.prefix) else { return try verifySession(token).account }
+        guard let key = APIKeyToken(token), let owner = try store.owner(ofAPIKeyWithHash: key.digest) else {
+            throw APIError.unauthorized("This API key is invalid or revoked.")
         }
+        return owner
+    }
+
+    /// Returns the account and the session of a session token that has not been revoked. A token of a version that did not store sessions
+    /// has none.
+    private func verifySession(_ text: String) throws -> (account: UserID, session: SessionID?) {
+        let token: SessionToken
+        let account: UserID
         do throws(SessionTokenError) {
-            guard let account = UserID(try signer.token(token, at: unixTime()).subject) else { throw SessionTokenError.forged }
-            return account
+            token = try signer.token(text, at: unixTime())
+            guard let subject = UserID(token.subject) else { throw SessionTokenError.forged }
+            account = subject
         } catch {
             throw APIError.unauthorized("\(error)".capitalizedFirst)
+        }
+        let session = token.epoch == nil ? nil : SessionID(token.id)
+        if token.epoch != nil, session == nil { throw APIError.unauthorized("\(SessionTokenError.forged)".capitalizedFirst) }
+        switch try store.state(ofSession: session, epoch: token.epoch ?? 0, of: account) {
+        case .active: return (account, session)
+        case .ended: throw APIError.unauthorized("This session has ended. Sign in again.")
+        case .disabled: throw APIError.unauthorized("This account is disabled. Ask the owner of this server.")
         }
     }
 
     /// Returns the address of the client: with `--behind-proxy`, the last element of the `X-Forwarded-For` header that a proxy on this
     /// machine has added.
-    private func clientAddress(of request: Request) -> PeerAddress {
+    func clientAddress(of request: Request) -> PeerAddress {
         guard settings.trustsProxy, request.peer.isLoopback,
               let header = request.headers.last(where: { $0.name == "x-forwarded-for" })?.value else { return request.peer }
         let elements = header.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)

@@ -6,11 +6,13 @@ struct Dispatcher: Sendable {
     private let app: App
     private let router: Router
     private let originPolicy: OriginPolicy
+    private let accessLog: AccessLog?
 
-    init(_ app: App, _ router: Router) {
+    init(_ app: App, _ router: Router) throws(ThreadError) {
         self.app = app
         self.router = router
         originPolicy = OriginPolicy(app.settings)
+        accessLog = try app.settings.accessLog.map { settings throws(ThreadError) in try AccessLog(settings) }
     }
 
     func dispatch(_ exchange: Exchange) {
@@ -23,7 +25,7 @@ struct Dispatcher: Sendable {
             case .route(let index, let parameters): try run(router.routes[index], parameters, exchange)
             }
         } catch {
-            respond(error.response(for: request.path), to: exchange)
+            respond(error.response(to: request), to: exchange)
         }
     }
 
@@ -36,43 +38,80 @@ struct Dispatcher: Sendable {
         if let preflight = originPolicy.preflightResponse(to: request, methods: allowed) { return respond(preflight, to: exchange) }
         let list = allowed.joined(separator: ", ")
         let error = APIError(status: .methodNotAllowed, code: "method_not_allowed", message: "Method not allowed: expected \(list).")
-        respond(error.response(for: request.path).addingHeader("Allow", list), to: exchange)
+        respond(error.response(to: request).addingHeader("Allow", list), to: exchange)
     }
 
     private func run(_ route: Route, _ parameters: [String], _ exchange: Exchange) throws(APIError) {
+        if route.executor == .passwordHashing { return try queueHashing(route, parameters, exchange) }
         guard let pool = app.executors[route.executor] else { return handle(route, parameters, exchange) }
         if !pool.run({ handle(route, parameters, exchange) }) {
             throw .serviceUnavailable("busy", "The server is busy. Try again in a moment.", retryAfter: 2)
         }
     }
 
+    /// Runs a route that hashes a password, which takes a quarter of a second of a core. A free thread goes to the address that waits and
+    /// was served the longest time ago, so that a flood of attempts delays nobody else's sign-in for long.
+    private func queueHashing(_ route: Route, _ parameters: [String], _ exchange: Exchange) throws(APIError) {
+        let address = ClientKey(app.clientAddress(of: exchange.request))
+        try app.rateLimits.checkBeforeHashing(route.rateLimit, address)
+        let ticket: AdmissionTicket
+        do throws(Admission.Rejection) { ticket = try app.passwordQueue.enter(address.site ?? address) } catch {
+            switch error {
+            case .tooManyForClient: throw .tooManyRequests("Too many sign-ins from this address are in progress.", seconds: 2)
+            case .queueFull: throw .serviceUnavailable("busy", "Too many people are signing in. Try again in a moment.", retryAfter: 2)
+            case .closed: throw .stopping
+            }
+        }
+        exchange.onDisconnect { ticket.cancel() }
+        ticket.start({
+            app.executors.passwordHashing.runEvenIfFull {
+                handle(route, parameters, exchange)
+                ticket.leave()
+            }
+            return nil
+        }, onCancel: {})
+    }
+
     private func handle(_ route: Route, _ parameters: [String], _ exchange: Exchange) {
         do {
             let client = try app.authenticate(exchange.request, for: route.access)
+            if case .changes = route.rateLimit { try app.rateLimits.checkChange(client.key) }
             let context = RequestContext(exchange: exchange, parameters: parameters, client: client, originPolicy: originPolicy)
             if let response = try route.handler(app, context) { context.respond(response) }
         } catch {
-            respond(APIError(any: error).response(for: exchange.request.path), to: exchange)
+            respond(APIError(any: error).response(to: exchange.request), to: exchange)
         }
+        exchange.request.releaseBody()
+    }
+
+    /// The limit of each route for its request body, and the client whose share of the memory it counts towards.
+    func bodyPolicy(_ request: Request) -> HTTPServer.BodyPolicy {
+        var limit = Route.BodyLimit.small
+        if case .route(let index, _) = router.match(request.method, request.segments) { limit = router.routes[index].bodyLimit }
+        return HTTPServer.BodyPolicy(limit: limit.rawValue, client: app.clientAddress(of: request))
     }
 
     /// Makes the response to a request that the HTTP server rejects.
     func response(to rejected: RejectedRequest) -> Response {
         let code = switch rejected.status {
-        case .contentTooLarge: "too_large"
+        case .contentTooLarge, .uriTooLong, .headersTooLarge: "too_large"
         case .serviceUnavailable: "busy"
+        case .tooManyRequests: "too_many_requests"
         default: "bad_request"
         }
-        let retryAfter = rejected.status == .serviceUnavailable ? 2 : nil
-        let error = APIError(status: rejected.status, code: code, message: rejected.message, retryAfter: retryAfter)
-        return originPolicy.addingHeaders(to: error.response(for: rejected.target), for: nil)
+        let retryAfter = [.serviceUnavailable, .tooManyRequests].contains(rejected.status) ? 2 : nil
+        var error = APIError(status: rejected.status, code: code, message: rejected.message, retryAfter: retryAfter)
+        error.requestID = rejected.id
+        let response = error.response(for: rejected.target).addingHeader(OriginPolicy.requestIDHeader, rejected.id)
+        return originPolicy.addingHeaders(to: response, for: nil)
     }
 
-    /// Counts a response in the metrics.
-    func count(_ completed: HTTPServer.CompletedRequest) {
+    /// Counts a response in the metrics, and writes it to the access log.
+    func record(_ completed: HTTPServer.CompletedRequest) {
         var route: Int?
-        if case .route(let index, _) = router.match(completed.request.method, completed.request.segments) { route = index }
+        if let request = completed.request, case .route(let index, _) = router.match(request.method, request.segments) { route = index }
         app.metrics.requests.count(
-            route: route, method: completed.request.method, status: completed.status.rawValue, seconds: completed.seconds)
+            route: route, method: completed.method, status: completed.status.rawValue, seconds: completed.seconds)
+        accessLog?.write(completed, route: route.map { router.routes[$0].pattern })
     }
 }

@@ -31,6 +31,8 @@ struct OriginPolicy: Sendable {
         ("Cross-Origin-Resource-Policy", "same-origin"),
     ]
 
+    static let requestIDHeader = "X-Request-Id"
+
     func check(_ request: Request) throws(APIError) {
         guard let host = request.header("host") else { throw .badRequest("Missing Host header.") }
         let name = Self.nameWithoutPort(host)
@@ -48,14 +50,17 @@ struct OriginPolicy: Sendable {
     func addingHeaders(to response: Response, for request: Request?) -> Response {
         var response = response
         response.headers += Self.securityHeaders
-        if let request { response.headers += corsHeaders(for: request) }
+        if let request {
+            response.headers.append((Self.requestIDHeader, request.id))
+            response.headers += corsHeaders(for: request)
+        }
         if !response.headers.contains(where: { $0.name == "Cache-Control" }) { response.headers.append(("Cache-Control", "no-store")) }
         return response
     }
 
     private func corsHeaders(for request: Request) -> [(name: String, value: String)] {
         guard let origin = request.header("origin"), origins.contains(origin) else { return [] }
-        return [("Access-Control-Allow-Origin", origin), ("Vary", "Origin"), ("Access-Control-Expose-Headers", "Retry-After")]
+        return [("Access-Control-Allow-Origin", origin), ("Vary", "Origin"), ("Access-Control-Expose-Headers", "Retry-After, \(Self.requestIDHeader)")]
     }
 
     /// Returns the response to a CORS preflight request of an allowed origin; nil for any other request.

@@ -33,6 +33,8 @@ struct RequestContext: Sendable {
 struct Client: Sendable {
     /// nil for a guest.
     let account: UserID?
+    /// nil without a session token, and for a token of a version that did not store sessions.
+    var session: SessionID?
     let address: PeerAddress
 
     /// The identity that limits count.

@@ -7,9 +7,9 @@ package struct Route: Sendable {
     /// The credentials that a request needs.
     package enum Access: Sendable {
         case anyone
-        /// A session token or an API key of an account.
+        /// A session token.
         case account
-        /// OpenAI clients: an API key, if the server requires one.
+        /// OpenAI clients: an API key or a session token, if the server requires one.
         case apiClient
         /// The admin key.
         case admin
@@ -23,8 +23,29 @@ package struct Route: Sendable {
         case database
         /// Threads that parse and tokenize long texts.
         case parsing
-        /// One thread that hashes passwords.
+        /// Threads that hash passwords, after a fair queue.
         case passwordHashing
+    }
+
+    /// The rate limit that counts a request.
+    package enum RateLimit: Sendable {
+        case none
+        /// `ServeSettings.changesPerMinute`, checked before the handler runs.
+        case changes
+        /// A limit that the handler checks, because it depends on the body or on the result.
+        case checkedByHandler
+        /// As `checkedByHandler`; also asked before the request waits for a thread that hashes passwords.
+        case signIns, registrations
+    }
+
+    /// The bytes of a request body.
+    enum BodyLimit: Int, Sendable {
+        /// A few fields.
+        case small = 65_536
+        /// A message, perhaps with the history of a chat.
+        case message = 1_048_576
+        /// Prompts and texts for the tokenizer.
+        case text = 8_388_608
     }
 
     enum Segment: Sendable { case literal(String), parameter }
@@ -37,14 +58,27 @@ package struct Route: Sendable {
     package let pattern: String
     let segments: [Segment]
     package let access: Access
+    package let rateLimit: RateLimit
     let executor: Executor
+    let bodyLimit: BodyLimit
     let handler: Handler
 
-    init(_ method: String, _ pattern: String, access: Access = .anyone, on executor: Executor = .database, _ handler: @escaping Handler) {
+    /// - Parameter limit: nil for none in a route that only reads, and `changes` in all others.
+    init(
+        _ method: String,
+        _ pattern: String,
+        access: Access = .anyone,
+        limit: RateLimit? = nil,
+        on executor: Executor = .database,
+        body bodyLimit: BodyLimit = .small,
+        _ handler: @escaping Handler
+    ) {
+        rateLimit = limit ?? (method == "GET" ? .none : .changes)
         self.method = method
         self.pattern = pattern
         self.access = access
         self.executor = executor
+        self.bodyLimit = bodyLimit
         self.handler = handler
         segments = pattern.split(separator: "/").map { $0.hasPrefix("{") ? .parameter : .literal(String($0)) }
     }

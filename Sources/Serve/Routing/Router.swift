@@ -10,7 +10,7 @@ struct Router: Sendable {
     let routes: [Route]
 
     func match(_ method: String, _ path: [String]) -> Match {
-        // libmicrohttpd drops the body of a response to HEAD.
+        // The HTTP server drops the body of a response to HEAD.
         let wanted = method == "HEAD" ? "GET" : method
         var allowed: [String] = []
         for (index, route) in routes.enumerated() {

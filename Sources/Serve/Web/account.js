@@ -1,20 +1,36 @@
 // @ts-check
 import { APIError } from "./api.js";
 import { byId } from "./dom.js";
+import { errorText, passwordError, showFieldError } from "./forms.js";
 import { visible } from "./sanitize.js";
 
-// In bytes of UTF-8, the server's limit.
-const MAX_PASSWORD_BYTES = 1024;
+/** @typedef {"login" | "register" | "reset"} Kind */
 
-/** The login page and the registration page. Both use one form; registration has an additional field. */
+/** The texts of the three pages, and the rows of the form that each shows. */
+const PAGES = {
+  login: { title: "Welcome back", button: "Log in", name: "Username or email", password: "Password", rows: [], path: "/api/auth/login" },
+  register: {
+    title: "Create an account", button: "Create account", name: "Username", password: "Password",
+    rows: ["email-row", "invitation-row", "password-help"], path: "/api/auth/register",
+  },
+  reset: {
+    title: "Set a new password", button: "Set password", name: "Username or email", password: "New password",
+    rows: ["code-row", "password-help"], path: "/api/auth/reset-password",
+  },
+};
+const ROWS = ["email-row", "invitation-row", "code-row", "password-help"];
+
+/** The login page, the registration page, and the page that sets a new password with a code of the administrator. All use one form. */
 export class Account {
-  /** @param {import("./api.js").API} api */
-  constructor(api) {
+  /** @param {import("./api.js").API} api @param {import("./connection.js").Connection} connection */
+  constructor(api, connection) {
     this.api = api;
+    this.connection = connection;
     this.view = byId("account");
     this.form = byId("account-form");
     this.button = byId("account-submit");
-    this.isRegistration = false;
+    /** @type {Kind} */
+    this.kind = "login";
     this.form.addEventListener("submit", (/** @type {Event} */ event) => { event.preventDefault(); this.#submit(); });
     const reveal = byId("reveal"), password = this.form.elements.password;
     reveal.addEventListener("click", () => {
@@ -24,44 +40,57 @@ export class Account {
     });
   }
 
-  /** @param {"login" | "register"} page @param {string} [reason] a message that explains why the page is shown */
-  open(page, reason = "") {
-    this.isRegistration = page === "register";
-    byId("account-title").textContent = this.isRegistration ? "Create an account" : "Welcome back";
-    this.button.textContent = this.isRegistration ? "Create account" : "Log in";
-    byId("email-row").hidden = !this.isRegistration;
-    byId("password-help").hidden = !this.isRegistration;
-    byId("to-register").hidden = this.isRegistration;
-    byId("to-login").hidden = !this.isRegistration;
-    const { password, username } = this.form.elements;
-    password.autocomplete = this.isRegistration ? "new-password" : "current-password";
+  /**
+   * @param {Kind} kind @param {string} [reason] a message that explains why the page is shown
+   * @param {string} [code] of an invitation's link
+   */
+  open(kind, reason = "", code = "") {
+    this.kind = kind;
+    const page = PAGES[kind], { password, username, invitation } = this.form.elements;
+    byId("account-title").textContent = page.title;
+    this.button.textContent = page.button;
+    byId("username-label").textContent = page.name;
+    byId("password-label").textContent = page.password;
+    for (const row of ROWS) byId(row).hidden = !page.rows.includes(row);
+    if (code) invitation.value = code;
+    this.showInvitation();
+    byId("to-register").hidden = kind !== "login";
+    byId("to-reset").hidden = kind !== "login";
+    byId("to-login").hidden = kind === "login";
+    password.autocomplete = kind === "login" ? "current-password" : "new-password";
+    username.maxLength = kind === "register" ? 64 : 254;
     this.#showError(reason);
-    for (const input of this.form.querySelectorAll("input")) this.#showFieldError(input, "");
+    for (const input of this.form.querySelectorAll("input")) showFieldError(input, "");
     username.focus();
   }
 
+  /** Asks for an invitation where registration needs one, or where the link has one. */
+  showInvitation() {
+    const isNeeded = this.connection.health.registration === "invitation" || this.form.elements.invitation.value !== "";
+    byId("invitation-row").hidden = this.kind !== "register" || !isNeeded;
+  }
+
   close() {
-    this.form.elements.password.value = "";
+    for (const name of ["password", "code", "invitation"]) this.form.elements[name].value = "";
     this.form.elements.password.type = "password";
     byId("reveal").setAttribute("aria-pressed", "false");
   }
 
   async #submit() {
-    const { username, password, email } = this.form.elements;
+    const { username, password, code } = this.form.elements;
     const errors = [
-      [username, this.#usernameError(username.value.trim())],
+      [username, username.value.trim() === "" ? "Enter your username." : ""],
+      [code, this.kind === "reset" && code.value.trim() === "" ? "Enter the code." : ""],
       [password, this.#passwordError(password.value)],
     ];
-    const invalid = errors.filter(([input, message]) => this.#showFieldError(input, message));
+    const invalid = errors.filter(([input, message]) => showFieldError(input, message));
     if (invalid.length) return invalid[0][0].focus();
-    const address = this.isRegistration ? email.value.trim() : "";
-    const body = { username: username.value.trim(), password: password.value, ...(address ? { email: address } : {}) };
     this.button.disabled = true;
     this.#showError("");
     try {
-      const grant = await this.api.request("POST", this.isRegistration ? "/api/auth/register" : "/api/auth/login", body);
+      const grant = await this.api.request("POST", PAGES[this.kind].path, this.#body());
       this.close();
-      this.api.session.start(body.username, grant);
+      this.api.session.start(username.value.trim(), grant);
     } catch (error) {
       this.#showServerError(/** @type {Error} */ (error));
     } finally {
@@ -69,28 +98,39 @@ export class Account {
     }
   }
 
-  /** @param {string} name */
-  #usernameError(name) { return name === "" ? "Enter your username." : ""; }
+  /** The request body, without empty fields. @returns {Record<string, string>} */
+  #body() {
+    const { username, email, password, code, invitation } = this.form.elements;
+    const name = username.value.trim();
+    const fields = this.kind === "register"
+      ? { username: name, email: email.value.trim(), invitation: invitation.value.trim(), password: password.value }
+      : { [name.includes("@") ? "email" : "username"]: name,
+        ...(this.kind === "reset" ? { code: code.value.trim(), new_password: password.value } : { password: password.value }) };
+    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ""));
+  }
 
   /** @param {string} password */
   #passwordError(password) {
-    if (password === "") return "Enter your password.";
-    if (!this.isRegistration) return "";
-    if (password.length < 8) return "At least 8 characters.";
-    const bytes = new TextEncoder().encode(password).length;
-    return bytes > MAX_PASSWORD_BYTES ? `At most ${MAX_PASSWORD_BYTES} bytes; this has ${bytes}.` : "";
+    if (this.kind === "login") return password === "" ? "Enter your password." : "";
+    return password === "" ? "Enter your password." : passwordError(password);
   }
 
   /** @param {Error} error */
   #showServerError(error) {
-    const input = error instanceof APIError && error.field ? this.form.elements.namedItem(error.field) : null;
+    const { email, username, password, invitation, code } = this.form.elements;
+    const isRegistration = this.kind === "register";
+    if (error instanceof APIError && error.code === "closed") {
+      this.connection.health.registration = "invitation";
+      this.showInvitation();
+    }
+    const inputs = { username, password, code, invitation, email: isRegistration ? email : username, new_password: password };
+    const input = error instanceof APIError && error.field ? /** @type {any} */ (inputs)[error.field] : null;
     if (input instanceof HTMLInputElement) {
-      this.#showFieldError(input, error.message);
+      showFieldError(input, error.message);
       input.focus();
       return;
     }
-    const wait = error instanceof APIError && error.retryAfter ? ` Try again in ${error.retryAfter} s.` : "";
-    this.#showError(error.message + wait);
+    this.#showError(errorText(error));
   }
 
   /** @param {string} message */
@@ -98,15 +138,6 @@ export class Account {
     const element = byId("account-error");
     element.textContent = message;
     element.hidden = message === "";
-  }
-
-  /** Shows an error below a field; removes it if the message is empty. @param {HTMLInputElement} input @param {string} message */
-  #showFieldError(input, message) {
-    const element = byId(input.id + "-error");
-    element.textContent = message;
-    element.hidden = message === "";
-    input.setAttribute("aria-invalid", String(message !== ""));
-    return message !== "";
   }
 }
 

@@ -11,7 +11,7 @@ export class Connection extends EventTarget {
   constructor() {
     super();
     this.banner = byId("banner");
-    /** @type {{ status?: string, model?: string, context?: number }} */
+    /** @type {{ status?: string, model?: string, context?: number, remote?: boolean, registration?: string }} */
     this.health = {};
     this.isLost = false;
     this.delay = FIRST_DELAY;
@@ -25,7 +25,7 @@ export class Connection extends EventTarget {
     try {
       const response = await fetch("/api/health", { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(8000) });
       this.health = await response.json();
-      if (response.ok) return this.#restored();
+      if (response.ok && this.health.status === "ready") return this.#restored();
     } catch {
       this.health = {};
     }

@@ -9,7 +9,7 @@ import { stored } from "./storage.js";
  * @property {string} content
  * @property {string} [created_at]
  * @property {"waiting" | "streaming" | "stopped" | "length" | "unsent" | "failed"} [state] undefined if the message is complete
- * @property {{ answer_tokens: number, tokens_per_second: number, seconds: number }} [metrics]
+ * @property {{ answer_tokens: number, tokens_per_second: number, seconds: number, first_token_seconds?: number }} [metrics]
  * @property {{ dropped_turns: number, cut: boolean }} [warning] parts of the history that did not fit into the context window
  * @property {Error} [error] why the message was not sent or the answer failed
  */
@@ -141,7 +141,7 @@ export class Conversation extends EventTarget {
         answer.warning = data;
         break;
       case "done":
-        answer.state = data.reason === "length" ? "length" : data.reason === "cancelled" ? "stopped" : undefined;
+        answer.state = stateOf(data.reason);
         answer.metrics = data;
         if (this.context) this.context = { ...this.context, used: data.prompt_tokens + data.answer_tokens };
         break;
@@ -182,11 +182,32 @@ export class Conversation extends EventTarget {
   #changed(message) { this.dispatchEvent(new CustomEvent("change", { detail: message })); }
 }
 
+/** @param {string | undefined} reason why an answer ended @returns {Message["state"]} */
+const stateOf = (reason) => (reason === "length" ? "length" : reason === "cancelled" ? "stopped" : undefined);
+
+/** A message as the server sends it. @param {any} stored @returns {Message} */
+export const messageOf = ({ id, role, content, created_at, reason, metrics }) =>
+  ({ id, role, content, created_at, metrics, ...(reason === "interrupted" ? interrupted() : { state: stateOf(reason) }) });
+
+/** The state of an answer whose server was stopped before its end. @returns {Pick<Message, "state" | "error">} */
+const interrupted = () => ({ state: "failed", error: new Error("The answer was interrupted.") });
+
+/**
+ * The messages of a conversation as the server sends it. A question without an answer gets one that can be generated again.
+ * @param {any} conversation @returns {Message[]}
+ */
+export function messagesOf({ messages, answering }) {
+  const list = messages.map(messageOf);
+  if (!answering && list.at(-1)?.role === "user") list.push({ role: "assistant", content: "", ...interrupted() });
+  return list;
+}
+
 /** The conversation of a guest, stored until the tab is closed. */
 export const guestMessages = stored("guest", /** @type {Message[]} */ ([]), sessionStorage);
 
 /** @param {Message[]} messages */
 export function saveGuestMessages(messages) {
   const sent = messages.filter((message) => message.state !== "unsent");
-  guestMessages.value = sent.map(({ role, content, created_at }) => ({ role, content, created_at }));
+  guestMessages.value = sent.map(({ role, content, created_at, metrics, state }) => (
+    { role, content, created_at, metrics, state: state === "length" || state === "stopped" ? state : undefined }));
 }

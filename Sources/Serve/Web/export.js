@@ -31,8 +31,13 @@ export const FORMATS = [
 /** @param {Exported} conversation @param {typeof FORMATS[0]} format */
 export function download(conversation, format) {
   const exported = { ...conversation, messages: conversation.messages.filter(({ content }) => content !== "") };
-  const url = URL.createObjectURL(new Blob([format.write(exported)], { type: format.type }));
-  el("a", { href: url, download: fileName(conversation.title) + format.extension }).click();
+  save(format.write(exported), fileName(conversation.title) + format.extension, format.type);
+}
+
+/** Saves a text as a file. @param {string} text @param {string} name @param {string} type */
+export function save(text, name, type) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  el("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 

@@ -1,4 +1,5 @@
 // @ts-check
+import { AccountPage } from "./account-page.js";
 import { Account } from "./account.js";
 import { API } from "./api.js";
 import { Composer } from "./composer.js";
@@ -15,6 +16,7 @@ import { Settings } from "./settings.js";
 import { listen } from "./shortcuts.js";
 import { Sidebar } from "./sidebar.js";
 import { toggleTheme } from "./theme-choice.js";
+import { Tabs } from "./tabs.js";
 import { Thread } from "./thread.js";
 import { toast } from "./toast.js";
 
@@ -54,8 +56,10 @@ const sidebar = new Sidebar(api, (summary) => exportChoices(async () => {
   const { title, created_at, messages } = await api.get("/api/conversations/" + encodeURIComponent(summary.id));
   return { title, createdAt: created_at, messages };
 }));
-const account = new Account(api);
-const page = new Page({ api, session, connection, settings, sidebar, thread, composer, account });
+const tabs = new Tabs();
+const account = new Account(api, connection);
+const accountPage = new AccountPage(api, { leave: () => page.logOut() });
+const page = new Page({ api, session, connection, settings, sidebar, thread, composer, account, accountPage, tabs });
 
 api.onUnreachable = () => connection.check();
 connection.addEventListener("back", () => {
@@ -65,6 +69,8 @@ connection.addEventListener("back", () => {
 });
 session.addEventListener("expired", () => page.askToLogIn("Your session has expired. Log in again; your message has been saved."));
 session.addEventListener("change", () => page.userChanged());
+tabs.addEventListener("changed", (event) => page.changedElsewhere(/** @type {CustomEvent} */ (event).detail));
+sidebar.addEventListener("changed", (event) => tabs.announce(/** @type {CustomEvent} */ (event).detail.id));
 sidebar.addEventListener("deleted", (event) => {
   if (/** @type {CustomEvent} */ (event).detail.id === page.conversation.id) page.go("#/");
 });
@@ -83,7 +89,11 @@ function newChat() {
 
 byId("new-chat").addEventListener("click", newChat);
 byId("new-chat-top").addEventListener("click", newChat);
-byId("log-out").addEventListener("click", () => { session.end(); page.go("#/"); });
+byId("log-out").addEventListener("click", () => {
+  // The server ends the session. If it cannot be reached, the token is removed all the same.
+  api.request("POST", "/api/auth/logout").catch(() => {});
+  page.logOut();
+});
 byId("toggle-theme").addEventListener("click", toggleTheme);
 byId("open-settings").addEventListener("click", openSettings);
 byId("open-shortcuts").addEventListener("click", () => byId("shortcuts").showModal());
@@ -119,6 +129,8 @@ page.refresh();
 sidebar.load();
 connection.check().then(() => {
   page.measure();
+  account.showInvitation();
   if (connection.health.model) byId("model").textContent = connection.health.model;
+  if (connection.health.remote) byId("model-kind").textContent = "A language model on another server";
 });
 document.documentElement.dataset.ready = "";

@@ -27,6 +27,7 @@ export class MessageView {
     this.element = el("li", { class: "message " + message.role }, el("article", {}, sender, this.notice, this.body, this.footer));
     this.markdown = isUser ? null : new MarkdownView(this.body);
     this.shownState = "";
+    this.editing = false;
   }
 
   show() {
@@ -115,6 +116,7 @@ function metricsLine({ metrics, state }) {
     metrics && `${metrics.answer_tokens.toLocaleString("en")} ${metrics.answer_tokens === 1 ? "token" : "tokens"}`,
     metrics && metrics.tokens_per_second > 0 && `${Math.round(metrics.tokens_per_second).toLocaleString("en")} tokens/s`,
     metrics && duration(metrics.seconds),
+    metrics?.first_token_seconds !== undefined && `first token after ${duration(metrics.first_token_seconds)}`,
   ].filter(Boolean);
   return parts.length ? el("p", { class: "metrics", dir: "ltr" }, parts.join(" · ")) : null;
 }

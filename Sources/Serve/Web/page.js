@@ -1,7 +1,7 @@
 // @ts-check
 import { showUser } from "./account.js";
 import { APIError } from "./api.js";
-import { Conversation, guestMessages, saveGuestMessages } from "./conversation.js";
+import { Conversation, guestMessages, messagesOf, saveGuestMessages } from "./conversation.js";
 import { byId, el } from "./dom.js";
 import { closeDrawer, showTitle } from "./layout.js";
 import { measure, showCollected, showContext } from "./meter.js";
@@ -13,11 +13,27 @@ import { skeleton } from "./thread.js";
 /** The messages that did not reach the server, so that they survive a reload. @param {string} key the conversation's id, or "new" */
 const unsent = (key) => stored("unsent." + key, "");
 
-/** Shows a conversation or the login page according to the URL hash. Answers of other conversations continue in the background. */
+/** The titles of the pages that guests see instead of a conversation. @type {Record<string, string>} */
+const LOGIN_TITLES = { login: "Log in", register: "Create an account", reset: "Set a new password" };
+
+/** A part of the hash. @param {string} text */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Shows a conversation, the account page or the login page according to the URL hash. Answers of other conversations continue in the
+ * background.
+ */
 export class Page {
   /**
    * @param {{ api: any, session: import("./session.js").Session, connection: import("./connection.js").Connection,
-   *   settings: any, sidebar: any, thread: any, composer: any, account: any }} parts
+   *   settings: any, sidebar: any, thread: any, composer: any, account: any, accountPage: any,
+   *   tabs: import("./tabs.js").Tabs }} parts
    */
   constructor(parts) {
     this.api = parts.api;
@@ -27,6 +43,8 @@ export class Page {
     this.thread = parts.thread;
     this.composer = parts.composer;
     this.account = parts.account;
+    this.accountPage = parts.accountPage;
+    this.tabs = parts.tabs;
     this.settings = parts.settings;
     /** @type {Conversation} */
     this.conversation = new Conversation(this.api, this.settings);
@@ -41,17 +59,25 @@ export class Page {
   /** Shows the page of the current hash. */
   async route() {
     const [, first, second] = location.hash.split("/");
-    const isLogin = first === "login" || first === "register";
+    const isLogin = Object.hasOwn(LOGIN_TITLES, first ?? ""), isAccount = first === "account" && !this.session.isGuest;
     byId("account").hidden = !isLogin;
-    byId("chat").hidden = isLogin;
+    byId("account-page").hidden = !isAccount;
+    byId("chat").hidden = isLogin || isAccount;
     closeDrawer();
     if (isLogin && this.session.isGuest) {
-      showTitle(first === "login" ? "Log in" : "Create an account");
-      this.account.open(first, this.loginReason);
+      showTitle(LOGIN_TITLES[first]);
+      this.account.open(first, this.loginReason, first === "register" ? decoded(second ?? "") : "");
       return;
     }
     this.loginReason = "";
     if (isLogin) return this.#returnFromLogin();
+    if (first === "account" && !isAccount) return this.askToLogIn("Log in to see your account.");
+    if (isAccount) {
+      showTitle("Your account");
+      byId("export").hidden = true;
+      this.sidebar.mark("");
+      return this.accountPage.open();
+    }
     const id = first === "c" && second ? second : "";
     if (id && this.session.isGuest) return this.askToLogIn("Log in to read this conversation.");
     const isOpen = id ? id === this.conversation.id && !this.failedToLoad : this.session.isGuest && this.conversation.isAnswering;
@@ -67,7 +93,7 @@ export class Page {
 
   /** @param {string} reason */
   askToLogIn(reason) {
-    if (!/^#\/(login|register)/.test(location.hash)) this.returnHash = location.hash || "#/";
+    if (!Object.hasOwn(LOGIN_TITLES, location.hash.split("/")[1] ?? "")) this.returnHash = location.hash || "#/";
     this.loginReason = reason;
     this.go("#/login");
   }
@@ -85,6 +111,13 @@ export class Page {
       this.conversation = new Conversation(this.api, this.settings);
       guestMessages.value = [];
     }
+    this.go("#/");
+  }
+
+  /** Logs out. Nothing that was typed is kept. */
+  logOut() {
+    for (const conversation of [...this.answering.values(), this.conversation]) conversation.messages = [];
+    this.session.end();
     this.go("#/");
   }
 
@@ -147,8 +180,7 @@ export class Page {
       const found = await this.api.get("/api/conversations/" + encodeURIComponent(conversation.id ?? ""));
       conversation.title = found.title;
       conversation.createdAt = found.created_at;
-      conversation.messages = found.messages.map(
-        (/** @type {Message} */ { id, role, content, created_at }) => ({ id, role, content, created_at }));
+      conversation.messages = messagesOf(found);
       if (conversation === this.conversation) this.thread.list.replaceChildren();
     } catch (error) {
       if (conversation === this.conversation) this.#showLoadError(/** @type {Error} */ (error));
@@ -185,6 +217,30 @@ export class Page {
     showTitle(this.conversation.title);
     this.sidebar.current = id;
     this.sidebar.load();
+    this.tabs.announce(id);
+  }
+
+  /**
+   * Shows what another tab or device has changed: the list, and the messages of the open conversation.
+   * @param {string} id of the changed conversation; empty if it is unknown
+   */
+  async changedElsewhere(id) {
+    if (this.session.isGuest) return;
+    this.sidebar.load();
+    const { conversation } = this;
+    const canReload = () => conversation === this.conversation && !conversation.isAnswering && !this.failedToLoad
+      && conversation.unsent.length === 0 && !this.thread.isEditing;
+    if (!conversation.id || (id && id !== conversation.id) || !canReload()) return;
+    const found = await this.api.get("/api/conversations/" + encodeURIComponent(conversation.id)).catch(() => null);
+    if (!found || !canReload()) return;
+    conversation.title = found.title;
+    showTitle(found.title);
+    const keys = (/** @type {Message[]} */ messages) => JSON.stringify(messages.map(({ id, content }) => [id, content]));
+    if (keys(found.messages) === keys(conversation.messages)) return;
+    conversation.messages = messagesOf(found);
+    conversation.context = null;
+    this.#render();
+    this.measure(conversation);
   }
 
   /** @param {Conversation} conversation @param {{ answer: Message, initialID: string | undefined }} detail */
@@ -216,6 +272,7 @@ export class Page {
   /** Reloads the sidebar, and the ids of messages that were stopped before the server sent them. @param {Conversation} conversation */
   async #sync(conversation) {
     this.sidebar.load();
+    if (conversation.id) this.tabs.announce(conversation.id);
     if (!conversation.id || conversation.sent.every(({ id }) => id)) return;
     const found = await this.api.get("/api/conversations/" + encodeURIComponent(conversation.id)).catch(() => null);
     found?.messages.forEach((/** @type {Message} */ saved, /** @type {number} */ index) => {

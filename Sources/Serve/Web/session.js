@@ -1,5 +1,5 @@
 // @ts-check
-import { stored } from "./storage.js";
+import { clearTexts, stored } from "./storage.js";
 
 /**
  * The login session. The token is in `localStorage`: the page runs only its own scripts and shares no origin with other sites.
@@ -11,6 +11,8 @@ export class Session extends EventTarget {
   #token = stored("token", "");
   #username = stored("username", "");
   #expiry = stored("expires", 0);
+  /** Whose texts are in the storage after the session has expired. */
+  #lastUser = stored("last-user", "");
   #timer = 0;
 
   constructor() {
@@ -28,14 +30,25 @@ export class Session extends EventTarget {
 
   /** @param {string} username @param {{ access_token: string, expires_in: number }} grant */
   start(username, grant) {
+    if (this.#lastUser.value && this.#lastUser.value.toLowerCase() !== username.toLowerCase()) clearTexts();
+    this.#lastUser.value = username;
     this.#username.value = username;
-    this.#expiry.value = Date.now() + grant.expires_in * 1000;
-    this.#token.value = grant.access_token;
+    this.renew(grant);
     this.#changed();
   }
 
+  /** Replaces the token of the same user. @param {{ access_token: string, expires_in: number }} grant */
+  renew(grant) {
+    this.#expiry.value = Date.now() + grant.expires_in * 1000;
+    this.#token.value = grant.access_token;
+    this.#watchExpiry();
+  }
+
+  /** Logs out and removes the user's unsent texts. */
   end() {
     this.#clear();
+    this.#lastUser.value = "";
+    clearTexts();
     this.#changed();
   }
 

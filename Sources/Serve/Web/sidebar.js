@@ -10,7 +10,10 @@ import { toast } from "./toast.js";
 
 const PAGE_SIZE = 40;
 
-/** The conversation list with search, rename, delete and undo. Dispatches "deleted" and "renamed" with the conversation as `detail`. */
+/**
+ * The conversation list with search, rename, delete and undo. Dispatches "deleted", "renamed", and "changed" once
+ * the server has stored a change, with the conversation as `detail`.
+ */
 export class Sidebar extends EventTarget {
   /**
    * @param {import("./api.js").API} api
@@ -36,7 +39,20 @@ export class Sidebar extends EventTarget {
       clearTimeout(debounce);
       debounce = setTimeout(() => this.load(), 200);
     });
+    this.search.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#leaveSearch(event));
     this.list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#keyDown(event));
+  }
+
+  /** Escape clears the search and returns to the message box. A drawer is closed by the page. @param {KeyboardEvent} event */
+  #leaveSearch(event) {
+    if (event.key !== "Escape" || event.isComposing) return;
+    if (this.search.value) {
+      this.search.value = "";
+      this.load();
+    }
+    if (narrow.matches) return;
+    event.preventDefault();
+    byId("message").focus();
   }
 
   /** Reloads the list. */
@@ -145,6 +161,7 @@ export class Sidebar extends EventTarget {
       try {
         await this.api.request("PATCH", "/api/conversations/" + encodeURIComponent(summary.id), { title });
         announce("Renamed");
+        this.#changed(summary);
       } catch (error) {
         this.#setTitle(summary, old);
         this.render();
@@ -181,10 +198,12 @@ export class Sidebar extends EventTarget {
     this.summaries = this.summaries.filter(({ id }) => id !== summary.id);
     this.render();
     this.dispatchEvent(new CustomEvent("deleted", { detail: summary }));
+    this.#changed(summary);
     const undo = async () => {
       try {
         await this.api.request("POST", path + "/restore");
         await this.load();
+        this.#changed(summary);
         location.hash = "#/c/" + encodeURIComponent(summary.id);
         this.#link(summary.id)?.focus();
       } catch (error) {
@@ -197,6 +216,9 @@ export class Sidebar extends EventTarget {
     const focusNeighbour = neighbour && summary.id !== this.current && !narrow.matches;
     (focusNeighbour ? this.#link(neighbour.id) : item.querySelector("button"))?.focus();
   }
+
+  /** Reports a change that the server has stored. @param {Summary} summary */
+  #changed(summary) { this.dispatchEvent(new CustomEvent("changed", { detail: summary })); }
 
   /** @param {string} id @returns {HTMLElement | undefined} */
   #link(id) { return [...this.list.querySelectorAll("a")].find((link) => link.dataset.id === id); }

@@ -40,5 +40,17 @@ export function stored(name, initial, storage = localStorage) {
   };
 }
 
+/** Removes what a user has typed and not sent, and a guest's conversation, so that the next user of this browser does not see it. */
+export function clearTexts() {
+  for (const storage of [() => localStorage, () => sessionStorage]) {
+    try {
+      const keys = Object.keys(storage()).filter((key) => /^slm\.(draft\.|unsent\.|guest$)/.test(key));
+      for (const key of keys) storage().removeItem(key);
+    } catch {
+      // Without storage, there is no stored text.
+    }
+  }
+}
+
 /** The unsent text of a conversation. @param {string} key the conversation's id, or "new" */
 export const draft = (key) => stored("draft." + key, "");

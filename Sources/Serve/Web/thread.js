@@ -25,6 +25,8 @@ export class Thread {
     new ResizeObserver(() => this.#scroll()).observe(this.list);
   }
 
+  get isEditing() { return [...this.views.values()].some((view) => view.editing); }
+
   clear() {
     this.views.clear();
     this.list.replaceChildren();

@@ -30,6 +30,11 @@ package struct SignalListener: Sendable {
                 errno = savedErrno
             }
         }
+        // The program that started this one may have blocked them, which is inherited.
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in numbers { sigaddset(&set, number) }
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
     }
 
     /// The number of the next signal; nil if none arrives within `time`.

@@ -25,15 +25,25 @@ struct ServeOptions: MachineOptions {
     var perUser = 64
     var chatsPerMinute = 240
     var signInsPerMinute = 20
+    var changesPerMinute = 240
+    var searchesPerMinute = 120
+    var store = StoreOptions()
+    var usageDays = 90
+    var secretFile: String?
     var needsKey = false
     var noGuests = false
     var noRegistration = false
     var hosts: [String] = []
     var origins: [String] = []
     var behindProxy = false
+    var accessLog: AccessLog.Format?
+    var sharedPrompt: String?
+    var sharesCachedAnswers = false
     var sessionLifetime = Duration.seconds(7 * 86_400)
     var drain = Duration.seconds(30)
 }
+
+extension AccessLog.Format: OptionValue {}
 
 extension Command {
     static var serve: Command {
@@ -63,17 +73,25 @@ extension ServeOptions {
                         "Store accounts and conversations in sqlite:FILE or postgresql://user:password@host/database."),
                 .option("name", \.name, value: "NAME", "Set the model's name in the API.", default: "the name of its run"),
                 .option("collect", \.collect, value: "FILE", "Append finished chats to FILE, for slm finetune."),
-                .option("reload", \.reloads, "Reload when a newer checkpoint appears. Without it, SIGHUP reloads once."),
+                .option("reload", \.reloads, "Reload when a run has finished a newer checkpoint. Without it, SIGHUP reloads once."),
             ]),
             OptionGroup("Model", ModelOptions.options(\.model)),
             OptionGroup("Access", [
                 .option("require-key", \.needsKey, "Require an API key under /v1."),
                 .option("no-guests", \.noGuests, "Require an account to chat."),
                 .option("no-registration", \.noRegistration, "Disable self-registration."),
+                .option("secret-file", \.secretFile, value: "FILE", "Keep the key that signs session tokens in FILE.",
+                        default: "the database's file with .secret at the end, or slm_chat.secret"),
                 .option("stay-signed-in", \.sessionLifetime, "Keep users signed in for DURATION."),
                 .list("allow-host", \.hosts, value: "NAME", "Accept requests for this host name too.", separator: ","),
                 .list("allow-origin", \.origins, value: "URL", "Accept requests from pages of this site (CORS).", separator: ","),
-                .option("behind-proxy", \.behindProxy, "Trust X-Forwarded-For from a proxy on this machine."),
+                .option("behind-proxy", \.behindProxy, "Trust X-Forwarded-For and X-Request-Id from a proxy on this machine."),
+            ]),
+            OptionGroup("Log and caches", [
+                .option("access-log", \.accessLog, value: "FORMAT", "Log each request to standard error, without paths and texts.", default: "no log"),
+                .option("shared-prompt", \.sharedPrompt, value: "FILE",
+                        "Share the cached keys and values of this system prompt across users.", default: "shared within a user only"),
+                .option("share-answers", \.sharesCachedAnswers, "Send cached answers of one user to others (temperature 0)."),
             ]),
             OptionGroup("Limits", [
                 .option("slots", \.slots, in: 1...4_096, "Generate N answers at the same time.").alias("places"),
@@ -84,6 +102,17 @@ extension ServeOptions {
                         "Allow each account or address N messages per minute; 0 for any number."),
                 .option("sign-ins-per-minute", \.signInsPerMinute, in: 0...1_000_000,
                         "Allow each address N attempts to sign in or register per minute; 0 for any number."),
+                .option("changes-per-minute", \.changesPerMinute, in: 0...1_000_000,
+                        "Allow each account N other changes per minute, such as renaming a conversation; 0 for any number."),
+                .option("searches-per-minute", \.searchesPerMinute, in: 0...1_000_000,
+                        "Allow each account N searches per minute; 0 for any number."),
+                .option("search-timeout", \.store.searchTimeout, "Cancel a search after DURATION."),
+                .option("max-conversations", \.store.maxConversations, in: 0...1_000_000_000,
+                        "Allow each account N conversations; 0 for any number."),
+                .option("max-characters", \.store.maxStoredCharacters, in: 0...1_000_000_000_000,
+                        "Allow each account N characters in all its conversations together; 0 for any number."),
+                .option("max-keys", \.store.maxAPIKeys, in: 0...1_000_000, "Allow each account N API keys; 0 for any number."),
+                .option("keep-usage", \.usageDays, in: 0...36_500, "Keep the token counts of answers for N days; 0 for ever."),
                 .option("drain", \.drain, "On shutdown, wait up to DURATION for running answers."),
             ]),
             OptionGroup("Machine", machineOptions),
@@ -102,6 +131,8 @@ struct ServeCommand {
     }
 
     func run() throws {
+        // A client, a database server or the reader of a pipe that goes away must not end the process.
+        signal(SIGPIPE, SIG_IGN)
         let signals = SignalListener([SIGINT, SIGTERM, SIGHUP])
         _ = try location()
         if let key = adminKey, key.utf8.count < 16 {
@@ -109,15 +140,17 @@ struct ServeCommand {
                 + "openssl rand -hex 16")
         }
         let database = try DatabaseURL(options.database)
-        let store = try Store(database)
+        var storeOptions = options.store
+        storeOptions.generationRetention = options.usageDays == 0 ? nil : .seconds(options.usageDays * 86_400)
+        let store = try Store(database, storeOptions)
         let chatLog = try options.collect.map { try ChatLog($0) }
         let server = try Server(settings, store: store, secret: try secret(database, store), chatLog: chatLog) { try open() }
-        printLine("http://\(options.host.contains(":") ? "[\(options.host)]" : options.host):\(server.port)")
         let failure = LoadFailure()
         server.load { result in
             switch result {
             case .success(let model):
                 let context = model.context.map { " (context \($0) tokens)" } ?? ""
+                printLine("http://\(options.host.contains(":") ? "[\(options.host)]" : options.host):\(server.port)")
                 printNote("serving \(model.name)\(context). Conversations are stored in \(database). Stop with Ctrl-C.")
             case .failure(let error):
                 failure.error = error
@@ -135,8 +168,7 @@ struct ServeCommand {
         while true {
             let signal = signals.next(within: .seconds(2))
             if signal == SIGTERM || signal == SIGINT { break }
-            let isNew = options.reloads && self.stamp != stamp
-            if signal == SIGHUP || isNew {
+            if signal == SIGHUP || options.reloads && hasFinishedCheckpoint(otherThan: stamp) {
                 stamp = self.stamp
                 server.load { result in
                     switch result {
@@ -150,7 +182,18 @@ struct ServeCommand {
         server.stop(within: options.drain)
     }
 
-    private func location() throws -> ModelOptions.Location { try options.model.location(for: "serve") }
+    /// The model to serve. One that is not named comes from a run that is not in progress, if there is one.
+    private func location() throws -> ModelOptions.Location {
+        do { return try options.model.location(for: "serve", where: TrainingRunListing.isServable) } catch {
+            return try options.model.location(for: "serve")
+        }
+    }
+
+    /// Whether there is another checkpoint to serve. The checkpoints of a run that is in progress are replaced again and again.
+    private func hasFinishedCheckpoint(otherThan stamp: String?) -> Bool {
+        guard self.stamp != stamp, case .checkpoint(let path)? = try? location() else { return false }
+        return TrainingRunListing.isServable(path)
+    }
 
     /// The identity of the checkpoint file, to notice a new one; nil for a remote backend.
     private var stamp: String? {
@@ -162,11 +205,16 @@ struct ServeCommand {
         switch try location() {
         case .url(let url):
             let backend = try options.model.open(url: url, environment: environment)
-            return ServedModel(name: options.name ?? backend.name, backend, nil)
+            // Without the address, which is for the operator.
+            return ServedModel(name: options.name ?? backend.model, backend, nil)
         case .checkpoint(let path):
             var limits = LocalBackend.Limits()
             limits.slots = options.slots
-            limits.waiting = 16          // the server's own queue, which is fair to users, comes before this one
+            // The server's own queue, which is fair to users, comes before this one. Paused answers wait here.
+            limits.waiting = 16 + options.waiting
+            limits.sharedSystemPrompt = try options.sharedPrompt.map { path in
+                String(decoding: try InputFile.contents(of: path), as: UTF8.self)
+            }
             let backend = try options.model.open(checkpoint: path, limits: limits, on: options.makeProcessor)
             return ServedModel(name: options.name ?? Self.name(of: path), backend, backend.model)
         }
@@ -192,6 +240,8 @@ struct ServeCommand {
         settings.chatsPerMinute = options.chatsPerMinute
         settings.signInsPerMinute = options.signInsPerMinute
         settings.registrationsPerMinute = options.signInsPerMinute
+        settings.changesPerMinute = options.changesPerMinute
+        settings.searchesPerMinute = options.searchesPerMinute
         settings.adminKey = adminKey
         settings.requiresAPIKey = options.needsKey
         settings.allowsGuests = !options.noGuests
@@ -200,19 +250,19 @@ struct ServeCommand {
         settings.origins = options.origins
         settings.trustsProxy = options.behindProxy
         settings.tokenLifetime = max(60, Int(options.sessionLifetime.components.seconds))
+        settings.sharesCachedAnswers = options.sharesCachedAnswers
+        settings.accessLog = options.accessLog.map { AccessLog.Settings($0) }
         settings.version = version
         return settings
     }
 
-    /// The key that signs session tokens: from the environment, else generated once and stored beside the SQLite file, or in PostgreSQL,
-    /// where several servers can share it.
+    /// The key that signs session tokens: from the environment, else from a file, which is beside the database if that is a file.
     private func secret(_ database: DatabaseURL, _ store: Store) throws -> Secret {
-        if let text = environment["SLM_JWT_SECRET"] { return try Secret(validating: text, source: "SLM_JWT_SECRET") }
-        switch database {
-        case .sqlite(let path): return try Secret(storedAt: path + ".secret")
-        case .postgresql:
-            return try Secret(validating: try store.setting("jwt_secret", orInsert: Secret.generate()), source: "the database's jwt_secret")
+        let path = switch database {
+        case .sqlite(let path): options.secretFile ?? path + ".secret"
+        case .postgresql: options.secretFile ?? "slm_chat.secret"
         }
+        return try Secret(signingKeyIn: path, environment: environment["SLM_JWT_SECRET"], store) { printNote($0) }
     }
 
     /// The error of the first load. Written before the signal that ends the wait, read after it.

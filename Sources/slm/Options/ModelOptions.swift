@@ -35,8 +35,10 @@ struct ModelOptions {
         ]
     }
 
-    /// The model to use, which is the newest one if none is given. Reads nothing, so that wrong options are reported first.
-    func location(for command: String) throws -> Location {
+    /// The model to use, which is the newest one if none is given. Opens no checkpoint, so that wrong options are reported first.
+    ///
+    /// - Parameter isAccepted: Whether a checkpoint that was not named may be used.
+    func location(for command: String, where isAccepted: (_ path: String) -> Bool = { _ in true }) throws -> Location {
         switch (checkpoint, backend) {
         case (let path?, nil): return .checkpoint(path)
         case (nil, let backend?):
@@ -45,7 +47,7 @@ struct ModelOptions {
             }
             return .url(String(backend.dropFirst(7)))
         case (nil, nil):
-            guard let path = Checkpoint.newest(under: "checkpoints") else {
+            guard let path = Checkpoint.newest(under: "checkpoints", where: isAccepted) else {
                 throw UsageError("slm \(command): no model found under checkpoints/. Give one: slm \(command) CHECKPOINT, or "
                     + "--backend openai:URL.")
             }
@@ -66,7 +68,7 @@ struct ModelOptions {
         }
     }
 
-    func open(url: String, environment: [String: String]) throws -> any ChatBackend {
+    func open(url: String, environment: [String: String]) throws -> OpenAIBackend {
         try OpenAIBackend(address: url, model: backendModel, key: environment["SLM_BACKEND_KEY"] ?? environment["OPENAI_API_KEY"])
     }
 }

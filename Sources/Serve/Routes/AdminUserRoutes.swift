@@ -1,0 +1,183 @@
+import HTTPServer
+import JSON
+import Secrets
+import Store
+
+/// Administration of accounts: creation, invitations, disabling, new passwords, deletion, and the audit log of all of that.
+extension App {
+    static var adminUserRoutes: [Route] {
+        [
+            Route("POST", "/api/admin/users", access: .admin, on: .passwordHashing) { try $0.createUser($1) },
+            Route("PATCH", "/api/admin/users/{id}", access: .admin) { try $0.changeUser($1) },
+            Route("DELETE", "/api/admin/users/{id}", access: .admin) { try $0.deleteUser($1) },
+            Route("POST", "/api/admin/users/{id}/reset-password", access: .admin) { try $0.addPasswordReset($1) },
+            Route("DELETE", "/api/admin/users/{id}/sessions", access: .admin) { try $0.endSessions($1) },
+            Route("DELETE", "/api/admin/users/{id}/keys", access: .admin) { try $0.revokeAPIKeys($1) },
+            Route("GET", "/api/admin/invitations", access: .admin) { app, _ in try app.invitations() },
+            Route("DELETE", "/api/admin/invitations/{id}", access: .admin) { app, context in
+                try app.store.admin.deleteInvitation(try context.id(of: "invitation"), by: context.adminRequest)
+                return .noContent
+            },
+            Route("GET", "/api/admin/audit", access: .admin) { try $0.auditLog($1) },
+        ]
+    }
+
+    /// The password hash of an account that has no password yet. No password verifies against it.
+    private static let noPassword = "!"
+    /// In seconds.
+    private static let codeLifetime = 7 * 86_400
+    private static let maxCodeLifetime = 90 * 86_400
+
+    /// Creates an account or, with `invite`, an invitation. An account without a password gets a code with which its user sets one.
+    private func createUser(_ context: RequestContext) throws -> Response {
+        let fields = try RequestFields(of: context.request, known: ["username", "email", "password", "invite", "expires_in"])
+        let email = try Self.email(fields)
+        let lifetime = try Self.lifetime(fields)
+        if try fields.boolean("invite") ?? false {
+            for name in ["username", "password"] where fields[name] != nil {
+                throw APIError.invalid(name, "expected nothing together with invite: the invited user chooses it.")
+            }
+            return try invite(email, lifetime, context)
+        }
+        let username = try Self.username(fields)
+        let password = try fields.optionalText("password", 1...PasswordHasher.maxBytes)
+        let hash = try password.map { try passwordHash(of: $0, field: "password") } ?? Self.noPassword
+        let user = try store.admin.addUser(username, email: email, passwordHash: hash, by: context.adminRequest)
+        let code = OneTimeCode()
+        let end = password == nil
+            ? try store.admin.addPasswordReset(code.digest, of: user.id, lifetime: .seconds(lifetime), by: context.adminRequest) : nil
+        return Response.json(.created) { created in
+            user.writeForAdmin(to: &created)
+            if let end { code.write(to: &created, expiringAt: end) }
+        }
+    }
+
+    private func invite(_ email: String?, _ lifetime: Int, _ context: RequestContext) throws -> Response {
+        let code = OneTimeCode()
+        let invitation = try store.admin.addInvitation(
+            code.digest, email: email, lifetime: .seconds(lifetime), by: context.adminRequest)
+        return Response.json(.created) { created in
+            invitation.write(to: &created)
+            created.key("code"); created.string(code.text)
+        }
+    }
+
+    private static func lifetime(_ fields: RequestFields) throws(APIError) -> Int {
+        let seconds = try fields.integer("expires_in") ?? codeLifetime
+        guard (60...maxCodeLifetime).contains(seconds) else {
+            throw .invalid("expires_in", "expected 60 to \(maxCodeLifetime) seconds, found \(seconds).")
+        }
+        return seconds
+    }
+
+    private func changeUser(_ context: RequestContext) throws -> Response {
+        let id: UserID = try context.id(of: "user")
+        guard let isDisabled = try RequestFields(of: context.request, known: ["disabled"]).boolean("disabled") else {
+            throw APIError.invalid("disabled", "expected true or false, found nothing.")
+        }
+        let user: User
+        do { user = try store.admin.setDisabled(isDisabled, user: id, by: context.adminRequest) } catch { throw Self.adminError(error) }
+        if isDisabled { conversationLocks.cancelAnswers(of: id) }
+        return Response.json { user.writeForAdmin(to: &$0) }
+    }
+
+    private func deleteUser(_ context: RequestContext) throws -> Response {
+        let id: UserID = try context.id(of: "user")
+        do { try store.admin.deleteUser(id, by: context.adminRequest) } catch { throw Self.adminError(error) }
+        conversationLocks.cancelAnswers(of: id)
+        return .noContent
+    }
+
+    private func addPasswordReset(_ context: RequestContext) throws -> Response {
+        let id: UserID = try context.id(of: "user")
+        let lifetime = try Self.lifetime(try RequestFields(of: context.request, known: ["expires_in"], mayBeEmpty: true))
+        let code = OneTimeCode()
+        let end: Timestamp
+        do {
+            end = try store.admin.addPasswordReset(code.digest, of: id, lifetime: .seconds(lifetime), by: context.adminRequest)
+        } catch { throw Self.adminError(error) }
+        return Response.json(.created) { code.write(to: &$0, expiringAt: end) }
+    }
+
+    private func endSessions(_ context: RequestContext) throws -> Response {
+        let id: UserID = try context.id(of: "user")
+        do { try store.admin.endSessions(of: id, by: context.adminRequest) } catch { throw Self.adminError(error) }
+        conversationLocks.cancelAnswers(of: id)
+        return .noContent
+    }
+
+    private func revokeAPIKeys(_ context: RequestContext) throws -> Response {
+        let id: UserID = try context.id(of: "user")
+        do { try store.admin.revokeAPIKeys(of: id, by: context.adminRequest) } catch { throw Self.adminError(error) }
+        return .noContent
+    }
+
+    private func invitations() throws -> Response {
+        let invitations = try store.admin.invitations()
+        return Response.json { list in
+            list.key("invitations")
+            list.array { for invitation in invitations { $0.object { invitation.write(to: &$0) } } }
+        }
+    }
+
+    private func auditLog(_ context: RequestContext) throws -> Response {
+        let limit = try context.request.integer("limit", 1...200, default: 50)
+        let offset = try context.request.integer("offset", 0...Int(Int32.max), default: 0)
+        let page = try store.admin.auditLog(limit: limit, offset: offset)
+        return Response.json { list in
+            list.key("entries")
+            list.array { for entry in page.items { $0.object { entry.write(to: &$0) } } }
+            list.key("total"); list.integer(page.total)
+        }
+    }
+
+    /// The missing user is the one in the path. In other routes it is the sender, and the status 401.
+    static func adminError(_ error: StoreError) -> APIError {
+        error == .notFound(.user) ? APIError.notFound("user") : APIError(error)
+    }
+}
+
+extension RequestContext {
+    /// The sender of an admin request. All administrators share one key.
+    var adminRequest: AdminRequest { AdminRequest(actor: "admin", address: client.address.description) }
+}
+
+extension User {
+    fileprivate func writeForAdmin(to object: inout JSONWriter) {
+        object.key("id"); object.string(id.description)
+        object.key("username"); object.string(username)
+        object.key("email"); if let email { object.string(email) } else { object.null() }
+        object.key("joined"); object.string(createdAt.description)
+        object.key("disabled"); object.boolean(disabledAt != nil)
+    }
+}
+
+extension OneTimeCode {
+    fileprivate func write(to object: inout JSONWriter, expiringAt end: Timestamp) {
+        object.key("code"); object.string(text)
+        object.key("expires_at"); object.string(end.description)
+    }
+}
+
+extension AdminQueries.Invitation {
+    fileprivate func write(to object: inout JSONWriter) {
+        object.key("id"); object.string(id.description)
+        object.key("email"); if let email { object.string(email) } else { object.null() }
+        object.key("created_at"); object.string(createdAt.description)
+        object.key("expires_at"); object.string(expiresAt.description)
+        object.key("used_at"); if let usedAt { object.string(usedAt.description) } else { object.null() }
+        object.key("username"); if let username { object.string(username) } else { object.null() }
+    }
+}
+
+extension AdminQueries.AuditEntry {
+    fileprivate func write(to object: inout JSONWriter) {
+        object.key("id"); object.string(id.description)
+        object.key("at"); object.string(time.description)
+        object.key("actor"); object.string(actor)
+        object.key("address"); object.string(address)
+        object.key("action"); object.string(action.rawValue)
+        object.key("target"); if let target { object.string(target) } else { object.null() }
+        object.key("target_name"); if let targetName { object.string(targetName) } else { object.null() }
+    }
+}

@@ -1,0 +1,177 @@
+import HTTPServer
+import JSON
+import Secrets
+import Store
+
+/// The own account: password, sessions, export, deletion.
+extension App {
+    static var ownAccountRoutes: [Route] {
+        [
+            Route("POST", "/api/auth/logout", access: .account) { try $0.signOut($1) },
+            Route("GET", "/api/me", access: .account) { try $0.me($1) },
+            Route("POST", "/api/me/password", access: .account, on: .passwordHashing) { try $0.changePassword($1) },
+            Route("GET", "/api/me/sessions", access: .account) { try $0.sessions($1) },
+            Route("DELETE", "/api/me/sessions", access: .account) { try $0.endAllSessions($1) },
+            Route("DELETE", "/api/me/sessions/{id}", access: .account) { app, context in
+                try app.store.endSession(try context.id(of: "session"), of: try context.account)
+                return .noContent
+            },
+            Route("GET", "/api/me/export", access: .account) { try $0.exportAccount($1) },
+            Route("POST", "/api/me/delete", access: .account, on: .passwordHashing) { try $0.deleteAccount($1) },
+        ]
+    }
+
+    private func me(_ context: RequestContext) throws -> Response {
+        let user = try self.user(context)
+        let model = models.current
+        return Response.json { me in
+            user.write(to: &me)
+            me.key("model"); me.string(model?.name ?? "")
+            me.key("context"); me.integer(model?.context ?? 0)
+        }
+    }
+
+    /// Reads the account of the request.
+    private func user(_ context: RequestContext) throws -> User {
+        guard let user = try store.user(try context.account) else { throw StoreError.notFound(.user) }
+        return user
+    }
+
+    private func signOut(_ context: RequestContext) throws -> Response {
+        guard let session = context.client.session else { return .noContent }
+        let account = try context.account
+        do { try store.endSession(session, of: account) } catch {
+            if error != .notFound(.session) { throw error }
+        }
+        return .noContent
+    }
+
+    /// Ends all sessions and starts a new one for the client.
+    private func changePassword(_ context: RequestContext) throws -> Response {
+        let fields = try RequestFields(of: context.request, known: ["password", "new_password"])
+        let password = try fields.text("password", 1...PasswordHasher.maxBytes)
+        let newPassword = try fields.text("new_password", 1...PasswordHasher.maxBytes)
+        let user = try self.user(context)
+        try confirm(password, of: user, context)
+        let hash = try passwordHash(of: newPassword, field: "new_password")
+        guard let changed = try store.changePassword(of: user, to: hash) else { throw APIError.wrongCredentials }
+        return try startSession(of: changed, context)
+    }
+
+    /// Checks the password again before a change that a stolen session token alone must not allow. Attempts are limited like sign-ins.
+    private func confirm(_ password: String, of user: User, _ context: RequestContext) throws {
+        try rateLimits.checkSignIn(context.client.key)
+        try rateLimits.checkLockout(.account(user.username))
+        guard passwordHasher.verify(password, against: user.passwordHash) else {
+            rateLimits.recordFailedAttempt(.account(user.username))
+            throw APIError(status: .forbidden, code: "wrong_password", message: "Wrong password.", field: "password")
+        }
+    }
+
+    private func sessions(_ context: RequestContext) throws -> Response {
+        let sessions = try store.sessions(of: try context.account)
+        return Response.json { list in
+            list.key("sessions")
+            list.array { list in
+                for session in sessions {
+                    list.object {
+                        session.write(to: &$0)
+                        $0.key("current"); $0.boolean(session.id == context.client.session)
+                    }
+                }
+            }
+        }
+    }
+
+    private func endAllSessions(_ context: RequestContext) throws -> Response {
+        let user = try context.account
+        try store.endAllSessions(of: user)
+        conversationLocks.cancelAnswers(of: user)
+        return .noContent
+    }
+
+    private func deleteAccount(_ context: RequestContext) throws -> Response {
+        let password = try RequestFields(of: context.request, known: ["password"]).text("password", 1...PasswordHasher.maxBytes)
+        let user = try self.user(context)
+        try confirm(password, of: user, context)
+        try store.deleteUser(user.id)
+        conversationLocks.cancelAnswers(of: user.id)
+        return .noContent
+    }
+}
+
+/// The export of an account.
+extension App {
+    /// Returns all data of the account as a file: profile, conversations with their messages, sessions, and API keys without secrets.
+    private func exportAccount(_ context: RequestContext) throws -> Response {
+        try rateLimits.checkExport(context.client.key)
+        let user = try self.user(context)
+        let keys = try store.apiKeys(of: user.id)
+        let sessions = try store.sessions(of: user.id)
+        var json = JSONWriter(.pretty)
+        try json.object { export in
+            export.key("exported_at"); export.string(Timestamp.now().description)
+            export.key("profile")
+            export.object {
+                user.write(to: &$0)
+                $0.key("last_active_at"); $0.string(user.lastActiveAt.description)
+            }
+            export.key("conversations"); try export.array { try writeConversations(of: user.id, to: &$0) }
+            export.key("keys")
+            export.array { list in
+                for key in keys {
+                    list.object {
+                        key.write(to: &$0)
+                        $0.key("revoked_at"); if let revoked = key.revokedAt { $0.string(revoked.description) } else { $0.null() }
+                    }
+                }
+            }
+            export.key("sessions"); export.array { for session in sessions { $0.object { session.write(to: &$0) } } }
+        }
+        json.newline()
+        return Response(.ok, [
+            ("Content-Type", "application/json"), ("Content-Disposition", "attachment; filename=\"slm-export.json\""),
+            ("Cache-Control", "no-store"),
+        ], json.bytes)
+    }
+
+    private func writeConversations(of user: UserID, to list: inout JSONWriter) throws {
+        var cursor: ConversationCursor?
+        repeat {
+            let page = try store.conversations(of: user, after: cursor, limit: 1_000)
+            for id in page.conversations.map(\.id) {
+                do {
+                    let (conversation, messages) = try store.conversation(id, of: user)
+                    list.object {
+                        conversation.write(to: &$0)
+                        $0.key("messages")
+                        $0.array { for message in messages { $0.object { message.write(to: &$0) } } }
+                    }
+                } catch {
+                    if error != .notFound(.conversation) { throw error }         // else deleted since the page was read
+                }
+            }
+            cursor = page.next
+        } while cursor != nil
+    }
+}
+
+extension User {
+    /// Writes what users see of their own account.
+    fileprivate func write(to object: inout JSONWriter) {
+        object.key("username"); object.string(username)
+        object.key("email"); if let email { object.string(email) } else { object.null() }
+        object.key("created_at"); object.string(createdAt.description)
+    }
+}
+
+extension LoginSession {
+    fileprivate func write(to object: inout JSONWriter) {
+        object.key("id"); object.string(id.description)
+        object.key("created_at"); object.string(createdAt.description)
+        object.key("last_used_at"); object.string(lastUsedAt.description)
+        object.key("expires_at"); object.string(expiresAt.description)
+        object.key("address"); object.string(address)
+        object.key("user_agent"); object.string(userAgent)
+    }
+}

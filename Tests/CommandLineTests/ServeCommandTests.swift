@@ -1,0 +1,104 @@
+import Checkpoint
+import Files
+import Foundation
+import Testing
+import TestSupport
+
+/// `slm serve` as a process.
+@Suite struct ServeCommandTests {
+    private let folder = TemporaryFolder()
+
+    /// A server whose standard error is read line by line. It is stopped at the end of the test.
+    private final class ServerProcess {
+        let process = Process()
+        private let errors = Pipe()
+        private let output = Pipe()
+        private var received = ""
+
+        init(_ arguments: [String], in folder: String) throws {
+            process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appendingPathComponent("slm")
+            process.arguments = ["serve", "--port", "0", "--database", "sqlite:chats.db", "--threads", "1"] + arguments
+            process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLM_") }
+            process.currentDirectoryURL = URL(fileURLWithPath: folder)
+            process.standardOutput = output
+            process.standardError = errors
+            process.standardInput = FileHandle.nullDevice
+            try process.run()
+        }
+
+        deinit {
+            process.terminate()
+            process.waitUntilExit()
+        }
+
+        /// Reads standard error until it contains a text.
+        func waits(for text: String) -> Bool {
+            while !received.contains(text) {
+                let data = errors.fileHandleForReading.availableData
+                if data.isEmpty { return false }
+                received += String(decoding: data, as: UTF8.self)
+            }
+            return true
+        }
+
+        /// The first line of standard output.
+        func port() throws -> UInt16 {
+            var line = ""
+            while !line.contains("\n") {
+                let data = output.fileHandleForReading.availableData
+                if data.isEmpty { break }
+                line += String(decoding: data, as: UTF8.self)
+            }
+            return try #require(line.split(separator: ":").last.flatMap { UInt16($0.trimmingCharacters(in: .whitespacesAndNewlines)) })
+        }
+
+        /// Closes the reading ends of the pipes, as a log reader that has crashed.
+        func stopReading() throws {
+            try errors.fileHandleForReading.close()
+            try output.fileHandleForReading.close()
+        }
+    }
+
+    private func writeRun(_ name: String, _ text: String, log: String) throws {
+        try FileManager.default.createDirectory(atPath: folder("checkpoints/\(name)"), withIntermediateDirectories: true)
+        try OneSentenceModel.checkpoint(saying: text).write(to: folder("checkpoints/\(name)/best.h5"))
+        folder.write(log, to: "checkpoints/\(name)/log.jsonl")
+    }
+
+    @Test func `a model that cannot be read is reported before any address`() throws {
+        folder.write("no model", to: "damaged.h5")
+        let outcome = try slm(["serve", "damaged.h5", "--port", "0", "--database", "sqlite:chats.db"], in: folder(""))
+        #expect(outcome.status == 1 && outcome.output == "" && outcome.errors.contains("damaged.h5"))
+    }
+
+    @Test func `a run in progress is served when it has finished`() throws {
+        try writeRun("first", "one", log: #"{"event":"finished","step":1}"# + "\n")
+        let unfinished = #"{"event":"evaluated","step":1,"tokens":1,"seconds":1,"best":1}"# + "\n"
+        try writeRun("finetuned_second", "two", log: unfinished)
+        let server = try ServerProcess(["--reload"], in: folder(""))
+        #expect(server.waits(for: "serving first "))
+        folder.write(unfinished + #"{"event":"finished","step":2}"# + "\n", to: "checkpoints/finetuned_second/log.jsonl")
+        #expect(server.waits(for: "loaded finetuned_second."))
+    }
+
+    @Test func `a run in progress is served if it is named`() throws {
+        try writeRun("first", "one", log: #"{"event":"step","step":1,"loss":1,"gradient":1,"rate":1,"tokens":1,"seconds":1}"# + "\n")
+        #expect(try ServerProcess(["checkpoints/first/best.h5", "--reload"], in: folder("")).waits(for: "serving first "))
+    }
+
+    @Test func `the server survives that nobody reads what it prints`() throws {
+        try writeRun("first", "one", log: "")
+        let server = try ServerProcess(["--access-log", "text"], in: folder(""))
+        let port = try server.port()
+        #expect(server.waits(for: "serving first "))
+        try server.stopReading()
+        for _ in 0..<3 { #expect(try #require(RawHTTPConnection(to: port)).ask("GET", "/api/health")?.status == 200) }
+        // A client that goes away while its answer is being sent.
+        for _ in 0..<20 {
+            let connection = try #require(RawHTTPConnection(to: port))
+            connection.send("GET /web/main.js HTTP/1.1\r\nHost: localhost\r\n\r\nGET /web/main.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        }
+        #expect(try #require(RawHTTPConnection(to: port)).ask("GET", "/api/ready")?.status == 200)
+        #expect(server.process.isRunning)
+    }
+}

@@ -1,0 +1,90 @@
+import Checkpoint
+import Glibc
+import Infer
+import JSON
+import Kernels
+import Serve
+import Store
+import Synchronization
+import TestSupport
+import Testing
+
+/// Readiness: what a load balancer asks.
+@Suite struct HealthTests {
+    /// A backend whose probes can be made to hang or to fail.
+    private final class ProbedBackend: ChatBackend {
+        enum Behaviour: Int { case works, hangs, fails }
+
+        let name = "probed"
+        let context: Int? = 64
+        private let backend = ScriptedBackend()
+        private let behaviour = Mutex(Behaviour.works)
+
+        func set(_ new: Behaviour) { behaviour.withLock { $0 = new } }
+
+        func start(
+            _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
+        ) throws(GenerationError) -> any GenerationHandle { try backend.start(request, deliver: deliver) }
+
+        func probe(_ completion: @escaping @Sendable (Bool) -> Void) {
+            switch behaviour.withLock({ $0 }) {
+            case .works: completion(true)
+            case .hangs: break
+            case .fails: completion(false)
+            }
+        }
+    }
+
+    private func check(_ server: TestServer) throws -> (status: Int, engine: String?, database: String?) {
+        let answer = try #require(try server.connect().ask("GET", "/api/ready"))
+        let checks = try answer.json()["checks"]
+        return (answer.status, checks?["engine"]?.string, checks?["database"]?.string)
+    }
+
+    @Test func `a hung engine and a lost backend are seen, and the server stays alive`() throws {
+        let backend = ProbedBackend()
+        let server = try TestServer(backend) {
+            $0.health.interval = .milliseconds(20)
+            $0.health.timeout = .milliseconds(200)
+        }
+        try eventually { try check(server) == (200, "ok", "ok") }
+        backend.set(.fails)
+        try eventually { try check(server) == (503, "failing", "ok") }
+        backend.set(.works)
+        try eventually { try check(server) == (200, "ok", "ok") }
+        backend.set(.hangs)
+        try eventually { try check(server) == (503, "failing", "ok") }
+        let ready = try #require(try server.connect().ask("GET", "/api/ready"))
+        #expect(try ready.json()["status"]?.string == "failing" && ready.headers["retry-after"] != nil)
+        #expect(try server.connect().ask("GET", "/api/health")?.status == 200)
+    }
+
+    @Test func `by default a hung engine is seen within ten seconds`() {
+        let settings = ServeSettings().health
+        #expect(settings.interval + settings.timeout < .seconds(10))
+    }
+
+    @Test func `a database that does not answer is seen`() throws {
+        let server = try TestServer {
+            $0.health.interval = .milliseconds(20)
+            $0.health.timeout = .milliseconds(200)
+        }
+        try eventually { try check(server) == (200, "ok", "ok") }
+        unlink(server.folder("chats.db"))
+        mkdir(server.folder("chats.db"), 0o700)
+        try eventually {
+            server.store.close()                                 // the next check opens a new connection
+            return try check(server) == (503, "ok", "failing")
+        }
+    }
+
+    @Test func `the thread that runs a model answers probes`() throws {
+        let checkpoint = try OneSentenceModel.checkpoint()
+        let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
+        try checkpoint.write(to: folder("model.h5"))
+        let answered = AtomicCounter()
+        let backend = try LocalBackend(checkpoint: folder("model.h5"), .f32) { try Processor(threads: 1) }
+        backend.probe { if $0 { answered.increment() } }
+        try eventually { answered.value == 1 }
+    }
+}

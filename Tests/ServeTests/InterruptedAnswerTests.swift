@@ -1,0 +1,74 @@
+import Glibc
+import JSON
+import Serve
+import Store
+import TestSupport
+import Testing
+
+/// Answers whose server was killed.
+@Suite struct InterruptedAnswerTests {
+    private func conversation(_ server: TestServer, _ id: String, _ account: [String: String]) throws -> JSONElement {
+        try #require(try server.connect().ask("GET", "/api/conversations/\(id)", account)).json()
+    }
+
+    @Test func `the text so far of an answer in progress is saved, and replaced by the answer`() throws {
+        let gate = GenerationGate(beforeCharacter: 8)
+        // Slower than the interval between two saves.
+        let server = try TestServer(ScriptedBackend("0123456789") { count in
+            if count == 5 { usleep(2_200_000) }
+            gate.wait(character: count)
+        })
+        let ada = try server.account("ada")
+        let stream = try server.openStream("/api/chat", #"{"message":"Hi"}"#, ada)
+        let id = try #require(try stream.next()?.data["conversation_id"]?.string)
+        let sql = "SELECT content FROM unfinished_answers"
+        func saved() throws -> [String] {
+            try server.store.database.transaction(.read) { connection throws(StoreError) in
+                try connection.execute(sql, []).map { row throws(StoreError) in try row.text(0) }
+            }
+        }
+        try eventually { try saved().first?.hasPrefix("01234") ?? false }
+        let during = try conversation(server, id, ada)
+        #expect(during["answering"]?.boolean == true && during["messages"]?.elements.map { Array($0).count } == 1)
+        gate.open()
+        #expect(try stream.read().last?.name == "done")
+        #expect(try saved().isEmpty && conversation(server, id, ada)["answering"]?.boolean == false)
+        #expect(try server.messages(of: id, as: ada) == ["user: Hi", "assistant: 0123456789"])
+    }
+
+    @Test func `the saved text becomes a message, marked as interrupted, when its server has gone`() throws {
+        let clock = ManualClock()
+        let server = try TestServer(clock: clock)
+        let ada = try server.account("ada")
+        let owner = try #require(try server.store.user(named: "ada")).id
+        // What a server leaves that was killed in the middle of an answer.
+        let (created, _) = try server.store.createConversation("Rain", for: owner, question: NewMessage(.user, "Why does it rain?"))
+        let answer = UnfinishedAnswer(id: MessageID(), content: "Because", model: "m", tokens: 2, seconds: 1)
+        try server.store.save(answer, in: created.id, of: owner)
+        let id = created.id.description
+        #expect(try server.messages(of: id, as: ada) == ["user: Why does it rain?"])     // another server may be generating it
+        clock.advance(10_000)
+        let found = try conversation(server, id, ada)
+        let messages = try #require(found["messages"]?.elements)
+        let last = try #require(Array(messages).last)
+        #expect(last["content"]?.string == "Because" && last["id"]?.string == answer.id.description)
+        #expect(last["reason"]?.string == "interrupted" && found["answering"]?.boolean == false)
+        // The conversation continues after it.
+        try server.chat(#"{"message":"Go on","conversation_id":"\#(id)"}"#, as: ada)
+        #expect(try server.messages(of: id, as: ada).prefix(3) == ["user: Why does it rain?", "assistant: Because", "user: Go on"])
+    }
+
+    @Test func `saved text is dropped if the user has asked again`() throws {
+        let clock = ManualClock()
+        let server = try TestServer(clock: clock)
+        let ada = try server.account("ada")
+        let owner = try #require(try server.store.user(named: "ada")).id
+        let (created, question) = try server.store.createConversation("Rain", for: owner, question: NewMessage(.user, "Why?"))
+        let answer = UnfinishedAnswer(id: MessageID(), content: "Because", model: "m", tokens: 2, seconds: 1)
+        try server.store.save(answer, in: created.id, of: owner)
+        let replaced = try #require(question).id
+        try server.chat(#"{"message":"Why?","conversation_id":"\#(created.id)","replace_from":"\#(replaced)"}"#, as: ada)
+        clock.advance(10_000)
+        #expect(try server.messages(of: created.id.description, as: ada) == ["user: Why?", "assistant: \(OneSentenceModel.sentence)"])
+    }
+}
