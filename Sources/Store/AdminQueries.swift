@@ -22,6 +22,7 @@ package struct AdminQueries: Sendable {
         package let email: String?
         package let joined, lastActive: Timestamp
         package let conversations, messages, generations, answerTokens: Int
+        package let isDisabled: Bool
     }
 
     package struct OwnedConversation: Sendable, Equatable {
@@ -100,7 +101,7 @@ extension AdminQueries {
             let rows = try connection.execute("""
                 SELECT id, username, email, created_at, last_active_at,
                     coalesce(conversations, 0) AS conversations, coalesce(messages, 0) AS messages,
-                    coalesce(generations, 0) AS generations, coalesce(tokens, 0) AS tokens
+                    coalesce(generations, 0) AS generations, coalesce(tokens, 0) AS tokens, disabled_at
                 FROM users
                 LEFT JOIN (SELECT owner_id, count(*) AS conversations, CAST(sum(message_count) AS BIGINT) AS messages
                     FROM conversations WHERE deleted_at IS NULL GROUP BY owner_id) AS chats ON chats.owner_id = users.id
@@ -113,7 +114,7 @@ extension AdminQueries {
                     id: try row.id(0), username: try row.text(1), email: try row.optionalText(2),
                     joined: try row.timestamp(3), lastActive: try row.timestamp(4),
                     conversations: try row.integer(5), messages: try row.integer(6),
-                    generations: try row.integer(7), answerTokens: try row.integer(8))
+                    generations: try row.integer(7), answerTokens: try row.integer(8), isDisabled: try row.optionalTimestamp(9) != nil)
             }
             return Page(items: items, total: try connection.firstRow("SELECT count(*) FROM users", [])?.integer(0) ?? 0)
         }

@@ -20,6 +20,8 @@ package protocol Database: Sendable {
 
 package enum Access: Sendable {
     case read, write
+    /// Reads on connections of its own and with the time limit of searches.
+    case search
     /// Writes, excludes other migrations, and has no timeout.
     case migrate
 }
@@ -58,6 +60,14 @@ package struct Row: Sendable, Equatable {
     package func integer(_ column: Int) throws(StoreError) -> Int {
         if case .integer(let number) = values[column] { return Int(number) }
         throw unexpected(column, "an integer")
+    }
+
+    package func real(_ column: Int) throws(StoreError) -> Double {
+        switch values[column] {
+        case .real(let number): number
+        case .integer(let number): Double(number)
+        default: throw unexpected(column, "a number")
+        }
     }
 
     package func optionalText(_ column: Int) throws(StoreError) -> String? { values[column] == .null ? nil : try text(column) }

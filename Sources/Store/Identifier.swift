@@ -34,3 +34,6 @@ package typealias UserID = Identifier<User>
 package typealias ConversationID = Identifier<StoredConversation>
 package typealias MessageID = Identifier<Message>
 package typealias APIKeyID = Identifier<APIKey>
+package typealias SessionID = Identifier<LoginSession>
+package typealias OneTimeCodeID = Identifier<AdminQueries.Invitation>
+package typealias AuditID = Identifier<AdminQueries.AuditEntry>

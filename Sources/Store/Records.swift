@@ -7,7 +7,22 @@ package struct User: Sendable, Equatable {
     /// Computed by the server; the store never sees a password.
     package let passwordHash: String
     package let createdAt, lastActiveAt: Timestamp
+    /// Increases when all sessions of the user end.
+    package let tokenEpoch: Int
+    /// When the account was disabled; nil if it is not. A disabled user cannot sign in and has no sessions.
+    package let disabledAt: Timestamp?
 }
+
+/// A signed-in browser or program.
+package struct LoginSession: Sendable, Equatable {
+    package let id: SessionID
+    package let createdAt, lastUsedAt, expiresAt: Timestamp
+    /// The address and the `User-Agent` header of the request that started it.
+    package let address, userAgent: String
+}
+
+/// Whether a session token is valid.
+package enum SessionState: Sendable, Equatable { case active, ended, disabled }
 
 package struct StoredConversation: Sendable, Equatable {
     package let id: ConversationID
@@ -24,6 +39,18 @@ package struct Message: Sendable, Equatable {
     package let role: Role
     package let content: String
     package let createdAt: Timestamp
+    /// nil for a user's message.
+    package let figures: AnswerFigures?
+}
+
+/// How an answer was generated.
+package struct AnswerFigures: Sendable, Equatable {
+    /// The finish reason, such as "stop" or "length".
+    package let reason: String
+    package let tokens: Int
+    package let seconds: Double
+    /// From the request to the first text; nil if it was not measured.
+    package let firstTokenSeconds: Double?
 }
 
 /// A message to be stored.
@@ -44,14 +71,18 @@ package struct Generation: Sendable, Equatable {
     package let model: String
     package let promptTokens, answerTokens: Int
     package let seconds: Double
+    package let firstTokenSeconds: Double?
     /// The finish reason, such as "stop" or "length".
     package let reason: String
 
-    package init(model: String, promptTokens: Int, answerTokens: Int, seconds: Double, reason: String) {
+    package init(
+        model: String, promptTokens: Int, answerTokens: Int, seconds: Double, firstTokenSeconds: Double? = nil, reason: String
+    ) {
         self.model = model
         self.promptTokens = promptTokens
         self.answerTokens = answerTokens
         self.seconds = seconds
+        self.firstTokenSeconds = firstTokenSeconds
         self.reason = reason
     }
 }

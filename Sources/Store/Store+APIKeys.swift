@@ -6,6 +6,11 @@ extension Store {
         let key = APIKey(id: APIKeyID(), name: name.storable, createdAt: options.now(), lastUsedAt: nil, revokedAt: nil)
         try database.transaction(.write) { connection throws(StoreError) in
             guard try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(owner)]) != nil else { throw .notFound(.user) }
+            let count = try connection.firstRow(
+                "SELECT count(*) FROM api_keys WHERE owner_id = $1 AND revoked_at IS NULL AND id <> $2", [.text(owner), .text(key.id)])
+            if options.maxAPIKeys > 0, try count?.integer(0) ?? 0 >= options.maxAPIKeys {
+                throw .quotaExceeded(.apiKeys, limit: options.maxAPIKeys)
+            }
             try connection.execute(
                 "INSERT INTO api_keys (id, owner_id, name, hash, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING",
                 [.text(key.id), .text(owner), .text(name), .text(hash), .integer(key.createdAt)])
@@ -25,13 +30,16 @@ extension Store {
         }
     }
 
-    /// Returns the owner of the key with this hash, or nil if there is none or it was revoked.
+    /// Returns the owner of the key with this hash, or nil if there is none, it was revoked or its owner is disabled.
     ///
     /// Updates `last_used_at` at most once a minute, so that most requests do not write.
     package func owner(ofAPIKeyWithHash hash: String) throws(StoreError) -> UserID? {
         let now = options.now()
         let row = try database.transaction(.read) { connection throws(StoreError) in
-            try connection.firstRow("SELECT owner_id, last_used_at FROM api_keys WHERE hash = $1 AND revoked_at IS NULL", [.text(hash)])
+            try connection.firstRow("""
+                SELECT owner_id, last_used_at FROM api_keys JOIN users ON users.id = owner_id
+                WHERE hash = $1 AND revoked_at IS NULL AND disabled_at IS NULL
+                """, [.text(hash)])
         }
         guard let row else { return nil }
         let minuteAgo = now.advanced(by: .seconds(-60))

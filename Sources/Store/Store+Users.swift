@@ -1,30 +1,40 @@
 extension Store {
     /// Adds a user.
     ///
-    /// - Throws: `StoreError.usernameTaken` if the username exists, regardless of case.
-    package func addUser(_ username: String, email: String? = nil, passwordHash: String) throws(StoreError) -> User {
-        try username.checkLength(of: "the username")
-        try email?.checkLength(of: "the email address")
-        let now = options.now()
-        let user = User(
-            id: UserID(), username: username.storable, email: email?.storable, passwordHash: passwordHash,
-            createdAt: now, lastActiveAt: now)
-        let owner = try database.transaction(.write) { connection throws(StoreError) -> UserID? in
-            try connection.execute("""
-                INSERT INTO users (id, username, username_key, email, password_hash, created_at, last_active_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (username_key) DO NOTHING
-                """, [
-                    .text(user.id), .text(user.username), .text(Self.comparisonKey(of: username)),
-                    .text(user.email), .text(passwordHash), .integer(now),
-                ])
-            return try connection.firstRow("SELECT id FROM users WHERE username_key = $1", [.text(Self.comparisonKey(of: username))])?.id(0)
+    /// - Parameter invitation: The digest of an invitation, which is used up.
+    /// - Throws: `StoreError.usernameTaken` and `emailTaken`, regardless of case, and `invalidCode`.
+    package func addUser(
+        _ username: String, email: String? = nil, passwordHash: String, invitation: String? = nil
+    ) throws(StoreError) -> User {
+        let user = try User(registering: username, email: email, passwordHash: passwordHash, at: options.now())
+        try database.transaction(.write) { connection throws(StoreError) in
+            try Self.insert(user, on: connection)
+            if let invitation { try Self.useInvitation(invitation, by: user.id, at: user.createdAt, on: connection) }
         }
-        guard owner == user.id else { throw .usernameTaken(username: username) }
         return user
+    }
+
+    static func insert(_ user: User, on connection: any Connection) throws(StoreError) {
+        let usernameKey = comparisonKey(of: user.username)
+        try connection.execute("""
+            INSERT INTO users (id, username, username_key, email, email_key, password_hash, created_at, last_active_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING
+            """, [
+                .text(user.id), .text(user.username), .text(usernameKey), .text(user.email),
+                .text(user.email.map { comparisonKey(of: $0) }), .text(user.passwordHash), .integer(user.createdAt),
+            ])
+        let owner = try connection.firstRow("SELECT id FROM users WHERE username_key = $1", [.text(usernameKey)])
+        guard let owner else { throw .emailTaken }
+        guard try owner.text(0) == user.id.description else { throw .usernameTaken(username: user.username) }
     }
 
     package func user(named username: String) throws(StoreError) -> User? {
         try user(where: "username_key", is: .text(Self.comparisonKey(of: username)))
+    }
+
+    /// Looks up a user by email address, regardless of case.
+    package func user(withEmail email: String) throws(StoreError) -> User? {
+        try user(where: "email_key", is: .text(Self.comparisonKey(of: email)))
     }
 
     package func user(_ id: UserID) throws(StoreError) -> User? { try user(where: "id", is: .text(id)) }
@@ -40,15 +50,61 @@ extension Store {
     }
 
     private func user(where column: StaticString, is value: SQLValue) throws(StoreError) -> User? {
-        let sql = "SELECT id, username, email, password_hash, created_at, last_active_at FROM users WHERE \(column) = $1"
+        let sql = "SELECT \(User.columns) FROM users WHERE \(column) = $1"
         return try database.transaction(.read) { connection throws(StoreError) in
-            guard let row = try connection.firstRow(sql, [value]) else { return nil }
-            return User(
-                id: try row.id(0), username: try row.text(1), email: try row.optionalText(2), passwordHash: try row.text(3),
-                createdAt: try row.timestamp(4), lastActiveAt: try row.timestamp(5))
+            try connection.firstRow(sql, [value]).map { row throws(StoreError) in try User(row) }
         }
     }
 
-    /// Usernames with the same key are equal.
-    private static func comparisonKey(of username: String) -> String { username.storable.lowercased() }
+    /// Replaces the password of a user and ends all their sessions.
+    ///
+    /// - Parameter user: As read before the current password was checked.
+    /// - Returns: The changed user, or nil if the user was changed or deleted meanwhile.
+    package func changePassword(of user: User, to hash: String) throws(StoreError) -> User? {
+        try database.transaction(.write) { connection throws(StoreError) in
+            // The second condition is true if the transaction runs again after a lost connection.
+            let row = try connection.firstRow("""
+                UPDATE users SET password_hash = $2, token_epoch = $4
+                WHERE id = $1 AND disabled_at IS NULL AND (token_epoch = $3 OR (token_epoch = $4 AND password_hash = $2))
+                RETURNING \(User.columns)
+                """, [.text(user.id), .text(hash), .integer(user.tokenEpoch), .integer(user.tokenEpoch + 1)])
+            guard let row else { return nil }
+            try connection.execute("DELETE FROM sessions WHERE user_id = $1", [.text(user.id)])
+            return try User(row)
+        }
+    }
+
+    /// Deletes a user permanently, with all conversations, messages, sessions and API keys. Token counts remain, without the user.
+    package func deleteUser(_ id: UserID) throws(StoreError) {
+        var isFound = false
+        try database.transaction(.write) { connection throws(StoreError) in
+            if try connection.firstRow("DELETE FROM users WHERE id = $1 RETURNING id", [.text(id)]) != nil { isFound = true }
+            try Self.updateSearchIndex(on: connection, database.dialect)
+        }
+        guard isFound else { throw .notFound(.user) }
+    }
+
+    /// Usernames, and email addresses, with the same key are equal.
+    private static func comparisonKey(of name: String) -> String { name.storable.lowercased() }
+}
+
+extension User {
+    static let columns = "id, username, email, password_hash, created_at, last_active_at, token_epoch, disabled_at"
+
+    /// A user who has just registered.
+    init(registering username: String, email: String?, passwordHash: String, at now: Timestamp) throws(StoreError) {
+        try username.checkLength(of: "the username")
+        try email?.checkLength(of: "the email address")
+        self.init(
+            id: UserID(), username: username.storable, email: email?.storable, passwordHash: passwordHash,
+            createdAt: now, lastActiveAt: now, tokenEpoch: 0, disabledAt: nil)
+    }
+
+    /// - Parameter row: The values of `columns`.
+    init(_ row: Row) throws(StoreError) {
+        self.init(
+            id: try row.id(0), username: try row.text(1), email: try row.optionalText(2), passwordHash: try row.text(3),
+            createdAt: try row.timestamp(4), lastActiveAt: try row.timestamp(5), tokenEpoch: try row.integer(6),
+            disabledAt: try row.optionalTimestamp(7))
+    }
 }

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// The database of the chat server: users, conversations, messages, token counts, API keys.
 ///
 ///     let store = try Store("sqlite:slm_chat.db")
@@ -11,6 +13,8 @@ package final class Store: Sendable {
     /// The underlying database, for tests and tools.
     package let database: any Database
     let options: StoreOptions
+    /// When this process last removed deleted messages from the search index of SQLite.
+    let lastIndexRewrite = Mutex<Timestamp?>(nil)
 
     /// Opens or creates a database and migrates its schema to the latest version.
     package init(_ url: DatabaseURL, _ options: StoreOptions = StoreOptions()) throws(StoreError) {
@@ -23,20 +27,49 @@ package final class Store: Sendable {
         try self.init(DatabaseURL(url), options)
     }
 
+    /// The version of the schema that this program creates.
+    package static var schemaVersion: Int { Migration.latest }
+
     /// Closes all connections. SQLite then removes its -wal and -shm files.
     package func close() { database.closeConnections() }
 
-    /// Permanently deletes conversations deleted and messages replaced before the undo window. The server calls it periodically.
+    /// Permanently deletes conversations deleted and messages replaced before the undo window, expired sessions and one-time codes, and token
+    /// counts older than `StoreOptions.generationRetention`. The server calls it periodically.
     ///
     /// - Returns: The number of deleted conversations.
     @discardableResult
     package func purge() throws(StoreError) -> Int {
-        let end = SQLValue.integer(options.now().advanced(by: .zero - options.undoWindow))
-        return try database.transaction(.write) { connection throws(StoreError) in
-            try connection.execute("DELETE FROM messages WHERE replaced_at IS NOT NULL AND replaced_at <= $1", [end])
-            let deleted = try connection.execute(
-                "DELETE FROM conversations WHERE deleted_at IS NOT NULL AND deleted_at <= $1 RETURNING id", [end])
-            return deleted.count
+        let now = options.now()
+        let end = now.advanced(by: .zero - options.undoWindow)
+        try deleteInBatches("sessions", where: "expires_at <= $1", now, batch: 1_000)
+        try deleteInBatches("one_time_codes", where: "expires_at <= $1", now, batch: 1_000)
+        try deleteInBatches("messages", where: "replaced_at IS NOT NULL AND replaced_at <= $1", end, batch: 200)
+        let deleted = try deleteInBatches("conversations", where: "deleted_at IS NOT NULL AND deleted_at <= $1", end, batch: 20)
+        if let retention = options.generationRetention {
+            try deleteInBatches("generations", where: "created_at <= $1", now.advanced(by: .zero - retention), batch: 1_000)
+        }
+        try removeDeletedFromSearchIndex()
+        return deleted
+    }
+
+    /// Deletes rows in short transactions, so that other writers need not wait long.
+    ///
+    /// - Parameter time: The value of $1.
+    /// - Returns: The number of deleted rows.
+    @discardableResult
+    private func deleteInBatches(
+        _ table: StaticString, where condition: StaticString, _ time: Timestamp, batch: Int
+    ) throws(StoreError) -> Int {
+        let sql = "DELETE FROM \(table) WHERE id IN (SELECT id FROM \(table) WHERE \(condition) LIMIT \(batch)) RETURNING id"
+        var total = 0
+        while true {
+            let count = try database.transaction(.write) { connection throws(StoreError) in
+                let count = try connection.execute(sql, [.integer(time)]).count
+                try Self.updateSearchIndex(on: connection, database.dialect)
+                return count
+            }
+            total += count
+            if count < batch { return total }
         }
     }
 }

@@ -19,14 +19,22 @@ package enum StoreError: Error, Equatable {
     /// The row does not exist or belongs to another user.
     case notFound(Entity)
     case usernameTaken(username: String)
+    case emailTaken
+    /// A one-time code is wrong, used or expired.
+    case invalidCode
     /// `limit` is in bytes.
     case tooLong(what: String, limit: Int)
     /// The conversation has reached its size limit and accepts no further user messages.
     case conversationFull(limit: Int)
+    /// The account has reached one of its limits.
+    case quotaExceeded(Quota, limit: Int)
+    /// A query was cancelled because it exceeded its time limit.
+    case queryTimeout(store: String)
     /// Any other error reported by the database.
     case failed(store: String, reason: String)
 
-    package enum Entity: String, Sendable { case user, conversation, message, key }
+    package enum Entity: String, Sendable { case user, conversation, message, key, session, invitation }
+    package enum Quota: Sendable { case conversations, storedCharacters, apiKeys }
 }
 
 extension StoreError: CustomStringConvertible {
@@ -45,8 +53,15 @@ extension StoreError: CustomStringConvertible {
             "\(store) has schema version \(version); this slm supports versions up to \(known). Use the slm that wrote it, or a later one."
         case .notFound(let entity): "there is no such \(entity.rawValue)."
         case .usernameTaken(let username): "the username \(username) is taken. Choose another."
+        case .emailTaken: "another account has this email address."
+        case .invalidCode: "the code is wrong, used or expired."
         case .conversationFull(let limit): "the conversation is full: its limit is \(limit) characters. Start a new one."
         case .tooLong(let what, let limit): "\(what) is longer than \(limit) bytes."
+        case .quotaExceeded(.conversations, let limit): "the account has \(limit) conversations, which is its limit. Delete some first."
+        case .quotaExceeded(.storedCharacters, let limit):
+            "the conversations of the account have \(limit) characters, which is its limit. Delete some first."
+        case .quotaExceeded(.apiKeys, let limit): "the account has \(limit) API keys, which is its limit. Revoke one first."
+        case .queryTimeout(let store): "\(store) took too long to answer a query, which was cancelled."
         case .failed(let store, let reason): "\(store): \(reason)."
         }
     }

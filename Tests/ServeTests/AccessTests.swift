@@ -12,7 +12,7 @@ import Testing
     private struct AdaFixture {
         static let marker = "adasword"
         let server: TestServer
-        let conversation, deleted, key, user, question: String
+        let conversation, deleted, key, session, invitation, user, question: String
         let ada: [String: String]
 
         init(_ change: (inout ServeSettings) -> Void = { _ in }) throws {
@@ -30,14 +30,20 @@ import Testing
             deleted = try #require(try server.chat(#"{"message":"\#(Self.marker)"}"#, as: ada).start["conversation_id"]?.string)
             #expect(connection.ask("DELETE", "/api/conversations/\(deleted)", ada)?.status == 204)
             key = try #require(try connection.post("/api/keys", #"{"name":"\#(Self.marker)"}"#, ada)?.json()["id"]?.string)
-            user = try #require(try server.store.user(named: Self.marker)).id.description
+            let account = try #require(try server.store.user(named: Self.marker)).id
+            user = account.description
+            session = try #require(try server.store.sessions(of: account).first).id.description
+            let admin = AdminRequest(actor: "admin", address: "")
+            invitation = try server.store.admin.addInvitation("digest", email: nil, lifetime: .seconds(60), by: admin).id.description
         }
 
         /// The path of a route for Ada's data.
         func target(of route: Route) -> String {
             let id = switch route.pattern {
             case _ where route.pattern.hasPrefix("/api/keys"): key
+            case _ where route.pattern.hasPrefix("/api/me/sessions"): session
             case _ where route.pattern.hasPrefix("/api/admin/users"): user
+            case _ where route.pattern.hasPrefix("/api/admin/invitations"): invitation
             case _ where route.pattern.hasSuffix("/restore"): deleted
             default: conversation
             }
@@ -54,6 +60,13 @@ import Testing
             case "/api/keys": #"{"name":"x"}"#
             case "/api/auth/register": #"{"username":"\#(Self.marker)","password":"another horse"}"#
             case "/api/auth/login": #"{"username":"\#(Self.marker)","password":"another horse"}"#
+            case "/api/me/password": #"{"password":"correct horse","new_password":"another horse"}"#
+            case "/api/me/delete": #"{"password":"correct horse"}"#
+            case "/api/auth/logout": nil
+            case "/api/auth/reset-password":
+                #"{"username":"\#(Self.marker)","code":"0000-0000-0000-0000","new_password":"another horse"}"#
+            case "/api/admin/users": #"{"invite":true}"#
+            case "/api/admin/users/{id}": #"{"disabled":false}"#
             case "/tokenize": #"{"text":"x"}"#
             case "/v1/chat/completions": #"{"model":"test-model","messages":[{"role":"user","content":"x"}]}"#
             case "/v1/completions": #"{"model":"test-model","prompt":"x"}"#
@@ -118,15 +131,16 @@ import Testing
     }
 
     @Test func `no route shows or changes another account's data`() throws {
-        let fixture = try AdaFixture(), eve = try fixture.server.account("eve")
-        for route in Server.routes where route.access != .admin {
+        let fixture = try AdaFixture()
+        for (index, route) in Server.routes.enumerated() where route.access != .admin {
+            let eve = try fixture.server.account("eve\(index)")                // another one each time: some routes end the session
             for headers in [eve, [:]] {
                 let answer = try fixture.ask(route, headers)
                 let name = "\(route.method) \(route.pattern)"
                 #expect(!answer.text.contains(AdaFixture.marker), "\(name) shows what is Ada's: \(answer.text)")
                 #expect(answer.status < 500 || answer.status == 501, "\(name): \(answer.status)")
                 guard route.access == .account, headers == eve else { continue }
-                let asksForAdas = [fixture.conversation, fixture.deleted, fixture.key].contains {
+                let asksForAdas = [fixture.conversation, fixture.deleted, fixture.key, fixture.session].contains {
                     fixture.target(of: route).contains($0) || fixture.body(of: route)?.contains($0) ?? false
                 }
                 #expect(
@@ -139,7 +153,7 @@ import Testing
 
     @Test func `every admin route rejects requests without the admin key`() throws {
         let fixture = try AdaFixture(), routes = Server.routes.filter { $0.access == .admin }
-        #expect(routes.count >= 5)
+        #expect(routes.count >= 14)
         let bad: [[String: String]] = [
             [:], fixture.ada, ["X-Admin-Key": ""], ["X-Admin-Key": "the owner's kez"], ["x-admin-key": "the owner's ke"],
             ["Authorization": "Bearer the owner's key"],
@@ -149,7 +163,12 @@ import Testing
                 let answer = try fixture.ask(route, headers)
                 #expect(answer.status == 401 && !answer.text.contains(AdaFixture.marker), "\(route.pattern): \(answer.status)")
             }
-            #expect(try fixture.ask(route, ["X-Admin-Key": "the owner's key"]).status == 200, "\(route.pattern)")
+        }
+        // Deleting the user comes last.
+        let deletesUser = { (route: Route) in route.method == "DELETE" && route.pattern == "/api/admin/users/{id}" }
+        for route in routes.filter({ !deletesUser($0) }) + routes.filter(deletesUser) {
+            let status = try fixture.ask(route, ["X-Admin-Key": "the owner's key"]).status
+            #expect((200...204).contains(status), "\(route.method) \(route.pattern): \(status)")
         }
         let shut = try AdaFixture { $0.adminKey = nil }
         for route in routes {

@@ -193,4 +193,17 @@ import Testing
             #expect(answer?.status == 422 && answer?.error.field == wrong.prefix { $0 != "=" }.description, "\(wrong)")
         }
     }
+
+    @Test func `a stored answer has the figures of its stream`() throws {
+        let server = try TestServer(), ada = try server.account("ada")
+        let chat = try server.chat(#"{"message":"Why?","max_tokens":3}"#, as: ada)
+        let id = try #require(chat.start["conversation_id"]?.string)
+        let messages = try #require(try server.connect().ask("GET", "/api/conversations/\(id)", ada)?.json()["messages"]?.elements)
+        let (question, answer) = (try #require(messages.map { $0 }.first), try #require(messages.map { $0 }.last))
+        #expect(question["metrics"] == nil && question["reason"] == nil && answer["reason"]?.string == "length")
+        for name in ["answer_tokens", "seconds", "tokens_per_second", "first_token_seconds"] {
+            let number = try #require(answer["metrics"]?[name]?.number)
+            #expect(number == chat.end.data[name]?.number && number > 0, "\(name)")
+        }
+    }
 }

@@ -169,4 +169,20 @@ import Testing
 
 private final class Winners: Sendable {
     let count = Atomic(0)
+
+    @Test(arguments: Backend.allCases)
+    func `an answer has the figures of its generation, also when that is deleted`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada")
+        let chat = try store.createConversation("Rain", for: ada, question: NewMessage(.user, "Why?")).0.id
+        for (seconds, first) in [(2.0, 0.25), (0.1, nil)] as [(Double, Double?)] {
+            let generation = Generation(
+                model: "tiny", promptTokens: 2, answerTokens: 3, seconds: seconds, firstTokenSeconds: first, reason: "length")
+            let stored = try store.append(NewMessage(.assistant, "Clouds."), to: chat, of: ada, generation: generation)
+            _ = try store.sql("DELETE FROM generations")
+            let figures = try #require(stored.figures)
+            #expect(figures.tokens == 3 && figures.seconds == seconds && figures.firstTokenSeconds == first && figures.reason == "length")
+            #expect(try store.conversation(chat, of: ada).1.last == stored)
+        }
+        #expect(try store.conversation(chat, of: ada).1.first?.figures == nil)
+    }
 }

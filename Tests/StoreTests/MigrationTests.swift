@@ -23,13 +23,25 @@ import Testing
         #expect(list.map(\.title) == ["Rain", "Empty"] && list.map(\.messageCount) == [2, 0])
         let (chat, messages) = try store.conversation(list[0].id, of: ada.id)
         #expect(chat == list[0] && messages.map(\.content) == ["why?", "clouds."] && messages.map(\.role) == [.user, .assistant])
+        let figures = try #require(messages[1].figures)
+        #expect(figures.reason == "stop" && figures.tokens == 4 && figures.seconds == 0.5 && figures.firstTokenSeconds == nil)
+        #expect(messages[0].figures == nil)
+        #expect(try store.sql("SELECT characters FROM conversations ORDER BY id") == [[.integer(11)], [.integer(0)]])
+        let indexed = backend == .sqlite
+            ? "SELECT count(*) FROM message_search WHERE message_search MATCH '\"lou\"'"
+            : "SELECT count(*) FROM messages WHERE owner_id = '\(ada.id)' AND lower(content) LIKE '%lou%'"
+        #expect(try store.sql(indexed) == [[.integer(1)]])
         #expect(try store.setting("secret") == "s3cret" && store.admin.totals().answerTokens == 4)
         #expect(try store.append(NewMessage(.user, "why?"), as: messages[0].id, to: chat.id, of: ada.id) == messages[0])
         try store.append(NewMessage(.user, "really?"), to: chat.id, of: ada.id, replacingFrom: messages[0].id)
         #expect(try store.contents(of: chat.id, ada.id) == ["really?"])
         _ = try store.addAPIKey("key", hash: "hash", for: ada.id)
-        #expect(try store.sql("SELECT version FROM slm_schema ORDER BY version") == [[.integer(1)], [.integer(2)]])
+        #expect(try ada.tokenEpoch == 0 && ada.disabledAt == nil && store.sessions(of: ada.id).isEmpty)
+        #expect(try store.sql("SELECT version FROM slm_schema ORDER BY version") == versions)
     }
+
+    /// The rows of `slm_schema` after all migrations.
+    private var versions: [[SQLValue]] { (1...Store.schemaVersion).map { [.integer($0)] } }
 
     /// A released migration must not change.
     @Test(arguments: Backend.allCases) func `the migrations create the same schema as before`(_ backend: Backend) throws {
@@ -58,16 +70,18 @@ import Testing
     @Test(arguments: Backend.allCases) func `several servers that start at once migrate once`(_ backend: Backend) throws {
         for db in [try TestDatabase(backend), try old(backend, version: 1)] {
             try inThreads(8) { _ in _ = try db.store { $0.timeout = .seconds(30) } }
-            #expect(try db.store().sql("SELECT version FROM slm_schema ORDER BY version") == [[.integer(1)], [.integer(2)]])
+            #expect(try db.store().sql("SELECT version FROM slm_schema ORDER BY version") == versions)
         }
     }
 
     @Test(arguments: Backend.allCases) func `a newer schema is rejected`(_ backend: Backend) throws {
         let db = try TestDatabase(backend)
-        _ = try db.store().sql("INSERT INTO slm_schema (version, applied_at) VALUES (7, 0)")
+        let known = Store.schemaVersion
+        _ = try db.store().sql("INSERT INTO slm_schema (version, applied_at) VALUES (\(known + 5), 0)")
         let error = #expect(throws: StoreError.self) { try db.store() }
-        guard case .newerSchema(_, 7, 2)? = error else { Issue.record("\(String(describing: error))"); return }
-        let sentence = "has schema version 7; this slm supports versions up to 2. Use the slm that wrote it, or a later one."
+        guard case .newerSchema(_, known + 5, known)? = error else { Issue.record("\(String(describing: error))"); return }
+        let sentence = "has schema version \(known + 5); this slm supports versions up to \(known). "
+            + "Use the slm that wrote it, or a later one."
         #expect(error?.description.contains(sentence) == true)
     }
 

@@ -54,11 +54,14 @@ import Testing
         #expect(throws: StoreError.notFound(.user)) { try store.addAPIKey("x", hash: "y", for: UserID()) }
     }
 
-    @Test(arguments: Backend.allCases) func `two servers that insert a setting both get the first value`(_ backend: Backend) throws {
+    @Test(arguments: Backend.allCases) func `two servers share a setting until it is removed`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), one = try db.store(), two = try db.store()
-        #expect(try one.setting("secret") == nil)
-        #expect(try one.setting("secret", orInsert: "first") == "first" && two.setting("secret", orInsert: "second") == "first")
-        try two.set("secret", to: "third")
-        #expect(try one.setting("secret") == "third")
+        #expect(try one.setting("digest") == nil)
+        try one.set("digest", to: "first")
+        #expect(try two.setting("digest") == "first")
+        try two.set("digest", to: "second")
+        #expect(try one.setting("digest") == "second")
+        try one.removeSetting("digest")
+        #expect(try two.setting("digest") == nil)
     }
 }

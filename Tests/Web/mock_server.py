@@ -54,15 +54,20 @@ class World:
         self.lock = threading.RLock()
         self.model, self.context, self.delay, self.token_life = model, context, delay, 86_400
         self.users, self.tokens, self.conversations, self.running = {}, {}, {}, set()
+        # Closed registration needs one of the invitations. `codes` are for new passwords, by username.
+        self.closed, self.invitations, self.codes, self.keys = False, set(), {}, {}
         self.collected, self.collecting = 0, True
         self.loading = False
+        self.sessions = {}
         # (method, path prefix, fault): each fault happens once.
         self.faults = []
         self.requests = []
 
-    def sign_in(self, name):
+    def sign_in(self, name, agent=""):
         token = f"mock.{secrets.token_urlsafe(16)}"
         self.tokens[token] = (name, time.time() + self.token_life)
+        self.sessions[token] = {"id": secrets.token_hex(8), "created_at": now(), "last_used_at": now(), "expires_at": now(),
+                                "address": "127.0.0.1", "user_agent": agent}
         return {"access_token": token, "token_type": "bearer", "expires_in": self.token_life}
 
     def fault(self, method, path):
@@ -164,8 +169,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(raw)
 
+    @property
+    def token(self):
+        return (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+
     def user(self):
-        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        token = self.token
         name, expires = self.world.tokens.get(token, ("", 0))
         if expires < time.time():
             raise APIError(401, "unauthorized", "Your session has expired. Log in again.")
@@ -193,22 +202,109 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if len(password.encode()) > 1024:
             raise APIError(422, "invalid", "password: expected at most 1024 bytes.", "password")
         with self.world.lock:
+            code = self.body.get("invitation")
+            if self.world.closed and not code:
+                raise APIError(403, "closed", "Registration is disabled on this server. It needs an invitation.")
+            if code and code not in self.world.invitations:
+                raise APIError(403, "wrong_code", "This code is wrong, or was used, or has expired.", "invitation")
             if name in self.world.users:
                 raise APIError(409, "taken", "This username is taken. Choose another one.", "username")
+            self.world.invitations.discard(code)
             self.world.users[name] = {"password": password, "email": self.body.get("email"), "created_at": now()}
-            self.reply(201, self.world.sign_in(name))
+            self.reply(201, self.world.sign_in(name, self.headers.get("User-Agent")))
+
+    def named(self):
+        """The name of the account in a request to sign in."""
+        name = self.body.get("username")
+        return name or next((name for name, user in self.world.users.items() if user["email"] == self.body.get("email")), None)
 
     def login(self):
-        user = self.world.users.get(self.body.get("username"))
+        name = self.named()
+        user = self.world.users.get(name)
         if not user or user["password"] != self.body.get("password"):
             raise APIError(401, "wrong_credentials", "Wrong username or password.")
-        self.reply(200, self.world.sign_in(self.body["username"]))
+        self.reply(200, self.world.sign_in(name, self.headers.get("User-Agent")))
+
+    def reset_password(self):
+        name = self.named()
+        if not self.body.get("code") or self.world.codes.get(name) != self.body["code"]:
+            raise APIError(403, "wrong_code", "This code is wrong, or was used, or has expired.", "code")
+        del self.world.codes[name]
+        self.world.users[name]["password"] = self.body["new_password"]
+        self.end_sessions(name)
+        self.reply(200, self.world.sign_in(name, self.headers.get("User-Agent")))
+
+    def end_sessions(self, name):
+        for token in [token for token, (owner, _) in self.world.tokens.items() if owner == name]:
+            del self.world.tokens[token]
+
+    def logout(self):
+        self.user()
+        del self.world.tokens[self.token]
+        self.reply(204)
 
     def me(self):
         name = self.user()
         user = self.world.users[name]
         self.reply(200, {"username": name, "email": user["email"], "created_at": user["created_at"], "context": self.world.context,
                          "model": self.world.model})
+
+    def confirm(self, name):
+        if self.world.users[name]["password"] != self.body.get("password"):
+            raise APIError(403, "wrong_password", "Wrong password.", "password")
+
+    def change_password(self):
+        name = self.user()
+        self.confirm(name)
+        self.world.users[name]["password"] = text_field(self.body, "new_password", 1024, min_length=8)
+        self.end_sessions(name)
+        self.reply(200, self.world.sign_in(name, self.headers.get("User-Agent")))
+
+    def list_sessions(self):
+        name = self.user()
+        self.reply(200, {"sessions": [self.world.sessions[token] | {"current": token == self.token}
+                                      for token, (owner, _) in self.world.tokens.items() if owner == name]})
+
+    def end_session(self, id):
+        name = self.user()
+        for token, (owner, _) in list(self.world.tokens.items()):
+            if owner == name and self.world.sessions[token]["id"] == id:
+                del self.world.tokens[token]
+                return self.reply(204)
+        raise APIError(404, "not_found", "No such session.")
+
+    def end_all_sessions(self):
+        self.end_sessions(self.user())
+        self.reply(204)
+
+    def export(self):
+        name = self.user()
+        owned = [c for c in self.world.conversations.values() if c["owner"] == name and not c["deleted"]]
+        self.reply(200, {"exported_at": now(), "profile": {"username": name, "created_at": self.world.users[name]["created_at"]},
+                         "conversations": [summary(c) | {"messages": c["messages"]} for c in owned], "keys": [], "sessions": []})
+
+    def delete_account(self):
+        name = self.user()
+        self.confirm(name)
+        self.end_sessions(name)
+        del self.world.users[name]
+        self.reply(204)
+
+    def list_keys(self):
+        name = self.user()
+        self.reply(200, {"keys": [key for owner, key in self.world.keys.values() if owner == name]})
+
+    def create_key(self):
+        name = self.user()
+        key = {"id": secrets.token_hex(8), "name": text_field(self.body, "name", 64), "created_at": now(), "last_used_at": None}
+        self.world.keys[key["id"]] = (name, key)
+        self.reply(201, key | {"key": "slm_" + secrets.token_urlsafe(32)})
+
+    def revoke_key(self, id):
+        self.user()
+        if not self.world.keys.pop(id, None):
+            raise APIError(404, "not_found", "No such key.")
+        self.reply(204)
 
     # Conversations
 
@@ -227,7 +323,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def read(self, id):
         found = self.world.conversation(self.user(), id)
-        self.reply(200, summary(found) | {"messages": found["messages"]})
+        self.reply(200, summary(found) | {"answering": found["id"] in self.world.running, "messages": found["messages"]})
 
     def rename(self, id):
         found = self.world.conversation(self.user(), id)
@@ -279,6 +375,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             ids = {"conversation_id": conversation["id"], "title": conversation["title"],
                    "message_id": prompt["id"], "answer_id": answer["id"]}
             answer["content"] = self.stream(ids, text, turns)
+            answer |= {"reason": self.figures.pop("reason"), "metrics": self.figures} if self.figures else {}
         finally:
             with self.world.lock:
                 conversation["messages"].append(answer)
@@ -313,7 +410,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             dropped += 1
         cut = prompt > self.world.context * 3 // 4
         prompt = min(prompt, self.world.context * 3 // 4)
-        sent, start = "", time.time()
+        sent, start, self.figures = "", time.time(), None
         try:
             self.event("start", ids | {"prompt_tokens": prompt, "context": self.world.context})
             if dropped or cut:
@@ -331,8 +428,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 sent += piece
             seconds = time.time() - start
             reason = "length" if len(pieces) == self.body.get("max_tokens") else "stop"
-            self.event("done", {"reason": reason, "prompt_tokens": prompt, "answer_tokens": len(pieces), "cached_tokens": prompt // 2,
-                                "seconds": round(seconds, 3), "tokens_per_second": round(len(pieces) / max(seconds, 1e-3), 1)})
+            self.figures = {"reason": reason, "answer_tokens": len(pieces), "seconds": round(seconds, 3), "first_token_seconds": 0.002,
+                            "tokens_per_second": round(len(pieces) / max(seconds, 1e-3), 1)}
+            self.event("done", self.figures | {"prompt_tokens": prompt, "cached_tokens": prompt // 2})
             self.world.collected += 1
         except (BrokenPipeError, ConnectionResetError):
             pass
@@ -346,8 +444,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def health(self):
         status = {"status": "loading" if self.world.loading else "ready", "model": self.world.model, "context": self.world.context,
-                  "uptime_seconds": 1, "queue": {"running": len(self.world.running), "waiting": 0}}
-        self.reply(503 if self.world.loading else 200, status, {"Retry-After": "1"} if self.world.loading else {})
+                  "registration": "invitation" if self.world.closed else "open",
+                  "remote": False, "uptime_seconds": 1, "queue": {"running": len(self.world.running), "waiting": 0}}
+        self.reply(200, status)
 
     def stats(self):
         self.reply(200, {"count": self.world.collected, "ready": self.world.collected >= 10, "collecting": self.world.collecting})
@@ -361,6 +460,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 ROUTES = [
     ("GET", r"/", Handler.page), ("GET", r"/web/([\w.-]+)", Handler.page),
     ("POST", r"/api/auth/register", Handler.register), ("POST", r"/api/auth/login", Handler.login), ("GET", r"/api/me", Handler.me),
+    ("POST", r"/api/auth/reset-password", Handler.reset_password), ("POST", r"/api/auth/logout", Handler.logout),
+    ("POST", r"/api/me/password", Handler.change_password), ("POST", r"/api/me/delete", Handler.delete_account),
+    ("GET", r"/api/me/sessions", Handler.list_sessions), ("DELETE", r"/api/me/sessions", Handler.end_all_sessions),
+    ("DELETE", r"/api/me/sessions/(\w+)", Handler.end_session), ("GET", r"/api/me/export", Handler.export),
+    ("GET", r"/api/keys", Handler.list_keys), ("POST", r"/api/keys", Handler.create_key),
+    ("DELETE", r"/api/keys/(\w+)", Handler.revoke_key),
     ("GET", r"/api/conversations", Handler.list), ("POST", r"/api/conversations", Handler.create),
     ("GET", r"/api/conversations/(\w+)", Handler.read),
     ("PATCH", r"/api/conversations/(\w+)", Handler.rename), ("DELETE", r"/api/conversations/(\w+)", Handler.delete),

@@ -10,7 +10,7 @@ import yaml
 
 DESCRIPTION = yaml.safe_load((pathlib.Path(__file__).resolve().parents[2] / "Documentation/Reference/openapi.yaml").read_text())
 EVENTS = {"start": {"prompt_tokens", "context"}, "token": {"text"}, "warning": {"dropped_turns", "cut"},
-          "done": {"reason", "prompt_tokens", "answer_tokens", "cached_tokens", "seconds", "tokens_per_second"}, "error": {"error"}}
+          "done": {"reason", "prompt_tokens", "answer_tokens", "cached_tokens", "seconds", "tokens_per_second", "first_token_seconds"}, "error": {"error"}}
 IDS = {"conversation_id", "title", "message_id", "answer_id"}
 
 
@@ -84,6 +84,31 @@ def test_contract(stage):
     ask("POST", "/api/auth/login", {"username": name, "password": "correct horse"})
     assert ask("GET", "/api/me")["username"] == name
     check_chats(ask)
+    check_account(ask, account)
+
+
+def check_account(ask, account):
+    one, name = "/api/me/sessions/{id}", account["username"]
+    assert sum(session["current"] for session in ask("GET", "/api/me/sessions")["sessions"]) == 1
+    key = ask("POST", "/api/keys", {"name": "laptop"}, expected=201)
+    assert [k["name"] for k in ask("GET", "/api/keys")["keys"]] == ["laptop"]
+    ask("DELETE", f"/api/keys/{key['id']}", template="/api/keys/{id}", expected=204)
+    assert ask("GET", "/api/me/export")["profile"]["username"] == name
+    change = {"password": "wrong horse", "new_password": "battery staple"}
+    assert ask("POST", "/api/me/password", change, expected=403)["error"]["field"] == "password"
+    ask.token = ask("POST", "/api/me/password", change | {"password": "correct horse"})["access_token"]
+    ask("POST", "/api/auth/login", {"email": account["email"], "password": "battery staple"})
+    reset = {"username": name, "code": "0000-0000-0000-0000", "new_password": "battery staple"}
+    assert ask("POST", "/api/auth/reset-password", reset, expected=403)["error"]["code"] == "wrong_code"
+    other = next(session for session in ask("GET", "/api/me/sessions")["sessions"] if not session["current"])
+    ask("DELETE", f"/api/me/sessions/{other['id']}", template=one, expected=204)
+    ask("DELETE", f"/api/me/sessions/{other['id']}", template=one, expected=404)
+    ask("POST", "/api/auth/logout", expected=204)
+    ask("GET", "/api/me", expected=401)
+    ask.token = ask("POST", "/api/auth/login", {"username": name, "password": "battery staple"})["access_token"]
+    ask("POST", "/api/me/delete", {"password": "wrong horse"}, expected=403)
+    ask("POST", "/api/me/delete", {"password": "battery staple"}, expected=204)
+    ask("GET", "/api/me", expected=401)
 
 
 def check_chats(ask):

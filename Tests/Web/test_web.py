@@ -55,6 +55,7 @@ def test_sign_up_chat_reload(stage):
     page.wait_for_selector(".message.assistant")
     found = texts(page, "user") + texts(page, "assistant")
     assert found == ["Good morning to you!", answer], found
+    assert page.inner_text(".metrics") == metrics and "first token after" in metrics, "the figures vanish on reload"
     page.wait_for_selector("#context:not([hidden])")
     page.click("#log-out")
     page.wait_for_selector("#guest:not([hidden])")
@@ -320,6 +321,150 @@ def test_keyboard_only(stage):
     assert page.get_attribute("html", "data-theme") == "dark"
     press(page, "Control+,")
     assert page.is_visible("#settings")
+
+
+def test_account_page(stage):
+    page = stage.open()
+    name = stage.register(page)
+    ask(page, "Good morning")
+    page.click(".account-link")
+    page.wait_for_selector("#account-page:not([hidden])")
+    page.wait_for_selector("#account-summary >> text=" + name)
+    page.wait_for_selector(".account-row >> text=this browser")
+    assert page.is_hidden("#chat") and page.inner_text("#title") == "Your account"
+    page.click("#create-key")
+    assert page.inner_text("#key-name-error")
+    page.fill("#key-name", "laptop")
+    page.press("#key-name", "Enter")
+    page.wait_for_selector("#created-key code >> text=slm_")
+    page.click("[aria-label='Revoke the key laptop']")
+    page.wait_for_selector("#keys >> text=No API keys.")
+    with page.expect_download() as download:
+        page.click("#export-account")
+    with open(download.value.path()) as file:
+        export = json.load(file)
+    assert export["profile"]["username"] == name and len(export["conversations"][0]["messages"]) == 2
+    stage.allowed += ["403", "401"]
+    page.fill("#current-password", "wrong horse")
+    page.fill("#new-password", "battery staple")
+    page.click("#change-password")
+    page.wait_for_selector("#current-password-error >> text=Wrong password")
+    assert focused(page) == "current-password"
+    page.fill("#current-password", "correct horse")
+    page.click("#change-password")
+    page.wait_for_selector(".toast >> text=password was changed")
+    # Another session of the same user, which is ended from here.
+    other = stage.open("#/login")
+    other.fill("#username", name)
+    other.fill("#password", "battery staple")
+    other.click("#account-submit")
+    other.wait_for_selector("#conversations a")
+    page.reload()
+    page.click("[aria-label^='End the session']")
+    eventually(lambda: page.locator("#sessions li").count() == 1)
+    ask(other, "Still here?", wait=False)
+    other.wait_for_selector("#account-error >> text=expired")
+    page.fill("#delete-password", "battery staple")
+    page.click("#delete-account")
+    page.wait_for_selector("#guest:not([hidden])")
+    page.goto(stage.url + "/#/login")
+    page.fill("#username", name)
+    page.fill("#password", "battery staple")
+    page.click("#account-submit")
+    page.wait_for_selector("#account-error:not([hidden])")
+
+
+@scripted
+def test_invitation_and_new_password(stage):
+    stage.allowed.append("403")
+    stage.world.closed = True
+    stage.world.invitations.add("K7QM-2XPA-9F4D-T6R0")
+    page = stage.open("#/register")
+    page.wait_for_selector("#invitation-row:not([hidden])")
+    name = stage.name()
+    page.fill("#username", name)
+    page.fill("#email", f"{name}@example.org")
+    page.fill("#password", "correct horse")
+    page.click("#account-submit")
+    page.wait_for_selector("#account-error >> text=invitation")
+    page.fill("#invitation", "wrong")
+    page.click("#account-submit")
+    page.wait_for_selector("#invitation-error:not([hidden])")
+    # The link of an invitation fills in its code.
+    page.goto(stage.url + "/#/register/K7QM-2XPA-9F4D-T6R0")
+    eventually(lambda: page.input_value("#invitation") == "K7QM-2XPA-9F4D-T6R0")
+    page.click("#account-submit")
+    page.wait_for_selector("#user:not([hidden])")
+    page.click("#log-out")
+    stage.world.codes[name] = "0000-1111-2222-3333"
+    page.goto(stage.url + "/#/login")
+    page.click("#to-reset a")
+    page.wait_for_selector("#code-row:not([hidden])")
+    page.fill("#username", f"{name}@example.org")
+    page.fill("#code", "0000-1111-2222-3333")
+    page.fill("#password", "battery staple")
+    page.click("#account-submit")
+    page.wait_for_selector("#user:not([hidden])")
+    assert stage.world.users[name]["password"] == "battery staple"
+
+
+def test_log_out_removes_texts(stage):
+    page = stage.open()
+    page.fill("#message", "A guest's draft")
+    stage.register(page)
+    assert page.input_value("#message") == "A guest's draft"
+    page.fill("#message", "Half a thought")
+    page.evaluate("localStorage['slm.unsent.x'] = 'Not sent'; sessionStorage['slm.guest'] = '[]'; localStorage['slm.theme'] = 'dark'")
+    page.click("#log-out")
+    page.wait_for_selector("#guest:not([hidden])")
+    eventually(lambda: page.input_value("#message") == "")
+    assert page.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)]") == ["slm.theme"]
+
+
+def test_two_tabs(stage):
+    """A tab shows what another tab and another device have changed."""
+    page = stage.open()
+    name = stage.register(page)
+    second = page.context.new_page()
+    stage.watch(second)
+    second.goto(stage.url + "/")
+    second.wait_for_selector("html[data-ready]")
+    ask(page, "Apples are red")
+    second.wait_for_selector("#conversations a >> text=Apples")
+    second.click("#conversations a >> text=Apples")
+    second.wait_for_selector(".message.assistant")
+    ask(page, "And pears?")
+    second.wait_for_selector(".message.user >> text=And pears?")
+    second.wait_for_selector(".message.assistant >> nth=1")
+    second.focus("#conversations a")
+    second.keyboard.press("F2")
+    second.keyboard.type("Fruit")
+    second.keyboard.press("Enter")
+    page.wait_for_selector("#conversations a >> text=Fruit")
+    other = stage.open("#/login")
+    other.fill("#username", name)
+    other.fill("#password", "correct horse")
+    other.click("#account-submit")
+    other.wait_for_selector("#conversations a")
+    other.click("#new-chat")
+    ask(other, "From another device")
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    page.wait_for_selector("#conversations a >> text=another device")
+
+
+def test_escape_leaves_search(stage):
+    page = stage.open()
+    stage.register(page)
+    for question in ("Apples are red", "Pears are green"):
+        ask(page, question)
+        page.click("#new-chat")
+        page.wait_for_selector("#welcome:not([hidden])")
+    press(page, "Control+k")
+    page.keyboard.type("apples")
+    eventually(lambda: page.locator("#conversations a").count() == 1)
+    press(page, "Escape")
+    assert focused(page) == "message" and page.input_value("#search") == ""
+    eventually(lambda: page.locator("#conversations a").count() == 2)
 
 
 @scripted

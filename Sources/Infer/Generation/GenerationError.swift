@@ -65,17 +65,19 @@ extension RemoteError: CustomStringConvertible {
         switch self {
         case .invalidAddress(let address, let reason): "'\(address)' is not a valid backend address: \(reason)."
         case .unreachable(let address, let reason): "\(address) cannot be reached: \(reason)."
-        case .timedOut(let address, let seconds): "\(address) sent nothing for \(seconds) seconds."
+        case .timedOut(let address, let seconds): "\(address) sent nothing for \(Self.inSeconds(seconds))."
         case .unauthorized(let address, let message):
             "\(address) denied access\(Self.suffix(message)). Set the API key in the environment: SLM_BACKEND_KEY"
         case .notFound(let address, let message):
             "\(address) was not found\(Self.suffix(message)). Check the address, and the model: --backend-model NAME"
         case .rateLimited(let address, let message, let seconds):
-            "\(address) received too many requests\(Self.suffix(message)).\(seconds.map { " Retry after \($0) seconds." } ?? "")"
+            "\(address) received too many requests\(Self.suffix(message)).\(seconds.map { " Retry after \(Self.inSeconds($0))." } ?? "")"
         case .status(let status, let address, let message): "\(address) returned status \(status)\(Self.suffix(message))."
         case .invalidResponse(let address, let reason): "\(address): \(reason)."
         }
     }
+
+    private static func inSeconds(_ count: Int) -> String { "\(count) second\(count == 1 ? "" : "s")" }
 
     private static func suffix(_ message: String) -> String { message.isEmpty ? "" : ": \(message)" }
 }

@@ -2,28 +2,30 @@ import Base64
 
 /// The claims of a session token (JWT): the user who signed in, and when the session expires.
 ///
-///     let token = SessionToken(for: user.description, at: now, lifetime: 86_400)
+///     let token = SessionToken(for: user.description, id: session.description, epoch: 0, at: now, lifetime: 86_400)
 ///     let text = signer.text(of: token)                        // "eyJhbGci….eyJzdWIi….k3Jx…"
 ///     try signer.token(text, at: now).subject                  // throws if the token is invalid
 package struct SessionToken: Sendable, Equatable {
     package let subject: String
     /// Seconds since 1970-01-01 UTC. At `expiresAt` the token is no longer valid.
     package let issuedAt, expiresAt: Int
-    /// Unique for each token.
+    /// Unique for each token: the id of its session.
     package let id: String
+    /// The token is valid only as long as the user has the same epoch. nil in tokens of versions that had no epochs.
+    package let epoch: Int?
 
-    package init(for subject: String, at now: Int, lifetime: Int) {
-        self.subject = subject
-        issuedAt = now
-        expiresAt = now + lifetime
-        id = Base64.text(of: RandomBytes.make(16))
+    /// - Parameter id: nil for a random one.
+    package init(for subject: String, id: String? = nil, epoch: Int? = nil, at now: Int, lifetime: Int) {
+        let id = id ?? Base64.text(of: RandomBytes.make(16))
+        self.init(subject: subject, issuedAt: now, expiresAt: now + lifetime, id: id, epoch: epoch)
     }
 
-    init(subject: String, issuedAt: Int, expiresAt: Int, id: String) {
+    init(subject: String, issuedAt: Int, expiresAt: Int, id: String, epoch: Int?) {
         self.subject = subject
         self.issuedAt = issuedAt
         self.expiresAt = expiresAt
         self.id = id
+        self.epoch = epoch
     }
 }
 

@@ -23,6 +23,7 @@ package struct SessionTokenSigner: Sendable {
             $0.key("iat"); $0.integer(token.issuedAt)
             $0.key("exp"); $0.integer(token.expiresAt)
             $0.key("jti"); $0.string(token.id)
+            if let epoch = token.epoch { $0.key("epoch"); $0.integer(epoch) }
         }
         let signed = "\(Self.header).\(Base64.text(of: claims.bytes))"
         return "\(signed).\(Base64.text(of: signature(of: signed)))"
@@ -52,7 +53,8 @@ package struct SessionTokenSigner: Sendable {
         let claims = try Self.object(part, "the payload")
         do {
             return try SessionToken(
-                subject: claims.string("sub"), issuedAt: claims.integer("iat"), expiresAt: claims.integer("exp"), id: claims.string("jti"))
+                subject: claims.string("sub"), issuedAt: claims.integer("iat"), expiresAt: claims.integer("exp"), id: claims.string("jti"),
+                epoch: claims["epoch"] == nil ? nil : claims.integer("epoch"))
         } catch { throw .malformed(reason: "\(error)") }
     }
 

@@ -1,0 +1,86 @@
+/// The audit log: what administrators did. Lines are only added.
+extension AdminQueries {
+    /// Raw values are stored and are part of the API.
+    package enum Action: String, Sendable, CaseIterable {
+        case createUser = "user.create", disableUser = "user.disable", enableUser = "user.enable", deleteUser = "user.delete"
+        case resetPassword = "user.reset_password", endSessions = "user.end_sessions", revokeAPIKeys = "user.revoke_keys"
+        case addInvitation = "invitation.create", deleteInvitation = "invitation.delete"
+        case listConversations = "conversations.list", readMessages = "messages.read"
+    }
+
+    package struct AuditEntry: Sendable, Equatable {
+        package let id: AuditID
+        package let time: Timestamp
+        /// Who did it, and from which address.
+        package let actor, address: String
+        package let action: Action
+        /// The id and the name of the user, or of another object, that it was done to. They stay when the object is deleted.
+        package let target, targetName: String?
+    }
+
+    /// A line that is not written yet. Its id makes writing idempotent.
+    struct NewAuditEntry: Sendable {
+        let id = AuditID()
+        let time: Timestamp
+        let action: Action
+        let request: AdminRequest
+    }
+
+    func entry(_ action: Action, _ request: AdminRequest) -> NewAuditEntry {
+        NewAuditEntry(time: now(), action: action, request: request)
+    }
+
+    static func write<Kind>(
+        _ entry: NewAuditEntry, _ target: Identifier<Kind>?, _ name: String?, on connection: any Connection
+    ) throws(StoreError) {
+        try connection.execute("""
+            INSERT INTO audit_log (id, created_at, actor, address, action, target, target_name) VALUES ($1, $2, $3, $4, $5, $6, $7)
+            ON CONFLICT (id) DO NOTHING
+            """, [
+                .text(entry.id), .integer(entry.time), .text(entry.request.actor.storable), .text(entry.request.address.storable),
+                .text(entry.action.rawValue), target.map { .text($0) } ?? .null, .text(name),
+            ])
+    }
+
+    /// Records that an administrator read the conversations of a user, or of all users if `user` is nil.
+    package func recordConversationsRead(of user: UserID?, by request: AdminRequest) throws(StoreError) {
+        let entry = self.entry(.listConversations, request)
+        try database.transaction(.write) { connection throws(StoreError) in
+            let name = try user.map { user throws(StoreError) in try Self.username(of: user, on: connection) }
+            try Self.write(entry, user, name, on: connection)
+        }
+    }
+
+    /// Records that an administrator read the messages of a conversation.
+    package func recordMessagesRead(of conversation: ConversationID, by request: AdminRequest) throws(StoreError) {
+        let entry = self.entry(.readMessages, request)
+        try database.transaction(.write) { connection throws(StoreError) in
+            let row = try connection.firstRow(
+                "SELECT username FROM users JOIN conversations ON owner_id = users.id WHERE conversations.id = $1", [.text(conversation)])
+            guard let row else { throw .notFound(.conversation) }
+            try Self.write(entry, conversation, try row.text(0), on: connection)
+        }
+    }
+
+    /// Lists the audit log, newest line first.
+    package func auditLog(limit: Int = 50, offset: Int = 0) throws(StoreError) -> Page<AuditEntry> {
+        try database.transaction(.read) { connection throws(StoreError) in
+            let rows = try connection.execute("""
+                SELECT id, created_at, actor, address, action, target, target_name FROM audit_log
+                ORDER BY created_at DESC, id DESC LIMIT $1 OFFSET $2
+                """, [.integer(limit), .integer(offset)])
+            let items = try rows.map { row throws(StoreError) in
+                guard let action = Action(rawValue: try row.text(4)) else { throw row.unexpected(4, "an action") }
+                return AuditEntry(
+                    id: try row.id(0), time: try row.timestamp(1), actor: try row.text(2), address: try row.text(3),
+                    action: action, target: try row.optionalText(5), targetName: try row.optionalText(6))
+            }
+            return Page(items: items, total: try connection.firstRow("SELECT count(*) FROM audit_log", [])?.integer(0) ?? 0)
+        }
+    }
+
+    static func username(of user: UserID, on connection: any Connection) throws(StoreError) -> String {
+        guard let row = try connection.firstRow("SELECT username FROM users WHERE id = $1", [.text(user)]) else { throw .notFound(.user) }
+        return try row.text(0)
+    }
+}
