@@ -9,8 +9,8 @@ extension Secret {
     /// Earlier versions stored the key in PostgreSQL, readable for all who can read the database or a backup of it.
     private static let formerSetting = "jwt_secret"
 
-    /// Takes the key from the environment or from a file, which is created if it does not exist. A key that an earlier version stored in the
-    /// database moves to the file, so that users stay signed in.
+    /// Takes the key from the environment or from a file, which is created if it does not exist. A key that an earlier version stored in
+    /// the database moves to the file, so that users stay signed in.
     ///
     /// - Parameters:
     ///   - text: The value of `SLM_JWT_SECRET`, which takes precedence over the file.
@@ -37,8 +37,8 @@ extension Secret {
         guard known != digest else { return }
         try store.set(Self.digestSetting, to: digest)
         if known != nil {
-            note("the key that signs session tokens has changed, so all users have to sign in again. Servers that share a database need the "
-                + "same key: set SLM_JWT_SECRET, or copy the key's file.")
+            note("the key that signs session tokens has changed, so all users have to sign in again. Servers that share a database need "
+                + "the same key: set SLM_JWT_SECRET, or copy the key's file.")
         }
     }
 }

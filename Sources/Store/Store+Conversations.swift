@@ -36,17 +36,23 @@ extension Store {
         let now = options.now()
         let messageID = MessageID()
         return try database.transaction(.write) { connection throws(StoreError) in
-            try Self.insertConversation(id, title, for: owner, at: now, on: connection)
+            try Self.insertConversation(id, title, for: owner, options, at: now, on: connection)
             let stored = try question.map { message throws(StoreError) in
-                try Self.append(message, id: messageID, to: id, of: owner, at: now, on: connection, database.dialect)
+                try Self.append(message, id: messageID, to: id, of: owner, options, at: now, on: connection, database.dialect)
             }
             return (try Self.conversation(id, of: owner, on: connection), stored)
         }
     }
 
     static func insertConversation(
-        _ id: ConversationID, _ title: String, for owner: UserID, at now: Timestamp, on connection: any Connection
+        _ id: ConversationID, _ title: String, for owner: UserID, _ options: StoreOptions, at now: Timestamp,
+        on connection: any Connection
     ) throws(StoreError) {
+        if options.maxConversations > 0, try connection.firstRow("SELECT id FROM conversations WHERE id = $1", [.text(id)]) == nil {
+            let sql = "SELECT count(*) FROM conversations WHERE owner_id = $1 AND deleted_at IS NULL"
+            let count = try connection.firstRow(sql, [.text(owner)])?.integer(0) ?? 0
+            if count >= options.maxConversations { throw .quotaExceeded(.conversations, limit: options.maxConversations) }
+        }
         guard try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(owner)]) != nil else { throw .notFound(.user) }
         // Nothing reads `creation_key`: it is NOT NULL and unique for each owner, so it repeats the id.
         try connection.execute("""
@@ -58,18 +64,21 @@ extension Store {
     /// Lists a user's conversations, most recently updated first.
     ///
     /// - Parameters:
-    ///   - text: If set, only conversations whose title or messages contain it, ignoring case.
+    ///   - text: If set, only conversations whose title or messages contain it, ignoring case. A search has its own connections and ends
+    ///     with `StoreError.queryTimeout` after `StoreOptions.searchTimeout`.
     ///   - limit: The page size, 1 to 1,000.
     package func conversations(
         of owner: UserID, containing text: String? = nil, after cursor: ConversationCursor? = nil, limit: Int = 50
     ) throws(StoreError) -> ConversationPage {
         let start = cursor ?? .start
         let limit = min(max(limit, 1), 1_000)
-        let sql = text == nil ? Self.listSQL : Self.searchSQL(database.dialect)
-        var values: [SQLValue] = [.text(owner), .integer(start.updatedAt), .text(start.id), .integer(limit + 1)]
-        if let text { values.append(.text(text)) }
-        let found = try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute(sql, values).map { row throws(StoreError) in try StoredConversation(row) }
+        let found = if let text {
+            try search(for: text, of: owner, after: start, limit: limit + 1)
+        } else {
+            try database.transaction(.read) { connection throws(StoreError) in
+                let values: [SQLValue] = [.text(owner), .integer(start.updatedAt), .text(start.id), .integer(limit + 1)]
+                return try connection.execute(Self.listSQL, values).map { row throws(StoreError) in try StoredConversation(row) }
+            }
         }
         let page = Array(found.prefix(limit))
         let next = found.count > limit ? page.last.map { ConversationCursor($0.updatedAt, $0.id.description) } : nil
@@ -117,26 +126,13 @@ extension Store {
 }
 
 extension Store {
-    private static let columns = "id, title, created_at, updated_at, message_count"
+    static let columns = "id, title, created_at, updated_at, message_count"
 
     /// Reads the index `conversations_newest` from the cursor on.
     package static let listSQL = """
         SELECT \(columns) FROM conversations
         WHERE owner_id = $1 AND deleted_at IS NULL AND (updated_at, id) < ($2, $3) ORDER BY updated_at DESC, id DESC LIMIT $4
         """
-
-    /// Reads the same index and tests each conversation until the page is full. EXISTS instead of `1 = (SELECT 1 …)` would let PostgreSQL
-    /// search the messages of all users first.
-    package static func searchSQL(_ dialect: Dialect) -> String {
-        """
-        SELECT \(columns) FROM conversations
-        WHERE owner_id = $1 AND deleted_at IS NULL AND (updated_at, id) < ($2, $3)
-        AND (\(dialect.contains("title", "$5")) OR 1 = (
-            SELECT 1 FROM messages
-            WHERE conversation_id = conversations.id AND position >= 0 AND \(dialect.contains("content", "$5")) LIMIT 1))
-        ORDER BY updated_at DESC, id DESC LIMIT $4
-        """
-    }
 
     static func conversation(
         _ id: ConversationID, of owner: UserID, on connection: any Connection

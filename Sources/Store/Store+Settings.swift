@@ -1,6 +1,6 @@
-/// Values that servers share through the database, such as the secret that signs session tokens.
+/// Values that servers share through the database. They lie there in clear, so none may be a secret.
 ///
-///     let secret = try store.setting("jwt_secret", orInsert: generated)    // all servers get the value inserted first
+///     try store.set("jwt_secret_digest", to: digest)
 extension Store {
     package func setting(_ name: String) throws(StoreError) -> String? {
         try database.transaction(.read) { connection throws(StoreError) in
@@ -8,11 +8,9 @@ extension Store {
         }
     }
 
-    package func setting(_ name: String, orInsert value: String) throws(StoreError) -> String {
+    package func removeSetting(_ name: String) throws(StoreError) {
         try database.transaction(.write) { connection throws(StoreError) in
-            try connection.execute(
-                "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", [.text(name), .text(value)])
-            return try connection.firstRow("SELECT value FROM settings WHERE name = $1", [.text(name)])?.text(0) ?? value
+            _ = try connection.execute("DELETE FROM settings WHERE name = $1", [.text(name)])
         }
     }
 

@@ -33,8 +33,8 @@ package final class Store: Sendable {
     /// Closes all connections. SQLite then removes its -wal and -shm files.
     package func close() { database.closeConnections() }
 
-    /// Permanently deletes conversations deleted and messages replaced before the undo window, expired sessions and one-time codes, and token
-    /// counts older than `StoreOptions.generationRetention`. The server calls it periodically.
+    /// Permanently deletes conversations deleted and messages replaced before the undo window, expired sessions and one-time codes, and
+    /// token counts older than `StoreOptions.generationRetention`. The server calls it periodically.
     ///
     /// - Returns: The number of deleted conversations.
     @discardableResult

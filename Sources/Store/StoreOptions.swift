@@ -11,6 +11,19 @@ package struct StoreOptions: Sendable {
     package var undoWindow = Duration.seconds(60)
     /// The limit of a conversation in characters (Unicode scalars, up to four bytes each). Later user messages are rejected.
     package var maxCharacters = 2_000_000
+    /// The limits of one account; 0 for none. Deleted conversations and replaced messages do not count.
+    package var maxConversations = 10_000
+    /// In Unicode scalars, of all conversations together. Later user messages are rejected.
+    package var maxStoredCharacters = 20_000_000
+    package var maxAPIKeys = 25
+    /// The time limit of a search.
+    package var searchTimeout = Duration.seconds(2)
+    /// The newest conversations, at least 1, that a search reads before it uses the index.
+    package var conversationsReadFirst = 100
+    /// The number of connections that only searches use, besides `connections`.
+    package var searchConnections = 2
+    /// How long token counts (`generations`) are kept; nil for ever.
+    package var generationRetention: Duration? = .seconds(90 * 86_400)
     package var now: @Sendable () -> Timestamp = Timestamp.now
 
     package init() {}

@@ -1,4 +1,5 @@
 import Secrets
+import Synchronization
 import Testing
 
 @Suite struct PasswordTests {
@@ -52,5 +53,18 @@ import Testing
     ])
     func `no password verifies against a missing or invalid hash`(_ hash: String?) {
         for password in ["", "*0", "password", hash ?? ""] { #expect(!passwords.verify(password, against: hash)) }
+    }
+
+    /// The time of `verify` is that of its hashes.
+    @Test func `verifying without a valid hash costs one hash, as with one`() throws {
+        let costs = Mutex<[String]>([])
+        let passwords = PasswordHasher(cost: 5) { cost in costs.withLock { $0.append(cost) } }
+        let hash = try passwords.hash("correct horse")
+        #expect(costs.withLock { $0 } == ["05"])
+        for given in [hash, nil, "", "*0", "x", "$2b$", "$1$abcdefgh$irWbblnpmw.5z7wgBnprh0"] {
+            costs.withLock { $0 = [] }
+            #expect(!passwords.verify("wrong horse", against: given))
+            #expect(costs.withLock { $0 } == ["05"], "\(given ?? "nil")")
+        }
     }
 }

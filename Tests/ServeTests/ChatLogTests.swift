@@ -31,6 +31,16 @@ import Tokenize
         #expect(stat(folder("chat_history.jsonl"), &status) == 0 && status.st_mode & 0o777 == 0o600)
     }
 
+    @Test func `a file that other users could read is readable by its owner only`() throws {
+        for name in ["chats.jsonl", "chats.1.jsonl"] { chmod(folder.write(#"{"user":"a","assistant":"b"}"# + "\n", to: name), 0o644) }
+        let log = try ChatLog(folder("chats.jsonl"))
+        #expect(log.count == 2)
+        for name in ["chats.jsonl", "chats.1.jsonl"] {
+            var status = stat()
+            #expect(stat(folder(name), &status) == 0 && status.st_mode & 0o777 == 0o600, "\(name)")
+        }
+    }
+
     @Test func `any text is stored in one line and reads back unchanged`() throws {
         let log = try ChatLog(folder("a.jsonl"))
         let texts = [

@@ -38,6 +38,13 @@ import Testing
         #expect(try store.admin.auditLog(limit: 1, offset: 1).items == [log.items[1]])
     }
 
+    @Test(arguments: Backend.allCases) func `lines of the audit log of one millisecond keep their order`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), ada = try store.addUser("ada", passwordHash: "hash").id
+        for i in 0..<10 { _ = try store.admin.setDisabled(i % 2 == 0, user: ada, by: request) }
+        let actions = try store.admin.auditLog().items.map(\.action)
+        #expect(actions == (0..<10).map { $0 % 2 == 0 ? .enableUser : .disableUser })
+    }
+
     @Test(arguments: Backend.allCases) func `two registrations with one invitation make one user`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store()
         _ = try store.admin.addInvitation("digest", email: nil, lifetime: .seconds(60), by: request)

@@ -9,7 +9,9 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "chat.db", "sqlite", "sqlite:", "sqlite://chat.db", "sqlite:///chat.db", "sqlite::memory:", "sqlite:a\0b",
+        "", "chat.db", "sqlite", "sqlite:", "sqlite://chat.db", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite::memory:",
+        "sqlite:a\0b", "sqlite+aiosqlite:chat.db", "sqlite+aiosqlite://", "sqlite+aiosqlite:///a.db?mode=ro", "sqlite+asyncpg:///a.db",
+        "postgresql+hunter2://a/b", "postgresql+asyncpg:a", "postgresql+asyncpg://u:hunter2@h:port/d", "+://hunter2",
         "mysql://a:hunter2@b/c", "postgresql:a", "postgresql://u:hunter2@h:port/d", "postgresql://u:hun@ter2@h/d",
         "postgresql://u:hun/ter2@h/d", "postgresql://u:hunter2/d", "postgresql://u:hunter2%40h/d", "postgresql://u:hunter2@h/d?nothing=1",
         "postgresql://u:hunter2%ZZ@h/d", "postgresql://u:hunter2@[h/d",
@@ -30,8 +32,52 @@ import Testing
             "postgresql://": "PostgreSQL at this machine",
             "postgresql://u:hunter%402@%2Ftmp/d": "PostgreSQL at /tmp, database d",
             "postgresql://u:hun?t#e:r2@h/d": "PostgreSQL at h, database d",
+            "sqlite+aiosqlite:///./chat.db": "./chat.db", "sqlite+aiosqlite:////data/chat.db": "/data/chat.db",
+            "sqlite:///a/b.db": "a/b.db",
+            "postgresql+asyncpg://u:hunter2@db:5432/chats?ssl=require": "PostgreSQL at db:5432, database chats",
+            "postgres+psycopg2://u:hunter2@db/chats": "PostgreSQL at db, database chats",
         ]
         for (url, name) in names { #expect(try DatabaseURL(url).description == name) }
+    }
+
+    @Test(arguments: [
+        ("postgresql+asyncpg://u:p@h/d?ssl=require&dbname=ssl%3D1", "postgresql://u:p@h/d?sslmode=require&dbname=ssl%3D1"),
+        ("postgresql+asyncpg://u:p@h/d?ssl=true", "postgresql://u:p@h/d?sslmode=require"),
+        ("postgresql+psycopg://u:p@h/d", "postgresql://u:p@h/d"),
+        ("postgres://u:p@h/d?sslmode=require", "postgresql://u:p@h/d?sslmode=require"),
+    ])
+    func `a URL written for SQLAlchemy becomes one of libpq`(_ given: String, _ expected: String) throws {
+        guard case .postgresql(let url, _) = try DatabaseURL(given) else { Issue.record("\(given)"); return }
+        #expect(url == expected)
+    }
+
+    @Test func `URLs written for SQLAlchemy open the same databases`() throws {
+        let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
+        _ = try Store("sqlite+aiosqlite:///" + folder("chat.db")).addTestUser("ada")
+        #expect(try Store("sqlite:" + folder("chat.db")).user(named: "ada") != nil)
+        let url = try PostgresServer.shared.get().freshSchemaURL()
+        _ = try Store(url.replacing("postgresql:", with: "postgresql+asyncpg:")).addTestUser("ada")
+        #expect(try Store(url).user(named: "ada") != nil)
+    }
+
+    /// Connections to other hosts are encrypted and verified unless the operator chooses otherwise.
+    @Test func `the certificate of a server on another host is verified by default`() {
+        func mode(_ url: String, _ environment: [String: String] = [:]) -> String? {
+            DatabaseURL.tlsOptions(for: url) { environment[$0] }.first { $0.name == "sslmode" }?.value
+        }
+        for remote in ["db.example", "10.0.0.7", "127.0.0.1.example", "127.evil", "localhost,db.example", "[2001:db8::1]", "localhosts"] {
+            #expect(mode("postgresql://u:p@\(remote)/d") == "verify-full", "\(remote)")
+            for chosen in ["disable", "require", "verify-ca"] { #expect(mode("postgresql://u:p@\(remote)/d?sslmode=\(chosen)") == nil) }
+            #expect(mode("postgresql://u:p@\(remote)/d", ["PGSSLMODE": "require"]) == nil)
+        }
+        for local in ["", "localhost", "127.0.0.1", "127.1.2.3:5433", "[::1]", "%2Frun%2Fpostgresql", "localhost,127.0.0.1"] {
+            #expect(mode("postgresql://u:p@\(local)/d") == nil, "\(local)")
+        }
+        #expect(mode("postgresql://u:p@/d", ["PGHOST": "db.example"]) == "verify-full")
+        #expect(mode("postgresql://u:p@localhost/d?hostaddr=10.0.0.7") == "verify-full")
+        #expect(mode("postgresql://u:p@db.example/d?hostaddr=127.0.0.1") == nil)
+        let given = DatabaseURL.tlsOptions(for: "postgresql://h/d?sslrootcert=ca.pem") { _ in nil }
+        #expect(given.map(\.name) == ["sslmode"])
     }
 
     /// Neither parse errors nor connection errors of a malformed URL show a part of its password.

@@ -3,9 +3,13 @@ import Testing
 
 /// Frequent queries and queries over many rows use an index.
 @Suite struct IndexTests {
-    private func plan(_ store: Store, _ sql: String, _ values: [SQLValue]) throws -> String {
+    private func plan(_ store: Store, _ sql: String, _ values: [SQLValue], _ settings: String? = nil) throws -> String {
         let prefix = store.database.dialect == .sqlite ? "EXPLAIN QUERY PLAN " : "EXPLAIN "
-        let lines = try store.sql(prefix + sql, values).flatMap { $0 }.compactMap { if case .text(let line) = $0 { line } else { nil } }
+        let rows = try store.database.transaction(.write) { connection throws(StoreError) in
+            if let settings { try connection.execute(settings, []) }
+            return try connection.execute(prefix + sql, values).map(\.values)
+        }
+        let lines = rows.flatMap { $0 }.compactMap { if case .text(let line) = $0 { line } else { nil } }
         return lines.joined(separator: "\n")
     }
 
@@ -27,6 +31,20 @@ import Testing
                 if index == "conversations_newest" { #expect(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "\(plan)") }
             }
         }
+    }
+
+    /// The index of the owner and the trigram, not the messages themselves.
+    @Test(arguments: Backend.allCases) func `a search for a rare text uses the full-text index`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada")
+        try fill(store, ada)
+        _ = try store.sql("ANALYZE")
+        let pattern = backend == .sqlite ? "\"rar\" AND \"are\"" : "%rare%"
+        let values: [SQLValue] = [.text(ada), .integer(Int64.max), .text(""), .integer(51), .text("rare"), .text(pattern)]
+        // Without this setting, PostgreSQL reads a table of this size as a whole.
+        let settings = backend == .sqlite ? nil : "SELECT set_config('enable_seqscan', 'off', true)"
+        let plan = try plan(store, Store.indexedSearchSQL(store.database.dialect), values, settings)
+        #expect(plan.contains(backend == .sqlite ? "VIRTUAL TABLE INDEX 0:M1><" : "Bitmap Index Scan on messages_search"), "\(plan)")
+        if backend == .sqlite { #expect(plan.contains("messages_by_search_id (search_id=?)"), "\(plan)") }
     }
 
     /// Adds 3,000 conversations of three messages, enough for PostgreSQL to prefer an index.

@@ -60,6 +60,32 @@ func outputOfStoreWriter(_ mode: String, _ url: String, _ number: Int = 0) throw
         }
     }
 
+    @Test func `the permissions of other users are removed`() throws {
+        try fill("chat.db")
+        let (process, input, _) = try storeWriter("hold", "sqlite:" + folder("chat.db"))                // keeps -wal and -shm
+        defer {
+            try? input.fileHandleForWriting.close()
+            process.waitUntilExit()
+        }
+        while folder.names.count < 3 { usleep(1_000) }
+        for name in folder.names { chmod(folder(name), 0o664) }
+        let store = try Store("sqlite:" + folder("chat.db"))
+        for name in folder.names {
+            var status = stat()
+            #expect(stat(folder(name), &status) == 0 && status.st_mode & 0o777 == 0o600, "\(name)")
+        }
+        store.close()
+        chmod(folder("chat.db"), 0o644)
+        chmod(folder.path, 0o777)
+        if geteuid() == 0 {
+            #expect(try outputOfStoreWriter("unprivileged", "sqlite:" + folder("chat.db")).contains("Permission denied"))
+            chmod(folder("chat.db"), 0o666)
+            let path = folder("chat.db")
+            #expect(try outputOfStoreWriter("unprivileged", "sqlite:" + path)
+                == "\(path) cannot be used: other users can access it (mode 666) and it belongs to user 0; chmod 600 it.\n")
+        }
+    }
+
     @Test func `a file that is not a database is rejected and not changed`() throws {
         folder.write(String(repeating: "This is not a database. ", count: 300), to: "text")
         #expect(failure(of: "text") == .foreignDatabase(store: folder("text"), found: "file is not a database"))
@@ -109,7 +135,7 @@ func outputOfStoreWriter(_ mode: String, _ url: String, _ number: Int = 0) throw
     }
 
     @Test func `a full disk loses only unacknowledged messages, and reads work`() throws {
-        let lines = try outputOfStoreWriter("limited", "sqlite:" + folder("chat.db"), 600_000).split(separator: "\n")
+        let lines = try outputOfStoreWriter("limited", "sqlite:" + folder("chat.db"), 1_200_000).split(separator: "\n")
         #expect(lines.count == 3, "\(lines)")
         #expect(lines.first?.hasPrefix("no space left for \(folder("chat.db")): ") == true, "\(lines)")
         let numbers = lines[1].split { !$0.isNumber }.compactMap { Int($0) }

@@ -81,10 +81,10 @@ extension APIError {
     private init(_ quota: StoreError.Quota, _ limit: Int) {
         let (code, message) = switch quota {
         case .conversations:
-            ("too_many_conversations", "Your account has \(limit) conversations, which is the limit. Delete some to start a new one.")
+            ("too_many_conversations", "Your account has reached its limit for conversations (\(limit)). Delete some to start a new one.")
         case .storedCharacters:
-            ("storage_full", "Your conversations have \(limit) characters together, which is the limit. Delete some to continue.")
-        case .apiKeys: ("too_many_keys", "Your account has \(limit) API keys, which is the limit. Revoke one to create another.")
+            ("storage_full", "Your account has reached its limit for stored characters (\(limit)). Delete conversations to continue.")
+        case .apiKeys: ("too_many_keys", "Your account has reached its limit for API keys (\(limit)). Revoke one to create another.")
         }
         self.init(status: .forbidden, code: code, message: message)
     }

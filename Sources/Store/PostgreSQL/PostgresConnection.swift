@@ -18,7 +18,8 @@ final class PostgresConnection: Connection, @unchecked Sendable {
     /// - Parameter store: The name of the database in error messages.
     init(_ url: String, store: String, timeout: Duration) throws(StoreError) {
         // The URL overrides the parameters before "dbname". Keepalives detect a dead connection within 90 seconds.
-        let parameters = [
+        let tls = DatabaseURL.tlsOptions(for: url)
+        let parameters = tls.map { ($0.name, $0.value) } + [
             ("connect_timeout", "\(max(2, timeout.components.seconds))"),
             ("keepalives_idle", "60"), ("keepalives_interval", "10"), ("keepalives_count", "3"),
             ("fallback_application_name", "slm"), ("dbname", url), ("client_encoding", "UTF8"),
@@ -30,13 +31,19 @@ final class PostgresConnection: Connection, @unchecked Sendable {
         self.store = store
         connection = opened
         self.timeout = timeout
-        guard PQstatus(opened) == CONNECTION_OK else { throw .unavailable(store: store, reason: message) }
+        guard PQstatus(opened) == CONNECTION_OK else {
+            let isAboutTLS = !tls.isEmpty && ["SSL", "certificate"].contains { message.contains($0) }
+            throw .unavailable(store: store, reason: message + (isAboutTLS ? Self.tlsRemedy : ""))
+        }
         PQsetnonblocking(opened, 1)
         slm_pq_silence(opened)
         try configureSession()
     }
 
     deinit { PQfinish(connection) }
+
+    private static let tlsRemedy = " (a server on another host needs a certificate that this machine trusts: "
+        + "?sslmode=verify-full&sslrootcert=FILE in the URL names the authority, ?sslmode=require only encrypts)"
 
     /// Whether the server accepts connections, regardless of the credentials.
     static func isReachable(_ url: String) -> Bool {
@@ -144,7 +151,8 @@ extension PostgresConnection {
         case "", "57P01", "57P02", "57P03", "25P03", "25006": return lost(reason)       // 25006: the server became a standby
         case _ where state.hasPrefix("08"): return lost(reason)
         case "53100": return .diskFull(store: store, reason: reason)
-        case "55P03", "57014", "40001", "40P01": return .busy(store: store, reason: reason)
+        case "57014": return .queryTimeout(store: store)            // query_canceled
+        case "55P03", "40001", "40P01": return .busy(store: store, reason: reason)
         case _ where state.hasPrefix("53"): return .unavailable(store: store, reason: reason)
         case "42501", "3F000": return .unusable(store: store, reason: reason)
         case "42P07", "42P01", "42703": return .foreignDatabase(store: store, found: reason)

@@ -9,7 +9,9 @@ final class PostgresDatabase: Database {
     let dialect = Dialect.postgresql
     private let url, name: String
     private let timeout: Duration
+    private let searchTimeout: Duration
     private let pool: ConnectionPool<PostgresConnection>
+    private let searchPool: ConnectionPool<PostgresConnection>
     private let outage = Mutex<Outage?>(nil)
 
     private struct Outage {
@@ -22,19 +24,25 @@ final class PostgresDatabase: Database {
         self.url = url
         self.name = name
         timeout = options.timeout
+        searchTimeout = options.searchTimeout
         pool = ConnectionPool(capacity: options.connections)
+        searchPool = ConnectionPool(capacity: options.searchConnections)
         try waitForServer()
     }
 
-    func closeConnections() { pool.clear() }
+    func closeConnections() {
+        pool.clear()
+        searchPool.clear()
+    }
 
     func transaction<Result>(_ access: Access, _ body: (any Connection) throws(StoreError) -> Result) throws(StoreError) -> Result {
+        let pool = access == .search ? searchPool : pool
         let deadline = ContinuousClock.now + timeout
         var wasLost = false
         var retries = 0
         while true {
             let connection: PostgresConnection
-            do { connection = try borrowConnection(until: deadline) } catch .unavailable(let store, let reason) {
+            do { connection = try borrowConnection(from: pool, until: deadline) } catch .unavailable(let store, let reason) {
                 // A transaction that lost its connection uses its whole timeout to find out whether it was committed.
                 let failsAtOnce = !wasLost && isLong(outage.withLock { $0 })
                 guard !failsAtOnce, ContinuousClock.now < deadline else { throw .unavailable(store: store, reason: reason) }
@@ -42,30 +50,32 @@ final class PostgresDatabase: Database {
                 continue
             }
             do {
-                let result = try Self.run(access, on: connection, body)
+                let result = try run(access, on: connection, body)
                 pool.release(connection)
                 return result
             } catch {
                 let isRetryable = connection.isRetryable && retries < 5
                 if isRetryable { retries += 1 }
                 wasLost = connection.isLost
-                release(connection)
+                release(connection, to: pool)
                 guard (wasLost && ContinuousClock.now < deadline) || isRetryable else { throw error }
             }
         }
     }
 
-    private static func run<Result>(
+    private func run<Result>(
         _ access: Access, on connection: PostgresConnection, _ body: (any Connection) throws(StoreError) -> Result
     ) throws(StoreError) -> Result {
         connection.isRetryable = false
         // All statements of a reader see one snapshot. A writer locks the rows that it depends on.
+        let isReader = access == .read || access == .search
         try connection.execute(
-            access == .read ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", [])
+            isReader ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", [])
         let timeout = connection.timeout
         defer { connection.timeout = timeout }
         do {
             if access == .migrate { try Self.lockForMigration(on: connection) }
+            if access == .search { try limitTime(on: connection) }
             let result = try body(connection)
             try connection.execute("COMMIT", [])
             return result
@@ -82,17 +92,25 @@ final class PostgresDatabase: Database {
         try connection.execute("SELECT pg_advisory_xact_lock(7564397)", [])
     }
 
-    private func borrowConnection(until deadline: ContinuousClock.Instant) throws(StoreError) -> PostgresConnection {
+    /// The server cancels statements that take longer than a search may. The client waits a little longer for this error.
+    private func limitTime(on connection: PostgresConnection) throws(StoreError) {
+        connection.timeout = max(timeout, searchTimeout + .seconds(1))
+        try connection.execute("SELECT set_config('statement_timeout', $1, true)", [.text("\(max(1, searchTimeout.milliseconds))")])
+    }
+
+    private func borrowConnection(
+        from pool: ConnectionPool<PostgresConnection>, until deadline: ContinuousClock.Instant
+    ) throws(StoreError) -> PostgresConnection {
         let borrowed = try pool.borrow(within: max(.zero, ContinuousClock.now.duration(to: deadline)), else: connect)
         guard let borrowed else { throw .busy(store: name, reason: "all connections are in use") }
         return borrowed
     }
 
-    /// Returns a connection to the pool. If it is lost, discards it and all idle ones, which are usually lost too.
-    private func release(_ connection: PostgresConnection) {
+    /// Returns a connection to its pool. If it is lost, discards it and all idle ones, which are usually lost too.
+    private func release(_ connection: PostgresConnection, to pool: ConnectionPool<PostgresConnection>) {
         guard connection.isLost else { return pool.release(connection) }
         pool.discardBorrowed()
-        pool.clear()
+        closeConnections()
     }
 
     private func connect() throws(StoreError) -> PostgresConnection {

@@ -8,6 +8,8 @@ final class SQLiteConnection: Connection, @unchecked Sendable {
     private let path: String
     private let database: OpaquePointer
     private var statements: [String: OpaquePointer] = [:]
+    /// Statements that run longer are cancelled.
+    private var deadline = ContinuousClock.now
 
     /// - Parameter path: Absolute or starting with "./", since SQLite may parse other paths as URIs.
     init(_ path: String, timeout: Duration) throws(StoreError) {
@@ -86,6 +88,18 @@ final class SQLiteConnection: Connection, @unchecked Sendable {
         }
     }
 
+    /// Cancels statements that run after `deadline`; nil for no limit.
+    func setDeadline(_ deadline: ContinuousClock.Instant?) {
+        guard let deadline else { return sqlite3_progress_handler(database, 0, nil, nil) }
+        self.deadline = deadline
+        // SQLite calls this every 1,000 instructions of its virtual machine, on the thread that executes the statement. The pointer is
+        // valid for as long as the connection, which is closed when this object is released.
+        sqlite3_progress_handler(database, 1_000, { connection in
+            guard let connection else { return 0 }
+            return ContinuousClock.now > Unmanaged<SQLiteConnection>.fromOpaque(connection).takeUnretainedValue().deadline ? 1 : 0
+        }, Unmanaged.passUnretained(self).toOpaque())
+    }
+
     /// Whether a transaction is open. SQLite rolls back by itself after some errors, such as a full disk.
     var isInTransaction: Bool { sqlite3_get_autocommit(database) == 0 }
 
@@ -108,6 +122,9 @@ extension StoreError {
         case SQLITE_IOERR where [ENOSPC, EDQUOT, EFBIG].contains(systemError): .diskFull(store: path, reason: detail)
         case SQLITE_BUSY, SQLITE_LOCKED: .busy(store: path, reason: reason)
         case SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH: .unusable(store: path, reason: detail)
+        case SQLITE_INTERRUPT: .queryTimeout(store: path)
+        case SQLITE_ERROR where reason == "no such module: fts5":
+            .unusable(store: path, reason: "the SQLite library has no full-text search (FTS5); install a build that has it")
         case SQLITE_CORRUPT: .damaged(store: path, reason: reason)
         case SQLITE_NOTADB: .foreignDatabase(store: path, found: reason)
         default: .failed(store: path, reason: detail)

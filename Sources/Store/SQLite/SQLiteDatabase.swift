@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// A SQLite file in WAL mode: one connection writes and several read, without blocking each other.
@@ -7,6 +8,8 @@ final class SQLiteDatabase: Database {
     private let timeout: Duration
     private let writer: ConnectionPool<SQLiteConnection>
     private let readers: ConnectionPool<SQLiteConnection>
+    private let searchers: ConnectionPool<SQLiteConnection>
+    private let searchTimeout: Duration
 
     init(path: String, options: StoreOptions) throws(StoreError) {
         let path = path.hasPrefix("/") ? path : "./" + path
@@ -17,20 +20,30 @@ final class SQLiteDatabase: Database {
         let first = try Self.connect(path, .write, timeout: options.timeout)
         writer = ConnectionPool(capacity: 1, [first])
         readers = ConnectionPool(capacity: options.connections)
+        searchers = ConnectionPool(capacity: options.searchConnections)
+        searchTimeout = options.searchTimeout
     }
 
     func transaction<Result>(_ access: Access, _ body: (any Connection) throws(StoreError) -> Result) throws(StoreError) -> Result {
-        let pool = access == .read ? readers : writer
+        let pool = switch access {
+        case .read: readers
+        case .search: searchers
+        case .write, .migrate: writer
+        }
+        let isReader = access == .read || access == .search
         let borrowed = try pool.borrow(within: timeout) { () throws(StoreError) in try Self.connect(path, access, timeout: timeout) }
         guard let connection = borrowed else { throw .busy(store: path, reason: "all connections are in use") }
         defer { pool.release(connection) }
         // IMMEDIATE takes the write lock now. A lock taken in the middle of a transaction could not wait without a deadlock.
-        try connection.execute(access == .read ? "BEGIN" : "BEGIN IMMEDIATE", [])
+        try connection.execute(isReader ? "BEGIN" : "BEGIN IMMEDIATE", [])
+        if access == .search { connection.setDeadline(.now + searchTimeout) }
+        defer { if access == .search { connection.setDeadline(nil) } }
         do {
             let result = try body(connection)
             try connection.execute("COMMIT", [])
             return result
         } catch {
+            connection.setDeadline(nil)
             if connection.isInTransaction { _ = try? connection.execute("ROLLBACK", []) }     // report the first error
             throw error
         }
@@ -38,12 +51,13 @@ final class SQLiteDatabase: Database {
 
     func closeConnections() {
         readers.clear()
+        searchers.clear()
         writer.clear()
     }
 
     /// Creates the file if it does not exist. SQLite treats an empty file as an empty database.
     ///
-    /// Only the owner may access the file; SQLite gives its -wal and -shm files the same permissions.
+    /// Only the owner may access the file; SQLite gives its -wal and -shm files the same permissions. Looser permissions are removed.
     private static func create(_ path: String) throws(StoreError) {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
         guard descriptor >= 0 else { throw .unusable(store: path, reason: "it cannot be opened: \(String(cString: strerror(errno)))") }
@@ -56,6 +70,15 @@ final class SQLiteDatabase: Database {
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw .unusable(store: path, reason: "it is not a regular file")
         }
+        guard restrictToOwner(descriptor) else {
+            let mode = String(status.st_mode & 0o777, radix: 8)
+            throw .unusable(
+                store: path, reason: "other users can access it (mode \(mode)) and it belongs to user \(status.st_uid); chmod 600 it")
+        }
+        // Opening and closing these files here would release the locks of another connection of this process.
+        for suffix in ["-wal", "-shm"] where !restrictToOwner(fileAt: path + suffix) {
+            throw .unusable(store: path, reason: "other users can access \(path)\(suffix); run chmod 600 on it")
+        }
     }
 
     private static func connect(_ path: String, _ access: Access, timeout: Duration) throws(StoreError) -> SQLiteConnection {
@@ -65,7 +88,7 @@ final class SQLiteDatabase: Database {
         try connection.execute("PRAGMA synchronous = FULL", [])        // COMMIT returns after fsync
         try connection.execute("PRAGMA secure_delete = ON", [])        // overwrite deleted rows
         try connection.execute("PRAGMA trusted_schema = OFF", [])      // the schema of a foreign file must not call functions
-        if access == .read { try connection.execute("PRAGMA query_only = ON", []) }
+        if access == .read || access == .search { try connection.execute("PRAGMA query_only = ON", []) }
         return connection
     }
 

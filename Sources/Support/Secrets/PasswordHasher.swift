@@ -18,26 +18,30 @@ package struct PasswordHasher: Sendable {
     package static let maxBytes = 1_024
 
     private let cost: Int
+    private let onHash: (@Sendable (_ cost: String) -> Void)?
 
-    /// - Parameter cost: 4 to 31, the base-2 logarithm of the number of rounds.
-    package init(cost: Int = defaultCost) {
+    /// - Parameters:
+    ///   - cost: 4 to 31, the base-2 logarithm of the number of rounds.
+    ///   - onHash: Called after each computation of a hash with its cost, so that tests can count them.
+    package init(cost: Int = defaultCost, onHash: (@Sendable (_ cost: String) -> Void)? = nil) {
         precondition((4...31).contains(cost), "expected a cost of 4…31, found \(cost)")
         self.cost = cost
+        self.onHash = onHash
     }
 
     package func hash(_ password: String) throws(PasswordError) -> String {
         let count = password.utf8.count, characters = password.unicodeScalars.count
         if characters < Self.minCharacters { throw .tooShort(characters: characters) }
         if count > Self.maxBytes { throw .tooLong(bytes: count) }
-        guard let setting = setting(), let hash = Self.crypt(password, setting) else { throw .unavailable }
+        guard let setting = setting(), let hash = crypt(password, setting) else { throw .unavailable }
         return hash
     }
 
     /// - Parameter hash: The stored hash; nil if the user does not exist.
     package func verify(_ password: String, against hash: String?) -> Bool {
-        guard let hash, let computed = Self.crypt(password, hash) else {
+        guard let hash, let computed = crypt(password, hash) else {
             // Spend the same time without a valid hash.
-            let dummy = Self.crypt(password, "$2b$\(cost < 10 ? "0" : "")\(cost)$nobodynobodynobodynobo")
+            let dummy = crypt(password, "$2b$\(cost < 10 ? "0" : "")\(cost)$nobodynobodynobodynobo")
             guard dummy != nil else { fatalError("libcrypt does not support bcrypt with a cost of \(cost)") }
             return false
         }
@@ -52,11 +56,12 @@ package struct PasswordHasher: Sendable {
         return result == nil ? nil : Self.text(setting)
     }
 
-    private static func crypt(_ password: String, _ setting: String) -> String? {
+    private func crypt(_ password: String, _ setting: String) -> String? {
         guard setting.hasPrefix("$2b$") else { return nil }                     // libcrypt also supports weaker methods
         var hash = [CChar](repeating: 0, count: Int(CRYPT_OUTPUT_SIZE))
-        guard slm_crypt(bcryptInput(password), setting, &hash) == 0 else { return nil }
-        return text(hash)
+        guard slm_crypt(Self.bcryptInput(password), setting, &hash) == 0 else { return nil }
+        onHash?(String(setting.dropFirst(4).prefix(2)))
+        return Self.text(hash)
     }
 
     /// Replaces a password that bcrypt would truncate by its SHA-256.

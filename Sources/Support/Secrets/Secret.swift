@@ -20,6 +20,9 @@ package struct Secret: Sendable, CustomStringConvertible, CustomReflectable {
     /// Returns the text of a new secret of 256 random bits.
     package static func generate() -> String { Base64.text(of: RandomBytes.make(32)) }
 
+    /// Tells secrets apart without revealing them: 64 bits of a SHA-256.
+    package var digest: String { String(SHA256.hex(of: Array("slm secret ".utf8) + bytes).prefix(16)) }
+
     package var description: String { "(secret)" }
     package var customMirror: Mirror { Mirror(self, children: []) }
 }

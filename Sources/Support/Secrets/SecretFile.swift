@@ -6,12 +6,15 @@ extension Secret {
     /// Reads the secret from a file that only its owner can access. Generates it if the file does not exist.
     ///
     /// Several processes that start at once all get the secret of the first.
-    package init(storedAt path: String) throws(SecretError) {
+    ///
+    /// - Parameter text: The content of a new file; nil to generate a secret.
+    package init(storedAt path: String, orCreatedFrom text: String? = nil) throws(SecretError) {
         if let stored = try Self.read(path) {
             self = stored
             return
         }
-        try Self.create(path)
+        if let text { _ = try Secret(validating: text, source: "the secret for \(path)") }
+        try Self.create(path, text ?? Self.generate())
         guard let created = try Self.read(path) else { throw .unreadable(path: path, reason: "it was removed") }
         self = created
     }
@@ -41,7 +44,7 @@ extension Secret {
     }
 
     /// Writes a temporary file and links it to `path`, unless another process was faster. A killed process leaves no incomplete secret.
-    private static func create(_ path: String) throws(SecretError) {
+    private static func create(_ path: String, _ text: String) throws(SecretError) {
         let temporary = "\(path).\(Base64.text(of: RandomBytes.make(6)))"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw .notWritten(path: path, reason: systemErrorMessage()) }
@@ -49,7 +52,7 @@ extension Secret {
             close(descriptor)
             unlink(temporary)
         }
-        let line = Array((generate() + "\n").utf8)
+        let line = Array((text + "\n").utf8)
         let isWritten = fchmod(descriptor, 0o600) == 0 && writeAll(line, by: { write(descriptor, $0, $1) }) && fsync(descriptor) == 0
         guard isWritten, link(temporary, path) == 0 || errno == EEXIST else {
             throw .notWritten(path: path, reason: systemErrorMessage())

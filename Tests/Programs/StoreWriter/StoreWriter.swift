@@ -10,6 +10,7 @@ import Threads
 ///     StoreWriter unprivileged URL       Open the database as a user without access to its files.
 ///     StoreWriter hold URL               Hold the write lock until the end of standard input.
 ///     StoreWriter fill URL COUNT         Add COUNT conversations of one user and time lists and searches.
+///     StoreWriter search URL COUNT       Add COUNT conversations of one user and as many of others, and time searches.
 @main
 struct StoreWriter {
     static func main() {
@@ -27,7 +28,13 @@ struct StoreWriter {
                 if getuid() == 0 { setuid(65_534) }
                 report(try Store(arguments[2]).admin.totals().users)
             case "hold": try hold(Store(arguments[2]))
-            default: try measure(Store(arguments[2]), count: number)
+            case "search": try SearchBenchmark(url: arguments[2], conversations: number).run { report($0) }
+            default:
+                var options = StoreOptions()
+                options.maxConversations = 0
+                options.maxStoredCharacters = 0
+                options.searchTimeout = .seconds(60)
+                try measure(Store(arguments[2], options), count: number)
             }
         } catch {
             report("\(error)")

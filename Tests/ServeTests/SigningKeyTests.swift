@@ -1,0 +1,59 @@
+import Foundation
+import Secrets
+import Serve
+import Store
+import TestSupport
+import Testing
+
+@Suite struct SigningKeyTests {
+    private let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
+    private var path: String { folder("chat.secret") }
+
+    private func values(of store: Store) throws -> [String] {
+        try store.database.transaction(.read) { connection throws(StoreError) in
+            try connection.execute("SELECT value FROM settings", []).map { row throws(StoreError) in try row.text(0) }
+        }
+    }
+
+    @Test func `the key of PostgreSQL lies in a file that only its owner can read, not in the database`() throws {
+        let store = try Store(try PostgresServer.shared.get().freshSchemaURL())
+        var notes: [String] = []
+        let key = try Secret(signingKeyIn: path, environment: nil, store) { notes.append($0) }
+        let text = try String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .newlines)
+        var status = stat()
+        #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600 && notes.isEmpty)
+        #expect(try values(of: store).allSatisfy { !$0.contains(text) && !text.contains($0) })
+        let again = try Secret(signingKeyIn: path, environment: nil, store) { notes.append($0) }
+        #expect(again.digest == key.digest && notes.isEmpty)
+    }
+
+    @Test func `a key that an earlier version stored in the database moves to the file`() throws {
+        let store = try Store(try PostgresServer.shared.get().freshSchemaURL()), former = Secret.generate()
+        try store.set("jwt_secret", to: former)
+        var notes: [String] = []
+        let key = try Secret(signingKeyIn: path, environment: nil, store) { notes.append($0) }
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == former + "\n")
+        #expect(try key.digest == Secret(validating: former, source: "a test").digest)
+        #expect(try store.setting("jwt_secret") == nil && values(of: store).allSatisfy { $0 != former })
+        #expect(notes.count == 1 && notes[0].contains("has moved from the database to \(path)"))
+    }
+
+    @Test func `a key in the environment takes precedence and also removes the one in the database`() throws {
+        let store = try Store("sqlite:" + folder("chat.db")), text = Secret.generate()
+        try store.set("jwt_secret", to: Secret.generate())
+        var notes: [String] = []
+        let key = try Secret(signingKeyIn: path, environment: text, store) { notes.append($0) }
+        #expect(try key.digest == Secret(validating: text, source: "a test").digest && store.setting("jwt_secret") == nil)
+        #expect(!folder.names.contains("chat.secret") && notes.count == 1)
+        #expect(throws: SecretError.self) { try Secret(signingKeyIn: path, environment: "short", store) { _ in } }
+    }
+
+    @Test func `the operator is warned when servers of one database use different keys`() throws {
+        let store = try Store("sqlite:" + folder("chat.db"))
+        var notes: [String] = []
+        _ = try Secret(signingKeyIn: folder("a"), environment: nil, store) { notes.append($0) }
+        #expect(notes.isEmpty)
+        _ = try Secret(signingKeyIn: folder("b"), environment: nil, store) { notes.append($0) }
+        #expect(notes.count == 1 && notes[0].hasPrefix("the key that signs session tokens has changed"))
+    }
+}
