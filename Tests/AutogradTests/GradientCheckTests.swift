@@ -270,8 +270,8 @@ import Testing
                 tape.linearCrossEntropy(x[0], weight: x[1], softTargets: targets)
             }
             // The same as a sum over hard targets.
-            let tape = Tape(p), noise = TestRandom(3), x = tape.constant(numbers(N * C, noise), [N, C]),
-                w = tape.constant(numbers(V * C, noise), [V, C])
+            var noise = TestRandom(3)
+            let tape = Tape(p), x = tape.constant(noise.numbers(N * C), [N, C]), w = tape.constant(noise.numbers(V * C), [V, C])
             let logs = tape.logSoftmax(tape.linear(x, weight: w)).floats
             var plain: Float = 0
             for n in 0..<N {
@@ -280,11 +280,6 @@ import Testing
             let loss = tape.linearCrossEntropy(x, weight: w, softTargets: targets).scalar
             #expect(abs(loss - plain) < 1e-4 * max(1, plain))
         }
-    }
-
-    private func numbers(_ count: Int, _ noise: TestRandom) -> [Float] {
-        var noise = noise
-        return noise.numbers(count)
     }
 
     @Test(arguments: Processor.instructionSets)

@@ -1,4 +1,5 @@
 import CCurl
+import Glibc
 import Synchronization
 
 /// Sends a request and streams the response, over HTTP or HTTPS (libcurl). Redirects are not followed, so that an API key is not
@@ -84,6 +85,8 @@ private final class CurlTransfer {
         slm_curl_set_pointer(easy, CURLOPT_ERRORBUFFER, errorText)
         slm_curl_set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https")
         slm_curl_set_text(easy, CURLOPT_USERAGENT, "slm")
+        // As other programs with OpenSSL; libcurl itself does not read it.
+        if let file = getenv("SSL_CERT_FILE"), file.pointee != 0 { slm_curl_set_text(easy, CURLOPT_CAINFO, file) }
         slm_curl_set_long(easy, CURLOPT_NOSIGNAL, 1)
         slm_curl_set_long(easy, CURLOPT_CONNECTTIMEOUT, request.connectSeconds)
         slm_curl_set_long(easy, CURLOPT_LOW_SPEED_LIMIT, 1)

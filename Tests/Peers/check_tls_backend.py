@@ -1,0 +1,94 @@
+"""Checks `slm generate` and `slm serve` with an HTTPS backend whose connection is reset in the middle of an answer.
+
+    Tests/Peers/check_tls_backend.py .build/release/slm
+
+The backend's certificate is made for the test, and SSL_CERT_FILE names it as trusted.
+"""
+import json
+import os
+import pathlib
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+
+PIECES = ["Once ", "upon "]
+
+
+def event(text):
+    return f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': text}}]})}\n\n".encode()
+
+
+def serve_one(context, listener):
+    """Answers a request with two pieces, then resets the connection."""
+    connection, _ = listener.accept()
+    try:
+        stream = context.wrap_socket(connection, server_side=True)
+    except (ssl.SSLError, OSError):                                    # a client that does not trust the certificate
+        connection.close()
+        return
+    request = b""
+    while b"\r\n\r\n" not in request:
+        request += stream.recv(65_536)
+    if b"GET /v1/models" in request:
+        body = b'{"data":[{"id":"m"}]}'
+        stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        stream.close()
+        return
+    stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + b"".join(map(event, PIECES)))
+    reset.wait(10)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))         # closing sends RST
+    socket.socket(fileno=stream.detach()).close()
+
+
+def accept(context, listener):
+    while True:
+        serve_one(context, listener)
+
+
+def main():
+    slm = os.path.abspath(sys.argv[1])
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+             "-keyout", folder / "key.pem", "-out", folder / "cert.pem"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=accept, args=(context, listener), daemon=True).start()
+        url = f"openai:https://localhost:{listener.getsockname()[1]}"
+        trusting = os.environ | {"SSL_CERT_FILE": str(folder / "cert.pem")}
+
+        def generate(environment):
+            return subprocess.run([slm, "generate", "--backend", url, "--prompt", "x"], capture_output=True, text=True, env=environment, timeout=60, cwd=folder)
+
+        untrusted = generate({k: v for k, v in os.environ.items() if k != "SSL_CERT_FILE"})
+        assert untrusted.returncode != 0 and "certificate" in untrusted.stderr, untrusted
+        reset.set()
+        broken = generate(trusting)
+        assert broken.returncode != 0 and "Once upon" in broken.stdout, broken
+        assert broken.stderr.count("\n") <= 2 and "reset" in broken.stderr.lower(), broken.stderr
+
+        process = subprocess.Popen([slm, "serve", "--backend", url, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=trusting, cwd=folder)
+        try:
+            page = process.stdout.readline().strip()
+            for _ in range(3):                                         # the server stays usable after each reset
+                request = urllib.request.Request(page + "/api/chat/guest", b'{"message":"x"}', {"Content-Type": "application/json"})
+                answer = urllib.request.urlopen(request, timeout=60).read().decode()
+                assert "Once " in answer and "event: error" in answer and "event: done" not in answer, answer
+                assert urllib.request.urlopen(page + "/api/health", timeout=60).status == 200
+        finally:
+            process.terminate()
+            process.wait(30)
+    print("HTTPS backend: resets are reported, and the server stays usable")
+
+
+reset = threading.Event()
+if __name__ == "__main__":
+    main()
