@@ -55,8 +55,9 @@ package final class TrainingRun {
     let turnEnds: [TokenID]
     /// Of the best weights, if this process has evaluated them.
     var best: Result?
-    /// Of an evaluation during the run; 0 if it is not known yet.
+    /// Of an evaluation during the run, with its sample answers and checkpoint; 0 if it is not known yet.
     var secondsPerEvaluation = 0.0
+    var secondsPerEvaluatedToken = 0.0
     private let tokenizer: StoredTokenizer
     private let chatTemplate: ChatTemplate?
     private let dataIdentity: String?
