@@ -27,9 +27,7 @@ extension TrainingRun {
         let validation = try self.validation.map(evaluate)
         let replay = try self.replay.map(evaluate)
         let training = try evaluationOfTrainingRows { try report(.evaluating(tokens: done + $0, of: size)) }
-        let seconds = clock() - begin
-        state.evaluationSeconds += seconds
-        secondsPerEvaluation = seconds
+        secondsPerEvaluatedToken = (clock() - begin) / Double(max(1, size))
         add(training, validation, replay)
         let loss = Float((validation ?? training).loss)
         let isBest = loss < state.best
@@ -40,6 +38,9 @@ extension TrainingRun {
         if isBest { best = validation.flatMap { evaluation in part.map { Result(evaluation: evaluation, part: $0, step: state.step) } } }
         try report(.evaluated(training: training, validation: validation, replay: replay, isBest: isBest, state: state))
         if isBest { try save("best.h5", report) }
+        // With the sample answers and the checkpoint.
+        secondsPerEvaluation = clock() - begin
+        state.evaluationSeconds += secondsPerEvaluation
     }
 
     /// Evaluates the best weights on the whole validation set, or on as much of it as the run can afford.
@@ -108,10 +109,12 @@ extension TrainingRun {
         if isChosen, secondsPerEvaluation > 0 { return }
         let begin = clock()
         let tokens = try evaluateLittle { try report(.evaluating(tokens: $0, of: $1)) }
-        let secondsPerToken = (clock() - begin) / Double(max(1, tokens))
+        secondsPerEvaluatedToken = (clock() - begin) / Double(max(1, tokens))
         state.evaluationSeconds += clock() - begin
-        if !isChosen { state.evaluationTokens = EvaluationSchedule.tokens(most: most, within: all, secondsPerToken: secondsPerToken) }
-        secondsPerEvaluation = secondsPerToken * Double(tokensPerEvaluation)
+        if !isChosen {
+            state.evaluationTokens = EvaluationSchedule.tokens(most: most, within: all, secondsPerToken: secondsPerEvaluatedToken)
+        }
+        secondsPerEvaluation = secondsPerEvaluatedToken * Double(tokensPerEvaluation)
     }
 
     /// Evaluates about 1,000 tokens. Returns their exact number.
@@ -138,8 +141,6 @@ extension TrainingRun {
     private var tokensPerEvaluation: Int {
         [validation, replay].compactMap { $0?.part(of: state.evaluationTokens).tokens }.reduce(trainingRows * context, +)
     }
-
-    private var secondsPerEvaluatedToken: Double { secondsPerEvaluation / Double(max(1, tokensPerEvaluation)) }
 
     private func evaluationOfTrainingRows(_ progress: (_ tokens: Int) throws -> Void) throws -> Evaluation {
         var sum = Evaluation()
