@@ -17,6 +17,9 @@ KILLS    := 500
 STORE_KILLS := 300
 SERVE_KILLS := 300
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
+SWIFT_LIBRARIES := $(realpath $(dir $(realpath $(shell command -v swift 2>/dev/null)))/../lib/swift/linux)
+# What ThreadSanitizer of Swift's clang needs.
+TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch -lBlocksRuntime
 # Swift's own clang, which also builds the kernels in the package.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 
@@ -78,9 +81,12 @@ sample:         ## Regenerate data/sample.txt and data/sample-val.txt
 
 test: test-deps test-swift test-mutants test-sanitizers test-valgrind   ## Run all tests that need no Python package
 
+# The tests record which kernels they ran; those that this CPU supports must be among them.
 test-swift: test-deps
 	$(BUILD) --build-tests
-	swift test -c release --skip-build
+	rm -f .build/kernel-paths
+	SLM_KERNEL_PATHS="$$PWD/.build/kernel-paths" swift test -c release --skip-build
+	Tools/check-kernel-paths.sh .build/kernel-paths
 
 # Reads damaged model files of other programs, with limits on memory and time. `make fuzz` reads a million of each format.
 test-mutants: test-deps
@@ -97,6 +103,12 @@ test-sanitizers: test-deps
 	$(CLANG) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -ISources/Tokenize/C -ISources/Tokenize/C/include \
 	    -fuse-ld=lld Sources/Tokenize/C/*.c Tests/Programs/Sanitizers/pretokenize.c -o .build/sanitizers/pretokenize
 	.build/sanitizers/pretokenize
+	$(CLANG) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -ISources/Kernels/C/include \
+	    -fuse-ld=lld Sources/Kernels/C/pool.c Tests/Programs/Sanitizers/pool.c -lpthread -o .build/sanitizers/pool
+	.build/sanitizers/pool
+	$(CLANG) -std=gnu11 -O1 -g -fsanitize=thread -fno-sanitize-recover=all -ISources/Kernels/C/include \
+	    -fuse-ld=lld Sources/Kernels/C/pool.c Tests/Programs/Sanitizers/pool.c $(TSAN_LIBRARIES) -lpthread -o .build/sanitizers/pool-threads
+	.build/sanitizers/pool-threads
 
 # Runs two training steps under valgrind, which supports neither AVX-512 nor Swift's debug information.
 test-valgrind: build test-deps

@@ -144,7 +144,7 @@ let package = Package(
         testProgram("ServeParts", ["Serve", "Files"]),
 
         // Tests, one target per module.
-        tests("KernelsTests", ["TestSupport", "Kernels", "CKernels"]),
+        tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Files"]),
         tests("AutogradTests", ["TestSupport", "Autograd", "Kernels"]),
         tests("ModelTests", ["TestSupport", "Model", "Autograd", "Kernels"]),
         tests("Base64Tests", ["TestSupport", "Base64"]),
@@ -157,7 +157,7 @@ let package = Package(
             "FormatsTests",
             ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files", "JSON"]),
         tests("CorpusTests", ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"]),
-        tests("CommandLineTests", ["slm", "TestSupport", "Infer", "Threads", "Formats", "Checkpoint"]),
+        tests("CommandLineTests", ["slm", "TestSupport", "Infer", "Threads", "Formats", "Checkpoint", "Train", "Model", "Kernels", "JSON"]),
         tests("TrainTests", ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"]),
         tests(
             "InferTests",

@@ -8,7 +8,9 @@ package import Kernels
 ///     func callAsFunction(_ x: Tensor, on executor: some Executor) -> Tensor { executor.norm(x, by: norm) }
 package protocol Executor: AnyObject {
     /// table[ids] (+ positions[t] at position t).   ids [B, T]; y [B, T, C]
-    func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?) -> Tensor
+    ///
+    /// - Parameter documentStarts: Positions count from these; nil if they count from the start of the row.   [B, T]
+    func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?, documentStarts: Tensor?) -> Tensor
     func norm(_ x: Tensor, by norm: Norm) -> Tensor
     /// f(x·Wᵀ + b) + plus
     func linear(_ x: Tensor, weight: Parameter, bias: Parameter?, then f: UnaryFunction, plus: Tensor?) -> Tensor
@@ -32,8 +34,8 @@ package protocol Executor: AnyObject {
 }
 
 extension Tape: Executor {
-    package func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?) -> Tensor {
-        embed(ids, in: value(of: table.table), plus: positions.map { value(of: $0.table) })
+    package func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?, documentStarts: Tensor?) -> Tensor {
+        embed(ids, in: value(of: table.table), plus: positions.map { value(of: $0.table) }, documentStarts: documentStarts)
     }
 
     package func norm(_ x: Tensor, by norm: Norm) -> Tensor {

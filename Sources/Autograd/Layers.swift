@@ -40,8 +40,10 @@ package struct Embedding: Sendable {
         table = list.add("\(name).weight", [V, C], weight)
     }
 
-    package func callAsFunction(_ ids: Tensor, plus positions: Embedding? = nil, on executor: some Executor) -> Tensor {
-        executor.embed(ids, in: self, plus: positions)
+    package func callAsFunction(
+        _ ids: Tensor, plus positions: Embedding? = nil, documentStarts: Tensor? = nil, on executor: some Executor
+    ) -> Tensor {
+        executor.embed(ids, in: self, plus: positions, documentStarts: documentStarts)
     }
 }
 

@@ -11,6 +11,8 @@ package struct ChatScreen: ~Copyable {
     package let isTerminal: Bool
     private let style: ANSIStyle
     private var editor = LineEditor()
+    /// Of the answer that is being shown.
+    private var wrap = WordWrap(columns: 80)
     private static let userLabel = "you    "
     private static let continuationLabel = "  …    "
     private static let modelLabel = "model  "
@@ -37,15 +39,14 @@ package struct ChatScreen: ~Copyable {
         return lines.isEmpty ? .end : .line(lines.joined(separator: "\n"))
     }
 
-    package func beginAnswer() {
-        if isTerminal { write(style(Self.modelLabel, .bold)) }
+    package mutating func beginAnswer() {
+        guard isTerminal else { return }
+        wrap = WordWrap(columns: columns, indent: Self.modelLabel.columns)
+        write(style(Self.modelLabel, .bold))
     }
 
     /// Prints text of the model, without control characters, so that it cannot control the terminal.
-    package func showAnswer(_ text: String) {
-        let indent = "\n" + String(repeating: " ", count: Self.modelLabel.count)
-        write(isTerminal ? text.printable.replacing("\n", with: indent) : text.printable)
-    }
+    package mutating func showAnswer(_ text: String) { write(isTerminal ? wrap.add(text.printable) : text.printable) }
 
     /// - Parameter summary: A line below the answer; shown only in a terminal.
     package func endAnswer(_ summary: String?) {
@@ -56,12 +57,20 @@ package struct ChatScreen: ~Copyable {
     }
 
     /// Prints the output of a command such as /stats.
-    package func print(_ text: String) { write(text + "\n") }
+    package func print(_ text: String) { write((isTerminal ? wrapped(text) : text) + "\n") }
 
     /// Prints a remark: in colour, or to standard error if this is not a terminal.
     package func note(_ text: String) {
-        if isTerminal { write(style(text.printable, .yellow) + "\n") } else { write("slm: \(text)\n", to: STDERR_FILENO) }
+        if isTerminal { write(style(wrapped(text.printable), .yellow) + "\n") } else { write("slm: \(text)\n", to: STDERR_FILENO) }
     }
+
+    /// Breaks lines that are too long for the terminal between words.
+    private func wrapped(_ text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+            .flatMap { $0.columns < columns ? [$0] : $0.wrapped(to: columns - 1) }.joined(separator: "\n")
+    }
+
+    private var columns: Int { TerminalMode.size(of: STDOUT_FILENO).columns }
 
     private func write(_ text: String) { write(text, to: STDOUT_FILENO) }
 

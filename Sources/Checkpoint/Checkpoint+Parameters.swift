@@ -34,8 +34,13 @@ extension Checkpoint {
         try check(weights, "weights", list.parameters)
     }
 
-    /// Overwrites the parameters of a model with the stored weights.
+    /// Overwrites the parameters of a model with the stored weights. Throws if some of them are quantized.
     package func copyWeights(into parameters: Parameters) throws(CheckpointError) {
+        if let (name, matrix) = quantized.first(where: { _ in true }) {
+            throw .mismatch(
+                path: self.name, name: "weights/\(name)", expected: "f32 \(matrix.shape)",
+                found: "\(matrix.precision.rawValue) \(matrix.shape)")
+        }
         try copy(weights, "weights", into: parameters.values, parameters.list)
     }
 
@@ -97,7 +102,10 @@ extension Checkpoint {
 
     private func copy(_ arrays: OrderedDictionary<FloatArray>, into buffer: Buffer, _ parameters: [Parameter]) {
         for parameter in parameters {
-            guard let array = arrays[parameter.name] else { continue }     // `check` has reported missing arrays
+            guard let array = arrays[parameter.name] else {
+                require(quantized[parameter.name] != nil, "\(parameter.name) is missing, which `check` reports")
+                continue
+            }
             buffer[parameter.range].copy(from: array.values)
         }
     }

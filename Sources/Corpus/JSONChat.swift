@@ -4,26 +4,36 @@ import Tokenize
 
 /// The formats with one JSON object per line. Additional keys are ignored.
 enum JSONChat {
-    /// Parses `{"user": "Hi", "assistant": "Hello!"}`.
+    /// Parses `{"user": "Hi", "assistant": "Hello!"}`, with the messages before it, if there are any, in `"history"`: these are context.
     static func exchange(_ root: JSONElement) throws(LineError) -> Conversation? {
         guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
-        return try Conversation(checking: [
-            .init(.user, text(root["user"], "user").trimmed),
-            .init(.assistant, text(root["assistant"], "assistant").trimmed),
-        ])
+        let exchange: [Conversation.Message] = [
+            .init(.user, try text(root["user"], "user").trimmed), .init(.assistant, try text(root["assistant"], "assistant").trimmed),
+        ]
+        guard let conversation = try Conversation(checking: exchange) else { return nil }
+        if root["history"] == nil { return conversation }
+        var context: [Conversation.Message] = []
+        for message in try messages(root["history"], "history") where !message.text.isEmpty {
+            context.append(Conversation.Message(message.role, message.text, isContext: true))
+        }
+        return Conversation(context + conversation.messages)
     }
 
     /// Parses `{"messages": [{"role": "user", "content": "Hi"}, …]}`.
     static func conversation(_ root: JSONElement) throws(LineError) -> Conversation? {
         guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
-        guard let list = root["messages"] else { throw LineError(#"expected "messages", found nothing"#) }
-        guard let elements = list.elements else { throw LineError(#""messages": expected an array, found \#(list.kind.rawValue)"#) }
+        return try Conversation(checking: try messages(root["messages"], "messages"))
+    }
+
+    private static func messages(_ list: JSONElement?, _ key: String) throws(LineError) -> [Conversation.Message] {
+        guard let list else { throw LineError("expected \"\(key)\", found nothing") }
+        guard let elements = list.elements else { throw LineError("\"\(key)\": expected an array, found \(list.kind.rawValue)") }
         var messages: [Conversation.Message] = []
         for element in elements {
-            guard element.kind == .object else { throw LineError(#"in "messages": expected an object, found \#(element.kind.rawValue)"#) }
+            guard element.kind == .object else { throw LineError("in \"\(key)\": expected an object, found \(element.kind.rawValue)") }
             messages.append(.init(try role(element["role"]), try content(element["content"]).trimmed))
         }
-        return try Conversation(checking: messages)
+        return messages
     }
 
     private static func role(_ element: JSONElement?) throws(LineError) -> Conversation.Role {

@@ -25,9 +25,9 @@ package final class Arena {
     /// The arena grows by multiples of this: few system calls, and whole huge pages.
     private static let step = 4 << 20
 
-    /// Reserves addresses, not memory: four times the machine's memory, or less if that is not allowed.
+    /// Reserves addresses, not memory: four times the memory that the process may use, or less if that is not allowed.
     package init() throws(ProcessorError) {
-        var size = 4 * sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / Self.step * Self.step
+        var size = max(4 * CPU.memoryBytes / Self.step, 64) * Self.step
         var address = mmap(nil, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         while address == MAP_FAILED, size > 256 << 20 {
             size /= 2

@@ -13,8 +13,8 @@ package struct Attention {
     package var precision = DataType.float32
 
     package init(q: Buffer, k: Buffer, v: Buffer, B: Int, T: Int, H: Int, D: Int, stride: Int, first: Buffer? = nil) {
-        let needed = B * T == 0 ? 0 : (B * T - 1) * stride + H * D
-        require(q.count >= needed && k.count >= needed && v.count >= needed && stride >= H * D,
+        let reach = Self.reach(B: B, T: T, H: H, D: D, stride: stride)
+        require(q.count >= reach && k.count >= reach && v.count >= reach && stride >= H * D,
                 "causalAttention: [\(B), \(T), \(H)·\(D)] with stride \(stride) exceeds buffers of \(q.count), \(k.count), \(v.count)")
         require(q.type == k.type && q.type == v.type, "causalAttention: q, k and v must have the same type")
         if let first {
@@ -35,6 +35,11 @@ package struct Attention {
         self.v = v
         self.first = first
     }
+
+    /// The elements that q, k and v must have.
+    fileprivate var reach: Int { Self.reach(B: B, T: T, H: H, D: D, stride: stride) }
+
+    private static func reach(B: Int, T: Int, H: Int, D: Int, stride: Int) -> Int { B * T == 0 ? 0 : (B * T - 1) * stride + H * D }
 
     /// FLOPs of a number of matmuls, of which the causal mask leaves out half.
     fileprivate func flops(matmuls: Int) -> Int { matmuls * B * H * T * (T + 1) * D }
@@ -79,9 +84,11 @@ extension Processor {
         require(
             [y.type, dy.type, dq.type, dk.type, dv.type].allSatisfy { $0 == a.q.type },
             "causalAttention: gradients must have the type of q")
+        let outputs = a.B * a.T * a.H * a.D, sums = a.B * a.H * a.T
         require(
-            dq.count >= a.q.count && dk.count >= a.k.count && dv.count >= a.v.count && dy.count >= y.count,
-            "causalAttention: gradients must have the size of q, k, v and y")
+            [dq, dk, dv].allSatisfy { $0.count >= a.reach } && [y, dy].allSatisfy { $0.count >= outputs } && logSums.count >= sums,
+            "causalAttention: gradients of [\(a.B), \(a.T), \(a.H)·\(a.D)] with stride \(a.stride) exceed dq, dk, dv of \(dq.count), "
+                + "\(dk.count), \(dv.count), y and dy of \(y.count), \(dy.count) or \(logSums.count) sums")
         if a.B * a.T == 0 { return }
         forEachHead(of: a, as: "attention gradient", matmuls: 5) { p, b, h in
             let at = b * a.T * a.stride + h * a.D, out = b * a.T * a.H * a.D + h * a.D

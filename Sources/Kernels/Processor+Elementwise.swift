@@ -7,7 +7,7 @@ extension Processor {
     package func apply(_ f: UnaryFunction, _ x: Buffer, into y: Buffer) {
         require(x.count == y.count, "\(f): \(x.count) elements into \(y.count)")
         measured("elementwise", bytes: x.count * (x.type.size + y.type.size)) {
-            split(x.count, atLeast: 1 << 12) { range in
+            split(x.count, atLeast: 1 << 12, multipleOf: vectorWidth) { range in
                 table.unary(f.rawValue, x[range].pointer, x.type.code, y[range].pointer, y.type.code, range.count)
             }
         }
@@ -17,7 +17,7 @@ extension Processor {
     package func applyGradient(_ f: UnaryFunction, dy: Buffer, x: Buffer, into dx: Buffer, adding: Bool) {
         require(x.count == dx.count && dy.count == x.count, "\(f) gradient: \(dy.count) elements for \(x.count)")
         measured("elementwise gradient", bytes: x.count * (x.type.size + dy.type.size + dx.type.size * (adding ? 2 : 1))) {
-            split(x.count, atLeast: 1 << 12) { range in
+            split(x.count, atLeast: 1 << 12, multipleOf: vectorWidth) { range in
                 table.unary_gradient(
                     f.rawValue, dy[range].pointer, dy.type.code, x[range].pointer, x.type.code, dx[range].pointer, dx.type.code,
                     range.count, adding)
@@ -73,7 +73,7 @@ extension Processor {
             "sum: [\(outer), \(R), \(inner)] from \(x.count) elements into \(y.count)")
         measured("sum", bytes: outer * R * inner * x.type.size) {
             if outer == 1, inner > 1 {
-                split(inner, atLeast: max(vectorWidth, 4_096 / max(1, R))) { columns in
+                split(inner, atLeast: max(vectorWidth, 4_096 / max(1, R)), multipleOf: vectorWidth) { columns in
                     let i = columns.lowerBound
                     table.sum(x.pointer + i * x.type.size, x.type.code, 1, R, columns.count, inner, y.floats + i, scale, adding)
                 }
@@ -108,7 +108,7 @@ extension Processor {
     package func dropout(_ x: Buffer, into y: Buffer, p: Float, seed: UInt64, start: UInt64, adding: Bool = false) {
         require(x.count == y.count && p >= 0 && p < 1, "dropout: p = \(p), \(x.count) elements into \(y.count)")
         measured("dropout", bytes: x.count * (x.type.size + y.type.size)) {
-            split(x.count, atLeast: 1 << 12) { range in
+            split(x.count, atLeast: 1 << 12, multipleOf: vectorWidth) { range in
                 table.dropout(
                     x[range].pointer, x.type.code, y[range].pointer, y.type.code, range.count, p, seed, start + UInt64(range.lowerBound),
                     adding)
@@ -118,14 +118,14 @@ extension Processor {
 
     /// Fills y with numbers that are uniformly distributed in [0, 1): elements of the stream `seed`, from `start` on.
     package func uniform(into y: Buffer, seed: UInt64, start: UInt64 = 0) {
-        split(y.count, atLeast: 1 << 12) { range in
+        split(y.count, atLeast: 1 << 12, multipleOf: vectorWidth) { range in
             table.uniform(y.floats + range.lowerBound, range.count, seed, start + UInt64(range.lowerBound))
         }
     }
 
     /// Fills y with normally distributed numbers of mean 0 and variance 1: elements of the stream `seed`, from `start` on.
     package func normal(into y: Buffer, seed: UInt64, start: UInt64 = 0) {
-        split(y.count, atLeast: 1 << 12) { range in
+        split(y.count, atLeast: 1 << 12, multipleOf: vectorWidth) { range in
             table.normal(y.floats + range.lowerBound, range.count, seed, start + UInt64(range.lowerBound))
         }
     }
@@ -148,7 +148,7 @@ extension Processor {
         let axis = shape.firstIndex { $0 > 1 } ?? 3
         if isNotSplittable(axis) { return body((axis, shape), 0) }
         let rest = shape[(axis + 1)...].reduce(1, *)
-        split(shape[axis], atLeast: 1 + 4_096 / rest) { range in
+        split(shape[axis], atLeast: 1 + 4_096 / rest, multipleOf: axis == 3 ? vectorWidth : 1) { range in
             var part = shape
             part[axis] = range.count
             body((axis, part), range.lowerBound)

@@ -53,7 +53,7 @@ extension Processor {
             forEachBlock(of: p.pointee) { n, k, columns in
                 let panels = (columns + Int(table.panel) - 1) / Int(table.panel)
                 let panelBytes = 4 * Int(table.panel) * units(of: p.pointee, from: k)
-                split(panels) { range in
+                split(panels, perThread: 1) { range in       // neighboring panels are packed together
                     let from = range.lowerBound * Int(table.panel), to = min(range.upperBound * Int(table.panel), columns)
                     table.matmul_pack(p, n + from, n + to, k, right + range.lowerBound * panelBytes)
                 }

@@ -46,7 +46,7 @@ extension Processor {
             correction1: correction(step.beta1), correction2: correction(step.beta2), gradient_scale: step.gradientScale)
         withUnsafePointer(to: parameters) { parameters in
             measured("AdamW", bytes: w.count * 28) {
-                split(w.count, atLeast: 1 << 12) { r in
+                split(w.count, atLeast: 1 << 12, multipleOf: vectorWidth) { r in
                     let i = r.lowerBound
                     table.adamw(parameters, w.floats + i, g.floats + i, m.floats + i, v.floats + i, r.count)
                 }

@@ -27,11 +27,12 @@ extension Processor {
             x.count == N * C && dy.count == N * C && w.count == C && rstd.count == N && (mean?.count ?? N) == N
                 && (dx?.count ?? N * C) == N * C && (dw?.count ?? C) == C && (db?.count ?? C) == C,
             "norm gradient: [\(N), \(C)] from \(x.count) and \(dy.count) elements")
-        let parts = zeros(2 * C * threads)  // dw and db of each thread, added up in the order of the threads
+        // dw and db of each part of the rows, added up in the order of the parts. The parts do not depend on the number of threads.
+        let parts = min(32, max(1, N / 32)), sums = zeros(dw == nil && db == nil ? 0 : 2 * C * parts)
         measured("norm gradient", bytes: N * C * (x.type.size + dy.type.size + (adding ? 2 : 1) * (dx?.type.size ?? 0))) {
-            pool.run { thread in
-                let n = N * thread / threads, count = N * (thread + 1) / threads - n
-                let own = parts.floats + 2 * C * thread
+            parallelFor(parts) { part, _ in
+                let n = N * part / parts, count = N * (part + 1) / parts - n
+                let own = sums.floats + 2 * C * part
                 table.norm_gradient(
                     dy.pointer + n * C * dy.type.size, dy.type.code, x.pointer + n * C * x.type.size, x.type.code, w.floats,
                     mean.map { $0.floats + n }, rstd.floats + n, dx.map { $0.pointer + n * C * $0.type.size }, dx?.type.code ?? 0,
@@ -39,9 +40,9 @@ extension Processor {
             }
             for (target, offset) in [(dw, 0), (db, C)] {
                 guard let target else { continue }
-                for thread in 0..<threads {
+                for part in 0..<parts {
                     table.copy(
-                        [1, 1, 1, C], parts.floats + 2 * C * thread + offset, 0, [0, 0, 0, 1], target.floats, 0, [0, 0, 0, 1], 1, true)
+                        [1, 1, 1, C], sums.floats + 2 * C * part + offset, 0, [0, 0, 0, 1], target.floats, 0, [0, 0, 0, 1], 1, true)
                 }
             }
         }
@@ -134,7 +135,7 @@ extension Processor {
         require(dy.count == N * C, "embed gradient: \(N) ids for \(dy.count) elements")
         checkIDs(ids, below: C == 0 ? 0 : rows.count / C, for: "embed gradient")
         measured("embed gradient", bytes: N * C * (dy.type.size + 8)) {
-            split(C, atLeast: vectorWidth) { channels in
+            split(C, atLeast: vectorWidth, multipleOf: vectorWidth) { channels in
                 table.embed_gradient(ids.ids, dy.pointer, dy.type.code, rows.floats, N, C, channels.lowerBound, channels.upperBound)
             }
         }

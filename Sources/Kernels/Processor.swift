@@ -88,33 +88,22 @@ package final class Processor {
         return new.pointer
     }
 
-    /// Splits 0 ..< count into one range per thread, of at least `atLeast` elements where possible, and calls `body` for each in parallel.
-    func split(_ count: Int, atLeast: Int = 1, _ body: (Range<Int>) -> Void) {
-        if count < 2 * atLeast || threads == 1 { return body(0..<count) }
-        let parts = min(threads, count / atLeast)
-        pool.run { thread in
-            if thread < parts { body(count * thread / parts..<count * (thread + 1) / parts) }
-        }
+    /// Splits 0 ..< count into a few ranges per thread, of at least `atLeast` elements where possible, and calls `body` for each in
+    /// parallel. More than one per thread, so that a thread that gets less of the CPU than the others takes fewer.
+    ///
+    /// - Parameters:
+    ///   - perThread: The number of ranges per thread.
+    ///   - unit: Ranges begin at multiples of it. Kernels that work on vectors along the split axis need the vector width: the compiler
+    ///     may fuse a product and a sum in its code for whole vectors, but not in that for the last elements.
+    func split(_ count: Int, atLeast: Int = 1, perThread: Int = 4, multipleOf unit: Int = 1, _ body: (Range<Int>) -> Void) {
+        let units = (count + unit - 1) / unit, parts = min(perThread * threads, count / atLeast, units)
+        if parts < 2 || threads == 1 { return body(0..<count) }
+        pool.forEach(parts) { part, _ in body(units * part / parts * unit..<min(units * (part + 1) / parts * unit, count)) }
     }
 
     /// Calls `body` for each item of 0 ..< count, in parallel. Each thread takes the next item when it has finished one, which balances
     /// items of different size.
-    package func parallelFor(_ count: Int, _ body: (_ item: Int, _ thread: Int) -> Void) {
-        if count <= 1 || threads == 1 {
-            for item in 0..<count { body(item, 0) }
-            return
-        }
-        var next = 0
-        withUnsafeMutablePointer(to: &next) { next in
-            pool.run { thread in
-                while true {
-                    let item = slm_next(next)
-                    if item >= count { return }
-                    body(item, thread)
-                }
-            }
-        }
-    }
+    package func parallelFor(_ count: Int, _ body: (_ item: Int, _ thread: Int) -> Void) { pool.forEach(count, body) }
 }
 
 /// Why a processor could not be created.

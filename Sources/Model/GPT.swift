@@ -14,6 +14,8 @@ package struct GPT: Sendable {
     package let configuration: GPTConfiguration
     /// Whether the backward pass recomputes the blocks instead of storing their activations: more time, less memory.
     package var recomputesBlocks = false
+    /// Whether learned positions count from the start of each conversation, as in an answer, or from the start of the row.
+    package var restartsPositions = true
     private let tokens: Embedding                             // [V, C]
     private let positions: Embedding?                         // [context, C]; nil unless positions are learned
     private let blocks: [Block]
@@ -41,8 +43,8 @@ package struct GPT: Sendable {
     ///
     /// - Parameters:
     ///   - count: The divisor of the sum when this is only part of a larger batch; by default the number of targets that count.
-    ///   - documentStarts: For each position, the first position of its conversation, beyond which attention does not reach.
-    ///     nil if each row is one conversation.   [B, T]
+    ///   - documentStarts: For each position, the first position of its conversation, beyond which attention does not reach and from which
+    ///     positions count. nil if each row is one conversation.   [B, T]
     package func loss(
         of ids: Tensor, predicting targets: Tensor, count: Int? = nil, documentStarts: Tensor? = nil, on tape: Tape
     ) -> Tensor {
@@ -53,9 +55,16 @@ package struct GPT: Sendable {
 
     /// The cross-entropy of each target that counts, in order, without gradients.   ids, targets [B, T]
     package func tokenLosses(of ids: Tensor, predicting targets: Tensor, documentStarts: Tensor? = nil, on tape: Tape) -> TokenLosses {
+        tokenLosses(of: ids, predicting: [targets], documentStarts: documentStarts, on: tape)[0]
+    }
+
+    /// The same for several targets of the same positions, in one forward pass.
+    package func tokenLosses(
+        of ids: Tensor, predicting targets: [Tensor], documentStarts: Tensor? = nil, on tape: Tape
+    ) -> [TokenLosses] {
         tape.withoutRecording {
             let x = hiddenStates(of: ids, documentStarts: documentStarts, on: tape)                   // [B, T, C]
-            return tape.linearTokenLosses(x, weight: tape.value(of: head), targets: targets)
+            return targets.map { tape.linearTokenLosses(x, weight: tape.value(of: head), targets: $0) }
         }
     }
 
@@ -71,7 +80,9 @@ package struct GPT: Sendable {
             ids.shape.rank == 2 && ids.shape[1] <= configuration.context,
             "expected ids [B, T] with T of at most \(configuration.context) (the context), found \(ids.shape)"
         )
-        var x = tokens(ids, plus: positions, on: executor)                                            // [B, T, C]
+        // Rotary positions are relative, so they need no restart.
+        let starts = restartsPositions ? documentStarts : nil
+        var x = tokens(ids, plus: positions, documentStarts: starts, on: executor)                    // [B, T, C]
         x = executor.dropout(x, configuration.dropout)                                                // [B, T, C]
         for block in blocks {
             let forward = { (x: Tensor) in block(x, documentStarts: documentStarts, on: executor) }

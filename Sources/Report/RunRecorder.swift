@@ -52,6 +52,9 @@ package final class RunRecorder {
             try events.add(scalars.compactMap { tag, value in value.map { (tag, $0) } }, step: e.step, at: time)
         case .answered(let answer):
             try events.add("**\(answer.question)**\n\n\(answer.answer)", tag: "answer", step: answer.step, at: time)
+        case .validated(let validation):
+            let scalars = [("val/best_loss", validation.loss), ("val/best_bits_per_byte", validation.bitsPerByte)]
+            try events.add(scalars.compactMap { tag, value in value.map { (tag, $0) } }, step: validation.step, at: time)
         case .started, .initialized, .skipped, .ended: break
         }
     }

@@ -2,6 +2,7 @@ package import Files
 import Glibc
 import JSON
 import Synchronization
+package import Tokenize
 
 /// A JSONL file of finished chats, for `slm finetune --data`. One line is one chat.
 ///
@@ -18,6 +19,8 @@ package final class ChatLog: Sendable {
     /// The minimum number of chats for fine-tuning.
     package static let minChatsForFineTuning = 10
     package static let defaultLimit = 64 << 20
+    /// The maximum number of earlier messages that a line holds, and of their bytes: each line repeats those of the line before.
+    package static let historyLimit = (messages: 12, bytes: 16 << 10)
 
     private let files: Mutex<ChatLogFiles>
 
@@ -28,12 +31,16 @@ package final class ChatLog: Sendable {
 
     /// Appends a chat, unless the message or the answer is blank.
     ///
-    /// - Parameter timestamp: In ISO 8601.
+    /// - Parameters:
+    ///   - timestamp: In ISO 8601.
+    ///   - history: The messages before the user's. The oldest ones are dropped if there are more than ``historyLimit``.
     /// - Returns: The number of chats in both files.
     @discardableResult
-    package func append(user: String, assistant: String, at timestamp: String) throws(FileError) -> Int {
+    package func append(
+        user: String, assistant: String, at timestamp: String, after history: [Conversation.Message] = []
+    ) throws(FileError) -> Int {
         guard !Self.isBlank(user), !Self.isBlank(assistant) else { return count }
-        let line = Self.line(user, assistant, timestamp)
+        let line = Self.line(user, assistant, timestamp, Self.last(of: history))
         return try files.withLock { files throws(FileError) in
             try files.append(line)
             return files.count
@@ -47,12 +54,34 @@ package final class ChatLog: Sendable {
     /// The files that are not empty, the older one first.
     package var paths: [String] { files.withLock { $0.paths } }
 
-    private static func line(_ user: String, _ assistant: String, _ timestamp: String) -> [UInt8] {
+    /// The last messages, without answers whose question is dropped.
+    private static func last(of history: [Conversation.Message]) -> [Conversation.Message] {
+        var bytes = 0
+        let recent = history.reversed().prefix { message in
+            bytes += message.text.count
+            return bytes <= historyLimit.bytes
+        }
+        return Array(recent.prefix(historyLimit.messages).reversed().drop { $0.role == .assistant })
+    }
+
+    private static func line(
+        _ user: String, _ assistant: String, _ timestamp: String, _ history: [Conversation.Message]
+    ) -> [UInt8] {
         var writer = JSONWriter()
         writer.object {
             $0.key("timestamp"); $0.string(timestamp)
-            $0.key("user"); $0.string(replacingNUL(user))
-            $0.key("assistant"); $0.string(replacingNUL(assistant))
+            if !history.isEmpty {
+                $0.key("history"); $0.array { list in
+                    for message in history {
+                        list.object {
+                            $0.key("role"); $0.string(message.role.rawValue)
+                            $0.key("content"); $0.string(replacingNUL(message.text))
+                        }
+                    }
+                }
+            }
+            $0.key("user"); $0.string(replacingNUL(Array(user.utf8)))
+            $0.key("assistant"); $0.string(replacingNUL(Array(assistant.utf8)))
         }
         writer.newline()
         return escapingLineSeparators(writer.bytes)
@@ -61,8 +90,8 @@ package final class ChatLog: Sendable {
     private static func isBlank(_ text: String) -> Bool { text.allSatisfy(\.isWhitespace) }
 
     /// Training data must not contain NUL.
-    private static func replacingNUL(_ text: String) -> [UInt8] {
-        text.utf8.flatMap { $0 == 0 ? Array("\u{FFFD}".utf8) : [$0] }
+    private static func replacingNUL(_ text: [UInt8]) -> [UInt8] {
+        text.flatMap { $0 == 0 ? Array("\u{FFFD}".utf8) : [$0] }
     }
 
     /// Escapes U+0085, U+2028 and U+2029, which some programs treat as line ends. They occur in JSON strings only.

@@ -80,14 +80,15 @@ package struct ChatRenderer: Sendable {
         let start = chat.ids.count
         var previous: TokenRole?
         for message in normalized(messages) {
-            let role = TokenRole(message.role)
+            // An answer that is only context counts as part of what the user says.
+            let role = message.isContext && message.role == .assistant ? .user : TokenRole(message.role)
             switch previous {
             case nil: chat.turns.append(.init(chat.ids.count, .preamble))
             // The assistant trains on the token that ends its turn: a line end, or the user's role token. Any other prefix is not its own.
             case .assistant? where template == .humanAssistant || role != .user: chat.turns.append(.init(chat.ids.count, .user))
             default: break
             }
-            chat.ids += prefix(of: role)
+            chat.ids += prefix(of: message.role)
             // A user prefix after the assistant's turn already belongs to the user.
             if chat.turns.last?.role != role { chat.turns.append(.init(chat.ids.count, role)) }
             let textStart = chat.ids.count
@@ -108,11 +109,11 @@ package struct ChatRenderer: Sendable {
         return true
     }
 
-    private func prefix(of role: TokenRole) -> [TokenID] {
+    private func prefix(of role: Conversation.Role) -> [TokenID] {
         switch role {
         case .assistant: assistantPrefix
         case .system: systemPrefix ?? userPrefix
-        default: userPrefix
+        case .user: userPrefix
         }
     }
 
@@ -143,10 +144,10 @@ package struct ChatRenderer: Sendable {
                 text = pendingSystem + [10, 10] + text
                 pendingSystem = []
             }
-            result.append(.init(message.role, text))
+            result.append(.init(message.role, text, isContext: message.isContext))
         }
         if !pendingSystem.isEmpty { result.append(.init(.user, pendingSystem)) }
-        return template == .specialTokens ? result : result.map { .init($0.role, Self.oneLine($0.text)) }
+        return template == .specialTokens ? result : result.map { .init($0.role, Self.oneLine($0.text), isContext: $0.isContext) }
     }
 
     private static func oneLine(_ text: [UInt8]) -> [UInt8] {

@@ -11,6 +11,9 @@ package struct Batch: Sendable {
     package let rows: Int
     /// [B, T]: for each position, the first position of its conversation; nil if each row is one conversation.
     package var documentStarts: [Int32]?
+    /// Further targets whose probabilities an evaluation adds to those of `targets`: see ``countAsOneEvent(_:)``. Each is [B, T], negative
+    /// where there is none.
+    package internal(set) var alternatives: [[Int32]] = []
 
     package init(inputs: [Int32], targets: [Int32], rows: Int, documentStarts: [Int32]? = nil) {
         require(
@@ -33,10 +36,12 @@ extension Batch {
     /// Some of the rows as a batch.
     func selecting(_ rows: Range<Int>) -> Batch {
         let range = rows.lowerBound * length..<rows.upperBound * length
-        return Batch(
+        var part = Batch(
             inputs: Array(inputs[range]), targets: Array(targets[range]), rows: rows.count,
             documentStarts: documentStarts.map { Array($0[range]) }
         )
+        part.alternatives = alternatives.map { Array($0[range]) }
+        return part
     }
 
     /// Some of the rows as tensors on a tape.
@@ -51,6 +56,10 @@ extension GPT {
     /// The loss of each target that counts, in some rows of a batch.
     func tokenLosses(of batch: Batch, rows: Range<Int>, on tape: Tape) -> TokenLosses {
         let (inputs, targets, documentStarts) = batch.tensors(of: rows, on: tape)
-        return tokenLosses(of: inputs, predicting: targets, documentStarts: documentStarts, on: tape)
+        let range = rows.lowerBound * batch.length..<rows.upperBound * batch.length
+        let alternatives = batch.alternatives.map { Array($0[range]) }
+        let tensors = [targets] + alternatives.map { tape.ids($0, targets.shape) }
+        let losses = tokenLosses(of: inputs, predicting: tensors, documentStarts: documentStarts, on: tape)
+        return TokenLosses(losses, of: batch.targets[range], alternatives)
     }
 }

@@ -35,6 +35,8 @@ package struct Finetuning {
     }
 
     package let run: TrainingRun
+    /// The settings in which a resumed run differs from its checkpoint.
+    package private(set) var changes: [PlanChange] = []
     package let data: TrainingData
     package let replay: TrainingData?
     /// The files or folders that the chats come from.
@@ -44,10 +46,12 @@ package struct Finetuning {
 
     /// Sets up a new run.
     ///
-    /// - Parameter preparing: Called with the share of the PiSSA initialization that is done, which takes minutes for large weights.
+    /// - Parameters:
+    ///   - clock: Monotonic seconds. Without it, a run of limited time has the warmup of a long one.
+    ///   - preparing: Called with the share of the PiSSA initialization that is done, which takes minutes for large weights.
     package init(
         of path: String, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor, precision: DataType,
-        preparing: (_ share: Double) -> Void = { _ in }
+        clock: () -> Double = { 0 }, preparing: (_ share: Double) -> Void = { _ in }
     ) throws {
         let base = try Checkpoint(reading: path)
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
@@ -65,41 +69,57 @@ package struct Finetuning {
         plan.evaluatesBeforeTraining = true
         let training = try chats.training(plan, replayShare: settings.replayShare)
         plan.length = settings.length ?? .steps(max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
-        let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: plan.rows * context)
-        plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
         try Folder.create(folder)
         let (trainer, adapter) = try Self.trainer(
             of: base, settings, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
             seed: UInt64(bitPattern: Int64(plan.seed)), preparing
         )
-        try self.init(trainer, adapter, plan, training, chats, vocabulary, replayShare: settings.replayShare, in: folder)
+        let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: plan.rows * context)
+            ?? Self.steps(of: plan, training, trainer, clock)
+        plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
+        let basePath = CheckpointValue.text(try RelativePath.of(path, from: folder))
+        try self.init(trainer, adapter, plan, training, chats, vocabulary, basePath, replayShare: settings.replayShare, in: folder)
     }
 
     /// Resumes a run.
     ///
-    /// - Parameter base: The base model of a LoRA adapter, if it was moved.
-    package init(resuming folder: String, base: String? = nil, on processor: Processor, precision: DataType) throws {
-        let stored = try Checkpoint(reading: folder + "/last.h5")
+    /// - Parameters:
+    ///   - changedPlan: The plan to continue with; the stored one if nil.
+    ///   - base: The base model of a LoRA adapter, if it was moved.
+    package init(
+        resuming folder: String, _ changedPlan: TrainingPlan? = nil, base: String? = nil, on processor: Processor, precision: DataType
+    ) throws {
+        let stored = try TrainingRun.checkpoint(toResume: folder)
         let vocabulary = try FinetuningVocabulary(stored)
-        let plan = try TrainingPlan(from: stored)
+        let storedPlan = try TrainingPlan(from: stored)
+        var plan = changedPlan ?? storedPlan
         let chats = try FinetuningData(resuming: stored, in: folder, vocabulary, on: processor.pool)
+        plan.rows = min(plan.rows, try chats.rowsPerEpoch(plan))
+        let changes = try plan.changes(from: storedPlan)
         let (model, parameters) = try stored.model(base: base, copying: true, on: processor)
         let seed = UInt64(bitPattern: Int64(plan.seed))
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: seed)
         let replayShare = try stored.number("finetune/replay_share")
         let training = try chats.training(plan, replayShare: replayShare)
-        try self.init(trainer, stored.adapter, plan, training, chats, vocabulary, replayShare: replayShare, in: folder)
-        try run.restore(stored)
+        try self.init(
+            trainer, stored.adapter, plan, training, chats, vocabulary, stored.training["finetune/base"], replayShare: replayShare,
+            in: folder
+        )
+        self.changes = changes
+        try run.restore(stored, changes)
     }
 
     private init(
         _ trainer: Trainer, _ adapter: LoRAAdapter?, _ plan: TrainingPlan, _ training: any TrainingBatches, _ chats: FinetuningData,
-        _ vocabulary: FinetuningVocabulary, replayShare: Double, in folder: String
+        _ vocabulary: FinetuningVocabulary, _ basePath: CheckpointValue?, replayShare: Double, in folder: String
     ) throws {
+        var fields = try chats.fields(from: folder, replayShare: replayShare)
+        if let basePath { fields["finetune/base"] = basePath }
         run = try TrainingRun(
-            trainer, plan, training: training, validation: try chats.validation(plan), replay: try chats.replayValidation(plan),
+            trainer, plan, training: training, validation: chats.data.validationSet(plan.lossScope),
+            replay: chats.replay?.validationSet(plan.lossScope),
             vocabulary: vocabulary.vocabulary, chatTemplate: vocabulary.chatTemplate, adapter: adapter,
-            extraFields: try chats.fields(from: folder, replayShare: replayShare), folder: folder
+            extraFields: fields, folder: folder
         )
         data = chats.data
         replay = chats.replay
@@ -107,6 +127,15 @@ package struct Finetuning {
         replayPaths = chats.replayPaths
         self.vocabulary = vocabulary.vocabulary
         chatTemplate = vocabulary.chatTemplate
+    }
+
+    /// The estimated number of steps of a run of limited time.
+    private static func steps(
+        of plan: TrainingPlan, _ training: any TrainingBatches, _ trainer: Trainer, _ clock: () -> Double
+    ) -> Int? {
+        guard case .seconds(let seconds) = plan.length else { return nil }
+        let step = trainer.estimatedStepSeconds(for: training.batch(at: 0), clock: clock)
+        return step > 0 ? Int(seconds / step) : nil
     }
 
     private static func trainer(

@@ -1,4 +1,4 @@
-import Checkpoint
+package import Checkpoint
 import Corpus
 import Files
 import Kernels
@@ -45,13 +45,10 @@ struct FinetuningData {
 
     /// Reads the chats of a stored run again, and checks with their digests that they have not changed.
     init(resuming stored: Checkpoint, in folder: String, _ vocabulary: FinetuningVocabulary, on pool: WorkerPool) throws {
-        func paths(_ name: String) throws -> [String] {
-            let count = stored.training.names.count { $0.hasPrefix("finetune/\(name)/") }
-            return try (0..<count).map { RelativePath.resolve(try stored.text("finetune/\(name)/\($0)"), from: folder) }
-        }
-        guard stored.training["finetune/data/0"] != nil else { throw TrainingError.noFinetune(path: stored.path ?? folder) }
+        guard stored.isFinetuned else { throw TrainingError.noFinetune(path: stored.path ?? folder) }
         try self.init(
-            try paths("data"), replay: try paths("replay"), vocabulary, context: stored.configuration.context,
+            try stored.finetuningPaths("data", from: folder), replay: try stored.finetuningPaths("replay", from: folder), vocabulary,
+            context: stored.configuration.context,
             skipsBad: stored.training["finetune/skips_bad"] != nil, on: pool
         )
         guard try stored.text("finetune/data_digest") == data.digest else { throw TrainingError.changedData(paths: self.paths) }
@@ -70,14 +67,6 @@ struct FinetuningData {
         return ReplayMixture(of: new, and: old, share: replayShare, rows: plan.rows, context: context)
     }
 
-    func validation(_ plan: TrainingPlan) throws -> (any TrainingBatches)? { try validation(of: data, plan) }
-
-    func replayValidation(_ plan: TrainingPlan) throws -> (any TrainingBatches)? { try replay.flatMap { try validation(of: $0, plan) } }
-
-    private func validation(of data: TrainingData, _ plan: TrainingPlan) throws -> (any TrainingBatches)? {
-        data.validation.count < 2 ? nil : try data.packedBatches(.val, plan, context: context, evenly: true)
-    }
-
     /// The checkpoint fields that `init(resuming:)` reads. Paths are relative to the run's folder.
     func fields(from folder: String, replayShare: Double) throws -> OrderedDictionary<CheckpointValue> {
         var fields: OrderedDictionary<CheckpointValue> = [
@@ -89,5 +78,23 @@ struct FinetuningData {
             for (i, path) in paths.enumerated() { fields["finetune/\(name)/\(i)"] = .text(try RelativePath.of(path, from: folder)) }
         }
         return fields
+    }
+}
+
+extension Checkpoint {
+    /// Whether it belongs to a fine-tuning run.
+    package var isFinetuned: Bool { training["finetune/data/0"] != nil }
+
+    /// The files or folders of the chats of a fine-tuning run.
+    ///
+    /// - Parameters:
+    ///   - name: `data` or `replay`.
+    ///   - folder: The folder of the run.
+    package func finetuningPaths(_ name: String, from folder: String) throws(CheckpointError) -> [String] {
+        var paths: [String] = []
+        while training["finetune/\(name)/\(paths.count)"] != nil {
+            paths.append(RelativePath.resolve(try text("finetune/\(name)/\(paths.count)"), from: folder))
+        }
+        return paths
     }
 }

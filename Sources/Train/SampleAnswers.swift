@@ -12,8 +12,8 @@ package struct SampleAnswers {
         package let expected: String?
     }
 
-    /// Completes a prompt greedily, up to a stop token or a maximum number of tokens.
-    package typealias Completion = (_ prompt: [TokenID], _ stops: [TokenID], _ maxTokens: Int) -> [TokenID]
+    /// The text that follows a prompt, sampled and stopped as `slm generate --temperature 0` does, with at most so many tokens.
+    package typealias Completion = (_ prompt: [TokenID], _ maxTokens: Int) -> String
 
     private struct Question {
         let text: String
@@ -22,8 +22,6 @@ package struct SampleAnswers {
     }
 
     private let questions: [Question]
-    private let stops: [TokenID]
-    private let tokenizer: Tokenizer
     private let complete: Completion
 
     /// - Parameters:
@@ -35,9 +33,7 @@ package struct SampleAnswers {
     ) throws {
         let tokenizer = try Tokenizer(vocabulary)
         let renderer = try template.map { try ChatRenderer($0, for: tokenizer) }
-        self.tokenizer = tokenizer
         self.complete = complete
-        stops = renderer?.stopTokens ?? []
         if questions.isEmpty {
             self.questions = [Self.question(in: tokens, template, tokenizer, maxTokens: max(1, context / 2))].compactMap { $0 }
             return
@@ -83,8 +79,7 @@ package struct SampleAnswers {
     /// Lets the current model complete the prompts, with at most 40 tokens each: without a KV cache, each token costs a forward pass.
     package func answers() -> [Answer] {
         questions.map { question in
-            let ids = complete(question.prompt, stops, 40)
-            return Answer(question: question.text, answer: tokenizer.text(of: ids), expected: question.expected)
+            Answer(question: question.text, answer: complete(question.prompt, 40), expected: question.expected)
         }
     }
 }

@@ -9,6 +9,8 @@ package struct StepReport: Sendable {
     package let loss: Float
     /// Before clipping.
     package let gradientNorm: Float
+    /// The number of targets that count.
+    package let targets: Int
 }
 
 /// Takes one optimizer step; the training loop is ``TrainingRun/run(clock:shouldStop:_:)``. Prints nothing, and reads no clock and no file.
@@ -16,7 +18,7 @@ package struct StepReport: Sendable {
 ///     let trainer = Trainer(.eugpt, on: processor, precision: .bfloat16, seed: 1)
 ///     let report = trainer.step(batch, rate: 3e-4)
 package final class Trainer {
-    package let model: GPT
+    package internal(set) var model: GPT
     package let parameters: Parameters
     package let optimizer: AdamW
     /// The maximum gradient norm.
@@ -68,10 +70,10 @@ package final class Trainer {
         }
         guard sum.isFinite else {
             parameters.zeroGradients()
-            return StepReport(step: optimizer.steps, loss: sum, gradientNorm: .nan)
+            return StepReport(step: optimizer.steps, loss: sum, gradientNorm: .nan, targets: count)
         }
         let norm = optimizer.update(rate: rate, clippingTo: clipping)
-        return StepReport(step: optimizer.steps, loss: sum, gradientNorm: norm)
+        return StepReport(step: optimizer.steps, loss: sum, gradientNorm: norm, targets: count)
     }
 
     /// The loss of each target that counts, without an update.
@@ -103,19 +105,32 @@ package final class Trainer {
 }
 
 extension Trainer {
-    /// Estimates the time of a step: a micro-batch's forward pass, times 3 for forward, backward and optimizer (4 with recomputation),
-    /// times the number of micro-batches.
+    /// Whether the weights give a finite loss on the first row of a batch. Changes no state.
+    func hasFiniteLoss(on batch: Batch) -> Bool { tokenLosses(of: batch.selecting(0..<1)).nats.allSatisfy(\.isFinite) }
+
+    /// Estimates the time of a step: the forward and backward pass of a micro-batch, times the number of micro-batches, and the optimizer's
+    /// passes over the parameters.
     ///
-    /// Measures the second of two forward passes, since the first one allocates memory. Changes no state.
+    /// Measures a second micro-batch if the first, which allocates memory, is short. Changes no state.
     ///
     /// - Parameter clock: Monotonic seconds.
     package func estimatedStepSeconds(for batch: Batch, clock: () -> Double) -> Double {
         let microBatches = microBatches(of: batch)
         guard let rows = microBatches.first else { return 0 }
-        let part = batch.selecting(rows)
-        _ = tokenLosses(of: part)
-        let begin = clock()
-        _ = tokenLosses(of: part)
-        return (clock() - begin) * Double(microBatches.count) * (model.recomputesBlocks ? 4 : 3)
+        func measured(_ body: () -> Void) -> Double {
+            let begin = clock()
+            body()
+            return clock() - begin
+        }
+        func pass() {
+            tape.reset(seed: 0)
+            tape.backward(from: loss(of: rows, in: batch, count: batch.targetCount))
+        }
+        var passSeconds = measured(pass)
+        if passSeconds < 1 { passSeconds = measured(pass) }
+        tape.reset()
+        // Of the parameters, gradients and moments, AdamW reads or writes eight times as many bytes as clearing the gradients does.
+        let clearingSeconds = measured { parameters.zeroGradients() }
+        return passSeconds * Double(microBatches.count) + clearingSeconds * 8
     }
 }

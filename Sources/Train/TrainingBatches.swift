@@ -62,12 +62,9 @@ package struct PackedConversations: TrainingBatches {
     private let packing: SequencePacking
     let padding: Int32
 
-    /// - Parameters:
-    ///   - padding: The token that fills the rest of a row. It is never a target.
-    ///   - evenly: Whether to use fewer rows per batch if that makes the batches of an epoch more equal in size. For evaluation, which
-    ///     reads an epoch in whole batches: otherwise the last batch would repeat rows.
+    /// - Parameter padding: The token that fills the rest of a row. It is never a target.
     package init(
-        _ tokens: TokenFile, rows: Int, context: Int, seed: UInt64, lossScope: LossScope = .all, padding: Int32, evenly: Bool = false
+        _ tokens: TokenFile, rows: Int, context: Int, seed: UInt64, lossScope: LossScope = .all, padding: Int32
     ) throws(TrainingError) {
         self.tokens = tokens
         self.context = context
@@ -76,9 +73,7 @@ package struct PackedConversations: TrainingBatches {
         self.padding = padding
         packing = SequencePacking(tokens.conversations, into: context, seed: seed)
         if packing.rows.isEmpty { throw .tooFewTokens(path: tokens.path, count: tokens.count, needed: 2) }
-        let count = packing.rows.count
-        let batches = (count + rows - 1) / rows
-        self.rows = evenly ? (count + batches - 1) / batches : rows
+        self.rows = rows
     }
 
     package var stepsPerEpoch: Double { Double(packing.rows.count) / Double(rows) }

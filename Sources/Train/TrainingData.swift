@@ -146,20 +146,18 @@ extension TrainingData {
         )
     }
 
-    /// The validation batches; nil if the validation set has too few tokens for one row.
-    package func validationBatches(_ plan: TrainingPlan, context: Int) throws(TrainingError) -> (any TrainingBatches)? {
-        validation.count > context ? try batches(.val, plan, context: context) : nil
+    /// The validation set; nil if it has no targets.
+    package func validationSet(_ lossScope: LossScope) -> ValidationSet? {
+        ValidationSet(validation, meta.template, vocabulary, lossScope: lossScope)
     }
 
     /// Packed conversations, also for plain text.
-    ///
-    /// - Parameter evenly: Whether to divide an epoch into batches of equal size: see `PackedConversations`.
     package func packedBatches(
-        _ split: DatasetSplit, _ plan: TrainingPlan, context: Int, evenly: Bool = false
+        _ split: DatasetSplit, _ plan: TrainingPlan, context: Int
     ) throws(TrainingError) -> PackedConversations {
         try PackedConversations(
             tokens(split), rows: plan.rows, context: context, seed: seed(split, plan), lossScope: plan.lossScope,
-            padding: vocabulary.specialTokenID("<|pad|>") ?? 0, evenly: evenly
+            padding: vocabulary.specialTokenID("<|pad|>") ?? 0
         )
     }
 

@@ -21,6 +21,10 @@ package enum TrainingError: Error, Equatable {
     case otherVocabulary(folder: String, found: String, expected: String)
     /// The tokens are not those that the run started with.
     case otherTokens(found: String, expected: String)
+    /// An option for a resumed run has another value than the run was started with, and cannot change.
+    case cannotChange(option: String, stored: String, given: String)
+    /// The length for a resumed run is not longer than what it has trained for.
+    case lengthPassed(option: String, done: String, given: String)
 }
 
 extension TrainingError: CustomStringConvertible {
@@ -50,6 +54,11 @@ extension TrainingError: CustomStringConvertible {
         case .otherTokens(let found, let expected):
             "these are not the tokens that the run started with. Expected: \(expected). Found: \(found). "
                 + "Use the same files, --val and --val-share, or start another run: --out."
+        case .cannotChange(let option, let stored, let given):
+            "\(option): expected \(stored), which the run was started with, found \(given). A resumed run cannot change it: "
+                + "leave the option out, or start another run."
+        case .lengthPassed(let option, let done, let given):
+            "\(option): expected more than the \(done) that the run has trained for, found \(given)."
         }
     }
 }

@@ -27,6 +27,8 @@ package struct TrainingPlan: Sendable, Equatable {
     package var seed = 1
     /// Whether rows contain whole packed conversations instead of random windows.
     package var packsConversations = true
+    /// Whether learned positions count from the start of each conversation. In runs of older versions, they count from that of the row.
+    package var restartsPositions = true
     package var lossScope = LossScope.all
     /// Steps between evaluations; nil for twenty evaluations in all.
     package var evaluateEvery: Int?
@@ -42,6 +44,14 @@ package struct TrainingPlan: Sendable, Equatable {
     package var minDelta: Float = 0.001
     /// The number of examples for the n-gram initialization; 0 for random initialization.
     package var nGramContexts = 0
+    /// The recipe that the plan began with; nil for none.
+    package var recipe: Recipe?
+    /// The preset of the model; nil if it is not known.
+    package var preset: String?
+    /// The number of tokens that the trained tokenizer should have; nil if the run did not train one.
+    package var requestedVocabulary: Int?
+    /// nil if it is not known, as in checkpoints of older versions.
+    package var machine: TrainingMachine?
 
     package init() {}
 
@@ -68,6 +78,7 @@ package enum Recipe: String, Sendable, CaseIterable {
 
     package var plan: TrainingPlan {
         var plan = TrainingPlan()
+        plan.recipe = self
         switch self {
         case .counts:
             plan.rows = 4
@@ -88,7 +99,8 @@ extension TrainingPlan {
             "plan/floor": .number(Double(minimumRateFraction)),
             "plan/decay": .number(Double(decay)), "plan/beta2": .number(Double(beta2)), "plan/clipping": .number(Double(clipping)),
             "plan/seed": .integer(seed),
-            "plan/packs": .integer(packsConversations ? 1 : 0), "plan/evaluates_first": .integer(evaluatesBeforeTraining ? 1 : 0),
+            "plan/packs": .integer(packsConversations ? 1 : 0), "plan/restarts_positions": .integer(restartsPositions ? 1 : 0),
+            "plan/evaluates_first": .integer(evaluatesBeforeTraining ? 1 : 0),
             "plan/learned": .text(lossScope.rawValue),
             "plan/evaluation_tokens": .integer(evaluationTokens), "plan/smallest_gain": .number(Double(minDelta)),
             "plan/start_contexts": .integer(nGramContexts),
@@ -102,6 +114,10 @@ extension TrainingPlan {
         if let evaluateEvery { values["plan/evaluate_every"] = .integer(evaluateEvery) }
         if let saveEvery { values["plan/save_every"] = .integer(saveEvery) }
         if let patience { values["plan/patience"] = .integer(patience) }
+        if let recipe { values["plan/recipe"] = .text(recipe.rawValue) }
+        if let preset { values["plan/preset"] = .text(preset) }
+        if let requestedVocabulary { values["plan/vocab_size"] = .integer(requestedVocabulary) }
+        for (name, value) in machine?.values ?? [:] { values[name] = value }
         return values
     }
 
@@ -117,6 +133,7 @@ extension TrainingPlan {
         clipping = Float(try checkpoint.number("plan/clipping"))
         seed = try checkpoint.integer("plan/seed")
         packsConversations = try checkpoint.integer("plan/packs") != 0
+        restartsPositions = has("restarts_positions") ? try checkpoint.integer("plan/restarts_positions") != 0 : false
         if has("evaluates_first") { evaluatesBeforeTraining = try checkpoint.integer("plan/evaluates_first") != 0 }
         lossScope = LossScope(rawValue: try checkpoint.text("plan/learned")) ?? .all
         evaluationTokens = try checkpoint.integer("plan/evaluation_tokens")
@@ -134,5 +151,9 @@ extension TrainingPlan {
         if has("evaluate_every") { evaluateEvery = try checkpoint.integer("plan/evaluate_every") }
         if has("save_every") { saveEvery = try checkpoint.integer("plan/save_every") }
         if has("patience") { patience = try checkpoint.integer("plan/patience") }
+        if has("recipe") { recipe = Recipe(rawValue: try checkpoint.text("plan/recipe")) }
+        if has("preset") { preset = try checkpoint.text("plan/preset") }
+        if has("vocab_size") { requestedVocabulary = try checkpoint.integer("plan/vocab_size") }
+        machine = try TrainingMachine(from: checkpoint)
     }
 }

@@ -23,6 +23,10 @@ package final class TrainingRun {
         /// `replay` is the evaluation of the older data of a fine-tuning run with replay.
         case evaluated(training: Evaluation, validation: Evaluation?, replay: Evaluation?, isBest: Bool, state: TrainingState)
         case saved(path: String, step: Int)
+        /// An evaluation has done so many of its tokens.
+        case evaluating(tokens: Int, of: Int)
+        /// The last event of a run that has ended: the figure to compare it by.
+        case validated(Result)
     }
 
     package enum Ending: Equatable {
@@ -31,7 +35,7 @@ package final class TrainingRun {
         case earlyStopped
         /// `shouldStop` returned true.
         case stopped
-        /// Three steps in a row were not finite. `last.h5` holds the last finite state.
+        /// Three steps in a row were not finite. `last.h5`, if it exists, holds the last state with a finite loss.
         case diverged
     }
 
@@ -41,25 +45,32 @@ package final class TrainingRun {
     package internal(set) var state = TrainingState()
     /// The metrics of the last evaluation and, with the prefix `base_`, of the evaluation before the first step.
     package internal(set) var metrics: OrderedDictionary<CheckpointValue> = [:]
+    /// The fields of an n-gram initialization that was stopped; nil if there is none.
+    var nGramProgress: Checkpoint?
     /// The LoRA adapter that is trained; nil if the whole model is.
     package let adapter: LoRAAdapter?
     /// Additional fields of the checkpoints' `training` group.
     private let extraFields: OrderedDictionary<CheckpointValue>
-    let validation, replay: (any TrainingBatches)?
-    let lengths: [Int]
+    let validation, replay: ValidationSet?
+    let turnEnds: [TokenID]
+    /// Of the best weights, if this process has evaluated them.
+    var best: Result?
+    /// Of an evaluation during the run, with its sample answers and checkpoint; 0 if it is not known yet.
+    var secondsPerEvaluation = 0.0
+    var secondsPerEvaluatedToken = 0.0
     private let tokenizer: StoredTokenizer
     private let chatTemplate: ChatTemplate?
     private let dataIdentity: String?
-    private let folder: String
+    let folder: String
 
     /// - Parameters:
-    ///   - validation: Has a seed other than that of the training batches.
-    ///   - replay: Validation batches of older data.
+    ///   - validation: nil if there are no validation data: then the training loss selects the best weights.
+    ///   - replay: The validation set of older data.
     ///   - dataIdentity: Identifies the training data, so that a resumed run can check it: see `TokenMeta.identity`.
     ///   - extraFields: Additional fields of the checkpoints' `training` group.
     package init(
-        _ trainer: Trainer, _ plan: TrainingPlan, training: any TrainingBatches, validation: (any TrainingBatches)?,
-        replay: (any TrainingBatches)? = nil, vocabulary: Vocabulary, chatTemplate: ChatTemplate?, dataIdentity: String? = nil,
+        _ trainer: Trainer, _ plan: TrainingPlan, training: any TrainingBatches, validation: ValidationSet?,
+        replay: ValidationSet? = nil, vocabulary: Vocabulary, chatTemplate: ChatTemplate?, dataIdentity: String? = nil,
         adapter: LoRAAdapter? = nil, extraFields: OrderedDictionary<CheckpointValue> = [:], folder: String
     ) throws(TrainingError) {
         self.trainer = trainer
@@ -72,8 +83,9 @@ package final class TrainingRun {
         self.adapter = adapter
         self.extraFields = extraFields
         self.folder = folder
-        lengths = vocabulary.textLengths
+        turnEnds = vocabulary.turnEnds(of: chatTemplate)
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
+        trainer.model.restartsPositions = plan.restartsPositions
         trainer.clipping = plan.clipping
         trainer.optimizer.decay = plan.decay
         trainer.optimizer.beta2 = plan.beta2
@@ -107,6 +119,7 @@ extension TrainingRun {
         checkpoint.training["seed"] = .integer(plan.seed)
         if let dataIdentity { checkpoint.training["data"] = .text(dataIdentity) }
         for (name, value) in extraFields { checkpoint.training[name] = value }
+        for (name, value) in nGramProgress?.training ?? [:] where name.hasPrefix("ngrams/") { checkpoint.training[name] = value }
         checkpoint.metrics = metrics
         checkpoint.adapter = adapter
         return checkpoint
@@ -121,6 +134,7 @@ extension TrainingRun {
         trainer.optimizer.steps = try checkpoint.integer("updates")
         state = try TrainingState(from: checkpoint)
         metrics = checkpoint.metrics
+        nGramProgress = NGramPreparation.isStored(in: checkpoint) ? checkpoint : nil
     }
 
     func save(_ name: String, _ report: (Event) throws -> Void) throws {

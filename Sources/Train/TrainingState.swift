@@ -6,29 +6,49 @@ package struct TrainingState: Sendable, Equatable {
     package var step = 0
     /// The training time so far, for plans of limited time.
     package var seconds = 0.0
-    /// The number of positions trained on.
+    /// The number of tokens processed: the positions of all rows, padding and masked targets included.
     package var tokens = 0
+    /// The number of targets whose loss was trained on; nil if a part of the run did not count them, as in older versions.
+    package var lossTokens: Int? = 0
     /// The number of steps whose loss or gradient was not finite.
     package var skipped = 0
     package var skippedInARow = 0
+    /// The number of such steps in a row that end the run.
+    static let skippedLimit = 3
+    /// The number of pairs of the n-gram initialization; nil before it, and for other initial weights.
+    package var nGramPairs: Int?
     /// The lowest validation loss so far.
     package var best = Float.infinity
     /// The number of evaluations since the last improvement.
     package var evaluationsSinceBest = 0
     package var evaluations = 0
-    /// The number of batches per evaluation. The first evaluation sets it, so that all are comparable.
+    /// The step of the last evaluation; nil before the first.
+    package var evaluatedStep: Int?
+    /// The number of validation tokens per evaluation; 0 before the first one, which sets it, so that all are comparable.
+    package var evaluationTokens = 0
+    /// Identifies the tokens of `best`; nil without validation data, and in runs of older versions.
+    package var validationSet: String?
+    /// The number of training batches that an evaluation reads, the last one in part.
     package var evaluationBatches = 0
+    /// The time of all evaluations.
+    package var evaluationSeconds = 0.0
 
     package init() {}
 }
 
 extension TrainingState {
     var values: OrderedDictionary<CheckpointValue> {
-        [
+        var values: OrderedDictionary<CheckpointValue> = [
             "step": .integer(step), "seconds": .number(seconds), "tokens": .integer(tokens), "skipped": .integer(skipped),
             "skipped_in_a_row": .integer(skippedInARow), "best": .number(Double(best)), "since_best": .integer(evaluationsSinceBest),
             "evaluations": .integer(evaluations), "evaluation_batches": .integer(evaluationBatches),
+            "evaluation_tokens": .integer(evaluationTokens), "evaluation_seconds": .number(evaluationSeconds),
         ]
+        if let lossTokens { values["loss_tokens"] = .integer(lossTokens) }
+        if let validationSet { values["validation_set"] = .text(validationSet) }
+        if let evaluatedStep { values["evaluated_step"] = .integer(evaluatedStep) }
+        if let nGramPairs { values["ngram_pairs"] = .integer(nGramPairs) }
+        return values
     }
 
     init(from checkpoint: Checkpoint) throws(CheckpointError) {
@@ -36,10 +56,21 @@ extension TrainingState {
         seconds = try checkpoint.number("seconds")
         tokens = try checkpoint.integer("tokens")
         skipped = try checkpoint.integer("skipped")
-        skippedInARow = try checkpoint.integer("skipped_in_a_row")
+        // A run that diverged has another chance.
+        let inARow = try checkpoint.integer("skipped_in_a_row")
+        skippedInARow = inARow < Self.skippedLimit ? inARow : 0
         best = Float(try checkpoint.number("best"))
         evaluationsSinceBest = try checkpoint.integer("since_best")
         evaluations = try checkpoint.integer("evaluations")
         evaluationBatches = try checkpoint.integer("evaluation_batches")
+        // Missing in checkpoints of older versions.
+        if checkpoint.training["validation_set"] != nil { validationSet = try checkpoint.text("validation_set") }
+        if checkpoint.training["evaluation_tokens"] != nil { evaluationTokens = try checkpoint.integer("evaluation_tokens") }
+        if checkpoint.training["evaluation_seconds"] != nil { evaluationSeconds = try checkpoint.number("evaluation_seconds") }
+        lossTokens = checkpoint.training["loss_tokens"] == nil ? nil : try checkpoint.integer("loss_tokens")
+        nGramPairs = checkpoint.training["ngram_pairs"] == nil ? nil : try checkpoint.integer("ngram_pairs")
+        // Older versions saved after an evaluation, with few exceptions.
+        let isOlder = checkpoint.training["evaluated_step"] == nil && evaluations > 0
+        evaluatedStep = isOlder ? step : evaluations == 0 ? nil : try checkpoint.integer("evaluated_step")
     }
 }

@@ -165,6 +165,11 @@ import Testing
                 tape.multiply(
                     tape.embed(tape.ids(ids, shape), in: x[0], plus: x[1]), tape.embed(tape.ids(ids, shape), in: x[0], plus: x[1]))
             }
+            let starts = (0..<shape.count).map { Int32($0 % T < 2 ? 0 : $0 % T / 2 + 1) }
+            expectGradientCheck(of: [.anything([5, C]), .anything([T + 2, C])], on: p, "embed \(shape) in documents") { tape, x in
+                let y = tape.embed(tape.ids(ids, shape), in: x[0], plus: x[1], documentStarts: tape.ids(starts, shape))
+                return tape.multiply(y, y)
+            }
         }
     }
 
@@ -293,8 +298,8 @@ import Testing
         }
     }
 
-    @Test func `gradients in bf16 are close to those in f32`() throws {
-        guard let p = try? Processor(threads: 2), p.hasBFloat16 else { return }
+    @Test(.needsBFloat16) func `gradients in bf16 are close to those in f32`() throws {
+        let p = try Processor(threads: 2, instructionSet: KernelVariant.bfloat16InstructionSets.first)
         var noise = TestRandom(3)
         let B = 2
         let T = 33

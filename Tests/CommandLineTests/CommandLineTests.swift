@@ -120,4 +120,25 @@ import TestSupport
         // All questions are in the training data.
         #expect(outcome.output.contains("10 of 10 answers equal"), "\(outcome.output.suffix(600))")
     }
+
+    @Test func `the demo overwrites its own directory, and no other`() throws {
+        let folder = TemporaryFolder()
+        folder.write("[INST] a [/INST] b\n", to: "chats.txt")
+        try FileManager.default.createDirectory(atPath: folder("run"), withIntermediateDirectories: true)
+        folder.write("weights", to: "run/best.h5")
+        func demo(_ name: String) throws -> Outcome {
+            try slm(
+                "demo", "--max-steps", "1", "--data", folder("chats.txt"), "--val", folder("chats.txt"), "--out", folder(name),
+                "--no-serve")
+        }
+        let refused = try demo("run")
+        #expect(
+            refused.status == 1 && refused.errors.contains("run is not the directory of a demo, which would overwrite it."),
+            "\(refused.errors)")
+        #expect(TemporaryFolder.names(in: folder("run")) == ["best.h5"])
+        // The chat is too small for a run, so the demo stops after the token files.
+        _ = try demo("own")
+        #expect(TemporaryFolder.names(in: folder("own")).contains(".slm-demo"))
+        #expect(try !demo("own").errors.contains("is not the directory of a demo"))
+    }
 }

@@ -6,7 +6,7 @@ import TestSupport
 @Suite(.serialized) struct EvalCommandTests {
     private let folder = TemporaryFolder()
 
-    private func train(_ runs: [(name: String, steps: String)]) throws {
+    private func train(_ runs: [(name: String, steps: String)], learningFrom role: String = "all") throws {
         let chats = (0..<80).map { "[INST] What comes after \($0)? [/INST] After \($0) comes \($0 + 1).\n" }.joined()
         folder.write(chats, to: "chats.txt")
         try #expect(
@@ -18,7 +18,7 @@ import TestSupport
             let outcome = try slm(
                 "train", "--data", folder("data"), "--out", folder(name), "--layers", "1", "--width", "32", "--heads", "2", "--context",
                 "64", "--batch", "4",
-                "--max-steps", steps, "--lr", "0.01", "--threads", "2")
+                "--max-steps", steps, "--lr", "0.01", "--threads", "2", "--learn-from", role)
             #expect(outcome.status == 0, "\(outcome.errors)")
         }
     }
@@ -36,7 +36,8 @@ import TestSupport
         #expect(try one.status == 0 && objects(one).count == 1)
         #expect(
             line.keys.sorted() == [
-                "accuracy", "bits_per_byte", "bytes", "checkpoint", "conversations", "file", "loss", "perplexity", "tokens",
+                "accuracy", "bits_per_byte", "bytes", "checkpoint", "conversations", "file", "learn_from", "loss", "perplexity",
+                "text_loss", "tokens", "turn_end_loss", "turn_ends",
             ])
         let (loss, tokens, bytes) = try (
             #require(line["loss"] as? Double), #require(line["tokens"] as? Double), #require(line["bytes"] as? Double)
@@ -63,7 +64,26 @@ import TestSupport
         )
         #expect(0 < low && low < difference && difference < high)
         let same = try slm("eval", "--compare", model, model, "--data", files[0])
-        #expect(same.output.contains("The difference is within noise: "))
+        #expect(same.output.contains("The difference is within noise: both models have the same bits per byte (80 conversations)."))
+    }
+
+    @Test func `by default the tokens count that the model was trained on, and train's last figure is eval's`() throws {
+        try train([("a", "12")], learningFrom: "assistant")
+        let model = folder("a/best.h5"), files = ["--data", folder("data")]
+        let found = try objects(slm(["eval", model, "--json"] + files))
+        let all = try objects(slm(["eval", model, "--json", "--learn-from", "all"] + files))
+        let explicit = try objects(slm(["eval", model, "--json", "--learn-from", "assistant"] + files))
+        #expect(found.first?["learn_from"] as? String == "assistant" && all.first?["learn_from"] as? String == "all")
+        #expect(found.first?["loss"] as? Double == explicit.first?["loss"] as? Double)
+        #expect(try #require(found.first?["tokens"] as? Int) < #require(all.first?["tokens"] as? Int))
+        let text = try slm(["eval", model] + files).output
+        #expect(text.contains("Counts the assistant's tokens, as in training (--learn-from all counts all)."), "\(text)")
+        #expect(try slm(["eval", model, "--learn-from", "all"] + files).output.contains("Counts all tokens."))
+        let log = try String(contentsOfFile: folder("a/log.jsonl"), encoding: .utf8)
+        let validated = try #require(log.split(separator: "\n").first { $0.contains(#""event":"validated""#) })
+        let entry = try #require(JSONSerialization.jsonObject(with: Data(validated.utf8)) as? [String: Any])
+        #expect(abs(try #require(entry["val_loss"] as? Double) - #require(found.first?["loss"] as? Double)) < 1e-6)
+        #expect(entry["val_tokens"] as? Int == found.first?["tokens"] as? Int && entry["whole_set"] as? Int == 1)
     }
 
     @Test func `missing arguments and files are reported`() throws {

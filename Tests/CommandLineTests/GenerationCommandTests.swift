@@ -55,6 +55,19 @@ import Threads
         #expect((line["timings"] as? [String: Double])?.keys.sorted() == ["answer_s", "prompt_s", "waited_s"])
     }
 
+    /// 0xC3 is the first byte of "é".
+    @Test(arguments: [["--user", "Hello"], ["--prompt", "H"]])
+    func `a JSON object lists every token, also at the end in the middle of a character`(prompt: [String]) throws {
+        let answer = prompt[0] == "--user" ? "Hi, you!" : "i, you!", count = answer.utf8.count + 1
+        let line = try #require(
+            try objects(slm(["generate", "--checkpoint", model, "--temperature", "0", "--json", "--logprobs", "1", "--max-tokens", "\(count)"]
+                + prompt)).first)
+        #expect(line["text"] as? String == answer && line["finish_reason"] as? String == "length")
+        #expect(line["tokens"] as? [Int] == answer.utf8.map { Int($0) } + [0xC3] && line["answer_tokens"] as? Int == count)
+        let last = try #require((line["logprobs"] as? [[String: Any]])?.last)
+        #expect(last["id"] as? Int == 0xC3 && last["bytes"] as? [Int] == [0xC3] && (last["logprob"] as? Double ?? -1) > -0.01)
+    }
+
     @Test func `the same seed gives the same text`() throws {
         let outputs = try ["1", "1", "2", "3", "4"].map {
             try slm(

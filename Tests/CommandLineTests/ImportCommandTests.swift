@@ -80,7 +80,10 @@ import Formats
             (
                 ["export", folder("a.h5"), "--to", folder("b"), "--dtype", "q8_0"], 2,
                 "--dtype: expected f32, f16, bf16 for a Hugging Face directory, found q8_0."
-            ), (["import", folder("none"), "--out", "x"], 1, "none: cannot be read"),
+            ),
+            (["export", folder("a.h5"), "--to", folder("x.bin")], 2, "For a directory whose name ends in .bin: --out \(folder("x.bin"))/"),
+            (["export", folder("a.h5"), "--to", folder("x.GGUF")], 2, "--out: expected FILE.gguf, FILE.h5 or a directory, found"),
+            (["import", folder("none"), "--out", "x"], 1, "none: cannot be read"),
             (["import", folder.path, "--out", "x"], 1, "found a folder without config.json."),
             (["import", folder("text"), "--out", "x"], 1, "found a file of unknown format."),
         ] {
@@ -89,5 +92,11 @@ import Formats
                 outcome.status == Int32(status) && outcome.errors.contains(message) && outcome.output.isEmpty,
                 "\(arguments): \(outcome.errors)")
         }
+        #expect(folder.names == ["a.h5", "text"])
+        for directory in ["x.bin/", "x.bin", "gpt-1.5"] {
+            let outcome = try slm("export", folder("a.h5"), "--to", folder(directory))
+            #expect(outcome.status == 0, "\(directory): \(outcome.errors)")
+        }
+        #expect(folder.names == ["a.h5", "gpt-1.5", "text", "x.bin"])
     }
 }

@@ -147,4 +147,28 @@ import TestSupport
             for key in ["threads", "mb_per_s", "seconds", "peak_rss_mb"] { #expect(object?[key] is NSNumber, "\(key)") }
         }
     }
+
+    @Test(arguments: [["tokenize", "--tokens"], ["corpus", "build", "--out"]])
+    func `the tokenizer 'characters' is made from the data that is encoded`(command: [String]) throws {
+        folder.write("abcabcab\n", to: "text.txt")
+        let outcome = try slm(
+            command + [folder("letters"), "--data", folder("text.txt"), "--tokenizer", "characters", "--specials", "", "--val-share", "0"])
+        #expect(outcome.status == 0 && outcome.output.contains("4 tokens, trained on"), "\(outcome.errors)")
+        let show = try slm("tokenizer", "show", folder("letters/tokenizer.json"), "cab")
+        #expect(show.output.contains("3 tokens, 3 bytes"), "\(show.output)\(show.errors)")
+        let encoded = try slm("tokenize", "--tokenizer", "characters", "--encode", input: "abc")
+        #expect(encoded.status == 2 && encoded.errors.contains("is made from data. Write it to a file first"), "\(encoded.errors)")
+    }
+
+    @Test func `a train.bin without tokens is reported`() throws {
+        let tokenizer = try tokenizer()
+        let outcome = try slm(
+            "corpus", "build", "--data", folder("chats.txt"), "--tokenizer", tokenizer, "--val-share", "1", "--out", folder("x"))
+        #expect(
+            outcome.status == 0
+                && outcome.errors.contains("/train.bin holds 0 tokens, so nothing can be trained on it; all of it is in val.bin"),
+            "\(outcome.errors)")
+        let usual = try slm("corpus", "build", "--data", folder("chats.txt"), "--tokenizer", tokenizer, "--out", folder("y"))
+        #expect(usual.status == 0 && !usual.errors.contains("holds 0 tokens"), "\(usual.errors)")
+    }
 }

@@ -46,7 +46,7 @@ import TestSupport
             }
             .filter { !$0.contains(/"event":"(started|stopped)"/) }
         }
-        #expect(losses[0] == losses[1] && losses[0].count == 19)
+        #expect(losses[0] == losses[1] && losses[0].count == 20)
         let both = try slm("train", "--compare", folder("whole"), folder("parts/"), "--out", folder("both.html"))
         #expect(both.status == 0 && both.output == "\(folder("both.html"))\n")
         let page = try String(contentsOfFile: folder("both.html"), encoding: .utf8)

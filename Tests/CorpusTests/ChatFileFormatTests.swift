@@ -32,6 +32,12 @@ import Tokenize
 
     @Test(arguments: [
         (#"{"timestamp": "2025", "user": " a\n", "assistant": "b", "more": [1]}"#, "1 user: a | assistant: b"),
+        (
+            #"{"history": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "user": "a", "assistant": "b"}"#,
+            "1 user: x | assistant: y | user: a | assistant: b"
+        ),
+        (#"{"history": [], "user": "a", "assistant": "b"}"#, "1 user: a | assistant: b"),
+        (#"{"history": 7, "user": "a", "assistant": "b"}"#, #"FILE:1: "history": expected an array, found a number"#),
         (#"{"user": "a", "assistant": " "}"#, "FILE:1: an empty assistant message"),
         (#"{"user": "", "assistant": " "}"#, "1 empty"),
         (#"{"user": "a"}"#, #"FILE:1: "assistant": expected a string, found nothing"#),

@@ -61,6 +61,16 @@ import Formats
         #expect(try ImportedModel(reading: folder.path, on: processor).checkpoint.weightsDigest == sample.weightsDigest)
     }
 
+    /// Its matrices would be missing in the file, or zero.
+    @Test func `a quantized model is refused before anything is written`() throws {
+        let quantized = try sample().quantized(to: .int8, on: processor)
+        let error = #expect(throws: CheckpointError.self) { try HuggingFace.write(quantized, to: folder("out")) }
+        #expect(error?.description.contains("tokens.weight is stored in int8, and has to be converted to f32 first") == true)
+        #expect(folder.names.isEmpty)
+        try HuggingFace.write(quantized.dequantized(on: processor), to: folder.path)
+        #expect(floats(try read(), "layer0.qkv.weight").contains { $0 != 0 })
+    }
+
     @Test(arguments: [WeightFormat.f16, .bf16]) func `16-bit weights are rounded to the nearest number`(format: WeightFormat) throws {
         let sample = try sample()
         try HuggingFace.write(sample, to: folder.path, as: format)

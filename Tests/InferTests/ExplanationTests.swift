@@ -59,7 +59,11 @@ import Tokenize
         let parameters = Parameters(list, on: processor, seed: 3)
         let parameter = try #require(parameters.list.first { $0.name == name })
         let before = parameters.value(of: parameter).floats
-        let gradient = ExplainedGradient(of: parameter, row: 4, column: 1, ids, model, parameters, on: processor)
+        let gradient = ExplainedGradient(
+            of: parameter, row: 4, column: 1, ids, model, parameters, on: processor, includingCurve: true)
+        #expect(gradient.curve.count == 41 && gradient.curve[20].weight == gradient.weight)
+        let short = ExplainedGradient(of: parameter, row: 4, column: 1, ids, model, parameters, on: processor, includingCurve: false)
+        #expect(short.curve.isEmpty && short.loss == gradient.loss && short.finiteDifference == gradient.finiteDifference)
         #expect(abs(gradient.backward - gradient.finiteDifference) < 1e-3)
         #expect(gradient.backward != 0)
         #expect(parameters.value(of: parameter).floats == before)
@@ -74,6 +78,10 @@ import Tokenize
         let best = explanation.mostLikely(5, after: 2)
         #expect(best.map(\.probability) == best.map(\.probability).sorted(by: >))
         #expect(best.first?.logit == explanation.logits[2].max())
+        let row = explanation.logits[2], sorted = row.indices.sorted { (row[$0], $1) > (row[$1], $0) }
+        for count in [0, 1, 5, 16, 99] {
+            #expect(explanation.mostLikely(count, after: 2).map { Int($0.id) } == Array(sorted.prefix(count)))
+        }
         #expect(abs(explanation.probabilities(after: 2).reduce(0, +) - 1) < 1e-5)
     }
 }

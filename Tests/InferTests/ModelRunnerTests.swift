@@ -32,11 +32,18 @@ import Tokenize
         }
     }
 
-    @Test(arguments: WeightPrecision.allCases)
+    @Test(arguments: [WeightPrecision.float32, .int8, .int4])
     func `logits do not depend on chunks or on other sequences of the batch, bit for bit`(_ precision: WeightPrecision) throws {
+        try checkBatches(precision)
+    }
+
+    @Test(.needsBFloat16) func `logits of bf16 weights do not depend on chunks or on other sequences of the batch`() throws {
+        try checkBatches(.bfloat16)
+    }
+
+    private func checkBatches(_ precision: WeightPrecision) throws {
         for variant in GoldenGPT.Variant.allCases {
             let gpt = try GoldenGPT(variant, KernelVariant.standard[0]), processor = gpt.tape.processor
-            guard processor.offers(precision) else { return }
             let runner = ModelRunner(of: gpt.model, gpt.parameters, on: processor, precision: precision)
             let all = gpt.golden.ids("batch/ids"), first = Array(all.prefix(24)), second = Array(all.dropFirst(24).prefix(24))
             let firstBits = logits(runner, first).map { $0.map(\.bitPattern) }
@@ -63,18 +70,45 @@ import Tokenize
         }
     }
 
+    @Test(arguments: Processor.instructionSets, [WeightPrecision.float32, .int8, .int4])
+    func `logits are the same bits on any number of threads`(_ instructionSet: String, _ precision: WeightPrecision) throws {
+        try checkThreads(instructionSet, precision)
+    }
+
+    @Test(.needsBFloat16, arguments: KernelVariant.bfloat16InstructionSets)
+    func `logits of bf16 weights are the same bits on any number of threads`(_ instructionSet: String) throws {
+        try checkThreads(instructionSet, .bfloat16)
+    }
+
+    private func checkThreads(_ instructionSet: String, _ precision: WeightPrecision) throws {
+        for variant in GoldenGPT.Variant.allCases {
+            let gpt = try GoldenGPT(variant, KernelVariant.standard[0]), ids = Array(gpt.golden.ids("batch/ids").prefix(24))
+            let runs = try (1...4).map { threads in
+                let processor = try Processor(threads: threads, instructionSet: instructionSet)
+                let runner = ModelRunner(of: gpt.model, gpt.parameters, on: processor, precision: precision)
+                return logits(runner, ids, chunks: [13, 1, 10]).flatMap { $0 }
+            }
+            for threads in 2...4 { expectSame(runs[threads - 1], runs[0], "\(variant), \(threads) threads") }
+        }
+    }
+
     private func sumOfSquares(_ numbers: [Float]) -> Double { numbers.reduce(0) { $0 + Double($1) * Double($1) } }
 
-    @Test func `quantized weights give logits near those of f32`() throws {
+    @Test(arguments: [(WeightPrecision.int8, 5e-4), (.int4, 3e-2)])
+    func `quantized weights give logits near those of f32`(precision: WeightPrecision, most: Double) throws {
+        try checkError(of: precision, most: most)
+    }
+
+    @Test(.needsBFloat16) func `bf16 weights give logits near those of f32`() throws { try checkError(of: .bfloat16, most: 2e-4) }
+
+    private func checkError(of precision: WeightPrecision, most: Double) throws {
         let gpt = try GoldenGPT(.untied, KernelVariant.standard[0]), processor = gpt.tape.processor
         let ids = Array(gpt.golden.ids("batch/ids").prefix(24))
         func allLogits(_ precision: WeightPrecision) -> [Float] {
             logits(ModelRunner(of: gpt.model, gpt.parameters, on: processor, precision: precision), ids).flatMap { $0 }
         }
         let exact = allLogits(.float32), size = sumOfSquares(exact)
-        for (precision, most) in [(WeightPrecision.bfloat16, 2e-4), (.int8, 5e-4), (.int4, 3e-2)] where processor.offers(precision) {
-            let error = sumOfSquares(zip(allLogits(precision), exact).map { $0.0 - $0.1 })
-            #expect(error / size < most, "\(precision.rawValue): \(error / size)")
-        }
+        let error = sumOfSquares(zip(allLogits(precision), exact).map { $0.0 - $0.1 })
+        #expect(error / size < most, "\(precision.rawValue): \(error / size)")
     }
 }

@@ -9,11 +9,21 @@ import Testing
 
     @Test(arguments: ProcessorVariant.all + ProcessorVariant.libraries)
     func `results agree with reference loops for all layouts and types of the operands`(variant: ProcessorVariant) throws {
+        try checkLayouts(variant)
+    }
+
+    @Test(.needsBFloat16, arguments: ProcessorVariant.bfloat16(of: ProcessorVariant.all + ProcessorVariant.libraries))
+    func `results of bf16 matmul agree with reference loops for all layouts and types of the operands`(variant: ProcessorVariant) throws {
+        try checkLayouts(variant)
+    }
+
+    private func checkLayouts(_ variant: ProcessorVariant) throws {
         let p = try variant.processor()
         for (M, N, K) in Self.shapes {
             for layout in 0..<8 {
                 for type in [DataType.float32, .bfloat16] {
-                    check(M, N, K, type: type, transposed: (layout & 1 > 0, layout & 2 > 0), padding: layout & 4 > 0 ? 3 : 0, on: p)
+                    check(M, N, K, type: type, transposed: (layout & 1 > 0, layout & 2 > 0), padding: layout & 4 > 0 ? 3 : 0, on: p,
+                          in: variant.precision)
                 }
             }
         }
@@ -23,15 +33,25 @@ import Testing
     @Test(arguments: ProcessorVariant.all + ProcessorVariant.libraries)
     func `results agree with reference loops when the matmul is split into blocks`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
-        for (M, N, K) in [(5, 33, 1_025), (3, 17, 4_099), (7, 1_100, 1_030), (150, 35, 1_030)] {
-            check(M, N, K, type: .float32, transposed: (false, true), padding: 0, on: p)
-            check(M, N, K, type: .float32, transposed: (true, false), padding: 1, on: p)
-        }
-        if p.hasBFloat16 { check(3, 530, 4_101, type: .bfloat16, transposed: (true, true), padding: 0, on: p) }
+        checkBlocks(on: p, in: .float32)
         let made = MatmulSample(M: 5, N: 400, K: 3_001).matmul(storing: .float32, on: p) { $0.activation = .tanh }
         p.run(made.matmul, as: "test")           // its sum cannot be split
         // `terms` allows for the accuracy of the sums.
         expectClose(p.floats(made.c), made.expected.map { UnaryFunction.tanh.value($0) }, within: .forward, terms: 60)
+    }
+
+    @Test(.needsBFloat16, arguments: ProcessorVariant.bfloat16(of: ProcessorVariant.all + ProcessorVariant.libraries))
+    func `results of bf16 matmul agree with reference loops when it is split into blocks`(variant: ProcessorVariant) throws {
+        let p = try variant.processor()
+        checkBlocks(on: p, in: .bfloat16)
+        check(3, 530, 4_101, type: .bfloat16, transposed: (true, true), padding: 0, on: p, in: .bfloat16)
+    }
+
+    private func checkBlocks(on p: Processor, in precision: DataType) {
+        for (M, N, K) in [(5, 33, 1_025), (3, 17, 4_099), (7, 1_100, 1_030), (150, 35, 1_030)] {
+            check(M, N, K, type: .float32, transposed: (false, true), padding: 0, on: p, in: precision)
+            check(M, N, K, type: .float32, transposed: (true, false), padding: 1, on: p, in: precision)
+        }
     }
 
     @Test(arguments: ProcessorVariant.all + ProcessorVariant.libraries)
@@ -85,35 +105,43 @@ import Testing
     }
 
     @Test(arguments: ProcessorVariant.all + ProcessorVariant.libraries)
-    func `a list of matmuls gives the same bits as single matmuls`(variant: ProcessorVariant) throws {
+    func `a list of matmuls gives the same bits as single matmuls`(variant: ProcessorVariant) throws { try checkList(variant) }
+
+    @Test(.needsBFloat16, arguments: ProcessorVariant.bfloat16(of: ProcessorVariant.all + ProcessorVariant.libraries))
+    func `a list of bf16 matmuls gives the same bits as single matmuls`(variant: ProcessorVariant) throws { try checkList(variant) }
+
+    private func checkList(_ variant: ProcessorVariant) throws {
         let p = try variant.processor()
         for (M, N, K) in [(0, 3, 5), (1, 1, 1), (17, 33, 3), (5, 65, 1_100)] {
-            for type in [DataType.float32] + (p.hasBFloat16 ? [.bfloat16] : []) {
-                let made = (0..<7).map { i in
-                    MatmulSample(M: M, N: N, K: K, seed: UInt64(i)).matmul(storing: .float32, on: p) { $0.precision = type }
-                }
-                p.run(made.map(\.matmul), as: "test")
-                let together = made.map { p.floats($0.c) }
-                for one in made { p.run(one.matmul, as: "test") }
-                expectSame(together, made.map { p.floats($0.c) }, "\(M) \(N) \(K) \(type)")
+            let made = (0..<7).map { i in
+                MatmulSample(M: M, N: N, K: K, seed: UInt64(i)).matmul(storing: .float32, on: p) { $0.precision = variant.precision }
             }
+            p.run(made.map(\.matmul), as: "test")
+            let together = made.map { p.floats($0.c) }
+            for one in made { p.run(one.matmul, as: "test") }
+            expectSame(together, made.map { p.floats($0.c) }, "\(M) \(N) \(K)")
         }
         p.run([], as: "test")
     }
 
     @Test(arguments: Processor.instructionSets)
-    func `bits do not depend on the number of threads`(instructionSet: String) throws {
+    func `bits do not depend on the number of threads`(instructionSet: String) throws { try checkThreads(instructionSet, .float32) }
+
+    @Test(.needsBFloat16, arguments: KernelVariant.bfloat16InstructionSets)
+    func `bits of bf16 matmul do not depend on the number of threads`(instructionSet: String) throws {
+        try checkThreads(instructionSet, .bfloat16)
+    }
+
+    private func checkThreads(_ instructionSet: String, _ precision: DataType) throws {
         for (M, N, K) in [(1, 33, 17), (65, 97, 33), (150, 130, 1_100)] {
             let made = try [1, 2, 3].map { threads in
                 let p = try Processor(threads: threads, instructionSet: instructionSet)
-                return [DataType.float32, .bfloat16].filter { $0 == .float32 || p.hasBFloat16 }.map { type in
-                    let (matmul, c, _) = MatmulSample(M: M, N: N, K: K).matmul(storing: .float32, on: p) { $0.precision = type }
-                    p.run(matmul, as: "test")
-                    let first = p.floats(c)
-                    p.run(matmul, as: "test")
-                    expectSame(p.floats(c), first, "second run")
-                    return first
-                }
+                let (matmul, c, _) = MatmulSample(M: M, N: N, K: K).matmul(storing: .float32, on: p) { $0.precision = precision }
+                p.run(matmul, as: "test")
+                let first = p.floats(c)
+                p.run(matmul, as: "test")
+                expectSame(p.floats(c), first, "second run")
+                return first
             }
             expectSame(made[1], made[0], "\(M) \(N) \(K) on two threads")
             expectSame(made[2], made[0], "\(M) \(N) \(K) on three threads")
@@ -135,26 +163,24 @@ import Testing
 
     /// Checks a matmul of operands with NaN as padding. The padding of the result must not change.
     private func check(_ M: Int, _ N: Int, _ K: Int, type: DataType, transposed: (Bool, Bool), padding: Int, on p: Processor,
-                       sourceLocation: SourceLocation = #_sourceLocation) {
+                       in precision: DataType, sourceLocation: SourceLocation = #_sourceLocation) {
         let round = { (x: Float) in type == .bfloat16 ? rounded(x) : x }
         let a = TestRandom.numbers(M * K, seed: 1).map(round), b = TestRandom.numbers(K * N, seed: 2).map(round)
         let left = operand(a, M, K, transposed: transposed.0, padding: padding, type, on: p)
         let right = operand(b, K, N, transposed: transposed.1, padding: padding, type, on: p)
-        for precision in [DataType.float32] + (p.hasBFloat16 ? [.bfloat16] : []) {
-            let expected =
-                precision == .float32
-                ? referenceMatmul(a, b, M: M, N: N, K: K) : referenceMatmul(a.map(rounded), b.map(rounded), M: M, N: N, K: K)
-            let width = N + padding, c = p.buffer([Float](repeating: 7, count: M * width))
-            var matmul = Matmul(of: left, right, into: Matrix(c, rows: M, columns: N, rowStride: width))
-            matmul.precision = precision
-            p.run(matmul, as: "test")
-            let actual = p.floats(c)
-            let what = "[\(M), \(K)]·[\(K), \(N)] of \(type) in \(precision), transposed \(transposed), padding \(padding)"
-            expectClose((0..<M * N).map { actual[$0 / N * width + $0 % N] }, expected, within: .forward, what,
-                        sourceLocation: sourceLocation)
-            #expect((0..<M * width).allSatisfy { $0 % width < N || actual[$0] == 7 }, "\(what): wrote outside the result",
+        let expected =
+            precision == .float32
+            ? referenceMatmul(a, b, M: M, N: N, K: K) : referenceMatmul(a.map(rounded), b.map(rounded), M: M, N: N, K: K)
+        let width = N + padding, c = p.buffer([Float](repeating: 7, count: M * width))
+        var matmul = Matmul(of: left, right, into: Matrix(c, rows: M, columns: N, rowStride: width))
+        matmul.precision = precision
+        p.run(matmul, as: "test")
+        let actual = p.floats(c)
+        let what = "[\(M), \(K)]·[\(K), \(N)] of \(type) in \(precision), transposed \(transposed), padding \(padding)"
+        expectClose((0..<M * N).map { actual[$0 / N * width + $0 % N] }, expected, within: .forward, what,
                     sourceLocation: sourceLocation)
-        }
+        #expect((0..<M * width).allSatisfy { $0 % width < N || actual[$0] == 7 }, "\(what): wrote outside the result",
+                sourceLocation: sourceLocation)
     }
 }
 

@@ -4,7 +4,7 @@ import Testing
 /// Invalid arguments, which would access memory out of bounds.
 @Suite struct PreconditionTests {
     enum InvalidCall: String, CaseIterable, Codable, Sendable {
-        case matmul, result, plus, bias, precision, matrix, buffer, type, strides, attention, norm, maximum, adamW
+        case matmul, result, plus, bias, precision, matrix, buffer, type, strides, attention, attentionGradient, norm, maximum, adamW
 
         var message: String {
             switch self {
@@ -18,6 +18,8 @@ import Testing
             case .type: "expected f32, found bf16"
             case .strides: "[1, 1, 2, 3] with strides [0, 0, 4, 1] exceeds a buffer of 6 elements"
             case .attention: "causalAttention: [1, 2, 1·2] with stride 6 exceeds buffers of 6, 6, 6"
+            case .attentionGradient:
+                "causalAttention: gradients of [1, 2, 1·1] with stride 3 exceed dq, dk, dv of 4, 4, 4, y and dy of 2, 2 or 1 sums"
             case .norm: "norm: [2, 3] from 6 elements with 2 scales"
             case .maximum: "max: an axis of length 0"
             case .adamW: "AdamW: 6 weights with 2 gradients"
@@ -45,6 +47,10 @@ import Testing
             case .type: p.zeros(2, .bfloat16).read { _ in }
             case .strides: p.copy(shape: [1, 1, 2, 3], six, strides: [0, 0, 4, 1], into: six, strides: [0, 0, 3, 1])
             case .attention: _ = Attention(q: six, k: six, v: six, B: 1, T: 2, H: 1, D: 2, stride: 6)
+            case .attentionGradient:
+                let a = Attention(q: six, k: six, v: six, B: 1, T: 2, H: 1, D: 1, stride: 3), four = p.zeros(4)
+                p.attendGradient(a, y: two, logSums: two, dy: two, dq: four, dk: four, dv: four)        // each exactly large enough
+                p.attendGradient(a, y: two, logSums: p.zeros(1), dy: two, dq: four, dk: four, dv: four)
             case .norm: p.norm(six, N: 2, C: 3, scale: two, shift: nil, into: six, mean: nil, rstd: two, epsilon: 0)
             case .maximum: p.maximum(six, outer: 1, R: 0, inner: 1, into: two, at: p.ids([0]))
             case .adamW:

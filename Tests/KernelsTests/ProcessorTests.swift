@@ -1,5 +1,8 @@
 import CKernels
+import Files
+import Glibc
 import Kernels
+import Synchronization
 import TestSupport
 import Testing
 
@@ -50,37 +53,106 @@ import Testing
     }
 }
 
+#if arch(x86_64)
+/// Kernels run only on CPUs that have every feature that they are compiled for.
+@Suite struct InstructionSetTests {
+    /// The features that a CPU is said to have.
+    private final class Features {
+        let names: Set<String>
+        init(_ names: Set<String>) { self.names = names }
+    }
+
+    private func kernels(_ name: String, with features: Set<String>) -> slm_kernels? {
+        let features = Features(features)
+        return withExtendedLifetime(features) {
+            slm_kernels_for(name, { context, feature in
+                guard let context, let feature else { return false }
+                return Unmanaged<Features>.fromOpaque(context).takeUnretainedValue().names.contains(String(cString: feature))
+            }, Unmanaged.passUnretained(features).toOpaque())?.pointee
+        }
+    }
+
+    private static let needed: [String: Set<String>] = [
+        "avx2": ["avx2", "fma", "f16c", "bmi2"],
+        "avx512": ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx2", "fma", "f16c", "bmi2"],
+        "avx512bf16": [
+            "avx512bf16", "avx512vnni", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx2", "fma", "f16c", "bmi2",
+        ],
+    ]
+
+    @Test(arguments: ["avx512bf16", "avx512", "avx2"])
+    func `without any one of its features, a CPU does not get the kernels`(name: String) throws {
+        let needed = try #require(Self.needed[name]), table = try #require(kernels(name, with: needed))
+        #expect(Set(String(cString: table.features).split(separator: ",").map(String.init)) == needed)
+        for feature in needed { #expect(kernels(name, with: needed.subtracting([feature])) == nil, "without \(feature)") }
+        #expect(kernels("plain", with: []) != nil)
+    }
+
+    /// /proc/cpuinfo writes some names in another way.
+    @Test func `the CPU's features are those that the system lists`() throws {
+        let info = String(decoding: try InputFile.contents(of: "/proc/cpuinfo"), as: UTF8.self)
+        let line = try #require(info.split(separator: "\n").first { $0.hasPrefix("flags") })
+        let flags = Set(line.split(separator: " ").map { String($0).replacing("avx512_", with: "avx512") })
+        for feature in Self.needed["avx512bf16", default: []] {
+            #expect(slm_cpu_has(nil, feature) == flags.contains(feature), "\(feature)")
+        }
+        let available = ["avx512bf16", "avx512", "avx2"].filter { Self.needed[$0, default: []].isSubset(of: flags) }
+        #expect(Processor.instructionSets == available + ["plain"])
+    }
+}
+#endif
+
 @Suite struct WorkerPoolTests {
     @Test(arguments: [1, 2, 3, 8])
     func `every run calls each thread once`(threads: Int) throws {
-        let pool = try #require(slm_pool_create(Int32(threads)) as OpaquePointer?)
-        defer { slm_pool_destroy(pool) }
-        var calls = [Int](repeating: 0, count: threads)
-        calls.withUnsafeMutableBufferPointer { calls in
-            for _ in 0..<1_000 {
-                slm_pool_run(pool, { context, thread in
-                    // Each thread has its own counter, so that a missing or a second call shows.
-                    context?.assumingMemoryBound(to: Int.self)[Int(thread)] += 1
-                }, calls.baseAddress)
+        let pool = try WorkerPool(threads: threads), calls = Mutex([Int](repeating: 0, count: threads))
+        for _ in 0..<1_000 { pool.run { thread in calls.withLock { $0[thread] += 1 } } }
+        #expect(calls.withLock { $0 } == [Int](repeating: 1_000, count: threads))
+    }
+
+    @Test(arguments: [1, 2, 3, 8], [0, 1, 2, 7, 100])
+    func `every item is done once, by a thread of the pool`(threads: Int, count: Int) throws {
+        let pool = try WorkerPool(threads: threads), done = Mutex([Int](repeating: 0, count: count))
+        for _ in 0..<500 {
+            pool.forEach(count) { item, thread in
+                done.withLock { $0[item] += (0..<threads).contains(thread) ? 1 : 1_000_000 }
             }
         }
-        #expect(calls == [Int](repeating: 1_000, count: threads))
+        #expect(done.withLock { $0 } == [Int](repeating: 500, count: count))
+    }
+
+    /// The caller does the work of a thread that does not come: here one that is busy with an item of an earlier pass.
+    @Test func `items do not wait for a thread that does not run`() throws {
+        let pool = try WorkerPool(threads: 2), done = Atomic(0)
+        // Whichever thread takes the first item waits until the other one has done all the others.
+        pool.forEach(100) { item, _ in
+            if item == 0 { while done.load(ordering: .acquiring) < 99 { sched_yield() } }
+            done.add(1, ordering: .acquiringAndReleasing)
+        }
+        #expect(done.load(ordering: .acquiring) == 100)
     }
 
     @Test func `a pool can be destroyed without having run a task`() throws {
-        for threads in [Int32(1), 2, 5] { slm_pool_destroy(try #require(slm_pool_create(threads) as OpaquePointer?)) }
+        for threads in [1, 2, 5] { _ = try WorkerPool(threads: threads) }
     }
 
-    @Test func `sleeping workers wake up for a task`() throws {
-        let pool = try #require(slm_pool_create(3) as OpaquePointer?)
-        defer { slm_pool_destroy(pool) }
-        var calls = [0, 0, 0]
+    @Test func `sleeping threads wake up for a task`() throws {
+        let pool = try WorkerPool(threads: 3), calls = Mutex([0, 0, 0])
         for _ in 0..<5 {
-            var busy = 0
-            for i in 0..<3_000_000 { busy &+= i ^ busy }       // longer than the workers spin
-            #expect(busy != 1)
-            slm_pool_run(pool, { context, thread in context?.assumingMemoryBound(to: Int.self)[Int(thread)] += 1 }, &calls)
+            usleep(2_000)                                       // longer than threads spin
+            pool.run { thread in calls.withLock { $0[thread] += 1 } }
         }
-        #expect(calls == [5, 5, 5])
+        #expect(calls.withLock { $0 } == [5, 5, 5])
+    }
+
+    /// More threads than cores, and tasks of every kind in turn.
+    @Test func `many threads take turns on few cores`() throws {
+        let pool = try WorkerPool(threads: 16), sum = Atomic(0)
+        for round in 0..<300 {
+            pool.forEach(round % 40) { item, _ in sum.add(item, ordering: .relaxed) }
+            if round % 50 == 0 { pool.run { _ in sum.add(1, ordering: .relaxed) } }
+        }
+        let items = (0..<300).reduce(0) { $0 + (0..<$1 % 40).reduce(0, +) }
+        #expect(sum.load(ordering: .relaxed) == items + 6 * 16)
     }
 }

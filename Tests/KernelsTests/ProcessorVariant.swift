@@ -7,16 +7,29 @@ struct ProcessorVariant: Sendable, CustomTestStringConvertible {
     let instructionSet: String
     let threads: Int
     var blas: BLAS?
+    /// Of matmuls.
+    var precision = DataType.float32
 
-    var testDescription: String { "\(instructionSet), \(threads) threads" + (blas.map { ", \($0.rawValue)" } ?? "") }
+    var testDescription: String {
+        "\(instructionSet), \(threads) threads" + (blas.map { ", \($0.rawValue)" } ?? "") + (precision == .float32 ? "" : ", bf16")
+    }
 
-    func processor() throws -> Processor { try Processor(threads: threads, instructionSet: instructionSet, blas: blas) }
+    func processor() throws -> Processor {
+        if blas == nil { KernelPaths.record(instructionSet, precision) }
+        return try Processor(threads: threads, instructionSet: instructionSet, blas: blas)
+    }
 
     static let all: [ProcessorVariant] = Processor.instructionSets.flatMap { (instructionSet: String) -> [ProcessorVariant] in
         [1, 2, 3].map { ProcessorVariant(instructionSet: instructionSet, threads: $0) }
     }
     static let libraries: [ProcessorVariant] = [BLAS.onednn, .openblas].flatMap { (blas: BLAS) -> [ProcessorVariant] in
         [1, 2, 3].map { ProcessorVariant(instructionSet: Processor.instructionSets[0], threads: $0, blas: blas) }
+    }
+    /// Those of `variants` with bf16 matmul, in bf16. A test of them is skipped, and says so, if there are none: `.needsBFloat16`.
+    static func bfloat16(of variants: [ProcessorVariant]) -> [ProcessorVariant] {
+        variants.filter { KernelVariant.bfloat16InstructionSets.contains($0.instructionSet) }.map {
+            ProcessorVariant(instructionSet: $0.instructionSet, threads: $0.threads, blas: $0.blas, precision: .bfloat16)
+        }
     }
 }
 

@@ -17,7 +17,7 @@ import time
 import h5py
 
 STEPS = 60
-SKIPPED = {"training/seconds", "training/plan/save_every", "training/evaluations", "training/since_best"}
+SKIPPED = {"training/seconds", "training/evaluation_seconds", "training/plan/save_every", "training/evaluations", "training/since_best"}
 
 
 class Training:

@@ -75,6 +75,35 @@ import Testing
         #expect(!both.contains("model: dropout"))
     }
 
+    @Test func `only runs that were validated on the same tokens are ranked`() throws {
+        func run(_ name: String, _ loss: Double, set: String?, result: Double? = nil) throws -> String {
+            try Folder.create(folder(name))
+            let record = try RunRecorder(folder(name), TrainingLogTests.settings, resumingAfter: 0)
+            try record.add(
+                .evaluated(
+                    .init(
+                        step: 10, trainingLoss: 2, validationLoss: loss, bitsPerByte: 1, validationSet: set, isBest: true, tokens: 512,
+                        seconds: 9)))
+            if let result {
+                try record.add(
+                    .validated(.init(step: 10, loss: result, bitsPerByte: 1, tokens: 99, conversations: 7, isWholeSet: true, set: "whole")))
+            }
+            return folder(name)
+        }
+        let paths = try [run("a", 1, set: "s"), run("b", 2, set: "s"), run("c", 3, set: "t"), run("d", 4, set: nil)]
+        let results = try [run("e", 1, set: "s", result: 5), run("f", 2, set: "t", result: 4)]
+        func ranks(_ paths: [String]) throws -> Bool {
+            let comparison = try RunComparison(of: paths)
+            #expect(comparison.html.contains("cannot be compared") != comparison.isComparable)
+            return comparison.html.contains(#"<tr class="best">"#)
+        }
+        #expect(try ranks([paths[0], paths[1]]))
+        #expect(try !ranks([paths[0], paths[2]]) && !ranks([paths[0], paths[3]]) && !ranks([paths[3], paths[3]]))
+        #expect(try ranks(results) && !ranks([paths[0], results[0]]))
+        let log = try TrainingLog(of: results[1])
+        #expect(log.comparedLoss?.loss == 4 && log.comparedLoss?.set == "whole" && log.unreadableLines == 0)
+    }
+
     @Test(
         arguments: [
             (9, 45.4, "9", "45 s", "4,608"), (12_345, 725, "12,345", "12:05", "6.32 M"), (1_000, 10_930, "1,000", "3:02:10", "512 k"),

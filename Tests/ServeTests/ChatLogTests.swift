@@ -59,6 +59,20 @@ import Tokenize
         #expect(ends == 7 && log.count == 7)
     }
 
+    @Test func `what came before an exchange is stored as context, its oldest messages dropped`() throws {
+        let log = try ChatLog(folder("a.jsonl"))
+        let history = (0..<20).map { Conversation.Message($0 % 2 == 0 ? .user : .assistant, "message \($0)\0") }
+        try log.append(user: "q", assistant: "a", at: Self.time, after: Array(history.prefix(2)))
+        try log.append(user: "q", assistant: "a", at: Self.time, after: history)
+        try log.append(user: "q", assistant: "a", at: Self.time, after: [.init(.user, String(repeating: "x", count: 20_000))])
+        var found: [[Conversation.Message]] = []
+        var reader = try ConversationReader(log.paths)
+        try reader.forEach { conversation, _, _ in found.append(conversation.messages) }
+        #expect(found.map(\.count) == [4, 14, 2] && log.count == 3)
+        #expect(found[0].map(\.isContext) == [true, true, false, false] && found[0].map(\.role) == [.user, .assistant, .user, .assistant])
+        #expect(found[1].first?.text == Array("message 8\u{FFFD}".utf8))
+    }
+
     @Test func `chats with a blank message or answer are not stored`() throws {
         let log = try ChatLog(folder("a.jsonl"))
         for (user, assistant) in [("", "x"), ("x", ""), (" \n\t", "x"), ("x", "\r\n")] {

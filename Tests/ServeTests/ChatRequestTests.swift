@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Infer
 import JSON
@@ -32,6 +33,22 @@ import Testing
         #expect(try server.connect().ask("GET", "/stats")?.text == #"{"count":10,"ready":true,"collecting":true}"#)
         let discreet = try TestServer()
         #expect(try discreet.connect().ask("GET", "/stats")?.text == #"{"count":0,"ready":false,"collecting":false}"#)
+    }
+
+    @Test func `the chat log keeps what came before an exchange`() throws {
+        let server = try TestServer(collecting: true), ada = try server.account("ada")
+        let history = #"[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]"#
+        _ = try server.openStream("/api/chat/guest", #"{"message":"one","history":\#(history),"stop":["y"]}"#).read()
+        try eventually { server.chatLog?.count == 1 }
+        let start = try server.chat(#"{"message":"two","stop":["y"]}"#, as: ada).start
+        let id = try #require(start["conversation_id"]?.string)
+        try eventually { server.chatLog?.count == 2 }
+        try server.chat(#"{"message":"three","conversation_id":"\#(id)","stop":["y"]}"#, as: ada)
+        try eventually { server.chatLog?.count == 3 }
+        let path = try #require(server.chatLog?.paths.first)
+        let lines = String(decoding: try InputFile.contents(of: path), as: UTF8.self).split(separator: "\n")
+        #expect(lines.count == 3 && lines[0].contains(#""history":\#(history),"user":"one""#) && !lines[1].contains("history"))
+        #expect(lines[2].contains(#""history":[{"role":"user","content":"two"},{"role":"assistant","content":"#), "\(lines[2])")
     }
 
     @Test func `a truncated answer is not added to the chat log`() throws {

@@ -94,6 +94,29 @@ struct OpenAITokensTests {
         #expect(content.allSatisfy { $0["top_logprobs"]?.elements.map(Array.init)?.count == 1 } && content[8]["token"]?.string == #"\xc3"#)
     }
 
+    @Test("log-probabilities include a last token in the middle of a character", arguments: [false, true], [false, true])
+    func lastToken(streams: Bool, isChat: Bool) throws {
+        let server = try server(), connection = try server.connect()
+        let path = isChat ? "/v1/chat/completions" : "/v1/completions"
+        let prompt = isChat ? #""messages":[{"role":"user","content":"Hello"}],"logprobs":true"# : #""prompt":"H","logprobs":0"#
+        let text = isChat ? "Hi, you!" : "i, you!"
+        let answer = try #require(
+            connection.post(path, #"{\#(prompt),"temperature":0,"max_tokens":\#(text.utf8.count + 1),"stream":\#(streams)}"#))
+        let choices = streams ? try answer.data.dropLast().map { line in
+            var parser = JSONParser()
+            return try first(parser.parse(Array(line.utf8)))
+        } : [try first(answer.json())]
+        let content = choices.map {
+            $0["text"]?.string ?? $0["message"]?["content"]?.string ?? $0["delta"]?["content"]?.string ?? ""
+        }.joined()
+        let tokens = choices.flatMap { choice -> [String?] in
+            let list = choice["logprobs"]?["content"]?.elements?.map { $0["token"]?.string }
+            return list ?? choice["logprobs"]?["tokens"]?.elements?.map(\.string) ?? []
+        }
+        #expect(content == text && choices.last?["finish_reason"]?.string == "length")
+        #expect(tokens == text.map { String($0) } + [isChat ? #"\xc3"# : #"bytes:\xc3"#], "\(tokens)")
+    }
+
     @Test("cached_tokens counts a cached answer")
     func cached() throws {
         let server = try server(), connection = try server.connect()

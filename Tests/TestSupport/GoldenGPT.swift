@@ -30,7 +30,9 @@ package struct GoldenGPT {
             configuration.hasBias = false
         }
         var list = ParameterList()
-        model = GPT(configuration, in: &list)
+        var model = GPT(configuration, in: &list)
+        model.restartsPositions = false                                  // as in make_golden.py
+        self.model = model
         parameters = Parameters(list, on: processor)
         for parameter in parameters.list {
             let weights = golden.floats("weights/\(parameter.name)")

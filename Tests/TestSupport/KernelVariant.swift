@@ -1,4 +1,5 @@
 package import Kernels
+package import Testing
 
 /// A combination of kernels and precision that a test runs with.
 package struct KernelVariant: Sendable, CustomStringConvertible {
@@ -25,9 +26,12 @@ package struct KernelVariant: Sendable, CustomStringConvertible {
         KernelVariant(instructionSet: $0.instructionSet, precision: .bfloat16, storage: .bfloat16)
     }
 
-    private static let bfloat16 = Processor.instructionSets.filter { instructionSet in
+    /// The instruction sets of this CPU with bf16 matmul.
+    package static let bfloat16InstructionSets = Processor.instructionSets.filter { instructionSet in
         do { return try Processor(threads: 1, instructionSet: instructionSet).hasBFloat16 } catch { preconditionFailure("\(error)") }
-    }.map { KernelVariant(instructionSet: $0, precision: .bfloat16) }
+    }
+
+    private static let bfloat16 = bfloat16InstructionSets.map { KernelVariant(instructionSet: $0, precision: .bfloat16) }
 
     package var description: String {
         "\(instructionSet) \(precision.rawValue)" + (storage == .float32 ? "" : ", stored in \(storage.rawValue)")
@@ -35,8 +39,18 @@ package struct KernelVariant: Sendable, CustomStringConvertible {
     }
 
     /// With two threads, so that operations are split.
-    package func processor() throws -> Processor { try Processor(threads: 2, instructionSet: instructionSet, blas: blas) }
+    package func processor() throws -> Processor {
+        if blas == .slm { KernelPaths.record(instructionSet, precision) }
+        return try Processor(threads: 2, instructionSet: instructionSet, blas: blas)
+    }
 
     package var forward: Tolerance { precision == .float32 ? .forward : .bfloat16 }
     package var gradient: Tolerance { precision == .float32 ? .gradient : .bfloat16Gradient }
+}
+
+extension Trait where Self == ConditionTrait {
+    /// Skips a test of bf16 matmul, and says so, on a CPU that has no instructions for it.
+    package static var needsBFloat16: ConditionTrait {
+        .enabled(if: !KernelVariant.bfloat16InstructionSets.isEmpty, "this CPU has no bf16 instructions")
+    }
 }

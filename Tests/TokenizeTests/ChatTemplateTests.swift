@@ -53,6 +53,18 @@ import Tokenize
         #expect(chat.bytes.user == 5 && chat.bytes.assistant == 6)
     }
 
+    @Test(arguments: ChatTemplate.allCases) func `earlier answers that are context are the user's, and the text is the same`(
+        template: ChatTemplate
+    ) throws {
+        let messages = [Conversation.Message(.user, "Hi"), .init(.assistant, "Yo"), .init(.user, "Bye"), .init(.assistant, "Ciao")]
+        let context = messages.enumerated().map { Conversation.Message($1.role, $1.text, isContext: $0 < 2) }
+        let whole = try rendered(template, [Conversation(messages)]), last = try rendered(template, [Conversation(context)])
+        #expect(whole.text == last.text && whole.chat.ids == last.chat.ids)
+        #expect(try texts(of: .assistant, whole.chat).count == 2)
+        #expect(try texts(of: .assistant, last.chat) == [template == .specialTokens ? "Ciao<|eos|>" : " Ciao\n"])
+        #expect(last.chat.bytes.assistant == 4 && last.chat.bytes.user == 7)
+    }
+
     @Test func `a prompt ends where the assistant's answer starts`() throws {
         let prompt = try rendered(.specialTokens, [Self.chat], asPrompt: true)
         #expect(prompt.text == "<|user|>Hi<|assistant|>Yo\n\nman<|user|>Bye<|assistant|>")

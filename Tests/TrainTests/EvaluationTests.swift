@@ -64,7 +64,10 @@ import Train
             tape = Tape(processor, parameters: parameters)
         }
 
-        func loss(at position: Int, in document: ArraySlice<TokenID>, stride: Int) -> (nats: Double, isTop: Bool) {
+        /// - Parameter ends: Tokens that are one event.
+        func loss(
+            at position: Int, in document: ArraySlice<TokenID>, stride: Int, ends: [Int]
+        ) -> (nats: Double, isTop: Bool) {
             let context = model.configuration.context, before = position - document.startIndex
             let windows = Swift.stride(from: 0, to: document.count, by: stride)
             let start = document.startIndex + (windows.first { $0 + context >= before } ?? 0)
@@ -73,7 +76,9 @@ import Train
             let logits = tape.withoutRecording { model.logits(of: tape.ids(seen, [1, seen.count]), on: tape).floats }
             let last = logits.suffix(260).map { Double($0) }, target = Int(document[position])
             let sum: Double = last.reduce(0) { $0 + exp($1) }
-            return (log(sum) - last[target], last[target] == last.max())
+            let event = ends.contains(target) ? ends : [target]
+            let logit: Double = log(event.reduce(0) { $0 + exp(last[$1]) })
+            return (log(sum) - logit, event.contains { last[$0] == last.max() })
         }
     }
 
@@ -89,21 +94,37 @@ import Train
         var totalCorrect = 0
         for (i, (piece, end)) in zip(text.pieces, ends).enumerated() {
             let document = windows.joins ? ids[...] : ids[piece.start..<end]
-            var isAssistant = false, losses: [Double] = [], correct = 0
+            var isAssistant = false, losses: [Double] = [], correct = 0, endLosses: [Double] = []
             for position in piece.start..<end {
                 // Targets follow the assistant's role token, up to the user's role token or the end token.
                 let counts = lossScope == .all || isAssistant
                 if ids[position] == 1 { isAssistant = true } else if ids[position] == 0 || ids[position] == 2 { isAssistant = false }
                 guard counts, position > document.startIndex else { continue }
-                let (nats, isTop) = reference.loss(at: position, in: document, stride: windows.stride)
+                let ends = windows.joins ? [] : [0, 2]
+                let (nats, isTop) = reference.loss(at: position, in: document, stride: windows.stride, ends: ends)
                 losses.append(nats)
+                if ids[position] < 4, !windows.joins { endLosses.append(nats) }
                 correct += isTop ? 1 : 0
             }
             expectClose([Float(found[i].nats)], [losses.reduce(0, +)], within: .gradient, "conversation \(i)")
-            #expect(found[i].targets == losses.count && found[i].correct == correct)
+            #expect(found[i].targets == losses.count && found[i].correct == correct && found[i].turnEnds == endLosses.count)
+            expectClose([Float(found[i].turnEndNats)], [endLosses.reduce(0, +)], within: .gradient, "ends of turns in \(i)")
             totalCorrect += correct
         }
         #expect(totalCorrect > 10)
+    }
+
+    @Test func `the end of an answer is one event, whether the chat goes on or not`() throws {
+        let checkpoint = try checkpoint(), reader = try reader(checkpoint, lossScope: .assistant)
+        let exchange = #"{"role":"user","content":"what is 3?"},{"role":"assistant","content":"a3a3"}"#
+        let short = folder.write(#"{"messages":[\#(exchange)]}"#, to: "short.jsonl")
+        let long = folder.write(#"{"messages":[\#(exchange),{"role":"user","content":"ü"}]}"#, to: "long.jsonl")
+        let (a, b) = try (reader.text(at: short), reader.text(at: long))
+        #expect(a.ids.prefix(while: { $0 != 2 }) == b.ids[..<(a.ids.count - 1)] && b.ids[a.ids.count - 1] == 0)
+        let (alone, continued) = try (pieces(checkpoint, a)[0], pieces(checkpoint, b)[0])
+        #expect(alone.turnEnds == 1 && continued.turnEnds == 1 && alone.targets == 5 && continued.targets == 5)
+        expectClose([Float(alone.turnEndLoss), Float(alone.textLoss)], [continued.turnEndLoss, continued.textLoss], within: .forward)
+        expectClose([Float(alone.loss)], [(4 * alone.textLoss + alone.turnEndLoss) / 5], within: .forward)
     }
 
     @Test func `windows without overlap match nanoGPT's evaluation`() throws {

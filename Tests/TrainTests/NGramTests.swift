@@ -1,5 +1,7 @@
 import Autograd
+import Checkpoint
 import Corpus
+import Files
 import Glibc
 import Kernels
 import Model
@@ -27,6 +29,12 @@ import Train
         return try TokenFile(path, vocabularySize: vocabulary)
     }
 
+    private func counting(of text: TokenFile, vocabulary: Int, maxTokens: Int = NGramCounting.maxTokens) -> NGramCounting {
+        var counting = NGramCounting(of: text, vocabulary: vocabulary, maxTokens: maxTokens)
+        while counting.share < 1 { counting.countNext(of: text) }
+        return counting
+    }
+
     @Test func `numbers are counted in ascending order`() {
         var noise = TestRandom(1), plain: [UInt64: UInt32] = [:]
         let numbers = (0..<5_000).map { _ in noise.next() % 700 * 0x1_0000_0001 }
@@ -35,6 +43,37 @@ import Train
         #expect(counted.numbers == plain.keys.sorted())
         #expect(zip(counted.numbers, counted.counts).allSatisfy { plain[$0] == $1 })
         #expect(SortedCounts([], bits: 10).numbers.isEmpty)
+        var parts = SortedCounts([], bits: 44)
+        for start in stride(from: 0, to: 5_000, by: 700) { parts.add(SortedCounts(Array(numbers[start...].prefix(700)), bits: 44)) }
+        #expect(parts.numbers == counted.numbers && parts.counts == counted.counts)
+    }
+
+    /// A float counts to 2^24 and no further: 2^24 + 1 is 2^24.
+    @Test func `counts above 2^24 are exact`() {
+        var counts = SortedCounts([3 << 4 | 1, 3 << 4 | 2], bits: 8)
+        for _ in 0..<24 { counts.add(counts) }
+        counts.add(SortedCounts([3 << 4 | 1], bits: 8))
+        let model = KneserNeyModel(counts, bits: 4)
+        #expect(model.totals == [1 << 25 + 1])
+    }
+
+    @Test func `all n-grams of a text are counted, also across the borders of its parts`() throws {
+        let V = 50, text = Self.text(200_000, vocabulary: V, seed: 5), counted = counting(of: try file(text, vocabulary: V), vocabulary: V)
+        let pairs = zip(text, text.dropFirst()).map { a, b -> UInt64 in UInt64(a) << 6 | UInt64(b) }
+        let model = KneserNeyModel(SortedCounts(pairs, bits: 12), bits: 6)
+        let counts = try #require(NGramCounts(of: counted, vocabulary: V, pairs: 10))
+        #expect(counts.afterToken.totals == model.totals && model.totals.reduce(0, +) == 199_999)
+    }
+
+    /// The last quarter of the text has tokens that the rest lacks.
+    @Test func `a text that is too long is sampled from its beginning to its end`() throws {
+        let text = (0..<60_000).map { UInt16($0 % 7) } + (0..<20_000).map { UInt16(10 + $0 % 5) }
+        let path = try file(text, vocabulary: 16)
+        let counting = counting(of: path, vocabulary: 16, maxTokens: 8_192)
+        let counts = try #require(NGramCounts(of: counting, vocabulary: 16, pairs: 10)), model = counts.afterToken
+        #expect(model.totals.reduce(0, +) <= 8_192 && model.contexts == Array(0..<7) + Array(10..<15))
+        let late = zip(model.contexts, model.totals).filter { $0.0 >= 10 }.map(\.1).reduce(0, +)
+        #expect(abs(Double(late) / Double(model.totals.reduce(0, +)) - 0.25) < 0.01)
     }
 
     @Test func `the probabilities after a context and its backoff mass add up to 1`() {
@@ -61,7 +100,7 @@ import Train
             let b = Int(text[text.count - 1])
             text.append(UInt16(b == 3 || noise.next() % 5 == 0 ? Int(noise.next() % 12) : (a * 5 + b * 7 + 1) % 12))
         }
-        let counts = NGramCounts(try file(text, vocabulary: 12), vocabulary: 12, pairs: 100)
+        let counts = try #require(NGramCounts(of: counting(of: try file(text, vocabulary: 12), vocabulary: 12), vocabulary: 12, pairs: 100))
         #expect(counts.pairs.count == 100 && !counts.pairs.contains { $0.last == 3 })
     }
 
@@ -70,8 +109,10 @@ import Train
         let V = 40, processor = try Processor(threads: 1)
         var configuration = GPTConfiguration(layers: 2, heads: 5, width: 320, context: 64, vocabulary: V)
         let tokens = try file(Self.text(60_000, vocabulary: V, seed: 1), vocabulary: V)
-        let initialization = try #require(
-            NGramInitialization(configuration, counting: tokens, contexts: 60_000, on: processor, precision: .float32, seed: 3))
+        var preparation = try #require(
+            NGramPreparation(configuration, of: tokens, contexts: 60_000, on: processor, precision: .float32, seed: 3))
+        let made = preparation.run(of: tokens, shouldStop: { false })
+        let initialization = try #require(made)
         let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 3)
         initialization.write(into: trainer.parameters)
         let unseen = Self.text(64 * 16 + 1, vocabulary: V, seed: 9).map(Int32.init)
@@ -83,5 +124,87 @@ import Train
         configuration.isTied = true
         #expect(!NGramInitialization.isPossible(for: configuration))
         #expect(!NGramInitialization.isPossible(for: .tiny) && NGramInitialization.isPossible(for: .eugpt))
+    }
+
+    /// Stops after each number of calls, counting and fitting, and continues from what was stored.
+    @Test(arguments: [0, 1, 2, 3, 10, 20, 40]) func `a stopped initialization continues where it was stopped`(calls: Int) throws {
+        let vocabulary = Vocabulary.ofBytes(specialTokens: []), V = vocabulary.count
+        let configuration = GPTConfiguration(layers: 1, heads: 5, width: 320, context: 64, vocabulary: V)
+        let tokens = try file(Self.text(70_000, vocabulary: V, seed: 1), vocabulary: V)
+        var plan = TrainingPlan()
+        plan.length = .steps(2)
+        plan.rows = 2
+        plan.nGramContexts = 16_384
+        let batches = try RandomWindows(tokens, rows: 2, context: 64, seed: 1)
+        func run(_ name: String) throws -> (TrainingRun, Processor) {
+            try Folder.create(folder(name))
+            let processor = try Processor(threads: 1)
+            let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 3)
+            let run = try TrainingRun(
+                trainer, plan, training: batches, validation: nil, vocabulary: vocabulary, chatTemplate: nil, folder: folder(name))
+            return (run, processor)
+        }
+        func initialize(_ run: TrainingRun, _ processor: Processor, stoppingAfter calls: Int = .max) throws -> Int {
+            var made = 0, events = 0
+            try run.initializeFromNGrams(
+                of: tokens, on: processor, precision: .float32, clock: { 0 },
+                shouldStop: {
+                    made += 1
+                    return made > calls
+                }
+            ) { if case .initializedFromNGrams = $0 { events += 1 } }
+            return events
+        }
+        let (whole, processor) = try run("whole")
+        #expect(try initialize(whole, processor) == 1)
+        let (first, processor1) = try run("parts")
+        #expect(try initialize(first, processor1, stoppingAfter: calls) == (calls < 30 ? 0 : 1))
+        #expect(try first.run(clock: { 0 }, shouldStop: { _ in true }) { _ in } == .stopped)
+        let stored = try Checkpoint(reading: folder("parts/last.h5"))
+        #expect((stored.training["ngrams/phase"] != nil) == (calls < 30))
+        let (second, processor2) = try run("parts")
+        try second.restore(stored)
+        var made = 0
+        try second.initializeFromNGrams(
+            of: tokens, on: processor2, precision: .float32, clock: { 0 },
+            shouldStop: {
+                made += 1
+                return false
+            }
+        ) { _ in }
+        if calls > 30 { #expect(made == 0) }
+        let weights = { (run: TrainingRun) in run.trainer.parameters.values.read { span in span.indices.map { span[$0] } } }
+        let isSame = weights(second) == weights(whole)
+        #expect(isSame && second.state.nGramPairs == whole.state.nGramPairs)
+        #expect(try second.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .finished)
+        #expect(try Checkpoint(reading: folder("parts/last.h5")).training["ngrams/phase"] == nil)
+    }
+
+    @Test func `damaged stored counts are reported`() throws {
+        let V = 40, configuration = GPTConfiguration(layers: 1, heads: 5, width: 320, context: 64, vocabulary: V)
+        let tokens = try file(Self.text(5_000, vocabulary: V, seed: 1), vocabulary: V), processor = try Processor(threads: 1)
+        var preparation = try #require(
+            NGramPreparation(configuration, of: tokens, contexts: 4_096, on: processor, precision: .float32, seed: 3))
+        var calls = 0
+        let isStopped = preparation.run(
+            of: tokens,
+            shouldStop: {
+                calls += 1
+                return calls > 6
+            }) == nil
+        #expect(isStopped)
+        var stored = Checkpoint(configuration, weights: [:])
+        stored.training = preparation.values
+        try #require(stored.training["ngrams/after_token/tokens"] != nil)
+        try preparation.restore(stored)
+        let damages: [(String, CheckpointValue)] = [
+            ("ngrams/phase", "waiting"), ("ngrams/step", 1_000_000), ("ngrams/after_token/tokens", .integers([1, 2])),
+            ("ngrams/table/first", .floats([1])), ("ngrams/pair_backoff/starts", .integers([])),
+        ]
+        for (name, value) in damages {
+            var damaged = stored
+            damaged.training[name] = value
+            #expect(throws: CheckpointError.self, "\(name)") { try preparation.restore(damaged) }
+        }
     }
 }

@@ -58,8 +58,8 @@ import Train
         var reads = 0.0
         guessed.microBatchTokens = 24
         plain.microBatchTokens = 24
-        // Two micro-batches; one forward pass takes one second of this clock.
-        #expect(guessed.estimatedStepSeconds(for: batch()) { reads += 1; return reads } == 6)
+        // Two micro-batches; a forward and a backward pass take one second of this clock, as clearing the gradients does.
+        #expect(guessed.estimatedStepSeconds(for: batch()) { reads += 1; return reads } == 2 + 8)
         for _ in 0..<2 { #expect(guessed.step(batch(), rate: 1e-3).loss == plain.step(batch(), rate: 1e-3).loss) }
         #expect(weights(of: guessed) == weights(of: plain))
     }

@@ -138,14 +138,6 @@ import Train
         #expect(try data.packedBatches(.train, plan, context: 32).rowsPerEpoch == data.exampleCount(.train, context: 32))
     }
 
-    @Test func `even validation batches read each target once`() throws {
-        let data = try data(source(chats(300))), batches = try data.packedBatches(.val, plan, context: 32, evenly: true)
-        var seen: [Int32] = []
-        for step in 0..<Int(batches.stepsPerEpoch.rounded(.up)) { seen += batches.batch(at: step).targets.filter { $0 >= 0 } }
-        let once = data.validation.count - data.exampleCount(.val, context: 32)
-        #expect(seen.count >= once && seen.count < once + 2 * 32)
-    }
-
     @Test(arguments: [0.2, 0.25, 0.5, 0.07]) func `a replay mixture has the exact share of older rows and all new rows in order`(
         share: Double
     ) throws {

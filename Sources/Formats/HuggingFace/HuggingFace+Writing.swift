@@ -47,17 +47,28 @@ extension HuggingFace {
         } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.shape.reduce(format.size, *) }) }
     }
 
-    /// The weights with GPT-2's names and shapes, in the order of the model.
+    /// The weights with GPT-2's names and shapes, in the order of the model. Only the biases of a model without biases are zeros.
     private static func arrays(of checkpoint: Checkpoint) throws(CheckpointError) -> [SafeTensorsWriter.Array] {
         var full = checkpoint.configuration
         full.hasBias = true
         try checkpoint.checkWeights(of: checkpoint.configuration)
-        return HuggingFaceLayout(full).arrays.map { array in
-            SafeTensorsWriter.Array(
-                name: array.name == HuggingFaceLayout.head ? array.name : "transformer.\(array.name)", shape: array.shape,
-                values: checkpoint.weights[array.parameter.name]?.values, isTransposed: array.isTransposed
-            )
+        var arrays: [SafeTensorsWriter.Array] = []
+        for array in HuggingFaceLayout(full).arrays {
+            let name = array.parameter.name, values: SafeTensorsWriter.Values
+            if let stored = checkpoint.weights[name] {
+                values = array.isTransposed ? .transposed(stored.values) : .matrix(stored.values)
+            } else if let quantized = checkpoint.quantized[name] {
+                throw notExpressible("\(name) is stored in \(quantized.precision.rawValue), and has to be converted to f32 first")
+            } else if !checkpoint.configuration.hasBias, name.hasSuffix(".bias") {
+                values = .zeros
+            } else {
+                throw .mismatch(
+                    path: checkpoint.name, name: "weights/\(name)", expected: "f32 \(array.parameter.shape)", found: "nothing")
+            }
+            let prefix = array.name == HuggingFaceLayout.head ? "" : "transformer."
+            arrays.append(SafeTensorsWriter.Array(name: prefix + array.name, shape: array.shape, values: values))
         }
+        return arrays
     }
 
     private static func notExpressible(_ reason: String) -> CheckpointError {

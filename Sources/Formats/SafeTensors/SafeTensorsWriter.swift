@@ -12,10 +12,14 @@ struct SafeTensorsWriter: ~Copyable {
         let name: String
         /// The shape in the file.
         let shape: [Int]
-        /// nil for zeros.
-        let values: Buffer?
-        /// Whether `values` is the transpose of the matrix in the file.
-        let isTransposed: Bool
+        let values: Values
+    }
+
+    enum Values {
+        case matrix(Buffer)
+        /// The transpose of the matrix in the file.
+        case transposed(Buffer)
+        case zeros
     }
 
     private var file: AtomicFile
@@ -61,16 +65,16 @@ struct SafeTensorsWriter: ~Copyable {
         for first in stride(from: 0, to: rows, by: 16) {
             bytes.removeAll(keepingCapacity: true)
             let range = first..<min(first + 16, rows)
-            guard let values = array.values else {
-                try file.write([UInt8](repeating: 0, count: range.count * columns * format.size))
-                continue
-            }
-            values.read { span in
-                for row in range {
-                    for column in 0..<columns {
-                        format.append(span[array.isTransposed ? column * rows + row : row * columns + column], to: &bytes)
+            switch array.values {
+            case .matrix(let values):
+                values.read { span in for i in range.lowerBound * columns..<range.upperBound * columns { format.append(span[i], to: &bytes) } }
+            case .transposed(let values):
+                values.read { span in
+                    for row in range {
+                        for column in 0..<columns { format.append(span[column * rows + row], to: &bytes) }
                     }
                 }
+            case .zeros: bytes = [UInt8](repeating: 0, count: range.count * columns * format.size)
             }
             try file.write(bytes)
         }

@@ -99,10 +99,14 @@ package final class ModelRunner: Executor {
         return Tensor(logits.elements, [logits.shape[0], logits.shape[-1]])
     }
 
-    /// The loss of each target, without those that are negative. Uses a temporary KV cache.
-    package func tokenLosses(of ids: [TokenID], predicting targets: [TokenID]) -> TokenLosses {
-        require(ids.count == targets.count, "expected a target for each id, found \(ids.count) ids and \(targets.count) targets")
+    /// The loss of each target, without those that are negative, for several sets of targets. Uses a temporary KV cache.
+    package func tokenLosses(of ids: [TokenID], predicting sets: [[TokenID]]) -> [TokenLosses] {
         let logits = logits(for: [Segment(makeKVCache(), from: 0, ids: ids, logits: .all)])         // [T, V]
+        return sets.map { tokenLosses(of: ids, predicting: $0, logits) }
+    }
+
+    private func tokenLosses(of ids: [TokenID], predicting targets: [TokenID], _ logits: Tensor) -> TokenLosses {
+        require(ids.count == targets.count, "expected a target for each id, found \(ids.count) ids and \(targets.count) targets")
         let targetIDs = processor.buffer(of: ids.count, .int32)
         targetIDs.writeIDs { span in for i in span.indices { span[i] = targets[i] } }
         let losses = processor.buffer(of: ids.count, .float32), hits = processor.buffer(of: ids.count, .int32)
@@ -126,7 +130,7 @@ package final class ModelRunner: Executor {
 
     // MARK: Operations
 
-    package func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?) -> Tensor {
+    package func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?, documentStarts: Tensor?) -> Tensor {
         let C = table.table.shape[1], y = empty(ids.shape[0], C)
         var n = 0
         for segment in batch {

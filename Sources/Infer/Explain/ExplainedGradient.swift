@@ -5,7 +5,7 @@ package import Tokenize
 
 /// The derivative of the mean loss of a text with respect to one weight, computed in three ways.
 ///
-///     let gradient = ExplainedGradient(of: head, row: 337, column: 0, ids, model, parameters, on: processor)
+///     let gradient = ExplainedGradient(of: head, row: 337, column: 0, ids, model, parameters, on: processor, includingCurve: false)
 ///     gradient.backward                                        // by the autograd engine
 package struct ExplainedGradient {
     /// The weight's value.
@@ -16,7 +16,7 @@ package struct ExplainedGradient {
     /// (loss(w + h) − loss(w − h)) / 2h
     package let finiteDifference: Float
     package static let step: Float = 0.003
-    /// Losses around the weight's value.
+    /// Losses around the weight's value, from 41 forward passes; empty if they were not asked for.
     package let curve: [(weight: Float, loss: Float)]
 
     /// - Parameters:
@@ -29,7 +29,8 @@ package struct ExplainedGradient {
         _ ids: [TokenID],
         _ model: GPT,
         _ parameters: Parameters,
-        on processor: Processor
+        on processor: Processor,
+        includingCurve: Bool
     ) {
         let tape = Tape(processor, parameters: parameters)
         let inputs = tape.ids(Array(ids.dropLast()), [1, ids.count - 1])
@@ -51,7 +52,7 @@ package struct ExplainedGradient {
         self.weight = original
         let h = Self.step
         finiteDifference = (loss(at: original + h) - loss(at: original - h)) / (2 * h)
-        curve = (-20...20).map { i in
+        curve = !includingCurve ? [] : (-20...20).map { i in
             let weight = original + Float(i) * 0.1
             return (weight, loss(at: weight))
         }

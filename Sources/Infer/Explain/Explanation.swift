@@ -64,7 +64,12 @@ package struct Explanation {
     /// The `count` most likely tokens after a position, best first; ties go to the smaller id.
     package func mostLikely(_ count: Int, after position: Int) -> [(id: TokenID, logit: Float, probability: Float)] {
         let p = probabilities(after: position)
-        return p.indices.sorted { (p[$0], $1) > (p[$1], $0) }.prefix(count).map { (TokenID($0), logits[position][$0], p[$0]) }
+        var keys = logits[position].enumerated().map { RankedToken($0, $1).key }
+        keys.partitionSmallest(count)
+        return keys.prefix(count).sorted().map { key in
+            let id = RankedToken(key: key).id
+            return (id, logits[position][Int(id)], p[Int(id)])
+        }
     }
 
     /// −ln of the probability that the model gives to the token after `position`.
@@ -104,8 +109,8 @@ private final class RecordingExecutor: Executor {
 
     init(_ tape: Tape) { self.tape = tape }
 
-    func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?) -> Tensor {
-        let x = tape.embed(ids, in: table, plus: positions)
+    func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?, documentStarts: Tensor?) -> Tensor {
+        let x = tape.embed(ids, in: table, plus: positions, documentStarts: documentStarts)
         embeddings = x.rowsOfFloats
         return x
     }

@@ -26,7 +26,7 @@ package struct GenerationStart: Sendable, Equatable {
     }
 }
 
-/// Text that can be shown at once: whole characters, and no part of a stop text.
+/// Text that can be shown at once: whole characters, and no part of a stop text. The last piece may have tokens but no text.
 package struct TextPiece: Sendable, Equatable {
     package var text: String
     /// The tokens of the text, as far as known. A token comes with the piece in which its text begins.

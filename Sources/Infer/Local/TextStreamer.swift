@@ -10,6 +10,9 @@ package import Tokenize
 /// A piece consists of whole characters. Text that may begin a stop text is held back until that is decided; the stop text
 /// itself, trimmed whitespace and incomplete characters are never returned. The pieces concatenate to the text of all tokens, cut
 /// before the first stop text, and trimmed.
+///
+/// The tokens of all pieces are all tokens, except stop tokens and those of a stop text. The last piece has no text of its own if the
+/// last tokens have none: whitespace that is trimmed, or an incomplete character.
 package struct TextStreamer: Sendable {
     private let vocabulary: Vocabulary
     private let rules: StopRules
@@ -38,6 +41,7 @@ package struct TextStreamer: Sendable {
         held += decoder.add(choice.id).utf8
         if let start = rules.stopTextStart(in: held) {
             held.removeSubrange(start...)
+            pending.removeAll { $0.start >= offset + start }
             return finish()
         }
         return piece(upTo: held.count - rules.partialStopLength(atEndOf: held))
@@ -47,7 +51,10 @@ package struct TextStreamer: Sendable {
     package mutating func finish() -> TextPiece? {
         if isFinished { return nil }
         isFinished = true
-        return piece(upTo: held.count)
+        let last = piece(upTo: held.count)
+        if pending.isEmpty { return last }
+        defer { pending = [] }
+        return TextPiece(last?.text ?? "", (last?.tokens ?? []) + pending.map(\.token))
     }
 
     private mutating func piece(upTo limit: Int) -> TextPiece? {

@@ -40,4 +40,22 @@ package struct UncachedGenerator {
         }
         return Array(ids.dropFirst(prompt.count))
     }
+
+    /// The text that follows a prompt, sampled and stopped as in a ``GenerationState``.
+    package func text(
+        after prompt: [TokenID], _ config: GenerationConfig, _ vocabulary: Vocabulary, _ rules: StopRules, most: Int
+    ) -> String {
+        var sampler = Sampler(config, vocabulary: vocabulary.count, banned: rules.banned, prompt: prompt)
+        var streamer = TextStreamer(vocabulary, rules)
+        var ids = prompt
+        var text = ""
+        while ids.count < prompt.count + most, !streamer.isFinished {
+            var logits = logits(after: ids)
+            var span = logits.mutableSpan
+            guard let choice = sampler.sample(&span) else { break }
+            text += streamer.add(choice)?.text ?? ""
+            ids.append(choice.id)
+        }
+        return text + (streamer.finish()?.text ?? "")
+    }
 }

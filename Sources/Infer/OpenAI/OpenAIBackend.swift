@@ -95,6 +95,7 @@ package final class OpenAIBackend: ChatBackend {
                 }
             }
         } catch { failure = error }
+        if let piece = stream.finish() { deliver(.piece(piece)) }
         var end = stream.end
         end.timings = timing.timings
         switch failure {

@@ -5,6 +5,7 @@ import JSON
 ///
 ///     var stream = OpenAIStream(address: base, trimsWhitespace: true)
 ///     stream.receive(head, bytes) { piece in … }
+///     stream.finish()
 ///     stream.end
 struct OpenAIStream: ~Copyable {
     private let address: String
@@ -41,6 +42,9 @@ struct OpenAIStream: ~Copyable {
     }
 
     private var isStream: Bool { head.status == 200 && head.headers["content-type"]?.lowercased().contains("text/event-stream") ?? false }
+
+    /// The tokens after the last piece of text; nil if there are none. Call it once, at the end of the response.
+    mutating func finish() -> TextPiece? { trimmed?.finish() }
 
     /// The end of the generation, without connection errors.
     var end: GenerationEnd {

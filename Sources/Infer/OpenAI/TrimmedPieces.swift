@@ -5,6 +5,7 @@ import Tokenize
 ///     var trimmed = TrimmedPieces()
 ///     trimmed.add(TextPiece(" Hi "))                         // "Hi": the space is held back until text follows
 ///     trimmed.add(TextPiece("you\n"))                        // " you"
+///     trimmed.finish()                                       // the tokens of "\n", without text
 struct TrimmedPieces {
     /// Whitespace that is returned once text follows.
     private var held: [UInt8] = []
@@ -24,5 +25,11 @@ struct TrimmedPieces {
             hasBegun = true
         }
         return TextPiece(String(decoding: text, as: UTF8.self), pending)
+    }
+
+    /// Ends the answer, and returns the tokens that were held back.
+    mutating func finish() -> TextPiece? {
+        defer { pending = [] }
+        return pending.isEmpty ? nil : TextPiece("", pending)
     }
 }

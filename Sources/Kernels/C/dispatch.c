@@ -5,33 +5,44 @@
 extern const slm_kernels slm_kernels_plain;
 #if defined(__x86_64__)
 extern const slm_kernels slm_kernels_avx512bf16, slm_kernels_avx512, slm_kernels_avx2;
-
-static bool is_supported(const slm_kernels *k) {
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
-    if (k == &slm_kernels_avx512bf16) return avx512 && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
-    if (k == &slm_kernels_avx512) return avx512;
-    if (k == &slm_kernels_avx2) return avx2;
-    return true;
-}
 static const slm_kernels *const best_first[] = {&slm_kernels_avx512bf16, &slm_kernels_avx512, &slm_kernels_avx2, &slm_kernels_plain};
+
+bool slm_cpu_has(void *unused, const char *feature) {
+    (void)unused;
+    __builtin_cpu_init();
+#define HAS(name) if (strcmp(feature, name) == 0) return __builtin_cpu_supports(name)
+    HAS("avx2"); HAS("fma"); HAS("f16c"); HAS("bmi2");
+    HAS("avx512f"); HAS("avx512bw"); HAS("avx512dq"); HAS("avx512vl"); HAS("avx512cd"); HAS("avx512bf16"); HAS("avx512vnni");
+    return false;
+}
 #else
-static bool is_supported(const slm_kernels *k) { return k != NULL; }
 static const slm_kernels *const best_first[] = {&slm_kernels_plain};
+
+bool slm_cpu_has(void *unused, const char *feature) { (void)unused, (void)feature; return false; }
 #endif
 
 enum { TABLES = sizeof best_first / sizeof *best_first };
 
-const slm_kernels *slm_kernels_named(const char *name) {
+// Whether a CPU has every feature that the kernels are compiled for.
+static bool is_supported(const slm_kernels *k, slm_feature_test has, void *context) {
+    for (const char *next = k->features; *next;) {
+        char feature[16];
+        const size_t length = strcspn(next, ",");
+        if (length >= sizeof feature) return false;
+        memcpy(feature, next, length);
+        feature[length] = 0;
+        if (!has(context, feature)) return false;
+        next += length + (next[length] == ',');
+    }
+    return true;
+}
+
+const slm_kernels *slm_kernels_for(const char *name, slm_feature_test has, void *context) {
     for (int i = 0; i < TABLES; i++)
-        if (strcmp(best_first[i]->name, name) == 0) return is_supported(best_first[i]) ? best_first[i] : NULL;
+        if ((!name || strcmp(best_first[i]->name, name) == 0) && is_supported(best_first[i], has, context)) return best_first[i];
     return NULL;
 }
 
-const slm_kernels *slm_kernels_best(void) {
-    for (int i = 0; i < TABLES; i++)
-        if (is_supported(best_first[i])) return best_first[i];
-    return &slm_kernels_plain;
-}
+const slm_kernels *slm_kernels_named(const char *name) { return slm_kernels_for(name, slm_cpu_has, NULL); }
+
+const slm_kernels *slm_kernels_best(void) { return slm_kernels_for(NULL, slm_cpu_has, NULL); }

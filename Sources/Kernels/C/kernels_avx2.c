@@ -3,7 +3,8 @@
 // AVX2 with FMA: Haswell, Zen and later.
 #if defined(__x86_64__)
 #include <immintrin.h>
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi2"))), apply_to = function)
+#define SLM_FEATURES "avx2,fma,f16c,bmi2"
+#pragma clang attribute push(__attribute__((target(SLM_FEATURES))), apply_to = function)
 #define SLM_TABLE slm_kernels_avx2
 #define SLM_NAME "avx2"
 #define W 8

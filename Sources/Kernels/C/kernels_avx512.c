@@ -3,7 +3,8 @@
 // AVX-512: Skylake-X and later.
 #if defined(__x86_64__)
 #include <immintrin.h>
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,fma,f16c,bmi2"))), apply_to = function)
+#define SLM_FEATURES "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi2"
+#pragma clang attribute push(__attribute__((target(SLM_FEATURES))), apply_to = function)
 #define SLM_TABLE slm_kernels_avx512
 #define SLM_NAME "avx512"
 #define W 16

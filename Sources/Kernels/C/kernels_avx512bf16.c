@@ -3,8 +3,8 @@
 // AVX-512 with bf16 instructions: Zen 4 and later, Cooper Lake, Sapphire Rapids.
 #if defined(__x86_64__)
 #include <immintrin.h>
-#define TARGET "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,fma,f16c,bmi2,avx512bf16,avx512vnni"
-#pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
+#define SLM_FEATURES "avx512bf16,avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi2"
+#pragma clang attribute push(__attribute__((target(SLM_FEATURES))), apply_to = function)
 #define SLM_TABLE slm_kernels_avx512bf16
 #define SLM_NAME "avx512bf16"
 #define W 16

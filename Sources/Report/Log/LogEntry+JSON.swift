@@ -23,6 +23,7 @@ extension LogEntry {
                 w.write("gradient", rounding: step.gradientNorm)
                 w.key("rate"); w.number(step.learningRate)
                 w.write("tokens", step.tokens)
+                if let count = step.lossTokens { w.write("loss_tokens", count) }
                 w.write("seconds", rounding: step.seconds)
             case .skipped(let step):
                 w.write("event", "skipped")
@@ -36,8 +37,10 @@ extension LogEntry {
                 ] {
                     if let value { w.write(key, rounding: value) }
                 }
+                if let set = e.validationSet { w.write("val_set", set) }
                 w.write("best", e.isBest ? 1 : 0)
                 w.write("tokens", e.tokens)
+                if let count = e.lossTokens { w.write("loss_tokens", count) }
                 w.write("seconds", rounding: e.seconds)
             case .answered(let answer):
                 w.write("event", "answered")
@@ -45,6 +48,15 @@ extension LogEntry {
                 w.write("question", answer.question)
                 w.write("answer", answer.answer)
                 if let expected = answer.expected { w.write("expected", expected) }
+            case .validated(let validation):
+                w.write("event", "validated")
+                w.write("step", validation.step)
+                if let loss = validation.loss { w.key("val_loss"); w.number(loss) }
+                if let bits = validation.bitsPerByte { w.key("bits_per_byte"); w.number(bits) }
+                w.write("val_tokens", validation.tokens)
+                w.write("val_conversations", validation.conversations)
+                w.write("whole_set", validation.isWholeSet ? 1 : 0)
+                w.write("val_set", validation.set)
             case .ended(let ending, let step):
                 w.write("event", ending.rawValue)
                 w.write("step", step)
@@ -68,20 +80,33 @@ extension LogEntry {
                   let learningRate = line.measurement("rate"), let tokens = line.count("tokens"),
                   let seconds = line.measurement("seconds") else { return nil }
             self = .step(
-                Step(step: step, loss: loss, gradientNorm: gradientNorm, learningRate: learningRate, tokens: tokens, seconds: seconds)
+                Step(
+                    step: step, loss: loss, gradientNorm: gradientNorm, learningRate: learningRate, tokens: tokens,
+                    lossTokens: line.count("loss_tokens"), seconds: seconds
+                )
             )
         case "evaluated":
             guard let tokens = line.count("tokens"), let seconds = line.measurement("seconds") else { return nil }
             self = .evaluated(
                 Evaluation(
                     step: step, trainingLoss: line.measurement("train_loss"), validationLoss: line.measurement("val_loss"),
-                    bitsPerByte: line.measurement("bits_per_byte"), replayLoss: line.measurement("replay_loss"),
-                    isBest: line["best"]?.integer == 1, tokens: tokens, seconds: seconds
+                    bitsPerByte: line.measurement("bits_per_byte"), validationSet: line["val_set"]?.string,
+                    replayLoss: line.measurement("replay_loss"),
+                    isBest: line["best"]?.integer == 1, tokens: tokens, lossTokens: line.count("loss_tokens"), seconds: seconds
                 )
             )
         case "answered":
             guard let question = line["question"]?.string, let answer = line["answer"]?.string else { return nil }
             self = .answered(Answer(step: step, question: question, answer: answer, expected: line["expected"]?.string))
+        case "validated":
+            guard let tokens = line.count("val_tokens"), let conversations = line.count("val_conversations"),
+                  let set = line["val_set"]?.string else { return nil }
+            self = .validated(
+                Validation(
+                    step: step, loss: line.measurement("val_loss"), bitsPerByte: line.measurement("bits_per_byte"), tokens: tokens,
+                    conversations: conversations, isWholeSet: line["whole_set"]?.integer == 1, set: set
+                )
+            )
         default:
             guard let ending = Ending(rawValue: event) else { return nil }
             self = .ended(ending, step: step)

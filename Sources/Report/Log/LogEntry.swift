@@ -14,6 +14,8 @@ package enum LogEntry: Sendable, Equatable {
     case skipped(step: Int)
     case evaluated(Evaluation)
     case answered(Answer)
+    /// The best checkpoint of a run that has ended, on the validation set.
+    case validated(Validation)
     case ended(Ending, step: Int)
 
     package struct NGramInitialization: Sendable, Equatable {
@@ -33,17 +35,22 @@ package enum LogEntry: Sendable, Equatable {
     package struct Step: Sendable, Equatable {
         package let step: Int
         package let loss, gradientNorm, learningRate: Double
-        /// Tokens since the start of the run.
+        /// Tokens processed since the start of the run, padding and masked targets included.
         package let tokens: Int
+        /// Targets with a loss since the start of the run; nil if they were not counted.
+        package let lossTokens: Int?
         /// Seconds since the start of the run.
         package let seconds: Double
 
-        package init(step: Int, loss: Double, gradientNorm: Double, learningRate: Double, tokens: Int, seconds: Double) {
+        package init(
+            step: Int, loss: Double, gradientNorm: Double, learningRate: Double, tokens: Int, lossTokens: Int? = nil, seconds: Double
+        ) {
             self.step = step
             self.loss = loss
             self.gradientNorm = gradientNorm
             self.learningRate = learningRate
             self.tokens = tokens
+            self.lossTokens = lossTokens
             self.seconds = seconds
         }
     }
@@ -53,30 +60,64 @@ package enum LogEntry: Sendable, Equatable {
         /// Losses in nats per token.
         package let trainingLoss: Double?, validationLoss: Double?
         package let bitsPerByte: Double?
+        /// Identifies the tokens that were validated on; nil in logs of older versions.
+        package let validationSet: String?
         /// The loss on the replay data of a fine-tuning run.
         package let replayLoss: Double?
         package let isBest: Bool
-        /// Tokens since the start of the run.
+        /// Tokens processed since the start of the run, padding and masked targets included.
         package let tokens: Int
+        /// Targets with a loss since the start of the run; nil if they were not counted.
+        package let lossTokens: Int?
         /// Seconds since the start of the run.
         package let seconds: Double
 
         package init(
-            step: Int, trainingLoss: Double?, validationLoss: Double?, bitsPerByte: Double?, replayLoss: Double? = nil, isBest: Bool,
-            tokens: Int, seconds: Double
+            step: Int, trainingLoss: Double?, validationLoss: Double?, bitsPerByte: Double?, validationSet: String? = nil,
+            replayLoss: Double? = nil, isBest: Bool,
+            tokens: Int, lossTokens: Int? = nil, seconds: Double
         ) {
             self.step = step
             self.trainingLoss = trainingLoss
             self.validationLoss = validationLoss
             self.bitsPerByte = bitsPerByte
+            self.validationSet = validationSet
             self.replayLoss = replayLoss
             self.isBest = isBest
             self.tokens = tokens
+            self.lossTokens = lossTokens
             self.seconds = seconds
         }
 
         /// The loss that selects the best checkpoint: the validation loss, or the training loss without validation data.
         var loss: Double? { validationLoss ?? trainingLoss }
+    }
+
+    package struct Validation: Sendable, Equatable {
+        /// The step of the best checkpoint.
+        package let step: Int
+        /// In nats per token.
+        package let loss: Double?
+        package let bitsPerByte: Double?
+        /// The number of targets.
+        package let tokens: Int
+        package let conversations: Int
+        /// Whether it is the whole validation set, or the part of it that the run had time for.
+        package let isWholeSet: Bool
+        /// Identifies the tokens that were validated on.
+        package let set: String
+
+        package init(
+            step: Int, loss: Double?, bitsPerByte: Double?, tokens: Int, conversations: Int, isWholeSet: Bool, set: String
+        ) {
+            self.step = step
+            self.loss = loss
+            self.bitsPerByte = bitsPerByte
+            self.tokens = tokens
+            self.conversations = conversations
+            self.isWholeSet = isWholeSet
+            self.set = set
+        }
     }
 
     /// A sample answer, generated during training.

@@ -17,6 +17,8 @@ package struct TrainingLog: Sendable, Equatable {
     package private(set) var skipped: [Int] = []
     package private(set) var evaluations: [LogEntry.Evaluation] = []
     package private(set) var answers: [LogEntry.Answer] = []
+    /// Of the best checkpoint, if the run has ended.
+    package private(set) var validation: LogEntry.Validation?
     /// The steps after which the run was resumed.
     package private(set) var resumed: [Int] = []
     /// How the run ended; nil while it is running, or if it was killed.
@@ -43,6 +45,7 @@ package struct TrainingLog: Sendable, Equatable {
 
     package mutating func add(_ entry: LogEntry) {
         if case .ended(let how, _) = entry { ending = how } else { ending = nil }
+        if case .step = entry { validation = nil }
         switch entry {
         case .started(let settings, let step):
             self.settings = settings
@@ -62,6 +65,7 @@ package struct TrainingLog: Sendable, Equatable {
         case .answered(let answer):
             answers.removeLast { $0.step > answer.step || $0.step == answer.step && $0.question == answer.question }
             answers.append(answer)
+        case .validated(let validation): self.validation = validation
         case .ended: break
         }
     }
@@ -88,9 +92,23 @@ extension TrainingLog {
         evaluations.filter { $0.loss != nil }.min { ($0.loss ?? .infinity) < ($1.loss ?? .infinity) }
     }
 
+    /// The loss by which the run is compared with others, and the tokens that it was measured on: nil for them if they are not known.
+    package var comparedLoss: (loss: Double, set: String?)? {
+        if let validation, let loss = validation.loss { return (loss, validation.set) }
+        return best.flatMap { best in best.loss.map { ($0, best.validationSet) } }
+    }
+
+    /// Whether the compared losses of several runs are of the same tokens.
+    package static func areComparable(_ logs: [TrainingLog]) -> Bool {
+        let sets = logs.compactMap(\.comparedLoss).map(\.set)
+        return sets.count < 2 || Set(sets).count == 1 && !sets.contains(nil)
+    }
+
     package var lastStep: Int { max(steps.last?.step ?? 0, evaluations.last?.step ?? 0) }
     package var seconds: Double { max(steps.last?.seconds ?? 0, evaluations.last?.seconds ?? 0) }
     package var tokens: Int { max(steps.last?.tokens ?? 0, evaluations.last?.tokens ?? 0) }
+    /// Tokens with a loss; nil if they were not counted.
+    package var lossTokens: Int? { [steps.last?.lossTokens, evaluations.last?.lossTokens].compactMap { $0 }.max() }
 
     package func setting(_ group: String, _ name: String) -> RunSetting.Value? {
         settings.first { $0.group == group && $0.name == name }?.value

@@ -12,7 +12,8 @@ struct EvaluationTable {
         let rows = log.evaluations.evenlySpaced(atMost: Self.maximumRows), best = log.best?.step
         let hasValidation = rows.contains { $0.validationLoss != nil }
         let hasReplay = rows.contains { $0.replayLoss != nil }
-        let columns = ["step", "time", "tokens", "training loss"]
+        let hasLossTokens = rows.contains { $0.lossTokens != nil }
+        let columns = ["step", "time", "tokens"] + (hasLossTokens ? ["with loss"] : []) + ["training loss"]
             + (hasValidation ? ["validation loss", "bits per byte", "perplexity"] : []) + (hasReplay ? ["replay loss"] : [])
         page.element("h2", "Evaluations")
         page.element("div", ["class": "card scroll"]) { page in
@@ -21,7 +22,7 @@ struct EvaluationTable {
                     page.element("tr") { page in for column in columns { page.element("th", column) } }
                 }
                 page.element("tbody") { page in
-                    for row in rows { write(row, isBest: row.step == best, hasValidation, hasReplay, to: &page) }
+                    for row in rows { write(row, isBest: row.step == best, hasLossTokens, hasValidation, hasReplay, to: &page) }
                 }
             }
         }
@@ -32,12 +33,13 @@ struct EvaluationTable {
     }
 
     private func write(
-        _ row: LogEntry.Evaluation, isBest: Bool, _ hasValidation: Bool, _ hasReplay: Bool, to page: inout HTMLBuilder
+        _ row: LogEntry.Evaluation, isBest: Bool, _ hasLossTokens: Bool, _ hasValidation: Bool, _ hasReplay: Bool,
+        to page: inout HTMLBuilder
     ) {
         page.element("tr", isBest ? ["class": "best"] : [:]) { page in
-            var cells = [
-                row.step.grouped, row.seconds.duration, Double(row.tokens).abbreviated, row.trainingLoss?.fixed(4) ?? "–",
-            ]
+            var cells = [row.step.grouped, row.seconds.duration, Double(row.tokens).abbreviated]
+            if hasLossTokens { cells.append(row.lossTokens.map { Double($0).abbreviated } ?? "–") }
+            cells.append(row.trainingLoss?.fixed(4) ?? "–")
             if hasValidation {
                 let perplexity = row.validationLoss.map { $0 < 20 ? exp($0).fixed(1) : "–" }
                 cells += [row.validationLoss?.fixed(4) ?? "–", row.bitsPerByte?.fixed(4) ?? "–", perplexity ?? "–"]

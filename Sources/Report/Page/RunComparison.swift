@@ -23,6 +23,9 @@ package struct RunComparison {
         self.runs = runs
     }
 
+    /// Whether the runs were validated on the same tokens.
+    package var isComparable: Bool { TrainingLog.areComparable(runs.map(\.log)) }
+
     package func write(to path: String) throws(FileError) {
         var file = try AtomicFile(path)
         try file.write(Array(html.utf8))
@@ -82,14 +85,17 @@ package struct RunComparison {
     }
 
     private func writeResults(to page: inout HTMLBuilder) {
-        let best = runs.compactMap { $0.log.best?.loss }.min()
-        let columns = ["run", "best loss", "at step", "bits per byte", "final loss", "steps", "skipped", "tokens", "time", "tokens/s"]
+        let best = isComparable ? runs.compactMap { $0.log.comparedLoss?.loss }.min() : nil
+        let columns = [
+            "run", "validation", "of tokens", "best loss", "at step", "bits per byte", "final loss", "steps", "skipped", "tokens",
+            "with loss", "time", "tokens/s",
+        ]
         page.element("div", ["class": "card scroll"]) { page in
             page.element("table") { page in
                 page.element("thead") { $0.row("th", columns) }
                 page.element("tbody") { page in
                     for run in runs {
-                        let isBest = best != nil && run.log.best?.loss == best
+                        let isBest = best != nil && run.log.comparedLoss?.loss == best
                         page.element("tr", isBest ? ["class": "best"] : [:]) { page in
                             page.element("td") { $0.element("span", ["class": "key c\(run.color)"], run.name) }
                             for cell in results(of: run.log) { page.element("td", cell) }
@@ -98,6 +104,11 @@ package struct RunComparison {
                 }
             }
         }
+        if !isComparable {
+            let text = "The losses cannot be compared: these runs were validated on different tokens, or older versions of slm did not "
+                + "record on which. Compare their checkpoints on the same file with slm eval --compare."
+            page.element("p", ["class": "remark"], text)
+        }
         if runs.contains(where: { $0.log.best?.validationLoss == nil }) {
             page.element("p", ["class": "remark"], "For runs without validation data, the loss is the training loss.")
         }
@@ -105,10 +116,12 @@ package struct RunComparison {
 
     private func results(of log: TrainingLog) -> [String] {
         let best = log.best
+        let validation = log.validation
         return [
+            validation?.loss?.fixed(4) ?? "–", validation.map { Double($0.tokens).abbreviated } ?? "–",
             best?.loss?.fixed(4) ?? "–", best?.step.grouped ?? "–", best?.bitsPerByte?.fixed(4) ?? "–",
             log.evaluations.last?.loss?.fixed(4) ?? "–", log.lastStep.grouped, log.skipped.count.grouped,
-            Double(log.tokens).abbreviated, log.seconds.duration,
+            Double(log.tokens).abbreviated, log.lossTokens.map { Double($0).abbreviated } ?? "–", log.seconds.duration,
             log.seconds > 0 ? (Double(log.tokens) / log.seconds).fixed(0) : "–",
         ]
     }

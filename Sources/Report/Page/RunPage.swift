@@ -65,7 +65,8 @@ package struct RunPage {
         let initialization = log.initialization.map {
             " Its weights were initialized from n-gram counts with \($0.pairs.grouped) token pairs in \($0.seconds.duration)."
         }
-        let training = log.tokens == 0 ? "" : " Trained on \(Double(log.tokens).abbreviated) tokens in \(log.seconds.duration)."
+        let withLoss = log.lossTokens.map { " (\(Double($0).abbreviated) with a loss)" } ?? ""
+        let training = log.tokens == 0 ? "" : " Trained on \(Double(log.tokens).abbreviated) tokens\(withLoss) in \(log.seconds.duration)."
         return model + (initialization ?? "") + training
     }
 
@@ -75,6 +76,10 @@ package struct RunPage {
             let name = best.validationLoss == nil ? "best training loss" : "best validation loss"
             tiles.append((name, loss.fixed(3), "nats per token, at step \(best.step.grouped)"))
             if let bits = best.bitsPerByte { tiles.append(("bits per byte", bits.fixed(3), "validation set")) }
+        }
+        if let validation = log.validation, let loss = validation.loss {
+            let set = validation.isWholeSet ? "whole validation set" : "part of the validation set"
+            tiles.append(("result", loss.fixed(4), "nats per token, \(set): \(validation.tokens.grouped) tokens"))
         }
         if let last = log.evaluations.last, let loss = last.loss {
             tiles.append(("final loss", loss.fixed(3), "at step \(last.step.grouped)"))

@@ -62,7 +62,7 @@ package final class CachingBackend: ChatBackend {
         beginning.cachedTokens = isShared ? 0 : beginning.promptTokens ?? 0
         end.timings = GenerationTimings()
         deliver(.began(beginning))
-        if !answer.text.isEmpty { deliver(.piece(TextPiece(answer.text, answer.tokens))) }
+        if !answer.text.isEmpty || !answer.tokens.isEmpty { deliver(.piece(TextPiece(answer.text, answer.tokens))) }
         deliver(.ended(end))
     }
 

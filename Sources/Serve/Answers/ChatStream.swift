@@ -71,6 +71,7 @@ final class ChatStream: Sendable {
     }
 
     private func send(_ piece: TextPiece) {
+        if piece.text.isEmpty { return }             // tokens without text
         let isFirst = state.withLock { state in
             state.text += piece.text
             state.tokens += piece.tokens.count

@@ -57,7 +57,8 @@ final class CompletionResponder: Sendable {
         switch event {
         case .began(let beginning): if request.streams { start(beginning, of: answer) }
         case .piece(let piece):
-            if request.streams { stream.write(encoder.event(.text(piece, offset: before.offset), of: answer), flush: before.isFirstText) }
+            // The last piece may have tokens but no text.
+            if request.streams, !piece.text.isEmpty || request.includesLogProbabilities { stream.write(encoder.event(.text(piece, offset: before.offset), of: answer), flush: before.isFirstText) }
         case .ended(let end):
             switch end.reason {
             case .error(let error): fail(APIError(error))

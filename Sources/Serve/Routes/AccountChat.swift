@@ -28,7 +28,7 @@ extension App {
             let seconds = (ContinuousClock.now - start).inSeconds
             self.executors.database.runEvenIfFull {
                 self.storeAnswer(stream, chat, end, seconds: seconds)
-                self.logChat(request.message, stream.text, end)
+                self.logChat(request.message, stream.text, end, after: Array(chat.history.dropLast()))
             }
         }
         return nil

@@ -41,7 +41,7 @@ extension App {
         generate(request, with: model, ticket) { event in
             stream.send(event)
             guard case .ended(let end) = event else { return }
-            self.logChatLater(message, stream.text, end)
+            self.logChatLater(message, stream.text, end, after: history)
             stream.finish(end, seconds: (ContinuousClock.now - start).inSeconds)
         }
         return nil
@@ -78,14 +78,15 @@ extension App {
     }
 
     /// Appends a chat to the chat log (`--collect`), on a thread that may wait for the disk.
-    private func logChatLater(_ message: String, _ answer: String, _ end: GenerationEnd) {
-        if chatLog != nil { executors.database.runEvenIfFull { self.logChat(message, answer, end) } }
+    private func logChatLater(_ message: String, _ answer: String, _ end: GenerationEnd, after history: [ChatMessage]) {
+        if chatLog != nil { executors.database.runEvenIfFull { self.logChat(message, answer, end, after: history) } }
     }
 
-    /// Appends a chat to the chat log. A cancelled or truncated answer is not worth training on.
-    func logChat(_ message: String, _ answer: String, _ end: GenerationEnd) {
+    /// Appends a chat to the chat log, after the messages that the model saw before it. A cancelled or truncated answer is not worth
+    /// training on.
+    func logChat(_ message: String, _ answer: String, _ end: GenerationEnd, after history: [ChatMessage] = []) {
         guard let chatLog, end.reason == .stop else { return }
-        do { try chatLog.append(user: message, assistant: answer, at: Timestamp.now().description) } catch {
+        do { try chatLog.append(user: message, assistant: answer, at: Timestamp.now().description, after: history) } catch {
             Log.error("cannot append to the chat log: \(error)")
         }
     }

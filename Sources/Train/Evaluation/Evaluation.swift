@@ -1,5 +1,6 @@
 import Autograd
 import Glibc
+import Model
 import Tokenize
 
 /// The metrics of a model on a text.
@@ -11,6 +12,9 @@ package struct Evaluation: Sendable, Equatable {
     package var correct = 0
     /// The bytes of text that the targets encode. Special tokens encode none.
     package var bytes = 0
+    /// Of the targets, those that end a turn, and their losses.
+    package var turnEnds = 0
+    package var turnEndNats = 0.0
 
     package init() {}
 
@@ -18,6 +22,9 @@ package struct Evaluation: Sendable, Equatable {
     package var loss: Double { targets == 0 ? .nan : nats / Double(targets) }
     package var perplexity: Double { exp(loss) }
     package var bitsPerByte: Double { bytes == 0 ? .nan : nats / M_LN2 / Double(bytes) }
+    /// The mean loss of the targets that end a turn, and of the others.
+    package var turnEndLoss: Double { turnEnds == 0 ? .nan : turnEndNats / Double(turnEnds) }
+    package var textLoss: Double { targets == turnEnds ? .nan : (nats - turnEndNats) / Double(targets - turnEnds) }
     /// Top-1 accuracy.
     package var accuracy: Double { targets == 0 ? .nan : Double(correct) / Double(targets) }
 
@@ -26,12 +33,17 @@ package struct Evaluation: Sendable, Equatable {
         a.targets += b.targets
         a.correct += b.correct
         a.bytes += b.bytes
+        a.turnEnds += b.turnEnds
+        a.turnEndNats += b.turnEndNats
     }
 
-    mutating func add(_ nats: Float, isTopPrediction: Bool) {
+    mutating func add(_ nats: Float, isTopPrediction: Bool, isTurnEnd: Bool) {
         self.nats += Double(nats)
         targets += 1
         correct += isTopPrediction ? 1 : 0
+        guard isTurnEnd else { return }
+        turnEnds += 1
+        turnEndNats += Double(nats)
     }
 }
 
@@ -44,16 +56,20 @@ extension Vocabulary {
 }
 
 extension Trainer {
-    /// Evaluates the model on a batch.
+    /// Evaluates texts with the current weights.
+    package var evaluator: Evaluator { Evaluator(context: model.configuration.context) { batch in self.tokenLosses(of: batch) } }
+
+    /// Evaluates the model on a batch of training data.
     ///
-    /// - Parameter lengths: The number of text bytes of each token.
-    package func evaluation(of batch: Batch, lengths: [Int]) -> Evaluation {
+    /// - Parameter turnEnds: See ``Batch/countAsOneEvent(_:)``.
+    func evaluation(of batch: Batch, turnEnds: [TokenID]) -> Evaluation {
+        var batch = batch
+        batch.countAsOneEvent(turnEnds)
         let tokenLosses = tokenLosses(of: batch)
         var result = Evaluation()
         for (nats, isTopPrediction) in zip(tokenLosses.nats, tokenLosses.isTopPrediction) {
-            result.add(nats, isTopPrediction: isTopPrediction)
+            result.add(max(0, nats), isTopPrediction: isTopPrediction, isTurnEnd: false)
         }
-        for target in batch.targets where target >= 0 { result.bytes += lengths[Int(target)] }
         return result
     }
 }

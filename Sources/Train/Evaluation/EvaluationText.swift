@@ -17,6 +17,10 @@ package struct EvaluationText: Sendable {
     package let ids: [TokenID]
     /// For each token, whether it is a target. The first token of a document is never one.
     let isCounted: [Bool]
+    /// For each token, whether it ends a turn; empty in a stream, which has no turns.
+    let isTurnEnd: [Bool]
+    /// Tokens that end an answer alike, so that their probabilities are added; empty if there is only one.
+    let turnEnds: [TokenID]
     /// Token ranges that do not see each other.
     let documents: [Range<Int>]
     package let pieces: [Piece]

@@ -39,21 +39,24 @@ package struct Evaluator {
     }
 
     /// The metrics of each piece of a text.
-    package func pieces(of text: EvaluationText, progress: (_ share: Double) -> Void = { _ in }) throws -> [Evaluation] {
+    package func pieces(of text: EvaluationText, progress: (_ share: Double) throws -> Void = { _ in }) throws -> [Evaluation] {
         let tokenLosses = try tokenLosses(of: text, progress: progress)
         return text.pieces.indices.map { i in
             var result = Evaluation()
             result.bytes = text.pieces[i].bytes
             let end = i + 1 < text.pieces.count ? text.pieces[i + 1].start : text.ids.count
             for position in text.pieces[i].start..<end where !(tokenLosses.nats[position] < 0) {
-                result.add(tokenLosses.nats[position], isTopPrediction: tokenLosses.isTopPrediction[position])
+                result.add(
+                    tokenLosses.nats[position], isTopPrediction: tokenLosses.isTopPrediction[position],
+                    isTurnEnd: !text.isTurnEnd.isEmpty && text.isTurnEnd[position]
+                )
             }
             return result
         }
     }
 
     /// The loss of each token, at its position in the text; −1 for tokens that are not targets.
-    private func tokenLosses(of text: EvaluationText, progress: (_ share: Double) -> Void) throws -> TokenLosses {
+    private func tokenLosses(of text: EvaluationText, progress: (_ share: Double) throws -> Void) throws -> TokenLosses {
         let stride = stride ?? max(1, context / 2)
         guard stride <= context else { throw EvaluationError.strideTooLong(stride: stride, context: context) }
         // The longest windows first: the rows of a batch have nearly the same length, and later batches need no new memory.
@@ -74,7 +77,7 @@ package struct Evaluator {
                 result.isTopPrediction[position] = found.isTopPrediction[i]
             }
             done += part.count
-            progress(Double(done) / Double(windows.count))
+            try progress(Double(done) / Double(windows.count))
         }
         return result
     }
@@ -89,6 +92,8 @@ extension EvaluationText {
             inputs += ids[window.inputs] + padding
             targets += window.inputs.map { $0 + 1 >= window.firstTarget && isCounted[$0 + 1] ? ids[$0 + 1] : -1 } + padding.map { _ in -1 }
         }
-        return Batch(inputs: inputs, targets: targets, rows: windows.count)
+        var batch = Batch(inputs: inputs, targets: targets, rows: windows.count)
+        batch.countAsOneEvent(turnEnds)
+        return batch
     }
 }

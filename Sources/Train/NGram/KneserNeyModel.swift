@@ -1,14 +1,15 @@
+import Checkpoint
 import Kernels
 import Tokenize
 
 /// An n-gram model of one order with modified Kneser-Ney smoothing (Chen & Goodman 1999).
 ///
 /// A discount is subtracted from every count, and its mass backs off to a shorter context.
-package struct KneserNeyModel {
+package struct KneserNeyModel: Sendable {
     /// In ascending order. A context is a number made of its token ids, the latest in the lowest bits.
     package private(set) var contexts: [UInt64] = []
     /// The count of each context.
-    private(set) var totals: [Float] = []
+    package private(set) var totals: [Int] = []
     /// The backoff mass of each context.
     package private(set) var backoff: [Float] = []
     private var starts: [Int32] = []
@@ -26,20 +27,20 @@ package struct KneserNeyModel {
         while first < numbers.count {
             let context = numbers[first] >> UInt64(bits)
             var end = first
-            var total: Float = 0
-            var discounted: Float = 0
+            var total = 0
+            var discounted = 0.0
             while end < numbers.count, numbers[end] >> UInt64(bits) == context {
-                total += Float(counts.counts[end])
+                total += Int(counts.counts[end])
                 discounted += discounts[min(3, Int(counts.counts[end]))]
                 end += 1
             }
             for i in first..<end {
                 tokens.append(Int32(numbers[i] & mask))
-                probabilities.append((Float(counts.counts[i]) - discounts[min(3, Int(counts.counts[i]))]) / total)
+                probabilities.append(Float((Double(counts.counts[i]) - discounts[min(3, Int(counts.counts[i]))]) / Double(total)))
             }
             contexts.append(context)
             totals.append(total)
-            backoff.append(discounted / total)
+            backoff.append(Float(discounted / Double(total)))
             starts.append(Int32(first))
             first = end
         }
@@ -74,12 +75,47 @@ package struct KneserNeyModel {
     }
 
     /// The discounts of counts 1, 2 and 3 or more, estimated from the numbers of n-grams with counts 1 to 4.
-    private static func discounts(_ counts: [UInt32]) -> [Float] {
-        var n = [Float](repeating: 0, count: 5)
-        for count in counts where count <= 4 { n[Int(count)] += 1 }
+    private static func discounts(_ counts: [UInt32]) -> [Double] {
+        var occurrences = [Int](repeating: 0, count: 5)
+        for count in counts where count <= 4 { occurrences[Int(count)] += 1 }
+        let n = occurrences.map { Double($0) }
         guard n[1] > 0, n[2] > 0, n[3] > 0 else { return [0, 0.75, 0.75, 0.75] }       // too few for an estimate
         let y = n[1] / (n[1] + 2 * n[2])
         let raw = [1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2], 3 - 4 * y * n[4] / n[3]]
-        return [0] + raw.enumerated().map { min(max($1, 0.1), Float($0 + 1) - 0.1) }
+        return [0] + raw.enumerated().map { min(max($1, 0.1), Double($0 + 1) - 0.1) }
+    }
+}
+
+extension KneserNeyModel {
+    func values(_ name: String) -> OrderedDictionary<CheckpointValue> {
+        [
+            "\(name)/contexts": .integers(contexts.map { Int($0) }), "\(name)/totals": .integers(totals),
+            "\(name)/backoff": .floats(backoff),
+            "\(name)/starts": .integers(starts.map { Int($0) }), "\(name)/tokens": .integers(tokens.map { Int($0) }),
+            "\(name)/probabilities": .floats(probabilities),
+        ]
+    }
+
+    /// - Parameter isContext: Whether a number can be a context.
+    init(
+        _ name: String, of checkpoint: Checkpoint, vocabulary: Int, isContext: (UInt64) -> Bool
+    ) throws(CheckpointError) {
+        let contexts = try checkpoint.integers(name + "/contexts")
+        let starts = try checkpoint.integers(name + "/starts")
+        let tokens = try checkpoint.integers(name + "/tokens")
+        totals = try checkpoint.integers(name + "/totals")
+        backoff = try checkpoint.floats(name + "/backoff")
+        probabilities = try checkpoint.floats(name + "/probabilities")
+        let isConsistent = totals.count == contexts.count && backoff.count == contexts.count && starts.count == contexts.count + 1
+            && probabilities.count == tokens.count && starts.first == 0 && starts.last == tokens.count
+            && zip(starts, starts.dropFirst()).allSatisfy { $0 <= $1 } && tokens.count <= Int(Int32.max)
+            && totals.allSatisfy { $0 > 0 } && tokens.allSatisfy { 0..<vocabulary ~= $0 }
+            && contexts.allSatisfy { $0 >= 0 && isContext(UInt64($0)) }
+        guard isConsistent else {
+            throw .mismatch(path: checkpoint.name, name: name, expected: "an n-gram model of \(vocabulary) tokens", found: "other numbers")
+        }
+        self.contexts = contexts.map { UInt64($0) }
+        self.starts = starts.map { Int32($0) }
+        self.tokens = tokens.map { Int32($0) }
     }
 }

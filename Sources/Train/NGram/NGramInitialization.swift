@@ -1,16 +1,15 @@
 package import Autograd
-package import Corpus
 import Glibc
-package import Kernels
+import Kernels
 package import Model
 import Random
 
 /// Initializes a GPT with n-gram statistics (modified Kneser-Ney): bigrams, and trigrams of the most informative pairs of tokens.
 ///
-///     let initialization = NGramInitialization(
-///         configuration, counting: train, contexts: 819_200, on: processor, precision: .bfloat16, seed: 1
+///     var preparation = NGramPreparation(
+///         configuration, of: train, contexts: 819_200, on: processor, precision: .bfloat16, seed: 1
 ///     )
-///     initialization?.write(into: parameters)
+///     preparation?.run(of: train, shouldStop: { false })?.write(into: parameters)
 ///
 /// The channels of the residual stream are divided into the statistics of the next token (E channels), a code of ±1 that identifies the
 /// token, space for the code of the previous token, and sine waves that encode the position. The first heads of layer 0 attend to the
@@ -78,31 +77,22 @@ package struct NGramInitialization {
     static func bytes(for configuration: GPTConfiguration, counting tokens: Int) -> Double {
         let channels = Channels(configuration)
         let V = Double(configuration.vocabulary)
-        let pairs = Double(configuration.layers * 4 * configuration.width)
-        return 24 * Double(min(tokens, NGramCounts.maxTokens)) + 16 * (2 * V + pairs) * Double(channels.embedding) + 1_024 * 6 * V
+        let pairs = Double(maxPairs(of: configuration))
+        return 24 * Double(min(tokens, NGramCounting.maxTokens)) + 16 * (2 * V + pairs) * Double(channels.embedding) + 1_024 * 6 * V
     }
 
     /// The number of pairs in the initialized model.
     package var pairs: Int { counts.pairs.count }
 
-    /// Counts n-grams and fits the table. nil if the model does not meet the requirements.
-    ///
-    /// - Parameters:
-    ///   - contexts: The number of training examples of the table.
-    ///   - progress: Called with the share of them that is done.
-    package init?(
-        _ configuration: GPTConfiguration, counting tokens: TokenFile, contexts: Int, on processor: Processor, precision: DataType,
-        seed: UInt64, progress: (_ share: Double) -> Void = { _ in }
-    ) {
-        guard Self.isPossible(for: configuration) else { return nil }
+    /// The maximum number of pairs: one for each hidden unit.
+    static func maxPairs(of configuration: GPTConfiguration) -> Int { configuration.layers * 4 * configuration.width }
+
+    init(_ configuration: GPTConfiguration, _ fit: NGramTableFit, seed: UInt64) {
         self.configuration = configuration
         self.seed = seed
         channels = Channels(configuration)
-        counts = NGramCounts(tokens, vocabulary: configuration.vocabulary, pairs: configuration.layers * 4 * configuration.width)
-        table = NGramTable(
-            of: counts, vocabulary: configuration.vocabulary, width: channels.embedding, fit: .init(rows: contexts), on: processor,
-            precision: precision, seed: seed, progress: progress
-        )
+        counts = fit.counts
+        table = NGramTable(fit)
     }
 
     package func write(into parameters: Parameters) {

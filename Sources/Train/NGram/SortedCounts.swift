@@ -1,7 +1,11 @@
+import Checkpoint
+
 /// Distinct numbers in ascending order, with the count of each.
-package struct SortedCounts {
+package struct SortedCounts: Sendable {
     package private(set) var numbers: [UInt64] = []
     package private(set) var counts: [UInt32] = []
+
+    init() {}
 
     /// - Parameter bits: The width of the largest number.
     package init(_ all: consuming [UInt64], bits: Int) {
@@ -14,6 +18,38 @@ package struct SortedCounts {
                 counts.append(1)
             }
         }
+    }
+
+    /// Adds the counts of other numbers.
+    package mutating func add(_ other: SortedCounts) {
+        if numbers.isEmpty {
+            self = other
+            return
+        }
+        let (a, b) = (self, other)
+        var merged = SortedCounts()
+        merged.numbers.reserveCapacity(a.numbers.count + b.numbers.count)
+        merged.counts.reserveCapacity(a.numbers.count + b.numbers.count)
+        var (i, j) = (0, 0)
+        while i < a.numbers.count, j < b.numbers.count {
+            let number = min(a.numbers[i], b.numbers[j])
+            var count: UInt32 = 0
+            if a.numbers[i] == number {
+                count += a.counts[i]
+                i += 1
+            }
+            if b.numbers[j] == number {
+                count += b.counts[j]
+                j += 1
+            }
+            merged.numbers.append(number)
+            merged.counts.append(count)
+        }
+        merged.numbers += a.numbers[i...]
+        merged.counts += a.counts[i...]
+        merged.numbers += b.numbers[j...]
+        merged.counts += b.counts[j...]
+        self = merged
     }
 
     /// Radix sort with 12-bit digits: three times as fast as a comparison sort.
@@ -36,5 +72,26 @@ package struct SortedCounts {
             }
             swap(&numbers, &other)
         }
+    }
+}
+
+extension SortedCounts {
+    func values(_ name: String) -> OrderedDictionary<CheckpointValue> {
+        ["\(name)/numbers": .integers(numbers.map { Int($0) }), "\(name)/counts": .integers(counts.map { Int($0) })]
+    }
+
+    /// - Parameter limit: Greater than all numbers.
+    init(_ name: String, of checkpoint: Checkpoint, below limit: UInt64) throws(CheckpointError) {
+        let numbers = try checkpoint.integers(name + "/numbers")
+        let counts = try checkpoint.integers(name + "/counts")
+        let isAscending = zip(numbers, numbers.dropFirst()).allSatisfy { $0 < $1 }
+        guard isAscending, numbers.first ?? 0 >= 0, UInt64(numbers.last ?? 0) < limit else {
+            throw .mismatch(path: checkpoint.name, name: name + "/numbers", expected: "ascending numbers below \(limit)", found: "others")
+        }
+        guard counts.count == numbers.count, counts.allSatisfy({ 1...Int(UInt32.max) ~= $0 }) else {
+            throw .mismatch(path: checkpoint.name, name: name + "/counts", expected: "\(numbers.count) counts", found: "others")
+        }
+        self.numbers = numbers.map { UInt64($0) }
+        self.counts = counts.map { UInt32($0) }
     }
 }

@@ -3,6 +3,7 @@ import Checkpoint
 import Infer
 import Kernels
 import Model
+import Terminal
 import Tokenize
 
 struct BenchGenerateOptions: MachineOptions {
@@ -13,8 +14,8 @@ struct BenchGenerateOptions: MachineOptions {
     var preset = "eugpt"
     var dtype = PrecisionOption.auto
     var batch = 1
-    var prompt = 128
-    var generate = 200
+    var prompt: Int?
+    var generate: Int?
     var runs = 5
     var profile = false
     var json = false
@@ -33,8 +34,9 @@ extension Command {
                         .choices(GPTConfiguration.presets.map(\.name)),
                     .option("dtype", \.dtype, "Store the weights in this data type."),
                     .option("batch", \.batch, in: 1...4_096, "Generate N sequences at once."),
-                    .option("prompt", \.prompt, in: 1...1_048_576, "Use prompts of N tokens."),
-                    .option("generate", \.generate, in: 1...1_048_576, "Generate N tokens per sequence."),
+                    .option("prompt", \.prompt, in: 1...1_048_576, "Use prompts of N tokens.", default: "128, or less in a short context"),
+                    .option("generate", \.generate, in: 1...1_048_576, "Generate N tokens per sequence.",
+                            default: "200, or less in a short context"),
                     .runs(\.runs, in: 1...1_000),
                     .profile(\.profile),
                     .json(\.json),
@@ -66,14 +68,30 @@ extension BenchGenerateOptions {
         return ModelRunner(of: model, parameters, on: processor, precision: processor.weightPrecision(for: dtype))
     }
 
+    /// The number of tokens of prompts, and of those generated after each. The defaults are shortened to the context.
+    private func lengths(in context: Int) throws -> (prompt: Int, generate: Int) {
+        let usual = (prompt: prompt ?? 128, generate: generate ?? 200)
+        if usual.prompt + usual.generate <= context { return usual }
+        let part = max(1, context * usual.prompt / (usual.prompt + usual.generate))
+        let lengths = switch (prompt, generate) {
+        case (nil, nil): (prompt: part, generate: context - part)
+        case (let prompt?, nil): (prompt: prompt, generate: context - prompt)
+        case (nil, let generate?): (prompt: context - generate, generate: generate)
+        case (let prompt?, let generate?): (prompt: prompt, generate: generate)
+        }
+        guard lengths.prompt + lengths.generate <= context, lengths.prompt > 0, lengths.generate > 0 else {
+            throw UsageError("slm bench generate: expected at most \(context) tokens (the context), "
+                + "found \(usual.prompt) (--prompt) + \(usual.generate) (--generate).")
+        }
+        printNote("the context is \(context) tokens: measuring prompts of \(lengths.prompt) and \(lengths.generate) generated tokens, "
+            + "not \(usual.prompt) and \(usual.generate).")
+        return lengths
+    }
+
     /// Measures as llama.cpp does: each prompt on its own, then one token of every sequence at a time, with the logits that follow it.
     fileprivate func measure(_ runner: ModelRunner, load: Double) throws {
         let V = runner.model.configuration.vocabulary
-        let context = runner.model.configuration.context
-        guard prompt + generate <= context else {
-            throw UsageError("slm bench generate: expected at most \(context) tokens (the context), "
-                + "found \(prompt) (--prompt) + \(generate) (--generate).")
-        }
+        let (prompt, generate) = try lengths(in: runner.model.configuration.context)
         let caches = (0..<batch).map { _ in runner.makeKVCache() }
         func id(_ i: Int, _ s: Int) -> TokenID { TokenID((i + s) % V) }
         var promptSeconds: [Double] = []
@@ -90,7 +108,8 @@ extension BenchGenerateOptions {
                 }
             })
         }
-        report(runner, caches.reduce(0) { $0 + $1.memoryBytes(forPositions: $1.capacity) }, load, promptSeconds, answerSeconds)
+        let cacheBytes = caches.reduce(0) { $0 + $1.memoryBytes(forPositions: $1.capacity) }
+        report(runner, cacheBytes, load, (prompt, promptSeconds), (generate, answerSeconds))
         guard let profile = runner.processor.profile else { return }
         runner.processor.profile = nil
         let type: DataType = runner.precision == .float32 || !runner.processor.hasBFloat16 ? .float32 : .bfloat16
@@ -98,9 +117,12 @@ extension BenchGenerateOptions {
         ProfileTable(profile, steps: runs, limits: MachineLimits(of: runner.processor, in: type), total: total).write(asJSON: json)
     }
 
-    private func report(_ runner: ModelRunner, _ cacheBytes: Int, _ load: Double, _ promptSeconds: [Double], _ answerSeconds: [Double]) {
-        let promptSpeed = Double(prompt) / median(promptSeconds)
-        let speed = Double(batch * generate) / median(answerSeconds)
+    private func report(
+        _ runner: ModelRunner, _ cacheBytes: Int, _ load: Double, _ prompt: (tokens: Int, seconds: [Double]),
+        _ answer: (tokens: Int, seconds: [Double])
+    ) {
+        let promptSpeed = Double(prompt.tokens) / median(prompt.seconds)
+        let speed = Double(batch * answer.tokens) / median(answer.seconds)
         let peak = CPU.peakMemory >> 20
         if json {
             return printLine(JSONLine([
@@ -109,6 +131,8 @@ extension BenchGenerateOptions {
                 "batch": .whole(batch),
                 "threads": .whole(runner.processor.threads),
                 "kernels": .text(runner.processor.instructionSet),
+                "prompt_tokens": .whole(prompt.tokens),
+                "generated_tokens": .whole(answer.tokens),
                 "prompt_tokens_per_s": .number(promptSpeed),
                 "tokens_per_s": .number(speed),
                 "load_s": .number(load),
@@ -119,6 +143,6 @@ extension BenchGenerateOptions {
         }
         printLine("\(runner.precision.rawValue), batch \(batch): prompt \(Int(promptSpeed.rounded())) tokens/s, "
             + "generation \(Int(speed.rounded())) tokens/s, "
-            + "loaded in \(load.fixed(2)) s, weights \(runner.weightBytes >> 20) MB, peak memory \(peak) MB")
+            + "loaded in \(load.durationText), weights \(runner.weightBytes >> 20) MB, peak memory \(peak) MB")
     }
 }

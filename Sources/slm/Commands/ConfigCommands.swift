@@ -1,3 +1,5 @@
+import Terminal
+
 struct ConfigExampleOptions {
     var command: [String] = []
 }

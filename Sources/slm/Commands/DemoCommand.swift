@@ -59,7 +59,24 @@ private struct Demo {
 
     private var checkpoint: String { "\(options.out)/best.h5" }
 
+    /// Marks a folder as one that this command may overwrite.
+    private static let mark = ".slm-demo"
+
+    /// Creates the folder, or prepares that of an earlier demo. Throws if it holds anything else.
+    private func prepareFolder() throws {
+        let names = Folder.names(in: options.out) ?? []
+        guard names.isEmpty || names.contains(Self.mark) else {
+            throw CommandError(description: "\(options.out) is not the directory of a demo, which would overwrite it. "
+                + "Choose another one with --out, or delete it.")
+        }
+        try Folder.create(options.out)
+        var mark = try AtomicFile("\(options.out)/\(Self.mark)")
+        try mark.write(Array("slm demo overwrites this directory.\n".utf8))
+        try mark.commit()
+    }
+
     func run() throws {
+        try prepareFolder()
         let data = "\(options.out)/data"
         var tokenize = TokenizeOptions()
         tokenize.data = [options.data]
@@ -107,6 +124,8 @@ private struct Demo {
         let tokenizer = try Tokenizer(vocabulary)
         let generator = UncachedGenerator(of: model, parameters, on: processor)
         let renderer = try ChatRenderer(stored.chatTemplate ?? .specialTokens, for: tokenizer)
+        let config = try GenerationConfig(temperature: 0)
+        let rules = StopRules(for: .chat([]), vocabulary, renderer, stop: [])
         var encoder = try Encoder(tokenizer)
         var reader = try ConversationReader([options.validation])
         var answers: [(question: String, expected: String, answer: String)] = []
@@ -116,7 +135,7 @@ private struct Demo {
             do throws(TokenizeError) {
                 try renderer.append(promptOf: [conversation.messages[0]], with: &encoder, to: &prompt)
             } catch { throw .tokenizer(error) }
-            let answer = tokenizer.text(of: generator.completion(of: prompt.ids, stoppingAt: renderer.stopTokens))
+            let answer = generator.text(after: prompt.ids, config, vocabulary, rules, most: 64)
             let texts = conversation.messages.prefix(2).map { String(decoding: $0.text, as: UTF8.self) }
             answers.append((texts[0], texts[1], answer))
         }

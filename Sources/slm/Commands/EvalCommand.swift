@@ -17,7 +17,7 @@ struct EvalOptions: MachineOptions {
     var data: [String] = []
     var format: ChatFileFormat?
     var skipsBad = false
-    var lossScope = LossScope.all
+    var lossScope: LossScope?
     var windows = false
     var stride: Int?
     var batch: Int?
@@ -37,7 +37,8 @@ extension Command {
                     .list("data", \.data, value: "FILE",
                             "Evaluate on chats or text: files, directories, - for standard input, or token files.").short("d"),
                     .list("compare", \.compare, value: "CHECKPOINT", "Evaluate two models and test whether their difference is noise."),
-                    .option("learn-from", \.lossScope, value: "ROLE", "Count the tokens of this role."),
+                    .option("learn-from", \.lossScope, value: "ROLE", "Count the tokens of this role.",
+                            default: "those that the model was trained on"),
                     .quiet(\.quiet),
                     .json(\.json),
                 ]),
@@ -90,29 +91,38 @@ struct EvalCommand {
         // An error in the second model is reported before the first is evaluated.
         let models = try checkpoints.map { path in try Checkpoint(reading: path) }
         for model in models { _ = try model.adapterBase(at: options.base) }
+        let scope = options.lossScope ?? Self.lossScope(of: models)
         var results: [[Evaluation]] = []
         var hasChats = true
         for model in models {
             if !options.json, models.count > 1 { printLine("\(results.isEmpty ? "" : "\n")\(model.path ?? "")") }
-            let (pieces, areChats) = try evaluate(model, files)
+            let (pieces, areChats) = try evaluate(model, files, scope)
             results.append(pieces)
             hasChats = hasChats && areChats
         }
-        if results.count == 2 { printComparison(try ModelComparison(of: results[0], with: results[1]), hasChats: hasChats) }
+        if results.count == 2 { try printComparison(of: results[0], with: results[1], hasChats: hasChats) }
+    }
+
+    /// The tokens that all of the models were trained on.
+    private static func lossScope(of models: [Checkpoint]) -> LossScope {
+        models.contains { $0.lossScope == .assistant } ? .assistant : .all
     }
 
     /// The evaluations of all pieces of text, printed file by file.
-    private func evaluate(_ model: Checkpoint, _ files: [String]) throws -> (pieces: [Evaluation], hasChats: Bool) {
+    private func evaluate(
+        _ model: Checkpoint, _ files: [String], _ scope: LossScope
+    ) throws -> (pieces: [Evaluation], hasChats: Bool) {
         let processor = try options.processor()
         var reader = try EvaluationReader(model, on: WorkerPool(threads: processor.threads))
-        reader.lossScope = options.lossScope
+        reader.lossScope = scope
         reader.readsAsOneStream = options.windows
         reader.format = options.format
         reader.skipsBad = options.skipsBad
         var evaluator = try evaluator(of: model, on: processor)
         evaluator.stride = options.stride
         evaluator.rows = options.batch
-        var report = EvaluationReport(model.path ?? "", files, json: options.json)
+        let origin: EvaluationReport.ScopeOrigin = options.lossScope != nil ? .option : checkpoints.count > 1 ? .models : .model
+        var report = EvaluationReport(model.path ?? "", files, scope, origin, json: options.json)
         var all: [Evaluation] = []
         var conversations = 0
         var hasChats = true
@@ -123,12 +133,13 @@ struct EvalCommand {
                 progress.show(fraction: share, files.count == 1 ? file : "file \(i + 1) of \(files.count)")
             }
             progress.clear()
-            report.printRow(file, text.conversations, pieces)
+            report.printRow(file, text.conversations, pieces, hasChats: text.hasChats)
             all += pieces
             conversations += text.conversations
             hasChats = hasChats && text.hasChats
         }
-        if files.count > 1 { report.printRow(nil, conversations, all) }
+        if files.count > 1 { report.printRow(nil, conversations, all, hasChats: hasChats) }
+        report.printNotes()
         return (all, hasChats)
     }
 
@@ -142,12 +153,15 @@ struct EvalCommand {
             let length = batch.inputs.count / batch.rows
             return (0..<batch.rows).reduce(into: TokenLosses()) { sum, row in
                 let range = row * length..<(row + 1) * length
-                sum += runner.tokenLosses(of: Array(batch.inputs[range]), predicting: Array(batch.targets[range]))
+                let alternatives = batch.alternatives.map { Array($0[range]) }
+                let losses = runner.tokenLosses(of: Array(batch.inputs[range]), predicting: [Array(batch.targets[range])] + alternatives)
+                sum += TokenLosses(losses, of: batch.targets[range], alternatives)
             }
         }
     }
 
-    private func printComparison(_ comparison: ModelComparison, hasChats: Bool) {
+    private func printComparison(of first: [Evaluation], with second: [Evaluation], hasChats: Bool) throws {
+        let comparison = try ModelComparison(of: first, with: second)
         let (a, b) = (checkpoints[0], checkpoints[1])
         let isFirst = comparison.difference < 0
         let pieces = hasChats ? "conversations" : "pieces of text"
@@ -162,6 +176,8 @@ struct EvalCommand {
                 "high": .exact(comparison.interval.upperBound),
                 "paired": .whole(comparison.count),
                 "pairs": .text(pieces),
+                "text_difference": .exact(textBits(first) - textBits(second)),
+                "turn_end_difference": .exact(turnEndBits(first) - turnEndBits(second)),
             ]))
         }
         guard comparison.count > 1 else {
@@ -169,10 +185,31 @@ struct EvalCommand {
         }
         let sign = isFirst ? -1.0 : 1.0
         let ends = [comparison.interval.lowerBound * sign, comparison.interval.upperBound * sign].sorted()
-        let difference = "has \((comparison.difference * sign).fixed(4)) fewer bits per byte "
+        let amount = comparison.difference * sign
+        if amount == 0 {
+            return printLine("\nThe difference is within noise: both models have the same bits per byte (\(comparison.count) \(pieces)).")
+        }
+        let difference = "has \(amount < 0.00005 ? "less than 0.0001" : amount.fixed(4)) fewer bits per byte "
             + "(95 %: \(ends[0].fixed(4)) … \(ends[1].fixed(4)), \(comparison.count) \(pieces))"
         let better = isFirst ? a : b
         let verdict = comparison.isNoise ? "The difference is within noise: \(better)" : "\(better) is better: it"
         printLine("\n\(verdict) \(difference).")
+        guard first.contains(where: { $0.turnEnds > 0 }) else { return }
+        func part(_ name: String, _ difference: Double) -> String {
+            "\(name) \(difference * sign < 0 ? "−" : "+")\(abs(difference).fixed(4))"
+        }
+        printLine("Of these: \(part("text", textBits(first) - textBits(second))), "
+            + "\(part("ends of turns", turnEndBits(first) - turnEndBits(second))).")
+    }
+
+    /// Bits per byte of the tokens that end no turn, and of those that do. The sum is the bits per byte of all.
+    private func textBits(_ pieces: [Evaluation]) -> Double {
+        let sum = pieces.reduce(into: Evaluation(), +=)
+        return sum.bitsPerByte - turnEndBits(pieces)
+    }
+
+    private func turnEndBits(_ pieces: [Evaluation]) -> Double {
+        let sum = pieces.reduce(into: Evaluation(), +=)
+        return sum.turnEndNats == 0 ? 0 : sum.bitsPerByte * sum.turnEndNats / sum.nats
     }
 }

@@ -98,7 +98,8 @@ private struct ExplanationReport {
         gradient = try options.gradient.map { text in
             let weight = try WeightReference(text, in: parameters)
             let measured = ExplainedGradient(
-                of: weight.parameter, row: weight.row, column: weight.column, ids, model, parameters, on: processor)
+                of: weight.parameter, row: weight.row, column: weight.column, ids, model, parameters, on: processor,
+                includingCurve: options.json)
             let isHead = weight.parameter.name == "head.weight"
             return GradientReport(
                 name: text, measured, chainRule: isHead ? explanation.headGradient(row: weight.row, column: weight.column) : nil)

@@ -49,6 +49,10 @@ extension ExportOptions {
     fileprivate func run() throws {
         guard let path = checkpoint else { throw UsageError("slm export: expected a model: slm export CHECKPOINT --out PATH") }
         guard let to else { throw UsageError("slm export: expected where to write: --out DIR, --out FILE.gguf or --out FILE.h5") }
+        if let ending = Self.unknownEnding(of: to) {
+            throw UsageError("slm export: --out: expected FILE.gguf, FILE.h5 or a directory, found '\(to)'. "
+                + "For a directory whose name ends in .\(ending): --out \((to + "/").shellWord)")
+        }
         var checkpoint = try Checkpoint(reading: path)
         if checkpoint.quantized.count > 0 { checkpoint = try checkpoint.dequantized(on: Processor()) }
         // A LoRA adapter is merged into its base model.
@@ -62,6 +66,17 @@ extension ExportOptions {
         } else {
             printNextStep("Load it in Python", "transformers.AutoModelForCausalLM.from_pretrained('\(to)')", unless: quiet)
         }
+    }
+
+    /// The ending of a path that looks like a file of a format that slm cannot write, such as "x.bin"; nil for other paths, and for a
+    /// directory that exists.
+    static func unknownEnding(of path: String) -> Substring? {
+        guard let name = path.split(separator: "/", omittingEmptySubsequences: false).last, let dot = name.lastIndex(of: "."),
+              dot > name.startIndex else { return nil }
+        let ending = name[name.index(after: dot)...]
+        guard ending.first?.isLetter == true, ending.allSatisfy({ $0.isLetter || $0.isNumber }), ending != "gguf", ending != "h5",
+              Folder.names(in: path) == nil else { return nil }
+        return ending
     }
 
     private func write(_ checkpoint: Checkpoint, to path: String) throws {

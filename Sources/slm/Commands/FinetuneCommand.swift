@@ -34,20 +34,18 @@ struct FinetuneCommand {
 
     func run() throws {
         if let adapter = options.merge { return try merge(adapter) }
-        let processor = try options.processor()
-        let type = processor.dataType(for: options.dtype)
-        if let folder = try resumedFolder() {
-            let finetuning = try Finetuning(resuming: folder, base: options.base, on: processor, precision: type)
-            return try train(finetuning, folder, type, processor)
-        }
+        if let folder = try resumedFolder() { return try resume(folder) }
+        let (processor, machine) = try options.machine(resuming: nil)
+        let type = machine.precision
         guard let base = options.base else {
             throw UsageError("slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.")
         }
         if options.data.isEmpty { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }
         let settings = try options.settings
-        let plan = try options.plan
-        let folder = "\(options.out)/\(options.name ?? "finetuned_\(timestamp)")"
-        if Folder.contains("last.h5", in: folder) {
+        var plan = try options.plan
+        plan.machine = machine
+        let folder = "\(options.runs)/\(options.name ?? "finetuned_\(timestamp)")"
+        if TrainingRun.exists(in: folder) {
             throw CommandError(description: "\(folder) holds a training run already. Continue it with --resume \(folder), or choose "
                 + "another --name.")
         }
@@ -56,23 +54,41 @@ struct FinetuneCommand {
             for: try Checkpoint(reading: base).configuration,
             advice: options.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
         let progress = ProgressBar("initializing LoRA (PiSSA)", isVisible: !options.quiet && !options.json)
-        let finetuning = try Finetuning(of: base, settings, plan, in: folder, on: processor, precision: type) { share in
+        let finetuning = try Finetuning(of: base, settings, plan, in: folder, on: processor, precision: type, clock: now) { share in
             progress.show(fraction: share, "of the weights")
         }
         progress.clear()
         try train(finetuning, folder, type, processor)
     }
 
+    private func resume(_ folder: String) throws {
+        let stored = try TrainingRun.checkpoint(toResume: folder)
+        guard stored.isFinetuned else { throw TrainingError.noFinetune(path: stored.name) }
+        try options.check(stored, in: folder)
+        let storedPlan = try TrainingPlan(from: stored)
+        var plan = try options.plan(resuming: storedPlan)
+        let (processor, machine) = try options.machine(resuming: storedPlan.machine)
+        plan.machine = machine
+        let finetuning = try Finetuning(resuming: folder, plan, base: options.base, on: processor, precision: machine.precision)
+        printChanges(finetuning.changes)
+        printExtension(of: finetuning.run)
+        try train(finetuning, folder, machine.precision, processor)
+    }
+
     /// The directory of the run to continue; nil for a new run.
     private func resumedFolder() throws -> String? {
         switch options.resume {
         case .no: return nil
-        case .run(let folder): return folder
+        case .run(let folder):
+            let named = options.name.map { "\(options.runs)/\($0)" }
+            let isOther = named.map { $0 != folder } ?? options.out.map { RelativePath.folder(ofFileAt: folder) != $0 } ?? false
+            if isOther { throw UsageError("slm finetune: expected --resume RUN, or --resume with --out and --name, found both.") }
+            return folder
         case .defaultRun:
-            if let name = options.name { return "\(options.out)/\(name)" }
-            let runs = TrainingRunListing.all(in: options.out)
+            if let name = options.name { return "\(options.runs)/\(name)" }
+            let runs = TrainingRunListing.all(in: options.runs)
             guard let newest = try runs.first(where: { try $0.isFinetuning }) else {
-                throw UsageError("slm finetune: no fine-tuning run found in \(options.out). Give one: --resume RUN.")
+                throw UsageError("slm finetune: no fine-tuning run found in \(options.runs). Give one: --resume RUN.")
             }
             return newest.path
         }
@@ -89,12 +105,12 @@ struct FinetuneCommand {
             finetuning.chatTemplate,
             finetuning.vocabulary,
             context: run.trainer.model.configuration.context,
-            complete: greedyCompletion(of: run.trainer, on: processor, type))
+            complete: greedyCompletion(of: run.trainer, on: processor, type, finetuning.vocabulary, finetuning.chatTemplate))
         printSummary(finetuning, folder, type, processor.threads)
         let merging = RunPage.Command(to: "merge it into its base model", "slm adapter merge \(best) --out merged.h5")
         let recorder = try RunRecorder(
             folder,
-            run.settings(settings(finetuning), type, processor),
+            run.settings(settings(finetuning), type, processor) + finetuning.changes.settings,
             resumingAfter: run.state.step,
             commands: nextCommands(in: folder, resume: resumeCommand, run.adapter == nil ? [] : [merging]))
         if try options.train(run, recorder, samples, in: folder, resumeCommand: resumeCommand) == .stopped { return }
@@ -123,13 +139,13 @@ struct FinetuneCommand {
     }
 
     private func merge(_ path: String) throws {
-        guard options.out != FinetuneOptions().out else {
+        guard let out = options.out else {
             throw UsageError("slm finetune: --merge needs the file to write: slm adapter merge ADAPTER --out FILE.")
         }
         var merging = AdapterMergeOptions()
         merging.checkpoint = path
         merging.base = options.base
-        merging.out = options.out
+        merging.out = out
         merging.threads = options.threads
         merging.cpu = options.cpu
         merging.blas = options.blas

@@ -1,4 +1,6 @@
 import Autograd
+import Checkpoint
+import Files
 import Kernels
 import Model
 import Train
@@ -10,17 +12,18 @@ struct FinetuneOptions: RunOptions {
     var dtype = Precision.auto
     var base: String?
     var data: [String] = []
-    var out = "checkpoints"
+    /// nil for `checkpoints`.
+    var out: String?
     var name: String?
     var resume = Resume.no
     var force = false
     var replay: [String] = []
-    var replayShare = 0.2
-    var dropout = 0.1
+    var replayShare: Double?
+    var dropout: Double?
     var lora: Int?
     var loraAlpha: Double?
-    var loraTargets = GPT.loraTargets.joined(separator: ",")
-    var loraInit = LoRAInitialization.plain
+    var loraTargets: String?
+    var loraInit: LoRAInitialization?
     var merge: String?
     var steps: Int?
     var epochs: Double?
@@ -32,15 +35,16 @@ struct FinetuneOptions: RunOptions {
     var warmup: Int?
     var weightDecay: Double?
     var beta2: Double?
-    var clip = 1.0
+    var clip: Double?
     var skipsBad = false
-    var lossScope = LossScope.assistant
+    var lossScope: LossScope?
     var evaluateEvery: Int?
+    var evaluationTokens: Int?
     var saveEvery: Int?
-    var patience = 5
-    var minGain = 0.001
+    var patience: Int?
+    var minGain: Double?
     var ask: [String] = []
-    var seed = 1
+    var seed: Int?
     var json = false
     var quiet = false
 }
@@ -56,7 +60,7 @@ extension FinetuneOptions {
             OptionGroup("Main options", [
                 .option("base", \.base, value: "CHECKPOINT", "Fine-tune this model.").alias("checkpoint").short("c").positional(),
                 .list("data", \.data, value: "FILE", "Train on these chats: files or directories.").short("d"),
-                .option("out", \.out, value: "DIR", "Create the run's directory in DIR.").short("o"),
+                .option("out", \.out, value: "DIR", "Create the run's directory in DIR.", default: "checkpoints").short("o"),
                 .option("name", \.name, value: "NAME", "Name the run's directory.", default: "finetuned_YYYYMMDD_HHMMSS"),
                 .option("lora", \.lora, value: "RANK", in: 1...65_536, "Train a LoRA adapter of this rank, in less than half the memory."),
             ] + mainRunOptions + [
@@ -64,31 +68,35 @@ extension FinetuneOptions {
             ]),
             OptionGroup("Data", [
                 .list("replay", \.replay, value: "FILE", "Mix in older chats, so that the model does not forget them."),
-                .option("replay-share", \.replayShare, in: 0.01...0.9, "Take this share of each batch from the --replay chats."),
+                .option("replay-share", \.replayShare, in: 0.01...0.9, "Take this share of each batch from the --replay chats.",
+                        default: "0.2"),
                 .option("force", \.force, "Accept fewer than 10 chats."),
             ] + dataOptions),
             OptionGroup("LoRA adapter", [
                 .option("lora-alpha", \.loraAlpha, in: 0.001...1e6, "Scale the adapter by X / rank.", default: "the rank"),
-                .option("lora-targets", \.loraTargets, value: "NAMES", "Adapt these layers, separated by commas."),
-                .option("lora-init", \.loraInit, "Initialize the adapter at zero, or with the largest singular values (PiSSA)."),
+                .option("lora-targets", \.loraTargets, value: "NAMES", "Adapt these layers, separated by commas.",
+                        default: GPT.loraTargets.joined(separator: ",")),
+                .option("lora-init", \.loraInit, "Initialize the adapter at zero, or with the largest singular values (PiSSA).",
+                        default: "plain"),
                 .option("merge", \.merge, value: "CHECKPOINT",
                         "Merge this adapter into its base model and write it to --out (see slm adapter merge)."),
             ]),
             scheduleGroup,
-            OptionGroup("Model", [.option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.")]),
+            OptionGroup("Model", [.option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "0.1")]),
             evaluationGroup,
             OptionGroup("Machine", [precisionOption] + machineOptions),
             outputGroup,
         ]
     }
 
+    static var defaultLossScope: LossScope { .assistant }
     static var defaultBatch: String { "4" }
     static var defaultRate: String { "3e-4" }
     static var defaultDecay: String { "0.1; 0 with --lora" }
 
     var plan: TrainingPlan {
         get throws {
-            var defaults = TrainingPlan()
+            var defaults = defaultPlan()
             defaults.rows = 4
             defaults.rate = 3e-4
             defaults.decay = lora == nil ? 0.1 : 0
@@ -100,8 +108,8 @@ extension FinetuneOptions {
         get throws {
             var settings = Finetuning.Settings(data: data)
             settings.replay = replay
-            settings.replayShare = replayShare
-            settings.dropout = Float(dropout)
+            settings.replayShare = replayShare ?? settings.replayShare
+            settings.dropout = dropout.map { Float($0) } ?? settings.dropout
             settings.lora = try loraConfiguration
             settings.usesPiSSA = loraInit == .pissa
             settings.length = try length(for: "finetune")
@@ -114,14 +122,54 @@ extension FinetuneOptions {
 
     private var loraConfiguration: LoRAConfiguration? {
         get throws {
-            let targets = loraTargets.split(separator: ",").map(String.init)
             let known = GPT.loraTargets
+            let targets = loraTargets?.split(separator: ",").map(String.init) ?? known
             let unknown = targets.first { !known.contains($0) }
             if unknown != nil || targets.isEmpty {
                 let layers = known.joined(separator: ",")
                 throw UsageError("slm finetune: --lora-targets: expected some of \(layers), found '\(unknown ?? "")'.")
             }
             return lora.map { LoRAConfiguration(rank: $0, alpha: loraAlpha.map { Float($0) }, targets: targets) }
+        }
+    }
+}
+
+extension FinetuneOptions {
+    /// The directory in which runs are created.
+    var runs: String { out ?? "checkpoints" }
+
+    /// The plan of a run to resume, with the options that are set.
+    func plan(resuming stored: TrainingPlan) throws -> TrainingPlan {
+        var plan = try plan(basedOn: stored, for: "finetune")
+        if let warmup { plan.warmup = warmup }
+        return plan
+    }
+
+    /// Throws if an option contradicts the run to resume, which cannot change.
+    func check(_ stored: Checkpoint, in folder: String) throws {
+        let relative = { (paths: [String]) in try paths.map { try RelativePath.of($0, from: folder) }.joined(separator: " ") }
+        func storedPaths(_ name: String) throws -> String { try relative(stored.finetuningPaths(name, from: folder)) }
+        func share(_ value: Double) -> String { "\(value)" }
+        let shape = stored.adapter?.shape
+        var settings: [(option: String, given: String?, stored: String)] = [
+            ("--data", data.isEmpty ? nil : try relative(data), try storedPaths("data")),
+            ("--replay", replay.isEmpty ? nil : try relative(replay), try storedPaths("replay")),
+            ("--replay-share", replay.isEmpty ? nil : replayShare.map(share), share(try stored.number("finetune/replay_share"))),
+            ("--skip-bad", skipsBad ? "on" : nil, stored.training["finetune/skips_bad"] == nil ? "off" : "on"),
+            ("--dropout", dropout.map { "\(Float($0))" }, "\(stored.configuration.dropout)"),
+            ("--lora", lora.map(String.init), shape.map { "\($0.rank)" } ?? "no adapter"),
+            ("--lora-alpha", loraAlpha.map { "\(Float($0))" }, shape.map { "\($0.alpha)" } ?? "no adapter"),
+            ("--lora-targets", loraTargets, shape?.targets.joined(separator: ",") ?? "no adapter"),
+            ("--lora-init", loraInit?.rawValue, stored.adapter?.principals.count ?? 0 > 0 ? "pissa" : "plain"),
+        ]
+        // The base model of an adapter may have moved; that of a whole model is needed no more.
+        if let base, shape == nil, case .text(let path)? = stored.training["finetune/base"] {
+            settings.append(("--base", try relative([base]), path))
+        }
+        for (option, given, stored) in settings {
+            if let given, given != stored {
+                throw TrainingError.cannotChange(option: option, stored: stored.isEmpty ? "none" : stored, given: given)
+            }
         }
     }
 }

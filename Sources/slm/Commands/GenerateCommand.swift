@@ -82,7 +82,9 @@ private struct GenerateCommand {
             return isStopped
         }) { index, result in
             let answer = try result.get()
-            printLine(options.json ? "\(GenerationRecord(answer))" : (options.echo ? prompts[index] : "") + printable(answer.text))
+            if options.json { return printLine(GenerationRecord(answer)) }
+            var wrap = makeWrap()
+            printLine(printable((options.echo ? prompts[index] : "") + answer.text, &wrap))
         }
         if isStopped { throw Interrupted() }
     }
@@ -111,7 +113,8 @@ private struct GenerateCommand {
         var result = GenerationResult()
         var output = StandardOutput()
         var isFinished = false
-        if options.echo, !options.json { try output.write(printable(prompt).utf8) }
+        var wrap = makeWrap()
+        if options.echo, !options.json { try output.write(printable(prompt, &wrap).utf8) }
         while !isFinished {
             if interrupts.take() > 0 { events.cancel() }
             guard let event = events.next(within: .milliseconds(30)) else { continue }
@@ -119,7 +122,7 @@ private struct GenerateCommand {
             switch event {
             case .began(let start):
                 if start.wasTruncated { printNote("the prompt is too long for the context: its beginning was dropped.") }
-            case .piece(let piece): if !options.json { try output.write(printable(piece.text).utf8) }
+            case .piece(let piece): if !options.json { try output.write(printable(piece.text, &wrap).utf8) }
             case .ended: isFinished = true
             }
             if !options.json { try output.flush() }
@@ -132,6 +135,11 @@ private struct GenerateCommand {
         }
     }
 
-    /// Without control characters in a terminal; unchanged in a file.
-    private func printable(_ text: String) -> String { TerminalMode.isTerminal(1) ? text.printable : text }
+    /// nil if standard output is not a terminal.
+    private func makeWrap() -> WordWrap? {
+        TerminalMode.isTerminal(1) ? WordWrap(columns: TerminalMode.size(of: 1).columns) : nil
+    }
+
+    /// Without control characters and wrapped at words in a terminal; unchanged in a file.
+    private func printable(_ text: String, _ wrap: inout WordWrap?) -> String { wrap?.add(text.printable) ?? text }
 }

@@ -42,6 +42,7 @@ extension InfoOptions {
             do { return try Processor(threads: 1, instructionSet: cpu, blas: blas).libraryVersion } catch { return "\(error)" }
         }
         let megabytes = { (bytes: Int) in bytes >> 20 }
+        let cores = CPU.cores, memory = CPU.memory
         if json {
             return printLine(JSONLine([
                 "cpu": .text(CPU.name),
@@ -51,25 +52,28 @@ extension InfoOptions {
                 "dtype": .text(type.rawValue),
                 "blas": .text(processor.blas.rawValue),
                 "threads": .whole(processor.threads),
-                "cores": .whole(CPU.availableCores),
-                "memory_mb": .whole(megabytes(CPU.memoryBytes)),
+                "cores": .whole(cores.amount),
+                "cores_limited_by": cores.limitedBy.map { .text($0) },
+                "memory_mb": .whole(megabytes(memory.amount)),
+                "memory_limited_by": memory.limitedBy.map { .text($0) },
                 "memory_available_mb": CPU.availableMemory.map { .whole(megabytes($0)) },
                 "libraries": .text(libraries.joined(separator: "; ")),
                 "version": .text(version),
             ]))
         }
         let reason = type == .bfloat16 ? "the CPU has bf16 instructions" : "\(processor.instructionSet) kernels have no bf16 instructions"
+        let limit = { (allowance: CPU.Allowance) in allowance.limitedBy.map { " (limited by \($0))" } ?? "" }
         let kernels = Processor.instructionSets.joined(separator: ", ")
         let free = CPU.availableMemory.map { ", \(megabytes($0)) MB free" } ?? ""
         printLine("""
             slm        \(version)
-            CPU        \(CPU.name), \(CPU.availableCores) cores available
+            CPU        \(CPU.name), \(cores.amount) cores available\(limit(cores))
             features   \(CPU.features.joined(separator: " "))
             kernels    \(processor.instructionSet)   (available: \(kernels); set with --cpu or SLM_CPU)
             matmul     \(processor.blas.rawValue)   (available: \(BLAS.choices.joined(separator: ", ")); set with --blas or SLM_BLAS)
             dtype      \(type.rawValue): \(reason)
             threads    \(processor.threads)   (set with --threads or SLM_THREADS)
-            memory     \(megabytes(CPU.memoryBytes)) MB\(free)
+            memory     \(megabytes(memory.amount)) MB\(limit(memory))\(free)
             libraries  \(libraries.joined(separator: "\n           "))
             """)
     }

@@ -2,6 +2,7 @@ import Infer
 import Kernels
 import Model
 import Report
+import Tokenize
 import Train
 
 /// The training loop of `slm train` and `slm finetune`, with its log and its report.
@@ -10,7 +11,7 @@ extension RunOptions {
     ///
     /// - Parameters:
     ///   - resumeCommand: continues the run after a stop.
-    ///   - prepare: runs before the first step.
+    ///   - prepare: runs before the first step, and ends within a second once `shouldStop` returns true.
     @discardableResult
     func train(
         _ run: TrainingRun,
@@ -18,7 +19,8 @@ extension RunOptions {
         _ samples: SampleAnswers,
         in folder: String,
         resumeCommand: String,
-        prepare: (_ clock: () -> Double, _ report: (TrainingRun.Event) throws -> Void) throws -> Void = { _, _ in }
+        prepare: (_ clock: () -> Double, _ shouldStop: () -> Bool, _ report: (TrainingRun.Event) throws -> Void) throws -> Void
+            = { _, _, _ in }
     ) throws -> TrainingRun.Ending {
         let stop = StopSignal()
         let progress = TrainingProgress(run, isVisible: !quiet)
@@ -29,7 +31,7 @@ extension RunOptions {
             if let entry = event.entry { try add(entry, to: recorder) }
             if !json { progress.show(event) }
         }
-        try prepare(clock, report)
+        try prepare(clock, { stop.isRaised }, report)
         let ending = try run.run(clock: clock, shouldStop: { state in
             stop.isRaised || stopAfter.map { state.step >= $0 } ?? false
         }) { event in
@@ -49,6 +51,9 @@ extension RunOptions {
             try recorder.writeReport()
         }
         progress.clear()
+        if !json, run.state.tokens > 0, let count = run.state.lossTokens {
+            printLine("tokens   \(run.state.tokens) processed, \(count) with a loss (not padding, and not left out by --learn-from)")
+        }
         try add(.ended(ending.entry, step: run.state.step), to: recorder)
         try recorder.writeReport()
         try printEnding(ending, run, folder, resumeCommand)
@@ -66,16 +71,31 @@ extension RunOptions {
         case .earlyStopped: printNote("done: no improvement in \(run.plan.patience ?? 0) evaluations. The best model is \(folder)/best.h5.")
         case .stopped: return printNote("stopped at step \(run.state.step). Continue with: \(resumeCommand)")
         case .diverged:
-            throw CommandError(description: "the loss or gradient of three steps in a row was not finite. "
-                + "The last good state is \(folder)/last.h5. Try a lower --lr.")
+            let problem = "the loss or gradient of three steps in a row was not finite. "
+            guard TrainingRun.exists(in: folder) else {
+                throw CommandError(description: problem + "No checkpoint was written yet: start again with a lower --lr.")
+            }
+            let advice = "Continue from the last good checkpoint with a lower rate: \(resumeCommand) --lr RATE"
+            throw CommandError(description: problem + advice)
         }
     }
 }
 
 /// Completes the prompts of sample answers with the current weights of a run.
-func greedyCompletion(of trainer: Trainer, on processor: Processor, _ type: DataType) -> SampleAnswers.Completion {
+///
+/// - Parameter template: nil if the data is plain text.
+func greedyCompletion(
+    of trainer: Trainer,
+    on processor: Processor,
+    _ type: DataType,
+    _ vocabulary: Vocabulary,
+    _ template: ChatTemplate?
+) throws -> SampleAnswers.Completion {
     let generator = UncachedGenerator(of: trainer.model, trainer.parameters, on: processor, precision: type)
-    return { prompt, stops, maxTokens in generator.completion(of: prompt, stoppingAt: stops, most: maxTokens) }
+    let renderer = try template.map { try ChatRenderer($0, for: Tokenizer(vocabulary)) }
+    let rules = StopRules(for: renderer == nil ? .text("") : .chat([]), vocabulary, renderer, stop: [])
+    let config = try GenerationConfig(temperature: 0)
+    return { prompt, maxTokens in generator.text(after: prompt, config, vocabulary, rules, most: maxTokens) }
 }
 
 /// The commands that a report suggests for a run.
@@ -115,6 +135,7 @@ func check(_ memory: TrainingMemory, for configuration: GPTConfiguration, advice
     let settings = memory.advice(for: configuration, within: 0.9 * total).prefix(3).map { "\($0.setting) (\(gigabytes($0.bytes)))" }
     let smaller = settings.isEmpty ? "Use fewer --layers or a smaller --width." : "It fits with \(settings.joined(separator: ", or "))."
     let help = advice ?? smaller
-    throw CommandError(description: "training needs about \(gigabytes(needed)) of memory, and the machine has \(gigabytes(total)). \(help)"
+    let owner = CPU.memory.limitedBy.map { "\($0) allows" } ?? "the machine has"
+    throw CommandError(description: "training needs about \(gigabytes(needed)) of memory, and \(owner) \(gigabytes(total)). \(help)"
         + " A smaller --batch changes little: batches are computed in parts.")
 }

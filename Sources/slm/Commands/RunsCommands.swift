@@ -50,8 +50,13 @@ extension Command {
 
 extension RunsCompareOptions {
     func run() throws {
-        try RunComparison(of: runs).write(to: out)
+        let comparison = try RunComparison(of: runs)
+        try comparison.write(to: out)
         printLine(out)
+        if !comparison.isComparable {
+            printNote("the report ranks no run: they were validated on different tokens, or an older version did not record on which. "
+                + "Compare two models on the same file: slm eval --compare A B --data FILE.")
+        }
     }
 }
 
@@ -59,7 +64,10 @@ extension RunsListOptions {
     fileprivate func run() throws {
         guard Folder.contains("", in: folder) else { throw FileError.unreadable(path: folder, reason: "no such directory") }
         let runs = TrainingRunListing.all(in: folder)
-        let lowest = runs.compactMap(\.validationLoss).min()
+        // Losses on different tokens cannot be ranked.
+        let validated = runs.filter { $0.validationLoss != nil }
+        let isRanked = validated.count < 2 || Set(validated.map(\.validationSet)).count == 1 && validated[0].validationSet != nil
+        let lowest = isRanked ? validated.compactMap(\.validationLoss).min() : nil
         if json {
             for run in runs {
                 printLine(JSONLine([
@@ -67,7 +75,10 @@ extension RunsListOptions {
                     "step": .whole(run.step),
                     "best_step": run.bestStep.map { .whole($0) },
                     "val_loss": run.validationLoss.map { .number($0) },
+                    "val_set": run.validationSet.map { .text($0) },
                     "date": .text(run.date),
+                    "tokens": .whole(run.tokens),
+                    "loss_tokens": run.lossTokens.map { .whole($0) },
                     "bytes": .whole(run.bytes),
                     "best": .flag(lowest != nil && run.validationLoss == lowest),
                     "path": .text(run.path),
@@ -92,6 +103,10 @@ extension RunsListOptions {
         for row in rows {
             let cells = row.indices.map { $0 == 0 || $0 == 6 ? row[$0].padded(to: widths[$0]) : row[$0].leftPadded(to: widths[$0]) }
             printLine(cells.joined(separator: "  ").trimmedEnd)
+        }
+        if !isRanked {
+            printNote("these runs were validated on different tokens, or an older version did not record on which: their losses cannot be "
+                + "compared. Compare two models on the same file: slm eval --compare A B --data FILE.")
         }
     }
 }

@@ -11,9 +11,7 @@ extension Command {
                 OptionGroup("Main options", [
                     TokenizeOptions.data,
                     TokenizeOptions.vocabularySize.excluding("vocabulary"),
-                    .option("tokenizer", \.tokenizer, value: "TOKENIZER",
-                            "Use this tokenizer: a file, a directory, 'bytes' or 'characters'.")
-                        .excluding("vocabulary"),
+                    TokenizeOptions.tokenizerOrCharacters.excluding("vocabulary"),
                     .option("out", \.out, value: "FILE",
                             "Write the tokenizer to X.json (Hugging Face), X.tiktoken or X/ (vocab.json, merges.txt).")
                         .short("o"),
@@ -47,7 +45,7 @@ extension Command {
 }
 
 extension TokenizeOptions {
-    private var isTraining: Bool { vocabularySize != nil || usesCharacters && out != nil }
+    private var isTraining: Bool { vocabularySize != nil || usesCharacters }
 
     /// Trains or reads the tokenizer, then writes it and the token files, as far as the options ask for it.
     func writeVocabularyAndTokens() throws {

@@ -1,6 +1,7 @@
 import Corpus
 import Files
 import Kernels
+import Terminal
 import Tokenize
 import Train
 
@@ -75,7 +76,7 @@ extension TokenizeOptions {
                 "peak_rss_mb": .whole(CPU.peakMemory >> 20),
             ]))
         }
-        printLine("\(vocabulary.count) tokens, trained on \(amount(bytes)) of text in \(seconds.fixed(2)) s, "
+        printLine("\(vocabulary.count) tokens, trained on \(amount(bytes)) of text in \(seconds.durationText), "
             + "peak memory \(CPU.peakMemory >> 20) MB")
         if let bytesPerToken { printLine("\(bytesPerToken.fixed(2)) bytes per token") }
         if let size = vocabularySize, vocabulary.count < size {
@@ -122,6 +123,11 @@ extension TokenizeOptions {
         progress.clear()
         printCounts(of: report)
         if !isSilent { printSummary(of: report, folder, seconds: seconds) }
+        if report.train.tokens == 0 {
+            let reason = report.val.tokens > 0 && validation.isEmpty ? "all of it is in val.bin: use a smaller --val-share"
+                : "no text was found in the data"
+            printNote("\(folder)/train.bin holds 0 tokens, so nothing can be trained on it; \(reason).")
+        }
     }
 
     private func printSummary(of report: CorpusReport, _ folder: String, seconds: Double) {
@@ -145,7 +151,7 @@ extension TokenizeOptions {
             let path = hidesFolder ? name : "\(folder)/\(name)"
             printLine("\(path): \(counts.tokens) tokens, \(counts.conversations) conversations, \(amount(counts.bytes.total)) of text")
         }
-        printLine("in \(seconds.fixed(2)) s, peak memory \(CPU.peakMemory >> 20) MB")
+        printLine("in \(seconds.durationText), peak memory \(CPU.peakMemory >> 20) MB")
     }
 
     /// Prints how many conversations were kept, cut or skipped.

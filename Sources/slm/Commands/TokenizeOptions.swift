@@ -59,6 +59,12 @@ extension TokenizeOptions {
                 "Use this tokenizer: tokenizer.json, a .tiktoken file, a directory with vocab.json and merges.txt, or 'bytes'.")
     }
 
+    /// The tokenizer of a command that reads data, from which it can make one.
+    static var tokenizerOrCharacters: Option {
+        .option("tokenizer", \.tokenizer, value: "TOKENIZER",
+                "Use this tokenizer: a file, a directory, 'bytes', or 'characters' for one token per character of the data.")
+    }
+
     static var vocabularySize: Option {
         .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Train a tokenizer with N tokens, special tokens included.")
     }
@@ -123,6 +129,9 @@ extension TokenizeOptions {
     func vocabulary() throws -> Vocabulary {
         switch tokenizer {
         case "bytes": .ofBytes(specialTokens: specialTexts, first: !specialsLast)
+        case "characters":
+            throw UsageError("slm: the tokenizer 'characters' is made from data. Write it to a file first: "
+                + "slm tokenizer train --characters --data FILE --out tokenizer.json")
         case let path?: try Vocabulary(reading: path, pattern: pattern == nil ? nil : preTokenizationPattern)
         case nil: throw UsageError("slm: expected a tokenizer: --tokenizer FILE.")
         }

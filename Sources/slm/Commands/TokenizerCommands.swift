@@ -125,7 +125,7 @@ extension Command {
             [
                 OptionGroup("Main options", [
                     TokenizeOptions.data,
-                    TokenizeOptions.tokenizer.excluding("vocabulary"),
+                    TokenizeOptions.tokenizerOrCharacters.excluding("vocabulary"),
                     TokenizeOptions.vocabularySize.excluding("vocabulary"),
                     .option("out", \.tokens, value: "DIR", "Write train.bin, val.bin, meta.json and tokenizer.json to DIR.").alias("tokens")
                         .short("o"),

@@ -51,23 +51,30 @@ struct TrainCommand {
 
     private func prepareAndTrain() throws {
         let stored = try storedCheckpoint()
+        if let stored { try options.check(stored.configuration) }
+        let storedPlan = try stored.map { checkpoint in try TrainingPlan(from: checkpoint) }
+        // Options that cannot change are reported before the data is read.
+        let resumedPlan = try storedPlan.map { plan in try options.plan(resuming: plan) }
+        if let storedPlan { _ = try resumedPlan?.changes(from: storedPlan) }
         let tokens = try options.trainingData(resuming: stored)
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
-        var plan = try stored.map { checkpoint in try TrainingPlan(from: checkpoint) } ?? options.plan(for: configuration)
-        let processor = try options.processor()
-        let type = processor.dataType(for: options.dtype)
-        var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: options.recompute)
+        var plan = try resumedPlan ?? options.plan(for: configuration)
+        let (processor, machine) = try options.machine(resuming: storedPlan?.machine, recomputing: options.recompute)
+        plan.machine = machine
+        let changes = try storedPlan.map { stored in try plan.changes(from: stored) } ?? []
+        let type = machine.precision
+        var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: machine.isRecomputing)
         memory.dataBytes = tokens.memoryBytes
-        if plan.nGramContexts > 0, stored == nil { memory.nGramTokens = tokens.meta.counts(of: .train).tokens }
+        if plan.nGramContexts > 0, try stored?.integer("step") ?? 0 == 0 { memory.nGramTokens = tokens.meta.counts(of: .train).tokens }
         try check(memory, for: configuration)
         let trainer = Trainer(
-            configuration, on: processor, precision: type, recomputing: options.recompute, seed: UInt64(bitPattern: Int64(plan.seed)))
+            configuration, on: processor, precision: type, recomputing: machine.isRecomputing, seed: UInt64(bitPattern: Int64(plan.seed)))
         let training = try tokens.batches(.train, plan, context: configuration.context)
-        let validation = try tokens.validationBatches(plan, context: configuration.context)
+        let validation = tokens.validationSet(plan.lossScope)
         if stored == nil {
-            let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: plan.rows * configuration.context)
+            let steps = steps(of: plan, training, trainer)
             plan.warmup = options.warmup ?? TrainingPlan.usualWarmup(for: steps)
-            plan.nGramContexts = nGramContexts(for: plan, training, trainer)
+            plan.nGramContexts = nGramContexts(for: plan, steps: steps, context: configuration.context)
         }
         let run = try TrainingRun(
             trainer,
@@ -78,7 +85,9 @@ struct TrainCommand {
             chatTemplate: tokens.meta.template,
             dataIdentity: tokens.meta.identity,
             folder: folder)
-        if let stored { try run.restore(stored) }
+        if let stored { try run.restore(stored, options.dryRun ? [] : changes) }
+        printChanges(changes)
+        printExtension(of: run)
         let summary = summary(of: run, tokens.meta, hasValidation: validation != nil)
         if options.dryRun {
             return DryRun(run, tokens.meta, memory, type, threads: processor.threads).report(summary, json: options.json)
@@ -88,7 +97,7 @@ struct TrainCommand {
             printLine(summary)
             printLine(run.summary(type, processor.threads, memory, .estimated(for: run), in: folder))
         }
-        try train(run, tokens, processor, type, hasValidation: validation != nil)
+        try train(run, tokens, processor, type, changes, hasValidation: validation != nil)
     }
 
     private func train(
@@ -96,6 +105,7 @@ struct TrainCommand {
         _ tokens: TrainingData,
         _ processor: Processor,
         _ type: DataType,
+        _ changes: [PlanChange],
         hasValidation: Bool
     ) throws {
         let samples = try SampleAnswers(
@@ -104,17 +114,17 @@ struct TrainCommand {
             tokens.meta.template,
             tokens.vocabulary,
             context: run.trainer.model.configuration.context,
-            complete: greedyCompletion(of: run.trainer, on: processor, type))
+            complete: greedyCompletion(of: run.trainer, on: processor, type, tokens.vocabulary, tokens.meta.template))
         let best = "\(folder)/best.h5".shellWord
         let finetuning = RunPage.Command(to: "fine-tune it on your own chats", "slm finetune \(best) --data CHATS")
         let recorder = try RunRecorder(
             folder,
-            run.settings(settings(tokens.meta), type, processor),
+            run.settings(settings(tokens.meta), type, processor) + changes.settings,
             resumingAfter: run.state.step,
             commands: nextCommands(
                 in: folder, resume: resumeCommand, [finetuning]))
-        let ending = try options.train(run, recorder, samples, in: folder, resumeCommand: resumeCommand) { clock, report in
-            try initializeFromNGrams(tokens.training, run, processor, type, clock, report)
+        let ending = try options.train(run, recorder, samples, in: folder, resumeCommand: resumeCommand) { clock, shouldStop, report in
+            try initializeFromNGrams(tokens.training, run, processor, type, clock, shouldStop, report)
         }
         if ending == .stopped || !options.hasNextStep { return }
         let isSilent = options.quiet || options.json
@@ -127,14 +137,17 @@ struct TrainCommand {
 
     /// The last checkpoint of the run to resume; nil for a new run.
     private func storedCheckpoint() throws -> Checkpoint? {
+        if case .run(let folder) = options.resume, let out = options.out, out != folder {
+            throw UsageError("slm train: expected --resume RUN, or --resume with --out RUN, found '\(folder)' and '\(out)'.")
+        }
         if options.resume == .no {
-            guard Folder.contains("last.h5", in: folder) else { return nil }
+            guard TrainingRun.exists(in: folder) else { return nil }
             if options.dryRun { return nil }
             throw CommandError(description: "\(folder) holds a training run already. Continue it with --resume, or choose another "
                 + "directory with --out.")
         }
-        let stored = try Checkpoint(reading: folder + "/last.h5")
-        if stored.training["finetune/data/0"] != nil {
+        let stored = try TrainingRun.checkpoint(toResume: folder)
+        if stored.isFinetuned {
             throw CommandError(description: "\(folder) holds a fine-tuning run. Continue it with: slm finetune --resume \(folder)")
         }
         return stored
@@ -147,10 +160,11 @@ struct TrainCommand {
         _ processor: Processor,
         _ type: DataType,
         _ clock: () -> Double,
+        _ shouldStop: () -> Bool,
         _ report: (TrainingRun.Event) throws -> Void
     ) throws {
         let progress = ProgressBar("initializing from n-grams", isVisible: !options.quiet && !options.json)
-        try run.initializeFromNGrams(of: tokens, on: processor, precision: type, clock: clock, progress: { share in
+        try run.initializeFromNGrams(of: tokens, on: processor, precision: type, clock: clock, shouldStop: shouldStop, progress: { share in
             progress.show(fraction: share, "of the work")
         }) { event in
             progress.clear()
@@ -158,15 +172,18 @@ struct TrainCommand {
         }
     }
 
-    /// Fitting one context takes a fifth of the time of training on one token, so the initialization takes about an eighth of the run.
-    private func nGramContexts(for plan: TrainingPlan, _ training: any TrainingBatches, _ trainer: Trainer) -> Int {
-        let perStep = Double(plan.rows * trainer.model.configuration.context)
-        let tokens: Double = switch plan.length {
-        case .steps(let count): Double(count) * perStep
-        case .epochs(let count): count * training.stepsPerEpoch * perStep
-        case .tokens(let count): Double(count)
-        case .seconds(let seconds): seconds / max(1e-6, trainer.estimatedStepSeconds(for: training.batch(at: 0), clock: now)) * perStep
+    /// The number of steps of a new run; in a run of limited time, estimated.
+    private func steps(of plan: TrainingPlan, _ training: any TrainingBatches, _ trainer: Trainer) -> Int {
+        if case .seconds(let seconds) = plan.length {
+            return Int(seconds / max(1e-6, trainer.estimatedStepSeconds(for: training.batch(at: 0), clock: now)))
         }
+        let tokensPerStep = plan.rows * trainer.model.configuration.context
+        return plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep) ?? 0
+    }
+
+    /// Fitting one context takes a fifth of the time of training on one token, so the initialization takes about an eighth of the run.
+    private func nGramContexts(for plan: TrainingPlan, steps: Int, context: Int) -> Int {
+        let tokens = Double(steps * plan.rows * context)
         return options.nGramContexts == nil ? min(plan.nGramContexts, Int(tokens * 2 / 3) / 1_024 * 1_024) : plan.nGramContexts
     }
 
@@ -191,9 +208,9 @@ struct TrainCommand {
     }
 
     private func initialization(of run: TrainingRun) -> String {
-        if run.state.step > 0 { return "from \(folder)/last.h5" }
+        if run.state.step > 0 || run.state.nGramPairs != nil { return "from step \(run.state.step) of \(folder)" }
         if run.plan.nGramContexts > 0 { return "from n-gram counts, fitted to \(run.plan.nGramContexts) contexts" }
-        if options.recipe == .nanogpt { return "random (--recipe nanogpt)" }
+        if run.plan.recipe == .nanogpt { return "random (--recipe nanogpt)" }
         return "random: " + (NGramInitialization.obstacle(for: run.trainer.model.configuration).map { "n-gram counts need \($0)" }
             ?? "the run is too short for n-gram counts")
     }
@@ -243,7 +260,7 @@ private struct DryRun {
             printLine(run.summary(type, threads, memory, time, in: nil))
             return printNote("dry run: nothing was written.")
         }
-        let estimate = run.estimate(time)
+        let estimate = run.estimate(secondsPerStep: time.seconds)
         printLine(JSONLine([
             "dry_run": .flag(true),
             "parameters": .whole(run.trainer.parameters.count),

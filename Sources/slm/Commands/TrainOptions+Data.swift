@@ -20,6 +20,7 @@ extension TrainOptions {
         source.validation = validation
         source.validationShare = validationShare ?? source.validationShare
         source.skipsBad = skipsBad
+        if let stored, let tokenizer { try check(tokenizer, stored) }
         let tokens: TrainingData
         if source.isPrepared {
             let chatOptions = [
@@ -39,6 +40,14 @@ extension TrainOptions {
             throw TrainingError.otherTokens(found: tokens.meta.identity, expected: identity)
         }
         return tokens
+    }
+
+    /// Throws if a tokenizer is not that of the run to resume.
+    private func check(_ tokenizer: String, _ stored: Checkpoint) throws {
+        let given = try Vocabulary(reading: tokenizer).fingerprint
+        if let expected = stored.tokenizer?.fingerprint, expected != given {
+            throw TrainingError.cannotChange(option: "--tokenizer", stored: "vocabulary \(expected)", given: "\(given) (\(tokenizer))")
+        }
     }
 
     private func checkChatOptions() throws {

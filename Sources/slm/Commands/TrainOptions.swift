@@ -11,7 +11,8 @@ struct TrainOptions: RunOptions {
     var data: [String] = []
     var tokenizer: String?
     var out: String?
-    var preset = "tiny"
+    /// nil for the default preset.
+    var preset: String?
     var resume = Resume.no
     var dryRun = false
     /// Replaces the user's cache of token files.
@@ -26,12 +27,12 @@ struct TrainOptions: RunOptions {
     var width: Int?
     var context: Int?
     var dropout: Double?
-    var noBias = false
-    var tied = false
+    var noBias: Bool?
+    var tied: Bool?
     var norm: Norm.Kind?
     var activation: UnaryFunction?
     var positions: GPTConfiguration.Positions?
-    var qkNorm = false
+    var qkNorm: Bool?
     var recipe: Recipe?
     var nGramContexts: Int?
     var batch: Int?
@@ -39,20 +40,21 @@ struct TrainOptions: RunOptions {
     var warmup: Int?
     var weightDecay: Double?
     var beta2: Double?
-    var clip = 1.0
+    var clip: Double?
     var skipsBad = false
-    var windows = false
-    var lossScope = LossScope.all
+    var windows: Bool?
+    var lossScope: LossScope?
     var evaluateEvery: Int?
+    var evaluationTokens: Int?
     var saveEvery: Int?
-    var patience = 5
-    var minGain = 0.001
-    var seed = 1
+    var patience: Int?
+    var minGain: Double?
+    var seed: Int?
     var vocabularySize: Int?
     var validation: [String] = []
     var validationShare: Double?
     var ask: [String] = []
-    var recompute = false
+    var recompute: Bool?
     var compare: [String] = []
     /// Whether to suggest a command after the run.
     var hasNextStep = true
@@ -87,7 +89,8 @@ extension TrainOptions {
     private static var mainGroup: OptionGroup<TrainOptions> {
         OptionGroup("Main options", [
             .list("data", \.data, value: "FILE", "Train on chats or text: files, directories, or one directory of token files.").short("d"),
-            .option("preset", \.preset, value: "NAME", "Choose the size of the model.").choices(GPTConfiguration.presets.map(\.name)),
+            .option("preset", \.preset, value: "NAME", "Choose the size of the model.", default: defaultPreset)
+                .choices(GPTConfiguration.presets.map(\.name)),
             .option("out", \.out, value: "DIR", "Write the run to DIR: last.h5, best.h5, log.jsonl, report.html.",
                     default: "checkpoints/PRESET").short("o"),
         ] + mainRunOptions + [
@@ -147,20 +150,24 @@ extension TrainOptions {
         ])
     }
 
+    static var defaultLossScope: LossScope { .all }
     static var defaultBatch: String { "4 with --recipe counts, else 12" }
     static var defaultRate: String { "1e-3" }
     static var defaultDecay: String { "0.1" }
 }
 
 extension TrainOptions {
+    private static var defaultPreset: String { "tiny" }
+    private var presetName: String { preset ?? Self.defaultPreset }
+
     /// The directory of the run.
     var folder: String {
         if case .run(let folder) = resume { return folder }
-        return out ?? "checkpoints/\(preset)"
+        return out ?? "checkpoints/\(presetName)"
     }
 
     var presetConfiguration: GPTConfiguration {
-        get throws { try .preset(preset, for: "train") }
+        get throws { try .preset(presetName, for: "train") }
     }
 
     func configuration(vocabulary: Int) throws -> GPTConfiguration {
@@ -177,12 +184,12 @@ extension TrainOptions {
             context: context ?? preset.context,
             vocabulary: vocabulary)
         configuration.dropout = Float(dropout ?? Double(preset.dropout))
-        configuration.hasBias = preset.hasBias && !noBias
-        configuration.isTied = preset.isTied || tied
+        configuration.hasBias = preset.hasBias && !(noBias ?? false)
+        configuration.isTied = preset.isTied || tied ?? false
         configuration.norm = norm ?? preset.norm
         configuration.activation = activation ?? preset.activation
         configuration.positions = positions ?? preset.positions
-        configuration.hasQKNorm = preset.hasQKNorm || qkNorm
+        configuration.hasQKNorm = preset.hasQKNorm || qkNorm ?? false
         guard configuration.positions != .rotary || configuration.headWidth % 2 == 0 else {
             throw UsageError("slm train: rotary positions need an even number of channels per head, "
                 + "found \(configuration.headWidth) (--width \(width), --heads \(heads)).")
@@ -197,10 +204,49 @@ extension TrainOptions {
         return recipe ?? (obstacle == nil ? .counts : nil)
     }
 
+    /// The plan of a new run.
     func plan(for configuration: GPTConfiguration) throws -> TrainingPlan {
-        var plan = try plan(basedOn: recipe(for: configuration)?.plan ?? TrainingPlan(), for: "train")
-        if windows { plan.packsConversations = false }
+        let recipe = try recipe(for: configuration)
+        var plan = defaultPlan(recipe?.plan ?? TrainingPlan())
+        plan.preset = presetName
+        return try changed(plan)
+    }
+
+    /// The plan of a run to resume, with the options that are set.
+    func plan(resuming stored: TrainingPlan) throws -> TrainingPlan {
+        var plan = try changed(stored)
+        if let preset { plan.preset = preset }
+        if let recipe { plan.recipe = recipe }
+        if let warmup { plan.warmup = warmup }
+        return plan
+    }
+
+    private func changed(_ plan: TrainingPlan) throws -> TrainingPlan {
+        var plan = try self.plan(basedOn: plan, for: "train")
+        if let windows { plan.packsConversations = !windows }
+        if let vocabularySize { plan.requestedVocabulary = vocabularySize }
         if let nGramContexts, plan.nGramContexts > 0 { plan.nGramContexts = nGramContexts }
         return plan
+    }
+
+    /// Throws if an option contradicts the model of the run to resume.
+    func check(_ stored: GPTConfiguration) throws(TrainingError) {
+        let flag = { (isOn: Bool) in isOn ? "on" : "off" }
+        let settings: [(option: String, given: String?, stored: String)] = [
+            ("--layers", layers.map(String.init), "\(stored.layers)"),
+            ("--heads", heads.map(String.init), "\(stored.heads)"),
+            ("--width", width.map(String.init), "\(stored.width)"),
+            ("--context", context.map(String.init), "\(stored.context)"),
+            ("--dropout", dropout.map { "\(Float($0))" }, "\(stored.dropout)"),
+            ("--no-bias", noBias.map(flag), flag(!stored.hasBias)),
+            ("--tied", tied.map(flag), flag(stored.isTied)),
+            ("--norm", norm?.rawValue, stored.norm.rawValue),
+            ("--activation", activation?.optionText, stored.activation.optionText),
+            ("--positions", positions?.rawValue, stored.positions.rawValue),
+            ("--qk-norm", qkNorm.map(flag), flag(stored.hasQKNorm)),
+        ]
+        for (option, given, stored) in settings {
+            if let given, given != stored { throw .cannotChange(option: option, stored: stored, given: given) }
+        }
     }
 }

@@ -2,6 +2,7 @@ import Checkpoint
 import Files
 import Glibc
 import Report
+import Train
 
 /// The facts about a training run on disk: a directory with best.h5 or last.h5, and log.jsonl.
 struct TrainingRunListing {
@@ -9,8 +10,14 @@ struct TrainingRunListing {
     let path: String
     let step: Int
     let bestStep: Int?
-    /// Of the best evaluation, in nats per token.
+    /// Of the best checkpoint, in nats per token.
     let validationLoss: Double?
+    /// Identifies the tokens that it was measured on; nil if they are not known.
+    let validationSet: String?
+    /// Processed in training, padding and masked targets included.
+    let tokens: Int
+    /// With a loss; nil if they were not counted.
+    let lossTokens: Int?
     /// Of the newest checkpoint, in seconds since 1970.
     let seconds: Int
     /// Of all files.
@@ -33,7 +40,11 @@ struct TrainingRunListing {
         self.path = path
         step = log?.lastStep ?? 0
         bestStep = log?.best?.step
-        validationLoss = log?.best?.validationLoss
+        let isValidated = log?.best?.validationLoss != nil
+        validationLoss = isValidated ? log?.comparedLoss?.loss : nil
+        validationSet = isValidated ? log?.comparedLoss?.set : nil
+        tokens = log?.tokens ?? 0
+        lossTokens = log?.lossTokens
         seconds = newest
         bytes = statuses.reduce(0) { $0 + Int($1.1.st_size) }
     }
@@ -41,8 +52,7 @@ struct TrainingRunListing {
     /// Whether `slm finetune` can resume it.
     var isFinetuning: Bool {
         get throws {
-            guard Folder.contains("last.h5", in: path) else { return false }
-            return try Checkpoint(reading: path + "/last.h5").training["finetune/data/0"] != nil
+            TrainingRun.exists(in: path) ? try TrainingRun.checkpoint(toResume: path).isFinetuned : false
         }
     }
 

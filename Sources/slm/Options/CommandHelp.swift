@@ -56,26 +56,3 @@ extension OptionInfo {
         return (short.map { "-\($0), " } ?? "    ") + usage
     }
 }
-
-extension String {
-    /// Lines of at most `columns` characters. A longer word has a line of its own.
-    ///
-    /// - Parameters:
-    ///   - indent: spaces before the first line.
-    ///   - hanging: spaces before the others.
-    func wrapped(to columns: Int, indent: Int = 0, hanging: Int = 0) -> [String] {
-        var lines: [String] = []
-        var line = String(repeating: " ", count: indent)
-        var isEmpty = true
-        for word in split(separator: " ") {
-            if !isEmpty, line.count + 1 + word.count > columns {
-                lines.append(line)
-                line = String(repeating: " ", count: hanging)
-                isEmpty = true
-            }
-            line += (isEmpty ? "" : " ") + word
-            isEmpty = false
-        }
-        return lines + [line]
-    }
-}

@@ -1,3 +1,5 @@
+import Terminal
+
 /// The text of `slm --help`, and of a family of commands such as `slm bench --help`.
 enum ProgramHelp {
     /// - Parameter columns: the width of the text.

@@ -14,21 +14,23 @@ protocol RunOptions: MachineOptions {
     var warmup: Int? { get set }
     var weightDecay: Double? { get set }
     var beta2: Double? { get set }
-    var clip: Double { get set }
+    var clip: Double? { get set }
     var skipsBad: Bool { get set }
-    var lossScope: LossScope { get set }
+    var lossScope: LossScope? { get set }
     var evaluateEvery: Int? { get set }
+    var evaluationTokens: Int? { get set }
     var saveEvery: Int? { get set }
-    var patience: Int { get set }
-    var minGain: Double { get set }
+    var patience: Int? { get set }
+    var minGain: Double? { get set }
     var ask: [String] { get set }
-    var seed: Int { get set }
+    var seed: Int? { get set }
     var json: Bool { get set }
     var quiet: Bool { get set }
     /// Defaults as `--help` shows them.
     static var defaultBatch: String { get }
     static var defaultRate: String { get }
     static var defaultDecay: String { get }
+    static var defaultLossScope: LossScope { get }
 }
 
 extension LossScope: OptionValue {}
@@ -52,16 +54,20 @@ extension RunOptions {
                     default: "100, or a tenth of all steps"),
             .option("weight-decay", \.weightDecay, in: 0...10, "Set AdamW's weight decay for matrices.", default: defaultDecay),
             .option("beta2", \.beta2, in: 0...0.99999, "Set AdamW's beta2; 0.99 suits small batches.", default: "0.95"),
-            .option("clip", \.clip, in: 0...1e9, "Clip the gradient norm to X; 0 for no clipping."),
-            .option("patience", \.patience, in: 0...1_000_000, "Stop after N evaluations without improvement; 0 for never."),
-            .option("min-gain", \.minGain, in: 0...100, "Ignore improvements below X nats per token (early stopping)."),
-            .option("seed", \.seed, "Seed the weights, the order of the data and dropout."),
+            .option("clip", \.clip, in: 0...1e9, "Clip the gradient norm to X; 0 for no clipping.", default: "1"),
+            .option("patience", \.patience, in: 0...1_000_000, "Stop after N evaluations without improvement; 0 for never.",
+                    default: "\(defaultPatience)"),
+            .option("min-gain", \.minGain, in: 0...100, "Ignore improvements below X nats per token (early stopping).",
+                    default: "0.001"),
+            .option("seed", \.seed, "Seed the weights, the order of the data and dropout.", default: "1"),
         ])
     }
 
     static var evaluationGroup: OptionGroup<Self> {
         OptionGroup("Evaluation and saving", [
             .option("eval-every", \.evaluateEvery, in: 1...1_000_000_000, "Evaluate every N steps.", default: "a twentieth of the run"),
+            .option("eval-tokens", \.evaluationTokens, in: 1...1_000_000_000_000,
+                    "Evaluate on at most N validation tokens during the run, the same in every run on the data.", default: "65536"),
             .option("save-every", \.saveEvery, in: 1...1_000_000_000, "Save every N steps, besides at evaluations."),
             .list("ask", \.ask, value: "TEXT", "Print the model's answer to TEXT at each evaluation, instead of to a validation question.",
                     separator: "\n"),
@@ -75,7 +81,8 @@ extension RunOptions {
     /// Which tokens of the data are trained on.
     static var dataOptions: [CommandOption<Self>] {
         [
-            .option("learn-from", \.lossScope, value: "ROLE", "Compute the loss on the tokens of this role."),
+            .option("learn-from", \.lossScope, value: "ROLE", "Compute the loss on the tokens of this role.",
+                    default: defaultLossScope.rawValue),
             .skipBad(\.skipsBad),
         ]
     }
@@ -96,17 +103,28 @@ extension RunOptions {
         return lengths.first
     }
 
-    /// `defaults`, changed by the options that are set.
+    private static var defaultPatience: Int { 5 }
+
+    /// The settings of a new run that all recipes share.
+    func defaultPlan(_ plan: TrainingPlan = TrainingPlan()) -> TrainingPlan {
+        var plan = plan
+        plan.lossScope = Self.defaultLossScope
+        plan.patience = Self.defaultPatience
+        return plan
+    }
+
+    /// `defaults`, or the plan of the run to resume, changed by the options that are set.
     func plan(basedOn defaults: TrainingPlan, for command: String) throws -> TrainingPlan {
         var plan = defaults
         if let length = try length(for: command) { plan.length = length }
-        plan.clipping = clip > 0 ? Float(clip) : .infinity
-        plan.seed = seed
-        plan.lossScope = lossScope
-        plan.evaluateEvery = evaluateEvery
-        plan.saveEvery = saveEvery
-        plan.patience = patience == 0 ? nil : patience
-        plan.minDelta = Float(minGain)
+        if let clip { plan.clipping = clip > 0 ? Float(clip) : .infinity }
+        if let seed { plan.seed = seed }
+        if let lossScope { plan.lossScope = lossScope }
+        if let evaluateEvery { plan.evaluateEvery = evaluateEvery }
+        if let evaluationTokens { plan.evaluationTokens = evaluationTokens }
+        if let saveEvery { plan.saveEvery = saveEvery }
+        if let patience { plan.patience = patience == 0 ? nil : patience }
+        if let minGain { plan.minDelta = Float(minGain) }
         if let batch { plan.rows = batch }
         if let beta2 { plan.beta2 = Float(beta2) }
         if let learningRate { plan.rate = Float(learningRate) }

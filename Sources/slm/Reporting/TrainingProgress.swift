@@ -34,6 +34,15 @@ final class TrainingProgress {
         case .initializedFromNGrams(let pairs, _, let state):
             clear()
             printLine("initialized from n-gram counts: \(pairs) pairs of tokens  \(clockText(state.seconds))")
+        case .evaluating(let tokens, let all):
+            // The rate of training is no guide for the time that is left.
+            progress.show(fraction: run.progress, "evaluating: \(tokens) of \(all) tokens")
+        case .validated(let result):
+            clear()
+            let evaluation = result.evaluation
+            let part = result.part.isWhole ? "the whole validation set" : "a part of the validation set"
+            printLine("best step \(result.step)  val \(evaluation.loss.fixed(4))  \(evaluation.bitsPerByte.fixed(4)) bits per byte  "
+                + "on \(part): \(evaluation.targets) \(run.plan.lossScope == .assistant ? "assistant tokens" : "tokens")")
         case .saved: break
         }
     }

@@ -11,10 +11,10 @@ struct StepTime {
     let seconds: Double
     let origin: String
 
-    /// From a forward pass, before the first step.
+    /// From a forward and a backward pass, before the first step.
     static func estimated(for run: TrainingRun) -> StepTime {
         let seconds = run.trainer.estimatedStepSeconds(for: run.training.batch(at: run.state.step), clock: now)
-        return StepTime(seconds: max(seconds, 1e-9), origin: "estimated from a forward pass")
+        return StepTime(seconds: max(seconds, 1e-9), origin: "estimated from one pass")
     }
 
     /// From two steps after a first one, or from one step if they take long. The weights change.
@@ -30,22 +30,11 @@ struct StepTime {
 }
 
 extension TrainingRun {
-    /// The steps of the whole run, and the seconds that are left.
-    func estimate(_ time: StepTime) -> (steps: Int, seconds: Double) {
-        // Twenty evaluations take about a tenth of the time.
-        if case .seconds(let seconds) = plan.length {
-            let left = max(0, seconds - state.seconds)
-            return (state.step + Int(left / time.seconds / 1.1), left)
-        }
-        let steps = steps ?? 0
-        return (steps, Double(max(0, steps - state.step)) * time.seconds * 1.1)
-    }
-
     /// The lines about the schedule, memory and time that are printed before the first step.
     ///
     /// - Parameter folder: where the run is written; nil for a dry run.
     func summary(_ type: DataType, _ threads: Int, _ memory: TrainingMemory, _ time: StepTime, in folder: String?) -> String {
-        let estimate = estimate(time)
+        let estimate = estimate(secondsPerStep: time.seconds)
         let epochs = "\((Double(estimate.steps) / training.stepsPerEpoch).fixed(2)) epochs"
         let speed = "\(Int(Double(tokensPerStep) / time.seconds)) tokens/s"
         let length: String
@@ -156,6 +145,7 @@ extension TrainingRun.Event {
                 gradientNorm: Double(report.gradientNorm),
                 learningRate: Double(rate),
                 tokens: state.tokens,
+                lossTokens: state.lossTokens,
                 seconds: state.seconds))
         case .skipped(let step): .skipped(step: step)
         case .evaluated(let training, let validation, let replay, let isBest, let state):
@@ -164,13 +154,24 @@ extension TrainingRun.Event {
                 trainingLoss: training.loss.finite,
                 validationLoss: validation?.loss.finite,
                 bitsPerByte: validation?.bitsPerByte.finite,
+                validationSet: state.validationSet,
                 replayLoss: replay?.loss.finite,
                 isBest: isBest,
                 tokens: state.tokens,
+                lossTokens: state.lossTokens,
                 seconds: state.seconds))
         case .initializedFromNGrams(let pairs, let contexts, let state):
             .initialized(.init(pairs: pairs, contexts: contexts, seconds: state.seconds))
-        case .saved: nil
+        case .validated(let result):
+            .validated(.init(
+                step: result.step,
+                loss: result.evaluation.loss.finite,
+                bitsPerByte: result.evaluation.bitsPerByte.finite,
+                tokens: result.evaluation.targets,
+                conversations: result.part.count,
+                isWholeSet: result.part.isWhole,
+                set: result.part.fingerprint))
+        case .saved, .evaluating: nil
         }
     }
 }

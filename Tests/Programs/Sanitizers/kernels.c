@@ -3,7 +3,6 @@
 //
 //     make test-sanitizers
 #include "kernels.h"
-#include "pool.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,17 +217,17 @@ static void strided(const slm_kernels *k, int x, int y, size_t a, size_t b) {
     release();
 }
 
-static void count(void *context, int thread) { __atomic_fetch_add((int *)context, thread + 1, __ATOMIC_RELAXED); }
-
 int main(void) {
     static const char *const names[] = {"avx512bf16", "avx512", "avx2", "plain"};
     static const size_t sizes[] = {0, 1, 3, 16, 17, 33, 65};
     enum { SIZES = sizeof sizes / sizeof *sizes };
     int supported = 0;
+    char passed[64] = "";
     for (int i = 0; i < 4; i++) {
         const slm_kernels *k = slm_kernels_named(names[i]);
         if (!k) continue;
         supported++;
+        strcat(strcat(passed, " "), names[i]);
         for (size_t I = 64; k->has_native_bf16 && I <= 192; I += 64) {
             exceptions(k, I);
             for (size_t N = 1; N <= 13; N += 4) weights(k, N, 33, I);
@@ -260,11 +259,6 @@ int main(void) {
                     for (int documents = 0; documents < 2; documents++)
                         attentions(k, type, precision, T, 2, T % 3 == 0 ? 7 : 16, documents);
     }
-    slm_pool *pool = slm_pool_create(3);
-    int total = 0;
-    for (int i = 0; i < 1000; i++) slm_pool_run(pool, count, &total);
-    slm_pool_destroy(pool);
-    if (total != 6000) return printf("worker pool: expected a sum of 6000, found %d\n", total), 1;
-    printf("kernels of %d instruction sets passed\n", supported);
+    printf("kernels of %d instruction sets passed:%s\n", supported, passed);
     return 0;
 }

@@ -1,4 +1,5 @@
-// All kernels of one instruction set, and the table of them. The including file (kernels_*.c) defines SLM_TABLE and SLM_NAME, and
+// All kernels of one instruction set, and the table of them. The including file (kernels_*.c) defines SLM_TABLE, SLM_NAME and
+//   SLM_FEATURES the CPU features that it is compiled for, separated by commas
 //   W            floats in a vector
 //   MR, NV       rows, and vectors of columns, of a tile of a matmul
 //   FLOAT_ROWS   input rows that a packed matmul multiplies together in f32 and bf16
@@ -24,7 +25,7 @@
 #endif
 
 const slm_kernels SLM_TABLE = {
-    .name = SLM_NAME, .width = W, .panel = NR, .has_native_bf16 = HAS_NATIVE_BF16,
+    .name = SLM_NAME, .features = SLM_FEATURES, .width = W, .panel = NR, .has_native_bf16 = HAS_NATIVE_BF16,
     .matmul_plan = matmul_plan, .matmul_pack = matmul_pack, .matmul_rows = matmul_rows, .matmul_finish = matmul_finish,
     .attention = attention, .attention_gradient = attention_gradient, .attention_scratch = attention_scratch,
     .weights_bytes = weights_bytes, .weights_input_bytes = weights_input_bytes, .weights_fit = weights_fit, .weights_panel = P,

@@ -94,6 +94,7 @@ typedef struct {
 
 typedef struct {
     const char *name;
+    const char *features;         ///< the CPU features that the kernels are compiled for, separated by commas
     int width;                    ///< floats in a vector
     int panel;                    ///< columns that are packed together: NR
     bool has_native_bf16;         ///< whether the instruction set multiplies bf16; otherwise no function may be called with bf16 precision
@@ -222,3 +223,10 @@ typedef struct {
 const slm_kernels *slm_kernels_named(const char *name);
 /// The table for the best instruction set of this CPU.
 const slm_kernels *slm_kernels_best(void);
+
+/// Whether a CPU has a feature, such as "f16c".
+typedef bool (*slm_feature_test)(void *context, const char *feature);
+/// The features of this CPU. `unused` may be NULL.
+bool slm_cpu_has(void *unused, const char *feature);
+/// Like slm_kernels_named, or slm_kernels_best if `name` is NULL, for a CPU with other features.
+const slm_kernels *slm_kernels_for(const char *name, slm_feature_test has, void *context);

@@ -2,6 +2,11 @@
 //
 // Between two tasks, workers spin for a moment, because the next task of a training step follows within microseconds. Then they
 // sleep, so that an idle server uses no CPU time.
+//
+// On a machine that is busy with other programs, the system stops a thread for milliseconds at any point. So threads take small items
+// of work: a worker that does not run takes none, and the caller does its work instead. Only a worker that is stopped in the middle of
+// an item keeps the caller waiting. A worker to which that happens pauses for a while, then works in short bursts: it leaves the core
+// between two items, before the system takes the core away in the middle of one.
 #pragma once
 
 /// Cores that this process may run on, as limited by taskset or a cpuset. At least 1.
@@ -9,13 +14,14 @@ int slm_available_cores(void);
 
 typedef struct slm_pool slm_pool;
 
-/// A pool of `threads` ≥ 1 threads, including the caller. NULL when the system cannot create them.
-slm_pool *slm_pool_create(int threads);
+/// A pool of `threads` ≥ 1 threads, including the caller. NULL when the system cannot create them. Threads do not spin if there are
+/// more of them than `cores`.
+slm_pool *slm_pool_create(int threads, int cores);
 /// Ends the threads. No task may be running.
 void slm_pool_destroy(slm_pool *);
 /// Runs task(context, thread) once for every thread 0 ..< size and returns when all have finished. The caller runs thread 0.
 /// Must not be called from inside a task.
 void slm_pool_run(slm_pool *, void (*task)(void *context, int thread), void *context);
-
-/// Returns *counter and increments it atomically: gives each thread its next item.
-static inline long slm_next(long *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
+/// Runs task(context, item, thread) for every item 0 ..< count and returns when all have finished. A thread begins with its own part of
+/// the items, and then takes those that other threads have not begun, so some threads may run none. Must not be called from inside a task.
+void slm_pool_for(slm_pool *, long count, void (*task)(void *context, long item, int thread), void *context);

@@ -1,0 +1,150 @@
+package import Checkpoint
+import Files
+import Kernels
+
+/// A setting in which a resumed run differs from the checkpoint that it continues.
+package struct PlanChange: Sendable, Equatable {
+    /// As on the command line: `--lr`.
+    package let option: String
+    package let old, new: String
+    /// Whether it is a setting of the computation, such as the number of threads, instead of the training.
+    package let isOfMachine: Bool
+}
+
+extension TrainingPlan {
+    /// The settings that differ from the plan of the run to resume, in the order of `settings`.
+    ///
+    /// Throws if one of them cannot change without becoming another run.
+    package func changes(from stored: TrainingPlan) throws(TrainingError) -> [PlanChange] {
+        var changes: [PlanChange] = []
+        for (new, old) in zip(settings, stored.settings) {
+            // A checkpoint of an older version does not store all settings.
+            guard let oldText = old.text, let newText = new.text, oldText != newText else { continue }
+            if new.kind == .fixed { throw .cannotChange(option: new.option, stored: oldText, given: newText) }
+            changes.append(PlanChange(option: new.option, old: oldText, new: newText, isOfMachine: new.kind == .machine))
+        }
+        return changes
+    }
+
+    private struct Setting {
+        enum Kind {
+            /// Data, order of the data and initial weights depend on it.
+            case fixed
+            case changeable
+            case machine
+        }
+
+        let option: String
+        let kind: Kind
+        /// nil if the value is not known.
+        let text: String?
+
+        init(_ option: String, _ kind: Kind, _ text: String?) {
+            self.option = option
+            self.kind = kind
+            self.text = text
+        }
+    }
+
+    private var settings: [Setting] {
+        let flag = { (isOn: Bool) in isOn ? "on" : "off" }
+        return [
+            Setting("--preset", .fixed, preset),
+            Setting("--vocab-size", .fixed, requestedVocabulary.map(String.init)),
+            Setting("--recipe", .fixed, recipe?.rawValue),
+            Setting("--counted", .fixed, "\(nGramContexts)"),
+            Setting("--batch", .fixed, "\(rows)"),
+            Setting("--windows", .fixed, flag(!packsConversations)),
+            Setting("--learn-from", .fixed, lossScope.rawValue),
+            Setting("--seed", .fixed, "\(seed)"),
+            Setting(length.option, .changeable, "\(length)"),
+            Setting("--lr", .changeable, "\(rate)"),
+            Setting("--warmup", .changeable, "\(warmup)"),
+            Setting("--weight-decay", .changeable, "\(decay)"),
+            Setting("--beta2", .changeable, "\(beta2)"),
+            Setting("--clip", .changeable, clipping.isFinite ? "\(clipping)" : "0"),
+            Setting("--min-gain", .changeable, "\(minDelta)"),
+            Setting("--patience", .changeable, "\(patience ?? 0)"),
+            Setting("--eval-every", .changeable, evaluateEvery.map(String.init) ?? "a twentieth of the run"),
+            Setting("--eval-tokens", .changeable, "\(evaluationTokens)"),
+            Setting("--save-every", .changeable, saveEvery.map(String.init) ?? "no steps"),
+            Setting("--dtype", .machine, machine?.precision.rawValue),
+            Setting("--recompute", .machine, machine.map { flag($0.isRecomputing) }),
+            Setting("--threads", .machine, machine.map { "\($0.threads)" }),
+            Setting("--cpu", .machine, machine?.instructionSet),
+            Setting("--blas", .machine, machine?.blas.rawValue),
+        ]
+    }
+}
+
+extension TrainingPlan.Length: CustomStringConvertible {
+    /// The option that sets it.
+    package var option: String {
+        switch self {
+        case .steps: "--max-steps"
+        case .epochs: "--epochs"
+        case .tokens: "--train-tokens"
+        case .seconds: "--time"
+        }
+    }
+
+    package var description: String {
+        switch self {
+        case .steps(let count): "\(count) steps"
+        case .epochs(let count): "\(count) epochs"
+        case .tokens(let count): "\(count) tokens"
+        case .seconds(let seconds): "\(seconds) s"
+        }
+    }
+}
+
+extension TrainingRun {
+    /// Restores a checkpoint into a run whose plan differs from the checkpoint's, and stores the plan.
+    ///
+    /// A change of the training lets a run continue that early stopping has ended.
+    package func restore(_ checkpoint: Checkpoint, _ changes: [PlanChange]) throws {
+        try restore(checkpoint)
+        if changes.isEmpty { return }
+        if changes.contains(where: { $0.option == "--eval-tokens" }) { state.evaluationTokens = 0 }
+        if changes.contains(where: { $0.option == plan.length.option }) {
+            if progress >= 1 {
+                throw TrainingError.lengthPassed(option: plan.length.option, done: "\(trained)", given: "\(plan.length)")
+            }
+            // The evaluations of the new length, as if it had been the length from the start.
+            let usual = max(1, Int(progress * Double(EvaluationSchedule.usualCount)))
+            state.evaluations = min(state.evaluations, usual)
+        }
+        // Chosen again.
+        if changes.contains(where: { $0.option == "--eval-tokens" }) { state.evaluationTokens = 0 }
+        if isOutOfPatience, changes.contains(where: { !$0.isOfMachine }) { state.evaluationsSinceBest = 0 }
+        try save("last.h5") { _ in }
+    }
+
+    /// What the run has trained for, in the unit of its length.
+    private var trained: TrainingPlan.Length {
+        switch plan.length {
+        case .steps: .steps(state.step)
+        case .epochs: .epochs(Double(state.step) / training.stepsPerEpoch)
+        case .tokens: .tokens(state.step * tokensPerStep)
+        case .seconds: .seconds(state.seconds)
+        }
+    }
+
+    /// Whether early stopping ends the run.
+    var isOutOfPatience: Bool { plan.patience.map { state.evaluationsSinceBest >= $0 } ?? false }
+
+    /// How the run has ended already; nil if there are steps to take.
+    package var ending: Ending? {
+        if progress >= 1, state.evaluatedStep == state.step { return .finished }
+        return isOutOfPatience ? .earlyStopped : nil
+    }
+
+    /// The checkpoint from which a run resumes: `last.h5`, or `best.h5` if the run ended before the first `last.h5`.
+    package static func checkpoint(toResume folder: String) throws(CheckpointError) -> Checkpoint {
+        let hasOnlyBest = !Folder.contains("last.h5", in: folder) && Folder.contains("best.h5", in: folder)
+        return try Checkpoint(reading: folder + (hasOnlyBest ? "/best.h5" : "/last.h5"))
+    }
+
+    /// Whether a folder holds the checkpoints of a run.
+    package static func exists(in folder: String) -> Bool { ["last.h5", "best.h5"].contains { Folder.contains($0, in: folder) } }
+}

@@ -1,0 +1,51 @@
+import Checkpoint
+package import Kernels
+
+/// What the bits of a run depend on besides its plan and its data: the type of matmuls, the threads and the kernels.
+///
+/// A checkpoint stores it, so that a resumed run computes in the same way.
+package struct TrainingMachine: Sendable, Equatable {
+    /// The type of matmuls and stored activations.
+    package var precision: DataType
+    /// Whether the backward pass recomputes the blocks. Changes memory and time, but no bits.
+    package var isRecomputing: Bool
+    package var threads: Int
+    package var instructionSet: String
+    package var blas: BLAS
+
+    package init(_ processor: Processor, _ precision: DataType, isRecomputing: Bool = false) {
+        self.precision = precision
+        self.isRecomputing = isRecomputing
+        threads = processor.threads
+        instructionSet = processor.instructionSet
+        blas = processor.blas
+    }
+}
+
+extension TrainingMachine {
+    var values: OrderedDictionary<CheckpointValue> {
+        [
+            "plan/dtype": .text(precision.rawValue), "plan/recompute": .integer(isRecomputing ? 1 : 0),
+            "plan/threads": .integer(threads), "plan/kernels": .text(instructionSet), "plan/blas": .text(blas.rawValue),
+        ]
+    }
+
+    /// nil for a checkpoint of an older version, which does not store it.
+    init?(from checkpoint: Checkpoint) throws(CheckpointError) {
+        guard checkpoint.training["plan/dtype"] != nil else { return nil }
+        let type = try checkpoint.text("plan/dtype")
+        guard let precision = DataType(rawValue: type), [.float32, .bfloat16].contains(precision) else {
+            throw .mismatch(path: checkpoint.name, name: "training/plan/dtype", expected: "f32 or bf16", found: type)
+        }
+        let library = try checkpoint.text("plan/blas")
+        guard let blas = BLAS(rawValue: library) else {
+            let known = BLAS.allCases.map(\.rawValue).joined(separator: ", ")
+            throw .mismatch(path: checkpoint.name, name: "training/plan/blas", expected: "one of \(known)", found: library)
+        }
+        self.precision = precision
+        self.blas = blas
+        isRecomputing = try checkpoint.integer("plan/recompute") != 0
+        threads = try checkpoint.integer("plan/threads")
+        instructionSet = try checkpoint.text("plan/kernels")
+    }
+}

@@ -1,0 +1,195 @@
+package import Checkpoint
+import Model
+
+extension TrainingRun {
+    /// The result of a run: its best weights on the validation set.
+    package struct Result: Sendable, Equatable {
+        package let evaluation: Evaluation
+        /// What was evaluated: the whole set unless that takes too long.
+        package let part: ValidationSet.Part
+        /// The step of `best.h5`.
+        package let step: Int
+    }
+
+    /// Evaluates on the same tokens as before, and keeps the weights if they are the best.
+    func evaluate(_ clock: () -> Double, _ report: (Event) throws -> Void) throws {
+        try chooseEvaluationTokens(clock, report)
+        let begin = clock()
+        let part = validation?.part(of: state.evaluationTokens)
+        forgetBest(unlessValidatedOn: part)
+        let size = (part?.tokens ?? 0) + (replay?.part(of: state.evaluationTokens).tokens ?? 0) + trainingRows * context
+        var done = 0
+        func evaluate(_ set: ValidationSet) throws -> Evaluation {
+            let part = set.part(of: state.evaluationTokens)
+            defer { done += part.tokens }
+            return try set.evaluation(of: part, by: trainer.evaluator) { try report(.evaluating(tokens: done + $0, of: size)) }
+        }
+        let validation = try self.validation.map(evaluate)
+        let replay = try self.replay.map(evaluate)
+        let training = try evaluationOfTrainingRows { try report(.evaluating(tokens: done + $0, of: size)) }
+        secondsPerEvaluatedToken = (clock() - begin) / Double(max(1, size))
+        add(training, validation, replay)
+        let loss = Float((validation ?? training).loss)
+        let isBest = loss < state.best
+        countTowardsPatience(improved: loss < state.best - plan.minDelta)
+        state.best = min(state.best, loss)
+        state.evaluations += 1
+        state.evaluatedStep = state.step
+        if isBest { best = validation.flatMap { evaluation in part.map { Result(evaluation: evaluation, part: $0, step: state.step) } } }
+        try report(.evaluated(training: training, validation: validation, replay: replay, isBest: isBest, state: state))
+        if isBest { try save("best.h5", report) }
+        // With the sample answers and the checkpoint.
+        secondsPerEvaluation = clock() - begin
+        state.evaluationSeconds += secondsPerEvaluation
+    }
+
+    /// Evaluates the best weights on the whole validation set, or on as much of it as the run can afford.
+    func evaluateResult(_ clock: () -> Double, _ report: (Event) throws -> Void) throws {
+        guard let validation else { return }
+        let part = validation.part(of: resultTokens(of: validation))
+        if let best, best.part == part { return try report(.validated(best)) }
+        let begin = clock()
+        let stored = try Checkpoint(reading: folder + "/best.h5")
+        let step = try stored.integer("step")
+        if step != state.step { try stored.copyWeights(into: trainer.parameters) }
+        let evaluation = try validation.evaluation(of: part, by: trainer.evaluator) {
+            try report(.evaluating(tokens: $0, of: part.tokens))
+        }
+        if step != state.step { try Checkpoint(reading: folder + "/last.h5").copyWeights(into: trainer.parameters) }
+        state.evaluationSeconds += clock() - begin
+        try report(.validated(Result(evaluation: evaluation, part: part, step: step)))
+    }
+
+    private func resultTokens(of validation: ValidationSet) -> Int {
+        let affordable: Double
+        if case .seconds(let all) = plan.length {
+            let left = all * 2 * EvaluationSchedule.share - state.evaluationSeconds
+            affordable = max(0, left) / max(secondsPerEvaluatedToken, 1e-12)
+        } else {
+            affordable = max(Double(plan.evaluationTokens), EvaluationSchedule.affordable(afterTraining: state.step * tokensPerStep))
+        }
+        return EvaluationSchedule.finalTokens(
+            all: validation.tokens, most: plan.evaluationTokens, atLeast: state.evaluationTokens, affordable: affordable)
+    }
+
+    /// The steps of the whole run, and the seconds that are left.
+    ///
+    /// - Parameter secondsPerStep: Of training alone.
+    package func estimate(secondsPerStep: Double) -> (steps: Int, seconds: Double) {
+        let isNew = state.step == 0
+        // Fitting a context takes a fifth of the time of training on a token.
+        let initialization = isNew ? Double(plan.nGramContexts) / 5 * secondsPerStep / Double(tokensPerStep) : 0
+        let evaluations = 1 + 2 * EvaluationSchedule.share
+        if case .seconds(let all) = plan.length {
+            let left = max(0, all - state.seconds)
+            return (state.step + Int(max(0, left - initialization) / secondsPerStep / evaluations), left)
+        }
+        let steps = steps ?? 0
+        return (steps, initialization + Double(max(0, steps - state.step)) * secondsPerStep * evaluations)
+    }
+
+    /// Whether a step is followed by an evaluation. In a run of limited time, evaluations that are expensive are fewer.
+    func isEvaluationDue(_ clock: () -> Double, _ report: (Event) throws -> Void) throws -> Bool {
+        if let every = plan.evaluateEvery { return state.step % every == 0 }
+        let count = state.evaluations + (plan.evaluatesBeforeTraining ? 0 : 1)
+        guard progress * Double(EvaluationSchedule.usualCount) >= Double(count) else { return false }
+        guard case .seconds(let all) = plan.length else { return true }
+        try chooseEvaluationTokens(clock, report)
+        return state.evaluationSeconds + secondsPerEvaluation <= progress * all * EvaluationSchedule.share
+    }
+
+    /// Chooses the size of the evaluations before the first one, and measures their speed if it matters.
+    private func chooseEvaluationTokens(_ clock: () -> Double, _ report: (Event) throws -> Void) throws {
+        let isChosen = state.evaluationTokens > 0
+        let most = min(plan.evaluationTokens, validation?.tokens ?? plan.evaluationTokens)
+        guard case .seconds(let all) = plan.length else {
+            if !isChosen { state.evaluationTokens = EvaluationSchedule.tokens(most: most, trainingTokens: (steps ?? 0) * tokensPerStep) }
+            return
+        }
+        if isChosen, secondsPerEvaluation > 0 { return }
+        let begin = clock()
+        let tokens = try evaluateLittle { try report(.evaluating(tokens: $0, of: $1)) }
+        secondsPerEvaluatedToken = (clock() - begin) / Double(max(1, tokens))
+        state.evaluationSeconds += clock() - begin
+        if !isChosen {
+            state.evaluationTokens = EvaluationSchedule.tokens(most: most, within: all, secondsPerToken: secondsPerEvaluatedToken)
+        }
+        secondsPerEvaluation = secondsPerEvaluatedToken * Double(tokensPerEvaluation)
+    }
+
+    /// Evaluates about 1,000 tokens. Returns their exact number.
+    private func evaluateLittle(_ progress: (_ tokens: Int, _ all: Int) throws -> Void) throws -> Int {
+        guard let part = validation?.part(of: 1_024) else {
+            let batch = training.batch(at: 0).selecting(0..<1)
+            _ = trainer.tokenLosses(of: batch)
+            try progress(context, context)
+            return context
+        }
+        _ = try validation?.evaluation(of: part, by: trainer.evaluator) { try progress($0, part.tokens) }
+        return part.tokens
+    }
+
+    private var context: Int { trainer.model.configuration.context }
+
+    /// The training rows of an evaluation: fewer tokens than of the validation set, because decisions depend on the validation loss.
+    private var trainingRows: Int {
+        let tokens = Double(state.evaluationTokens) * (validation == nil ? 1 : EvaluationSchedule.trainingShare)
+        let epoch = max(1, Int(training.stepsPerEpoch.rounded(.up))) * plan.rows
+        return min(max(1, Int(tokens) / context), epoch)
+    }
+
+    private var tokensPerEvaluation: Int {
+        [validation, replay].compactMap { $0?.part(of: state.evaluationTokens).tokens }.reduce(trainingRows * context, +)
+    }
+
+    private func evaluationOfTrainingRows(_ progress: (_ tokens: Int) throws -> Void) throws -> Evaluation {
+        var sum = Evaluation()
+        var rest = trainingRows
+        state.evaluationBatches = (rest + plan.rows - 1) / plan.rows
+        for step in 0..<state.evaluationBatches {
+            let batch = training.batch(at: step)
+            let rows = min(rest, batch.rows)
+            sum += trainer.evaluation(of: batch.selecting(0..<rows), turnEnds: turnEnds)
+            rest -= rows
+            try progress((trainingRows - rest) * context)
+        }
+        return sum
+    }
+
+    /// Evaluations count only after the warmup and the first tenth of the run: before, the loss may rise.
+    private func countTowardsPatience(improved: Bool) {
+        if improved {
+            state.evaluationsSinceBest = 0
+        } else if state.step >= plan.warmup, progress >= 0.1 {
+            state.evaluationsSinceBest += 1
+        }
+    }
+
+    /// The best loss so far cannot be compared with losses on other tokens, as those of a run that an older version started.
+    private func forgetBest(unlessValidatedOn part: ValidationSet.Part?) {
+        defer { state.validationSet = part?.fingerprint }
+        guard let part, state.evaluations > 0, state.validationSet != part.fingerprint else { return }
+        state.best = .infinity
+        state.evaluationsSinceBest = 0
+    }
+
+    private func add(_ training: Evaluation, _ validation: Evaluation?, _ replay: Evaluation?) {
+        for prefix in state.step == 0 ? ["", "base_"] : [""] {
+            metrics[prefix + "training_loss"] = .number(training.loss)
+            metrics[prefix + "validation_loss"] = validation.map { .number($0.loss) }
+            metrics[prefix + "bits_per_byte"] = validation.map { .number($0.bitsPerByte) }
+            metrics[prefix + "replay_loss"] = replay.map { .number($0.loss) }
+        }
+        metrics["learn_from"] = .text(plan.lossScope.rawValue)
+        metrics["validation_tokens"] = validation.map { .integer($0.targets) }
+    }
+}
+
+extension Checkpoint {
+    /// The tokens that the model was trained on. Models of other programs were trained on all.
+    package var lossScope: LossScope {
+        // Merged and quantized models have metrics, but no plan.
+        guard case .text(let name)? = metrics["learn_from"] ?? training["plan/learned"] else { return .all }
+        return LossScope(rawValue: name) ?? .all
+    }
+}

@@ -1,0 +1,60 @@
+import Checkpoint
+import Kernels
+import Report
+import Train
+
+/// How `slm train` and `slm finetune` resume a run.
+extension RunOptions {
+    /// The processor of a run and the type of its matmuls: of the options, else of the run to resume, else the best of this machine.
+    func machine(resuming stored: TrainingMachine?, recomputing: Bool? = nil) throws -> (processor: Processor, machine: TrainingMachine) {
+        var options = self
+        if let stored {
+            if threads == nil { options.threads = threads(resuming: stored) }
+            if cpu == nil, Processor.instructionSets.contains(stored.instructionSet) { options.cpu = stored.instructionSet }
+            options.blas = blas ?? stored.blas
+            if dtype == .auto { options.dtype = stored.precision == .bfloat16 ? .bf16 : .f32 }
+        }
+        let processor: Processor
+        do {
+            processor = try options.processor()
+        } catch ProcessorError.noLibrary where blas == nil {
+            options.blas = .slm
+            processor = try options.processor()
+        }
+        let isRecomputing = recomputing ?? stored?.isRecomputing ?? false
+        return (processor, TrainingMachine(processor, processor.dataType(for: options.dtype), isRecomputing: isRecomputing))
+    }
+
+    /// The bits of a run depend on its number of threads, so a resumed run keeps it where the machine has as many cores.
+    private func threads(resuming stored: TrainingMachine) -> Int {
+        let cores = CPU.availableCores
+        if stored.threads < cores {
+            let threads = "\(stored.threads) thread\(stored.threads == 1 ? "" : "s")"
+            printNote("resuming with \(threads), as before. --threads \(cores) uses all cores of this machine.")
+        }
+        return min(stored.threads, cores)
+    }
+}
+
+/// Prints what differs from the run to resume.
+func printChanges(_ changes: [PlanChange]) {
+    for change in changes { printNote("resuming with \(change.option) \(change.new) instead of \(change.old).") }
+}
+
+/// Prints how to train a run further that has ended.
+func printExtension(of run: TrainingRun) {
+    switch run.ending {
+    case .finished: printNote("the run has finished. Train it further with a longer --max-steps or --time.")
+    case .earlyStopped:
+        printNote("early stopping has ended the run. Train it further with a larger --patience (0 for no early stopping), a longer "
+            + "--max-steps or --time, or another --lr.")
+    case .stopped, .diverged, nil: break
+    }
+}
+
+extension [PlanChange] {
+    /// The entries of the log and the report.
+    var settings: [RunSetting] {
+        map { RunSetting("changed", String($0.option.drop { $0 == "-" }), .text("\($0.new) instead of \($0.old)")) }
+    }
+}

@@ -1,0 +1,93 @@
+import Autograd
+import Corpus
+import Files
+import Kernels
+import Model
+import Testing
+import TestSupport
+import Tokenize
+import Train
+
+/// How often a run of limited time evaluates, on machines whose speed a simulated clock sets.
+@Suite(.serialized) struct EvaluationScheduleTests {
+    private let folder = TemporaryFolder()
+    private let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
+
+    private func run(_ plan: TrainingPlan) throws -> TrainingRun {
+        let lines = (0..<900).map { "[INST] what is \($0)? [/INST] it is \($0 * $0)\n" }
+        var source = TrainingData.Source([folder.write(lines.joined(), to: "chats.txt")])
+        source.validationShare = 0.5
+        let data = try TrainingData(source, vocabulary: vocabulary, on: WorkerPool(threads: 1))
+        let configuration = GPTConfiguration(layers: 0, heads: 1, width: 8, context: 48, vocabulary: vocabulary.count)
+        let trainer = try Trainer(configuration, on: Processor(threads: 1), precision: .float32, seed: 3)
+        try Folder.create(folder("run"))
+        return try TrainingRun(
+            trainer, plan, training: data.batches(.train, plan, context: 48), validation: data.validationSet(.all),
+            vocabulary: vocabulary, chatTemplate: .specialTokens, folder: folder("run"))
+    }
+
+    /// A clock that advances with the work that a run reports.
+    private struct Machine {
+        let secondsPerStep, secondsPerToken: Double
+        private(set) var now = 0.0, evaluating = 0.0, evaluations = 0, steps = 0
+        private var shown = 0
+
+        init(secondsPerStep: Double, secondsPerToken: Double) {
+            self.secondsPerStep = secondsPerStep
+            self.secondsPerToken = secondsPerToken
+        }
+
+        mutating func add(_ event: TrainingRun.Event) {
+            switch event {
+            case .step:
+                now += secondsPerStep
+                steps += 1
+            case .evaluating(let tokens, let all):
+                let seconds = Double(tokens - (tokens > shown ? shown : 0)) * secondsPerToken
+                now += seconds
+                evaluating += seconds
+                shown = tokens == all ? 0 : tokens
+            case .evaluated: evaluations += 1
+            default: break
+            }
+        }
+    }
+
+    /// The first machine is one on which an evaluation of 7,680 tokens took 5.8 s and a step 1.9 s.
+    @Test(arguments: [60.0, 120, 300, 1_200], [(1.9, 0.755e-3), (0.4, 0.02e-3), (6, 4e-3)])
+    func `evaluations take at most a tenth of the time, and the promised steps hold`(
+        seconds: Double, _ speed: (step: Double, token: Double)
+    ) throws {
+        var plan = TrainingPlan()
+        plan.length = .seconds(seconds)
+        plan.rows = 2
+        plan.warmup = 2
+        // A long run on these few chats stops early.
+        plan.patience = seconds > 120 ? nil : 5
+        plan.rate = 1e-2
+        let run = try run(plan)
+        var machine = Machine(secondsPerStep: speed.step, secondsPerToken: speed.token)
+        let promised = run.estimate(secondsPerStep: speed.step).steps
+        let ending = try run.run(clock: { machine.now }, shouldStop: { _ in false }) { machine.add($0) }
+        #expect(ending == .finished && machine.evaluations >= 1 && machine.evaluations <= 21)
+        // On the slowest machine, the smallest evaluation takes seven seconds.
+        #expect(machine.evaluating <= max(0.1 * seconds, 3 * 1_600 * speed.token), "\(machine.evaluating) s of \(seconds) s")
+        #expect(abs(Double(machine.steps - promised)) <= max(2, 0.2 * Double(promised)), "\(machine.steps) steps, promised \(promised)")
+        if seconds >= 300, speed.step < 6 { #expect(machine.evaluations >= 4) }
+    }
+
+    @Test func `early stopping does not count evaluations during the warmup and the first tenth of a run`() throws {
+        var plan = TrainingPlan()
+        plan.length = .steps(200)
+        plan.rows = 2
+        plan.rate = 0
+        plan.patience = 5
+        plan.evaluateEvery = 1
+        for (warmup, expected) in [(0, 24), (50, 54)] {
+            plan.warmup = warmup
+            let run = try run(plan)
+            #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .earlyStopped)
+            #expect(run.state.step == expected)
+        }
+    }
+}

@@ -1,0 +1,195 @@
+import Checkpoint
+import Corpus
+import Files
+import Kernels
+import Model
+import Testing
+import TestSupport
+import Tokenize
+import Train
+
+/// Resuming a run with other settings than it was started with, and after it has ended or diverged.
+@Suite(.serialized) struct ResumingTests {
+    private let folder = TemporaryFolder()
+    private let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
+
+    private var plan: TrainingPlan {
+        var plan = TrainingPlan()
+        plan.length = .steps(12)
+        plan.rows = 2
+        plan.warmup = 2
+        plan.evaluateEvery = 4
+        plan.rate = 1e-2
+        return plan
+    }
+
+    private func data() throws -> TrainingData {
+        let lines = (0..<40).map { "[INST] what is \($0) and \($0 % 7) [/INST] it is \($0 + $0 % 7)\n" }
+        return try TrainingData(
+            .init([folder.write(lines.joined(), to: "chats.txt")]), vocabulary: vocabulary, on: WorkerPool(threads: 1))
+    }
+
+    private func run(_ plan: TrainingPlan, in name: String) throws -> TrainingRun {
+        let configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: 32, vocabulary: vocabulary.count), data = try data()
+        try Folder.create(folder(name))
+        return try TrainingRun(
+            Trainer(configuration, on: Processor(threads: 2), precision: .float32, seed: 5), plan,
+            training: data.packedBatches(.train, plan, context: 32), validation: data.validationSet(plan.lossScope),
+            vocabulary: vocabulary, chatTemplate: .specialTokens, folder: folder(name))
+    }
+
+    /// The run of a folder, continued with a changed plan.
+    private func resume(_ name: String, _ change: (inout TrainingPlan) -> Void = { _ in }) throws -> (run: TrainingRun, [PlanChange]) {
+        let checkpoint = try TrainingRun.checkpoint(toResume: folder(name)), stored = try TrainingPlan(from: checkpoint)
+        var plan = stored
+        change(&plan)
+        let changes = try plan.changes(from: stored), run = try run(plan, in: name)
+        try run.restore(checkpoint, changes)
+        return (run, changes)
+    }
+
+    @discardableResult
+    private func train(
+        _ run: TrainingRun, until stop: Int = .max, _ report: (TrainingRun.Event) -> Void = { _ in }
+    ) throws -> TrainingRun.Ending {
+        try run.run(clock: { 0 }, shouldStop: { $0.step >= stop }, report)
+    }
+
+    @Test func `a checkpoint stores the type of matmuls, recomputation, threads and kernels`() throws {
+        var plan = plan
+        let processor = try Processor(threads: 2, instructionSet: "plain")
+        plan.machine = TrainingMachine(processor, .float32, isRecomputing: true)
+        plan.recipe = .nanogpt
+        plan.preset = "tiny"
+        plan.requestedVocabulary = 300
+        try train(run(plan, in: "run"), until: 3)
+        let stored = try TrainingPlan(from: Checkpoint(reading: folder("run/last.h5")))
+        #expect(stored == plan)
+        #expect(stored.machine?.precision == .float32 && stored.machine?.isRecomputing == true && stored.machine?.threads == 2)
+        #expect(stored.machine?.instructionSet == "plain" && stored.machine?.blas == .slm)
+    }
+
+    @Test func `a checkpoint of an older version, without these fields, resumes`() throws {
+        var plan = plan
+        plan.machine = try TrainingMachine(Processor(threads: 2), .float32)
+        try train(run(plan, in: "run"), until: 5)
+        var older = try Checkpoint(reading: folder("run/last.h5"))
+        let added = ["plan/dtype", "plan/recompute", "plan/threads", "plan/kernels", "plan/blas", "loss_tokens", "evaluated_step"]
+        for name in added { older.training[name] = nil }
+        try older.write(to: folder("run/older.h5"))
+        older = try Checkpoint(reading: folder("run/older.h5"))
+        let stored = try TrainingPlan(from: older)
+        let changes = try plan.changes(from: stored)
+        #expect(stored.machine == nil && changes.isEmpty)
+        let run = try run(plan, in: "run")
+        try run.restore(older, [])
+        #expect(try train(run) == .finished && run.state.lossTokens == nil && run.state.tokens == 12 * 64)
+    }
+
+    @Test func `a damaged type of matmuls is reported`() throws {
+        var plan = plan
+        plan.machine = try TrainingMachine(Processor(threads: 2), .float32)
+        try train(run(plan, in: "run"), until: 1)
+        var damaged = try Checkpoint(reading: folder("run/last.h5"))
+        damaged.training["plan/dtype"] = "i32"
+        #expect(throws: CheckpointError.self) { try TrainingPlan(from: damaged) }
+    }
+
+    @Test func `settings that cannot change are refused by name`() throws {
+        let stored = plan
+        func refused(_ change: (inout TrainingPlan) -> Void) -> TrainingError? {
+            var plan = stored
+            change(&plan)
+            do throws(TrainingError) { _ = try plan.changes(from: stored) } catch { return error }
+            return nil
+        }
+        #expect(refused { $0.rows = 4 } == .cannotChange(option: "--batch", stored: "2", given: "4"))
+        #expect(refused { $0.seed = 2 } == .cannotChange(option: "--seed", stored: "1", given: "2"))
+        #expect(refused { $0.lossScope = .assistant } == .cannotChange(option: "--learn-from", stored: "all", given: "assistant"))
+        #expect(refused { $0.packsConversations = false } == .cannotChange(option: "--windows", stored: "off", given: "on"))
+        #expect(refused { $0.nGramContexts = 1_024 } == .cannotChange(option: "--counted", stored: "0", given: "1024"))
+        #expect(
+            refused { $0.rows = 4 }?.description
+                == "--batch: expected 2, which the run was started with, found 4. A resumed run cannot change it: leave the option out, "
+                + "or start another run.")
+    }
+
+    @Test func `a finished run is not trained again, and a greater length extends it`() throws {
+        let first = try run(plan, in: "run")
+        #expect(try train(first) == .finished)
+        var events = 0
+        #expect(try train(resume("run").run) { _ in events += 1 } == .finished && events == 0)
+        let (longer, changes) = try resume("run") { $0.length = .steps(20) }
+        #expect(changes.map(\.option) == ["--max-steps"] && changes[0].old == "12 steps" && changes[0].new == "20 steps")
+        // The new plan is stored at once, so that a killed run keeps it.
+        #expect(try TrainingPlan(from: Checkpoint(reading: folder("run/last.h5"))).length == .steps(20))
+        #expect(try train(longer) == .finished && longer.state.step == 20)
+        #expect(throws: TrainingError.lengthPassed(option: "--max-steps", done: "20 steps", given: "15 steps")) {
+            try resume("run") { $0.length = .steps(15) }
+        }
+    }
+
+    @Test func `a run that early stopping has ended continues with more patience or another rate`() throws {
+        var plan = plan
+        plan.length = .steps(40)
+        plan.rate = 0
+        plan.patience = 1
+        #expect(try train(run(plan, in: "run")) == .earlyStopped)
+        let steps = try Checkpoint(reading: folder("run/last.h5")).integer("step")
+        #expect(try resume("run").run.ending == .earlyStopped)
+        let patient = try resume("run") { $0.patience = 2 }.run
+        #expect(try train(patient) == .earlyStopped && patient.state.step == steps + 4)
+        let (run, changes) = try resume("run") { $0.rate = 1e-2 }
+        #expect(changes.map(\.option) == ["--lr"] && changes[0].old == "0.0" && changes[0].new == "0.01" && !changes[0].isOfMachine)
+        #expect(try train(run) == .finished && run.state.step == 40)
+    }
+
+    @Test func `a run that diverged resumes with a lower rate from its last good state, and learns`() throws {
+        var plan = plan
+        plan.length = .steps(60)
+        plan.patience = nil
+        plan.saveEvery = 1
+        try train(run(plan, in: "run"), until: 6)
+        let diverging = try resume("run") {
+            $0.rate = 1e30
+            $0.clipping = .infinity
+        }.run
+        #expect(try train(diverging) == .diverged && diverging.state.skipped == 3)
+        // The state after the step that broke the weights was not written.
+        let checkpoint = try Checkpoint(reading: folder("run/last.h5"))
+        #expect(try checkpoint.integer("step") == 6 && checkpoint.integer("skipped_in_a_row") == 0)
+        var losses: [Float] = []
+        let lower = try resume("run") {
+            $0.rate = 1e-2
+            $0.clipping = 1
+        }.run
+        #expect(try train(lower) { if case .step(let report, _, _) = $0 { losses.append(report.loss) } } == .finished)
+        #expect(lower.state.skipped == 0 && losses.count == 54)
+        #expect((losses.last ?? 9) < 0.7 * (losses.first ?? 0), "\(losses)")
+    }
+
+    @Test func `a run that diverges again after it was resumed ends again`() throws {
+        var plan = plan
+        plan.length = .steps(50)
+        try train(run(plan, in: "run"), until: 4)
+        // Older versions saved the state after three skipped steps.
+        var checkpoint = try Checkpoint(reading: folder("run/last.h5"))
+        checkpoint.training["skipped_in_a_row"] = 3
+        try checkpoint.write(to: folder("run/last.h5"))
+        let run = try resume("run") {
+            $0.rate = 1e30
+            $0.clipping = .infinity
+        }.run
+        #expect(try train(run) == .diverged && run.state.step < 10)
+    }
+
+    @Test func `tokens with a loss are counted apart from padding and masked targets`() throws {
+        var plan = plan
+        plan.lossScope = .assistant
+        let run = try run(plan, in: "run"), batches = try data().packedBatches(.train, plan, context: 32)
+        try train(run)
+        let targets = (0..<12).map { batches.batch(at: $0).targetCount }.reduce(0, +)
+        #expect(run.state.tokens == 12 * 64 && run.state.lossTokens == targets && targets < 6 * 64)
+        #expect(try Checkpoint(reading: folder("run/last.h5")).integer("loss_tokens") == targets)
+    }
+}
