@@ -5,19 +5,17 @@ import Testing
 import Train
 
 @Suite struct TrainingMemoryTests {
-    /// What `slm bench train --synthetic` had at most, in MiB, on the machine of Documentation/Performance/Results.md.
+    /// What `slm bench train --synthetic` had at most, in MiB, on the machine of Documentation/Performance/Results.md. These runs are too
+    /// large for a test; TrainingMemoryMeasurementTests measures smaller ones.
     @Test(arguments: [
-        (GPTConfiguration.tiny, DataType.bfloat16, 12, false, 81.0), (.tiny, .float32, 12, false, 103), (.tiny, .bfloat16, 12, true, 59),
-        (.tiny, .float32, 12, true, 61),
-        (.eugpt, .bfloat16, 12, false, 925), (.eugpt, .float32, 12, false, 1_001), (.eugpt, .bfloat16, 12, true, 789),
-        (.eugpt, .float32, 12, true, 743),
-        (.gpt2, .bfloat16, 4, false, 3_029),
+        (GPTConfiguration.eugpt, DataType.bfloat16, 12, false, 925.0), (.eugpt, .float32, 12, false, 1_001),
+        (.eugpt, .bfloat16, 12, true, 789), (.eugpt, .float32, 12, true, 743), (.gpt2, .bfloat16, 4, false, 3_029),
     ])
-    func `the estimate is within a tenth, or 15 MB, of the measurement`(
+    func `the estimate is within a tenth of the figures of the documentation`(
         model: GPTConfiguration, type: DataType, rows: Int, recomputing: Bool, measured: Double
     ) {
         let estimate = TrainingMemory(type, rows: rows, isRecomputing: recomputing).bytes(for: model) / 1_048_576
-        #expect(abs(estimate - measured) <= 0.1 * measured + (measured < 200 ? 15 : 0), "\(estimate) for \(measured)")
+        #expect(abs(estimate - measured) <= 0.1 * measured, "\(estimate) for \(measured)")
     }
 
     /// What whole runs of `slm finetune` had at most, in MB: Documentation/Reference/Finetuning.md.
