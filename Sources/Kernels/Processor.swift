@@ -95,7 +95,7 @@ package final class Processor {
     ///   - perThread: The number of ranges per thread.
     ///   - unit: Ranges begin at multiples of it. Kernels that work on vectors along the split axis need the vector width: the compiler
     ///     may fuse a product and a sum in its code for whole vectors, but not in that for the last elements.
-    func split(_ count: Int, atLeast: Int = 1, perThread: Int = 4, multipleOf unit: Int = 1, _ body: (Range<Int>) -> Void) {
+    func split(_ count: Int, atLeast: Int = 1, perThread: Int = 2, multipleOf unit: Int = 1, _ body: (Range<Int>) -> Void) {
         let units = (count + unit - 1) / unit, parts = min(perThread * threads, count / atLeast, units)
         if parts < 2 || threads == 1 { return body(0..<count) }
         pool.forEach(parts) { part, _ in body(units * part / parts * unit..<min(units * (part + 1) / parts * unit, count)) }

@@ -19,7 +19,8 @@ package final class WorkerPool {
     deinit { slm_pool_destroy(pool) }
 
     /// Calls `body` for each item of 0 ..< count, in parallel and in no particular order, and returns when all calls have finished.
-    /// Each thread begins with its own part of the items, and then takes those that other threads have not begun. Must not be called from inside a task.
+    /// Each thread begins with its own part of the items, and then takes those that other threads have not begun. Must not be called
+    /// from inside a task.
     package func forEach(_ count: Int, _ body: (_ item: Int, _ thread: Int) -> Void) {
         if size == 1 || count <= 1 {
             for item in 0..<count { body(item, 0) }

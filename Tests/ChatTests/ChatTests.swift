@@ -80,6 +80,8 @@ import Tokenize
         #expect(ChatSummary(session, context: 64).line == nil)
         _ = session.request(sending: "Hi")
         session.add(answer("Yo", .length))
-        #expect(ChatSummary(session, context: 64).line == "2 tokens in under 1 ms · cut off: token limit or end of context · context 5 of 64")
+        #expect(
+            ChatSummary(session, context: 64).line
+                == "2 tokens in under 1 ms · cut off: token limit or end of context · context 5 of 64")
     }
 }

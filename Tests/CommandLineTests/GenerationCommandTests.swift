@@ -59,9 +59,8 @@ import Threads
     @Test(arguments: [["--user", "Hello"], ["--prompt", "H"]])
     func `a JSON object lists every token, also at the end in the middle of a character`(prompt: [String]) throws {
         let answer = prompt[0] == "--user" ? "Hi, you!" : "i, you!", count = answer.utf8.count + 1
-        let line = try #require(
-            try objects(slm(["generate", "--checkpoint", model, "--temperature", "0", "--json", "--logprobs", "1", "--max-tokens", "\(count)"]
-                + prompt)).first)
+        let options = ["--temperature", "0", "--json", "--logprobs", "1", "--max-tokens", "\(count)"]
+        let line = try #require(try objects(slm(["generate", "--checkpoint", model] + options + prompt)).first)
         #expect(line["text"] as? String == answer && line["finish_reason"] as? String == "length")
         #expect(line["tokens"] as? [Int] == answer.utf8.map { Int($0) } + [0xC3] && line["answer_tokens"] as? Int == count)
         let last = try #require((line["logprobs"] as? [[String: Any]])?.last)

@@ -67,7 +67,9 @@ struct SafeTensorsWriter: ~Copyable {
             let range = first..<min(first + 16, rows)
             switch array.values {
             case .matrix(let values):
-                values.read { span in for i in range.lowerBound * columns..<range.upperBound * columns { format.append(span[i], to: &bytes) } }
+                values.read { span in
+                    for i in range.lowerBound * columns..<range.upperBound * columns { format.append(span[i], to: &bytes) }
+                }
             case .transposed(let values):
                 values.read { span in
                     for row in range {

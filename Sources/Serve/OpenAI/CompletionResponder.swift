@@ -58,7 +58,9 @@ final class CompletionResponder: Sendable {
         case .began(let beginning): if request.streams { start(beginning, of: answer) }
         case .piece(let piece):
             // The last piece may have tokens but no text.
-            if request.streams, !piece.text.isEmpty || request.includesLogProbabilities { stream.write(encoder.event(.text(piece, offset: before.offset), of: answer), flush: before.isFirstText) }
+            if request.streams, !piece.text.isEmpty || request.includesLogProbabilities {
+                stream.write(encoder.event(.text(piece, offset: before.offset), of: answer), flush: before.isFirstText)
+            }
         case .ended(let end):
             switch end.reason {
             case .error(let error): fail(APIError(error))

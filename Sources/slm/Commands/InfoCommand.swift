@@ -67,7 +67,7 @@ extension InfoOptions {
         let free = CPU.availableMemory.map { ", \(megabytes($0)) MB free" } ?? ""
         printLine("""
             slm        \(version)
-            CPU        \(CPU.name), \(cores.amount) cores available\(limit(cores))
+            CPU        \(CPU.name), \(cores.amount) \(cores.amount == 1 ? "core" : "cores") available\(limit(cores))
             features   \(CPU.features.joined(separator: " "))
             kernels    \(processor.instructionSet)   (available: \(kernels); set with --cpu or SLM_CPU)
             matmul     \(processor.blas.rawValue)   (available: \(BLAS.choices.joined(separator: ", ")); set with --blas or SLM_BLAS)
