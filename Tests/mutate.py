@@ -120,11 +120,14 @@ def key(mutation):
 
 
 class Clone:
-    def __init__(self, scratch):
+    def __init__(self, scratch, is_new):
         self.path = scratch / "clone"
         self.manifest = None
         if not self.path.exists():
             subprocess.run(["git", "clone", "--quiet", "--local", str(ROOT), str(self.path)], check=True)
+        elif is_new:
+            subprocess.run(["git", "fetch", "--quiet", str(ROOT), "HEAD"], cwd=self.path, check=True)
+            subprocess.run(["git", "reset", "--quiet", "--hard", "FETCH_HEAD"], cwd=self.path, check=True)
         subprocess.run(["git", "checkout", "--quiet", "--", "."], cwd=self.path, check=True)
 
     def only(self, module):
@@ -181,7 +184,7 @@ def main():
         done = {entry["change"]: entry for entry in map(json.loads, results.read_text().splitlines())}
     if given.report:
         return report(done.values())
-    clone = Clone(given.scratch)
+    clone = Clone(given.scratch, is_new=not results.exists())
     picked, totals = chosen(clone.path, modules, given.count, given.seed)
     print(f"{len(picked)} of {totals} changes, {sum(key(m) in done for m in picked)} of them done", flush=True)
     current, limit = None, 0

@@ -67,7 +67,7 @@ extension AdminQueries {
         try database.transaction(.read) { connection throws(StoreError) in
             let rows = try connection.execute("""
                 SELECT id, created_at, actor, address, action, target, target_name FROM audit_log
-                ORDER BY created_at DESC, id DESC LIMIT $1 OFFSET $2
+                ORDER BY number DESC LIMIT $1 OFFSET $2
                 """, [.integer(limit), .integer(offset)])
             let items = try rows.map { row throws(StoreError) in
                 guard let action = Action(rawValue: try row.text(4)) else { throw row.unexpected(4, "an action") }

@@ -92,6 +92,10 @@ package enum Dialect: Sendable {
 
     var integer: String { self == .sqlite ? "INTEGER" : "BIGINT" }
     var real: String { self == .sqlite ? "REAL" : "DOUBLE PRECISION" }
+    /// The type of a primary key that the database sets to a larger number in each row.
+    var increasingKey: String {
+        self == .sqlite ? "INTEGER PRIMARY KEY AUTOINCREMENT" : "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+    }
     /// Text compared byte by byte, independent of the database's locale.
     var binaryText: String { self == .sqlite ? "TEXT" : #"TEXT COLLATE "C""# }
     /// Table options. Without STRICT, SQLite stores values of any type in any column.

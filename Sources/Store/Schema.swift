@@ -110,11 +110,10 @@ extension Migration {
          "CREATE INDEX one_time_codes_by_expiry ON one_time_codes (expires_at)",
          """
          CREATE TABLE audit_log (
-             id \(binary) PRIMARY KEY NOT NULL, created_at \(d.integer) NOT NULL, actor TEXT NOT NULL, address TEXT NOT NULL,
+             number \(d.increasingKey), id \(binary) NOT NULL UNIQUE, created_at \(d.integer) NOT NULL, actor TEXT NOT NULL, address TEXT NOT NULL,
              action \(binary) NOT NULL, target \(binary), target_name TEXT
          ) \(d.tableOptions)
-         """,
-         "CREATE INDEX audit_log_by_time ON audit_log (created_at, id)"]
+         """]
     }
 
     /// Version 6: the figures that are shown below an answer. They are part of the message, because rows of `generations` are deleted.

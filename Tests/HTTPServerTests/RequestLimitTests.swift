@@ -22,7 +22,9 @@ struct RequestLimitTests {
         #expect(Self.ask(server.port, "GET /?\(query) HTTP/1.1\r\nHost: h\r\n\r\n")?.status == status)
     }
 
-    @Test("too many headers, or too long ones, get 431 at once", arguments: [(50, 20, 200), (600, 1, 431), (1, 40_000, 431), (90, 1_000, 431)])
+    @Test("too many headers, or too long ones, get 431 at once", arguments: [
+        (50, 20, 200), (600, 1, 431), (1, 40_000, 431), (90, 1_000, 431),
+    ])
     func manyHeaders(count: Int, length: Int, status: Int) throws {
         let server = try HTTPServerTests.server()
         defer { server.stop(within: .zero) }

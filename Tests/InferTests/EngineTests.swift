@@ -119,7 +119,7 @@ import Tokenize
             request.owner = owner
             return try engine.generate(request).start.cachedTokens
         }
-        let secret = Prompt.text("The secret is forty-two, and nobody else knows.")
+        let secret = Prompt.text("The secret is forty-two, and no other user knows.")
         let plain = try backend()
         #expect(try cachedTokens(plain, "ada", secret) == 0 && cachedTokens(plain, "eve", secret) == 0)
         #expect(try cachedTokens(plain, "ada", secret) > 40)

@@ -52,7 +52,7 @@ import Testing
         #expect(try server.connect().post("/api/auth/register", body)?.status == 201)
         let flood = try (0..<96).map { i in
             let connection = try server.connect()
-            let guess = #"{"username":"nobody\#(i)","password":"wrong"}"#
+            let guess = #"{"username":"unknown\#(i)","password":"wrong"}"#
             connection.send(
                 "POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                     + "X-Forwarded-For: 192.0.2.\(i % 12)\r\nContent-Length: \(guess.utf8.count)\r\n\r\n\(guess)")

@@ -22,7 +22,9 @@ import Testing
 
     @Test func `the addresses of an IPv6 network of a customer share a limit`() throws {
         let limiter = ClientLimiter(perMinute: 10)
-        func take(_ address: String) throws -> Bool { limiter.takeToken(for: try #require(ClientKey(address: address)), at: time(0)) == nil }
+        func take(_ address: String) throws -> Bool {
+            limiter.takeToken(for: try #require(ClientKey(address: address)), at: time(0)) == nil
+        }
         #expect(try (0..<11).map { try take("2001:db8:1:200::\($0)") }.count { $0 } == 10)
         // The 256 networks of /64 in one of /56 have four times the limit of one.
         #expect(try (0..<60).map { try take("2001:db8:1:2\(String(16 + $0, radix: 16))::1") }.count { $0 } == 30)

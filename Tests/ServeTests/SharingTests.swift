@@ -7,7 +7,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What one client can learn from, or take from, others.
+/// What one client can find out about others, or take from them.
 @Suite struct SharingTests {
     @Test func `cached answers belong to one account or address, unless the operator shares them`() throws {
         for isShared in [false, true] {
@@ -22,7 +22,7 @@ import Testing
                 try server.chat(#"{"message":"Hi","temperature":0}"#, as: account).end.data["cached_tokens"]?.integer
             }
             #expect(try cachedTokens(ada) == 0)
-            // Even if the answer is shared, nobody learns whether somebody has asked before.
+            // Even if the answer is shared, a user does not see whether another user has asked before.
             #expect(try cachedTokens(eve) == 0 && backend.prompts.count == (isShared ? 1 : 2))
             #expect(try cachedTokens(ada) == (isShared ? 0 : 3) && backend.prompts.count == (isShared ? 1 : 2))
         }
@@ -106,6 +106,7 @@ import Testing
             try server.connect().post(target, #"{"message":"\#(String(repeating: "a", count: count))"}"#)?.status
         }
         #expect(try post("/api/chat/guest", 1_100_000) == 413 && post("/api/chat/guest", 200_000) == 422)
-        #expect(try post("/api/auth/login", 70_000) == 413 && post("/api/nothing", 70_000) == 413 && post("/v1/completions", 1_100_000) == 400)
+        #expect(try post("/api/auth/login", 70_000) == 413 && post("/api/nothing", 70_000) == 413)
+        #expect(try post("/v1/completions", 1_100_000) == 400)
     }
 }

@@ -6,8 +6,9 @@ import Tokenize
 ///
 ///     let backend = CachingBackend(model)
 ///
-/// The number of cached answers is bounded; the oldest is evicted first. The cache belongs to one model and ends with it. A person gets
-/// cached answers to the own prompts only, unless the cache is shared: whether an answer is cached tells that somebody has asked the same.
+/// The number of cached answers is bounded; the oldest is evicted first. The cache belongs to one model and ends with it. A client gets
+/// cached answers to its own prompts only, unless the cache is shared: an answer that is cached shows that another user has sent the same
+/// prompt.
 package final class CachingBackend: ChatBackend {
     /// Bytes of a prompt, and of an answer. Larger ones are not cached.
     fileprivate static let maxPromptBytes = 16 << 10
@@ -58,7 +59,7 @@ package final class CachingBackend: ChatBackend {
     private func replay(_ answer: GenerationResult, to deliver: (GenerationEvent) -> Void) {
         var beginning = answer.start
         var end = answer.end
-        // Of a shared cache, it stays unknown who has asked before.
+        // With a shared cache, the prompt may have come from another user.
         beginning.cachedTokens = isShared ? 0 : beginning.promptTokens ?? 0
         end.timings = GenerationTimings()
         deliver(.began(beginning))

@@ -10,7 +10,7 @@ import Synchronization
 /// A free slot goes to the client with the fewest running answers, and among those to the one that was given a slot the longest time ago.
 /// So a client that requests fifty answers does not delay one that requests a single answer.
 ///
-/// One client may use all slots while nobody else waits. If another client waits, an answer of the client with the most running answers
+/// One client may use all slots while no other client waits. If another client waits, an answer of the client with the most running answers
 /// pauses at its next token, as long as this makes their numbers more equal, and continues when a slot is free. If the backend cannot
 /// pause answers, a client gets only its share of the slots, even if others are free.
 ///
@@ -202,7 +202,8 @@ private struct AdmissionQueue {
     private var waitingClients: [ClientKey] = []
     /// Counts slots that were given, to order clients by their last slot.
     private var slotsGiven = 0
-    private var lastGiven: [ClientKey: Int] = [:]
+    /// Also of clients that have left, so that one that comes back does not count as new.
+    private var lastGiven = BoundedCache<ClientKey, Int>(capacity: 4_096)
 
     mutating func enter(_ client: ClientKey, _ limits: Admission.Limits) -> Result<Int, Admission.Rejection> {
         if isClosed { return .failure(.closed) }
@@ -237,7 +238,7 @@ private struct AdmissionQueue {
         running[client, default: 0] += 1
         runningCount += 1
         slotsGiven += 1
-        lastGiven[client] = slotsGiven
+        lastGiven.set(client, to: slotsGiven)
     }
 
     enum Submission { case start, wait, cancelled }
@@ -295,7 +296,6 @@ private struct AdmissionQueue {
         } else {
             removeWaiting(id, of: client)
         }
-        if running[client] == nil, waiting[client] == nil { lastGiven[client] = nil }
     }
 
     /// Gives a free slot to the next waiting entry.

@@ -50,7 +50,7 @@ struct Dispatcher: Sendable {
     }
 
     /// Runs a route that hashes a password, which takes a quarter of a second of a core. A free thread goes to the address that waits and
-    /// was served the longest time ago, so that a flood of attempts delays nobody else's sign-in for long.
+    /// was served the longest time ago, so that a flood of attempts hardly delays the sign-ins of other addresses.
     private func queueHashing(_ route: Route, _ parameters: [String], _ exchange: Exchange) throws(APIError) {
         let address = ClientKey(app.clientAddress(of: exchange.request))
         try app.rateLimits.checkBeforeHashing(route.rateLimit, address)

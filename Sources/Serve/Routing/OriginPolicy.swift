@@ -60,7 +60,10 @@ struct OriginPolicy: Sendable {
 
     private func corsHeaders(for request: Request) -> [(name: String, value: String)] {
         guard let origin = request.header("origin"), origins.contains(origin) else { return [] }
-        return [("Access-Control-Allow-Origin", origin), ("Vary", "Origin"), ("Access-Control-Expose-Headers", "Retry-After, \(Self.requestIDHeader)")]
+        return [
+            ("Access-Control-Allow-Origin", origin), ("Vary", "Origin"),
+            ("Access-Control-Expose-Headers", "Retry-After, \(Self.requestIDHeader)"),
+        ]
     }
 
     /// Returns the response to a CORS preflight request of an allowed origin; nil for any other request.

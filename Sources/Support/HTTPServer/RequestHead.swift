@@ -13,7 +13,8 @@ struct RequestHead: Sendable {
     /// Whether a header that is a comma-separated list contains a word.
     func lists(_ word: String, in name: String) -> Bool {
         headers.contains { header in
-            header.name == name && header.value.split(separator: ",").contains { $0.filter { $0 != " " && $0 != "\t" }.lowercased() == word }
+            guard header.name == name else { return false }
+            return header.value.split(separator: ",").contains { $0.filter { $0 != " " && $0 != "\t" }.lowercased() == word }
         }
     }
 }

@@ -88,7 +88,8 @@ extension ServeOptions {
                 .option("behind-proxy", \.behindProxy, "Trust X-Forwarded-For and X-Request-Id from a proxy on this machine."),
             ]),
             OptionGroup("Log and caches", [
-                .option("access-log", \.accessLog, value: "FORMAT", "Log each request to standard error, without paths and texts.", default: "no log"),
+                .option("access-log", \.accessLog, value: "FORMAT", "Log each request to standard error, without paths and texts.",
+                        default: "no log"),
                 .option("shared-prompt", \.sharedPrompt, value: "FILE",
                         "Share the cached keys and values of this system prompt across users.", default: "shared within a user only"),
                 .option("share-answers", \.sharesCachedAnswers, "Send cached answers of one user to others (temperature 0)."),
