@@ -110,8 +110,8 @@ extension Migration {
          "CREATE INDEX one_time_codes_by_expiry ON one_time_codes (expires_at)",
          """
          CREATE TABLE audit_log (
-             number \(d.increasingKey), id \(binary) NOT NULL UNIQUE, created_at \(d.integer) NOT NULL, actor TEXT NOT NULL, address TEXT NOT NULL,
-             action \(binary) NOT NULL, target \(binary), target_name TEXT
+             number \(d.increasingKey), id \(binary) NOT NULL UNIQUE, created_at \(d.integer) NOT NULL,
+             actor TEXT NOT NULL, address TEXT NOT NULL, action \(binary) NOT NULL, target \(binary), target_name TEXT
          ) \(d.tableOptions)
          """]
     }

@@ -23,7 +23,7 @@ extension Store {
     /// Saves the text so far of an answer, in case the server is killed. `append` with the same id replaces it.
     package func save(_ answer: UnfinishedAnswer, in conversation: ConversationID, of owner: UserID) throws(StoreError) {
         let now = options.now()
-        try database.transaction(.write) { connection throws(StoreError) in
+        _ = try database.transaction(.write) { connection throws(StoreError) in
             // The answer may have been stored, or the conversation deleted, in the meantime.
             try connection.execute("""
                 INSERT INTO unfinished_answers (id, conversation_id, content, model, answer_tokens, seconds, saved_at)
@@ -49,7 +49,7 @@ extension Store {
         let values: [SQLValue] = [.text(conversation), .integer(now.advanced(by: .zero - time))]
         let found = try database.transaction(.read) { connection throws(StoreError) in try connection.execute(sql, values).count }
         if found == 0 { return }
-        try database.transaction(.write) { connection throws(StoreError) in
+        _ = try database.transaction(.write) { connection throws(StoreError) in
             for row in try connection.execute(sql, values) {
                 let id: MessageID = try row.id(0)
                 let last = try Self.messages(of: conversation, on: connection).last
