@@ -23,7 +23,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 # Swift's own clang, which also builds the kernels in the package.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 
-.PHONY: help deps test-deps build static install uninstall deb demo commands sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium test-llama test-mutants kill-training kill-store kill-serve mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb demo commands sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium caddy test-llama test-mutants kill-training kill-store kill-serve mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -116,7 +116,7 @@ test-valgrind: build test-deps
 	valgrind --quiet --error-exitcode=9 .build/slm-for-valgrind bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
 	    --threads 2 --cpu avx2
 
-test-peers: build test-deps $(VENV)/ready chromium   ## Run the tests with other programs (Python packages, Chromium)
+test-peers: build test-deps $(VENV)/ready chromium $(if $(CI),caddy)   ## Run the tests with other programs (Python packages, Chromium)
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
 	$(BUILD) --product CheckpointWriter
 	$(BUILD) --product Logits
@@ -131,6 +131,7 @@ test-peers: build test-deps $(VENV)/ready chromium   ## Run the tests with other
 	$(VENV)/bin/python Tests/Peers/kill_store.py .build/release/StoreWriter --kills 20
 	$(VENV)/bin/python Tests/Peers/check_openai.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_tls_backend.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_caddy.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_api.py $(SLM) .build/release/CheckpointWriter $(if $(CI),--quick)
 	$(BUILD) --product ServeParts
 	$(VENV)/bin/python Tests/Peers/check_metrics.py .build/release/ServeParts
@@ -139,6 +140,10 @@ test-peers: build test-deps $(VENV)/ready chromium   ## Run the tests with other
 	$(VENV)/bin/python Tests/Web/test_served.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/learn_pages.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
+
+# Debian's package starts a web server where systemd runs, so that only CI installs it by itself.
+caddy:          ## Install the proxy for check_caddy.py, which is skipped without it
+	$(call install_packages,caddy)
 
 test-web: test-deps $(VENV)/ready chromium   ## Test the web page in Chromium with a mock server
 	$(VENV)/bin/python Tests/Web/test_web.py

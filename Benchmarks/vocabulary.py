@@ -2,7 +2,7 @@
 
     python Benchmarks/vocabulary.py --text chats.txt --tokenizer gpt2.tiktoken [--rounds 3]
 
-Prints a line of JSON per measurement and a table of medians. All encode with the same vocabulary, which slm writes in each program's format. Each measurement is a
+Prints a line of JSON per measurement, and a table of medians with the ranges of the throughput. All encode with the same vocabulary, which slm writes in each program's format. Each measurement is a
 separate process, so that its peak memory is its own. Rounds alternate, so that other load on the machine affects all programs.
 """
 import argparse, json, os, pathlib, resource, statistics, subprocess, sys, tempfile, time
@@ -71,6 +71,7 @@ def main():
     parser.add_argument("--tokenizer", type=pathlib.Path, required=True, help="a tokenizer with GPT-2's pattern, in any format that slm reads")
     parser.add_argument("--vocab", type=int, default=16387)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--skip", action="append", default=[], help="a measurement to leave out, such as 'encode huggingface', the slowest")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--files", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help=argparse.SUPPRESS)
@@ -78,6 +79,7 @@ def main():
     if o.one: return print(json.dumps(measure(o.one, o.text, o.files, o.vocab, o.threads)))
     peers = [("train huggingface", o.threads), ("train rustbpe", o.threads), ("encode tiktoken", 1), ("encode tiktoken", o.threads),
              ("encode huggingface", 1), ("encode huggingface", o.threads)]
+    peers = [peer for peer in peers if peer[0] not in o.skip]
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         files = pathlib.Path(folder)
@@ -91,9 +93,11 @@ def main():
             for m in measured:
                 print(json.dumps(m), flush=True)
                 results.setdefault((m["what"], m["threads"]), []).append(m)
-    print(f"\n{'':22}{'threads':>8}{'seconds':>10}{'MB/s':>9}{'peak MB':>9}")
+    print(f"\n{'':22}{'threads':>8}{'seconds':>10}{'MB/s':>9}{'range':>16}{'peak MB':>9}")
     for (what, threads), runs in sorted(results.items()):
         median = {k: statistics.median(r[k] for r in runs) for k in ("seconds", "mb_per_s", "peak_rss_mb")}
-        print(f"{what:22}{threads:8}{median['seconds']:10.3f}{median['mb_per_s']:9.1f}{median['peak_rss_mb']:9.0f}")
+        speeds = [run["mb_per_s"] for run in runs]
+        speed_range = f"{min(speeds):.1f}–{max(speeds):.1f}"
+        print(f"{what:22}{threads:8}{median['seconds']:10.3f}{median['mb_per_s']:9.1f}{speed_range:>16}{median['peak_rss_mb']:9.0f}")
 
 if __name__ == "__main__": main()
