@@ -50,7 +50,7 @@ def test_sign_up_chat_reload(stage):
     answer = texts(page, "assistant")[0]
     assert answer and page.locator("#conversations a[aria-current=page]").count() == 1
     metrics = page.inner_text(".metrics")
-    assert re.fullmatch(r"\d+ tokens? · .*tokens/s · .* m?s", metrics), metrics
+    assert re.fullmatch(r"(Stopped at the token limit · )?\d+ tokens? · .*tokens/s · .* m?s", metrics), metrics
     page.reload()
     page.wait_for_selector(".message.assistant")
     found = texts(page, "user") + texts(page, "assistant")
