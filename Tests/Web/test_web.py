@@ -313,8 +313,10 @@ def test_keyboard_only(stage):
     assert focused(page) == "Undo"
     press(page, "Enter")
     page.wait_for_selector("#conversations a >> text=By hand")
+    page.wait_for_selector("#title >> text=By hand")
     press(page, "Control+Shift+O")
-    assert focused(page) == "message" and page.inner_text("#title") == "New chat"
+    page.wait_for_selector("#title >> text=New chat")
+    assert focused(page) == "message"
     press(page, "Control+b")
     assert page.is_hidden("#sidebar")
     press(page, "Control+b", "Control+Shift+L")
