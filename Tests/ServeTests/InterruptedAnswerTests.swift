@@ -40,11 +40,7 @@ import Testing
         let clock = ManualClock()
         let server = try TestServer(clock: clock)
         let ada = try server.account("ada")
-        let owner = try #require(try server.store.user(named: "ada")).id
-        // What a server leaves that was killed in the middle of an answer.
-        let (created, _) = try server.store.createConversation("Rain", for: owner, question: NewMessage(.user, "Why does it rain?"))
-        let answer = UnfinishedAnswer(id: MessageID(), content: "Because", model: "m", tokens: 2, seconds: 1)
-        try server.store.save(answer, in: created.id, of: owner)
+        let (answer, created, _) = try Self.interruptedAnswer(to: "Why does it rain?", of: "ada", on: server)
         let id = created.id.description
         #expect(try server.messages(of: id, as: ada) == ["user: Why does it rain?"])     // another server may be generating it
         clock.advance(10_000)
@@ -62,13 +58,21 @@ import Testing
         let clock = ManualClock()
         let server = try TestServer(clock: clock)
         let ada = try server.account("ada")
-        let owner = try #require(try server.store.user(named: "ada")).id
-        let (created, question) = try server.store.createConversation("Rain", for: owner, question: NewMessage(.user, "Why?"))
-        let answer = UnfinishedAnswer(id: MessageID(), content: "Because", model: "m", tokens: 2, seconds: 1)
-        try server.store.save(answer, in: created.id, of: owner)
+        let (_, created, question) = try Self.interruptedAnswer(to: "Why?", of: "ada", on: server)
         let replaced = try #require(question).id
         try server.chat(#"{"message":"Why?","conversation_id":"\#(created.id)","replace_from":"\#(replaced)"}"#, as: ada)
         clock.advance(10_000)
         #expect(try server.messages(of: created.id.description, as: ada) == ["user: Why?", "assistant: \(OneSentenceModel.sentence)"])
+    }
+
+    /// Stores what a server leaves that was killed in the middle of an answer.
+    private static func interruptedAnswer(
+        to text: String, of username: String, on server: TestServer
+    ) throws -> (answer: UnfinishedAnswer, conversation: StoredConversation, question: Message?) {
+        let owner = try #require(try server.store.user(named: username)).id
+        let (conversation, question) = try server.store.createConversation("Rain", for: owner, question: NewMessage(.user, text))
+        let answer = UnfinishedAnswer(id: MessageID(), content: "Because", model: "m", tokens: 2, seconds: 1)
+        try server.store.save(answer, in: conversation.id, of: owner)
+        return (answer, conversation, question)
     }
 }

@@ -80,6 +80,15 @@ class Stage:
         page.wait_for_selector("#user:not([hidden])", state="attached")
         return name
 
+    def open_as(self, name, password):
+        """Opens another page, as on another device, and logs in."""
+        page = self.open("#/login")
+        page.fill("#username", name)
+        page.fill("#password", password)
+        page.click("#account-submit")
+        page.wait_for_selector("#conversations a")
+        return page
+
 
 def ask(page, text, wait=True):
     page.fill("#message", text)
