@@ -51,6 +51,7 @@ extension Checkpoint {
         result.tokenizer = tokenizer
         result.chatTemplate = chatTemplate
         result.metrics = metrics
+        result.starterQuestions = starterQuestions
         return result
     }
 

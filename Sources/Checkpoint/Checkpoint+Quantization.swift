@@ -8,7 +8,7 @@ extension Checkpoint {
     ///     try checkpoint.quantized(to: .int8, on: processor).write(to: "small.h5")
     ///
     /// Position embeddings, norms and biases stay f32, because they are small. With int4, an untied token embedding is stored in int8,
-    /// because its rows are the input of every layer. Training state is dropped.
+    /// because its rows are the input of every layer. Training state is dropped, except for the starter questions.
     package func quantized(to precision: WeightPrecision, on processor: Processor) throws(CheckpointError) -> Checkpoint {
         if adapter != nil {
             throw .notExpressible(
@@ -20,6 +20,7 @@ extension Checkpoint {
         result.tokenizer = tokenizer
         result.chatTemplate = chatTemplate
         result.metrics = metrics
+        result.starterQuestions = starterQuestions
         for (name, array) in weights {
             if array.shape.rank == 2, array.shape[1] > 1, !name.hasPrefix("positions") {
                 let isEmbedding = name.hasPrefix("tokens") && !configuration.isTied

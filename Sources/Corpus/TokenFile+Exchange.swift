@@ -17,6 +17,16 @@ extension TokenFile {
     ///
     /// - Parameter lengths: the allowed lengths of the prompt in tokens.
     package func firstExchange(of lengths: ClosedRange<Int>) -> Exchange? {
+        var result: Exchange?
+        forEachFirstExchange { exchange in
+            if lengths.contains(exchange.prompt.count) { result = exchange }
+            return result == nil
+        }
+        return result
+    }
+
+    /// Calls `body` with the first exchange of each conversation, until it returns false.
+    package func forEachFirstExchange(_ body: (Exchange) -> Bool) {
         var start: Int?
         var question: Range<Int>?
         for i in turns.indices {
@@ -29,12 +39,12 @@ extension TokenFile {
             case .user: question = turn.start..<end
             case .system: break
             case .assistant:
-                if let start, let question, lengths.contains(turn.start - start) {
-                    return Exchange(prompt: start..<turn.start, question: question, answer: turn.start..<end)
+                if let start, let question {
+                    let exchange = Exchange(prompt: start..<turn.start, question: question, answer: turn.start..<end)
+                    if !body(exchange) { return }
                 }
                 start = nil               // later exchanges are not the conversation's first
             }
         }
-        return nil
     }
 }

@@ -28,7 +28,7 @@ package struct ServeSettings: Sendable {
     /// Names of this server besides localhost, and other origins whose pages may send requests.
     package var hosts: [String] = []
     package var origins: [String] = []
-    /// Whether a proxy on this machine writes `X-Forwarded-For`.
+    /// Whether a proxy on this machine, or one of `http.proxies`, writes `X-Forwarded-For`.
     package var trustsProxy = false
     /// The lifetime of a session token in seconds.
     package var tokenLifetime = 7 * 86_400
@@ -40,7 +40,13 @@ package struct ServeSettings: Sendable {
     package var cachedAnswers = 1_024
     /// Whether the cached answer to one client may be sent to another.
     package var sharesCachedAnswers = false
+    /// Questions that the chat page offers for a new chat; nil for those of the model.
+    package var starterQuestions: [String]?
     package var health = HealthMonitor.Settings()
+    /// How long the server still serves requests, but reports not ready, before it stops: until a load balancer has chosen another server.
+    /// If another process takes over the listening sockets, connections are left to it at once, and the wait ends when those accepted so
+    /// far are idle no more.
+    package var handover = Duration.zero
     /// nil for none.
     package var accessLog: AccessLog.Settings?
     package var version = ""

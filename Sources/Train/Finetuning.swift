@@ -78,7 +78,10 @@ package struct Finetuning {
             ?? Self.steps(of: plan, training, trainer, clock)
         plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
         let basePath = CheckpointValue.text(try RelativePath.of(path, from: folder))
-        try self.init(trainer, adapter, plan, training, chats, vocabulary, basePath, replayShare: settings.replayShare, in: folder)
+        try self.init(
+            trainer, adapter, plan, training, chats, vocabulary, basePath, base.starterQuestions, replayShare: settings.replayShare,
+            in: folder
+        )
     }
 
     /// Resumes a run.
@@ -102,8 +105,8 @@ package struct Finetuning {
         let replayShare = try stored.number("finetune/replay_share")
         let training = try chats.training(plan, replayShare: replayShare)
         try self.init(
-            trainer, stored.adapter, plan, training, chats, vocabulary, stored.training["finetune/base"], replayShare: replayShare,
-            in: folder
+            trainer, stored.adapter, plan, training, chats, vocabulary, stored.training["finetune/base"], stored.starterQuestions,
+            replayShare: replayShare, in: folder
         )
         self.changes = changes
         try run.restore(stored, changes)
@@ -111,7 +114,8 @@ package struct Finetuning {
 
     private init(
         _ trainer: Trainer, _ adapter: LoRAAdapter?, _ plan: TrainingPlan, _ training: any TrainingBatches, _ chats: FinetuningData,
-        _ vocabulary: FinetuningVocabulary, _ basePath: CheckpointValue?, replayShare: Double, in folder: String
+        _ vocabulary: FinetuningVocabulary, _ basePath: CheckpointValue?, _ starterQuestions: [String], replayShare: Double,
+        in folder: String
     ) throws {
         var fields = try chats.fields(from: folder, replayShare: replayShare)
         if let basePath { fields["finetune/base"] = basePath }
@@ -119,7 +123,7 @@ package struct Finetuning {
             trainer, plan, training: training, validation: chats.data.validationSet(plan.lossScope),
             replay: chats.replay?.validationSet(plan.lossScope),
             vocabulary: vocabulary.vocabulary, chatTemplate: vocabulary.chatTemplate, adapter: adapter,
-            extraFields: fields, folder: folder
+            extraFields: fields, starterQuestions: starterQuestions, folder: folder
         )
         data = chats.data
         replay = chats.replay

@@ -54,26 +54,13 @@ package struct SampleAnswers {
     private static func question(
         in tokens: TokenFile, _ template: ChatTemplate?, _ tokenizer: Tokenizer, maxTokens: Int
     ) -> Question? {
-        var ids: [TokenID] = []
-        let special = Set(tokenizer.vocabulary.specialTokens.map(\.id))
-        func text(_ range: Range<Int>) -> String {
-            tokens.read(range, into: &ids)
-            return tokenizer.text(of: ids.filter { !special.contains($0) })
-        }
-        guard let template else {
+        let reader = MessageReader(tokens, template, tokenizer)
+        guard template != nil else {
             let beginning = 0..<min(tokens.count, maxTokens, 24)
-            let shown = text(beginning)
-            return beginning.isEmpty ? nil : Question(text: shown, prompt: ids, expected: nil)
+            return beginning.isEmpty ? nil : Question(text: reader.text(of: beginning), prompt: reader.ids(of: beginning), expected: nil)
         }
         guard let found = tokens.firstExchange(of: 1...maxTokens) ?? tokens.firstExchange(of: 1...(.max)) else { return nil }
-        // In the human-assistant template a turn ends with its line, and the label of the next turn follows.
-        let line = { (text: String) in
-            template == .humanAssistant ? String(text.drop { $0 == " " }.prefix { $0 != "\n" }) : text
-        }
-        let question = line(text(found.question))
-        let expected = line(text(found.answer))
-        tokens.read(found.prompt, into: &ids)
-        return Question(text: question, prompt: ids, expected: expected)
+        return Question(text: reader.text(of: found.question), prompt: reader.ids(of: found.prompt), expected: reader.text(of: found.answer))
     }
 
     /// Lets the current model complete the prompts, with at most 40 tokens each: without a KV cache, each token costs a forward pass.

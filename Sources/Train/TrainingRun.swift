@@ -51,6 +51,7 @@ package final class TrainingRun {
     package let adapter: LoRAAdapter?
     /// Additional fields of the checkpoints' `training` group.
     private let extraFields: OrderedDictionary<CheckpointValue>
+    private let starterQuestions: [String]
     let validation, replay: ValidationSet?
     let turnEnds: [TokenID]
     /// Of the best weights, if this process has evaluated them.
@@ -68,10 +69,11 @@ package final class TrainingRun {
     ///   - replay: The validation set of older data.
     ///   - dataIdentity: Identifies the training data, so that a resumed run can check it: see `TokenMeta.identity`.
     ///   - extraFields: Additional fields of the checkpoints' `training` group.
+    ///   - starterQuestions: See ``StarterQuestions``.
     package init(
         _ trainer: Trainer, _ plan: TrainingPlan, training: any TrainingBatches, validation: ValidationSet?,
         replay: ValidationSet? = nil, vocabulary: Vocabulary, chatTemplate: ChatTemplate?, dataIdentity: String? = nil,
-        adapter: LoRAAdapter? = nil, extraFields: OrderedDictionary<CheckpointValue> = [:], folder: String
+        adapter: LoRAAdapter? = nil, extraFields: OrderedDictionary<CheckpointValue> = [:], starterQuestions: [String] = [], folder: String
     ) throws(TrainingError) {
         self.trainer = trainer
         self.plan = plan
@@ -82,6 +84,7 @@ package final class TrainingRun {
         self.dataIdentity = dataIdentity
         self.adapter = adapter
         self.extraFields = extraFields
+        self.starterQuestions = starterQuestions
         self.folder = folder
         turnEnds = vocabulary.turnEnds(of: chatTemplate)
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
@@ -122,6 +125,7 @@ extension TrainingRun {
         for (name, value) in nGramProgress?.training ?? [:] where name.hasPrefix("ngrams/") { checkpoint.training[name] = value }
         checkpoint.metrics = metrics
         checkpoint.adapter = adapter
+        checkpoint.starterQuestions = starterQuestions
         return checkpoint
     }
 

@@ -21,11 +21,13 @@ import TestSupport
 
     @Test(arguments: [WeightPrecision.int8, .int4], [false, true])
     func `quantized weights read back and are close to the original`(_ precision: WeightPrecision, tied: Bool) throws {
-        let processor = try Processor(threads: 2), exact = try exact(processor, tied: tied), path = folder("small.h5")
+        let processor = try Processor(threads: 2), path = folder("small.h5")
+        var exact = try exact(processor, tied: tied)
+        exact.starterQuestions = ["Why does it rain?", "Wo ist Köln?"]
         try exact.quantized(to: precision, on: processor).write(to: path)
         let read = try Checkpoint(reading: path), again = try read.dequantized(on: processor)
         #expect(
-            read.quantizedPrecision == precision && read.quantized.count == (tied ? 5 : 6)
+            read.starterQuestions == exact.starterQuestions && read.quantizedPrecision == precision && read.quantized.count == (tied ? 5 : 6)
                 && read.weights.count + read.quantized.count == exact.weights.count)
         #expect(again.weights.names == exact.weights.names && again.quantized.count == 0)
         for (name, array) in exact.weights {

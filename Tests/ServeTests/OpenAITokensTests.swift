@@ -29,6 +29,21 @@ struct OpenAITokensTests {
 
     private func first(_ answer: JSONElement) throws -> JSONElement { try #require(answer["choices"]?.elements?.first { _ in true }) }
 
+    @Test("the health route lists the starter questions of the model, or of the settings")
+    func starterQuestions() throws {
+        var checkpoint = try OneSentenceModel.checkpoint()
+        checkpoint.starterQuestions = ["Why does it rain?", "Wo ist \"Köln\"?"]
+        let info = try ModelInfo(of: checkpoint, name: "parrot")
+        func questions(_ change: (inout ServeSettings) -> Void) throws -> [String?] {
+            let server = try TestServer(modelInfo: info, with: change)
+            let health = try #require(try server.connect().ask("GET", "/api/health"))
+            return try #require(try health.json()["starter_questions"]?.elements).map { $0.string }
+        }
+        #expect(try questions { _ in } == checkpoint.starterQuestions)
+        #expect(try questions { $0.starterQuestions = ["Hi?"] } == ["Hi?"])
+        #expect(try questions { $0.starterQuestions = [] } == [])
+    }
+
     @Test("prompts of token ids equal prompts of text")
     func tokens() throws {
         let server = try server(), connection = try server.connect()

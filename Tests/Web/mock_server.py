@@ -57,6 +57,7 @@ class World:
         # Closed registration needs one of the invitations. `codes` are for new passwords, by username.
         self.closed, self.invitations, self.codes, self.keys = False, set(), {}, {}
         self.collected, self.collecting = 0, True
+        self.starters = []
         self.loading = False
         self.sessions = {}
         # (method, path prefix, fault): each fault happens once.
@@ -444,7 +445,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def health(self):
         status = {"status": "loading" if self.world.loading else "ready", "model": self.world.model, "context": self.world.context,
-                  "registration": "invitation" if self.world.closed else "open",
+                  "starter_questions": self.world.starters, "registration": "invitation" if self.world.closed else "open",
                   "remote": False, "uptime_seconds": 1, "queue": {"running": len(self.world.running), "waiting": 0}}
         self.reply(200, status)
 

@@ -203,6 +203,20 @@ def test_history_warning_and_meter(stage):
 
 
 @scripted
+def test_starter_questions(stage):
+    stage.world.starters = ["How do birds fly?", "<b>Why</b> is it & so?"]
+    page = stage.open()
+    page.wait_for_selector("#starters button")
+    assert page.locator("#starters button").all_inner_texts() == stage.world.starters
+    page.click("#starters button >> nth=1")
+    assert page.input_value("#message") == "<b>Why</b> is it & so?"
+    stage.world.starters = []
+    page.reload()
+    page.wait_for_selector(f"#model >> text={stage.world.model}")
+    assert page.locator("#starters button").count() == 0
+
+
+@scripted
 def test_collected(stage):
     stage.world.collected = 9
     page = stage.open()

@@ -32,6 +32,8 @@ extension ModelInfo {
     package init(of checkpoint: Checkpoint, name: String) throws {
         let tokenizer = try Tokenizer(checkpoint.vocabulary())
         let renderer = try checkpoint.chatTemplate.map { try ChatRenderer($0, for: tokenizer) }
-        self.init(name: name, context: checkpoint.configuration.context, tokenizer, renderer)
+        self.init(
+            name: name, context: checkpoint.configuration.context, tokenizer, renderer, starterQuestions: checkpoint.starterQuestions
+        )
     }
 }

@@ -10,12 +10,15 @@ package struct ModelInfo: Sendable {
     package let tokenizer: Tokenizer
     /// nil for a model without a chat template.
     package let renderer: ChatRenderer?
+    /// Questions that a chat page can offer for a new chat.
+    package let starterQuestions: [String]
 
-    package init(name: String, context: Int, _ tokenizer: Tokenizer, _ renderer: ChatRenderer?) {
+    package init(name: String, context: Int, _ tokenizer: Tokenizer, _ renderer: ChatRenderer?, starterQuestions: [String] = []) {
         self.name = name
         self.context = context
         self.tokenizer = tokenizer
         self.renderer = renderer
+        self.starterQuestions = starterQuestions
     }
 }
 

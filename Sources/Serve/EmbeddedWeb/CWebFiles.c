@@ -112,6 +112,9 @@ static const unsigned char thread_js[] = {
 static const unsigned char toast_js[] = {
 #embed "../Web/toast.js"
 };
+static const unsigned char welcome_js[] = {
+#embed "../Web/welcome.js"
+};
 
 #define FILE(name, bytes) { name, bytes, sizeof bytes }
 
@@ -152,6 +155,7 @@ static const slm_web_file files[] = {
     FILE("theme.js", theme_js),
     FILE("thread.js", thread_js),
     FILE("toast.js", toast_js),
+    FILE("welcome.js", welcome_js),
 };
 
 const slm_web_file *slm_web_file_at(size_t index) { return index < sizeof files / sizeof *files ? &files[index] : NULL; }

@@ -1,4 +1,5 @@
 import HTTPServer
+import Infer
 import JSON
 
 /// Liveness, readiness, metrics and statistics.
@@ -24,6 +25,10 @@ extension App {
             // Whether the model runs on another server.
             health.key("remote"); health.boolean(model.map { $0.modelInfo == nil } ?? false)
             health.key("context"); if let context = model?.context { health.integer(context) } else { health.null() }
+            health.key("starter_questions")
+            health.array { questions in
+                for question in self.settings.starterQuestions ?? model?.modelInfo?.starterQuestions ?? [] { questions.string(question) }
+            }
             health.key("registration"); health.string(settings.allowsRegistration ? "open" : "invitation")
             health.key("uptime_seconds"); health.number(uptime.rounded(toPlaces: 3))
             health.key("queue")
@@ -37,6 +42,7 @@ extension App {
     /// Whether the server can chat: for load balancers.
     private var readiness: Response {
         let status = health.status
+        let isStopping = isStopping || isHandingOver
         let isReady = status.isReady && !isStopping
         let isFailing = [status.engine, status.database].contains(.failing)
         var response = Response.json(isReady ? .ok : .serviceUnavailable) { ready in

@@ -19,6 +19,7 @@ import { toggleTheme } from "./theme-choice.js";
 import { Tabs } from "./tabs.js";
 import { Thread } from "./thread.js";
 import { toast } from "./toast.js";
+import { showModel } from "./welcome.js";
 
 /** @typedef {import("./export.js").Exported} Exported */
 
@@ -65,6 +66,7 @@ api.onUnreachable = () => connection.check();
 connection.addEventListener("back", () => {
   sidebar.load();
   page.refresh();
+  showModel(connection.health, (text) => composer.fill(text));
   if (page.failedToLoad) page.route();
 });
 session.addEventListener("expired", () => page.askToLogIn("Your session has expired. Log in again; your message has been saved."));
@@ -98,10 +100,6 @@ byId("toggle-theme").addEventListener("click", toggleTheme);
 byId("open-settings").addEventListener("click", openSettings);
 byId("open-shortcuts").addEventListener("click", () => byId("shortcuts").showModal());
 byId("export").addEventListener("click", () => openMenu(byId("export"), exportChoices(() => page.conversation)));
-for (const button of document.querySelectorAll("[data-example]")) {
-  button.addEventListener("click", () => composer.fill(button.textContent ?? ""));
-}
-
 listen([
   { keys: ["Enter"], label: "Send the message" },
   { keys: ["Shift", "Enter"], label: "New line" },
@@ -130,7 +128,6 @@ sidebar.load();
 connection.check().then(() => {
   page.measure();
   account.showInvitation();
-  if (connection.health.model) byId("model").textContent = connection.health.model;
-  if (connection.health.remote) byId("model-kind").textContent = "A language model on another server";
+  showModel(connection.health, (text) => composer.fill(text));
 });
 document.documentElement.dataset.ready = "";

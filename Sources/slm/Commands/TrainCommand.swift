@@ -84,6 +84,7 @@ struct TrainCommand {
             vocabulary: tokens.vocabulary,
             chatTemplate: tokens.meta.template,
             dataIdentity: tokens.meta.identity,
+            starterQuestions: try StarterQuestions.choose(from: tokens),
             folder: folder)
         if let stored { try run.restore(stored, options.dryRun ? [] : changes) }
         printChanges(changes)

@@ -1,0 +1,34 @@
+import Corpus
+import Tokenize
+
+/// Decodes messages of a token file to text.
+///
+///     let reader = MessageReader(validation, .specialTokens, tokenizer)
+///     let question = reader.text(of: exchange.question)
+struct MessageReader {
+    private let tokens: TokenFile
+    private let template: ChatTemplate?
+    private let tokenizer: Tokenizer
+    private let specialTokens: Set<TokenID>
+
+    /// - Parameter template: nil if the data is plain text.
+    init(_ tokens: TokenFile, _ template: ChatTemplate?, _ tokenizer: Tokenizer) {
+        self.tokens = tokens
+        self.template = template
+        self.tokenizer = tokenizer
+        specialTokens = Set(tokenizer.vocabulary.specialTokens.map(\.id))
+    }
+
+    func ids(of range: Range<Int>) -> [TokenID] {
+        var ids: [TokenID] = []
+        tokens.read(range, into: &ids)
+        return ids
+    }
+
+    /// The text of a message, without special tokens.
+    func text(of range: Range<Int>) -> String {
+        let text = tokenizer.text(of: ids(of: range).filter { !specialTokens.contains($0) })
+        // In the human-assistant template a turn ends with its line, and the label of the next turn follows.
+        return template == .humanAssistant ? String(text.drop { $0 == " " }.prefix { $0 != "\n" }) : text
+    }
+}
