@@ -13,6 +13,8 @@ package struct AdminQueries: Sendable {
         package let generations: Int
         package let promptTokens: Int
         package let answerTokens: Int
+        /// Tokens of the answers that ended in the last minute.
+        package let answerTokensLastMinute: Int
         package let apiKeys: Int
     }
 
@@ -23,6 +25,12 @@ package struct AdminQueries: Sendable {
         package let joined, lastActive: Timestamp
         package let conversations, messages, generations, answerTokens: Int
         package let isDisabled: Bool
+    }
+
+    package struct UserDetails: Sendable, Equatable {
+        package let activity: UserActivity
+        /// Sessions that have not ended, and API keys that are not revoked.
+        package let sessions, apiKeys: Int
     }
 
     package struct OwnedConversation: Sendable, Equatable {
@@ -49,6 +57,14 @@ package struct AdminQueries: Sendable {
             case .conversations, .messages, .generations, .tokens: rawValue
             }
         }
+
+        /// Whether it is a count of other tables' rows.
+        fileprivate var isCount: Bool {
+            switch self {
+            case .username, .joined, .lastActive: false
+            case .conversations, .messages, .generations, .tokens: true
+            }
+        }
     }
 
     /// The sort keys of `conversations`. Raw values are the values of the query parameter `sort`.
@@ -73,7 +89,9 @@ extension Store {
 /// Counts exclude deleted conversations and replaced messages. Counts of generations and tokens include them.
 extension AdminQueries {
     package func totals() throws(StoreError) -> Totals {
-        let dayAgo = now().advanced(by: .seconds(-86_400))
+        let now = now()
+        let dayAgo = now.advanced(by: .seconds(-86_400))
+        let minuteAgo = now.advanced(by: .seconds(-60))
         return try database.transaction(.read) { connection throws(StoreError) in
             func numbers(_ sql: String, _ values: [SQLValue] = []) throws(StoreError) -> [Int] {
                 guard let row = try connection.firstRow(sql, values) else { return [] }
@@ -84,62 +102,122 @@ extension AdminQueries {
             let chats = try numbers(
                 "SELECT count(*), CAST(coalesce(sum(message_count), 0) AS BIGINT) FROM conversations WHERE deleted_at IS NULL")
             let work = try numbers("""
-                SELECT count(*), CAST(coalesce(sum(prompt_tokens), 0) AS BIGINT), CAST(coalesce(sum(answer_tokens), 0) AS BIGINT)
+                SELECT count(*), CAST(coalesce(sum(prompt_tokens), 0) AS BIGINT), CAST(coalesce(sum(answer_tokens), 0) AS BIGINT),
+                    CAST(coalesce(sum(CASE WHEN created_at > $1 THEN answer_tokens ELSE 0 END), 0) AS BIGINT)
                 FROM generations
-                """)
+                """, [.integer(minuteAgo)])
             let keys = try numbers("SELECT count(*) FROM api_keys WHERE revoked_at IS NULL")
             return Totals(
                 users: users[0], activeLastDay: users[1], conversations: chats[0], messages: chats[1],
-                generations: work[0], promptTokens: work[1], answerTokens: work[2], apiKeys: keys[0])
+                generations: work[0], promptTokens: work[1], answerTokens: work[2], answerTokensLastMinute: work[3],
+                apiKeys: keys[0])
         }
     }
 
+    /// Lists users.
+    ///
+    /// - Parameter text: Only users whose username or email address contains it, ignoring case.
     package func users(
-        sortedBy key: UserSortKey, descending: Bool = false, limit: Int = 50, offset: Int = 0
+        sortedBy key: UserSortKey, descending: Bool = false, matching text: String? = nil, limit: Int = 50, offset: Int = 0
     ) throws(StoreError) -> Page<UserActivity> {
-        try database.transaction(.read) { connection throws(StoreError) in
-            let rows = try connection.execute("""
-                SELECT id, username, email, created_at, last_active_at,
-                    coalesce(conversations, 0) AS conversations, coalesce(messages, 0) AS messages,
-                    coalesce(generations, 0) AS generations, coalesce(tokens, 0) AS tokens, disabled_at
-                FROM users
-                LEFT JOIN (SELECT owner_id, count(*) AS conversations, CAST(sum(message_count) AS BIGINT) AS messages
-                    FROM conversations WHERE deleted_at IS NULL GROUP BY owner_id) AS chats ON chats.owner_id = users.id
-                LEFT JOIN (SELECT user_id, count(*) AS generations, CAST(sum(answer_tokens) AS BIGINT) AS tokens
-                    FROM generations GROUP BY user_id) AS work ON work.user_id = users.id
-                ORDER BY \(key.sql) \(descending ? "DESC" : "ASC"), id LIMIT $1 OFFSET $2
-                """, [.integer(limit), .integer(offset)])
-            let items = try rows.map { row throws(StoreError) in
-                UserActivity(
-                    id: try row.id(0), username: try row.text(1), email: try row.optionalText(2),
-                    joined: try row.timestamp(3), lastActive: try row.timestamp(4),
-                    conversations: try row.integer(5), messages: try row.integer(6),
-                    generations: try row.integer(7), answerTokens: try row.integer(8), isDisabled: try row.optionalTimestamp(9) != nil)
-            }
-            return Page(items: items, total: try connection.firstRow("SELECT count(*) FROM users", [])?.integer(0) ?? 0)
+        let filter = text.map { _ in
+            "WHERE \(database.dialect.contains("username", "$3")) OR \(database.dialect.contains("coalesce(email, '')", "$3"))"
+        } ?? ""
+        let filterValues = text.map { [SQLValue.text($0.storable)] } ?? []
+        let order = "\(key.sql) \(descending ? "DESC" : "ASC"), id LIMIT $1 OFFSET $2"
+        return try database.transaction(.read) { connection throws(StoreError) in
+            // A page sorted by a column of its own needs the counts of its users only.
+            let sql = key.isCount
+                ? "SELECT \(Self.activityColumns) FROM users \(Self.activityJoins) \(filter) ORDER BY \(order)"
+                : """
+                SELECT \(Self.activityOfEachUser) FROM (SELECT * FROM users \(filter) ORDER BY \(order)) AS page
+                ORDER BY \(key.sql) \(descending ? "DESC" : "ASC"), id
+                """
+            let items = try connection.execute(sql, [.integer(limit), .integer(offset)] + filterValues).map(Self.activity)
+            let countFilter = filter.replacing("$3", with: "$1")
+            let total = try connection.firstRow("SELECT count(*) FROM users \(countFilter)", filterValues)?.integer(0) ?? 0
+            return Page(items: items, total: total)
         }
+    }
+
+    package func user(_ id: UserID) throws(StoreError) -> UserDetails {
+        let now = now()
+        return try database.transaction(.read) { connection throws(StoreError) in
+            let row = try connection.firstRow("SELECT \(Self.activityOfEachUser) FROM users AS page WHERE id = $1", [.text(id)])
+            guard let row else { throw .notFound(.user) }
+            func count(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> Int {
+                try connection.firstRow(sql, values)?.integer(0) ?? 0
+            }
+            return UserDetails(
+                activity: try Self.activity(row),
+                sessions: try count(
+                    "SELECT count(*) FROM sessions WHERE user_id = $1 AND expires_at > $2", [.text(id), .integer(now)]),
+                apiKeys: try count("SELECT count(*) FROM api_keys WHERE owner_id = $1 AND revoked_at IS NULL", [.text(id)]))
+        }
+    }
+
+    private static let ownColumns = "id, username, email, created_at, last_active_at"
+
+    private static let activityColumns = """
+        \(ownColumns), coalesce(conversations, 0) AS conversations, coalesce(messages, 0) AS messages,
+        coalesce(generations, 0) AS generations, coalesce(tokens, 0) AS tokens, disabled_at
+        """
+
+    private static let activityJoins = """
+        LEFT JOIN (SELECT owner_id, count(*) AS conversations, CAST(sum(message_count) AS BIGINT) AS messages
+            FROM conversations WHERE deleted_at IS NULL GROUP BY owner_id) AS chats ON chats.owner_id = users.id
+        LEFT JOIN (SELECT user_id, count(*) AS generations, CAST(sum(answer_tokens) AS BIGINT) AS tokens
+            FROM generations GROUP BY user_id) AS work ON work.user_id = users.id
+        """
+
+    /// The same columns for the rows of `page`.
+    private static let activityOfEachUser = """
+        \(ownColumns),
+        (SELECT count(*) FROM conversations WHERE owner_id = page.id AND deleted_at IS NULL),
+        (SELECT CAST(coalesce(sum(message_count), 0) AS BIGINT) FROM conversations WHERE owner_id = page.id AND deleted_at IS NULL),
+        (SELECT count(*) FROM generations WHERE user_id = page.id),
+        (SELECT CAST(coalesce(sum(answer_tokens), 0) AS BIGINT) FROM generations WHERE user_id = page.id), disabled_at
+        """
+
+    private static func activity(_ row: Row) throws(StoreError) -> UserActivity {
+        UserActivity(
+            id: try row.id(0), username: try row.text(1), email: try row.optionalText(2),
+            joined: try row.timestamp(3), lastActive: try row.timestamp(4),
+            conversations: try row.integer(5), messages: try row.integer(6),
+            generations: try row.integer(7), answerTokens: try row.integer(8), isDisabled: try row.optionalTimestamp(9) != nil)
     }
 
     /// Lists the conversations of one user, or of all users if `user` is nil.
+    ///
+    /// - Parameter text: Only conversations whose title or owner's name contains it, ignoring case.
     package func conversations(
-        of user: UserID? = nil, sortedBy key: ConversationSortKey = .updatedAt, descending: Bool = true, limit: Int = 50, offset: Int = 0
+        of user: UserID? = nil, sortedBy key: ConversationSortKey = .updatedAt, descending: Bool = true, matching text: String? = nil,
+        limit: Int = 50, offset: Int = 0
     ) throws(StoreError) -> Page<OwnedConversation> {
-        let filter = user == nil ? "" : "AND owner_id = $1"
-        let filterValues = user.map { [SQLValue.text($0)] } ?? []
+        var filter = ""
+        var filterValues: [SQLValue] = []
+        if let user {
+            filterValues.append(.text(user))
+            filter += " AND owner_id = $1"
+        }
+        if let text {
+            filterValues.append(.text(text.storable))
+            let part = "$\(filterValues.count)"
+            filter += " AND (\(database.dialect.contains("title", part)) OR \(database.dialect.contains("username", part)))"
+        }
         let next = filterValues.count + 1
+        let tables = "conversations AS c JOIN users ON users.id = owner_id WHERE deleted_at IS NULL\(filter)"
         return try database.transaction(.read) { connection throws(StoreError) in
             if let user, try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(user)]) == nil { throw .notFound(.user) }
             let rows = try connection.execute("""
                 SELECT c.id, title, c.created_at, updated_at, message_count, owner_id, username
-                FROM conversations AS c JOIN users ON users.id = owner_id
-                WHERE deleted_at IS NULL \(filter)
-                ORDER BY \(key.sql) \(descending ? "DESC" : "ASC"), c.id LIMIT $\(next) OFFSET $\(next + 1)
+                FROM \(tables) ORDER BY \(key.sql) \(descending ? "DESC" : "ASC"), c.id LIMIT $\(next) OFFSET $\(next + 1)
                 """, filterValues + [.integer(limit), .integer(offset)])
             let items = try rows.map { row throws(StoreError) in
                 OwnedConversation(conversation: try StoredConversation(row), owner: try row.id(5), username: try row.text(6))
             }
-            let count = try connection.firstRow("SELECT count(*) FROM conversations WHERE deleted_at IS NULL \(filter)", filterValues)
-            return Page(items: items, total: try count?.integer(0) ?? 0)
+            let total = try connection.firstRow("SELECT count(*) FROM \(tables)", filterValues)?.integer(0) ?? 0
+            return Page(items: items, total: total)
         }
     }
 

@@ -12,7 +12,7 @@ import Synchronization
 package final class Store: Sendable {
     /// The underlying database, for tests and tools.
     package let database: any Database
-    let options: StoreOptions
+    package let options: StoreOptions
     /// When this process last removed deleted messages from the search index of SQLite.
     let lastIndexRewrite = Mutex<Timestamp?>(nil)
 

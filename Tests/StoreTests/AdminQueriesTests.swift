@@ -63,6 +63,61 @@ import Testing
         #expect([four.conversations, four.messages, four.generations] == [4, 16, 16])
     }
 
+    @Test(arguments: Backend.allCases) func `users are found by a part of their name or email address, in any order`(
+        _ backend: Backend
+    ) throws {
+        let (_, store, users, _) = try filledStore(backend)
+        for key in AdminQueries.UserSortKey.allCases {
+            func found(_ text: String, limit: Int = 50, offset: Int = 0) throws -> [UserID] {
+                let page = try store.admin.users(sortedBy: key, matching: text, limit: limit, offset: offset)
+                let count = try store.admin.users(sortedBy: key, matching: text).items.count
+                #expect(page.total == count)
+                return page.items.map(\.id)
+            }
+            #expect(try Set(found("DA")) == [users[1], users[4]])
+            #expect(try found("@Example.") == [users[0]])
+            #expect(try found("%").isEmpty && found("_").isEmpty && found("x'y").isEmpty)
+            #expect(try Set(found("d", limit: 2) + found("d", limit: 2, offset: 2)) == [users[1], users[2], users[4]])
+        }
+        // The figures do not depend on the order that they were computed for.
+        for key in AdminQueries.UserSortKey.allCases {
+            let all = try store.admin.users(sortedBy: key).items.sorted { $0.username < $1.username }
+            #expect(try all == store.admin.users(sortedBy: .messages).items.sorted { $0.username < $1.username }, "\(key)")
+        }
+    }
+
+    @Test(arguments: Backend.allCases) func `a user's sessions and keys are counted`(_ backend: Backend) throws {
+        let (_, store, users, _) = try filledStore(backend)
+        _ = try store.addAPIKey("a", hash: "a", for: users[3])
+        try store.revokeAPIKey(store.addAPIKey("b", hash: "b", for: users[3]).id, of: users[3])
+        let details = try store.admin.user(users[3])
+        #expect(details.apiKeys == 1 && details.sessions == 0)
+        #expect(try details.activity == store.admin.users(sortedBy: .messages).items.first { $0.id == users[3] })
+        #expect(throws: StoreError.notFound(.user)) { try store.admin.user(UserID()) }
+    }
+
+    @Test(arguments: Backend.allCases) func `conversations are found by a part of their title or their user's name`(
+        _ backend: Backend
+    ) throws {
+        let (_, store, users, _) = try filledStore(backend)
+        #expect(try store.admin.conversations(matching: "CHAT 3.").items.map(\.owner) == Array(repeating: users[3], count: 3))
+        #expect(try store.admin.conversations(matching: "CHAT 3.", limit: 1).total == 3)
+        #expect(try store.admin.conversations(matching: "BOB").total == 3)
+        #expect(try store.admin.conversations(of: users[4], matching: "4.2").items.map(\.conversation.title) == ["chat 4.2"])
+        #expect(try store.admin.conversations(of: users[4], matching: "3.2").total == 0)
+    }
+
+    @Test(arguments: Backend.allCases) func `tokens of the last minute are counted apart`(_ backend: Backend) throws {
+        let (db, store, users, _) = try filledStore(backend)
+        #expect(try store.admin.totals().answerTokensLastMinute == 90)
+        db.advanceClock(by: .seconds(61))
+        #expect(try store.admin.totals().answerTokensLastMinute == 0)
+        let chat = try store.createConversation("new", for: users[0]).0.id
+        let generation = Generation(model: "tiny", promptTokens: 2, answerTokens: 7, seconds: 1, reason: "stop")
+        try store.append(NewMessage(.assistant, "x"), to: chat, of: users[0], generation: generation)
+        #expect(try store.admin.totals().answerTokensLastMinute == 7)
+    }
+
     @Test(arguments: Backend.allCases) func `conversations of all users can be read, except deleted ones`(_ backend: Backend) throws {
         let (_, store, users, deleted) = try filledStore(backend)
         let all = try store.admin.conversations(limit: 4, offset: 8)

@@ -1,5 +1,6 @@
 import Files
 import Glibc
+import JSON
 
 /// The process metrics that all Prometheus clients have, read from /proc.
 struct ProcessMetrics {
@@ -36,6 +37,14 @@ struct ProcessMetrics {
         text.metric("process_open_fds", .gauge, "Open file descriptors") { $0.sample(openFiles) }
         text.metric("process_max_fds", .gauge, "Maximum number of open file descriptors") { $0.sample(maxFiles) }
         text.metric("process_start_time_seconds", .gauge, "Start time of the process in seconds since 1970") { $0.sample(startTime) }
+    }
+
+    /// Writes the members of an object.
+    func write(to object: inout JSONWriter) {
+        object.key("resident_bytes"); object.integer(residentBytes)
+        object.key("cpu_seconds"); object.number(cpuSeconds)
+        object.key("open_files"); object.integer(openFiles)
+        object.key("max_files"); if maxFiles.isFinite { object.integer(Int(maxFiles)) } else { object.null() }
     }
 
     private static func text(_ path: String) -> String {

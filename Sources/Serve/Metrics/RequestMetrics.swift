@@ -46,14 +46,33 @@ package final class RequestMetrics: Sendable {
         self.seconds[patternOfRoute[route]].observe(seconds)
     }
 
-    /// Writes the combinations that have occurred.
+    /// Requests that ended with an error status since the start of the process.
+    struct ErrorCount: Sendable, Equatable {
+        let status: Int
+        let method, route: String
+        let count: Int
+    }
+
+    var errors: [ErrorCount] {
+        occurred.filter { $0.status >= 400 }
+            .map { ErrorCount(status: $0.status, method: $0.method, route: $0.route, count: $0.count) }
+    }
+
+    var total: Int { counters.reduce(0) { $0 + $1.value } }
+
+    /// The combinations that have occurred.
+    private var occurred: [(route: String, method: String, status: Int, count: Int)] {
+        counters.enumerated().filter { $0.element.value > 0 }.map { index, counter in
+            let (rest, status) = index.quotientAndRemainder(dividingBy: Self.statuses.count)
+            let (route, method) = rest.quotientAndRemainder(dividingBy: Self.methods.count)
+            return (routes[route], Self.methods[method], Self.statuses[status], counter.value)
+        }
+    }
+
     func write(to text: inout PrometheusText) {
         text.metric("slm_http_requests_total", .counter, "HTTP requests") { text in
-            for (index, counter) in counters.enumerated() where counter.value > 0 {
-                let (rest, status) = index.quotientAndRemainder(dividingBy: Self.statuses.count)
-                let (route, method) = rest.quotientAndRemainder(dividingBy: Self.methods.count)
-                let code = Self.statuses[status] == 0 ? "other" : "\(Self.statuses[status])"
-                text.sample(counter.value, [("route", routes[route]), ("method", Self.methods[method]), ("status", code)])
+            for (route, method, status, count) in occurred {
+                text.sample(count, [("route", route), ("method", method), ("status", status == 0 ? "other" : "\(status)")])
             }
         }
         text.metric("slm_http_request_seconds", .histogram, "Time from a complete request to the end of its response") { text in

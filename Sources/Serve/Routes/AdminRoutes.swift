@@ -8,12 +8,13 @@ extension App {
         [
             Route("GET", "/api/admin/stats", access: .admin) { app, _ in try app.totals() },
             Route("GET", "/api/admin/users", access: .admin) { try $0.users($1) },
+            Route("GET", "/api/admin/users/{id}", access: .admin) { try $0.user($1) },
             Route("GET", "/api/admin/users/{id}/conversations", access: .admin) { app, context in
                 try app.allConversations(context, of: try context.id(of: "user"))
             },
             Route("GET", "/api/admin/conversations", access: .admin) { try $0.allConversations($1, of: nil) },
             Route("GET", "/api/admin/conversations/{id}/messages", access: .admin) { try $0.messages($1) },
-        ] + adminUserRoutes
+        ] + adminUserRoutes + adminServerRoutes
     }
 
     private enum Order: String, CaseIterable { case asc, desc }
@@ -22,8 +23,13 @@ extension App {
         let limit: Int
         let offset: Int
         let isDescending: Bool
+        /// nil for all rows.
+        let search: String?
 
         init(_ request: Request) throws(APIError) {
+            let text = request.query("search") ?? ""
+            guard text.unicodeScalars.count <= 200 else { throw .invalid("search", "expected at most 200 characters.") }
+            search = text.isEmpty ? nil : text
             isDescending = try request.choice("order", default: Order.desc) == .desc
             limit = try request.integer("limit", 1...200, default: 50)
             offset = try request.integer("offset", 0...Int(Int32.max), default: 0)
@@ -41,6 +47,7 @@ extension App {
             all.key("generations"); all.integer(totals.generations)
             all.key("prompt_tokens"); all.integer(totals.promptTokens)
             all.key("tokens"); all.integer(totals.answerTokens)
+            all.key("tokens_last_minute"); all.integer(totals.answerTokensLastMinute)
             all.key("top_users")
             all.array { for user in topUsers { $0.object { Self.write(user, to: &$0) } } }
         }
@@ -49,11 +56,23 @@ extension App {
     private func users(_ context: RequestContext) throws -> Response {
         let page = try PageParameters(context.request)
         let sortKey = try context.request.choice("sort", default: AdminQueries.UserSortKey.lastActive)
-        let users = try store.admin.users(sortedBy: sortKey, descending: page.isDescending, limit: page.limit, offset: page.offset)
+        let users = try store.admin.users(
+            sortedBy: sortKey, descending: page.isDescending, matching: page.search, limit: page.limit, offset: page.offset)
         return Response.json { list in
             list.key("users")
             list.array { for user in users.items { $0.object { Self.write(user, to: &$0) } } }
             list.key("total"); list.integer(users.total)
+        }
+    }
+
+    private func user(_ context: RequestContext) throws -> Response {
+        let id: UserID = try context.id(of: "user")
+        let user: AdminQueries.UserDetails
+        do { user = try store.admin.user(id) } catch { throw Self.adminError(error) }
+        return Response.json { object in
+            Self.write(user.activity, to: &object)
+            object.key("sessions"); object.integer(user.sessions)
+            object.key("api_keys"); object.integer(user.apiKeys)
         }
     }
 
@@ -63,7 +82,7 @@ extension App {
         let found: AdminQueries.Page<AdminQueries.OwnedConversation>
         do {
             found = try store.admin.conversations(
-                of: user, sortedBy: sortKey, descending: page.isDescending, limit: page.limit, offset: page.offset)
+                of: user, sortedBy: sortKey, descending: page.isDescending, matching: page.search, limit: page.limit, offset: page.offset)
             try store.admin.recordConversationsRead(of: user, by: context.adminRequest)
         } catch { throw Self.adminError(error) }
         return Response.json { list in
