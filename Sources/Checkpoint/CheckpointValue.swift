@@ -67,12 +67,12 @@ extension CheckpointValue {
 }
 
 extension CheckpointValue {
-    /// The value on one line for messages: scalars in full, arrays by type and count.
+    /// The value on one line for messages: scalars in full, the lines of a text one by one, arrays by type and count.
     package var displayText: String {
         switch self {
         case .integer(let value): "\(value)"
         case .number(let value): "\(value)"
-        case .text(let text): text.quoted
+        case .text(let text): text.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).quoted }.joined(separator: ", ")
         default: typeDescription
         }
     }
