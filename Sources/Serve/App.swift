@@ -27,6 +27,7 @@ final class App: Sendable {
     let health: HealthMonitor
     private let started = ContinuousClock.now
     private let stopping = Atomic(false)
+    private let handingOver = Atomic(false)
 
     init(_ settings: ServeSettings, _ store: Store, _ signer: SessionTokenSigner, _ chatLog: ChatLog?, _ models: ModelHolder) throws {
         self.settings = settings
@@ -44,11 +45,14 @@ final class App: Sendable {
         let admission = Admission(limits) { executors.parsing.runEvenIfFull($0) }
         self.executors = executors
         self.admission = admission
-        metrics = Metrics(routes: Self.routes.map(\.pattern), version: settings.version) { admission.load }
         passwordHasher = PasswordHasher(cost: settings.passwordCost, onHash: settings.onPasswordHash)
         passwordQueue = Admission(Executors.passwordQueueLimits) { $0() }
         rateLimits = RateLimits(settings)
-        health = HealthMonitor(settings.health, models, store)
+        let health = HealthMonitor(settings.health, models, store)
+        self.health = health
+        metrics = Metrics(
+            routes: Self.routes.map(\.pattern), version: settings.version, slots: settings.slots,
+            load: { admission.load }, checks: { health.status.checks })
     }
 
     /// All routes, the most frequent ones first.
@@ -56,6 +60,8 @@ final class App: Sendable {
         + adminRoutes + webPageRoutes
 
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
+    /// Whether load balancers should choose another server.
+    var isHandingOver: Bool { handingOver.load(ordering: .relaxed) }
     /// In seconds.
     var uptime: Double { (ContinuousClock.now - started).inSeconds }
 
@@ -63,6 +69,9 @@ final class App: Sendable {
     var isIdle: Bool {
         admission.isIdle && unfinishedAnswers.load(ordering: .acquiring) == 0 && conversationLocks.isEmpty && executors.database.isIdle
     }
+
+    /// Reports not ready from now on, but still serves requests.
+    func beginHandover() { handingOver.store(true, ordering: .relaxed) }
 
     /// Rejects new answers from now on.
     func close() {

@@ -21,6 +21,9 @@ package final class HealthMonitor: Sendable {
         let database: Probe.Result
 
         var isReady: Bool { [model, engine, database].allSatisfy { $0 == .ok } }
+        var checks: [(name: String, isOK: Bool)] {
+            [("model", model), ("engine", engine), ("database", database)].map { ($0.0, $0.1 == .ok) }
+        }
     }
 
     private let settings: Settings

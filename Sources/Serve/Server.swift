@@ -1,5 +1,5 @@
-import HTTPServer
 import Glibc
+package import HTTPServer
 package import Secrets
 package import Store
 import Synchronization
@@ -13,9 +13,20 @@ import Threads
 package final class Server: Sendable {
     private let app: App
     private let http: HTTPServer
+    private let settings: ServeSettings
     private let stopped = Mailbox<Bool>()
 
     package var port: UInt16 { http.port }
+    /// The sockets it listens on.
+    package var listening: [ListeningSocket] { http.listening }
+    /// Whether a service manager holds the sockets, too.
+    package var isSocketInherited: Bool { !settings.http.listening.isEmpty }
+
+    /// Whether the process works, for a watchdog that restarts it otherwise. It does when only the database or a remote model fails.
+    package var isResponsive: Bool {
+        let isLocal = app.models.current?.modelInfo != nil
+        return http.isResponsive && !(isLocal && app.health.status.engine == .failing)
+    }
 
     /// - Parameter open: Opens the model. `load` calls it on a thread of its own.
     package init(
@@ -42,6 +53,7 @@ package final class Server: Sendable {
         http.onMistake = { Log.error($0) }
         http.trustsRequestIDs = settings.trustsProxy
         self.app = app
+        self.settings = settings
         self.http = try HTTPServer(http) { dispatcher.dispatch($0) }
         try app.health.start()
         try BackgroundThread.run { [stopped] in Self.purgePeriodically(store, until: stopped) }
@@ -50,11 +62,20 @@ package final class Server: Sendable {
     /// Loads the model in the background: at the start, and again when the checkpoint has changed. Answers in progress finish with the old
     /// model.
     package func load(_ completion: @escaping @Sendable (Result<ServedModel, any Error>) -> Void = { _ in }) {
-        app.models.load(completion)
+        app.models.load { [weak self] result in
+            do {
+                if case .success = result { try self?.http.startAccepting() }
+                completion(result)
+            } catch {
+                completion(.failure(error))
+            }
+        }
     }
 
-    /// Stops gracefully: rejects new answers, waits up to `time` for those in progress, then cancels them and stores what was generated.
+    /// Stops gracefully: hands over (`ServeSettings.handover`), rejects new answers, waits up to `time` for those in progress, then cancels
+    /// them and stores what was generated.
     package func stop(within time: Duration) {
+        if settings.handover > .zero { handOver() }
         app.close()
         http.stopAccepting()
         Self.wait(upTo: time) { app.admission.isIdle }
@@ -64,6 +85,14 @@ package final class Server: Sendable {
         Self.wait(upTo: .seconds(5)) { app.isIdle }
         app.health.stop()
         stopped.put(true)
+    }
+
+    private func handOver() {
+        app.beginHandover()
+        if isSocketInherited { http.stopAccepting() }
+        Self.wait(upTo: settings.handover) { isSocketInherited && http.idleConnectionCount == 0 }
+        http.stopAccepting()
+        http.closeIdleConnections()
     }
 
     private static func wait(upTo time: Duration, until condition: () -> Bool) {

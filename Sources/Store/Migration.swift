@@ -28,7 +28,7 @@ struct Migration: Sendable {
     }
 
     /// The schema version of a database; 0 for an empty one.
-    private static func version(of connection: any Connection, _ dialect: Dialect, _ name: String) throws(StoreError) -> Int {
+    static func version(of connection: any Connection, _ dialect: Dialect, _ name: String) throws(StoreError) -> Int {
         func has(_ table: String) throws(StoreError) -> Bool {
             try connection.firstRow(dialect.tableCount, [.text(table)])?.integer(0) == 1
         }

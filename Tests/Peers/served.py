@@ -39,15 +39,19 @@ UNLIMITED = ["--chats-per-minute", "0", "--sign-ins-per-minute", "0", "--changes
 
 
 class Server:
-    """A server process. Its database and its log of standard error are temporary unless they are given."""
+    """A server process. Its database and its log of standard error are temporary unless they are given. With `listening`, it inherits that
+    socket, as from systemd. `wrapper` is a command that starts the server."""
 
-    def __init__(self, slm, checkpoint, *options, database="sqlite:chats.db", log=None, files=None, environment={}):
+    def __init__(self, slm, checkpoint, *options, database="sqlite:chats.db", log=None, files=None, environment={}, listening=None, port=0, wrapper=()):
         self.folder = tempfile.TemporaryDirectory()
         self.log = pathlib.Path(log or self.folder.name + "/log")
         limit_files = files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+        command = [*wrapper, os.path.abspath(slm), "serve", *(["--checkpoint", os.path.abspath(checkpoint)] if checkpoint else []), "--database", database, "--port", str(port), "--threads", "1", *map(str, options)]
+        if listening:
+            command = ["bash", "-c", 'exec 3<&"$0"; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', str(listening.fileno()), *command]
         with open(self.log, "ab") as errors:
             self.process = subprocess.Popen(
-                [os.path.abspath(slm), "serve", "--checkpoint", os.path.abspath(checkpoint), "--database", database, "--port", "0", "--threads", "1", *map(str, options)],
+                command, pass_fds=[listening.fileno()] if listening else [],
                 cwd=self.folder.name, stdout=subprocess.PIPE, stderr=errors, text=True, env=os.environ | {"SLM_JWT_SECRET": SECRET, "ADMIN_API_KEY": ADMIN_KEY} | environment,
                 preexec_fn=limit_files)
         self.url = self.process.stdout.readline().strip()

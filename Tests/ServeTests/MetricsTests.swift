@@ -4,10 +4,20 @@ import Testing
 
 /// `Tests/Peers/check_metrics.py` checks the text format with Prometheus's parser.
 @Suite struct MetricsTests {
-    private func metrics() -> Metrics { Metrics(routes: ["/api/health", "/api/chat"], version: "1") { .init(running: 2, waiting: 3) } }
+    private func metrics(routes: [String] = ["/api/health", "/api/chat"]) -> Metrics {
+        Metrics(
+            routes: routes, version: "1", slots: 4, load: { .init(running: 2, waiting: 3) },
+            checks: { [("model", true), ("database", false)] })
+    }
 
     private func line(_ start: String, of metrics: Metrics) -> Substring? {
         metrics.text.split(separator: "\n").first { $0.hasPrefix(start + " ") }?.dropFirst(start.count + 1)
+    }
+
+    @Test func `slots and health checks are written`() {
+        #expect(line("slm_slots", of: metrics()) == "4" && line("slm_answers_running", of: metrics()) == "2")
+        #expect(
+            line(#"slm_check_ok{check="model"}"#, of: metrics()) == "1" && line(#"slm_check_ok{check="database"}"#, of: metrics()) == "0")
     }
 
     @Test func `requests are counted by route, method and status`() {
@@ -26,7 +36,7 @@ import Testing
     }
 
     @Test func `routes that differ only in the method share one series of durations`() {
-        let metrics = Metrics(routes: ["/api/keys", "/api/keys"], version: "1") { .init(running: 0, waiting: 0) }
+        let metrics = metrics(routes: ["/api/keys", "/api/keys"])
         metrics.requests.count(route: 0, method: "GET", status: 200, seconds: 0.1)
         metrics.requests.count(route: 1, method: "POST", status: 201, seconds: 0.1)
         let counts = metrics.text.split(separator: "\n").filter { $0.hasPrefix(#"slm_http_request_seconds_count{route="/api/keys"}"#) }

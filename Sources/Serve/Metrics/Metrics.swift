@@ -1,6 +1,6 @@
 /// The server's metrics for Prometheus.
 ///
-///     let metrics = Metrics(routes: routes, version: "1.0", load: { admission.load })
+///     let metrics = Metrics(routes: routes, version: "1.0", slots: 64, load: { admission.load }, checks: { [] })
 ///     metrics.requests.count(route: 0, method: "GET", status: 200, seconds: 0.001)
 ///     metrics.tokensGenerated.add(12)
 ///     metrics.text                                             // # HELP slm_http_requests_total …
@@ -18,12 +18,20 @@ package final class Metrics: Sendable {
     package let answerSeconds = Histogram(bounds: Histogram.seconds)
 
     private let version: String
+    private let slots: Int
     private let load: @Sendable () -> Admission.Load
+    private let checks: @Sendable () -> [(name: String, isOK: Bool)]
 
-    package init(routes: [String], version: String, load: @escaping @Sendable () -> Admission.Load) {
+    /// - Parameter checks: The results of the last health checks.
+    package init(
+        routes: [String], version: String, slots: Int,
+        load: @escaping @Sendable () -> Admission.Load, checks: @escaping @Sendable () -> [(name: String, isOK: Bool)]
+    ) {
         requests = RequestMetrics(routes: routes)
         self.version = version
+        self.slots = slots
         self.load = load
+        self.checks = checks
     }
 
     package var text: String {
@@ -34,6 +42,10 @@ package final class Metrics: Sendable {
         let load = load()
         text.metric("slm_queue_length", .gauge, "Answers that wait for a slot") { $0.sample(load.waiting) }
         text.metric("slm_answers_running", .gauge, "Answers in progress") { $0.sample(load.running) }
+        text.metric("slm_slots", .gauge, "Answers that can be in progress at the same time") { $0.sample(slots) }
+        text.metric("slm_check_ok", .gauge, "1 if the last health check of this part succeeded, else 0") { text in
+            for check in checks() { text.sample(check.isOK ? 1 : 0, [("check", check.name)]) }
+        }
         text.metric("slm_first_token_seconds", .histogram, "Time from a request to the first text of its answer") {
             $0.sample(firstTokenSeconds)
         }

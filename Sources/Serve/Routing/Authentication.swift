@@ -81,10 +81,10 @@ extension App {
         }
     }
 
-    /// Returns the address of the client: with `--behind-proxy`, the last element of the `X-Forwarded-For` header that a proxy on this
-    /// machine has added.
+    /// Returns the address of the client: with `--behind-proxy`, the last element of the `X-Forwarded-For` header that a proxy has
+    /// added.
     func clientAddress(of request: Request) -> PeerAddress {
-        guard settings.trustsProxy, request.peer.isLoopback,
+        guard settings.trustsProxy, settings.http.isProxy(request.peer),
               let header = request.headers.last(where: { $0.name == "x-forwarded-for" })?.value else { return request.peer }
         let elements = header.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
         let last = elements.last.map { String(Substring($0)) } ?? ""

@@ -7,19 +7,20 @@ final class BodyMemory: Sendable {
         var perPrefix: [PeerAddress: Int] = [:]
     }
 
-    private let limits: HTTPServer.Limits
+    private let settings: HTTPServer.Settings
     private let use = Mutex(Use())
 
-    init(_ limits: HTTPServer.Limits) { self.limits = limits }
+    init(_ settings: HTTPServer.Settings) { self.settings = settings }
 
     /// Bytes in use.
     var count: Int { use.withLock(\.all) }
 
-    /// - Returns: false if there is not enough left. Programs on this machine have no share of their own.
+    /// - Returns: false if there is not enough left. Programs on this machine, and reverse proxies, have no share of their own.
     fileprivate func take(_ count: Int, for address: PeerAddress) -> Bool {
         use.withLock { use in
             let own = use.perPrefix[address.prefix, default: 0] + count
-            if use.all + count > limits.allBodies || !address.isLoopback && own > limits.bodiesPerAddress { return false }
+            if use.all + count > settings.limits.allBodies { return false }
+            if own > settings.limits.bodiesPerAddress, !settings.isProxy(address) { return false }
             use.all += count
             use.perPrefix[address.prefix] = own
             return true

@@ -141,6 +141,7 @@ final class ClientConnection {
     func closeIfLate(_ now: ContinuousClock.Instant) {
         let limits = state.settings.limits
         let isLate = switch phase {
+        case .head where !parser.hasBegun && input.isEmpty && state.closesIdleConnections.load(ordering: .relaxed): !hasMoreInput
         case .head: waitingSince + (parser.hasBegun ? limits.requestTimeout : limits.idleTimeout) < now
         case .body: waitingSince + limits.requestTimeout < now
         case .exchange, .closing: sent < output.count && lastProgress + limits.idleTimeout < now
@@ -254,7 +255,7 @@ final class ClientConnection {
     }
 
     private func requestID(of head: RequestHead) -> String {
-        if state.settings.trustsRequestIDs, address.isLoopback,
+        if state.settings.trustsRequestIDs, state.settings.isProxy(address),
            let given = head.headers.last(where: { $0.name == "x-request-id" })?.value,
            (1...128).contains(given.utf8.count), given.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) {
             return given

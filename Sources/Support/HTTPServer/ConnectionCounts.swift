@@ -7,19 +7,19 @@ final class ConnectionCounts: Sendable {
         var perPrefix: [PeerAddress: Int] = [:]
     }
 
-    private let limits: HTTPServer.Limits
+    private let settings: HTTPServer.Settings
     private let maxConnections: Int
     private let table = Mutex(Table())
 
     /// - Parameter maxConnections: At most `limits.connections`: as many as there are file descriptors.
-    init(_ limits: HTTPServer.Limits, maxConnections: Int) {
-        self.limits = limits
+    init(_ settings: HTTPServer.Settings, maxConnections: Int) {
+        self.settings = settings
         self.maxConnections = maxConnections
     }
 
     var count: Int { table.withLock(\.all) }
 
-    /// Counts a new connection. Programs on this machine, such as a reverse proxy, may have any number.
+    /// Counts a new connection. Programs on this machine, and reverse proxies, may have any number.
     ///
     /// - Returns: Why the connection is too many; nil if it is not.
     func add(_ address: PeerAddress) -> RequestError? {
@@ -30,8 +30,9 @@ final class ConnectionCounts: Sendable {
             if table.all > maxConnections {
                 return RequestError(status: .serviceUnavailable, message: "The server has too many connections. Try again in a moment.")
             }
-            if !address.isLoopback, own > limits.connectionsPerAddress {
-                let message = "Too many connections from this address: expected at most \(limits.connectionsPerAddress)."
+            let limit = settings.limits.connectionsPerAddress
+            if own > limit, !settings.isProxy(address) {
+                let message = "Too many connections from this address: expected at most \(limit)."
                 return RequestError(status: .tooManyRequests, message: message)
             }
             return nil

@@ -9,11 +9,15 @@ final class EventLoop: Sendable {
         var accepted: [(descriptor: Int32, address: PeerAddress)] = []
         var woken: [UInt64] = []
         var isStopped = false
+        var checksAll = false
         var isSignalled = false
     }
 
     private static let wakeUpID: UInt64 = 0
+    /// The id of the first listening socket; the others follow.
     private static let listeningID: UInt64 = 1
+    /// An id that no listening socket has.
+    fileprivate static let firstConnectionID: UInt64 = 1 << 16
     private static let checkInterval = Duration.milliseconds(500)
 
     private let state: HTTPServerState
@@ -22,6 +26,10 @@ final class EventLoop: Sendable {
     private let wakeUp: Int32
     private let inbox = Mutex(Inbox())
     private let ended = Mailbox<Void>()
+    /// When the thread last looked for events, in seconds since `state.started`.
+    private let lastRound = Atomic(0)
+
+    var secondsSinceLastRound: Int { Self.seconds(since: state.started) - lastRound.load(ordering: .relaxed) }
 
     init(_ state: HTTPServerState) throws(HTTPServerError) {
         self.state = state
@@ -40,16 +48,27 @@ final class EventLoop: Sendable {
     /// Starts the thread.
     ///
     /// - Parameters:
-    ///   - listening: The socket whose connections this loop accepts; nil if another loop accepts them.
+    ///   - listening: The sockets whose connections this loop accepts after `beginAccepting`; none if another loop accepts them.
     ///   - loops: The loops among which new connections are distributed.
-    func start(listening: Int32?, _ loops: [EventLoop]) throws(HTTPServerError) {
-        if let listening, slm_epoll_add(epoll, listening, slm_epoll_input, Self.listeningID) != 0 {
-            throw .system(call: "epoll", reason: String(cString: strerror(errno)))
-        }
+    func start(listening: [Int32], _ loops: [EventLoop]) throws(HTTPServerError) {
+        lastRound.store(Self.seconds(since: state.started), ordering: .relaxed)
         do throws(ThreadError) { try BackgroundThread.run { self.run(listening, loops) } } catch {
             throw .system(call: "thread", reason: "\(error)")
         }
     }
+
+    /// - Parameter index: The index of the socket among those of `start`.
+    func beginAccepting(from listening: Int32, at index: Int) throws(HTTPServerError) {
+        guard slm_epoll_add(epoll, listening, slm_epoll_input, Self.listeningID + UInt64(index)) == 0 else {
+            throw .system(call: "epoll", reason: String(cString: strerror(errno)))
+        }
+    }
+
+    /// The thread may still accept connections that it has seen.
+    func endAccepting(from listening: Int32) { _ = slm_epoll_remove(epoll, listening) }
+
+    /// Makes the thread look at all connections.
+    func checkAll() { post { $0.checksAll = true } }
 
     /// Disconnects all clients, ends the thread and waits for its end.
     func stop() {
@@ -78,7 +97,9 @@ final class EventLoop: Sendable {
         }
     }
 
-    private func run(_ listening: Int32?, _ loops: [EventLoop]) {
+    private static func seconds(since start: ContinuousClock.Instant) -> Int { Int((ContinuousClock.now - start).components.seconds) }
+
+    private func run(_ listening: [Int32], _ loops: [EventLoop]) {
         let table = ConnectionTable()
         var events = [epoll_event](repeating: epoll_event(), count: 256)
         var nextFlush = ContinuousClock.now
@@ -87,13 +108,13 @@ final class EventLoop: Sendable {
         while true {
             let timeout = table.streaming.isEmpty ? table.connections.isEmpty ? 5_000 : 500 : Self.milliseconds(nextFlush - .now)
             let count = epoll_wait(epoll, &events, Int32(events.count), Int32(timeout))
+            lastRound.store(Self.seconds(since: state.started), ordering: .relaxed)
             for event in events.prefix(Int(max(0, count))) {
                 switch event.data.u64 {
                 case Self.wakeUpID:
                     var value: eventfd_t = 0
                     eventfd_read(wakeUp, &value)
-                case Self.listeningID:
-                    if let listening { accept(listening, loops, &nextLoop) }
+                case ..<Self.firstConnectionID: accept(listening[Int(event.data.u64 - Self.listeningID)], loops, &nextLoop)
                 case let id: table.connections[id]?.handle(event.events)
                 }
             }
@@ -106,7 +127,7 @@ final class EventLoop: Sendable {
                 for id in table.streaming { table.connections[id]?.flush(now) }
                 nextFlush = now + state.flushInterval
             }
-            if nextCheck <= now {
+            if nextCheck <= now || inbox.checksAll {
                 for connection in Array(table.connections.values) { connection.closeIfLate(now) }
                 nextCheck = now + Self.checkInterval
             }
@@ -154,8 +175,8 @@ final class ConnectionTable {
     var encoder = ResponseEncoder()
     /// For bytes that were received.
     var scratch = [UInt8](repeating: 0, count: 64 << 10)
-    /// 0 and 1 are the ids of the loop itself. An id is never used again.
-    private var nextID: UInt64 = 2
+    /// An id is never used again.
+    private var nextID = EventLoop.firstConnectionID
 
     fileprivate func add(
         _ descriptor: Int32, _ address: PeerAddress, _ epoll: Int32, _ state: HTTPServerState, _ makeWaker: (UInt64) -> Waker

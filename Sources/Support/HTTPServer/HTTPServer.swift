@@ -15,9 +15,15 @@ package final class HTTPServer: Sendable {
         package var host = "127.0.0.1"
         /// 0 picks a free port.
         package var port: UInt16 = 8_000
+        /// Sockets to accept connections from, instead of `host` and `port`.
+        package var listening: [ListeningSocket] = []
+        /// Whether connections wait in the queues of the sockets until `startAccepting`.
+        package var acceptsLater = false
         package var threads = 2
         package var limits = Limits()
-        /// Whether a proxy on this machine gives requests their ids, in `X-Request-Id`.
+        /// The addresses of reverse proxies on other machines. Proxies on this machine need not be listed.
+        package var proxies: [AddressRange] = []
+        /// Whether a proxy gives requests their ids, in `X-Request-Id`.
         package var trustsRequestIDs = false
         /// Decides about the body of a request, which has no body yet.
         package var bodyPolicy: @Sendable (Request) -> BodyPolicy = { _ in BodyPolicy() }
@@ -29,6 +35,9 @@ package final class HTTPServer: Sendable {
         package var onMistake: @Sendable (String) -> Void = { _ in }
 
         package init() {}
+
+        /// Whether an address may be that of a proxy. Limits for one address do not apply to it.
+        package func isProxy(_ address: PeerAddress) -> Bool { address.isLoopback || proxies.contains { $0.contains(address) } }
     }
 
     package struct Limits: Sendable {
@@ -97,42 +106,75 @@ package final class HTTPServer: Sendable {
         package let isDisconnected: Bool
     }
 
-    package let port: UInt16
+    /// The sockets it listens on. Their descriptors stay open until the threads have ended, because one of them may be about to use them.
+    package let listening: [ListeningSocket]
     private let state: HTTPServerState
     private let loops: [EventLoop]
-    /// The descriptor of the listening socket. It stays open until the threads have ended, because one of them may be about to use it.
-    private let listening: Int32
+    private let acceptance = Mutex(Acceptance.before)
     private let isStopped = Atomic(false)
 
+    /// The port of the first socket; 0 if that is a Unix socket.
+    package var port: UInt16 { listening.first?.port ?? 0 }
+
     package init(_ settings: Settings, _ handle: @escaping @Sendable (Exchange) -> Void) throws(HTTPServerError) {
-        let listening = try ListeningSocket(settings.host, settings.port)
+        let listening = settings.listening.isEmpty ? [try ListeningSocket(settings.host, settings.port)] : settings.listening
         let state = HTTPServerState(settings, handle)
         var loops: [EventLoop] = []
         var started: [EventLoop] = []
         do throws(HTTPServerError) {
             for _ in 0..<max(1, settings.threads) { loops.append(try EventLoop(state)) }
             for (index, loop) in loops.enumerated() {
-                try loop.start(listening: index == 0 ? listening.descriptor : nil, loops)
+                try loop.start(listening: index == 0 ? listening.map(\.descriptor) : [], loops)
                 started.append(loop)
             }
         } catch {
             for loop in started { loop.stop() }
-            close(listening.descriptor)
+            for socket in listening { close(socket.descriptor) }
             throw error
         }
         self.state = state
         self.loops = loops
-        self.listening = listening.descriptor
-        port = listening.port
+        self.listening = listening
+        if !settings.acceptsLater { try startAccepting() }
     }
 
     deinit { stopLoops() }
 
+    private enum Acceptance { case before, running, over }
+
+    /// Accepts connections, unless `stopAccepting` was called.
+    package func startAccepting() throws(HTTPServerError) {
+        try acceptance.withLock { acceptance throws(HTTPServerError) in
+            guard acceptance == .before else { return }
+            acceptance = .running
+            for (index, socket) in listening.enumerated() { try loops[0].beginAccepting(from: socket.descriptor, at: index) }
+        }
+    }
+
     /// Accepts no more connections. Requests in flight continue, and each response closes its connection.
     package func stopAccepting() {
         state.isStopping.store(true, ordering: .relaxed)
-        if !isStopped.load(ordering: .sequentiallyConsistent) { _ = ListeningSocket.stopListening(listening) }
+        acceptance.withLock { acceptance in
+            guard acceptance != .over else { return }
+            acceptance = .over
+            for socket in listening {
+                loops[0].endAccepting(from: socket.descriptor)
+                _ = ListeningSocket.stopListening(socket.descriptor)
+            }
+        }
     }
+
+    /// After `stopAccepting`: closes the connections on which no request has begun.
+    package func closeIdleConnections() {
+        state.closesIdleConnections.store(true, ordering: .relaxed)
+        for loop in loops { loop.checkAll() }
+    }
+
+    /// Open connections without a request in flight.
+    package var idleConnectionCount: Int { max(0, state.connections.count - state.requestsInFlight.load(ordering: .relaxed)) }
+
+    /// Whether each thread has looked for events within the last 20 seconds. Those that have nothing to do look every 5 seconds.
+    package var isResponsive: Bool { loops.allSatisfy { $0.secondsSinceLastRound < 20 } }
 
     /// Waits up to `time` for the requests in flight, then disconnects the rest.
     package func stop(within time: Duration) {
@@ -144,8 +186,9 @@ package final class HTTPServer: Sendable {
 
     private func stopLoops() {
         if isStopped.exchange(true, ordering: .sequentiallyConsistent) { return }
+        acceptance.withLock { $0 = .over }
         for loop in loops { loop.stop() }
-        close(listening)
+        for socket in listening { close(socket.descriptor) }
     }
 
     package var connectionCount: Int { state.connections.count }
@@ -156,6 +199,8 @@ package enum HTTPServerError: Error, Equatable, CustomStringConvertible {
     case invalidHost(String, reason: String)
     case portInUse(host: String, port: UInt16)
     case portNotPermitted(host: String, port: UInt16)
+    /// What the service manager has passed is not a listening socket.
+    case invalidInheritance(String)
     case system(call: String, reason: String)
 
     package var description: String {
@@ -166,6 +211,7 @@ package enum HTTPServerError: Error, Equatable, CustomStringConvertible {
             "cannot listen on \(host):\(port): another program uses this port. Stop it, or choose another port: --port \(port &+ 1)"
         case .portNotPermitted(let host, let port):
             "cannot listen on \(host):\(port): ports below 1024 need special permission. Choose another port: --port 8000"
+        case .invalidInheritance(let reason): "cannot use the sockets of the service manager: \(reason)."
         case .system(let call, let reason): "\(call): \(reason)."
         }
     }

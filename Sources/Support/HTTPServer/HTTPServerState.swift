@@ -10,6 +10,8 @@ final class HTTPServerState: Sendable {
     /// Responses that are streamed.
     let streams = Atomic(0)
     let isStopping = Atomic(false)
+    let closesIdleConnections = Atomic(false)
+    let started = ContinuousClock.now
     private let requestIDPrefix = String(UInt32.random(in: 0x1000_0000 ... .max), radix: 16)
     private let requestCount = Atomic(0)
 
@@ -17,8 +19,8 @@ final class HTTPServerState: Sendable {
         self.settings = settings
         self.handle = handle
         let maxConnections = FileDescriptorLimit.raise(forConnections: settings.limits.connections)
-        connections = ConnectionCounts(settings.limits, maxConnections: maxConnections)
-        bodies = BodyMemory(settings.limits)
+        connections = ConnectionCounts(settings, maxConnections: maxConnections)
+        bodies = BodyMemory(settings)
     }
 
     /// Such as "8f03a1c2-1d", which no other request of this server has.

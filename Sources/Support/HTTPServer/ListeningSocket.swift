@@ -1,10 +1,13 @@
 import CEpoll
 import Glibc
 
-/// A listening TCP socket. Its owner closes it.
-struct ListeningSocket {
+/// A listening socket, which the server opens itself or inherits from a service manager (`InheritedSockets`). Its owner closes it.
+package struct ListeningSocket: Sendable {
     let descriptor: Int32
-    let port: UInt16
+    /// 0 for a Unix socket.
+    package let port: UInt16
+    /// Such as 127.0.0.1:8000, [::1]:8000 or unix:/run/slm/http.
+    package let address: String
 
     init(_ host: String, _ port: UInt16) throws(HTTPServerError) {
         var hints = addrinfo()
@@ -31,10 +34,18 @@ struct ListeningSocket {
         }
         self.descriptor = descriptor
         self.port = Self.port(of: descriptor)
+        self.address = Self.address(of: descriptor)
     }
 
-    /// Closes the listening socket but keeps its descriptor number, which then refers to an unconnected socket. The kernel removes the old
-    /// socket from all epoll sets.
+    /// A socket that another process has opened.
+    init(inherited descriptor: Int32) {
+        self.descriptor = descriptor
+        port = Self.port(of: descriptor)
+        self.address = Self.address(of: descriptor)
+    }
+
+    /// Closes the listening socket but keeps its descriptor number, which then refers to an unconnected socket. The caller has removed the
+    /// socket from its epoll set: the kernel does so only when no other process holds the socket.
     ///
     /// - Returns: false if no descriptor is left for the other socket.
     static func stopListening(_ descriptor: Int32) -> Bool {
@@ -49,12 +60,40 @@ struct ListeningSocket {
     private static var reason: String { String(cString: strerror(errno)) }
 
     private static func port(of descriptor: Int32) -> UInt16 {
+        let (name, _) = socketName(of: descriptor)
+        guard [AF_INET, AF_INET6].contains(Int32(name.ss_family)) else { return 0 }
+        // sockaddr_in and sockaddr_in6 have the port at the same offset.
+        return withUnsafeBytes(of: name) { UInt16(bigEndian: $0.load(as: sockaddr_in.self).sin_port) }
+    }
+
+    private static func address(of descriptor: Int32) -> String {
+        let (name, length) = socketName(of: descriptor)
+        switch Int32(name.ss_family) {
+        case AF_INET: return "\(PeerAddress(name)):\(port(of: descriptor))"
+        case AF_INET6: return "[\(numericHost(of: name))]:\(port(of: descriptor))"
+        case AF_UNIX:
+            let path = withUnsafeBytes(of: name) { Array($0[MemoryLayout<sa_family_t>.size..<Int(length)]) }
+            let isAbstract = path.first == 0
+            let text = String(decoding: isAbstract ? path[1...] : path.prefix { $0 != 0 }, as: UTF8.self)
+            return "unix:" + (isAbstract ? "@" : "") + text
+        default: return "descriptor \(descriptor)"
+        }
+    }
+
+    /// The shortest form of an IPv6 address.
+    private static func numericHost(of name: sockaddr_storage) -> String {
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        var address = withUnsafeBytes(of: name) { $0.load(as: sockaddr_in6.self).sin6_addr }
+        inet_ntop(AF_INET6, &address, &text, socklen_t(text.count))
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    static func socketName(of descriptor: Int32) -> (name: sockaddr_storage, length: socklen_t) {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        return withUnsafeMutablePointer(to: &storage) { storage in
+        withUnsafeMutablePointer(to: &storage) { storage in
             storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = getsockname(descriptor, $0, &length) }
-            // sockaddr_in and sockaddr_in6 have the port at the same offset.
-            return storage.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { UInt16(bigEndian: $0.pointee.sin_port) }
         }
+        return (storage, min(length, socklen_t(MemoryLayout<sockaddr_storage>.size)))
     }
 }

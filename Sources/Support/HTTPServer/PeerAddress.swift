@@ -72,6 +72,12 @@ package struct PeerAddress: Sendable, Hashable, CustomStringConvertible {
     /// The /64 prefix of an IPv6 address.
     package var ipv6Prefix: UInt64 { high }
 
+    /// With zeros after the first `bits` of its 128 bits.
+    func masked(toBits bits: Int) -> PeerAddress {
+        func mask(_ bits: Int) -> UInt64 { bits <= 0 ? 0 : bits >= 64 ? .max : ~(UInt64.max >> UInt64(bits)) }
+        return PeerAddress(high: high & mask(bits), low: low & mask(bits - 64))
+    }
+
     /// What limits count as one client: an IPv4 address, or an IPv6 /64 prefix, because one customer has 2^64 IPv6 addresses.
     package var prefix: PeerAddress { isIPv4 ? self : PeerAddress(high: high, low: 0) }
 

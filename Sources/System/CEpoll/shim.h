@@ -23,6 +23,7 @@ static inline int slm_epoll_change(int epoll, int descriptor, uint32_t events, u
     struct epoll_event event = {.events = events, .data = {.u64 = id}};
     return epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event);
 }
+static inline int slm_epoll_remove(int epoll, int descriptor) { return epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, 0); }
 
 /// Accepts a connection whose descriptor does not block and is closed on exec. Returns -1 if there is none.
 static inline int slm_accept(int listening, struct sockaddr_storage *address) {

@@ -19,6 +19,8 @@ struct ServeOptions: MachineOptions {
     var port = 8_000
     var database = "sqlite:slm_chat.db"
     var collect: String?
+    var starters: [String] = []
+    var noStarters = false
     var reloads = false
     var slots = 64
     var waiting = 256
@@ -36,11 +38,13 @@ struct ServeOptions: MachineOptions {
     var hosts: [String] = []
     var origins: [String] = []
     var behindProxy = false
+    var proxies: [String] = []
     var accessLog: AccessLog.Format?
     var sharedPrompt: String?
     var sharesCachedAnswers = false
     var sessionLifetime = Duration.seconds(7 * 86_400)
     var drain = Duration.seconds(30)
+    var handover: Duration?
 }
 
 extension AccessLog.Format: OptionValue {}
@@ -76,6 +80,12 @@ extension ServeOptions {
                 .option("reload", \.reloads, "Reload when a run has finished a newer checkpoint. Without it, SIGHUP reloads once."),
             ]),
             OptionGroup("Model", ModelOptions.options(\.model)),
+            OptionGroup("Chat page", [
+                .list("starter", \.starters, value: "TEXT", "Offer these questions for a new chat, instead of some of the validation data.",
+                      separator: "|")
+                    .excluding("starters"),
+                .option("no-starters", \.noStarters, "Offer no questions for a new chat.").excluding("starters"),
+            ]),
             OptionGroup("Access", [
                 .option("require-key", \.needsKey, "Require an API key under /v1."),
                 .option("no-guests", \.noGuests, "Require an account to chat."),
@@ -86,6 +96,8 @@ extension ServeOptions {
                 .list("allow-host", \.hosts, value: "NAME", "Accept requests for this host name too.", separator: ","),
                 .list("allow-origin", \.origins, value: "URL", "Accept requests from pages of this site (CORS).", separator: ","),
                 .option("behind-proxy", \.behindProxy, "Trust X-Forwarded-For and X-Request-Id from a proxy on this machine."),
+                .list("trusted-proxy", \.proxies, value: "NETWORK",
+                      "Trust them from this network, too, such as 172.16.0.0/12. Implies --behind-proxy.", separator: ","),
             ]),
             OptionGroup("Log and caches", [
                 .option("access-log", \.accessLog, value: "FORMAT", "Log each request to standard error, without paths and texts.",
@@ -115,6 +127,8 @@ extension ServeOptions {
                 .option("max-keys", \.store.maxAPIKeys, in: 0...1_000_000, "Allow each account N API keys; 0 for any number."),
                 .option("keep-usage", \.usageDays, in: 0...36_500, "Keep the token counts of answers for N days; 0 for ever."),
                 .option("drain", \.drain, "On shutdown, wait up to DURATION for running answers."),
+                .option("handover", \.handover, "On shutdown, first serve for DURATION while /api/ready says 503, for a load balancer.",
+                        default: "0s; 1s with sockets of systemd"),
             ]),
             OptionGroup("Machine", machineOptions),
         ]
@@ -135,6 +149,8 @@ struct ServeCommand {
         // A client, a database server or the reader of a pipe that goes away must not end the process.
         signal(SIGPIPE, SIG_IGN)
         let signals = SignalListener([SIGINT, SIGTERM, SIGHUP])
+        let manager = ServiceNotifier(environment)
+        let sockets = try InheritedSockets.take(from: environment)
         _ = try location()
         if let key = adminKey, key.utf8.count < 16 {
             throw UsageError("slm serve: ADMIN_API_KEY: expected at least 16 characters, found \(key.utf8.count). Generate one: "
@@ -145,42 +161,63 @@ struct ServeCommand {
         storeOptions.generationRetention = options.usageDays == 0 ? nil : .seconds(options.usageDays * 86_400)
         let store = try Store(database, storeOptions)
         let chatLog = try options.collect.map { try ChatLog($0) }
+        let settings = try settings(sockets)
         let server = try Server(settings, store: store, secret: try secret(database, store), chatLog: chatLog) { try open() }
         let failure = LoadFailure()
         server.load { result in
             switch result {
             case .success(let model):
                 let context = model.context.map { " (context \($0) tokens)" } ?? ""
-                printLine("http://\(options.host.contains(":") ? "[\(options.host)]" : options.host):\(server.port)")
+                for address in addresses(of: server) { printLine(address) }
                 printNote("serving \(model.name)\(context). Conversations are stored in \(database). Stop with Ctrl-C.")
+                manager.ready("serving \(model.name)\(context)")
             case .failure(let error):
                 failure.error = error
+                manager.status("\(error)")
                 kill(getpid(), SIGTERM)
             }
         }
-        serve(server, signals)
+        serve(server, signals, manager)
         store.close()
         if let error = failure.error { throw error }
     }
 
+    /// What clients connect to.
+    private func addresses(of server: Server) -> [String] {
+        let host = options.host.contains(":") ? "[\(options.host)]" : options.host
+        guard server.isSocketInherited else { return ["http://\(host):\(server.port)"] }
+        return server.listening.map { $0.port == 0 ? $0.address : "http://" + $0.address }
+    }
+
     /// Serves until a signal stops it.
-    private func serve(_ server: Server, _ signals: SignalListener) {
+    private func serve(_ server: Server, _ signals: SignalListener, _ manager: ServiceNotifier) {
         var stamp = self.stamp
+        let pause = min(.seconds(2), (manager.watchdogTimeout ?? .seconds(60)) / 2)
         while true {
-            let signal = signals.next(within: .seconds(2))
+            let signal = signals.next(within: pause)
+            if server.isResponsive { manager.alive() }
             if signal == SIGTERM || signal == SIGINT { break }
             if signal == SIGHUP || options.reloads && hasFinishedCheckpoint(otherThan: stamp) {
                 stamp = self.stamp
                 server.load { result in
                     switch result {
-                    case .success(let model): printNote("loaded \(model.name).")
+                    case .success(let model):
+                        printNote("loaded \(model.name).")
+                        manager.status("serving \(model.name)")
                     case .failure(let error): printNote("the new model could not be loaded, and the previous one stays: \(error)")
                     }
                 }
             }
         }
         printNote("stopping: running answers have \(options.drain.optionText) to finish.")
-        server.stop(within: options.drain)
+        manager.stopping("running answers have \(options.drain.optionText) to finish")
+        let stopped = Mailbox<Bool>()
+        let stop: @Sendable () -> Void = { [drain = options.drain] in
+            server.stop(within: drain)
+            stopped.put(true)
+        }
+        do throws(ThreadError) { try BackgroundThread.run(stop) } catch { stop() }
+        while stopped.take(within: pause) == nil { manager.alive() }
     }
 
     /// The model to serve. One that is not named comes from a run that is not in progress, if there is one.
@@ -231,10 +268,21 @@ struct ServeCommand {
 
     private var adminKey: String? { environment["ADMIN_API_KEY"].flatMap { $0.isEmpty ? nil : $0 } }
 
-    private var settings: ServeSettings {
+    private func settings(_ sockets: [ListeningSocket]) throws -> ServeSettings {
         var settings = ServeSettings()
         settings.http.host = options.host
         settings.http.port = UInt16(options.port)
+        settings.http.listening = sockets
+        // Connections wait in the queues of the service manager's sockets instead of getting an error while the model loads.
+        settings.http.acceptsLater = !sockets.isEmpty
+        settings.handover = options.handover ?? (sockets.isEmpty ? .zero : .seconds(1))
+        settings.http.proxies = try options.proxies.flatMap { $0.split(separator: ",") }.map { text in
+            let text = text.trimmingPrefix { $0 == " " }
+            guard let range = AddressRange(String(text)) else {
+                throw UsageError("slm serve: --trusted-proxy: expected an address or a network such as 172.16.0.0/12, found '\(text)'.")
+            }
+            return range
+        }
         settings.slots = options.slots
         settings.maxWaiting = options.waiting
         settings.answersPerClient = options.perUser
@@ -243,13 +291,14 @@ struct ServeCommand {
         settings.registrationsPerMinute = options.signInsPerMinute
         settings.changesPerMinute = options.changesPerMinute
         settings.searchesPerMinute = options.searchesPerMinute
+        settings.starterQuestions = options.noStarters ? [] : options.starters.isEmpty ? nil : options.starters
         settings.adminKey = adminKey
         settings.requiresAPIKey = options.needsKey
         settings.allowsGuests = !options.noGuests
         settings.allowsRegistration = !options.noRegistration
         settings.hosts = options.hosts
         settings.origins = options.origins
-        settings.trustsProxy = options.behindProxy
+        settings.trustsProxy = options.behindProxy || !options.proxies.isEmpty
         settings.tokenLifetime = max(60, Int(options.sessionLifetime.components.seconds))
         settings.sharesCachedAnswers = options.sharesCachedAnswers
         settings.accessLog = options.accessLog.map { AccessLog.Settings($0) }
