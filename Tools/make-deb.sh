@@ -19,10 +19,7 @@ install -m 644 "$root/NOTICE" "$documentation/copyright"
 { echo; cat "$root/LICENSE"; } >> "$documentation/copyright"
 gzip -9nc "$root/CHANGELOG.md" > "$documentation/changelog.gz"
 
-# Libraries the binary links, with the versions that its symbols need; those that slm opens at run time follow.
-mkdir -p "$work/debian"
-printf 'Source: slm\n\nPackage: slm\nArchitecture: any\n' > "$work/debian/control"
-linked=$(cd "$work" && dpkg-shlibdeps -O --ignore-missing-info "$tree/usr/bin/slm" 2> /dev/null | sed 's/^shlibs:Depends=//')
+"$root/Tools/install-deploy.sh" "$tree/usr/share/slm/deploy"
 install -d "$tree/DEBIAN"
 cat > "$tree/DEBIAN/control" <<END
 Package: slm
@@ -30,7 +27,7 @@ Version: $version
 Architecture: $architecture
 Maintainer: The slm authors <slm@localhost>
 Installed-Size: $(du -ks "$tree/usr" | cut -f1)
-Depends: $linked, libopenblas0-pthread | libopenblas0, liblapacke
+Depends: $("$root/Tools/linked-packages.sh" "$tree/usr/bin/slm")
 Recommends: libdnnl2
 Section: science
 Priority: optional

@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 
+from reverse_proxy import Caddy, free_port
 from served import UNLIMITED, Server, tiny_checkpoint
 
 SMUGGLED = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -34,21 +35,6 @@ AMBIGUOUS = {
 }
 # Caddy joins folded lines and forwards one line, so that what follows really is a second request.
 READ_BY_CADDY = {"a length on a folded line"}
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
-
-
-def wait_for(url, process, log):
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            return urllib.request.urlopen(url, timeout=5).read()
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit(f"Caddy did not start: {log.read_text()[-2000:]}")
 
 
 def exchange(port, data):
@@ -122,19 +108,11 @@ def main():
             (folder / "Caddyfile").write_text(
                 "{\n\tadmin off\n\tauto_https off\n}\n"
                 f"http://127.0.0.1:{port} {{\n\treverse_proxy 127.0.0.1:{server.port} {{\n\t\tflush_interval -1\n\t}}\n}}\n")
-            environment = os.environ | {"XDG_DATA_HOME": name, "XDG_CONFIG_HOME": name, "HOME": name}
-            with open(folder / "caddy.log", "wb") as log:
-                caddy = subprocess.Popen(["caddy", "run", "--config", folder / "Caddyfile", "--adapter", "caddyfile"],
-                                         env=environment, stdout=log, stderr=log)
-            try:
-                url = f"http://127.0.0.1:{port}"
-                wait_for(url + "/api/ready", caddy, folder / "caddy.log")
+            url = f"http://127.0.0.1:{port}"
+            with Caddy(folder, folder / "Caddyfile", url + "/api/ready"):
                 check_malformed(server, port)
                 check_limits(url, folder)
                 check_stream(url)
-            finally:
-                caddy.terminate()
-                caddy.wait(30)
     print(f"behind Caddy: {len(AMBIGUOUS)} ambiguous requests are not smuggled, limits are answered, an answer is streamed")
 
 

@@ -5,7 +5,7 @@
 #
 # Prints the server's URL when it is ready. Then reads commands, one a line: `kill` (SIGKILL to all its processes), `stop` (SIGSTOP),
 # `continue` (SIGCONT), `start`, `sql STATEMENT`; and answers each with one line, "done" or an error. The server listens on a socket in its
-# folder, so several can run at once. The schemas t1 to t128 isolate tests from each other: postgresql://…/slm?options=-csearch_path%3Dt1
+# folder, so several can run at once; SLM_POSTGRES_OPTIONS are more options of the server. The schemas t1 to t128 isolate tests from each other: postgresql://…/slm?options=-csearch_path%3Dt1
 set -u
 trap '' INT TERM HUP            # a Ctrl-C also reaches this script, which still has to clean up
 bin=$(pg_config --bindir 2>/dev/null || true)
@@ -30,7 +30,7 @@ start() {
     for _ in $(seq 100); do
         # fsync=off is safe here: tests kill the server, not the machine.
         "${as[@]}" "$bin/postgres" -D data -k "$folder" -c listen_addresses= -c fsync=off -c shared_buffers=16MB -c max_connections=150 \
-            -c autovacuum=off >> log 2>&1 < /dev/null &
+            -c autovacuum=off ${SLM_POSTGRES_OPTIONS:-} >> log 2>&1 < /dev/null &
         server=$!
         while kill -0 "$server" 2>/dev/null; do
             "$bin/pg_isready" --quiet --host "$folder" --username slm && return

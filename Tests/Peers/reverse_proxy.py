@@ -1,0 +1,46 @@
+"""Runs Caddy in front of `slm serve`.
+
+    with Caddy(folder, config, "https://localhost:8443/api/ready", environment, context) as caddy: …
+"""
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+class Caddy:
+    """A Caddy process whose data, certificates and log are in `folder`. Returns when `url` answers."""
+
+    def __init__(self, folder, config, url, environment={}, context=None):
+        self.log = folder / "caddy.log"
+        homes = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "HOME": str(folder)}
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(["caddy", "run", "--config", config, "--adapter", "caddyfile"],
+                                            env=os.environ | homes | environment, stdout=log, stderr=log)
+        try:
+            self._wait(url, context)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _wait(self, url, context):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                return urllib.request.urlopen(url, timeout=5, context=context() if context else None).read()
+            except OSError:
+                time.sleep(0.05)
+        raise SystemExit(f"Caddy did not start: {self.log.read_text()[-2000:]}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(60)

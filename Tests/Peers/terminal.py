@@ -1,0 +1,94 @@
+"""A program in a real terminal: tmux, with its own server for each terminal.
+
+    with Terminal(["slm", "admin"], 80, 24) as terminal:
+        terminal.wait("Overview")
+        terminal.keys("Tab", "Down")
+        terminal.screen()
+"""
+import itertools
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+
+NUMBERS = itertools.count()
+
+
+class Terminal:
+    """Runs a command in a shell, which prints its exit status when the command ends."""
+
+    def __init__(self, command, columns, rows, environment={}, term="tmux-256color"):
+        assert shutil.which("tmux"), "tmux is not installed: make test-peers installs it"
+        self.folder = tempfile.TemporaryDirectory()
+        self.socket = f"slm-{os.getpid()}-{next(NUMBERS)}"
+        keep = {name: value for name, value in os.environ.items() if not name.startswith(("SLM_", "LC_", "LANG", "NO_COLOR", "TMUX"))}
+        # The prompt is a dollar, so that the end of a command can be seen.
+        self.tmux("-u", "new-session", "-d", "-x", str(columns), "-y", str(rows), "env", "PS1=$ ", f"TERM={term}", "bash", "--norc", "--noprofile",
+                  environment=keep | environment)
+        self.tmux("set-option", "-g", "status", "off")
+        self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
+        self.wait("$")
+        self.modes = self.terminal_modes()
+        self.type(" ".join(map(shlex.quote, command)) + "; echo status $?")
+        self.keys("Enter")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.tmux("kill-server", check=False)
+        self.folder.cleanup()
+
+    def tmux(self, *arguments, environment=None, check=True):
+        done = subprocess.run(["tmux", "-L", self.socket, "-f", "/dev/null", *arguments], capture_output=True, text=True, env=environment)
+        assert not check or done.returncode == 0, f"tmux {arguments}: {done.stderr}"
+        return done.stdout
+
+    def terminal_modes(self):
+        tty = self.tmux("display-message", "-p", "#{pane_tty}").strip()
+        return subprocess.run(["stty", "-a", "-F", tty], capture_output=True, text=True).stdout
+
+    def screen(self, styles=False):
+        return self.tmux("capture-pane", "-p", *(["-e"] if styles else []))
+
+    def type(self, text):
+        self.tmux("send-keys", "-l", text)
+
+    def keys(self, *names):
+        for name in names:
+            self.tmux("send-keys", name)
+
+    def resize(self, columns, rows):
+        self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def wait(self, text, seconds=20, gone=False):
+        """Waits until the screen shows a text, or a function of the screen is true."""
+        is_there = text if callable(text) else lambda screen: (text in screen) != gone
+        deadline = time.monotonic() + seconds
+        while not is_there(screen := self.screen()):
+            assert time.monotonic() < deadline, f"expected {'no ' if gone else ''}{text!r} within {seconds} s, found:\n{screen}"
+            time.sleep(0.03)
+        return screen
+
+    def process(self):
+        """Returns the id of the program that the shell runs."""
+        shell = self.tmux("display-message", "-p", "#{pane_pid}").strip()
+        deadline = time.monotonic() + 10
+        while not (children := pathlib.Path(f"/proc/{shell}/task/{shell}/children").read_text().split()):
+            assert time.monotonic() < deadline, "the shell runs nothing"
+            time.sleep(0.02)
+        return int(children[0])
+
+    def wait_for_end(self, status):
+        """Waits for the exit status, and checks that the terminal is as it was."""
+        self.wait(f"status {status}")
+        deadline = time.monotonic() + 5
+        # The shell changes the modes while it reads a line.
+        while (modes := self.terminal_modes()) != self.modes:
+            assert time.monotonic() < deadline, f"the terminal is not restored:\n{self.modes}\n{modes}"
+            time.sleep(0.05)
+        shown = self.tmux("display-message", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}").split()
+        assert shown == ["0", "0", "1"], f"expected the normal screen, no mouse and a cursor, found {shown}"
