@@ -41,13 +41,13 @@ UNLIMITED = ["--chats-per-minute", "0", "--sign-ins-per-minute", "0", "--changes
 class Server:
     """A server process. Its database and its log of standard error are temporary unless they are given."""
 
-    def __init__(self, slm, checkpoint, *options, database="sqlite:chats.db", log=None, files=None, environment={}):
+    def __init__(self, slm, checkpoint, *options, database="sqlite:chats.db", log=None, files=None, port=0, environment={}):
         self.folder = tempfile.TemporaryDirectory()
         self.log = pathlib.Path(log or self.folder.name + "/log")
         limit_files = files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
         with open(self.log, "ab") as errors:
             self.process = subprocess.Popen(
-                [os.path.abspath(slm), "serve", "--checkpoint", os.path.abspath(checkpoint), "--database", database, "--port", "0", "--threads", "1", *map(str, options)],
+                [os.path.abspath(slm), "serve", "--checkpoint", os.path.abspath(checkpoint), "--database", database, "--port", str(port), "--threads", "1", *map(str, options)],
                 cwd=self.folder.name, stdout=subprocess.PIPE, stderr=errors, text=True, env=os.environ | {"SLM_JWT_SECRET": SECRET, "ADMIN_API_KEY": ADMIN_KEY} | environment,
                 preexec_fn=limit_files)
         self.url = self.process.stdout.readline().strip()

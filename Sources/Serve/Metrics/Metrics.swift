@@ -17,23 +17,38 @@ package final class Metrics: Sendable {
     /// The time from a request to the end of its answer.
     package let answerSeconds = Histogram(bounds: Histogram.seconds)
 
-    private let version: String
-    private let load: @Sendable () -> Admission.Load
+    package struct Load: Sendable {
+        let running, waiting, servers: Int
 
-    package init(routes: [String], version: String, load: @escaping @Sendable () -> Admission.Load) {
+        /// - Parameter servers: The servers that share the database.
+        package init(running: Int, waiting: Int, servers: Int = 1) {
+            self.running = running
+            self.waiting = waiting
+            self.servers = servers
+        }
+    }
+
+    private let version: String
+    private let server: String?
+    private let load: @Sendable () -> Load
+
+    /// - Parameter server: The value of the label `server` of all samples, which tells the servers behind a proxy apart; nil for no label.
+    package init(routes: [String], version: String, server: String? = nil, load: @escaping @Sendable () -> Load) {
         requests = RequestMetrics(routes: routes)
         self.version = version
+        self.server = server
         self.load = load
     }
 
     package var text: String {
-        var text = PrometheusText()
+        var text = PrometheusText(server.map { [("server", $0)] } ?? [])
         requests.write(to: &text)
         text.metric("slm_tokens_generated_total", .counter, "Generated tokens") { $0.sample(tokensGenerated.value) }
         text.metric("slm_prompt_tokens_total", .counter, "Prompt tokens") { $0.sample(promptTokens.value) }
         let load = load()
         text.metric("slm_queue_length", .gauge, "Answers that wait for a slot") { $0.sample(load.waiting) }
         text.metric("slm_answers_running", .gauge, "Answers in progress") { $0.sample(load.running) }
+        text.metric("slm_servers", .gauge, "Servers that share the database") { $0.sample(load.servers) }
         text.metric("slm_first_token_seconds", .histogram, "Time from a request to the first text of its answer") {
             $0.sample(firstTokenSeconds)
         }

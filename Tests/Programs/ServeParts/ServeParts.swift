@@ -56,7 +56,7 @@ struct ServeParts {
 
     private static func printMetrics() {
         let metrics = Metrics(routes: ["/api/health", "/api/conversations/{id}"], version: "1.0 \"quoted\"\\\n") {
-            Admission.Load(running: 2, waiting: 3)
+            Metrics.Load(running: 2, waiting: 3)
         }
         for _ in 0..<3 { metrics.requests.count(route: 0, method: "GET", status: 200, seconds: 0.0004) }
         metrics.requests.count(route: 1, method: "PATCH", status: 404, seconds: 0.02)
