@@ -131,7 +131,9 @@ test-peers: build test-deps $(VENV)/ready chromium $(if $(CI),caddy)   ## Run th
 	$(VENV)/bin/python Tests/Peers/kill_store.py .build/release/StoreWriter --kills 20
 	$(VENV)/bin/python Tests/Peers/check_openai.py $(SLM) .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_tls_backend.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_backup.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_caddy.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_replicas.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_api.py $(SLM) .build/release/CheckpointWriter $(if $(CI),--quick)
 	$(BUILD) --product ServeParts
 	$(VENV)/bin/python Tests/Peers/check_metrics.py .build/release/ServeParts

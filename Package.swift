@@ -100,7 +100,7 @@ let package = Package(
         module(
             "Infer", ["Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient", "Random"], settings: safe),
         module("Report", ["JSON", "Files"]),
-        module("Store", ["Threads", "Files", "CSQLite", "CPQ"]),
+        module("Store", ["Gzip", "Secrets", "Threads", "JSON", "Files", "CSQLite", "CPQ"]),
 
         // Chat in the terminal; the chat server with its web page.
         module("Chat", ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"]),
@@ -157,7 +157,9 @@ let package = Package(
             "FormatsTests",
             ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files", "JSON"]),
         tests("CorpusTests", ["TestSupport", "Corpus", "Tokenize", "Files", "Kernels"]),
-        tests("CommandLineTests", ["slm", "TestSupport", "Infer", "Threads", "Formats", "Checkpoint", "Train", "Model", "Kernels", "JSON"]),
+        tests(
+            "CommandLineTests",
+            ["slm", "TestSupport", "Store", "Infer", "Threads", "Formats", "Checkpoint", "Train", "Model", "Kernels", "JSON"]),
         tests("TrainTests", ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"]),
         tests(
             "InferTests",
@@ -168,7 +170,7 @@ let package = Package(
         tests("TerminalTests", ["TestSupport", "Terminal", "Threads"]),
         tests("ChatTests", ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"]),
         tests("ReportTests", ["TestSupport", "Report", "JSON", "Files"]),
-        tests("StoreTests", ["StoreWriter", "TestSupport", "Store", "Threads"], exclude: ["Schemas"]),
+        tests("StoreTests", ["StoreWriter", "TestSupport", "Store", "Gzip", "Secrets", "Threads", "JSON", "Files"], exclude: ["Schemas"]),
         tests("SecretsTests", ["TestSupport", "Secrets", "Files", "JSON"]),
         tests(
             "ServeTests",

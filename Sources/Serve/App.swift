@@ -1,3 +1,4 @@
+import Glibc
 import HTTPServer
 import Infer
 import Kernels
@@ -20,7 +21,8 @@ final class App: Sendable {
     let passwordQueue: Admission
     let rateLimits: RateLimits
     let conversationLocks = ConversationLocks()
-    let chatLog: ChatLog?
+    let chatCollector: ChatCollector?
+    let replicas: Replicas
     let webFiles = WebFiles()
     /// Answers whose last event was not handled yet.
     let unfinishedAnswers = Atomic(0)
@@ -29,12 +31,14 @@ final class App: Sendable {
     private let stopping = Atomic(false)
     private let handingOver = Atomic(false)
 
-    init(_ settings: ServeSettings, _ store: Store, _ signer: SessionTokenSigner, _ chatLog: ChatLog?, _ models: ModelHolder) throws {
+    init(_ settings: ServeSettings, _ store: Store, _ secret: Secret, _ chatCollector: ChatCollector?, _ models: ModelHolder) throws {
         self.settings = settings
         self.store = store
-        self.signer = signer
-        self.chatLog = chatLog
+        signer = SessionTokenSigner(secret)
+        self.chatCollector = chatCollector
         self.models = models
+        let replicas = Replicas(settings, store, keyDigest: secret.digest)
+        self.replicas = replicas
         let executors = try Executors()
         let limits = Admission.Limits(
             slots: settings.slots,
@@ -45,14 +49,18 @@ final class App: Sendable {
         let admission = Admission(limits) { executors.parsing.runEvenIfFull($0) }
         self.executors = executors
         self.admission = admission
-        passwordHasher = PasswordHasher(cost: settings.passwordCost, onHash: settings.onPasswordHash)
-        passwordQueue = Admission(Executors.passwordQueueLimits) { $0() }
-        rateLimits = RateLimits(settings)
         let health = HealthMonitor(settings.health, models, store)
         self.health = health
         metrics = Metrics(
-            routes: Self.routes.map(\.pattern), version: settings.version, slots: settings.slots,
-            load: { admission.load }, checks: { health.status.checks })
+            routes: Self.routes.map(\.pattern), version: settings.version, server: settings.serverName, slots: settings.slots,
+            load: {
+                let load = admission.load
+                return Metrics.Load(running: load.running, waiting: load.waiting, servers: max(1, replicas.servers.count))
+            },
+            checks: { health.status.checks })
+        passwordHasher = PasswordHasher(cost: settings.passwordCost, onHash: settings.onPasswordHash)
+        passwordQueue = Admission(Executors.passwordQueueLimits) { $0() }
+        rateLimits = RateLimits(settings, store, replicas)
     }
 
     /// All routes, the most frequent ones first.
@@ -72,6 +80,35 @@ final class App: Sendable {
 
     /// Reports not ready from now on, but still serves requests.
     func beginHandover() { handingOver.store(true, ordering: .relaxed) }
+
+    /// Registers this server among those that share the database.
+    ///
+    /// - Parameter port: The port that it listens on.
+    func join(port: UInt16) throws {
+        let name = settings.serverName ?? "\(hostName()):\(port)"
+        let (models, admission, metrics, slots, locks) = (models, admission, metrics, settings.slots, conversationLocks)
+        try replicas.start(name: name, Replicas.Actions(
+            status: { isAlone in
+                var status = ServerStatus()
+                let load = admission.load
+                status.model = models.current?.name
+                status.slots = slots
+                status.running = load.running
+                status.waiting = load.waiting
+                status.answerTokens = metrics.tokensGenerated.value
+                status.memoryBytes = ProcessMetrics.residentBytes
+                if !isAlone { status.clients = admission.loads.json }
+                return status
+            },
+            setOthers: { others in
+                let loads = others.map { [ClientKey: Admission.Load](json: $0.status.clients) }
+                admission.setElsewhere(loads.reduce(into: [:]) { all, loads in
+                    all.merge(loads) { Admission.Load(running: $0.running + $1.running, waiting: $0.waiting + $1.waiting) }
+                })
+            },
+            leasedAnswers: { locks.leasedAnswers },
+            reload: { [onReload = settings.onReload] in models.load(onReload) }))
+    }
 
     /// Rejects new answers from now on.
     func close() {
@@ -109,4 +146,11 @@ struct Executors: Sendable {
         case .passwordHashing: passwordHashing
         }
     }
+}
+
+/// The name of this machine.
+private func hostName() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "server" }
+    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

@@ -1,6 +1,7 @@
 package import Files
 import Glibc
 import JSON
+package import Store
 import Synchronization
 package import Tokenize
 
@@ -40,8 +41,15 @@ package final class ChatLog: Sendable {
         user: String, assistant: String, at timestamp: String, after history: [Conversation.Message] = []
     ) throws(FileError) -> Int {
         guard !Self.isBlank(user), !Self.isBlank(assistant) else { return count }
-        let line = Self.line(user, assistant, timestamp, Self.last(of: history))
-        return try files.withLock { files throws(FileError) in
+        return try append(Self.line(user, assistant, timestamp, historyJSON: Self.json(Self.last(of: history))))
+    }
+
+    /// Appends a chat that `chat(user:…)` has made.
+    @discardableResult
+    package func append(_ chat: CollectedChat) throws(FileError) -> Int { try append(Self.line(of: chat)) }
+
+    private func append(_ line: [UInt8]) throws(FileError) -> Int {
+        try files.withLock { files throws(FileError) in
             try files.append(line)
             return files.count
         }
@@ -64,22 +72,26 @@ package final class ChatLog: Sendable {
         return Array(recent.prefix(historyLimit.messages).reversed().drop { $0.role == .assistant })
     }
 
-    private static func line(
-        _ user: String, _ assistant: String, _ timestamp: String, _ history: [Conversation.Message]
-    ) -> [UInt8] {
+    /// The JSON array of the messages; empty for none.
+    private static func json(_ history: [Conversation.Message]) -> String {
+        if history.isEmpty { return "" }
+        var writer = JSONWriter()
+        writer.array { list in
+            for message in history {
+                list.object {
+                    $0.key("role"); $0.string(message.role.rawValue)
+                    $0.key("content"); $0.string(replacingNUL(message.text))
+                }
+            }
+        }
+        return String(decoding: writer.bytes, as: UTF8.self)
+    }
+
+    private static func line(_ user: String, _ assistant: String, _ timestamp: String, historyJSON: String) -> [UInt8] {
         var writer = JSONWriter()
         writer.object {
             $0.key("timestamp"); $0.string(timestamp)
-            if !history.isEmpty {
-                $0.key("history"); $0.array { list in
-                    for message in history {
-                        list.object {
-                            $0.key("role"); $0.string(message.role.rawValue)
-                            $0.key("content"); $0.string(replacingNUL(message.text))
-                        }
-                    }
-                }
-            }
+            if !historyJSON.isEmpty { $0.key("history"); $0.json(historyJSON) }
             $0.key("user"); $0.string(replacingNUL(Array(user.utf8)))
             $0.key("assistant"); $0.string(replacingNUL(Array(assistant.utf8)))
         }
@@ -108,5 +120,45 @@ package final class ChatLog: Sendable {
             }
         }
         return result
+    }
+}
+
+/// Chats in the database.
+extension ChatLog {
+    /// Returns what is stored of a chat; nil if the message or the answer is blank.
+    static func chat(
+        user: String, assistant: String, at time: Timestamp, after history: [Conversation.Message]
+    ) -> CollectedChat? {
+        if isBlank(user) || isBlank(assistant) { return nil }
+        return CollectedChat(at: time, history: json(last(of: history)), question: user, answer: assistant)
+    }
+
+    /// The line of a chat in a file, and in an export.
+    static func line(of chat: CollectedChat) -> [UInt8] {
+        line(chat.question, chat.answer, chat.time.description, historyJSON: chat.history)
+    }
+
+    /// Reads the chats of a file in batches, without lines that are no chats.
+    static func forEachBatch(
+        ofFileAt path: String, _ body: ([CollectedChat]) throws(StoreError) -> Void
+    ) throws {
+        var blocks = try LineBlocks(path)
+        var parser = JSONParser()
+        while let block = try blocks.next() {
+            var chats: [CollectedChat] = []
+            block.forEachLineRange { range, _ in
+                guard let line = try? parser.parse(Array(block.bytes[range])), let user = line["user"]?.string,
+                      let assistant = line["assistant"]?.string else { return }
+                let history = (line["history"]?.elements).map { Array($0) } ?? []
+                let messages = history.compactMap { message -> Conversation.Message? in
+                    guard let role = message["role"]?.string.flatMap({ Conversation.Role(rawValue: $0) }),
+                          let content = message["content"]?.string else { return nil }
+                    return Conversation.Message(role, content)
+                }
+                let time = line["timestamp"]?.string.flatMap { Timestamp(iso: $0) } ?? Timestamp(milliseconds: 0)
+                if let chat = chat(user: user, assistant: assistant, at: time, after: messages) { chats.append(chat) }
+            }
+            try body(chats)
+        }
     }
 }

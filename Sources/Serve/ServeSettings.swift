@@ -50,6 +50,10 @@ package struct ServeSettings: Sendable {
     /// nil for none.
     package var accessLog: AccessLog.Settings?
     package var version = ""
+    /// The name of this server among those that share its database, and a label of its metrics; nil for the machine's name and the port.
+    package var serverName: String?
+    /// Called when the model was loaded again because an administrator has asked for it, on any server.
+    package var onReload: @Sendable (Result<ServedModel, any Error>) -> Void = { _ in }
 
     package init() {}
 }

@@ -7,7 +7,7 @@ import Threads
 
 /// The chat server: the web page, accounts, conversations and OpenAI's API.
 ///
-///     let server = try Server(settings, store: store, secret: secret, chatLog: nil) { try open(checkpoint) }
+///     let server = try Server(settings, store: store, secret: secret, collector: nil) { try open(checkpoint) }
 ///     server.load { … }
 ///     server.stop(within: .seconds(30))
 package final class Server: Sendable {
@@ -33,7 +33,7 @@ package final class Server: Sendable {
         _ settings: ServeSettings,
         store: Store,
         secret: Secret,
-        chatLog: ChatLog?,
+        collector: ChatCollector?,
         open: @escaping @Sendable () throws -> ServedModel
     ) throws {
         let capacity = settings.cachedAnswers
@@ -44,7 +44,7 @@ package final class Server: Sendable {
             let backend = CachingBackend(model.backend, capacity: capacity, isShared: isShared)
             return ServedModel(name: model.name, backend, model.modelInfo)
         }
-        let app = try App(settings, store, SessionTokenSigner(secret), chatLog, models)
+        let app = try App(settings, store, secret, collector, models)
         let dispatcher = try Dispatcher(app, Router(routes: App.routes))
         var http = settings.http
         http.responseToRejected = { dispatcher.response(to: $0) }
@@ -55,6 +55,10 @@ package final class Server: Sendable {
         self.app = app
         self.settings = settings
         self.http = try HTTPServer(http) { dispatcher.dispatch($0) }
+        do { try app.join(port: self.http.port) } catch {
+            self.http.stop(within: .zero)
+            throw error
+        }
         try app.health.start()
         try BackgroundThread.run { [stopped] in Self.purgePeriodically(store, until: stopped) }
     }
@@ -84,6 +88,7 @@ package final class Server: Sendable {
         // Also stores answers whose clients have disconnected, collected chats and token counts.
         Self.wait(upTo: .seconds(5)) { app.isIdle }
         app.health.stop()
+        app.replicas.stop()
         stopped.put(true)
     }
 

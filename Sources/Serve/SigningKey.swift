@@ -1,3 +1,4 @@
+import Glibc
 package import Secrets
 package import Store
 
@@ -35,10 +36,38 @@ extension Secret {
     private func checkDigest(_ store: Store, _ note: (String) -> Void) throws {
         let known = try store.setting(Self.digestSetting)
         guard known != digest else { return }
+        try SigningKeyError.check(digest, store)
         try store.set(Self.digestSetting, to: digest)
         if known != nil {
             note("the key that signs session tokens has changed, so all users have to sign in again. Servers that share a database need "
                 + "the same key: set SLM_JWT_SECRET, or copy the key's file.")
+        }
+    }
+}
+
+/// Servers that share a database sign session tokens with different keys.
+package enum SigningKeyError: Error, Equatable, CustomStringConvertible {
+    /// The names of the other servers.
+    case differs(from: [String])
+
+    package var description: String {
+        switch self {
+        case .differs(let servers):
+            "expected the key that signs session tokens on \(servers.joined(separator: ", ")), found another one: users would be signed "
+                + "out at random. Set SLM_JWT_SECRET to the same value on all servers of the database, or copy the key's file "
+                + "(--secret-file)."
+        }
+    }
+
+    /// Throws if a server that is alive has another key. A server that was killed a moment ago still counts as alive, so this waits until
+    /// its last heartbeat is too old.
+    static func check(_ digest: String, _ store: Store) throws {
+        let end = ContinuousClock.now + store.leaseTime + .seconds(1)
+        while true {
+            let others = try store.servers(withOtherKeyThan: digest)
+            if others.isEmpty { return }
+            guard ContinuousClock.now < end else { throw differs(from: others) }
+            usleep(200_000)
         }
     }
 }

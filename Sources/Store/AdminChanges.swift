@@ -28,7 +28,7 @@ extension AdminQueries {
     package func setDisabled(_ isDisabled: Bool, user: UserID, by request: AdminRequest) throws(StoreError) -> User {
         let entry = self.entry(isDisabled ? .disableUser : .enableUser, request)
         return try database.transaction(.write) { connection throws(StoreError) in
-            if isDisabled { try Store.endAllSessions(of: user, on: connection) }
+            if isDisabled { try Store.endAllSessions(of: user, on: connection, database.dialect) }
             let change = isDisabled ? "disabled_at = coalesce(disabled_at, $2)" : "disabled_at = NULL"
             let sql = "UPDATE users SET \(change) WHERE id = $1 RETURNING \(User.columns)"
             guard let row = try connection.firstRow(sql, [.text(user)] + (isDisabled ? [.integer(entry.time)] : [])) else {
@@ -46,6 +46,7 @@ extension AdminQueries {
         try database.transaction(.write) { connection throws(StoreError) in
             guard let row = try connection.firstRow("DELETE FROM users WHERE id = $1 RETURNING username", [.text(user)]) else { return }
             isFound = true
+            try Store.notifyServers(on: connection, database.dialect)
             try Store.updateSearchIndex(on: connection, database.dialect)
             try Self.write(entry, user, try row.text(0), on: connection)
         }
@@ -56,7 +57,7 @@ extension AdminQueries {
         let entry = self.entry(.endSessions, request)
         try database.transaction(.write) { connection throws(StoreError) in
             let username = try Self.username(of: user, on: connection)
-            try Store.endAllSessions(of: user, on: connection)
+            try Store.endAllSessions(of: user, on: connection, database.dialect)
             try Self.write(entry, user, username, on: connection)
         }
     }

@@ -6,6 +6,7 @@ extension AdminQueries {
         case resetPassword = "user.reset_password", endSessions = "user.end_sessions", revokeAPIKeys = "user.revoke_keys"
         case addInvitation = "invitation.create", deleteInvitation = "invitation.delete"
         case listConversations = "conversations.list", readMessages = "messages.read"
+        case reloadModel = "model.reload", exportChats = "chats.export"
     }
 
     package struct AuditEntry: Sendable, Equatable {
@@ -59,6 +60,14 @@ extension AdminQueries {
                 "SELECT username FROM users JOIN conversations ON owner_id = users.id WHERE conversations.id = $1", [.text(conversation)])
             guard let row else { throw .notFound(.conversation) }
             try Self.write(entry, conversation, try row.text(0), on: connection)
+        }
+    }
+
+    /// Records that an administrator exported the collected chats.
+    package func recordChatsExported(by request: AdminRequest) throws(StoreError) {
+        let entry = self.entry(.exportChats, request)
+        try database.transaction(.write) { connection throws(StoreError) in
+            try Self.write(entry, nil as UserID?, nil, on: connection)
         }
     }
 

@@ -16,14 +16,33 @@ package protocol Database: Sendable {
 
     /// Closes all idle connections. Later calls open new ones. SQLite checkpoints its write-ahead log into the database file.
     func closeConnections()
+
+    /// Opens a connection that receives the notifications of `notify`; nil if the database has none.
+    func listener() throws(StoreError) -> (any NotificationListener)?
+}
+
+/// Receives notifications that something has changed. Some may be lost, so readers also look from time to time.
+package protocol NotificationListener: AnyObject {
+    /// Waits for a notification. Throws when the connection is lost.
+    ///
+    /// - Returns: false if none came within `time`.
+    func wait(upTo time: Duration) throws(StoreError) -> Bool
 }
 
 package enum Access: Sendable {
     case read, write
+    /// Writes that a power failure may undo, such as heartbeats. With SQLite, their commit does not wait for the disk.
+    case transient
     /// Reads on connections of its own and with the time limit of searches.
     case search
+    /// Reads a snapshot of the whole database, and has no timeout.
+    case backup
     /// Writes, excludes other migrations, and has no timeout.
     case migrate
+}
+
+extension Access {
+    var isReader: Bool { [.read, .search, .backup].contains(self) }
 }
 
 /// One database connection. Only the thread that borrowed it may use it.
@@ -31,6 +50,10 @@ package protocol Connection: AnyObject {
     /// Executes one statement. Its parameters are $1, $2, …; `sql` must never contain untrusted text.
     @discardableResult
     func execute(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> [Row]
+
+    /// Executes a statement without parameters and lends each row of its result. Only one row is in memory at a time. `body` must not use
+    /// the connection.
+    func forEachRow(_ sql: String, _ body: (Row) throws(StoreError) -> Void) throws(StoreError)
 }
 
 extension Connection {
@@ -100,6 +123,19 @@ package enum Dialect: Sendable {
     var binaryText: String { self == .sqlite ? "TEXT" : #"TEXT COLLATE "C""# }
     /// Table options. Without STRICT, SQLite stores values of any type in any column.
     var tableOptions: String { self == .sqlite ? "STRICT" : "" }
+    /// Keeps PostgreSQL from logging the changes of a table, which it empties after a crash.
+    var unlogged: String { self == .sqlite ? "" : "UNLOGGED" }
+    /// The time in microseconds since 1970 by the clock of the database, which is the same for all servers.
+    var clock: String {
+        switch self {
+        case .sqlite: "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)"
+        case .postgresql: "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)"
+        }
+    }
+    /// Notifies listeners of the schema when the transaction commits; nil if the database has no notifications.
+    var notify: String? { self == .sqlite ? nil : "SELECT pg_notify('slm_' || md5(current_schema()), '')" }
+    /// The larger of two numbers.
+    func larger(_ a: String, _ b: String) -> String { self == .sqlite ? "max(\(a), \(b))" : "greatest(\(a), \(b))" }
     /// Locks the rows of a SELECT until the end of the transaction. SQLite has a single writer and needs no row locks.
     var rowLock: String { self == .sqlite ? "" : "FOR UPDATE" }
 

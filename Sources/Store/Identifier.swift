@@ -37,3 +37,4 @@ package typealias APIKeyID = Identifier<APIKey>
 package typealias SessionID = Identifier<LoginSession>
 package typealias OneTimeCodeID = Identifier<AdminQueries.Invitation>
 package typealias AuditID = Identifier<AdminQueries.AuditEntry>
+package typealias ServerID = Identifier<ServerRecord>

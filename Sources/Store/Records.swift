@@ -41,6 +41,8 @@ package struct Message: Sendable, Equatable {
     package let createdAt: Timestamp
     /// nil for a user's message.
     package let figures: AnswerFigures?
+    /// The user's message that an answer belongs to; nil for other messages.
+    package internal(set) var parent: MessageID?
 }
 
 /// How an answer was generated.

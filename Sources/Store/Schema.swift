@@ -7,6 +7,7 @@ extension Migration {
         Migration(version: 5, statements: administration),
         Migration(version: 6, statements: answerFigures),
         Migration(version: 7, statements: unfinishedAnswers),
+        Migration(version: 8, isAdditive: true, statements: replicas),
     ]
 
     /// Version 1: users, conversations, messages, generations, settings.

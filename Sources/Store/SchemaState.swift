@@ -10,7 +10,7 @@ package struct SchemaState: Sendable, Equatable {
     /// The version to which `Store` migrates the database when it opens it.
     package let latest: Int
 
-    package var pendingMigrations: Int { latest - version }
+    package var pendingMigrations: Int { max(0, latest - version) }
 
     /// Reads the version and changes nothing. Throws for tables of another program, or of a later version of slm.
     package init(of url: DatabaseURL, _ options: StoreOptions = StoreOptions()) throws(StoreError) {

@@ -5,7 +5,9 @@ extension Store {
     package func addAPIKey(_ name: String, hash: String, for owner: UserID) throws(StoreError) -> APIKey {
         let key = APIKey(id: APIKeyID(), name: name.storable, createdAt: options.now(), lastUsedAt: nil, revokedAt: nil)
         try database.transaction(.write) { connection throws(StoreError) in
-            guard try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(owner)]) != nil else { throw .notFound(.user) }
+            // The lock makes the limit exact however many servers add keys.
+            let user = try connection.firstRow("SELECT id FROM users WHERE id = $1 \(database.dialect.rowLock)", [.text(owner)])
+            guard user != nil else { throw .notFound(.user) }
             let count = try connection.firstRow(
                 "SELECT count(*) FROM api_keys WHERE owner_id = $1 AND revoked_at IS NULL AND id <> $2", [.text(owner), .text(key.id)])
             if options.maxAPIKeys > 0, try count?.integer(0) ?? 0 >= options.maxAPIKeys {

@@ -48,6 +48,8 @@ extension Store {
         _ id: ConversationID, _ title: String, for owner: UserID, _ options: StoreOptions, at now: Timestamp,
         on connection: any Connection
     ) throws(StoreError) {
+        // Locks the account, so that its quotas are exact however many servers add to them.
+        try recordActivity(of: owner, at: now, on: connection)
         if options.maxConversations > 0, try connection.firstRow("SELECT id FROM conversations WHERE id = $1", [.text(id)]) == nil {
             let sql = "SELECT count(*) FROM conversations WHERE owner_id = $1 AND deleted_at IS NULL"
             let count = try connection.firstRow(sql, [.text(owner)])?.integer(0) ?? 0
@@ -105,7 +107,7 @@ extension Store {
     package func delete(_ id: ConversationID, of owner: UserID) throws(StoreError) {
         let now = options.now()
         // `deleted_at = $3` makes the statement idempotent if the transaction runs again after a lost connection.
-        try update(id, of: owner, "SET deleted_at = $3", where: "deleted_at IS NULL OR deleted_at = $3", now)
+        try update(id, of: owner, "SET deleted_at = $3", where: "deleted_at IS NULL OR deleted_at = $3", now, stopsAnswers: true)
     }
 
     /// Undoes `delete`. Has no effect on a conversation that is not deleted.
@@ -115,11 +117,14 @@ extension Store {
     }
 
     private func update(
-        _ id: ConversationID, of owner: UserID, _ change: StaticString, where condition: StaticString, _ time: Timestamp
+        _ id: ConversationID, of owner: UserID, _ change: StaticString, where condition: StaticString, _ time: Timestamp,
+        stopsAnswers: Bool = false
     ) throws(StoreError) {
         let sql = "UPDATE conversations \(change) WHERE id = $1 AND owner_id = $2 AND (\(condition)) RETURNING id"
         let isFound = try database.transaction(.write) { connection throws(StoreError) in
-            try connection.firstRow(sql, [.text(id), .text(owner), .integer(time)]) != nil
+            // The lease before the conversation, in the same order as in `appendAndRead`.
+            if stopsAnswers { _ = try requestStop(in: id, of: owner, on: connection) }
+            return try connection.firstRow(sql, [.text(id), .text(owner), .integer(time)]) != nil
         }
         guard isFound else { throw .notFound(.conversation) }
     }

@@ -4,16 +4,28 @@ extension Store {
     /// - Parameters:
     ///   - id: The id of the message, where a client already knows it.
     ///   - first: Replaces this message, which has the same role, and all that follow: an edited user message, a regenerated answer.
+    ///   - question: The user's message that an answer belongs to; nil for the last one.
     ///   - generation: The token counts and the time of the answer, if the message is one.
+    ///   - lease: The lease of the answer, which ends. Throws `leaseLost` if another server has taken it.
     @discardableResult
     package func append(
         _ message: NewMessage, as id: MessageID = MessageID(), to conversation: ConversationID, of owner: UserID,
-        replacingFrom first: MessageID? = nil, generation: Generation? = nil
+        replacingFrom first: MessageID? = nil, answering question: MessageID? = nil, generation: Generation? = nil,
+        ending lease: AnswerLease? = nil
     ) throws(StoreError) -> Message {
         let now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
-            try Self.append(
-                message, id: id, to: conversation, of: owner, replacingFrom: first, generation: generation,
+            // Before the conversation is locked, in the same order as in `appendAndRead`.
+            let holds = try lease.map { lease throws(StoreError) in try Self.end(lease, in: conversation, on: connection) } ?? true
+            if !holds {
+                // A transaction whose connection broke during COMMIT runs again.
+                _ = try Self.conversation(conversation, of: owner, on: connection)       // deleted with its leases: notFound
+                let stored = try Self.storedMessage(id, in: conversation, on: connection)
+                guard let stored, stored.content == message.content else { throw .leaseLost }
+                return stored
+            }
+            return try Self.append(
+                message, id: id, to: conversation, of: owner, replacingFrom: first, answering: question, generation: generation,
                 options, at: now, on: connection, database.dialect)
         }
     }
@@ -23,14 +35,20 @@ extension Store {
     /// - Parameters:
     ///   - title: If set, creates the conversation with this title first.
     ///   - first: As for `append`.
+    ///   - lease: Taken for the answer. Throws `answering` if there is another answer in progress. Text of an answer that was interrupted
+    ///     is stored first.
     package func appendAndRead(
         _ message: NewMessage, to conversation: ConversationID, of owner: UserID, creating title: String? = nil,
-        replacingFrom first: MessageID? = nil
+        replacingFrom first: MessageID? = nil, taking lease: AnswerLease? = nil
     ) throws(StoreError) -> (StoredConversation, [Message]) {
         let id = MessageID()
         let now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
             if let title { try Self.insertConversation(conversation, title, for: owner, options, at: now, on: connection) }
+            if let lease {
+                try take(lease, in: conversation, of: owner, on: connection)
+                if title == nil { try recoverAnswers(in: conversation, of: owner, at: now, on: connection) }
+            }
             try Self.append(
                 message, id: id, to: conversation, of: owner, replacingFrom: first, options, at: now, on: connection, database.dialect)
             return (try Self.conversation(conversation, of: owner, on: connection), try Self.messages(of: conversation, on: connection))
@@ -40,7 +58,7 @@ extension Store {
     @discardableResult
     static func append(
         _ message: NewMessage, id: MessageID, to conversation: ConversationID, of owner: UserID,
-        replacingFrom first: MessageID? = nil, generation: Generation? = nil,
+        replacingFrom first: MessageID? = nil, answering question: MessageID? = nil, generation: Generation? = nil,
         _ options: StoreOptions, at now: Timestamp, on connection: any Connection, _ dialect: Dialect
     ) throws(StoreError) -> Message {
         // The row lock serializes writers of one conversation.
@@ -52,22 +70,30 @@ extension Store {
         if let stored = try storedMessage(id, in: conversation, on: connection) { return stored }
         var position = try row.integer(0)
         if let first { position = try replace(from: first, message.role, in: conversation, at: now, on: connection) }
+        // Also locks the account, so that its quotas are exact however many servers add to them.
+        try recordActivity(of: owner, at: now, on: connection)
         let characters = try characters(in: conversation, on: connection)
         let newCharacters = message.content.unicodeScalars.count
         if message.role == .user {
             if characters + newCharacters > options.maxCharacters { throw .conversationFull(limit: options.maxCharacters) }
             try checkQuota(of: owner, adding: characters + newCharacters, to: conversation, options, on: connection)
         }
+        var parent = message.role == .assistant ? question : nil
+        if message.role == .assistant, parent == nil {
+            parent = try self.question(before: position, in: conversation, on: connection)
+        }
         // Nothing reads `write_key`: it is NOT NULL and unique in a conversation, so it repeats the id.
         try connection.execute("""
             INSERT INTO messages
-                (id, conversation_id, position, role, content, write_key, created_at, reason, answer_tokens, seconds, first_token_seconds)
-            VALUES ($1, $2, $3, $4, $5, $1, $6, $7, $8, $9, $10)
+                (id, conversation_id, position, role, content, write_key, created_at, reason, answer_tokens, seconds, first_token_seconds,
+                parent_id)
+            VALUES ($1, $2, $3, $4, $5, $1, $6, $7, $8, $9, $10, $11)
             """, [
                 .text(id), .text(conversation), .integer(position),
                 .text(message.role.rawValue), .text(message.content), .integer(now),
                 .text(generation?.reason), generation.map { .integer($0.answerTokens) } ?? .null,
                 generation.map { .real($0.seconds) } ?? .null, generation?.firstTokenSeconds.map { .real($0) } ?? .null,
+                parent.map { .text($0) } ?? .null,
             ])
         // `updated_at` never decreases, so setting the system clock back does not reorder the conversation list.
         try connection.execute("""
@@ -77,11 +103,18 @@ extension Store {
         if message.role == .assistant { try deleteUnfinished(id, on: connection) }
         try updateSearchIndex(on: connection, dialect, minimum: 50)
         if let generation { try insert(generation, id: id, of: owner, conversation, message: id, at: now, on: connection) }
-        try recordActivity(of: owner, at: now, on: connection)
         let figures = generation.map {
             AnswerFigures(reason: $0.reason, tokens: $0.answerTokens, seconds: $0.seconds, firstTokenSeconds: $0.firstTokenSeconds)
         }
-        return Message(id: id, role: message.role, content: message.content, createdAt: now, figures: figures)
+        return Message(id: id, role: message.role, content: message.content, createdAt: now, figures: figures, parent: parent)
+    }
+
+    private static func question(
+        before position: Int, in conversation: ConversationID, on connection: any Connection
+    ) throws(StoreError) -> MessageID? {
+        try connection.firstRow("""
+            SELECT id FROM messages WHERE conversation_id = $1 AND position < $2 AND role = 'user' ORDER BY position DESC LIMIT 1
+            """, [.text(conversation), .integer(position)]).map { row throws(StoreError) in try row.id(0) }
     }
 
     /// The size of a conversation in Unicode scalars.
@@ -106,16 +139,28 @@ extension Store {
     }
 
     /// Records the token counts and time of an answer that is not stored: of a guest or an API client, or one without text.
-    package func record(_ generation: Generation, of user: UserID? = nil, in conversation: ConversationID? = nil) throws(StoreError) {
+    ///
+    /// - Parameter lease: The lease of the answer in the conversation, which ends.
+    package func record(
+        _ generation: Generation, of user: UserID? = nil, in conversation: ConversationID? = nil, ending lease: AnswerLease? = nil
+    ) throws(StoreError) {
         let id = MessageID()
         let now = options.now()
         try database.transaction(.write) { connection throws(StoreError) in
+            if let lease, let conversation { _ = try Self.end(lease, in: conversation, on: connection) }
             try Self.insert(generation, id: id, of: user, conversation, message: nil, at: now, on: connection)
         }
     }
 
     static func messages(of conversation: ConversationID, on connection: any Connection) throws(StoreError) -> [Message] {
-        try connection.execute(messagesSQL, [.text(conversation)]).map { row throws(StoreError) in try Message(row) }
+        var question: MessageID?
+        return try connection.execute(messagesSQL, [.text(conversation)]).map { row throws(StoreError) in
+            var message = try Message(row)
+            // Servers of schema version 7 do not store the parent.
+            if message.role == .assistant, message.parent == nil { message.parent = question }
+            if message.role == .user { question = message.id }
+            return message
+        }
     }
 
     package static let messagesSQL =
@@ -164,7 +209,7 @@ extension Store {
 }
 
 extension Message {
-    static let columns = "id, role, content, created_at, reason, answer_tokens, seconds, first_token_seconds"
+    static let columns = "id, role, content, created_at, reason, answer_tokens, seconds, first_token_seconds, parent_id"
 
     /// - Parameter row: The values of `columns`.
     init(_ row: Row) throws(StoreError) {
@@ -175,6 +220,8 @@ extension Message {
                 reason: reason, tokens: try row.integer(5), seconds: try row.real(6),
                 firstTokenSeconds: row.values[7] == .null ? nil : try row.real(7))
         }
-        self.init(id: try row.id(0), role: role, content: try row.text(2), createdAt: try row.timestamp(3), figures: figures)
+        let parent: MessageID? = row.values[8] == .null ? nil : try row.id(8)
+        self.init(
+            id: try row.id(0), role: role, content: try row.text(2), createdAt: try row.timestamp(3), figures: figures, parent: parent)
     }
 }

@@ -89,10 +89,13 @@ extension Store {
 
     /// Ends all sessions of a user.
     package func endAllSessions(of user: UserID) throws(StoreError) {
-        try database.transaction(.write) { connection throws(StoreError) in try Self.endAllSessions(of: user, on: connection) }
+        try database.transaction(.write) { connection throws(StoreError) in
+            try Self.endAllSessions(of: user, on: connection, database.dialect)
+        }
     }
 
-    static func endAllSessions(of user: UserID, on connection: any Connection) throws(StoreError) {
+    static func endAllSessions(of user: UserID, on connection: any Connection, _ dialect: Dialect) throws(StoreError) {
+        try requestStop(ofAnswersOf: user, on: connection, dialect)
         let sql = "UPDATE users SET token_epoch = token_epoch + 1 WHERE id = $1 RETURNING id"
         guard try connection.firstRow(sql, [.text(user)]) != nil else { throw .notFound(.user) }
         try connection.execute("DELETE FROM sessions WHERE user_id = $1", [.text(user)])

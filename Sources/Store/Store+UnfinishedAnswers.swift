@@ -2,13 +2,16 @@
 package struct UnfinishedAnswer: Sendable, Equatable {
     /// The id that the message will have.
     package let id: MessageID
+    /// The user's message that it answers; nil if a server of schema version 7 saved it.
+    package let question: MessageID?
     package let content: String
     package let model: String
     package let tokens: Int
     package let seconds: Double
 
-    package init(id: MessageID, content: String, model: String, tokens: Int, seconds: Double) {
+    package init(id: MessageID, to question: MessageID? = nil, content: String, model: String, tokens: Int, seconds: Double) {
         self.id = id
+        self.question = question
         self.content = content
         self.model = model
         self.tokens = tokens
@@ -24,50 +27,94 @@ extension Store {
     package func save(_ answer: UnfinishedAnswer, in conversation: ConversationID, of owner: UserID) throws(StoreError) {
         let now = options.now()
         _ = try database.transaction(.write) { connection throws(StoreError) in
-            // The answer may have been stored, or the conversation deleted, in the meantime.
+            // The answer may have been stored, the conversation deleted, or its lease taken by another server, in the meantime.
             try connection.execute("""
-                INSERT INTO unfinished_answers (id, conversation_id, content, model, answer_tokens, seconds, saved_at)
-                SELECT $1, id, $3, $4, $5, $6, $7 FROM conversations
+                INSERT INTO unfinished_answers (id, conversation_id, content, model, answer_tokens, seconds, saved_at, question_id)
+                SELECT $1, id, $3, $4, $5, $6, $7, $9 FROM conversations
                 WHERE id = $2 AND owner_id = $8 AND deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE id = $1)
+                AND NOT EXISTS (SELECT 1 FROM answer_leases WHERE conversation_id = $2 AND answer_id <> $1)
                 ON CONFLICT (id) DO UPDATE SET content = excluded.content, answer_tokens = excluded.answer_tokens,
                     seconds = excluded.seconds, saved_at = excluded.saved_at
                 """, [
                     .text(answer.id), .text(conversation), .text(answer.content), .text(answer.model), .integer(answer.tokens),
-                    .real(answer.seconds), .integer(now), .text(owner),
+                    .real(answer.seconds), .integer(now), .text(owner), answer.question.map { .text($0) } ?? .null,
                 ])
         }
     }
 
-    /// Makes a message of the saved text of an answer that was interrupted: nothing was saved for `time`, although a server that
-    /// generates it saves every few seconds. Its finish reason is `interruptedReason`.
-    package func recoverAnswers(in conversation: ConversationID, of owner: UserID, idleFor time: Duration) throws(StoreError) {
+    /// Makes messages of the saved text of answers that were interrupted: their server is dead, or it has no leases (schema version 7) and
+    /// has saved nothing for `StoreOptions.interruptedAfter`. Their finish reason is `interruptedReason`.
+    package func recoverAnswers(in conversation: ConversationID, of owner: UserID) throws(StoreError) {
         let now = options.now()
-        let sql = """
-            SELECT id, content, model, answer_tokens, seconds FROM unfinished_answers
-            WHERE conversation_id = $1 AND saved_at < $2 ORDER BY saved_at
-            """
-        let values: [SQLValue] = [.text(conversation), .integer(now.advanced(by: .zero - time))]
-        let found = try database.transaction(.read) { connection throws(StoreError) in try connection.execute(sql, values).count }
-        if found == 0 { return }
-        _ = try database.transaction(.write) { connection throws(StoreError) in
-            for row in try connection.execute(sql, values) {
-                let id: MessageID = try row.id(0)
-                let last = try Self.messages(of: conversation, on: connection).last
-                if last?.role == .user {
-                    let generation = Generation(
-                        model: try row.text(2), promptTokens: 0, answerTokens: try row.integer(3), seconds: try row.real(4),
-                        reason: Self.interruptedReason)
-                    try Self.append(
-                        NewMessage(.assistant, try row.text(1)), id: id, to: conversation, of: owner, generation: generation, options,
-                        at: now, on: connection, database.dialect)
-                }
-                // Also if the user has asked again in the meantime.
-                try Self.deleteUnfinished(id, on: connection)
+        try database.transaction(.write) { connection throws(StoreError) in
+            // The lease before the conversation, in the same order as in `appendAndRead`. The rest of a dead lease is of no use.
+            try connection.execute("DELETE FROM answer_leases WHERE conversation_id = $1 AND NOT \(isLive)", [.text(conversation)])
+            try recoverAnswers(in: conversation, of: owner, at: now, on: connection)
+        }
+    }
+
+    func recoverAnswers(
+        in conversation: ConversationID, of owner: UserID, at now: Timestamp, on connection: any Connection
+    ) throws(StoreError) {
+        for (answer, isOfLastQuestion) in try interruptedAnswers(in: conversation, at: now, on: connection) {
+            // Not if the user has asked again in the meantime.
+            if isOfLastQuestion {
+                let generation = Generation(
+                    model: answer.model, promptTokens: 0, answerTokens: answer.tokens, seconds: answer.seconds,
+                    reason: Self.interruptedReason)
+                try Self.append(
+                    NewMessage(.assistant, answer.content), id: answer.id, to: conversation, of: owner, answering: answer.question,
+                    generation: generation, options, at: now, on: connection, database.dialect)
             }
+            try Self.deleteUnfinished(answer.id, on: connection)
+        }
+    }
+
+    /// The interrupted answers in a conversation, and whether their question is the last message.
+    func interruptedAnswers(
+        in conversation: ConversationID, at now: Timestamp, on connection: any Connection
+    ) throws(StoreError) -> [(UnfinishedAnswer, isOfLastQuestion: Bool)] {
+        let rows = try connection.execute("""
+            SELECT id, question_id, content, model, answer_tokens, seconds FROM unfinished_answers
+            WHERE conversation_id = $1 AND CASE WHEN question_id IS NULL THEN saved_at < $2 ELSE NOT EXISTS (
+                SELECT 1 FROM answer_leases WHERE conversation_id = $1 AND answer_id = unfinished_answers.id AND \(isLive)) END
+            ORDER BY saved_at
+            """, [.text(conversation), .integer(now.advanced(by: .zero - options.interruptedAfter))])
+        if rows.isEmpty { return [] }
+        let last = try connection.firstRow(
+            "SELECT id, role FROM messages WHERE conversation_id = $1 AND position >= 0 ORDER BY position DESC LIMIT 1",
+            [.text(conversation)])
+        return try rows.map { row throws(StoreError) in
+            let question: MessageID? = row.values[1] == .null ? nil : try row.id(1)
+            let answer = UnfinishedAnswer(
+                id: try row.id(0), to: question, content: try row.text(2), model: try row.text(3), tokens: try row.integer(4),
+                seconds: try row.real(5))
+            guard let last, try last.text(1) == Message.Role.user.rawValue else { return (answer, false) }
+            return (answer, try question.map { id throws(StoreError) in try last.text(0) == id.description } ?? true)
         }
     }
 
     static func deleteUnfinished(_ id: MessageID, on connection: any Connection) throws(StoreError) {
         try connection.execute("DELETE FROM unfinished_answers WHERE id = $1", [.text(id)])
+    }
+
+    /// Recovers the answers of servers that have been dead for longer than their leases last, in conversations that no user has opened.
+    package func recoverAnswersOfDeadServers() throws(StoreError) {
+        let dialect = database.dialect
+        let found = try database.transaction(.read) { connection throws(StoreError) in
+            try connection.execute("""
+                SELECT conversation_id, owner_id FROM answer_leases JOIN conversations ON conversations.id = conversation_id
+                WHERE deleted_at IS NULL AND taken_at < \(dialect.clock) / 1000 - $1 AND NOT EXISTS (
+                    SELECT 1 FROM servers WHERE servers.id = server_id AND \(isAlive(within: options.leaseTime * 2)))
+                """, [.integer(Int(options.leaseTime.milliseconds))]).map { row throws(StoreError) in
+                    let conversation: ConversationID = try row.id(0), owner: UserID = try row.id(1)
+                    return (conversation, owner)
+                }
+        }
+        for (conversation, owner) in found {
+            do { try recoverAnswers(in: conversation, of: owner) } catch {
+                if error != .notFound(.conversation) { throw error }         // else deleted in the meantime
+            }
+        }
     }
 }

@@ -46,7 +46,8 @@ extension Store {
     }
 
     static func recordActivity(of user: UserID, at now: Timestamp, on connection: any Connection) throws(StoreError) {
-        try connection.execute("UPDATE users SET last_active_at = $2 WHERE id = $1 AND last_active_at < $2", [.text(user), .integer(now)])
+        let time = "CASE WHEN last_active_at < $2 THEN $2 ELSE last_active_at END"
+        try connection.execute("UPDATE users SET last_active_at = \(time) WHERE id = $1", [.text(user), .integer(now)])
     }
 
     private func user(where column: StaticString, is value: SQLValue) throws(StoreError) -> User? {
@@ -79,6 +80,7 @@ extension Store {
         var isFound = false
         try database.transaction(.write) { connection throws(StoreError) in
             if try connection.firstRow("DELETE FROM users WHERE id = $1 RETURNING id", [.text(id)]) != nil { isFound = true }
+            try Self.notifyServers(on: connection, database.dialect)
             try Self.updateSearchIndex(on: connection, database.dialect)
         }
         guard isFound else { throw .notFound(.user) }

@@ -13,14 +13,18 @@ package final class Store: Sendable {
     /// The underlying database, for tests and tools.
     package let database: any Database
     package let options: StoreOptions
+    /// The version of the schema before this store migrated it; nil if it was new or needed no migration.
+    package let migratedFrom: Int?
     /// When this process last removed deleted messages from the search index of SQLite.
     let lastIndexRewrite = Mutex<Timestamp?>(nil)
+    private let lastDeletionOfUnused = Mutex<Timestamp?>(nil)
 
     /// Opens or creates a database and migrates its schema to the latest version.
     package init(_ url: DatabaseURL, _ options: StoreOptions = StoreOptions()) throws(StoreError) {
         self.options = options
         database = try url.database(options)
-        try Migration.run(on: database, named: url.description, at: options.now())
+        let version = try Migration.run(on: database, named: url.description, at: options.now())
+        migratedFrom = (1..<Migration.latest).contains(version) ? version : nil
     }
 
     package convenience init(_ url: String, _ options: StoreOptions = StoreOptions()) throws(StoreError) {
@@ -34,7 +38,7 @@ package final class Store: Sendable {
     package func close() { database.closeConnections() }
 
     /// Permanently deletes conversations deleted and messages replaced before the undo window, expired sessions and one-time codes, and
-    /// token counts older than `StoreOptions.generationRetention`. The server calls it periodically.
+    /// what is older than the retention times of `StoreOptions`. The server calls it periodically.
     ///
     /// - Returns: The number of deleted conversations.
     @discardableResult
@@ -48,8 +52,28 @@ package final class Store: Sendable {
         if let retention = options.generationRetention {
             try deleteInBatches("generations", where: "created_at <= $1", now.advanced(by: .zero - retention), batch: 1_000)
         }
+        try deleteUnused(at: now)
+        try purgeRateLimits()
+        try purgeServers()
+        try fillParents()
         try removeDeletedFromSearchIndex()
         return deleted
+    }
+
+    /// Deletes conversations without new messages and old lines of the audit log, at most once an hour: it reads both tables.
+    private func deleteUnused(at now: Timestamp) throws(StoreError) {
+        let isDue = lastDeletionOfUnused.withLock { last in
+            if let last, now < last.advanced(by: .seconds(3_600)) { return false }
+            last = now
+            return true
+        }
+        guard isDue else { return }
+        if let retention = options.conversationRetention {
+            try deleteInBatches("conversations", where: "updated_at <= $1", now.advanced(by: .zero - retention), batch: 20)
+        }
+        if let retention = options.auditRetention {
+            try deleteInBatches("audit_log", where: "created_at <= $1", now.advanced(by: .zero - retention), batch: 1_000)
+        }
     }
 
     /// Deletes rows in short transactions, so that other writers need not wait long.

@@ -28,8 +28,13 @@ package enum StoreError: Error, Equatable {
     case conversationFull(limit: Int)
     /// The account has reached one of its limits.
     case quotaExceeded(Quota, limit: Int)
+    /// The conversation has an answer in progress, on this server or on another one.
+    case answering
+    /// Another server has taken over the conversation, because this one did not respond for too long. The answer was not stored.
+    case leaseLost
     /// A query was cancelled because it exceeded its time limit.
     case queryTimeout(store: String)
+    case backup(BackupError)
     /// Any other error reported by the database.
     case failed(store: String, reason: String)
 
@@ -47,7 +52,7 @@ extension StoreError: CustomStringConvertible {
             "no space left for \(store): \(reason). Existing data is unchanged; free some space and try again."
         case .unusable(let store, let reason): "\(store) cannot be used: \(reason)."
         case .damaged(let store, let reason):
-            "\(store) is damaged: \(reason). Stop the server, keep a copy, and restore a backup (Documentation/Contributing/Database.md)."
+            "\(store) is damaged: \(reason). Stop the server, keep a copy, and restore a backup (slm admin restore)."
         case .foreignDatabase(let store, let found): "\(store) is not an slm database: \(found). Choose another file or database."
         case .newerSchema(let store, let version, let known):
             "\(store) has schema version \(version); this slm supports versions up to \(known). Use the slm that wrote it, or a later one."
@@ -61,7 +66,10 @@ extension StoreError: CustomStringConvertible {
         case .quotaExceeded(.storedCharacters, let limit):
             "the conversations of the account have \(limit) characters, which is its limit. Delete some first."
         case .quotaExceeded(.apiKeys, let limit): "the account has \(limit) API keys, which is its limit. Revoke one first."
+        case .answering: "the conversation has an answer in progress."
+        case .leaseLost: "another server has taken over the conversation, because this one did not respond for too long."
         case .queryTimeout(let store): "\(store) took too long to answer a query, which was cancelled."
+        case .backup(let error): error.description
         case .failed(let store, let reason): "\(store): \(reason)."
         }
     }

@@ -24,6 +24,14 @@ package struct StoreOptions: Sendable {
     package var searchConnections = 2
     /// How long token counts (`generations`) are kept; nil for ever.
     package var generationRetention: Duration? = .seconds(90 * 86_400)
+    /// How long a conversation without a new message is kept; nil for ever.
+    package var conversationRetention: Duration?
+    /// How long lines of the audit log are kept; nil for ever.
+    package var auditRetention: Duration?
+    /// A server that has sent no heartbeat for this long is dead: its conversations can be continued on another one.
+    package var leaseTime = Duration.seconds(6)
+    /// An answer of a server without leases (schema version 7) that was not saved for this long is no longer being generated.
+    package var interruptedAfter = Duration.seconds(8)
     package var now: @Sendable () -> Timestamp = Timestamp.now
 
     package init() {}

@@ -16,6 +16,21 @@ package struct Timestamp: Sendable, Hashable, Comparable {
         return Timestamp(milliseconds: Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000)
     }
 
+    /// Parses what `description` writes. Returns nil for any other text.
+    package init?(iso text: String) {
+        let numbers = text.split { !$0.isASCII || !$0.isNumber }.map { Int32($0) ?? 0 }
+        guard numbers.count == 7 else { return nil }
+        var parts = tm()
+        parts.tm_year = numbers[0] - 1_900
+        parts.tm_mon = numbers[1] - 1
+        parts.tm_mday = numbers[2]
+        parts.tm_hour = numbers[3]
+        parts.tm_min = numbers[4]
+        parts.tm_sec = numbers[5]
+        self.init(milliseconds: Int64(timegm(&parts)) * 1_000 + Int64(numbers[6]))
+        if description != text { return nil }
+    }
+
     package static func < (a: Timestamp, b: Timestamp) -> Bool { a.milliseconds < b.milliseconds }
 
     package func advanced(by duration: Duration) -> Timestamp {

@@ -15,6 +15,7 @@ struct SLM {
             ]),
             ("Training", [.train, .finetune, .adapterMerge, .runsList, .runsCompare]),
             ("Using a model", [.chat, .generate, .serve, .eval, .explain]),
+            ("Administration", [.adminBackup, .adminRestore]),
             ("Model files", [.info, .importModel, .export]),
             ("Benchmarks", [.benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .benchServe]),
             ("The program", [.configShow, .configExample, .completion, .help, .version]),
@@ -29,6 +30,7 @@ struct SLM {
         "corpus": "Build token files for training.",
         "adapter": "Work with LoRA adapters.",
         "runs": "List and compare training runs.",
+        "admin": "Watch and administer a chat server.",
         "bench": "Measure the speed of this machine.",
         "config": "Show and write configuration.",
     ]
@@ -41,6 +43,8 @@ struct SLM {
             exit(2)
         } catch is Interrupted {
             exit(130)
+        } catch is LoggedError {
+            exit(1)
         } catch {
             printNote("\(error)")
             exit(1)

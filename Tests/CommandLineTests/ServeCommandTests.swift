@@ -1,6 +1,7 @@
 import Checkpoint
 import Files
 import Foundation
+import JSON
 import Testing
 import TestSupport
 
@@ -84,6 +85,33 @@ import TestSupport
     @Test func `a run in progress is served if it is named`() throws {
         try writeRun("first", "one", log: #"{"event":"step","step":1,"loss":1,"gradient":1,"rate":1,"tokens":1,"seconds":1}"# + "\n")
         #expect(try ServerProcess(["checkpoints/first/best.h5", "--reload"], in: folder("")).waits(for: "serving first "))
+    }
+
+    @Test func `the logs are JSON lines in a file, without texts of chats`() throws {
+        try writeRun("first", "one", log: "")
+        let options = ["--log-format", "json", "--access-log", "json", "--log-file", folder("server.log")]
+        let server = try ServerProcess(options, in: folder(""))
+        let port = try server.port()
+        let connection = try #require(RawHTTPConnection(to: port))
+        #expect(connection.ask("GET", "/api/conversations/a-secret")?.status == 401)
+        let headers = ["Content-Type": "application/json"]
+        #expect(connection.ask("POST", "/api/chat/guest", headers, body: #"{"message":"a secret"}"#)?.status == 200)
+        server.process.terminate()
+        server.process.waitUntilExit()
+        var parser = JSONParser()
+        var events: [String] = [], routes: [String] = []
+        for line in try LineBlocks.nonEmptyLines(of: folder("server.log")) {
+            let entry = try parser.parse(line)
+            #expect(entry["time"]?.string?.hasSuffix("Z") == true && !line.contains("secret"), "\(line)")
+            if let event = entry["event"]?.string, entry["level"]?.string == "info" { events.append(event) }
+            if let route = entry["route"]?.string, entry["request_id"]?.string != nil { routes.append(route) }
+        }
+        // The first start of a database also notes the new signing key.
+        #expect(events.filter { $0 != "note" } == ["serving", "stopping", "stopped"])
+        #expect(routes == ["/api/conversations/{id}", "/api/chat/guest"])
+        let failed = try slm(["serve", "none.h5", "--port", "0", "--log-format", "json"], in: folder(""))
+        let event = try parser.parse(failed.errors.split(separator: "\n").last.map(String.init) ?? "")["event"]?.string
+        #expect(failed.status == 1 && event == "start_failed", "\(failed.errors)")
     }
 
     @Test func `the server survives when the reader of its output goes away`() throws {

@@ -67,7 +67,8 @@ final class TestServer {
         self.secret = try secret ?? Secret(validating: Secret.generate(), source: "a test")
         chatLog = collecting ? try ChatLog(folder("chat_history.jsonl")) : nil
         let loads = AtomicCounter()
-        server = try Server(settings, store: store, secret: self.secret, chatLog: chatLog) {
+        let collector = collecting ? try ChatCollector(store, file: chatLog) : nil
+        server = try Server(settings, store: store, secret: self.secret, collector: collector) {
             guard let backend else { throw GenerationError.unsupported("this test has no model") }
             if let next, loads.increment() > 1 { return ServedModel(name: "next-model", next, modelInfo) }
             return ServedModel(name: "test-model", backend, modelInfo)

@@ -1,3 +1,4 @@
+import Foundation
 import Store
 import Synchronization
 import TestSupport
@@ -44,6 +45,19 @@ final class TestDatabase: Sendable {
         let (seconds, attoseconds) = duration.components
         milliseconds.add(seconds * 1_000 + attoseconds / 1_000_000_000_000_000, ordering: .relaxed)
     }
+}
+
+/// A database created by an older version, with rows in each table (Schemas/).
+func oldDatabase(_ backend: Backend, version: Int) throws -> TestDatabase {
+    let db = try TestDatabase(backend), database = try db.database()
+    let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Schemas")
+    for name in ["\(backend)-\(version)".lowercased(), "rows-\(version)"] {
+        let text = try String(contentsOf: folder.appending(path: name + ".sql"), encoding: .utf8)
+        try database.transaction(.write) { connection throws(StoreError) in
+            for statement in text.split(separator: ";\n") { try connection.execute(String(statement), []) }
+        }
+    }
+    return db
 }
 
 /// Keeps a folder alive; its deinit deletes the folder. Sendable, because the folder is never read.

@@ -1,24 +1,10 @@
-import Foundation
 import Store
 import TestSupport
 import Testing
 
 @Suite struct MigrationTests {
-    /// A database created by an older version, with rows in each table (Schemas/).
-    private func old(_ backend: Backend, version: Int) throws -> TestDatabase {
-        let db = try TestDatabase(backend), database = try db.database()
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Schemas")
-        for name in ["\(backend)-\(version)".lowercased(), "rows-\(version)"] {
-            let text = try String(contentsOf: folder.appending(path: name + ".sql"), encoding: .utf8)
-            try database.transaction(.write) { connection throws(StoreError) in
-                for statement in text.split(separator: ";\n") { try connection.execute(String(statement), []) }
-            }
-        }
-        return db
-    }
-
     @Test(arguments: Backend.allCases) func `a migration preserves rows and counts messages`(_ backend: Backend) throws {
-        let store = try old(backend, version: 1).store(), ada = try #require(try store.user(named: "ADA"))
+        let store = try oldDatabase(backend, version: 1).store(), ada = try #require(try store.user(named: "ADA"))
         let list = try store.conversations(of: ada.id).conversations
         #expect(list.map(\.title) == ["Rain", "Empty"] && list.map(\.messageCount) == [2, 0])
         let (chat, messages) = try store.conversation(list[0].id, of: ada.id)
@@ -37,16 +23,63 @@ import Testing
         #expect(try store.contents(of: chat.id, ada.id) == ["really?"])
         _ = try store.addAPIKey("key", hash: "hash", for: ada.id)
         #expect(try ada.tokenEpoch == 0 && ada.disabledAt == nil && store.sessions(of: ada.id).isEmpty)
-        #expect(try store.sql("SELECT version FROM slm_schema ORDER BY version") == versions)
+        #expect(try versions(store) == Self.versions)
     }
 
-    /// The rows of `slm_schema` after all migrations.
-    private var versions: [[SQLValue]] { (1...Store.schemaVersion).map { [.integer($0)] } }
+    @Test(arguments: Backend.allCases) func `a server of schema version 7 and a newer one share a database`(_ backend: Backend) throws {
+        let db = try oldDatabase(backend, version: 7), store = try db.store(), ada = try #require(try store.user(named: "ada"))
+        let chat = try #require(try store.conversations(of: ada.id).conversations.first).id
+        func parents() throws -> [String?] {
+            try store.conversation(chat, of: ada.id).1.map { $0.parent?.description.suffix(1).description }
+        }
+        #expect(try parents() == [nil, "m", nil, "q"])
+        // Statements of version 7, which knows neither the new columns nor the new tables.
+        let (question, answer) = (MessageID(), MessageID())
+        for (id, position, role) in [(question, 4, "user"), (answer, 5, "assistant")] {
+            _ = try store.sql("""
+                INSERT INTO messages
+                    (id, conversation_id, position, role, content, write_key, created_at, reason, answer_tokens, seconds,
+                    first_token_seconds)
+                VALUES ($1, $2, $3, $4, 'old', $1, 1700000000600, NULL, NULL, NULL, NULL)
+                """, [.text(id), .text(chat), .integer(position), .text(role)])
+        }
+        _ = try store.sql("UPDATE conversations SET message_count = 6, characters = 29 WHERE id = $1", [.text(chat)])
+        let last = question.description.suffix(1).description
+        #expect(try parents() == [nil, "m", nil, "q", nil, last])
+        // The columns of old rows are filled in the background.
+        func stored() throws -> [[SQLValue]] {
+            try store.sql("SELECT count(*) FROM messages WHERE role = 'assistant' AND parent_id IS NOT NULL")
+        }
+        #expect(try stored() == [[.integer(0)]])
+        try store.purge()
+        #expect(try stored() == [[.integer(3)]] && parents() == [nil, "m", nil, "q", nil, last])
+        // The text so far of an answer of version 7, which takes no lease, counts as interrupted when it is old.
+        #expect(try store.sql("SELECT count(*) FROM unfinished_answers") == [[.integer(1)]])
+        db.advanceClock(by: .seconds(60))
+        #expect(try store.openConversation(chat, of: ada.id).messages.count == 6)
+        #expect(try store.sql("SELECT count(*) FROM unfinished_answers") == [[.integer(0)]])
+        #expect(try versions(store) == Self.versions)
+    }
+
+    /// Programs of version 7 read only `slm_schema`, so they still open the database: a failed upgrade can be undone.
+    @Test(arguments: Backend.allCases) func `additive versions are not required, and later ones are accepted`(_ backend: Backend) throws {
+        let db = try TestDatabase(backend)
+        _ = try db.store().sql("INSERT INTO slm_additions (version, applied_at) VALUES (\(Store.schemaVersion + 5), 0)")
+        #expect(try db.store().sql("SELECT max(version) FROM slm_schema") == [[.integer(7)]])
+    }
+
+    /// The schema versions that programs must know, and those that they need not know.
+    private func versions(_ store: Store) throws -> [[[SQLValue]]] {
+        try ["slm_schema", "slm_additions"].map { try store.sql("SELECT version FROM \($0) ORDER BY version") }
+    }
+
+    /// After all migrations.
+    private static let versions: [[[SQLValue]]] = [(1...7).map { [.integer($0)] }, [[.integer(8)]]]
 
     /// A released migration must not change.
     @Test(arguments: Backend.allCases) func `the migrations create the same schema as before`(_ backend: Backend) throws {
-        let old = try old(backend, version: 1).store(), new = try TestDatabase(backend).store()
-        #expect(try tables(old, backend) == tables(new, backend))
+        let new = try TestDatabase(backend).store()
+        for version in [1, 7] { #expect(try tables(oldDatabase(backend, version: version).store(), backend) == tables(new, backend)) }
     }
 
     private func tables(_ store: Store, _ backend: Backend) throws -> [[SQLValue]] {
@@ -68,9 +101,9 @@ import Testing
     }
 
     @Test(arguments: Backend.allCases) func `several servers that start at once migrate once`(_ backend: Backend) throws {
-        for db in [try TestDatabase(backend), try old(backend, version: 1)] {
+        for db in [try TestDatabase(backend), try oldDatabase(backend, version: 1)] {
             try inThreads(8) { _ in _ = try db.store { $0.timeout = .seconds(30) } }
-            #expect(try db.store().sql("SELECT version FROM slm_schema ORDER BY version") == versions)
+            #expect(try versions(db.store()) == Self.versions)
         }
     }
 

@@ -18,7 +18,11 @@ func storeWriter(_ arguments: String...) throws -> (process: Process, input: Pip
 }
 
 func outputOfStoreWriter(_ mode: String, _ url: String, _ number: Int = 0) throws -> String {
-    let (process, _, output) = try storeWriter(mode, url, "\(number)")
+    try outputOfStoreWriter(mode, url, file: "\(number)")
+}
+
+func outputOfStoreWriter(_ mode: String, _ url: String, file: String) throws -> String {
+    let (process, _, output) = try storeWriter(mode, url, file)
     let text = String(decoding: output.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
     return text

@@ -2,7 +2,7 @@ import HTTPServer
 import Store
 import Synchronization
 
-/// Allows one answer at a time in each conversation.
+/// Allows one answer at a time in each conversation on this server. Leases in the database do the same for all servers.
 final class ConversationLocks: Sendable {
     /// Includes the owner: another account can neither lock a conversation nor find out whether it is locked.
     private struct Key: Hashable {
@@ -10,7 +10,13 @@ final class ConversationLocks: Sendable {
         let owner: UserID
     }
 
-    private let tickets = Mutex<[Key: AdmissionTicket]>([:])
+    private struct Entry {
+        let ticket: AdmissionTicket
+        /// The answer, once its lease is stored.
+        var leased: MessageID?
+    }
+
+    private let tickets = Mutex<[Key: Entry]>([:])
 
     var isEmpty: Bool { tickets.withLock(\.isEmpty) }
 
@@ -19,12 +25,21 @@ final class ConversationLocks: Sendable {
         let key = Key(conversation: conversation, owner: owner)
         let isLocked = tickets.withLock { tickets in
             if tickets[key] != nil { return false }
-            tickets[key] = ticket
+            tickets[key] = Entry(ticket: ticket)
             return true
         }
-        guard isLocked else {
-            let message = "This conversation already has an answer in progress. Wait for it, or stop it."
-            throw APIError(status: .conflict, code: "answering", message: message, retryAfter: 1)
+        guard isLocked else { throw APIError(StoreError.answering) }
+    }
+
+    /// Notes that the lease of the answer is stored.
+    func didTakeLease(_ answer: MessageID, in conversation: ConversationID, of owner: UserID) {
+        tickets.withLock { $0[Key(conversation: conversation, owner: owner)]?.leased = answer }
+    }
+
+    /// The answers whose leases are stored.
+    var leasedAnswers: [Replicas.LeasedAnswer] {
+        tickets.withLock { tickets in
+            tickets.values.compactMap { entry in entry.leased.map { Replicas.LeasedAnswer(id: $0, ticket: entry.ticket) } }
         }
     }
 
@@ -32,18 +47,14 @@ final class ConversationLocks: Sendable {
         _ = tickets.withLock { $0.removeValue(forKey: Key(conversation: conversation, owner: owner)) }
     }
 
-    func isLocked(_ conversation: ConversationID, of owner: UserID) -> Bool {
-        tickets.withLock { $0[Key(conversation: conversation, owner: owner)] != nil }
-    }
-
     /// Cancels the answer in a conversation, if there is one.
     func cancelAnswer(in conversation: ConversationID, of owner: UserID) {
-        tickets.withLock { $0[Key(conversation: conversation, owner: owner)] }?.cancel()
+        tickets.withLock { $0[Key(conversation: conversation, owner: owner)] }?.ticket.cancel()
     }
 
     /// Cancels all answers of an account.
     func cancelAnswers(of owner: UserID) {
-        let running = tickets.withLock { tickets in tickets.filter { $0.key.owner == owner }.map(\.value) }
+        let running = tickets.withLock { tickets in tickets.filter { $0.key.owner == owner }.map(\.value.ticket) }
         for ticket in running { ticket.cancel() }
     }
 }

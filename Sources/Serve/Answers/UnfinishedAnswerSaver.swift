@@ -9,8 +9,6 @@ import Threads
 final class UnfinishedAnswerSaver: Sendable {
     /// Between two saves of one answer.
     static let interval = Duration.seconds(2)
-    /// An answer that was not saved for this long is no longer being generated.
-    static let interruptedAfter = Duration.seconds(8)
 
     private let state = Mutex((next: ContinuousClock.now + interval, isSaving: false))
 

@@ -14,6 +14,8 @@ import Synchronization
 /// pauses at its next token, as long as this makes their numbers more equal, and continues when a slot is free. If the backend cannot
 /// pause answers, a client gets only its share of the slots, even if others are free.
 ///
+/// Of several servers that share a database, each has a queue of its own. What a client has on the others counts (`setElsewhere`).
+///
 /// `LocalBackend` serves its slots in the order of arrival. Give it as many slots as this queue, and no request waits there.
 package final class Admission: Sendable {
     package struct Limits: Sendable {
@@ -74,6 +76,12 @@ package final class Admission: Sendable {
 
     package var load: Load { queue.withLock { Load(running: $0.runningCount, waiting: $0.waitingCount) } }
     package var isIdle: Bool { load == Load(running: 0, waiting: 0) }
+
+    /// The running and waiting answers of each client.
+    package var loads: [ClientKey: Load] { queue.withLock { $0.loads } }
+
+    /// Sets what clients have running and waiting on other servers.
+    package func setElsewhere(_ loads: [ClientKey: Load]) { queue.withLock { $0.elsewhere = loads } }
 
     /// Takes a free slot or a place in the queue. The caller must `start` the ticket or make it `leave`.
     package func enter(_ client: ClientKey) throws(Rejection) -> AdmissionTicket {
@@ -192,6 +200,7 @@ private struct AdmissionQueue {
 
     var entries: [Int: Entry] = [:]
     var isClosed = false
+    var elsewhere: [ClientKey: Admission.Load] = [:]
     private(set) var runningCount = 0
     private(set) var waitingCount = 0
     private var nextID = 0
@@ -207,7 +216,8 @@ private struct AdmissionQueue {
 
     mutating func enter(_ client: ClientKey, _ limits: Admission.Limits) -> Result<Int, Admission.Rejection> {
         if isClosed { return .failure(.closed) }
-        let active = running[client, default: 0] + (waiting[client]?.count ?? 0)
+        let other = elsewhere[client].map { $0.running + $0.waiting } ?? 0
+        let active = running[client, default: 0] + (waiting[client]?.count ?? 0) + other
         if active >= limits.perClient { return .failure(.tooManyForClient(active: active)) }
         let isFree = runningCount < limits.slots && mayRun(client, limits)
         if !isFree, waitingCount >= limits.maxWaiting { return .failure(.queueFull(waiting: waitingCount)) }
@@ -221,6 +231,15 @@ private struct AdmissionQueue {
         }
         return .success(id)
     }
+
+    var loads: [ClientKey: Admission.Load] {
+        Set(running.keys).union(waiting.keys).reduce(into: [:]) { loads, client in
+            loads[client] = Admission.Load(running: running[client] ?? 0, waiting: waiting[client]?.count ?? 0)
+        }
+    }
+
+    /// The running answers of a client on all servers.
+    private func totalRunning(of client: ClientKey) -> Int { (running[client] ?? 0) + (elsewhere[client]?.running ?? 0) }
 
     private func mayRun(_ client: ClientKey, _ limits: Admission.Limits) -> Bool {
         limits.canPause() || running[client, default: 0] < limits.share
@@ -255,7 +274,8 @@ private struct AdmissionQueue {
     /// - Returns: The answer to pause, and what to begin instead.
     mutating func preempt(for id: Int, _ limits: Admission.Limits) -> (paused: any GenerationHandle, next: Next?)? {
         guard let client = entries[id]?.client, runningCount >= limits.slots,
-              let most = running.max(by: { $0.value < $1.value }), most.value - running[client, default: 0] >= 2 else { return nil }
+              let most = running.max(by: { totalRunning(of: $0.key) < totalRunning(of: $1.key) }),
+              totalRunning(of: most.key) - totalRunning(of: client) >= 2 else { return nil }
         let candidates = entries.filter { _, entry in
             entry.client == most.key && entry.hasSlot && !entry.isCancelled && entry.handle?.canPause ?? false
         }
@@ -320,7 +340,9 @@ private struct AdmissionQueue {
     enum Next { case start(Int, Job), resume(any GenerationHandle) }
 
     /// The lowest is next.
-    private func priority(of client: ClientKey) -> (running: Int, lastGiven: Int) { (running[client] ?? 0, lastGiven[client] ?? 0) }
+    private func priority(of client: ClientKey) -> (running: Int, lastGiven: Int) {
+        (totalRunning(of: client), lastGiven[client] ?? 0)
+    }
 
     private mutating func removeWaiting(_ id: Int, of client: ClientKey) {
         guard var ids = waiting[client], let index = ids.firstIndex(of: id) else { return }

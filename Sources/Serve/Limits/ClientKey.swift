@@ -25,6 +25,18 @@ package enum ClientKey: Sendable, Hashable {
         }
     }
 
+    /// Parses `text`. Returns nil for a network.
+    init?(text: String) {
+        guard let space = text.firstIndex(of: " ") else { return nil }
+        let value = text[text.index(after: space)...]
+        switch text[..<space] {
+        case "account": self = .account(String(value))
+        case "ipv4": guard let address = UInt32(value) else { return nil }; self = .ipv4(address)
+        case "ipv6": guard let prefix = UInt64(value) else { return nil }; self = .ipv6(prefix)
+        default: return nil
+        }
+    }
+
     /// Parses a numeric address. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is IPv4. Returns nil if the text is not an address.
     package init?(address text: String) {
         // The zone of fe80::1%eth0 is dropped.

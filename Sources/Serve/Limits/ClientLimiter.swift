@@ -5,7 +5,7 @@
 ///     if let seconds = chats.takeToken(for: client, at: .now) { … }       // 429, Retry-After: seconds
 package final class ClientLimiter: Sendable {
     /// The clients of a /56 network together may send as many requests as this many clients.
-    private static let clientsPerSite = 4
+    static let clientsPerSite = 4
 
     private let clients: RateLimiter
     private let sites: RateLimiter

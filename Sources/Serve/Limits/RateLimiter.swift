@@ -57,5 +57,5 @@ package final class RateLimiter: Sendable {
 
 extension Duration {
     /// Rounded up.
-    fileprivate var wholeSeconds: Int { Int(components.seconds) + (components.attoseconds > 0 ? 1 : 0) }
+    var wholeSeconds: Int { Int(components.seconds) + (components.attoseconds > 0 ? 1 : 0) }
 }

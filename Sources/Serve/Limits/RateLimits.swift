@@ -1,35 +1,39 @@
 import HTTPServer
+import Store
 
 /// The rate limits of the server. A limit of 0 per minute is none.
 struct RateLimits: Sendable {
-    private let chats: ClientLimiter?
-    private let signIns: ClientLimiter?
-    private let registrations: ClientLimiter?
-    private let exports: ClientLimiter?
-    private let changes: ClientLimiter?
-    private let searches: ClientLimiter?
+    private let chats: SharedLimiter?
+    private let signIns: SharedLimiter?
+    private let registrations: SharedLimiter?
+    private let exports: SharedLimiter?
+    private let changes: SharedLimiter?
+    private let searches: SharedLimiter?
     /// Counts wrong passwords and wrong admin keys.
-    private let failedAttempts: ClientLimiter?
+    private let failedAttempts: Lockouts?
 
-    init(_ settings: ServeSettings) {
-        func limiter(_ perMinute: Int) -> ClientLimiter? { perMinute > 0 ? ClientLimiter(perMinute: perMinute) : nil }
-        chats = limiter(settings.chatsPerMinute)
-        signIns = limiter(settings.signInsPerMinute)
-        registrations = limiter(settings.registrationsPerMinute)
-        changes = limiter(settings.changesPerMinute)
-        searches = limiter(settings.searchesPerMinute)
-        exports = limiter(min(settings.chatsPerMinute, 10))
-        failedAttempts = limiter(min(settings.signInsPerMinute, 10))
+    init(_ settings: ServeSettings, _ store: Store, _ replicas: Replicas) {
+        func limiter(_ name: String, _ perMinute: Int) -> SharedLimiter? {
+            perMinute > 0 ? SharedLimiter(name, perMinute: perMinute, store, replicas) : nil
+        }
+        chats = limiter("chats", settings.chatsPerMinute)
+        signIns = limiter("sign-ins", settings.signInsPerMinute)
+        registrations = limiter("registrations", settings.registrationsPerMinute)
+        changes = limiter("changes", settings.changesPerMinute)
+        searches = limiter("searches", settings.searchesPerMinute)
+        exports = limiter("exports", min(settings.chatsPerMinute, 10))
+        failedAttempts = settings.signInsPerMinute > 0 ? Lockouts(perMinute: min(settings.signInsPerMinute, 10), store) : nil
     }
 
     func checkChat(_ client: ClientKey) throws(APIError) { try Self.check(chats, client, "Too many messages.") }
-    /// Throws what the handler of a route would throw after the wait for a thread that hashes passwords. Takes no token.
+    /// Throws what the handler of a route would throw after the wait for a thread that hashes passwords, as far as this is known without
+    /// the database. Takes no token.
     func checkBeforeHashing(_ limit: Route.RateLimit, _ client: ClientKey) throws(APIError) {
         let (limiter, message) = switch limit {
         case .registrations: (registrations, Self.tooManyRegistrations)
         case .none, .changes, .checkedByHandler, .signIns: (signIns, Self.tooManySignIns)
         }
-        if let seconds = limiter?.secondsUntilToken(for: client, at: .now) { throw Self.tooManyRequests(message, seconds) }
+        if let seconds = limiter?.secondsUntilTokenInMemory(for: client) { throw Self.tooManyRequests(message, seconds) }
     }
 
     private static let tooManySignIns = "Too many sign-in attempts."
@@ -49,25 +53,31 @@ struct RateLimits: Sendable {
         case account(String)
         case admin(from: PeerAddress)
 
-        fileprivate var client: ClientKey {
+        fileprivate var text: String {
             switch self {
-            case .account(let name): .account("account \(name.lowercased())")
-            case .admin(let address): .account("owner from \(address.prefix)")
+            case .account(let name): "account \(name.lowercased())"
+            case .admin(let address): "owner from \(address.prefix)"
             }
         }
     }
 
-    /// Throws 429 while the key is locked, whether the next attempt is right or wrong. An account is locked for all addresses together.
-    func checkLockout(_ key: LockoutKey) throws(APIError) {
-        if let seconds = failedAttempts?.secondsUntilToken(for: key.client, at: .now) {
-            throw Self.tooManyRequests("Too many failed attempts.", seconds)
-        }
+    /// Begins an attempt to prove an identity. Throws 429 while the key is locked, whether the attempt is right or wrong. An account is
+    /// locked for all addresses together. An attempt that is right must be ended by `recordSuccess`.
+    func beginAttempt(_ key: LockoutKey) throws {
+        if let seconds = try failedAttempts?.begin(key.text) { throw Self.tooManyFailures(seconds) }
     }
 
-    func recordFailedAttempt(_ key: LockoutKey) { _ = failedAttempts?.takeToken(for: key.client, at: .now) }
+    func recordSuccess(_ key: LockoutKey) throws { try failedAttempts?.succeed(key.text) }
 
-    private static func check(_ limiter: ClientLimiter?, _ client: ClientKey, _ message: String) throws(APIError) {
-        if let seconds = limiter?.takeToken(for: client, at: .now) { throw tooManyRequests(message, seconds) }
+    /// Throws 429 while the key is locked.
+    func checkLockout(_ key: LockoutKey) throws {
+        if let seconds = try failedAttempts?.secondsUntilAttempt(key.text) { throw Self.tooManyFailures(seconds) }
+    }
+
+    private static func tooManyFailures(_ seconds: Int) -> APIError { tooManyRequests("Too many failed attempts.", seconds) }
+
+    private static func check(_ limiter: SharedLimiter?, _ client: ClientKey, _ message: String) throws(APIError) {
+        if let seconds = limiter?.takeToken(for: client) { throw tooManyRequests(message, seconds) }
     }
 
     private static func tooManyRequests(_ message: String, _ seconds: Int) -> APIError {

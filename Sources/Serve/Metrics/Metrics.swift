@@ -17,25 +17,40 @@ package final class Metrics: Sendable {
     /// The time from a request to the end of its answer.
     package let answerSeconds = Histogram(bounds: Histogram.seconds)
 
+    package struct Load: Sendable {
+        let running, waiting, servers: Int
+
+        /// - Parameter servers: The servers that share the database.
+        package init(running: Int, waiting: Int, servers: Int = 1) {
+            self.running = running
+            self.waiting = waiting
+            self.servers = servers
+        }
+    }
+
     private let version: String
+    private let server: String?
     private let slots: Int
-    private let load: @Sendable () -> Admission.Load
+    private let load: @Sendable () -> Load
     private let checks: @Sendable () -> [(name: String, isOK: Bool)]
 
-    /// - Parameter checks: The results of the last health checks.
+    /// - Parameters:
+    ///   - server: The value of the label `server` of all samples, which tells the servers behind a proxy apart; nil for no label.
+    ///   - checks: The results of the last health checks.
     package init(
-        routes: [String], version: String, slots: Int,
-        load: @escaping @Sendable () -> Admission.Load, checks: @escaping @Sendable () -> [(name: String, isOK: Bool)]
+        routes: [String], version: String, server: String? = nil, slots: Int, load: @escaping @Sendable () -> Load,
+        checks: @escaping @Sendable () -> [(name: String, isOK: Bool)]
     ) {
         requests = RequestMetrics(routes: routes)
         self.version = version
+        self.server = server
         self.slots = slots
         self.load = load
         self.checks = checks
     }
 
     package var text: String {
-        var text = PrometheusText()
+        var text = PrometheusText(server.map { [("server", $0)] } ?? [])
         requests.write(to: &text)
         text.metric("slm_tokens_generated_total", .counter, "Generated tokens") { $0.sample(tokensGenerated.value) }
         text.metric("slm_prompt_tokens_total", .counter, "Prompt tokens") { $0.sample(promptTokens.value) }
@@ -46,6 +61,7 @@ package final class Metrics: Sendable {
         text.metric("slm_check_ok", .gauge, "1 if the last health check of this part succeeded, else 0") { text in
             for check in checks() { text.sample(check.isOK ? 1 : 0, [("check", check.name)]) }
         }
+        text.metric("slm_servers", .gauge, "Servers that share the database") { $0.sample(load.servers) }
         text.metric("slm_first_token_seconds", .histogram, "Time from a request to the first text of its answer") {
             $0.sample(firstTokenSeconds)
         }

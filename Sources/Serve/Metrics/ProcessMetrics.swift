@@ -12,10 +12,8 @@ struct ProcessMetrics {
     private let cpuSeconds: Double
 
     init() {
-        let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
         let ticksPerSecond = Double(sysconf(Int32(_SC_CLK_TCK)))
-        let residentPages = Self.text("/proc/self/statm").split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-        residentBytes = residentPages * pageSize
+        residentBytes = Self.residentBytes
         openFiles = Self.entryCount(in: "/proc/self/fd")
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
@@ -29,6 +27,11 @@ struct ProcessMetrics {
         let bootLine = Self.text("/proc/stat").split(separator: "\n").first { $0.hasPrefix("btime ") }
         let bootTime = bootLine.flatMap { Double($0.dropFirst(6)) } ?? 0
         startTime = bootTime + field(22) / ticksPerSecond
+    }
+
+    static var residentBytes: Int {
+        let pages = text("/proc/self/statm").split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
     }
 
     func write(to text: inout PrometheusText) {

@@ -9,6 +9,10 @@ struct PrometheusText {
 
     private(set) var text = ""
     private var name = ""
+    /// Labels of all samples.
+    private let common: Labels
+
+    init(_ common: Labels = []) { self.common = common }
 
     /// Writes a metric. `samples` writes its samples.
     mutating func metric(_ name: String, _ type: MetricType, _ help: String, _ samples: (inout PrometheusText) -> Void) {
@@ -33,7 +37,7 @@ struct PrometheusText {
     }
 
     private mutating func line(_ name: String, _ labels: Labels, _ value: String) {
-        let pairs = labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",")
+        let pairs = (common + labels).map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",")
         text += "\(name)\(pairs.isEmpty ? "" : "{\(pairs)}") \(value)\n"
     }
 

@@ -28,7 +28,7 @@ extension App {
             let seconds = (ContinuousClock.now - start).inSeconds
             self.executors.database.runEvenIfFull {
                 self.storeAnswer(stream, chat, end, seconds: seconds)
-                self.logChat(request.message, stream.text, end, after: Array(chat.history.dropLast()))
+                self.logChat(request.message, stream.text, end, after: Array(chat.history.dropLast()), of: chat.owner)
             }
         }
         return nil
@@ -39,7 +39,7 @@ extension App {
         guard saver.begin() else { return }
         executors.database.runEvenIfFull {
             let answer = UnfinishedAnswer(
-                id: chat.answer, content: stream.text, model: chat.model, tokens: stream.tokens,
+                id: chat.lease.answer, to: chat.question, content: stream.text, model: chat.model, tokens: stream.tokens,
                 seconds: (ContinuousClock.now - start).inSeconds)
             do { try self.store.save(answer, in: chat.conversation.id, of: chat.owner) } catch {
                 Log.error("cannot save the text of an answer in progress: \(error)")
@@ -48,25 +48,21 @@ extension App {
         }
     }
 
-    /// Stores the text of answers in a conversation whose server was killed.
-    func recoverAnswers(in conversation: ConversationID, of owner: UserID) throws(StoreError) {
-        if conversationLocks.isLocked(conversation, of: owner) { return }
-        try store.recoverAnswers(in: conversation, of: owner, idleFor: UnfinishedAnswerSaver.interruptedAfter)
-    }
-
-    /// Locks the conversation, then stores the message and reads the history in one transaction.
+    /// Locks the conversation, then takes its lease, stores the message and reads the history in one transaction.
     private func storeUserMessage(_ request: AccountChatRequest, _ ticket: AdmissionTicket, model: String) throws -> AccountChat {
         let id = request.conversation ?? ConversationID()
-        if request.conversation != nil { try recoverAnswers(in: id, of: request.owner) }
+        let lease = AnswerLease(answer: MessageID(), server: replicas.id)
         try conversationLocks.lock(id, of: request.owner, for: ticket)                   // 409
         do {
-            let (conversation, messages) = try store.appendAndRead(
+            let (conversation, messages) = try store.appendAndRead(                      // 409 if another server has the lease
                 NewMessage(.user, request.message),
                 to: id,
                 of: request.owner,
                 creating: request.conversation == nil ? Self.title(for: request.message) : nil,
-                replacingFrom: request.replacedMessage)
-            return AccountChat(owner: request.owner, conversation: conversation, messages: messages, model: model)
+                replacingFrom: request.replacedMessage,
+                taking: lease)
+            conversationLocks.didTakeLease(lease.answer, in: id, of: request.owner)
+            return AccountChat(owner: request.owner, conversation: conversation, messages: messages, lease: lease, model: model)
         } catch {
             conversationLocks.unlock(id, of: request.owner)
             if case .notFound(.message) = error { throw AccountChatRequest.invalidReplaceFrom }
@@ -89,11 +85,14 @@ extension App {
         var failure: APIError?
         do {
             if text.isEmpty {
-                try store.record(generation, of: chat.owner, in: id)
+                try store.record(generation, of: chat.owner, in: id, ending: chat.lease)
             } else {
-                try store.append(NewMessage(.assistant, text), as: chat.answer, to: id, of: chat.owner, generation: generation)
+                try store.append(
+                    NewMessage(.assistant, text), as: chat.lease.answer, to: id, of: chat.owner, answering: chat.question,
+                    generation: generation, ending: chat.lease)
             }
         } catch {
+            replicas.endLater(chat.lease, in: id)
             // The user may have deleted the conversation in the meantime.
             if error != .notFound(.conversation) { failure = APIError(error) }
         }
@@ -150,9 +149,12 @@ private struct AccountChat: Sendable {
     let conversation: StoredConversation
     /// Ends with the user's message.
     let messages: [Message]
-    /// The id of the answer: the client gets it before the answer is stored.
-    let answer = MessageID()
+    /// Has the id of the answer: the client gets it before the answer is stored.
+    let lease: AnswerLease
     let model: String
+
+    /// The user's message.
+    var question: MessageID? { messages.last?.id }
 
     /// The prompt messages.
     var history: [ChatMessage] { messages.map { ChatMessage(Conversation.Role(rawValue: $0.role.rawValue) ?? .user, $0.content) } }
@@ -163,7 +165,7 @@ private struct AccountChat: Sendable {
             ("conversation_id", conversation.id.description),
             ("title", conversation.title),
             ("message_id", messages.last?.id.description ?? ""),
-            ("answer_id", answer.description),
+            ("answer_id", lease.answer.description),
         ]
     }
 }

@@ -58,11 +58,9 @@ extension App {
         try rateLimits.checkSignIn(context.client.key)
         let user = try self.user(name)
         let lockout = RateLimits.LockoutKey.account(user?.username ?? name.text)
-        try rateLimits.checkLockout(lockout)
-        guard passwordHasher.verify(password, against: user?.passwordHash), let user else {
-            rateLimits.recordFailedAttempt(lockout)
-            throw APIError.wrongCredentials
-        }
+        try rateLimits.beginAttempt(lockout)
+        guard passwordHasher.verify(password, against: user?.passwordHash), let user else { throw APIError.wrongCredentials }
+        try rateLimits.recordSuccess(lockout)
         // Only a user who knows the password gets the reason.
         if user.disabledAt != nil {
             throw APIError(status: .forbidden, code: "disabled", message: "This account is disabled. Ask the owner of this server.")
@@ -79,11 +77,11 @@ extension App {
         try rateLimits.checkSignIn(context.client.key)
         let user = try self.user(name)
         let lockout = RateLimits.LockoutKey.account(user?.username ?? name.text)
-        try rateLimits.checkLockout(lockout)
+        try rateLimits.beginAttempt(lockout)
         guard let user, let code, try store.isValidPasswordReset(code.digest, of: user.id) else {
-            rateLimits.recordFailedAttempt(lockout)
             throw APIError.wrongCode(field: "code")
         }
+        try rateLimits.recordSuccess(lockout)
         let hash = try passwordHash(of: password, field: "new_password")
         return try startSession(of: try store.resetPassword(of: user.id, code: code.digest, to: hash), context)
     }

@@ -14,7 +14,7 @@ extension App {
             },
             Route("GET", "/api/admin/conversations", access: .admin) { try $0.allConversations($1, of: nil) },
             Route("GET", "/api/admin/conversations/{id}/messages", access: .admin) { try $0.messages($1) },
-        ] + adminUserRoutes + adminServerRoutes
+        ] + adminUserRoutes + adminServerRoutes + adminReplicaRoutes
     }
 
     private enum Order: String, CaseIterable { case asc, desc }
@@ -39,6 +39,7 @@ extension App {
     private func totals() throws -> Response {
         let totals = try store.admin.totals()
         let topUsers = try store.admin.users(sortedBy: .messages, descending: true, limit: 10).items
+        let servers = currentServers
         return Response.json { all in
             all.key("users"); all.integer(totals.users)
             all.key("active_last_day"); all.integer(totals.activeLastDay)
@@ -48,6 +49,9 @@ extension App {
             all.key("prompt_tokens"); all.integer(totals.promptTokens)
             all.key("tokens"); all.integer(totals.answerTokens)
             all.key("tokens_last_minute"); all.integer(totals.answerTokensLastMinute)
+            all.key("servers"); all.integer(servers.count)
+            all.key("running"); all.integer(servers.reduce(0) { $0 + $1.status.running })
+            all.key("waiting"); all.integer(servers.reduce(0) { $0 + $1.status.waiting })
             all.key("top_users")
             all.array { for user in topUsers { $0.object { Self.write(user, to: &$0) } } }
         }

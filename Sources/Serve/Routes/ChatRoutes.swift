@@ -66,7 +66,7 @@ extension App {
                 self.logChat(message, answer.text, end)
                 context.respond(Response.json { json in
                     json.key("response"); json.string(answer.text)
-                    json.key("chat_count"); json.integer(self.chatLog?.count ?? 0)
+                    json.key("chat_count"); json.integer(self.collectedChatCount)
                 })
             }
         }
@@ -77,17 +77,27 @@ extension App {
         guard settings.allowsGuests else { throw .unauthorized("Sign in first: this server does not allow guests.") }
     }
 
-    /// Appends a chat to the chat log (`--collect`), on a thread that may wait for the disk.
+    /// Collects a chat of a guest, on a thread that may wait for the disk.
     private func logChatLater(_ message: String, _ answer: String, _ end: GenerationEnd, after history: [ChatMessage]) {
-        if chatLog != nil { executors.database.runEvenIfFull { self.logChat(message, answer, end, after: history) } }
+        if chatCollector != nil { executors.database.runEvenIfFull { self.logChat(message, answer, end, after: history) } }
     }
 
-    /// Appends a chat to the chat log, after the messages that the model saw before it. A cancelled or truncated answer is not worth
+    /// Collects a chat (`--collect`), after the messages that the model saw before it. A cancelled or truncated answer is not worth
     /// training on.
-    func logChat(_ message: String, _ answer: String, _ end: GenerationEnd, after history: [ChatMessage] = []) {
-        guard let chatLog, end.reason == .stop else { return }
-        do { try chatLog.append(user: message, assistant: answer, at: Timestamp.now().description, after: history) } catch {
-            Log.error("cannot append to the chat log: \(error)")
+    func logChat(
+        _ message: String, _ answer: String, _ end: GenerationEnd, after history: [ChatMessage] = [], of user: UserID? = nil
+    ) {
+        guard let chatCollector, end.reason == .stop else { return }
+        do { try chatCollector.collect(message, answer, after: history, of: user) } catch {
+            Log.error("cannot collect a chat: \(error)")
+        }
+    }
+
+    /// The number of collected chats; 0 if this server collects none.
+    var collectedChatCount: Int {
+        do { return try chatCollector?.count ?? 0 } catch {
+            Log.error("cannot count the collected chats: \(error)")
+            return 0
         }
     }
 }

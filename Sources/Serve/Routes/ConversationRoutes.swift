@@ -15,6 +15,7 @@ extension App {
             Route("PATCH", "/api/conversations/{id}", access: .account) { try $0.rename($1) },
             Route("DELETE", "/api/conversations/{id}", access: .account) { try $0.delete($1) },
             Route("POST", "/api/conversations/{id}/restore", access: .account) { try $0.restore($1) },
+            Route("POST", "/api/conversations/{id}/stop", access: .account) { try $0.stopAnswer($1) },
         ]
     }
 
@@ -61,10 +62,7 @@ extension App {
     private func conversation(_ context: RequestContext) throws -> Response {
         let id: ConversationID = try context.id(of: "conversation")
         let owner = try context.account
-        // Before the messages are read: an answer that ends in between is then among them.
-        let isAnswering = conversationLocks.isLocked(id, of: owner)
-        try recoverAnswers(in: id, of: owner)
-        let (conversation, messages) = try store.conversation(id, of: owner)
+        let (conversation, messages, isAnswering) = try store.openConversation(id, of: owner)
         return Response.json { whole in
             conversation.write(to: &whole)
             whole.key("answering"); whole.boolean(isAnswering)
@@ -83,6 +81,15 @@ extension App {
         let id: ConversationID = try context.id(of: "conversation")
         let owner = try context.account
         try store.delete(id, of: owner)
+        conversationLocks.cancelAnswer(in: id, of: owner)
+        return .noContent
+    }
+
+    /// Stops the answer in progress, whichever server generates it. The text so far is stored.
+    private func stopAnswer(_ context: RequestContext) throws -> Response {
+        let id: ConversationID = try context.id(of: "conversation")
+        let owner = try context.account
+        try store.requestStop(in: id, of: owner)
         conversationLocks.cancelAnswer(in: id, of: owner)
         return .noContent
     }
@@ -111,6 +118,7 @@ extension Message {
         object.key("role"); object.string(role.rawValue)
         object.key("content"); object.string(content)
         object.key("created_at"); object.string(createdAt.description)
+        if let parent { object.key("parent_id"); object.string(parent.description) }
         guard let figures else { return }
         object.key("reason"); object.string(figures.reason)
         object.key("metrics")

@@ -61,11 +61,11 @@ extension App {
     /// Checks the password again before a change that a stolen session token alone must not allow. Attempts are limited like sign-ins.
     private func confirm(_ password: String, of user: User, _ context: RequestContext) throws {
         try rateLimits.checkSignIn(context.client.key)
-        try rateLimits.checkLockout(.account(user.username))
+        try rateLimits.beginAttempt(.account(user.username))
         guard passwordHasher.verify(password, against: user.passwordHash) else {
-            rateLimits.recordFailedAttempt(.account(user.username))
             throw APIError(status: .forbidden, code: "wrong_password", message: "Wrong password.", field: "password")
         }
+        try rateLimits.recordSuccess(.account(user.username))
     }
 
     private func sessions(_ context: RequestContext) throws -> Response {

@@ -11,7 +11,7 @@ extension App {
             Route("GET", "/metrics", on: .parsing) { app, _ in
                 Response(.ok, [("Content-Type", Metrics.contentType)], Array(app.metrics.text.utf8))
             },
-            Route("GET", "/stats", on: .database) { app, _ in app.chatLogStatistics },
+            Route("GET", "/stats", on: .database) { app, _ in try app.chatLogStatistics() },
         ]
     }
 
@@ -31,6 +31,8 @@ extension App {
             }
             health.key("registration"); health.string(settings.allowsRegistration ? "open" : "invitation")
             health.key("uptime_seconds"); health.number(uptime.rounded(toPlaces: 3))
+            health.key("servers"); health.integer(max(1, replicas.servers.count))
+            // Of this server; /api/admin/stats has those of all servers.
             health.key("queue")
             health.object {
                 $0.key("running"); $0.integer(load.running)
@@ -58,11 +60,13 @@ extension App {
         return response
     }
 
-    private var chatLogStatistics: Response {
-        Response.json { statistics in
-            statistics.key("count"); statistics.integer(chatLog?.count ?? 0)
-            statistics.key("ready"); statistics.boolean(chatLog?.hasEnoughForFineTuning ?? false)
-            statistics.key("collecting"); statistics.boolean(chatLog != nil)
+    private func chatLogStatistics() throws -> Response {
+        let count = try chatCollector?.count ?? 0
+        let isReady = try chatCollector?.hasEnoughForFineTuning ?? false
+        return Response.json { statistics in
+            statistics.key("count"); statistics.integer(count)
+            statistics.key("ready"); statistics.boolean(isReady)
+            statistics.key("collecting"); statistics.boolean(chatCollector != nil)
         }
     }
 }

@@ -17,6 +17,8 @@ struct APIError: Error, Equatable {
     var retryAfter: Int?
     /// The request that is answered.
     var requestID: String?
+    /// The cause, which only the operator may see. It is logged with the id of the request.
+    var cause: String?
 
     static func invalid(_ field: String, _ message: String) -> APIError {
         APIError(status: .unprocessableContent, code: "invalid", message: "\(field): \(message)", field: field)
@@ -49,7 +51,7 @@ struct APIError: Error, Equatable {
 }
 
 extension APIError {
-    /// Hides internal details, which only the operator may see, and logs them.
+    /// Hides internal details, which only the operator may see.
     init(_ error: StoreError) {
         switch error {
         case .notFound(.user): self = .unauthorized("This account no longer exists. Sign in again.")
@@ -70,11 +72,17 @@ extension APIError {
             let message = "This conversation has reached its maximum length. Start a new one."
             self = APIError(status: .conflict, code: "conversation_full", message: message)
         case .quotaExceeded(let quota, let limit): self.init(quota, limit)
+        case .answering:
+            let message = "This conversation already has an answer in progress. Wait for it, or stop it."
+            self = APIError(status: .conflict, code: "answering", message: message, retryAfter: 1)
+        case .leaseLost:
+            let message = "This server did not respond for too long, so that the answer was interrupted. Load the conversation again."
+            self = APIError(status: .conflict, code: "interrupted", message: message)
         case .queryTimeout:
             self = .serviceUnavailable("search_timeout", "The search took too long. Try a longer or more specific text.", retryAfter: 1)
-        case .invalidURL, .unusable, .damaged, .foreignDatabase, .newerSchema, .failed:
-            Log.error("\(error)")
+        case .invalidURL, .unusable, .damaged, .foreignDatabase, .newerSchema, .backup, .failed:
             self = .internalError
+            cause = "\(error)"
         }
     }
 
@@ -99,11 +107,11 @@ extension APIError {
             self = APIError(status: .unprocessableContent, code: "invalid", message: "\(error)".capitalizedFirst)
         case .busy: self = .serviceUnavailable("busy", "\(error)".capitalizedFirst)
         case .threadNotStarted, .invalidLogits:
-            Log.error("\(error)")
             self = .internalError
+            cause = "\(error)"
         case .remote(let error):
-            Log.error("\(error)")
             self.init(error)
+            cause = "\(error)"
         }
     }
 
@@ -144,8 +152,8 @@ extension APIError {
         case let error as Admission.Rejection: self.init(error)
         case let error as JSONError: self.init(error)
         default:
-            Log.error("\(error)")
             self = .internalError
+            cause = "\(error)"
         }
     }
 }
@@ -154,9 +162,12 @@ extension APIError {
     /// Returns the response, with the id of the request.
     func response(to request: Request) -> Response { identified(by: request).response(for: request.path) }
 
+    /// Adds the id of the request, and logs the cause.
     func identified(by request: Request) -> APIError {
         var copy = self
         copy.requestID = request.id
+        if let cause { Log.error(cause, request: request.id) }
+        copy.cause = nil
         return copy
     }
 

@@ -34,14 +34,14 @@ extension App {
         }
     }
 
-    private func checkAdminKey(_ request: Request, from address: PeerAddress) throws(APIError) {
+    private func checkAdminKey(_ request: Request, from address: PeerAddress) throws {
         // Without an admin key, the admin routes do not exist.
-        guard let key = settings.adminKey else { throw .notFound("path") }
+        guard let key = settings.adminKey else { throw APIError.notFound("path") }
         let given = request.header("x-admin-key") ?? ""
         try rateLimits.checkLockout(.admin(from: address))
         guard ConstantTime.equal(given, key) else {
-            if !given.isEmpty { rateLimits.recordFailedAttempt(.admin(from: address)) }
-            throw .unauthorized("Wrong or missing admin key: expected the value of ADMIN_API_KEY in the header X-Admin-Key.")
+            if !given.isEmpty { try rateLimits.beginAttempt(.admin(from: address)) }
+            throw APIError.unauthorized("Wrong or missing admin key: expected the value of ADMIN_API_KEY in the header X-Admin-Key.")
         }
     }
 

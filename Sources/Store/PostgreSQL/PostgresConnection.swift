@@ -58,6 +58,11 @@ final class PostgresConnection: Connection, @unchecked Sendable {
         }
     }
 
+    func forEachRow(_ sql: String, _ body: (Row) throws(StoreError) -> Void) throws(StoreError) {
+        let name = try prepared(sql)
+        try stream(of: { PQsendQueryPrepared(connection, name, 0, nil, nil, nil, 0) }, body)
+    }
+
     private func prepared(_ sql: String) throws(StoreError) -> String {
         if let name = statements[sql] { return name }
         let name = "slm\(statements.count)"
@@ -84,6 +89,41 @@ final class PostgresConnection: Connection, @unchecked Sendable {
     private var message: String { PQerrorMessage(connection).map { String(cString: $0).firstLine } ?? "" }
 }
 
+/// Notifications of `Dialect.notify` in the schema of a connection.
+final class PostgresListener: NotificationListener {
+    private let connection: PostgresConnection
+
+    init(_ connection: PostgresConnection) throws(StoreError) {
+        self.connection = connection
+        let channel = try connection.firstRow("SELECT 'slm_' || md5(current_schema())", [])?.text(0) ?? ""
+        try connection.execute("LISTEN \(channel)", [])
+    }
+
+    func wait(upTo time: Duration) throws(StoreError) -> Bool { try connection.waitForNotification(upTo: time) }
+}
+
+extension PostgresConnection {
+    fileprivate func waitForNotification(upTo time: Duration) throws(StoreError) -> Bool {
+        if takeNotifications() { return true }
+        var socket = pollfd(fd: PQsocket(connection), events: Int16(POLLIN), revents: 0)
+        guard socket.fd >= 0 else { throw lost("the connection is closed") }
+        let ready = poll(&socket, 1, Int32(clamping: time.milliseconds))
+        if ready < 0, errno != EINTR { throw lost(String(cString: strerror(errno))) }
+        if ready > 0, PQconsumeInput(connection) == 0 { throw lost(message) }
+        return takeNotifications()
+    }
+
+    /// Discards the notifications that have arrived, and returns whether there were any.
+    private func takeNotifications() -> Bool {
+        var isNotified = false
+        while let notification = PQnotifies(connection) {
+            PQfreemem(notification)
+            isNotified = true
+        }
+        return isNotified
+    }
+}
+
 /// Sending statements and waiting for results, with a deadline.
 extension PostgresConnection {
     @discardableResult
@@ -103,6 +143,36 @@ extension PostgresConnection {
         if PQstatus(connection) == CONNECTION_BAD { isLost = true }
         if let error { throw error }
         return rows
+    }
+
+    /// Receives the rows one by one. The time limit is that of one row.
+    private func stream(of send: () -> Int32, _ body: (Row) throws(StoreError) -> Void) throws(StoreError) {
+        guard send() == 1, PQsetSingleRowMode(connection) == 1 else { throw lost(message) }
+        try flush(until: .now + timeout)
+        var error: StoreError?
+        while let result = try nextResult(until: .now + timeout) {
+            defer { PQclear(result) }
+            switch PQresultStatus(result) {
+            case PGRES_SINGLE_TUPLE where error != nil: break       // read to the end, or the next statement cannot be sent
+            case PGRES_SINGLE_TUPLE:
+                do throws(StoreError) { for row in PostgresRows(result, store: store).rows { try body(row) } } catch let failure {
+                    error = failure
+                    cancel()
+                }
+            case PGRES_TUPLES_OK, PGRES_COMMAND_OK: break
+            default: error = error ?? failure(result)
+            }
+        }
+        if PQstatus(connection) == CONNECTION_BAD { isLost = true }
+        if let error { throw error }
+    }
+
+    /// Asks the server to end the statement, whose rows are not needed. If this fails, the rows arrive and are ignored.
+    private func cancel() {
+        guard let request = PQgetCancel(connection) else { return }
+        defer { PQfreeCancel(request) }
+        var message = [CChar](repeating: 0, count: 256)
+        PQcancel(request, &message, Int32(message.count))
     }
 
     private func flush(until deadline: ContinuousClock.Instant) throws(StoreError) {

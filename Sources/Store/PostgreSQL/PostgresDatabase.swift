@@ -35,6 +35,10 @@ final class PostgresDatabase: Database {
         searchPool.clear()
     }
 
+    func listener() throws(StoreError) -> (any NotificationListener)? {
+        try PostgresListener(try PostgresConnection(url, store: name, timeout: timeout))
+    }
+
     func transaction<Result>(_ access: Access, _ body: (any Connection) throws(StoreError) -> Result) throws(StoreError) -> Result {
         let pool = access == .search ? searchPool : pool
         let deadline = ContinuousClock.now + timeout
@@ -68,14 +72,14 @@ final class PostgresDatabase: Database {
     ) throws(StoreError) -> Result {
         connection.isRetryable = false
         // All statements of a reader see one snapshot. A writer locks the rows that it depends on.
-        let isReader = access == .read || access == .search
         try connection.execute(
-            isReader ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", [])
+            access.isReader ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", [])
         let timeout = connection.timeout
         defer { connection.timeout = timeout }
         do {
             if access == .migrate { try Self.lockForMigration(on: connection) }
             if access == .search { try limitTime(on: connection) }
+            if access == .backup { connection.timeout = Self.longTimeout }
             let result = try body(connection)
             try connection.execute("COMMIT", [])
             return result
@@ -85,9 +89,11 @@ final class PostgresDatabase: Database {
         }
     }
 
+    private static let longTimeout = Duration.seconds(3_600)
+
     /// Waits for migrations of other servers without a timeout. The lock number identifies slm among the users of the database.
     private static func lockForMigration(on connection: PostgresConnection) throws(StoreError) {
-        connection.timeout = .seconds(3_600)
+        connection.timeout = longTimeout
         try connection.execute("SELECT set_config('lock_timeout', '0', true)", [])
         try connection.execute("SELECT pg_advisory_xact_lock(7564397)", [])
     }

@@ -38,13 +38,22 @@ final class SQLiteConnection: Connection, @unchecked Sendable {
         }
         for (i, value) in values.enumerated() { try bind(value, to: "$\(i + 1)", of: statement) }
         var rows: [Row] = []
+        while let row = try nextRow(of: statement) { rows.append(row) }
+        return rows
+    }
+
+    func forEachRow(_ sql: String, _ body: (Row) throws(StoreError) -> Void) throws(StoreError) {
+        let statement = try prepared(sql)
+        defer { sqlite3_reset(statement) }
+        while let row = try nextRow(of: statement) { try body(row) }
+    }
+
+    private func nextRow(of statement: OpaquePointer) throws(StoreError) -> Row? {
         errno = 0
-        while true {
-            switch sqlite3_step(statement) {
-            case SQLITE_ROW: rows.append(Row(values: (0..<sqlite3_column_count(statement)).map { column($0, of: statement) }, store: path))
-            case SQLITE_DONE: return rows
-            case let code: throw failure(code)
-            }
+        switch sqlite3_step(statement) {
+        case SQLITE_ROW: return Row(values: (0..<sqlite3_column_count(statement)).map { column($0, of: statement) }, store: path)
+        case SQLITE_DONE: return nil
+        case let code: throw failure(code)
         }
     }
 

@@ -9,6 +9,8 @@ final class SQLiteDatabase: Database {
     private let writer: ConnectionPool<SQLiteConnection>
     private let readers: ConnectionPool<SQLiteConnection>
     private let searchers: ConnectionPool<SQLiteConnection>
+    /// For writes whose commit does not wait for the disk.
+    private let transientWriter: ConnectionPool<SQLiteConnection>
     private let searchTimeout: Duration
 
     init(path: String, options: StoreOptions) throws(StoreError) {
@@ -21,16 +23,18 @@ final class SQLiteDatabase: Database {
         writer = ConnectionPool(capacity: 1, [first])
         readers = ConnectionPool(capacity: options.connections)
         searchers = ConnectionPool(capacity: options.searchConnections)
+        transientWriter = ConnectionPool(capacity: 1)
         searchTimeout = options.searchTimeout
     }
 
     func transaction<Result>(_ access: Access, _ body: (any Connection) throws(StoreError) -> Result) throws(StoreError) -> Result {
         let pool = switch access {
-        case .read: readers
+        case .read, .backup: readers
         case .search: searchers
         case .write, .migrate: writer
+        case .transient: transientWriter
         }
-        let isReader = access == .read || access == .search
+        let isReader = access.isReader
         let borrowed = try pool.borrow(within: timeout) { () throws(StoreError) in try Self.connect(path, access, timeout: timeout) }
         guard let connection = borrowed else { throw .busy(store: path, reason: "all connections are in use") }
         defer { pool.release(connection) }
@@ -52,8 +56,11 @@ final class SQLiteDatabase: Database {
     func closeConnections() {
         readers.clear()
         searchers.clear()
+        transientWriter.clear()
         writer.clear()
     }
+
+    func listener() throws(StoreError) -> (any NotificationListener)? { nil }
 
     /// Creates the file if it does not exist. SQLite treats an empty file as an empty database.
     ///
@@ -85,10 +92,11 @@ final class SQLiteDatabase: Database {
         let connection = try SQLiteConnection(path, timeout: timeout)
         try enableWAL(on: connection, path, until: .now + timeout)
         try connection.execute("PRAGMA foreign_keys = ON", [])
-        try connection.execute("PRAGMA synchronous = FULL", [])        // COMMIT returns after fsync
+        // With FULL, COMMIT returns after fsync. With NORMAL, the next full commit also syncs what was written before.
+        try connection.execute(access == .transient ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL", [])
         try connection.execute("PRAGMA secure_delete = ON", [])        // overwrite deleted rows
         try connection.execute("PRAGMA trusted_schema = OFF", [])      // the schema of a foreign file must not call functions
-        if access == .read || access == .search { try connection.execute("PRAGMA query_only = ON", []) }
+        if access.isReader { try connection.execute("PRAGMA query_only = ON", []) }
         return connection
     }
 

@@ -22,10 +22,11 @@ package struct AtomicFile: ~Copyable {
 
     private static let bufferSize = 1 << 20
 
-    package init(_ path: String) throws(FileError) {
+    /// - Parameter isPrivate: Whether only the owner may read the file, also if it replaces one with a looser mode.
+    package init(_ path: String, isPrivate: Bool = false) throws(FileError) {
         _ = Self.ignoresSizeSignal
         let (target, mode) = try Self.target(of: path)
-        let descriptor = try Self.openPart(target + ".part", for: path, mode: mode)
+        let descriptor = try Self.openPart(target + ".part", for: path, mode: isPrivate ? 0o600 : mode)
         self.path = path
         self.target = target
         self.descriptor = descriptor
@@ -105,7 +106,7 @@ extension AtomicFile {
 
     private static func openPart(_ part: String, for path: String, mode: mode_t?) throws(FileError) -> Int32 {
         while true {
-            let descriptor = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
+            let descriptor = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode == 0o600 ? 0o600 : 0o666)
             guard descriptor >= 0 else { throw .writing(path) }
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
                 close(descriptor)

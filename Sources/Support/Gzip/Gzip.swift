@@ -6,7 +6,9 @@ import CZlib
 package enum Gzip {
     package static func compress(_ bytes: [UInt8]) -> [UInt8] {
         var stream = z_stream()
-        guard slm_gzip_init(&stream) == Z_OK else { fatalError("zlib is out of memory, compressing \(bytes.count) bytes") }
+        guard slm_gzip_init(&stream, Z_BEST_COMPRESSION) == Z_OK else {
+            fatalError("zlib is out of memory, compressing \(bytes.count) bytes")
+        }
         defer { deflateEnd(&stream) }
         var bytes = bytes
         return bytes.withUnsafeMutableBufferPointer { input in

@@ -58,6 +58,9 @@ package struct JSONWriter: Sendable {
 
     package mutating func null() { raw("null") }
 
+    /// Writes a value that is JSON already.
+    package mutating func json(_ text: String) { raw(text) }
+
     /// Ends the line, so that another document can follow.
     package mutating func newline() {
         bytes.append(UInt8(ascii: "\n"))

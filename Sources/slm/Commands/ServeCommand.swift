@@ -21,6 +21,8 @@ struct ServeOptions: MachineOptions {
     var collect: String?
     var starters: [String] = []
     var noStarters = false
+    var collectsInDatabase = false
+    var serverName: String?
     var reloads = false
     var slots = 64
     var waiting = 256
@@ -31,6 +33,8 @@ struct ServeOptions: MachineOptions {
     var searchesPerMinute = 120
     var store = StoreOptions()
     var usageDays = 90
+    var conversationDays = 0
+    var auditDays = 0
     var secretFile: String?
     var needsKey = false
     var noGuests = false
@@ -40,6 +44,8 @@ struct ServeOptions: MachineOptions {
     var behindProxy = false
     var proxies: [String] = []
     var accessLog: AccessLog.Format?
+    var logFormat = Log.Format.plain
+    var logFile: String?
     var sharedPrompt: String?
     var sharesCachedAnswers = false
     var sessionLifetime = Duration.seconds(7 * 86_400)
@@ -48,6 +54,10 @@ struct ServeOptions: MachineOptions {
 }
 
 extension AccessLog.Format: OptionValue {}
+extension Log.Format: OptionValue {}
+
+/// An error that was logged, so it is not printed again.
+struct LoggedError: Error {}
 
 extension Command {
     static var serve: Command {
@@ -76,7 +86,8 @@ extension ServeOptions {
                 .option("database", \.database, value: "URL",
                         "Store accounts and conversations in sqlite:FILE or postgresql://user:password@host/database."),
                 .option("name", \.name, value: "NAME", "Set the model's name in the API.", default: "the name of its run"),
-                .option("collect", \.collect, value: "FILE", "Append finished chats to FILE, for slm finetune."),
+                .option("collect", \.collect, value: "FILE", "Collect finished chats in the database and in FILE, for slm finetune."),
+                .option("collect-in-database", \.collectsInDatabase, "Collect finished chats in the database only."),
                 .option("reload", \.reloads, "Reload when a run has finished a newer checkpoint. Without it, SIGHUP reloads once."),
             ]),
             OptionGroup("Model", ModelOptions.options(\.model)),
@@ -100,8 +111,14 @@ extension ServeOptions {
                       "Trust them from this network, too, such as 172.16.0.0/12. Implies --behind-proxy.", separator: ","),
             ]),
             OptionGroup("Log and caches", [
+                .option("server-name", \.serverName, value: "NAME",
+                        "Name this server in the list of servers, and label its metrics with the name.",
+                        default: "the machine's name and the port"),
                 .option("access-log", \.accessLog, value: "FORMAT", "Log each request to standard error, without paths and texts.",
                         default: "no log"),
+                .option("log-format", \.logFormat, value: "FORMAT",
+                        "Log starts, stops, errors and reloads as sentences, as lines with time and level, or as JSON."),
+                .option("log-file", \.logFile, value: "FILE", "Append the logs to FILE, which may be rotated.", default: "standard error"),
                 .option("shared-prompt", \.sharedPrompt, value: "FILE",
                         "Share the cached keys and values of this system prompt across users.", default: "shared within a user only"),
                 .option("share-answers", \.sharesCachedAnswers, "Send cached answers of one user to others (temperature 0)."),
@@ -126,6 +143,10 @@ extension ServeOptions {
                         "Allow each account N characters in all its conversations together; 0 for any number."),
                 .option("max-keys", \.store.maxAPIKeys, in: 0...1_000_000, "Allow each account N API keys; 0 for any number."),
                 .option("keep-usage", \.usageDays, in: 0...36_500, "Keep the token counts of answers for N days; 0 for ever."),
+                .option("keep-conversations", \.conversationDays, in: 0...36_500,
+                        "Delete conversations N days after their last message; 0 to keep them."),
+                .option("keep-audit", \.auditDays, in: 0...36_500, "Keep the audit log of administrators for N days; 0 for ever."),
+                .option("keep-deleted", \.store.undoWindow, "Keep deleted conversations and replaced messages for DURATION."),
                 .option("drain", \.drain, "On shutdown, wait up to DURATION for running answers."),
                 .option("handover", \.handover, "On shutdown, first serve for DURATION while /api/ready says 503, for a load balancer.",
                         default: "0s; 1s with sockets of systemd"),
@@ -146,6 +167,16 @@ struct ServeCommand {
     }
 
     func run() throws {
+        let output = try options.logFile.map { try LogFile($0).write } ?? AccessLog.standardError
+        Log.configure(options.logFormat, output: output)
+        do { try run(logs: output) } catch let error where !(error is UsageError) {
+            if options.logFormat == .plain, options.logFile == nil { throw error }
+            Log.error(.startFailed, "\(error)")
+            throw options.logFile == nil ? LoggedError() : error
+        }
+    }
+
+    private func run(logs: @escaping @Sendable ([UInt8]) -> Void) throws {
         // A client, a database server or the reader of a pipe that goes away must not end the process.
         signal(SIGPIPE, SIG_IGN)
         let signals = SignalListener([SIGINT, SIGTERM, SIGHUP])
@@ -158,18 +189,25 @@ struct ServeCommand {
         }
         let database = try DatabaseURL(options.database)
         var storeOptions = options.store
-        storeOptions.generationRetention = options.usageDays == 0 ? nil : .seconds(options.usageDays * 86_400)
+        storeOptions.generationRetention = Self.days(options.usageDays)
+        storeOptions.conversationRetention = Self.days(options.conversationDays)
+        storeOptions.auditRetention = Self.days(options.auditDays)
         let store = try Store(database, storeOptions)
+        if let version = store.migratedFrom {
+            Log.info(.migrated, "migrated \(database) from schema version \(version) to \(Store.schemaVersion).")
+        }
         let chatLog = try options.collect.map { try ChatLog($0) }
-        let settings = try settings(sockets)
-        let server = try Server(settings, store: store, secret: try secret(database, store), chatLog: chatLog) { try open() }
+        let collector = options.collectsInDatabase || chatLog != nil ? try ChatCollector(store, file: chatLog) : nil
+        let secret = try secret(database, store)
+        let settings = try settings(sockets, logs: logs)
+        let server = try Server(settings, store: store, secret: secret, collector: collector) { try open() }
         let failure = LoadFailure()
         server.load { result in
             switch result {
             case .success(let model):
                 let context = model.context.map { " (context \($0) tokens)" } ?? ""
                 for address in addresses(of: server) { printLine(address) }
-                printNote("serving \(model.name)\(context). Conversations are stored in \(database). Stop with Ctrl-C.")
+                Log.info(.serving, "serving \(model.name)\(context). Conversations are stored in \(database). Stop with Ctrl-C.")
                 manager.ready("serving \(model.name)\(context)")
             case .failure(let error):
                 failure.error = error
@@ -180,7 +218,10 @@ struct ServeCommand {
         serve(server, signals, manager)
         store.close()
         if let error = failure.error { throw error }
+        if options.logFormat != .plain { Log.info(.stopped, "stopped.") }
     }
+
+    private static func days(_ count: Int) -> Duration? { count == 0 ? nil : .seconds(count * 86_400) }
 
     /// What clients connect to.
     private func addresses(of server: Server) -> [String] {
@@ -200,16 +241,12 @@ struct ServeCommand {
             if signal == SIGHUP || options.reloads && hasFinishedCheckpoint(otherThan: stamp) {
                 stamp = self.stamp
                 server.load { result in
-                    switch result {
-                    case .success(let model):
-                        printNote("loaded \(model.name).")
-                        manager.status("serving \(model.name)")
-                    case .failure(let error): printNote("the new model could not be loaded, and the previous one stays: \(error)")
-                    }
+                    Self.printReload(result)
+                    if case .success(let model) = result { manager.status("serving \(model.name)") }
                 }
             }
         }
-        printNote("stopping: running answers have \(options.drain.optionText) to finish.")
+        Log.info(.stopping, "stopping: running answers have \(options.drain.optionText) to finish.")
         manager.stopping("running answers have \(options.drain.optionText) to finish")
         let stopped = Mailbox<Bool>()
         let stop: @Sendable () -> Void = { [drain = options.drain] in
@@ -218,6 +255,13 @@ struct ServeCommand {
         }
         do throws(ThreadError) { try BackgroundThread.run(stop) } catch { stop() }
         while stopped.take(within: pause) == nil { manager.alive() }
+    }
+
+    private static func printReload(_ result: Result<ServedModel, any Error>) {
+        switch result {
+        case .success(let model): Log.info(.loaded, "loaded \(model.name).")
+        case .failure(let error): Log.error(.loadFailed, "the new model could not be loaded, and the previous one stays: \(error)")
+        }
     }
 
     /// The model to serve. One that is not named comes from a run that is not in progress, if there is one.
@@ -268,7 +312,9 @@ struct ServeCommand {
 
     private var adminKey: String? { environment["ADMIN_API_KEY"].flatMap { $0.isEmpty ? nil : $0 } }
 
-    private func settings(_ sockets: [ListeningSocket]) throws -> ServeSettings {
+    private func settings(
+        _ sockets: [ListeningSocket], logs: @escaping @Sendable ([UInt8]) -> Void
+    ) throws -> ServeSettings {
         var settings = ServeSettings()
         settings.http.host = options.host
         settings.http.port = UInt16(options.port)
@@ -301,8 +347,10 @@ struct ServeCommand {
         settings.trustsProxy = options.behindProxy || !options.proxies.isEmpty
         settings.tokenLifetime = max(60, Int(options.sessionLifetime.components.seconds))
         settings.sharesCachedAnswers = options.sharesCachedAnswers
-        settings.accessLog = options.accessLog.map { AccessLog.Settings($0) }
+        settings.accessLog = options.accessLog.map { AccessLog.Settings($0, output: logs) }
         settings.version = version
+        settings.serverName = options.serverName
+        settings.onReload = { Self.printReload($0) }
         return settings
     }
 
@@ -312,7 +360,7 @@ struct ServeCommand {
         case .sqlite(let path): options.secretFile ?? path + ".secret"
         case .postgresql: options.secretFile ?? "slm_chat.secret"
         }
-        return try Secret(signingKeyIn: path, environment: environment["SLM_JWT_SECRET"], store) { printNote($0) }
+        return try Secret(signingKeyIn: path, environment: environment["SLM_JWT_SECRET"], store) { Log.info(.note, $0) }
     }
 
     /// The error of the first load. Written before the signal that ends the wait, read after it.

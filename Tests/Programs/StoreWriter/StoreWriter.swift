@@ -9,6 +9,9 @@ import Threads
 ///     StoreWriter limited URL BYTES      Append messages until a file exceeds BYTES, then raise the limit and append another.
 ///     StoreWriter unprivileged URL       Open the database as a user without access to its files.
 ///     StoreWriter hold URL               Hold the write lock until the end of standard input.
+///     StoreWriter backup-limited URL FILE     Write a backup while no file can exceed 200,000 bytes, and print the error.
+///     StoreWriter restore URL FILE       Restore a backup, but wait for the end of standard input in the middle.
+///     StoreWriter restore-limited URL FILE    Restore a backup while no file can exceed 200,000 bytes, and print the error.
 ///     StoreWriter fill URL COUNT         Add COUNT conversations of one user and time lists and searches.
 ///     StoreWriter search URL COUNT       Add COUNT conversations of one user and as many of others, and time searches.
 @main
@@ -28,6 +31,10 @@ struct StoreWriter {
                 if getuid() == 0 { setuid(65_534) }
                 report(try Store(arguments[2]).admin.totals().users)
             case "hold": try hold(Store(arguments[2]))
+            case "backup-limited":
+                limitFiles(to: 200_000)
+                try Backup.write(DatabaseURL(arguments[2]), to: arguments[3], by: "test")
+            case "restore", "restore-limited": try restore(arguments[3], DatabaseURL(arguments[2]), isLimited: arguments[1] != "restore")
             case "search": try SearchBenchmark(url: arguments[2], conversations: number).run { report($0) }
             default:
                 var options = StoreOptions()
@@ -96,6 +103,20 @@ struct StoreWriter {
         limitFiles(to: 1 << 30)
         try store.append(NewMessage(.user, "space is available"), to: chat, of: user)
         report("written \(written + 1), read \(try store.conversation(chat, of: user).1.count)")
+    }
+
+    private static func restore(_ path: String, _ url: DatabaseURL, isLimited: Bool) throws(StoreError) {
+        var options = Backup.RestoreOptions()
+        options.replaces = true
+        if isLimited { limitFiles(to: 200_000) }
+        var hasStopped = isLimited
+        try Backup.restore(path, into: url, options) { stage, fraction in
+            guard stage == .restoring, fraction > 0.5, !hasStopped else { return }
+            hasStopped = true
+            report("in the middle")
+            while getchar() != EOF {}
+        }
+        report("restored")
     }
 
     private static func limitFiles(to bytes: Int) {

@@ -1,0 +1,57 @@
+import Infer
+package import Store
+import Synchronization
+package import Tokenize
+
+/// Collects finished chats for fine-tuning: in the database, where all servers see them, and in the file of this server.
+///
+///     let collector = ChatCollector(store, chatLog)
+///     try collector.collect("Why does it rain?", "Clouds.", after: [], of: user)
+///     try collector.count                                      // of all servers
+package final class ChatCollector: Sendable {
+    private let store: Store
+    private let file: ChatLog?
+    /// The number of chats as it was counted last.
+    private let counted = Mutex<(count: Int, at: ContinuousClock.Instant)?>(nil)
+    /// Counting reads an index of all chats, so a count is used again for a moment.
+    private static let countLifetime = Duration.milliseconds(500)
+
+    /// - Parameter file: Gets a copy of each chat of this server; nil for none. Chats that an earlier version has collected in it are
+    ///   copied to the database, if that has none.
+    package init(_ store: Store, file: ChatLog?) throws {
+        self.store = store
+        self.file = file
+        guard let file, file.count > 0, try store.collectedChatCount() == 0 else { return }
+        for path in file.paths {
+            try ChatLog.forEachBatch(ofFileAt: path) { chats throws(StoreError) in try store.collect(chats, of: nil) }
+        }
+    }
+
+    /// Collects a chat, unless the message or the answer is blank.
+    ///
+    /// - Parameters:
+    ///   - history: The messages before the user's.
+    ///   - user: The account; nil for a guest. The chats of an account are deleted with it.
+    package func collect(_ message: String, _ answer: String, after history: [Conversation.Message], of user: UserID?) throws {
+        guard let chat = ChatLog.chat(user: message, assistant: answer, at: .now(), after: history) else { return }
+        try store.collect(chat, of: user)
+        counted.withLock { if let last = $0 { $0 = (last.count + 1, last.at) } }
+        try file?.append(chat)
+    }
+
+    /// The number of chats that all servers have collected.
+    package var count: Int {
+        get throws {
+            let known = counted.withLock { $0 }
+            if let known, .now < known.at + Self.countLifetime { return known.count }
+            let now = ContinuousClock.now
+            let count = try store.collectedChatCount()
+            counted.withLock { $0 = (count, now) }
+            return count
+        }
+    }
+
+    package var hasEnoughForFineTuning: Bool {
+        get throws { try count >= ChatLog.minChatsForFineTuning }
+    }
+}

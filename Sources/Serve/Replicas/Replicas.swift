@@ -1,0 +1,202 @@
+import Infer
+import JSON
+import Store
+import Synchronization
+import Threads
+
+/// This server among those that share its database: it sends heartbeats, knows the others, and does what they ask for.
+///
+///     let replicas = Replicas(settings, store, keyDigest: digest)
+///     try replicas.start(name: "a:8000", actions)
+///     replicas.others                                          // the other servers, as of the last heartbeats
+///     replicas.stop()
+///
+/// Requests of other servers are rows of the database, such as a lease that shall stop. A notification (PostgreSQL) makes the servers look
+/// at once; they look every half second anyway, because a notification may be lost and SQLite has none.
+final class Replicas: Sendable {
+    /// What the rest of the server does for this type.
+    struct Actions: Sendable {
+        var status: @Sendable (_ isAlone: Bool) -> ServerStatus
+        /// Called after each heartbeat.
+        var setOthers: @Sendable ([ServerRecord]) -> Void
+        /// The running answers whose leases are stored.
+        var leasedAnswers: @Sendable () -> [LeasedAnswer]
+        var reload: @Sendable () -> Void
+    }
+
+    struct LeasedAnswer: Sendable {
+        let id: MessageID
+        let ticket: AdmissionTicket
+    }
+
+    private struct State {
+        var name = ""
+        /// Set by `start`.
+        var actions: Actions?
+        var servers: [ServerRecord] = []
+        /// The last request to reload the model: nil before the first heartbeat.
+        var reload: String??
+        /// Leases of answers that could not be stored.
+        var endingLeases: [(lease: AnswerLease, conversation: ConversationID)] = []
+    }
+
+    static let interval = Duration.milliseconds(500)
+
+    let id = ServerID()
+    private let store: Store
+    private let version, keyDigest: String
+    private let startedAt = Timestamp.now()
+    private let state = Mutex(State())
+    private let isStopped = Atomic(false)
+    /// Each value makes the thread look at once.
+    private let heartbeats = Mailbox<Void>()
+    private let looks = Mailbox<Void>()
+    /// Receives a value when one of the two threads ends.
+    private let ended = Mailbox<Void>()
+
+    init(_ settings: ServeSettings, _ store: Store, keyDigest: String) {
+        self.store = store
+        self.keyDigest = keyDigest
+        version = settings.version
+    }
+
+    /// All servers that share the database and are alive, as of the last heartbeat.
+    var servers: [ServerRecord] { state.withLock(\.servers) }
+    var others: [ServerRecord] { servers.filter { $0.id != id } }
+    /// What this server would publish now.
+    var currentStatus: ServerStatus? { state.withLock(\.actions)?.status(true) }
+    /// Whether no other server shares the database.
+    var isAlone: Bool { state.withLock { $0.servers.count <= 1 } }
+
+    /// Registers this server. Throws if another one signs session tokens with another key.
+    func start(name: String, _ actions: Actions) throws {
+        try SigningKeyError.check(keyDigest, store)
+        let others = try store.register(id, name: name, version: version, keyDigest: keyDigest)
+        if !others.isEmpty { throw SigningKeyError.differs(from: others) }
+        state.withLock { state in
+            state.name = name
+            state.actions = actions
+        }
+        beat(actions)
+        // A heartbeat every second. Looking is a thread of its own, because it may wait for locks in the database.
+        try repeatedly(every: Self.interval * 2, heartbeats) { $0.beat(actions) }
+        let rounds = Atomic(0)
+        try repeatedly(every: Self.interval, looks) { replicas in
+            replicas.look(actions, isRecovering: rounds.add(1, ordering: .relaxed).newValue % 10 == 1)
+        }
+        try BackgroundThread.run { [weak self, store] in
+            func isRunning() -> Bool { self?.isStopped.load(ordering: .acquiring) == false }
+            while isRunning() {
+                do {
+                    guard let listener = try store.database.listener() else { return }
+                    self?.wake()                                            // for what has changed before
+                    while isRunning() { if try listener.wait(upTo: Self.interval) { self?.wake() } }
+                } catch {
+                    // The servers look without notifications in the meantime.
+                    _ = Mailbox<Void>().take(within: Self.interval)
+                }
+            }
+        }
+    }
+
+    /// Runs `body` every `interval`, and when there is something in `mailbox`, until this server stops.
+    private func repeatedly(every interval: Duration, _ mailbox: Mailbox<Void>, _ body: @escaping @Sendable (Replicas) -> Void) throws {
+        try BackgroundThread.run { [weak self, ended] in
+            defer { ended.put(()) }
+            while true {
+                _ = mailbox.take(within: interval)
+                while mailbox.takeIfAvailable() != nil {}
+                guard let self, !self.isStopped.load(ordering: .acquiring) else { return }
+                body(self)
+            }
+        }
+    }
+
+    func stop() {
+        guard !isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        wake()
+        // A heartbeat in progress would add the row again.
+        for _ in 0..<2 { _ = ended.take(within: .seconds(2)) }
+        do { try store.unregister(id) } catch { Log.error("cannot remove this server from the list of servers: \(error)") }
+    }
+
+    private func wake() {
+        heartbeats.put(())
+        looks.put(())
+    }
+
+    /// Ends a lease later, because the database could not end it now.
+    func endLater(_ lease: AnswerLease, in conversation: ConversationID) {
+        state.withLock { $0.endingLeases.append((lease, conversation)) }
+    }
+
+    private func beat(_ actions: Actions) {
+        let name = state.withLock(\.name)
+        do {
+            let (servers, reload) = try store.heartbeat(
+                of: id, name: name, version: version, keyDigest: keyDigest, startedAt: startedAt, actions.status(isAlone))
+            let reloads = state.withLock { state in
+                defer { state.reload = .some(reload) }
+                state.servers = servers
+                guard let known = state.reload else { return false }
+                return known != reload
+            }
+            actions.setOthers(servers.filter { $0.id != id })
+            if reloads { actions.reload() }
+        } catch {
+            // The health check reports a database that does not respond.
+        }
+    }
+
+    /// Stops answers that other servers have asked to stop.
+    private func look(_ actions: Actions, isRecovering: Bool) {
+        do {
+            let ending = state.withLock { state in
+                defer { state.endingLeases = [] }
+                return state.endingLeases
+            }
+            for (lease, conversation) in ending {
+                do { try store.end(lease, in: conversation) } catch { endLater(lease, in: conversation) }
+            }
+            // Only answers whose leases were taken before the database is asked.
+            let running = actions.leasedAnswers()
+            if !running.isEmpty {
+                let continuing = try store.answersInProgress(on: id)
+                for answer in running where !continuing.contains(answer.id) { answer.ticket.cancel() }
+            }
+            if isRecovering { try store.recoverAnswersOfDeadServers() }
+        } catch {
+            // As above. The next round looks again.
+        }
+    }
+}
+
+/// The clients with answers, as servers publish them: {"account 5h1v…": [running, waiting]}.
+extension [ClientKey: Admission.Load] {
+    var json: String {
+        var writer = JSONWriter()
+        writer.object { object in
+            for (client, load) in self {
+                object.key(client.text)
+                object.array {
+                    $0.integer(load.running)
+                    $0.integer(load.waiting)
+                }
+            }
+        }
+        return String(decoding: writer.bytes, as: UTF8.self)
+    }
+
+    /// Ignores what it does not understand: a server of a later version may have written it.
+    init(json: String) {
+        self.init()
+        var parser = JSONParser()
+        guard let members = try? parser.parse(Array(json.utf8)).members else { return }
+        for (name, value) in members {
+            guard let client = name.string.flatMap({ ClientKey(text: $0) }), let elements = value.elements else { continue }
+            let numbers = elements.compactMap(\.integer)
+            guard numbers.count >= 2 else { continue }
+            self[client] = Admission.Load(running: Swift.max(0, numbers[0]), waiting: Swift.max(0, numbers[1]))
+        }
+    }
+}

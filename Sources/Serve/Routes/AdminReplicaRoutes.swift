@@ -1,0 +1,76 @@
+import HTTPServer
+import JSON
+import Store
+
+/// The servers that share the database, reloading their models, and the chats that they have collected.
+extension App {
+    static var adminReplicaRoutes: [Route] {
+        [
+            Route("GET", "/api/admin/servers", access: .admin) { app, _ in app.listServers() },
+            Route("POST", "/api/admin/reload", access: .admin) { try $0.reloadModels($1) },
+            Route("GET", "/api/admin/collected-chats", access: .admin) { try $0.exportCollectedChats($1) },
+        ]
+    }
+
+    /// All servers, the oldest one first. The figures of this one are current, those of the others at most two seconds old.
+    var currentServers: [ServerRecord] {
+        let own = replicas.currentStatus
+        return replicas.servers.map { server in
+            guard server.id == replicas.id else { return server }
+            return ServerRecord(
+                id: server.id, name: server.name, version: server.version, startedAt: server.startedAt, heartbeatAt: .now(),
+                status: own ?? server.status)
+        }
+    }
+
+    private func listServers() -> Response {
+        let servers = currentServers
+        return Response.json { list in
+            list.key("servers")
+            list.array { list in
+                for server in servers {
+                    list.object {
+                        server.write(to: &$0)
+                        // Whether it is the server that has answered this request.
+                        $0.key("current"); $0.boolean(server.id == replicas.id)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes all servers load their checkpoints again.
+    private func reloadModels(_ context: RequestContext) throws -> Response {
+        try store.requestReload(by: context.adminRequest)
+        return .noContent
+    }
+
+    /// Returns collected chats as JSON lines, as in the file of `--collect`. The header `X-Next-After` has the `after` of the next page.
+    private func exportCollectedChats(_ context: RequestContext) throws -> Response {
+        let after = try context.request.integer("after", 0...Int(Int32.max), default: 0)
+        let limit = try context.request.integer("limit", 1...10_000, default: 1_000)
+        let (chats, last) = try store.collectedChats(after: after, limit: limit)
+        try store.admin.recordChatsExported(by: context.adminRequest)
+        var response = Response(
+            .ok, [("Content-Type", "application/jsonl; charset=utf-8"), ("Cache-Control", "no-store")],
+            Array(chats.map { ChatLog.line(of: $0) }.joined()))
+        if let last { response.headers.append(("X-Next-After", "\(last)")) }
+        return response
+    }
+}
+
+extension ServerRecord {
+    fileprivate func write(to object: inout JSONWriter) {
+        object.key("id"); object.string(id.description)
+        object.key("name"); object.string(name)
+        object.key("version"); object.string(version)
+        object.key("started_at"); object.string(startedAt.description)
+        object.key("heartbeat_at"); object.string(heartbeatAt.description)
+        object.key("model"); if let model = status.model { object.string(model) } else { object.null() }
+        object.key("slots"); object.integer(status.slots)
+        object.key("running"); object.integer(status.running)
+        object.key("waiting"); object.integer(status.waiting)
+        object.key("generated_tokens"); object.integer(status.answerTokens)
+        object.key("memory_bytes"); object.integer(status.memoryBytes)
+    }
+}

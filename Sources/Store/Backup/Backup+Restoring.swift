@@ -1,0 +1,117 @@
+import Files
+import Glibc
+
+extension Backup {
+    package struct RestoreOptions: Sendable {
+        /// Whether the contents of the database are replaced. Otherwise it must be empty.
+        package var replaces = false
+        /// Whether all users have to sign in again. Otherwise sessions that ended after the backup are valid again.
+        package var endsSessions = false
+        /// Only checks the backup and the database.
+        package var isDryRun = false
+
+        package init() {}
+    }
+
+    /// Restores a backup and migrates its tables to the latest version of the schema.
+    ///
+    /// The backup is checked first. Then all changes are made in one transaction: if anything fails, or the process is killed, the
+    /// database is as before.
+    @discardableResult
+    package static func restore(
+        _ path: String, into url: DatabaseURL, _ restoring: RestoreOptions = RestoreOptions(), _ options: StoreOptions = StoreOptions(),
+        progress: Progress = { _, _ in }
+    ) throws(StoreError) -> Summary {
+        try checkVersion(of: BackupReader(path).manifest, path)
+        let summary = try verify(path, progress: progress)
+        if restoring.isDryRun, case .sqlite(let file) = url, access(file, F_OK) != 0 { return summary }
+        let database = try url.database(options)
+        defer { database.closeConnections() }
+        if restoring.isDryRun {
+            try database.transaction(.read) { connection throws(StoreError) in
+                _ = try checkContents(on: connection, database.dialect, url, restoring)
+            }
+            return summary
+        }
+        var hasBegun = false
+        try database.transaction(.migrate) { connection throws(StoreError) in
+            guard !hasBegun else {
+                throw .unavailable(store: url.description, reason: "the connection was lost; look whether the backup is restored")
+            }
+            hasBegun = true
+            let found = try checkContents(on: connection, database.dialect, url, restoring)
+            if found > 0 { try BackupTables.drop(on: connection, database.dialect) }
+            let schema = summary.manifest.schemaVersion
+            try Migration.run(on: connection, database.dialect, after: 0, upTo: schema, at: options.now())
+            var reader = try BackupReader(path)
+            guard reader.manifest == summary.manifest else { throw reader.changed }
+            try insertAll(from: &reader, on: connection, database.dialect, progress)
+            if restoring.endsSessions { try endSessions(on: connection, schema: schema) }
+            try Migration.run(on: connection, database.dialect, after: schema, at: options.now())
+        }
+        return summary
+    }
+
+    private static func checkVersion(of manifest: BackupManifest, _ path: String) throws(StoreError) {
+        guard manifest.schemaVersion <= Migration.latest else {
+            throw .backup(.newerSchema(path: path, version: manifest.schemaVersion, known: Migration.latest))
+        }
+        for table in manifest.tables where !BackupTables.all.contains(table.name) {
+            throw .backup(.damaged(path: path, reason: "slm has no table \(table.name)"))
+        }
+    }
+
+    /// The schema version of a database that may be replaced; 0 for an empty one.
+    private static func checkContents(
+        on connection: any Connection, _ dialect: Dialect, _ url: DatabaseURL, _ restoring: RestoreOptions
+    ) throws(StoreError) -> Int {
+        let version = try Migration.version(of: connection, dialect, url.description)
+        guard version <= Migration.latest else {
+            throw .newerSchema(store: url.description, version: version, known: Migration.latest)
+        }
+        if version > 0, !restoring.replaces, let found = try BackupTables.contents(on: connection, dialect) {
+            throw .backup(.notEmpty(store: url.description, found: found))
+        }
+        return version
+    }
+
+    private static func insertAll(
+        from reader: inout BackupReader, on connection: any Connection, _ dialect: Dialect, _ progress: Progress
+    ) throws(StoreError) {
+        let isIndexed = try Migration.has("search_changes", on: connection, dialect)
+        while let member = try reader.next() {
+            guard case .table(let table) = member else { continue }
+            let columns = try BackupTables.columns(of: table.name, on: connection, dialect)
+            guard !columns.isEmpty else { throw reader.invalidTable(table.name) }
+            var inserter = BackupInserter(table.name, columns, dialect)
+            var inserted = 0
+            while let row = try reader.nextRow() {
+                switch BackupTables.values(of: row, columns) {
+                case .success(let values): try inserter.insert(values, on: connection)
+                case .failure(let error): throw reader.invalidRow(error.description)
+                }
+                inserted += 1
+                // The changes of the search index wait in a table, which should not become large.
+                if isIndexed, inserted % 1_000 == 0 { try Store.updateSearchIndex(on: connection, dialect) }
+                progress(.restoring, reader.fraction)
+            }
+            try inserter.finish(on: connection)
+            guard try BackupTables.rowCount(of: table.name, on: connection) == table.rows else { throw reader.invalidTable(table.name) }
+        }
+        if isIndexed { try Store.updateSearchIndex(on: connection, dialect) }
+    }
+
+    private static func endSessions(on connection: any Connection, schema: Int) throws(StoreError) {
+        guard schema >= 3 else { return }
+        try connection.execute("DELETE FROM sessions", [])
+        try connection.execute("UPDATE users SET token_epoch = token_epoch + 1", [])
+    }
+}
+
+extension BackupReader {
+    fileprivate var changed: StoreError { .backup(.damaged(path: path, reason: "it was changed while it was read")) }
+
+    fileprivate func invalidTable(_ table: String) -> StoreError {
+        .backup(.damaged(path: path, reason: "table \(table) does not belong to its schema version, or repeats rows"))
+    }
+}

@@ -1,0 +1,87 @@
+/// The tables of a backup. A test compares both lists with the tables of a new database.
+package enum BackupTables {
+    /// The tables that a backup has, each after those it refers to.
+    package static let all = [
+        "users", "settings", "sessions", "conversations", "messages", "generations", "api_keys", "one_time_codes", "audit_log",
+        "unfinished_answers", "collected_chats",
+    ]
+
+    /// Tables that a backup does not have: the search index, which is made from the messages, the versions of the schema, and what
+    /// belongs to running servers. Each comes after those that refer to it.
+    package static let omitted = [
+        "message_search", "search_changes", "search_owners", "rate_limits", "answer_leases", "servers", "slm_additions", "slm_schema",
+    ]
+
+    /// Columns that triggers set.
+    private static let derivedColumns = ["messages": ["search_id", "owner_id"]]
+
+    /// Rows that a backup does not have. `search_index_deletions` is a state of the search index; `jwt_secret` is a key that versions
+    /// before schema 3 stored.
+    private static let condition = ["settings": "name NOT IN ('search_index_deletions', 'jwt_secret')"]
+
+    /// The tables that exist.
+    static func existing(on connection: any Connection, _ dialect: Dialect) throws(StoreError) -> [String] {
+        var found: [String] = []
+        for table in all where try Migration.has(table, on: connection, dialect) { found.append(table) }
+        return found
+    }
+
+    static func rowCount(of table: String, on connection: any Connection) throws(StoreError) -> Int {
+        try connection.firstRow("SELECT count(*) FROM \(source(table))", [])?.integer(0) ?? 0
+    }
+
+    static func selection(of columns: [Column], from table: String) -> String {
+        "SELECT \(columns.map(\.name).joined(separator: ", ")) FROM \(source(table))"
+    }
+
+    private static func source(_ table: String) -> String { table + (condition[table].map { " WHERE \($0)" } ?? "") }
+
+    struct Column: Equatable {
+        enum Kind { case text, integer, real }
+
+        let name: String
+        let kind: Kind
+        /// Whether PostgreSQL sets it to increasing numbers.
+        let isIdentity: Bool
+    }
+
+    /// The columns of a table that a backup has.
+    static func columns(of table: String, on connection: any Connection, _ dialect: Dialect) throws(StoreError) -> [Column] {
+        let sql = switch dialect {
+        case .sqlite: "SELECT name, type, 'NO' FROM pragma_table_info($1) ORDER BY cid"
+        case .postgresql: """
+            SELECT column_name, data_type, is_identity FROM information_schema.columns
+            WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position
+            """
+        }
+        let derived = derivedColumns[table] ?? []
+        return try connection.execute(sql, [.text(table)]).map { row throws(StoreError) in
+            let kind: Column.Kind = switch try row.text(1) {
+            case "INTEGER", "bigint": .integer
+            case "REAL", "double precision": .real
+            default: .text
+            }
+            return Column(name: try row.text(0), kind: kind, isIdentity: try row.text(2) == "YES")
+        }.filter { !derived.contains($0.name) }
+    }
+
+    /// What the tables have, apart from settings, which a server writes at its start: "3 rows in users, 12 in messages"; nil if they are
+    /// empty.
+    static func contents(on connection: any Connection, _ dialect: Dialect) throws(StoreError) -> String? {
+        var found: [String] = []
+        for table in try existing(on: connection, dialect) where table != "settings" {
+            let rows = try rowCount(of: table, on: connection)
+            if rows > 0 { found.append("\(rows) \(found.isEmpty ? rows == 1 ? "row " : "rows " : "")in \(table)") }
+        }
+        return found.isEmpty ? nil : found.joined(separator: ", ")
+    }
+
+    /// Deletes all tables of slm, also those of the search index.
+    static func drop(on connection: any Connection, _ dialect: Dialect) throws(StoreError) {
+        // Tables that refer to others are dropped before them, so that no foreign key has to be followed.
+        for table in omitted + all.reversed() where try Migration.has(table, on: connection, dialect) {
+            try connection.execute("DROP TABLE \(table)", [])
+        }
+        if dialect == .postgresql { try connection.execute("DROP FUNCTION IF EXISTS set_message_owner()", []) }
+    }
+}

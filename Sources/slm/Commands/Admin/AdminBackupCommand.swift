@@ -1,0 +1,144 @@
+import Files
+import Glibc
+import JSON
+import Store
+
+struct AdminBackupOptions {
+    var database = "sqlite:slm_chat.db"
+    var out: String?
+    var keep: Int?
+    var checkpoints: [String] = []
+    var includesServedModel = false
+    var verify: String?
+    var json = false
+    var quiet = false
+}
+
+extension Command {
+    static var adminBackup: Command {
+        Command(
+            "admin backup",
+            "Back up the database of a chat server while it runs.",
+            AdminBackupOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("database", \.database, value: "URL", "Back up sqlite:FILE or postgresql://user:password@host/database."),
+                    .option("out", \.out, value: "PATH", "Write the backup to this file, or to a file with the time in its name in this "
+                        + "directory.").short("o"),
+                    .option("keep", \.keep, in: 1...1_000_000, "Keep the N newest backups of the directory and delete older ones.",
+                            default: "all"),
+                    .list("checkpoint", \.checkpoints, value: "FILE", "Add these checkpoints.").onCommandLineOnly(),
+                    .option("with-model", \.includesServedModel, "Add the checkpoint that slm serve takes here if none is named."),
+                    .option("verify", \.verify, value: "FILE", "Check that a backup is intact, and do nothing else."),
+                ]),
+                OptionGroup("Output", [.quiet(\.quiet), .json(\.json)]),
+            ],
+            examples: [
+                "slm admin backup --database sqlite:slm_chat.db --out chat.tar",
+                "slm admin backup --database postgresql://slm@localhost/slm --out backups/ --keep 14",
+                "slm admin backup --verify chat.tar",
+            ]
+        ) { options in
+            try options.run()
+        }
+    }
+}
+
+extension AdminBackupOptions {
+    func run() throws {
+        let bar = BackupProgressBar(isVisible: !quiet)
+        if let verify {
+            guard out == nil else { throw UsageError("slm admin backup: expected --verify or --out, found both.") }
+            let summary = try Backup.verify(verify, progress: bar.show)
+            bar.clear()
+            return printLine(json ? summary.json(path: verify, removed: nil) : "\(verify) is intact: \(summary.text)")
+        }
+        guard let out else { throw UsageError("slm admin backup: expected a file to write: --out FILE") }
+        let isFolder = out.hasSuffix("/") || Self.isFolder(out)
+        guard keep == nil || isFolder else {
+            throw UsageError("slm admin backup: --keep: expected a directory with --out, found the file '\(out)'.")
+        }
+        let folder = BackupFolder(out.count > 1 && out.hasSuffix("/") ? String(out.dropLast()) : out)
+        let path = isFolder ? folder.path(at: .now()) : out
+        try Folder.create(forFileAt: path)
+        let summary = try Backup.write(
+            DatabaseURL(database), to: path, checkpoints: checkpoints + (try servedModel()), by: "slm \(version)", progress: bar.show)
+        bar.clear()
+        let removed = try keep.map { count in try folder.keep(newest: count) } ?? []
+        printLine(json ? summary.json(path: path, removed: removed) : "\(path): \(summary.text)")
+        for path in removed where !json && !quiet { printNote("deleted \(path).") }
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    private func servedModel() throws -> [String] {
+        guard includesServedModel else { return [] }
+        let model = ModelOptions()
+        let location = try (try? model.location(for: "admin backup", where: TrainingRunListing.isServable))
+            ?? model.location(for: "admin backup")
+        guard case .checkpoint(let path) = location else { return [] }
+        return [path]
+    }
+}
+
+extension Backup.Summary {
+    /// "12 users, 340 messages and 20 other rows, schema version 8, 1.2 MB".
+    var text: String {
+        func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+        let (users, messages) = (manifest.rowCount(of: "users"), manifest.rowCount(of: "messages"))
+        let rest = manifest.rows - users - messages
+        let checkpoints = manifest.checkpoints.isEmpty ? "" : ", " + counted(manifest.checkpoints.count, "checkpoint")
+        return "\(counted(users, "user")), \(counted(messages, "message")) and \(counted(rest, "other row"))\(checkpoints); "
+            + "\((Double(bytes) / 1e6).fixed(2)) MB, of \(manifest.createdAt) by \(manifest.createdBy), "
+            + "schema version \(manifest.schemaVersion)"
+    }
+
+    /// - Parameter removed: The files that were deleted; nil if the command deletes none.
+    func json(path: String, removed: [String]?) -> String {
+        var writer = JSONWriter()
+        writer.object {
+            $0.key("backup"); $0.string(path)
+            $0.key("bytes"); $0.integer(bytes)
+            $0.key("created_at"); $0.string(manifest.createdAt)
+            $0.key("created_by"); $0.string(manifest.createdBy)
+            $0.key("database"); $0.string(manifest.database)
+            $0.key("schema_version"); $0.integer(manifest.schemaVersion)
+            $0.key("rows"); $0.object { rows in
+                for table in manifest.tables {
+                    rows.key(table.name)
+                    rows.integer(table.rows)
+                }
+            }
+            $0.key("checkpoints"); $0.array { list in for name in manifest.checkpoints { list.string(name) } }
+            if let removed { $0.key("deleted"); $0.array { list in for path in removed { list.string(path) } } }
+        }
+        return writer.text
+    }
+}
+
+extension BackupManifest {
+    fileprivate func rowCount(of table: String) -> Int { tables.first { $0.name == table }?.rows ?? 0 }
+}
+
+/// Prints the progress of each stage of a backup.
+final class BackupProgressBar {
+    private let isVisible: Bool
+    private var stage: Backup.Stage?
+    private var bar: ProgressBar?
+
+    init(isVisible: Bool) { self.isVisible = isVisible }
+
+    func show(_ stage: Backup.Stage, _ fraction: Double) {
+        if stage != self.stage {
+            bar?.clear()
+            bar = ProgressBar(stage.rawValue, isVisible: isVisible)
+            self.stage = stage
+        }
+        bar?.show(fraction: fraction, "")
+    }
+
+    func clear() { bar?.clear() }
+}

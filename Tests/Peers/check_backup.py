@@ -1,0 +1,123 @@
+"""Compares backups of `slm admin backup` with what tar, sha256sum, sqlite3 and psql read, and restores backups that Python has written.
+
+    Tests/Peers/check_backup.py .build/release/slm
+"""
+import gzip
+import hashlib
+import io
+import json
+import pathlib
+import sqlite3
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+TEXTS = ["", "why?\n\t\"\\", "ü 漢字 🇺🇦 e\u0301 \u2028\u0085\ufeff", "\x01\x1f\x7f", "\\N", "NULL", "'; DROP TABLE users; --",
+         "long ä " * 100_000]
+SCHEMA = 7
+
+
+def rows():
+    """The rows of a backup of schema version 7 by table."""
+    def message(i):
+        row = {"id": f"{i:026}", "conversation_id": "c".zfill(26), "position": i, "role": ["user", "assistant"][i % 2], "content": TEXTS[i],
+               "write_key": f"{i:026}", "created_at": 1_700_000_000_000 + i}
+        return row if i % 2 == 0 else row | {"reason": "stop", "answer_tokens": 2**62 + i, "seconds": 1 / 3, "first_token_seconds": 1e-300}
+
+    return {
+        "users": [{"id": "a".zfill(26), "username": "Ada", "username_key": "ada", "password_hash": "$2b$12$hash", "created_at": 0,
+                   "last_active_at": -1, "token_epoch": 3}],
+        "settings": [{"name": "n", "value": ""}],
+        "conversations": [{"id": "c".zfill(26), "owner_id": "a".zfill(26), "title": TEXTS[2], "creation_key": "c", "created_at": 0,
+                           "updated_at": 1, "message_count": len(TEXTS), "characters": sum(map(len, TEXTS))}],
+        "messages": [message(i) for i in range(len(TEXTS))],
+        "audit_log": [{"number": n, "id": f"{n:026}", "created_at": n, "actor": "admin", "address": "", "action": "user.create"}
+                      for n in (3, 7)],
+    }
+
+
+def write(path, tables):
+    """Writes a backup as Documentation/Reference/Backup.md describes it."""
+    manifest = {"format": "slm backup", "format_version": 1, "created_at": "2026-11-21T12:00:00.000Z", "created_by": "Python",
+                "database": "sqlite", "schema_version": SCHEMA, "tables": [{"name": n, "rows": len(r)} for n, r in tables.items()],
+                "checkpoints": []}
+    files = {"backup.json": json.dumps(manifest).encode()}
+    for name, content in tables.items():
+        lines = "".join(json.dumps(row, ensure_ascii=name == "users") + "\n" for row in content)
+        files[f"tables/{name}.jsonl.gz"] = gzip.compress(lines.encode())
+    files["SHA256SUMS"] = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items()).encode()
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+
+
+def read(path, folder):
+    """The rows of a backup, unpacked and checked with tar and sha256sum."""
+    folder.mkdir()
+    subprocess.run(["tar", "xf", path, "-C", folder], check=True)
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+    manifest = json.loads((folder / "backup.json").read_text())
+    tables = {}
+    for table in manifest["tables"]:
+        with gzip.open(folder / "tables" / f"{table['name']}.jsonl.gz", "rt", newline="\n") as lines:
+            tables[table["name"]] = [json.loads(line) for line in lines]
+        assert len(tables[table["name"]]) == table["rows"], table
+    return tables
+
+
+def contains(found, expected):
+    """Whether the rows are those expected; migrations may have added columns."""
+    return len(found) == len(expected) and all(any(row.items() >= wanted.items() for row in found) for wanted in expected)
+
+
+def main(slm):
+    script = pathlib.Path(__file__).parent / "postgres.sh"
+    server = subprocess.Popen(["bash", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    address = server.stdout.readline().strip()
+    assert address.startswith("postgresql://"), address
+    bindir = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=True).stdout.strip()
+
+    def psql(sql):
+        command = [f"{bindir}/psql", "--no-psqlrc", "--no-align", "--tuples-only", address, "--command", sql]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.removesuffix("\n")
+
+    def run(*arguments):
+        subprocess.run([slm, "admin", *arguments, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        tables = rows()
+        write(folder / "python.tar", tables)
+        databases = {"sqlite": f"sqlite:{folder / 'chat.db'}", "postgresql": address}
+        for kind, url in databases.items():
+            run("restore", "--from", str(folder / "python.tar"), "--database", url)
+
+        database = sqlite3.connect(folder / "chat.db")
+        assert [row[0] for row in database.execute("SELECT content FROM messages ORDER BY position")] == TEXTS
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert database.execute("SELECT email, last_active_at FROM users").fetchall() == [(None, -1)]
+        assert database.execute("SELECT answer_tokens, seconds, first_token_seconds FROM messages WHERE position = 1").fetchall() == \
+            [(2**62 + 1, 1 / 3, 1e-300)]
+        database.close()
+        assert json.loads(psql("SELECT json_agg(content ORDER BY position) FROM messages")) == TEXTS
+        assert psql(f"SELECT count(*) FROM messages WHERE owner_id = '{'a'.zfill(26)}'") == str(len(TEXTS))
+        assert psql("SELECT email IS NULL, last_active_at FROM users") == "t|-1"
+        assert psql("SELECT nextval(pg_get_serial_sequence('audit_log', 'number'))") == "8"
+
+        for kind, url in databases.items():
+            run("backup", "--database", url, "--out", str(folder / f"{kind}.tar"))
+            found = read(folder / f"{kind}.tar", folder / kind)
+            for table, expected in tables.items():
+                assert contains(found[table], expected), (kind, table)
+        count = sum(map(len, tables.values()))
+        print(f"backups of and for SQLite and PostgreSQL: {count} rows equal, read by tar, sha256sum, sqlite3, psql")
+
+    server.stdin.close()
+    server.wait()
+
+
+main(sys.argv[1])

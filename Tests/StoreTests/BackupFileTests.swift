@@ -1,0 +1,195 @@
+import Foundation
+import Glibc
+import Gzip
+import Store
+import TestSupport
+import Testing
+
+@Suite struct BackupFileTests {
+    let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
+    let source: TestDatabase
+    let path: String
+
+    init() throws {
+        source = try TestDatabase(.sqlite)
+        path = folder("backup.tar")
+        let store = try source.store(), ada = try store.addTestUser("ada")
+        for i in 0..<20 { _ = try store.createConversation("chat \(i)", for: ada, question: NewMessage(.user, "question \(i)")) }
+        folder.write("weights of a model", to: "best.h5")
+        try Backup.write(DatabaseURL(source.url), to: path, checkpoints: [folder("best.h5")], by: "slm 0.1.0")
+    }
+
+    private func bytes() throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: path))) }
+
+    private func error(_ bytes: [UInt8]) -> StoreError? {
+        let file = folder.write(bytes, to: "changed.tar")
+        do throws(StoreError) { try Backup.verify(file) } catch { return error }
+        return nil
+    }
+
+    @Test func `a backup is a tar archive of JSON lines with checksums, for its owner only`() throws {
+        var status = stat()
+        #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
+        let file = try BackupFile(path), checkpoint = "checkpoints/\(folder.path.split(separator: "/").last ?? "")/best.h5"
+        #expect(file.names == ["backup.json"] + BackupTables.all.map { "tables/\($0).jsonl.gz" } + [checkpoint, "SHA256SUMS"])
+        let lines = String(decoding: try file.lines(of: "messages"), as: UTF8.self).split(separator: "\n")
+        #expect(lines.count == 20 && lines[0].contains(#""position":0,"role":"user","content":"question 0""#))
+        let size = try bytes().count
+        #expect(file.archive.count == size)
+        #expect(error(file.archive) == nil, "an archive of another program is read, too")
+        #expect(file.members[file.names.count - 2].bytes == Array("weights of a model".utf8))
+    }
+
+    @Test func `the checkpoints are copied out, and existing files are kept`() throws {
+        let name = try #require(try Backup.verify(path).manifest.checkpoints.first)
+        let paths = try Backup.extractCheckpoints(of: path, to: folder("models"), replaces: false)
+        #expect(paths == ["\(folder("models"))/\(name)"])
+        #expect(try String(contentsOfFile: paths[0], encoding: .utf8) == "weights of a model")
+        #expect(throws: StoreError.self) { try Backup.extractCheckpoints(of: path, to: folder("models"), replaces: false) }
+        _ = try Backup.extractCheckpoints(of: path, to: folder("models"), replaces: true)
+    }
+
+    @Test func `two checkpoints of one name, and one that does not exist, are refused before anything is written`() throws {
+        for files in [[folder("best.h5"), folder("best.h5")], [folder("none.h5")]] {
+            #expect(throws: StoreError.self) {
+                try Backup.write(DatabaseURL(source.url), to: folder("other.tar"), checkpoints: files, by: "test")
+            }
+        }
+        #expect(folder.names == ["backup.tar", "best.h5"])
+    }
+
+    @Test func `a file cut short is refused`() throws {
+        let whole = try bytes(), borders = try BackupFile(path).borders
+        let lengths = Set(borders.flatMap { [$0 - 1, $0, $0 + 1] } + Array(stride(from: 0, to: whole.count, by: 97)) + [whole.count - 1])
+        for length in lengths.sorted() where (0..<whole.count).contains(length) {
+            let found = error(Array(whole[..<length]))
+            let error = try #require(found, "\(length) of \(whole.count) bytes")
+            guard case .backup = error else { Issue.record("\(error)"); return }
+        }
+        #expect(error(whole) == nil)
+    }
+
+    @Test func `a changed bit anywhere is noticed`() throws {
+        let whole = try bytes()
+        var random = TestRandom(5)
+        for at in stride(from: 0, to: whole.count, by: 11) {
+            var changed = whole
+            changed[at] ^= 1 << UInt8(random.below(8))
+            #expect(error(changed) != nil, "byte \(at)")
+        }
+    }
+
+    @Test func `the errors say what is wrong`() throws {
+        let file = try BackupFile(path), name = folder("changed.tar")
+        func sentence(_ bytes: [UInt8]) -> String { error(bytes)?.description ?? "no error" }
+        #expect(sentence(Array("PGDMP".utf8))
+            == "the backup \(name) is damaged: it ends after 5 bytes, in the middle. Restore another backup.")
+        #expect(sentence([UInt8](repeating: 65, count: 1_000)) == "\(name) is not a backup of slm: it does not begin with backup.json in a "
+            + "tar archive. Choose a file that slm admin backup wrote.")
+        let less = try file.changingLines(of: "users") { $0 = [] }
+        #expect(sentence(less).contains("table users ends after 0 of its 1 rows."))
+        let more = try file.changingLines(of: "users") { $0 += Array("{}\n".utf8) }
+        #expect(sentence(more).contains("table users has more than its 1 rows."))
+        let invalid = try file.changingLines(of: "users") { $0[0] = UInt8(ascii: "x") }
+        #expect(sentence(invalid).contains("table users, row 1: "))
+        var swapped = file
+        swapped.members.swapAt(1, 2)
+        #expect(sentence(swapped.archive).contains("the file tables/users.jsonl.gz is missing."))
+        var unsafe = file
+        unsafe.members[0].bytes = Array(String(decoding: file.members[0].bytes, as: UTF8.self).replacing("best.h5", with: "..").utf8)
+        #expect(sentence(unsafe.archive).contains("a checkpoint has an invalid name."))
+    }
+
+    /// The checksums are right, so only the database and the reader of rows can notice.
+    @Test func `rows that do not fit the schema are refused, and the database stays as it was`() throws {
+        let file = try BackupFile(path), target = try TestDatabase(.sqlite), store = try target.store()
+        _ = try store.addTestUser("bob")
+        let rows = try store.rowsOfAllTables()
+        var replacing = Backup.RestoreOptions()
+        replacing.replaces = true
+        for (old, new) in [
+            (#""role":"user""#, #""role":"judge""#), (#""position":0"#, #""position":"0""#), (#""position":0"#, #""place":0"#),
+            (#""content":"question 3""#, #""content":null"#), (#""conversation_id":""#, #""conversation_id":"x"#),
+            (#""position":0"#, #""position":0.5"#),
+        ] {
+            let changed = try file.changingLines(of: "messages") { lines in
+                lines = Array(String(decoding: lines, as: UTF8.self).replacing(old, with: new).utf8)
+            }
+            folder.write(changed, to: "changed.tar")
+            #expect(throws: StoreError.self) { try Backup.restore(folder("changed.tar"), into: DatabaseURL(target.url), replacing) }
+            #expect(try store.rowsOfAllTables() == rows, "\(new)")
+        }
+    }
+
+    @Test func `damaged backups never crash the reader`() throws {
+        let whole = try bytes()
+        var mutator = Mutator(seed: 16, words: ["backup.json", "ustar", "\"rows\": -1", "00000000000", "{}\n", "tables/users.jsonl.gz"])
+        for _ in 0..<fuzzRounds(default: 1_000) {
+            var changed = whole
+            mutator.damage(&changed)
+            if changed != whole { #expect(error(changed) != nil) }
+        }
+    }
+
+    @Test func `damaged rows with right checksums never crash a restore or leave half of it`() throws {
+        let file = try BackupFile(path), target = try TestDatabase(.sqlite), store = try target.store()
+        let words = ["null", "-1", "\"id\":", "{}\n", "9223372036854775808", "1e400", "\\u0000", "\"\"", "[", "]"]
+        var mutator = Mutator(seed: 17, words: words)
+        var replacing = Backup.RestoreOptions()
+        replacing.replaces = true
+        var restored = 0
+        for round in 0..<fuzzRounds(default: 150) {
+            let table = ["users", "conversations", "messages", "settings"][round % 4]
+            let changed = round % 5 == 4
+                ? try file.changingManifest { text in
+                    var bytes = Array(text.utf8)
+                    mutator.damage(&bytes)
+                    return String(decoding: bytes, as: UTF8.self)
+                } : try file.changingLines(of: table) { mutator.damage(&$0) }
+            folder.write(changed, to: "changed.tar")
+            let rows = try store.rowsOfAllTables()
+            do throws(StoreError) {
+                try Backup.restore(folder("changed.tar"), into: DatabaseURL(target.url), replacing)
+                restored += 1
+            } catch {
+                #expect(try store.rowsOfAllTables() == rows, "\(error)")
+            }
+        }
+        #expect(restored > 0)
+    }
+
+    @Test func `a folder keeps the newest backups and nothing else is deleted`() throws {
+        let backups = BackupFolder(folder.path)
+        let times = (0..<5).map { Timestamp(milliseconds: 1_763_648_385_000 + $0 * 86_400_000) }
+        for time in times { folder.write("x", to: String(backups.path(at: time).split(separator: "/").last ?? "")) }
+        #expect(backups.names.first == "slm-20251120T141945Z.tar" && backups.names.count == 5)
+        folder.write("x", to: "slm-2025.tar")
+        #expect(try backups.keep(newest: 2) == times.prefix(3).map { backups.path(at: $0) })
+        #expect(folder.names == ["backup.tar", "best.h5", "slm-2025.tar", "slm-20251123T141945Z.tar", "slm-20251124T141945Z.tar"])
+        #expect(try backups.keep(newest: 2) == [])
+    }
+
+    @Test func `gzip in pieces is gzip`() throws {
+        var random = TestRandom(3), text: [UInt8] = [], compressed: [UInt8] = []
+        let compressor = GzipCompressor(level: 1)
+        for _ in 0..<50 {
+            let part = (0..<random.below(20_000)).map { _ in UInt8(random.below(7)) }
+            compressor.compress(part, into: &compressed)
+            text += part
+        }
+        compressor.finish(into: &compressed)
+        for size in [1, 100, 1 << 20] where size > 1 || compressed.count < 1 << 20 {
+            let decompressor = GzipDecompressor()
+            var result: [UInt8] = []
+            for start in stride(from: 0, to: compressed.count, by: size) {
+                #expect(!decompressor.isAtEnd)
+                try decompressor.decompress(Array(compressed[start..<min(compressed.count, start + size)]), into: &result)
+            }
+            #expect(decompressor.isAtEnd && result == text)
+            #expect(throws: GzipError.self) { try decompressor.decompress([0], into: &result) }
+        }
+        var result: [UInt8] = []
+        try GzipDecompressor().decompress(Gzip.compress(text), into: &result)
+        #expect(result == text)
+    }
+}

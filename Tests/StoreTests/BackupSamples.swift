@@ -1,0 +1,66 @@
+import Foundation
+import Store
+import TestSupport
+import Testing
+
+extension Store {
+    /// The rows of every table, with the columns that both databases have, in an order that does not depend on the database.
+    func rowsOfAllTables() throws -> [String: [[String]]] {
+        var result: [String: [[String]]] = [:]
+        for table in BackupTables.all where table != "settings" {
+            let sql = database.dialect == .sqlite
+                ? "SELECT name FROM pragma_table_info('\(table)')"
+                : "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = '\(table)'"
+            let derived: Set = table == "messages" ? ["owner_id", "search_id"] : []
+            let columns = try self.sql(sql).compactMap { row -> String? in
+                guard case .text(let name)? = row.first, !derived.contains(name) else { return nil }
+                return name
+            }.sorted()
+            let rows = try self.sql("SELECT \(columns.map { "\"\($0)\"" }.joined(separator: ", ")) FROM \(table)")
+            result[table] = rows.map { zip(columns, $0).map { "\($0)=\($1)" } }.sorted { $0.lexicographicallyPrecedes($1) }
+        }
+        result["settings"] = try sql("SELECT name, value FROM settings WHERE name <> 'search_index_deletions' ORDER BY name")
+            .map { ["\($0)"] }
+        return result
+    }
+
+    /// Adds rows to every table: texts of every kind, empty texts beside NULL, the least and the largest numbers.
+    func addRowsToAllTables() throws {
+        let texts = [
+            "", " ", "why?\n\tbecause \"\\\"", "NUL \u{0} in the middle", "ü 漢字 🇺🇦 e\u{301} \u{FEFF}\u{2028}\u{85}", "\u{1}\u{1F}\u{7F}",
+            
+            "'; DROP TABLE users; --", "{\"json\": [1]}", "null", "\\N",
+            String(repeating: "long ä ", count: 200_000),
+        ]
+        let ada = try addUser("Ada", email: "Ada@example.org", passwordHash: "$2b$04$hash").id
+        let bob = try addTestUser("bob")
+        let chat = try createConversation("Texts \u{0}", for: ada).0.id
+        for (i, text) in texts.enumerated() {
+            let generation = Generation(model: "", promptTokens: i, answerTokens: .max, seconds: 1.0 / 3, reason: "stop")
+            try append(NewMessage(i % 2 == 0 ? .user : .assistant, text), to: chat, of: ada, generation: i % 2 == 0 ? nil : generation)
+        }
+        let replaced = try createConversation("replaced", for: bob, question: NewMessage(.user, "first")).0.id
+        let first = try conversation(replaced, of: bob).1[0].id
+        try append(NewMessage(.user, "second"), to: replaced, of: bob, replacingFrom: first)
+        try delete(createConversation("deleted", for: bob).0.id, of: bob)
+        try record(Generation(model: "m", promptTokens: 0, answerTokens: 0, seconds: 1e-300, reason: ""))
+        _ = try addAPIKey("laptop", hash: "digest", for: ada)
+        let user = try #require(try self.user(named: "ada"))
+        _ = try startSession(of: user, from: "::1", userAgent: "", lifetime: .seconds(600))
+        _ = try sql("""
+            INSERT INTO one_time_codes (id, kind, hash, user_id, email, created_at, expires_at)
+            VALUES ('0000000000000000000000000e', 'invitation', 'code', NULL, '', 0, 9223372036854775807)
+            """)
+        for _ in 0..<3 { try admin.recordConversationsRead(of: bob, by: AdminRequest(actor: "admin", address: "")) }
+        _ = try sql("DELETE FROM audit_log WHERE number = 1")
+        try set("jwt_secret_digest", to: "0123")
+        _ = try sql("""
+            INSERT INTO unfinished_answers (id, conversation_id, content, model, answer_tokens, seconds, saved_at)
+            VALUES ('0000000000000000000000000u', '\(chat)', 'It rai', 'tiny', -9223372036854775808, 0.1, -1)
+            """)
+        _ = try sql("""
+            INSERT INTO collected_chats (id, user_id, created_at, history, question, answer)
+            VALUES ('0000000000000000000000000g', NULL, 1, '[]', 'q', ''), ('0000000000000000000000000h', '\(ada)', 2, '', 'q', 'a')
+            """)
+    }
+}

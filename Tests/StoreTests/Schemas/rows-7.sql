@@ -1,0 +1,15 @@
+INSERT INTO slm_schema VALUES (1, 1700000000000);
+INSERT INTO slm_schema VALUES (2, 1700000000000);
+INSERT INTO slm_schema VALUES (3, 1700000000000);
+INSERT INTO slm_schema VALUES (4, 1700000000000);
+INSERT INTO slm_schema VALUES (5, 1700000000000);
+INSERT INTO slm_schema VALUES (6, 1700000000000);
+INSERT INTO slm_schema VALUES (7, 1700000000000);
+INSERT INTO users (id, username, username_key, password_hash, created_at, last_active_at) VALUES ('0000000000000000000000000a', 'Ada', 'ada', '$2b$12$hash', 1700000000000, 1700000000500);
+INSERT INTO conversations (id, owner_id, title, creation_key, created_at, updated_at, message_count, characters) VALUES ('0000000000000000000000000c', '0000000000000000000000000a', 'Rain', 'k', 1700000000000, 1700000000500, 4, 23);
+INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at, replaced_at) VALUES ('0000000000000000000000000m', '0000000000000000000000000c', 0, 'user', 'why?', 'm', 1700000000100, NULL);
+INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at, replaced_at) VALUES ('0000000000000000000000000n', '0000000000000000000000000c', NULL, 'assistant', 'no.', 'n', 1700000000101, 1700000000300);
+INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at, replaced_at) VALUES ('0000000000000000000000000p', '0000000000000000000000000c', 1, 'assistant', 'clouds.', 'p', 1700000000102, NULL);
+INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at, replaced_at) VALUES ('0000000000000000000000000q', '0000000000000000000000000c', 2, 'user', 'really?', 'q', 1700000000103, NULL);
+INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at, replaced_at) VALUES ('0000000000000000000000000r', '0000000000000000000000000c', 3, 'assistant', 'yes. ', 'r', 1700000000104, NULL);
+INSERT INTO unfinished_answers VALUES ('0000000000000000000000000s', '0000000000000000000000000c', 'It', 'tiny', 1, 0.5, 1700000000500);
