@@ -91,6 +91,7 @@ struct OpenAITokensTests {
         let content = try #require(choice["logprobs"]?["content"]?.elements.map(Array.init))
         #expect(choice["message"]?["content"]?.string == OneSentenceModel.sentence)
         #expect(content.flatMap { $0["bytes"]?.elements?.map(\.integer) ?? [] } == OneSentenceModel.sentence.utf8.map { Int($0) })
+        #expect(content.allSatisfy { abs(($0["logprob"]?.number ?? 0) + 2.56e-5) < 2e-6 })
         #expect(content.allSatisfy { $0["top_logprobs"]?.elements.map(Array.init)?.count == 1 } && content[8]["token"]?.string == #"\xc3"#)
     }
 
