@@ -1,4 +1,5 @@
 import Glibc
+import HTTPServer
 import Infer
 import Kernels
 import JSON
