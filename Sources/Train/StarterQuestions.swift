@@ -1,4 +1,4 @@
-package import Corpus
+import Corpus
 import Tokenize
 
 /// Questions that a chat page can offer for a new chat: short first messages of the validation data, which the model was trained to answer.
