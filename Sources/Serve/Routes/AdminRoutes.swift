@@ -18,13 +18,16 @@ extension App {
 
     private enum Order: String, CaseIterable { case asc, desc }
 
-    private struct PageParameters {
+    private static func isDescending(_ request: Request) throws(APIError) -> Bool {
+        try request.choice("order", default: Order.desc) == .desc
+    }
+
+    /// The part of a list that a request asks for.
+    struct PageParameters {
         let limit: Int
         let offset: Int
-        let isDescending: Bool
 
         init(_ request: Request) throws(APIError) {
-            isDescending = try request.choice("order", default: Order.desc) == .desc
             limit = try request.integer("limit", 1...200, default: 50)
             offset = try request.integer("offset", 0...Int(Int32.max), default: 0)
         }
@@ -52,8 +55,9 @@ extension App {
 
     private func users(_ context: RequestContext) throws -> Response {
         let page = try PageParameters(context.request)
+        let isDescending = try Self.isDescending(context.request)
         let sortKey = try context.request.choice("sort", default: AdminQueries.UserSortKey.lastActive)
-        let users = try store.admin.users(sortedBy: sortKey, descending: page.isDescending, limit: page.limit, offset: page.offset)
+        let users = try store.admin.users(sortedBy: sortKey, descending: isDescending, limit: page.limit, offset: page.offset)
         return Response.json { list in
             list.key("users")
             list.array { for user in users.items { $0.object { Self.write(user, to: &$0) } } }
@@ -63,11 +67,12 @@ extension App {
 
     private func allConversations(_ context: RequestContext, of user: UserID?) throws -> Response {
         let page = try PageParameters(context.request)
+        let isDescending = try Self.isDescending(context.request)
         let sortKey = try context.request.choice("sort", default: AdminQueries.ConversationSortKey.updatedAt)
         let found: AdminQueries.Page<AdminQueries.OwnedConversation>
         do {
             found = try store.admin.conversations(
-                of: user, sortedBy: sortKey, descending: page.isDescending, limit: page.limit, offset: page.offset)
+                of: user, sortedBy: sortKey, descending: isDescending, limit: page.limit, offset: page.offset)
             try store.admin.recordConversationsRead(of: user, by: context.adminRequest)
         } catch { throw Self.adminError(error) }
         return Response.json { list in
