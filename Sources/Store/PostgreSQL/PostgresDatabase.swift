@@ -47,7 +47,7 @@ final class PostgresDatabase: Database {
         let pool = switch access {
         case .search: searchPool
         case .transient: transientPool
-        case .read, .write, .migrate: self.pool
+        case .read, .write, .backup, .migrate: self.pool
         }
         let deadline = ContinuousClock.now + timeout
         var wasLost = false
