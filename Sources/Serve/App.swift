@@ -39,7 +39,7 @@ final class App: Sendable {
         self.models = models
         let replicas = Replicas(settings, store, keyDigest: secret.digest)
         self.replicas = replicas
-        let executors = try Executors()
+        let executors = try Executors(searches: store.searchConnections)
         let limits = Admission.Limits(
             slots: settings.slots,
             maxWaiting: settings.maxWaiting,
@@ -124,13 +124,14 @@ struct Executors: Sendable {
     let parsing: ThreadPool
     /// One hash takes one core for a quarter of a second.
     let passwordHashing: ThreadPool
-    /// A search may take seconds, so searches have threads of their own, as many as `StoreOptions.searchConnections`.
+    /// A search may take seconds, so searches have threads of their own, as many as they have connections.
     let search: ThreadPool
 
-    init() throws(ThreadError) {
+    /// - Parameter searches: `Store.searchConnections`.
+    init(searches: Int) throws(ThreadError) {
         database = try ThreadPool(threads: 8, maxQueued: 2_000)
         parsing = try ThreadPool(threads: 2, maxQueued: 2_000)
-        search = try ThreadPool(threads: StoreOptions().searchConnections, maxQueued: 64)
+        search = try ThreadPool(threads: searches, maxQueued: 64)
         passwordHashing = try ThreadPool(threads: Self.passwordQueueLimits.slots)
     }
 

@@ -76,8 +76,8 @@ extension Store {
 
 /// Answers that other servers must stop.
 extension Store {
-    /// The answers of a server that may continue: their leases are valid, no request to stop them was made, and their conversations and users
-    /// have not been deleted or disabled.
+    /// The answers of a server that may continue: their leases are valid, there is no request to stop them, and their conversations and
+    /// users have not been deleted or disabled.
     package func answersInProgress(on server: ServerID) throws(StoreError) -> Set<MessageID> {
         try database.transaction(.read) { connection throws(StoreError) in
             let rows = try connection.execute("""

@@ -31,6 +31,9 @@ package final class Store: Sendable {
         try self.init(DatabaseURL(url), options)
     }
 
+    /// The number of searches that run at the same time.
+    package var searchConnections: Int { options.searchConnections }
+
     /// The version of the schema that this program creates.
     package static var schemaVersion: Int { Migration.latest }
 

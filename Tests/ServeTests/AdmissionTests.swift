@@ -232,4 +232,24 @@ import Testing
         }
         #expect(tally.finished.load(ordering: .relaxed) == 1_600 && tally.maxRunning.load(ordering: .relaxed) <= 4)
     }
+
+    /// Another server that shares the database has published them.
+    @Test func `answers of a client on other servers count`() throws {
+        let admission = admission(slots: 2, maxWaiting: 4, perClient: 3)
+        admission.setElsewhere([ada: .init(running: 1, waiting: 1), bob: .init(running: 1, waiting: 0)])
+        let first = try admission.enter(ada)
+        #expect(throws: Admission.Rejection.tooManyForClient(active: 3)) { try admission.enter(ada) }
+        #expect(admission.loads == [ada: .init(running: 1, waiting: 0)])
+        let second = try admission.enter(cid)
+        // Of those that wait, the client with the fewest answers on all servers is next, although it came last.
+        admission.setElsewhere([bob: .init(running: 1, waiting: 0)])
+        for (client, name) in [(bob, "bob"), (cid, "cid")] {
+            try admission.enter(client).start({ self.log.add(name); return nil }, onCancel: {})
+        }
+        #expect(admission.loads[bob] == .init(running: 0, waiting: 1))
+        second.leave()
+        #expect(log.events == ["cid"])
+        first.leave()
+        #expect(log.events == ["cid", "bob"])
+    }
 }

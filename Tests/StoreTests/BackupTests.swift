@@ -60,13 +60,19 @@ struct BackendPair: CustomTestStringConvertible, Sendable {
         try inThreads(4) { thread in
             if thread == 3 {
                 defer { isDone.store(true, ordering: .relaxed) }
-                while written.load(ordering: .relaxed) < 300 { usleep(1_000) }
+                func wait(for count: Int) throws {
+                    let deadline = ContinuousClock.now + .seconds(120)
+                    while written.load(ordering: .relaxed) < count {
+                        try #require(ContinuousClock.now < deadline, "the writers have stopped")
+                        usleep(1_000)
+                    }
+                }
+                try wait(for: 300)
                 let before = written.load(ordering: .relaxed)
                 try Backup.write(DatabaseURL(source.url), to: path, by: "test")
                 counts.withLock { $0 = (before, written.load(ordering: .relaxed)) }
                 // What is written from now on is not part of it.
-                while written.load(ordering: .relaxed) < before + 50 { usleep(1_000) }
-                return
+                return try wait(for: before + 350)
             }
             let chat = try store.createConversation("chat", for: users[thread]).0.id
             for i in 0... {

@@ -17,6 +17,10 @@ extension App {
         request.owner = ticket.client.text
         // The server does not stop before the last event was handled: it may queue work, such as storing the answer.
         unfinishedAnswers.add(1, ordering: .relaxed)
+        let end = { @Sendable (event: GenerationEvent, receive: (GenerationEvent) -> Void) in
+            receive(event)
+            self.unfinishedAnswers.subtract(1, ordering: .releasing)
+        }
         ticket.start({ [request] in
             do throws(GenerationError) {
                 return try model.backend.start(request) { event in
@@ -24,19 +28,16 @@ extension App {
                     withExtendedLifetime(model) {
                         guard case .ended = event else { return counted(event) }
                         ticket.leave()
-                        counted(event)
-                        self.unfinishedAnswers.subtract(1, ordering: .releasing)
+                        end(event, counted)
                     }
                 }
             } catch {
                 ticket.leave()
-                counted(.ended(GenerationEnd(.error(error), promptTokens: 0, answerTokens: 0)))
-                self.unfinishedAnswers.subtract(1, ordering: .releasing)
+                end(.ended(GenerationEnd(.error(error), promptTokens: 0, answerTokens: 0)), counted)
                 return nil
             }
         }, onCancel: {
-            deliver(.ended(GenerationEnd(.cancelled, promptTokens: 0, answerTokens: 0)))
-            self.unfinishedAnswers.subtract(1, ordering: .releasing)
+            end(.ended(GenerationEnd(.cancelled, promptTokens: 0, answerTokens: 0)), deliver)
         })
     }
 }

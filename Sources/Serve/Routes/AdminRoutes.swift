@@ -19,9 +19,20 @@ extension App {
 
     private enum Order: String, CaseIterable { case asc, desc }
 
-    private struct PageParameters {
+    /// The part of a list that a request asks for.
+    struct PageParameters {
         let limit: Int
         let offset: Int
+
+        init(_ request: Request) throws(APIError) {
+            limit = try request.integer("limit", 1...200, default: 50)
+            offset = try request.integer("offset", 0...Int(Int32.max), default: 0)
+        }
+    }
+
+    /// The part, the order and the filter of a list that a request asks for.
+    private struct ListParameters {
+        let page: PageParameters
         let isDescending: Bool
         /// nil for all rows.
         let search: String?
@@ -31,8 +42,7 @@ extension App {
             guard text.unicodeScalars.count <= 200 else { throw .invalid("search", "expected at most 200 characters.") }
             search = text.isEmpty ? nil : text
             isDescending = try request.choice("order", default: Order.desc) == .desc
-            limit = try request.integer("limit", 1...200, default: 50)
-            offset = try request.integer("offset", 0...Int(Int32.max), default: 0)
+            page = try PageParameters(request)
         }
     }
 
@@ -58,10 +68,10 @@ extension App {
     }
 
     private func users(_ context: RequestContext) throws -> Response {
-        let page = try PageParameters(context.request)
+        let list = try ListParameters(context.request)
         let sortKey = try context.request.choice("sort", default: AdminQueries.UserSortKey.lastActive)
         let users = try store.admin.users(
-            sortedBy: sortKey, descending: page.isDescending, matching: page.search, limit: page.limit, offset: page.offset)
+            sortedBy: sortKey, descending: list.isDescending, matching: list.search, limit: list.page.limit, offset: list.page.offset)
         return Response.json { list in
             list.key("users")
             list.array { for user in users.items { $0.object { Self.write(user, to: &$0) } } }
@@ -81,12 +91,13 @@ extension App {
     }
 
     private func allConversations(_ context: RequestContext, of user: UserID?) throws -> Response {
-        let page = try PageParameters(context.request)
+        let list = try ListParameters(context.request)
         let sortKey = try context.request.choice("sort", default: AdminQueries.ConversationSortKey.updatedAt)
         let found: AdminQueries.Page<AdminQueries.OwnedConversation>
         do {
             found = try store.admin.conversations(
-                of: user, sortedBy: sortKey, descending: page.isDescending, matching: page.search, limit: page.limit, offset: page.offset)
+                of: user, sortedBy: sortKey, descending: list.isDescending, matching: list.search, limit: list.page.limit,
+                offset: list.page.offset)
             try store.admin.recordConversationsRead(of: user, by: context.adminRequest)
         } catch { throw Self.adminError(error) }
         return Response.json { list in

@@ -121,9 +121,8 @@ extension App {
     }
 
     private func auditLog(_ context: RequestContext) throws -> Response {
-        let limit = try context.request.integer("limit", 1...200, default: 50)
-        let offset = try context.request.integer("offset", 0...Int(Int32.max), default: 0)
-        let page = try store.admin.auditLog(limit: limit, offset: offset)
+        let parameters = try PageParameters(context.request)
+        let page = try store.admin.auditLog(limit: parameters.limit, offset: parameters.offset)
         return Response.json { list in
             list.key("entries")
             list.array { for entry in page.items { $0.object { entry.write(to: &$0) } } }

@@ -12,6 +12,8 @@ final class PostgresDatabase: Database {
     private let searchTimeout: Duration
     private let pool: ConnectionPool<PostgresConnection>
     private let searchPool: ConnectionPool<PostgresConnection>
+    /// Heartbeats do not wait for transactions that wait for locks.
+    private let transientPool: ConnectionPool<PostgresConnection>
     private let outage = Mutex<Outage?>(nil)
 
     private struct Outage {
@@ -27,12 +29,14 @@ final class PostgresDatabase: Database {
         searchTimeout = options.searchTimeout
         pool = ConnectionPool(capacity: options.connections)
         searchPool = ConnectionPool(capacity: options.searchConnections)
+        transientPool = ConnectionPool(capacity: 2)
         try waitForServer()
     }
 
     func closeConnections() {
         pool.clear()
         searchPool.clear()
+        transientPool.clear()
     }
 
     func listener() throws(StoreError) -> (any NotificationListener)? {
@@ -40,7 +44,11 @@ final class PostgresDatabase: Database {
     }
 
     func transaction<Result>(_ access: Access, _ body: (any Connection) throws(StoreError) -> Result) throws(StoreError) -> Result {
-        let pool = access == .search ? searchPool : pool
+        let pool = switch access {
+        case .search: searchPool
+        case .transient: transientPool
+        case .read, .write, .backup, .migrate: self.pool
+        }
         let deadline = ContinuousClock.now + timeout
         var wasLost = false
         var retries = 0
