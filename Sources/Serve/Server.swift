@@ -88,8 +88,8 @@ package final class Server: Sendable {
     }
 
     private func handOver() {
-        app.beginHandover()
-        if isSocketInherited { http.stopAccepting() }
+        // With an inherited socket there may be no other server to choose: the next process answers the load balancer.
+        if isSocketInherited { http.stopAccepting() } else { app.beginHandover() }
         Self.wait(upTo: settings.handover) { isSocketInherited && http.idleConnectionCount == 0 }
         http.stopAccepting()
         http.closeIdleConnections()
