@@ -15,6 +15,11 @@ struct SLM {
             ]),
             ("Training", [.train, .finetune, .adapterMerge, .runsList, .runsCompare]),
             ("Using a model", [.chat, .generate, .serve, .eval, .explain]),
+            ("Running a server", [.health, .databaseStatus, .databaseMigrate]),
+            ("Administration", [
+                .admin, .adminStats, .adminUsers, .adminConversations, .adminAudit, .adminCreateUser, .adminDisable, .adminEnable,
+                .adminDeleteUser, .adminResetPassword, .adminRevokeSessions, .adminRevokeKeys, .adminInvite, .adminInvitations,
+            ]),
             ("Model files", [.info, .importModel, .export]),
             ("Benchmarks", [.benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .benchServe]),
             ("The program", [.configShow, .configExample, .completion, .help, .version]),
@@ -29,8 +34,10 @@ struct SLM {
         "corpus": "Build token files for training.",
         "adapter": "Work with LoRA adapters.",
         "runs": "List and compare training runs.",
+        "admin": "Watch and administer a chat server.",
         "bench": "Measure the speed of this machine.",
         "config": "Show and write configuration.",
+        "database": "Inspect and migrate the database of a chat server.",
     ]
 
     static func main() {
@@ -69,6 +76,8 @@ struct SLM {
         let commands = commands
         for words in [2, 1] where arguments.count >= words {
             let name = arguments.prefix(words).joined(separator: " ")
+            // `slm admin` is a command itself; a second word that is no option must be one of its subcommands.
+            if words == 1, families[name] != nil, arguments.count > 1, !arguments[1].hasPrefix("-") { continue }
             if let command = commands.first(where: { $0.name == name }) { return (command, words) }
         }
         let first = arguments.first ?? ""
