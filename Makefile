@@ -4,7 +4,7 @@
 BUILD    := swift build -c release --explicit-target-dependency-import-check error
 # Debian packages for building and running, and those that only the tests need.
 PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev \
-            libsqlite3-dev libpq-dev libsodium-dev libcrypt-dev zlib1g-dev pkg-config libgcc-12-dev
+            libsqlite3-dev libpq-dev libsodium-dev libcrypt-dev zlib1g-dev libncurses-dev pkg-config libgcc-12-dev
 TEST_PACKAGES := postgresql python3-venv valgrind man-db
 PYTHON   := python3
 VENV     := .venv
@@ -18,13 +18,15 @@ STORE_KILLS := 300
 SERVE_KILLS := 300
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 SWIFT_LIBRARIES := $(realpath $(dir $(realpath $(shell command -v swift 2>/dev/null)))/../lib/swift/linux)
+# The folder of the toolchain, with usr/bin/swift.
+SWIFT_ROOT := $(realpath $(dir $(realpath $(shell command -v swift 2>/dev/null)))/../..)
 # What ThreadSanitizer of Swift's clang needs.
 TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch -lBlocksRuntime
 # Swift's own clang, which also builds the kernels in the package.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb demo commands sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium caddy test-llama test-mutants kill-training kill-store kill-serve mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo commands sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-store kill-serve mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -69,6 +71,10 @@ uninstall:      ## Remove what `make install` installed
 deb: static     ## Build a Debian package: .build/slm_VERSION_ARCH.deb
 	$(call install_packages,dpkg-dev)
 	Tools/make-deb.sh $(STATIC) .build
+
+tarball: static ## Build an archive with deploy/setup for other machines: .build/slm-VERSION-ARCH.tar.gz
+	$(call install_packages,dpkg-dev)
+	Tools/make-tarball.sh $(STATIC) .build
 
 # HelpTests compares the page with the program's options.
 commands: build ## Regenerate Documentation/Reference/Commands.md
@@ -138,7 +144,7 @@ test-valgrind: build test-deps
 	valgrind --quiet --error-exitcode=9 .build/slm-for-valgrind bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
 	    --threads 2 --cpu avx2
 
-test-peers: build test-deps $(VENV)/ready chromium $(if $(CI),caddy)   ## Run the tests with other programs (Python packages, Chromium)
+test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
 	$(BUILD) --product CheckpointWriter
 	$(BUILD) --product Logits
@@ -156,6 +162,10 @@ test-peers: build test-deps $(VENV)/ready chromium $(if $(CI),caddy)   ## Run th
 	$(VENV)/bin/python Tests/Peers/check_backup.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_caddy.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_replicas.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_tls_proxy.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_restart.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_deploy.py $(SLM)
+	$(VENV)/bin/python Tests/Peers/check_admin.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_api.py $(SLM) .build/release/CheckpointWriter $(if $(CI),--quick)
 	$(BUILD) --product ServeParts
 	$(VENV)/bin/python Tests/Peers/check_metrics.py .build/release/ServeParts
@@ -165,9 +175,21 @@ test-peers: build test-deps $(VENV)/ready chromium $(if $(CI),caddy)   ## Run th
 	$(VENV)/bin/python Tests/Peers/learn_pages.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/run_pages.py $(SLM) $(if $(CI),--quick)
 
+tmux:           ## Install the terminal for check_admin.py
+	$(call install_packages,tmux)
+
 # Debian's package starts a web server where systemd runs, so that only CI installs it by itself.
 caddy:          ## Install the proxy for check_caddy.py, which is skipped without it
 	$(call install_packages,caddy)
+
+# The same holds for prometheus, of which promtool is a part.
+deploy-tools:   ## Install the programs for check_deploy.py, which skips the checks of those that are missing
+	$(call install_packages,prometheus systemd sqlite3 openssl)
+
+# Needs root and half an hour of one core. MODEL is a checkpoint, SCRATCH a folder for about 8 GB.
+test-dockerfile: ## Carry out deploy/Dockerfile without a container engine: SCRATCH=DIR, MODEL=FILE
+	$(call install_packages,debootstrap)
+	nice -n 19 Tests/Peers/dockerfile_steps.sh "$(SCRATCH)" "$(SWIFT_ROOT)"
 
 test-web: test-deps $(VENV)/ready chromium   ## Test the web page in Chromium with a mock server
 	$(VENV)/bin/python Tests/Web/test_web.py

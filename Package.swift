@@ -58,6 +58,7 @@ let package = Package(
         system("CSodium", apt: "libsodium-dev"),
         system("CCrypt", apt: "libcrypt-dev"),
         system("CZlib", apt: "zlib1g-dev"),
+        system("CNcurses", apt: "libncurses-dev"),
         .target(name: "CSimdjson", path: "Sources/System/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // Support: small modules that know nothing of models.
@@ -102,7 +103,8 @@ let package = Package(
         module("Report", ["JSON", "Files"]),
         module("Store", ["Gzip", "Secrets", "Threads", "JSON", "Files", "CSQLite", "CPQ"]),
 
-        // Chat in the terminal; the chat server with its web page.
+        // Chat in the terminal; the operator's dashboard in the terminal; the chat server with its web page.
+        module("Dashboard", ["CNcurses", "HTTPClient", "JSON", "Terminal", "Threads"]),
         module("Chat", ["Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"]),
         .target(name: "CWebFiles", path: "Sources/Serve/EmbeddedWeb", cSettings: cSettings),
         module(
@@ -118,7 +120,8 @@ let package = Package(
         .executableTarget(
             name: "slm",
             dependencies: [
-                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Terminal", "Report", "Infer", "Train",
+                "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Dashboard", "Terminal", "Report", "Infer",
+                "Train",
                 "Formats", "Checkpoint",
                 "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels", "Random",
             ],
@@ -166,10 +169,11 @@ let package = Package(
         tests(
             "InferTests",
             ["TestSupport", "Random", "Infer", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient"]),
-        tests("ThreadsTests", ["Threads"]),
+        tests("ThreadsTests", ["TestSupport", "Threads"]),
         tests("HTTPClientTests", ["TestSupport", "HTTPClient"]),
         tests("HTTPServerTests", ["TestSupport", "HTTPServer", "Threads"]),
         tests("TerminalTests", ["TestSupport", "Terminal", "Threads"]),
+        tests("DashboardTests", ["TestSupport", "Dashboard", "HTTPClient", "JSON", "Threads"]),
         tests("ChatTests", ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"]),
         tests("ReportTests", ["TestSupport", "Report", "JSON", "Files"]),
         tests("StoreTests", ["StoreWriter", "TestSupport", "Store", "Gzip", "Secrets", "Threads", "JSON", "Files"], exclude: ["Schemas"]),

@@ -13,6 +13,7 @@ tree=$work/$name
 strip --strip-unneeded -o "$work/slm" "$binary"
 "$root/Tools/install.sh" "$work/slm" "$tree" > /dev/null
 "$root/Tools/install-deploy.sh" "$tree/deploy"
+echo "$version" > "$tree/version"
 cp "$root/LICENSE" "$root/NOTICE" "$root/CHANGELOG.md" "$tree"
 # One name a line, without versions; of alternatives the first.
 "$root/Tools/linked-packages.sh" "$tree/bin/slm" | tr ',' '\n' | sed 's/^ *//; s/[ |(].*//' > "$tree/packages"

@@ -44,8 +44,8 @@ package struct ServeSettings: Sendable {
     package var starterQuestions: [String]?
     package var health = HealthMonitor.Settings()
     /// How long the server still serves requests, but reports not ready, before it stops: until a load balancer has chosen another server.
-    /// If another process takes over the listening sockets, connections are left to it at once, and the wait ends when those accepted so
-    /// far are idle no more.
+    /// If another process takes over the listening sockets, it leaves new connections to that process at once, and waits only for requests
+    /// on those that it has accepted.
     package var handover = Duration.zero
     /// nil for none.
     package var accessLog: AccessLog.Settings?

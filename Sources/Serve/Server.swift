@@ -15,6 +15,8 @@ package final class Server: Sendable {
     private let http: HTTPServer
     private let settings: ServeSettings
     private let stopped = Mailbox<Bool>()
+    /// Whether a handover has begun. A second call of `stop` does not wait for another one.
+    private let isHandedOver = Atomic(false)
 
     package var port: UInt16 { http.port }
     /// The sockets it listens on.
@@ -79,7 +81,7 @@ package final class Server: Sendable {
     /// Stops gracefully: hands over (`ServeSettings.handover`), rejects new answers, waits up to `time` for those in progress, then cancels
     /// them and stores what was generated.
     package func stop(within time: Duration) {
-        if settings.handover > .zero { handOver() }
+        if settings.handover > .zero, !isHandedOver.exchange(true, ordering: .relaxed) { handOver() }
         app.close()
         http.stopAccepting()
         Self.wait(upTo: time) { app.admission.isIdle }
@@ -93,8 +95,8 @@ package final class Server: Sendable {
     }
 
     private func handOver() {
-        app.beginHandover()
-        if isSocketInherited { http.stopAccepting() }
+        // With an inherited socket there may be no other server to choose: the next process answers the load balancer.
+        if isSocketInherited { http.stopAccepting() } else { app.beginHandover() }
         Self.wait(upTo: settings.handover) { isSocketInherited && http.idleConnectionCount == 0 }
         http.stopAccepting()
         http.closeIdleConnections()

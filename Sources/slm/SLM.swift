@@ -15,7 +15,12 @@ struct SLM {
             ]),
             ("Training", [.train, .finetune, .adapterMerge, .runsList, .runsCompare]),
             ("Using a model", [.chat, .generate, .serve, .eval, .explain]),
-            ("Administration", [.adminBackup, .adminRestore]),
+            ("Running a server", [.health, .databaseStatus, .databaseMigrate]),
+            ("Administration", [
+                .admin, .adminStats, .adminUsers, .adminConversations, .adminAudit, .adminCreateUser, .adminDisable, .adminEnable,
+                .adminDeleteUser, .adminResetPassword, .adminRevokeSessions, .adminRevokeKeys, .adminInvite, .adminInvitations,
+                .adminBackup, .adminRestore,
+            ]),
             ("Model files", [.info, .importModel, .export]),
             ("Benchmarks", [.benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .benchServe]),
             ("The program", [.configShow, .configExample, .completion, .help, .version]),
@@ -33,6 +38,7 @@ struct SLM {
         "admin": "Watch and administer a chat server.",
         "bench": "Measure the speed of this machine.",
         "config": "Show and write configuration.",
+        "database": "Inspect and migrate the database of a chat server.",
     ]
 
     static func main() {
@@ -73,6 +79,8 @@ struct SLM {
         let commands = commands
         for words in [2, 1] where arguments.count >= words {
             let name = arguments.prefix(words).joined(separator: " ")
+            // `slm admin` is a command itself; a second word that is no option must be one of its subcommands.
+            if words == 1, families[name] != nil, arguments.count > 1, !arguments[1].hasPrefix("-") { continue }
             if let command = commands.first(where: { $0.name == name }) { return (command, words) }
         }
         let first = arguments.first ?? ""

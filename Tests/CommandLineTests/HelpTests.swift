@@ -8,7 +8,7 @@ import TestSupport
 
     /// All commands, from the reference.
     private static func commands() throws -> [String] {
-        try slm("help", "--markdown").output.matches(of: /\n### slm ([a-z ]+)\n/).map { String($0.output.1) }
+        try slm("help", "--markdown").output.matches(of: /\n### slm ([a-z -]+)\n/).map { String($0.output.1) }
     }
 
     /// All long options of a command, from its help.

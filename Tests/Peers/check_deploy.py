@@ -265,6 +265,8 @@ class Machine:
 
 
 def check_update(slm, folder):
+    if not needs("sqlite3", "make deploy-tools"):
+        return
     import sqlite3
     file = folder / "machine/var/lib/slm/chat.db"
     machine = Machine(slm, folder, f"sqlite:{file}")

@@ -19,8 +19,11 @@ import tempfile
 import threading
 import time
 
-from reverse_proxy import free_port
+from reverse_proxy import Caddy, free_port
 from served import SECRET, UNLIMITED, Server, tiny_checkpoint
+
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Load:
@@ -117,6 +120,34 @@ def check_restarts(slm, checkpoint, folder, restarts):
           f"{load.counts['kept']} requests on kept connections, 0 refused or failed; a restart took up to {max(waits):.1f} s")
 
 
+def check_behind_caddy(slm, checkpoint, folder, restarts):
+    """The same behind deploy/Caddyfile, whose health checks must not find the server missing either."""
+    if not shutil.which("caddy"):
+        return print("skipped: caddy is not installed (make caddy)")
+    with socket.create_server(("127.0.0.1", 0), backlog=1_024) as listening:
+        options = [*UNLIMITED, "--behind-proxy", "--drain", "20s"]
+        database = f"sqlite:{folder}/proxied.db"
+        server = Server(slm, checkpoint, *options, database=database, listening=listening)
+        port = free_port()
+        environment = {"SLM_DOMAIN": f"http://127.0.0.1:{port}", "SLM_UPSTREAMS": f"127.0.0.1:{listening.getsockname()[1]}",
+                       "SLM_HEALTH_TIMEOUT": "60s", "SLM_CADDY_OPTIONS": "admin off"}
+        with Caddy(folder, ROOT / "deploy/Caddyfile", f"http://127.0.0.1:{port}/api/ready", environment):
+            load = Load(port)
+            try:
+                for _ in range(restarts):
+                    before = sum(load.counts.values())
+                    server.wait(lambda: sum(load.counts.values()) >= before + 60)
+                    server.terminate()
+                    server.__exit__()
+                    time.sleep(3)                    # as long as a larger model loads: health checks and requests wait
+                    server = Server(slm, checkpoint, *options, database=database, listening=listening)
+            finally:
+                load.stop()
+                server.__exit__()
+    assert not load.failures, f"{len(load.failures)} failures, such as {load.failures[:5]}"
+    print(f"{restarts} restarts of 3 s behind Caddy: {sum(load.counts.values())} requests, 0 failed")
+
+
 def check_without(slm, checkpoint):
     """The same load on a socket of the server itself has to fail: otherwise the test above shows nothing."""
     server = Server(slm, checkpoint, *UNLIMITED)
@@ -168,6 +199,7 @@ def main():
         folder = pathlib.Path(name)
         checkpoint = tiny_checkpoint(options.slm, folder)
         check_restarts(options.slm, checkpoint, folder, options.restarts)
+        check_behind_caddy(options.slm, checkpoint, folder, 3)
         check_without(options.slm, checkpoint)
         check_socket_activate(options.slm, checkpoint, folder)
 

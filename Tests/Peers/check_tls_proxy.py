@@ -3,7 +3,7 @@
     Tests/Peers/check_tls_proxy.py .build/release/slm
 
 The certificates come from Caddy's internal authority and from one that is made for the test; clients and servers verify them. Skipped if Caddy is
-not installed (`make caddy`). The model is a program of the test that sends a piece of its answer when it is told to.
+not installed (`make caddy`). The model is a program of the test, which decides when a piece of an answer is sent.
 """
 import collections
 import gzip

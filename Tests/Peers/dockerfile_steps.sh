@@ -3,7 +3,8 @@
 #
 # Each stage starts from a copy of a Debian system that debootstrap makes; a toolchain (the folder with usr/bin/swift) stands in for the image
 # swift:6.3-bookworm. RUN, COPY, ENV, WORKDIR and USER instructions are carried out in order. At the end the server of the final stage is started
-# with its ENTRYPOINT, CMD, USER and a root that cannot be written, and asked with its HEALTHCHECK. Takes half an hour of one core.
+# with its ENTRYPOINT, CMD, USER and a root that cannot be written, and asked with its HEALTHCHECK. MODEL is a checkpoint. Takes half an hour of one
+# core; PACKAGE=FILE.deb takes this package instead of building one (`make deb`).
 set -euo pipefail
 folder=$(realpath -m "$1") toolchain=$(realpath "${2:-/opt/swift}")
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -38,7 +39,8 @@ run() { # SCRIPT
 instructions() { sed -e '/^[[:space:]]*#/d' "$source/deploy/Dockerfile" | sed -e ':a' -e '/\\$/N; s/\\\n//; ta' | sed '/^[[:space:]]*$/d'; }
 json() { python3 -c 'import json, shlex, sys; print(shlex.join(json.loads(sys.argv[1])))' "$1"; }
 
-while read -r instruction rest; do
+# Not from standard input, which the commands in the folder would read.
+while read -r instruction rest <&9; do
     case $instruction in
         FROM)
             number=$((number + 1)); name=$number
@@ -57,6 +59,9 @@ while read -r instruction rest; do
             # shellcheck disable=SC2086
             for path in "${paths[@]}"; do tar -C "$source" $ignored -cf - "$path" | tar -C "$target" -xf - --no-same-owner; done ;;
         RUN)
+            if [ -n "${PACKAGE:-}" ] && [[ $rest = *"make deb"* ]]; then
+                mkdir -p "$root$workdir/.build"; cp "$PACKAGE" "$root$workdir/.build/slm_0_amd64.deb"; rest=${rest//make deb/true}
+            fi
             case $rest in
                 --mount=type=bind,*)
                     mount_options=,${rest%% *}
@@ -72,7 +77,7 @@ while read -r instruction rest; do
         VOLUME|EXPOSE|LABEL|STOPSIGNAL) ;;
         *) echo "unknown instruction $instruction" >&2; exit 1 ;;
     esac
-done < <(instructions)
+done 9< <(instructions)
 
 # The server, as the engine would start it: without rights, with a root that cannot be written.
 cp "${MODEL:?set MODEL to a checkpoint}" "$root/tmp/model.h5"; chmod 644 "$root/tmp/model.h5"

@@ -18,7 +18,7 @@ NUMBERS = itertools.count()
 
 
 class Terminal:
-    """Runs a command in a shell, which prints its exit status when the command ends."""
+    """Runs a command in a shell."""
 
     def __init__(self, command, columns, rows, environment={}, term="tmux-256color"):
         assert shutil.which("tmux"), "tmux is not installed: make test-peers installs it"
@@ -32,7 +32,7 @@ class Terminal:
         self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
         self.wait("$")
         self.modes = self.terminal_modes()
-        self.type(" ".join(map(shlex.quote, command)) + "; echo status $?")
+        self.type(" ".join(map(shlex.quote, command)))
         self.keys("Enter")
 
     def __enter__(self):
@@ -73,19 +73,28 @@ class Terminal:
             time.sleep(0.03)
         return screen
 
+    def children(self):
+        shell = self.tmux("display-message", "-p", "#{pane_pid}").strip()
+        return pathlib.Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
+
     def process(self):
         """Returns the id of the program that the shell runs."""
-        shell = self.tmux("display-message", "-p", "#{pane_pid}").strip()
         deadline = time.monotonic() + 10
-        while not (children := pathlib.Path(f"/proc/{shell}/task/{shell}/children").read_text().split()):
+        while not (children := self.children()):
             assert time.monotonic() < deadline, "the shell runs nothing"
             time.sleep(0.02)
         return int(children[0])
 
     def wait_for_end(self, status):
-        """Waits for the exit status, and checks that the terminal is as it was."""
-        self.wait(f"status {status}")
-        deadline = time.monotonic() + 5
+        """Waits for the end of the program, and checks its exit status and that the terminal is as it was."""
+        deadline = time.monotonic() + 20
+        while self.children():
+            assert time.monotonic() < deadline, f"the program did not end:\n{self.screen()}"
+            time.sleep(0.02)
+        # Ctrl-C ends a line of several commands, so this is a line of its own.
+        self.type("echo status $?")
+        self.keys("Enter")
+        self.wait(f"status {status}\n")
         # The shell changes the modes while it reads a line.
         while (modes := self.terminal_modes()) != self.modes:
             assert time.monotonic() < deadline, f"the terminal is not restored:\n{self.modes}\n{modes}"

@@ -35,7 +35,7 @@ import Threads
             return try TestServer {
                 $0.http.listening = sockets
                 $0.http.acceptsLater = true
-                $0.handover = .seconds(20)
+                $0.handover = .milliseconds(100)
             }
         }
         let gate = GenerationGate(beforeCharacter: 2)

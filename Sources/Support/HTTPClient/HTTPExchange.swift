@@ -97,6 +97,7 @@ private final class CurlTransfer {
                 _ = slm_curl_set_pointer(easy, CURLOPT_COPYPOSTFIELDS, UnsafeMutableRawPointer(mutating: $0.baseAddress))
             }
         }
+        if let method = request.method { slm_curl_set_text(easy, CURLOPT_CUSTOMREQUEST, method) }
         let context = Unmanaged.passUnretained(receiver).toOpaque()
         slm_curl_set_pointer(easy, CURLOPT_HEADERDATA, context)
         slm_curl_set_pointer(easy, CURLOPT_WRITEDATA, context)

@@ -5,7 +5,8 @@
 package struct HTTPRequest: Sendable {
     package var url: String
     package var headers: [(name: String, value: String)] = []
-    /// With a body the request is a POST, without one a GET.
+    /// nil for POST with a body and GET without one.
+    package var method: String?
     package var body: [UInt8]?
     /// The time limit for connecting.
     package var connectSeconds = 10

@@ -21,6 +21,8 @@ package struct LineBuffer: Sendable {
         cursor = characters.count
     }
 
+    package mutating func place(cursor index: Int) { cursor = max(0, min(index, characters.count)) }
+
     /// Applies a key.
     ///
     /// - Returns: Whether the key edits a line.

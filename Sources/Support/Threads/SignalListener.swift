@@ -13,6 +13,9 @@ package struct SignalListener: Sendable {
     private static let writeEnd = Atomic<Int32>(-1)
     private let readEnd: Int32
 
+    /// Readable when a signal has arrived, for a `poll` together with other descriptors.
+    package var descriptor: Int32 { readEnd }
+
     package init(_ numbers: [Int32]) {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { fatalError("cannot create a pipe: \(String(cString: strerror(errno)))") }

@@ -82,7 +82,7 @@ extension OptionSetting {
     fileprivate var shownName: String { info.position == .only ? info.metavariable : info.name }
 
     fileprivate var shownValue: String {
-        if !text.isEmpty { return text }
+        if !text.isEmpty { return info.isSecret ? "(secret)" : text }
         return info.defaultText.isEmpty ? "-" : info.defaultText
     }
 

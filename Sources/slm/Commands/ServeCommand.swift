@@ -149,7 +149,7 @@ extension ServeOptions {
                 .option("keep-deleted", \.store.undoWindow, "Keep deleted conversations and replaced messages for DURATION."),
                 .option("drain", \.drain, "On shutdown, wait up to DURATION for running answers."),
                 .option("handover", \.handover, "On shutdown, first serve for DURATION while /api/ready says 503, for a load balancer.",
-                        default: "0s; 1s with sockets of systemd"),
+                        default: "0s; 3s with sockets of systemd"),
             ]),
             OptionGroup("Machine", machineOptions),
         ]
@@ -321,7 +321,8 @@ struct ServeCommand {
         settings.http.listening = sockets
         // Connections wait in the queues of the service manager's sockets instead of getting an error while the model loads.
         settings.http.acceptsLater = !sockets.isEmpty
-        settings.handover = options.handover ?? (sockets.isEmpty ? .zero : .seconds(1))
+        // Longer than a proxy keeps idle connections (deploy/Caddyfile), so that it sends no request on one that is being closed.
+        settings.handover = options.handover ?? (sockets.isEmpty ? .zero : .seconds(3))
         settings.http.proxies = try options.proxies.flatMap { $0.split(separator: ",") }.map { text in
             let text = text.trimmingPrefix { $0 == " " }
             guard let range = AddressRange(String(text)) else {

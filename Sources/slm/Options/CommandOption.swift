@@ -107,6 +107,9 @@ extension CommandOption {
     /// Accepts the value without a name only.
     func positionalOnly() -> CommandOption { with(\.position, .only).with(\.sources, .commandLine) }
 
+    /// Hides the value in `slm config show`.
+    func secret() -> CommandOption { with(\.isSecret, true) }
+
     func onCommandLineOnly() -> CommandOption { with(\.sources, .commandLine) }
     func choices(_ choices: [String]) -> CommandOption { with(\.choices, choices) }
 }

@@ -23,6 +23,12 @@ enum CompletionScript: String, CaseIterable, OptionValue {
         SLM.commands.filter { $0.name.hasPrefix(family + " ") }.map { String($0.name.dropFirst(family.count + 1)) }
     }
 
+    /// The second words of a family, and the options of the command that has its name.
+    private static func words(after family: String) -> [String] {
+        let own = SLM.commands.first { $0.name == family }?.options.flatMap(flags) ?? ["--help"]
+        return secondWords(of: family) + own
+    }
+
     private static var families: [String] { firstWords.filter { !secondWords(of: $0).isEmpty } }
 
     private static func flags(of option: OptionInfo) -> [String] {
@@ -49,10 +55,10 @@ enum CompletionScript: String, CaseIterable, OptionValue {
             lines += [
                 "        \(family))",
                 "            if [ \"$COMP_CWORD\" -eq 2 ]; then",
-                "                COMPREPLY=($(compgen -W \"\(secondWords(of: family).joined(separator: " ")) --help\" -- \"$cur\"))",
+                "                COMPREPLY=($(compgen -W \"\(words(after: family).joined(separator: " "))\" -- \"$cur\"))",
                 "                return",
                 "            fi",
-                "            command=\"$command ${COMP_WORDS[2]}\" ;;",
+                "            [ \"${COMP_WORDS[2]#-}\" = \"${COMP_WORDS[2]}\" ] && command=\"$command ${COMP_WORDS[2]}\" ;;",
             ]
         }
         lines += ["    esac", "    case \"$command\" in"]

@@ -43,6 +43,8 @@ struct OptionInfo: Sendable {
     var exclusionGroup: String?
     var position = Position.no
     var sources = Sources.everywhere
+    /// Whether `slm config show` hides the value.
+    var isSecret = false
 
     var names: [String] { [name] + aliases }
 

@@ -19,6 +19,11 @@ enum ProgramHelp {
 
     static func text(ofFamily family: String, columns: Int) -> String {
         let commands = SLM.commands.filter { $0.name.hasPrefix(family + " ") }
+        // The family may be a command itself.
+        if let own = SLM.commands.first(where: { $0.name == family }) {
+            return ([CommandHelp(own).text(columns: columns), "", "Commands without a screen"]
+                + list(commands, at: columnWidth(commands), columns: columns)).joined(separator: "\n")
+        }
         let lines = ["slm \(family): \(SLM.families[family] ?? "")", "", "Usage", "  slm \(family) COMMAND [options]", "", "Commands"]
         return (lines + list(commands, at: columnWidth(commands), columns: columns)
             + ["", "Options of a command: slm \(family) COMMAND --help"]).joined(separator: "\n")

@@ -9,8 +9,8 @@ func printLine(_ line: Any) {
 /// Prints a remark on standard error. Only results go to standard output.
 func printNote(_ text: String) { printError("slm: \(text)") }
 
-func printError(_ line: String) {
-    let bytes = Array((line + "\n").utf8)
+func printError(_ line: String, terminator: String = "\n") {
+    let bytes = Array((line + terminator).utf8)
     _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }
 

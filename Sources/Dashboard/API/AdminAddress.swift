@@ -1,0 +1,63 @@
+/// The address of a server and the admin key, checked before anything is sent.
+///
+///     let address = try AdminAddress("https://chat.example.org", key: key)
+///     address.url("stats", [])                                 // https://chat.example.org/api/admin/stats
+package struct AdminAddress: Sendable, Equatable {
+    /// Without a slash at the end.
+    package let base: String
+    let key: String
+
+    /// - Parameter allowsPlainHTTP: Whether the key may be sent unencrypted to another machine.
+    package init(_ text: String, key: String, allowsPlainHTTP: Bool = false) throws(AdminError) {
+        func invalid(_ reason: String) -> AdminError { .invalidAddress(text, reason: reason) }
+        var base = text
+        while base.hasSuffix("/") { base.removeLast() }
+        guard let scheme = ["http://", "https://"].first(where: { base.lowercased().hasPrefix($0) }) else {
+            throw invalid("expected http:// or https:// at the start")
+        }
+        let rest = base.dropFirst(scheme.count)
+        guard let first = rest.first, !"/?#:".contains(first), !base.utf8.contains(where: { $0 <= 32 || $0 == 127 }) else {
+            throw invalid("expected a host name")
+        }
+        if rest.contains("@") { throw invalid("it must not contain a password") }
+        if rest.contains("?") || rest.contains("#") { throw invalid("it must not contain a query or a fragment") }
+        guard !key.isEmpty, key.utf8.allSatisfy({ 32...126 ~= $0 }), key.first != " ", key.last != " " else {
+            throw invalid("the admin key is empty, or contains a line break or a character outside ASCII")
+        }
+        self.base = base
+        self.key = key
+        if scheme == "http://", !allowsPlainHTTP, !Self.isLoopback(rest) { throw .insecure(address: base) }
+    }
+
+    /// Whether the host names this machine only.
+    private static func isLoopback(_ rest: Substring) -> Bool {
+        let authority = rest.prefix { $0 != "/" }
+        if authority.hasPrefix("[") { return authority.prefix { $0 != "]" } == "[::1" }
+        let host = authority.prefix { $0 != ":" }.lowercased()
+        let numbers = host.split(separator: ".", omittingEmptySubsequences: false)
+        let isAddress = numbers.count == 4 && numbers.allSatisfy { UInt8($0) != nil }
+        return host == "localhost" || isAddress && numbers[0] == "127"
+    }
+
+    /// The host, and the port unless it is the scheme's own.
+    package var host: String {
+        let rest = base.drop { $0 != "/" }.dropFirst(2)
+        return String(rest)
+    }
+
+    package func url(_ path: String, _ query: [(name: String, value: String)]) -> String {
+        let items = query.map { "\($0.name)=\(Self.percentEncoded($0.value))" }
+        return "\(base)/api/admin/\(path)" + (items.isEmpty ? "" : "?" + items.joined(separator: "&"))
+    }
+
+    static func percentEncoded(_ text: String) -> String {
+        text.utf8.map { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+                String(Unicode.Scalar(byte))
+            default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+            }
+        }.joined()
+    }
+}

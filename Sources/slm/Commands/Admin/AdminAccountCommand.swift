@@ -1,0 +1,75 @@
+import Dashboard
+import Glibc
+import JSON
+import Terminal
+
+/// The options of a command that changes one account.
+struct AdminAccountOptions: AdminOptions {
+    var connection = AdminConnection()
+    var user: String?
+    var isConfirmed = false
+    var json = false
+}
+
+/// A change of one account, as `slm admin disable NAME`. Each command is in a file of its own.
+struct AdminAccountCommand {
+    let name: String
+    let summary: String
+    /// Whether a terminal is asked before.
+    var asksFirst = false
+    /// Whether the response has a code for the user.
+    var returnsCode = false
+    let action: (UserRecord) -> AdminAction
+
+    var command: Command {
+        let asking: [CommandOption<AdminAccountOptions>] = asksFirst
+            ? [.option("yes", \.isConfirmed, "Do not ask. Without a terminal there is no question.").short("y")] : []
+        return Command(
+            "admin \(name)",
+            summary,
+            AdminAccountOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("user", \.user, value: "NAME", "Change the user with this name, email address or id.").positionalOnly(),
+                ] + asking + (returnsCode ? [.json(\.json)] : [])),
+                AdminAccountOptions.connectionOptions,
+            ],
+            examples: ["slm admin \(name) ada"]
+        ) { options in
+            guard let wanted = options.user else { throw UsageError("slm admin \(name): expected a user: slm admin \(name) NAME.") }
+            let client = try options.client()
+            let user = try client.user(named: wanted)
+            let action = action(user)
+            if asksFirst, !options.isConfirmed, TerminalMode.isTerminal(STDIN_FILENO) {
+                printError("\(action.explanation.harmless) [y/N] ", terminator: "")
+                guard ["y", "yes"].contains(readLine()?.lowercased()) else { throw CommandError(description: "nothing was changed.") }
+            }
+            let outcome = try client.perform(action)
+            if let code = outcome.code {
+                code.printForUser(json: options.json, id: user.id, name: user.username)
+            } else {
+                printLine(action.done.harmless)
+            }
+        }
+    }
+}
+
+extension IssuedCode {
+    /// Prints the code on standard output, and what it is for on standard error.
+    func printForUser(json: Bool, id: String?, name: String?) {
+        if json {
+            var writer = JSONWriter(.pretty)
+            writer.object { object in
+                if let id { object.key("id"); object.string(id) }
+                if let name { object.key("username"); object.string(name) }
+                object.key("code"); object.string(code)
+                object.key("expires_at"); if let expires { object.string(expires.iso8601) } else { object.null() }
+            }
+            return printLine(writer.text)
+        }
+        printLine(code)
+        let end = expires.map { ", valid until \($0.dateAndTime)" } ?? ""
+        let purpose = name.map { "a code with which \($0.harmless) sets a password" } ?? "an invitation: a code for registering"
+        printNote("\(purpose)\(end). It is not shown again.")
+    }
+}

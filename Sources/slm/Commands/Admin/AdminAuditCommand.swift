@@ -1,0 +1,29 @@
+import Dashboard
+
+struct AdminAuditOptions: AdminListOptions {
+    var connection = AdminConnection()
+    var listing = AdminListing()
+}
+
+extension Command {
+    static var adminAudit: Command {
+        Command(
+            "admin audit",
+            "List what administrators did, newest line first.",
+            AdminAuditOptions(),
+            [OptionGroup("Main options", AdminAuditOptions.pageOptions), AdminAuditOptions.connectionOptions],
+            examples: ["slm admin audit --limit 20", "slm admin audit --limit 0 --json"]
+        ) { options in
+            let listing = options.listing
+            let (rows, total) = try listing.rows(of: options.client()) { .audit(offset: $0, limit: $1) }
+            if listing.json { return listing.printJSON("entries", rows, total: total) }
+            var table = TextTable(["TIME", "ACTION", "TARGET", "ADDRESS", "ACTOR"])
+            for case .audit(let line) in rows {
+                table.add([
+                    line.time?.dateAndTime ?? "-", line.action, line.targetName ?? line.target ?? "-", line.address, line.actor,
+                ])
+            }
+            listing.printTable(table, shown: rows.count, of: total, "lines")
+        }
+    }
+}

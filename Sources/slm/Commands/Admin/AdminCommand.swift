@@ -1,0 +1,35 @@
+import Dashboard
+import Terminal
+import Threads
+
+struct AdminDashboardOptions: AdminOptions {
+    var connection = AdminConnection()
+    var interval = Duration.seconds(5)
+    var noMouse = false
+}
+
+extension Command {
+    /// The dashboard. The commands without a screen are in files of their own.
+    static var admin: Command {
+        Command(
+            "admin",
+            "Watch and administer a chat server in the terminal.",
+            AdminDashboardOptions(),
+            [
+                AdminDashboardOptions.connectionOptions,
+                OptionGroup("Screen", [
+                    .option("interval", \.interval, "Refresh every DURATION."),
+                    .option("no-mouse", \.noMouse, "Leave the mouse to the terminal, for marking text."),
+                ]),
+            ],
+            examples: ["SLM_ADMIN_KEY=… slm admin", "slm admin --url https://chat.example.org --key-file admin.key"]
+        ) { options in
+            let environment = SLM.environmentVariables()
+            let style = ANSIStyle(for: 1, environment)
+            let milliseconds = max(500, Int(options.interval.inSeconds * 1_000))
+            try Dashboard(
+                try options.client(environment), refreshInterval: milliseconds, usesColor: style.isEnabled, usesMouse: !options.noMouse
+            ).run()
+        }
+    }
+}

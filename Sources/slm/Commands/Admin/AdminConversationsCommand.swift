@@ -1,0 +1,50 @@
+import Dashboard
+
+struct AdminConversationsOptions: AdminListOptions {
+    enum Order: String, CaseIterable, OptionValue {
+        case updated = "updated_at", created = "created_at", title, username, messages
+    }
+
+    var connection = AdminConnection()
+    var listing = AdminListing()
+    var order = Order.updated
+    var user: String?
+}
+
+extension Command {
+    static var adminConversations: Command {
+        Command(
+            "admin conversations",
+            "List conversations on a chat server.",
+            AdminConversationsOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("user", \.user, value: "NAME", "List those of one user: a name, an email address or an id.").positional(),
+                    .option("sort", \.order, "Sort by this column."),
+                ] + AdminConversationsOptions.searchOptions("List conversations whose title or user contains TEXT.")
+                    + AdminConversationsOptions.pageOptions),
+                AdminConversationsOptions.connectionOptions,
+            ],
+            examples: ["slm admin conversations", "slm admin conversations ada --json"]
+        ) { options in
+            let listing = options.listing
+            let client = try options.client()
+            let user = try options.user.map { try client.user(named: $0).id }
+            let isDescending = ![.title, .username].contains(options.order) != listing.isReversed
+            let (rows, total) = try listing.rows(of: client) { offset, limit in
+                .conversations(user: user, AdminList(
+                    sort: options.order.rawValue, isDescending: isDescending, search: listing.search, offset: offset, limit: limit))
+            }
+            if listing.json { return listing.printJSON("conversations", rows, total: total) }
+            let now = millisecondsNow()
+            var table = TextTable(["TITLE", "USER", "#MESSAGES", "#CREATED", "#UPDATED", "ID"])
+            for case .conversation(let conversation) in rows {
+                table.add([
+                    conversation.title, conversation.username, conversation.messages.grouped, conversation.created?.ago(at: now) ?? "-",
+                    conversation.updated?.ago(at: now) ?? "-", conversation.id,
+                ])
+            }
+            listing.printTable(table, shown: rows.count, of: total, "conversations")
+        }
+    }
+}

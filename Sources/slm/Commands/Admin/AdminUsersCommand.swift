@@ -1,0 +1,49 @@
+import Dashboard
+
+struct AdminUsersOptions: AdminListOptions {
+    enum Order: String, CaseIterable, OptionValue {
+        case lastActive = "last_active", username, joined, conversations, messages, generations, tokens
+    }
+
+    var connection = AdminConnection()
+    var listing = AdminListing()
+    var order = Order.lastActive
+}
+
+extension Command {
+    static var adminUsers: Command {
+        Command(
+            "admin users",
+            "List the users of a chat server.",
+            AdminUsersOptions(),
+            [
+                OptionGroup("Main options", [.option("sort", \.order, "Sort by this column.")]
+                    + AdminUsersOptions.searchOptions("List users whose name or email address contains TEXT.")
+                    + AdminUsersOptions.pageOptions),
+                AdminUsersOptions.connectionOptions,
+            ],
+            examples: ["slm admin users --sort messages --limit 10", "slm admin users --search ada --json"]
+        ) { options in
+            let listing = options.listing
+            // Names ascending, figures and times descending.
+            let isDescending = (options.order != .username) != listing.isReversed
+            let (rows, total) = try listing.rows(of: options.client()) { offset, limit in
+                .users(AdminList(
+                    sort: options.order.rawValue, isDescending: isDescending, search: listing.search, offset: offset, limit: limit))
+            }
+            if listing.json { return listing.printJSON("users", rows, total: total) }
+            let now = millisecondsNow()
+            var table = TextTable([
+                "NAME", "EMAIL", "#CONVERSATIONS", "#MESSAGES", "#GENERATIONS", "#TOKENS", "#JOINED", "#LAST ACTIVE", "STATE",
+            ])
+            for case .user(let user) in rows {
+                table.add([
+                    user.username, user.email ?? "-", user.conversations.grouped, user.messages.grouped, user.generations.grouped,
+                    user.tokens.grouped, user.joined?.ago(at: now) ?? "-", user.lastActive?.ago(at: now) ?? "-",
+                    user.isDisabled ? "disabled" : "enabled",
+                ])
+            }
+            listing.printTable(table, shown: rows.count, of: total, "users")
+        }
+    }
+}
