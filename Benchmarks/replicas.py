@@ -32,7 +32,7 @@ def measure(options, database, servers, threads):
         for _ in range(servers):
             port = free_port()
             started.append(Server([SLM, "serve", "--checkpoint", options.checkpoint, "--dtype", options.dtype, "--threads", threads, "--port", port, "--database", database,
-                                   "--chats-per-minute", 0, "--per-user", 4_096], port, "/api/ready"))
+                                   "--secret-file", options.folder / "secret", "--chats-per-minute", 0, "--per-user", 4_096], port, "/api/ready"))
         people = options.people // servers
         for server in started:
             last_line([SLM, "bench", "serve", "--url", server.url, "--people", people, "--questions", 1, "--prompt", 16, "--generate", 20, "--json"])
@@ -56,7 +56,8 @@ def main():
     options = arguments.parse_args()
     options.checkpoint = options.checkpoint.resolve()
     with tempfile.TemporaryDirectory() as name:
-        store = PostgreSQL(pathlib.Path(name))
+        options.folder = pathlib.Path(name)
+        store = PostgreSQL(options.folder)
         two, one = [], []
         for turn in range(options.rounds):
             for results, servers, threads in [(two, 2, 1), (one, 1, 2)][::1 if turn % 2 else -1]:
