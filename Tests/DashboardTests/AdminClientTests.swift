@@ -68,7 +68,7 @@ import Testing
         ("http://localhost:8000", nil), ("http://127.0.0.1/", nil), ("http://127.9.9.9:1", nil), ("http://[::1]:8000", nil),
         ("HTTPS://chat.example.org/prefix/", nil), ("http://chat.example.org", "readable"), ("http://127.evil.example", "readable"),
         ("http://localhost.example.org", "readable"), ("http://192.168.0.1", "readable"), ("http://[2001:db8::1]", "readable"),
-        ("chat.example.org", "http://"), ("ftp://x", "http://"), ("http://", "host name"), ("http://user:pw@localhost", "password"),
+        ("chat.example.org", "http://"), ("ftp://x", "http://"), ("http://", "at the start"), ("http://user:pw@localhost", "password"),
         ("http://localhost/?a", "query"), ("http://a b", "host name"),
     ] as [(String, String?)])
     func `the key is sent over plain HTTP to this machine only`(address: String, problem: String?) {

@@ -169,7 +169,7 @@ import Testing
         var dashboard = DrivenDashboard()
         dashboard.press(.text("2"), .text("d"), .text("y"))
         #expect(dashboard.server.actions == [.setDisabled(true, id: "id-user0", name: "user0")])
-        #expect(dashboard.shows("User0 is disabled.") && dashboard.shows("user0 (disabled)") && dashboard.line(23).contains("d enable"))
+        #expect(dashboard.shows("User0 is disabled.") && dashboard.shows("user0 ✗") && dashboard.line(23).contains("d enable"))
         dashboard.press(.enter)
         #expect(dashboard.shows("State       disabled"))
         dashboard.press(.text("d"), .text("y"))
@@ -286,7 +286,8 @@ import Testing
                 #expect(cells.last?.columns != 2)
                 #expect(!grid.text(ofRow: row).unicodeScalars.contains { $0.value < 32 || $0.value == 0x202E || 0x7F...0x9F ~= $0.value })
             }
-            #expect(grid.text(ofRow: rows - 1).contains("q quit") || grid.text(ofRow: rows - 1).contains("Filter"), "\(name)")
+            // In the lowest window, a question covers the line of keys.
+            #expect(["q quit", "Filter", "└"].contains { grid.text(ofRow: rows - 1).contains($0) }, "\(name)")
         }
         for tab in 1...5 {
             dashboard.press(.text("\(tab)"))

@@ -70,7 +70,7 @@ struct CursesScreen {
         shown = nil
     }
 
-    // MARK: Drawing
+    // MARK: Showing
 
     mutating func show(_ grid: CellGrid) {
         if grid == shown { return }

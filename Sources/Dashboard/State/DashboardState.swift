@@ -1,4 +1,4 @@
-/// What the dashboard knows and shows. Events change it, and it returns what to do; drawing it needs nothing else.
+/// What the dashboard knows and shows. Events change it, and it returns what to do; showing it needs nothing else.
 ///
 ///     var state = DashboardState(host: "127.0.0.1:8000", rows: 24, columns: 80)
 ///     for effect in state.handle(.tick, at: now) { … }          // .load(.server)

@@ -156,7 +156,8 @@ struct RecordTable: Sendable, Equatable {
         if let selectedID, selectedRow?.id != selectedID, let index = rows.firstIndex(where: { $0.id == selectedID }) {
             let distance = selected - top
             selected = offset + index
-            top = max(0, selected - distance)
+            // New rows above the first one come into view.
+            top = top == 0 ? 0 : max(0, selected - distance)
         }
         select(selected, visible: visible)
         return true

@@ -39,7 +39,7 @@ extension DashboardState {
     /// The visible lines of help.
     var helpRows: Int { max(1, min(Self.help.count, rows - 4)) }
 
-    private var dialogWidth: Int { min(64, columns - 4) }
+    private var dialogWidth: Int { max(4, min(64, columns - 4)) }
 
     /// The lines of the dialog, without help.
     private var dialogLines: [DialogLine] {
@@ -64,7 +64,7 @@ extension DashboardState {
         let content = isHelp ? helpRows : dialogLines.count + (rows < 14 ? 1 : 2)
         let height = min(rows, content + 2)
         let top = max(0, (rows - height) / 2)
-        let left = (columns - dialogWidth) / 2
+        let left = max(0, (columns - dialogWidth) / 2)
         var layout = DialogLayout(rows: top..<top + height, columns: left..<left + dialogWidth)
         let buttons = top + height - 2
         if isQuestion {

@@ -53,7 +53,9 @@ extension DashboardState {
             var style: CellStyle = isSelected ? .selection : column.priority == 0 ? .plain : style(of: column, row)
             if isDisabled, !isSelected { style = .dim }
             let text = column.text(of: row, at: now)
-            let mark = isDisabled && column.field == .username ? " (disabled)" : ""
+            let isMarked = isDisabled && column.field == .username
+            let hasRoom = text.glyphs.columns + " (disabled)".count <= range.count
+            let mark = isMarked ? hasRoom ? " (disabled)" : " ✗" : ""
             // The name is shortened rather than the mark.
             let width = max(0, range.count - mark.count)
             let alignment: CellGrid.Alignment = column.isNumber ? .right : .left

@@ -12,7 +12,7 @@ struct TableColumn: Sendable, Equatable {
     let width: Int
     /// 0 is always shown; the others from the lowest number on, as long as they fit.
     let priority: Int
-    /// Gets what is left of the width, up to this much; 0 for none.
+    /// Gets the rest of the width, up to this much; 0 for none.
     var growth = 0
     var isNumber = false
     var sortKey: String?
@@ -63,7 +63,7 @@ struct TableColumn: Sendable, Equatable {
             widths[index] += more
             rest -= more
         }
-        // What is left makes all gaps wider.
+        // The rest makes all gaps wider.
         for index in chosen { widths[index] += rest / max(1, chosen.count) }
         var x = range.lowerBound
         return chosen.sorted().map { index in
