@@ -180,7 +180,7 @@ kill-serve: build               ## Kill a chat server with eight users, and chec
 MUTANTS  := 300
 SEED     := 1
 mutation: test-deps    ## Change one operator or line at a time, and list what no test notices: SCRATCH=DIR, MUTANTS=N, default 300
-	$(PYTHON) Tests/mutate.py --scratch "$(SCRATCH)" --count $(MUTANTS) --seed $(SEED)
+	$(PYTHON) Tests/Mutation/mutate.py --scratch "$(SCRATCH)" --count $(MUTANTS) --seed $(SEED)
 
 fuzz: test-deps    ## Run the fuzz tests with a million rounds, about half an hour: ROUNDS=N
 	$(BUILD) --build-tests

@@ -152,7 +152,9 @@ let package = Package(
         tests("SettingsTests", ["TestSupport", "Settings"]),
         tests("FilesTests", ["TestSupport", "Files"]),
         tests("TokenizeTests", ["TestSupport", "Tokenize", "Files"]),
-        tests("CheckpointTests", ["TestSupport", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"]),
+        tests(
+            "CheckpointTests",
+            ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"]),
         tests(
             "FormatsTests",
             ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files", "JSON"]),
@@ -184,3 +186,12 @@ let package = Package(
     cLanguageStandard: .gnu11,
     cxxLanguageStandard: .cxx17
 )
+
+// ONLY_TESTS="ThreadsTests ServeTests" leaves only these tests and the programs that they start, so that `make test-sanitizers` builds less.
+if let names = Context.environment["ONLY_TESTS"]?.split(separator: " ").map(String.init) {
+    let kept = package.targets.filter { names.contains($0.name) }.flatMap(\.dependencies).reduce(into: Set(names)) { kept, dependency in
+        if case .byNameItem(let name, _) = dependency { kept.insert(name) }
+    }
+    package.products = []
+    package.targets.removeAll { ($0.type == .test || $0.type == .executable) && !kept.contains($0.name) }
+}

@@ -4,10 +4,13 @@ import Glibc
 package final class TemporaryFolder {
     package let path: String
 
+    /// The environment variable TMPDIR overrides both defaults.
+    private static var chosen: String? { getenv("TMPDIR").map { String(cString: $0) } }
+    package static var onDisk: String { chosen ?? "/tmp" }
     /// A folder in memory, if there is one, where syncing to disk costs nothing.
-    package static var inMemory: String { access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp" }
+    package static var inMemory: String { chosen ?? (access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") }
 
-    package init(in parent: String = "/tmp") {
+    package init(in parent: String = onDisk) {
         var name = Array("\(parent)/slm-tests-XXXXXX".utf8CString)
         guard mkdtemp(&name) != nil else { fatalError("no temporary folder") }
         path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
