@@ -22,6 +22,7 @@ SWIFT_LIBRARIES := $(realpath $(dir $(realpath $(shell command -v swift 2>/dev/n
 TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch -lBlocksRuntime
 # Swift's own clang, which also builds the kernels in the package.
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
+SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
 .PHONY: help deps test-deps build static install uninstall deb demo commands sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium caddy test-llama test-mutants kill-training kill-store kill-serve mutation fuzz bench clean
 
@@ -109,6 +110,27 @@ test-sanitizers: test-deps
 	$(CLANG) -std=gnu11 -O1 -g -fsanitize=thread -fno-sanitize-recover=all -ISources/Kernels/C/include \
 	    -fuse-ld=lld Sources/Kernels/C/pool.c Tests/Programs/Sanitizers/pool.c $(TSAN_LIBRARIES) -lpthread -o .build/sanitizers/pool-threads
 	.build/sanitizers/pool-threads
+	$(MAKE) test-races
+
+# Runs the Swift tests of the modules that use threads with ThreadSanitizer, in release builds: debug builds of the kernels take far too long.
+# swift_tsan.c reports to it how Swift's runtime synchronizes threads; races.swift checks that it still finds races.
+RACE_TESTS  := ThreadsTests HTTPServerTests CorpusTests InferTests StoreTests ServeTests
+RACE_FILTER := .
+SLOW_MUTEX  := $$s15Synchronization12_MutexHandleV
+TSAN_SWIFT  := -Xlinker $(CURDIR)/.build/sanitizers/swift_tsan.o $(foreach f,swift_once swift_isUniquelyReferenced_nonNull_native \
+    '$(SLOW_MUTEX)9_lockSlowyys6UInt32VF' '$(SLOW_MUTEX)11_unlockSlowyyF',-Xlinker --wrap=$(f))
+test-races: test-deps .build/sanitizers/swift_tsan.o    ## Run tests that use threads with ThreadSanitizer: RACE_FILTER=REGEX
+	$(SWIFTC) -O -swift-version 6 -sanitize=thread Tests/Programs/Sanitizers/races.swift $(TSAN_SWIFT) -o .build/sanitizers/races
+	.build/sanitizers/races
+	! .build/sanitizers/races bad 2> .build/sanitizers/races.log && grep -q 'WARNING: ThreadSanitizer' .build/sanitizers/races.log
+	ONLY_TESTS="$(RACE_TESTS)" swift build -c release --sanitize=thread --scratch-path .build/races --build-tests $(TSAN_SWIFT)
+	TSAN_OPTIONS=halt_on_error=1 .build/races/release/slmPackageTests.xctest --testing-library swift-testing --filter '$(RACE_FILTER)'
+
+# The package manager does not link again when only this file has changed.
+.build/sanitizers/swift_tsan.o: Tests/Programs/Sanitizers/swift_tsan.c
+	@mkdir -p .build/sanitizers
+	$(CLANG) -std=gnu11 -O1 -g -c $< -o $@
+	rm -f .build/races/release/slmPackageTests.xctest
 
 # Runs two training steps under valgrind, which supports neither AVX-512 nor Swift's debug information.
 test-valgrind: build test-deps
