@@ -36,6 +36,22 @@ import Tokenize
         #expect(try bytes == InputFile.contents(of: folder("b.h5")) && bytes == InputFile.contents(of: folder("c.h5")))
     }
 
+    @Test func `the file contains no times`() throws {
+        try SampleCheckpoint().checkpoint.write(to: folder("a.h5"))
+        let bytes = try InputFile.contents(of: folder("a.h5")), headers = bytes.ranges(of: Array("OHDR\u{2}".utf8))
+        #expect(headers.count > 20 && headers.allSatisfy { bytes[$0.upperBound] & 0x20 == 0 })
+    }
+
+    @Test func `a removed entry is gone, and one that is set again comes last`() {
+        var entries: OrderedDictionary<Int> = ["a": 1, "b": 2, "c": 3]
+        entries["a"] = nil
+        entries["d"] = nil
+        #expect(entries.names == ["b", "c"] && entries.count == 2 && entries["a"] == nil)
+        entries["b"] = 4
+        entries["a"] = 5
+        #expect(entries.names == ["b", "c", "a"] && entries.map(\.element) == [4, 3, 5])
+    }
+
     @Test func `a file can be replaced while its weights are in use`() throws {
         let path = folder("a.h5")
         try SampleCheckpoint().checkpoint.write(to: path)

@@ -62,4 +62,14 @@ import TestSupport
         #expect(try message { $0.quantized["head.weight"] = nil } == "F: weights/head.weight: expected f32 [41, 66], found nothing.")
         #expect(throws: CheckpointError.self) { try SampleAdapter(in: folder).adapter.quantized(to: .int8, on: processor) }
     }
+
+    @Test func `quantized weights are not copied as if they were f32`() throws {
+        let processor = try Processor(threads: 1), exact = try exact(processor)
+        let (_, parameters) = try exact.model(on: processor)
+        let error = #expect(throws: CheckpointError.self) {
+            try exact.quantized(to: .int4, on: processor).copyWeights(into: parameters)
+        }
+        let text = error.map { "\($0)" } ?? ""
+        #expect(text.contains("weights/") && text.contains("expected f32 ["), "\(text)")
+    }
 }

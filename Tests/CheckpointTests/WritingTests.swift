@@ -31,7 +31,8 @@ import TestSupport
         let (status, text) = outcome(try writer("limited", path, "\(capacity)"))
         #expect(
             status == 1 && text.hasPrefix("not enough disk space for folder/a.h5: ")
-                && text.hasSuffix(" (File too large). The previous file is unchanged.\n"), "\(text)")
+                && text.hasSuffix(" (File too large). The previous file is unchanged.\n")
+                && text.contains(#/[0-9] [kM]B needed, [0-9,]+ [kM]B free \(/#), "\(text)")
         #expect(try Checkpoint(reading: path).integer("step") == 1 && folder.names == ["a.h5"])
     }
 

@@ -1,4 +1,5 @@
 import Glibc
+import HTTPServer
 import Infer
 import Kernels
 import JSON
@@ -183,6 +184,18 @@ import Testing
         #expect(try first.read().last?.name == "done" && backend.prompts == [["user: one"]])
     }
 
+    /// A name could be used for DNS rebinding. Of an address, the browser itself knows that it is the server's.
+    @Test func `on an address that others can reach, a client may use any IP address but no unknown name`() throws {
+        let server = try TestServer { $0.http.host = "127.1" }                 // a name that stands for 127.0.0.1 but is no address itself
+        let connection = try server.connect()
+        for host in ["192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:80", "127.1", "localhost"] {
+            #expect(connection.ask("GET", "/api/health", ["Host": host])?.status == 200, "\(host)")
+        }
+        for host in ["evil.example", "192.0.2.1.evil.example", "[::1", ""] {
+            #expect(connection.ask("GET", "/api/health", ["Host": host])?.status == 400, "\(host)")
+        }
+    }
+
     @Test func `unknown Host and Origin headers are rejected`() throws {
         let server = try TestServer {
             $0.hosts = ["chat.example.org"]
@@ -261,7 +274,14 @@ import Testing
             #expect(headers["server"] == nil)
         }
         let page = connection.ask("GET", "/"), tag = page?.headers["etag"] ?? ""
-        #expect(page?.headers["cache-control"] == "no-cache" && connection.ask("GET", "/", ["If-None-Match": tag])?.status == 304)
+        #expect(page?.headers["cache-control"] == "no-cache" && tag.hasPrefix("\""))
+        for known in [tag, "W/\(tag)", "*", "\"other\", \(tag)"] {
+            let answer = connection.ask("GET", "/", ["If-None-Match": known])
+            #expect(answer?.status == 304 && answer?.body.isEmpty == true && answer?.headers["etag"] == tag, "\(known)")
+        }
+        for other in ["\"other\"", "W/\"other\"", "", String(tag.dropFirst())] {
+            #expect(connection.ask("GET", "/", ["If-None-Match": other])?.status == 200, "\(other)")
+        }
         #expect(
             connection.ask("GET", "/", ["Accept-Encoding": "gzip"])?.headers["content-encoding"] == "gzip"
                 && page?.headers["content-encoding"] == nil)

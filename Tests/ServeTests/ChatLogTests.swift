@@ -123,6 +123,12 @@ import Tokenize
         #expect(try chats(log.paths).map { $0[0] } == (4...8).map { "question \($0)" })
     }
 
+    @Test func `a line that is longer than the limit is stored, and makes no empty file`() throws {
+        let log = try ChatLog(folder("a.jsonl"), limit: 50)
+        #expect(try log.append(user: "question", assistant: "answer", at: Self.time) == 1 && folder.names == ["a.jsonl"])
+        #expect(try log.append(user: "question", assistant: "answer", at: Self.time) == 2 && folder.names == ["a.1.jsonl", "a.jsonl"])
+    }
+
     @Test func `a new log counts both files`() throws {
         for i in 1...5 { try ChatLog(folder("chats"), limit: 300).append(user: "question \(i)", assistant: "answer \(i)", at: Self.time) }
         #expect(try ChatLog(folder("chats"), limit: 300).count == 5 && folder.names == ["chats", "chats.1"])
@@ -170,6 +176,12 @@ import Tokenize
         #expect(
             found.count == 11 && found.last == ["afterwards", "there is room"]
                 && found.dropLast().allSatisfy { $0 == ["question", "an answer of some length"] })
+        // A disk that is full at the end of a line fails the next write as a whole.
+        let text = try InputFile.contents(of: folder("a.jsonl")), length = try #require(text.firstIndex(of: 0x0A)) + 1
+        let (second, more) = try serveParts("limited", folder("b.jsonl"), "\(3 * length)")
+        let rest = String(decoding: more.readDataToEndOfFile(), as: UTF8.self).split(separator: "\n")
+        second.waitUntilExit()
+        #expect(rest.count == 2 && rest[0].hasPrefix("3 no space left for \(folder("b.jsonl"))") && rest[1] == "4")
     }
 
     @Test func `after a kill, every acknowledged chat is stored once`() throws {

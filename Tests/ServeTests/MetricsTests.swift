@@ -1,5 +1,6 @@
 import Glibc
 import Serve
+import TestSupport
 import Testing
 
 /// `Tests/Peers/check_metrics.py` checks the text format with Prometheus's parser.
@@ -68,6 +69,21 @@ import Testing
         #expect(line("slm_tokens_generated_total", of: metrics) == "80000" && line("slm_first_token_seconds_count", of: metrics) == "40000")
         #expect(line("slm_first_token_seconds_sum", of: metrics) == "10000.0")
         #expect(line(#"slm_http_requests_total{route="/api/health",method="GET",status="200"}"#, of: metrics) == "40000")
+    }
+
+    @Test func `an answer is counted with its tokens and times`() throws {
+        let server = try TestServer(), connection = try server.connect()
+        func value(_ name: String) throws -> String? {
+            let text = try #require(connection.ask("GET", "/metrics")).text
+            return text.split(separator: "\n").first { $0.hasPrefix(name + " ") }.map { String($0.dropFirst(name.count + 1)) }
+        }
+        for name in ["slm_answer_seconds_count", "slm_first_token_seconds_count", "slm_tokens_generated_total", "slm_prompt_tokens_total"] {
+            #expect(try value(name) == "0", "\(name)")
+        }
+        for _ in 0..<2 { #expect(connection.post("/chat", #"{"message":"Hi there"}"#)?.status == 200) }
+        #expect(try value("slm_answer_seconds_count") == "2" && value("slm_first_token_seconds_count") == "2")
+        #expect(try value("slm_tokens_generated_total") == "20" && value("slm_prompt_tokens_total") == "18")
+        try eventually { try value(#"slm_http_requests_total{route="/chat",method="POST",status="200"}"#) == "2" }
     }
 
     @Test func `process metrics describe this process`() throws {

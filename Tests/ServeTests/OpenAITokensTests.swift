@@ -44,6 +44,29 @@ struct OpenAITokensTests {
         #expect(wrong.status == 400 && wrong.text.contains("prompt[1]: expected a token id from 0 to 259"), "\(wrong.text)")
     }
 
+    @Test("/tokenize takes either a text or messages, and /detokenize gives the text back")
+    func tokenizing() throws {
+        let server = try server(), connection = try server.connect()
+        func tokens(_ body: String) throws -> [Int?]? {
+            let answer = try #require(connection.post("/tokenize", body)), ids = try answer.json()["tokens"]?.elements?.map(\.integer)
+            #expect(try answer.status == 200 && answer.json()["count"]?.integer == ids?.count, "\(answer.text)")
+            return ids
+        }
+        #expect(try tokens(#"{"text":"Hé"}"#) == [72, 195, 169] && tokens(#"{"text":""}"#) == [])
+        // The 256 bytes are followed by <|eos|>, <|user|> and <|assistant|>.
+        #expect(try tokens(#"{"messages":[{"role":"user","content":"Hi"}]}"#) == [257, 72, 105, 258])
+        for body in ["{}", #"{"text":"x","messages":[{"role":"user","content":"Hi"}]}"#] {
+            let answer = connection.post("/tokenize", body)
+            #expect(answer?.status == 422 && answer?.error.field == "text", "\(body): \(answer?.text ?? "")")
+        }
+        #expect(try connection.post("/detokenize", #"{"tokens":[72,195,169]}"#)?.json()["text"]?.string == "Hé")
+        #expect(try connection.post("/detokenize", #"{"tokens":[]}"#)?.json()["text"]?.string == "")
+        for (list, field) in [("\"x\"", "tokens"), ("[72,260]", "tokens[1]"), ("[-1]", "tokens[0]"), ("[1.5]", "tokens[0]")] {
+            let answer = connection.post("/detokenize", #"{"tokens":\#(list)}"#)
+            #expect(answer?.status == 422 && answer?.error.field == field, "\(list): \(answer?.text ?? "")")
+        }
+    }
+
     @Test("logit_bias forces a token, and an invalid token id is rejected")
     func bias() throws {
         let server = try server(), connection = try server.connect()
@@ -91,6 +114,7 @@ struct OpenAITokensTests {
         let content = try #require(choice["logprobs"]?["content"]?.elements.map(Array.init))
         #expect(choice["message"]?["content"]?.string == OneSentenceModel.sentence)
         #expect(content.flatMap { $0["bytes"]?.elements?.map(\.integer) ?? [] } == OneSentenceModel.sentence.utf8.map { Int($0) })
+        #expect(content.allSatisfy { abs(($0["logprob"]?.number ?? 0) + 2.56e-5) < 2e-6 })
         #expect(content.allSatisfy { $0["top_logprobs"]?.elements.map(Array.init)?.count == 1 } && content[8]["token"]?.string == #"\xc3"#)
     }
 

@@ -48,6 +48,9 @@ import Testing
     @Test(arguments: Backend.allCases) func `two registrations with one invitation make one user`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store()
         _ = try store.admin.addInvitation("digest", email: nil, lifetime: .seconds(60), by: request)
+        #expect(throws: StoreError.tooLong(what: "the email address", limit: 255)) {
+            try store.admin.addInvitation("other digest", email: String(repeating: "a", count: 256), lifetime: .seconds(60), by: request)
+        }
         #expect(try store.isValidInvitation("digest") && !store.isValidInvitation("other"))
         try inThreads(8) { i in
             do throws(StoreError) { _ = try store.addUser("user\(i)", passwordHash: "hash", invitation: "digest") } catch {

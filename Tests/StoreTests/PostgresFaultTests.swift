@@ -65,7 +65,7 @@ private func killThrice(_ server: PostgresServer, _ progress: Progress) throws {
     }
 
     @Test func `a call to an unresponsive server times out`() throws {
-        let server = try Self.server.get(), (store, ada, chat) = try sample(server.freshSchemaURL(), timeout: .milliseconds(200))
+        let server = try Self.server.get(), (store, ada, chat) = try sample(server.freshSchemaURL(), timeout: .seconds(1))
         try server.send("stop")
         let error = #expect(throws: StoreError.self) { try store.append(NewMessage(.user, "hello"), to: chat, of: ada) }
         guard case .unavailable? = error else { Issue.record("\(String(describing: error))"); return }

@@ -1,0 +1,93 @@
+import Checkpoint
+import Files
+import Testing
+import TestSupport
+
+/// Files with a correct checksum and a faulty HDF5 structure: the message has the place, and what was expected and found there.
+@Suite struct MalformedFileTests {
+    private let folder = TemporaryFolder()
+    private let whole: [UInt8]
+    /// The places in the file of the fields of two arrays of equal size.
+    private let first, second: Fields
+
+    /// An array's address field, which counts from the end of slm's header, and its size field 8 bytes later.
+    private struct Fields {
+        let path: String
+        let address, start, byteCount: Int
+    }
+
+    init() throws {
+        let sample = try SampleCheckpoint(layers: 0).checkpoint
+        try sample.write(to: folder("whole.h5"))
+        let bytes = try InputFile.contents(of: folder("whole.h5"))
+        let name = try #require(sample.weights.names.first)
+        func fields(of path: String) throws -> Fields {
+            let array = try #require(sample.everything.first { $0.path == path })
+            let content = array.bits.flatMap { Self.littleEndian(Int($0)).prefix(4) }
+            let start = try #require(bytes.firstRange(of: content)).lowerBound
+            let field = Self.littleEndian(start - CheckpointHeader.size) + Self.littleEndian(content.count)
+            let address = try #require(bytes.firstRange(of: field)).lowerBound
+            return Fields(path: path, address: address, start: start, byteCount: content.count)
+        }
+        whole = bytes
+        first = try fields(of: "optimizer/first/\(name)")
+        second = try fields(of: "optimizer/second/\(name)")
+    }
+
+    private static func littleEndian(_ number: Int) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
+
+    /// Replaces bytes, corrects the checksum and reads the file.
+    private func fault(_ bytes: [UInt8], at offset: Int) -> String {
+        var file = whole
+        file.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+        file.replaceSubrange(0..<CheckpointHeader.size, with: CheckpointHeader(for: file).bytes)
+        let path = folder.write(file, to: "a.h5")
+        do throws(CheckpointError) { _ = try Checkpoint(reading: path) } catch {
+            guard case .malformed(path, let place, let expected, let found) = error else { return "\(error)" }
+            return "\(place): expected \(expected), found \(found)"
+        }
+        return "accepted"
+    }
+
+    private func fault(_ number: Int, at offset: Int) -> String { fault(Self.littleEndian(number), at: offset) }
+
+    @Test func `the superblock`() {
+        let start = CheckpointHeader.size                              // of the HDF5 file
+        #expect(fault([0x88], at: start).hasPrefix("\(start): expected HDF5's signature, found "))
+        #expect(fault([3], at: start + 8).hasPrefix("\(start + 8): expected a superblock of version 2 with 8-byte addresses, found "))
+        #expect(fault(0, at: start + 12) == "\(start + 12): expected a user block of 512 bytes, found 0")
+        #expect(fault(7, at: start + 28).hasPrefix("\(start + 28): expected the file's length, \(whole.count), found "))
+        #expect(fault(-1, at: start + 36) == "\(start + 36): expected a root group, found none")
+        #expect(fault(0, at: start + 36).hasPrefix("\(start): expected an object header of version 2, found "))
+    }
+
+    @Test func `an array's place and size`() {
+        let size = first.address + 8
+        let bytes = "\(first.byteCount) bytes for \(first.path)"
+        #expect(fault(first.byteCount + 4, at: size) == "\(size): expected \(bytes), found \(first.byteCount + 4)")
+        #expect(fault(-1, at: first.address) == "\(first.address): expected the offset of \(first.path) in the file, found none")
+        let last = whole.count - first.byteCount + 4                   // 4 bytes too late
+        #expect(fault(last - CheckpointHeader.size, at: first.address)
+                == "\(first.address): expected the offset of \(first.path) in the file, found \(last)")
+        let odd = first.start + 2
+        #expect(fault(odd - CheckpointHeader.size, at: first.address)
+                == "\(first.address): expected the offset of \(first.path) in the file, found \(odd)")
+    }
+
+    @Test func `arrays that overlap`() {
+        let shared = fault(second.start - CheckpointHeader.size, at: first.address)
+        let sentences = [first, second].map { "\(second.start): expected \($0.path) without overlap, found another array" }
+        #expect(sentences.contains(shared), "\(shared)")
+        let partly = second.start - 4
+        #expect(fault(partly - CheckpointHeader.size, at: first.address).contains(" without overlap, found another array"))
+    }
+
+    @Test func `an array with another shape than its size`() throws {
+        // The last of the sizes of the array's dataspace comes before its address field, perhaps twice: maximum sizes may follow.
+        let array = try #require(try Checkpoint(reading: folder("whole.h5")).everything.first { $0.path == first.path })
+        let size = Self.littleEndian(try #require(array.shape.last))
+        let places = whole[..<first.address].ranges(of: size).suffix(2).map(\.lowerBound)
+        #expect(places.contains { fault(Int.max, at: $0).contains("expected an array that fits into a file, found ") })
+        #expect(places.contains { fault(1, at: $0).contains(" bytes for \(first.path), found \(first.byteCount)") })
+    }
+}
