@@ -26,7 +26,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb tarball demo commands sample test test-swift test-sanitizers test-valgrind test-peers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-store kill-serve mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo commands sample test test-swift test-sanitizers test-sanitized-c test-races test-valgrind test-peers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-store kill-serve mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -86,7 +86,7 @@ sample:         ## Regenerate data/sample.txt and data/sample-val.txt
 	.build/release/sample-chats training > data/sample.txt
 	.build/release/sample-chats validation > data/sample-val.txt
 
-test: test-deps test-swift test-mutants test-sanitizers test-valgrind   ## Run all tests that need no Python package
+test: test-deps test-swift test-mutants test-sanitized-c test-valgrind   ## Run all tests that need no Python package
 
 # The tests record which kernels they ran; those that this CPU supports must be among them.
 test-swift: test-deps
@@ -102,7 +102,7 @@ test-mutants: test-deps
 	.build/release/FormatFuzzer 1000
 
 # Runs the C kernels with sanitizers on buffers of exactly the right size, so that any access outside is detected.
-test-sanitizers: test-deps
+test-sanitized-c: test-deps
 	@mkdir -p .build/sanitizers
 	$(CLANG) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -ISources/Kernels/C -ISources/Kernels/C/include \
 	    -fuse-ld=lld Sources/Kernels/C/*.c Tests/Programs/Sanitizers/kernels.c -lm -lpthread -o .build/sanitizers/kernels
@@ -116,7 +116,8 @@ test-sanitizers: test-deps
 	$(CLANG) -std=gnu11 -O1 -g -fsanitize=thread -fno-sanitize-recover=all -ISources/Kernels/C/include \
 	    -fuse-ld=lld Sources/Kernels/C/pool.c Tests/Programs/Sanitizers/pool.c $(TSAN_LIBRARIES) -lpthread -o .build/sanitizers/pool-threads
 	.build/sanitizers/pool-threads
-	$(MAKE) test-races
+
+test-sanitizers: test-sanitized-c test-races   ## Run the C code with sanitizers, and the Swift tests that use threads with ThreadSanitizer
 
 # Runs the Swift tests of the modules that use threads with ThreadSanitizer, in release builds: debug builds of the kernels take far too long.
 # swift_tsan.c reports to it how Swift's runtime synchronizes threads; races.swift checks that it still finds races.
@@ -129,7 +130,7 @@ test-races: test-deps .build/sanitizers/swift_tsan.o    ## Run tests that use th
 	$(SWIFTC) -O -swift-version 6 -sanitize=thread Tests/Programs/Sanitizers/races.swift $(TSAN_SWIFT) -o .build/sanitizers/races
 	.build/sanitizers/races
 	! .build/sanitizers/races bad 2> .build/sanitizers/races.log && grep -q 'WARNING: ThreadSanitizer' .build/sanitizers/races.log
-	TESTS="$(RACE_TESTS)" swift build -c release --sanitize=thread --scratch-path .build/races --build-tests $(TSAN_SWIFT)
+	ONLY_TESTS="$(RACE_TESTS)" swift build -c release --sanitize=thread --scratch-path .build/races --build-tests $(TSAN_SWIFT)
 	TSAN_OPTIONS=halt_on_error=1 .build/races/release/slmPackageTests.xctest --testing-library swift-testing --filter '$(RACE_FILTER)'
 
 # The package manager does not link again when only this file has changed.

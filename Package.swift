@@ -193,8 +193,8 @@ let package = Package(
     cxxLanguageStandard: .cxx17
 )
 
-// TESTS="ThreadsTests ServeTests" leaves only these tests and the programs that they start, so that `make test-sanitizers` builds less.
-if let names = Context.environment["TESTS"]?.split(separator: " ").map(String.init) {
+// ONLY_TESTS="ThreadsTests ServeTests" leaves only these tests and the programs that they start, so that `make test-sanitizers` builds less.
+if let names = Context.environment["ONLY_TESTS"]?.split(separator: " ").map(String.init) {
     let kept = package.targets.filter { names.contains($0.name) }.flatMap(\.dependencies).reduce(into: Set(names)) { kept, dependency in
         if case .byNameItem(let name, _) = dependency { kept.insert(name) }
     }

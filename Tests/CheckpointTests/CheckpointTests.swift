@@ -39,7 +39,7 @@ import Tokenize
     @Test func `the file contains no times`() throws {
         try SampleCheckpoint().checkpoint.write(to: folder("a.h5"))
         let bytes = try InputFile.contents(of: folder("a.h5")), headers = bytes.ranges(of: Array("OHDR\u{2}".utf8))
-        #expect(headers.count > 50 && headers.allSatisfy { bytes[$0.upperBound] & 0x20 == 0 })
+        #expect(headers.count > 20 && headers.allSatisfy { bytes[$0.upperBound] & 0x20 == 0 })
     }
 
     @Test func `a removed entry is gone, and one that is set again comes last`() {

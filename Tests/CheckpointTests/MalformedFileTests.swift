@@ -78,16 +78,16 @@ import TestSupport
         let shared = fault(second.start - CheckpointHeader.size, at: first.address)
         let sentences = [first, second].map { "\(second.start): expected \($0.path) without overlap, found another array" }
         #expect(sentences.contains(shared), "\(shared)")
-        let partly = second.start + second.byteCount - 4
+        let partly = second.start - 4
         #expect(fault(partly - CheckpointHeader.size, at: first.address).contains(" without overlap, found another array"))
     }
 
     @Test func `an array with another shape than its size`() throws {
-        // The last of the sizes of the array's dataspace is the first number before its address field that equals it.
+        // The last of the sizes of the array's dataspace comes before its address field, perhaps twice: maximum sizes may follow.
         let array = try #require(try Checkpoint(reading: folder("whole.h5")).everything.first { $0.path == first.path })
         let size = Self.littleEndian(try #require(array.shape.last))
-        let place = try #require(whole[..<first.address].ranges(of: size).last).lowerBound
-        #expect(fault(Int.max, at: place).contains("expected an array that fits into a file, found "))
-        #expect(fault(1, at: place).contains(" bytes for \(first.path), found \(first.byteCount)"))
+        let places = whole[..<first.address].ranges(of: size).suffix(2).map(\.lowerBound)
+        #expect(places.contains { fault(Int.max, at: $0).contains("expected an array that fits into a file, found ") })
+        #expect(places.contains { fault(1, at: $0).contains(" bytes for \(first.path), found \(first.byteCount)") })
     }
 }

@@ -32,7 +32,7 @@ import TestSupport
         #expect(
             status == 1 && text.hasPrefix("not enough disk space for folder/a.h5: ")
                 && text.hasSuffix(" (File too large). The previous file is unchanged.\n")
-                && text.contains(/ [kM]B needed, [0-9,]+ [kM]B free \(/), "\(text)")
+                && text.contains(#/[0-9] [kM]B needed, [0-9,]+ [kM]B free \(/#), "\(text)")
         #expect(try Checkpoint(reading: path).integer("step") == 1 && folder.names == ["a.h5"])
     }
 

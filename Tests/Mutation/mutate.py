@@ -100,7 +100,7 @@ class Run:
 
     def build(self, *arguments, tests=()):
         self.program.wait_while_paused()
-        environment = {**os.environ, "TESTS": " ".join(tests)} if tests else os.environ
+        environment = {**os.environ, "ONLY_TESTS": " ".join(tests)} if tests else os.environ
         build = subprocess.run(["nice", "-n", "19", "ionice", "-c3", "swift", "build", "-c", "release", *arguments], cwd=self.tree,
                                env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         return build.returncode, build.stdout
