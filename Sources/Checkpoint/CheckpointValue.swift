@@ -72,7 +72,8 @@ extension CheckpointValue {
         switch self {
         case .integer(let value): "\(value)"
         case .number(let value): "\(value)"
-        case .text(let text): text.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).quoted }.joined(separator: ", ")
+        case .text(let text):
+            text.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).quoted }.joined(separator: ", ")
         default: typeDescription
         }
     }

@@ -60,7 +60,8 @@ package struct SampleAnswers {
             return beginning.isEmpty ? nil : Question(text: reader.text(of: beginning), prompt: reader.ids(of: beginning), expected: nil)
         }
         guard let found = tokens.firstExchange(of: 1...maxTokens) ?? tokens.firstExchange(of: 1...(.max)) else { return nil }
-        return Question(text: reader.text(of: found.question), prompt: reader.ids(of: found.prompt), expected: reader.text(of: found.answer))
+        return Question(
+            text: reader.text(of: found.question), prompt: reader.ids(of: found.prompt), expected: reader.text(of: found.answer))
     }
 
     /// Lets the current model complete the prompts, with at most 40 tokens each: without a KV cache, each token costs a forward pass.

@@ -27,7 +27,8 @@ import TestSupport
         try exact.quantized(to: precision, on: processor).write(to: path)
         let read = try Checkpoint(reading: path), again = try read.dequantized(on: processor)
         #expect(
-            read.starterQuestions == exact.starterQuestions && read.quantizedPrecision == precision && read.quantized.count == (tied ? 5 : 6)
+            read.starterQuestions == exact.starterQuestions && read.quantizedPrecision == precision
+                && read.quantized.count == (tied ? 5 : 6)
                 && read.weights.count + read.quantized.count == exact.weights.count)
         #expect(again.weights.names == exact.weights.names && again.quantized.count == 0)
         for (name, array) in exact.weights {

@@ -23,7 +23,8 @@ import Train
     @Test(arguments: ChatTemplate.allCases)
     func `four short first messages of the validation chats, each with another first word`(_ template: ChatTemplate) throws {
         let chats = [
-            chat("Hi."), chat("How do birds fly?"), chat("how do fish swim?"), chat("Whatsoever"), chat("Why \(String(repeating: "so ", count: 30))?"),
+            chat("Hi."), chat("How do birds fly?"), chat("how do fish swim?"), chat("Whatsoever"),
+            chat("Why \(String(repeating: "so ", count: 30))?"),
             chat("What is ünüsual?", " [INST] Later messages do not count. [/INST] No."), chat("12345 67890"),
             chat("Tell me a joke."), chat("Where is Rome?"), chat("Who was Ada?"),
         ].joined()
@@ -33,8 +34,8 @@ import Train
     @Test func `chats that a server has collected are never shown`() throws {
         let line = #"{"user":"How do birds fly?","assistant":"With wings.","timestamp":"2026-01-01T00:00:00Z"}"# + "\n"
         #expect(try questions(line, name: "val.jsonl").isEmpty)
-        #expect(try questions(#"{"messages":[{"role":"user","content":"How do birds fly?"},{"role":"assistant","content":"Well."}]}"# + "\n",
-                              name: "messages.jsonl") == ["How do birds fly?"])
+        let messages = #"{"messages":[{"role":"user","content":"How do birds fly?"},{"role":"assistant","content":"Well."}]}"# + "\n"
+        #expect(try questions(messages, name: "messages.jsonl") == ["How do birds fly?"])
     }
 
     @Test func `plain text has no questions`() throws {

@@ -11,7 +11,11 @@ export class Connection extends EventTarget {
   constructor() {
     super();
     this.banner = byId("banner");
-    /** @type {{ status?: string, model?: string, context?: number, remote?: boolean, starter_questions?: string[], registration?: string }} */
+    /**
+     * @type {{
+     *   status?: string, model?: string, context?: number, remote?: boolean, starter_questions?: string[], registration?: string
+     * }}
+     */
     this.health = {};
     this.isLost = false;
     this.delay = FIRST_DELAY;
