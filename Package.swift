@@ -193,7 +193,7 @@ let package = Package(
     cxxLanguageStandard: .cxx17
 )
 
-// ONLY_TESTS="ThreadsTests ServeTests" leaves only these tests and the programs that they start, so that `make test-sanitizers` builds less.
+// ONLY_TESTS="ThreadsTests ServeTests" leaves only these tests and the programs that they start: `make test-races` builds less.
 if let names = Context.environment["ONLY_TESTS"]?.split(separator: " ").map(String.init) {
     let kept = package.targets.filter { names.contains($0.name) }.flatMap(\.dependencies).reduce(into: Set(names)) { kept, dependency in
         if case .byNameItem(let name, _) = dependency { kept.insert(name) }

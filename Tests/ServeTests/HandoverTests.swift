@@ -61,7 +61,7 @@ import Threads
         gate.open()
         let (rest, end) = try stream.read()
         #expect(rest == "d one" && end?.data["reason"]?.string == "stop")
-        #expect(stopped.take(within: .seconds(20)) == true)
+        #expect(stopped.take(within: .seconds(120)) == true)
         let new = try start()
         #expect(waiting.answer()?.status == 200)
         new.server.stop(within: .zero)

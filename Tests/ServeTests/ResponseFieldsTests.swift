@@ -45,7 +45,7 @@ import Testing
     private static let conversation = "id: id, title: Hi there, created_at: time, updated_at: time"
     private static let messages = """
         [{id: id, role: user, content: Hi there, created_at: time}, \
-        {id: id, role: assistant, content: Hi, you!é日, created_at: time, reason: stop, \
+        {id: id, role: assistant, content: Hi, you!é日, created_at: time, parent_id: id, reason: stop, \
         metrics: {answer_tokens: 10, seconds: number, tokens_per_second: number, first_token_seconds: number}}]
         """
 
@@ -89,7 +89,7 @@ import Testing
             """
         #expect(try response("GET", "/api/admin/stats", admin) == """
             200 {users: 1, active_last_day: 1, conversations: 1, messages: 2, generations: 1, prompt_tokens: 9, tokens: 10, \
-            top_users: [\(activity)]}
+            tokens_last_minute: 10, servers: 1, running: 0, waiting: 0, top_users: [\(activity)]}
             """)
         #expect(try response("GET", "/api/admin/users", admin) == "200 {users: [\(activity)], total: 1}")
         let owned = "{\(Self.conversation), user_id: id, username: ada, messages: 2}"
@@ -119,8 +119,8 @@ import Testing
 
     @Test func `the server's state`() throws {
         #expect(try response("GET", "/api/health") == """
-            200 {status: ready, model: test-model, remote: true, context: 64, registration: open, uptime_seconds: number, \
-            queue: {running: 0, waiting: 0}}
+            200 {status: ready, model: test-model, remote: true, context: 64, starter_questions: [], registration: open, \
+            uptime_seconds: number, servers: 1, queue: {running: 0, waiting: 0}}
             """)
         #expect(try response("GET", "/api/ready") == "200 {status: ready, checks: {model: ok, engine: ok, database: ok}}")
         #expect(try response("GET", "/stats") == "200 {count: 0, ready: false, collecting: true}")

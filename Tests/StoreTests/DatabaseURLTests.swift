@@ -70,7 +70,10 @@ import Testing
             for chosen in ["disable", "require", "verify-ca"] { #expect(mode("postgresql://u:p@\(remote)/d?sslmode=\(chosen)") == nil) }
             #expect(mode("postgresql://u:p@\(remote)/d", ["PGSSLMODE": "require"]) == nil)
         }
-        for local in ["", "localhost", "127.0.0.1", "127.1.2.3:5433", "127.98.76.54", "[::1]", "%2Frun%2Fpostgresql", "localhost,127.0.0.1"] {
+        let localHosts = [
+            "", "localhost", "127.0.0.1", "127.1.2.3:5433", "127.98.76.54", "[::1]", "%2Frun%2Fpostgresql", "localhost,127.0.0.1",
+        ]
+        for local in localHosts {
             #expect(mode("postgresql://u:p@\(local)/d") == nil, "\(local)")
         }
         #expect(mode("postgresql://u:p@/d", ["PGHOST": "db.example"]) == "verify-full")

@@ -56,7 +56,7 @@ package enum AdminRow: Sendable, Equatable {
 /// The response to an `AdminQuery`.
 package enum AdminAnswer: Sendable, Equatable {
     case totals(AdminTotals)
-    case server(ServerRecord)
+    case server(ProcessRecord)
     case user(UserRecord)
     case rows([AdminRow], total: Int)
     case messages([MessageRecord], total: Int)
@@ -65,7 +65,7 @@ package enum AdminAnswer: Sendable, Equatable {
     package init(to query: AdminQuery, _ json: JSONElement) throws(JSONError) {
         switch query {
         case .totals: self = .totals(try AdminTotals(json))
-        case .server: self = .server(try ServerRecord(json))
+        case .server: self = .server(try ProcessRecord(json))
         case .user: self = .user(try UserRecord(json))
         case .users:
             let rows = try Self.rows(json, "users") { row throws(JSONError) in .user(try UserRecord(row)) }

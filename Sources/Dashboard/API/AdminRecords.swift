@@ -107,7 +107,7 @@ package struct InvitationRecord: Sendable, Equatable {
 }
 
 /// The state of the server's process.
-package struct ServerRecord: Sendable, Equatable {
+package struct ProcessRecord: Sendable, Equatable {
     package struct ErrorCount: Sendable, Equatable {
         package let status, count: Int
         package let method, route: String

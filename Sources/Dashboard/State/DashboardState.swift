@@ -49,7 +49,7 @@ package struct DashboardState: Sendable {
     var conversations = RecordTable(.conversations(user: nil))
     var audit = RecordTable(.audit)
     var totals: AdminTotals?
-    var server: ServerRecord?
+    var server: ProcessRecord?
     /// The first visible line of the server screen.
     var serverTop = 0
     /// Tokens per second at the last refreshes.

@@ -27,7 +27,7 @@ extension DashboardState {
         return (0..<height).map { row in parts.map { row < $0.count ? $0[row] : .empty } }
     }
 
-    private func sections(of server: ServerRecord) -> [[ServerLine]] {
+    private func sections(of server: ProcessRecord) -> [[ServerLine]] {
         func check(_ label: String, _ state: String) -> ServerLine {
             let tone: CellStyle.Tone = state == "ok" || state == "ready" ? .good : state == "loading" ? .warning : .bad
             let mark = tone == .good ? "✓" : tone == .bad ? "✗" : "…"
