@@ -23,7 +23,7 @@ extension Command {
         }
     }
 
-    private static func lines(_ totals: AdminTotals, _ server: ServerRecord) -> [(String, String)] {
+    private static func lines(_ totals: AdminTotals, _ server: ProcessRecord) -> [(String, String)] {
         let errors = server.errors.reduce(0) { $0 + $1.count }
         return [
             ("Server", "\(server.status), slm \(server.version), up \(server.uptime.spanText)"),
@@ -42,7 +42,7 @@ extension Command {
         ]
     }
 
-    private static func json(_ totals: AdminTotals, _ server: ServerRecord) -> String {
+    private static func json(_ totals: AdminTotals, _ server: ProcessRecord) -> String {
         var writer = JSONWriter(.pretty)
         writer.object { all in
             let numbers = [
