@@ -17,9 +17,9 @@ import tempfile
 import threading
 import time
 
-from check_caddy import free_port, wait_for
 from check_serve import DISCONNECTED, MARKER, Users, verify
 from kill_store import PostgreSQL
+from reverse_proxy import Caddy, free_port
 from served import ADMIN_KEY, UNLIMITED, Refused, Server, run_concurrently, tiny_checkpoint
 
 LEASE = 6           # seconds after which the conversations of a dead server can be continued
@@ -44,10 +44,7 @@ class Proxy(Server):
             "{\n\tadmin off\n\tauto_https off\n}\n"
             f"http://127.0.0.1:{self.own_port} {{\n\treverse_proxy {upstreams} {{\n\t\tlb_policy round_robin\n\t\tlb_try_duration 5s\n\t\tlb_try_interval 50ms\n"
             "\t\thealth_uri /api/ready\n\t\thealth_interval 250ms\n\t\thealth_timeout 5s\n\t\tflush_interval -1\n\t}\n}\n")
-        environment = os.environ | {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "HOME": str(folder)}
-        with open(self.log, "wb") as log:
-            self.caddy = subprocess.Popen(["caddy", "run", "--config", folder / "Caddyfile", "--adapter", "caddyfile"], env=environment, stdout=log, stderr=log)
-        wait_for(f"http://127.0.0.1:{self.own_port}/api/ready", self.caddy, self.log)
+        self.caddy = Caddy(folder, folder / "Caddyfile", f"http://127.0.0.1:{self.own_port}/api/ready")
 
     @property
     def port(self):
@@ -55,12 +52,11 @@ class Proxy(Server):
 
     def poll(self):
         """Whether the proxy has ended, as of a process."""
-        return self.caddy.poll() if self.caddy else None
+        return self.caddy.process.poll() if self.caddy else None
 
     def __exit__(self, *_):
         if self.caddy:
-            self.caddy.terminate()
-            self.caddy.wait(30)
+            self.caddy.__exit__()
 
 
 class Clients(Users):
