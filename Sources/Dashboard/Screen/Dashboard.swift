@@ -22,9 +22,10 @@ package struct Dashboard {
     }
 
     package func run() throws {
-        var screen = try CursesScreen(usesColor: usesColor, usesMouse: usesMouse)
-        // After curses has installed handlers of its own.
+        // Before curses starts, which installs its own handlers only for signals without one. With its own for SIGTSTP it ignores that signal
+        // while it draws, and a Ctrl-Z in this moment would be lost.
         let signals = SignalListener([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH])
+        var screen = try CursesScreen(usesColor: usesColor, usesMouse: usesMouse)
         let size = screen.resize()
         var state = DashboardState(
             host: client.address.host, refreshInterval: refreshInterval, rows: size.rows, columns: size.columns)

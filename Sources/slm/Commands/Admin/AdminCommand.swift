@@ -1,4 +1,5 @@
 import Dashboard
+import Glibc
 import Terminal
 import Threads
 
@@ -30,6 +31,9 @@ extension Command {
             try Dashboard(
                 try options.client(environment), refreshInterval: milliseconds, usesColor: style.isEnabled, usesMouse: !options.noMouse
             ).run()
+            // Requests may be in progress on other threads, which use objects that exit handlers would destroy.
+            fflush(nil)
+            _exit(0)
         }
     }
 }
