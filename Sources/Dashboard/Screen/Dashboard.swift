@@ -22,8 +22,8 @@ package struct Dashboard {
     }
 
     package func run() throws {
-        // Before curses starts, which installs its own handlers only for signals without one. With its own for SIGTSTP it ignores that signal
-        // while it draws, and a Ctrl-Z in this moment would be lost.
+        // Before curses starts, which installs its own handlers only for signals without one. With its own for SIGTSTP it ignores that
+        // signal while it draws, and a Ctrl-Z in this moment would be lost.
         let signals = SignalListener([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH])
         var screen = try CursesScreen(usesColor: usesColor, usesMouse: usesMouse)
         let size = screen.resize()
