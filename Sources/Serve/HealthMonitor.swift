@@ -1,4 +1,5 @@
 import Infer
+import JSON
 import Store
 import Synchronization
 import Threads
@@ -20,9 +21,16 @@ package final class HealthMonitor: Sendable {
         let engine: Probe.Result
         let database: Probe.Result
 
-        var isReady: Bool { [model, engine, database].allSatisfy { $0 == .ok } }
-        var checks: [(name: String, isOK: Bool)] {
-            [("model", model), ("engine", engine), ("database", database)].map { ($0.0, $0.1 == .ok) }
+        private var results: [(name: String, result: Probe.Result)] { [("model", model), ("engine", engine), ("database", database)] }
+
+        var isReady: Bool { checks.allSatisfy(\.isOK) }
+        var checks: [(name: String, isOK: Bool)] { results.map { ($0.name, $0.result == .ok) } }
+
+        func write(to object: inout JSONWriter) {
+            for (name, result) in results {
+                object.key(name)
+                object.string(result.rawValue)
+            }
         }
     }
 

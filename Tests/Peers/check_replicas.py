@@ -196,11 +196,7 @@ def interleaved(cluster, proxy, count, seed):
 
     def chat(name):
         while len(users.answers) < count:
-            with users.lock:
-                users.asked += 1
-                text = f"{MARKER} {users.asked}"
-                known = users.conversations[name]
-                conversation = users.random.choice(known) if known and users.random.random() < 0.6 else None
+            text, conversation = users.next_message(name)
             try:
                 users.once(proxy, name, text, conversation)
             except Refused as refusal:

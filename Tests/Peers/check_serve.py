@@ -125,13 +125,16 @@ class Users:
         self.questions, self.answers, self.asked = {}, {}, 0
         self.lock = threading.Lock()
 
+    def next_message(self, name):
+        """Returns a new text, and the conversation that it continues or None."""
+        with self.lock:
+            self.asked += 1
+            known = self.conversations[name]
+            return f"{MARKER} {self.asked}", self.random.choice(known) if known and self.random.random() < 0.6 else None
+
     def chat(self, server, name, going):
         while going.is_set():
-            with self.lock:
-                self.asked += 1
-                text = f"{MARKER} {self.asked}"
-                known = self.conversations[name]
-                conversation = self.random.choice(known) if known and self.random.random() < 0.6 else None
+            text, conversation = self.next_message(name)
             try:
                 self.once(server, name, text, conversation)
             except DISCONNECTED:

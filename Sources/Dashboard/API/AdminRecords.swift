@@ -191,6 +191,13 @@ package struct IssuedCode: Sendable, Equatable {
     }
 }
 
+/// The current time in milliseconds since 1970.
+package func millisecondsNow() -> Int {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
+}
+
 /// Parses a time such as 2026-11-21T13:00:00.123Z.
 package func milliseconds(_ text: String) -> Int? {
     let bytes = Array(text.utf8)

@@ -44,7 +44,7 @@ package struct Dashboard {
         var events: [DashboardEvent] = [.tick]
         while true {
             for event in events {
-                for effect in state.handle(event, at: Self.now) {
+                for effect in state.handle(event, at: millisecondsNow()) {
                     switch effect {
                     case .quit: return nil
                     case .redraw: screen.redraw()
@@ -56,7 +56,7 @@ package struct Dashboard {
             }
             screen.show(state.grid())
             var sources = [STDIN_FILENO, signals.descriptor, inbox.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-            _ = poll(&sources, nfds_t(sources.count), Int32(state.timeToNextEvent(at: Self.now)))
+            _ = poll(&sources, nfds_t(sources.count), Int32(state.timeToNextEvent(at: millisecondsNow())))
             events = inbox.takeAll()
             while let number = signals.next(within: .zero) {
                 switch number {
@@ -98,13 +98,6 @@ package struct Dashboard {
         } catch {
             inbox.put(otherwise(.unreachable(address: client.address.base, reason: "\(error)")))
         }
-    }
-
-    /// Milliseconds since 1970.
-    private static var now: Int {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
     }
 }
 

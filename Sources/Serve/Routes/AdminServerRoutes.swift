@@ -20,11 +20,7 @@ extension App {
             server.key("status"); server.string(isStopping ? "stopping" : model == nil ? "loading" : "ready")
             server.key("uptime_seconds"); server.number(uptime.rounded(toPlaces: 3))
             server.key("checks")
-            server.object {
-                $0.key("model"); $0.string(checks.model.rawValue)
-                $0.key("engine"); $0.string(checks.engine.rawValue)
-                $0.key("database"); $0.string(checks.database.rawValue)
-            }
+            server.object { checks.write(to: &$0) }
             server.key("model")
             server.object {
                 $0.key("name"); if let model { $0.string(model.name) } else { $0.null() }

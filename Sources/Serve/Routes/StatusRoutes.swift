@@ -50,11 +50,7 @@ extension App {
         var response = Response.json(isReady ? .ok : .serviceUnavailable) { ready in
             ready.key("status"); ready.string(isStopping ? "stopping" : isFailing ? "failing" : isReady ? "ready" : "loading")
             ready.key("checks")
-            ready.object {
-                $0.key("model"); $0.string(status.model.rawValue)
-                $0.key("engine"); $0.string(status.engine.rawValue)
-                $0.key("database"); $0.string(status.database.rawValue)
-            }
+            ready.object { status.write(to: &$0) }
         }
         if !isReady { response.headers.append(("Retry-After", "1")) }
         return response

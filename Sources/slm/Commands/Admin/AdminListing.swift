@@ -1,5 +1,4 @@
 import Dashboard
-import Glibc
 import JSON
 import Terminal
 
@@ -109,11 +108,4 @@ extension AdminRow {
             text("target_name", line.targetName, &json)
         }
     }
-}
-
-/// The current time in milliseconds since 1970.
-func millisecondsNow() -> Int {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
 }
