@@ -147,6 +147,7 @@ test-valgrind: build test-deps
 
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
+	$(VENV)/bin/python Benchmarks/tables.py --check
 	$(BUILD) --product CheckpointWriter
 	$(BUILD) --product Logits
 	$(BUILD) --product StoreWriter

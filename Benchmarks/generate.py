@@ -9,6 +9,7 @@ that both have the same weights. slm's int8 and int4 are compared with Q8_0 and 
 """
 import argparse
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -17,6 +18,8 @@ import tempfile
 
 import numpy as np
 from safetensors.numpy import save_file
+
+import record
 
 HERE = pathlib.Path(__file__).parent
 SLM = HERE.parent / ".build/release/slm"
@@ -27,6 +30,7 @@ SHAPES = {
 # llama.cpp's format and the slm data type it is compared with.
 PAIRS = {"f32": "f32", "f16": None, "bf16": "bf16", "q8_0": "int8", "q4_0": "int4"}
 METRICS = {"prompt": "prompt_tokens_per_s", "decode": "tokens_per_s", "load s": "load_s", "peak MB": "peak_rss_mb"}
+WORKS = {"prompt": ("prompt", "tokens/s"), "decode": ("generation", "tokens/s"), "load s": ("loading", "s"), "peak MB": ("peak memory of generation", "MB")}
 
 
 def random_model(folder, shape, seed=7):
@@ -119,6 +123,21 @@ def table(results, formats, batches):
     print("\n" + "\n".join(best))
 
 
+def comparisons(results, options):
+    weights = f"{options.shape}, " + ("trained weights" if options.checkpoint else "random weights")
+    found = []
+    for kind, ours in PAIRS.items():
+        for batch in map(int, options.batches.split(",")):
+            for metric, key in METRICS.items():
+                work, unit = WORKS[metric]
+                values = {program: [line[key] for line in results.get((program, kind, batch), [])] for program in ("slm", "llama.cpp")}
+                if values["slm"]:
+                    found.append(record.comparison(
+                        f"{work}, {weights}", f"{ours}, {batch} sequence{'s' if batch > 1 else ''}" + (", AVX2" if options.avx2 else ""), unit,
+                        values["slm"], f"llama.cpp {kind.upper()}", values["llama.cpp"]))
+    return found
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in dict(rounds=3, prompt=128, generate=200).items():
@@ -128,10 +147,16 @@ def main():
     arguments.add_argument("--formats", default=",".join(PAIRS))
     arguments.add_argument("--batches", default="1,16")
     arguments.add_argument("--python", default=sys.executable, help="Python interpreter with llama-cpp-python")
+    arguments.add_argument("--avx2", action="store_true", help="hold slm to AVX2; llama.cpp's build must have been made without AVX-512")
+    arguments.add_argument("--save", action="store_true", help="store the results in Documentation/Performance/results")
     options = arguments.parse_args()
+    if options.avx2:
+        os.environ["SLM_CPU"] = "avx2"
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         results = measure(folder, prepare(folder, options), options)
+    if options.save:
+        record.save("generate.py", comparisons(results, options))
     table(results, options.formats.split(","), [int(batch) for batch in options.batches.split(",")])
 
 

@@ -20,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 
+import record
 from generate import SLM, last_line
 
 KINDS = {"bf16": "bf16", "int8": "q8_0", "int4": "q4_0"}
@@ -117,6 +118,16 @@ def table(results, kinds, people):
         print(f"\n{count} users: best slm ÷ best llama.cpp {best[0] / best[1]:.2f}")
 
 
+def comparisons(results, kinds, people):
+    found = []
+    for kind in kinds:
+        for count in people:
+            for work, key, unit in (("serving", "tokens_per_s", "tokens/s"), ("first token of an answer, median", "first_token_ms_p50", "ms"), ("peak memory of the server", "peak_mb", "MB")):
+                ours, theirs = ([line[key] for line in results.get((program, kind, count), [])] for program in ("slm serve", "llama.cpp"))
+                found.append(record.comparison(work, f"{kind}, {count} user{'s' if count > 1 else ''}", unit, ours, f"llama.cpp's server {KINDS.get(kind, kind).upper()}", theirs))
+    return found
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--checkpoint", required=True)
@@ -125,9 +136,13 @@ def main():
     arguments.add_argument("--people", default="1,16,64")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--answers", type=int, default=64, help="answers per measurement, at least four per user")
+    arguments.add_argument("--save", action="store_true", help="store the results in Documentation/Performance/results")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        table(*measure(pathlib.Path(name), options))
+        measured = measure(pathlib.Path(name), options)
+    if options.save:
+        record.save("serve.py", comparisons(*measured))
+    table(*measured)
 
 
 if __name__ == "__main__":

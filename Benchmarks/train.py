@@ -12,6 +12,8 @@ import statistics
 import subprocess
 import sys
 
+import record
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 SLM = os.path.join(HERE, "..", ".build", "release", "slm")
 SHAPES = {
@@ -42,7 +44,12 @@ def main():
     arguments.add_argument("--preset", choices=SHAPES, default="eugpt")
     arguments.add_argument("--dtypes", default="bf16,f32")
     arguments.add_argument("--short", action="store_true", help="skip single-threaded slm and eager PyTorch")
+    arguments.add_argument("--avx2", action="store_true", help="hold both programs to AVX2")
+    arguments.add_argument("--save", action="store_true", help="store the results in Documentation/Performance/results")
     options = arguments.parse_args()
+    if options.avx2:
+        os.environ.update(SLM_CPU="avx2", ATEN_CPU_CAPABILITY="avx2", MKL_ENABLE_INSTRUCTIONS="AVX2", ONEDNN_MAX_CPU_ISA="AVX2")
+    comparisons = []
     for dtype in options.dtypes.split(","):
         runs = {
             "slm": lambda: ours(options.preset, dtype, options.steps),
@@ -60,6 +67,16 @@ def main():
             values = sorted(f["tokens_per_s"] for f in all_runs)
             print(f"{options.preset} {dtype:5} {name:16} {speed[name]:7.0f} tokens/s  ({values[0]:.0f}–{values[-1]:.0f})   "
                   f"peak {max(f['peak_rss_mb'] for f in all_runs):5} MB   slm is {speed['slm'] / speed[name]:.2f} times as fast", flush=True)
+        version = results["torch compiled"][0]["peer"].removeprefix("torch ").split("+")[0]
+        variant = dtype + (", AVX2" if options.avx2 else "")
+        for name, theirs in results.items():
+            if name.startswith("torch"):
+                peer_name = f"PyTorch {version}, {name.removeprefix('torch ')}"
+                for what, key, unit in (("training step", "tokens_per_s", "tokens/s"), ("peak memory of training", "peak_rss_mb", "MB")):
+                    comparisons.append(record.comparison(
+                        f"{what}, {options.preset}", variant, unit, [f[key] for f in results["slm"]], peer_name, [f[key] for f in theirs]))
+    if options.save:
+        record.save("train.py", comparisons)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ separate process, so that its peak memory is its own. Rounds alternate, so that 
 """
 import argparse, json, os, pathlib, resource, statistics, subprocess, sys, tempfile, time
 
+import record
+
 SLM = pathlib.Path(__file__).parent.parent / ".build/release/slm"
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 SPECIALS = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]
@@ -65,6 +67,21 @@ def slm(text, files, vocab):
             yield dict(what="train slm" if r["case"] == "train" else "encode slm", threads=r["threads"], seconds=r["seconds"], mb_per_s=r["mb_per_s"],
                        peak_rss_mb=r["peak_rss_mb"])
 
+PEERS = {"huggingface": ("Hugging Face tokenizers", "tokenizers"), "rustbpe": ("rustbpe", "rustbpe"), "tiktoken": ("tiktoken", "tiktoken")}
+
+def comparisons(results, text):
+    from importlib.metadata import version
+    found = []
+    for (what, threads), runs in results.items():
+        case, program = what.split()
+        if program == "slm": continue
+        name, package = PEERS[program]
+        work = ("training a BPE vocabulary" if case == "train" else "encoding with GPT-2's vocabulary") + f", {text.stat().st_size / 1e6:.1f} MB of text"
+        for suffix, key, unit in (("", "mb_per_s", "MB/s"), (", peak memory", "peak_rss_mb", "MB")):
+            ours = [run[key] for run in results.get((f"{case} slm", threads), [])]
+            found.append(record.comparison(work + suffix, f"{threads} thread{'s' if threads > 1 else ''}", unit, ours, f"{name} {version(package)}", [run[key] for run in runs]))
+    return found
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=pathlib.Path, required=True)
@@ -72,6 +89,7 @@ def main():
     parser.add_argument("--vocab", type=int, default=16387)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--skip", action="append", default=[], help="a measurement to leave out, such as 'encode huggingface', the slowest")
+    parser.add_argument("--save", action="store_true", help="store the results in Documentation/Performance/results")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--files", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help=argparse.SUPPRESS)
@@ -93,6 +111,7 @@ def main():
             for m in measured:
                 print(json.dumps(m), flush=True)
                 results.setdefault((m["what"], m["threads"]), []).append(m)
+    if o.save: record.save("vocabulary.py", comparisons(results, o.text))
     print(f"\n{'':22}{'threads':>8}{'seconds':>10}{'MB/s':>9}{'range':>16}{'peak MB':>9}")
     for (what, threads), runs in sorted(results.items()):
         median = {k: statistics.median(r[k] for r in runs) for k in ("seconds", "mb_per_s", "peak_rss_mb")}
