@@ -54,10 +54,10 @@ import TestSupport
         let text = try slm("eval", "--checkpoint", model, "--data", files[0])
         #expect(text.output.contains("bits/byte") && text.output.contains(files[0]))
 
-        let compared = try slm("eval", "--compare", folder("a/last.h5"), model, "--data", files[0])
+        let compared = try slm("eval", folder("a/last.h5"), "--compare", model, "--data", files[0])
         #expect(
             compared.output.contains("\n\(model) is better: ") && compared.output.contains(", 80 conversations)."), "\(compared.output)")
-        let json = try #require(try objects(slm("eval", "--compare", folder("a/last.h5"), model, "--data", files[0], "--json")).last)
+        let json = try #require(try objects(slm("eval", folder("a/last.h5"), "--compare", model, "--data", files[0], "--json")).last)
         #expect(json["better"] as? String == "b" && json["paired"] as? Int == 80)
         let (low, difference, high) = try (
             #require(json["low"] as? Double), #require(json["difference"] as? Double), #require(json["high"] as? Double)
@@ -90,9 +90,10 @@ import TestSupport
         try train([("a", "1")])
         let model = folder("a/last.h5")
         for (arguments, status, message) in [
-            (["--data", "x"], 2, "expected a model: slm eval CHECKPOINT, or two: --compare A B."),
+            (["--data", "x"], 2, "expected a model: slm eval CHECKPOINT, or two: slm eval A --compare B."),
             (["--checkpoint", model], 2, "expected chats or text to evaluate on: --data FILE."),
-            (["--compare", model, "--data", "x"], 2, "--compare: expected two checkpoints and no other, found 1."),
+            (["--compare", model, "--data", "x"], 2, "--compare: expected two checkpoints, as in slm eval A --compare B, found 1."),
+            (["--checkpoint", model, "--compare", model, model, "--data", "x"], 2, "slm eval A --compare B, found 3."),
             (["--compare", model, model, "--data", "-"], 2, "expected a file, found - (standard input)."),
             (["--checkpoint", "nothing.h5", "--data", model], 1, "nothing.h5: cannot be read"),
             (["--checkpoint", model, "--data", "nothing.txt"], 1, "nothing.txt: cannot be read"),

@@ -36,7 +36,7 @@ extension Command {
                     .checkpoint(\.checkpoint, "Evaluate this model."),
                     .list("data", \.data, value: "FILE",
                             "Evaluate on chats or text: files, directories, - for standard input, or token files.").short("d"),
-                    .list("compare", \.compare, value: "CHECKPOINT", "Evaluate two models and test whether their difference is noise."),
+                    .list("compare", \.compare, value: "CHECKPOINT", "Evaluate a second model and test whether the difference is noise."),
                     .option("learn-from", \.lossScope, value: "ROLE", "Count the tokens of this role.",
                             default: "those that the model was trained on"),
                     .quiet(\.quiet),
@@ -59,7 +59,7 @@ extension Command {
             ],
             examples: [
                 "slm eval checkpoints/tiny/best.h5 --data data/sample-val.txt",
-                "slm eval --compare checkpoints/a/best.h5 checkpoints/b/best.h5 --data chats.jsonl --learn-from assistant",
+                "slm eval checkpoints/a/best.h5 --compare checkpoints/b/best.h5 --data chats.jsonl --learn-from assistant",
             ]
         ) { options in
             try EvalCommand(options).run()
@@ -74,11 +74,12 @@ struct EvalCommand {
 
     init(_ options: EvalOptions) throws {
         self.options = options
-        checkpoints = options.compare.isEmpty ? options.checkpoint.map { [$0] } ?? [] : options.compare
-        guard !checkpoints.isEmpty else { throw UsageError("slm eval: expected a model: slm eval CHECKPOINT, or two: --compare A B.") }
-        guard options.compare.isEmpty || options.compare.count == 2 && options.checkpoint == nil else {
-            throw UsageError("slm eval: --compare: expected two checkpoints and no other, found \(options.compare.count)"
-                + (options.checkpoint == nil ? "." : " and --checkpoint."))
+        checkpoints = (options.checkpoint.map { [$0] } ?? []) + options.compare
+        guard !checkpoints.isEmpty else {
+            throw UsageError("slm eval: expected a model: slm eval CHECKPOINT, or two: slm eval A --compare B.")
+        }
+        guard options.compare.isEmpty || checkpoints.count == 2 else {
+            throw UsageError("slm eval: --compare: expected two checkpoints, as in slm eval A --compare B, found \(checkpoints.count).")
         }
         guard !options.data.isEmpty else { throw UsageError("slm eval: expected chats or text to evaluate on: --data FILE.") }
         guard options.compare.isEmpty || !options.data.contains("-") else {

@@ -55,7 +55,7 @@ extension RunsCompareOptions {
         printLine(out)
         if !comparison.isComparable {
             printNote("the report ranks no run: they were validated on different tokens, or an older version did not record on which. "
-                + "Compare two models on the same file: slm eval --compare A B --data FILE.")
+                + "Compare two models on the same file: slm eval A --compare B --data FILE.")
         }
     }
 }
@@ -106,7 +106,7 @@ extension RunsListOptions {
         }
         if !isRanked {
             printNote("these runs were validated on different tokens, or an older version did not record on which: their losses cannot be "
-                + "compared. Compare two models on the same file: slm eval --compare A B --data FILE.")
+                + "compared. Compare two models on the same file: slm eval A --compare B --data FILE.")
         }
     }
 }
