@@ -63,6 +63,8 @@ class World:
         # (method, path prefix, fault): each fault happens once.
         self.faults = []
         self.requests = []
+        # Conversations whose answers shall stop, and how streams ended: a reason, or "disconnected".
+        self.stopping, self.ends = set(), []
 
     def sign_in(self, name, agent=""):
         token = f"mock.{secrets.token_urlsafe(16)}"
@@ -335,6 +337,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.world.conversation(self.user(), id)["deleted"] = time.time()
         self.reply(204)
 
+    def stop(self, id):
+        found = self.world.conversation(self.user(), id)
+        with self.world.lock:
+            if found["id"] in self.world.running:
+                self.world.stopping.add(found["id"])
+        self.reply(204)
+
     def restore(self, id):
         found = self.world.conversation(self.user(), id, deleted=None)
         found["deleted"] = 0
@@ -411,7 +420,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             dropped += 1
         cut = prompt > self.world.context * 3 // 4
         prompt = min(prompt, self.world.context * 3 // 4)
-        sent, start, self.figures = "", time.time(), None
+        sent, start, stopped, self.figures = "", time.time(), False, None
         try:
             self.event("start", ids | {"prompt_tokens": prompt, "context": self.world.context})
             if dropped or cut:
@@ -425,16 +434,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     self.event("error", {"error": {"code": "no_scores", "message": text}})
                     return sent
                 time.sleep(self.world.delay)
+                if ids.get("conversation_id") in self.world.stopping:
+                    stopped = True
+                    pieces = pieces[:index]
+                    break
                 self.event("token", {"text": piece})
                 sent += piece
             seconds = time.time() - start
-            reason = "length" if len(pieces) == self.body.get("max_tokens") else "stop"
+            reason = "cancelled" if stopped else "length" if len(pieces) == self.body.get("max_tokens") else "stop"
             self.figures = {"reason": reason, "answer_tokens": len(pieces), "seconds": round(seconds, 3), "first_token_seconds": 0.002,
                             "tokens_per_second": round(len(pieces) / max(seconds, 1e-3), 1)}
             self.event("done", self.figures | {"prompt_tokens": prompt, "cached_tokens": prompt // 2})
-            self.world.collected += 1
+            self.world.ends.append(reason)
+            self.world.collected += not stopped
         except (BrokenPipeError, ConnectionResetError):
-            pass
+            self.world.ends.append("disconnected")
+        finally:
+            self.world.stopping.discard(ids.get("conversation_id"))
         return sent
 
     def event(self, name, data):
@@ -470,7 +486,7 @@ ROUTES = [
     ("GET", r"/api/conversations", Handler.list), ("POST", r"/api/conversations", Handler.create),
     ("GET", r"/api/conversations/(\w+)", Handler.read),
     ("PATCH", r"/api/conversations/(\w+)", Handler.rename), ("DELETE", r"/api/conversations/(\w+)", Handler.delete),
-    ("POST", r"/api/conversations/(\w+)/restore", Handler.restore),
+    ("POST", r"/api/conversations/(\w+)/restore", Handler.restore), ("POST", r"/api/conversations/(\w+)/stop", Handler.stop),
     ("POST", r"/api/chat", Handler.chat), ("POST", r"/api/chat/guest", Handler.guest_chat),
     ("GET", r"/api/health", Handler.health), ("GET", r"/stats", Handler.stats), ("POST", r"/tokenize", Handler.tokenize),
 ]

@@ -137,6 +137,7 @@ def check_chats(ask):
     ask("GET", path, template=one, expected=404)
     ask("DELETE", path, template=one, expected=404)
     ask("POST", path + "/restore", template=one + "/restore")
+    ask("POST", path + "/stop", {}, template=one + "/stop", expected=204)
     assert len(ask("GET", path, template=one)["messages"]) == 2
     # A repeated request, as after a lost response, gives the same response.
     ask("POST", path + "/restore", template=one + "/restore")

@@ -127,6 +127,60 @@ def test_stream_stop_regenerate_edit(stage):
     assert conversation["messages"][0]["content"] == "A short one" and len(conversation["messages"]) == 2
 
 
+def begin_long(stage, page):
+    """Starts a long answer and waits for some of it."""
+    ask(page, "/long", wait=False)
+    page.wait_for_selector(".streaming .body p")
+    first = len(page.inner_text(".message:last-child .body"))
+    eventually(lambda: len(page.inner_text(".message:last-child .body")) > first + 20)
+
+
+@scripted
+def test_stop_asks_the_server(stage):
+    """The server that answers may not notice that the browser has closed its connection to a proxy."""
+    stage.world.delay = 0.02
+    page = stage.open()
+    stage.register(page)
+    begin_long(stage, page)
+    page.click("#stop")
+    answered(page)
+    eventually(lambda: stage.world.ends == ["cancelled"])
+    metrics = page.inner_text(".metrics")
+    assert "Stopped" in metrics and re.search(r"\d+ tokens", metrics), metrics
+    conversation = next(iter(stage.world.conversations.values()))
+    assert page.inner_text(".assistant .body").split() == conversation["messages"][1]["content"].split(), "not the stored text"
+    # The next message need not wait for the stopped answer.
+    stage.world.delay = 0
+    ask(page, "And then?")
+    eventually(lambda: len(conversation["messages"]) == 4)
+    assert stage.world.ends == ["cancelled", "stop"] and len(stage.world.requests) == 2
+
+
+@scripted
+def test_stop_closes_the_connection(stage):
+    """Without an answer of the server, at the second click, and for guests, who have no conversation on the server."""
+    stage.world.delay = 0.02
+    page = stage.open()
+    begin_long(stage, page)
+    page.click("#stop")
+    answered(page)
+    eventually(lambda: stage.world.ends == ["disconnected"])
+    stage.register(page)
+    stage.allowed += ["503", "net::ERR"]
+    stage.world.faults.append(("POST", "/api/conversations/", {"status": 503}))
+    begin_long(stage, page)
+    page.click("#stop")
+    answered(page)
+    eventually(lambda: stage.world.ends == ["disconnected"] * 2)
+    assert "Stopped" in page.inner_text(".message:last-child .metrics")
+    stage.world.faults.append(("POST", "/api/conversations/", {"sleep": 30}))
+    begin_long(stage, page)
+    page.click("#stop")
+    page.click("#stop")
+    answered(page)
+    eventually(lambda: stage.world.ends == ["disconnected"] * 3)
+
+
 def test_rename_delete_undo_search(stage):
     page = stage.open()
     stage.register(page)

@@ -17,6 +17,9 @@ import { stored } from "./storage.js";
 // The server answers one message of a conversation at a time. Right after a stop, it may not have noticed the closed connection yet.
 const MAX_ATTEMPTS = 4;
 
+// How long the end of a stopped answer may take, in milliseconds, before the connection is closed.
+const STOP_TIMEOUT = 3_000;
+
 /**
  * A conversation: its messages and the answer being generated. Dispatches "change" with the message as `detail`, and "answered".
  *
@@ -40,6 +43,8 @@ export class Conversation extends EventTarget {
     this.messages = initial.messages ?? [];
     /** @type {AbortController | null} */
     this.running = null;
+    /** Whether the server was asked to stop the answer. */
+    this.isStopping = false;
     /** @type {{ used: number, size: number } | null} the context window in tokens */
     this.context = null;
   }
@@ -68,8 +73,23 @@ export class Conversation extends EventTarget {
     if (prompt) await this.resend(prompt);
   }
 
-  /** Stops the answer and keeps the text received so far. */
-  stop() { this.running?.abort(); }
+  /**
+   * Stops the answer and keeps the text received so far. The server is asked, and then ends the stream with what it has stored: a proxy
+   * may not pass on that a connection was closed. A second call, or no response, closes the connection.
+   */
+  stop() {
+    const running = this.running;
+    if (!running) return;
+    const hasBegun = this.messages.at(-1)?.state === "streaming";
+    if (this.isStopping || !hasBegun || !this.id || this.api.session.isGuest) return running.abort();
+    this.isStopping = true;
+    const timer = setTimeout(() => running.abort(), STOP_TIMEOUT);
+    this.addEventListener("answered", () => clearTimeout(timer), { once: true });
+    this.api.request("POST", `/api/conversations/${encodeURIComponent(this.id)}/stop`, {}).catch(() => running.abort());
+  }
+
+  /** Closes the connection of the answer, after which the server stops it. */
+  abort() { this.running?.abort(); }
 
   /**
    * Finds out whether the server stored a message before the connection was lost, so that it is replaced instead of sent twice.
@@ -103,9 +123,10 @@ export class Conversation extends EventTarget {
     try {
       await this.#receive({ message: text, ...this.settings.changed, ...target }, prompt, answer, running.signal);
     } catch (error) {
-      this.#handleError(/** @type {Error} */ (error), prompt, answer, running.signal.aborted);
+      this.#handleError(/** @type {Error} */ (error), prompt, answer, running.signal.aborted || this.isStopping);
     } finally {
       this.running = null;
+      this.isStopping = false;
       this.#changed(answer);
       this.dispatchEvent(new CustomEvent("answered", { detail: { answer, initialID } }));
     }

@@ -107,7 +107,7 @@ export class Page {
   /** Starts a new conversation. Deletes a guest's current one. */
   startOver() {
     if (this.session.isGuest) {
-      this.conversation.stop();
+      this.conversation.abort();
       this.conversation = new Conversation(this.api, this.settings);
       guestMessages.value = [];
     }
@@ -123,8 +123,8 @@ export class Page {
 
   /** Removes everything of the previous user from the page after a login or logout. */
   userChanged() {
-    for (const conversation of this.answering.values()) conversation.stop();
-    this.conversation.stop();
+    for (const conversation of this.answering.values()) conversation.abort();
+    this.conversation.abort();
     this.answering.clear();
     this.conversation = new Conversation(this.api, this.settings);
     this.thread.clear();
