@@ -49,20 +49,14 @@ package struct AdminQueries: Sendable {
     package enum UserSortKey: String, Sendable, CaseIterable {
         case username, joined, lastActive = "last_active", conversations, messages, generations, tokens
 
-        fileprivate var sql: String {
+        /// The column, and whether it is one of `user_counts`.
+        fileprivate var column: (name: String, isCount: Bool) {
             switch self {
-            case .username: "username_key"
-            case .joined: "created_at"
-            case .lastActive: "last_active_at"
-            case .conversations, .messages, .generations, .tokens: rawValue
-            }
-        }
-
-        /// Whether it is a count of other tables' rows.
-        fileprivate var isCount: Bool {
-            switch self {
-            case .username, .joined, .lastActive: false
-            case .conversations, .messages, .generations, .tokens: true
+            case .username: ("username_key", false)
+            case .joined: ("created_at", false)
+            case .lastActive: ("last_active_at", false)
+            case .conversations, .messages, .generations: (rawValue, true)
+            case .tokens: ("answer_tokens", true)
             }
         }
     }
@@ -74,8 +68,9 @@ package struct AdminQueries: Sendable {
         fileprivate var sql: String {
             switch self {
             case .username: "username_key"
-            case .title: "lower(title)"
-            case .createdAt, .updatedAt: "c." + rawValue
+            case .title: Migration.titleKey
+            case .createdAt: "c.created_at"
+            case .updatedAt: Migration.updateKey
             case .messages: "message_count"
             }
         }
@@ -97,20 +92,23 @@ extension AdminQueries {
                 guard let row = try connection.firstRow(sql, values) else { return [] }
                 return try row.values.indices.map { column throws(StoreError) in try row.integer(column) }
             }
+            func sum(_ column: String) -> String { "CAST(coalesce(sum(\(column)), 0) AS BIGINT)" }
+            let (prompts, answers) = (database.dialect.bounded("prompt_tokens"), database.dialect.bounded("answer_tokens"))
             let users = try numbers(
-                "SELECT count(*), coalesce(sum(CASE WHEN last_active_at > $1 THEN 1 ELSE 0 END), 0) FROM users", [.integer(dayAgo)])
-            let chats = try numbers(
-                "SELECT count(*), CAST(coalesce(sum(message_count), 0) AS BIGINT) FROM conversations WHERE deleted_at IS NULL")
-            let work = try numbers("""
-                SELECT count(*), CAST(coalesce(sum(prompt_tokens), 0) AS BIGINT), CAST(coalesce(sum(answer_tokens), 0) AS BIGINT),
-                    CAST(coalesce(sum(CASE WHEN created_at > $1 THEN answer_tokens ELSE 0 END), 0) AS BIGINT)
-                FROM generations
-                """, [.integer(minuteAgo)])
+                "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM users WHERE last_active_at > $1)", [.integer(dayAgo)])
+            let counts = try numbers("""
+                SELECT \(sum("conversations")), \(sum("messages")), \(sum("generations")), \(sum("prompt_tokens")), \(sum("answer_tokens"))
+                FROM user_counts
+                """)
+            // Of deleted users.
+            let others = try numbers(
+                "SELECT count(*), \(sum(prompts)), \(sum(answers)) FROM generations WHERE user_id IS NULL")
+            let recent = try numbers("SELECT \(sum(answers)) FROM generations WHERE created_at > $1", [.integer(minuteAgo)])
             let keys = try numbers("SELECT count(*) FROM api_keys WHERE revoked_at IS NULL")
             return Totals(
-                users: users[0], activeLastDay: users[1], conversations: chats[0], messages: chats[1],
-                generations: work[0], promptTokens: work[1], answerTokens: work[2], answerTokensLastMinute: work[3],
-                apiKeys: keys[0])
+                users: users[0], activeLastDay: users[1], conversations: counts[0], messages: counts[1],
+                generations: counts[2] + others[0], promptTokens: counts[3] + others[1], answerTokens: counts[4] + others[2],
+                answerTokensLastMinute: recent[0], apiKeys: keys[0])
         }
     }
 
@@ -124,26 +122,38 @@ extension AdminQueries {
             "WHERE \(database.dialect.contains("username", "$3")) OR \(database.dialect.contains("coalesce(email, '')", "$3"))"
         } ?? ""
         let filterValues = text.map { [SQLValue.text($0.storable)] } ?? []
-        let order = "\(key.sql) \(descending ? "DESC" : "ASC"), id LIMIT $1 OFFSET $2"
+        let page = Self.pageOfUsers(sortedBy: key, descending: descending, filter)
         return try database.transaction(.read) { connection throws(StoreError) in
-            // A page sorted by a column of its own needs the counts of its users only.
-            let sql = key.isCount
-                ? "SELECT \(Self.activityColumns) FROM users \(Self.activityJoins) \(filter) ORDER BY \(order)"
-                : """
-                SELECT \(Self.activityOfEachUser) FROM (SELECT * FROM users \(filter) ORDER BY \(order)) AS page
-                ORDER BY \(key.sql) \(descending ? "DESC" : "ASC"), id
-                """
-            let items = try connection.execute(sql, [.integer(limit), .integer(offset)] + filterValues).map(Self.activity)
+            let items = try connection.execute(page, [.integer(limit), .integer(offset)] + filterValues).map(Self.activity)
             let countFilter = filter.replacing("$3", with: "$1")
             let total = try connection.firstRow("SELECT count(*) FROM users \(countFilter)", filterValues)?.integer(0) ?? 0
             return Page(items: items, total: total)
         }
     }
 
+    /// The rows of a page are chosen by one index, or in `user_counts`, which is small. Then the other columns are read.
+    ///
+    /// - Parameter filter: A condition on `users`, or empty.
+    package static func pageOfUsers(sortedBy key: UserSortKey, descending: Bool, _ filter: String = "") -> String {
+        let (column, isCount) = key.column
+        // The ids in the same direction, so that an index can be read backwards.
+        func order(_ id: String) -> String {
+            let direction = descending ? "DESC" : "ASC"
+            return "ORDER BY \(column) \(direction), \(id) \(direction)"
+        }
+        let tables = !isCount ? "users" : filter.isEmpty ? "user_counts" : "users JOIN user_counts ON user_id = id"
+        let id = isCount ? "user_id" : "id"
+        return """
+            SELECT \(activityColumns) FROM (SELECT \(id) AS page_id FROM \(tables) \(filter) \(order(id)) LIMIT $1 OFFSET $2) AS page
+            JOIN users ON id = page_id JOIN user_counts ON user_id = page_id \(order("id"))
+            """
+    }
+
     package func user(_ id: UserID) throws(StoreError) -> UserDetails {
         let now = now()
         return try database.transaction(.read) { connection throws(StoreError) in
-            let row = try connection.firstRow("SELECT \(Self.activityOfEachUser) FROM users AS page WHERE id = $1", [.text(id)])
+            let row = try connection.firstRow(
+                "SELECT \(Self.activityColumns) FROM users JOIN user_counts ON user_id = id WHERE id = $1", [.text(id)])
             guard let row else { throw .notFound(.user) }
             func count(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> Int {
                 try connection.firstRow(sql, values)?.integer(0) ?? 0
@@ -156,28 +166,8 @@ extension AdminQueries {
         }
     }
 
-    private static let ownColumns = "id, username, email, created_at, last_active_at"
-
-    private static let activityColumns = """
-        \(ownColumns), coalesce(conversations, 0) AS conversations, coalesce(messages, 0) AS messages,
-        coalesce(generations, 0) AS generations, coalesce(tokens, 0) AS tokens, disabled_at
-        """
-
-    private static let activityJoins = """
-        LEFT JOIN (SELECT owner_id, count(*) AS conversations, CAST(sum(message_count) AS BIGINT) AS messages
-            FROM conversations WHERE deleted_at IS NULL GROUP BY owner_id) AS chats ON chats.owner_id = users.id
-        LEFT JOIN (SELECT user_id, count(*) AS generations, CAST(sum(answer_tokens) AS BIGINT) AS tokens
-            FROM generations GROUP BY user_id) AS work ON work.user_id = users.id
-        """
-
-    /// The same columns for the rows of `page`.
-    private static let activityOfEachUser = """
-        \(ownColumns),
-        (SELECT count(*) FROM conversations WHERE owner_id = page.id AND deleted_at IS NULL),
-        (SELECT CAST(coalesce(sum(message_count), 0) AS BIGINT) FROM conversations WHERE owner_id = page.id AND deleted_at IS NULL),
-        (SELECT count(*) FROM generations WHERE user_id = page.id),
-        (SELECT CAST(coalesce(sum(answer_tokens), 0) AS BIGINT) FROM generations WHERE user_id = page.id), disabled_at
-        """
+    private static let activityColumns =
+        "id, username, email, created_at, last_active_at, conversations, messages, generations, answer_tokens, disabled_at"
 
     private static func activity(_ row: Row) throws(StoreError) -> UserActivity {
         UserActivity(
@@ -194,31 +184,64 @@ extension AdminQueries {
         of user: UserID? = nil, sortedBy key: ConversationSortKey = .updatedAt, descending: Bool = true, matching text: String? = nil,
         limit: Int = 50, offset: Int = 0
     ) throws(StoreError) -> Page<OwnedConversation> {
-        var filter = ""
-        var filterValues: [SQLValue] = []
-        if let user {
-            filterValues.append(.text(user))
-            filter += " AND owner_id = $1"
-        }
-        if let text {
-            filterValues.append(.text(text.storable))
-            let part = "$\(filterValues.count)"
-            filter += " AND (\(database.dialect.contains("title", part)) OR \(database.dialect.contains("username", part)))"
-        }
-        let next = filterValues.count + 1
-        let tables = "conversations AS c JOIN users ON users.id = owner_id WHERE deleted_at IS NULL\(filter)"
+        let (sql, values) = pageOfConversations(of: user, sortedBy: key, descending: descending, matching: text)
         return try database.transaction(.read) { connection throws(StoreError) in
             if let user, try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(user)]) == nil { throw .notFound(.user) }
-            let rows = try connection.execute("""
-                SELECT c.id, title, c.created_at, updated_at, message_count, owner_id, username
-                FROM \(tables) ORDER BY \(key.sql) \(descending ? "DESC" : "ASC"), c.id LIMIT $\(next) OFFSET $\(next + 1)
-                """, filterValues + [.integer(limit), .integer(offset)])
+            let rows = try connection.execute(sql, [.integer(limit), .integer(offset)] + values)
             let items = try rows.map { row throws(StoreError) in
                 OwnedConversation(conversation: try StoredConversation(row), owner: try row.id(5), username: try row.text(6))
             }
-            let total = try connection.firstRow("SELECT count(*) FROM \(tables)", filterValues)?.integer(0) ?? 0
-            return Page(items: items, total: total)
+            if text != nil, let first = rows.first { return Page(items: items, total: try first.integer(7)) }
+            // After the last page of a search, the first one has the number.
+            if text != nil, offset > 0 {
+                let total = try connection.execute(sql, [.integer(1), .integer(0)] + values).first?.integer(7)
+                return Page(items: items, total: total ?? 0)
+            }
+            let total = text != nil ? nil : try connection.firstRow(
+                "SELECT CAST(coalesce(sum(conversations), 0) AS BIGINT) FROM user_counts" + (user == nil ? "" : " WHERE user_id = $1"),
+                values)
+            return Page(items: items, total: try total?.integer(0) ?? 0)
         }
+    }
+
+    /// Returns a query with the parameters $1, the limit, and $2, the offset, and its other parameters. Without a search, a page is read
+    /// along one index: of conversations, or of users and then of the conversations of each. A search reads all conversations once; its
+    /// rows end with the number of all matches.
+    package func pageOfConversations(
+        of user: UserID?, sortedBy key: ConversationSortKey, descending: Bool, matching text: String?
+    ) -> (sql: String, values: [SQLValue]) {
+        let columns = "c.id, title, c.created_at, updated_at, message_count, owner_id, username"
+        // The ids in the same direction, so that an index can be read backwards.
+        let direction = descending ? "DESC" : "ASC"
+        let order = "ORDER BY \(key.sql) \(direction), c.id \(direction)"
+        let page = "LIMIT $1 OFFSET $2"
+        let owner = user == nil ? "" : " AND owner_id = $3"
+        let values = user.map { [SQLValue.text($0)] } ?? []
+        guard let text else {
+            if user == nil, key == .username {
+                // With CROSS JOIN, SQLite reads the users first.
+                let tables = "users CROSS JOIN conversations AS c WHERE owner_id = users.id AND deleted_at IS NULL"
+                return ("SELECT \(columns) FROM \(tables) \(order) \(page)", values)
+            }
+            // All conversations of one user have the same name.
+            let orderOfRows = key == .username ? "ORDER BY c.id \(direction)" : order
+            let rows = "SELECT * FROM conversations AS c WHERE deleted_at IS NULL\(owner) \(orderOfRows) \(page)"
+            return ("SELECT \(columns) FROM (\(rows)) AS c JOIN users ON users.id = owner_id \(order)", values)
+        }
+        func contains(_ column: String) -> String { database.dialect.contains(column, "$\(values.count + 3)") }
+        let users = key == .username ? "JOIN users ON users.id = owner_id" : ""
+        // With the plus sign, SQLite does not read the rows in the order of an index, which takes ten times as long.
+        let isVisible = user == nil ? "+deleted_at IS NULL" : "deleted_at IS NULL"
+        return ("""
+            WITH found AS MATERIALIZED (
+                SELECT c.id AS found_id, \(key.sql) AS sort_key FROM conversations AS c \(users) WHERE \(isVisible)\(owner)
+                AND (\(contains("title")) OR owner_id IN (SELECT id FROM users WHERE \(contains("username"))))
+            )
+            SELECT \(columns), (SELECT count(*) FROM found)
+            FROM (SELECT * FROM found ORDER BY sort_key \(direction), found_id \(direction) \(page)) AS page
+            JOIN conversations AS c ON c.id = found_id JOIN users ON users.id = owner_id
+            ORDER BY sort_key \(direction), found_id \(direction)
+            """, values + [.text(text.storable)])
     }
 
     package func messages(of conversation: ConversationID) throws(StoreError) -> [Message] {

@@ -136,6 +136,10 @@ package enum Dialect: Sendable {
     var notify: String? { self == .sqlite ? nil : "SELECT pg_notify('slm_' || md5(current_schema()), '')" }
     /// The larger of two numbers.
     func larger(_ a: String, _ b: String) -> String { self == .sqlite ? "max(\(a), \(b))" : "greatest(\(a), \(b))" }
+    /// A token count of one answer as a term of a sum, which must not overflow: another program may have reported any number.
+    func bounded(_ column: String) -> String {
+        self == .sqlite ? "max(0, min(\(column), 1000000000))" : "greatest(0, least(\(column), 1000000000))"
+    }
     /// Locks the rows of a SELECT until the end of the transaction. SQLite has a single writer and needs no row locks.
     var rowLock: String { self == .sqlite ? "" : "FOR UPDATE" }
 

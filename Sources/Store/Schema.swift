@@ -8,6 +8,7 @@ extension Migration {
         Migration(version: 6, statements: answerFigures),
         Migration(version: 7, statements: unfinishedAnswers),
         Migration(version: 8, isAdditive: true, statements: replicas),
+        Migration(version: 9, isAdditive: true, statements: userCounts),
     ]
 
     /// Version 1: users, conversations, messages, generations, settings.

@@ -5,7 +5,7 @@
 #
 # Prints the server's URL when it is ready. Then reads commands, one a line: `kill` (SIGKILL to all its processes), `stop` (SIGSTOP),
 # `continue` (SIGCONT), `start`, `sql STATEMENT`; and answers each with one line, "done" or an error. The server listens on a socket in its
-# folder, so several can run at once; SLM_POSTGRES_OPTIONS are more options of the server. The schemas t1 to t128 isolate tests from each other: postgresql://…/slm?options=-csearch_path%3Dt1
+# folder, so several can run at once; SLM_POSTGRES_OPTIONS are more options of the server. The schemas t1 to t256 isolate tests from each other: postgresql://…/slm?options=-csearch_path%3Dt1
 set -u
 trap '' INT TERM HUP            # a Ctrl-C also reaches this script, which still has to clean up
 bin=$(pg_config --bindir 2>/dev/null || true)
@@ -44,7 +44,7 @@ start() {
 server=
 if ! { "${as[@]}" "$bin/initdb" -D data --username slm --pwfile password --auth scram-sha-256 --encoding UTF8 --locale C.UTF-8 \
         --no-sync --no-instructions > log 2>&1 \
-    && start && "$bin/createdb" --host "$folder" --username slm slm && query "$(printf 'CREATE SCHEMA t%d;' $(seq 128))"; }; then
+    && start && "$bin/createdb" --host "$folder" --username slm slm && query "$(printf 'CREATE SCHEMA t%d;' $(seq 256))"; }; then
     tr '\n' ' ' < log
     [ -n "$server" ] && kill -9 $(processes)
     rm -rf "$folder"

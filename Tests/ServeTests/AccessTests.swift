@@ -204,6 +204,9 @@ import Testing
             totals["users"]?.integer == 3 && totals["messages"]?.integer == 8 && totals["generations"]?.integer == 5
                 && totals["conversations"]?.integer == 4)
         #expect(totals["top_users"]?.elements.flatMap { Array($0).first }?["username"]?.string == "carl")
+        #expect(try get("/api/admin/stats?top=0")["top_users"] == nil && get("/api/admin/stats?top=0")["users"]?.integer == 3)
+        #expect(try names("/api/admin/stats?top=2", "top_users") == ["carl", AdaFixture.marker])
+        #expect(connection.ask("GET", "/api/admin/stats?top=201", key)?.error.field == "top")
         #expect(try names("/api/admin/users?sort=username&order=asc") == [AdaFixture.marker, "bob", "carl"])
         #expect(try names("/api/admin/users?sort=messages") == ["carl", AdaFixture.marker, "bob"])
         #expect(try names("/api/admin/users?sort=joined&order=asc&limit=1&offset=1") == ["bob"])

@@ -36,6 +36,36 @@ import Testing
         #expect(try numbers(TestDatabase(backend).store().admin.totals()) == [0, 0, 0, 0, 0, 0, 0, 0])
     }
 
+    /// Also changes by statements of other programs and by foreign keys.
+    @Test(arguments: Backend.allCases) func `counts of users follow all changes`(_ backend: Backend) throws {
+        let (db, store, users, _) = try filledStore(backend)
+        func expectCounts(_ name: String) throws {
+            let counts = try store.userCounts
+            #expect(try counts == store.countedUsers && counts.count == store.admin.totals().users, "\(name)")
+        }
+        try expectCounts("filled")
+        for statement in [
+            "UPDATE conversations SET message_count = message_count + 2, title = 'new' WHERE message_count > 1",
+            "UPDATE conversations SET deleted_at = 1 WHERE message_count = 4", "UPDATE conversations SET owner_id = '\(users[1])'",
+            "UPDATE generations SET answer_tokens = 5, reason = 'length'",
+            "UPDATE generations SET user_id = NULL WHERE user_id = '\(users[3])'",
+            "DELETE FROM conversations WHERE message_count = 5", "DELETE FROM generations WHERE user_id = '\(users[4])'",
+        ] {
+            _ = try store.sql(statement)
+            try expectCounts(statement)
+        }
+        let before = try store.admin.totals()
+        try store.deleteUser(users[1])
+        try expectCounts("deleted")
+        let after = try store.admin.totals()
+        #expect(after.users == 4 && after.conversations == 0 && after.generations == before.generations)
+        #expect(after.answerTokens == before.answerTokens)
+        db.advanceClock(by: .seconds(91 * 86_400))
+        try store.purge()
+        #expect(try store.admin.totals().generations == 0)
+        try expectCounts("purged")
+    }
+
     private func numbers(_ totals: AdminQueries.Totals) -> [Int] {
         [
             totals.users, totals.activeLastDay, totals.conversations, totals.messages,
@@ -105,6 +135,19 @@ import Testing
         #expect(try store.admin.conversations(matching: "BOB").total == 3)
         #expect(try store.admin.conversations(of: users[4], matching: "4.2").items.map(\.conversation.title) == ["chat 4.2"])
         #expect(try store.admin.conversations(of: users[4], matching: "3.2").total == 0)
+        for key in AdminQueries.ConversationSortKey.allCases {
+            for descending in [false, true] {
+                func page(_ offset: Int, _ limit: Int, of user: UserID? = nil, _ text: String? = "B") throws
+                    -> AdminQueries.Page<AdminQueries.OwnedConversation> {
+                    try store.admin.conversations(
+                        of: user, sortedBy: key, descending: descending, matching: text, limit: limit, offset: offset)
+                }
+                let all = try page(0, 50), parts = try [0, 2, 4, 6].map { try page($0, 2) }
+                #expect(parts.flatMap(\.items) == all.items && parts.allSatisfy { $0.total == 3 } && all.items.count == 3, "\(key)")
+                #expect(try Set(page(0, 50, nil).items.map(\.conversation.id)).count == 10)
+                #expect(try page(0, 50, of: users[3], nil).items == all.items, "\(key)")
+            }
+        }
     }
 
     @Test(arguments: Backend.allCases) func `tokens of the last minute are counted apart`(_ backend: Backend) throws {

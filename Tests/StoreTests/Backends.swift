@@ -69,6 +69,28 @@ private final class TemporaryFolderHolder: @unchecked Sendable {
 extension Store {
     func addTestUser(_ name: String) throws(StoreError) -> UserID { try addUser(name, passwordHash: "$2b$12$hash").id }
 
+    /// The rows of `user_counts`.
+    var userCounts: [[SQLValue]] {
+        get throws(StoreError) {
+            try sql("SELECT user_id, conversations, messages, generations, prompt_tokens, answer_tokens FROM user_counts ORDER BY user_id")
+        }
+    }
+
+    /// What `userCounts` must be.
+    var countedUsers: [[SQLValue]] {
+        get throws(StoreError) {
+            let chats = "FROM conversations WHERE owner_id = users.id AND deleted_at IS NULL"
+            let work = "FROM generations WHERE user_id = users.id"
+            func bounded(_ column: String) -> String { "CASE WHEN \(column) > 1000000000 THEN 1000000000 ELSE \(column) END" }
+            return try sql("""
+                SELECT id, (SELECT count(*) \(chats)), (SELECT CAST(coalesce(sum(message_count), 0) AS BIGINT) \(chats)),
+                    (SELECT count(*) \(work)), (SELECT CAST(coalesce(sum(\(bounded("prompt_tokens"))), 0) AS BIGINT) \(work)),
+                    (SELECT CAST(coalesce(sum(\(bounded("answer_tokens"))), 0) AS BIGINT) \(work))
+                FROM users ORDER BY id
+                """)
+        }
+    }
+
     func sql(_ sql: String, _ values: [SQLValue] = []) throws(StoreError) -> [[SQLValue]] {
         try database.transaction(.write) { connection throws(StoreError) in try connection.execute(sql, values).map(\.values) }
     }

@@ -105,10 +105,11 @@ struct BackendPair: CustomTestStringConvertible, Sendable {
         try Backup.write(DatabaseURL(source.url), to: path, by: "test")
         try Backup.restore(path, into: DatabaseURL(target.url), options { $0.replaces = true })
         #expect(try target.store().rowsOfAllTables() == store.rowsOfAllTables())
+        #expect(try target.store().userCounts == store.userCounts)
     }
 
     @Test(arguments: BackendPair.all) func `a backup of an older version is migrated`(_ pair: BackendPair) throws {
-        for version in [1, 7] {
+        for version in [1, 7, 8] {
             let source = try oldDatabase(pair.from, version: version), target = try TestDatabase(pair.to)
             let summary = try Backup.write(DatabaseURL(source.url), to: path, by: "test")
             #expect(summary.manifest.schemaVersion == version)
@@ -117,8 +118,13 @@ struct BackendPair: CustomTestStringConvertible, Sendable {
             try Backup.restore(path, into: DatabaseURL(target.url))
             let restored = try target.store(), migrated = try source.store()
             #expect(try restored.rowsOfAllTables() == migrated.rowsOfAllTables(), "version \(version)")
-            let ada = try #require(try restored.user(named: "ada")).id
-            #expect(try restored.conversations(of: ada, containing: "louds").conversations.map(\.title) == ["Rain"])
+            #expect(try restored.userCounts == migrated.userCounts && restored.userCounts == restored.countedUsers, "version \(version)")
+            // For an earlier program, also into a database that a later one has migrated.
+            try Backup.restore(path, into: DatabaseURL(target.url), options { $0.replaces = true; $0.migrates = false })
+            #expect(try SchemaState(of: DatabaseURL(target.url)).version == version)
+            let again = try target.store(), ada = try #require(try again.user(named: "ada")).id
+            #expect(try again.rowsOfAllTables() == migrated.rowsOfAllTables(), "version \(version)")
+            #expect(try again.conversations(of: ada, containing: "louds").conversations.map(\.title) == ["Rain"])
         }
     }
 

@@ -47,6 +47,39 @@ import Testing
         if backend == .sqlite { #expect(plan.contains("messages_by_search_id (search_id=?)"), "\(plan)") }
     }
 
+    @Test(arguments: Backend.allCases) func `pages of all users and conversations are read by an index`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada")
+        try fill(store, ada)
+        _ = try store.sql("ANALYZE")
+        let values: [SQLValue] = [.integer(20), .integer(0)]
+        // Without this setting, PostgreSQL reads a table of a few rows as a whole.
+        let settings = backend == .sqlite ? nil : "SELECT set_config('enable_seqscan', 'off', true)"
+        for descending in [false, true] {
+            let names = backend == .sqlite ? "sqlite_autoindex_users_2" : "users_username_key_key"
+            for (key, index) in [
+                (AdminQueries.UserSortKey.username, names), (.joined, "users_by_creation"), (.lastActive, "users_by_activity"),
+            ] {
+                let plan = try plan(store, AdminQueries.pageOfUsers(sortedBy: key, descending: descending), values, settings)
+                #expect(plan.contains(index), "\(plan)")
+            }
+            for key in AdminQueries.ConversationSortKey.allCases {
+                let index = switch key {
+                case .username: names
+                case .title: "conversations_by_title"
+                case .createdAt: "conversations_by_creation"
+                case .updatedAt: "conversations_by_update"
+                case .messages: "conversations_by_messages"
+                }
+                let (sql, _) = store.admin.pageOfConversations(of: nil, sortedBy: key, descending: descending, matching: nil)
+                let plan = try plan(store, sql, values, settings)
+                #expect(plan.contains(index), "\(plan)")
+            }
+        }
+        // The counts of users are not made from the rows that they count.
+        let sorted = try plan(store, AdminQueries.pageOfUsers(sortedBy: .messages, descending: true), values)
+        #expect(!sorted.contains("conversations") && !sorted.contains("generations"), "\(sorted)")
+    }
+
     /// Adds 3,000 conversations of three messages, enough for PostgreSQL to prefer an index.
     private func fill(_ store: Store, _ owner: UserID) throws {
         func numbers(_ last: Int) -> String { "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < \(last - 1))" }

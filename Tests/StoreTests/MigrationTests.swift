@@ -61,6 +61,14 @@ import Testing
         #expect(try versions(store) == Self.versions)
     }
 
+    @Test(arguments: Backend.allCases) func `the counts of users are made from the rows of an older version`(_ backend: Backend) throws {
+        let store = try oldDatabase(backend, version: 8).store()
+        let expected = [[1, 4, 2, 11, 7], [0, 0, 0, 0, 0]].map { $0.map { SQLValue.integer($0) } }
+        #expect(try store.userCounts.map { Array($0.dropFirst()) } == expected)
+        let totals = try store.admin.totals()
+        #expect([totals.users, totals.conversations, totals.messages, totals.generations, totals.answerTokens] == [2, 1, 4, 3, 9])
+    }
+
     /// Programs of version 7 read only `slm_schema`, so they still open the database: a failed upgrade can be undone.
     @Test(arguments: Backend.allCases) func `additive versions are not required, and later ones are accepted`(_ backend: Backend) throws {
         let db = try TestDatabase(backend)
@@ -74,12 +82,12 @@ import Testing
     }
 
     /// After all migrations.
-    private static let versions: [[[SQLValue]]] = [(1...7).map { [.integer($0)] }, [[.integer(8)]]]
+    private static let versions: [[[SQLValue]]] = [(1...7).map { [.integer($0)] }, [[.integer(8)], [.integer(9)]]]
 
     /// A released migration must not change.
     @Test(arguments: Backend.allCases) func `the migrations create the same schema as before`(_ backend: Backend) throws {
         let new = try TestDatabase(backend).store()
-        for version in [1, 7] { #expect(try tables(oldDatabase(backend, version: version).store(), backend) == tables(new, backend)) }
+        for version in [1, 7, 8] { #expect(try tables(oldDatabase(backend, version: version).store(), backend) == tables(new, backend)) }
     }
 
     private func tables(_ store: Store, _ backend: Backend) throws -> [[SQLValue]] {

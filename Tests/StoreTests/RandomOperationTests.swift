@@ -253,6 +253,7 @@ private struct RandomRun {
         let totals = try store.admin.totals(), visible = model.chats.filter { $0.deletedAt == nil }
         #expect(totals.users == model.users && totals.conversations == visible.count && totals.generations == model.answers)
         #expect(totals.messages == visible.reduce(0) { $0 + $1.visible.count })
+        #expect(try store.userCounts == store.countedUsers)
     }
 }
 

@@ -37,7 +37,7 @@ package final class PostgresServer: Sendable {
     /// The address of an empty schema for one test.
     package func freshSchemaURL() -> String {
         let number = used.add(1, ordering: .relaxed).newValue
-        precondition(number <= 128, "postgres.sh makes 128 schemas")
+        precondition(number <= 256, "postgres.sh makes 256 schemas")
         return "\(address)?options=-csearch_path%3Dt\(number)"
     }
 

@@ -6,7 +6,7 @@ import Store
 extension App {
     static var adminRoutes: [Route] {
         [
-            Route("GET", "/api/admin/stats", access: .admin) { app, _ in try app.totals() },
+            Route("GET", "/api/admin/stats", access: .admin) { try $0.totals($1) },
             Route("GET", "/api/admin/users", access: .admin) { try $0.users($1) },
             Route("GET", "/api/admin/users/{id}", access: .admin) { try $0.user($1) },
             Route("GET", "/api/admin/users/{id}/conversations", access: .admin) { app, context in
@@ -46,9 +46,10 @@ extension App {
         }
     }
 
-    private func totals() throws -> Response {
+    private func totals(_ context: RequestContext) throws -> Response {
+        let top = try context.request.integer("top", 0...200, default: 10)
         let totals = try store.admin.totals()
-        let topUsers = try store.admin.users(sortedBy: .messages, descending: true, limit: 10).items
+        let topUsers = top == 0 ? nil : try store.admin.users(sortedBy: .messages, descending: true, limit: top).items
         let servers = currentServers
         return Response.json { all in
             all.key("users"); all.integer(totals.users)
@@ -62,6 +63,7 @@ extension App {
             all.key("servers"); all.integer(servers.count)
             all.key("running"); all.integer(servers.reduce(0) { $0 + $1.status.running })
             all.key("waiting"); all.integer(servers.reduce(0) { $0 + $1.status.waiting })
+            guard let topUsers else { return }
             all.key("top_users")
             all.array { for user in topUsers { $0.object { Self.write(user, to: &$0) } } }
         }

@@ -7,13 +7,16 @@ extension Backup {
         package var replaces = false
         /// Whether all users have to sign in again. Otherwise sessions that ended after the backup are valid again.
         package var endsSessions = false
+        /// Whether the tables are migrated to the latest version of the schema. Otherwise they get the version of the backup, for an
+        /// earlier slm.
+        package var migrates = true
         /// Only checks the backup and the database.
         package var isDryRun = false
 
         package init() {}
     }
 
-    /// Restores a backup and migrates its tables to the latest version of the schema.
+    /// Restores a backup and, unless `restoring` says otherwise, migrates its tables to the latest version of the schema.
     ///
     /// The backup is checked first. Then all changes are made in one transaction: if anything fails, or the process is killed, the
     /// database is as before.
@@ -45,9 +48,11 @@ extension Backup {
             try Migration.run(on: connection, database.dialect, after: 0, upTo: schema, at: options.now())
             var reader = try BackupReader(path)
             guard reader.manifest == summary.manifest else { throw reader.changed }
-            try insertAll(from: &reader, on: connection, database.dialect, progress)
+            try withoutCounting(on: connection, database.dialect, schema: schema) { () throws(StoreError) in
+                try insertAll(from: &reader, on: connection, database.dialect, progress)
+            }
             if restoring.endsSessions { try endSessions(on: connection, schema: schema) }
-            try Migration.run(on: connection, database.dialect, after: schema, at: options.now())
+            if restoring.migrates { try Migration.run(on: connection, database.dialect, after: schema, at: options.now()) }
         }
         return summary
     }
@@ -73,6 +78,19 @@ extension Backup {
             throw .backup(.notEmpty(store: url.description, found: found))
         }
         return version
+    }
+
+    /// Runs `body` without the triggers that count the rows of users, and counts them at once afterwards: PostgreSQL needs quadratic time
+    /// to change a row many times in a transaction.
+    private static func withoutCounting(
+        on connection: any Connection, _ dialect: Dialect, schema: Int, _ body: () throws(StoreError) -> Void
+    ) throws(StoreError) {
+        guard dialect == .postgresql, schema >= Migration.userCountsVersion else { return try body() }
+        for table in Migration.countedTables { try connection.execute("ALTER TABLE \(table) DISABLE TRIGGER USER", []) }
+        try body()
+        for table in Migration.countedTables { try connection.execute("ALTER TABLE \(table) ENABLE TRIGGER USER", []) }
+        try connection.execute("DELETE FROM user_counts", [])
+        try connection.execute(Migration.countUsers(dialect), [])
     }
 
     private static func insertAll(

@@ -6,10 +6,11 @@ package enum BackupTables {
         "unfinished_answers", "collected_chats",
     ]
 
-    /// Tables that a backup does not have: the search index, which is made from the messages, the versions of the schema, and what
-    /// belongs to running servers. Each comes after those that refer to it.
+    /// Tables that a backup does not have: the search index and the counts of users, which are made from other rows, the versions of the
+    /// schema, and what belongs to running servers. Each comes after those that refer to it.
     package static let omitted = [
-        "message_search", "search_changes", "search_owners", "rate_limits", "answer_leases", "servers", "slm_additions", "slm_schema",
+        "message_search", "search_changes", "search_owners", "user_counts", "rate_limits", "answer_leases", "servers", "slm_additions",
+        "slm_schema",
     ]
 
     /// Columns that triggers set.
@@ -82,6 +83,7 @@ package enum BackupTables {
         for table in omitted + all.reversed() where try Migration.has(table, on: connection, dialect) {
             try connection.execute("DROP TABLE \(table)", [])
         }
-        if dialect == .postgresql { try connection.execute("DROP FUNCTION IF EXISTS set_message_owner()", []) }
+        guard dialect == .postgresql else { return }
+        for function in Migration.postgresFunctions { try connection.execute("DROP FUNCTION IF EXISTS \(function)()", []) }
     }
 }
