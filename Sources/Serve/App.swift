@@ -21,6 +21,7 @@ final class App: Sendable {
     let passwordQueue: Admission
     let rateLimits: RateLimits
     let conversationLocks = ConversationLocks()
+    let revocableAnswers = RevocableAnswers()
     let chatCollector: ChatCollector?
     let replicas: Replicas
     let webFiles = WebFiles()
@@ -107,6 +108,7 @@ final class App: Sendable {
                 })
             },
             leasedAnswers: { locks.leasedAnswers },
+            stopRevoked: { [revocableAnswers, store] in try revocableAnswers.stopRevoked(store) },
             reload: { [onReload = settings.onReload] in models.load(onReload) }))
     }
 

@@ -68,6 +68,7 @@ extension AdminQueries {
             let username = try Self.username(of: user, on: connection)
             try connection.execute(
                 "UPDATE api_keys SET revoked_at = $2 WHERE owner_id = $1 AND revoked_at IS NULL", [.text(user), .integer(entry.time)])
+            try Store.notifyServers(on: connection, database.dialect)
             try Self.write(entry, user, username, on: connection)
         }
     }

@@ -33,24 +33,27 @@ extension Store {
     }
 
     /// Returns the owner of the key with this hash, or nil if there is none, it was revoked or its owner is disabled.
+    package func owner(ofAPIKeyWithHash hash: String) throws(StoreError) -> UserID? { try apiKey(withHash: hash)?.owner }
+
+    /// Returns the key with this hash and its owner, or nil if there is none, it was revoked or its owner is disabled.
     ///
     /// Updates `last_used_at` at most once a minute, so that most requests do not write.
-    package func owner(ofAPIKeyWithHash hash: String) throws(StoreError) -> UserID? {
+    package func apiKey(withHash hash: String) throws(StoreError) -> (id: APIKeyID, owner: UserID)? {
         let now = options.now()
         let row = try database.transaction(.read) { connection throws(StoreError) in
             try connection.firstRow("""
-                SELECT owner_id, last_used_at FROM api_keys JOIN users ON users.id = owner_id
+                SELECT api_keys.id, owner_id, last_used_at FROM api_keys JOIN users ON users.id = owner_id
                 WHERE hash = $1 AND revoked_at IS NULL AND disabled_at IS NULL
                 """, [.text(hash)])
         }
         guard let row else { return nil }
         let minuteAgo = now.advanced(by: .seconds(-60))
-        if try row.optionalTimestamp(1).map({ $0 < minuteAgo }) ?? true {
+        if try row.optionalTimestamp(2).map({ $0 < minuteAgo }) ?? true {
             try database.transaction(.write) { connection throws(StoreError) in
                 _ = try connection.execute("UPDATE api_keys SET last_used_at = $2 WHERE hash = $1", [.text(hash), .integer(now)])
             }
         }
-        return try row.id(0)
+        return (try row.id(0), try row.id(1))
     }
 
     /// Revokes a key permanently. Revoking it again has no effect.
@@ -58,7 +61,9 @@ extension Store {
         let sql = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE id = $1 AND owner_id = $2 RETURNING id"
         let now = options.now()
         let isFound = try database.transaction(.write) { connection throws(StoreError) in
-            try connection.firstRow(sql, [.text(id), .text(owner), .integer(now)]) != nil
+            guard try connection.firstRow(sql, [.text(id), .text(owner), .integer(now)]) != nil else { return false }
+            try Self.notifyServers(on: connection, database.dialect)
+            return true
         }
         guard isFound else { throw .notFound(.key) }
     }

@@ -82,7 +82,9 @@ extension Store {
         var isFound = false
         try database.transaction(.write) { connection throws(StoreError) in
             let sql = "DELETE FROM sessions WHERE id = $1 AND user_id = $2 RETURNING id"
-            if try connection.firstRow(sql, [.text(id), .text(user)]) != nil { isFound = true }
+            guard try connection.firstRow(sql, [.text(id), .text(user)]) != nil else { return }
+            isFound = true
+            try Self.notifyServers(on: connection, database.dialect)
         }
         guard isFound else { throw .notFound(.session) }
     }
@@ -99,5 +101,6 @@ extension Store {
         let sql = "UPDATE users SET token_epoch = token_epoch + 1 WHERE id = $1 RETURNING id"
         guard try connection.firstRow(sql, [.text(user)]) != nil else { throw .notFound(.user) }
         try connection.execute("DELETE FROM sessions WHERE user_id = $1", [.text(user)])
+        try notifyServers(on: connection, dialect)
     }
 }

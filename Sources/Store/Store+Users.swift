@@ -71,6 +71,7 @@ extension Store {
                 """, [.text(user.id), .text(hash), .integer(user.tokenEpoch), .integer(user.tokenEpoch + 1)])
             guard let row else { return nil }
             try connection.execute("DELETE FROM sessions WHERE user_id = $1", [.text(user.id)])
+            try Self.notifyServers(on: connection, database.dialect)
             return try User(row)
         }
     }

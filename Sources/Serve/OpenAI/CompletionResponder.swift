@@ -101,7 +101,8 @@ final class CompletionResponder: Sendable {
         }
     }
 
-    private func fail(_ error: APIError) {
+    /// Ends all answers with an error.
+    func fail(_ error: APIError) {
         let hadResponded = state.withLock { state -> Bool? in
             if state.isFinished { return nil }
             state.isFinished = true

@@ -21,6 +21,8 @@ final class Replicas: Sendable {
         var setOthers: @Sendable ([ServerRecord]) -> Void
         /// The running answers whose leases are stored.
         var leasedAnswers: @Sendable () -> [LeasedAnswer]
+        /// Stops answers whose senders may no longer have them.
+        var stopRevoked: @Sendable () throws -> Void
         var reload: @Sendable () -> Void
     }
 
@@ -63,6 +65,8 @@ final class Replicas: Sendable {
     /// All servers that share the database and are alive, as of the last heartbeat.
     var servers: [ServerRecord] { state.withLock(\.servers) }
     var others: [ServerRecord] { servers.filter { $0.id != id } }
+    /// The name of this server; empty before `start`.
+    var name: String { state.withLock(\.name) }
     /// What this server would publish now.
     var currentStatus: ServerStatus? { state.withLock(\.actions)?.status(true) }
     /// Whether no other server shares the database.
@@ -120,6 +124,9 @@ final class Replicas: Sendable {
         do { try store.unregister(id) } catch { Log.error("cannot remove this server from the list of servers: \(error)") }
     }
 
+    /// Makes this server look for answers to stop at once. SQLite sends no notifications.
+    func lookNow() { looks.put(()) }
+
     private func wake() {
         heartbeats.put(())
         looks.put(())
@@ -148,7 +155,7 @@ final class Replicas: Sendable {
         }
     }
 
-    /// Stops answers that other servers have asked to stop.
+    /// Stops answers that other servers have asked to stop, and those of revoked API keys.
     private func look(_ actions: Actions, isRecovering: Bool) {
         do {
             let ending = state.withLock { state in
@@ -164,6 +171,7 @@ final class Replicas: Sendable {
                 let continuing = try store.answersInProgress(on: id)
                 for answer in running where !continuing.contains(answer.id) { answer.ticket.cancel() }
             }
+            try actions.stopRevoked()
             if isRecovering { try store.recoverAnswersOfDeadServers() }
         } catch {
             // As above. The next round looks again.

@@ -11,6 +11,7 @@ extension App {
             Route("POST", "/api/keys", access: .account) { try $0.createAPIKey($1) },
             Route("DELETE", "/api/keys/{id}", access: .account) { app, context in
                 try app.store.revokeAPIKey(try context.id(of: "key"), of: try context.account)
+                app.replicas.lookNow()
                 return .noContent
             },
         ]

@@ -77,14 +77,14 @@ extension App {
         }
         let user: User
         do { user = try store.admin.setDisabled(isDisabled, user: id, by: context.adminRequest) } catch { throw Self.adminError(error) }
-        if isDisabled { conversationLocks.cancelAnswers(of: id) }
+        if isDisabled { stopAnswers(of: id) }
         return Response.json { user.writeForAdmin(to: &$0) }
     }
 
     private func deleteUser(_ context: RequestContext) throws -> Response {
         let id: UserID = try context.id(of: "user")
         do { try store.admin.deleteUser(id, by: context.adminRequest) } catch { throw Self.adminError(error) }
-        conversationLocks.cancelAnswers(of: id)
+        stopAnswers(of: id)
         return .noContent
     }
 
@@ -102,13 +102,14 @@ extension App {
     private func endSessions(_ context: RequestContext) throws -> Response {
         let id: UserID = try context.id(of: "user")
         do { try store.admin.endSessions(of: id, by: context.adminRequest) } catch { throw Self.adminError(error) }
-        conversationLocks.cancelAnswers(of: id)
+        stopAnswers(of: id)
         return .noContent
     }
 
     private func revokeAPIKeys(_ context: RequestContext) throws -> Response {
         let id: UserID = try context.id(of: "user")
         do { try store.admin.revokeAPIKeys(of: id, by: context.adminRequest) } catch { throw Self.adminError(error) }
+        replicas.lookNow()
         return .noContent
     }
 

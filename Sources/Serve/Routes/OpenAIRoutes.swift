@@ -42,9 +42,13 @@ extension App {
         let encoder = CompletionEncoder(request, model: model.name)
         let responder = CompletionResponder(request, encoder, context) { for ticket in tickets { ticket.cancel() } }
         let start = ContinuousClock.now
+        let revocable = context.client.credential.map { credential in
+            revocableAnswers.add(credential, answers: tickets.count) { responder.fail(.revoked) }
+        }
         for (index, ticket) in tickets.enumerated() {
             generate(request[index], with: model, ticket) { event in
                 if case .ended(let end) = event {
+                    if let revocable { self.revocableAnswers.answerEnded(of: revocable) }
                     self.recordUsage(end, model.name, context.client, seconds: (ContinuousClock.now - start).inSeconds)
                 }
                 responder.receive(event, of: index)

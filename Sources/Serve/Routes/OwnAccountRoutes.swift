@@ -14,6 +14,7 @@ extension App {
             Route("DELETE", "/api/me/sessions", access: .account) { try $0.endAllSessions($1) },
             Route("DELETE", "/api/me/sessions/{id}", access: .account) { app, context in
                 try app.store.endSession(try context.id(of: "session"), of: try context.account)
+                app.replicas.lookNow()
                 return .noContent
             },
             Route("GET", "/api/me/export", access: .account) { try $0.exportAccount($1) },
@@ -43,6 +44,7 @@ extension App {
         do { try store.endSession(session, of: account) } catch {
             if error != .notFound(.session) { throw error }
         }
+        replicas.lookNow()
         return .noContent
     }
 
@@ -86,7 +88,7 @@ extension App {
     private func endAllSessions(_ context: RequestContext) throws -> Response {
         let user = try context.account
         try store.endAllSessions(of: user)
-        conversationLocks.cancelAnswers(of: user)
+        stopAnswers(of: user)
         return .noContent
     }
 
@@ -95,7 +97,7 @@ extension App {
         let user = try self.user(context)
         try confirm(password, of: user, context)
         try store.deleteUser(user.id)
-        conversationLocks.cancelAnswers(of: user.id)
+        stopAnswers(of: user.id)
         return .noContent
     }
 }

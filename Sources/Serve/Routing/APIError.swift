@@ -46,6 +46,8 @@ struct APIError: Error, Equatable {
     }
 
     static let stopping = serviceUnavailable("stopping", "The server is shutting down. Try again in a moment.", retryAfter: 5)
+    /// The answer in progress ends.
+    static let revoked = unauthorized("The API key was revoked, the session has ended, or the account was disabled.")
     static let internalError = APIError(
         status: .internalServerError, code: "failed", message: "Internal server error. The server's log has the details.")
 }

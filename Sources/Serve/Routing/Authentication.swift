@@ -30,7 +30,8 @@ extension App {
                 return Client(account: nil, address: address)
             }
             // OpenAI clients always send a key. Where none is required, any is accepted.
-            return Client(account: requiresKey ? try account(of: token) : try? account(of: token), address: address)
+            let sender = requiresKey ? try sender(of: token) : try? sender(of: token)
+            return Client(account: sender?.account, credential: sender?.credential, address: address)
         }
     }
 
@@ -52,12 +53,15 @@ extension App {
     }
 
     /// Returns the account of an API key or a session token.
-    private func account(of token: String) throws -> UserID {
-        guard token.hasPrefix(APIKeyToken.prefix) else { return try verifySession(token).account }
-        guard let key = APIKeyToken(token), let owner = try store.owner(ofAPIKeyWithHash: key.digest) else {
+    private func sender(of token: String) throws -> (account: UserID, credential: Credential) {
+        guard token.hasPrefix(APIKeyToken.prefix) else {
+            let (account, session) = try verifySession(token)
+            return (account, session.map { .session($0) } ?? .user(account))
+        }
+        guard let token = APIKeyToken(token), let key = try store.apiKey(withHash: token.digest) else {
             throw APIError.unauthorized("This API key is invalid or revoked.")
         }
-        return owner
+        return (key.owner, .apiKey(key.id))
     }
 
     /// Returns the account and the session of a session token that has not been revoked. A token of a version that did not store sessions

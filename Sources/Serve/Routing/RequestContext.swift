@@ -35,6 +35,8 @@ struct Client: Sendable {
     let account: UserID?
     /// nil without a session token, and for a token of a version that did not store sessions.
     var session: SessionID?
+    /// In a route with `access: .apiClient`; nil for a guest.
+    var credential: Credential?
     let address: PeerAddress
 
     /// The identity that limits count.
