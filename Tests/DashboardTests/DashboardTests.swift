@@ -87,6 +87,76 @@ import Testing
         #expect(dashboard.selected?.hasPrefix(" user999 ") == true)
     }
 
+    @Test func `keys that are pressed while a screen loads wait for its rows`() {
+        var dashboard = DrivenDashboard(users: 300)
+        dashboard.isAnswering = false
+        dashboard.press(.text("2"), .down, .down, .enter)
+        #expect(!dashboard.shows("API keys"))
+        dashboard.answerHeldBack()
+        #expect(dashboard.shows("Name        user2"))
+        dashboard.press(.escape)
+        // The conversation that Enter opens is loading, too.
+        dashboard.isAnswering = false
+        dashboard.press(.text("S"), .down, .enter, .down, .enter)
+        dashboard.answerHeldBack()
+        #expect(dashboard.shows("Rain 1") && dashboard.shows("Because of clouds."))
+        // A filter is typed while rows load.
+        dashboard.press(.text("2"))
+        dashboard.isAnswering = false
+        dashboard.press(.text("s"), .end, .text("/"))
+        dashboard.type("user29")
+        dashboard.press(.enter, .down, .enter)
+        dashboard.answerHeldBack()
+        dashboard.wait(seconds: 1)
+        #expect(dashboard.shows("Name        user29"))
+    }
+
+    @Test func `waiting keys neither answer a question nor outlive their screen`() {
+        var dashboard = DrivenDashboard(users: 300)
+        dashboard.isAnswering = false
+        dashboard.press(.text("2"), .text("D"), .text("y"))
+        dashboard.answerHeldBack()
+        #expect(dashboard.server.actions.isEmpty && dashboard.shows("Delete"))
+        dashboard.press(.escape)
+        dashboard.isAnswering = false
+        dashboard.press(.text("3"), .enter, .text("2"))
+        dashboard.answerHeldBack()
+        #expect(!dashboard.shows("by user") && dashboard.selected?.hasPrefix(" user0 ") == true)
+        dashboard.isAnswering = false
+        dashboard.press(.text("S"), .text("d"))
+        dashboard.server.error = .unreachable(address: "http://127.0.0.1:8000", reason: "Connection refused")
+        dashboard.answerHeldBack()
+        dashboard.server.error = nil
+        dashboard.press(.text("r"))
+        #expect(dashboard.shows("● ready") && !dashboard.shows("Disable user") && dashboard.server.actions.isEmpty)
+    }
+
+    @Test func `pasted text is typed into the filter, and is no key elsewhere`() {
+        var dashboard = DrivenDashboard()
+        dashboard.press(.paste("Dy\nq"))
+        #expect(dashboard.server.actions.isEmpty && !dashboard.hasQuit && dashboard.shows("Pasted text is ignored."))
+        dashboard.press(.text("2"), .text("/"), .paste("us\ner3\t"), .enter)
+        #expect(dashboard.selected?.hasPrefix(" user3 ") == true && !dashboard.shows("user2"))
+        dashboard.press(.text("D"), .paste("y"))
+        #expect(dashboard.server.actions.isEmpty)
+    }
+
+    @Test func `the server screen lists all servers that share the database`() {
+        var server = FakeAdminServer(users: 3)
+        server.replicas = ["alpha:8000", "beta:8000"]
+        for (rows, columns) in [(10, 40), (24, 80), (50, 200)] {
+            var dashboard = DrivenDashboard(rows: rows, columns: columns, server: server)
+            #expect(columns < 80 || dashboard.shows("7 + 10"))
+            dashboard.press(.text("4"))
+            let lines = dashboard.screen.split(separator: "\n")
+            for (name, running, seen) in [("alpha:8000", "3/4", "0 s ago"), ("beta:8000", "4/4", "1 s ago")] {
+                let line = lines.first { $0.contains(name) } ?? ""
+                #expect(line.contains(running) && (columns < 80 || line.contains(seen)), "\(columns): \(line)")
+                #expect(line.contains("tiny") == (columns >= 80) && line.contains("9.") == (columns >= 80), "\(line)")
+            }
+        }
+    }
+
     @Test func `enter opens a user and a conversation, escape goes back to the same row`() {
         var dashboard = DrivenDashboard()
         dashboard.press(.down, .down, .enter)

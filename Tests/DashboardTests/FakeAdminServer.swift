@@ -14,6 +14,8 @@ struct FakeAdminServer {
     /// The messages of every conversation; every person has two conversations.
     var messages = [("user", "Why does it rain?"), ("assistant", "Because of clouds.")]
     var title = "Rain"
+    /// The names of the servers that share the database.
+    var replicas: [String] = []
     /// What every request fails with; nil if the server works.
     var error: AdminError?
     /// The queries and actions so far.
@@ -58,6 +60,22 @@ struct FakeAdminServer {
                     ("generations", 99), ("prompt_tokens", 1), ("tokens", 2), ("tokens_last_minute", 750),
                 ] { json.key(key); json.integer(number) }
             case .server: Self.writeServer(to: &json)
+            case .servers:
+                json.key("servers")
+                json.array { list in
+                    for (number, name) in replicas.enumerated() {
+                        list.object {
+                            for (key, text) in [
+                                ("id", "s\(number)"), ("name", name), ("version", "9.\(9 - number)"), ("model", "tiny"),
+                                ("started_at", "2026-11-21T10:00:00.000Z"), ("heartbeat_at", "2026-11-21T11:59:5\(9 - number).000Z"),
+                            ] { $0.key(key); $0.string(text) }
+                            for (key, count) in [
+                                ("running", 3 + number), ("slots", 4), ("waiting", 5), ("generated_tokens", 1_000),
+                                ("memory_bytes", 512_000_000),
+                            ] { $0.key(key); $0.integer(count) }
+                        }
+                    }
+                }
             case .users(let list): writeUsers(list, to: &json)
             case .user(let id): if let index = index(of: id) { write(people[index], to: &json) }
             case .conversations(let user, let list): writeConversations(user, list, to: &json)

@@ -199,6 +199,56 @@ class Check:
         status, _, errors = self.run(server.url)
         assert status == 1 and errors == "slm: slm admin needs a terminal. Without one: slm admin stats, users or conversations.\n", errors
 
+    def pasting(self, server):
+        """Pasted text is no row of keys, and keys pressed while a screen loads are not lost."""
+        with self.open(server.url, 80, 24) as terminal:
+            # The table is still loading.
+            terminal.keys("2", "s", "Down", "Enter")
+            terminal.wait("enabled")
+            terminal.keys("Escape")
+            terminal.wait("NAME▲")
+            terminal.tmux("set-buffer", "Dy\nKy\nq\n")
+            terminal.tmux("paste-buffer", "-p")
+            terminal.wait("Pasted text is ignored")
+            assert "Delete" not in terminal.screen() and len(admin(server, "GET", "users?limit=200")[1]["users"]) == len(NAMES)
+            terminal.keys("/")
+            terminal.tmux("set-buffer", "日本語の\n名前")
+            terminal.tmux("paste-buffer", "-p")
+            terminal.wait(lambda screen: "日本語の名前" in screen and "zoë" not in screen)
+            terminal.keys("Escape", "q")
+            terminal.wait_for_end(0)
+        # The terminal marks no pastes afterwards: bash of this test does not ask for it.
+        with self.open(server.url, 80, 24) as terminal:
+            terminal.wait("trent")
+            terminal.keys("q")
+            terminal.wait_for_end(0)
+            terminal.tmux("set-buffer", "echo pas''ted")
+            terminal.tmux("paste-buffer", "-p")
+            terminal.keys("Enter")
+            terminal.wait("\npasted")
+
+    def replicas(self):
+        """Two servers on one database are both on the screen."""
+        with tempfile.TemporaryDirectory() as folder:
+            options = UNLIMITED
+            database = f"sqlite:{folder}/chats.db"
+            with Server(self.slm, self.checkpoint, *options, "--server-name", "alpha", database=database) as server, \
+                 Server(self.slm, self.checkpoint, *options, "--server-name", "beta", database=database):
+                end = time.monotonic() + 20
+                while len(admin(server, "GET", "servers")[1]["servers"]) < 2:
+                    assert time.monotonic() < end, "the servers do not see each other"
+                    time.sleep(0.1)
+                status, output, errors = self.run(server.url, "stats")
+                assert status == 0 and re.search(r"^alpha .* s ago ", output, re.M) and re.search(r"^beta .* s ago ", output, re.M), (output, errors)
+                found = json.loads(self.run(server.url, "stats", "--json")[1])["servers"]
+                assert sorted(server["name"] for server in found) == ["alpha", "beta"] and all(server["slots"] > 0 for server in found), found
+                for columns, rows in SIZES:
+                    with self.open(server.url, columns, rows, "--interval", "1s") as terminal:
+                        terminal.keys("4")
+                        terminal.wait(lambda screen: "Servers on this database" in screen and "alpha" in screen and "beta" in screen)
+                        terminal.keys("q")
+                        terminal.wait_for_end(0)
+
     def connection(self):
         """A wrong key, and a server that stops and starts again."""
         with socket.socket() as free:
@@ -319,7 +369,7 @@ def main():
             checks = {"commands": lambda: check.commands(server)} | {
                 f"screens {columns}x{rows}": lambda columns=columns, rows=rows: check.screens(server, columns, rows) for columns, rows in SIZES} | {
                 "changes": lambda: check.changes(server), "resizing": lambda: check.resizing(server), "signals": lambda: check.signals(server),
-                "terminals": lambda: check.terminals(server), "connection": check.connection}
+                "terminals": lambda: check.terminals(server), "pasting": lambda: check.pasting(server), "replicas": check.replicas, "connection": check.connection}
             for name, run in checks.items():
                 if o.only is None or o.only in name:
                     begin = time.monotonic()

@@ -3,7 +3,10 @@ package import JSON
 /// A request that only reads. Equal queries have equal responses, until something changes on the server.
 package enum AdminQuery: Sendable, Hashable {
     case totals
+    /// The server that answers.
     case server
+    /// All servers that share the database.
+    case servers
     case users(AdminList)
     case user(id: String)
     /// Of one user, or of all if `user` is nil. The server writes a line into its audit log.
@@ -57,6 +60,8 @@ package enum AdminRow: Sendable, Equatable {
 package enum AdminAnswer: Sendable, Equatable {
     case totals(AdminTotals)
     case server(ProcessRecord)
+    /// Empty if the server is of a version without this list.
+    case servers([ReplicaRecord])
     case user(UserRecord)
     case rows([AdminRow], total: Int)
     case messages([MessageRecord], total: Int)
@@ -66,6 +71,8 @@ package enum AdminAnswer: Sendable, Equatable {
         switch query {
         case .totals: self = .totals(try AdminTotals(json))
         case .server: self = .server(try ProcessRecord(json))
+        case .servers:
+            self = .servers(try json.array("servers").map { server throws(JSONError) in try ReplicaRecord(server) })
         case .user: self = .user(try UserRecord(json))
         case .users:
             let rows = try Self.rows(json, "users") { row throws(JSONError) in .user(try UserRecord(row)) }

@@ -106,6 +106,37 @@ package struct InvitationRecord: Sendable, Equatable {
     }
 }
 
+/// One of the servers that share the database.
+package struct ReplicaRecord: Sendable, Equatable {
+    package let id, name, version: String
+    package let model: String?
+    /// Milliseconds since 1970.
+    package let started, heartbeat: Int?
+    package let running, slots, waiting, tokens, memoryBytes: Int
+
+    init(_ json: JSONElement) throws(JSONError) {
+        id = try json.string("id")
+        name = try json.string("name")
+        version = try json.string("version")
+        model = json["model"]?.string
+        started = json["started_at"]?.string.flatMap(milliseconds)
+        heartbeat = json["heartbeat_at"]?.string.flatMap(milliseconds)
+        running = try json.integer("running")
+        slots = try json.integer("slots")
+        waiting = try json.integer("waiting")
+        tokens = try json.integer("generated_tokens")
+        memoryBytes = try json.integer("memory_bytes")
+    }
+}
+
+extension [ReplicaRecord] {
+    /// How long ago a server sent its last heartbeat, by the clock of the server that has answered: its own heartbeat is the newest one.
+    package func heartbeatAge(of server: ReplicaRecord) -> String {
+        guard let newest = compactMap(\.heartbeat).max(), let heartbeat = server.heartbeat else { return "-" }
+        return "\((newest - heartbeat) / 1_000) s ago"
+    }
+}
+
 /// The state of the server's process.
 package struct ProcessRecord: Sendable, Equatable {
     package struct ErrorCount: Sendable, Equatable {
@@ -114,6 +145,8 @@ package struct ProcessRecord: Sendable, Equatable {
     }
 
     package let version, status: String
+    /// nil if the server is of a version that does not tell.
+    package let name: String?
     package let uptime: Double
     package let modelCheck, engineCheck, databaseCheck: String
     package let model: String?
@@ -142,6 +175,7 @@ package struct ProcessRecord: Sendable, Equatable {
     init(_ json: JSONElement) throws(JSONError) {
         version = try json.string("version")
         status = try json.string("status")
+        name = json["name"]?.string
         uptime = try json.number("uptime_seconds")
         let checks = try json.object("checks")
         modelCheck = try checks.string("model")

@@ -7,13 +7,17 @@ struct CursesScreen {
     private let hasColors: Bool
     /// What is on the screen; nil if it is unknown.
     private var shown: CellGrid?
+    /// The text of a paste whose end has not arrived; nil outside of one.
+    private var pasted: String?
+
+    private static let maxPasteCharacters = 10_000
 
     /// - Parameter usesColor: Whether to use colours if the terminal has them.
     init(usesColor: Bool, usesMouse: Bool) throws(DashboardError) {
         guard TerminalMode.isTerminal(STDIN_FILENO), TerminalMode.isTerminal(STDOUT_FILENO) else { throw .noTerminal }
         // Before curses changes the mode of the terminal.
         let isRegistered = TerminalRestore.registerForCrashes(
-            of: STDOUT_FILENO, ending: "\u{1B}[?1000l\u{1B}[?1006l\u{1B}[0m\u{1B}[?25h\u{1B}[?1049l\r\n")
+            of: STDOUT_FILENO, ending: "\u{1B}[?2004l\u{1B}[?1000l\u{1B}[?1006l\u{1B}[0m\u{1B}[?25h\u{1B}[?1049l\r\n")
         slm_curses_use_utf8()
         guard slm_curses_open() != 0 else {
             if isRegistered { TerminalRestore.unregister() }
@@ -132,7 +136,7 @@ struct CursesScreen {
     // MARK: Keys
 
     /// The keys that have arrived, without waiting.
-    func keys() -> [DashboardKey] {
+    mutating func keys() -> [DashboardKey] {
         var keys: [DashboardKey] = []
         // Whether the bytes of an unknown key follow, such as ESC [ 1 ; 2 A. They are not letters that were typed.
         var isInSequence = false
@@ -140,7 +144,16 @@ struct CursesScreen {
         while keys.count < 1_000 {
             let kind = slm_curses_read(&code)
             if kind == 0 { break }
-            if isInSequence, kind == 1 {
+            if kind == 2, Int32(bitPattern: code) == slm_curses_paste_begin {
+                pasted = ""
+            } else if kind == 2, Int32(bitPattern: code) == slm_curses_paste_end {
+                if let pasted { keys.append(.paste(pasted)) }
+                pasted = nil
+            } else if let text = pasted {
+                if kind == 1, let scalar = Unicode.Scalar(code), text.unicodeScalars.count < Self.maxPasteCharacters {
+                    pasted = text + String(Character(scalar))
+                }
+            } else if isInSequence, kind == 1 {
                 isInSequence = !(0x40...0x7E ~= code)
             } else if kind == 1, keys.last == .escape, code == UInt32(UInt8(ascii: "[")) || code == UInt32(UInt8(ascii: "O")) {
                 keys.removeLast()

@@ -9,6 +9,8 @@ package enum DashboardKey: Sendable, Equatable {
     case control(Character)
     case click(row: Int, column: Int)
     case wheelUp, wheelDown
+    /// Text from the clipboard, of a terminal that marks it.
+    case paste(String)
 
     /// The key as a line of input understands it; nil for keys that do not edit.
     var editing: Key? {

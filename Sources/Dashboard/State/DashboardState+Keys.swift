@@ -1,7 +1,16 @@
 /// What each key does.
 extension DashboardState {
     mutating func handle(_ key: DashboardKey) -> [DashboardEffect] {
-        opensWhenLoaded = false
+        if leavesScreen(key) { waitingKeys = [] }
+        if !waitingKeys.isEmpty || isTooEarly(key) {
+            if waitingKeys.count < Self.maxWaitingKeys { waitingKeys.append(key) }
+            return []
+        }
+        return handleNow(key)
+    }
+
+    mutating func handleNow(_ key: DashboardKey) -> [DashboardEffect] {
+        if case .paste(let text) = key { return paste(text) }
         if dialog != nil { return handleInDialog(key) }
         if input != nil { return handleInInput(key) }
         switch key {
@@ -60,7 +69,6 @@ extension DashboardState {
     }
 
     mutating func openSelected() {
-        opensWhenLoaded = table.map { $0.selectedRow == nil && $0.total != 0 } ?? false
         switch table?.selectedRow {
         case .user(let user)?: details.append(.user(UserScreen(id: user.id, user: user)))
         case .conversation(let conversation)?:

@@ -6,7 +6,9 @@ extension DashboardState {
         var effects: [DashboardEffect] = []
         switch event {
         case .key(let key): effects = handle(key)
-        case .loaded(let query, .success(let answer)): receive(answer, to: query)
+        case .loaded(let query, .success(let answer)):
+            receive(answer, to: query)
+            effects = handleWaitingKeys()
         case .loaded(let query, .failure(let error)): fail(query, error)
         case .acted(let action, let result): finish(action, result)
         case .resized(let rows, let columns): resize(rows: rows, columns: columns)
@@ -45,6 +47,7 @@ extension DashboardState {
         refreshBegan = now
         areTotalsStale = true
         isServerStale = true
+        areServersStale = true
         switch details.last {
         case .user:
             changeUser { screen in
@@ -81,6 +84,7 @@ extension DashboardState {
         case .connected: break
         }
         var queries: [AdminQuery] = isServerStale ? [.server] : []
+        if areServersStale { queries.append(.servers) }
         if tab == .overview, details.isEmpty, areTotalsStale { queries.append(.totals) }
         switch details.last {
         case .user(let screen)?: if screen.isStale { queries.append(.user(id: screen.id)) }
@@ -108,11 +112,14 @@ extension DashboardState {
             server = new
             isServerStale = false
             scrollServer(by: 0)
+        case .servers(let new):
+            servers = new
+            areServersStale = false
+            scrollServer(by: 0)
         case .user(let user):
             if case .user(let screen)? = details.last, screen.id == user.id { changeUser { $0.receive(user) } }
         case .rows(let rows, let total):
             changeTable { $0.receive(rows, total: total, for: query, visible: visible) }
-            if opensWhenLoaded, table?.selectedRow != nil { openSelected() }
         case .messages(let messages, let total):
             guard case .messages(let id, let offset) = query else { break }
             changeConversation { if $0.conversation.id == id { $0.receive(messages, total: total, offset: offset) } }
@@ -125,6 +132,7 @@ extension DashboardState {
     private mutating func fail(_ query: AdminQuery, _ error: AdminError) {
         inFlight.remove(query)
         if error.concernsServer { return fail(error) }
+        waitingKeys = []
         pausedUntil[query] = now + refreshInterval
         guard case .rejected(404, _) = error else { return show("\(error)", isError: true) }
         // The object was deleted while its screen was open.
@@ -144,6 +152,8 @@ extension DashboardState {
     }
 
     private mutating func fail(_ error: AdminError) {
+        // The keys were meant for what would have been on the screen then.
+        waitingKeys = []
         var attempts = 1
         // Several queries may fail at the same time; that is one attempt.
         if case .failing(_, let earlier, let retryAt) = connection { attempts = now >= retryAt ? earlier + 1 : earlier }

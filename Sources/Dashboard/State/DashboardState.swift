@@ -41,8 +41,6 @@ package struct DashboardState: Sendable {
     var input: FilterInput?
     var notice: Notice?
     package var usesMouse = true
-    /// Whether Enter was pressed while the rows were loading.
-    var opensWhenLoaded = false
 
     var overviewUsers = RecordTable(.users)
     var users = RecordTable(.users)
@@ -50,6 +48,7 @@ package struct DashboardState: Sendable {
     var audit = RecordTable(.audit)
     var totals: AdminTotals?
     var server: ProcessRecord?
+    var servers: [ReplicaRecord] = []
     /// The first visible line of the server screen.
     var serverTop = 0
     /// Tokens per second at the last refreshes.
@@ -64,6 +63,9 @@ package struct DashboardState: Sendable {
     var pausedUntil: [AdminQuery: Int] = [:]
     var areTotalsStale = true
     var isServerStale = true
+    var areServersStale = true
+    /// Keys for a screen that is still loading, pressed in this order.
+    var waitingKeys: [DashboardKey] = []
     var nextRefresh = 0
     var refreshBegan = 0
 

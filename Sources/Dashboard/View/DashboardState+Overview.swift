@@ -8,7 +8,9 @@ extension DashboardState {
     var overviewFigures: [Figure] {
         let totals = totals
         func number(_ value: Int?) -> String { value.map { $0.short(11) } ?? "–" }
-        let answers = server.map { "\($0.running) + \($0.waiting)" } ?? "–"
+        let running = servers.isEmpty ? server?.running : servers.reduce(0) { $0 + $1.running }
+        let waiting = servers.isEmpty ? server?.waiting : servers.reduce(0) { $0 + $1.waiting }
+        let answers = running.flatMap { running in waiting.map { "\(running) + \($0)" } } ?? "–"
         return [
             Figure(label: "Users", value: number(totals?.users)),
             Figure(label: "Active today", value: number(totals?.activeLastDay)),

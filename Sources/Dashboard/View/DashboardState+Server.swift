@@ -14,9 +14,10 @@ extension DashboardState {
     /// The number of sections beside each other.
     private var serverColumns: Int { max(1, min(3, columns / 39)) }
 
-    /// The rows of the screen; each has a line for each of `serverColumns`.
+    /// The rows of the screen; each has a line for each of `serverColumns`, or one line that is as wide as the screen.
     var serverLines: [[ServerLine]] {
         guard let server else { return [] }
+        let list = listLines
         var parts = Array(repeating: [ServerLine](), count: serverColumns)
         for section in sections(of: server) {
             guard let shortest = parts.indices.min(by: { parts[$0].count < parts[$1].count }) else { break }
@@ -24,7 +25,25 @@ extension DashboardState {
             parts[shortest] += section
         }
         let height = parts.map(\.count).max() ?? 0
-        return (0..<height).map { row in parts.map { row < $0.count ? $0[row] : .empty } }
+        return list.map { [$0] } + (0..<height).map { row in parts.map { row < $0.count ? $0[row] : .empty } }
+    }
+
+    /// The servers that share the database.
+    private var listLines: [ServerLine] {
+        if servers.count < 2 { return [] }
+        let columns: [(title: String, minWidth: Int, text: (ReplicaRecord) -> String)] = [
+            ("SERVER", 0, { $0.name }), ("MODEL", 70, { $0.model ?? "none" }),
+            ("#RUNNING", 0, { "\($0.running.grouped)/\($0.slots.grouped)" }), ("#WAITING", 0, { $0.waiting.grouped }),
+            ("#TOKENS", 90, { $0.tokens.short(9) }), ("#MEMORY", 80, { $0.memoryBytes.bytesText }),
+            ("#SEEN", 0, { servers.heartbeatAge(of: $0) }), ("#STARTED", 100, { $0.started.map { $0.ago(at: now) } ?? "-" }),
+            ("VERSION", 60, { $0.version }),
+        ].filter { $0.minWidth <= self.columns }
+        var table = TextTable(columns.map(\.title))
+        for server in servers { table.add(columns.map { $0.text(server) }) }
+        let lines = table.lines(columns: textColumns.count).enumerated().map { index, line in
+            ServerLine(label: line, value: "", style: index == 0 ? .dim : .plain)
+        }
+        return [.heading("Servers on this database")] + lines + [.empty]
     }
 
     private func sections(of server: ProcessRecord) -> [[ServerLine]] {
@@ -50,8 +69,8 @@ extension DashboardState {
         }
         return [
             [
-                .heading("Health"), check("Server", server.status), check("Model", server.modelCheck), check("Engine", server.engineCheck),
-                check("Database", server.databaseCheck),
+                .heading("Health"), line("Server", server.name ?? host), check("State", server.status), check("Model", server.modelCheck),
+                check("Engine", server.engineCheck), check("Database", server.databaseCheck),
             ],
             [
                 .heading("Model"), line("Name", server.model ?? "none"),
@@ -84,18 +103,21 @@ extension DashboardState {
             if connection == .connected { grid.put("Loading…", row: bodyRows.lowerBound + 1, column: 1, width: columns - 2, .dim, .center) }
             return
         }
-        let width = textColumns.count / serverColumns
         for (offset, row) in bodyRows.enumerated() {
             let index = serverTop + offset
             guard lines.indices.contains(index) else { break }
+            let isWide = lines[index].count < serverColumns
+            let width = isWide ? textColumns.count : textColumns.count / serverColumns
             for (part, line) in lines[index].enumerated() {
                 let column = 1 + part * width
                 if line.isHeading {
                     let used = grid.put(line.label, row: row, column: column, .heading)
                     grid.put(String(repeating: "─", count: max(0, width - used - 3)), row: row, column: column + used + 1, .dim)
+                } else if line.value.isEmpty {
+                    grid.put(line.label, row: row, column: column, width: width - 1, line.style)
                 } else {
                     let labelWidth = min(line.labelColumns, width / 2)
-                    grid.put(line.label, row: row, column: column, width: labelWidth, line.value.isEmpty ? line.style : .dim)
+                    grid.put(line.label, row: row, column: column, width: labelWidth, .dim)
                     grid.put(line.value, row: row, column: column + labelWidth + 1, width: max(0, width - labelWidth - 3), line.style)
                 }
             }

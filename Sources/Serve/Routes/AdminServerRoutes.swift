@@ -17,6 +17,7 @@ extension App {
         let process = ProcessMetrics()
         return Response.json { server in
             server.key("version"); server.string(settings.version)
+            server.key("name"); server.string(replicas.name)
             server.key("status"); server.string(isStopping ? "stopping" : model == nil ? "loading" : "ready")
             server.key("uptime_seconds"); server.number(uptime.rounded(toPlaces: 3))
             server.key("checks")

@@ -3,6 +3,7 @@
 #include <curses.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <stdio.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -17,6 +18,16 @@ static const unsigned slm_curses_underline = A_UNDERLINE;
 static inline void slm_curses_use_utf8(void) {
     setlocale(LC_CTYPE, "");
     if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0) setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+/// The keys that stand for the beginning and the end of pasted text: above those that curses gives to keys without names.
+static const int slm_curses_paste_begin = KEY_MAX + 1001;
+static const int slm_curses_paste_end = KEY_MAX + 1002;
+
+/// Makes terminals mark pasted text (bracketed paste). Others ignore it.
+static inline void slm_curses_mark_pastes(int isOn) {
+    fputs(isOn ? "\033[?2004h" : "\033[?2004l", stdout);
+    fflush(stdout);
 }
 
 /// Starts curses on standard input and output. Returns 0 if the type of the terminal is unknown or it cannot move the cursor.
@@ -56,15 +67,22 @@ static inline int slm_curses_open(void) {
     define_key("\033[5~", KEY_PPAGE);
     define_key("\033[6~", KEY_NPAGE);
     define_key("\033[Z", KEY_BTAB);
+    define_key("\033[200~", slm_curses_paste_begin);
+    define_key("\033[201~", slm_curses_paste_end);
+    slm_curses_mark_pastes(1);
     return 1;
 }
 
 /// Leaves the alternate screen and restores the modes of the terminal.
-static inline void slm_curses_close(void) { endwin(); }
+static inline void slm_curses_close(void) {
+    slm_curses_mark_pastes(0);
+    endwin();
+}
 
 /// Continues after slm_curses_close, and redraws everything.
 static inline void slm_curses_resume(void) {
     reset_prog_mode();
+    slm_curses_mark_pastes(1);
     clearok(curscr, TRUE);
     refresh();
 }

@@ -1,5 +1,6 @@
 import Dashboard
 import JSON
+import Terminal
 
 struct AdminStatsOptions: AdminOptions {
     var connection = AdminConnection()
@@ -17,9 +18,11 @@ extension Command {
         ) { options in
             let client = try options.client()
             guard case .totals(let totals) = try client.answer(to: .totals),
-                case .server(let server) = try client.answer(to: .server) else { return }
-            if options.json { return printLine(json(totals, server)) }
+                case .server(let server) = try client.answer(to: .server),
+                case .servers(let servers) = try client.answer(to: .servers) else { return }
+            if options.json { return printLine(json(totals, server, servers)) }
             for (label, value) in lines(totals, server) { printLine(label.padded(to: 22) + value.harmless) }
+            if servers.count > 1 { printServers(servers) }
         }
     }
 
@@ -42,7 +45,21 @@ extension Command {
         ]
     }
 
-    private static func json(_ totals: AdminTotals, _ server: ProcessRecord) -> String {
+    /// The table of all servers, if there are several; the lines above it are about the one that has answered.
+    private static func printServers(_ servers: [ReplicaRecord]) {
+        var table = TextTable(["SERVER", "MODEL", "#RUNNING", "#WAITING", "#TOKENS", "#MB", "#SEEN", "VERSION"])
+        for server in servers {
+            table.add([
+                server.name, server.model ?? "none", "\(server.running.grouped)/\(server.slots.grouped)", server.waiting.grouped,
+                server.tokens.grouped, (Double(server.memoryBytes) / 1e6).fixed(0),
+                servers.heartbeatAge(of: server), server.version,
+            ])
+        }
+        printLine("")
+        for line in table.lines(columns: TerminalMode.isTerminal(1) ? TerminalMode.size(of: 1).columns : nil) { printLine(line) }
+    }
+
+    private static func json(_ totals: AdminTotals, _ server: ProcessRecord, _ servers: [ReplicaRecord]) -> String {
         var writer = JSONWriter(.pretty)
         writer.object { all in
             let numbers = [
@@ -51,6 +68,22 @@ extension Command {
                 ("tokens", totals.tokens), ("tokens_last_minute", totals.tokensLastMinute),
             ]
             for (key, number) in numbers { all.key(key); all.integer(number) }
+            all.key("servers")
+            all.array { list in
+                for server in servers {
+                    list.object { json in
+                        json.key("name"); json.string(server.name)
+                        json.key("version"); json.string(server.version)
+                        json.key("model"); if let model = server.model { json.string(model) } else { json.null() }
+                        json.key("started_at"); if let time = server.started { json.string(time.iso8601) } else { json.null() }
+                        json.key("heartbeat_at"); if let time = server.heartbeat { json.string(time.iso8601) } else { json.null() }
+                        for (key, number) in [
+                            ("running", server.running), ("slots", server.slots), ("waiting", server.waiting),
+                            ("generated_tokens", server.tokens), ("memory_bytes", server.memoryBytes),
+                        ] { json.key(key); json.integer(number) }
+                    }
+                }
+            }
             all.key("server")
             all.object { json in
                 json.key("status"); json.string(server.status)
