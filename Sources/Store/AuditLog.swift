@@ -7,6 +7,8 @@ extension AdminQueries {
         case addInvitation = "invitation.create", deleteInvitation = "invitation.delete"
         case listConversations = "conversations.list", readMessages = "messages.read"
         case reloadModel = "model.reload", exportChats = "chats.export"
+        /// By the server itself (`StoreOptions.unusedAccountRetention`).
+        case warnUnusedUser = "user.warn_unused", deleteUnusedUser = "user.delete_unused"
     }
 
     package struct AuditEntry: Sendable, Equatable {

@@ -41,7 +41,7 @@ package final class Store: Sendable {
     package func close() { database.closeConnections() }
 
     /// Permanently deletes conversations deleted and messages replaced before the undo window, expired sessions and one-time codes, and
-    /// what is older than the retention times of `StoreOptions`. The server calls it periodically.
+    /// what is older than the retention times of `StoreOptions`, also accounts that are not used. The server calls it periodically.
     ///
     /// - Returns: The number of deleted conversations.
     @discardableResult
@@ -55,6 +55,10 @@ package final class Store: Sendable {
         if let retention = options.generationRetention {
             try deleteInBatches("generations", where: "created_at <= $1", now.advanced(by: .zero - retention), batch: 1_000)
         }
+        if let retention = options.revokedKeyRetention {
+            try deleteInBatches(
+                "api_keys", where: "revoked_at IS NOT NULL AND revoked_at <= $1", now.advanced(by: .zero - retention), batch: 1_000)
+        }
         try deleteUnused(at: now)
         try purgeRateLimits()
         try purgeServers()
@@ -63,7 +67,8 @@ package final class Store: Sendable {
         return deleted
     }
 
-    /// Deletes conversations without new messages and old lines of the audit log, at most once an hour: it reads both tables.
+    /// Deletes conversations without new messages, accounts that are not used and old lines of the audit log, at most once an hour: it
+    /// reads these tables.
     private func deleteUnused(at now: Timestamp) throws(StoreError) {
         let isDue = lastDeletionOfUnused.withLock { last in
             if let last, now < last.advanced(by: .seconds(3_600)) { return false }
@@ -77,6 +82,7 @@ package final class Store: Sendable {
         if let retention = options.auditRetention {
             try deleteInBatches("audit_log", where: "created_at <= $1", now.advanced(by: .zero - retention), batch: 1_000)
         }
+        try deleteUnusedAccounts(at: now)
     }
 
     /// Deletes rows in short transactions, so that other writers need not wait long.

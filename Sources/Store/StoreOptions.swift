@@ -28,6 +28,12 @@ package struct StoreOptions: Sendable {
     package var conversationRetention: Duration?
     /// How long lines of the audit log are kept; nil for ever.
     package var auditRetention: Duration?
+    /// How long revoked API keys are listed in the export of their account; nil for ever.
+    package var revokedKeyRetention: Duration?
+    /// How long an account that is not used is kept; nil for ever. Disabled accounts are kept.
+    package var unusedAccountRetention: Duration?
+    /// The least time between the warning in the audit log and the deletion of an unused account.
+    package var unusedAccountWarning = Duration.seconds(30 * 86_400)
     /// A server that has sent no heartbeat for this long is dead: its conversations can be continued on another one.
     package var leaseTime = Duration.seconds(6)
     /// An answer of a server without leases (schema version 7) that was not saved for this long is no longer being generated.

@@ -35,6 +35,9 @@ struct ServeOptions: MachineOptions {
     var usageDays = 90
     var conversationDays = 0
     var auditDays = 0
+    var revokedKeyDays = 0
+    var unusedAccountDays = 0
+    var accountWarningDays = 30
     var secretFile: String?
     var needsKey = false
     var noGuests = false
@@ -146,6 +149,11 @@ extension ServeOptions {
                 .option("keep-conversations", \.conversationDays, in: 0...36_500,
                         "Delete conversations N days after their last message; 0 to keep them."),
                 .option("keep-audit", \.auditDays, in: 0...36_500, "Keep the audit log of administrators for N days; 0 for ever."),
+                .option("keep-keys", \.revokedKeyDays, in: 0...36_500, "Keep revoked API keys for N days; 0 for ever."),
+                .option("keep-accounts", \.unusedAccountDays, in: 0...36_500,
+                        "Keep an account for N days after its last use, then delete it; 0 for ever."),
+                .option("account-warning", \.accountWarningDays, in: 0...36_500,
+                        "Announce the deletion of an unused account in the audit log at least N days before."),
                 .option("keep-deleted", \.store.undoWindow, "Keep deleted conversations and replaced messages for DURATION."),
                 .option("drain", \.drain, "On shutdown, wait up to DURATION for running answers."),
                 .option("handover", \.handover, "On shutdown, first serve for DURATION while /api/ready says 503, for a load balancer.",
@@ -192,6 +200,9 @@ struct ServeCommand {
         storeOptions.generationRetention = Self.days(options.usageDays)
         storeOptions.conversationRetention = Self.days(options.conversationDays)
         storeOptions.auditRetention = Self.days(options.auditDays)
+        storeOptions.revokedKeyRetention = Self.days(options.revokedKeyDays)
+        storeOptions.unusedAccountRetention = Self.days(options.unusedAccountDays)
+        storeOptions.unusedAccountWarning = .seconds(options.accountWarningDays * 86_400)
         let store = try Store(database, storeOptions)
         if let version = store.migratedFrom {
             Log.info(.migrated, "migrated \(database) from schema version \(version) to \(Store.schemaVersion).")
