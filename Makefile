@@ -186,7 +186,7 @@ caddy:          ## Install the proxy for check_caddy.py, which is skipped withou
 
 # The same holds for prometheus, of which promtool is a part.
 deploy-tools:   ## Install the programs for check_deploy.py, which skips the checks of those that are missing
-	$(call install_packages,prometheus systemd sqlite3 openssl)
+	$(call install_packages,prometheus systemd openssl)
 
 # Needs root and half an hour of one core. MODEL is a checkpoint, SCRATCH a folder for about 8 GB.
 test-dockerfile: ## Carry out deploy/Dockerfile without a container engine: SCRATCH=DIR, MODEL=FILE

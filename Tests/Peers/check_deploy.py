@@ -115,9 +115,10 @@ def check_units(slm, folder):
     if not needs("systemd-analyze", "systemd"):
         return
     # The programs of the units are not on this machine.
-    for name in ("slm.service", "slm.socket"):
+    names = ("slm.service", "slm.socket", "slm-backup.service", "slm-backup.timer")
+    for name in names:
         (folder / name).write_text((DEPLOY / "systemd" / name).read_text().replace("/opt/slm/current/bin/slm", "/bin/true"))
-    output = run("systemd-analyze", "verify", "--man=no", folder / "slm.service", folder / "slm.socket")
+    output = run("systemd-analyze", "verify", "--man=no", *(folder / name for name in names))
     assert not output.strip(), output
     score = run("systemd-analyze", "security", "--offline=true", "--threshold=10", folder / "slm.service").strip().splitlines()[-1]
     assert float(re.search(r"slm.service: ([\d.]+)", score)[1]) <= 1.0, score
@@ -205,7 +206,7 @@ def check_setup(slm, folder):
     output = run(*command)
     first = tree_of(root)
     modes = {"etc/slm/environment": 0o600, "var/lib/slm": 0o700, "var/backups/slm": 0o700, "var/lib/slm/models/model.h5": 0o640, "etc/slm/slm.yaml": 0o644,
-             "etc/systemd/system/slm.socket": 0o644, "etc/systemd/system/slm.service": 0o644, "opt/slm/releases/1.0.0/bin/slm": 0o755}
+             "etc/systemd/system/slm.socket": 0o644, "etc/systemd/system/slm.service": 0o644, "etc/systemd/system/slm-backup.service": 0o644, "etc/systemd/system/slm-backup.timer": 0o644, "opt/slm/releases/1.0.0/bin/slm": 0o755}
     assert {path: first[path][0] for path in modes} == modes, {path: oct(first[path][0]) for path in modes}
     assert first["opt/slm/current"][1] == "/opt/slm/releases/1.0.0" and first["var/lib/slm/models/model.h5"][1] == b"a model"
     secrets = dict(line.split("=", 1) for line in first["etc/slm/environment"][1].decode().splitlines() if not line.startswith("#"))
@@ -265,8 +266,6 @@ class Machine:
 
 
 def check_update(slm, folder):
-    if not needs("sqlite3", "make deploy-tools"):
-        return
     import sqlite3
     file = folder / "machine/var/lib/slm/chat.db"
     machine = Machine(slm, folder, f"sqlite:{file}")
@@ -290,11 +289,16 @@ def check_update(slm, folder):
         output = machine.call("--wait", "2s", bad, status=1)
         assert "saved the database" in output and "migrated from schema version 1" in output and "restored the database" in output, output
         backups = sorted(path.name for path in (machine.root / "var/backups/slm").iterdir())
-        assert len(backups) == 2 and backups[0].endswith("-after.backup") != backups[1].endswith("-after.backup"), backups
+        assert len(backups) == 2 and backups[0].endswith("-after.tar") != backups[1].endswith("-after.tar"), backups
         assert all(stat.S_IMODE((machine.root / "var/backups/slm" / name).stat().st_mode) == 0o600 for name in backups)
         before = next(name for name in backups if "-after" not in name)
-        with contextlib.closing(sqlite3.connect(machine.root / "var/backups/slm" / before)) as connection:
-            assert connection.execute("SELECT max(version) FROM slm_schema").fetchone() == (1,)
+        for name, version in ((before, 1), (next(name for name in backups if "-after" in name), None)):
+            written = json.loads(run(slm, "admin", "backup", "--verify", machine.root / "var/backups/slm" / name, "--json"))
+            assert written["schema_version"] == version or version is None and written["schema_version"] > 7, written
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            # The release that runs again is the same program, and has migrated the database.
+            assert connection.execute("SELECT username FROM users").fetchall() == [("Ada",)]
+        assert not list((machine.root / "var/lib/slm").glob("backup-*"))
         # A damaged archive, and one without a program, change nothing.
         damaged = folder / "slm-5.0.0-test.tar.gz"
         damaged.write_bytes(good.read_bytes()[:-1])

@@ -5,6 +5,7 @@ struct AdminRestoreOptions {
     var database = "sqlite:slm_chat.db"
     var replaces = false
     var endsSessions = false
+    var keepsSchema = false
     var checkpoints: String?
     var isDryRun = false
     var json = false
@@ -25,6 +26,7 @@ extension Command {
                     .option("replace", \.replaces, "Replace what the database contains. Without it, the database must be empty.")
                         .onCommandLineOnly(),
                     .option("end-sessions", \.endsSessions, "Require all users to sign in again."),
+                    .option("keep-schema", \.keepsSchema, "Do not migrate the tables to the schema of this version, for an earlier slm."),
                     .option("checkpoints", \.checkpoints, value: "DIR", "Copy the checkpoints of the backup into this directory.",
                             default: "not copied"),
                     .option("dry-run", \.isDryRun, "Check the backup and the database, and change nothing.").alias("check"),
@@ -48,6 +50,7 @@ extension AdminRestoreOptions {
         var restoring = Backup.RestoreOptions()
         restoring.replaces = replaces
         restoring.endsSessions = endsSessions
+        restoring.migrates = !keepsSchema
         restoring.isDryRun = isDryRun
         let url = try DatabaseURL(database)
         var copied: [String] = []
