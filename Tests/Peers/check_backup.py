@@ -6,7 +6,10 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import pathlib
+import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -73,6 +76,58 @@ def contains(found, expected):
     return len(found) == len(expected) and all(any(row.items() >= wanted.items() for row in found) for wanted in expected)
 
 
+def restore_on_full_disk(slm, folder, address, psql):
+    """A restore into a tablespace on a full file system fails with a sentence, leaves the database empty, and can be repeated."""
+    if os.geteuid() != 0:
+        return print("skipped: a restore on a full disk (only root can mount a small file system)")
+    psql("CREATE SCHEMA small")
+    tables = rows()
+    letters = random.Random(1)
+    # Random text, so that PostgreSQL cannot compress it: 9 MB.
+    tables["messages"] = [{"id": f"{i:026}", "conversation_id": "c".zfill(26), "position": i, "role": "user", "write_key": f"{i:026}",
+                           "content": letters.randbytes(15_000).hex(), "created_at": i} for i in range(300)]
+    tables["conversations"][0]["message_count"] = 300
+    write(folder / "large.tar", tables)
+    disk = folder / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0777", "slm-test", disk], capture_output=True, text=True)
+    if mounted.returncode:
+        return print(f"skipped: a restore on a full disk ({mounted.stderr.strip()})")
+    try:
+        space = disk / "space"
+        space.mkdir()
+        owner = pathlib.Path(psql("SHOW data_directory")).owner()
+        shutil.chown(space, owner)
+        os.chmod(folder, 0o755)
+        psql(f"CREATE TABLESPACE small LOCATION '{space}'")
+        url = f"{address}?options=-csearch_path%3Dsmall%20-cdefault_tablespace%3Dsmall"
+
+        def restore():
+            return subprocess.run([slm, "admin", "restore", "--from", folder / "large.tar", "--database", url, "--quiet"], capture_output=True, text=True)
+
+        def tables_of_schema():
+            return psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'small'")
+
+        full = restore()
+        assert full.returncode == 1 and full.stdout == "", full
+        assert full.stderr.count("\n") == 1 and "no space left for" in full.stderr and "No space left on device" in full.stderr, full.stderr
+        assert tables_of_schema() == "0"
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        assert restore().returncode == 0
+        assert psql("SELECT count(*), sum(length(content)) FROM small.messages") == "300|9000000"
+        # A full disk changes nothing in a database that is replaced.
+        before = psql("SELECT md5(string_agg(m::text, '' ORDER BY id)) FROM small.messages AS m")
+        subprocess.run(["mount", "-o", f"remount,size={shutil.disk_usage(disk).used // 1024 + 2_000}k", disk], check=True)
+        replaced = subprocess.run([slm, "admin", "restore", "--from", folder / "large.tar", "--database", url, "--replace"], capture_output=True, text=True)
+        assert replaced.returncode == 1 and "no space left for" in replaced.stderr, replaced
+        assert psql("SELECT md5(string_agg(m::text, '' ORDER BY id)) FROM small.messages AS m") == before
+        psql("DROP SCHEMA small CASCADE")
+        psql("DROP TABLESPACE small")
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+    print("a restore on a full disk fails with one sentence, changes nothing, and works when there is space")
+
+
 def main(slm):
     script = pathlib.Path(__file__).parent / "postgres.sh"
     server = subprocess.Popen(["bash", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -113,6 +168,7 @@ def main(slm):
             found = read(folder / f"{kind}.tar", folder / kind)
             for table, expected in tables.items():
                 assert contains(found[table], expected), (kind, table)
+        restore_on_full_disk(slm, folder, address, psql)
         count = sum(map(len, tables.values()))
         print(f"backups of and for SQLite and PostgreSQL: {count} rows equal, read by tar, sha256sum, sqlite3, psql")
 
