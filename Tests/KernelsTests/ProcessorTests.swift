@@ -123,7 +123,7 @@ import Testing
 
     /// The caller does the work of a thread that does not come: here one that is busy with an item of an earlier pass.
     @Test func `items do not wait for a thread that does not run`() throws {
-        let pool = try WorkerPool(threads: 2), done = Atomic(0)
+        let pool = try WorkerPool(threads: 2, cores: 2), done = Atomic(0)
         // Whichever thread takes the first item waits until the other one has done all the others.
         pool.forEach(100) { item, _ in
             if item == 0 { while done.load(ordering: .acquiring) < 99 { sched_yield() } }
@@ -145,9 +145,20 @@ import Testing
         #expect(calls.withLock { $0 } == [5, 5, 5])
     }
 
+    @Test func `with more threads than cores, as many do items as there are cores`() throws {
+        let pool = try WorkerPool(threads: 16, cores: 2), counts = Mutex([Int](repeating: 0, count: 16))
+        for _ in 0..<200 {
+            pool.forEach(64) { _, thread in counts.withLock { $0[thread] += 1 } }
+            pool.run { thread in counts.withLock { $0[thread] += 1 } }
+        }
+        #expect(counts.withLock { $0[0] + $0[1] } == 200 * (64 + 2))
+        #expect(counts.withLock { $0.dropFirst(2) }.allSatisfy { $0 == 200 })
+    }
+
     /// More threads than cores, and tasks of every kind in turn.
-    @Test func `many threads take turns on few cores`() throws {
-        let pool = try WorkerPool(threads: 16), sum = Atomic(0)
+    @Test(arguments: [1, 2, 16])
+    func `many threads take turns on few cores`(cores: Int) throws {
+        let pool = try WorkerPool(threads: 16, cores: cores), sum = Atomic(0)
         for round in 0..<300 {
             pool.forEach(round % 40) { item, _ in sum.add(item, ordering: .relaxed) }
             if round % 50 == 0 { pool.run { _ in sum.add(1, ordering: .relaxed) } }

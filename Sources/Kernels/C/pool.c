@@ -42,7 +42,7 @@ typedef struct {
 
 struct slm_pool {
     int size;
-    int64_t spin;
+    int active;                 // threads that do items, at most one per core; the others only run tasks for every thread
     // The task. Written by the caller while no worker has joined; a worker reads it after it has joined.
     void (*for_thread)(void *, int);        // for every thread, or NULL
     void (*for_item)(void *, long, int);
@@ -54,7 +54,7 @@ struct slm_pool {
     atomic_int caller_core;     // the core that the caller ran on when it opened the task
     atomic_int sleepers;        // workers that sleep until a task opens
     atomic_bool caller_sleeps;
-    atomic_bool needs_all;      // ends pauses
+    atomic_bool needs_all;      // ends pauses, and the sleep of threads that do no items
     _Alignas(64) _Atomic uint64_t state;    // in a cache line of its own: all threads read and write it
     _Alignas(64) pthread_mutex_t mutex;
     pthread_cond_t opened, finished, resumed;
@@ -118,7 +118,7 @@ static bool wait_for_task(worker *w, uint64_t *seen) {
         if (state & STOP) return false;
         const int64_t time = now();
         if (end == 0 || task_number(state) != last) {         // after a task that it has missed, the next one is near
-            end = time + p->spin;
+            end = time + spin_time;
             last = task_number(state);
         } else if (time >= end) {
             break;
@@ -134,6 +134,16 @@ static bool wait_for_task(worker *w, uint64_t *seen) {
     const int64_t time = now();
     if (time - slept > MILLISECONDS) w->woke = time;
     sample(w, time);
+    return joined;
+}
+
+// Sleeps until a task needs all threads. Returns false when the pool ends.
+static bool wait_for_task_of_all(slm_pool *p, uint64_t *seen) {
+    bool joined = false;
+    pthread_mutex_lock(&p->mutex);
+    while (!(atomic_load(&p->state) & STOP) && !(atomic_load(&p->needs_all) && (joined = join(p, seen))))
+        pthread_cond_wait(&p->resumed, &p->mutex);
+    pthread_mutex_unlock(&p->mutex);
     return joined;
 }
 
@@ -168,8 +178,8 @@ static bool leave_core(void) {
 }
 
 static void take_items(slm_pool *p, int thread) {
-    for (int i = 0; i < p->size; i++) {
-        share *q = &p->shares[thread + i < p->size ? thread + i : thread + i - p->size];
+    for (int i = 0; i < p->active; i++) {
+        share *q = &p->shares[thread + i < p->active ? thread + i : thread + i - p->active];
         while (atomic_load_explicit(&q->next, memory_order_relaxed) < q->end) {
             const long item = atomic_fetch_add_explicit(&q->next, 1, memory_order_relaxed);
             if (item < q->end) p->for_item(p->context, item, thread);
@@ -203,7 +213,7 @@ static void *worker_main(void *argument) {
     slm_pool *p = w.pool;
     w.woke = now();
     sample(&w, w.woke);
-    for (uint64_t seen = 0; wait_for_task(&w, &seen);) {
+    for (uint64_t seen = 0; w.thread < p->active ? wait_for_task(&w, &seen) : wait_for_task_of_all(p, &seen);) {
         if (p->for_thread) {
             if (atomic_fetch_sub(&p->missing, 1) == 1) wake_caller(p);
             p->for_thread(p->context, w.thread);
@@ -258,7 +268,7 @@ slm_pool *slm_pool_create(int threads, int cores) {
     pthread_cond_init(&p->finished, NULL);
     pthread_cond_init(&p->resumed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    p->spin = threads <= cores ? spin_time : 0;
+    p->active = threads < cores ? threads : cores;
     p->size = 1;
     for (int i = 1; i < threads; i++) {
         worker *w = malloc(sizeof *w);
@@ -305,7 +315,7 @@ static bool have_all_left(slm_pool *p) { return (atomic_load(&p->state) & JOINED
 // The caller's wait: spins, then sleeps. A worker that makes the condition true reads `caller_sleeps` afterwards.
 static void wait_until(slm_pool *p, bool (*is_true)(slm_pool *)) {
     const int64_t begin = now();
-    const int64_t spin = begin < atomic_load_explicit(&p->crowded_until, memory_order_relaxed) ? crowded_spin_time : p->spin;
+    const int64_t spin = begin < atomic_load_explicit(&p->crowded_until, memory_order_relaxed) ? crowded_spin_time : spin_time;
     do {
         for (int i = 0; i < 64; i++) {
             if (is_true(p)) return;
@@ -327,16 +337,16 @@ static void close_task(slm_pool *p) {
 }
 
 void slm_pool_for(slm_pool *p, long count, void (*task)(void *, long, int), void *context) {
-    if (p->size == 1 || count <= 1) {
+    if (p->active == 1 || count <= 1) {
         for (long item = 0; item < count; item++) task(context, item, 0);
         return;
     }
     p->for_thread = NULL;
     p->for_item = task;
     p->context = context;
-    for (int i = 0; i < p->size; i++) {
-        atomic_store_explicit(&p->shares[i].next, count * i / p->size, memory_order_relaxed);
-        p->shares[i].end = count * (i + 1) / p->size;
+    for (int i = 0; i < p->active; i++) {
+        atomic_store_explicit(&p->shares[i].next, count * i / p->active, memory_order_relaxed);
+        p->shares[i].end = count * (i + 1) / p->active;
     }
     open_task(p);
     take_items(p, 0);

@@ -14,8 +14,8 @@ int slm_available_cores(void);
 
 typedef struct slm_pool slm_pool;
 
-/// A pool of `threads` ≥ 1 threads, including the caller. NULL when the system cannot create them. Threads do not spin if there are
-/// more of them than `cores`.
+/// A pool of `threads` ≥ 1 threads, including the caller. NULL when the system cannot create them. At most `cores` of them do items: more
+/// would take turns on the cores and lose what is in the caches.
 slm_pool *slm_pool_create(int threads, int cores);
 /// Ends the threads. No task may be running.
 void slm_pool_destroy(slm_pool *);
