@@ -165,7 +165,8 @@ let package = Package(
         tests(
             "CommandLineTests",
             ["slm", "TestSupport", "Store", "Infer", "Threads", "Formats", "Checkpoint", "Train", "Model", "Kernels", "JSON"]),
-        tests("TrainTests", ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels"]),
+        tests(
+            "TrainTests", ["TestSupport", "Train", "Checkpoint", "Corpus", "Tokenize", "Files", "Model", "Autograd", "Kernels", "Random"]),
         tests(
             "InferTests",
             ["TestSupport", "Random", "Infer", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient"]),

@@ -1,7 +1,7 @@
 /// Chooses on how many tokens a run evaluates, so that its evaluations take about a tenth of it.
 ///
 /// Half of that is for the evaluations during the run, and half for the one at its end.
-struct EvaluationSchedule {
+package enum EvaluationSchedule {
     /// The usual number of evaluations during a run.
     static let usualCount = 20
     private static let leastCount = 5
@@ -16,7 +16,7 @@ struct EvaluationSchedule {
 
     /// The tokens of an evaluation in a run of limited time: the most of `most`, its half, its quarter …, of which `usualCount`
     /// evaluations fit, and below `fewTokens` the most of which `leastCount` fit.
-    static func tokens(most: Int, within seconds: Double, secondsPerToken: Double) -> Int {
+    package static func tokens(most: Int, within seconds: Double, secondsPerToken: Double) -> Int {
         let budget = seconds * share / (secondsPerToken * (1 + trainingShare))
         let fits = { (tokens: Int, count: Int) in Double(tokens * count) <= budget }
         var tokens = most
@@ -27,7 +27,7 @@ struct EvaluationSchedule {
     }
 
     /// The tokens of an evaluation in a run of so many training tokens. Does not depend on the speed of the machine.
-    static func tokens(most: Int, trainingTokens: Int) -> Int {
+    package static func tokens(most: Int, trainingTokens: Int) -> Int {
         let budget = Double(trainingTokens) * 2 * share * trainingCost / (1 + trainingShare)
         var tokens = most
         while tokens > fewTokens / 2, Double(tokens * usualCount) > budget { tokens = max(fewTokens / 2, tokens / 2) }

@@ -29,7 +29,9 @@ import Train
     /// A clock that advances with the work that a run reports.
     private struct Machine {
         let secondsPerStep, secondsPerToken: Double
-        private(set) var now = 0.0, evaluating = 0.0, evaluations = 0, steps = 0
+        /// Clocks do not begin at 0.
+        private(set) var now = 1e6
+        private(set) var evaluating = 0.0, evaluations = 0, steps = 0, result: TrainingRun.Result?
         private var shown = 0
 
         init(secondsPerStep: Double, secondsPerToken: Double) {
@@ -48,6 +50,7 @@ import Train
                 evaluating += seconds
                 shown = tokens == all ? 0 : tokens
             case .evaluated: evaluations += 1
+            case .validated(let found): result = found
             default: break
             }
         }
@@ -74,6 +77,40 @@ import Train
         #expect(machine.evaluating <= max(0.1 * seconds, 3 * 1_600 * speed.token), "\(machine.evaluating) s of \(seconds) s")
         #expect(abs(Double(machine.steps - promised)) <= max(2, 0.2 * Double(promised)), "\(machine.steps) steps, promised \(promised)")
         if seconds >= 300, speed.step < 6 { #expect(machine.evaluations >= 4) }
+        // The whole set takes less than a second on the fast machine, and more than a twentieth of a minute on the others.
+        if speed.token < 1e-4 { #expect(machine.result?.part.isWhole == true) }
+        if seconds == 60, speed.token > 1e-4 { #expect(machine.result?.part.isWhole == false) }
+    }
+
+    @Test func `an estimate leaves a tenth of the time for evaluations, and a fifth of a step's time for each fitted context`() throws {
+        var plan = TrainingPlan()
+        plan.rows = 2
+        plan.warmup = 2
+        plan.length = .seconds(111)
+        #expect(try run(plan).estimate(secondsPerStep: 1) == (100, 111))
+        plan.nGramContexts = 5 * 2 * 48 * 11        // eleven steps of 2 × 48 tokens
+        #expect(try run(plan).estimate(secondsPerStep: 1) == (90, 111))
+        plan.length = .steps(20)
+        let estimate = try run(plan).estimate(secondsPerStep: 2)
+        #expect(estimate.steps == 20 && abs(estimate.seconds - (22 + 44)) < 1e-9)
+    }
+
+    /// 20 evaluations, or five if they are small, with a quarter of their tokens again of the training data, take a twentieth of the run.
+    @Test(arguments: [600, 1_024, 16_384, 262_144, 1 << 20], [1e-7, 2e-5, 1e-4, 4e-3])
+    func `evaluations have the most tokens that fit the run`(most: Int, secondsPerToken: Double) {
+        for seconds in [10.0, 120, 3_600] {
+            let tokens = EvaluationSchedule.tokens(most: most, within: seconds, secondsPerToken: secondsPerToken)
+            let share = { (tokens: Int) in Double(tokens * (tokens > 8_192 ? 20 : 5)) * 1.25 * secondsPerToken / seconds }
+            #expect(share(tokens) <= 0.05 || tokens == min(most, 1_024), "\(tokens)")
+            #expect(tokens == most || share(2 * tokens) > 0.05, "\(tokens)")
+        }
+        // An evaluated token takes a third of the time of a training token.
+        for trainingTokens in [10_000, 1_000_000, 20_000_000, 1_000_000_000] {
+            let tokens = EvaluationSchedule.tokens(most: most, trainingTokens: trainingTokens)
+            let share = { (tokens: Int) in Double(tokens * 20) * 1.25 / 3 / Double(trainingTokens) }
+            #expect(share(tokens) <= 0.1 || tokens == min(most, 4_096), "\(tokens)")
+            #expect(tokens == most || share(2 * tokens) > 0.1, "\(tokens)")
+        }
     }
 
     @Test func `early stopping does not count evaluations during the warmup and the first tenth of a run`() throws {

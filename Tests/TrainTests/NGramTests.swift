@@ -5,6 +5,7 @@ import Files
 import Glibc
 import Kernels
 import Model
+import Random
 import Testing
 import TestSupport
 import Tokenize
@@ -92,6 +93,49 @@ import Train
         }
     }
 
+    /// Eight n-grams with count 1, four with 2, two with 3 and one with 4: y = 8 / (8 + 2·4) = 0.5.
+    @Test func `discounts are those of Chen and Goodman`() {
+        let occurrences = [Int](repeating: 1, count: 8) + [2, 2, 2, 2, 3, 3, 4]
+        let numbers = occurrences.enumerated().flatMap { token, count in [UInt64](repeating: 1 << 4 | UInt64(token), count: count) }
+        let model = KneserNeyModel(SortedCounts(numbers, bits: 5), bits: 4)
+        // 1 - 2y·4/8, 2 - 3y·2/4, 3 - 4y·1/2
+        let discounts: [Float] = [0, 0.5, 1.25, 2, 2]
+        var found: [Float] = []
+        model.forEach(after: 0) { found.append($1) }
+        #expect(zip(found, occurrences).allSatisfy { abs($0 - (Float($1) - discounts[$1]) / 26) < 1e-6 } && found.count == 15)
+        #expect(abs(model.backoff[0] - (8 * 0.5 + 4 * 1.25 + 3 * 2) / 26) < 1e-6)
+    }
+
+    /// The target of a context is the discounted distribution after it, plus its backoff mass times that after its last token.
+    @Test func `a pair backs off to the tokens that follow its last token in many contexts`() throws {
+        let V = 12, bits = 4
+        var noise = TestRandom(6), text: [UInt16] = [0, 1]
+        // Token 5 follows token 2 often, but after token 1 only: its continuation count is 1.
+        while text.count < 4_000 {
+            text += noise.next() % 2 == 0 ? [1, 2, 5] : [UInt16(noise.next() % 12), UInt16(noise.next() % 12)]
+        }
+        let counts = try #require(NGramCounts(of: counting(of: try file(text, vocabulary: V), vocabulary: V), vocabulary: V, pairs: 40))
+        let ids = text.map { UInt64($0) }
+        let trigrams = zip(ids, zip(ids.dropFirst(), ids.dropFirst(2))).map { ($0 << bits | $1.0) << bits | $1.1 }
+        let afterPair = KneserNeyModel(SortedCounts(trigrams, bits: 12), bits: bits)
+        let continuations = KneserNeyModel(SortedCounts(Set(trigrams).map { $0 & 255 }, bits: 8), bits: bits)
+        var random = SeededRandom(seed: 1, stream: 1)
+        for context in counts.contexts {
+            guard let pair = context.pair.map({ counts.pairs[$0] }) else { continue }
+            var rows = SoftTargetRows(), found = [Float](repeating: 0, count: V), expected = found
+            counts.add(after: context, weight: 2, to: &rows, &random)
+            for (token, probability) in zip(rows.tokens, rows.probabilities) { found[Int(token)] += probability }
+            let row = try #require(afterPair.contexts.firstIndex(of: UInt64(pair.before << bits | pair.last)))
+            let shorter = try #require(continuations.contexts.firstIndex(of: UInt64(pair.last)))
+            let rest = 2 * afterPair.backoff[row]
+            afterPair.forEach(after: row) { expected[Int($0)] += 2 * $1 }
+            continuations.forEach(after: shorter) { expected[Int($0)] += rest * $1 }
+            // What is left goes to eight tokens drawn from the text.
+            #expect(abs(found.reduce(0, +) - 2) < 1e-4)
+            #expect(zip(found, expected).allSatisfy { $0 > $1 - 1e-4 }, "\(pair): \(found), expected at least \(expected)")
+        }
+    }
+
     /// After token 3 the token before is irrelevant. After all others it decides. So no informative pair ends in 3.
     @Test func `the most informative pairs come first`() throws {
         var noise = TestRandom(4), text: [UInt16] = [0, 1]
@@ -120,10 +164,27 @@ import Train
         let tokenLosses = trainer.tokenLosses(of: batch)
         #expect(tokenLosses.nats.reduce(0, +) / Float(tokenLosses.count) < 0.75)
         #expect(trainer.parameters.values.read { span in span.indices.allSatisfy { span[$0].isFinite } })
+        try checkPositions(trainer.parameters, configuration)
 
         configuration.isTied = true
         #expect(!NGramInitialization.isPossible(for: configuration))
         #expect(!NGramInitialization.isPossible(for: .tiny) && NGramInitialization.isPossible(for: .eugpt))
+    }
+
+    /// The frequencies of the position waves rise from 0 to half a turn, and the copying heads undo the division by the first layer norm.
+    private func checkPositions(_ parameters: Parameters, _ configuration: GPTConfiguration) throws {
+        let C = configuration.width
+        let values = { (name: String) in parameters.value(of: try #require(parameters.list.first { $0.name == name })).floats }
+        let positions = try values("positions.weight"), tokens = try values("tokens.weight"), qkv = try values("layer0.qkv.weight")
+        let cosines = (0..<C).filter { positions[$0] == 1 }.map { positions[C + $0] }
+        #expect(cosines.count >= 8 && zip(cosines, cosines.dropFirst()).allSatisfy { $0 > $1 }, "\(cosines)")
+        let value = try #require(qkv[(2 * C * C)...].first { $0 != 0 })
+        for (token, position) in [(0, 0), (7, 3), (39, 60)] {
+            let input = (0..<C).map { tokens[token * C + $0] + positions[position * C + $0] }
+            let mean = input.reduce(0, +) / Float(C)
+            let deviation = (input.map { ($0 - mean) * ($0 - mean) }.reduce(0, +) / Float(C)).squareRoot()
+            #expect(abs(value / deviation - 1) < 0.05, "\(value), \(deviation)")
+        }
     }
 
     /// Stops after each number of calls, counting and fitting, and continues from what was stored.

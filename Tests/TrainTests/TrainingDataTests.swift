@@ -2,6 +2,7 @@ import Autograd
 import Checkpoint
 import Corpus
 import Files
+import Foundation
 import Kernels
 import Model
 import Testing
@@ -48,6 +49,10 @@ import Train
         let trained = try TrainingData(source, vocabulary: vocabulary, storage: cache, on: pool)
         let cached = try TrainingData(source, vocabulary: vocabulary, storage: cache, on: pool)
         #expect(trained.report?.kept == 100 && cached.report == nil)
+        // The folder in the cache can be given to slm train --data.
+        let cachedFolder = try #require(FileManager.default.contentsOfDirectory(atPath: folder("cache")).first { !$0.hasPrefix(".") })
+        let stored = try Vocabulary(reading: folder("cache/\(cachedFolder)/tokenizer.json"))
+        #expect(stored.fingerprint == vocabulary.fingerprint)
         // As slm tokenize --tokens, then slm train --data FOLDER.
         try CorpusEncoder(Tokenizer(vocabulary), file: "tokenizer.json", template: .specialTokens)
             .write(source.paths, to: folder("tokens"), on: pool)

@@ -126,6 +126,21 @@ import Train
         #expect(try best.integer("step") == bestStep && run.state.step == 60)
     }
 
+    @Test func `the weights are saved at the interval of the plan, and at the end`() throws {
+        var plan = plan, step = 0, saved: [Int] = []
+        plan.evaluateEvery = 100
+        plan.saveEvery = 5
+        let run = try run(plan, in: "intervals")
+        _ = try run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
+            if case .step(_, _, let state) = event { step = state.step }
+            if case .saved(let path, let of) = event, path.hasSuffix("last.h5") {
+                #expect(of == step)
+                saved.append(step)
+            }
+        }
+        #expect(saved == [5, 10, 12])
+    }
+
     @Test func `early stopping ends the run after evaluations without improvement`() throws {
         var plan = plan
         plan.length = .steps(1_000)

@@ -97,8 +97,9 @@ import Train
     @Test func `the result is that of the best weights, and the last weights stay`() throws {
         let data = try data(), run = try run(data, "run", steps: 40)
         var best = 0, losses: [Double] = []
-        var result: TrainingRun.Result?
+        var result: TrainingRun.Result?, evaluated = (tokens: 0, of: 0)
         _ = try run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
+            if case .evaluating(let tokens, let all) = event { evaluated = (tokens, all) }
             // As if the run lost what it has learned.
             if case .step(_, _, let state) = event, state.step == 33 {
                 run.trainer.parameters.values.write { for i in $0.indices { $0[i] = 0 } }
@@ -109,6 +110,8 @@ import Train
             }
             if case .validated(let found) = event { result = found }
         }
+        // The progress of the evaluation at the end.
+        #expect(evaluated.tokens == evaluated.of && evaluated.of == result?.part.tokens)
         #expect(best < 36 && result?.step == best, "\(losses)")
         #expect(abs((result?.evaluation.loss ?? 9) - (losses.min() ?? 0)) < 0.5 && losses.last ?? 0 > 5)
         let trainer = try Trainer(run.trainer.model.configuration, on: Processor(threads: 1), precision: .float32, seed: 1)

@@ -1,7 +1,7 @@
 import Checkpoint
 import Glibc
 import Kernels
-import Random
+package import Random
 import Tokenize
 
 /// Bigram counts of a text, and trigram counts for the most informative pairs of tokens.
@@ -16,7 +16,7 @@ package struct NGramCounts: Sendable {
     /// In descending order of the information that they add to their last token.
     package let pairs: [Pair]
     /// A context for each token that was followed by another, then one for each pair.
-    let contexts: [Context]
+    package let contexts: [Context]
     package let afterToken: KneserNeyModel
     private let afterPair: KneserNeyModel
     /// The backoff distribution of pairs: continuation counts after the last token, in which each preceding token counts once.
@@ -24,11 +24,11 @@ package struct NGramCounts: Sendable {
     /// Tokens with the frequencies of the text, as a sample of the unigram distribution.
     private let unigramSample: [Int32]
 
-    struct Context {
+    package struct Context: Sendable {
         let total: Int
         fileprivate let row: Int
         /// nil for a single token.
-        let pair: Int?
+        package let pair: Int?
     }
 
     /// nil if it was stopped.
@@ -133,7 +133,7 @@ package struct NGramCounts: Sendable {
     /// Adds the next-token distribution of a context to a row, with a total of `weight`.
     ///
     /// The remaining backoff mass goes to sampled unigrams.
-    func add(after context: Context, weight: Float, to row: inout SoftTargetRows, _ random: inout SeededRandom) {
+    package func add(after context: Context, weight: Float, to row: inout SoftTargetRows, _ random: inout SeededRandom) {
         var rest = weight
         var shorterRow: Int? = context.row
         if let pair = context.pair {
@@ -177,10 +177,12 @@ extension NGramCounts {
 }
 
 /// Collects rows of sparse target distributions.
-struct SoftTargetRows {
-    private(set) var starts: [Int32] = [0]
-    private(set) var tokens: [Int32] = []
-    private(set) var probabilities: [Float] = []
+package struct SoftTargetRows {
+    private var starts: [Int32] = [0]
+    package private(set) var tokens: [Int32] = []
+    package private(set) var probabilities: [Float] = []
+
+    package init() {}
 
     mutating func add(_ token: Int32, _ probability: Float) {
         tokens.append(token)

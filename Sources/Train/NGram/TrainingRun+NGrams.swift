@@ -14,7 +14,7 @@ extension TrainingRun {
     ///   - shouldStop: Called several times a second.
     ///   - progress: Called with the share of the work that is done.
     package func initializeFromNGrams(
-        of tokens: TokenFile, on processor: Processor, precision: DataType, clock: () -> Double, shouldStop: () -> Bool = { false },
+        of tokens: TokenFile, on processor: Processor, precision: DataType, clock: () -> Double, shouldStop: () -> Bool,
         progress: (_ share: Double) -> Void = { _ in }, _ report: (Event) throws -> Void
     ) throws {
         guard plan.nGramContexts > 0, state.step == 0 else { return }
