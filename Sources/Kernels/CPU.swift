@@ -41,14 +41,34 @@ package enum CPU {
     package static var memoryBytes: Int { memory.amount }
 
     /// The CPU's model name.
-    package static var name: String { line("model name", of: "/proc/cpuinfo") ?? "unknown CPU" }
+    package static var name: String {
+        if let name = line("model name", of: "/proc/cpuinfo") { return name }
+        // Linux on 64-bit ARM lists only numbers.
+        guard let implementer = line("CPU implementer", of: "/proc/cpuinfo"), let part = line("CPU part", of: "/proc/cpuinfo") else {
+            return "unknown CPU"
+        }
+        return armName(implementer: implementer, part: part)
+    }
+
+    /// The name of a 64-bit ARM CPU whose numbers the system prints, such as 0x41 and 0xd0c.
+    package static func armName(implementer: String, part: String) -> String {
+        let names = [
+            "0x41 0xd03": "Cortex-A53", "0x41 0xd05": "Cortex-A55", "0x41 0xd07": "Cortex-A57", "0x41 0xd08": "Cortex-A72",
+            "0x41 0xd0b": "Cortex-A76", "0x41 0xd41": "Cortex-A78", "0x41 0xd46": "Cortex-A510", "0x41 0xd47": "Cortex-A710",
+            "0x41 0xd0c": "Neoverse N1", "0x41 0xd40": "Neoverse V1", "0x41 0xd49": "Neoverse N2", "0x41 0xd4f": "Neoverse V2",
+            "0xc0 0xac3": "Ampere-1",
+        ]
+        return names["\(implementer) \(part)"] ?? "64-bit ARM CPU, implementer \(implementer), part \(part)"
+    }
 
     /// The CPU's instruction set extensions that are relevant for kernels.
     package static var features: [String] {
         let flags = Set(
             (line("flags", of: "/proc/cpuinfo") ?? line("Features", of: "/proc/cpuinfo") ?? "").split(separator: " ").map(String.init))
-        return ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "sve"]
-            .filter(flags.contains)
+        return [
+            "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "asimddp", "bf16",
+            "i8mm", "sve",
+        ].filter(flags.contains)
     }
 
     /// The peak resident memory of this process, in bytes.
