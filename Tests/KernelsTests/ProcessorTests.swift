@@ -2,6 +2,7 @@ import CKernels
 import Files
 import Glibc
 import Kernels
+import Platform
 import Synchronization
 import TestSupport
 import Testing
@@ -55,8 +56,8 @@ import Testing
 
 @Suite struct CPUNameTests {
     @Test func `ARM CPUs have the names of their numbers`() {
-        #expect(CPU.armName(implementer: "0x41", part: "0xd0c") == "Neoverse N1")
-        #expect(CPU.armName(implementer: "0x41", part: "0x001") == "64-bit ARM CPU, implementer 0x41, part 0x001")
+        #expect(Machine.armName(implementer: "0x41", part: "0xd0c") == "Neoverse N1")
+        #expect(Machine.armName(implementer: "0x41", part: "0x001") == "64-bit ARM CPU, implementer 0x41, part 0x001")
     }
 }
 
