@@ -6,6 +6,8 @@ BUILD    := swift build -c release --explicit-target-dependency-import-check err
 PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev \
             libsqlite3-dev libpq-dev libsodium-dev libcrypt-dev zlib1g-dev libncurses-dev pkg-config libgcc-12-dev
 TEST_PACKAGES := postgresql python3-venv valgrind man-db
+# A cross-compiler's libraries for 64-bit ARM, which Swift's clang uses, and an emulator.
+NEON_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PYTHON   := python3
 VENV     := .venv
 SLM      := .build/release/slm
@@ -26,7 +28,7 @@ TSAN_LIBRARIES := -L$(SWIFT_LIBRARIES) -Wl,-rpath,$(SWIFT_LIBRARIES) -ldispatch 
 CLANG    := $(dir $(realpath $(shell command -v swift 2>/dev/null)))clang
 SWIFTC   := $(dir $(realpath $(shell command -v swift 2>/dev/null)))swiftc
 
-.PHONY: help deps test-deps build static install uninstall deb tarball demo commands sample test test-swift test-sanitizers test-sanitized-c test-races test-valgrind test-peers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-store kill-serve mutation fuzz bench clean
+.PHONY: help deps test-deps build static install uninstall deb tarball demo commands sample test test-swift test-sanitizers test-neon test-sanitized-c test-races test-valgrind test-peers test-web chromium tmux caddy deploy-tools test-dockerfile test-llama test-mutants kill-training kill-store kill-serve mutation fuzz bench clean
 
 help:           ## List the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -86,7 +88,7 @@ sample:         ## Regenerate data/sample.txt and data/sample-val.txt
 	.build/release/sample-chats training > data/sample.txt
 	.build/release/sample-chats validation > data/sample-val.txt
 
-test: test-deps test-swift test-mutants test-sanitized-c test-valgrind   ## Run all tests that need no Python package
+test: test-deps test-swift test-mutants test-sanitized-c test-neon test-valgrind   ## Run all tests that need no Python package
 
 # The tests record which kernels they ran; those that this CPU supports must be among them.
 test-swift: test-deps
@@ -117,6 +119,27 @@ test-sanitized-c: test-deps
 	    -fuse-ld=lld Sources/Kernels/C/pool.c Tests/Programs/Sanitizers/pool.c $(TSAN_LIBRARIES) -lpthread -o .build/sanitizers/pool-threads
 	.build/sanitizers/pool-threads
 
+# Checks all kernels against loops in f64: those of this machine, and those of 64-bit ARM in an emulator, on a CPU with bf16 instructions, on
+# one with dot products only, and on one with neither. On an ARM machine, runs only the kernels that it has.
+KERNEL_CHECKS := -std=gnu11 -O2 -ISources/Kernels/C -ISources/Kernels/C/include -fuse-ld=lld Sources/Kernels/C/*.c \
+    Tests/Programs/KernelChecks/*.c -lm -lpthread
+NEON_CLANG := $(CLANG) --target=aarch64-linux-gnu
+QEMU_ARM   := qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu
+test-neon: test-deps ## Check the kernels of 64-bit ARM in an emulator, and those of this machine
+	@mkdir -p .build/kernel-checks
+	$(CLANG) $(KERNEL_CHECKS) -o .build/kernel-checks/native
+	.build/kernel-checks/native
+ifneq ($(shell uname -m),aarch64)
+	$(call install_packages,$(NEON_PACKAGES))
+	$(NEON_CLANG) $(KERNEL_CHECKS) -o .build/kernel-checks/aarch64
+	$(QEMU_ARM) max .build/kernel-checks/aarch64 neonbf16 neondotprod neon plain
+	$(QEMU_ARM) cortex-a76 .build/kernel-checks/aarch64 --first neondotprod neon plain
+	$(QEMU_ARM) cortex-a53 .build/kernel-checks/aarch64 --first neon plain
+	$(NEON_CLANG) -std=gnu11 -O2 -ISources/Kernels/C/include -fuse-ld=lld Sources/Kernels/C/pool.c Tests/Programs/Sanitizers/pool.c -lpthread \
+	    -o .build/kernel-checks/pool
+	$(QEMU_ARM) max .build/kernel-checks/pool
+endif
+
 test-sanitizers: test-sanitized-c test-races   ## Run the C code with sanitizers, and the Swift tests that use threads with ThreadSanitizer
 
 # Runs the Swift tests of the modules that use threads with ThreadSanitizer, in release builds: debug builds of the kernels take far too long.
@@ -143,7 +166,7 @@ test-races: test-deps .build/sanitizers/swift_tsan.o    ## Run tests that use th
 test-valgrind: build test-deps
 	strip --strip-debug -o .build/slm-for-valgrind $(SLM)
 	valgrind --quiet --error-exitcode=9 .build/slm-for-valgrind bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
-	    --threads 2 --cpu avx2
+	    --threads 2 --cpu $(if $(filter aarch64,$(shell uname -m)),neon,avx2)
 
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check

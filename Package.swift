@@ -50,7 +50,6 @@ let package = Package(
         system("CPCRE2"),
         system("CXXHash"),
         system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
-        system("CEpoll"),
         system("CHDF5", pkgConfig: "hdf5", apt: "libhdf5-dev"),
         system("CYAML", apt: "libyaml-dev"),
         system("CSQLite"),
@@ -59,6 +58,7 @@ let package = Package(
         system("CCrypt", apt: "libcrypt-dev"),
         system("CZlib", apt: "zlib1g-dev"),
         system("CNcurses", apt: "libncurses-dev"),
+        .systemLibrary(name: "CEpoll", path: "Sources/Platform/Linux/CEpoll"),
         .target(name: "CSimdjson", path: "Sources/System/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // Support: small modules that know nothing of models.
@@ -68,16 +68,18 @@ let package = Package(
         module("JSON", in: "Support", ["CSimdjson"]),
         module("Files", in: "Support"),
         module("Threads", in: "Support"),
+        // What is different on every system.
+        module("Platform", ["CEpoll", "Files"], exclude: ["Linux/CEpoll"]),
         module("Terminal", in: "Support", ["Files"]),
         module("Settings", in: "Support", ["CYAML", "Terminal"]),
         module("HTTPClient", in: "Support", ["CCurl"]),
-        module("HTTPServer", in: "Support", ["CEpoll", "Threads"]),
+        module("HTTPServer", in: "Support", ["Platform", "Threads"]),
         module("Secrets", in: "Support", ["Base64", "JSON", "Files", "CSodium", "CCrypt"]),
         module("Gzip", in: "Support", ["CZlib"]),
 
         // Arithmetic on buffers, the worker pool, CPU detection.
         .target(name: "CKernels", path: "Sources/Kernels/C", cSettings: [.headerSearchPath(".")] + cSettings),
-        module("Kernels", ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Files", "Threads"], exclude: ["C"]),
+        module("Kernels", ["CKernels", "COpenBLAS", "CLAPACKE", "COneDNN", "Platform", "Files", "Threads"], exclude: ["C"]),
 
         // Tensors, the tape, derivatives; text to token ids and back.
         module("Autograd", ["Kernels"], settings: safe),
@@ -110,7 +112,8 @@ let package = Package(
         module(
             "Serve",
             [
-                "Infer", "Store", "HTTPServer", "Secrets", "Gzip", "Threads", "Tokenize", "Checkpoint", "Kernels", "JSON", "Files",
+                "Infer", "Store", "HTTPServer", "Platform", "Secrets", "Gzip", "Threads", "Tokenize", "Checkpoint", "Kernels", "JSON",
+                "Files",
                 "CWebFiles",
             ],
             exclude: ["Web", "EmbeddedWeb"]
@@ -147,7 +150,7 @@ let package = Package(
         testProgram("ServeParts", ["Serve", "Files"]),
 
         // Tests, one target per module.
-        tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Files"]),
+        tests("KernelsTests", ["TestSupport", "Kernels", "CKernels", "Platform", "Files"]),
         tests("AutogradTests", ["TestSupport", "Autograd", "Kernels"]),
         tests("ModelTests", ["TestSupport", "Model", "Autograd", "Kernels"]),
         tests("Base64Tests", ["TestSupport", "Base64"]),

@@ -4,7 +4,7 @@
 # FILE has a line "INSTRUCTIONSET PRECISION" for each combination that ran (see Tests/TestSupport/KernelPaths.swift).
 set -eu
 file=$1
-flags=" $(sed -n 's/^flags[^:]*://p' /proc/cpuinfo | head -1) "
+flags=" $(sed -n 's/^\(flags\|Features\)[^:]*://p' /proc/cpuinfo | head -1) "
 has() { for f in "$@"; do case "$flags" in *" $f "*) ;; *) return 1 ;; esac; done; }
 expected="plain f32"
 skipped=""
@@ -20,6 +20,15 @@ if [ "$(uname -m)" = x86_64 ]; then
     add $avx512 "avx512 f32"
     add $bf16 "avx512bf16 f32"
     add $bf16 "avx512bf16 bf16"
+fi
+if [ "$(uname -m)" = aarch64 ]; then
+    dotprod=no; bf16=no
+    if has asimddp; then dotprod=yes; fi
+    if [ $dotprod = yes ] && has bf16; then bf16=yes; fi
+    add yes "neon f32"
+    add $dotprod "neondotprod f32"
+    add $bf16 "neonbf16 f32"
+    add $bf16 "neonbf16 bf16"
 fi
 missing=$(printf '%s\n' "$expected" | while read -r path; do grep -qx "$path" "$file" || printf '%s, ' "$path"; done)
 printf 'kernels that the tests ran: %s\n' "$(sort -u "$file" | paste -sd, | sed 's/,/, /g')"

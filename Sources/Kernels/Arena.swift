@@ -1,5 +1,5 @@
 import Files
-import Glibc
+import Platform
 
 /// The allocator of all buffers: one range of addresses that grows upwards.
 ///
@@ -28,17 +28,17 @@ package final class Arena {
     /// Reserves addresses, not memory: four times the memory that the process may use, or less if that is not allowed.
     package init() throws(ProcessorError) {
         var size = max(4 * CPU.memoryBytes / Self.step, 64) * Self.step
-        var address = mmap(nil, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        while address == MAP_FAILED, size > 256 << 20 {
+        var address = AddressSpace.reserve(size)
+        while address == nil, size > 256 << 20 {
             size /= 2
-            address = mmap(nil, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+            address = AddressSpace.reserve(size)
         }
-        guard let address, address != MAP_FAILED else { throw .noAddresses(megabytes: size >> 20) }
+        guard let address else { throw .noAddresses(megabytes: size >> 20) }
         base = address
         reserved = size
     }
 
-    deinit { munmap(base, reserved) }
+    deinit { AddressSpace.release(base, reserved) }
 
     /// Allocates uninitialized memory, 64-byte aligned.
     package func allocate(bytes: Int) -> Storage {
@@ -63,10 +63,9 @@ package final class Arena {
         let last = free.last.flatMap { $0.start + $0.count == capacity ? $0 : nil }
         let missing = count - (last?.count ?? 0)
         let more = (missing + Self.step - 1) / Self.step * Self.step
-        guard capacity + more <= reserved, mprotect(base + capacity, more, PROT_READ | PROT_WRITE) == 0 else {
+        guard capacity + more <= reserved, AddressSpace.commit(base + capacity, more) else {
             fatalError("out of memory: cannot allocate \(count >> 20) MB, \(used >> 20) MB are in use")
         }
-        madvise(base + capacity, more, MADV_HUGEPAGE)   // fewer page-table walks; optional, so errors are ignored
         growths += 1
         addFreeRange(start: capacity, count: more)
         capacity += more
@@ -116,20 +115,11 @@ package final class Storage {
         self.pointer = pointer
     }
 
-    func disableHugePages(_ bytes: Range<Int>) { advise(MADV_NOHUGEPAGE, about: bytes) }
+    func disableHugePages(_ bytes: Range<Int>) { AddressSpace.disableHugePages(pointer + bytes.lowerBound, bytes.count) }
 
     func discard(_ bytes: Range<Int>) {
         guard case .arena = owner else { return }
-        advise(MADV_DONTNEED, about: bytes)
-    }
-
-    /// Calls madvise for the pages that lie completely in a range. Errors are ignored: they only cost memory.
-    private func advise(_ advice: Int32, about bytes: Range<Int>) {
-        let page = sysconf(Int32(_SC_PAGESIZE))
-        let start = Int(bitPattern: pointer + bytes.lowerBound)
-        let first = (start + page - 1) / page * page
-        let end = (start + bytes.count) / page * page
-        if first < end, let address = UnsafeMutableRawPointer(bitPattern: first) { madvise(address, end - first, advice) }
+        AddressSpace.discard(pointer + bytes.lowerBound, bytes.count)
     }
 
     func releaseFilePages() { if case .file(let file) = owner { file.releasePages(0..<count) } }

@@ -1,5 +1,5 @@
 internal import CKernels
-import Glibc
+package import Platform
 
 /// Information about the CPU and memory of this machine, and about what this process may use of them.
 package enum CPU {
@@ -19,7 +19,7 @@ package enum CPU {
 
     /// Cores that this process can use: those that it may run on, limited by the CPU time of its control groups, rounded up.
     package static var cores: Allowance {
-        cores(machine: sysconf(Int32(_SC_NPROCESSORS_ONLN)), affinity: Int(slm_available_cores()), groups)
+        cores(machine: Machine.cores, affinity: Int(slm_available_cores()), groups)
     }
 
     package static func cores(machine: Int, affinity: Int, _ groups: ControlGroups) -> Allowance {
@@ -30,7 +30,7 @@ package enum CPU {
     }
 
     /// Memory that this process can use, in bytes: the machine's, limited by its control groups.
-    package static var memory: Allowance { memory(machine: sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)), groups) }
+    package static var memory: Allowance { memory(machine: Machine.memory, groups) }
 
     package static func memory(machine: Int, _ groups: ControlGroups) -> Allowance {
         if let limit = groups.memory, limit.value < machine { return Allowance(amount: limit.value, limitedBy: limit.file) }
@@ -41,48 +41,23 @@ package enum CPU {
     package static var memoryBytes: Int { memory.amount }
 
     /// The CPU's model name.
-    package static var name: String { line("model name", of: "/proc/cpuinfo") ?? "unknown CPU" }
+    package static var name: String { Machine.cpuName ?? "unknown CPU" }
 
     /// The CPU's instruction set extensions that are relevant for kernels.
     package static var features: [String] {
-        let flags = Set(
-            (line("flags", of: "/proc/cpuinfo") ?? line("Features", of: "/proc/cpuinfo") ?? "").split(separator: " ").map(String.init))
-        return ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "sve"]
-            .filter(flags.contains)
+        [
+            "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "asimddp", "bf16",
+            "i8mm", "sve",
+        ].filter(Machine.cpuFeatures.contains)
     }
 
     /// The peak resident memory of this process, in bytes.
-    package static var peakMemory: Int {
-        // getrusage includes the peak of the parent process before exec.
-        if let peak = line("VmHWM", of: "/proc/self/status").flatMap({ Int($0.split(separator: " ")[0]) }) { return peak * 1_024 }
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        return usage.ru_maxrss * 1_024
-    }
+    package static var peakMemory: Int { Machine.peakMemory }
 
     /// Memory that this process can still get without swapping, in bytes.
     package static var availableMemory: Int? {
-        let free = line("MemAvailable", of: "/proc/meminfo").flatMap { Int($0.split(separator: " ")[0]) }.map { $0 * 1_024 }
+        let free = Machine.availableMemory
         guard let left = ControlGroups().availableMemory else { return free }
         return min(free ?? left, left)
-    }
-
-    private static func line(_ key: String, of path: String) -> String? {
-        guard let file = fopen(path, "r") else { return nil }
-        defer { fclose(file) }
-        var text: UnsafeMutablePointer<CChar>?
-        var capacity = 0
-        defer { free(text) }
-        while getline(&text, &capacity, file) > 0, let text {
-            let parts = String(cString: text).split(separator: ":", maxSplits: 1)
-            if parts.count == 2, parts[0].trimmed == key { return parts[1].trimmed }
-        }
-        return nil
-    }
-}
-
-extension Substring {
-    fileprivate var trimmed: String {
-        String(drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
     }
 }

@@ -52,10 +52,9 @@ extension Processor {
         withUnsafePointer(to: p) { p in
             forEachBlock(of: p.pointee) { n, k, columns in
                 let panels = (columns + Int(table.panel) - 1) / Int(table.panel)
-                let panelBytes = 4 * Int(table.panel) * units(of: p.pointee, from: k)
                 split(panels, perThread: 1) { range in       // neighboring panels are packed together
                     let from = range.lowerBound * Int(table.panel), to = min(range.upperBound * Int(table.panel), columns)
-                    table.matmul_pack(p, n + from, n + to, k, right + range.lowerBound * panelBytes)
+                    table.matmul_pack(p, n + from, n + to, k, right)
                 }
                 parallelFor((p.pointee.M + p.pointee.m_block - 1) / p.pointee.m_block) { block, thread in
                     table.matmul_rows(p, block * p.pointee.m_block, n, k, right, left[thread])
@@ -83,12 +82,6 @@ extension Processor {
                 table.matmul_finish(whole, sums.floats + rows.lowerBound * whole.pointee.N, rows.lowerBound, rows.upperBound)
             }
         }
-    }
-
-    /// 32-bit units, one f32 or two bf16, in the block of the sum that begins at k.
-    private func units(of p: slm_matmul, from k: Int) -> Int {
-        let count = min(p.k_block, p.K - k)
-        return p.precision == DataType.float32.code ? count : (count + 1) / 2
     }
 
     /// Visits the blocks of columns, and in each the blocks along K in order.

@@ -9,7 +9,7 @@ import Glibc
 /// Only one thread at a time may use a processor. Two processors share nothing.
 package final class Processor {
     package let arena: Arena
-    /// The instruction set of the kernels: "avx512bf16", "avx512", "avx2" or "plain".
+    /// The instruction set of the kernels, such as "avx512bf16" or "neon"; see ``instructionSets``.
     package var instructionSet: String { String(cString: table.name) }
     /// Floats in one vector.
     var vectorWidth: Int { Int(table.width) }
@@ -28,7 +28,7 @@ package final class Processor {
 
     /// - Parameters:
     ///   - threads: nil uses every core that is available to the process.
-    ///   - instructionSet: "avx512bf16", "avx512", "avx2" or "plain"; nil uses the best that the CPU has.
+    ///   - instructionSet: One of ``instructionSets``; nil uses the best that the CPU has.
     ///   - blas: nil uses slm's own kernels.
     package init(threads: Int? = nil, instructionSet: String? = nil, blas: BLAS? = nil) throws(ProcessorError) {
         let count = threads ?? min(CPU.availableCores, 1_024)
@@ -46,7 +46,8 @@ package final class Processor {
 
     /// The instruction sets with kernels that this CPU supports, best first.
     package static var instructionSets: [String] {
-        ["avx512bf16", "avx512", "avx2", "plain"].filter { slm_kernels_named($0) != nil }
+        sequence(first: Int32(0)) { $0 + 1 }.lazy.map { slm_kernels_name($0) }.prefix { $0 != nil }.compactMap { $0 }
+            .filter { slm_kernels_named($0) != nil }.map { String(cString: $0) }
     }
 
     /// A buffer of `count` uninitialized elements.

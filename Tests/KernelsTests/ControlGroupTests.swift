@@ -1,5 +1,6 @@
 import Files
 import Kernels
+import Platform
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@ import CKernels
 import Files
 import Glibc
 import Kernels
+import Platform
 import Synchronization
 import TestSupport
 import Testing
@@ -34,7 +35,7 @@ import Testing
     func `a processor has the requested instruction set, threads and BLAS`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
         #expect(p.instructionSet == variant.instructionSet && p.threads == variant.threads && p.blas == .slm && p.libraryVersion == nil)
-        #expect(p.hasBFloat16 == (variant.instructionSet == "avx512bf16"))
+        #expect(p.hasBFloat16 == (variant.instructionSet.hasSuffix("bf16")))
     }
 
     @Test func `processors on different threads do not affect each other`() async throws {
@@ -53,7 +54,14 @@ import Testing
     }
 }
 
-#if arch(x86_64)
+@Suite struct CPUNameTests {
+    @Test func `ARM CPUs have the names of their numbers`() {
+        #expect(Machine.armName(implementer: "0x41", part: "0xd0c") == "Neoverse N1")
+        #expect(Machine.armName(implementer: "0x41", part: "0x001") == "64-bit ARM CPU, implementer 0x41, part 0x001")
+    }
+}
+
+#if arch(x86_64) || arch(arm64)
 /// Kernels run only on CPUs that have every feature that they are compiled for.
 @Suite struct InstructionSetTests {
     /// The features that a CPU is said to have.
@@ -72,6 +80,8 @@ import Testing
         }
     }
 
+    #if arch(x86_64)
+    private static let best = "avx512bf16", names = ["avx512bf16", "avx512", "avx2"], flagsLine = "flags"
     private static let needed: [String: Set<String>] = [
         "avx2": ["avx2", "fma", "f16c", "bmi2"],
         "avx512": ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx2", "fma", "f16c", "bmi2"],
@@ -79,8 +89,12 @@ import Testing
             "avx512bf16", "avx512vnni", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx2", "fma", "f16c", "bmi2",
         ],
     ]
+    #else
+    private static let best = "neonbf16", names = ["neonbf16", "neondotprod", "neon"], flagsLine = "Features"
+    private static let needed: [String: Set<String>] = ["neon": [], "neondotprod": ["dotprod"], "neonbf16": ["bf16", "dotprod"]]
+    #endif
 
-    @Test(arguments: ["avx512bf16", "avx512", "avx2"])
+    @Test(arguments: names)
     func `without any one of its features, a CPU does not get the kernels`(name: String) throws {
         let needed = try #require(Self.needed[name]), table = try #require(kernels(name, with: needed))
         #expect(Set(String(cString: table.features).split(separator: ",").map(String.init)) == needed)
@@ -91,12 +105,14 @@ import Testing
     /// /proc/cpuinfo writes some names in another way.
     @Test func `the CPU's features are those that the system lists`() throws {
         let info = String(decoding: try InputFile.contents(of: "/proc/cpuinfo"), as: UTF8.self)
-        let line = try #require(info.split(separator: "\n").first { $0.hasPrefix("flags") })
-        let flags = Set(line.split(separator: " ").map { String($0).replacing("avx512_", with: "avx512") })
-        for feature in Self.needed["avx512bf16", default: []] {
+        let line = try #require(info.split(separator: "\n").first { $0.hasPrefix(Self.flagsLine) })
+        let flags = Set(line.split(separator: " ").map {
+            String($0).replacing("avx512_", with: "avx512").replacing("asimddp", with: "dotprod")
+        })
+        for feature in Self.needed[Self.best, default: []] {
             #expect(slm_cpu_has(nil, feature) == flags.contains(feature), "\(feature)")
         }
-        let available = ["avx512bf16", "avx512", "avx2"].filter { Self.needed[$0, default: []].isSubset(of: flags) }
+        let available = Self.names.filter { Self.needed[$0, default: []].isSubset(of: flags) }
         #expect(Processor.instructionSets == available + ["plain"])
     }
 }

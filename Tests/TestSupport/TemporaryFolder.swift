@@ -13,7 +13,7 @@ package final class TemporaryFolder {
     package init(in parent: String = onDisk) {
         var name = Array("\(parent)/slm-tests-XXXXXX".utf8CString)
         guard mkdtemp(&name) != nil else { fatalError("no temporary folder") }
-        path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        path = String(decoding: name.dropLast().map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
     }
 
     deinit { remove(path) }

@@ -1,6 +1,9 @@
 // Chooses the kernels for this CPU.
 #include "kernels.h"
 #include <string.h>
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 
 extern const slm_kernels slm_kernels_plain;
 #if defined(__x86_64__)
@@ -13,6 +16,18 @@ bool slm_cpu_has(void *unused, const char *feature) {
 #define HAS(name) if (strcmp(feature, name) == 0) return __builtin_cpu_supports(name)
     HAS("avx2"); HAS("fma"); HAS("f16c"); HAS("bmi2");
     HAS("avx512f"); HAS("avx512bw"); HAS("avx512dq"); HAS("avx512vl"); HAS("avx512cd"); HAS("avx512bf16"); HAS("avx512vnni");
+    return false;
+}
+#elif defined(__aarch64__)
+extern const slm_kernels slm_kernels_neonbf16, slm_kernels_neondotprod, slm_kernels_neon;
+static const slm_kernels *const best_first[] = {&slm_kernels_neonbf16, &slm_kernels_neondotprod, &slm_kernels_neon, &slm_kernels_plain};
+
+bool slm_cpu_has(void *unused, const char *feature) {
+    (void)unused;
+#if defined(__linux__)
+    if (strcmp(feature, "dotprod") == 0) return getauxval(AT_HWCAP) >> 20 & 1;       // HWCAP_ASIMDDP
+    if (strcmp(feature, "bf16") == 0) return getauxval(AT_HWCAP2) >> 14 & 1;         // HWCAP2_BF16
+#endif
     return false;
 }
 #else
@@ -42,6 +57,8 @@ const slm_kernels *slm_kernels_for(const char *name, slm_feature_test has, void 
         if ((!name || strcmp(best_first[i]->name, name) == 0) && is_supported(best_first[i], has, context)) return best_first[i];
     return NULL;
 }
+
+const char *slm_kernels_name(int i) { return i < TABLES ? best_first[i]->name : NULL; }
 
 const slm_kernels *slm_kernels_named(const char *name) { return slm_kernels_for(name, slm_cpu_has, NULL); }
 

@@ -11,7 +11,7 @@ package struct ScratchFolder: ~Copyable {
         let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         var name = Array("\(parent)/slm-XXXXXX".utf8CString)
         guard mkdtemp(&name) != nil else { throw .notWritten(path: "\(parent)/slm-XXXXXX", reason: systemErrorMessage()) }
-        path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        path = String(decoding: name.dropLast().map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
     }
 
     deinit { Folder.removeAll(path) }

@@ -1,5 +1,5 @@
-import CEpoll
 import Glibc
+import Platform
 import Synchronization
 
 /// The connection of one client: reads a request, hands it to the handler, writes the response, reads the next request.
@@ -22,7 +22,7 @@ final class ClientConnection {
     private let id: UInt64
     private let descriptor: Int32
     private let address: PeerAddress
-    private let epoll: Int32
+    private let events: EventSet
     private let state: HTTPServerState
     private unowned let table: ConnectionTable
     private let waker: Waker
@@ -37,8 +37,8 @@ final class ClientConnection {
     private var parser: RequestHeadParser
     private var bodyReader: RequestBodyReader?
     private var responding = Responding()
-    /// The events that epoll reports.
-    private var armed: UInt32 = 0
+    /// The events that are reported.
+    private var armed: EventSet.Kinds = []
     private var isReadPaused = false
     private var hasInputEnded = false
     private var waitingSince = ContinuousClock.now
@@ -56,13 +56,13 @@ final class ClientConnection {
     }
 
     init(
-        _ id: UInt64, _ descriptor: Int32, _ address: PeerAddress, _ epoll: Int32, _ state: HTTPServerState, _ table: ConnectionTable,
+        _ id: UInt64, _ descriptor: Int32, _ address: PeerAddress, _ events: EventSet, _ state: HTTPServerState, _ table: ConnectionTable,
         _ waker: Waker
     ) {
         self.id = id
         self.descriptor = descriptor
         self.address = address
-        self.epoll = epoll
+        self.events = events
         self.state = state
         self.table = table
         self.waker = waker
@@ -73,8 +73,8 @@ final class ClientConnection {
     func start(rejecting rejection: RequestError?) {
         var yes: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
-        armed = slm_epoll_input | slm_epoll_half_closed
-        guard slm_epoll_add(epoll, descriptor, armed, id) == 0 else { return close() }
+        armed = [.input, .halfClosed]
+        guard events.add(descriptor, for: armed, id: id) else { return close() }
         guard let rejection else { return }
         reject(rejection)
         proceed()
@@ -82,11 +82,11 @@ final class ClientConnection {
 
     // MARK: Events
 
-    func handle(_ events: UInt32) {
-        if events & slm_epoll_closed != 0 { return close() }
-        if events & slm_epoll_output != 0 { proceed() }
-        if events & slm_epoll_input != 0 { receive() }
-        if events & slm_epoll_half_closed != 0 { inputEnded() }
+    func handle(_ kinds: EventSet.Kinds) {
+        if !kinds.isDisjoint(with: .closed) { return close() }
+        if kinds.contains(.output) { proceed() }
+        if kinds.contains(.input) { receive() }
+        if kinds.contains(.halfClosed) { inputEnded() }
     }
 
     private func receive() {
@@ -162,14 +162,14 @@ final class ClientConnection {
         if case .exchange(let exchange) = previous { end(exchange) } else { endLog() }
     }
 
-    /// Epoll reports what the connection can do next.
+    /// Asks for the events that the connection can handle next.
     private func arm() {
-        var events: UInt32 = 0
-        if !hasInputEnded { events |= slm_epoll_half_closed | (isReadPaused ? 0 : slm_epoll_input) }
-        if sent < output.count { events |= slm_epoll_output }
-        if events == armed { return }
-        armed = events
-        if slm_epoll_change(epoll, descriptor, events, id) != 0 { close() }
+        var kinds: EventSet.Kinds = []
+        if !hasInputEnded { kinds.formUnion(isReadPaused ? .halfClosed : [.halfClosed, .input]) }
+        if sent < output.count { kinds.insert(.output) }
+        if kinds == armed { return }
+        armed = kinds
+        if !events.change(descriptor, to: kinds, id: id) { close() }
     }
 
     // MARK: Requests
@@ -389,9 +389,7 @@ final class ClientConnection {
     /// - Returns: Whether `output` was sent whole.
     private func write() -> Bool {
         while sent < output.count {
-            let count = output[sent...].withUnsafeBufferPointer {
-                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-            }
+            let count = output[sent...].withUnsafeBytes { StreamSocket.send($0, to: descriptor) }
             if count < 0 {
                 if errno == EINTR { continue }
                 if errno != EAGAIN { close() }

@@ -1,9 +1,9 @@
-import CEpoll
 import Glibc
+import Platform
 import Synchronization
 import Threads
 
-/// A thread that reads requests and writes responses, with an epoll set of its own. It never blocks on a handler or a client.
+/// A thread that reads requests and writes responses, with an event set of its own. It never blocks on a handler or a client.
 final class EventLoop: Sendable {
     private struct Inbox {
         var accepted: [(descriptor: Int32, address: PeerAddress)] = []
@@ -13,17 +13,14 @@ final class EventLoop: Sendable {
         var isSignalled = false
     }
 
-    private static let wakeUpID: UInt64 = 0
-    /// The id of the first listening socket; the others follow.
+    /// The id of the first listening socket, after the event set's own; the others follow.
     private static let listeningID: UInt64 = 1
     /// An id that no listening socket has.
     fileprivate static let firstConnectionID: UInt64 = 1 << 16
     private static let checkInterval = Duration.milliseconds(500)
 
     private let state: HTTPServerState
-    private let epoll: Int32
-    /// An eventfd that ends `epoll_wait` early.
-    private let wakeUp: Int32
+    private let events: EventSet
     private let inbox = Mutex(Inbox())
     private let ended = Mailbox<Void>()
     /// When the thread last looked for events, in seconds since `state.started`.
@@ -32,17 +29,9 @@ final class EventLoop: Sendable {
     var secondsSinceLastRound: Int { Self.seconds(since: state.started) - lastRound.load(ordering: .relaxed) }
 
     init(_ state: HTTPServerState) throws(HTTPServerError) {
+        guard let events = EventSet() else { throw .system(call: "epoll", reason: String(cString: strerror(errno))) }
         self.state = state
-        epoll = slm_epoll_create()
-        wakeUp = slm_eventfd_create()
-        guard epoll >= 0, wakeUp >= 0, slm_epoll_add(epoll, wakeUp, slm_epoll_input, Self.wakeUpID) == 0 else {
-            throw .system(call: "epoll", reason: String(cString: strerror(errno)))
-        }
-    }
-
-    deinit {
-        if epoll >= 0 { close(epoll) }
-        if wakeUp >= 0 { close(wakeUp) }
+        self.events = events
     }
 
     /// Starts the thread.
@@ -59,13 +48,13 @@ final class EventLoop: Sendable {
 
     /// - Parameter index: The index of the socket among those of `start`.
     func beginAccepting(from listening: Int32, at index: Int) throws(HTTPServerError) {
-        guard slm_epoll_add(epoll, listening, slm_epoll_input, Self.listeningID + UInt64(index)) == 0 else {
+        guard events.add(listening, for: .input, id: Self.listeningID + UInt64(index)) else {
             throw .system(call: "epoll", reason: String(cString: strerror(errno)))
         }
     }
 
     /// The thread may still accept connections that it has seen.
-    func endAccepting(from listening: Int32) { _ = slm_epoll_remove(epoll, listening) }
+    func endAccepting(from listening: Int32) { events.remove(listening) }
 
     /// Makes the thread look at all connections.
     func checkAll() { post { $0.checksAll = true } }
@@ -87,7 +76,7 @@ final class EventLoop: Sendable {
             defer { inbox.isSignalled = true }
             return !inbox.isSignalled
         }
-        if needsSignal { eventfd_write(wakeUp, 1) }
+        if needsSignal { events.wake() }
     }
 
     private func takeInbox() -> Inbox {
@@ -101,25 +90,22 @@ final class EventLoop: Sendable {
 
     private func run(_ listening: [Int32], _ loops: [EventLoop]) {
         let table = ConnectionTable()
-        var events = [epoll_event](repeating: epoll_event(), count: 256)
+        var buffer = EventSet.Buffer()
         var nextFlush = ContinuousClock.now
         var nextCheck = ContinuousClock.now
         var nextLoop = 0
         while true {
             let timeout = table.streaming.isEmpty ? table.connections.isEmpty ? 5_000 : 500 : Self.milliseconds(nextFlush - .now)
-            let count = epoll_wait(epoll, &events, Int32(events.count), Int32(timeout))
+            events.wait(into: &buffer, milliseconds: timeout)
             lastRound.store(Self.seconds(since: state.started), ordering: .relaxed)
-            for event in events.prefix(Int(max(0, count))) {
-                switch event.data.u64 {
-                case Self.wakeUpID:
-                    var value: eventfd_t = 0
-                    eventfd_read(wakeUp, &value)
-                case ..<Self.firstConnectionID: accept(listening[Int(event.data.u64 - Self.listeningID)], loops, &nextLoop)
-                case let id: table.connections[id]?.handle(event.events)
+            for event in buffer.events {
+                switch event.id {
+                case ..<Self.firstConnectionID: accept(listening[Int(event.id - Self.listeningID)], loops, &nextLoop)
+                case let id: table.connections[id]?.handle(event.kinds)
                 }
             }
             let inbox = takeInbox()
-            for (descriptor, address) in inbox.accepted { table.add(descriptor, address, epoll, state) { Waker(self, $0) } }
+            for (descriptor, address) in inbox.accepted { table.add(descriptor, address, events, state) { Waker(self, $0) } }
             for id in inbox.woken { table.connections[id]?.proceed() }
             if inbox.isStopped { break }
             let now = ContinuousClock.now
@@ -140,9 +126,9 @@ final class EventLoop: Sendable {
     private func accept(_ listening: Int32, _ loops: [EventLoop], _ nextLoop: inout Int) {
         for _ in 0..<64 {
             var address = sockaddr_storage()
-            let descriptor = slm_accept(listening, &address)
+            let descriptor = StreamSocket.accept(from: listening, address: &address)
             if descriptor < 0 {
-                // Without a free descriptor, epoll reports the connection again and again: wait for one.
+                // Without a free descriptor, the system reports the connection again and again: wait for one.
                 if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) { usleep(10_000) }
                 return
             }
@@ -179,7 +165,7 @@ final class ConnectionTable {
     private var nextID = EventLoop.firstConnectionID
 
     fileprivate func add(
-        _ descriptor: Int32, _ address: PeerAddress, _ epoll: Int32, _ state: HTTPServerState, _ makeWaker: (UInt64) -> Waker
+        _ descriptor: Int32, _ address: PeerAddress, _ events: EventSet, _ state: HTTPServerState, _ makeWaker: (UInt64) -> Waker
     ) {
         let rejection = state.connections.add(address)
         if rejection != nil, !state.connections.hasRoomForRejected || state.isStopping.load(ordering: .relaxed) {
@@ -187,7 +173,7 @@ final class ConnectionTable {
             close(descriptor)
             return
         }
-        let connection = ClientConnection(nextID, descriptor, address, epoll, state, self, makeWaker(nextID))
+        let connection = ClientConnection(nextID, descriptor, address, events, state, self, makeWaker(nextID))
         connections[nextID] = connection
         nextID += 1
         connection.start(rejecting: rejection)

@@ -1,3 +1,4 @@
+import Platform
 import Synchronization
 
 /// The state that all connections share.

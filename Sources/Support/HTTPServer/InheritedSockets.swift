@@ -1,5 +1,5 @@
-import CEpoll
 import Glibc
+import Platform
 
 /// The listening sockets that a service manager has opened and passed to this process, with systemd's protocol sd_listen_fds(3):
 /// LISTEN_FDS is their number, the first one is descriptor 3, LISTEN_PID the process they are meant for, LISTEN_FDNAMES their names.
@@ -38,7 +38,7 @@ package enum InheritedSockets {
     private static func problem(of descriptor: Int32) -> String? {
         guard fcntl(descriptor, F_GETFD) >= 0 else { return "expected a listening socket, found no open descriptor" }
         guard let type = option(SO_TYPE, of: descriptor) else { return "expected a listening socket, found another kind of file" }
-        guard type == Int32(SOCK_STREAM.rawValue) else { return "expected a stream socket, found another type (ListenStream= passes one)" }
+        guard type == StreamSocket.type else { return "expected a stream socket, found another type (ListenStream= passes one)" }
         guard option(SO_ACCEPTCONN, of: descriptor) == 1 else {
             return "expected a listening socket, found one that does not listen (Accept=no passes one)"
         }

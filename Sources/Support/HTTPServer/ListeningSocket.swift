@@ -1,5 +1,5 @@
-import CEpoll
 import Glibc
+import Platform
 
 /// A listening socket, which the server opens itself or inherits from a service manager (`InheritedSockets`). Its owner closes it.
 package struct ListeningSocket: Sendable {
@@ -12,12 +12,12 @@ package struct ListeningSocket: Sendable {
     init(_ host: String, _ port: UInt16) throws(HTTPServerError) {
         var hints = addrinfo()
         var list: UnsafeMutablePointer<addrinfo>?
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_socktype = StreamSocket.type
         hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
         let code = getaddrinfo(host, String(port), &hints, &list)
         defer { if let list { freeaddrinfo(list) } }
         guard code == 0, let address = list?.pointee else { throw .invalidHost(host, reason: String(cString: gai_strerror(code))) }
-        let descriptor = socket(address.ai_family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        let descriptor = StreamSocket.open(family: address.ai_family)
         guard descriptor >= 0 else { throw .system(call: "socket", reason: Self.reason) }
         var yes: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, 4)
@@ -45,11 +45,11 @@ package struct ListeningSocket: Sendable {
     }
 
     /// Closes the listening socket but keeps its descriptor number, which then refers to an unconnected socket. The caller has removed the
-    /// socket from its epoll set: the kernel does so only when no other process holds the socket.
+    /// socket from its event set: the kernel does so only when no other process holds the socket.
     ///
     /// - Returns: false if no descriptor is left for the other socket.
     static func stopListening(_ descriptor: Int32) -> Bool {
-        let unconnected = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        let unconnected = StreamSocket.open(family: AF_INET)
         if unconnected < 0 { return false }
         defer { close(unconnected) }
         while dup2(unconnected, descriptor) < 0 { if errno != EINTR, errno != EBUSY { return false } }
@@ -85,7 +85,7 @@ package struct ListeningSocket: Sendable {
         var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
         var address = withUnsafeBytes(of: name) { $0.load(as: sockaddr_in6.self).sin6_addr }
         inet_ntop(AF_INET6, &address, &text, socklen_t(text.count))
-        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
     }
 
     static func socketName(of descriptor: Int32) -> (name: sockaddr_storage, length: socklen_t) {

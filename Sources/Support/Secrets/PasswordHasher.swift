@@ -50,7 +50,7 @@ package struct PasswordHasher: Sendable {
 
     /// Makes `$2b$12$` and a salt of 128 random bits.
     private func setting() -> String? {
-        let random = RandomBytes.make(16).map { CChar(bitPattern: $0) }
+        let random = RandomBytes.make(16).map { CChar(truncatingIfNeeded: $0) }
         var setting = [CChar](repeating: 0, count: Int(CRYPT_GENSALT_OUTPUT_SIZE))
         let result = crypt_gensalt_rn("$2b$", UInt(cost), random, Int32(random.count), &setting, Int32(setting.count))
         return result == nil ? nil : Self.text(setting)
@@ -71,7 +71,7 @@ package struct PasswordHasher: Sendable {
     }
 
     private static func text(_ characters: [CChar]) -> String {
-        String(decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        String(decoding: characters.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
     }
 }
 

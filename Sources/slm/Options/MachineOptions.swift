@@ -37,7 +37,8 @@ extension MachineOptions {
     static var machineOptions: [CommandOption<Self>] {
         [
             .option("threads", \.threads, in: 1...1_024, "Compute on N threads.", default: "all cores"),
-            .option("cpu", \.cpu, value: "NAME", "Use the kernels of one instruction set: avx512bf16, avx512, avx2 or plain.",
+            .option("cpu", \.cpu, value: "NAME",
+                    "Use the kernels of one instruction set: avx512bf16, avx512, avx2, neonbf16, neondotprod, neon or plain.",
                     default: "the best that runs"),
             .option("blas", \.blas, "Multiply matrices with this library.", default: "slm"),
         ]

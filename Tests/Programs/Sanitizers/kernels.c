@@ -218,12 +218,12 @@ static void strided(const slm_kernels *k, int x, int y, size_t a, size_t b) {
 }
 
 int main(void) {
-    static const char *const names[] = {"avx512bf16", "avx512", "avx2", "plain"};
+    static const char *const names[] = {"avx512bf16", "avx512", "avx2", "neonbf16", "neondotprod", "neon", "plain"};
     static const size_t sizes[] = {0, 1, 3, 16, 17, 33, 65};
     enum { SIZES = sizeof sizes / sizeof *sizes };
     int supported = 0;
     char passed[64] = "";
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 7; i++) {
         const slm_kernels *k = slm_kernels_named(names[i]);
         if (!k) continue;
         supported++;

@@ -32,14 +32,15 @@ typedef struct {
 // Places the buffers in `scratch`, if `r` is not NULL. Returns the bytes that they need.
 static size_t lay_out(const slm_attention *p, attention_buffers *r, void *scratch) {
     const size_t padded_T = round_up(p->T, MR), columns = round_up(p->D, NR);
+    const size_t T = round_up(p->T, 2), D = round_up(p->D, 2);       // room for the padding of units
     size_t used = 0;
     char *base = (char *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
 #define PLACE(field, elements) do { if (r) r->field = (void *)(base + used); used += round_up((elements) * 4, 64); } while (0)
-    PLACE(keys, padded_T * p->D);
-    PLACE(values, padded_T * p->D);
-    PLACE(v_keys_reduced, columns * p->T);
-    PLACE(q, STRIP * p->D);
-    PLACE(dy, STRIP * p->D);
+    PLACE(keys, padded_T * D);
+    PLACE(values, padded_T * D);
+    PLACE(v_keys_reduced, columns * T);
+    PLACE(q, STRIP * D);
+    PLACE(dy, STRIP * D);
     PLACE(q_queries_reduced, columns * STRIP);
     PLACE(dy_queries_reduced, columns * STRIP);
     PLACE(scores, padded_T * NR);
@@ -124,7 +125,11 @@ INLINE void store_keys_reduced(int precision, unit *to, vf even, vf odd) {
 }
 INLINE void store_queries_reduced(int precision, unit *to, const vf x[NV]) {
     if (precision == SLM_F32) for (int j = 0; j < NV; j++) store((float *)to + j * W, x[j]);
-    else for (int j = 0; j + 1 < NV; j += 2) *(vu_any *)(to + j / 2 * W) = pair_along(x[j], x[j + 1]);
+    else {
+        for (int j = 0; j + 1 < NV; j += 2) *(vu_any *)(to + j / 2 * W) = pair_along(x[j], x[j + 1]);
+        const vu last = pair_along(x[NV - 1], x[NV - 1]);
+        if (NV % 2) memcpy(to + NV / 2 * W, &last, 2 * W);
+    }
 }
 
 INLINE void update_max(bool unmasked, const float *scores, const panel_queries *queries, size_t k, vf max[NV]) {
@@ -186,7 +191,7 @@ static const float log2_e = 1.44269504f, ln_2 = 0.693147181f;
 INLINE void attention_in(int precision, const slm_attention *p, void *scratch) {
     attention_buffers r;
     lay_out(p, &r, scratch);
-    const size_t T = p->T, units = units_of(p->D, precision), per = per_unit(precision);
+    const size_t T = p->T, units = units_of(p->D, precision), per = per_unit(precision), step = UNIT_STEP(precision);
     const slm_operand q = rows_of(p, p->q, p->stride), k = rows_of(p, p->k, p->stride), v = columns_of(p, p->v, p->stride);
     const float factor = p->scale * log2_e;
     prefetch_inputs(p, 0);
@@ -207,7 +212,7 @@ INLINE void attention_in(int precision, const slm_attention *p, void *scratch) {
             for (size_t m = low; m < high; m += MR) {
                 const size_t masked = masked_queries(m, n);
                 float *scores = r.scores + m * NR;
-                tile_of_panels(precision, units, r.keys + m * units, r.q + (n - q0) * units + masked, NR - masked, scores + masked);
+                tile_of_panels(precision, units, r.keys + m * units, r.q + (n - q0) * units + masked * step, NR - masked, scores + masked);
                 if (is_unmasked(&queries, m)) update_max(true, scores, &queries, m, max);
                 else update_max(false, scores, &queries, m, max);
             }
@@ -272,7 +277,7 @@ INLINE void add_columns(int precision, const slm_attention *p, const unit *left,
 INLINE void attention_gradient_in(int precision, const slm_attention *p, void *scratch) {
     attention_buffers r;
     lay_out(p, &r, scratch);
-    const size_t T = p->T, D = p->D, units = units_of(D, precision), per = per_unit(precision);
+    const size_t T = p->T, D = p->D, units = units_of(D, precision), per = per_unit(precision), step = UNIT_STEP(precision);
     const slm_operand q = rows_of(p, p->q, p->stride), k = rows_of(p, p->k, p->stride), v = rows_of(p, p->v, p->stride);
     const slm_operand k_columns = columns_of(p, p->k, p->stride), q_columns = columns_of(p, p->q, p->stride);
     const slm_operand dy = rows_of(p, p->dy, p->y_stride), dy_columns = columns_of(p, p->dy, p->y_stride);
@@ -308,8 +313,8 @@ INLINE void attention_gradient_in(int precision, const slm_attention *p, void *s
             for (size_t m = low; m < min_size(n + NR, q1); m += MR) {
                 const size_t masked = masked_queries(m, n);
                 float scores[MR * NR] __attribute__((aligned(64))), dp[MR * NR] __attribute__((aligned(64)));
-                tile_of_panels(precision, units, r.keys + m * units, r.q + (n - q0) * units + masked, NR - masked, scores + masked);
-                tile_of_panels(precision, units, r.values + m * units, r.dy + (n - q0) * units + masked, NR - masked, dp + masked);
+                tile_of_panels(precision, units, r.keys + m * units, r.q + (n - q0) * units + masked * step, NR - masked, scores + masked);
+                tile_of_panels(precision, units, r.values + m * units, r.dy + (n - q0) * units + masked * step, NR - masked, dp + masked);
                 unit *probs = r.probs + (m * STRIP + n - q0) / per, *dscores = r.dscores + (m * STRIP + n - q0) / per;
                 unit *dscores_keys_reduced = r.dscores_keys_reduced + m / per * STRIP + (n - q0);
                 if (is_unmasked(&queries, m))

@@ -8,7 +8,7 @@
 //            the exceptions, at most one in 256 weights
 //   The order of the bytes is that of the two unpack instructions: 16 bytes hold the pairs of outputs o … o + 3 and W + o … W + o + 3.
 //
-// Only for I that is a multiple of 64, and with native bf16 matmul, where W is 16.
+// Only for I that is a multiple of 64, and with native bf16 matmul, where W is 16 (AVX-512) or 4 (NEON).
 
 typedef struct { uint16_t input, output; float value; } exception;
 typedef struct { uint64_t count; exception list[]; } exceptions;
@@ -31,7 +31,9 @@ static bool weights_fit(int precision, const void *panels, size_t O, size_t I) {
     return true;
 }
 
-#ifdef SLM_NATIVE_BF16
+#if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
+#include "bodies/neon_bf12.h"
+#elif defined(SLM_NATIVE_BF16)
 
 // The output that byte i of 2P belongs to. Even bytes belong to the first input of a pair, odd bytes to the second.
 static inline size_t output_of_byte(size_t i) { return i % 16 / 8 * W + i / 16 * 4 + i % 8 / 2; }

@@ -18,7 +18,7 @@ static inline quantized_query quantize_query(int precision, size_t D, const floa
         for (size_t d = 0; d < D; d += W) {
             const vb steps = quantize(q + d, min_size(W, D - d), inverse);
             for (size_t i = 0; i < 4 * quads_of(min_size(W, D - d)); i++) {
-                result.offset -= 128 * steps[i];
+                result.offset -= BYTE_OFFSET * steps[i];
                 put_row_byte((char *)to, d + i, steps[i]);
             }
         }
@@ -27,7 +27,9 @@ static inline quantized_query quantize_query(int precision, size_t D, const floa
 }
 
 static inline vf add_pairs(vf sum, vu a, vu b) {                     // sum + a.low·b.low + a.high·b.high
-#ifdef SLM_NATIVE_BF16
+#if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
+    return dot_pairs(sum, a, b);
+#elif defined(SLM_NATIVE_BF16)
     return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
 #else
     sum += (vf)(a << 16) * (vf)(b << 16);
@@ -88,7 +90,11 @@ static inline float exp_of_scores(float *scores, size_t count) {
 
 // sum + quads of signed value bytes · the quad of unsigned row bytes at `probs`
 static inline vi add_value_quads(vi sum, vu quads, const char *probs) {
-#ifdef SLM_VNNI
+#if defined(SLM_SIGNED_BYTES)
+    int32_t four;
+    memcpy(&four, probs, 4);
+    return dot_quads(sum, (vi)quads, (vi){0} + four);
+#elif defined(SLM_VNNI)
     int32_t four;
     memcpy(&four, probs, 4);
     return (vi)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(four), (__m512i)quads);
@@ -100,18 +106,28 @@ static inline vi add_value_quads(vi sum, vu quads, const char *probs) {
 #endif
 }
 
-// Unnormalized probabilities in steps of 1/65,535 of the largest, as two rows of bytes: steps / 256 and steps % 256.
+// Unnormalized probabilities in steps of 1/PROB_STEPS of the largest, as two rows of bytes: steps / 256 and steps % 256; where bytes are
+// signed, steps % 256 is between −128 and 127.
+#ifdef SLM_SIGNED_BYTES
+#define PROB_STEPS (127 * 256 + 127)
+#else
+#define PROB_STEPS 65535
+#endif
 typedef struct { float step; char *high, *low; } quantized_probs;
 static inline quantized_probs quantize_probs(const float *probs, size_t count, char *scratch) {
     const size_t padded = round_up(count, W);
     vf max = {0};
     for (size_t t = 0; t < padded; t += W) max = vmax(load(probs + t), max);
     const float largest = max_lanes(max);
-    const quantized_probs result = {largest / 65535, scratch, scratch + padded * ROW_BYTE_SIZE};
-    const vf inverse = splat(largest > 0 ? 65535 / largest : 0);
+    const quantized_probs result = {largest / PROB_STEPS, scratch, scratch + padded * ROW_BYTE_SIZE};
+    const vf inverse = splat(largest > 0 ? PROB_STEPS / largest : 0);
     for (size_t t = 0; t < padded; t += W) {
+#ifdef SLM_SIGNED_BYTES
+        const vi steps = round_to_int(load(probs + t) * inverse), low = steps << 24 >> 24, high = (steps - low) >> 8;
+#else
         const vi steps = round_to_int(load(probs + t) * inverse), high = steps >> 8, low = steps & 255;
-#ifdef SLM_VNNI
+#endif
+#if ROW_BYTE_SIZE == 1
         *(vb_any *)(result.high + t) = __builtin_convertvector(high, vb);
         *(vb_any *)(result.low + t) = __builtin_convertvector(low, vb);
 #else

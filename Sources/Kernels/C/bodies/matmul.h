@@ -24,7 +24,15 @@ typedef quad_u quad_u_any __attribute__((aligned(1), may_alias));
 static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
 static inline size_t per_unit(int precision) { return precision == SLM_F32 ? 1 : 2; }
-static inline size_t units_of(size_t K, int precision) { return (K + per_unit(precision) - 1) / per_unit(precision); }
+// Pads units to a multiple of UNIT_STEP in bf16: an instruction of NEON multiplies two of them.
+#if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
+#define UNIT_STEP(precision) ((size_t)((precision) == SLM_F32 ? 1 : 2))
+#else
+#define UNIT_STEP(precision) ((size_t)1)
+#endif
+static inline size_t units_of(size_t K, int precision) {
+    return round_up((K + per_unit(precision) - 1) / per_unit(precision), UNIT_STEP(precision));
+}
 
 // One unit at row p and element k: slow, for edges and arbitrary strides.
 static inline unit unit_at(const slm_operand *s, int precision, size_t p, size_t k, size_t K) {
@@ -35,6 +43,7 @@ static inline unit unit_at(const slm_operand *s, int precision, size_t p, size_t
         memcpy(&u, &x, 4);
         return u;
     }
+    if (k >= K) return 0;
     unit low = s->type == SLM_F32 ? narrow1(((const float *)s->data)[i]) : ((const bf16 *)s->data)[i];
     if (k + 1 >= K) return low;
     const size_t j = i + s->inner;
@@ -150,7 +159,7 @@ static inline void pack_as(unit *to, const slm_operand *s, int precision, int ty
 }
 
 // A specialized loop for each combination of types.
-static void pack(unit *to, const slm_operand *s, int precision, size_t P, size_t p0, size_t p1, size_t k0, size_t k1) {
+static void pack_plainly(unit *to, const slm_operand *s, int precision, size_t P, size_t p0, size_t p1, size_t k0, size_t k1) {
     if (precision == SLM_F32) {
         if (s->type == SLM_F32) pack_as(to, s, SLM_F32, SLM_F32, P, p0, p1, k0, k1);
         else pack_as(to, s, SLM_F32, SLM_BF16, P, p0, p1, k0, k1);
@@ -159,6 +168,10 @@ static void pack(unit *to, const slm_operand *s, int precision, size_t P, size_t
         else pack_as(to, s, SLM_BF16, SLM_BF16, P, p0, p1, k0, k1);
     }
 }
+
+#ifdef SLM_NEON
+#include "bodies/neon_matmul.h"
+#else
 
 // tile[MR][NR] = left·right, or += it; rows of the tile are `stride` apart. Unit k of row i of the left operand is a[i*row + k*step];
 // the right operand is a panel. The loops have constant bounds, so the sums stay in registers. Always inline, so that `row` is a
@@ -204,6 +217,16 @@ INLINE void tile_bf16(int vectors, size_t units, const unit *restrict a, size_t 
 #else
     (void)vectors, (void)units, (void)a, (void)row, (void)step, (void)b, (void)tile, (void)stride, (void)add;
     __builtin_trap();   // the Swift caller has checked has_native_bf16
+#endif
+}
+#endif   // SLM_NEON
+
+// Packs panels in the layout that the tiles read.
+static void pack(unit *to, const slm_operand *s, int precision, size_t P, size_t p0, size_t p1, size_t k0, size_t k1) {
+    pack_plainly(to, s, precision, P, p0, p1, k0, k1);
+#if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
+    const size_t units = units_of(k1 - k0, precision);
+    if (precision != SLM_F32) for (size_t p = 0; p < p1 - p0; p += P) pair_units(to + p * units, P, units);
 #endif
 }
 
@@ -306,7 +329,8 @@ static void matmul_plan(slm_matmul *p, size_t threads) {
 }
 
 static void matmul_pack(const slm_matmul *p, size_t n0, size_t n1, size_t k0, void *right) {
-    pack(right, &p->b, p->precision, NR, n0, n1, k0, min_size(k0 + p->k_block, p->K));
+    const size_t k1 = min_size(k0 + p->k_block, p->K), skip = n0 % p->n_block * units_of(k1 - k0, p->precision);
+    pack((unit *)right + skip, &p->b, p->precision, NR, n0, n1, k0, k1);
 }
 
 static void matmul_rows(const slm_matmul *whole, size_t m0, size_t n0, size_t k0, const void *right_panels, void *left) {

@@ -1,5 +1,8 @@
 // Matmul of few rows with packed weights (packed_weights.h). Each weight is read once.
 
+#ifdef SLM_NEON
+#include "bodies/neon_packed_matmul.h"
+#else
 // tile[R][P] = the products of R rows, `step` bytes apart, and a panel.
 INLINE void packed_f32(int R, const char *rows, size_t step, size_t I, const float *panel, float *tile) {
     vf sum[R][2];
@@ -132,6 +135,8 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
 }
+
+#endif   // SLM_NEON
 
 INLINE void packed_tile(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     switch (precision) {

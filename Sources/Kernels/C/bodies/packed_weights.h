@@ -29,10 +29,20 @@ INLINE void prefetch_ahead(const void *from, size_t bytes) {
 
 #include "bodies/bf12.h"
 
-#ifdef SLM_VNNI
+// With SLM_SIGNED_BYTES, both factors of a product of bytes are signed: weights and keys are read minus 128, and need no offset.
+#ifdef SLM_NEON
+#define SLM_SIGNED_BYTES
+#endif
+#if defined(SLM_VNNI) || defined(SLM_SIGNED_BYTES)
 #define ROW_BYTE_SIZE 1
 #else
 #define ROW_BYTE_SIZE 2        // bytes are widened to 16 bits, each quad in the order 0 2 1 3, because pairs of 16 bits are multiplied
+#endif
+
+#ifdef SLM_SIGNED_BYTES
+#define BYTE_OFFSET 0
+#else
+#define BYTE_OFFSET 128        // by which the bytes of weights and keys are too large
 #endif
 
 // The values of the 16 codes of int4, in units of a group's scale: levels with the least squared error for normally distributed weights.
@@ -55,7 +65,7 @@ static inline vu levels_of(vu codes) {
 #endif
 }
 
-#ifndef SLM_VNNI
+#if ROW_BYTE_SIZE == 2
 // a.low·b.low + a.high·b.high of the signed 16-bit halves of each lane.
 static inline vi multiply_pairs(vi a, vi b) {
 #if defined(SLM_AVX512)
@@ -74,7 +84,7 @@ static inline size_t group_bytes(int precision) { return P * (2 + (precision == 
 static inline size_t panel_bytes(int precision, size_t I) {
     switch (precision) {
     case SLM_WEIGHTS_F32: return 4 * I * P;
-    case SLM_WEIGHTS_BF16: return 4 * ((I + 1) / 2) * P;
+    case SLM_WEIGHTS_BF16: return 4 * units_of(I, SLM_BF16) * P;
     case SLM_WEIGHTS_BF12: return bf12_bytes(I);
     default: return groups_of(I) * group_bytes(precision);
     }
@@ -105,7 +115,7 @@ static inline vi round_to_int(vf x) {                                // |x| < 2�
 
 // Stores byte i of a row, widened to 16 bits where ROW_BYTE_SIZE is 2.
 static inline void put_row_byte(char *row, size_t i, int32_t value) {
-#ifdef SLM_VNNI
+#if ROW_BYTE_SIZE == 1
     row[i] = (char)value;
 #else
     static const size_t order[4] = {0, 2, 1, 3};
@@ -128,7 +138,7 @@ static inline void quantize_group(const float *x, size_t count, float *scale, in
     for (size_t i = 0; i < GROUP; i += W) {
         const vi steps = round_to_int(load(padded + i) * inverse);
         sums += steps;
-#ifdef SLM_VNNI
+#if ROW_BYTE_SIZE == 1
         *(vb_any *)(bytes + i) = __builtin_convertvector(steps, vb);
 #else
         for (size_t j = 0; j < W; j++) put_row_byte(bytes, i + j, steps[j]);
@@ -136,7 +146,7 @@ static inline void quantize_group(const float *x, size_t count, float *scale, in
     }
     int32_t sum = 0;
     for (int i = 0; i < W; i++) sum += sums[i];
-    *offset = -128 * sum;
+    *offset = -BYTE_OFFSET * sum;
 }
 
 // Converts N rows of x, each I floats, to rows of weights_input_bytes.
@@ -250,12 +260,12 @@ static void weights_pack(int precision, const float *w, size_t stride, size_t O,
         const size_t o0 = p * P, o1 = min_size(o0 + P, O);
         if (!is_int(precision)) {
             unit *units = precision == SLM_WEIGHTS_BF12 ? scratch : (unit *)to;
-            pack(units, &rows, precision == SLM_WEIGHTS_F32 ? SLM_F32 : SLM_BF16, P, o0, o1, 0, I);
+            pack_plainly(units, &rows, precision == SLM_WEIGHTS_F32 ? SLM_F32 : SLM_BF16, P, o0, o1, 0, I);
             if (precision == SLM_WEIGHTS_BF12) bf12_pack(units, I, to);
             continue;
         }
         float *x = scratch;
-        pack((unit *)x, &rows, SLM_F32, P, o0, o1, 0, I);
+        pack_plainly((unit *)x, &rows, SLM_F32, P, o0, o1, 0, I);
         memset(x + I * P, 0, 4 * P * (round_up(I, GROUP) - I));
         for (size_t g = 0; g < groups_of(I); g++, to += group_bytes(precision)) {
             if (precision == SLM_WEIGHTS_INT8) pack_group_int8(x + g * GROUP * P, to); else pack_group_int4(x + g * GROUP * P, to);

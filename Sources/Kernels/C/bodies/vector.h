@@ -21,6 +21,7 @@ typedef int8_t vb __attribute__((ext_vector_type(W)));
 typedef vb vb_any __attribute__((aligned(1), may_alias));
 typedef vf vf_any __attribute__((aligned(1), may_alias));
 typedef vu vu_any __attribute__((aligned(1), may_alias));
+typedef vi vi_any __attribute__((aligned(1), may_alias));
 typedef vh vh_any __attribute__((aligned(1), may_alias));
 typedef uint16_t bf16;
 
@@ -69,7 +70,9 @@ static inline bf16 narrow1(float x) {
     if (x != x) return (bf16)((bits >> 16) | 0x0040);
     return (bf16)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
-#ifdef SLM_NATIVE_BF16
+#if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
+static inline vh narrow(vf x) { return (vh)vcvt_bf16_f32((float32x4_t)x); }
+#elif defined(SLM_NATIVE_BF16)
 static inline vh narrow(vf x) { return (vh)_mm512_cvtneps_pbh((__m512)x); }
 #else
 static inline vh narrow(vf x) { return __builtin_convertvector(round_to_bf16(x) >> 16, vh); }
@@ -77,7 +80,9 @@ static inline vh narrow(vf x) { return __builtin_convertvector(round_to_bf16(x) 
 
 // Rounds two vectors to pairs of bf16 in 32-bit units. A pair is element i of both vectors …
 static inline vu pair_across(vf low, vf high) {
-#ifdef SLM_NATIVE_BF16
+#if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
+    return (vu)__builtin_shufflevector(narrow(low), narrow(high), 0, 4, 1, 5, 2, 6, 3, 7);
+#elif defined(SLM_NATIVE_BF16)
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
                                            23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     return (vu)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low));
@@ -87,7 +92,9 @@ static inline vu pair_across(vf low, vf high) {
 }
 // … or two neighbors of one vector.
 static inline vu pair_along(vf first, vf second) {
-#ifdef SLM_NATIVE_BF16
+#if defined(SLM_NEON) && defined(SLM_NATIVE_BF16)
+    return (vu)vcvtq_high_bf16_f32(vcvtq_low_bf16_f32((float32x4_t)first), (float32x4_t)second);
+#elif defined(SLM_NATIVE_BF16)
     return (vu)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
 #else
     const vu a = round_to_bf16(first), b = round_to_bf16(second);

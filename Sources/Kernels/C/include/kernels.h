@@ -101,7 +101,8 @@ typedef struct {
 
     /// Fills in the plan for a number of threads.
     void (*matmul_plan)(slm_matmul *, size_t threads);
-    /// Packs columns n0 ..< n1 of B, from k0 on for k_block; n0 is a multiple of NR after the block's first column.
+    /// Packs columns n0 ..< n1 of B, from k0 on for k_block; n0 is a multiple of NR after the first column of its block of n_block
+    /// columns. `right` is the beginning of the packed block.
     void (*matmul_pack)(const slm_matmul *, size_t n0, size_t n1, size_t k0, void *right);
     /// Computes the block of C that begins at m0, n0, with `right` packed for it. Blocks along k must be computed in order.
     void (*matmul_rows)(const slm_matmul *, size_t m0, size_t n0, size_t k0, const void *right, void *left);
@@ -219,8 +220,11 @@ typedef struct {
     void (*adamw)(const slm_adamw *, float *w, const float *g, float *m, float *v, size_t n);
 } slm_kernels;
 
-/// The table for an instruction set by name ("avx512bf16", "avx512", "avx2", "plain"), or NULL when this CPU cannot run it.
+/// The table for an instruction set by name, or NULL when this CPU cannot run it: "avx512bf16", "avx512", "avx2" on x86-64, "neonbf16",
+/// "neondotprod", "neon" on 64-bit ARM, "plain" everywhere.
 const slm_kernels *slm_kernels_named(const char *name);
+/// The name of instruction set `i` of this build, best first, whether this CPU has it or not; NULL behind the last.
+const char *slm_kernels_name(int i);
 /// The table for the best instruction set of this CPU.
 const slm_kernels *slm_kernels_best(void);
 

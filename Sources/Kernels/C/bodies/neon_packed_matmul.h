@@ -1,0 +1,174 @@
+// NEON: matmul of few rows with packed weights. Input rows are loaded as vectors and multiplied lane by lane.
+
+// tile[R][P] = the products of R rows, `step` bytes apart, and a panel.
+INLINE void packed_f32(int R, const char *rows, size_t step, size_t I, const float *panel, float *tile) {
+    vf sum[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
+    size_t i = 0;
+    for (; i + W <= I; i += W, panel += W * P) {
+        if (R > 1) prefetch_ahead(panel, 4 * W * P);
+        vf x[R];
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) x[r] = load((const float *)(rows + (size_t)r * step) + i);
+#pragma clang loop unroll(full)
+        for (int l = 0; l < W; l++) {
+            const vf a = load(panel + l * P), b = load(panel + l * P + W);
+#pragma clang loop unroll(full)
+            for (int r = 0; r < R; r++) sum[r][0] += splat(x[r][l]) * a, sum[r][1] += splat(x[r][l]) * b;
+        }
+    }
+    for (; i < I; i++, panel += P) {
+        const vf a = load(panel), b = load(panel + W);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) {
+            const vf x = splat(((const float *)(rows + (size_t)r * step))[i]);
+            sum[r][0] += x * a, sum[r][1] += x * b;
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
+}
+
+#ifdef SLM_NATIVE_BF16
+// sum + a.low·b.low + a.high·b.high
+static inline vf dot_pairs(vf sum, vu a, vu b) { return (vf)vbfdotq_f32((float32x4_t)sum, (bfloat16x8_t)a, (bfloat16x8_t)b); }
+
+// Adds to the sums of R rows the products of the pair of inputs in lane `l` of each row with their weights.
+INLINE void add_pair(int R, vf (*sum)[2], const vf *x, int l, vu a, vu b) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) {
+        // The lane of a vector of floats: for other types, the compiler copies the lane first.
+        const bfloat16x8_t pair = (bfloat16x8_t)splat(x[r][l]);
+        sum[r][0] = (vf)vbfdotq_f32((float32x4_t)sum[r][0], (bfloat16x8_t)a, pair);
+        sum[r][1] = (vf)vbfdotq_f32((float32x4_t)sum[r][1], (bfloat16x8_t)b, pair);
+    }
+}
+
+INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
+    vf sum[R][2];
+    vf x[R];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
+    const size_t pairs = (I + 1) / 2;
+    size_t i = 0;
+    for (; i + W <= pairs; i += W, panel += W * P) {
+        if (R > 1) prefetch_ahead(panel, 4 * W * P);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) x[r] = load((const float *)(rows + (size_t)r * step) + i);
+#pragma clang loop unroll(full)
+        for (int l = 0; l < W; l++) add_pair(R, sum, x, l, *(const vu_any *)(panel + l * P), *(const vu_any *)(panel + l * P + W));
+    }
+    for (; i < pairs; i++, panel += P) {
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) x[r] = splat(((const float *)(rows + (size_t)r * step))[i]);
+        add_pair(R, sum, x, 0, *(const vu_any *)panel, *(const vu_any *)(panel + W));
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
+}
+
+INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    vf sum[R][2];
+    vf x[R];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
+    const uint8_t *from = (const uint8_t *)panel + bases_bytes(I);
+    const uint8x16_t code_and_sign = {0, 1, 2, 3, 4, 5, 6, 7, 128, 129, 130, 131, 132, 133, 134, 135};
+    const uint8x16_t is_coded = {0, 255, 255, 255, 255, 255, 255, 255, 0, 255, 255, 255, 255, 255, 255, 255};
+    for (size_t i = 0; i < I / 2; i += W) {
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) x[r] = load((const float *)(rows + (size_t)r * step) + i);
+#pragma clang loop unroll(full)
+        for (int h = 0; h < W; h += 2, from += BYTES_PER_4_INPUTS) {
+            prefetch_ahead(from, BYTES_PER_4_INPUTS);
+            // The upper bytes that the 16 codes stand for.
+            const uint8x16_t base = vdupq_n_u8((uint8_t)panel[(i + (size_t)h) / 2]);
+            const uint8x16_t uppers = vaddq_u8(code_and_sign, vandq_u8(base, is_coded)), codes = vld1q_u8(from);
+#pragma clang loop unroll(full)
+            for (int j = 0; j < 2; j++) {
+                const uint8x16_t lower = vld1q_u8(from + 16 * (1 + j));
+                const uint8x16_t upper = vqtbl1q_u8(uppers, j == 0 ? vandq_u8(codes, vdupq_n_u8(15)) : vshrq_n_u8(codes, 4));
+                add_pair(R, sum, x, h + j, (vu)vzip1q_u8(lower, upper), (vu)vzip2q_u8(lower, upper));
+            }
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) store(tile + r * P, sum[r][0]), store(tile + r * P + W, sum[r][1]);
+    const exceptions *rest = exceptions_of(panel, I);
+    for (const exception *e = rest->list; e < rest->list + rest->count; e++)
+        for (size_t r = 0; r < (size_t)R; r++) {
+            const float value = widen1(((const bf16 *)(rows + r * step))[e->input]);
+            tile[r * P + e->output] = __builtin_fmaf(e->value, value, tile[r * P + e->output]);  // explicit: the same rounding for any R
+        }
+}
+#else   // never called: the Swift caller has checked has_native_bf16
+INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
+    (void)R, (void)rows, (void)step, (void)I, (void)panel, (void)tile;
+    __builtin_trap();
+}
+INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    packed_bf16(R, rows, step, I, (const unit *)panel, tile);
+}
+#endif
+
+// sum + quads of signed bytes · quads of signed bytes. Without dot products, a sum of two products must fit into 16 bits.
+static inline vi dot_quads(vi sum, vi a, vi b) {
+#ifdef SLM_DOTPROD
+    return (vi)vdotq_s32((int32x4_t)sum, (int8x16_t)a, (int8x16_t)b);
+#else
+    const int16x8_t low = vmull_s8(vget_low_s8((int8x16_t)a), vget_low_s8((int8x16_t)b));
+    return (vi)vpadalq_s16((int32x4_t)sum, vpaddq_s16(low, vmull_high_s8((int8x16_t)a, (int8x16_t)b)));
+#endif
+}
+// sum + quads of unsigned bytes, each 128 too large, · the quad of row bytes at x
+static inline vi add_quads(vi sum, vu quads, const char *x) {
+    int32_t row;
+    memcpy(&row, x, 4);
+    return dot_quads(sum, (vi)(quads ^ 0x80808080), (vi){0} + row);
+}
+
+// The sums of all groups stay in `tile`: registers hold those of one group.
+INLINE void packed_int(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
+    memset(tile, 0, sizeof(float) * (size_t)R * P);
+    const size_t groups = groups_of(I), size = group_bytes(precision);
+    const int8_row first = int8_row_at(rows, I);
+    const char *bytes = first.bytes;
+    vi part[INT_ROWS][2], x[INT_ROWS];
+    for (size_t g = 0; g < groups; g++, panel += size, bytes += GROUP) {
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) part[r][0] = part[r][1] = (vi){0};
+        const char *from = panel + 2 * P;
+#pragma clang loop unroll(disable)
+        for (int q = 0; q < QUADS; q += W) {
+#pragma clang loop unroll(full)
+            for (int r = 0; r < R; r++) x[r] = *(const vi_any *)(bytes + (size_t)r * step + 4 * q);
+            if (R > 1) prefetch_ahead(from, 4 * W * P / (precision == SLM_WEIGHTS_INT8 ? 1 : 2));
+#pragma clang loop unroll(full)
+            for (int l = 0; l < W; l++) {
+                vi quads[2];
+                for (int v = 0; v < 2; v++) {
+                    if (precision == SLM_WEIGHTS_INT8) quads[v] = (vi)(((const vu_any *)from)[v] ^ 0x80808080);
+                    else {
+                        const uint8x16_t both = (uint8x16_t)((const vu_any *)from)[v];
+                        const uint8x16_t codes = l % 2 == 0 ? vandq_u8(both, vdupq_n_u8(15)) : vshrq_n_u8(both, 4);
+                        quads[v] = (vi)vqtbl1q_s8(vld1q_s8(int4_levels), codes);
+                    }
+                }
+#pragma clang loop unroll(full)
+                for (int r = 0; r < R; r++)
+                    for (int v = 0; v < 2; v++) part[r][v] = dot_quads(part[r][v], quads[v], (vi){0} + x[r][l]);
+                if (precision == SLM_WEIGHTS_INT8 || l % 2 == 1) from += 4 * P;
+            }
+        }
+        const vf scale[2] = {load_bf16((const bf16 *)panel), load_bf16((const bf16 *)panel + W)};
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) {
+            const vf x_scale = splat(*(const float *)((const char *)(first.scales + g) + (size_t)r * step));
+            for (int v = 0; v < 2; v++) {
+                float *sum = tile + r * P + v * W;
+                store(sum, load(sum) + __builtin_convertvector(part[r][v], vf) * x_scale * scale[v]);
+            }
+        }
+    }
+}

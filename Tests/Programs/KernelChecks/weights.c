@@ -1,0 +1,212 @@
+// Checks of packed and quantized weights. The cases are those of Tests/KernelsTests/WeightTests.swift.
+#include "check.h"
+
+static const char *const names[] = {"f32", "bf16", "int8", "int4", "bf12"};
+static bool is_int(int precision) { return precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4; }
+static bool is_offered(int precision, size_t I) {
+    if (precision == SLM_WEIGHTS_BF12 && I % SLM_GROUP != 0) return false;
+    return kernels->has_native_bf16 || (precision != SLM_WEIGHTS_BF16 && precision != SLM_WEIGHTS_BF12);
+}
+
+static size_t panels_of(size_t O) { return (O + kernels->weights_panel - 1) / kernels->weights_panel; }
+static char *packed(int precision, const float *w, size_t O, size_t I) {
+    char *panels = make_bytes(kernels->weights_bytes(precision, O, I), 8);
+    void *scratch = make_bytes(kernels->weights_pack_scratch(I), 4);
+    // Two parts, as threads would.
+    kernels->weights_pack(precision, w, I, O, I, panels_of(O) / 2, panels_of(O), panels, scratch);
+    kernels->weights_pack(precision, w, I, O, I, 0, panels_of(O) / 2, panels, scratch);
+    return panels;
+}
+
+static void multiply(int precision, const char *panels, const float *x, size_t N, size_t O, size_t I, const float *bias, int activation,
+                     const float *plus, float *y) {
+    char *rows = make_bytes(N * kernels->weights_input_bytes(precision, I), 4);
+    kernels->weights_prepare_input(precision, x, N, I, rows);
+    const slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = y, .c_type = SLM_F32, .c_stride = O, .bias = bias,
+                          .activation = activation, .plus = plus};
+    kernels->packed_matmul(precision, &p, panels, rows, panels_of(O) / 2, panels_of(O));
+    kernels->packed_matmul(precision, &p, panels, rows, 0, panels_of(O) / 2);
+}
+
+// The weights [O, I] that packed weights stand for.
+static float *stored_weights(int precision, const char *panels, size_t O, size_t I) {
+    int32_t *ids = integers(O);
+    for (size_t o = 0; o < O; o++) ids[o] = (int32_t)o;
+    float *w = make_bytes(4 * O * I, 4);
+    kernels->weights_lookup(precision, panels, I, ids, NULL, w, O);
+    return w;
+}
+
+// Each group of 64 inputs in ±127 steps.
+static float *quantized_in_groups(const float *x, size_t N, size_t I) {
+    float *y = make_bytes(4 * N * I, 4);
+    for (size_t n = 0; n < N; n++)
+        for (size_t start = 0; start < I; start += 64) {
+            const size_t end = smaller(start + 64, I);
+            float largest = 0;
+            for (size_t i = start; i < end; i++) largest = fmaxf(largest, fabsf(x[n * I + i]));
+            for (size_t i = start; i < end; i++)
+                y[n * I + i] = largest > 0 ? rintf(x[n * I + i] * (127 / largest)) * (largest / 127) : 0;
+        }
+    return y;
+}
+
+static void check_accuracy(int precision, const float *w, const float *stands_for, size_t O, size_t I) {
+    for (size_t o = 0; o < O; o++)
+        for (size_t start = 0; start < I; start += 64) {
+            double largest = 0;
+            for (size_t i = start; i < smaller(start + 64, I); i++) largest = fmax(largest, fabs((double)w[o * I + i]));
+            const double allowed = precision == SLM_WEIGHTS_F32 ? 1e-7 : precision == SLM_WEIGHTS_INT8 ? 0.5 / 127 * 1.01
+                : precision == SLM_WEIGHTS_INT4 ? 0.25 : 1.0 / 256;
+            for (size_t i = start; i < smaller(start + 64, I); i++) {
+                const double error = fabs((double)stands_for[o * I + i] - (double)w[o * I + i]);
+                expect(error <= allowed * largest * 1.01, "%s [%zu, %zu]: %g is stored as %g", names[precision], O, I,
+                       (double)w[o * I + i], (double)stands_for[o * I + i]);
+            }
+        }
+}
+
+static void check(int precision, size_t N, size_t O, size_t I) {
+    const float *x = numbers(N * I, 1), *w = numbers(O * I, 2), *bias = numbers(O, 3), *plus = numbers(N * O, 4);
+    const char *panels = packed(precision, w, O, I);
+    expect(kernels->weights_fit(precision, panels, O, I), "%s: weights do not fit", names[precision]);
+    const float *stands_for = stored_weights(precision, panels, O, I);
+    check_accuracy(precision, w, stands_for, O, I);
+    const float *rows = is_int(precision) ? quantized_in_groups(x, N, I)
+        : rounded_to(precision == SLM_WEIGHTS_F32 ? SLM_F32 : SLM_BF16, x, N * I);
+    double *expected = doubles(plus, N * O);
+    for (size_t n = 0; n < N; n++)
+        for (size_t o = 0; o < O; o++) {
+            double sum = bias[o];
+            for (size_t i = 0; i < I; i++) sum += (double)rows[n * I + i] * (double)stands_for[o * I + i];
+            expected[n * O + o] += sum > 0 ? sum : 0;
+        }
+    float *y = blank(SLM_F32, N * O);
+    multiply(precision, panels, x, N, O, I, bias, SLM_RELU, plus, y);
+    expect_close(y, expected, N * O, gradient, sqrt((double)I), "packed matmul %s, N %zu, O %zu, I %zu", names[precision], N, O, I);
+    // Lookup with addition.
+    int32_t *ids = integers(3);
+    ids[0] = (int32_t)O - 1, ids[1] = 0, ids[2] = (int32_t)(O / 2);
+    const float *more = numbers(3 * I, 5);
+    float *looked_up = blank(SLM_F32, 3 * I), *sum = make_bytes(12 * I, 4);
+    kernels->weights_lookup(precision, panels, I, ids, more, looked_up, 3);
+    for (size_t i = 0; i < 3 * I; i++) sum[i] = stands_for[(size_t)ids[i / I] * I + i % I] + more[i];
+    expect_same(looked_up, sum, 3 * I, "lookup in %s", names[precision]);
+    if (is_int(precision)) {
+        const size_t groups = (I + 63) / 64, code_bytes = precision == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2;
+        uint8_t *codes = make_bytes(O * code_bytes, 1);
+        float *scales = make_bytes(4 * O * groups, 4), *dequantized = blank(SLM_F32, O * I), *z = blank(SLM_F32, N * O);
+        kernels->weights_unpack_codes(precision, panels, I, 0, O / 2, codes, scales);
+        kernels->weights_unpack_codes(precision, panels, I, O / 2, O, codes + O / 2 * code_bytes, scales + O / 2 * groups);
+        kernels->weights_dequantize(precision, codes, scales, O, I, dequantized);
+        expect_close(dequantized, doubles(stands_for, O * I), O * I, forward, 0, "dequantized %s", names[precision]);
+        char *again = make_bytes(kernels->weights_bytes(precision, O, I), 8);
+        kernels->weights_pack_codes(precision, codes, scales, O, I, 0, panels_of(O), again);
+        multiply(precision, again, x, N, O, I, bias, SLM_RELU, plus, z);
+        expect_same(z, y, N * O, "weights packed from codes of %s", names[precision]);
+    }
+    release_all();
+}
+
+// The bits of a row do not depend on the other rows.
+static void check_rows_alone(int precision, size_t I) {
+    enum { O = 77, ROWS = 29 };
+    float *x = numbers(ROWS * I, 1), *w = numbers(O * I, 2);
+    static const float outliers[] = {1e6f, 1e-6f, 0, -0.0f, 1e30f, -1e-30f};
+    for (size_t i = 0; i < 6; i++) for (size_t at = 77 + 331 * i; at < O * I; at += 3000) w[at] = outliers[i];
+    const char *panels = packed(precision, w, O, I);
+    if (!kernels->weights_fit(precision, panels, O, I)) { expect(false, "outliers do not fit into %s", names[precision]); return; }
+    float *alone = blank(SLM_F32, ROWS * O);
+    for (size_t n = 0; n < ROWS; n++) multiply(precision, panels, x + n * I, 1, O, I, NULL, SLM_IDENTITY, NULL, alone + n * O);
+    static const size_t counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 25, 29};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        float *y = blank(SLM_F32, counts[i] * O);
+        multiply(precision, panels, x, counts[i], O, I, NULL, SLM_IDENTITY, NULL, y);
+        expect_same(y, alone, counts[i] * O, "%zu rows with weights in %s", counts[i], names[precision]);
+    }
+    release_all();
+}
+
+// bf12 is lossless, and says when it cannot be.
+static void check_compression(void) {
+    enum { O = 130, I = 192 };
+    for (int kind = 0; kind < 5; kind++) {
+        float *w = numbers(O * I, 3);
+        for (size_t i = 0; i < O * I; i++) {
+            if (kind == 1) w[i] *= 1e-33f;
+            if (kind == 2) w[i] *= 1e37f;
+            if (kind == 3 && i % 3000 == 77) w[i] = i % 2 ? 1e30f : -1e-30f;
+            if (kind == 4) w[i] = ldexpf(1.5f, (int)(i * 7 % 200) - 100);
+            if (kind == 0 && i % 5 == 0) w[i] = i % 2 ? 0 : -0.0f;
+            if (kind < 3 && i % 3000 == 408) w[i] = -0.0f;
+            if (kind == 2 && i % 3000 == 739) w[i] = INFINITY;
+        }
+        const char *panels = packed(SLM_WEIGHTS_BF12, w, O, I);
+        expect(kernels->weights_fit(SLM_WEIGHTS_BF12, panels, O, I) == (kind < 4), "whether weights of kind %d fit into bf12", kind);
+        const float *expected = rounded_to(SLM_BF16, w, O * I);
+        if (kind == 4) continue;
+        const float *found = stored_weights(SLM_WEIGHTS_BF12, panels, O, I);
+        expect(memcmp(found, expected, 4 * O * I) == 0, "weights of kind %d change in bf12", kind);
+        // Products with bf12 have the accuracy of those with bf16.
+        const float *x = numbers(5 * I, 6);
+        float *y = blank(SLM_F32, 5 * O), *z = blank(SLM_F32, 5 * O);
+        if (kind == 2) continue;                             // 0 · ∞ is NaN
+        multiply(SLM_WEIGHTS_BF12, panels, x, 5, O, I, NULL, SLM_IDENTITY, NULL, y);
+        multiply(SLM_WEIGHTS_BF16, packed(SLM_WEIGHTS_BF16, w, O, I), x, 5, O, I, NULL, SLM_IDENTITY, NULL, z);
+        expect_close(y, doubles(z, 5 * O), 5 * O, gradient, 0, "bf12 of kind %d", kind);
+        release_all();
+    }
+    const size_t panel = kernels->weights_panel, most = I * panel / 256;      // exceptions of a panel
+    for (size_t count = most; count <= most + 1; count++) {
+        float *w = make_bytes(4 * panel * I, 4);
+        for (size_t i = 0; i < panel * I; i++) w[i] = i < count ? 1e-30f : 1;
+        expect(kernels->weights_fit(SLM_WEIGHTS_BF12, packed(SLM_WEIGHTS_BF12, w, panel, I), panel, I) == (count == most),
+               "%zu exceptions in a panel of bf12", count);
+    }
+    release_all();
+}
+
+// NaN and infinity in one row of the input.
+static void check_special_values(int precision) {
+    enum { O = 40, I = 64 };
+    float *x = numbers(3 * I, 1), *y = blank(SLM_F32, 3 * O);
+    x[I + 7] = NAN, x[I + 9] = INFINITY;
+    multiply(precision, packed(precision, numbers(O * I, 2), O, I), x, 3, O, I, NULL, SLM_IDENTITY, NULL, y);
+    for (size_t i = 0; i < 3 * O; i++)
+        expect(isfinite(y[i]) ? i / O != 1 : i / O == 1, "%s: row %zu of a matmul with NaN in row 1", names[precision], i / O);
+    release_all();
+}
+
+// The largest possible sums of products of bytes: no intermediate result overflows.
+static void check_extreme_codes(void) {
+    enum { O = 33, I = 130 };
+    uint8_t *codes = make_bytes(O * I, 1);
+    float *scales = make_bytes(4 * O * 3, 4), *x = make_bytes(4 * 3 * I, 4), *w = blank(SLM_F32, O * I), *y = blank(SLM_F32, 3 * O);
+    for (size_t i = 0; i < O * I; i++) codes[i] = i / I % 3 == 0 ? 0 : i / I % 3 == 1 ? 255 : i % 2 ? 255 : 0;
+    for (size_t i = 0; i < O * 3; i++) scales[i] = 1;
+    for (size_t i = 0; i < 3 * I; i++) x[i] = i / I == 0 ? 127 : i / I == 1 ? -127 : i % 2 ? 127 : -127;
+    char *panels = make_bytes(kernels->weights_bytes(SLM_WEIGHTS_INT8, O, I), 8);
+    kernels->weights_pack_codes(SLM_WEIGHTS_INT8, codes, scales, O, I, 0, panels_of(O), panels);
+    kernels->weights_dequantize(SLM_WEIGHTS_INT8, codes, scales, O, I, w);
+    multiply(SLM_WEIGHTS_INT8, panels, x, 3, O, I, NULL, SLM_IDENTITY, NULL, y);
+    double *expected = zeros(3 * O);
+    for (size_t n = 0; n < 3; n++)
+        for (size_t o = 0; o < O; o++)
+            for (size_t i = 0; i < I; i++) expected[n * O + o] += (double)x[n * I + i] * (double)w[o * I + i];
+    expect_close(y, expected, 3 * O, forward, 0, "the largest products of bytes");
+    release_all();
+}
+
+void check_weights(void) {
+    static const size_t cases[][3] = {{1, 1, 1}, {2, 33, 5}, {5, 31, 32}, {13, 70, 100}, {7, 64, 33}, {29, 17, 64}, {3, 130, 259},
+                                      {8, 40, 192}, {12, 9, 66}, {1, 24, 512}, {0, 5, 7}};
+    for (int precision = SLM_WEIGHTS_F32; precision <= SLM_WEIGHTS_BF12; precision++) {
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            if (is_offered(precision, cases[i][2])) check(precision, cases[i][0], cases[i][1], cases[i][2]);
+        if (is_offered(precision, 130)) check_rows_alone(precision, 130);
+        if (is_offered(precision, 192)) check_rows_alone(precision, 192);
+        if (is_offered(precision, 64)) check_special_values(precision);
+    }
+    if (kernels->has_native_bf16) check_compression();
+    check_extreme_codes();
+}
