@@ -48,6 +48,11 @@ package final class Arena {
         return Storage(self, start: start, count: count, pointer: base + start)
     }
 
+    /// Returns the memory of free ranges to the system, after work that will not be repeated. Using them again takes new memory.
+    package func trim() {
+        for range in free { Storage.advise(MADV_DONTNEED, from: base + range.start, count: range.count) }
+    }
+
     private func takeBestFit(_ count: Int) -> Int? {
         var best: Int?
         for (i, piece) in free.enumerated() where piece.count >= count {
@@ -116,6 +121,8 @@ package final class Storage {
         self.pointer = pointer
     }
 
+    var isFile: Bool { if case .file = owner { true } else { false } }
+
     func disableHugePages(_ bytes: Range<Int>) { advise(MADV_NOHUGEPAGE, about: bytes) }
 
     func discard(_ bytes: Range<Int>) {
@@ -125,14 +132,20 @@ package final class Storage {
 
     /// Calls madvise for the pages that lie completely in a range. Errors are ignored: they only cost memory.
     private func advise(_ advice: Int32, about bytes: Range<Int>) {
+        Self.advise(advice, from: pointer + bytes.lowerBound, count: bytes.count)
+    }
+
+    fileprivate static func advise(_ advice: Int32, from pointer: UnsafeMutableRawPointer, count: Int) {
         let page = sysconf(Int32(_SC_PAGESIZE))
-        let start = Int(bitPattern: pointer + bytes.lowerBound)
+        let start = Int(bitPattern: pointer)
         let first = (start + page - 1) / page * page
-        let end = (start + bytes.count) / page * page
+        let end = (start + count) / page * page
         if first < end, let address = UnsafeMutableRawPointer(bitPattern: first) { madvise(address, end - first, advice) }
     }
 
-    func releaseFilePages() { if case .file(let file) = owner { file.releasePages(0..<count) } }
+    func releaseFilePages(_ bytes: Range<Int>) {
+        if case .file(let file) = owner { file.releasePages(max(0, bytes.lowerBound - 2 << 20)..<min(count, bytes.upperBound + 2 << 20)) }
+    }
 
     deinit { if case .arena(let arena, let start) = owner { arena.deallocate(start: start, count: count) } }
 }
