@@ -3,7 +3,7 @@
 # A module can import only its declared dependencies.
 BUILD    := swift build -c release --explicit-target-dependency-import-check error
 # Debian packages for building and running, and those that only the tests need.
-PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libhdf5-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev \
+PACKAGES := libopenblas-dev liblapacke-dev libdnnl-dev libpcre2-dev libsimdjson-dev libxxhash-dev libyaml-dev libcurl4-openssl-dev \
             libsqlite3-dev libpq-dev libsodium-dev libcrypt-dev zlib1g-dev libncurses-dev pkg-config libgcc-12-dev
 TEST_PACKAGES := postgresql python3-venv valgrind man-db
 # A cross-compiler's libraries for 64-bit ARM, which Swift's clang uses, and an emulator.

@@ -8,4 +8,4 @@ binary=$(realpath "$1")
 mkdir "$work/debian"
 printf 'Source: slm\n\nPackage: slm\nArchitecture: any\n' > "$work/debian/control"
 linked=$(cd "$work" && dpkg-shlibdeps -O --ignore-missing-info "$binary" 2> /dev/null | sed 's/^shlibs:Depends=//')
-echo "$linked, libopenblas0-pthread | libopenblas0, liblapacke"
+echo "$linked, libopenblas0-pthread | libopenblas0, liblapacke, libcurl4, libpq5, libncursesw6"

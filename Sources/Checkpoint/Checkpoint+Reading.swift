@@ -13,13 +13,33 @@ extension Checkpoint {
     /// never crashes.
     package init(reading path: String) throws(CheckpointError) {
         let file: MappedFile
-        do { file = try MappedFile(path, writable: true) } catch {
-            throw Folder.contains(".", in: path) ? .isFolder(path) : CheckpointError(error)
-        }
+        do { file = try MappedFile(path, writable: true) } catch { throw Self.error(error, at: path) }
         self = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in
-            try CheckpointHeader.check(bytes, path: path, forgetting: file.releasePages)
+            try CheckpointHeader.check(bytes, of: file)
             return try Checkpoint(try H5Reader.arrays(in: bytes, path: path), of: bytes, in: file)
         }
+    }
+
+    /// Reads a checkpoint file while another thread verifies its checksum. Nothing may come of the checkpoint before the check has ended.
+    ///
+    ///     let (checkpoint, check) = try Checkpoint.open("checkpoints/tiny/best.h5")
+    package static func open(_ path: String) throws(CheckpointError) -> (checkpoint: Checkpoint, check: ChecksumCheck) {
+        let files: (writable: MappedFile, readOnly: MappedFile)
+        do { files = try MappedFile.twice(path) } catch { throw Self.error(error, at: path) }
+        return try files.writable.read(as: UInt8.self) { bytes throws(CheckpointError) in
+            try CheckpointHeader.checkLength(bytes, path: path)
+            let check = ChecksumCheck(of: files.readOnly)
+            do throws(CheckpointError) {
+                return (try Checkpoint(try H5Reader.arrays(in: bytes, path: path), of: bytes, in: files.writable), check)
+            } catch {
+                try check.wait()                               // damage explains what cannot be parsed
+                throw error
+            }
+        }
+    }
+
+    private static func error(_ error: FileError, at path: String) -> CheckpointError {
+        Folder.contains(".", in: path) ? .isFolder(path) : CheckpointError(error)
     }
 
     /// The arrays of one matrix's int8 or int4 codes: [rows, bytes per row].

@@ -8,13 +8,13 @@ extension Checkpoint {
     ///
     ///     try checkpoint.write(to: "checkpoints/tiny/last.h5")
     ///
-    /// Makes one pass over the weights; besides them, only the HDF5 metadata is in memory. Equal checkpoints give identical files.
+    /// Makes one pass over the weights; besides them, only HDF5's descriptions are in memory. Equal checkpoints give identical files.
     package func write(to path: String) throws(CheckpointError) {
         let arrays = contents
         checkNames(arrays.map(\.description.path))
         let layout: H5Layout
         do { layout = try H5Layout(of: arrays.map(\.description), in: Self.groups) } catch {
-            throw .notWritten(path: path, reason: "HDF5 could not lay it out (\(error.function))")
+            throw .notWritten(path: path, reason: "a name has \(error.count) bytes, and HDF5 allows \(H5NameTooLong.limit)")
         }
         let nonempty = zip(arrays, layout.offsets).filter { array, _ in array.description.byteCount > 0 }
         do {

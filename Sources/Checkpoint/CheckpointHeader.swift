@@ -37,11 +37,20 @@ package struct CheckpointHeader: Equatable {
         return Array(text.utf8) + [UInt8](repeating: 0, count: Self.size - text.utf8.count)
     }
 
-    /// Verifies length and checksum by reading the whole file.
+    /// Verifies the header, the length and the checksum by reading the whole file.
     ///
-    /// - Parameter forget: is called with each range after it was read, so that its pages can be dropped: a checkpoint with optimizer
-    ///   state should not fill memory when only the weights are used.
-    static func check(_ bytes: Span<UInt8>, path: String, forgetting forget: (Range<Int>) -> Void) throws(CheckpointError) {
+    /// - Parameter file: The file that `bytes` are of. Its pages are released after they were read: a checkpoint with optimizer state
+    ///   should not fill memory when only the weights are used.
+    static func check(_ bytes: Span<UInt8>, of file: MappedFile) throws(CheckpointError) {
+        let lengthOffset = try checkLength(bytes, path: file.path)
+        try checkDigest(bytes, of: file, lengthOffset: lengthOffset)
+    }
+
+    /// Verifies what the header says before its checksum, without reading the file.
+    ///
+    /// - Returns: The offset of the length.
+    @discardableResult
+    static func checkLength(_ bytes: Span<UInt8>, path: String) throws(CheckpointError) -> Int {
         let magic = Array(magic.utf8)
         guard bytes.count >= 1, (0..<min(magic.count, bytes.count)).allSatisfy({ bytes[$0] == magic[$0] }) else {
             throw .notACheckpoint(path: path, found: FileKind(of: bytes).rawValue)
@@ -58,11 +67,16 @@ package struct CheckpointHeader: Equatable {
             throw .malformed(path: path, offset: lengthOffset, expected: "a length", found: "no number")
         }
         guard length == bytes.count else { throw .wrongLength(path: path, expected: length, found: bytes.count) }
-        let digest = Digest()
-        for start in stride(from: size, to: length, by: 16 << 20) {
-            let piece = start..<min(start + 16 << 20, length)
+        return lengthOffset
+    }
+
+    private static func checkDigest(_ bytes: Span<UInt8>, of file: MappedFile, lengthOffset: Int) throws(CheckpointError) {
+        let digest = Digest(), length = bytes.count, path = file.path
+        for start in stride(from: size, to: length, by: 1 << 20) {
+            let piece = start..<min(start + 1 << 20, length)
+            file.preparePages(piece)
             digest.add(bytes.extracting(piece))
-            forget(piece)
+            file.releasePages(piece)
         }
         let found = digest.text
         let correct = CheckpointHeader(length: length, digest: found).bytes

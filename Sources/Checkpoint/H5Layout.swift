@@ -1,97 +1,154 @@
-internal import CHDF5
-import Glibc
-import Kernels
-import Synchronization
-
 /// The layout of an HDF5 file before any numbers are written: with it, the file can be written from front to back in one pass.
 ///
 ///     let layout = try H5Layout(of: arrays, in: ["weights"])
 ///     layout.bytes(0..<512)                                    // HDF5's bytes between the arrays
 ///     layout.offsets[3]                                        // the offset of the fourth array's numbers
 ///
-/// HDF5 builds the file in memory and never writes to disk: it does not recover from a full disk, and version 1.10 leaks a file that
-/// it could not close.
+/// All descriptions (superblock 2, object headers 2, links in the headers: the format of HDF5 1.8) come before all numbers.
 struct H5Layout {
     /// The length of the file.
     let length: Int
     /// The offset of each array; 0 for an empty one.
     let offsets: [Int]
-    private let image: H5Image
+    /// The descriptions, which begin after the user block.
+    private let descriptions: [UInt8]
+
+    private static let start = CheckpointHeader.size
+    private static let superblockSize = 48
+    private static let alignment = 64
 
     /// - Parameters:
     ///   - arrays: in the order in which they lie in the file, each at a multiple of 64 bytes.
     ///   - groups: in the order in which tools list them.
-    init(of arrays: [ArrayDescription], in groups: [String]) throws(H5Error) {
-        // HDF5's metadata comes before all arrays, so that only this part of the file is in memory.
-        let metadataSize = arrays.reduce(4_096) { size, array in
-            size + 512 + 3 * array.path.utf8.count + array.path.utf8.count { $0 == UInt8(ascii: "/") } * 256
+    init(of arrays: [ArrayDescription], in groups: [String]) throws(H5NameTooLong) {
+        var tree = H5Tree()
+        for group in groups { _ = try tree.group(group) }
+        for (i, array) in arrays.enumerated() { try tree.add(array.path, .array(i)) }
+        // The size of a header does not depend on the addresses in it.
+        var end = Self.aligned(Self.superblockSize), addresses: [Int] = []
+        for object in tree.objects {
+            addresses.append(end)
+            end = Self.aligned(end + H5Header.size(of: object.messages(of: arrays, addresses: nil, offsets: nil)))
         }
-        let image = H5Image()
-        offsets = try H5Library.shared.withLock { library throws(H5Error) in
-            try library.open()
-            return try H5Builder(image, metadataSize: metadataSize).build(arrays, in: groups)
+        end += Self.start
+        var offsets: [Int] = []
+        for array in arrays {
+            offsets.append(array.byteCount == 0 ? 0 : Self.aligned(end))
+            if array.byteCount > 0 { end = Self.aligned(end) + array.byteCount }
         }
-        self.image = image
-        // The end-of-file address in HDF5's superblock, version 2.
-        let superblock = CheckpointHeader.size
-        let length = image.bytes(superblock + 8..<superblock + 9) == [2] ? image.integer(at: superblock + 28) : 0
-        for (offset, array) in zip(offsets, arrays) where offset < 0 || offset + array.byteCount > length {
-            throw H5Error(function: "H5Dget_offset")
+        var bytes = Self.superblock(root: addresses[0], length: end)
+        for (address, object) in zip(addresses, tree.objects) {
+            bytes += [UInt8](repeating: 0, count: address - bytes.count)
+            bytes += H5Header.bytes(of: object.messages(of: arrays, addresses: addresses, offsets: offsets))
         }
-        self.length = length
+        length = end
+        self.offsets = offsets
+        descriptions = bytes
     }
 
     /// HDF5's bytes in a range of the file, padded with zeros.
-    func bytes(_ range: Range<Int>) -> [UInt8] { image.bytes(range) }
-}
-
-/// The HDF5 library has process-wide state and is not thread-safe: callers hold this lock.
-private struct H5Library {
-    static let shared = Mutex(H5Library())
-    private var isOpen = false
-
-    mutating func open() throws(H5Error) {
-        if isOpen { return }
-        try H5Error.check(H5open(), "H5open")
-        try H5Error.check(H5Eset_auto2(0, nil, nil), "H5Eset_auto2")       // otherwise HDF5 prints its errors
-        isOpen = true
-    }
-}
-
-/// The memory of HDF5's file image. It reaches up to the last byte that HDF5 itself writes.
-final class H5Image {
-    private var start: UnsafeMutableRawPointer?
-    private var count = 0
-
-    deinit { free(start) }
-
-    /// The bytes of a range, padded with zeros.
     func bytes(_ range: Range<Int>) -> [UInt8] {
-        let written = min(range.lowerBound, count)..<min(range.upperBound, count)
-        let known = UnsafeRawBufferPointer(start: start, count: count)[written]
-        return Array(known) + [UInt8](repeating: 0, count: range.count - known.count)
+        let first = max(0, range.lowerBound - Self.start), last = min(max(first, range.upperBound - Self.start), descriptions.count)
+        let before = min(range.count, max(0, Self.start - range.lowerBound))
+        let known = first < last ? descriptions[first..<last] : []
+        return [UInt8](repeating: 0, count: before) + known + [UInt8](repeating: 0, count: range.count - before - known.count)
     }
 
-    func integer(at i: Int) -> Int { bytes(i..<i + 8).reversed().reduce(0) { $0 << 8 | Int($1) } }
+    private static func aligned(_ offset: Int) -> Int { (offset + alignment - 1) / alignment * alignment }
 
-    /// Makes HDF5 allocate its image here, and leave it here when it closes the file.
-    var callbacks: H5FD_file_image_callbacks_t {
-        H5FD_file_image_callbacks_t(
-            image_malloc: { count, _, image in H5Image.of(image)?.resize(to: count) },
-            image_memcpy: { to, from, count, _, _ in if let to, let from { memcpy(to, from, count) } else { nil } },
-            image_realloc: { _, count, _, image in H5Image.of(image)?.resize(to: count) },
-            image_free: { _, _, _ in 0 },
-            udata_copy: { $0 }, udata_free: { _ in 0 }, udata: Unmanaged.passUnretained(self).toOpaque())
+    /// Addresses count from the end of the user block, but the length is that of the whole file.
+    private static func superblock(root: Int, length: Int) -> [UInt8] {
+        var bytes: [UInt8] = [0x89, 0x48, 0x44, 0x46, 13, 10, 26, 10, 2, 8, 8, 0]
+        bytes.append(UInt64(start), bytes: 8)
+        bytes.append(.max, bytes: 8)                           // no extension
+        bytes.append(UInt64(length), bytes: 8)
+        bytes.append(UInt64(root), bytes: 8)
+        bytes.append(UInt64(H5Header.checksum(of: bytes)), bytes: 4)
+        return bytes
+    }
+}
+
+/// A name that does not fit into a message of an HDF5 header.
+struct H5NameTooLong: Error {
+    let count: Int
+    static let limit = 65_000
+}
+
+/// The groups and arrays of a file. The first object is the root group.
+private struct H5Tree {
+    enum Object {
+        case group([(name: String, object: Int)])
+        /// An index into the arrays of the file.
+        case array(Int)
     }
 
-    private static func of(_ pointer: UnsafeMutableRawPointer?) -> H5Image? {
-        pointer.map { Unmanaged<H5Image>.fromOpaque($0).takeUnretainedValue() }
+    private(set) var objects: [Object] = [.group([])]
+    private var groups: [String: Int] = ["": 0]
+
+    /// The object of a group, which is created with all groups around it if it does not exist.
+    mutating func group(_ path: String) throws(H5NameTooLong) -> Int {
+        if let known = groups[path] { return known }
+        groups[path] = objects.count
+        try add(path, .group([]))
+        return objects.count - 1
     }
 
-    private func resize(to count: Int) -> UnsafeMutableRawPointer? {
-        guard let start = realloc(start, max(1, count)) else { return nil }
-        self.start = start
-        self.count = count
-        return start
+    /// Adds an object as the last member of its group.
+    mutating func add(_ path: String, _ object: Object) throws(H5NameTooLong) {
+        let separator = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+        let name = separator.map { String(path[path.utf8.index(after: $0)...]) } ?? path
+        guard name.utf8.count <= H5NameTooLong.limit else { throw H5NameTooLong(count: name.utf8.count) }
+        let parent = try group(separator.map { String(path[..<$0]) } ?? "")
+        guard case .group(var members) = objects[parent] else { preconditionFailure("a group has members") }
+        objects[parent] = .group([])
+        members.append((name, objects.count))
+        objects[parent] = .group(members)
+        objects.append(object)
+    }
+}
+
+extension H5Tree.Object {
+    /// The messages of the object's header. Without addresses and offsets, they have the right sizes only.
+    func messages(of arrays: [ArrayDescription], addresses: [Int]?, offsets: [Int]?) -> [H5Header.Message] {
+        switch self {
+        case .group(let members):
+            var information: [UInt8] = [0, 1]                  // version 0, with a creation order
+            information.append(UInt64(members.count), bytes: 8)
+            information += [UInt8](repeating: 0xFF, count: 16)   // no heap and no B-tree: the links follow
+            // Version 0, with a limit of links per header; HDF5 moves them to a heap if another program adds more.
+            let limits: [UInt8] = [0, 1, 0xFF, 0xFF, 0, 0]
+            return [.init(type: 2, content: information), .init(type: 10, flags: 1, content: limits)]
+                + members.enumerated().map { order, member in
+                    .init(type: 6, content: Self.link(to: member.name, order, at: addresses?[member.object] ?? 0))
+                }
+        case .array(let i):
+            let array = arrays[i]
+            var layout: [UInt8] = [3, 1]                       // version 3, contiguous
+            layout.append(array.byteCount == 0 ? .max : UInt64((offsets?[i] ?? CheckpointHeader.size) - CheckpointHeader.size), bytes: 8)
+            layout.append(UInt64(array.byteCount), bytes: 8)
+            return [
+                .init(type: 1, content: Self.space(array.shape)), .init(type: 3, flags: 1, content: array.type.h5Message),
+                .init(type: 5, flags: 1, content: [3, 5]),     // no fill value: HDF5 writes none, because the space is allocated
+                .init(type: 8, flags: 1, content: layout),
+            ]
+        }
+    }
+
+    private static func link(to name: String, _ order: Int, at address: Int) -> [UInt8] {
+        let isShort = name.utf8.count < 256
+        var bytes: [UInt8] = [1, isShort ? 0x14 : 0x15]        // version 1, with a creation order and a character set
+        bytes.append(UInt64(order), bytes: 8)
+        bytes.append(1)                                        // UTF-8
+        bytes.append(UInt64(name.utf8.count), bytes: isShort ? 1 : 2)
+        bytes += name.utf8
+        bytes.append(UInt64(address), bytes: 8)
+        return bytes
+    }
+
+    private static func space(_ shape: [Int]) -> [UInt8] {
+        if shape.isEmpty { return [2, 0, 0, 0] }
+        var bytes: [UInt8] = [2, UInt8(shape.count), 1, 1]     // version 2, with maximum sizes
+        for size in shape + shape { bytes.append(UInt64(size), bytes: 8) }
+        return bytes
     }
 }

@@ -2,8 +2,8 @@
 ///
 ///     let arrays = try H5Reader.arrays(in: bytes, path: "last.h5")
 ///
-/// This reader exists because HDF5's own library crashes on manipulated files. Every number is checked before it is used, and the work
-/// is bounded by the file's length. The format is that of the HDF5 File Format Specification, version 3.0.
+/// HDF5's own library, which wrote the files of earlier versions, crashes on manipulated files. Here every number is checked before it
+/// is used, and the work is bounded by the file's length. The format is that of the HDF5 File Format Specification, version 3.0.
 struct H5Reader {
     private var arrays: [StoredArray] = []
     /// The bytes of headers that may still be read: groups that contain each other exhaust it.

@@ -48,6 +48,11 @@ package final class Arena {
         return Storage(self, start: start, count: count, pointer: base + start)
     }
 
+    /// Returns the memory of free ranges to the system, after work that will not be repeated. Using them again takes new memory.
+    package func trim() {
+        for range in free { AddressSpace.discard(base + range.start, range.count) }
+    }
+
     private func takeBestFit(_ count: Int) -> Int? {
         var best: Int?
         for (i, piece) in free.enumerated() where piece.count >= count {
@@ -115,6 +120,8 @@ package final class Storage {
         self.pointer = pointer
     }
 
+    var isFile: Bool { if case .file = owner { true } else { false } }
+
     func disableHugePages(_ bytes: Range<Int>) { AddressSpace.disableHugePages(pointer + bytes.lowerBound, bytes.count) }
 
     func discard(_ bytes: Range<Int>) {
@@ -122,7 +129,9 @@ package final class Storage {
         AddressSpace.discard(pointer + bytes.lowerBound, bytes.count)
     }
 
-    func releaseFilePages() { if case .file(let file) = owner { file.releasePages(0..<count) } }
+    func releaseFilePages(_ bytes: Range<Int>) {
+        if case .file(let file) = owner { file.releasePages(max(0, bytes.lowerBound - 2 << 20)..<min(count, bytes.upperBound + 2 << 20)) }
+    }
 
     deinit { if case .arena(let arena, let start) = owner { arena.deallocate(start: start, count: count) } }
 }

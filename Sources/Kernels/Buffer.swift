@@ -52,15 +52,18 @@ package struct Buffer {
         memmove(pointer, other.pointer, count * type.size)
     }
 
-    /// Returns all memory of the mapped file that holds this buffer, if any, to the system. Pages are read again on the next access.
-    /// All, because the system reads more pages of a file than were accessed. The file must not have been written to.
-    package func releaseFilePages() { storage.releaseFilePages() }
+    /// Returns the memory of the part of a mapped file that holds this buffer, if any, to the system, with the pages around it: the
+    /// system loads up to 2 MB around a page that is read. Pages are read again on the next access. The file must not have been written to.
+    package func releaseFilePages() { storage.releaseFilePages(offset * type.size..<(offset + count) * type.size) }
 
     /// Returns the memory of elements that are no longer needed to the system. Their values are undefined afterwards.
     package func discard() { storage.discard(offset * type.size..<(offset + count) * type.size) }
 
     /// Makes the system allocate memory in small pages: for a buffer of which only parts are ever accessed.
     package func disableHugePages() { storage.disableHugePages(offset * type.size..<(offset + count) * type.size) }
+
+    /// Whether the elements lie in a mapped file.
+    package var isInFile: Bool { storage.isFile }
 
     /// Whether both buffers are the same memory.
     package func isSame(as other: Buffer) -> Bool { pointer == other.pointer && count == other.count && type == other.type }

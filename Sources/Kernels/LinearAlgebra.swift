@@ -1,5 +1,5 @@
 internal import CLAPACKE
-import Glibc
+import SharedLibraries
 
 /// Matrix factorization by LAPACK. Matrices are row-major.
 package final class LinearAlgebra {
@@ -8,11 +8,10 @@ package final class LinearAlgebra {
     /// - Parameter instructionSet: Tells OpenBLAS, which LAPACK uses, the type of the CPU; see ``Processor/instructionSet``.
     package init(for instructionSet: String) throws(ProcessorError) {
         _ = try SharedLibrary.openBLAS(for: instructionSet)
-        let handle = try SharedLibrary.open("liblapacke.so.3", for: .openblas)
-        guard let gesdd = dlsym(handle, "LAPACKE_sgesdd") else {
-            throw .noLibrary(.openblas, because: "liblapacke.so.3 has no LAPACKE_sgesdd")
-        }
-        sgesdd = unsafeBitCast(gesdd, to: lapacke_sgesdd.self)
+        let library = try SharedLibrary.open("liblapacke.so.3", package: "liblapacke", for: .openblas)
+        do throws(MissingLibrary) {
+            sgesdd = unsafeBitCast(try library.address(of: "LAPACKE_sgesdd"), to: lapacke_sgesdd.self)
+        } catch { throw .noLibrary(.openblas, because: error.reason) }
     }
 
     /// The singular value decomposition A = left·diag(values)·right with K = min(rows, columns). nil if A is not finite.

@@ -1,6 +1,7 @@
 internal import CKernels
 internal import COneDNN
 import Glibc
+import SharedLibraries
 import Synchronization
 
 /// oneDNN's matmul, loaded on demand. It runs on the calling thread: its own thread pool (libgomp's) is limited to one thread.
@@ -24,10 +25,10 @@ final class OneDNN: MatmulLibrary {
     private let dnnl: onednn_functions
 
     init(pool: WorkerPool) throws(ProcessorError) {
-        let name = String(cString: onednn_file()), handle = try SharedLibrary.open(name, for: .onednn)
-        var dnnl = onednn_functions()
-        if let missing = onednn_find(handle, &dnnl) { throw .noLibrary(.onednn, because: "\(name) has no \(String(cString: missing))") }
-        self.dnnl = dnnl
+        let library = try SharedLibrary.open(String(cString: onednn_file()), package: "libdnnl2", for: .onednn)
+        do throws(MissingLibrary) { dnnl = try library.functions(onednn_functions(), onednn_find).table } catch {
+            throw .noLibrary(.onednn, because: error.reason)
+        }
         var engine: dnnl_engine_t?
         check(dnnl.engine_create(&engine, dnnl_cpu, 0), "engine")
         guard let engine else { fatalError("oneDNN: cannot create an engine") }

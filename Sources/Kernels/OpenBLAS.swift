@@ -1,6 +1,7 @@
 internal import CKernels
 internal import COpenBLAS
 import Glibc
+import SharedLibraries
 
 /// OpenBLAS, loaded on demand. It runs on the calling thread.
 ///
@@ -10,11 +11,12 @@ final class OpenBLAS: MatmulLibrary {
     let version: String
 
     init(for instructionSet: String) throws(ProcessorError) {
-        let handle = try SharedLibrary.openBLAS(for: instructionSet)
-        guard let sgemm = dlsym(handle, "cblas_sgemm"), let configuration = dlsym(handle, "openblas_get_config") else {
-            throw .noLibrary(.openblas, because: "libopenblas.so.0 has no cblas_sgemm")
-        }
-        self.sgemm = unsafeBitCast(sgemm, to: openblas_sgemm.self)
+        let library = try SharedLibrary.openBLAS(for: instructionSet)
+        let configuration: UnsafeMutableRawPointer
+        do throws(MissingLibrary) {
+            sgemm = unsafeBitCast(try library.address(of: "cblas_sgemm"), to: openblas_sgemm.self)
+            configuration = try library.address(of: "openblas_get_config")
+        } catch { throw .noLibrary(.openblas, because: error.reason) }
         let text = unsafeBitCast(configuration, to: openblas_configuration.self)()
         version = text.map { String(cString: $0) } ?? "OpenBLAS"
     }
@@ -33,22 +35,20 @@ final class OpenBLAS: MatmulLibrary {
     }
 }
 
-/// Libraries that are loaded with dlopen.
-enum SharedLibrary {
+extension SharedLibrary {
     /// OpenBLAS with the core type of an instruction set, unless OPENBLAS_CORETYPE is already set.
-    static func openBLAS(for instructionSet: String) throws(ProcessorError) -> UnsafeMutableRawPointer {
+    static func openBLAS(for instructionSet: String) throws(ProcessorError) -> SharedLibrary {
         if instructionSet.hasPrefix("avx512") { setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) }
         if instructionSet == "avx2" { setenv("OPENBLAS_CORETYPE", "Haswell", 0) }
-        let handle = try open("libopenblas.so.0", for: .openblas)
+        let library = try open("libopenblas.so.0", package: "libopenblas0-pthread", for: .openblas)
         // Overrides OPENBLAS_NUM_THREADS: every thread of the worker pool calls OpenBLAS.
-        if let setThreads = dlsym(handle, "openblas_set_num_threads") { unsafeBitCast(setThreads, to: openblas_set_threads.self)(1) }
-        return handle
+        if let setThreads = try? library.address(of: "openblas_set_num_threads") {
+            unsafeBitCast(setThreads, to: openblas_set_threads.self)(1)
+        }
+        return library
     }
 
-    static func open(_ name: String, for blas: BLAS) throws(ProcessorError) -> UnsafeMutableRawPointer {
-        guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
-            throw .noLibrary(blas, because: dlerror().map { String(cString: $0) } ?? "cannot load \(name)")
-        }
-        return handle
+    static func open(_ name: String, package: String, for blas: BLAS) throws(ProcessorError) -> SharedLibrary {
+        do { return try SharedLibrary(name, package: package) } catch { throw .noLibrary(blas, because: error.reason) }
     }
 }

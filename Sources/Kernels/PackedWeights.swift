@@ -33,7 +33,10 @@ package struct PackedWeights {
     package let precision: WeightPrecision
     package let outputs, inputs: Int
     let layout: Int32
+    /// The panels; for ``isUnpacked`` weights, their rows.
     let panels: Buffer
+    /// Whether these are f32 weights where they were stored, of which each matmul packs a panel at a time.
+    package var isUnpacked = false
 
     package var byteCount: Int { panels.count * 4 }
 }
@@ -65,6 +68,13 @@ extension Processor {
         preconditionFailure("weights: the last layout of \(precision.rawValue) fits all weights")
     }
 
+    /// Weights [O, I] in f32 that stay where they are stored. A matmul takes longer than with packed weights, but gives the same bits.
+    package func unpacked(_ values: Buffer, outputs O: Int, inputs I: Int) -> PackedWeights {
+        require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
+        return PackedWeights(
+            precision: .float32, outputs: O, inputs: I, layout: WeightPrecision.float32.code, panels: values, isUnpacked: true)
+    }
+
     private func panels(of values: Buffer, outputs O: Int, inputs I: Int, in layout: Int32, releasingFile: Bool) -> Buffer {
         let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32)
         let scratch = scratch(table.weights_pack_scratch(I)), width = table.weights_panel, count = table.panels(of: O)
@@ -75,7 +85,7 @@ extension Processor {
                 parallelFor(last - first) { item, thread in
                     table.weights_pack(layout, values.floats, I, O, I, first + item, first + item + 1, panels.pointer, scratch[thread])
                 }
-                if releasingFile { values.releaseFilePages() }
+                if releasingFile { values[first * width * I..<min(last * width, O) * I].releaseFilePages() }
             }
         }
         return panels
@@ -84,6 +94,7 @@ extension Processor {
     /// Embedding lookup in packed weights: y [N, I] = rows `ids` (+ more [N, I]).
     package func embed(_ ids: Buffer, in w: PackedWeights, plus more: Buffer?, into y: Buffer) {
         let I = w.inputs
+        require(!w.isUnpacked, "embed: weights that are not packed are looked up as a table")
         require(y.count == ids.count * I && (more?.count ?? y.count) == y.count, "embed: \(ids.count) ids into \(y.count) elements")
         ids.readIDs { span in
             for i in span.indices {
@@ -127,6 +138,14 @@ extension Processor {
                 table.weights_prepare_input(layout, x.floats + range.lowerBound * I, range.count, I, rows + range.lowerBound * rowBytes)
             }
             withUnsafePointer(to: p) { p in
+                if w.isUnpacked {
+                    let panelBytes = table.weights_bytes(layout, 1, I), panels = scratch(panelBytes)
+                    return parallelFor(table.panels(of: O)) { panel, thread in
+                        let first = panels[thread] - panel * panelBytes         // where panel 0 would be
+                        table.weights_pack(layout, w.panels.floats, I, O, I, panel, panel + 1, first, panels[thread])
+                        table.packed_matmul(layout, p, first, rows, panel, panel + 1)
+                    }
+                }
                 split(table.panels(of: O)) { range in
                     table.packed_matmul(layout, p, w.panels.pointer, rows, range.lowerBound, range.upperBound)
                 }

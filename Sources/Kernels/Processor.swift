@@ -69,6 +69,15 @@ package final class Processor {
         }
     }
 
+    /// Returns memory that is not needed to the system: in the arena, in the heap, and code that was used only once. To be called before
+    /// and after a model is loaded.
+    package func trim() {
+        scratch = Array(repeating: nil, count: threads)
+        shared = nil
+        arena.trim()
+        slm_trim_process()
+    }
+
     /// At least `bytes` of working memory for each thread. Calls return the same memory until it must grow.
     func scratch(_ bytes: Int) -> [UnsafeMutableRawPointer] {
         scratch.indices.map { i in

@@ -72,7 +72,10 @@ extension Processor {
                         precision.code, weights.codes.bytes, weights.scales.floats, O, I, first + range.lowerBound,
                         first + range.upperBound, panels.pointer)
                 }
-                if releasingFile { weights.codes.releaseFilePages() }
+                if releasingFile {
+                    let rows = first * table.weights_panel..<min(last * table.weights_panel, O)
+                    weights.codes[rows.lowerBound * width..<rows.upperBound * width].releaseFilePages()
+                }
             }
         }
         return PackedWeights(precision: precision, outputs: O, inputs: I, layout: precision.code, panels: panels)

@@ -76,7 +76,7 @@ package enum DatabaseURL: Sendable {
         guard ats.count <= 1, userEnd <= hostEnd else {
             throw .invalidURL(reason: "write @ and / in the user name or password as %40 and %2F")
         }
-        guard let values = connectionOptions(in: url) else {
+        guard let values = try connectionOptions(in: url) else {
             throw .invalidURL(reason: "libpq cannot parse the text after postgresql://")
         }
         let isPort = (values["port"] ?? "").utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: ",") }
@@ -87,9 +87,10 @@ package enum DatabaseURL: Sendable {
     }
 
     /// The options that a URL sets, by libpq's names; nil if libpq cannot parse it.
-    private static func connectionOptions(in url: String) -> [String: String]? {
-        guard let options = PQconninfoParse(url, nil) else { return nil }
-        defer { PQconninfoFree(options) }
+    private static func connectionOptions(in url: String) throws(StoreError) -> [String: String]? {
+        let pq = try PostgresLibrary.functions
+        guard let options = pq.conninfoParse(url, nil) else { return nil }
+        defer { pq.conninfoFree(options) }
         var values: [String: String] = [:]
         var option = options
         while let keyword = option.pointee.keyword {
@@ -109,7 +110,8 @@ extension DatabaseURL {
     package static func tlsOptions(
         for url: String, environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }
     ) -> [(name: String, value: String)] {
-        let values = connectionOptions(in: url) ?? [:]
+        // Without libpq there is no connection either.
+        let values = (try? connectionOptions(in: url)).flatMap(\.self) ?? [:]
         // `hostaddr` is the address that libpq connects to; `host` is then the name in the certificate.
         let hosts = values["hostaddr"] ?? environment("PGHOSTADDR") ?? values["host"] ?? environment("PGHOST") ?? ""
         let isRemote = hosts.split(separator: ",").contains { !isLocal($0) }

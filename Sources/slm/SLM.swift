@@ -96,8 +96,10 @@ struct SLM {
 
     /// Reports a variable whose name is close to that of an option. Most short names are close to each other, so they are not checked.
     private static func warnAboutMisspelledVariables(in environment: [String: String]) {
+        let variables = environment.keys.filter { $0.hasPrefix("SLM_") && $0.count > 8 }.sorted()
+        if variables.isEmpty { return }
         let known = Set(commands.filter(\.readsConfiguration).flatMap { $0.options.flatMap(\.environmentNames) }).sorted()
-        for variable in environment.keys.sorted() where variable.hasPrefix("SLM_") && variable.count > 8 && !known.contains(variable) {
+        for variable in variables where !known.contains(variable) {
             let near = closestMatch(to: String(variable.dropFirst(4)), among: known.map { String($0.dropFirst(4)) })
             if let near { printNote("the environment variable \(variable) sets no option; did you mean SLM_\(near)?") }
         }

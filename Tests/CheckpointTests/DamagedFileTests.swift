@@ -61,6 +61,28 @@ import Formats
         }
     }
 
+    @Test func `a file whose checksum another thread verifies is refused as well`() throws {
+        let bytes = try sample(), whole = folder("whole.h5")
+        let (checkpoint, check) = try Checkpoint.open(whole)
+        try check.wait()
+        try check.wait()
+        #expect(try checkpoint.everything.map(\.bits) == Checkpoint(reading: whole).everything.map(\.bits))
+        var random = TestRandom(7)
+        for _ in 0..<300 {
+            var altered = bytes
+            let offset = Int.random(in: CheckpointHeader.size..<bytes.count, using: &random)
+            altered[offset] ^= UInt8.random(in: 1...255, using: &random)
+            let path = folder.write(altered, to: "b.h5")
+            let error = CheckpointError.wrongDigest(
+                path: path, expected: CheckpointHeader(for: bytes).digest, found: CheckpointHeader(for: altered).digest)
+            #expect(throws: error, "byte \(offset)") { try Checkpoint.open(path).check.wait() }
+        }
+        let short = folder.write(Array(bytes.dropLast()), to: "c.h5")
+        #expect(throws: CheckpointError.wrongLength(path: short, expected: bytes.count, found: bytes.count - 1)) {
+            try Checkpoint.open(short)
+        }
+    }
+
     @Test func `truncated, modified and extended files have their own messages`() throws {
         let bytes = try sample()
         #expect(

@@ -25,7 +25,7 @@ import TestSupport
     }
 
     /// The limits lie in the header, in HDF5's metadata and in the arrays.
-    @Test(arguments: [0, 1, 511, 512, 10_000, 100_000]) func `a full disk leaves the previous file`(capacity: Int) throws {
+    @Test(arguments: [0, 1, 511, 512, 10_000, 40_000]) func `a full disk leaves the previous file`(capacity: Int) throws {
         let path = folder("a.h5")
         try SampleCheckpoint().checkpoint.write(to: path)
         let (status, text) = outcome(try writer("limited", path, "\(capacity)"))

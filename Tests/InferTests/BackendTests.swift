@@ -1,6 +1,9 @@
+import Autograd
 import Checkpoint
+import Files
 import Infer
 import Kernels
+import Model
 import Testing
 import TestSupport
 import Tokenize
@@ -36,6 +39,39 @@ import Tokenize
         let backend = try OpenAIBackend(address: server.address, model: nil, key: nil)
         #expect(backend.name == "scripted at \(server.address)/v1")
         try BackendContract(backend, prompt: hello, answer: OneSentenceModel.sentence, knowsContext: false).check()
+    }
+
+    @Test func `a damaged checkpoint is refused, whichever byte it is`() throws {
+        let folder = TemporaryFolder()
+        try OneSentenceModel.checkpoint(context: 64).write(to: folder("a.h5"))
+        let bytes = try InputFile.contents(of: folder("a.h5"))
+        for offset in [600, bytes.count / 2, bytes.count - 1] {
+            var altered = bytes
+            altered[offset] ^= 1
+            let path = folder.write(altered, to: "b.h5")
+            let error = CheckpointError.wrongDigest(
+                path: path, expected: CheckpointHeader(for: bytes).digest, found: CheckpointHeader(for: altered).digest)
+            #expect(throws: error, "byte \(offset)") { try LocalBackend(checkpoint: path, .f32) { try Processor(threads: 1) } }
+        }
+    }
+
+    /// The weights of a file are first used where they lie, and packed later.
+    @Test func `f32 weights of a file give the same bits in every step`() throws {
+        let folder = TemporaryFolder(), processor = try Processor(threads: 2)
+        try OneSentenceModel.checkpoint(context: 64).write(to: folder("a.h5"))
+        let checkpoint = try Checkpoint(reading: folder("a.h5"))
+        let (model, mapped) = try checkpoint.model(on: processor), (_, copied) = try checkpoint.model(copying: true, on: processor)
+        let expected = ModelRunner(of: model, copied, on: processor, precision: .float32)
+        for ids: [TokenID] in [[72], Array(0..<40)] {
+            let bits = expected.logits(for: [.init(expected.makeKVCache(), from: 0, ids: ids)]).floats.map(\.bitPattern)
+            let runner = ModelRunner(of: model, mapped, on: processor, precision: .float32)
+            #expect(runner.weightBytes > 0)
+            for step in 0..<3 {
+                let found = runner.logits(for: [.init(runner.makeKVCache(), from: 0, ids: ids)]).floats.map(\.bitPattern)
+                let isSame = found == bits
+                #expect(isSame, "\(ids.count) tokens, step \(step)")
+            }
+        }
     }
 
     @Test func `a text is completed, with tokens and alternatives`() throws {

@@ -21,6 +21,20 @@ import Testing
         #expect(p.arena.used == 0 && p.arena.growths == 1)
     }
 
+    @Test func `trimming keeps what is in use, and the rest can be used again`() throws {
+        let p = try Processor(threads: 1)
+        let kept = p.buffer(of: 100_000, .float32)
+        var released: Buffer? = p.buffer(of: 3_000_000, .float32)
+        kept.write { span in for i in span.indices { span[i] = Float(i) } }
+        released?.write { span in for i in span.indices { span[i] = 1 } }
+        released = nil
+        p.trim()
+        #expect(kept.read { span in span.indices.allSatisfy { span[$0] == Float($0) } })
+        let again = p.buffer(of: 3_000_000, .float32)
+        again.write { span in for i in span.indices { span[i] = 2 } }
+        #expect(again.read { span in span.indices.allSatisfy { span[$0] == 2 } } && p.arena.used >= 12_400_000)
+    }
+
     @Test(arguments: [[0, 1, 2], [2, 1, 0], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1]])
     func `neighboring free ranges are merged in any order of release`(order: [Int]) throws {
         let p = try Processor(threads: 1)

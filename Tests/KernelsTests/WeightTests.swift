@@ -182,6 +182,26 @@ import Testing
         }
     }
 
+    @Test(arguments: Processor.instructionSets)
+    func `weights that stay where they are stored give the bits of packed ones`(instructionSet: String) throws {
+        for threads in [1, 3] {
+            let p = try Processor(threads: threads, instructionSet: instructionSet)
+            for (N, O, I) in Self.cases {
+                let x = p.buffer(TestRandom.numbers(N * I, seed: 1)), values = p.buffer(TestRandom.numbers(O * I, seed: 2))
+                let bias = p.buffer(TestRandom.numbers(O, seed: 3)), plus = p.buffer(TestRandom.numbers(N * O, seed: 4))
+                let packed = p.pack(values, outputs: O, inputs: I, as: .float32), unpacked = p.unpacked(values, outputs: O, inputs: I)
+                #expect(unpacked.byteCount == O * I * 4)
+                let results = [packed, unpacked].map { weights in
+                    let y = p.buffer(of: N * O, .float32)
+                    p.packedMatmul(x, rows: N, by: weights, bias: bias, then: .relu, plus: plus, into: y)
+                    return p.floats(y).map(\.bitPattern)
+                }
+                let isSame = results[0] == results[1]
+                #expect(isSame, "\(N) rows, [\(O), \(I)], \(threads) threads")
+            }
+        }
+    }
+
     @Test func `NaN and infinity stay in their row`() throws {
         let p = try Processor(threads: 2), O = 40, I = 64
         var x = TestRandom.numbers(3 * I, seed: 1)

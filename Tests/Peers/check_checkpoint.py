@@ -1,4 +1,4 @@
-"""Reads a checkpoint of slm with h5py and compares every array's shape, type and bits. Checks the header's digest with xxhash.
+"""Reads a checkpoint of slm with h5py and compares every array's shape, type and bits, then changes it. Checks the header's digest with xxhash.
 
     Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
 """
@@ -57,7 +57,20 @@ def main():
             assert len(count) == len(expected) + others, f"{len(count)} arrays, {len(expected)} + {others} expected"
             names = [array["path"].removeprefix("weights/") for array in expected if array["path"].startswith("weights/")]
             assert list(file["weights"]) == names, "the order of the weights"
-    print(f"checkpoint: h5py {h5py.__version__} reads all {len(count)} arrays exactly")
+        # Other programs can add to the file: HDF5's library follows its checksums, and moves links where there is room.
+        with h5py.File(path, "r+") as file:
+            file["configuration/context"][()] = 7
+            file["weights"].attrs["note"] = "changed"
+            for i in range(300):
+                file[f"metrics/added {i}"] = i
+            del file["metrics/added 3"]
+            file.create_group("others/deep")["x"] = [1.5, 2.5]
+        with h5py.File(path, "r") as file:
+            assert file["configuration/context"][()] == 7 and file["metrics/added 299"][()] == 299 and len(file["metrics"]) == 301
+            assert list(file["others/deep/x"][()]) == [1.5, 2.5]
+            last = expected[-1]
+            assert bits(file[last["path"]]) == last["bits"]
+    print(f"checkpoint: h5py {h5py.__version__} reads all {len(count)} arrays exactly, and changes the file")
 
 
 if __name__ == "__main__":

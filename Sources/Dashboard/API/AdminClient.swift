@@ -102,6 +102,7 @@ package struct AdminClient: Sendable {
 
     private func error(_ error: HTTPError) -> AdminError {
         switch error {
+        case .noLibrary(let library): .unreachable(address: address.base, reason: "\(library)")
         case .invalidURL(let reason): .invalidAddress(address.base, reason: reason)
         case .unreachable(let reason): .unreachable(address: address.base, reason: reason)
         case .timedOut: .timedOut(address: address.base)

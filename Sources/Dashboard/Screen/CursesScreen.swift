@@ -1,9 +1,11 @@
 import CNcurses
 import Glibc
+package import SharedLibraries
 import Terminal
 
 /// The terminal: shows grids and reads keys. The process has one, from `init` to `close`.
 struct CursesScreen {
+    private let curses: slm_curses_functions
     private let hasColors: Bool
     /// What is on the screen; nil if it is unknown.
     private var shown: CellGrid?
@@ -15,19 +17,23 @@ struct CursesScreen {
     /// - Parameter usesColor: Whether to use colours if the terminal has them.
     init(usesColor: Bool, usesMouse: Bool) throws(DashboardError) {
         guard TerminalMode.isTerminal(STDIN_FILENO), TerminalMode.isTerminal(STDOUT_FILENO) else { throw .noTerminal }
+        do throws(MissingLibrary) {
+            curses = try SharedLibrary(String(cString: slm_curses_file()), package: "libncursesw6")
+                .functions(slm_curses_functions(), slm_curses_find).table
+        } catch { throw .noLibrary(error) }
         // Before curses changes the mode of the terminal.
         let isRegistered = TerminalRestore.registerForCrashes(
             of: STDOUT_FILENO, ending: "\u{1B}[?2004l\u{1B}[?1000l\u{1B}[?1006l\u{1B}[0m\u{1B}[?25h\u{1B}[?1049l\r\n")
         slm_curses_use_utf8()
-        guard slm_curses_open() != 0 else {
+        guard slm_curses_open(curses) != 0 else {
             if isRegistered { TerminalRestore.unregister() }
             throw .unusableTerminal(type: getenv("TERM").map { String(cString: $0) } ?? "")
         }
-        hasColors = usesColor && slm_curses_start_colors() != 0
+        hasColors = usesColor && slm_curses_start_colors(curses) != 0
         if hasColors {
             for tone in CellStyle.Tone.allCases where tone != .plain {
                 let (foreground, background) = Self.colors(of: tone)
-                slm_curses_set_pair(Self.pair(of: tone), foreground, background)
+                slm_curses_set_pair(curses, Self.pair(of: tone), foreground, background)
             }
         }
         useMouse(usesMouse)
@@ -35,15 +41,15 @@ struct CursesScreen {
 
     mutating func close() {
         useMouse(false)
-        slm_curses_close()
+        slm_curses_close(curses)
         TerminalRestore.unregister()
     }
 
-    func useMouse(_ isOn: Bool) { slm_curses_use_mouse(isOn ? 1 : 0) }
+    func useMouse(_ isOn: Bool) { slm_curses_use_mouse(curses, isOn ? 1 : 0) }
 
     /// Stops the program, as Ctrl-Z does, and redraws when it continues.
     mutating func suspend() {
-        slm_curses_close()
+        slm_curses_close(curses)
         var saved = sigaction()
         var stopping = sigaction()
         stopping.__sigaction_handler.sa_handler = SIG_DFL
@@ -55,7 +61,7 @@ struct CursesScreen {
 
     /// Redraws after another program has used the terminal.
     mutating func resume() {
-        slm_curses_resume()
+        slm_curses_resume(curses)
         shown = nil
     }
 
@@ -64,13 +70,13 @@ struct CursesScreen {
     /// - Returns: The size.
     mutating func resize() -> (rows: Int, columns: Int) {
         let size = TerminalMode.size(of: STDOUT_FILENO)
-        slm_curses_resize(Int32(size.rows), Int32(size.columns))
+        slm_curses_resize(curses, Int32(size.rows), Int32(size.columns))
         shown = nil
         return (size.rows, size.columns)
     }
 
     mutating func redraw() {
-        slm_curses_clear()
+        slm_curses_clear(curses)
         shown = nil
     }
 
@@ -79,14 +85,14 @@ struct CursesScreen {
     mutating func show(_ grid: CellGrid) {
         if grid == shown { return }
         let known = shown.flatMap { $0.rows == grid.rows && $0.columns == grid.columns ? $0 : nil }
-        if known == nil { slm_curses_erase() }
+        if known == nil { slm_curses_erase(curses) }
         for row in 0..<grid.rows {
             let range = row * grid.columns..<(row + 1) * grid.columns
             if let known, known.cells[range] == grid.cells[range] { continue }
             for column in 0..<grid.columns { put(grid.cells[row * grid.columns + column], row, column) }
         }
-        slm_curses_cursor(Int32(grid.cursor?.row ?? -1), Int32(grid.cursor?.column ?? 0))
-        slm_curses_update()
+        slm_curses_cursor(curses, Int32(grid.cursor?.row ?? -1), Int32(grid.cursor?.column ?? 0))
+        slm_curses_update(curses)
         shown = grid
     }
 
@@ -95,7 +101,7 @@ struct CursesScreen {
         let (attributes, pair) = appearance(of: cell.style)
         func put(_ text: String, at column: Int) {
             let characters = text.unicodeScalars.map { wchar_t($0.value) } + [0]
-            slm_curses_put(Int32(row), Int32(column), characters, attributes, pair)
+            slm_curses_put(curses, Int32(row), Int32(column), characters, attributes, pair)
         }
         let width = first.isASCII ? 1 : Int(slm_curses_width(wchar_t(first.value)))
         // The library may know fewer characters than Swift, or other widths.
@@ -142,7 +148,7 @@ struct CursesScreen {
         var isInSequence = false
         var code: UInt32 = 0
         while keys.count < 1_000 {
-            let kind = slm_curses_read(&code)
+            let kind = slm_curses_read(curses, &code)
             if kind == 0 { break }
             if kind == 2, Int32(bitPattern: code) == slm_curses_paste_begin {
                 pasted = ""
@@ -184,7 +190,7 @@ struct CursesScreen {
         case KEY_MOUSE:
             var row: Int32 = 0
             var column: Int32 = 0
-            return switch slm_curses_mouse(&row, &column) {
+            return switch slm_curses_mouse(curses, &row, &column) {
             case 1: .click(row: Int(row), column: Int(column))
             case 4: .wheelUp
             case 5: .wheelDown
@@ -212,10 +218,13 @@ package enum DashboardError: Error, Equatable, CustomStringConvertible {
     case noTerminal
     case unusableTerminal(type: String)
     case noPipe(reason: String)
+    /// ncurses is not installed.
+    case noLibrary(MissingLibrary)
 
     package var description: String {
         switch self {
         case .noTerminal: "slm admin needs a terminal. Without one: slm admin stats, users or conversations."
+        case .noLibrary(let library): "\(library). Without a screen: slm admin stats, users or conversations."
         case .noPipe(let reason): "cannot create a pipe: \(reason)."
         case .unusableTerminal(let type):
             "the terminal type '\(type)' (TERM) is unknown or cannot move the cursor. "

@@ -4,6 +4,9 @@ import Kernels
 import Model
 
 /// The weights of a model as inference reads them: matrices packed in a precision, vectors in f32. Each is made when it is first used.
+///
+/// f32 matrices of a file are first used where they lie, so that the first token does not wait for packing. Each of the following steps
+/// packs some of them.
 struct InferenceWeights {
     private let parameters: Parameters
     /// Weights that are quantized in their file, by name. Their parameters have no values.
@@ -13,6 +16,9 @@ struct InferenceWeights {
     private let isTied: Bool
     private var packedWeights: ByParameter<PackedWeights>
     private var vectors: ByParameter<Buffer>
+    /// Bytes of weights used where they lie that the current step may still pack.
+    private var packingBudget = 0
+    private static let packedPerStep = 64 << 20
 
     init(
         of model: GPT,
@@ -30,6 +36,9 @@ struct InferenceWeights {
         vectors = ByParameter(parameters)
     }
 
+    /// Begins a step: a pass over all weights.
+    mutating func beginStep() { packingBudget = packedBytes > 0 ? Self.packedPerStep : 0 }
+
     var packedBytes: Int { packedWeights.all.reduce(0) { $0 + $1.byteCount } }
 
     /// Whether the rows of an embedding are read where they are stored, in memory or in a file: packing f32 rows gains nothing.
@@ -40,7 +49,7 @@ struct InferenceWeights {
     mutating func value(of parameter: Parameter) -> Buffer {
         if let vector = vectors[parameter] { return vector }
         let stored = stored(parameter)
-        if stored.count > 1 << 20 { return stored }
+        if stored.count > 1 << 20 || !stored.isInFile { return stored }
         let copy = processor.buffer(of: stored.count, .float32)
         copy.copy(from: stored)
         if isUnmodified { stored.releaseFilePages() }
@@ -49,13 +58,20 @@ struct InferenceWeights {
     }
 
     mutating func packed(_ weight: Parameter) -> PackedWeights {
-        if let packed = packedWeights[weight] { return packed }
+        if let packed = packedWeights[weight], !packed.isUnpacked || packingBudget <= 0 { return packed }
         // LoRA matrices are small and sensitive: they are not quantized.
         let isLoRA = weight.isTrainable && !parameters.frozen.isEmpty
         var precision = isLoRA ? (processor.offers(.bfloat16) && precision != .float32 ? .bfloat16 : .float32) : precision
         // Errors of the token embedding reach every layer, and int4 would save little, unless it is the head too.
         if precision == .int4, weight.name.hasPrefix("tokens"), !isTied { precision = .int8 }
-        let packed = pack(weight, as: precision)
+        let packed: PackedWeights
+        let isFirstUse = packedWeights[weight] == nil
+        if precision == .float32, isFirstUse, isUnmodified, quantizedWeights[weight.name] == nil, stored(weight).isInFile {
+            packed = processor.unpacked(stored(weight), outputs: weight.shape[0], inputs: weight.shape[1])
+        } else {
+            packed = pack(weight, as: precision)
+            packingBudget -= packed.byteCount
+        }
         packedWeights[weight] = packed
         return packed
     }

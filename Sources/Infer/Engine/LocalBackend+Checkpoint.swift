@@ -19,10 +19,17 @@ extension LocalBackend {
         on makeProcessor: @escaping @Sendable () throws -> Processor
     ) throws {
         try self.init(limits: limits) {
-            let checkpoint = try Checkpoint(reading: path), processor = try makeProcessor()
+            let (checkpoint, check) = try Checkpoint.open(path), processor = try makeProcessor()
             let precision = option.precision(on: processor, stored: checkpoint.quantizedPrecision)
-            let info = try ModelInfo(of: checkpoint, name: path)
-            return (info, try ModelRunner(of: checkpoint, base: base, on: processor, precision: precision))
+            let loaded = Result {
+                let info = try ModelInfo(of: checkpoint, name: path)
+                processor.trim()                               // the tokenizer's tables are made of larger ones
+                return (info, try ModelRunner(of: checkpoint, base: base, on: processor, precision: precision))
+            }
+            try check.wait()
+            let (info, runner) = try loaded.get()
+            processor.trim()
+            return (info, runner)
         }
     }
 }

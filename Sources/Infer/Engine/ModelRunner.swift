@@ -49,7 +49,7 @@ package final class ModelRunner: Executor {
         self.processor = processor
         self.precision = precision
         weights = InferenceWeights(of: model, parameters, quantized: quantized, on: processor, precision: precision)
-        // Packs all weights, so that the first request does not wait for it.
+        // Packs the weights, so that the first request does not wait for it.
         _ = logits(for: [Segment(makeKVCache(), from: 0, ids: [0])])
     }
 
@@ -85,6 +85,7 @@ package final class ModelRunner: Executor {
     package func logits(for segments: [Segment]) -> Tensor {
         batch = segments.filter { !$0.ids.isEmpty }
         defer { batch = [] }
+        weights.beginStep()
         let N = batch.reduce(0) { $0 + $1.ids.count }, ids = processor.buffer(of: N, .int32)
         ids.writeIDs { span in
             var n = 0

@@ -146,6 +146,7 @@ extension RemoteError {
 
     init(_ error: HTTPError, at address: String, idleSeconds: Int) {
         self = switch error {
+        case .noLibrary(let library): .unreachable(address: address, reason: "\(library)")
         case .invalidURL(let reason): .invalidAddress(address, reason: reason)
         case .unreachable(let reason): .unreachable(address: address, reason: reason)
         case .timedOut: .timedOut(address: address, seconds: idleSeconds)

@@ -1,6 +1,11 @@
-// Chooses the kernels for this CPU.
+// Chooses the kernels for this CPU. Memory of the process.
+#define _GNU_SOURCE
 #include "kernels.h"
+#include <link.h>
+#include <malloc.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -63,3 +68,25 @@ const char *slm_kernels_name(int i) { return i < TABLES ? best_first[i]->name : 
 const slm_kernels *slm_kernels_named(const char *name) { return slm_kernels_for(name, slm_cpu_has, NULL); }
 
 const slm_kernels *slm_kernels_best(void) { return slm_kernels_for(NULL, slm_cpu_has, NULL); }
+
+// Pages of segments that are never written, not even by the dynamic linker, are loaded again from the page cache when they are used.
+static int release_code(struct dl_phdr_info *module, size_t size, void *context) {
+    (void)size;
+    const uintptr_t page = *(const uintptr_t *)context;
+    for (size_t i = 0; i < module->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &module->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
+        const uintptr_t from = (module->dlpi_addr + segment->p_vaddr + page - 1) / page * page;
+        const uintptr_t to = (module->dlpi_addr + segment->p_vaddr + segment->p_filesz) / page * page;
+        if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);        // an error only costs memory
+    }
+    return 0;
+}
+
+void slm_trim_process(void) {
+#if defined(__GLIBC__)
+    malloc_trim(0);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    dl_iterate_phdr(release_code, &page);
+#endif
+}

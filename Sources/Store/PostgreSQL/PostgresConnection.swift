@@ -6,6 +6,7 @@ import Glibc
 /// `@unchecked Sendable`: the pool lends it to one thread at a time, as libpq requires.
 final class PostgresConnection: Connection, @unchecked Sendable {
     private let store: String
+    private let pq: slm_pq_functions
     private let connection: OpaquePointer
     private var statements: [String: String] = [:]
     /// The time limit of a statement.
@@ -24,49 +25,53 @@ final class PostgresConnection: Connection, @unchecked Sendable {
             ("keepalives_idle", "60"), ("keepalives_interval", "10"), ("keepalives_count", "3"),
             ("fallback_application_name", "slm"), ("dbname", url), ("client_encoding", "UTF8"),
         ]
+        let pq = try PostgresLibrary.functions
         let opened = withCStrings(parameters.map(\.0)) { names in
-            withCStrings(parameters.map(\.1)) { PQconnectdbParams(names, $0, 1) }
+            withCStrings(parameters.map(\.1)) { pq.connectdbParams(names, $0, 1) }
         }
         guard let opened else { throw .unavailable(store: store, reason: "out of memory while opening a connection") }
         self.store = store
+        self.pq = pq
         connection = opened
         self.timeout = timeout
-        guard PQstatus(opened) == CONNECTION_OK else {
+        guard pq.status(opened) == CONNECTION_OK else {
             let isAboutTLS = !tls.isEmpty && ["SSL", "certificate"].contains { message.contains($0) }
             throw .unavailable(store: store, reason: message + (isAboutTLS ? Self.tlsRemedy : ""))
         }
-        PQsetnonblocking(opened, 1)
-        slm_pq_silence(opened)
+        _ = pq.setnonblocking(opened, 1)
+        slm_pq_silence(pq, opened)
         try configureSession()
     }
 
-    deinit { PQfinish(connection) }
+    deinit { pq.finish(connection) }
 
     private static let tlsRemedy = " (a server on another host needs a certificate that this machine trusts: "
         + "?sslmode=verify-full&sslrootcert=FILE in the URL names the authority, ?sslmode=require only encrypts)"
 
     /// Whether the server accepts connections, regardless of the credentials.
     static func isReachable(_ url: String) -> Bool {
-        withCStrings(["connect_timeout", "dbname"]) { names in withCStrings(["2", url]) { PQpingParams(names, $0, 1) } } == PQPING_OK
+        guard let pq = try? PostgresLibrary.functions else { return false }
+        let response = withCStrings(["connect_timeout", "dbname"]) { names in withCStrings(["2", url]) { pq.pingParams(names, $0, 1) } }
+        return response == PQPING_OK
     }
 
     @discardableResult
     func execute(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> [Row] {
         let name = try prepared(sql)
         return try PostgresParameters(values).withPointers { (count, texts) throws(StoreError) in
-            try results { PQsendQueryPrepared(connection, name, count, texts, nil, nil, 0) }
+            try results { pq.sendQueryPrepared(connection, name, count, texts, nil, nil, 0) }
         }
     }
 
     func forEachRow(_ sql: String, _ body: (Row) throws(StoreError) -> Void) throws(StoreError) {
         let name = try prepared(sql)
-        try stream(of: { PQsendQueryPrepared(connection, name, 0, nil, nil, nil, 0) }, body)
+        try stream(of: { pq.sendQueryPrepared(connection, name, 0, nil, nil, nil, 0) }, body)
     }
 
     private func prepared(_ sql: String) throws(StoreError) -> String {
         if let name = statements[sql] { return name }
         let name = "slm\(statements.count)"
-        try results { PQsendPrepare(connection, name, sql, 0, nil) }
+        try results { pq.sendPrepare(connection, name, sql, 0, nil) }
         statements[sql] = name
         return name
     }
@@ -86,7 +91,7 @@ final class PostgresConnection: Connection, @unchecked Sendable {
                     [.text("\(max(1, timeout.milliseconds / 2))")])
     }
 
-    private var message: String { PQerrorMessage(connection).map { String(cString: $0).firstLine } ?? "" }
+    private var message: String { pq.errorMessage(connection).map { String(cString: $0).firstLine } ?? "" }
 }
 
 /// Notifications of `Dialect.notify` in the schema of a connection.
@@ -105,19 +110,19 @@ final class PostgresListener: NotificationListener {
 extension PostgresConnection {
     fileprivate func waitForNotification(upTo time: Duration) throws(StoreError) -> Bool {
         if takeNotifications() { return true }
-        var socket = pollfd(fd: PQsocket(connection), events: Int16(POLLIN), revents: 0)
+        var socket = pollfd(fd: pq.socket(connection), events: Int16(POLLIN), revents: 0)
         guard socket.fd >= 0 else { throw lost("the connection is closed") }
         let ready = poll(&socket, 1, Int32(clamping: time.milliseconds))
         if ready < 0, errno != EINTR { throw lost(String(cString: strerror(errno))) }
-        if ready > 0, PQconsumeInput(connection) == 0 { throw lost(message) }
+        if ready > 0, pq.consumeInput(connection) == 0 { throw lost(message) }
         return takeNotifications()
     }
 
     /// Discards the notifications that have arrived, and returns whether there were any.
     private func takeNotifications() -> Bool {
         var isNotified = false
-        while let notification = PQnotifies(connection) {
-            PQfreemem(notification)
+        while let notification = pq.notifies(connection) {
+            pq.freemem(notification)
             isNotified = true
         }
         return isNotified
@@ -134,28 +139,28 @@ extension PostgresConnection {
         var rows: [Row] = []
         var error: StoreError?
         while let result = try nextResult(until: deadline) {        // read to the end, or the next statement cannot be sent
-            defer { PQclear(result) }
-            switch PQresultStatus(result) {
-            case PGRES_TUPLES_OK, PGRES_COMMAND_OK: rows = PostgresRows(result, store: store).rows
+            defer { pq.clear(result) }
+            switch pq.resultStatus(result) {
+            case PGRES_TUPLES_OK, PGRES_COMMAND_OK: rows = PostgresRows(result, store: store, pq).rows
             default: error = failure(result)
             }
         }
-        if PQstatus(connection) == CONNECTION_BAD { isLost = true }
+        if pq.status(connection) == CONNECTION_BAD { isLost = true }
         if let error { throw error }
         return rows
     }
 
     /// Receives the rows one by one. The time limit is that of one row.
     private func stream(of send: () -> Int32, _ body: (Row) throws(StoreError) -> Void) throws(StoreError) {
-        guard send() == 1, PQsetSingleRowMode(connection) == 1 else { throw lost(message) }
+        guard send() == 1, pq.setSingleRowMode(connection) == 1 else { throw lost(message) }
         try flush(until: .now + timeout)
         var error: StoreError?
         while let result = try nextResult(until: .now + timeout) {
-            defer { PQclear(result) }
-            switch PQresultStatus(result) {
+            defer { pq.clear(result) }
+            switch pq.resultStatus(result) {
             case PGRES_SINGLE_TUPLE where error != nil: break       // read to the end, or the next statement cannot be sent
             case PGRES_SINGLE_TUPLE:
-                do throws(StoreError) { for row in PostgresRows(result, store: store).rows { try body(row) } } catch let failure {
+                do throws(StoreError) { for row in PostgresRows(result, store: store, pq).rows { try body(row) } } catch let failure {
                     error = failure
                     cancel()
                 }
@@ -163,41 +168,41 @@ extension PostgresConnection {
             default: error = error ?? failure(result)
             }
         }
-        if PQstatus(connection) == CONNECTION_BAD { isLost = true }
+        if pq.status(connection) == CONNECTION_BAD { isLost = true }
         if let error { throw error }
     }
 
     /// Asks the server to end the statement, whose rows are not needed. If this fails, the rows arrive and are ignored.
     private func cancel() {
-        guard let request = PQgetCancel(connection) else { return }
-        defer { PQfreeCancel(request) }
+        guard let request = pq.getCancel(connection) else { return }
+        defer { pq.freeCancel(request) }
         var message = [CChar](repeating: 0, count: 256)
-        PQcancel(request, &message, Int32(message.count))
+        _ = pq.cancel(request, &message, Int32(message.count))
     }
 
     private func flush(until deadline: ContinuousClock.Instant) throws(StoreError) {
         while true {
-            switch PQflush(connection) {
+            switch pq.flush(connection) {
             case 0: return
             case 1:
                 let events = try wait(for: Int16(POLLIN | POLLOUT), until: deadline)
-                if events & Int16(POLLIN) != 0, PQconsumeInput(connection) == 0 { throw lost(message) }
+                if events & Int16(POLLIN) != 0, pq.consumeInput(connection) == 0 { throw lost(message) }
             default: throw lost(message)
             }
         }
     }
 
     private func nextResult(until deadline: ContinuousClock.Instant) throws(StoreError) -> OpaquePointer? {
-        while PQisBusy(connection) == 1 {
+        while pq.isBusy(connection) == 1 {
             try wait(for: Int16(POLLIN), until: deadline)
-            guard PQconsumeInput(connection) == 1 else { throw lost(message) }
+            guard pq.consumeInput(connection) == 1 else { throw lost(message) }
         }
-        return PQgetResult(connection)
+        return pq.getResult(connection)
     }
 
     @discardableResult
     private func wait(for events: Int16, until deadline: ContinuousClock.Instant) throws(StoreError) -> Int16 {
-        var socket = pollfd(fd: PQsocket(connection), events: events, revents: 0)
+        var socket = pollfd(fd: pq.socket(connection), events: events, revents: 0)
         while true {
             let rest = ContinuousClock.now.duration(to: deadline).milliseconds
             guard rest > 0, socket.fd >= 0 else { throw lost("no response within \(timeout.milliseconds) ms") }
@@ -213,7 +218,7 @@ extension PostgresConnection {
     }
 
     private func failure(_ result: OpaquePointer) -> StoreError {
-        func field(_ code: Int32) -> String? { PQresultErrorField(result, code).map { String(cString: $0) } }
+        func field(_ code: Int32) -> String? { pq.resultErrorField(result, code).map { String(cString: $0) } }
         let state = field(slm_pq_sqlstate) ?? ""
         let reason = (field(slm_pq_primary) ?? message).firstLine
         isRetryable = ["40001", "40P01"].contains(state)            // serialization_failure, deadlock_detected

@@ -43,24 +43,26 @@ func withCStrings<Result>(_ strings: [String], _ body: ([UnsafePointer<CChar>?])
 struct PostgresRows {
     private let result: OpaquePointer
     private let store: String
+    private let pq: slm_pq_functions
 
-    init(_ result: OpaquePointer, store: String) {
+    init(_ result: OpaquePointer, store: String, _ pq: slm_pq_functions) {
         self.result = result
         self.store = store
+        self.pq = pq
     }
 
     var rows: [Row] {
-        let columns = PQnfields(result)
-        let types = (0..<columns).map { PQftype(result, $0) }
-        return (0..<PQntuples(result)).map { row in
+        let columns = pq.nfields(result)
+        let types = (0..<columns).map { pq.ftype(result, $0) }
+        return (0..<pq.ntuples(result)).map { row in
             Row(values: (0..<columns).map { value(row, $0, types[Int($0)]) }, store: store)
         }
     }
 
     private func value(_ row: Int32, _ column: Int32, _ type: Oid) -> SQLValue {
-        guard PQgetisnull(result, row, column) == 0, let start = PQgetvalue(result, row, column) else { return .null }
-        let text = start.withMemoryRebound(to: UInt8.self, capacity: Int(PQgetlength(result, row, column))) {
-            String(decoding: UnsafeBufferPointer(start: $0, count: Int(PQgetlength(result, row, column))), as: UTF8.self)
+        guard pq.getisnull(result, row, column) == 0, let start = pq.getvalue(result, row, column) else { return .null }
+        let text = start.withMemoryRebound(to: UInt8.self, capacity: Int(pq.getlength(result, row, column))) {
+            String(decoding: UnsafeBufferPointer(start: $0, count: Int(pq.getlength(result, row, column))), as: UTF8.self)
         }
         switch type {
         case 20, 21, 23: return Int64(text).map { .integer($0) } ?? .text(text)          // int8, int2, int4

@@ -10,10 +10,27 @@ package final class MappedFile: Sendable {
     private let bytes: Pages
 
     /// - Parameter writable: whether the mapped bytes may be changed. The file is not changed: a page that is written to is copied.
-    package init(_ path: String, writable: Bool = false) throws(FileError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)      // does not wait for the writer of a pipe
-        guard descriptor >= 0 else { throw .unreadable(path: path, reason: systemErrorMessage()) }
+    package convenience init(_ path: String, writable: Bool = false) throws(FileError) {
+        let descriptor = try Self.open(path)
         defer { close(descriptor) }
+        try self.init(path, descriptor, writable: writable)
+    }
+
+    /// Maps the same file twice, writable and read-only, even if another file takes its place meanwhile. Each mapping has pages of its own
+    /// to release.
+    package static func twice(_ path: String) throws(FileError) -> (writable: MappedFile, readOnly: MappedFile) {
+        let descriptor = try open(path)
+        defer { close(descriptor) }
+        return (try MappedFile(path, descriptor, writable: true), try MappedFile(path, descriptor, writable: false))
+    }
+
+    private static func open(_ path: String) throws(FileError) -> Int32 {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)      // does not wait for the writer of a pipe
+        guard descriptor >= 0 else { throw .unreadable(path: path, reason: systemErrorMessage()) }
+        return descriptor
+    }
+
+    private init(_ path: String, _ descriptor: Int32, writable: Bool) throws(FileError) {
         var status = stat()
         _ = fstat(descriptor, &status)
         guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadable(path: path, reason: "it is not a regular file") }
@@ -24,6 +41,9 @@ package final class MappedFile: Sendable {
 
     /// The address of the first byte, valid as long as this object lives: `Kernels` has buffers in mapped files. nil if the file is empty.
     package var baseAddress: UnsafeMutableRawPointer? { bytes.start }
+
+    /// Prepares pages of a byte range for reading, all at once, which takes less time than when they are read.
+    package func preparePages(_ range: Range<Int>) { bytes.prepare(range) }
 
     /// Frees the memory of pages in a byte range that have not been written to. They are read from the file again when accessed.
     package func releasePages(_ range: Range<Int>) { bytes.release(range) }
@@ -53,6 +73,13 @@ private struct Pages: ~Copyable, @unchecked Sendable {
             throw .unreadable(path: path, reason: systemErrorMessage())
         }
         self.start = start
+    }
+
+    func prepare(_ range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes \(range) of \(count)")
+        let first = range.lowerBound / sysconf(Int32(_SC_PAGESIZE)) * sysconf(Int32(_SC_PAGESIZE))
+        let populateRead: Int32 = 22                           // MADV_POPULATE_READ; Linux before 5.14 does nothing
+        if let start, first < range.upperBound { madvise(start + first, range.upperBound - first, populateRead) }
     }
 
     func release(_ range: Range<Int>) {

@@ -22,7 +22,9 @@ package final class HTTPExchange: Sendable {
     package func cancel() {
         state.withLock { state in
             state.isCancelled = true
-            if let multi = state.multi.flatMap({ UnsafeMutableRawPointer(bitPattern: $0) }) { curl_multi_wakeup(multi) }
+            if let multi = state.multi.flatMap({ UnsafeMutableRawPointer(bitPattern: $0) }), let curl = try? CurlLibrary.functions {
+                _ = curl.multi_wakeup(multi)
+            }
         }
     }
 
@@ -30,83 +32,87 @@ package final class HTTPExchange: Sendable {
     ///
     /// - Parameter receive: Called with the head and each part of the body; once with an empty part if there is no body.
     package func run(_ request: HTTPRequest, receive: (HTTPHead, Span<UInt8>) -> Void) throws(HTTPError) {
-        _ = Self.initialization
-        guard let multi = curl_multi_init(), let easy = curl_easy_init() else { throw .failed(reason: "out of memory") }
+        let curl = try CurlLibrary.functions
+        guard let multi = curl.multi_init(), let easy = curl.easy_init() else { throw .failed(reason: "out of memory") }
         defer {
             state.withLock { $0.multi = nil }
-            curl_multi_remove_handle(multi, easy)
-            curl_easy_cleanup(easy)
-            curl_multi_cleanup(multi)
+            _ = curl.multi_remove_handle(multi, easy)
+            curl.easy_cleanup(easy)
+            _ = curl.multi_cleanup(multi)
         }
         let number = UInt(bitPattern: multi)
         state.withLock { $0.multi = number }
         let result: Result<Void, HTTPError> = withoutActuallyEscaping(receive) { receive in
-            let receiver = ResponseReceiver(receive), transfer = CurlTransfer(request, easy, receiver)
+            let receiver = ResponseReceiver(receive), transfer = CurlTransfer(request, curl, easy, receiver)
             defer { withExtendedLifetime((receiver, transfer)) {} }
-            return Result { () throws(HTTPError) in try perform(multi, easy, transfer) }
+            return Result { () throws(HTTPError) in try perform(curl, multi, easy, transfer) }
         }
         try result.get()
     }
 
     private func perform(
+        _ curl: slm_curl_functions,
         _ multi: UnsafeMutableRawPointer,
         _ easy: UnsafeMutableRawPointer,
         _ transfer: CurlTransfer
     ) throws(HTTPError) {
-        curl_multi_add_handle(multi, easy)
+        _ = curl.multi_add_handle(multi, easy)
         var running: Int32 = 1
         while running > 0 {
             if state.withLock(\.isCancelled) { throw .cancelled }
-            guard curl_multi_perform(multi, &running) == CURLM_OK else { throw .failed(reason: "libcurl failed") }
-            if running > 0 { curl_multi_poll(multi, nil, 0, 1_000, nil) }
+            guard curl.multi_perform(multi, &running) == CURLM_OK else { throw .failed(reason: "libcurl failed") }
+            if running > 0 { _ = curl.multi_poll(multi, nil, 0, 1_000, nil) }
         }
         var left: Int32 = 0
-        guard let message = curl_multi_info_read(multi, &left) else { throw .failed(reason: "libcurl returned no result") }
+        guard let message = curl.multi_info_read(multi, &left) else { throw .failed(reason: "libcurl returned no result") }
         let code = message.pointee.data.result
         guard code == CURLE_OK else { throw transfer.error(code) }
         transfer.receiver.finish()
     }
-
-    private static let initialization = slm_curl_global_init()
 }
 
 /// The options of a curl handle, and the memory that they point to. Must outlive the transfer.
 private final class CurlTransfer {
     let receiver: ResponseReceiver
+    private let curl: slm_curl_functions
     private var headers: UnsafeMutablePointer<curl_slist>?
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
 
-    init(_ request: HTTPRequest, _ easy: UnsafeMutableRawPointer, _ receiver: ResponseReceiver) {
+    init(_ request: HTTPRequest, _ curl: slm_curl_functions, _ easy: UnsafeMutableRawPointer, _ receiver: ResponseReceiver) {
         self.receiver = receiver
+        self.curl = curl
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
-        for (name, value) in request.headers { headers = curl_slist_append(headers, "\(name): \(value)") }
-        slm_curl_set_text(easy, CURLOPT_URL, request.url)
-        slm_curl_set_pointer(easy, CURLOPT_HTTPHEADER, headers)
-        slm_curl_set_pointer(easy, CURLOPT_ERRORBUFFER, errorText)
-        slm_curl_set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https")
-        slm_curl_set_text(easy, CURLOPT_USERAGENT, "slm")
+        for (name, value) in request.headers { headers = curl.slist_append(headers, "\(name): \(value)") }
+        func setNumber(_ option: CURLoption, _ number: Int) { slm_curl_set_long(curl, easy, option, number) }
+        func setText(_ option: CURLoption, _ text: UnsafePointer<CChar>) { slm_curl_set_text(curl, easy, option, text) }
+        func setPointer(_ option: CURLoption, _ pointer: UnsafeMutableRawPointer?) { slm_curl_set_pointer(curl, easy, option, pointer) }
+        setText(CURLOPT_URL, request.url)
+        setPointer(CURLOPT_HTTPHEADER, headers)
+        setPointer(CURLOPT_ERRORBUFFER, errorText)
+        setText(CURLOPT_PROTOCOLS_STR, "http,https")
+        setText(CURLOPT_USERAGENT, "slm")
         // As other programs with OpenSSL; libcurl itself does not read it.
-        if let file = getenv("SSL_CERT_FILE"), file.pointee != 0 { slm_curl_set_text(easy, CURLOPT_CAINFO, file) }
-        slm_curl_set_long(easy, CURLOPT_NOSIGNAL, 1)
-        slm_curl_set_long(easy, CURLOPT_CONNECTTIMEOUT, request.connectSeconds)
-        slm_curl_set_long(easy, CURLOPT_LOW_SPEED_LIMIT, 1)
-        slm_curl_set_long(easy, CURLOPT_LOW_SPEED_TIME, request.idleSeconds)
+        if let file = getenv("SSL_CERT_FILE"), file.pointee != 0 { setText(CURLOPT_CAINFO, file) }
+        setNumber(CURLOPT_NOSIGNAL, 1)
+        setNumber(CURLOPT_CONNECTTIMEOUT, request.connectSeconds)
+        setNumber(CURLOPT_LOW_SPEED_LIMIT, 1)
+        setNumber(CURLOPT_LOW_SPEED_TIME, request.idleSeconds)
         if let body = request.body {
-            slm_curl_set_long(easy, CURLOPT_POSTFIELDSIZE, body.count)
+            setNumber(CURLOPT_POSTFIELDSIZE, body.count)
             body.withUnsafeBytes {
-                _ = slm_curl_set_pointer(easy, CURLOPT_COPYPOSTFIELDS, UnsafeMutableRawPointer(mutating: $0.baseAddress))
+                setPointer(CURLOPT_COPYPOSTFIELDS, UnsafeMutableRawPointer(mutating: $0.baseAddress))
             }
         }
-        if let method = request.method { slm_curl_set_text(easy, CURLOPT_CUSTOMREQUEST, method) }
+        if let method = request.method { setText(CURLOPT_CUSTOMREQUEST, method) }
         let context = Unmanaged.passUnretained(receiver).toOpaque()
-        slm_curl_set_pointer(easy, CURLOPT_HEADERDATA, context)
-        slm_curl_set_pointer(easy, CURLOPT_WRITEDATA, context)
-        slm_curl_set_callback(easy, CURLOPT_HEADERFUNCTION) { bytes, size, count, context in
+        setPointer(CURLOPT_HEADERDATA, context)
+        setPointer(CURLOPT_WRITEDATA, context)
+        slm_curl_set_callback(curl, easy, CURLOPT_HEADERFUNCTION) { bytes, size, count, context in
             guard let bytes, let context else { return 0 }
             let line = UnsafeRawBufferPointer(start: bytes, count: size * count)
             return Unmanaged<ResponseReceiver>.fromOpaque(context).takeUnretainedValue().receiveHeader(line) ? size * count : 0
         }
-        slm_curl_set_callback(easy, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
+        slm_curl_set_callback(curl, easy, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
             guard let bytes, let context else { return 0 }
             let part = UnsafeRawBufferPointer(start: bytes, count: size * count)
             Unmanaged<ResponseReceiver>.fromOpaque(context).takeUnretainedValue().receiveBody(part)
@@ -115,12 +121,13 @@ private final class CurlTransfer {
     }
 
     deinit {
-        curl_slist_free_all(headers)
+        curl.slist_free_all(headers)
         errorText.deallocate()
     }
 
     func error(_ code: CURLcode) -> HTTPError {
-        let details = String(cString: errorText), text = details.isEmpty ? String(cString: curl_easy_strerror(code)) : details
+        let details = String(cString: errorText)
+        let text = details.isEmpty ? curl.easy_strerror(code).map { String(cString: $0) } ?? "error \(code.rawValue)" : details
         return switch code {
         case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: .invalidURL(reason: text)
         case CURLE_OPERATION_TIMEDOUT: .timedOut

@@ -1,3 +1,5 @@
+package import SharedLibraries
+
 /// A request to an HTTP server.
 ///
 ///     var request = HTTPRequest("http://localhost:8080/v1/models")
@@ -27,6 +29,8 @@ package struct HTTPHead: Sendable, Equatable {
 
 /// Why an exchange failed.
 package enum HTTPError: Error, Equatable {
+    /// libcurl is not installed.
+    case noLibrary(MissingLibrary)
     case invalidURL(reason: String)
     case unreachable(reason: String)
     case timedOut

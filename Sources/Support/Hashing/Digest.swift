@@ -17,10 +17,10 @@ package struct Digest: ~Copyable {
 
     deinit { XXH3_freeState(state) }
 
-    package func add(_ bytes: Span<UInt8>) { bytes.withUnsafeBytes { _ = XXH3_128bits_update(state, $0.baseAddress, $0.count) } }
+    package func add(_ bytes: Span<UInt8>) { bytes.withUnsafeBytes { _ = slm_xxh3_update(state, $0.baseAddress, $0.count) } }
 
     /// Adds numbers as 32 bits each, little-endian.
-    package func add(_ numbers: [Int32]) { numbers.withUnsafeBytes { _ = XXH3_128bits_update(state, $0.baseAddress, $0.count) } }
+    package func add(_ numbers: [Int32]) { numbers.withUnsafeBytes { _ = slm_xxh3_update(state, $0.baseAddress, $0.count) } }
 
     /// 32 hexadecimal digits, as printed by `xxhsum -H2`.
     package var text: String {

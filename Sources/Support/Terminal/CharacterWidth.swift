@@ -4,6 +4,7 @@
 ///     Character("日").columns                                  // 2
 extension Character {
     package var columns: Int {
+        if let byte = asciiValue, byte >= 0x20, byte < 0x7F { return 1 }
         guard let first = unicodeScalars.first else { return 0 }
         if unicodeScalars.contains("\u{FE0F}") { return 2 }    // emoji presentation
         switch first.properties.generalCategory {
@@ -14,7 +15,10 @@ extension Character {
 }
 
 extension String {
-    package var columns: Int { reduce(0) { $0 + $1.columns } }
+    package var columns: Int {
+        // Looking up Unicode's properties takes a hundred times as long.
+        utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F } ? utf8.count : reduce(0) { $0 + $1.columns }
+    }
 }
 
 extension Unicode.Scalar {

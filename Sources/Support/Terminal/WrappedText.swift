@@ -7,14 +7,18 @@ extension String {
     package func wrapped(to columns: Int, indent: Int = 0, hanging: Int = 0) -> [String] {
         var lines: [String] = []
         var line = String(repeating: " ", count: indent)
+        var width = indent
         var isEmpty = true
         for word in split(separator: " ").map(String.init) {
-            if !isEmpty, line.columns + 1 + word.columns > columns {
+            let wordWidth = word.columns
+            if !isEmpty, width + 1 + wordWidth > columns {
                 lines.append(line)
                 line = String(repeating: " ", count: hanging)
+                width = hanging
                 isEmpty = true
             }
             line += (isEmpty ? "" : " ") + word
+            width += (isEmpty ? 0 : 1) + wordWidth
             isEmpty = false
         }
         return lines + [line]

@@ -57,9 +57,14 @@ extension Command {
 extension BenchGenerateOptions {
     fileprivate func open(on processor: Processor) throws -> ModelRunner {
         if let path = checkpoint {
-            let checkpoint = try Checkpoint(reading: path)
+            let (checkpoint, check) = try Checkpoint.open(path)
             let precision = processor.weightPrecision(for: dtype, stored: checkpoint.quantizedPrecision)
-            return try ModelRunner(of: checkpoint, on: processor, precision: precision)
+            if checkpoint.tokenizer != nil { _ = try ModelInfo(of: checkpoint, name: path) }    // as every command that answers does
+            processor.trim()
+            let runner = try ModelRunner(of: checkpoint, on: processor, precision: precision)
+            try check.wait()
+            processor.trim()
+            return runner
         }
         let configuration = try GPTConfiguration.preset(preset, for: "bench generate")
         var list = ParameterList()

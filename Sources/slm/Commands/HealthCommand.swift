@@ -88,6 +88,7 @@ extension HealthOptions {
 extension HTTPError {
     fileprivate var sentence: String {
         switch self {
+        case .noLibrary(let library): "\(library)"
         case .invalidURL(let reason): "expected a URL such as http://127.0.0.1:8000: \(reason)"
         case .unreachable(let reason): "no server answers: \(reason)"
         case .timedOut: "the server did not answer in time"

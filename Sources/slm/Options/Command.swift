@@ -7,12 +7,13 @@ struct Command {
     let name: String
     /// One sentence in the imperative mood.
     let summary: String
-    let groups: [(title: String, options: [OptionInfo])]
     let examples: [String]
     /// Whether the environment and a configuration file can set its options.
     let readsConfiguration: Bool
     /// Words that help shows after the options, such as `[COMMAND-OPTIONS]`.
     let passedOn: String
+    /// Made when it is read: the key paths of all options of all commands take milliseconds.
+    private let makeGroups: () -> [(title: String, options: [OptionInfo])]
     private let prepare: (_ arguments: [String], _ environment: [String: String]) throws -> Prepared
 
     private struct Prepared {
@@ -20,6 +21,7 @@ struct Command {
         let run: () throws -> Void
     }
 
+    var groups: [(title: String, options: [OptionInfo])] { makeGroups() }
     var options: [OptionInfo] { groups.flatMap(\.options) }
     /// The names by which the environment and a configuration file know its options.
     var configurableNames: [String] {
@@ -32,7 +34,7 @@ struct Command {
         _ name: String,
         _ summary: String,
         _ defaults: Options,
-        _ groups: [OptionGroup<Options>],
+        _ groups: @autoclosure @escaping () -> [OptionGroup<Options>],
         examples: [String],
         readsConfiguration: Bool = true,
         run: @escaping (Options) throws -> Void
@@ -42,13 +44,14 @@ struct Command {
         self.examples = examples
         self.readsConfiguration = readsConfiguration
         passedOn = ""
-        let general = OptionGroup<Options>("General options", (readsConfiguration ? [.config] : []) + [.help])
-        let groups = (groups + [general]).filter { !$0.options.isEmpty }
-        self.groups = groups.map { group in (group.title, group.options.map { $0.info(withDefaultFrom: defaults) }) }
-        let options = groups.flatMap(\.options)
-        let infos = options.map(\.info)
+        let allGroups = {
+            let general = OptionGroup<Options>("General options", (readsConfiguration ? [.config] : []) + [.help])
+            return (groups() + [general]).filter { !$0.options.isEmpty }
+        }
+        makeGroups = { allGroups().map { group in (group.title, group.options.map { $0.info(withDefaultFrom: defaults) }) } }
         prepare = { arguments, environment in
-            var parsed = try ParsedOptions(arguments, for: name, infos)
+            let options = allGroups().flatMap(\.options)
+            var parsed = try ParsedOptions(arguments, for: name, options.map(\.info))
             if readsConfiguration {
                 parsed.add(environment: environment)
                 if let path = parsed.text(of: "config") { try parsed.add(Self.settings(at: path).settings(for: name)) }
@@ -77,7 +80,7 @@ struct Command {
         self.examples = examples
         readsConfiguration = false
         passedOn = passingOn
-        groups = [("General options", [CommandOption<Void>.help.info])]
+        makeGroups = { [("General options", [CommandOption<Void>.help.info])] }
         prepare = { arguments, environment in Prepared(values: []) { try run(arguments, environment) } }
     }
 

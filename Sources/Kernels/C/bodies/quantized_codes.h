@@ -29,19 +29,34 @@ static void weights_unpack_codes(int precision, const void *panels, size_t I, si
     }
 }
 
-// Packs panels p0 ..< p1; `codes` and `scales` hold all rows.
+// The codes of four neighboring inputs in the low halves of the bytes, given in 16 bits.
+static inline uint32_t spread_codes(uint32_t x) {
+    x = (x | x << 8) & 0x00ff00ff;
+    return (x | x << 4) & 0x0f0f0f0f;
+}
+
+// Packs panels p0 ..< p1; `codes` and `scales` hold all rows. Codes of outputs and inputs that do not exist are 0.
 static void weights_pack_codes(int precision, const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1,
                                void *panels) {
-    for (size_t o = p0 * P; o < p1 * P; o++) {
-        char *panel = (char *)panels + o / P * panel_bytes(precision, I);
-        if (o % P == 0) memset(panel, 0, panel_bytes(precision, I));
-        if (o >= O) continue;
-        const uint8_t *row = codes + o * code_bytes(precision, I);
-        for (size_t g = 0; g < groups_of(I); g++) *scale_at(precision, panel, o % P, g) = narrow1(scales[o * groups_of(I) + g]);
-        for (size_t i = 0; i < I; i++) {
-            int shift;
-            uint8_t *to = (uint8_t *)panel + offset_of_code(precision, o % P, i, &shift);
-            *to |= precision == SLM_WEIGHTS_INT8 ? row[i] : (uint8_t)((row[i / 2] >> (4 * (i % 2)) & 15) << shift);
+    const size_t width = code_bytes(precision, I), group_width = precision == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2;
+    for (size_t p = p0; p < p1; p++) {
+        char *to = (char *)panels + p * panel_bytes(precision, I);
+        const size_t o0 = p * P, lanes = min_size(P, O - o0);
+        if (lanes < P) memset(to, 0, panel_bytes(precision, I));
+        for (size_t g = 0; g < groups_of(I); g++, to += group_bytes(precision)) {
+            uint32_t *quads = (uint32_t *)(to + 2 * P);
+            for (size_t lane = 0; lane < lanes; lane++) {
+                const size_t o = o0 + lane;
+                ((bf16 *)to)[lane] = narrow1(scales[o * groups_of(I) + g]);
+                uint32_t four[QUADS] = {0};                   // in int4, the codes of eight inputs each
+                memcpy(four, codes + o * width + g * group_width, min_size(group_width, width - g * group_width));
+                if (precision == SLM_WEIGHTS_INT8) {
+                    for (size_t q = 0; q < QUADS; q++) quads[q * P + lane] = four[q];
+                } else {
+                    for (size_t q = 0; q < QUADS / 2; q++)
+                        quads[q * P + lane] = spread_codes(four[q] & 0xffff) | spread_codes(four[q] >> 16) << 4;
+                }
+            }
         }
     }
 }

@@ -234,3 +234,7 @@ typedef bool (*slm_feature_test)(void *context, const char *feature);
 bool slm_cpu_has(void *unused, const char *feature);
 /// Like slm_kernels_named, or slm_kernels_best if `name` is NULL, for a CPU with other features.
 const slm_kernels *slm_kernels_for(const char *name, slm_feature_test has, void *context);
+
+/// Returns the free memory of the heap to the system, and unmaps the pages of code and constants, of which only those that are used are
+/// mapped again: starting and loading a model need many that answering does not.
+void slm_trim_process(void);
