@@ -35,7 +35,7 @@ def machine():
     info = json.loads(subprocess.run([SLM, "info", "--json"], check=True, capture_output=True, text=True).stdout)
     fields = dict(re.findall(r"^(vendor_id|cpu family|model)\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE))
     family, model = int(fields.get("cpu family", 0)), int(fields.get("model", 0))
-    return {"cpu": info["cpu"], "microarchitecture": microarchitecture(fields.get("vendor_id"), family, model), "family": family, "model": model,
+    return {"cpu": re.sub(r" \(family.*", "", info["cpu"]), "microarchitecture": microarchitecture(fields.get("vendor_id"), family, model), "family": family, "model": model,
             "cores": info["cores"], "features": info["features"], "memory_mb": info["memory_mb"]}
 
 

@@ -17,16 +17,26 @@ package enum CPU {
 
     private static let groups = ControlGroups()
 
-    /// Cores that this process can use: those that it may run on, limited by the CPU time of its control groups, rounded up.
+    private static let topology = (threads: CoreTopology.hardwareThreads, cores: CoreTopology().coreCount(of: CoreTopology.hardwareThreads))
+
+    /// Cores that this process can use: those that it may run on, limited by the CPU time of its control groups, rounded up. Two hardware
+    /// threads of a core share its arithmetic units, so that they count as one.
     package static var cores: Allowance {
-        cores(machine: Machine.cores, affinity: Int(slm_available_cores()), groups)
+        cores(machine: Machine.cores, affinity: topology.threads.count, physical: topology.cores, groups)
     }
 
-    package static func cores(machine: Int, affinity: Int, _ groups: ControlGroups) -> Allowance {
-        if let limit = groups.cores, limit.value.rounded(.up) < Double(affinity) {
+    /// The same, with each hardware thread counted.
+    package static var hardwareThreads: Allowance { cores(machine: Machine.cores, affinity: topology.threads.count, groups) }
+
+    /// - Parameters:
+    ///   - machine, affinity: Hardware threads of the machine, and those that the process may run on.
+    ///   - physical: The cores that the latter belong to; nil if each is a core.
+    package static func cores(machine: Int, affinity: Int, physical: Int? = nil, _ groups: ControlGroups) -> Allowance {
+        let cores = physical ?? affinity
+        if let limit = groups.cores, limit.value.rounded(.up) < Double(cores) {
             return Allowance(amount: max(1, Int(limit.value.rounded(.up))), limitedBy: limit.file)
         }
-        return Allowance(amount: affinity, limitedBy: affinity < machine ? "taskset or a cpuset" : nil)
+        return Allowance(amount: cores, limitedBy: affinity < machine ? "taskset or a cpuset" : nil)
     }
 
     /// Memory that this process can use, in bytes: the machine's, limited by its control groups.

@@ -57,6 +57,21 @@ import Testing
         #expect(CPU.memory(machine: 500_000_000, groups) == .init(amount: 500_000_000, limitedBy: nil))
     }
 
+    @Test func `hardware threads of a core count as one`() throws {
+        for (thread, siblings) in ["0,4", "1,5", "2-3", "2-3", "0,4", "1,5"].enumerated() {
+            try Folder.create(root("cpu\(thread)/topology"))
+            root.write(siblings + "\n", to: "cpu\(thread)/topology/thread_siblings_list")
+        }
+        let topology = CoreTopology(root: root.path)
+        #expect(topology.coreCount(of: [0, 1, 2, 3, 4, 5]) == 3 && topology.coreCount(of: [4, 0]) == 1)
+        // One that the system does not list counts as a core.
+        #expect(topology.coreCount(of: [5, 7]) == 2)
+        let groups = try groups(["proc/self/cgroup": "0::/\n"])
+        #expect(CPU.cores(machine: 6, affinity: 6, physical: 3, groups) == .init(amount: 3, limitedBy: nil))
+        #expect(CPU.cores(machine: 6, affinity: 2, physical: 1, groups) == .init(amount: 1, limitedBy: "taskset or a cpuset"))
+        #expect(CPU.cores.amount <= CPU.hardwareThreads.amount)
+    }
+
     @Test func `version 2: cached pages of files that are not in use count as free`() throws {
         let groups = try groups([
             "proc/self/cgroup": "0::/\n", "proc/self/mountinfo": unified, "sys/fs/cgroup/memory.max": "1000\n",

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #if defined(__x86_64__)
 #define PAUSE() __builtin_ia32_pause()
@@ -367,14 +366,4 @@ void slm_pool_run(slm_pool *p, void (*task)(void *, int), void *context) {
     wait_until(p, have_all_joined);
     atomic_store(&p->needs_all, false);
     close_task(p);
-}
-
-int slm_available_cores(void) {
-    long count = 0;
-#if defined(__linux__)
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) count = CPU_COUNT(&set);
-#endif
-    if (count < 1) count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count < 1 ? 1 : (int)count;
 }

@@ -24,7 +24,11 @@ package enum Machine {
 
     /// The CPU's model name; nil if it is not known.
     package static var cpuName: String? {
-        if let name = line("model name", of: "/proc/cpuinfo") { return name }
+        if let name = line("model name", of: "/proc/cpuinfo") {
+            // Several generations of a CPU for servers can have the same name.
+            guard let family = line("cpu family", of: "/proc/cpuinfo"), let model = line("model", of: "/proc/cpuinfo") else { return name }
+            return "\(name) (family \(family), model \(model))"
+        }
         // On 64-bit ARM, the system lists only numbers.
         guard let implementer = line("CPU implementer", of: "/proc/cpuinfo"), let part = line("CPU part", of: "/proc/cpuinfo") else {
             return nil

@@ -62,12 +62,14 @@ extension InfoOptions {
             ]))
         }
         let reason = type == .bfloat16 ? "the CPU has bf16 instructions" : "\(processor.instructionSet) kernels have no bf16 instructions"
+        let threads = CPU.hardwareThreads.amount
+        let hardwareThreads = threads > cores.amount ? ", \(threads) hardware threads" : ""
         let limit = { (allowance: CPU.Allowance) in allowance.limitedBy.map { " (limited by \($0))" } ?? "" }
         let kernels = Processor.instructionSets.joined(separator: ", ")
         let free = CPU.availableMemory.map { ", \(megabytes($0)) MB free" } ?? ""
         printLine("""
             slm        \(version)
-            CPU        \(CPU.name), \(cores.amount) \(cores.amount == 1 ? "core" : "cores") available\(limit(cores))
+            CPU        \(CPU.name), \(cores.amount) \(cores.amount == 1 ? "core" : "cores") available\(limit(cores))\(hardwareThreads)
             features   \(CPU.features.joined(separator: " "))
             kernels    \(processor.instructionSet)   (available: \(kernels); set with --cpu or SLM_CPU)
             matmul     \(processor.blas.rawValue)   (available: \(BLAS.choices.joined(separator: ", ")); set with --blas or SLM_BLAS)

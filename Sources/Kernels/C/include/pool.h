@@ -9,9 +9,6 @@
 // between two items, before the system takes the core away in the middle of one.
 #pragma once
 
-/// Cores that this process may run on, as limited by taskset or a cpuset. At least 1.
-int slm_available_cores(void);
-
 typedef struct slm_pool slm_pool;
 
 /// A pool of `threads` ≥ 1 threads, including the caller. NULL when the system cannot create them. At most `cores` of them do items: more
