@@ -102,13 +102,42 @@ INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const ch
             tile[r * P + e->output] = __builtin_fmaf(e->value, value, tile[r * P + e->output]);  // explicit: the same rounding for any R
         }
 }
-#else   // never called: the Swift caller has checked has_native_bf16
+#else
+// Adds to the sums of R rows the products of the two inputs in lanes `l` and `l` + 1 of each row with their weights.
+INLINE void add_pair(int R, vf (*even)[2], vf (*odd)[2], const vf *x, int l, const unit *pairs) {
+    for (int v = 0; v < 2; v++) {
+        const vu weights = *(const vu_any *)(pairs + v * W);
+        const vf low = (vf)(weights << 16), high = (vf)(weights & 0xffff0000);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) even[r][v] += splat(x[r][l]) * low, odd[r][v] += splat(x[r][l + 1]) * high;
+    }
+}
+
+// Widens the weights in registers. The rows are floats. Even and odd inputs have sums of their own, so that a multiply-add need not wait
+// for the one before.
 INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
-    (void)R, (void)rows, (void)step, (void)I, (void)panel, (void)tile;
-    __builtin_trap();
+    vf even[R][2], odd[R][2], x[R];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) even[r][0] = even[r][1] = odd[r][0] = odd[r][1] = (vf){0};
+    size_t i = 0;
+    for (; i + W <= I; i += W, panel += W / 2 * P) {
+        if (R > 1) prefetch_ahead(panel, 2 * W * P);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) x[r] = load((const float *)(rows + (size_t)r * step) + i);
+#pragma clang loop unroll(full)
+        for (int l = 0; l < W; l += 2) add_pair(R, even, odd, x, l, panel + l / 2 * P);
+    }
+    for (; i < I; i += 2, panel += P) {
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) x[r] = load_first((const float *)(rows + (size_t)r * step) + i, 2);
+        add_pair(R, even, odd, x, 0, panel);
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) store(tile + r * P, even[r][0] + odd[r][0]), store(tile + r * P + W, even[r][1] + odd[r][1]);
 }
 INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    packed_bf16(R, rows, step, I, (const unit *)panel, tile);
+    (void)R, (void)rows, (void)step, (void)I, (void)panel, (void)tile;
+    __builtin_trap();   // the Swift caller has checked has_native_bf16
 }
 #endif
 
