@@ -12,7 +12,9 @@ package final class WorkerPool {
 
     /// - Parameter cores: At most this many threads do items; nil: as many as the process has hardware threads.
     package init(threads: Int, cores: Int? = nil) throws(ProcessorError) {
-        guard let pool = slm_pool_create(Int32(threads), Int32(clamping: cores ?? CPU.hardwareThreads.amount)) else { throw .noThreads(requested: threads) }
+        guard let pool = slm_pool_create(Int32(threads), Int32(clamping: cores ?? CPU.hardwareThreads.amount)) else {
+            throw .noThreads(requested: threads)
+        }
         self.pool = pool
         size = threads
     }

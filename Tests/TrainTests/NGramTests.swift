@@ -130,7 +130,7 @@ import Train
             let rest = 2 * afterPair.backoff[row]
             afterPair.forEach(after: row) { expected[Int($0)] += 2 * $1 }
             continuations.forEach(after: shorter) { expected[Int($0)] += rest * $1 }
-            // What is left goes to eight tokens drawn from the text.
+            // The rest goes to eight tokens drawn from the text.
             #expect(abs(found.reduce(0, +) - 2) < 1e-4)
             #expect(zip(found, expected).allSatisfy { $0 > $1 - 1e-4 }, "\(pair): \(found), expected at least \(expected)")
         }

@@ -19,7 +19,9 @@ package struct CoreTopology {
         var set = cpu_set_t()
         let all = Array(0..<max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return all }
-        let found = withUnsafeBytes(of: set) { bytes in (0..<bytes.count * 8).filter { bytes[$0 / 8] >> UInt8($0 % 8) & 1 == 1 } }
+        let found = withUnsafeBytes(of: set) { bytes in
+            (0..<bytes.count * 8).filter { bytes[$0 / 8] >> UInt8($0 % 8) & 1 == 1 }
+        }
         return found.isEmpty ? all : found
     }
 
