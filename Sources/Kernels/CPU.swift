@@ -17,16 +17,22 @@ package enum CPU {
 
     private static let groups = ControlGroups()
 
-    private static let topology = (threads: CoreTopology.hardwareThreads, cores: CoreTopology().coreCount(of: CoreTopology.hardwareThreads))
+    /// The hardware threads that this process may run on, and the cores that they belong to.
+    private static let topology: (threads: Int, cores: Int) = {
+        var numbers = [Int32](repeating: 0, count: 1_024)
+        let count = Int(slm_hardware_threads(&numbers, Int32(numbers.count)))
+        if count == 0 { return (Machine.cores, Machine.cores) }
+        return (count, CoreTopology().coreCount(of: numbers.prefix(count).map { Int($0) }))
+    }()
 
     /// Cores that this process can use: those that it may run on, limited by the CPU time of its control groups, rounded up. Two hardware
     /// threads of a core share its arithmetic units, so that they count as one.
     package static var cores: Allowance {
-        cores(machine: Machine.cores, affinity: topology.threads.count, physical: topology.cores, groups)
+        cores(machine: Machine.cores, affinity: topology.threads, physical: topology.cores, groups)
     }
 
     /// The same, with each hardware thread counted.
-    package static var hardwareThreads: Allowance { cores(machine: Machine.cores, affinity: topology.threads.count, groups) }
+    package static var hardwareThreads: Allowance { cores(machine: Machine.cores, affinity: topology.threads, groups) }
 
     /// - Parameters:
     ///   - machine, affinity: Hardware threads of the machine, and those that the process may run on.

@@ -367,3 +367,14 @@ void slm_pool_run(slm_pool *p, void (*task)(void *, int), void *context) {
     atomic_store(&p->needs_all, false);
     close_task(p);
 }
+
+int slm_hardware_threads(int *numbers, int capacity) {
+    int count = 0;
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 0;
+    for (int i = 0; i < CPU_SETSIZE && count < capacity; i++)
+        if (CPU_ISSET(i, &set)) numbers[count++] = i;
+#endif
+    return count;
+}

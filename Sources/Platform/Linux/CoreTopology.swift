@@ -14,17 +14,6 @@ package struct CoreTopology {
         Set(hardwareThreads.map { siblings(of: $0) ?? "\($0)" }).count
     }
 
-    /// The hardware threads that this process may run on, as limited by taskset or a cpuset.
-    package static var hardwareThreads: [Int] {
-        var set = cpu_set_t()
-        let all = Array(0..<max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return all }
-        let found = withUnsafeBytes(of: set) { bytes in
-            (0..<bytes.count * 8).filter { bytes[$0 / 8] >> UInt8($0 % 8) & 1 == 1 }
-        }
-        return found.isEmpty ? all : found
-    }
-
     /// The hardware threads of a core, such as "0,4" or "0-1": the same text for each of them.
     private func siblings(of hardwareThread: Int) -> String? {
         guard let file = fopen("\(root)/cpu\(hardwareThread)/topology/thread_siblings_list", "r") else { return nil }

@@ -9,6 +9,10 @@
 // between two items, before the system takes the core away in the middle of one.
 #pragma once
 
+/// Writes the numbers of the hardware threads that this process may run on, as limited by taskset or a cpuset, and returns how many: 0 if
+/// they are not known, at most `capacity`.
+int slm_hardware_threads(int *numbers, int capacity);
+
 typedef struct slm_pool slm_pool;
 
 /// A pool of `threads` ≥ 1 threads, including the caller. NULL when the system cannot create them. At most `cores` of them do items: more
