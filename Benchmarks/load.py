@@ -40,7 +40,7 @@ def main():
         checkpoint = generate.prepare(folder, options)
         for kind in formats:
             slm("export", checkpoint, "--out", folder / f"{kind}.h5", "--dtype", FORMATS[kind][1])
-        has_tokenizer = "no tokenizer" not in slm("info", checkpoint).stdout
+        has_tokenizer = "fingerprint" in slm("info", checkpoint).stdout
         for _ in range(options.rounds):
             for kind in formats:
                 def add(row, value):
