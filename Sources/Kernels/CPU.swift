@@ -47,8 +47,10 @@ package enum CPU {
     package static var features: [String] {
         let flags = Set(
             (line("flags", of: "/proc/cpuinfo") ?? line("Features", of: "/proc/cpuinfo") ?? "").split(separator: " ").map(String.init))
-        return ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "sve"]
-            .filter(flags.contains)
+        return [
+            "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16",
+            "sve",
+        ].filter(flags.contains)
     }
 
     /// The peak resident memory of this process, in bytes.

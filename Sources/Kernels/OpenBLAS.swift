@@ -38,7 +38,7 @@ enum SharedLibrary {
     /// OpenBLAS with the core type of an instruction set, unless OPENBLAS_CORETYPE is already set.
     static func openBLAS(for instructionSet: String) throws(ProcessorError) -> UnsafeMutableRawPointer {
         if instructionSet.hasPrefix("avx512") { setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) }
-        if instructionSet == "avx2" { setenv("OPENBLAS_CORETYPE", "Haswell", 0) }
+        if instructionSet.hasPrefix("avx2") { setenv("OPENBLAS_CORETYPE", "Haswell", 0) }
         let handle = try open("libopenblas.so.0", for: .openblas)
         // Overrides OPENBLAS_NUM_THREADS: every thread of the worker pool calls OpenBLAS.
         if let setThreads = dlsym(handle, "openblas_set_num_threads") { unsafeBitCast(setThreads, to: openblas_set_threads.self)(1) }

@@ -9,11 +9,11 @@ import Glibc
 /// Only one thread at a time may use a processor. Two processors share nothing.
 package final class Processor {
     package let arena: Arena
-    /// The instruction set of the kernels: "avx512bf16", "avx512", "avx2" or "plain".
+    /// The instruction set of the kernels: "avx512bf16", "avx512", "avx2vnni", "avx2" or "plain".
     package var instructionSet: String { String(cString: table.name) }
     /// Floats in one vector.
     var vectorWidth: Int { Int(table.width) }
-    /// Whether the CPU has bf16 instructions. Without them, bf16 matmul is not available.
+    /// Whether the kernels multiply bf16. Without that, training in bf16 is not available; packed bf16 weights are widened to f32.
     package var hasBFloat16: Bool { table.has_native_bf16 }
     package var threads: Int { pool.size }
     package let blas: BLAS
@@ -21,6 +21,7 @@ package final class Processor {
     package var profile: Profile?
 
     let table: slm_kernels
+    let caches: slm_caches
     package let pool: WorkerPool
     let library: (any MatmulLibrary)?
     private var scratch: [Buffer?]
@@ -28,7 +29,7 @@ package final class Processor {
 
     /// - Parameters:
     ///   - threads: nil uses every core that is available to the process.
-    ///   - instructionSet: "avx512bf16", "avx512", "avx2" or "plain"; nil uses the best that the CPU has.
+    ///   - instructionSet: One of ``instructionSets``; nil uses the best that the CPU has.
     ///   - blas: nil uses slm's own kernels.
     package init(threads: Int? = nil, instructionSet: String? = nil, blas: BLAS? = nil) throws(ProcessorError) {
         let count = threads ?? min(CPU.availableCores, 1_024)
@@ -37,6 +38,7 @@ package final class Processor {
             throw .unknownInstructionSet(instructionSet ?? "", known: Self.instructionSets)
         }
         self.table = table.pointee
+        caches = CPU.caches.forBlocks
         arena = try Arena()
         pool = try WorkerPool(threads: count)
         scratch = Array(repeating: nil, count: count)
@@ -46,7 +48,12 @@ package final class Processor {
 
     /// The instruction sets with kernels that this CPU supports, best first.
     package static var instructionSets: [String] {
-        ["avx512bf16", "avx512", "avx2", "plain"].filter { slm_kernels_named($0) != nil }
+        ["avx512bf16", "avx512", "avx2vnni", "avx2", "plain"].filter { slm_kernels_named($0) != nil }
+    }
+
+    /// Whether the kernels of an instruction set multiply bf16; false if this CPU does not support them.
+    package static func multipliesBFloat16(_ instructionSet: String) -> Bool {
+        slm_kernels_named(instructionSet)?.pointee.has_native_bf16 ?? false
     }
 
     /// A buffer of `count` uninitialized elements.

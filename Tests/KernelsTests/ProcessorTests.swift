@@ -53,6 +53,33 @@ import Testing
     }
 }
 
+@Suite struct CacheTests {
+    private static let caches: [(name: String, level: String, type: String, size: String)] = [
+        ("index0", "1", "Data", "48K"), ("index1", "1", "Instruction", "32K"), ("index2", "2", "Unified", "2048K"),
+        ("index3", "3", "Unified", "105M"),
+    ]
+
+    @Test func `cache sizes are read from the system's description`() throws {
+        let folder = TemporaryFolder()
+        for cache in Self.caches {
+            try Folder.create(folder(cache.name))
+            for (name, text) in [("level", cache.level), ("type", cache.type), ("size", cache.size)] {
+                folder.write(text + "\n", to: "\(cache.name)/\(name)")
+            }
+        }
+        #expect(CPU.Caches(describedIn: folder.path) == CPU.Caches(second: 2 << 20, third: 105 << 20))
+    }
+
+    @Test(arguments: ["", "K", "-1K", "0", "many", "99999999999999999999M", "9999999999999M"])
+    func `a size that is not one is not known`(size: String) throws {
+        let folder = TemporaryFolder()
+        try Folder.create(folder("index2"))
+        for (name, text) in [("level", "2"), ("type", "Unified"), ("size", size)] { folder.write(text + "\n", to: "index2/\(name)") }
+        #expect(CPU.Caches(describedIn: folder.path) == CPU.Caches(second: nil, third: nil))
+        #expect(CPU.Caches(describedIn: folder("none")) == CPU.Caches(second: nil, third: nil))
+    }
+}
+
 #if arch(x86_64)
 /// Kernels run only on CPUs that have every feature that they are compiled for.
 @Suite struct InstructionSetTests {
@@ -74,13 +101,14 @@ import Testing
 
     private static let needed: [String: Set<String>] = [
         "avx2": ["avx2", "fma", "f16c", "bmi2"],
+        "avx2vnni": ["avxvnni", "avx2", "fma", "f16c", "bmi2"],
         "avx512": ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx2", "fma", "f16c", "bmi2"],
         "avx512bf16": [
             "avx512bf16", "avx512vnni", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx2", "fma", "f16c", "bmi2",
         ],
     ]
 
-    @Test(arguments: ["avx512bf16", "avx512", "avx2"])
+    @Test(arguments: ["avx512bf16", "avx512", "avx2vnni", "avx2"])
     func `without any one of its features, a CPU does not get the kernels`(name: String) throws {
         let needed = try #require(Self.needed[name]), table = try #require(kernels(name, with: needed))
         #expect(Set(String(cString: table.features).split(separator: ",").map(String.init)) == needed)
@@ -92,11 +120,11 @@ import Testing
     @Test func `the CPU's features are those that the system lists`() throws {
         let info = String(decoding: try InputFile.contents(of: "/proc/cpuinfo"), as: UTF8.self)
         let line = try #require(info.split(separator: "\n").first { $0.hasPrefix("flags") })
-        let flags = Set(line.split(separator: " ").map { String($0).replacing("avx512_", with: "avx512") })
-        for feature in Self.needed["avx512bf16", default: []] {
+        let flags = Set(line.split(separator: " ").map { String($0).replacing(/^(avx(512)?)_/, with: { $0.1 }) })
+        for feature in Self.needed["avx512bf16", default: []].union(["avxvnni"]) {
             #expect(slm_cpu_has(nil, feature) == flags.contains(feature), "\(feature)")
         }
-        let available = ["avx512bf16", "avx512", "avx2"].filter { Self.needed[$0, default: []].isSubset(of: flags) }
+        let available = ["avx512bf16", "avx512", "avx2vnni", "avx2"].filter { Self.needed[$0, default: []].isSubset(of: flags) }
         #expect(Processor.instructionSets == available + ["plain"])
     }
 }
