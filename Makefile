@@ -168,6 +168,9 @@ test-valgrind: build test-deps
 	valgrind --quiet --error-exitcode=9 .build/slm-for-valgrind bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
 	    --threads 2 --cpu $(if $(filter aarch64,$(shell uname -m)),neon,avx2)
 
+# Results of tests must not depend on what is the fastest on the machine.
+test-peers test-web test-llama kill-training kill-serve: export SLM_AUTOTUNE = off
+
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
 	$(VENV)/bin/python Benchmarks/tables.py --check

@@ -98,11 +98,12 @@ let package = Package(
         module("Checkpoint", ["Model", "Tokenize", "Autograd", "Kernels", "Hashing", "JSON", "Files", "Threads"]),
         module("Formats", ["Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "JSON", "Files", "Gzip"]),
 
-        // Training, inference, training reports, the database.
+        // Training, inference, the choice of kernels by measurement, training reports, the database.
         module(
             "Train", ["Checkpoint", "Corpus", "Tokenize", "Hashing", "Files", "Model", "Autograd", "Kernels", "Random"], settings: safe),
         module(
             "Infer", ["Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient", "Random"], settings: safe),
+        module("Tuning", ["Train", "Model", "Kernels", "Hashing", "JSON", "Files"], settings: safe),
         module("Report", ["JSON", "Files"]),
         module("Store", ["Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "CSQLite", "CPQ"]),
 
@@ -125,7 +126,7 @@ let package = Package(
             name: "slm",
             dependencies: [
                 "Serve", "Store", "Threads", "Secrets", "HTTPServer", "HTTPClient", "Chat", "Dashboard", "Terminal", "Report", "Infer",
-                "Train",
+                "Train", "Tuning",
                 "Formats", "Checkpoint",
                 "Corpus", "Tokenize", "Files", "JSON", "Settings", "Model", "Autograd", "Kernels", "Random",
             ],
@@ -185,6 +186,7 @@ let package = Package(
         tests("TerminalTests", ["TestSupport", "Terminal", "Threads"]),
         tests("DashboardTests", ["TestSupport", "Dashboard", "HTTPClient", "JSON", "Threads"]),
         tests("ChatTests", ["TestSupport", "Chat", "Infer", "Corpus", "Tokenize", "Files"]),
+        tests("TuningTests", ["TestSupport", "Tuning", "Kernels", "Files"]),
         tests("ReportTests", ["TestSupport", "Report", "JSON", "Files"]),
         tests("StoreTests", ["StoreWriter", "TestSupport", "Store", "Gzip", "Secrets", "Threads", "JSON", "Files"], exclude: ["Schemas"]),
         tests("SecretsTests", ["TestSupport", "Secrets", "Files", "JSON"]),

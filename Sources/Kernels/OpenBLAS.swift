@@ -39,7 +39,7 @@ extension SharedLibrary {
     /// OpenBLAS with the core type of an instruction set, unless OPENBLAS_CORETYPE is already set.
     static func openBLAS(for instructionSet: String) throws(ProcessorError) -> SharedLibrary {
         if instructionSet.hasPrefix("avx512") { setenv("OPENBLAS_CORETYPE", "SkylakeX", 0) }
-        if instructionSet == "avx2" { setenv("OPENBLAS_CORETYPE", "Haswell", 0) }
+        if instructionSet.hasPrefix("avx2") { setenv("OPENBLAS_CORETYPE", "Haswell", 0) }
         let library = try open("libopenblas.so.0", package: "libopenblas0-pthread", for: .openblas)
         // Overrides OPENBLAS_NUM_THREADS: every thread of the worker pool calls OpenBLAS.
         if let setThreads = try? library.address(of: "openblas_set_num_threads") {

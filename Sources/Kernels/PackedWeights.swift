@@ -17,10 +17,10 @@ package enum WeightPrecision: String, Sendable, CaseIterable {
         }
     }
 
-    /// The kernels' layouts for this precision, the smallest first. bf12 compresses bf16 losslessly, but fails if the exponents of
-    /// neighboring weights differ too much.
-    fileprivate func layouts(inputs: Int) -> [Int32] {
-        let canCompress = self == .bfloat16 && inputs % Int(SLM_GROUP) == 0 && inputs <= Int(UInt16.max)
+    /// The kernels' layouts for this precision, the smallest first. bf12 compresses bf16 losslessly, but needs bf16 instructions, and fails
+    /// if the exponents of neighboring weights differ too much.
+    fileprivate func layouts(inputs: Int, on processor: Processor) -> [Int32] {
+        let canCompress = self == .bfloat16 && processor.hasBFloat16 && inputs % Int(SLM_GROUP) == 0 && inputs <= Int(UInt16.max)
         return canCompress ? [Int32(SLM_WEIGHTS_BF12), code] : [code]
     }
 }
@@ -47,9 +47,6 @@ extension slm_kernels {
 }
 
 extension Processor {
-    /// Whether this processor has kernels for a precision.
-    package func offers(_ precision: WeightPrecision) -> Bool { precision != .bfloat16 || hasBFloat16 }
-
     /// Packs weights [O, I].
     ///
     /// - Parameter releasingFile: Releases pages of the file that holds `values` soon after they are read; see
@@ -58,8 +55,7 @@ extension Processor {
         _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, releasingFile: Bool = false
     ) -> PackedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
-        require(offers(precision), "weights: \(instructionSet) kernels do not support \(precision.rawValue)")
-        for layout in precision.layouts(inputs: I) {
+        for layout in precision.layouts(inputs: I, on: self) {
             let panels = panels(of: values, outputs: O, inputs: I, in: layout, releasingFile: releasingFile)
             if table.weights_fit(layout, panels.pointer, O, I) {
                 return PackedWeights(precision: precision, outputs: O, inputs: I, layout: layout, panels: panels)

@@ -23,7 +23,7 @@ extension Processor {
         var all = matmuls.map { $0.arguments() }
         if first.c.rows == 0 || first.c.columns == 0 { return }
         for i in all.indices {
-            if i > 0, all[i].hasShape(of: all[0]) { all[i].copyPlan(of: all[0]) } else { table.matmul_plan(&all[i], 1) }
+            if i > 0, all[i].hasShape(of: all[0]) { all[i].copyPlan(of: all[0]) } else { table.matmul_plan(&all[i], 1, [caches]) }
         }
         let rightBytes = all.map(\.right_bytes).max() ?? 0
         let scratch = scratch(rightBytes + (all.map(\.left_bytes).max() ?? 0))
@@ -47,7 +47,7 @@ extension Processor {
     private static var longestUnsplitSum: Int { 4_096 }
 
     private func runInBlocks(_ p: inout slm_matmul) {
-        table.matmul_plan(&p, threads)
+        table.matmul_plan(&p, threads, [caches])
         let left = scratch(p.left_bytes), right = sharedScratch(p.right_bytes)
         withUnsafePointer(to: p) { p in
             forEachBlock(of: p.pointee) { n, k, columns in

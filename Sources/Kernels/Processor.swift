@@ -13,7 +13,7 @@ package final class Processor {
     package var instructionSet: String { String(cString: table.name) }
     /// Floats in one vector.
     var vectorWidth: Int { Int(table.width) }
-    /// Whether the CPU has bf16 instructions. Without them, bf16 matmul is not available.
+    /// Whether the kernels multiply bf16. Without that, training in bf16 is not available; packed bf16 weights are widened to f32.
     package var hasBFloat16: Bool { table.has_native_bf16 }
     package var threads: Int { pool.size }
     package let blas: BLAS
@@ -21,6 +21,7 @@ package final class Processor {
     package var profile: Profile?
 
     let table: slm_kernels
+    let caches: slm_caches
     package let pool: WorkerPool
     let library: (any MatmulLibrary)?
     private var scratch: [Buffer?]
@@ -37,6 +38,7 @@ package final class Processor {
             throw .unknownInstructionSet(instructionSet ?? "", known: Self.instructionSets)
         }
         self.table = table.pointee
+        caches = CPU.caches.forBlocks
         arena = try Arena()
         pool = try WorkerPool(threads: count)
         scratch = Array(repeating: nil, count: count)
@@ -48,6 +50,11 @@ package final class Processor {
     package static var instructionSets: [String] {
         sequence(first: Int32(0)) { $0 + 1 }.lazy.map { slm_kernels_name($0) }.prefix { $0 != nil }.compactMap { $0 }
             .filter { slm_kernels_named($0) != nil }.map { String(cString: $0) }
+    }
+
+    /// Whether the kernels of an instruction set multiply bf16; false if this CPU does not support them.
+    package static func multipliesBFloat16(_ instructionSet: String) -> Bool {
+        slm_kernels_named(instructionSet)?.pointee.has_native_bf16 ?? false
     }
 
     /// A buffer of `count` uninitialized elements.

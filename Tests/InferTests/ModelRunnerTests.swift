@@ -70,17 +70,8 @@ import Tokenize
         }
     }
 
-    @Test(arguments: Processor.instructionSets, [WeightPrecision.float32, .int8, .int4])
+    @Test(arguments: Processor.instructionSets, WeightPrecision.allCases)
     func `logits are the same bits on any number of threads`(_ instructionSet: String, _ precision: WeightPrecision) throws {
-        try checkThreads(instructionSet, precision)
-    }
-
-    @Test(.needsBFloat16, arguments: KernelVariant.bfloat16InstructionSets)
-    func `logits of bf16 weights are the same bits on any number of threads`(_ instructionSet: String) throws {
-        try checkThreads(instructionSet, .bfloat16)
-    }
-
-    private func checkThreads(_ instructionSet: String, _ precision: WeightPrecision) throws {
         for variant in GoldenGPT.Variant.allCases {
             let gpt = try GoldenGPT(variant, KernelVariant.standard[0]), ids = Array(gpt.golden.ids("batch/ids").prefix(24))
             let runs = try (1...4).map { threads in

@@ -61,6 +61,33 @@ import Testing
     }
 }
 
+@Suite struct CacheTests {
+    private static let caches: [(name: String, level: String, type: String, size: String)] = [
+        ("index0", "1", "Data", "48K"), ("index1", "1", "Instruction", "32K"), ("index2", "2", "Unified", "2048K"),
+        ("index3", "3", "Unified", "105M"),
+    ]
+
+    @Test func `cache sizes are read from the system's description`() throws {
+        let folder = TemporaryFolder()
+        for cache in Self.caches {
+            try Folder.create(folder(cache.name))
+            for (name, text) in [("level", cache.level), ("type", cache.type), ("size", cache.size)] {
+                folder.write(text + "\n", to: "\(cache.name)/\(name)")
+            }
+        }
+        #expect(CPU.Caches(describedIn: folder.path) == CPU.Caches(second: 2 << 20, third: 105 << 20))
+    }
+
+    @Test(arguments: ["", "K", "-1K", "0", "many", "99999999999999999999M", "9999999999999M"])
+    func `a size that is not one is not known`(size: String) throws {
+        let folder = TemporaryFolder()
+        try Folder.create(folder("index2"))
+        for (name, text) in [("level", "2"), ("type", "Unified"), ("size", size)] { folder.write(text + "\n", to: "index2/\(name)") }
+        #expect(CPU.Caches(describedIn: folder.path) == CPU.Caches(second: nil, third: nil))
+        #expect(CPU.Caches(describedIn: folder("none")) == CPU.Caches(second: nil, third: nil))
+    }
+}
+
 #if arch(x86_64) || arch(arm64)
 /// Kernels run only on CPUs that have every feature that they are compiled for.
 @Suite struct InstructionSetTests {
@@ -81,16 +108,17 @@ import Testing
     }
 
     #if arch(x86_64)
-    private static let best = "avx512bf16", names = ["avx512bf16", "avx512", "avx2"], flagsLine = "flags"
+    private static let names = ["avx512bf16", "avx512", "avx2vnni", "avx2"], flagsLine = "flags"
     private static let needed: [String: Set<String>] = [
         "avx2": ["avx2", "fma", "f16c", "bmi2"],
+        "avx2vnni": ["avxvnni", "avx2", "fma", "f16c", "bmi2"],
         "avx512": ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx2", "fma", "f16c", "bmi2"],
         "avx512bf16": [
             "avx512bf16", "avx512vnni", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx2", "fma", "f16c", "bmi2",
         ],
     ]
     #else
-    private static let best = "neonbf16", names = ["neonbf16", "neondotprod", "neon"], flagsLine = "Features"
+    private static let names = ["neonbf16", "neondotprod", "neon"], flagsLine = "Features"
     private static let needed: [String: Set<String>] = ["neon": [], "neondotprod": ["dotprod"], "neonbf16": ["bf16", "dotprod"]]
     #endif
 
@@ -107,9 +135,9 @@ import Testing
         let info = String(decoding: try InputFile.contents(of: "/proc/cpuinfo"), as: UTF8.self)
         let line = try #require(info.split(separator: "\n").first { $0.hasPrefix(Self.flagsLine) })
         let flags = Set(line.split(separator: " ").map {
-            String($0).replacing("avx512_", with: "avx512").replacing("asimddp", with: "dotprod")
+            String($0).replacing(/^(avx(512)?)_/, with: { $0.1 }).replacing("asimddp", with: "dotprod")
         })
-        for feature in Self.needed[Self.best, default: []] {
+        for feature in Self.names.reduce(into: Set<String>(), { $0.formUnion(Self.needed[$1, default: []]) }) {
             #expect(slm_cpu_has(nil, feature) == flags.contains(feature), "\(feature)")
         }
         let available = Self.names.filter { Self.needed[$0, default: []].isSubset(of: flags) }

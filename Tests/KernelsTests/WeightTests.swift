@@ -8,8 +8,6 @@ import Testing
     /// N rows, O outputs, I inputs.
     static let cases = [(N: 1, O: 1, I: 1), (2, 33, 5), (5, 31, 32), (13, 70, 100), (7, 64, 33), (29, 17, 64), (3, 130, 259)]
 
-    private func precisions(_ p: Processor) -> [WeightPrecision] { WeightPrecision.allCases.filter(p.offers) }
-
     /// The weights [O, I] that packed weights stand for: their product with the identity matrix, which no precision rounds.
     private func storedValues(of weights: PackedWeights, on p: Processor) -> [Double] {
         let O = weights.outputs, I = weights.inputs, y = p.buffer(of: I * O, .float32)
@@ -24,7 +22,7 @@ import Testing
         let p = try variant.processor()
         for (_, O, I) in Self.cases {
             let values = TestRandom.numbers(O * I, seed: UInt64(O + I))
-            for precision in precisions(p) {
+            for precision in WeightPrecision.allCases {
                 let stored = storedValues(of: p.pack(p.buffer(values), outputs: O, inputs: I, as: precision), on: p)
                 for o in 0..<O {
                     for start in stride(from: 0, to: I, by: 64) {
@@ -102,7 +100,7 @@ import Testing
         for (N, O, I) in Self.cases {
             let x = TestRandom.numbers(N * I, seed: 1), values = TestRandom.numbers(O * I, seed: 2), bias = TestRandom.numbers(O, seed: 3),
                 plus = TestRandom.numbers(N * O, seed: 4)
-            for precision in precisions(p) {
+            for precision in WeightPrecision.allCases {
                 let packed = p.pack(p.buffer(values), outputs: O, inputs: I, as: precision), w = storedValues(of: packed, on: p),
                     y = p.buffer(of: N * O, .float32)
                 let rows = switch precision {
@@ -142,7 +140,7 @@ import Testing
         let one = try Processor(threads: 1, instructionSet: instructionSet)
         let three = try Processor(threads: 3, instructionSet: instructionSet)
         let O = 77, rowCount = 40
-        for (precision, I) in precisions(one).map({ ($0, 130) }) + precisions(one).filter({ $0 == .bfloat16 }).map({ ($0, 192) }) {
+        for (precision, I) in WeightPrecision.allCases.map({ ($0, 130) }) + [(.bfloat16, 192)] {
             let x = TestRandom.numbers(rowCount * I, seed: 1), values = numbers(O * I, "outliers", on: one)
             let weights = one.pack(one.buffer(values), outputs: O, inputs: I, as: precision)
             let sameWeights = three.pack(three.buffer(values), outputs: O, inputs: I, as: precision)
@@ -207,7 +205,7 @@ import Testing
         var x = TestRandom.numbers(3 * I, seed: 1)
         x[I + 7] = .nan
         x[I + 9] = .infinity
-        for precision in precisions(p) {
+        for precision in WeightPrecision.allCases {
             let packed = p.pack(p.buffer(TestRandom.numbers(O * I, seed: 2)), outputs: O, inputs: I, as: precision),
                 y = p.buffer(of: 3 * O, .float32)
             p.packedMatmul(p.buffer(x), rows: 3, by: packed, into: y)

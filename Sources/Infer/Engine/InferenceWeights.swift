@@ -61,7 +61,7 @@ struct InferenceWeights {
         if let packed = packedWeights[weight], !packed.isUnpacked || packingBudget <= 0 { return packed }
         // LoRA matrices are small and sensitive: they are not quantized.
         let isLoRA = weight.isTrainable && !parameters.frozen.isEmpty
-        var precision = isLoRA ? (processor.offers(.bfloat16) && precision != .float32 ? .bfloat16 : .float32) : precision
+        var precision = isLoRA && precision != .float32 ? .bfloat16 : precision
         // Errors of the token embedding reach every layer, and int4 would save little, unless it is the head too.
         if precision == .int4, weight.name.hasPrefix("tokens"), !isTied { precision = .int8 }
         let packed: PackedWeights

@@ -3,6 +3,17 @@ package import Kernels
 import Model
 import Tokenize
 
+/// The precision of weights and the processor that are the fastest on this machine.
+package struct TunedInference: Sendable {
+    package let precision: WeightPrecision
+    package let makeProcessor: @Sendable () throws -> Processor
+
+    package init(precision: WeightPrecision, makeProcessor: @escaping @Sendable () throws -> Processor) {
+        self.precision = precision
+        self.makeProcessor = makeProcessor
+    }
+}
+
 extension LocalBackend {
     /// Loads a checkpoint.
     ///
@@ -10,17 +21,21 @@ extension LocalBackend {
     ///
     /// - Parameters:
     ///   - base: The base model of a LoRA adapter, if it is not at the path that the adapter names.
+    ///   - tuned: What to use for weights that are not quantized, if the option is `auto`.
     ///   - makeProcessor: Runs on the thread that will run the model.
     package convenience init(
         checkpoint path: String,
         base: String? = nil,
         _ option: PrecisionOption = .auto,
         limits: Limits = .init(),
+        tuned: TunedInference? = nil,
         on makeProcessor: @escaping @Sendable () throws -> Processor
     ) throws {
         try self.init(limits: limits) {
-            let (checkpoint, check) = try Checkpoint.open(path), processor = try makeProcessor()
-            let precision = option.precision(on: processor, stored: checkpoint.quantizedPrecision)
+            let (checkpoint, check) = try Checkpoint.open(path), stored = checkpoint.quantizedPrecision
+            let tuned = option == .auto && stored == nil ? tuned : nil
+            let processor = try tuned?.makeProcessor() ?? makeProcessor()
+            let precision = tuned?.precision ?? option.precision(on: processor, stored: stored)
             let loaded = Result {
                 let info = try ModelInfo(of: checkpoint, name: path)
                 processor.trim()                               // the tokenizer's tables are made of larger ones

@@ -6,14 +6,15 @@ package enum PrecisionOption: String, Sendable, CaseIterable {
     case auto
     case f32, bf16, int8, int4
 
-    /// The precision on this machine: bf16 becomes f32 if the CPU has no bf16 instructions.
+    /// The precision on this machine. Kernels without bf16 instructions widen bf16 weights to f32.
     ///
     /// - Parameter stored: The precision of quantized weights in the file.
     package func precision(on processor: Processor, stored: WeightPrecision? = nil) -> WeightPrecision {
         switch self {
         case .f32: .float32
         case .auto where stored != nil: stored ?? .float32
-        case .bf16, .auto: processor.hasBFloat16 ? .bfloat16 : .float32
+        case .auto: processor.hasBFloat16 ? .bfloat16 : .float32
+        case .bf16: .bfloat16
         case .int8: .int8
         case .int4: .int4
         }

@@ -12,8 +12,17 @@
 
 extern const slm_kernels slm_kernels_plain;
 #if defined(__x86_64__)
-extern const slm_kernels slm_kernels_avx512bf16, slm_kernels_avx512, slm_kernels_avx2;
-static const slm_kernels *const best_first[] = {&slm_kernels_avx512bf16, &slm_kernels_avx512, &slm_kernels_avx2, &slm_kernels_plain};
+#include <cpuid.h>
+extern const slm_kernels slm_kernels_avx512bf16, slm_kernels_avx512, slm_kernels_avx2vnni, slm_kernels_avx2;
+static const slm_kernels *const best_first[] = {
+    &slm_kernels_avx512bf16, &slm_kernels_avx512, &slm_kernels_avx2vnni, &slm_kernels_avx2, &slm_kernels_plain,
+};
+
+// CPUID leaf 7, subleaf 1: not every compiler's runtime knows the feature.
+static bool has_avxvnni(void) {
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax >> 4 & 1) && __builtin_cpu_supports("avx2");
+}
 
 bool slm_cpu_has(void *unused, const char *feature) {
     (void)unused;
@@ -21,7 +30,7 @@ bool slm_cpu_has(void *unused, const char *feature) {
 #define HAS(name) if (strcmp(feature, name) == 0) return __builtin_cpu_supports(name)
     HAS("avx2"); HAS("fma"); HAS("f16c"); HAS("bmi2");
     HAS("avx512f"); HAS("avx512bw"); HAS("avx512dq"); HAS("avx512vl"); HAS("avx512cd"); HAS("avx512bf16"); HAS("avx512vnni");
-    return false;
+    return strcmp(feature, "avxvnni") == 0 && has_avxvnni();
 }
 #elif defined(__aarch64__)
 extern const slm_kernels slm_kernels_neonbf16, slm_kernels_neondotprod, slm_kernels_neon;

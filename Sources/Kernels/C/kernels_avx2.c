@@ -11,7 +11,7 @@
 #define MR 4
 #define NV 3
 #define FLOAT_ROWS 4
-#define INT_ROWS 2
+#define INT_ROWS 3
 #define SLM_AVX2
 #include "bodies/table.h"
 #pragma clang attribute pop

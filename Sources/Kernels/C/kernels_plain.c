@@ -7,7 +7,7 @@
 #define W 4
 #define MR 4
 #define FLOAT_ROWS 4
-#define INT_ROWS 2
+#define INT_ROWS 3
 #if defined(__aarch64__)
 #define NV 4
 #else

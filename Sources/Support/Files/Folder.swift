@@ -29,6 +29,9 @@ package enum Folder {
 
     package static func contains(_ name: String, in folder: String) -> Bool { access("\(folder)/\(name)", F_OK) == 0 }
 
+    /// Whether files can be created in a folder.
+    package static func isWritable(_ path: String) -> Bool { access(path, W_OK | X_OK) == 0 }
+
     /// Creates the folder that a file is to be written in, with its parents, if it does not exist.
     package static func create(forFileAt path: String) throws(FileError) {
         if let slash = path.lastIndex(of: "/"), slash > path.startIndex { try create(String(path[..<slash])) }

@@ -45,9 +45,9 @@ extension Command {
             ],
             examples: ["slm bench generate best.h5 --dtype int8 --batch 16 --prompt 128 --generate 200 --json"]
         ) { options in
-            let processor = try options.processor()
+            let tuned = try options.tunedInference(options.dtype, isQuiet: false)
             var runner: ModelRunner?
-            let load = try measureSeconds { runner = try options.open(on: processor) }
+            let load = try measureSeconds { runner = try options.open(tuned) }
             guard let runner else { return }
             try options.measure(runner, load: load)
         }
@@ -55,11 +55,15 @@ extension Command {
 }
 
 extension BenchGenerateOptions {
-    fileprivate func open(on processor: Processor) throws -> ModelRunner {
-        if let path = checkpoint {
-            let (checkpoint, check) = try Checkpoint.open(path)
-            let precision = processor.weightPrecision(for: dtype, stored: checkpoint.quantizedPrecision)
-            if checkpoint.tokenizer != nil { _ = try ModelInfo(of: checkpoint, name: path) }    // as every command that answers does
+    fileprivate func open(_ tuned: TunedInference?) throws -> ModelRunner {
+        let opened = try checkpoint.map { try Checkpoint.open($0) }
+        let stored = opened?.checkpoint.quantizedPrecision
+        let tuned = stored == nil ? tuned : nil
+        let processor = try tuned?.makeProcessor() ?? processor()
+        let precision = tuned?.precision ?? dtype.precision(on: processor, stored: stored)
+        if let (checkpoint, check) = opened {
+            // As every command that answers does.
+            if checkpoint.tokenizer != nil { _ = try ModelInfo(of: checkpoint, name: checkpoint.path ?? "") }
             processor.trim()
             let runner = try ModelRunner(of: checkpoint, on: processor, precision: precision)
             try check.wait()
@@ -70,7 +74,7 @@ extension BenchGenerateOptions {
         var list = ParameterList()
         let model = GPT(configuration, in: &list)
         let parameters = Parameters(list, on: processor, seed: 1)
-        return ModelRunner(of: model, parameters, on: processor, precision: processor.weightPrecision(for: dtype))
+        return ModelRunner(of: model, parameters, on: processor, precision: precision)
     }
 
     /// The number of tokens of prompts, and of those generated after each. The defaults are shortened to the context.

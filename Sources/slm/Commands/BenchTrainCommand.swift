@@ -2,6 +2,7 @@ import Autograd
 import Kernels
 import Model
 import Train
+import Tuning
 
 struct BenchTrainOptions: MachineOptions {
     var threads: Int?
@@ -74,8 +75,14 @@ extension BenchTrainOptions {
 
     fileprivate func measure() throws {
         let configuration = try configuration
-        let processor = try processor()
-        let type = processor.dataType(for: dtype)
+        var machine = self
+        if let tuned = try tunedTraining(width: configuration.width, dtype, isQuiet: false) {
+            machine.cpu = tuned.instructionSet
+            machine.blas = tuned.blas
+            machine.dtype = tuned.precision == .bfloat16 ? .bf16 : .f32
+        }
+        let processor = try machine.processor()
+        let type = processor.dataType(for: machine.dtype)
         try check(TrainingMemory(type, rows: batch, microBatchTokens: tokensAtOnce, isRecomputing: recompute), for: configuration)
         let trainer = Trainer(configuration, on: processor, precision: type, recomputing: recompute, seed: 1)
         if let tokensAtOnce { trainer.microBatchTokens = tokensAtOnce }

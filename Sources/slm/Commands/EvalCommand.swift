@@ -145,9 +145,10 @@ struct EvalCommand {
     }
 
     private func evaluator(of checkpoint: Checkpoint, on processor: Processor) throws -> Evaluator {
-        let precision = processor.weightPrecision(for: options.dtype, stored: checkpoint.quantizedPrecision)
+        let precision = options.dtype.precision(on: processor, stored: checkpoint.quantizedPrecision)
         if precision == .float32 || precision == .bfloat16 {
-            return try Evaluator(checkpoint, base: options.base, on: processor, precision: precision == .float32 ? .float32 : .bfloat16)
+            let type = processor.dataType(for: precision == .float32 ? .f32 : .bf16)
+            return try Evaluator(checkpoint, base: options.base, on: processor, precision: type)
         }
         let runner = try ModelRunner(of: checkpoint, base: options.base, on: processor, precision: precision)
         return Evaluator(context: checkpoint.configuration.context) { batch in

@@ -35,12 +35,13 @@ struct FinetuneCommand {
     func run() throws {
         if let adapter = options.merge { return try merge(adapter) }
         if let folder = try resumedFolder() { return try resume(folder) }
-        let (processor, machine) = try options.machine(resuming: nil)
-        let type = machine.precision
         guard let base = options.base else {
             throw UsageError("slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.")
         }
         if options.data.isEmpty { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }
+        let configuration = try Checkpoint(reading: base).configuration
+        let (processor, machine) = try options.machine(resuming: nil, width: configuration.width)
+        let type = machine.precision
         let settings = try options.settings
         var plan = try options.plan
         plan.machine = machine
@@ -51,7 +52,7 @@ struct FinetuneCommand {
         }
         try check(
             TrainingMemory(type, rows: plan.rows, lora: settings.lora),
-            for: try Checkpoint(reading: base).configuration,
+            for: configuration,
             advice: options.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
         let progress = ProgressBar("initializing LoRA (PiSSA)", isVisible: !options.quiet && !options.json)
         let finetuning = try Finetuning(of: base, settings, plan, in: folder, on: processor, precision: type, clock: now) { share in
@@ -67,7 +68,7 @@ struct FinetuneCommand {
         try options.check(stored, in: folder)
         let storedPlan = try TrainingPlan(from: stored)
         var plan = try options.plan(resuming: storedPlan)
-        let (processor, machine) = try options.machine(resuming: storedPlan.machine)
+        let (processor, machine) = try options.machine(resuming: storedPlan.machine, width: stored.configuration.width)
         plan.machine = machine
         let finetuning = try Finetuning(resuming: folder, plan, base: options.base, on: processor, precision: machine.precision)
         printChanges(finetuning.changes)

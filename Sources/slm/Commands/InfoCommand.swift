@@ -1,5 +1,6 @@
 import Checkpoint
 import Kernels
+import Tuning
 
 struct InfoOptions: MachineOptions {
     var checkpoint: String?
@@ -41,6 +42,9 @@ extension InfoOptions {
             if blas == .slm { return nil }
             do { return try Processor(threads: 1, instructionSet: cpu, blas: blas).libraryVersion } catch { return "\(error)" }
         }
+        let tuned = (TuningUse.widths.map { TuningUse.training(width: $0) } + [.inference]).compactMap { use in
+            Autotuning.stored(for: use, threads: processor.threads).flatMap { MeasuredChoice(use, $0) }
+        }
         let megabytes = { (bytes: Int) in bytes >> 20 }
         let cores = CPU.cores, memory = CPU.memory
         if json {
@@ -57,6 +61,7 @@ extension InfoOptions {
                 "memory_mb": .whole(megabytes(memory.amount)),
                 "memory_limited_by": memory.limitedBy.map { .text($0) },
                 "memory_available_mb": CPU.availableMemory.map { .whole(megabytes($0)) },
+                "measured": .text(tuned.map { "\($0.use.name): \($0.choice)" }.joined(separator: "; ")),
                 "libraries": .text(libraries.joined(separator: "; ")),
                 "version": .text(version),
             ]))
@@ -66,6 +71,7 @@ extension InfoOptions {
         let hardwareThreads = threads > cores.amount ? ", \(threads) hardware threads" : ""
         let limit = { (allowance: CPU.Allowance) in allowance.limitedBy.map { " (limited by \($0))" } ?? "" }
         let kernels = Processor.instructionSets.joined(separator: ", ")
+        let measured = tuned.isEmpty ? ["nothing yet; the first training run and the first answer measure"] : tuned.map(\.description)
         let free = CPU.availableMemory.map { ", \(megabytes($0)) MB free" } ?? ""
         printLine("""
             slm        \(version)
@@ -74,9 +80,31 @@ extension InfoOptions {
             kernels    \(processor.instructionSet)   (available: \(kernels); set with --cpu or SLM_CPU)
             matmul     \(processor.blas.rawValue)   (available: \(BLAS.choices.joined(separator: ", ")); set with --blas or SLM_BLAS)
             dtype      \(type.rawValue): \(reason)
+            measured   \(measured.joined(separator: "\n           "))
             threads    \(processor.threads)   (set with --threads or SLM_THREADS)
             memory     \(megabytes(memory.amount)) MB\(limit(memory))\(free)
             libraries  \(libraries.joined(separator: "\n           "))
             """)
+    }
+}
+
+/// What this machine uses where options leave it open, with what it gains.
+private struct MeasuredChoice: CustomStringConvertible {
+    let use: TuningUse
+    let choice: KernelChoice
+    private let others: [(choice: KernelChoice, slowdown: Double)]
+
+    init?(_ use: TuningUse, _ result: TuningResult) {
+        guard let best = result.best() else { return nil }
+        self.use = use
+        choice = best
+        others = result.measurements.compactMap { measurement in
+            measurement.choice == best ? nil : result.slowdown(of: measurement.choice).map { (measurement.choice, $0) }
+        }
+    }
+
+    var description: String {
+        let list = others.map { "\($0.choice): \($0.slowdown.fixed(2)) times as long" }
+        return "\(use.text): \(choice)" + (list.isEmpty ? "" : "\n             " + list.joined(separator: "\n             "))
     }
 }

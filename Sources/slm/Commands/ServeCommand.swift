@@ -308,7 +308,7 @@ struct ServeCommand {
             limits.sharedSystemPrompt = try options.sharedPrompt.map { path in
                 String(decoding: try InputFile.contents(of: path), as: UTF8.self)
             }
-            let backend = try options.model.open(checkpoint: path, limits: limits, on: options.makeProcessor)
+            let backend = try options.model.open(checkpoint: path, limits: limits, on: options, isQuiet: false)
             return ServedModel(name: options.name ?? Self.name(of: path), backend, backend.model)
         }
     }

@@ -59,7 +59,8 @@ struct TrainCommand {
         let tokens = try options.trainingData(resuming: stored)
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
         var plan = try resumedPlan ?? options.plan(for: configuration)
-        let (processor, machine) = try options.machine(resuming: storedPlan?.machine, recomputing: options.recompute)
+        let (processor, machine) = try options.machine(
+            resuming: storedPlan?.machine, width: configuration.width, recomputing: options.recompute)
         plan.machine = machine
         let changes = try storedPlan.map { stored in try plan.changes(from: stored) } ?? []
         let type = machine.precision

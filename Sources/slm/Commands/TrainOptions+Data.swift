@@ -71,7 +71,11 @@ extension TrainOptions {
         tokenize.quiet = quiet
         tokenize.skipsBad = skipsBad
         tokenize.hidesFolder = true
-        let cache = DatasetCache(in: try cacheRoot ?? Self.userCache())
+        guard let root = cacheRoot ?? userCacheFolder() else {
+            throw CommandError(description: "no cache directory for the token files: set HOME or XDG_CACHE_HOME, or write them to a "
+                + "folder: slm corpus build --tokens DIR")
+        }
+        let cache = DatasetCache(in: root)
         let vocabulary = try stored ?? tokenizer.map { try Vocabulary(reading: $0) } ?? trainedVocabulary(tokenize, cache)
         return try tokenize.printingProgress { pool, progress in
             try TrainingData(
@@ -90,14 +94,5 @@ extension TrainOptions {
             try tokenize.trainVocabulary().write(to: part + "/tokenizer.json")
         }
         return try Vocabulary(reading: folder + "/tokenizer.json")
-    }
-
-    /// The user's cache directory.
-    private static func userCache() throws -> String {
-        let environment = { (name: String) in getenv(name).map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil } }
-        if let cache = environment("XDG_CACHE_HOME") { return cache + "/slm" }
-        if let home = environment("HOME") { return home + "/.cache/slm" }
-        throw CommandError(description: "no cache directory for the token files: set HOME or XDG_CACHE_HOME, or write them to a folder: "
-            + "slm corpus build --tokens DIR")
     }
 }

@@ -120,7 +120,7 @@ extension GenerationOptions {
         case .url(let url): return try model.open(url: url, environment: environment)
         case .checkpoint(let path):
             if model.checkpoint == nil, !quiet { printNote("using \(path), the newest model under checkpoints/.") }
-            return try model.open(checkpoint: path, on: makeProcessor)
+            return try model.open(checkpoint: path, on: self, isQuiet: quiet)
         }
     }
 }

@@ -38,9 +38,9 @@ extension MachineOptions {
         [
             .option("threads", \.threads, in: 1...1_024, "Compute on N threads.", default: "all cores"),
             .option("cpu", \.cpu, value: "NAME",
-                    "Use the kernels of one instruction set: avx512bf16, avx512, avx2, neonbf16, neondotprod, neon or plain.",
-                    default: "the best that runs"),
-            .option("blas", \.blas, "Multiply matrices with this library.", default: "slm"),
+                    "Use the kernels of one instruction set: avx512bf16, avx512, avx2vnni, avx2, neonbf16, neondotprod, neon or plain.",
+                    default: "the fastest"),
+            .option("blas", \.blas, "Multiply matrices with this library.", default: "the fastest in training, otherwise slm"),
         ]
     }
 }
@@ -70,16 +70,5 @@ extension Processor {
         let type: DataType = precision != .f32 && hasBFloat16 ? .bfloat16 : .float32
         if type == .bfloat16, blas == .openblas { printNote("OpenBLAS has no bf16 matmul: using slm's own kernels for bf16.") }
         return type
-    }
-
-    /// Prints a note if the result is not what was requested.
-    ///
-    /// - Parameter stored: the precision of the weights in their file, if they are quantized.
-    func weightPrecision(for type: PrecisionOption, stored: WeightPrecision? = nil) -> WeightPrecision {
-        let precision = type.precision(on: self, stored: stored)
-        if type == .bf16, precision != .bfloat16 {
-            printNote("\(instructionSet) kernels have no bf16 instructions: storing the weights in \(precision.rawValue).")
-        }
-        return precision
     }
 }

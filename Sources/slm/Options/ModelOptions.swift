@@ -59,13 +59,11 @@ struct ModelOptions {
     func open(
         checkpoint path: String,
         limits: LocalBackend.Limits = .init(),
-        on makeProcessor: @escaping @Sendable () throws -> Processor
+        on machine: some MachineOptions,
+        isQuiet: Bool
     ) throws -> LocalBackend {
-        try LocalBackend(checkpoint: path, base: base, dtype, limits: limits) { [dtype] in
-            let processor = try makeProcessor()
-            _ = processor.weightPrecision(for: dtype)
-            return processor
-        }
+        let tuned = try machine.tunedInference(dtype, isQuiet: isQuiet)
+        return try LocalBackend(checkpoint: path, base: base, dtype, limits: limits, tuned: tuned, on: machine.makeProcessor)
     }
 
     func open(url: String, environment: [String: String]) throws -> OpenAIBackend {

@@ -2,12 +2,21 @@ import Checkpoint
 import Kernels
 import Report
 import Train
+import Tuning
 
 /// How `slm train` and `slm finetune` resume a run.
 extension RunOptions {
-    /// The processor of a run and the type of its matmuls: of the options, else of the run to resume, else the best of this machine.
-    func machine(resuming stored: TrainingMachine?, recomputing: Bool? = nil) throws -> (processor: Processor, machine: TrainingMachine) {
+    /// The processor of a run and the type of its matmuls: of the options, else of the run to resume, else the fastest of this machine for
+    /// a model of this width.
+    func machine(
+        resuming stored: TrainingMachine?, width: Int, recomputing: Bool? = nil
+    ) throws -> (processor: Processor, machine: TrainingMachine) {
         var options = self
+        if stored == nil, let tuned = try tunedTraining(width: width, dtype, isQuiet: quiet) {
+            options.cpu = tuned.instructionSet
+            options.blas = tuned.blas
+            options.dtype = tuned.precision == .bfloat16 ? .bf16 : .f32
+        }
         if let stored {
             if threads == nil { options.threads = threads(resuming: stored) }
             if cpu == nil, Processor.instructionSets.contains(stored.instructionSet) { options.cpu = stored.instructionSet }

@@ -16,6 +16,7 @@ static const tolerance forward = {1e-7, 1e-5, 1e-6}, gradient = {1e-7, 1e-4, 1e-
     bf16_products = {1e-7, 8e-3, 7e-3}, bf16_gradient = {1e-7, 7e-3, 1.3e-2}, range_ends = {4e-7, 2e-5, 0}, huge_logits = {1e-3, 1e-3, 0},
     long_sum = {0, 1e-6, 0}, exact = {0, 0, 0};
 
+static const slm_caches caches = {1 << 20, 16 << 20};
 // The kernels that are being checked.
 extern const slm_kernels *kernels;
 

@@ -23,7 +23,7 @@ static void check_threads(int precision) {
     if (!pool) { expect(false, "no threads"); return; }
     for (int round = 0; round < 20; round++) {
         p.c = blank(SLM_F32, M * N);
-        kernels->matmul_plan(&p, THREADS);
+        kernels->matmul_plan(&p, THREADS, &caches);
         shared_matmul s = {&p, make_bytes(p.right_bytes, 64), make_bytes(THREADS * p.left_bytes, 64)};
         kernels->matmul_pack(&p, 0, N, 0, (void *)s.right);
         slm_pool_for(pool, (long)((M + p.m_block - 1) / p.m_block), compute_block, &s);
@@ -34,7 +34,7 @@ static void check_threads(int precision) {
 }
 
 int main(int count, char **names) {
-    static const char *const all[] = {"avx512bf16", "avx512", "avx2", "neonbf16", "neondotprod", "neon", "plain"};
+    static const char *const all[] = {"avx512bf16", "avx512", "avx2vnni", "avx2", "neonbf16", "neondotprod", "neon", "plain"};
     const bool only_first = count > 1 && strcmp(names[1], "--first") == 0;
     count -= only_first, names += only_first;
     int found = 0;

@@ -6,7 +6,7 @@ static const size_t shapes[][3] = {{0, 3, 5}, {3, 0, 5}, {3, 5, 0}, {1, 1, 1}, {
 
 void run_matmul(slm_matmul *p, size_t threads) {
     const slm_kernels *k = kernels;
-    k->matmul_plan(p, threads);
+    k->matmul_plan(p, threads, &caches);
     char *left = make_bytes(p->left_bytes, 64), *right = make_bytes(p->right_bytes, 64);
     const size_t panel = (size_t)k->panel;
     for (size_t n = 0; n < p->N; n += p->n_block)

@@ -5,7 +5,7 @@ static const char *const names[] = {"f32", "bf16", "int8", "int4", "bf12"};
 static bool is_int(int precision) { return precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4; }
 static bool is_offered(int precision, size_t I) {
     if (precision == SLM_WEIGHTS_BF12 && I % SLM_GROUP != 0) return false;
-    return kernels->has_native_bf16 || (precision != SLM_WEIGHTS_BF16 && precision != SLM_WEIGHTS_BF12);
+    return kernels->has_native_bf16 || precision != SLM_WEIGHTS_BF12;
 }
 
 static size_t panels_of(size_t O) { return (O + kernels->weights_panel - 1) / kernels->weights_panel; }

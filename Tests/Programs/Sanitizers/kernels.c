@@ -47,7 +47,7 @@ static void matmuls(const slm_kernels *k, int a_type, int b_type, int c_type, in
     } else {
         p.accumulate = c_type == SLM_F32;
     }
-    k->matmul_plan(&p, threads);
+    k->matmul_plan(&p, threads, &(slm_caches){256 << 10, 4 << 20});
     void *left = aligned_alloc(64, p.left_bytes + 64), *right = aligned_alloc(64, p.right_bytes + 64);
     for (size_t n = 0; n < N; n += p.n_block)
         for (size_t at = 0; at == 0 || at < K; at += p.k_block) {
@@ -97,7 +97,7 @@ static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
     float *w = make(SLM_F32, O * I), *x = make(SLM_F32, N * I);
     int32_t *ids = make_ids(N, (int)O);
     for (int precision = SLM_WEIGHTS_F32; precision <= SLM_WEIGHTS_BF12; precision++) {
-        if ((precision == SLM_WEIGHTS_BF16 || precision == SLM_WEIGHTS_BF12) && !k->has_native_bf16) continue;
+        if (precision == SLM_WEIGHTS_BF12 && !k->has_native_bf16) continue;
         if (precision == SLM_WEIGHTS_BF12 && I % SLM_GROUP) continue;
         const size_t panels = (O + k->weights_panel - 1) / k->weights_panel, groups = (I + SLM_GROUP - 1) / SLM_GROUP;
         char *packed = malloc(k->weights_bytes(precision, O, I)), *scratch = malloc(k->weights_pack_scratch(I));
@@ -218,12 +218,12 @@ static void strided(const slm_kernels *k, int x, int y, size_t a, size_t b) {
 }
 
 int main(void) {
-    static const char *const names[] = {"avx512bf16", "avx512", "avx2", "neonbf16", "neondotprod", "neon", "plain"};
+    static const char *const names[] = {"avx512bf16", "avx512", "avx2vnni", "avx2", "neonbf16", "neondotprod", "neon", "plain"};
     static const size_t sizes[] = {0, 1, 3, 16, 17, 33, 65};
     enum { SIZES = sizeof sizes / sizeof *sizes };
     int supported = 0;
     char passed[64] = "";
-    for (int i = 0; i < 7; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const slm_kernels *k = slm_kernels_named(names[i]);
         if (!k) continue;
         supported++;

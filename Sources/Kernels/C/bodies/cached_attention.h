@@ -97,7 +97,7 @@ static inline vi add_value_quads(vi sum, vu quads, const char *probs) {
 #elif defined(SLM_VNNI)
     int32_t four;
     memcpy(&four, probs, 4);
-    return (vi)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(four), (__m512i)quads);
+    return multiply_quads(sum, (vu){0} + (uint32_t)four, (vi)quads);
 #else
     typedef int16_t vs __attribute__((ext_vector_type(2 * W)));
     int32_t row[2];

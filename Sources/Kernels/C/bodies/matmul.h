@@ -6,11 +6,9 @@
 //   A panel: MR rows,    [k][MR] units      B panel: NR = NV·W columns, [k][NR] units
 //
 // Every element of C is summed by one core, in the order of k, whatever tile it belongs to: its bits depend only on the instruction
-// set, on K and on the types, not on how the rows were split among threads.
+// set, on K and on the types, not on how the rows were split among threads, and not on the sizes of the caches.
 
 #define NR (NV * W)
-#define MC_BYTES (256 * 1024)       // a block of A fits in the second-level cache
-#define NC_BYTES (4 * 1024 * 1024)  // a block of B, which all threads share, fits in the third-level cache
 #define KC_UNITS 1024               // longer sums are split if C can hold partial sums
 
 #define INLINE static inline __attribute__((always_inline))   // for functions with arguments that must be compile-time constants
@@ -169,6 +167,14 @@ static void pack_plainly(unit *to, const slm_operand *s, int precision, size_t P
     }
 }
 
+// Where a tile needs all registers, the compiler must not load an element of the left operand before the one before it has been used:
+// it would store a sum to memory and load it again, in every step.
+#ifdef SLM_AVX2
+#define KEEP_ORDER __asm__ volatile("" ::: "memory")
+#else
+#define KEEP_ORDER (void)0
+#endif
+
 #ifdef SLM_NEON
 #include "bodies/neon_matmul.h"
 #else
@@ -188,6 +194,7 @@ INLINE void tile_f32(int vectors, size_t units, const unit *restrict a, size_t r
         for (int j = 0; j < vectors; j++) right[j] = load(y + j * W);
 #pragma clang loop unroll(full)
         for (int i = 0; i < MR; i++) {
+            KEEP_ORDER;
             const vf left = splat(x[i * row]);
             for (int j = 0; j < vectors; j++) sum[i][j] += left * right[j];
         }
@@ -316,12 +323,14 @@ static size_t rows_per_block(size_t M, size_t max, size_t threads) {
     return best;
 }
 
-static void matmul_plan(slm_matmul *p, size_t threads) {
+static void matmul_plan(slm_matmul *p, size_t threads, const slm_caches *caches) {
     const size_t per = per_unit(p->precision), all = units_of(p->K, p->precision);
     const size_t units = slm_can_split_sum(*p) ? split_evenly(all, KC_UNITS, 4) : all;
     p->k_block = units > 0 ? units * per : per;
     const size_t unit_bytes = 4 * (units > 0 ? units : 1);
-    const size_t wide = NC_BYTES / unit_bytes / NR * NR, tall = MC_BYTES / unit_bytes / MR * MR;
+    // A block of A stays in a quarter of the second-level cache, beside the panels of B and the tiles that pass through. A block of B,
+    // which all threads share, stays in the third-level cache, which they also share with other programs.
+    const size_t tall = caches->second / 4 / unit_bytes / MR * MR, wide = min_size(caches->third / 4, 4 << 20) / unit_bytes / NR * NR;
     p->n_block = split_evenly(p->N, wide < NR ? NR : wide, NR);
     p->m_block = rows_per_block(p->M, tall < 4 * MR ? 4 * MR : tall, threads);
     p->left_bytes = round_up(p->m_block * unit_bytes, 64);

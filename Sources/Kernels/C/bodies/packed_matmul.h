@@ -75,13 +75,35 @@ INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const ch
             tile[r * P + e->output] = __builtin_fmaf(e->value, x, tile[r * P + e->output]);      // explicit: the same rounding for any R
         }
 }
-#else   // never called: the Swift caller has checked has_native_bf16
+#else
+// Widens the weights in registers. The rows are floats. Even and odd inputs have sums of their own, so that a multiply-add need not wait
+// for the one before.
 INLINE void packed_bf16(int R, const char *rows, size_t step, size_t I, const unit *panel, float *tile) {
+    vf even[R][2], odd[R][2];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) even[r][0] = even[r][1] = odd[r][0] = odd[r][1] = (vf){0};
+    for (size_t i = 0; i < I; i += 2, panel += P) {
+        if (R > 1) prefetch_ahead(panel, 4 * P);
+        const vu a = *(const vu_any *)panel, b = *(const vu_any *)(panel + W);
+        const vf a0 = (vf)(a << 16), b0 = (vf)(b << 16), a1 = (vf)(a & 0xffff0000), b1 = (vf)(b & 0xffff0000);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) {
+            const float *row = (const float *)(rows + (size_t)r * step);
+            const vf x0 = splat(row[i]), x1 = splat(row[i + 1]);
+            even[r][0] += x0 * a0;
+            even[r][1] += x0 * b0;
+            odd[r][0] += x1 * a1;
+            odd[r][1] += x1 * b1;
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) store(tile + r * P, even[r][0] + odd[r][0]), store(tile + r * P + W, even[r][1] + odd[r][1]);
+}
+
+// Never called: the Swift caller has checked has_native_bf16.
+INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     (void)R, (void)rows, (void)step, (void)I, (void)panel, (void)tile;
     __builtin_trap();
-}
-INLINE void packed_bf12(int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
-    packed_bf16(R, rows, step, I, (const unit *)panel, tile);
 }
 #endif
 
@@ -90,7 +112,7 @@ static inline vi add_quads(vi sum, vu quads, const char *x) {
 #ifdef SLM_VNNI
     int32_t row;
     memcpy(&row, x, 4);
-    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)quads, _mm512_set1_epi32(row));
+    return multiply_quads(sum, quads, (vi){0} + row);
 #else
     int32_t row[2];
     memcpy(row, x, 8);
@@ -147,15 +169,21 @@ INLINE void packed_tile(int precision, int R, const char *rows, size_t step, siz
     }
 }
 
-// Rows that are multiplied together: as many as have registers for their sums. A sum of int8 or int4 needs two registers.
-#define MAX_ROWS(precision) (is_int(precision) ? INT_ROWS : FLOAT_ROWS)
+// Rows that are multiplied together: as many as have registers for their sums. A sum of int8 or int4 needs two registers, and one of
+// bf16 without bf16 instructions.
+#ifdef SLM_NATIVE_BF16
+#define BF16_ROWS FLOAT_ROWS
+#else
+#define BF16_ROWS (FLOAT_ROWS / 2)
+#endif
+#define MAX_ROWS(precision) (is_int(precision) ? INT_ROWS : is_bf16(precision) ? BF16_ROWS : FLOAT_ROWS)
 // Multiplies some of the `left` rows with a panel. Returns how many.
 INLINE size_t packed_rows(int precision, size_t left, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     if (left >= 12 && MAX_ROWS(precision) >= 12) { packed_tile(precision, 12, rows, step, I, panel, tile); return 12; }
     if (left >= 8 && MAX_ROWS(precision) >= 8) { packed_tile(precision, 8, rows, step, I, panel, tile); return 8; }
     if (left >= 6 && MAX_ROWS(precision) >= 6) { packed_tile(precision, 6, rows, step, I, panel, tile); return 6; }
     if (left >= 4 && MAX_ROWS(precision) >= 4) { packed_tile(precision, 4, rows, step, I, panel, tile); return 4; }
-    if (left >= 3) { packed_tile(precision, 3, rows, step, I, panel, tile); return 3; }
+    if (left >= 3 && MAX_ROWS(precision) >= 3) { packed_tile(precision, 3, rows, step, I, panel, tile); return 3; }
     if (left >= 2) { packed_tile(precision, 2, rows, step, I, panel, tile); return 2; }
     packed_tile(precision, 1, rows, step, I, panel, tile);
     return 1;

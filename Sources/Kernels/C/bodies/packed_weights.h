@@ -13,8 +13,8 @@
 // exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned bytes of the weights are
 // 128 too large, which `offset`, the initial value of a group's sum, corrects.
 //
-// Every output of every row is summed in one lane, in the order of the inputs (with bf12, its exceptions last): its bits do not depend
-// on other rows or on the distribution of panels among threads.
+// Every output of every row is summed in one lane, in the order of the inputs (with bf12, its exceptions last; without bf16 instructions,
+// even and odd inputs in sums of their own): its bits do not depend on other rows or on the distribution of panels among threads.
 
 #define P (2 * W)              // outputs of a panel
 #define GROUP SLM_GROUP
@@ -28,6 +28,12 @@ INLINE void prefetch_ahead(const void *from, size_t bytes) {
 }
 
 #include "bodies/bf12.h"
+
+#ifdef SLM_NATIVE_BF16
+#define BF16_ROW_SIZE 2        // bytes of an input in a prepared row
+#else
+#define BF16_ROW_SIZE 4
+#endif
 
 // With SLM_SIGNED_BYTES, both factors of a product of bytes are signed: weights and keys are read minus 128, and need no offset.
 #ifdef SLM_NEON
@@ -65,7 +71,16 @@ static inline vu levels_of(vu codes) {
 #endif
 }
 
-#if ROW_BYTE_SIZE == 2
+#ifdef SLM_VNNI
+// sum + the products of the four unsigned bytes of each lane of a and the four signed bytes of b.
+static inline vi multiply_quads(vi sum, vu a, vi b) {
+#if W == 16
+    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#else
+    return (vi)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
+#endif
+}
+#elif ROW_BYTE_SIZE == 2
 // a.low·b.low + a.high·b.high of the signed 16-bit halves of each lane.
 static inline vi multiply_pairs(vi a, vi b) {
 #if defined(SLM_AVX512)
@@ -93,13 +108,13 @@ static size_t weights_bytes(int precision, size_t O, size_t I) { return (O + P -
 
 // The layout of a prepared input row:
 //   f32               floats
-//   bf16, bf12        bf16
+//   bf16, bf12        bf16; without bf16 instructions floats, rounded to bf16
 //   int8, int4        [groups] scales, [groups] offsets, then the bytes
 static inline bool is_bf16(int precision) { return precision == SLM_WEIGHTS_BF16 || precision == SLM_WEIGHTS_BF12; }
 static inline bool is_int(int precision) { return precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4; }
 static size_t weights_input_bytes(int precision, size_t I) {
     if (precision == SLM_WEIGHTS_F32) return round_up(4 * I, 64);
-    if (is_bf16(precision)) return round_up(2 * I, 64);
+    if (is_bf16(precision)) return round_up(BF16_ROW_SIZE * round_up(I, 2), 64);
     return round_up(groups_of(I) * (8 + GROUP * ROW_BYTE_SIZE), 64);
 }
 typedef struct { float *scales; int32_t *offsets; char *bytes; } int8_row;
@@ -157,8 +172,13 @@ static void weights_prepare_input(int precision, const float *x, size_t N, size_
         if (precision == SLM_WEIGHTS_F32) memcpy(row, x, 4 * I);
         else if (is_bf16(precision)) {
             size_t i = 0;
+#ifdef SLM_NATIVE_BF16
             for (; i + W <= I; i += W) store_bf16((bf16 *)row + i, load(x + i));
             for (; i < round_up(I, 2); i++) ((bf16 *)row)[i] = i < I ? narrow1(x[i]) : 0;
+#else
+            for (; i + W <= I; i += W) store((float *)row + i, (vf)(round_to_bf16(load(x + i)) & 0xffff0000));
+            for (; i < round_up(I, 2); i++) ((float *)row)[i] = i < I ? widen1(narrow1(x[i])) : 0;
+#endif
         } else {
             const int8_row to = int8_row_at(row, I);
             for (size_t g = 0; g < groups_of(I); g++)

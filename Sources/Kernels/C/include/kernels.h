@@ -24,6 +24,14 @@ enum { SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4, SL
 /// Inputs that share one scale in int8 and int4.
 enum { SLM_GROUP = 64 };
 
+/// Sizes of the data caches in bytes. A matmul's blocks depend on them; its bits do not.
+typedef struct {
+    size_t second;       ///< of one core
+    size_t third;        ///< shared by cores
+} slm_caches;
+/// The caches that the CPU reports, or 0 for those that it does not.
+slm_caches slm_cpu_caches(void);
+
 /// One operand of a matmul: rows along its outer dimension, elements of a row along K.
 typedef struct {
     const void *data;
@@ -100,7 +108,7 @@ typedef struct {
     bool has_native_bf16;         ///< whether the instruction set multiplies bf16; otherwise no function may be called with bf16 precision
 
     /// Fills in the plan for a number of threads.
-    void (*matmul_plan)(slm_matmul *, size_t threads);
+    void (*matmul_plan)(slm_matmul *, size_t threads, const slm_caches *);
     /// Packs columns n0 ..< n1 of B, from k0 on for k_block; n0 is a multiple of NR after the first column of its block of n_block
     /// columns. `right` is the beginning of the packed block.
     void (*matmul_pack)(const slm_matmul *, size_t n0, size_t n1, size_t k0, void *right);
@@ -220,7 +228,7 @@ typedef struct {
     void (*adamw)(const slm_adamw *, float *w, const float *g, float *m, float *v, size_t n);
 } slm_kernels;
 
-/// The table for an instruction set by name, or NULL when this CPU cannot run it: "avx512bf16", "avx512", "avx2" on x86-64, "neonbf16",
+/// The table for an instruction set by name, or NULL when this CPU cannot run it: "avx512bf16", "avx512", "avx2vnni", "avx2" on x86-64, "neonbf16",
 /// "neondotprod", "neon" on 64-bit ARM, "plain" everywhere.
 const slm_kernels *slm_kernels_named(const char *name);
 /// The name of instruction set `i` of this build, best first, whether this CPU has it or not; NULL behind the last.

@@ -1,0 +1,106 @@
+package import Files
+import Hashing
+import JSON
+import Kernels
+
+/// The measurements of this machine, in files of the user's cache directory: one for each use, machine, number of threads and version.
+///
+/// A file that is damaged or describes something else counts as missing. Processes that measure at the same time both write the same
+/// file, each atomically.
+package struct TuningCache: Sendable {
+    /// What measurements depend on.
+    package struct Machine: Sendable, Equatable {
+        /// The CPU with its features and caches.
+        package let cpu: String
+        package let threads: Int
+        package let version: String
+
+        package init(cpu: String, threads: Int, version: String) {
+            self.cpu = cpu
+            self.threads = threads
+            self.version = version
+        }
+
+        /// The machine that the program runs on.
+        package static func current(threads: Int, version: String) -> Machine {
+            let caches = CPU.caches
+            let parts = [CPU.name, CPU.features.joined(separator: " "), "\(caches.second ?? 0)", "\(caches.third ?? 0)"]
+            return Machine(cpu: parts.joined(separator: "; "), threads: threads, version: version)
+        }
+    }
+
+    private let folder: String
+    private let machine: Machine
+
+    package init(in folder: String, for machine: Machine) {
+        self.folder = folder
+        self.machine = machine
+    }
+
+    package func path(of use: TuningUse) -> String {
+        let digest = Digest()
+        digest.add(Array("\(machine.cpu)\n\(machine.threads)\n\(machine.version)".utf8).span)
+        return "\(folder)/\(use.name)-\(digest.text.suffix(16)).json"
+    }
+
+    /// The stored result; nil if there is none, or if it has choices that are not among the candidates.
+    package func result(for use: TuningUse, among candidates: [KernelChoice]) -> TuningResult? {
+        // Missing or unreadable, which is the same here: the machine is measured again.
+        guard let bytes = try? InputFile.contents(of: path(of: use)), bytes.count < 1 << 20 else { return nil }
+        return try? Self.parse(bytes, use, machine, candidates)
+    }
+
+    package var isWritable: Bool { (try? Folder.create(folder)) != nil && Folder.isWritable(folder) }
+
+    /// Throws if the directory cannot be written.
+    package func store(_ result: TuningResult, for use: TuningUse) throws(FileError) {
+        try Folder.create(folder)
+        var file = try AtomicFile(path(of: use))
+        try file.write(Array(json(result, use).utf8))
+        try file.commit()
+    }
+
+    private func json(_ result: TuningResult, _ use: TuningUse) -> String {
+        var writer = JSONWriter(.pretty)
+        writer.object { writer in
+            writer.key("use"); writer.string(use.name)
+            writer.key("cpu"); writer.string(machine.cpu)
+            writer.key("threads"); writer.integer(machine.threads)
+            writer.key("version"); writer.string(machine.version)
+            writer.key("steady"); writer.boolean(result.isSteady)
+            writer.key("measured")
+            writer.array { writer in
+                for measurement in result.measurements {
+                    writer.object { writer in
+                        writer.key("kernels"); writer.string(measurement.choice.instructionSet)
+                        writer.key("dtype"); writer.string(measurement.choice.precision.rawValue)
+                        writer.key("blas"); writer.string(measurement.choice.blas.rawValue)
+                        writer.key("seconds"); writer.number(measurement.seconds)
+                    }
+                }
+            }
+        }
+        return writer.text + "\n"
+    }
+
+    private static func parse(
+        _ bytes: [UInt8], _ use: TuningUse, _ machine: Machine, _ candidates: [KernelChoice]
+    ) throws(JSONError) -> TuningResult? {
+        var parser = JSONParser()
+        let root = try parser.parse(bytes)
+        let stored = Machine(cpu: try root.string("cpu"), threads: try root.integer("threads"), version: try root.string("version"))
+        guard stored == machine, try root.string("use") == use.name else { return nil }
+        var measured: [KernelChoice: Double] = [:]
+        for entry in try root.array("measured") {
+            guard let precision = DataType(rawValue: try entry.string("dtype")), let blas = BLAS(rawValue: try entry.string("blas"))
+            else { return nil }
+            let choice = KernelChoice(try entry.string("kernels"), precision, blas), seconds = try entry.number("seconds")
+            guard candidates.contains(choice), seconds > 0, seconds.isFinite, measured.updateValue(seconds, forKey: choice) == nil
+            else { return nil }
+        }
+        if measured.isEmpty { return nil }
+        return TuningResult(
+            candidates.compactMap { choice in measured[choice].map { TuningResult.Measurement(choice, seconds: $0) } },
+            isSteady: try root.boolean("steady"))
+    }
+}
