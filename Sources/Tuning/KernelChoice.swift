@@ -70,6 +70,6 @@ extension KernelChoice {
 
     /// Instruction sets with the same vectors differ in single instructions.
     private static func vectors(of instructionSet: String) -> String {
-        ["avx512", "avx2"].first { instructionSet.hasPrefix($0) } ?? instructionSet
+        ["avx512", "avx2", "neon"].first { instructionSet.hasPrefix($0) } ?? instructionSet
     }
 }
