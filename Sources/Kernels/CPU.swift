@@ -62,8 +62,8 @@ package enum CPU {
     /// The CPU's instruction set extensions that are relevant for kernels.
     package static var features: [String] {
         [
-            "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "asimddp", "bf16",
-            "i8mm", "sve",
+            "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8",
+            "asimd", "asimddp", "bf16", "i8mm", "sve",
         ].filter(Machine.cpuFeatures.contains)
     }
 
