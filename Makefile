@@ -165,11 +165,11 @@ test-races: test-deps .build/sanitizers/swift_tsan.o    ## Run tests that use th
 # Runs two training steps under valgrind, which supports neither AVX-512 nor Swift's debug information.
 test-valgrind: build test-deps
 	strip --strip-debug -o .build/slm-for-valgrind $(SLM)
-	SLM_AUTOTUNE=off valgrind --quiet --error-exitcode=9 .build/slm-for-valgrind bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
+	valgrind --quiet --error-exitcode=9 .build/slm-for-valgrind bench train --synthetic --preset tiny --batch 1 --context 19 --warmup 1 --steps 1 \
 	    --threads 2 --cpu $(if $(filter aarch64,$(shell uname -m)),neon,avx2)
 
 # Results of tests must not depend on what is the fastest on the machine.
-test-peers test-web test-llama kill-training kill-serve: export SLM_AUTOTUNE = off
+test-valgrind test-peers test-web test-llama kill-training kill-serve: export SLM_AUTOTUNE = off
 
 test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-tools)   ## Run the tests with other programs (Python packages, Chromium)
 	$(VENV)/bin/python Tests/Golden/make_golden.py --check
