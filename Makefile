@@ -88,7 +88,9 @@ sample:         ## Regenerate data/sample.txt and data/sample-val.txt
 	.build/release/sample-chats training > data/sample.txt
 	.build/release/sample-chats validation > data/sample-val.txt
 
-test: test-deps test-swift test-mutants test-sanitized-c test-neon test-valgrind   ## Run all tests that need no Python package
+# After the Swift tests, which use all cores, those of one thread: two at a time.
+test: test-deps test-swift   ## Run all tests that need no Python package
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-mutants test-sanitized-c test-neon test-valgrind
 
 # The tests record which kernels they ran; those that this CPU supports must be among them.
 test-swift: test-deps
