@@ -36,7 +36,8 @@ import Testing
 
     @Test func `each failure is one sentence`() throws {
         let slm = #"{"error":{"code":"x","message":"Try again later."}}"#
-        #expect(try error(401, slm) == "URL rejects the admin key: expected the value of the server's ADMIN_API_KEY.")
+        let rejected = try error(401, slm)
+        #expect(rejected == "URL rejects the admin key: expected the value of the server's ADMIN_API_KEY.", "\(rejected)")
         #expect(try error(404, slm).hasPrefix("URL has no administration"))
         #expect(try error(404, slm, .user(id: "x")) == "Try again later.")
         #expect(try error(503, slm) == "Try again later.")

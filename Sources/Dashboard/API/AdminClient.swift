@@ -76,8 +76,7 @@ package struct AdminClient: Sendable {
         var request = HTTPRequest(address.url(path, parameters))
         request.method = method
         request.headers = [("X-Admin-Key", address.key), ("Accept", "application/json")]
-        request.connectSeconds = 5
-        request.idleSeconds = 20
+        request.idleSeconds = 30
         if let write {
             var body = JSONWriter()
             body.object(write)
