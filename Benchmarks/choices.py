@@ -8,11 +8,10 @@ may lose to a choice that loses in the other. Prints a table and the ratio of `a
 """
 import argparse
 import json
-import pathlib
 import subprocess
 import sys
 
-SLM = pathlib.Path(__file__).parent.parent / ".build/release/slm"
+from record import SLM
 
 
 def run(*arguments):

@@ -20,9 +20,9 @@ import numpy as np
 from safetensors.numpy import save_file
 
 import record
+from record import SLM
 
 HERE = pathlib.Path(__file__).parent
-SLM = HERE.parent / ".build/release/slm"
 SHAPES = {
     "eugpt": dict(n_layer=6, n_head=8, n_embd=512, n_positions=384, vocab_size=16_387, tie_word_embeddings=False),
     "gpt2": dict(n_layer=12, n_head=12, n_embd=768, n_positions=1_024, vocab_size=50_257, tie_word_embeddings=True),

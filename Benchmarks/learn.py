@@ -12,8 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from record import SLM
+
 HERE = Path(__file__).resolve().parent
-SLM = HERE.parent / ".build" / "release" / "slm"
 
 
 def lines(command):

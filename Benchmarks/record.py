@@ -30,9 +30,12 @@ def microarchitecture(vendor, family, model):
     return next((name for v, f, models, name in MICROARCHITECTURES if (v, f) == (vendor, family) and model in models), None)
 
 
-def machine():
+def slm_info():
+    return json.loads(subprocess.run([SLM, "info", "--json"], check=True, capture_output=True, text=True).stdout)
+
+
+def machine(info):
     """The CPU as /proc/cpuinfo and `slm info` describe it."""
-    info = json.loads(subprocess.run([SLM, "info", "--json"], check=True, capture_output=True, text=True).stdout)
     fields = dict(re.findall(r"^(vendor_id|cpu family|model)\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE))
     family, model = int(fields.get("cpu family", 0)), int(fields.get("model", 0))
     return {"cpu": re.sub(r" \(family.*", "", info["cpu"]), "microarchitecture": microarchitecture(fields.get("vendor_id"), family, model), "family": family, "model": model,
@@ -44,8 +47,8 @@ def file_name(machine):
     return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-") + ".json"
 
 
-def version():
-    number = json.loads(subprocess.run([SLM, "info", "--json"], check=True, capture_output=True, text=True).stdout)["version"]
+def version(number):
+    """The version with the commit, where there is one."""
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     return f"{number} ({commit})" if commit else number
 
@@ -66,11 +69,12 @@ def rounded(value):
 
 
 def save(benchmark, comparisons, folder=RESULTS):
-    here = machine()
+    info = slm_info()
+    here = machine(info)
     path = pathlib.Path(folder) / file_name(here)
     stored = json.loads(path.read_text())["comparisons"] if path.exists() else []
     comparisons = [dict(each, slm=[rounded(v) for v in each["slm"]], theirs=[rounded(v) for v in each["theirs"]]) for each in comparisons if each["slm"] and each["theirs"]]
-    merged = merge(stored, benchmark, comparisons, datetime.date.today().isoformat(), version())
+    merged = merge(stored, benchmark, comparisons, datetime.date.today().isoformat(), version(info["version"]))
     lines = ",\n    ".join(json.dumps(each, ensure_ascii=False) for each in merged)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{{\n  "machine": {json.dumps(here)},\n  "comparisons": [\n    {lines}\n  ]\n}}\n')

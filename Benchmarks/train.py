@@ -13,9 +13,9 @@ import subprocess
 import sys
 
 import record
+from record import SLM
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SLM = os.path.join(HERE, "..", ".build", "release", "slm")
 SHAPES = {
     "eugpt": dict(batch=12, peer=[]),
     "gpt2": dict(batch=4, peer="--layers 12 --heads 12 --width 768 --context 1024 --vocabulary 50257 --batch 4 --tied".split()),

@@ -8,8 +8,8 @@ separate process, so that its peak memory is its own. Rounds alternate, so that 
 import argparse, json, os, pathlib, resource, statistics, subprocess, sys, tempfile, time
 
 import record
+from record import SLM
 
-SLM = pathlib.Path(__file__).parent.parent / ".build/release/slm"
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 SPECIALS = ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"]
 
