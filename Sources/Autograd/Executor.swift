@@ -14,14 +14,17 @@ package protocol Executor: AnyObject {
     func norm(_ x: Tensor, by norm: Norm) -> Tensor
     /// f(x·Wᵀ + b) + plus
     func linear(_ x: Tensor, weight: Parameter, bias: Parameter?, then f: UnaryFunction, plus: Tensor?) -> Tensor
-    /// Applies rotary position embeddings to queries and keys: see ``Tape/applyRotaryEmbedding(_:heads:by:)``.   qkv [B, T, 3·H·D]
-    func applyRotaryEmbedding(_ qkv: Tensor, heads H: Int) -> Tensor
-    /// Normalizes the queries and keys of each head to RMS 1 (QK-norm).   qkv [B, T, 3·H·D]
-    func applyQKNorm(_ qkv: Tensor, heads H: Int) -> Tensor
-    /// Multi-head attention of each position to itself and the positions before it.   qkv [B, T, 3·H·D]; y [B, T, H·D]
+    /// Applies rotary position embeddings to queries and keys: see ``Tape/applyRotaryEmbedding(_:_:by:)``.   qkv [B, T, (H + 2·K)·D]
+    func applyRotaryEmbedding(_ qkv: Tensor, _ heads: AttentionHeads, _ positions: RotaryPositions) -> Tensor
+    /// Normalizes the queries and keys of each head to RMS 1 (QK-norm), and multiplies them by weights [2, D] if there are any.
+    /// qkv [B, T, (H + 2·K)·D]
+    func applyQKNorm(_ qkv: Tensor, _ heads: AttentionHeads, weight: Parameter?, epsilon: Float) -> Tensor
+    /// Multi-head attention of each position to itself and the positions before it.   qkv [B, T, (H + 2·K)·D]; y [B, T, H·D]
     ///
     /// - Parameter layer: The index of the layer, from 0.
-    func causalAttention(_ qkv: Tensor, heads H: Int, layer: Int, documentStarts: Tensor?) -> Tensor
+    func causalAttention(_ qkv: Tensor, _ heads: AttentionHeads, layer: Int, documentStarts: Tensor?) -> Tensor
+    /// f(first half of x)·(second half of x): see ``Tape/gate(_:by:)``.   x [B, T, 2F]; y [B, T, F]
+    func gate(_ x: Tensor, by f: UnaryFunction) -> Tensor
     func add(_ a: Tensor, _ b: Tensor) -> Tensor
     func scale(_ x: Tensor, by factor: Float) -> Tensor
     func apply(_ f: UnaryFunction, to x: Tensor) -> Tensor
@@ -40,8 +43,8 @@ extension Tape: Executor {
 
     package func norm(_ x: Tensor, by norm: Norm) -> Tensor {
         switch norm.kind {
-        case .layer: layerNorm(x, scale: value(of: norm.weight), shift: norm.bias.map(value))
-        case .rms: rmsNorm(x, scale: value(of: norm.weight))
+        case .layer: layerNorm(x, scale: value(of: norm.weight), shift: norm.bias.map(value), epsilon: norm.epsilon)
+        case .rms: rmsNorm(x, scale: value(of: norm.weight), epsilon: norm.epsilon)
         }
     }
 
@@ -49,14 +52,16 @@ extension Tape: Executor {
         linear(x, weight: value(of: weight), bias: bias.map(value), then: f, plus: plus)
     }
 
-    package func applyRotaryEmbedding(_ qkv: Tensor, heads H: Int) -> Tensor {
-        applyRotaryEmbedding(qkv, heads: H, by: cachedRotaryAngles(of: qkv.shape[1], width: qkv.shape[2] / (3 * H)))
+    package func applyRotaryEmbedding(_ qkv: Tensor, _ heads: AttentionHeads, _ positions: RotaryPositions) -> Tensor {
+        applyRotaryEmbedding(qkv, heads, by: cachedRotaryAngles(of: qkv.shape[1], width: heads.width, positions))
     }
 
-    package func applyQKNorm(_ qkv: Tensor, heads H: Int) -> Tensor { applyQKNorm(qkv, heads: H, epsilon: 1e-5) }
+    package func applyQKNorm(_ qkv: Tensor, _ heads: AttentionHeads, weight: Parameter?, epsilon: Float) -> Tensor {
+        applyQKNorm(qkv, heads, scale: weight.map(value), epsilon: epsilon)
+    }
 
-    package func causalAttention(_ qkv: Tensor, heads H: Int, layer: Int, documentStarts: Tensor?) -> Tensor {
-        causalAttention(qkv, heads: H, documentStarts: documentStarts)
+    package func causalAttention(_ qkv: Tensor, _ heads: AttentionHeads, layer: Int, documentStarts: Tensor?) -> Tensor {
+        causalAttention(qkv, heads, documentStarts: documentStarts)
     }
 
     package func rowsNeedingLogits(_ x: Tensor) -> Tensor { x }

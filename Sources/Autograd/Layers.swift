@@ -56,9 +56,13 @@ package struct Norm: Sendable {
     package let kind: Kind
     package let weight: Parameter                      // [C]
     package let bias: Parameter?                       // [C]; RMS norm has none
+    package let epsilon: Float
 
-    package init(_ kind: Kind = .layer, of C: Int, bias: Bool = true, named name: String, in list: inout ParameterList) {
+    package init(
+        _ kind: Kind = .layer, of C: Int, bias: Bool = true, epsilon: Float = 1e-5, named name: String, in list: inout ParameterList
+    ) {
         self.kind = kind
+        self.epsilon = epsilon
         weight = list.add("\(name).weight", [C], .constant(1))
         self.bias = bias && kind == .layer ? list.add("\(name).bias", [C], .constant(0)) : nil
     }

@@ -30,7 +30,7 @@ package final class Tape {
     let parameters: Parameters?
 
     /// The rotary angles, which every layer needs.
-    private var rotaryAngleCache: Tensor?
+    private var rotaryAngleCache: [RotaryPositions: Tensor] = [:]
 
     /// Whether an operation since the beginning of `runWithoutRecording` would have been recorded.
     private var skippedRecording = false
@@ -121,10 +121,10 @@ package final class Tape {
     }
 
     /// The rotary angles of the first T positions (or more) for heads of width D.
-    func cachedRotaryAngles(of T: Int, width D: Int) -> Tensor {
-        if let rotaryAngleCache, rotaryAngleCache.shape[1] == D, rotaryAngleCache.shape[0] >= T { return rotaryAngleCache }
-        let angles = rotaryAngles(of: T, width: D)
-        rotaryAngleCache = angles
+    func cachedRotaryAngles(of T: Int, width D: Int, _ positions: RotaryPositions) -> Tensor {
+        if let angles = rotaryAngleCache[positions], angles.shape[1] == D, angles.shape[0] >= T { return angles }
+        let angles = rotaryAngles(of: T, width: D, positions)
+        rotaryAngleCache[positions] = angles
         return angles
     }
 

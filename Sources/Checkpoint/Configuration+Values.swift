@@ -3,59 +3,136 @@ import Kernels
 package import Model
 
 extension GPTConfiguration {
-    /// The configuration as the checkpoint's `configuration` group.
+    /// The configuration as the checkpoint's `configuration` group. Fields of architectures other than GPT-2's are only written where they
+    /// differ from it.
     package var values: OrderedDictionary<CheckpointValue> {
-        [
+        var values: OrderedDictionary<CheckpointValue> = [
             "layers": .integer(layers), "heads": .integer(heads), "width": .integer(width), "context": .integer(context),
             "vocabulary": .integer(vocabulary), "dropout": .number(Double(dropout)), "bias": .integer(hasBias ? 1 : 0),
             "tied": .integer(isTied ? 1 : 0), "norm": .text(norm.rawValue), "activation": .text("\(activation)"),
-            "positions": .text(positions.rawValue), "qk_norm": .integer(hasQKNorm ? 1 : 0),
+            "positions": .text(positions.rawValue), "qk_norm": .integer(qkNorm.rawValue),
         ]
+        func write(_ name: String, _ value: CheckpointValue, if differs: Bool) { if differs { values[name] = value } }
+        write("kv_heads", .integer(keyValueHeads), if: keyValueHeads != heads)
+        write("head_width", .integer(headWidth), if: headWidth * heads != width)
+        write("hidden_width", .integer(hiddenWidth), if: hiddenWidth != 4 * width)
+        write("gated", 1, if: isGated)
+        write("qkv_bias", 1, if: hasQKVBias)
+        write("norm_epsilon", .number(Double(normEpsilon)), if: normEpsilon != 1e-5)
+        write("post_norms", 1, if: hasPostNorms)
+        write("parallel", 1, if: isParallel)
+        write("rotary", .text(rotary.text), if: rotary != RotaryPositions())
+        if let attentionScale { values["attention_scale"] = .number(Double(attentionScale)) }
+        write("layer_attention", .text(layerAttention.map(\.rawValue).joined(separator: ",")), if: layerAttention != [.full])
+        write("sliding_window", .integer(slidingWindow), if: layerAttention.contains(.sliding))
+        if let slidingRotary { values["sliding_rotary"] = .text(slidingRotary.text) }
+        write("embedding_scale", .number(Double(embeddingScale)), if: embeddingScale != 1)
+        return values
     }
+
+    private static let names: Set = [
+        "layers", "heads", "width", "context", "vocabulary", "dropout", "bias", "tied", "norm", "activation", "positions", "qk_norm",
+        "kv_heads", "head_width", "hidden_width", "gated", "qkv_bias", "norm_epsilon", "post_norms", "parallel", "rotary",
+        "attention_scale", "layer_attention", "sliding_window", "sliding_rotary", "embedding_scale",
+    ]
 
     /// Reads a `configuration` group and checks every field, because an impossible one would trap later.
     ///
     /// Fields that older files lack have a default.
     package init(_ values: OrderedDictionary<CheckpointValue>, path: String) throws(CheckpointError) {
-        var values = values
-        if values["positions"] == nil { values["positions"] = .text(Positions.learned.rawValue) }
-        if values["qk_norm"] == nil { values["qk_norm"] = 0 }
-        func mismatch(_ name: String, _ expected: String) -> CheckpointError {
-            .mismatch(path: path, name: "configuration/\(name)", expected: expected, found: values[name].map(\.displayText) ?? "nothing")
-        }
-        func integer(_ name: String, _ range: ClosedRange<Int>) throws(CheckpointError) -> Int {
-            guard case .integer(let value)? = values[name], range.contains(value) else {
-                throw mismatch(name, "a whole number from \(range.lowerBound) to \(range.upperBound)")
-            }
-            return value
-        }
-        func choice<Choice>(_ name: String, _ choices: [(String, Choice)]) throws(CheckpointError) -> Choice {
-            guard case .text(let text)? = values[name], let choice = choices.first(where: { $0.0 == text }) else {
-                throw mismatch(name, "one of \(choices.map(\.0).joined(separator: ", "))")
-            }
-            return choice.1
-        }
-        let heads = try integer("heads", 1...65_536)
-        let width = try integer("width", 1...1_048_576)
-        guard width % heads == 0 else { throw mismatch("width", "a multiple of the \(heads) heads") }
+        let fields = ConfigurationFields(values: values, path: path)
+        let heads = try fields.integer("heads", 1...65_536)
+        let width = try fields.integer("width", 1...1_048_576)
+        if values["head_width"] == nil, width % heads != 0 { throw fields.mismatch("width", "a multiple of the \(heads) heads") }
         self.init(
-            layers: try integer("layers", 0...1_024), heads: heads, width: width,
-            context: try integer("context", 1...16_777_216), vocabulary: try integer("vocabulary", 1...16_777_216)
+            layers: try fields.integer("layers", 0...1_024), heads: heads, width: width, headWidth: max(1, width / heads),
+            context: try fields.integer("context", 1...16_777_216), vocabulary: try fields.integer("vocabulary", 1...16_777_216)
         )
-        guard case .number(let dropout)? = values["dropout"], dropout >= 0, dropout < 1 else {
-            throw mismatch("dropout", "a number from 0 to below 1")
+        dropout = Float(try fields.number("dropout", "a number from 0 to below 1") { $0 >= 0 && $0 < 1 })
+        hasBias = try fields.integer("bias", 0...1) == 1
+        isTied = try fields.integer("tied", 0...1) == 1
+        norm = try fields.choice("norm", Norm.Kind.allCases.map { ($0.rawValue, $0) })
+        activation = try fields.choice("activation", UnaryFunction.allCases.map { ("\($0)", $0) })
+        positions = try fields.choice("positions", else: .learned, Positions.allCases.map { ($0.rawValue, $0) })
+        qkNorm = QKNorm(rawValue: try fields.integer("qk_norm", else: 0, 0...2)) ?? .none
+        try readArchitecture(fields)
+        for name in values.names where !Self.names.contains(name) {
+            throw fields.mismatch(name, "no such field in version \(CheckpointHeader.version)")
         }
-        self.dropout = Float(dropout)
-        hasBias = try integer("bias", 0...1) == 1
-        isTied = try integer("tied", 0...1) == 1
-        norm = try choice("norm", Norm.Kind.allCases.map { ($0.rawValue, $0) })
-        activation = try choice("activation", UnaryFunction.allCases.map { ("\($0)", $0) })
-        positions = try choice("positions", Positions.allCases.map { ($0.rawValue, $0) })
-        if positions == .rotary, headWidth % 2 != 0 { throw mismatch("positions", "learned or none, since heads are \(headWidth) wide") }
-        hasQKNorm = try integer("qk_norm", 0...1) == 1
-        let known = Set(self.values.names)
-        for name in values.names where !known.contains(name) {
-            throw mismatch(name, "no such field in version \(CheckpointHeader.version)")
+    }
+
+    /// Reads the fields of architectures other than GPT-2's.
+    private mutating func readArchitecture(_ fields: ConfigurationFields) throws(CheckpointError) {
+        headWidth = try fields.integer("head_width", else: headWidth, 1...65_536)
+        if positions == .rotary, headWidth % 2 != 0 {
+            throw fields.mismatch("positions", "learned or none, since heads are \(headWidth) wide")
         }
+        keyValueHeads = try fields.integer("kv_heads", else: heads, 1...heads)
+        guard heads % keyValueHeads == 0 else { throw fields.mismatch("kv_heads", "a divisor of the \(heads) heads") }
+        hiddenWidth = try fields.integer("hidden_width", else: hiddenWidth, 1...4_194_304)
+        isGated = try fields.integer("gated", else: 0, 0...1) == 1
+        hasQKVBias = try fields.integer("qkv_bias", else: 0, 0...1) == 1
+        normEpsilon = Float(try fields.number("norm_epsilon", else: 1e-5, "a number from 1e-12 to 1") { (1e-12...1).contains($0) })
+        hasPostNorms = try fields.integer("post_norms", else: 0, 0...1) == 1
+        isParallel = try fields.integer("parallel", else: 0, 0...1) == 1
+        rotary = try fields.rotary("rotary", width: headWidth) ?? rotary
+        if fields.values["attention_scale"] != nil {
+            attentionScale = Float(try fields.number("attention_scale", "a number from 1e-6 to 1000") { (1e-6...1_000).contains($0) })
+        }
+        slidingRotary = try fields.rotary("sliding_rotary", width: headWidth)
+        slidingWindow = try fields.integer("sliding_window", else: slidingWindow, 1...16_777_216)
+        embeddingScale = Float(try fields.number("embedding_scale", else: 1, "a number from 1e-6 to 1e6") { (1e-6...1e6).contains($0) })
+        if let stored = fields.values["layer_attention"] {
+            let kinds = "one to 1,024 of \(LayerAttention.allCases.map(\.rawValue).joined(separator: ", ")), with commas between them"
+            guard case .text(let text) = stored else { throw fields.mismatch("layer_attention", kinds) }
+            let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { LayerAttention(rawValue: String($0)) }
+            layerAttention = parts.compactMap(\.self)
+            guard layerAttention.count == parts.count, (1...1_024).contains(parts.count) else {
+                throw fields.mismatch("layer_attention", kinds)
+            }
+        }
+    }
+}
+
+/// Reads the values of a `configuration` group.
+private struct ConfigurationFields {
+    let values: OrderedDictionary<CheckpointValue>
+    let path: String
+
+    func mismatch(_ name: String, _ expected: String) -> CheckpointError {
+        .mismatch(path: path, name: "configuration/\(name)", expected: expected, found: values[name].map(\.displayText) ?? "nothing")
+    }
+
+    func integer(_ name: String, else other: Int? = nil, _ range: ClosedRange<Int>) throws(CheckpointError) -> Int {
+        if let other, values[name] == nil { return other }
+        guard case .integer(let value)? = values[name], range.contains(value) else {
+            throw mismatch(name, "a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    func number(
+        _ name: String, else other: Double? = nil, _ expected: String, _ isValid: (Double) -> Bool
+    ) throws(CheckpointError) -> Double {
+        if let other, values[name] == nil { return other }
+        guard case .number(let value)? = values[name], isValid(value) else { throw mismatch(name, expected) }
+        return value
+    }
+
+    func choice<Choice>(_ name: String, else other: Choice? = nil, _ choices: [(String, Choice)]) throws(CheckpointError) -> Choice {
+        if let other, values[name] == nil { return other }
+        guard case .text(let text)? = values[name], let choice = choices.first(where: { $0.0 == text }) else {
+            throw mismatch(name, "one of \(choices.map(\.0).joined(separator: ", "))")
+        }
+        return choice.1
+    }
+
+    /// Rotary positions for heads of `width` channels; nil if there is no such field.
+    func rotary(_ name: String, width: Int) throws(CheckpointError) -> RotaryPositions? {
+        guard let value = values[name] else { return nil }
+        guard case .text(let text) = value, let positions = RotaryPositions(text: text), (positions.width ?? width) <= width else {
+            throw mismatch(name, "rotary positions such as base=10000 scaling=linear factor=8")
+        }
+        return positions
     }
 }

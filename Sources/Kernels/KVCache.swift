@@ -5,9 +5,12 @@ private let pageBytes = 4_096
 /// The KV cache of one sequence: the keys and values of its tokens, for every layer and head.
 ///
 ///     let cache = processor.makeKVCache(layers: 6, heads: 8, headWidth: 64, capacity: 384, .int8)
-///     processor.cachedAttention(qkv, rows: [.init(cache, from: 0, count: 12)], layer: 0, into: y)
+///     processor.cachedAttention(qkv, AttentionHeads(8, width: 64), rows: [.init(cache, from: 0, count: 12)], layer: 0, into: y)
 package final class KVCache {
-    package let layers, heads, headWidth: Int
+    package let layers: Int
+    /// Heads of keys and values.
+    package let heads: Int
+    package let headWidth: Int
     /// The maximum number of positions.
     package let capacity: Int
     /// How keys and values are stored: f32, bf16 or int8.

@@ -1,10 +1,11 @@
 internal import CKernels
 
-/// The inputs of causal attention with B·H heads: q, k and v, each [B, T, H·D].
+/// The inputs of causal attention: q [B, T, H·D], and k and v [B, T, K·D].
 ///
-/// The three may be parts of one buffer [B, T, 3·H·D], with `stride` 3·H·D.
+/// The three may be parts of one buffer [B, T, (H + 2·K)·D], with a `stride` of its rows.
 package struct Attention {
-    package let B, T, H, D: Int
+    package let B, T: Int
+    package let heads: AttentionHeads
     /// Elements from one position to the next in q, k and v.
     package let stride: Int
     package let q, k, v: Buffer
@@ -12,10 +13,12 @@ package struct Attention {
     package let first: Buffer?
     package var precision = DataType.float32
 
-    package init(q: Buffer, k: Buffer, v: Buffer, B: Int, T: Int, H: Int, D: Int, stride: Int, first: Buffer? = nil) {
-        let reach = Self.reach(B: B, T: T, H: H, D: D, stride: stride)
-        require(q.count >= reach && k.count >= reach && v.count >= reach && stride >= H * D,
-                "causalAttention: [\(B), \(T), \(H)·\(D)] with stride \(stride) exceeds buffers of \(q.count), \(k.count), \(v.count)")
+    /// - Parameter first: As the property. The window of `heads` is applied in addition.
+    package init(q: Buffer, k: Buffer, v: Buffer, B: Int, T: Int, heads: AttentionHeads, stride: Int, first: Buffer? = nil, on p: Processor) {
+        let queryReach = Self.reach(B * T, heads.queryWidth, stride), keyReach = Self.reach(B * T, heads.keyWidth, stride)
+        require(q.count >= queryReach && k.count >= keyReach && v.count >= keyReach && stride >= heads.queryWidth,
+                "causalAttention: [\(B), \(T), \(heads.queries)·\(heads.width)] with stride \(stride) exceeds buffers of \(q.count), "
+                    + "\(k.count), \(v.count)")
         require(q.type == k.type && q.type == v.type, "causalAttention: q, k and v must have the same type")
         if let first {
             require(first.count == B * T, "causalAttention: \(first.count) document starts for [\(B), \(T)]")
@@ -27,40 +30,54 @@ package struct Attention {
         }
         self.B = B
         self.T = T
-        self.H = H
-        self.D = D
+        self.heads = heads
         self.stride = stride
         self.q = q
         self.k = k
         self.v = v
-        self.first = first
+        self.first = heads.window.map { Self.firstPositions(first, B: B, T: T, window: $0, on: p) } ?? first
     }
 
-    /// The elements that q, k and v must have.
-    fileprivate var reach: Int { Self.reach(B: B, T: T, H: H, D: D, stride: stride) }
+    /// The first position that each position attends to, in a window.
+    private static func firstPositions(_ first: Buffer?, B: Int, T: Int, window: Int, on processor: Processor) -> Buffer? {
+        if window >= T { return first }
+        let result = processor.buffer(of: B * T, .int32)
+        let starts = first?.readIDs { ids in (0..<B * T).map { ids[$0] } }
+        result.writeIDs { span in
+            for i in 0..<B * T { span[i] = max(starts?[i] ?? 0, Int32(i % T - window + 1)) }
+        }
+        return result
+    }
 
-    private static func reach(B: Int, T: Int, H: Int, D: Int, stride: Int) -> Int { B * T == 0 ? 0 : (B * T - 1) * stride + H * D }
+    /// The elements that q must have, and k and v.
+    fileprivate var queryReach: Int { Self.reach(B * T, heads.queryWidth, stride) }
+    fileprivate var keyReach: Int { Self.reach(B * T, heads.keyWidth, stride) }
+
+    private static func reach(_ rows: Int, _ width: Int, _ stride: Int) -> Int { rows == 0 ? 0 : (rows - 1) * stride + width }
 
     /// FLOPs of a number of matmuls, of which the causal mask leaves out half.
-    fileprivate func flops(matmuls: Int) -> Int { matmuls * B * H * T * (T + 1) * D }
+    fileprivate func flops(matmuls: Int) -> Int { matmuls * B * T * (T + 1) * heads.queryWidth }
 
-    /// The arguments for the kernels, for head h of row b.
+    /// The arguments for the kernels, for query head h of row b.
     fileprivate func arguments(_ b: Int, _ h: Int) -> slm_attention {
-        let at = b * T * stride + h * D
+        let row = b * T * stride, key = row + keyOffset(h)
         var p = slm_attention()
         p.T = T
-        p.D = D
+        p.D = heads.width
         p.type = q.type.code
         p.precision = precision.code
         p.stride = stride
-        p.y_stride = H * D
-        p.scale = 1 / Float(D).squareRoot()
+        p.y_stride = heads.queryWidth
+        p.scale = heads.scale
         p.first = first.map { UnsafePointer($0.ids + b * T) }
-        p.q = UnsafeRawPointer(q.at(at))
-        p.k = UnsafeRawPointer(k.at(at))
-        p.v = UnsafeRawPointer(v.at(at))
+        p.q = UnsafeRawPointer(q.at(row + h * heads.width))
+        p.k = UnsafeRawPointer(k.at(key))
+        p.v = UnsafeRawPointer(v.at(key))
         return p
     }
+
+    /// Where the keys of query head h begin in a row of keys.
+    fileprivate func keyOffset(_ h: Int) -> Int { h / heads.group * heads.width }
 }
 
 extension Buffer {
@@ -68,15 +85,22 @@ extension Buffer {
 }
 
 extension Processor {
-    /// y [B, T, H·D] = softmax(q·kᵀ/√D)·v. Stores log Σ exp(score) in logSums [B, H, T] for the backward pass.
+    /// y [B, T, H·D] = softmax(scale·q·kᵀ)·v. Stores log Σ exp(score) in logSums [B, H, T] for the backward pass.
     package func attend(_ a: Attention, into y: Buffer, logSums: Buffer?) {
-        require(y.count >= a.B * a.T * a.H * a.D && y.type == a.q.type && (logSums?.count ?? Int.max) >= a.B * a.H * a.T,
-                "causalAttention: [\(a.B), \(a.T), \(a.H)·\(a.D)] into \(y.count) elements")
+        let H = a.heads.queries, C = a.heads.queryWidth
+        require(y.count >= a.B * a.T * C && y.type == a.q.type && (logSums?.count ?? Int.max) >= a.B * H * a.T,
+                "causalAttention: [\(a.B), \(a.T), \(H)·\(a.heads.width)] into \(y.count) elements")
         if a.B * a.T == 0 { return }
-        forEachHead(of: a, as: "attention", matmuls: 2) { p, b, h in
-            p.y = y.at(b * a.T * a.H * a.D + h * a.D)
-            p.log_sum = logSums.map { $0.floats + (b * a.H + h) * a.T }
-        } run: { table.attention($0, $1) }
+        let scratch = attentionScratch(a)
+        measured("attention", flops: a.flops(matmuls: 2), bytes: 4 * a.B * a.T * C * a.q.type.size) {
+            parallelFor(a.B * H) { item, thread in
+                let b = item / H, h = item % H
+                var p = a.arguments(b, h)
+                p.y = y.at(b * a.T * C + h * a.heads.width)
+                p.log_sum = logSums.map { $0.floats + item * a.T }
+                table.attention(&p, scratch[thread])
+            }
+        }
     }
 
     /// Writes dq, dk and dv, which are laid out like q, k and v.
@@ -84,36 +108,40 @@ extension Processor {
         require(
             [y.type, dy.type, dq.type, dk.type, dv.type].allSatisfy { $0 == a.q.type },
             "causalAttention: gradients must have the type of q")
-        let outputs = a.B * a.T * a.H * a.D, sums = a.B * a.H * a.T
+        let H = a.heads.queries, C = a.heads.queryWidth, group = a.heads.group
+        let outputs = a.B * a.T * C, sums = a.B * H * a.T
         require(
-            [dq, dk, dv].allSatisfy { $0.count >= a.reach } && [y, dy].allSatisfy { $0.count >= outputs } && logSums.count >= sums,
-            "causalAttention: gradients of [\(a.B), \(a.T), \(a.H)·\(a.D)] with stride \(a.stride) exceed dq, dk, dv of \(dq.count), "
+            dq.count >= a.queryReach && [dk, dv].allSatisfy { $0.count >= a.keyReach } && [y, dy].allSatisfy { $0.count >= outputs }
+                && logSums.count >= sums,
+            "causalAttention: gradients of [\(a.B), \(a.T), \(H)·\(a.heads.width)] with stride \(a.stride) exceed dq, dk, dv of \(dq.count), "
                 + "\(dk.count), \(dv.count), y and dy of \(y.count), \(dy.count) or \(logSums.count) sums")
         if a.B * a.T == 0 { return }
-        forEachHead(of: a, as: "attention gradient", matmuls: 5) { p, b, h in
-            let at = b * a.T * a.stride + h * a.D, out = b * a.T * a.H * a.D + h * a.D
-            p.y = y.at(out)
-            p.dy = UnsafeRawPointer(dy.at(out))
-            p.log_sum = logSums.floats + (b * a.H + h) * a.T
-            p.dq = dq.at(at)
-            p.dk = dk.at(at)
-            p.dv = dv.at(at)
-        } run: { table.attention_gradient($0, $1) }
-    }
-
-    private func forEachHead(
-        of a: Attention, as name: StaticString, matmuls: Int, fill: (inout slm_attention, Int, Int) -> Void,
-        run: (UnsafePointer<slm_attention>, UnsafeMutableRawPointer) -> Void
-    ) {
-        require(a.precision == .float32 || hasBFloat16, "\(name): \(instructionSet) kernels do not support bf16 matmul")
-        var any = a.arguments(0, 0)
-        let scratch = scratch(table.attention_scratch(&any))
-        measured(name, flops: a.flops(matmuls: matmuls), bytes: (matmuls == 2 ? 4 : 8) * a.B * a.T * a.H * a.D * a.q.type.size) {
-            parallelFor(a.B * a.H) { item, thread in
-                var p = a.arguments(item / a.H, item % a.H)
-                fill(&p, item / a.H, item % a.H)
-                run(&p, scratch[thread])
+        let scratch = attentionScratch(a)
+        measured("attention gradient", flops: a.flops(matmuls: 5), bytes: 8 * a.B * a.T * C * a.q.type.size) {
+            // Query heads that share keys run one after the other: the scratch memory adds up the gradients of the keys and values.
+            parallelFor(a.B * a.heads.keys) { item, thread in
+                let b = item / a.heads.keys
+                for i in 0..<group {
+                    let h = item % a.heads.keys * group + i
+                    let row = b * a.T * a.stride, key = row + a.keyOffset(h), out = b * a.T * C + h * a.heads.width
+                    var p = a.arguments(b, h)
+                    p.y = y.at(out)
+                    p.dy = UnsafeRawPointer(dy.at(out))
+                    p.log_sum = logSums.floats + (b * H + h) * a.T
+                    p.dq = dq.at(row + h * a.heads.width)
+                    p.dk = dk.at(key)
+                    p.dv = dv.at(key)
+                    p.adds_to_keys = i > 0
+                    p.keeps_key_sums = i + 1 < group
+                    table.attention_gradient(&p, scratch[thread])
+                }
             }
         }
+    }
+
+    private func attentionScratch(_ a: Attention) -> [UnsafeMutableRawPointer] {
+        require(a.precision == .float32 || hasBFloat16, "causalAttention: \(instructionSet) kernels do not support bf16 matmul")
+        var any = a.arguments(0, 0)
+        return scratch(table.attention_scratch(&any))
     }
 }

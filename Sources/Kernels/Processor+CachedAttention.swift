@@ -21,68 +21,89 @@ extension Processor {
     /// Appends the keys and values of all rows to their KV caches, then computes causal attention of each row over its cache.
     ///
     /// - Parameters:
-    ///   - qkv: [N, 3·H·D] in f32.
+    ///   - qkv: [N, (H + 2·K)·D] in f32.
     ///   - sequences: The N rows, in order.
     ///   - y: [N, H·D] in f32.
-    package func cachedAttention(_ qkv: Buffer, rows sequences: [CachedRows], layer: Int, into y: Buffer) {
-        guard let first = sequences.first?.cache else { return }
-        let H = first.heads
-        let D = first.headWidth
+    package func cachedAttention(_ qkv: Buffer, _ heads: AttentionHeads, rows sequences: [CachedRows], layer: Int, into y: Buffer) {
         let N = sequences.reduce(0) { $0 + $1.count }
         let longest = sequences.reduce(0) { max($0, $1.start + $1.count) }
         require(
-            qkv.count == 3 * N * H * D && y.count == N * H * D && layer < first.layers,
-            "cachedAttention: [\(N), \(H)·\(D)] from \(qkv.count) elements into \(y.count)")
+            qkv.count == N * heads.rowWidth && y.count == N * heads.queryWidth
+                && sequences.allSatisfy { $0.cache.heads == heads.keys && $0.cache.headWidth == heads.width && layer < $0.cache.layers },
+            "cachedAttention: [\(N), \(heads.queries)·\(heads.width)] from \(qkv.count) elements into \(y.count)")
+        if N == 0 { return }
         var firstRows: [Int] = []
         var next = 0
         for sequence in sequences {
             firstRows.append(next)
             next += sequence.count
         }
-        let scratch = scratch(4 * table.cached_attention_scratch(D, longest))
-        measured("attention", flops: sequences.reduce(0) { $0 + 4 * H * D * $1.count * ($1.start + $1.count) }) {
-            // A work item is a few neighboring heads of one sequence.
-            let headsPerItem = sequences.count == 1 ? (H + threads - 1) / threads : sequences.count < 4 * threads ? min(H, 4) : H
-            let items = (H + headsPerItem - 1) / headsPerItem
+        let step = CachedAttentionStep(qkv: qkv, heads: heads, layer: layer, y: y, table: table)
+        let scratch = scratch(4 * table.cached_attention_scratch(heads.width, longest))
+        let flops = sequences.reduce(0) { $0 + 4 * heads.queryWidth * $1.count * min($1.start + $1.count, heads.window ?? .max) }
+        measured("attention", flops: flops) {
+            // A work item is a few neighboring heads of one sequence: whole groups that share keys, unless those are too few.
+            let sharesGroups = sequences.count * heads.keys < threads && heads.group > 1
+            let units = sharesGroups ? heads.queries : heads.keys, queriesPerUnit = sharesGroups ? 1 : heads.group
+            if sharesGroups {
+                for (sequence, row) in zip(sequences, firstRows) { step.append(sequence, at: row, keyHeads: 0..<heads.keys) }
+            }
+            let perItem = sequences.count == 1 ? (units + threads - 1) / threads : sequences.count < 4 * threads ? min(units, 4) : units
+            let items = (units + perItem - 1) / perItem
             parallelFor(sequences.count * items) { item, thread in
                 let sequence = sequences[item / items], row = firstRows[item / items]
-                let start = item % items * headsPerItem, end = min(start + headsPerItem, H)
-                for head in start..<end {
-                    append(qkv, sequence, at: row, layer, head)
-                    attend(qkv, sequence, at: row, layer, head, isLast: head + 1 == end, into: y,
-                           scratch[thread].assumingMemoryBound(to: Float.self))
+                let start = item % items * perItem, end = min(start + perItem, units)
+                let scratch = scratch[thread].assumingMemoryBound(to: Float.self)
+                for unit in start..<end {
+                    if !sharesGroups { step.append(sequence, at: row, keyHeads: unit..<unit + 1) }
+                    for head in unit * queriesPerUnit..<(unit + 1) * queriesPerUnit {
+                        step.attend(sequence, at: row, head: head, isLast: head + 1 == end * queriesPerUnit, scratch)
+                    }
                 }
             }
         }
     }
+}
 
-    private func append(_ qkv: Buffer, _ rows: CachedRows, at row: Int, _ layer: Int, _ head: Int) {
-        let cache = rows.cache, D = cache.headWidth, C = cache.heads * D
-        let keys = cache.keys(layer: layer, head: head), values = cache.values(layer: layer, head: head)
-        for n in 0..<rows.count {
-            let query = qkv.floats + (row + n) * 3 * C + head * D
-            table.kv_cache_append(cache.precision.code, D, cache.capacity, rows.start + n, query + C, query + 2 * C, keys, values)
+/// Attention of one layer over the KV caches of the sequences in a batch.
+private struct CachedAttentionStep {
+    let qkv: Buffer
+    let heads: AttentionHeads
+    let layer: Int
+    let y: Buffer
+    let table: slm_kernels
+
+    /// Stores the keys and values of the rows from `row` on.
+    func append(_ rows: CachedRows, at row: Int, keyHeads: Range<Int>) {
+        let cache = rows.cache, D = heads.width
+        for head in keyHeads {
+            let keys = cache.keys(layer: layer, head: head), values = cache.values(layer: layer, head: head)
+            for n in 0..<rows.count {
+                let key = qkv.floats + (row + n) * heads.rowWidth + heads.queryWidth + head * D
+                table.kv_cache_append(cache.precision.code, D, cache.capacity, rows.start + n, key, key + heads.keyWidth, keys, values)
+            }
         }
     }
 
-    private func attend(_ qkv: Buffer, _ rows: CachedRows, at row: Int, _ layer: Int, _ head: Int, isLast: Bool, into y: Buffer,
-                        _ scratch: UnsafeMutablePointer<Float>) {
-        let cache = rows.cache, D = cache.headWidth, C = cache.heads * D
+    func attend(_ rows: CachedRows, at row: Int, head: Int, isLast: Bool, _ scratch: UnsafeMutablePointer<Float>) {
+        let cache = rows.cache, D = heads.width, keyHead = head / heads.group
         var p = slm_cached_attention()
         p.D = D
         p.precision = cache.precision.code
         p.capacity = cache.capacity
-        p.scale = 1 / Float(D).squareRoot()
-        p.keys = UnsafeRawPointer(cache.keys(layer: layer, head: head))
-        p.values = UnsafeRawPointer(cache.values(layer: layer, head: head))
+        p.scale = heads.scale
+        p.keys = UnsafeRawPointer(cache.keys(layer: layer, head: keyHead))
+        p.values = UnsafeRawPointer(cache.values(layer: layer, head: keyHead))
+        let endsGroup = (head + 1) % heads.group == 0
         for n in 0..<rows.count {
-            if n + 1 == rows.count, !isLast {
-                p.next_keys = UnsafeRawPointer(cache.keys(layer: layer, head: head + 1))
-                p.next_values = UnsafeRawPointer(cache.values(layer: layer, head: head + 1))
+            if n + 1 == rows.count, !isLast, endsGroup {
+                p.next_keys = UnsafeRawPointer(cache.keys(layer: layer, head: keyHead + 1))
+                p.next_values = UnsafeRawPointer(cache.values(layer: layer, head: keyHead + 1))
             }
-            p.q = UnsafePointer(qkv.floats + (row + n) * 3 * C + head * D)
-            p.y = y.floats + (row + n) * C + head * D
+            p.q = UnsafePointer(qkv.floats + (row + n) * heads.rowWidth + head * D)
+            p.y = y.floats + (row + n) * heads.queryWidth + head * D
             p.count = rows.start + n + 1
+            p.first = max(0, p.count - (heads.window ?? p.count))
             table.cached_attention(&p, scratch)
         }
     }

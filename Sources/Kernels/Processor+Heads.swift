@@ -1,26 +1,8 @@
 internal import CKernels
-import Glibc
 
 // Transformations of queries and keys before attention. Rows are C wide and begin with `heads` heads of queries and keys, each D wide;
 // the rest of a row is copied.
 extension Processor {
-    /// The cosines and sines [T, D] of rotary position embedding, for T positions from `start` on. Pair i of a head's D/2 pairs
-    /// rotates by base^(−2i/D) per position.
-    package func rotaryAngles(of T: Int, width D: Int, from start: Int = 0, base: Double = 10_000) -> Buffer {
-        let frequencies = (0..<D / 2).map { pow(base, -2 * Double($0) / Double(D)) }
-        let angles = buffer(of: T * D, .float32)
-        angles.write { span in
-            for t in 0..<T {
-                for (i, frequency) in frequencies.enumerated() {
-                    let angle = Double(start + t) * frequency
-                    span[t * D + i] = Float(cos(angle))
-                    span[t * D + D / 2 + i] = Float(sin(angle))
-                }
-            }
-        }
-        return angles
-    }
-
     /// Rotates the heads of row n to position n % T, or back if `inverse`. `angles` [T, D] holds cosines, then sines. y may be x.
     package func rotate(_ x: Buffer, N: Int, C: Int, heads: Int, D: Int, by angles: Buffer, into y: Buffer, inverse: Bool = false) {
         let T = D == 0 ? 0 : angles.count / D
@@ -60,6 +42,46 @@ extension Processor {
                 table.norm_heads_gradient(
                     dy[n * C..<N * C].pointer, y[n * C..<N * C].pointer, y.type.code, heads, D, rstd[n * heads..<N * heads].floats,
                     dx[n * C..<N * C].pointer, rows.count, C)
+            }
+        }
+    }
+
+    /// The same with weights: y = x/√(⟨x²⟩ + ε)·w, where w [2, D] has weights for the queries' heads, then for the keys'.
+    package func normHeads(
+        _ x: Buffer, N: Int, C: Int, heads: AttentionHeads, scale w: Buffer, into y: Buffer, rstd: Buffer, epsilon: Float
+    ) {
+        let H = heads.positioned, D = heads.width
+        checkHeads([x, y], N: N, C: C, heads: H, D: D, rstd)
+        require(w.count == 2 * D, "head norm: \(w.count) weights for heads of \(D)")
+        measured("head norm", bytes: 2 * x.count * x.type.size) {
+            split(N, atLeast: 16) { rows in
+                let n = rows.lowerBound
+                table.norm_heads_scaled(
+                    x[n * C..<N * C].pointer, x.type.code, w.floats, heads.queries, H, D, y[n * C..<N * C].pointer,
+                    rstd[n * H..<N * H].floats, rows.count, C, epsilon)
+            }
+        }
+    }
+
+    /// Writes dx, and adds to dw [2, D] if it is not nil.
+    package func normHeadsGradient(
+        dy: Buffer, x: Buffer, N: Int, C: Int, heads: AttentionHeads, scale w: Buffer, rstd: Buffer, into dx: Buffer, dw: Buffer?
+    ) {
+        let H = heads.positioned, D = heads.width
+        checkHeads([dy, x, dx], N: N, C: C, heads: H, D: D, rstd)
+        require(w.count == 2 * D && (dw?.count ?? 2 * D) == 2 * D, "head norm gradient: \(w.count) weights for heads of \(D)")
+        // dw of each part of the rows, added up in the order of the parts. The parts do not depend on the number of threads.
+        let parts = min(32, max(1, N / 32)), sums = zeros(dw == nil ? 0 : 2 * D * parts)
+        measured("head norm gradient", bytes: 3 * x.count * x.type.size) {
+            parallelFor(parts) { part, _ in
+                let n = N * part / parts, count = N * (part + 1) / parts - n
+                let rows = n * C..<(n + count) * C
+                table.norm_heads_scaled_gradient(
+                    dy[rows].pointer, x[rows].pointer, x.type.code, w.floats, heads.queries, H, D, rstd.floats + n * H, dx[rows].pointer,
+                    dw == nil ? nil : sums.floats + 2 * D * part, count, C)
+            }
+            if let dw {
+                for part in 0..<parts { copy(sums[2 * D * part..<2 * D * (part + 1)], into: dw, adding: true) }
             }
         }
     }

@@ -1,7 +1,7 @@
 package import Autograd
 package import Kernels
 
-/// The hyperparameters of a GPT.
+/// The hyperparameters of a decoder-only transformer: a GPT-2, a Llama, a Qwen, a Gemma and others differ in nothing else.
 ///
 ///     var configuration = GPTConfiguration.eugpt
 ///     configuration.context = 512
@@ -10,46 +10,110 @@ package struct GPTConfiguration: Sendable, Equatable {
     package enum Positions: String, Sendable, CaseIterable {
         /// A trained vector for each position of the context is added to the token embedding, as in GPT-2.
         case learned
-        /// Rotary position embeddings (RoPE) on queries and keys: see ``Tape/applyRotaryEmbedding(_:heads:by:)``.
+        /// Rotary position embeddings (RoPE) on queries and keys: see ``rotary``.
         case rotary
         /// No position encoding. Only the causal mask distinguishes positions.
         case none
     }
 
+    /// What queries and keys are normalized by before attention (QK-norm).
+    package enum QKNorm: Int, Sendable, CaseIterable {
+        case none
+        /// Each head to RMS 1, after rotary positions.
+        case unit
+        /// Each head to RMS 1, then multiplied by trained weights, before rotary positions, as in Qwen3 and Gemma 3.
+        case scaled
+    }
+
+    /// What the attention of a layer sees.
+    package enum LayerAttention: String, Sendable, CaseIterable {
+        /// All positions up to its own.
+        case full
+        /// The last ``slidingWindow`` positions, with the rotary positions ``slidingRotary``.
+        case sliding
+        /// All positions up to its own, without rotary positions (NoPE).
+        case positionless
+    }
+
     /// 0 makes a bigram model: see ``bigram``.
     package var layers: Int
+    /// Heads of queries.
     package var heads: Int
+    /// Heads of keys, and of values: `heads`, or a divisor of it (grouped-query attention).
+    package var keyValueHeads: Int
+    /// Channels of a head.
+    package var headWidth: Int
     /// Channels of the residual stream.
     package var width: Int
     /// The maximum number of tokens that the model sees at once.
     package var context: Int
     package var vocabulary: Int
+    /// Channels inside the MLP, F.
+    package var hiddenWidth: Int
+    /// Whether the MLP multiplies f(gates) by values (SwiGLU, GeGLU) instead of computing f alone.
+    package var isGated = false
     package var dropout: Float = 0
     /// Whether linear layers and layer norms have a bias.
     package var hasBias = true
+    /// Whether queries, keys and values have a bias even if other layers have none, as in Qwen2.
+    package var hasQKVBias = false
     /// Whether the head shares its weight with the token embedding.
     package var isTied = false
     package var norm = Norm.Kind.layer
+    package var normEpsilon: Float = 1e-5
+    /// Whether the results of attention and MLP are normalized, too, before they are added to the residual stream, as in Gemma 3.
+    package var hasPostNorms = false
+    /// Whether attention and MLP read the same residual stream, as in GPT-NeoX, instead of one after the other.
+    package var isParallel = false
     package var activation = UnaryFunction.gelu
     package var positions = Positions.learned
-    /// Whether queries and keys are normalized before attention (QK-norm).
-    package var hasQKNorm = false
+    package var rotary = RotaryPositions()
+    package var qkNorm = QKNorm.none
+    /// The factor of attention scores; nil: 1/√D.
+    package var attentionScale: Float?
+    /// The attention of each layer; repeated if there are more layers.
+    package var layerAttention = [LayerAttention.full]
+    package var slidingWindow = 4_096
+    /// The rotary positions of sliding layers; nil: those of all layers.
+    package var slidingRotary: RotaryPositions?
+    /// The factor of token embeddings.
+    package var embeddingScale: Float = 1
 
-    package init(layers: Int, heads: Int, width: Int, context: Int, vocabulary: Int) {
+    /// - Parameter headWidth: Channels of a head; by default width / heads.
+    package init(layers: Int, heads: Int, width: Int, headWidth: Int? = nil, context: Int, vocabulary: Int) {
         require(
             layers >= 0 && heads > 0 && context > 0 && vocabulary > 0,
             "a GPT of \(layers) layers, \(heads) heads, context \(context), vocabulary \(vocabulary)"
         )
-        require(width > 0 && width % heads == 0, "expected a width divisible by \(heads) heads, found \(width)")
+        require(width > 0 && (headWidth ?? 0 > 0 || width % heads == 0), "expected a width divisible by \(heads) heads, found \(width)")
         self.layers = layers
         self.heads = heads
+        keyValueHeads = heads
+        self.headWidth = headWidth ?? width / heads
+        hiddenWidth = 4 * width
         self.width = width
         self.context = context
         self.vocabulary = vocabulary
     }
 
-    /// Channels of a head.
-    package var headWidth: Int { width / heads }
+    package func attention(of layer: Int) -> LayerAttention { layerAttention[layer % layerAttention.count] }
+
+    /// How a layer divides queries, keys and values into heads, and what it sees.
+    package func attentionHeads(of layer: Int) -> AttentionHeads {
+        AttentionHeads(
+            heads, keys: keyValueHeads, width: headWidth, scale: attentionScale, window: attention(of: layer) == .sliding ? slidingWindow : nil
+        )
+    }
+
+    /// The rotary positions of a layer; nil if it has none.
+    package func rotaryPositions(of layer: Int) -> RotaryPositions? {
+        guard positions == .rotary else { return nil }
+        switch attention(of: layer) {
+        case .full: return rotary
+        case .sliding: return slidingRotary ?? rotary
+        case .positionless: return nil
+        }
+    }
 
     /// A bigram model: without attention and positions, the head sees only the last token. This is a table of V × V logits, factored into
     /// [V, C] and [C, V], and the baseline for every other model.

@@ -8,7 +8,8 @@ import Kernels
 ///     let tape = Tape(processor, parameters: Parameters(list, on: processor, seed: 1))
 ///     let loss = model.loss(of: inputs, predicting: targets, on: tape)
 ///
-/// B rows · T positions · C channels · H heads of D = C / H channels · V tokens of the vocabulary.
+/// B rows · T positions · C channels · H heads of queries and K of keys and values, D channels each · F channels inside the MLP ·
+/// V tokens of the vocabulary.
 /// The right margin shows the shape of each line's result.
 package struct GPT: Sendable {
     package let configuration: GPTConfiguration
@@ -35,7 +36,7 @@ package struct GPT: Sendable {
         positions = configuration.positions == .learned
             ? Embedding(of: configuration.context, to: C, named: "positions", in: &list) : nil
         blocks = (0..<configuration.layers).map { Block(configuration, layer: $0, in: &list) }
-        norm = Norm(configuration.norm, of: C, bias: configuration.hasBias, named: "norm", in: &list)
+        norm = Norm(configuration, named: "norm", in: &list)
         head = configuration.isTied ? tokens.table : list.add("head.weight", [V, C], .normal(deviation: 0.02))
     }
 
@@ -83,6 +84,7 @@ package struct GPT: Sendable {
         // Rotary positions are relative, so they need no restart.
         let starts = restartsPositions ? documentStarts : nil
         var x = tokens(ids, plus: positions, documentStarts: starts, on: executor)                    // [B, T, C]
+        if configuration.embeddingScale != 1 { x = executor.scale(x, by: configuration.embeddingScale) }
         x = executor.dropout(x, configuration.dropout)                                                // [B, T, C]
         for block in blocks {
             let forward = { (x: Tensor) in block(x, documentStarts: documentStarts, on: executor) }
@@ -94,56 +96,86 @@ package struct GPT: Sendable {
 
 /// A transformer block: attention, then an MLP, each with a norm before it and a residual connection around it.
 private struct Block: Sendable {
-    let layer, heads: Int
-    let isLast: Bool
+    let layer: Int
+    let isLast, isParallel, isGated: Bool
     let dropout: Float
     let activation: UnaryFunction
-    let hasRotaryPositions, hasQKNorm: Bool
+    let heads: AttentionHeads
+    let rotary: RotaryPositions?
+    let qkNorm: GPTConfiguration.QKNorm
+    let qkNormWeight: Parameter?                              // [2, D], of queries and of keys
     let norm1, norm2: Norm
-    let qkv, output: Linear                                   // C → 3C (queries, keys, values),  C → C
-    let up, down: Linear                                      // C → 4C,  4C → C
+    let postNorm1, postNorm2: Norm?
+    let qkv, output: Linear                                   // C → (H + 2K)·D (queries, keys, values),  H·D → C
+    let up, down: Linear                                      // C → F, or 2F (gates, values),  F → C
 
     init(_ configuration: GPTConfiguration, layer: Int, in list: inout ParameterList) {
         let C = configuration.width
+        let F = configuration.hiddenWidth
         let bias = configuration.hasBias
         let name = "layer\(layer)"
         self.layer = layer
-        heads = configuration.heads
         isLast = layer == configuration.layers - 1
+        isParallel = configuration.isParallel
+        isGated = configuration.isGated
         dropout = configuration.dropout
         activation = configuration.activation
-        hasRotaryPositions = configuration.positions == .rotary
-        hasQKNorm = configuration.hasQKNorm
+        heads = configuration.attentionHeads(of: layer)
+        rotary = configuration.rotaryPositions(of: layer)
+        qkNorm = configuration.qkNorm
         // Radford et al. 2019: the more layers add to the residual stream, the smaller their initial weights.
         let residual = Initialization.normal(deviation: 0.02 / Float(2 * configuration.layers).squareRoot())
-        norm1 = Norm(configuration.norm, of: C, bias: bias, named: "\(name).norm1", in: &list)
-        qkv = Linear(from: C, to: 3 * C, bias: bias, named: "\(name).qkv", in: &list, weight: .normal(deviation: 0.02))
-        output = Linear(from: C, to: C, bias: bias, named: "\(name).output", in: &list, weight: residual)
-        norm2 = Norm(configuration.norm, of: C, bias: bias, named: "\(name).norm2", in: &list)
-        up = Linear(from: C, to: 4 * C, bias: bias, named: "\(name).up", in: &list, weight: .normal(deviation: 0.02))
-        down = Linear(from: 4 * C, to: C, bias: bias, named: "\(name).down", in: &list, weight: residual)
+        func linear(_ part: String, _ I: Int, _ O: Int, bias: Bool = bias, _ weight: Initialization) -> Linear {
+            Linear(from: I, to: O, bias: bias, named: "\(name).\(part)", in: &list, weight: weight)
+        }
+        norm1 = Norm(configuration, named: "\(name).norm1", in: &list)
+        qkv = linear("qkv", C, heads.rowWidth, bias: bias || configuration.hasQKVBias, .normal(deviation: 0.02))
+        qkNormWeight = qkNorm == .scaled ? list.add("\(name).qknorm.weight", [2, heads.width], .constant(1)) : nil
+        output = linear("output", heads.queryWidth, C, residual)
+        postNorm1 = configuration.hasPostNorms ? Norm(configuration, named: "\(name).postnorm1", in: &list) : nil
+        norm2 = Norm(configuration, named: "\(name).norm2", in: &list)
+        up = linear("up", C, isGated ? 2 * F : F, .normal(deviation: 0.02))
+        down = linear("down", F, C, residual)
+        postNorm2 = configuration.hasPostNorms ? Norm(configuration, named: "\(name).postnorm2", in: &list) : nil
     }
 
     func callAsFunction(_ x: Tensor, documentStarts: Tensor?, on executor: some Executor) -> Tensor {
-        var x = x                                                                                     // [B, T, C]
-        var qkv = self.qkv(norm1(x, on: executor), on: executor)                                      // [B, T, 3C]
-        if hasRotaryPositions { qkv = executor.applyRotaryEmbedding(qkv, heads: heads) }              // [B, T, 3C]
-        if hasQKNorm { qkv = executor.applyQKNorm(qkv, heads: heads) }                                // [B, T, 3C]
-        var attended = executor.causalAttention(                                                      // [B, T, C]
-            qkv, heads: heads, layer: layer, documentStarts: documentStarts
-        )
+        var before = x                                                                                // [B, T, C]
+        var attended = attend(norm1(x, on: executor), documentStarts, on: executor)                   // [B, T, H·D]
         if isLast {
             // After the last attention no position reads another one: inference continues with the rows whose logits it needs.
             attended = executor.rowsNeedingLogits(attended)
-            x = executor.rowsNeedingLogits(x)
+            before = executor.rowsNeedingLogits(before)
         }
-        x = add(output, of: attended, to: x, on: executor)                                            // [B, T, C]
-        let hidden = up(norm2(x, on: executor), on: executor, then: activation)                       // [B, T, 4C]
-        return add(down, of: hidden, to: x, on: executor)                                             // [B, T, C]
+        let after = add(output, of: attended, postNorm1, to: before, on: executor)                    // [B, T, C]
+        let hidden = mlp(norm2(isParallel ? before : after, on: executor), on: executor)              // [B, T, F]
+        return add(down, of: hidden, postNorm2, to: after, on: executor)                              // [B, T, C]
     }
 
-    /// x + dropout(layer(y)), fused into one pass over memory if there is no dropout.
-    private func add(_ layer: Linear, of y: Tensor, to x: Tensor, on executor: some Executor) -> Tensor {
-        dropout == 0 ? layer(y, on: executor, plus: x) : executor.add(x, executor.dropout(layer(y, on: executor), dropout))
+    private func attend(_ x: Tensor, _ documentStarts: Tensor?, on executor: some Executor) -> Tensor {
+        var qkv = self.qkv(x, on: executor)                                                           // [B, T, (H + 2K)·D]
+        if let weight = qkNormWeight { qkv = executor.applyQKNorm(qkv, heads, weight: weight, epsilon: norm1.epsilon) }
+        if let rotary { qkv = executor.applyRotaryEmbedding(qkv, heads, rotary) }
+        if qkNorm == .unit { qkv = executor.applyQKNorm(qkv, heads, weight: nil, epsilon: norm1.epsilon) }
+        return executor.causalAttention(qkv, heads, layer: layer, documentStarts: documentStarts)     // [B, T, H·D]
+    }
+
+    private func mlp(_ x: Tensor, on executor: some Executor) -> Tensor {
+        isGated ? executor.gate(up(x, on: executor), by: activation) : up(x, on: executor, then: activation)
+    }
+
+    /// x + dropout(norm(layer(y))), fused into one pass over memory if there is neither dropout nor norm.
+    private func add(_ layer: Linear, of y: Tensor, _ norm: Norm?, to x: Tensor, on executor: some Executor) -> Tensor {
+        if dropout == 0, norm == nil { return layer(y, on: executor, plus: x) }
+        let z = layer(y, on: executor)
+        return executor.add(x, executor.dropout(norm?(z, on: executor) ?? z, dropout))
+    }
+}
+
+extension Norm {
+    fileprivate init(_ configuration: GPTConfiguration, named name: String, in list: inout ParameterList) {
+        self.init(
+            configuration.norm, of: configuration.width, bias: configuration.hasBias, epsilon: configuration.normEpsilon, named: name, in: &list
+        )
     }
 }

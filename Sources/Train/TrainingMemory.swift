@@ -42,7 +42,10 @@ package struct TrainingMemory: Sendable {
         let stored = precision == .bfloat16 ? 2.0 : 4.0
         // Of a block: two norms, queries, keys and values, attention, the MLP before and after its activation; and in f32 the residual
         // stream, twice.
-        let block = tokens * C * (14 * stored + 8)
+        let heads = c.attentionHeads(of: 0), F = Double(c.hiddenWidth)
+        let qkv = Double(heads.rowWidth + heads.queryWidth) + (c.positions == .rotary ? Double(heads.rowWidth) : 0)
+        let mlp = (c.isGated ? 3 : 2) * F + (c.hasPostNorms ? 4 : 2) * C
+        let block = tokens * ((qkv + mlp) * stored + 8 * C)
         let blocks = isRecomputing ? min(L, 1) * block + L * tokens * C * 4 : L * block
         // The logits in f32, and the copy of their gradient that the matmuls read.
         let logits = min(tokens, 1_536) * V * (precision == .bfloat16 ? 6 : 4)
@@ -86,9 +89,12 @@ package struct TrainingMemory: Sendable {
 
 extension GPTConfiguration {
     package var parameterCount: Int {
-        let (L, C, V) = (layers, width, vocabulary)
-        let bias = hasBias ? L * 9 * C : 0
-        let norms = (2 * L + 1) * C * (norm == .layer && hasBias ? 2 : 1)
-        return 12 * L * C * C + bias + norms + (isTied ? 1 : 2) * V * C + (positions == .learned ? context * C : 0)
+        let (L, C, V, F) = (layers, width, vocabulary, hiddenWidth)
+        let heads = attentionHeads(of: 0), up = isGated ? 2 * F : F
+        let matrices = L * C * (heads.rowWidth + heads.queryWidth + up + F)
+        let bias = hasBias ? L * (heads.rowWidth + up + 2 * C) : hasQKVBias ? L * heads.rowWidth : 0
+        let norms = ((hasPostNorms ? 4 : 2) * L + 1) * C * (norm == .layer && hasBias ? 2 : 1)
+        let headNorms = qkNorm == .scaled ? 2 * L * headWidth : 0
+        return matrices + bias + norms + headNorms + (isTied ? 1 : 2) * V * C + (positions == .learned ? context * C : 0)
     }
 }

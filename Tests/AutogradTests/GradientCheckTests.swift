@@ -209,6 +209,23 @@ import Testing
                 return tape.add(y, tape.slice(x[0], along: 2, 0..<H * D))
             }
         }
+        let variants = [AttentionHeads(4, keys: 2, width: 5), .init(3, keys: 1, width: 8, scale: 0.2, window: 3), .init(2, width: 3, window: 7)]
+        for (T, heads) in zip([17, 9, 13], variants) {
+            expectGradientCheck(of: [.anything([2, T, heads.rowWidth])], on: p, "attention, \(heads)") { tape, x in
+                tape.causalAttention(x[0], heads)
+            }
+        }
+    }
+
+    @Test(arguments: Processor.instructionSets)
+    func `gated activations`(instructionSet: String) throws {
+        let p = try Processor(threads: 1, instructionSet: instructionSet)
+        for f in [UnaryFunction.silu, .gelu, .exactGELU] {
+            expectGradientCheck(of: [.anything([2, 3, 38])], on: p, "gate by \(f)") { tape, x in tape.gate(x[0], by: f) }
+        }
+        expectGradientCheck(of: [.anything([5, 4])], on: p, "used twice") { tape, x in
+            tape.add(tape.gate(x[0], by: .silu), tape.slice(x[0], along: 1, 1..<3))
+        }
     }
 
     @Test(arguments: Processor.instructionSets)
@@ -225,6 +242,16 @@ import Testing
                 let y = tape.applyQKNorm(tape.applyRotaryEmbedding(x[0], heads: H, by: tape.rotaryAngles(of: T, width: D)), heads: H)
                 return tape.add(tape.multiply(y, y), x[0])
             }
+        }
+        for heads in [AttentionHeads(4, keys: 2, width: 6), .init(1, width: 3)] {
+            expectGradientCheck(of: [.awayFromZero([2, 3, heads.rowWidth]), .anything([2, heads.width])], on: p, "with weights") { tape, x in
+                tape.applyQKNorm(x[0], heads, scale: x[1])
+            }
+        }
+        var partial = RotaryPositions(base: 500, width: 4)
+        partial.scaling = .linear(factor: 3)
+        expectGradientCheck(of: [.anything([1, 5, 40])], on: p, "partial rotation of grouped queries") { tape, x in
+            tape.applyRotaryEmbedding(x[0], AttentionHeads(3, keys: 1, width: 8), by: tape.rotaryAngles(of: 5, width: 8, from: 2, partial))
         }
         expectGradientCheck(of: [.awayFromZero([2, 3, 9])], on: p, "heads of an odd width") { tape, x in
             tape.applyQKNorm(x[0], heads: 1)

@@ -29,7 +29,7 @@ import Testing
             case .targets: "crossEntropy: targets [3] for logits [2, 3]"
             case .targetsAcross: "crossEntropy: targets [2, 1] for logits [1, 2, 3]"
             case .targetsOfHead: "linearCrossEntropy: targets [1, 2] for [2, 3]"
-            case .heads: "causalAttention: [1, 2, 3] for 2 heads"
+            case .heads: "causalAttention: [1, 2, 3] for 2 heads of queries and 1 of keys, 1 wide"
             case .documents: "causalAttention: position 0 cannot attend from 1 on"
             case .dropout: "dropout: expected a probability in 0..<1, found 1.0"
             case .norm: "layerNorm: a scale [2] for [2, 3]"
@@ -40,9 +40,9 @@ import Testing
             case .foreign: "a tensor from before the tape was reset, or of another tape: made by its operation 0"
             case .batch: "matmul: [2, 1, 3]·[3, 3, 1]"
             case .shift: "layerNorm: a shift [2] for [2, 3]"
-            case .oddHeads: "applyRotaryEmbedding: [1, 2, 9] for 1 heads, which must have even widths"
-            case .angles: "applyRotaryEmbedding: angles [1, 2] for [1, 2, 6] and 1 heads"
-            case .normHeads: "applyQKNorm: [2, 3] for 1 heads"
+            case .oddHeads: "applyRotaryEmbedding: [1, 2, 9] for 1 heads of queries and 1 of keys, 3 wide, which must be even"
+            case .angles: "applyRotaryEmbedding: angles [1, 2] for [1, 2, 6] and heads of 2"
+            case .normHeads: "applyQKNorm: [2, 3] for 1 heads of queries and 1 of keys, 2 wide"
             case .ids: "expected f32 or bf16, found i32"
             }
         }
@@ -82,7 +82,7 @@ import Testing
             case .targets: _ = tape.crossEntropy(x, targets: tape.ids([0, 1, 2], [3]))
             case .targetsAcross: _ = tape.crossEntropy(tape.reshape(x, [1, 2, 3]), targets: tape.ids([0, 1], [2, 1]))
             case .targetsOfHead: _ = tape.linearCrossEntropy(x, weight: x, targets: tape.ids([0, 1], [1, 2]))
-            case .heads: _ = tape.causalAttention(tape.reshape(x, [1, 2, 3]), heads: 2)
+            case .heads: _ = tape.causalAttention(tape.reshape(x, [1, 2, 3]), AttentionHeads(2, keys: 1, width: 1))
             case .documents: _ = tape.causalAttention(tape.reshape(x, [1, 2, 3]), heads: 1, documentStarts: tape.ids([1, 0], [1, 2]))
             case .dropout: _ = tape.dropout(x, 1)
             case .norm: _ = tape.layerNorm(x, scale: tape.constant([1, 2], [2]))
@@ -97,7 +97,7 @@ import Testing
             case .angles:
                 _ = tape.applyRotaryEmbedding(
                     tape.constant([Float](repeating: 0, count: 12), [1, 2, 6]), heads: 1, by: tape.rotaryAngles(of: 1, width: 2))
-            case .normHeads: _ = tape.applyQKNorm(x, heads: 1)
+            case .normHeads: _ = tape.applyQKNorm(x, AttentionHeads(1, width: 2))
             case .ids: _ = tape.tanh(tape.add(x, tape.ids([1], [1])))
             }
         }

@@ -36,13 +36,13 @@ import Tokenize
         var old = configuration.values
         for name in ["positions", "qk_norm"] { old[name] = nil }
         #expect(try GPTConfiguration(old, path: "old.h5") == configuration)
-        #expect(configuration.positions == .learned && !configuration.hasQKNorm)
+        #expect(configuration.positions == .learned && configuration.qkNorm == .none)
     }
 
     @Test func `every configuration reads back, and impossible values are errors`() throws {
         var configuration = GPTConfiguration(layers: 1, heads: 2, width: 12, context: 6, vocabulary: 262)
         configuration.positions = .rotary
-        configuration.hasQKNorm = true
+        configuration.qkNorm = .unit
         configuration.norm = .rms
         configuration.activation = .silu
         #expect(try GPTConfiguration(configuration.values, path: "a.h5") == configuration)

@@ -118,7 +118,7 @@ import Formats
         #expect(try reason { $0.positions = .rotary }.contains("its positions are rotary"))
         #expect(try reason { $0.positions = .none }.contains("its positions are none"))
         #expect(try reason { $0.norm = .rms }.contains("its norms are rms"))
-        #expect(try reason { $0.hasQKNorm = true }.contains("queries and keys"))
+        #expect(try reason { $0.qkNorm = .unit }.contains("queries and keys"))
         #expect(try reason { $0.activation = .exactGELU }.contains("its activation is exactGELU"))
         #expect(try reason { $0.layers = 0 }.contains("it has no layers"))
         for format in [GGUFFormat.q8_0, .q4_0] { #expect(try reason(format) { $0.width = 48 }.contains("its width 48 is not a multiple")) }

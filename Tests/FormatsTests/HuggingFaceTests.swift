@@ -284,7 +284,7 @@ import Formats
         for (change, reason) in [
             ({ $0.positions = .rotary }, "it has rotary positions, and GPT-2 has learned ones"),
             ({ $0.positions = .none }, "it has no positions"),
-            ({ $0.hasQKNorm = true }, "it normalizes queries and keys (QK-norm)"), ({ $0.norm = .rms }, "it uses RMS norm"),
+            ({ $0.qkNorm = .unit }, "it normalizes queries and keys (QK-norm)"), ({ $0.norm = .rms }, "it uses RMS norm"),
             ({ $0.activation = .exp }, "transformers lacks its activation, exp"),
         ] as [((inout GPTConfiguration) -> Void, String)] {
             do {

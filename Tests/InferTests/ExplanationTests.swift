@@ -94,7 +94,7 @@ extension GPTConfiguration {
     fileprivate static var rotary: GPTConfiguration {
         var configuration = learned
         configuration.positions = .rotary
-        configuration.hasQKNorm = true
+        configuration.qkNorm = .unit
         return configuration
     }
 }

@@ -19,12 +19,17 @@ import Testing
 
     private func check(_ variant: ProcessorVariant, hasDocuments: Bool) throws {
         let p = try variant.processor(), precision = variant.precision
-        for (B, T, H, D) in Self.cases {
-            let sample = AttentionSample(B: B, T: T, H: H, D: D, hasDocuments: hasDocuments)
+        let samples = Self.cases.map { AttentionSample(B: $0.B, T: $0.T, H: $0.H, D: $0.D, hasDocuments: hasDocuments) } + [
+            AttentionSample(B: 2, T: 50, H: 4, K: 2, D: 16, hasDocuments: hasDocuments),
+            AttentionSample(B: 1, T: 131, H: 3, K: 1, D: 33, window: 40, hasDocuments: hasDocuments),
+            AttentionSample(B: 2, T: 100, H: 2, D: 8, window: 1, hasDocuments: hasDocuments),
+            AttentionSample(B: 1, T: 210, H: 6, K: 2, D: 20, window: 97, hasDocuments: hasDocuments),
+        ]
+        for sample in samples {
             for type in [DataType.float32, .bfloat16] {
                 let actual = sample.run(on: p, storing: type, in: precision), expected = sample.reference(storing: type)
                 let isExact = type == .float32 && precision == .float32, tolerance = isExact ? Tolerance.forward : .bfloat16
-                let what = "\((B, T, H, D)) of \(type) in \(precision)"
+                let what = "\(sample.B) × \(sample.T), \(sample.heads) of \(type) in \(precision)"
                 expectClose(actual.y, expected.y, within: tolerance, "y \(what)")
                 expectClose(actual.logSums, expected.logSums, within: tolerance, "log sums \(what)")
                 expectClose(actual.gradient, expected.gradient, within: isExact ? .gradient : .bfloat16Gradient, "gradient \(what)")
@@ -34,7 +39,7 @@ import Testing
 
     @Test(arguments: Processor.instructionSets)
     func `bits do not depend on the number of threads`(instructionSet: String) throws {
-        let sample = AttentionSample(B: 3, T: 97, H: 3, D: 17, hasDocuments: true)
+        let sample = AttentionSample(B: 3, T: 97, H: 6, K: 3, D: 17, window: 50, hasDocuments: true)
         let runs = try [1, 1, 2, 2, 3].map {
             try sample.run(on: Processor(threads: $0, instructionSet: instructionSet), storing: .float32, in: .float32)
         }
@@ -72,18 +77,18 @@ import Testing
 }
 
 private struct AttentionSample {
-    let B, T, H, D: Int
-    var qkv: [Float]                 // [B, T, 3, H, D]
-    let dy: [Float]                  // [B, T, H, D]
+    let B, T: Int
+    let heads: AttentionHeads
+    var qkv: [Float]                 // [B, T, (H + 2K)·D]
+    let dy: [Float]                  // [B, T, H·D]
     var first: [Int32]?              // [B, T]
 
-    init(B: Int, T: Int, H: Int, D: Int, hasDocuments: Bool) {
+    init(B: Int, T: Int, H: Int, K: Int? = nil, D: Int, window: Int? = nil, hasDocuments: Bool) {
         self.B = B
         self.T = T
-        self.H = H
-        self.D = D
-        qkv = TestRandom.numbers(B * T * 3 * H * D, seed: 1)
-        dy = TestRandom.numbers(B * T * H * D, seed: 2)
+        heads = AttentionHeads(H, keys: K, width: D, scale: window.map { _ in 0.3 }, window: window)
+        qkv = TestRandom.numbers(B * T * heads.rowWidth, seed: 1)
+        dy = TestRandom.numbers(B * T * heads.queryWidth, seed: 2)
         // Documents of 1, 2, 3 … positions.
         var starts: [Int32] = []
         for length in 1...T { starts += [Int32](repeating: Int32(starts.count), count: length) }
@@ -91,37 +96,43 @@ private struct AttentionSample {
     }
 
     func run(on p: Processor, storing type: DataType, in precision: DataType) -> (y: [Float], logSums: [Float], gradient: [Float]) {
-        let C = H * D, x = p.buffer(qkv, type), dx = p.buffer(of: x.count, type)
-        let part = { (b: Buffer, i: Int) in b[min(i * C, b.count)..<b.count] }
-        var a = Attention(
-            q: part(x, 0), k: part(x, 1), v: part(x, 2), B: B, T: T, H: H, D: D, stride: 3 * C, first: first.map { p.ids($0) })
+        let x = p.buffer(qkv, type), dx = p.buffer(of: x.count, type)
+        func parts(_ b: Buffer) -> [Buffer] {
+            [0, heads.queryWidth, heads.queryWidth + heads.keyWidth].map { b[min($0, b.count)..<b.count] }
+        }
+        let (q, k, v) = (parts(x)[0], parts(x)[1], parts(x)[2])
+        var a = Attention(q: q, k: k, v: v, B: B, T: T, heads: heads, stride: heads.rowWidth, first: first.map { p.ids($0) }, on: p)
         a.precision = precision
-        let y = p.buffer(of: B * T * C, type), logSums = p.buffer(of: B * H * T, .float32)
+        let y = p.buffer(of: B * T * heads.queryWidth, type), logSums = p.buffer(of: B * heads.queries * T, .float32)
         p.attend(a, into: y, logSums: logSums)
-        p.attendGradient(a, y: y, logSums: logSums, dy: p.buffer(dy, type), dq: part(dx, 0), dk: part(dx, 1), dv: part(dx, 2))
+        let d = parts(dx)
+        p.attendGradient(a, y: y, logSums: logSums, dy: p.buffer(dy, type), dq: d[0], dk: d[1], dv: d[2])
         return (p.floats(y), p.floats(logSums), p.floats(dx))
     }
 
     func reference(storing type: DataType) -> (y: [Double], logSums: [Double], gradient: [Double]) {
-        let x = qkv.map { Double(type == .bfloat16 ? rounded($0) : $0) }, C = H * D
+        let x = qkv.map { Double(type == .bfloat16 ? rounded($0) : $0) }, H = heads.queries, D = heads.width
         let gradient = dy.map { Double(type == .bfloat16 ? rounded($0) : $0) }
         func dot(_ a: [Double], _ i: Int, _ b: [Double], _ j: Int) -> Double { (0..<D).reduce(0) { $0 + a[i + $1] * b[j + $1] } }
-        let root = Double(D).squareRoot()
+        let scale = Double(heads.scale)
         var y = [Double](repeating: 0, count: dy.count), logSums = [Double](repeating: 0, count: B * H * T)
         var dx = [Double](repeating: 0, count: x.count)
         for b in 0..<B {
             for h in 0..<H {
-                let at = { (t: Int, part: Int) in ((b * T + t) * 3 + part) * C + h * D }
+                let shared = h / (H / heads.keys)
+                let start = [h * D, heads.queryWidth + shared * D, heads.queryWidth + heads.keyWidth + shared * D]
+                let at = { (t: Int, part: Int) in (b * T + t) * heads.rowWidth + start[part] }
                 for t in 0..<T {
-                    let out = (b * T + t) * C + h * D, low = Int(first?[b * T + t] ?? 0)
-                    let scores = (low...t).map { dot(x, at(t, 0), x, at($0, 1)) / root }
+                    let out = (b * T + t) * heads.queryWidth + h * D
+                    let low = max(Int(first?[b * T + t] ?? 0), t + 1 - (heads.window ?? T))
+                    let scores = (low...t).map { dot(x, at(t, 0), x, at($0, 1)) * scale }
                     let top = scores.max() ?? 0, sum = scores.reduce(0) { $0 + exp($1 - top) }
                     logSums[(b * H + h) * T + t] = top + log(sum)
                     let probs = scores.map { exp($0 - top) / sum }
                     for (s, p) in zip(low...t, probs) { for d in 0..<D { y[out + d] += p * x[at(s, 2) + d] } }
                     let projection = dot(gradient, out, y, out)
                     for (s, p) in zip(low...t, probs) {
-                        let ds = p * (dot(gradient, out, x, at(s, 2)) - projection) / root
+                        let ds = p * (dot(gradient, out, x, at(s, 2)) - projection) * scale
                         for d in 0..<D {
                             dx[at(s, 2) + d] += p * gradient[out + d]
                             dx[at(t, 0) + d] += ds * x[at(s, 1) + d]

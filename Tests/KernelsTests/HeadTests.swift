@@ -67,4 +67,37 @@ import Testing
             }
         }
     }
+
+    @Test(arguments: ProcessorVariant.all)
+    func `the weighted norm of heads and its gradient agree with reference loops`(variant: ProcessorVariant) throws {
+        let p = try variant.processor()
+        for (N, heads) in [(1, AttentionHeads(1, width: 1)), (5, .init(4, keys: 2, width: 17)), (70, .init(3, keys: 1, width: 33))] {
+            let C = heads.rowWidth, D = heads.width, H = heads.positioned
+            let weights = TestRandom.numbers(2 * D, seed: 3)
+            for type in [DataType.float32, .bfloat16] {
+                let x = p.buffer(TestRandom.numbers(N * C, seed: 1).map { $0 < 0 ? $0 - 0.2 : $0 + 0.2 }, type)
+                let dy = p.buffer(TestRandom.numbers(N * C, seed: 2), type), w = p.buffer(weights)
+                let y = p.buffer(of: N * C, type), dx = p.buffer(of: N * C, type), rstd = p.buffer(of: N * H, .float32), dw = p.zeros(2 * D)
+                p.normHeads(x, N: N, C: C, heads: heads, scale: w, into: y, rstd: rstd, epsilon: 1e-6)
+                p.normHeadsGradient(dy: dy, x: x, N: N, C: C, heads: heads, scale: w, rstd: rstd, into: dx, dw: dw)
+                let old = p.floats(x).map { Double($0) }, slope = p.floats(dy).map { Double($0) }
+                var expected = old, gradient = slope, weightGradient = [Double](repeating: 0, count: 2 * D)
+                for (n, h) in (0..<N).flatMap({ n in (0..<H).map { (n, $0) } }) {
+                    let start = n * C + h * D, part = h < heads.queries ? 0 : D
+                    let r = 1 / ((0..<D).reduce(0) { $0 + old[start + $1] * old[start + $1] } / Double(D) + 1e-6).squareRoot()
+                    let g = (0..<D).map { slope[start + $0] * Double(weights[part + $0]) }
+                    let projection = (0..<D).reduce(0) { $0 + g[$1] * old[start + $1] * r } / Double(D)
+                    for i in 0..<D {
+                        expected[start + i] = old[start + i] * r * Double(weights[part + i])
+                        gradient[start + i] = r * (g[i] - old[start + i] * r * projection)
+                        weightGradient[part + i] += slope[start + i] * old[start + i] * r
+                    }
+                }
+                let what = "\(N) rows, \(heads) of \(type)"
+                expectClose(p.floats(y), expected, within: type == .float32 ? .forward : .stored, "y, \(what)")
+                expectClose(p.floats(dx), gradient, within: type == .float32 ? .gradient : .bfloat16, "dx, \(what)")
+                expectClose(p.floats(dw), weightGradient, within: .gradient, terms: Double(N), "dw, \(what)")
+            }
+        }
+    }
 }

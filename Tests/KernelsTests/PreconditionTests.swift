@@ -46,9 +46,9 @@ import Testing
             case .buffer: _ = six[4..<7]
             case .type: p.zeros(2, .bfloat16).read { _ in }
             case .strides: p.copy(shape: [1, 1, 2, 3], six, strides: [0, 0, 4, 1], into: six, strides: [0, 0, 3, 1])
-            case .attention: _ = Attention(q: six, k: six, v: six, B: 1, T: 2, H: 1, D: 2, stride: 6)
+            case .attention: _ = Attention(q: six, k: six, v: six, B: 1, T: 2, heads: .init(1, width: 2), stride: 6, on: p)
             case .attentionGradient:
-                let a = Attention(q: six, k: six, v: six, B: 1, T: 2, H: 1, D: 1, stride: 3), four = p.zeros(4)
+                let a = Attention(q: six, k: six, v: six, B: 1, T: 2, heads: .init(1, width: 1), stride: 3, on: p), four = p.zeros(4)
                 p.attendGradient(a, y: two, logSums: two, dy: two, dq: four, dk: four, dv: four)        // each exactly large enough
                 p.attendGradient(a, y: two, logSums: p.zeros(1), dy: two, dq: four, dk: four, dv: four)
             case .norm: p.norm(six, N: 2, C: 3, scale: two, shift: nil, into: six, mean: nil, rstd: two, epsilon: 0)

@@ -24,7 +24,7 @@ package struct GoldenGPT {
         configuration.isTied = variant == .tied
         if variant == .rotary {
             configuration.positions = .rotary
-            configuration.hasQKNorm = true
+            configuration.qkNorm = .unit
             configuration.norm = .rms
             configuration.activation = .reluSquared
             configuration.hasBias = false

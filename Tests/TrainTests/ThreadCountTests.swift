@@ -14,7 +14,7 @@ import Train
         var modern = GPTConfiguration(layers: 2, heads: 2, width: 36, context: 61, vocabulary: 203)
         modern.norm = .rms
         modern.positions = .rotary
-        modern.hasQKNorm = true
+        modern.qkNorm = .unit
         modern.hasBias = false
         modern.isTied = true
         modern.activation = .reluSquared

@@ -1,22 +1,30 @@
-import Kernels
+package import Kernels
 
 extension Tape {
     /// Normalizes the queries and keys of each head to x/√(⟨x²⟩ + ε), and leaves the values unchanged (QK-norm, Henry et al. 2020).
-    /// qkv [B, T, 3·H·D]; y [B, T, 3·H·D]
+    /// qkv [B, T, (H + 2·K)·D]; y has the same shape.
     ///
-    /// This limits attention scores to √D, however large the weights become.
-    package func applyQKNorm(_ qkv: Tensor, heads H: Int, epsilon: Float = 1e-5) -> Tensor {
+    /// This limits attention scores, however large the weights become.
+    ///
+    /// - Parameter w: Weights that multiply the channels of a head, [2, D]: those of the queries, then those of the keys; nil: none.
+    package func applyQKNorm(_ qkv: Tensor, _ heads: AttentionHeads, scale w: Tensor? = nil, epsilon: Float = 1e-5) -> Tensor {
         require(
-            qkv.shape.rank == 3 && H > 0 && qkv.shape[2] > 0 && qkv.shape[2] % (3 * H) == 0,
-            "applyQKNorm: \(qkv.shape) for \(H) heads"
+            qkv.shape.rank >= 1 && qkv.shape[-1] == heads.rowWidth,
+            "applyQKNorm: \(qkv.shape) for \(heads.queries) heads of queries and \(heads.keys) of keys, \(heads.width) wide"
         )
+        require(w.map { $0.shape == [2, heads.width] } ?? true, "applyQKNorm: weights \(w?.shape ?? []) for heads of \(heads.width)")
         let qkv = contiguous(qkv)
         let (N, C) = qkv.shape.rows
-        let D = C / (3 * H)
         let y = empty(qkv.shape, qkv.type)
-        let rstd = processor.buffer(of: N * 2 * H, .float32)
-        processor.normHeads(qkv.elements, N: N, C: C, heads: 2 * H, D: D, into: y.elements, rstd: rstd, epsilon: epsilon)
-        return record(y, from: [GradientTarget(qkv)]) { QKNorm(qkv: GradientTarget(qkv), y: y, rstd: rstd, H: H, D: D) }
+        let rstd = processor.buffer(of: N * heads.positioned, .float32)
+        guard let w = w.map(contiguous) else {
+            processor.normHeads(
+                qkv.elements, N: N, C: C, heads: heads.positioned, D: heads.width, into: y.elements, rstd: rstd, epsilon: epsilon
+            )
+            return record(y, from: [GradientTarget(qkv)]) { QKNorm(qkv: GradientTarget(qkv), y: y, rstd: rstd, heads: heads) }
+        }
+        processor.normHeads(qkv.elements, N: N, C: C, heads: heads, scale: w.elements, into: y.elements, rstd: rstd, epsilon: epsilon)
+        return record(y, from: [GradientTarget(qkv), GradientTarget(w)]) { ScaledQKNorm(qkv: qkv, w: w, rstd: rstd, heads: heads) }
     }
 }
 
@@ -24,13 +32,45 @@ extension Tape {
 private struct QKNorm: Operation {
     let qkv: GradientTarget
     let y: Tensor
-    let rstd: Buffer                 // [B·T, 2·H]
-    let H, D: Int
+    let rstd: Buffer                 // [B·T, H + K]
+    let heads: AttentionHeads
 
     func backward(_ dy: Tensor, on tape: Tape) {
         let (N, C) = qkv.shape.rows
         tape.writeGradient(to: qkv) { dx in
-            tape.processor.normHeadsGradient(dy: dy.elements, y: y.elements, N: N, C: C, heads: 2 * H, D: D, rstd: rstd, into: dx)
+            tape.processor.normHeadsGradient(
+                dy: dy.elements, y: y.elements, N: N, C: C, heads: heads.positioned, D: heads.width, rstd: rstd, into: dx
+            )
+        }
+    }
+}
+
+/// With x̂ = x·rstd and g = dy·w:   dx += rstd·(g − x̂·⟨g·x̂⟩),   dw += Σ dy·x̂ over rows and heads
+private struct ScaledQKNorm: Operation {
+    let qkv, w: Tensor
+    let rstd: Buffer                 // [B·T, H + K]
+    let heads: AttentionHeads
+
+    func backward(_ dy: Tensor, on tape: Tape) {
+        let (N, C) = qkv.shape.rows
+        func run(_ dx: Buffer, _ dw: Buffer?) {
+            tape.processor.normHeadsGradient(
+                dy: dy.elements, x: qkv.elements, N: N, C: C, heads: heads, scale: w.elements, rstd: rstd, into: dx, dw: dw
+            )
+        }
+        func withWeightGradient(_ body: (Buffer?) -> Void) {
+            guard GradientTarget(w).needsGradient else { return body(nil) }
+            tape.addGradient(to: GradientTarget(w)) { dw, adding in
+                if !adding { tape.processor.clear(dw) }
+                body(dw)
+            }
+        }
+        withWeightGradient { dw in
+            if GradientTarget(qkv).needsGradient {
+                tape.writeGradient(to: GradientTarget(qkv)) { run($0, dw) }
+            } else {
+                run(tape.empty(qkv.shape, qkv.type).elements, dw)
+            }
         }
     }
 }

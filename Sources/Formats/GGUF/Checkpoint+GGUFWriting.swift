@@ -37,7 +37,7 @@ extension Checkpoint {
         if c.layers == 0 { return "it has no layers" }
         if c.positions != .learned { return "its positions are \(c.positions.rawValue), and must be learned" }
         if c.norm != .layer { return "its norms are \(c.norm.rawValue), and must be layer norms" }
-        if c.hasQKNorm { return "it normalizes queries and keys (QK-norm)" }
+        if c.qkNorm != .none { return "it normalizes queries and keys (QK-norm)" }
         if c.activation != .gelu { return "its activation is \(c.activation), and must be GPT-2's gelu" }
         if c.width % type.blockCount != 0 {
             return "its width \(c.width) is not a multiple of \(type.name)'s block size \(type.blockCount)"

@@ -77,7 +77,7 @@ extension GPTConfiguration {
         case .none: return "it has no positions, and GPT-2 has learned ones"
         case .learned: break
         }
-        if hasQKNorm { return "it normalizes queries and keys (QK-norm), and GPT-2 does not" }
+        if qkNorm != .none { return "it normalizes queries and keys (QK-norm), and GPT-2 does not" }
         if norm == .rms { return "it uses RMS norm, and GPT-2 uses layer norm" }
         if !Self.activations.contains(where: { $0.function == activation }) { return "transformers lacks its activation, \(activation)" }
         return nil

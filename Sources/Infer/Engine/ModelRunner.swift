@@ -36,7 +36,7 @@ package final class ModelRunner: Executor {
     package let processor: Processor
     private var weights: InferenceWeights
     private var batch: [Segment] = []
-    private var rotaryAngles: Buffer?                  // [context, D]
+    private var rotaryAngles: [RotaryPositions: Buffer] = [:]             // [context, D]
 
     package init(
         of model: GPT,
@@ -69,7 +69,7 @@ package final class ModelRunner: Executor {
         let c = model.configuration
         return processor.makeKVCache(
             layers: c.layers,
-            heads: c.heads,
+            heads: c.keyValueHeads,
             headWidth: c.headWidth,
             capacity: c.context,
             precision == .int4 ? .int8 : precision
@@ -160,7 +160,7 @@ package final class ModelRunner: Executor {
             into: y.elements,
             mean: norm.kind == .layer ? statistics[0..<N] : nil,
             rstd: statistics[N..<2 * N],
-            epsilon: 1e-5
+            epsilon: norm.epsilon
         )
         return y
     }
@@ -171,28 +171,47 @@ package final class ModelRunner: Executor {
         return y
     }
 
-    package func applyRotaryEmbedding(_ qkv: Tensor, heads H: Int) -> Tensor {
-        let (N, C) = qkv.shape.rows, D = C / (3 * H), y = empty(N, C), angles = rotaryAngles(width: D)
+    package func applyRotaryEmbedding(_ qkv: Tensor, _ heads: AttentionHeads, _ positions: RotaryPositions) -> Tensor {
+        let (N, C) = qkv.shape.rows, D = heads.width, y = empty(N, C), angles = angles(positions, width: D)
         var n = 0
         for segment in batch {
             let count = segment.ids.count, rows = n * C..<(n + count) * C, start = segment.rows.start * D
-            let segmentAngles = angles[start..<start + count * D]
-            processor.rotate(qkv.elements[rows], N: count, C: C, heads: 2 * H, D: D, by: segmentAngles, into: y.elements[rows])
+            processor.rotate(
+                qkv.elements[rows],
+                N: count,
+                C: C,
+                heads: heads.positioned,
+                D: D,
+                by: angles[start..<start + count * D],
+                into: y.elements[rows]
+            )
             n += count
         }
         return y
     }
 
-    package func applyQKNorm(_ qkv: Tensor, heads H: Int) -> Tensor {
-        let (N, C) = qkv.shape.rows, y = empty(N, C), rstd = processor.buffer(of: N * 2 * H, .float32)
-        processor.normHeads(qkv.elements, N: N, C: C, heads: 2 * H, D: C / (3 * H), into: y.elements, rstd: rstd, epsilon: 1e-5)
+    package func applyQKNorm(_ qkv: Tensor, _ heads: AttentionHeads, weight: Parameter?, epsilon: Float) -> Tensor {
+        let (N, C) = qkv.shape.rows, y = empty(N, C), rstd = processor.buffer(of: N * heads.positioned, .float32)
+        if let weight {
+            let scale = weights.value(of: weight)
+            processor.normHeads(qkv.elements, N: N, C: C, heads: heads, scale: scale, into: y.elements, rstd: rstd, epsilon: epsilon)
+        } else {
+            let H = heads.positioned
+            processor.normHeads(qkv.elements, N: N, C: C, heads: H, D: heads.width, into: y.elements, rstd: rstd, epsilon: epsilon)
+        }
         return y
     }
 
-    package func causalAttention(_ qkv: Tensor, heads H: Int, layer: Int, documentStarts: Tensor?) -> Tensor {
+    package func causalAttention(_ qkv: Tensor, _ heads: AttentionHeads, layer: Int, documentStarts: Tensor?) -> Tensor {
         require(documentStarts == nil, "document boundaries are only for training: each sequence has its own KV cache")
-        let (N, C) = qkv.shape.rows, y = empty(N, C / 3)
-        processor.cachedAttention(qkv.elements, rows: batch.map(\.rows), layer: layer, into: y.elements)
+        let y = empty(qkv.shape.rows.N, heads.queryWidth)
+        processor.cachedAttention(qkv.elements, heads, rows: batch.map(\.rows), layer: layer, into: y.elements)
+        return y
+    }
+
+    package func gate(_ x: Tensor, by f: UnaryFunction) -> Tensor {
+        let (N, C) = x.shape.rows, y = empty(N, C / 2)
+        processor.gate(f, x.elements, N: N, F: C / 2, into: y.elements)
         return y
     }
 
@@ -238,10 +257,10 @@ package final class ModelRunner: Executor {
 
     private func empty(_ N: Int, _ C: Int) -> Tensor { Tensor(processor.buffer(of: N * C, .float32), Shape(N, 1, C)) }
 
-    private func rotaryAngles(width D: Int) -> Buffer {
-        if let rotaryAngles { return rotaryAngles }
-        let angles = processor.rotaryAngles(of: model.configuration.context, width: D)
-        rotaryAngles = angles
+    private func angles(_ positions: RotaryPositions, width D: Int) -> Buffer {
+        if let angles = rotaryAngles[positions] { return angles }
+        let angles = processor.rotaryAngles(of: model.configuration.context, width: D, positions)
+        rotaryAngles[positions] = angles
         return angles
     }
 }

@@ -14,9 +14,9 @@ package struct Explanation {
     package let configuration: GPTConfiguration
     /// Token embedding plus position embedding.   [T][C]
     package let embeddings: [[Float]]
-    /// Queries, keys and values of each layer, after rotary embedding and QK norm.   [L][T][3C]
+    /// Queries, keys and values of each layer, after rotary embedding and QK norm.   [L][T][(H + 2K)·D]
     package let qkv: [[[Float]]]
-    /// Outputs of each layer's attention, all heads side by side.   [L][T][C]
+    /// Outputs of each layer's attention, all heads side by side.   [L][T][H·D]
     package let attended: [[[Float]]]
     /// What the head multiplies with its rows: the normalized output of the last block.   [T][C]
     package let features: [[Float]]
@@ -39,17 +39,24 @@ package struct Explanation {
         logits = result.rowsOfFloats
     }
 
-    /// The part of a query, key or value vector that belongs to one head.   [D]
-    package func query(layer: Int, head: Int, at position: Int) -> [Float] { part(0, layer, head, position) }
-    package func key(layer: Int, head: Int, at position: Int) -> [Float] { part(1, layer, head, position) }
-    package func value(layer: Int, head: Int, at position: Int) -> [Float] { part(2, layer, head, position) }
+    /// The part of a query, key or value vector that belongs to one head of queries.   [D]
+    package func query(layer: Int, head: Int, at position: Int) -> [Float] { part(layer, position, from: head) }
+    package func key(layer: Int, head: Int, at position: Int) -> [Float] {
+        part(layer, position, from: configuration.heads + head / heads(layer).group)
+    }
+    package func value(layer: Int, head: Int, at position: Int) -> [Float] {
+        part(layer, position, from: configuration.heads + configuration.keyValueHeads + head / heads(layer).group)
+    }
 
-    /// Scores q·k/√D of a position with itself and all earlier positions.
+    /// The first position that a position attends to.
+    package func firstVisible(layer: Int, from position: Int) -> Int { max(0, position + 1 - (heads(layer).window ?? position + 1)) }
+
+    /// Scores q·k/√D of a position with itself and all earlier positions; −∞ where a sliding window hides them.
     package func scores(layer: Int, head: Int, at position: Int) -> [Float] {
-        let q = query(layer: layer, head: head, at: position)
-        let scale = 1 / Float(q.count).squareRoot()
+        let q = query(layer: layer, head: head, at: position), first = firstVisible(layer: layer, from: position)
         return (0...position).map { earlier in
-            zip(q, key(layer: layer, head: head, at: earlier)).reduce(0) { $0 + $1.0 * $1.1 } * scale
+            if earlier < first { return -.infinity }
+            return zip(q, key(layer: layer, head: head, at: earlier)).reduce(0) { $0 + $1.0 * $1.1 } * heads(layer).scale
         }
     }
 
@@ -92,9 +99,12 @@ package struct Explanation {
         return exponentials.map { Float($0 / sum) }
     }
 
-    private func part(_ kind: Int, _ layer: Int, _ head: Int, _ position: Int) -> [Float] {
-        let C = configuration.width, D = configuration.headWidth, start = kind * C + head * D
-        return Array(qkv[layer][position][start..<start + D])
+    private func heads(_ layer: Int) -> AttentionHeads { configuration.attentionHeads(of: layer) }
+
+    /// The channels of the head at `index` among those of queries, keys and values.
+    private func part(_ layer: Int, _ position: Int, from index: Int) -> [Float] {
+        let D = configuration.headWidth
+        return Array(qkv[layer][position][index * D..<(index + 1) * D])
     }
 }
 
@@ -115,8 +125,8 @@ private final class RecordingExecutor: Executor {
         return x
     }
 
-    func causalAttention(_ qkv: Tensor, heads H: Int, layer: Int, documentStarts: Tensor?) -> Tensor {
-        let y = tape.causalAttention(qkv, heads: H, layer: layer, documentStarts: documentStarts)
+    func causalAttention(_ qkv: Tensor, _ heads: AttentionHeads, layer: Int, documentStarts: Tensor?) -> Tensor {
+        let y = tape.causalAttention(qkv, heads, layer: layer, documentStarts: documentStarts)
         self.qkv.append(qkv.rowsOfFloats)
         attended.append(y.rowsOfFloats)
         return y
@@ -129,8 +139,13 @@ private final class RecordingExecutor: Executor {
         return tape.linear(x, weight: weight, bias: bias, then: f, plus: plus)
     }
 
-    func applyRotaryEmbedding(_ qkv: Tensor, heads H: Int) -> Tensor { tape.applyRotaryEmbedding(qkv, heads: H) }
-    func applyQKNorm(_ qkv: Tensor, heads H: Int) -> Tensor { tape.applyQKNorm(qkv, heads: H) }
+    func applyRotaryEmbedding(_ qkv: Tensor, _ heads: AttentionHeads, _ positions: RotaryPositions) -> Tensor {
+        tape.applyRotaryEmbedding(qkv, heads, positions)
+    }
+    func applyQKNorm(_ qkv: Tensor, _ heads: AttentionHeads, weight: Parameter?, epsilon: Float) -> Tensor {
+        tape.applyQKNorm(qkv, heads, weight: weight, epsilon: epsilon)
+    }
+    func gate(_ x: Tensor, by f: UnaryFunction) -> Tensor { tape.gate(x, by: f) }
     func add(_ a: Tensor, _ b: Tensor) -> Tensor { tape.add(a, b) }
     func scale(_ x: Tensor, by factor: Float) -> Tensor { tape.scale(x, by: factor) }
     func apply(_ f: UnaryFunction, to x: Tensor) -> Tensor { tape.apply(f, to: x) }

@@ -59,7 +59,10 @@ package struct NGramInitialization {
             (!c.isTied, "a head that is not tied to the token embedding"),
             (c.positions == .learned, "learned positions"),
             (c.norm == .layer && c.hasBias, "layer norms and biases"),
-            (!c.hasQKNorm, "queries and keys without QK-norm"),
+            (c.qkNorm == .none, "queries and keys without QK-norm"),
+            (c.keyValueHeads == c.heads && c.headWidth * c.heads == c.width, "as many heads of keys as of queries, of width / heads channels"),
+            (c.hiddenWidth == 4 * c.width && !c.isGated, "an MLP of four times the width without gates"),
+            (!c.hasPostNorms && !c.isParallel, "blocks like GPT-2's"),
             ([.gelu, .relu].contains(c.activation), "GELU or ReLU"),
             (c.vocabulary <= 1 << 21, "at most \(1 << 21) tokens"),
         ]

@@ -68,7 +68,7 @@ extension BenchTrainOptions {
             var configuration = try GPTConfiguration.preset(preset, for: "bench train")
             if let context { configuration.context = context }
             if let positions { configuration.positions = positions }
-            if qkNorm { configuration.hasQKNorm = true }
+            if qkNorm { configuration.qkNorm = .unit }
             return configuration
         }
     }

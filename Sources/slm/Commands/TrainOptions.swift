@@ -189,7 +189,7 @@ extension TrainOptions {
         configuration.norm = norm ?? preset.norm
         configuration.activation = activation ?? preset.activation
         configuration.positions = positions ?? preset.positions
-        configuration.hasQKNorm = preset.hasQKNorm || qkNorm ?? false
+        if qkNorm ?? false { configuration.qkNorm = .unit } else { configuration.qkNorm = preset.qkNorm }
         guard configuration.positions != .rotary || configuration.headWidth % 2 == 0 else {
             throw UsageError("slm train: rotary positions need an even number of channels per head, "
                 + "found \(configuration.headWidth) (--width \(width), --heads \(heads)).")
@@ -243,7 +243,7 @@ extension TrainOptions {
             ("--norm", norm?.rawValue, stored.norm.rawValue),
             ("--activation", activation?.optionText, stored.activation.optionText),
             ("--positions", positions?.rawValue, stored.positions.rawValue),
-            ("--qk-norm", qkNorm.map(flag), flag(stored.hasQKNorm)),
+            ("--qk-norm", qkNorm.map(flag), flag(stored.qkNorm != .none)),
         ]
         for (option, given, stored) in settings {
             if let given, given != stored { throw .cannotChange(option: option, stored: stored, given: given) }

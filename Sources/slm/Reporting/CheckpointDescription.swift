@@ -19,7 +19,7 @@ struct CheckpointDescription {
             "\(c.positions.rawValue) positions",
             c.hasBias ? "biases" : "no biases",
             c.isTied ? "tied output head" : "untied output head",
-        ] + (c.hasQKNorm ? ["QK-norm"] : []) + ["dropout \(c.dropout)"]
+        ] + (c.qkNorm != .none ? ["QK-norm"] : []) + ["dropout \(c.dropout)"]
         let quantized = checkpoint.quantizedPrecision.map {
             "\(checkpoint.quantizedCount) in \(checkpoint.quantized.count) matrices, \($0.rawValue)"
         }

@@ -259,7 +259,8 @@ INLINE void make_dscores(int precision, bool unmasked, const float *scores, cons
     }
 }
 
-// to[key] (+)= left·right, summed over queries q0 ..< q1, for keys low ..< q1. Keys before q0 already have sums from earlier strips.
+// to[key] (+)= left·right, summed over queries q0 ..< q1, for keys low ..< q1. Keys before q0 already have sums from earlier strips, and
+// all keys from earlier heads that share them.
 INLINE void add_columns(int precision, const slm_attention *p, const unit *left, const unit *right, size_t q0, size_t q1, size_t low,
                         float *to, size_t columns) {
     const size_t per = per_unit(precision), units = units_of(q1 - q0, precision);
@@ -268,8 +269,8 @@ INLINE void add_columns(int precision, const slm_attention *p, const unit *left,
         for (size_t n = 0; n < p->D; n += NR) {
             const unit *a = left + m * STRIP / per + skip, *b = right + n * units + skip * NR;
             float *tile = to + m * columns + n;
-            if (is_narrow(p->D - n)) tile_of(precision, NV - 1, units - skip, a, STRIP / per, 1, b, tile, columns, m < q0);
-            else tile_of(precision, NV, units - skip, a, STRIP / per, 1, b, tile, columns, m < q0);
+            if (is_narrow(p->D - n)) tile_of(precision, NV - 1, units - skip, a, STRIP / per, 1, b, tile, columns, m < q0 || p->adds_to_keys);
+            else tile_of(precision, NV, units - skip, a, STRIP / per, 1, b, tile, columns, m < q0 || p->adds_to_keys);
         }
     }
 }
@@ -326,7 +327,7 @@ INLINE void attention_gradient_in(int precision, const slm_attention *p, void *s
         add_columns(precision, p, r.dscores, r.q_queries_reduced, q0, q1, low, r.dk, r.columns);
         write_rows(precision, p, r.dscores_keys_reduced, r.v_keys_reduced, q0, q1, low, NULL, p->dq, p->stride);
     }
-    for (size_t t = 0; t < T; t++) {
+    for (size_t t = 0; !p->keeps_key_sums && t < T; t++) {
         write_row(p, r.dk + t * r.columns, 1, p->dk, t * p->stride, D);
         write_row(p, r.dv + t * r.columns, 1, p->dv, t * p->stride, D);
     }

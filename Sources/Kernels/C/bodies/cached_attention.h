@@ -176,19 +176,25 @@ INLINE void weighted_sum(int precision, int vectors, size_t width, size_t D, siz
 }
 
 INLINE void cached_attention_as(int precision, const slm_cached_attention *p, float *scratch) {
-    const size_t D = p->D, units = key_units(precision, D), blocks = (p->count + W - 1) / W;
+    // Starts at the block of the first position; the positions before it in that block get a probability of 0.
+    const size_t start = p->first / (2 * W) * (2 * W), masked = p->first - start, count = p->count - start;
+    const size_t D = p->D, units = key_units(precision, D), blocks = (count + W - 1) / W;
+    const void *values = (const char *)p->values + start * value_bytes(precision, D);
     float *scores = scratch, *probs = scores + blocks * W;
     const quantized_query q = quantize_query(precision, D, p->q, p->scale * log2_e, (unit *)(probs + blocks * W));
-    const unit *keys = p->keys;
-    const float *scales = precision == SLM_WEIGHTS_INT8 ? key_scales(D, p->capacity, keys) : NULL;
+    const unit *keys = (const unit *)p->keys + start * units;
+    const char *next_keys = p->next_keys ? (const char *)p->next_keys + 4 * start * units : NULL;
+    const float *scales = precision == SLM_WEIGHTS_INT8 ? key_scales(D, p->capacity, p->keys) + start : NULL;
     size_t b = 0;
     for (; b + 4 <= blocks; b += 4) {
-        if (p->next_keys) prefetch_bytes((const char *)p->next_keys + b * W * 4 * units, 4 * W * 4 * units);
+        if (next_keys) prefetch_bytes(next_keys + b * W * 4 * units, 4 * W * 4 * units);
         score_blocks(precision, 4, D, q, keys + b * units * W, scales ? scales + b * W : NULL, scores + b * W);
     }
-    if (p->next_keys) prefetch_bytes((const char *)p->next_keys + b * W * 4 * units, (blocks - b) * W * 4 * units);
+    if (next_keys) prefetch_bytes(next_keys + b * W * 4 * units, (blocks - b) * W * 4 * units);
     for (; b < blocks; b++) score_blocks(precision, 1, D, q, keys + b * units * W, scales ? scales + b * W : NULL, scores + b * W);
-    const float sum = exp_of_scores(scores, p->count);
+    for (size_t t = 0; t < masked; t++) scores[t] = -INFINITY;
+    const float sum = exp_of_scores(scores, count);
+    for (size_t t = 0; t < masked; t++) scores[t] = 0;
     if (precision == SLM_WEIGHTS_F32) probs = scores;
     for (size_t t = 0; precision == SLM_WEIGHTS_BF16 && t < blocks * W; t += 2 * W) {
         const vf second = t + W < blocks * W ? load(scores + t + W) : (vf){0};
@@ -196,16 +202,17 @@ INLINE void cached_attention_as(int precision, const slm_cached_attention *p, fl
     }
     quantized_probs bytes = {0};
     if (precision == SLM_WEIGHTS_INT8) {
-        const float *steps = value_scales(D, p->capacity, p->values);
+        const float *steps = value_scales(D, p->capacity, p->values) + start;
         for (size_t t = 0; t < blocks * W; t += W)
             store(scores + t, vselect(load(scores + t) > splat(0), load(scores + t) * load(steps + t), splat(0)));
-        bytes = quantize_probs(scores, p->count, (char *)probs);
+        bytes = quantize_probs(scores, count, (char *)probs);
     }
-    if (p->next_values) prefetch_bytes(p->next_values, blocks * W * value_bytes(precision, D));
+    const size_t position = value_bytes(precision, D);
+    if (p->next_values) prefetch_bytes((const char *)p->next_values + start * position, blocks * W * position);
     size_t c = 0;
-    for (; c + 4 * W <= D; c += 4 * W) weighted_sum(precision, 4, W, D, p->count, probs, bytes, p->values, c, 1 / sum, p->y);
-    for (; c + W <= D; c += W) weighted_sum(precision, 1, W, D, p->count, probs, bytes, p->values, c, 1 / sum, p->y);
-    if (c < D) weighted_sum(precision, 1, D - c, D, p->count, probs, bytes, p->values, c, 1 / sum, p->y);
+    for (; c + 4 * W <= D; c += 4 * W) weighted_sum(precision, 4, W, D, count, probs, bytes, values, c, 1 / sum, p->y);
+    for (; c + W <= D; c += W) weighted_sum(precision, 1, W, D, count, probs, bytes, values, c, 1 / sum, p->y);
+    if (c < D) weighted_sum(precision, 1, D - c, D, count, probs, bytes, values, c, 1 / sum, p->y);
 }
 
 // Floats of scratch for `count` positions.

@@ -1,4 +1,5 @@
-// Transformations of the heads of queries and keys before attention: rotary position embedding, and RMS norm (QK norm).
+// Transformations of the heads of queries and keys before attention: rotary position embedding, and RMS norm (QK norm), without and
+// with weights.
 // A row is C wide and begins with the heads of queries and keys; the values behind them are copied.
 
 static inline void copy_rest(const void *x, void *y, int type, size_t from, size_t to) {
@@ -76,4 +77,57 @@ static void norm_heads_gradient(const void *dy, const void *y, int type, size_t 
                                 size_t C) {
     if (type == SLM_F32) norm_heads_gradient_of(dy, y, SLM_F32, heads, D, rstd, dx, N, C);
     else norm_heads_gradient_of(dy, y, SLM_BF16, heads, D, rstd, dx, N, C);
+}
+
+static inline void norm_heads_scaled_of(const void *x, int type, const float *w, size_t queries, size_t heads, size_t D, void *y,
+                                        float *rstd, size_t N, size_t C, float epsilon) {
+    for (size_t n = 0; n < N; n++) {
+        for (size_t h = 0; h < heads; h++) {
+            const size_t at = n * C + h * D;
+            const float *weights = h < queries ? w : w + D;
+            const float r = 1.0f / sqrtf(head_dot(x, x, type, at, D) / (float)D + epsilon);
+            rstd[n * heads + h] = r;
+            for (size_t i = 0; i < D; i += W) {
+                const size_t count = min_size(W, D - i);
+                put_first(y, type, at + i, get_first(x, type, at + i, count) * splat(r) * load_first(weights + i, count), count);
+            }
+        }
+        copy_rest(x, y, type, n * C + heads * D, (n + 1) * C);
+    }
+}
+static void norm_heads_scaled(const void *x, int type, const float *w, size_t queries, size_t heads, size_t D, void *y, float *rstd,
+                              size_t N, size_t C, float epsilon) {
+    if (type == SLM_F32) norm_heads_scaled_of(x, SLM_F32, w, queries, heads, D, y, rstd, N, C, epsilon);
+    else norm_heads_scaled_of(x, SLM_BF16, w, queries, heads, D, y, rstd, N, C, epsilon);
+}
+
+static inline void norm_heads_scaled_gradient_of(const void *dy, const void *x, int type, const float *w, size_t queries, size_t heads,
+                                                 size_t D, const float *rstd, void *dx, float *dw, size_t N, size_t C) {
+    for (size_t n = 0; n < N; n++) {
+        for (size_t h = 0; h < heads; h++) {
+            const size_t at = n * C + h * D;
+            const float *weights = h < queries ? w : w + D;
+            const vf r = splat(rstd[n * heads + h]);
+            vf sum = {0};
+            for (size_t i = 0; i < D; i += W) {
+                const size_t count = min_size(W, D - i);
+                const vf slope = get_first(dy, type, at + i, count), unit = get_first(x, type, at + i, count) * r;
+                sum += slope * load_first(weights + i, count) * unit;
+                float *d = dw ? dw + (h < queries ? 0 : D) + i : NULL;
+                if (d) store_first(d, load_first(d, count) + slope * unit, count);
+            }
+            const vf along = splat(sum_lanes(sum) / (float)D);
+            for (size_t i = 0; i < D; i += W) {
+                const size_t count = min_size(W, D - i);
+                const vf g = get_first(dy, type, at + i, count) * load_first(weights + i, count);
+                put_first(dx, type, at + i, r * (g - get_first(x, type, at + i, count) * r * along), count);
+            }
+        }
+        copy_rest(dy, dx, type, n * C + heads * D, (n + 1) * C);
+    }
+}
+static void norm_heads_scaled_gradient(const void *dy, const void *x, int type, const float *w, size_t queries, size_t heads, size_t D,
+                                       const float *rstd, void *dx, float *dw, size_t N, size_t C) {
+    if (type == SLM_F32) norm_heads_scaled_gradient_of(dy, x, SLM_F32, w, queries, heads, D, rstd, dx, dw, N, C);
+    else norm_heads_scaled_gradient_of(dy, x, SLM_BF16, w, queries, heads, D, rstd, dx, dw, N, C);
 }

@@ -65,7 +65,7 @@ static inline bool slm_can_split_sum(slm_matmul p) {
     return p.c_type == SLM_F32 && p.activation == SLM_IDENTITY && !p.pre_activation && !p.bias && !p.plus;
 }
 
-/// Causal attention of one of B·H independent heads; see bodies/attention.h for the formulas.
+/// Causal attention of one query head; see bodies/attention.h for the formulas.
 typedef struct {
     size_t T, D;
     int type;                     ///< of q, k, v, y and their gradients
@@ -79,6 +79,9 @@ typedef struct {
     float *log_sum;               ///< [T]: log Σ exp(score), saved for the backward pass
     const void *dy;
     void *dq, *dk, *dv;           ///< with `stride`
+    /// Query heads that share k and v (grouped-query attention) run one after the other with the same scratch, which holds the sums for
+    /// dk and dv: all but the first add to them, and only the last writes them.
+    bool adds_to_keys, keeps_key_sums;
 } slm_attention;
 
 /// Attention of one position of one sequence over its KV cache, for one head: see bodies/cached_attention.h.
@@ -87,7 +90,7 @@ typedef struct {
     int precision;                ///< of the cache: SLM_WEIGHTS_F32, _BF16 or _INT8
     float scale;                  ///< of the scores, 1/√D
     size_t capacity;              ///< positions that the cache can hold
-    size_t count;                 ///< cached positions to attend to, from the first on; at least 1
+    size_t first, count;          ///< cached positions to attend to: first ..< count; at least one
     const float *q;               ///< [D]
     const void *keys, *values;
     const void *next_keys, *next_values;   ///< the cache of the head that is computed next, to prefetch, or NULL
@@ -205,6 +208,18 @@ typedef struct {
     /// dx = rstd·(dy − y·⟨dy·y⟩) in those heads, dx = dy in the rest of the row. y is the result of norm_heads.
     void (*norm_heads_gradient)(const void *dy, const void *y, int type, size_t heads, size_t D, const float *rstd, void *dx, size_t N,
                                 size_t C);
+    /// The same with a weight per channel, w [2,D]: the first for the first `queries` heads, the second for the other heads.
+    void (*norm_heads_scaled)(const void *x, int type, const float *w, size_t queries, size_t heads, size_t D, void *y, float *rstd,
+                              size_t N, size_t C, float epsilon);
+    /// With x̂ = x·rstd and g = dy·w:  dx = rstd·(g − x̂·⟨g·x̂⟩), dw += Σ dy·x̂ for each of the two weights; dw belongs to the calling
+    /// thread and may be NULL.
+    void (*norm_heads_scaled_gradient)(const void *dy, const void *x, int type, const float *w, size_t queries, size_t heads, size_t D,
+                                       const float *rstd, void *dx, float *dw, size_t N, size_t C);
+
+    /// Gated activation: y [N,F] = f(x[:, 0 ..< F])·x[:, F ..< 2F].   x [N,2F]
+    void (*gate)(int f, const void *x, int x_type, void *y, int y_type, size_t N, size_t F);
+    /// With g and u the two halves of x:  dx = (dy·u·f'(g), dy·f(g)).
+    void (*gate_gradient)(int f, const void *dy, const void *x, void *dx, int type, size_t N, size_t F);
 
     /// y[n] = table[ids[n]] (+ more[(first + n) % period], if more is not NULL).
     void (*embed)(const int32_t *ids, const void *table, int table_type, const float *more, size_t first, size_t period, void *y,
