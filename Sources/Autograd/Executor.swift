@@ -38,7 +38,15 @@ package protocol Executor: AnyObject {
 
 extension Tape: Executor {
     package func embed(_ ids: Tensor, in table: Embedding, plus positions: Embedding?, documentStarts: Tensor?) -> Tensor {
-        embed(ids, in: value(of: table.table), plus: positions.map { value(of: $0.table) }, documentStarts: documentStarts)
+        let positions = positions.map { value(of: $0.table) }
+        guard let quantized = parameters?.quantized(table.table) else {
+            return embed(ids, in: value(of: table.table), plus: positions, documentStarts: documentStarts)
+        }
+        // A small table of the rows that are needed, one for each id.
+        let rows = empty([ids.shape.count, quantized.inputs])
+        processor.embed(ids.elements, in: quantized, into: rows.elements)
+        let indices = self.ids((0..<Int32(ids.shape.count)).map { $0 }, ids.shape)
+        return embed(indices, in: rows, plus: positions, documentStarts: documentStarts)
     }
 
     package func norm(_ x: Tensor, by norm: Norm) -> Tensor {
@@ -49,7 +57,10 @@ extension Tape: Executor {
     }
 
     package func linear(_ x: Tensor, weight: Parameter, bias: Parameter?, then f: UnaryFunction, plus: Tensor?) -> Tensor {
-        linear(x, weight: value(of: weight), bias: bias.map(value), then: f, plus: plus)
+        if let quantized = parameters?.quantized(weight) {
+            return linear(x, frozen: quantized, bias: bias.map(value), then: f, plus: plus)
+        }
+        return linear(x, weight: value(of: weight), bias: bias.map(value), then: f, plus: plus)
     }
 
     package func applyRotaryEmbedding(_ qkv: Tensor, _ heads: AttentionHeads, _ positions: RotaryPositions) -> Tensor {

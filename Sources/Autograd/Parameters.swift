@@ -96,16 +96,25 @@ package final class Parameters {
     package private(set) lazy var gradients = processor.zeros(values.count)
     /// Whether a gradient has been written since `zeroGradients`. The first write stores, and later ones add.
     private var isWritten: [Bool]
+    /// Frozen matrices in int8 or int4, or those of a model that is not trained, by index. Their regions of the buffer are unused, and take
+    /// no memory.
+    private let quantized: [Int: QuantizedWeights]
     let processor: Processor
 
     /// - Parameter frozen: The frozen weights, laid out like `list.frozen`.
-    package convenience init(_ list: ParameterList, over frozen: Buffer? = nil, on processor: Processor, seed: UInt64 = 0) {
-        self.init(list, values: processor.zeros(list.count), over: frozen, on: processor)
+    package convenience init(
+        _ list: ParameterList, over frozen: Buffer? = nil, quantized: [Int: QuantizedWeights] = [:], on processor: Processor, seed: UInt64 = 0
+    ) {
+        self.init(list, values: processor.zeros(list.count), over: frozen, quantized: quantized, on: processor)
         for parameter in self.list { initialize(parameter, seed: seed) }
     }
 
     /// Uses existing weights, such as those of a checkpoint, laid out like `list.trainable`.
-    package init(_ list: ParameterList, values: Buffer, over frozen: Buffer? = nil, on processor: Processor) {
+    ///
+    /// - Parameter quantized: Matrices of the frozen parameters, or of all parameters if none is frozen, by index.
+    package init(
+        _ list: ParameterList, values: Buffer, over frozen: Buffer? = nil, quantized: [Int: QuantizedWeights] = [:], on processor: Processor
+    ) {
         require(values.count == list.count, "expected \(list.count) weights, found \(values.count)")
         require((frozen?.count ?? 0) == list.frozen.count, "expected \(list.frozen.count) frozen weights, found \(frozen?.count ?? 0)")
         self.list = list.parameters
@@ -113,6 +122,7 @@ package final class Parameters {
         self.processor = processor
         self.frozen = list.frozen.parameters
         frozenValues = frozen ?? values[0..<0]
+        self.quantized = quantized
         isWritten = Array(repeating: false, count: list.parameters.count)
     }
 
@@ -120,8 +130,20 @@ package final class Parameters {
     package var count: Int { list.reduce(0) { $0 + $1.shape.count } }
     package var frozenCount: Int { frozen.reduce(0) { $0 + $1.shape.count } }
 
+    /// The matrix of a parameter that is kept in int8 or int4; nil if it has f32 values.
+    package func quantized(_ parameter: Parameter) -> QuantizedWeights? {
+        parameter.isTrainable == frozen.isEmpty ? quantized[parameter.index] : nil
+    }
+
+    /// How the frozen weights are kept.
+    package var frozenPrecision: WeightPrecision {
+        if frozen.isEmpty || quantized.isEmpty { return .float32 }
+        return quantized.values.contains { $0.precision == .int4 } ? .int4 : .int8
+    }
+
     package func value(of parameter: Parameter) -> Tensor {
         check(parameter)
+        require(quantized(parameter) == nil, "\(parameter.name) has no f32 values: it is quantized")
         if !parameter.isTrainable { return Tensor(frozenValues[parameter.range], shape: parameter.shape) }
         return Tensor(values[parameter.range], shape: parameter.shape, origin: .parameter(parameter))
     }

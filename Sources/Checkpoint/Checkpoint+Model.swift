@@ -73,8 +73,18 @@ extension Checkpoint {
         var list = ParameterList(lora: adapter?.shape)
         let model = GPT(configuration, in: &list)
         let learned = try values(of: list.trainable, copying: copying, keepingQuantized: keepingQuantized, on: processor)
-        guard let adapter else { return (model, Parameters(list, values: learned, on: processor), list) }
-        let frozen = try frozenWeights(of: try adapterBase(at: base), list, adapter, on: processor)
+        guard let adapter else {
+            let quantized = keepingQuantized ? quantizedWeights(of: list.trainable) : [:]
+            return (model, Parameters(list, values: learned, quantized: quantized, on: processor), list)
+        }
+        let base = try adapterBase(at: base)
+        // PiSSA changes the base's weights, so they must be in f32.
+        if keepingQuantized, adapter.principals.count == 0 {
+            let frozen = try base.values(of: list.frozen, keepingQuantized: true, on: processor)
+            let quantized = base.quantizedWeights(of: list.frozen)
+            return (model, Parameters(list, values: learned, over: frozen, quantized: quantized, on: processor), list)
+        }
+        let frozen = try frozenWeights(of: base, list, adapter, on: processor)
         return (model, Parameters(list, values: learned, over: frozen, on: processor), list)
     }
 }

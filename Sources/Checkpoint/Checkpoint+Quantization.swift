@@ -1,4 +1,4 @@
-import Autograd
+package import Autograd
 package import Kernels
 import Model
 
@@ -46,6 +46,13 @@ extension Checkpoint {
         _ = GPT(configuration, in: &list)
         result.weights = OrderedDictionary(try values(of: list.trainable, on: processor), of: list.parameters)
         result.quantized = [:]
+        return result
+    }
+
+    /// The quantized matrices of a model's parameters, by their index.
+    package func quantizedWeights(of layout: ParameterList.Layout) -> [Int: QuantizedWeights] {
+        var result: [Int: QuantizedWeights] = [:]
+        for parameter in layout.parameters { result[parameter.index] = quantized[parameter.name] }
         return result
     }
 

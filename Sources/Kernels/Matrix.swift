@@ -15,6 +15,12 @@ package struct Matrix {
         self.columnStride = columnStride
     }
 
+    package func columns(_ range: Range<Int>) -> Matrix {
+        require(range.lowerBound >= 0 && range.upperBound <= columns, "matrix: columns \(range) of \(columns)")
+        let start = min(range.lowerBound * columnStride, buffer.count)
+        return Matrix(buffer[start..<buffer.count], rows: rows, columns: range.count, rowStride: rowStride, columnStride: columnStride)
+    }
+
     package var transposed: Matrix {
         Matrix(buffer, rows: columns, columns: rows, rowStride: columnStride, columnStride: rowStride)
     }

@@ -83,16 +83,38 @@ extension Processor {
 
     /// Writes the dequantized weights [O, I].
     package func dequantize(_ weights: QuantizedWeights, into values: Buffer) {
-        let O = weights.outputs
+        dequantize(weights, rows: 0..<weights.outputs, into: values)
+    }
+
+    /// Writes some rows of the dequantized weights.
+    package func dequantize(_ weights: QuantizedWeights, rows: Range<Int>, into values: Buffer) {
         let I = weights.inputs
-        let width = QuantizedWeights.codeBytes(weights.precision, inputs: I)
-        let groups = QuantizedWeights.groups(inputs: I)
-        require(values.count == O * I, "dequantize: weights [\(O), \(I)] into \(values.count) elements")
-        split(O, atLeast: 64) { rows in
-            let n = rows.lowerBound
-            table.weights_dequantize(
-                weights.precision.code, weights.codes.bytes + n * width, weights.scales.floats + n * groups, rows.count, I,
-                values.floats + n * I)
+        require(
+            rows.lowerBound >= 0 && rows.upperBound <= weights.outputs && values.count == rows.count * I,
+            "dequantize: rows \(rows) of [\(weights.outputs), \(I)] into \(values.count) elements")
+        measured("dequantize", bytes: rows.count * QuantizedWeights.codeBytes(weights.precision, inputs: I) + 4 * values.count) {
+            split(rows.count, atLeast: 64) { part in
+                dequantize(weights, from: rows.lowerBound + part.lowerBound, count: part.count, into: values.floats + part.lowerBound * I)
+            }
         }
+    }
+
+    /// Embedding lookup: y [N, I] = the dequantized rows `ids`.
+    package func embed(_ ids: Buffer, in weights: QuantizedWeights, into y: Buffer) {
+        let I = weights.inputs
+        require(y.count == ids.count * I, "embed: \(ids.count) ids into \(y.count) elements")
+        ids.readIDs { ids in
+            for n in ids.indices {
+                require(ids[n] >= 0 && ids[n] < weights.outputs, "embed: id \(ids[n]) at \(n), in a table of \(weights.outputs)")
+                dequantize(weights, from: Int(ids[n]), count: 1, into: y.floats + n * I)
+            }
+        }
+    }
+
+    private func dequantize(_ weights: QuantizedWeights, from row: Int, count: Int, into values: UnsafeMutablePointer<Float>) {
+        let width = QuantizedWeights.codeBytes(weights.precision, inputs: weights.inputs)
+        let groups = QuantizedWeights.groups(inputs: weights.inputs)
+        table.weights_dequantize(
+            weights.precision.code, weights.codes.bytes + row * width, weights.scales.floats + row * groups, count, weights.inputs, values)
     }
 }

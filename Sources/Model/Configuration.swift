@@ -140,7 +140,59 @@ package struct GPTConfiguration: Sendable, Equatable {
         return gpt2
     }()
 
+    /// What Llama models have in common: RMS norms, rotary positions, gated MLPs with SiLU, and no biases.
+    private static func llama(
+        layers: Int, heads: Int, keyValueHeads: Int, width: Int, hiddenWidth: Int, vocabulary: Int
+    ) -> GPTConfiguration {
+        var llama = GPTConfiguration(layers: layers, heads: heads, width: width, context: 2_048, vocabulary: vocabulary)
+        llama.keyValueHeads = keyValueHeads
+        llama.hiddenWidth = hiddenWidth
+        llama.isGated = true
+        llama.hasBias = false
+        llama.norm = .rms
+        llama.activation = .silu
+        llama.positions = .rotary
+        llama.isTied = true
+        return llama
+    }
+
+    package static let smolLM2: GPTConfiguration = {
+        var smolLM2 = llama(layers: 30, heads: 9, keyValueHeads: 3, width: 576, hiddenWidth: 1_536, vocabulary: 49_152)
+        smolLM2.rotary.base = 100_000
+        return smolLM2
+    }()
+    package static let qwen2: GPTConfiguration = {
+        var qwen2 = llama(layers: 24, heads: 14, keyValueHeads: 2, width: 896, hiddenWidth: 4_864, vocabulary: 151_936)
+        qwen2.hasQKVBias = true
+        qwen2.normEpsilon = 1e-6
+        qwen2.rotary.base = 1_000_000
+        return qwen2
+    }()
+    package static let llama3: GPTConfiguration = {
+        var llama3 = llama(layers: 16, heads: 32, keyValueHeads: 8, width: 2_048, hiddenWidth: 8_192, vocabulary: 128_256)
+        llama3.rotary.base = 500_000
+        llama3.rotary.scaling = .llama3(factor: 32, low: 1, high: 4, context: 8_192)
+        return llama3
+    }()
+    package static let gemma3: GPTConfiguration = {
+        var gemma3 = llama(layers: 18, heads: 4, keyValueHeads: 1, width: 640, hiddenWidth: 2_048, vocabulary: 262_144)
+        gemma3.headWidth = 256
+        gemma3.activation = .gelu
+        gemma3.normEpsilon = 1e-6
+        gemma3.hasPostNorms = true
+        gemma3.qkNorm = .scaled
+        gemma3.attentionScale = 1.0 / 16
+        gemma3.layerAttention = [.sliding, .sliding, .sliding, .sliding, .sliding, .full]
+        gemma3.slidingWindow = 512
+        gemma3.rotary.base = 1_000_000
+        gemma3.slidingRotary = RotaryPositions()
+        gemma3.embeddingScale = 25.298_221
+        return gemma3
+    }()
+
+    /// The last four have the shapes of models that people fine-tune.
     package static let presets: [(name: String, configuration: GPTConfiguration)] = [
-        ("bigram", bigram), ("characters", characters), ("tiny", tiny), ("eugpt", eugpt), ("gpt2", gpt2),
+        ("bigram", bigram), ("characters", characters), ("tiny", tiny), ("eugpt", eugpt), ("gpt2", gpt2), ("smollm2-135m", smolLM2),
+        ("gemma-3-270m", gemma3), ("qwen2.5-0.5b", qwen2), ("llama-3.2-1b", llama3),
     ]
 }

@@ -51,7 +51,7 @@ package struct GPT: Sendable {
     ) -> Tensor {
         let x = hiddenStates(of: ids, documentStarts: documentStarts, on: tape)                       // [B, T, C]
         // The [B, T, V] logits never exist as a whole.
-        return tape.linearCrossEntropy(x, weight: tape.value(of: head), targets: targets, count: count)  // []
+        return tape.linearCrossEntropy(x, weight: head, targets: targets, count: count)               // []
     }
 
     /// The cross-entropy of each target that counts, in order, without gradients.   ids, targets [B, T]
@@ -65,7 +65,7 @@ package struct GPT: Sendable {
     ) -> [TokenLosses] {
         tape.withoutRecording {
             let x = hiddenStates(of: ids, documentStarts: documentStarts, on: tape)                   // [B, T, C]
-            return targets.map { tape.linearTokenLosses(x, weight: tape.value(of: head), targets: $0) }
+            return targets.map { tape.linearTokenLosses(x, weight: head, targets: $0) }
         }
     }
 

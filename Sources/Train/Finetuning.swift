@@ -3,7 +3,7 @@ import Checkpoint
 import Corpus
 import Files
 package import Kernels
-import Model
+package import Model
 package import Tokenize
 
 /// Sets up a fine-tuning run from a base checkpoint and chats.
@@ -20,6 +20,8 @@ package struct Finetuning {
         /// The share of the rows that are older chats.
         package var replayShare = 0.2
         package var dropout: Float = 0.1
+        /// The length of a training row; nil for the model's context, but at most 1,024.
+        package var rowLength: Int?
         /// Trains a LoRA adapter instead of the whole model.
         package var lora: LoRAConfiguration?
         /// Whether to initialize the adapter with PiSSA.
@@ -32,6 +34,8 @@ package struct Finetuning {
         package var skipsBad = false
 
         package init(data: [String]) { self.data = data }
+
+        package func rowLength(of configuration: GPTConfiguration) -> Int { min(rowLength ?? 1_024, configuration.context) }
     }
 
     package let run: TrainingRun
@@ -56,7 +60,7 @@ package struct Finetuning {
         let base = try Checkpoint(reading: path)
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
         let vocabulary = try FinetuningVocabulary(base)
-        let context = base.configuration.context
+        let context = settings.rowLength(of: base.configuration)
         let chats = try FinetuningData(
             settings.data, replay: settings.replay, vocabulary, context: context, skipsBad: settings.skipsBad, on: processor.pool
         )
@@ -74,6 +78,8 @@ package struct Finetuning {
             of: base, settings, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
             seed: UInt64(bitPattern: Int64(plan.seed)), preparing
         )
+        trainer.rowLength = context
+        trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
         let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: plan.rows * context)
             ?? Self.steps(of: plan, training, trainer, clock)
         plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
@@ -99,9 +105,11 @@ package struct Finetuning {
         let chats = try FinetuningData(resuming: stored, in: folder, vocabulary, on: processor.pool)
         plan.rows = min(plan.rows, try chats.rowsPerEpoch(plan))
         let changes = try plan.changes(from: storedPlan)
-        let (model, parameters) = try stored.model(base: base, copying: true, on: processor)
+        let (model, parameters) = try stored.model(base: base, copying: true, keepingQuantized: stored.adapter != nil, on: processor)
         let seed = UInt64(bitPattern: Int64(plan.seed))
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: seed)
+        trainer.rowLength = try stored.finetuningRowLength
+        trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
         let replayShare = try stored.number("finetune/replay_share")
         let training = try chats.training(plan, replayShare: replayShare)
         try self.init(
@@ -119,6 +127,7 @@ package struct Finetuning {
     ) throws {
         var fields = try chats.fields(from: folder, replayShare: replayShare)
         if let basePath { fields["finetune/base"] = basePath }
+        if trainer.rowLength != trainer.model.configuration.context { fields["finetune/context"] = .integer(trainer.rowLength) }
         run = try TrainingRun(
             trainer, plan, training: training, validation: chats.data.validationSet(plan.lossScope),
             replay: chats.replay?.validationSet(plan.lossScope),
@@ -156,7 +165,11 @@ package struct Finetuning {
             return (Trainer(model, parameters, on: processor, precision: precision, seed: seed), nil)
         }
         var adapter = LoRAAdapter(lora, baseDigest: base.weightsDigest, basePath: basePath)
-        let parameters = Parameters(list, over: try base.values(of: list.frozen, on: processor), on: processor, seed: seed)
+        // A quantized base stays quantized (QLoRA), unless PiSSA has to change it.
+        let keepsQuantized = !settings.usesPiSSA
+        let frozen = try base.values(of: list.frozen, keepingQuantized: keepsQuantized, on: processor)
+        let quantized = keepsQuantized ? base.quantizedWeights(of: list.frozen) : [:]
+        let parameters = Parameters(list, over: frozen, quantized: quantized, on: processor, seed: seed)
         if settings.usesPiSSA {
             let layers = list.loraLayers
             let principals = try parameters.initializeWithPiSSA(of: layers) { preparing(Double($0) / Double(layers.count)) }

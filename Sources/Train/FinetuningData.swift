@@ -48,7 +48,7 @@ struct FinetuningData {
         guard stored.isFinetuned else { throw TrainingError.noFinetune(path: stored.path ?? folder) }
         try self.init(
             try stored.finetuningPaths("data", from: folder), replay: try stored.finetuningPaths("replay", from: folder), vocabulary,
-            context: stored.configuration.context,
+            context: stored.finetuningRowLength,
             skipsBad: stored.training["finetune/skips_bad"] != nil, on: pool
         )
         guard try stored.text("finetune/data_digest") == data.digest else { throw TrainingError.changedData(paths: self.paths) }
@@ -84,6 +84,21 @@ struct FinetuningData {
 extension Checkpoint {
     /// Whether it belongs to a fine-tuning run.
     package var isFinetuned: Bool { training["finetune/data/0"] != nil }
+
+    /// The length of the rows of a fine-tuning run.
+    package var finetuningRowLength: Int {
+        get throws(CheckpointError) {
+            guard training["finetune/context"] != nil else { return configuration.context }
+            let length = try integer("finetune/context")
+            guard (1...configuration.context).contains(length) else {
+                throw .mismatch(
+                    path: name, name: "training/finetune/context", expected: "a whole number from 1 to \(configuration.context)",
+                    found: "\(length)"
+                )
+            }
+            return length
+        }
+    }
 
     /// The files or folders of the chats of a fine-tuning run.
     ///

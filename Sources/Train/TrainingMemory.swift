@@ -15,6 +15,8 @@ package struct TrainingMemory: Sendable {
     package var isRecomputing: Bool
     /// The LoRA configuration, if only an adapter is trained: frozen weights have neither gradients nor moments.
     package var lora: LoRAConfiguration?
+    /// How the frozen weights of an adapter's base are kept.
+    package var frozenPrecision = WeightPrecision.float32
     /// The memory of the token files.
     package var dataBytes = 0.0
     /// The number of tokens that the n-gram initialization counts; 0 for none.
@@ -48,7 +50,7 @@ package struct TrainingMemory: Sendable {
         let block = tokens * ((qkv + mlp) * stored + 8 * C)
         let blocks = isRecomputing ? min(L, 1) * block + L * tokens * C * 4 : L * block
         // The logits in f32, and the copy of their gradient that the matmuls read.
-        let logits = min(tokens, 1_536) * V * (precision == .bfloat16 ? 6 : 4)
+        let logits = min(tokens, Double(Tape.logitRows(of: c.vocabulary))) * V * (precision == .bfloat16 ? 6 : 4)
         let hasNGrams = nGramTokens > 0 && NGramInitialization.isPossible(for: c)
         let initialization = hasNGrams ? NGramInitialization.bytes(for: c, counting: nGramTokens) : 0
         return Double(Self.program) + dataBytes + parameters(of: c) + max(blocks + logits, initialization)
@@ -59,7 +61,9 @@ package struct TrainingMemory: Sendable {
         guard let lora else { return 16 * Double(configuration.parameterCount) }
         var list = ParameterList(lora: lora)
         _ = GPT(configuration, in: &list)
-        return 16 * Double(list.count) + 4 * Double(list.frozen.count)
+        // int8 and int4 have an f32 scale for every 64 weights.
+        let frozenBytes = switch frozenPrecision { case .int4: 0.5625; case .int8: 1.0625; default: 4.0 }
+        return 16 * Double(list.count) + frozenBytes * Double(list.frozen.count)
     }
 
     /// Settings that need at most `bytes`, with the memory of each; the one that changes the model least first.

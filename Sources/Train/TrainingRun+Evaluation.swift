@@ -129,7 +129,7 @@ extension TrainingRun {
         return part.tokens
     }
 
-    private var context: Int { trainer.model.configuration.context }
+    private var context: Int { trainer.rowLength }
 
     /// The training rows of an evaluation: fewer tokens than of the validation set, because decisions depend on the validation loss.
     private var trainingRows: Int {

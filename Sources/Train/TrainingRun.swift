@@ -95,7 +95,7 @@ package final class TrainingRun {
         if plan.nGramContexts > 0 { trainer.optimizer.learningRateScale = NGramInitialization.learningRateScale }
     }
 
-    package var tokensPerStep: Int { plan.rows * trainer.model.configuration.context }
+    package var tokensPerStep: Int { plan.rows * trainer.rowLength }
 
     /// The total number of steps; nil if the plan's length is a time.
     package var steps: Int? { plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep) }

@@ -19,7 +19,8 @@ import Testing
 
     private func check(_ variant: ProcessorVariant, hasDocuments: Bool) throws {
         let p = try variant.processor(), precision = variant.precision
-        let samples = Self.cases.map { AttentionSample(B: $0.B, T: $0.T, H: $0.H, D: $0.D, hasDocuments: hasDocuments) } + [
+        let equalHeads = Self.cases.map { (B, T, H, D) in AttentionSample(B: B, T: T, H: H, D: D, hasDocuments: hasDocuments) }
+        let samples = equalHeads + [
             AttentionSample(B: 2, T: 50, H: 4, K: 2, D: 16, hasDocuments: hasDocuments),
             AttentionSample(B: 1, T: 131, H: 3, K: 1, D: 33, window: 40, hasDocuments: hasDocuments),
             AttentionSample(B: 2, T: 100, H: 2, D: 8, window: 1, hasDocuments: hasDocuments),

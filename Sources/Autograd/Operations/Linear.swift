@@ -45,18 +45,26 @@ extension Tape {
     }
 
     /// dx (+)= dy·W
-    func addInputGradient(dy: Matrix, weight: Tensor, to x: GradientTarget) {
+    func addInputGradient(dy: Matrix, weight: WeightMatrix, to x: GradientTarget) {
         addGradient(to: x) { dx, adding in
             // Accumulating in bf16 would round twice. f32 targets, as in the residual stream, are accumulated directly.
-            let direct = !adding || x.type == .float32
+            let isWhole = if case .tensor = weight { true } else { false }
+            let direct = (!adding && isWhole) || x.type == .float32
             let target = direct ? dx : processor.buffer(of: dx.count, .float32)
-            var matmul = Matmul(of: dy, weight.matrix, into: Matrix(target, rows: dy.rows, columns: weight.shape[1]))
-            matmul.precision = precision
-            matmul.accumulates = adding && direct
-            processor.run(matmul, as: "linear dx")
+            multiply(dy, by: weight, into: Matrix(target, rows: dy.rows, columns: weight.shape[1]), adding: adding && direct, as: "linear dx")
             if !direct {
-                processor.copy(target, into: dx, adding: true)
+                processor.copy(target, into: dx, adding: adding)
             }
+        }
+    }
+
+    /// y (+)= x·W, summed over blocks of rows of W. If there are several blocks, y must be f32.
+    func multiply(_ x: Matrix, by weight: WeightMatrix, into y: Matrix, adding: Bool = false, as name: StaticString) {
+        weight.forEachBlock(on: processor) { rows, block in
+            var matmul = Matmul(of: x.columns(rows), block, into: y)
+            matmul.precision = precision
+            matmul.accumulates = adding || rows.lowerBound > 0
+            processor.run(matmul, as: name)
         }
     }
 
@@ -94,6 +102,6 @@ private struct LinearOperation: Operation {
                 tape.processor.sum(du.elements, outer: 1, R: N, inner: O, into: db, adding: adding)
             }
         }
-        tape.addInputGradient(dy: slope, weight: weight, to: GradientTarget(x))
+        tape.addInputGradient(dy: slope, weight: .tensor(weight), to: GradientTarget(x))
     }
 }

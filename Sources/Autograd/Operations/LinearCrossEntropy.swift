@@ -8,10 +8,19 @@ extension Tape {
     /// the logits of a chunk exist.
     ///
     /// - Parameter count: The divisor of the sum when this is only part of a larger batch; by default the number of targets that count.
-    package func linearCrossEntropy(_ x: Tensor, weight: Tensor, targets: Tensor, count: Int? = nil, rows most: Int = 1_536) -> Tensor {
+    package func linearCrossEntropy(_ x: Tensor, weight: Tensor, targets: Tensor, count: Int? = nil, rows most: Int? = nil) -> Tensor {
+        linearCrossEntropy(x, .tensor(weight), targets: targets, count: count, rows: most)
+    }
+
+    /// The same with a weight that may be quantized.
+    package func linearCrossEntropy(_ x: Tensor, weight: Parameter, targets: Tensor, count: Int? = nil) -> Tensor {
+        linearCrossEntropy(x, matrix(of: weight), targets: targets, count: count, rows: nil)
+    }
+
+    private func linearCrossEntropy(_ x: Tensor, _ weight: WeightMatrix, targets: Tensor, count: Int?, rows most: Int?) -> Tensor {
         require(targets.isTarget(of: x), "linearCrossEntropy: targets \(targets.shape) for \(x.shape)")
         let scale = targets.meanFactor(of: count)
-        return linearCrossEntropy(x, weight: weight, scale: scale, rows: most) { logits, rows, V, stride, losses, dLogits in
+        return linearCrossEntropy(x, weight, scale: scale, rows: most) { logits, rows, V, stride, losses, dLogits in
             processor.crossEntropy(
                 logits, N: rows.count, V: V, stride: stride, targets: targets.elements[rows], losses: losses, gradient: dLogits,
                 scale: scale
@@ -22,7 +31,7 @@ extension Tape {
     /// The sum over all rows of −Σ p·log softmax(x·Wᵀ)[token], for target distributions p over several tokens.   x [N, C], W [V, C]
     package func linearCrossEntropy(_ x: Tensor, weight: Tensor, softTargets: SoftTargets) -> Tensor {
         require(softTargets.rows == x.shape.rows.0, "linearCrossEntropy: soft targets for \(softTargets.rows) rows of \(x.shape)")
-        return linearCrossEntropy(x, weight: weight, scale: 1, rows: softTargets.rows) { logits, rows, V, stride, losses, dLogits in
+        return linearCrossEntropy(x, .tensor(weight), scale: 1, rows: softTargets.rows) { logits, rows, V, stride, losses, dLogits in
             processor.crossEntropy(
                 logits, N: rows.count, V: V, stride: stride, softTargets: softTargets, losses: losses, gradient: dLogits, scale: 1
             )
@@ -30,18 +39,22 @@ extension Tape {
     }
 
     private func linearCrossEntropy(
-        _ x: Tensor, weight: Tensor, scale: Float, rows most: Int,
+        _ x: Tensor, _ weight: WeightMatrix, scale: Float, rows most: Int?,
         _ crossEntropy: (_ logits: Buffer, Range<Int>, _ V: Int, _ stride: Int, _ losses: Buffer, _ dLogits: Buffer?) -> Void
     ) -> Tensor {
         let x = contiguous(x)
         let (N, C) = x.shape.rows
         require(weight.shape.rank == 2 && weight.shape[1] == C, "linearCrossEntropy: \(x.shape) through a weight \(weight.shape)")
-        require(most > 0, "linearCrossEntropy: chunks of \(most) rows")
         let V = weight.shape[0]
+        let most = most ?? Self.logitRows(of: V)
+        require(most > 0, "linearCrossEntropy: chunks of \(most) rows")
         let losses = processor.buffer(of: N, .float32)
-        let needsGradient = needsGradient(for: [GradientTarget(x), GradientTarget(weight)])
-        let dx = needsGradient && GradientTarget(x).needsGradient ? processor.buffer(of: N * C, x.type) : nil
-        let dw = needsGradient && GradientTarget(weight).needsGradient ? processor.buffer(of: V * C, .float32) : nil
+        let inputs = [GradientTarget(x)] + (weight.gradient.map { [$0] } ?? [])
+        let needsGradient = needsGradient(for: inputs)
+        // Blocks of quantized weights are summed in f32.
+        let isWhole = weight.gradient != nil
+        let dx = needsGradient && GradientTarget(x).needsGradient ? processor.buffer(of: N * C, isWhole ? x.type : .float32) : nil
+        let dw = needsGradient && weight.gradient?.needsGradient ?? false ? processor.buffer(of: V * C, .float32) : nil
         var dLogits: Buffer?
         forEachChunk(of: x, through: weight, atMost: most) { rows, features, logits, stride in
             if needsGradient, dLogits == nil { dLogits = precision == .float32 ? logits : processor.buffer(of: logits.count, precision) }
@@ -50,21 +63,27 @@ extension Tape {
             let slope = Matrix(dLogits, rows: rows.count, columns: V, rowStride: stride)
             if let dx {
                 let part = Matrix(dx[rows.lowerBound * C..<rows.upperBound * C], rows: rows.count, columns: C)
-                multiply(slope, weight.matrix, into: part, as: "head dx")
+                multiply(slope, by: weight, into: part, as: "head dx")
             }
             if let dw {
-                multiply(slope.transposed, features, into: Matrix(dw, rows: V, columns: C), adding: rows.lowerBound > 0, as: "head dW")
+                var matmul = Matmul(of: slope.transposed, features, into: Matrix(dw, rows: V, columns: C))
+                matmul.precision = precision
+                matmul.accumulates = rows.lowerBound > 0
+                processor.run(matmul, as: "head dW")
             }
         }
         if N == 0, let dw { processor.clear(dw) }
-        return record(total(losses, scale: scale), from: [GradientTarget(x), GradientTarget(weight)]) {
-            LinearCrossEntropy(x: GradientTarget(x), weight: GradientTarget(weight), dx: dx, dw: dw)
+        return record(total(losses, scale: scale), from: inputs) {
+            LinearCrossEntropy(x: GradientTarget(x), weight: weight.gradient, dx: dx, dw: dw)
         }
     }
 
+    /// The most rows of logits that exist at a time: fewer for large vocabularies, so that they take at most 256 MB.
+    package static func logitRows(of V: Int) -> Int { V <= 1 << 16 ? 1_536 : Swift.max(64, (1 << 26) / V) }
+
     /// Computes the logits x·Wᵀ chunk by chunk, in one buffer with rows `stride` apart.   x [.., C], W [V, C]
     func forEachChunk(
-        of x: Tensor, through weight: Tensor, atMost most: Int,
+        of x: Tensor, through weight: WeightMatrix, atMost most: Int,
         _ body: (_ rows: Range<Int>, _ features: Matrix, _ logits: Buffer, _ stride: Int) -> Void
     ) {
         let (N, C) = x.shape.rows
@@ -78,16 +97,16 @@ extension Tape {
         for start in Swift.stride(from: 0, to: N, by: size) {
             let rows = start..<min(start + size, N)
             let features = Matrix(x.elements[start * C..<rows.upperBound * C], rows: rows.count, columns: C)
-            multiply(features, weight.matrix.transposed, into: Matrix(logits, rows: rows.count, columns: V, rowStride: stride), as: "head")
+            weight.forEachBlock(on: processor) { outputs, block in
+                let part = logits[outputs.lowerBound..<logits.count]
+                var matmul = Matmul(
+                    of: features, block.transposed, into: Matrix(part, rows: rows.count, columns: outputs.count, rowStride: stride)
+                )
+                matmul.precision = precision
+                processor.run(matmul, as: "head")
+            }
             body(rows, features, logits, stride)
         }
-    }
-
-    private func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, adding: Bool = false, as name: StaticString) {
-        var matmul = Matmul(of: a, b, into: c)
-        matmul.precision = precision
-        matmul.accumulates = adding
-        processor.run(matmul, as: name)
     }
 
     func total(_ losses: Buffer, scale: Float) -> Tensor {
@@ -110,12 +129,13 @@ extension Tensor {
 
 /// The gradients for dy = 1 were computed in the forward pass.
 private struct LinearCrossEntropy: Operation {
-    let x, weight: GradientTarget
+    let x: GradientTarget
+    let weight: GradientTarget?
     let dx, dw: Buffer?
 
     func backward(_ dy: Tensor, on tape: Tape) {
         for (input, gradient) in [(x, dx), (weight, dw)] {
-            guard let gradient else { continue }
+            guard let input, let gradient else { continue }
             if dy.scalar == 1 {
                 tape.passGradient(Tensor(gradient, shape: [gradient.count]), to: input)
             } else {

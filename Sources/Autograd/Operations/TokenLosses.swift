@@ -21,11 +21,21 @@ extension Tape {
     /// The cross-entropy of each single target, without gradients. Rows whose target is negative are skipped.   x [.., C], W [V, C]
     ///
     ///     let tokenLosses = tape.withoutRecording { tape.linearTokenLosses(x, weight: head, targets: targets) }
-    package func linearTokenLosses(_ x: Tensor, weight: Tensor, targets: Tensor, rows most: Int = 1_536) -> TokenLosses {
+    package func linearTokenLosses(_ x: Tensor, weight: Tensor, targets: Tensor, rows most: Int? = nil) -> TokenLosses {
+        linearTokenLosses(x, .tensor(weight), targets: targets, rows: most)
+    }
+
+    /// The same with a weight that may be quantized.
+    package func linearTokenLosses(_ x: Tensor, weight: Parameter, targets: Tensor) -> TokenLosses {
+        linearTokenLosses(x, matrix(of: weight), targets: targets, rows: nil)
+    }
+
+    private func linearTokenLosses(_ x: Tensor, _ weight: WeightMatrix, targets: Tensor, rows most: Int?) -> TokenLosses {
         require(!isRecording, "linearTokenLosses has no derivative: call it inside withoutRecording")
         let x = contiguous(x)
         let (N, C) = x.shape.rows
         let V = weight.shape[0]
+        let most = most ?? Self.logitRows(of: V)
         require(weight.shape.rank == 2 && weight.shape[1] == C, "linearTokenLosses: \(x.shape) through a weight \(weight.shape)")
         require(
             targets.type == .int32 && targets.count == N && most > 0,

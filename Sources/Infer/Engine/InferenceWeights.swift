@@ -9,8 +9,6 @@ import Model
 /// packs some of them.
 struct InferenceWeights {
     private let parameters: Parameters
-    /// Weights that are quantized in their file, by name. Their parameters have no values.
-    private let quantizedWeights: OrderedDictionary<QuantizedWeights>
     private let processor: Processor
     private let precision: WeightPrecision
     private let isTied: Bool
@@ -23,12 +21,10 @@ struct InferenceWeights {
     init(
         of model: GPT,
         _ parameters: Parameters,
-        quantized: OrderedDictionary<QuantizedWeights>,
         on processor: Processor,
         precision: WeightPrecision
     ) {
         self.parameters = parameters
-        quantizedWeights = quantized
         self.processor = processor
         self.precision = precision
         isTied = model.configuration.isTied
@@ -42,7 +38,7 @@ struct InferenceWeights {
     var packedBytes: Int { packedWeights.all.reduce(0) { $0 + $1.byteCount } }
 
     /// Whether the rows of an embedding are read where they are stored, in memory or in a file: packing f32 rows gains nothing.
-    func isUnpackedTable(_ table: Parameter) -> Bool { precision == .float32 && quantizedWeights[table.name] == nil }
+    func isUnpackedTable(_ table: Parameter) -> Bool { precision == .float32 && parameters.quantized(table) == nil }
 
     /// The f32 values of a norm, a bias or an embedding of positions. Small ones are copied out of a mapped file, where reading a
     /// page also loads up to 2 MB around it.
@@ -66,7 +62,7 @@ struct InferenceWeights {
         if precision == .int4, weight.name.hasPrefix("tokens"), !isTied { precision = .int8 }
         let packed: PackedWeights
         let isFirstUse = packedWeights[weight] == nil
-        if precision == .float32, isFirstUse, isUnmodified, quantizedWeights[weight.name] == nil, stored(weight).isInFile {
+        if precision == .float32, isFirstUse, isUnmodified, parameters.quantized(weight) == nil, stored(weight).isInFile {
             packed = processor.unpacked(stored(weight), outputs: weight.shape[0], inputs: weight.shape[1])
         } else {
             packed = pack(weight, as: precision)
@@ -84,7 +80,7 @@ struct InferenceWeights {
 
     private func pack(_ weight: Parameter, as precision: WeightPrecision) -> PackedWeights {
         let O = weight.shape[0], I = weight.shape[1]
-        guard let quantized = quantizedWeights[weight.name] else {
+        guard let quantized = parameters.quantized(weight) else {
             return processor.pack(stored(weight), outputs: O, inputs: I, as: precision, releasingFile: isUnmodified)
         }
         if quantized.precision == precision { return processor.pack(quantized, releasingFile: true) }

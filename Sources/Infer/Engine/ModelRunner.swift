@@ -41,14 +41,13 @@ package final class ModelRunner: Executor {
     package init(
         of model: GPT,
         _ parameters: Parameters,
-        quantized: OrderedDictionary<QuantizedWeights> = [:],
         on processor: Processor,
         precision: WeightPrecision
     ) {
         self.model = model
         self.processor = processor
         self.precision = precision
-        weights = InferenceWeights(of: model, parameters, quantized: quantized, on: processor, precision: precision)
+        weights = InferenceWeights(of: model, parameters, on: processor, precision: precision)
         // Packs the weights, so that the first request does not wait for it.
         _ = logits(for: [Segment(makeKVCache(), from: 0, ids: [0])])
     }
@@ -61,7 +60,7 @@ package final class ModelRunner: Executor {
         precision: WeightPrecision
     ) throws(CheckpointError) {
         let (model, parameters) = try checkpoint.model(base: base, keepingQuantized: true, on: processor)
-        self.init(of: model, parameters, quantized: checkpoint.quantized, on: processor, precision: precision)
+        self.init(of: model, parameters, on: processor, precision: precision)
     }
 
     /// An empty KV cache for one sequence.

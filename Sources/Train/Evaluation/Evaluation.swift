@@ -57,7 +57,7 @@ extension Vocabulary {
 
 extension Trainer {
     /// Evaluates texts with the current weights.
-    package var evaluator: Evaluator { Evaluator(context: model.configuration.context) { batch in self.tokenLosses(of: batch) } }
+    package var evaluator: Evaluator { Evaluator(context: rowLength) { batch in self.tokenLosses(of: batch) } }
 
     /// Evaluates the model on a batch of training data.
     ///

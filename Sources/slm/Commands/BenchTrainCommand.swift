@@ -19,8 +19,17 @@ struct BenchTrainOptions: MachineOptions {
     var warmup = 3
     var tokensAtOnce: Int?
     var recompute = false
+    var lora: Int?
+    var baseType = BaseType.f32
     var profile = false
     var json = false
+}
+
+/// How the frozen weights of an adapter's base are kept.
+enum BaseType: String, CaseIterable, OptionValue {
+    case f32, int8, int4
+
+    fileprivate var precision: WeightPrecision { switch self { case .f32: .float32; case .int8: .int8; case .int4: .int4 } }
 }
 
 extension Command {
@@ -45,6 +54,10 @@ extension Command {
                 OptionGroup("Model", [
                     .option("positions", \.positions, "Choose the position encoding.", default: "the preset's"),
                     .option("qk-norm", \.qkNorm, "Normalize queries and keys."),
+                ]),
+                OptionGroup("LoRA adapter", [
+                    .option("lora", \.lora, value: "RANK", in: 1...65_536, "Train a LoRA adapter of this rank, on frozen weights."),
+                    .option("base-dtype", \.baseType, "Keep the frozen weights in this data type."),
                 ]),
                 OptionGroup("Machine", [
                     .option("tokens-at-once", \.tokensAtOnce, in: 1...1_073_741_824, "Compute batches in parts of about N tokens.",
@@ -83,8 +96,18 @@ extension BenchTrainOptions {
         }
         let processor = try machine.processor()
         let type = processor.dataType(for: machine.dtype)
-        try check(TrainingMemory(type, rows: batch, microBatchTokens: tokensAtOnce, isRecomputing: recompute), for: configuration)
-        let trainer = Trainer(configuration, on: processor, precision: type, recomputing: recompute, seed: 1)
+        if lora == nil, baseType != .f32 { throw UsageError("slm bench train: --base-dtype needs --lora RANK.") }
+        let adapter = lora.map { LoRAConfiguration(rank: $0) }
+        var memory = TrainingMemory(
+            type, rows: batch, microBatchTokens: tokensAtOnce, isRecomputing: recompute, lora: adapter)
+        memory.frozenPrecision = baseType.precision
+        try check(memory, for: configuration)
+        var list = ParameterList(lora: adapter)
+        var model = GPT(configuration, in: &list)
+        model.recomputesBlocks = recompute
+        let (frozen, quantized) = processor.randomWeights(of: list.frozen, keptIn: baseType.precision)
+        let parameters = Parameters(list, over: adapter == nil ? nil : frozen, quantized: quantized, on: processor, seed: 1)
+        let trainer = Trainer(model, parameters, on: processor, precision: type, seed: 1)
         if let tokensAtOnce { trainer.microBatchTokens = tokensAtOnce }
         let randomBatch = Batch.random(rows: batch, of: configuration)
         let tokens = Double(randomBatch.inputs.count)
@@ -97,7 +120,7 @@ extension BenchTrainOptions {
         let speed = tokens / median(seconds)
         let best = tokens / (seconds.min() ?? 1)
         let peak = CPU.peakMemory >> 20
-        let name = "\(preset) \(type.rawValue)"
+        let name = "\(preset) \(type.rawValue)" + (lora.map { ", LoRA \($0) on \(baseType.rawValue)" } ?? "")
         if json {
             printLine(JSONLine([
                 "bench": "train",
@@ -121,6 +144,30 @@ extension BenchTrainOptions {
         guard let profile = processor.profile else { return }
         processor.profile = nil
         ProfileTable(profile, steps: steps, limits: MachineLimits(of: processor, in: type), total: seconds.reduce(0, +)).write(asJSON: json)
+    }
+}
+
+extension Processor {
+    /// Random frozen weights: matrices in a data type, everything else at its initial value.
+    fileprivate func randomWeights(
+        of layout: ParameterList.Layout, keptIn precision: WeightPrecision
+    ) -> (values: Buffer, quantized: [Int: QuantizedWeights]) {
+        let values = buffer(of: layout.count, .float32)
+        values.disableHugePages()
+        var matrices: [Int: QuantizedWeights] = [:]
+        for parameter in layout.parameters {
+            let isMatrix = parameter.shape.rank == 2 && parameter.shape[0] > 2
+            let isQuantized = isMatrix && precision != .float32
+            let target = isQuantized ? buffer(of: parameter.shape.count, .float32) : values[parameter.range]
+            var initial: Float = 0
+            if case .constant(let value) = parameter.initialization { initial = value }
+            if isMatrix { normal(into: target, seed: UInt64(parameter.index)) }
+            target.write { span in for i in span.indices { span[i] = isMatrix ? 0.02 * span[i] : initial } }
+            if isQuantized {
+                matrices[parameter.index] = quantize(target, outputs: parameter.shape[0], inputs: parameter.shape[1], to: precision)
+            }
+        }
+        return (values, matrices)
     }
 }
 

@@ -39,8 +39,9 @@ struct FinetuneCommand {
             throw UsageError("slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.")
         }
         if options.data.isEmpty { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }
-        let configuration = try Checkpoint(reading: base).configuration
-        let (processor, machine) = try options.machine(resuming: nil, width: configuration.width)
+        let checkpoint = try Checkpoint(reading: base)
+        var configuration = checkpoint.configuration
+        let (processor, machine) = try options.machine(resuming: nil, width: configuration.width, recomputing: options.recompute)
         let type = machine.precision
         let settings = try options.settings
         var plan = try options.plan
@@ -50,8 +51,11 @@ struct FinetuneCommand {
             throw CommandError(description: "\(folder) holds a training run already. Continue it with --resume \(folder), or choose "
                 + "another --name.")
         }
+        configuration.context = settings.rowLength(of: configuration)
+        var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: machine.isRecomputing, lora: settings.lora)
+        memory.frozenPrecision = settings.usesPiSSA ? .float32 : checkpoint.quantizedPrecision ?? .float32
         try check(
-            TrainingMemory(type, rows: plan.rows, lora: settings.lora),
+            memory,
             for: configuration,
             advice: options.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
         let progress = ProgressBar("initializing LoRA (PiSSA)", isVisible: !options.quiet && !options.json)
@@ -68,7 +72,8 @@ struct FinetuneCommand {
         try options.check(stored, in: folder)
         let storedPlan = try TrainingPlan(from: stored)
         var plan = try options.plan(resuming: storedPlan)
-        let (processor, machine) = try options.machine(resuming: storedPlan.machine, width: stored.configuration.width)
+        let (processor, machine) = try options.machine(
+            resuming: storedPlan.machine, width: stored.configuration.width, recomputing: options.recompute)
         plan.machine = machine
         let finetuning = try Finetuning(resuming: folder, plan, base: options.base, on: processor, precision: machine.precision)
         printChanges(finetuning.changes)
@@ -105,7 +110,7 @@ struct FinetuneCommand {
             else: data.validation.count > 0 ? data.validation : data.training,
             finetuning.chatTemplate,
             finetuning.vocabulary,
-            context: run.trainer.model.configuration.context,
+            context: run.trainer.rowLength,
             complete: greedyCompletion(of: run.trainer, on: processor, type, finetuning.vocabulary, finetuning.chatTemplate))
         printSummary(finetuning, folder, type, processor.threads)
         let merging = RunPage.Command(to: "merge it into its base model", "slm adapter merge \(best) --out merged.h5")
@@ -121,7 +126,7 @@ struct FinetuneCommand {
 
     /// The entries of the log and the report about the data.
     private func settings(_ finetuning: Finetuning) -> [RunSetting] {
-        let context = finetuning.run.trainer.model.configuration.context
+        let context = finetuning.run.trainer.rowLength
         func settings(_ prefix: String, _ paths: [String], _ data: TrainingData) -> [RunSetting] {
             [
                 RunSetting("data", prefix + "source", .text(paths.joined(separator: " "))),
@@ -163,12 +168,14 @@ struct FinetuneCommand {
             "\(parameters.count) parameters: a LoRA adapter of rank \($0.shape.rank) for \($0.shape.targets.joined(separator: ", "))"
                 + ($0.principals.count > 0 ? ", initialized with PiSSA" : "") + "; \(parameters.frozenCount) are frozen"
         } ?? "all \(parameters.count) parameters"
-        let context = run.trainer.model.configuration.context
+        let context = run.trainer.rowLength
         func text(_ data: TrainingData) -> String {
             "\(data.exampleCount(.train, context: context)) chats (\(data.training.count) tokens) for training, "
                 + "\(data.exampleCount(.val, context: context)) (\(data.validation.count)) for validation"
         }
-        let memory = TrainingMemory(type, rows: run.plan.rows, lora: run.adapter?.shape)
+        var memory = TrainingMemory(
+            type, rows: run.plan.rows, isRecomputing: run.trainer.model.recomputesBlocks, lora: run.adapter?.shape)
+        memory.frozenPrecision = run.trainer.parameters.frozenPrecision
         printLine("""
             train    \(trained)
             data     \(text(finetuning.data)); loss on \(run.plan.lossScope == .assistant ? "the assistant's tokens" : "all tokens")\

@@ -20,6 +20,8 @@ struct FinetuneOptions: RunOptions {
     var replay: [String] = []
     var replayShare: Double?
     var dropout: Double?
+    var context: Int?
+    var recompute: Bool?
     var lora: Int?
     var loraAlpha: Double?
     var loraTargets: String?
@@ -82,9 +84,15 @@ extension FinetuneOptions {
                         "Merge this adapter into its base model and write it to --out (see slm adapter merge)."),
             ]),
             scheduleGroup,
-            OptionGroup("Model", [.option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "0.1")]),
+            OptionGroup("Model", [
+                .option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "0.1"),
+                .option("context", \.context, value: "N", in: 16...1_048_576, "Train on rows of N tokens, at most the model's context.",
+                        default: "1,024, or the model's context"),
+            ]),
             evaluationGroup,
-            OptionGroup("Machine", [precisionOption] + machineOptions),
+            OptionGroup("Machine", [precisionOption] + machineOptions + [
+                .option("recompute", \.recompute, "Recompute activations in the backward pass: uses less memory, takes a third longer."),
+            ]),
             outputGroup,
         ]
     }
@@ -110,6 +118,7 @@ extension FinetuneOptions {
             settings.replay = replay
             settings.replayShare = replayShare ?? settings.replayShare
             settings.dropout = dropout.map { Float($0) } ?? settings.dropout
+            settings.rowLength = context
             settings.lora = try loraConfiguration
             settings.usesPiSSA = loraInit == .pissa
             settings.length = try length(for: "finetune")
@@ -157,6 +166,7 @@ extension FinetuneOptions {
             ("--replay-share", replay.isEmpty ? nil : replayShare.map(share), share(try stored.number("finetune/replay_share"))),
             ("--skip-bad", skipsBad ? "on" : nil, stored.training["finetune/skips_bad"] == nil ? "off" : "on"),
             ("--dropout", dropout.map { "\(Float($0))" }, "\(stored.configuration.dropout)"),
+            ("--context", context.map(String.init), "\(try stored.finetuningRowLength)"),
             ("--lora", lora.map(String.init), shape.map { "\($0.rank)" } ?? "no adapter"),
             ("--lora-alpha", loraAlpha.map { "\(Float($0))" }, shape.map { "\($0.alpha)" } ?? "no adapter"),
             ("--lora-targets", loraTargets, shape?.targets.joined(separator: ",") ?? "no adapter"),
