@@ -115,6 +115,17 @@ package struct GPTConfiguration: Sendable, Equatable {
         }
     }
 
+    /// The number of weights.
+    package var parameterCount: Int {
+        let (L, C, V, F) = (layers, width, vocabulary, hiddenWidth)
+        let heads = attentionHeads(of: 0), up = isGated ? 2 * F : F
+        let matrices = L * C * (heads.rowWidth + heads.queryWidth + up + F)
+        let bias = hasBias ? L * (heads.rowWidth + up + 2 * C) : hasQKVBias ? L * heads.rowWidth : 0
+        let norms = ((hasPostNorms ? 4 : 2) * L + 1) * C * (norm == .layer && hasBias ? 2 : 1)
+        let headNorms = qkNorm == .scaled ? 2 * L * headWidth : 0
+        return matrices + bias + norms + headNorms + (isTied ? 1 : 2) * V * C + (positions == .learned ? context * C : 0)
+    }
+
     /// A bigram model: without attention and positions, the head sees only the last token. This is a table of V × V logits, factored into
     /// [V, C] and [C, V], and the baseline for every other model.
     package static let bigram: GPTConfiguration = {

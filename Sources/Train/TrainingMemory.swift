@@ -90,15 +90,3 @@ package struct TrainingMemory: Sendable {
         return result.filter { $0.1 <= bytes }
     }
 }
-
-extension GPTConfiguration {
-    package var parameterCount: Int {
-        let (L, C, V, F) = (layers, width, vocabulary, hiddenWidth)
-        let heads = attentionHeads(of: 0), up = isGated ? 2 * F : F
-        let matrices = L * C * (heads.rowWidth + heads.queryWidth + up + F)
-        let bias = hasBias ? L * (heads.rowWidth + up + 2 * C) : hasQKVBias ? L * heads.rowWidth : 0
-        let norms = ((hasPostNorms ? 4 : 2) * L + 1) * C * (norm == .layer && hasBias ? 2 : 1)
-        let headNorms = qkNorm == .scaled ? 2 * L * headWidth : 0
-        return matrices + bias + norms + headNorms + (isTied ? 1 : 2) * V * C + (positions == .learned ? context * C : 0)
-    }
-}

@@ -58,8 +58,47 @@ import Tokenize
         #expect(
             try message { $0["positions"] = "round" }
                 == "a.h5: configuration/positions: expected one of learned, rotary, none, found 'round'.")
-        #expect(try message { $0["qk_norm"] = 2 } == "a.h5: configuration/qk_norm: expected a whole number from 0 to 1, found 2.")
+        #expect(try message { $0["qk_norm"] = 3 } == "a.h5: configuration/qk_norm: expected a whole number from 0 to 2, found 3.")
         #expect(try message { $0["later"] = 2 } == "a.h5: configuration/later: expected no such field in version 1, found 2.")
+    }
+
+    @Test func `configurations of other architectures read back, and impossible values are errors`() throws {
+        for (_, preset) in GPTConfiguration.presets { #expect(try GPTConfiguration(preset.values, path: "a.h5") == preset) }
+        var configuration = GPTConfiguration.gemma3
+        configuration.isParallel = true
+        configuration.rotary.width = 64
+        configuration.layerAttention = [.sliding, .positionless]
+        for scaling: RotaryPositions.Scaling in [
+            .linear(factor: 8), .llama3(factor: 32, low: 1, high: 4, context: 8_192),
+            .yarn(factor: 4, fast: 32, slow: 1, context: 32_768, magnitude: 1.138_6, truncates: true),
+        ] {
+            configuration.rotary.scaling = scaling
+            #expect(try GPTConfiguration(configuration.values, path: "a.h5") == configuration)
+        }
+        func reason(_ name: String, _ value: CheckpointValue) throws -> String {
+            var values = configuration.values
+            values[name] = value
+            let error = try #require(#expect(throws: CheckpointError.self) { _ = try GPTConfiguration(values, path: "a.h5") })
+            return "\(error)"
+        }
+        #expect(try reason("kv_heads", 3) == "a.h5: configuration/kv_heads: expected a divisor of the 4 heads, found 3.")
+        #expect(try reason("kv_heads", 8) == "a.h5: configuration/kv_heads: expected a whole number from 1 to 4, found 8.")
+        #expect(try reason("head_width", 0).contains("expected a whole number from 1 to"))
+        #expect(try reason("hidden_width", 0).contains("expected a whole number from 1 to"))
+        #expect(try reason("sliding_window", 0).contains("expected a whole number from 1 to"))
+        #expect(try reason("norm_epsilon", .number(0)).contains("expected a number from 1e-12 to 1"))
+        #expect(try reason("attention_scale", .number(-1)).contains("expected a number from 1e-6"))
+        #expect(try reason("embedding_scale", .number(.infinity)).contains("expected a number from 1e-6"))
+        for text in ["", "full,", "full,far", "full;full"] {
+            #expect(try reason("layer_attention", .text(text)).contains("one to 1,024 of full, sliding, positionless"))
+        }
+        for text in [
+            "", "base", "base=0", "base=x", "base=10 base=20", "base=10 width=3", "base=10 width=512", "base=10 scaling=far",
+            "base=10 scaling=linear", "base=10 scaling=linear factor=0", "base=10 scaling=llama3 factor=2 low=4 high=1 context=8",
+            "base=10 factor=2", "base=10 scaling=yarn factor=4 fast=32 slow=1 context=8 magnitude=nan truncates=1",
+        ] {
+            #expect(try reason("rotary", .text(text)).contains("expected rotary positions such as"), "\(text)")
+        }
     }
 
     @Test func `tokens of another vocabulary are an error`() throws {

@@ -101,6 +101,36 @@ import Train
         #expect(isSame && (last.adapter == nil) == (kind == .full) && (last.adapter?.principals.count ?? 0 > 0) == (kind == .pissa))
     }
 
+    @Test func `an adapter of an int8 base keeps it in int8, trains on short rows, and resumes bit for bit`() throws {
+        let processor = try Processor(threads: 2)
+        try Checkpoint(reading: base()).quantized(to: .int8, on: processor).write(to: folder("base.h5"))
+        var settings = settings(.plain, steps: 8, replay: true)
+        settings.rowLength = 32
+        var plan = plan
+        plan.machine = TrainingMachine(processor, .float32, isRecomputing: true)
+        let whole = try finetuning(settings, plan, in: "whole")
+        #expect(whole.run.trainer.parameters.frozenPrecision == .int8)
+        #expect(whole.run.trainer.rowLength == 32 && whole.run.trainer.model.recomputesBlocks && whole.run.tokensPerStep == 64)
+        #expect(try run(whole.run) == .finished)
+        #expect(try run(finetuning(settings, plan, in: "parts").run, until: 4) == .stopped)
+        let resumed = try Finetuning(resuming: folder("parts"), on: processor, precision: .float32)
+        #expect(resumed.run.trainer.rowLength == 32 && resumed.run.trainer.parameters.frozenPrecision == .int8)
+        #expect(try run(resumed.run) == .finished)
+        let same = try InputFile.contents(of: folder("whole/last.h5")) == InputFile.contents(of: folder("parts/last.h5"))
+        #expect(same)
+        // The adapter has the model's whole context, and gives the same losses over the int8 base and over its f32 values.
+        let last = try Checkpoint(reading: folder("whole/last.h5"))
+        #expect(last.configuration.context == 48)
+        let losses = try [true, false].map { keeps in
+            let (model, parameters) = try last.model(keepingQuantized: keeps, on: processor), tape = Tape(processor, parameters: parameters)
+            #expect(parameters.frozenPrecision == (keeps ? .int8 : .float32))
+            let ids = tape.ids((0..<40).map { Int32($0 % 17) }, [1, 40])
+            return tape.withoutRecording { model.loss(of: ids, predicting: ids, on: tape) }.scalar
+        }
+        expectClose([losses[0]], [losses[1]], within: .forward, "loss")
+        #expect(try last.merged(on: processor).quantizedPrecision == nil)
+    }
+
     @Test(arguments: [Kind.plain, .pissa]) func `base and adapter together are the trained model`(kind: Kind) throws {
         try base()
         let finetuning = try finetuning(settings(kind, steps: 6), in: "run"), trainer = finetuning.run.trainer

@@ -101,8 +101,14 @@ package final class ModelRunner: Executor {
 
     /// The loss of each target, without those that are negative, for several sets of targets. Uses a temporary KV cache.
     package func tokenLosses(of ids: [TokenID], predicting sets: [[TokenID]]) -> [TokenLosses] {
-        let logits = logits(for: [Segment(makeKVCache(), from: 0, ids: ids, logits: .all)])         // [T, V]
-        return sets.map { tokenLosses(of: ids, predicting: $0, logits) }
+        let cache = makeKVCache(), most = Tape.logitRows(of: model.configuration.vocabulary)
+        var losses = [TokenLosses](repeating: TokenLosses(), count: sets.count)
+        for start in stride(from: 0, to: ids.count, by: most) {
+            let rows = start..<min(start + most, ids.count), part = Array(ids[rows])
+            let logits = logits(for: [Segment(cache, from: start, ids: part, logits: .all)])        // [T, V]
+            for (i, targets) in sets.enumerated() { losses[i] += tokenLosses(of: part, predicting: Array(targets[rows]), logits) }
+        }
+        return losses
     }
 
     private func tokenLosses(of ids: [TokenID], predicting targets: [TokenID], _ logits: Tensor) -> TokenLosses {

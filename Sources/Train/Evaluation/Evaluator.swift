@@ -1,7 +1,7 @@
 package import Autograd
 package import Checkpoint
 package import Kernels
-import Model
+package import Model
 
 /// Evaluates a model on texts with sliding windows.
 ///
@@ -18,13 +18,18 @@ package struct Evaluator {
     private let context: Int
     private let losses: (Batch) -> TokenLosses
 
+    /// The length of a window: at most `context` tokens, or 1,024 if nil, and at most the model's context.
+    package static func context(_ context: Int?, of configuration: GPTConfiguration) -> Int {
+        min(context ?? 1_024, configuration.context)
+    }
+
     /// - Parameter base: The base model of a LoRA adapter, if it was moved.
     package init(
-        _ checkpoint: Checkpoint, base: String? = nil, on processor: Processor, precision: DataType
+        _ checkpoint: Checkpoint, base: String? = nil, context: Int? = nil, on processor: Processor, precision: DataType
     ) throws(CheckpointError) {
-        let (model, parameters) = try checkpoint.model(base: base, on: processor)
+        let (model, parameters) = try checkpoint.model(base: base, keepingQuantized: true, on: processor)
         let tape = Tape(processor, parameters: parameters, precision: precision)
-        self.init(context: model.configuration.context) { batch in
+        self.init(context: Self.context(context, of: model.configuration)) { batch in
             tape.reset()
             return model.tokenLosses(of: batch, rows: 0..<batch.rows, on: tape)
         }

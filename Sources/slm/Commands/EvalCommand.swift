@@ -20,6 +20,7 @@ struct EvalOptions: MachineOptions {
     var lossScope: LossScope?
     var windows = false
     var stride: Int?
+    var context: Int?
     var batch: Int?
     var json = false
     var quiet = false
@@ -49,6 +50,8 @@ extension Command {
                             "Read each file as one stream, across conversations, instead of each conversation on its own."),
                     .option("stride", \.stride, in: 1...1_048_576, "Move the window by N tokens in texts longer than the context.",
                             default: "half the context"),
+                    .option("context", \.context, value: "N", in: 1...1_048_576, "Predict each token from at most N tokens.",
+                            default: "1,024, or the model's context"),
                 ]),
                 OptionGroup("Machine", [
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
@@ -148,10 +151,10 @@ struct EvalCommand {
         let precision = options.dtype.precision(on: processor, stored: checkpoint.quantizedPrecision)
         if precision == .float32 || precision == .bfloat16 {
             let type = processor.dataType(for: precision == .float32 ? .f32 : .bf16)
-            return try Evaluator(checkpoint, base: options.base, on: processor, precision: type)
+            return try Evaluator(checkpoint, base: options.base, context: options.context, on: processor, precision: type)
         }
         let runner = try ModelRunner(of: checkpoint, base: options.base, on: processor, precision: precision)
-        return Evaluator(context: checkpoint.configuration.context) { batch in
+        return Evaluator(context: Evaluator.context(options.context, of: checkpoint.configuration)) { batch in
             let length = batch.inputs.count / batch.rows
             return (0..<batch.rows).reduce(into: TokenLosses()) { sum, row in
                 let range = row * length..<(row + 1) * length

@@ -55,6 +55,9 @@ struct TrainOptions: RunOptions {
     var validationShare: Double?
     var ask: [String] = []
     var recompute: Bool?
+    var keyValueHeads: Int?
+    var hiddenWidth: Int?
+    var gated: Bool?
     var compare: [String] = []
     /// Whether to suggest a command after the run.
     var hasNextStep = true
@@ -126,6 +129,9 @@ extension TrainOptions {
             .option("activation", \.activation, "Choose the activation of the MLP.", default: "gelu"),
             .option("positions", \.positions, "Choose the position encoding.", default: "learned"),
             .option("qk-norm", \.qkNorm, "Normalize queries and keys."),
+            .option("kv-heads", \.keyValueHeads, in: 1...1_000, "Share N heads of keys and values among the heads of queries."),
+            .option("hidden", \.hiddenWidth, in: 1...400_000, "Set the number of channels inside the MLP.", default: "4 times the width"),
+            .option("gated", \.gated, "Multiply the MLP's activations by a second projection (SwiGLU with --activation silu)."),
         ])
     }
 
@@ -174,22 +180,39 @@ extension TrainOptions {
         let preset = try presetConfiguration
         let heads = heads ?? preset.heads
         let width = width ?? preset.width
-        guard width % heads == 0 else {
+        // The preset's heads can be wider or narrower than width / heads.
+        let isResized = heads != preset.heads || width != preset.width
+        guard !isResized || width % heads == 0 else {
             throw UsageError("slm train: expected a --width that is a multiple of --heads, found \(width) and \(heads).")
         }
-        var configuration = GPTConfiguration(
-            layers: layers ?? preset.layers,
-            heads: heads,
-            width: width,
-            context: context ?? preset.context,
-            vocabulary: vocabulary)
+        var configuration = preset
+        configuration.layers = layers ?? preset.layers
+        configuration.heads = heads
+        configuration.width = width
+        if isResized {
+            configuration.headWidth = width / heads
+            configuration.hiddenWidth = max(1, preset.hiddenWidth * width / preset.width)
+            configuration.attentionScale = nil
+        }
+        let group = preset.heads / preset.keyValueHeads
+        configuration.keyValueHeads = keyValueHeads ?? (heads % group == 0 ? heads / group : heads)
+        guard heads % configuration.keyValueHeads == 0 else {
+            throw UsageError("slm train: expected --kv-heads that divide the \(heads) heads, found \(configuration.keyValueHeads).")
+        }
+        configuration.hiddenWidth = hiddenWidth ?? configuration.hiddenWidth
+        configuration.isGated = preset.isGated || gated ?? false
+        configuration.context = context ?? preset.context
+        configuration.vocabulary = vocabulary
         configuration.dropout = Float(dropout ?? Double(preset.dropout))
-        configuration.hasBias = preset.hasBias && !(noBias ?? false)
+        if noBias ?? false {
+            configuration.hasBias = false
+            configuration.hasQKVBias = false
+        }
         configuration.isTied = preset.isTied || tied ?? false
         configuration.norm = norm ?? preset.norm
         configuration.activation = activation ?? preset.activation
         configuration.positions = positions ?? preset.positions
-        if qkNorm ?? false { configuration.qkNorm = .unit } else { configuration.qkNorm = preset.qkNorm }
+        if qkNorm ?? false, preset.qkNorm == .none { configuration.qkNorm = .unit }
         guard configuration.positions != .rotary || configuration.headWidth % 2 == 0 else {
             throw UsageError("slm train: rotary positions need an even number of channels per head, "
                 + "found \(configuration.headWidth) (--width \(width), --heads \(heads)).")
@@ -244,6 +267,9 @@ extension TrainOptions {
             ("--activation", activation?.optionText, stored.activation.optionText),
             ("--positions", positions?.rawValue, stored.positions.rawValue),
             ("--qk-norm", qkNorm.map(flag), flag(stored.qkNorm != .none)),
+            ("--kv-heads", keyValueHeads.map(String.init), "\(stored.keyValueHeads)"),
+            ("--hidden", hiddenWidth.map(String.init), "\(stored.hiddenWidth)"),
+            ("--gated", gated.map(flag), flag(stored.isGated)),
         ]
         for (option, given, stored) in settings {
             if let given, given != stored { throw .cannotChange(option: option, stored: stored, given: given) }

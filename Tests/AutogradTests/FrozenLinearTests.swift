@@ -1,0 +1,101 @@
+import Autograd
+import Kernels
+import Testing
+import TestSupport
+
+/// Layers over frozen weights in int8 and int4, compared with the same layers over the dequantized weights in f32.
+@Suite struct FrozenLinearTests {
+    /// A small language model without attention: an embedding, a linear layer with a bias, and a head.
+    private struct Model {
+        let table: Embedding
+        let hidden: Linear
+        let head: Parameter
+        let list: ParameterList
+
+        init(V: Int, C: Int, O: Int) {
+            var list = ParameterList(lora: LoRAConfiguration(rank: 2, targets: ["hidden"]))
+            table = Embedding(of: V, to: C, named: "tokens", in: &list)
+            hidden = Linear(from: C, to: O, named: "hidden", in: &list)
+            head = list.add("head", [V, O], .normal(deviation: 0.02))
+            self.list = list
+        }
+
+        func loss(_ ids: [Int32], _ targets: [Int32], then f: UnaryFunction, adds: Bool, on tape: Tape) -> Tensor {
+            let x = table(tape.ids(ids, [1, ids.count]), on: tape)
+            let plus = adds ? tape.embed(tape.ids(ids, [1, ids.count]), in: tape.value(of: head)) : nil
+            return tape.linearCrossEntropy(
+                hidden(x, on: tape, then: f, plus: plus), weight: head, targets: tape.ids(targets, [1, ids.count])
+            )
+        }
+    }
+
+    private func loss(
+        _ model: Model, _ frozen: Buffer, _ quantized: [Int: QuantizedWeights], _ variant: KernelVariant, then f: UnaryFunction
+    ) throws -> (loss: Float, gradients: [Float], token: [Float]) {
+        let processor = try variant.processor()
+        let parameters = Parameters(model.list, over: frozen, quantized: quantized, on: processor, seed: 3)
+        var noise = TestRandom(5)
+        parameters.values.write { span in for i in span.indices { span[i] = noise.number() } }
+        let tape = Tape(processor, parameters: parameters, precision: variant.precision)
+        let V = model.table.table.shape[0], ids: [Int32] = (0..<9).map { Int32($0 * 7 % V) }, targets: [Int32] = ids.map { $0 == 0 ? -1 : $0 }
+        let loss = model.loss(ids, targets, then: f, adds: false, on: tape)
+        tape.backward(from: loss)
+        let x = model.hidden(model.table(tape.ids(ids, [1, 9]), on: tape), on: tape, then: f)
+        let token = tape.withoutRecording { tape.linearTokenLosses(x, weight: model.head, targets: tape.ids(targets, [1, 9])) }
+        return (loss.scalar, parameters.allGradients().read { span in span.indices.map { span[$0] } }, token.nats)
+    }
+
+    @Test(arguments: KernelVariant.standard, [WeightPrecision.int8, .int4])
+    func `losses and gradients equal those of the dequantized weights`(variant: KernelVariant, precision: WeightPrecision) throws {
+        let p = try variant.processor(), model = Model(V: 40, C: 70, O: 24), layout = model.list.frozen
+        let frozen = p.zeros(layout.count), widened = p.zeros(layout.count)
+        var noise = TestRandom(7), quantized: [Int: QuantizedWeights] = [:]
+        for parameter in layout.parameters {
+            let values = Tape(p).constant(noise.numbers(parameter.shape.count), parameter.shape).elements
+            if parameter.shape.rank == 2 {
+                let weights = p.quantize(values, outputs: parameter.shape[0], inputs: parameter.shape[1], to: precision)
+                p.dequantize(weights, into: widened[parameter.range])
+                quantized[parameter.index] = weights
+            } else {
+                for buffer in [frozen, widened] { buffer[parameter.range].copy(from: values) }
+            }
+        }
+        for f in [UnaryFunction.identity, .gelu] {
+            let found = try loss(model, frozen, quantized, variant, then: f), expected = try loss(model, widened, [:], variant, then: f)
+            expectClose([found.loss], [expected.loss], within: variant.gradient, "loss, \(precision), \(f)")
+            expectClose(found.gradients, expected.gradients, within: variant.gradient, "gradients, \(precision), \(f)")
+            expectClose(found.token, expected.token, within: variant.gradient, "token losses, \(precision), \(f)")
+            #expect(expected.gradients.contains { $0 != 0 })
+        }
+    }
+
+    @Test func `weights of several blocks are widened block by block`() throws {
+        let p = try Processor(threads: 2), (N, O, I) = (3, 4_100, 1_024)
+        var noise = TestRandom(1)
+        let weights = p.quantize(Tape(p).constant(noise.numbers(O * I), [O, I]).elements, outputs: O, inputs: I, to: .int8)
+        let input = noise.numbers(N * I)
+        let whole = p.buffer(of: O * I, .float32)
+        p.dequantize(weights, into: whole)
+        func run(_ body: (Tape, Tensor) -> Tensor) throws -> ([Float], [Float]) {
+            let tape = Tape(p), x = tape.variable(input, [N, I])
+            let y = body(tape, x)
+            tape.backward(from: tape.sum(tape.multiply(y, y)))
+            return (y.floats, try #require(tape.gradient(of: x)).floats)
+        }
+        let found = try run { $0.linear($1, frozen: weights) }
+        let expected = try run { $0.linear($1, weight: Tensor(whole, [O, I])) }
+        expectClose(found.0, expected.0, within: .gradient, "y")
+        expectClose(found.1, expected.1, within: .gradient, "dx")
+    }
+
+    @Test func `a quantized parameter has no f32 values`() async {
+        let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            let p = try Processor(threads: 1)
+            var list = ParameterList()
+            let weight = list.add("w", [2, 3], .constant(0))
+            let quantized = p.quantize(p.zeros(6), outputs: 2, inputs: 3, to: .int8)
+            _ = Parameters(list, values: p.zeros(list.count), quantized: [0: quantized], on: p).value(of: weight)
+        }
+        #expect(String(decoding: result?.standardErrorContent ?? [], as: UTF8.self).contains("w has no f32 values: it is quantized"))
+    }
+}
