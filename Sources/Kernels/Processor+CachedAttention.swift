@@ -42,7 +42,8 @@ extension Processor {
         let scratch = scratch(4 * table.cached_attention_scratch(D, longest))
         measured("attention", flops: sequences.reduce(0) { $0 + 4 * H * D * $1.count * ($1.start + $1.count) }) {
             // A work item is a few neighboring heads of one sequence.
-            let headsPerItem = sequences.count == 1 ? (H + threads - 1) / threads : sequences.count < 4 * threads ? min(H, 4) : H
+            let headsPerItem =
+                sequences.count == 1 ? (H + concurrency - 1) / concurrency : sequences.count < 4 * concurrency ? min(H, 4) : H
             let items = (H + headsPerItem - 1) / headsPerItem
             parallelFor(sequences.count * items) { item, thread in
                 let sequence = sequences[item / items], row = firstRows[item / items]

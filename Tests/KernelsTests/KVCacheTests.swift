@@ -46,7 +46,7 @@ import Testing
 
     @Test(arguments: Processor.instructionSets)
     func `bits do not depend on how a sequence is split into steps, nor on other sequences`(instructionSet: String) throws {
-        let p = try Processor(threads: 3, instructionSet: instructionSet), T = 75, H = 2, D = 24, C = H * D
+        let p = try Processor(threads: 3, cores: 3, instructionSet: instructionSet), T = 75, H = 2, D = 24, C = H * D
         let qkv = TestRandom.numbers(T * 3 * C, seed: 1), other = TestRandom.numbers(9 * 3 * C, seed: 2)
         for precision in Self.precisions {
             func makeCache() -> KVCache { p.makeKVCache(layers: 1, heads: H, headWidth: D, capacity: 80, precision) }
