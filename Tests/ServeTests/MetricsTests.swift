@@ -112,6 +112,9 @@ import Testing
         #expect(
             value("process_cpu_seconds_total") > 0 && value("process_open_fds") >= 3 && value("slm_queue_length") == 3
                 && value("slm_answers_running") == 2)
+        let heap = value("slm_heap_bytes"), block = UnsafeMutableRawPointer.allocate(byteCount: 256 << 20, alignment: 16)
+        #expect(heap > 1e5 && value("slm_heap_bytes") > heap + 128e6)
+        block.deallocate()
         // Other tests open files at the same time, but fewer.
         let before = value("process_open_fds")
         let files = (0..<300).map { _ in open("/dev/null", O_RDONLY) }
