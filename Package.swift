@@ -57,7 +57,7 @@ let package = Package(
         system("CCrypt", apt: "libcrypt-dev"),
         system("CZlib", apt: "zlib1g-dev"),
         system("CNcurses", apt: "libncurses-dev"),
-        .systemLibrary(name: "CEpoll", path: "Sources/Platform/Linux/CEpoll"),
+        .systemLibrary(name: "CLinux", path: "Sources/Platform/Linux/CLinux"),
         .target(name: "CSimdjson", path: "Sources/System/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
 
         // Support: small modules that know nothing of models.
@@ -68,7 +68,7 @@ let package = Package(
         module("Files", in: "Support"),
         module("Threads", in: "Support"),
         // What is different on every system.
-        module("Platform", ["CEpoll", "Files"], exclude: ["Linux/CEpoll"]),
+        module("Platform", ["CLinux", "Files"], exclude: ["Linux/CLinux"]),
         module("Terminal", in: "Support", ["Files"]),
         module("Settings", in: "Support", ["CYAML", "Terminal"]),
         module("SharedLibraries", in: "Support"),

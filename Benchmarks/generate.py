@@ -20,7 +20,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 import record
-from record import SLM
+from record import SLM, last_line
 
 HERE = pathlib.Path(__file__).parent
 SHAPES = {
@@ -67,13 +67,6 @@ def prepare(folder, options):
     for kind in options.formats.split(","):
         subprocess.run([SLM, "export", checkpoint, "--to", folder / f"{kind}.gguf", "--dtype", kind], check=True, capture_output=True)
     return checkpoint
-
-
-def last_line(command):
-    result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-    if result.returncode != 0:
-        raise SystemExit(f"{' '.join(map(str, command))}: {result.stderr}")
-    return json.loads([line for line in result.stdout.splitlines() if line.startswith("{")][-1])
 
 
 def measure(folder, checkpoint, options):

@@ -17,6 +17,7 @@ import tempfile
 import time
 
 import generate
+from record import last_line
 
 # slm's data type, and that of its file: a checkpoint has no bf16.
 FORMATS = {"f32": ("f32", "f32"), "bf16": ("bf16", "f32"), "q8_0": ("int8", "int8"), "q4_0": ("int4", "int4")}
@@ -48,9 +49,9 @@ def main():
 
                 work = ["--dtype", FORMATS[kind][0], "--prompt", 1, "--generate", 1, "--runs", 1, "--json"]
                 theirs = [options.python, generate.HERE / "llama_generate.py", folder / f"{kind}.gguf", "--prompt", 1, "--generate", 1, "--repeat", 1]
-                add("llama.cpp", generate.last_line(theirs)["load_s"])
-                add("slm", generate.last_line([generate.SLM, "bench", "generate", folder / f"{kind}.h5", *work])["load_s"])
-                add("slm, from the training checkpoint", generate.last_line([generate.SLM, "bench", "generate", checkpoint, *work])["load_s"])
+                add("llama.cpp", last_line(theirs)["load_s"])
+                add("slm", last_line([generate.SLM, "bench", "generate", folder / f"{kind}.h5", *work])["load_s"])
+                add("slm, from the training checkpoint", last_line([generate.SLM, "bench", "generate", checkpoint, *work])["load_s"])
                 if has_tokenizer:
                     start = time.perf_counter()
                     slm("generate", folder / f"{kind}.h5", "--dtype", FORMATS[kind][0], "--prompt", "A", "--max-tokens", 1, "--quiet")

@@ -30,8 +30,16 @@ def microarchitecture(vendor, family, model):
     return next((name for v, f, models, name in MICROARCHITECTURES if (v, f) == (vendor, family) and model in models), None)
 
 
+def last_line(command):
+    """Runs a command and returns the last line of its output that is a JSON object."""
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if result.returncode != 0:
+        raise SystemExit(f"{' '.join(map(str, command))}: {result.stderr}")
+    return json.loads([line for line in result.stdout.splitlines() if line.startswith("{")][-1])
+
+
 def slm_info():
-    return json.loads(subprocess.run([SLM, "info", "--json"], check=True, capture_output=True, text=True).stdout)
+    return last_line([SLM, "info", "--json"])
 
 
 def machine(info):

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from generate import SLM, last_line
+from record import SLM, last_line
 from serve import Server, free_port
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Tests/Peers"))

@@ -21,7 +21,7 @@ import urllib.error
 import urllib.request
 
 import record
-from generate import SLM, last_line
+from record import SLM, last_line
 
 KINDS = {"bf16": "bf16", "int8": "q8_0", "int4": "q4_0"}
 

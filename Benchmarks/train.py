@@ -6,25 +6,18 @@
 Run it on an otherwise idle machine. Each measurement is a separate process, so that its peak memory is its own.
 """
 import argparse
-import json
 import os
 import statistics
-import subprocess
 import sys
 
 import record
-from record import SLM
+from record import SLM, last_line
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHAPES = {
     "eugpt": dict(batch=12, peer=[]),
     "gpt2": dict(batch=4, peer="--layers 12 --heads 12 --width 768 --context 1024 --vocabulary 50257 --batch 4 --tied".split()),
 }
-
-
-def last_line(command):
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return json.loads([line for line in output.splitlines() if line.startswith("{")][-1])
 
 
 def ours(preset, dtype, steps, threads=None):

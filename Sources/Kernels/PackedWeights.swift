@@ -74,7 +74,7 @@ extension Processor {
     private func panels(of values: Buffer, outputs O: Int, inputs I: Int, in layout: Int32, releasingFile: Bool) -> Buffer {
         let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32)
         let scratch = scratch(table.weights_pack_scratch(I)), width = table.weights_panel, count = table.panels(of: O)
-        let panelsPerMegabyte = max(threads, (1 << 20) / (4 * I * width))
+        let panelsPerMegabyte = max(concurrency, (1 << 20) / (4 * I * width))
         measured("pack weights", bytes: values.count * 4 + panels.count * 4) {
             for first in stride(from: 0, to: count, by: panelsPerMegabyte) {
                 let last = min(first + panelsPerMegabyte, count)

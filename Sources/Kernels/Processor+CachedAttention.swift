@@ -43,12 +43,13 @@ extension Processor {
         let flops = sequences.reduce(0) { $0 + 4 * heads.queryWidth * $1.count * min($1.start + $1.count, heads.window ?? .max) }
         measured("attention", flops: flops) {
             // A work item is a few neighboring heads of one sequence: whole groups that share keys, unless those are too few.
-            let sharesGroups = sequences.count * heads.keys < threads && heads.group > 1
+            let sharesGroups = sequences.count * heads.keys < concurrency && heads.group > 1
             let units = sharesGroups ? heads.queries : heads.keys, queriesPerUnit = sharesGroups ? 1 : heads.group
             if sharesGroups {
                 for (sequence, row) in zip(sequences, firstRows) { step.append(sequence, at: row, keyHeads: 0..<heads.keys) }
             }
-            let perItem = sequences.count == 1 ? (units + threads - 1) / threads : sequences.count < 4 * threads ? min(units, 4) : units
+            let perItem = sequences.count == 1 ? (units + concurrency - 1) / concurrency
+                : sequences.count < 4 * concurrency ? min(units, 4) : units
             let items = (units + perItem - 1) / perItem
             parallelFor(sequences.count * items) { item, thread in
                 let sequence = sequences[item / items], row = firstRows[item / items]

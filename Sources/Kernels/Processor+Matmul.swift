@@ -47,7 +47,7 @@ extension Processor {
     private static var longestUnsplitSum: Int { 4_096 }
 
     private func runInBlocks(_ p: inout slm_matmul) {
-        table.matmul_plan(&p, threads, [caches])
+        table.matmul_plan(&p, concurrency, [caches])
         let left = scratch(p.left_bytes), right = sharedScratch(p.right_bytes)
         withUnsafePointer(to: p) { p in
             forEachBlock(of: p.pointee) { n, k, columns in
@@ -91,18 +91,17 @@ extension Processor {
         }
     }
 
-    /// The library computes the sums of a slice of rows on each thread; the kernels apply the fused operations.
+    /// The library computes the sums of one slice of rows per thread; the kernels apply the fused operations.
     private func run(_ whole: slm_matmul, with library: any MatmulLibrary) {
         let hasFusedOperations =
             whole.c_type != DataType.float32.code || whole.scale != 1 || whole.bias != nil || whole.activation != 0
             || whole.pre_activation != nil || whole.plus != nil
         let operands = MatmulOperands(whole, on: self)
-        let slice = (whole.M + threads - 1) / threads
+        let slice = (whole.M + concurrency - 1) / concurrency
         let scratch = hasFusedOperations ? scratch(slice * whole.N * 4) : []
         withUnsafePointer(to: whole) { whole in withExtendedLifetime(operands) {
-            pool.run { thread in
-                let rows = min(thread * slice, whole.pointee.M)..<min((thread + 1) * slice, whole.pointee.M)
-                if rows.isEmpty { return }
+            parallelFor((whole.pointee.M + slice - 1) / slice) { item, thread in
+                let rows = item * slice..<min((item + 1) * slice, whole.pointee.M)
                 if hasFusedOperations {
                     let sums = scratch[thread].assumingMemoryBound(to: Float.self)
                     library.multiply(operands, rows: rows, into: sums, stride: whole.pointee.N, adding: false)

@@ -13,9 +13,9 @@ extension Processor {
     /// Memory bandwidth in bytes per second, reading more than the caches hold.
     package func bandwidth() -> Double {
         let count = 64 << 20      // 256 MB of f32
-        let x = zeros(count), total = buffer(of: threads, .float32)
+        let x = zeros(count), total = buffer(of: concurrency, .float32)
         var best = Double.infinity
-        for _ in 0..<3 { best = min(best, measureSeconds { sum(x, outer: threads, R: count / threads, inner: 1, into: total) }) }
+        for _ in 0..<3 { best = min(best, measureSeconds { sum(x, outer: concurrency, R: count / concurrency, inner: 1, into: total) }) }
         return Double(count * 4) / best
     }
 }

@@ -16,6 +16,8 @@ package final class Processor {
     /// Whether the kernels multiply bf16. Without that, training in bf16 is not available; packed bf16 weights are widened to f32.
     package var hasBFloat16: Bool { table.has_native_bf16 }
     package var threads: Int { pool.size }
+    /// The threads that compute: fewer than ``threads`` if more are asked for than the CPU can run at once.
+    var concurrency: Int { pool.concurrency }
     package let blas: BLAS
     /// Measurements since profiling was enabled; nil while profiling is disabled.
     package var profile: Profile?
@@ -29,9 +31,10 @@ package final class Processor {
 
     /// - Parameters:
     ///   - threads: nil uses every core that is available to the process.
+    ///   - cores: At most this many of the threads compute; nil: as many as the process has hardware threads.
     ///   - instructionSet: One of ``instructionSets``; nil uses the best that the CPU has.
     ///   - blas: nil uses slm's own kernels.
-    package init(threads: Int? = nil, instructionSet: String? = nil, blas: BLAS? = nil) throws(ProcessorError) {
+    package init(threads: Int? = nil, cores: Int? = nil, instructionSet: String? = nil, blas: BLAS? = nil) throws(ProcessorError) {
         let count = threads ?? min(CPU.availableCores, 1_024)
         guard (1...1_024).contains(count) else { throw .badThreads(count) }
         guard let table = instructionSet.map({ slm_kernels_named($0) }) ?? slm_kernels_best() else {
@@ -40,8 +43,8 @@ package final class Processor {
         self.table = table.pointee
         caches = CPU.caches.forBlocks
         arena = try Arena()
-        pool = try WorkerPool(threads: count)
-        scratch = Array(repeating: nil, count: count)
+        pool = try WorkerPool(threads: count, cores: cores)
+        scratch = Array(repeating: nil, count: pool.concurrency)
         self.blas = blas ?? .slm
         library = try self.blas.open(for: String(cString: table.pointee.name), pool: pool)
     }
@@ -79,13 +82,13 @@ package final class Processor {
     /// Returns memory that is not needed to the system: in the arena, in the heap, and code that was used only once. To be called before
     /// and after a model is loaded.
     package func trim() {
-        scratch = Array(repeating: nil, count: threads)
+        scratch = Array(repeating: nil, count: concurrency)
         shared = nil
         arena.trim()
         slm_trim_process()
     }
 
-    /// At least `bytes` of working memory for each thread. Calls return the same memory until it must grow.
+    /// At least `bytes` of working memory for each thread that computes. Calls return the same memory until it must grow.
     func scratch(_ bytes: Int) -> [UnsafeMutableRawPointer] {
         scratch.indices.map { i in
             if let existing = scratch[i], existing.count * 4 >= bytes { return existing.pointer }
@@ -105,16 +108,16 @@ package final class Processor {
         return new.pointer
     }
 
-    /// Splits 0 ..< count into a few ranges per thread, of at least `atLeast` elements where possible, and calls `body` for each in
-    /// parallel. More than one per thread, so that a thread that gets less of the CPU than the others takes fewer.
+    /// Splits 0 ..< count into a few ranges per thread that computes, of at least `atLeast` elements where possible, and calls `body` for
+    /// each in parallel. More than one per thread, so that a thread that gets less of the CPU than the others takes fewer.
     ///
     /// - Parameters:
     ///   - perThread: The number of ranges per thread.
     ///   - unit: Ranges begin at multiples of it. Kernels that work on vectors along the split axis need the vector width: the compiler
     ///     may fuse a product and a sum in its code for whole vectors, but not in that for the last elements.
-    func split(_ count: Int, atLeast: Int = 1, perThread: Int = 2, multipleOf unit: Int = 1, _ body: (Range<Int>) -> Void) {
-        let units = (count + unit - 1) / unit, parts = min(perThread * threads, count / atLeast, units)
-        if parts < 2 || threads == 1 { return body(0..<count) }
+    package func split(_ count: Int, atLeast: Int = 1, perThread: Int = 2, multipleOf unit: Int = 1, _ body: (Range<Int>) -> Void) {
+        let units = (count + unit - 1) / unit, parts = min(perThread * concurrency, count / atLeast, units)
+        if parts < 2 || concurrency == 1 { return body(0..<count) }
         pool.forEach(parts) { part, _ in body(units * part / parts * unit..<min(units * (part + 1) / parts * unit, count)) }
     }
 

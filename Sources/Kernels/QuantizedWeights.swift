@@ -63,7 +63,7 @@ extension Processor {
         let panels = buffer(of: (table.weights_bytes(precision.code, O, I) + 3) / 4, .int32)
         let width = QuantizedWeights.codeBytes(precision, inputs: I)
         let count = table.panels(of: O)
-        let panelsPerMegabyte = max(threads, (1 << 20) / (width * table.weights_panel))
+        let panelsPerMegabyte = max(concurrency, (1 << 20) / (width * table.weights_panel))
         measured("pack weights", bytes: weights.codes.count + panels.count * 4) {
             for first in stride(from: 0, to: count, by: panelsPerMegabyte) {
                 let last = min(first + panelsPerMegabyte, count)

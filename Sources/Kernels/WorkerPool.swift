@@ -8,15 +8,19 @@ internal import CKernels
 /// On a machine that is busy with other programs, items go to the threads that run: a thread without a core takes none.
 package final class WorkerPool {
     package let size: Int
+    /// The threads that do items: at most one per hardware thread. Operations are divided for these.
+    package let concurrency: Int
     private let pool: OpaquePointer
 
     /// - Parameter cores: At most this many threads do items; nil: as many as the process has hardware threads.
     package init(threads: Int, cores: Int? = nil) throws(ProcessorError) {
-        guard let pool = slm_pool_create(Int32(threads), Int32(clamping: cores ?? CPU.hardwareThreads.amount)) else {
+        let concurrency = max(1, min(threads, cores ?? CPU.hardwareThreads.amount))
+        guard let pool = slm_pool_create(Int32(threads), Int32(concurrency)) else {
             throw .noThreads(requested: threads)
         }
         self.pool = pool
         size = threads
+        self.concurrency = concurrency
     }
 
     deinit { slm_pool_destroy(pool) }

@@ -8,6 +8,9 @@
 package protocol Database: Sendable {
     var dialect: Dialect { get }
 
+    /// Memory that the database library of this process uses, in bytes; nil if it does not count it.
+    var memoryBytes: Int? { get }
+
     /// Runs `body` in a transaction. When a `.write` transaction returns, its changes are on the disk.
     ///
     /// If the connection is lost, the commit may or may not have happened, and `body` runs again. `body` must therefore be idempotent:

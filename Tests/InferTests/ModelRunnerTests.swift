@@ -75,7 +75,7 @@ import Tokenize
         for variant in GoldenGPT.Variant.allCases {
             let gpt = try GoldenGPT(variant, KernelVariant.standard[0]), ids = Array(gpt.golden.ids("batch/ids").prefix(24))
             let runs = try (1...4).map { threads in
-                let processor = try Processor(threads: threads, instructionSet: instructionSet)
+                let processor = try Processor(threads: threads, cores: threads, instructionSet: instructionSet)
                 let runner = ModelRunner(of: gpt.model, gpt.parameters, on: processor, precision: precision)
                 return logits(runner, ids, chunks: [13, 1, 10]).flatMap { $0 }
             }

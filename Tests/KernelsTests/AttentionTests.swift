@@ -42,7 +42,7 @@ import Testing
     func `bits do not depend on the number of threads`(instructionSet: String) throws {
         let sample = AttentionSample(B: 3, T: 97, H: 6, K: 3, D: 17, window: 50, hasDocuments: true)
         let runs = try [1, 1, 2, 2, 3].map {
-            try sample.run(on: Processor(threads: $0, instructionSet: instructionSet), storing: .float32, in: .float32)
+            try sample.run(on: Processor(threads: $0, cores: $0, instructionSet: instructionSet), storing: .float32, in: .float32)
         }
         for run in runs {
             expectSame(run.y, runs[0].y)

@@ -52,7 +52,7 @@ import Testing
 
     @Test(arguments: Processor.instructionSets)
     func `bits do not depend on how a sequence is split into steps, nor on other sequences`(instructionSet: String) throws {
-        let p = try Processor(threads: 3, instructionSet: instructionSet), T = 75
+        let p = try Processor(threads: 3, cores: 3, instructionSet: instructionSet), T = 75
         let variants = [AttentionHeads(2, width: 24), AttentionHeads(4, keys: 2, width: 24, window: 20), AttentionHeads(3, keys: 1, width: 8)]
         for (heads, precision) in variants.flatMap({ heads in Self.precisions.map { (heads, $0) } }) {
             let C = heads.queryWidth, row = heads.rowWidth

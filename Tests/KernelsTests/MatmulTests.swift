@@ -135,7 +135,7 @@ import Testing
     private func checkThreads(_ instructionSet: String, _ precision: DataType) throws {
         for (M, N, K) in [(1, 33, 17), (65, 97, 33), (150, 130, 1_100)] {
             let made = try [1, 2, 3].map { threads in
-                let p = try Processor(threads: threads, instructionSet: instructionSet)
+                let p = try Processor(threads: threads, cores: threads, instructionSet: instructionSet)
                 let (matmul, c, _) = MatmulSample(M: M, N: N, K: K).matmul(storing: .float32, on: p) { $0.precision = precision }
                 p.run(matmul, as: "test")
                 let first = p.floats(c)

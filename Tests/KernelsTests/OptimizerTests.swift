@@ -33,7 +33,7 @@ import Testing
         for count in [0, 1, 33, 65_537, 700_001] {
             let x = TestRandom.numbers(count, seed: 1), expected = x.reduce(0) { $0 + Double($1) * Double($1) }
             let sums = try [1, 2, 3].map { threads in
-                let p = try Processor(threads: threads, instructionSet: instructionSet)
+                let p = try Processor(threads: threads, cores: threads, instructionSet: instructionSet)
                 return p.sumOfSquares(p.buffer(x))
             }
             #expect(sums[0] == sums[1] && sums[0] == sums[2])
@@ -44,7 +44,7 @@ import Testing
     @Test(arguments: Processor.instructionSets, [1, 2, 3])
     func `a second run has the same bits as the first`(instructionSet: String, threads: Int) throws {
         let runs = try (0..<2).map { _ in
-            let p = try Processor(threads: threads, instructionSet: instructionSet), N = 200, C = 65
+            let p = try Processor(threads: threads, cores: threads, instructionSet: instructionSet), N = 200, C = 65
             let x = p.buffer(TestRandom.numbers(N * C, seed: 1)), dy = p.buffer(TestRandom.numbers(N * C, seed: 2)),
                 w = p.buffer(TestRandom.numbers(C, seed: 3))
             let y = p.buffer(of: N * C, .float32), mean = p.buffer(of: N, .float32), rstd = p.buffer(of: N, .float32)

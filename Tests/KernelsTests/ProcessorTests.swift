@@ -38,6 +38,14 @@ import Testing
         #expect(p.hasBFloat16 == (variant.instructionSet.hasSuffix("bf16")))
     }
 
+    @Test(arguments: [(8, 2, 4), (2, 8, 4), (3, 3, 6), (16, 1, 1)])
+    func `work is divided for the threads that can run at once`(threads: Int, cores: Int, parts: Int) throws {
+        let p = try Processor(threads: threads, cores: cores), found = Mutex<[Range<Int>]>([])
+        p.split(1_001) { range in found.withLock { $0.append(range) } }
+        let ranges = found.withLock { $0.sorted { $0.lowerBound < $1.lowerBound } }
+        #expect(ranges.count == parts && ranges.flatMap(Array.init) == Array(0..<1_001))
+    }
+
     @Test func `processors on different threads do not affect each other`() async throws {
         let sums = await withTaskGroup(of: [Float].self) { group in
             for _ in 0..<4 {
@@ -75,7 +83,8 @@ import Testing
                 folder.write(text + "\n", to: "\(cache.name)/\(name)")
             }
         }
-        #expect(CPU.Caches(describedIn: folder.path) == CPU.Caches(second: 2 << 20, third: 105 << 20))
+        let sizes = [1, 2, 3, 4].map { CacheTopology(root: folder.path).dataBytes(level: $0) }
+        #expect(sizes == [48 << 10, 2 << 20, 105 << 20, nil])
     }
 
     @Test(arguments: ["", "K", "-1K", "0", "many", "99999999999999999999M", "9999999999999M"])
@@ -83,8 +92,8 @@ import Testing
         let folder = TemporaryFolder()
         try Folder.create(folder("index2"))
         for (name, text) in [("level", "2"), ("type", "Unified"), ("size", size)] { folder.write(text + "\n", to: "index2/\(name)") }
-        #expect(CPU.Caches(describedIn: folder.path) == CPU.Caches(second: nil, third: nil))
-        #expect(CPU.Caches(describedIn: folder("none")) == CPU.Caches(second: nil, third: nil))
+        #expect(CacheTopology(root: folder.path).dataBytes(level: 2) == nil)
+        #expect(CacheTopology(root: folder("none")).dataBytes(level: 2) == nil)
     }
 }
 

@@ -16,7 +16,7 @@ struct ProcessorVariant: Sendable, CustomTestStringConvertible {
 
     func processor() throws -> Processor {
         if blas == nil { KernelPaths.record(instructionSet, precision) }
-        return try Processor(threads: threads, instructionSet: instructionSet, blas: blas)
+        return try Processor(threads: threads, cores: threads, instructionSet: instructionSet, blas: blas)
     }
 
     static let all: [ProcessorVariant] = Processor.instructionSets.flatMap { (instructionSet: String) -> [ProcessorVariant] in

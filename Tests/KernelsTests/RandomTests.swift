@@ -20,7 +20,7 @@ import Testing
         let count = 20_003, x = TestRandom.numbers(count, seed: 1)
         let reference = try Self.generate(count, x, on: Processor(threads: 1, instructionSet: "plain"))
         for threads in [1, 2, 3] {
-            let p = try Processor(threads: threads, instructionSet: instructionSet), actual = Self.generate(count, x, on: p)
+            let p = try Processor(threads: threads, cores: threads, instructionSet: instructionSet), actual = Self.generate(count, x, on: p)
             expectSame(actual.dropout, reference.dropout)
             expectSame(actual.uniform, reference.uniform)
             expectClose(actual.normal, reference.normal, within: .forward)

@@ -138,7 +138,7 @@ import Testing
     @Test(arguments: Processor.instructionSets)
     func `the bits of a row do not depend on other rows`(instructionSet: String) throws {
         let one = try Processor(threads: 1, instructionSet: instructionSet)
-        let three = try Processor(threads: 3, instructionSet: instructionSet)
+        let three = try Processor(threads: 3, cores: 3, instructionSet: instructionSet)
         let O = 77, rowCount = 40
         for (precision, I) in WeightPrecision.allCases.map({ ($0, 130) }) + [(.bfloat16, 192)] {
             let x = TestRandom.numbers(rowCount * I, seed: 1), values = numbers(O * I, "outliers", on: one)
@@ -183,7 +183,7 @@ import Testing
     @Test(arguments: Processor.instructionSets)
     func `weights that stay where they are stored give the bits of packed ones`(instructionSet: String) throws {
         for threads in [1, 3] {
-            let p = try Processor(threads: threads, instructionSet: instructionSet)
+            let p = try Processor(threads: threads, cores: threads, instructionSet: instructionSet)
             for (N, O, I) in Self.cases {
                 let x = p.buffer(TestRandom.numbers(N * I, seed: 1)), values = p.buffer(TestRandom.numbers(O * I, seed: 2))
                 let bias = p.buffer(TestRandom.numbers(O, seed: 3)), plus = p.buffer(TestRandom.numbers(N * O, seed: 4))

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import resource
 import signal
 import subprocess
@@ -139,6 +140,11 @@ class Server:
     def memory(self):
         """Returns the resident memory in bytes."""
         return int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def heap(self):
+        """Returns the bytes on the heap that are in use, without those of SQLite, whose caches grow with the database."""
+        values = dict(re.findall(r"^(slm_(?:heap|sqlite_memory)_bytes)(?:{.*})? (\d+)$", self.get("/metrics")[1].decode(), re.MULTILINE))
+        return int(values["slm_heap_bytes"]) - int(values["slm_sqlite_memory_bytes"])
 
     def files(self):
         """Returns the number of open files of the database, which opens connections when it needs them, and of all others."""

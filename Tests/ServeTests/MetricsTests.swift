@@ -96,6 +96,13 @@ import Testing
         try eventually { try value(#"slm_http_requests_total{route="/chat",method="POST",status="200"}"#) == "2" }
     }
 
+    @Test func `SQLite's memory is written with SQLite only`() throws {
+        #expect(!metrics().text.contains("slm_sqlite_memory_bytes"))
+        let server = try TestServer(), text = try #require(server.connect().ask("GET", "/metrics")).text
+        let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("slm_sqlite_memory_bytes ") })
+        #expect(try #require(line.split(separator: " ").last.flatMap { Int($0) }) > 10_000)
+    }
+
     @Test func `process metrics describe this process`() throws {
         let metrics = metrics(), value = { line($0, of: metrics).flatMap { Double($0) } ?? -1 }
         #expect(value("process_resident_memory_bytes") > 4e6 && value("process_resident_memory_bytes") < 1e12)
@@ -105,6 +112,9 @@ import Testing
         #expect(
             value("process_cpu_seconds_total") > 0 && value("process_open_fds") >= 3 && value("slm_queue_length") == 3
                 && value("slm_answers_running") == 2)
+        let heap = value("slm_heap_bytes"), block = UnsafeMutableRawPointer.allocate(byteCount: 256 << 20, alignment: 16)
+        #expect(heap > 1e5 && value("slm_heap_bytes") > heap + 128e6)
+        block.deallocate()
         // Other tests open files at the same time, but fewer.
         let before = value("process_open_fds")
         let files = (0..<300).map { _ in open("/dev/null", O_RDONLY) }

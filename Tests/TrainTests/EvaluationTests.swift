@@ -47,7 +47,7 @@ import Train
     private func pieces(
         _ checkpoint: Checkpoint, _ text: EvaluationText, stride: Int? = nil, rows: Int? = nil, threads: Int = 1
     ) throws -> [Evaluation] {
-        var evaluator = try Evaluator(checkpoint, on: Processor(threads: threads), precision: .float32)
+        var evaluator = try Evaluator(checkpoint, on: Processor(threads: threads, cores: threads), precision: .float32)
         evaluator.stride = stride
         evaluator.rows = rows
         return try evaluator.pieces(of: text)

@@ -27,7 +27,7 @@ import Train
         let batch = Batch(inputs: Array(ids.dropLast()), targets: ids.dropFirst().map { $0 % 11 == 0 ? -1 : $0 }, rows: rows)
         for configuration in Self.configurations {
             let runs = try (1...4).map { threads in
-                let processor = try Processor(threads: threads, instructionSet: instructionSet)
+                let processor = try Processor(threads: threads, cores: threads, instructionSet: instructionSet)
                 let trainer = Trainer(configuration, on: processor, precision: precision, seed: 5)
                 trainer.microBatchTokens = 250
                 let losses = (0..<3).flatMap { _ in

@@ -34,6 +34,10 @@ import Train
         #expect(advice.map(\.setting).contains { $0.hasPrefix("--context ") } && advice.map(\.setting).contains("--preset tiny"))
         #expect(advice.allSatisfy { $0.bytes <= 4e9 } && memory.bytes(for: large) > 4e9)
         #expect(memory.advice(for: large, within: 1e6).isEmpty)
+        var half = GPTConfiguration.gpt2
+        half.context /= 2
+        // A setting that needs exactly the memory that there is fits.
+        #expect(memory.advice(for: .gpt2, within: memory.bytes(for: half)).contains { $0.setting == "--context \(half.context)" })
         #expect(memory.advice(for: .gpt2, within: 1e12).first?.setting == "--recompute")
         var absurd = GPTConfiguration.gpt2
         absurd.layers = 1_000

@@ -141,6 +141,16 @@ import Train
         #expect(saved == [5, 10, 12])
     }
 
+    @Test func `the weights are saved after each evaluation`() throws {
+        var plan = plan, saved: [Int] = []
+        plan.evaluateEvery = 4
+        let run = try run(plan, in: "evaluations")
+        _ = try run.run(clock: { 0 }, shouldStop: { _ in false }) { event in
+            if case .saved(let path, let step) = event, path.hasSuffix("last.h5") { saved.append(step) }
+        }
+        #expect(saved == [4, 8, 12])
+    }
+
     @Test func `early stopping ends the run after evaluations without improvement`() throws {
         var plan = plan
         plan.length = .steps(1_000)

@@ -1,4 +1,4 @@
-import CEpoll
+import CLinux
 import Glibc
 
 /// The events of many descriptors, for which one thread waits. Any thread can end the wait.

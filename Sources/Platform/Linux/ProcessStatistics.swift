@@ -1,9 +1,12 @@
+import CLinux
 import Files
 import Glibc
 
 /// What the system counts for this process.
 package struct ProcessStatistics {
     package let residentBytes: Int
+    /// Memory on the heap that is in use. Resident memory is more: the allocator keeps what was freed, in several parts of the heap.
+    package let heapBytes: Int
     package let openFiles: Int
     /// The number of files that it may have open, or infinity.
     package let maxFiles: Double
@@ -15,6 +18,7 @@ package struct ProcessStatistics {
     package init() {
         let ticksPerSecond = Double(sysconf(Int32(_SC_CLK_TCK)))
         residentBytes = Self.residentBytes
+        heapBytes = slm_heap_bytes()
         openFiles = Self.entryCount(in: "/proc/self/fd")
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)

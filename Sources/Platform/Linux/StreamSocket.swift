@@ -1,4 +1,4 @@
-package import CEpoll
+package import CLinux
 import Glibc
 
 /// What systems name differently about sockets. All descriptors are closed when the process runs another program.

@@ -33,13 +33,15 @@ package final class Metrics: Sendable {
     private let slots: Int
     private let load: @Sendable () -> Load
     private let checks: @Sendable () -> [(name: String, isOK: Bool)]
+    private let sqliteMemory: @Sendable () -> Int?
 
     /// - Parameters:
     ///   - server: The value of the label `server` of all samples, which tells the servers behind a proxy apart; nil for no label.
     ///   - checks: The results of the last health checks.
+    ///   - sqliteMemory: In bytes; nil with another database.
     package init(
         routes: [String], version: String, server: String? = nil, slots: Int, load: @escaping @Sendable () -> Load,
-        checks: @escaping @Sendable () -> [(name: String, isOK: Bool)]
+        checks: @escaping @Sendable () -> [(name: String, isOK: Bool)], sqliteMemory: @escaping @Sendable () -> Int? = { nil }
     ) {
         requests = RequestMetrics(routes: routes)
         self.version = version
@@ -47,6 +49,7 @@ package final class Metrics: Sendable {
         self.slots = slots
         self.load = load
         self.checks = checks
+        self.sqliteMemory = sqliteMemory
     }
 
     package var text: String {
@@ -66,6 +69,9 @@ package final class Metrics: Sendable {
             $0.sample(firstTokenSeconds)
         }
         text.metric("slm_answer_seconds", .histogram, "Time from a request to the end of its answer") { $0.sample(answerSeconds) }
+        if let bytes = sqliteMemory() {
+            text.metric("slm_sqlite_memory_bytes", .gauge, "Memory that SQLite uses, mostly for pages of the database") { $0.sample(bytes) }
+        }
         ProcessMetrics().write(to: &text)
         text.metric("slm_build_info", .gauge, "1, labelled with the version") { $0.sample(1, [("version", version)]) }
         return text.text

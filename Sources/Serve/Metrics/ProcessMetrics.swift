@@ -1,7 +1,7 @@
 import JSON
 import Platform
 
-/// The process metrics that all Prometheus clients have.
+/// The process metrics that all Prometheus clients have, and the size of the heap.
 struct ProcessMetrics {
     private let process = ProcessStatistics()
 
@@ -9,6 +9,7 @@ struct ProcessMetrics {
 
     func write(to text: inout PrometheusText) {
         text.metric("process_resident_memory_bytes", .gauge, "Resident memory size in bytes") { $0.sample(process.residentBytes) }
+        text.metric("slm_heap_bytes", .gauge, "Memory on the heap that is in use, in bytes") { $0.sample(process.heapBytes) }
         text.metric("process_cpu_seconds_total", .counter, "Total CPU time of all threads in seconds") { $0.sample(process.cpuSeconds) }
         text.metric("process_open_fds", .gauge, "Open file descriptors") { $0.sample(process.openFiles) }
         text.metric("process_max_fds", .gauge, "Maximum number of open file descriptors") { $0.sample(process.maxFiles) }

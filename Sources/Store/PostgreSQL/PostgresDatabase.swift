@@ -33,6 +33,8 @@ final class PostgresDatabase: Database {
         try waitForServer()
     }
 
+    var memoryBytes: Int? { nil }
+
     func closeConnections() {
         pool.clear()
         searchPool.clear()

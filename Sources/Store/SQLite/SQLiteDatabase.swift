@@ -1,3 +1,4 @@
+import CSQLite
 import Files
 import Glibc
 
@@ -52,6 +53,9 @@ final class SQLiteDatabase: Database {
             throw error
         }
     }
+
+    /// All connections of the process: each keeps up to 2 MB of pages.
+    var memoryBytes: Int? { Int(sqlite3_memory_used()) }
 
     func closeConnections() {
         readers.clear()

@@ -57,7 +57,8 @@ struct ServeParts {
     private static func printMetrics() {
         let metrics = Metrics(
             routes: ["/api/health", "/api/conversations/{id}"], version: "1.0 \"quoted\"\\\n", slots: 4,
-            load: { Metrics.Load(running: 2, waiting: 3) }, checks: { [("model", true), ("database", false)] })
+            load: { Metrics.Load(running: 2, waiting: 3) }, checks: { [("model", true), ("database", false)] },
+            sqliteMemory: { 345_678 })
         for _ in 0..<3 { metrics.requests.count(route: 0, method: "GET", status: 200, seconds: 0.0004) }
         metrics.requests.count(route: 1, method: "PATCH", status: 404, seconds: 0.02)
         metrics.requests.count(route: nil, method: "BREW", status: 418, seconds: 1_000)

@@ -1,5 +1,6 @@
 #pragma once
 #include <errno.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -24,6 +25,12 @@ static inline int slm_epoll_change(int epoll, int descriptor, uint32_t events, u
     return epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event);
 }
 static inline int slm_epoll_remove(int epoll, int descriptor) { return epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, 0); }
+
+/// Bytes that malloc has given to the program and that were not freed, in all arenas.
+static inline size_t slm_heap_bytes(void) {
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
 
 /// Accepts a connection whose descriptor does not block and is closed on exec. Returns -1 if there is none.
 static inline int slm_accept(int listening, struct sockaddr_storage *address) {
