@@ -39,6 +39,12 @@ extension Checkpoint {
         quantized.contains { $0.element.precision == .int4 } ? .int4 : quantized.count > 0 ? .int8 : nil
     }
 
+    /// The precision in which the model's matrices are stored: for a LoRA adapter, those of its base, unless PiSSA has changed them.
+    package func storedPrecision(base: String? = nil) throws(CheckpointError) -> WeightPrecision? {
+        guard let adapter else { return quantizedPrecision }
+        return adapter.principals.count > 0 ? nil : try adapterBase(at: base).quantizedPrecision
+    }
+
     /// Returns the model with all weights in f32, for formats and code that know no other precision.
     package func dequantized(on processor: Processor) throws(CheckpointError) -> Checkpoint {
         if quantized.count == 0 { return self }

@@ -23,6 +23,7 @@ final class OneDNN: MatmulLibrary {
     private let primitives = Mutex<[Key: Primitive]>([:])
     private let engine: dnnl_engine_t
     private let dnnl: onednn_functions
+    private let multipliesBFloat16: Bool
 
     init(pool: WorkerPool) throws(ProcessorError) {
         let library = try SharedLibrary.open(String(cString: onednn_file()), package: "libdnnl2", for: .onednn)
@@ -33,6 +34,7 @@ final class OneDNN: MatmulLibrary {
         check(dnnl.engine_create(&engine, dnnl_cpu, 0), "engine")
         guard let engine else { fatalError("oneDNN: cannot create an engine") }
         self.engine = engine
+        multipliesBFloat16 = Self.multipliesBFloat16(dnnl, engine)
         let setThreads = dnnl.omp_set_num_threads
         pool.run { _ in setThreads?(1) }      // the setting is per thread
     }
@@ -47,7 +49,21 @@ final class OneDNN: MatmulLibrary {
         return "oneDNN \(v.major).\(v.minor).\(v.patch)"
     }
 
-    func supports(_ type: DataType) -> Bool { true }
+    /// oneDNN multiplies bf16 only with AVX-512, also where `ONEDNN_MAX_CPU_ISA` holds it to less than the CPU has.
+    func supports(_ type: DataType) -> Bool { type == .float32 || (type == .bfloat16 && multipliesBFloat16) }
+
+    /// Whether oneDNN has an implementation for a small bf16 matmul.
+    private static func multipliesBFloat16(_ dnnl: onednn_functions, _ engine: dnnl_engine_t) -> Bool {
+        var a = dnnl_memory_desc_t(), c = dnnl_memory_desc_t(), operation = dnnl_matmul_desc_t(), description: dnnl_primitive_desc_t?
+        check(dnnl.memory_desc_init_by_strides(&a, 2, [16, 16], dnnl_bf16, [16, 1]), "A")
+        check(dnnl.memory_desc_init_by_strides(&c, 2, [16, 16], dnnl_f32, [16, 1]), "C")
+        var b = a
+        guard dnnl.matmul_desc_init(&operation, &a, &b, nil, &c) == dnnl_success,
+              dnnl.primitive_desc_create(&description, &operation, nil, engine, nil) == dnnl_success
+        else { return false }
+        _ = dnnl.primitive_desc_destroy(description)
+        return true
+    }
 
     func multiply(_ p: MatmulOperands, rows: Range<Int>, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
         let key = Key(

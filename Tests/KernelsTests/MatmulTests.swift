@@ -1,3 +1,4 @@
+import Glibc
 import Kernels
 import TestSupport
 import Testing
@@ -181,6 +182,20 @@ import Testing
                     sourceLocation: sourceLocation)
         #expect((0..<M * width).allSatisfy { $0 % width < N || actual[$0] == 7 }, "\(what): wrote outside the result",
                 sourceLocation: sourceLocation)
+    }
+
+    @Test(.needsBFloat16) func `where oneDNN has no bf16 matmul, slm's kernels multiply`() async {
+        await #expect(processExitsWith: .success) {
+            setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1)                   // read when the library is loaded
+            let instructionSet = try #require(KernelVariant.bfloat16InstructionSets.first)
+            let p = try Processor(threads: 1, instructionSet: instructionSet, blas: .onednn), c = p.buffer(of: 4, .float32)
+            let ones = p.buffer([1, 1, 1, 1])
+            var matmul = Matmul(
+                of: Matrix(ones, rows: 2, columns: 2), Matrix(ones, rows: 2, columns: 2), into: Matrix(c, rows: 2, columns: 2))
+            matmul.precision = .bfloat16
+            p.run(matmul, as: "test")
+            #expect(p.floats(c) == [2, 2, 2, 2])
+        }
     }
 }
 

@@ -32,7 +32,7 @@ extension LocalBackend {
         on makeProcessor: @escaping @Sendable () throws -> Processor
     ) throws {
         try self.init(limits: limits) {
-            let (checkpoint, check) = try Checkpoint.open(path), stored = checkpoint.quantizedPrecision
+            let (checkpoint, check) = try Checkpoint.open(path), stored = try checkpoint.storedPrecision(base: base)
             let tuned = option == .auto && stored == nil ? tuned : nil
             let processor = try tuned?.makeProcessor() ?? makeProcessor()
             let precision = tuned?.precision ?? option.precision(on: processor, stored: stored)

@@ -57,7 +57,7 @@ extension Command {
 extension BenchGenerateOptions {
     fileprivate func open(_ tuned: TunedInference?) throws -> ModelRunner {
         let opened = try checkpoint.map { try Checkpoint.open($0) }
-        let stored = opened?.checkpoint.quantizedPrecision
+        let stored = try opened?.checkpoint.storedPrecision()
         let tuned = stored == nil ? tuned : nil
         let processor = try tuned?.makeProcessor() ?? processor()
         let precision = tuned?.precision ?? dtype.precision(on: processor, stored: stored)

@@ -148,7 +148,7 @@ struct EvalCommand {
     }
 
     private func evaluator(of checkpoint: Checkpoint, on processor: Processor) throws -> Evaluator {
-        let precision = options.dtype.precision(on: processor, stored: checkpoint.quantizedPrecision)
+        let precision = try options.dtype.precision(on: processor, stored: checkpoint.storedPrecision(base: options.base))
         if precision == .float32 || precision == .bfloat16 {
             let type = processor.dataType(for: precision == .float32 ? .f32 : .bf16)
             return try Evaluator(checkpoint, base: options.base, context: options.context, on: processor, precision: type)
