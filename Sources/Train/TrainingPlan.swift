@@ -65,6 +65,10 @@ package struct TrainingPlan: Sendable, Equatable {
         }
     }
 
+    /// The peak learning rate of a model that starts at random without a recipe. Narrow models end at a lower loss with a higher one
+    /// (Documentation/decisions/rate.md).
+    package static func usualRate(width: Int) -> Float { width <= 128 ? 5e-3 : width <= 256 ? 2.5e-3 : 1e-3 }
+
     /// 100 steps, or a tenth of a short run.
     package static func usualWarmup(for steps: Int?) -> Int { max(1, min(100, (steps ?? 1_000) / 10)) }
 }

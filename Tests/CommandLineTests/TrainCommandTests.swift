@@ -115,6 +115,22 @@ import TestSupport
                 == "slm: --activation: expected one of gelu, exactGELU, relu, reluSquared, silu, found 'tanh'.\n")
     }
 
+    @Test func `narrow models have a higher learning rate, unless a recipe or an option sets it`() throws {
+        try tokens()
+        for (name, options, rate) in [
+            ("narrow", ["--width", "128"], 5e-3), ("medium", [], 2.5e-3), ("wide", ["--width", "258"], 1e-3),
+            ("recipe", ["--recipe", "nanogpt"], 1e-3), ("option", ["--lr", "0.02"], 0.02),
+        ] {
+            let arguments = ["--layers", "1", "--heads", "2", "--width", "256", "--context", "32", "--batch", "1", "--threads", "1"]
+            let outcome = try slm(
+                ["train", "--data", folder("data"), "--out", folder(name), "--max-steps", "9", "--stop-after", "1"] + arguments + options)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let info = try slm("info", folder("\(name)/last.h5")).output
+            let stored = try #require(info.firstMatch(of: /plan\/rate +([-0-9.e]+)/).flatMap { Double($0.output.1) }, "\(info)")
+            #expect(abs(stored - rate) < 1e-6 * rate, "\(name)")
+        }
+    }
+
     @Test func `a bigram model learns the probabilities of the next token`() throws {
         // An a is followed by b or c, whatever came before: ln 2 at half of the positions, and 0 at the other half.
         folder.write((0..<4_000).map { $0 % 7 % 2 == 0 ? "ab" : "ac" }.joined() + "\n", to: "text.txt")

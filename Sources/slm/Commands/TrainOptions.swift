@@ -158,7 +158,7 @@ extension TrainOptions {
 
     static var defaultLossScope: LossScope { .all }
     static var defaultBatch: String { "4 with --recipe counts, else 12" }
-    static var defaultRate: String { "1e-3" }
+    static var defaultRate: String { "1e-3; without --recipe 2.5e-3 up to 256 channels, 5e-3 up to 128" }
     static var defaultDecay: String { "0.1" }
 }
 
@@ -231,6 +231,7 @@ extension TrainOptions {
     func plan(for configuration: GPTConfiguration) throws -> TrainingPlan {
         let recipe = try recipe(for: configuration)
         var plan = defaultPlan(recipe?.plan ?? TrainingPlan())
+        if recipe == nil { plan.rate = TrainingPlan.usualRate(width: configuration.width) }
         plan.preset = presetName
         return try changed(plan)
     }
