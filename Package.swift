@@ -163,7 +163,7 @@ let package = Package(
         tests("JinjaTests", ["TestSupport", "Jinja", "JSON", "Files"], exclude: ["golden.jsonl"]),
         tests("SettingsTests", ["TestSupport", "Settings"]),
         tests("FilesTests", ["TestSupport", "Files"]),
-        tests("TokenizeTests", ["TestSupport", "Tokenize", "Files"]),
+        tests("TokenizeTests", ["TestSupport", "Tokenize", "Jinja", "Files"]),
         tests(
             "CheckpointTests",
             ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"],

@@ -22,6 +22,19 @@ import Tokenize
         return try byteTokenizer().text(of: ids)
     }
 
+    @Test func `a Jinja template renders the chats, and the metadata has it`() throws {
+        var template = JinjaChatTemplate("{% for m in messages %}{{ '<|' + m.role + '|>' + m.content + '<|eos|>' }}{% endfor %}")
+        template.tokens = ["eos_token": "<|eos|>"]
+        let path = folder.write("[INST] Hi [/INST] Yo\n", to: "chats.txt"), out = folder("out")
+        var encoder = try makeEncoder(.jinja(template))
+        encoder.validationShare = 0
+        try encoder.write([path], to: out, on: WorkerPool(threads: 1))
+        #expect(try text(.train, in: out) == "<|user|>Hi<|eos|><|assistant|>Yo<|eos|>")
+        let turns = try InputFile.contents(of: out + "/train.turns.bin")
+        #expect(turns.enumerated().filter { $0.offset % 8 == 0 }.map(\.element) == [0, 1 * 4 + 1, 5 * 4 + 2])
+        #expect(try TokenMeta(reading: out + "/meta.json").template == .jinja(template))
+    }
+
     @Test func `two conversations give the expected bytes`() throws {
         let path = folder.write("[INST] Hi [/INST] Yo\n[INST] A\n", to: "chats.txt"), out = folder("out")
         var encoder = try makeEncoder()

@@ -39,7 +39,7 @@ package struct JinjaLimits: Sendable, Equatable {
     /// Bytes of all strings and lists made while rendering, released or not.
     package var bytes = 256 << 20
     /// Nested expressions, statements and macro calls.
-    package var depth = 600
+    package var depth = 400
 
     package init() {}
 }
