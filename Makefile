@@ -179,6 +179,9 @@ test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-
 	$(BUILD) --product CheckpointWriter
 	$(BUILD) --product Logits
 	$(BUILD) --product StoreWriter
+	$(BUILD) --product JinjaRender
+	$(VENV)/bin/python Tests/Golden/jinja.py --check
+	$(VENV)/bin/python Tests/Peers/check_jinja.py .build/release/JinjaRender
 	$(VENV)/bin/python Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_pytorch.py .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_gguf.py .build/release/CheckpointWriter

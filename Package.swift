@@ -65,6 +65,8 @@ let package = Package(
         module("Base64", in: "Support", settings: safe),
         module("Hashing", in: "Support", ["CXXHash"]),
         module("JSON", in: "Support", ["CSimdjson"]),
+        // The interpreter of chat templates.
+        module("Jinja", in: "Support", ["JSON"], settings: safe),
         module("Files", in: "Support"),
         module("Threads", in: "Support"),
         // What is different on every system.
@@ -88,7 +90,7 @@ let package = Package(
             name: "CPreTokenize", path: "Sources/Tokenize/C", exclude: ["make_unicode.py"],
             cSettings: [.headerSearchPath(".")] + cSettings
         ),
-        module("Tokenize", ["CPreTokenize", "CPCRE2", "Base64", "JSON", "Files"], exclude: ["C"]),
+        module("Tokenize", ["CPreTokenize", "CPCRE2", "Base64", "Jinja", "JSON", "Files"], exclude: ["C"]),
 
         // The GPT; chat files and the token files made from them.
         module("Model", ["Autograd"], settings: safe),
@@ -145,6 +147,7 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: features
         ),
         testProgram("CheckpointWriter", ["TestSupport", "Formats", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"]),
+        testProgram("JinjaRender", ["Jinja", "JSON"]),
         testProgram("Logits", ["Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
         .target(name: "ResourceWatch", path: "Tests/Programs/ResourceWatch"),
         testProgram("FormatFuzzer", ["ResourceWatch", "TestSupport", "Kernels"]),
@@ -157,9 +160,10 @@ let package = Package(
         tests("ModelTests", ["TestSupport", "Model", "Autograd", "Kernels"]),
         tests("Base64Tests", ["TestSupport", "Base64"]),
         tests("JSONTests", ["TestSupport", "JSON"]),
+        tests("JinjaTests", ["TestSupport", "Jinja", "JSON", "Files"], exclude: ["golden.jsonl"]),
         tests("SettingsTests", ["TestSupport", "Settings"]),
         tests("FilesTests", ["TestSupport", "Files"]),
-        tests("TokenizeTests", ["TestSupport", "Tokenize", "Files"]),
+        tests("TokenizeTests", ["TestSupport", "Tokenize", "Jinja", "Files"]),
         tests(
             "CheckpointTests",
             ["CheckpointWriter", "TestSupport", "Formats", "Checkpoint", "Model", "Tokenize", "Autograd", "Kernels", "Files"],

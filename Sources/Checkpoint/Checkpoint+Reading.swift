@@ -136,16 +136,18 @@ extension Checkpoint {
             }
         }
         if let name = try text("chat_form") {
-            chatTemplate = ChatTemplate(rawValue: name)
+            chatTemplate = ChatTemplate(
+                rawValue: name, source: try text("chat_template"), settings: try text("chat_template_settings"))
             guard chatTemplate != nil else {
-                throw mismatch("chat_form", "one of \(ChatTemplate.allCases.map(\.rawValue).joined(separator: ", "))", name.quoted)
+                let names = ChatTemplate.allCases.map(\.rawValue).joined(separator: ", ")
+                throw mismatch("chat_form", "one of \(names), or jinja with chat_template and chat_template_settings", name.quoted)
             }
         }
         if let json = try text("json") {
             guard let fingerprint = try text("fingerprint") else { throw mismatch("fingerprint", "a string", "nothing") }
             tokenizer = StoredTokenizer(json: Array(json.utf8), fingerprint: fingerprint)
         }
-        for name in values.names where !["json", "fingerprint", "chat_form"].contains(name) {
+        for name in values.names where !["json", "fingerprint", "chat_form", "chat_template", "chat_template_settings"].contains(name) {
             throw mismatch(name, "no such field in version \(CheckpointHeader.version)", "an array")
         }
     }

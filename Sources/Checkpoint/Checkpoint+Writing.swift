@@ -81,7 +81,13 @@ extension Checkpoint {
             tokenizerFields["json"] = .text(String(decoding: tokenizer.json, as: UTF8.self))
             tokenizerFields["fingerprint"] = .text(tokenizer.fingerprint)
         }
-        if let chatTemplate { tokenizerFields["chat_form"] = .text(chatTemplate.rawValue) }
+        if let chatTemplate {
+            tokenizerFields["chat_form"] = .text(chatTemplate.rawValue)
+            if case .jinja(let template) = chatTemplate {
+                tokenizerFields["chat_template"] = .text(template.source)
+                tokenizerFields["chat_template_settings"] = .text(template.settingsJSON)
+            }
+        }
         add(tokenizerFields, in: "tokenizer")
         add(training, in: "training")
         add(metrics, in: "metrics")

@@ -65,6 +65,10 @@ extension TokenMeta {
                 $0.key("vocabulary"); $0.integer(vocabularySize)
             }
             w.key("form"); w.string(template?.rawValue ?? "text")
+            if case .jinja(let template)? = template {
+                w.key("chat_template"); w.string(template.source)
+                w.key("chat_template_settings"); w.string(template.settingsJSON)
+            }
             w.key("dtype"); w.string(width == 2 ? "uint16" : "uint32")
             w.key("seed"); w.integer(seed)
             w.key("held_out"); w.number(validationShare)
@@ -128,7 +132,8 @@ extension TokenMeta {
         fingerprint = try tokenizer.string("hash")
         vocabularySize = try tokenizer.integer("vocabulary")
         let name = try root.string("form")
-        template = ChatTemplate(rawValue: name)
+        template = ChatTemplate(
+            rawValue: name, source: root["chat_template"]?.string, settings: root["chat_template_settings"]?.string)
         guard template != nil || name == "text" else { throw mismatch("form", "markers, human-assistant or text", "\"\(name)\"") }
         let type = try root.string("dtype")
         guard type == "uint16" || type == "uint32" else { throw mismatch("dtype", "uint16 or uint32", "\"\(type)\"") }

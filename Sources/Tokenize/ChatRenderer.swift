@@ -1,3 +1,5 @@
+package import Jinja
+
 /// Renders conversations as token IDs by a chat template. Immutable: threads share one, each with an encoder of its own.
 ///
 ///     let renderer = try ChatRenderer(.specialTokens, for: tokenizer)
@@ -7,7 +9,7 @@
 ///
 /// Messages are stripped of surrounding white space. If the template has no system role, a system message is prepended to the next user
 /// message, separated by an empty line. In `human-assistant` the tokens of an answer start with the space of `Assistant: Hello`, which is
-/// not part of the message.
+/// not part of the message. A Jinja template gets the messages as they are, and decides itself.
 package struct ChatRenderer: Sendable {
     package let template: ChatTemplate
     /// The tokens that end the assistant's turn.
@@ -21,10 +23,27 @@ package struct ChatRenderer: Sendable {
     private let messageEnd: [TokenID]
     private let conversationEnd: [TokenID]
     private let vocabulary: Vocabulary
+    /// Renders in place of the fields above.
+    private let jinja: JinjaChatRenderer?
 
-    package init(_ template: ChatTemplate, for tokenizer: Tokenizer) throws(TokenizeError) {
+    /// - Parameter clock: the date and time that a Jinja template can write.
+    package init(
+        _ template: ChatTemplate, for tokenizer: Tokenizer, clock: @escaping @Sendable () -> JinjaClock = { JinjaClock.now }
+    ) throws(TokenizeError) {
         self.template = template
         vocabulary = tokenizer.vocabulary
+        if case .jinja(let template) = template {
+            let renderer = try JinjaChatRenderer(template, for: tokenizer, clock: clock)
+            jinja = renderer
+            stopTokens = renderer.stopTokens
+            userPrefix = []
+            assistantPrefix = []
+            systemPrefix = nil
+            messageEnd = []
+            conversationEnd = []
+            return
+        }
+        jinja = nil
         switch template {
         case .specialTokens:
             func required(_ text: String) throws(TokenizeError) -> TokenID {
@@ -47,6 +66,7 @@ package struct ChatRenderer: Sendable {
             conversationEnd = []
             guard messageEnd.count == 1 else { throw .missingSpecialToken("\\n", template: template.rawValue) }
             stopTokens = messageEnd
+        case .jinja: preconditionFailure("rendered above")
         }
     }
 
@@ -55,6 +75,7 @@ package struct ChatRenderer: Sendable {
     package func append(
         _ conversation: Conversation, maxTokens: Int = .max, with encoder: inout Encoder, to chat: inout ChatTokens
     ) throws(TokenizeError) -> Bool {
+        if let jinja { return try !jinja.append(conversation.messages, maxTokens: maxTokens, with: &encoder, to: &chat) }
         let start = chat.ids.count
         let isComplete = try append(conversation.messages, maxTokens: maxTokens, with: &encoder, to: &chat)
         if isComplete, chat.ids.count > start {
@@ -68,6 +89,7 @@ package struct ChatRenderer: Sendable {
     package func append(
         promptOf history: [Conversation.Message], with encoder: inout Encoder, to chat: inout ChatTokens
     ) throws(TokenizeError) {
+        if let jinja { return try jinja.append(promptOf: history, with: &encoder, to: &chat) }
         let start = chat.ids.count
         _ = try append(history, maxTokens: .max, with: &encoder, to: &chat)
         if chat.ids.count == start { chat.turns.append(.init(start, .preamble)) }
@@ -127,6 +149,7 @@ package struct ChatRenderer: Sendable {
         switch template {
         case .specialTokens: try encoder.encode(text.span, into: &ids)
         case .humanAssistant: try encoder.encode(([UInt8(ascii: " ")] + text).span, into: &ids)
+        case .jinja: preconditionFailure("rendered by JinjaChatRenderer")
         }
     }
 

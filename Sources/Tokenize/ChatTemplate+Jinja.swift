@@ -6,7 +6,10 @@ extension ChatTemplate {
     ///
     /// The tokens are the same unless a merge crosses the border of a role token or label: never with role tokens, nor in `human-assistant`
     /// with GPT-2's pre-tokenization pattern.
-    package func jinja(for vocabulary: Vocabulary) -> String { jinja(hasSystemRole: vocabulary.specialTokenID("<|system|>") != nil) }
+    package func jinja(for vocabulary: Vocabulary) -> String {
+        if case .jinja(let template) = self { return template.source }
+        return jinja(hasSystemRole: vocabulary.specialTokenID("<|system|>") != nil)
+    }
 
     /// The template that a Jinja template was written for, if slm wrote it.
     package init?(jinja: String) {
@@ -53,6 +56,7 @@ extension ChatTemplate {
             let lines = #"{%- for line in text.replace('\r', '\n').split('\n') -%}"#
                 + #"{%- if line or not text -%}{{- ' ' + line -}}{%- endif -%}{%- endfor -%}{{- '\n' -}}"#
             return ("{{- 'Human:' -}}" + lines, "{{- 'Assistant:' -}}" + lines, "{{- 'Assistant:' if add_generation_prompt else '' -}}")
+        case .jinja(let template): return (template.source, "", "")
         }
     }
 }

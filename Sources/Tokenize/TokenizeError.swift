@@ -12,6 +12,8 @@ package enum TokenizeError: Error, Equatable {
     case noToken(for: String, at: Int)
     /// A chat template that needs a token which the vocabulary lacks.
     case missingSpecialToken(String, template: String)
+    /// A Jinja template that cannot be parsed, or that rejects a conversation.
+    case chatTemplate(String)
     case badPattern(String, at: Int, reason: String)
     /// A pattern that needs too much time or memory for the text at a byte offset.
     case patternGaveUp(String, at: Int, reason: String)
@@ -31,6 +33,7 @@ extension TokenizeError: CustomStringConvertible {
             "no token for '\(piece)' at byte \(offset): the vocabulary was built from text without it."
         case .missingSpecialToken(let token, let template):
             "the chat template '\(template)' needs the token \(token), which this vocabulary does not have."
+        case .chatTemplate(let reason): "the chat template: \(reason)."
         case .badPattern(let pattern, let offset, let reason):
             "the pattern '\(Self.excerpt(pattern))' is invalid at character \(offset): \(reason)."
         case .patternGaveUp(let pattern, let offset, let reason):

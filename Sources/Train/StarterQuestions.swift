@@ -17,6 +17,8 @@ package enum StarterQuestions {
     /// Chats that a server has collected are private, so questions never come from them.
     package static func choose(from data: TrainingData) throws -> [String] {
         guard let template = data.meta.template, !data.meta.sources.contains(where: { $0.format == .collected }) else { return [] }
+        // A question's tokens include what a Jinja template writes around it.
+        if case .jinja = template { return [] }
         let reader = MessageReader(data.validation, template, try Tokenizer(data.vocabulary))
         var result: [String] = []
         var firstWords: Set<String> = []

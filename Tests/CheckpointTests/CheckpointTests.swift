@@ -165,6 +165,16 @@ import Tokenize
             read.tokenizer == nil && read.chatTemplate == nil && read.training == [:] && read.metrics == [:] && read.optimizer.count == 0)
     }
 
+    @Test func `a Jinja template is stored with its tokens`() throws {
+        var template = JinjaChatTemplate("{% for m in messages %}{{ m.content }} ü{% endfor %}")
+        template.tokens = ["eos_token": "<|eos|>"]
+        template.stopTokens = [2, 5]
+        var sample = try SampleCheckpoint().checkpoint
+        sample.chatTemplate = .jinja(template)
+        try sample.write(to: folder("jinja.h5"))
+        #expect(try Checkpoint(reading: folder("jinja.h5")).chatTemplate == .jinja(template))
+    }
+
     @Test func `checkpoints can be written on several threads at once`() async throws {
         let folder = folder
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -22,6 +22,20 @@ import Tokenize
         return try byteTokenizer().text(of: ids)
     }
 
+    @Test func `a Jinja template renders the chats, and the metadata has it`() throws {
+        var template = JinjaChatTemplate("{% for m in messages %}{{ '<|' + m.role + '|>' + m.content + '<|eos|>' }}{% endfor %}")
+        template.tokens = ["eos_token": "<|eos|>"]
+        let path = folder.write("[INST] Hi [/INST] Yo\n", to: "chats.txt"), out = folder("out")
+        var encoder = try makeEncoder(.jinja(template))
+        encoder.validationShare = 0
+        try encoder.write([path], to: out, on: WorkerPool(threads: 1))
+        #expect(try text(.train, in: out) == "<|user|>Hi<|eos|><|assistant|>Yo<|eos|>")
+        let turns = try InputFile.contents(of: out + "/train.turns.bin")
+        let words: [UInt8] = [0, 1 * 4 + 1, 4 * 4 + 2]
+        #expect(stride(from: 0, to: turns.count, by: 8).map { turns[$0] } == words)
+        #expect(try TokenMeta(reading: out + "/meta.json").template == .jinja(template))
+    }
+
     @Test func `two conversations give the expected bytes`() throws {
         let path = folder.write("[INST] Hi [/INST] Yo\n[INST] A\n", to: "chats.txt"), out = folder("out")
         var encoder = try makeEncoder()

@@ -99,6 +99,16 @@ import Formats
         #expect(try after.vocabulary() == SampleCheckpoint.vocabulary && after.configuration.vocabulary == 300)
     }
 
+    @Test func `a Jinja template keeps its text and tokens`() throws {
+        var before = try sample()
+        var template = JinjaChatTemplate("{% for m in messages %}<|user|>{{ m.content }}<|eos|>{% endfor %}")
+        template.tokens = ["bos_token": "<|user|>", "eos_token": "<|eos|>", "pad_token": "<|pad|>"]
+        before.chatTemplate = .jinja(template)
+        let eos = try #require(SampleCheckpoint.vocabulary.specialTokenID("<|eos|>"))
+        template.stopTokens = [eos]
+        #expect(try there(before, .f32).chatTemplate == .jinja(template))
+    }
+
     @Test(arguments: ChatTemplate.allCases) func `chat templates and missing tokenizers read back`(form: ChatTemplate) throws {
         var before = try sample()
         before.chatTemplate = form

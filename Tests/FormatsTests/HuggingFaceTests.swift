@@ -260,6 +260,28 @@ import Formats
         #expect(refusal().hasPrefix("folder/tokenizer_config.json: byte 1 of the JSON"), "\(refusal())")
     }
 
+    @Test func `a Jinja template keeps its text and tokens, also from chat_template.jinja`() throws {
+        var sample = try sample()
+        var template = JinjaChatTemplate("{% for m in messages %}<|user|>{{ m.content }}<|eos|>{% endfor %}")
+        template.tokens = ["bos_token": "<|user|>", "eos_token": "<|eos|>", "pad_token": "<|pad|>"]
+        sample.chatTemplate = .jinja(template)
+        try HuggingFace.write(sample, to: folder.path)
+        guard case .jinja(let again)? = try read().chatTemplate else {
+            Issue.record("another template")
+            return
+        }
+        let eos = try #require(SampleCheckpoint.vocabulary.specialTokenID("<|eos|>"))
+        #expect(again.source == template.source && again.tokens == template.tokens && again.stopTokens == [eos])
+        folder.write(
+            #"{"chat_template": [{"name": "rag", "template": "x"}, {"name": "default", "template": "{{ messages[0].content }}"}],"#
+                + #" "eos_token": {"content": "<|eos|>", "lstrip": false}}"#, to: "tokenizer_config.json")
+        guard case .jinja(let named)? = try read().chatTemplate else { throw TokenizeError.chatTemplate("none") }
+        #expect(named.source == "{{ messages[0].content }}" && named.tokens == ["eos_token": "<|eos|>"])
+        folder.write("{% for m in messages %}{{ m.content }}{% endfor %}", to: "chat_template.jinja")
+        guard case .jinja(let file)? = try read().chatTemplate else { throw TokenizeError.chatTemplate("none") }
+        #expect(file.source == "{% for m in messages %}{{ m.content }}{% endfor %}")
+    }
+
     @Test func `vocab.json with merges.txt is read, and without role tokens the text template is used`() throws {
         var sample = try sample()
         var vocabulary = Vocabulary()

@@ -34,6 +34,25 @@ import Tokenize
         return chat.ids
     }
 
+    @Test func `a long conversation in a Jinja template keeps its system message and its newest turns`() throws {
+        let tokenizer = try Self.tokenizer(system: true)
+        let template = JinjaChatTemplate(
+            "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content }}{% endfor %}"
+                + "{% if add_generation_prompt %}<|assistant|>{% endif %}")
+        let renderer = try ChatRenderer(.jinja(template), for: tokenizer), budget = PromptBudget(context: 60, tokenizer, renderer)
+        var messages = [Message(.system, "the theory")]
+        for turn in 0..<20 { messages += [Message(.user, "weather \(turn)"), Message(.assistant, "other \(turn)")] }
+        messages.append(Message(.user, "isn't it?"))
+        let fitted = try budget.prompt(of: messages, policy: .oldestTurns, maximumTokens: 20)
+        let text = tokenizer.text(of: fitted.ids)
+        #expect(text.hasPrefix("<|system|>the theory<|user|>weather ")
+            && text.hasSuffix("<|assistant|>other 19<|user|>isn't it?<|assistant|>"))
+        #expect(fitted.droppedMessages > 20 && fitted.ids.count <= 40 && !fitted.wasTruncated)
+        let long = try budget.prompt(of: [messages[0], Message(.user, String(repeating: "the weather ", count: 90))],
+            policy: .oldestTurns, maximumTokens: 20)
+        #expect(long.wasTruncated && tokenizer.text(of: long.ids).hasPrefix("<|system|>the theory<|user|>") && long.ids.count <= 40)
+    }
+
     @Test(arguments: ChatTemplate.allCases, [true, false])
     func `random histories fit, and no more is dropped than needed`(template: ChatTemplate, hasSystem: Bool) throws {
         let tokenizer = try Self.tokenizer(system: hasSystem), renderer = try ChatRenderer(template, for: tokenizer)

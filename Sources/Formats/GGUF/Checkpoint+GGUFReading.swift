@@ -37,7 +37,7 @@ extension Checkpoint {
         guard let vocabulary else { return }
         do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
         guard file.metadata["tokenizer.chat_template"] != nil else { return }
-        chatTemplate = ChatTemplate(jinja: try file.text("tokenizer.chat_template", in: bytes))
+        chatTemplate = try file.chatTemplate(in: bytes, vocabulary)
     }
 }
 

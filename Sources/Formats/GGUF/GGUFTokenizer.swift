@@ -130,11 +130,17 @@ extension GGUFHeader {
         let turnEnd = switch chatTemplate {
         case .specialTokens?: vocabulary.specialTokenID("<|user|>")
         case .humanAssistant?: lineBreak
+        case .jinja?: (try? chatTemplate.map { try ChatRenderer($0, for: Tokenizer(vocabulary)) })??.stopTokens.first
         case nil: TokenID?.none
         }
         let end = vocabulary.specialTokenID("<|eos|>") ?? vocabulary.specialTokenID("<|endoftext|>")
             ?? (chatTemplate == .humanAssistant ? lineBreak : nil)
-        for (role, id) in [("bos", end), ("eos", end), ("eot", turnEnd), ("padding", vocabulary.specialTokenID("<|pad|>"))] {
+        func named(_ name: String) -> TokenID? { chatTemplate?.tokenID(name, in: vocabulary) }
+        let ids = [
+            ("bos", named("bos_token") ?? end), ("eos", named("eos_token") ?? end), ("eot", turnEnd),
+            ("padding", named("pad_token") ?? vocabulary.specialTokenID("<|pad|>")),
+        ]
+        for (role, id) in ids {
             if let id { add("tokenizer.ggml.\(role)_token_id", UInt32(id)) }
         }
     }

@@ -15,6 +15,7 @@ package enum HuggingFace {
     static let weights = "model.safetensors"
     static let index = "model.safetensors.index.json"
     static let tokenizerSettings = "tokenizer_config.json"
+    static let chatTemplateFile = "chat_template.jinja"
 
     /// - Parameter hasTokenizer: whether to read the tokenizer; otherwise the checkpoint has none.
     package static func read(
@@ -36,13 +37,28 @@ package enum HuggingFace {
         }
     }
 
-    /// Returns the template in tokenizer_config.json if it is one of slm's; otherwise the first one that the vocabulary has tokens for.
+    /// Returns the template of the folder, or the first one of slm's own that the vocabulary has tokens for.
     private static func chatTemplate(of vocabulary: Vocabulary, in folder: String) throws(CheckpointError) -> ChatTemplate? {
-        let supported = ChatTemplate.supported(by: vocabulary)
-        guard Folder.contains(tokenizerSettings, in: folder) else { return supported.first }
-        let settings = try ImportedFile("\(folder)/\(tokenizerSettings)").json()
-        let stored = settings["chat_template"]?.string.flatMap { ChatTemplate(jinja: $0) }
-        return supported.first { $0 == stored } ?? supported.first
+        func json(_ name: String) throws(CheckpointError) -> JSONElement? {
+            guard Folder.contains(name, in: folder) else { return nil }
+            return try ImportedFile("\(folder)/\(name)").json()
+        }
+        let settings = try json(tokenizerSettings)
+        var source = settings?["chat_template"]?.chatTemplateSource
+        if Folder.contains(chatTemplateFile, in: folder) {
+            do { source = String(decoding: try InputFile.contents(of: "\(folder)/\(chatTemplateFile)"), as: UTF8.self) } catch {
+                throw CheckpointError(error)
+            }
+        }
+        guard let source else { return ChatTemplate.supported(by: vocabulary).first }
+        var imported = ImportedChatTemplate(source)
+        if let settings { imported.addTokens(from: settings) }
+        if let generation = try json("generation_config.json") { imported.addStopTokens(from: generation) }
+        do { return try imported.checked(for: vocabulary) } catch {
+            // A model of slm whose template was replaced still has its role tokens.
+            if let own = ChatTemplate.supported(by: vocabulary).first, own == .specialTokens { return own }
+            throw ImportedFile(folder).mismatch(Checkpoint.importedTokenizerField, "a chat template that slm can render", "\(error)")
+        }
     }
 
     private static func readWeights(

@@ -3,7 +3,8 @@ import Tokenize
 
 /// The special tokens that the JSON files of a Hugging Face folder name.
 struct HuggingFaceSpecialTokens {
-    /// End of text; also used as the begin-of-text token.
+    private(set) var begin: Vocabulary.SpecialToken?
+    /// End of text; also used as the begin-of-text token, unless a Jinja template names another.
     private(set) var end: Vocabulary.SpecialToken?
     private(set) var padding: Vocabulary.SpecialToken?
     /// The tokens at which generation stops.
@@ -15,15 +16,20 @@ struct HuggingFaceSpecialTokens {
         func special(_ texts: [String]) -> Vocabulary.SpecialToken? {
             texts.lazy.compactMap { text in vocabulary.specialTokens.first { $0.text == text } }.first
         }
-        end = special(["<|eos|>", "<|endoftext|>"])
-        padding = special(["<|pad|>"]) ?? end
+        func named(_ name: String) -> [String] {
+            guard case .jinja(let template)? = chatTemplate, let text = template.tokens[name] else { return [] }
+            return [text]
+        }
+        end = special(named("eos_token") + ["<|eos|>", "<|endoftext|>"])
+        begin = special(named("bos_token")) ?? end
+        padding = special(named("pad_token") + ["<|pad|>"]) ?? end
         if let chatTemplate { stops = try ChatRenderer(chatTemplate, for: Tokenizer(vocabulary)).stopTokens }
         if let end, !stops.contains(end.id) { stops.append(end.id) }
     }
 
     /// Writes the ids to config.json. Missing ones are written as null, because transformers would otherwise use GPT-2's.
     func write(to object: inout JSONWriter) {
-        for (key, special) in [("bos_token_id", end), ("eos_token_id", end), ("pad_token_id", padding)] {
+        for (key, special) in [("bos_token_id", begin), ("eos_token_id", end), ("pad_token_id", padding)] {
             object.key(key)
             if let special { object.integer(special.id) } else { object.null() }
         }
@@ -33,7 +39,7 @@ struct HuggingFaceSpecialTokens {
     var generationConfig: [UInt8] {
         var writer = JSONWriter(.pretty)
         writer.object { object in
-            for (key, special) in [("bos_token_id", end), ("pad_token_id", padding)] {
+            for (key, special) in [("bos_token_id", begin), ("pad_token_id", padding)] {
                 if let special { object.key(key); object.integer(special.id) }
             }
             if !stops.isEmpty { object.key("eos_token_id"); object.array { for id in stops { $0.integer(id) } } }
@@ -66,7 +72,7 @@ struct HuggingFaceSpecialTokens {
     }
 
     private func writeTexts(to object: inout JSONWriter) {
-        for (key, special) in [("bos_token", end), ("eos_token", end), ("pad_token", padding)] {
+        for (key, special) in [("bos_token", begin), ("eos_token", end), ("pad_token", padding)] {
             if let special { object.key(key); object.string(special.text) }
         }
     }

@@ -81,6 +81,10 @@ struct CheckpointDescription {
             if let template = checkpoint.chatTemplate {
                 file.key("chat_form")
                 file.string(template.rawValue)
+                if case .jinja(let jinja) = template {
+                    file.key("chat_template")
+                    file.string(jinja.source)
+                }
             }
             file.key("weights")
             write(checkpoint.weights, to: &file)
