@@ -145,7 +145,7 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: features
         ),
         testProgram("CheckpointWriter", ["TestSupport", "Formats", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"]),
-        testProgram("Logits", ["Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
+        testProgram("Logits", ["Infer", "Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
         .target(name: "ResourceWatch", path: "Tests/Programs/ResourceWatch"),
         testProgram("FormatFuzzer", ["ResourceWatch", "TestSupport", "Kernels"]),
         testProgram("StoreWriter", ["Store", "Threads"]),
