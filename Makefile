@@ -186,6 +186,7 @@ test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-
 	$(VENV)/bin/python Tests/Peers/check_pytorch.py .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_gguf.py .build/release/CheckpointWriter
 	$(VENV)/bin/python Tests/Peers/check_huggingface.py $(SLM) .build/release/Logits
+	$(VENV)/bin/python Tests/Peers/check_models.py $(SLM) .build/release/Logits
 	$(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6
 	$(VENV)/bin/python Tests/Peers/check_report.py $(SLM)
@@ -239,6 +240,7 @@ $(VENV)/ready: Tests/requirements.txt
 test-llama: build $(VENV)/llama   ## Test exported GGUF files in llama.cpp
 	$(BUILD) --product Logits
 	$(VENV)/bin/python Tests/Peers/check_llama.py $(SLM) .build/release/Logits
+	$(VENV)/bin/python Tests/Peers/check_models.py $(SLM) .build/release/Logits --llama
 
 $(VENV)/llama: $(VENV)/ready Tests/requirements-llama.txt
 	$(VENV)/bin/pip install --quiet cmake ninja

@@ -148,7 +148,7 @@ let package = Package(
         ),
         testProgram("CheckpointWriter", ["TestSupport", "Formats", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"]),
         testProgram("JinjaRender", ["Jinja", "JSON"]),
-        testProgram("Logits", ["Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
+        testProgram("Logits", ["Infer", "Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
         .target(name: "ResourceWatch", path: "Tests/Programs/ResourceWatch"),
         testProgram("FormatFuzzer", ["ResourceWatch", "TestSupport", "Kernels"]),
         testProgram("StoreWriter", ["Store", "Threads"]),

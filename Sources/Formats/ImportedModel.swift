@@ -58,7 +58,7 @@ package struct ImportedModel {
     private static func unsupported(_ path: String, _ found: String) -> CheckpointError {
         .mismatch(
             path: path, name: "the model",
-            expected: "a Hugging Face folder of a GPT-2 (config.json, model.safetensors, tokenizer.json), a GGUF file, or nanoGPT's .pt",
+            expected: "a Hugging Face folder (config.json, model.safetensors, tokenizer.json), a GGUF file, or nanoGPT's .pt",
             found: found
         )
     }

@@ -121,7 +121,7 @@ import Formats
             }
         }
         #expect(try refusal { $0.tensors[0].type = 2 }.contains("in rows of whole Q4_0 blocks of 32, found 2"))
-        #expect(try refusal { $0.tensors[0].type = 12 }.contains("found Q4_K"))
+        #expect(try refusal { $0.tensors[0].type = 10 }.contains("found Q2_K"))
         for type in [4, 36, 255, 1 << 31, .max] as [UInt32] {
             #expect(try refusal { $0.tensors[0].type = type }.contains("found type \(type)"))
         }
@@ -175,22 +175,23 @@ import Formats
         }.contains(#"expected each tensor once, found "token_embd.weight" again"#))
     }
 
-    @Test func `valid files that are not a GPT-2 are rejected`() throws {
+    @Test func `valid files whose metadata and tensors disagree are rejected`() throws {
         #expect(
-            try refusal { $0.set("general.architecture", File.text("llama")) }
-                == "a.gguf: general.architecture: expected gpt2, found llama.")
+            try refusal { $0.set("general.architecture", File.text("bert")) }
+                == "a.gguf: general.architecture: expected one of gpt2, llama, qwen2, qwen3, gemma3, gptneox, found bert.")
         for (key, wrong, expected) in [
             ("context_length", 4, "position_embd.weight: expected a tensor [4, 2], found F32 [3, 2]"),
             ("embedding_length", 0, "from 1 to 1048576, found 0"),
             ("block_count", 2, "from 0 to 1, found 2"), ("block_count", 1 << 31, "found 2147483648"),
             ("attention.head_count", 3, "a divisor of the 2"),
-            ("attention.head_count", 0, "found 0"), ("feed_forward_length", 9, "from 8 to 8, found 9"),
+            ("attention.head_count", 0, "found 0"), ("feed_forward_length", 9, "blk.0.ffn_up.weight: expected a tensor [9, 2]"),
             ("block_count", 0, "blk.0.attn_norm.bias: expected no such tensor"),
         ] {
             #expect(try refusal { $0.set("gpt2.\(key)", File.u32(wrong)) }.contains(expected), "\(key) \(wrong)")
         }
         #expect(
-            try refusal { $0.set("gpt2.attention.layer_norm_epsilon", File.f32(1e-6)) }.contains("layer_norm_epsilon: expected 0.00001"))
+            try refusal { $0.set("gpt2.attention.layer_norm_epsilon", File.f32(2)) }
+                .contains("layer_norm_epsilon: expected a number from 1e-12 to 1.0"))
         #expect(try refusal { $0.set("gpt2.attention.layer_norm_epsilon", File.f32(.nan)) }.contains("found nan"))
         #expect(try refusal { $0.tensors.removeLast() }.contains("blk.0.ffn_norm.bias: expected a tensor [2], found nothing"))
         #expect(try refusal { $0.tensors[3].name = "output.weight" }.contains("output_norm.bias: expected a tensor [2], found nothing"))

@@ -90,25 +90,32 @@ def check_theirs(writer, folder, kind, alignment):
         assert (theirs.view(np.uint32) == found[tensor.name].view(np.uint32)).all(), f"{kind}: {tensor.name}"
 
 
-def check_q6(writer, folder):
-    """Checks Q6_K, in which llama-quantize stores the head of a Q4_0 file. The package can only decode it, so the blocks are random bytes."""
+# Types that slm only reads: bytes of a block, and where its f16 scales are.
+ONLY_READ = {Type.Q4_1: (20, 0, 4), Type.Q5_0: (22, 0, 2), Type.Q5_1: (24, 0, 4), Type.Q4_K: (144, 0, 4), Type.Q5_K: (176, 0, 4), Type.Q6_K: (210, 208, 210)}
+
+
+def check_only_read(writer, folder, kind):
+    """Checks a type with random blocks, because the package can only decode some of them."""
     random, name = np.random.default_rng(4), "blk.0.ffn_down.weight"
     tensors = weights(folder / "f32.gguf.h5")
-    blocks = random.integers(0, 256, (64, 210), dtype=np.uint8)
-    blocks[:, 208:] = random.standard_normal((64, 1)).astype(np.float16).view(np.uint8)
-    path = folder / "q6.gguf"
+    size, start, end = ONLY_READ[kind]
+    row = tensors[name].shape[1] // gguf.GGML_QUANT_SIZES[kind][0] * size
+    blocks = random.integers(0, 256, (tensors[name].shape[0] * row // size, size), dtype=np.uint8)
+    blocks[:, start:end] = random.standard_normal((len(blocks), (end - start) // 2)).astype(np.float16).view(np.uint8)
+    blocks = blocks.reshape(-1, row)
+    path = folder / "read.gguf"
     peer = gguf.GGUFWriter(path, "gpt2")
     peer.add_context_length(96); peer.add_embedding_length(64); peer.add_block_count(2); peer.add_feed_forward_length(256)
     peer.add_head_count(2); peer.add_layer_norm_eps(1e-5)
     for other, numbers in tensors.items():
         if other == name:
-            peer.add_tensor(name, blocks, raw_dtype=Type.Q6_K)
+            peer.add_tensor(name, blocks, raw_dtype=kind)
         else:
             peer.add_tensor(other, numbers)
     peer.write_header_to_file(); peer.write_kv_data_to_file(); peer.write_tensors_to_file(); peer.close()
-    subprocess.run([writer, "from-gguf", path, folder / "q6.h5"], check=True)
-    theirs = gguf.quants.dequantize(blocks, Type.Q6_K)
-    assert (theirs == weights(folder / "q6.h5")[name]).all(), "Q6_K"
+    subprocess.run([writer, "from-gguf", path, folder / "read.h5"], check=True)
+    theirs = gguf.quants.dequantize(blocks, kind)
+    assert (theirs.view(np.uint32) == weights(folder / "read.h5")[name].view(np.uint32)).all(), kind.name
 
 
 def main():
@@ -123,8 +130,9 @@ def main():
         assert "output.weight" not in [tensor.name for tensor in check_ours(folder / "tied.gguf", "q8_0").tensors]
         for kind in TYPES:
             check_theirs(writer, folder, kind, alignment=32 if kind == "f32" else 64)
-        check_q6(writer, folder)
-    print(f"gguf: the Python package reads our files in {', '.join(TYPES)}, and slm reads the package's")
+        for kind in ONLY_READ:
+            check_only_read(writer, folder, kind)
+    print(f"gguf: the Python package reads our files in {', '.join(TYPES)}, and slm reads the package's, and {', '.join(kind.name for kind in ONLY_READ)}")
 
 
 if __name__ == "__main__":

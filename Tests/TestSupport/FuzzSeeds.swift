@@ -29,8 +29,10 @@ package enum FuzzedFormat: String, CaseIterable, Sendable {
     package func seeds() throws -> [FuzzSeed] {
         switch self {
         case .safetensors:
-            try Self.folders().flatMap { Self.seeds($0, ["model.safetensors", "model.safetensors.index.json", "a.safetensors"]) }
-        case .config: try Self.folders().prefix(1).flatMap { Self.seeds($0, ["config.json"]) }
+            try (Self.folders() + Self.families()).flatMap {
+                Self.seeds($0, ["model.safetensors", "model.safetensors.index.json", "a.safetensors"])
+            }
+        case .config: try (Self.folders().prefix(1) + Self.families()).flatMap { Self.seeds($0, ["config.json"]) }
         case .tokenizer:
             try Self.folders().prefix(1).flatMap { Self.seeds($0, ["tokenizer.json", "tokenizer_config.json"]) } + Self.vocabularies()
         case .gguf: try Self.ggufs()
@@ -52,13 +54,20 @@ package enum FuzzedFormat: String, CaseIterable, Sendable {
         case .config:
             return json + [
                 "\"gpt2\"", "\"n_ctx\":4", "\"n_layer\":1024", "\"n_embd\":1048576", "\"vocab_size\":16777216", "\"gelu\"", "16777216",
+                "\"llama\"", "\"qwen3\"", "\"gemma3_text\"", "\"gpt_neox\"", "\"mistral\"", "\"head_dim\":8192",
+                "\"num_key_value_heads\":1", "\"rope_type\":\"yarn\"", "\"rope_type\":\"llama3\"", "\"rope_parameters\":{}",
+                "\"layer_types\":[]", "\"sliding_attention\"", "\"rotary_pct\":1e-9", "1e-12",
             ]
         case .tokenizer:
             return json + [
                 "\"Ġ\"", "\"type\"", "\"Sequence\"", "\"Split\"", "\"Digits\"", "\"ByteLevel\"", #""Regex":"(?<=\\w{1,9})x|[\\s&&a]""#,
                 "a b", "131071", "4194303", "chat_template",
             ]
-        case .gguf: return ["GGUF", "gpt2", "general.alignment", "tokenizer.ggml.tokens", "a b", "\u{8}\0\0\0", "\u{9}\0\0\0\u{9}\0\0\0"]
+        case .gguf:
+            return [
+                "GGUF", "gpt2", "llama", "gemma3", "gptneox", "general.alignment", "rope_freqs.weight", "tokenizer.ggml.tokens",
+                "a b", "\u{8}\0\0\0", "\u{9}\0\0\0\u{9}\0\0\0",
+            ]
         case .pt:
             return [
                 "()", "tR", "}q", "us", "N.", "cos\nsystem\n", "X\u{4}\0\0\0", "]a", "(((", "h\0", "QbR", "PK\u{5}\u{6}", "PK\u{1}\u{2}",
@@ -87,6 +96,8 @@ extension FuzzedFormat {
             configuration.layers = 1
             configuration.heads = 2
             configuration.width = 32
+            configuration.headWidth = 16
+            configuration.hiddenWidth = 128
             configuration.context = 4
         }.checkpoint
     }
@@ -97,6 +108,8 @@ extension FuzzedFormat {
             configuration.layers = 1
             configuration.heads = 2
             configuration.width = 4
+            configuration.headWidth = 2
+            configuration.hiddenWidth = 16
             configuration.context = 4
         }.checkpoint
         var result: [[String: [UInt8]]] = []
@@ -113,6 +126,17 @@ extension FuzzedFormat {
         split["model.safetensors.index.json"] = Array(
             "{\"weight_map\": {\(names.map { "\"\($0)\": \"a.safetensors\"" }.joined(separator: ", "))}}".utf8)
         return result + [split]
+    }
+
+    /// Folders of small models of every other family, without tokenizers.
+    private static func families() throws -> [[String: [UInt8]]] {
+        try SampleFamily.allCases.filter { $0 != .gpt2 }.map { family in
+            var checkpoint = try family.checkpoint()
+            checkpoint.tokenizer = nil
+            let folder = TemporaryFolder()
+            try HuggingFace.write(checkpoint, to: folder.path, as: .bf16)
+            return try contents(of: folder)
+        }
     }
 
     private static func contents(of folder: TemporaryFolder) throws -> [String: [UInt8]] {
@@ -144,6 +168,11 @@ extension FuzzedFormat {
             let bytes = try InputFile.contents(of: folder("a.gguf"))
             // Names, sizes and offsets come last before the weights.
             files.append((bytes, min(bytes.count, 6_000)))
+        }
+        for family in SampleFamily.allCases {
+            try family.checkpoint().writeGGUF(to: folder("a.gguf"), as: .bf16)
+            let bytes = try InputFile.contents(of: folder("a.gguf"))
+            files.append((bytes, min(bytes.count, 9_000)))
         }
         return files.map { bytes, end in FuzzSeed(files: ["a.gguf": bytes], damaged: "a.gguf", range: 0..<end, entry: "a.gguf") }
     }

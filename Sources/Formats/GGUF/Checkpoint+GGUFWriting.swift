@@ -1,22 +1,34 @@
 package import Checkpoint
 import Autograd
 import Files
+import Glibc
 import Kernels
 import Model
 import Tokenize
 
 extension Checkpoint {
-    /// Writes the model atomically as a GGUF file of architecture gpt2, for llama.cpp and programs based on it.
+    /// Writes the model atomically as a GGUF file, for llama.cpp and programs based on it.
     ///
     ///     try checkpoint.writeGGUF(to: "chat.Q8_0.gguf", as: .q8_0, name: "chat")
     ///
     /// Matrices, the token embedding and the head are stored as `format`; norms, biases and positions stay f32. A model without biases
     /// gets zeros.
     package func writeGGUF(to path: String, as format: GGUFFormat, name: String = "slm") throws(GGUFError) {
-        if let reason = ggufIncompatibility(format) { throw .notExpressible(path: path, reason: reason) }
-        let tensors = try tensors(format)
-        var header = try header(format, name)
-        for tensor in tensors { header.add(tensor.name, tensor.shape.sizes, tensor.format.type) }
+        func refusal(_ reason: String) -> GGUFError { .notExpressible(path: path, reason: reason) }
+        if adapter != nil { throw refusal("it is a LoRA adapter; merge it into its base model first") }
+        let own = configuration.withoutWindow, (found, reason) = GGUFArchitecture.architecture(of: own)
+        guard let architecture = found else { throw refusal(reason) }
+        let stored = architecture.features.stored(own)
+        let tensors = try tensors(stored, architecture, format)
+        for tensor in tensors {
+            let type = tensor.format.type, row = tensor.part.shape.last ?? 0
+            if row % type.blockCount != 0 {
+                let rows = "the rows of \(tensor.part.name), \(row) numbers"
+                throw refusal("\(rows), are not a multiple of \(type.name)'s block size \(type.blockCount)")
+            }
+        }
+        var header = try header(stored, architecture, format, name)
+        for tensor in tensors { header.add(tensor.part.name, tensor.part.shape, tensor.format.type) }
         let size = header.byteCount
         do {
             var file = try AtomicFile(path)
@@ -30,35 +42,17 @@ extension Checkpoint {
         } catch { fatalError("\(error)") }
     }
 
-    /// Why llama.cpp's GPT-2 cannot represent this model; nil if it can.
-    private func ggufIncompatibility(_ format: GGUFFormat) -> String? {
-        let c = configuration, type = format.type
-        if adapter != nil { return "it is a LoRA adapter; merge it into its base model first" }
-        if c.layers == 0 { return "it has no layers" }
-        if c.positions != .learned { return "its positions are \(c.positions.rawValue), and must be learned" }
-        if c.norm != .layer { return "its norms are \(c.norm.rawValue), and must be layer norms" }
-        if c.qkNorm != .none { return "it normalizes queries and keys (QK-norm)" }
-        if c.activation != .gelu { return "its activation is \(c.activation), and must be GPT-2's gelu" }
-        if c.width % type.blockCount != 0 {
-            return "its width \(c.width) is not a multiple of \(type.name)'s block size \(type.blockCount)"
-        }
-        return nil
-    }
-
-    private func header(_ format: GGUFFormat, _ name: String) throws(GGUFError) -> GGUFHeader {
+    private func header(
+        _ stored: GPTConfiguration, _ architecture: GGUFArchitecture, _ format: GGUFFormat, _ name: String
+    ) throws(GGUFError) -> GGUFHeader {
         var header = GGUFHeader()
-        header.add("general.architecture", "gpt2")
+        header.add("general.architecture", architecture.rawValue)
         header.add("general.type", "model")
         header.add("general.name", name)
         header.add("general.alignment", UInt32(GGUFHeader.alignment))
         header.add("general.file_type", format.fileType)
         header.add("general.quantization_version", 2 as UInt32)
-        for (key, value) in [
-            ("context_length", configuration.context), ("embedding_length", configuration.width), ("block_count", configuration.layers),
-            ("feed_forward_length", 4 * configuration.width), ("attention.head_count", configuration.heads),
-            ("vocab_size", configuration.vocabulary),
-        ] { header.add("gpt2.\(key)", UInt32(value)) }
-        header.add("gpt2.attention.layer_norm_epsilon", 1e-5 as Float)
+        header.add(stored, architecture)
         guard tokenizer != nil else {
             header.add("tokenizer.ggml.model", "none")
             return header
@@ -72,51 +66,56 @@ extension Checkpoint {
     }
 
     private struct Tensor {
-        let name: String
-        let shape: Shape
+        let part: TensorPart
         let format: GGUFFormat
-        /// nil for zeros.
-        let values: Buffer?
+        /// The parameter that the tensor is part of; nil for zeros.
+        let parameter: (values: Buffer, columns: Int)?
     }
 
-    private func tensors(_ format: GGUFFormat) throws(GGUFError) -> [Tensor] {
-        var biased = configuration, list = ParameterList(), tensors: [Tensor] = []
-        biased.hasBias = true
-        _ = GPT(biased, in: &list)
-        for parameter in list.parameters {
-            let array = weights[parameter.name]
-            let isZero = array == nil && !configuration.hasBias && parameter.name.hasSuffix(".bias")
+    private func tensors(
+        _ stored: GPTConfiguration, _ architecture: GGUFArchitecture, _ format: GGUFFormat
+    ) throws(GGUFError) -> [Tensor] {
+        var configuration = stored, tensors: [Tensor] = []
+        if architecture.storesTiedHead { configuration.isTied = false }
+        for (parameter, parts) in TensorLayout(configuration, architecture.names).parameters {
+            let isTiedHead = self.configuration.isTied && parameter.name == "head.weight"
+            let array = weights[isTiedHead ? "tokens.weight" : parameter.name]
+            let isZero = array == nil && parameter.name.hasSuffix(".bias")
             guard isZero || array?.shape == parameter.shape else {
                 let found = array.map { "f32 \($0.shape)" } ?? "nothing"
                 throw .checkpoint(
                     .mismatch(path: self.name, name: "weights/\(parameter.name)", expected: "f32 \(parameter.shape)", found: found)
                 )
             }
-            let staysF32 = parameter.shape.rank < 2 || parameter.name.hasPrefix("positions.")
-            let name = GGUFNames.name(of: parameter.name)
-            tensors.append(Tensor(name: name, shape: parameter.shape, format: staysF32 ? .f32 : format, values: array?.values))
+            for part in parts {
+                let staysF32 = part.shape.count < 2 || parameter.name.hasPrefix("positions.")
+                let values = array.map { ($0.values, columns: parameter.columns) }
+                tensors.append(Tensor(part: part, format: staysF32 ? .f32 : format, parameter: values))
+            }
+        }
+        if case .llama3 = stored.rotary.scaling, let processor = try? Processor(threads: 1) {
+            let factors = stored.rotary.factors(of: stored.rotary.scaling, width: stored.headWidth), values = processor.zeros(factors.count)
+            values.write { for i in factors.indices { $0[i] = factors[i] } }
+            let part = TensorPart(name: GPTConfiguration.rotaryFactors, shape: [factors.count], rows: 0..<factors.count)
+            tensors.append(Tensor(part: part, format: .f32, parameter: (values, columns: 1)))
         }
         return tensors
     }
 
     private func write(_ tensor: Tensor, to file: inout AtomicFile) throws {
-        let start = file.count
-        let step = 1 << 16          // numbers at a time: whole blocks of every format
+        let start = file.count, part = tensor.part
         var bytes: [UInt8] = []
-        for first in stride(from: 0, to: tensor.shape.count, by: step) {
-            let range = first..<min(tensor.shape.count, first + step)
+        for first in stride(from: 0, to: part.count, by: part.step) {
+            let range = first..<min(part.count, first + part.step)
             bytes.removeAll(keepingCapacity: true)
-            if let values = tensor.values {
-                let outOfRange = values[range].read { numbers in
-                    let index = numbers.firstIndex(above: tensor.format.limit)
-                    if index == nil { GGUFBlocks.encode(numbers, tensor.format, into: &bytes) }
-                    return index.map { ($0, numbers[$0]) }
-                }
-                if let (index, number) = outOfRange {
+            if let (values, columns) = tensor.parameter {
+                let numbers = part.numbers(range, of: values, columns: columns)
+                if let index = numbers.span.firstIndex(above: tensor.format.limit) {
                     let limit = "\(tensor.format.type.name)'s limit is \(tensor.format.limit)"
-                    let reason = "number \(first + index) of \(tensor.name) is \(number), and \(limit)"
+                    let reason = "number \(first + index) of \(part.name) is \(numbers[index]), and \(limit)"
                     throw GGUFError.notExpressible(path: file.path, reason: reason)
                 }
+                GGUFBlocks.encode(numbers.span, tensor.format, into: &bytes)
             } else {
                 bytes.append(contentsOf: repeatElement(0, count: 4 * range.count))
             }
@@ -131,5 +130,52 @@ extension Span<Float> {
     /// The first number whose magnitude exceeds the limit, or NaN. Nil without a limit.
     fileprivate func firstIndex(above limit: Float) -> Int? {
         limit == .infinity ? nil : indices.first { !(abs(self[$0]) <= limit) }
+    }
+}
+
+extension GGUFHeader {
+    /// Adds the hyperparameters.
+    fileprivate mutating func add(_ c: GPTConfiguration, _ architecture: GGUFArchitecture) {
+        let prefix = architecture.rawValue
+        for (key, value) in [
+            ("context_length", c.context), ("embedding_length", c.width), ("block_count", c.layers), ("feed_forward_length", c.hiddenWidth),
+            ("attention.head_count", c.heads), ("vocab_size", c.vocabulary),
+        ] { add("\(prefix).\(key)", UInt32(value)) }
+        if architecture.features.hasOwnHeads {
+            add("\(prefix).attention.head_count_kv", UInt32(c.keyValueHeads))
+            for key in ["key_length", "value_length"] { add("\(prefix).attention.\(key)", UInt32(c.headWidth)) }
+        }
+        add("\(prefix).attention.layer_norm_\(c.norm == .rms ? "rms_" : "")epsilon", c.normEpsilon)
+        if architecture == .gptNeoX { add("\(prefix).use_parallel_residual", c.isParallel) }
+        if c.positions == .rotary { addRotary(c.rotary, c, prefix) }
+        if c.layerAttention.contains(.sliding) {
+            let isSliding = (0..<c.layers).map { c.attention(of: $0) == .sliding }
+            add("\(prefix).attention.sliding_window", UInt32(c.slidingWindow))
+            // Older versions of llama.cpp know only this pattern, and no key for it.
+            if isSliding.indices.contains(where: { isSliding[$0] == (($0 + 1) % 6 == 0) }) {
+                add("\(prefix).attention.sliding_window_pattern", isSliding)
+            }
+            add("\(prefix).rope.freq_base_swa", Float((c.slidingRotary ?? c.rotary).base))
+        }
+    }
+
+    private mutating func addRotary(_ rotary: RotaryPositions, _ c: GPTConfiguration, _ prefix: String) {
+        add("\(prefix).rope.dimension_count", UInt32(c.rotaryWidth))
+        add("\(prefix).rope.freq_base", Float(rotary.base))
+        switch rotary.scaling {
+        // Llama 3's is the tensor of factors.
+        case .none, .llama3: break
+        case .linear(let factor):
+            add("\(prefix).rope.scaling.type", "linear")
+            add("\(prefix).rope.scaling.factor", Float(factor))
+        case .yarn(let factor, let fast, let slow, let context, let magnitude, _):
+            add("\(prefix).rope.scaling.type", "yarn")
+            add("\(prefix).rope.scaling.factor", Float(factor))
+            add("\(prefix).rope.scaling.original_context_length", UInt32(context))
+            // llama.cpp multiplies it by YaRN's usual magnitude.
+            add("\(prefix).rope.scaling.attn_factor", Float(magnitude / (factor > 1 ? 1 + 0.1 * Glibc.log(factor) : 1)))
+            add("\(prefix).rope.scaling.yarn_beta_fast", Float(fast))
+            add("\(prefix).rope.scaling.yarn_beta_slow", Float(slow))
+        }
     }
 }

@@ -21,7 +21,57 @@ enum GGUFBlocks {
                     numbers[to + i] = Float(Int(bytes[from + 2 + i] & 15) - 8) * d
                     numbers[to + 16 + i] = Float(Int(bytes[from + 2 + i] >> 4) - 8) * d
                 }
+            case .q4_1:
+                decodeHalves(bytes, from + 4, fifth: nil, into: &numbers, to, scale: f16(bytes, from), minimum: f16(bytes, from + 2))
+            case .q5_0:
+                let d = f16(bytes, from)
+                decodeHalves(bytes, from + 6, fifth: from + 2, into: &numbers, to, zero: 16, scale: d, minimum: 0)
+            case .q5_1:
+                decodeHalves(
+                    bytes, from + 8, fifth: from + 4, into: &numbers, to, scale: f16(bytes, from), minimum: f16(bytes, from + 2)
+                )
+            case .q4_K: decodeK(bytes, from, fifth: nil, into: &numbers, to)
+            case .q5_K: decodeK(bytes, from, fifth: from + 16, into: &numbers, to)
             case .q6_K: decodeQ6(bytes, from, into: &numbers, to)
+            }
+        }
+    }
+
+    /// Decodes 32 numbers: the lower halves of 16 bytes, then the upper halves.
+    ///
+    /// - Parameters:
+    ///   - fifth: Where the 32 fifth bits are; nil for numbers of 4 bits.
+    ///   - zero: The code of 0.
+    private static func decodeHalves(
+        _ bytes: Span<UInt8>, _ from: Int, fifth: Int?, into numbers: inout MutableSpan<Float>, _ to: Int, zero: Int = 0,
+        scale: Float, minimum: Float
+    ) {
+        for i in 0..<32 {
+            var code = Int(i < 16 ? bytes[from + i] & 15 : bytes[from + i - 16] >> 4)
+            if let fifth { code |= Int(bytes[fifth + i / 8] >> UInt8(i % 8) & 1) << 4 }
+            let number = Float(code - zero) * scale
+            numbers[to + i] = zero == 0 ? number + minimum : number
+        }
+    }
+
+    /// Decodes 256 numbers of 4 or 5 bits. Each group of 32 has a scale and a minimum of 6 bits; two groups share 32 bytes.
+    private static func decodeK(_ bytes: Span<UInt8>, _ from: Int, fifth: Int?, into numbers: inout MutableSpan<Float>, _ to: Int) {
+        let scales = from + 4, codes = (fifth.map { $0 + 32 }) ?? from + 16
+        for group in 0..<8 {
+            let scale: UInt8, minimum: UInt8
+            if group < 4 {
+                scale = bytes[scales + group] & 63
+                minimum = bytes[scales + group + 4] & 63
+            } else {
+                let low = bytes[scales + group + 4]
+                scale = low & 15 | (bytes[scales + group - 4] >> 6) << 4
+                minimum = low >> 4 | (bytes[scales + group] >> 6) << 4
+            }
+            let d = f16(bytes, from) * Float(scale), m = f16(bytes, from + 2) * Float(minimum)
+            for i in 0..<32 {
+                var code = bytes[codes + 32 * (group / 2) + i] >> UInt8(group % 2 * 4) & 15
+                if let fifth { code |= (bytes[fifth + i] >> UInt8(group) & 1) << 4 }
+                numbers[to + 32 * group + i] = d * Float(code) - m
             }
         }
     }

@@ -10,9 +10,9 @@ package enum GGUFError: Error, Equatable {
     case notGGUF(path: String, found: String)
     /// The bytes violate the format.
     case malformed(path: String, offset: Int, expected: String, found: String)
-    /// A valid file in which a key or tensor does not have what a GPT-2 needs.
+    /// A valid file in which a key or tensor does not have what the model needs.
     case mismatch(path: String, name: String, expected: String, found: String)
-    /// GGUF's gpt2 architecture cannot represent this model.
+    /// None of llama.cpp's architectures that slm writes can represent this model.
     case notExpressible(path: String, reason: String)
     case file(FileError)
     case checkpoint(CheckpointError)
@@ -26,7 +26,7 @@ extension GGUFError: CustomStringConvertible {
         case .malformed(let path, let offset, let expected, let found):
             "\(path) is not a valid GGUF file: at byte \(offset) expected \(expected), found \(found). Download or create it again."
         case .mismatch(let path, let name, let expected, let found): "\(path): \(name): expected \(expected), found \(found)."
-        case .notExpressible(let path, let reason): "\(path): a GGUF file of architecture gpt2 cannot hold this model: \(reason)."
+        case .notExpressible(let path, let reason): "\(path): a GGUF file cannot hold this model: \(reason)."
         case .file(let error): error.description
         case .checkpoint(let error): error.description
         case .tokenizer(let error): error.description

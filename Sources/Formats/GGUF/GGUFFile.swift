@@ -77,8 +77,20 @@ extension GGUFFile {
         return value
     }
 
-    func number(_ key: String) throws(GGUFError) -> Double {
-        guard case .number(let value)? = metadata[key] else { throw mismatch(key, "a number") }
+    func number(_ key: String, _ range: ClosedRange<Double>) throws(GGUFError) -> Double {
+        let value: Double? = switch metadata[key] {
+        case .number(let value)?: value
+        case .unsigned(let value)?: Double(value)
+        default: nil
+        }
+        guard let value, range.contains(value) else {
+            throw mismatch(key, "a number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    func boolean(_ key: String) throws(GGUFError) -> Bool {
+        guard case .boolean(let value)? = metadata[key] else { throw mismatch(key, "true or false") }
         return value
     }
 

@@ -1,13 +1,13 @@
 /// The storage format of a tensor in a GGUF file: blocks of one or more numbers of a row.
 enum GGUFTensorType: UInt32, CaseIterable {
-    case f32 = 0, f16 = 1, q4_0 = 2, q8_0 = 8, q6_K = 14, bf16 = 30
+    case f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q5_0 = 6, q5_1 = 7, q8_0 = 8, q4_K = 12, q5_K = 13, q6_K = 14, bf16 = 30
 
     /// Numbers per block.
     var blockCount: Int {
         switch self {
         case .f32, .f16, .bf16: 1
-        case .q4_0, .q8_0: 32
-        case .q6_K: 256
+        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0: 32
+        case .q4_K, .q5_K, .q6_K: 256
         }
     }
 
@@ -17,7 +17,12 @@ enum GGUFTensorType: UInt32, CaseIterable {
         case .f32: 4
         case .f16, .bf16: 2
         case .q4_0: 2 + 16                    // f16 scale, two numbers per byte
+        case .q4_1: 2 + 2 + 16                // f16 scale, f16 minimum, two numbers per byte
+        case .q5_0: 2 + 4 + 16                // f16 scale, fifth bits, two numbers per byte
+        case .q5_1: 2 + 2 + 4 + 16            // f16 scale, f16 minimum, fifth bits, two numbers per byte
         case .q8_0: 2 + 32                    // f16 scale, i8
+        case .q4_K: 2 + 2 + 12 + 128          // f16 scales of scales and of minimums, 6 bits for each, two numbers per byte
+        case .q5_K: 2 + 2 + 12 + 32 + 128     // the same with fifth bits
         case .q6_K: 128 + 64 + 16 + 2         // lower 4 bits, upper 2 bits, i8 scale per 16 numbers, f16 scale of the block
         }
     }
@@ -27,8 +32,8 @@ enum GGUFTensorType: UInt32, CaseIterable {
     /// Names of llama.cpp's other types, for messages about unsupported ones.
     static func name(of code: UInt32) -> String {
         let others: [UInt32: String] = [
-            3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 15: "Q8_K", 20: "IQ4_NL",
-            23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
+            9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 15: "Q8_K", 20: "IQ4_NL", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64",
+            28: "F64",
         ]
         return others[code] ?? "type \(code)"
     }

@@ -9,14 +9,15 @@ import Tokenize
 extension HuggingFace {
     /// Writes a model as a folder for `AutoModelForCausalLM.from_pretrained(folder)` of transformers.
     ///
-    /// Each file is written atomically; the weights, which may fill the disk, are synced before the others are written. GPT-2 always has
-    /// biases: a model without them gets zeros. Throws for a LoRA adapter.
+    /// Each file is written atomically; the weights, which may fill the disk, are synced before the others are written. GPT-2 and GPT-NeoX
+    /// always have biases: a model without them gets zeros. Throws for a LoRA adapter.
     package static func write(
         _ checkpoint: Checkpoint, to folder: String, as format: WeightFormat = .f32
     ) throws(CheckpointError) {
         if checkpoint.adapter != nil { throw notExpressible("it is a LoRA adapter, which has to be merged into its base model first") }
-        if let reason = checkpoint.configuration.gpt2Incompatibility { throw notExpressible(reason) }
-        let arrays = try arrays(of: checkpoint)
+        let (found, reason) = HuggingFaceFamily.family(of: checkpoint.configuration)
+        guard let family = found else { throw notExpressible(reason) }
+        let arrays = try arrays(of: checkpoint, family)
         var vocabulary: Vocabulary?, tokens = HuggingFaceSpecialTokens()
         if checkpoint.tokenizer != nil {
             let own = try checkpoint.vocabulary()
@@ -24,7 +25,7 @@ extension HuggingFace {
             vocabulary = own
         }
         var files: [(name: String, bytes: [UInt8])] = [
-            (configuration, checkpoint.configuration.huggingFaceJSON(tokens, format)),
+            (configuration, checkpoint.configuration.huggingFaceJSON(family, tokens, format)),
             ("generation_config.json", tokens.generationConfig),
         ]
         if let vocabulary, let stored = checkpoint.tokenizer {
@@ -44,29 +45,25 @@ extension HuggingFace {
                 try file.commit()
             }
             try writer.commit()
-        } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.shape.reduce(format.size, *) }) }
+        } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.part.count * format.size }) }
     }
 
-    /// The weights with GPT-2's names and shapes, in the order of the model. Only the biases of a model without biases are zeros.
-    private static func arrays(of checkpoint: Checkpoint) throws(CheckpointError) -> [SafeTensorsWriter.Array] {
-        var full = checkpoint.configuration
-        full.hasBias = true
+    /// The weights with the family's names and shapes, in the order of the model. Only biases that the model lacks are zeros.
+    private static func arrays(
+        of checkpoint: Checkpoint, _ family: HuggingFaceFamily
+    ) throws(CheckpointError) -> [SafeTensorsWriter.Array] {
         try checkpoint.checkWeights(of: checkpoint.configuration)
         var arrays: [SafeTensorsWriter.Array] = []
-        for array in HuggingFaceLayout(full).arrays {
-            let name = array.parameter.name, values: SafeTensorsWriter.Values
-            if let stored = checkpoint.weights[name] {
-                values = array.isTransposed ? .transposed(stored.values) : .matrix(stored.values)
-            } else if let quantized = checkpoint.quantized[name] {
+        for (parameter, parts) in TensorLayout(family.features.stored(checkpoint.configuration), family.names).parameters {
+            let name = parameter.name, isMissing = checkpoint.weights[name] == nil
+            if let quantized = checkpoint.quantized[name] {
                 throw notExpressible("\(name) is stored in \(quantized.precision.rawValue), and has to be converted to f32 first")
-            } else if !checkpoint.configuration.hasBias, name.hasSuffix(".bias") {
-                values = .zeros
-            } else {
-                throw .mismatch(
-                    path: checkpoint.name, name: "weights/\(name)", expected: "f32 \(array.parameter.shape)", found: "nothing")
             }
-            let prefix = array.name == HuggingFaceLayout.head ? "" : "transformer."
-            arrays.append(SafeTensorsWriter.Array(name: prefix + array.name, shape: array.shape, values: values))
+            guard !isMissing || name.hasSuffix(".bias") else {
+                throw .mismatch(path: checkpoint.name, name: "weights/\(name)", expected: "f32 \(parameter.shape)", found: "nothing")
+            }
+            let values = checkpoint.weights[name].map { ($0.values, columns: parameter.columns) }
+            arrays += parts.map { SafeTensorsWriter.Array(part: $0, parameter: values) }
         }
         return arrays
     }

@@ -6,7 +6,7 @@ package import Kernels
 import Model
 import Tokenize
 
-/// Reads and writes Hugging Face folders of a GPT-2: config.json, model.safetensors, tokenizer.json.
+/// Reads and writes Hugging Face folders of ``HuggingFaceFamily``: config.json, model.safetensors, tokenizer.json.
 ///
 ///     let checkpoint = try HuggingFace.read("gpt2", on: processor)
 ///     try HuggingFace.write(checkpoint, to: "exported", as: .f32)
@@ -22,8 +22,9 @@ package enum HuggingFace {
         _ folder: String, hasTokenizer: Bool = true, on processor: Processor
     ) throws(CheckpointError) -> Checkpoint {
         let file = ImportedFile("\(folder)/\(configuration)")
-        let configuration = try GPTConfiguration(huggingFace: try file.json(), file)
-        var checkpoint = Checkpoint(configuration, weights: try readWeights(folder, configuration, on: processor))
+        let fields = HuggingFaceFields(root: try file.json(), file: file), family = try HuggingFaceFamily(fields)
+        let configuration = try GPTConfiguration(family, fields)
+        var checkpoint = Checkpoint(configuration, weights: try readWeights(folder, family, configuration, on: processor))
         guard hasTokenizer, let vocabulary = try vocabulary(in: folder) else { return checkpoint }
         try checkpoint.setVocabulary(vocabulary, ofModelAt: folder)
         checkpoint.chatTemplate = try chatTemplate(of: vocabulary, in: folder)
@@ -62,39 +63,47 @@ package enum HuggingFace {
     }
 
     private static func readWeights(
-        _ folder: String, _ configuration: GPTConfiguration, on processor: Processor
+        _ folder: String, _ family: HuggingFaceFamily, _ configuration: GPTConfiguration, on processor: Processor
     ) throws(CheckpointError) -> OrderedDictionary<FloatArray> {
-        let tensors = try tensors(in: folder)
-        // A layer has 12 tensors. Without this limit, a wrong n_layer could allocate a huge parameter list.
-        guard configuration.layers <= tensors.entries.count / 12 + 1 else {
-            throw ImportedFile("\(folder)/\(self.configuration)").mismatch(
-                "n_layer", "no more layers than the \(tensors.entries.count) tensors of the weights make", "\(configuration.layers)"
+        let tensors = try tensors(in: folder), file = ImportedFile("\(folder)/\(self.configuration)")
+        // A layer has at least 7 tensors. Without this limit, a wrong number of layers could allocate a huge parameter list.
+        guard configuration.layers <= tensors.entries.count / 7 + 1 else {
+            throw file.mismatch(
+                family == .gpt2 ? "n_layer" : "num_hidden_layers",
+                "no more layers than the \(tensors.entries.count) tensors of the weights make", "\(configuration.layers)"
             )
         }
-        let layout = HuggingFaceLayout(configuration)
-        let prefix = tensors.entries["transformer.\(HuggingFaceLayout.tokens)"] == nil ? "" : "transformer."
-        func stored(_ name: String) -> String { name == HuggingFaceLayout.head ? name : prefix + name }
-        for array in layout.arrays { try tensors.check(stored(array.name), array.shape, in: folder) }
-        var known = Set(layout.arrays.map { stored($0.name) })
-        if configuration.isTied, tensors.entries[HuggingFaceLayout.head] != nil {
-            guard tensors.areEqual(HuggingFaceLayout.head, stored(HuggingFaceLayout.tokens)) else {
+        var names = family.names
+        let head = (names.model["head"] ?? "") + ".weight"
+        if let table = names.names(of: "tokens.weight").first, tensors.entries[table] == nil { names.prefix = "" }
+        let layout = TensorLayout(configuration, names)
+        // Without the biases that a model of this family can lack; they are zeros.
+        let parameters = layout.parameters.filter { parameter, parts in
+            !(family.canLackBiases && parameter.name.hasSuffix(".bias") && parts.allSatisfy { tensors.entries[$0.name] == nil })
+        }
+        var known: Set<String> = []
+        for part in parameters.flatMap(\.parts) {
+            try tensors.check(part.name, part.shape, in: folder)
+            known.insert(part.name)
+        }
+        if configuration.isTied, tensors.entries[head] != nil, let table = names.names(of: "tokens.weight").first {
+            guard tensors.areEqual(head, table) else {
                 throw ImportedFile(folder).mismatch(
-                    HuggingFaceLayout.head,
-                    "the same numbers as \(stored(HuggingFaceLayout.tokens)), since config.json ties them (tie_word_embeddings)",
-                    "other numbers"
+                    head, "the same numbers as \(table), since config.json ties them (tie_word_embeddings)", "other numbers"
                 )
             }
-            known.insert(HuggingFaceLayout.head)
+            known.insert(head)
         }
-        for (name, entry) in tensors.entries where !known.contains(name) && !HuggingFaceLayout.isBuffer(name) {
+        for (name, entry) in tensors.entries where !known.contains(name) && !TensorNames.isBuffer(name) {
             throw ImportedFile(entry.file.path).mismatch(
-                SafeTensorsHeader.field(name), "no such tensor in this GPT-2", "\(entry.tensor.type) \(entry.tensor.shape.prefix(8))"
+                SafeTensorsHeader.field(name), "no such tensor in this \(family.features.name)",
+                "\(entry.tensor.type) \(entry.tensor.shape.prefix(8))"
             )
         }
         // Memory is allocated only now that the file is known to contain as many numbers.
         let values = processor.zeros(layout.list.count)
-        for array in layout.arrays {
-            tensors.copy(stored(array.name), into: values[array.parameter.range], isTransposed: array.isTransposed)
+        for (parameter, parts) in parameters {
+            for part in parts { tensors.copy(part, into: values[parameter.range], columns: parameter.columns) }
         }
         return OrderedDictionary(values, of: layout.list.parameters)
     }

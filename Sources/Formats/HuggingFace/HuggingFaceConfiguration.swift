@@ -4,110 +4,171 @@ import JSON
 import Kernels
 import Model
 
-/// The config.json of Hugging Face's GPT-2.
-extension GPTConfiguration {
-    /// Hugging Face's names for slm's activations. If there are several, the first one is written.
-    private static let activations: [(name: String, function: UnaryFunction)] = [
-        ("gelu_new", .gelu), ("gelu_pytorch_tanh", .gelu), ("gelu_fast", .gelu), ("gelu", .exactGELU),
-        ("relu", .relu), ("relu2", .reluSquared), ("silu", .silu), ("swish", .silu), ("tanh", .tanh),
-        ("sigmoid", .sigmoid), ("linear", .identity),
-    ]
-    private static let epsilon = 1e-5
-
-    /// Reads a config.json. Missing fields have the defaults of transformers, those of the smallest GPT-2.
-    init(huggingFace root: JSONElement, _ file: ImportedFile) throws(CheckpointError) {
-        func integer(_ key: String, else other: Int, _ range: ClosedRange<Int>) throws(CheckpointError) -> Int {
-            let value = try file.read { () throws(JSONError) in try root.integer(key, default: other) }
-            guard range.contains(value) else {
-                throw file.mismatch(key, "a whole number from \(range.lowerBound) to \(range.upperBound)", "\(value)")
-            }
-            return value
+extension HuggingFaceFamily {
+    /// The family of a config.json. Throws for one that slm cannot compute.
+    init(_ fields: HuggingFaceFields) throws(CheckpointError) {
+        let type = try fields.text("model_type", else: HuggingFaceFamily.gpt2.rawValue)
+        guard let family = Self(rawValue: type) else {
+            let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
+            throw fields.file.mismatch("model_type", "one of \(known)", String(type.prefix(60)).quoted)
         }
-        func text(_ key: String, else other: String) throws(CheckpointError) -> String {
-            try file.read { () throws(JSONError) in try root.string(key, default: other) }
-        }
-        let type = try text("model_type", else: "gpt2")
-        guard type == "gpt2" else { throw file.mismatch("model_type", "gpt2, the only supported one", String(type.prefix(60)).quoted) }
-        let heads = try integer("n_head", else: 12, 1...65_536)
-        let width = try integer("n_embd", else: 768, 1...1_048_576)
-        guard width % heads == 0 else { throw file.mismatch("n_embd", "a multiple of the \(heads) heads (n_head)", "\(width)") }
-        let context = try integer("n_positions", else: integer("n_ctx", else: 1_024, 1...16_777_216), 1...16_777_216)
-        self.init(
-            layers: try integer("n_layer", else: 12, 0...1_024), heads: heads, width: width, context: context,
-            vocabulary: try integer("vocab_size", else: 50_257, 1...16_777_216)
-        )
-        let name = try text("activation_function", else: "gelu_new")
-        guard let found = Self.activations.first(where: { $0.name == name }) else {
-            let known = Self.activations.map(\.name).joined(separator: ", ")
-            throw file.mismatch("activation_function", "one of \(known)", String(name.prefix(60)).quoted)
-        }
-        activation = found.function
-        isTied = try file.read { () throws(JSONError) in try root.boolean("tie_word_embeddings", default: true) }
-        let dropout = try file.read { () throws(JSONError) in try root.number("resid_pdrop", default: 0.1) }
-        guard dropout >= 0, dropout < 1, Float(dropout) < 1 else {
-            throw file.mismatch("resid_pdrop", "a number from 0 to below 1", "\(dropout)")
-        }
-        self.dropout = Float(dropout)
-        try Self.checkUnsupportedOptions(root, width: width, file)
-    }
-
-    /// Throws if GPT-2 options that slm does not implement are not at their default.
-    private static func checkUnsupportedOptions(_ root: JSONElement, width: Int, _ file: ImportedFile) throws(CheckpointError) {
-        let epsilon = try file.read { () throws(JSONError) in try root.number("layer_norm_epsilon", default: Self.epsilon) }
-        guard epsilon == Self.epsilon else {
-            throw file.mismatch("layer_norm_epsilon", "\(Self.epsilon), the only supported one", "\(epsilon)")
-        }
-        let inner = try file.read { () throws(JSONError) in try root.integer("n_inner", default: 4 * width) }
-        guard inner == 4 * width else { throw file.mismatch("n_inner", "null or \(4 * width), four times n_embd", "\(inner)") }
-        for (key, supported) in [
-            ("scale_attn_weights", true), ("scale_attn_by_inverse_layer_idx", false), ("add_cross_attention", false),
-        ] {
-            let value = try file.read { () throws(JSONError) in try root.boolean(key, default: supported) }
-            guard value == supported else { throw file.mismatch(key, "\(supported), the only supported value", "\(value)") }
-        }
-        if let quantization = root["quantization_config"], !quantization.isNull {
-            throw file.mismatch("quantization_config", "no such field: weights in F32, F16 or BF16", "a quantized model")
-        }
-    }
-
-    /// Why this model cannot be written as a GPT-2; nil if it can.
-    package var gpt2Incompatibility: String? {
-        switch positions {
-        case .rotary: return "it has rotary positions, and GPT-2 has learned ones"
-        case .none: return "it has no positions, and GPT-2 has learned ones"
-        case .learned: break
-        }
-        if qkNorm != .none { return "it normalizes queries and keys (QK-norm), and GPT-2 does not" }
-        if norm == .rms { return "it uses RMS norm, and GPT-2 uses layer norm" }
-        if !Self.activations.contains(where: { $0.function == activation }) { return "transformers lacks its activation, \(activation)" }
-        return nil
-    }
-
-    /// Writes the config.json.
-    func huggingFaceJSON(_ specialTokens: HuggingFaceSpecialTokens, _ format: WeightFormat) -> [UInt8] {
-        var writer = JSONWriter(.pretty)
-        writer.object {
-            $0.key("architectures"); $0.array { $0.string("GPT2LMHeadModel") }
-            $0.key("model_type"); $0.string("gpt2")
-            for (key, value) in [
-                ("n_layer", layers), ("n_head", heads), ("n_embd", width), ("n_positions", context), ("n_ctx", context),
-                ("vocab_size", vocabulary),
-            ] { $0.key(key); $0.integer(value) }
-            $0.key("n_inner"); $0.null()
-            $0.key("activation_function"); $0.string(Self.activations.first { $0.function == activation }?.name ?? "gelu_new")
-            $0.key("layer_norm_epsilon"); $0.number(Self.epsilon)
-            $0.key("tie_word_embeddings"); $0.boolean(isTied)
-            // The f32's shortest digits. slm has no dropout on attention weights.
-            let rate = Double("\(dropout)") ?? 0
-            for (key, value) in [("resid_pdrop", rate), ("embd_pdrop", rate), ("attn_pdrop", 0)] { $0.key(key); $0.number(value) }
-            specialTokens.write(to: &$0)
-            for key in ["dtype", "torch_dtype"] { $0.key(key); $0.string(format.huggingFaceName) }
-        }
-        writer.newline()
-        return writer.bytes
+        self = family
     }
 }
 
-extension WeightFormat {
-    fileprivate var huggingFaceName: String { switch self { case .f32: "float32"; case .f16: "float16"; case .bf16: "bfloat16" } }
+extension GPTConfiguration {
+    /// Reads a config.json. Missing fields have the defaults of transformers.
+    init(_ family: HuggingFaceFamily, _ fields: HuggingFaceFields) throws(CheckpointError) {
+        switch family {
+        case .gpt2: try self.init(gpt2: fields)
+        case .gptNeoX: try self.init(gptNeoX: fields)
+        case .llama, .mistral, .qwen2, .qwen3, .gemma3: try self.init(family, llama: fields)
+        }
+        try fields.refuseUnsupported()
+    }
+
+    private init(gpt2 fields: HuggingFaceFields) throws(CheckpointError) {
+        let heads = try fields.integer("n_head", else: 12, 1...65_536)
+        let width = try fields.integer("n_embd", else: 768, 1...1_048_576)
+        guard width % heads == 0 else { throw fields.file.mismatch("n_embd", "a multiple of the \(heads) heads (n_head)", "\(width)") }
+        let context = try fields.integer("n_positions", else: fields.integer("n_ctx", else: 1_024, 1...16_777_216), 1...16_777_216)
+        self.init(
+            layers: try fields.integer("n_layer", else: 12, 0...1_024), heads: heads, width: width, context: context,
+            vocabulary: try fields.integer("vocab_size", else: 50_257, 1...16_777_216)
+        )
+        hiddenWidth = try fields.integer("n_inner", else: 4 * width, 1...4_194_304)
+        normEpsilon = try fields.epsilon("layer_norm_epsilon", else: 1e-5)
+        activation = try fields.activation("activation_function", else: "gelu_new")
+        isTied = try fields.boolean("tie_word_embeddings", else: true)
+        dropout = try fields.dropout("resid_pdrop", else: 0.1)
+        for (key, supported) in [
+            ("scale_attn_weights", true), ("scale_attn_by_inverse_layer_idx", false), ("add_cross_attention", false),
+        ] { try fields.require(key, supported) }
+    }
+
+    private init(gptNeoX fields: HuggingFaceFields) throws(CheckpointError) {
+        let heads = try fields.integer("num_attention_heads", else: 64, 1...65_536)
+        let width = try fields.integer("hidden_size", else: 6_144, 1...1_048_576)
+        guard width % heads == 0 else { throw fields.file.mismatch("hidden_size", "a multiple of the \(heads) heads", "\(width)") }
+        self.init(
+            layers: try fields.integer("num_hidden_layers", else: 44, 0...1_024), heads: heads, width: width,
+            context: try fields.integer("max_position_embeddings", else: 2_048, 1...16_777_216),
+            vocabulary: try fields.integer("vocab_size", else: 50_432, 1...16_777_216)
+        )
+        hiddenWidth = try fields.integer("intermediate_size", else: 24_576, 1...4_194_304)
+        normEpsilon = try fields.epsilon("layer_norm_eps", else: 1e-5)
+        activation = try fields.activation("hidden_act", else: "gelu")
+        isTied = try fields.boolean("tie_word_embeddings", else: false)
+        isParallel = try fields.boolean("use_parallel_residual", else: true)
+        dropout = try fields.dropout("hidden_dropout", else: 0)
+        positions = .rotary
+        rotary = try fields.rotary(theta: ("rotary_emb_base", 10_000), fraction: ("rotary_pct", 0.25), context: context, width: headWidth)
+    }
+
+    /// Reads Llama and the families that extend it.
+    private init(_ family: HuggingFaceFamily, llama fields: HuggingFaceFields) throws(CheckpointError) {
+        let isGemma = family == .gemma3, defaults = HuggingFaceDefaults(family)
+        let heads = try fields.integer("num_attention_heads", else: defaults.heads, 1...65_536)
+        let width = try fields.integer("hidden_size", else: defaults.width, 1...1_048_576)
+        let headWidth = try fields.integer("head_dim", else: defaults.headWidth ?? max(1, width / heads), 1...8_192)
+        guard headWidth % 2 == 0 else { throw fields.file.mismatch("head_dim", "an even number", "\(headWidth)") }
+        self.init(
+            layers: try fields.integer("num_hidden_layers", else: defaults.layers, 0...1_024),
+            heads: heads, width: width, headWidth: headWidth,
+            context: try fields.integer("max_position_embeddings", else: defaults.context, 1...16_777_216),
+            vocabulary: try fields.integer("vocab_size", else: defaults.vocabulary, 1...16_777_216)
+        )
+        keyValueHeads = try fields.integer("num_key_value_heads", else: defaults.keyValueHeads ?? heads, 1...heads)
+        guard heads % keyValueHeads == 0 else {
+            throw fields.file.mismatch("num_key_value_heads", "a divisor of the \(heads) heads (num_attention_heads)", "\(keyValueHeads)")
+        }
+        hiddenWidth = try fields.integer("intermediate_size", else: defaults.hiddenWidth, 1...4_194_304)
+        isGated = true
+        norm = .rms
+        normEpsilon = try fields.epsilon("rms_norm_eps", else: 1e-6)
+        activation = try fields.activation(isGemma ? "hidden_activation" : "hidden_act", else: isGemma ? "gelu_pytorch_tanh" : "silu")
+        isTied = try fields.boolean("tie_word_embeddings", else: isGemma)
+        hasQKVBias = family == .qwen2
+        hasBias = false
+        if family == .llama {
+            let hasMLPBias = try fields.boolean("mlp_bias", else: false)
+            hasBias = try fields.boolean("attention_bias", else: false) || hasMLPBias
+        } else if family != .qwen2 {
+            try fields.require("attention_bias", false)
+        }
+        qkNorm = family.features.qkNorm
+        hasPostNorms = isGemma
+        positions = .rotary
+        let theta = ("rope_theta", isGemma ? 1e6 : 10_000)
+        rotary = try fields.rotary(theta: theta, kind: "full_attention", context: context, width: headWidth)
+        embeddingScale = family.features.embeddingScale(width: width)
+        try readSlidingWindow(family, fields)
+        if isGemma {
+            let scalar = try fields.number("query_pre_attn_scalar", else: 256, 1e-6...1e6)
+            if Int(exactly: scalar) != headWidth { attentionScale = Float(1 / scalar.squareRoot()) }
+            try fields.require("use_bidirectional_attention", false)
+            for key in ["final_logit_softcapping", "attn_logit_softcapping"] where fields.root[key].map({ !$0.isNull }) ?? false {
+                throw fields.file.mismatch(key, "null: soft-capped logits are not supported", "a value")
+            }
+        }
+    }
+
+    /// Reads which layers see only a window of positions.
+    private mutating func readSlidingWindow(_ family: HuggingFaceFamily, _ fields: HuggingFaceFields) throws(CheckpointError) {
+        let isGemma = family == .gemma3, window: Int
+        switch family {
+        case .mistral:
+            // null: no window.
+            window = try fields.integer("sliding_window", else: fields.root["sliding_window"] == nil ? 4_096 : 0, 0...16_777_216)
+        case .gemma3: window = try fields.integer("sliding_window", else: 4_096, 1...16_777_216)
+        default:
+            guard family.features.sliding != .none, try fields.boolean("use_sliding_window", else: false) else { return }
+            window = try fields.integer("sliding_window", else: 4_096, 0...16_777_216)
+        }
+        guard window > 0 else { return }
+        let kinds: [LayerAttention]
+        if family == .mistral {
+            kinds = [.sliding]
+        } else if let stored = try fields.layerTypes(count: layers) {
+            kinds = stored
+        } else if isGemma {
+            let pattern = try fields.integer("sliding_window_pattern", else: 6, 1...1_024)
+            kinds = (0..<layers).map { ($0 + 1) % pattern == 0 ? .full : .sliding }
+        } else {
+            let first = try fields.integer("max_window_layers", else: 28, 0...1_024)
+            kinds = (0..<layers).map { $0 >= first ? .sliding : .full }
+        }
+        setAttention(of: kinds)
+        guard layerAttention.contains(.sliding) else { return }
+        slidingWindow = window
+        if isGemma {
+            slidingRotary = try fields.rotary(
+                theta: ("rope_local_base_freq", 10_000), kind: "sliding_attention", scaling: nil, context: context, width: headWidth
+            )
+        }
+    }
+}
+
+/// The values of fields that a config.json lacks.
+private struct HuggingFaceDefaults {
+    var vocabulary = 151_936, width = 4_096, hiddenWidth = 22_016, layers = 32, heads = 32, context = 32_768
+    var keyValueHeads: Int?, headWidth: Int?
+
+    init(_ family: HuggingFaceFamily) {
+        switch family {
+        case .llama: (vocabulary, hiddenWidth, context) = (32_000, 11_008, 2_048)
+        case .mistral: (vocabulary, hiddenWidth, context, keyValueHeads) = (32_000, 14_336, 131_072, 8)
+        case .qwen3: headWidth = 128
+        case .gemma3:
+            vocabulary = 262_208
+            width = 2_304
+            hiddenWidth = 9_216
+            layers = 26
+            heads = 8
+            context = 131_072
+            keyValueHeads = 4
+            headWidth = 256
+        case .gpt2, .gptNeoX, .qwen2: break
+        }
+    }
 }

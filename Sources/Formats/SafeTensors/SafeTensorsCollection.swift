@@ -6,7 +6,7 @@ import Kernels
 ///
 ///     var tensors = SafeTensorsCollection()
 ///     try tensors.add(fileAt: "gpt2/model.safetensors")
-///     try tensors.copy("wte.weight", into: buffer)
+///     try tensors.check("wte.weight", [50_257, 768], in: "gpt2")
 struct SafeTensorsCollection {
     struct Entry {
         let file: MappedFile
@@ -39,22 +39,14 @@ struct SafeTensorsCollection {
         guard tensor.shape == shape else { throw file.mismatch("\(field).shape", "\(shape)", "\(tensor.shape.prefix(8))") }
     }
 
-    /// Copies a checked tensor into an f32 buffer, transposing a matrix on request.
-    func copy(_ name: String, into buffer: Buffer, isTransposed: Bool = false) {
-        guard let (entry, format) = numbers(name) else { return }
-        let shape = entry.tensor.shape, isMatrix = isTransposed && shape.count == 2
-        let (rows, columns) = isMatrix ? (shape[0], shape[1]) : (1, buffer.count)              // of the file
+    /// Copies a checked tensor into its part of an f32 parameter.
+    func copy(_ part: TensorPart, into parameter: Buffer, columns: Int) {
+        guard let (entry, format) = numbers(part.name) else { return }
         entry.file.read(as: UInt8.self) { bytes in
             bytes.extracting(entry.tensor.range).withUnsafeBytes { bytes in
                 guard let start = bytes.baseAddress else { return }
-                buffer.write { target in
-                    // 16 columns at a time: they share the cache lines of a row.
-                    for first in stride(from: 0, to: columns, by: isMatrix ? 16 : max(1, columns)) {
-                        let end = isMatrix ? min(first + 16, columns) : columns
-                        for row in 0..<rows {
-                            for column in first..<end { target[column * rows + row] = format.number(at: start, row * columns + column) }
-                        }
-                    }
+                part.copy(into: parameter, columns: columns) { range, target in
+                    for i in range { target[i - range.lowerBound] = format.number(at: start, i) }
                 }
             }
         }

@@ -9,17 +9,9 @@ import Kernels
 ///     try file.commit()
 struct SafeTensorsWriter: ~Copyable {
     struct Array {
-        let name: String
-        /// The shape in the file.
-        let shape: [Int]
-        let values: Values
-    }
-
-    enum Values {
-        case matrix(Buffer)
-        /// The transpose of the matrix in the file.
-        case transposed(Buffer)
-        case zeros
+        let part: TensorPart
+        /// The parameter that the tensor is part of; nil for zeros.
+        let parameter: (values: Buffer, columns: Int)?
     }
 
     private var file: AtomicFile
@@ -44,10 +36,10 @@ struct SafeTensorsWriter: ~Copyable {
             header.key("__metadata__"); header.object { $0.key("format"); $0.string("pt") }
             for array in arrays {
                 let start = end
-                end += array.shape.reduce(format.size, *)
-                header.key(array.name); header.object {
+                end += array.part.shape.reduce(format.size, *)
+                header.key(array.part.name); header.object {
                     $0.key("dtype"); $0.string(format.rawValue.uppercased())
-                    $0.key("shape"); $0.array { for size in array.shape { $0.integer(size) } }
+                    $0.key("shape"); $0.array { for size in array.part.shape { $0.integer(size) } }
                     $0.key("data_offsets"); $0.array { $0.integer(start); $0.integer(end) }
                 }
             }
@@ -56,27 +48,16 @@ struct SafeTensorsWriter: ~Copyable {
         return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text
     }
 
-    /// Writes an array 16 rows at a time.
     private mutating func write(_ array: Array, as format: WeightFormat) throws(FileError) {
-        let isMatrix = array.shape.count == 2
-        let rows = isMatrix ? array.shape[0] : 1
-        let columns = isMatrix ? array.shape[1] : array.shape.reduce(1, *)
+        let part = array.part
         var bytes: [UInt8] = []
-        for first in stride(from: 0, to: rows, by: 16) {
+        for first in stride(from: 0, to: part.count, by: part.step) {
+            let range = first..<min(first + part.step, part.count)
             bytes.removeAll(keepingCapacity: true)
-            let range = first..<min(first + 16, rows)
-            switch array.values {
-            case .matrix(let values):
-                values.read { span in
-                    for i in range.lowerBound * columns..<range.upperBound * columns { format.append(span[i], to: &bytes) }
-                }
-            case .transposed(let values):
-                values.read { span in
-                    for row in range {
-                        for column in 0..<columns { format.append(span[column * rows + row], to: &bytes) }
-                    }
-                }
-            case .zeros: bytes = [UInt8](repeating: 0, count: range.count * columns * format.size)
+            if let (values, columns) = array.parameter {
+                for number in part.numbers(range, of: values, columns: columns) { format.append(number, to: &bytes) }
+            } else {
+                bytes = [UInt8](repeating: 0, count: range.count * format.size)
             }
             try file.write(bytes)
         }

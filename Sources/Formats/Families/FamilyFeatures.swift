@@ -1,0 +1,165 @@
+import Autograd
+import Kernels
+import Model
+
+/// What the models of a family have in common.
+///
+///     FamilyFeatures.llama.differences(from: configuration)    // it has QK-norm, and Llama does not
+struct FamilyFeatures {
+    enum Biases {
+        case none, queriesKeysValues, all
+    }
+
+    /// Which layers see only a window of positions.
+    enum Sliding {
+        case none, all, some
+    }
+
+    /// The name in messages.
+    let name: String
+    var positions = GPTConfiguration.Positions.rotary
+    var norm = Norm.Kind.rms
+    var isGated = true
+    var qkNorm = GPTConfiguration.QKNorm.none
+    var hasPostNorms = false
+    var canBeParallel = false
+    /// Whether the heads of keys may be fewer than those of queries, and heads may have a width other than C / H.
+    var hasOwnHeads = true
+    /// The biases that its files have or can have. A model with fewer is stored with zeros.
+    var biases: [Biases] = [.none]
+    var sliding = Sliding.none
+    /// Whether sliding layers have rotary positions of their own.
+    var hasSlidingRotary = false
+    var hasPartialRotary = false
+    /// The kinds of scaling of rotary positions.
+    var scalings = ["linear", "llama3", "yarn"]
+    /// Whether token embeddings are multiplied by √C.
+    var scalesEmbeddings = false
+    var hasAttentionScale = false
+    var activations = UnaryFunction.allCases
+
+    /// Why a model cannot be stored as one of this family; empty if it can.
+    func differences(from c: GPTConfiguration) -> [String] {
+        var differences: [String] = []
+        func check(_ isSame: Bool, _ reason: @autoclosure () -> String) { if !isSame { differences.append(reason()) } }
+        let own = c.positions == .none ? "no" : c.positions.rawValue
+        check(c.positions == positions, "it has \(own) positions, and \(name) has \(positions.rawValue) ones")
+        check(c.norm == norm, "it uses \(c.norm.name) norm, and \(name) uses \(norm.name) norm")
+        check(c.isGated == isGated, "its MLP is \(c.isGated ? "" : "not ")gated, and \(name)'s is\(isGated ? "" : " not")")
+        switch (c.qkNorm, qkNorm) {
+        case (.none, .none), (.unit, .unit), (.scaled, .scaled): break
+        case (_, .none): check(false, "it normalizes queries and keys (QK-norm), and \(name) does not")
+        case (.unit, _): check(false, "its QK-norm has no weights, and \(name)'s has")
+        default: check(false, "it does not normalize queries and keys (QK-norm), and \(name) does")
+        }
+        check(c.hasPostNorms == hasPostNorms, "it has \(c.hasPostNorms ? "" : "no ")norms after attention and MLP, unlike \(name)")
+        check(!c.isParallel || canBeParallel, "attention and MLP are parallel, and in \(name) they are not")
+        check(hasOwnHeads || c.keyValueHeads == c.heads, "its queries share heads of keys, and \(name) has as many heads of keys")
+        check(hasOwnHeads || c.headWidth * c.heads == c.width, "its heads are \(c.headWidth) wide, and \(name)'s are width / heads")
+        check(storedBiases(of: c) != nil, "it has biases that \(name) lacks")
+        let scale = c.embeddingScale / embeddingScale(width: c.width)
+        check(abs(scale - 1) < 1e-6, "its token embeddings are multiplied by \(c.embeddingScale)")
+        check(hasAttentionScale || c.hasUsualAttentionScale, "its attention scores are multiplied by \(c.attentionScale ?? 1)")
+        check(activations.contains(c.activation), "\(name) lacks its activation, \(c.activation)")
+        differences += slidingDifferences(c) + rotaryDifferences(c)
+        return differences
+    }
+
+    private func slidingDifferences(_ c: GPTConfiguration) -> [String] {
+        let kinds = Set((0..<c.layers).map { c.attention(of: $0) })
+        if kinds.contains(.positionless) { return ["it has layers without positions, and \(name) has none"] }
+        guard kinds.contains(.sliding) else {
+            return sliding == .all ? ["its layers have no sliding window, and \(name)'s have"] : []
+        }
+        if sliding == .none { return ["it has layers with a sliding window, and \(name) has none"] }
+        if sliding == .all, kinds.contains(.full) { return ["only some of its layers have a sliding window, and in \(name) all have"] }
+        if !hasSlidingRotary, let own = c.slidingRotary, own != c.rotary {
+            return ["its sliding layers have rotary positions of their own"]
+        }
+        return []
+    }
+
+    private func rotaryDifferences(_ c: GPTConfiguration) -> [String] {
+        guard c.positions == .rotary else { return [] }
+        var differences: [String] = []
+        if c.rotaryWidth != c.headWidth, !hasPartialRotary { differences.append("only some channels rotate, and in \(name) all do") }
+        if let scaling = c.rotary.scaling.name, !scalings.contains(scaling) {
+            differences.append("\(name) lacks its rotary scaling, \(scaling)")
+        }
+        if hasSlidingRotary, let own = c.slidingRotary, own.scaling != .none {
+            differences.append("the rotary positions of its sliding layers are scaled")
+        }
+        return differences
+    }
+
+    /// The biases that are stored for a model: the first kind of the family that includes those of the model.
+    func storedBiases(of c: GPTConfiguration) -> Biases? {
+        biases.first { biases in
+            switch biases {
+            case .none: !c.hasBias && !c.hasQKVBias
+            case .queriesKeysValues: !c.hasBias
+            case .all: c.hasBias || self.biases == [.all]
+            }
+        }
+    }
+
+    func embeddingScale(width: Int) -> Float { scalesEmbeddings ? Float(width).squareRoot() : 1 }
+
+    /// A model's configuration with the biases that are stored for it.
+    func stored(_ c: GPTConfiguration) -> GPTConfiguration {
+        var c = c
+        let biases = storedBiases(of: c)
+        c.hasBias = biases == .all
+        c.hasQKVBias = biases == .queriesKeysValues
+        return c
+    }
+
+    static let gpt2 = FamilyFeatures(
+        name: "GPT-2", positions: .learned, norm: .layer, isGated: false, hasOwnHeads: false, biases: [.all]
+    )
+    static let llama = FamilyFeatures(name: "Llama", biases: [.none, .all])
+    static let mistral = FamilyFeatures(name: "Mistral", sliding: .all)
+    static let qwen2 = FamilyFeatures(name: "Qwen2", biases: [.queriesKeysValues], sliding: .some)
+    static let qwen3 = FamilyFeatures(name: "Qwen3", qkNorm: .scaled, sliding: .some)
+    static let gemma3 = FamilyFeatures(
+        name: "Gemma 3", qkNorm: .scaled, hasPostNorms: true, sliding: .some, hasSlidingRotary: true, scalesEmbeddings: true,
+        hasAttentionScale: true
+    )
+    static let gptNeoX = FamilyFeatures(
+        name: "GPT-NeoX", norm: .layer, isGated: false, canBeParallel: true, hasOwnHeads: false, biases: [.all], hasPartialRotary: true
+    )
+}
+
+extension GPTConfiguration {
+    /// Whether attention scores are multiplied by 1/√D.
+    var hasUsualAttentionScale: Bool {
+        guard let attentionScale else { return true }
+        return abs(attentionScale * Float(headWidth).squareRoot() - 1) < 1e-6
+    }
+
+    /// The channels of a head that rotate.
+    var rotaryWidth: Int { min(rotary.width ?? headWidth, headWidth) }
+
+    /// Sets the attention of each layer, as the shortest list that repeats.
+    mutating func setAttention(of layers: [LayerAttention]) {
+        let periods = 1...max(1, layers.count)
+        let period = periods.first { period in layers.indices.allSatisfy { layers[$0] == layers[$0 % period] } } ?? layers.count
+        layerAttention = layers.isEmpty ? [.full] : Array(layers.prefix(period))
+    }
+}
+
+extension RotaryPositions.Scaling {
+    /// The name of transformers and llama.cpp; nil if there is none.
+    var name: String? {
+        switch self {
+        case .none: nil
+        case .linear: "linear"
+        case .llama3: "llama3"
+        case .yarn: "yarn"
+        }
+    }
+}
+
+extension Norm.Kind {
+    fileprivate var name: String { self == .rms ? "RMS" : "layer" }
+}

@@ -1,0 +1,92 @@
+import Autograd
+import Kernels
+import Model
+
+/// Which tensors of a format make up each parameter of a model, in the order of the parameters.
+///
+///     let layout = TensorLayout(configuration, TensorNames.llama)
+///     layout.parameters[2].parts.map(\.name)                   // …q_proj.weight, …k_proj.weight, …v_proj.weight
+struct TensorLayout {
+    let list: ParameterList
+    private(set) var parameters: [(parameter: Parameter, parts: [TensorPart])] = []
+
+    init(_ configuration: GPTConfiguration, _ names: TensorNames) {
+        var list = ParameterList()
+        _ = GPT(configuration, in: &list)
+        self.list = list
+        let rows = QueryKeyRows(configuration, names)
+        for parameter in list.parameters { parameters.append((parameter, Self.parts(of: parameter, names, rows))) }
+    }
+
+    var parts: [TensorPart] { parameters.flatMap(\.parts) }
+
+    private static func parts(of parameter: Parameter, _ names: TensorNames, _ rows: QueryKeyRows) -> [TensorPart] {
+        let tensors = names.names(of: parameter.name), shape = parameter.shape.sizes
+        let part = parameter.name.split(separator: ".").dropLast().last ?? "", isWeight = parameter.name.hasSuffix(".weight")
+        let isNorm = part.contains("norm"), isLinear = isWeight && !isNorm && parameter.name.hasPrefix("layer")
+        let heights = tensors.count == 3 ? rows.heights : [Int](repeating: shape[0] / max(1, tensors.count), count: tensors.count)
+        var parts: [TensorPart] = [], start = 0
+        for (i, name) in tensors.enumerated() {
+            var part = TensorPart(name: name, shape: [heights[i]] + shape.dropFirst(), rows: start..<start + heights[i])
+            if isNorm, shape.count == 2 { part.shape = [shape[1]] }          // a row of the queries' and keys' weights
+            if parameter.name.contains(".qkv.") {
+                part.order = tensors.count == 1 ? rows.all : i == 0 ? rows.queries : i == 1 ? rows.keys : nil
+            }
+            part.isTransposed = names.isTransposed && isLinear
+            if part.isTransposed { part.shape.reverse() }
+            if isNorm, isWeight { part.offset = names.normOffset }
+            parts.append(part)
+            start += heights[i]
+        }
+        return parts
+    }
+}
+
+/// The order of the rows of queries, keys and values in a file: for each of its rows, that of slm. nil if they are the same.
+private struct QueryKeyRows {
+    let heights: [Int]
+    private(set) var queries: [Int]?, keys: [Int]?
+    /// Of queries, keys and values in one tensor.
+    private(set) var all: [Int]?
+
+    init(_ configuration: GPTConfiguration, _ names: TensorNames) {
+        let heads = AttentionHeads(configuration.heads, keys: configuration.keyValueHeads, width: configuration.headWidth), D = heads.width
+        heights = [heads.queryWidth, heads.keyWidth, heads.keyWidth]
+        let channels = Self.channels(names.rotaryOrder, width: D, rotating: min(configuration.rotary.width ?? D, D))
+        let isSame = configuration.positions != .rotary || channels == Array(0..<D)
+        func row(_ i: Int) -> Int { isSame ? i : i / D * D + channels[i % D] }
+        if !isSame {
+            queries = (0..<heads.queryWidth).map(row)
+            keys = (0..<heads.keyWidth).map(row)
+        }
+        let positioned = heads.queryWidth + heads.keyWidth
+        if names.alternatesHeads {
+            // Of a head: D queries, D keys, D values. There are as many heads of each.
+            all = (0..<heads.rowWidth).map { i in
+                let own = i / D % 3 * heads.queryWidth + i / (3 * D) * D + i % D
+                return own < positioned ? row(own) : own
+            }
+        } else if !isSame {
+            all = (0..<heads.rowWidth).map { $0 < positioned ? row($0) : $0 }
+        }
+    }
+
+    /// The channel in slm of each channel of a head in the file.
+    private static func channels(_ order: TensorNames.RotaryOrder, width D: Int, rotating R: Int) -> [Int] {
+        switch order {
+        case .halves: return Array(0..<D)
+        case .neighbors: return (0..<D).map { $0 % 2 * (D / 2) + $0 / 2 }
+        case .halvesOfRotating:
+            // slm keeps the channels that do not rotate at the end of each half.
+            return (0..<D).map { i in
+                if i < R { return i < R / 2 ? i : i - R / 2 + D / 2 }
+                return i - R < (D - R) / 2 ? R / 2 + i - R : i
+            }
+        }
+    }
+}
+
+extension Parameter {
+    /// The numbers of a row. The rows of a parameter with one dimension are numbers.
+    var columns: Int { shape.count / max(1, shape[0]) }
+}

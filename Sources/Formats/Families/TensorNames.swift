@@ -1,0 +1,40 @@
+import Model
+
+/// A format's names for the tensors of a family of models, by slm's names for the parts of a model.
+///
+///     TensorNames.llama.layer["qkv"]       // self_attn.q_proj, self_attn.k_proj, self_attn.v_proj
+struct TensorNames {
+    /// The order of a head's channels in the rows of queries and keys.
+    enum RotaryOrder {
+        /// The channels i and i + D/2 rotate together, as in slm.
+        case halves
+        /// The channels 2i and 2i + 1 rotate together: GGUF files of Llama.
+        case neighbors
+        /// If only the first R channels rotate, i and i + R/2 rotate together: GPT-NeoX.
+        case halvesOfRotating
+    }
+
+    /// What the names of all tensors but the head begin with; files of a model without a head may lack it.
+    var prefix = ""
+    /// What the names of layer N's tensors begin with, before N.
+    var layerPrefix: String
+    var model: [String: String]
+    /// One tensor, or several that slm stores as one parameter: queries, keys and values; gates and values.
+    var layer: [String: [String]]
+    /// Whether linear layers are stored as [in, out] (Conv1D of GPT-2); slm's are [out, in].
+    var isTransposed = false
+    var rotaryOrder = RotaryOrder.halves
+    /// Whether the rows of queries, keys and values alternate head by head.
+    var alternatesHeads = false
+    /// What slm's weights of norms have more than the file's: 1 if a norm multiplies by 1 + w (Gemma).
+    var normOffset: Float = 0
+
+    /// The names of a parameter such as `layer3.qkv.weight`; empty if the family has no such part.
+    func names(of parameter: String) -> [String] {
+        let parts = parameter.split(separator: ".").map(String.init)
+        guard let kind = parts.last, parts.count > 1 else { return [] }
+        if parts.count == 2 { return (model[parts[0]].map { [$0] } ?? []).map { (parts[0] == "head" ? "" : prefix) + "\($0).\(kind)" } }
+        let number = parts[0].dropFirst("layer".count)
+        return (layer[parts[1]] ?? []).map { "\(prefix)\(layerPrefix)\(number).\($0).\(kind)" }
+    }
+}

@@ -1,0 +1,72 @@
+import Kernels
+
+/// A tensor of another format that makes up some rows of a parameter.
+struct TensorPart {
+    let name: String
+    /// In the file.
+    var shape: [Int]
+    /// The rows of the parameter. A parameter with one dimension has rows of one number.
+    let rows: Range<Int>
+    /// For each row in the file, that of the part; nil if they are in the same order.
+    var order: [Int]?
+    var isTransposed = false
+    /// What the parameter's numbers have more than the file's.
+    var offset: Float = 0
+
+    init(name: String, shape: [Int], rows: Range<Int>) {
+        self.name = name
+        self.shape = shape
+        self.rows = rows
+    }
+
+    var count: Int { shape.reduce(1, *) }
+
+    /// Numbers to convert at once: whole rows of the file, about 64 KB.
+    var step: Int {
+        guard shape.count > 1, let row = shape.last, row > 0 else { return max(1, count) }
+        return max(1, 16_384 / row) * row
+    }
+
+    /// Fills the rows of a parameter with the tensor's numbers.
+    ///
+    /// - Parameter read: Reads the tensor's numbers in a range into a span of as many.
+    func copy(into parameter: Buffer, columns: Int, _ read: (Range<Int>, inout MutableSpan<Float>) -> Void) {
+        let target = parameter[rows.lowerBound * columns..<rows.upperBound * columns]
+        if order == nil, !isTransposed, offset == 0 { return target.write { read(0..<count, &$0) } }
+        for first in stride(from: 0, to: count, by: step) {
+            let range = first..<min(first + step, count)
+            var numbers = [Float](repeating: 0, count: range.count)
+            var span = numbers.mutableSpan
+            read(range, &span)
+            target.write { target in
+                forEachIndex(in: range, columns: columns) { target[$1] = offset == 0 ? numbers[$0] : numbers[$0] + offset }
+            }
+        }
+    }
+
+    /// The tensor's numbers in a range, from the parameter that it is part of.
+    func numbers(_ range: Range<Int>, of parameter: Buffer, columns: Int) -> [Float] {
+        var numbers = [Float](repeating: 0, count: range.count)
+        parameter[rows.lowerBound * columns..<rows.upperBound * columns].read { source in
+            forEachIndex(in: range, columns: columns) { numbers[$0] = offset == 0 ? source[$1] : source[$1] - offset }
+        }
+        return numbers
+    }
+
+    /// Calls `body` with each index within the range of the tensor, and the index in the part of the parameter.
+    @inline(__always)
+    private func forEachIndex(in range: Range<Int>, columns: Int, _ body: (Int, Int) -> Void) {
+        if isTransposed {
+            // The file has `columns` rows of `rows.count` numbers: a row is a column of the parameter.
+            let first = range.lowerBound / rows.count, end = range.upperBound / rows.count
+            for own in 0..<rows.count {
+                for row in first..<end { body((row - first) * rows.count + own, own * columns + row) }
+            }
+        } else {
+            for row in range.lowerBound / columns..<range.upperBound / columns {
+                let own = order?[row] ?? row, start = row * columns - range.lowerBound
+                for column in 0..<columns { body(start + column, own * columns + column) }
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+import Autograd
+import Kernels
+import Model
+
+/// The architectures of llama.cpp that slm shares, by their name in `general.architecture`.
+///
+/// A configuration is written as the first architecture that can express it.
+enum GGUFArchitecture: String, CaseIterable {
+    case gpt2, llama, qwen2, qwen3, gemma3, gptNeoX = "gptneox"
+
+    /// What llama.cpp computes, which is less than transformers does.
+    var features: FamilyFeatures {
+        var features: FamilyFeatures
+        switch self {
+        case .gpt2: features = .gpt2
+        case .llama: features = .llama
+        case .qwen2: features = .qwen2
+        case .qwen3: features = .qwen3
+        case .gemma3: features = .gemma3
+        case .gptNeoX: features = .gptNeoX
+        }
+        switch self {
+        case .gpt2: features.activations = [.gelu]
+        // llama.cpp computes the tanh approximation; the models were trained with GELU itself.
+        case .gptNeoX: features.activations = [.exactGELU, .gelu]
+        case .gemma3: features.activations = [.gelu]
+        case .llama, .qwen2, .qwen3: features.activations = [.silu]
+        }
+        if self != .gemma3 { features.sliding = .none }
+        features.hasAttentionScale = false
+        // Only this architecture has a tensor of factors for the angles.
+        if self != .llama { features.scalings.removeAll { $0 == "llama3" } }
+        return features
+    }
+
+    var names: TensorNames {
+        var names = TensorNames(
+            layerPrefix: "blk.", model: ["tokens": "token_embd", "positions": "position_embd", "norm": "output_norm", "head": "output"],
+            layer: [
+                "norm1": ["attn_norm"], "qkv": ["attn_q", "attn_k", "attn_v"], "output": ["attn_output"], "norm2": ["ffn_norm"],
+                "up": ["ffn_gate", "ffn_up"], "down": ["ffn_down"],
+            ]
+        )
+        if features.qkNorm == .scaled { names.layer["qknorm"] = ["attn_q_norm", "attn_k_norm"] }
+        if features.hasPostNorms { (names.layer["postnorm1"], names.layer["postnorm2"]) = (["post_attention_norm"], ["post_ffw_norm"]) }
+        if !features.isGated { (names.layer["qkv"], names.layer["up"]) = (["attn_qkv"], ["ffn_up"]) }
+        if self == .llama { names.rotaryOrder = .neighbors }
+        if self == .gptNeoX { names.rotaryOrder = .halvesOfRotating }
+        return names
+    }
+
+    /// Whether a file always contains the head, even if its weights are those of the token embedding.
+    var storesTiedHead: Bool { self == .gptNeoX }
+
+    /// Why llama.cpp cannot compute a model as this architecture; empty if it can.
+    func reasons(against configuration: GPTConfiguration) -> [String] {
+        var reasons = features.differences(from: configuration)
+        let c = configuration
+        if c.layers == 0 { reasons.append("it has no layers") }
+        if self == .qwen2, c.headWidth * c.heads != c.width {
+            reasons.append("its heads are \(c.headWidth) wide, and Qwen2's are width / heads")
+        }
+        if case .yarn(_, _, _, _, _, truncates: false) = c.rotary.scaling {
+            reasons.append("llama.cpp rounds the range of its YaRN scaling")
+        }
+        if self == .gemma3, c.layers == Self.gemma27BLayers {
+            reasons.append("llama.cpp scales attention differently in models of 62 layers")
+        }
+        return reasons
+    }
+
+    /// The first architecture that can express a configuration, or why the closest one cannot.
+    static func architecture(of configuration: GPTConfiguration) -> (architecture: GGUFArchitecture?, reason: String) {
+        let reasons = allCases.map { $0.reasons(against: configuration) }
+        if let index = reasons.firstIndex(where: \.isEmpty) { return (allCases[index], "") }
+        return (nil, reasons.min { $0.count < $1.count }?.first ?? "")
+    }
+
+    /// The layers of Gemma 3 27B, by which llama.cpp recognizes that scores are multiplied by 1/√(C/H).
+    static let gemma27BLayers = 62
+}
+
+extension GPTConfiguration {
+    /// The same model with shorter contexts, in which a sliding window that all layers have makes no difference. llama.cpp's Llama has
+    /// no windows.
+    var withoutWindow: GPTConfiguration {
+        guard layerAttention.allSatisfy({ $0 == .sliding }), slidingRotary == nil || slidingRotary == rotary else { return self }
+        var full = self
+        full.layerAttention = [.full]
+        full.context = min(context, slidingWindow)
+        return full
+    }
+}

@@ -1,0 +1,167 @@
+import Autograd
+import Glibc
+import Kernels
+import Model
+
+extension GGUFFile {
+    func architecture(_ bytes: Span<UInt8>) throws(GGUFError) -> GGUFArchitecture {
+        let name = try text("general.architecture", in: bytes)
+        guard let architecture = GGUFArchitecture(rawValue: name) else {
+            let known = GGUFArchitecture.allCases.map(\.rawValue).joined(separator: ", ")
+            throw .mismatch(path: path, name: "general.architecture", expected: "one of \(known)", found: String(name.prefix(60)))
+        }
+        return architecture
+    }
+}
+
+extension GPTConfiguration {
+    /// Reads the hyperparameters. What llama.cpp takes for granted follows from the architecture.
+    init(_ file: GGUFFile, _ architecture: GGUFArchitecture, _ bytes: Span<UInt8>) throws(GGUFError) {
+        let features = architecture.features, prefix = architecture.rawValue
+        func key(_ name: String) -> String { "\(prefix).\(name)" }
+        func integer(_ name: String, else other: Int, _ range: ClosedRange<Int>) throws(GGUFError) -> Int {
+            file.metadata[key(name)] == nil ? other : try file.integer(key(name), range)
+        }
+        func isStored(_ name: String) -> Bool { file.tensors["blk.0.\(name)"] != nil }
+        let width = try file.integer(key("embedding_length"), 1...1_048_576)
+        let heads = try file.integer(key("attention.head_count"), 1...65_536)
+        let headWidth = try integer("attention.key_length", else: max(1, width / heads), 1...8_192)
+        guard file.metadata[key("attention.key_length")] != nil || width % heads == 0 else {
+            throw file.mismatch(key("attention.head_count"), "a divisor of the \(width) channels")
+        }
+        _ = try integer("attention.value_length", else: headWidth, headWidth...headWidth)
+        // Each layer has at least 9 tensors.
+        let layers = try file.integer(key("block_count"), 0...min(1_024, file.tensors.count / 9))
+        guard let rows = file.tensors["token_embd.weight"]?.shape.first, rows <= 16_777_216 else {
+            throw .mismatch(
+                path: file.path, name: "token_embd.weight", expected: "a tensor [vocabulary, \(width)]",
+                found: file.tensors["token_embd.weight"]?.typeDescription ?? "nothing"
+            )
+        }
+        self.init(
+            layers: layers, heads: heads, width: width, headWidth: headWidth,
+            context: try file.integer(key("context_length"), 1...16_777_216), vocabulary: rows
+        )
+        isTied = file.tensors["output.weight"] == nil
+        hiddenWidth = try file.integer(key("feed_forward_length"), 1...4_194_304)
+        keyValueHeads = try integer("attention.head_count_kv", else: heads, 1...heads)
+        let areUsual = keyValueHeads == heads && headWidth * heads == width
+        guard heads % keyValueHeads == 0, features.hasOwnHeads || areUsual else {
+            throw file.mismatch(key("attention.head_count_kv"), "a number of heads that \(features.name) can have")
+        }
+        positions = features.positions
+        norm = features.norm
+        isGated = features.isGated
+        qkNorm = features.qkNorm
+        hasPostNorms = features.hasPostNorms
+        let epsilon = norm == .rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon"
+        normEpsilon = Float(try file.number(key(epsilon), 1e-12...1))
+        activation = features.activations[0]
+        hasBias = features.biases == [.all] || features.biases.contains(.all) && (isStored("attn_q.bias") || isStored("attn_output.bias"))
+        hasQKVBias = features.biases == [.queriesKeysValues]
+        embeddingScale = features.embeddingScale(width: width)
+        if try integer("expert_count", else: 0, 0...65_536) > 0 {
+            throw file.mismatch(key("expert_count"), "0: mixtures of experts are not supported")
+        }
+        if file.metadata[key("use_parallel_residual")] != nil { isParallel = try file.boolean(key("use_parallel_residual")) }
+        if positions == .rotary { try readRotary(file, architecture, bytes) }
+        if architecture == .gemma3 { try readGemma(file, bytes) }
+    }
+
+    private mutating func readRotary(_ file: GGUFFile, _ architecture: GGUFArchitecture, _ bytes: Span<UInt8>) throws(GGUFError) {
+        let prefix = "\(architecture.rawValue).rope"
+        func number(_ name: String, else other: Double, _ range: ClosedRange<Double> = 1e-6...1e9) throws(GGUFError) -> Double {
+            file.metadata["\(prefix).\(name)"] == nil ? other : try file.number("\(prefix).\(name)", range)
+        }
+        guard headWidth % 2 == 0 else {
+            throw file.mismatch("\(architecture.rawValue).attention.head_count", "heads with an even number of channels, since they rotate")
+        }
+        rotary = RotaryPositions(base: try number("freq_base", else: 10_000, 1...1e12))
+        if file.metadata["\(prefix).dimension_count"] != nil {
+            let rotating = try file.integer("\(prefix).dimension_count", 1...headWidth)
+            guard rotating % 2 == 0, rotating == headWidth || architecture.features.hasPartialRotary else {
+                throw file.mismatch("\(prefix).dimension_count", architecture.features.hasPartialRotary ? "an even number" : "\(headWidth)")
+            }
+            if rotating < headWidth { rotary.width = rotating }
+        }
+        let factor = try number("scaling.factor", else: number("scale_linear", else: 1))
+        let type = file.metadata["\(prefix).scaling.type"] == nil ? "linear" : try file.text("\(prefix).scaling.type", in: bytes)
+        switch type {
+        case "none": break
+        case "linear": if factor != 1 { rotary.scaling = .linear(factor: factor) }
+        case "yarn":
+            let own = try number("scaling.attn_factor", else: 1), usual = 1 + 0.1 * Glibc.log(factor)
+            rotary.scaling = .yarn(
+                factor: factor, fast: try number("scaling.yarn_beta_fast", else: 32), slow: try number("scaling.yarn_beta_slow", else: 1),
+                context: try number("scaling.original_context_length", else: Double(context)), magnitude: own * (factor > 1 ? usual : 1),
+                truncates: true
+            )
+        default:
+            throw .mismatch(
+                path: file.path, name: "\(prefix).scaling.type", expected: "none, linear or yarn", found: String(type.prefix(60))
+            )
+        }
+        guard let tensor = file.tensors[Self.rotaryFactors] else { return }
+        guard architecture == .llama, rotary.scaling == .none, tensor.type == .f32, tensor.shape == [headWidth / 2] else {
+            throw .mismatch(
+                path: file.path, name: Self.rotaryFactors, expected: "a tensor F32 [\(headWidth / 2)] of a Llama without other scaling",
+                found: tensor.typeDescription
+            )
+        }
+        rotary.scaling = try llama3Scaling(tensor, file, bytes)
+    }
+
+    /// The tensor of Llama 3's scaling, which contains what each pair's angle is divided by.
+    static let rotaryFactors = "rope_freqs.weight"
+
+    /// Finds the settings of Llama 3's scaling that make the stored factors: GGUF files do not contain the settings themselves.
+    private func llama3Scaling(_ tensor: GGUFTensor, _ file: GGUFFile, _ bytes: Span<UInt8>) throws(GGUFError) -> RotaryPositions.Scaling {
+        var factors = [Float](repeating: 0, count: tensor.shape[0])
+        var span = factors.mutableSpan
+        GGUFBlocks.decode(bytes.extracting(tensor.range), tensor.type, into: &span)
+        let largest = Double(factors.max() ?? 1)
+        if factors.allSatisfy({ $0 == 1 }) { return .none }
+        if largest.isFinite, largest > 1 {
+            for exponent in 4...24 {
+                let scaling = RotaryPositions.Scaling.llama3(factor: largest, low: 1, high: 4, context: Double(1 << exponent))
+                if zip(rotary.factors(of: scaling, width: headWidth), factors).allSatisfy({ abs($0 / $1 - 1) < 1e-4 }) { return scaling }
+            }
+        }
+        throw .mismatch(
+            path: file.path, name: Self.rotaryFactors, expected: "the factors of Llama 3 for a first context of a power of two",
+            found: "others"
+        )
+    }
+
+    private mutating func readGemma(_ file: GGUFFile, _ bytes: Span<UInt8>) throws(GGUFError) {
+        if layers == GGUFArchitecture.gemma27BLayers { attentionScale = 1 / Float(width / heads).squareRoot() }
+        if file.metadata["gemma3.final_logit_softcapping"] != nil, try file.number("gemma3.final_logit_softcapping", 0...1e9) > 0 {
+            throw file.mismatch("gemma3.final_logit_softcapping", "0: soft-capped logits are not supported")
+        }
+        guard file.metadata["gemma3.attention.sliding_window"] != nil else { return }
+        let window = try file.integer("gemma3.attention.sliding_window", 0...16_777_216)
+        guard window > 0 else { return }
+        slidingWindow = window
+        slidingRotary = RotaryPositions(
+            base: file.metadata["gemma3.rope.freq_base_swa"] == nil ? 10_000 : try file.number("gemma3.rope.freq_base_swa", 1...1e12)
+        )
+        let key = "gemma3.attention.sliding_window_pattern"
+        if case .array? = file.metadata[key] {
+            let pattern = try file.array(key, of: [.bool])
+            guard pattern.count == layers else { throw file.mismatch(key, "one for each of the \(layers) layers") }
+            return setAttention(of: pattern.range.map { bytes[$0] != 0 ? .sliding : .full })
+        }
+        let period = file.metadata[key] == nil ? 6 : try file.integer(key, 1...1_024)
+        setAttention(of: (0..<layers).map { ($0 + 1) % period == 0 ? .full : .sliding })
+    }
+}
+
+extension RotaryPositions {
+    /// What a scaling divides each pair's angle by.
+    func factors(of scaling: Scaling, width: Int) -> [Float] {
+        var plain = self, scaled = self
+        plain.scaling = .none
+        scaled.scaling = scaling
+        return zip(plain.frequencies(width: width), scaled.frequencies(width: width)).map { Float($0 / $1) }
+    }
+}

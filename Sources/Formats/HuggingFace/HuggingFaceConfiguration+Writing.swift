@@ -1,0 +1,102 @@
+import JSON
+import Kernels
+import Model
+
+extension GPTConfiguration {
+    /// Writes the config.json of a family that can express the model.
+    func huggingFaceJSON(_ family: HuggingFaceFamily, _ specialTokens: HuggingFaceSpecialTokens, _ format: WeightFormat) -> [UInt8] {
+        var writer = JSONWriter(.pretty)
+        writer.object {
+            $0.key("architectures"); $0.array { $0.string(family.architecture) }
+            $0.key("model_type"); $0.string(family.rawValue)
+            switch family {
+            case .gpt2: writeGPT2(to: &$0)
+            case .gptNeoX: writeGPTNeoX(to: &$0)
+            case .llama, .mistral, .qwen2, .qwen3, .gemma3: writeLlama(family, to: &$0)
+            }
+            $0.key("tie_word_embeddings"); $0.boolean(isTied)
+            specialTokens.write(to: &$0)
+            for key in ["dtype", "torch_dtype"] { $0.key(key); $0.string(format.huggingFaceName) }
+        }
+        writer.newline()
+        return writer.bytes
+    }
+
+    private func writeGPT2(to object: inout JSONWriter) {
+        for (key, value) in [
+            ("n_layer", layers), ("n_head", heads), ("n_embd", width), ("n_positions", context), ("n_ctx", context),
+            ("vocab_size", vocabulary),
+        ] { object.key(key); object.integer(value) }
+        object.key("n_inner"); if hiddenWidth == 4 * width { object.null() } else { object.integer(hiddenWidth) }
+        object.key("activation_function"); object.string(activationName)
+        object.key("layer_norm_epsilon"); object.number(shortest(normEpsilon))
+        // slm has no dropout on attention weights.
+        let rate = shortest(dropout)
+        for (key, value) in [("resid_pdrop", rate), ("embd_pdrop", rate), ("attn_pdrop", 0)] { object.key(key); object.number(value) }
+    }
+
+    private func writeShape(to object: inout JSONWriter) {
+        for (key, value) in [
+            ("num_hidden_layers", layers), ("num_attention_heads", heads), ("hidden_size", width), ("intermediate_size", hiddenWidth),
+            ("max_position_embeddings", context), ("vocab_size", vocabulary),
+        ] { object.key(key); object.integer(value) }
+    }
+
+    private func writeGPTNeoX(to object: inout JSONWriter) {
+        writeShape(to: &object)
+        object.key("hidden_act"); object.string(activationName)
+        object.key("layer_norm_eps"); object.number(shortest(normEpsilon))
+        object.key("use_parallel_residual"); object.boolean(isParallel)
+        object.key("attention_bias"); object.boolean(true)
+        object.key("hidden_dropout"); object.number(shortest(dropout))
+        object.key("attention_dropout"); object.number(0)
+        object.key("rotary_emb_base"); object.number(rotary.base)
+        // transformers rounds the product with the width down.
+        let share = Double(rotaryWidth) / Double(headWidth)
+        object.key("rotary_pct"); object.number(Int(Double(headWidth) * share) == rotaryWidth ? share : share.nextUp)
+        object.key("rope_scaling"); rotary.writeScaling(to: &object)
+    }
+
+    private func writeLlama(_ family: HuggingFaceFamily, to object: inout JSONWriter) {
+        writeShape(to: &object)
+        object.key("num_key_value_heads"); object.integer(keyValueHeads)
+        object.key("head_dim"); object.integer(headWidth)
+        object.key(family == .gemma3 ? "hidden_activation" : "hidden_act")
+        object.string(activationName)
+        object.key("rms_norm_eps"); object.number(shortest(normEpsilon))
+        if family != .mistral { object.key("attention_bias"); object.boolean(family == .qwen2 || hasBias) }
+        if family == .llama { object.key("mlp_bias"); object.boolean(hasBias) }
+        object.key("rope_theta"); object.number(rotary.base)
+        object.key("rope_scaling"); rotary.writeScaling(to: &object)
+        let kinds = (0..<layers).map { attention(of: $0) }, isSliding = kinds.contains(.sliding)
+        switch family {
+        case .mistral: object.key("sliding_window"); object.integer(slidingWindow)
+        case .qwen2, .qwen3:
+            object.key("use_sliding_window"); object.boolean(isSliding)
+            if isSliding { write(kinds, to: &object) }
+        case .gemma3:
+            write(kinds, to: &object)
+            object.key("rope_local_base_freq"); object.number((slidingRotary ?? rotary).base)
+            object.key("query_pre_attn_scalar"); object.integer(Int(queryPreAttentionScalar.rounded()))
+        default: break
+        }
+    }
+
+    private func write(_ kinds: [LayerAttention], to object: inout JSONWriter) {
+        object.key("sliding_window"); object.integer(slidingWindow)
+        object.key("layer_types")
+        object.array { for kind in kinds { $0.string(kind == .sliding ? "sliding_attention" : "full_attention") } }
+    }
+
+    private var activationName: String {
+        if isGated, activation == .gelu { return "gelu_pytorch_tanh" }
+        return HuggingFaceActivation.all.first { $0.function == activation }?.name ?? "gelu_new"
+    }
+
+    /// The f32's shortest digits.
+    private func shortest(_ value: Float) -> Double { Double("\(value)") ?? Double(value) }
+}
+
+extension WeightFormat {
+    fileprivate var huggingFaceName: String { switch self { case .f32: "float32"; case .f16: "float16"; case .bf16: "bfloat16" } }
+}

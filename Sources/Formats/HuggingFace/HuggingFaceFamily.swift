@@ -1,0 +1,136 @@
+import Kernels
+import Model
+
+/// The families of models that transformers and slm share, by the `model_type` of their config.json.
+///
+/// A configuration is written as the first family that can express it.
+enum HuggingFaceFamily: String, CaseIterable {
+    case gpt2, llama, mistral, qwen2, qwen3, gemma3 = "gemma3_text", gptNeoX = "gpt_neox"
+
+    /// The class of transformers.
+    var architecture: String {
+        switch self {
+        case .gpt2: "GPT2LMHeadModel"
+        case .llama: "LlamaForCausalLM"
+        case .qwen2: "Qwen2ForCausalLM"
+        case .qwen3: "Qwen3ForCausalLM"
+        case .gemma3: "Gemma3ForCausalLM"
+        case .gptNeoX: "GPTNeoXForCausalLM"
+        case .mistral: "MistralForCausalLM"
+        }
+    }
+
+    var features: FamilyFeatures {
+        var features: FamilyFeatures = switch self {
+        case .gpt2: .gpt2
+        case .llama: .llama
+        case .qwen2: .qwen2
+        case .qwen3: .qwen3
+        case .gemma3: .gemma3
+        case .gptNeoX: .gptNeoX
+        case .mistral: .mistral
+        }
+        features.activations = HuggingFaceActivation.all.map(\.function)
+        return features
+    }
+
+    var names: TensorNames {
+        switch self {
+        case .gpt2: .gpt2
+        case .llama, .mistral, .qwen2: .llama
+        case .qwen3: .qwen3
+        case .gemma3: .gemma3
+        case .gptNeoX: .gptNeoX
+        }
+    }
+
+    /// Whether files can lack biases that slm stores, because attention and MLP have options of their own (`attention_bias`, `mlp_bias`).
+    var canLackBiases: Bool { self == .llama || self == .gptNeoX }
+
+    /// Why a model cannot be written as this family; empty if it can.
+    func reasons(against configuration: GPTConfiguration) -> [String] {
+        var reasons = features.differences(from: configuration)
+        // transformers checks it.
+        if configuration.width % configuration.heads != 0 {
+            reasons.append("its width is not a multiple of its \(configuration.heads) heads")
+        }
+        if self == .gemma3 {
+            let scalar = configuration.queryPreAttentionScalar
+            if abs(scalar - scalar.rounded()) > 1e-3 {
+                reasons.append("query_pre_attn_scalar would be \(scalar), and has to be a whole number")
+            }
+        }
+        return reasons
+    }
+
+    /// The first family that can express a configuration, or why the closest one cannot.
+    static func family(of configuration: GPTConfiguration) -> (family: HuggingFaceFamily?, reason: String) {
+        let reasons = allCases.map { $0.reasons(against: configuration) }
+        if let index = reasons.firstIndex(where: \.isEmpty) { return (allCases[index], "") }
+        return (nil, reasons.min { $0.count < $1.count }?.first ?? "")
+    }
+}
+
+extension TensorNames {
+    static let gpt2 = TensorNames(
+        prefix: "transformer.", layerPrefix: "h.", model: ["tokens": "wte", "positions": "wpe", "norm": "ln_f", "head": "lm_head"],
+        layer: [
+            "norm1": ["ln_1"], "qkv": ["attn.c_attn"], "output": ["attn.c_proj"], "norm2": ["ln_2"], "up": ["mlp.c_fc"],
+            "down": ["mlp.c_proj"],
+        ],
+        isTransposed: true
+    )
+
+    static let llama = TensorNames(
+        prefix: "model.", layerPrefix: "layers.", model: ["tokens": "embed_tokens", "norm": "norm", "head": "lm_head"],
+        layer: [
+            "norm1": ["input_layernorm"], "qkv": ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+            "output": ["self_attn.o_proj"],
+            "norm2": ["post_attention_layernorm"], "up": ["mlp.gate_proj", "mlp.up_proj"], "down": ["mlp.down_proj"],
+        ]
+    )
+
+    static let qwen3: TensorNames = {
+        var names = llama
+        names.layer["qknorm"] = ["self_attn.q_norm", "self_attn.k_norm"]
+        return names
+    }()
+
+    static let gemma3: TensorNames = {
+        var names = qwen3
+        names.layer["postnorm1"] = ["post_attention_layernorm"]
+        names.layer["norm2"] = ["pre_feedforward_layernorm"]
+        names.layer["postnorm2"] = ["post_feedforward_layernorm"]
+        names.normOffset = 1
+        return names
+    }()
+
+    static let gptNeoX = TensorNames(
+        prefix: "gpt_neox.", layerPrefix: "layers.", model: ["tokens": "embed_in", "norm": "final_layer_norm", "head": "embed_out"],
+        layer: [
+            "norm1": ["input_layernorm"], "qkv": ["attention.query_key_value"], "output": ["attention.dense"],
+            "norm2": ["post_attention_layernorm"], "up": ["mlp.dense_h_to_4h"], "down": ["mlp.dense_4h_to_h"],
+        ],
+        rotaryOrder: .halvesOfRotating, alternatesHeads: true
+    )
+
+    /// Tensors that hold no weights: the causal mask and rotary angles, which old versions of transformers stored.
+    static func isBuffer(_ name: String) -> Bool {
+        [".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq"]
+            .contains { name.hasSuffix($0) }
+    }
+}
+
+/// Hugging Face's names for slm's activations. If there are several, the first one is written.
+enum HuggingFaceActivation {
+    static let all: [(name: String, function: UnaryFunction)] = [
+        ("gelu_new", .gelu), ("gelu_pytorch_tanh", .gelu), ("gelu_fast", .gelu), ("gelu", .exactGELU),
+        ("relu", .relu), ("relu2", .reluSquared), ("silu", .silu), ("swish", .silu), ("tanh", .tanh),
+        ("sigmoid", .sigmoid), ("linear", .identity),
+    ]
+}
+
+extension GPTConfiguration {
+    /// Gemma's name for D, if the scores are multiplied by 1/√D.
+    var queryPreAttentionScalar: Double { attentionScale.map { 1 / (Double($0) * Double($0)) } ?? Double(headWidth) }
+}

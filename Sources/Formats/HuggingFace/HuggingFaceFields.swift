@@ -1,0 +1,100 @@
+import Checkpoint
+import JSON
+import Kernels
+import Model
+
+/// The fields of a config.json. A field that is null counts as missing.
+struct HuggingFaceFields {
+    let root: JSONElement
+    let file: ImportedFile
+
+    func integer(_ key: String, else other: Int, _ range: ClosedRange<Int>) throws(CheckpointError) -> Int {
+        let value = try file.read { () throws(JSONError) in try root.integer(key, default: other) }
+        guard range.contains(value) else {
+            throw file.mismatch(key, "a whole number from \(range.lowerBound) to \(range.upperBound)", "\(value)")
+        }
+        return value
+    }
+
+    func text(_ key: String, else other: String) throws(CheckpointError) -> String {
+        try file.read { () throws(JSONError) in try root.string(key, default: other) }
+    }
+
+    func boolean(_ key: String, else other: Bool) throws(CheckpointError) -> Bool {
+        try file.read { () throws(JSONError) in try root.boolean(key, default: other) }
+    }
+
+    func number(_ key: String, else other: Double, _ range: ClosedRange<Double>) throws(CheckpointError) -> Double {
+        try file.number(root, key, else: other, range)
+    }
+
+    func epsilon(_ key: String, else other: Double) throws(CheckpointError) -> Float {
+        Float(try number(key, else: other, 1e-12...1))
+    }
+
+    func dropout(_ key: String, else other: Double) throws(CheckpointError) -> Float {
+        let dropout = try file.read { () throws(JSONError) in try root.number(key, default: other) }
+        guard dropout >= 0, dropout < 1, Float(dropout) < 1 else { throw file.mismatch(key, "a number from 0 to below 1", "\(dropout)") }
+        return Float(dropout)
+    }
+
+    func activation(_ key: String, else other: String) throws(CheckpointError) -> UnaryFunction {
+        let name = try text(key, else: other)
+        guard let found = HuggingFaceActivation.all.first(where: { $0.name == name }) else {
+            let known = HuggingFaceActivation.all.map(\.name).joined(separator: ", ")
+            throw file.mismatch(key, "one of \(known)", String(name.prefix(60)).quoted)
+        }
+        return found.function
+    }
+
+    /// Throws if an option does not have the only value that slm supports.
+    func require(_ key: String, _ supported: Bool) throws(CheckpointError) {
+        let value = try boolean(key, else: supported)
+        guard value == supported else { throw file.mismatch(key, "\(supported), the only supported value", "\(value)") }
+    }
+
+    /// Throws for options that change what the model computes in ways that slm lacks.
+    func refuseUnsupported() throws(CheckpointError) {
+        if let quantization = root["quantization_config"], !quantization.isNull {
+            throw file.mismatch("quantization_config", "no such field: weights in F32, F16 or BF16", "a quantized model")
+        }
+        for key in ["num_local_experts", "num_experts", "n_routed_experts"] where root[key]?.integer ?? 0 > 0 {
+            throw file.mismatch(key, "no such field: mixtures of experts are not supported", "\(root[key]?.integer ?? 0)")
+        }
+    }
+
+    /// The attention of each layer; nil without `layer_types`.
+    func layerTypes(count: Int) throws(CheckpointError) -> [GPTConfiguration.LayerAttention]? {
+        guard let types = root["layer_types"], !types.isNull else { return nil }
+        var kinds: [GPTConfiguration.LayerAttention] = []
+        let elements = try file.read { () throws(JSONError) in try root.array("layer_types") }
+        for type in elements {
+            switch type.string {
+            case "full_attention"?: kinds.append(.full)
+            case "sliding_attention"?: kinds.append(.sliding)
+            default:
+                let found = type.string.map { String($0.prefix(60)).quoted } ?? type.kind.rawValue
+                throw file.mismatch("layer_types", "full_attention and sliding_attention", found)
+            }
+        }
+        guard kinds.count == count else { throw file.mismatch("layer_types", "one for each of the \(count) layers", "\(kinds.count)") }
+        return kinds
+    }
+}
+
+extension ImportedFile {
+    /// Reads a number in a range; `other` if it is missing or null.
+    func number(
+        _ object: JSONElement, _ key: String, in parent: String = "", else other: Double?, _ range: ClosedRange<Double>
+    ) throws(CheckpointError) -> Double {
+        let value = try read(parent) { () throws(JSONError) in
+            if let other { return try object.number(key, default: other) }
+            return try object.number(key)
+        }
+        guard range.contains(value) else {
+            let field = parent.isEmpty ? key : "\(parent).\(key)"
+            throw mismatch(field, "a number from \(range.lowerBound) to \(range.upperBound)", "\(value)")
+        }
+        return value
+    }
+}

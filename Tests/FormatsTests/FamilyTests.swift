@@ -1,0 +1,162 @@
+import Autograd
+import Checkpoint
+import Files
+import JSON
+import Kernels
+import Model
+import Testing
+import TestSupport
+import Tokenize
+import Formats
+
+/// Models of several families as Hugging Face folders and GGUF files. Tests/Peers/check_models.py compares with transformers and llama.cpp.
+@Suite struct FamilyTests {
+    private let folder = TemporaryFolder()
+    private let processor: Processor
+
+    init() throws { processor = try Processor(threads: 1) }
+
+    private func floats(_ checkpoint: Checkpoint, _ name: String) -> [Float] {
+        checkpoint.weights[name]?.values.read { span in span.indices.map { span[$0] } } ?? []
+    }
+
+    /// Whether all weights are equal, up to the rounding of Gemma's w + 1.
+    private func isSame(_ a: Checkpoint, _ b: Checkpoint) -> Bool {
+        a.weights.names == b.weights.names && a.weights.names.allSatisfy { name in
+            let tolerance: Float = a.configuration.hasPostNorms && name.contains("norm") ? 1e-6 : 0
+            return zip(floats(a, name), floats(b, name)).allSatisfy { abs($0 - $1) <= tolerance }
+        }
+    }
+
+    private func root(_ name: String = "config.json") throws -> JSONElement {
+        var parser = JSONParser()
+        return try parser.parse(InputFile.contents(of: folder(name)).span)
+    }
+
+    @Test(arguments: SampleFamily.allCases) func `a written folder reads back unchanged`(family: SampleFamily) throws {
+        let before = try family.checkpoint()
+        try HuggingFace.write(before, to: folder.path)
+        #expect(try root()["model_type"]?.string == family.modelType)
+        let after = try HuggingFace.read(folder.path, on: processor)
+        #expect(after.configuration == before.configuration)
+        #expect(isSame(before, after) && after.tokenizer == before.tokenizer)
+    }
+
+    @Test(arguments: SampleFamily.allCases) func `a written GGUF file reads back unchanged`(family: SampleFamily) throws {
+        var before = try family.checkpoint()
+        try before.writeGGUF(to: folder("a.gguf"), as: .f32)
+        let bytes = try InputFile.contents(of: folder("a.gguf"))
+        #expect(String(decoding: bytes[24..<100], as: UTF8.self).contains(family.architecture))
+        let after = try Checkpoint(readingGGUF: folder("a.gguf"), on: processor)
+        // llama.cpp's Llama has no windows: the context ends where the window would begin to matter.
+        if family == .mistral { (before.configuration.layerAttention, before.configuration.context) = ([.full], 8) }
+        if family == .mistral { before.configuration.slidingWindow = after.configuration.slidingWindow }
+        #expect(after.configuration == before.configuration)
+        #expect(isSame(before, after) && after.tokenizer == before.tokenizer && after.chatTemplate == .specialTokens)
+    }
+
+    @Test func `rows of queries and keys have the order of the family`() throws {
+        // Heads of 8 channels, of which 2i and 2i + 1 rotate together in a GGUF file of a Llama.
+        let llama = try SampleFamily.llama.checkpoint()
+        try llama.writeGGUF(to: folder("a.gguf"), as: .f32)
+        var plain = try InputFile.contents(of: folder("a.gguf"))
+        let ours = floats(llama, "layer0.qkv.weight")
+        func row(_ i: Int) -> [UInt8] { ours[32 * i..<32 * (i + 1)].flatMap { GGUFBytes.little($0.bitPattern) } }
+        func contains(_ rows: [Int]) -> Bool {
+            let wanted = rows.flatMap(row)
+            return plain.contains(wanted)
+        }
+        #expect(contains([0, 4, 1, 5, 2, 6, 3, 7, 8, 12]), "queries")
+        #expect(contains([32, 36, 33, 37, 34, 38, 35, 39, 40, 44]), "keys")
+        #expect(contains(Array(48..<64)), "values")
+        // GPT-NeoX: head by head queries, keys, values; the first 2 of 8 channels rotate.
+        let neox = try SampleFamily.gptNeoX.checkpoint()
+        try HuggingFace.write(neox, to: folder.path)
+        plain = try InputFile.contents(of: folder("model.safetensors"))
+        let all = floats(neox, "layer0.qkv.weight")
+        func head(_ h: Int) -> [Float] {
+            let order = [0, 4, 1, 2, 3, 5, 6, 7]
+            let rows = order.map { 8 * h + $0 } + order.map { 32 + 8 * h + $0 } + (0..<8).map { 64 + 8 * h + $0 }
+            return rows.flatMap { all[32 * $0..<32 * ($0 + 1)] }
+        }
+        let wanted = (0..<4).flatMap(head).flatMap { GGUFBytes.little($0.bitPattern) }
+        #expect(plain.contains(wanted))
+    }
+
+    /// Writes a family's folder, changes its config.json, and reads it.
+    private func read(_ family: SampleFamily, _ changes: (String, String)...) throws -> Result<GPTConfiguration, CheckpointError> {
+        try HuggingFace.write(family.checkpoint(), to: folder.path)
+        var text = String(decoding: try InputFile.contents(of: folder("config.json")), as: UTF8.self)
+        for (old, new) in changes {
+            #expect(text.contains(old), "\(old) in \(text)")
+            text = text.replacing(old, with: new)
+        }
+        folder.write(text, to: "config.json")
+        do { return .success(try HuggingFace.read(folder.path, on: processor).configuration) } catch { return .failure(error) }
+    }
+
+    @Test func `rotary positions are read in the old and the present form`() throws {
+        let old = try read(.llama3).get()
+        let scaling = #""rope_type": "llama3", "factor": 8, "low_freq_factor": 1.0, "high_freq_factor": 4, "#
+            + #""original_max_position_embeddings": 64"#
+        let added = #""x": 0, "rope_parameters": {"rope_theta": 500000.0, \#(scaling)}"#
+        let new = try read(.llama3, ("\"rope_theta\": 500000.0", added), ("\"rope_scaling\":", "\"y\":")).get()
+        #expect(old == new && new.rotary.scaling == .llama3(factor: 8, low: 1, high: 4, context: 64))
+        let yarn = #""rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8}"#
+        guard case .yarn(4, 32, 1, 8, let magnitude, true) = try read(.llama, ("\"rope_scaling\": null", yarn)).get().rotary.scaling else {
+            Issue.record("no YaRN")
+            return
+        }
+        #expect(abs(magnitude - 1.138629436) < 1e-9)
+        let dynamic = #""rope_scaling": {"type": "dynamic", "factor": 4.0}"#
+        #expect {
+            _ = try read(.llama, ("\"rope_scaling\": null", dynamic)).get()
+        } throws: { "\($0)".contains("rope_scaling.rope_type: expected default, linear, llama3 or yarn, found 'dynamic'") }
+    }
+
+    @Test func `sliding windows are read in all forms`() throws {
+        #expect(try read(.mistral, ("\"sliding_window\": 8", "\"sliding_window\": null")).get().layerAttention == [.full])
+        let layers = "\"layer_types\": [\n    \"sliding_attention\",\n    \"full_attention\",\n    \"sliding_attention\"\n  ]"
+        let pattern = try read(.gemma3, (layers, "\"sliding_window_pattern\": 3")).get()
+        #expect(pattern.layerAttention == [.sliding, .sliding, .full] && pattern.slidingWindow == 8)
+        let qwen = try read(
+            .qwen2, ("\"use_sliding_window\": false", "\"use_sliding_window\": true, \"sliding_window\": 4, \"max_window_layers\": 2")
+        ).get()
+        #expect(qwen.layerAttention == [.full, .full, .sliding] && qwen.slidingWindow == 4)
+    }
+
+    @Test(arguments: [
+        (SampleFamily.llama, "\"model_type\": \"llama\"", "\"model_type\": \"mixtral\"", "model_type: expected one of gpt2, llama, "),
+        (.llama, "\"vocab_size\"", "\"num_local_experts\": 8, \"vocab_size\"", "mixtures of experts are not supported, found 8"),
+        (.llama, "\"vocab_size\"", "\"quantization_config\": {\"bits\": 4}, \"vocab_size\"", "quantization_config: expected no such field"),
+        (.gemma3, "\"vocab_size\"", "\"final_logit_softcapping\": 30.0, \"vocab_size\"", "soft-capped logits are not supported"),
+        (.gemma3, "\"vocab_size\"", "\"use_bidirectional_attention\": true, \"vocab_size\"", "use_bidirectional_attention: expected false"),
+        (.qwen3, "\"attention_bias\": false", "\"attention_bias\": true", "attention_bias: expected false"),
+        (.llama, "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3", "num_key_value_heads: expected a divisor of the 4 heads"),
+        (.llama, "\"head_dim\": 8", "\"head_dim\": 7", "head_dim: expected an even number, found 7"),
+        (.llama, "\"head_dim\": 8", "\"head_dim\": 16", "self_attn.q_proj.weight'.shape: expected [64, 32], found [32, 32]"),
+        (.llama, "\"hidden_act\": \"silu\"", "\"hidden_act\": \"mish\"", "hidden_act: expected one of "),
+        (.llama, "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2", "'model.layers.2"),
+        (.llama, "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 1000", "num_hidden_layers: expected no more layers than the"),
+        (.gemma3, "full_attention", "chunked_attention", "layer_types: expected full_attention and sliding_attention"),
+        (.gptNeoX, "\"rotary_pct\": 0.25", "\"rotary_pct\": 0.1", "rotary_pct: expected a share of the 8 channels of a head"),
+    ]) func `unsupported options are errors that name the field`(family: SampleFamily, old: String, new: String, message: String) throws {
+        let error = #expect(throws: CheckpointError.self) { _ = try read(family, (old, new)).get() }
+        #expect(error?.description.contains(message) == true, "\(error?.description ?? "accepted")")
+    }
+
+    @Test func `what llama.cpp cannot compute is not written as GGUF`() throws {
+        func reason(_ family: SampleFamily, _ change: (inout GPTConfiguration) -> Void) throws -> String {
+            var checkpoint = try family.checkpoint()
+            change(&checkpoint.configuration)
+            do throws(GGUFError) { try checkpoint.writeGGUF(to: folder("a.gguf"), as: .f32) } catch { return "\(error)" }
+            return "accepted"
+        }
+        #expect(try reason(.qwen2) { $0.layerAttention = [.full, .sliding] }.contains("layers with a sliding window"))
+        #expect(try reason(.gemma3) { $0.attentionScale = 0.5 }.contains("its attention scores are multiplied by 0.5"))
+        #expect(try reason(.llama) { $0.rotary.scaling = .yarn(factor: 2, fast: 32, slow: 1, context: 8, magnitude: 1, truncates: false) }
+            .contains("rounds the range of its YaRN scaling"))
+        #expect(try reason(.llama) { $0.activation = .relu }.contains("Llama lacks its activation, relu"))
+        #expect(folder.names.isEmpty)
+    }
+}

@@ -1,0 +1,165 @@
+"""Imports random models of every family from transformers, exports them again, and compares logits; with --llama, also with llama.cpp.
+
+    python Tests/Peers/check_models.py .build/release/slm .build/release/Logits [--llama] [--shape SmolLM2-135M …]
+
+Logits of ten prompts may differ by at most 1e-4 of the largest: alone, in a batch, and with a KV cache. --shape checks models of that size, which takes minutes.
+"""
+import argparse
+import gc
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import tempfile
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = os.environ["TQDM_DISABLE"] = "1"
+
+import numpy as np
+import torch
+import transformers
+from transformers import AutoModelForCausalLM
+
+from families import MODELS, SHAPES, random_model, save_tokenizer, write_old_config
+
+# The same model in a family with fewer options: without a window, a Mistral is a Llama.
+EXPORTED = {"mistral-full": "llama"}
+GREEDY = 64
+
+
+def run(*arguments):
+    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True)
+    assert done.returncode == 0, f"{arguments}: {done.stderr}"
+    return done.stdout
+
+
+def prompts(vocabulary, longest, seed=2, count=10):
+    rng = random.Random(seed)
+    return [[rng.randrange(vocabulary) for _ in range(rng.randint(1, longest // 2))] for _ in range(count - 1)] + [[rng.randrange(vocabulary) for _ in range(longest)]]
+
+
+def ours(logits, checkpoint, rows, vocabulary, *mode):
+    done = subprocess.run([logits, checkpoint, *mode], input="".join(" ".join(map(str, row)) + "\n" for row in rows).encode(), capture_output=True, check=True)
+    numbers = np.frombuffer(done.stdout, "<f4").reshape(-1, vocabulary)
+    return np.split(numbers, np.cumsum([len(row) for row in rows])[:-1])
+
+
+def theirs(model, rows):
+    with torch.no_grad():
+        return [model(torch.tensor([row])).logits[0].float().numpy() for row in rows]
+
+
+def difference(found, expected):
+    """The largest difference of a logit, relative to the largest logit if that is above 1."""
+    return max(np.abs(a - b).max() for a, b in zip(found, expected)) / max(1, max(np.abs(b).max() for b in expected))
+
+
+def check_logits(logits, checkpoint, rows, expected, name, modes=("", "batch", "cache")):
+    worst = 0
+    for mode in modes:
+        apart = difference(ours(logits, checkpoint, rows, expected[0].shape[1], *filter(None, [mode])), expected)
+        assert apart < 1e-4, f"{name}: logits ({mode or 'alone'}) differ by {apart:.1e}"
+        worst = max(worst, apart)
+    return worst
+
+
+def check(slm, logits, folder, name, config, longest=100, deviation=0.08, count=10, llama=None):
+    model = random_model(config, deviation=deviation)
+    rows = prompts(config.vocab_size, longest, count=count)
+    expected = theirs(model, rows)
+    model.save_pretrained(folder / "theirs", max_shard_size="100KB" if config.vocab_size < 1_000 else "5GB")
+    save_tokenizer(folder / "theirs")
+    run(slm, "import", folder / "theirs", "--out", folder / "ours.h5")
+    worst = check_logits(logits, folder / "ours.h5", rows, expected, name)
+    if write_old_config(folder / "theirs") and config.vocab_size < 1_000:
+        run(slm, "import", folder / "theirs", "--out", folder / "old.h5")
+        a, b = (json.loads(run(slm, "info", path, "--json")) for path in (folder / "ours.h5", folder / "old.h5"))
+        assert a["configuration"] == b["configuration"], f"{name}: the older config.json has another meaning: {a['configuration']} {b['configuration']}"
+    shutil.rmtree(folder / "theirs")
+    run(slm, "export", folder / "ours.h5", "--to", folder / "back")
+    back = AutoModelForCausalLM.from_pretrained(folder / "back").eval()
+    assert back.config.model_type == EXPORTED.get(name, config.model_type), f"{name}: exported as {back.config.model_type}"
+    state, again = model.state_dict(), back.state_dict()
+    if name != "llama-biases":                               # slm stores the MLP's biases, too: zeros
+        assert state.keys() == again.keys(), f"{name}: {state.keys() ^ again.keys()}"
+    for key, value in state.items():
+        # Gemma's norms are stored as 1 + w.
+        assert torch.allclose(value, again[key], rtol=0, atol=1e-6 if config.model_type == "gemma3_text" and "norm" in key else 0), f"{name}: {key}"
+    apart = difference(theirs(back, rows), expected)
+    assert apart < 1e-5, f"{name}: transformers' logits of the exported folder differ by {apart:.1e}"
+    shutil.rmtree(folder / "back")
+    del model, back, state, again
+    gc.collect()
+    if llama:
+        llama(slm, logits, folder, name, rows, expected)
+    return worst
+
+
+# What llama.cpp's architectures lack.
+NOT_IN_LLAMA = {
+    "qwen2-sliding": "sliding window",
+    "gemma3-scaled": "attention scores",
+}
+
+
+def check_llama(slm, logits, folder, name, rows, expected):
+    """Exports a GGUF file; llama.cpp's 64 greedy tokens, and those after importing the file, are slm's."""
+    import ctypes
+    from check_llama import QUIET, Ours, Theirs, greedy, llama
+    llama.llama_log_set(QUIET, ctypes.c_void_p(0))
+    path = folder / "model.gguf"
+    if name in NOT_IN_LLAMA:
+        done = subprocess.run([slm, "export", folder / "ours.h5", "--to", path], capture_output=True, text=True)
+        assert done.returncode and NOT_IN_LLAMA[name] in done.stderr, f"{name}: {done.stderr}"
+        return
+    run(slm, "export", folder / "ours.h5", "--to", path)
+    run(slm, "import", path, "--out", folder / "again.h5")
+    if name != "mistral":                                    # its context is its window
+        check_logits(logits, folder / "again.h5", rows, expected, f"{name} from GGUF", modes=("",))
+    own = Ours(logits, folder / ("ours.h5" if name == "mistral" else "again.h5"), expected[0].shape[1])
+    peer = Theirs(path)
+    for prompt in [row[:8] for row in rows[:3]]:
+        length = min(GREEDY, 24 - len(prompt)) if name == "mistral" else GREEDY
+        history = []
+
+        def again(ids, start):
+            history[start:] = ids
+            return own.logits(history)
+
+        tokens, margins = greedy(peer.logits, prompt)
+        answer, _ = greedy(again, prompt)
+        index = next((i for i in range(length) if tokens[i] != answer[i]), None)
+        # llama.cpp's f16 tables of activations change logits by about a thousandth of their spread.
+        spread = float(np.std(expected[-1]))
+        assert index is None or margins[index] < 4e-3 * spread, f"{name}: token {index}: expected {tokens[index]} with a margin of {margins[index]:.4f}, found {answer[index]}"
+        if index is not None:
+            print(f"{name}: greedy tokens are equal up to {index}, where the two largest logits are {margins[index]:.5f} apart")
+    own.close()
+    peer.close()
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("slm")
+    arguments.add_argument("logits")
+    arguments.add_argument("--llama", action="store_true", help="compare with llama.cpp, too")
+    arguments.add_argument("--shape", nargs="*", default=[], choices=SHAPES, help="check models of these sizes instead of small ones")
+    arguments.add_argument("--only", nargs="*", default=list(MODELS), choices=MODELS)
+    options = arguments.parse_args()
+    torch.set_num_threads(2)
+    slm, logits = os.path.abspath(options.slm), os.path.abspath(options.logits)
+    with tempfile.TemporaryDirectory() as name:
+        folder, worst = pathlib.Path(name), {}
+        llama = check_llama if options.llama else None
+        for shape in options.shape:
+            worst[shape] = check(slm, logits, folder, shape, SHAPES[shape], longest=64, deviation=0.03, count=3, llama=llama)
+        for model in options.only if not options.shape else []:
+            worst[model] = check(slm, logits, folder, model, MODELS[model], llama=llama)
+    print(f"models: transformers {transformers.__version__}{' and llama.cpp' if llama else ''} and slm agree: " + ", ".join(f"{model} {apart:.0e}" for model, apart in worst.items()))
+
+
+if __name__ == "__main__":
+    main()

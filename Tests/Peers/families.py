@@ -1,0 +1,91 @@
+"""Random models of the families that slm reads, made with transformers: small ones, and ones at the shapes that people use."""
+import json
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (AutoModelForCausalLM, Gemma3TextConfig, GPT2Config, GPTNeoXConfig, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config)
+
+SMALL = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=320, max_position_embeddings=256)
+LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
+YARN = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=64)
+GPT_NEOX = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=3, num_attention_heads=4, vocab_size=320, max_position_embeddings=256)
+
+
+def rope(theta=10_000.0, **scaling):
+    return dict(rope_parameters=dict(rope_theta=theta, **(scaling or dict(rope_type="default"))))
+
+
+# Name: configuration. Those of one family differ in what its models differ in.
+MODELS = {
+    "gpt2": GPT2Config(n_layer=3, n_head=4, n_embd=64, n_inner=96, n_positions=256, vocab_size=320, layer_norm_epsilon=1e-6),
+    "llama": LlamaConfig(**SMALL, **rope()),
+    "llama-3.2": LlamaConfig(**SMALL, tie_word_embeddings=True, rms_norm_eps=1e-5, **rope(500_000.0, **LLAMA3)),
+    "llama-wide-heads": LlamaConfig(**SMALL, head_dim=32, **rope(rope_type="linear", factor=2.0)),
+    "llama-biases": LlamaConfig(**SMALL, attention_bias=True, **rope(**YARN)),
+    "mistral": MistralConfig(**SMALL, sliding_window=24, **rope(1_000_000.0)),
+    "mistral-full": MistralConfig(**SMALL, sliding_window=None, **rope(1_000_000.0)),
+    "qwen2": Qwen2Config(**SMALL, tie_word_embeddings=True, **rope(1_000_000.0)),
+    "qwen2-sliding": Qwen2Config(**SMALL, use_sliding_window=True, sliding_window=24, max_window_layers=1, **rope(1_000_000.0)),
+    "qwen3": Qwen3Config(**SMALL, head_dim=32, tie_word_embeddings=True, **rope(1_000_000.0)),
+    "gemma3": Gemma3TextConfig(**{**SMALL, "num_hidden_layers": 7}, head_dim=32, query_pre_attn_scalar=32, sliding_window=24),
+    "gemma3-scaled": Gemma3TextConfig(**SMALL, head_dim=32, query_pre_attn_scalar=24, sliding_window=24, layer_types=["full_attention", "sliding_attention", "full_attention"],
+                                      rope_parameters=dict(full_attention=dict(rope_type="linear", factor=8.0, rope_theta=1_000_000.0), sliding_attention=dict(rope_type="default", rope_theta=10_000.0))),
+    "pythia": GPTNeoXConfig(**GPT_NEOX, rope_parameters=dict(rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.25)),
+    "gpt-neox-in-sequence": GPTNeoXConfig(**GPT_NEOX, use_parallel_residual=False, rope_parameters=dict(rope_type="default", rope_theta=10_000.0, partial_rotary_factor=1.0)),
+}
+
+# Models at the shapes that people use, with shorter contexts.
+SHAPES = {
+    "SmolLM2-135M": LlamaConfig(hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3, vocab_size=49_152,
+                                max_position_embeddings=2_048, tie_word_embeddings=True, rms_norm_eps=1e-5, **rope(100_000.0)),
+    "Gemma-3-270M": Gemma3TextConfig(hidden_size=640, intermediate_size=2048, num_hidden_layers=18, num_attention_heads=4, num_key_value_heads=1, head_dim=256, vocab_size=262_144,
+                                     max_position_embeddings=2_048, sliding_window=512, query_pre_attn_scalar=256),
+    "Qwen2.5-0.5B": Qwen2Config(hidden_size=896, intermediate_size=4864, num_hidden_layers=24, num_attention_heads=14, num_key_value_heads=2, vocab_size=151_936,
+                                max_position_embeddings=2_048, tie_word_embeddings=True, **rope(1_000_000.0)),
+    "Llama-3.2-1B": LlamaConfig(hidden_size=2048, intermediate_size=8192, num_hidden_layers=16, num_attention_heads=32, num_key_value_heads=8, head_dim=64, vocab_size=128_256,
+                                max_position_embeddings=2_048, tie_word_embeddings=True, rms_norm_eps=1e-5,
+                                **rope(500_000.0, **{**LLAMA3, "factor": 32.0, "original_max_position_embeddings": 8_192})),
+}
+
+
+def random_model(config, seed=1, deviation=0.08):
+    """Creates a model with larger weights than a new one has, for clearly different logits, and with norms and biases that are not 1 and 0."""
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_config(config).eval().float()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, deviation)
+            elif name.endswith("weight"):
+                parameter.normal_(0 if config.model_type == "gemma3_text" else 1, 0.1)
+            else:
+                parameter.normal_(0, 0.05)
+    return model
+
+
+def save_tokenizer(folder):
+    """A tokenizer of all bytes, fewer than the model has rows."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|eos|>", "<|user|>", "<|assistant|>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def write_old_config(folder):
+    """Rewrites the config.json of transformers 5 as versions before wrote it: rope_theta and rope_scaling."""
+    path = folder / "config.json"
+    fields = json.loads(path.read_text())
+    parameters = fields.pop("rope_parameters", None)
+    if not parameters:
+        return False
+    if "full_attention" in parameters:
+        fields["rope_local_base_freq"] = parameters["sliding_attention"]["rope_theta"]
+        parameters = parameters["full_attention"]
+    theta, share = parameters.pop("rope_theta"), parameters.pop("partial_rotary_factor", None)
+    fields["rotary_emb_base" if fields["model_type"] == "gpt_neox" else "rope_theta"] = theta
+    if share is not None:
+        fields["rotary_pct"] = share
+    fields["rope_scaling"] = None if parameters["rope_type"] == "default" else parameters
+    path.write_text(json.dumps(fields))
+    return True

@@ -1,0 +1,83 @@
+import Autograd
+package import Checkpoint
+import Kernels
+package import Model
+import Tokenize
+
+/// Small models of the families that slm exchanges with other programs, with random weights.
+package enum SampleFamily: String, CaseIterable, Sendable {
+    case gpt2, llama, llama3, mistral, qwen2, qwen3, gemma3, gptNeoX
+
+    /// The `model_type` of transformers.
+    package var modelType: String {
+        switch self {
+        case .llama3: "llama"
+        case .gemma3: "gemma3_text"
+        case .gptNeoX: "gpt_neox"
+        default: rawValue
+        }
+    }
+
+    /// The architecture of llama.cpp.
+    package var architecture: String {
+        switch self {
+        case .llama3, .mistral: "llama"
+        case .gptNeoX: "gptneox"
+        default: rawValue
+        }
+    }
+
+    package var configuration: GPTConfiguration {
+        var c = GPTConfiguration(layers: 3, heads: 4, width: 32, context: 16, vocabulary: 262)
+        c.hiddenWidth = 64
+        guard self != .gpt2 else { return c }
+        c.positions = .rotary
+        c.isTied = self == .qwen2 || self == .gemma3
+        if self == .gptNeoX {
+            c.isParallel = true
+            c.activation = .exactGELU
+            c.rotary.width = 2
+            return c
+        }
+        c.norm = .rms
+        c.normEpsilon = 1e-6
+        c.hasBias = false
+        c.isGated = true
+        c.activation = .silu
+        c.keyValueHeads = 2
+        switch self {
+        case .llama3:
+            c.rotary = .init(base: 500_000)
+            c.rotary.scaling = .llama3(factor: 8, low: 1, high: 4, context: 64)
+        case .mistral:
+            c.layerAttention = [.sliding]
+            c.slidingWindow = 8
+        case .qwen2: c.hasQKVBias = true
+        case .qwen3:
+            c.qkNorm = .scaled
+            c.headWidth = 16
+        case .gemma3:
+            c.qkNorm = .scaled
+            c.hasPostNorms = true
+            c.activation = .gelu
+            c.embeddingScale = Float(32).squareRoot()
+            c.layerAttention = [.sliding, .full]
+            c.slidingWindow = 8
+            c.slidingRotary = .init()
+            c.rotary = .init(base: 1_000_000)
+        default: break
+        }
+        return c
+    }
+
+    package func checkpoint() throws -> Checkpoint {
+        var list = ParameterList()
+        _ = GPT(configuration, in: &list)
+        let processor = try Processor(threads: 1), values = processor.zeros(list.count)
+        processor.normal(into: values, seed: 5)
+        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(values, of: list.parameters))
+        checkpoint.tokenizer = try StoredTokenizer(SampleCheckpoint.vocabulary)
+        checkpoint.chatTemplate = .specialTokens
+        return checkpoint
+    }
+}
