@@ -28,7 +28,7 @@ extension Checkpoint {
         var list = ParameterList()
         _ = GPT(configuration, in: &list)
         let tensors = try file.tensors(of: list.parameters)
-        let vocabulary = hasTokenizer ? try file.vocabulary(for: configuration, in: bytes) : nil
+        let vocabulary = hasTokenizer ? try file.vocabulary(rows: configuration.vocabulary, in: bytes) : nil
         let values = processor.zeros(list.count)
         for (parameter, tensor) in zip(list.parameters, tensors) {
             values[parameter.range].write { GGUFBlocks.decode(bytes.extracting(tensor.range), tensor.type, into: &$0) }
