@@ -33,15 +33,17 @@ final class BlockEncoder {
     private let renderer: Result<ChatRenderer, TokenizeError>
     private let maxTokens: Int
     private let width: Int
-    /// The token appended to a plain text, if the vocabulary has one.
-    private let textEnd: TokenID?
+    /// The tokens before and after a plain text: those that the tokenizer adds to texts. If it appends none, the end-of-text token.
+    private let textStart, textEnd: [TokenID]
     private var chat = ChatTokens()
 
     init(_ tokenizer: Tokenizer, template: ChatTemplate, maxTokens: Int?, width: Int) throws(CorpusError) {
         do throws(TokenizeError) { encoder = try Encoder(tokenizer) } catch { throw .tokenizer(error) }
         // A vocabulary without role tokens is an error only if there are chats.
         renderer = Result { () throws(TokenizeError) in try ChatRenderer(template, for: tokenizer) }
-        textEnd = tokenizer.vocabulary.specialTokenID("<|eos|>") ?? tokenizer.vocabulary.specialTokenID("<|endoftext|>")
+        let vocabulary = tokenizer.vocabulary
+        textStart = vocabulary.textPrefix
+        textEnd = vocabulary.textSuffix.isEmpty ? vocabulary.endOfTextToken.map { [$0] } ?? [] : vocabulary.textSuffix
         self.maxTokens = maxTokens ?? .max
         self.width = width
     }
@@ -65,8 +67,9 @@ final class BlockEncoder {
                 case .text(let text, let line):
                     add(0, from: block, line, startsHere: block.startsText, to: &result) { () throws(TokenizeError) in
                         let start = chat.ids.count
-                        try encoder.encode(text.span, into: &chat.ids)
-                        if block.endsText, let textEnd { chat.ids.append(textEnd) }
+                        if block.startsText { chat.ids += textStart }
+                        try encoder.encode(text.span, from: block.startsText ? .ofText : .insideText, into: &chat.ids)
+                        if block.endsText { chat.ids += textEnd }
                         if chat.ids.count > start { chat.turns.append(.init(start, .assistant)) }
                         chat.bytes.assistant += text.count
                         return false

@@ -1,12 +1,12 @@
 internal import CPreTokenize
 
-/// Splits text into words by the patterns of GPT-2, GPT-4 or Llama 3, in C, with the fastest instruction set of this CPU.
+/// Splits text into words by the patterns of GPT-2, GPT-4, Llama 3, Qwen 2 or SmolLM, in C, with the fastest instruction set of this CPU.
 ///
 ///     var ends: [UInt32] = []
 ///     BuiltInPreTokenizer(.gpt2).split(Array("Hello there".utf8).span, isLast: true, into: &ends)      // [5, 11]
 package struct BuiltInPreTokenizer: Sendable {
     package enum Pattern: Int32, Sendable, CaseIterable {
-        case gpt2, gpt4, llama3
+        case gpt2, gpt4, llama3, qwen2, smollm
     }
 
     /// The instruction sets that this CPU supports, fastest first.

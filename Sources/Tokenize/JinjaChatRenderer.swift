@@ -177,6 +177,7 @@ struct JinjaChatRenderer: Sendable {
         let contents = messages.indices.compactMap { text.range(of: Self.source(of: $0)) }
         let firstContent = contents.map(\.lowerBound).min() ?? text.bytes.count
         let systemEnd = messages.first?.role == .system ? text.range(of: Self.source(of: 0))?.upperBound ?? 0 : 0
+        var beginning = Encoder.Beginning.ofText
         var position = 0, nextSpecial = 0, nextSaid = 0, keptBytes = text.bytes.count
         chat.turns.append(.init(start, .preamble))
         func addTurn(_ role: TokenRole) {
@@ -197,12 +198,14 @@ struct JinjaChatRenderer: Sendable {
                 if chat.ids.count - start == maxTokens { keptBytes = min(keptBytes, position) }
                 chat.ids.append(text.specialTokens[nextSpecial].id)
                 position = text.specialTokens[nextSpecial].range.upperBound
+                beginning = .afterSpecialToken
                 continue
             }
             var end = nextSpecial < text.specialTokens.count ? text.specialTokens[nextSpecial].range.lowerBound : text.bytes.count
             if nextSaid < said.count { end = min(end, isSaid ? said[nextSaid].upperBound : said[nextSaid].lowerBound) }
             var ids: [TokenID] = []
-            try encoder.encode(text.bytes.span.extracting(position..<end), into: &ids)
+            try encoder.encode(text.bytes.span.extracting(position..<end), from: beginning, into: &ids)
+            beginning = .insideText
             var byte = position
             for id in ids {
                 addTurn(role(at: byte))

@@ -1,4 +1,5 @@
-/// Merges long words in time proportional to their length.
+/// Merges long words in time proportional to their length, by ranks that are in order: every token is made by an earlier merge than those
+/// it takes part in (`MergeRanks.isOrdered`).
 ///
 /// The tokens are a linked list. Every adjacent pair that merges is also in a list for its rank: the next merge is in the first rank whose
 /// list is not empty, and a pair that a merge destroys is removed from its list in constant time.
@@ -43,7 +44,7 @@ struct LongWordMerger {
 
         var lowest = 0                                          // no element of `occupied` before this one is nonzero
         while let rank = firstRank(from: &lowest) {
-            var at = start(of: Int32(rank), inOrder: ranks.isOrdered)
+            var at = start(of: Int32(rank))
             // A run of pairs of this rank, such as the letters of "aaaa", merges from its left end.
             while at != Self.none, nodes[Int(at)].rank == rank {
                 let changed = mergeNode(at: Int(at), by: ranks)
@@ -61,17 +62,10 @@ struct LongWordMerger {
         if nodes.count > 1 << 16 { nodes = [] }                 // frees the memory of an exceptionally long word
     }
 
-    /// The node where merging starts for one rank. Pairs of one rank that do not touch can merge in any order, unless a merge makes pairs
+    /// The node where merging starts for one rank. Pairs of one rank that do not touch can merge in any order, because no merge makes pairs
     /// of lower ranks.
-    private func start(of rank: Int32, inOrder: Bool) -> Int32 {
+    private func start(of rank: Int32) -> Int32 {
         var at = heads[Int(rank)]
-        if !inOrder {
-            var other = at
-            while other != Self.none {
-                at = min(at, other)
-                other = nodes[Int(other)].after
-            }
-        }
         while nodes[Int(at)].previous != Self.none, nodes[Int(nodes[Int(at)].previous)].rank == rank { at = nodes[Int(at)].previous }
         return at
     }

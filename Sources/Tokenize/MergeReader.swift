@@ -1,13 +1,14 @@
 import JSON
 
-/// Reads the merges of a vocabulary file, written in GPT-2's byte-to-unicode alphabet, one at a time.
+/// Reads the merges of a vocabulary file one at a time.
 ///
-///     var reader = MergeReader(tokens, index: TokenIndex(tokens))
+///     var reader = MergeReader(tokens, index: TokenIndex(tokens), .byteLevel)
 ///     try reader.add("Ġt he".utf8.span)
 ///     reader.merges                    // " t" and "he" make " the"
 struct MergeReader {
     private(set) var merges: [Vocabulary.Merge] = []
     private let index: TokenIndex
+    private let names: TokenNames
     private var bytes: [UInt8] = []
     /// By token: the last merge that makes it. By merge: the previous merge that makes the same token. -1 for none.
     private var lastMaking: [Int32]
@@ -16,8 +17,9 @@ struct MergeReader {
     /// A merge that is malformed.
     struct Mismatch: Error { let expected, found: String }
 
-    init(_ tokens: ByteStrings, index: TokenIndex) {
+    init(_ tokens: ByteStrings, index: TokenIndex, _ names: TokenNames = .byteLevel) {
         self.index = index
+        self.names = names
         lastMaking = Array(repeating: -1, count: tokens.count)
     }
 
@@ -29,12 +31,12 @@ struct MergeReader {
             throw Mismatch(expected: "two tokens", found: element.kind.rawValue)
         }
         bytes.removeAll(keepingCapacity: true)
-        let isLeftValid = halves[0].withBytes { ByteToUnicode.append($0, to: &bytes) } ?? false
+        let isLeftValid = halves[0].withBytes { names.appendBytes(of: $0, to: &bytes) } ?? false
         let middle = bytes.count
-        let isRightValid = halves[1].withBytes { ByteToUnicode.append($0, to: &bytes) } ?? false
+        let isRightValid = halves[1].withBytes { names.appendBytes(of: $0, to: &bytes) } ?? false
         guard isLeftValid, isRightValid else {
             let invalid = isLeftValid ? halves[1] : halves[0]
-            throw Mismatch(expected: "tokens in GPT-2's byte-to-unicode alphabet", found: excerpt(invalid.bytes ?? []))
+            throw Mismatch(expected: names.description, found: excerpt(invalid.bytes ?? []))
         }
         try add(splitAt: middle)
     }
@@ -49,10 +51,10 @@ struct MergeReader {
         }
         guard spaces == 1 else { throw Mismatch(expected: "two tokens separated by a space", found: excerpt(text)) }
         bytes.removeAll(keepingCapacity: true)
-        let isLeftValid = ByteToUnicode.append(text.extracting(..<space), to: &bytes)
+        let isLeftValid = names.appendBytes(of: text.extracting(..<space), to: &bytes)
         let middle = bytes.count
-        guard isLeftValid, ByteToUnicode.append(text.extracting((space + 1)...), to: &bytes) else {
-            throw Mismatch(expected: "tokens in GPT-2's byte-to-unicode alphabet", found: excerpt(text))
+        guard isLeftValid, names.appendBytes(of: text.extracting((space + 1)...), to: &bytes) else {
+            throw Mismatch(expected: names.description, found: excerpt(text))
         }
         try add(splitAt: middle)
     }
@@ -64,7 +66,7 @@ struct MergeReader {
         var other = lastMaking[Int(result)]
         while other >= 0 {
             if merges[Int(other)].left == left {
-                throw Mismatch(expected: "each merge once", found: excerpt(ByteToUnicode.text(of: bytes).utf8) + " again")
+                throw Mismatch(expected: "each merge once", found: excerpt(names.name(of: bytes)) + " again")
             }
             other = previous[Int(other)]
         }
@@ -75,7 +77,7 @@ struct MergeReader {
 
     private func token(_ range: Range<Int>) throws(Mismatch) -> TokenID {
         guard !range.isEmpty, let id = index[bytes.span.extracting(range)] else {
-            throw Mismatch(expected: "tokens of the vocabulary", found: excerpt(ByteToUnicode.text(of: bytes[range]).utf8))
+            throw Mismatch(expected: "tokens of the vocabulary", found: excerpt(names.name(of: bytes[range])))
         }
         return id
     }

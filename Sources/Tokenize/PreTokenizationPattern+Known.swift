@@ -25,7 +25,12 @@ extension PreTokenizationPattern {
                 .llama3,
             #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"#: .llama3,
         ]
-        for pattern in [PreTokenizationPattern.gpt2, .gpt4, .llama3] { if let regex = pattern.regex { known[regex] = pattern } }
+        // Qwen 2's, 2.5's and 3's.
+        let qwen2 = #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"#
+        known[qwen2 + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#] = .qwen2
+        for pattern in [PreTokenizationPattern.gpt2, .gpt4, .llama3, .qwen2, .smollm] {
+            if let regex = pattern.regex { known[regex] = pattern }
+        }
         return known
     }()
 
@@ -33,7 +38,7 @@ extension PreTokenizationPattern {
         #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"#
 
     /// tiktoken's o200k_base.
-    static let o200k = [
+    package static let o200k = [
         #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"#,
         #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"#,
         #"\p{N}{1,3}"#, #" ?[^\s\p{L}\p{N}]+[\r\n/]*"#, #"\s*[\r\n]+"#, #"\s+(?!\S)"#, #"\s+"#,
@@ -41,7 +46,7 @@ extension PreTokenizationPattern {
 
     /// GPT-2's pattern applied between matches of `digits`: "Digits" before "ByteLevel" in a tokenizer.json. A run of spaces also ends
     /// before a digit, because GPT-2's pattern is applied to text without the digits.
-    static func gpt2(betweenDigits digits: String) -> PreTokenizationPattern {
-        .regex(digits + #"|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"#)
+    static func gpt2(betweenDigits digits: String) -> String {
+        digits + #"|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"#
     }
 }

@@ -1,11 +1,12 @@
 import JSON
 
-/// Reads the `normalizer`, `pre_tokenizer` and `decoder` of a tokenizer.json: a vocabulary's `unit`, `pattern` and `addsPrefixSpace`.
+/// Reads the `normalizer`, `pre_tokenizer` and `decoder` of a tokenizer.json: how a vocabulary treats text before merges.
 struct PreTokenizerJSON {
     private let file: JSONFile
-    /// The pre-tokenizers in order, sequences flattened.
-    private var steps: [Step] = []
-    private let decoder: String
+    /// Sequences flattened.
+    private var normalizers: [Step] = []
+    private var preTokenizers: [Step] = []
+    private var decoders: [Step] = []
 
     private struct Step {
         let type: String
@@ -15,76 +16,150 @@ struct PreTokenizerJSON {
 
     init(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) {
         self.file = file
-        decoder = try root["decoder"].map { element throws(TokenizeError) in
-            element.isNull ? "" : try file.string(element, "type", at: "decoder")
-        } ?? ""
-        if let normalizer = root["normalizer"], !normalizer.isNull { try checkNormalizer(normalizer) }
-        if let preTokenizer = root["pre_tokenizer"], !preTokenizer.isNull { try flatten(preTokenizer, "pre_tokenizer", depth: 0) }
+        normalizers = try steps(root, "normalizer", list: "normalizers")
+        preTokenizers = try steps(root, "pre_tokenizer", list: "pretokenizers")
+        decoders = try steps(root, "decoder", list: "decoders")
     }
 
     func apply(to vocabulary: inout Vocabulary) throws(TokenizeError) {
-        vocabulary.addsPrefixSpace = false
-        guard let last = steps.last, last.type == "ByteLevel" else {
-            vocabulary.unit = .characters
-            vocabulary.pattern = try pattern(of: steps, usesRegex: false)
-            guard decoder.isEmpty || decoder == "Fuse" else {
-                throw file.unsupported("it is not byte-level: its decoder is \(decoder)", Self.advice)
-            }
-            return
+        for step in normalizers { try apply(normalizer: step, to: &vocabulary) }
+        if vocabulary.prefixSpace == .evenBeforeSpace, !vocabulary.marksSpaces {
+            throw file.unsupported("its normalizer prepends U+2581 and does not replace spaces by it", Self.normalizerAdvice)
         }
-        let usesRegex = try file.boolean(last.element, "use_regex", default: true, at: last.location)
-        if try file.boolean(last.element, "add_prefix_space", default: true, at: last.location) {
-            guard steps.count == 1 else {
-                throw file.unsupported("it adds a space before every word (\(last.location).add_prefix_space)", Self.advice)
-            }
-            vocabulary.addsPrefixSpace = true
+        if let last = preTokenizers.last, last.type == "ByteLevel" {
+            try applyByteLevel(last, to: &vocabulary)
+        } else {
+            try applyCharacters(to: &vocabulary)
         }
-        vocabulary.unit = .bytes
-        vocabulary.pattern = try pattern(of: steps.dropLast(), usesRegex: usesRegex)
     }
 
-    private static let advice = "Supported are ByteLevel alone, one Split or Digits before it, and neither for character-level tokenizers."
-
-    private func checkNormalizer(_ normalizer: JSONElement) throws(TokenizeError) {
-        let type = try file.string(normalizer, "type", at: "normalizer")
-        if type == "Sequence", normalizer["normalizers"]?.elements?.first(where: { _ in true }) == nil { return }
-        throw file.unsupported(
-            "it normalizes text before pre-tokenization (normalizer \(type))",
-            "Normalize your texts yourself, and set normalizer to null."
-        )
+    private func steps(_ root: JSONElement, _ key: String, list: String) throws(TokenizeError) -> [Step] {
+        guard let element = root[key], !element.isNull else { return [] }
+        var steps: [Step] = []
+        try flatten(element, key, list, depth: 0, into: &steps)
+        return steps
     }
 
-    private mutating func flatten(_ element: JSONElement, _ location: String, depth: Int) throws(TokenizeError) {
+    private func flatten(
+        _ element: JSONElement, _ location: String, _ list: String, depth: Int, into steps: inout [Step]
+    ) throws(TokenizeError) {
         let type = try file.string(element, "type", at: location)
         guard type == "Sequence", depth < 8 else { return steps.append(Step(type: type, element: element, location: location)) }
-        for (i, inner) in try file.array(element, "pretokenizers", at: location).enumerated() {
-            try flatten(inner, "\(location).pretokenizers[\(i)]", depth: depth + 1)
+        for (i, inner) in try file.array(element, list, at: location).enumerated() {
+            try flatten(inner, "\(location).\(list)[\(i)]", list, depth: depth + 1, into: &steps)
         }
     }
 
-    private func pattern(of steps: some Collection<Step>, usesRegex: Bool) throws(TokenizeError) -> PreTokenizationPattern {
-        guard let step = steps.first else { return usesRegex ? .gpt2 : .none }
-        guard steps.count == 1 else { throw file.unsupported("it splits text in \(steps.count) steps", Self.advice) }
-        switch (step.type, usesRegex) {
-        case ("Digits", _):
-            let isIndividual = try file.boolean(step.element, "individual_digits", default: false, at: step.location)
-            let digits = isIndividual ? #"\p{N}"# : #"\p{N}+"#
-            return usesRegex ? .gpt2(betweenDigits: digits) : .regex(digits)
-        case ("Split", false):
-            let pattern = PreTokenizationPattern(regex: try splitRegex(step))
-            try checkBehavior(step, pattern)
-            if case .regex(let text) = pattern {
-                do { _ = try RegexPreTokenizer(text) } catch {
-                    guard case .badPattern(_, let offset, let reason) = error else { throw error }
-                    let found = "\(excerpt(text.utf8)), at character \(offset): \(reason)"
-                    throw file.malformed("\(step.location).pattern", "a regular expression", found)
-                }
+    // MARK: Normalizers
+
+    private static let mark = "\u{2581}"
+    private static let normalizerAdvice = "Supported are NFC, and SentencePiece's Prepend and Replace with U+2581."
+
+    private func apply(normalizer step: Step, to vocabulary: inout Vocabulary) throws(TokenizeError) {
+        switch step.type {
+        case "NFC":
+            vocabulary.normalization = .nfc
+            return
+        case "Prepend" where try file.string(step.element, "prepend", at: step.location) == Self.mark:
+            vocabulary.prefixSpace = .evenBeforeSpace
+            return
+        case "Replace":
+            let pattern = try file.object(step.element, "pattern", at: step.location)
+            if pattern["String"]?.string == " ", try file.string(step.element, "content", at: step.location) == Self.mark {
+                vocabulary.marksSpaces = true
+                return
             }
-            return pattern
-        default:
-            let what = "it splits text by \(step.type)\(usesRegex ? " and then by GPT-2's pattern" : "") (\(step.location))"
-            throw file.unsupported(what, Self.advice)
+        default: break
         }
+        throw file.unsupported("it normalizes text before pre-tokenization (\(step.type) in \(step.location))", Self.normalizerAdvice)
+    }
+
+    // MARK: Pre-tokenizers
+
+    private static let advice =
+        "Supported are ByteLevel, alone or after Split or Digits, Metaspace, and neither for character-level tokenizers."
+
+    private func applyByteLevel(_ last: Step, to vocabulary: inout Vocabulary) throws(TokenizeError) {
+        vocabulary.unit = .bytes
+        if vocabulary.marksSpaces { throw file.unsupported("it is byte-level and replaces spaces by U+2581", Self.normalizerAdvice) }
+        let usesRegex = try file.boolean(last.element, "use_regex", default: true, at: last.location)
+        if try file.boolean(last.element, "add_prefix_space", default: true, at: last.location) {
+            guard preTokenizers.count == 1 else {
+                throw file.unsupported("it adds a space before every word (\(last.location).add_prefix_space)", Self.advice)
+            }
+            vocabulary.prefixSpace = .always
+        }
+        vocabulary.pattern = try pattern(of: preTokenizers.dropLast(), usesRegex: usesRegex)
+    }
+
+    private func applyCharacters(to vocabulary: inout Vocabulary) throws(TokenizeError) {
+        vocabulary.unit = .characters
+        var steps = preTokenizers
+        vocabulary.pattern = .none
+        if let step = steps.first, step.type == "Metaspace" {
+            steps.removeFirst()
+            try apply(metaspace: step, to: &vocabulary)
+        } else if vocabulary.marksSpaces, let step = steps.first, steps.count == 1, step.type == "Split",
+            step.element["pattern"]?["String"]?.string == " " {
+            steps.removeFirst()                                    // Gemma's: the normalizer leaves no spaces to split at
+        }
+        if vocabulary.marksSpaces, let step = steps.first {
+            throw file.unsupported("it splits text by \(step.type) (\(step.location)) and replaces spaces by U+2581", Self.advice)
+        }
+        if !steps.isEmpty { vocabulary.pattern = try pattern(of: steps[...], usesRegex: false) }
+        let known: Set = vocabulary.marksSpaces ? ["Replace", "ByteFallback", "Fuse", "Strip", "Metaspace"] : ["Fuse", "ByteFallback"]
+        if let decoder = decoders.first(where: { !known.contains($0.type) }) {
+            throw file.unsupported("it is not byte-level: its decoder is \(decoder.type)", Self.advice)
+        }
+    }
+
+    private func apply(metaspace step: Step, to vocabulary: inout Vocabulary) throws(TokenizeError) {
+        guard try file.string(step.element, "replacement", default: Self.mark, at: step.location) == Self.mark else {
+            throw file.unsupported("its Metaspace replaces spaces by another character than U+2581", Self.advice)
+        }
+        // Files from before `prepend_scheme` have `add_prefix_space`.
+        let addsSpace = try file.boolean(step.element, "add_prefix_space", default: true, at: step.location)
+        let scheme = try file.string(step.element, "prepend_scheme", default: addsSpace ? "always" : "never", at: step.location)
+        guard let prefixSpace = ["always": Vocabulary.PrefixSpace.always, "first": .first, "never": .never][scheme] else {
+            throw file.malformed("\(step.location).prepend_scheme", "always, first or never", excerpt(scheme.utf8))
+        }
+        if vocabulary.prefixSpace == .never { vocabulary.prefixSpace = prefixSpace }
+        vocabulary.marksSpaces = true
+        if try file.boolean(step.element, "split", default: true, at: step.location) { vocabulary.pattern = .spaces }
+    }
+
+    /// - Parameter usesRegex: whether GPT-2's pattern splits what the steps leave.
+    private func pattern(of steps: ArraySlice<Step>, usesRegex: Bool) throws(TokenizeError) -> PreTokenizationPattern {
+        if let step = steps.first, steps.count == 1, usesRegex, step.type == "Digits" {
+            return PreTokenizationPattern(regex: PreTokenizationPattern.gpt2(betweenDigits: try digits(step)))
+        }
+        var patterns: [PreTokenizationPattern] = []
+        for step in steps {
+            switch step.type {
+            case "Digits": patterns.append(.regex(try digits(step)))
+            case "Split": patterns.append(try split(step))
+            default: throw file.unsupported("it splits text by \(step.type) (\(step.location))", Self.advice)
+            }
+        }
+        if usesRegex { patterns.append(.gpt2) }
+        return patterns.count > 1 ? .sequence(patterns) : patterns.first ?? .none
+    }
+
+    private func digits(_ step: Step) throws(TokenizeError) -> String {
+        try file.boolean(step.element, "individual_digits", default: false, at: step.location) ? #"\p{N}"# : #"\p{N}+"#
+    }
+
+    private func split(_ step: Step) throws(TokenizeError) -> PreTokenizationPattern {
+        let pattern = PreTokenizationPattern(regex: try splitRegex(step))
+        try checkBehavior(step, pattern)
+        if case .regex(let text) = pattern {
+            do { _ = try RegexPreTokenizer(text) } catch {
+                guard case .badPattern(_, let offset, let reason) = error else { throw error }
+                let found = "\(excerpt(text.utf8)), at character \(offset): \(reason)"
+                throw file.malformed("\(step.location).pattern", "a regular expression", found)
+            }
+        }
+        return pattern
     }
 
     private func splitRegex(_ step: Step) throws(TokenizeError) -> String {

@@ -5,13 +5,22 @@
 ///     decoder.add(220)                 // …
 ///     decoder.finish()                 // an incomplete character at the end, as U+FFFD
 ///
-/// The concatenation of all results is `Tokenizer.text(of:)` of all IDs.
+/// The concatenation of all results is the text of all IDs as it continues an earlier text, such as a prompt. With `startsText` it is
+/// `Tokenizer.text(of:)`: without the space that a SentencePiece vocabulary prepends to a text.
 package struct StreamDecoder: Sendable {
     private let tokens: ByteStrings
     /// The first bytes of an incomplete character: at most 3.
     private var pending: [UInt8] = []
 
-    package init(_ vocabulary: Vocabulary) { tokens = vocabulary.tokens }
+    /// Whether a space at the start of the next token is not part of the text.
+    private var dropsSpace: Bool
+    private let dropsLeadingSpace: Bool
+
+    package init(_ vocabulary: Vocabulary, startsText: Bool = false) {
+        tokens = vocabulary.tokens
+        dropsLeadingSpace = startsText && vocabulary.dropsLeadingSpace
+        dropsSpace = dropsLeadingSpace
+    }
 
     /// The text that is complete after this token. An invalid ID has no text.
     package mutating func add(_ id: TokenID) -> String {
@@ -20,6 +29,10 @@ package struct StreamDecoder: Sendable {
     }
 
     package mutating func add(_ bytes: some Collection<UInt8>) -> String {
+        if dropsSpace, let first = bytes.first {
+            dropsSpace = false
+            if first == 0x20 { return add(bytes.dropFirst()) }
+        }
         pending.append(contentsOf: bytes)
         let complete = pending.count - pending.span.incompleteUTF8Suffix
         defer { pending.removeFirst(complete) }
@@ -28,7 +41,10 @@ package struct StreamDecoder: Sendable {
 
     /// Returns the incomplete character at the end, if any, as U+FFFD, and resets the decoder.
     package mutating func finish() -> String {
-        defer { pending.removeAll() }
+        defer {
+            pending.removeAll()
+            dropsSpace = dropsLeadingSpace
+        }
         return String(decoding: pending, as: UTF8.self)
     }
 }

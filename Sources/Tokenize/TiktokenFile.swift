@@ -56,7 +56,7 @@ package enum TiktokenFile {
         let special = vocabulary.specialTokenIDs
         let index = TokenIndex(tokens, except: special)
         guard vocabulary.unit == .bytes else { throw error("its tokens are characters") }
-        guard !vocabulary.addsPrefixSpace else { throw error("it adds a prefix space to every text") }
+        if let feature = vocabulary.featureOfTokenizerJSON { throw error(feature) }
         for byte in UInt8.min...UInt8.max where index[[byte].span] == nil { throw error("byte \(byte) is not a token") }
         if let duplicate = index.firstDuplicate(in: tokens, except: special) { throw error("token \(duplicate) has the bytes of another") }
         // tiktoken merges the pair whose token has the lowest ID. That must be the order of the merges.

@@ -4,41 +4,56 @@ extension TokenizerJSON {
     /// The bytes of a tokenizer.json. Hugging Face's library encodes text to the same IDs with it, if `encode_special_tokens` is set, and
     /// `read` returns the same vocabulary.
     package static func bytes(of vocabulary: Vocabulary) throws(TokenizeError) -> [UInt8] {
-        // ByteLevel after a Split would add a space before every word.
-        guard !vocabulary.addsPrefixSpace || !hasSplit(vocabulary) && vocabulary.unit == .bytes else {
-            throw .notExpressible(format: "tokenizer.json", reason: "it adds a prefix space and does not use GPT-2's pattern")
-        }
+        if let reason = incompatibility(vocabulary) { throw .notExpressible(format: "tokenizer.json", reason: reason) }
         let names = try tokenNames(of: vocabulary)
+        let areMergesPairs = vocabulary.unit == .characters && !vocabulary.marksSpaces
         var writer = JSONWriter(.pretty)
         writer.object { file in
             file.key("version"); file.string("1.0")
             file.key("truncation"); file.null()
             file.key("padding"); file.null()
-            file.key("added_tokens"); file.array { list in for token in vocabulary.specialTokens { write(token, to: &list) } }
-            file.key("normalizer"); file.null()
-            file.key("pre_tokenizer"); writePreTokenizer(vocabulary, to: &file)
-            file.key("post_processor"); file.null()
-            file.key("decoder"); file.object {
-                $0.key("type"); $0.string(vocabulary.unit == .bytes ? "ByteLevel" : "Fuse")
-                if vocabulary.unit == .bytes { writeByteLevel(addsPrefixSpace: false, usesRegex: false, to: &$0) }
+            file.key("added_tokens"); file.array { list in
+                for token in vocabulary.specialTokens { write(token, isSpecial: true, to: &list) }
+                for token in vocabulary.addedTokens { write(token, isSpecial: false, to: &list) }
             }
+            file.key("normalizer"); writeNormalizer(vocabulary, to: &file)
+            file.key("pre_tokenizer"); writePreTokenizer(vocabulary, to: &file)
+            file.key("post_processor"); PostProcessorJSON.write(vocabulary, names, to: &file)
+            file.key("decoder"); writeDecoder(vocabulary, to: &file)
             file.key("model"); file.object { model in
                 model.key("type"); model.string("BPE")
-                for key in ["dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"] { model.key(key); model.null() }
-                model.key("fuse_unk"); model.boolean(false)
-                model.key("byte_fallback"); model.boolean(false)
+                model.key("dropout"); model.null()
+                model.key("unk_token")
+                if let unknown = vocabulary.unknownToken { model.string(names[Int(unknown)]) } else { model.null() }
+                for key in ["continuing_subword_prefix", "end_of_word_suffix"] { model.key(key); model.null() }
+                model.key("fuse_unk"); model.boolean(vocabulary.fusesUnknown)
+                model.key("byte_fallback"); model.boolean(!vocabulary.byteTokens.isEmpty)
                 model.key("ignore_merges"); model.boolean(vocabulary.ignoresMerges)
                 model.key("vocab"); model.object { object in
                     for id in names.indices where !names.range(of: id).isEmpty { object.key(names[id]); object.integer(id) }
                 }
-                // "Ġt he" and not ["Ġt", "he"]: the alphabet has no space, and every version of the library reads it.
+                // "Ġt he" and not ["Ġt", "he"]: neither alphabet has a space, and every version of the library reads it.
                 model.key("merges"); model.array { list in
-                    for merge in vocabulary.merges { list.string(names[Int(merge.left)] + [32] + names[Int(merge.right)]) }
+                    for merge in vocabulary.merges {
+                        let (left, right) = (names[Int(merge.left)], names[Int(merge.right)])
+                        if areMergesPairs { list.array { $0.string(left); $0.string(right) } } else { list.string(left + [32] + right) }
+                    }
                 }
             }
         }
         writer.newline()
         return writer.bytes
+    }
+
+    /// Why the file cannot represent the vocabulary; nil if it can.
+    private static func incompatibility(_ vocabulary: Vocabulary) -> String? {
+        if vocabulary.marksSpaces {
+            guard vocabulary.unit == .characters else { return "it is byte-level and marks spaces" }
+            return [.none, .spaces].contains(vocabulary.pattern) ? nil : "it is a SentencePiece vocabulary with a pattern"
+        }
+        // ByteLevel after a Split would add a space before every word.
+        let canPrepend = vocabulary.prefixSpace == .always && !hasSplit(vocabulary) && vocabulary.unit == .bytes
+        return vocabulary.prefixSpace == .never || canPrepend ? nil : "it adds a prefix space and does not use GPT-2's pattern"
     }
 
     /// The name of each token in the file. Throws if the file cannot represent the vocabulary.
@@ -50,7 +65,6 @@ extension TokenizerJSON {
         }
         if let last = names.indices.last, names.range(of: last).isEmpty { throw error("its last ID, \(last), is unused") }
         if vocabulary.unit == .characters {
-            guard vocabulary.merges.isEmpty else { throw error("its tokens are characters and have merges") }
             for token in vocabulary.ordinaryTokens where (try? UTF8Span(validating: Array(token).span)) == nil {
                 throw error("its tokens are characters, and one is not UTF-8")
             }
@@ -64,12 +78,64 @@ extension TokenizerJSON {
         return names
     }
 
-    private static func write(_ token: Vocabulary.SpecialToken, to list: inout JSONWriter) {
+    private static func write(_ token: Vocabulary.AddedToken, isSpecial: Bool, to list: inout JSONWriter) {
         list.object {
             $0.key("id"); $0.integer(token.id)
             $0.key("content"); $0.string(token.text)
-            for key in ["single_word", "lstrip", "rstrip", "normalized"] { $0.key(key); $0.boolean(false) }
-            $0.key("special"); $0.boolean(true)
+            for (key, option) in matchingOptions { $0.key(key); $0.boolean(token.matching.contains(option)) }
+            $0.key("special"); $0.boolean(isSpecial)
+        }
+    }
+
+    private static func writeNormalizer(_ vocabulary: Vocabulary, to file: inout JSONWriter) {
+        let hasNFC = vocabulary.normalization == .nfc
+        let prepends = vocabulary.prefixSpace == .evenBeforeSpace
+        let replaces = vocabulary.marksSpaces && !vocabulary.usesMetaspace || prepends
+        guard hasNFC || prepends || replaces else { return file.null() }
+        writeSequence("normalizers", to: &file, count: [hasNFC, prepends, replaces].count { $0 }) { list in
+            if hasNFC { list.object { $0.key("type"); $0.string("NFC") } }
+            if prepends { list.object { $0.key("type"); $0.string("Prepend"); $0.key("prepend"); $0.string("\u{2581}") } }
+            if replaces { writeReplace(" ", "\u{2581}", to: &list) }
+        }
+    }
+
+    /// Writes an element, or a Sequence of several.
+    private static func writeSequence(
+        _ key: String, to file: inout JSONWriter, count: Int, _ body: (inout JSONWriter) -> Void
+    ) {
+        if count == 1 { return body(&file) }
+        file.object { object in
+            object.key("type"); object.string("Sequence")
+            object.key(key); object.array { body(&$0) }
+        }
+    }
+
+    private static func writeReplace(_ text: String, _ content: String, to list: inout JSONWriter) {
+        list.object {
+            $0.key("type"); $0.string("Replace")
+            $0.key("pattern"); $0.object { $0.key("String"); $0.string(text) }
+            $0.key("content"); $0.string(content)
+        }
+    }
+
+    private static func writeDecoder(_ vocabulary: Vocabulary, to file: inout JSONWriter) {
+        if vocabulary.marksSpaces {
+            return writeSequence("decoders", to: &file, count: 4) { list in
+                writeReplace("\u{2581}", " ", to: &list)
+                list.object { $0.key("type"); $0.string("ByteFallback") }
+                list.object { $0.key("type"); $0.string("Fuse") }
+                guard vocabulary.dropsLeadingSpace else { return }
+                list.object {
+                    $0.key("type"); $0.string("Strip")
+                    $0.key("content"); $0.string(" ")
+                    $0.key("start"); $0.integer(1)
+                    $0.key("stop"); $0.integer(0)
+                }
+            }
+        }
+        file.object {
+            $0.key("type"); $0.string(vocabulary.unit == .bytes ? "ByteLevel" : vocabulary.byteTokens.isEmpty ? "Fuse" : "ByteFallback")
+            if vocabulary.unit == .bytes { writeByteLevel(addsPrefixSpace: false, usesRegex: false, to: &$0) }
         }
     }
 
@@ -79,22 +145,35 @@ extension TokenizerJSON {
     }
 
     private static func writePreTokenizer(_ vocabulary: Vocabulary, to file: inout JSONWriter) {
+        if vocabulary.marksSpaces {
+            guard vocabulary.usesMetaspace else { return file.null() }
+            return file.object {
+                $0.key("type"); $0.string("Metaspace")
+                $0.key("replacement"); $0.string("\u{2581}")
+                $0.key("prepend_scheme")
+                $0.string(vocabulary.prefixSpace == .evenBeforeSpace ? "never" : vocabulary.prefixSpace.rawValue)
+                $0.key("split"); $0.boolean(vocabulary.pattern == .spaces)
+            }
+        }
         let isByteLevel = vocabulary.unit == .bytes
-        guard hasSplit(vocabulary), let regex = vocabulary.pattern.regex else {
+        guard hasSplit(vocabulary) else {
             guard isByteLevel else { return file.null() }
             return file.object {
                 $0.key("type"); $0.string("ByteLevel")
-                writeByteLevel(addsPrefixSpace: vocabulary.addsPrefixSpace, usesRegex: vocabulary.pattern == .gpt2, to: &$0)
+                writeByteLevel(addsPrefixSpace: vocabulary.prefixSpace == .always, usesRegex: vocabulary.pattern == .gpt2, to: &$0)
             }
         }
+        let patterns = if case .sequence(let patterns) = vocabulary.pattern { patterns } else { [vocabulary.pattern] }
         file.object {
             $0.key("type"); $0.string("Sequence")
             $0.key("pretokenizers"); $0.array { steps in
-                steps.object {
-                    $0.key("type"); $0.string("Split")
-                    $0.key("pattern"); $0.object { $0.key("Regex"); $0.string(regex) }
-                    $0.key("behavior"); $0.string("Isolated")
-                    $0.key("invert"); $0.boolean(false)
+                for regex in patterns.compactMap(\.regex) {
+                    steps.object {
+                        $0.key("type"); $0.string("Split")
+                        $0.key("pattern"); $0.object { $0.key("Regex"); $0.string(regex) }
+                        $0.key("behavior"); $0.string("Isolated")
+                        $0.key("invert"); $0.boolean(false)
+                    }
                 }
                 guard isByteLevel else { return }
                 steps.object {
@@ -109,25 +188,5 @@ extension TokenizerJSON {
         object.key("add_prefix_space"); object.boolean(addsPrefixSpace)
         object.key("trim_offsets"); object.boolean(true)
         object.key("use_regex"); object.boolean(usesRegex)
-    }
-}
-
-extension Vocabulary {
-    /// The name of each token in Hugging Face's files: bytes in GPT-2's byte-to-unicode alphabet, special tokens unchanged.
-    var tokenNames: ByteStrings {
-        var names = ByteStrings()
-        var name: [UInt8] = []
-        names.reserveCapacity(count, bytes: 2 * tokens.bytes.count)
-        let special = specialTokenIDs
-        for id in tokens.indices {
-            if unit == .characters || special.contains(TokenID(id)) {
-                names.append(tokens[id])
-                continue
-            }
-            name.removeAll(keepingCapacity: true)
-            ByteToUnicode.append(tokens[id], to: &name)
-            names.append(name)
-        }
-        return names
     }
 }

@@ -1,19 +1,20 @@
 import JSON
 
-/// Hugging Face's tokenizer.json, for byte-level BPE and character-level tokenizers. It is also slm's own format: it represents every
-/// `Vocabulary`.
+/// Hugging Face's tokenizer.json, for byte-level BPE, SentencePiece BPE and character-level tokenizers. It is also slm's own format: it
+/// represents every `Vocabulary`.
 ///
 ///     let vocabulary = try TokenizerJSON.read(bytes, path: "tokenizer.json")
 ///     let same = try TokenizerJSON.bytes(of: vocabulary)
 ///
 /// How the file is read:
 /// - `model`: BPE only. `ignore_merges` is `ignoresMerges`. `unk_token` and `byte_fallback` have no effect if every byte is a token.
-/// - `pre_tokenizer`: ByteLevel, alone or after one Split or Digits, gives the pattern; without one, tokens are characters.
-/// - `added_tokens` become special tokens. slm never encodes text to them by default, but Hugging Face's library does unless
-///   `encode_special_tokens` is set. Those with `"special": false`, which it always finds in text, are special, too, unless the vocabulary
-///   contains them: then they are ordinary tokens. `lstrip`, `rstrip`, `single_word` and `normalized` only affect how they are found.
-/// - `normalizer`: must be null. `post_processor`, `truncation` and `padding` are ignored. `decoder` only tells whether tokens are
-///   characters.
+/// - `pre_tokenizer`: ByteLevel, alone or after Split and Digits, gives the pattern. Metaspace, or a normalizer that replaces spaces by
+///   U+2581, is SentencePiece. Without either, tokens are characters.
+/// - `normalizer`: NFC, Prepend and Replace with U+2581.
+/// - `added_tokens` with `"special": true` become special tokens. slm never encodes text to them by default, but Hugging Face's library
+///   does unless `encode_special_tokens` is set. The others become added tokens, which both always find in text.
+/// - `post_processor`: TemplateProcessing gives the special tokens around a text. `truncation` and `padding` are ignored. `decoder` is only
+///   checked.
 package enum TokenizerJSON {
     package static func read(_ bytes: [UInt8], path: String) throws(TokenizeError) -> Vocabulary {
         var parser = JSONParser()
@@ -29,18 +30,20 @@ package enum TokenizerJSON {
         try PreTokenizerJSON(root, file).apply(to: &vocabulary)
         try readTokens(model, try addedTokens(root, file), into: &vocabulary, file)
         try readMerges(model, into: &vocabulary, file)
-        try checkUnknownTokens(model, vocabulary, file)
+        vocabulary.demoteUnmergedAddedTokens()
+        try readUnknownToken(model, into: &vocabulary, file)
+        try PostProcessorJSON.read(root, file, into: &vocabulary)
         return vocabulary
     }
 
     private static func checkModel(_ model: JSONElement, _ file: JSONFile) throws(TokenizeError) {
         let type = try file.string(model, "type", default: "BPE", at: "model")
-        guard type == "BPE" else { throw file.unsupported("its model is \(type)", "Only byte-level BPE is supported.") }
+        guard type == "BPE" else { throw file.unsupported("its model is \(type)", "Only BPE is supported.") }
         for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
             let mark = try file.string(model, key, default: "", at: "model")
             if !mark.isEmpty {
                 throw file.unsupported(
-                    "it marks parts of words with '\(mark)' (\(key))", "Only byte-level BPE, without marks, is supported."
+                    "it marks parts of words with '\(mark)' (\(key))", "Only BPE without such marks is supported."
                 )
             }
         }
@@ -49,28 +52,40 @@ package enum TokenizerJSON {
         }
     }
 
-    /// Rejects features for unknown text, which only matter if some byte is not a token.
-    private static func checkUnknownTokens(_ model: JSONElement, _ vocabulary: Vocabulary, _ file: JSONFile) throws(TokenizeError) {
-        let isComplete = vocabulary.unit == .bytes
-            && Set(vocabulary.ordinaryTokens.lazy.filter { $0.count == 1 }.map(\.first)).count == 256
-        if isComplete { return }
+    /// Reads what unknown text is encoded as. It has no effect if every byte is a token.
+    private static func readUnknownToken(
+        _ model: JSONElement, into vocabulary: inout Vocabulary, _ file: JSONFile
+    ) throws(TokenizeError) {
         let unknown = try file.string(model, "unk_token", default: "", at: "model")
-        if !unknown.isEmpty {
-            throw file.unsupported(
-                "it encodes unknown text as '\(unknown)' (unk_token)",
-                "A tokenizer with an unk_token is only supported if all bytes are tokens."
-            )
+        if vocabulary.unit == .bytes {
+            let isComplete = Set(vocabulary.ordinaryTokens.lazy.filter { $0.count == 1 }.map(\.first)).count == 256
+            if isComplete { return }
+            if !unknown.isEmpty {
+                throw file.unsupported(
+                    "it encodes unknown text as '\(unknown)' (unk_token)",
+                    "A byte-level tokenizer with an unk_token is only supported if all bytes are tokens."
+                )
+            }
+            if try file.boolean(model, "byte_fallback", default: false, at: "model") {
+                throw file.unsupported(
+                    "it is byte-level and encodes bytes as tokens such as <0x0A> (byte_fallback)", "Supported is one of the two.")
+            }
+            return
         }
-        if try file.boolean(model, "byte_fallback", default: false, at: "model") {
-            throw file.unsupported("it encodes bytes as tokens such as <0x0A> (byte_fallback)", "Only byte-level BPE is supported.")
+        guard !unknown.isEmpty else { return }
+        let names = vocabulary.tokenNames
+        guard let id = names.indices.first(where: { names[$0].elementsEqual(unknown.utf8) }) else {
+            throw file.malformed("model.unk_token", "a token of the vocabulary", excerpt(unknown.utf8))
         }
+        vocabulary.unknownToken = TokenID(id)
+        vocabulary.fusesUnknown = try file.boolean(model, "fuse_unk", default: false, at: "model")
     }
 
     private struct AddedToken {
-        let token: Vocabulary.SpecialToken
+        let id: TokenID
+        let text: String
+        var matching: AddedTokenMatching
         let isSpecial: Bool
-        /// Whether the vocabulary contains it as an ordinary token.
-        var isOrdinary = false
     }
 
     private static func addedTokens(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) -> [AddedToken] {
@@ -86,69 +101,84 @@ package enum TokenizerJSON {
                 throw TokenSlots.Failure.outOfRange(limit: limit).error(path: file.path, location: location, id: id)
             }
             let isSpecial = try file.boolean(element, "special", default: false, at: location)
-            added.append(AddedToken(token: Vocabulary.SpecialToken(id: TokenID(id), text: text), isSpecial: isSpecial))
+            var matching: AddedTokenMatching = []
+            for (key, option) in matchingOptions where try file.boolean(element, key, default: false, at: location) {
+                matching.insert(option)
+            }
+            added.append(AddedToken(id: TokenID(id), text: text, matching: matching, isSpecial: isSpecial))
         }
         return added
     }
+
+    static let matchingOptions: KeyValuePairs<String, AddedTokenMatching> = [
+        "single_word": .wholeWord, "lstrip": .stripsLeft, "rstrip": .stripsRight, "normalized": .normalized,
+    ]
 
     private static func readTokens(
         _ model: JSONElement, _ addedTokens: [AddedToken], into vocabulary: inout Vocabulary, _ file: JSONFile
     ) throws(TokenizeError) {
         var slots = TokenSlots(fileSize: file.size)
         var added = addedTokens
-        var addedIndices: [String: Int] = [:]
+        // By bytes: Swift's strings are equal if they are canonically equivalent.
+        var addedIndices: [[UInt8]: Int] = [:]
         var token: [UInt8] = []
         for (index, one) in added.enumerated() {
-            guard addedIndices.updateValue(index, forKey: one.token.text) == nil else {
-                throw file.malformed("added_tokens", "each token once", excerpt(one.token.text.utf8) + " again")
+            guard addedIndices.updateValue(index, forKey: Array(one.text.utf8)) == nil else {
+                throw file.malformed("added_tokens", "each token once", excerpt(one.text.utf8) + " again")
             }
         }
-        let isByteLevel = vocabulary.unit == .bytes
+        let names = TokenNames(vocabulary)
+        let hasByteFallback = try file.boolean(model, "byte_fallback", default: false, at: "model")
+        let hasByteTokens = hasByteFallback && vocabulary.unit == .characters
         guard let members = try file.object(model, "vocab", at: "model").members else { return }
         for (key, value) in members {
             func location() -> String { "model.vocab[\(excerpt(key.bytes ?? []))]" }
             guard let id = value.integer else { throw file.mismatch(location(), "a whole number", value) }
             token.removeAll(keepingCapacity: true)
-            let isValid = key.withBytes { text in
-                if isByteLevel { return ByteToUnicode.append(text, to: &token) }
-                for i in text.indices { token.append(text[i]) }
-                return true
-            } ?? false
-            if !addedIndices.isEmpty, let index = addedIndices[key.string ?? ""] {
-                guard id == added[index].token.id else {
-                    throw file.malformed(location(), "\(added[index].token.id), its ID in added_tokens", "\(id)")
+            if hasByteTokens, let byte = key.withBytes({ TokenNames.byte(of: $0) }) ?? nil, (0..<slots.limit).contains(id) {
+                if vocabulary.byteTokens.isEmpty { vocabulary.byteTokens = Array(repeating: -1, count: 256) }
+                if addedIndices[key.bytes ?? []] == nil, vocabulary.byteTokens[Int(byte)] < 0 {
+                    vocabulary.byteTokens[Int(byte)] = TokenID(id)
+                    do { try slots.insert(CollectionOfOne(byte), at: id) } catch {
+                        throw error.error(path: file.path, location: location(), id: id)
+                    }
+                    continue
+                }
+            }
+            let isValid = key.withBytes { names.appendBytes(of: $0, to: &token) } ?? false
+            if !addedIndices.isEmpty, let index = addedIndices[key.bytes ?? []] {
+                guard id == added[index].id else {
+                    throw file.malformed(location(), "\(added[index].id), its ID in added_tokens", "\(id)")
                 }
                 if added[index].isSpecial || !isValid { continue }
-                added[index].isOrdinary = true
+                added[index].matching.insert(.mergeable)
             } else if !isValid {
-                throw file.malformed(
-                    "model.vocab", "tokens in GPT-2's byte-to-unicode alphabet or in added_tokens", excerpt(key.bytes ?? [])
-                )
+                throw file.malformed("model.vocab", "\(names.description) or in added_tokens", excerpt(key.bytes ?? []))
             }
             do { try slots.insert(token, at: id) } catch { throw error.error(path: file.path, location: location(), id: id) }
         }
-        for one in added where !one.isOrdinary {
-            let special = one.token
-            do { try slots.insert(special.text.utf8, at: Int(special.id)) } catch {
-                throw error.error(path: file.path, location: "added_tokens", id: Int(special.id))
+        for one in added {
+            let token = Vocabulary.AddedToken(id: one.id, text: one.text, one.matching)
+            if one.isSpecial { vocabulary.specialTokens.append(token) } else { vocabulary.addedTokens.append(token) }
+            if one.matching.contains(.mergeable) { continue }
+            var text = Array(one.text.utf8)
+            if vocabulary.marksSpaces, !one.isSpecial { TextNormalizer.replaceMarks(in: &text) }
+            do { try slots.insert(text, at: Int(one.id)) } catch {
+                throw error.error(path: file.path, location: "added_tokens", id: Int(one.id))
             }
-            vocabulary.specialTokens.append(special)
         }
         vocabulary.tokens = slots.tokens
     }
 
     private static func readMerges(_ model: JSONElement, into vocabulary: inout Vocabulary, _ file: JSONFile) throws(TokenizeError) {
         vocabulary.ignoresMerges = try file.boolean(model, "ignore_merges", default: false, at: "model")
-        let special = vocabulary.specialTokenIDs
-        let index = TokenIndex(vocabulary.tokens, except: special)
-        if let duplicate = index.firstDuplicate(in: vocabulary.tokens, except: special) {
+        let unmergeable = vocabulary.unmergeableTokenIDs
+        let index = TokenIndex(vocabulary.tokens, except: unmergeable)
+        if let duplicate = index.firstDuplicate(in: vocabulary.tokens, except: unmergeable) {
             throw file.malformed("model.vocab", "each token once", excerpt(vocabulary.tokens[Int(duplicate)]) + " again")
         }
-        var merges = MergeReader(vocabulary.tokens, index: index)
+        var merges = MergeReader(vocabulary.tokens, index: index, TokenNames(vocabulary))
         for (i, element) in try file.array(model, "merges", at: "model").enumerated() {
-            guard vocabulary.unit == .bytes else {
-                throw file.unsupported("its tokens are characters and have merges", "Only byte-level BPE is supported.")
-            }
             do throws(MergeReader.Mismatch) { try merges.add(element) } catch {
                 throw file.malformed("model.merges[\(i)]", error.expected, error.found)
             }
@@ -158,9 +188,24 @@ package enum TokenizerJSON {
 }
 
 extension Vocabulary {
-    /// The tokens that are not special.
+    /// Makes added tokens unmergeable that are in the file's vocabulary only to have an ID: no merge involves them.
+    fileprivate mutating func demoteUnmergedAddedTokens() {
+        guard addedTokens.contains(where: { $0.matching.contains(.mergeable) }) else { return }
+        let merged = Set(merges.lazy.flatMap { [$0.left, $0.right, $0.result] })
+        for (i, token) in addedTokens.enumerated() where token.matching.contains(.mergeable) {
+            if merged.contains(token.id) || isBaseUnit(tokens[Int(token.id)]) { continue }
+            addedTokens[i] = AddedToken(id: token.id, text: token.text, token.matching.subtracting(.mergeable))
+        }
+    }
+
+    /// Whether words consist of such tokens before merges.
+    func isBaseUnit(_ token: ArraySlice<UInt8>) -> Bool {
+        unit == .bytes ? token.count == 1 : String(decoding: token, as: UTF8.self).unicodeScalars.count == 1
+    }
+
+    /// The tokens that words are encoded to.
     var ordinaryTokens: some Sequence<ArraySlice<UInt8>> {
-        let special = specialTokenIDs
-        return tokens.indices.lazy.filter { !special.contains(TokenID($0)) }.map { tokens[$0] }
+        let others = unmergeableTokenIDs
+        return tokens.indices.lazy.filter { !others.contains(TokenID($0)) }.map { tokens[$0] }
     }
 }

@@ -3,8 +3,8 @@ import Glibc
 import JSON
 
 extension Vocabulary {
-    /// Reads a tokenizer of any supported format: tokenizer.json, vocab.json with merges.txt, encoder.json with vocab.bpe, or .tiktoken. A
-    /// folder is searched for one. The format of a file is detected by its content.
+    /// Reads a tokenizer of any supported format: tokenizer.json, vocab.json with merges.txt, encoder.json with vocab.bpe,
+    /// SentencePiece's tokenizer.model, or .tiktoken. A folder is searched for one. The format of a file is detected by its content.
     ///
     ///     let gpt2 = try Vocabulary(reading: "gpt2")           // a folder with encoder.json and vocab.bpe
     ///
@@ -63,6 +63,7 @@ extension Vocabulary {
         if isFolder(path) { return try readFolder(path) }
         if path.hasSuffix("merges.txt") || path.hasSuffix("vocab.bpe") { return try readPair(oneOf: path) }
         let bytes = try contents(of: path)
+        if SentencePieceModel.matches(bytes) { return try SentencePieceModel.read(bytes, path: path) }
         switch bytes.first(where: { ![9, 10, 13, 32].contains($0) }) {
         case nil: throw .malformed(path: path, location: nil, expected: "a tokenizer", found: "an empty file")
         case UInt8(ascii: "{"):
@@ -85,7 +86,9 @@ extension Vocabulary {
         for (vocabulary, merges) in pairs where exists("\(folder)/\(vocabulary)") && exists("\(folder)/\(merges)") {
             return try readPair("\(folder)/\(vocabulary)", "\(folder)/\(merges)")
         }
-        let reason = "it has no tokenizer.json, no vocab.json with merges.txt and no encoder.json with vocab.bpe"
+        let model = folder + "/tokenizer.model"
+        if exists(model) { return try SentencePieceModel.read(contents(of: model), path: model) }
+        let reason = "it has no tokenizer.json, no vocab.json with merges.txt, no encoder.json with vocab.bpe and no tokenizer.model"
         throw .unreadable(path: folder, reason: reason)
     }
 

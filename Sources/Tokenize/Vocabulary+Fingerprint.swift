@@ -19,10 +19,32 @@ extension Vocabulary {
             hash.add(Int(token.id))
             hash.add(token.text)
         }
-        hash.add(pattern.regex ?? "none")
+        hash.add(pattern.identity)
         hash.add(ignoresMerges ? 1 : 0)
-        hash.add(addsPrefixSpace ? 1 : 0)
+        hash.add(prefixSpace == .never ? 0 : 1)
+        addLaterFields(to: &hash)
         return hash.digits
+    }
+
+    /// Adds what vocabularies did not have at first, only where it differs from the default, so that fingerprints of then stay the same.
+    private func addLaterFields(to hash: inout FNV1a) {
+        func add(_ name: String, _ numbers: [Int]) {
+            hash.add(name)
+            hash.add(numbers.count)
+            for number in numbers { hash.add(number) }
+        }
+        if specialTokens.contains(where: { !$0.matching.isEmpty }) { add("special", specialTokens.map { Int($0.matching.rawValue) }) }
+        if !addedTokens.isEmpty {
+            add("added", addedTokens.flatMap { [Int($0.id), Int($0.matching.rawValue)] })
+            for token in addedTokens { hash.add(token.text) }
+        }
+        if normalization != .none { hash.add("normalization " + normalization.rawValue) }
+        if ![.never, .always].contains(prefixSpace) { hash.add("prefix space " + prefixSpace.rawValue) }
+        if marksSpaces { hash.add("marked spaces") }
+        if !byteTokens.isEmpty { add("bytes", byteTokens.map(Int.init)) }
+        if let unknownToken { add("unknown", [Int(unknownToken), fusesUnknown ? 1 : 0]) }
+        if !textPrefix.isEmpty { add("prefix", textPrefix.map(Int.init)) }
+        if !textSuffix.isEmpty { add("suffix", textSuffix.map(Int.init)) }
     }
 }
 

@@ -78,7 +78,7 @@ package enum VocabularyAndMerges {
         }
         guard vocabulary.unit == .bytes else { throw error("its tokens are characters") }
         guard vocabulary.pattern == .gpt2 else { throw error("it has another pattern than GPT-2's, which these files imply") }
-        guard !vocabulary.addsPrefixSpace else { throw error("it adds a prefix space to every text") }
+        if let feature = vocabulary.featureOfTokenizerJSON { throw error(feature) }
         let names = vocabulary.tokenNames
         let tokens = vocabulary.tokens
         let special = vocabulary.specialTokenIDs
@@ -107,6 +107,15 @@ package enum VocabularyAndMerges {
 }
 
 extension Vocabulary {
+    /// What the vocabulary has that only a tokenizer.json represents.
+    var featureOfTokenizerJSON: String? {
+        if prefixSpace != .never { return "it adds a prefix space to every text" }
+        if normalization != .none { return "it normalizes text (\(normalization.rawValue.uppercased()))" }
+        if !addedTokens.isEmpty { return "every text may contain its token '\(addedTokens[0].text)'" }
+        if !textPrefix.isEmpty || !textSuffix.isEmpty { return "it adds special tokens to every text" }
+        return specialTokens.contains { !$0.matching.isEmpty } ? "its special tokens have options" : nil
+    }
+
     /// The first token that its own bytes do not merge into: it occurs only if merges are ignored for whole words.
     var firstUnreachableToken: TokenID? {
         let special = specialTokenIDs

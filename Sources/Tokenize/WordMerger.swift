@@ -11,13 +11,16 @@ struct WordMerger {
     private static let short = 40
     private var pairRanks: [Int32] = []
     private var longWords = LongWordMerger()
+    private var unorderedLongWords = UnorderedWordMerger()
 
     init(_ ranks: MergeRanks) { self.ranks = ranks }
 
     /// Merges `tokens` in place.
     mutating func merge(_ tokens: inout [TokenID]) {
         if ranks.count == 0 { return }
-        if tokens.count > Self.short { return longWords.merge(&tokens, by: ranks) }
+        if tokens.count > Self.short {
+            return ranks.isOrdered ? longWords.merge(&tokens, by: ranks) : unorderedLongWords.merge(&tokens, by: ranks)
+        }
         guard tokens.count > 1 else { return }
         let count = Self.merge(&tokens, pairRanks: &pairRanks, by: ranks)
         tokens.removeLast(tokens.count - count)

@@ -44,7 +44,7 @@ package struct SampleAnswers {
             if let renderer {
                 try renderer.append(promptOf: [.init(.user, text)], with: &encoder, to: &prompt)
             } else {
-                prompt.ids = try tokenizer.ids(of: text)
+                prompt.ids = try tokenizer.promptIDs(of: text)
             }
             return prompt.ids.isEmpty ? nil : Question(text: text, prompt: prompt.ids, expected: nil)
         }

@@ -1,10 +1,13 @@
-"""Compares `slm tokenize` with tiktoken and Hugging Face's tokenizers, on GPT-2's vocabulary and on one that slm trains.
+"""Compares `slm tokenize` with tiktoken, Hugging Face's tokenizers and SentencePiece, on GPT-2's vocabulary, on ones that slm and the peers
+train, and on real ones.
 
     python Tests/Peers/check_tokenizers.py .build/release/slm [--quick] [--engines]
+    python Tests/Peers/check_tokenizers.py .build/release/slm --vocabularies DIR [--texts FILE...]
     python Tests/Peers/check_tokenizers.py --fetch
 
 GPT-2's vocabulary comes from the source package of openai-whisper, which is downloaded once, into the virtual environment. All texts
-are generated from seeds.
+are generated from seeds, except those of --texts. DIR contains GGUF files (of llama.cpp: models/ggml-vocab-*.gguf), with .inp and .out
+files of its tests beside them.
 """
 import argparse
 import itertools
@@ -21,6 +24,8 @@ import tiktoken
 from tiktoken.load import load_tiktoken_bpe
 from tiktoken_ext import openai_public
 from tokenizers import Regex, Tokenizer, pre_tokenizers
+
+import foreign_tokenizers as foreign
 
 os.environ["TIKTOKEN_CACHE_DIR"] = ""                  # its cache is keyed by path, and paths are reused here
 WHISPER = "openai-whisper==20250625"
@@ -87,9 +92,9 @@ class SLM:
             sys.exit(f"slm tokenize {' '.join(map(str, arguments))}: {done.stderr.decode()}")
         return done.stdout
 
-    def encode(self, tokenizer, texts, pattern=None):
+    def encode(self, tokenizer, texts, pattern=None, recognize=False):
         """The token ids of each text: texts of one line in one run, each of the others in a run of its own."""
-        more = ["--pattern", pattern] if pattern else []
+        more = (["--pattern", pattern] if pattern else []) + (["--recognize-specials"] if recognize else [])
         lines = [i for i, text in enumerate(texts) if "\n" not in text and not text.endswith("\r")]
         output = self.run("--tokenizer", tokenizer, *more, "--encode", "--lines", text="".join(texts[i] + "\n" for i in lines).encode())
         ids = {i: [int(n) for n in line.split()] for i, line in zip(lines, output.decode().split("\n"))}
@@ -286,19 +291,108 @@ def check_trained(slm, quick):
     return wrong
 
 
+def check_families(slm, quick):
+    """Compares encodings with small tokenizers of other families, with added tokens of every kind, before and after slm converts them."""
+    wrong = 0
+    corpus = [t.replace("\n", " ") for t in mixtures(4_000, 19)] 
+    texts = list(foreign.texts_with_added_tokens(1_500 if quick else 30_000, 21)) + [t.replace("\n", "\u2028") for t in mixtures(1_000 if quick else 4_000, 22)]
+    texts += list(unicode_noise(500 if quick else 4_000, 23)) + list(code_points(97 if quick else 13)) + STRESS
+    texts = [t for t in texts if "\n" not in t and not t.endswith("\r")]
+    lines = one_text([*mixtures(300, 24)])
+    processor, model = foreign.trained_sentence_pieces(corpus, slm.folder)
+    pieces = [(processor.id_to_piece(i), processor.get_score(i)) for i in range(processor.get_piece_size())]
+    vocab, merges = {piece: i for i, (piece, _) in enumerate(pieces)}, foreign.merges_of_scores(pieces)
+    wrong += compare("tokenizer.model, SentencePiece", texts, slm.encode(model, texts), processor.encode(texts))
+    cases = [*foreign.trained(corpus), *((name, foreign.sentence_piece(name, vocab, merges, "<unk>")) for name in foreign.SENTENCE_PIECE)]
+    cases.append(("SentencePiece without byte fallback", foreign.sentence_piece("Llama 2", vocab, merges, "<unk>", False)))
+    for name, tokenizer in cases:
+        for count in (0, 1):
+            if count:
+                tokenizer.add_special_tokens(foreign.SPECIAL)
+                tokenizer.add_tokens(foreign.ADDED)
+            file, converted = slm.folder / "family.json", slm.folder / "converted.json"
+            tokenizer.save(str(file))
+            slm.run("--tokenizer", file, "--out", converted)
+            label = f"{name}{', added tokens' if count else ''}"
+            for recognize in (False, True)[:count + 1]:
+                tokenizer.encode_special_tokens = not recognize
+                theirs, ours = hf_ids(tokenizer, texts + lines), slm.encode(file, texts + lines, recognize=recognize)
+                wrong += compare(f"{label}{', special tokens recognized' if recognize else ''}, Hugging Face", texts + lines, ours, theirs)
+                wrong += compare(f"{label}, converted, slm", texts, ours[:len(texts)], slm.encode(converted, texts, recognize=recognize))
+                # With ignore_merges, Hugging Face's library encodes a word equal to an added token of the file as that token.
+                if not (count and name == "llama-bpe"):
+                    face = hugging_face(converted)
+                    face.encode_special_tokens = not recognize
+                    wrong += compare(f"{label}, converted, Hugging Face", texts, ours[:len(texts)], hf_ids(face, texts))
+            # Hugging Face's library decodes the text of an added token as the names of bytes, if it consists of such names.
+            some = [i for i in range(0, len(texts), 41) if not set(texts[i]) & set("éï\u0301\u0308")][:40]
+            decoded = [tokenizer.decode(theirs[i], skip_special_tokens=False) for i in some]
+            back = [slm.decode(file, theirs[i]).decode(errors="replace") for i in some]
+            wrong += compare(f"{label}, decoded", [texts[i] for i in some], [[t] for t in back], [[t] for t in decoded])
+    return wrong
+
+
+def byte_letter(byte):
+    """The character of GPT-2's byte-to-unicode alphabet for a byte."""
+    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    return chr(byte) if byte in visible else chr(256 + [b for b in range(256) if b not in visible].index(byte))
+
+
+def check_vocabularies(slm, folder, files, quick):
+    """Compares encodings with real vocabularies in GGUF files: llama.cpp's test vectors, and Hugging Face's library on texts."""
+    wrong = 0
+    texts = [line for file in files for line in pathlib.Path(file).read_bytes().decode(errors="replace").split("\n") if not line.endswith("\r")]
+    generated = [t.replace("\n", "\u2028") for t in mixtures(4_000, 25)] + list(unicode_noise(1_000 if quick else 20_000, 26)) + STRESS
+    for path in sorted(pathlib.Path(folder).glob("*.gguf")):
+        converted, name = slm.folder / "real.json", path.stem.removeprefix("ggml-vocab-")
+        slm.run("--tokenizer", path, "--out", converted)
+        if pathlib.Path(f"{path}.inp").exists():
+            pairs = foreign.vectors(path)
+            wrong += compare(f"{name}, llama.cpp's vectors", [t for t, _ in pairs], slm.encode(path, [t for t, _ in pairs]), [ids for _, ids in pairs])
+        face, again = foreign.from_gguf(path), hugging_face(converted)
+        face.encode_special_tokens = True
+        # StarCoder's has no token for some bytes: an error in slm, and nothing in Hugging Face's library.
+        vocab = face.get_vocab()
+        missing = {byte for byte in range(256) if "<0x00>" not in vocab and byte_letter(byte) not in vocab}
+        encodable = lambda texts: [t for t in texts if not missing & set(t.encode())]
+        for label, some in (("random texts", encodable(generated)), ("texts", encodable(texts))):
+            if not some: continue
+            for start in range(0, len(some), 100_000):
+                part = some[start:start + 100_000]
+                ours = slm.encode(path, part)
+                wrong += compare(f"{name}, {label}, Hugging Face", part, ours, hf_ids(face, part))
+            wrong += compare(f"{name}, {label}, converted", part[:20_000], ours[:20_000], slm.encode(converted, part[:20_000]))
+            if face.pre_tokenizer is None or name != "llama-bpe":
+                wrong += compare(f"{name}, {label}, converted, Hugging Face", part[:5_000], ours[:5_000], hf_ids(again, part[:5_000]))
+        points = encodable(code_points(97 if quick else 1))
+        for number, part in enumerate(parts(points)):
+            wrong += compare(f"{name}, code points, part {number + 1}, Hugging Face", part, slm.encode(path, part), hf_ids(face, part))
+        if files:
+            whole = [pathlib.Path(files[0]).read_text()]
+            wrong += compare(f"{name}, {files[0]} as one text, Hugging Face", whole, slm.encode(path, whole), hf_ids(face, whole))
+    return wrong
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("slm", nargs="?", default=".build/release/slm")
     arguments.add_argument("--fetch", action="store_true", help="download GPT-2's vocabulary and exit")
     arguments.add_argument("--engines", action="store_true", help="also compare the patterns with the originals in the peers' engines (takes minutes)")
     arguments.add_argument("--quick", action="store_true", help="use only a few texts of each kind")
+    arguments.add_argument("--vocabularies", metavar="DIR", help="compare only real vocabularies: the GGUF files of a folder")
+    arguments.add_argument("--texts", metavar="FILE", nargs="*", default=[], help="with --vocabularies, also compare the lines of these files")
     options = arguments.parse_args()
+    if options.vocabularies:
+        with tempfile.TemporaryDirectory() as folder:
+            wrong = check_vocabularies(SLM(options.slm, pathlib.Path(folder)), options.vocabularies, options.texts, options.quick)
+        sys.exit(f"{wrong} differences" if wrong else 0)
     path = gpt2_file(pathlib.Path(sys.prefix) / "cache")
     if options.fetch: return
     with tempfile.TemporaryDirectory() as folder:
         slm = SLM(options.slm, pathlib.Path(folder))
         wrong = check_patterns(options.quick) + check_engines(load_tiktoken_bpe(str(path)), options.quick) if options.engines else 0
         wrong += check_foreign(slm, path, options.quick) + check_gpt2(slm, path, options.quick) + check_bytes(slm, path, options.quick) + check_trained(slm, options.quick)
+        wrong += check_families(slm, options.quick)
     sys.exit(f"{wrong} differences" if wrong else 0)
 
 

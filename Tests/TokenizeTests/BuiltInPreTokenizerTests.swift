@@ -45,18 +45,23 @@ import TestSupport
             for contraction in ["s", "d", "m", "t", "ll", "ve", "re"] where i + contraction.count < text.count {
                 let next = text[(i + 1)...(i + contraction.count)].map { $0.scalar.map(String.init) ?? "\0" }.joined()
                 // GPT-4 ignores case, and ſ folds to s.
-                let folded = pattern == .gpt2 ? next : next.lowercased().replacing("ſ", with: "s")
+                let folded = pattern == .gpt2 || pattern == .smollm ? next : next.lowercased().replacing("ſ", with: "s")
                 if folded == contraction { return i + 1 + contraction.count }
             }
         }
         let spaces = run(i) { $0.kind == .space }
+        if pattern == .smollm {
+            // Each digit is a word; the text between digits is split as by GPT-2's pattern, as if it ended before them.
+            let next = run(i) { $0.kind != .number }
+            return next == i ? i + 1 : end(of: Array(text[..<next]), from: i, .gpt2)
+        }
         if pattern == .gpt2 {
             let blank = text[i].bytes == [32] ? 1 : 0
             if let next = kind(i + blank), next != .space { return run(i + blank) { $0.kind == next } }
         } else {
             if text[i].kind == .letter { return run(i) { $0.kind == .letter } }
             if text[i].kind != .number, !isLine(text[i]), kind(i + 1) == .letter { return run(i + 1) { $0.kind == .letter } }
-            if text[i].kind == .number { return min(i + 3, run(i) { $0.kind == .number }) }
+            if text[i].kind == .number { return min(i + (pattern == .qwen2 ? 1 : 3), run(i) { $0.kind == .number }) }
             let blank = text[i].bytes == [32] ? 1 : 0
             if kind(i + blank) == .other { return run(run(i + blank) { $0.kind == .other }, isLine) }
             if pattern == .gpt4, spaces == text.count { return spaces }

@@ -143,7 +143,7 @@ import Tokenize
         var others = [Vocabulary](repeating: vocabulary, count: 5)
         others[0].pattern = .none
         others[1].ignoresMerges = true
-        others[2].addsPrefixSpace = true
+        others[2].prefixSpace = .always
         others[3].merges.append(.init(10, 11, 12))
         others[4].tokens.append("ab".utf8)
         #expect(Set(others.map(\.fingerprint) + [vocabulary.fingerprint]).count == 6)

@@ -3,7 +3,8 @@ import Tokenize
 
 @Suite struct TiktokenFileTests {
     @Test func `a written vocabulary is read back, given the pattern and special tokens`() throws {
-        for (name, vocabulary) in try VocabularyFixtures.all() where vocabulary.unit == .bytes && !vocabulary.addsPrefixSpace {
+        for (name, vocabulary) in try VocabularyFixtures.all()
+        where vocabulary.unit == .bytes && vocabulary.prefixSpace == .never && vocabulary.addedTokens.isEmpty {
             var expected = vocabulary
             expected.ignoresMerges = true
             let bytes = try TiktokenFile.bytes(of: vocabulary)
@@ -78,7 +79,7 @@ import Tokenize
         #expect(reason(rejecting: vocabulary) == "it has tokens that no merge makes.")
         #expect(reason(rejecting: VocabularyFixtures.characters) == "its tokens are characters.")
         vocabulary = try VocabularyFixtures.trained()
-        vocabulary.addsPrefixSpace = true
+        vocabulary.prefixSpace = .always
         #expect(reason(rejecting: vocabulary) == "it adds a prefix space to every text.")
     }
 

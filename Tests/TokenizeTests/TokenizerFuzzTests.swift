@@ -18,6 +18,7 @@ import TestSupport
             words: [
                 "null", "true", "{}", "[]", "\"\"", "-1", "131071", "1e9", "18446744073709551616", "\"Ġ\"", "\"\\ud800\"", "\"type\"",
                 "\"Sequence\"", "\"Split\"", "\"Digits\"", "\"ByteLevel\"", "\"Regex\":\"(?<=\\\\w{1,9})x|[\\\\s&&a]\"", "a b", ",", "}",
+                "\"Metaspace\"", "\"Replace\"", "\"Prepend\"", "\"NFC\"", "▁", "<0x0A>", "\"normalized\":true", "\"TemplateProcessing\"",
             ]
         ) { bytes in
             let vocabulary = try TokenizerJSON.read(bytes, path: "t.json")
@@ -51,6 +52,24 @@ import TestSupport
             let vocabulary = try TiktokenFile.read(bytes, path: "t.json", specialTokens: [])
             if let again = try? TiktokenFile.bytes(of: vocabulary) {
                 #expect(try TiktokenFile.read(again, path: "t.json", specialTokens: []) == vocabulary)
+            }
+            try use(vocabulary)
+        }
+    }
+
+    @Test func `tokenizer.model`() throws {
+        try run(
+            [SentencePieceTests.model(scores: SentencePieceTests.scores)],
+            words: ["\u{1}", "\u{8}", "\n", "\u{12}", "▁", "<0x0A>", "th", "\u{7F}", "\u{18}\u{4}", "\u{18}\u{2}", "\u{FF}"]
+        ) { bytes in
+            let vocabulary = try SentencePieceModel.read(bytes, path: "t.json")
+            if let json = try? TokenizerJSON.bytes(of: vocabulary) {
+                let again = try TokenizerJSON.read(json, path: "t.json")
+                #expect(again.tokens == vocabulary.tokens)
+                #expect(again.byteTokens == vocabulary.byteTokens)
+                #expect(again.addedTokens == vocabulary.addedTokens)
+                #expect(again.specialTokens == vocabulary.specialTokens)
+                #expect(again == vocabulary)
             }
             try use(vocabulary)
         }
@@ -118,6 +137,7 @@ extension Vocabulary {
         guard unit == .bytes, !allBytes, !merges.isEmpty else { return self }
         var short = self, used = Set(specialTokens.map(\.id))
         for merge in merges { used.formUnion([merge.left, merge.right, merge.result]) }
+        used.formUnion(addedTokens.map(\.id) + textPrefix + textSuffix)
         short.tokens = ByteStrings()
         for id in tokens.indices where id <= used.max() ?? 0 { short.tokens.append(used.contains(TokenID(id)) ? tokens[id] : []) }
         return short.tokens.count > 0 ? short : self

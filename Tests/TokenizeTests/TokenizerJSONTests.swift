@@ -25,7 +25,16 @@ import Tokenize
         (split("a+"), .regex("a+")),
         (split(#"\\p{L}+"#).replacing("Regex", with: "String"), .regex(#"\x{5c}p\x{7b}L\x{7d}\x{2b}"#)),
         (#"{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{"type":"ByteLevel","add_prefix_space":false}]}"#,
-         .regex(#"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"#)),
+         .smollm),
+        (
+            split(
+                #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+"#
+                    + #"|\\s+(?!\\S)|\\s+"#
+            ),
+            .qwen2
+        ),
+        (split("a+").replacing(#"[{"type":"Split""#, with: #"[{"type":"Digits"},{"type":"Split""#),
+         .sequence([.regex(#"\p{N}+"#), .regex("a+")])),
         // In Oniguruma, \p{N}{1,3}+ matches any number of digits, so this is not equivalent to tiktoken's identical pattern.
         (
             split(
@@ -44,15 +53,16 @@ import Tokenize
         let vocabulary = try read(file(preTokenizer: preTokenizer))
         #expect(vocabulary.pattern == pattern)
         #expect(vocabulary.unit == .bytes)
-        #expect(!vocabulary.addsPrefixSpace)
+        #expect(vocabulary.prefixSpace == .never)
     }
 
-    @Test func `merges are strings or pairs, and an added token that is not special but in the vocabulary is ordinary`() throws {
+    @Test func `merges are strings or pairs, and an added token that is not special is an added token`() throws {
         let vocabulary = try read(
             file(
                 added: #"{"id":5,"content":"<|eos|>","special":true},{"id":1,"content":"b","special":false}"#,
                 vocab: #""a":0,"b":1,"Ġ":2,"ab":3"#, merges: #"["a","b"]"#, rest: #","unk_token":"","dropout":null"#))
         #expect(vocabulary.specialTokens == [.init(id: 5, text: "<|eos|>")])
+        #expect(vocabulary.addedTokens == [.init(id: 1, text: "b", .mergeable)])
         #expect(
             vocabulary.tokens.indices.map { String(decoding: vocabulary.tokens[$0], as: UTF8.self) } == [
                 "a", "b", " ", "ab", "", "<|eos|>",
@@ -88,8 +98,8 @@ import Tokenize
         (file(added: #"{"id":7,"content":"a"}"#), "t.json:model.vocab['a']: expected 7, its ID in added_tokens, found 0."),
         (file(added: #"{"id":7}"#), "t.json:added_tokens[0].content: expected a string, found nothing."),
         (
-            file(preTokenizer: #"{"type":"Metaspace"}"#),
-            "t.json: it splits text by Metaspace (pre_tokenizer). Supported are ByteLevel alone, one Split or Digits before it, "
+            file(preTokenizer: #"{"type":"Whitespace"}"#),
+            "t.json: it splits text by Whitespace (pre_tokenizer). Supported are ByteLevel, alone or after Split or Digits, Metaspace, "
                 + "and neither for character-level tokenizers."
         ),
         (
@@ -102,23 +112,23 @@ import Tokenize
                 + "found '(', at character 1: missing closing parenthesis."
         ),
         (
-            file(normalizer: #"{"type":"NFC"}"#),
-            "t.json: it normalizes text before pre-tokenization (normalizer NFC). "
-                + "Normalize your texts yourself, and set normalizer to null."
+            file(normalizer: #"{"type":"NFKC"}"#),
+            "t.json: it normalizes text before pre-tokenization (NFKC in normalizer). "
+                + "Supported are NFC, and SentencePiece's Prepend and Replace with U+2581."
         ),
         (
             file(rest: #","unk_token":"<unk>""#),
             "t.json: it encodes unknown text as '<unk>' (unk_token). "
-                + "A tokenizer with an unk_token is only supported if all bytes are tokens."
+                + "A byte-level tokenizer with an unk_token is only supported if all bytes are tokens."
         ),
         (
             file(rest: #","byte_fallback":true"#),
-            "t.json: it encodes bytes as tokens such as <0x0A> (byte_fallback). Only byte-level BPE is supported."
+            "t.json: it is byte-level and encodes bytes as tokens such as <0x0A> (byte_fallback). Supported is one of the two."
         ),
         (file(rest: #","dropout":0.1"#), "t.json: it skips merges at random (dropout 0.1). Set model.dropout to null."),
         (file(rest: #","end_of_word_suffix":"</w>""#),
-         "t.json: it marks parts of words with '</w>' (end_of_word_suffix). Only byte-level BPE, without marks, is supported."),
-        (file().replacing("BPE", with: "WordPiece"), "t.json: its model is WordPiece. Only byte-level BPE is supported."),
+         "t.json: it marks parts of words with '</w>' (end_of_word_suffix). Only BPE without such marks is supported."),
+        (file().replacing("BPE", with: "WordPiece"), "t.json: its model is WordPiece. Only BPE is supported."),
     ]
 
     @Test("malformed files", arguments: malformed)
@@ -167,7 +177,7 @@ import Tokenize
 
     @Test func `a prefix space is only representable with GPT-2's pattern`() throws {
         var vocabulary = try VocabularyFixtures.trained(pattern: .llama3)
-        vocabulary.addsPrefixSpace = true
+        vocabulary.prefixSpace = .always
         let error = TokenizeError.notExpressible(
             format: "tokenizer.json", reason: "it adds a prefix space and does not use GPT-2's pattern"
         )

@@ -4,7 +4,7 @@ import Tokenize
 @Suite struct VocabularyAndMergesTests {
     @Test func `a written vocabulary is read back unchanged`() throws {
         for (name, vocabulary) in try VocabularyFixtures.all()
-        where vocabulary.unit == .bytes && vocabulary.pattern == .gpt2 && !vocabulary.addsPrefixSpace {
+        where vocabulary.unit == .bytes && vocabulary.pattern == .gpt2 && vocabulary.prefixSpace == .never {
             let (bytes, merges) = try VocabularyAndMerges.bytes(of: vocabulary)
             let again = try VocabularyAndMerges.read(vocabulary: bytes, path: "vocab.json", merges: merges, mergesPath: "merges.txt")
             #expect(again == vocabulary, "\(name)")

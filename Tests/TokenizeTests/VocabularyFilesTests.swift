@@ -29,8 +29,8 @@ import Tokenize
         try withFolder { folder in
             #expect(
                 message { _ = try Vocabulary(reading: folder) }
-                    == "\(folder): cannot be read: it has no tokenizer.json, no vocab.json with merges.txt "
-                    + "and no encoder.json with vocab.bpe."
+                    == "\(folder): cannot be read: it has no tokenizer.json, no vocab.json with merges.txt, "
+                    + "no encoder.json with vocab.bpe and no tokenizer.model."
             )
             #expect(
                 message { _ = try Vocabulary(reading: folder + "/none.json") }

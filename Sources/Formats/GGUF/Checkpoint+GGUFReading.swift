@@ -27,7 +27,7 @@ extension Checkpoint {
         let architecture = try file.architecture(bytes), configuration = try GPTConfiguration(file, architecture, bytes)
         let layout = TensorLayout(configuration, architecture.names)
         let parameters = try file.storedParameters(of: layout, architecture)
-        let vocabulary = hasTokenizer ? try file.vocabulary(for: configuration, in: bytes) : nil
+        let vocabulary = hasTokenizer ? try file.vocabulary(rows: configuration.vocabulary, in: bytes) : nil
         let values = processor.zeros(layout.list.count)
         for (parameter, parts) in parameters {
             for (part, tensor) in parts {

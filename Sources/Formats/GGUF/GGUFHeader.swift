@@ -47,6 +47,11 @@ struct GGUFHeader {
         for value in values { keys.append(value ? 1 : 0) }
     }
 
+    mutating func add(_ key: String, _ values: [Float]) {
+        begin(key, .f32, count: values.count)
+        for value in values { keys.append(littleEndian: value.bitPattern) }
+    }
+
     /// Adds a tensor whose data follows the previous tensor's, aligned.
     mutating func add(_ tensor: String, _ shape: [Int], _ type: GGUFTensorType) {
         Self.append(Array(tensor.utf8), to: &tensors)

@@ -1,53 +1,101 @@
-import Model
-import Tokenize
+import Files
+package import Tokenize
 
-/// llama.cpp's token types.
-enum GGUFTokenType: Int {
-    case normal = 1, unknown, control, userDefined, unused, byte
-
-    /// Tokens that llama.cpp looks for before it splits the text become special tokens.
-    var kind: TokenList.Kind {
-        switch self {
-        case .normal, .byte: .plain
-        case .unknown, .control, .userDefined: .special
-        case .unused: .none
+/// Reads the tokenizer of a GGUF file, with or without weights.
+///
+///     let qwen = try GGUFVocabulary.read("qwen2.5-0.5b.Q8_0.gguf")
+package enum GGUFVocabulary {
+    package static func read(_ path: String) throws(GGUFError) -> Vocabulary {
+        let file: MappedFile
+        do { file = try MappedFile(path) } catch { throw .file(error) }
+        let vocabulary = try file.read(as: UInt8.self) { bytes throws(GGUFError) in
+            try GGUFReader.read(bytes, path: path).vocabulary(rows: nil, in: bytes)
         }
+        guard let vocabulary else {
+            throw .mismatch(path: path, name: "tokenizer.ggml.model", expected: "a tokenizer", found: "none")
+        }
+        return vocabulary
     }
 }
 
 extension GGUFFile {
     /// Reads the vocabulary; nil if the file has none.
-    func vocabulary(for configuration: GPTConfiguration, in bytes: Span<UInt8>) throws(GGUFError) -> Vocabulary? {
+    ///
+    /// - Parameter rows: the rows of the embedding, if the file has weights.
+    func vocabulary(rows: Int?, in bytes: Span<UInt8>) throws(GGUFError) -> Vocabulary? {
         guard metadata["tokenizer.ggml.model"] != nil else { return nil }
-        let model = try text("tokenizer.ggml.model", in: bytes)
-        if model == "none" || model == "no_vocab" { return nil }
-        guard model == "gpt2" else {
-            throw .mismatch(path: path, name: "tokenizer.ggml.model", expected: "gpt2, byte-level BPE", found: model)
+        let name = try text("tokenizer.ggml.model", in: bytes)
+        if name == "none" || name == "no_vocab" { return nil }
+        guard let model = GGUFTokenizerModel(rawValue: name) else {
+            let expected = "gpt2 (byte-level BPE), llama or gemma4 (SentencePiece BPE)"
+            throw .mismatch(path: path, name: "tokenizer.ggml.model", expected: expected, found: name)
         }
         let tokens = try array("tokenizer.ggml.tokens", of: [.string])
-        guard tokens.count <= configuration.vocabulary else {
-            let expected = "at most \(configuration.vocabulary) tokens, the rows of token_embd.weight"
+        if let rows, tokens.count > rows {
+            let expected = "at most \(rows) tokens, the rows of token_embd.weight"
             throw .mismatch(path: path, name: "tokenizer.ggml.tokens", expected: expected, found: "\(tokens.count)")
         }
         var list = TokenList()
         list.names = texts(tokens, in: bytes)
         list.kinds = try kinds(of: tokens.count, in: bytes)
-        list.merges = texts(try array("tokenizer.ggml.merges", of: [.string]), in: bytes)
+        if model == .llama {
+            list.scores = try scores(of: tokens.count, in: bytes)
+        } else {
+            list.merges = texts(try array("tokenizer.ggml.merges", of: [.string]), in: bytes)
+        }
         var vocabulary: Vocabulary
-        do { vocabulary = try list.vocabulary(path: path) } catch { throw .tokenizer(error) }
-        (vocabulary.pattern, vocabulary.ignoresMerges) = try pattern(in: bytes)
+        do { vocabulary = try list.vocabulary(path: path, marksSpaces: model != .gpt2) } catch { throw .tokenizer(error) }
+        let pattern = model == .gpt2 ? try self.pattern(in: bytes) : GGUFPattern(.none, addsBeginning: true)
+        if model == .gpt2 {
+            vocabulary.pattern = pattern.pattern
+            vocabulary.ignoresMerges = pattern.ignoresMerges
+            let isNeoX = metadata["general.architecture"] == nil ? false : try text("general.architecture", in: bytes) == "gptneox"
+            if pattern.hasNFC || isNeoX { vocabulary.normalization = .nfc }
+        } else if try flag("tokenizer.ggml.add_space_prefix", default: model == .llama) {
+            vocabulary.prefixSpace = .evenBeforeSpace
+        }
+        if try flag("tokenizer.ggml.add_bos_token", default: pattern.addsBeginning) {
+            vocabulary.textPrefix = tokenID("bos", of: vocabulary)
+        }
+        if try flag("tokenizer.ggml.add_eos_token", default: false) { vocabulary.textSuffix = tokenID("eos", of: vocabulary) }
         return vocabulary
     }
 
-    private func pattern(in bytes: Span<UInt8>) throws(GGUFError) -> (PreTokenizationPattern, ignoresMerges: Bool) {
-        // Old GPT-2 files lack the key.
-        guard metadata["tokenizer.ggml.pre"] != nil else { return (.gpt2, false) }
-        let name = try text("tokenizer.ggml.pre", in: bytes)
-        switch name {
-        case "gpt-2", "phi-2", "roberta-bpe": return (.gpt2, false)
-        case "llama-bpe", "llama3", "llama-v3": return (.llama3, true)
-        default: throw .mismatch(path: path, name: "tokenizer.ggml.pre", expected: "gpt-2 or llama-bpe", found: name)
+    private func flag(_ key: String, default other: Bool) throws(GGUFError) -> Bool {
+        guard let value = metadata[key] else { return other }
+        guard case .boolean(let flag) = value else { throw mismatch(key, "true or false") }
+        return flag
+    }
+
+    /// The token that a key names, if it is a token.
+    private func tokenID(_ role: String, of vocabulary: Vocabulary) -> [TokenID] {
+        guard case .unsigned(let id)? = metadata["tokenizer.ggml.\(role)_token_id"], id < UInt64(vocabulary.count),
+            !vocabulary.tokens.range(of: Int(id)).isEmpty
+        else { return [] }
+        return [TokenID(id)]
+    }
+
+    private func scores(of count: Int, in bytes: Span<UInt8>) throws(GGUFError) -> [Float] {
+        let key = "tokenizer.ggml.scores"
+        let scores = try array(key, of: [.f32])
+        guard scores.count == count else {
+            throw .mismatch(path: path, name: key, expected: "one for each of the \(count) tokens", found: "\(scores.count)")
         }
+        return (0..<count).map { i in
+            let offset = scores.range.lowerBound + 4 * i
+            return Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) })
+        }
+    }
+
+    private func pattern(in bytes: Span<UInt8>) throws(GGUFError) -> GGUFPattern {
+        // Old files, such as those of GPT-2 and GPT-NeoX, lack the key.
+        guard metadata["tokenizer.ggml.pre"] != nil else { return GGUFPattern(.gpt2) }
+        let name = try text("tokenizer.ggml.pre", in: bytes)
+        guard let pattern = GGUFPattern.named[name] else {
+            let expected = "one of " + GGUFPattern.named.keys.sorted().joined(separator: ", ")
+            throw .mismatch(path: path, name: "tokenizer.ggml.pre", expected: expected, found: name)
+        }
+        return pattern
     }
 
     private func kinds(of count: Int, in bytes: Span<UInt8>) throws(GGUFError) -> [TokenList.Kind] {
@@ -61,10 +109,10 @@ extension GGUFFile {
         for i in 0..<count {
             let offset = types.range.lowerBound + 4 * i
             let number = (0..<4).reduce(0) { $0 | Int(bytes[offset + $1]) << (8 * $1) }
-            guard let type = GGUFTokenType(rawValue: number) else {
+            guard let kind = TokenList.Kind(rawValue: number) else {
                 throw .mismatch(path: path, name: "\(key)[\(i)]", expected: "a number from 1 to 6", found: "\(number)")
             }
-            kinds.append(type.kind)
+            kinds.append(kind)
         }
         return kinds
     }
@@ -98,11 +146,25 @@ extension GGUFHeader {
     /// - Parameter rows: the rows of the embedding. llama.cpp needs a token for each, so unused rows get placeholder names.
     mutating func add(_ vocabulary: Vocabulary, _ chatTemplate: ChatTemplate?, rows: Int) throws(TokenizeError) {
         let list = try TokenList(vocabulary)
-        guard let pattern = Self.name(of: vocabulary) else {
-            throw .notExpressible(format: "A GGUF file", reason: "llama.cpp does not have its pretokenizer (\(vocabulary.pattern))")
+        let scores = vocabulary.unit == .bytes ? [] : list.scores(of: vocabulary)
+        if vocabulary.unit == .bytes {
+            guard let pattern = GGUFPattern.name(of: vocabulary) else {
+                throw .notExpressible(format: "A GGUF file", reason: "llama.cpp does not have its pretokenizer (\(vocabulary.pattern))")
+            }
+            add("tokenizer.ggml.model", GGUFTokenizerModel.gpt2.rawValue)
+            add("tokenizer.ggml.pre", pattern)
+        } else if scores != nil {
+            add("tokenizer.ggml.model", GGUFTokenizerModel.llama.rawValue)
+            add("tokenizer.ggml.pre", "default")
+            add("tokenizer.ggml.add_space_prefix", vocabulary.prefixSpace != .never)
+        } else {
+            // Its merges are not those that scores give: llama.cpp has merges for SentencePiece only as Gemma 4's, without a prefix space.
+            guard vocabulary.prefixSpace == .never else {
+                throw .notExpressible(format: "A GGUF file", reason: "no scores give the merges of its SentencePiece tokens")
+            }
+            add("tokenizer.ggml.model", GGUFTokenizerModel.gemma4.rawValue)
+            add("tokenizer.ggml.add_space_prefix", false)
         }
-        add("tokenizer.ggml.model", "gpt2")
-        add("tokenizer.ggml.pre", pattern)
         var names: [[UInt8]] = [], types: [Int32] = []
         let taken = Set(list.names.indices.map { Array(list.names[$0]) })
         for id in 0..<rows {
@@ -113,14 +175,18 @@ extension GGUFHeader {
                 while taken.contains(name) { name.append(UInt8(ascii: "_")) }
             }
             names.append(name)
-            let type: GGUFTokenType = switch kind { case .plain: .normal; case .special: .control; case .none: .unused }
-            types.append(Int32(type.rawValue))
+            types.append(Int32(kind.rawValue))
         }
         add("tokenizer.ggml.tokens", names)
         add("tokenizer.ggml.token_type", types)
-        add("tokenizer.ggml.merges", list.merges.indices.map { Array(list.merges[$0]) })
+        if let scores, !scores.isEmpty {
+            add("tokenizer.ggml.scores", scores + repeatElement(0, count: max(0, rows - scores.count)))
+        } else {
+            add("tokenizer.ggml.merges", list.merges.indices.map { Array(list.merges[$0]) })
+        }
         addSpecialTokens(of: vocabulary, chatTemplate)
-        add("tokenizer.ggml.add_bos_token", false)
+        add("tokenizer.ggml.add_bos_token", !vocabulary.textPrefix.isEmpty)
+        if !vocabulary.textSuffix.isEmpty { add("tokenizer.ggml.add_eos_token", true) }
         if let chatTemplate { add("tokenizer.chat_template", chatTemplate.jinja(for: vocabulary)) }
     }
 
@@ -133,24 +199,14 @@ extension GGUFHeader {
         case .jinja?: (try? chatTemplate.map { try ChatRenderer($0, for: Tokenizer(vocabulary)) })??.stopTokens.first
         case nil: TokenID?.none
         }
-        let end = vocabulary.specialTokenID("<|eos|>") ?? vocabulary.specialTokenID("<|endoftext|>")
-            ?? (chatTemplate == .humanAssistant ? lineBreak : nil)
+        let end = vocabulary.endOfTextToken ?? (chatTemplate == .humanAssistant ? lineBreak : nil)
+        let beginning = vocabulary.textPrefix.first ?? vocabulary.beginOfTextToken ?? end
         func named(_ name: String) -> TokenID? { chatTemplate?.tokenID(name, in: vocabulary) }
-        let ids = [
-            ("bos", named("bos_token") ?? end), ("eos", named("eos_token") ?? end), ("eot", turnEnd),
-            ("padding", named("pad_token") ?? vocabulary.specialTokenID("<|pad|>")),
+        let roles = [
+            ("bos", named("bos_token") ?? beginning), ("eos", named("eos_token") ?? vocabulary.textSuffix.first ?? end),
+            ("eot", turnEnd ?? vocabulary.endOfTurnToken), ("unknown", vocabulary.unknownToken),
+            ("padding", named("pad_token") ?? vocabulary.paddingToken),
         ]
-        for (role, id) in ids {
-            if let id { add("tokenizer.ggml.\(role)_token_id", UInt32(id)) }
-        }
-    }
-
-    /// llama.cpp's name for the pretokenizer.
-    private static func name(of vocabulary: Vocabulary) -> String? {
-        switch vocabulary.pattern {
-        case .gpt2: "gpt-2"
-        case .llama3 where vocabulary.ignoresMerges: "llama-bpe"
-        default: nil
-        }
+        for (role, id) in roles { if let id { add("tokenizer.ggml.\(role)_token_id", UInt32(id)) } }
     }
 }

@@ -32,7 +32,8 @@ package enum HuggingFace {
     }
 
     private static func vocabulary(in folder: String) throws(CheckpointError) -> Vocabulary? {
-        guard ["tokenizer.json", "vocab.json", "encoder.json"].contains(where: { Folder.contains($0, in: folder) }) else { return nil }
+        let names = ["tokenizer.json", "vocab.json", "encoder.json", "tokenizer.model"]
+        guard names.contains(where: { Folder.contains($0, in: folder) }) else { return nil }
         do { return try Vocabulary(reading: folder) } catch {
             throw ImportedFile(folder).mismatch(Checkpoint.importedTokenizerField, "one that slm can read", "\(error)")
         }

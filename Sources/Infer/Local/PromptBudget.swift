@@ -62,16 +62,21 @@ package struct PromptBudget: Sendable {
         return fitted
     }
 
-    /// The prompt of a text to complete. A long text keeps its end.
+    /// The prompt of a text to complete, with the tokens that begin every text, such as `<s>`. A long text keeps its end.
     package func prompt(of text: String, policy: TruncationPolicy, maximumTokens: Int?) throws(GenerationError) -> FittedPrompt {
-        var ids = try self.ids(of: Array(text.utf8))
+        let start = tokenizer.vocabulary.textPrefix
+        var ids = try start + self.ids(of: Array(text.utf8))
         // An empty text is completed from the end-of-text token, which also separates texts in the training data.
         if ids.isEmpty, let start = StopRules(for: .text(text), tokenizer.vocabulary, renderer, stop: []).stopTokens.first { ids = [start] }
-        return try prompt(of: ids, policy: policy, maximumTokens: maximumTokens)
+        return try prompt(of: ids, keeping: start.count, policy: policy, maximumTokens: maximumTokens)
     }
 
     /// The prompt of token ids to complete. Many ids keep their end.
-    package func prompt(of ids: [TokenID], policy: TruncationPolicy, maximumTokens: Int?) throws(GenerationError) -> FittedPrompt {
+    ///
+    /// - Parameter kept: how many ids at the start are kept, too.
+    package func prompt(
+        of ids: [TokenID], keeping kept: Int = 0, policy: TruncationPolicy, maximumTokens: Int?
+    ) throws(GenerationError) -> FittedPrompt {
         let limit = try promptLimit(maximumTokens), known = tokenizer.vocabulary.tokens.indices
         guard !ids.isEmpty else { throw .emptyPrompt }
         if let unknown = ids.first(where: { !known.contains(Int($0)) }) {
@@ -81,7 +86,8 @@ package struct PromptBudget: Sendable {
         fitted.ids = ids
         if fitted.ids.count > limit {
             if policy == .refuse { throw .tooLong(promptTokens: fitted.ids.count, context: context) }
-            fitted.ids = Array(fitted.ids.suffix(limit))
+            let start = fitted.ids.prefix(min(kept, limit / 2))
+            fitted.ids = start + fitted.ids.suffix(limit - start.count)
             fitted.wasTruncated = true
         }
         fitted.maxNewTokens = maxNewTokens(after: fitted.ids.count, maximumTokens)

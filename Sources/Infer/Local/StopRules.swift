@@ -13,7 +13,9 @@ package struct StopRules: Sendable, Equatable {
     let trimsWhitespace: Bool
 
     /// Special tokens that end a text, in common vocabularies.
-    private static let endTokens: Set = ["<|eos|>", "<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<eos>"]
+    private static let endTokens: Set = [
+        "<|eos|>", "<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<eos>", "<|eot_id|>", "<end_of_turn>", "<turn|>",
+    ]
 
     /// - Parameters:
     ///   - renderer: nil for a model without a chat template.

@@ -34,3 +34,24 @@ slm_split_function slm_split_function_best(void) {
 #endif
     return slm_split_plain;
 }
+
+size_t slm_split_at_spaces(const uint8_t *text, size_t length, bool is_last, bool every_space, const bool joins[256], uint32_t *word_ends,
+                           size_t capacity) {
+    size_t count = 0, at = 0;
+    while (at < length && count < capacity) {
+        size_t end = at + 1;
+        for (;; end++) {
+            const uint8_t *space = end < length ? memchr(text + end, ' ', length - end) : NULL;
+            if (space == NULL) {
+                if (!is_last) return count;
+                end = length;
+                break;
+            }
+            end = (size_t)(space - text);
+            if (every_space || (text[end - 1] != ' ' && !joins[text[end - 1]])) break;
+        }
+        word_ends[count++] = (uint32_t)end;
+        at = end;
+    }
+    return count;
+}

@@ -3,7 +3,8 @@
 //
 //     GPT-2   '(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //     GPT-4   '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+\z|\s*[\r\n]+|\s+(?!\S)|\s+
-//     Llama 3 is GPT-4 without \s+\z.
+//     Llama 3 is GPT-4 without \s+\z, Qwen 2 is Llama 3 with \p{N} instead of \p{N}{1,3}.
+//     SmolLM splits the text at digits, each a word, and the rest by GPT-2's: \s+(?!\S) also ends before a digit.
 //
 // Two implementations give the same words. The scalar one reads one character at a time and supports all of Unicode. The vector one
 // reads 64 bytes of ASCII at once: bit masks tell what each byte is, and shifts and ANDs of the masks tell where words start.
@@ -80,8 +81,8 @@ static size_t contraction(const split_text *t, size_t at, bool any_case, bool *k
     return (t->bytes[at + 2] | fold) == (a == 'l' ? 'l' : 'e') ? 3 : 0;
 }
 
-// The end of the word that starts at `at`, or 0 if more text could change it.
-static size_t word_gpt2(const split_text *t, size_t at) {
+// The end of the word that starts at `at`, or 0 if more text could change it. `single_digits`: SmolLM's.
+static size_t word_gpt2(const split_text *t, size_t at, bool single_digits) {
     bool known = true;
     if (t->bytes[at] == '\'') {
         const size_t length = contraction(t, at, false, &known);
@@ -94,8 +95,9 @@ static size_t word_gpt2(const split_text *t, size_t at) {
     if (t->bytes[at] == ' ') {
         const character next = character_at(t, from);
         if (next.length < 0) return 0;
-        if (next.length > 0 && next.kind != SPACE) from += next.length, c = next;
+        if (next.length > 0 && next.kind != SPACE && !(single_digits && next.kind == NUMBER)) from += next.length, c = next;
     }
+    if (single_digits && c.kind == NUMBER) return from;
     if (c.kind != SPACE) {
         const size_t end = run_end(t, from, c.kind, &known);
         return known ? end : 0;
@@ -103,11 +105,17 @@ static size_t word_gpt2(const split_text *t, size_t at) {
     // \s+(?!\S)|\s+ : the last space belongs to the next word, unless the text ends here.
     const space_run r = spaces_at(t, at, &known);
     if (!known) return 0;
+    if (single_digits && r.end < t->length) {
+        c = character_at(t, r.end);
+        if (c.length < 0) return 0;
+        if (c.kind == NUMBER) return r.end;
+    }
     return r.end < t->length && r.last > at ? r.last : r.end;
 }
 
-// The same for GPT-4's pattern. `trailing_is_one`: white space at the end of the text is one word, even with line ends in it.
-static size_t word_gpt4(const split_text *t, size_t at, bool trailing_is_one) {
+// The same for GPT-4's pattern, with numbers of at most `digits`. `trailing_is_one`: white space at the end of the text is one word, even
+// with line ends in it.
+static size_t word_gpt4(const split_text *t, size_t at, int digits, bool trailing_is_one) {
     bool known = true;
     if (t->bytes[at] == '\'') {
         const size_t length = contraction(t, at, true, &known);
@@ -124,7 +132,7 @@ static size_t word_gpt4(const split_text *t, size_t at, bool trailing_is_one) {
     }
     if (first.kind == NUMBER) {
         size_t end = second_at;
-        for (int i = 1; i < 3; i++) {
+        for (int i = 1; i < digits; i++) {
             const character c = character_at(t, end);
             if (c.length < 0) return 0;
             if (c.length == 0 || c.kind != NUMBER) return end;
@@ -158,8 +166,8 @@ typedef bool b64 __attribute__((ext_vector_type(64)));
 #define BITS(comparison) ({ b64 bits_ = __builtin_convertvector((comparison), b64); uint64_t mask_; memcpy(&mask_, &bits_, 8); mask_; })
 
 // The offsets in 64 bytes, the first of which starts a word, at which further words of GPT-2's pattern start; 0 if a byte is not ASCII.
-// With fewer than 64 bytes the text ends there, which is marked like the start of a word.
-static inline uint64_t starts_gpt2(const uint8_t *bytes, size_t length) {
+// With fewer than 64 bytes the text ends there, which is marked like the start of a word. `single_digits`: SmolLM's pattern.
+static inline uint64_t starts_gpt2(const uint8_t *bytes, size_t length, bool single_digits) {
     v64 b = {0};
     if (length < 64) memcpy(&b, bytes, length);
     else b = *(const v64_any *)bytes;
@@ -169,11 +177,12 @@ static inline uint64_t starts_gpt2(const uint8_t *bytes, size_t length) {
     const uint64_t blank = BITS(b == ' '), space = blank | BITS(b - '\t' < (v64)5), other = text & ~(letter | number | space);
     // Where a run of one kind starts; a blank before it is its start.
     const uint64_t runs = (letter & ~(letter << 1)) | (number & ~(number << 1)) | (other & ~(other << 1));
-    const uint64_t after_blank = blank << 1;
+    const uint64_t after_blank = single_digits ? blank << 1 & ~number : blank << 1;
     uint64_t starts = (runs & ~after_blank) | (runs & after_blank) >> 1;
     // White space: its first byte, and its last, which is a word of its own unless it is the blank of the next word or ends the text.
     starts |= space & ~(space << 1);
-    starts |= space & ~(space >> 1) & ~(end >> 1);
+    starts |= space & ~(space >> 1) & ~(end >> 1) & ~(single_digits ? number >> 1 : 0);
+    if (single_digits) starts |= number;
     const uint64_t apostrophe = BITS(b == '\'') & runs & ~after_blank;
     if (apostrophe & letter >> 1) {
         const uint64_t s = BITS(b == 's') | BITS(b == 'd') | BITS(b == 'm') | BITS(b == 't'), e = BITS(b == 'e'), l = BITS(b == 'l');
@@ -188,18 +197,20 @@ static inline uint64_t starts_gpt2(const uint8_t *bytes, size_t length) {
 // See split.h.
 size_t SLM_SPLIT(int pattern, const uint8_t *bytes, size_t length, bool is_last, uint32_t *word_ends, size_t capacity) {
     const split_text text = {bytes, length, is_last};
+    const bool is_gpt2 = pattern == SLM_PATTERN_GPT2 || pattern == SLM_PATTERN_SMOLLM;
     size_t at = 0, count = 0;
     while (at < length && count < capacity) {
         if (count > 0 && count + 64 > capacity) break;        // the vector path needs room for 64 ends: the next call has it
-        if (pattern == SLM_PATTERN_GPT2 && capacity >= 64 && (length - at >= 64 || is_last)) {
-            uint64_t starts = starts_gpt2(bytes + at, length - at);
+        if (is_gpt2 && capacity >= 64 && (length - at >= 64 || is_last)) {
+            uint64_t starts = starts_gpt2(bytes + at, length - at, pattern == SLM_PATTERN_SMOLLM);
             if (starts != 0) {
                 for (; starts != 0; starts &= starts - 1) word_ends[count++] = (uint32_t)(at + __builtin_ctzll(starts));
                 at = word_ends[count - 1];
                 continue;
             }
         }
-        const size_t end = pattern == SLM_PATTERN_GPT2 ? word_gpt2(&text, at) : word_gpt4(&text, at, pattern == SLM_PATTERN_GPT4);
+        const size_t end = is_gpt2 ? word_gpt2(&text, at, pattern == SLM_PATTERN_SMOLLM)
+                                   : word_gpt4(&text, at, pattern == SLM_PATTERN_QWEN2 ? 1 : 3, pattern == SLM_PATTERN_GPT4);
         if (end == 0) break;
         word_ends[count++] = (uint32_t)end;
         at = end;

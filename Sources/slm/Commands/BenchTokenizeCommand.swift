@@ -30,7 +30,7 @@ extension Command {
                     .option("tokenizer", \.tokenizer, value: "TOKENIZER", "Encode with this tokenizer.", default: "the trained one"),
                     .option("vocab-size", \.vocabularySize, in: 256...100_000_000, "Train N tokens."),
                     .option("pattern", \.pattern, value: "PATTERN",
-                            "Split text into words with gpt2, gpt4, llama3, none or a regular expression."),
+                            "Split text into words with gpt2, gpt4, llama3, qwen2, smollm, none or a regular expression."),
                     .option("only", \.only, "Measure one case, so that the peak memory is its own."),
                     .runs(\.runs, in: 1...1_000),
                     .option("threads", \.threads, in: 1...1_024, "Use N threads.", default: "all cores; encoding also on one"),

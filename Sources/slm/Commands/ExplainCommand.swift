@@ -327,7 +327,7 @@ private struct GradientReport {
 extension ExplainOptions {
     /// The tokens of the text, or of the chat in the model's chat template.
     fileprivate func ids(by tokenizer: Tokenizer, _ template: ChatTemplate?) throws -> [TokenID] {
-        guard let user else { return try tokenizer.ids(of: text ?? "") }
+        guard let user else { return try tokenizer.promptIDs(of: text ?? "") }
         guard let template else { throw UsageError("slm explain: the model has no chat template; give TEXT instead of --user.") }
         let renderer = try ChatRenderer(template, for: tokenizer)
         var encoder = try Encoder(tokenizer)

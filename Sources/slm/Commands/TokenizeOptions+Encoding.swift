@@ -43,7 +43,7 @@ extension TokenizeOptions {
         var encoder = try Encoder(tokenizer)
         var bytes: [UInt8] = []
         var ids: [TokenID] = []
-        if recognizesSpecials || byLine || tokenizer.vocabulary.addsPrefixSpace {
+        if recognizesSpecials || byLine || tokenizer.vocabulary.prefixSpace != .never {
             // Lines are read one by one. Special tokens and a prefix space need the whole text.
             while try input.read(atMost: 1 << 20, into: &bytes) > 0 {
                 guard byLine, let end = bytes.lastIndex(of: 0x0A) else { continue }
@@ -87,7 +87,8 @@ extension TokenizeOptions {
                 throw TokenizeError.malformed(
                     path: "standard input", location: "number \(position)", expected: "an id below \(vocabulary.count)", found: "\(id)")
             }
-            try output.write(vocabulary.tokens[id])
+            let token = vocabulary.tokens[id]
+            try output.write(position == 1 && vocabulary.dropsLeadingSpace && token.first == 0x20 ? token.dropFirst() : token)
             number = nil
         }
         while try input.read(atMost: 1 << 20, into: &bytes) > 0 {

@@ -1,4 +1,5 @@
 import Corpus
+import Formats
 import Tokenize
 
 /// The options of `slm tokenize`, `slm tokenizer …` and `slm corpus build`. Each command declares those that it accepts.
@@ -56,7 +57,8 @@ extension TokenizeOptions {
 
     static var tokenizer: Option {
         .option("tokenizer", \.tokenizer, value: "TOKENIZER",
-                "Use this tokenizer: tokenizer.json, a .tiktoken file, a directory with vocab.json and merges.txt, or 'bytes'.")
+                "Use this tokenizer: tokenizer.json, tokenizer.model, a .tiktoken or GGUF file, a directory with vocab.json and "
+                    + "merges.txt, or 'bytes'.")
     }
 
     /// The tokenizer of a command that reads data, from which it can make one.
@@ -75,7 +77,8 @@ extension TokenizeOptions {
     }
 
     static func pattern(default defaultText: String) -> Option {
-        .option("pattern", \.pattern, value: "PATTERN", "Split text into words with gpt2, gpt4, llama3, none or a regular expression.",
+        .option("pattern", \.pattern, value: "PATTERN",
+                "Split text into words with gpt2, gpt4, llama3, qwen2, smollm, none or a regular expression.",
                 default: defaultText)
     }
 
@@ -132,6 +135,7 @@ extension TokenizeOptions {
         case "characters":
             throw UsageError("slm: the tokenizer 'characters' is made from data. Write it to a file first: "
                 + "slm tokenizer train --characters --data FILE --out tokenizer.json")
+        case let path? where path.hasSuffix(".gguf"): try GGUFVocabulary.read(path)
         case let path?: try Vocabulary(reading: path, pattern: pattern == nil ? nil : preTokenizationPattern)
         case nil: throw UsageError("slm: expected a tokenizer: --tokenizer FILE.")
         }
@@ -145,6 +149,8 @@ extension PreTokenizationPattern {
         case "gpt2": .gpt2
         case "gpt4": .gpt4
         case "llama3": .llama3
+        case "qwen2": .qwen2
+        case "smollm": .smollm
         case "none": .none
         default: PreTokenizationPattern(tiktoken: name)
         }

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /// The patterns with a scanner of their own; see split_body.h for what each one matches.
-enum { SLM_PATTERN_GPT2, SLM_PATTERN_GPT4, SLM_PATTERN_LLAMA3 };
+enum { SLM_PATTERN_GPT2, SLM_PATTERN_GPT4, SLM_PATTERN_LLAMA3, SLM_PATTERN_QWEN2, SLM_PATTERN_SMOLLM };
 
 /// Splits `text`, whose first byte starts a word, by a pattern.
 /// Writes    the offsets at which the words end, in ascending order, at most `capacity` of them; returns their number.
@@ -18,3 +18,9 @@ typedef size_t (*slm_split_function)(int pattern, const uint8_t *text, size_t le
 slm_split_function slm_split_function_named(const char *instruction_set);
 /// The fastest function that this CPU supports.
 slm_split_function slm_split_function_best(void);
+
+/// Splits `text`, whose first byte starts a word, before spaces: as a slm_split_function, except that a word is known as soon as the space
+/// after it is.
+/// every_space  true: each space starts a word. false: each run of spaces does, unless it follows a byte `b` with `joins[b]`.
+size_t slm_split_at_spaces(const uint8_t *text, size_t length, bool is_last, bool every_space, const bool joins[256], uint32_t *word_ends,
+                           size_t capacity);

@@ -1,0 +1,78 @@
+import JSON
+
+/// Reads and writes the `post_processor` of a tokenizer.json: the special tokens before and after every text.
+enum PostProcessorJSON {
+    /// Reads TemplateProcessing, alone or in a Sequence. ByteLevel and those of BERT only concern offsets and pairs of texts.
+    static func read(_ root: JSONElement, _ file: JSONFile, into vocabulary: inout Vocabulary) throws(TokenizeError) {
+        guard let element = root["post_processor"], !element.isNull else { return }
+        try read(element, "post_processor", file, depth: 0, into: &vocabulary)
+    }
+
+    private static func read(
+        _ element: JSONElement, _ location: String, _ file: JSONFile, depth: Int, into vocabulary: inout Vocabulary
+    ) throws(TokenizeError) {
+        switch try file.string(element, "type", at: location) {
+        case "Sequence" where depth < 8:
+            for (i, inner) in try file.array(element, "processors", at: location).enumerated() {
+                try read(inner, "\(location).processors[\(i)]", file, depth: depth + 1, into: &vocabulary)
+            }
+        case "TemplateProcessing": try readTemplate(element, location, file, into: &vocabulary)
+        default: break
+        }
+    }
+
+    private static func readTemplate(
+        _ element: JSONElement, _ location: String, _ file: JSONFile, into vocabulary: inout Vocabulary
+    ) throws(TokenizeError) {
+        vocabulary.textPrefix = []
+        vocabulary.textSuffix = []
+        var isAfterText = false
+        for (i, piece) in try file.array(element, "single", at: location).enumerated() {
+            guard let special = piece["SpecialToken"] else {
+                isAfterText = true
+                continue
+            }
+            let place = "\(location).single[\(i)]"
+            let name = try file.string(special, "id", at: "\(place).SpecialToken")
+            let entry = try file.object(file.object(element, "special_tokens", at: location), name, at: "\(location).special_tokens")
+            for id in try file.array(entry, "ids", at: "\(location).special_tokens") {
+                guard let id = id.integer, vocabulary.tokens.indices.contains(id), !vocabulary.tokens.range(of: id).isEmpty else {
+                    throw file.mismatch("\(location).special_tokens.ids", "the ID of a token", id)
+                }
+                if isAfterText { vocabulary.textSuffix.append(TokenID(id)) } else { vocabulary.textPrefix.append(TokenID(id)) }
+            }
+        }
+    }
+
+    static func write(_ vocabulary: Vocabulary, _ names: ByteStrings, to file: inout JSONWriter) {
+        let prefix = vocabulary.textPrefix
+        let suffix = vocabulary.textSuffix
+        guard !prefix.isEmpty || !suffix.isEmpty else { return file.null() }
+        func write(_ sequences: [String], to list: inout JSONWriter) {
+            for id in prefix { writeToken(names[Int(id)], to: &list) }
+            for (type, name) in sequences.enumerated() {
+                list.object { $0.key("Sequence"); $0.object { $0.key("id"); $0.string(name); $0.key("type_id"); $0.integer(type) } }
+            }
+            for id in suffix { writeToken(names[Int(id)], to: &list) }
+        }
+        file.object { object in
+            object.key("type"); object.string("TemplateProcessing")
+            object.key("single"); object.array { write(["A"], to: &$0) }
+            object.key("pair"); object.array { write(["A", "B"], to: &$0) }
+            object.key("special_tokens"); object.object { map in
+                for id in Set(prefix + suffix).sorted() {
+                    let name = names[Int(id)]
+                    map.key(name); map.object {
+                        $0.key("id"); $0.string(name)
+                        $0.key("ids"); $0.array { $0.integer(id) }
+                        $0.key("tokens"); $0.array { $0.string(name) }
+                    }
+                }
+            }
+        }
+    }
+
+    private static func writeToken(_ name: ArraySlice<UInt8>, to list: inout JSONWriter) {
+        list.object { $0.key("SpecialToken"); $0.object { $0.key("id"); $0.string(name); $0.key("type_id"); $0.integer(0) } }
+    }
+}
