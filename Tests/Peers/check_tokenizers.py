@@ -324,8 +324,9 @@ def check_families(slm, quick):
                     face = hugging_face(converted)
                     face.encode_special_tokens = not recognize
                     wrong += compare(f"{label}, converted, Hugging Face", texts, ours[:len(texts)], hf_ids(face, texts))
-            # Hugging Face's library decodes the text of an added token as the names of bytes, if it consists of such names.
-            some = [i for i in range(0, len(texts), 41) if not set(texts[i]) & set("éï\u0301\u0308")][:40]
+            # Hugging Face's library decodes the text of an added token as the names of bytes, if it consists of such names, and a normalized
+            # one of Llama 2's with a space before it.
+            some = [i for i in range(0, len(texts), 41) if not set(texts[i]) & set("éï日\u0301\u0308")][:40]
             decoded = [tokenizer.decode(theirs[i], skip_special_tokens=False) for i in some]
             back = [slm.decode(file, theirs[i]).decode(errors="replace") for i in some]
             wrong += compare(f"{label}, decoded", [texts[i] for i in some], [[t] for t in back], [[t] for t in decoded])
