@@ -1,6 +1,7 @@
 import Checkpoint
 import Formats
 import Kernels
+import Model
 import Testing
 import TestSupport
 import Tokenize
