@@ -94,10 +94,10 @@ import Formats
     @Test func `rotary positions are read in the old and the present form`() throws {
         let old = try read(.llama3)
         let scaling = #""rope_type": "llama3", "factor": 8, "low_freq_factor": 1.0, "high_freq_factor": 4, "#
-            + #""original_max_position_embeddings": 64"#
+            + #""original_max_position_embeddings": 256"#
         let added = #""x": 0, "rope_parameters": {"rope_theta": 500000.0, \#(scaling)}"#
         let new = try read(.llama3, ("\"rope_theta\": 500000.0", added), ("\"rope_scaling\":", "\"y\":"))
-        #expect(old == new && new.rotary.scaling == .llama3(factor: 8, low: 1, high: 4, context: 64))
+        #expect(old == new && new.rotary.scaling == .llama3(factor: 8, low: 1, high: 4, context: 256))
         let yarn = #""rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8}"#
         let magnitude = 0.1 * log(4.0) + 1
         let expected = RotaryPositions.Scaling.yarn(factor: 4, fast: 32, slow: 1, context: 8, magnitude: magnitude, truncates: true)

@@ -48,7 +48,8 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         switch self {
         case .llama3:
             c.rotary = .init(base: 500_000)
-            c.rotary.scaling = .llama3(factor: 8, low: 1, high: 4, context: 64)
+            // One of the pairs lies between the two limits, so that the factors determine the context.
+            c.rotary.scaling = .llama3(factor: 8, low: 1, high: 4, context: 256)
         case .mistral:
             c.layerAttention = [.sliding]
             c.slidingWindow = 8
