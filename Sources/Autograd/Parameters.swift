@@ -103,7 +103,8 @@ package final class Parameters {
 
     /// - Parameter frozen: The frozen weights, laid out like `list.frozen`.
     package convenience init(
-        _ list: ParameterList, over frozen: Buffer? = nil, quantized: [Int: QuantizedWeights] = [:], on processor: Processor, seed: UInt64 = 0
+        _ list: ParameterList, over frozen: Buffer? = nil, quantized: [Int: QuantizedWeights] = [:], on processor: Processor,
+        seed: UInt64 = 0
     ) {
         self.init(list, values: processor.zeros(list.count), over: frozen, quantized: quantized, on: processor)
         for parameter in self.list { initialize(parameter, seed: seed) }

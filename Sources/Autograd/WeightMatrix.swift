@@ -1,7 +1,7 @@
 import Kernels
 
-/// A matrix [O, I] to multiply with: a tensor, or frozen weights in int8 or int4. Those are widened to f32 a few rows at a time, so that the
-/// whole matrix never exists in f32 (as in QLoRA, Dettmers et al. 2023).
+/// A matrix [O, I] to multiply with: a tensor, or frozen weights in int8 or int4. Those are widened to f32 a few rows at a time, so that
+/// the whole matrix never exists in f32 (as in QLoRA, Dettmers et al. 2023).
 enum WeightMatrix {
     case tensor(Tensor)
     case quantized(QuantizedWeights)

@@ -62,6 +62,8 @@ extension GGUFFile {
         for id in [id("eos"), id("eot"), id("eom")].compactMap({ $0 }) where !imported.template.stopTokens.contains(id) {
             imported.template.stopTokens.append(id)
         }
-        do throws(TokenizeError) { return try imported.checked(for: vocabulary) } catch { throw .tokenizer(error) }
+        do throws(TokenizeError) { return try imported.checked(for: vocabulary) } catch {
+            throw .mismatch(path: path, name: "tokenizer.chat_template", expected: "a chat template that slm can render", found: "\(error)")
+        }
     }
 }

@@ -14,7 +14,9 @@ package struct Attention {
     package var precision = DataType.float32
 
     /// - Parameter first: As the property. The window of `heads` is applied in addition.
-    package init(q: Buffer, k: Buffer, v: Buffer, B: Int, T: Int, heads: AttentionHeads, stride: Int, first: Buffer? = nil, on p: Processor) {
+    package init(
+        q: Buffer, k: Buffer, v: Buffer, B: Int, T: Int, heads: AttentionHeads, stride: Int, first: Buffer? = nil, on p: Processor
+    ) {
         let queryReach = Self.reach(B * T, heads.queryWidth, stride), keyReach = Self.reach(B * T, heads.keyWidth, stride)
         require(q.count >= queryReach && k.count >= keyReach && v.count >= keyReach && stride >= heads.queryWidth,
                 "causalAttention: [\(B), \(T), \(heads.queries)·\(heads.width)] with stride \(stride) exceeds buffers of \(q.count), "
@@ -113,8 +115,8 @@ extension Processor {
         require(
             dq.count >= a.queryReach && [dk, dv].allSatisfy { $0.count >= a.keyReach } && [y, dy].allSatisfy { $0.count >= outputs }
                 && logSums.count >= sums,
-            "causalAttention: gradients of [\(a.B), \(a.T), \(H)·\(a.heads.width)] with stride \(a.stride) exceed dq, dk, dv of \(dq.count), "
-                + "\(dk.count), \(dv.count), y and dy of \(y.count), \(dy.count) or \(logSums.count) sums")
+            "causalAttention: gradients of [\(a.B), \(a.T), \(H)·\(a.heads.width)] with stride \(a.stride) exceed dq, dk, dv of "
+                + "\(dq.count), \(dk.count), \(dv.count), y and dy of \(y.count), \(dy.count) or \(logSums.count) sums")
         if a.B * a.T == 0 { return }
         let scratch = attentionScratch(a)
         measured("attention gradient", flops: a.flops(matmuls: 5), bytes: 8 * a.B * a.T * C * a.q.type.size) {

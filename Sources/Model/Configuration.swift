@@ -100,9 +100,8 @@ package struct GPTConfiguration: Sendable, Equatable {
 
     /// How a layer divides queries, keys and values into heads, and what it sees.
     package func attentionHeads(of layer: Int) -> AttentionHeads {
-        AttentionHeads(
-            heads, keys: keyValueHeads, width: headWidth, scale: attentionScale, window: attention(of: layer) == .sliding ? slidingWindow : nil
-        )
+        let window = attention(of: layer) == .sliding ? slidingWindow : nil
+        return AttentionHeads(heads, keys: keyValueHeads, width: headWidth, scale: attentionScale, window: window)
     }
 
     /// The rotary positions of a layer; nil if it has none.

@@ -175,7 +175,8 @@ private struct Block: Sendable {
 extension Norm {
     fileprivate init(_ configuration: GPTConfiguration, named name: String, in list: inout ParameterList) {
         self.init(
-            configuration.norm, of: configuration.width, bias: configuration.hasBias, epsilon: configuration.normEpsilon, named: name, in: &list
+            configuration.norm, of: configuration.width, bias: configuration.hasBias, epsilon: configuration.normEpsilon, named: name,
+            in: &list
         )
     }
 }

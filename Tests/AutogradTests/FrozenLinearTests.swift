@@ -37,7 +37,8 @@ import TestSupport
         var noise = TestRandom(5)
         parameters.values.write { span in for i in span.indices { span[i] = noise.number() } }
         let tape = Tape(processor, parameters: parameters, precision: variant.precision)
-        let V = model.table.table.shape[0], ids: [Int32] = (0..<9).map { Int32($0 * 7 % V) }, targets: [Int32] = ids.map { $0 == 0 ? -1 : $0 }
+        let V = model.table.table.shape[0], ids: [Int32] = (0..<9).map { Int32($0 * 7 % V) }
+        let targets: [Int32] = ids.map { $0 == 0 ? -1 : $0 }
         let loss = model.loss(ids, targets, then: f, adds: false, on: tape)
         tape.backward(from: loss)
         let x = model.hidden(model.table(tape.ids(ids, [1, 9]), on: tape), on: tape, then: f)

@@ -209,7 +209,8 @@ import Testing
                 return tape.add(y, tape.slice(x[0], along: 2, 0..<H * D))
             }
         }
-        let variants = [AttentionHeads(4, keys: 2, width: 5), .init(3, keys: 1, width: 8, scale: 0.2, window: 3), .init(2, width: 3, window: 7)]
+        let grouped = AttentionHeads(4, keys: 2, width: 5), sliding = AttentionHeads(2, width: 3, window: 7)
+        let variants = [grouped, .init(3, keys: 1, width: 8, scale: 0.2, window: 3), sliding]
         for (T, heads) in zip([17, 9, 13], variants) {
             expectGradientCheck(of: [.anything([2, T, heads.rowWidth])], on: p, "attention, \(heads)") { tape, x in
                 tape.causalAttention(x[0], heads)
@@ -244,7 +245,8 @@ import Testing
             }
         }
         for heads in [AttentionHeads(4, keys: 2, width: 6), .init(1, width: 3)] {
-            expectGradientCheck(of: [.awayFromZero([2, 3, heads.rowWidth]), .anything([2, heads.width])], on: p, "with weights") { tape, x in
+            let inputs: [Input] = [.awayFromZero([2, 3, heads.rowWidth]), .anything([2, heads.width])]
+            expectGradientCheck(of: inputs, on: p, "with weights") { tape, x in
                 tape.applyQKNorm(x[0], heads, scale: x[1])
             }
         }

@@ -48,7 +48,10 @@ import Formats
         if family == .mistral { (before.configuration.layerAttention, before.configuration.context) = ([.full], 8) }
         if family == .mistral { before.configuration.slidingWindow = after.configuration.slidingWindow }
         #expect(after.configuration == before.configuration)
-        #expect(isSame(before, after) && after.tokenizer == before.tokenizer && after.chatTemplate == .specialTokens)
+        // GGUF has no key for NFC, which the tokenizers of GPT-NeoX apply.
+        var vocabulary = try before.vocabulary()
+        if family == .gptNeoX { vocabulary.normalization = .nfc }
+        #expect(try isSame(before, after) && after.vocabulary() == vocabulary && after.chatTemplate == .specialTokens)
     }
 
     @Test func `rows of queries and keys have the order of the family`() throws {

@@ -33,7 +33,8 @@ import Testing
     func `cached attention agrees with reference loops`(variant: ProcessorVariant) throws {
         let p = try variant.processor()
         let cases: [(T: Int, AttentionHeads)] = [
-            (1, .init(1, width: 1)), (5, .init(2, width: 3)), (33, .init(2, width: 16)), (70, .init(3, width: 34)), (130, .init(1, width: 64)),
+            (1, .init(1, width: 1)), (5, .init(2, width: 3)), (33, .init(2, width: 16)), (70, .init(3, width: 34)),
+            (130, .init(1, width: 64)),
             (20, .init(1, width: 129)), (40, .init(6, keys: 2, width: 16)), (150, .init(4, keys: 1, width: 32, scale: 0.1, window: 37)),
             (100, .init(2, width: 8, window: 1)), (90, .init(4, keys: 2, width: 20, window: 64)),
         ]
@@ -53,7 +54,8 @@ import Testing
     @Test(arguments: Processor.instructionSets)
     func `bits do not depend on how a sequence is split into steps, nor on other sequences`(instructionSet: String) throws {
         let p = try Processor(threads: 3, cores: 3, instructionSet: instructionSet), T = 75
-        let variants = [AttentionHeads(2, width: 24), AttentionHeads(4, keys: 2, width: 24, window: 20), AttentionHeads(3, keys: 1, width: 8)]
+        let sliding = AttentionHeads(4, keys: 2, width: 24, window: 20)
+        let variants = [AttentionHeads(2, width: 24), sliding, AttentionHeads(3, keys: 1, width: 8)]
         for (heads, precision) in variants.flatMap({ heads in Self.precisions.map { (heads, $0) } }) {
             let C = heads.queryWidth, row = heads.rowWidth
             let qkv = TestRandom.numbers(T * row, seed: 1), other = TestRandom.numbers(9 * row, seed: 2)

@@ -44,7 +44,8 @@ struct SourceStyleTests {
     }
 
     @Test func `files can be read in one sitting`() throws {
-        for path in Self.code where path.hasPrefix("Sources/") {
+        // A generated table of Unicode characters.
+        for path in Self.code where path.hasPrefix("Sources/") && !path.hasSuffix("/nfc_tables.h") {
             let count = try Repository.lines(of: path).count
             if count > 500 { Issue.record("\(path): \(count) lines") }
         }

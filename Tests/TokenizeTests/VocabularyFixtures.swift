@@ -70,7 +70,8 @@ enum VocabularyFixtures {
         let next = TokenID(added.count)
         added.addedTokens = [.init(id: next, text: "<think>"), .init(id: next + 1, text: "  ", [.normalized, .wholeWord, .stripsRight])]
         for token in added.addedTokens { added.tokens.append(token.text.utf8) }
-        (added.textPrefix, added.textSuffix) = ([0], [0, next])
+        added.textPrefix = [0]
+        added.textSuffix = [0, next]
         result.append(("added tokens and NFC", added))
         added.pattern = .sequence([.smollm, .regex("a+"), .gpt2])
         result.append(("a sequence of patterns", added))

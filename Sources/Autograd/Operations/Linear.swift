@@ -51,7 +51,8 @@ extension Tape {
             let isWhole = if case .tensor = weight { true } else { false }
             let direct = (!adding && isWhole) || x.type == .float32
             let target = direct ? dx : processor.buffer(of: dx.count, .float32)
-            multiply(dy, by: weight, into: Matrix(target, rows: dy.rows, columns: weight.shape[1]), adding: adding && direct, as: "linear dx")
+            let result = Matrix(target, rows: dy.rows, columns: weight.shape[1])
+            multiply(dy, by: weight, into: result, adding: adding && direct, as: "linear dx")
             if !direct {
                 processor.copy(target, into: dx, adding: adding)
             }

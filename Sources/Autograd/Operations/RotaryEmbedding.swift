@@ -14,7 +14,8 @@ extension Tape {
         let D = heads.width
         require(
             qkv.shape.rank == 3 && qkv.shape[2] == heads.rowWidth && D % 2 == 0,
-            "applyRotaryEmbedding: \(qkv.shape) for \(heads.queries) heads of queries and \(heads.keys) of keys, \(D) wide, which must be even"
+            "applyRotaryEmbedding: \(qkv.shape) for \(heads.queries) heads of queries and \(heads.keys) of keys, \(D) wide, which must be "
+                + "even"
         )
         let qkv = contiguous(qkv)
         let T = qkv.shape[1]

@@ -60,7 +60,7 @@ package struct NGramInitialization {
             (c.positions == .learned, "learned positions"),
             (c.norm == .layer && c.hasBias, "layer norms and biases"),
             (c.qkNorm == .none, "queries and keys without QK-norm"),
-            (c.keyValueHeads == c.heads && c.headWidth * c.heads == c.width, "as many heads of keys as of queries, of width / heads channels"),
+            (c.keyValueHeads == c.heads && c.headWidth * c.heads == c.width, "as many heads of keys as of queries, width / heads wide"),
             (c.hiddenWidth == 4 * c.width && !c.isGated, "an MLP of four times the width without gates"),
             (!c.hasPostNorms && !c.isParallel, "blocks like GPT-2's"),
             ([.gelu, .relu].contains(c.activation), "GELU or ReLU"),

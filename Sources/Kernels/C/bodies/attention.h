@@ -269,8 +269,9 @@ INLINE void add_columns(int precision, const slm_attention *p, const unit *left,
         for (size_t n = 0; n < p->D; n += NR) {
             const unit *a = left + m * STRIP / per + skip, *b = right + n * units + skip * NR;
             float *tile = to + m * columns + n;
-            if (is_narrow(p->D - n)) tile_of(precision, NV - 1, units - skip, a, STRIP / per, 1, b, tile, columns, m < q0 || p->adds_to_keys);
-            else tile_of(precision, NV, units - skip, a, STRIP / per, 1, b, tile, columns, m < q0 || p->adds_to_keys);
+            const bool add = m < q0 || p->adds_to_keys;
+            if (is_narrow(p->D - n)) tile_of(precision, NV - 1, units - skip, a, STRIP / per, 1, b, tile, columns, add);
+            else tile_of(precision, NV, units - skip, a, STRIP / per, 1, b, tile, columns, add);
         }
     }
 }
