@@ -245,7 +245,7 @@ import Testing
             }
         }
         for heads in [AttentionHeads(4, keys: 2, width: 6), .init(1, width: 3)] {
-            let inputs: [Input] = [.awayFromZero([2, 3, heads.rowWidth]), .anything([2, heads.width])]
+            let inputs: [GradientInput] = [.awayFromZero([2, 3, heads.rowWidth]), .anything([2, heads.width])]
             expectGradientCheck(of: inputs, on: p, "with weights") { tape, x in
                 tape.applyQKNorm(x[0], heads, scale: x[1])
             }
