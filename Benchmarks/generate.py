@@ -20,6 +20,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 import record
+import shapes
 from record import SLM, last_line
 
 HERE = pathlib.Path(__file__).parent
@@ -61,7 +62,10 @@ def random_model(folder, shape, seed=7):
 def prepare(folder, options):
     checkpoint = options.checkpoint
     if checkpoint is None:
-        random_model(folder / "hf", SHAPES[options.shape])
+        if options.shape in SHAPES:
+            random_model(folder / "hf", SHAPES[options.shape])
+        else:
+            shapes.random_model(options.shape).save_pretrained(folder / "hf")
         checkpoint = folder / "model.h5"
         subprocess.run([SLM, "import", folder / "hf", "--out", checkpoint], check=True, capture_output=True)
     for kind in options.formats.split(","):
@@ -135,7 +139,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in dict(rounds=3, prompt=128, generate=200).items():
         arguments.add_argument("--" + name, type=int, default=value)
-    arguments.add_argument("--shape", choices=SHAPES, default="eugpt")
+    arguments.add_argument("--shape", choices=[*SHAPES, *shapes.SHAPES], default="eugpt")
     arguments.add_argument("--checkpoint", help="model to use instead of random weights")
     arguments.add_argument("--formats", default=",".join(PAIRS))
     arguments.add_argument("--batches", default="1,16")

@@ -12,14 +12,8 @@ import time
 
 import peft
 import torch
-import transformers
 
-LLAMA, QWEN = (transformers.LlamaConfig, transformers.LlamaForCausalLM), (transformers.Qwen2Config, transformers.Qwen2ForCausalLM)
-SHAPES = {
-    "smollm2-135m": (LLAMA, dict(vocab_size=49_152, hidden_size=576, intermediate_size=1_536, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3)),
-    "qwen2.5-0.5b": (QWEN, dict(vocab_size=151_936, hidden_size=896, intermediate_size=4_864, num_hidden_layers=24, num_attention_heads=14, num_key_value_heads=2)),
-    "llama-3.2-1b": (LLAMA, dict(vocab_size=128_256, hidden_size=2_048, intermediate_size=8_192, num_hidden_layers=16, num_attention_heads=32, num_key_value_heads=8)),
-}
+from shapes import SHAPES, random_model
 
 
 def main():
@@ -33,10 +27,7 @@ def main():
     arguments.add_argument("--checkpointing", action="store_true", help="recompute activations in the backward pass")
     options = arguments.parse_args()
     torch.set_num_threads(os.cpu_count())
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.bfloat16)
-    (configuration, model_class), shape = SHAPES[options.shape]
-    model = model_class(configuration(**shape, tie_word_embeddings=True, max_position_embeddings=4_096))
+    model = random_model(options.shape)
     if options.checkpointing:
         model.gradient_checkpointing_enable()
         model.enable_input_require_grads()
@@ -44,7 +35,7 @@ def main():
     model.train()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
     run = torch.compile(model) if options.compile else model
-    ids = torch.randint(0, shape["vocab_size"], (1, options.tokens))
+    ids = torch.randint(0, SHAPES[options.shape]["vocab_size"], (1, options.tokens))
     seconds = []
     for _ in range(options.warmup + options.steps):
         begin = time.perf_counter()
