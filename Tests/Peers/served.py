@@ -147,10 +147,10 @@ class Server:
         return int(values["slm_heap_bytes"]) - int(values["slm_sqlite_memory_bytes"])
 
     def files(self):
-        """Returns the number of open files of the database, which opens connections when it needs them, and of all others."""
+        """Returns the number of open files of the database, which opens connections when it needs them, and the names of all others."""
         names = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{self.process.pid}/fd")]
-        database = sum(".db" in name for name in names)
-        return database, len(names) - database
+        others = sorted(name for name in names if ".db" not in name)
+        return len(names) - len(others), others
 
 
 class Refused(Exception):
