@@ -75,10 +75,12 @@ extension QuantizedWeights {
     var scaleArray: FloatArray { FloatArray(scales, shape: [outputs, Self.groups(inputs: inputs)]) }
 
     /// Combines the arrays of a file; nil if their shapes do not match.
-    init?(codes: (shape: [Int], values: Buffer), scales: FloatArray, inputs: Int) {
+    init?(codes: (shape: [Int], values: Buffer), scales: FloatArray, inputScales: FloatArray?, inputs: Int) {
         guard codes.shape.count == 2, inputs > 0, scales.shape == [codes.shape[0], Self.groups(inputs: inputs)] else { return nil }
+        guard inputScales?.shape ?? [inputs] == [inputs] else { return nil }
         let precision = [WeightPrecision.int8, .int4].first { Self.codeBytes($0, inputs: inputs) == codes.shape[1] }
         guard let precision else { return nil }
-        self.init(precision, outputs: codes.shape[0], inputs: inputs, codes: codes.values, scales: scales.values)
+        self.init(
+            precision, outputs: codes.shape[0], inputs: inputs, codes: codes.values, scales: scales.values, inputScales: inputScales?.values)
     }
 }

@@ -112,13 +112,20 @@ extension Checkpoint {
             guard let parameter, parameter.shape.rank == 2, shape.count == 2, shape[0] == parameter.shape[0] else {
                 throw mismatch(name, parameter.map { "codes of \($0.shape)" } ?? "no such matrix in this model", found)
             }
+            let inputScales = scales[name + "/input_scales"]
             guard let array = scales[name + "/scales"],
-                  let weights = QuantizedWeights(codes: (shape, values), scales: array, inputs: parameter.shape[1]) else {
+                  let weights = QuantizedWeights(
+                    codes: (shape, values), scales: array, inputScales: inputScales, inputs: parameter.shape[1]) else {
                 throw mismatch(name, "codes and scales of \(parameter.shape)", found)
+            }
+            guard inputScales?.values.read({ span in span.indices.allSatisfy { span[$0] > 0 && span[$0].isFinite } }) ?? true else {
+                throw mismatch(name + "/input_scales", "numbers above 0", "others")
             }
             result[name] = weights
         }
-        for name in scales.names where !name.hasSuffix("/scales") || result[String(name.dropLast(7))] == nil {
+        for name in scales.names {
+            let parts = name.split(separator: "/"), matrix = parts.dropLast().joined(separator: "/")
+            if ["scales", "input_scales"].contains(parts.last), result[matrix] != nil { continue }
             throw mismatch(name, "scales with their codes", "f32 \(scales[name]?.shape ?? [])")
         }
         return result

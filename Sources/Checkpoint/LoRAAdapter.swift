@@ -75,6 +75,7 @@ extension Checkpoint {
             digest.add(Array("\(name) \(weights.precision.rawValue) \(weights.shape)\n".utf8).span)
             weights.codes.readBytes { digest.add($0) }
             weights.scales.read { span in span.asBytes { digest.add($0) } }
+            weights.inputScales?.read { span in span.asBytes { digest.add($0) } }
         }
         return digest.text
     }

@@ -35,6 +35,8 @@ package struct PackedWeights {
     let layout: Int32
     /// The panels; for ``isUnpacked`` weights, their rows.
     let panels: Buffer
+    /// [I], for int8 and int4; nil if all are 1. See ``InputScales``.
+    var inputScales: Buffer?
     /// Whether these are f32 weights where they were stored, of which each matmul packs a panel at a time.
     package var isUnpacked = false
 
@@ -55,10 +57,11 @@ extension Processor {
         _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, releasingFile: Bool = false
     ) -> PackedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
+        let scales = precision == .int8 || precision == .int4 ? inputScales(of: values, outputs: O, inputs: I) : nil
         for layout in precision.layouts(inputs: I, on: self) {
-            let panels = panels(of: values, outputs: O, inputs: I, in: layout, releasingFile: releasingFile)
+            let panels = panels(of: values, outputs: O, inputs: I, scales, in: layout, releasingFile: releasingFile)
             if table.weights_fit(layout, panels.pointer, O, I) {
-                return PackedWeights(precision: precision, outputs: O, inputs: I, layout: layout, panels: panels)
+                return PackedWeights(precision: precision, outputs: O, inputs: I, layout: layout, panels: panels, inputScales: scales)
             }
         }
         preconditionFailure("weights: the last layout of \(precision.rawValue) fits all weights")
@@ -71,7 +74,17 @@ extension Processor {
             precision: .float32, outputs: O, inputs: I, layout: WeightPrecision.float32.code, panels: values, isUnpacked: true)
     }
 
-    private func panels(of values: Buffer, outputs O: Int, inputs I: Int, in layout: Int32, releasingFile: Bool) -> Buffer {
+    /// The scales for the inputs of weights [O, I] that are quantized; nil if all are 1.
+    private func inputScales(of values: Buffer, outputs O: Int, inputs I: Int) -> Buffer? {
+        guard let scales = InputScales.find(in: values.floats, outputs: O, inputs: I) else { return nil }
+        let result = buffer(of: I, .float32)
+        result.write { span in for i in span.indices { span[i] = scales[i] } }
+        return result
+    }
+
+    private func panels(
+        of values: Buffer, outputs O: Int, inputs I: Int, _ inputScales: Buffer?, in layout: Int32, releasingFile: Bool
+    ) -> Buffer {
         let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32)
         let scratch = scratch(table.weights_pack_scratch(I)), width = table.weights_panel, count = table.panels(of: O)
         let panelsPerMegabyte = max(concurrency, (1 << 20) / (4 * I * width))
@@ -79,7 +92,9 @@ extension Processor {
             for first in stride(from: 0, to: count, by: panelsPerMegabyte) {
                 let last = min(first + panelsPerMegabyte, count)
                 parallelFor(last - first) { item, thread in
-                    table.weights_pack(layout, values.floats, I, O, I, first + item, first + item + 1, panels.pointer, scratch[thread])
+                    let panel = first + item
+                    table.weights_pack(
+                        layout, values.floats, I, O, I, inputScales?.floats, panel, panel + 1, panels.pointer, scratch[thread])
                 }
                 if releasingFile { values[first * width * I..<min(last * width, O) * I].releaseFilePages() }
             }
@@ -101,8 +116,8 @@ extension Processor {
             split(ids.count, atLeast: 32) { range in
                 let n = range.lowerBound
                 table.weights_lookup(
-                    w.layout, w.panels.pointer, I, ids.ids + n, more.map { UnsafePointer($0.floats + n * I) }, y.floats + n * I, range.count
-                )
+                    w.layout, w.panels.pointer, I, w.inputScales?.floats, ids.ids + n,
+                    more.map { UnsafePointer($0.floats + n * I) }, y.floats + n * I, range.count)
             }
         }
     }
@@ -128,17 +143,19 @@ extension Processor {
         p.bias = bias.map { UnsafePointer($0.floats) }
         p.activation = f.rawValue
         p.plus = plus.map { UnsafePointer($0.floats) }
+        let inputScales = w.inputScales?.floats
         let layout = w.layout, rowBytes = table.weights_input_bytes(layout, I), rows = sharedScratch(N * rowBytes)
         measured(name, flops: 2 * N * O * I, bytes: w.byteCount + N * (I + O) * 4) {
             split(N, atLeast: 4) { range in
-                table.weights_prepare_input(layout, x.floats + range.lowerBound * I, range.count, I, rows + range.lowerBound * rowBytes)
+                let first = range.lowerBound
+                table.weights_prepare_input(layout, x.floats + first * I, range.count, I, inputScales, rows + first * rowBytes)
             }
             withUnsafePointer(to: p) { p in
                 if w.isUnpacked {
                     let panelBytes = table.weights_bytes(layout, 1, I), panels = scratch(panelBytes)
                     return parallelFor(table.panels(of: O)) { panel, thread in
                         let first = panels[thread] - panel * panelBytes         // where panel 0 would be
-                        table.weights_pack(layout, w.panels.floats, I, O, I, panel, panel + 1, first, panels[thread])
+                        table.weights_pack(layout, w.panels.floats, I, O, I, nil, panel, panel + 1, first, panels[thread])
                         table.packed_matmul(layout, p, first, rows, panel, panel + 1)
                     }
                 }

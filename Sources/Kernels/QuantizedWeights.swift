@@ -13,17 +13,22 @@ package struct QuantizedWeights {
     package let codes: Buffer
     /// [O, groups]: one scale for each 64 inputs.
     package let scales: Buffer
+    /// [I]: a scale for each input, in addition; nil if all are 1. See ``InputScales``.
+    package let inputScales: Buffer?
 
-    package init(_ precision: WeightPrecision, outputs: Int, inputs: Int, codes: Buffer, scales: Buffer) {
+    package init(
+        _ precision: WeightPrecision, outputs: Int, inputs: Int, codes: Buffer, scales: Buffer, inputScales: Buffer? = nil
+    ) {
         require(
             codes.type == .byte && codes.count == outputs * Self.codeBytes(precision, inputs: inputs)
-                && scales.count == outputs * Self.groups(inputs: inputs),
+                && scales.count == outputs * Self.groups(inputs: inputs) && (inputScales?.count ?? inputs) == inputs,
             "\(precision.rawValue) weights [\(outputs), \(inputs)] of \(codes.count) codes and \(scales.count) scales")
         self.precision = precision
         self.outputs = outputs
         self.inputs = inputs
         self.codes = codes
         self.scales = scales
+        self.inputScales = inputScales
     }
 
     /// Bytes of the codes of one row.
@@ -49,7 +54,7 @@ extension Processor {
                 precision.code, packed.panels.pointer, I, rows.lowerBound, rows.upperBound, codes.bytes + rows.lowerBound * width,
                 scales.floats + rows.lowerBound * groups)
         }
-        return QuantizedWeights(precision, outputs: O, inputs: I, codes: codes, scales: scales)
+        return QuantizedWeights(precision, outputs: O, inputs: I, codes: codes, scales: scales, inputScales: packed.inputScales)
     }
 
     /// Packs quantized weights.
@@ -78,7 +83,8 @@ extension Processor {
                 }
             }
         }
-        return PackedWeights(precision: precision, outputs: O, inputs: I, layout: precision.code, panels: panels)
+        return PackedWeights(
+            precision: precision, outputs: O, inputs: I, layout: precision.code, panels: panels, inputScales: weights.inputScales)
     }
 
     /// Writes the dequantized weights [O, I].
@@ -115,6 +121,7 @@ extension Processor {
         let width = QuantizedWeights.codeBytes(weights.precision, inputs: weights.inputs)
         let groups = QuantizedWeights.groups(inputs: weights.inputs)
         table.weights_dequantize(
-            weights.precision.code, weights.codes.bytes + row * width, weights.scales.floats + row * groups, count, weights.inputs, values)
+            weights.precision.code, weights.codes.bytes + row * width, weights.scales.floats + row * groups,
+            weights.inputScales?.floats, count, weights.inputs, values)
     }
 }

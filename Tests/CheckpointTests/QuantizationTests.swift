@@ -46,6 +46,34 @@ import TestSupport
         #expect(isSame && read.weightsDigest != again.weightsDigest)
     }
 
+    @Test(arguments: [WeightPrecision.int8, .int4])
+    func `scales of inputs with outliers are stored`(_ precision: WeightPrecision) throws {
+        let processor = try Processor(threads: 2), path = folder("outliers.h5"), exact = try exact(processor)
+        let up = try #require(exact.weights["layer0.up.weight"])                                            // [264, 66]
+        up.values.write { span in for i in span.indices where i % 66 == 5 { span[i] *= 50 } }
+        try exact.quantized(to: precision, on: processor).write(to: path)
+        let read = try Checkpoint(reading: path), stored = try #require(read.quantized["layer0.up.weight"])
+        let scales = try #require(stored.inputScales)
+        #expect(floats(scales)[5] == 64 && floats(scales)[6] == 1 && read.quantized["layer0.qkv.weight"]?.inputScales == nil)
+        let again = try read.dequantized(on: processor), new = try #require(again.weights["layer0.up.weight"])
+        for i in [5, 6] {
+            let pairs = zip(floats(up.values), floats(new.values)).enumerated().filter { $0.offset % 66 == i }.map(\.element)
+            let lost = pairs.reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / pairs.reduce(0) { $0 + $1.0 * $1.0 }
+            #expect(lost < (precision == .int8 ? 1e-4 : 0.02), "input \(i): \(lost)")
+        }
+        // Part of the model that an adapter was trained on.
+        var without = read
+        without.quantized["layer0.up.weight"] = QuantizedWeights(
+            precision, outputs: 264, inputs: 66, codes: stored.codes, scales: stored.scales)
+        #expect(without.weightsDigest != read.weightsDigest)
+
+        scales.write { $0[9] = 0 }
+        try read.write(to: path)
+        let error = #expect(throws: CheckpointError.self) { try Checkpoint(reading: path) }
+        let text = error.map { "\($0)" } ?? ""
+        #expect(text.contains("rounded/layer0.up.weight/input_scales: expected numbers above 0"), "\(text)")
+    }
+
     @Test func `arrays that do not match the model are reported by name`() throws {
         let processor = try Processor(threads: 1), quantized = try exact(processor).quantized(to: .int8, on: processor),
             path = folder("wrong.h5")

@@ -13,15 +13,15 @@ static char *packed(int precision, const float *w, size_t O, size_t I) {
     char *panels = make_bytes(kernels->weights_bytes(precision, O, I), 8);
     void *scratch = make_bytes(kernels->weights_pack_scratch(I), 4);
     // Two parts, as threads would.
-    kernels->weights_pack(precision, w, I, O, I, panels_of(O) / 2, panels_of(O), panels, scratch);
-    kernels->weights_pack(precision, w, I, O, I, 0, panels_of(O) / 2, panels, scratch);
+    kernels->weights_pack(precision, w, I, O, I, NULL, panels_of(O) / 2, panels_of(O), panels, scratch);
+    kernels->weights_pack(precision, w, I, O, I, NULL, 0, panels_of(O) / 2, panels, scratch);
     return panels;
 }
 
 static void multiply(int precision, const char *panels, const float *x, size_t N, size_t O, size_t I, const float *bias, int activation,
                      const float *plus, float *y) {
     char *rows = make_bytes(N * kernels->weights_input_bytes(precision, I), 4);
-    kernels->weights_prepare_input(precision, x, N, I, rows);
+    kernels->weights_prepare_input(precision, x, N, I, NULL, rows);
     const slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = y, .c_type = SLM_F32, .c_stride = O, .bias = bias,
                           .activation = activation, .plus = plus};
     kernels->packed_matmul(precision, &p, panels, rows, panels_of(O) / 2, panels_of(O));
@@ -33,7 +33,7 @@ static float *stored_weights(int precision, const char *panels, size_t O, size_t
     int32_t *ids = integers(O);
     for (size_t o = 0; o < O; o++) ids[o] = (int32_t)o;
     float *w = make_bytes(4 * O * I, 4);
-    kernels->weights_lookup(precision, panels, I, ids, NULL, w, O);
+    kernels->weights_lookup(precision, panels, I, NULL, ids, NULL, w, O);
     return w;
 }
 
@@ -89,7 +89,7 @@ static void check(int precision, size_t N, size_t O, size_t I) {
     ids[0] = (int32_t)O - 1, ids[1] = 0, ids[2] = (int32_t)(O / 2);
     const float *more = numbers(3 * I, 5);
     float *looked_up = blank(SLM_F32, 3 * I), *sum = make_bytes(12 * I, 4);
-    kernels->weights_lookup(precision, panels, I, ids, more, looked_up, 3);
+    kernels->weights_lookup(precision, panels, I, NULL, ids, more, looked_up, 3);
     for (size_t i = 0; i < 3 * I; i++) sum[i] = stands_for[(size_t)ids[i / I] * I + i % I] + more[i];
     expect_same(looked_up, sum, 3 * I, "lookup in %s", names[precision]);
     if (is_int(precision)) {
@@ -98,13 +98,42 @@ static void check(int precision, size_t N, size_t O, size_t I) {
         float *scales = make_bytes(4 * O * groups, 4), *dequantized = blank(SLM_F32, O * I), *z = blank(SLM_F32, N * O);
         kernels->weights_unpack_codes(precision, panels, I, 0, O / 2, codes, scales);
         kernels->weights_unpack_codes(precision, panels, I, O / 2, O, codes + O / 2 * code_bytes, scales + O / 2 * groups);
-        kernels->weights_dequantize(precision, codes, scales, O, I, dequantized);
+        kernels->weights_dequantize(precision, codes, scales, NULL, O, I, dequantized);
         expect_close(dequantized, doubles(stands_for, O * I), O * I, forward, 0, "dequantized %s", names[precision]);
         char *again = make_bytes(kernels->weights_bytes(precision, O, I), 8);
         kernels->weights_pack_codes(precision, codes, scales, O, I, 0, panels_of(O), again);
         multiply(precision, again, x, N, O, I, bias, SLM_RELU, plus, z);
         expect_same(z, y, N * O, "weights packed from codes of %s", names[precision]);
     }
+    release_all();
+}
+
+// Scales of inputs that are powers of two change no bit: weights are divided by them, and inputs multiplied.
+static void check_input_scales(int precision, size_t N, size_t O, size_t I) {
+    const float *x = numbers(N * I, 1), *w = numbers(O * I, 2);
+    float *scales = make_bytes(4 * I, 4), *scaled_x = make_bytes(4 * N * I, 4), *scaled_w = make_bytes(4 * O * I, 4);
+    for (size_t i = 0; i < I; i++) scales[i] = ldexpf(1, (int)(i * 7 % 19) - 9);
+    for (size_t i = 0; i < N * I; i++) scaled_x[i] = x[i] / scales[i % I];
+    for (size_t i = 0; i < O * I; i++) scaled_w[i] = w[i] * scales[i % I];
+    const size_t bytes = kernels->weights_bytes(precision, O, I), row_bytes = N * kernels->weights_input_bytes(precision, I);
+    char *panels = make_bytes(bytes, 8), *rows = make_bytes(row_bytes, 4), *plain_rows = make_bytes(row_bytes, 4);
+    const char *plain = packed(precision, w, O, I);
+    kernels->weights_pack(precision, scaled_w, I, O, I, scales, 0, panels_of(O), panels, make_bytes(kernels->weights_pack_scratch(I), 4));
+    expect(memcmp(panels, plain, bytes) == 0, "packed %s with scales of inputs, O %zu, I %zu", names[precision], O, I);
+    kernels->weights_prepare_input(precision, x, N, I, NULL, plain_rows);
+    kernels->weights_prepare_input(precision, scaled_x, N, I, scales, rows);
+    expect(memcmp(rows, plain_rows, row_bytes) == 0, "inputs of %s with scales of inputs, I %zu", names[precision], I);
+    float *stands_for = stored_weights(precision, plain, O, I), *looked_up = blank(SLM_F32, O * I), *dequantized = blank(SLM_F32, O * I);
+    for (size_t i = 0; i < O * I; i++) stands_for[i] *= scales[i % I];
+    int32_t *ids = integers(O);
+    for (size_t o = 0; o < O; o++) ids[o] = (int32_t)o;
+    kernels->weights_lookup(precision, panels, I, scales, ids, NULL, looked_up, O);
+    expect_same(looked_up, stands_for, O * I, "lookup in %s with scales of inputs", names[precision]);
+    uint8_t *codes = make_bytes(O * I, 1);
+    float *group_scales = make_bytes(4 * O * ((I + 63) / 64), 4);
+    kernels->weights_unpack_codes(precision, panels, I, 0, O, codes, group_scales);
+    kernels->weights_dequantize(precision, codes, group_scales, scales, O, I, dequantized);
+    expect_same(dequantized, stands_for, O * I, "dequantized %s with scales of inputs", names[precision]);
     release_all();
 }
 
@@ -187,7 +216,7 @@ static void check_extreme_codes(void) {
     for (size_t i = 0; i < 3 * I; i++) x[i] = i / I == 0 ? 127 : i / I == 1 ? -127 : i % 2 ? 127 : -127;
     char *panels = make_bytes(kernels->weights_bytes(SLM_WEIGHTS_INT8, O, I), 8);
     kernels->weights_pack_codes(SLM_WEIGHTS_INT8, codes, scales, O, I, 0, panels_of(O), panels);
-    kernels->weights_dequantize(SLM_WEIGHTS_INT8, codes, scales, O, I, w);
+    kernels->weights_dequantize(SLM_WEIGHTS_INT8, codes, scales, NULL, O, I, w);
     multiply(SLM_WEIGHTS_INT8, panels, x, 3, O, I, NULL, SLM_IDENTITY, NULL, y);
     double *expected = zeros(3 * O);
     for (size_t n = 0; n < 3; n++)
@@ -203,6 +232,8 @@ void check_weights(void) {
     for (int precision = SLM_WEIGHTS_F32; precision <= SLM_WEIGHTS_BF12; precision++) {
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
             if (is_offered(precision, cases[i][2])) check(precision, cases[i][0], cases[i][1], cases[i][2]);
+        for (size_t i = 0; is_int(precision) && i < sizeof cases / sizeof *cases; i++)
+            check_input_scales(precision, cases[i][0], cases[i][1], cases[i][2]);
         if (is_offered(precision, 130)) check_rows_alone(precision, 130);
         if (is_offered(precision, 192)) check_rows_alone(precision, 192);
         if (is_offered(precision, 64)) check_special_values(precision);

@@ -102,19 +102,19 @@ static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
         const size_t panels = (O + k->weights_panel - 1) / k->weights_panel, groups = (I + SLM_GROUP - 1) / SLM_GROUP;
         char *packed = malloc(k->weights_bytes(precision, O, I)), *scratch = malloc(k->weights_pack_scratch(I));
         char *rows = malloc(N * k->weights_input_bytes(precision, I) + 1);
-        k->weights_pack(precision, w, I, O, I, 0, panels, packed, scratch);
+        k->weights_pack(precision, w, I, O, I, NULL, 0, panels, packed, scratch);
         if (!k->weights_fit(precision, packed, O, I)) abort();
-        k->weights_prepare_input(precision, x, N, I, rows);
+        k->weights_prepare_input(precision, x, N, I, NULL, rows);
         slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = make(SLM_F32, N * O), .c_stride = O, .bias = make(SLM_F32, O),
                         .activation = SLM_GELU_TANH, .plus = make(SLM_F32, N * O)};
         k->packed_matmul(precision, &p, packed, rows, 0, panels);
-        k->weights_lookup(precision, packed, I, ids, make(SLM_F32, N * I), make(SLM_F32, N * I), N);
+        k->weights_lookup(precision, packed, I, NULL, ids, make(SLM_F32, N * I), make(SLM_F32, N * I), N);
         if (precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4) {
             uint8_t *codes = malloc(O * (precision == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2));
             float *scales = malloc(4 * O * groups);
             k->weights_unpack_codes(precision, packed, I, 0, O, codes, scales);
             k->weights_pack_codes(precision, codes, scales, O, I, 0, panels, packed);
-            k->weights_dequantize(precision, codes, scales, O, I, make(SLM_F32, O * I));
+            k->weights_dequantize(precision, codes, scales, NULL, O, I, make(SLM_F32, O * I));
             free(codes), free(scales);
         }
         free(packed), free(scratch), free(rows);
@@ -129,7 +129,7 @@ static void exceptions(const slm_kernels *k, size_t I) {
         float *w = make(SLM_F32, O * I);
         for (size_t i = 0; i < O * I; i++) w[i] = i < count ? 1e-30f : 1;
         void *packed = malloc(k->weights_bytes(SLM_WEIGHTS_BF12, O, I)), *scratch = malloc(k->weights_pack_scratch(I));
-        k->weights_pack(SLM_WEIGHTS_BF12, w, I, O, I, 0, 2, packed, scratch);
+        k->weights_pack(SLM_WEIGHTS_BF12, w, I, O, I, NULL, 0, 2, packed, scratch);
         if (k->weights_fit(SLM_WEIGHTS_BF12, packed, O, I) != (count == max)) puts("wrong number of bf12 exceptions"), abort();
         free(packed), free(scratch);
     }

@@ -9,6 +9,9 @@
 //     int4   the same with [8][P] quads of codes, which are indices in `int4_levels`: the low halves of the bytes are the first quad's
 //            codes, the high halves the next quad's
 //
+// A weight matrix in int8 or int4 may have a scale for each input: the weights of an input are divided by it before they are quantized,
+// and multiplied with it in lookups; input rows are multiplied with it before they are quantized.
+//
 // With int8 and int4 weights, input rows are quantized too: each group to ±127 steps of its own scale. Products of bytes are summed
 // exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned bytes of the weights are
 // 128 too large, which `offset`, the initial value of a group's sum, corrects.
@@ -165,7 +168,7 @@ static inline void quantize_group(const float *x, size_t count, float *scale, in
 }
 
 // Converts N rows of x, each I floats, to rows of weights_input_bytes.
-static void weights_prepare_input(int precision, const float *x, size_t N, size_t I, void *rows) {
+static void weights_prepare_input(int precision, const float *x, size_t N, size_t I, const float *input_scales, void *rows) {
     const size_t step = weights_input_bytes(precision, I);
     for (size_t n = 0; n < N; n++, x += I) {
         char *row = (char *)rows + n * step;
@@ -181,9 +184,16 @@ static void weights_prepare_input(int precision, const float *x, size_t N, size_
 #endif
         } else {
             const int8_row to = int8_row_at(row, I);
-            for (size_t g = 0; g < groups_of(I); g++)
-                quantize_group(x + g * GROUP, min_size(GROUP, I - g * GROUP), to.scales + g, to.offsets + g,
-                               to.bytes + g * GROUP * ROW_BYTE_SIZE);
+            for (size_t g = 0; g < groups_of(I); g++) {
+                const float *group = x + g * GROUP;
+                const size_t count = min_size(GROUP, I - g * GROUP);
+                float scaled[GROUP];
+                if (input_scales) {
+                    for (size_t i = 0; i < count; i++) scaled[i] = group[i] * input_scales[g * GROUP + i];
+                    group = scaled;
+                }
+                quantize_group(group, count, to.scales + g, to.offsets + g, to.bytes + g * GROUP * ROW_BYTE_SIZE);
+            }
         }
     }
 }
@@ -272,8 +282,8 @@ static inline void pack_group_int4(const float *x, char *to) {
 
 static size_t weights_pack_scratch(size_t I) { return 4 * P * round_up(I, GROUP); }
 // Packs panels p0 ..< p1 of weights [O,I], whose rows are `stride` apart. `scratch` has weights_pack_scratch bytes.
-static void weights_pack(int precision, const float *w, size_t stride, size_t O, size_t I, size_t p0, size_t p1, void *panels,
-                         void *scratch) {
+static void weights_pack(int precision, const float *w, size_t stride, size_t O, size_t I, const float *input_scales, size_t p0,
+                         size_t p1, void *panels, void *scratch) {
     const slm_operand rows = {.data = w, .type = SLM_F32, .outer = stride, .inner = 1};
     for (size_t p = p0; p < p1; p++) {
         char *to = (char *)panels + p * panel_bytes(precision, I);
@@ -287,6 +297,10 @@ static void weights_pack(int precision, const float *w, size_t stride, size_t O,
         float *x = scratch;
         pack_plainly((unit *)x, &rows, SLM_F32, P, o0, o1, 0, I);
         memset(x + I * P, 0, 4 * P * (round_up(I, GROUP) - I));
+        for (size_t i = 0; input_scales && i < I; i++) {
+            const vf inverse = splat(1 / input_scales[i]);
+            store(x + i * P, load(x + i * P) * inverse), store(x + i * P + W, load(x + i * P + W) * inverse);
+        }
         for (size_t g = 0; g < groups_of(I); g++, to += group_bytes(precision)) {
             if (precision == SLM_WEIGHTS_INT8) pack_group_int8(x + g * GROUP * P, to); else pack_group_int4(x + g * GROUP * P, to);
         }

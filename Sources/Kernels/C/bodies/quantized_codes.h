@@ -62,16 +62,18 @@ static void weights_pack_codes(int precision, const uint8_t *codes, const float 
 }
 
 // w [N,I] = the weights that N rows stand for.
-static void weights_dequantize(int precision, const uint8_t *codes, const float *scales, size_t N, size_t I, float *w) {
+static void weights_dequantize(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
+                               float *w) {
     for (size_t n = 0; n < N; n++, codes += code_bytes(precision, I), scales += groups_of(I), w += I)
         for (size_t i = 0; i < I; i++) {
             const int level = precision == SLM_WEIGHTS_INT8 ? codes[i] - 128 : int4_levels[codes[i / 2] >> (4 * (i % 2)) & 15];
-            w[i] = (float)level * scales[i / GROUP];
+            w[i] = (float)level * scales[i / GROUP] * (input_scales ? input_scales[i] : 1);
         }
 }
 
 // y[n] = row ids[n] of packed weights (+ more[n]).
-static void weights_lookup(int precision, const void *panels, size_t I, const int32_t *ids, const float *more, float *y, size_t N) {
+static void weights_lookup(int precision, const void *panels, size_t I, const float *input_scales, const int32_t *ids, const float *more,
+                           float *y, size_t N) {
     for (size_t n = 0; n < N; n++, y += I, more = more ? more + I : NULL) {
         const size_t lane = (size_t)ids[n] % P;
         char *panel = (char *)panels + (size_t)ids[n] / P * panel_bytes(precision, I);
@@ -88,7 +90,7 @@ static void weights_lookup(int precision, const void *panels, size_t I, const in
                 int shift;
                 const uint8_t code = ((const uint8_t *)panel)[offset_of_code(precision, lane, i, &shift)];
                 const int level = precision == SLM_WEIGHTS_INT8 ? code - 128 : int4_levels[code >> shift & 15];
-                x = (float)level * widen1(*scale_at(precision, panel, lane, i / GROUP));
+                x = (float)level * widen1(*scale_at(precision, panel, lane, i / GROUP)) * (input_scales ? input_scales[i] : 1);
             }
             y[i] = more ? x + more[i] : x;
         }

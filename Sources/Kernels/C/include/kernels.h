@@ -133,20 +133,23 @@ typedef struct {
     bool (*weights_fit)(int precision, const void *panels, size_t O, size_t I);
     size_t weights_panel;         ///< outputs of a panel
     size_t (*weights_pack_scratch)(size_t I);                     ///< in bytes
-    /// Packs panels p0 ..< p1 of w [O,I], whose rows are `stride` apart. `panels` is the beginning of all panels.
-    void (*weights_pack)(int precision, const float *w, size_t stride, size_t O, size_t I, size_t p0, size_t p1, void *panels,
-                         void *scratch);
+    /// Packs panels p0 ..< p1 of w [O,I], whose rows are `stride` apart. `panels` is the beginning of all panels. `input_scales`, here and
+    /// below, is NULL or [I] scales of int8 or int4 weights, by which those of each input are divided before they are quantized.
+    void (*weights_pack)(int precision, const float *w, size_t stride, size_t O, size_t I, const float *input_scales, size_t p0, size_t p1,
+                         void *panels, void *scratch);
     /// int8 and int4: copies the codes and scales of rows o0 ..< o1 out of the panels.
     void (*weights_unpack_codes)(int precision, const void *panels, size_t I, size_t o0, size_t o1, uint8_t *codes, float *scales);
     /// int8 and int4: packs panels p0 ..< p1 from the codes and scales of all rows.
     void (*weights_pack_codes)(int precision, const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1,
                                void *panels);
     /// int8 and int4: w [N,I] = the dequantized weights of N rows of codes and scales.
-    void (*weights_dequantize)(int precision, const uint8_t *codes, const float *scales, size_t N, size_t I, float *w);
+    void (*weights_dequantize)(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
+                               float *w);
     /// y[n] = weight row ids[n] (+ more[n], if more is not NULL): an embedding lookup.
-    void (*weights_lookup)(int precision, const void *panels, size_t I, const int32_t *ids, const float *more, float *y, size_t N);
+    void (*weights_lookup)(int precision, const void *panels, size_t I, const float *input_scales, const int32_t *ids, const float *more,
+                           float *y, size_t N);
     /// Converts input rows x [N,I] to the layout that packed_matmul reads.
-    void (*weights_prepare_input)(int precision, const float *x, size_t N, size_t I, void *rows);
+    void (*weights_prepare_input)(int precision, const float *x, size_t N, size_t I, const float *input_scales, void *rows);
     /// Computes the columns of C that belong to panels p0 ..< p1. C is f32. Ignores the matmul's a, b and plan.
     void (*packed_matmul)(int precision, const slm_matmul *, const void *panels, const void *rows, size_t p0, size_t p1);
 
