@@ -30,12 +30,6 @@ extension GPTConfiguration {
         return values
     }
 
-    private static let names: Set = [
-        "layers", "heads", "width", "context", "vocabulary", "dropout", "bias", "tied", "norm", "activation", "positions", "qk_norm",
-        "kv_heads", "head_width", "hidden_width", "gated", "qkv_bias", "norm_epsilon", "post_norms", "parallel", "rotary",
-        "attention_scale", "layer_attention", "sliding_window", "sliding_rotary", "embedding_scale",
-    ]
-
     /// Reads a `configuration` group and checks every field, because an impossible one would trap later.
     ///
     /// Fields that older files lack have a default.
@@ -56,7 +50,7 @@ extension GPTConfiguration {
         positions = try fields.choice("positions", else: .learned, Positions.allCases.map { ($0.rawValue, $0) })
         qkNorm = QKNorm(rawValue: try fields.integer("qk_norm", else: 0, 0...2)) ?? .none
         try readArchitecture(fields)
-        for name in values.names where !Self.names.contains(name) {
+        for name in values.names where !fields.known.contains(name) {
             throw fields.mismatch(name, "no such field in version \(CheckpointHeader.version)")
         }
     }
@@ -76,13 +70,13 @@ extension GPTConfiguration {
         hasPostNorms = try fields.integer("post_norms", else: 0, 0...1) == 1
         isParallel = try fields.integer("parallel", else: 0, 0...1) == 1
         rotary = try fields.rotary("rotary", width: headWidth) ?? rotary
-        if fields.values["attention_scale"] != nil {
+        if fields.value("attention_scale") != nil {
             attentionScale = Float(try fields.number("attention_scale", "a number from 1e-6 to 1000") { (1e-6...1_000).contains($0) })
         }
         slidingRotary = try fields.rotary("sliding_rotary", width: headWidth)
         slidingWindow = try fields.integer("sliding_window", else: slidingWindow, 1...16_777_216)
         embeddingScale = Float(try fields.number("embedding_scale", else: 1, "a number from 1e-6 to 1e6") { (1e-6...1e6).contains($0) })
-        if let stored = fields.values["layer_attention"] {
+        if let stored = fields.value("layer_attention") {
             let kinds = "one to 1,024 of \(LayerAttention.allCases.map(\.rawValue).joined(separator: ", ")), with commas between them"
             guard case .text(let text) = stored else { throw fields.mismatch("layer_attention", kinds) }
             let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { LayerAttention(rawValue: String($0)) }
@@ -95,17 +89,30 @@ extension GPTConfiguration {
 }
 
 /// Reads the values of a `configuration` group.
-private struct ConfigurationFields {
-    let values: OrderedDictionary<CheckpointValue>
-    let path: String
+private final class ConfigurationFields {
+    private let values: OrderedDictionary<CheckpointValue>
+    private let path: String
+    /// The names that were asked for.
+    private(set) var known: Set<String> = []
+
+    init(values: OrderedDictionary<CheckpointValue>, path: String) {
+        self.values = values
+        self.path = path
+    }
+
+    func value(_ name: String) -> CheckpointValue? {
+        known.insert(name)
+        return values[name]
+    }
 
     func mismatch(_ name: String, _ expected: String) -> CheckpointError {
         .mismatch(path: path, name: "configuration/\(name)", expected: expected, found: values[name].map(\.displayText) ?? "nothing")
     }
 
     func integer(_ name: String, else other: Int? = nil, _ range: ClosedRange<Int>) throws(CheckpointError) -> Int {
-        if let other, values[name] == nil { return other }
-        guard case .integer(let value)? = values[name], range.contains(value) else {
+        let found = value(name)
+        if let other, found == nil { return other }
+        guard case .integer(let value)? = found, range.contains(value) else {
             throw mismatch(name, "a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
         return value
@@ -114,14 +121,16 @@ private struct ConfigurationFields {
     func number(
         _ name: String, else other: Double? = nil, _ expected: String, _ isValid: (Double) -> Bool
     ) throws(CheckpointError) -> Double {
-        if let other, values[name] == nil { return other }
-        guard case .number(let value)? = values[name], isValid(value) else { throw mismatch(name, expected) }
+        let found = value(name)
+        if let other, found == nil { return other }
+        guard case .number(let value)? = found, isValid(value) else { throw mismatch(name, expected) }
         return value
     }
 
     func choice<Choice>(_ name: String, else other: Choice? = nil, _ choices: [(String, Choice)]) throws(CheckpointError) -> Choice {
-        if let other, values[name] == nil { return other }
-        guard case .text(let text)? = values[name], let choice = choices.first(where: { $0.0 == text }) else {
+        let found = value(name)
+        if let other, found == nil { return other }
+        guard case .text(let text)? = found, let choice = choices.first(where: { $0.0 == text }) else {
             throw mismatch(name, "one of \(choices.map(\.0).joined(separator: ", "))")
         }
         return choice.1
@@ -129,7 +138,7 @@ private struct ConfigurationFields {
 
     /// Rotary positions for heads of `width` channels; nil if there is no such field.
     func rotary(_ name: String, width: Int) throws(CheckpointError) -> RotaryPositions? {
-        guard let value = values[name] else { return nil }
+        guard let value = self.value(name) else { return nil }
         guard case .text(let text) = value, let positions = RotaryPositions(text: text), (positions.width ?? width) <= width else {
             throw mismatch(name, "rotary positions such as base=10000 scaling=linear factor=8")
         }

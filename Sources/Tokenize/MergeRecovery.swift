@@ -18,7 +18,8 @@ struct MergeRecovery {
     private var part: [TokenID] = []
     /// The token that a part and the next one make; -1 for none.
     private var pair: [TokenID] = []
-    private var queue: [UInt64] = []
+    /// The token in the upper 32 bits, the part in the lower ones: the lowest rank first, and of equal ranks the leftmost.
+    private var queue = MinHeap<UInt64>()
 
     init(_ tokens: ByteStrings, index: TokenIndex) {
         self.tokens = tokens
@@ -48,10 +49,10 @@ struct MergeRecovery {
             part.append(byteIDs[Int(bytes[i])])
             pair.append(-1)
         }
-        queue.removeAll(keepingCapacity: true)
+        queue.removeAll()
         var count = bytes.count
         if count > 2 { for i in 0..<count - 1 { consider(i, range) } }
-        while count > 2, let first = pop() {
+        while count > 2, let first = queue.pop() {
             let i = Int(first & 0xFFFF_FFFF)
             let id = TokenID(first >> 32)
             guard pair[i] == id else { continue }                       // one of the two parts has merged with another
@@ -76,32 +77,6 @@ struct MergeRecovery {
         guard i > 0 || end < range.count else { return }                // the whole token
         guard let id = index[tokens.bytes.span.extracting(range.lowerBound + i..<range.lowerBound + end)] else { return }
         pair[i] = id
-        push(UInt64(id) << 32 | UInt64(i))
-    }
-
-    // A binary min-heap: the lowest rank first, and of equal ranks the leftmost.
-
-    private mutating func push(_ value: UInt64) {
-        queue.append(value)
-        var i = queue.count - 1
-        while i > 0, queue[(i - 1) / 2] > value {
-            queue[i] = queue[(i - 1) / 2]
-            i = (i - 1) / 2
-        }
-        queue[i] = value
-    }
-
-    private mutating func pop() -> UInt64? {
-        guard let top = queue.first, let last = queue.popLast() else { return nil }
-        var i = 0
-        while 2 * i + 1 < queue.count {
-            var child = 2 * i + 1
-            if child + 1 < queue.count, queue[child + 1] < queue[child] { child += 1 }
-            guard queue[child] < last else { break }
-            queue[i] = queue[child]
-            i = child
-        }
-        if !queue.isEmpty { queue[i] = last }
-        return top
+        queue.push(UInt64(id) << 32 | UInt64(i))
     }
 }

@@ -13,12 +13,12 @@ struct UnorderedWordMerger {
     }
 
     private var nodes: [Node] = []
-    /// A min-heap: the rank in the upper 32 bits, the node in the lower ones, so that of equal ranks the leftmost merges first.
-    private var heap: [UInt64] = []
+    /// The rank in the upper 32 bits, the node in the lower ones, so that of equal ranks the leftmost merges first.
+    private var heap = MinHeap<UInt64>()
 
     mutating func merge(_ tokens: inout [TokenID], by ranks: MergeRanks) {
         nodes.removeAll(keepingCapacity: true)
-        heap.removeAll(keepingCapacity: true)
+        heap.removeAll()
         nodes.reserveCapacity(tokens.count)
         for (i, token) in tokens.enumerated() {
             let isLast = i + 1 == tokens.count
@@ -26,7 +26,7 @@ struct UnorderedWordMerger {
             nodes.append(Node(token: token, previous: Int32(i) - 1, next: isLast ? -1 : Int32(i) + 1, rank: rank))
             if rank != MergeRanks.none { push(i) }
         }
-        while let first = pop() {
+        while let first = heap.pop() {
             let i = Int(first & 0xFFFF_FFFF)
             guard nodes[i].rank == Int32(first >> 32) else { continue }
             let removed = Int(nodes[i].next)
@@ -43,7 +43,7 @@ struct UnorderedWordMerger {
             tokens.append(nodes[at].token)
             at = Int(nodes[at].next)
         }
-        if nodes.count > 1 << 16 { (nodes, heap) = ([], []) }   // frees the memory of an exceptionally long word
+        if nodes.count > 1 << 16 { (nodes, heap) = ([], MinHeap()) }   // frees the memory of an exceptionally long word
     }
 
     private mutating func updateRank(of i: Int, by ranks: MergeRanks) {
@@ -52,28 +52,5 @@ struct UnorderedWordMerger {
         if nodes[i].rank != MergeRanks.none { push(i) }
     }
 
-    private mutating func push(_ node: Int) {
-        let value = UInt64(UInt32(bitPattern: nodes[node].rank)) << 32 | UInt64(node)
-        heap.append(value)
-        var i = heap.count - 1
-        while i > 0, heap[(i - 1) / 2] > value {
-            heap[i] = heap[(i - 1) / 2]
-            i = (i - 1) / 2
-        }
-        heap[i] = value
-    }
-
-    private mutating func pop() -> UInt64? {
-        guard let top = heap.first, let last = heap.popLast() else { return nil }
-        var i = 0
-        while 2 * i + 1 < heap.count {
-            var child = 2 * i + 1
-            if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }
-            guard heap[child] < last else { break }
-            heap[i] = heap[child]
-            i = child
-        }
-        if !heap.isEmpty { heap[i] = last }
-        return top
-    }
+    private mutating func push(_ node: Int) { heap.push(UInt64(UInt32(bitPattern: nodes[node].rank)) << 32 | UInt64(node)) }
 }

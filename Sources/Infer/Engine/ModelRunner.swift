@@ -36,7 +36,7 @@ package final class ModelRunner: Executor {
     package let processor: Processor
     private var weights: InferenceWeights
     private var batch: [Segment] = []
-    private var rotaryAngles: [RotaryPositions: Buffer] = [:]             // [context, D]
+    private var rotaryAngles: [RotaryPositions: Buffer] = [:]             // [positions so far, D]
 
     package init(
         of model: GPT,
@@ -177,7 +177,8 @@ package final class ModelRunner: Executor {
     }
 
     package func applyRotaryEmbedding(_ qkv: Tensor, _ heads: AttentionHeads, _ positions: RotaryPositions) -> Tensor {
-        let (N, C) = qkv.shape.rows, D = heads.width, y = empty(N, C), angles = angles(positions, width: D)
+        let (N, C) = qkv.shape.rows, D = heads.width, y = empty(N, C)
+        let angles = angles(positions, width: D, count: batch.reduce(0) { max($0, $1.rows.start + $1.ids.count) })
         var n = 0
         for segment in batch {
             let count = segment.ids.count, rows = n * C..<(n + count) * C, start = segment.rows.start * D
@@ -262,9 +263,12 @@ package final class ModelRunner: Executor {
 
     private func empty(_ N: Int, _ C: Int) -> Tensor { Tensor(processor.buffer(of: N * C, .float32), Shape(N, 1, C)) }
 
-    private func angles(_ positions: RotaryPositions, width D: Int) -> Buffer {
-        if let angles = rotaryAngles[positions] { return angles }
-        let angles = processor.rotaryAngles(of: model.configuration.context, width: D, positions)
+    /// The angles of the first positions, at least `count`. Most sequences are far shorter than a long context.
+    private func angles(_ positions: RotaryPositions, width D: Int, count: Int) -> Buffer {
+        if let angles = rotaryAngles[positions], angles.count >= count * D { return angles }
+        var enough = 1_024
+        while enough < count { enough *= 2 }
+        let angles = processor.rotaryAngles(of: min(enough, model.configuration.context), width: D, positions)
         rotaryAngles[positions] = angles
         return angles
     }

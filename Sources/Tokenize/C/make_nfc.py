@@ -7,6 +7,7 @@ Decompositions and combining classes of assigned characters never change, so Pyt
 """
 import unicodedata as unicode
 from tokenizers import normalizers
+from c_arrays import c_array
 
 BLOCK = 128
 THEIRS = normalizers.NFC().normalize_str
@@ -20,12 +21,6 @@ def is_known(c):
     return all(THEIRS(t) == unicode.normalize("NFC", t) for t in texts)
 
 
-def c_array(name, type, values, comment):
-    lines, line = [], ""
-    for value in values:
-        if len(line) + len(value) > 132: lines.append(line); line = ""
-        line += value + ","
-    return f"/// {comment}\nstatic const {type} {name}[] = {{\n" + "\n".join("    " + l for l in lines + [line]) + "\n};\n"
 
 
 decomposed = {c: unicode.normalize("NFD", chr(c)) for c in CODES if unicode.normalize("NFD", chr(c)) != chr(c)}
@@ -61,10 +56,10 @@ points = [ord(x) for c in sorted(decomposed) for x in decomposed[c]]
 ends = [sum(len(decomposed[d]) for d in sorted(decomposed)[:i + 1]) for i in range(len(decomposed))]
 print("// Written by make_nfc.py from the characters that Unicode 9 assigns.")
 print("#pragma once\n#include <stdint.h>\n")
-print(c_array("nfc_block", "uint8_t", map(str, index), f"The index of a code point's block, by code point / {BLOCK}; from U+30000 on, all characters are stable."))
-print(c_array("nfc_kinds", "uint8_t", map(str, blocks), "By block and code point: 0 for a stable starter; else its combining class's place in order, plus 128 if it may change."))
-print(c_array("nfc_composites", "uint32_t", (hex(c) for c in sorted(decomposed)), "Characters with a decomposition, ascending."))
-print(c_array("nfc_ends", "uint16_t", map(str, ends), "Where the full decomposition of each of them ends in nfc_decompositions."))
-print(c_array("nfc_decompositions", "uint32_t", map(hex, points), "Their full decompositions, one after another."))
-print(c_array("nfc_pairs", "uint64_t", (hex(a << 32 | b) for a, b in sorted(pairs)), "Pairs of characters that compose, ascending: the first in the upper 32 bits."))
-print(c_array("nfc_composed", "uint32_t", (hex(pairs[p]) for p in sorted(pairs)), "What each of them composes to."))
+print(c_array("nfc_block", "uint8_t", map(str, index), f"The index of a code point's block, by code point / {BLOCK}; from U+30000 on, all characters are stable.") + "\n")
+print(c_array("nfc_kinds", "uint8_t", map(str, blocks), "By block and code point: 0 for a stable starter; else its combining class's place in order, plus 128 if it may change.") + "\n")
+print(c_array("nfc_composites", "uint32_t", (hex(c) for c in sorted(decomposed)), "Characters with a decomposition, ascending.") + "\n")
+print(c_array("nfc_ends", "uint16_t", map(str, ends), "Where the full decomposition of each of them ends in nfc_decompositions.") + "\n")
+print(c_array("nfc_decompositions", "uint32_t", map(hex, points), "Their full decompositions, one after another.") + "\n")
+print(c_array("nfc_pairs", "uint64_t", (hex(a << 32 | b) for a, b in sorted(pairs)), "Pairs of characters that compose, ascending: the first in the upper 32 bits.") + "\n")
+print(c_array("nfc_composed", "uint32_t", (hex(pairs[p]) for p in sorted(pairs)), "What each of them composes to.") + "\n")

@@ -6,6 +6,7 @@ tiktoken 0.14 (Rust's regex) and Hugging Face tokenizers 0.23 (Oniguruma) use Un
 every code point. White space is the property White_Space, which is what \\s matches in both.
 """
 import unicodedata2 as unicode
+from c_arrays import c_array
 
 BLOCK = 128   # code points per block, two bits each
 SPACES = {*range(0x9, 0xE), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000}
@@ -15,12 +16,6 @@ def kind(c):
     if c in SPACES: return 3
     return {"L": 1, "N": 2}.get(unicode.category(chr(c))[0], 0)
 
-def c_array(name, type, values, comment):
-    lines, line = [], ""
-    for value in values:
-        if len(line) + len(value) > 132: lines.append(line); line = ""
-        line += value + ","
-    return f"/// {comment}\nstatic const {type} {name}[] = {{\n" + "\n".join("    " + l for l in lines + [line]) + "\n};"
 
 offsets, blocks, index = {}, [], []
 for start in range(0, 0x110000, BLOCK):

@@ -105,8 +105,13 @@ extension BenchTrainOptions {
         var list = ParameterList(lora: adapter)
         var model = GPT(configuration, in: &list)
         model.recomputesBlocks = recompute
-        let (frozen, quantized) = processor.randomWeights(of: list.frozen, keptIn: baseType.precision)
-        let parameters = Parameters(list, over: adapter == nil ? nil : frozen, quantized: quantized, on: processor, seed: 1)
+        let parameters: Parameters
+        if adapter == nil {
+            parameters = Parameters(list, on: processor, seed: 1)
+        } else {
+            let (frozen, quantized) = processor.randomWeights(of: list.frozen, keptIn: baseType.precision)
+            parameters = Parameters(list, over: frozen, quantized: quantized, on: processor, seed: 1)
+        }
         let trainer = Trainer(model, parameters, on: processor, precision: type, seed: 1)
         if let tokensAtOnce { trainer.microBatchTokens = tokensAtOnce }
         let randomBatch = Batch.random(rows: batch, of: configuration)

@@ -102,19 +102,20 @@ static void weights(const slm_kernels *k, size_t N, size_t O, size_t I) {
         const size_t panels = (O + k->weights_panel - 1) / k->weights_panel, groups = (I + SLM_GROUP - 1) / SLM_GROUP;
         char *packed = malloc(k->weights_bytes(precision, O, I)), *scratch = malloc(k->weights_pack_scratch(I));
         char *rows = malloc(N * k->weights_input_bytes(precision, I) + 1);
-        k->weights_pack(precision, w, I, O, I, NULL, 0, panels, packed, scratch);
+        const float *input_scales = precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4 ? make(SLM_F32, I) : NULL;
+        k->weights_pack(precision, w, I, O, I, input_scales, 0, panels, packed, scratch);
         if (!k->weights_fit(precision, packed, O, I)) abort();
-        k->weights_prepare_input(precision, x, N, I, NULL, rows);
+        k->weights_prepare_input(precision, x, N, I, input_scales, rows);
         slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = make(SLM_F32, N * O), .c_stride = O, .bias = make(SLM_F32, O),
                         .activation = SLM_GELU_TANH, .plus = make(SLM_F32, N * O)};
         k->packed_matmul(precision, &p, packed, rows, 0, panels);
-        k->weights_lookup(precision, packed, I, NULL, ids, make(SLM_F32, N * I), make(SLM_F32, N * I), N);
+        k->weights_lookup(precision, packed, I, input_scales, ids, make(SLM_F32, N * I), make(SLM_F32, N * I), N);
         if (precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4) {
             uint8_t *codes = malloc(O * (precision == SLM_WEIGHTS_INT8 ? I : (I + 1) / 2));
             float *scales = malloc(4 * O * groups);
             k->weights_unpack_codes(precision, packed, I, 0, O, codes, scales);
             k->weights_pack_codes(precision, codes, scales, O, I, 0, panels, packed);
-            k->weights_dequantize(precision, codes, scales, NULL, O, I, make(SLM_F32, O * I));
+            k->weights_dequantize(precision, codes, scales, input_scales, O, I, make(SLM_F32, O * I));
             free(codes), free(scales);
         }
         free(packed), free(scratch), free(rows);
