@@ -6,6 +6,8 @@ package enum WeightPrecision: String, Sendable, CaseIterable {
     /// A byte per weight, and a scale for each group of 64 weights.
     case int8
     /// Half a byte per weight, which selects one of 16 levels, and a scale for each group of 64 weights.
+    ///
+    /// Weights of a GGUF file in Q8_0 or Q4_0 keep their codes, with a scale for each group of 32.
     case int4
 
     var code: Int32 {
@@ -19,7 +21,7 @@ package enum WeightPrecision: String, Sendable, CaseIterable {
 
     /// The kernels' layouts for this precision, the smallest first. bf12 compresses bf16 losslessly, but needs bf16 instructions, and fails
     /// if the exponents of neighboring weights differ too much.
-    fileprivate func layouts(inputs: Int, on processor: Processor) -> [Int32] {
+    func layouts(inputs: Int, on processor: Processor) -> [Int32] {
         let canCompress = self == .bfloat16 && processor.hasBFloat16 && inputs % Int(SLM_GROUP) == 0 && inputs <= Int(UInt16.max)
         return canCompress ? [Int32(SLM_WEIGHTS_BF12), code] : [code]
     }
