@@ -102,9 +102,11 @@ let package = Package(
 
         // Training, inference, the choice of kernels by measurement, training reports, the database.
         module(
-            "Train", ["Checkpoint", "Corpus", "Tokenize", "Hashing", "Files", "Model", "Autograd", "Kernels", "Random"], settings: safe),
+            "Train", ["Formats", "Checkpoint", "Corpus", "Tokenize", "Hashing", "Files", "Model", "Autograd", "Kernels", "Random"],
+            settings: safe),
         module(
-            "Infer", ["Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient", "Random"], settings: safe),
+            "Infer", ["Formats", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient", "Random"],
+            settings: safe),
         module("Tuning", ["Train", "Model", "Kernels", "Hashing", "JSON", "Files"], settings: safe),
         module("Report", ["JSON", "Files"]),
         module("Store", ["Gzip", "Secrets", "Threads", "JSON", "Files", "SharedLibraries", "CSQLite", "CPQ"]),
@@ -148,7 +150,7 @@ let package = Package(
         ),
         testProgram("CheckpointWriter", ["TestSupport", "Formats", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"]),
         testProgram("JinjaRender", ["Jinja", "JSON"]),
-        testProgram("Logits", ["Infer", "Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
+        testProgram("Logits", ["Infer", "Formats", "Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
         .target(name: "ResourceWatch", path: "Tests/Programs/ResourceWatch"),
         testProgram("FormatFuzzer", ["ResourceWatch", "TestSupport", "Kernels"]),
         testProgram("StoreWriter", ["Store", "Threads"]),
@@ -180,8 +182,8 @@ let package = Package(
         tests(
             "InferTests",
             [
-                "TestSupport", "Random", "Infer", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads", "HTTPClient",
-                "Files",
+                "TestSupport", "Random", "Infer", "Formats", "Checkpoint", "Tokenize", "Model", "Autograd", "Kernels", "JSON", "Threads",
+                "HTTPClient", "Files",
             ]),
         tests("ThreadsTests", ["TestSupport", "Threads"]),
         tests("SharedLibrariesTests", ["SharedLibraries"]),

@@ -4,7 +4,7 @@
     .venv/bin/python Benchmarks/load.py --checkpoint best.h5 [--rounds 7]
     .venv/bin/python Benchmarks/load.py --shape gpt2            random weights of GPT-2's shape
 
-Each program gets a file in the format that it computes with: `slm export` writes them. slm reads the file, verifies its checksum, reads the tokenizer, prepares
+Each program gets a file in the format that it computes with: `slm export` writes them. slm also reads llama.cpp's own file. slm reads the file, verifies its checksum, reads the tokenizer, prepares
 the weights and computes the logits of one token (`load_s` of `slm bench generate`); llama.cpp maps the file, creates a context and decodes one token. Neither
 figure contains the start of the process, which is Python for llama.cpp. `slm generate` is a whole process of slm with one generated token.
 """
@@ -51,6 +51,7 @@ def main():
                 theirs = [options.python, generate.HERE / "llama_generate.py", folder / f"{kind}.gguf", "--prompt", 1, "--generate", 1, "--repeat", 1]
                 add("llama.cpp", last_line(theirs)["load_s"])
                 add("slm", last_line([generate.SLM, "bench", "generate", folder / f"{kind}.h5", *work])["load_s"])
+                add("slm, from llama.cpp's file", last_line([generate.SLM, "bench", "generate", folder / f"{kind}.gguf", *work])["load_s"])
                 add("slm, from the training checkpoint", last_line([generate.SLM, "bench", "generate", checkpoint, *work])["load_s"])
                 if has_tokenizer:
                     start = time.perf_counter()

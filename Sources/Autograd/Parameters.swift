@@ -138,8 +138,13 @@ package final class Parameters {
 
     /// How the frozen weights are kept.
     package var frozenPrecision: WeightPrecision {
-        if frozen.isEmpty || quantized.isEmpty { return .float32 }
-        return quantized.values.contains { $0.precision == .int4 } ? .int4 : .int8
+        frozen.isEmpty ? .float32 : quantizedPrecision ?? .float32
+    }
+
+    /// The smallest precision of the matrices that are kept as a file stores them; nil if there are none.
+    package var quantizedPrecision: WeightPrecision? {
+        let found = Set(quantized.values.map(\.precision))
+        return [.int4, .int8, .bfloat16, .float32].first { found.contains($0) }
     }
 
     package func value(of parameter: Parameter) -> Tensor {

@@ -12,40 +12,53 @@ extension Checkpoint {
     /// Weights stay memory-mapped where the file allows, so that adapters of one base share it.
     ///
     /// - Parameters:
-    ///   - base: the base model of a LoRA adapter, if it has moved.
+    ///   - base: the base model of a LoRA adapter; by default, the checkpoint at the path that the adapter names.
     ///   - copying: copies all trainable weights into memory, for callers that will overwrite them.
     ///   - keepingQuantized: leaves ``quantized`` matrices out of the f32 buffer, for callers that compute with them directly.
     package func model(
-        base: String? = nil, copying: Bool = false, keepingQuantized: Bool = false, on processor: Processor
+        over base: Checkpoint? = nil, copying: Bool = false, keepingQuantized: Bool = false, on processor: Processor
     ) throws(CheckpointError) -> (model: GPT, parameters: Parameters) {
-        let (model, parameters, _) = try adaptedModel(base: base, copying: copying, keepingQuantized: keepingQuantized, on: processor)
+        let (model, parameters, _) = try adaptedModel(base, copying: copying, keepingQuantized: keepingQuantized, on: processor)
         return (model, parameters)
     }
 
-    /// Reads the base model of a LoRA adapter and checks its digest. Returns `self` for a whole model.
+    /// Reads the base model of a LoRA adapter from a checkpoint and checks its digest. Returns `self` for a whole model.
     ///
-    /// - Parameter path: where the base is now; by default, the path stored in the adapter.
-    package func adapterBase(at basePath: String? = nil) throws(CheckpointError) -> Checkpoint {
-        guard let adapter else { return self }
-        let resolved = basePath ?? RelativePath.resolve(adapter.basePath, from: RelativePath.folder(ofFileAt: path ?? ""))
+    /// ``ModelFile`` also reads base models of other formats.
+    package func adapterBase() throws(CheckpointError) -> Checkpoint {
+        guard adapter != nil else { return self }
+        let path = adapterBasePath()
         let base: Checkpoint
-        do throws(CheckpointError) { base = try Checkpoint(reading: resolved) } catch {
+        do throws(CheckpointError) { base = try Checkpoint(reading: path) } catch {
             guard case .unreadable(_, let reason) = error else { throw error }
-            throw .noBaseModel(path: name, base: resolved, reason: reason)
+            throw .noBaseModel(path: name, base: path, reason: reason)
         }
-        if base.adapter != nil { throw .noBaseModel(path: name, base: resolved, reason: "it is a LoRA adapter itself") }
+        try check(base: base, at: path)
+        return base
+    }
+
+    /// Where the base model of a LoRA adapter is.
+    ///
+    /// - Parameter path: the path if it has moved.
+    package func adapterBasePath(_ path: String? = nil) -> String {
+        path ?? RelativePath.resolve(adapter?.basePath ?? "", from: RelativePath.folder(ofFileAt: self.path ?? ""))
+    }
+
+    /// Throws unless this LoRA adapter was trained on that base model.
+    package func check(base: Checkpoint, at path: String) throws(CheckpointError) {
+        guard let adapter else { return }
+        if base.adapter != nil { throw .noBaseModel(path: name, base: path, reason: "it is a LoRA adapter itself") }
         let digest = base.weightsDigest
         guard digest == adapter.baseDigest else {
-            throw .wrongBaseModel(path: name, base: resolved, expected: adapter.baseDigest, found: digest)
+            throw .wrongBaseModel(path: name, base: path, expected: adapter.baseDigest, found: digest)
         }
-        return base
     }
 
     /// Merges a LoRA adapter into its base model.
     ///
     ///     try adapter.merged(on: processor).write(to: "checkpoints/merged.h5")
-    package func merged(base: String? = nil, on processor: Processor) throws(CheckpointError) -> Checkpoint {
-        let (_, parameters, list) = try adaptedModel(base: base, on: processor)
+    package func merged(over base: Checkpoint? = nil, on processor: Processor) throws(CheckpointError) -> Checkpoint {
+        let (_, parameters, list) = try adaptedModel(base, on: processor)
         for change in list.loraLayers { parameters.addLoRA(change, scaledBy: 1, from: parameters.values) }
         var result = Checkpoint(configuration, weights: OrderedDictionary(parameters.frozenValues, of: parameters.frozen))
         result.tokenizer = tokenizer
@@ -68,7 +81,7 @@ extension Checkpoint {
     }
 
     private func adaptedModel(
-        base: String?, copying: Bool = false, keepingQuantized: Bool = false, on processor: Processor
+        _ base: Checkpoint?, copying: Bool = false, keepingQuantized: Bool = false, on processor: Processor
     ) throws(CheckpointError) -> (GPT, Parameters, ParameterList) {
         var list = ParameterList(lora: adapter?.shape)
         let model = GPT(configuration, in: &list)
@@ -77,7 +90,7 @@ extension Checkpoint {
             let quantized = keepingQuantized ? quantizedWeights(of: list.trainable) : [:]
             return (model, Parameters(list, values: learned, quantized: quantized, on: processor), list)
         }
-        let base = try adapterBase(at: base)
+        let base = if let base { base } else { try adapterBase() }
         // PiSSA changes the base's weights, so they must be in f32.
         if keepingQuantized, adapter.principals.count == 0 {
             let frozen = try base.values(of: list.frozen, keepingQuantized: true, on: processor)

@@ -21,28 +21,44 @@ extension Checkpoint {
         result.chatTemplate = chatTemplate
         result.metrics = metrics
         result.starterQuestions = starterQuestions
+        func quantize(_ name: String, _ values: Buffer, _ shape: Shape) {
+            let isEmbedding = name.hasPrefix("tokens") && !configuration.isTied
+            result.quantized[name] = processor.quantize(
+                values, outputs: shape[0], inputs: shape[1], to: isEmbedding ? .int8 : precision
+            )
+        }
         for (name, array) in weights {
-            if array.shape.rank == 2, array.shape[1] > 1, !name.hasPrefix("positions") {
-                let isEmbedding = name.hasPrefix("tokens") && !configuration.isTied
-                result.quantized[name] = processor.quantize(
-                    array.values, outputs: array.shape[0], inputs: array.shape[1], to: isEmbedding ? .int8 : precision
-                )
-            } else {
-                result.weights[name] = array
-            }
+            if Self.isMatrix(name, array.shape) { quantize(name, array.values, array.shape) } else { result.weights[name] = array }
+        }
+        // One matrix at a time is widened.
+        for (name, matrix) in quantized {
+            let values = processor.buffer(of: matrix.outputs * matrix.inputs, .float32)
+            processor.dequantize(matrix, into: values)
+            quantize(name, values, matrix.shape)
         }
         return result
     }
 
-    /// The precision of the quantized matrices (int4 if any of them is); nil if there are none.
+    /// Whether a parameter is a matrix that can be kept in another format than f32. Position embeddings and norms are small.
+    package static func isMatrix(_ name: String, _ shape: Shape) -> Bool {
+        shape.rank == 2 && shape[1] > 1 && !name.hasPrefix("positions") && !name.contains("norm")
+    }
+
+    /// The precision of the matrices that are stored in fewer bits than f32: int4 if any of them is, then int8, then bf16. nil if some are
+    /// f32 or f16 and the others bf16, or if there are none.
     package var quantizedPrecision: WeightPrecision? {
-        quantized.contains { $0.element.precision == .int4 } ? .int4 : quantized.count > 0 ? .int8 : nil
+        let found = Set(quantized.map(\.element.precision))
+        if found.contains(.int4) { return .int4 }
+        if found.contains(.int8) { return .int8 }
+        return found == [.bfloat16] ? .bfloat16 : nil
     }
 
     /// The precision in which the model's matrices are stored: for a LoRA adapter, those of its base, unless PiSSA has changed them.
-    package func storedPrecision(base: String? = nil) throws(CheckpointError) -> WeightPrecision? {
+    ///
+    /// - Parameter base: the base model of a LoRA adapter.
+    package func storedPrecision(over base: Checkpoint) -> WeightPrecision? {
         guard let adapter else { return quantizedPrecision }
-        return adapter.principals.count > 0 ? nil : try adapterBase(at: base).quantizedPrecision
+        return adapter.principals.count > 0 ? nil : base.quantizedPrecision
     }
 
     /// Returns the model with all weights in f32, for formats and code that know no other precision.

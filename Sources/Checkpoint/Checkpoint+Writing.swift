@@ -10,7 +10,7 @@ extension Checkpoint {
     ///
     /// Makes one pass over the weights; besides them, only HDF5's descriptions are in memory. Equal checkpoints give identical files.
     package func write(to path: String) throws(CheckpointError) {
-        let arrays = contents
+        let arrays = try contents
         checkNames(arrays.map(\.description.path))
         let layout: H5Layout
         do { layout = try H5Layout(of: arrays.map(\.description), in: Self.groups) } catch {
@@ -50,6 +50,14 @@ extension Checkpoint {
     /// All arrays in the order in which they lie in the file. Weights come first: a full cache line then follows the last of them, and
     /// they can be mapped as one buffer.
     private var contents: [Content] {
+        get throws(CheckpointError) {
+            do throws(TokenizeError) { return contents(tokenizerJSON: try tokenizer?.json()) } catch {
+                throw .notExpressible(format: "A checkpoint", reason: "its tokenizer cannot be stored: \(error)")
+            }
+        }
+    }
+
+    private func contents(tokenizerJSON: [UInt8]?) -> [Content] {
         var result: [Content] = []
         func add(_ arrays: OrderedDictionary<FloatArray>, in group: String) {
             for (name, array) in arrays {
@@ -78,8 +86,8 @@ extension Checkpoint {
         if let adapter { add(adapter.values, in: "adapter") }
         add(configuration.values, in: "configuration")
         var tokenizerFields: OrderedDictionary<CheckpointValue> = [:]
-        if let tokenizer {
-            tokenizerFields["json"] = .text(String(decoding: tokenizer.json, as: UTF8.self))
+        if let tokenizer, let tokenizerJSON {
+            tokenizerFields["json"] = .text(String(decoding: tokenizerJSON, as: UTF8.self))
             tokenizerFields["fingerprint"] = .text(tokenizer.fingerprint)
         }
         if let chatTemplate {

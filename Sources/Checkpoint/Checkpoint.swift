@@ -20,11 +20,13 @@ package struct Checkpoint {
     package private(set) var path: String?
     /// The size of that file.
     package private(set) var byteCount = 0
+    /// The format of that file.
+    package private(set) var format = FileFormat.slm
     package var configuration: GPTConfiguration
     /// Set if this is a LoRA adapter instead of a whole model. `weights` then holds only A and B.
     package var adapter: LoRAAdapter?
     package var weights: OrderedDictionary<FloatArray>
-    /// Matrices stored in int8 or int4 instead of f32.
+    /// Matrices stored in int8 or int4, or in the files of another program.
     package var quantized: OrderedDictionary<QuantizedWeights> = [:]
     /// The optimizer's state per weight, such as `first/layer0.qkv.weight` for AdamW's first moment.
     package var optimizer: OrderedDictionary<FloatArray> = [:]
@@ -36,13 +38,19 @@ package struct Checkpoint {
     /// Training loss, validation loss and other measurements of the model.
     package var metrics: OrderedDictionary<CheckpointValue> = [:]
 
+    /// The formats of models.
+    package enum FileFormat: String, Sendable {
+        case slm = "slm checkpoint", huggingFace = "Hugging Face folder", gguf = "GGUF file"
+    }
+
     package init(_ configuration: GPTConfiguration, weights: OrderedDictionary<FloatArray>) {
         self.configuration = configuration
         self.weights = weights
     }
 
-    init(path: String, byteCount: Int, configuration: GPTConfiguration) {
+    package init(path: String, byteCount: Int, configuration: GPTConfiguration, format: FileFormat = .slm) {
         self.path = path
+        self.format = format
         self.byteCount = byteCount
         self.configuration = configuration
         weights = [:]

@@ -85,7 +85,7 @@ extension CheckpointError {
             return .unreadable(path: path, reason: "it is the folder of a run; give best.h5 or last.h5 in it")
         }
         return .unreadable(
-            path: path, reason: "it is a folder; to import a model of another program: slm import FOLDER --out CHECKPOINT"
+            path: path, reason: "it is a folder without config.json, which a Hugging Face model has"
         )
     }
 

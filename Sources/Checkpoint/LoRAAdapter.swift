@@ -1,3 +1,4 @@
+import Files
 import Hashing
 package import Autograd
 import Kernels
@@ -62,7 +63,7 @@ extension LoRAAdapter {
 }
 
 extension Checkpoint {
-    /// An XXH3 digest of all weights, independent of the order and of everything else in the file.
+    /// An XXH3 digest of all weights as the file stores them, independent of the order and of everything else in the file.
     package var weightsDigest: String {
         let digest = Digest()
         for name in weights.names.sorted() {
@@ -72,6 +73,13 @@ extension Checkpoint {
         }
         for name in quantized.names.sorted() {
             guard let weights = quantized[name] else { continue }
+            if let rows = weights.storedRows {
+                for part in rows {
+                    digest.add(Array("\(name) \(part.format.name) \(part.rows)\n".utf8).span)
+                    part.file.read(as: UInt8.self) { digest.add($0.extracting(part.range)) }
+                }
+                continue
+            }
             digest.add(Array("\(name) \(weights.precision.rawValue) \(weights.shape)\n".utf8).span)
             weights.codes.readBytes { digest.add($0) }
             weights.scales.read { span in span.asBytes { digest.add($0) } }

@@ -1,12 +1,14 @@
 import Model
 package import Tokenize
 
-/// The tokenizer of a checkpoint: the bytes of a tokenizer.json, parsed on demand.
+/// The tokenizer of a checkpoint: the bytes of a tokenizer.json, parsed on demand, or a vocabulary, written on demand.
 ///
 ///     checkpoint.tokenizer = try StoredTokenizer(vocabulary)
 ///     let vocabulary = try checkpoint.vocabulary()
 package struct StoredTokenizer: Sendable, Equatable {
-    package let json: [UInt8]
+    private enum Content { case json([UInt8]), vocabulary(Vocabulary) }
+
+    private let content: Content
     /// `Vocabulary.fingerprint`.
     package let fingerprint: String
 
@@ -14,9 +16,32 @@ package struct StoredTokenizer: Sendable, Equatable {
         self.init(json: try TokenizerJSON.bytes(of: vocabulary), fingerprint: vocabulary.fingerprint)
     }
 
+    /// Uses a vocabulary of another program's file, which becomes a tokenizer.json only if the checkpoint is written.
+    package init(read vocabulary: Vocabulary) {
+        content = .vocabulary(vocabulary)
+        fingerprint = vocabulary.fingerprint
+    }
+
     init(json: [UInt8], fingerprint: String) {
-        self.json = json
+        content = .json(json)
         self.fingerprint = fingerprint
+    }
+
+    package static func == (a: StoredTokenizer, b: StoredTokenizer) -> Bool { a.fingerprint == b.fingerprint }
+
+    /// The bytes of a tokenizer.json.
+    package func json() throws(TokenizeError) -> [UInt8] {
+        switch content {
+        case .json(let bytes): bytes
+        case .vocabulary(let vocabulary): try TokenizerJSON.bytes(of: vocabulary)
+        }
+    }
+
+    fileprivate func vocabulary(path: String) throws(TokenizeError) -> Vocabulary {
+        switch content {
+        case .json(let bytes): try TokenizerJSON.read(bytes, path: path)
+        case .vocabulary(let vocabulary): vocabulary
+        }
     }
 }
 
@@ -27,7 +52,7 @@ extension Checkpoint {
             throw mismatch("tokenizer/json", "a tokenizer (to add one: slm import --tokenizer)", "nothing")
         }
         let vocabulary: Vocabulary
-        do { vocabulary = try TokenizerJSON.read(tokenizer.json, path: "\(name): tokenizer/json") } catch {
+        do { vocabulary = try tokenizer.vocabulary(path: "\(name): tokenizer/json") } catch {
             throw mismatch("tokenizer/json", "a tokenizer.json", "\(error)")
         }
         guard vocabulary.fingerprint == tokenizer.fingerprint else {

@@ -37,15 +37,24 @@ package struct ImportedModel {
 
     private static func read(_ path: String, _ heads: Int?, hasTokenizer: Bool, _ processor: Processor) throws -> Checkpoint {
         if Folder.contains(HuggingFace.configuration, in: path) {
-            return try HuggingFace.read(path, hasTokenizer: hasTokenizer, on: processor)
+            let mapped = try HuggingFace.map(path, hasTokenizer: hasTokenizer)
+            return try storable(mapped.dequantized(on: processor), path)
         }
         switch try kind(of: path) {
-        case .gguf: return try Checkpoint(readingGGUF: path, hasTokenizer: hasTokenizer, on: processor)
+        case .gguf: return try storable(Checkpoint(readingGGUF: path, hasTokenizer: hasTokenizer, on: processor), path)
         case .zip: return try Checkpoint(importingPyTorch: path, heads: heads, hasTokenizer: hasTokenizer, on: processor)
         case .safetensors, .json:
             throw unsupported(path, "a file of a Hugging Face folder: give the folder that contains \(HuggingFace.configuration)")
         case let kind: throw unsupported(path, kind.rawValue)
         }
+    }
+
+    /// Writes the tokenizer.json of a checkpoint, so that a tokenizer that cannot be stored is known now.
+    private static func storable(_ checkpoint: Checkpoint, _ path: String) throws -> Checkpoint {
+        guard checkpoint.tokenizer != nil else { return checkpoint }
+        var result = checkpoint
+        try result.setVocabulary(checkpoint.vocabulary(), ofModelAt: path)
+        return result
     }
 
     private static func kind(of path: String) throws(CheckpointError) -> FileKind {

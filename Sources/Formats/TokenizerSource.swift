@@ -16,14 +16,18 @@ extension Checkpoint {
     /// The field name of an imported model's tokenizer in error messages.
     static let importedTokenizerField = "tokenizer"
 
-    mutating func setVocabulary(_ vocabulary: Vocabulary, ofModelAt path: String) throws(CheckpointError) {
-        let file = ImportedFile(path)
+    /// Throws if the vocabulary has more tokens than the model.
+    func check(_ vocabulary: Vocabulary, ofModelAt path: String) throws(CheckpointError) {
         guard vocabulary.count <= configuration.vocabulary else {
             let expected = "at most \(configuration.vocabulary) tokens, the model's vocabulary size"
-            throw file.mismatch(Self.importedTokenizerField, expected, "\(vocabulary.count)")
+            throw ImportedFile(path).mismatch(Self.importedTokenizerField, expected, "\(vocabulary.count)")
         }
+    }
+
+    mutating func setVocabulary(_ vocabulary: Vocabulary, ofModelAt path: String) throws(CheckpointError) {
+        try check(vocabulary, ofModelAt: path)
         do { tokenizer = try StoredTokenizer(vocabulary) } catch {
-            throw file.mismatch(Self.importedTokenizerField, "one that slm can store", "\(error)")
+            throw ImportedFile(path).mismatch(Self.importedTokenizerField, "one that slm can store", "\(error)")
         }
     }
 }

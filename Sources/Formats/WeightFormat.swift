@@ -1,3 +1,5 @@
+import Kernels
+
 /// The number format of weights in other programs' files.
 ///
 ///     try HuggingFace.write(checkpoint, to: "exported", as: .bf16)
@@ -9,13 +11,12 @@ package enum WeightFormat: String, Sendable, CaseIterable {
 }
 
 extension WeightFormat {
-    /// Reads the little-endian number at an index.
-    @inline(__always)
-    func number(at start: UnsafeRawPointer, _ index: Int) -> Float {
+    /// The same format, as kernels read it.
+    var stored: StoredFormat {
         switch self {
-        case .f32: Float(bitPattern: start.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self))
-        case .f16: Float(f16Bits: start.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self))
-        case .bf16: Float(bf16Bits: start.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self))
+        case .f32: .f32
+        case .f16: .f16
+        case .bf16: .bf16
         }
     }
 

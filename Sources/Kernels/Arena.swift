@@ -99,7 +99,7 @@ package final class Arena {
 
 /// Memory of an arena, or a mapped file, that is released with the last reference to this object.
 package final class Storage {
-    private enum Owner { case arena(Arena, start: Int), file(MappedFile) }
+    private enum Owner { case arena(Arena, start: Int), file(MappedFile), heap }
 
     private let owner: Owner
     let count: Int
@@ -112,6 +112,13 @@ package final class Storage {
         self.pointer = pointer
     }
 
+    /// Memory outside of any arena, for a few numbers that are read before there is a processor.
+    init(heapBytes count: Int) {
+        owner = .heap
+        self.count = count
+        pointer = .allocate(byteCount: max(1, count), alignment: 64)
+    }
+
     /// nil if the file is empty.
     init?(_ file: MappedFile) {
         guard let pointer = file.baseAddress else { return nil }
@@ -122,7 +129,10 @@ package final class Storage {
 
     var isFile: Bool { if case .file = owner { true } else { false } }
 
-    func disableHugePages(_ bytes: Range<Int>) { AddressSpace.disableHugePages(pointer + bytes.lowerBound, bytes.count) }
+    func disableHugePages(_ bytes: Range<Int>) {
+        guard case .arena = owner else { return }
+        AddressSpace.disableHugePages(pointer + bytes.lowerBound, bytes.count)
+    }
 
     func discard(_ bytes: Range<Int>) {
         guard case .arena = owner else { return }
@@ -133,5 +143,11 @@ package final class Storage {
         if case .file(let file) = owner { file.releasePages(max(0, bytes.lowerBound - 2 << 20)..<min(count, bytes.upperBound + 2 << 20)) }
     }
 
-    deinit { if case .arena(let arena, let start) = owner { arena.deallocate(start: start, count: count) } }
+    deinit {
+        switch owner {
+        case .arena(let arena, let start): arena.deallocate(start: start, count: count)
+        case .file: break
+        case .heap: pointer.deallocate()
+        }
+    }
 }

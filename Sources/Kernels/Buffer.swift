@@ -27,6 +27,12 @@ package struct Buffer {
         self.init(storage, offset: byte / type.size, count: count, type: type)
     }
 
+    /// Zeros outside of any arena, for a few numbers that are read before there is a processor.
+    package init(zeros count: Int) {
+        self.init(Storage(heapBytes: 4 * count), count: count, type: .float32)
+        floats.initialize(repeating: 0, count: count)
+    }
+
     /// A buffer that shares elements `range` of this one.
     package subscript(range: Range<Int>) -> Buffer {
         require(range.lowerBound >= 0 && range.upperBound <= count, "elements \(range) exceed a buffer of \(count)")

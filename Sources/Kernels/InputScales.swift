@@ -16,14 +16,19 @@ enum InputScales {
     private static let leastExponent: Float = 1.5
 
     /// Returns a power of two for each input of weights [O, I], which scales without rounding; nil if no input needs one.
-    static func find(in weights: UnsafePointer<Float>, outputs O: Int, inputs I: Int) -> [Float]? {
+    ///
+    /// - Parameter readRow: Writes the weights of one output.
+    static func find(outputs O: Int, inputs I: Int, readRow: (Int, UnsafeMutablePointer<Float>) -> Void) -> [Float]? {
         guard O >= leastRows else { return nil }
         let rows = min(O, sampledRows)
         // Means of roots: single large weights, which are not the size of their input's weights, hardly change them.
         var roots = [Float](repeating: 0, count: I)
-        for row in 0..<rows {
-            let w = weights + row * O / rows * I
-            for i in 0..<I { roots[i] += abs(w[i]).squareRoot() }
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: I) { weights in
+            guard let start = weights.baseAddress else { return }
+            for row in 0..<rows {
+                readRow(row * O / rows, start)
+                for i in 0..<I { roots[i] += abs(weights[i]).squareRoot() }
+            }
         }
         var scales = [Float](repeating: 1, count: I)
         for first in stride(from: 0, to: I, by: Int(SLM_GROUP)) {

@@ -6,6 +6,8 @@ package enum WeightPrecision: String, Sendable, CaseIterable {
     /// A byte per weight, and a scale for each group of 64 weights.
     case int8
     /// Half a byte per weight, which selects one of 16 levels, and a scale for each group of 64 weights.
+    ///
+    /// Weights of a GGUF file in Q8_0 or Q4_0 keep their codes, with a scale for each group of 32.
     case int4
 
     var code: Int32 {
@@ -19,7 +21,7 @@ package enum WeightPrecision: String, Sendable, CaseIterable {
 
     /// The kernels' layouts for this precision, the smallest first. bf12 compresses bf16 losslessly, but needs bf16 instructions, and fails
     /// if the exponents of neighboring weights differ too much.
-    fileprivate func layouts(inputs: Int, on processor: Processor) -> [Int32] {
+    func layouts(inputs: Int, on processor: Processor) -> [Int32] {
         let canCompress = self == .bfloat16 && processor.hasBFloat16 && inputs % Int(SLM_GROUP) == 0 && inputs <= Int(UInt16.max)
         return canCompress ? [Int32(SLM_WEIGHTS_BF12), code] : [code]
     }
@@ -57,7 +59,7 @@ extension Processor {
         _ values: Buffer, outputs O: Int, inputs I: Int, as precision: WeightPrecision, releasingFile: Bool = false
     ) -> PackedWeights {
         require(values.count == O * I && I > 0, "weights: \(values.count) elements for [\(O), \(I)]")
-        let scales = precision == .int8 || precision == .int4 ? inputScales(of: values, outputs: O, inputs: I) : nil
+        let scales = inputScales(for: precision, outputs: O, inputs: I) { $1.update(from: values.floats + $0 * I, count: I) }
         for layout in precision.layouts(inputs: I, on: self) {
             let panels = panels(of: values, outputs: O, inputs: I, scales, in: layout, releasingFile: releasingFile)
             if table.weights_fit(layout, panels.pointer, O, I) {
@@ -74,9 +76,12 @@ extension Processor {
             precision: .float32, outputs: O, inputs: I, layout: WeightPrecision.float32.code, panels: values, isUnpacked: true)
     }
 
-    /// The scales for the inputs of weights [O, I] that are quantized; nil if all are 1.
-    private func inputScales(of values: Buffer, outputs O: Int, inputs I: Int) -> Buffer? {
-        guard let scales = InputScales.find(in: values.floats, outputs: O, inputs: I) else { return nil }
+    /// The scales for the inputs of weights [O, I]; nil if all are 1, or if the precision has none.
+    func inputScales(
+        for precision: WeightPrecision, outputs O: Int, inputs I: Int, readRow: (Int, UnsafeMutablePointer<Float>) -> Void
+    ) -> Buffer? {
+        guard precision == .int8 || precision == .int4 else { return nil }
+        guard let scales = InputScales.find(outputs: O, inputs: I, readRow: readRow) else { return nil }
         let result = buffer(of: I, .float32)
         result.write { span in for i in span.indices { span[i] = scales[i] } }
         return result

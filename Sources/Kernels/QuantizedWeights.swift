@@ -1,20 +1,37 @@
 internal import CKernels
 
-/// A weight matrix [O, I] in int8 or int4, row by row, as checkpoints store it. The same on every CPU, unlike ``PackedWeights``.
+/// A weight matrix [O, I] as a file stores it: row by row, in int8 or int4 codes, or in the number formats of another program's file. The
+/// same on every CPU, unlike ``PackedWeights``.
 ///
 ///     let quantized = processor.quantize(values, outputs: O, inputs: I, to: .int8)
-///     let packed = processor.pack(quantized)                                 // equals pack(values, …, as: .int8)
+///     let packed = processor.pack(quantized, as: .int8)                      // equals pack(values, …, as: .int8)
 ///     processor.dequantize(quantized, into: values)
 package struct QuantizedWeights {
+    private enum Content { case codes(Buffer, scales: Buffer), rows([StoredRows]) }
+
+    /// The smallest precision of inference that keeps the quality of these weights.
     package let precision: WeightPrecision
     package let outputs, inputs: Int
+    private let content: Content
+
     /// int8: [O, I], each weight in steps of its scale, + 128. int4: [O, (I + 1)/2], indices of levels, two per byte, the first in the low
     /// half.
-    package let codes: Buffer
+    package var codes: Buffer {
+        guard case .codes(let codes, _) = content else { preconditionFailure("rows of another program's file have no codes") }
+        return codes
+    }
+
     /// [O, groups]: one scale for each 64 inputs.
-    package let scales: Buffer
-    /// [I]: a scale for each input, in addition; nil if all are 1. See ``InputScales``.
+    package var scales: Buffer {
+        guard case .codes(_, let scales) = content else { preconditionFailure("rows of another program's file have no scales") }
+        return scales
+    }
+
+    /// [I]: a scale for each input, in addition to those of the codes; nil if all are 1. See ``InputScales``.
     package let inputScales: Buffer?
+
+    /// The rows, if they lie in another program's file; nil if these are codes.
+    package var storedRows: [StoredRows]? { if case .rows(let rows) = content { rows } else { nil } }
 
     package init(
         _ precision: WeightPrecision, outputs: Int, inputs: Int, codes: Buffer, scales: Buffer, inputScales: Buffer? = nil
@@ -26,15 +43,60 @@ package struct QuantizedWeights {
         self.precision = precision
         self.outputs = outputs
         self.inputs = inputs
-        self.codes = codes
-        self.scales = scales
+        content = .codes(codes, scales: scales)
         self.inputScales = inputScales
+    }
+
+    /// Uses rows of another program's file where they lie.
+    package init(rows: [StoredRows], outputs O: Int, inputs I: Int) {
+        var end = 0
+        for part in rows {
+            let columns = part.isTransposed ? part.rows.count : I
+            require(
+                part.rows.lowerBound == end && columns % part.format.blockCount == 0
+                    && part.range.count == part.rows.count * I / part.format.blockCount * part.format.blockSize
+                    && (part.order?.count ?? part.rows.count) == part.rows.count && (!part.isTransposed || part.format.blockCount == 1),
+                "rows \(part.rows) of [\(O), \(I)] in \(part.range.count) bytes of \(part.format.name)")
+            end = part.rows.upperBound
+        }
+        require(end == O, "\(end) of \(O) rows")
+        let precisions = rows.map(\.format.precision)
+        // Of rows in several formats, the finest.
+        precision = [WeightPrecision.float32, .bfloat16, .int8].first { precisions.contains($0) } ?? .int4
+        outputs = O
+        inputs = I
+        content = .rows(rows)
+        inputScales = nil
     }
 
     /// Bytes of the codes of one row.
     package static func codeBytes(_ precision: WeightPrecision, inputs: Int) -> Int {
         require(precision == .int8 || precision == .int4, "quantized weights: expected int8 or int4, found \(precision.rawValue)")
         return precision == .int8 ? inputs : (inputs + 1) / 2
+    }
+
+    /// Bytes of the numbers or codes of one row, without scales.
+    var rowBytes: Int {
+        storedRows?.first.map { inputs / $0.format.blockCount * $0.format.blockSize } ?? Self.codeBytes(precision, inputs: inputs)
+    }
+
+    /// The layout that holds the codes of all rows unchanged; nil if there is none.
+    fileprivate var blockLayout: Int32? {
+        guard let parts = storedRows, let format = parts.first?.format, parts.allSatisfy({ $0.format == format }) else { return nil }
+        return format == .q8_0 ? Int32(SLM_WEIGHTS_Q8_0) : format == .q4_0 ? Int32(SLM_WEIGHTS_Q4_0) : nil
+    }
+
+    /// Returns the pages of some rows to the system: they are read from the file again on the next access.
+    fileprivate func releasePages(_ rows: Range<Int>) {
+        switch content {
+        case .codes(let codes, _):
+            let width = Self.codeBytes(precision, inputs: inputs)
+            codes[rows.lowerBound * width..<rows.upperBound * width].releaseFilePages()
+        case .rows(let parts):
+            for part in parts {
+                if part.rows.overlaps(rows) { part.releasePages(rows.clamped(to: part.rows), inputs: inputs) }
+            }
+        }
     }
 
     /// Scales of one row.
@@ -57,11 +119,73 @@ extension Processor {
         return QuantizedWeights(precision, outputs: O, inputs: I, codes: codes, scales: scales, inputScales: packed.inputScales)
     }
 
-    /// Packs quantized weights.
+    /// Packs weights in a precision. Weights that a file stores in another one are converted a few rows at a time.
     ///
-    /// - Parameter releasingFile: Releases pages of the file that holds the codes soon after they are read; see
+    /// - Parameter releasingFile: Releases pages of the file that holds them soon after they are read; see
     ///   ``Buffer/releaseFilePages()``.
-    package func pack(_ weights: QuantizedWeights, releasingFile: Bool = false) -> PackedWeights {
+    package func pack(_ weights: QuantizedWeights, as precision: WeightPrecision, releasingFile: Bool = false) -> PackedWeights {
+        if weights.storedRows == nil, weights.precision == precision { return packCodes(weights, releasingFile: releasingFile) }
+        if let layout = weights.blockLayout, weights.precision == precision {
+            let panels = packBlocks(of: weights, in: layout, releasingFile: releasingFile)
+            return PackedWeights(precision: precision, outputs: weights.outputs, inputs: weights.inputs, layout: layout, panels: panels)
+        }
+        let O = weights.outputs, I = weights.inputs
+        let scales = inputScales(for: precision, outputs: O, inputs: I) { dequantize(weights, from: $0, count: 1, into: $1) }
+        for layout in precision.layouts(inputs: I, on: self) {
+            let panels = panels(of: weights, scales, in: layout, releasingFile: releasingFile)
+            if table.weights_fit(layout, panels.pointer, O, I) {
+                return PackedWeights(precision: precision, outputs: O, inputs: I, layout: layout, panels: panels, inputScales: scales)
+            }
+        }
+        preconditionFailure("weights: the last layout of \(precision.rawValue) fits all weights")
+    }
+
+    private func panels(of weights: QuantizedWeights, _ inputScales: Buffer?, in layout: Int32, releasingFile: Bool) -> Buffer {
+        let O = weights.outputs, I = weights.inputs, width = table.weights_panel
+        let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32)
+        let count = table.panels(of: O), rowBytes = width * I * MemoryLayout<Float>.size
+        let scratch = scratch(table.weights_pack_scratch(I) + rowBytes)
+        let step = max(concurrency, (8 << 20) / rowBytes)
+        measured("pack weights", bytes: O * I * 4 + panels.count * 4) {
+            for first in stride(from: 0, to: count, by: step) {
+                let last = min(first + step, count)
+                parallelFor(last - first) { item, thread in
+                    let panel = first + item, row = panel * width
+                    let values = (scratch[thread] + table.weights_pack_scratch(I)).assumingMemoryBound(to: Float.self)
+                    dequantize(weights, from: row, count: min(width, O - row), into: values)
+                    table.weights_pack(
+                        layout, values - row * I, I, O, I, inputScales?.floats, panel, panel + 1, panels.pointer, scratch[thread])
+                }
+                if releasingFile { weights.releasePages(first * width..<min(last * width, O)) }
+            }
+        }
+        return panels
+    }
+
+    /// Moves llama.cpp's blocks into panels, with their codes and scales unchanged.
+    private func packBlocks(of weights: QuantizedWeights, in layout: Int32, releasingFile: Bool) -> Buffer {
+        let O = weights.outputs, I = weights.inputs, width = table.weights_panel, panelBytes = table.weights_bytes(layout, 1, I)
+        let panels = buffer(of: (table.weights_bytes(layout, O, I) + 3) / 4, .int32), parts = weights.storedRows ?? []
+        let count = table.panels(of: O), step = max(concurrency, (8 << 20) / max(1, panelBytes))
+        measured("pack weights", bytes: 2 * panels.count * 4) {
+            for first in stride(from: 0, to: count, by: step) {
+                let last = min(first + step, count)
+                parallelFor(last - first) { item, _ in
+                    let panel = first + item, rows = panel * width..<min((panel + 1) * width, O)
+                    withUnsafeTemporaryAllocation(of: UnsafeRawPointer?.self, capacity: rows.count) { pointers in
+                        for part in parts where part.rows.overlaps(rows) {
+                            for row in rows.clamped(to: part.rows) { pointers[row - rows.lowerBound] = part.row(row, inputs: I) }
+                        }
+                        table.weights_pack_blocks(layout, pointers.baseAddress, rows.count, I, panels.pointer + panel * panelBytes)
+                    }
+                }
+                if releasingFile { weights.releasePages(first * width..<min(last * width, O)) }
+            }
+        }
+        return panels
+    }
+
+    private func packCodes(_ weights: QuantizedWeights, releasingFile: Bool) -> PackedWeights {
         let O = weights.outputs
         let I = weights.inputs
         let precision = weights.precision
@@ -77,10 +201,7 @@ extension Processor {
                         precision.code, weights.codes.bytes, weights.scales.floats, O, I, first + range.lowerBound,
                         first + range.upperBound, panels.pointer)
                 }
-                if releasingFile {
-                    let rows = first * table.weights_panel..<min(last * table.weights_panel, O)
-                    weights.codes[rows.lowerBound * width..<rows.upperBound * width].releaseFilePages()
-                }
+                if releasingFile { weights.releasePages(first * table.weights_panel..<min(last * table.weights_panel, O)) }
             }
         }
         return PackedWeights(
@@ -98,7 +219,7 @@ extension Processor {
         require(
             rows.lowerBound >= 0 && rows.upperBound <= weights.outputs && values.count == rows.count * I,
             "dequantize: rows \(rows) of [\(weights.outputs), \(I)] into \(values.count) elements")
-        measured("dequantize", bytes: rows.count * QuantizedWeights.codeBytes(weights.precision, inputs: I) + 4 * values.count) {
+        measured("dequantize", bytes: rows.count * weights.rowBytes + 4 * values.count) {
             split(rows.count, atLeast: 64) { part in
                 dequantize(weights, from: rows.lowerBound + part.lowerBound, count: part.count, into: values.floats + part.lowerBound * I)
             }
@@ -118,6 +239,14 @@ extension Processor {
     }
 
     private func dequantize(_ weights: QuantizedWeights, from row: Int, count: Int, into values: UnsafeMutablePointer<Float>) {
+        if let stored = weights.storedRows {
+            for part in stored where part.rows.overlaps(row..<row + count) {
+                let wanted = (row..<row + count).clamped(to: part.rows)
+                let target = values + (wanted.lowerBound - row) * weights.inputs
+                part.read(wanted, inputs: weights.inputs, into: target, with: table.read_stored)
+            }
+            return
+        }
         let width = QuantizedWeights.codeBytes(weights.precision, inputs: weights.inputs)
         let groups = QuantizedWeights.groups(inputs: weights.inputs)
         table.weights_dequantize(

@@ -2,6 +2,7 @@ package import Autograd
 import Checkpoint
 import Corpus
 import Files
+import Formats
 package import Kernels
 package import Model
 package import Tokenize
@@ -57,7 +58,8 @@ package struct Finetuning {
         of path: String, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor, precision: DataType,
         clock: () -> Double = { 0 }, preparing: (_ share: Double) -> Void = { _ in }
     ) throws {
-        let base = try Checkpoint(reading: path)
+        let file = try ModelFile(path), base = file.checkpoint
+        try file.verify()
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
         let vocabulary = try FinetuningVocabulary(base)
         let context = settings.rowLength(of: base.configuration)
@@ -105,7 +107,9 @@ package struct Finetuning {
         let chats = try FinetuningData(resuming: stored, in: folder, vocabulary, on: processor.pool)
         plan.rows = min(plan.rows, try chats.rowsPerEpoch(plan))
         let changes = try plan.changes(from: storedPlan)
-        let (model, parameters) = try stored.model(base: base, copying: true, keepingQuantized: stored.adapter != nil, on: processor)
+        let baseModel = stored.adapter == nil ? stored : try ModelFile(stored.path ?? folder, base: base).base
+        let (model, parameters) = try stored.model(
+            over: baseModel, copying: true, keepingQuantized: stored.adapter != nil, on: processor)
         let seed = UInt64(bitPattern: Int64(plan.seed))
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: seed)
         trainer.rowLength = try stored.finetuningRowLength

@@ -62,7 +62,7 @@ package struct TrainingMemory: Sendable {
         var list = ParameterList(lora: lora)
         _ = GPT(configuration, in: &list)
         // int8 and int4 have an f32 scale for every 64 weights.
-        let frozenBytes = switch frozenPrecision { case .int4: 0.5625; case .int8: 1.0625; default: 4.0 }
+        let frozenBytes = switch frozenPrecision { case .int4: 0.5625; case .int8: 1.0625; case .bfloat16: 2.0; case .float32: 4.0 }
         return 16 * Double(list.count) + frozenBytes * Double(list.frozen.count)
     }
 

@@ -13,7 +13,12 @@ import Tokenize
     private let folder = TemporaryFolder()
 
     private func logits(_ checkpoint: Checkpoint, base: String? = nil) throws -> [Float] {
-        let processor = try Processor(threads: 1), (model, parameters) = try checkpoint.model(base: base, on: processor)
+        let opened = try base.map { path in
+            let base = try Checkpoint(reading: path)
+            try checkpoint.check(base: base, at: path)
+            return base
+        }
+        let processor = try Processor(threads: 1), (model, parameters) = try checkpoint.model(over: opened, on: processor)
         let tape = Tape(processor, parameters: parameters)
         return tape.withoutRecording { model.logits(of: tape.ids([3, 1, 4, 1, 5], [1, 5]), on: tape) }.floats
     }

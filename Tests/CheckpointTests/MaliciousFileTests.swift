@@ -19,9 +19,13 @@ import TestSupport
         let folder = TemporaryFolder(), processor = try Processor(threads: 1)
         var sample = try SampleAdapter(in: folder, withPrincipals: true).adapter
         sample.tokenizer = nil
+        let base = try Checkpoint(reading: folder("base.h5"))
         try mutateAndRead(sample, in: folder) { checkpoint throws(CheckpointError) in
             guard checkpoint.adapter != nil else { return }
-            do throws(CheckpointError) { _ = try checkpoint.model(base: folder("base.h5"), on: processor) } catch {
+            do throws(CheckpointError) {
+                try checkpoint.check(base: base, at: "base.h5")
+                _ = try checkpoint.model(over: base, on: processor)
+            } catch {
                 // The stored digest of the base model was changed.
                 guard case .wrongBaseModel = error else { throw error }
             }

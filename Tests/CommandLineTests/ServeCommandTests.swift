@@ -1,7 +1,9 @@
 import Checkpoint
 import Files
+import Formats
 import Foundation
 import JSON
+import Kernels
 import Testing
 import TestSupport
 
@@ -85,6 +87,29 @@ import TestSupport
     @Test func `a run in progress is served if it is named`() throws {
         try writeRun("first", "one", log: #"{"event":"step","step":1,"loss":1,"gradient":1,"rate":1,"tokens":1,"seconds":1}"# + "\n")
         #expect(try ServerProcess(["checkpoints/first/best.h5", "--reload"], in: folder("")).waits(for: "serving first "))
+    }
+
+    @Test func `a Hugging Face folder and a GGUF file are served, and reloaded when they change`() throws {
+        func write(_ seed: Float) throws {
+            let model = try SampleFamily.qwen2.checkpoint()
+            model.weights["norm.weight"]?.values.write { $0[0] = seed }
+            try HuggingFace.write(model, to: folder("Qwen2.5-tiny"), as: .bf16)
+            try model.writeGGUF(to: folder("tiny.gguf"), as: .q4_0)
+        }
+        try write(1)
+        for (path, name) in [("Qwen2.5-tiny/", "Qwen2.5-tiny"), ("tiny.gguf", "tiny")] {
+            let server = try ServerProcess([path], in: folder(""))
+            #expect(server.waits(for: "serving \(name) "))
+            try write(2)
+            kill(server.process.processIdentifier, SIGHUP)
+            #expect(server.waits(for: "loaded \(name)."))
+            // A file that cannot be read leaves the model that is served in place.
+            try FileManager.default.removeItem(atPath: folder(path == "tiny.gguf" ? path : path + "model.safetensors"))
+            kill(server.process.processIdentifier, SIGHUP)
+            #expect(server.waits(for: "cannot be read"))
+            #expect(server.process.isRunning)
+            try write(1)
+        }
     }
 
     @Test func `the logs are JSON lines in a file, without texts of chats`() throws {

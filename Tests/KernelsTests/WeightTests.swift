@@ -166,7 +166,7 @@ import Testing
             for precision in [WeightPrecision.int8, .int4] {
                 let quantized = p.quantize(values, outputs: O, inputs: I, to: precision)
                 let direct = p.pack(values, outputs: O, inputs: I, as: precision)
-                let results = [direct, p.pack(quantized)].map { weights in
+                let results = [direct, p.pack(quantized, as: precision)].map { weights in
                     let y = p.buffer(of: 3 * O, .float32)
                     p.packedMatmul(x, rows: 3, by: weights, into: y)
                     return p.floats(y).map(\.bitPattern)

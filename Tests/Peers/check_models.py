@@ -74,6 +74,7 @@ def check(slm, logits, folder, name, config, longest=100, deviation=0.08, count=
     save_tokenizer(folder / "theirs")
     run(slm, "import", folder / "theirs", "--out", folder / "ours.h5")
     worst = check_logits(logits, folder / "ours.h5", rows, expected, name)
+    check_logits(logits, folder / "theirs", rows, expected, f"{name}, the folder itself", modes=("cache",))
     if write_old_config(folder / "theirs") and config.vocab_size < 1_000:
         run(slm, "import", folder / "theirs", "--out", folder / "old.h5")
         a, b = (json.loads(run(slm, "info", path, "--json")) for path in (folder / "ours.h5", folder / "old.h5"))

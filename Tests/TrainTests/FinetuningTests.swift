@@ -121,7 +121,7 @@ import Train
         // The adapter has the model's whole context, and gives the same losses over the int8 base and over its f32 values.
         let last = try Checkpoint(reading: folder("whole/last.h5"))
         #expect(last.configuration.context == 48)
-        #expect(try last.storedPrecision() == .int8 && last.quantizedPrecision == nil)
+        #expect(try last.storedPrecision(over: last.adapterBase()) == .int8 && last.quantizedPrecision == nil)
         let losses = try [true, false].map { keeps in
             let (model, parameters) = try last.model(keepingQuantized: keeps, on: processor), tape = Tape(processor, parameters: parameters)
             #expect(parameters.frozenPrecision == (keeps ? .int8 : .float32))

@@ -16,6 +16,8 @@ struct TensorNames {
 
     /// What the names of all tensors but the head begin with; files of a model without a head may lack it.
     var prefix = ""
+    /// What the name of the head begins with.
+    var headPrefix = ""
     /// What the names of layer N's tensors begin with, before N.
     var layerPrefix: String
     var model: [String: String]
@@ -29,11 +31,25 @@ struct TensorNames {
     /// What slm's weights of norms have more than the file's: 1 if a norm multiplies by 1 + w (Gemma).
     var normOffset: Float = 0
 
+    /// The names with the prefixes that a file has: those of this family, none, or those of the text part of a model that also sees images.
+    func with(prefixOf isName: (String) -> Bool) -> TensorNames {
+        for (prefix, headPrefix) in [(prefix, ""), ("", ""), ("model.language_model.", ""), ("language_model.model.", "language_model.")] {
+            var names = self
+            names.prefix = prefix
+            names.headPrefix = headPrefix
+            if let table = names.names(of: "tokens.weight").first, isName(table) { return names }
+        }
+        return self
+    }
+
     /// The names of a parameter such as `layer3.qkv.weight`; empty if the family has no such part.
     func names(of parameter: String) -> [String] {
         let parts = parameter.split(separator: ".").map(String.init)
         guard let kind = parts.last, parts.count > 1 else { return [] }
-        if parts.count == 2 { return (model[parts[0]].map { [$0] } ?? []).map { (parts[0] == "head" ? "" : prefix) + "\($0).\(kind)" } }
+        if parts.count == 2 {
+            let prefix = parts[0] == "head" ? headPrefix : prefix
+            return model[parts[0]].map { ["\(prefix)\($0).\(kind)"] } ?? []
+        }
         let number = parts[0].dropFirst("layer".count)
         return (layer[parts[1]] ?? []).map { "\(prefix)\(layerPrefix)\(number).\($0).\(kind)" }
     }

@@ -3,45 +3,47 @@ import Autograd
 import Files
 package import Kernels
 import Model
-import Tokenize
 
 extension Checkpoint {
-    /// Reads a GGUF file of one of the architectures of ``GGUFArchitecture``. Weights of every supported type are converted to f32.
+    /// Reads a GGUF file of one of the architectures of ``GGUFArchitecture``. Its matrices stay in the mapped file as they are; norms and
+    /// biases are converted to f32.
+    ///
+    ///     let checkpoint = try Checkpoint(mappingGGUF: "qwen2.5-0.5b.Q8_0.gguf")
+    ///
+    /// A damaged or malicious file throws. Memory is allocated only after all names, sizes and offsets are checked.
+    ///
+    /// - Parameter hasTokenizer: whether to read the tokenizer; otherwise the checkpoint has none.
+    package init(mappingGGUF path: String, hasTokenizer: Bool = true) throws(GGUFError) {
+        let file: MappedFile
+        do { file = try MappedFile(path) } catch { throw .file(error) }
+        self = try file.read(as: UInt8.self) { bytes throws(GGUFError) in
+            try Checkpoint(GGUFReader.read(bytes, path: path), bytes, in: file, hasTokenizer)
+        }
+    }
+
+    /// Reads a GGUF file and converts all weights to f32.
     ///
     ///     let checkpoint = try Checkpoint(readingGGUF: "gpt2.Q8_0.gguf", on: processor)
     ///     try checkpoint.write(to: "checkpoints/gpt2/best.h5")
     ///
-    /// A damaged or malicious file throws. Memory is allocated only after all names, sizes and offsets are checked; the weights then take
-    /// up to seven times the size of a Q4_0 file.
-    ///
-    /// - Parameter hasTokenizer: whether to read the tokenizer; otherwise the checkpoint has none.
+    /// The weights then take up to seven times the size of a Q4_0 file.
     package init(readingGGUF path: String, hasTokenizer: Bool = true, on processor: Processor) throws(GGUFError) {
-        let file: MappedFile
-        do { file = try MappedFile(path) } catch { throw .file(error) }
-        self = try file.read(as: UInt8.self) { bytes throws(GGUFError) in
-            try Checkpoint(GGUFReader.read(bytes, path: path), bytes, hasTokenizer, on: processor)
-        }
+        let mapped = try Checkpoint(mappingGGUF: path, hasTokenizer: hasTokenizer)
+        do throws(CheckpointError) { self = try mapped.dequantized(on: processor) } catch { throw .checkpoint(error) }
     }
 
-    private init(_ file: GGUFFile, _ bytes: Span<UInt8>, _ hasTokenizer: Bool, on processor: Processor) throws(GGUFError) {
+    private init(_ file: GGUFFile, _ bytes: Span<UInt8>, in mapped: MappedFile, _ hasTokenizer: Bool) throws(GGUFError) {
         let architecture = try file.architecture(bytes), configuration = try GPTConfiguration(file, architecture, bytes)
         let layout = TensorLayout(configuration, architecture.names)
         let parameters = try file.storedParameters(of: layout, architecture)
         let vocabulary = hasTokenizer ? try file.vocabulary(rows: configuration.vocabulary, in: bytes) : nil
-        let values = processor.zeros(layout.list.count)
+        self.init(path: file.path, byteCount: bytes.count, configuration: configuration, format: .gguf)
         for (parameter, parts) in parameters {
-            for (part, tensor) in parts {
-                part.copy(into: values[parameter.range], columns: parameter.columns) { range, target in
-                    let from = tensor.range.lowerBound, type = tensor.type
-                    func offset(_ number: Int) -> Int { from + number / type.blockCount * type.blockSize }
-                    let stored = bytes.extracting(offset(range.lowerBound)..<offset(range.upperBound))
-                    GGUFBlocks.decode(stored, type, into: &target)
-                }
-            }
+            add(parameter, parts.map { ($0, StoredTensor(file: mapped, range: $1.range, format: $1.type)) })
         }
-        self.init(configuration, weights: OrderedDictionary(values, of: layout.list.parameters))
+        addMissingBiases(of: layout)
         guard let vocabulary else { return }
-        do throws(TokenizeError) { tokenizer = try StoredTokenizer(vocabulary) } catch { throw .tokenizer(error) }
+        tokenizer = StoredTokenizer(read: vocabulary)
         guard file.metadata["tokenizer.chat_template"] != nil else { return }
         chatTemplate = try file.chatTemplate(in: bytes, vocabulary)
     }

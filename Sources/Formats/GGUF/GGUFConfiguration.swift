@@ -118,7 +118,7 @@ extension GPTConfiguration {
     private func llama3Scaling(_ tensor: GGUFTensor, _ file: GGUFFile, _ bytes: Span<UInt8>) throws(GGUFError) -> RotaryPositions.Scaling {
         var factors = [Float](repeating: 0, count: tensor.shape[0])
         var span = factors.mutableSpan
-        GGUFBlocks.decode(bytes.extracting(tensor.range), tensor.type, into: &span)
+        tensor.type.read(bytes.extracting(tensor.range), into: &span)
         let largest = Double(factors.max() ?? 1)
         if factors.allSatisfy({ $0 == 1 }) { return .none }
         if largest.isFinite, largest > 1 {

@@ -1,3 +1,4 @@
+import Kernels
 /// The checked content of a GGUF file. Strings, arrays and tensors are ranges of the file.
 struct GGUFFile {
     let path: String
@@ -6,7 +7,7 @@ struct GGUFFile {
 }
 
 struct GGUFTensor {
-    let type: GGUFTensorType
+    let type: StoredFormat
     /// Outermost dimension first, as in PyTorch. The file has the reverse order.
     let shape: [Int]
     /// The tensor's bytes in the file.

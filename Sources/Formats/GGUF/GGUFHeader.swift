@@ -1,3 +1,4 @@
+import Kernels
 /// Builds the part of a GGUF file before the tensor data: metadata and tensor list.
 ///
 ///     var header = GGUFHeader()
@@ -53,7 +54,7 @@ struct GGUFHeader {
     }
 
     /// Adds a tensor whose data follows the previous tensor's, aligned.
-    mutating func add(_ tensor: String, _ shape: [Int], _ type: GGUFTensorType) {
+    mutating func add(_ tensor: String, _ shape: [Int], _ type: StoredFormat) {
         Self.append(Array(tensor.utf8), to: &tensors)
         tensors.append(littleEndian: UInt32(shape.count))
         for size in shape.reversed() { tensors.append(littleEndian: UInt64(size)) }

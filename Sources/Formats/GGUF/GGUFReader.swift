@@ -1,3 +1,4 @@
+import Kernels
 import Checkpoint
 
 /// Reads metadata and tensor list of a GGUF file (version 2 or 3, little-endian).
@@ -135,9 +136,9 @@ struct GGUFReader {
     private mutating func readTensor(_ bytes: Span<UInt8>, _ alignment: Int) throws(ParseError) -> TensorEntry {
         let name = try name("a tensor name", maximumLength: 64, bytes), shape = try self.shape(name, bytes)
         let start = cursor.offset, code = UInt32(try cursor.readUnsigned(bytes: 4, of: bytes, "the type of \(name)"))
-        guard let type = GGUFTensorType(rawValue: code) else {
-            let known = GGUFTensorType.allCases.map(\.name).joined(separator: ", ")
-            throw ParseError(offset: start, expected: "\(name) as one of \(known)", found: GGUFTensorType.name(of: code))
+        guard let type = StoredFormat(rawValue: code) else {
+            let known = StoredFormat.allCases.map(\.name).joined(separator: ", ")
+            throw ParseError(offset: start, expected: "\(name) as one of \(known)", found: StoredFormat.name(of: code))
         }
         guard let row = shape.last, row % type.blockCount == 0 else {
             let expected = "\(name) in rows of whole \(type.name) blocks of \(type.blockCount)"

@@ -29,9 +29,10 @@ extension HuggingFace {
             ("generation_config.json", tokens.generationConfig),
         ]
         if let vocabulary, let stored = checkpoint.tokenizer {
-            let template = checkpoint.chatTemplate?.jinja(for: vocabulary)
+            let template = checkpoint.chatTemplate?.jinja(for: vocabulary), json: [UInt8]
+            do { json = try stored.json() } catch { throw notExpressible("\(error)") }
             files += [
-                ("tokenizer.json", stored.json), ("special_tokens_map.json", tokens.specialTokensMap),
+                ("tokenizer.json", json), ("special_tokens_map.json", tokens.specialTokensMap),
                 (tokenizerSettings, tokens.tokenizerConfig(context: checkpoint.configuration.context, template: template)),
             ]
         }

@@ -17,18 +17,27 @@ package enum HuggingFace {
     static let tokenizerSettings = "tokenizer_config.json"
     static let chatTemplateFile = "chat_template.jinja"
 
+    /// Reads a folder. Its matrices stay in the mapped files, in the formats that they have there; norms and biases are converted to f32.
+    ///
     /// - Parameter hasTokenizer: whether to read the tokenizer; otherwise the checkpoint has none.
+    package static func map(_ folder: String, hasTokenizer: Bool = true) throws(CheckpointError) -> Checkpoint {
+        let file = ImportedFile("\(folder)/\(configuration)")
+        let fields = try HuggingFaceFields(root: try file.json(), file: file).ofTextModel, family = try HuggingFaceFamily(fields)
+        let configuration = try GPTConfiguration(family, fields), tensors = try tensors(in: folder)
+        var checkpoint = Checkpoint(path: folder, byteCount: tensors.byteCount, configuration: configuration, format: .huggingFace)
+        try addWeights(tensors, to: &checkpoint, folder, family, isPartOfLarger: fields.isPartOfLarger)
+        guard hasTokenizer, let vocabulary = try vocabulary(in: folder) else { return checkpoint }
+        try checkpoint.check(vocabulary, ofModelAt: folder)
+        checkpoint.tokenizer = StoredTokenizer(read: vocabulary)
+        checkpoint.chatTemplate = try chatTemplate(of: vocabulary, in: folder)
+        return checkpoint
+    }
+
+    /// Reads a folder and converts all weights to f32.
     package static func read(
         _ folder: String, hasTokenizer: Bool = true, on processor: Processor
     ) throws(CheckpointError) -> Checkpoint {
-        let file = ImportedFile("\(folder)/\(configuration)")
-        let fields = HuggingFaceFields(root: try file.json(), file: file), family = try HuggingFaceFamily(fields)
-        let configuration = try GPTConfiguration(family, fields)
-        var checkpoint = Checkpoint(configuration, weights: try readWeights(folder, family, configuration, on: processor))
-        guard hasTokenizer, let vocabulary = try vocabulary(in: folder) else { return checkpoint }
-        try checkpoint.setVocabulary(vocabulary, ofModelAt: folder)
-        checkpoint.chatTemplate = try chatTemplate(of: vocabulary, in: folder)
-        return checkpoint
+        try map(folder, hasTokenizer: hasTokenizer).dequantized(on: processor)
     }
 
     private static func vocabulary(in folder: String) throws(CheckpointError) -> Vocabulary? {
@@ -63,10 +72,11 @@ package enum HuggingFace {
         }
     }
 
-    private static func readWeights(
-        _ folder: String, _ family: HuggingFaceFamily, _ configuration: GPTConfiguration, on processor: Processor
-    ) throws(CheckpointError) -> OrderedDictionary<FloatArray> {
-        let tensors = try tensors(in: folder), file = ImportedFile("\(folder)/\(self.configuration)")
+    private static func addWeights(
+        _ tensors: SafeTensorsCollection, to checkpoint: inout Checkpoint, _ folder: String, _ family: HuggingFaceFamily,
+        isPartOfLarger: Bool
+    ) throws(CheckpointError) {
+        let configuration = checkpoint.configuration, file = ImportedFile("\(folder)/\(self.configuration)")
         // A layer has at least 7 tensors. Without this limit, a wrong number of layers could allocate a huge parameter list.
         guard configuration.layers <= tensors.entries.count / 7 + 1 else {
             throw file.mismatch(
@@ -74,9 +84,7 @@ package enum HuggingFace {
                 "no more layers than the \(tensors.entries.count) tensors of the weights make", "\(configuration.layers)"
             )
         }
-        var names = family.names
-        let head = (names.model["head"] ?? "") + ".weight"
-        if let table = names.names(of: "tokens.weight").first, tensors.entries[table] == nil { names.prefix = "" }
+        let names = family.names.with(prefixOf: { tensors.entries[$0] != nil }), head = names.names(of: "head.weight").first ?? ""
         let layout = TensorLayout(configuration, names)
         // Without the biases that a model of this family can lack; they are zeros.
         let parameters = layout.parameters.filter { parameter, parts in
@@ -95,18 +103,18 @@ package enum HuggingFace {
             }
             known.insert(head)
         }
-        for (name, entry) in tensors.entries where !known.contains(name) && !TensorNames.isBuffer(name) {
+        // The other tensors of a larger model are its image encoder.
+        func isOther(_ name: String) -> Bool { isPartOfLarger && !name.hasPrefix(names.prefix) }
+        for (name, entry) in tensors.entries where !known.contains(name) && !TensorNames.isBuffer(name) && !isOther(name) {
             throw ImportedFile(entry.file.path).mismatch(
                 SafeTensorsHeader.field(name), "no such tensor in this \(family.features.name)",
                 "\(entry.tensor.type) \(entry.tensor.shape.prefix(8))"
             )
         }
-        // Memory is allocated only now that the file is known to contain as many numbers.
-        let values = processor.zeros(layout.list.count)
         for (parameter, parts) in parameters {
-            for part in parts { tensors.copy(part, into: values[parameter.range], columns: parameter.columns) }
+            checkpoint.add(parameter, parts.compactMap { part in tensors.stored(part.name).map { (part, $0) } })
         }
-        return OrderedDictionary(values, of: layout.list.parameters)
+        checkpoint.addMissingBiases(of: layout)
     }
 
     private static func tensors(in folder: String) throws(CheckpointError) -> SafeTensorsCollection {

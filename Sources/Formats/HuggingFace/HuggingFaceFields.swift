@@ -7,6 +7,25 @@ import Model
 struct HuggingFaceFields {
     let root: JSONElement
     let file: ImportedFile
+    /// Whether these are the fields of the text model in a larger one.
+    private(set) var isPartOfLarger = false
+
+    init(root: JSONElement, file: ImportedFile) {
+        self.root = root
+        self.file = file
+    }
+
+    /// The fields of the text model: `text_config` of a model that also sees images, such as Gemma 3 4B.
+    var ofTextModel: HuggingFaceFields {
+        get throws(CheckpointError) {
+            guard let part = root["text_config"], part.members != nil,
+                  HuggingFaceFamily(rawValue: try text("model_type", else: "")) == nil else { return self }
+            try refuseUnsupported()
+            var fields = HuggingFaceFields(root: part, file: file)
+            fields.isPartOfLarger = true
+            return fields
+        }
+    }
 
     func integer(_ key: String, else other: Int, _ range: ClosedRange<Int>) throws(CheckpointError) -> Int {
         let value = try file.read { () throws(JSONError) in try root.integer(key, default: other) }

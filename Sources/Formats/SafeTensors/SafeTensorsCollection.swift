@@ -1,6 +1,6 @@
 import Checkpoint
 import Files
-import Kernels
+import Glibc
 
 /// The tensors of one safetensors file, or of a model split into several. Data stays in the mapped files until it is copied.
 ///
@@ -18,6 +18,7 @@ struct SafeTensorsCollection {
     mutating func add(fileAt path: String) throws(CheckpointError) {
         let file: MappedFile
         do { file = try MappedFile(path) } catch { throw CheckpointError(error) }
+        byteCount += file.count
         let header = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in try SafeTensorsHeader(of: bytes, path: path) }
         for (name, tensor) in header.tensors {
             if let other = entries[name] {
@@ -27,6 +28,9 @@ struct SafeTensorsCollection {
             entries[name] = Entry(file: file, tensor: tensor)
         }
     }
+
+    /// The size of all files.
+    private(set) var byteCount = 0
 
     /// Throws unless there is a floating-point tensor with this name and shape.
     func check(_ name: String, _ shape: [Int], in folder: String) throws(CheckpointError) {
@@ -39,34 +43,25 @@ struct SafeTensorsCollection {
         guard tensor.shape == shape else { throw file.mismatch("\(field).shape", "\(shape)", "\(tensor.shape.prefix(8))") }
     }
 
-    /// Copies a checked tensor into its part of an f32 parameter.
-    func copy(_ part: TensorPart, into parameter: Buffer, columns: Int) {
-        guard let (entry, format) = numbers(part.name) else { return }
-        entry.file.read(as: UInt8.self) { bytes in
-            bytes.extracting(entry.tensor.range).withUnsafeBytes { bytes in
-                guard let start = bytes.baseAddress else { return }
-                part.copy(into: parameter, columns: columns) { range, target in
-                    for i in range { target[i - range.lowerBound] = format.number(at: start, i) }
-                }
-            }
-        }
+    /// A checked tensor in its file.
+    func stored(_ name: String) -> StoredTensor? {
+        guard let entry = entries[name], let format = WeightFormat(rawValue: entry.tensor.type.lowercased()) else { return nil }
+        return StoredTensor(file: entry.file, range: entry.tensor.range, format: format.stored)
     }
 
     /// Returns whether two checked tensors have the same type and bytes.
     func areEqual(_ a: String, _ b: String) -> Bool {
-        guard let (a, _) = numbers(a), let (b, _) = numbers(b), a.tensor.type == b.tensor.type,
+        guard let a = entries[a], let b = entries[b], a.tensor.type == b.tensor.type,
               a.tensor.range.count == b.tensor.range.count else { return false }
         return a.file.read(as: UInt8.self) { first in
             b.file.read(as: UInt8.self) { second in
-                let x = first.extracting(a.tensor.range)
-                let y = second.extracting(b.tensor.range)
-                return x.indices.allSatisfy { x[$0] == y[$0] }
+                first.extracting(a.tensor.range).withUnsafeBytes { x in
+                    second.extracting(b.tensor.range).withUnsafeBytes { y in
+                        guard let x = x.baseAddress, let y = y.baseAddress else { return true }
+                        return memcmp(x, y, a.tensor.range.count) == 0
+                    }
+                }
             }
         }
-    }
-
-    private func numbers(_ name: String) -> (Entry, WeightFormat)? {
-        guard let entry = entries[name], let format = WeightFormat(rawValue: entry.tensor.type.lowercased()) else { return nil }
-        return (entry, format)
     }
 }

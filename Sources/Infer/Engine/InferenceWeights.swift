@@ -12,6 +12,7 @@ struct InferenceWeights {
     private let processor: Processor
     private let precision: WeightPrecision
     private let isTied: Bool
+    private let storedPrecision: WeightPrecision?
     private var packedWeights: ByParameter<PackedWeights>
     private var vectors: ByParameter<Buffer>
     /// Bytes of weights used where they lie that the current step may still pack.
@@ -28,6 +29,7 @@ struct InferenceWeights {
         self.processor = processor
         self.precision = precision
         isTied = model.configuration.isTied
+        storedPrecision = parameters.quantizedPrecision
         packedWeights = ByParameter(parameters)
         vectors = ByParameter(parameters)
     }
@@ -60,6 +62,8 @@ struct InferenceWeights {
         var precision = isLoRA && precision != .float32 ? .bfloat16 : precision
         // Errors of the token embedding reach every layer, and int4 would save little, unless it is the head too.
         if precision == .int4, weight.name.hasPrefix("tokens"), !isTied { precision = .int8 }
+        // A file of 4 bits keeps the few matrices that it has in more of them, such as the tied embedding.
+        if precision == .int4, storedPrecision == .int4, parameters.quantized(weight)?.precision == .int8 { precision = .int8 }
         let packed: PackedWeights
         let isFirstUse = packedWeights[weight] == nil
         if precision == .float32, isFirstUse, isUnmodified, parameters.quantized(weight) == nil, stored(weight).isInFile {
@@ -83,10 +87,7 @@ struct InferenceWeights {
         guard let quantized = parameters.quantized(weight) else {
             return processor.pack(stored(weight), outputs: O, inputs: I, as: precision, releasingFile: isUnmodified)
         }
-        if quantized.precision == precision { return processor.pack(quantized, releasingFile: true) }
-        let values = processor.buffer(of: O * I, .float32)
-        processor.dequantize(quantized, into: values)
-        return processor.pack(values, outputs: O, inputs: I, as: precision)
+        return processor.pack(quantized, as: precision, releasingFile: true)
     }
 }
 

@@ -1,4 +1,5 @@
 package import Checkpoint
+import Formats
 package import Kernels
 import Model
 import Tokenize
@@ -15,7 +16,7 @@ package struct TunedInference: Sendable {
 }
 
 extension LocalBackend {
-    /// Loads a checkpoint.
+    /// Loads a model: a checkpoint, a LoRA adapter, a Hugging Face folder or a GGUF file.
     ///
     ///     let backend = try LocalBackend(checkpoint: "checkpoints/first/best.h5") { try Processor() }
     ///
@@ -32,16 +33,16 @@ extension LocalBackend {
         on makeProcessor: @escaping @Sendable () throws -> Processor
     ) throws {
         try self.init(limits: limits) {
-            let (checkpoint, check) = try Checkpoint.open(path), stored = try checkpoint.storedPrecision(base: base)
+            let file = try ModelFile(path, base: base), stored = file.storedPrecision
             let tuned = option == .auto && stored == nil ? tuned : nil
             let processor = try tuned?.makeProcessor() ?? makeProcessor()
             let precision = tuned?.precision ?? option.precision(on: processor, stored: stored)
             let loaded = Result {
-                let info = try ModelInfo(of: checkpoint, name: path)
+                let info = try ModelInfo(of: file.checkpoint, name: path)
                 processor.trim()                               // the tokenizer's tables are made of larger ones
-                return (info, try ModelRunner(of: checkpoint, base: base, on: processor, precision: precision))
+                return (info, try ModelRunner(of: file.checkpoint, over: file.base, on: processor, precision: precision))
             }
-            try check.wait()
+            try file.verify()
             let (info, runner) = try loaded.get()
             processor.trim()
             return (info, runner)

@@ -52,14 +52,14 @@ package final class ModelRunner: Executor {
         _ = logits(for: [Segment(makeKVCache(), from: 0, ids: [0])])
     }
 
-    /// - Parameter base: The base model of a LoRA adapter, if it is not at the path that the adapter names.
+    /// - Parameter base: The base model of a LoRA adapter; by default, the checkpoint at the path that the adapter names.
     package convenience init(
         of checkpoint: Checkpoint,
-        base: String? = nil,
+        over base: Checkpoint? = nil,
         on processor: Processor,
         precision: WeightPrecision
     ) throws(CheckpointError) {
-        let (model, parameters) = try checkpoint.model(base: base, keepingQuantized: true, on: processor)
+        let (model, parameters) = try checkpoint.model(over: base, keepingQuantized: true, on: processor)
         self.init(of: model, parameters, on: processor, precision: precision)
     }
 

@@ -23,11 +23,11 @@ package struct Evaluator {
         min(context ?? 1_024, configuration.context)
     }
 
-    /// - Parameter base: The base model of a LoRA adapter, if it was moved.
+    /// - Parameter base: The base model of a LoRA adapter; by default, the checkpoint at the path that the adapter names.
     package init(
-        _ checkpoint: Checkpoint, base: String? = nil, context: Int? = nil, on processor: Processor, precision: DataType
+        _ checkpoint: Checkpoint, over base: Checkpoint? = nil, context: Int? = nil, on processor: Processor, precision: DataType
     ) throws(CheckpointError) {
-        let (model, parameters) = try checkpoint.model(base: base, keepingQuantized: true, on: processor)
+        let (model, parameters) = try checkpoint.model(over: base, keepingQuantized: true, on: processor)
         let tape = Tape(processor, parameters: parameters, precision: precision)
         self.init(context: Self.context(context, of: model.configuration)) { batch in
             tape.reset()

@@ -1,5 +1,6 @@
 import Checkpoint
 import Files
+import Formats
 import Kernels
 
 struct AdapterMergeOptions: MachineOptions {
@@ -41,9 +42,10 @@ extension AdapterMergeOptions {
             throw UsageError("slm adapter merge: expected an adapter: slm adapter merge CHECKPOINT --out FILE")
         }
         guard let out else { throw UsageError("slm adapter merge: expected a file to write: --out FILE") }
-        let adapter = try Checkpoint(reading: path)
+        let file = try ModelFile(path, base: base), adapter = file.checkpoint
+        try file.verify()
         guard adapter.adapter != nil else { throw CommandError(description: "\(path): expected a LoRA adapter, found a whole model.") }
-        let merged = try adapter.merged(base: base, on: processor())
+        let merged = try adapter.merged(over: file.base, on: processor())
         try Folder.create(forFileAt: out)
         try merged.write(to: out)
         printLine("\(out): \(merged.weights.elementCount) parameters, adapter merged")

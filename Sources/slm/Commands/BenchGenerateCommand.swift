@@ -1,5 +1,6 @@
 import Autograd
 import Checkpoint
+import Formats
 import Infer
 import Kernels
 import Model
@@ -56,17 +57,17 @@ extension Command {
 
 extension BenchGenerateOptions {
     fileprivate func open(_ tuned: TunedInference?) throws -> ModelRunner {
-        let opened = try checkpoint.map { try Checkpoint.open($0) }
-        let stored = try opened?.checkpoint.storedPrecision()
+        let file = try checkpoint.map { try ModelFile($0) }
+        let stored = file?.storedPrecision
         let tuned = stored == nil ? tuned : nil
         let processor = try tuned?.makeProcessor() ?? processor()
         let precision = tuned?.precision ?? dtype.precision(on: processor, stored: stored)
-        if let (checkpoint, check) = opened {
+        if let file {
             // As every command that answers does.
-            if checkpoint.tokenizer != nil { _ = try ModelInfo(of: checkpoint, name: checkpoint.path ?? "") }
+            if file.checkpoint.tokenizer != nil { _ = try ModelInfo(of: file.checkpoint, name: file.checkpoint.name) }
             processor.trim()
-            let runner = try ModelRunner(of: checkpoint, on: processor, precision: precision)
-            try check.wait()
+            let runner = try ModelRunner(of: file.checkpoint, over: file.base, on: processor, precision: precision)
+            try file.verify()
             processor.trim()
             return runner
         }

@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoint
 import Corpus
+import Formats
 import Infer
 import Kernels
 import Model
@@ -93,13 +94,13 @@ struct EvalCommand {
     func run() throws {
         let files = try EvaluationReader.files(at: options.data)
         // An error in the second model is reported before the first is evaluated.
-        let models = try checkpoints.map { path in try Checkpoint(reading: path) }
-        for model in models { _ = try model.adapterBase(at: options.base) }
-        let scope = options.lossScope ?? Self.lossScope(of: models)
+        let models = try checkpoints.map { path in try ModelFile(path, base: options.base) }
+        for model in models { try model.verify() }
+        let scope = options.lossScope ?? Self.lossScope(of: models.map(\.checkpoint))
         var results: [[Evaluation]] = []
         var hasChats = true
         for model in models {
-            if !options.json, models.count > 1 { printLine("\(results.isEmpty ? "" : "\n")\(model.path ?? "")") }
+            if !options.json, models.count > 1 { printLine("\(results.isEmpty ? "" : "\n")\(model.checkpoint.name)") }
             let (pieces, areChats) = try evaluate(model, files, scope)
             results.append(pieces)
             hasChats = hasChats && areChats
@@ -114,10 +115,10 @@ struct EvalCommand {
 
     /// The evaluations of all pieces of text, printed file by file.
     private func evaluate(
-        _ model: Checkpoint, _ files: [String], _ scope: LossScope
+        _ model: ModelFile, _ files: [String], _ scope: LossScope
     ) throws -> (pieces: [Evaluation], hasChats: Bool) {
         let processor = try options.processor()
-        var reader = try EvaluationReader(model, on: WorkerPool(threads: processor.threads))
+        var reader = try EvaluationReader(model.checkpoint, on: WorkerPool(threads: processor.threads))
         reader.lossScope = scope
         reader.readsAsOneStream = options.windows
         reader.format = options.format
@@ -126,7 +127,7 @@ struct EvalCommand {
         evaluator.stride = options.stride
         evaluator.rows = options.batch
         let origin: EvaluationReport.ScopeOrigin = options.lossScope != nil ? .option : checkpoints.count > 1 ? .models : .model
-        var report = EvaluationReport(model.path ?? "", files, scope, origin, json: options.json)
+        var report = EvaluationReport(model.checkpoint.name, files, scope, origin, json: options.json)
         var all: [Evaluation] = []
         var conversations = 0
         var hasChats = true
@@ -147,13 +148,13 @@ struct EvalCommand {
         return (all, hasChats)
     }
 
-    private func evaluator(of checkpoint: Checkpoint, on processor: Processor) throws -> Evaluator {
-        let precision = try options.dtype.precision(on: processor, stored: checkpoint.storedPrecision(base: options.base))
+    private func evaluator(of model: ModelFile, on processor: Processor) throws -> Evaluator {
+        let checkpoint = model.checkpoint, precision = options.dtype.precision(on: processor, stored: model.storedPrecision)
         if precision == .float32 || precision == .bfloat16 {
             let type = processor.dataType(for: precision == .float32 ? .f32 : .bf16)
-            return try Evaluator(checkpoint, base: options.base, context: options.context, on: processor, precision: type)
+            return try Evaluator(checkpoint, over: model.base, context: options.context, on: processor, precision: type)
         }
-        let runner = try ModelRunner(of: checkpoint, base: options.base, on: processor, precision: precision)
+        let runner = try ModelRunner(of: checkpoint, over: model.base, on: processor, precision: precision)
         return Evaluator(context: Evaluator.context(options.context, of: checkpoint.configuration)) { batch in
             let length = batch.inputs.count / batch.rows
             return (0..<batch.rows).reduce(into: TokenLosses()) { sum, row in

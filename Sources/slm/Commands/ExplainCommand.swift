@@ -1,5 +1,6 @@
 import Autograd
 import Checkpoint
+import Formats
 import Infer
 import JSON
 import Kernels
@@ -74,10 +75,11 @@ private struct ExplanationReport {
         guard (options.text == nil) != (options.user == nil), options.assistant == nil || options.user != nil else {
             throw UsageError("slm explain: expected TEXT, or --user TEXT with or without --assistant TEXT.")
         }
-        let checkpoint = try Checkpoint(reading: path)
+        let file = try ModelFile(path, base: options.base), checkpoint = file.checkpoint
+        try file.verify()
         let tokenizer = try Tokenizer(checkpoint.vocabulary())
         let processor = try options.processor()
-        let (model, parameters) = try checkpoint.model(base: options.base, copying: options.gradient != nil, on: processor)
+        let (model, parameters) = try file.model(copying: options.gradient != nil, on: processor)
         let configuration = model.configuration
         let ids = try options.ids(by: tokenizer, checkpoint.chatTemplate)
         guard (1...configuration.context).contains(ids.count) else {

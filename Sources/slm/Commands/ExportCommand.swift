@@ -53,10 +53,14 @@ extension ExportOptions {
             throw UsageError("slm export: --out: expected FILE.gguf, FILE.h5 or a directory, found '\(to)'. "
                 + "For a directory whose name ends in .\(ending): --out \((to + "/").shellWord)")
         }
-        var checkpoint = try Checkpoint(reading: path)
-        if checkpoint.quantized.count > 0 { checkpoint = try checkpoint.dequantized(on: Processor()) }
+        let file = try ModelFile(path, base: base)
+        try file.verify()
+        var checkpoint = file.checkpoint
         // A LoRA adapter is merged into its base model.
-        if checkpoint.adapter != nil { checkpoint = try checkpoint.merged(base: base, on: try Processor()) }
+        if checkpoint.adapter != nil { checkpoint = try checkpoint.merged(over: file.base, on: try Processor()) }
+        // To int8 and int4, one matrix at a time is converted.
+        let isQuantizing = to.hasSuffix(".h5") && dtype.rawValue.hasPrefix("int")
+        if checkpoint.quantized.count > 0, !isQuantizing { checkpoint = try checkpoint.dequantized(on: Processor()) }
         try write(checkpoint, to: to)
         printLine("\(to): \(ModelSummary(checkpoint)), \(dtype.rawValue)")
         if to.hasSuffix(".gguf") {

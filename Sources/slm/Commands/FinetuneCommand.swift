@@ -2,6 +2,7 @@ import Autograd
 import Checkpoint
 import Corpus
 import Files
+import Formats
 import Glibc
 import Kernels
 import Model
@@ -39,7 +40,7 @@ struct FinetuneCommand {
             throw UsageError("slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.")
         }
         if options.data.isEmpty { throw UsageError("slm finetune: expected chats to train on: --data FILE.") }
-        let checkpoint = try Checkpoint(reading: base)
+        let checkpoint = try ModelFile(base).checkpoint
         var configuration = checkpoint.configuration
         let (processor, machine) = try options.machine(resuming: nil, width: configuration.width, recomputing: options.recompute)
         let type = machine.precision

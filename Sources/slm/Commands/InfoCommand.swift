@@ -18,7 +18,7 @@ extension Command {
             InfoOptions(),
             [
                 OptionGroup("Main options", [
-                    .checkpoint(\.checkpoint, "Describe this checkpoint instead of the machine."),
+                    .checkpoint(\.checkpoint, "Describe this checkpoint, Hugging Face folder or GGUF file instead of the machine."),
                     .json(\.json, "Print one JSON object."),
                 ]),
                 OptionGroup("Machine", InfoOptions.machineOptions),
@@ -26,7 +26,7 @@ extension Command {
             examples: ["slm info", "slm info checkpoints/tiny/best.h5"]
         ) { options in
             if let path = options.checkpoint {
-                let description = CheckpointDescription(try Checkpoint(reading: path))
+                let description = try CheckpointDescription(at: path)
                 return printLine(options.json ? description.json : description.text)
             }
             try options.describeMachine()

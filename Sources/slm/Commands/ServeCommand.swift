@@ -291,7 +291,10 @@ struct ServeCommand {
     /// The identity of the checkpoint file, to notice a new one; nil for a remote backend.
     private var stamp: String? {
         guard case .checkpoint(let path)? = try? location() else { return nil }
-        return (try? FileStamp(path))?.description
+        if let stamp = try? FileStamp(path) { return stamp.description }
+        // A Hugging Face folder is another model when one of its files is.
+        let stamps = (Folder.names(in: path) ?? []).sorted().compactMap { try? FileStamp("\(path)/\($0)") }
+        return stamps.isEmpty ? nil : stamps.map(\.description).joined(separator: "\n")
     }
 
     private func open() throws -> ServedModel {
@@ -313,10 +316,11 @@ struct ServeCommand {
         }
     }
 
-    /// `first` for checkpoints/first/best.h5.
+    /// `first` for checkpoints/first/best.h5, `Qwen2.5-0.5B` for the folder models/Qwen2.5-0.5B.
     private static func name(of path: String) -> String {
         let parts = path.split(separator: "/")
         let file = String(parts.last ?? "model")
+        if Folder.names(in: path) != nil { return file }
         let stem = file.split(separator: ".").dropLast().joined(separator: ".")
         return ["best", "last"].contains(stem) && parts.count > 1 ? String(parts[parts.count - 2]) : stem.isEmpty ? file : stem
     }

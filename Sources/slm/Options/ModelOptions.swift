@@ -19,7 +19,9 @@ struct ModelOptions {
     }
 
     static func checkpointOption<Options>(_ path: WritableKeyPath<Options, ModelOptions>) -> CommandOption<Options> {
-        .checkpoint(path.appending(path: \.checkpoint), "Use this model.", default: "the newest under checkpoints/, fine-tuned ones first")
+        .checkpoint(
+            path.appending(path: \.checkpoint), "Use this model: a checkpoint, a Hugging Face folder or a GGUF file.",
+            default: "the newest under checkpoints/, fine-tuned ones first")
     }
 
     /// The options besides the checkpoint.

@@ -1,5 +1,6 @@
 import Autograd
 import Checkpoint
+import Formats
 import JSON
 import Kernels
 import Model
@@ -9,7 +10,12 @@ import Tokenize
 struct CheckpointDescription {
     private let checkpoint: Checkpoint
 
-    init(_ checkpoint: Checkpoint) { self.checkpoint = checkpoint }
+    /// Reads the model, but not the base model of a LoRA adapter.
+    init(at path: String) throws {
+        let (checkpoint, check) = try ModelFile.open(path)
+        try check?.wait()
+        self.checkpoint = checkpoint
+    }
 
     var text: String {
         let c = checkpoint.configuration
@@ -20,17 +26,16 @@ struct CheckpointDescription {
             c.hasBias ? "biases" : "no biases",
             c.isTied ? "tied output head" : "untied output head",
         ] + (c.qkNorm != .none ? ["QK-norm"] : []) + ["dropout \(c.dropout)"]
-        let quantized = checkpoint.quantizedPrecision.map {
-            "\(checkpoint.quantizedCount) in \(checkpoint.quantized.count) matrices, \($0.rawValue)"
-        }
+        let quantized = checkpoint.quantized.count == 0
+            ? nil : "\(checkpoint.quantizedCount) in \(checkpoint.quantized.count) matrices, \(matrixFormats)"
         let optimizer = checkpoint.optimizer.count == 0
             ? "none" : "\(checkpoint.optimizer.elementCount) numbers in \(checkpoint.optimizer.count) arrays"
         var lines: [(String, String)] = [
-            ("checkpoint", "\(checkpoint.path ?? ""), version \(CheckpointHeader.version), \(checkpoint.byteCount) bytes"),
+            ("checkpoint", "\(checkpoint.name), \(format), \(checkpoint.byteCount) bytes"),
             ("model", "\(c.layers) layers, \(c.heads) heads, width \(c.width), context \(c.context), vocabulary \(c.vocabulary)"),
             ("", traits.joined(separator: ", ")),
             ("weights", "\(checkpoint.weights.elementCount) in \(checkpoint.weights.count) arrays"),
-            ("quantized", quantized ?? "none"),
+            (checkpoint.format == .slm ? "quantized" : "matrices", quantized ?? "none"),
             ("optimizer", optimizer),
             ("tokenizer", tokenizer ?? "none"),
             ("template", checkpoint.chatTemplate?.rawValue ?? "none"),
@@ -52,6 +57,21 @@ struct CheckpointDescription {
         return lines.map { $0.0.padded(to: 12) + $0.1 }.joined(separator: "\n")
     }
 
+    private var format: String {
+        checkpoint.format == .slm ? "version \(CheckpointHeader.version)" : checkpoint.format.rawValue
+    }
+
+    /// int8; or of another program's file, such as Q4_K, Q6_K; answers in int8.
+    private var matrixFormats: String {
+        let precision = checkpoint.quantizedPrecision
+        var formats: [String] = []
+        for (_, matrix) in checkpoint.quantized {
+            for rows in matrix.storedRows ?? [] where !formats.contains(rows.format.name) { formats.append(rows.format.name) }
+        }
+        if formats.isEmpty { return precision?.rawValue ?? "" }
+        return formats.joined(separator: ", ") + (precision.map { "; answers in \($0.rawValue)" } ?? "")
+    }
+
     private var tokenizer: String? {
         guard let tokenizer = checkpoint.tokenizer else { return nil }
         do { return "\(try checkpoint.vocabulary().count) tokens, fingerprint \(tokenizer.fingerprint)" } catch { return "\(error)" }
@@ -67,7 +87,9 @@ struct CheckpointDescription {
             file.key("bytes")
             file.integer(checkpoint.byteCount)
             file.key("parameters")
-            file.integer(checkpoint.weights.elementCount)
+            file.integer(checkpoint.weights.elementCount + checkpoint.quantizedCount)
+            file.key("format")
+            file.string(checkpoint.format.rawValue)
             file.key("configuration")
             write(checkpoint.configuration.values, to: &file)
             if let adapter = checkpoint.adapter {

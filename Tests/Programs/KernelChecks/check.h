@@ -52,6 +52,7 @@ static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 void check_matmul(void);
 void check_attention(void);
 void check_weights(void);
+void check_blocks(void);
 void check_kv_cache(void);
 void check_rows(void);
 void check_heads(void);

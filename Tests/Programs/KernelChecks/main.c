@@ -47,6 +47,7 @@ int main(int count, char **names) {
         check_matmul();
         check_attention();
         check_weights();
+        check_blocks();
         check_kv_cache();
         check_rows();
         check_heads();

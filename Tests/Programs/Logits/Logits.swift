@@ -1,12 +1,13 @@
 import Autograd
 import Checkpoint
 import Files
+import Formats
 import Glibc
 import Infer
 import Kernels
 import Model
 
-/// Prints the logits of a checkpoint in f32, for comparison with other implementations.
+/// Prints the logits of a checkpoint, a Hugging Face folder or a GGUF file in f32, for comparison with other implementations.
 ///
 ///     echo "3 1 4" | Logits CHECKPOINT          // one row of ids per line; prints 3 × V little-endian f32 numbers
 ///     Logits CHECKPOINT batch                   // all rows together, padded, and the logits of each row without the padding
@@ -16,7 +17,7 @@ struct Logits {
     static func main() throws {
         let arguments = CommandLine.arguments
         guard (2...3).contains(arguments.count) else { return print("usage: Logits CHECKPOINT [batch | cache] < rows of token ids") }
-        let processor = try Processor(), (model, parameters) = try Checkpoint(reading: arguments[1]).model(on: processor)
+        let processor = try Processor(), (model, parameters) = try ModelFile(arguments[1]).model(on: processor)
         guard arguments.count == 3 else {
             while let row = readRow() { write(logits(of: [row], model, parameters, processor)[0]) }
             return

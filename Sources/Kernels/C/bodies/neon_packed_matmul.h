@@ -160,37 +160,38 @@ static inline vi add_quads(vi sum, vu quads, const char *x) {
 // The sums of all groups stay in `tile`: registers hold those of one group.
 INLINE void packed_int(int precision, int R, const char *rows, size_t step, size_t I, const char *panel, float *tile) {
     memset(tile, 0, sizeof(float) * (size_t)R * P);
-    const size_t groups = groups_of(I), size = group_bytes(precision);
-    const int8_row first = int8_row_at(rows, I);
+    const size_t groups = groups_in(precision, I), size = group_bytes(precision);
+    const int8_row first = int8_row_at(precision, rows, I);
     const char *bytes = first.bytes;
     vi part[INT_ROWS][2], x[INT_ROWS];
-    for (size_t g = 0; g < groups; g++, panel += size, bytes += GROUP) {
+    for (size_t g = 0; g < groups; g++, panel += size, bytes += group_of(precision)) {
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) part[r][0] = part[r][1] = (vi){0};
         const char *from = panel + 2 * P;
 #pragma clang loop unroll(disable)
-        for (int q = 0; q < QUADS; q += W) {
+        for (int q = 0; q < (int)group_of(precision) / 4; q += W) {
 #pragma clang loop unroll(full)
             for (int r = 0; r < R; r++) x[r] = *(const vi_any *)(bytes + (size_t)r * step + 4 * q);
-            if (R > 1) prefetch_ahead(from, 4 * W * P / (precision == SLM_WEIGHTS_INT8 ? 1 : 2));
+            if (R > 1) prefetch_ahead(from, 4 * W * P / (has_bytes(precision) ? 1 : 2));
 #pragma clang loop unroll(full)
             for (int l = 0; l < W; l++) {
                 vi quads[2];
                 for (int v = 0; v < 2; v++) {
-                    if (precision == SLM_WEIGHTS_INT8) quads[v] = (vi)(((const vu_any *)from)[v] ^ 0x80808080);
+                    if (has_bytes(precision)) quads[v] = (vi)(((const vu_any *)from)[v] ^ 0x80808080);
                     else {
                         const uint8x16_t both = (uint8x16_t)((const vu_any *)from)[v];
                         const uint8x16_t codes = l % 2 == 0 ? vandq_u8(both, vdupq_n_u8(15)) : vshrq_n_u8(both, 4);
-                        quads[v] = (vi)vqtbl1q_s8(vld1q_s8(int4_levels), codes);
+                        quads[v] = precision == SLM_WEIGHTS_Q4_0 ? (vi)vsubq_s8((int8x16_t)codes, vdupq_n_s8(8))
+                                                                 : (vi)vqtbl1q_s8(vld1q_s8(int4_levels), codes);
                     }
                 }
 #pragma clang loop unroll(full)
                 for (int r = 0; r < R; r++)
                     for (int v = 0; v < 2; v++) part[r][v] = dot_quads(part[r][v], quads[v], (vi){0} + x[r][l]);
-                if (precision == SLM_WEIGHTS_INT8 || l % 2 == 1) from += 4 * P;
+                if (has_bytes(precision) || l % 2 == 1) from += 4 * P;
             }
         }
-        const vf scale[2] = {load_bf16((const bf16 *)panel), load_bf16((const bf16 *)panel + W)};
+        const vf scale[2] = {load_scales(precision, panel), load_scales(precision, panel + 2 * W)};
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
             const vf x_scale = splat(*(const float *)((const char *)(first.scales + g) + (size_t)r * step));

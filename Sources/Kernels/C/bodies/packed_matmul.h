@@ -125,29 +125,30 @@ INLINE void packed_int(int precision, int R, const char *rows, size_t step, size
     vf sum[R][2];
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vf){0};
-    const size_t groups = groups_of(I), size = group_bytes(precision);
-    const int8_row first = int8_row_at(rows, I);
+    const size_t groups = groups_in(precision, I), size = group_bytes(precision);
+    const int8_row first = int8_row_at(precision, rows, I);
     const char *bytes = first.bytes;
-    for (size_t g = 0; g < groups; g++, panel += size, bytes += GROUP * ROW_BYTE_SIZE) {
+    for (size_t g = 0; g < groups; g++, panel += size, bytes += group_of(precision) * ROW_BYTE_SIZE) {
         vi part[R][2];
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++)
             part[r][0] = part[r][1] = (vi){0} + *(const int32_t *)((const char *)(first.offsets + g) + (size_t)r * step);
 #pragma clang loop unroll(full)
-        for (int q = 0; q < QUADS; q++) {
-            const char *from = panel + 2 * P + 4 * (precision == SLM_WEIGHTS_INT8 ? q : q / 2) * P;
-            if (R > 1 && (precision == SLM_WEIGHTS_INT8 || q % 2 == 0)) prefetch_ahead(from, 4 * P);
+        for (int q = 0; q < (int)group_of(precision) / 4; q++) {
+            const char *from = panel + 2 * P + 4 * (has_bytes(precision) ? q : q / 2) * P;
+            if (R > 1 && (has_bytes(precision) || q % 2 == 0)) prefetch_ahead(from, 4 * P);
             vu quads[2];
             for (int v = 0; v < 2; v++) {
-                if (precision == SLM_WEIGHTS_INT8) quads[v] = ((const vu_any *)from)[v];
-                else quads[v] = levels_of((((const vu_any *)from)[v] >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f);
+                if (has_bytes(precision)) quads[v] = ((const vu_any *)from)[v];
+                else quads[v] = (((const vu_any *)from)[v] >> (uint32_t)(4 * (q % 2))) & 0x0f0f0f0f;
+                if (precision == SLM_WEIGHTS_INT4) quads[v] = levels_of(quads[v]);
             }
 #pragma clang loop unroll(full)
             for (int r = 0; r < R; r++)
                 for (int v = 0; v < 2; v++)
                     part[r][v] = add_quads(part[r][v], quads[v], bytes + (size_t)r * step + 4 * q * ROW_BYTE_SIZE);
         }
-        const vf scale[2] = {load_bf16((const bf16 *)panel), load_bf16((const bf16 *)panel + W)};
+        const vf scale[2] = {load_scales(precision, panel), load_scales(precision, panel + 2 * W)};
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
             const vf x = splat(*(const float *)((const char *)(first.scales + g) + (size_t)r * step));
@@ -222,6 +223,8 @@ static void packed_matmul(int precision, const slm_matmul *p, const void *panels
     case SLM_WEIGHTS_BF16: packed_matmul_as(SLM_WEIGHTS_BF16, p, panels, rows, p0, p1); break;
     case SLM_WEIGHTS_BF12: packed_matmul_as(SLM_WEIGHTS_BF12, p, panels, rows, p0, p1); break;
     case SLM_WEIGHTS_INT8: packed_matmul_as(SLM_WEIGHTS_INT8, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_Q8_0: packed_matmul_as(SLM_WEIGHTS_Q8_0, p, panels, rows, p0, p1); break;
+    case SLM_WEIGHTS_Q4_0: packed_matmul_as(SLM_WEIGHTS_Q4_0, p, panels, rows, p0, p1); break;
     default: packed_matmul_as(SLM_WEIGHTS_INT4, p, panels, rows, p0, p1);
     }
 }

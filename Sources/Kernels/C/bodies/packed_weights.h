@@ -8,11 +8,13 @@
 //     int8   for each group of 64 inputs: [P] scales in bf16, then [16][P] quads of neighboring inputs, each input a byte: its value + 128
 //     int4   the same with [8][P] quads of codes, which are indices in `int4_levels`: the low halves of the bytes are the first quad's
 //            codes, the high halves the next quad's
+//     Q8_0   like int8, with groups of 32 and scales in f16: llama.cpp's blocks
+//     Q4_0   like int4, with groups of 32, scales in f16, and codes that are 8 larger than the weight's steps: llama.cpp's blocks
 //
 // A weight matrix in int8 or int4 may have a scale for each input: the weights of an input are divided by it before they are quantized,
 // and multiplied with it in lookups; input rows are multiplied with it before they are quantized.
 //
-// With int8 and int4 weights, input rows are quantized too: each group to ±127 steps of its own scale. Products of bytes are summed
+// With int8, int4, Q8_0 and Q4_0 weights, input rows are quantized too: each group to ±127 steps of its own scale. Products of bytes are summed
 // exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned bytes of the weights are
 // 128 too large, which `offset`, the initial value of a group's sum, corrects.
 //
@@ -22,6 +24,11 @@
 #define P (2 * W)              // outputs of a panel
 #define GROUP SLM_GROUP
 #define QUADS (GROUP / 4)      // in a group
+#define GGUF_BLOCK 32               // inputs of a block of llama.cpp
+
+static inline bool is_block(int precision) { return precision == SLM_WEIGHTS_Q8_0 || precision == SLM_WEIGHTS_Q4_0; }
+// Whether a code is a byte, not half a byte.
+static inline bool has_bytes(int precision) { return precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_Q8_0; }
 
 // The hardware prefetcher does not look far enough ahead if several rows are multiplied, or bytes are unpacked, between two reads.
 // With 12 rows and weights in main memory, software prefetch is 1.6 times as fast in f32 and bf16, and twice as fast in int8.
@@ -50,12 +57,30 @@ INLINE void prefetch_ahead(const void *from, size_t bytes) {
 
 #ifdef SLM_SIGNED_BYTES
 #define BYTE_OFFSET 0
+#define SMALL_OFFSET 0
 #else
 #define BYTE_OFFSET 128        // by which the bytes of weights and keys are too large
+#define SMALL_OFFSET 8         // by which the codes of Q4_0 are too large
 #endif
 
 // The values of the 16 codes of int4, in units of a group's scale: levels with the least squared error for normally distributed weights.
 static const int8_t int4_levels[16] = {-127, -97, -77, -61, -48, -35, -23, -10, 2, 13, 25, 37, 50, 64, 81, 104};
+
+// The scales of a group, for a vector of outputs: f16 in blocks of llama.cpp, else bf16.
+INLINE vf load_scales(int precision, const void *from) {
+    if (!is_block(precision)) return load_bf16((const bf16 *)from);
+#if defined(SLM_AVX512)
+    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));
+#elif defined(SLM_AVX2)
+    return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from));
+#elif defined(SLM_NEON)
+    return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16((const uint16_t *)from)));
+#else
+    vf scales;
+    for (size_t i = 0; i < W; i++) scales[i] = f16_at((const uint8_t *)from + 2 * i);
+    return scales;
+#endif
+}
 
 // Maps the code 0 ..< 16 in each byte to its level + 128.
 static inline vu levels_of(vu codes) {
@@ -96,15 +121,18 @@ static inline vi multiply_pairs(vi a, vi b) {
 }
 #endif
 
+// Inputs of a group.
+static inline size_t group_of(int precision) { return is_block(precision) ? GGUF_BLOCK : GROUP; }
 static inline size_t groups_of(size_t I) { return (I + GROUP - 1) / GROUP; }
-// Bytes of a group's scales and quads in int8 or int4, for all outputs of a panel.
-static inline size_t group_bytes(int precision) { return P * (2 + (precision == SLM_WEIGHTS_INT8 ? GROUP : GROUP / 2)); }
+static inline size_t groups_in(int precision, size_t I) { return is_block(precision) ? I / GGUF_BLOCK : groups_of(I); }
+// Bytes of a group's scales and quads, for all outputs of a panel.
+static inline size_t group_bytes(int precision) { return P * (2 + group_of(precision) / (has_bytes(precision) ? 1 : 2)); }
 static inline size_t panel_bytes(int precision, size_t I) {
     switch (precision) {
     case SLM_WEIGHTS_F32: return 4 * I * P;
     case SLM_WEIGHTS_BF16: return 4 * units_of(I, SLM_BF16) * P;
     case SLM_WEIGHTS_BF12: return bf12_bytes(I);
-    default: return groups_of(I) * group_bytes(precision);
+    default: return groups_in(precision, I) * group_bytes(precision);
     }
 }
 static size_t weights_bytes(int precision, size_t O, size_t I) { return (O + P - 1) / P * panel_bytes(precision, I); }
@@ -112,18 +140,21 @@ static size_t weights_bytes(int precision, size_t O, size_t I) { return (O + P -
 // The layout of a prepared input row:
 //   f32               floats
 //   bf16, bf12        bf16; without bf16 instructions floats, rounded to bf16
-//   int8, int4        [groups] scales, [groups] offsets, then the bytes
+//   others            [groups] scales, [groups] offsets, then the bytes
 static inline bool is_bf16(int precision) { return precision == SLM_WEIGHTS_BF16 || precision == SLM_WEIGHTS_BF12; }
-static inline bool is_int(int precision) { return precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4; }
+static inline bool is_int(int precision) {
+    return precision == SLM_WEIGHTS_INT8 || precision == SLM_WEIGHTS_INT4 || is_block(precision);
+}
 static size_t weights_input_bytes(int precision, size_t I) {
     if (precision == SLM_WEIGHTS_F32) return round_up(4 * I, 64);
     if (is_bf16(precision)) return round_up(BF16_ROW_SIZE * round_up(I, 2), 64);
-    return round_up(groups_of(I) * (8 + GROUP * ROW_BYTE_SIZE), 64);
+    return round_up(groups_in(precision, I) * (8 + group_of(precision) * ROW_BYTE_SIZE), 64);
 }
 typedef struct { float *scales; int32_t *offsets; char *bytes; } int8_row;
-static inline int8_row int8_row_at(const void *row, size_t I) {
+static inline int8_row int8_row_at(int precision, const void *row, size_t I) {
     float *scales = (float *)row;
-    return (int8_row){scales, (int32_t *)(scales + groups_of(I)), (char *)(scales + 2 * groups_of(I))};
+    const size_t groups = groups_in(precision, I);
+    return (int8_row){scales, (int32_t *)(scales + groups), (char *)(scales + 2 * groups)};
 }
 
 static inline vi round_to_int(vf x) {                                // |x| < 2²²
@@ -142,18 +173,18 @@ static inline void put_row_byte(char *row, size_t i, int32_t value) {
 #endif
 }
 
-// Quantizes a group of an input row to ±127 steps.
-static inline void quantize_group(const float *x, size_t count, float *scale, int32_t *offset, char *bytes) {
+// Quantizes a group of an input row to ±127 steps. `offset` is what the sum of its products with unsigned codes begins with.
+INLINE void quantize_group(size_t group, int32_t code_offset, const float *x, size_t count, float *scale, int32_t *offset, char *bytes) {
     float last_group[GROUP] = {0};
     const float *padded = x;
-    if (count < GROUP) memcpy(last_group, x, 4 * count), padded = last_group;
+    if (count < group) memcpy(last_group, x, 4 * count), padded = last_group;
     vf largest = {0};
-    for (size_t i = 0; i < GROUP; i += W) largest = vmax(vabs(load(padded + i)), largest);
+    for (size_t i = 0; i < group; i += W) largest = vmax(vabs(load(padded + i)), largest);
     const float max = max_lanes(largest);
     *scale = max / 127;
     const vf inverse = splat(max > 0 ? 127 / max : 0);
     vi sums = {0};
-    for (size_t i = 0; i < GROUP; i += W) {
+    for (size_t i = 0; i < group; i += W) {
         const vi steps = round_to_int(load(padded + i) * inverse);
         sums += steps;
 #if ROW_BYTE_SIZE == 1
@@ -164,7 +195,7 @@ static inline void quantize_group(const float *x, size_t count, float *scale, in
     }
     int32_t sum = 0;
     for (int i = 0; i < W; i++) sum += sums[i];
-    *offset = -BYTE_OFFSET * sum;
+    *offset = -code_offset * sum;
 }
 
 // Converts N rows of x, each I floats, to rows of weights_input_bytes.
@@ -183,7 +214,14 @@ static void weights_prepare_input(int precision, const float *x, size_t N, size_
             for (; i < round_up(I, 2); i++) ((float *)row)[i] = i < I ? widen1(narrow1(x[i])) : 0;
 #endif
         } else {
-            const int8_row to = int8_row_at(row, I);
+            const int8_row to = int8_row_at(precision, row, I);
+            if (is_block(precision)) {
+                const int32_t own = precision == SLM_WEIGHTS_Q4_0 ? SMALL_OFFSET : BYTE_OFFSET;
+                for (size_t g = 0; g < I / GGUF_BLOCK; g++)
+                    quantize_group(GGUF_BLOCK, own, x + g * GGUF_BLOCK, GGUF_BLOCK, to.scales + g, to.offsets + g,
+                                   to.bytes + g * GGUF_BLOCK * ROW_BYTE_SIZE);
+                continue;
+            }
             for (size_t g = 0; g < groups_of(I); g++) {
                 const float *group = x + g * GROUP;
                 const size_t count = min_size(GROUP, I - g * GROUP);
@@ -192,7 +230,7 @@ static void weights_prepare_input(int precision, const float *x, size_t N, size_
                     for (size_t i = 0; i < count; i++) scaled[i] = group[i] * input_scales[g * GROUP + i];
                     group = scaled;
                 }
-                quantize_group(group, count, to.scales + g, to.offsets + g, to.bytes + g * GROUP * ROW_BYTE_SIZE);
+                quantize_group(GROUP, BYTE_OFFSET, group, count, to.scales + g, to.offsets + g, to.bytes + g * GROUP * ROW_BYTE_SIZE);
             }
         }
     }

@@ -5,10 +5,10 @@ static inline size_t code_bytes(int precision, size_t I) { return precision == S
 
 // The byte offset in a panel of the code of input i of output `lane`. In int4, `shift` selects the half of the byte.
 static inline size_t offset_of_code(int precision, size_t lane, size_t i, int *shift) {
-    const size_t g = i / GROUP, q = i % GROUP / 4, j = i % 4;
+    const size_t g = i / group_of(precision), q = i % group_of(precision) / 4, j = i % 4;
     const size_t group = group_bytes(precision);
-    *shift = precision == SLM_WEIGHTS_INT8 ? 0 : 4 * (int)(q % 2);
-    return g * group + 2 * P + 4 * ((precision == SLM_WEIGHTS_INT8 ? q : q / 2) * P + lane) + j;
+    *shift = has_bytes(precision) ? 0 : 4 * (int)(q % 2);
+    return g * group + 2 * P + 4 * ((has_bytes(precision) ? q : q / 2) * P + lane) + j;
 }
 static inline bf16 *scale_at(int precision, char *panel, size_t lane, size_t g) {
     return (bf16 *)(panel + g * group_bytes(precision)) + lane;
@@ -61,6 +61,32 @@ static void weights_pack_codes(int precision, const uint8_t *codes, const float 
     }
 }
 
+// Packs a panel of llama.cpp's blocks: an f16 scale, then 32 signed bytes, or 16 bytes whose low halves are the first 16 codes.
+static void weights_pack_blocks(int precision, const void *const *rows, size_t count, size_t I, void *panel) {
+    const size_t block = precision == SLM_WEIGHTS_Q8_0 ? 34 : 18;
+    if (count < P) memset(panel, 0, panel_bytes(precision, I));
+    for (size_t lane = 0; lane < count; lane++) {
+        const char *from = rows[lane];
+        char *to = panel;
+        for (size_t g = 0; g < I / GGUF_BLOCK; g++, from += block, to += group_bytes(precision)) {
+            memcpy(to + 2 * lane, from, 2);
+            char *quads = to + 2 * P + 4 * lane;
+            uint32_t four[8] = {0};
+            memcpy(four, from + 2, block - 2);
+            if (precision == SLM_WEIGHTS_Q8_0) {
+                for (size_t q = 0; q < 8; q++) four[q] ^= 0x80808080, memcpy(quads + 4 * q * P, four + q, 4);
+                continue;
+            }
+            // The codes of quad q are the low halves of word q, or the high halves of word q - 4.
+            for (size_t q = 0; q < 4; q++) {
+                const uint32_t low = four[q % 2 * 2], high = four[q % 2 * 2 + 1], shift = q < 2 ? 0 : 4;
+                const uint32_t pair = (low >> shift & 0x0f0f0f0f) | (high >> shift & 0x0f0f0f0f) << 4;
+                memcpy(quads + 4 * q * P, &pair, 4);
+            }
+        }
+    }
+}
+
 // w [N,I] = the weights that N rows stand for.
 static void weights_dequantize(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
                                float *w) {
@@ -89,8 +115,11 @@ static void weights_lookup(int precision, const void *panels, size_t I, const fl
             else {
                 int shift;
                 const uint8_t code = ((const uint8_t *)panel)[offset_of_code(precision, lane, i, &shift)];
-                const int level = precision == SLM_WEIGHTS_INT8 ? code - 128 : int4_levels[code >> shift & 15];
-                x = (float)level * widen1(*scale_at(precision, panel, lane, i / GROUP)) * (input_scales ? input_scales[i] : 1);
+                const bf16 *scale = scale_at(precision, panel, lane, i / group_of(precision));
+                const int level = has_bytes(precision) ? code - 128
+                    : precision == SLM_WEIGHTS_Q4_0 ? (code >> shift & 15) - 8 : int4_levels[code >> shift & 15];
+                x = (float)level * (is_block(precision) ? f16_at((const uint8_t *)scale) : widen1(*scale));
+                if (input_scales) x *= input_scales[i];
             }
             y[i] = more ? x + more[i] : x;
         }

@@ -12,6 +12,7 @@
 #include "bodies/packed_weights.h"
 #include "bodies/quantized_codes.h"
 #include "bodies/packed_matmul.h"
+#include "bodies/stored_numbers.h"
 #include "bodies/kv_cache.h"
 #include "bodies/cached_attention.h"
 #include "bodies/rows.h"
@@ -30,7 +31,9 @@ const slm_kernels SLM_TABLE = {
     .attention = attention, .attention_gradient = attention_gradient, .attention_scratch = attention_scratch,
     .weights_bytes = weights_bytes, .weights_input_bytes = weights_input_bytes, .weights_fit = weights_fit, .weights_panel = P,
     .weights_pack_scratch = weights_pack_scratch, .weights_pack = weights_pack, .weights_unpack_codes = weights_unpack_codes,
-    .weights_pack_codes = weights_pack_codes, .weights_dequantize = weights_dequantize, .weights_lookup = weights_lookup,
+    .weights_pack_codes = weights_pack_codes, .weights_pack_blocks = weights_pack_blocks,
+    .weights_dequantize = weights_dequantize, .weights_lookup = weights_lookup,
+    .read_stored = read_stored,
     .weights_prepare_input = weights_prepare_input, .packed_matmul = packed_matmul,
     .kv_cache_key_bytes = kv_cache_key_bytes, .kv_cache_value_bytes = kv_cache_value_bytes, .kv_cache_append = kv_cache_append,
     .kv_cache_copy = kv_cache_copy, .cached_attention_scratch = cached_attention_scratch, .cached_attention = cached_attention,

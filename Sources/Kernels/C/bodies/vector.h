@@ -56,6 +56,25 @@ static inline float widen1(bf16 h) {
     return x;
 }
 
+// The f16 in two bytes.
+static inline float f16_at(const uint8_t *p) {
+    // The exponent is moved by a multiplication, which is exact; numbers without a leading 1 by a subtraction.
+    const uint32_t w = ((uint32_t)p[0] | (uint32_t)p[1] << 8) << 16, twice = w + w;
+    const uint32_t normal_bits = (twice >> 4) + 0x70000000u, small_bits = (twice >> 17) | 0x3f000000u;
+    float normal, small;
+    memcpy(&normal, &normal_bits, 4);
+    memcpy(&small, &small_bits, 4);
+    normal *= 0x1.0p-112f;
+    small -= 0.5f;
+    uint32_t a, b;
+    memcpy(&a, &normal, 4);
+    memcpy(&b, &small, 4);
+    const uint32_t bits = (w & 0x80000000u) | (twice < 0x08000000u ? b : a);
+    float x;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
 // Rounds each float to the nearest bf16, ties to even, and leaves it in the upper 16 bits; the lower 16 are undefined.
 // NaN stays NaN: rounding alone could carry over into infinity.
 static inline vu round_to_bf16(vf x) {

@@ -19,8 +19,16 @@ enum {
     SLM_IDENTITY, SLM_EXP, SLM_LOG, SLM_SQRT, SLM_TANH, SLM_SIGMOID, SLM_RELU, SLM_RELU_SQUARED, SLM_GELU_TANH, SLM_GELU_ERF, SLM_SILU
 };
 enum { SLM_ADD, SLM_SUBTRACT, SLM_MULTIPLY, SLM_DIVIDE };
-/// How packed weights are stored, see bodies/packed_weights.h. SLM_WEIGHTS_BF12 is bf16, losslessly compressed to 12 bits.
-enum { SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4, SLM_WEIGHTS_BF12 };
+/// How packed weights are stored, see bodies/packed_weights.h. SLM_WEIGHTS_BF12 is bf16, losslessly compressed to 12 bits. SLM_WEIGHTS_Q8_0
+/// and SLM_WEIGHTS_Q4_0 hold the codes and scales of llama.cpp's blocks, unchanged.
+enum {
+    SLM_WEIGHTS_F32, SLM_WEIGHTS_BF16, SLM_WEIGHTS_INT8, SLM_WEIGHTS_INT4, SLM_WEIGHTS_BF12, SLM_WEIGHTS_Q8_0, SLM_WEIGHTS_Q4_0
+};
+/// The number formats of files of other programs, by llama.cpp's numbers for them.
+enum {
+    SLM_STORED_F32 = 0, SLM_STORED_F16 = 1, SLM_STORED_Q4_0 = 2, SLM_STORED_Q4_1 = 3, SLM_STORED_Q5_0 = 6, SLM_STORED_Q5_1 = 7,
+    SLM_STORED_Q8_0 = 8, SLM_STORED_Q4_K = 12, SLM_STORED_Q5_K = 13, SLM_STORED_Q6_K = 14, SLM_STORED_BF16 = 30
+};
 /// Inputs that share one scale in int8 and int4.
 enum { SLM_GROUP = 64 };
 
@@ -124,7 +132,7 @@ typedef struct {
     void (*attention_gradient)(const slm_attention *, void *scratch);
     size_t (*attention_scratch)(const slm_attention *);           ///< in bytes
 
-    // Packed weights. In these functions and in those of the KV cache, `precision` is SLM_WEIGHTS_F32 … SLM_WEIGHTS_BF12.
+    // Packed weights. In these functions and in those of the KV cache, `precision` is SLM_WEIGHTS_F32 … SLM_WEIGHTS_Q4_0.
 
     /// Bytes of packed weights [O,I], and of one prepared input row.
     size_t (*weights_bytes)(int precision, size_t O, size_t I);
@@ -142,9 +150,13 @@ typedef struct {
     /// int8 and int4: packs panels p0 ..< p1 from the codes and scales of all rows.
     void (*weights_pack_codes)(int precision, const uint8_t *codes, const float *scales, size_t O, size_t I, size_t p0, size_t p1,
                                void *panels);
+    /// SLM_WEIGHTS_Q8_0 and _Q4_0: packs one panel from the blocks of its rows, of which the last panel may have less than weights_panel.
+    void (*weights_pack_blocks)(int precision, const void *const *rows, size_t count, size_t I, void *panel);
     /// int8 and int4: w [N,I] = the dequantized weights of N rows of codes and scales.
     void (*weights_dequantize)(int precision, const uint8_t *codes, const float *scales, const float *input_scales, size_t N, size_t I,
                                float *w);
+    /// Reads `count` numbers, whole blocks of a SLM_STORED format.
+    void (*read_stored)(int format, const void *bytes, size_t count, float *to);
     /// y[n] = weight row ids[n] (+ more[n], if more is not NULL): an embedding lookup.
     void (*weights_lookup)(int precision, const void *panels, size_t I, const float *input_scales, const int32_t *ids, const float *more,
                            float *y, size_t N);

@@ -1,0 +1,98 @@
+// Reads the number formats of other programs' files: plain numbers, and llama.cpp's blocks. Arithmetic and rounding are those of
+// llama.cpp's plain C, so that equal bytes give equal numbers.
+
+// 32 numbers: the lower halves of 16 bytes, then the upper halves. `fifth` is where the 32 fifth bits are, or NULL; `zero` the code of 0.
+INLINE void read_halves(const uint8_t *codes, const uint8_t *fifth, int zero, float scale, float minimum, float *to) {
+#pragma clang fp contract(off)
+    uint32_t bits = 0;
+    if (fifth) memcpy(&bits, fifth, 4);
+    for (size_t i = 0; i < 16; i++) {
+        const int low = (codes[i] & 15) | (int)(bits >> i & 1) << 4, high = codes[i] >> 4 | (int)(bits >> (i + 16) & 1) << 4;
+        to[i] = (float)(low - zero) * scale + minimum;
+        to[16 + i] = (float)(high - zero) * scale + minimum;
+    }
+}
+
+// 256 numbers of 4 or 5 bits. Each group of 32 has a scale and a minimum of 6 bits; two groups share 32 bytes.
+static inline void read_k(const uint8_t *from, const uint8_t *fifth, float *to) {
+#pragma clang fp contract(off)
+    const uint8_t *scales = from + 4, *codes = from + (fifth ? 48 : 16);
+    for (size_t group = 0; group < 8; group++) {
+        uint8_t scale, minimum;
+        if (group < 4) {
+            scale = scales[group] & 63;
+            minimum = scales[group + 4] & 63;
+        } else {
+            scale = (uint8_t)((scales[group + 4] & 15) | scales[group - 4] >> 6 << 4);
+            minimum = (uint8_t)(scales[group + 4] >> 4 | scales[group] >> 6 << 4);
+        }
+        const float d = f16_at(from) * (float)scale, m = f16_at(from + 2) * (float)minimum;
+        const uint8_t *own = codes + 32 * (group / 2);
+        for (size_t i = 0; i < 32; i++) {
+            int code = own[i] >> (group % 2 * 4) & 15;
+            if (fifth) code |= (fifth[i] >> group & 1) << 4;
+            to[32 * group + i] = d * (float)code - m;
+        }
+    }
+}
+
+// 256 numbers of 6 bits. In each half, four rows of 32 numbers share 64 bytes of lower bits and 32 bytes of upper bits.
+static inline void read_q6(const uint8_t *from, float *to) {
+#pragma clang fp contract(off)
+    const float d = f16_at(from + 208);
+    for (size_t half = 0; half < 2; half++)
+        for (size_t row = 0; row < 4; row++)
+            for (size_t i = 0; i < 32; i++) {
+                const int low = from[64 * half + 32 * (row % 2) + i] >> (row < 2 ? 0 : 4) & 15;
+                const int high = from[128 + 32 * half + i] >> (2 * row) & 3;
+                const float scale = (float)(int8_t)from[192 + 8 * half + 2 * row + i / 16];
+                to[128 * half + 32 * row + i] = d * scale * (float)((low | high << 4) - 32);
+            }
+}
+
+// Reads `count` numbers, whole blocks, from `bytes`.
+static void read_stored(int format, const void *bytes, size_t count, float *to) {
+#pragma clang fp contract(off)
+    const uint8_t *from = bytes;
+    switch (format) {
+    case SLM_STORED_F32: memcpy(to, from, 4 * count); break;
+    case SLM_STORED_F16: for (size_t i = 0; i < count; i++) to[i] = f16_at(from + 2 * i); break;
+    case SLM_STORED_BF16: {
+        size_t i = 0;
+        for (; i + W <= count; i += W) store(to + i, load_bf16((const bf16 *)(const void *)(from + 2 * i)));
+        for (; i < count; i++) {
+            bf16 x;
+            memcpy(&x, from + 2 * i, 2);
+            to[i] = widen1(x);
+        }
+        break;
+    }
+    case SLM_STORED_Q8_0:
+        for (; count >= 32; count -= 32, from += 34, to += 32) {
+            const float d = f16_at(from);
+            for (size_t i = 0; i < 32; i++) to[i] = (float)(int8_t)from[2 + i] * d;
+        }
+        break;
+    case SLM_STORED_Q4_0:
+        for (; count >= 32; count -= 32, from += 18, to += 32) {
+            const float d = f16_at(from);
+            for (size_t i = 0; i < 16; i++) {
+                to[i] = (float)((from[2 + i] & 15) - 8) * d;
+                to[16 + i] = (float)((from[2 + i] >> 4) - 8) * d;
+            }
+        }
+        break;
+    case SLM_STORED_Q4_1:
+        for (; count >= 32; count -= 32, from += 20, to += 32) read_halves(from + 4, NULL, 0, f16_at(from), f16_at(from + 2), to);
+        break;
+    case SLM_STORED_Q5_0:
+        for (; count >= 32; count -= 32, from += 22, to += 32) read_halves(from + 6, from + 2, 16, f16_at(from), -0.0f, to);
+        break;
+    case SLM_STORED_Q5_1:
+        for (; count >= 32; count -= 32, from += 24, to += 32) read_halves(from + 8, from + 4, 0, f16_at(from), f16_at(from + 2), to);
+        break;
+    case SLM_STORED_Q4_K: for (; count >= 256; count -= 256, from += 144, to += 256) read_k(from, NULL, to); break;
+    case SLM_STORED_Q5_K: for (; count >= 256; count -= 256, from += 176, to += 256) read_k(from, from + 16, to); break;
+    default: for (; count >= 256; count -= 256, from += 210, to += 256) read_q6(from, to);
+    }
+}

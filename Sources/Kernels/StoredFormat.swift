@@ -1,0 +1,58 @@
+internal import CKernels
+
+/// The number format of weights in files of other programs: plain numbers, or llama.cpp's blocks of numbers of a row. Raw values are those
+/// of GGUF files.
+package enum StoredFormat: UInt32, CaseIterable, Sendable {
+    case f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q5_0 = 6, q5_1 = 7, q8_0 = 8, q4_K = 12, q5_K = 13, q6_K = 14, bf16 = 30
+
+    /// Numbers per block.
+    package var blockCount: Int {
+        switch self {
+        case .f32, .f16, .bf16: 1
+        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0: 32
+        case .q4_K, .q5_K, .q6_K: 256
+        }
+    }
+
+    /// Bytes per block.
+    package var blockSize: Int {
+        switch self {
+        case .f32: 4
+        case .f16, .bf16: 2
+        case .q4_0: 2 + 16                    // f16 scale, two numbers per byte
+        case .q4_1: 2 + 2 + 16                // f16 scale, f16 minimum, two numbers per byte
+        case .q5_0: 2 + 4 + 16                // f16 scale, fifth bits, two numbers per byte
+        case .q5_1: 2 + 2 + 4 + 16            // f16 scale, f16 minimum, fifth bits, two numbers per byte
+        case .q8_0: 2 + 32                    // f16 scale, i8
+        case .q4_K: 2 + 2 + 12 + 128          // f16 scales of scales and of minimums, 6 bits for each, two numbers per byte
+        case .q5_K: 2 + 2 + 12 + 32 + 128     // the same with fifth bits
+        case .q6_K: 128 + 64 + 16 + 2         // lower 4 bits, upper 2 bits, i8 scale per 16 numbers, f16 scale of the block
+        }
+    }
+
+    package var name: String { "\(self)".uppercased() }
+
+    /// The smallest precision of inference that keeps the quality of these numbers. int4 would quantize numbers of 4 to 6 bits a second
+    /// time, except those of Q4_0, which have a layout of their own.
+    package var precision: WeightPrecision {
+        switch self {
+        case .f32, .f16: .float32
+        case .bf16: .bfloat16
+        case .q4_0: .int4
+        case .q8_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K: .int8
+        }
+    }
+
+    /// Reads whole blocks into as many numbers, with the kernels that every CPU runs.
+    package func read(_ bytes: Span<UInt8>, into numbers: inout MutableSpan<Float>) {
+        let count = bytes.count / blockSize * blockCount
+        require(bytes.count % blockSize == 0 && numbers.count >= count, "\(name): \(bytes.count) bytes into \(numbers.count) numbers")
+        bytes.withUnsafeBytes { bytes in
+            numbers.withUnsafeMutableBufferPointer { numbers in
+                guard let from = bytes.baseAddress, let to = numbers.baseAddress else { return }
+                guard let kernels = slm_kernels_named("plain") else { fatalError("every build has the plain kernels") }
+                kernels.pointee.read_stored(Int32(rawValue), from, count, to)
+            }
+        }
+    }
+}

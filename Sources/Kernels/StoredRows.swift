@@ -1,0 +1,66 @@
+package import Files
+
+/// Rows of a weight matrix [O, I] that stay in a mapped file of another program until they are read.
+///
+///     let rows = StoredRows(in: file, at: range, .q8_0, rows: 0..<896)
+///     let weights = QuantizedWeights(rows: [rows], outputs: 896, inputs: 896)
+package struct StoredRows {
+    package let file: MappedFile
+    /// The bytes of the tensor.
+    package let range: Range<Int>
+    package let format: StoredFormat
+    /// Which rows of the matrix these are.
+    package let rows: Range<Int>
+    /// For each of these rows, the row of the tensor; nil if they are in the same order.
+    package var order: [Int32]?
+    /// Whether the tensor is [I, rows]: each of its columns is a row of the matrix. Only for plain numbers.
+    package var isTransposed = false
+
+    package init(in file: MappedFile, at range: Range<Int>, _ format: StoredFormat, rows: Range<Int>) {
+        require(range.lowerBound >= 0 && range.upperBound <= file.count, "\(file.path): bytes \(range) of \(file.count)")
+        self.file = file
+        self.range = range
+        self.format = format
+        self.rows = rows
+    }
+
+    /// Bytes of a row of I numbers.
+    func rowBytes(_ I: Int) -> Int { I / format.blockCount * format.blockSize }
+
+    /// The bytes of a row of I numbers, given by its index in the matrix.
+    func row(_ row: Int, inputs I: Int) -> UnsafeRawPointer {
+        guard let start = file.baseAddress else { fatalError("\(file.path): an empty file has no rows") }
+        let own = row - rows.lowerBound
+        return UnsafeRawPointer(start + range.lowerBound + (order.map { Int($0[own]) } ?? own) * rowBytes(I))
+    }
+
+    /// The kernel that reads blocks.
+    typealias Reader = @convention(c) (Int32, UnsafeRawPointer?, Int, UnsafeMutablePointer<Float>?) -> Void
+
+    /// Reads rows of the matrix, which must be among these, into [rows, I].
+    func read(_ wanted: Range<Int>, inputs I: Int, into values: UnsafeMutablePointer<Float>, with reader: Reader) {
+        if isTransposed { return readColumns(wanted, inputs: I, into: values, with: reader) }
+        let format = Int32(format.rawValue)
+        if order == nil { return reader(format, row(wanted.lowerBound, inputs: I), wanted.count * I, values) }
+        for (n, index) in wanted.enumerated() { reader(format, row(index, inputs: I), I, values + n * I) }
+    }
+
+    private func readColumns(_ wanted: Range<Int>, inputs I: Int, into values: UnsafeMutablePointer<Float>, with reader: Reader) {
+        guard let start = file.baseAddress else { fatalError("\(file.path): an empty file has no rows") }
+        let size = format.blockSize, first = wanted.lowerBound - rows.lowerBound
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: wanted.count) { part in
+            guard let numbers = part.baseAddress else { return }
+            for i in 0..<I {
+                reader(Int32(format.rawValue), start + range.lowerBound + (i * rows.count + first) * size, wanted.count, numbers)
+                for n in 0..<wanted.count { values[n * I + i] = numbers[n] }
+            }
+        }
+    }
+
+    /// Returns the pages of some rows to the system, with those around them: they are read from the file again on the next access.
+    func releasePages(_ wanted: Range<Int>, inputs I: Int) {
+        if isTransposed { return }
+        let first = (wanted.lowerBound - rows.lowerBound) * rowBytes(I), end = (wanted.upperBound - rows.lowerBound) * rowBytes(I)
+        file.releasePages(max(0, range.lowerBound + first - 1 << 20)..<min(file.count, range.lowerBound + end))
+    }
+}

@@ -1,0 +1,141 @@
+import Files
+import Glibc
+import Kernels
+import TestSupport
+import Testing
+
+/// Weights in the number formats of other programs' files. Tests/Peers/check_gguf.py compares what is read with llama.cpp.
+@Suite struct StoredWeightTests {
+    private let folder = TemporaryFolder()
+
+    /// Random blocks whose f16 scales are ordinary numbers.
+    private func bytes(_ format: StoredFormat, numbers: Int, seed: UInt64) -> [UInt8] {
+        let size = format.blockSize, blocks = numbers / format.blockCount
+        var result = TestRandom.numbers(blocks * size, seed: seed).map { UInt8(truncatingIfNeeded: Int($0 * 1e6)) }
+        for block in 0..<blocks {
+            let scales = switch format {
+            case .f32: [3]
+            case .f16, .bf16: [1]
+            case .q4_0, .q5_0, .q8_0: [1]
+            case .q4_1, .q5_1, .q4_K, .q5_K: [1, 3]
+            case .q6_K: [209]
+            }
+            // The upper byte of a small positive or negative number.
+            for scale in scales { result[block * size + scale] = (result[block * size + scale] & 0x83) | 0x20 }
+        }
+        return result
+    }
+
+    private func weights(
+        _ format: StoredFormat, _ O: Int, _ I: Int, seed: UInt64 = 1, reversed: Bool = false
+    ) throws -> (weights: QuantizedWeights, values: [Float]) {
+        let stored = bytes(format, numbers: O * I, seed: seed), path = folder.write([1, 2, 3] + stored, to: "\(format.name)-\(seed)")
+        let file = try MappedFile(path), half = O / 2, size = stored.count / O
+        // Two tensors, as queries and keys; the rows of the second may be in another order.
+        var parts = [
+            StoredRows(in: file, at: 3..<3 + half * size, format, rows: 0..<half),
+            StoredRows(in: file, at: 3 + half * size..<3 + stored.count, format, rows: half..<O),
+        ]
+        var order = Array(0..<O)
+        if reversed {
+            parts[1].order = (0..<Int32(O - half)).reversed()
+            order = Array(0..<half) + (half..<O).reversed()
+        }
+        var values = [Float](repeating: 0, count: O * I)
+        var span = values.mutableSpan
+        format.read(stored.span, into: &span)
+        return (QuantizedWeights(rows: parts, outputs: O, inputs: I), order.flatMap { values[$0 * I..<($0 + 1) * I] })
+    }
+
+    @Test(arguments: Processor.instructionSets)
+    func `every instruction set reads the same numbers`(instructionSet: String) throws {
+        let p = try Processor(threads: 2, instructionSet: instructionSet), O = 70, I = 512
+        for format in StoredFormat.allCases {
+            let (weights, expected) = try weights(format, O, I, reversed: true), values = p.buffer(of: O * I, .float32)
+            p.dequantize(weights, into: values)
+            #expect(expected.allSatisfy(\.isFinite) && Set(expected).count > 100, "\(format.name)")
+            let isSame = p.floats(values).map(\.bitPattern) == expected.map(\.bitPattern)
+            #expect(isSame, "\(format.name)")
+        }
+    }
+
+    @Test(arguments: Processor.instructionSets)
+    func `stored weights are packed like their values`(instructionSet: String) throws {
+        let p = try Processor(threads: 2, instructionSet: instructionSet), O = 70, I = 512
+        let x = p.buffer(TestRandom.numbers(3 * I, seed: 5))
+        func product(_ weights: PackedWeights) -> [UInt32] {
+            let y = p.buffer(of: 3 * O, .float32)
+            p.packedMatmul(x, rows: 3, by: weights, into: y)
+            return p.floats(y).map(\.bitPattern)
+        }
+        for format in StoredFormat.allCases {
+            let (weights, values) = try weights(format, O, I)
+            for precision in WeightPrecision.allCases where precision != format.precision || ![.q8_0, .q4_0].contains(format) {
+                let direct = p.pack(p.buffer(values), outputs: O, inputs: I, as: precision)
+                let isSame = product(p.pack(weights, as: precision)) == product(direct)
+                #expect(isSame, "\(format.name) as \(precision.rawValue)")
+            }
+        }
+    }
+
+    /// The codes and scales of llama.cpp's blocks are kept, so that only the input rows are rounded.
+    @Test(arguments: ProcessorVariant.all)
+    func `blocks of Q8_0 and Q4_0 are packed without rounding`(variant: ProcessorVariant) throws {
+        let p = try variant.processor()
+        for (O, I) in [(2, 32), (33, 96), (70, 512)] {
+            for format in [StoredFormat.q8_0, .q4_0] {
+                let (weights, values) = try weights(format, O, I, reversed: true), packed = p.pack(weights, as: format.precision)
+                // A row of the identity matrix is not rounded.
+                let rows = p.buffer((0..<I * I).map { $0 / I == $0 % I ? 1 : 0 }), y = p.buffer(of: I * O, .float32)
+                p.packedMatmul(rows, rows: I, by: packed, into: y)
+                let columns = p.floats(y)
+                for i in 0..<O * I {
+                    let found = columns[i % I * O + i / I], expected = values[i]
+                    if abs(found - expected) > 1e-6 * abs(expected) {
+                        Issue.record("\(format.name) [\(O), \(I)] at \(i): expected \(expected), found \(found)")
+                        return
+                    }
+                }
+                let table = p.buffer(of: O * I, .float32)
+                p.embed(p.ids((0..<Int32(O)).map { $0 }), in: packed, plus: nil, into: table)
+                #expect(p.floats(table) == values, "\(format.name) [\(O), \(I)]")
+            }
+        }
+    }
+
+    /// The bits of a row depend neither on the other rows nor on the threads.
+    @Test(arguments: Processor.instructionSets)
+    func `a row's product with blocks is the same in every batch`(instructionSet: String) throws {
+        let one = try Processor(threads: 1, instructionSet: instructionSet)
+        let three = try Processor(threads: 3, instructionSet: instructionSet)
+        let O = 70, I = 96, x = TestRandom.numbers(13 * I, seed: 3)
+        for format in [StoredFormat.q8_0, .q4_0] {
+            let weights = try weights(format, O, I).weights, packed = one.pack(weights, as: format.precision)
+            let rows = (0..<13).flatMap { row in
+                let y = one.buffer(of: O, .float32)
+                one.packedMatmul(one.buffer(Array(x[row * I..<(row + 1) * I])), rows: 1, by: packed, into: y)
+                return one.floats(y).map(\.bitPattern)
+            }
+            let shared = three.pack(weights, as: format.precision)
+            for N in [1, 2, 3, 6, 7, 12, 13] {
+                let y = three.buffer(of: N * O, .float32)
+                three.packedMatmul(three.buffer(Array(x[0..<N * I])), rows: N, by: shared, into: y)
+                let isSame = three.floats(y).map(\.bitPattern) == Array(rows[0..<N * O])
+                #expect(isSame, "\(format.name), \(N) rows")
+            }
+        }
+    }
+
+    @Test func `columns of a tensor are rows of a matrix`() throws {
+        let p = try Processor(threads: 1), O = 40, I = 24, stored = bytes(.f16, numbers: O * I, seed: 7)
+        let file = try MappedFile(folder.write(stored, to: "columns"))
+        var rows = StoredRows(in: file, at: 0..<stored.count, .f16, rows: 0..<O)
+        rows.isTransposed = true
+        var numbers = [Float](repeating: 0, count: O * I)
+        var span = numbers.mutableSpan
+        StoredFormat.f16.read(stored.span, into: &span)
+        let values = p.buffer(of: O * I, .float32)
+        p.dequantize(QuantizedWeights(rows: [rows], outputs: O, inputs: I), into: values)
+        #expect(p.floats(values) == (0..<O * I).map { numbers[$0 % I * O + $0 / I] })
+    }
+}

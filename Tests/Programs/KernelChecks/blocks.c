@@ -1,0 +1,71 @@
+// Checks of the number formats of GGUF files. The cases are those of Tests/KernelsTests/StoredWeightTests.swift.
+#include "check.h"
+
+typedef struct { int format, layout; size_t count, size, scales[2]; } stored_format;
+// Numbers and bytes of a block, and where the upper bytes of its scales are.
+static const stored_format formats[] = {
+    {SLM_STORED_Q8_0, SLM_WEIGHTS_Q8_0, 32, 34, {1, 1}}, {SLM_STORED_Q4_0, SLM_WEIGHTS_Q4_0, 32, 18, {1, 1}},
+    {SLM_STORED_Q4_1, -1, 32, 20, {1, 3}}, {SLM_STORED_Q5_0, -1, 32, 22, {1, 1}}, {SLM_STORED_Q5_1, -1, 32, 24, {1, 3}},
+    {SLM_STORED_Q4_K, -1, 256, 144, {1, 3}}, {SLM_STORED_Q5_K, -1, 256, 176, {1, 3}}, {SLM_STORED_Q6_K, -1, 256, 210, {209, 209}},
+    {SLM_STORED_F32, -1, 1, 4, {3, 3}}, {SLM_STORED_F16, -1, 1, 2, {1, 1}}, {SLM_STORED_BF16, -1, 1, 2, {1, 1}},
+};
+
+// Random blocks whose scales are ordinary numbers.
+static uint8_t *blocks(const stored_format *f, size_t numbers_count) {
+    const size_t n = numbers_count / f->count;
+    uint8_t *bytes = make_bytes(n * f->size, 1);
+    const float *random = numbers(n * f->size, (unsigned)f->format);
+    for (size_t i = 0; i < n * f->size; i++) bytes[i] = (uint8_t)(int)(128 + 127 * random[i]);
+    for (size_t block = 0; block < n; block++)
+        for (int s = 0; s < 2; s++) bytes[block * f->size + f->scales[s]] = (bytes[block * f->size + f->scales[s]] & 0x83) | 0x20;
+    return bytes;
+}
+
+// Products with blocks that keep their codes and scales, of input rows that are not rounded.
+static void check_products(const stored_format *f, const uint8_t *bytes, const float *w, size_t N, size_t O, size_t I) {
+    const size_t P = kernels->weights_panel, panels = (O + P - 1) / P, panel_bytes = kernels->weights_bytes(f->layout, 1, I);
+    char *packed = make_bytes(panels * panel_bytes, 64);
+    for (size_t p = 0; p < panels; p++) {
+        const void *rows[64];
+        const size_t count = smaller(P, O - p * P);
+        for (size_t lane = 0; lane < count; lane++) rows[lane] = bytes + (p * P + lane) * (I / f->count * f->size);
+        kernels->weights_pack_blocks(f->layout, rows, count, I, packed + p * panel_bytes);
+    }
+    // Whole numbers up to 127, which each block of 32 inputs has.
+    float *x = make_bytes(4 * N * I, 4), *y = make_bytes(4 * N * O, 4);
+    const float *random = numbers(N * I, 3);
+    for (size_t i = 0; i < N * I; i++) x[i] = i % 32 == 5 ? 127 : (float)(int)(100 * random[i]);
+    char *rows = make_bytes(N * kernels->weights_input_bytes(f->layout, I), 64);
+    kernels->weights_prepare_input(f->layout, x, N, I, NULL, rows);
+    const slm_matmul p = {.M = N, .N = O, .K = I, .scale = 1, .c = y, .c_type = SLM_F32, .c_stride = O, .activation = SLM_IDENTITY};
+    kernels->packed_matmul(f->layout, &p, packed, rows, 0, panels);
+    double *expected = zeros(N * O);
+    for (size_t n = 0; n < N; n++)
+        for (size_t o = 0; o < O; o++)
+            for (size_t i = 0; i < I; i++) expected[n * O + o] += (double)x[n * I + i] * (double)w[o * I + i];
+    expect_close(y, expected, N * O, forward, 0, "blocks of type %d, N %zu, O %zu, I %zu", f->format, N, O, I);
+    int32_t *ids = integers(O);
+    for (size_t o = 0; o < O; o++) ids[o] = (int32_t)o;
+    float *table = make_bytes(4 * O * I, 4);
+    kernels->weights_lookup(f->layout, packed, I, NULL, ids, NULL, table, O);
+    expect_same(table, w, O * I, "rows of blocks of type %d", f->format);
+}
+
+void check_blocks(void) {
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        const stored_format *f = formats + i;
+        const size_t O = 37, I = 256;
+        const uint8_t *bytes = blocks(f, O * I);
+        float *w = make_bytes(4 * O * I, 4), *row = make_bytes(4 * I, 4);
+        kernels->read_stored(f->format, bytes, O * I, w);
+        kernels->read_stored(f->format, bytes + I / f->count * f->size, I, row);
+        expect_same(row, w + I, I, "a row of type %d", f->format);
+        // Plain kernels are the reference: equal bytes are equal numbers on every CPU.
+        float *same = make_bytes(4 * O * I, 4);
+        slm_kernels_named("plain")->read_stored(f->format, bytes, O * I, same);
+        expect_same(w, same, O * I, "numbers of type %d", f->format);
+        if (f->layout >= 0)
+            for (size_t N = 1; N < 14; N += 4) check_products(f, bytes, w, N, O, I);
+        release_all();
+    }
+}
