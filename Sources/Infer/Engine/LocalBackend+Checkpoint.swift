@@ -21,11 +21,13 @@ extension LocalBackend {
     ///
     /// - Parameters:
     ///   - base: The base model of a LoRA adapter, if it is not at the path that the adapter names.
+    ///   - adapters: LoRA adapters of the model to load with it: see ``LocalBackend/adapters``.
     ///   - tuned: What to use for weights that are not quantized, if the option is `auto`.
     ///   - makeProcessor: Runs on the thread that will run the model.
     package convenience init(
         checkpoint path: String,
         base: String? = nil,
+        adapters: [AdapterFile] = [],
         _ option: PrecisionOption = .auto,
         limits: Limits = .init(),
         tuned: TunedInference? = nil,
@@ -37,9 +39,11 @@ extension LocalBackend {
             let processor = try tuned?.makeProcessor() ?? makeProcessor()
             let precision = tuned?.precision ?? option.precision(on: processor, stored: stored)
             let loaded = Result {
-                let info = try ModelInfo(of: checkpoint, name: path)
+                var info = try ModelInfo(of: checkpoint, name: path)
+                let updates = try info.load(adapters, of: checkpoint, on: processor)
                 processor.trim()                               // the tokenizer's tables are made of larger ones
-                return (info, try ModelRunner(of: checkpoint, base: base, on: processor, precision: precision))
+                let runner = try ModelRunner(of: checkpoint, base: base, adapters: updates, on: processor, precision: precision)
+                return (info, runner)
             }
             try check.wait()
             let (info, runner) = try loaded.get()
