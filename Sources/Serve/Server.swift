@@ -43,8 +43,7 @@ package final class Server: Sendable {
         let models = ModelHolder {
             let model = try open()
             if capacity == 0 { return model }
-            let backend = CachingBackend(model.backend, capacity: capacity, isShared: isShared)
-            return ServedModel(name: model.name, backend, model.modelInfo)
+            return model.wrapped { CachingBackend($0, capacity: capacity, isShared: isShared) }
         }
         let app = try App(settings, store, secret, collector, models)
         let dispatcher = try Dispatcher(app, Router(routes: App.routes))

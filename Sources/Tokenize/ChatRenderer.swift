@@ -85,11 +85,27 @@ package struct ChatRenderer: Sendable {
         return !isComplete
     }
 
+    /// The text of a user's message, of which `text` has all tokens up to the answer, without special tokens. A Jinja template writes
+    /// more than special tokens around messages, such as `user` and `assistant`.
+    package func question(in text: String) -> String {
+        guard let jinja else { return text }
+        var bytes = Array(text.utf8)[...]
+        let (before, after) = jinja.aroundQuestion
+        if bytes.starts(with: before) { bytes = bytes.dropFirst(before.count) }
+        if bytes.count >= after.count, bytes.suffix(after.count).elementsEqual(after) { bytes = bytes.dropLast(after.count) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// How the model writes tool calls. nil if the template has no tools, or writes calls in a form that slm does not read.
+    package var toolCallFormat: ToolCallFormat? { jinja?.toolCallFormat }
+
     /// Appends a prompt: a conversation up to where the assistant's answer starts.
+    ///
+    /// - Parameter tools: Functions that the model may call. Templates without tools ignore them.
     package func append(
-        promptOf history: [Conversation.Message], with encoder: inout Encoder, to chat: inout ChatTokens
+        promptOf history: [Conversation.Message], tools: ChatTools? = nil, with encoder: inout Encoder, to chat: inout ChatTokens
     ) throws(TokenizeError) {
-        if let jinja { return try jinja.append(promptOf: history, with: &encoder, to: &chat) }
+        if let jinja { return try jinja.append(promptOf: history, tools: tools, with: &encoder, to: &chat) }
         let start = chat.ids.count
         _ = try append(history, maxTokens: .max, with: &encoder, to: &chat)
         if chat.ids.count == start { chat.turns.append(.init(start, .preamble)) }
@@ -135,7 +151,7 @@ package struct ChatRenderer: Sendable {
         switch role {
         case .assistant: assistantPrefix
         case .system: systemPrefix ?? userPrefix
-        case .user: userPrefix
+        case .user, .tool: userPrefix
         }
     }
 

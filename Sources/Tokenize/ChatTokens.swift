@@ -8,7 +8,8 @@ package enum TokenRole: UInt8, Sendable, CaseIterable {
 
     package init(_ role: Conversation.Role) {
         self = switch role {
-        case .user: .user
+        // Results of functions are part of what the assistant is told.
+        case .user, .tool: .user
         case .assistant: .assistant
         case .system: .system
         }

@@ -4,6 +4,8 @@
 package struct Conversation: Sendable, Equatable {
     package enum Role: String, Sendable {
         case system, user, assistant
+        /// The result of a function that the assistant has called. Only Jinja templates have this role.
+        case tool
     }
 
     package struct Message: Sendable, Equatable {
@@ -12,6 +14,10 @@ package struct Conversation: Sendable, Equatable {
         package let text: [UInt8]
         /// Whether it is an earlier message of a chat of which only the last exchange is trained on.
         package let isContext: Bool
+        /// Functions that the assistant has called in this message.
+        package private(set) var toolCalls: [IdentifiedToolCall] = []
+        /// The call whose result a message of the role `tool` is.
+        package private(set) var toolCallID: String?
 
         package init(_ role: Role, _ text: [UInt8], isContext: Bool = false) {
             self.role = role
@@ -19,7 +25,37 @@ package struct Conversation: Sendable, Equatable {
             self.isContext = isContext
         }
 
+        /// An answer that calls functions.
+        package init(_ text: String, calling calls: [IdentifiedToolCall]) {
+            self.init(.assistant, text)
+            toolCalls = calls
+        }
+
+        /// The result of a function.
+        package init(resultOf call: String, _ text: String) {
+            self.init(.tool, text)
+            toolCallID = call
+        }
+
+        /// The same message with another text.
+        package func with(text: [UInt8]) -> Message {
+            var message = Message(role, text, isContext: isContext)
+            message.toolCalls = toolCalls
+            message.toolCallID = toolCallID
+            return message
+        }
+
         package init(_ role: Role, _ text: String) { self.init(role, Array(text.utf8)) }
+    }
+
+    package struct IdentifiedToolCall: Sendable, Equatable {
+        package let id: String
+        package let call: ToolCall
+
+        package init(id: String, _ call: ToolCall) {
+            self.id = id
+            self.call = call
+        }
     }
 
     package var messages: [Message]

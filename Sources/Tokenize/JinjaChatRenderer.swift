@@ -6,6 +6,8 @@ import Jinja
 /// text. Each character of a rendered text knows which message it came from (``JinjaText``).
 struct JinjaChatRenderer: Sendable {
     let stopTokens: [TokenID]
+    private(set) var toolCallFormat: ToolCallFormat?
+    private(set) var aroundQuestion: (before: [UInt8], after: [UInt8]) = ([], [])
 
     private let template: JinjaChatTemplate
     private let jinja: JinjaTemplate
@@ -84,30 +86,29 @@ struct JinjaChatRenderer: Sendable {
         specialTokens = special
         specialTokenStarts = starts
         stopTokens = stops
+        toolCallFormat = renderedToolCallFormat()
+        aroundQuestion = textsAroundQuestion()
     }
 
     // MARK: Rendering
 
     /// - Parameter prompts: whether the text ends where the assistant's answer starts.
-    private func rendered(_ messages: [Conversation.Message], prompts: Bool) throws(TokenizeError) -> Rendered {
+    func rendered(_ messages: [Conversation.Message], prompts: Bool, tools: ChatTools? = nil) throws(TokenizeError) -> Rendered {
         try Self.rendered(
-            messages, prompts: prompts, by: jinja, template, clock(), hasToolList: hasToolList, finding: specialTokens, specialTokenStarts)
+            messages, prompts: prompts, by: jinja, template, clock(), hasToolList: hasToolList, tools: tools, finding: specialTokens,
+            specialTokenStarts)
     }
 
     private static func rendered(
         _ messages: [Conversation.Message], prompts: Bool, by jinja: JinjaTemplate, _ template: JinjaChatTemplate, _ clock: JinjaClock,
-        hasToolList: Bool, finding specialTokens: [(text: [UInt8], id: TokenID)], _ starts: Set<UInt8>
+        hasToolList: Bool, tools: ChatTools? = nil, finding specialTokens: [(text: [UInt8], id: TokenID)], _ starts: Set<UInt8>
     ) throws(TokenizeError) -> Rendered {
         var list: [JinjaValue] = []
-        for (index, message) in messages.enumerated() {
-            let dict = JinjaDict()
-            dict.set(.string("role"), .string(message.role.rawValue))
-            dict.set(.string("content"), .string(String(decoding: message.text, as: UTF8.self), source: source(of: index)))
-            list.append(.dict(dict))
-        }
+        for (index, message) in messages.enumerated() { list.append(try value(of: message, source: source(of: index))) }
         var variables: [String: JinjaValue] = [
             "messages": .list(list), "tools": hasToolList ? .list([]) : .none, "documents": .none, "add_generation_prompt": .bool(prompts),
         ]
+        if let tools { variables["tools"] = try value(ofJSON: tools.json, source: JinjaText.sources.upperBound) }
         for (name, text) in template.tokens { variables[name] = .string(text) }
         let text: JinjaText
         do throws(JinjaError) { text = try jinja.render(variables, clock: clock) } catch { throw .chatTemplate(error.description) }
@@ -148,10 +149,10 @@ struct JinjaChatRenderer: Sendable {
 
     /// Appends a prompt: a conversation up to where the assistant's answer starts.
     func append(
-        promptOf history: [Conversation.Message], with encoder: inout Encoder, to chat: inout ChatTokens
+        promptOf history: [Conversation.Message], tools: ChatTools?, with encoder: inout Encoder, to chat: inout ChatTokens
     ) throws(TokenizeError) {
         let messages = normalized(history)
-        let text = try rendered(messages, prompts: true)
+        let text = try rendered(messages, prompts: true, tools: tools)
         try append(text, said: [], messages, maxTokens: .max, with: &encoder, to: &chat)
     }
 

@@ -10,6 +10,8 @@ struct MessageReader {
     private let template: ChatTemplate?
     private let tokenizer: Tokenizer
     private let specialTokens: Set<TokenID>
+    /// Of a Jinja template.
+    private let renderer: ChatRenderer?
 
     /// - Parameter template: nil if the data is plain text.
     init(_ tokens: TokenFile, _ template: ChatTemplate?, _ tokenizer: Tokenizer) {
@@ -17,12 +19,19 @@ struct MessageReader {
         self.template = template
         self.tokenizer = tokenizer
         specialTokens = Set(tokenizer.vocabulary.specialTokens.map(\.id))
+        renderer = if case .jinja? = template { template.flatMap { try? ChatRenderer($0, for: tokenizer) } } else { nil }
     }
 
     func ids(of range: Range<Int>) -> [TokenID] {
         var ids: [TokenID] = []
         tokens.read(range, into: &ids)
         return ids
+    }
+
+    /// The text of a user's message before an answer.
+    func question(of range: Range<Int>) -> String {
+        let text = text(of: range)
+        return renderer?.question(in: text) ?? text
     }
 
     /// The text of a message, without special tokens.

@@ -61,7 +61,7 @@ package struct SampleAnswers {
         }
         guard let found = tokens.firstExchange(of: 1...maxTokens) ?? tokens.firstExchange(of: 1...(.max)) else { return nil }
         return Question(
-            text: reader.text(of: found.question), prompt: reader.ids(of: found.prompt), expected: reader.text(of: found.answer))
+            text: reader.question(of: found.question), prompt: reader.ids(of: found.prompt), expected: reader.text(of: found.answer))
     }
 
     /// Lets the current model complete the prompts, with at most 40 tokens each: without a KV cache, each token costs a forward pass.

@@ -17,17 +17,16 @@ package enum StarterQuestions {
     /// Chats that a server has collected are private, so questions never come from them.
     package static func choose(from data: TrainingData) throws -> [String] {
         guard let template = data.meta.template, !data.meta.sources.contains(where: { $0.format == .collected }) else { return [] }
-        // A question's tokens include what a Jinja template writes around it.
-        if case .jinja = template { return [] }
         let reader = MessageReader(data.validation, template, try Tokenizer(data.vocabulary))
         var result: [String] = []
         var firstWords: Set<String> = []
         var remaining = searched
         data.validation.forEachFirstExchange { exchange in
             remaining -= 1
-            // A token has at most a few characters on average: longer messages need not be decoded.
-            if exchange.question.count <= 2 * lengths.upperBound {
-                let text = trimmed(reader.text(of: exchange.question))
+            // A token has at most a few characters on average: longer messages need not be decoded. The tokens include what a Jinja
+            // template writes around the message.
+            if exchange.question.count <= 2 * lengths.upperBound + 32 {
+                let text = trimmed(reader.question(of: exchange.question))
                 if isSuitable(text), firstWords.insert(firstWord(of: text)).inserted { result.append(text) }
             }
             return result.count < count && remaining > 0

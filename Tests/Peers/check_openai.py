@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -183,6 +184,83 @@ def check_slm_client(slm, server):
     assert (answer["text"], answer["finish_reason"]) == (", y", "length") and len(answer["logprobs"]) == 3, answer
 
 
+WEATHER = {"type": "function", "function": {"name": "weather", "description": "Current weather", "parameters": {
+    "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}
+
+
+def check_tools(slm, writer, folder):
+    """A function call and its result, as one object, as a stream, and with the client's own accumulation of chunks."""
+    checkpoint = pathlib.Path(folder, "tools.h5")
+    subprocess.run([writer, "tools", checkpoint], check=True)
+    with Server(slm, checkpoint, "--chats-per-minute", "0") as server, openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0) as client:
+        request = {"model": "tools", "temperature": 0, "tools": [WEATHER], "messages": [{"role": "user", "content": "Weather in Rome?"}]}
+        choice = client.chat.completions.create(**request).choices[0]
+        call, = choice.message.tool_calls
+        assert choice.finish_reason == "tool_calls" and choice.message.content == "Let me look."
+        assert (call.type, call.function.name, json.loads(call.function.arguments)) == ("function", "weather", {"city": "Rome"})
+        history = request["messages"] + [choice.message.model_dump(exclude_none=True), {"role": "tool", "tool_call_id": call.id, "content": "sunny"}]
+        answer = client.chat.completions.create(**request | {"messages": history}).choices[0]
+        assert answer.finish_reason == "stop" and answer.message.content == "It is sunny in Rome." and answer.message.tool_calls is None
+        with client.chat.completions.stream(**request) as stream:
+            streamed = stream.get_final_completion().choices[0]
+        assert streamed.finish_reason == "tool_calls" and streamed.message.content == "Let me look."
+        assert json.loads(streamed.message.tool_calls[0].function.arguments) == {"city": "Rome"} and streamed.message.tool_calls[0].id
+        plain = client.chat.completions.create(**request, tool_choice="none").choices[0]
+        assert plain.finish_reason == "stop" and plain.message.content == "I cannot know."
+        refused(openai.BadRequestError, "tool_choice", lambda: client.chat.completions.create(**request, tool_choice="required"))
+
+
+def check_adapters(slm, writer, folder):
+    """LoRA adapters of one model, chosen by its name; many requests to all of them at once; reloading."""
+    folder = pathlib.Path(folder, "adapters")
+    folder.mkdir()
+    subprocess.run([writer, "adapters", folder], check=True)
+    names = ["base", "base:wide", "base:narrow", "base:principal"]
+    options = [f"--adapter={folder}/wide.h5", f"--adapter=narrow={folder}/narrow.h5", f"--adapter=principal={folder}/principal.h5"]
+
+    def ask(client, name, n):
+        prompt = {"model": name, "prompt": f"Number {n}", "temperature": 0, "max_tokens": 12}
+        return client.completions.create(**prompt)
+
+    with Server(slm, folder / "base.h5", "--dtype=f32", "--chats-per-minute", "0", *options) as server:
+        client = openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0)
+        assert [model.id for model in client.models.list()] == names and client.models.retrieve("base:wide").id == "base:wide"
+        alone = {(name, n): ask(client, name, n).choices[0].text for name in names for n in range(4)}
+        assert len(set(alone.values())) > 12, alone
+
+        async def all_at_once():
+            client = openai.AsyncOpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0)
+            keys = [(name, n) for n in range(4) for name in names] * 2
+            # The seed is part of no greedy answer; with log-probabilities, answers are computed and not taken from the cache.
+            answers = await asyncio.gather(*(client.completions.create(model=name, prompt=f"Number {n}", temperature=0, max_tokens=12, logprobs=i % 3)
+                                             for i, (name, n) in enumerate(keys)))
+            assert [answer.model for answer in answers] == [name for name, _ in keys]
+            assert [answer.choices[0].text for answer in answers] == [alone[key] for key in keys]
+
+        asyncio.run(all_at_once())
+        refused(openai.NotFoundError, "model", lambda: ask(client, "base:other", 0))
+        with Server(slm, folder / "wide.h5", "--dtype=f32") as other, openai.OpenAI(base_url=other.url + "/v1", api_key="any") as separate:
+            assert [ask(separate, "wide", n).choices[0].text for n in range(4)] == [alone["base:wide", n] for n in range(4)]
+        run = subprocess.run([slm, "generate", folder / "base.h5", f"--adapter={folder}/wide.h5", "--prompt=Number 2", "--temperature=0", "--max-tokens=12", "--dtype=f32", "--json"],
+                             capture_output=True, text=True)
+        assert run.returncode == 0 and json.loads(run.stdout)["text"] == alone["base:wide", 2], run
+
+        os.replace(folder / "wide.h5", folder / "narrow.h5")
+        server.process.send_signal(signal.SIGHUP)
+        for _ in range(200):
+            if "could not be loaded" in server.log_text():
+                break
+            time.sleep(0.05)
+        assert [ask(client, "base:narrow", n).choices[0].text for n in range(4)] == [alone["base:narrow", n] for n in range(4)], "the previous models stay"
+        (folder / "wide.h5").write_bytes((folder / "narrow.h5").read_bytes())
+        server.process.send_signal(signal.SIGHUP)
+        for _ in range(200):
+            if "loaded base" in server.log_text():
+                break
+            time.sleep(0.05)
+        assert [ask(client, "base:narrow", n).choices[0].text for n in range(4)] == [alone["base:wide", n] for n in range(4)], "reloaded"
+
+
 def main():
     slm, writer = map(os.path.abspath, sys.argv[1:3])
     with tempfile.TemporaryDirectory() as folder:
@@ -198,7 +276,9 @@ def main():
             check_disconnects(server, client)
             check_slm_client(slm, server)
         check_keys(slm, checkpoint)
-    print(f"OpenAI's client {openai.__version__}: chats, texts, tokens, streams, errors, API keys; slm generate as a client")
+        check_tools(slm, writer, folder)
+        check_adapters(slm, writer, folder)
+    print(f"OpenAI's client {openai.__version__}: chats, texts, tokens, streams, errors, API keys, tools, LoRA adapters; slm generate as a client")
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ struct OpenAIRoutesTests {
         "an invalid chat request names the field",
         arguments: [
             ("{}", "messages", "invalid"), (#"{"messages":[]}"#, "messages", "invalid"),
-            (#"{"messages":[{"role":"tool","content":"x"}]}"#, "messages[0].role", "invalid"),
+            (#"{"messages":[{"role":"function","content":"x"}]}"#, "messages[0].role", "invalid"),
             (#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#, "messages[0].content", "invalid"),
             ("{\(question),\"n\":0}", "n", "invalid"), ("{\(question),\"n\":9}", "n", "invalid"),
             ("{\(question),\"n\":true}", "n", "invalid"),
@@ -116,7 +116,6 @@ struct OpenAIRoutesTests {
             ("{\(question),\"stream_options\":{\"include_usage\":3}}", "include_usage", "invalid"),
             ("{\(question),\"seed\":-1}", "seed", "invalid"),
             ("{\(question),\"truncation\":\"some\"}", "truncation", "invalid"), ("{\(question),\"user\":7}", "user", "invalid"),
-            ("{\(question),\"tools\":[{\"type\":\"function\"}]}", "tools", "invalid"),
             ("{\(question),\"tool_choice\":\"required\"}", "tool_choice", "invalid"),
             ("{\(question),\"functions\":[{}]}", "functions", "invalid"),
             ("{\(question),\"response_format\":{\"type\":\"json_schema\"}}", "response_format", "invalid"),

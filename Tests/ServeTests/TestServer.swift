@@ -35,12 +35,14 @@ final class TestServer {
     ///
     /// - Parameters:
     ///   - backend: The model; nil for a server that is still loading it.
+    ///   - adapters: LoRA adapters that are served with the model.
     ///   - next: The model after `load` was called again.
     ///   - collecting: Whether there is a chat log.
     ///   - database: The URL of a database that several servers share; nil for a new one.
     ///   - secret: The key that several servers share; nil for a new one.
     init(
         _ backend: (any ChatBackend)? = ScriptedBackend(),
+        adapters: [(name: String, backend: any ChatBackend)] = [],
         next: (any ChatBackend)? = nil,
         modelInfo: ModelInfo? = nil,
         collecting: Bool = false,
@@ -71,7 +73,8 @@ final class TestServer {
         server = try Server(settings, store: store, secret: self.secret, collector: collector) {
             guard let backend else { throw GenerationError.unsupported("this test has no model") }
             if let next, loads.increment() > 1 { return ServedModel(name: "next-model", next, modelInfo) }
-            return ServedModel(name: "test-model", backend, modelInfo)
+            let adapted = adapters.map { ServedModel(name: "test-model:\($0.name)", $0.backend, modelInfo) }
+            return ServedModel(name: "test-model", backend, modelInfo, adapters: adapted)
         }
         if backend != nil { load() }
     }

@@ -38,6 +38,19 @@ import Train
         #expect(try questions(messages, name: "messages.jsonl") == ["How do birds fly?"])
     }
 
+    /// The template writes the names of roles and line ends around messages, as those of Qwen and Llama do.
+    @Test func `a Jinja template is not part of the questions`() throws {
+        let template = JinjaChatTemplate("""
+            {{ '<|eos|>Be kind.' }}{% for m in messages %}{{ '<|user|>' + m.role + '\\n' + m.content + '<|pad|>\\n' }}{% endfor %}\
+            {% if add_generation_prompt %}{{ '<|user|>assistant\\n' }}{% endif %}
+            """)
+        let chats = chat("How do birds fly?") + chat("Where is user?")
+        #expect(try questions(chats, template: .jinja(template)) == ["How do birds fly?", "Where is user?"])
+        let system = #"{"messages":[{"role":"system","content":"Be short."},{"role":"user","content":"How do birds fly?"},"#
+            + #"{"role":"assistant","content":"Well."}]}"# + "\n"
+        #expect(try questions(system, name: "messages.jsonl", template: .jinja(template)) == ["How do birds fly?"])
+    }
+
     @Test func `plain text has no questions`() throws {
         #expect(try questions("How do birds fly? They have wings.\n", name: "book.txt").isEmpty)
     }

@@ -58,6 +58,7 @@ class World:
         self.closed, self.invitations, self.codes, self.keys = False, set(), {}, {}
         self.collected, self.collecting = 0, True
         self.starters = []
+        self.adapters = []
         self.loading = False
         self.sessions = {}
         # (method, path prefix, fault): each fault happens once.
@@ -461,7 +462,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def health(self):
         status = {"status": "loading" if self.world.loading else "ready", "model": self.world.model, "context": self.world.context,
-                  "starter_questions": self.world.starters, "registration": "invitation" if self.world.closed else "open",
+                  "models": [self.world.model, *self.world.adapters], "starter_questions": self.world.starters, "registration": "invitation" if self.world.closed else "open",
                   "remote": False, "uptime_seconds": 1, "queue": {"running": len(self.world.running), "waiting": 0}}
         self.reply(200, status)
 

@@ -271,6 +271,30 @@ def test_starter_questions(stage):
 
 
 @scripted
+def test_choice_of_a_model(stage):
+    page = stage.open()
+    page.wait_for_selector("#welcome")
+    assert page.locator("#model-choice").is_hidden()
+    stage.world.adapters = [stage.world.model + ":support", stage.world.model + ":poems"]
+    page = stage.open()
+    page.wait_for_selector("#model-choice:not([hidden])")
+    choice, names = page.locator("#model-choice"), [stage.world.model, *stage.world.adapters]
+    assert choice.locator("option").all_inner_texts() == names and choice.input_value() == names[0]
+    ask(page, "Hello")
+    assert "model" not in stage.world.requests[-1]
+    choice.select_option(names[2])
+    ask(page, "Hello again")
+    assert stage.world.requests[-1]["model"] == names[2]
+    page.reload()
+    page.wait_for_selector("#model-choice:not([hidden])")
+    assert choice.input_value() == names[2] and page.inner_text("#model") == names[2]
+    stage.world.adapters = []
+    page.reload()
+    ask(page, "Hello")
+    assert page.locator("#model-choice").is_hidden() and "model" not in stage.world.requests[-1]
+
+
+@scripted
 def test_collected(stage):
     stage.world.collected = 9
     page = stage.open()

@@ -22,11 +22,13 @@ extension LocalBackend {
     ///
     /// - Parameters:
     ///   - base: The base model of a LoRA adapter, if it is not at the path that the adapter names.
+    ///   - adapters: LoRA adapters of the model to load with it: see ``LocalBackend/adapters``.
     ///   - tuned: What to use for weights that are not quantized, if the option is `auto`.
     ///   - makeProcessor: Runs on the thread that will run the model.
     package convenience init(
         checkpoint path: String,
         base: String? = nil,
+        adapters: [AdapterFile] = [],
         _ option: PrecisionOption = .auto,
         limits: Limits = .init(),
         tuned: TunedInference? = nil,
@@ -38,9 +40,12 @@ extension LocalBackend {
             let processor = try tuned?.makeProcessor() ?? makeProcessor()
             let precision = tuned?.precision ?? option.precision(on: processor, stored: stored)
             let loaded = Result {
-                let info = try ModelInfo(of: file.checkpoint, name: path)
+                var info = try ModelInfo(of: file.checkpoint, name: path)
+                let updates = try info.load(adapters, of: file.checkpoint, on: processor)
                 processor.trim()                               // the tokenizer's tables are made of larger ones
-                return (info, try ModelRunner(of: file.checkpoint, over: file.base, on: processor, precision: precision))
+                let runner = try ModelRunner(
+                    of: file.checkpoint, over: file.base, adapters: updates, on: processor, precision: precision)
+                return (info, runner)
             }
             try file.verify()
             let (info, runner) = try loaded.get()

@@ -7,7 +7,8 @@ import Tokenize
 ///
 ///     let backend = try LocalBackend { (info, try ModelRunner(of: checkpoint, on: try Processor(), precision: .int8)) }
 ///
-/// An answer does not depend on the other generations of the batch. One thread runs the model, with the worker pool of its
+/// An answer does not depend on the other generations of the batch. LoRA adapters of the model share its weights, its slots and its
+/// batches: ``adapters``. One thread runs the model, with the worker pool of its
 /// processor; it ends when the backend is released.
 package final class LocalBackend: ChatBackend {
     package struct Limits: Sendable {
@@ -52,7 +53,7 @@ package final class LocalBackend: ChatBackend {
         try BackgroundThread.run {
             do {
                 let (model, runner) = try open()
-                let shared = try SharedPrefixes(of: model, systemPrompt: limits.sharedSystemPrompt)
+                let shared = try ([model] + model.adapters).map { try SharedPrefixes(of: $0, systemPrompt: limits.sharedSystemPrompt) }
                 let scheduler = Scheduler(runner, limits, shared, queueStatus)
                 opened.put(.success(model))
                 scheduler.run(receiving: inbox)
@@ -70,9 +71,18 @@ package final class LocalBackend: ChatBackend {
         _ request: GenerationRequest,
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle {
+        try start(request, adapter: nil, deliver: deliver)
+    }
+
+    /// - Parameter adapter: The index of a LoRA adapter; nil for the model alone.
+    func start(
+        _ request: GenerationRequest, adapter: Int?, deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
+        let model = adapter.map { self.model.adapters[$0] } ?? self.model
         let state = try GenerationState(request, for: model), control = GenerationControl(inbox)
         try queueStatus.enter(limit: limits.waiting + limits.slots)
-        let job = Job(owner: request.owner, state: state, control: control, timing: TimingRecorder(), deliver: deliver)
+        let job = Job(
+            owner: request.owner, adapter: adapter, state: state, control: control, timing: TimingRecorder(), deliver: deliver)
         inbox.put(.generate(job))
         return control
     }
@@ -94,6 +104,7 @@ package final class LocalBackend: ChatBackend {
     /// A generation with what the scheduler needs to run it.
     struct Job: Sendable {
         let owner: String
+        let adapter: Int?
         var state: GenerationState
         /// The prompt and what was generated, of a generation that was paused.
         var tokens: [TokenID]?

@@ -22,12 +22,16 @@ package final class ModelRunner: Executor {
         let rows: CachedRows
         let ids: [TokenID]
         let logitRows: LogitRows
+        let adapter: Int?
 
-        /// - Parameter start: The position of the first id: the number of positions already in the cache.
-        package init(_ cache: KVCache, from start: Int, ids: [TokenID], logits logitRows: LogitRows = .last) {
+        /// - Parameters:
+        ///   - start: The position of the first id: the number of positions already in the cache.
+        ///   - adapter: The index of a LoRA adapter; nil for the model alone.
+        package init(_ cache: KVCache, from start: Int, ids: [TokenID], logits logitRows: LogitRows = .last, adapter: Int? = nil) {
             rows = CachedRows(cache, from: start, count: ids.count)
             self.ids = ids
             self.logitRows = logitRows
+            self.adapter = adapter
         }
     }
 
@@ -35,12 +39,15 @@ package final class ModelRunner: Executor {
     package let precision: WeightPrecision
     package let processor: Processor
     private var weights: InferenceWeights
+    private var adapters: AdapterWeights
     private var batch: [Segment] = []
     private var rotaryAngles: [RotaryPositions: Buffer] = [:]             // [positions so far, D]
 
+    /// - Parameter adapters: LoRA adapters of the model, which segments refer to by index.
     package init(
         of model: GPT,
         _ parameters: Parameters,
+        adapters: [[LoRAUpdate]] = [],
         on processor: Processor,
         precision: WeightPrecision
     ) {
@@ -48,6 +55,7 @@ package final class ModelRunner: Executor {
         self.processor = processor
         self.precision = precision
         weights = InferenceWeights(of: model, parameters, on: processor, precision: precision)
+        self.adapters = AdapterWeights(adapters, on: processor, precision: precision)
         // Packs the weights, so that the first request does not wait for it.
         _ = logits(for: [Segment(makeKVCache(), from: 0, ids: [0])])
     }
@@ -56,11 +64,12 @@ package final class ModelRunner: Executor {
     package convenience init(
         of checkpoint: Checkpoint,
         over base: Checkpoint? = nil,
+        adapters: [[LoRAUpdate]] = [],
         on processor: Processor,
         precision: WeightPrecision
     ) throws(CheckpointError) {
         let (model, parameters) = try checkpoint.model(over: base, keepingQuantized: true, on: processor)
-        self.init(of: model, parameters, on: processor, precision: precision)
+        self.init(of: model, parameters, adapters: adapters, on: processor, precision: precision)
     }
 
     /// An empty KV cache for one sequence.
@@ -76,7 +85,7 @@ package final class ModelRunner: Executor {
     }
 
     /// The size of the packed weights in bytes.
-    package var weightBytes: Int { weights.packedBytes }
+    package var weightBytes: Int { weights.packedBytes + adapters.byteCount }
 
     /// The logits of the next token, for the rows that the segments ask for, in their order.   [rows, V]
     ///
@@ -85,6 +94,7 @@ package final class ModelRunner: Executor {
         batch = segments.filter { !$0.ids.isEmpty }
         defer { batch = [] }
         weights.beginStep()
+        adapters.beginStep(batch)
         let N = batch.reduce(0) { $0 + $1.ids.count }, ids = processor.buffer(of: N, .int32)
         ids.writeIDs { span in
             var n = 0
@@ -172,8 +182,14 @@ package final class ModelRunner: Executor {
 
     package func linear(_ x: Tensor, weight: Parameter, bias: Parameter?, then f: UnaryFunction, plus: Tensor?) -> Tensor {
         let N = x.shape.rows.N, y = empty(N, weight.shape[0]), w = weights.packed(weight), b = bias.map { weights.value(of: $0) }
-        processor.packedMatmul(x.elements, rows: N, by: w, bias: b, then: f, plus: plus?.elements, into: y.elements)
-        return y
+        // The output of an adapted layer is complete before its activation function.
+        let isFused = f == .identity || !adapters.adapt(weight)
+        processor.packedMatmul(
+            x.elements, rows: N, by: w, bias: b, then: isFused ? f : .identity, plus: isFused ? plus?.elements : nil, into: y.elements)
+        processor.addLowRank(adapters.updates(of: weight, rows: N), of: x.elements, rows: N, into: y.elements)
+        if isFused { return y }
+        processor.apply(f, y.elements, into: y.elements)
+        return plus.map { add($0, y) } ?? y
     }
 
     package func applyRotaryEmbedding(_ qkv: Tensor, _ heads: AttentionHeads, _ positions: RotaryPositions) -> Tensor {

@@ -39,7 +39,8 @@ final class Scheduler {
     private let runner: ModelRunner
     private let limits: LocalBackend.Limits
     private let queueStatus: LocalBackend.RequestQueueStatus
-    private let sharedPrefixes: SharedPrefixes
+    /// Of the model alone, then of each adapter.
+    private let sharedPrefixes: [SharedPrefixes]
     private var slots: SlotPool
     private var running: [RunningSequence] = []
     /// Includes generations that are paused.
@@ -47,7 +48,7 @@ final class Scheduler {
     private var isStopping = false
 
     init(
-        _ runner: ModelRunner, _ limits: LocalBackend.Limits, _ sharedPrefixes: SharedPrefixes,
+        _ runner: ModelRunner, _ limits: LocalBackend.Limits, _ sharedPrefixes: [SharedPrefixes],
         _ queueStatus: LocalBackend.RequestQueueStatus
     ) {
         self.runner = runner
@@ -112,7 +113,8 @@ final class Scheduler {
             let job = waiting[index]
             let tokens = job.tokens ?? job.state.prompt
             let slot = slots.acquire(
-                for: tokens, of: job.owner, sharing: sharedPrefixes.length(in: tokens),
+                for: tokens, of: job.owner, adapter: job.adapter,
+                sharing: sharedPrefixes[job.adapter.map { $0 + 1 } ?? 0].length(in: tokens),
                 maxNewTokens: job.state.maxNewTokens - job.state.answerTokens)
             guard let slot else { return }
             waiting.remove(at: index)
@@ -129,11 +131,13 @@ final class Scheduler {
 
     private func step() {
         schedule()
-        let scheduled = running.filter { $0.scheduledCount > 0 }
+        // Rows with the same adapter are multiplied together, so they are neighbors.
+        let scheduled = running.filter { $0.scheduledCount > 0 }.sorted { ($0.job.adapter ?? -1) < ($1.job.adapter ?? -1) }
         if scheduled.isEmpty { return }
         let segments = scheduled.map { sequence in
             let slot = slots[sequence.slot], ids = Array(sequence.pendingTokens.prefix(sequence.scheduledCount))
-            return ModelRunner.Segment(slot.cache, from: slot.ids.count, ids: ids, logits: sequence.needsLogits ? .last : .none)
+            return ModelRunner.Segment(
+                slot.cache, from: slot.ids.count, ids: ids, logits: sequence.needsLogits ? .last : .none, adapter: sequence.job.adapter)
         }
         let logits = runner.logits(for: segments)
         let sampled = scheduled.filter(\.needsLogits)

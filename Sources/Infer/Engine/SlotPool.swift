@@ -9,6 +9,8 @@ struct SequenceSlot {
     fileprivate(set) var ids: [TokenID] = []
     /// Whose prompt the ids belong to.
     fileprivate var owner = ""
+    /// The LoRA adapter that computed the keys and values.
+    fileprivate var adapter: Int?
     /// How many of the ids were in a cache of the same owner when the slot was acquired.
     fileprivate(set) var ownCachedCount = 0
     /// The number of positions that occupy memory.
@@ -25,7 +27,8 @@ struct SequenceSlot {
     /// The length of the common prefix with a prompt. Less than the whole prompt, since the logits of its last token must be computed.
     ///
     /// - Parameter shared: The length of the prefix that prompts of other owners may share.
-    fileprivate func commonPrefix(with prompt: [TokenID], of owner: String, sharing shared: Int) -> Int {
+    fileprivate func commonPrefix(with prompt: [TokenID], of owner: String, adapter: Int?, sharing shared: Int) -> Int {
+        if adapter != self.adapter { return 0 }
         let most = min(ids.count, prompt.count - 1, owner == self.owner ? .max : shared)
         var count = 0
         while count < most, ids[count] == prompt[count] { count += 1 }
@@ -67,8 +70,9 @@ struct SlotPool {
     ///
     /// - Parameters:
     ///   - owner: Whose prompt it is. Prompts of other owners share a prefix of at most `shared` tokens with it.
-    mutating func acquire(for prompt: [TokenID], of owner: String, sharing shared: Int, maxNewTokens: Int) -> Int? {
-        let prefixes = slots.map { $0.commonPrefix(with: prompt, of: owner, sharing: shared) }
+    ///   - adapter: The LoRA adapter that processes it. Prompts of other adapters share nothing with it.
+    mutating func acquire(for prompt: [TokenID], of owner: String, adapter: Int?, sharing shared: Int, maxNewTokens: Int) -> Int? {
+        let prefixes = slots.map { $0.commonPrefix(with: prompt, of: owner, adapter: adapter, sharing: shared) }
         guard let slot = freeSlot(prefixes) else { return nil }
         let ownPrefix = slot < prefixes.count ? prefixes[slot] : 0
         let best = prefixes.indices.max { prefixes[$0] < prefixes[$1] }
@@ -82,6 +86,7 @@ struct SlotPool {
             slots[slot].ownCachedCount = slots[slot].owner == owner ? ownPrefix : 0
         }
         slots[slot].owner = owner
+        slots[slot].adapter = adapter
         generations += 1
         slots[slot].reservedPositions = min(prompt.count + maxNewTokens, slots[slot].cache.capacity)
         slots[slot].lastUse = generations

@@ -57,6 +57,8 @@ package struct GenerationRequest: Sendable, Equatable {
     package var prompt: Prompt
     package var config: GenerationConfig
     package var policy: TruncationPolicy
+    /// Functions that the answer to a chat may call.
+    package var tools: ChatTools?
     /// Whose prompt it is. Cached keys and values are reused within one owner only, except those of a prefix that all may share.
     package var owner = ""
 

@@ -12,6 +12,8 @@ package struct ModelInfo: Sendable {
     package let renderer: ChatRenderer?
     /// Questions that a chat page can offer for a new chat.
     package let starterQuestions: [String]
+    /// The LoRA adapters that are loaded with the model.
+    package internal(set) var adapters: [ModelInfo] = []
 
     package init(name: String, context: Int, _ tokenizer: Tokenizer, _ renderer: ChatRenderer?, starterQuestions: [String] = []) {
         self.name = name
@@ -59,10 +61,13 @@ package struct GenerationState: Sendable {
         case .text(let text): try budget.prompt(of: text, policy: request.policy, maximumTokens: config.maximumTokens)
         case .tokens(let ids): try budget.prompt(of: ids, policy: request.policy, maximumTokens: config.maximumTokens)
         case .chat(let history):
-            try budget.prompt(of: history, policy: request.policy, maximumTokens: config.maximumTokens, model: model.name)
+            try budget.prompt(
+                of: history, tools: request.tools, policy: request.policy, maximumTokens: config.maximumTokens, model: model.name)
         }
         let vocabulary = model.tokenizer.vocabulary
-        let rules = StopRules(for: request.prompt, vocabulary, model.renderer, stop: config.stop, ignoresEOS: config.ignoresEOS)
+        let rules = StopRules(
+            for: request.prompt, vocabulary, model.renderer, stop: config.stop, ignoresEOS: config.ignoresEOS,
+            callsTools: request.tools != nil)
         prompt = fitted.ids
         maxNewTokens = fitted.maxNewTokens
         stopTokens = rules.stopTokens

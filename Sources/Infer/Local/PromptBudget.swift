@@ -38,11 +38,13 @@ package struct PromptBudget: Sendable {
     /// The prompt of a conversation in which the assistant speaks next.
     package func prompt(
         of history: [Conversation.Message],
+        tools: ChatTools? = nil,
         policy: TruncationPolicy,
         maximumTokens: Int?,
         model: String = "this model"
     ) throws(GenerationError) -> FittedPrompt {
-        guard let renderer else { throw .noChatTemplate(model: model) }
+        guard let chatRenderer = renderer else { throw .noChatTemplate(model: model) }
+        let renderer = PromptRenderer(chatRenderer, tools)
         let limit = try promptLimit(maximumTokens)
         var fitted = FittedPrompt()
         fitted.ids = try ids(of: history, renderer)
@@ -102,10 +104,21 @@ package struct PromptBudget: Sendable {
         return context - max(1, maximumTokens.map { min($0, context / 2) } ?? context / 4)
     }
 
-    private func ids(of messages: [Conversation.Message], _ renderer: ChatRenderer) throws(GenerationError) -> [TokenID] {
+    /// A chat template with the tools of one request.
+    private struct PromptRenderer {
+        let renderer: ChatRenderer
+        let tools: ChatTools?
+
+        init(_ renderer: ChatRenderer, _ tools: ChatTools?) {
+            self.renderer = renderer
+            self.tools = tools
+        }
+    }
+
+    private func ids(of messages: [Conversation.Message], _ prompt: PromptRenderer) throws(GenerationError) -> [TokenID] {
         do throws(TokenizeError) {
             var encoder = try Encoder(tokenizer, cacheBits: 0), chat = ChatTokens()
-            try renderer.append(promptOf: messages, with: &encoder, to: &chat)
+            try prompt.renderer.append(promptOf: messages, tools: prompt.tools, with: &encoder, to: &chat)
             return chat.ids
         } catch { throw .tokenizer(error) }
     }
@@ -117,7 +130,7 @@ extension PromptBudget {
         of history: [Conversation.Message],
         by policy: TruncationPolicy,
         to limit: Int,
-        _ renderer: ChatRenderer
+        _ renderer: PromptRenderer
     ) throws(GenerationError) -> [Conversation.Message] {
         // The kept part may start at each user message.
         var starts = history.indices.filter { history[$0].role == .user }
@@ -140,10 +153,10 @@ extension PromptBudget {
     private func truncated(
         _ messages: [Conversation.Message],
         to limit: Int,
-        _ renderer: ChatRenderer
+        _ renderer: PromptRenderer
     ) throws(GenerationError) -> [Conversation.Message] {
         var messages = messages
-        let templateTokens = try ids(of: messages.map { .init($0.role, [UInt8]()) }, renderer).count
+        let templateTokens = try ids(of: messages.map { $0.with(text: []) }, renderer).count
         var systemShare = max(0, limit - templateTokens) / 2
         for i in messages.indices where messages[i].role == .system {
             let ids = try self.ids(of: messages[i].text)
@@ -156,7 +169,7 @@ extension PromptBudget {
         let ids = try self.ids(of: messages[newest].text)
         var kept = min(ids.count, max(0, limit - templateTokens))
         while true {
-            messages[newest] = .init(messages[newest].role, tokenizer.bytes(of: ids.suffix(kept)).wholeCharacters)
+            messages[newest] = messages[newest].with(text: tokenizer.bytes(of: ids.suffix(kept)).wholeCharacters)
             let excess = try self.ids(of: messages, renderer).count - limit
             if excess <= 0 || kept == 0 { return messages }
             kept = max(0, kept - excess)

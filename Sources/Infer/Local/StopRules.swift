@@ -14,14 +14,21 @@ package struct StopRules: Sendable, Equatable {
 
     /// Special tokens that end a text, in common vocabularies.
     private static let endTokens: Set = [
-        "<|eos|>", "<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<eos>", "<|eot_id|>", "<end_of_turn>", "<turn|>",
+        "<|eos|>", "<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<eos>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>",
+        "<turn|>", "<|end|>", "<|end_of_turn|>",
     ]
 
     /// - Parameters:
     ///   - renderer: nil for a model without a chat template.
     ///   - ignoresEOS: Bans all stop tokens instead of stopping at them.
-    package init(for prompt: Prompt, _ vocabulary: Vocabulary, _ renderer: ChatRenderer?, stop: [String], ignoresEOS: Bool = false) {
-        var tokens = ignoresEOS ? [] : Set(vocabulary.specialTokens.filter { Self.endTokens.contains($0.text) }.map(\.id))
+    ///   - callsTools: Whether the answer may contain the special tokens of the model's tool calls.
+    package init(
+        for prompt: Prompt, _ vocabulary: Vocabulary, _ renderer: ChatRenderer?, stop: [String], ignoresEOS: Bool = false,
+        callsTools: Bool = false
+    ) {
+        // Some vocabularies have the end of a turn among the added tokens that are not special.
+        let ends = (vocabulary.specialTokens + vocabulary.addedTokens).filter { Self.endTokens.contains($0.text) }
+        var tokens = ignoresEOS ? [] : Set(ends.map(\.id))
         var texts = stop.map { Array($0.utf8) }
         if case .chat = prompt, let renderer {
             if !ignoresEOS { tokens.formUnion(renderer.stopTokens) }
@@ -32,7 +39,9 @@ package struct StopRules: Sendable, Equatable {
             trimsWhitespace = false
         }
         let unused = vocabulary.tokens.indices.filter { vocabulary.tokens.range(of: $0).isEmpty }.map { TokenID($0) }
-        banned = Set(vocabulary.specialTokens.map(\.id)).union(unused).subtracting(tokens).sorted()
+        let callTokens = callsTools ? Set(renderer?.toolCallFormat?.tokens ?? []) : []
+        let special = vocabulary.specialTokens.filter { !callTokens.contains($0.text) }.map(\.id)
+        banned = Set(special).union(unused).subtracting(tokens).sorted()
         stopTokens = tokens.sorted()
         stopTexts = texts
     }

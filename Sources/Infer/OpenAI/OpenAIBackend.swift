@@ -74,6 +74,7 @@ package final class OpenAIBackend: ChatBackend {
     ) throws(GenerationError) -> any GenerationHandle {
         switch request.prompt {
         case .text(""), .tokens([]), .chat([]): throw .emptyPrompt
+        case .chat where request.tools != nil: throw .unsupported("tools are not supported with a model on another server.")
         default: break
         }
         let handle = Handle()

@@ -12,7 +12,7 @@ extension App {
         _ ticket: AdmissionTicket,
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) {
-        let counted = metrics.counting(deliver)
+        let counted = metrics.counting(model.name, deliver)
         var request = request
         request.owner = ticket.client.text
         // The server does not stop before the last event was handled: it may queue work, such as storing the answer.
@@ -44,7 +44,9 @@ extension App {
 
 extension Metrics {
     /// Returns a handler that counts the events of an answer that starts now, and passes them on.
-    fileprivate func counting(_ deliver: @escaping @Sendable (GenerationEvent) -> Void) -> @Sendable (GenerationEvent) -> Void {
+    fileprivate func counting(
+        _ model: String, _ deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) -> @Sendable (GenerationEvent) -> Void {
         let start = ContinuousClock.now
         let hasText = Atomic(false)
         return { event in
@@ -56,6 +58,8 @@ extension Metrics {
                 self.answerSeconds.observe((ContinuousClock.now - start).inSeconds)
                 self.promptTokens.add(end.promptTokens)
                 self.tokensGenerated.add(end.answerTokens)
+                self.modelAnswers.add(for: model)
+                self.modelTokens.add(end.answerTokens, for: model)
             }
             deliver(event)
         }

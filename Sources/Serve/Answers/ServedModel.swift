@@ -1,3 +1,4 @@
+import HTTPServer
 package import Infer
 import Synchronization
 import Threads
@@ -9,16 +10,52 @@ package struct ServedModel: Sendable {
     package let backend: any ChatBackend
     /// The tokenizer and the chat template; nil for a remote model.
     package let modelInfo: ModelInfo?
+    /// LoRA adapters that are served with it. Their names begin with its name and a colon.
+    package let adapters: [ServedModel]
 
     /// Tokens of prompt and answer together; nil if unknown.
     package var context: Int? { backend.context }
 
     var samplingDefaults: SamplingDefaults { modelInfo == nil ? .remoteModels : .smallModels }
 
-    package init(name: String, _ backend: any ChatBackend, _ modelInfo: ModelInfo?) {
+    package init(name: String, _ backend: any ChatBackend, _ modelInfo: ModelInfo?, adapters: [ServedModel] = []) {
         self.name = name
         self.backend = backend
         self.modelInfo = modelInfo
+        self.adapters = adapters
+    }
+
+    /// The model and its adapters.
+    var all: [ServedModel] { [self] + adapters }
+
+    /// Wraps the backends of the model and of its adapters.
+    func wrapped(_ wrap: (any ChatBackend) -> any ChatBackend) -> ServedModel {
+        ServedModel(name: name, wrap(backend), modelInfo, adapters: adapters.map { $0.wrapped(wrap) })
+    }
+
+    /// The model that a request names in `model`: this one or one of its adapters. Clients may omit the model's name, or write `default`.
+    func selected(by fields: RequestFields) throws(APIError) -> ServedModel {
+        guard let name = try fields.optionalText("model", 0...1_000) else { return self }
+        return try named(name)
+    }
+
+    func named(_ name: String) throws(APIError) -> ServedModel {
+        let placeholder = "default"
+        if name == placeholder { return self }
+        if let model = all.first(where: { $0.name == name }) { return model }
+        if name.hasPrefix(placeholder + ":") {
+            let full = self.name + name.dropFirst(placeholder.count)
+            if let model = adapters.first(where: { $0.name == full }) { return model }
+        }
+        let names = all.map(\.name), last = names.count > 1 ? " or " + names[names.count - 1] : ""
+        let expected = names.prefix(max(1, names.count - 1)).joined(separator: ", ") + last
+        throw APIError(status: .notFound, code: "model_not_found", message: "Unknown model: expected \(expected).", field: "model")
+    }
+
+    /// The model, if it can answer chats.
+    func forChats() throws(APIError) -> ServedModel {
+        if let modelInfo, modelInfo.renderer == nil { throw APIError(GenerationError.noChatTemplate(model: name)) }
+        return self
     }
 }
 

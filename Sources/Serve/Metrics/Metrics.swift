@@ -5,13 +5,16 @@
 ///     metrics.tokensGenerated.add(12)
 ///     metrics.text                                             // # HELP slm_http_requests_total …
 ///
-/// Counting takes no lock. The metrics contain no usernames and no messages.
+/// Only the end of an answer takes a lock to be counted. The metrics contain no usernames and no messages.
 package final class Metrics: Sendable {
     package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
     package let requests: RequestMetrics
     package let tokensGenerated = Counter()
     package let promptTokens = Counter()
+    /// By the name of the model, which differs between the LoRA adapters of one server.
+    let modelAnswers = LabelledCounter()
+    let modelTokens = LabelledCounter()
     /// The time from a request to the first text of its answer, including the wait for a slot.
     package let firstTokenSeconds = Histogram(bounds: Histogram.seconds)
     /// The time from a request to the end of its answer.
@@ -57,6 +60,12 @@ package final class Metrics: Sendable {
         requests.write(to: &text)
         text.metric("slm_tokens_generated_total", .counter, "Generated tokens") { $0.sample(tokensGenerated.value) }
         text.metric("slm_prompt_tokens_total", .counter, "Prompt tokens") { $0.sample(promptTokens.value) }
+        text.metric("slm_model_answers_total", .counter, "Ended answers of each model and LoRA adapter") { text in
+            for (model, count) in modelAnswers.values { text.sample(count, [("model", model)]) }
+        }
+        text.metric("slm_model_tokens_generated_total", .counter, "Generated tokens of each model and LoRA adapter") { text in
+            for (model, count) in modelTokens.values { text.sample(count, [("model", model)]) }
+        }
         let load = load()
         text.metric("slm_queue_length", .gauge, "Answers that wait for a slot") { $0.sample(load.waiting) }
         text.metric("slm_answers_running", .gauge, "Answers in progress") { $0.sample(load.running) }

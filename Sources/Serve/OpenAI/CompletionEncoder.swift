@@ -1,5 +1,6 @@
 import Infer
 import JSON
+import Tokenize
 
 /// Encodes answers in the format of OpenAI's API: one object, or the chunks of a stream.
 ///
@@ -10,7 +11,8 @@ struct CompletionEncoder: Sendable {
         case start(GenerationStart)
         /// - offset: Characters of the answer before this piece.
         case text(TextPiece, offset: Int)
-        case finish(FinishReason)
+        case toolCalls([ToolCallReader.Call])
+        case finish(FinishReason, callsTools: Bool)
     }
 
     private let request: CompletionRequest
@@ -89,19 +91,21 @@ struct CompletionEncoder: Sendable {
 extension CompletionEncoder {
     private func write(_ answer: GenerationResult, _ index: Int, to list: inout JSONWriter) {
         let echo = request.echo(of: index)
+        let (content, calls) = request.tools.map { ToolCallReader.read(answer.text, $0) } ?? (answer.text, [])
         list.object { choice in
             choice.key("index"); choice.integer(index)
             if isChat {
                 choice.key("message")
                 choice.object {
                     $0.key("role"); $0.string("assistant")
-                    $0.key("content"); $0.string(answer.text)
+                    $0.key("content"); if content.isEmpty, !calls.isEmpty { $0.null() } else { $0.string(content) }
+                    if !calls.isEmpty { write(calls, withIndex: false, to: &$0) }
                 }
             } else {
                 choice.key("text"); choice.string(echo + answer.text)
             }
             writeLogProbabilities(answer.tokens, offset: echo.unicodeScalars.count, to: &choice)
-            choice.key("finish_reason"); choice.string(answer.end.reason.name)
+            choice.key("finish_reason"); choice.string(name(of: answer.end.reason, callsTools: !calls.isEmpty))
             writeWarning(answer.start, to: &choice)
         }
     }
@@ -122,6 +126,7 @@ extension CompletionEncoder {
             writeWarning(beginning, to: &choice)
         case .text(let piece, _):
             if isChat { choice.object { $0.key("content"); $0.string(piece.text) } } else { choice.string(piece.text) }
+        case .toolCalls(let calls): choice.object { write(calls, withIndex: true, to: &$0) }
         case .finish: if isChat { choice.object { _ in } } else { choice.string("") }
         }
         if case .text(let piece, let offset) = chunk {
@@ -129,7 +134,30 @@ extension CompletionEncoder {
         } else {
             choice.key("logprobs"); choice.null()
         }
-        choice.key("finish_reason"); if case .finish(let reason) = chunk { choice.string(reason.name) } else { choice.null() }
+        choice.key("finish_reason")
+        guard case .finish(let reason, let callsTools) = chunk else { return choice.null() }
+        choice.string(name(of: reason, callsTools: callsTools))
+    }
+
+    private func name(of reason: FinishReason, callsTools: Bool) -> String { callsTools && reason == .stop ? "tool_calls" : reason.name }
+
+    /// - Parameter withIndex: In the chunks of a stream, calls are numbered.
+    private func write(_ calls: [ToolCallReader.Call], withIndex: Bool, to message: inout JSONWriter) {
+        message.key("tool_calls")
+        message.array { list in
+            for call in calls {
+                list.object {
+                    if withIndex { $0.key("index"); $0.integer(call.index) }
+                    $0.key("id"); $0.string(call.id)
+                    $0.key("type"); $0.string("function")
+                    $0.key("function")
+                    $0.object {
+                        $0.key("name"); $0.string(call.call.name)
+                        $0.key("arguments"); $0.string(call.call.arguments)
+                    }
+                }
+            }
+        }
     }
 
     private func writeLogProbabilities(_ tokens: [GeneratedToken], offset: Int, to choice: inout JSONWriter) {

@@ -12,6 +12,7 @@ extension CompletionRequest {
             throw .invalid("messages", "expected a list of messages, found nothing.")
         }
         if messages.isEmpty { throw .invalid("messages", "expected at least one message.") }
+        let tools = try fields.tools(for: model, messages)
         let wantsLogProbabilities = try fields.boolean("logprobs") ?? false
         let alternatives = try fields.alternatives("top_logprobs")
         if !wantsLogProbabilities, alternatives ?? 0 > 0 { throw .invalid("top_logprobs", "expected together with logprobs: true only.") }
@@ -24,6 +25,7 @@ extension CompletionRequest {
             [.chat(messages)],
             echoes: [],
             model,
+            tools: tools,
             maximumTokens: maxTokens,
             logProbabilities: wantsLogProbabilities ? alternatives ?? 0 : nil,
             maxAnswers: maxAnswers)
@@ -54,6 +56,7 @@ extension CompletionRequest {
         _ prompts: [Prompt],
         echoes: [String],
         _ model: ServedModel,
+        tools: Tools? = nil,
         maximumTokens: Int?,
         logProbabilities: Int?,
         maxAnswers: Int
@@ -70,6 +73,7 @@ extension CompletionRequest {
         self.kind = kind
         self.prompts = prompts
         self.echoes = echoes
+        self.tools = tools
         answersPerPrompt = n
         config = try SamplingFields.config(
             fields, for: model, maximumTokens: maximumTokens, logitBias: bias, logProbabilities: logProbabilities)

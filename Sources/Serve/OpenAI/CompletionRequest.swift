@@ -7,6 +7,14 @@ struct CompletionRequest: Sendable {
 
     static let maxAnswersPerPrompt = 8
 
+    /// The functions that answers may call, and how the model writes calls.
+    struct Tools: Sendable {
+        let tools: ChatTools
+        let format: ToolCallFormat
+        /// `parallel_tool_calls`: false limits an answer to one call.
+        let allowsSeveral: Bool
+    }
+
     let kind: Kind
     let prompts: [Prompt]
     /// The text of each prompt, with `echo`; otherwise empty.
@@ -16,6 +24,7 @@ struct CompletionRequest: Sendable {
     /// `n`
     let answersPerPrompt: Int
     let streams: Bool
+    let tools: Tools?
     /// `stream_options.include_usage`
     let includesUsage: Bool
 
@@ -24,7 +33,10 @@ struct CompletionRequest: Sendable {
 
     /// The generation request of one answer. The answers to one prompt have the seeds `seed`, `seed` + 1, …
     subscript(answer: Int) -> GenerationRequest {
-        GenerationRequest(prompts[answer / answersPerPrompt], config.reseeded(attempt: UInt64(answer % answersPerPrompt)), policy: policy)
+        let config = config.reseeded(attempt: UInt64(answer % answersPerPrompt))
+        var request = GenerationRequest(prompts[answer / answersPerPrompt], config, policy: policy)
+        request.tools = tools?.tools
+        return request
     }
 
     func echo(of answer: Int) -> String { echoes.isEmpty ? "" : echoes[answer / answersPerPrompt] }

@@ -12,6 +12,8 @@ final class CompletionResponder: Sendable {
         var answers: [GenerationResult]
         /// The number of characters of each answer that were sent.
         var offsets: [Int]
+        /// Of streamed answers that may call tools.
+        var toolCalls: [ToolCallReader]
         var unfinished: Int
         var hasResponded = false
         var hasText = false
@@ -36,6 +38,7 @@ final class CompletionResponder: Sendable {
         state = Mutex(State(
             answers: Array(repeating: GenerationResult(), count: count),
             offsets: (0..<count).map { request.echo(of: $0).unicodeScalars.count },
+            toolCalls: request.tools.map { tools in (0..<count).map { _ in ToolCallReader(tools) } } ?? [],
             unfinished: count))
         context.exchange.onDisconnect(cancel)
     }
@@ -57,10 +60,7 @@ final class CompletionResponder: Sendable {
         switch event {
         case .began(let beginning): if request.streams { start(beginning, of: answer) }
         case .piece(let piece):
-            // The last piece may have tokens but no text.
-            if request.streams, !piece.text.isEmpty || request.includesLogProbabilities {
-                stream.write(encoder.event(.text(piece, offset: before.offset), of: answer), flush: before.isFirstText)
-            }
+            if request.streams { write(piece, offset: before.offset, isFirst: before.isFirstText, of: answer) }
         case .ended(let end):
             switch end.reason {
             case .error(let error): fail(APIError(error))
@@ -82,9 +82,35 @@ final class CompletionResponder: Sendable {
         stream.write(encoder.event(.start(beginning), of: answer))
     }
 
+    /// Streams a piece: its text, and tool calls that it completes.
+    private func write(_ piece: TextPiece, offset: Int, isFirst: Bool, of answer: Int) {
+        guard request.tools != nil else { return writeText(piece, offset, isFirst, answer) }
+        let (content, calls) = state.withLock { $0.toolCalls[answer].add(piece.text) }
+        writeText(TextPiece(content, piece.tokens), offset, isFirst, answer)
+        if !calls.isEmpty { stream.write(encoder.event(.toolCalls(calls), of: answer), flush: true) }
+    }
+
+    private func writeText(_ piece: TextPiece, _ offset: Int, _ isFirst: Bool, _ answer: Int) {
+        // A piece may have tokens but no text.
+        if piece.text.isEmpty, !request.includesLogProbabilities || piece.tokens.isEmpty { return }
+        stream.write(encoder.event(.text(piece, offset: offset), of: answer), flush: isFirst)
+    }
+
+    /// Streams the end of an answer. Returns whether it called tools.
+    private func writeEnd(of answer: Int) -> Bool {
+        guard request.tools != nil else { return false }
+        let (content, calls, count) = state.withLock { state in
+            let (content, calls) = state.toolCalls[answer].finish()
+            return (content, calls, state.toolCalls[answer].count)
+        }
+        writeText(TextPiece(content, []), 0, false, answer)
+        if !calls.isEmpty { stream.write(encoder.event(.toolCalls(calls), of: answer)) }
+        return count > 0
+    }
+
     private func finish(_ answer: Int, _ reason: FinishReason) {
         // Written before `unfinished` is decremented, so that [DONE] follows the last chunks of all answers.
-        if request.streams { stream.write(encoder.event(.finish(reason), of: answer)) }
+        if request.streams { stream.write(encoder.event(.finish(reason, callsTools: writeEnd(of: answer)), of: answer)) }
         let answers = state.withLock { state -> [GenerationResult]? in
             state.unfinished -= 1
             if state.unfinished > 0 || state.isFinished { return nil }

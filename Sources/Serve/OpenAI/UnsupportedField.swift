@@ -14,10 +14,11 @@ struct UnsupportedField: Sendable {
     }
 
     static let chat = [
-        UnsupportedField("tools", noTools) { $0.isEmptyList },
-        UnsupportedField("tool_choice", noTools) { $0.isString("none") || $0.isString("auto") },
-        UnsupportedField("functions", noTools) { $0.isEmptyList },
-        UnsupportedField("function_call", noTools) { $0.isString("none") || $0.isString("auto") },
+        UnsupportedField("tool_choice", "expected none or auto: an answer cannot be made to call a function.") {
+            $0.isString("none") || $0.isString("auto")
+        },
+        UnsupportedField("functions", "not supported: use tools.") { $0.isEmptyList },
+        UnsupportedField("function_call", "not supported: use tool_choice.") { $0.isString("none") || $0.isString("auto") },
         UnsupportedField("response_format", "structured output is not supported: expected type text.") {
             $0["type"]?.isString("text") ?? false
         },
@@ -30,8 +31,6 @@ struct UnsupportedField: Sendable {
         UnsupportedField("suffix", "inserting text before a suffix is not supported.") { $0.isString("") },
         UnsupportedField("best_of", "ranking answers is not supported: use n.") { $0.integer == 1 },
     ]
-
-    private static let noTools = "tool calls are not supported."
 }
 
 extension RequestFields {

@@ -11,7 +11,8 @@ extension RequestFields {
 
     /// Parses a list of objects with `role` and `content`.
     ///
-    /// - Parameter isOpenAI: Also accepts a list of text parts as content, the role `developer` (system), and ignores other members.
+    /// - Parameter isOpenAI: Also accepts a list of text parts as content, the role `developer` (system), tool calls and their results, and
+    ///   ignores other members.
     func messages(_ name: String, isOpenAI: Bool = false) throws(APIError) -> [ChatMessage]? {
         guard let value = self[name] else { return nil }
         guard let elements = value.elements else { throw .invalid(name, "expected a list, found \(value.kind.rawValue).") }
@@ -23,7 +24,11 @@ extension RequestFields {
             if !isOpenAI, let other = members.lazy.compactMap(\.key.string).first(where: { $0 != "role" && $0 != "content" }) {
                 throw .invalid("\(path).\(other.prefix(64))", "unknown field.")
             }
-            messages.append(ChatMessage(try Self.role(element, path, isOpenAI), try Self.content(element, path, isOpenAI)))
+            if isOpenAI, let message = try Self.toolMessage(element, path) {
+                messages.append(message)
+            } else {
+                messages.append(ChatMessage(try Self.role(element, path, isOpenAI), try Self.content(element, path, isOpenAI)))
+            }
         }
         return messages
     }
@@ -31,13 +36,13 @@ extension RequestFields {
     private static func role(_ element: JSONElement, _ path: String, _ isOpenAI: Bool) throws(APIError) -> Conversation.Role {
         let text = element["role"]?.string
         if isOpenAI, text == "developer" { return .system }
-        guard let role = text.flatMap(Conversation.Role.init) else {
-            throw .invalid("\(path).role", "expected system, user or assistant.")
+        guard let role = text.flatMap(Conversation.Role.init), role != .tool else {
+            throw .invalid("\(path).role", "expected system, user or assistant\(isOpenAI ? ", or tool" : "").")
         }
         return role
     }
 
-    private static func content(_ element: JSONElement, _ path: String, _ isOpenAI: Bool) throws(APIError) -> String {
+    static func content(_ element: JSONElement, _ path: String, _ isOpenAI: Bool) throws(APIError) -> String {
         let path = "\(path).content"
         let content = element["content"]
         var text = content?.string

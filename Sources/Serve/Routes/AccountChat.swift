@@ -8,8 +8,8 @@ import Tokenize
 extension App {
     /// Handles `POST /api/chat`, on a database thread.
     func accountChat(_ context: RequestContext) throws -> Response? {
-        let model = try chatModel
-        let request = try AccountChatRequest(context, for: model)
+        let request = try AccountChatRequest(context, for: servedModel)
+        let model = request.model
         try rateLimits.checkChat(context.client.key)                                     // 429
         let ticket = try admission.enter(context.client.key)                             // 429, 503
         let chat: AccountChat
@@ -115,6 +115,7 @@ extension App {
 /// The body of a chat request.
 private struct AccountChatRequest {
     let owner: UserID
+    let model: ServedModel
     let message: String
     let config: GenerationConfig
     /// nil starts a new conversation.
@@ -122,9 +123,11 @@ private struct AccountChatRequest {
     /// The user message that this one replaces, with all that follow.
     let replacedMessage: MessageID?
 
-    init(_ context: RequestContext, for model: ServedModel) throws(APIError) {
+    init(_ context: RequestContext, for served: ServedModel) throws(APIError) {
         owner = try context.account
-        let fields = try RequestFields(of: context.request, known: ["message", "conversation_id", "replace_from"] + SamplingFields.names)
+        let known = ["message", "conversation_id", "replace_from", "model"] + SamplingFields.names
+        let fields = try RequestFields(of: context.request, known: known)
+        model = try served.selected(by: fields).forChats()
         message = try fields.text("message", 1...RequestFields.maxTextLength)
         config = try SamplingFields.config(fields, for: model)
         conversation = try Self.id(fields, "conversation_id", ifInvalid: .notFound("conversation"))

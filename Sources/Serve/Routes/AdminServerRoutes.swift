@@ -26,6 +26,7 @@ extension App {
             server.object {
                 $0.key("name"); if let model { $0.string(model.name) } else { $0.null() }
                 $0.key("context"); if let context = model?.context { $0.integer(context) } else { $0.null() }
+                $0.key("adapters"); $0.array { names in for adapter in model?.adapters ?? [] { names.string(adapter.name) } }
                 $0.key("remote"); $0.boolean(model.map { $0.modelInfo == nil } ?? false)
                 // In seconds since 1970.
                 $0.key("loaded_at"); if model == nil { $0.null() } else { $0.integer(models.loadedAt) }

@@ -15,23 +15,21 @@ extension App {
         ]
     }
 
-    /// The model, if it can answer chats.
-    var chatModel: ServedModel {
+    /// The model with its adapters, if the server accepts requests for answers.
+    var servedModel: ServedModel {
         get throws(APIError) {
             if isStopping { throw .stopping }
-            let model = try models.ready
-            if let info = model.modelInfo, info.renderer == nil { throw APIError(GenerationError.noChatTemplate(model: model.name)) }
-            return model
+            return try models.ready
         }
     }
 
     /// Streams an answer to a guest. The client sends the history, and nothing is stored.
     private func guestChat(_ context: RequestContext) throws -> Response? {
         try checkGuestsAllowed()
-        let fields = try RequestFields(of: context.request, known: ["message", "history"] + SamplingFields.names)
+        let fields = try RequestFields(of: context.request, known: ["message", "history", "model"] + SamplingFields.names)
         let message = try fields.text("message", 1...RequestFields.maxTextLength)
         let history = try fields.messages("history") ?? []
-        let model = try chatModel
+        let model = try servedModel.selected(by: fields).forChats()
         let request = GenerationRequest(.chat(history + [ChatMessage(.user, message)]), try SamplingFields.config(fields, for: model))
         try rateLimits.checkChat(context.client.key)
         let ticket = try admission.enter(context.client.key)
@@ -50,9 +48,9 @@ extension App {
     /// Returns the whole answer as one JSON object, as nanogpt-chat does.
     private func nanogptChat(_ context: RequestContext) throws -> Response? {
         try checkGuestsAllowed()
-        let fields = try RequestFields(of: context.request, known: ["message"] + SamplingFields.names)
+        let fields = try RequestFields(of: context.request, known: ["message", "model"] + SamplingFields.names)
         let message = try fields.text("message", 1...RequestFields.maxTextLength)
-        let model = try chatModel
+        let model = try servedModel.selected(by: fields).forChats()
         let request = GenerationRequest(.chat([ChatMessage(.user, message)]), try SamplingFields.config(fields, for: model))
         try rateLimits.checkChat(context.client.key)
         let ticket = try admission.enter(context.client.key)

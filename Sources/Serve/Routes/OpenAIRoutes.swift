@@ -16,17 +16,16 @@ extension App {
     }
 
     private func completeChat(_ context: RequestContext) throws -> Response? {
-        let model = try chatModel
+        let served = try servedModel
         let fields = try RequestFields(of: context.request, known: nil)
-        try checkModel(fields, model)
+        let model = try served.selected(by: fields).forChats()
         return try complete(CompletionRequest(chat: fields, for: model, maxAnswers: maxAnswers), model, context)
     }
 
     private func completeText(_ context: RequestContext) throws -> Response? {
-        if isStopping { throw APIError.stopping }
-        let model = try models.ready
+        let served = try servedModel
         let fields = try RequestFields(of: context.request, known: nil)
-        try checkModel(fields, model)
+        let model = try served.selected(by: fields)
         return try complete(CompletionRequest(text: fields, for: model, maxAnswers: maxAnswers), model, context)
     }
 
@@ -74,31 +73,18 @@ extension App {
     }
 }
 
-/// The list of models, which has one element.
+/// The list of models: the model, then its LoRA adapters.
 extension App {
-    /// Clients may omit the model, or call it `default`.
-    private func checkModel(_ fields: RequestFields, _ model: ServedModel) throws(APIError) {
-        if let name = try fields.optionalText("model", 0...1_000) { try checkName(name, model) }
-    }
-
-    private func checkName(_ name: String, _ model: ServedModel) throws(APIError) {
-        guard [model.name, "default"].contains(name) else {
-            let message = "Unknown model: expected \(model.name)."
-            throw APIError(status: .notFound, code: "model_not_found", message: message, field: "model")
-        }
-    }
-
     private func listModels() throws -> Response {
         let model = try models.ready
         return Response.json { list in
             list.key("object"); list.string("list")
-            list.key("data"); list.array { $0.object { write(model, to: &$0) } }
+            list.key("data"); list.array { data in for model in model.all { data.object { write(model, to: &$0) } } }
         }
     }
 
     private func showModel(_ context: RequestContext) throws -> Response {
-        let model = try models.ready
-        try checkName(context.parameters.first ?? "", model)
+        let model = try models.ready.named(context.parameters.first ?? "")
         return Response.json { write(model, to: &$0) }
     }
 

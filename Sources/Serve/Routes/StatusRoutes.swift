@@ -22,6 +22,8 @@ extension App {
         return Response.json { health in
             health.key("status"); health.string(isStopping ? "stopping" : model == nil ? "loading" : "ready")
             health.key("model"); if let model { health.string(model.name) } else { health.null() }
+            // The model and its LoRA adapters, one of which a request can name.
+            health.key("models"); health.array { names in for model in model?.all ?? [] { names.string(model.name) } }
             // Whether the model runs on another server.
             health.key("remote"); health.boolean(model.map { $0.modelInfo == nil } ?? false)
             health.key("context"); if let context = model?.context { health.integer(context) } else { health.null() }

@@ -14,19 +14,17 @@ extension App {
 
     private static let maxTokens = 1_000_000
 
-    private var modelInfo: ModelInfo {
-        get throws(APIError) {
-            guard let modelInfo = try models.ready.modelInfo else {
-                let message = "Not supported: the model runs on another server, and its tokenizer is not known here."
-                throw APIError(status: .notImplemented, code: "unsupported", message: message)
-            }
-            return modelInfo
+    private func modelInfo(for fields: RequestFields) throws(APIError) -> ModelInfo {
+        guard let modelInfo = try models.ready.selected(by: fields).modelInfo else {
+            let message = "Not supported: the model runs on another server, and its tokenizer is not known here."
+            throw APIError(status: .notImplemented, code: "unsupported", message: message)
         }
+        return modelInfo
     }
 
     private func tokenize(_ context: RequestContext) throws -> Response {
-        let fields = try RequestFields(of: context.request, known: ["text", "messages"])
-        let model = try modelInfo
+        let fields = try RequestFields(of: context.request, known: ["text", "messages", "model"])
+        let model = try modelInfo(for: fields)
         let text = try fields.optionalText("text", 0...1_000_000)
         let messages = try fields.messages("messages")
         guard (text == nil) != (messages == nil) else { throw APIError.invalid("text", "expected either text or messages.") }
@@ -48,8 +46,8 @@ extension App {
     }
 
     private func detokenize(_ context: RequestContext) throws -> Response {
-        let fields = try RequestFields(of: context.request, known: ["tokens"])
-        let model = try modelInfo
+        let fields = try RequestFields(of: context.request, known: ["tokens", "model"])
+        let model = try modelInfo(for: fields)
         guard let elements = fields["tokens"]?.elements else { throw APIError.invalid("tokens", "expected a list of token ids.") }
         let vocabularySize = model.tokenizer.vocabulary.count
         var ids: [TokenID] = []

@@ -66,7 +66,7 @@ api.onUnreachable = () => connection.check();
 connection.addEventListener("back", () => {
   sidebar.load();
   page.refresh();
-  showModel(connection.health, (text) => composer.fill(text));
+  showModel(connection.health, settings, (text) => composer.fill(text));
   if (page.failedToLoad) page.route();
 });
 session.addEventListener("expired", () => page.askToLogIn("Your session has expired. Log in again; your message has been saved."));
@@ -128,6 +128,6 @@ sidebar.load();
 connection.check().then(() => {
   page.measure();
   account.showInvitation();
-  showModel(connection.health, (text) => composer.fill(text));
+  showModel(connection.health, settings, (text) => composer.fill(text));
 });
 document.documentElement.dataset.ready = "";

@@ -64,6 +64,9 @@ export const SETTINGS = [
 export class Settings {
   #values = stored("settings", /** @type {Record<string, any>} */ ({}));
   #singleKeys = stored("single-keys", true);
+  #model = stored("model", "");
+  /** The names of the models that the server offers, its default first. @type {string[]} */
+  models = [];
 
   /** @param {string} name */
   get(name) {
@@ -86,6 +89,13 @@ export class Settings {
     const all = this.#values.value;
     return Object.fromEntries(SETTINGS.filter((setting) => isValid(setting, all[setting.name])).map(({ name }) => [name, all[name]]));
   }
+
+  /** The model of further answers: the server's default, unless the user has chosen another one that it offers. */
+  get model() { return this.models.find((name) => name === this.#model.value) ?? this.models[0] ?? ""; }
+  set model(name) { this.#model.value = name === this.models[0] ? "" : name; }
+
+  /** The model, as a field of a chat request. @returns {{ model?: string }} */
+  get modelField() { return this.model === (this.models[0] ?? "") ? {} : { model: this.model }; }
 
   /** Whether the single-key shortcuts `/` and `?` are enabled. Users of speech input may want to disable them. */
   get singleKeys() { return this.#singleKeys.value; }

@@ -15,6 +15,7 @@ struct BenchGenerateOptions: MachineOptions {
     var preset = "eugpt"
     var dtype = PrecisionOption.auto
     var batch = 1
+    var adapters = 0
     var prompt: Int?
     var generate: Int?
     var runs = 5
@@ -35,6 +36,8 @@ extension Command {
                         .choices(GPTConfiguration.presets.map(\.name)),
                     .option("dtype", \.dtype, "Store the weights in this data type."),
                     .option("batch", \.batch, in: 1...4_096, "Generate N sequences at once."),
+                    .option("adapters", \.adapters, in: 0...4_096,
+                            "Divide the sequences among N LoRA adapters with random weights, rank 16."),
                     .option("prompt", \.prompt, in: 1...1_048_576, "Use prompts of N tokens.", default: "128, or less in a short context"),
                     .option("generate", \.generate, in: 1...1_048_576, "Generate N tokens per sequence.",
                             default: "200, or less in a short context"),
@@ -62,21 +65,38 @@ extension BenchGenerateOptions {
         let tuned = stored == nil ? tuned : nil
         let processor = try tuned?.makeProcessor() ?? processor()
         let precision = tuned?.precision ?? dtype.precision(on: processor, stored: stored)
+        let configuration = try file?.checkpoint.configuration ?? GPTConfiguration.preset(preset, for: "bench generate")
+        let adapters = (0..<adapters).map { Self.randomAdapter(of: configuration, seed: UInt64($0), on: processor) }
         if let file {
             // As every command that answers does.
             if file.checkpoint.tokenizer != nil { _ = try ModelInfo(of: file.checkpoint, name: file.checkpoint.name) }
             processor.trim()
-            let runner = try ModelRunner(of: file.checkpoint, over: file.base, on: processor, precision: precision)
+            let runner = try ModelRunner(of: file.checkpoint, over: file.base, adapters: adapters, on: processor, precision: precision)
             try file.verify()
             processor.trim()
             return runner
         }
-        let configuration = try GPTConfiguration.preset(preset, for: "bench generate")
         var list = ParameterList()
         let model = GPT(configuration, in: &list)
         let parameters = Parameters(list, on: processor, seed: 1)
-        return ModelRunner(of: model, parameters, on: processor, precision: precision)
+        return ModelRunner(of: model, parameters, adapters: adapters, on: processor, precision: precision)
     }
+
+    private static func randomAdapter(of configuration: GPTConfiguration, seed: UInt64, on processor: Processor) -> [LoRAUpdate] {
+        var list = ParameterList(lora: LoRAConfiguration(rank: 16))
+        _ = GPT(configuration, in: &list)
+        let values = processor.zeros(list.count)
+        processor.normal(into: values, seed: seed)
+        for parameter in list.parameters { values[parameter.range].write { span in for i in span.indices { span[i] *= 0.02 } } }
+        return list.loraLayers.map { layer in
+            LoRAUpdate(
+                weight: layer.weight.name, a: FloatArray(values[layer.a.range], shape: layer.a.shape),
+                b: FloatArray(values[layer.b.range], shape: layer.b.shape), scale: layer.scale)
+        }
+    }
+
+    /// The adapter of a sequence: sequences with the same one are neighbors, as in an engine.
+    private func adapter(of sequence: Int) -> Int? { adapters == 0 ? nil : sequence * adapters / batch }
 
     /// The number of tokens of prompts, and of those generated after each. The defaults are shortened to the context.
     private func lengths(in context: Int) throws -> (prompt: Int, generate: Int) {
@@ -110,11 +130,13 @@ extension BenchGenerateOptions {
         for _ in 0..<runs {
             for (s, cache) in caches.enumerated() {
                 let ids = (0..<prompt).map { id($0 * 37, s) }
-                promptSeconds.append(measureSeconds { _ = runner.logits(for: [.init(cache, from: 0, ids: ids)]) })
+                promptSeconds.append(measureSeconds { _ = runner.logits(for: [.init(cache, from: 0, ids: ids, adapter: adapter(of: s))]) })
             }
             answerSeconds.append(measureSeconds {
                 for g in 0..<generate {
-                    _ = runner.logits(for: caches.enumerated().map { s, cache in .init(cache, from: prompt + g, ids: [id(g * 53, s)]) })
+                    _ = runner.logits(for: caches.enumerated().map { s, cache in
+                        .init(cache, from: prompt + g, ids: [id(g * 53, s)], adapter: adapter(of: s))
+                    })
                 }
             })
         }
@@ -139,6 +161,7 @@ extension BenchGenerateOptions {
                 "bench": "generate",
                 "case": .text(runner.precision.rawValue),
                 "batch": .whole(batch),
+                "adapters": .whole(adapters),
                 "threads": .whole(runner.processor.threads),
                 "kernels": .text(runner.processor.instructionSet),
                 "prompt_tokens": .whole(prompt.tokens),
@@ -151,7 +174,8 @@ extension BenchGenerateOptions {
                 "peak_rss_mb": .whole(peak),
             ]))
         }
-        printLine("\(runner.precision.rawValue), batch \(batch): prompt \(Int(promptSpeed.rounded())) tokens/s, "
+        let among = adapters > 0 ? ", \(adapters) adapters" : ""
+        printLine("\(runner.precision.rawValue), batch \(batch)\(among): prompt \(Int(promptSpeed.rounded())) tokens/s, "
             + "generation \(Int(speed.rounded())) tokens/s, "
             + "loaded in \(load.durationText), weights \(runner.weightBytes >> 20) MB, peak memory \(peak) MB")
     }

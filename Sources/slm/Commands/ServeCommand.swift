@@ -93,7 +93,8 @@ extension ServeOptions {
                 .option("collect-in-database", \.collectsInDatabase, "Collect finished chats in the database only."),
                 .option("reload", \.reloads, "Reload when a run has finished a newer checkpoint. Without it, SIGHUP reloads once."),
             ]),
-            OptionGroup("Model", ModelOptions.options(\.model)),
+            OptionGroup("Model", ModelOptions.options(
+                \.model, adapterHelp: "Serve this LoRA adapter of the checkpoint, too, as the model MODEL:NAME, with the same weights.")),
             OptionGroup("Chat page", [
                 .list("starter", \.starters, value: "TEXT", "Offer these questions for a new chat, instead of some of the validation data.",
                       separator: "|")
@@ -191,6 +192,7 @@ struct ServeCommand {
         let manager = ServiceNotifier(environment)
         let sockets = try InheritedSockets.take(from: environment)
         _ = try location()
+        _ = try options.model.adapterFiles(for: "serve")
         if let key = adminKey, key.utf8.count < 16 {
             throw UsageError("slm serve: ADMIN_API_KEY: expected at least 16 characters, found \(key.utf8.count). Generate one: "
                 + "openssl rand -hex 16")
@@ -218,7 +220,8 @@ struct ServeCommand {
             case .success(let model):
                 let context = model.context.map { " (context \($0) tokens)" } ?? ""
                 for address in addresses(of: server) { printLine(address) }
-                Log.info(.serving, "serving \(model.name)\(context). Conversations are stored in \(database). Stop with Ctrl-C.")
+                let names = ([model] + model.adapters).map(\.name).joined(separator: ", ")
+                Log.info(.serving, "serving \(names)\(context). Conversations are stored in \(database). Stop with Ctrl-C.")
                 manager.ready("serving \(model.name)\(context)")
             case .failure(let error):
                 failure.error = error
@@ -282,19 +285,28 @@ struct ServeCommand {
         }
     }
 
-    /// Whether there is another checkpoint to serve. The checkpoints of a run that is in progress are replaced again and again.
+    /// Whether there is another checkpoint or adapter to serve. The checkpoints of a run that is in progress are replaced again and again.
     private func hasFinishedCheckpoint(otherThan stamp: String?) -> Bool {
-        guard self.stamp != stamp, case .checkpoint(let path)? = try? location() else { return false }
-        return TrainingRunListing.isServable(path)
+        self.stamp != stamp && servedFiles.allSatisfy(TrainingRunListing.isServable)
     }
 
-    /// The identity of the checkpoint file, to notice a new one; nil for a remote backend.
+    /// The identity of the files that are served, to notice new ones; nil for a remote backend.
     private var stamp: String? {
-        guard case .checkpoint(let path)? = try? location() else { return nil }
+        let files = servedFiles
+        return files.isEmpty ? nil : files.map(Self.stamp).joined(separator: "\n")
+    }
+
+    private static func stamp(of path: String) -> String {
         if let stamp = try? FileStamp(path) { return stamp.description }
         // A Hugging Face folder is another model when one of its files is.
         let stamps = (Folder.names(in: path) ?? []).sorted().compactMap { try? FileStamp("\(path)/\($0)") }
-        return stamps.isEmpty ? nil : stamps.map(\.description).joined(separator: "\n")
+        return stamps.map(\.description).joined(separator: "\n")
+    }
+
+    /// The checkpoint and its adapters. Empty for a remote backend.
+    private var servedFiles: [String] {
+        guard case .checkpoint(let path)? = try? location() else { return [] }
+        return [path] + ((try? options.model.adapterFiles(for: "serve")) ?? []).map(\.path)
     }
 
     private func open() throws -> ServedModel {
@@ -311,18 +323,12 @@ struct ServeCommand {
             limits.sharedSystemPrompt = try options.sharedPrompt.map { path in
                 String(decoding: try InputFile.contents(of: path), as: UTF8.self)
             }
-            let backend = try options.model.open(checkpoint: path, limits: limits, on: options, isQuiet: false)
-            return ServedModel(name: options.name ?? Self.name(of: path), backend, backend.model)
+            let adapters = try options.model.adapterFiles(for: "serve")
+            let backend = try options.model.open(checkpoint: path, adapters: adapters, limits: limits, on: options, isQuiet: false)
+            let name = options.name ?? ModelOptions.modelName(of: path)
+            let adapted = backend.adapters.map { ServedModel(name: "\(name):\($0.name)", $0, $0.model) }
+            return ServedModel(name: name, backend, backend.model, adapters: adapted)
         }
-    }
-
-    /// `first` for checkpoints/first/best.h5, `Qwen2.5-0.5B` for the folder models/Qwen2.5-0.5B.
-    private static func name(of path: String) -> String {
-        let parts = path.split(separator: "/")
-        let file = String(parts.last ?? "model")
-        if Folder.names(in: path) != nil { return file }
-        let stem = file.split(separator: ".").dropLast().joined(separator: ".")
-        return ["best", "last"].contains(stem) && parts.count > 1 ? String(parts[parts.count - 2]) : stem.isEmpty ? file : stem
     }
 
     private var adminKey: String? { environment["ADMIN_API_KEY"].flatMap { $0.isEmpty ? nil : $0 } }

@@ -115,12 +115,15 @@ extension GenerationOptions {
     }
 
     func openBackend(for command: String, environment: [String: String]) throws -> any ChatBackend {
-        let model = generation.model
+        let model = generation.model, adapters = try model.adapterFiles(for: command)
+        if adapters.count > 1 { throw UsageError("slm \(command): --adapter: expected one adapter, found \(adapters.count).") }
         switch try model.location(for: command) {
         case .url(let url): return try model.open(url: url, environment: environment)
         case .checkpoint(let path):
             if model.checkpoint == nil, !quiet { printNote("using \(path), the newest model under checkpoints/.") }
-            return try model.open(checkpoint: path, on: self, isQuiet: quiet)
+            let backend = try model.open(checkpoint: path, adapters: adapters, on: self, isQuiet: quiet)
+            if let adapter = backend.adapters.first { return adapter }
+            return backend
         }
     }
 }

@@ -10,6 +10,7 @@ extension PrecisionOption: OptionValue {
 struct ModelOptions {
     var checkpoint: String?
     var base: String?
+    var adapters: [String] = []
     var backend: String?
     var backendModel: String?
     var dtype = PrecisionOption.auto
@@ -25,10 +26,15 @@ struct ModelOptions {
     }
 
     /// The options besides the checkpoint.
-    static func options<Options>(_ path: WritableKeyPath<Options, ModelOptions>) -> [CommandOption<Options>] {
+    ///
+    /// - Parameter adapterHelp: What the command does with LoRA adapters of the checkpoint.
+    static func options<Options>(
+        _ path: WritableKeyPath<Options, ModelOptions>, adapterHelp: String = "Use this LoRA adapter of the checkpoint."
+    ) -> [CommandOption<Options>] {
         [
             .option("base", path.appending(path: \.base), value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
                     default: "the path stored in the adapter"),
+            .list("adapter", path.appending(path: \.adapters), value: "NAME=FILE", adapterHelp, separator: ","),
             .option("dtype", path.appending(path: \.dtype), "Store the weights in this data type."),
             .option("backend", path.appending(path: \.backend), value: "openai:URL",
                     "Use a model behind an OpenAI-compatible API. Its key is read from SLM_BACKEND_KEY or OPENAI_API_KEY."),
@@ -60,12 +66,14 @@ struct ModelOptions {
 
     func open(
         checkpoint path: String,
+        adapters: [AdapterFile] = [],
         limits: LocalBackend.Limits = .init(),
         on machine: some MachineOptions,
         isQuiet: Bool
     ) throws -> LocalBackend {
         let tuned = try machine.tunedInference(dtype, isQuiet: isQuiet)
-        return try LocalBackend(checkpoint: path, base: base, dtype, limits: limits, tuned: tuned, on: machine.makeProcessor)
+        return try LocalBackend(
+            checkpoint: path, base: base, adapters: adapters, dtype, limits: limits, tuned: tuned, on: machine.makeProcessor)
     }
 
     func open(url: String, environment: [String: String]) throws -> OpenAIBackend {

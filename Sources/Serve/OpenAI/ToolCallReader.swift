@@ -1,0 +1,46 @@
+import Infer
+import Tokenize
+
+/// Reads the tool calls of one answer while it is generated.
+struct ToolCallReader: Sendable {
+    /// A call with the id that the client refers to.
+    struct Call: Sendable {
+        let index: Int
+        let id: String
+        let call: ToolCall
+    }
+
+    private let allowsSeveral: Bool
+    private var parser: ToolCallParser
+    private(set) var count = 0
+
+    init(_ tools: CompletionRequest.Tools) {
+        allowsSeveral = tools.allowsSeveral
+        parser = ToolCallParser(tools.format, names: tools.tools.names)
+    }
+
+    mutating func add(_ text: String) -> (content: String, calls: [Call]) { output(parser.add(Array(text.utf8))) }
+    mutating func finish() -> (content: String, calls: [Call]) { output(parser.finish()) }
+
+    /// The content and the calls of a whole answer.
+    static func read(_ text: String, _ tools: CompletionRequest.Tools) -> (content: String, calls: [Call]) {
+        var reader = ToolCallReader(tools)
+        let first = reader.add(text), last = reader.finish()
+        return (first.content + last.content, first.calls + last.calls)
+    }
+
+    private mutating func output(_ output: ToolCallParser.Output) -> (content: String, calls: [Call]) {
+        var calls: [Call] = []
+        for call in output.calls where allowsSeveral || count == 0 {
+            calls.append(Call(index: count, id: Self.newID(), call: call))
+            count += 1
+        }
+        return (String(decoding: output.content, as: UTF8.self), calls)
+    }
+
+    /// Nine letters and digits, which Mistral's templates require.
+    private static func newID() -> String {
+        let characters = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+        return String((0..<9).map { _ in characters[Int.random(in: 0..<characters.count)] })
+    }
+}

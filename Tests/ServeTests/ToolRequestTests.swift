@@ -1,0 +1,134 @@
+import Checkpoint
+import Infer
+import JSON
+import Kernels
+import Serve
+import TestSupport
+import Testing
+import Tokenize
+
+/// Tools in `/v1/chat/completions`, with a model that calls the function `weather`.
+@Suite struct ToolRequestTests {
+    private let folder = TemporaryFolder()
+    private let server: TestServer
+
+    init() throws {
+        try ToolCallModel.checkpoint().write(to: folder("tools.h5"))
+        let backend = try LocalBackend(checkpoint: folder("tools.h5"), .f32) { try Processor(threads: 1) }
+        server = try TestServer(backend, modelInfo: backend.model)
+    }
+
+    private static let question = #"{"role":"user","content":"Weather in Rome?"}"#
+    private static let tools = #""tools":\#(ToolCallModel.tools)"#
+
+    private func chat(_ messages: String, _ fields: String) throws -> RawHTTPConnection.Answer {
+        let body = #"{"temperature":0,"messages":[\#(messages)]\#(fields.isEmpty ? "" : ",")\#(fields)}"#
+        return try #require(server.connect().post("/v1/chat/completions", body))
+    }
+
+    private func choice(_ answer: RawHTTPConnection.Answer) throws -> JSONElement {
+        try #require(try answer.json()["choices"]?.elements?.first { _ in true }, "\(answer.text)")
+    }
+
+    @Test func `an answer calls a function, and the next one uses its result`() throws {
+        let first = try choice(chat(Self.question, Self.tools)), message = try #require(first["message"])
+        #expect(first["finish_reason"]?.string == "tool_calls" && message["content"]?.string == ToolCallModel.thought)
+        let calls = Array(try #require(message["tool_calls"]?.elements)), call = try #require(calls.first)
+        let id = try #require(call["id"]?.string)
+        #expect(calls.count == 1 && id.count == 9 && call["type"]?.string == "function" && call["index"] == nil)
+        #expect(call["function"]?["name"]?.string == "weather" && call["function"]?["arguments"]?.string == ToolCallModel.arguments)
+        let history = "\(Self.question),\(String(decoding: message.json, as: UTF8.self)),"
+            + #"{"role":"tool","tool_call_id":"\#(id)","content":"sunny"}"#
+        for fields in [Self.tools, ""] {
+            let second = try choice(chat(history, fields))
+            #expect(second["finish_reason"]?.string == "stop" && second["message"]?["content"]?.string == ToolCallModel.answer)
+            #expect(second["message"]?["tool_calls"] == nil)
+        }
+    }
+
+    @Test(arguments: ["", #""tool_choice":"none","# + tools, #""tools":[]"#])
+    func `an answer without tools is text`(_ fields: String) throws {
+        let found = try choice(chat(Self.question, fields))
+        #expect(found["finish_reason"]?.string == "stop" && found["message"]?["content"]?.string == ToolCallModel.plain)
+    }
+
+    @Test func `a streamed answer has its calls in chunks`() throws {
+        let stream = try chat(Self.question, Self.tools + #","stream":true,"tool_choice":"auto","parallel_tool_calls":false"#)
+        var content = "", calls: [JSONElement] = [], reasons: [String] = []
+        for line in stream.data.dropLast() {
+            var parser = JSONParser()
+            let choice = try #require(try parser.parse(Array(line.utf8))["choices"]?.elements?.first { _ in true })
+            content += choice["delta"]?["content"]?.string ?? ""
+            for call in choice["delta"]?["tool_calls"]?.elements.map(Array.init) ?? [] { calls.append(call) }
+            if let reason = choice["finish_reason"]?.string { reasons.append(reason) }
+        }
+        #expect(content == ToolCallModel.thought && reasons == ["tool_calls"] && stream.data.last == "[DONE]")
+        #expect(calls.count == 1 && calls.first?["index"]?.integer == 0 && calls.first?["id"]?.string?.count == 9)
+        #expect(calls.first?["function"]?["arguments"]?.string == ToolCallModel.arguments)
+    }
+
+    @Test(
+        "an invalid field is named",
+        arguments: [
+            (#""tools":{}"#, "tools"), (#""tools":[{"type":"function"}]"#, "tools[0]"), (#""tools":[{"type":"web"}]"#, "tools[0]"),
+            (#""tools":[{"type":"function","function":{"name":"a b"}}]"#, "tools[0].function.name"),
+            (#""tools":[{"type":"function","function":{"name":"a","parameters":[]}}]"#, "tools[0].function.parameters"),
+            (tools + #","tool_choice":"required""#, "tool_choice"),
+            (tools + #","tool_choice":{"type":"function","function":{"name":"weather"}}"#, "tool_choice"),
+            (tools + #","parallel_tool_calls":1"#, "parallel_tool_calls"),
+        ])
+    func invalid(fields: String, field: String) throws {
+        let answer = try chat(Self.question, fields)
+        #expect(try answer.status == 400 && answer.json()["error"]?["param"]?.string == field, "\(answer.text)")
+    }
+
+    @Test(
+        "an invalid message is named",
+        arguments: [
+            (#"{"role":"tool","content":"x"}"#, "messages[0].tool_call_id"),
+            (#"{"role":"tool","tool_call_id":"1"}"#, "messages[0].content"),
+            (#"{"role":"assistant","tool_calls":{}}"#, "messages[0].tool_calls"), (#"{"role":"assistant"}"#, "messages[0].content"),
+            (#"{"role":"assistant","tool_calls":[{"id":"1","function":{"name":"f","arguments":"[1]"}}]}"#,
+                "messages[0].tool_calls[0].function.arguments"),
+            (#"{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}"#, "messages[0].tool_calls[0].id"),
+        ])
+    func invalidMessages(message: String, field: String) throws {
+        let answer = try chat(message, Self.tools)
+        #expect(try answer.status == 400 && answer.json()["error"]?["param"]?.string == field, "\(answer.text)")
+    }
+
+    @Test func `a model whose template has no tools refuses them with one sentence`() throws {
+        let info = ModelInfo(
+            name: "plain", context: 64, try Tokenizer(SampleCheckpoint.vocabulary),
+            try ChatRenderer(.specialTokens, for: Tokenizer(SampleCheckpoint.vocabulary)))
+        let connection = try TestServer(modelInfo: info).connect()
+        let requests = [
+            (#"{"messages":[\#(Self.question)],\#(Self.tools)}"#, "tools"),
+            (#"{"messages":[{"role":"tool","tool_call_id":"1","content":"x"}]}"#, "messages"),
+        ]
+        for (body, field) in requests {
+            let error = try #require(connection.post("/v1/chat/completions", body)).json()["error"]
+            #expect(error?["param"]?.string == field)
+            let sentence = "not supported: the chat template of test-model has no tools whose calls can be read."
+            #expect(error?["message"]?.string?.hasSuffix(sentence) == true, "\(error?["message"]?.string ?? "")")
+        }
+        #expect(try TestServer().connect().post("/v1/chat/completions", requests[0].0)?.status == 400)
+    }
+
+    @Test func `special tokens of tool calls are allowed in answers with tools only`() throws {
+        let vocabulary = Vocabulary.ofBytes(specialTokens: ["</s>", "[INST]", "[TOOL_CALLS]", "[ARGS]"])
+        var jinja = JinjaChatTemplate("""
+            {% for m in messages %}{% if m.role == 'user' %}{{ '[INST]' + m.content }}{% if tools %}{{ tools | tojson }}{% endif %}\
+            {% elif m.tool_calls %}{{ '[TOOL_CALLS] ' + (m.tool_calls | map(attribute='function') | list | tojson) + eos_token }}\
+            {% else %}{{ m.content + eos_token }}{% endif %}{% endfor %}
+            """)
+        jinja.tokens = ["eos_token": "</s>"]
+        let renderer = try ChatRenderer(.jinja(jinja), for: Tokenizer(vocabulary))
+        func banned(_ callsTools: Bool) -> [String] {
+            let rules = StopRules(for: .chat([]), vocabulary, renderer, stop: [], callsTools: callsTools)
+            return rules.banned.compactMap { id in vocabulary.specialTokens.first { $0.id == id }?.text }
+        }
+        #expect(banned(false) == ["[INST]", "[TOOL_CALLS]", "[ARGS]"])
+        #expect(renderer.toolCallFormat == .mistral && banned(true) == ["[INST]"])
+    }
+}

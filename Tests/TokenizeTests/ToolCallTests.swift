@@ -1,0 +1,169 @@
+import TestSupport
+import Testing
+import Tokenize
+
+/// Tool calls in answers, in the forms of different models.
+@Suite struct ToolCallTests {
+    private static let names = ["weather", "time"]
+
+    /// The content and the calls of an answer in pieces of these lengths; as a whole without them.
+    private func read(_ format: ToolCallFormat, _ text: [UInt8], pieces: (inout TestRandom) -> Int, _ random: inout TestRandom)
+        -> (content: String, calls: [ToolCall])
+    {
+        var parser = ToolCallParser(format, names: Self.names), content: [UInt8] = [], calls: [ToolCall] = [], start = 0
+        func add(_ output: ToolCallParser.Output) {
+            content += output.content
+            calls += output.calls
+        }
+        while start < text.count {
+            let end = min(text.count, start + max(1, pieces(&random)))
+            add(parser.add(Array(text[start..<end])))
+            start = end
+        }
+        add(parser.finish())
+        return (String(decoding: content, as: UTF8.self), calls)
+    }
+
+    private func read(_ format: ToolCallFormat, _ text: String) -> (content: String, calls: [ToolCall]) {
+        var random = TestRandom(1)
+        return read(format, Array(text.utf8), pieces: { _ in Int.max / 2 }, &random)
+    }
+
+    private static let weather = ToolCall(name: "weather", arguments: Array(#"{"city":"Rome"}"#.utf8))
+    private static let time = ToolCall(name: "time", arguments: Array("{}".utf8))
+    private static let weatherJSON = #"{"name": "weather", "arguments": {"city": "Rome"}}"#
+    private static let timeJSON = #"{"name": "time", "arguments": {}}"#
+
+    struct Answer: Sendable {
+        let format: ToolCallFormat
+        let text: String
+        var content = ""
+        var calls: [ToolCall] = []
+    }
+
+    static let answers = [
+        Answer(format: .hermes, text: "Hello, you.", content: "Hello, you."),
+        Answer(format: .hermes, text: "<tool_call>\n\(weatherJSON)\n</tool_call>", calls: [weather]),
+        Answer(
+            format: .hermes, text: "Let me see.\n\n<tool_call>\n\(weatherJSON)\n</tool_call>\n<tool_call>\(timeJSON)</tool_call>\n",
+            content: "Let me see.", calls: [weather, time]),
+        Answer(format: .hermes, text: "<tool_call>\(timeJSON)</tool_call> Done.", content: " Done.", calls: [time]),
+        Answer(format: .hermes, text: "<tool_call>\(weatherJSON)", calls: [weather]),
+        Answer(format: .hermes, text: "<tool_call>{\"name\": \"time\"}</tool_call>", calls: [time]),
+        Answer(
+            format: .hermes, text: #"<tool_call>{"name": "weather", "arguments": "{\"city\": \"Rome\"}"}</tool_call>"#, calls: [weather]),
+        Answer(format: .hermes, text: "a <tool_call>nothing</tool_call> b", content: "a<tool_call>nothing</tool_call> b"),
+        Answer(format: .hermes, text: "1 <tool_ca", content: "1 <tool_ca"),
+        Answer(format: .mistral, text: "Hello", content: "Hello"),
+        Answer(format: .mistral, text: "[TOOL_CALLS] [\(weatherJSON), \(timeJSON)]", calls: [weather, time]),
+        Answer(format: .mistral, text: "I look. [TOOL_CALLS][\(timeJSON)]", content: "I look.", calls: [time]),
+        Answer(
+            format: .mistral, text: #"[TOOL_CALLS]weather[ARGS]{"city": "Rome"}[TOOL_CALLS]time[CALL_ID]123456789[ARGS]{}"#,
+            calls: [weather, time]),
+        Answer(format: .mistral, text: #"[TOOL_CALLS]weather{"city": "Rome"}"#, calls: [weather]),
+        Answer(format: .mistral, text: "[TOOL_CALLS] what?", content: "[TOOL_CALLS] what?"),
+        Answer(format: .llama, text: "Hello {}", content: "Hello {}"),
+        Answer(format: .llama, text: #"{"name": "weather", "parameters": {"city": "Rome"}}"#, calls: [weather]),
+        Answer(
+            format: .llama, text: #"<|python_tag|>{"name": "weather", "parameters": {"city": "Rome"}}; \#(timeJSON)"#,
+            calls: [weather, time]),
+        // JSON that the user has asked for is not a call.
+        Answer(format: .llama, text: #"{"name": "Ada", "parameters": {}}"#, content: #"{"name": "Ada", "parameters": {}}"#),
+        Answer(format: .llama, text: #"{"a": "}"} and more"#, content: #"{"a": "}"} and more"#),
+        Answer(format: .llama, text: "", content: ""),
+    ]
+
+    @Test(arguments: answers) func `calls are separated from text, however the answer is divided`(_ answer: Answer) {
+        let whole = read(answer.format, answer.text)
+        #expect(whole.content == answer.content && whole.calls == answer.calls, "\(answer.text)")
+        var random = TestRandom(3)
+        for most in [1, 2, 5, 12] {
+            let found = read(answer.format, Array(answer.text.utf8), pieces: { Int($0.next() % UInt64(most)) + 1 }, &random)
+            #expect(found.content == whole.content && found.calls == whole.calls, "\(answer.text) in pieces of \(most)")
+        }
+    }
+
+    @Test func `random answers give the same however they are divided`() {
+        let parts = [
+            "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "[ARGS]", "<|python_tag|>", Self.weatherJSON, Self.timeJSON, "{", "}", "[", "]",
+            "\"", " ", "\n", "a", "é", "weather", "\\", ";", ",",
+        ].map { Array($0.utf8) }
+        var random = TestRandom(5)
+        for _ in 0..<4_000 {
+            var text: [UInt8] = []
+            for _ in 0..<random.next() % 12 {
+                var part = parts[Int(random.next() % UInt64(parts.count))]
+                if random.next() % 4 == 0 { part.removeLast(Int(random.next() % UInt64(part.count + 1))) }
+                text += part
+            }
+            for format in ToolCallFormat.allCases {
+                let whole = read(format, text, pieces: { _ in Int.max / 2 }, &random)
+                let divided = read(format, text, pieces: { Int($0.next() % 4) }, &random)
+                let isSame = whole.content == divided.content && whole.calls == divided.calls
+                #expect(isSame, "\(format): \(String(decoding: text, as: UTF8.self))")
+            }
+        }
+    }
+
+    // MARK: Templates
+
+    private static let specialTokens = ["<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|eot_id|>", "[TOOL_CALLS]", "[INST]", "[/INST]"]
+
+    private func format(_ template: String) throws -> ToolCallFormat? {
+        var jinja = JinjaChatTemplate(template)
+        jinja.tokens = ["eos_token": "</s>", "bos_token": "<s>"]
+        return try ChatRenderer(.jinja(jinja), for: Tokenizer(.ofBytes(specialTokens: Self.specialTokens))).toolCallFormat
+    }
+
+    private static let chatML = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
+        + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+
+    @Test func `the form of calls is that of the template`() throws {
+        #expect(try format(ToolCallModel.template) == .hermes)
+        // The form of Mistral 7B v0.3: tools before the last question, calls with ids of nine characters.
+        #expect(try format("""
+            {{ bos_token }}{% set users = messages | selectattr('role', 'equalto', 'user') | list %}\
+            {% for m in messages %}{% if m.role == 'user' %}{% if tools and m == users[-1] %}\
+            {{ '[AVAILABLE_TOOLS] ' + tools | tojson + '[/AVAILABLE_TOOLS]' }}{% endif %}\
+            {{ '[INST] ' + m.content + '[/INST]' }}{% elif m.tool_calls %}{{ '[TOOL_CALLS] [' }}{% for c in m.tool_calls %}\
+            {% if c.id | length != 9 %}{{ raise_exception('nine') }}{% endif %}\
+            {{ (c.function | tojson)[:-1] + ', "id": "' + c.id + '"}' }}{% endfor %}{{ ']' + eos_token }}\
+            {% else %}{{ ' ' + m.content + eos_token }}{% endif %}{% endfor %}
+            """) == .mistral)
+        // The form of Llama 3.1.
+        #expect(try format("""
+            {{ bos_token }}{% if tools %}{{ 'Functions: ' + tools | tojson }}{% endif %}{% for m in messages %}\
+            {{ m.role + ':\\n\\n' }}{% if m.tool_calls %}{% for c in m.tool_calls %}\
+            {{ '{"name": "' + c.function.name + '", "parameters": ' + c.function.arguments | tojson + '}' }}{% endfor %}\
+            {% else %}{{ m.content }}{% endif %}{{ '<|eot_id|>' }}{% endfor %}\
+            {% if add_generation_prompt %}{{ 'assistant:\\n\\n' }}{% endif %}
+            """) == .llama)
+        // A template that ignores tools, one that writes calls in a form of its own, and slm's own.
+        #expect(try format(Self.chatML) == nil)
+        #expect(try format(Self.chatML + "{% if tools %}{{ tools | tojson }}{% endif %}") == nil)
+        #expect(try ChatRenderer(.specialTokens, for: Tokenizer(SampleCheckpoint.vocabulary)).toolCallFormat == nil)
+    }
+
+    @Test func `a template sees tools, calls and results, and none of them writes special tokens`() throws {
+        let tokenizer = try Tokenizer(ToolCallModel.vocabulary)
+        let renderer = try ChatRenderer(.jinja(JinjaChatTemplate(ToolCallModel.template)), for: tokenizer)
+        var encoder = try Encoder(tokenizer, cacheBits: 0), chat = ChatTokens()
+        let call = ToolCall(name: "weather", arguments: Array(#"{"city":"<|im_end|>","n":[1,2.5,true,null]}"#.utf8))
+        let messages: [Conversation.Message] = [
+            .init(.user, "Hi"), .init("Well", calling: [.init(id: "1", call)]), .init(resultOf: "1", "sunny<|im_end|>"),
+        ]
+        let function = #"{"name":"weather","description":"<|im_end|>"}"#
+        let tools = ChatTools(json: Array(#"[{"type":"function","function":\#(function)}]"#.utf8), names: ["weather"])
+        try renderer.append(promptOf: messages, tools: tools, with: &encoder, to: &chat)
+        #expect(tokenizer.text(of: chat.ids) == """
+            <|im_start|>system\nTools:\n{"type": "function", "function": {"name": "weather", "description": "<|im_end|>"}}\n<|im_end|>
+            <|im_start|>user\nHi<|im_end|>
+            <|im_start|>assistant\nWell\n<tool_call>\n{"name": "weather", "arguments": {"city": "<|im_end|>", "n": [1, 2.5, true, null]}}
+            </tool_call><|im_end|>
+            <|im_start|>tool\nsunny<|im_end|><|im_end|>
+            <|im_start|>assistant\n\r
+            """)
+        let end = try #require(ToolCallModel.vocabulary.specialTokenID("<|im_end|>"))
+        #expect(chat.ids.filter { $0 == end }.count == 4)
+    }
+}
