@@ -69,13 +69,14 @@ extension Processor {
     private func multiply(_ part: LowRankPart, _ x: Buffer, into prepared: UnsafeMutableRawPointer, _ scratch: UnsafeMutableRawPointer) {
         let a = part.matrices.a, I = a.inputs, R = a.outputs, M = part.rows.count
         let inputs = M * table.weights_input_bytes(a.layout, I)
-        table.weights_prepare_input(a.layout, x.floats + part.rows.lowerBound * I, M, I, scratch)
+        table.weights_prepare_input(a.layout, x.floats + part.rows.lowerBound * I, M, I, a.inputScales?.floats, scratch)
         let low = (scratch + inputs).assumingMemoryBound(to: Float.self)                     // [M, R]
         withUnsafePointer(to: slm_matmul(M: M, N: R, K: I, into: UnsafeMutableRawPointer(low))) {
             table.packed_matmul(a.layout, $0, a.panels.pointer, scratch, 0, table.panels(of: R))
         }
         if part.matrices.scale != 1 { for i in 0..<M * R { low[i] *= part.matrices.scale } }
-        table.weights_prepare_input(part.matrices.b.layout, low, M, R, prepared + part.prepared)
+        let b = part.matrices.b
+        table.weights_prepare_input(b.layout, low, M, R, b.inputScales?.floats, prepared + part.prepared)
     }
 
     private func add(_ part: LowRankPart, panels: Range<Int>, from prepared: UnsafeMutableRawPointer, to y: Buffer) {
