@@ -8,7 +8,7 @@ package enum TokenRole: UInt8, Sendable, CaseIterable {
 
     package init(_ role: Conversation.Role) {
         self = switch role {
-        // Results of functions are part of what the assistant is told.
+        // Results of functions are input of the assistant, as messages of the user are.
         case .user, .tool: .user
         case .assistant: .assistant
         case .system: .system

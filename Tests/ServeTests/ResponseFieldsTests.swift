@@ -119,8 +119,8 @@ import Testing
 
     @Test func `the server's state`() throws {
         #expect(try response("GET", "/api/health") == """
-            200 {status: ready, model: test-model, remote: true, context: 64, starter_questions: [], registration: open, \
-            uptime_seconds: number, servers: 1, queue: {running: 0, waiting: 0}}
+            200 {status: ready, model: test-model, models: [test-model], remote: true, context: 64, starter_questions: [], \
+            registration: open, uptime_seconds: number, servers: 1, queue: {running: 0, waiting: 0}}
             """)
         #expect(try response("GET", "/api/ready") == "200 {status: ready, checks: {model: ok, engine: ok, database: ok}}")
         #expect(try response("GET", "/stats") == "200 {count: 0, ready: false, collecting: true}")

@@ -48,7 +48,7 @@ import Tokenize
     }
 
     @Test func `an unknown name is an error that lists the known ones`() throws {
-        let connection = try server().connect(), model = #""model":"test-model:green""#
+        let server = try server(), connection = try server.connect(), model = #""model":"test-model:green""#
         let requests = [
             ("/v1/chat/completions", #"{\#(model),"messages":[{"role":"user","content":"Hello"}]}"#),
             ("/v1/completions", #"{\#(model),"prompt":"Hello"}"#), ("/api/chat/guest", #"{\#(model),"message":"Hello"}"#),

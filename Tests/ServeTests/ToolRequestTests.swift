@@ -101,7 +101,7 @@ import Tokenize
         let info = ModelInfo(
             name: "plain", context: 64, try Tokenizer(SampleCheckpoint.vocabulary),
             try ChatRenderer(.specialTokens, for: Tokenizer(SampleCheckpoint.vocabulary)))
-        let connection = try TestServer(modelInfo: info).connect()
+        let server = try TestServer(modelInfo: info), connection = try server.connect()
         let requests = [
             (#"{"messages":[\#(Self.question)],\#(Self.tools)}"#, "tools"),
             (#"{"messages":[{"role":"tool","tool_call_id":"1","content":"x"}]}"#, "messages"),
@@ -112,7 +112,8 @@ import Tokenize
             let sentence = "not supported: the chat template of test-model has no tools whose calls can be read."
             #expect(error?["message"]?.string?.hasSuffix(sentence) == true, "\(error?["message"]?.string ?? "")")
         }
-        #expect(try TestServer().connect().post("/v1/chat/completions", requests[0].0)?.status == 400)
+        let remote = try TestServer()
+        #expect(try remote.connect().post("/v1/chat/completions", requests[0].0)?.status == 400)
     }
 
     @Test func `special tokens of tool calls are allowed in answers with tools only`() throws {

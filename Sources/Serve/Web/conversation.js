@@ -121,7 +121,8 @@ export class Conversation extends EventTarget {
     this.#changed();
     const target = this.api.session.isGuest ? { history } : { conversation_id: this.id, replace_from: replaceFrom };
     try {
-      await this.#receive({ message: text, ...this.settings.changed, ...this.settings.modelField, ...target }, prompt, answer, running.signal);
+      const body = { message: text, ...this.settings.changed, ...this.settings.modelField, ...target };
+      await this.#receive(body, prompt, answer, running.signal);
     } catch (error) {
       this.#handleError(/** @type {Error} */ (error), prompt, answer, running.signal.aborted || this.isStopping);
     } finally {
