@@ -9,7 +9,11 @@ extension Checkpoint {
     ///
     /// Position embeddings, norms and biases stay f32, because they are small. With int4, an untied token embedding is stored in int8,
     /// because its rows are the input of every layer. Training state is dropped, except for the starter questions.
-    package func quantized(to precision: WeightPrecision, on processor: Processor) throws(CheckpointError) -> Checkpoint {
+    ///
+    /// - Parameter releasingFile: Releases pages of the file after they are read. The weights must not have been changed in memory.
+    package func quantized(
+        to precision: WeightPrecision, releasingFile: Bool = false, on processor: Processor
+    ) throws(CheckpointError) -> Checkpoint {
         if adapter != nil {
             throw .notExpressible(
                 format: "a file of \(precision.rawValue) weights",
@@ -23,10 +27,11 @@ extension Checkpoint {
         result.starterQuestions = starterQuestions
         for (name, array) in weights {
             if array.shape.rank == 2, array.shape[1] > 1, !name.hasPrefix("positions") {
-                let isEmbedding = name.hasPrefix("tokens") && !configuration.isTied
+                let isEmbedding = name.hasPrefix("tokens") && !configuration.isTied && precision == .int4
                 result.quantized[name] = processor.quantize(
                     array.values, outputs: array.shape[0], inputs: array.shape[1], to: isEmbedding ? .int8 : precision
                 )
+                if releasingFile { array.values.releaseFilePages() }
             } else {
                 result.weights[name] = array
             }
@@ -34,9 +39,24 @@ extension Checkpoint {
         return result
     }
 
+    /// Returns the model with its matrices in a precision, for a base that stays in memory while an adapter is trained; as they are if nil.
+    ///
+    /// Matrices that are in this precision already stay in the file.
+    package func keeping(_ precision: WeightPrecision?, on processor: Processor) throws(CheckpointError) -> Checkpoint {
+        guard let precision, precision != quantizedPrecision ?? .float32 else { return self }
+        if precision == .float32 { return try dequantized(on: processor) }
+        if let stored = quantizedPrecision {
+            throw .mismatch(
+                path: name, name: "the base model", expected: "f32 weights to keep in \(precision.rawValue) (--base-dtype)",
+                found: "\(stored.rawValue) ones")
+        }
+        return try quantized(to: precision, releasingFile: true, on: processor)
+    }
+
     /// The precision of the quantized matrices (int4 if any of them is); nil if there are none.
     package var quantizedPrecision: WeightPrecision? {
-        quantized.contains { $0.element.precision == .int4 } ? .int4 : quantized.count > 0 ? .int8 : nil
+        let found = Set(quantized.map(\.element.precision))
+        return [.int4, .int8, .bfloat16].first { found.contains($0) }
     }
 
     /// The precision in which the model's matrices are stored: for a LoRA adapter, those of its base, unless PiSSA has changed them.

@@ -1,6 +1,7 @@
 internal import CKernels
 
-/// A weight matrix [O, I] in int8 or int4, row by row, as checkpoints store it. The same on every CPU, unlike ``PackedWeights``.
+/// A weight matrix [O, I] in int8 or int4, row by row, as checkpoints store it, or in bf16. The same on every CPU, unlike
+/// ``PackedWeights``.
 ///
 ///     let quantized = processor.quantize(values, outputs: O, inputs: I, to: .int8)
 ///     let packed = processor.pack(quantized)                                 // equals pack(values, …, as: .int8)
@@ -9,15 +10,16 @@ package struct QuantizedWeights {
     package let precision: WeightPrecision
     package let outputs, inputs: Int
     /// int8: [O, I], each weight in steps of its scale, + 128. int4: [O, (I + 1)/2], indices of levels, two per byte, the first in the low
-    /// half.
+    /// half. bf16: [O, I], the numbers themselves.
     package let codes: Buffer
-    /// [O, groups]: one scale for each 64 inputs.
+    /// [O, groups]: one scale for each 64 inputs; none for bf16.
     package let scales: Buffer
 
     package init(_ precision: WeightPrecision, outputs: Int, inputs: Int, codes: Buffer, scales: Buffer) {
         require(
-            codes.type == .byte && codes.count == outputs * Self.codeBytes(precision, inputs: inputs)
-                && scales.count == outputs * Self.groups(inputs: inputs),
+            codes.type == (precision == .bfloat16 ? .bfloat16 : .byte)
+                && codes.count * codes.type.size == outputs * Self.codeBytes(precision, inputs: inputs)
+                && scales.count == (precision == .bfloat16 ? 0 : outputs * Self.groups(inputs: inputs)),
             "\(precision.rawValue) weights [\(outputs), \(inputs)] of \(codes.count) codes and \(scales.count) scales")
         self.precision = precision
         self.outputs = outputs
@@ -26,10 +28,17 @@ package struct QuantizedWeights {
         self.scales = scales
     }
 
+    /// The numbers [O, I] of weights in bf16, which matmuls read as they are; nil for codes.
+    package var bfloat16: Buffer? { precision == .bfloat16 ? codes : nil }
+
     /// Bytes of the codes of one row.
     package static func codeBytes(_ precision: WeightPrecision, inputs: Int) -> Int {
-        require(precision == .int8 || precision == .int4, "quantized weights: expected int8 or int4, found \(precision.rawValue)")
-        return precision == .int8 ? inputs : (inputs + 1) / 2
+        switch precision {
+        case .bfloat16: return 2 * inputs
+        case .int8: return inputs
+        case .int4: return (inputs + 1) / 2
+        case .float32: preconditionFailure("quantized weights: expected bf16, int8 or int4, found f32")
+        }
     }
 
     /// Scales of one row.
@@ -37,8 +46,13 @@ package struct QuantizedWeights {
 }
 
 extension Processor {
-    /// Quantizes weights [O, I].
+    /// Quantizes weights [O, I], or rounds them to bf16.
     package func quantize(_ values: Buffer, outputs O: Int, inputs I: Int, to precision: WeightPrecision) -> QuantizedWeights {
+        if precision == .bfloat16 {
+            let rounded = buffer(of: O * I, .bfloat16)
+            copy(values, into: rounded)
+            return QuantizedWeights(.bfloat16, outputs: O, inputs: I, codes: rounded, scales: buffer(of: 0, .float32))
+        }
         let packed = pack(values, outputs: O, inputs: I, as: precision)
         let width = QuantizedWeights.codeBytes(precision, inputs: I)
         let groups = QuantizedWeights.groups(inputs: I)
@@ -60,6 +74,11 @@ extension Processor {
         let O = weights.outputs
         let I = weights.inputs
         let precision = weights.precision
+        if precision == .bfloat16 {
+            let values = buffer(of: O * I, .float32)
+            dequantize(weights, into: values)
+            return pack(values, outputs: O, inputs: I, as: .bfloat16)
+        }
         let panels = buffer(of: (table.weights_bytes(precision.code, O, I) + 3) / 4, .int32)
         let width = QuantizedWeights.codeBytes(precision, inputs: I)
         let count = table.panels(of: O)
@@ -112,6 +131,11 @@ extension Processor {
     }
 
     private func dequantize(_ weights: QuantizedWeights, from row: Int, count: Int, into values: UnsafeMutablePointer<Float>) {
+        if let numbers = weights.bfloat16 {
+            let I = weights.inputs, row = numbers[row * I..<(row + count) * I].pointer.assumingMemoryBound(to: UInt16.self)
+            for i in 0..<count * I { values[i] = Float(bitPattern: UInt32(row[i]) << 16) }
+            return
+        }
         let width = QuantizedWeights.codeBytes(weights.precision, inputs: weights.inputs)
         let groups = QuantizedWeights.groups(inputs: weights.inputs)
         table.weights_dequantize(

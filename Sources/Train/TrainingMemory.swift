@@ -50,7 +50,8 @@ package struct TrainingMemory: Sendable {
         let block = tokens * ((qkv + mlp) * stored + 8 * C)
         let blocks = isRecomputing ? min(L, 1) * block + L * tokens * C * 4 : L * block
         // The logits in f32, and the copy of their gradient that the matmuls read.
-        let logits = min(tokens, Double(Tape.logitRows(of: c.vocabulary))) * V * (precision == .bfloat16 ? 6 : 4)
+        let logitRows = isRecomputing && lora == nil ? Tape.fewLogitRows(of: c.vocabulary) : Tape.logitRows(of: c.vocabulary)
+        let logits = min(tokens, Double(logitRows)) * V * (precision == .bfloat16 ? 6 : 4)
         let hasNGrams = nGramTokens > 0 && NGramInitialization.isPossible(for: c)
         let initialization = hasNGrams ? NGramInitialization.bytes(for: c, counting: nGramTokens) : 0
         return Double(Self.program) + dataBytes + parameters(of: c) + max(blocks + logits, initialization)
@@ -62,7 +63,7 @@ package struct TrainingMemory: Sendable {
         var list = ParameterList(lora: lora)
         _ = GPT(configuration, in: &list)
         // int8 and int4 have an f32 scale for every 64 weights.
-        let frozenBytes = switch frozenPrecision { case .int4: 0.5625; case .int8: 1.0625; default: 4.0 }
+        let frozenBytes = switch frozenPrecision { case .int4: 0.5625; case .int8: 1.0625; case .bfloat16: 2.0; case .float32: 4.0 }
         return 16 * Double(list.count) + frozenBytes * Double(list.frozen.count)
     }
 
