@@ -151,6 +151,7 @@ let package = Package(
         testProgram("CheckpointWriter", ["TestSupport", "Formats", "Checkpoint", "Model", "Autograd", "Kernels", "JSON"]),
         testProgram("JinjaRender", ["Jinja", "JSON"]),
         testProgram("Logits", ["Infer", "Formats", "Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
+        testProgram("Gradients", ["Train", "Checkpoint", "Model", "Autograd", "Kernels", "Files"]),
         .target(name: "ResourceWatch", path: "Tests/Programs/ResourceWatch"),
         testProgram("FormatFuzzer", ["ResourceWatch", "TestSupport", "Kernels"]),
         testProgram("StoreWriter", ["Store", "Threads"]),

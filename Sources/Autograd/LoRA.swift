@@ -11,6 +11,9 @@ package struct LoRAConfiguration: Sendable, Equatable {
     package var alpha: Float
     /// The last part of the names of the layers to adapt, such as "qkv".
     package var targets: [String]
+    /// The blocks of layers that do not have one pair of matrices of rank `rank`, by the name of the layer or its last part. A layer
+    /// with no blocks is not adapted.
+    package var blocks: [String: [LoRABlock]] = [:]
 
     /// - Parameter alpha: α; the rank by default, so that the scale is 1.
     package init(rank: Int, alpha: Float? = nil, targets: [String]) {
@@ -22,6 +25,28 @@ package struct LoRAConfiguration: Sendable, Equatable {
 
     /// α/r, the factor of B·A.
     package var scale: Float { alpha / Float(rank) }
+
+    /// The blocks of a layer; nil if it has one pair of matrices of rank `rank`.
+    package func blocks(of layer: String) -> [LoRABlock]? { blocks[layer] ?? blocks[Self.target(of: layer)] }
+
+    /// The last part of a layer's name: "qkv" of "layer3.qkv".
+    package static func target(of layer: String) -> String { layer.split(separator: ".").last.map(String.init) ?? layer }
+}
+
+/// Rows of an adapted layer that have A and B of their own.
+///
+/// An adapter of another program can adapt queries, keys and values, or the gates and values of an MLP, separately, which are one layer in
+/// slm. Its matrices are then stacked: A = [A₁; A₂; …], and B is block diagonal. The numbers of B outside of the blocks are 0, and stay
+/// 0 in training.
+package struct LoRABlock: Sendable, Equatable {
+    package var rows: Int
+    /// The number of rows of A, and columns of B, that belong to the block; 0 if these rows of the layer are not adapted.
+    package var rank: Int
+
+    package init(rows: Int, rank: Int) {
+        self.rows = rows
+        self.rank = rank
+    }
 }
 
 /// The matrices A and B of one adapted linear layer.
@@ -31,14 +56,40 @@ package struct LoRALayer: Sendable {
     package let a: Parameter                           // [R, I]
     package let b: Parameter                           // [O, R]; starts at 0, so the adapted layer starts as W
     package let scale: Float
+    /// One block for each part of the layer that has A and B of its own; usually one.
+    package let blocks: [LoRABlock]
 
-    init(for weight: Parameter, of layer: String, _ configuration: LoRAConfiguration, in list: inout ParameterList) {
+    /// nil if no rows of the layer are adapted.
+    init?(for weight: Parameter, of layer: String, _ configuration: LoRAConfiguration, in list: inout ParameterList) {
         let O = weight.shape[0]
         let I = weight.shape[1]
         self.weight = weight
         scale = configuration.scale
-        a = list.addTrainable("\(layer).lora_A", [configuration.rank, I], .uniform(limit: 1 / Float(I).squareRoot()))
-        b = list.addTrainable("\(layer).lora_B", [O, configuration.rank], .constant(0))
+        blocks = configuration.blocks(of: layer) ?? [LoRABlock(rows: O, rank: configuration.rank)]
+        let R = blocks.reduce(0) { $0 + $1.rank }
+        guard R > 0 else { return nil }
+        a = list.addTrainable("\(layer).lora_A", [R, I], .uniform(limit: 1 / Float(I).squareRoot()))
+        b = list.addTrainable("\(layer).lora_B", [O, R], .constant(0))
+    }
+
+    /// The rows and columns of B that each block with a rank has.
+    package var blockRanges: [(rows: Range<Int>, columns: Range<Int>)] {
+        var (row, column) = (0, 0)
+        return blocks.map { block in
+            defer { (row, column) = (row + block.rows, column + block.rank) }
+            return (row..<row + block.rows, column..<column + block.rank)
+        }
+    }
+
+    /// Sets the numbers of a matrix like B to 0 outside of the blocks.
+    func clearOutsideBlocks(of matrix: Buffer) {
+        guard blocks.count > 1 else { return }
+        let R = b.shape[1]
+        matrix.write { span in
+            for (rows, columns) in blockRanges {
+                for row in rows { for column in 0..<R where !columns.contains(column) { span[row * R + column] = 0 } }
+            }
+        }
     }
 
     /// (α/r)·(x·Aᵀ)·Bᵀ + plus: two thin matmuls, because B·A would be as large as W.

@@ -76,7 +76,7 @@ package struct ParameterList: Sendable {
     /// Adds LoRA matrices for a layer's weight, if the layer is a target.
     mutating func addLoRA(to weight: Parameter, in layer: String) -> LoRALayer? {
         guard let lora, lora.targets.contains(where: { layer == $0 || layer.hasSuffix("." + $0) }) else { return nil }
-        let matrices = LoRALayer(for: weight, of: layer, lora, in: &self)
+        guard let matrices = LoRALayer(for: weight, of: layer, lora, in: &self) else { return nil }
         loraLayers.append(matrices)
         return matrices
     }
@@ -96,9 +96,11 @@ package final class Parameters {
     package private(set) lazy var gradients = processor.zeros(values.count)
     /// Whether a gradient has been written since `zeroGradients`. The first write stores, and later ones add.
     private var isWritten: [Bool]
-    /// Frozen matrices in int8 or int4, or those of a model that is not trained, by index. Their regions of the buffer are unused, and take
-    /// no memory.
+    /// Frozen matrices in bf16, int8 or int4, or those of a model that is not trained, by index. Their regions of the buffer are unused,
+    /// and take no memory.
     private let quantized: [Int: QuantizedWeights]
+    /// LoRA layers whose B is block diagonal, by the index of B.
+    private let blockDiagonal: [Int: LoRALayer]
     let processor: Processor
 
     /// - Parameter frozen: The frozen weights, laid out like `list.frozen`.
@@ -124,6 +126,8 @@ package final class Parameters {
         self.frozen = list.frozen.parameters
         frozenValues = frozen ?? values[0..<0]
         self.quantized = quantized
+        let layers = list.loraLayers.filter { $0.blocks.count > 1 }
+        blockDiagonal = Dictionary(layers.map { ($0.b.index, $0) }) { first, _ in first }
         isWritten = Array(repeating: false, count: list.parameters.count)
     }
 
@@ -131,7 +135,7 @@ package final class Parameters {
     package var count: Int { list.reduce(0) { $0 + $1.shape.count } }
     package var frozenCount: Int { frozen.reduce(0) { $0 + $1.shape.count } }
 
-    /// The matrix of a parameter that is kept in int8 or int4; nil if it has f32 values.
+    /// The matrix of a parameter that is kept in bf16, int8 or int4; nil if it has f32 values.
     package func quantized(_ parameter: Parameter) -> QuantizedWeights? {
         parameter.isTrainable == frozen.isEmpty ? quantized[parameter.index] : nil
     }
@@ -162,6 +166,7 @@ package final class Parameters {
             processor.clear(gradients[parameter.range])
             isWritten[parameter.index] = true
         }
+        blockDiagonal[parameter.index]?.clearOutsideBlocks(of: gradients[parameter.range])
         return Tensor(gradients[parameter.range], shape: parameter.shape)
     }
 

@@ -20,6 +20,8 @@ package final class Tape {
     package let processor: Processor
     /// The type that matmuls are computed in and activations between them are stored as.
     package let precision: DataType
+    /// Whether fewer rows of logits exist at a time: for training in little memory.
+    package var savesMemory = false
     /// Whether operations are recorded. False inside ``withoutRecording(_:)``.
     package private(set) var isRecording = true
     /// Whether dropout is applied. Also true in the first pass of a recomputed block, which records nothing.

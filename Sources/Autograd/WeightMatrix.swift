@@ -1,7 +1,9 @@
 import Kernels
 
-/// A matrix [O, I] to multiply with: a tensor, or frozen weights in int8 or int4. Those are widened to f32 a few rows at a time, so that
-/// the whole matrix never exists in f32 (as in QLoRA, Dettmers et al. 2023).
+/// A matrix [O, I] to multiply with: a tensor, or frozen weights in bf16, int8 or int4. Codes are widened to f32 a few rows at a time, so
+/// that the whole matrix never exists in f32 (as in QLoRA, Dettmers et al. 2023). Matmuls read bf16 as it is.
+///
+/// Documentation/decisions/quantized-bases.md compares the alternatives.
 enum WeightMatrix {
     case tensor(Tensor)
     case quantized(QuantizedWeights)
@@ -24,6 +26,9 @@ enum WeightMatrix {
         switch self {
         case .tensor(let tensor): body(0..<tensor.shape[0], tensor.matrix)
         case .quantized(let weights):
+            if let numbers = weights.bfloat16 {
+                return body(0..<weights.outputs, Matrix(numbers, rows: weights.outputs, columns: weights.inputs))
+            }
             let (O, I) = (weights.outputs, weights.inputs)
             let size = max(1, min(O, Self.blockElements / max(I, 1)))
             let widened = processor.buffer(of: size * I, .float32)

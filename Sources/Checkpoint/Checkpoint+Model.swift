@@ -15,10 +15,13 @@ extension Checkpoint {
     ///   - base: the base model of a LoRA adapter; by default, the checkpoint at the path that the adapter names.
     ///   - copying: copies all trainable weights into memory, for callers that will overwrite them.
     ///   - keepingQuantized: leaves ``quantized`` matrices out of the f32 buffer, for callers that compute with them directly.
+    ///   - basePrecision: how to keep the base model of a LoRA adapter: see ``keeping(_:on:)``.
     package func model(
-        over base: Checkpoint? = nil, copying: Bool = false, keepingQuantized: Bool = false, on processor: Processor
+        over base: Checkpoint? = nil, copying: Bool = false, keepingQuantized: Bool = false, basePrecision: WeightPrecision? = nil,
+        on processor: Processor
     ) throws(CheckpointError) -> (model: GPT, parameters: Parameters) {
-        let (model, parameters, _) = try adaptedModel(base, copying: copying, keepingQuantized: keepingQuantized, on: processor)
+        let (model, parameters, _) = try adaptedModel(
+            base, copying: copying, keepingQuantized: keepingQuantized, basePrecision: basePrecision, on: processor)
         return (model, parameters)
     }
 
@@ -81,16 +84,18 @@ extension Checkpoint {
     }
 
     private func adaptedModel(
-        _ base: Checkpoint?, copying: Bool = false, keepingQuantized: Bool = false, on processor: Processor
+        _ base: Checkpoint?, copying: Bool = false, keepingQuantized: Bool = false, basePrecision: WeightPrecision? = nil,
+        on processor: Processor
     ) throws(CheckpointError) -> (GPT, Parameters, ParameterList) {
         var list = ParameterList(lora: adapter?.shape)
         let model = GPT(configuration, in: &list)
+        try adapter?.checkBlocks(list, path: name)
         let learned = try values(of: list.trainable, copying: copying, keepingQuantized: keepingQuantized, on: processor)
         guard let adapter else {
             let quantized = keepingQuantized ? quantizedWeights(of: list.trainable) : [:]
             return (model, Parameters(list, values: learned, quantized: quantized, on: processor), list)
         }
-        let base = if let base { base } else { try adapterBase() }
+        let base = try (base ?? adapterBase()).keeping(basePrecision, on: processor)
         // PiSSA changes the base's weights, so they must be in f32.
         if keepingQuantized, adapter.principals.count == 0 {
             let frozen = try base.values(of: list.frozen, keepingQuantized: true, on: processor)

@@ -9,7 +9,11 @@ extension Checkpoint {
     ///
     /// Position embeddings, norms and biases stay f32, because they are small. With int4, an untied token embedding is stored in int8,
     /// because its rows are the input of every layer. Training state is dropped, except for the starter questions.
-    package func quantized(to precision: WeightPrecision, on processor: Processor) throws(CheckpointError) -> Checkpoint {
+    ///
+    /// - Parameter releasingFile: Releases pages of the file after they are read. The weights must not have been changed in memory.
+    package func quantized(
+        to precision: WeightPrecision, releasingFile: Bool = false, on processor: Processor
+    ) throws(CheckpointError) -> Checkpoint {
         if adapter != nil {
             throw .notExpressible(
                 format: "a file of \(precision.rawValue) weights",
@@ -28,7 +32,12 @@ extension Checkpoint {
             )
         }
         for (name, array) in weights {
-            if Self.isMatrix(name, array.shape) { quantize(name, array.values, array.shape) } else { result.weights[name] = array }
+            if !Self.isMatrix(name, array.shape) {
+                result.weights[name] = array
+                continue
+            }
+            quantize(name, array.values, array.shape)
+            if releasingFile { array.values.releaseFilePages() }
         }
         // One matrix at a time is widened.
         for (name, matrix) in quantized {
@@ -42,6 +51,20 @@ extension Checkpoint {
     /// Whether a parameter is a matrix that can be kept in another format than f32. Position embeddings and norms are small.
     package static func isMatrix(_ name: String, _ shape: Shape) -> Bool {
         shape.rank == 2 && shape[1] > 1 && !name.hasPrefix("positions") && !name.contains("norm")
+    }
+
+    /// Returns the model with its matrices in a precision, for a base that stays in memory while an adapter is trained; as they are if nil.
+    ///
+    /// Matrices that are in this precision already stay in the file.
+    package func keeping(_ precision: WeightPrecision?, on processor: Processor) throws(CheckpointError) -> Checkpoint {
+        guard let precision, precision != quantizedPrecision ?? .float32 else { return self }
+        if precision == .float32 { return try dequantized(on: processor) }
+        if let stored = quantizedPrecision, stored != .bfloat16 {
+            throw .mismatch(
+                path: name, name: "the base model", expected: "f32 or bf16 weights to keep in \(precision.rawValue) (--base-dtype)",
+                found: "\(stored.rawValue) ones")
+        }
+        return try quantized(to: precision, releasingFile: true, on: processor)
     }
 
     /// The precision of the matrices that are stored in fewer bits than f32: int4 if any of them is, then int8, then bf16. nil if some are

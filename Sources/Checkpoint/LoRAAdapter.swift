@@ -1,7 +1,7 @@
 import Files
 import Hashing
 package import Autograd
-import Kernels
+package import Kernels
 
 /// Marks a checkpoint as a LoRA adapter: its weights are A and B of each adapted matrix, W + (α/r)·B·A.
 ///
@@ -27,15 +27,17 @@ package struct LoRAAdapter {
 extension LoRAAdapter {
     /// The checkpoint's `adapter` group.
     package var values: OrderedDictionary<CheckpointValue> {
-        [
+        var values: OrderedDictionary<CheckpointValue> = [
             "rank": .integer(shape.rank), "alpha": .number(Double(shape.alpha)),
             "targets": .text(shape.targets.joined(separator: ",")),
             "base_digest": .text(baseDigest), "base_path": .text(basePath),
         ]
+        if !shape.blocks.isEmpty { values["blocks"] = .text(LoRABlock.text(of: shape.blocks)) }
+        return values
     }
 
     /// Reads and checks an `adapter` group.
-    init(
+    package init(
         _ values: OrderedDictionary<CheckpointValue>, principals: OrderedDictionary<FloatArray>, path: String
     ) throws(CheckpointError) {
         func mismatch(_ name: String, _ expected: String) -> CheckpointError {
@@ -55,9 +57,72 @@ extension LoRAAdapter {
             baseDigest: try text("base_digest"), basePath: try text("base_path")
         )
         self.principals = principals
+        if values["blocks"] != nil {
+            guard let blocks = LoRABlock.blocks(in: try text("blocks")) else {
+                throw mismatch("blocks", "ranks and rows of layers, such as qkv=8:576+0:192+8:192")
+            }
+            shape.blocks = blocks
+        }
         let known = Set(self.values.names)
         for name in values.names where !known.contains(name) {
             throw mismatch(name, "no such field in version \(CheckpointHeader.version)")
+        }
+    }
+}
+
+extension LoRABlock {
+    /// Blocks by layer, as rank:rows: "layer1.qkv=,qkv=8:576+0:192+8:192".
+    static func text(of blocks: [String: [LoRABlock]]) -> String {
+        blocks.sorted { $0.key < $1.key }.map { name, blocks in
+            name + "=" + blocks.map { "\($0.rank):\($0.rows)" }.joined(separator: "+")
+        }.joined(separator: ",")
+    }
+
+    /// nil if the text is malformed.
+    static func blocks(in text: String) -> [String: [LoRABlock]]? {
+        var result: [String: [LoRABlock]] = [:]
+        for entry in text.split(separator: ",") {
+            let sides = entry.split(separator: "=", omittingEmptySubsequences: false)
+            guard sides.count == 2, !sides[0].isEmpty else { return nil }
+            var blocks: [LoRABlock] = []
+            for part in sides[1].split(separator: "+") {
+                let numbers = part.split(separator: ":").compactMap { Int($0) }
+                guard numbers.count == 2, 0...65_536 ~= numbers[0], 1...(1 << 40) ~= numbers[1] else { return nil }
+                blocks.append(LoRABlock(rows: numbers[1], rank: numbers[0]))
+            }
+            guard blocks.count <= 64, result.updateValue(blocks, forKey: String(sides[0])) == nil else { return nil }
+        }
+        return result.isEmpty ? nil : result
+    }
+}
+
+extension LoRAAdapter {
+    /// The initial A and B of PiSSA in a flat buffer; nil if there are none.
+    package func principalValues(
+        of layout: ParameterList.Layout, path: String, on processor: Processor
+    ) throws(CheckpointError) -> Buffer? {
+        guard principals.count > 0 else { return nil }
+        for parameter in layout.parameters where principals[parameter.name]?.shape != parameter.shape {
+            throw .mismatch(
+                path: path, name: "principals/\(parameter.name)", expected: "f32 \(parameter.shape)",
+                found: principals[parameter.name].map { "f32 \($0.shape)" } ?? "nothing")
+        }
+        let values = processor.zeros(layout.count)
+        for parameter in layout.parameters {
+            if let array = principals[parameter.name] { values[parameter.range].copy(from: array.values) }
+        }
+        return values
+    }
+
+    /// Throws unless the blocks of each layer are its rows.
+    package func checkBlocks(_ list: ParameterList, path: String) throws(CheckpointError) {
+        for layer in list.loraLayers {
+            let rows = layer.blocks.reduce(0) { $0 + $1.rows }
+            guard rows == layer.weight.shape[0] else {
+                throw .mismatch(
+                    path: path, name: "adapter/blocks", expected: "\(layer.weight.shape[0]) rows of \(layer.weight.name)",
+                    found: "\(rows)")
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 internal import CKernels
 
-/// A weight matrix [O, I] as a file stores it: row by row, in int8 or int4 codes, or in the number formats of another program's file. The
+/// A weight matrix [O, I] as a file stores it: row by row, in bf16, in int8 or int4 codes, or in the number formats of another program's file. The
 /// same on every CPU, unlike ``PackedWeights``.
 ///
 ///     let quantized = processor.quantize(values, outputs: O, inputs: I, to: .int8)
@@ -15,13 +15,13 @@ package struct QuantizedWeights {
     private let content: Content
 
     /// int8: [O, I], each weight in steps of its scale, + 128. int4: [O, (I + 1)/2], indices of levels, two per byte, the first in the low
-    /// half.
+    /// half. bf16: [O, I], the numbers themselves.
     package var codes: Buffer {
         guard case .codes(let codes, _) = content else { preconditionFailure("rows of another program's file have no codes") }
         return codes
     }
 
-    /// [O, groups]: one scale for each 64 inputs.
+    /// [O, groups]: one scale for each 64 inputs; none for bf16.
     package var scales: Buffer {
         guard case .codes(_, let scales) = content else { preconditionFailure("rows of another program's file have no scales") }
         return scales
@@ -37,8 +37,10 @@ package struct QuantizedWeights {
         _ precision: WeightPrecision, outputs: Int, inputs: Int, codes: Buffer, scales: Buffer, inputScales: Buffer? = nil
     ) {
         require(
-            codes.type == .byte && codes.count == outputs * Self.codeBytes(precision, inputs: inputs)
-                && scales.count == outputs * Self.groups(inputs: inputs) && (inputScales?.count ?? inputs) == inputs,
+            codes.type == (precision == .bfloat16 ? .bfloat16 : .byte)
+                && codes.count * codes.type.size == outputs * Self.codeBytes(precision, inputs: inputs)
+                && scales.count == (precision == .bfloat16 ? 0 : outputs * Self.groups(inputs: inputs))
+                && (inputScales?.count ?? inputs) == inputs,
             "\(precision.rawValue) weights [\(outputs), \(inputs)] of \(codes.count) codes and \(scales.count) scales")
         self.precision = precision
         self.outputs = outputs
@@ -69,10 +71,17 @@ package struct QuantizedWeights {
         inputScales = nil
     }
 
+    /// The numbers [O, I] of weights in bf16, which matmuls read as they are; nil for codes and for rows of another program's file.
+    package var bfloat16: Buffer? { storedRows == nil && precision == .bfloat16 ? codes : nil }
+
     /// Bytes of the codes of one row.
     package static func codeBytes(_ precision: WeightPrecision, inputs: Int) -> Int {
-        require(precision == .int8 || precision == .int4, "quantized weights: expected int8 or int4, found \(precision.rawValue)")
-        return precision == .int8 ? inputs : (inputs + 1) / 2
+        switch precision {
+        case .bfloat16: return 2 * inputs
+        case .int8: return inputs
+        case .int4: return (inputs + 1) / 2
+        case .float32: preconditionFailure("quantized weights: expected bf16, int8 or int4, found f32")
+        }
     }
 
     /// Bytes of the numbers or codes of one row, without scales.
@@ -90,7 +99,7 @@ package struct QuantizedWeights {
     fileprivate func releasePages(_ rows: Range<Int>) {
         switch content {
         case .codes(let codes, _):
-            let width = Self.codeBytes(precision, inputs: inputs)
+            let width = Self.codeBytes(precision, inputs: inputs) / codes.type.size
             codes[rows.lowerBound * width..<rows.upperBound * width].releaseFilePages()
         case .rows(let parts):
             for part in parts {
@@ -104,8 +113,13 @@ package struct QuantizedWeights {
 }
 
 extension Processor {
-    /// Quantizes weights [O, I].
+    /// Quantizes weights [O, I], or rounds them to bf16.
     package func quantize(_ values: Buffer, outputs O: Int, inputs I: Int, to precision: WeightPrecision) -> QuantizedWeights {
+        if precision == .bfloat16 {
+            let rounded = buffer(of: O * I, .bfloat16)
+            copy(values, into: rounded)
+            return QuantizedWeights(.bfloat16, outputs: O, inputs: I, codes: rounded, scales: buffer(of: 0, .float32))
+        }
         let packed = pack(values, outputs: O, inputs: I, as: precision)
         let width = QuantizedWeights.codeBytes(precision, inputs: I)
         let groups = QuantizedWeights.groups(inputs: I)
@@ -124,7 +138,7 @@ extension Processor {
     /// - Parameter releasingFile: Releases pages of the file that holds them soon after they are read; see
     ///   ``Buffer/releaseFilePages()``.
     package func pack(_ weights: QuantizedWeights, as precision: WeightPrecision, releasingFile: Bool = false) -> PackedWeights {
-        if weights.storedRows == nil, weights.precision == precision { return packCodes(weights, releasingFile: releasingFile) }
+        if weights.storedRows == nil, weights.bfloat16 == nil, weights.precision == precision { return packCodes(weights, releasingFile: releasingFile) }
         if let layout = weights.blockLayout, weights.precision == precision {
             let panels = packBlocks(of: weights, in: layout, releasingFile: releasingFile)
             return PackedWeights(precision: precision, outputs: weights.outputs, inputs: weights.inputs, layout: layout, panels: panels)
@@ -189,6 +203,11 @@ extension Processor {
         let O = weights.outputs
         let I = weights.inputs
         let precision = weights.precision
+        if precision == .bfloat16 {
+            let values = buffer(of: O * I, .float32)
+            dequantize(weights, into: values)
+            return pack(values, outputs: O, inputs: I, as: .bfloat16)
+        }
         let panels = buffer(of: (table.weights_bytes(precision.code, O, I) + 3) / 4, .int32)
         let width = QuantizedWeights.codeBytes(precision, inputs: I)
         let count = table.panels(of: O)
@@ -245,6 +264,11 @@ extension Processor {
                 let target = values + (wanted.lowerBound - row) * weights.inputs
                 part.read(wanted, inputs: weights.inputs, into: target, with: table.read_stored)
             }
+            return
+        }
+        if let numbers = weights.bfloat16 {
+            let I = weights.inputs, row = numbers[row * I..<(row + count) * I].pointer.assumingMemoryBound(to: UInt16.self)
+            for i in 0..<count * I { values[i] = Float(bitPattern: UInt32(row[i]) << 16) }
             return
         }
         let width = QuantizedWeights.codeBytes(weights.precision, inputs: weights.inputs)

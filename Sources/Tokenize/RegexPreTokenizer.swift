@@ -16,14 +16,17 @@ package struct RegexPreTokenizer: ~Copyable {
     /// The last bytes of the previous call's text, for lookbehind.
     private var previous: [UInt8] = []
 
-    package init(_ pattern: String) throws(TokenizeError) { self.init(try CompiledRegex(pattern)) }
+    /// - Parameter stepLimit: The number of steps at one position after which matching throws an error.
+    package init(_ pattern: String, stepLimit: UInt32 = 10_000_000) throws(TokenizeError) {
+        self.init(try CompiledRegex(pattern), stepLimit: stepLimit)
+    }
 
     /// Uses a compiled pattern with match data of its own.
-    init(_ regex: CompiledRegex) {
+    init(_ regex: CompiledRegex, stepLimit: UInt32 = 10_000_000) {
         guard let data = pcre2_match_data_create_8(1, nil), let context = pcre2_match_context_create_8(nil) else {
             fatalError("out of memory for a regular expression")
         }
-        pcre2_set_match_limit_8(context, 10_000_000)
+        pcre2_set_match_limit_8(context, stepLimit)
         pcre2_set_heap_limit_8(context, 64 << 10)               // KiB
         stack = regex.isJITCompiled ? pcre2_jit_stack_create_8(32 << 10, 64 << 20, nil) : nil
         if let stack { pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack)) }
@@ -53,6 +56,12 @@ package struct RegexPreTokenizer: ~Copyable {
         }
         previous = isLast ? [] : Array(previous[..<(ends.last.map(Int.init) ?? start)].suffix(regex.lookbehind))
         for i in ends.indices { ends[i] -= UInt32(start) }
+    }
+
+    /// Whether the pattern matches a text from its first to its last byte.
+    package func matchesWhole(_ text: String) throws(TokenizeError) -> Bool {
+        let bytes = Array(text.utf8)
+        return try match(bytes.span, from: 0, isLast: true) == 0..<bytes.count
     }
 
     /// Makes the next call the start of a new text.

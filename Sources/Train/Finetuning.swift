@@ -1,5 +1,5 @@
 package import Autograd
-import Checkpoint
+package import Checkpoint
 import Corpus
 import Files
 import Formats
@@ -27,6 +27,8 @@ package struct Finetuning {
         package var lora: LoRAConfiguration?
         /// Whether to initialize the adapter with PiSSA.
         package var usesPiSSA = false
+        /// How the frozen weights of an adapter's base are kept; nil for as they are stored.
+        package var basePrecision: WeightPrecision?
         /// nil for three epochs, but at least a hundred steps. Early stopping can end the run before.
         package var length: TrainingPlan.Length?
         package var warmup: Int?
@@ -52,14 +54,22 @@ package struct Finetuning {
     /// Sets up a new run.
     ///
     /// - Parameters:
+    ///   - adapter: A LoRA adapter of the base to train further; its shape replaces `settings.lora`.
     ///   - clock: Monotonic seconds. Without it, a run of limited time has the warmup of a long one.
     ///   - preparing: Called with the share of the PiSSA initialization that is done, which takes minutes for large weights.
     package init(
-        of path: String, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor, precision: DataType,
+        of path: String, _ settings: Settings, from adapter: Checkpoint? = nil, _ plan: TrainingPlan, in folder: String,
+        on processor: Processor, precision: DataType,
         clock: () -> Double = { 0 }, preparing: (_ share: Double) -> Void = { _ in }
     ) throws {
         let file = try ModelFile(path), base = file.checkpoint
         try file.verify()
+        var settings = settings
+        if let adapter {
+            guard let shape = adapter.adapter?.shape else { throw TrainingError.noAdapter(path: adapter.name) }
+            settings.lora = shape
+            settings.usesPiSSA = false
+        }
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
         let vocabulary = try FinetuningVocabulary(base)
         let context = settings.rowLength(of: base.configuration)
@@ -77,7 +87,7 @@ package struct Finetuning {
         plan.length = settings.length ?? .steps(max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
         try Folder.create(folder)
         let (trainer, adapter) = try Self.trainer(
-            of: base, settings, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
+            of: base, settings, from: adapter, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
             seed: UInt64(bitPattern: Int64(plan.seed)), preparing
         )
         trainer.rowLength = context
@@ -88,7 +98,7 @@ package struct Finetuning {
         let basePath = CheckpointValue.text(try RelativePath.of(path, from: folder))
         try self.init(
             trainer, adapter, plan, training, chats, vocabulary, basePath, base.starterQuestions, replayShare: settings.replayShare,
-            in: folder
+            basePrecision: settings.basePrecision, in: folder
         )
     }
 
@@ -109,7 +119,8 @@ package struct Finetuning {
         let changes = try plan.changes(from: storedPlan)
         let baseModel = stored.adapter == nil ? stored : try ModelFile(stored.path ?? folder, base: base).base
         let (model, parameters) = try stored.model(
-            over: baseModel, copying: true, keepingQuantized: stored.adapter != nil, on: processor)
+            over: baseModel, copying: true, keepingQuantized: stored.adapter != nil, basePrecision: stored.finetuningBasePrecision,
+            on: processor)
         let seed = UInt64(bitPattern: Int64(plan.seed))
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: seed)
         trainer.rowLength = try stored.finetuningRowLength
@@ -118,7 +129,7 @@ package struct Finetuning {
         let training = try chats.training(plan, replayShare: replayShare)
         try self.init(
             trainer, stored.adapter, plan, training, chats, vocabulary, stored.training["finetune/base"], stored.starterQuestions,
-            replayShare: replayShare, in: folder
+            replayShare: replayShare, basePrecision: basePrecision, in: folder
         )
         self.changes = changes
         try run.restore(stored, changes)
@@ -127,10 +138,11 @@ package struct Finetuning {
     private init(
         _ trainer: Trainer, _ adapter: LoRAAdapter?, _ plan: TrainingPlan, _ training: any TrainingBatches, _ chats: FinetuningData,
         _ vocabulary: FinetuningVocabulary, _ basePath: CheckpointValue?, _ starterQuestions: [String], replayShare: Double,
-        in folder: String
+        basePrecision: WeightPrecision?, in folder: String
     ) throws {
         var fields = try chats.fields(from: folder, replayShare: replayShare)
         if let basePath { fields["finetune/base"] = basePath }
+        if let basePrecision { fields["finetune/base_dtype"] = .text(basePrecision.rawValue) }
         if trainer.rowLength != trainer.model.configuration.context { fields["finetune/context"] = .integer(trainer.rowLength) }
         run = try TrainingRun(
             trainer, plan, training: training, validation: chats.data.validationSet(plan.lossScope),
@@ -155,8 +167,24 @@ package struct Finetuning {
         return step > 0 ? Int(seconds / step) : nil
     }
 
+    /// Takes A and B, and the principals of PiSSA, from an adapter of the same base.
+    private static func `continue`(
+        _ initial: Checkpoint, as adapter: inout LoRAAdapter, _ parameters: Parameters, _ list: ParameterList, principals: Buffer?
+    ) throws(CheckpointError) {
+        guard let own = initial.adapter else { return }
+        guard own.baseDigest == adapter.baseDigest else {
+            throw .wrongBaseModel(path: initial.name, base: adapter.basePath, expected: own.baseDigest, found: adapter.baseDigest)
+        }
+        try own.checkBlocks(list, path: initial.name)
+        try initial.copyWeights(into: parameters)
+        guard let principals else { return }
+        adapter.principals = own.principals
+        for layer in list.loraLayers { parameters.addLoRA(layer, scaledBy: -1, from: principals) }
+    }
+
     private static func trainer(
-        of base: Checkpoint, _ settings: Settings, basePath: String, on processor: Processor, _ precision: DataType, seed: UInt64,
+        of base: Checkpoint, _ settings: Settings, from initial: Checkpoint?, basePath: String, on processor: Processor,
+        _ precision: DataType, seed: UInt64,
         _ preparing: (_ share: Double) -> Void
     ) throws -> (Trainer, LoRAAdapter?) {
         var configuration = base.configuration
@@ -169,10 +197,12 @@ package struct Finetuning {
             return (Trainer(model, parameters, on: processor, precision: precision, seed: seed), nil)
         }
         var adapter = LoRAAdapter(lora, baseDigest: base.weightsDigest, basePath: basePath)
+        let given = try initial?.adapter.map { try $0.principalValues(of: list.trainable, path: initial?.name ?? "", on: processor) } ?? nil
         // A quantized base stays quantized (QLoRA), unless PiSSA has to change it.
-        let keepsQuantized = !settings.usesPiSSA
-        let frozen = try base.values(of: list.frozen, keepingQuantized: keepsQuantized, on: processor)
-        let quantized = keepsQuantized ? base.quantizedWeights(of: list.frozen) : [:]
+        let keepsQuantized = !settings.usesPiSSA && given == nil
+        let kept = try base.keeping(keepsQuantized ? settings.basePrecision : nil, on: processor)
+        let frozen = try kept.values(of: list.frozen, keepingQuantized: keepsQuantized, on: processor)
+        let quantized = keepsQuantized ? kept.quantizedWeights(of: list.frozen) : [:]
         let parameters = Parameters(list, over: frozen, quantized: quantized, on: processor, seed: seed)
         if settings.usesPiSSA {
             let layers = list.loraLayers
@@ -180,6 +210,7 @@ package struct Finetuning {
             guard let principals else { throw TrainingError.notFinite(path: base.path ?? "") }
             adapter.principals = OrderedDictionary(principals, of: list.parameters)
         }
+        if let initial { try Self.continue(initial, as: &adapter, parameters, list, principals: given) }
         return (Trainer(model, parameters, on: processor, precision: precision, seed: seed), adapter)
     }
 }

@@ -1,7 +1,7 @@
 package import Checkpoint
 import Corpus
 import Files
-import Kernels
+package import Kernels
 import Model
 import Tokenize
 
@@ -84,6 +84,19 @@ struct FinetuningData {
 extension Checkpoint {
     /// Whether it belongs to a fine-tuning run.
     package var isFinetuned: Bool { training["finetune/data/0"] != nil }
+
+    /// How a fine-tuning run keeps its adapter's base in memory; nil for as it is stored.
+    package var finetuningBasePrecision: WeightPrecision? {
+        get throws(CheckpointError) {
+            guard training["finetune/base_dtype"] != nil else { return nil }
+            let name = try text("finetune/base_dtype")
+            guard let precision = WeightPrecision(rawValue: name) else {
+                throw .mismatch(
+                    path: self.name, name: "training/finetune/base_dtype", expected: "f32, bf16, int8 or int4", found: name.quoted)
+            }
+            return precision
+        }
+    }
 
     /// The length of the rows of a fine-tuning run.
     package var finetuningRowLength: Int {

@@ -64,19 +64,27 @@ package final class Trainer {
     /// Takes one optimizer step. A loss or gradient that is not finite leaves the weights unchanged.
     package func step(_ batch: Batch, rate: Float) -> StepReport {
         let count = batch.targetCount
-        var sum: Float = 0
-        for (part, rows) in microBatches(of: batch).enumerated() {
-            tape.reset(seed: seed &+ UInt64(optimizer.steps) << 20 &+ UInt64(part))
-            let loss = loss(of: rows, in: batch, count: count)
-            sum += loss.scalar
-            tape.backward(from: loss)
-        }
+        let sum = accumulateGradients(of: batch)
         guard sum.isFinite else {
             parameters.zeroGradients()
             return StepReport(step: optimizer.steps, loss: sum, gradientNorm: .nan, targets: count)
         }
         let norm = optimizer.update(rate: rate, clippingTo: clipping)
         return StepReport(step: optimizer.steps, loss: sum, gradientNorm: norm, targets: count)
+    }
+
+    /// Adds the gradients of a batch to those of the parameters. Returns the mean loss over the targets that count.
+    package func accumulateGradients(of batch: Batch) -> Float {
+        let count = batch.targetCount
+        var sum: Float = 0
+        tape.savesMemory = model.recomputesBlocks
+        for (part, rows) in microBatches(of: batch).enumerated() {
+            tape.reset(seed: seed &+ UInt64(optimizer.steps) << 20 &+ UInt64(part))
+            let loss = loss(of: rows, in: batch, count: count)
+            sum += loss.scalar
+            tape.backward(from: loss)
+        }
+        return sum
     }
 
     /// The loss of each target that counts, without an update.

@@ -11,6 +11,8 @@ package enum TrainingError: Error, Equatable {
     case tooFewChats(paths: [String], count: Int, needed: Int)
     /// The base of a fine-tuning run is a LoRA adapter instead of a model.
     case adapterAsBase(path: String)
+    /// The adapter to start from is a model.
+    case noAdapter(path: String)
     /// Some weights of the base model are not finite.
     case notFinite(path: String)
     /// The run to resume is not a fine-tuning run.
@@ -39,8 +41,9 @@ extension TrainingError: CustomStringConvertible {
             "\(paths.joined(separator: ", ")): \(count) chat\(count == 1 ? "" : "s"), and fine-tuning needs \(needed). "
                 + "Collect more, or continue with fewer: --force"
         case .adapterAsBase(let path):
-            "\(path) is a LoRA adapter, not a model. Merge it into its base first: "
-                + "slm adapter merge \(path) --out MERGED.h5, then fine-tune the merged model."
+            "\(path) is a LoRA adapter, not a model. Train it further: slm finetune BASE --init-adapter \(path) --data FILE. Or merge "
+                + "it into its base first: slm adapter merge \(path) --out MERGED.h5, then fine-tune the merged model."
+        case .noAdapter(let path): "\(path): expected a LoRA adapter to start from (--init-adapter), found a whole model."
         case .notFinite(let path):
             "\(path): some weights are not finite, so they have no singular values. "
                 + "Use another checkpoint, or initialize without PiSSA: --lora-init plain"

@@ -50,7 +50,8 @@ package struct TrainingMemory: Sendable {
         let block = tokens * ((qkv + mlp) * stored + 8 * C)
         let blocks = isRecomputing ? min(L, 1) * block + L * tokens * C * 4 : L * block
         // The logits in f32, and the copy of their gradient that the matmuls read.
-        let logits = min(tokens, Double(Tape.logitRows(of: c.vocabulary))) * V * (precision == .bfloat16 ? 6 : 4)
+        let logitRows = isRecomputing && lora == nil ? Tape.fewLogitRows(of: c.vocabulary) : Tape.logitRows(of: c.vocabulary)
+        let logits = min(tokens, Double(logitRows)) * V * (precision == .bfloat16 ? 6 : 4)
         let hasNGrams = nGramTokens > 0 && NGramInitialization.isPossible(for: c)
         let initialization = hasNGrams ? NGramInitialization.bytes(for: c, counting: nGramTokens) : 0
         return Double(Self.program) + dataBytes + parameters(of: c) + max(blocks + logits, initialization)

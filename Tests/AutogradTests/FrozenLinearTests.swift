@@ -3,7 +3,7 @@ import Kernels
 import Testing
 import TestSupport
 
-/// Layers over frozen weights in int8 and int4, compared with the same layers over the dequantized weights in f32.
+/// Layers over frozen weights in bf16, int8 and int4, compared with the same layers over the dequantized weights in f32.
 @Suite struct FrozenLinearTests {
     /// A small language model without attention: an embedding, a linear layer with a bias, and a head.
     private struct Model {
@@ -46,7 +46,7 @@ import TestSupport
         return (loss.scalar, parameters.allGradients().read { span in span.indices.map { span[$0] } }, token.nats)
     }
 
-    @Test(arguments: KernelVariant.standard, [WeightPrecision.int8, .int4])
+    @Test(arguments: KernelVariant.standard, [WeightPrecision.bfloat16, .int8, .int4])
     func `losses and gradients equal those of the dequantized weights`(variant: KernelVariant, precision: WeightPrecision) throws {
         let p = try variant.processor(), model = Model(V: 40, C: 70, O: 24), layout = model.list.frozen
         let frozen = p.zeros(layout.count), widened = p.zeros(layout.count)
@@ -87,6 +87,25 @@ import TestSupport
         let expected = try run { $0.linear($1, weight: Tensor(whole, [O, I])) }
         expectClose(found.0, expected.0, within: .gradient, "y")
         expectClose(found.1, expected.1, within: .gradient, "dx")
+    }
+
+    @Test func `bf16 weights are used as they are, rounded to nearest`() throws {
+        let p = try Processor(threads: 2), (O, I) = (30, 50)
+        var noise = TestRandom(2)
+        let numbers = noise.numbers(O * I), values = Tape(p).constant(numbers, [O, I]).elements
+        let weights = p.quantize(values, outputs: O, inputs: I, to: .bfloat16)
+        let widened = p.buffer(of: O * I, .float32), rows = p.buffer(of: 2 * I, .float32)
+        p.dequantize(weights, into: widened)
+        let found = widened.read { span in span.indices.map { span[$0] } }
+        for (a, b) in zip(found, numbers) { #expect(a.bitPattern & 0xFFFF == 0 && abs(a - b) <= abs(b) / 256) }
+        p.dequantize(weights, rows: 7..<9, into: rows)
+        expectSame(rows.read { span in span.indices.map { span[$0] } }, Array(found[7 * I..<9 * I]), "rows")
+        #expect(weights.bfloat16?.count == O * I && weights.scales.count == 0)
+        let packed = p.pack(weights), x = Tape(p).constant(noise.numbers(I), [1, I]).elements, y = p.buffer(of: O, .float32)
+        let expected = p.buffer(of: O, .float32)
+        p.packedMatmul(x, rows: 1, by: packed, into: y)
+        p.packedMatmul(x, rows: 1, by: p.pack(widened, outputs: O, inputs: I, as: .bfloat16), into: expected)
+        expectSame(y.read { span in span.indices.map { span[$0] } }, expected.read { span in span.indices.map { span[$0] } }, "packed")
     }
 
     @Test func `a quantized parameter has no f32 values`() async {

@@ -96,6 +96,46 @@ import TestSupport
         }
     }
 
+    /// Two blocks equal two layers with adapters of their own.
+    @Test func `gradients of a block diagonal B are 0 outside of the blocks, and inside those of separate layers`() throws {
+        let processor = try Processor(threads: 1), (N, I) = (Self.N, Self.I), heights = [5, 4], ranks = [2, 3]
+        var shape = LoRAConfiguration(rank: 2, alpha: 3, targets: ["layer"]), noise = TestRandom(11)
+        shape.blocks["layer"] = zip(heights, ranks).map { LoRABlock(rows: $0, rank: $1) }
+        var list = ParameterList(lora: shape)
+        let layer = Linear(from: I, to: 9, bias: false, named: "layer", in: &list), frozen = processor.zeros(list.frozen.count)
+        let parameters = Parameters(list, over: frozen, on: processor), tape = Tape(processor, parameters: parameters)
+        let lora = try #require(layer.lora), a = noise.numbers(5 * I), x = noise.numbers(N * I), dy = noise.numbers(N * 9)
+        var b = [Float](repeating: 0, count: 9 * 5)
+        for (rows, columns) in lora.blockRanges { for row in rows { for column in columns { b[row * 5 + column] = noise.number() } } }
+        parameters.values[lora.a.range].write { span in for i in span.indices { span[i] = a[i] } }
+        parameters.values[lora.b.range].write { span in for i in span.indices { span[i] = b[i] } }
+        for _ in 0..<2 {                                          // the second gradient is added to the first one
+            let y = layer(tape.constant(x, [N, I]), on: tape)
+            tape.backward(from: y, gradient: tape.constant(dy, [N, 9]))
+            _ = parameters.allGradients()
+        }
+        let (da, db) = (parameters.gradient(of: lora.a).floats, parameters.gradient(of: lora.b).floats)
+        for (rows, columns) in lora.blockRanges {
+            for row in 0..<9 {
+                for column in columns {
+                    // db = 2·scale·Σₙ dy·(x·aᵀ), twice for two passes.
+                    let sum = (0..<N).reduce(Float(0)) { sum, n in
+                        sum + dy[n * 9 + row] * (0..<I).reduce(Float(0)) { $0 + x[n * I + $1] * a[column * I + $1] }
+                    }
+                    expectClose([db[row * 5 + column]], [rows.contains(row) ? 2 * 1.5 * sum : 0], within: .gradient, "B[\(row), \(column)]")
+                }
+            }
+            for column in columns {
+                for i in 0..<I {
+                    let sum = (0..<N).reduce(Float(0)) { sum, n in
+                        sum + x[n * I + i] * rows.reduce(Float(0)) { $0 + dy[n * 9 + $1] * b[$1 * 5 + column] }
+                    }
+                    expectClose([da[column * I + i]], [2 * 1.5 * sum], within: .gradient, "A[\(column), \(i)]")
+                }
+            }
+        }
+    }
+
     @Test func `a new adapter does not change the layer's output`() throws {
         for (f, adds) in Self.cases {
             let adapted = try AdaptedLayer(), lora = try #require(adapted.layer.lora)

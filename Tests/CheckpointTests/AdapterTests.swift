@@ -117,6 +117,22 @@ import Tokenize
         #expect(sample.weightsDigest != digest)
     }
 
+    @Test func `blocks of an adapter are checked`() throws {
+        var sample = try SampleAdapter(in: folder).adapter, found = try #require(sample.adapter)
+        found.shape.blocks = ["qkv": [LoRABlock(rows: 8, rank: 1), LoRABlock(rows: 16, rank: 1)], "layer0.up": []]
+        #expect(found.values["blocks"] == .text("layer0.up=,qkv=1:8+1:16"))
+        #expect(try LoRAAdapter(found.values, principals: [:], path: "a.h5").shape == found.shape)
+        for text in ["qkv", "=", "up=2", "up=-1:32", "up=1:0", "up=65537:32", "up=1:32,up=1:32", "up=a:32", ""] {
+            var values = found.values
+            values["blocks"] = .text(text)
+            let error = #expect(throws: CheckpointError.self) { _ = try LoRAAdapter(values, principals: [:], path: "a.h5") }
+            let expected = "a.h5: adapter/blocks: expected ranks and rows of layers, such as qkv=8:576+0:192+8:192, found"
+            #expect(error?.description.hasPrefix(expected) == true, "\(text): \(error?.description ?? "accepted")")
+        }
+        sample.adapter?.shape.blocks = ["qkv": [LoRABlock(rows: 8, rank: 1), LoRABlock(rows: 15, rank: 1)]]
+        #expect(refusal(sample) == "folder/adapter.h5: adapter/blocks: expected 24 rows of layer0.qkv.weight, found 23.")
+    }
+
     @Test func `an adapter with inconsistent arrays is an error`() throws {
         var sample = try SampleAdapter(in: folder, withPrincipals: true).adapter
         sample.adapter?.principals["layer0.up.lora_B"] = nil

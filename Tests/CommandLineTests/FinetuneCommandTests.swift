@@ -77,6 +77,22 @@ import TestSupport
                 && logs[0][0].contains("replay_loss"))
     }
 
+    @Test func `an adapter of PEFT is trained further`() throws {
+        try prepare()
+        let first = try finetune("--max-steps", "3", "--lora", "2", "--lora-alpha", "4", "--name", "first", "--lr", "1e-2")
+        #expect(first.status == 0, "\(first.errors)")
+        #expect(try slm("export", folder("runs/first/last.h5"), "--peft", "--out", folder("peft")).status == 0)
+        let second = try finetune("--max-steps", "2", "--init-adapter", folder("peft"), "--name", "second", "--lr", "1e-2")
+        #expect(second.status == 0 && second.output.contains("a LoRA adapter of rank 2 for qkv, output, up, down"), "\(second.errors)")
+        #expect(try slm("info", folder("runs/second/last.h5")).output.contains("LoRA, rank 2, alpha 4.0, targets qkv, output, up, down"))
+        let refused = try finetune("--init-adapter", folder("peft"), "--lora", "4")
+        #expect(refused.status == 2 && refused.errors.contains("the adapter has its own rank, alpha and layers; remove --lora"))
+        let unusable = try finetune("--base-dtype", "bf16")
+        #expect(unusable.status == 2 && unusable.errors.contains("--base-dtype needs an adapter: --lora RANK or --init-adapter ADAPTER"))
+        let small = try finetune("--max-steps", "2", "--init-adapter", folder("peft"), "--name", "small", "--base-dtype", "bf16")
+        #expect(small.status == 0, "\(small.errors)")
+    }
+
     @Test func `an adapter is described, and merged into its base model`() throws {
         try prepare()
         let outcome = try finetune(
@@ -104,7 +120,7 @@ import TestSupport
                 "expected a LoRA adapter, found a whole model"))
         #expect(
             try slm("finetune", "--base", adapter, "--data", folder("new.jsonl"), "--out", folder("runs")).errors.contains(
-                "is a LoRA adapter, not a model. Merge it into its base first"))
+                "is a LoRA adapter, not a model. Train it further: slm finetune BASE --init-adapter"))
     }
 
     @Test func `an adapter evaluates like its merged model, wherever its base model is`() throws {

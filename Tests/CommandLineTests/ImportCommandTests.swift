@@ -65,6 +65,32 @@ import Formats
         #expect(read.adapter == nil && read.weights.names == sample.base.weights.names && read.weightsDigest != sample.base.weightsDigest)
     }
 
+    @Test func `an adapter is exported for PEFT, imported again and trained further`() throws {
+        _ = try SampleAdapter(in: folder)
+        let exported = try slm("export", folder("adapter.h5"), "--peft", "--out", folder("peft"), "--base-name", "somewhere/base")
+        #expect(exported.status == 0 && exported.output == "\(folder("peft")): a PEFT adapter, f32\n", "\(exported.errors)")
+        #expect(TemporaryFolder.names(in: folder("peft")).sorted() == ["adapter_config.json", "adapter_model.safetensors"])
+        let config = try String(contentsOfFile: folder("peft/adapter_config.json"), encoding: .utf8)
+        #expect(config.contains("\"base_model_name_or_path\": \"somewhere/base\"") && config.contains("\"r\": 2"))
+        let imported = try slm("import", folder("peft"), "--base", folder("base.h5"), "--out", folder("again.h5"))
+        #expect(imported.output.hasPrefix("\(folder("again.h5")): a LoRA adapter of "), "\(imported.errors)")
+        let files = try ["adapter.h5", "again.h5"].map { try Data(contentsOf: URL(filePath: folder($0))) }
+        let isSame = files[0] == files[1]
+        #expect(isSame)
+        for (arguments, status, message) in [
+            (["import", folder("peft"), "--out", folder("x.h5")], 2, "Give the base model that it was trained on: slm import"),
+            (["import", folder("peft"), "--base", folder("adapter.h5"), "--out", folder("x.h5")], 1, "expected a whole model, found"),
+            (["import", folder("base.h5"), "--base", folder("base.h5"), "--out", folder("x.h5")], 2, "--base: expected a PEFT adapter"),
+            (["export", folder("base.h5"), "--peft", "--out", folder("x")], 1, "PEFT adapter cannot hold this model: it is a whole"),
+            (["export", folder("adapter.h5"), "--peft", "--out", folder("x.gguf")], 2, "--peft writes a directory, found --out"),
+            (["export", folder("adapter.h5"), "--peft", "--out", folder("x"), "--dtype", "q8_0"], 2, "expected f32, f16, bf16 for a PEFT"),
+            (["export", folder("base.h5"), "--base-name", "x", "--out", folder("x")], 2, "--base-name needs --peft"),
+        ] {
+            let outcome = try slm(arguments)
+            #expect(outcome.status == Int32(status) && outcome.errors.contains(message), "\(arguments): \(outcome.errors)")
+        }
+    }
+
     @Test func `missing arguments and unreadable files are reported`() throws {
         try SampleCheckpoint().checkpoint.write(to: folder("a.h5"))
         folder.write("hello", to: "text")

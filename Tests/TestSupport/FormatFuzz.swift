@@ -18,6 +18,7 @@ package struct FormatFuzz {
     private let format: FuzzedFormat
     private let seeds: [FuzzSeed]
     private let folder: TemporaryFolder
+    private let adapterBase: Checkpoint?
     private var written: [String: [UInt8]] = [:], entry = ""
     /// The size of all files in the folder.
     package private(set) var byteCount = 0
@@ -26,6 +27,7 @@ package struct FormatFuzz {
         self.format = format
         seeds = try format.seeds()
         self.folder = folder
+        adapterBase = format == .peft ? try FuzzedFormat.adapterBase() : nil
     }
 
     /// Writes a damaged model to the folder.
@@ -48,6 +50,11 @@ package struct FormatFuzz {
 
     package func read(on processor: Processor) -> Outcome {
         do {
+            if let adapterBase {
+                let adapter = try PEFT.read(entry, base: adapterBase, basePath: "", on: processor)
+                let bytes = 4 * adapter.weights.elementCount
+                return bytes <= 8 * byteCount + 4_096 ? .read : .wrong("\(bytes) bytes of A and B from \(byteCount) of files")
+            }
             let model = try ImportedModel(reading: entry, on: processor), checkpoint = model.checkpoint
             if checkpoint.tokenizer != nil { _ = try checkpoint.vocabulary() }
             if let fault = model.tokenizerError, !hasDetails(fault) { return .wrong(fault) }

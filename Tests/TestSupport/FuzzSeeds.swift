@@ -1,4 +1,5 @@
-import Checkpoint
+import Autograd
+package import Checkpoint
 import Files
 import Glibc
 import Kernels
@@ -24,7 +25,7 @@ package struct FuzzSeed: Sendable {
 
 /// The formats of other programs, with sample files and words for the fuzzer.
 package enum FuzzedFormat: String, CaseIterable, Sendable {
-    case safetensors, config, tokenizer, gguf, pt
+    case safetensors, config, tokenizer, gguf, pt, peft
 
     package func seeds() throws -> [FuzzSeed] {
         switch self {
@@ -37,7 +38,15 @@ package enum FuzzedFormat: String, CaseIterable, Sendable {
             try Self.folders().prefix(1).flatMap { Self.seeds($0, ["tokenizer.json", "tokenizer_config.json"]) } + Self.vocabularies()
         case .gguf: try Self.ggufs()
         case .pt: try Self.pickles()
+        case .peft: try Self.adapters()
         }
+    }
+
+    /// The model that the damaged adapters belong to.
+    package static func adapterBase() throws -> Checkpoint {
+        var base = try SampleFamily.llama.checkpoint()
+        base.tokenizer = nil
+        return base
     }
 
     package var words: [String] {
@@ -72,6 +81,11 @@ package enum FuzzedFormat: String, CaseIterable, Sendable {
             return [
                 "()", "tR", "}q", "us", "N.", "cos\nsystem\n", "X\u{4}\0\0\0", "]a", "(((", "h\0", "QbR", "PK\u{5}\u{6}", "PK\u{1}\u{2}",
                 "\0\0\0\0",
+            ]
+        case .peft:
+            return json + [
+                "\"LORA\"", "\"r\":65536", "\"lora_alpha\":1e-300", "alpha_pattern", "\"use_rslora\":true", "q_proj", "lora_A", "F16",
+                "\"(a*)*\":1", "\".*_proj\":1e9", "\"shape\":[2,32]", "modules_to_save", "base_model.model.model.layers.0",
             ]
         }
     }
@@ -141,6 +155,23 @@ extension FuzzedFormat {
 
     private static func contents(of folder: TemporaryFolder) throws -> [String: [UInt8]] {
         Dictionary(uniqueKeysWithValues: try folder.names.map { ($0, try InputFile.contents(of: folder($0))) })
+    }
+
+    /// Adapters of PEFT in f32, with the same A for several modules, and in bf16 with blocks.
+    private static func adapters() throws -> [FuzzSeed] {
+        let base = try adapterBase(), processor = try Processor(threads: 1)
+        var shapes = [LoRAConfiguration(rank: 2, alpha: 3), LoRAConfiguration(rank: 1, targets: ["qkv", "down"])]
+        shapes[1].blocks["qkv"] = [LoRABlock(rows: 32, rank: 1), LoRABlock(rows: 16, rank: 0), LoRABlock(rows: 16, rank: 2)]
+        return try shapes.enumerated().flatMap { index, shape in
+            var list = ParameterList(lora: shape)
+            _ = GPT(base.configuration, in: &list)
+            let values = processor.zeros(list.count), folder = TemporaryFolder()
+            processor.normal(into: values, seed: 3)
+            var adapter = Checkpoint(base.configuration, weights: OrderedDictionary(values, of: list.parameters))
+            adapter.adapter = LoRAAdapter(shape, baseDigest: "", basePath: "")
+            try PEFT.write(adapter, to: folder.path, as: index == 0 ? .f32 : .bf16, on: processor)
+            return Self.seeds(try contents(of: folder), ["adapter_config.json", "adapter_model.safetensors"])
+        }
     }
 
     /// Folders with minimal tokenizer files.

@@ -132,6 +132,34 @@ import Train
         #expect(try last.merged(on: processor).quantizedPrecision == nil)
     }
 
+    @Test(arguments: [WeightPrecision.bfloat16, .int8]) func `an f32 base can be kept in fewer bits, also by a resumed run`(
+        precision: WeightPrecision
+    ) throws {
+        let processor = try Processor(threads: 2)
+        try base(steps: 10)
+        var settings = settings(.plain, steps: 8)
+        settings.basePrecision = precision
+        let whole = try finetuning(settings, in: "whole")
+        #expect(whole.run.trainer.parameters.frozenPrecision == precision)
+        #expect(try run(whole.run) == .finished)
+        #expect(try run(finetuning(settings, in: "parts").run, until: 4) == .stopped)
+        let resumed = try Finetuning(resuming: folder("parts"), on: processor, precision: .float32)
+        #expect(resumed.run.trainer.parameters.frozenPrecision == precision)
+        #expect(try run(resumed.run) == .finished)
+        let same = try InputFile.contents(of: folder("whole/last.h5")) == InputFile.contents(of: folder("parts/last.h5"))
+        #expect(same)
+        // The adapter belongs to the file in f32.
+        let last = try Checkpoint(reading: folder("whole/last.h5"))
+        #expect(try last.storedPrecision() == nil && last.model(on: processor).parameters.frozenPrecision == .float32)
+        // int8 weights cannot be kept in more bits than they have, except in f32.
+        let small = try Checkpoint(reading: folder("base.h5")).quantized(to: .int8, on: processor)
+        #expect(try small.keeping(.int8, on: processor).quantizedPrecision == .int8)
+        #expect(try small.keeping(.float32, on: processor).quantizedPrecision == nil)
+        #expect { _ = try small.keeping(.bfloat16, on: processor) } throws: {
+            "\($0)".contains("expected f32 weights to keep in bf16 (--base-dtype), found int8 ones")
+        }
+    }
+
     @Test(arguments: [Kind.plain, .pissa]) func `base and adapter together are the trained model`(kind: Kind) throws {
         try base()
         let finetuning = try finetuning(settings(kind, steps: 6), in: "run"), trainer = finetuning.run.trainer
@@ -214,6 +242,33 @@ import Train
         }
         settings.data = [folder.write("", to: "none.jsonl")]
         #expect(errorMessage(settings).hasPrefix("folder/none.jsonl:1: the file is empty"))
+    }
+
+    @Test(arguments: [Kind.plain, .pissa]) func `an adapter is trained further from its own A and B`(kind: Kind) throws {
+        try base(steps: 20)
+        try run(finetuning(settings(kind, steps: 12), in: "first").run)
+        let first = try Checkpoint(reading: folder("first/last.h5")), shape = LoRAConfiguration(rank: 3, alpha: 6)
+        func second(_ name: String, over base: String = "base.h5", _ initial: Checkpoint) throws -> Finetuning {
+            try Finetuning(
+                of: folder(base), settings(.full, steps: 4), from: initial, plan, in: folder(name), on: Processor(threads: 2),
+                precision: .float32)
+        }
+        let continued = try second("second", first), trainer = continued.run.trainer
+        let (_, parameters) = try first.model(on: Processor(threads: 2))
+        let own = trainer.parameters
+        for (found, expected) in [(own.values, parameters.values), (own.frozenValues, parameters.frozenValues)] {
+            expectSame(found.read { span in span.indices.map { span[$0] } }, expected.read { span in span.indices.map { span[$0] } })
+        }
+        #expect(continued.run.adapter?.shape == shape && continued.run.adapter?.principals.count == first.adapter?.principals.count)
+        try run(continued.run)
+        let resumed = try Finetuning(resuming: folder("second"), on: Processor(threads: 2), precision: .float32)
+        #expect(resumed.run.state.step == 4 && resumed.run.adapter?.shape == shape)
+        let whole = try Checkpoint(reading: folder("base.h5"))
+        #expect(throws: TrainingError.noAdapter(path: folder("base.h5"))) { _ = try second("third", whole) }
+        let processor = try Processor(threads: 1)
+        try whole.quantized(to: .int8, on: processor).write(to: folder("other.h5"))
+        let refusal = #expect(throws: CheckpointError.self) { _ = try second("fourth", over: "other.h5", first) }
+        #expect(refusal?.description.contains("is a LoRA adapter for another model than") == true)
     }
 
     @Test func `an adapter as base, changed chats and runs of another kind are refused`() throws {

@@ -1,7 +1,7 @@
 package import Kernels
 
 extension Tape {
-    /// y = f(x·Wᵀ + b) + plus for frozen weights in int8 or int4.   x [.., I], W [O, I], b [O], plus [.., O] in f32; y [.., O]
+    /// y = f(x·Wᵀ + b) + plus for frozen weights in bf16, int8 or int4.   x [.., I], W [O, I], b [O], plus [.., O] in f32; y [.., O]
     ///
     /// Like ``linear(_:weight:bias:then:plus:)``, but W has no gradient and is widened block by block.
     package func linear(

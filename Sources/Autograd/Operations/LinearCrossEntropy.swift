@@ -46,7 +46,8 @@ extension Tape {
         let (N, C) = x.shape.rows
         require(weight.shape.rank == 2 && weight.shape[1] == C, "linearCrossEntropy: \(x.shape) through a weight \(weight.shape)")
         let V = weight.shape[0]
-        let most = most ?? Self.logitRows(of: V)
+        let isTrained = weight.gradient?.needsGradient ?? false
+        let most = most ?? (savesMemory && isTrained ? Self.fewLogitRows(of: V) : Self.logitRows(of: V))
         require(most > 0, "linearCrossEntropy: chunks of \(most) rows")
         let losses = processor.buffer(of: N, .float32)
         let inputs = [GradientTarget(x)] + (weight.gradient.map { [$0] } ?? [])
@@ -80,6 +81,9 @@ extension Tape {
 
     /// The most rows of logits that exist at a time: fewer for large vocabularies, so that they take at most 256 MB.
     package static func logitRows(of V: Int) -> Int { V <= 1 << 16 ? 1_536 : Swift.max(64, (1 << 26) / V) }
+
+    /// The same with logits of at most 64 MB, for training in little memory. The weight is read more often.
+    package static func fewLogitRows(of V: Int) -> Int { Swift.min(logitRows(of: V), Swift.max(64, (1 << 24) / Swift.max(V, 1))) }
 
     /// Computes the logits x·Wᵀ chunk by chunk, in one buffer with rows `stride` apart.   x [.., C], W [V, C]
     func forEachChunk(

@@ -25,13 +25,6 @@ struct BenchTrainOptions: MachineOptions {
     var json = false
 }
 
-/// How the frozen weights of an adapter's base are kept.
-enum BaseType: String, CaseIterable, OptionValue {
-    case f32, int8, int4
-
-    fileprivate var precision: WeightPrecision { switch self { case .f32: .float32; case .int8: .int8; case .int4: .int4 } }
-}
-
 extension Command {
     static var benchTrain: Command {
         Command(
@@ -170,6 +163,7 @@ extension Processor {
             target.write { span in for i in span.indices { span[i] = isMatrix ? 0.02 * span[i] : initial } }
             if isQuantized {
                 matrices[parameter.index] = quantize(target, outputs: parameter.shape[0], inputs: parameter.shape[1], to: precision)
+                target.discard()
             }
         }
         return (values, matrices)

@@ -8,6 +8,8 @@ struct ExportOptions {
     var to: String?
     var base: String?
     var dtype = ExportType.f32
+    var peft = false
+    var baseName: String?
     var quiet = false
 }
 
@@ -32,12 +34,16 @@ extension Command {
                     .option("dtype", \.dtype, "Store the weights in this data type; q8_0 and q4_0 in GGUF, int8 and int4 in .h5."),
                     .option("base", \.base, value: "CHECKPOINT", "Take the base model of a LoRA adapter from this file.",
                             default: "the path stored in the adapter"),
+                    .option("peft", \.peft, "Write a LoRA adapter alone, as a directory for PEFT, instead of merging it into its base."),
+                    .option("base-name", \.baseName, value: "NAME",
+                            "Name the base model in adapter_config.json: a directory or repository that transformers can load."),
                 ]),
                 OptionGroup("Output", [.quiet(\.quiet)]),
             ],
             examples: [
                 "slm export checkpoints/tiny/best.h5 --out exported",
                 "slm export checkpoints/tiny/best.h5 --out tiny.gguf --dtype q8_0",
+                "slm export checkpoints/support/best.h5 --peft --out support-lora",
             ]
         ) { options in
             try options.run()
@@ -56,6 +62,8 @@ extension ExportOptions {
         let file = try ModelFile(path, base: base)
         try file.verify()
         var checkpoint = file.checkpoint
+        if peft { return try writeAdapter(checkpoint, to: to) }
+        if baseName != nil { throw UsageError("slm export: --base-name needs --peft.") }
         // A LoRA adapter is merged into its base model.
         if checkpoint.adapter != nil { checkpoint = try checkpoint.merged(over: file.base, on: try Processor()) }
         // To int8 and int4, one matrix at a time is converted.
@@ -81,6 +89,18 @@ extension ExportOptions {
         guard ending.first?.isLetter == true, ending.allSatisfy({ $0.isLetter || $0.isNumber }), ending != "gguf", ending != "h5",
               Folder.names(in: path) == nil else { return nil }
         return ending
+    }
+
+    private func writeAdapter(_ checkpoint: Checkpoint, to path: String) throws {
+        if path.hasSuffix(".gguf") || path.hasSuffix(".h5") {
+            throw UsageError("slm export: --peft writes a directory, found --out '\(path)'.")
+        }
+        guard let format = WeightFormat(rawValue: dtype.rawValue) else {
+            throw UsageError("slm export: --dtype: expected f32, f16, bf16 for a PEFT adapter, found \(dtype.rawValue).")
+        }
+        try PEFT.write(checkpoint, to: path, as: format, baseModel: baseName, on: Processor())
+        printLine("\(path): a PEFT adapter, \(dtype.rawValue)")
+        printNextStep("Load it in Python", "peft.PeftModel.from_pretrained(model, '\(path)')", unless: quiet)
     }
 
     private func write(_ checkpoint: Checkpoint, to path: String) throws {

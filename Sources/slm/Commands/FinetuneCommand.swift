@@ -44,7 +44,12 @@ struct FinetuneCommand {
         var configuration = checkpoint.configuration
         let (processor, machine) = try options.machine(resuming: nil, width: configuration.width, recomputing: options.recompute)
         let type = machine.precision
-        let settings = try options.settings
+        var settings = try options.settings
+        let adapter = try options.initAdapter.map { path in
+            try PEFT.isAdapter(path)
+                ? PEFT.read(path, base: checkpoint, basePath: base, on: processor) : Checkpoint(reading: path)
+        }
+        settings.lora = adapter?.adapter?.shape ?? settings.lora
         var plan = try options.plan
         plan.machine = machine
         let folder = "\(options.runs)/\(options.name ?? "finetuned_\(timestamp)")"
@@ -54,13 +59,16 @@ struct FinetuneCommand {
         }
         configuration.context = settings.rowLength(of: configuration)
         var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: machine.isRecomputing, lora: settings.lora)
-        memory.frozenPrecision = settings.usesPiSSA ? .float32 : checkpoint.quantizedPrecision ?? .float32
+        let changesBase = settings.usesPiSSA || adapter?.adapter?.principals.count ?? 0 > 0
+        memory.frozenPrecision = changesBase ? .float32 : settings.basePrecision ?? checkpoint.quantizedPrecision ?? .float32
         try check(
             memory,
             for: configuration,
-            advice: options.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
+            advice: settings.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
         let progress = ProgressBar("initializing LoRA (PiSSA)", isVisible: !options.quiet && !options.json)
-        let finetuning = try Finetuning(of: base, settings, plan, in: folder, on: processor, precision: type, clock: now) { share in
+        let finetuning = try Finetuning(
+            of: base, settings, from: adapter, plan, in: folder, on: processor, precision: type, clock: now
+        ) { share in
             progress.show(fraction: share, "of the weights")
         }
         progress.clear()

@@ -26,6 +26,8 @@ struct FinetuneOptions: RunOptions {
     var loraAlpha: Double?
     var loraTargets: String?
     var loraInit: LoRAInitialization?
+    var initAdapter: String?
+    var baseType: BaseType?
     var merge: String?
     var steps: Int?
     var epochs: Double?
@@ -81,6 +83,9 @@ extension FinetuneOptions {
                         default: GPT.loraTargets.joined(separator: ",")),
                 .option("lora-init", \.loraInit, "Initialize the adapter at zero, or with the largest singular values (PiSSA).",
                         default: "plain"),
+                .option("init-adapter", \.initAdapter, value: "ADAPTER",
+                        "Train this adapter of the base model further: a checkpoint, or a directory of PEFT."),
+                .option("base-dtype", \.baseType, "Keep the frozen weights in this data type.", default: "as the base is stored"),
                 .option("merge", \.merge, value: "CHECKPOINT",
                         "Merge this adapter into its base model and write it to --out (see slm adapter merge)."),
             ]),
@@ -108,13 +113,21 @@ extension FinetuneOptions {
             var defaults = defaultPlan()
             defaults.rows = 4
             defaults.rate = 3e-4
-            defaults.decay = lora == nil ? 0.1 : 0
+            defaults.decay = lora == nil && initAdapter == nil ? 0.1 : 0
             return try plan(basedOn: defaults, for: "finetune")
         }
     }
 
     var settings: Finetuning.Settings {
         get throws {
+            if initAdapter != nil {
+                for (option, isSet) in [
+                    ("--lora", lora != nil), ("--lora-alpha", loraAlpha != nil), ("--lora-targets", loraTargets != nil),
+                    ("--lora-init", loraInit != nil),
+                ] where isSet {
+                    throw UsageError("slm finetune: --init-adapter: the adapter has its own rank, alpha and layers; remove \(option).")
+                }
+            }
             var settings = Finetuning.Settings(data: data)
             settings.replay = replay
             settings.replayShare = replayShare ?? settings.replayShare
@@ -122,11 +135,25 @@ extension FinetuneOptions {
             settings.rowLength = context
             settings.lora = try loraConfiguration
             settings.usesPiSSA = loraInit == .pissa
+            settings.basePrecision = try basePrecision
             settings.length = try length(for: "finetune")
             settings.warmup = warmup
             if force { settings.minimumChats = 1 }
             settings.skipsBad = skipsBad
             return settings
+        }
+    }
+
+    private var basePrecision: WeightPrecision? {
+        get throws {
+            guard let baseType else { return nil }
+            if lora == nil, initAdapter == nil {
+                throw UsageError("slm finetune: --base-dtype needs an adapter: --lora RANK or --init-adapter ADAPTER.")
+            }
+            if loraInit == .pissa, baseType != .f32 {
+                throw UsageError("slm finetune: --base-dtype: PiSSA changes the base's weights, so they are kept in f32.")
+            }
+            return baseType.precision
         }
     }
 
@@ -171,6 +198,8 @@ extension FinetuneOptions {
             ("--lora", lora.map(String.init), shape.map { "\($0.rank)" } ?? "no adapter"),
             ("--lora-alpha", loraAlpha.map { "\(Float($0))" }, shape.map { "\($0.alpha)" } ?? "no adapter"),
             ("--lora-targets", loraTargets, shape?.targets.joined(separator: ",") ?? "no adapter"),
+            ("--init-adapter", initAdapter, "the adapter of the run"),
+            ("--base-dtype", baseType?.precision.rawValue, try stored.finetuningBasePrecision?.rawValue ?? "as the base is stored"),
             ("--lora-init", loraInit?.rawValue, stored.adapter?.principals.count ?? 0 > 0 ? "pissa" : "plain"),
         ]
         // The base model of an adapter may have moved; that of a whole model is needed no more.

@@ -1,3 +1,4 @@
+import Autograd
 import Checkpoint
 import Files
 import Formats
@@ -9,6 +10,7 @@ struct ImportOptions {
     var out: String?
     var tokenizer: String?
     var heads: Int?
+    var base: String?
     var quiet = false
 }
 
@@ -23,6 +25,8 @@ extension Command {
                     .option("source", \.source, value: "SOURCE",
                             "Read a Hugging Face directory (config.json, model.safetensors, tokenizer), a GGUF file, or a .pt of nanoGPT.")
                         .positional(),
+                    .option("base", \.base, value: "CHECKPOINT",
+                            "Read a PEFT adapter (adapter_config.json, adapter_model.safetensors) for this base model."),
                     .option("out", \.out, value: "FILE", "Write the checkpoint to FILE.").short("o"),
                     .option("tokenizer", \.tokenizer, value: "TOKENIZER",
                             "Use this tokenizer instead of the model's own; 'none' for none."),
@@ -30,7 +34,8 @@ extension Command {
                 ]),
                 OptionGroup("Output", [.quiet(\.quiet)]),
             ],
-            examples: ["slm import gpt2 --out checkpoints/gpt2.h5", "slm import model.gguf --out checkpoints/model.h5"]
+            examples: ["slm import gpt2 --out checkpoints/gpt2.h5", "slm import model.gguf --out checkpoints/model.h5",
+                       "slm import adapter --base checkpoints/qwen.h5 --out checkpoints/adapter.h5"]
         ) { options in
             try options.run()
         }
@@ -41,6 +46,8 @@ extension ImportOptions {
     fileprivate func run() throws {
         guard let source else { throw UsageError("slm import: expected a model: slm import SOURCE --out FILE") }
         guard let out else { throw UsageError("slm import: expected a file to write: --out FILE") }
+        if PEFT.isAdapter(source) { return try importAdapter(source, out: out) }
+        if base != nil { throw UsageError("slm import: --base: expected a PEFT adapter with adapter_config.json, found '\(source)'.") }
         let model = try ImportedModel(reading: source, heads: heads, tokenizer: tokenizerSource, on: try Processor())
         try Folder.create(forFileAt: out)
         try model.checkpoint.write(to: out)
@@ -58,6 +65,24 @@ extension ImportOptions {
         } else {
             printNextStep("Measure its speed", "slm bench generate \(out.shellWord)", unless: quiet)
         }
+    }
+
+    private func importAdapter(_ source: String, out: String) throws {
+        guard let base else {
+            throw UsageError("slm import: \(source) is a PEFT adapter. Give the base model that it was trained on: "
+                + "slm import \(source.shellWord) --base CHECKPOINT --out FILE")
+        }
+        if tokenizer != nil || heads != nil { throw UsageError("slm import: an adapter has its base model's tokenizer and heads.") }
+        let model = try Checkpoint(reading: base)
+        if model.adapter != nil { throw CommandError(description: "\(base): expected a whole model, found a LoRA adapter.") }
+        try Folder.create(forFileAt: out)
+        let basePath = try RelativePath.of(base, from: RelativePath.folder(ofFileAt: out))
+        let adapter = try PEFT.read(source, base: model, basePath: basePath, on: try Processor())
+        try adapter.write(to: out)
+        let targets = adapter.adapter?.shape.targets.joined(separator: ", ") ?? ""
+        printLine("\(out): a LoRA adapter of \(adapter.weights.elementCount) parameters for \(targets)")
+        printNextStep("Chat with it", "slm chat \(out.shellWord)", unless: quiet || adapter.chatTemplate == nil)
+        printNextStep("Train it further", "slm finetune \(base.shellWord) --init-adapter \(out.shellWord) --data FILE", unless: quiet)
     }
 
     private var tokenizerSource: TokenizerSource {

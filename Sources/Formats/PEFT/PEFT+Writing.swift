@@ -1,0 +1,162 @@
+package import Checkpoint
+import Autograd
+import Files
+import JSON
+package import Kernels
+import Model
+
+extension PEFT {
+    /// Writes a LoRA adapter as a folder for `PeftModel.from_pretrained(base, folder)` of PEFT, without its base model.
+    ///
+    /// A layer that transformers has as several modules is written as several pairs with the same A. An adapter that was initialized with
+    /// PiSSA is written as the difference from the original base model, which has twice the rank.
+    ///
+    /// - Parameter baseModel: The name of the base model for PEFT's AutoPeftModel: a folder or a repository of Hugging Face's hub.
+    package static func write(
+        _ checkpoint: Checkpoint, to folder: String, as format: WeightFormat = .f32, baseModel: String? = nil, on processor: Processor
+    ) throws(CheckpointError) {
+        guard let adapter = checkpoint.adapter else {
+            throw .notExpressible(format: "A PEFT adapter", reason: "it is a whole model, not a LoRA adapter")
+        }
+        let modules = try PEFTModules(checkpoint.configuration)
+        let written = try self.modules(of: checkpoint, adapter, modules, on: processor)
+        let config = adapterConfig(written, adapter.shape.scale, modules, baseModel)
+        let arrays = written.flatMap { module in
+            [("A", module.a, [module.rank, module.inputs]), ("B", module.b, [module.outputs, module.rank])].map { matrix, values, shape in
+                SafeTensorsWriter.Array(
+                    part: TensorPart(name: PEFTTensors.name(module.part, matrix), shape: shape, rows: 0..<shape[0]),
+                    parameter: (values, columns: shape[1]))
+            }
+        }
+        do {
+            try Folder.create(folder)
+            var writer = try SafeTensorsWriter("\(folder)/\(weights)")
+            try writer.write(arrays, as: format)
+            var file = try AtomicFile("\(folder)/\(configuration)")
+            try file.write(config)
+            try file.commit()
+            try writer.commit()
+        } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.part.count * format.size }) }
+    }
+
+    /// A and B of one module, in the order of the file.
+    private struct Module {
+        let part: PEFTModules.Part
+        let rank, inputs, outputs: Int
+        let a, b: Buffer
+    }
+
+    private static func modules(
+        of checkpoint: Checkpoint, _ adapter: LoRAAdapter, _ modules: PEFTModules, on processor: Processor
+    ) throws(CheckpointError) -> [Module] {
+        var list = ParameterList(lora: adapter.shape)
+        _ = GPT(checkpoint.configuration, in: &list)
+        try adapter.checkBlocks(list, path: checkpoint.name)
+        let trained = try checkpoint.values(of: list.trainable, on: processor)
+        let initial = try adapter.principalValues(of: list.trainable, path: checkpoint.name, on: processor)
+        let layers = Dictionary(list.loraLayers.map { (String($0.weight.name.dropLast(".weight".count)), $0) }) { first, _ in first }
+        return modules.layers.flatMap { layer -> [Module] in
+            guard let adapted = layers[layer.name] else { return [] }
+            let ranges = adapted.blockRanges
+            return layer.parts.compactMap { part in
+                // The block that contains the rows of the part; slm's blocks are the family's parts, or the whole layer.
+                let block = ranges.first { $0.rows.contains(part.rows.lowerBound) && $0.rows.upperBound >= part.rows.upperBound }
+                guard let block, !block.columns.isEmpty else { return nil }
+                return module(part, layer, adapted, columns: block.columns, trained, minus: initial, on: processor)
+            }
+        }
+    }
+
+    /// A = [A; A₀] and B = [B, −B₀] for some columns of B. A₀ and B₀ are the initial matrices of PiSSA, if there are any.
+    private static func module(
+        _ part: PEFTModules.Part, _ layer: PEFTModules.Layer, _ adapted: LoRALayer, columns: Range<Int>, _ trained: Buffer,
+        minus initial: Buffer?, on processor: Processor
+    ) -> Module {
+        let sources = [(trained, Float(1))] + (initial.map { [($0, Float(-1))] } ?? [])
+        let I = layer.inputs, width = adapted.a.shape[0], rows = part.rows.count, R = columns.count, rank = R * sources.count
+        let a = processor.buffer(of: rank * I, .float32), b = processor.buffer(of: rows * rank, .float32)
+        for (index, (values, sign)) in sources.enumerated() {
+            let own = values[adapted.a.range]
+            a[index * R * I..<(index + 1) * R * I].copy(from: own[columns.lowerBound * I..<columns.upperBound * I])
+            values[adapted.b.range].read { source in
+                b.write { target in
+                    for row in 0..<rows {
+                        let start = (part.rows.lowerBound + (part.order?[row] ?? row)) * width
+                        for (r, column) in columns.enumerated() { target[row * rank + index * R + r] = sign * source[start + column] }
+                    }
+                }
+            }
+        }
+        return Module(part: part, rank: rank, inputs: I, outputs: rows, a: a, b: b)
+    }
+
+    private static func adapterConfig(_ written: [Module], _ scale: Float, _ modules: PEFTModules, _ baseModel: String?) -> [UInt8] {
+        // The most frequent rank is that of all modules which `rank_pattern` does not name.
+        let counts = written.reduce(into: [Int: Int]()) { $0[$1.rank, default: 0] += 1 }
+        let rank = counts.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? 1
+        func alpha(_ rank: Int) -> Double { Double("\(scale)").map { $0 * Double(rank) } ?? Double(scale) * Double(rank) }
+        func write(_ number: Double, to object: inout JSONWriter) {
+            if let whole = Int(exactly: number) { object.integer(whole) } else { object.number(number) }
+        }
+        let others = Pattern(written, modules).ranks(except: rank)
+        var writer = JSONWriter(.pretty)
+        writer.object {
+            for (key, text) in [("peft_type", "LORA"), ("task_type", "CAUSAL_LM")] { $0.key(key); $0.string(text) }
+            $0.key("base_model_name_or_path"); if let baseModel { $0.string(baseModel) } else { $0.null() }
+            $0.key("inference_mode"); $0.boolean(true)
+            $0.key("r"); $0.integer(rank)
+            $0.key("lora_alpha"); write(alpha(rank), to: &$0)
+            $0.key("lora_dropout"); $0.number(0)
+            $0.key("target_modules"); $0.array { for name in Pattern(written, modules).targets { $0.string(name) } }
+            $0.key("rank_pattern"); $0.object { for (name, rank) in others { $0.key(name); $0.integer(rank) } }
+            $0.key("alpha_pattern"); $0.object { for (name, rank) in others { $0.key(name); write(alpha(rank), to: &$0) } }
+            $0.key("bias"); $0.string("none")
+            $0.key("fan_in_fan_out"); $0.boolean(modules.family.names.isTransposed)
+            $0.key("init_lora_weights"); $0.boolean(true)
+            for key in ["use_rslora", "use_dora"] { $0.key(key); $0.boolean(false) }
+            $0.key("modules_to_save"); $0.null()
+        }
+        writer.newline()
+        return writer.bytes
+    }
+
+    /// Names of modules: short ones where all layers have them.
+    private struct Pattern {
+        /// By the name in each layer.
+        private var written: [(name: String, modules: [Module])] = []
+        private let isInAllLayers: Bool
+        private let shortNames: [String]
+
+        init(_ modules: [Module], _ all: PEFTModules) {
+            for module in modules {
+                let index = written.firstIndex { $0.name == module.part.shortName }
+                if let index { written[index].modules.append(module) } else { written.append((module.part.shortName, [module])) }
+            }
+            let counts = all.layers.flatMap(\.parts).reduce(into: [String: Int]()) { $0[$1.shortName, default: 0] += 1 }
+            isInAllLayers = written.allSatisfy { $0.modules.count == counts[$0.name] }
+            shortNames = counts.keys.sorted()
+        }
+
+        /// The last part of a name, if it is that of no module that is not written.
+        private func target(_ name: String) -> String {
+            let last = LoRAConfiguration.target(of: name)
+            let same = shortNames.filter { LoRAConfiguration.target(of: $0) == last }
+            return same.allSatisfy { name in written.contains { $0.name == name } } ? last : name
+        }
+
+        var targets: [String] {
+            let names = isInAllLayers ? written.map { target($0.name) } : written.flatMap { $0.modules.map(\.part.module) }
+            var seen: Set<String> = []
+            return names.filter { seen.insert($0).inserted }
+        }
+
+        func ranks(except usual: Int) -> [(name: String, rank: Int)] {
+            written.flatMap { name, modules -> [(String, Int)] in
+                let ranks = Set(modules.map(\.rank))
+                if ranks == [usual] { return [] }
+                if ranks.count == 1, isInAllLayers { return [(name, modules[0].rank)] }
+                return modules.filter { $0.rank != usual }.map { ($0.part.module, $0.rank) }
+            }
+        }
+    }
+}

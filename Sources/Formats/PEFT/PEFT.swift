@@ -1,0 +1,92 @@
+package import Checkpoint
+import Autograd
+import Files
+package import Kernels
+import Model
+
+/// Reads and writes LoRA adapters of Hugging Face's PEFT: adapter_config.json and adapter_model.safetensors.
+///
+///     let adapter = try PEFT.read("adapter", base: try Checkpoint(reading: "base.h5"), basePath: "base.h5", on: processor)
+///     try PEFT.write(adapter, to: "exported", as: .f32)
+package enum PEFT {
+    static let configuration = "adapter_config.json"
+    static let weights = "adapter_model.safetensors"
+    /// What PEFT's names of tensors begin with.
+    static let prefix = "base_model.model."
+
+    /// Whether a folder contains an adapter.
+    package static func isAdapter(_ folder: String) -> Bool { Folder.contains(configuration, in: folder) }
+
+    /// Reads an adapter as a checkpoint.
+    ///
+    /// Layers that slm stores as one, such as queries, keys and values, get the matrices of all their modules: see ``LoRABlock``.
+    ///
+    /// - Parameters:
+    ///   - base: The model that the adapter was trained on.
+    ///   - basePath: The path of the base, relative to the folder that the adapter is written to.
+    package static func read(
+        _ folder: String, base: Checkpoint, basePath: String, on processor: Processor
+    ) throws(CheckpointError) -> Checkpoint {
+        let configuration = try PEFTConfiguration(ImportedFile("\(folder)/\(configuration)"))
+        let tensors = try tensors(in: folder)
+        let hasPrefix = try PEFTModules(base.configuration).layers.contains { layer in
+            layer.parts.contains { tensors.entries[PEFTTensors.name($0, "A")] != nil }
+        }
+        let modules = try PEFTModules(base.configuration, hasPrefix: hasPrefix)
+        let layers = try modules.layers.map { layer throws(CheckpointError) in
+            try PEFTTensors(of: layer, in: tensors, configuration, folder)
+        }
+        let known = Set(layers.flatMap { $0.pairs.flatMap { [PEFTTensors.name($0.part, "A"), PEFTTensors.name($0.part, "B")] } })
+        for (name, entry) in tensors.entries where !known.contains(name) {
+            throw ImportedFile(entry.file.path).mismatch(
+                SafeTensorsHeader.field(name),
+                "lora_A or lora_B of a linear layer of this \(modules.family.features.name)'s attention or MLP",
+                "\(entry.tensor.type) \(entry.tensor.shape.prefix(8))"
+            )
+        }
+        guard let scale = layers.lazy.compactMap(\.pairs.first).first?.scale else {
+            throw ImportedFile("\(folder)/\(weights)").mismatch("the tensors", "at least one lora_A and lora_B", "none")
+        }
+        let shape = shape(layers, rank: configuration.rank, scale: scale)
+        var list = ParameterList(lora: shape)
+        _ = GPT(base.configuration, in: &list)
+        // Memory is allocated only now that the file is known to contain the matrices.
+        let values = processor.zeros(list.count)
+        let byName = Dictionary(layers.map { ($0.layer.name, $0) }) { first, _ in first }
+        for adapted in list.loraLayers {
+            let name = String(adapted.weight.name.dropLast(".weight".count))
+            byName[name]?.copy(into: adapted, of: values, scale: scale, from: tensors, on: processor)
+        }
+        var checkpoint = Checkpoint(base.configuration, weights: OrderedDictionary(values, of: list.parameters))
+        checkpoint.adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: basePath)
+        checkpoint.tokenizer = base.tokenizer
+        checkpoint.chatTemplate = base.chatTemplate
+        checkpoint.starterQuestions = base.starterQuestions
+        return checkpoint
+    }
+
+    private static func tensors(in folder: String) throws(CheckpointError) -> SafeTensorsCollection {
+        if !Folder.contains(weights, in: folder), Folder.contains("adapter_model.bin", in: folder) {
+            throw ImportedFile(folder).mismatch(
+                "the adapter", "\(weights)", "adapter_model.bin. Convert it in Python: save_pretrained(FOLDER, safe_serialization=True)")
+        }
+        var tensors = SafeTensorsCollection()
+        try tensors.add(fileAt: "\(folder)/\(weights)")
+        return tensors
+    }
+
+    /// The shape of the adapter: blocks only where a layer does not have one pair of matrices of the usual rank.
+    private static func shape(_ layers: [PEFTTensors], rank: Int, scale: Double) -> LoRAConfiguration {
+        let targets = GPT.loraTargets.filter { target in
+            layers.contains { LoRAConfiguration.target(of: $0.layer.name) == target && !$0.pairs.isEmpty }
+        }
+        var shape = LoRAConfiguration(rank: rank, alpha: Float(scale * Double(rank)), targets: targets)
+        for target in targets {
+            let own = layers.filter { LoRAConfiguration.target(of: $0.layer.name) == target }
+            let usual = own.lazy.filter { !$0.pairs.isEmpty }.first?.blocks ?? []
+            if !(usual.count == 1 && usual[0].rank == rank) { shape.blocks[target] = usual }
+            for layer in own where layer.blocks != usual { shape.blocks[layer.layer.name] = layer.blocks }
+        }
+        return shape
+    }
+}

@@ -1,0 +1,269 @@
+"""Exchanges LoRA adapters with Hugging Face's peft, for models of every family; compares gradients and loss curves with PyTorch.
+
+    python Tests/Peers/check_peft.py .build/release/slm .build/release/Logits .build/release/Gradients [--only llama …] [--steps 50]
+
+For each family: an adapter of peft with random A and B, imported, gives peft's logits, also merged; exported again it is the same file and gives the same logits in peft
+on the exported base; so do adapters that slm trained, with and without PiSSA. Gradients of all weights, and of A and B, are those of PyTorch. The losses of 50 steps of AdamW
+from the same A and B on the same batch are peft's within TOLERANCES.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = os.environ["TQDM_DISABLE"] = "1"
+
+import numpy as np
+import peft
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+from check_models import difference, ours, prompts, run, theirs
+from families import MODELS, random_model, save_tokenizer
+
+LINEAR = {
+    "gpt2": ["c_attn", "attn.c_proj", "c_fc", "mlp.c_proj"],
+    "gpt_neox": ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"],
+}
+LLAMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+NAMES = ["gpt2", "llama", "llama-biases", "mistral", "qwen2", "qwen3", "gemma3", "pythia", "gpt-neox-in-sequence"]
+# Families whose loss curves are compared: fused and separate queries, keys and values, norms before and after, tied heads.
+# Families with all kinds of adapters, and adapters that slm trained.
+COMPLETE = ["gpt2", "llama", "pythia"]
+CURVES = ["gpt2", "llama", "qwen2", "gemma3", "pythia"]
+# Relative differences that are allowed, of losses after steps and of A and B after the last one. AdamW divides by the gradient's size, so that the rounding of a small gradient
+# changes a weight by as much as a large one does.
+TOLERANCES = {1: 1e-5, 10: 1e-4, 25: 2e-4, 50: 5e-4}
+RATE = 2e-3
+
+
+def adapters(config, complete):
+    """Adapters of peft: name, configuration, and whether slm can write the same file again (without scales of single modules that differ from the others)."""
+    linear = LINEAR.get(config.model_type, LLAMA)
+    short = [name.split(".")[-1] for name in linear]
+    yield "all layers", peft.LoraConfig(r=4, lora_alpha=6, target_modules=linear), True
+    if not complete:
+        return
+    yield "all-linear, rank-stabilized", peft.LoraConfig(r=3, lora_alpha=5, target_modules="all-linear", use_rslora=True), False
+    if linear is LLAMA:
+        yield "queries and values", peft.LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"]), True
+        yield "some layers", peft.LoraConfig(r=2, target_modules=["k_proj", "up_proj", "down_proj"], layers_to_transform=[1]), True
+        yield "a regular expression", peft.LoraConfig(r=4, target_modules=r".*layers\.[02]\..*(gate|o)_proj"), True
+    last = linear[-1].split(".")[-1]
+    yield "patterns", peft.LoraConfig(r=4, lora_alpha=4, target_modules=short, rank_pattern={linear[0]: 2, rf"^.*\.1\..*{last}": 6},
+                                      alpha_pattern={linear[0]: 5, rf"^.*\.1\..*{last}": 1}), False
+
+
+def random_adapter(model, config, seed):
+    torch.manual_seed(seed)
+    adapted = peft.get_peft_model(model, config)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                parameter.normal_(0, 0.1)
+    return adapted.eval()
+
+
+def check_close(found, expected, what, limit=1e-4):
+    apart = difference(found, expected)
+    assert apart < limit, f"{what}: logits differ by {apart:.1e}"
+    return apart
+
+
+def adapted_logits(base, folder, rows):
+    """The logits of peft on a folder that slm exported."""
+    model = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), folder).eval()
+    model_logits = theirs(model, rows)
+    return model_logits, theirs(model.merge_and_unload(), rows)
+
+
+def check_adapters(slm, logits, folder, name, config, rows):
+    worst, vocabulary = 0, config.vocab_size
+    for number, (title, settings, is_same) in enumerate(adapters(config, name in COMPLETE)):
+        what = f"{name}, {title}"
+        adapted = random_adapter(AutoModelForCausalLM.from_pretrained(folder / "exported"), settings, seed=number)
+        adapted.save_pretrained(folder / "peft")
+        expected = theirs(adapted, rows)
+        run(slm, "import", folder / "peft", "--base", folder / "base.h5", "--out", folder / "adapter.h5")
+        worst = max(worst, check_close(ours(logits, folder / "adapter.h5", rows, vocabulary), expected, f"{what}, imported"))
+        if number == 0:
+            run(slm, "adapter", "merge", folder / "adapter.h5", "--out", folder / "merged.h5")
+            check_close(ours(logits, folder / "merged.h5", rows, vocabulary), expected, f"{what}, merged by slm")
+        run(slm, "export", folder / "adapter.h5", "--peft", "--out", folder / "back")
+        for found in adapted_logits(folder / "exported", folder / "back", rows):
+            worst = max(worst, check_close(found, expected, f"{what}, exported"))
+        before, after = load_file(folder / "peft/adapter_model.safetensors"), load_file(folder / "back/adapter_model.safetensors")
+        assert before.keys() == after.keys(), f"{what}: {sorted(before.keys() ^ after.keys())[:4]}"
+        if is_same:
+            assert all(torch.equal(before[key], after[key]) for key in before), what
+            run(slm, "import", folder / "back", "--base", folder / "base.h5", "--out", folder / "again.h5")
+            assert (folder / "again.h5").read_bytes() == (folder / "adapter.h5").read_bytes(), what
+        shutil.rmtree(folder / "peft")
+        shutil.rmtree(folder / "back")
+    return worst
+
+
+def check_trained(slm, logits, folder, name, config, rows):
+    """Adapters that slm trained, with A of queries, keys and values in common."""
+    for start in ["plain", "pissa"]:
+        run(slm, "finetune", folder / "base.h5", "--data", folder / "chats.jsonl", "--lora", "3", "--lora-alpha", "5", "--lora-init", start, "--max-steps", "3", "--lr", "1e-2",
+            "--out", folder, "--name", start, "--threads", "2", "--dtype", "f32", "--quiet")
+        expected = ours(logits, folder / start / "last.h5", rows, config.vocab_size)
+        run(slm, "export", folder / start / "last.h5", "--peft", "--out", folder / "back", "--base-name", "somewhere/base")
+        settings = json.loads((folder / "back/adapter_config.json").read_text())
+        assert settings["r"] == (6 if start == "pissa" else 3) and settings["base_model_name_or_path"] == "somewhere/base", settings
+        for found in adapted_logits(folder / "exported", folder / "back", rows):
+            check_close(found, expected, f"{name}, trained from {start}")
+        run(slm, "import", folder / "back", "--base", folder / "base.h5", "--out", folder / "again.h5")
+        check_close(ours(logits, folder / "again.h5", rows, config.vocab_size), expected, f"{name}, trained from {start}, imported")
+        assert difference(ours(logits, folder / "base.h5", rows, config.vocab_size), expected) > 1e-2, f"{name}: training changed nothing"
+        shutil.rmtree(folder / "back")
+
+
+def batch(vocabulary):
+    rng = np.random.default_rng(5)
+    return [[int(i) for i in rng.integers(0, vocabulary, 41)] for _ in range(4)]
+
+
+def text(rows):
+    return "".join(" ".join(map(str, row)) + "\n" for row in rows)
+
+
+def steps(gradients, checkpoint, out, rows, *arguments):
+    done = subprocess.run([gradients, checkpoint, out, *map(str, arguments)], input=text(rows), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [float(line) for line in done.stdout.split()]
+
+
+def check_equal(found, expected, what, limit=1e-4):
+    """Of each tensor, the largest difference relative to its largest number."""
+    worst = 0
+    for key, value in expected.items():
+        apart = float((found[key] - value).abs().max() / value.abs().max().clamp(min=1e-12))
+        assert apart < limit, f"{what}: {key} differs by {apart:.1e} of {float(value.abs().max()):.1e}"
+        worst = max(worst, apart)
+    return worst
+
+
+def check_gradients(slm, gradients, folder, name, config, rows):
+    """All weights of the model, then A and B of an adapter."""
+    model = AutoModelForCausalLM.from_pretrained(folder / "exported").eval()
+    loss = model(torch.tensor(rows), labels=torch.tensor(rows)).loss
+    loss.backward()
+    found = steps(gradients, folder / "base.h5", folder / "gradients.h5", rows)
+    assert abs(found[0] - loss.item()) < 1e-5 * loss.item(), f"{name}: loss {found[0]} instead of {loss.item()}"
+    run(slm, "export", folder / "gradients.h5", "--to", folder / "gradients")
+    own = load_file(folder / "gradients/model.safetensors")
+    if config.model_type == "gemma3_text":                   # slm subtracts the 1 that it adds to weights of norms
+        own = {key: value + 1 if "norm" in key else value for key, value in own.items()}
+    # slm has no keys' biases whose gradients are exactly 0: they shift all scores of a query alike.
+    expected = {key: parameter.grad for key, parameter in model.named_parameters() if key in own and parameter.grad.abs().max() > 1e-7}
+    assert len(expected) > len(own) * 0.8, f"{name}: {len(expected)} gradients of {len(own)}"
+    worst = check_equal(own, expected, f"gradients of {name}")
+    settings = peft.LoraConfig(r=4, lora_alpha=6, target_modules=LINEAR.get(config.model_type, LLAMA))
+    adapted = random_adapter(AutoModelForCausalLM.from_pretrained(folder / "exported"), settings, seed=9)
+    adapted.save_pretrained(folder / "peft")
+    adapted(torch.tensor(rows), labels=torch.tensor(rows)).loss.backward()
+    run(slm, "import", folder / "peft", "--base", folder / "base.h5", "--out", folder / "adapter.h5")
+    steps(gradients, folder / "adapter.h5", folder / "gradients.h5", rows)
+    run(slm, "export", folder / "gradients.h5", "--peft", "--out", folder / "back")
+    expected = {key.replace(".default", ""): parameter.grad for key, parameter in adapted.named_parameters() if parameter.grad is not None}
+    own = load_file(folder / "back/adapter_model.safetensors")
+    assert own.keys() == expected.keys()
+    worst = max(worst, check_equal(own, expected, f"gradients of {name}'s adapter"))
+    for part in ["gradients", "peft", "back"]:
+        shutil.rmtree(folder / part)
+    return worst
+
+
+def check_curve(slm, gradients, folder, name, config, rows, count):
+    """AdamW as in slm, in f32, with the norm of all gradients clipped to 1."""
+    torch.manual_seed(3)
+    settings = peft.LoraConfig(r=4, lora_alpha=8, target_modules=LINEAR.get(config.model_type, LLAMA))
+    adapted = peft.get_peft_model(AutoModelForCausalLM.from_pretrained(folder / "exported"), settings)
+    adapted.save_pretrained(folder / "peft")
+    run(slm, "import", folder / "peft", "--base", folder / "base.h5", "--out", folder / "adapter.h5")
+    found = steps(gradients, folder / "adapter.h5", folder / "trained.h5", rows, count, RATE)
+    adapted.eval()                                           # without dropout
+    parameters = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.95), eps=1e-8, weight_decay=0)
+    expected = []
+    for _ in range(count):
+        loss = adapted(torch.tensor(rows), labels=torch.tensor(rows)).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1)
+        optimizer.step()
+        optimizer.zero_grad()
+        expected.append(float(loss.detach()))
+    assert len(found) == count and expected[-1] < 0.9 * expected[0], f"{name}: {found[-3:]}, {expected[-3:]}"
+    apart = {step: max(abs(a - b) / b for a, b in zip(found[:step], expected[:step])) for step in TOLERANCES if step <= count}
+    for step, limit in TOLERANCES.items():
+        assert step > count or apart[step] < limit, f"{name}: after {step} steps the losses differ by {apart[step]:.1e}"
+    run(slm, "export", folder / "trained.h5", "--peft", "--out", folder / "back")
+    own, state = load_file(folder / "back/adapter_model.safetensors"), peft.get_peft_model_state_dict(adapted)
+    change = max(float((own[key] - value).norm() / value.norm()) for key, value in state.items())
+    for part in ["peft", "back"]:
+        shutil.rmtree(folder / part)
+    return expected, apart, change
+
+
+def check_refusals(slm, folder):
+    """Adapters that slm cannot represent: one sentence that names the field."""
+    base = folder / "exported"
+    for settings, message in [
+        (peft.LoraConfig(target_modules=["q_proj"], use_dora=True), "use_dora: expected false"),
+        (peft.LoraConfig(target_modules=["q_proj"], modules_to_save=["lm_head"]), "modules_to_save: expected null"),
+        (peft.LoraConfig(target_modules=["q_proj"], bias="lora_only"), "bias: expected none"),
+        (peft.LoraConfig(target_modules=["q_proj"], init_lora_weights="pissa"), "path_initial_model_for_weight_conversion"),
+        (peft.LoraConfig(target_modules=["q_proj", "embed_tokens"]), "embed_tokens"),
+        (peft.LoraConfig(target_modules=["q_proj", "lm_head"]), "lm_head"),
+        (peft.IA3Config(target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"]), "peft_type: expected LORA"),
+    ]:
+        peft.get_peft_model(AutoModelForCausalLM.from_pretrained(base), settings).save_pretrained(folder / "peft")
+        done = subprocess.run([slm, "import", folder / "peft", "--base", folder / "base.h5", "--out", folder / "no.h5"], capture_output=True, text=True)
+        assert done.returncode == 1 and message in done.stderr, f"{settings}: {done.stderr}"
+        shutil.rmtree(folder / "peft")
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("slm")
+    arguments.add_argument("logits")
+    arguments.add_argument("gradients")
+    arguments.add_argument("--only", nargs="*", default=NAMES, choices=NAMES)
+    arguments.add_argument("--steps", type=int, default=50)
+    options = arguments.parse_args()
+    torch.set_num_threads(1)                               # small models: threads would only wait for each other
+    slm, logits, gradients = (os.path.abspath(path) for path in (options.slm, options.logits, options.gradients))
+    for name in options.only:
+        with tempfile.TemporaryDirectory() as path:
+            folder, config = pathlib.Path(path), MODELS[name]
+            random_model(config).save_pretrained(folder / "theirs")
+            save_tokenizer(folder / "theirs")
+            run(slm, "import", folder / "theirs", "--out", folder / "base.h5")
+            run(slm, "export", folder / "base.h5", "--to", folder / "exported")
+            (folder / "chats.jsonl").write_text("".join(json.dumps({"user": f"say {i}", "assistant": f"{i} it is"}) + "\n" for i in range(12)))
+            rows = prompts(config.vocab_size, 60, count=4)
+            results = [f"{name}: logits {check_adapters(slm, logits, folder, name, config, rows):.0e}"]
+            if name in COMPLETE:
+                check_trained(slm, logits, folder, name, config, rows)
+            results.append(f"gradients {check_gradients(slm, gradients, folder, name, config, batch(config.vocab_size)):.0e}")
+            if name in CURVES:
+                losses, apart, change = check_curve(slm, gradients, folder, name, config, batch(config.vocab_size), options.steps)
+                results.append(f"loss {losses[0]:.3f} to {losses[-1]:.3f}, differences up to step " + ", ".join(f"{step}: {value:.0e}" for step, value in apart.items()))
+                results.append(f"A and B then differ by {change:.0e}")
+            if name == "llama":
+                check_refusals(slm, folder)
+            print("; ".join(results), flush=True)
+    print(f"adapters: peft {peft.__version__} and slm agree")
+
+
+if __name__ == "__main__":
+    main()
