@@ -95,7 +95,8 @@ extension Checkpoint {
             let quantized = keepingQuantized ? quantizedWeights(of: list.trainable) : [:]
             return (model, Parameters(list, values: learned, quantized: quantized, on: processor), list)
         }
-        let base = try (base ?? adapterBase()).keeping(basePrecision, on: processor)
+        let original = if let base { base } else { try adapterBase() }
+        let base = try original.keeping(basePrecision, on: processor)
         // PiSSA changes the base's weights, so they must be in f32.
         if keepingQuantized, adapter.principals.count == 0 {
             let frozen = try base.values(of: list.frozen, keepingQuantized: true, on: processor)

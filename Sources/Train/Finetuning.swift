@@ -118,9 +118,9 @@ package struct Finetuning {
         plan.rows = min(plan.rows, try chats.rowsPerEpoch(plan))
         let changes = try plan.changes(from: storedPlan)
         let baseModel = stored.adapter == nil ? stored : try ModelFile(stored.path ?? folder, base: base).base
+        let basePrecision = try stored.finetuningBasePrecision
         let (model, parameters) = try stored.model(
-            over: baseModel, copying: true, keepingQuantized: stored.adapter != nil, basePrecision: stored.finetuningBasePrecision,
-            on: processor)
+            over: baseModel, copying: true, keepingQuantized: stored.adapter != nil, basePrecision: basePrecision, on: processor)
         let seed = UInt64(bitPattern: Int64(plan.seed))
         let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: seed)
         trainer.rowLength = try stored.finetuningRowLength

@@ -1,6 +1,7 @@
 import Checkpoint
 import Files
 import Glibc
+import Kernels
 
 /// The tensors of one safetensors file, or of a model split into several. Data stays in the mapped files until it is copied.
 ///
@@ -47,6 +48,12 @@ struct SafeTensorsCollection {
     func stored(_ name: String) -> StoredTensor? {
         guard let entry = entries[name], let format = WeightFormat(rawValue: entry.tensor.type.lowercased()) else { return nil }
         return StoredTensor(file: entry.file, range: entry.tensor.range, format: format.stored)
+    }
+
+    /// Copies a checked tensor into its part of an f32 parameter.
+    func copy(_ part: TensorPart, into parameter: Buffer, columns: Int) {
+        guard let tensor = stored(part.name) else { return }
+        part.copy(into: parameter, columns: columns) { tensor.read($0, into: &$1) }
     }
 
     /// Returns whether two checked tensors have the same type and bytes.
