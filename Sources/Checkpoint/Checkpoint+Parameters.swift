@@ -93,7 +93,6 @@ extension Checkpoint {
                 )
             }
         }
-        guard arrays.count + (group == "weights" ? quantized.count : 0) > parameters.count else { return }
         let known = Set(parameters.map(\.name))
         for name in arrays.names where !known.contains(name) {
             throw .mismatch(path: self.name, name: "\(group)/\(name)", expected: "no such array in this model", found: "an array")

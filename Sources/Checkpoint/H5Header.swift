@@ -1,5 +1,5 @@
 /// An object header of version 2, as ``H5Layout`` writes it: messages in one piece, and a checksum.
-enum H5Header {
+package enum H5Header {
     struct Message {
         let type: UInt8
         /// 1 for a message that never changes.
@@ -25,7 +25,7 @@ enum H5Header {
     }
 
     /// HDF5's checksum of metadata: lookup3 by Bob Jenkins.
-    static func checksum(of bytes: [UInt8]) -> UInt32 {
+    package static func checksum(of bytes: [UInt8]) -> UInt32 {
         func rotated(_ x: UInt32, _ bits: UInt32) -> UInt32 { x << bits | x >> (32 - bits) }
         func word(_ i: Int) -> UInt32 { (0..<4).reduce(0) { i + $1 < bytes.count ? $0 | UInt32(bytes[i + $1]) << (8 * $1) : $0 } }
         var a = 0xDEAD_BEEF &+ UInt32(truncatingIfNeeded: bytes.count), b = a, c = a

@@ -133,6 +133,22 @@ import Tokenize
         #expect(refusal(sample) == "folder/adapter.h5: adapter/blocks: expected 24 rows of layer0.qkv.weight, found 23.")
     }
 
+    @Test func `the rank of an adapter is a number from 1 to 65536`() throws {
+        var sample = try SampleAdapter(in: folder).adapter
+        let path = folder("a.h5")
+        for rank in [0, 1, 65_536, 65_537] {
+            sample.adapter?.shape.rank = rank
+            try sample.write(to: path)
+            if 1...65_536 ~= rank {
+                #expect(try Checkpoint(reading: path).adapter?.shape.rank == rank)
+            } else {
+                let error = CheckpointError.mismatch(
+                    path: path, name: "adapter/rank", expected: "a whole number from 1 to 65536", found: "\(rank)")
+                #expect(throws: error) { _ = try Checkpoint(reading: path) }
+            }
+        }
+    }
+
     @Test func `an adapter with inconsistent arrays is an error`() throws {
         var sample = try SampleAdapter(in: folder, withPrincipals: true).adapter
         sample.adapter?.principals["layer0.up.lora_B"] = nil

@@ -36,10 +36,11 @@ import Tokenize
         #expect(try bytes == InputFile.contents(of: folder("b.h5")) && bytes == InputFile.contents(of: folder("c.h5")))
     }
 
+    static let fileOfHDF5 = String(#filePath.dropLast("CheckpointTests.swift".count)) + "Files/libhdf5.h5"
+
     /// A file of HDF5 1.10, which earlier versions of slm wrote with: longer headers, padding, and a root group in two pieces.
     @Test func `a checkpoint that HDF5's library wrote is read, bit for bit`() throws {
-        let path = String(#filePath.dropLast("CheckpointTests.swift".count)) + "Files/libhdf5.h5"
-        let read = try Checkpoint(reading: path), sample = try SampleCheckpoint().checkpoint
+        let read = try Checkpoint(reading: Self.fileOfHDF5), sample = try SampleCheckpoint().checkpoint
         #expect(read.everything.map(\.path) == sample.everything.map(\.path))
         #expect(read.everything.map(\.shape) == sample.everything.map(\.shape))
         // The random weights of another CPU have other last digits.
@@ -48,6 +49,47 @@ import Tokenize
         #expect(try read.vocabulary() == SampleCheckpoint.vocabulary)
         try read.write(to: folder("a.h5"))
         #expect(try Checkpoint(reading: folder("a.h5")).everything.map(\.bits) == read.everything.map(\.bits))
+    }
+
+    /// HDF5 leaves a gap at the end of a header if no message fits there. Headers may also store the creation orders of attributes.
+    @Test func `a header with creation orders and a gap at its end is read`() throws {
+        var bytes = try InputFile.contents(of: Self.fileOfHDF5)
+        // The header of an array: 256 bytes of messages, the last of which is empty space.
+        let start = try #require(bytes.firstRange(of: Array("OHDR".utf8) + [2, 1, 0, 1])).upperBound
+        var messages: [UInt8] = [], place = start
+        while bytes[place] != 0 {
+            let end = place + 4 + Int(bytes[place + 1])
+            messages += bytes[place..<place + 4]
+            messages += [0, 0]                                         // the creation order
+            messages += bytes[place + 4..<end]
+            place = end
+        }
+        let gap = 4, space = 256 - messages.count - 6 - gap
+        messages += [0, UInt8(space), 0, 0, 0, 0] + [UInt8](repeating: 0, count: space + gap)
+        bytes.replaceSubrange(start..<start + 256, with: messages)
+        bytes[start - 3] |= 4
+        bytes.replaceSubrange(0..<CheckpointHeader.size, with: CheckpointHeader(for: bytes).bytes)
+        let read = try Checkpoint(reading: folder.write(bytes, to: "a.h5")).everything
+        let expected = try Checkpoint(reading: Self.fileOfHDF5).everything
+        #expect(read.map(\.path) == expected.map(\.path) && read.map(\.bits) == expected.map(\.bits))
+    }
+
+    /// The values are from Bob Jenkins' lookup3.c.
+    @Test func `headers have the checksum of HDF5, so that its library accepts them`() {
+        #expect(H5Header.checksum(of: []) == 0xDEAD_BEEF)
+        #expect(H5Header.checksum(of: Array("Four score and seven years ago".utf8)) == 0x1777_0551)
+    }
+
+    @Test func `arrays of up to four dimensions read back`() throws {
+        var sample = try SampleCheckpoint().checkpoint
+        let buffer = try Processor(threads: 1).zeros(12)
+        buffer.write { span in for i in span.indices { span[i] = Float(i) } }
+        let shapes: [Shape] = [[12], [3, 4], [2, 3, 2], [2, 1, 3, 2]]
+        for shape in shapes { sample.optimizer["shaped/\(shape.rank)"] = FloatArray(buffer, shape: shape) }
+        try sample.write(to: folder("a.h5"))
+        let read = try Checkpoint(reading: folder("a.h5"))
+        for shape in shapes { #expect(read.optimizer["shaped/\(shape.rank)"]?.shape == shape) }
+        #expect(read.everything.map(\.bits) == sample.everything.map(\.bits))
     }
 
     @Test func `names may be long, up to what HDF5 can store`() throws {

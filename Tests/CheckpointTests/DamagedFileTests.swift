@@ -124,6 +124,21 @@ import Formats
         }
     }
 
+    /// 2^64 + 1 is 1 in 64 bits.
+    @Test func `a version that is too large for an integer is an error`() throws {
+        let bytes = try sample(), line = Array("slm checkpoint, version 18446744073709551617\n".utf8)
+        #expect(sentence(line + bytes.dropFirst(line.count)).contains("at byte 24 expected a version, found no number."))
+    }
+
+    @Test func `sizes in messages have separators between groups of three digits`() {
+        for (needed, text) in [(999, "1 kB"), (123_456, "124 kB"), (1_234_567, "1,235 kB"), (12_345_678_901, "12,345 MB")] {
+            #expect(
+                "\(CheckpointError.diskFull(path: "a", reason: "No space left on device", needed: needed, free: 100_000_000))"
+                    == "not enough disk space for a: \(text) needed, 100 MB free (No space left on device). The previous file is unchanged."
+            )
+        }
+    }
+
     @Test func `a missing file and a folder have their own messages`() {
         for (path, reason) in [
             (folder("none.h5"), "No such file or directory"),

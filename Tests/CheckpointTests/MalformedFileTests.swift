@@ -37,8 +37,10 @@ import TestSupport
     private static func littleEndian(_ number: Int) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
 
     /// Replaces bytes, corrects the checksum and reads the file.
-    private func fault(_ bytes: [UInt8], at offset: Int) -> String {
-        var file = whole
+    ///
+    /// - Parameter original: nil for `whole`.
+    private func fault(_ bytes: [UInt8], at offset: Int, in original: [UInt8]? = nil) -> String {
+        var file = original ?? whole
         file.replaceSubrange(offset..<offset + bytes.count, with: bytes)
         file.replaceSubrange(0..<CheckpointHeader.size, with: CheckpointHeader(for: file).bytes)
         let path = folder.write(file, to: "a.h5")
@@ -49,7 +51,9 @@ import TestSupport
         return "accepted"
     }
 
-    private func fault(_ number: Int, at offset: Int) -> String { fault(Self.littleEndian(number), at: offset) }
+    private func fault(_ number: Int, at offset: Int, in original: [UInt8]? = nil) -> String {
+        fault(Self.littleEndian(number), at: offset, in: original)
+    }
 
     @Test func `the superblock`() {
         let start = CheckpointHeader.size                              // of the HDF5 file
@@ -91,5 +95,31 @@ import TestSupport
         let tooLarge = places.map { fault(Int.max, at: $0) }
         #expect(tooLarge.contains { $0.contains("expected a size, found \(Int.max)") }, "\(tooLarge)")
         #expect(places.contains { fault(1, at: $0).contains(" bytes for \(first.path), found \(first.byteCount)") })
+    }
+
+    @Test func `a group that contains itself`() throws {
+        let root = whole[CheckpointHeader.size + 36..<CheckpointHeader.size + 44]
+        // A name's length, the name, and the address of the group.
+        let name = [7] + Array("weights".utf8), link = try #require(whole.firstRange(of: name))
+        #expect(fault(Array(root), at: link.upperBound).hasSuffix(": expected at most 16 nested groups, found more"))
+    }
+
+    @Test func `a group whose links are outside its header`() throws {
+        let none = [UInt8](repeating: 0xFF, count: 16), heap = try #require(whole.firstRange(of: none)).lowerBound
+        #expect(fault(0, at: heap).hasPrefix("\(heap): expected a group whose links are in its header with 255, found 0"))
+    }
+
+    @Test func `a dataspace of another kind`() throws {
+        let rank = try #require(try Checkpoint(reading: folder("whole.h5")).everything.first { $0.path == first.path }).shape.count
+        let kind = try #require(whole[..<first.address].ranges(of: [2, UInt8(rank), 1, 1]).last).lowerBound + 3
+        #expect(fault([2], at: kind).hasPrefix("\(kind): expected a simple dataspace with 1, found 2"))
+    }
+
+    /// The root group of the file of HDF5's library continues in a second block, and that one in a third.
+    @Test func `a header that continues in itself`() throws {
+        let file = try InputFile.contents(of: CheckpointTests.fileOfHDF5)
+        let block = try #require(file.firstRange(of: Array("OCHK".utf8) + [16, 16, 0, 0]))
+        let sentence = fault(block.lowerBound - CheckpointHeader.size, at: block.upperBound, in: file)
+        #expect(sentence.hasSuffix(": expected headers that are no larger than the file, found a cycle"), "\(sentence)")
     }
 }

@@ -59,6 +59,9 @@ import Tokenize
             try message { $0["positions"] = "round" }
                 == "a.h5: configuration/positions: expected one of learned, rotary, none, found 'round'.")
         #expect(try message { $0["qk_norm"] = 3 } == "a.h5: configuration/qk_norm: expected a whole number from 0 to 2, found 3.")
+        for dropout in [-0.1, 1, .nan] {
+            #expect(try message { $0["dropout"] = .number(dropout) }.contains("dropout: expected a number from 0 to below 1, found "))
+        }
         #expect(try message { $0["later"] = 2 } == "a.h5: configuration/later: expected no such field in version 1, found 2.")
     }
 

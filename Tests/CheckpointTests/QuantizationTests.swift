@@ -4,6 +4,7 @@ import Kernels
 import Model
 import Testing
 import TestSupport
+import Tokenize
 
 /// Checkpoints whose matrices are int8 or int4.
 @Suite struct QuantizationTests {
@@ -72,6 +73,27 @@ import TestSupport
         let error = #expect(throws: CheckpointError.self) { try Checkpoint(reading: path) }
         let text = error.map { "\($0)" } ?? ""
         #expect(text.contains("rounded/layer0.up.weight/input_scales: expected numbers above 0"), "\(text)")
+    }
+
+    @Test func `a quantized checkpoint keeps its tokenizer, chat template and metrics`() throws {
+        let processor = try Processor(threads: 1), sample = try SampleCheckpoint().checkpoint
+        var exact = try exact(processor)
+        exact.tokenizer = sample.tokenizer
+        exact.chatTemplate = sample.chatTemplate
+        exact.metrics = sample.metrics
+        let quantized = try exact.quantized(to: .int8, on: processor)
+        #expect(quantized.tokenizer == sample.tokenizer && quantized.metrics == sample.metrics)
+        #expect(quantized.chatTemplate == sample.chatTemplate && quantized.chatTemplate != nil)
+    }
+
+    @Test func `the values of quantized weights are dequantized unless the caller keeps them`() throws {
+        let processor = try Processor(threads: 1), quantized = try exact(processor).quantized(to: .int8, on: processor)
+        var list = ParameterList()
+        _ = GPT(quantized.configuration, in: &list)
+        let values = try quantized.values(of: list.trainable, on: processor), expected = try quantized.dequantized(on: processor).weights
+        for parameter in list.parameters {
+            #expect(floats(values[parameter.range]) == expected[parameter.name].map { floats($0.values) }, "\(parameter.name)")
+        }
     }
 
     @Test func `arrays that do not match the model are reported by name`() throws {

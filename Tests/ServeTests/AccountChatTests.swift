@@ -206,4 +206,50 @@ import Testing
             #expect(number == chat.end.data[name]?.number && number > 0, "\(name)")
         }
     }
+
+    @Test func `stopping an answer ends it before the response to the request`() throws {
+        let gate = GenerationGate(beforeCharacter: 2), backend = RecordingBackend(gate: gate), server = try TestServer(backend)
+        let ada = try server.account("ada"), stream = try server.openStream("/api/chat", #"{"message":"Hi"}"#, ada)
+        let id = try #require(try stream.next()?.data["conversation_id"]?.string)
+        _ = try stream.read(1)
+        #expect(try server.connect().post("/api/conversations/\(id)/stop", "{}", ada)?.status == 204)
+        #expect(backend.cancellations.value == 1)
+        gate.open()
+        _ = try stream.read()
+    }
+
+    @Test(arguments: [(3, false), (0, true), (2, true)])
+    func `a warning says which part of the conversation the model has not read`(droppedMessages: Int, isTruncated: Bool) throws {
+        let server = try TestServer(ShorteningBackend(droppedMessages: droppedMessages, wasTruncated: isTruncated))
+        let stream = try server.openStream("/api/chat", #"{"message":"Hi"}"#, server.account("ada"))
+        #expect(try stream.next()?.name == "start")
+        let warning = try #require(try stream.next())
+        #expect(warning.name == "warning" && warning.data["dropped_turns"]?.integer == droppedMessages)
+        #expect(warning.data["cut"]?.boolean == isTruncated)
+    }
+}
+
+/// A backend whose context is too short for the conversation.
+private final class ShorteningBackend: ChatBackend {
+    let name = "shortening"
+    let context: Int? = 64
+    private let backend = ScriptedBackend()
+    private let droppedMessages: Int
+    private let wasTruncated: Bool
+
+    init(droppedMessages: Int, wasTruncated: Bool) {
+        self.droppedMessages = droppedMessages
+        self.wasTruncated = wasTruncated
+    }
+
+    func start(
+        _ request: GenerationRequest, deliver: @escaping @Sendable (GenerationEvent) -> Void
+    ) throws(GenerationError) -> any GenerationHandle {
+        try backend.start(request) { [droppedMessages, wasTruncated] event in
+            guard case .began(var start) = event else { return deliver(event) }
+            start.droppedMessages = droppedMessages
+            start.wasTruncated = wasTruncated
+            deliver(.began(start))
+        }
+    }
 }

@@ -38,7 +38,10 @@ import Threads
         #expect(try register(server, "Zoë.ß-9_日本")?.status == 201)
         let taken = try register(server, "zOË.ß-9_日本")
         #expect(taken?.status == 409 && taken?.error.code == "taken" && taken?.error.field == "username")
-        for name in ["", " ", "a b", "a/b", "a\\nb", "<b>", "a\\u0000", "a@b", String(repeating: "a", count: 65)] {
+        // 64 characters and 255 bytes.
+        #expect(try register(server, String(repeating: "𐐨", count: 63) + "日")?.status == 201)
+        let tooLong = [String(repeating: "a", count: 65), String(repeating: "𐐨", count: 64)]
+        for name in ["", " ", "a b", "a/b", "a\\nb", "<b>", "a\\u0000", "a@b"] + tooLong {
             let answer = try register(server, name)
             #expect(answer?.status == 422 && answer?.error.field == "username", "\(name)")
         }

@@ -47,12 +47,13 @@ import Testing
             $0.maxWaiting = 7
             $0.chatsPerMinute = 9
             $0.allowsRegistration = false
+            $0.serverName = "first of two"
         }
         let connection = try server.connect()
         for _ in 0..<3 { #expect(connection.ask("GET", "/api/me")?.status == 401) }
         #expect(connection.ask("GET", "/missing")?.status == 404)
         let state = try get(server, "server")
-        #expect(state["status"]?.string == "ready" && state["version"]?.string == "test")
+        #expect(state["status"]?.string == "ready" && state["version"]?.string == "test" && state["name"]?.string == "first of two")
         #expect(state["model"]?["name"]?.string == "test-model" && state["model"]?["remote"]?.boolean == true)
         let queue = try #require(state["queue"])
         #expect(["running", "slots", "waiting", "max_waiting"].map { queue[$0]?.integer } == [0, 3, 0, 7])

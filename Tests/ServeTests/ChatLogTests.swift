@@ -105,6 +105,14 @@ import Tokenize
         #expect(try ChatLog(folder("a.jsonl")).count == 1 && text("a.jsonl") == whole)
     }
 
+    @Test func `a torn line is removed from a large file, too`() throws {
+        let large = #"{"user":"q","assistant":""# + String(repeating: "x", count: 34 << 20) + "\"}\n"
+        folder.write(large + #"{"timestamp":"2026-11-20T17:36:00.123Z","user":"Tw"#, to: "a.jsonl")
+        #expect(try ChatLog(folder("a.jsonl")).count == 1)
+        var status = stat()
+        #expect(stat(folder("a.jsonl"), &status) == 0 && status.st_size == large.utf8.count)
+    }
+
     @Test func `another program's last line gets its newline`() throws {
         let mine = #"{"user":"Mine","assistant":"Written by hand"}"#
         folder.write(mine, to: "a.jsonl")
@@ -140,6 +148,13 @@ import Tokenize
         #expect(rename(folder("a.jsonl"), folder("taken.jsonl")) == 0)
         #expect(try log.append(user: "new", assistant: "a", at: Self.time) == 1)
         #expect(try chats([folder("taken.jsonl")]).count == 3 && chats(log.paths) == [["new", "a"]])
+    }
+
+    @Test func `the chats of a previous file that is moved away are not counted`() throws {
+        let log = try ChatLog(folder("a.jsonl"), limit: 50)
+        for count in [1, 2] { #expect(try log.append(user: "old", assistant: "a longer answer", at: Self.time) == count) }
+        for name in ["a.jsonl", "a.1.jsonl"] { #expect(rename(folder(name), folder("taken " + name)) == 0) }
+        #expect(try log.append(user: "new", assistant: "a", at: Self.time) == 1 && log.count == 1)
     }
 
     @Test func `only one process can open a log`() throws {

@@ -19,6 +19,7 @@ import Testing
         let context: Int? = 64
         private let backend = ScriptedBackend()
         private let behaviour = Mutex(Behaviour.works)
+        let probes = AtomicCounter()
 
         func set(_ new: Behaviour) { behaviour.withLock { $0 = new } }
 
@@ -27,6 +28,7 @@ import Testing
         ) throws(GenerationError) -> any GenerationHandle { try backend.start(request, deliver: deliver) }
 
         func probe(_ completion: @escaping @Sendable (Bool) -> Void) {
+            probes.increment()
             switch behaviour.withLock({ $0 }) {
             case .works: completion(true)
             case .hangs: break
@@ -57,6 +59,16 @@ import Testing
         let ready = try #require(try server.connect().ask("GET", "/api/ready"))
         #expect(try ready.json()["status"]?.string == "failing" && ready.headers["retry-after"] != nil)
         #expect(try server.connect().ask("GET", "/api/health")?.status == 200)
+    }
+
+    @Test func `a server that has stopped checks nothing`() throws {
+        let backend = ProbedBackend(), server = try TestServer(backend) { $0.health.interval = .milliseconds(1) }
+        try eventually { backend.probes.value > 2 }
+        server.server.stop(within: .zero)
+        usleep(50_000)                                           // for a check that had begun
+        let count = backend.probes.value
+        usleep(50_000)
+        #expect(backend.probes.value == count)
     }
 
     @Test func `by default a hung engine is seen within ten seconds`() {

@@ -5,6 +5,7 @@ import Serve
 import Store
 import TestSupport
 import Testing
+import Threads
 
 @Suite struct LogTests {
     private let line = Log.Line(
@@ -38,5 +39,32 @@ import Testing
         #expect(try String(contentsOfFile: folder("server.log.1"), encoding: .utf8) == "one\n")
         #expect(try String(contentsOfFile: folder("server.log"), encoding: .utf8) == "four\n")
         #expect(throws: (any Error).self) { try LogFile(folder("none/server.log")) }
+    }
+
+    /// The lines of other tests may come in between.
+    @Test func `internal errors are logged with the id of their request, and other requests log nothing`() throws {
+        let lines = Mailbox<String>(), accesses = Mailbox<String>()
+        Log.configure(.text) { lines.put(String(decoding: $0, as: UTF8.self)) }
+        defer { Log.configure(.plain) }
+        let server = try TestServer {
+            $0.accessLog = AccessLog.Settings(.text) { accesses.put(String(decoding: $0, as: UTF8.self)) }
+        }
+        let ada = try server.account("ada"), connection = try server.connect()
+        try server.store.database.transaction(.write) { connection throws(StoreError) in
+            _ = try connection.execute("DROP TABLE api_keys", [])
+        }
+        let failed = try #require(connection.ask("GET", "/api/keys", ada)), id = try #require(failed.headers["x-request-id"])
+        #expect(failed.status == 500 || failed.status == 503)
+        #expect(connection.ask("GET", "/api/health")?.status == 200)
+        // Both answers fail; the client gets one response.
+        let prompts = ["x", "y"].map { "\"\(String(repeating: $0, count: 70))\"" }.joined(separator: ",")
+        #expect(connection.post("/v1/completions", #"{"prompt":[\#(prompts)],"truncation":"disabled"}"#)?.status == 400)
+        server.server.stop(within: .zero)
+        for _ in 0..<4 { #expect(accesses.take(within: .seconds(20)) != nil) }
+        var found: [String] = []
+        while let line = lines.take(within: .zero) { found.append(line) }
+        let line = found.first { $0.hasSuffix("(request \(id))\n") }
+        #expect(line?.contains(" error failed ") == true && line?.contains("api_keys") == true, "\(found)")
+        #expect(!found.contains { $0.contains("the access log is too slow") || $0.contains("POST /v1/completions") }, "\(found)")
     }
 }

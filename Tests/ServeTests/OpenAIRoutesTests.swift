@@ -185,6 +185,17 @@ struct OpenAIRoutesTests {
         #expect(try server.waitForLoad(running: 0))
     }
 
+    @Test("only answers for which the model has read tokens are counted")
+    func counted() throws {
+        let server = try TestServer(), ada = try server.account("ada"), connection = try server.connect()
+        #expect(connection.post("/v1/completions", #"{"prompt":"x"}"#, ada)?.status == 200)
+        let long = String(repeating: "x", count: 70)
+        #expect(connection.post("/v1/completions", #"{"prompt":"\#(long)","truncation":"disabled"}"#, ada)?.status == 400)
+        server.server.stop(within: .zero)                        // waits for the database
+        let totals = try server.store.admin.totals()
+        #expect(totals.generations == 1 && totals.promptTokens == 1)
+    }
+
     @Test("a client that disconnects frees its slots", arguments: [false, true])
     func cancelled(streams: Bool) throws {
         let server = try TestServer(WaitingBackend())

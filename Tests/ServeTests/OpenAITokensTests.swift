@@ -59,6 +59,22 @@ struct OpenAITokensTests {
         #expect(wrong.status == 400 && wrong.text.contains("prompt[1]: expected a token id from 0 to 259"), "\(wrong.text)")
     }
 
+    @Test("the first token id, the longest prompt and an answer of one token are accepted")
+    func limits() throws {
+        let server = try TestServer(), connection = try server.connect()
+        let withTokenizer = try self.server(), other = try withTokenizer.connect()
+        _ = try complete(other, #""prompt":[0],"max_tokens":1"#)
+        #expect(other.post("/v1/completions", #"{"prompt":[-1]}"#)?.status == 400)
+        for (count, status) in [(100_000, 200), (100_001, 400)] {
+            let ids = String(repeating: "1,", count: count - 1) + "1"
+            #expect(connection.post("/v1/completions", #"{"prompt":[\#(ids)],"max_tokens":1}"#)?.status == status, "\(count) tokens")
+        }
+        for (count, status) in [(0, 400), (1, 200)] {
+            let body = #"{"messages":[{"role":"user","content":"Hi"}],"max_completion_tokens":\#(count)}"#
+            #expect(connection.post("/v1/chat/completions", body)?.status == status, "\(count) tokens")
+        }
+    }
+
     @Test("/tokenize takes either a text or messages, and /detokenize gives the text back")
     func tokenizing() throws {
         let server = try server(), connection = try server.connect()

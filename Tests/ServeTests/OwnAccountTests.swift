@@ -68,6 +68,20 @@ import Testing
         #expect(try status(server, ada) == 200)
     }
 
+    /// A stolen session could otherwise keep the server busy with hashing passwords.
+    @Test func `requests with the right password are limited like sign-ins`() throws {
+        let server = try TestServer { $0.signInsPerMinute = 3 }
+        var session = try server.account("ada")
+        var statuses: [Int] = []
+        for _ in 0..<4 {
+            let body = #"{"password":"correct horse","new_password":"correct horse"}"#
+            let answer = try #require(try server.connect().post("/api/me/password", body, session))
+            statuses.append(answer.status)
+            if let token = try answer.json()["access_token"]?.string { session = ["Authorization": "Bearer \(token)"] }
+        }
+        #expect(statuses == [200, 200, 200, 429])
+    }
+
     @Test func `sessions are listed and can be ended one by one`() throws {
         let server = try TestServer()
         let ada = try server.account("ada"), other = try #require(try signIn(server, "ada")), connection = try server.connect()

@@ -4,6 +4,7 @@ import Gzip
 import Store
 import TestSupport
 import Testing
+import Threads
 
 @Suite struct BackupFileTests {
     let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
@@ -34,6 +35,8 @@ import Testing
         #expect(file.names == ["backup.json"] + BackupTables.all.map { "tables/\($0).jsonl.gz" } + [checkpoint, "SHA256SUMS"])
         let lines = String(decoding: try file.lines(of: "messages"), as: UTF8.self).split(separator: "\n")
         #expect(lines.count == 20 && lines[0].contains(#""position":0,"role":"user","content":"question 0""#))
+        // Mode, user and group of the first file.
+        #expect(try Array(bytes()[100..<124]) == Array("0000600\0".utf8) + Array("0000000\0".utf8) + Array("0000000\0".utf8))
         let size = try bytes().count
         #expect(file.archive.count == size)
         #expect(error(file.archive) == nil, "an archive of another program is read, too")
@@ -47,6 +50,30 @@ import Testing
         #expect(try String(contentsOfFile: paths[0], encoding: .utf8) == "weights of a model")
         #expect(throws: StoreError.self) { try Backup.extractCheckpoints(of: path, to: folder("models"), replaces: false) }
         _ = try Backup.extractCheckpoints(of: path, to: folder("models"), replaces: true)
+    }
+
+    @Test func `copying a checkpoint reports its progress`() throws {
+        folder.write([UInt8](repeating: 7, count: 2_500_000), to: "large.h5")
+        var shares: [Double] = []
+        try Backup.write(DatabaseURL(source.url), to: folder("large.tar"), checkpoints: [folder("large.h5")], by: "test") { stage, share in
+            if stage == .copying { shares.append(share) }
+        }
+        #expect(shares.count > 1 && shares == shares.sorted() && shares.last == 1 && shares[0] > 0, "\(shares)")
+    }
+
+    /// A pipe holds less than a part of an archive, so that the reader gets parts in pieces.
+    @Test func `a backup can be read from a pipe`() throws {
+        folder.write([UInt8](repeating: 7, count: 1_500_000), to: "large.h5")
+        let path = folder("large.tar"), pipe = folder("pipe")
+        try Backup.write(DatabaseURL(source.url), to: path, checkpoints: [folder("large.h5")], by: "test")
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        #expect(mkfifo(pipe, 0o600) == 0)
+        try BackgroundThread.run {
+            guard let file = FileHandle(forWritingAtPath: pipe) else { return }
+            try? file.write(contentsOf: bytes)
+            try? file.close()
+        }
+        #expect(try Backup.verify(pipe).manifest == Backup.verify(path).manifest)
     }
 
     @Test func `two checkpoints of one name, and one that does not exist, are refused before anything is written`() throws {
@@ -95,9 +122,10 @@ import Testing
         var swapped = file
         swapped.members.swapAt(1, 2)
         #expect(sentence(swapped.archive).contains("the file tables/users.jsonl.gz is missing."))
-        var unsafe = file
-        unsafe.members[0].bytes = Array(String(decoding: file.members[0].bytes, as: UTF8.self).replacing("best.h5", with: "..").utf8)
-        #expect(sentence(unsafe.archive).contains("a checkpoint has an invalid name."))
+        for name in ["..", "a/best.h5", "a\\u0000", String(repeating: "a", count: 100), ""] {
+            let unsafe = try file.changingManifest { $0.replacing("best.h5", with: name) }
+            #expect(sentence(unsafe).contains("a checkpoint has an invalid name."), "\(name)")
+        }
     }
 
     /// The checksums are right, so only the database and the reader of rows can notice.

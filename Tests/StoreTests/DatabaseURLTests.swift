@@ -1,3 +1,4 @@
+import Glibc
 import Store
 import TestSupport
 import Testing
@@ -83,6 +84,14 @@ import Testing
         #expect(given.map(\.name) == ["sslmode"])
     }
 
+    @Test func `the certificates of the system are the default`() {
+        let root = DatabaseURL.tlsOptions(for: "postgresql://db.example/d") { _ in nil }.first { $0.name == "sslrootcert" }?.value
+        #expect(root.map { access($0, R_OK) == 0 } ?? true, "\(root ?? "")")
+        let home = getenv("HOME").map { String(cString: $0) } ?? ""
+        let ofUser = home + "/.postgresql/root.crt", ofDebian = "/etc/ssl/certs/ca-certificates.crt"
+        if access(ofUser, R_OK) != 0, access(ofDebian, R_OK) == 0 { #expect(root == ofDebian) }
+    }
+
     /// Neither parse errors nor connection errors of a malformed URL show a part of its password.
     @Test func `fuzz: no error contains a password`() throws {
         var random = TestRandom(5)
@@ -128,6 +137,21 @@ import Testing
         #expect(Timestamp(milliseconds: 0).description == "1970-01-01T00:00:00.000Z")
         #expect(Timestamp(milliseconds: 1_709_210_096_789).description == "2024-02-29T12:34:56.789Z")
         #expect(Timestamp(milliseconds: -1).description == "1969-12-31T23:59:59.999Z")
-        #expect(Timestamp.now() > Timestamp(milliseconds: 1_700_000_000_000))
+        let now = Timestamp.now(), seconds = Int64(time(nil))
+        #expect(abs(now.milliseconds / 1_000 - seconds) <= 60)
+    }
+
+    @Test func `timestamps are read as they are written`() {
+        for milliseconds in [0, 1_709_210_096_789, -1] as [Int64] {
+            let time = Timestamp(milliseconds: milliseconds)
+            #expect(Timestamp(iso: time.description) == time)
+        }
+        for text in [
+            "", "now", "2024-02-29", "2024-02-29T12:34:56Z", "2024-02-29 12:34:56.789Z", "2024-02-29T12:34:56.789",
+            "2024-02-30T12:34:56.789Z", "2024-02-29T12:34:56.789+01:00", "2024-02-29T25:34:56.789Z", "٢٠٢٤-02-29T12:34:56.789Z",
+            "2024-2-29T12:34:56.789Z",
+        ] {
+            #expect(Timestamp(iso: text) == nil, "\(text)")
+        }
     }
 }

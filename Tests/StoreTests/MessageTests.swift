@@ -73,6 +73,16 @@ import Testing
         #expect(try store.admin.totals().conversations == 1)
     }
 
+    @Test(arguments: Backend.allCases) func `an answer belongs to the question that it was generated for`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada")
+        let chat = try store.createConversation("chat", for: ada).0.id
+        let first = try store.append(NewMessage(.user, "q1"), to: chat, of: ada)
+        let second = try store.append(NewMessage(.user, "q2"), to: chat, of: ada)
+        #expect(try store.append(NewMessage(.assistant, "a1"), to: chat, of: ada, answering: first.id).parent == first.id)
+        #expect(try store.append(NewMessage(.assistant, "a2"), to: chat, of: ada).parent == second.id)
+        #expect(try store.conversation(chat, of: ada).1.map(\.parent) == [nil, nil, first.id, second.id])
+    }
+
     @Test(arguments: Backend.allCases)
     func `a full conversation rejects user messages but accepts answers`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store { $0.maxCharacters = 10 }, ada = try store.addTestUser("ada")

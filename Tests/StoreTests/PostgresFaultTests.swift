@@ -88,6 +88,20 @@ private func killThrice(_ server: PostgresServer, _ progress: Progress) throws {
         #expect(try store.contents(of: chat, ada) == ["0", "1", "2"])
     }
 
+    @Test func `a closed store leaves no connections, also none of its searches`() throws {
+        let server = try PostgresServer.shared.get(), other = try Store(server.freshSchemaURL())
+        let (store, ada, _) = try sample(server.freshSchemaURL() + "&application_name=closing")
+        func connections() throws -> [[SQLValue]] {
+            try other.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'closing'")
+        }
+        #expect(try store.conversations(of: ada, containing: "rain").conversations.isEmpty)
+        #expect(try connections() != [[.integer(0)]])
+        store.close()
+        let deadline = ContinuousClock.now + .seconds(30)
+        while try connections() != [[.integer(0)]], ContinuousClock.now < deadline { usleep(1_000) }
+        #expect(try connections() == [[.integer(0)]])
+    }
+
     /// A trigger raises the server's error for a full disk.
     @Test func `a full disk is reported as such, and reads work`() throws {
         let (store, ada, chat) = try sample(PostgresServer.shared.get().freshSchemaURL())

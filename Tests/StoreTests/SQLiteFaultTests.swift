@@ -116,6 +116,17 @@ func outputOfStoreWriter(_ mode: String, _ url: String, file: String) throws -> 
         chmod(folder.path, 0o755)
     }
 
+    /// A system call may have failed without consequence before.
+    @Test func `an invalid statement is not explained by an error of the system`() throws {
+        let store = try Store("sqlite:" + folder("chat.db"))
+        #expect(throws: StoreError.failed(store: folder("chat.db"), reason: "no such table: missing")) {
+            try store.database.transaction(.write) { connection throws(StoreError) in
+                errno = ENOENT
+                _ = try connection.execute("SELECT * FROM missing", [])
+            }
+        }
+    }
+
     @Test func `file names that look like URIs are file names`() throws {
         for name in ["file:chat.db", "a?mode=memory", "ü b.db", ":memory:"] {
             try fill(name)

@@ -78,6 +78,25 @@ import Threads
         #expect(try !isInFiles("\u{1}#\u{1}") && !isInFiles("\u{1}$\u{1}"))
     }
 
+    @Test func `the index of SQLite is rewritten at most once a day`() throws {
+        let db = try TestDatabase(.sqlite), store = try db.store { $0.undoWindow = .zero }, ada = try store.addTestUser("ada")
+        func deleteChat() throws {
+            let chat = try store.createConversation("Rain", for: ada, question: NewMessage(.user, "umbrella")).0.id
+            try store.purge()                                    // adds it to the index
+            try store.delete(chat, of: ada)
+            db.advanceClock(by: .seconds(1))
+            #expect(try store.purge() == 1)
+        }
+        func isWaiting() throws -> Bool { try store.setting("search_index_deletions") != nil }
+        try deleteChat()
+        #expect(try !isWaiting())
+        try deleteChat()
+        #expect(try isWaiting())
+        db.advanceClock(by: .seconds(86_400))
+        try store.purge()
+        #expect(try !isWaiting())
+    }
+
     @Test(arguments: Backend.allCases) func `a search that takes too long is cancelled`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), ada = try db.store().addTestUser("ada")
         let store = try db.store { $0.searchTimeout = .milliseconds(5) }

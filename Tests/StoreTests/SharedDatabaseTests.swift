@@ -42,6 +42,33 @@ import Testing
         #expect(try store.sql("SELECT count(*) FROM answer_leases") == [[.integer(0)]])
     }
 
+    /// Servers of version 7 do not store which question they answer.
+    @Test(arguments: Backend.allCases) func `the text so far of an old server answers the last question`(_ backend: Backend) throws {
+        let db = try TestDatabase(backend), store = try db.store(), ada = try store.addTestUser("ada")
+        let chat = try store.createConversation("Rain", for: ada, question: NewMessage(.user, "why?")).0.id
+        let answer = UnfinishedAnswer(id: MessageID(), content: "clo", model: "m", tokens: 2, seconds: 1)
+        try store.save(answer, in: chat, of: ada)
+        db.advanceClock(by: .seconds(60))
+        let messages = try store.openConversation(chat, of: ada).messages
+        #expect(messages.map(\.content) == ["why?", "clo"] && messages.last?.id == answer.id)
+        #expect(try store.sql("SELECT count(*) FROM unfinished_answers") == [[.integer(0)]])
+    }
+
+    @Test(arguments: Backend.allCases) func `the time until a token depends on those that were taken`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store()
+        // A token every 6,000 seconds.
+        let bucket = RateBucket("slow", burst: 2, perMinute: 0.01)
+        #expect(try store.timeUntilToken(in: bucket) == nil)
+        #expect(try store.takeTokens(from: [bucket]) == nil && store.timeUntilToken(in: bucket) == nil)
+        #expect(try store.takeTokens(from: [bucket]) == nil)
+        let time = try #require(try store.timeUntilToken(in: bucket))
+        #expect(time > .seconds(5_000) && time <= .seconds(6_000))
+        #expect(try store.takeTokens(from: [RateBucket("full again", burst: 2, perMinute: 0.01)]) == nil)
+        _ = try store.sql("UPDATE rate_limits SET full_at = full_at - 7000000000 WHERE name = 'full again'")
+        try store.purge()
+        #expect(try store.sql("SELECT name FROM rate_limits") == [[.text("slow")]])
+    }
+
     /// One server checks and another one writes at the same time.
     @Test(arguments: Backend.allCases) func `limits are exact when several servers count at the same time`(_ backend: Backend) throws {
         let db = try TestDatabase(backend)
@@ -83,10 +110,16 @@ import Testing
         let (a, b) = (ServerID(), ServerID())
         func beat(_ id: ServerID, _ name: String) throws -> [String] {
             var status = ServerStatus()
+            status.model = "m"
+            status.slots = 1
             status.running = 2
+            status.waiting = 3
+            status.answerTokens = 4
+            status.memoryBytes = 5
+            status.clients = "c"
             let startedAt = Timestamp.now().advanced(by: .seconds(name == "a" ? 0 : 1_000))
             let found = try store.heartbeat(of: id, name: name, version: "1", keyDigest: "k", startedAt: startedAt, status)
-            #expect(found.servers.allSatisfy { $0.status.running == 2 } && found.reload == nil)
+            #expect(found.servers.allSatisfy { $0.status == status } && found.reload == nil)
             return found.servers.map(\.name)
         }
         #expect(try store.register(a, name: "a", version: "1", keyDigest: "k") == [])

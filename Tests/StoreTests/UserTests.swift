@@ -41,7 +41,10 @@ import Testing
         db.advanceClock(by: .seconds(59))
         _ = try store.owner(ofAPIKeyWithHash: "digest")
         #expect(try store.apiKeys(of: ada).first?.lastUsedAt == first)
-        db.advanceClock(by: .seconds(2))
+        db.advanceClock(by: .seconds(1))
+        _ = try store.owner(ofAPIKeyWithHash: "digest")
+        #expect(try store.apiKeys(of: ada).first?.lastUsedAt == first, "a minute later")
+        db.advanceClock(by: .seconds(1))
         _ = try store.owner(ofAPIKeyWithHash: "digest")
         #expect(try store.apiKeys(of: ada).first?.lastUsedAt == first.advanced(by: .seconds(61)))
         #expect(throws: StoreError.notFound(.key)) { try store.revokeAPIKey(key.id, of: bob) }

@@ -60,6 +60,15 @@ import Train
         #expect(!there.isNoise && there.difference > 0)
     }
 
+    /// Without the other conversation, there would be no bytes to divide by.
+    @Test func `if all bytes are of one conversation, the difference may be noise`() throws {
+        let a = [evaluation(bits: 5, bytes: 0), evaluation(bits: 30, bytes: 10)]
+        let b = [evaluation(bits: 4, bytes: 0), evaluation(bits: 20, bytes: 10)]
+        let comparison = try ModelComparison(of: a, with: b)
+        #expect(abs(comparison.difference - 1.1) < 1e-9 && comparison.isNoise)
+        #expect(comparison.interval == -.infinity ... .infinity)
+    }
+
     @Test func `one conversation, and a model compared with itself, show no difference`() throws {
         var noise = TestRandom(5)
         let (a, b) = pairs(30, difference: 3, &noise)

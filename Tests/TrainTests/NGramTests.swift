@@ -158,7 +158,18 @@ import Train
         let made = preparation.run(of: tokens, shouldStop: { false })
         let initialization = try #require(made)
         let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 3)
-        initialization.write(into: trainer.parameters)
+        let parameters = trainer.parameters
+        let values = { (name: String) in parameters.value(of: try #require(parameters.list.first { $0.name == name })).floats }
+        let random = try values("layer0.qkv.weight")
+        initialization.write(into: parameters)
+        // A hidden unit without a pair never fires for one.
+        let biases = try values("layer0.up.bias") + values("layer1.up.bias"), pairs = initialization.pairs
+        #expect(pairs > 0 && pairs < biases.count)
+        #expect(biases[..<pairs].allSatisfy { $0 < 0 } && biases[pairs...].allSatisfy { $0 == 0 })
+        // Whole heads copy the previous token, and the others begin at random.
+        let qkv = try values("layer0.qkv.weight"), C = configuration.width
+        let rows = Set((0..<3 * C).filter { qkv[$0 * C..<$0 * C + C] != random[$0 * C..<$0 * C + C] }.map { $0 % C })
+        #expect(rows == Set(0..<configuration.headWidth))
         let unseen = Self.text(64 * 16 + 1, vocabulary: V, seed: 9).map(Int32.init)
         let batch = Batch(inputs: Array(unseen.dropLast()), targets: Array(unseen.dropFirst()), rows: 16)
         let tokenLosses = trainer.tokenLosses(of: batch)
@@ -266,6 +277,62 @@ import Train
             var damaged = stored
             damaged.training[name] = value
             #expect(throws: CheckpointError.self, "\(name)") { try preparation.restore(damaged) }
+        }
+    }
+
+    private static func stored(
+        _ configuration: GPTConfiguration, of tokens: TokenFile, calls limit: Int
+    ) throws -> (preparation: NGramPreparation, checkpoint: Checkpoint) {
+        var calls = 0
+        let processor = try Processor(threads: 1)
+        var preparation = try #require(NGramPreparation(
+            configuration, of: tokens, contexts: 4_096, on: processor, precision: .float32, seed: 3))
+        let isStopped = preparation.run(of: tokens, shouldStop: { calls += 1; return calls > limit }) == nil
+        #expect(isStopped)
+        var stored = Checkpoint(configuration, weights: [:])
+        stored.training = preparation.values
+        return (preparation, stored)
+    }
+
+    @Test func `stored counts that belong to no text are reported`() throws {
+        let V = 40, configuration = GPTConfiguration(layers: 1, heads: 5, width: 320, context: 64, vocabulary: V)
+        let tokens = try file(Self.text(5_000, vocabulary: V, seed: 1), vocabulary: V)
+        func expectMismatch(_ calls: Int, _ damage: OrderedDictionary<CheckpointValue>) throws {
+            var (preparation, stored) = try Self.stored(configuration, of: tokens, calls: calls)
+            try preparation.restore(stored)
+            for (name, value) in damage {
+                #expect(stored.training[name] != nil, "\(name)")
+                stored.training[name] = value
+            }
+            #expect(throws: CheckpointError.self, "\(damage.names)") { try preparation.restore(stored) }
+        }
+        // A number that is counted twice, and numbers in the wrong order.
+        for numbers in [[3, 3], [4, 3]] {
+            try expectMismatch(1, ["ngrams/bigrams/numbers": .integers(numbers), "ngrams/bigrams/counts": .integers([1, 1])])
+        }
+        // The loss of the fit is that of the text, in nats per token: no gradient is large.
+        let moments = try Self.stored(configuration, of: tokens, calls: 6).checkpoint.floats("ngrams/table/first")
+        #expect((1e-6..<1).contains(moments.map { abs($0) }.max() ?? 0))
+        try expectMismatch(6, ["ngrams/after_token/backoff": .floats([0.5])])
+        try expectMismatch(6, ["ngrams/after_token/probabilities": .floats([0.5])])
+    }
+
+    @Test func `the time of a stopped initialization counts towards the limit`() throws {
+        let vocabulary = Vocabulary.ofBytes(specialTokens: [])
+        let configuration = GPTConfiguration(layers: 1, heads: 5, width: 320, context: 64, vocabulary: vocabulary.count)
+        let tokens = try file(Self.text(5_000, vocabulary: vocabulary.count, seed: 1), vocabulary: vocabulary.count)
+        var plan = TrainingPlan()
+        plan.nGramContexts = 4_096
+        let processor = try Processor(threads: 1)
+        let run = try TrainingRun(
+            Trainer(configuration, on: processor, precision: .float32, seed: 3), plan,
+            training: RandomWindows(tokens, rows: 2, context: 64, seed: 1), validation: nil, vocabulary: vocabulary, chatTemplate: nil,
+            folder: folder.path)
+        var now = 100.0
+        for seconds in [5.0, 10] {
+            try run.initializeFromNGrams(
+                of: tokens, on: processor, precision: .float32, clock: { now += 5; return now }, shouldStop: { true }) { _ in }
+            #expect(run.state.seconds == seconds)
         }
     }
 }

@@ -129,6 +129,19 @@ import Train
         }
     }
 
+    @Test func `a longer run evaluates as often as if it had had its length from the start`() throws {
+        var plan = plan
+        plan.evaluateEvery = nil
+        let first = try run(plan, in: "run")
+        try train(first, until: 6)
+        #expect(first.state.evaluations == 6)
+        // A tenth of it is done, and the usual evaluations are twenty.
+        let longer = try resume("run") { $0.length = .steps(60) }.run
+        #expect(longer.state.evaluations == 2)
+        try train(longer)
+        #expect(longer.state.evaluations == 20)
+    }
+
     @Test func `a run that early stopping has ended continues with more patience or another rate`() throws {
         var plan = plan
         plan.length = .steps(40)

@@ -94,6 +94,11 @@ import Train
         #expect(batchStarts(tokens, 10).isSubset(of: seen))
     }
 
+    @Test func `an epoch of windows has as many tokens as the data`() throws {
+        let tokens = try tokens([(30, 30), (20, 9)]), windows = try RandomWindows(tokens, rows: 4, context: 10, seed: 2)
+        #expect(windows.stepsPerEpoch == Double(tokens.count) / 40)
+    }
+
     private func batchStarts(_ tokens: TokenFile, _ context: Int) -> Set<[Int32]> {
         Set((0..<tokens.count - context).map { start in
             var ids: [Int32] = []

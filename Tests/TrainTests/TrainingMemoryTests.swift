@@ -26,6 +26,20 @@ import Train
         #expect(TrainingMemory(.bfloat16, rows: 4, lora: lora).microBatchTokens == (lora == nil ? 1_536 : 1_024))
     }
 
+    /// Of each token more: two rows of the table and the head, with gradients and two moments, and the logits of 1,024 rows with a copy in
+    /// bfloat16.
+    @Test func `the memory of an n-gram initialization grows with the vocabulary`() {
+        var configuration = GPTConfiguration(layers: 1, heads: 5, width: 320, context: 1, vocabulary: 100_000), bytes: [Double] = []
+        var memory = TrainingMemory(.float32, rows: 1, microBatchTokens: 1)
+        memory.nGramTokens = 1_000
+        for vocabulary in [100_000, 200_000] {
+            configuration.vocabulary = vocabulary
+            let parameters = 16 * Double(configuration.parameterCount)
+            bytes.append(memory.bytes(for: configuration) - parameters)
+        }
+        #expect(abs((bytes[1] - bytes[0]) / 100_000 - (2 * 16 * 160 + 6 * 1_024)) < 1)
+    }
+
     @Test func `advised settings fit, and there are none if nothing fits`() {
         var large = GPTConfiguration.gpt2
         large.context = 65_536

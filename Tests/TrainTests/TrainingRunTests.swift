@@ -87,6 +87,35 @@ import Train
         #expect(try run.run(clock: { 0 }, shouldStop: { _ in false }) { _ in } == .finished)
     }
 
+    @Test(arguments: [TrainingPlan.Length.steps(7), .epochs(2.5), .tokens(3_000), .seconds(90)])
+    func `a checkpoint stores every setting of the plan`(length: TrainingPlan.Length) throws {
+        var plan = TrainingPlan()
+        plan.length = length
+        plan.rows = 3
+        plan.rate = 2e-3
+        plan.warmup = 5
+        plan.minimumRateFraction = 0.25
+        plan.decay = 0.2
+        plan.beta2 = 0.99
+        plan.clipping = 2
+        plan.seed = 6
+        plan.packsConversations = false
+        plan.restartsPositions = false
+        plan.lossScope = .assistant
+        plan.evaluateEvery = 8
+        plan.evaluationTokens = 4_096
+        plan.evaluatesBeforeTraining = true
+        plan.saveEvery = 9
+        plan.patience = 10
+        plan.minDelta = 0.5
+        plan.nGramContexts = 11
+        plan.recipe = .counts
+        plan.preset = "tiny"
+        plan.requestedVocabulary = 300
+        plan.machine = try TrainingMachine(Processor(threads: 1), .float32)
+        #expect(try TrainingPlan(from: run(plan, in: "plan").checkpoint) == plan)
+    }
+
     @Test func `a run of a version without restarted positions keeps the positions that it began with`() throws {
         let first = try run(plan, in: "rows")
         #expect(first.trainer.model.restartsPositions)
@@ -122,6 +151,7 @@ import Train
         #expect(first.loss < 5.56 && first.targets > 0 && first.bytes < first.targets)
         let best = try Checkpoint(reading: folder("learns/best.h5"))
         #expect(evaluations.map(\.0.loss).min().map { best.metrics["validation_loss"] == .number($0) } == true)
+        #expect(best.metrics["validation_tokens"] == .integer(last.targets))
         #expect(saved.filter { $0.hasSuffix("best.h5") }.count == evaluations.count { $0.1 })
         #expect(try best.integer("step") == bestStep && run.state.step == 60)
     }

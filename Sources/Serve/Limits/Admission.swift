@@ -190,11 +190,9 @@ private struct AdmissionQueue {
         let client: ClientKey
         var hasSlot: Bool
         var isCancelled = false
-        /// Whether it has started and waits for a slot to continue.
-        var isPaused = false
         /// Set while it waits for its first slot.
         var job: Job?
-        /// Set once it has started.
+        /// Set once it has started. An entry that has started and waits is paused.
         var handle: (any GenerationHandle)?
     }
 
@@ -282,7 +280,6 @@ private struct AdmissionQueue {
         // The newest one has the least to lose.
         guard let last = candidates.keys.max(), let handle = entries[last]?.handle else { return nil }
         entries[last]?.hasSlot = false
-        entries[last]?.isPaused = true
         running[most.key] = most.value - 1
         runningCount -= 1
         addWaiting(last, of: most.key, atFront: true)
@@ -328,10 +325,7 @@ private struct AdmissionQueue {
               let id = waiting[client]?.first else { return nil }
         removeWaiting(id, of: client)
         giveSlot(to: id)
-        if entries[id]?.isPaused ?? false {
-            entries[id]?.isPaused = false
-            return entries[id]?.handle.map { .resume($0) }
-        }
+        if let paused = entries[id]?.handle { return .resume(paused) }
         defer { entries[id]?.job = nil }
         return entries[id]?.job.map { .start(id, $0) }
     }

@@ -70,8 +70,6 @@ struct BackupReader: ~Copyable {
             return nil
         }
         guard let header = try tar.next(), header.name == names[index] else { throw tar.damaged("the file \(names[index]) is missing") }
-        lines.removeAll(keepingCapacity: true)
-        start = 0
         row = 0
         gzip = GzipDecompressor()
         let next = index < manifest.tables.count

@@ -39,10 +39,9 @@ final class SQLiteDatabase: Database {
         let borrowed = try pool.borrow(within: timeout) { () throws(StoreError) in try Self.connect(path, access, timeout: timeout) }
         guard let connection = borrowed else { throw .busy(store: path, reason: "all connections are in use") }
         defer { pool.release(connection) }
+        connection.setDeadline(access == .search ? .now + searchTimeout : nil)
         // IMMEDIATE takes the write lock now. A lock taken in the middle of a transaction could not wait without a deadlock.
         try connection.execute(isReader ? "BEGIN" : "BEGIN IMMEDIATE", [])
-        if access == .search { connection.setDeadline(.now + searchTimeout) }
-        defer { if access == .search { connection.setDeadline(nil) } }
         do {
             let result = try body(connection)
             try connection.execute("COMMIT", [])

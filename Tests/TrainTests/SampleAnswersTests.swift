@@ -1,0 +1,45 @@
+import Corpus
+import Kernels
+import Testing
+import TestSupport
+import Tokenize
+import Train
+
+/// The prompts that a run completes at each evaluation.
+@Suite struct SampleAnswersTests {
+    private let folder = TemporaryFolder()
+    private let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
+
+    /// Conversations of byte tokens. The first question has 30 tokens, and the second one three.
+    private func tokens() throws -> TokenFile {
+        let lines = ["[INST] \(String(repeating: "long ", count: 6)) [/INST] Yes.\n", "[INST] Hi? [/INST] Hello.\n"]
+        var encoding = CorpusEncoder(try Tokenizer(vocabulary), file: "bytes", template: .specialTokens)
+        encoding.validationShare = 0
+        try encoding.write([folder.write(lines.joined(), to: "chats.txt")], to: folder.path, on: WorkerPool(threads: 1))
+        return try TokenFile(.train, in: folder.path)
+    }
+
+    @Test func `the first exchange whose prompt leaves half of the context for the answer is shown`() throws {
+        for (context, isLong) in [(32, false), (128, true)] {
+            let samples = try SampleAnswers([], else: tokens(), .specialTokens, vocabulary, context: context) { _, _ in "Hey." }
+            let answers = samples.answers()
+            #expect(answers.count == 1 && answers.first?.answer == "Hey.")
+            #expect(answers.first?.question.hasPrefix(isLong ? "long" : "Hi?") == true, "\(answers)")
+            #expect(answers.first?.expected?.hasPrefix(isLong ? "Yes." : "Hello.") == true, "\(answers)")
+        }
+    }
+
+    @Test func `questions of the user are prompts of a chat, or of a model for plain text the text itself`() throws {
+        for template in [nil, ChatTemplate.specialTokens] {
+            var prompts: [[TokenID]] = []
+            let samples = try SampleAnswers(["Why?"], else: tokens(), template, vocabulary, context: 32) { prompt, _ in
+                prompts.append(prompt)
+                return "So."
+            }
+            let answers = samples.answers()
+            #expect(answers.map(\.question) == ["Why?"] && answers.map(\.answer) == ["So."] && answers.map(\.expected) == [nil])
+            let text = Array("Why?".utf8).map { TokenID($0) + 4 }          // after the special tokens
+            #expect(prompts == [template == nil ? text : [0] + text + [1]])
+        }
+    }
+}
