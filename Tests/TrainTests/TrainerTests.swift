@@ -65,19 +65,6 @@ import Train
         #expect(weights(of: guessed) == weights(of: plain))
     }
 
-    @Test func `estimating the time of a step needs no more memory than a step`() throws {
-        let configuration = GPTConfiguration(layers: 2, heads: 2, width: 64, context: 64, vocabulary: 256)
-        let ids = (0...16 * 64).map { Int32($0 * 7 % 256) }
-        let batch = Batch(inputs: Array(ids.dropLast()), targets: Array(ids.dropFirst()), rows: 16)
-        func memory(_ body: (Trainer) -> Void) throws -> Int {
-            let processor = try Processor(threads: 1)
-            body(Trainer(configuration, on: processor, precision: .float32, seed: 1))
-            return processor.arena.capacity
-        }
-        // Passes that take no time are measured twice.
-        #expect(try memory { _ = $0.estimatedStepSeconds(for: batch) { 0 } } <= memory { _ = $0.step(batch, rate: 1e-3) })
-    }
-
     @Test func `a LoRA adapter is trained in smaller micro-batches`() throws {
         let folder = TemporaryFolder(), sample = try SampleAdapter(in: folder), processor = try Processor(threads: 1)
         for (checkpoint, tokens) in [(sample.base, 1_536), (sample.adapter, 1_024)] {
