@@ -101,7 +101,7 @@ import TestSupport
         p.dequantize(weights, rows: 7..<9, into: rows)
         expectSame(rows.read { span in span.indices.map { span[$0] } }, Array(found[7 * I..<9 * I]), "rows")
         #expect(weights.bfloat16?.count == O * I && weights.scales.count == 0)
-        let packed = p.pack(weights), x = Tape(p).constant(noise.numbers(I), [1, I]).elements, y = p.buffer(of: O, .float32)
+        let packed = p.pack(weights, as: .bfloat16), x = Tape(p).constant(noise.numbers(I), [1, I]).elements, y = p.buffer(of: O, .float32)
         let expected = p.buffer(of: O, .float32)
         p.packedMatmul(x, rows: 1, by: packed, into: y)
         p.packedMatmul(x, rows: 1, by: p.pack(widened, outputs: O, inputs: I, as: .bfloat16), into: expected)

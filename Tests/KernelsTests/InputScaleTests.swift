@@ -52,7 +52,7 @@ import Testing
             #expect(p.floats(scales)[3] == 128 && p.floats(scales)[11] == 1 / 128 && p.floats(scales)[0] == 1)
             let dequantized = p.buffer(of: O * I, .float32), lookedUp = p.buffer(of: O * I, .float32)
             p.dequantize(quantized, into: dequantized)
-            p.embed(p.ids((0..<Int32(O)).map { $0 }), in: p.pack(quantized), plus: nil, into: lookedUp)
+            p.embed(p.ids((0..<Int32(O)).map { $0 }), in: p.pack(quantized, as: precision), plus: nil, into: lookedUp)
             #expect(p.floats(lookedUp) == p.floats(dequantized))
             let packed = p.pack(weights, outputs: O, inputs: I, as: precision)
             p.embed(p.ids((0..<Int32(O)).map { $0 }), in: packed, plus: nil, into: lookedUp)
