@@ -26,7 +26,7 @@ extension Checkpoint {
         result.metrics = metrics
         result.starterQuestions = starterQuestions
         func quantize(_ name: String, _ values: Buffer, _ shape: Shape) {
-            let isEmbedding = name.hasPrefix("tokens") && !configuration.isTied
+            let isEmbedding = name.hasPrefix("tokens") && !configuration.isTied && precision == .int4
             result.quantized[name] = processor.quantize(
                 values, outputs: shape[0], inputs: shape[1], to: isEmbedding ? .int8 : precision
             )
@@ -120,6 +120,7 @@ extension QuantizedWeights {
         let precision = [WeightPrecision.int8, .int4].first { Self.codeBytes($0, inputs: inputs) == codes.shape[1] }
         guard let precision else { return nil }
         self.init(
-            precision, outputs: codes.shape[0], inputs: inputs, codes: codes.values, scales: scales.values, inputScales: inputScales?.values)
+            precision, outputs: codes.shape[0], inputs: inputs, codes: codes.values, scales: scales.values,
+            inputScales: inputScales?.values)
     }
 }

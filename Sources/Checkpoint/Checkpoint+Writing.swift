@@ -79,7 +79,9 @@ extension Checkpoint {
             let codes = ArrayDescription(path: "rounded/\(name)/codes", type: .uint8, shape: shape)
             result.append(Content(description: codes, numbers: .buffer(weights.codes)))
             add(["\(name)/scales": weights.scaleArray], in: "rounded")
-            if let scales = weights.inputScales { add(["\(name)/input_scales": FloatArray(scales, shape: [weights.inputs])], in: "rounded") }
+            if let scales = weights.inputScales {
+                add(["\(name)/input_scales": FloatArray(scales, shape: [weights.inputs])], in: "rounded")
+            }
         }
         if let adapter { add(adapter.principals, in: "principals") }
         add(optimizer, in: "optimizer")

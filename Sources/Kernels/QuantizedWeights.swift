@@ -1,7 +1,7 @@
 internal import CKernels
 
-/// A weight matrix [O, I] as a file stores it: row by row, in bf16, in int8 or int4 codes, or in the number formats of another program's file. The
-/// same on every CPU, unlike ``PackedWeights``.
+/// A weight matrix [O, I] as a file stores it: row by row, in bf16, in int8 or int4 codes, or in the number formats of another program's
+/// file. The same on every CPU, unlike ``PackedWeights``.
 ///
 ///     let quantized = processor.quantize(values, outputs: O, inputs: I, to: .int8)
 ///     let packed = processor.pack(quantized, as: .int8)                      // equals pack(values, …, as: .int8)
@@ -138,7 +138,9 @@ extension Processor {
     /// - Parameter releasingFile: Releases pages of the file that holds them soon after they are read; see
     ///   ``Buffer/releaseFilePages()``.
     package func pack(_ weights: QuantizedWeights, as precision: WeightPrecision, releasingFile: Bool = false) -> PackedWeights {
-        if weights.storedRows == nil, weights.bfloat16 == nil, weights.precision == precision { return packCodes(weights, releasingFile: releasingFile) }
+        if weights.storedRows == nil, weights.bfloat16 == nil, weights.precision == precision {
+            return packCodes(weights, releasingFile: releasingFile)
+        }
         if let layout = weights.blockLayout, weights.precision == precision {
             let panels = packBlocks(of: weights, in: layout, releasingFile: releasingFile)
             return PackedWeights(precision: precision, outputs: weights.outputs, inputs: weights.inputs, layout: layout, panels: panels)

@@ -142,7 +142,7 @@ import Formats
     @Test func `a missing file and a folder have their own messages`() {
         for (path, reason) in [
             (folder("none.h5"), "No such file or directory"),
-            (folder.path, "it is a folder; to import a model of another program: slm import FOLDER --out CHECKPOINT"),
+            (folder.path, "it is a folder without config.json, which a Hugging Face model has"),
             ("/dev/null", "it is not a regular file"),
         ] {
             #expect(throws: CheckpointError.unreadable(path: path, reason: reason)) { _ = try Checkpoint(reading: path) }

@@ -14,8 +14,8 @@
 // A weight matrix in int8 or int4 may have a scale for each input: the weights of an input are divided by it before they are quantized,
 // and multiplied with it in lookups; input rows are multiplied with it before they are quantized.
 //
-// With int8, int4, Q8_0 and Q4_0 weights, input rows are quantized too: each group to ±127 steps of its own scale. Products of bytes are summed
-// exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned bytes of the weights are
+// With int8, int4, Q8_0 and Q4_0 weights, input rows are quantized too: each group to ±127 steps of its own scale. Products of bytes are
+// summed exactly, in 32 bits; the sum of a group is then scaled and added to the sums of the others. The unsigned bytes of the weights are
 // 128 too large, which `offset`, the initial value of a group's sum, corrects.
 //
 // Every output of every row is summed in one lane, in the order of the inputs (with bf12, its exceptions last; without bf16 instructions,
