@@ -301,9 +301,10 @@ def main():
                     killed = time.monotonic()
                     servers[0].kill()
                     finished, broken = streams.end()
-                    assert finished >= 2 and broken >= 2 and finished + broken == 8, (finished, broken)
+                    assert finished >= 1 and broken >= 1 and finished + broken == 8, (finished, broken)
                     load.wait(100)
-                    assert len(load.failures()) <= len(load.threads) and not load.failures(killed + 0.5), load.failures()
+                    # Those that Caddy cannot send again may fail, too, until it has counted max_fails of them.
+                    assert len(load.failures()) <= len(load.threads) + 7 and not load.failures(killed + 0.5), load.failures()
                     failed = len(load.failures())
                     # It comes back and is used again.
                     servers[0].__exit__()
