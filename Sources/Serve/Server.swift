@@ -80,7 +80,11 @@ package final class Server: Sendable {
     /// Stops gracefully: hands over (`ServeSettings.handover`), rejects new answers, waits up to `time` for those in progress, then cancels
     /// them and stores what was generated.
     package func stop(within time: Duration) {
-        if settings.handover > .zero, !isHandedOver.exchange(true, ordering: .relaxed) { handOver() }
+        if settings.handover > .zero, !isHandedOver.exchange(true, ordering: .relaxed) {
+            handOver()
+            // Requests that have arrived, or begun to, are still answered, and those for answers not rejected.
+            Self.wait(upTo: time) { http.connectionCount == 0 && app.admission.isIdle }
+        }
         app.close()
         http.stopAccepting()
         Self.wait(upTo: time) { app.admission.isIdle }

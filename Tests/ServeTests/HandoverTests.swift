@@ -67,6 +67,24 @@ import Threads
         new.server.stop(within: .zero)
     }
 
+    @Test func `a request that is arriving when the handover ends is answered`() throws {
+        let server = try TestServer { $0.handover = .milliseconds(100) }
+        let idle = try server.connect()
+        #expect(idle.ask("GET", "/api/health")?.status == 200)
+        let slow = try server.connect()
+        slow.send("POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(guest.utf8.count)\r\n\r\n{")
+        let stopped = Mailbox<Bool>()
+        try BackgroundThread.run { [instance = server.server] in
+            instance.stop(within: .seconds(20))
+            stopped.put(true)
+        }
+        #expect(idle.answer() == nil)               // closed when the handover ended
+        slow.send(String(guest.dropFirst()))
+        let answer = slow.answer()
+        #expect(answer?.status == 200, "\(answer?.text ?? "")")
+        #expect(stopped.take(within: .seconds(120)) == true)
+    }
+
     @Test func `the address in X-Forwarded-For counts if a listed proxy sends it`() throws {
         // The test connects from 127.0.0.1, which is always trusted; PeerAddress decides for all others.
         let server = try TestServer {

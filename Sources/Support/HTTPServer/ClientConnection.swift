@@ -141,7 +141,7 @@ final class ClientConnection {
     func closeIfLate(_ now: ContinuousClock.Instant) {
         let limits = state.settings.limits
         let isLate = switch phase {
-        case .head where !parser.hasBegun && input.isEmpty && state.closesIdleConnections.load(ordering: .relaxed): !hasMoreInput
+        case .head where isIdleAndUnwanted: true
         case .head: waitingSince + (parser.hasBegun ? limits.requestTimeout : limits.idleTimeout) < now
         case .body: waitingSince + limits.requestTimeout < now
         case .exchange, .closing: sent < output.count && lastProgress + limits.idleTimeout < now
@@ -149,6 +149,11 @@ final class ClientConnection {
         case .closed: false
         }
         if isLate { close() }
+    }
+
+    /// Whether `HTTPServer.closeIdleConnections` was called and no request has begun. Needs the phase `head`.
+    private var isIdleAndUnwanted: Bool {
+        state.closesIdleConnections.load(ordering: .relaxed) && !parser.hasBegun && input.isEmpty && !hasMoreInput
     }
 
     /// Closes the connection. A response that was not sent is dropped, and its handler is notified.
@@ -188,7 +193,10 @@ final class ClientConnection {
             if !canContinue { break }
         }
         if case .closed = phase { return }
-        if case .head = phase { dropConsumedInput() }
+        if case .head = phase {
+            dropConsumedInput()
+            if isIdleAndUnwanted { return close() }
+        }
         arm()
     }
 
