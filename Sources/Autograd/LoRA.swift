@@ -74,9 +74,12 @@ package struct LoRALayer: Sendable {
 
     /// The rows and columns of B that each block with a rank has.
     package var blockRanges: [(rows: Range<Int>, columns: Range<Int>)] {
-        var (row, column) = (0, 0)
+        var row = 0, column = 0
         return blocks.map { block in
-            defer { (row, column) = (row + block.rows, column + block.rank) }
+            defer {
+                row += block.rows
+                column += block.rank
+            }
             return (row..<row + block.rows, column..<column + block.rank)
         }
     }

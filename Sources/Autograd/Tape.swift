@@ -18,8 +18,10 @@ protocol Operation {
 /// Memory is freed as soon as nothing refers to it: a value that no derivative reads lives only as long as the variable that holds it.
 package final class Tape {
     package let processor: Processor
-    /// The type that matmuls are computed in and activations between them are stored as.
+    /// The type that activations between matmuls are stored as.
     package let precision: DataType
+    /// The type that matmuls are computed in: `precision`, or f32 where the CPU has no bf16 instructions. Kernels then widen bf16.
+    let matmulPrecision: DataType
     /// Whether fewer rows of logits exist at a time: for training in little memory.
     package var savesMemory = false
     /// Whether operations are recorded. False inside ``withoutRecording(_:)``.
@@ -41,17 +43,13 @@ package final class Tape {
     private var gradients: [Buffer?] = []
     private var recording = Recording()
 
-    /// - Parameters:
-    ///   - parameters: The weights that layers refer to.
-    ///   - precision: bf16 needs a processor with ``Processor/hasBFloat16``.
+    /// - Parameter parameters: The weights that layers refer to.
     package init(_ processor: Processor, parameters: Parameters? = nil, precision: DataType = .float32, seed: UInt64 = 0) {
-        require(
-            precision != .int32 && (precision == .float32 || processor.hasBFloat16),
-            "a tape in \(precision.rawValue) on \(processor.instructionSet) kernels"
-        )
+        require(precision == .float32 || precision == .bfloat16, "a tape in \(precision.rawValue)")
         self.processor = processor
         self.parameters = parameters
         self.precision = precision
+        matmulPrecision = processor.hasBFloat16 ? precision : .float32
         self.seed = seed
     }
 

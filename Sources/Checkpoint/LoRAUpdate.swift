@@ -62,11 +62,17 @@ extension LoRALayer {
         let R = a.shape[0], I = a.shape[1], O = b.shape[0]
         let wide = processor.buffer(of: 2 * R * I, .float32), tall = processor.buffer(of: O * 2 * R, .float32)
         trained[a.range].read { a in principals[self.a.range].read { a0 in wide.write { span in
-            for i in 0..<R * I { (span[i], span[R * I + i]) = (a[i] - a0[i], a0[i]) }
+            for i in 0..<R * I {
+                span[i] = a[i] - a0[i]
+                span[R * I + i] = a0[i]
+            }
         } } }
         trained[b.range].read { b in principals[self.b.range].read { b0 in tall.write { span in
             for o in 0..<O {
-                for r in 0..<R { (span[2 * R * o + r], span[2 * R * o + R + r]) = (b[R * o + r], b[R * o + r] - b0[R * o + r]) }
+                for r in 0..<R {
+                    span[2 * R * o + r] = b[R * o + r]
+                    span[2 * R * o + R + r] = b[R * o + r] - b0[R * o + r]
+                }
             }
         } } }
         return (FloatArray(wide, shape: [2 * R, I]), FloatArray(tall, shape: [O, 2 * R]))

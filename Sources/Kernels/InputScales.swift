@@ -1,5 +1,5 @@
 internal import CKernels
-import Foundation
+import Glibc
 
 /// Scales for the inputs of weights that are quantized.
 ///

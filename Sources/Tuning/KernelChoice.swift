@@ -53,18 +53,19 @@ extension KernelChoice {
         // Narrower vectors can be faster where wide ones lower the clock or are computed in halves.
         let narrower = instructionSets.first { vectors(of: $0) != vectors(of: best) && $0 != "plain" }
         let sets = [best] + (narrower.map { [$0] } ?? [])
+        let types: [DataType] = multipliesBFloat16(best) ? [.bfloat16, .float32] : [.float32, .bfloat16]
+        // bf16 is multiplied as it is, or widened to f32 where the instructions for bf16 are slow.
+        let withoutBFloat16 = multipliesBFloat16(best) ? instructionSets.first { vectors(of: $0) == vectors(of: best) && $0 != best } : nil
+        let widening = withoutBFloat16.map { [KernelChoice($0, .bfloat16)] } ?? []
         switch use {
         case .training:
             // Libraries choose their own instructions, whatever the rest of a step uses.
-            let types: [DataType] = multipliesBFloat16(best) ? [.bfloat16, .float32] : [.float32]
-            return types.map { KernelChoice(best, $0) } + types.map { KernelChoice(best, $0, .onednn) }
-                + [KernelChoice(best, .float32, .openblas)] + sets.dropFirst().map { KernelChoice($0, .float32) }
+            let libraryTypes: [DataType] = multipliesBFloat16(best) ? [.bfloat16, .float32] : [.float32]
+            return types.map { KernelChoice(best, $0) } + libraryTypes.map { KernelChoice(best, $0, .onednn) }
+                + [KernelChoice(best, .float32, .openblas)] + widening + sets.dropFirst().map { KernelChoice($0, .float32) }
         case .inference:
-            // bf16 weights are multiplied as they are, or widened to f32 where the instructions for bf16 are slow.
-            let widening = multipliesBFloat16(best) ? instructionSets.first { vectors(of: $0) == vectors(of: best) && $0 != best } : nil
-            let first: [DataType] = multipliesBFloat16(best) ? [.bfloat16, .float32] : [.float32, .bfloat16]
-            return first.map { KernelChoice(best, $0) } + (widening.map { [KernelChoice($0, .bfloat16)] } ?? [])
-                + sets.dropFirst().flatMap { set in first.map { KernelChoice(set, $0) } }
+            return types.map { KernelChoice(best, $0) } + widening
+                + sets.dropFirst().flatMap { set in types.map { KernelChoice(set, $0) } }
         }
     }
 

@@ -36,7 +36,7 @@ import TestSupport
         let parameters = Parameters(model.list, over: frozen, quantized: quantized, on: processor, seed: 3)
         var noise = TestRandom(5)
         parameters.values.write { span in for i in span.indices { span[i] = noise.number() } }
-        let tape = Tape(processor, parameters: parameters, precision: variant.precision)
+        let tape = Tape(processor, parameters: parameters, precision: variant.activations)
         let V = model.table.table.shape[0], ids: [Int32] = (0..<9).map { Int32($0 * 7 % V) }
         let targets: [Int32] = ids.map { $0 == 0 ? -1 : $0 }
         let loss = model.loss(ids, targets, then: f, adds: false, on: tape)
@@ -46,7 +46,7 @@ import TestSupport
         return (loss.scalar, parameters.allGradients().read { span in span.indices.map { span[$0] } }, token.nats)
     }
 
-    @Test(arguments: KernelVariant.standard, [WeightPrecision.bfloat16, .int8, .int4])
+    @Test(arguments: KernelVariant.training, [WeightPrecision.bfloat16, .int8, .int4])
     func `losses and gradients equal those of the dequantized weights`(variant: KernelVariant, precision: WeightPrecision) throws {
         let p = try variant.processor(), model = Model(V: 40, C: 70, O: 24), layout = model.list.frozen
         let frozen = p.zeros(layout.count), widened = p.zeros(layout.count)

@@ -7,7 +7,7 @@ import TestSupport
     @Test(arguments: GoldenCase.all, KernelVariant.all)
     func `an operation and its gradients match PyTorch`(_ operation: GoldenCase, _ kernels: KernelVariant) throws {
         let golden = Self.golden, name = operation.name
-        let tape = Tape(try kernels.processor(), precision: kernels.precision)
+        let tape = Tape(try kernels.processor(), precision: kernels.activations)
         let inputs = Inputs(of: name, from: golden, on: tape, kernels)
         let y = operation.call(tape, inputs)
         #expect(y.shape == golden.shape("\(name)/y"))

@@ -23,7 +23,7 @@ import TestSupport
             }
             parameters = Parameters(list, over: frozen, on: processor, seed: 1)
             parameters.values.write { span in for i in span.indices { span[i] = noise.number() } }
-            tape = Tape(processor, parameters: parameters, precision: variant.precision)
+            tape = Tape(processor, parameters: parameters, precision: variant.activations)
             x = tape.constant(noise.numbers(N * I), [N, I])
             plus = tape.constant(noise.numbers(N * O), [N, O])
         }
@@ -35,7 +35,7 @@ import TestSupport
 
     private static let cases: [(UnaryFunction, Bool)] = [(.identity, false), (.identity, true), (.gelu, false), (.gelu, true)]
 
-    @Test(arguments: KernelVariant.standard) func `an adapted layer equals a layer with the weight W + scale·B·A`(
+    @Test(arguments: KernelVariant.training) func `an adapted layer equals a layer with the weight W + scale·B·A`(
         _ variant: KernelVariant
     ) throws {
         for (f, adds) in Self.cases {

@@ -47,6 +47,17 @@ import Tokenize
         #expect(isSame && read.weightsDigest != again.weightsDigest)
     }
 
+    @Test func `the norms of queries and keys stay exact`() throws {
+        let processor = try Processor(threads: 1)
+        var configuration = GPTConfiguration(layers: 1, heads: 2, width: 66, context: 9, vocabulary: 41), list = ParameterList()
+        configuration.qkNorm = .scaled
+        _ = GPT(configuration, in: &list)
+        let parameters = Parameters(list, on: processor, seed: 3)
+        let exact = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
+        let quantized = try exact.quantized(to: .int8, on: processor)
+        #expect(quantized.weights["layer0.qknorm.weight"] != nil && quantized.quantized["layer0.qkv.weight"] != nil)
+    }
+
     @Test(arguments: [WeightPrecision.int8, .int4])
     func `scales of inputs with outliers are stored`(_ precision: WeightPrecision) throws {
         let processor = try Processor(threads: 2), path = folder("outliers.h5"), exact = try exact(processor)

@@ -73,6 +73,19 @@ import Tokenize
         #expect(text.isFinished && text.finish() == nil)
     }
 
+    @Test(arguments: ["<|im_end|>", "<end_of_turn>", "</s>"])
+    func `an end of turn that is not a special token ends the text, or is banned`(_ end: String) throws {
+        var vocabulary = Vocabulary.ofBytes()
+        vocabulary.addedTokens.append(.init(id: 256, text: end))
+        vocabulary.tokens.append(Array(end.utf8))
+        for prompt in [Prompt.text(""), .chat([])] {
+            let usual = StopRules(for: prompt, vocabulary, nil, stop: [])
+            #expect(usual.stopTokens == [256] && usual.banned.isEmpty)
+            let endless = StopRules(for: prompt, vocabulary, nil, stop: [], ignoresEOS: true)
+            #expect(endless.stopTokens.isEmpty && endless.banned == [256])
+        }
+    }
+
     @Test func `a chat answer is trimmed, a completed text is not`() {
         let ids = " \n hi  you \n".utf8.map { TokenID($0) }
         #expect(run(ids, [], trims: true).pieces.map(\.text) == ["h", "i", "  y", "o", "u", ""])
@@ -99,6 +112,8 @@ import Tokenize
         let text = StopRules(for: .text(""), vocabulary, special, stop: [])
         #expect(text.stopTokens == [256] && text.banned == [257, 258, 259, 260])
         #expect(StopRules(for: .chat([]), vocabulary, human, stop: []).stopTokens == [10, 256])
+        let all = StopRules(for: .chat([]), vocabulary, special, stop: [], ignoresEOS: true)
+        #expect(all.stopTokens.isEmpty && all.banned == [256, 257, 258, 259, 260])
         // A line break inside a token also ends the turn.
         var lines = TextStreamer(Self.vocabulary, StopRules(for: .chat([]), Self.vocabulary, human, stop: ["x"]))
         #expect([TokenID(97), 260].map { lines.add(.init($0))?.text } == ["a", nil] && lines.isFinished)

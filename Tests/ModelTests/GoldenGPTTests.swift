@@ -5,7 +5,7 @@ import Testing
 import TestSupport
 
 @Suite(.serialized) struct GoldenGPTTests {
-    @Test(arguments: GoldenGPT.Variant.allCases, KernelVariant.standard)
+    @Test(arguments: GoldenGPT.Variant.allCases, KernelVariant.training)
     func `the logits match PyTorch`(_ variant: GoldenGPT.Variant, _ kernels: KernelVariant) throws {
         let gpt = try GoldenGPT(variant, kernels), tape = gpt.tape
         let logits = tape.withoutRecording {
@@ -14,7 +14,7 @@ import TestSupport
         expectClose(logits.floats, gpt.expected("logits"), within: kernels.forward, "logits")
     }
 
-    @Test(arguments: GoldenGPT.Variant.allCases, KernelVariant.standard)
+    @Test(arguments: GoldenGPT.Variant.allCases, KernelVariant.training)
     func `the loss and the gradient of every parameter match PyTorch`(
         _ variant: GoldenGPT.Variant, _ kernels: KernelVariant
     ) throws {
@@ -28,7 +28,7 @@ import TestSupport
         }
     }
 
-    @Test(arguments: GoldenGPT.Variant.allCases, KernelVariant.standard)
+    @Test(arguments: GoldenGPT.Variant.allCases, KernelVariant.training)
     func `the token losses add up to PyTorch's loss, and the top predictions match its logits`(
         _ variant: GoldenGPT.Variant, _ kernels: KernelVariant
     ) throws {
@@ -37,7 +37,7 @@ import TestSupport
         expectClose([found.nats.reduce(0, +) / Float(found.count)], [gpt.expected("losses")[0]], within: kernels.forward, "loss")
         let counted = gpt.targets.ids.enumerated().filter { $0.element >= 0 }
         #expect(counted.count == found.count)
-        guard kernels.precision == .float32 else { return }
+        guard kernels.activations == .float32 else { return }
         let isTop = counted.map { n, target in logits[n * V..<(n + 1) * V].max() == logits[n * V + Int(target)] }
         #expect(found.isTopPrediction == isTop)
     }

@@ -31,6 +31,15 @@ struct SourceStyleTests {
         }
     }
 
+    @Test func `the program does not load Foundation`() throws {
+        // It doubles the time that every command needs to start.
+        for path in Self.code where path.hasPrefix("Sources/") {
+            for (number, line) in try Repository.lines(of: path) where line.hasSuffix("import Foundation") {
+                Issue.record("\(path):\(number): \(line)")
+            }
+        }
+    }
+
     @Test func `no two types share a name`() throws {
         let modifiers = "(?:public|package|internal|fileprivate|private|final|indirect)"
         let declaration = try Regex("^(?:@\\w+ )*(?:\(modifiers) )*(?:struct|class|enum|actor|protocol) (?<name>[A-Z]\\w*)")

@@ -72,7 +72,8 @@ import Threads
         let idle = try server.connect()
         #expect(idle.ask("GET", "/api/health")?.status == 200)
         let slow = try server.connect()
-        slow.send("POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(guest.utf8.count)\r\n\r\n{")
+        let head = "POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(guest.utf8.count)\r\n\r\n"
+        slow.send(head + "{")
         let stopped = Mailbox<Bool>()
         try BackgroundThread.run { [instance = server.server] in
             instance.stop(within: .seconds(20))

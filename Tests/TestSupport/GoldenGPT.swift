@@ -40,7 +40,7 @@ package struct GoldenGPT {
                 golden.shape("weights/\(parameter.name)") == parameter.shape, "\(parameter.name) has a different shape in PyTorch")
             parameters.values[parameter.range].write { span in for i in span.indices { span[i] = weights[i] } }
         }
-        tape = Tape(processor, parameters: parameters, precision: kernels.precision)
+        tape = Tape(processor, parameters: parameters, precision: kernels.activations)
         self.golden = golden
         self.variant = variant
     }

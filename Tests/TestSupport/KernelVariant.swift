@@ -1,9 +1,10 @@
 package import Kernels
 package import Testing
 
-/// A combination of kernels and precision that a test runs with.
+/// A combination of kernels and types that a test runs with.
 package struct KernelVariant: Sendable, CustomStringConvertible {
     package let instructionSet: String
+    /// The type in which matrices are multiplied.
     package let precision: DataType
     /// The type in which values are stored between operations.
     package var storage = DataType.float32
@@ -21,8 +22,13 @@ package struct KernelVariant: Sendable, CustomStringConvertible {
         return variants
     }()
 
-    /// The same, and a variant that stores all values in bf16.
-    package static let all = standard + bfloat16.map {
+    /// The same, and bf16 activations on the instruction sets that cannot multiply bf16.
+    package static let training = standard + Processor.instructionSets.filter { !bfloat16InstructionSets.contains($0) }.map {
+        KernelVariant(instructionSet: $0, precision: .float32, storage: .bfloat16)
+    }
+
+    /// The same, and variants that store all values in bf16.
+    package static let all = training + bfloat16.map {
         KernelVariant(instructionSet: $0.instructionSet, precision: .bfloat16, storage: .bfloat16)
     }
 
@@ -44,8 +50,10 @@ package struct KernelVariant: Sendable, CustomStringConvertible {
         return try Processor(threads: 2, instructionSet: instructionSet, blas: blas)
     }
 
-    package var forward: Tolerance { precision == .float32 ? .forward : .bfloat16 }
-    package var gradient: Tolerance { precision == .float32 ? .gradient : .bfloat16Gradient }
+    /// The precision of a tape or a trainer.
+    package var activations: DataType { storage == .bfloat16 ? .bfloat16 : precision }
+    package var forward: Tolerance { activations == .float32 ? .forward : .bfloat16 }
+    package var gradient: Tolerance { activations == .float32 ? .gradient : .bfloat16Gradient }
 }
 
 extension Trait where Self == ConditionTrait {

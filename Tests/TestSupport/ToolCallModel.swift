@@ -1,7 +1,4 @@
-import Autograd
 package import Checkpoint
-import Kernels
-import Model
 package import Tokenize
 
 /// A chat model with a Jinja template that calls the function `weather` if it is given tools, and repeats what a function has returned
@@ -40,12 +37,7 @@ package enum ToolCallModel {
     }()
 
     package static func checkpoint(context: Int = 2_048) throws -> Checkpoint {
-        let processor = try Processor(threads: 1), V = vocabulary.count
-        var configuration = GPTConfiguration(layers: 0, heads: 1, width: V, context: context, vocabulary: V)
-        configuration.positions = .none
-        var list = ParameterList()
-        _ = GPT(configuration, in: &list)
-        let parameters = Parameters(list, on: processor)
+        let V = vocabulary.count
         func id(_ text: String) -> Int {
             Int(vocabulary.specialTokenID(text) ?? vocabulary.addedTokens.first { $0.text == text }?.id ?? 0)
         }
@@ -58,15 +50,7 @@ package enum ToolCallModel {
             (byte("\t"), id(thought)), (id(thought), id("<tool_call>")), (id("<tool_call>"), call), (call, id("</tool_call>")),
             (byte("\r"), id(answer)), (byte("\n"), id(plain)),
         ] { next[from] = to }
-        for parameter in parameters.list where parameter.shape.rank == 2 {
-            let isHead = parameter.name.hasPrefix("head")
-            parameters.values[parameter.range].write { span in
-                for i in span.indices { span[i] = 0 }
-                for id in 0..<V { span[(isHead ? next[id] : id) * V + id] = 1 }
-            }
-        }
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(parameters.values, of: parameters.list))
-        checkpoint.tokenizer = try StoredTokenizer(vocabulary)
+        var checkpoint = try NextTokenModel.checkpoint(next, vocabulary, context: context)
         var jinja = JinjaChatTemplate(template)
         jinja.tokens = ["eos_token": "<|im_end|>"]
         checkpoint.chatTemplate = .jinja(jinja)

@@ -13,14 +13,14 @@ import Tuning
         let all = ["avx512bf16", "avx512", "avx2vnni", "avx2", "plain"]
         #expect(candidates(.training(width: 512), all) == [
             "bf16, avx512bf16 kernels", "f32, avx512bf16 kernels", "bf16, avx512bf16 kernels, onednn", "f32, avx512bf16 kernels, onednn",
-            "f32, avx512bf16 kernels, openblas", "f32, avx2vnni kernels",
+            "f32, avx512bf16 kernels, openblas", "bf16, avx512 kernels", "f32, avx2vnni kernels",
         ])
         #expect(candidates(.inference, all) == [
             "bf16, avx512bf16 kernels", "f32, avx512bf16 kernels", "bf16, avx512 kernels", "bf16, avx2vnni kernels",
             "f32, avx2vnni kernels",
         ])
         #expect(candidates(.training(width: 64), ["avx2", "plain"]) == [
-            "f32, avx2 kernels", "f32, avx2 kernels, onednn", "f32, avx2 kernels, openblas",
+            "f32, avx2 kernels", "bf16, avx2 kernels", "f32, avx2 kernels, onednn", "f32, avx2 kernels, openblas",
         ])
         #expect(candidates(.inference, ["avx2", "plain"]) == ["f32, avx2 kernels", "bf16, avx2 kernels"])
         #expect(candidates(.inference, ["plain"]) == ["f32, plain kernels", "bf16, plain kernels"])

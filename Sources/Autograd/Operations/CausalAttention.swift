@@ -24,7 +24,7 @@ extension Tape {
             q: parts.q, k: parts.k, v: parts.v, B: B, T: T, heads: heads, stride: heads.rowWidth, first: documentStarts?.elements,
             on: processor
         )
-        attention.precision = precision
+        attention.precision = matmulPrecision
         let y = empty([B, T, heads.queryWidth], qkv.type)
         let logSums = needsGradient(for: [GradientTarget(qkv)]) ? processor.buffer(of: B * heads.queries * T, .float32) : nil
         processor.attend(attention, into: y.elements, logSums: logSums)

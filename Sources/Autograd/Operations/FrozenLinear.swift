@@ -27,7 +27,7 @@ extension Tape {
                 of: Matrix(x.elements, rows: N, columns: I), block.transposed,
                 into: Matrix(part(y.elements), rows: N, columns: rows.count, rowStride: O)
             )
-            matmul.precision = precision
+            matmul.precision = matmulPrecision
             matmul.bias = bias?.elements[rows]
             matmul.activation = f
             matmul.preActivation = before.map { part($0.elements) }

@@ -30,7 +30,7 @@ extension Tape {
         var matmul = Matmul(
             of: Matrix(x.elements, rows: N, columns: I), weight.matrix.transposed, into: Matrix(y.elements, rows: N, columns: O)
         )
-        matmul.precision = precision
+        matmul.precision = matmulPrecision
         matmul.bias = bias?.elements
         matmul.activation = f
         matmul.preActivation = before?.elements
@@ -63,7 +63,7 @@ extension Tape {
     func multiply(_ x: Matrix, by weight: WeightMatrix, into y: Matrix, adding: Bool = false, as name: StaticString) {
         weight.forEachBlock(on: processor) { rows, block in
             var matmul = Matmul(of: x.columns(rows), block, into: y)
-            matmul.precision = precision
+            matmul.precision = matmulPrecision
             matmul.accumulates = adding || rows.lowerBound > 0
             processor.run(matmul, as: name)
         }
@@ -73,7 +73,7 @@ extension Tape {
     func addWeightGradient(dy: Matrix, x: Matrix, to weight: GradientTarget) {
         addGradient(to: weight) { dw, adding in
             var matmul = Matmul(of: dy.transposed, x, into: Matrix(dw, rows: dy.columns, columns: x.columns))
-            matmul.precision = precision
+            matmul.precision = matmulPrecision
             matmul.accumulates = adding
             processor.run(matmul, as: "linear dW")
         }

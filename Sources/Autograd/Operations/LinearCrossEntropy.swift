@@ -68,7 +68,7 @@ extension Tape {
             }
             if let dw {
                 var matmul = Matmul(of: slope.transposed, features, into: Matrix(dw, rows: V, columns: C))
-                matmul.precision = precision
+                matmul.precision = matmulPrecision
                 matmul.accumulates = rows.lowerBound > 0
                 processor.run(matmul, as: "head dW")
             }
@@ -106,7 +106,7 @@ extension Tape {
                 var matmul = Matmul(
                     of: features, block.transposed, into: Matrix(part, rows: rows.count, columns: outputs.count, rowStride: stride)
                 )
-                matmul.precision = precision
+                matmul.precision = matmulPrecision
                 processor.run(matmul, as: "head")
             }
             body(rows, features, logits, stride)

@@ -41,7 +41,7 @@ package struct StopRules: Sendable, Equatable {
         let unused = vocabulary.tokens.indices.filter { vocabulary.tokens.range(of: $0).isEmpty }.map { TokenID($0) }
         let callTokens = callsTools ? Set(renderer?.toolCallFormat?.tokens ?? []) : []
         let special = vocabulary.specialTokens.filter { !callTokens.contains($0.text) }.map(\.id)
-        banned = Set(special).union(unused).subtracting(tokens).sorted()
+        banned = Set(special).union(unused).union(ends.map(\.id)).subtracting(tokens).sorted()
         stopTokens = tokens.sorted()
         stopTexts = texts
     }

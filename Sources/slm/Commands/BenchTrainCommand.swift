@@ -36,7 +36,7 @@ extension Command {
                     .option("synthetic", \.synthetic, "Train on random tokens: the speed depends on shapes only. Required."),
                     .option("preset", \.preset, value: "NAME", "Choose the size of the model.")
                         .choices(GPTConfiguration.presets.map(\.name)),
-                    .option("dtype", \.dtype, "Compute matmuls in this data type."),
+                    .option("dtype", \.dtype, "Store activations in this data type, and multiply matrices in it where the CPU can."),
                     .option("batch", \.batch, in: 1...65_536, "Set the sequences per batch."),
                     .option("context", \.context, in: 1...1_048_576, "Set the context length in tokens.", default: "the preset's"),
                     .option("steps", \.steps, in: 1...100_000, "Time N steps and report the median."),

@@ -64,10 +64,12 @@ extension CommandOption {
 }
 
 extension Processor {
-    /// bf16 if the CPU has instructions for it, else f32. Prints a note if that is not the precision that was requested.
+    /// The type of activations. Chosen by the CPU's features, bf16 if it has instructions for it.
     func dataType(for precision: Precision) -> DataType {
-        if precision == .bf16, !hasBFloat16 { printNote("\(instructionSet) kernels have no bf16 instructions: computing in f32.") }
-        let type: DataType = precision != .f32 && hasBFloat16 ? .bfloat16 : .float32
+        let type: DataType = precision == .bf16 || (precision == .auto && hasBFloat16) ? .bfloat16 : .float32
+        if type == .bfloat16, !hasBFloat16 {
+            printNote("\(instructionSet) kernels have no bf16 instructions: activations are stored in bf16 and multiplied in f32.")
+        }
         if type == .bfloat16, blas == .openblas { printNote("OpenBLAS has no bf16 matmul: using slm's own kernels for bf16.") }
         return type
     }

@@ -87,7 +87,9 @@ extension RunOptions {
         ]
     }
 
-    static var precisionOption: CommandOption<Self> { .option("dtype", \.dtype, "Compute matmuls in this data type.") }
+    static var precisionOption: CommandOption<Self> {
+        .option("dtype", \.dtype, "Store activations in this data type, and multiply matrices in it where the CPU can.")
+    }
 
     /// The length of the run, if an option sets it.
     func length(for command: String) throws -> TrainingPlan.Length? {

@@ -33,7 +33,7 @@ extension Tape {
             }
             let target = Matrix(y.buffer[i * size..<(i + 1) * size], rows: y.shape[-2], columns: y.shape[-1])
             var matmul = Matmul(of: a.lastMatrix(from: aStart), b.lastMatrix(from: bStart), into: target)
-            matmul.precision = precision
+            matmul.precision = matmulPrecision
             return matmul
         }, as: "matmul")
     }
