@@ -11,6 +11,9 @@ package enum ChatFileFormat: String, Sendable, CaseIterable {
     case collected
     /// `{"messages": [{"role": "user", "content": "Hi"}, …]}`
     case messages
+    /// `{"prompt": "Hi", "chosen": "Hello!", "rejected": "What?"}` or `{"prompt": "Hi", "completion": "Hello!", "label": true}`, as for
+    /// TRL. Read as chats, only the preferred answers count.
+    case preferences
     /// Plain text without roles.
     case text
 
@@ -34,7 +37,7 @@ package enum ChatFileFormat: String, Sendable, CaseIterable {
                 if lines == 1, line.starts(with: #"{""#.utf8) { looksLikeJSON = true }
                 if let root = try? parser.parse(block.bytes.span.extracting(range)) {
                     let isExchange = root["messages"] == nil && (root["user"] != nil || root["assistant"] != nil)
-                    found = isExchange ? .collected : .messages
+                    found = JSONPreference.isPreference(root) ? .preferences : isExchange ? .collected : .messages
                 }
             }
         }

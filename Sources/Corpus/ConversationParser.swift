@@ -47,9 +47,12 @@ package struct ConversationParser: ~Copyable {
 
     private mutating func parse(_ bytes: [UInt8], _ line: Range<Int>, _ format: ChatFileFormat) throws(LineError) -> Conversation? {
         if format == .tinyChat { return try TinyChat.conversation(in: bytes, line: line) }
-        let root: JSONElement
-        do throws(JSONError) { root = try parser.parse(bytes.span.extracting(line)) } catch { throw LineError(error.description) }
-        return format == .collected ? try JSONChat.exchange(root) : try JSONChat.conversation(root)
+        let root = try root(bytes, line)
+        switch format {
+        case .collected: return try JSONChat.exchange(root)
+        case .preferences: return try JSONPreference.preference(root).flatMap(\.preferredConversation)
+        case .messages, .tinyChat, .text: return try JSONChat.conversation(root)
+        }
     }
 
     /// Passes the valid lines of a plain text to `body`, without carriage returns.
@@ -76,6 +79,43 @@ package struct ConversationParser: ~Copyable {
         do throws(UTF8.ValidationError) { _ = try UTF8Span(validating: bytes.span.extracting(line)) } catch {
             throw LineError("invalid UTF-8 at byte \(error.byteOffsets.lowerBound)")
         }
+    }
+}
+
+/// An item found in a block of preferences.
+package enum PreferenceEntry {
+    case preference(Preference, line: Int)
+    /// An answer is empty, or both are the same: there is nothing to prefer.
+    case empty(line: Int)
+    case malformed(MalformedLine)
+}
+
+extension ConversationParser {
+    /// Parses a block of a file of preferences. A file of another format is one malformed line.
+    package mutating func parsePreferences<Failure: Error>(
+        _ block: CorpusBlock, _ body: (PreferenceEntry) throws(Failure) -> Void
+    ) throws(Failure) {
+        switch block.content {
+        case .malformed(let line): try body(.malformed(line))
+        case .lines(let lines, .preferences):
+            try lines.forEachLineRange { range, number throws(Failure) in
+                if lines.bytes.trimmed(range).isEmpty { return }
+                let entry: PreferenceEntry
+                do throws(LineError) {
+                    let preference = try JSONPreference.preference(root(lines.bytes, range))
+                    entry = preference.map { .preference($0, line: number) } ?? .empty(line: number)
+                } catch { entry = .malformed(MalformedLine(path: block.path, line: number, reason: error.reason)) }
+                try body(entry)
+            }
+        case .lines(let lines, let format):
+            let reason = #"expected preferences ("prompt", "chosen" and "rejected", or "prompt", "completion" and "label"), "#
+                + (format == .text ? "found plain text" : "found chats")
+            try body(.malformed(MalformedLine(path: block.path, line: lines.firstLine, reason: reason)))
+        }
+    }
+
+    private mutating func root(_ bytes: [UInt8], _ line: Range<Int>) throws(LineError) -> JSONElement {
+        do throws(JSONError) { return try parser.parse(bytes.span.extracting(line)) } catch { throw LineError(error.description) }
     }
 }
 

@@ -25,7 +25,7 @@ enum JSONChat {
         return try Conversation(checking: try messages(root["messages"], "messages"))
     }
 
-    private static func messages(_ list: JSONElement?, _ key: String) throws(LineError) -> [Conversation.Message] {
+    static func messages(_ list: JSONElement?, _ key: String) throws(LineError) -> [Conversation.Message] {
         guard let list else { throw LineError("expected \"\(key)\", found nothing") }
         guard let elements = list.elements else { throw LineError("\"\(key)\": expected an array, found \(list.kind.rawValue)") }
         var messages: [Conversation.Message] = []
@@ -43,7 +43,7 @@ enum JSONChat {
     }
 
     /// A string, or an array of text parts.
-    private static func content(_ element: JSONElement?) throws(LineError) -> [UInt8] {
+    static func content(_ element: JSONElement?) throws(LineError) -> [UInt8] {
         guard let parts = element?.elements else { return try text(element, "content") }
         var whole: [UInt8] = []
         for part in parts {
@@ -56,7 +56,7 @@ enum JSONChat {
         return whole
     }
 
-    private static func text(_ element: JSONElement?, _ key: String) throws(LineError) -> [UInt8] {
+    static func text(_ element: JSONElement?, _ key: String) throws(LineError) -> [UInt8] {
         guard let element, let bytes = element.bytes else {
             throw LineError("\"\(key)\": expected a string, found \(element?.kind.rawValue ?? "nothing")")
         }

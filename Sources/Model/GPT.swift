@@ -54,6 +54,14 @@ package struct GPT: Sendable {
         return tape.linearCrossEntropy(x, weight: head, targets: targets, count: count)               // []
     }
 
+    /// The cross-entropy of each target, 0 where it is negative, with gradients.   ids, targets [B, T]
+    ///
+    /// See ``Tape/linearTargetLosses(_:weight:targets:)``.
+    package func targetLosses(of ids: Tensor, predicting targets: Tensor, documentStarts: Tensor? = nil, on tape: Tape) -> Tensor {
+        let x = hiddenStates(of: ids, documentStarts: documentStarts, on: tape)                       // [B, T, C]
+        return tape.linearTargetLosses(x, weight: head, targets: targets)                             // [B, T]
+    }
+
     /// The cross-entropy of each target that counts, in order, without gradients.   ids, targets [B, T]
     package func tokenLosses(of ids: Tensor, predicting targets: Tensor, documentStarts: Tensor? = nil, on tape: Tape) -> TokenLosses {
         tokenLosses(of: ids, predicting: [targets], documentStarts: documentStarts, on: tape)[0]

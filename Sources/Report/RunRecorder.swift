@@ -43,13 +43,15 @@ package final class RunRecorder {
                 let tokensPerSecond = Double(step.tokens - previous.tokens) / (step.seconds - previous.seconds)
                 scalars.append(("train/tokens_per_second", tokensPerSecond))
             }
-            try events.add(scalars, step: step.step, at: time)
+            try events.add(scalars + self.scalars(of: step.preferences, "train/"), step: step.step, at: time)
         case .evaluated(let e):
             let scalars = [
                 ("train/evaluated_loss", e.trainingLoss), ("val/loss", e.validationLoss), ("val/bits_per_byte", e.bitsPerByte),
                 ("replay/loss", e.replayLoss),
-            ]
-            try events.add(scalars.compactMap { tag, value in value.map { (tag, $0) } }, step: e.step, at: time)
+            ].compactMap { tag, value in value.map { (tag, $0) } }
+            try events.add(
+                scalars + self.scalars(of: e.trainingPreferences, "train/evaluated_") + self.scalars(of: e.validationPreferences, "val/"),
+                step: e.step, at: time)
         case .answered(let answer):
             try events.add("**\(answer.question)**\n\n\(answer.answer)", tag: "answer", step: answer.step, at: time)
         case .validated(let validation):
@@ -57,6 +59,12 @@ package final class RunRecorder {
             try events.add(scalars.compactMap { tag, value in value.map { (tag, $0) } }, step: validation.step, at: time)
         case .started, .initialized, .skipped, .ended: break
         }
+    }
+
+    private func scalars(of preferences: LogEntry.Preferences?, _ prefix: String) -> [(String, Double)] {
+        guard let preferences else { return [] }
+        return [(prefix + "accuracy", preferences.accuracy), (prefix + "margin", preferences.margin)]
+            + (preferences.kl.map { [(prefix + "kl", $0)] } ?? [])
     }
 
     /// Writes `report.html` from the log so far.

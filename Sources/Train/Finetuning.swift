@@ -33,6 +33,8 @@ package struct Finetuning {
         package var length: TrainingPlan.Length?
         package var warmup: Int?
         package var minimumChats = 10
+        /// Trains on preferences instead of chats, with `data` in one of their formats; nil for chats.
+        package var preferences: PreferenceSettings?
         /// Skips and counts malformed chats instead of throwing.
         package var skipsBad = false
 
@@ -44,7 +46,10 @@ package struct Finetuning {
     package let run: TrainingRun
     /// The settings in which a resumed run differs from its checkpoint.
     package private(set) var changes: [PlanChange] = []
+    /// The chats. Of preferences, those with the preferred answers.
     package let data: TrainingData
+    /// nil if the run trains on chats.
+    package let preferences: PreferenceData?
     package let replay: TrainingData?
     /// The files or folders that the chats come from.
     package let paths, replayPaths: [String]
@@ -57,10 +62,12 @@ package struct Finetuning {
     ///   - adapter: A LoRA adapter of the base to train further; its shape replaces `settings.lora`.
     ///   - clock: Monotonic seconds. Without it, a run of limited time has the warmup of a long one.
     ///   - preparing: Called with the share of the PiSSA initialization that is done, which takes minutes for large weights.
+    ///   - scoring: Called with the share of the preferences that the reference model has scored.
     package init(
         of path: String, _ settings: Settings, from adapter: Checkpoint? = nil, _ plan: TrainingPlan, in folder: String,
         on processor: Processor, precision: DataType,
-        clock: () -> Double = { 0 }, preparing: (_ share: Double) -> Void = { _ in }
+        clock: () -> Double = { 0 }, preparing: (_ share: Double) -> Void = { _ in },
+        scoring: (_ share: Double) -> Void = { _ in }
     ) throws {
         let file = try ModelFile(path), base = file.checkpoint
         try file.verify()
@@ -73,18 +80,20 @@ package struct Finetuning {
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
         let vocabulary = try FinetuningVocabulary(base)
         let context = settings.rowLength(of: base.configuration)
+        let preferences = try settings.preferences.map {
+            try FinetuningPreferences($0, settings.data, vocabulary, context: context, skipsBad: settings.skipsBad)
+        }
         let chats = try FinetuningData(
             settings.data, replay: settings.replay, vocabulary, context: context, skipsBad: settings.skipsBad, on: processor.pool
         )
-        let count = chats.data.exampleCount(.train, context: context) + chats.data.exampleCount(.val, context: context)
+        let count = preferences?.data.examples.count
+            ?? chats.data.exampleCount(.train, context: context) + chats.data.exampleCount(.val, context: context)
         guard count >= settings.minimumChats else {
             throw TrainingError.tooFewChats(paths: settings.data, count: count, needed: settings.minimumChats)
         }
         var plan = plan
-        plan.rows = min(plan.rows, try chats.rowsPerEpoch(plan))
+        plan.rows = min(plan.rows, try preferences?.data.training.count ?? chats.rowsPerEpoch(plan))
         plan.evaluatesBeforeTraining = true
-        let training = try chats.training(plan, replayShare: settings.replayShare)
-        plan.length = settings.length ?? .steps(max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
         try Folder.create(folder)
         let (trainer, adapter) = try Self.trainer(
             of: base, settings, from: adapter, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
@@ -92,13 +101,17 @@ package struct Finetuning {
         )
         trainer.rowLength = context
         trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
-        let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: plan.rows * context)
+        let training: any TrainingBatches = try preferences?.batches(plan, trainer, in: folder, progress: scoring)
+            ?? chats.training(plan, replayShare: settings.replayShare)
+        plan.length = settings.length ?? .steps(max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
+        let tokensPerStep = (training as? PreferenceBatches)?.tokensPerStep ?? plan.rows * context
+        let steps = plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep)
             ?? Self.steps(of: plan, training, trainer, clock)
         plan.warmup = settings.warmup ?? TrainingPlan.usualWarmup(for: steps)
         let basePath = CheckpointValue.text(try RelativePath.of(path, from: folder))
         try self.init(
-            trainer, adapter, plan, training, chats, vocabulary, basePath, base.starterQuestions, replayShare: settings.replayShare,
-            basePrecision: settings.basePrecision, in: folder
+            trainer, adapter, plan, training, chats, preferences, vocabulary, basePath, base.starterQuestions,
+            replayShare: settings.replayShare, basePrecision: settings.basePrecision, in: folder
         )
     }
 
@@ -115,7 +128,14 @@ package struct Finetuning {
         let storedPlan = try TrainingPlan(from: stored)
         var plan = changedPlan ?? storedPlan
         let chats = try FinetuningData(resuming: stored, in: folder, vocabulary, on: processor.pool)
-        plan.rows = min(plan.rows, try chats.rowsPerEpoch(plan))
+        let preferences = try stored.finetuningPreferences.map {
+            try FinetuningPreferences(
+                $0, chats.paths, vocabulary, context: stored.finetuningRowLength, skipsBad: stored.training["finetune/skips_bad"] != nil)
+        }
+        if let preferences, try stored.text("preferences/digest") != preferences.digest {
+            throw TrainingError.changedData(paths: chats.paths)
+        }
+        plan.rows = min(plan.rows, try preferences?.data.training.count ?? chats.rowsPerEpoch(plan))
         let changes = try plan.changes(from: storedPlan)
         let baseModel = stored.adapter == nil ? stored : try ModelFile(stored.path ?? folder, base: base).base
         let basePrecision = try stored.finetuningBasePrecision
@@ -126,10 +146,11 @@ package struct Finetuning {
         trainer.rowLength = try stored.finetuningRowLength
         trainer.model.recomputesBlocks = plan.machine?.isRecomputing ?? false
         let replayShare = try stored.number("finetune/replay_share")
-        let training = try chats.training(plan, replayShare: replayShare)
+        let training: any TrainingBatches = try preferences?.batches(resuming: plan, in: folder)
+            ?? chats.training(plan, replayShare: replayShare)
         try self.init(
-            trainer, stored.adapter, plan, training, chats, vocabulary, stored.training["finetune/base"], stored.starterQuestions,
-            replayShare: replayShare, basePrecision: basePrecision, in: folder
+            trainer, stored.adapter, plan, training, chats, preferences, vocabulary, stored.training["finetune/base"],
+            stored.starterQuestions, replayShare: replayShare, basePrecision: basePrecision, in: folder
         )
         self.changes = changes
         try run.restore(stored, changes)
@@ -137,20 +158,28 @@ package struct Finetuning {
 
     private init(
         _ trainer: Trainer, _ adapter: LoRAAdapter?, _ plan: TrainingPlan, _ training: any TrainingBatches, _ chats: FinetuningData,
-        _ vocabulary: FinetuningVocabulary, _ basePath: CheckpointValue?, _ starterQuestions: [String], replayShare: Double,
-        basePrecision: WeightPrecision?, in folder: String
+        _ preferences: FinetuningPreferences?, _ vocabulary: FinetuningVocabulary, _ basePath: CheckpointValue?,
+        _ starterQuestions: [String], replayShare: Double, basePrecision: WeightPrecision?, in folder: String
     ) throws {
         var fields = try chats.fields(from: folder, replayShare: replayShare)
         if let basePath { fields["finetune/base"] = basePath }
         if let basePrecision { fields["finetune/base_dtype"] = .text(basePrecision.rawValue) }
         if trainer.rowLength != trainer.model.configuration.context { fields["finetune/context"] = .integer(trainer.rowLength) }
+        for (name, value) in preferences?.fields ?? [:] { fields[name] = value }
+        let validation: (any HeldOutSet)?
+        if let batches = training as? PreferenceBatches {
+            validation = batches.validationSet
+        } else {
+            validation = chats.data.validationSet(plan.lossScope)
+        }
         run = try TrainingRun(
-            trainer, plan, training: training, validation: chats.data.validationSet(plan.lossScope),
+            trainer, plan, training: training, validation: validation,
             replay: chats.replay?.validationSet(plan.lossScope),
             vocabulary: vocabulary.vocabulary, chatTemplate: vocabulary.chatTemplate, adapter: adapter,
             extraFields: fields, starterQuestions: starterQuestions, folder: folder
         )
         data = chats.data
+        self.preferences = preferences?.data
         replay = chats.replay
         paths = chats.paths
         replayPaths = chats.replayPaths

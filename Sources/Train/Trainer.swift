@@ -11,6 +11,8 @@ package struct StepReport: Sendable {
     package let gradientNorm: Float
     /// The number of targets that count.
     package let targets: Int
+    /// Of a step on preferences.
+    package var preferences: PreferenceMetrics?
 }
 
 /// Takes one optimizer step; the training loop is ``TrainingRun/run(clock:shouldStop:_:)``. Prints nothing, and reads no clock and no file.
@@ -33,7 +35,7 @@ package final class Trainer {
     package static let loraMicroBatchTokens = 1_024
 
     package static func defaultMicroBatchTokens(usesLoRA: Bool) -> Int { usesLoRA ? loraMicroBatchTokens : defaultMicroBatchTokens }
-    private let tape: Tape
+    let tape: Tape
     private let seed: UInt64
 
     /// Creates a model with random weights.
@@ -63,23 +65,32 @@ package final class Trainer {
 
     /// Takes one optimizer step. A loss or gradient that is not finite leaves the weights unchanged.
     package func step(_ batch: Batch, rate: Float) -> StepReport {
-        let count = batch.targetCount
-        let sum = accumulateGradients(of: batch)
-        guard sum.isFinite else {
+        update(loss: accumulateGradients(of: batch), targets: batch.targetCount, rate: rate)
+    }
+
+    /// Updates the weights with the accumulated gradients, if the loss is finite.
+    func update(loss: Float, targets: Int, rate: Float, _ preferences: PreferenceMetrics? = nil) -> StepReport {
+        var norm = Float.nan
+        if loss.isFinite {
+            norm = optimizer.update(rate: rate, clippingTo: clipping)
+        } else {
             parameters.zeroGradients()
-            return StepReport(step: optimizer.steps, loss: sum, gradientNorm: .nan, targets: count)
         }
-        let norm = optimizer.update(rate: rate, clippingTo: clipping)
-        return StepReport(step: optimizer.steps, loss: sum, gradientNorm: norm, targets: count)
+        return StepReport(step: optimizer.steps, loss: loss, gradientNorm: norm, targets: targets, preferences: preferences)
+    }
+
+    /// Clears the tape for a micro-batch, whose dropout depends on the step and on its index.
+    func reset(forPart part: Int) {
+        tape.savesMemory = model.recomputesBlocks
+        tape.reset(seed: seed &+ UInt64(optimizer.steps) << 20 &+ UInt64(part))
     }
 
     /// Adds the gradients of a batch to those of the parameters. Returns the mean loss over the targets that count.
     package func accumulateGradients(of batch: Batch) -> Float {
         let count = batch.targetCount
         var sum: Float = 0
-        tape.savesMemory = model.recomputesBlocks
         for (part, rows) in microBatches(of: batch).enumerated() {
-            tape.reset(seed: seed &+ UInt64(optimizer.steps) << 20 &+ UInt64(part))
+            reset(forPart: part)
             let loss = loss(of: rows, in: batch, count: count)
             sum += loss.scalar
             tape.backward(from: loss)

@@ -17,12 +17,12 @@ extension TrainingRun {
         let begin = clock()
         let part = validation?.part(of: state.evaluationTokens)
         forgetBest(unlessValidatedOn: part)
-        let size = (part?.tokens ?? 0) + (replay?.part(of: state.evaluationTokens).tokens ?? 0) + trainingRows * context
+        let size = (part?.tokens ?? 0) + (replay?.part(of: state.evaluationTokens).tokens ?? 0) + trainingTokens
         var done = 0
-        func evaluate(_ set: ValidationSet) throws -> Evaluation {
+        func evaluate(_ set: any HeldOutSet) throws -> Evaluation {
             let part = set.part(of: state.evaluationTokens)
             defer { done += part.tokens }
-            return try set.evaluation(of: part, by: trainer.evaluator) { try report(.evaluating(tokens: done + $0, of: size)) }
+            return try set.evaluation(of: part, by: trainer) { try report(.evaluating(tokens: done + $0, of: size)) }
         }
         let validation = try self.validation.map(evaluate)
         let replay = try self.replay.map(evaluate)
@@ -52,7 +52,7 @@ extension TrainingRun {
         let stored = try Checkpoint(reading: folder + "/best.h5")
         let step = try stored.integer("step")
         if step != state.step { try stored.copyWeights(into: trainer.parameters) }
-        let evaluation = try validation.evaluation(of: part, by: trainer.evaluator) {
+        let evaluation = try validation.evaluation(of: part, by: trainer) {
             try report(.evaluating(tokens: $0, of: part.tokens))
         }
         if step != state.step { try Checkpoint(reading: folder + "/last.h5").copyWeights(into: trainer.parameters) }
@@ -60,7 +60,7 @@ extension TrainingRun {
         try report(.validated(Result(evaluation: evaluation, part: part, step: step)))
     }
 
-    private func resultTokens(of validation: ValidationSet) -> Int {
+    private func resultTokens(of validation: any HeldOutSet) -> Int {
         let affordable: Double
         if case .seconds(let all) = plan.length {
             let left = all * 2 * EvaluationSchedule.share - state.evaluationSeconds
@@ -125,7 +125,7 @@ extension TrainingRun {
             try progress(context, context)
             return context
         }
-        _ = try validation?.evaluation(of: part, by: trainer.evaluator) { try progress($0, part.tokens) }
+        _ = try validation?.evaluation(of: part, by: trainer) { try progress($0, part.tokens) }
         return part.tokens
     }
 
@@ -138,11 +138,21 @@ extension TrainingRun {
         return min(max(1, Int(tokens) / context), epoch)
     }
 
+    private var trainingTokens: Int { trainingPreferences?.part.tokens ?? trainingRows * context }
+
+    /// The part of the training preferences that an evaluation reads; nil if the run is on chats.
+    private var trainingPreferences: (set: PreferenceSet, part: ValidationSet.Part)? {
+        guard let set = preferences?.trainingSet else { return nil }
+        let share = validation == nil ? 1 : EvaluationSchedule.trainingShare
+        return (set, set.part(of: Int(Double(state.evaluationTokens) * share)))
+    }
+
     private var tokensPerEvaluation: Int {
-        [validation, replay].compactMap { $0?.part(of: state.evaluationTokens).tokens }.reduce(trainingRows * context, +)
+        [validation, replay].compactMap { $0?.part(of: state.evaluationTokens).tokens }.reduce(trainingTokens, +)
     }
 
     private func evaluationOfTrainingRows(_ progress: (_ tokens: Int) throws -> Void) throws -> Evaluation {
+        if let (set, part) = trainingPreferences { return try set.evaluation(of: part, by: trainer, progress: progress) }
         var sum = Evaluation()
         var rest = trainingRows
         state.evaluationBatches = (rest + plan.rows - 1) / plan.rows
@@ -177,11 +187,16 @@ extension TrainingRun {
         for prefix in state.step == 0 ? ["", "base_"] : [""] {
             metrics[prefix + "training_loss"] = .number(training.loss)
             metrics[prefix + "validation_loss"] = validation.map { .number($0.loss) }
-            metrics[prefix + "bits_per_byte"] = validation.map { .number($0.bitsPerByte) }
+            metrics[prefix + "bits_per_byte"] = validation.flatMap { $0.preferences == nil ? .number($0.bitsPerByte) : nil }
+            if let preferences = (validation ?? training).preferences {
+                metrics[prefix + "preference_accuracy"] = .number(preferences.accuracy)
+                metrics[prefix + "preference_margin"] = .number(preferences.margin)
+                metrics[prefix + "preference_kl"] = preferences.kl.map { .number($0) }
+            }
             metrics[prefix + "replay_loss"] = replay.map { .number($0.loss) }
         }
         metrics["learn_from"] = .text(plan.lossScope.rawValue)
-        metrics["validation_tokens"] = validation.map { .integer($0.targets) }
+        metrics[preferences == nil ? "validation_tokens" : "validation_preferences"] = validation.map { .integer($0.targets) }
     }
 }
 

@@ -23,7 +23,7 @@ extension TrainingRun {
             }
             let rate = currentRate
             let step = state.step
-            let result = trainer.step(training.batch(at: step), rate: rate)
+            let result = preferences?.takeStep(step, with: trainer, rate: rate) ?? trainer.step(training.batch(at: step), rate: rate)
             state.step += 1
             state.seconds = clock() - begin
             guard result.loss.isFinite, result.gradientNorm.isFinite else {

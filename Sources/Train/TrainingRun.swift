@@ -52,7 +52,7 @@ package final class TrainingRun {
     /// Additional fields of the checkpoints' `training` group.
     private let extraFields: OrderedDictionary<CheckpointValue>
     private let starterQuestions: [String]
-    let validation, replay: ValidationSet?
+    let validation, replay: (any HeldOutSet)?
     let turnEnds: [TokenID]
     /// Of the best weights, if this process has evaluated them.
     var best: Result?
@@ -71,8 +71,8 @@ package final class TrainingRun {
     ///   - extraFields: Additional fields of the checkpoints' `training` group.
     ///   - starterQuestions: See ``StarterQuestions``.
     package init(
-        _ trainer: Trainer, _ plan: TrainingPlan, training: any TrainingBatches, validation: ValidationSet?,
-        replay: ValidationSet? = nil, vocabulary: Vocabulary, chatTemplate: ChatTemplate?, dataIdentity: String? = nil,
+        _ trainer: Trainer, _ plan: TrainingPlan, training: any TrainingBatches, validation: (any HeldOutSet)?,
+        replay: (any HeldOutSet)? = nil, vocabulary: Vocabulary, chatTemplate: ChatTemplate?, dataIdentity: String? = nil,
         adapter: LoRAAdapter? = nil, extraFields: OrderedDictionary<CheckpointValue> = [:], starterQuestions: [String] = [], folder: String
     ) throws(TrainingError) {
         self.trainer = trainer
@@ -95,7 +95,11 @@ package final class TrainingRun {
         if plan.nGramContexts > 0 { trainer.optimizer.learningRateScale = NGramInitialization.learningRateScale }
     }
 
-    package var tokensPerStep: Int { plan.rows * trainer.rowLength }
+    /// Of a run on preferences.
+    package var preferences: PreferenceBatches? { training as? PreferenceBatches }
+
+    /// Of a run on preferences, the mean.
+    package var tokensPerStep: Int { preferences?.tokensPerStep ?? plan.rows * trainer.rowLength }
 
     /// The total number of steps; nil if the plan's length is a time.
     package var steps: Int? { plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep) }

@@ -1,4 +1,4 @@
-"""Writes reference results of PyTorch to operations.safetensors and gpt.safetensors beside this file.
+"""Writes reference results of PyTorch to operations.safetensors, gpt.safetensors and preferences.safetensors beside this file.
 
     python Tests/Golden/make_golden.py            # needs torch and numpy; the same files on every run
     python Tests/Golden/make_golden.py --check    # writes nothing; compares the files with PyTorch's results
@@ -296,7 +296,7 @@ LAYERS, HEADS, C, T, B, V, STEPS = 2, 4, 32, 24, 3, 61, 20
 BETAS, EPSILON, DECAY, MAX_NORM = (0.9, 0.95), 1e-8, 0.1, 1.0
 
 
-def gpt_weights():
+def gpt_weights(C=C, T=T, V=V):
     """Small weights: the tolerance of bf16 is 2e-2, which PyTorch's own autocast exceeds at a deviation of 0.2."""
     weights = {"tokens.weight": normal(V, C), "positions.weight": normal(T, C)}
 
@@ -327,7 +327,7 @@ def gpt_logits(w, ids, documents):
 
     def norm(x, name):
         weight, bias = w[f"{name}.weight"], w.get(f"{name}.bias")
-        return F.rms_norm(x, (C,), weight, 1e-5) if modern else F.layer_norm(x, (C,), weight, bias)
+        return F.rms_norm(x, weight.shape, weight, 1e-5) if modern else F.layer_norm(x, weight.shape, weight, bias)
 
     def activation(x):
         return torch.relu(x) ** 2 if modern else F.gelu(x, approximate="tanh")
@@ -389,12 +389,86 @@ def gpts():
     return golden
 
 
+# The losses of preferences, as in TRL's DPOTrainer and KTOTrainer, on preference_pairs.jsonl and preference_ratings.jsonl beside this
+# file: tokens are bytes, after <|user|>, <|assistant|>, <|eos|> and <|pad|>.
+
+BETA, SMOOTHING, DESIRABLE, UNDESIRABLE = 0.3, 0.1, 1.2, 0.8
+
+
+def messages(value, role):
+    return value if isinstance(value, list) else [{"role": role, "content": value}]
+
+
+def tokens(prompt, answer):
+    """The token ids, and which of them are the answer's."""
+    roles = {"user": 0, "assistant": 1}
+    text = [t for m in prompt for t in [roles[m["role"]], *(byte + 4 for byte in m["content"].encode())]] + [1]
+    (message,) = answer
+    reply = [byte + 4 for byte in message["content"].encode()] + [2]
+    return torch.tensor(text + reply), torch.tensor([False] * len(text) + [True] * len(reply))
+
+
+def log_probability(w, prompt, answer):
+    ids, counted = tokens(prompt, answer)
+    logps = gpt_logits(w, ids[None, :-1], None)[0].log_softmax(-1)
+    return (logps.gather(-1, ids[1:, None])[:, 0] * counted[1:]).sum()
+
+
+def preferences():
+    pairs, ratings = ([json.loads(line) for line in (HERE / f"preference_{name}.jsonl").open()] for name in ["pairs", "ratings"])
+    weights = gpt_weights(C=16, T=64, V=260)
+    golden = {f"weights/{name}": x for name, x in weights.items()}
+
+    def compute(variant, sequences, shift, loss):
+        w = {name: x.clone().requires_grad_() for name, x in weights.items()}
+        policy = torch.stack([log_probability(w, *sequence) for sequence in sequences])
+        reference = exact(policy.detach() + shift + normal(len(sequences), deviation=2))
+        value, details = loss(policy - reference)
+        value.backward()
+        golden.update({f"{variant}/log_probabilities": policy, f"{variant}/reference": reference, f"{variant}/loss": value})
+        golden.update({f"{variant}/{name}": x for name, x in details.items()})
+        golden.update({f"{variant}/gradient/{name}": x.grad for name, x in w.items()})
+
+    split = []
+    for pair in pairs:
+        chosen, rejected = messages(pair["chosen"], "assistant"), messages(pair["rejected"], "assistant")
+        prompt = messages(pair["prompt"], "user") if "prompt" in pair else chosen[:-1]
+        split += [(prompt, chosen[-1:]), (prompt, rejected[-1:])]
+
+    def dpo(smoothing):
+        def loss(ratios):
+            logits = ratios[0::2] - ratios[1::2]
+            losses = -F.logsigmoid(BETA * logits) * (1 - smoothing) - F.logsigmoid(-BETA * logits) * smoothing
+            return losses.mean(), {"margin": BETA * logits.mean(), "accuracy": (logits > 0).double().mean()}
+        return loss
+
+    compute("dpo", split, 0, dpo(0))
+    compute("cdpo", split, 0, dpo(SMOOTHING))
+
+    rated = [(messages(r["prompt"], "user"), messages(r["completion"], "assistant")) for r in ratings]
+    mismatched = [(prompt, rated[(i + 1) % len(rated)][1]) for i, (prompt, _) in enumerate(rated)]
+    label = torch.tensor([r["label"] for r in ratings])
+
+    def kto(ratios):
+        ratios, kl = ratios[:len(rated)], ratios[len(rated):].mean().clamp(min=0).detach()
+        assert kl > 0
+        chosen = 1 - torch.sigmoid(BETA * (ratios[label] - kl))
+        rejected = 1 - torch.sigmoid(BETA * (kl - ratios[~label]))
+        margin = BETA * (ratios[label].mean() - ratios[~label].mean())
+        return torch.cat([DESIRABLE * chosen, UNDESIRABLE * rejected]).mean(), {"margin": margin, "kl": kl}
+
+    compute("kto", rated + mismatched, -1.5, kto)
+    return golden
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for group in [products, elements, reductions, norms, lookups_and_views, attentions, losses, heads, later_functions]:
         group()
     generator.manual_seed(SEED)  # independent of the operations above
     files = {"operations.safetensors": operations, "gpt.safetensors": gpts()}
+    generator.manual_seed(SEED)
+    files["preferences.safetensors"] = preferences()
     if sys.argv[1:] == ["--check"]:
         sys.exit(0 if all([check(*file) for file in files.items()]) else 1)
     for file in files.items():

@@ -68,8 +68,10 @@ package struct GoldenTensors: Sendable {
 
 extension GoldenTensors {
     /// A file of Tests/Golden/make_golden.py: "operations" or "gpt".
-    package static func golden(_ name: String, beside file: String = #filePath) throws -> GoldenTensors {
-        let tests = URL(filePath: file).deletingLastPathComponent().deletingLastPathComponent()
-        return try GoldenTensors(reading: tests.appending(path: "Golden/\(name).safetensors").path)
+    package static func golden(_ name: String) throws -> GoldenTensors { try GoldenTensors(reading: path(of: "\(name).safetensors")) }
+
+    /// The path of a file in Tests/Golden.
+    package static func path(of name: String, beside file: String = #filePath) -> String {
+        URL(filePath: file).deletingLastPathComponent().deletingLastPathComponent().appending(path: "Golden/\(name)").path
     }
 }

@@ -24,6 +24,7 @@ extension LogEntry {
                 w.key("rate"); w.number(step.learningRate)
                 w.write("tokens", step.tokens)
                 if let count = step.lossTokens { w.write("loss_tokens", count) }
+                w.write(step.preferences)
                 w.write("seconds", rounding: step.seconds)
             case .skipped(let step):
                 w.write("event", "skipped")
@@ -37,6 +38,8 @@ extension LogEntry {
                 ] {
                     if let value { w.write(key, rounding: value) }
                 }
+                w.write(e.trainingPreferences, "train_")
+                w.write(e.validationPreferences, "val_")
                 if let set = e.validationSet { w.write("val_set", set) }
                 w.write("best", e.isBest ? 1 : 0)
                 w.write("tokens", e.tokens)
@@ -53,6 +56,7 @@ extension LogEntry {
                 w.write("step", validation.step)
                 if let loss = validation.loss { w.key("val_loss"); w.number(loss) }
                 if let bits = validation.bitsPerByte { w.key("bits_per_byte"); w.number(bits) }
+                w.write(validation.preferences, "val_")
                 w.write("val_tokens", validation.tokens)
                 w.write("val_conversations", validation.conversations)
                 w.write("whole_set", validation.isWholeSet ? 1 : 0)
@@ -82,7 +86,7 @@ extension LogEntry {
             self = .step(
                 Step(
                     step: step, loss: loss, gradientNorm: gradientNorm, learningRate: learningRate, tokens: tokens,
-                    lossTokens: line.count("loss_tokens"), seconds: seconds
+                    lossTokens: line.count("loss_tokens"), seconds: seconds, preferences: line.preferences("")
                 )
             )
         case "evaluated":
@@ -92,7 +96,8 @@ extension LogEntry {
                     step: step, trainingLoss: line.measurement("train_loss"), validationLoss: line.measurement("val_loss"),
                     bitsPerByte: line.measurement("bits_per_byte"), validationSet: line["val_set"]?.string,
                     replayLoss: line.measurement("replay_loss"),
-                    isBest: line["best"]?.integer == 1, tokens: tokens, lossTokens: line.count("loss_tokens"), seconds: seconds
+                    isBest: line["best"]?.integer == 1, tokens: tokens, lossTokens: line.count("loss_tokens"), seconds: seconds,
+                    trainingPreferences: line.preferences("train_"), validationPreferences: line.preferences("val_")
                 )
             )
         case "answered":
@@ -104,7 +109,7 @@ extension LogEntry {
             self = .validated(
                 Validation(
                     step: step, loss: line.measurement("val_loss"), bitsPerByte: line.measurement("bits_per_byte"), tokens: tokens,
-                    conversations: conversations, isWholeSet: line["whole_set"]?.integer == 1, set: set
+                    conversations: conversations, isWholeSet: line["whole_set"]?.integer == 1, set: set, preferences: line.preferences("val_")
                 )
             )
         default:
@@ -117,6 +122,14 @@ extension LogEntry {
 extension JSONElement {
     /// A number from 0 to a limit within which charts can be drawn.
     fileprivate func measurement(_ key: String) -> Double? { self[key]?.number.flatMap { 0...1e12 ~= $0 ? $0 : nil } }
+
+    fileprivate func preferences(_ prefix: String) -> LogEntry.Preferences? {
+        // Margins can be negative.
+        guard let accuracy = measurement(prefix + "accuracy"), let margin = self[prefix + "margin"]?.number, abs(margin) <= 1e12 else {
+            return nil
+        }
+        return LogEntry.Preferences(accuracy: accuracy, margin: margin, kl: measurement(prefix + "kl"))
+    }
 
     fileprivate func count(_ key: String) -> Int? { self[key]?.integer.flatMap { 0...1_000_000_000_000_000 ~= $0 ? $0 : nil } }
 }
@@ -146,6 +159,13 @@ extension JSONWriter {
     fileprivate mutating func write(_ name: String, _ number: Int) {
         key(name)
         integer(number)
+    }
+
+    fileprivate mutating func write(_ preferences: LogEntry.Preferences?, _ prefix: String = "") {
+        guard let preferences else { return }
+        write(prefix + "accuracy", rounding: preferences.accuracy)
+        write(prefix + "margin", rounding: preferences.margin)
+        if let kl = preferences.kl { write(prefix + "kl", rounding: kl) }
     }
 
     /// Rounds to four decimals, which is finer than any measurement.

@@ -41,10 +41,14 @@ package enum LogEntry: Sendable, Equatable {
         package let lossTokens: Int?
         /// Seconds since the start of the run.
         package let seconds: Double
+        /// Of a step on preferences.
+        package let preferences: Preferences?
 
         package init(
-            step: Int, loss: Double, gradientNorm: Double, learningRate: Double, tokens: Int, lossTokens: Int? = nil, seconds: Double
+            step: Int, loss: Double, gradientNorm: Double, learningRate: Double, tokens: Int, lossTokens: Int? = nil, seconds: Double,
+            preferences: Preferences? = nil
         ) {
+            self.preferences = preferences
             self.step = step
             self.loss = loss
             self.gradientNorm = gradientNorm
@@ -55,9 +59,25 @@ package enum LogEntry: Sendable, Equatable {
         }
     }
 
+    /// How well a model tells preferred answers from others.
+    package struct Preferences: Sendable, Equatable {
+        /// The share of preferences whose rewards are the right way round.
+        package let accuracy: Double
+        /// The difference between the mean rewards of good and of bad answers.
+        package let margin: Double
+        /// An estimate of the KL divergence from the reference model; nil if there is none.
+        package let kl: Double?
+
+        package init(accuracy: Double, margin: Double, kl: Double?) {
+            self.accuracy = accuracy
+            self.margin = margin
+            self.kl = kl
+        }
+    }
+
     package struct Evaluation: Sendable, Equatable {
         package let step: Int
-        /// Losses in nats per token.
+        /// Losses in nats per token or, on preferences, per preference.
         package let trainingLoss: Double?, validationLoss: Double?
         package let bitsPerByte: Double?
         /// Identifies the tokens that were validated on; nil in logs of older versions.
@@ -71,12 +91,17 @@ package enum LogEntry: Sendable, Equatable {
         package let lossTokens: Int?
         /// Seconds since the start of the run.
         package let seconds: Double
+        /// Of a run on preferences.
+        package let trainingPreferences: Preferences?, validationPreferences: Preferences?
 
         package init(
             step: Int, trainingLoss: Double?, validationLoss: Double?, bitsPerByte: Double?, validationSet: String? = nil,
             replayLoss: Double? = nil, isBest: Bool,
-            tokens: Int, lossTokens: Int? = nil, seconds: Double
+            tokens: Int, lossTokens: Int? = nil, seconds: Double,
+            trainingPreferences: Preferences? = nil, validationPreferences: Preferences? = nil
         ) {
+            self.trainingPreferences = trainingPreferences
+            self.validationPreferences = validationPreferences
             self.step = step
             self.trainingLoss = trainingLoss
             self.validationLoss = validationLoss
@@ -106,10 +131,14 @@ package enum LogEntry: Sendable, Equatable {
         package let isWholeSet: Bool
         /// Identifies the tokens that were validated on.
         package let set: String
+        /// Of a run on preferences.
+        package let preferences: Preferences?
 
         package init(
-            step: Int, loss: Double?, bitsPerByte: Double?, tokens: Int, conversations: Int, isWholeSet: Bool, set: String
+            step: Int, loss: Double?, bitsPerByte: Double?, tokens: Int, conversations: Int, isWholeSet: Bool, set: String,
+            preferences: Preferences? = nil
         ) {
+            self.preferences = preferences
             self.step = step
             self.loss = loss
             self.bitsPerByte = bitsPerByte

@@ -104,6 +104,9 @@ extension TrainingLog {
         return sets.count < 2 || Set(sets).count == 1 && !sets.contains(nil)
     }
 
+    /// Whether the run was on preferences.
+    var hasPreferences: Bool { evaluations.contains { ($0.validationPreferences ?? $0.trainingPreferences) != nil } }
+
     package var lastStep: Int { max(steps.last?.step ?? 0, evaluations.last?.step ?? 0) }
     package var seconds: Double { max(steps.last?.seconds ?? 0, evaluations.last?.seconds ?? 0) }
     package var tokens: Int { max(steps.last?.tokens ?? 0, evaluations.last?.tokens ?? 0) }

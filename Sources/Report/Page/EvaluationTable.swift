@@ -14,7 +14,8 @@ struct EvaluationTable {
         let hasReplay = rows.contains { $0.replayLoss != nil }
         let hasLossTokens = rows.contains { $0.lossTokens != nil }
         let columns = ["step", "time", "tokens"] + (hasLossTokens ? ["with loss"] : []) + ["training loss"]
-            + (hasValidation ? ["validation loss", "bits per byte", "perplexity"] : []) + (hasReplay ? ["replay loss"] : [])
+            + (hasValidation ? ["validation loss"] + (log.hasPreferences ? [] : ["bits per byte", "perplexity"]) : [])
+            + (log.hasPreferences ? ["accuracy", "margin", "KL"] : []) + (hasReplay ? ["replay loss"] : [])
         page.element("h2", "Evaluations")
         page.element("div", ["class": "card scroll"]) { page in
             page.element("table") { page in
@@ -42,7 +43,13 @@ struct EvaluationTable {
             cells.append(row.trainingLoss?.fixed(4) ?? "–")
             if hasValidation {
                 let perplexity = row.validationLoss.map { $0 < 20 ? exp($0).fixed(1) : "–" }
-                cells += [row.validationLoss?.fixed(4) ?? "–", row.bitsPerByte?.fixed(4) ?? "–", perplexity ?? "–"]
+                cells.append(row.validationLoss?.fixed(4) ?? "–")
+                if !log.hasPreferences { cells += [row.bitsPerByte?.fixed(4) ?? "–", perplexity ?? "–"] }
+            }
+            if log.hasPreferences {
+                let preferences = row.validationPreferences ?? row.trainingPreferences
+                cells.append(preferences.map { "\((100 * $0.accuracy).fixed(1)) %" } ?? "–")
+                cells += [preferences?.margin.fixed(4) ?? "–", preferences?.kl?.fixed(4) ?? "–"]
             }
             if hasReplay { cells.append(row.replayLoss?.fixed(4) ?? "–") }
             for cell in cells { page.element("td", cell) }

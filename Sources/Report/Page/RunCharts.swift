@@ -4,10 +4,13 @@ struct RunCharts {
 
     init(_ log: TrainingLog) { self.log = log }
 
-    var all: [Chart] { [loss, bitsPerByte, learningRate, throughput, gradientNorm] }
+    var all: [Chart] {
+        let quality = log.hasPreferences ? [preferenceAccuracy, rewardMargin, divergence] : [bitsPerByte]
+        return [loss] + quality + [learningRate, throughput, gradientNorm]
+    }
 
     private var loss: Chart {
-        var chart = Chart("Loss", in: "nats per token", over: .steps)
+        var chart = Chart("Loss", in: log.hasPreferences ? "per preference" : "nats per token", over: .steps)
         let curves: [Curve] = [
             .smoothed("training batches (smoothed)", 0, log.steps.curve(over: .steps) { $0.loss }),
             .measured("training set", 2, log.evaluations.curve(over: .steps) { $0.trainingLoss }),
@@ -22,6 +25,33 @@ struct RunCharts {
     private var bitsPerByte: Chart {
         var chart = Chart("Bits per byte", in: "validation set", over: .steps)
         chart.curves = [.measured("bits per byte", 1, log.evaluations.curve(over: .steps) { $0.bitsPerByte })]
+        return withTimesAndMarks(chart)
+    }
+
+    private var preferenceAccuracy: Chart { preferenceChart("Preference accuracy", "share") { $0.accuracy } }
+    private var rewardMargin: Chart { preferenceChart("Reward margin", "good answers over bad ones") { $0.margin } }
+
+    /// Of training batches, of the training set, and of the held-out set.
+    private func preferenceChart(_ title: String, _ unit: String, _ value: (LogEntry.Preferences) -> Double) -> Chart {
+        var chart = Chart(title, in: unit, over: .steps)
+        let batches = log.steps.compactMap { step in step.preferences.map { Curve.Point(Double(step.step), value($0)) } }
+        let curves: [Curve] = [
+            .smoothed("training batches (smoothed)", 0, batches),
+            .measured("training set", 2, log.evaluations.curve(over: .steps) { $0.trainingPreferences.map(value) }),
+            .measured("held-out set", 1, log.evaluations.curve(over: .steps) { $0.validationPreferences.map(value) }),
+        ]
+        chart.curves = curves.filter { !$0.points.isEmpty }
+        return withTimesAndMarks(chart)
+    }
+
+    private var divergence: Chart {
+        var chart = Chart("KL divergence", in: "from the reference model, nats per answer", over: .steps)
+        let batches = log.steps.compactMap { step in step.preferences?.kl.map { Curve.Point(Double(step.step), $0) } }
+        let curves: [Curve] = [
+            .smoothed("training batches (smoothed)", 0, batches),
+            .measured("held-out set", 1, log.evaluations.curve(over: .steps) { $0.validationPreferences?.kl }),
+        ]
+        chart.curves = curves.filter { !$0.points.isEmpty }
         return withTimesAndMarks(chart)
     }
 

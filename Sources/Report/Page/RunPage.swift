@@ -72,14 +72,21 @@ package struct RunPage {
 
     private func writeTiles(to page: inout HTMLBuilder) {
         var tiles: [(name: String, value: String, details: String)] = []
+        let unit = log.hasPreferences ? "per preference" : "nats per token"
         if let best = log.best, let loss = best.loss {
             let name = best.validationLoss == nil ? "best training loss" : "best validation loss"
-            tiles.append((name, loss.fixed(3), "nats per token, at step \(best.step.grouped)"))
+            tiles.append((name, loss.fixed(3), "\(unit), at step \(best.step.grouped)"))
+            if let preferences = best.validationPreferences ?? best.trainingPreferences {
+                let set = best.validationPreferences == nil ? "training set" : "held-out preferences"
+                tiles.append(("preference accuracy", "\((100 * preferences.accuracy).fixed(1)) %", set))
+                tiles.append(("reward margin", preferences.margin.fixed(3), set))
+            }
             if let bits = best.bitsPerByte { tiles.append(("bits per byte", bits.fixed(3), "validation set")) }
         }
         if let validation = log.validation, let loss = validation.loss {
             let set = validation.isWholeSet ? "whole validation set" : "part of the validation set"
-            tiles.append(("result", loss.fixed(4), "nats per token, \(set): \(validation.tokens.grouped) tokens"))
+            let size = "\(validation.tokens.grouped) \(log.hasPreferences ? "preferences" : "tokens")"
+            tiles.append(("result", loss.fixed(4), "\(unit), \(set): \(size)"))
         }
         if let last = log.evaluations.last, let loss = last.loss {
             tiles.append(("final loss", loss.fixed(3), "at step \(last.step.grouped)"))

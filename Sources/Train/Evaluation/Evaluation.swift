@@ -15,8 +15,16 @@ package struct Evaluation: Sendable, Equatable {
     /// Of the targets, those that end a turn, and their losses.
     package var turnEnds = 0
     package var turnEndNats = 0.0
+    /// Of an evaluation on preferences, whose loss is per example instead of per token.
+    package var preferences: PreferenceMetrics?
 
     package init() {}
+
+    init(_ preferences: PreferenceMetrics) {
+        self.preferences = preferences
+        nats = preferences.lossSum
+        targets = preferences.examples
+    }
 
     /// The mean loss in nats per token.
     package var loss: Double { targets == 0 ? .nan : nats / Double(targets) }

@@ -60,6 +60,17 @@ package struct Evaluator {
         }
     }
 
+    /// The log-probability of each sequence of preferences.
+    ///
+    /// - Parameter progress: Called with the share that is done.
+    package func logProbabilities(of data: PreferenceData, progress: (_ share: Double) -> Void) -> [Double] {
+        let indices = Array(data.sequences.indices), tokens = rows.map { $0 * context } ?? Trainer.defaultMicroBatchTokens
+        let all = data.sequences.reduce(0) { $0 + $1.inputs.count }
+        let found = data.logProbabilities(
+            of: indices, tokens: tokens, sharesRows: false, progress: { progress(Double($0) / Double(max(all, 1))) }, losses)
+        return indices.map { found[$0] ?? .nan }
+    }
+
     /// The loss of each token, at its position in the text; −1 for tokens that are not targets.
     private func tokenLosses(of text: EvaluationText, progress: (_ share: Double) throws -> Void) throws -> TokenLosses {
         let stride = stride ?? max(1, context / 2)

@@ -31,13 +31,13 @@ extension Command {
     static var eval: Command {
         Command(
             "eval",
-            "Evaluate a model: loss, perplexity, bits per byte, accuracy.",
+            "Evaluate a model: loss, perplexity, bits per byte, accuracy, preferences.",
             EvalOptions(),
             [
                 OptionGroup("Main options", [
                     .checkpoint(\.checkpoint, "Evaluate this model."),
                     .list("data", \.data, value: "FILE",
-                            "Evaluate on chats or text: files, directories, - for standard input, or token files.").short("d"),
+                            "Evaluate on chats, text or preferences: files, directories, - for standard input, or token files.").short("d"),
                     .list("compare", \.compare, value: "CHECKPOINT", "Evaluate a second model and test whether the difference is noise."),
                     .option("learn-from", \.lossScope, value: "ROLE", "Count the tokens of this role.",
                             default: "those that the model was trained on"),
@@ -73,8 +73,8 @@ extension Command {
 
 /// `slm eval`: evaluates one model, or compares two.
 struct EvalCommand {
-    private let options: EvalOptions
-    private let checkpoints: [String]
+    let options: EvalOptions
+    let checkpoints: [String]
 
     init(_ options: EvalOptions) throws {
         self.options = options
@@ -92,10 +92,14 @@ struct EvalCommand {
     }
 
     func run() throws {
-        let files = try EvaluationReader.files(at: options.data)
+        let all = try EvaluationReader.files(at: options.data)
         // An error in the second model is reported before the first is evaluated.
         let models = try checkpoints.map { path in try ModelFile(path, base: options.base) }
         for model in models { try model.verify() }
+        let preferences = try all.filter { try isPreferences($0) }
+        try evaluatePreferences(models, preferences)
+        let files = all.filter { !preferences.contains($0) }
+        if files.isEmpty { return }
         let scope = options.lossScope ?? Self.lossScope(of: models.map(\.checkpoint))
         var results: [[Evaluation]] = []
         var hasChats = true
@@ -106,6 +110,12 @@ struct EvalCommand {
             hasChats = hasChats && areChats
         }
         if results.count == 2 { try printComparison(of: results[0], with: results[1], hasChats: hasChats) }
+    }
+
+    private func isPreferences(_ file: String) throws -> Bool {
+        if let format = options.format { return format == .preferences }
+        // Standard input cannot be read twice.
+        return try file != "-" && !file.hasSuffix(".bin") && PreferenceReader.isPreferences(file)
     }
 
     /// The tokens that all of the models were trained on.
@@ -148,7 +158,7 @@ struct EvalCommand {
         return (all, hasChats)
     }
 
-    private func evaluator(of model: ModelFile, on processor: Processor) throws -> Evaluator {
+    func evaluator(of model: ModelFile, on processor: Processor) throws -> Evaluator {
         let checkpoint = model.checkpoint, precision = options.dtype.precision(on: processor, stored: model.storedPrecision)
         if precision == .float32 || precision == .bfloat16 {
             let type = processor.dataType(for: precision == .float32 ? .f32 : .bf16)

@@ -20,6 +20,7 @@ extension Command {
             examples: [
                 "slm finetune checkpoints/first/best.h5 --data chat_history.jsonl",
                 "slm finetune checkpoints/gpt2.h5 --data chats.jsonl --lora 16 --name support",
+                "slm finetune checkpoints/first/best.h5 --data ratings.jsonl --preferences",
             ]
         ) { options in
             try FinetuneCommand(options).run()
@@ -59,19 +60,29 @@ struct FinetuneCommand {
         }
         configuration.context = settings.rowLength(of: configuration)
         var memory = TrainingMemory(type, rows: plan.rows, isRecomputing: machine.isRecomputing, lora: settings.lora)
+        if settings.preferences != nil {
+            // Both answers of a pair are in one micro-batch.
+            memory.rows = 2 * plan.rows
+            memory.microBatchTokens = max(memory.microBatchTokens, 2 * configuration.context)
+        }
         let changesBase = settings.usesPiSSA || adapter?.adapter?.principals.count ?? 0 > 0
         memory.frozenPrecision = changesBase ? .float32 : settings.basePrecision ?? checkpoint.quantizedPrecision ?? .float32
         try check(
             memory,
             for: configuration,
             advice: settings.lora == nil ? "Train a LoRA adapter: --lora 16." : "Use a smaller --lora.")
-        let progress = ProgressBar("initializing LoRA (PiSSA)", isVisible: !options.quiet && !options.json)
+        let isVisible = !options.quiet && !options.json
+        let initialization = ProgressBar("initializing LoRA (PiSSA)", isVisible: isVisible)
+        let scoring = ProgressBar("scoring the answers with the reference model", isVisible: isVisible)
         let finetuning = try Finetuning(
-            of: base, settings, from: adapter, plan, in: folder, on: processor, precision: type, clock: now
-        ) { share in
-            progress.show(fraction: share, "of the weights")
-        }
-        progress.clear()
+            of: base, settings, from: adapter, plan, in: folder, on: processor, precision: type, clock: now,
+            preparing: { share in initialization.show(fraction: share, "of the weights") },
+            scoring: { share in
+                initialization.clear()
+                scoring.show(fraction: share, "of the tokens")
+            })
+        initialization.clear()
+        scoring.clear()
         try train(finetuning, folder, type, processor)
     }
 
@@ -147,6 +158,7 @@ struct FinetuneCommand {
         }
         return settings("", finetuning.paths, finetuning.data)
             + (finetuning.replay.map { settings("replay_", finetuning.replayPaths, $0) } ?? [])
+            + preferenceSettings(finetuning)
             + [
                 RunSetting("data", "form", .text(finetuning.chatTemplate.rawValue)),
                 RunSetting("data", "vocabulary_hash", .text(finetuning.vocabulary.fingerprint)),
@@ -179,15 +191,22 @@ struct FinetuneCommand {
         } ?? "all \(parameters.count) parameters"
         let context = run.trainer.rowLength
         func text(_ data: TrainingData) -> String {
-            "\(data.exampleCount(.train, context: context)) chats (\(data.training.count) tokens) for training, "
+            if let preferences = finetuning.preferences { return preferences.summary }
+            return "\(data.exampleCount(.train, context: context)) chats (\(data.training.count) tokens) for training, "
                 + "\(data.exampleCount(.val, context: context)) (\(data.validation.count)) for validation"
         }
         var memory = TrainingMemory(
             type, rows: run.plan.rows, isRecomputing: run.trainer.model.recomputesBlocks, lora: run.adapter?.shape)
         memory.frozenPrecision = run.trainer.parameters.frozenPrecision
+        if finetuning.preferences != nil {
+            memory.rows = 2 * run.plan.rows
+            memory.microBatchTokens = max(memory.microBatchTokens, 2 * context)
+        }
+        let loss = run.preferences.map { $0.objective.summary }
+            ?? "loss on \(run.plan.lossScope == .assistant ? "the assistant's tokens" : "all tokens")"
         printLine("""
             train    \(trained)
-            data     \(text(finetuning.data)); loss on \(run.plan.lossScope == .assistant ? "the assistant's tokens" : "all tokens")\
+            data     \(text(finetuning.data)); \(loss)\
             \(finetuning.replay.map { "\nreplay   \(text($0))" } ?? "")
             \(run.summary(type, threads, memory, .estimated(for: run), in: folder))
             """)
@@ -204,12 +223,30 @@ struct FinetuneCommand {
             }
             return "\(title) \(before.fixed(4)) before, \(after.fixed(4)) after"
         }
+        if case .number(let before)? = best.metrics["base_preference_accuracy"],
+           case .number(let after)? = best.metrics["preference_accuracy"], case .number(let margin)? = best.metrics["preference_margin"] {
+            let percent = { (share: Double) in "\((100 * share).fixed(1)) %" }
+            return printLine("best step \(step): preference accuracy \(percent(before)) before, \(percent(after)) after; "
+                + "reward margin \(margin.fixed(3))")
+        }
         let changes = [change("validation_loss", "loss on new chats"), change("replay_loss", "on older chats")].compactMap { $0 }
         if step == 0 {
             printNote("no step improved the validation loss: best.h5 is the base model. Try a lower --lr or more chats.")
         } else {
             printLine("best step \(step): \(changes.isEmpty ? "no validation chats" : changes.joined(separator: "; "))")
         }
+    }
+
+    private func preferenceSettings(_ finetuning: Finetuning) -> [RunSetting] {
+        guard let data = finetuning.preferences, let objective = finetuning.run.preferences?.objective else { return [] }
+        let counts = [("pairs", data.pairs), ("good", data.good), ("bad", data.bad), ("too_long", data.tooLong)].filter { $0.1 > 0 }
+        return [
+            RunSetting("preferences", "method", .text(objective.method.rawValue)), RunSetting("preferences", "beta", .number(objective.beta)),
+        ] + objective.details.map { RunSetting("preferences", $0, .number($1)) }
+            + counts.map { RunSetting("preferences", $0, .whole($1)) } + [
+                RunSetting("preferences", "training", .whole(data.training.count)),
+                RunSetting("preferences", "held_out", .whole(data.validation.count)),
+            ]
     }
 
     /// 20261120_143000, in local time.

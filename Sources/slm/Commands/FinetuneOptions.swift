@@ -29,6 +29,13 @@ struct FinetuneOptions: RunOptions {
     var initAdapter: String?
     var baseType: BaseType?
     var merge: String?
+    var preferences = PreferenceOption.off
+    var beta: Double?
+    var sftWeight: Double?
+    var labelSmoothing: Double?
+    var referenceFree: Bool?
+    var desirableWeight: Double?
+    var undesirableWeight: Double?
     var steps: Int?
     var epochs: Double?
     var tokens: Int?
@@ -89,9 +96,10 @@ extension FinetuneOptions {
                 .option("merge", \.merge, value: "CHECKPOINT",
                         "Merge this adapter into its base model and write it to --out (see slm adapter merge)."),
             ]),
+            preferenceGroup,
             scheduleGroup,
             OptionGroup("Model", [
-                .option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "0.1"),
+                .option("dropout", \.dropout, in: 0...0.99, "Set the dropout rate.", default: "0.1; 0 with --preferences"),
                 .option("context", \.context, value: "N", in: 16...1_048_576, "Train on rows of N tokens, at most the model's context.",
                         default: "1,024, or the model's context"),
             ]),
@@ -104,16 +112,22 @@ extension FinetuneOptions {
     }
 
     static var defaultLossScope: LossScope { .assistant }
-    static var defaultBatch: String { "4" }
-    static var defaultRate: String { "3e-4" }
-    static var defaultDecay: String { "0.1; 0 with --lora" }
+    static var defaultBatch: String { "4; 8 preferences" }
+    static var defaultRate: String { "3e-4; with --preferences 1e-4, or 1e-3 for an adapter" }
+    static var defaultDecay: String { "0.1; 0 with --lora or --preferences" }
 
     var plan: TrainingPlan {
         get throws {
             var defaults = defaultPlan()
             defaults.rows = 4
             defaults.rate = 3e-4
-            defaults.decay = lora == nil && initAdapter == nil ? 0.1 : 0
+            let isAdapter = lora != nil || initAdapter != nil
+            defaults.decay = isAdapter ? 0 : 0.1
+            if preferences != .off {
+                defaults.rows = 8
+                defaults.rate = isAdapter ? 1e-3 : 1e-4
+                defaults.decay = 0
+            }
             return try plan(basedOn: defaults, for: "finetune")
         }
     }
@@ -131,7 +145,8 @@ extension FinetuneOptions {
             var settings = Finetuning.Settings(data: data)
             settings.replay = replay
             settings.replayShare = replayShare ?? settings.replayShare
-            settings.dropout = dropout.map { Float($0) } ?? settings.dropout
+            settings.preferences = try preferenceSettings
+            settings.dropout = dropout.map { Float($0) } ?? (settings.preferences == nil ? settings.dropout : 0)
             settings.rowLength = context
             settings.lora = try loraConfiguration
             settings.usesPiSSA = loraInit == .pissa
@@ -202,6 +217,7 @@ extension FinetuneOptions {
             ("--base-dtype", baseType?.precision.rawValue, try stored.finetuningBasePrecision?.rawValue ?? "as the base is stored"),
             ("--lora-init", loraInit?.rawValue, stored.adapter?.principals.count ?? 0 > 0 ? "pissa" : "plain"),
         ]
+        settings += preferenceChecks(try stored.finetuningPreferences)
         // The base model of an adapter may have moved; that of a whole model is needed no more.
         if let base, shape == nil, case .text(let path)? = stored.training["finetune/base"] {
             settings.append(("--base", try relative([base]), path))

@@ -28,6 +28,11 @@ final class TrainingProgress {
             clear()
             let step = "\(state.step)".leftPadded(to: 6)
             let time = clockText(state.seconds).leftPadded(to: 7)
+            if let preferences = training.preferences {
+                return printLine("step \(step)  \(time)  \(text("train", training.loss, preferences))"
+                    + (validation.map { $0.preferences.map { "  \(text("val", validation?.loss ?? .nan, $0))" } ?? "" } ?? "")
+                    + (isBest ? "  best" : ""))
+            }
             let others = (validation.map { "  val \($0.loss.fixed(4))  \($0.bitsPerByte.fixed(4)) bits per byte" } ?? "")
                 + (replay.map { "  replay \($0.loss.fixed(4))" } ?? "")
             printLine("step \(step)  \(time)  train \(training.loss.fixed(4))\(others)\(isBest ? "  best" : "")")
@@ -40,11 +45,21 @@ final class TrainingProgress {
         case .validated(let result):
             clear()
             let evaluation = result.evaluation
+            if let preferences = evaluation.preferences {
+                return printLine("best step \(result.step)  \(text("val", evaluation.loss, preferences))  "
+                    + "on \(evaluation.targets) held-out preferences")
+            }
             let part = result.part.isWhole ? "the whole validation set" : "a part of the validation set"
             printLine("best step \(result.step)  val \(evaluation.loss.fixed(4))  \(evaluation.bitsPerByte.fixed(4)) bits per byte  "
                 + "on \(part): \(evaluation.targets) \(run.plan.lossScope == .assistant ? "assistant tokens" : "tokens")")
         case .saved: break
         }
+    }
+
+    /// val 0.5121  accuracy 83.0 %  margin 0.412  KL 0.120
+    private func text(_ name: String, _ loss: Double, _ preferences: PreferenceMetrics) -> String {
+        "\(name) \(loss.fixed(4))  accuracy \((100 * preferences.accuracy).fixed(1)) %  margin \(preferences.margin.fixed(3))"
+            + (preferences.kl.map { "  KL \($0.fixed(3))" } ?? "")
     }
 
     /// Tokens per second since this bar began: the time before a stop, or of the initialization, does not count.

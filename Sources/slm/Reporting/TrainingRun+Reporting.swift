@@ -146,7 +146,8 @@ extension TrainingRun.Event {
                 learningRate: Double(rate),
                 tokens: state.tokens,
                 lossTokens: state.lossTokens,
-                seconds: state.seconds))
+                seconds: state.seconds,
+                preferences: report.preferences?.entry))
         case .skipped(let step): .skipped(step: step)
         case .evaluated(let training, let validation, let replay, let isBest, let state):
             .evaluated(.init(
@@ -159,7 +160,9 @@ extension TrainingRun.Event {
                 isBest: isBest,
                 tokens: state.tokens,
                 lossTokens: state.lossTokens,
-                seconds: state.seconds))
+                seconds: state.seconds,
+                trainingPreferences: training.preferences?.entry,
+                validationPreferences: validation?.preferences?.entry))
         case .initializedFromNGrams(let pairs, let contexts, let state):
             .initialized(.init(pairs: pairs, contexts: contexts, seconds: state.seconds))
         case .validated(let result):
@@ -170,7 +173,8 @@ extension TrainingRun.Event {
                 tokens: result.evaluation.targets,
                 conversations: result.part.count,
                 isWholeSet: result.part.isWhole,
-                set: result.part.fingerprint))
+                set: result.part.fingerprint,
+                preferences: result.evaluation.preferences?.entry))
         case .saved, .evaluating: nil
         }
     }
@@ -184,6 +188,37 @@ extension TrainingRun.Ending {
         case .stopped: .stopped
         case .diverged: .diverged
         }
+    }
+}
+
+extension PreferenceMetrics {
+    /// nil if a batch of KTO has only good or only bad answers, and so no margin.
+    fileprivate var entry: LogEntry.Preferences? {
+        margin.isFinite ? LogEntry.Preferences(accuracy: accuracy, margin: margin, kl: kl) : nil
+    }
+}
+
+extension PreferenceObjective {
+    /// The loss in words.
+    var summary: String {
+        "\(method == .dpo ? "DPO" : "KTO") with beta \(beta)" + (isReferenceFree ? ", without a reference model" : "")
+    }
+
+    /// The settings that are not at their defaults.
+    var details: [(String, Double)] {
+        [
+            ("sft_weight", sftWeight, 0.0), ("label_smoothing", labelSmoothing, 0), ("reference_free", isReferenceFree ? 1 : 0, 0),
+            ("desirable_weight", desirableWeight, 1), ("undesirable_weight", undesirableWeight, 1),
+        ].filter { $0.1 != $0.2 }.map { ($0.0, $0.1) }
+    }
+}
+
+extension PreferenceData {
+    /// What the data consists of, in words.
+    var summary: String {
+        let kinds = [(pairs, "pairs"), (good, "good answers"), (bad, "bad answers")].filter { $0.0 > 0 }.map { "\($0) \($1)" }
+        let left = tooLong == 0 ? "" : " (\(tooLong) left out: longer than the context)"
+        return "\(kinds.joined(separator: " and "))\(left): \(training.count) for training, \(validation.count) for validation"
     }
 }
 

@@ -1,0 +1,91 @@
+"""How often a planted preference wins on held-out questions, before and after `slm finetune --preferences`.
+
+    python3 Benchmarks/preferences.py [--slm .build/release/slm] [--seeds 1,2,3] [--methods dpo,kto] [--lora 0,8]
+
+Trains a small model on sums that it answers politely ("Of course: it is 19.") half of the time, at random. Then half of the sums get
+preferences: of a polite and a plain answer the polite one is chosen (DPO), or single answers are rated good and bad (KTO). The win rate
+is the share of polite answers to the other sums, sampled at temperature 1. That the answers are still right shows what was forgotten.
+Everything is made from seeds; the files go to a temporary folder, or to --keep DIR.
+"""
+import argparse
+import contextlib
+import json
+import pathlib
+import random
+import subprocess
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).parent
+POLITE = "Of course: it is {}."
+PLAIN = "It is {}."
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--slm", default=str(HERE.parent / ".build/release/slm"))
+    arguments.add_argument("--seeds", default="1")
+    arguments.add_argument("--methods", default="dpo,kto")
+    arguments.add_argument("--lora", default="0", help="ranks of adapters; 0 trains the whole model")
+    arguments.add_argument("--base-steps", type=int, default=1200)
+    arguments.add_argument("--options", default="--lr 3e-4", help="further options of slm finetune, such as '--beta 0.3'")
+    arguments.add_argument("--keep", help="write the files to this folder")
+    options = arguments.parse_args()
+
+    def slm(*words):
+        done = subprocess.run([options.slm, *map(str, words)], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"slm {' '.join(map(str, words))}\n{done.stderr}")
+        return done.stdout
+
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(options.keep or stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        chance = random.Random(7)
+        sums = [(a, b) for a in range(1, 21) for b in range(1, 21)]
+        chance.shuffle(sums)
+        question = lambda pair: f"What is {pair[0]} plus {pair[1]}?"
+        answer = lambda form, pair: form.format(sum(pair))
+        trained, held_out = sums[:200], sums[200:]
+        write(folder / "chats.jsonl", [{"user": question(pair), "assistant": answer(chance.choice([POLITE, PLAIN]), pair)}
+                                       for pair in sums for _ in range(6)])
+        write(folder / "dpo.jsonl", [{"prompt": question(pair), "chosen": answer(POLITE, pair), "rejected": answer(PLAIN, pair)}
+                                     for pair in trained])
+        rated = [(pair, i % 2 == 0) for i, pair in enumerate(trained)]
+        write(folder / "kto.jsonl", [{"prompt": question(pair), "completion": answer(POLITE if good else PLAIN, pair), "label": good}
+                                     for pair, good in rated])
+        (folder / "questions.txt").write_text("".join(question(pair) + "\n" for pair in held_out))
+        begin = time.time()
+        slm("tokenizer", "train", "--data", folder / "chats.jsonl", "--vocab-size", 400, "--out", folder / "data/tokenizer.json")
+        slm("corpus", "build", "--data", folder / "chats.jsonl", "--tokenizer", folder / "data/tokenizer.json", "--out", folder / "data")
+        slm("train", "--data", folder / "data", "--out", folder / "base", "--layers", 2, "--width", 96, "--heads", 4, "--context", 48,
+            "--batch", 16, "--max-steps", options.base_steps, "--learn-from", "assistant", "--patience", 0, "--quiet")
+        print(f"base model: {time.time() - begin:.0f} s")
+
+        def measure(name, *model):
+            rows = [json.loads(line) for line in slm(
+                "generate", *model, "--prompts", folder / "questions.txt", "--chat", "--temperature", 1, "--top-k", 0, "--top-p", 1,
+                "--max-tokens", 24, "--json", "--quiet").splitlines()]
+            texts = [row["text"].strip() for row in rows]
+            assert len(texts) == len(held_out)
+            wins = sum(text.startswith("Of course") for text in texts) / len(texts)
+            right = sum(text in (answer(POLITE, pair), answer(PLAIN, pair)) for text, pair in zip(texts, held_out)) / len(texts)
+            print(f"{name:28} win rate {100 * wins:5.1f} %   right {100 * right:5.1f} %", flush=True)
+
+        base = folder / "base/best.h5"
+        measure("base", base)
+        for method in options.methods.split(","):
+            for rank in map(int, options.lora.split(",")):
+                for seed in options.seeds.split(","):
+                    name = f"{method}-{'full' if rank == 0 else f'lora{rank}'}-{seed}"
+                    begin = time.time()
+                    slm("finetune", base, "--data", folder / f"{method}.jsonl", "--preferences", "--out", folder / "runs", "--name", name,
+                        "--seed", seed, "--quiet", *(["--lora", rank] if rank else []), *options.options.split())
+                    measure(f"{name} ({time.time() - begin:.0f} s)", folder / f"runs/{name}/best.h5")
+
+
+main()

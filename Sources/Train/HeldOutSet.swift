@@ -1,0 +1,19 @@
+/// Data that a run evaluates on: texts, or preferences.
+package protocol HeldOutSet: Sendable {
+    /// The number of tokens of the whole set.
+    var tokens: Int { get }
+
+    /// The part with at least `tokens` tokens, or the whole set.
+    func part(of tokens: Int) -> ValidationSet.Part
+
+    /// - Parameter progress: Called with the number of tokens done.
+    func evaluation(
+        of part: ValidationSet.Part, by trainer: Trainer, progress: (_ tokens: Int) throws -> Void
+    ) throws -> Evaluation
+}
+
+extension ValidationSet: HeldOutSet {
+    package func evaluation(of part: Part, by trainer: Trainer, progress: (_ tokens: Int) throws -> Void) throws -> Evaluation {
+        try evaluation(of: part, by: trainer.evaluator, progress: progress)
+    }
+}

@@ -1,0 +1,220 @@
+import Autograd
+import Checkpoint
+import Corpus
+import Files
+import Kernels
+import Model
+import Random
+import Testing
+import TestSupport
+import Tokenize
+import Train
+
+@Suite(.serialized) struct PreferenceFinetuningTests {
+    private let folder = TemporaryFolder()
+    private static let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
+    private static let good = "dear, ok", bad = "ok"
+
+    private func question(_ i: Int) -> String { "say \(["yes", "no", "so", "go"][i % 4]) \(i)" }
+
+    /// A model that answers half of the questions with the planted property.
+    private func base(steps: Int = 150) throws -> String {
+        let processor = try Processor(threads: 2)
+        let configuration = GPTConfiguration(layers: 1, heads: 2, width: 32, context: 48, vocabulary: Self.vocabulary.count)
+        let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 5)
+        let chats = (0..<200).map { i in
+            #"{"user": "\#(question(i))", "assistant": "\#(i / 4 % 2 == 0 ? Self.good : Self.bad)"}"# + "\n"
+        }
+        var plan = TrainingPlan()
+        plan.rows = 4
+        plan.lossScope = .assistant
+        let data = try TrainingData(
+            .init([folder.write(chats.joined(), to: "base.jsonl")]), vocabulary: Self.vocabulary, on: processor.pool)
+        let batches = try data.packedBatches(.train, plan, context: 48)
+        for step in 0..<steps { _ = trainer.step(batches.batch(at: step), rate: step < steps * 2 / 3 ? 1e-2 : 1e-3) }
+        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(trainer.parameters.values, of: trainer.parameters.list))
+        checkpoint.tokenizer = try StoredTokenizer(Self.vocabulary)
+        checkpoint.chatTemplate = .specialTokens
+        try checkpoint.write(to: folder("base.h5"))
+        return folder("base.h5")
+    }
+
+    /// Pairs in which the answer with the property is chosen, or the same answers with ratings.
+    private func preferences(_ method: PreferenceMethod, _ count: Int = 60) -> String {
+        let lines = (0..<count).map { i in
+            switch method {
+            case .dpo: #"{"prompt": "\#(question(i))", "chosen": "\#(Self.good)", "rejected": "\#(Self.bad)"}"#
+            case .kto:
+                #"{"prompt": "\#(question(i))", "completion": "\#(i / 4 % 2 == 0 ? Self.good : Self.bad)", "label": \#(i / 4 % 2 == 0)}"#
+            }
+        }
+        return folder.write(lines.joined(separator: "\n") + "\n", to: "\(method.rawValue).jsonl")
+    }
+
+    private func settings(_ method: PreferenceMethod, steps: Int, lora: Bool) -> Finetuning.Settings {
+        var settings = Finetuning.Settings(data: [preferences(method)])
+        settings.preferences = PreferenceSettings()
+        settings.dropout = 0
+        settings.length = .steps(steps)
+        if lora { settings.lora = LoRAConfiguration(rank: 4, targets: GPT.loraTargets) }
+        return settings
+    }
+
+    private func finetuning(
+        _ settings: Finetuning.Settings, in name: String, rate: Float = 3e-3, recomputing: Bool = false
+    ) throws -> Finetuning {
+        let processor = try Processor(threads: 2)
+        var plan = TrainingPlan()
+        plan.rows = 8
+        plan.rate = rate
+        plan.decay = 0
+        plan.lossScope = .assistant
+        plan.evaluateEvery = 5
+        plan.machine = TrainingMachine(processor, .float32, isRecomputing: recomputing)
+        return try Finetuning(of: folder("base.h5"), settings, plan, in: folder(name), on: processor, precision: .float32)
+    }
+
+    @discardableResult
+    private func run(
+        _ run: TrainingRun, until stop: Int = .max, _ report: (TrainingRun.Event) -> Void = { _ in }
+    ) throws -> TrainingRun.Ending {
+        try run.run(clock: { 0 }, shouldStop: { $0.step >= stop }, report)
+    }
+
+    /// The share of answers with the property, sampled at temperature 1 for questions that no data contains.
+    private func winRate(_ path: String, samples: Int = 64) throws -> Double {
+        let checkpoint = try Checkpoint(reading: path), processor = try Processor(threads: 2)
+        let (model, parameters) = try checkpoint.model(on: processor)
+        let tape = Tape(processor, parameters: parameters), tokenizer = try Tokenizer(Self.vocabulary)
+        let renderer = try ChatRenderer(.specialTokens, for: tokenizer)
+        var encoder = try Encoder(tokenizer), random = SeededRandom(seed: 1, stream: 0), wins = 0
+        for i in 0..<samples {
+            var prompt = ChatTokens()
+            try renderer.append(promptOf: [.init(.user, question(1_000 + i))], with: &encoder, to: &prompt)
+            tape.reset()
+            let logits = tape.withoutRecording { model.logits(of: tape.ids(prompt.ids, [1, prompt.ids.count]), on: tape).floats }
+            // The first byte of the answer decides.
+            let last = logits.suffix(Self.vocabulary.count), largest = last.max() ?? 0
+            let weights = last.map { Double($0 - largest) }.map { $0 < -80 ? 0 : exp2($0 * 1.442_695_040_9) }
+            var rest = random.uniform() * weights.reduce(0, +)
+            let sampled = weights.firstIndex { weight in
+                rest -= weight
+                return rest < 0
+            }
+            if sampled == Int(UInt8(ascii: "d")) + 4 { wins += 1 }
+        }
+        return Double(wins) / Double(samples)
+    }
+
+    private func exp2(_ x: Double) -> Double {
+        let whole = x.rounded(.down)
+        // The series of 2^f for f in 0 ..< 1.
+        var term = 1.0, sum = 1.0
+        for k in 1..<20 {
+            term *= (x - whole) * 0.693_147_180_56 / Double(k)
+            sum += term
+        }
+        return sum * Double(sign: .plus, exponent: Int(whole), significand: 1)
+    }
+
+    @Test(arguments: PreferenceMethod.allCases, [false, true])
+    func `a planted preference wins on held-out questions, by DPO and by KTO, in whole models and adapters`(
+        _ method: PreferenceMethod, lora: Bool
+    ) throws {
+        let before = try winRate(base())
+        #expect((0.25...0.75).contains(before), "\(before)")
+        var evaluations: [Evaluation] = []
+        var settings = settings(method, steps: lora ? 150 : 40, lora: lora)
+        // A model this small would rather make a rejected answer's last token unlikely than its first.
+        settings.preferences?.objective.sftWeight = 1
+        let finetuning = try finetuning(settings, in: "run", rate: lora ? 5e-3 : 3e-3)
+        try run(finetuning.run) { event in
+            if case .evaluated(_, let validation?, _, _, _) = event { evaluations.append(validation) }
+        }
+        let first = try #require(evaluations.first?.preferences), last = try #require(evaluations.last?.preferences)
+        // Before the first step the model is the reference model, up to rounding in rows of another shape.
+        #expect(abs(first.margin) < 1e-3 && (first.kl ?? 1) < 1e-3)
+        #expect(last.accuracy > 0.9 && last.margin > 0.1 && last.loss < first.loss)
+        let after = try winRate(folder("run/best.h5"))
+        #expect(after > 0.8 && after > before + 0.2, "\(before) before, \(after) after")
+    }
+
+    @Test(arguments: PreferenceMethod.allCases, [false, true])
+    func `a resumed run equals an uninterrupted one bit for bit, with the reference model of its start`(
+        _ method: PreferenceMethod, lora: Bool
+    ) throws {
+        _ = try base(steps: 20)
+        let settings = settings(method, steps: 12, lora: lora)
+        #expect(try run(finetuning(settings, in: "whole").run) == .finished)
+        #expect(try run(finetuning(settings, in: "parts").run, until: 6) == .stopped)
+        let resumed = try Finetuning(resuming: folder("parts"), on: Processor(threads: 2), precision: .float32)
+        #expect(resumed.run.state.step == 6 && resumed.preferences?.method == method)
+        #expect(try run(resumed.run) == .finished)
+        for name in ["last.h5", "best.h5", "reference.txt"] {
+            let same = try InputFile.contents(of: folder("whole/\(name)")) == InputFile.contents(of: folder("parts/\(name)"))
+            #expect(same, "\(name)")
+        }
+        let metrics = try Checkpoint(reading: folder("whole/best.h5")).metrics
+        #expect(metrics["preference_accuracy"] != nil && metrics["base_preference_accuracy"] != nil && metrics["bits_per_byte"] == nil)
+    }
+
+    @Test func `a run resumes only with its data and the log-probabilities of its reference model`() throws {
+        _ = try base(steps: 5)
+        #expect(try run(finetuning(settings(.dpo, steps: 12, lora: true), in: "run").run, until: 4) == .stopped)
+        let processor = try Processor(threads: 2), path = folder("run/reference.txt")
+        func resume() throws { _ = try Finetuning(resuming: folder("run"), on: processor, precision: .float32) }
+        let stored = try InputFile.contents(of: path)
+        folder.write(Array(stored.prefix(stored.count / 2)), to: "run/reference.txt")
+        #expect(throws: PreferenceError.self) { try resume() }
+        folder.write("slm reference log-probabilities 1 of something else\n", to: "run/reference.txt")
+        #expect(throws: PreferenceError.damagedReference(path: path, reason: "those of other data")) { try resume() }
+        folder.write(stored, to: "run/reference.txt")
+        try resume()
+        _ = preferences(.dpo, 59)
+        #expect(throws: TrainingError.changedData(paths: [folder("run/../dpo.jsonl")])) { try resume() }
+    }
+
+    @Test func `an adapter of an int8 base, recomputed blocks and a second adapter start at their reference model`() throws {
+        _ = try base(steps: 20)
+        let processor = try Processor(threads: 2)
+        try Checkpoint(reading: folder("base.h5")).quantized(to: .int8, on: processor).write(to: folder("base.h5"))
+        let settings = settings(.dpo, steps: 10, lora: true)
+        let first = try finetuning(settings, in: "first", recomputing: true)
+        #expect(first.run.trainer.parameters.frozenPrecision == .int8)
+        try run(first.run)
+        let adapter = try Checkpoint(reading: folder("first/last.h5"))
+        let second = try Finetuning(
+            of: folder("base.h5"), settings, from: adapter, first.run.plan, in: folder("second"), on: processor, precision: .float32)
+        var losses: [Double] = []
+        try run(second.run) { if case .evaluated(_, let validation?, _, _, _) = $0 { losses.append(validation.loss) } }
+        #expect(abs((losses.first ?? 0) - 0.693_147) < 1e-4 && losses.last ?? 1 < 0.69)
+        // The adapter itself is no base.
+        #expect(throws: TrainingError.adapterAsBase(path: folder("first/last.h5"))) {
+            try Finetuning(
+                of: folder("first/last.h5"), settings, first.run.plan, in: folder("third"), on: processor, precision: .float32)
+        }
+    }
+
+    @Test func `early stopping uses the held-out preferences, and best.h5 is the model with the lowest loss on them`() throws {
+        _ = try base(steps: 20)
+        // Nothing to learn: one of two equal answers is chosen at random.
+        let lines = (0..<60).map { i in
+            let answers = i * 7 % 5 < 2 ? ["aa", "bb"] : ["bb", "aa"]
+            return #"{"prompt": "\#(question(i))", "chosen": "\#(answers[0])", "rejected": "\#(answers[1])"}"#
+        }
+        var settings = settings(.dpo, steps: 400, lora: false)
+        settings.data = [folder.write(lines.joined(separator: "\n") + "\n", to: "noise.jsonl")]
+        var plan = try finetuning(settings, in: "run", rate: 1e-2).run.plan
+        plan.patience = 2
+        plan.warmup = 1
+        settings.warmup = 1
+        let stopping = try Finetuning(
+            of: folder("base.h5"), settings, plan, in: folder("stopping"), on: Processor(threads: 2), precision: .float32)
+        var losses: [(Int, Double)] = []
+        #expect(try run(stopping.run) { event in
+            if case .evaluated(_, let validation?, _, _, let state) = event { losses.append((state.step, validation.loss)) }
+        } == .earlyStopped)
+        let best = try #require(losses.min { $0.1 < $1.1 })
+        #expect(try Checkpoint(reading: folder("stopping/best.h5")).integer("step") == best.0 && stopping.run.state.step < 400)
+    }
+}
