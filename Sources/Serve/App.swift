@@ -65,7 +65,7 @@ final class App: Sendable {
     }
 
     /// All routes, the most frequent ones first.
-    static let routes = statusRoutes + chatRoutes + openAIRoutes + conversationRoutes + accountRoutes + apiKeyRoutes + tokenRoutes
+    static let routes = statusRoutes + chatRoutes + openAIRoutes + conversationRoutes + messageRoutes + accountRoutes + apiKeyRoutes + tokenRoutes
         + adminRoutes + webPageRoutes
 
     var isStopping: Bool { stopping.load(ordering: .relaxed) }

@@ -184,6 +184,8 @@ def check_axe(page, view):
 def test_accessibility(stage):
     """All axe rules on every view, light and wide, dark and narrow."""
     for scheme, width in (("light", 1180), ("dark", 360)):
+        if stage.world:
+            stage.world.training = True
         page = stage.open(width=width, color_scheme=scheme, reduced_motion="reduce")
         check_axe(page, "welcome")
         page.goto(stage.url + "/#/register")
@@ -198,6 +200,22 @@ def test_accessibility(stage):
         ask(page, "/markdown")
         answered(page)
         check_axe(page, "chat")
+        page.click("[aria-label='Regenerate answer']")
+        page.wait_for_selector(".alternatives")
+        answered(page)
+        page.click("[aria-label='Bad answer']")
+        page.wait_for_selector(".reasons")
+        check_axe(page, "alternatives and rating")
+        page.keyboard.press("Escape")
+        page.click("[aria-label='Correct answer']")
+        check_axe(page, "correction")
+        page.fill(".correct textarea", "Better")
+        page.click(".correct .primary")
+        page.wait_for_selector(".corrected")
+        check_axe(page, "corrected")
+        page.click("#open-conversation")
+        check_axe(page, "conversation")
+        page.keyboard.press("Escape")
         page.click("#open-settings")
         check_axe(page, "settings")
         page.keyboard.press("Escape")
