@@ -21,7 +21,7 @@ extension Migration {
             "ALTER TABLE messages ADD COLUMN next_id \(binary)",
             "ALTER TABLE messages ADD COLUMN ordinal \(d.integer)",
             "ALTER TABLE messages ADD COLUMN model TEXT",
-            // 1 if the user was told that chats may be used for training when the message was stored.
+            // 1 if the page said that chats may be used for training when the message was stored.
             "ALTER TABLE messages ADD COLUMN training_notice \(d.integer)",
             "CREATE INDEX messages_off_path ON messages (conversation_id, previous_id) WHERE position IS NULL",
             "ALTER TABLE conversations ADD COLUMN system_prompt TEXT",

@@ -44,8 +44,8 @@ package struct TrainingMessage: Sendable, Equatable {
 }
 
 extension Store {
-    /// Returns conversations of all accounts that may be used for training: all their messages were stored while users were told so
-    /// (`StoreOptions.tellsAboutTraining`), and neither the conversation nor the account is left out or deleted.
+    /// Returns conversations of all accounts that may be used for training: all their messages were stored while the page
+    /// said so (`StoreOptions.tellsAboutTraining`), and neither the conversation nor the account is left out or deleted.
     ///
     /// - Parameters:
     ///   - last: The `next` of the previous page; nil for the first one.

@@ -40,8 +40,9 @@ package final class Store: Sendable {
     /// Closes all connections. SQLite then removes its -wal and -shm files.
     package func close() { database.closeConnections() }
 
-    /// Permanently deletes conversations deleted before the undo window and messages that earlier versions have replaced, expired sessions and one-time codes, and
-    /// what is older than the retention times of `StoreOptions`, also accounts that are not used. The server calls it periodically.
+    /// Permanently deletes conversations deleted before the undo window, messages that earlier versions have replaced, expired sessions
+    /// and one-time codes, and what is older than the retention times of `StoreOptions`, also accounts that are not used. The server
+    /// calls it periodically.
     ///
     /// - Returns: The number of deleted conversations.
     @discardableResult

@@ -39,7 +39,7 @@ package struct StoreOptions: Sendable {
     package var leaseTime = Duration.seconds(6)
     /// An answer of a server without leases (schema version 7) that was not saved for this long is no longer being generated.
     package var interruptedAfter = Duration.seconds(8)
-    /// Whether users are told that chats may be used for training. Only messages that are stored meanwhile may be.
+    /// Whether the page says that chats may be used for training. Only messages that are stored meanwhile may be.
     package var tellsAboutTraining = false
     package var now: @Sendable () -> Timestamp = Timestamp.now
 

@@ -179,7 +179,7 @@ import Testing
         #expect(try patch(#"{"system_prompt":"\#(String(repeating: "a", count: 8_001))"}"#).error.field == "system_prompt")
     }
 
-    @Test func `a conversation whose model is not served any more goes on with the default`() throws {
+    @Test func `the default model answers if that of the conversation is not served any more`() throws {
         let shared = try TestServer(adapters: [("poems", ScriptedBackend())]), ada = try shared.account("ada")
         let start = try shared.chat(#"{"message":"Hi","model":"test-model:poems"}"#, as: ada).start
         let id = try #require(start["conversation_id"]?.string)

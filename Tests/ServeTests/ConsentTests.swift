@@ -6,14 +6,14 @@ import Store
 import TestSupport
 import Testing
 
-/// What is collected, and what users are told about it.
+/// What is collected, and what clients are informed of.
 @Suite struct ConsentTests {
     private func change(_ server: TestServer, _ path: String, _ body: String, _ account: [String: String]) throws -> Int {
         let headers = account.merging(["Content-Type": "application/json"]) { $1 }
         return try #require(try server.connect().ask("PATCH", path, headers, body: body)).status
     }
 
-    @Test func `clients are told whether chats may be used for training`() throws {
+    @Test func `the health response says whether chats may be used for training`() throws {
         func training(_ server: TestServer) throws -> Bool? {
             try server.connect().ask("GET", "/api/health")?.json()["training"]?.boolean
         }
@@ -21,32 +21,46 @@ import Testing
         #expect(try training(TestServer(store: .with { $0.tellsAboutTraining = true })) == true)
     }
 
-    @Test func `chats that are left out are not collected`() throws {
+    /// Chats are collected after the end of their stream, and before the server has stopped.
+    private func collected(_ server: TestServer) throws -> [String] {
+        server.server.stop(within: .seconds(60))
+        return try server.store.collectedChats().chats.map(\.question).sorted()
+    }
+
+    @Test func `chats of a conversation that is left out are not collected`() throws {
         let server = try TestServer(collecting: true), ada = try server.account("ada")
-        func questions() throws -> [String] { try server.store.collectedChats().chats.map(\.question) }
         let first = try #require(try server.chat(#"{"message":"1"}"#, as: ada).start["conversation_id"]?.string)
         try server.chat(#"{"message":"private","training":false}"#, as: ada)
-        #expect(try questions() == ["1"] && server.chatLog?.count == 1)
-        let path = "/api/conversations/\(first)", next = #"{"message":"2","conversation_id":"\#(first)"}"#
+        try server.chat(#"{"message":"2"}"#, as: ada)
+        try eventually { try server.store.collectedChatCount() == 2 }
+        let path = "/api/conversations/\(first)"
         #expect(try change(server, path, #"{"training":false}"#, ada) == 200)
-        try server.chat(next, as: ada)
-        #expect(try questions() == [] && server.chatLog?.count == 1)
-        #expect(try change(server, path, #"{"training":true}"#, ada) == 200)
-        try server.chat(next, as: ada)
-        #expect(try questions() == ["1", "2"] && server.chatLog?.count == 2)
-        // The account.
-        #expect(try change(server, "/api/me", #"{"training":false}"#, ada) == 200)
-        #expect(try server.connect().ask("GET", "/api/me", ada)?.json()["training"]?.boolean == false)
-        try server.chat(#"{"message":"3"}"#, as: ada)
-        #expect(try questions() == [] && server.store.trainingConversations().conversations.isEmpty)
-        #expect(try change(server, "/api/me", #"{"training":true}"#, ada) == 200)
-        #expect(try questions() == ["1", "2"])
+        try server.chat(#"{"message":"left out","conversation_id":"\#(first)"}"#, as: ada)
+        #expect(try collected(server) == ["2"] && server.chatLog?.count == 2)
+        let owner = try #require(try server.store.user(named: "ada")).id, id = try #require(ConversationID(first))
+        _ = try server.store.update(id, of: owner) { $0.isExcludedFromTraining = false }
+        #expect(try server.store.collectedChats().chats.map(\.question).sorted() == ["1", "2"])
         #expect(try server.store.trainingConversations().conversations.count == 2)          // "private" is left out
-        // Deleted chats leave the export at once.
-        #expect(try server.connect().ask("DELETE", path, ada)?.status == 204)
-        #expect(try questions() == [] && server.connect().ask("GET", "/stats")?.json()["count"]?.integer == 0)
+        try server.store.delete(id, of: owner)
+        #expect(try server.store.collectedChats().chats.map(\.question) == ["2"])
+        #expect(try server.store.trainingConversations().conversations.count == 1)
+    }
+
+    @Test func `chats of an account that is left out are not collected`() throws {
+        let server = try TestServer(collecting: true), ada = try server.account("ada")
+        try server.chat(#"{"message":"1"}"#, as: ada)
+        try eventually { try server.store.collectedChatCount() == 1 }
         for wrong in ["\"x\"", "1"] { #expect(try change(server, "/api/me", #"{"training":\#(wrong)}"#, ada) == 422) }
         #expect(try change(server, "/api/me", "{}", ada) == 200)
+        #expect(try server.connect().ask("GET", "/api/me", ada)?.json()["training"]?.boolean == true)
+        #expect(try change(server, "/api/me", #"{"training":false}"#, ada) == 200)
+        #expect(try server.connect().ask("GET", "/api/me", ada)?.json()["training"]?.boolean == false)
+        #expect(try server.connect().ask("GET", "/stats")?.json()["count"]?.integer == 0)
+        try server.chat(#"{"message":"left out"}"#, as: ada)
+        #expect(try collected(server) == [] && server.chatLog?.count == 1)
+        #expect(try server.store.trainingConversations().conversations.isEmpty)
+        try server.store.setExcludedFromTraining(try #require(try server.store.user(named: "ada")).id, to: false)
+        #expect(try server.store.collectedChats().chats.map(\.question) == ["1"])
     }
 
     @Test func `a switch during an answer counts at its end`() throws {
@@ -57,9 +71,7 @@ import Testing
         #expect(try change(server, "/api/conversations/\(id)", #"{"training":false}"#, ada) == 200)
         gate.open()
         _ = try stream.read()
-        // Chats are collected after the end of the stream.
-        server.server.stop(within: .seconds(10))
-        #expect(try server.store.collectedChatCount() == 0 && server.chatLog?.count == 0)
+        #expect(try collected(server) == [] && server.chatLog?.count == 0)
     }
 
     @Test func `guests can keep their chats from being collected`() throws {
@@ -71,8 +83,7 @@ import Testing
             #expect(try ask(path, #","collect":false"#) == 200 && ask(path, #","collect":1"#) == 422)
         }
         #expect(try ask("/chat", "") == 200 && ask("/chat", #","collect":true"#) == 200)
-        #expect(try server.store.collectedChatCount() == 2)
-        #expect(try server.store.trainingConversations().conversations.isEmpty)
+        #expect(try collected(server).count == 2 && server.store.trainingConversations().conversations.isEmpty)
     }
 
     @Test func `the export of an account has feedback, alternatives and settings`() throws {

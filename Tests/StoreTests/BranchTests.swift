@@ -207,7 +207,7 @@ private struct Chat {
     }
 
     @Test(arguments: Backend.allCases) func `a conversation of an older version gets branches`(_ backend: Backend) throws {
-        let db = try oldDatabase(backend, version: 8), store = try db.store(), ada = try #require(try store.user(named: "ada")).id
+        let db = try oldDatabase(backend, version: 9), store = try db.store(), ada = try #require(try store.user(named: "ada")).id
         db.advanceClock(by: .seconds(10))
         let chat = try #require(try store.conversations(of: ada).conversations.first).id
         let messages = try store.conversation(chat, of: ada).1
@@ -217,7 +217,7 @@ private struct Chat {
         #expect(try store.openConversation(chat, of: ada).details[other.id]?.alternatives == [messages[1].id, other.id])
         try store.activate(messages[1].id, in: chat, of: ada)
         #expect(try store.contents(of: chat, ada) == ["why?", "clouds.", "really?", "yes. "])
-        // The answer that version 8 has replaced is deleted, and cannot be shown meanwhile.
+        // The answer that version 9 has replaced is deleted, and cannot be shown meanwhile.
         #expect(try store.messagesWithAlternatives(of: chat, of: ada).messages.count == 5)
         #expect(try store.sql("SELECT count(*) FROM messages") == [[.integer(6)]])
         db.advanceClock(by: .seconds(1_000))

@@ -14,13 +14,13 @@ import Testing
         Set(try store.trainingConversations().conversations.map(\.conversation.id))
     }
 
-    @Test(arguments: Backend.allCases) func `only chats of users who were told are used, if not left out`(_ backend: Backend) throws {
+    @Test(arguments: Backend.allCases) func `only chats with the notice are used, if not left out`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), silent = try db.store(), store = try db.store { $0.tellsAboutTraining = true }
         let ada = try store.addTestUser("ada"), bob = try store.addTestUser("bob")
         let before = try chat(silent, ada), first = try chat(store, ada), second = try chat(store, ada), bobs = try chat(store, bob)
         _ = try store.createConversation("empty", for: ada)
         #expect(try ids(store) == [first, second, bobs])
-        // Going on with an earlier chat does not add its messages of the time before.
+        // Continuing an earlier chat does not add its messages of the time before.
         try store.append(NewMessage(.user, "And now?"), to: before, of: ada)
         #expect(try ids(store) == [first, second, bobs])
         let changed = try store.update(first, of: ada) { $0.isExcludedFromTraining = true }

@@ -32,7 +32,8 @@ def test_alternatives(stage):
     for expected in ("2 of 3", "1 of 3"):
         page.keyboard.press("Enter")
         page.wait_for_selector(f".alternatives >> text={expected}")
-    assert page.evaluate("document.activeElement.ariaLabel") == "Next answer" and page.inner_text("#announcer") in ("", "1 of 3")
+    eventually(lambda: page.evaluate("document.activeElement.ariaLabel") == "Next answer")
+    eventually(lambda: page.inner_text("#announcer") == "1 of 3")
     # Another question branches, too, and brings back its own answers.
     page.hover(".message.user >> nth=0")
     page.click("[aria-label='Edit message'] >> nth=0")
@@ -294,3 +295,38 @@ def test_code_is_coloured(stage):
     page = stage.open()
     ask(page, "/markdown")
     assert page.locator(".code code [class^=t-]").count() > 0
+
+
+def test_feedback_is_stored(stage):
+    """With every server: alternatives, ratings, corrections and the system prompt survive a reload."""
+    page = stage.open()
+    stage.register(page)
+    ask(page, "What comes after 3?")
+    footer(page, "Regenerate answer").click()
+    page.wait_for_selector(".alternatives >> text=2 of 2")
+    page.click("[aria-label='Previous answer']")
+    page.wait_for_selector(".alternatives >> text=1 of 2")
+    footer(page, "Bad answer").click()
+    page.check(".reasons [value=incorrect]")
+    page.click(".reasons .primary")
+    page.wait_for_selector(".reasons", state="detached")
+    footer(page, "Correct answer").click()
+    page.fill(".correct textarea", "After 3 comes four.")
+    page.click(".correct .primary")
+    page.wait_for_selector(".corrected")
+    page.click("#open-conversation")
+    page.fill("#system-prompt", "Be exact.")
+    page.click("#conversation .primary")
+    page.reload()
+    page.wait_for_selector(".corrected >> text=Corrected by you")
+    assert texts(page, "assistant") == ["After 3 comes four."]
+    assert page.inner_text(".alternatives span") == "1 of 2"
+    assert footer(page, "Bad answer").get_attribute("aria-pressed") == "true"
+    page.click("#open-conversation")
+    assert page.input_value("#system-prompt") == "Be exact."
+    page.keyboard.press("Escape")
+    page.click("[aria-label='Next answer']")
+    page.wait_for_selector(".alternatives >> text=2 of 2")
+    assert page.locator(".corrected").count() == 0
+    ask(page, "And after 4?")
+    assert page.locator(".message").count() == 4 and page.locator(".alternatives").count() == 1

@@ -28,7 +28,7 @@ def test_hostile_answers(stage):
     page = stage.open(width=390, height=700)
     assert len(hostile.ANSWERS) == 200
     page.evaluate("""async () => { const { Thread } = await import('/web/thread.js');
-        window.show = (text) => { const list = document.getElementById('thread'); const thread = new Thread({});
+        window.show = (text) => { const list = document.getElementById('thread'); const thread = new Thread({ isGuest: () => true });
             thread.clear(); const message = { role: 'assistant', content: text.slice(0, text.length / 2), state: 'streaming' };
             thread.show([message]); message.content = text; message.state = undefined; thread.show([message]); }; }""")
     url, title = page.url, page.title()
@@ -110,7 +110,7 @@ def test_markdown(stage):
         "| a | b |\n|---|:-:|\n| 1 |":
             "<table><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td>1</td><td></td></tr></tbody></table>",
         "a | b": "<p>a | b</p>",
-        "```py\nx = '**'\n```\nafter": "<pre><code>x = '**'</code></pre><p>after</p>",
+        "```py\nx = '**'\n```\nafter": "<pre><code>x = <span>'**'</span></code></pre><p>after</p>",
         "~~~\n```\n~~~": "<pre><code>```</code></pre>",
         "```\nopen": "<pre><code>open</code></pre>",
         "[a](https://b.example/c)": "<p><a>a (b.example)</a></p>",
