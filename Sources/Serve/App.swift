@@ -65,8 +65,8 @@ final class App: Sendable {
     }
 
     /// All routes, the most frequent ones first.
-    static let routes = statusRoutes + chatRoutes + openAIRoutes + conversationRoutes + accountRoutes + apiKeyRoutes + tokenRoutes
-        + adminRoutes + webPageRoutes
+    static let routes = statusRoutes + chatRoutes + openAIRoutes + conversationRoutes + messageRoutes + accountRoutes + apiKeyRoutes
+        + tokenRoutes + adminRoutes + webPageRoutes
 
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
     /// Whether load balancers should choose another server.

@@ -32,9 +32,13 @@ package final class ChatCollector: Sendable {
     /// - Parameters:
     ///   - history: The messages before the user's.
     ///   - user: The account; nil for a guest. The chats of an account are deleted with it.
-    package func collect(_ message: String, _ answer: String, after history: [Conversation.Message], of user: UserID?) throws {
+    ///   - conversation: The conversation; nil for a guest. A chat of a conversation or an account that is left out of training is not
+    ///     collected.
+    package func collect(
+        _ message: String, _ answer: String, after history: [Conversation.Message], of user: UserID?, in conversation: ConversationID? = nil
+    ) throws {
         guard let chat = ChatLog.chat(user: message, assistant: answer, at: .now(), after: history) else { return }
-        try store.collect(chat, of: user)
+        guard try store.collect(chat, of: user, in: conversation) else { return }
         counted.withLock { if let last = $0 { $0 = (last.count + 1, last.at) } }
         try file?.append(chat)
     }

@@ -107,6 +107,8 @@ package struct Row: Sendable, Equatable {
         return id
     }
 
+    func optionalID<Kind>(_ column: Int) throws(StoreError) -> Identifier<Kind>? { values[column] == .null ? nil : try id(column) }
+
     func unexpected(_ column: Int, _ expected: String) -> StoreError {
         .damaged(store: store, reason: "expected \(expected) in column \(column) of a row, found something else")
     }

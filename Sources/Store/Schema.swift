@@ -9,12 +9,13 @@ extension Migration {
         Migration(version: 7, statements: unfinishedAnswers),
         Migration(version: 8, isAdditive: true, statements: replicas),
         Migration(version: 9, isAdditive: true, statements: userCounts),
+        Migration(version: 10, isAdditive: true, statements: branches),
     ]
 
     /// Version 1: users, conversations, messages, generations, settings.
     ///
-    /// Times are milliseconds since 1970. The position of a replaced message is NULL. `creation_key` and `write_key` repeat the id:
-    /// an earlier version stored idempotency keys in them. `write_key` is the first column of its index so that PostgreSQL reads a
+    /// Times are milliseconds since 1970. The position of a message off the active path is NULL. `creation_key` and `write_key` repeat the
+    /// id: an earlier version stored idempotency keys in them. `write_key` is the first column of its index so that PostgreSQL reads a
     /// conversation along the index on (conversation_id, position), which needs no sort.
     @Sendable private static func initialTables(_ d: Dialect) -> [String] {
         let binary = d.binaryText

@@ -13,38 +13,61 @@ package struct CollectedChat: Sendable, Equatable {
     }
 }
 
-/// Chats that servers collect (`--collect`). They are deleted with the account of the user.
+/// Chats that servers collect (`--collect`). They are deleted with their conversation and with the account of the user.
 extension Store {
-    /// - Parameter user: nil for a guest.
-    package func collect(_ chat: CollectedChat, of user: UserID?) throws(StoreError) { try collect([chat], of: user) }
+    /// - Parameters:
+    ///   - user: nil for a guest.
+    ///   - conversation: nil for a guest.
+    /// - Returns: false if the chat was not stored: the account or the conversation is left out of training, or was deleted meanwhile.
+    @discardableResult
+    package func collect(
+        _ chat: CollectedChat, of user: UserID?, in conversation: ConversationID? = nil
+    ) throws(StoreError) -> Bool { try collect([chat], of: user, in: conversation) }
 
-    package func collect(_ chats: [CollectedChat], of user: UserID?) throws(StoreError) {
+    @discardableResult
+    package func collect(
+        _ chats: [CollectedChat], of user: UserID?, in conversation: ConversationID? = nil
+    ) throws(StoreError) -> Bool {
         let ids = chats.map { _ in MessageID() }
-        try database.transaction(.write) { connection throws(StoreError) in
-            // The user may have deleted the account in the meantime. Then the chat is not kept.
-            let owner = try user.map { user throws(StoreError) in
-                try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(user)])?.text(0)
+        return try database.transaction(.write) { connection throws(StoreError) in
+            if let user {
+                let sql = "SELECT id FROM users WHERE id = $1 AND training_excluded_at IS NULL"
+                if try connection.firstRow(sql, [.text(user)]) == nil { return false }
             }
-            if case .some(.none) = owner { return }
+            if let conversation {
+                let sql = "SELECT id FROM conversations WHERE id = $1 AND deleted_at IS NULL AND training_excluded_at IS NULL"
+                if try connection.firstRow(sql, [.text(conversation)]) == nil { return false }
+            }
             for (id, chat) in zip(ids, chats) {
                 try connection.execute("""
-                    INSERT INTO collected_chats (id, user_id, created_at, history, question, answer) VALUES ($1, $2, $3, $4, $5, $6)
-                    ON CONFLICT (id) DO NOTHING
+                    INSERT INTO collected_chats (id, user_id, created_at, history, question, answer, conversation_id)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING
                     """, [
                         .text(id), user.map { .text($0) } ?? .null, .integer(chat.time), .text(chat.history), .text(chat.question),
-                        .text(chat.answer),
+                        .text(chat.answer), conversation.map { .text($0) } ?? .null,
                     ])
             }
+            return true
         }
     }
 
+    /// A condition: the chat was left out of training after it had been collected, or its conversation is deleted and can be restored.
+    private static let isLeftOut = """
+        (user_id IN (SELECT id FROM users WHERE training_excluded_at IS NOT NULL) OR conversation_id IN (
+            SELECT id FROM conversations WHERE training_excluded_at IS NOT NULL UNION ALL
+            SELECT id FROM conversations WHERE deleted_at IS NOT NULL))
+        """
+
+    /// The number of chats that an export has.
     package func collectedChatCount() throws(StoreError) -> Int {
         try database.transaction(.read) { connection throws(StoreError) in
-            try connection.firstRow("SELECT count(*) FROM collected_chats", [])?.integer(0) ?? 0
+            let all = try connection.firstRow("SELECT count(*) FROM collected_chats", [])?.integer(0) ?? 0
+            let leftOut = try connection.firstRow("SELECT count(*) FROM collected_chats WHERE \(Self.isLeftOut)", [])?.integer(0) ?? 0
+            return all - leftOut
         }
     }
 
-    /// Returns collected chats in the order in which they were stored.
+    /// Returns collected chats in the order in which they were stored, without those that are left out of training.
     ///
     /// - Parameters:
     ///   - number: The `last` of the previous page; 0 for the first one.
@@ -55,7 +78,8 @@ extension Store {
     ) throws(StoreError) -> (chats: [CollectedChat], last: Int?) {
         try database.transaction(.read) { connection throws(StoreError) in
             let rows = try connection.execute("""
-                SELECT number, created_at, history, question, answer FROM collected_chats WHERE number > $1 ORDER BY number LIMIT $2
+                SELECT number, created_at, history, question, answer FROM collected_chats
+                WHERE number > $1 AND (\(Self.isLeftOut)) IS NOT TRUE ORDER BY number LIMIT $2
                 """, [.integer(number), .integer(limit)])
             let chats = try rows.map { row throws(StoreError) in
                 CollectedChat(at: try row.timestamp(1), history: try row.text(2), question: try row.text(3), answer: try row.text(4))

@@ -49,29 +49,6 @@ extension Store {
             _ = try Self.end(lease, in: conversation, on: connection)
         }
     }
-
-    /// Returns a conversation with its messages and whether it has an answer in progress, on any server. Text of an answer that was
-    /// interrupted becomes a message first.
-    package func openConversation(
-        _ id: ConversationID, of owner: UserID
-    ) throws(StoreError) -> (conversation: StoredConversation, messages: [Message], isAnswering: Bool) {
-        func read() throws(StoreError) -> (StoredConversation, [Message], isAnswering: Bool, isInterrupted: Bool) {
-            try database.transaction(.read) { connection throws(StoreError) in
-                let conversation = try Self.conversation(id, of: owner, on: connection)
-                let messages = try Self.messages(of: id, on: connection)
-                let lease = try connection.firstRow(
-                    "SELECT answer_id FROM answer_leases WHERE conversation_id = $1 AND \(isLive)", [.text(id)])
-                let interrupted = try interruptedAnswers(in: id, at: options.now(), on: connection)
-                return (conversation, messages, lease != nil, !interrupted.isEmpty)
-            }
-        }
-        var found = try read()
-        if found.isInterrupted {
-            try recoverAnswers(in: id, of: owner)
-            found = try read()
-        }
-        return (found.0, found.1, found.isAnswering)
-    }
 }
 
 /// Answers that other servers must stop.

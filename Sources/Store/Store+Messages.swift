@@ -3,7 +3,8 @@ extension Store {
     ///
     /// - Parameters:
     ///   - id: The id of the message, where a client already knows it.
-    ///   - first: Replaces this message, which has the same role, and all that follow: an edited user message, a regenerated answer.
+    ///   - first: Takes the place of this message, which has the same role, on the active path: an edited user message, a regenerated
+    ///     answer. This message and all that follow stay as an alternative.
     ///   - question: The user's message that an answer belongs to; nil for the last one.
     ///   - generation: The token counts and the time of the answer, if the message is one.
     ///   - lease: The lease of the answer, which ends. Throws `leaseLost` if another server has taken it.
@@ -41,18 +42,10 @@ extension Store {
         _ message: NewMessage, to conversation: ConversationID, of owner: UserID, creating title: String? = nil,
         replacingFrom first: MessageID? = nil, taking lease: AnswerLease? = nil
     ) throws(StoreError) -> (StoredConversation, [Message]) {
-        let id = MessageID()
-        let now = options.now()
-        return try database.transaction(.write) { connection throws(StoreError) in
-            if let title { try Self.insertConversation(conversation, title, for: owner, options, at: now, on: connection) }
-            if let lease {
-                try take(lease, in: conversation, of: owner, on: connection)
-                if title == nil { try recoverAnswers(in: conversation, of: owner, at: now, on: connection) }
-            }
-            try Self.append(
-                message, id: id, to: conversation, of: owner, replacingFrom: first, options, at: now, on: connection, database.dialect)
-            return (try Self.conversation(conversation, of: owner, on: connection), try Self.messages(of: conversation, on: connection))
-        }
+        let start = try beginAnswer(
+            to: .newMessage(message, replacing: first), in: conversation, of: owner, creating: title.map { NewConversation(title: $0) },
+            taking: lease)
+        return (start.conversation, start.messages)
     }
 
     @discardableResult
@@ -61,45 +54,50 @@ extension Store {
         replacingFrom first: MessageID? = nil, answering question: MessageID? = nil, generation: Generation? = nil,
         _ options: StoreOptions, at now: Timestamp, on connection: any Connection, _ dialect: Dialect
     ) throws(StoreError) -> Message {
-        // The row lock serializes writers of one conversation.
-        let row = try connection.firstRow("""
-            SELECT message_count FROM conversations WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL \(dialect.rowLock)
-            """, [.text(conversation), .text(owner)])
-        guard let row else { throw .notFound(.conversation) }
+        let count = try lock(conversation, of: owner, on: connection, dialect)
         // A transaction whose connection broke during COMMIT runs again.
         if let stored = try storedMessage(id, in: conversation, on: connection) { return stored }
-        var position = try row.integer(0)
-        if let first { position = try replace(from: first, message.role, in: conversation, at: now, on: connection) }
+        var position: Int? = count
+        if let first {
+            position = try replace(from: first, message.role, in: conversation, on: connection)
+            // The user may have switched to another question while no server held the lease of the answer. Then the answer is stored off
+            // the active path.
+            if position == nil, question == nil { throw .notFound(.message) }
+        }
         // Also locks the account, so that its quotas are exact however many servers add to them.
         try recordActivity(of: owner, at: now, on: connection)
-        let characters = try characters(in: conversation, on: connection)
+        let (characters, ordinal) = try size(of: conversation, on: connection)
         let newCharacters = message.content.unicodeScalars.count
         if message.role == .user {
-            if characters + newCharacters > options.maxCharacters { throw .conversationFull(limit: options.maxCharacters) }
-            try checkQuota(of: owner, adding: characters + newCharacters, to: conversation, options, on: connection)
+            try checkSize(characters + newCharacters, of: conversation, of: owner, options, on: connection)
         }
         var parent = message.role == .assistant ? question : nil
         if message.role == .assistant, parent == nil {
-            parent = try self.question(before: position, in: conversation, on: connection)
+            parent = try self.question(before: position ?? count, in: conversation, on: connection)
         }
+        var previous = question
+        if let position { previous = try self.message(at: position - 1, in: conversation, on: connection) }
         // Nothing reads `write_key`: it is NOT NULL and unique in a conversation, so it repeats the id.
         try connection.execute("""
             INSERT INTO messages
                 (id, conversation_id, position, role, content, write_key, created_at, reason, answer_tokens, seconds, first_token_seconds,
-                parent_id)
-            VALUES ($1, $2, $3, $4, $5, $1, $6, $7, $8, $9, $10, $11)
+                parent_id, previous_id, ordinal, model, training_notice)
+            VALUES ($1, $2, $3, $4, $5, $1, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
             """, [
-                .text(id), .text(conversation), .integer(position),
+                .text(id), .text(conversation), position.map { .integer($0) } ?? .null,
                 .text(message.role.rawValue), .text(message.content), .integer(now),
                 .text(generation?.reason), generation.map { .integer($0.answerTokens) } ?? .null,
                 generation.map { .real($0.seconds) } ?? .null, generation?.firstTokenSeconds.map { .real($0) } ?? .null,
-                parent.map { .text($0) } ?? .null,
+                parent.map { .text($0) } ?? .null, previous.map { .text($0) } ?? .null, .integer(ordinal), .text(generation?.model),
+                options.tellsAboutTraining ? .integer(1) : .null,
             ])
+        // Going on from an answer chooses it over its alternatives.
+        if message.role == .user, let previous { try prefer(previous, by: owner, at: now, on: connection) }
         // `updated_at` never decreases, so setting the system clock back does not reorder the conversation list.
         try connection.execute("""
             UPDATE conversations
             SET message_count = $2, characters = $4, updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END WHERE id = $1
-            """, [.text(conversation), .integer(position + 1), .integer(now), .integer(characters + newCharacters)])
+            """, [.text(conversation), .integer(position.map { $0 + 1 } ?? count), .integer(now), .integer(characters + newCharacters)])
         if message.role == .assistant { try deleteUnfinished(id, on: connection) }
         try updateSearchIndex(on: connection, dialect, minimum: 50)
         if let generation { try insert(generation, id: id, of: owner, conversation, message: id, at: now, on: connection) }
@@ -117,17 +115,32 @@ extension Store {
             """, [.text(conversation), .integer(position)]).map { row throws(StoreError) in try row.id(0) }
     }
 
-    /// The size of a conversation in Unicode scalars.
-    private static func characters(in conversation: ConversationID, on connection: any Connection) throws(StoreError) -> Int {
-        let row = try connection.firstRow(
-            "SELECT COALESCE(SUM(LENGTH(content)), 0) FROM messages WHERE conversation_id = $1 AND position >= 0", [.text(conversation)])
-        return try row?.integer(0) ?? 0
+    private static func message(
+        at position: Int, in conversation: ConversationID, on connection: any Connection
+    ) throws(StoreError) -> MessageID? {
+        try connection.firstRow(
+            "SELECT id FROM messages WHERE conversation_id = $1 AND position = $2", [.text(conversation), .integer(position)]
+        ).map { row throws(StoreError) in try row.id(0) }
     }
 
-    /// Limits the text that an account stores. Answers are not limited: the limit of the next message counts them.
-    private static func checkQuota(
-        of owner: UserID, adding characters: Int, to conversation: ConversationID, _ options: StoreOptions, on connection: any Connection
+    /// The size of a conversation in Unicode scalars, with alternatives and corrections, and the number of its messages.
+    static func size(
+        of conversation: ConversationID, on connection: any Connection
+    ) throws(StoreError) -> (characters: Int, messages: Int) {
+        let row = try connection.firstRow("""
+            SELECT CAST(COALESCE(SUM(LENGTH(messages.content) + COALESCE(LENGTH(corrections.content), 0)), 0) AS BIGINT), COUNT(*)
+            FROM messages LEFT JOIN corrections ON message_id = messages.id WHERE conversation_id = $1 AND replaced_at IS NULL
+            """, [.text(conversation)])
+        return (try row?.integer(0) ?? 0, try row?.integer(1) ?? 0)
+    }
+
+    /// Limits the text of a conversation, and that of an account. Answers are not limited: the limit of the next message counts them.
+    ///
+    /// - Parameter characters: What the conversation would have.
+    static func checkSize(
+        _ characters: Int, of conversation: ConversationID, of owner: UserID, _ options: StoreOptions, on connection: any Connection
     ) throws(StoreError) {
+        if characters > options.maxCharacters { throw .conversationFull(limit: options.maxCharacters) }
         guard options.maxStoredCharacters > 0 else { return }
         let row = try connection.firstRow("""
             SELECT CAST(COALESCE(SUM(characters), 0) AS BIGINT) FROM conversations WHERE owner_id = $1 AND deleted_at IS NULL AND id <> $2
@@ -174,19 +187,17 @@ extension Store {
         return try row.map { row throws(StoreError) in try Message(row) }
     }
 
-    /// Marks a message and all that follow as replaced.
+    /// Takes a message and all that follow off the active path.
     ///
-    /// - Returns: The position of the first of them, which is free again.
+    /// - Returns: The position of the first of them, which is free again; nil if it is not on the active path, or has another role.
     private static func replace(
-        from first: MessageID, _ role: Message.Role, in conversation: ConversationID, at now: Timestamp, on connection: any Connection
-    ) throws(StoreError) -> Int {
+        from first: MessageID, _ role: Message.Role, in conversation: ConversationID, on connection: any Connection
+    ) throws(StoreError) -> Int? {
         let row = try connection.firstRow(
             "SELECT position FROM messages WHERE id = $1 AND conversation_id = $2 AND role = $3 AND position IS NOT NULL",
             [.text(first), .text(conversation), .text(role.rawValue)])
-        guard let position = try row?.integer(0) else { throw .notFound(.message) }
-        try connection.execute(
-            "UPDATE messages SET replaced_at = $3, position = NULL WHERE conversation_id = $1 AND position >= $2",
-            [.text(conversation), .integer(position), .integer(now)])
+        guard let position = try row?.integer(0) else { return nil }
+        try leaveActivePath(from: position, in: conversation, on: connection)
         return position
     }
 

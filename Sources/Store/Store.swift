@@ -40,8 +40,9 @@ package final class Store: Sendable {
     /// Closes all connections. SQLite then removes its -wal and -shm files.
     package func close() { database.closeConnections() }
 
-    /// Permanently deletes conversations deleted and messages replaced before the undo window, expired sessions and one-time codes, and
-    /// what is older than the retention times of `StoreOptions`, also accounts that are not used. The server calls it periodically.
+    /// Permanently deletes conversations deleted before the undo window, messages that earlier versions have replaced, expired sessions
+    /// and one-time codes, and what is older than the retention times of `StoreOptions`, also accounts that are not used. The server
+    /// calls it periodically.
     ///
     /// - Returns: The number of deleted conversations.
     @discardableResult
@@ -67,8 +68,8 @@ package final class Store: Sendable {
         return deleted
     }
 
-    /// Deletes conversations without new messages, accounts that are not used and old lines of the audit log, at most once an hour: it
-    /// reads these tables.
+    /// Deletes conversations without new messages, accounts that are not used, old lines of the audit log and alternatives that cannot be
+    /// shown, at most once an hour: it reads these tables.
     private func deleteUnused(at now: Timestamp) throws(StoreError) {
         let isDue = lastDeletionOfUnused.withLock { last in
             if let last, now < last.advanced(by: .seconds(3_600)) { return false }
@@ -83,6 +84,7 @@ package final class Store: Sendable {
             try deleteInBatches("audit_log", where: "created_at <= $1", now.advanced(by: .zero - retention), batch: 1_000)
         }
         try deleteUnusedAccounts(at: now)
+        try deleteUnreachableMessages()
     }
 
     /// Deletes rows in short transactions, so that other writers need not wait long.

@@ -7,11 +7,12 @@ package struct StoreOptions: Sendable {
     package var connections = 8
     /// How long a call waits for a lock, a connection, the server's response, or a lost server to come back.
     package var timeout = Duration.seconds(5)
-    /// How long a deleted conversation can be restored and a replaced message is kept.
+    /// How long a deleted conversation can be restored.
     package var undoWindow = Duration.seconds(60)
-    /// The limit of a conversation in characters (Unicode scalars, up to four bytes each). Later user messages are rejected.
+    /// The limit of a conversation, with all alternatives, in characters (Unicode scalars, up to four bytes each). Later user messages are
+    /// rejected.
     package var maxCharacters = 2_000_000
-    /// The limits of one account; 0 for none. Deleted conversations and replaced messages do not count.
+    /// The limits of one account; 0 for none. Deleted conversations do not count.
     package var maxConversations = 10_000
     /// In Unicode scalars, of all conversations together. Later user messages are rejected.
     package var maxStoredCharacters = 20_000_000
@@ -38,6 +39,8 @@ package struct StoreOptions: Sendable {
     package var leaseTime = Duration.seconds(6)
     /// An answer of a server without leases (schema version 7) that was not saved for this long is no longer being generated.
     package var interruptedAfter = Duration.seconds(8)
+    /// Whether the page says that chats may be used for training. Only messages that are stored meanwhile may be.
+    package var tellsAboutTraining = false
     package var now: @Sendable () -> Timestamp = Timestamp.now
 
     package init() {}

@@ -12,7 +12,7 @@ import Testing
     private struct AdaFixture {
         static let marker = "adasword"
         let server: TestServer
-        let conversation, deleted, key, session, invitation, user, question: String
+        let conversation, deleted, key, session, invitation, user, question, answer: String
         let ada: [String: String]
 
         init(_ change: (inout ServeSettings) -> Void = { _ in }) throws {
@@ -27,6 +27,7 @@ import Testing
             let start = try server.chat(#"{"message":"\#(Self.marker)"}"#, as: ada).start
             conversation = try #require(start["conversation_id"]?.string)
             question = try #require(start["message_id"]?.string)
+            answer = try #require(start["answer_id"]?.string)
             deleted = try #require(try server.chat(#"{"message":"\#(Self.marker)"}"#, as: ada).start["conversation_id"]?.string)
             #expect(connection.ask("DELETE", "/api/conversations/\(deleted)", ada)?.status == 204)
             key = try #require(try connection.post("/api/keys", #"{"name":"\#(Self.marker)"}"#, ada)?.json()["id"]?.string)
@@ -47,7 +48,8 @@ import Testing
             case _ where route.pattern.hasSuffix("/restore"): deleted
             default: conversation
             }
-            return route.pattern.replacing("{id}", with: id).replacing("{file}", with: "app.js").replacing("{model}", with: "test-model")
+            return route.pattern.replacing("{id}", with: id).replacing("{message}", with: answer).replacing("{file}", with: "app.js")
+                .replacing("{model}", with: "test-model")
         }
 
         /// A valid request body.
@@ -57,6 +59,9 @@ import Testing
             case "/api/chat": #"{"message":"x","conversation_id":"\#(conversation)","replace_from":"\#(question)"}"#
             case "/api/chat/guest", "/chat": #"{"message":"x"}"#
             case "/api/conversations", "/api/conversations/{id}": #"{"title":"x"}"#
+            case _ where route.pattern.hasSuffix("/rating"): #"{"rating":"bad","reason":"incorrect"}"#
+            case _ where route.pattern.hasSuffix("/correction"): #"{"content":"x"}"#
+            case "/api/me": #"{"training":false}"#
             case "/api/keys": #"{"name":"x"}"#
             case "/api/auth/register": #"{"username":"\#(Self.marker)","password":"another horse"}"#
             case "/api/auth/login": #"{"username":"\#(Self.marker)","password":"another horse"}"#
@@ -85,7 +90,11 @@ import Testing
             let connection = try server.connect()
             let messages = try server.messages(of: conversation, as: ada)
             #expect(messages == ["user: \(Self.marker)", "assistant: \(OneSentenceModel.sentence)"])
-            #expect(try connection.ask("GET", "/api/conversations/\(conversation)", ada)?.json()["title"]?.string == Self.marker)
+            let found = try #require(try connection.ask("GET", "/api/conversations/\(conversation)", ada)?.json())
+            #expect(found["title"]?.string == Self.marker && found["training"]?.boolean == true)
+            let last = found["messages"]?.elements.flatMap { Array($0).last }
+            #expect(last != nil && last?["rating"] == nil && last?["correction"] == nil)
+            #expect(try connection.ask("GET", "/api/me", ada)?.json()["training"]?.boolean == true)
             #expect(connection.ask("GET", "/api/conversations/\(deleted)", ada)?.status == 404)
             #expect(try connection.ask("GET", "/api/keys", ada)?.json()["keys"]?.elements.flatMap { Array($0).first }?["id"]?.string == key)
             #expect(connection.post("/api/auth/login", #"{"username":"\#(Self.marker)","password":"correct horse"}"#)?.status == 200)

@@ -63,6 +63,7 @@ final class GenerationGate: Sendable {
     }
 
     func open() { isOpen.store(true, ordering: .relaxed) }
+    func close() { isOpen.store(false, ordering: .relaxed) }
 }
 
 final class AtomicCounter: Sendable {

@@ -43,11 +43,15 @@ import Testing
     }
 
     private static let conversation = "id: id, title: Hi there, created_at: time, updated_at: time"
-    private static let messages = """
+    private static let settings = "system_prompt: null, model: null, training: true"
+    private static func messages(with details: String) -> String {
+        """
         [{id: id, role: user, content: Hi there, created_at: time}, \
         {id: id, role: assistant, content: Hi, you!é日, created_at: time, parent_id: id, reason: stop, \
-        metrics: {answer_tokens: 10, seconds: number, tokens_per_second: number, first_token_seconds: number}}]
+        metrics: {answer_tokens: 10, seconds: number, tokens_per_second: number, first_token_seconds: number}\(details)}]
         """
+    }
+    private static let messages = messages(with: ", model: test-model")
 
     @Test func `an account and its conversations`() throws {
         let chat = try server.chat(#"{"message":"Hi there"}"#, as: ada)
@@ -57,25 +61,26 @@ import Testing
             first_token_seconds: number}
             """)
         #expect(try response("GET", "/api/me", ada) == """
-            200 {username: ada, email: ada@example.org, created_at: time, model: test-model, context: 64}
+            200 {username: ada, email: ada@example.org, created_at: time, model: test-model, context: 64, training: true}
             """)
         let session = "id: id, created_at: time, last_used_at: time, expires_at: time, address: 127.0.0.1, user_agent: "
         #expect(try response("GET", "/api/me/sessions", ada) == "200 {sessions: [{\(session), current: true}]}")
         #expect(try response("GET", "/api/conversations", ada) == "200 {conversations: [{\(Self.conversation)}], next_cursor: null}")
         #expect(try response("GET", "/api/conversations/\(id)", ada)
-                == "200 {\(Self.conversation), answering: false, messages: \(Self.messages)}")
+                == "200 {\(Self.conversation), \(Self.settings), answering: false, messages: \(Self.messages)}")
         #expect(try response("POST", "/api/keys", ada, #"{"name":"laptop"}"#)
                 == "201 {id: id, name: laptop, created_at: time, last_used_at: null, key: secret}")
         let key = "{id: id, name: laptop, created_at: time, last_used_at: null"
         #expect(try response("GET", "/api/keys", ada) == "200 {keys: [\(key)}]}")
         #expect(try response("GET", "/api/me/export", ada) == """
-            200 {exported_at: time, profile: {username: ada, email: ada@example.org, created_at: time, last_active_at: time}, \
-            conversations: [{\(Self.conversation), messages: \(Self.messages)}], keys: [\(key), revoked_at: null}], \
+            200 {exported_at: time, profile: {username: ada, email: ada@example.org, created_at: time, training: true, \
+            last_active_at: time}, conversations: [{\(Self.conversation), \(Self.settings), messages: \(Self.messages), \
+            alternatives: [], preferences: []}], keys: [\(key), revoked_at: null}], \
             sessions: [{\(session)}]}
             """)
         #expect(connection.ask("GET", "/api/me/export", ada)?.text.hasSuffix("}\n") == true)
         #expect(try response("PATCH", "/api/conversations/\(id)", ada, #"{"title":"Rain"}"#)
-                == "200 {id: id, title: Rain, created_at: time, updated_at: time}")
+                == "200 {id: id, title: Rain, created_at: time, updated_at: time, \(Self.settings)}")
         #expect(try response("PATCH", "/api/conversations/\(id)", ada, "{}").hasPrefix("422 {error: {code: "))
     }
 
@@ -95,7 +100,8 @@ import Testing
         let owned = "{\(Self.conversation), user_id: id, username: ada, messages: 2}"
         #expect(try response("GET", "/api/admin/conversations", admin) == "200 {conversations: [\(owned)], total: 1}")
         #expect(try response("GET", "/api/admin/users/\(user)/conversations", admin) == "200 {conversations: [\(owned)], total: 1}")
-        #expect(try response("GET", "/api/admin/conversations/\(id)/messages", admin) == "200 {messages: \(Self.messages), total: 2}")
+        let messages = Self.messages(with: "")
+        #expect(try response("GET", "/api/admin/conversations/\(id)/messages", admin) == "200 {messages: \(messages), total: 2}")
         let invitation = "id: id, email: eve@example.org, created_at: time, expires_at: time, used_at: null, username: null"
         #expect(try response("POST", "/api/admin/users", admin, #"{"invite":true,"email":"eve@example.org"}"#)
                 == "201 {\(invitation), code: secret}")
@@ -120,7 +126,7 @@ import Testing
     @Test func `the server's state`() throws {
         #expect(try response("GET", "/api/health") == """
             200 {status: ready, model: test-model, models: [test-model], remote: true, context: 64, starter_questions: [], \
-            registration: open, uptime_seconds: number, servers: 1, queue: {running: 0, waiting: 0}}
+            registration: open, training: true, uptime_seconds: number, servers: 1, queue: {running: 0, waiting: 0}}
             """)
         #expect(try response("GET", "/api/ready") == "200 {status: ready, checks: {model: ok, engine: ok, database: ok}}")
         #expect(try response("GET", "/stats") == "200 {count: 0, ready: false, collecting: true}")

@@ -65,6 +65,7 @@ final class TestServer {
         change(&settings)
         var storeOptions = storeOptions
         storeOptions.now = { clock.now }
+        storeOptions.tellsAboutTraining = storeOptions.tellsAboutTraining || collecting
         store = try Store(database ?? "sqlite:" + folder("chats.db"), storeOptions)
         self.secret = try secret ?? Secret(validating: Secret.generate(), source: "a test")
         chatLog = collecting ? try ChatLog(folder("chat_history.jsonl")) : nil

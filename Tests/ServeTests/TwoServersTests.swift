@@ -26,6 +26,34 @@ import Threads
         #expect(try servers.second.connect().ask("GET", "/api/me", ada)?.status == 401)
     }
 
+    @Test(arguments: [true, false]) func `alternatives, ratings and switches are the same on both`(_ isSQLite: Bool) throws {
+        let gate = GenerationGate(beforeCharacter: 3)
+        gate.open()
+        let servers = try ServerPair(isSQLite, RecordingBackend(gate: gate)), ada = try servers.first.account("ada")
+        let start = try servers.first.chat(#"{"message":"one"}"#, as: ada).start
+        let id = try #require(start["conversation_id"]?.string), question = try #require(start["message_id"]?.string)
+        let first = try #require(start["answer_id"]?.string), path = "/api/conversations/\(id)"
+        let again = #"{"conversation_id":"\#(id)","regenerate":"\#(question)"}"#
+        let second = try #require(try servers.second.chat(again, as: ada).start["answer_id"]?.string)
+        let type = ada.merging(["Content-Type": "application/json"]) { $1 }
+        let rating = "\(path)/messages/\(first)/rating", switching = "\(path)/messages/\(first)/activate"
+        #expect(try servers.second.connect().ask("PUT", rating, type, body: #"{"rating":"good"}"#)?.status == 204)
+        // The second server may not change the path while the first one generates an answer.
+        gate.close()
+        let stream = try servers.first.openStream("/api/chat", again, ada)
+        let third = try #require(try stream.next()?.data["answer_id"]?.string)
+        #expect(try servers.second.connect().post(switching, "{}", ada)?.status == 409)
+        #expect(try servers.second.connect().post("/api/chat", again, ada)?.status == 409)
+        gate.open()
+        _ = try stream.read()
+        #expect(try servers.second.connect().post(switching, "{}", ada)?.status == 200)
+        for server in [servers.first, servers.second] {
+            let last = try #require(try server.connect().ask("GET", path, ada)?.json()["messages"]?.elements.flatMap { Array($0).last })
+            #expect(last["id"]?.string == first && last["rating"]?["rating"]?.string == "good")
+            #expect(last["alternatives"]?.elements.map { $0.compactMap(\.string) }.map(Set.init) == [first, second, third])
+        }
+    }
+
     @Test(arguments: [true, false]) func `messages sent through both at once are all stored, once and in order`(_ isSQLite: Bool) throws {
         let servers = try ServerPair(isSQLite), ada = try servers.first.account("ada")
         let id = try #require(try servers.first.chat(#"{"message":"start"}"#, as: ada).start["conversation_id"]?.string)

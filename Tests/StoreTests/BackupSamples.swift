@@ -42,6 +42,15 @@ extension Store {
         let replaced = try createConversation("replaced", for: bob, question: NewMessage(.user, "first")).0.id
         let first = try conversation(replaced, of: bob).1[0].id
         try append(NewMessage(.user, "second"), to: replaced, of: bob, replacingFrom: first)
+        let answers = try ["1", "2"].map { text in
+            let first = text == "1" ? nil : try conversation(replaced, of: bob).1[1].id
+            return try append(NewMessage(.assistant, text), to: replaced, of: bob, replacingFrom: first)
+        }
+        try activate(answers[0].id, in: replaced, of: bob)
+        try rate(answers[0].id, in: replaced, of: bob, Rating(.bad, .other, comment: "NUL \u{0}"))
+        try correct(answers[1].id, in: replaced, of: bob, to: "corrected")
+        _ = try update(replaced, of: bob) { $0.systemPrompt = ""; $0.model = "m"; $0.isExcludedFromTraining = true }
+        try setExcludedFromTraining(bob, to: true)
         try delete(createConversation("deleted", for: bob).0.id, of: bob)
         try record(Generation(model: "m", promptTokens: 0, answerTokens: 0, seconds: 1e-300, reason: ""))
         _ = try addAPIKey("laptop", hash: "digest", for: ada)

@@ -94,7 +94,7 @@ import Testing
         #expect(try store.conversation(chat, of: ada).1.last == answer && store.conversation(chat, of: ada).0.messageCount == 3)
     }
 
-    @Test(arguments: Backend.allCases) func `an edited message replaces the original and all later messages`(_ backend: Backend) throws {
+    @Test(arguments: Backend.allCases) func `an edited message takes the place of all later messages, too`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store { $0.undoWindow = .seconds(60) }, ada = try store.addTestUser("ada")
         let chat = try store.createConversation("chat", for: ada).0.id
         let messages = try ["q1", "a1", "q2", "a2"].enumerated().map {
@@ -109,14 +109,14 @@ import Testing
         #expect(throws: StoreError.notFound(.message)) {
             try store.append(NewMessage(.user, "wrong role"), to: chat, of: ada, replacingFrom: messages[1].id)
         }
-        // A message that is appended again after it was replaced stays replaced.
+        // A message that is appended again stays off the active path.
         #expect(try store.append(NewMessage(.user, "q2"), as: messages[2].id, to: chat, of: ada) == messages[2])
         try store.append(NewMessage(.assistant, "a2'"), to: chat, of: ada)
         #expect(try store.contents(of: chat, ada) == ["q1", "a1", "q2'", "a2'"] && store.conversation(chat, of: ada).0.messageCount == 4)
         #expect(try store.sql("SELECT count(*) FROM messages") == [[.integer(6)]])
         db.advanceClock(by: .seconds(60))
         try store.purge()
-        #expect(try store.sql("SELECT count(*) FROM messages") == [[.integer(4)]])
+        #expect(try store.sql("SELECT count(*) FROM messages") == [[.integer(6)]])
         #expect(try store.contents(of: chat, ada) == ["q1", "a1", "q2'", "a2'"])
     }
 

@@ -82,12 +82,12 @@ import Testing
     }
 
     /// After all migrations.
-    private static let versions: [[[SQLValue]]] = [(1...7).map { [.integer($0)] }, [[.integer(8)], [.integer(9)]]]
+    private static let versions: [[[SQLValue]]] = [(1...7).map { [.integer($0)] }, [[.integer(8)], [.integer(9)], [.integer(10)]]]
 
     /// A released migration must not change.
     @Test(arguments: Backend.allCases) func `the migrations create the same schema as before`(_ backend: Backend) throws {
         let new = try TestDatabase(backend).store()
-        for version in [1, 7, 8] { #expect(try tables(oldDatabase(backend, version: version).store(), backend) == tables(new, backend)) }
+        for version in [1, 7, 8, 9] { #expect(try tables(oldDatabase(backend, version: version).store(), backend) == tables(new, backend)) }
     }
 
     private func tables(_ store: Store, _ backend: Backend) throws -> [[SQLValue]] {

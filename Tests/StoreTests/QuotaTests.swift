@@ -29,8 +29,9 @@ import Testing
         try store.append(NewMessage(.assistant, "An answer is not limited."), to: first, of: ada)
         _ = try store.createConversation("other account", for: bob, question: NewMessage(.user, "12345678901234567890"))
         try store.delete(first, of: ada)
-        // Replacing frees the ten characters of both messages.
-        try store.append(NewMessage(.user, "12345678901234567890"), to: second, of: ada, replacingFrom: long.id)
+        // The ten characters of both messages still count: they stay as an alternative.
+        #expect(throws: error) { try store.append(NewMessage(.user, "12345678901"), to: second, of: ada, replacingFrom: long.id) }
+        try store.append(NewMessage(.user, "1234567890"), to: second, of: ada, replacingFrom: long.id)
         #expect(throws: error) { try store.append(NewMessage(.user, "x"), to: second, of: ada) }
     }
 

@@ -20,7 +20,9 @@ extension StoredConversation {
 private struct ReferenceStore {
     struct Entry {
         let message: Message
-        var replacedAt: Timestamp?
+        let previous: MessageID?
+        /// The message that followed when this one left the active path.
+        var next: MessageID?
     }
 
     struct ReferenceConversation {
@@ -31,8 +33,34 @@ private struct ReferenceStore {
         var updatedAt: Timestamp
         var deletedAt: Timestamp?
         var entries: [Entry] = []
+        /// Indices of `entries`.
+        var path: [Int] = []
 
-        var visible: [Message] { entries.filter { $0.replacedAt == nil }.map(\.message) }
+        var visible: [Message] { path.map { entries[$0].message } }
+
+        mutating func leavePath(from position: Int) {
+            for i in position..<path.count {
+                entries[path[i]].next = i + 1 < path.count ? entries[path[i + 1]].message.id : nil
+            }
+            path.removeSubrange(position...)
+        }
+
+        /// Makes a message active, with those that followed it.
+        mutating func activate(_ id: MessageID) {
+            func index(_ id: MessageID) -> Int { entries.firstIndex { $0.message.id == id } ?? -1 }
+            var new = [index(id)]
+            while let previous = entries[new[0]].previous { new.insert(index(previous), at: 0) }
+            while true {
+                let last = entries[new[new.count - 1]], children = entries.indices.filter { entries[$0].previous == last.message.id }
+                let next = children.first { path.contains($0) } ?? children.first { entries[$0].message.id == last.next }
+                guard let next = next ?? children.max(by: { isEarlier($0, $1) }) else { break }
+                new.append(next)
+            }
+            leavePath(from: zip(new, path).prefix { $0 == $1 }.count)
+            path = new
+        }
+
+        private func isEarlier(_ a: Int, _ b: Int) -> Bool { (entries[a].message.createdAt, a) < (entries[b].message.createdAt, b) }
         var summary: Summary {
             Summary(id: id, title: title, createdAt: createdAt, updatedAt: updatedAt, count: visible.count)
         }
@@ -58,7 +86,6 @@ private struct ReferenceStore {
     }
 
     mutating func purge(_ end: Timestamp) -> Int {
-        for i in chats.indices { chats[i].entries.removeAll { $0.replacedAt.map { $0 <= end } ?? false } }
         let before = chats.count
         chats.removeAll { $0.deletedAt.map { $0 <= end } ?? false }
         return before - chats.count
@@ -88,7 +115,7 @@ private struct RandomRun {
     mutating func step() throws {
         if random.below(3) == 0 { advanceClock(.milliseconds(random.below(4) == 0 ? 9_000 : random.below(3))) }
         let name: String
-        switch random.below(20) {
+        switch random.below(22) {
         case 0, 1:
             name = "create"
             try create()
@@ -116,6 +143,9 @@ private struct RandomRun {
         case 18:
             name = "totals"
             try totals()
+        case 19, 20:
+            name = "switch"
+            try switchBranch()
         default:
             name = "search"
             try search()
@@ -176,22 +206,29 @@ private struct RandomRun {
             return
         }
         if let first {
-            let start = model.chats[i].entries.firstIndex {
-                $0.message.id == first && $0.message.role == role && $0.replacedAt == nil
-            }
-            guard let start else {
+            guard let start = model.chats[i].visible.firstIndex(where: { $0.id == first && $0.role == role }) else {
                 #expect(result == .failure(.notFound(.message)))
                 return
             }
-            for j in start..<model.chats[i].entries.count where model.chats[i].entries[j].replacedAt == nil {
-                model.chats[i].entries[j].replacedAt = now
-            }
+            model.chats[i].leavePath(from: start)
         }
-        let message = try result.get()
+        let message = try result.get(), previous = model.chats[i].visible.last?.id
         #expect(message.role == role && message.content == new.content && message.createdAt == now)
-        model.chats[i].entries.append(.init(message: message))
+        model.chats[i].path.append(model.chats[i].entries.count)
+        model.chats[i].entries.append(.init(message: message, previous: previous))
         model.chats[i].updatedAt = now
         model.answers += generation == nil ? 0 : 1
+    }
+
+    private mutating func switchBranch() throws {
+        let (owner, id) = choose(), chat = model.chats.firstIndex { $0.id == id }
+        let message = chat.flatMap { model.chats[$0].entries.randomElement(using: &random)?.message.id }
+        let result = outcome { () throws(StoreError) in try store.activate(message ?? MessageID(), in: id, of: users[owner]) }
+        do throws(StoreError) {
+            let i = try model.index(id, owner)
+            if let message { model.chats[i].activate(message) }
+            #expect(failure(of: result) == (message == nil ? .notFound(.message) : nil))
+        } catch { #expect(failure(of: result) == error) }
     }
 
     private mutating func rename() throws {
@@ -268,6 +305,6 @@ private func failure<Success>(of result: Result<Success, StoreError>) -> StoreEr
     func `random operations have the same results as a reference implementation`(_ backend: Backend, _ seed: UInt64) throws {
         var run = try RandomRun(backend, seed: seed)
         for _ in 0..<1_000 { try run.step() }
-        #expect(run.counts.count == 10 && run.counts.values.allSatisfy { $0 > 10 })
+        #expect(run.counts.count == 11 && run.counts.values.allSatisfy { $0 > 10 })
     }
 }

@@ -57,6 +57,8 @@ class World:
         # Closed registration needs one of the invitations. `codes` are for new passwords, by username.
         self.closed, self.invitations, self.codes, self.keys = False, set(), {}, {}
         self.collected, self.collecting = 0, True
+        # Whether chats may be used for training, and the accounts that are left out.
+        self.training, self.left_out = False, set()
         self.starters = []
         self.adapters = []
         self.loading = False
@@ -93,13 +95,17 @@ class World:
     def make_conversation(self, name, title):
         time = now()
         conversation = {"id": secrets.token_hex(8), "owner": name, "title": title, "created_at": time, "updated_at": time, "messages": [],
-                        "deleted": 0}
+                        "deleted": 0, "system_prompt": None, "model": None, "training": True, "tails": {}}
         self.conversations[conversation["id"]] = conversation
         return conversation
 
 
 def summary(conversation):
     return {key: conversation[key] for key in ("id", "title", "created_at", "updated_at")}
+
+
+def settings(conversation):
+    return {key: conversation[key] for key in ("system_prompt", "model", "training")}
 
 
 def message(role, content):
@@ -141,7 +147,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    do_GET = do_POST = do_PATCH = do_DELETE = do
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do
 
     def read_body(self):
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -251,7 +257,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         name = self.user()
         user = self.world.users[name]
         self.reply(200, {"username": name, "email": user["email"], "created_at": user["created_at"], "context": self.world.context,
-                         "model": self.world.model})
+                         "model": self.world.model, "training": name not in self.world.left_out})
+
+    def change_me(self):
+        name, training = self.user(), self.body.get("training")
+        if training is not None:
+            (self.world.left_out.discard if training else self.world.left_out.add)(name)
+        self.me()
 
     def confirm(self, name):
         if self.world.users[name]["password"] != self.body.get("password"):
@@ -323,16 +335,85 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.reply(200, {"conversations": [summary(c) for c in found[start:end]], "next_cursor": str(end) if end < len(found) else None})
 
     def create(self):
-        self.reply(201, summary(self.world.make_conversation(self.user(), self.body.get("title") or "New chat")))
+        made = self.world.make_conversation(self.user(), self.body.get("title") or "New chat")
+        self.reply(201, summary(made) | settings(made))
 
     def read(self, id):
         found = self.world.conversation(self.user(), id)
-        self.reply(200, summary(found) | {"answering": found["id"] in self.world.running, "messages": found["messages"]})
+        self.reply(200, summary(found) | settings(found) | {"answering": found["id"] in self.world.running, "messages": found["messages"]})
 
-    def rename(self, id):
+    def change(self, id):
         found = self.world.conversation(self.user(), id)
-        found["title"] = text_field(self.body, "title", 200)
-        self.reply(200, summary(found))
+        if "title" in self.body:
+            found["title"] = text_field(self.body, "title", 200)
+        if "system_prompt" in self.body:
+            found["system_prompt"] = text_field(self.body, "system_prompt", 8000, min_length=0) or None
+        found |= {name: self.body[name] for name in ("model", "training") if name in self.body}
+        self.reply(200, summary(found) | settings(found))
+
+    # Alternatives and feedback
+
+    def leave(self, conversation, index):
+        """Takes the messages from an index on off the active path."""
+        tail = conversation["messages"][index:]
+        del conversation["messages"][index:]
+        if tail:
+            conversation["tails"][tail[0]["id"]] = tail
+        return tail[0] if tail else None
+
+    def join(self, old, new):
+        """Makes a new message an alternative of an old one."""
+        if old:
+            ids = old.setdefault("alternatives", [old["id"]])
+            ids.append(new["id"])
+            new["alternatives"] = ids
+
+    def activate(self, id, message):
+        found = self.world.conversation(self.user(), id)
+        with self.world.lock:
+            if found["id"] in self.world.running:
+                raise APIError(409, "answering", "This conversation already has an answer in progress.", retry_after=1)
+            if message in found["tails"]:
+                group = found["tails"][message][0]["alternatives"]
+                index = next(i for i, m in enumerate(found["messages"]) if m["id"] in group)
+                self.leave(found, index)
+                found["messages"] += found["tails"].pop(message)
+            elif not any(m["id"] == message for m in found["messages"]):
+                raise APIError(404, "not_found", "No such message.")
+        self.read(id)
+
+    def alternatives(self, id, message):
+        found = self.world.conversation(self.user(), id)
+        listed = [m | {"active": m in found["messages"]} for tail in [found["messages"], *found["tails"].values()] for m in tail]
+        one = next((m for m in listed if m["id"] == message), None)
+        if not one:
+            raise APIError(404, "not_found", "No such message.")
+        self.reply(200, {"alternatives": [m for m in listed if m["id"] in one.get("alternatives", [message])]})
+
+    def answer(self, id, message):
+        found = self.world.conversation(self.user(), id)
+        one = next((m for m in found["messages"] if m["id"] == message and m["role"] == "assistant"), None)
+        if not one:
+            raise APIError(404, "not_found", "No such message.")
+        return one
+
+    def rate(self, id, message):
+        if self.body.get("rating") not in ("good", "bad"):
+            raise APIError(422, "invalid", "rating: expected good or bad.", "rating")
+        self.answer(id, message)["rating"] = self.body
+        self.reply(204)
+
+    def unrate(self, id, message):
+        self.answer(id, message).pop("rating", None)
+        self.reply(204)
+
+    def correct(self, id, message):
+        self.answer(id, message)["correction"] = text_field(self.body, "content", 100_000)
+        self.reply(204)
+
+    def uncorrect(self, id, message):
+        self.answer(id, message).pop("correction", None)
+        self.reply(204)
 
     def delete(self, id):
         self.world.conversation(self.user(), id)["deleted"] = time.time()
@@ -353,7 +434,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # Chat
 
     def check_chat(self):
-        text = text_field(self.body, "message", 100_000)
+        text = "" if self.body.get("regenerate") else text_field(self.body, "message", 100_000)
         for name, (low, high) in NUMBERS.items():
             value = self.body.get(name)
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -378,31 +459,46 @@ class Handler(http.server.BaseHTTPRequestHandler):
             conversation = self.world.conversation(name, id) if id else None
             if conversation and conversation["id"] in self.world.running:
                 raise APIError(409, "answering", "The previous message of this conversation is being answered.", retry_after=1)
-            conversation = self.add_prompt(name, conversation, text)
+            index = self.index(conversation, "regenerate")
+            if index is None:
+                conversation = self.add_prompt(name, conversation, text)
+                index = len(conversation["messages"]) - 1
             self.world.running.add(conversation["id"])
-        prompt, answer = conversation["messages"][-1], message("assistant", "")
-        turns = [turn["content"] for turn in conversation["messages"][:-1]]
+        prompt, answer = conversation["messages"][index], message("assistant", "")
+        text = prompt["content"]
+        turns = [turn["content"] for turn in conversation["messages"][:index]]
         try:
             ids = {"conversation_id": conversation["id"], "title": conversation["title"],
-                   "message_id": prompt["id"], "answer_id": answer["id"]}
+                   "message_id": prompt["id"], "answer_id": answer["id"], "model": conversation["model"] or self.world.model}
             answer["content"] = self.stream(ids, text, turns)
             answer |= {"reason": self.figures.pop("reason"), "metrics": self.figures} if self.figures else {}
         finally:
             with self.world.lock:
-                conversation["messages"].append(answer)
+                if answer["content"] or not self.body.get("regenerate"):
+                    self.join(self.leave(conversation, index + 1), answer)
+                    conversation["messages"].append(answer)
                 conversation["updated_at"] = now()
                 self.world.running.discard(conversation["id"])
 
+    def index(self, conversation, field):
+        """The index of the user message that a field names."""
+        if not self.body.get(field):
+            return None
+        messages = conversation["messages"] if conversation else []
+        index = next((i for i, m in enumerate(messages) if m["id"] == self.body[field] and m["role"] == "user"), None)
+        if index is None:
+            raise APIError(422, "invalid", f"{field}: expected the id of a user message of this conversation.", field)
+        return index
+
     def add_prompt(self, name, conversation, text):
-        first = self.body.get("replace_from")
-        if first:
-            messages = conversation["messages"] if conversation else []
-            index = next((i for i, m in enumerate(messages) if m["id"] == first and m["role"] == "user"), None)
-            if index is None:
-                raise APIError(422, "invalid", "replace_from: expected the id of a user message in this conversation.", "replace_from")
-            del conversation["messages"][index:]
-        conversation = conversation or self.world.make_conversation(name, textwrap.shorten(text, 60, placeholder="…") or "…")
-        conversation["messages"].append(message("user", text))
+        index, new = self.index(conversation, "replace_from"), message("user", text)
+        if index is not None:
+            self.join(self.leave(conversation, index), new)
+        if not conversation:
+            conversation = self.world.make_conversation(name, textwrap.shorten(text, 60, placeholder="…") or "…")
+            conversation |= {"system_prompt": self.body.get("system_prompt"), "training": self.body.get("training", True)}
+        conversation["model"] = self.body.get("model") or conversation["model"]
+        conversation["messages"].append(new)
         return conversation
 
     def stream(self, ids, text, turns):
@@ -463,7 +559,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def health(self):
         status = {"status": "loading" if self.world.loading else "ready", "model": self.world.model, "context": self.world.context,
                   "models": [self.world.model, *self.world.adapters], "starter_questions": self.world.starters, "registration": "invitation" if self.world.closed else "open",
-                  "remote": False, "uptime_seconds": 1, "queue": {"running": len(self.world.running), "waiting": 0}}
+                  "remote": False, "training": self.world.training, "uptime_seconds": 1, "queue": {"running": len(self.world.running), "waiting": 0}}
         self.reply(200, status)
 
     def stats(self):
@@ -478,6 +574,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 ROUTES = [
     ("GET", r"/", Handler.page), ("GET", r"/web/([\w.-]+)", Handler.page),
     ("POST", r"/api/auth/register", Handler.register), ("POST", r"/api/auth/login", Handler.login), ("GET", r"/api/me", Handler.me),
+    ("PATCH", r"/api/me", Handler.change_me),
     ("POST", r"/api/auth/reset-password", Handler.reset_password), ("POST", r"/api/auth/logout", Handler.logout),
     ("POST", r"/api/me/password", Handler.change_password), ("POST", r"/api/me/delete", Handler.delete_account),
     ("GET", r"/api/me/sessions", Handler.list_sessions), ("DELETE", r"/api/me/sessions", Handler.end_all_sessions),
@@ -486,8 +583,14 @@ ROUTES = [
     ("DELETE", r"/api/keys/(\w+)", Handler.revoke_key),
     ("GET", r"/api/conversations", Handler.list), ("POST", r"/api/conversations", Handler.create),
     ("GET", r"/api/conversations/(\w+)", Handler.read),
-    ("PATCH", r"/api/conversations/(\w+)", Handler.rename), ("DELETE", r"/api/conversations/(\w+)", Handler.delete),
+    ("PATCH", r"/api/conversations/(\w+)", Handler.change), ("DELETE", r"/api/conversations/(\w+)", Handler.delete),
     ("POST", r"/api/conversations/(\w+)/restore", Handler.restore), ("POST", r"/api/conversations/(\w+)/stop", Handler.stop),
+    ("GET", r"/api/conversations/(\w+)/messages/(\w+)/alternatives", Handler.alternatives),
+    ("POST", r"/api/conversations/(\w+)/messages/(\w+)/activate", Handler.activate),
+    ("PUT", r"/api/conversations/(\w+)/messages/(\w+)/rating", Handler.rate),
+    ("DELETE", r"/api/conversations/(\w+)/messages/(\w+)/rating", Handler.unrate),
+    ("PUT", r"/api/conversations/(\w+)/messages/(\w+)/correction", Handler.correct),
+    ("DELETE", r"/api/conversations/(\w+)/messages/(\w+)/correction", Handler.uncorrect),
     ("POST", r"/api/chat", Handler.chat), ("POST", r"/api/chat/guest", Handler.guest_chat),
     ("GET", r"/api/health", Handler.health), ("GET", r"/stats", Handler.stats), ("POST", r"/tokenize", Handler.tokenize),
 ]

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import shutil
+import time
 
 from playwright.sync_api import sync_playwright
 
@@ -88,6 +89,19 @@ class Stage:
         page.click("#account-submit")
         page.wait_for_selector("#conversations a")
         return page
+
+
+def scripted(test):
+    """Marks a test that needs the mock server's answers, faults or clock."""
+    test.scripted = True
+    return test
+
+
+def eventually(check, seconds=20):
+    end = time.time() + seconds
+    while not check():
+        assert time.time() < end, f"timed out after {seconds} s"
+        time.sleep(0.05)
 
 
 def ask(page, text, wait=True):

@@ -11,7 +11,7 @@ import yaml
 DESCRIPTION = yaml.safe_load((pathlib.Path(__file__).resolve().parents[2] / "Documentation/Reference/openapi.yaml").read_text())
 EVENTS = {"start": {"prompt_tokens", "context"}, "token": {"text"}, "warning": {"dropped_turns", "cut"},
           "done": {"reason", "prompt_tokens", "answer_tokens", "cached_tokens", "seconds", "tokens_per_second", "first_token_seconds"}, "error": {"error"}}
-IDS = {"conversation_id", "title", "message_id", "answer_id"}
+IDS = {"conversation_id", "title", "message_id", "answer_id", "model"}
 
 
 def resolved(value):
@@ -111,6 +111,32 @@ def check_account(ask, account):
     ask("GET", "/api/me", expected=401)
 
 
+def check_feedback(ask, path, start):
+    """Another answer to the question of a chat's start event, ratings, corrections, settings."""
+    one, answers = "/api/conversations/{id}/messages/{message}", path + "/messages/"
+    again = {"regenerate": start["message_id"], "conversation_id": start["conversation_id"], "max_tokens": 4, "temperature": 1}
+    other = check_stream(ask("POST", "/api/chat", again), guest=False)["answer_id"]
+    first = start["answer_id"]
+    listed = ask("GET", answers + first + "/alternatives", template=one + "/alternatives")["alternatives"]
+    assert {(m["id"], m["active"]) for m in listed} == {(first, False), (other, True)}
+    shown = ask("POST", answers + first + "/activate", {}, template=one + "/activate")
+    assert shown["messages"][-1]["id"] == first and shown["messages"][-1]["alternatives"] == [first, other]
+    ask("PUT", answers + first + "/rating", {"rating": "bad", "reason": "incorrect", "comment": "no"}, one + "/rating", expected=204)
+    ask("PUT", answers + first + "/rating", {"rating": "superb"}, one + "/rating", expected=422)
+    ask("PUT", answers + first + "/correction", {"content": "Better."}, one + "/correction", expected=204)
+    found = ask("GET", path, template="/api/conversations/{id}")["messages"][-1]
+    assert found["rating"] == {"rating": "bad", "reason": "incorrect", "comment": "no"} and found["correction"] == "Better."
+    for part in ("/rating", "/correction"):
+        ask("DELETE", answers + first + part, template=one + part, expected=204)
+    found = ask("GET", path, template="/api/conversations/{id}")["messages"][-1]
+    assert "rating" not in found and "correction" not in found
+    changed = ask("PATCH", path, {"system_prompt": "Be kind.", "training": False}, template="/api/conversations/{id}")
+    assert changed["system_prompt"] == "Be kind." and changed["training"] is False
+    assert ask("PATCH", "/api/me", {"training": False})["training"] is False
+    assert ask("PATCH", "/api/me", {"training": True})["training"] is True
+    ask("POST", answers + "nowhere/activate", {}, template=one + "/activate", expected=404)
+
+
 def check_chats(ask):
     for field, value in {"temperature": 3, "top_p": 0, "top_k": -1, "max_tokens": 0, "message": " "}.items():
         assert ask("POST", "/api/chat", {"message": "hello"} | {field: value}, expected=422)["error"]["field"] == field
@@ -124,6 +150,7 @@ def check_chats(ask):
     stored = ask("GET", path, template=one)
     assert [m["id"] for m in stored["messages"]] == [again["message_id"], again["answer_id"]]
     assert stored["messages"][0]["content"] == "hello again"
+    check_feedback(ask, path, again)
     unknown = {"message": "x", "conversation_id": stored["id"], "replace_from": "nowhere"}
     assert ask("POST", "/api/chat", unknown, expected=422)["error"]["field"] == "replace_from"
     ask("POST", "/api/chat", {"message": "x", "conversation_id": "nowhere"}, expected=404)

@@ -28,7 +28,7 @@ def test_hostile_answers(stage):
     page = stage.open(width=390, height=700)
     assert len(hostile.ANSWERS) == 200
     page.evaluate("""async () => { const { Thread } = await import('/web/thread.js');
-        window.show = (text) => { const list = document.getElementById('thread'); const thread = new Thread({});
+        window.show = (text) => { const list = document.getElementById('thread'); const thread = new Thread({ isGuest: () => true });
             thread.clear(); const message = { role: 'assistant', content: text.slice(0, text.length / 2), state: 'streaming' };
             thread.show([message]); message.content = text; message.state = undefined; thread.show([message]); }; }""")
     url, title = page.url, page.title()
@@ -110,7 +110,7 @@ def test_markdown(stage):
         "| a | b |\n|---|:-:|\n| 1 |":
             "<table><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td>1</td><td></td></tr></tbody></table>",
         "a | b": "<p>a | b</p>",
-        "```py\nx = '**'\n```\nafter": "<pre><code>x = '**'</code></pre><p>after</p>",
+        "```py\nx = '**'\n```\nafter": "<pre><code>x = <span>'**'</span></code></pre><p>after</p>",
         "~~~\n```\n~~~": "<pre><code>```</code></pre>",
         "```\nopen": "<pre><code>open</code></pre>",
         "[a](https://b.example/c)": "<p><a>a (b.example)</a></p>",
@@ -184,6 +184,8 @@ def check_axe(page, view):
 def test_accessibility(stage):
     """All axe rules on every view, light and wide, dark and narrow."""
     for scheme, width in (("light", 1180), ("dark", 360)):
+        if stage.world:
+            stage.world.training = True
         page = stage.open(width=width, color_scheme=scheme, reduced_motion="reduce")
         check_axe(page, "welcome")
         page.goto(stage.url + "/#/register")
@@ -198,6 +200,22 @@ def test_accessibility(stage):
         ask(page, "/markdown")
         answered(page)
         check_axe(page, "chat")
+        page.click("[aria-label='Regenerate answer']")
+        page.wait_for_selector(".alternatives")
+        answered(page)
+        page.click("[aria-label='Bad answer']")
+        page.wait_for_selector(".reasons")
+        check_axe(page, "alternatives and rating")
+        page.keyboard.press("Escape")
+        page.click("[aria-label='Correct answer']")
+        check_axe(page, "correction")
+        page.fill(".correct textarea", "Better")
+        page.click(".correct .primary")
+        page.wait_for_selector(".corrected")
+        check_axe(page, "corrected")
+        page.click("#open-conversation")
+        check_axe(page, "conversation")
+        page.keyboard.press("Escape")
         page.click("#open-settings")
         check_axe(page, "settings")
         page.keyboard.press("Escape")

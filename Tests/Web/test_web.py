@@ -6,25 +6,12 @@
 import json
 import re
 import sys
-import time
 import traceback
 
 import test_contract
+import test_feedback
 import test_safety
-from stage import BASE_URL, answered, ask, overflow, stage, texts
-
-
-def scripted(test):
-    """Marks a test that needs the mock server's answers, faults or clock."""
-    test.scripted = True
-    return test
-
-
-def eventually(check, seconds=20):
-    end = time.time() + seconds
-    while not check():
-        assert time.time() < end, f"timed out after {seconds} s"
-        time.sleep(0.05)
+from stage import BASE_URL, answered, ask, eventually, overflow, scripted, stage, texts
 
 
 def test_size(stage):
@@ -116,7 +103,7 @@ def test_stream_stop_regenerate_edit(stage):
     page.click("[aria-label='Regenerate answer'] >> nth=1")
     eventually(lambda: len(stage.world.requests) == 3)
     answered(page)
-    assert stage.world.requests[2]["replace_from"] and len(conversation["messages"]) == 4 and page.locator(".message").count() == 4
+    assert stage.world.requests[2]["regenerate"] and len(conversation["messages"]) == 4 and page.locator(".message").count() == 4
     page.hover(".message.user >> nth=0")
     page.click("[aria-label='Edit message'] >> nth=0")
     page.fill(".edit textarea", "A short one")
@@ -703,7 +690,7 @@ def test_theme(stage):
 
 
 def main():
-    modules = (sys.modules[__name__], test_safety, test_contract)
+    modules = (sys.modules[__name__], test_feedback, test_safety, test_contract)
     tests = {name: test for module in modules for name, test in vars(module).items() if name.startswith("test_") and callable(test)}
     chosen = {name: test for name, test in tests.items()
               if (not sys.argv[1:] or any(word in name for word in sys.argv[1:])) and not (BASE_URL and getattr(test, "scripted", False))}

@@ -19,6 +19,9 @@ static const unsigned char composer_js[] = {
 static const unsigned char connection_js[] = {
 #embed "../Web/connection.js"
 };
+static const unsigned char conversation_dialog_js[] = {
+#embed "../Web/conversation-dialog.js"
+};
 static const unsigned char conversation_js[] = {
 #embed "../Web/conversation.js"
 };
@@ -34,8 +37,17 @@ static const unsigned char dom_js[] = {
 static const unsigned char export_js[] = {
 #embed "../Web/export.js"
 };
+static const unsigned char feedback_css[] = {
+#embed "../Web/feedback.css"
+};
+static const unsigned char feedback_js[] = {
+#embed "../Web/feedback.js"
+};
 static const unsigned char forms_js[] = {
 #embed "../Web/forms.js"
+};
+static const unsigned char highlight_js[] = {
+#embed "../Web/highlight.js"
 };
 static const unsigned char icon_svg[] = {
 #embed "../Web/icon.svg"
@@ -112,6 +124,9 @@ static const unsigned char thread_js[] = {
 static const unsigned char toast_js[] = {
 #embed "../Web/toast.js"
 };
+static const unsigned char training_js[] = {
+#embed "../Web/training.js"
+};
 static const unsigned char welcome_js[] = {
 #embed "../Web/welcome.js"
 };
@@ -124,12 +139,16 @@ static const slm_web_file files[] = {
     FILE("api.js", api_js),
     FILE("composer.js", composer_js),
     FILE("connection.js", connection_js),
+    FILE("conversation-dialog.js", conversation_dialog_js),
     FILE("conversation.js", conversation_js),
     FILE("copy.js", copy_js),
     FILE("dates.js", dates_js),
     FILE("dom.js", dom_js),
     FILE("export.js", export_js),
+    FILE("feedback.css", feedback_css),
+    FILE("feedback.js", feedback_js),
     FILE("forms.js", forms_js),
+    FILE("highlight.js", highlight_js),
     FILE("icon.svg", icon_svg),
     FILE("index.html", index_html),
     FILE("layout.js", layout_js),
@@ -155,6 +174,7 @@ static const slm_web_file files[] = {
     FILE("theme.js", theme_js),
     FILE("thread.js", thread_js),
     FILE("toast.js", toast_js),
+    FILE("training.js", training_js),
     FILE("welcome.js", welcome_js),
 };
 

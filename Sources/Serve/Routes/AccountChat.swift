@@ -8,7 +8,7 @@ import Tokenize
 extension App {
     /// Handles `POST /api/chat`, on a database thread.
     func accountChat(_ context: RequestContext) throws -> Response? {
-        let request = try AccountChatRequest(context, for: servedModel)
+        let request = try AccountChatRequest(context, for: servedModel, store)
         let model = request.model
         try rateLimits.checkChat(context.client.key)                                     // 429
         let ticket = try admission.enter(context.client.key)                             // 429, 503
@@ -28,7 +28,8 @@ extension App {
             let seconds = (ContinuousClock.now - start).inSeconds
             self.executors.database.runEvenIfFull {
                 self.storeAnswer(stream, chat, end, seconds: seconds)
-                self.logChat(request.message, stream.text, end, after: Array(chat.history.dropLast()), of: chat.owner)
+                self.logChat(
+                    chat.message, stream.text, end, after: Array(chat.history.dropLast()), of: chat.owner, in: chat.conversation.id)
             }
         }
         return nil
@@ -48,24 +49,27 @@ extension App {
         }
     }
 
-    /// Locks the conversation, then takes its lease, stores the message and reads the history in one transaction.
+    /// Locks the conversation, then takes its lease, stores the message, or finds it, and reads the history in one transaction.
     private func storeUserMessage(_ request: AccountChatRequest, _ ticket: AdmissionTicket, model: String) throws -> AccountChat {
         let id = request.conversation ?? ConversationID()
         let lease = AnswerLease(answer: MessageID(), server: replicas.id)
         try conversationLocks.lock(id, of: request.owner, for: ticket)                   // 409
         do {
-            let (conversation, messages) = try store.appendAndRead(                      // 409 if another server has the lease
-                NewMessage(.user, request.message),
-                to: id,
+            let start = try store.beginAnswer(                                           // 409 if another server has the lease
+                to: request.answered,
+                in: id,
                 of: request.owner,
-                creating: request.conversation == nil ? Self.title(for: request.message) : nil,
-                replacingFrom: request.replacedMessage,
+                creating: request.conversation == nil
+                    ? NewConversation(title: Self.title(for: request.message ?? ""), settings: request.settings) : nil,
+                model: request.namesModel ? model : nil,
                 taking: lease)
             conversationLocks.didTakeLease(lease.answer, in: id, of: request.owner)
-            return AccountChat(owner: request.owner, conversation: conversation, messages: messages, lease: lease, model: model)
+            return AccountChat(owner: request.owner, start: start, lease: lease, model: model)
         } catch {
             conversationLocks.unlock(id, of: request.owner)
-            if case .notFound(.message) = error { throw AccountChatRequest.invalidReplaceFrom }
+            if case .notFound(.message) = error {
+                throw request.message == nil ? AccountChatRequest.invalidRegenerate : AccountChatRequest.invalidReplaceFrom
+            }
             throw error
         }
     }
@@ -88,8 +92,8 @@ extension App {
                 try store.record(generation, of: chat.owner, in: id, ending: chat.lease)
             } else {
                 try store.append(
-                    NewMessage(.assistant, text), as: chat.lease.answer, to: id, of: chat.owner, answering: chat.question,
-                    generation: generation, ending: chat.lease)
+                    NewMessage(.assistant, text), as: chat.lease.answer, to: id, of: chat.owner,
+                    replacingFrom: chat.start.replacedAnswer, answering: chat.question, generation: generation, ending: chat.lease)
             }
         } catch {
             replicas.endLater(chat.lease, in: id)
@@ -116,28 +120,60 @@ extension App {
 private struct AccountChatRequest {
     let owner: UserID
     let model: ServedModel
-    let message: String
+    /// Whether the request names the model, which then answers in this conversation from now on.
+    let namesModel: Bool
+    /// nil if a stored message is answered again.
+    let message: String?
+    let answered: AnswerRequest
     let config: GenerationConfig
     /// nil starts a new conversation.
     let conversation: ConversationID?
-    /// The user message that this one replaces, with all that follow.
-    let replacedMessage: MessageID?
+    /// Of a new conversation.
+    let settings: ConversationSettings
 
-    init(_ context: RequestContext, for served: ServedModel) throws(APIError) {
-        owner = try context.account
-        let known = ["message", "conversation_id", "replace_from", "model"] + SamplingFields.names
-        let fields = try RequestFields(of: context.request, known: known)
-        model = try served.selected(by: fields).forChats()
-        message = try fields.text("message", 1...RequestFields.maxTextLength)
-        config = try SamplingFields.config(fields, for: model)
-        conversation = try Self.id(fields, "conversation_id", ifInvalid: .notFound("conversation"))
-        replacedMessage = try Self.id(fields, "replace_from", ifInvalid: Self.invalidReplaceFrom)
-        if replacedMessage != nil, conversation == nil {
-            throw .invalid("replace_from", "expected together with conversation_id only.")
+    init(_ context: RequestContext, for served: ServedModel, _ store: Store) throws {
+        let owner = try context.account
+        self.owner = owner
+        let known = ["message", "conversation_id", "replace_from", "regenerate", "model", "system_prompt", "training"]
+        let fields = try RequestFields(of: context.request, known: known + SamplingFields.names)
+        let conversation: ConversationID? = try Self.id(fields, "conversation_id", ifInvalid: .notFound("conversation"))
+        self.conversation = conversation
+        namesModel = fields["model"] != nil
+        if let conversation, !namesModel {
+            // A model that is not served any more does not end the conversation: the server's default answers.
+            let name = try store.settings(of: conversation, of: owner).model
+            model = try (name.flatMap { try? served.named($0) } ?? served).forChats()
+        } else {
+            model = try served.selected(by: fields).forChats()
         }
+        config = try SamplingFields.config(fields, for: model)
+        let replaced: MessageID? = try Self.id(fields, "replace_from", ifInvalid: Self.invalidReplaceFrom)
+        let regenerated: MessageID? = try Self.id(fields, "regenerate", ifInvalid: Self.invalidRegenerate)
+        for (name, isSet) in [("replace_from", replaced != nil), ("regenerate", regenerated != nil)] where isSet && conversation == nil {
+            throw APIError.invalid(name, "expected together with conversation_id only.")
+        }
+        if let regenerated {
+            for name in ["message", "replace_from"] where fields[name] != nil {
+                throw APIError.invalid("regenerate", "expected without \(name): the stored message is answered again.")
+            }
+            message = nil
+            answered = .storedMessage(regenerated)
+        } else {
+            let message = try fields.text("message", 1...RequestFields.maxTextLength)
+            self.message = message
+            answered = .newMessage(NewMessage(.user, message), replacing: replaced)
+        }
+        for name in ["system_prompt", "training"] where conversation != nil && fields[name] != nil {
+            throw APIError.invalid(name, "expected for a new conversation only. PATCH /api/conversations/{id} changes it.")
+        }
+        settings = ConversationSettings(
+            systemPrompt: try ConversationFields.systemPrompt(fields), model: nil,
+            isExcludedFromTraining: try fields.boolean("training") == false)
     }
 
     static let invalidReplaceFrom = APIError.invalid("replace_from", "expected the id of a user message of this conversation.")
+    static let invalidRegenerate = APIError.invalid(
+        "regenerate", "expected the id of a user message of this conversation that is shown, and whose answer follows it.")
 
     private static func id<Kind>(_ fields: RequestFields, _ name: String, ifInvalid error: APIError) throws(APIError) -> Identifier<Kind>? {
         guard let text = try fields.optionalText(name, 0...200) else { return nil }
@@ -149,26 +185,33 @@ private struct AccountChatRequest {
 /// A chat whose user message is stored.
 private struct AccountChat: Sendable {
     let owner: UserID
-    let conversation: StoredConversation
-    /// Ends with the user's message.
-    let messages: [Message]
+    let start: AnswerStart
     /// Has the id of the answer: the client gets it before the answer is stored.
     let lease: AnswerLease
     let model: String
 
-    /// The user's message.
-    var question: MessageID? { messages.last?.id }
+    var conversation: StoredConversation { start.conversation }
 
-    /// The prompt messages.
-    var history: [ChatMessage] { messages.map { ChatMessage(Conversation.Role(rawValue: $0.role.rawValue) ?? .user, $0.content) } }
+    /// The user's message.
+    var question: MessageID? { start.messages.last?.id }
+    var message: String { start.messages.last?.content ?? "" }
+
+    /// The prompt messages. Answers that the user has corrected are in the history as corrected, as the page shows them.
+    var history: [ChatMessage] {
+        let system = start.settings.systemPrompt.map { [ChatMessage(.system, $0)] } ?? []
+        return system + start.messages.map { message in
+            ChatMessage(Conversation.Role(rawValue: message.role.rawValue) ?? .user, start.corrections[message.id] ?? message.content)
+        }
+    }
 
     /// Members of the `start` event.
     var ids: [(name: String, value: String)] {
         [
             ("conversation_id", conversation.id.description),
             ("title", conversation.title),
-            ("message_id", messages.last?.id.description ?? ""),
+            ("message_id", question?.description ?? ""),
             ("answer_id", lease.answer.description),
+            ("model", model),
         ]
     }
 }

@@ -26,9 +26,10 @@ extension App {
     /// Streams an answer to a guest. The client sends the history, and nothing is stored.
     private func guestChat(_ context: RequestContext) throws -> Response? {
         try checkGuestsAllowed()
-        let fields = try RequestFields(of: context.request, known: ["message", "history", "model"] + SamplingFields.names)
+        let fields = try RequestFields(of: context.request, known: ["message", "history", "model", "collect"] + SamplingFields.names)
         let message = try fields.text("message", 1...RequestFields.maxTextLength)
         let history = try fields.messages("history") ?? []
+        let mayCollect = try fields.boolean("collect") ?? true
         let model = try servedModel.selected(by: fields).forChats()
         let request = GenerationRequest(.chat(history + [ChatMessage(.user, message)]), try SamplingFields.config(fields, for: model))
         try rateLimits.checkChat(context.client.key)
@@ -39,7 +40,7 @@ extension App {
         generate(request, with: model, ticket) { event in
             stream.send(event)
             guard case .ended(let end) = event else { return }
-            self.logChatLater(message, stream.text, end, after: history)
+            if mayCollect { self.logChatLater(message, stream.text, end, after: history) }
             stream.finish(end, seconds: (ContinuousClock.now - start).inSeconds)
         }
         return nil
@@ -48,8 +49,9 @@ extension App {
     /// Returns the whole answer as one JSON object, as nanogpt-chat does.
     private func nanogptChat(_ context: RequestContext) throws -> Response? {
         try checkGuestsAllowed()
-        let fields = try RequestFields(of: context.request, known: ["message", "model"] + SamplingFields.names)
+        let fields = try RequestFields(of: context.request, known: ["message", "model", "collect"] + SamplingFields.names)
         let message = try fields.text("message", 1...RequestFields.maxTextLength)
+        let mayCollect = try fields.boolean("collect") ?? true
         let model = try servedModel.selected(by: fields).forChats()
         let request = GenerationRequest(.chat([ChatMessage(.user, message)]), try SamplingFields.config(fields, for: model))
         try rateLimits.checkChat(context.client.key)
@@ -61,7 +63,7 @@ extension App {
             guard case .ended(let end) = event else { return }
             if case .error(let error) = end.reason { return context.respond(APIError(error).response(to: context.request)) }
             self.executors.database.runEvenIfFull {
-                self.logChat(message, answer.text, end)
+                if mayCollect { self.logChat(message, answer.text, end) }
                 context.respond(Response.json { json in
                     json.key("response"); json.string(answer.text)
                     json.key("chat_count"); json.integer(self.collectedChatCount)
@@ -80,13 +82,14 @@ extension App {
         if chatCollector != nil { executors.database.runEvenIfFull { self.logChat(message, answer, end, after: history) } }
     }
 
-    /// Collects a chat (`--collect`), after the messages that the model saw before it. A cancelled or truncated answer is not worth
-    /// training on.
+    /// Collects a chat (`--collect`), after the messages that the model saw before it, unless its conversation or account is left out of
+    /// training. A cancelled or truncated answer is not worth training on.
     func logChat(
-        _ message: String, _ answer: String, _ end: GenerationEnd, after history: [ChatMessage] = [], of user: UserID? = nil
+        _ message: String, _ answer: String, _ end: GenerationEnd, after history: [ChatMessage] = [], of user: UserID? = nil,
+        in conversation: ConversationID? = nil
     ) {
         guard let chatCollector, end.reason == .stop else { return }
-        do { try chatCollector.collect(message, answer, after: history, of: user) } catch {
+        do { try chatCollector.collect(message, answer, after: history, of: user, in: conversation) } catch {
             Log.error("cannot collect a chat: \(error)")
         }
     }

@@ -5,14 +5,12 @@ import Threads
 
 /// The conversations of an account. A conversation of another account is not found.
 extension App {
-    private static let maxTitleLength = 200
-
     static var conversationRoutes: [Route] {
         [
             Route("GET", "/api/conversations", access: .account) { try $0.conversations($1) },
             Route("POST", "/api/conversations", access: .account) { try $0.createConversation($1) },
             Route("GET", "/api/conversations/{id}", access: .account) { try $0.conversation($1) },
-            Route("PATCH", "/api/conversations/{id}", access: .account) { try $0.rename($1) },
+            Route("PATCH", "/api/conversations/{id}", access: .account) { try $0.changeConversation($1) },
             Route("DELETE", "/api/conversations/{id}", access: .account) { try $0.delete($1) },
             Route("POST", "/api/conversations/{id}/restore", access: .account) { try $0.restore($1) },
             Route("POST", "/api/conversations/{id}/stop", access: .account) { try $0.stopAnswer($1) },
@@ -53,28 +51,51 @@ extension App {
     }
 
     private func createConversation(_ context: RequestContext) throws -> Response {
-        let fields = try RequestFields(of: context.request, known: ["title"], mayBeEmpty: true)
-        let title = try fields.optionalText("title", 1...Self.maxTitleLength) ?? "New conversation"
-        let (created, _) = try store.createConversation(title, for: try context.account)
-        return Response.json(.created) { created.write(to: &$0) }
-    }
-
-    private func conversation(_ context: RequestContext) throws -> Response {
-        let id: ConversationID = try context.id(of: "conversation")
-        let owner = try context.account
-        let (conversation, messages, isAnswering) = try store.openConversation(id, of: owner)
-        return Response.json { whole in
-            conversation.write(to: &whole)
-            whole.key("answering"); whole.boolean(isAnswering)
-            whole.key("messages")
-            whole.array { for message in messages { $0.object { message.write(to: &$0) } } }
+        let fields = try RequestFields(of: context.request, known: ConversationFields.names, mayBeEmpty: true)
+        let changes = try ConversationFields(fields, servedModel: models.current)
+        let account = try context.account, id = ConversationID()
+        let title = changes.title ?? "New conversation"
+        _ = try store.createConversation(title, as: id, for: account)
+        let (created, settings) = try store.update(id, of: account, change: changes.apply)
+        return Response.json(.created) {
+            created.write(to: &$0)
+            settings.write(to: &$0)
         }
     }
 
-    private func rename(_ context: RequestContext) throws -> Response {
-        let title = try RequestFields(of: context.request, known: ["title"]).text("title", 1...Self.maxTitleLength)
-        let renamed = try store.rename(try context.id(of: "conversation"), of: try context.account, to: title)
-        return Response.json { renamed.write(to: &$0) }
+    private func conversation(_ context: RequestContext) throws -> Response {
+        Self.response(try store.openConversation(try context.id(of: "conversation"), of: try context.account))
+    }
+
+    static func response(_ open: OpenConversation) -> Response {
+        Response.json { whole in
+            open.conversation.write(to: &whole)
+            open.settings.write(to: &whole)
+            whole.key("answering"); whole.boolean(open.isAnswering)
+            whole.key("messages")
+            whole.array { list in
+                for message in open.messages {
+                    list.object {
+                        message.write(to: &$0)
+                        open.details[message.id]?.write(to: &$0)
+                    }
+                }
+            }
+        }
+    }
+
+    private func changeConversation(_ context: RequestContext) throws -> Response {
+        let fields = try RequestFields(of: context.request, known: ConversationFields.names)
+        let changes = try ConversationFields(fields, servedModel: models.current)
+        if ConversationFields.names.allSatisfy({ fields[$0] == nil }) {
+            throw APIError.invalid("title", "expected one of \(ConversationFields.names.joined(separator: ", ")).")
+        }
+        let id: ConversationID = try context.id(of: "conversation")
+        let (changed, settings) = try store.update(id, of: try context.account, title: changes.title, change: changes.apply)
+        return Response.json {
+            changed.write(to: &$0)
+            settings.write(to: &$0)
+        }
     }
 
     private func delete(_ context: RequestContext) throws -> Response {
@@ -100,6 +121,50 @@ extension App {
         try store.restore(id, of: owner)
         let (restored, _) = try store.conversation(id, of: owner)
         return Response.json { restored.write(to: &$0) }
+    }
+}
+
+/// The fields of a request that change a conversation.
+struct ConversationFields {
+    static let names = ["title", "system_prompt", "model", "training"]
+    /// In Unicode code points.
+    static let maxSystemPromptLength = 8_000
+    private static let maxTitleLength = 200
+
+    let title: String?
+    /// An empty text removes the system prompt or the choice of a model.
+    private let systemPrompt, model: String?
+    private let mayTrain: Bool?
+
+    /// - Parameter servedModel: nil while it is loaded: then any model can be named.
+    init(_ fields: RequestFields, servedModel: ServedModel?) throws(APIError) {
+        title = try fields.optionalText("title", 1...Self.maxTitleLength)
+        systemPrompt = try fields.optionalText("system_prompt", 0...Self.maxSystemPromptLength)
+        var model = try fields.optionalText("model", 0...1_000)
+        if let name = model, !name.isEmpty, let servedModel { model = try servedModel.named(name).name }
+        self.model = model
+        mayTrain = try fields.boolean("training")
+    }
+
+    /// The system prompt of a new conversation; nil for none.
+    static func systemPrompt(_ fields: RequestFields) throws(APIError) -> String? {
+        guard let text = try fields.optionalText("system_prompt", 0...maxSystemPromptLength) else { return nil }
+        return text.allSatisfy(\.isWhitespace) ? nil : text
+    }
+
+    func apply(to settings: inout ConversationSettings) {
+        settings = ConversationSettings(
+            systemPrompt: systemPrompt.map { $0.allSatisfy(\.isWhitespace) ? nil : $0 } ?? settings.systemPrompt,
+            model: model.map { $0.isEmpty ? nil : $0 } ?? settings.model,
+            isExcludedFromTraining: mayTrain.map { !$0 } ?? settings.isExcludedFromTraining)
+    }
+}
+
+extension ConversationSettings {
+    func write(to object: inout JSONWriter) {
+        object.key("system_prompt"); if let systemPrompt { object.string(systemPrompt) } else { object.null() }
+        object.key("model"); if let model { object.string(model) } else { object.null() }
+        object.key("training"); object.boolean(!isExcludedFromTraining)
     }
 }
 

@@ -9,6 +9,7 @@ extension App {
         [
             Route("POST", "/api/auth/logout", access: .account) { try $0.signOut($1) },
             Route("GET", "/api/me", access: .account) { try $0.me($1) },
+            Route("PATCH", "/api/me", access: .account) { try $0.changeMe($1) },
             Route("POST", "/api/me/password", access: .account, on: .passwordHashing) { try $0.changePassword($1) },
             Route("GET", "/api/me/sessions", access: .account) { try $0.sessions($1) },
             Route("DELETE", "/api/me/sessions", access: .account) { try $0.endAllSessions($1) },
@@ -24,12 +25,23 @@ extension App {
 
     private func me(_ context: RequestContext) throws -> Response {
         let user = try self.user(context)
+        let isExcluded = try store.isExcludedFromTraining(user.id)
         let model = models.current
         return Response.json { me in
             user.write(to: &me)
             me.key("model"); me.string(model?.name ?? "")
             me.key("context"); me.integer(model?.context ?? 0)
+            me.key("training"); me.boolean(!isExcluded)
         }
+    }
+
+    /// Leaves all chats of the account out of training, or lets them be used again.
+    private func changeMe(_ context: RequestContext) throws -> Response {
+        let fields = try RequestFields(of: context.request, known: ["training"])
+        if let mayTrain = try fields.boolean("training") {
+            try store.setExcludedFromTraining(try context.account, to: !mayTrain)
+        }
+        return try me(context)
     }
 
     /// Reads the account of the request.
@@ -110,12 +122,14 @@ extension App {
         let user = try self.user(context)
         let keys = try store.apiKeys(of: user.id)
         let sessions = try store.sessions(of: user.id)
+        let isExcluded = try store.isExcludedFromTraining(user.id)
         var json = JSONWriter(.pretty)
         try json.object { export in
             export.key("exported_at"); export.string(Timestamp.now().description)
             export.key("profile")
             export.object {
                 user.write(to: &$0)
+                $0.key("training"); $0.boolean(!isExcluded)
                 $0.key("last_active_at"); $0.string(user.lastActiveAt.description)
             }
             export.key("conversations"); try export.array { try writeConversations(of: user.id, to: &$0) }
@@ -143,11 +157,16 @@ extension App {
             let page = try store.conversations(of: user, after: cursor, limit: 1_000)
             for id in page.conversations.map(\.id) {
                 do {
-                    let (conversation, messages) = try store.conversation(id, of: user)
+                    let (conversation, _) = try store.conversation(id, of: user)
+                    let settings = try store.settings(of: id, of: user)
+                    let (messages, preferences) = try store.messagesWithAlternatives(of: id, of: user)
                     list.object {
                         conversation.write(to: &$0)
-                        $0.key("messages")
-                        $0.array { for message in messages { $0.object { message.write(to: &$0) } } }
+                        settings.write(to: &$0)
+                        Self.write(messages.filter(\.isActive), as: "messages", to: &$0)
+                        Self.write(messages.filter { !$0.isActive }, as: "alternatives", to: &$0)
+                        $0.key("preferences")
+                        $0.array { list in for preference in preferences { list.object { preference.write(to: &$0) } } }
                     }
                 } catch {
                     if error != .notFound(.conversation) { throw error }         // else deleted since the page was read
@@ -155,6 +174,30 @@ extension App {
             }
             cursor = page.next
         } while cursor != nil
+    }
+}
+
+extension App {
+    private static func write(_ messages: [TrainingMessage], as name: String, to object: inout JSONWriter) {
+        object.key(name)
+        object.array { list in
+            for stored in messages {
+                list.object {
+                    stored.message.write(to: &$0)
+                    stored.details.write(to: &$0)
+                    if !stored.isActive, let previous = stored.previous { $0.key("previous_id"); $0.string(previous.description) }
+                }
+            }
+        }
+    }
+}
+
+extension Preference {
+    fileprivate func write(to object: inout JSONWriter) {
+        object.key("question_id"); object.string(question.description)
+        object.key("chosen_id"); object.string(chosen.description)
+        object.key("rejected_ids"); object.array { for id in rejected { $0.string(id.description) } }
+        object.key("chosen_at"); object.string(chosenAt.description)
     }
 }
 

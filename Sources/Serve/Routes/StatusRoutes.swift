@@ -1,6 +1,7 @@
 import HTTPServer
 import Infer
 import JSON
+import Store
 
 /// Liveness, readiness, metrics and statistics.
 extension App {
@@ -32,6 +33,8 @@ extension App {
                 for question in self.settings.starterQuestions ?? model?.modelInfo?.starterQuestions ?? [] { questions.string(question) }
             }
             health.key("registration"); health.string(settings.allowsRegistration ? "open" : "invitation")
+            // Whether chats may be used for training, as the page says.
+            health.key("training"); health.boolean(store.options.tellsAboutTraining)
             health.key("uptime_seconds"); health.number(uptime.rounded(toPlaces: 3))
             health.key("servers"); health.integer(max(1, replicas.servers.count))
             // Of this server; /api/admin/stats has those of all servers.

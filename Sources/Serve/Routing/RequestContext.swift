@@ -14,9 +14,9 @@ struct RequestContext: Sendable {
 
     func respond(_ response: Response) { exchange.respond(originPolicy.addingHeaders(to: response, for: request)) }
 
-    /// Returns the only path parameter as an identifier. Throws 404 if it is not one.
-    func id<Kind>(of thing: String) throws(APIError) -> Identifier<Kind> {
-        guard let id = parameters.first.flatMap({ Identifier<Kind>($0) }) else { throw .notFound(thing) }
+    /// Returns a path parameter, the first one by default, as an identifier. Throws 404 if it is not one.
+    func id<Kind>(of thing: String, at index: Int = 0) throws(APIError) -> Identifier<Kind> {
+        guard parameters.indices.contains(index), let id = Identifier<Kind>(parameters[index]) else { throw .notFound(thing) }
         return id
     }
 

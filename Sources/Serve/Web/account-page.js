@@ -39,6 +39,7 @@ export class AccountPage {
     await this.#run(async () => {
       const me = await this.api.get("/api/me");
       const parts = [me.username, me.email, `since ${day(me.created_at)}`].filter(Boolean);
+      byId("account-training").checked = me.training !== false;
       byId("account-summary").textContent = visible(parts.join(" · "));
       await Promise.all([this.#loadSessions(), this.#loadKeys()]);
     });

@@ -13,7 +13,8 @@ export class Connection extends EventTarget {
     this.banner = byId("banner");
     /**
      * @type {{
-     *   status?: string, model?: string, context?: number, remote?: boolean, starter_questions?: string[], registration?: string
+     *   status?: string, model?: string, context?: number, remote?: boolean, starter_questions?: string[], registration?: string,
+     *   training?: boolean, models?: string[]
      * }}
      */
     this.health = {};

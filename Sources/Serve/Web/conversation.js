@@ -2,12 +2,17 @@
 import { APIError, NetworkError } from "./api.js";
 import { stored } from "./storage.js";
 
+/** @typedef {{ rating: "good" | "bad", reason?: string, comment?: string }} Rating */
 /**
  * @typedef {object} Message
  * @property {string} [id] the server's id; messages of guests have none
  * @property {"user" | "assistant"} role
  * @property {string} content
  * @property {string} [created_at]
+ * @property {string[]} [alternatives] the ids of all messages that follow the same message, this one included
+ * @property {Rating} [rating]
+ * @property {string} [correction] the answer as the user has corrected it
+ * @property {string} [model] the model of an answer
  * @property {"waiting" | "streaming" | "stopped" | "length" | "unsent" | "failed"} [state] undefined if the message is complete
  * @property {{ answer_tokens: number, tokens_per_second: number, seconds: number, first_token_seconds?: number }} [metrics]
  * @property {{ dropped_turns: number, cut: boolean }} [warning] parts of the history that did not fit into the context window
@@ -21,6 +26,11 @@ const MAX_ATTEMPTS = 4;
 const STOP_TIMEOUT = 3_000;
 
 /**
+ * What is set for all answers of a conversation.
+ * @typedef {{ system_prompt: string, model: string, training: boolean }} ConversationSettings
+ */
+
+/**
  * A conversation: its messages and the answer being generated. Dispatches "change" with the message as `detail`, and "answered".
  *
  *     const conversation = new Conversation(api, settings);
@@ -30,7 +40,7 @@ const STOP_TIMEOUT = 3_000;
 export class Conversation extends EventTarget {
   /**
    * @param {import("./api.js").API} api @param {import("./settings.js").Settings} settings
-   * @param {{ id?: string, title?: string, messages?: Message[] }} [initial]
+   * @param {{ id?: string, title?: string, messages?: Message[], systemPrompt?: string }} [initial]
    */
   constructor(api, settings, initial = {}) {
     super();
@@ -41,6 +51,8 @@ export class Conversation extends EventTarget {
     this.createdAt = new Date().toISOString();
     /** @type {Message[]} */
     this.messages = initial.messages ?? [];
+    /** @type {ConversationSettings} the model is "" for the one that the user has chosen last */
+    this.own = { system_prompt: initial.systemPrompt ?? "", model: "", training: true };
     /** @type {AbortController | null} */
     this.running = null;
     /** Whether the server was asked to stop the answer. */
@@ -64,13 +76,84 @@ export class Conversation extends EventTarget {
     if (index < 0 || this.isAnswering) return;
     if (prompt.state === "unsent" && !prompt.id) this.messages.splice(index, 1);
     else this.messages.length = index;
-    await this.#generate(text, prompt.id);
+    await this.#generate(text, prompt);
   }
 
-  /** Generates another answer to the same message. @param {Message} answer */
+  /**
+   * Generates another answer to the same message. The server keeps the earlier one as an alternative; a guest has one answer only.
+   * @param {Message} answer
+   */
   async regenerate(answer) {
-    const prompt = this.messages[this.messages.indexOf(answer) - 1];
-    if (prompt) await this.resend(prompt);
+    const index = this.messages.indexOf(answer), prompt = this.messages[index - 1];
+    if (!prompt || this.isAnswering) return;
+    if (this.api.session.isGuest || !prompt.id) return this.resend(prompt);
+    const before = this.messages;
+    answer.error = undefined;
+    this.messages = before.slice(0, index);
+    /** @type {Message} */
+    const other = { role: "assistant", content: "", state: "waiting" };
+    await this.#answer({ conversation_id: this.id, regenerate: prompt.id }, prompt, other);
+    if (other.content === "" && answer.content !== "") {
+      // Nothing was stored, so that the earlier answer is still the one that the server shows.
+      answer.error = other.error;
+      this.messages = before;
+      this.#changed();
+    } else if (answer.id && other.id) {
+      other.alternatives = [...(answer.alternatives ?? [answer.id]), other.id];
+      this.#changed();
+    }
+  }
+
+  /** Shows another message in the place of this one. @param {string} id one of its alternatives */
+  async switchTo(id) {
+    if (!this.id || this.isAnswering) return;
+    this.load(await this.api.request("POST", `${this.#path}/messages/${encodeURIComponent(id)}/activate`, {}));
+  }
+
+  /** Rates an answer; null removes the rating. @param {Message} answer @param {Rating | null} rating */
+  async rate(answer, rating) {
+    const path = this.#pathOf(answer) + "/rating";
+    await (rating ? this.api.request("PUT", path, rating) : this.api.request("DELETE", path));
+    answer.rating = rating ?? undefined;
+    this.#changed(answer);
+  }
+
+  /** Stores a corrected text beside an answer; null removes it. @param {Message} answer @param {string | null} text */
+  async correct(answer, text) {
+    const path = this.#pathOf(answer) + "/correction";
+    const changed = text !== null && text !== answer.content;
+    await (changed ? this.api.request("PUT", path, { content: text }) : this.api.request("DELETE", path));
+    answer.correction = changed ? text : undefined;
+    this.#changed(answer);
+  }
+
+  /** Changes what is set for all answers. @param {Partial<ConversationSettings>} changes */
+  async change(changes) {
+    if (this.id && !this.api.session.isGuest) await this.api.request("PATCH", this.#path, changes);
+    Object.assign(this.own, changes);
+    if (this.api.session.isGuest) guestSystemPrompt.value = this.own.system_prompt;
+    this.#changed();
+  }
+
+  get #path() { return "/api/conversations/" + encodeURIComponent(this.id ?? ""); }
+
+  /** @param {Message} message */
+  #pathOf(message) { return `${this.#path}/messages/${encodeURIComponent(message.id ?? "")}`; }
+
+  /** Takes over a conversation as the server sends it. @param {any} found */
+  load(found) {
+    this.title = found.title;
+    this.createdAt = found.created_at;
+    this.messages = messagesOf(found);
+    this.own = { system_prompt: found.system_prompt ?? "", model: found.model ?? "", training: found.training ?? true };
+    this.context = null;
+    this.#changed();
+  }
+
+  /** The model that answers next. */
+  get model() {
+    const { models, model } = this.settings;
+    return models.includes(this.own.model) ? this.own.model : this.id ? models[0] : model;
   }
 
   /**
@@ -108,23 +191,43 @@ export class Conversation extends EventTarget {
   /** The messages that still have to be sent. */
   get unsent() { return this.messages.filter((message) => message.state === "unsent"); }
 
-  /** @param {string} text @param {string | undefined} replaceFrom */
-  async #generate(text, replaceFrom) {
+  /** @param {string} text @param {Message} [replaced] a message whose place this one takes */
+  async #generate(text, replaced) {
     /** @type {Message} */
-    const prompt = { role: "user", content: text, created_at: new Date().toISOString(), id: replaceFrom };
+    const prompt = { role: "user", content: text, created_at: new Date().toISOString(), id: replaced?.id };
     /** @type {Message} */
     const answer = { role: "assistant", content: "", state: "waiting" };
     const history = this.sent.filter((message) => message.content !== "").map(({ role, content }) => ({ role, content }));
-    this.messages.push(prompt, answer);
+    this.messages.push(prompt);
+    await this.#answer({ message: text, ...this.#target(history, replaced?.id) }, prompt, answer);
+    if (replaced?.id && prompt.id && prompt.id !== replaced.id) {
+      prompt.alternatives = [...(replaced.alternatives ?? [replaced.id]), prompt.id];
+      this.#changed();
+    }
+  }
+
+  /** The fields of a request that say what is answered. @param {{ role: string, content: string }[]} history @param {string} [replaced] */
+  #target(history, replaced) {
+    const { system_prompt, training } = this.own;
+    if (this.api.session.isGuest) {
+      const system = system_prompt ? [{ role: "system", content: system_prompt }] : [];
+      return { history: [...system, ...history], ...this.settings.modelField, ...(this.settings.mayCollect ? {} : { collect: false }) };
+    }
+    if (this.id) return { conversation_id: this.id, replace_from: replaced };
+    return { ...this.settings.modelField, ...(system_prompt ? { system_prompt } : {}), ...(training ? {} : { training }) };
+  }
+
+  /** Receives an answer, which becomes the last message. @param {any} target @param {Message} prompt @param {Message} answer */
+  async #answer(target, prompt, answer) {
+    this.messages.push(answer);
     const running = this.running = new AbortController();
     const initialID = this.id;
     this.#changed();
-    const target = this.api.session.isGuest ? { history } : { conversation_id: this.id, replace_from: replaceFrom };
     try {
-      const body = { message: text, ...this.settings.changed, ...this.settings.modelField, ...target };
-      await this.#receive(body, prompt, answer, running.signal);
+      await this.#receive({ ...this.settings.changed, ...target }, prompt, answer, running.signal);
     } catch (error) {
-      this.#handleError(/** @type {Error} */ (error), prompt, answer, running.signal.aborted || this.isStopping);
+      const isStopped = running.signal.aborted || this.isStopping;
+      this.#handleError(/** @type {Error} */ (error), prompt, answer, isStopped, "regenerate" in target);
     } finally {
       this.running = null;
       this.isStopping = false;
@@ -177,14 +280,16 @@ export class Conversation extends EventTarget {
   #handleStart(data, prompt, answer) {
     prompt.id = data.message_id ?? undefined;
     answer.id = data.answer_id ?? undefined;
+    answer.model = data.model ?? undefined;
+    if (data.model && !this.id) this.own.model = this.settings.modelField.model ?? "";
     answer.state = "streaming";
     this.id = data.conversation_id ?? this.id;
     this.context = { size: data.context, used: data.prompt_tokens ?? this.context?.used ?? 0 };
     if (data.title) this.title = data.title;
   }
 
-  /** @param {Error} error @param {Message} prompt @param {Message} answer @param {boolean} stopped */
-  #handleError(error, prompt, answer, stopped) {
+  /** @param {Error} error @param {Message} prompt @param {Message} answer @param {boolean} stopped @param {boolean} isStored */
+  #handleError(error, prompt, answer, stopped, isStored) {
     const started = answer.state === "streaming";
     if (stopped && !(error instanceof APIError)) {
       answer.state = "stopped";
@@ -192,7 +297,7 @@ export class Conversation extends EventTarget {
     }
     answer.error = error;
     answer.state = "failed";
-    if (!started) {
+    if (!started && !isStored) {
       // Probably not received by the server: show the message with a button that sends it again.
       prompt.error = error;
       prompt.state = "unsent";
@@ -208,8 +313,10 @@ export class Conversation extends EventTarget {
 const stateOf = (reason) => (reason === "length" ? "length" : reason === "cancelled" ? "stopped" : undefined);
 
 /** A message as the server sends it. @param {any} stored @returns {Message} */
-export const messageOf = ({ id, role, content, created_at, reason, metrics }) =>
-  ({ id, role, content, created_at, metrics, ...(reason === "interrupted" ? interrupted() : { state: stateOf(reason) }) });
+export const messageOf = ({ reason, id, role, content, created_at, alternatives, rating, correction, model, metrics }) => {
+  const state = reason === "interrupted" ? interrupted() : { state: stateOf(reason) };
+  return { id, role, content, created_at, alternatives, rating, correction, model, metrics, ...state };
+};
 
 /** The state of an answer whose server was stopped before its end. @returns {Pick<Message, "state" | "error">} */
 const interrupted = () => ({ state: "failed", error: new Error("The answer was interrupted.") });
@@ -226,6 +333,9 @@ export function messagesOf({ messages, answering }) {
 
 /** The conversation of a guest, stored until the tab is closed. */
 export const guestMessages = stored("guest", /** @type {Message[]} */ ([]), sessionStorage);
+
+/** The system prompt of a guest's conversation. */
+export const guestSystemPrompt = stored("guest-system", "", sessionStorage);
 
 /** @param {Message[]} messages */
 export function saveGuestMessages(messages) {

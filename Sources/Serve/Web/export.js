@@ -1,22 +1,23 @@
 // @ts-check
 import { el } from "./dom.js";
 
-/** @typedef {{ title: string, createdAt?: string, messages: { role: string, content: string, created_at?: string }[] }} Exported */
+/** @typedef {{ title: string, createdAt?: string, messages: ExportedMessage[] }} Exported */
+/** @typedef {{ role: string, content: string, created_at?: string, correction?: string }} ExportedMessage */
 
 /** One line of training data in the format of `slm finetune --data`. @param {Exported} conversation */
 export const asTrainingData = ({ messages }) =>
-  JSON.stringify({ messages: messages.map(({ role, content }) => ({ role, content })) }) + "\n";
+  JSON.stringify({ messages: messages.map(({ role, content, correction }) => ({ role, content: correction ?? content })) }) + "\n";
 
 /** @param {Exported} conversation */
 export function asJSON({ title, createdAt, messages }) {
-  const fields = messages.map(({ role, content, created_at }) => ({ role, content, created_at }));
+  const fields = messages.map(({ role, content, created_at, correction }) => ({ role, content, created_at, correction }));
   return JSON.stringify({ title, created_at: createdAt, messages: fields }, null, 2) + "\n";
 }
 
 /** @param {Exported} conversation */
 export const asMarkdown = ({ title, messages }) =>
   `# ${title || "Conversation"}\n\n`
-  + messages.map(({ role, content }) => `**${role === "user" ? "You" : "slm"}:**\n\n${content}\n`).join("\n");
+  + messages.map(({ role, content, correction }) => `**${role === "user" ? "You" : "slm"}:**\n\n${correction ?? content}\n`).join("\n");
 
 /**
  * The export formats of the menu.

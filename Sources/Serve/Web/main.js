@@ -3,6 +3,7 @@ import { AccountPage } from "./account-page.js";
 import { Account } from "./account.js";
 import { API } from "./api.js";
 import { Composer } from "./composer.js";
+import { openConversationDialog, prepareConversationDialog } from "./conversation-dialog.js";
 import { Connection } from "./connection.js";
 import { saveGuestMessages } from "./conversation.js";
 import { byId } from "./dom.js";
@@ -19,6 +20,7 @@ import { toggleTheme } from "./theme-choice.js";
 import { Tabs } from "./tabs.js";
 import { Thread } from "./thread.js";
 import { toast } from "./toast.js";
+import { prepareTraining } from "./training.js";
 import { showModel } from "./welcome.js";
 
 /** @typedef {import("./export.js").Exported} Exported */
@@ -43,7 +45,11 @@ const connection = new Connection();
 const thread = new Thread({
   regenerate: (message) => page.conversation.regenerate(message),
   resend: (message, text) => page.conversation.resend(message, text),
+  rate: (message, rating) => page.conversation.rate(message, rating),
+  correct: (message, text) => page.conversation.correct(message, text),
+  switchTo: (id, label) => page.switchTo(id, label),
   isBusy: () => page.conversation.isAnswering,
+  isGuest: () => session.isGuest,
 });
 const composer = new Composer({
   send: (text) => { thread.scrollToEnd(); page.conversation.send(text); },
@@ -60,13 +66,14 @@ const sidebar = new Sidebar(api, (summary) => exportChoices(async () => {
 const tabs = new Tabs();
 const account = new Account(api, connection);
 const accountPage = new AccountPage(api, { leave: () => page.logOut() });
+sidebar.saysTraining = () => connection.health.training === true;
 const page = new Page({ api, session, connection, settings, sidebar, thread, composer, account, accountPage, tabs });
 
 api.onUnreachable = () => connection.check();
 connection.addEventListener("back", () => {
   sidebar.load();
   page.refresh();
-  showModel(connection.health, settings, (text) => composer.fill(text));
+  showServer();
   if (page.failedToLoad) page.route();
 });
 session.addEventListener("expired", () => page.askToLogIn("Your session has expired. Log in again; your message has been saved."));
@@ -82,6 +89,12 @@ sidebar.addEventListener("renamed", (event) => {
   page.conversation.title = title;
   showTitle(title);
 });
+
+/** Shows what the server has said about itself. */
+function showServer() {
+  showModel(connection.health, settings, (text) => composer.fill(text), (model) => page.chooseModel(model));
+  page.loadAccount();
+}
 
 function newChat() {
   closeDrawer();
@@ -99,6 +112,7 @@ byId("log-out").addEventListener("click", () => {
 byId("toggle-theme").addEventListener("click", toggleTheme);
 byId("open-settings").addEventListener("click", openSettings);
 byId("open-shortcuts").addEventListener("click", () => byId("shortcuts").showModal());
+byId("open-conversation").addEventListener("click", () => openConversationDialog(page));
 byId("export").addEventListener("click", () => openMenu(byId("export"), exportChoices(() => page.conversation)));
 listen([
   { keys: ["Enter"], label: "Send the message" },
@@ -119,6 +133,8 @@ listen([
 
 fillSettings(settings);
 prepareLayout();
+prepareTraining(page);
+prepareConversationDialog(page);
 addEventListener("hashchange", () => page.route());
 addEventListener("pagehide", () => { if (session.isGuest) saveGuestMessages(page.conversation.messages); });
 
@@ -128,6 +144,6 @@ sidebar.load();
 connection.check().then(() => {
   page.measure();
   account.showInvitation();
-  showModel(connection.health, settings, (text) => composer.fill(text));
+  showServer();
 });
 document.documentElement.dataset.ready = "";

@@ -1,6 +1,7 @@
 // @ts-check
 import { copyButton } from "./copy.js";
 import { el } from "./dom.js";
+import { highlighted } from "./highlight.js";
 import { blocksOf } from "./markdown-blocks.js";
 import { inline } from "./markdown-inline.js";
 import { visible, visibleCode, withoutControls } from "./sanitize.js";
@@ -75,7 +76,8 @@ function renderCode(text, language) {
   const header = el("div", { class: "code-head" },
     el("span", { dir: "auto" }, visibleCode(language) || "code"),
     copyButton("Copy code", () => withoutControls(text)));
-  const pre = el("pre", { dir: "ltr", tabindex: 0, role: "region", "aria-label": label }, el("code", {}, visibleCode(text)));
+  const code = el("code", {}, ...highlighted(visibleCode(text), language));
+  const pre = el("pre", { dir: "ltr", tabindex: 0, role: "region", "aria-label": label }, code);
   return el("div", { class: "code" }, header, pre);
 }
 

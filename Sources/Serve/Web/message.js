@@ -2,6 +2,7 @@
 import { APIError, NetworkError } from "./api.js";
 import { copyButton } from "./copy.js";
 import { el, icon, iconButton } from "./dom.js";
+import { alternatives, correctionForm, ratingButtons, reasonForm } from "./feedback.js";
 import { MarkdownView } from "./markdown.js";
 import { visible, withoutControls } from "./sanitize.js";
 
@@ -10,7 +11,11 @@ import { visible, withoutControls } from "./sanitize.js";
  * @typedef {object} Actions
  * @property {(message: Message) => void} regenerate
  * @property {(message: Message, text?: string) => void} resend
+ * @property {(message: Message, rating: import("./conversation.js").Rating | null) => Promise<void>} rate
+ * @property {(message: Message, text: string | null) => Promise<void>} correct
+ * @property {(id: string, label: string) => Promise<void>} switchTo
  * @property {() => boolean} isBusy
+ * @property {() => boolean} isGuest
  */
 
 /** The view of one message. `show()` updates it. */
@@ -24,15 +29,19 @@ export class MessageView {
     this.notice = el("div", { class: "notices" });
     this.footer = el("div", { class: "message-footer" });
     const sender = el("h2", { class: isUser ? "visually-hidden" : "sender" }, isUser ? "You" : "slm");
-    this.element = el("li", { class: "message " + message.role }, el("article", {}, sender, this.notice, this.body, this.footer));
+    /** A form below the message: reasons of a rating, or a correction. */
+    this.form = el("div");
+    this.element = el("li", { class: "message " + message.role },
+      el("article", {}, sender, this.notice, this.body, this.footer, this.form));
     this.markdown = isUser ? null : new MarkdownView(this.body);
     this.shownState = "";
+    this.showsOriginal = false;
     this.editing = false;
   }
 
   show() {
     const { message } = this;
-    if (this.markdown) this.markdown.show(message.content);
+    if (this.markdown) this.markdown.show(this.text);
     else if (!this.editing) this.body.textContent = visible(message.content);
     const streaming = message.state === "waiting" || message.state === "streaming";
     this.element.classList.toggle("streaming", streaming);
@@ -40,23 +49,72 @@ export class MessageView {
     this.element.classList.toggle("unsent", message.state === "unsent");
     this.element.setAttribute("aria-busy", String(streaming));
     // Buttons are replaced only if the state changed, so that they keep the focus while tokens arrive.
-    const state = JSON.stringify([message.state, message.warning, message.metrics, message.error?.message, message.id]);
-    if (state === this.shownState) return;
-    this.shownState = state;
-    this.notice.replaceChildren(...notices(message));
+    const { state, warning, metrics, error, id, rating, correction, alternatives } = message;
+    const shown = JSON.stringify([
+      state, warning, metrics, error?.message, id, rating, correction, alternatives, this.showsOriginal, this.actions.isGuest()]);
+    if (shown === this.shownState) return;
+    this.shownState = shown;
+    const label = this.footer.contains(document.activeElement) && document.activeElement?.getAttribute("aria-label");
+    this.notice.replaceChildren(...notices(message), ...this.#correctionNotice());
     this.footer.replaceChildren(...(streaming ? [] : this.#footerOf(message)));
+    // A button that was pressed keeps the focus.
+    if (label) this.footer.querySelector(`[aria-label="${label}"]`)?.focus();
+  }
+
+  /** The text that is shown: the corrected one, unless the user has asked for the original. */
+  get text() { return this.showsOriginal ? this.message.content : this.message.correction ?? this.message.content; }
+
+  #correctionNotice() {
+    if (this.message.correction === undefined) return [];
+    const onclick = () => {
+      this.showsOriginal = !this.showsOriginal;
+      this.show();
+      this.notice.querySelector("button")?.focus();
+    };
+    const label = this.showsOriginal ? "Original answer" : "Corrected by you";
+    return [el("p", { class: "corrected" }, el("span", {}, label),
+      el("button", { type: "button", class: "link-button", onclick }, this.showsOriginal ? "Show correction" : "Show original"))];
+  }
+
+  /** Shows a form below the message. @param {(close: () => void) => HTMLElement} make @param {string} label of the button that opened it */
+  #open(make, label) {
+    const close = () => {
+      this.form.replaceChildren();
+      this.editing = false;
+      this.footer.querySelector(`[aria-label="${label}"]`)?.focus();
+    };
+    const form = make(close);
+    this.form.replaceChildren(form);
+    /** @type {HTMLElement | null} */ (form.querySelector("input, textarea"))?.focus();
+  }
+
+  #correct() {
+    if (this.actions.isBusy()) return;
+    this.showsOriginal = false;
+    this.editing = true;
+    this.#open((close) => correctionForm(this.message, this.actions, close), "Correct answer");
+  }
+
+  #askWhy() {
+    const label = this.message.rating?.rating === "bad" ? "Bad answer" : "Good answer";
+    this.#open((close) => reasonForm(this.message, this.actions, close), label);
   }
 
   /** @param {Message} message @returns {Node[]} */
   #footerOf(message) {
     const isUser = message.role === "user";
     const buttons = el("div", { class: "actions" },
-      copyButton(isUser ? "Copy message" : "Copy answer", () => withoutControls(message.content)),
-      isUser ? iconButton("Edit message", "edit", () => this.edit())
-        : iconButton("Regenerate answer", "again", () => this.actions.regenerate(message)));
+      copyButton(isUser ? "Copy message" : "Copy answer", () => withoutControls(this.text)),
+      isUser && iconButton("Edit message", "edit", () => this.edit()),
+      !isUser && iconButton("Regenerate answer", "again", () => this.actions.regenerate(message)),
+      ...(isUser || this.actions.isGuest() || !message.id || message.content === "" ? [] : [
+        ...ratingButtons(message, this.actions, () => this.#askWhy()),
+        iconButton("Correct answer", "edit", () => this.#correct()),
+      ]));
+    const others = this.actions.isGuest() ? null : alternatives(message, this.actions);
     const retry = () => (isUser ? this.actions.resend(message) : this.actions.regenerate(message));
     const error = message.error ? errorBox(message.error, isUser, retry) : null;
-    return [error, buttons, isUser ? null : metricsLine(message)].filter((node) => node !== null);
+    return [error, others, buttons, isUser ? null : metricsLine(message)].filter((node) => node !== null);
   }
 
   /** Turns a user message into a text box. Sending it replaces the message and all later ones. */

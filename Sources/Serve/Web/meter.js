@@ -35,7 +35,9 @@ export function showCollected(stats) {
  */
 export async function measure(api, conversation, size) {
   if (conversation.context || conversation.sent.length === 0 || !size) return;
-  const messages = conversation.sent.map(({ role, content }) => ({ role, content }));
+  const prompt = conversation.own.system_prompt;
+  const messages = conversation.sent.map(({ role, content, correction }) => ({ role, content: correction ?? content }));
+  if (prompt) messages.unshift({ role: /** @type {any} */ ("system"), content: prompt });
   const found = await api.request("POST", "/tokenize", { messages }).catch(() => null);
   if (found && !conversation.context) conversation.context = { used: found.count, size };
 }

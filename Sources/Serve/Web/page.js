@@ -1,12 +1,15 @@
 // @ts-check
 import { showUser } from "./account.js";
 import { APIError } from "./api.js";
-import { Conversation, guestMessages, messagesOf, saveGuestMessages } from "./conversation.js";
-import { byId, el } from "./dom.js";
+import { Conversation, guestMessages, guestSystemPrompt, saveGuestMessages } from "./conversation.js";
+import { announce, byId, el } from "./dom.js";
+import { attempt } from "./feedback.js";
 import { closeDrawer, showTitle } from "./layout.js";
 import { measure, showCollected, showContext } from "./meter.js";
 import { draft, stored } from "./storage.js";
 import { skeleton } from "./thread.js";
+import { showTraining } from "./training.js";
+import { showModelName } from "./welcome.js";
 
 /** @typedef {import("./conversation.js").Message} Message */
 
@@ -54,6 +57,37 @@ export class Page {
     this.loginReason = "";
     this.returnHash = "#/";
     this.failedToLoad = false;
+    /** Whether the account is left out of training. */
+    this.isLeftOut = false;
+  }
+
+  /** Shows what is set for the open conversation. */
+  settingsChanged() {
+    showModelName(this.conversation.model);
+    showTraining(this);
+    byId("open-conversation").classList.toggle("set", this.conversation.own.system_prompt !== "");
+  }
+
+  /** Chooses the model of further answers: of the open conversation, and of new ones. @param {string} model */
+  async chooseModel(model) {
+    this.settings.model = model;
+    const { conversation } = this;
+    if (conversation.id && !this.session.isGuest) await attempt(() => conversation.change({ model }));
+    this.settingsChanged();
+  }
+
+  /** Shows an alternative of a message. @param {string} id @param {string} label of the button, which keeps the focus */
+  async switchTo(id, label) {
+    const { conversation } = this;
+    await conversation.switchTo(id);
+    if (conversation !== this.conversation) return;
+    const message = conversation.messages.find((one) => one.id === id);
+    const view = message && this.thread.views.get(message);
+    const button = view?.footer.querySelector(`[aria-label="${label}"]:enabled`) ?? view?.footer.querySelector(".alternatives :enabled");
+    button?.focus();
+    if (message) announce(`${message.alternatives?.indexOf(id) + 1} of ${message.alternatives?.length}`);
+    this.tabs.announce(conversation.id);
+    this.measure(conversation);
   }
 
   /** Shows the page of the current hash. */
@@ -110,6 +144,7 @@ export class Page {
       this.conversation.abort();
       this.conversation = new Conversation(this.api, this.settings);
       guestMessages.value = [];
+      guestSystemPrompt.value = "";
     }
     this.go("#/");
   }
@@ -130,13 +165,14 @@ export class Page {
     this.thread.clear();
     this.sidebar.load();
     this.refresh();
+    this.loadAccount();
     this.route();
   }
 
   /** @param {string} id */
   async #open(id) {
     const answering = this.answering.get(id);
-    const initial = this.session.isGuest ? { messages: guestMessages.value } : {};
+    const initial = this.session.isGuest ? { messages: guestMessages.value, systemPrompt: guestSystemPrompt.value } : {};
     const conversation = this.conversation = answering ?? new Conversation(this.api, this.settings, { id: id || undefined, ...initial });
     this.failedToLoad = false;
     this.composer.open(id || "new");
@@ -168,6 +204,7 @@ export class Page {
     this.sidebar.mark(conversation.id ?? "");
     showContext(conversation.context);
     byId("export").hidden = conversation.messages.length === 0;
+    this.settingsChanged();
   }
 
   /** @param {Conversation} conversation */
@@ -178,9 +215,7 @@ export class Page {
     this.thread.list.replaceChildren(skeleton());
     try {
       const found = await this.api.get("/api/conversations/" + encodeURIComponent(conversation.id ?? ""));
-      conversation.title = found.title;
-      conversation.createdAt = found.created_at;
-      conversation.messages = messagesOf(found);
+      conversation.load(found);
       if (conversation === this.conversation) this.thread.list.replaceChildren();
     } catch (error) {
       if (conversation === this.conversation) this.#showLoadError(/** @type {Error} */ (error));
@@ -235,10 +270,12 @@ export class Page {
     if (!found || !canReload()) return;
     conversation.title = found.title;
     showTitle(found.title);
-    const keys = (/** @type {Message[]} */ messages) => JSON.stringify(messages.map(({ id, content }) => [id, content]));
-    if (keys(found.messages) === keys(conversation.messages)) return;
-    conversation.messages = messagesOf(found);
-    conversation.context = null;
+    const keys = (/** @type {Message[]} */ messages) => JSON.stringify(messages.map(
+      ({ id, content, alternatives, rating, correction }) => [id, content, alternatives, rating, correction]));
+    const settings = JSON.stringify([found.system_prompt ?? "", found.model ?? "", found.training ?? true]);
+    const { system_prompt, model, training } = conversation.own;
+    if (keys(found.messages) === keys(conversation.messages) && settings === JSON.stringify([system_prompt, model, training])) return;
+    conversation.load(found);
     this.#render();
     this.measure(conversation);
   }
@@ -291,5 +328,12 @@ export class Page {
   async refresh() {
     showUser(this.session);
     showCollected(await this.api.get("/stats").catch(() => null));
+  }
+
+  /** Finds out whether the account is left out of training. */
+  async loadAccount() {
+    const me = this.session.isGuest || !this.connection.health.training ? null : await this.api.get("/api/me").catch(() => null);
+    this.isLeftOut = me?.training === false;
+    this.settingsChanged();
   }
 }

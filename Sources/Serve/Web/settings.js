@@ -65,6 +65,7 @@ export class Settings {
   #values = stored("settings", /** @type {Record<string, any>} */ ({}));
   #singleKeys = stored("single-keys", true);
   #model = stored("model", "");
+  #mayCollect = stored("may-collect", true);
   /** The names of the models that the server offers, its default first. @type {string[]} */
   models = [];
 
@@ -96,6 +97,10 @@ export class Settings {
 
   /** The model, as a field of a chat request. @returns {{ model?: string }} */
   get modelField() { return this.model === (this.models[0] ?? "") ? {} : { model: this.model }; }
+
+  /** Whether the chats of a guest in this browser may be collected for training. */
+  get mayCollect() { return this.#mayCollect.value; }
+  set mayCollect(on) { this.#mayCollect.value = on; }
 
   /** Whether the single-key shortcuts `/` and `?` are enabled. Users of speech input may want to disable them. */
   get singleKeys() { return this.#singleKeys.value; }

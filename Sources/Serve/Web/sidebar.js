@@ -23,6 +23,8 @@ export class Sidebar extends EventTarget {
     super();
     this.api = api;
     this.exportChoices = exportChoices;
+    /** Whether chats may be used for training, so that a deletion says that this one is not. */
+    this.saysTraining = () => false;
     this.list = byId("conversations");
     this.search = byId("search");
     /** @type {Summary[]} */
@@ -210,7 +212,8 @@ export class Sidebar extends EventTarget {
         toast(/** @type {Error} */ (error).message);
       }
     };
-    const item = toast(`“${visible(summary.title)}” was deleted.`, { label: "Undo", action: undo });
+    const training = this.saysTraining() ? " It is not used for training any more." : "";
+    const item = toast(`“${visible(summary.title)}” was deleted.${training}`, { label: "Undo", action: undo });
     // Move the focus from the removed row to its neighbour or to the Undo button; otherwise the browser moves it to the top of the page.
     const neighbour = this.summaries[Math.min(index, this.summaries.length - 1)];
     const focusNeighbour = neighbour && summary.id !== this.current && !narrow.matches;

@@ -44,7 +44,7 @@ export function stored(name, initial, storage = localStorage) {
 export function clearTexts() {
   for (const storage of [() => localStorage, () => sessionStorage]) {
     try {
-      const keys = Object.keys(storage()).filter((key) => /^slm\.(draft\.|unsent\.|guest$)/.test(key));
+      const keys = Object.keys(storage()).filter((key) => /^slm\.(draft\.|unsent\.|guest$|guest-system$)/.test(key));
       for (const key of keys) storage().removeItem(key);
     } catch {
       // Without storage, there is no stored text.

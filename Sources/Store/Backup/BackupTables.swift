@@ -3,7 +3,7 @@ package enum BackupTables {
     /// The tables that a backup has, each after those it refers to.
     package static let all = [
         "users", "settings", "sessions", "conversations", "messages", "generations", "api_keys", "one_time_codes", "audit_log",
-        "unfinished_answers", "collected_chats",
+        "unfinished_answers", "collected_chats", "ratings", "corrections", "preferences",
     ]
 
     /// Tables that a backup does not have: the search index and the counts of users, which are made from other rows, the versions of the

@@ -22,6 +22,8 @@ struct ServeOptions: MachineOptions {
     var starters: [String] = []
     var noStarters = false
     var collectsInDatabase = false
+    /// Whether chats may be used for training, which the page says.
+    var usesChats = false
     var serverName: String?
     var reloads = false
     var slots = 64
@@ -91,6 +93,8 @@ extension ServeOptions {
                 .option("name", \.name, value: "NAME", "Set the model's name in the API.", default: "the name of its run"),
                 .option("collect", \.collect, value: "FILE", "Collect finished chats in the database and in FILE, for slm finetune."),
                 .option("collect-in-database", \.collectsInDatabase, "Collect finished chats in the database only."),
+                .option("use-chats", \.usesChats,
+                        "Let chats be used for training, and say so on the chat page. --collect does so, too."),
                 .option("reload", \.reloads, "Reload when a run has finished a newer checkpoint. Without it, SIGHUP reloads once."),
             ]),
             OptionGroup("Model", ModelOptions.options(
@@ -205,6 +209,7 @@ struct ServeCommand {
         storeOptions.revokedKeyRetention = Self.days(options.revokedKeyDays)
         storeOptions.unusedAccountRetention = Self.days(options.unusedAccountDays)
         storeOptions.unusedAccountWarning = .seconds(options.accountWarningDays * 86_400)
+        storeOptions.tellsAboutTraining = options.usesChats || options.collect != nil || options.collectsInDatabase
         let store = try Store(database, storeOptions)
         if let version = store.migratedFrom {
             Log.info(.migrated, "migrated \(database) from schema version \(version) to \(Store.schemaVersion).")

@@ -1,0 +1,65 @@
+/// What a user has set for all answers of a conversation.
+package struct ConversationSettings: Sendable, Equatable {
+    /// The first message of each prompt; nil for none.
+    package var systemPrompt: String?
+    /// The name of the model that answers; nil for the server's default.
+    package var model: String?
+    /// Whether the conversation is left out of training.
+    package var isExcludedFromTraining: Bool
+
+    package init(systemPrompt: String? = nil, model: String? = nil, isExcludedFromTraining: Bool = false) {
+        self.systemPrompt = systemPrompt?.storable
+        self.model = model?.storable
+        self.isExcludedFromTraining = isExcludedFromTraining
+    }
+}
+
+extension Store {
+    package func settings(of conversation: ConversationID, of owner: UserID) throws(StoreError) -> ConversationSettings {
+        try database.transaction(.read) { connection throws(StoreError) in
+            _ = try Self.conversation(conversation, of: owner, on: connection)
+            return try Self.settings(of: conversation, on: connection)
+        }
+    }
+
+    /// Changes the title and the settings of a conversation.
+    ///
+    /// - Parameter change: Gets the current settings.
+    package func update(
+        _ conversation: ConversationID, of owner: UserID, title: String? = nil, change: (inout ConversationSettings) -> Void
+    ) throws(StoreError) -> (StoredConversation, ConversationSettings) {
+        let now = options.now()
+        return try database.transaction(.write) { connection throws(StoreError) in
+            _ = try Self.lock(conversation, of: owner, on: connection, database.dialect)
+            if let title {
+                try connection.execute("UPDATE conversations SET title = $2 WHERE id = $1", [.text(conversation), .text(title)])
+            }
+            var settings = try Self.settings(of: conversation, on: connection)
+            change(&settings)
+            try Self.set(settings, in: conversation, of: owner, at: now, on: connection)
+            return (try Self.conversation(conversation, of: owner, on: connection), settings)
+        }
+    }
+
+    static func settings(of conversation: ConversationID, on connection: any Connection) throws(StoreError) -> ConversationSettings {
+        let row = try connection.firstRow(
+            "SELECT system_prompt, model, training_excluded_at FROM conversations WHERE id = $1", [.text(conversation)])
+        guard let row else { throw .notFound(.conversation) }
+        return ConversationSettings(
+            systemPrompt: try row.optionalText(0), model: try row.optionalText(1), isExcludedFromTraining: row.values[2] != .null)
+    }
+
+    static func set(
+        _ settings: ConversationSettings, in conversation: ConversationID, of owner: UserID, at now: Timestamp,
+        on connection: any Connection
+    ) throws(StoreError) {
+        try connection.execute("""
+            UPDATE conversations SET system_prompt = $3, model = $4,
+                training_excluded_at = CASE WHEN $5 = 0 THEN NULL ELSE COALESCE(training_excluded_at, $6) END
+            WHERE id = $1 AND owner_id = $2
+            """, [
+                .text(conversation), .text(owner), .text(settings.systemPrompt), .text(settings.model),
+                .integer(settings.isExcludedFromTraining ? 1 : 0), .integer(now),
+            ])
+    }
+}

@@ -1,0 +1,66 @@
+/// What a user thinks of an answer.
+package struct Rating: Sendable, Equatable {
+    package enum Value: String, Sendable, CaseIterable { case good, bad }
+
+    /// Why. `reasons` says which belong to which value.
+    package enum Reason: String, Sendable, CaseIterable {
+        case accurate, followedInstructions = "followed_instructions", wellWritten = "well_written", creative
+        case incorrect, ignoredInstructions = "ignored_instructions", poorlyWritten = "poorly_written", incomplete, tooLong = "too_long"
+        case refused, harmful, other
+    }
+
+    package let value: Value
+    package let reason: Reason?
+    /// In the user's own words.
+    package let comment: String?
+
+    package init(_ value: Value, _ reason: Reason? = nil, comment: String? = nil) {
+        self.value = value
+        self.reason = reason
+        self.comment = comment?.storable
+    }
+
+    package static func reasons(for value: Value) -> [Reason] {
+        switch value {
+        case .good: [.accurate, .followedInstructions, .wellWritten, .creative, .other]
+        case .bad: [.incorrect, .ignoredInstructions, .poorlyWritten, .incomplete, .tooLong, .refused, .harmful, .other]
+        }
+    }
+}
+
+/// What is stored beside a message.
+package struct MessageDetails: Sendable, Equatable {
+    /// The messages that follow the same message as this one, itself included, the oldest first; empty if there is no other.
+    package let alternatives: [MessageID]
+    package let rating: Rating?
+    /// The answer as the user has corrected it.
+    package let correction: String?
+    /// The model of an answer; nil if an earlier version stored it.
+    package let model: String?
+
+    package init(alternatives: [MessageID] = [], rating: Rating? = nil, correction: String? = nil, model: String? = nil) {
+        self.alternatives = alternatives
+        self.rating = rating
+        self.correction = correction
+        self.model = model
+    }
+}
+
+/// That a user has chosen one answer to a question over others.
+package struct Preference: Sendable, Equatable {
+    package let question, chosen: MessageID
+    /// The other answers that existed then, the oldest first.
+    package let rejected: [MessageID]
+    package let user: UserID
+    package let chosenAt: Timestamp
+}
+
+extension Rating {
+    /// - Parameter row: The rating, the reason and the comment, from column `first` on. nil if there is no rating.
+    init?(_ row: Row, from first: Int) throws(StoreError) {
+        guard let text = try row.optionalText(first) else { return nil }
+        guard let value = Value(rawValue: text) else { throw row.unexpected(first, "a rating") }
+        // A later version may know more reasons.
+        self.init(value, try row.optionalText(first + 1).map { Reason(rawValue: $0) ?? .other }, comment: try row.optionalText(first + 2))
+    }
+}

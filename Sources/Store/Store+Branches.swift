@@ -1,0 +1,103 @@
+/// Alternatives: another answer to the same question, and another question after the same answer.
+extension Store {
+    /// Makes a message part of the active path, with the messages that followed it when it was last active. If it is an answer, the user
+    /// has chosen it over its alternatives, which is stored as a preference.
+    ///
+    /// - Throws: `answering` while an answer in the conversation is generated, on any server.
+    package func activate(_ message: MessageID, in conversation: ConversationID, of owner: UserID) throws(StoreError) {
+        let now = options.now()
+        try database.transaction(.write) { connection throws(StoreError) in
+            _ = try Self.conversation(conversation, of: owner, on: connection)
+            // The lease before the conversation, in the same order as in `appendAndRead`. The rest of a dead lease is of no use.
+            try connection.execute("DELETE FROM answer_leases WHERE conversation_id = $1 AND NOT \(isLive)", [.text(conversation)])
+            try recoverAnswers(in: conversation, of: owner, at: now, on: connection)
+            _ = try Self.lock(conversation, of: owner, on: connection, database.dialect)
+            if try connection.firstRow("SELECT 1 FROM answer_leases WHERE conversation_id = $1", [.text(conversation)]) != nil {
+                throw .answering
+            }
+            let tree = try Self.tree(of: conversation, on: connection)
+            guard let path = tree.path(through: message) else { throw .notFound(.message) }
+            let unchanged = zip(path, tree.path).prefix { $0 == $1 }.count
+            if unchanged < tree.path.count { try Self.leaveActivePath(from: unchanged, in: conversation, on: connection) }
+            for position in unchanged..<max(unchanged, path.count) {
+                let previous: SQLValue = position == 0 ? .null : .text(path[position - 1])
+                try connection.execute(
+                    "UPDATE messages SET position = $2, previous_id = $3 WHERE id = $1",
+                    [.text(path[position]), .integer(position), previous])
+            }
+            try connection.execute(
+                "UPDATE conversations SET message_count = $2 WHERE id = $1", [.text(conversation), .integer(path.count)])
+            try Self.prefer(message, by: owner, at: now, on: connection)
+        }
+    }
+
+    /// Locks a conversation until the end of the transaction: the row lock serializes writers of one conversation.
+    ///
+    /// - Returns: The number of messages on its active path.
+    static func lock(
+        _ conversation: ConversationID, of owner: UserID, on connection: any Connection, _ dialect: Dialect
+    ) throws(StoreError) -> Int {
+        let row = try connection.firstRow("""
+            SELECT message_count FROM conversations WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL \(dialect.rowLock)
+            """, [.text(conversation), .text(owner)])
+        guard let row else { throw .notFound(.conversation) }
+        return try row.integer(0)
+    }
+
+    static func tree(of conversation: ConversationID, on connection: any Connection) throws(StoreError) -> MessageTree {
+        let rows = try connection.execute(
+            "SELECT \(MessageTree.Node.columns) FROM messages WHERE conversation_id = $1 AND replaced_at IS NULL", [.text(conversation)])
+        return MessageTree(try rows.map { row throws(StoreError) in try MessageTree.Node(row) })
+    }
+
+    /// Takes the messages from a position on off the active path, where they stay as alternatives.
+    static func leaveActivePath(from position: Int, in conversation: ConversationID, on connection: any Connection) throws(StoreError) {
+        try linkActivePath(of: conversation, on: connection)
+        let values: [SQLValue] = [.text(conversation), .integer(position)]
+        try connection.execute("""
+            UPDATE messages SET next_id = (
+                SELECT id FROM messages AS later WHERE later.conversation_id = $1 AND later.position = messages.position + 1)
+            WHERE conversation_id = $1 AND position >= $2
+            """, values)
+        try connection.execute("UPDATE messages SET position = NULL WHERE conversation_id = $1 AND position >= $2", values)
+    }
+
+    /// Stores the message before each message of the active path that an earlier version has stored.
+    private static func linkActivePath(of conversation: ConversationID, on connection: any Connection) throws(StoreError) {
+        try connection.execute("""
+            UPDATE messages SET previous_id = (
+                SELECT id FROM messages AS earlier WHERE earlier.conversation_id = $1 AND earlier.position = messages.position - 1)
+            WHERE conversation_id = $1 AND position > 0 AND previous_id IS NULL
+            """, [.text(conversation)])
+    }
+
+    /// Stores that the user has chosen an answer over the other answers to the same question, if there are any.
+    static func prefer(_ message: MessageID, by user: UserID, at now: Timestamp, on connection: any Connection) throws(StoreError) {
+        try connection.execute("""
+            INSERT INTO preferences (question_id, chosen_id, user_id, chosen_at)
+            SELECT previous_id, id, $2, $3 FROM messages WHERE id = $1 AND role = 'assistant' AND previous_id IS NOT NULL AND EXISTS (
+                SELECT 1 FROM messages AS others WHERE others.conversation_id = messages.conversation_id AND others.position IS NULL
+                AND others.previous_id = messages.previous_id AND others.id <> $1 AND others.role = 'assistant'
+                AND others.replaced_at IS NULL)
+            ON CONFLICT (question_id) DO UPDATE
+            SET chosen_id = excluded.chosen_id, user_id = excluded.user_id, chosen_at = excluded.chosen_at
+            """, [.text(message), .text(user), .integer(now)])
+    }
+
+    /// Deletes alternatives that follow a deleted message, which a server of schema version 9 has replaced.
+    func deleteUnreachableMessages() throws(StoreError) {
+        while true {
+            let count = try database.transaction(.write) { connection throws(StoreError) in
+                let rows = try connection.execute("""
+                    DELETE FROM messages WHERE id IN (
+                        SELECT id FROM messages WHERE position IS NULL AND replaced_at IS NULL AND previous_id IS NOT NULL
+                        AND NOT EXISTS (SELECT 1 FROM messages AS earlier WHERE earlier.id = messages.previous_id) LIMIT 200)
+                    RETURNING id
+                    """, [])
+                try Self.updateSearchIndex(on: connection, database.dialect)
+                return rows.count
+            }
+            if count == 0 { return }
+        }
+    }
+}

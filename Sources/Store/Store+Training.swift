@@ -1,0 +1,127 @@
+/// Consent: whether the chats of an account may be used for training.
+extension Store {
+    package func isExcludedFromTraining(_ user: UserID) throws(StoreError) -> Bool {
+        try database.transaction(.read) { connection throws(StoreError) in
+            let row = try connection.firstRow("SELECT training_excluded_at FROM users WHERE id = $1", [.text(user)])
+            guard let row else { throw .notFound(.user) }
+            return row.values[0] != .null
+        }
+    }
+
+    /// Leaves all chats of an account out of training, or lets them be used again.
+    package func setExcludedFromTraining(_ user: UserID, to isExcluded: Bool) throws(StoreError) {
+        let now = options.now()
+        let isFound = try database.transaction(.write) { connection throws(StoreError) in
+            let row = isExcluded
+                ? try connection.firstRow(
+                    "UPDATE users SET training_excluded_at = COALESCE(training_excluded_at, $2) WHERE id = $1 RETURNING id",
+                    [.text(user), .integer(now)])
+                : try connection.firstRow("UPDATE users SET training_excluded_at = NULL WHERE id = $1 RETURNING id", [.text(user)])
+            return row != nil
+        }
+        guard isFound else { throw .notFound(.user) }
+    }
+}
+
+/// A conversation that may be used for training.
+package struct TrainingConversation: Sendable, Equatable {
+    package let conversation: StoredConversation
+    package let owner: UserID
+    package let settings: ConversationSettings
+    /// All messages, also alternatives, each after the one that it follows.
+    package let messages: [TrainingMessage]
+    /// What the user has chosen, in the order of the questions.
+    package let preferences: [Preference]
+}
+
+package struct TrainingMessage: Sendable, Equatable {
+    package let message: Message
+    /// The message that this one follows; nil for a first one.
+    package let previous: MessageID?
+    /// Whether it is on the active path.
+    package let isActive: Bool
+    package let details: MessageDetails
+}
+
+extension Store {
+    /// Returns conversations of all accounts that may be used for training: all their messages were stored while the page
+    /// said so (`StoreOptions.tellsAboutTraining`), and neither the conversation nor the account is left out or deleted.
+    ///
+    /// - Parameters:
+    ///   - last: The `next` of the previous page; nil for the first one.
+    ///   - limit: The page size.
+    /// - Returns: The conversations in the order of their ids; `next` is nil on the last page.
+    package func trainingConversations(
+        after last: ConversationID? = nil, limit: Int = 100
+    ) throws(StoreError) -> (conversations: [TrainingConversation], next: ConversationID?) {
+        try database.transaction(.read) { connection throws(StoreError) in
+            let rows = try connection.execute("""
+                SELECT conversations.id, conversations.title, conversations.created_at, updated_at, message_count, owner_id
+                FROM conversations JOIN users ON users.id = owner_id
+                WHERE conversations.id > $1 AND deleted_at IS NULL AND message_count > 0 AND conversations.training_excluded_at IS NULL
+                AND users.training_excluded_at IS NULL AND NOT EXISTS (
+                    SELECT 1 FROM messages WHERE conversation_id = conversations.id AND replaced_at IS NULL AND training_notice IS NULL)
+                ORDER BY conversations.id LIMIT $2
+                """, [.text(last?.description ?? ""), .integer(limit)])
+            let found = try rows.map { row throws(StoreError) in
+                let conversation = try StoredConversation(row)
+                let (messages, preferences) = try Self.trainingMessages(of: conversation.id, on: connection)
+                return TrainingConversation(
+                    conversation: conversation, owner: try row.id(5), settings: try Self.settings(of: conversation.id, on: connection),
+                    messages: messages, preferences: preferences)
+            }
+            return (found, found.count == limit ? found.last?.conversation.id : nil)
+        }
+    }
+
+    /// The messages of a conversation, also alternatives, with what is stored beside them.
+    package func messagesWithAlternatives(
+        of conversation: ConversationID, of owner: UserID
+    ) throws(StoreError) -> (messages: [TrainingMessage], preferences: [Preference]) {
+        try database.transaction(.read) { connection throws(StoreError) in
+            _ = try Self.conversation(conversation, of: owner, on: connection)
+            return try Self.trainingMessages(of: conversation, on: connection)
+        }
+    }
+
+    private static func trainingMessages(
+        of conversation: ConversationID, on connection: any Connection
+    ) throws(StoreError) -> ([TrainingMessage], [Preference]) {
+        let tree = try tree(of: conversation, on: connection)
+        let columns = Message.columns.split(separator: ", ").map { "messages.\($0)" }.joined(separator: ", ")
+        let rows = try connection.execute("""
+            SELECT \(columns), messages.model, rating, ratings.reason, comment, corrections.content FROM messages
+            LEFT JOIN ratings ON ratings.message_id = messages.id
+            LEFT JOIN corrections ON corrections.message_id = messages.id
+            WHERE messages.conversation_id = $1 AND replaced_at IS NULL
+            """, [.text(conversation)])
+        var messages: [MessageID: TrainingMessage] = [:]
+        for row in rows {
+            let message = try Message(row)
+            guard let node = tree.nodes[message.id] else { continue }
+            let alternatives = tree.alternatives(of: message.id)
+            let details = MessageDetails(
+                alternatives: alternatives.count > 1 ? alternatives : [], rating: try Rating(row, from: 10),
+                correction: try row.optionalText(13), model: try row.optionalText(9))
+            messages[message.id] = TrainingMessage(
+                message: message, previous: node.previous, isActive: node.position != nil, details: details)
+        }
+        let order = tree.all
+        let chosen = try connection.execute("""
+            SELECT question_id, chosen_id, user_id, chosen_at FROM preferences
+            WHERE question_id IN (SELECT id FROM messages WHERE conversation_id = $1)
+            """, [.text(conversation)])
+        var preferences: [MessageID: Preference] = [:]
+        for row in chosen {
+            let question: MessageID = try row.id(0), answer: MessageID = try row.id(1), time = try row.timestamp(3)
+            let rejected = tree.alternatives(of: answer).filter { other in
+                guard other != answer, let message = messages[other]?.message else { return false }
+                return message.role == .assistant && message.createdAt <= time
+            }
+            if rejected.isEmpty { continue }
+            preferences[question] = Preference(
+                question: question, chosen: answer, rejected: rejected, user: try row.id(2), chosenAt: time)
+        }
+        return (order.compactMap { messages[$0] }, order.compactMap { preferences[$0] })
+    }
+}

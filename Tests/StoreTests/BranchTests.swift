@@ -1,0 +1,251 @@
+import Store
+import TestSupport
+import Testing
+
+/// A conversation "q1, a1, q2, a2" and what the tests do with it.
+private struct Chat {
+    let db: TestDatabase
+    let store: Store
+    let ada: UserID
+    let id: ConversationID
+    let messages: [Message]
+
+    init(_ backend: Backend, _ change: (inout StoreOptions) -> Void = { _ in }) throws {
+        db = try TestDatabase(backend)
+        store = try db.store(change)
+        ada = try store.addTestUser("ada")
+        id = try store.createConversation("chat", for: ada).0.id
+        messages = try ["q1", "a1", "q2", "a2"].enumerated().map { [store, id, ada] index, text in
+            try store.append(NewMessage(index % 2 == 0 ? .user : .assistant, text), to: id, of: ada)
+        }
+    }
+
+    var contents: [String] { get throws { try store.contents(of: id, ada) } }
+
+    /// Generates another answer to the question of `answer`.
+    @discardableResult
+    func regenerate(_ answer: Message, _ text: String) throws -> Message {
+        db.advanceClock(by: .milliseconds(5))
+        let start = try store.beginAnswer(to: .storedMessage(try #require(answer.parent)), in: id, of: ada)
+        return try store.append(
+            NewMessage(.assistant, text), to: id, of: ada, replacingFrom: start.replacedAnswer, answering: start.messages.last?.id)
+    }
+
+    func alternatives(_ message: Message) throws -> [MessageID] {
+        try store.openConversation(id, of: ada).details[message.id]?.alternatives ?? []
+    }
+
+    func activate(_ message: Message) throws {
+        db.advanceClock(by: .milliseconds(5))
+        try store.activate(message.id, in: id, of: ada)
+    }
+
+    func preferences() throws -> [Preference] { try store.messagesWithAlternatives(of: id, of: ada).preferences }
+}
+
+@Suite struct BranchTests {
+    @Test(arguments: Backend.allCases) func `regenerated answers and edited messages stay as alternatives`(_ backend: Backend) throws {
+        let chat = try Chat(backend), messages = chat.messages
+        let second = try chat.regenerate(messages[3], "a2'"), third = try chat.regenerate(second, "a2''")
+        #expect(try chat.contents == ["q1", "a1", "q2", "a2''"])
+        #expect(try chat.alternatives(third) == [messages[3].id, second.id, third.id] && chat.alternatives(messages[1]).isEmpty)
+        let edited = try chat.store.append(NewMessage(.user, "q1'"), to: chat.id, of: chat.ada, replacingFrom: messages[0].id)
+        #expect(try chat.contents == ["q1'"] && chat.alternatives(edited) == [messages[0].id, edited.id])
+        #expect(try chat.store.conversation(chat.id, of: chat.ada).0.messageCount == 1)
+        // Nothing of it is deleted.
+        chat.db.advanceClock(by: .seconds(10_000))
+        try chat.store.purge()
+        try chat.activate(messages[0])
+        #expect(try chat.contents == ["q1", "a1", "q2", "a2''"] && chat.alternatives(third).count == 3)
+        #expect(try chat.store.conversation(chat.id, of: chat.ada).0.messageCount == 4)
+        #expect(try chat.store.userCounts == chat.store.countedUsers)
+    }
+
+    @Test(arguments: Backend.allCases)
+    func `a switch activates the messages that followed when the branch was last active`(_ backend: Backend) throws {
+        let chat = try Chat(backend), messages = chat.messages
+        let other = try chat.regenerate(messages[1], "a1'")
+        for (role, text) in [(Message.Role.user, "q3"), (.assistant, "a3")] {
+            try chat.store.append(NewMessage(role, text), to: chat.id, of: chat.ada)
+        }
+        try chat.activate(messages[1])
+        #expect(try chat.contents == ["q1", "a1", "q2", "a2"])
+        let newest = try chat.regenerate(messages[3], "a2'")
+        try chat.activate(messages[3])
+        try chat.activate(other)
+        #expect(try chat.contents == ["q1", "a1'", "q3", "a3"])
+        // Not the newest answer, but the one that was shown.
+        try chat.activate(messages[1])
+        #expect(try chat.contents == ["q1", "a1", "q2", "a2"])
+        // A message further down is reached from any other branch.
+        try chat.activate(other)
+        try chat.activate(newest)
+        #expect(try chat.contents == ["q1", "a1", "q2", "a2'"])
+        let before = try chat.store.conversation(chat.id, of: chat.ada)
+        try chat.activate(newest)
+        #expect(try chat.store.conversation(chat.id, of: chat.ada) == before)
+    }
+
+    @Test(arguments: Backend.allCases) func `a switch is refused while an answer is generated`(_ backend: Backend) throws {
+        let chat = try Chat(backend) { $0.leaseTime = .seconds(60) }, other = try chat.regenerate(chat.messages[3], "a2'")
+        let server = ServerID()
+        #expect(try chat.store.register(server, name: "one", version: "1", keyDigest: "k") == [])
+        let lease = AnswerLease(answer: MessageID(), server: server)
+        let start = try chat.store.beginAnswer(to: .storedMessage(chat.messages[2].id), in: chat.id, of: chat.ada, taking: lease)
+        #expect(start.replacedAnswer == other.id && start.messages.map(\.content) == ["q1", "a1", "q2"])
+        #expect(throws: StoreError.answering) { try chat.store.activate(chat.messages[3].id, in: chat.id, of: chat.ada) }
+        #expect(try chat.contents == ["q1", "a1", "q2", "a2'"])              // until the new answer is stored
+        try chat.store.append(
+            NewMessage(.assistant, "a2''"), as: lease.answer, to: chat.id, of: chat.ada, replacingFrom: other.id,
+            answering: chat.messages[2].id, ending: lease)
+        #expect(try chat.contents == ["q1", "a1", "q2", "a2''"])
+        try chat.activate(chat.messages[3])
+        #expect(try chat.contents == ["q1", "a1", "q2", "a2"])
+        // The lease of a server that has died does not prevent it.
+        let late = AnswerLease(answer: MessageID(), server: ServerID())
+        _ = try chat.store.beginAnswer(to: .storedMessage(chat.messages[2].id), in: chat.id, of: chat.ada, taking: late)
+        try chat.activate(other)
+        #expect(throws: StoreError.leaseLost) {
+            try chat.store.append(
+                NewMessage(.assistant, "late"), as: late.answer, to: chat.id, of: chat.ada, replacingFrom: chat.messages[3].id,
+                answering: chat.messages[2].id, ending: late)
+        }
+    }
+
+    @Test(arguments: Backend.allCases)
+    func `an answer to a question that is no longer active is stored as an alternative of its branch`(_ backend: Backend) throws {
+        let chat = try Chat(backend)
+        try chat.store.append(NewMessage(.user, "q1'"), to: chat.id, of: chat.ada, replacingFrom: chat.messages[0].id)
+        let late = try chat.store.append(
+            NewMessage(.assistant, "late"), to: chat.id, of: chat.ada, replacingFrom: chat.messages[3].id, answering: chat.messages[2].id)
+        #expect(try chat.contents == ["q1'"] && chat.store.conversation(chat.id, of: chat.ada).0.messageCount == 1)
+        try chat.activate(late)
+        #expect(try chat.contents == ["q1", "a1", "q2", "late"] && chat.alternatives(late) == [chat.messages[3].id, late.id])
+    }
+
+    @Test(arguments: Backend.allCases) func `what cannot be answered again or activated is rejected`(_ backend: Backend) throws {
+        let chat = try Chat(backend), store = chat.store, eve = try store.addTestUser("eve")
+        let edited = try store.append(NewMessage(.user, "q1'"), to: chat.id, of: chat.ada, replacingFrom: chat.messages[0].id)
+        for message in [chat.messages[0].id, chat.messages[1].id, MessageID()] {       // off the path, an answer, unknown
+            #expect(throws: StoreError.notFound(.message)) {
+                try store.beginAnswer(to: .storedMessage(message), in: chat.id, of: chat.ada)
+            }
+        }
+        #expect(throws: StoreError.notFound(.message)) { try store.activate(MessageID(), in: chat.id, of: chat.ada) }
+        #expect(throws: StoreError.notFound(.conversation)) { try store.activate(edited.id, in: chat.id, of: eve) }
+        #expect(throws: StoreError.notFound(.conversation)) {
+            try store.beginAnswer(to: .storedMessage(edited.id), in: chat.id, of: eve)
+        }
+        let other = try store.createConversation("other", for: chat.ada, question: NewMessage(.user, "x")).0.id
+        #expect(throws: StoreError.notFound(.message)) { try store.activate(edited.id, in: other, of: chat.ada) }
+        try store.delete(chat.id, of: chat.ada)
+        #expect(throws: StoreError.notFound(.conversation)) { try store.activate(edited.id, in: chat.id, of: chat.ada) }
+    }
+
+    @Test(arguments: Backend.allCases) func `alternatives count towards the size of a conversation`(_ backend: Backend) throws {
+        let chat = try Chat(backend) { $0.maxCharacters = 14 }
+        try chat.regenerate(chat.messages[3], "12345")
+        #expect(try chat.store.sql("SELECT characters FROM conversations") == [[.integer(13)]])
+        try chat.regenerate(chat.messages[3], "12")
+        #expect(throws: StoreError.conversationFull(limit: 14)) { try chat.regenerate(chat.messages[3], "x") }
+        #expect(throws: StoreError.conversationFull(limit: 14)) {
+            try chat.store.append(NewMessage(.user, "x"), to: chat.id, of: chat.ada, replacingFrom: chat.messages[0].id)
+        }
+        #expect(try chat.contents == ["q1", "a1", "q2", "12"])
+    }
+
+    @Test(arguments: Backend.allCases) func `the chosen answer is stored with those that it was chosen over`(_ backend: Backend) throws {
+        let chat = try Chat(backend)
+        try chat.activate(chat.messages[3])                                  // the only answer: no choice
+        let second = try chat.regenerate(chat.messages[3], "a2'")
+        #expect(try chat.preferences().isEmpty)
+        try chat.activate(chat.messages[3])
+        var preference = try #require(try chat.preferences().first)
+        #expect(preference.question == chat.messages[2].id && preference.chosen == chat.messages[3].id && preference.user == chat.ada)
+        #expect(preference.rejected == [second.id])
+        // A later answer was not rejected, until the user has gone on from another one.
+        let third = try chat.regenerate(second, "a2''")
+        #expect(try chat.preferences() == [preference])
+        chat.db.advanceClock(by: .seconds(1))
+        try chat.store.append(NewMessage(.user, "q3"), to: chat.id, of: chat.ada)
+        preference = try #require(try chat.preferences().first)
+        #expect(preference.chosen == third.id && preference.rejected == [chat.messages[3].id, second.id])
+        #expect(try chat.preferences().count == 1)
+        // Another question is no answer that could be preferred.
+        let edited = try chat.store.append(NewMessage(.user, "q1'"), to: chat.id, of: chat.ada, replacingFrom: chat.messages[0].id)
+        try chat.activate(chat.messages[0])
+        try chat.activate(edited)
+        #expect(try chat.preferences().count == 1)
+    }
+
+    /// A server of schema version 9 replaces messages as before: they are deleted, with the alternatives that follow them.
+    @Test(arguments: Backend.allCases) func `a server of an earlier version loses no other branch`(_ backend: Backend) throws {
+        let chat = try Chat(backend), messages = chat.messages
+        let other = try chat.regenerate(messages[3], "a2'")
+        let first = try chat.regenerate(messages[1], "a1'")                  // q2 with two answers is an alternative now
+        try chat.activate(messages[1])
+        // Its statements for an edited second question.
+        let new = MessageID()
+        _ = try chat.store.sql(
+            "UPDATE messages SET replaced_at = 1, position = NULL WHERE conversation_id = $1 AND position >= 2", [.text(chat.id)])
+        _ = try chat.store.sql("""
+            INSERT INTO messages (id, conversation_id, position, role, content, write_key, created_at)
+            VALUES ($1, $2, 2, 'user', 'q2 of version 9', $1, 1700000000600)
+            """, [.text(new), .text(chat.id)])
+        _ = try chat.store.sql("UPDATE conversations SET message_count = 3 WHERE id = $1", [.text(chat.id)])
+        #expect(try chat.contents == ["q1", "a1", "q2 of version 9"])
+        chat.db.advanceClock(by: .seconds(10_000))
+        try chat.store.purge()
+        // The alternative answer to the deleted question is gone, too.
+        #expect(try chat.store.sql("SELECT count(*) FROM messages") == [[.integer(4)]])
+        #expect(throws: StoreError.notFound(.message)) { try chat.activate(other) }
+        try chat.activate(first)
+        #expect(try chat.contents == ["q1", "a1'"])
+        try chat.activate(messages[1])
+        #expect(try chat.contents == ["q1", "a1", "q2 of version 9"])
+        #expect(try chat.store.conversation(chat.id, of: chat.ada).0.messageCount == 3)
+    }
+
+    @Test(arguments: Backend.allCases) func `a conversation of an older version gets branches`(_ backend: Backend) throws {
+        let db = try oldDatabase(backend, version: 9), store = try db.store(), ada = try #require(try store.user(named: "ada")).id
+        db.advanceClock(by: .seconds(10))
+        let chat = try #require(try store.conversations(of: ada).conversations.first).id
+        let messages = try store.conversation(chat, of: ada).1
+        let start = try store.beginAnswer(to: .storedMessage(messages[0].id), in: chat, of: ada)
+        let other = try store.append(
+            NewMessage(.assistant, "sun."), to: chat, of: ada, replacingFrom: start.replacedAnswer, answering: messages[0].id)
+        #expect(try store.openConversation(chat, of: ada).details[other.id]?.alternatives == [messages[1].id, other.id])
+        try store.activate(messages[1].id, in: chat, of: ada)
+        #expect(try store.contents(of: chat, ada) == ["why?", "clouds.", "really?", "yes. "])
+        // The answer that version 9 has replaced is deleted, and cannot be shown meanwhile.
+        #expect(try store.messagesWithAlternatives(of: chat, of: ada).messages.count == 5)
+        #expect(try store.sql("SELECT count(*) FROM messages") == [[.integer(6)]])
+        db.advanceClock(by: .seconds(1_000))
+        try store.purge()
+        #expect(try store.sql("SELECT count(*) FROM messages") == [[.integer(5)]])
+    }
+
+    @Test(arguments: Backend.allCases) func `two servers that switch and regenerate keep one whole active path`(_ backend: Backend) throws {
+        let chat = try Chat(backend) { $0.timeout = .seconds(30) }
+        let other = try chat.regenerate(chat.messages[1], "a1'")
+        let stores = try (0..<2).map { _ in try chat.db.store { $0.timeout = .seconds(30) } }
+        try inThreads(4) { thread in
+            let store = stores[thread % 2]
+            for i in 0..<10 {
+                if thread < 2 {
+                    try store.activate(i % 2 == thread ? other.id : chat.messages[1].id, in: chat.id, of: chat.ada)
+                } else {
+                    let start = try store.beginAnswer(to: .storedMessage(chat.messages[0].id), in: chat.id, of: chat.ada)
+                    try store.append(
+                        NewMessage(.assistant, "a1 \(thread) \(i)"), to: chat.id, of: chat.ada, replacingFrom: start.replacedAnswer,
+                        answering: chat.messages[0].id)
+                }
+            }
+        }
+        let open = try chat.store.openConversation(chat.id, of: chat.ada)
+        #expect(open.messages.count == open.conversation.messageCount && [2, 4].contains(open.messages.count))
+        #expect(open.details[open.messages[1].id]?.alternatives.count == 22)
+        let positions = try chat.store.sql("SELECT position FROM messages WHERE position IS NOT NULL ORDER BY position")
+        #expect(positions == open.messages.indices.map { [.integer($0)] })
+    }
+}
