@@ -47,7 +47,7 @@ package struct MessageDetails: Sendable, Equatable {
 }
 
 /// That a user has chosen one answer to a question over others.
-package struct Preference: Sendable, Equatable {
+package struct AnswerPreference: Sendable, Equatable {
     package let question, chosen: MessageID
     /// The other answers that existed then, the oldest first.
     package let rejected: [MessageID]

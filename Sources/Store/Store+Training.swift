@@ -31,7 +31,7 @@ package struct TrainingConversation: Sendable, Equatable {
     /// All messages, also alternatives, each after the one that it follows.
     package let messages: [TrainingMessage]
     /// What the user has chosen, in the order of the questions.
-    package let preferences: [Preference]
+    package let preferences: [AnswerPreference]
 }
 
 package struct TrainingMessage: Sendable, Equatable {
@@ -77,7 +77,7 @@ extension Store {
     /// The messages of a conversation, also alternatives, with what is stored beside them.
     package func messagesWithAlternatives(
         of conversation: ConversationID, of owner: UserID
-    ) throws(StoreError) -> (messages: [TrainingMessage], preferences: [Preference]) {
+    ) throws(StoreError) -> (messages: [TrainingMessage], preferences: [AnswerPreference]) {
         try database.transaction(.read) { connection throws(StoreError) in
             _ = try Self.conversation(conversation, of: owner, on: connection)
             return try Self.trainingMessages(of: conversation, on: connection)
@@ -86,7 +86,7 @@ extension Store {
 
     private static func trainingMessages(
         of conversation: ConversationID, on connection: any Connection
-    ) throws(StoreError) -> ([TrainingMessage], [Preference]) {
+    ) throws(StoreError) -> ([TrainingMessage], [AnswerPreference]) {
         let tree = try tree(of: conversation, on: connection)
         let columns = Message.columns.split(separator: ", ").map { "messages.\($0)" }.joined(separator: ", ")
         let rows = try connection.execute("""
@@ -111,7 +111,7 @@ extension Store {
             SELECT question_id, chosen_id, user_id, chosen_at FROM preferences
             WHERE question_id IN (SELECT id FROM messages WHERE conversation_id = $1)
             """, [.text(conversation)])
-        var preferences: [MessageID: Preference] = [:]
+        var preferences: [MessageID: AnswerPreference] = [:]
         for row in chosen {
             let question: MessageID = try row.id(0), answer: MessageID = try row.id(1), time = try row.timestamp(3)
             let rejected = tree.alternatives(of: answer).filter { other in
@@ -119,7 +119,7 @@ extension Store {
                 return message.role == .assistant && message.createdAt <= time
             }
             if rejected.isEmpty { continue }
-            preferences[question] = Preference(
+            preferences[question] = AnswerPreference(
                 question: question, chosen: answer, rejected: rejected, user: try row.id(2), chosenAt: time)
         }
         return (order.compactMap { messages[$0] }, order.compactMap { preferences[$0] })

@@ -40,7 +40,7 @@ private struct Chat {
         try store.activate(message.id, in: id, of: ada)
     }
 
-    func preferences() throws -> [Preference] { try store.messagesWithAlternatives(of: id, of: ada).preferences }
+    func preferences() throws -> [AnswerPreference] { try store.messagesWithAlternatives(of: id, of: ada).preferences }
 }
 
 @Suite struct BranchTests {

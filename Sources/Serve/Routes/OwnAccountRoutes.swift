@@ -192,7 +192,7 @@ extension App {
     }
 }
 
-extension Preference {
+extension AnswerPreference {
     fileprivate func write(to object: inout JSONWriter) {
         object.key("question_id"); object.string(question.description)
         object.key("chosen_id"); object.string(chosen.description)
