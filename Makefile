@@ -189,6 +189,7 @@ test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-
 	$(VENV)/bin/python Tests/Peers/check_huggingface.py $(SLM) .build/release/Logits
 	$(VENV)/bin/python Tests/Peers/check_models.py $(SLM) .build/release/Logits
 	$(VENV)/bin/python Tests/Peers/check_peft.py $(SLM) .build/release/Logits .build/release/Gradients
+	$(VENV)/bin/python Tests/Peers/check_preferences.py $(SLM)
 	$(VENV)/bin/python Tests/Peers/check_tokenizers.py $(SLM) $(if $(CI),--quick)
 	$(VENV)/bin/python Tests/Peers/kill_training.py $(SLM) --kills 6
 	$(VENV)/bin/python Tests/Peers/check_report.py $(SLM)

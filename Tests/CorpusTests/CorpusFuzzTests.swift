@@ -14,7 +14,8 @@ import Tokenize
             + #"{"chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"#
             + #""rejected":[{"role":"user","content":"q"},{"role":"assistant","content":"b"}]}"# + "\n",
         #"{"chosen":"\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant: d","#
-            + #""rejected":"\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant: e"}"# + "\n" + #"{"chosen":"it is so","rejected":"it is no"}"#,
+            + #""rejected":"\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant: e"}"# + "\n"
+            + #"{"chosen":"it is so","rejected":"it is no"}"#,
         "Once upon a time\n\nthere was a text.\r\n  And more of it.\n",
         "\u{FEFF}[INST] a [/INST] b\n",
     ]

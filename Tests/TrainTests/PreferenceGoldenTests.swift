@@ -30,7 +30,8 @@ import Train
             var objective = PreferenceObjective(data.method)
             objective.beta = 0.3
             objective.labelSmoothing = variant == .cdpo ? 0.1 : 0
-            (objective.desirableWeight, objective.undesirableWeight) = (1.2, 0.8)
+            objective.desirableWeight = 1.2
+            objective.undesirableWeight = 0.8
             var reference = golden.floats("\(variant.rawValue)/reference").map { Double($0) }
             #expect(data.sequences.count == (variant == .kto ? 10 : 9) && data.validation.isEmpty)
             // DPO does not use the answers to other prompts.

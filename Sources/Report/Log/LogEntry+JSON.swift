@@ -109,7 +109,8 @@ extension LogEntry {
             self = .validated(
                 Validation(
                     step: step, loss: line.measurement("val_loss"), bitsPerByte: line.measurement("bits_per_byte"), tokens: tokens,
-                    conversations: conversations, isWholeSet: line["whole_set"]?.integer == 1, set: set, preferences: line.preferences("val_")
+                    conversations: conversations, isWholeSet: line["whole_set"]?.integer == 1, set: set,
+                    preferences: line.preferences("val_")
                 )
             )
         default:

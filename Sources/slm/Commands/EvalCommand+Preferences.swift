@@ -78,8 +78,8 @@ extension EvalCommand {
         }
         printLine("\(name) on \(file)")
         if !pairs.isEmpty {
-            printLine("  preference accuracy  \(percent(accuracy(pairs.map { $0.chosen - $0.rejected }))) of \(pairs.count) pairs: the chosen "
-                + "answer is more likely\n  log-probability      \(mean(pairs.map(\.chosen)).fixed(3)) chosen, "
+            printLine("  preference accuracy  \(percent(accuracy(pairs.map { $0.chosen - $0.rejected }))) of \(pairs.count) pairs: the "
+                + "chosen answer is more likely\n  log-probability      \(mean(pairs.map(\.chosen)).fixed(3)) chosen, "
                 + "\(mean(pairs.map(\.rejected)).fixed(3)) rejected")
         }
         if !ratings.isEmpty {
@@ -117,8 +117,8 @@ extension EvalCommand {
                 + "  reward margin        \(mean(margins).fixed(3)) nats")
         }
         if !changes.isEmpty {
-            printLine("  rating accuracy      \(percent(accuracy(changes))) of \(changes.count) answers: a good one became more likely, a bad "
-                + "one less")
+            printLine("  rating accuracy      \(percent(accuracy(changes))) of \(changes.count) answers: a good one became more likely, "
+                + "a bad one less")
         }
     }
 

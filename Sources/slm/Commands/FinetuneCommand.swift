@@ -241,7 +241,8 @@ struct FinetuneCommand {
         guard let data = finetuning.preferences, let objective = finetuning.run.preferences?.objective else { return [] }
         let counts = [("pairs", data.pairs), ("good", data.good), ("bad", data.bad), ("too_long", data.tooLong)].filter { $0.1 > 0 }
         return [
-            RunSetting("preferences", "method", .text(objective.method.rawValue)), RunSetting("preferences", "beta", .number(objective.beta)),
+            RunSetting("preferences", "method", .text(objective.method.rawValue)),
+            RunSetting("preferences", "beta", .number(objective.beta)),
         ] + objective.details.map { RunSetting("preferences", $0, .number($1)) }
             + counts.map { RunSetting("preferences", $0, .whole($1)) } + [
                 RunSetting("preferences", "training", .whole(data.training.count)),
