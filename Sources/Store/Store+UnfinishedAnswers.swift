@@ -56,24 +56,35 @@ extension Store {
     func recoverAnswers(
         in conversation: ConversationID, of owner: UserID, at now: Timestamp, on connection: any Connection
     ) throws(StoreError) {
-        for (answer, isOfLastQuestion) in try interruptedAnswers(in: conversation, at: now, on: connection) {
-            // Not if the user has asked again in the meantime.
-            if isOfLastQuestion {
+        for (answer, place) in try interruptedAnswers(in: conversation, at: now, on: connection) {
+            if place != .none {
                 let generation = Generation(
                     model: answer.model, promptTokens: 0, answerTokens: answer.tokens, seconds: answer.seconds,
                     reason: Self.interruptedReason)
                 try Self.append(
-                    NewMessage(.assistant, answer.content), id: answer.id, to: conversation, of: owner, answering: answer.question,
-                    generation: generation, options, at: now, on: connection, database.dialect)
+                    NewMessage(.assistant, answer.content), id: answer.id, to: conversation, of: owner, replacingFrom: place.replaced,
+                    answering: answer.question, generation: generation, options, at: now, on: connection, database.dialect)
             }
             try Self.deleteUnfinished(answer.id, on: connection)
         }
     }
 
-    /// The interrupted answers in a conversation, and whether their question is the last message.
+    /// Where the text of an interrupted answer is stored.
+    enum InterruptedPlace: Equatable {
+        /// After the last message.
+        case last
+        /// In the place of the answer that it was to replace.
+        case replacing(MessageID)
+        /// Nowhere: the user has sent another message in the meantime.
+        case none
+
+        var replaced: MessageID? { if case .replacing(let message) = self { message } else { nil } }
+    }
+
+    /// The interrupted answers in a conversation.
     func interruptedAnswers(
         in conversation: ConversationID, at now: Timestamp, on connection: any Connection
-    ) throws(StoreError) -> [(UnfinishedAnswer, isOfLastQuestion: Bool)] {
+    ) throws(StoreError) -> [(UnfinishedAnswer, InterruptedPlace)] {
         let rows = try connection.execute("""
             SELECT id, question_id, content, model, answer_tokens, seconds FROM unfinished_answers
             WHERE conversation_id = $1 AND CASE WHEN question_id IS NULL THEN saved_at < $2 ELSE NOT EXISTS (
@@ -89,8 +100,15 @@ extension Store {
             let answer = UnfinishedAnswer(
                 id: try row.id(0), to: question, content: try row.text(2), model: try row.text(3), tokens: try row.integer(4),
                 seconds: try row.real(5))
-            guard let last, try last.text(1) == Message.Role.user.rawValue else { return (answer, false) }
-            return (answer, try question.map { id throws(StoreError) in try last.text(0) == id.description } ?? true)
+            let isLastFromUser = try last?.text(1) == Message.Role.user.rawValue
+            guard let question else { return (answer, isLastFromUser ? .last : .none) }
+            if isLastFromUser, try last?.text(0) == question.description { return (answer, .last) }
+            let next = try connection.firstRow("""
+                SELECT later.id FROM messages AS later JOIN messages AS question
+                ON later.conversation_id = question.conversation_id AND later.position = question.position + 1
+                WHERE question.id = $1 AND question.conversation_id = $2 AND later.role = 'assistant'
+                """, [.text(question), .text(conversation)])
+            return (answer, try next.map { row throws(StoreError) in .replacing(try row.id(0)) } ?? .none)
         }
     }
 

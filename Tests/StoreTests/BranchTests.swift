@@ -123,6 +123,25 @@ private struct Chat {
         #expect(try chat.contents == ["q1", "a1", "q2", "late"] && chat.alternatives(late) == [chat.messages[3].id, late.id])
     }
 
+    @Test(arguments: Backend.allCases) func `text of a regenerated answer is an alternative if its server died`(_ backend: Backend) throws {
+        let chat = try Chat(backend), dead = AnswerLease(answer: MessageID(), server: ServerID()), question = chat.messages[2].id
+        _ = try chat.store.beginAnswer(to: .storedMessage(question), in: chat.id, of: chat.ada, taking: dead)
+        try chat.store.save(
+            UnfinishedAnswer(id: dead.answer, to: question, content: "a2 so f", model: "m", tokens: 2, seconds: 1),
+            in: chat.id, of: chat.ada)
+        let open = try chat.store.openConversation(chat.id, of: chat.ada)
+        #expect(open.messages.map(\.content) == ["q1", "a1", "q2", "a2 so f"] && open.messages.last?.id == dead.answer)
+        #expect(open.details[dead.answer]?.alternatives.count == 2 && open.messages.last?.figures?.reason == Store.interruptedReason)
+        // Not if the user has sent another message.
+        let late = AnswerLease(answer: MessageID(), server: ServerID()), first = chat.messages[0].id
+        _ = try chat.store.beginAnswer(to: .storedMessage(first), in: chat.id, of: chat.ada, taking: late)
+        try chat.store.save(
+            UnfinishedAnswer(id: late.answer, to: first, content: "lost", model: "m", tokens: 1, seconds: 1), in: chat.id, of: chat.ada)
+        try chat.store.append(NewMessage(.user, "q1'"), to: chat.id, of: chat.ada, replacingFrom: first)
+        #expect(try chat.store.openConversation(chat.id, of: chat.ada).messages.map(\.content) == ["q1'"])
+        #expect(try chat.store.sql("SELECT count(*) FROM unfinished_answers") == [[.integer(0)]])
+    }
+
     @Test(arguments: Backend.allCases) func `what cannot be answered again or activated is rejected`(_ backend: Backend) throws {
         let chat = try Chat(backend), store = chat.store, eve = try store.addTestUser("eve")
         let edited = try store.append(NewMessage(.user, "q1'"), to: chat.id, of: chat.ada, replacingFrom: chat.messages[0].id)

@@ -53,9 +53,29 @@ def take(stage, scheme):
     phone.close()
 
 
+def take_feedback(stage):
+    """Alternatives, a correction and a rating, where chats may be used for training."""
+    from stage import answered, ask
+
+    page = stage.open(height=640, color_scheme="light", reduced_motion="reduce")
+    stage.register(page, "grace")
+    ask(page, "What is the capital of Peru?")
+    page.click("[aria-label='Regenerate answer']")
+    page.wait_for_selector(".alternatives")
+    answered(page)
+    page.click("[aria-label='Correct answer']")
+    page.fill(".correct textarea", "The capital of Peru is Lima, on the coast of the Pacific.")
+    page.click(".correct .primary")
+    page.wait_for_selector(".corrected")
+    page.click("[aria-label='Bad answer']")
+    page.check(".reasons [value=incomplete]")
+    page.wait_for_timeout(300)
+    page.screenshot(path=FOLDER / "feedback.png")
+
+
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with Server(sys.argv[1], sys.argv[2], *UNLIMITED) as server:
+    with Server(sys.argv[1], sys.argv[2], "--use-chats", *UNLIMITED) as server:
         os.environ["BASE_URL"] = server.url
         from stage import stage
 
@@ -64,6 +84,9 @@ def main():
                 shared.begin()
                 take(shared, scheme)
                 shared.end()
+            shared.begin()
+            take_feedback(shared)
+            shared.end()
     for file in sorted(FOLDER.glob("*.png")):
         assert file.stat().st_size < 150_000, (file, file.stat().st_size)
         print(file.name, file.stat().st_size)
