@@ -27,7 +27,10 @@ import Threads
             try BackgroundThread.run {
                 while true {
                     let socket = accept(listener, nil, nil)
-                    guard socket >= 0 else { return }
+                    guard socket >= 0 else {
+                        close(listener)
+                        return
+                    }
                     var bytes = [UInt8](repeating: 0, count: 4_096)
                     _ = recv(socket, &bytes, bytes.count, 0)
                     // With a time of 0, closing sends RST.
@@ -38,10 +41,7 @@ import Threads
             }
         }
 
-        deinit {
-            shutdown(listener, Int32(SHUT_RDWR))
-            close(listener)
-        }
+        deinit { shutdown(listener, Int32(SHUT_RDWR)) }
     }
 
     @Test(arguments: [true, false]) func `an HTTPS backend that resets the handshake gives one error`(resets: Bool) throws {

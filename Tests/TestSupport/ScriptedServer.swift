@@ -57,7 +57,11 @@ package final class ScriptedServer: Sendable {
         start {
             while true {
                 let socket = accept(listener, nil, nil)
-                guard socket >= 0 else { return }
+                guard socket >= 0 else {
+                    // Only here: `accept` could otherwise be called with the number of a closed descriptor, which another server has then.
+                    close(listener)
+                    return
+                }
                 start {
                     if let request = Self.read(socket) { handle(request, Connection(socket: socket)) }
                     close(socket)
@@ -66,10 +70,7 @@ package final class ScriptedServer: Sendable {
         }
     }
 
-    deinit {
-        shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
-    }
+    deinit { shutdown(listener, Int32(SHUT_RDWR)) }
 
     package var address: String { "http://127.0.0.1:\(port)" }
 

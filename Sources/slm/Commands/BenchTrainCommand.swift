@@ -88,7 +88,7 @@ extension BenchTrainOptions {
             machine.dtype = tuned.precision == .bfloat16 ? .bf16 : .f32
         }
         let processor = try machine.processor()
-        let type = processor.dataType(for: machine.dtype)
+        let type = processor.dataType(for: machine.dtype, isChosen: dtype == .bf16)
         if lora == nil, baseType != .f32 { throw UsageError("slm bench train: --base-dtype needs --lora RANK.") }
         let adapter = lora.map { LoRAConfiguration(rank: $0) }
         var memory = TrainingMemory(

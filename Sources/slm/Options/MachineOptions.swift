@@ -65,9 +65,11 @@ extension CommandOption {
 
 extension Processor {
     /// The type of activations. Chosen by the CPU's features, bf16 if it has instructions for it.
-    func dataType(for precision: Precision) -> DataType {
+    ///
+    /// - Parameter isChosen: Whether the user has chosen it, and not a measurement. A note then says what the CPU lacks.
+    func dataType(for precision: Precision, isChosen: Bool = true) -> DataType {
         let type: DataType = precision == .bf16 || (precision == .auto && hasBFloat16) ? .bfloat16 : .float32
-        if type == .bfloat16, !hasBFloat16 {
+        if type == .bfloat16, isChosen, !hasBFloat16 {
             printNote("\(instructionSet) kernels have no bf16 instructions: activations are stored in bf16 and multiplied in f32.")
         }
         if type == .bfloat16, blas == .openblas { printNote("OpenBLAS has no bf16 matmul: using slm's own kernels for bf16.") }

@@ -31,7 +31,8 @@ extension RunOptions {
             processor = try options.processor()
         }
         let isRecomputing = recomputing ?? stored?.isRecomputing ?? false
-        return (processor, TrainingMachine(processor, processor.dataType(for: options.dtype), isRecomputing: isRecomputing))
+        let type = processor.dataType(for: options.dtype, isChosen: dtype == .bf16)
+        return (processor, TrainingMachine(processor, type, isRecomputing: isRecomputing))
     }
 
     /// The bits of a run depend on its number of threads, so a resumed run keeps it where the machine has as many cores.
