@@ -17,9 +17,9 @@ struct SLM {
             ("Using a model", [.chat, .generate, .serve, .eval, .explain]),
             ("Running a server", [.health, .databaseStatus, .databaseMigrate]),
             ("Administration", [
-                .admin, .adminStats, .adminUsers, .adminConversations, .adminAudit, .adminCreateUser, .adminDisable, .adminEnable,
-                .adminDeleteUser, .adminResetPassword, .adminRevokeSessions, .adminRevokeKeys, .adminInvite, .adminInvitations,
-                .adminBackup, .adminRestore,
+                .admin, .adminStats, .adminUsers, .adminConversations, .adminExportChats, .adminAudit, .adminCreateUser,
+                .adminDisable, .adminEnable, .adminDeleteUser, .adminResetPassword, .adminRevokeSessions, .adminRevokeKeys,
+                .adminInvite, .adminInvitations, .adminBackup, .adminRestore,
             ]),
             ("Model files", [.info, .importModel, .export]),
             ("Benchmarks", [.benchGemm, .benchTrain, .benchTokenize, .benchGenerate, .benchServe]),

@@ -39,6 +39,30 @@ import Testing
         #expect(outcome.status == 1 && !outcome.errors.contains("notforlogs") && outcome.errors.contains("does not respond"))
     }
 
+    @Test func `chats for training are written page by page`() throws {
+        let server = ScriptedServer { request, connection in
+            let isSecond = request.line.hasSuffix("format=pairs&after=one")
+            guard isSecond || request.line.hasSuffix("format=pairs"), request.headers["x-admin-key"] == "key" else {
+                let body = #"{"error":{"message":"No."}}"#
+                connection.send("HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+                return
+            }
+            let body = isSecond ? "{\"b\":2}\n" : "{\"a\":1}\n"
+            connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\(isSecond ? "" : "X-Next-After: one\r\n")")
+            connection.send("Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        }
+        func export(_ arguments: String..., key: String = "key") throws -> Outcome {
+            try slm(["admin", "export-chats", "--url", server.address, "--format", "pairs"] + arguments, ["SLM_ADMIN_KEY": key])
+        }
+        let printed = try export()
+        #expect(printed.status == 0 && printed.output == "{\"a\":1}\n{\"b\":2}\n", "\(printed.errors)")
+        let path = folder("pairs.jsonl"), written = try export("--out", path)
+        #expect(written.status == 0 && written.errors == "slm: \(path): 2 pairs.\n")
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == printed.output)
+        let refused = try export("--out", folder("none.jsonl"), key: "other")
+        #expect(refused.status == 1 && refused.errors.contains("key") && !FileManager.default.fileExists(atPath: folder("none.jsonl")))
+    }
+
     @Test func `health reports a server that is not there, and a URL that is none`() throws {
         let missing = try slm("health", "http://127.0.0.1:1", "--timeout", "2s")
         #expect(missing.status == 1 && missing.output.isEmpty && missing.errors.hasPrefix("slm: http://127.0.0.1:1: no server answers: "))

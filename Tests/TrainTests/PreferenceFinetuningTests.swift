@@ -2,6 +2,7 @@ import Autograd
 import Checkpoint
 import Corpus
 import Files
+import Glibc
 import Kernels
 import Model
 import Random
@@ -95,7 +96,7 @@ import Train
             let logits = tape.withoutRecording { model.logits(of: tape.ids(prompt.ids, [1, prompt.ids.count]), on: tape).floats }
             // The first byte of the answer decides.
             let last = logits.suffix(Self.vocabulary.count), largest = last.max() ?? 0
-            let weights = last.map { Double($0 - largest) }.map { $0 < -80 ? 0 : exp2($0 * 1.442_695_040_9) }
+            let weights = last.map { exp(Double($0 - largest)) }
             var rest = random.uniform() * weights.reduce(0, +)
             let sampled = weights.firstIndex { weight in
                 rest -= weight
@@ -104,17 +105,6 @@ import Train
             if sampled == Int(UInt8(ascii: "d")) + 4 { wins += 1 }
         }
         return Double(wins) / Double(samples)
-    }
-
-    private func exp2(_ x: Double) -> Double {
-        let whole = x.rounded(.down)
-        // The series of 2^f for f in 0 ..< 1.
-        var term = 1.0, sum = 1.0
-        for k in 1..<20 {
-            term *= (x - whole) * 0.693_147_180_56 / Double(k)
-            sum += term
-        }
-        return sum * Double(sign: .plus, exponent: Int(whole), significand: 1)
     }
 
     @Test(arguments: PreferenceMethod.allCases, [false, true])
@@ -156,6 +146,18 @@ import Train
         }
         let metrics = try Checkpoint(reading: folder("whole/best.h5")).metrics
         #expect(metrics["preference_accuracy"] != nil && metrics["base_preference_accuracy"] != nil && metrics["bits_per_byte"] == nil)
+    }
+
+    @Test func `without a reference model, log-probabilities are the rewards`() throws {
+        _ = try base(steps: 20)
+        var settings = settings(.dpo, steps: 2, lora: false)
+        settings.preferences?.objective.isReferenceFree = true
+        var first: PreferenceMetrics?
+        try run(finetuning(settings, in: "free").run) { event in
+            if case .evaluated(_, let validation?, _, _, _) = event, first == nil { first = validation.preferences }
+        }
+        let metrics = try #require(first)
+        #expect(metrics.chosenReward < -0.01 && metrics.rejectedReward < -0.01 && metrics.margin != 0, "\(metrics)")
     }
 
     @Test func `a run resumes only with its data and the log-probabilities of its reference model`() throws {

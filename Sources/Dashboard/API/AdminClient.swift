@@ -70,9 +70,29 @@ package struct AdminClient: Sendable {
         }
     }
 
+    /// Requests what may be used for training, page by page.
+    ///
+    /// - Parameters:
+    ///   - format: `chats`, `pairs` or `ratings`.
+    ///   - body: Gets the JSON lines of a page.
+    package func forEachTrainingPage(_ format: String, _ body: (_ lines: [UInt8]) throws -> Void) throws {
+        var after: String?
+        repeat {
+            let (head, lines) = try exchange("GET", "training-chats", [("format", format)] + (after.map { [("after", $0)] } ?? []))
+            try body(lines)
+            let next = head.headers["x-next-after"]
+            if let next, next == after { throw AdminError.foreign(address: address.base, reason: "the same page follows again") }
+            after = next
+        } while after != nil
+    }
+
     private func send(
         _ method: String, _ path: String, _ parameters: [(name: String, value: String)] = [], _ write: ((inout JSONWriter) -> Void)? = nil
-    ) throws(AdminError) -> [UInt8] {
+    ) throws(AdminError) -> [UInt8] { try exchange(method, path, parameters, write).body }
+
+    private func exchange(
+        _ method: String, _ path: String, _ parameters: [(name: String, value: String)], _ write: ((inout JSONWriter) -> Void)? = nil
+    ) throws(AdminError) -> (head: HTTPHead, body: [UInt8]) {
         var request = HTTPRequest(address.url(path, parameters))
         request.method = method
         request.headers = [("X-Admin-Key", address.key), ("Accept", "application/json")]
@@ -95,7 +115,7 @@ package struct AdminClient: Sendable {
         } catch {
             throw self.error(error)
         }
-        if 200..<300 ~= head.status { return body }
+        if 200..<300 ~= head.status { return (head, body) }
         throw self.error(head, body, isList: !path.contains("/"))
     }
 

@@ -14,7 +14,7 @@ extension App {
             },
             Route("GET", "/api/admin/conversations", access: .admin) { try $0.allConversations($1, of: nil) },
             Route("GET", "/api/admin/conversations/{id}/messages", access: .admin) { try $0.messages($1) },
-        ] + adminUserRoutes + adminServerRoutes + adminReplicaRoutes
+        ] + adminUserRoutes + adminServerRoutes + adminReplicaRoutes + trainingRoutes
     }
 
     private enum Order: String, CaseIterable { case asc, desc }

@@ -101,7 +101,8 @@ package struct PreferenceData: Sendable {
             examples.append(example)
             switch item.answers {
             case .pair: pairs += 1
-            case .rated(_, let isGood): (good, bad) = isGood ? (good + 1, bad) : (good, bad + 1)
+            case .rated(_, isGood: true): good += 1
+            case .rated(_, isGood: false): bad += 1
             }
         }
         if isForEvaluation {
@@ -118,7 +119,9 @@ package struct PreferenceData: Sendable {
         var conversations: [[UInt8]: Int] = [:]
         let indices = items.map { item in
             let key = Array(item.beginning.map { Array("\($0.role.rawValue)\0".utf8) + $0.text + [0] }.joined())
-            return conversations[key, default: conversations.count].storing(in: &conversations, for: key)
+            let index = conversations[key] ?? conversations.count
+            conversations[key] = index
+            return index
         }
         let split = ValidationSplit(seed: 1, share: share).adjusted(to: conversations.count)
         let held = (0..<conversations.count).map { share > 0 && split.isInValidationSet($0) }
@@ -228,13 +231,5 @@ extension Preference {
 
     fileprivate var firstAnswer: [Conversation.Message] {
         switch answers { case .pair(let chosen, _): chosen; case .rated(let answer, _): answer }
-    }
-}
-
-extension Int {
-    /// Stores the number as the value of a key, and returns it.
-    fileprivate func storing(in dictionary: inout [[UInt8]: Int], for key: [UInt8]) -> Int {
-        dictionary[key] = self
-        return self
     }
 }

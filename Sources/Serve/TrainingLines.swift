@@ -1,0 +1,104 @@
+import JSON
+import Store
+import Tokenize
+
+/// What a conversation becomes for `slm finetune`: lines of JSON.
+///
+/// A corrected answer counts as its correction, also before later questions, as the page shows it.
+enum TrainingLines: String, CaseIterable {
+    /// Exchanges to train on, in the format of `--collect`: complete answers of the shown branch that are not rated bad, and answers of
+    /// any branch that are corrected or rated good.
+    case chats
+    /// What users prefer, in TRL's format: a chosen answer over its alternatives, and a correction over its original.
+    case pairs
+    /// Answers that are rated good or bad, in TRL's format.
+    case ratings
+
+    private typealias Turn = (role: Conversation.Role, text: String)
+
+    /// - Returns: Lines with their line ends.
+    func lines(of conversation: TrainingConversation) -> [UInt8] {
+        let messages = Dictionary(conversation.messages.map { ($0.message.id, $0) }) { first, _ in first }
+        var lines: [UInt8] = []
+        for answer in conversation.messages where answer.message.role == .assistant {
+            guard let prompt = Self.prompt(of: answer, among: messages, conversation.settings) else { continue }
+            switch self {
+            case .chats:
+                guard answer.isWorthTrainingOn, let question = prompt.last else { continue }
+                let chat = ChatLog.chat(
+                    user: question.text, assistant: answer.text, at: answer.message.createdAt,
+                    after: prompt.dropLast().map { Conversation.Message($0.role, $0.text) })
+                if let chat { lines += ChatLog.line(of: chat) }
+            case .pairs:
+                if let correction = answer.details.correction {
+                    lines += Self.pair(prompt, chosen: correction, rejected: answer.message.content)
+                }
+                let preference = conversation.preferences.first { $0.chosen == answer.message.id }
+                // Of an answer that was chosen and found bad, only its correction is preferred.
+                guard let preference, answer.details.rating?.value != .bad || answer.details.correction != nil else { continue }
+                for other in preference.rejected.compactMap({ messages[$0]?.message.content }) where other != answer.text {
+                    lines += Self.pair(prompt, chosen: answer.text, rejected: other)
+                }
+            case .ratings:
+                guard let rating = answer.details.rating else { continue }
+                lines += Self.line(prompt) {
+                    $0.key("completion"); $0.array { Self.write((.assistant, answer.message.content), to: &$0) }
+                    $0.key("label"); $0.boolean(rating.value == .good)
+                }
+            }
+        }
+        return lines
+    }
+
+    /// The messages before an answer, with the system prompt; nil if the message before it is not a user's.
+    private static func prompt(
+        of answer: TrainingMessage, among messages: [MessageID: TrainingMessage], _ settings: ConversationSettings
+    ) -> [Turn]? {
+        var prompt: [Turn] = []
+        var previous = answer.previous
+        while let id = previous, prompt.count <= messages.count {
+            guard let message = messages[id], let role = Conversation.Role(rawValue: message.message.role.rawValue) else { return nil }
+            prompt.append((role, message.text))
+            previous = message.previous
+        }
+        guard prompt.first?.role == .user else { return nil }
+        if let text = settings.systemPrompt { prompt.append((.system, text)) }
+        return prompt.reversed()
+    }
+
+    private static func pair(_ prompt: [Turn], chosen: String, rejected: String) -> [UInt8] {
+        line(prompt) { object in
+            for (key, text) in [("chosen", chosen), ("rejected", rejected)] {
+                object.key(key); object.array { write((.assistant, text), to: &$0) }
+            }
+        }
+    }
+
+    private static func line(_ prompt: [Turn], _ rest: (inout JSONWriter) -> Void) -> [UInt8] {
+        var writer = JSONWriter(.oneLine)
+        writer.object { object in
+            object.key("prompt"); object.array { for turn in prompt { write(turn, to: &$0) } }
+            rest(&object)
+        }
+        return writer.bytes + [UInt8(ascii: "\n")]
+    }
+
+    private static func write(_ turn: Turn, to array: inout JSONWriter) {
+        array.object {
+            $0.key("role"); $0.string(turn.role.rawValue)
+            $0.key("content"); $0.string(turn.text)
+        }
+    }
+}
+
+extension TrainingMessage {
+    /// As the page shows it.
+    fileprivate var text: String { details.correction ?? message.content }
+
+    /// Whether a model should learn to answer so. An answer that was cancelled or cut off is not worth training on.
+    fileprivate var isWorthTrainingOn: Bool {
+        if details.correction != nil { return true }
+        guard message.figures.map({ $0.reason == "stop" }) ?? true else { return false }
+        return details.rating.map { $0.value == .good } ?? isActive
+    }
+}

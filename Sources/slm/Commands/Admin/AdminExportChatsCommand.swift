@@ -1,0 +1,47 @@
+import Dashboard
+import Files
+
+struct AdminExportChatsOptions: AdminOptions {
+    enum Format: String, CaseIterable, OptionValue { case chats, pairs, ratings }
+
+    var connection = AdminConnection()
+    var format = Format.chats
+    var out: String?
+}
+
+extension Command {
+    static var adminExportChats: Command {
+        Command(
+            "admin export-chats",
+            "Write chats that may be used for training, or what users have said of their answers, for slm finetune.",
+            AdminExportChatsOptions(),
+            [
+                OptionGroup("Main options", [
+                    .option("format", \.format, "Write chats to train on; chosen and corrected answers as pairs; or rated answers."),
+                    .option("out", \.out, value: "FILE", "Write to this file, which only you can read.",
+                            default: "the terminal").short("o"),
+                ]),
+                AdminExportChatsOptions.connectionOptions,
+            ],
+            examples: [
+                "slm admin export-chats --out chats.jsonl",
+                "slm admin export-chats --format pairs --out pairs.jsonl",
+            ]
+        ) { options in
+            let client = try options.client()
+            guard let path = options.out else {
+                try client.forEachTrainingPage(options.format.rawValue) { lines in
+                    if !lines.isEmpty { printLine(String(decoding: lines.dropLast(), as: UTF8.self)) }
+                }
+                return
+            }
+            var file = try AtomicFile(path, isPrivate: true), count = 0
+            try client.forEachTrainingPage(options.format.rawValue) { lines in
+                try file.write(lines)
+                count += lines.count { $0 == UInt8(ascii: "\n") }
+            }
+            try file.commit()
+            printNote("\(path): \(count) \(options.format == .chats ? "exchanges" : options.format.rawValue).")
+        }
+    }
+}

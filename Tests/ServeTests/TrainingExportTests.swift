@@ -1,0 +1,108 @@
+import Corpus
+import JSON
+import Serve
+import Store
+import TestSupport
+import Testing
+
+/// Chats, and what users have said of answers, as data to fine-tune with.
+@Suite struct TrainingExportTests {
+    private let server: TestServer
+    private let ada: UserID
+    private var store: Store { server.store }
+
+    init() throws {
+        server = try TestServer(store: .with { $0.tellsAboutTraining = true }) { $0.adminKey = "the owner's key" }
+        ada = try server.store.addUser("ada", passwordHash: "x").id
+    }
+
+    /// A conversation of questions and answers in turn.
+    private func chat(_ texts: String..., system: String? = nil) throws -> (id: ConversationID, messages: [Message]) {
+        let id = try store.createConversation("chat", for: ada).0.id
+        if let system { _ = try store.update(id, of: ada) { $0.systemPrompt = system } }
+        let messages = try texts.enumerated().map { i, text in
+            try store.append(NewMessage(i % 2 == 0 ? .user : .assistant, text), to: id, of: ada)
+        }
+        return (id, messages)
+    }
+
+    private func export(_ format: String, _ query: String = "") throws -> RawHTTPConnection.Answer {
+        let path = "/api/admin/training-chats?format=\(format)\(query)"
+        return try #require(try server.connect().ask("GET", path, ["X-Admin-Key": "the owner's key"]))
+    }
+
+    private func lines(_ format: String) throws -> [String] {
+        let answer = try export(format)
+        #expect(answer.status == 200, "\(answer.text)")
+        return answer.text.split(separator: "\n").map(String.init).sorted()
+    }
+
+    @Test func `chats are exported as answers to train on, corrected ones as their correction, bad ones only as context`() throws {
+        let chat = try chat("q1", "a1", "q2", "a2", "q3", "a3", "q4", "a4", system: "Be kind.")
+        try store.correct(chat.messages[1].id, in: chat.id, of: ada, to: "better")
+        try store.rate(chat.messages[3].id, in: chat.id, of: ada, Rating(.bad))
+        try store.rate(chat.messages[5].id, in: chat.id, of: ada, Rating(.bad))
+        try store.correct(chat.messages[5].id, in: chat.id, of: ada, to: "a3!")
+        let found = try lines("chats").map { line in
+            let element = try element(line)
+            let history = element["history"]?.elements?.compactMap { $0["content"]?.string } ?? []
+            return (history + [element["user"]?.string ?? "", element["assistant"]?.string ?? ""]).joined(separator: " ")
+        }
+        #expect(Set(found) == [
+            "Be kind. q1 better", "Be kind. q1 better q2 a2 q3 a3!", "Be kind. q1 better q2 a2 q3 a3! q4 a4",
+        ])
+    }
+
+    @Test func `corrections and choices are exported as pairs, and ratings as good and bad answers`() throws {
+        let first = try chat("q1", "a1", "q2", "a2")
+        try store.correct(first.messages[1].id, in: first.id, of: ada, to: "b1")
+        try store.rate(first.messages[3].id, in: first.id, of: ada, Rating(.bad, .tooLong))
+        let start = try store.beginAnswer(to: .storedMessage(first.messages[2].id), in: first.id, of: ada)
+        let other = try store.append(
+            NewMessage(.assistant, "b2"), to: first.id, of: ada, replacingFrom: start.replacedAnswer, answering: first.messages[2].id)
+        try store.activate(other.id, in: first.id, of: ada)
+        try store.rate(other.id, in: first.id, of: ada, Rating(.good))
+        let one = #"{"role":"user","content":"q1"}"#
+        let two = one + #",{"role":"assistant","content":"b1"},{"role":"user","content":"q2"}"#
+        func answer(_ text: String) -> String { #"[{"role":"assistant","content":"\#(text)"}]"# }
+        #expect(try lines("pairs") == [
+            #"{"prompt":[\#(two)],"chosen":\#(answer("b2")),"rejected":\#(answer("a2"))}"#,
+            #"{"prompt":[\#(one)],"chosen":\#(answer("b1")),"rejected":\#(answer("a1"))}"#,
+        ].sorted())
+        #expect(try lines("ratings") == [
+            #"{"prompt":[\#(two)],"completion":\#(answer("a2")),"label":false}"#,
+            #"{"prompt":[\#(two)],"completion":\#(answer("b2")),"label":true}"#,
+        ])
+        // `slm finetune --preferences` reads them.
+        let folder = TemporaryFolder()
+        var reader = try PreferenceReader([folder.write(try lines("pairs").joined(separator: "\n"), to: "pairs.jsonl")], skipsBad: false)
+        var count = 0
+        try reader.forEach { _, _, _ in count += 1 }
+        #expect(count == 2)
+    }
+
+    @Test func `an export has pages, and chats that are left out are in none`() throws {
+        for i in 0..<5 { _ = try chat("q\(i)", "a\(i)") }
+        let left = try chat("private", "secret")
+        _ = try store.update(left.id, of: ada) { $0.isExcludedFromTraining = true }
+        var texts: [String] = [], after = "", pages = 0
+        while true {
+            let page = try export("chats", "&limit=2" + after)
+            texts += page.text.split(separator: "\n").map(String.init)
+            pages += 1
+            guard let next = page.headers["x-next-after"], pages < 10 else { break }
+            after = "&after=\(next)"
+        }
+        #expect(texts.count == 5 && pages == 3 && !texts.joined().contains("secret"))
+        #expect(try store.admin.auditLog().items.filter { $0.action == .exportChats }.count == 3)
+        for (query, field) in [("x", "format"), ("chats&after=x", "after"), ("chats&limit=0", "limit")] {
+            let answer = try export(query)
+            #expect(answer.status == 422 && answer.error.field == field)
+        }
+    }
+
+    private func element(_ line: String) throws -> JSONElement {
+        var parser = JSONParser()
+        return try parser.parse(Array(line.utf8))
+    }
+}
