@@ -114,7 +114,7 @@ def check_account(ask, account):
 def check_feedback(ask, path, start):
     """Another answer to the question of a chat's start event, ratings, corrections, settings."""
     one, answers = "/api/conversations/{id}/messages/{message}", path + "/messages/"
-    again = {"regenerate": start["message_id"], "conversation_id": start["conversation_id"], "max_tokens": 4, "temperature": 1}
+    again = {"regenerate": start["message_id"], "conversation_id": start["conversation_id"], "max_tokens": 4, "temperature": 0}
     other = check_stream(ask("POST", "/api/chat", again), guest=False)["answer_id"]
     first = start["answer_id"]
     listed = ask("GET", answers + first + "/alternatives", template=one + "/alternatives")["alternatives"]
