@@ -46,8 +46,7 @@ extension Tape {
         let (N, C) = x.shape.rows
         require(weight.shape.rank == 2 && weight.shape[1] == C, "linearCrossEntropy: \(x.shape) through a weight \(weight.shape)")
         let V = weight.shape[0]
-        let isTrained = weight.gradient?.needsGradient ?? false
-        let most = most ?? (savesMemory && isTrained ? Self.fewLogitRows(of: V) : Self.logitRows(of: V))
+        let most = most ?? logitRows(through: weight)
         require(most > 0, "linearCrossEntropy: chunks of \(most) rows")
         let losses = processor.buffer(of: N, .float32)
         let inputs = [GradientTarget(x)] + (weight.gradient.map { [$0] } ?? [])
@@ -84,6 +83,12 @@ extension Tape {
 
     /// The same with logits of at most 64 MB, for training in little memory. The weight is read more often.
     package static func fewLogitRows(of V: Int) -> Int { Swift.min(logitRows(of: V), Swift.max(64, (1 << 24) / Swift.max(V, 1))) }
+
+    /// The most rows of logits that exist at a time for a head.
+    func logitRows(through weight: WeightMatrix) -> Int {
+        let isTrained = weight.gradient?.needsGradient ?? false
+        return savesMemory && isTrained ? Self.fewLogitRows(of: weight.shape[0]) : Self.logitRows(of: weight.shape[0])
+    }
 
     /// Computes the logits x·Wᵀ chunk by chunk, in one buffer with rows `stride` apart.   x [.., C], W [V, C]
     func forEachChunk(

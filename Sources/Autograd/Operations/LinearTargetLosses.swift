@@ -19,8 +19,7 @@ extension Tape {
         let x = contiguous(x)
         let (N, C) = x.shape.rows
         require(weight.shape.rank == 2 && weight.shape[1] == C, "linearTargetLosses: \(x.shape) through a weight \(weight.shape)")
-        let isTrained = weight.gradient?.needsGradient ?? false
-        let most = most ?? (savesMemory && isTrained ? Self.fewLogitRows(of: weight.shape[0]) : Self.logitRows(of: weight.shape[0]))
+        let most = most ?? logitRows(through: weight)
         require(most > 0, "linearTargetLosses: chunks of \(most) rows")
         let allTargets = targets.ids
         let counted = allTargets.indices.filter { allTargets[$0] >= 0 }

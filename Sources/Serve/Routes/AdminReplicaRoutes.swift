@@ -51,11 +51,15 @@ extension App {
         let limit = try context.request.integer("limit", 1...10_000, default: 1_000)
         let (chats, last) = try store.collectedChats(after: after, limit: limit)
         try store.admin.recordChatsExported(by: context.adminRequest)
-        var response = Response(
-            .ok, [("Content-Type", "application/jsonl; charset=utf-8"), ("Cache-Control", "no-store")],
-            Array(chats.map { ChatLog.line(of: $0) }.joined()))
-        if let last { response.headers.append(("X-Next-After", "\(last)")) }
-        return response
+        return Self.jsonLines(chats.map { ChatLog.line(of: $0) }, next: last.map { "\($0)" })
+    }
+
+    /// A page of an export.
+    ///
+    /// - Parameter next: The `after` of the next page; nil on the last one.
+    static func jsonLines(_ lines: [[UInt8]], next: String?) -> Response {
+        let headers = [("Content-Type", "application/jsonl; charset=utf-8"), ("Cache-Control", "no-store")]
+        return Response(.ok, headers + (next.map { [("X-Next-After", $0)] } ?? []), Array(lines.joined()))
     }
 }
 

@@ -21,10 +21,6 @@ extension App {
         let limit = try context.request.integer("limit", 1...1_000, default: 100)
         let (conversations, next) = try store.trainingConversations(after: after, limit: limit)
         try store.admin.recordChatsExported(by: context.adminRequest)
-        var response = Response(
-            .ok, [("Content-Type", "application/jsonl; charset=utf-8"), ("Cache-Control", "no-store")],
-            Array(conversations.map { format.lines(of: $0) }.joined()))
-        if let next { response.headers.append(("X-Next-After", next.description)) }
-        return response
+        return Self.jsonLines(conversations.map { format.lines(of: $0) }, next: next?.description)
     }
 }
